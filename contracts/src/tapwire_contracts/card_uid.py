@@ -1,0 +1,26 @@
+"""The one normaliser of card ids (CONTRACT.md, "Identity")."""
+
+import re
+from typing import Final
+
+CARD_UID_PATTERN: Final = "^([0-9a-f]{8}|[0-9a-f]{14}|[0-9a-f]{20})$"
+"""A stored `card_uid`: lower-case hex of the 4, 7 or 10 bytes that ISO 14443-3 allows."""
+
+_SEPARATORS: Final = re.compile(r"[\s:\-]+")
+_CARD_UID: Final = re.compile(CARD_UID_PATTERN)
+
+
+class InvalidCardUid(ValueError):
+    """What was given is no card id: not 8, 14 or 20 hex digits once blanks, colons and hyphens are gone."""
+
+
+def normalize_card_uid(given: str | bytes) -> str:
+    """Make the stored form from anything a reader (bytes) or a person (text such as `04 A1:B2-c3`) gives.
+
+    Raises `InvalidCardUid`, with a message that a person can act on.
+    """
+    text = given.hex() if isinstance(given, bytes) else _SEPARATORS.sub("", given).lower()
+    # fullmatch, because `$` would let a trailing newline pass
+    if not _CARD_UID.fullmatch(text):
+        raise InvalidCardUid("a card id has 8, 14 or 20 hexadecimal digits; blanks, colons and hyphens between them are fine")
+    return text

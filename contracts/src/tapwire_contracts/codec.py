@@ -1,0 +1,85 @@
+"""To and from bytes, with the size limit, and one clear word for what is wrong with a message that can't be read."""
+
+from typing import Any, Final
+
+import msgspec
+
+from tapwire_contracts.messages import ROUTES, Message, Route, message_type
+from tapwire_contracts.reasons import Malformation
+from tapwire_contracts.topics import DeviceKind, DevicePath, InvalidTopic, parse_device_topic
+
+MAX_PAYLOAD_BYTES: Final = 16 * 1024
+
+NOT_JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises on bytes that are no JSON, or that nest without end."""
+
+_NUL_ESCAPE: Final = b"\\u0000"
+_encoder: Final = msgspec.json.Encoder()
+
+
+class Malformed(ValueError):
+    """A message that can't be read: `malformation` is the word for programs, the text says what is wrong."""
+
+    def __init__(self, malformation: Malformation, text: str) -> None:
+        super().__init__(text)
+        self.malformation = malformation
+
+
+class Oversize(ValueError):
+    """A message of ours that is larger than any receiver takes; never sent."""
+
+
+def encode(message: Message) -> bytes:
+    """The payload's bytes; raises `Oversize` above `MAX_PAYLOAD_BYTES`."""
+    payload = _encoder.encode(message)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise Oversize(f"{type(message).__name__} has {len(payload)} bytes, at most {MAX_PAYLOAD_BYTES} are taken")
+    return payload
+
+
+def decode(route: Route, payload: bytes) -> Message:
+    """Read a payload that came on a topic of this route; raises `Malformed`."""
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise Malformed(Malformation.OVERSIZE, f"{len(payload)} bytes, at most {MAX_PAYLOAD_BYTES} are taken")
+    if _NUL_ESCAPE in payload:
+        raise Malformed(Malformation.INVALID_FIELD, "texts must not hold the NUL character")
+    try:
+        return _decoders[route].decode(payload)
+    except msgspec.ValidationError as error:
+        raise Malformed(_what_is_wrong(route, payload), str(error)) from error
+    except NOT_JSON_ERRORS as error:
+        raise Malformed(Malformation.NOT_JSON, str(error)) from error
+
+
+def decode_from_device(topic: str, payload: bytes) -> tuple[DevicePath, Message]:
+    """Read what came on a device's topic, by a device; raises `Malformed`."""
+    try:
+        path, leaf = parse_device_topic(topic)
+    except InvalidTopic as error:
+        raise Malformed(Malformation.UNKNOWN_TOPIC, f"{error} is no device's topic") from error
+    route = _device_routes.get((path.kind, leaf))
+    if route is None:
+        raise Malformed(Malformation.UNKNOWN_TOPIC, f"{path.kind.value} have no topic {leaf[:100]!r}")
+    return path, decode(route, payload)
+
+
+def _what_is_wrong(route: Route, payload: bytes) -> Malformation:
+    try:
+        content = msgspec.json.decode(payload)
+    except NOT_JSON_ERRORS:
+        return Malformation.NOT_JSON
+    known = {message_type(payload_class) for payload_class in route.payloads}
+    if not isinstance(content, dict) or content.get("type") not in known:
+        return Malformation.UNKNOWN_TYPE
+    return Malformation.INVALID_FIELD
+
+
+def _decoder(route: Route) -> msgspec.json.Decoder[Message]:
+    union: Any = route.payloads[0]
+    for payload in route.payloads[1:]:
+        union = union | payload
+    return msgspec.json.Decoder(union)
+
+
+_decoders: Final = {route: _decoder(route) for route in ROUTES}
+_device_routes: Final[dict[tuple[DeviceKind, str], Route]] = {(kind, route.leaf): route for route in ROUTES for kind in route.kinds}

@@ -1,0 +1,307 @@
+"""Every payload of CONTRACT.md, and in `ROUTES` where it goes: topic, sender, QoS and retain in one place.
+
+Integers are minor units of money (`*_minor`), millilitres (`*_ml`) or milliseconds (`*_ms`). Receivers ignore fields that they
+don't know; a missing field or an unknown `type` makes a message malformed.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Final
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from tapwire_contracts.card_uid import CARD_UID_PATTERN
+from tapwire_contracts.reasons import (
+    ConfigStatus,
+    DenyReason,
+    EndReason,
+    FlowCause,
+    Locale,
+    Outcome,
+    Phase,
+    Presence,
+    StopReason,
+    ValveState,
+    VerdictReason,
+    VerdictStatus,
+)
+from tapwire_contracts.topics import DeviceKind
+
+MAX_INTEGER: Final = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly."""
+MAX_NAME_LENGTH: Final = 200
+MAX_TEXT_LENGTH: Final = 1_000
+MAX_UNSETTLED: Final = 200
+"""Pours that one question may list; 200 UUIDs stay well under the payload limit."""
+
+CardUid = Annotated[str, Meta(pattern=CARD_UID_PATTERN, description="card id: lower-case hex, 8, 14 or 20 digits")]
+Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+Milliliters = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="millilitres")]
+Milliseconds = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="milliseconds")]
+Minor = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER, description="minor units of the currency")]
+PriceMinor = Annotated[int, Meta(ge=1, le=MAX_INTEGER, description="minor units of the currency per litre")]
+Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH)]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217 code")]
+WallClock = Annotated[str, Meta(max_length=64, description="the node's wall clock, RFC 3339; information only")]
+
+
+class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """One MQTT payload; the `type` field says which."""
+
+
+# ── node → core ────────────────────────────────────────────────────────────
+
+
+class CardPresented(Message, frozen=True, kw_only=True, tag="card_presented"):
+    """A card lies on a tap's reader: the request to pour. Repeated unchanged each second until answered."""
+
+    event_id: UUID
+    card_uid: CardUid
+    reader_id: Name
+    read_at: WallClock
+    boot_id: UUID
+    journal_id: UUID
+    seq: Annotated[int, Meta(ge=1, le=MAX_INTEGER, description="counts this journal's questions; never goes back")]
+    unsettled: Annotated[tuple[UUID, ...], Meta(max_length=MAX_UNSETTLED, description="pours of this journal without a verdict")]
+
+
+class ReaderCardPresented(Message, frozen=True, kw_only=True, tag="card_presented"):
+    """A card lies on a desk reader; it authorises nothing."""
+
+    event_id: UUID
+    card_uid: CardUid
+    reader_id: Name
+    read_at: WallClock
+    boot_id: UUID
+
+
+class CardRemoved(Message, frozen=True, kw_only=True, tag="card_removed"):
+    """The card has been gone for the debounce time; one per `card_presented`."""
+
+    event_id: UUID
+    card_uid: CardUid
+    reader_id: Name
+    removed_at: WallClock
+    boot_id: UUID
+
+
+class PourProgress(Message, frozen=True, kw_only=True, tag="pour_progress"):
+    """How much has flowed so far; best effort, at most five a second."""
+
+    pour_id: UUID
+    volume_ml: Milliliters
+    elapsed_ms: Milliseconds
+
+
+class PourCompleted(Message, frozen=True, kw_only=True, tag="pour_completed"):
+    """The node's one statement of what flowed in a pour; `volume_ml` is the length of the odometer's stretch."""
+
+    pour_id: UUID
+    card_uid: CardUid
+    volume_ml: Milliliters
+    duration_ms: Milliseconds
+    end_reason: EndReason
+    interrupted: bool
+    started_at: WallClock | None
+    age_ms: Milliseconds | None
+    odometer_from_ml: Milliliters
+    odometer_to_ml: Milliliters
+    journal_id: UUID
+    boot_id: UUID
+
+
+class PourUnknown(Message, frozen=True, kw_only=True, tag="pour_unknown"):
+    """The journal that was asked for is not this node's: it can't say what became of the pour."""
+
+    pour_id: UUID
+    journal_id: UUID
+
+
+class UnattributedFlow(Message, frozen=True, kw_only=True, tag="unattributed_flow"):
+    """Beer that flowed without a grant: a leak, or a service run. A durable fact like a pour's report."""
+
+    event_id: UUID
+    cause: FlowCause
+    volume_ml: Milliliters
+    duration_ms: Milliseconds
+    card_uid: CardUid | None
+    age_ms: Milliseconds | None
+    odometer_from_ml: Milliliters
+    odometer_to_ml: Milliliters
+    journal_id: UUID
+    boot_id: UUID
+
+
+class PresentCard(Struct, frozen=True, kw_only=True):
+    """The card that lies on a reader now."""
+
+    card_uid: CardUid
+    reader_id: Name
+    read_at: WallClock
+
+
+class NodeState(Message, frozen=True, kw_only=True, tag="node_state"):
+    """What a tap node or desk reader is; retained, and its last will says `offline`."""
+
+    status: Presence
+    phase: Phase
+    valve: ValveState
+    card: PresentCard | None
+    pour_id: UUID | None
+    facts_open: Count
+    odometer_ml: Milliliters
+    journal_id: UUID
+    boot_id: UUID
+    connection: Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="counts the connections of this boot")]
+    config_revision: Count
+    software: Name
+    contract_version: Name
+    uptime_ms: Milliseconds
+
+
+# ── core → node ────────────────────────────────────────────────────────────
+
+
+class BeverageShown(Struct, frozen=True, kw_only=True):
+    """What a tap's screen says of the beverage."""
+
+    name: Name
+    style: Name | None = None
+    abv: float | None = None
+
+
+class Display(Struct, frozen=True, kw_only=True):
+    """What the tap's screen shows; nothing else personal than a grant's first name and balance."""
+
+    message: Text
+    beverage: BeverageShown | None = None
+    sell_price_per_liter_minor: PriceMinor | None = None
+    currency: Currency | None = None
+    guest_first_name: Name | None = None
+    balance_minor: Minor | None = None
+
+
+class PourAuthorized(Message, frozen=True, kw_only=True, tag="pour_authorized"):
+    """A grant: how much may flow, for how long, to the card that asked."""
+
+    request_id: UUID
+    pour_id: UUID
+    card_uid: CardUid
+    max_volume_ml: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+    max_duration_ms: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+    idle_timeout_ms: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+    display: Display
+
+
+class PourDenied(Message, frozen=True, kw_only=True, tag="pour_denied"):
+    """A refusal; the guest may ask again."""
+
+    request_id: UUID
+    reason: DenyReason
+    message: Text
+    display: Display
+
+
+class PourSettled(Message, frozen=True, kw_only=True, tag="pour_settled"):
+    """The verdict on a report: remembered, and repeated to the letter."""
+
+    pour_id: UUID
+    status: VerdictStatus
+    outcome: Outcome
+    reason: VerdictReason | None
+    volume_ml: Milliliters
+    amount_minor: Minor
+    balance_minor: Minor | None
+    currency: Currency
+
+
+class FlowRecorded(Message, frozen=True, kw_only=True, tag="flow_recorded"):
+    """The verdict on an `unattributed_flow`."""
+
+    event_id: UUID
+
+
+class StopPour(Message, frozen=True, kw_only=True, tag="stop_pour"):
+    """End this pour now; a node that doesn't know it journals its id as dead."""
+
+    pour_id: UUID
+    reason: StopReason
+
+
+class ReportPour(Message, frozen=True, kw_only=True, tag="report_pour"):
+    """Say again what became of this pour; `journal_id` is the journal that asked for it."""
+
+    pour_id: UUID
+    journal_id: UUID
+
+
+class TapConfig(Message, frozen=True, kw_only=True, tag="tap_config"):
+    """How a tap works now; retained, applied by `revision`, and a `status` that isn't `active` always."""
+
+    status: ConfigStatus
+    beverage: BeverageShown | None
+    sell_price_per_liter_minor: PriceMinor | None
+    currency: Currency
+    pulses_per_liter: Annotated[int, Meta(ge=1, le=1_000_000)]
+    max_pour_ml: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+    locale: Locale
+    revision: Count
+
+
+class CoreState(Message, frozen=True, kw_only=True, tag="core_state"):
+    """A core worker is there; an empty retained message takes it back."""
+
+    instance_id: Name
+    software: Name
+    contract_version: Name
+
+
+# ── where each goes ────────────────────────────────────────────────────────────
+
+
+class Sender(StrEnum):
+    """Who may publish on a topic."""
+
+    NODE = "node"
+    CORE = "core"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One topic: the leaf below a device's path (or below `core/{instance_id}`), who sends, how, and which payloads.
+
+    `kinds` are the devices that have the topic; empty for a core worker's own.
+    """
+
+    leaf: str
+    sender: Sender
+    qos: int
+    retain: bool
+    kinds: tuple[DeviceKind, ...]
+    payloads: tuple[type[Message], ...]
+
+
+_TAP: Final = (DeviceKind.TAP,)
+_READER: Final = (DeviceKind.READER,)
+_ANY_DEVICE: Final = (DeviceKind.TAP, DeviceKind.READER)
+
+STATE: Final = Route("state", Sender.NODE, 1, True, _ANY_DEVICE, (NodeState,))
+CARD: Final = Route("card", Sender.NODE, 1, False, _TAP, (CardPresented, CardRemoved))
+READER_CARD: Final = Route("card", Sender.NODE, 1, False, _READER, (ReaderCardPresented, CardRemoved))
+PROGRESS: Final = Route("pour/progress", Sender.NODE, 0, False, _TAP, (PourProgress,))
+COMPLETED: Final = Route("pour/completed", Sender.NODE, 1, False, _TAP, (PourCompleted, PourUnknown))
+FLOW: Final = Route("flow", Sender.NODE, 1, False, _TAP, (UnattributedFlow,))
+COMMAND: Final = Route(
+    "command", Sender.CORE, 1, False, _TAP, (PourAuthorized, PourDenied, PourSettled, FlowRecorded, StopPour, ReportPour)
+)
+CONFIG: Final = Route("config", Sender.CORE, 1, True, _TAP, (TapConfig,))
+CORE_STATE: Final = Route("state", Sender.CORE, 1, True, (), (CoreState,))
+
+ROUTES: Final = (STATE, CARD, READER_CARD, PROGRESS, COMPLETED, FLOW, COMMAND, CONFIG, CORE_STATE)
+
+
+def message_type(payload: type[Message]) -> str:
+    """The `type` that a payload carries on the wire."""
+    return str(payload.__struct_config__.tag)

@@ -1,0 +1,328 @@
+"""The closed sets of words that stand on the wire, in the database and in the API (SYSTEM.md), and their texts for people.
+
+One enum each. Where a rule orders them, the order of the members is the order of precedence.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class DenyReason(StrEnum):
+    """Why a card may not pour; the order is the order of the rules in SYSTEM.md, "Authorisation"."""
+
+    TAP_UNKNOWN = "tap_unknown"
+    STALE_REQUEST = "stale_request"
+    EMERGENCY_STOP = "emergency_stop"
+    TAP_LOCKED = "tap_locked"
+    TAP_CLEANING = "tap_cleaning"
+    TAP_NOT_CONFIGURED = "tap_not_configured"
+    KEG_EMPTY = "keg_empty"
+    SHIFT_CLOSED = "shift_closed"
+    CARD_UNKNOWN = "card_unknown"
+    LOST_CARD = "lost_card"
+    NO_ACTIVE_VISIT = "no_active_visit"
+    GUEST_BLOCKED = "guest_blocked"
+    CARD_IN_USE_ON_OTHER_TAP = "card_in_use_on_other_tap"
+    PROCESSING_SYNC = "processing_sync"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+
+
+class SyncStatus(StrEnum):
+    """The states of a pour; `pending_sync` alone has ways out."""
+
+    PENDING_SYNC = "pending_sync"
+    SYNCED = "synced"
+    RECONCILED = "reconciled"
+    REJECTED = "rejected"
+    VOIDED = "voided"
+
+
+class VerdictStatus(StrEnum):
+    """The first field of the core's answer to a report."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    AUDIT_ONLY = "audit_only"
+
+
+class Outcome(StrEnum):
+    """What a report did; `synced_without_pending` must never exist."""
+
+    PENDING_UPDATED_TO_SYNCED = "pending_updated_to_synced"
+    ACCEPTED_ZERO_VOLUME = "accepted_zero_volume"
+    REJECTED_INSUFFICIENT_FUNDS = "rejected_insufficient_funds"
+    REJECTED_INVALID_REPORT = "rejected_invalid_report"
+    AUDIT_MISSING_PENDING = "audit_missing_pending"
+    AUDIT_LATE_MATCHED = "audit_late_matched"
+    AUDIT_LATE_MISMATCH = "audit_late_mismatch"
+    AUDIT_LATE_RECORDED = "audit_late_recorded"
+
+
+class VerdictReason(StrEnum):
+    """Why a report was not simply accepted."""
+
+    MISSING_PENDING_AUTHORIZE = "missing_pending_authorize"
+    LATE_SYNC_MATCHED = "late_sync_matched"
+    LATE_SYNC_MISMATCH = "late_sync_mismatch"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    INVALID_REPORT = "invalid_report"
+
+
+class EndReason(StrEnum):
+    """Why the node ended a pour."""
+
+    CARD_REMOVED = "card_removed"
+    LIMIT = "limit"
+    NO_FLOW = "no_flow"
+    MAX_DURATION = "max_duration"
+    STOPPED = "stopped"
+    DISABLED = "disabled"
+    POWER_LOSS = "power_loss"
+    NEVER_STARTED = "never_started"
+    FAULT = "fault"
+
+
+class FlowCause(StrEnum):
+    """Why beer flowed without a grant."""
+
+    CLOSED_VALVE = "closed_valve"
+    CLEANING = "cleaning"
+    CALIBRATION = "calibration"
+    TEST = "test"
+
+
+class StopReason(StrEnum):
+    """Why the core tells a node to end a pour."""
+
+    LOST_CARD = "lost_card"
+    OPERATOR = "operator"
+    RECONCILED = "reconciled"
+    FORCE_UNLOCKED = "force_unlocked"
+    VISIT_CLOSED = "visit_closed"
+
+
+class Phase(StrEnum):
+    """What a tap node is doing."""
+
+    IDLE = "IDLE"
+    AUTHORIZING = "AUTHORIZING"
+    POURING = "POURING"
+    SETTLING = "SETTLING"
+    CARD_MUST_BE_REMOVED = "CARD_MUST_BE_REMOVED"
+    OUT_OF_SERVICE = "OUT_OF_SERVICE"
+    FAULT = "FAULT"
+
+
+class Presence(StrEnum):
+    """Whether a node is connected, as its state and its last will say."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class ValveState(StrEnum):
+    """What a node's valve is told to be."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class ConfigStatus(StrEnum):
+    """What `tap_config` lets a node do; anything but `active` ends a running pour."""
+
+    ACTIVE = "active"
+    LOCKED = "locked"
+    CLEANING = "cleaning"
+    EMERGENCY_STOP = "emergency_stop"
+
+
+class Locale(StrEnum):
+    """The languages that guests and operators are spoken to in."""
+
+    EN = "en"
+    RU = "ru"
+
+
+class Malformation(StrEnum):
+    """What is wrong with a message that can't be read; kept with its dead letter."""
+
+    OVERSIZE = "oversize"
+    NOT_JSON = "not_json"
+    UNKNOWN_TYPE = "unknown_type"
+    INVALID_FIELD = "invalid_field"
+    UNKNOWN_TOPIC = "unknown_topic"
+    UNKNOWN_DEVICE = "unknown_device"
+    RETAINED_COMMAND = "retained_command"
+    EVENT_ID_REUSED = "event_id_reused"
+    INVALID_REPORT = "invalid_report"
+
+
+class IncidentKind(StrEnum):
+    """What a person must look at."""
+
+    MISSING_PENDING = "missing_pending"
+    LATE_MISMATCH = "late_mismatch"
+    OVERPOUR = "overpour"
+    REJECTED_INSUFFICIENT_FUNDS = "rejected_insufficient_funds"
+    INVALID_REPORT = "invalid_report"
+    ODOMETER_MISMATCH = "odometer_mismatch"
+    ODOMETER_REWOUND = "odometer_rewound"
+    VOLUME_GAP = "volume_gap"
+    KEG_OVERDRAWN = "keg_overdrawn"
+    UNATTRIBUTED_FLOW = "unattributed_flow"
+    JOURNAL_LOST = "journal_lost"
+    SYNC_TIMEOUT = "sync_timeout"
+    DEAD_LETTER = "dead_letter"
+
+
+class IncidentStatus(StrEnum):
+    """How far a person is with an incident."""
+
+    OPEN = "open"
+    CLAIMED = "claimed"
+    RESOLVED = "resolved"
+
+
+class Resolution(StrEnum):
+    """How an incident ended."""
+
+    CHARGED = "charged"
+    WRITTEN_OFF = "written_off"
+    CORRECTED = "corrected"
+    NO_ACTION = "no_action"
+
+
+class AuditAction(StrEnum):
+    """What the audit log says happened."""
+
+    POUR_AUTHORIZED = "pour_authorized"
+    POUR_DENIED = "pour_denied"
+    INSUFFICIENT_FUNDS_DENIED = "insufficient_funds_denied"
+    POUR_VOIDED = "pour_voided"
+    POUR_SYNCED = "pour_synced"
+    OVERPOUR_CHARGED = "overpour_charged"
+    OVERPOUR_WRITTEN_OFF = "overpour_written_off"
+    SYNC_REJECTED_INSUFFICIENT_FUNDS = "sync_rejected_insufficient_funds"
+    SYNC_REJECTED_INVALID_REPORT = "sync_rejected_invalid_report"
+    SYNC_MISSING_PENDING = "sync_missing_pending"
+    LATE_SYNC_MATCHED = "late_sync_matched"
+    LATE_SYNC_MISMATCH = "late_sync_mismatch"
+    UNATTRIBUTED_FLOW_RECORDED = "unattributed_flow_recorded"
+    VOLUME_GAP_BOOKED = "volume_gap_booked"
+    VOLUME_GAP_TAKEN_BACK = "volume_gap_taken_back"
+    RECONCILE_DONE = "reconcile_done"
+    VISIT_FORCE_UNLOCK = "visit_force_unlock"
+    VISIT_OPENED = "visit_opened"
+    VISIT_CLOSED = "visit_closed"
+    CARD_BOUND = "card_bound"
+    CARD_UNBOUND = "card_unbound"
+    CARD_ASSIGNED = "card_assigned"
+    CARD_LOST = "card_lost"
+    CARD_RESTORED = "card_restored"
+    CARD_RETIRED = "card_retired"
+    GUEST_CREATED = "guest_created"
+    GUEST_CHANGED = "guest_changed"
+    TOP_UP = "top_up"
+    REFUND = "refund"
+    ADJUSTMENT = "adjustment"
+    SHIFT_OPENED = "shift_opened"
+    SHIFT_CLOSED = "shift_closed"
+    Z_REPORT_MADE = "z_report_made"
+    VENUE_CREATED = "venue_created"
+    VENUE_CHANGED = "venue_changed"
+    EMERGENCY_STOP_ON = "emergency_stop_on"
+    EMERGENCY_STOP_OFF = "emergency_stop_off"
+    TAP_CREATED = "tap_created"
+    TAP_CHANGED = "tap_changed"
+    TAP_STOPPED = "tap_stopped"
+    KEG_CREATED = "keg_created"
+    KEG_CHANGED = "keg_changed"
+    KEG_PUT_ON = "keg_put_on"
+    KEG_TAKEN_OFF = "keg_taken_off"
+    STOCK_BOOKED = "stock_booked"
+    BEVERAGE_CREATED = "beverage_created"
+    BEVERAGE_CHANGED = "beverage_changed"
+    USER_CREATED = "user_created"
+    USER_CHANGED = "user_changed"
+    LOGIN_SUCCEEDED = "login_succeeded"
+    LOGIN_FAILED = "login_failed"
+    LOGGED_OUT = "logged_out"
+    DEVICE_ADDED = "device_added"
+    DEVICE_ROTATED = "device_rotated"
+    DEVICE_REVOKED = "device_revoked"
+    INCIDENT_CLAIMED = "incident_claimed"
+    INCIDENT_RESOLVED = "incident_resolved"
+
+
+INSUFFICIENT_FUNDS_MESSAGE: Final = "Insufficient funds: top up guest balance before pouring."
+
+DENIAL_TEXTS: Final[Mapping[DenyReason, Mapping[Locale, str]]] = {
+    DenyReason.TAP_UNKNOWN: {
+        Locale.EN: "This tap is not set up. Please tell the staff.",
+        Locale.RU: "Этот кран не настроен. Пожалуйста, сообщите персоналу.",
+    },
+    DenyReason.STALE_REQUEST: {
+        Locale.EN: "Please take the card off and lay it on again.",
+        Locale.RU: "Пожалуйста, уберите карту и приложите её снова.",
+    },
+    DenyReason.EMERGENCY_STOP: {
+        Locale.EN: "All taps are stopped. Please wait for the staff.",
+        Locale.RU: "Все краны остановлены. Пожалуйста, дождитесь персонала.",
+    },
+    DenyReason.TAP_LOCKED: {
+        Locale.EN: "This tap is out of service. Please use another one.",
+        Locale.RU: "Этот кран не работает. Пожалуйста, выберите другой.",
+    },
+    DenyReason.TAP_CLEANING: {
+        Locale.EN: "This tap is being cleaned. Please use another one.",
+        Locale.RU: "Этот кран промывают. Пожалуйста, выберите другой.",
+    },
+    DenyReason.TAP_NOT_CONFIGURED: {
+        Locale.EN: "Nothing is on this tap right now. Please use another one.",
+        Locale.RU: "К этому крану сейчас ничего не подключено. Пожалуйста, выберите другой.",
+    },
+    DenyReason.KEG_EMPTY: {
+        Locale.EN: "This keg is empty. Please use another tap.",
+        Locale.RU: "Этот кег пуст. Пожалуйста, выберите другой кран.",
+    },
+    DenyReason.SHIFT_CLOSED: {
+        Locale.EN: "We are closed at the moment.",
+        Locale.RU: "Сейчас мы закрыты.",
+    },
+    DenyReason.CARD_UNKNOWN: {
+        Locale.EN: "This card is not known here. Please ask at the counter.",
+        Locale.RU: "Эта карта здесь неизвестна. Пожалуйста, обратитесь на стойку.",
+    },
+    DenyReason.LOST_CARD: {
+        Locale.EN: "This card is no longer valid. Please ask at the counter.",
+        Locale.RU: "Эта карта больше не действует. Пожалуйста, обратитесь на стойку.",
+    },
+    DenyReason.NO_ACTIVE_VISIT: {
+        Locale.EN: "This card is not in use today. Please check in at the counter.",
+        Locale.RU: "Эта карта сегодня не активна. Пожалуйста, отметьтесь на стойке.",
+    },
+    DenyReason.GUEST_BLOCKED: {
+        Locale.EN: "This account is blocked. Please ask at the counter.",
+        Locale.RU: "Этот счёт заблокирован. Пожалуйста, обратитесь на стойку.",
+    },
+    DenyReason.CARD_IN_USE_ON_OTHER_TAP: {
+        Locale.EN: "Your pour at another tap is not finished yet.",
+        Locale.RU: "Ваш налив на другом кране ещё не завершён.",
+    },
+    DenyReason.PROCESSING_SYNC: {
+        Locale.EN: "The last pour at this tap is still being settled. Please try again in a moment.",
+        Locale.RU: "Предыдущий налив на этом кране ещё обрабатывается. Попробуйте через минуту.",
+    },
+    DenyReason.INSUFFICIENT_FUNDS: {
+        Locale.EN: INSUFFICIENT_FUNDS_MESSAGE,
+        Locale.RU: "Недостаточно средств: пополните баланс гостя перед наливом.",
+    },
+}
+
+GRANT_TEXTS: Final[Mapping[Locale, str]] = {Locale.EN: "Enjoy! You may pour now.", Locale.RU: "Приятного отдыха! Можно наливать."}
+
+
+def denial_text(reason: DenyReason, locale: Locale) -> str:
+    """What a guest reads at the tap when the answer is no."""
+    return DENIAL_TEXTS[reason][locale]

@@ -1,0 +1,83 @@
+"""Topics, and who a device is (CONTRACT.md, "Identity" and "MQTT").
+
+A device's path is its MQTT username, its client id and the start of all its topics, so that one broker rule covers every device.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final, Self
+
+ROOT: Final = "tapwire/v1"
+SLUG_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,30}$"
+_SLUG: Final = re.compile(SLUG_PATTERN)
+
+
+class DeviceKind(StrEnum):
+    """What stands at the end of a path; the value is the path's middle part."""
+
+    TAP = "taps"
+    READER = "readers"
+
+
+class InvalidPath(ValueError):
+    """Not a device's path: `{venue}/taps/{tap}` or `{venue}/readers/{reader}`, ids as in CONTRACT.md, "Identity"."""
+
+
+class InvalidTopic(ValueError):
+    """Not a device's topic below `tapwire/v1`."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DevicePath:
+    """`{venue}/taps/{tap}` or `{venue}/readers/{reader}`."""
+
+    venue_id: str
+    kind: DeviceKind
+    device_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a path; raises `InvalidPath`."""
+        parts = text.split("/")
+        if len(parts) != 3 or parts[1] not in (DeviceKind.TAP, DeviceKind.READER) or not (is_slug(parts[0]) and is_slug(parts[2])):
+            raise InvalidPath(
+                f"{text[:100]!r} is no device path: write VENUE/taps/TAP or VENUE/readers/READER, ids of a-z, 0-9 and hyphens"
+            )
+        return cls(parts[0], DeviceKind(parts[1]), parts[2])
+
+    def __str__(self) -> str:
+        return f"{self.venue_id}/{self.kind.value}/{self.device_id}"
+
+    def topic(self, leaf: str) -> str:
+        """The full topic of one of this device's leaves, such as `pour/completed`."""
+        return f"{ROOT}/{self}/{leaf}"
+
+
+def tap_path(venue_id: str, tap_id: str) -> DevicePath:
+    """The path of a tap; raises `InvalidPath` when an id is not one."""
+    return DevicePath.parse(f"{venue_id}/{DeviceKind.TAP.value}/{tap_id}")
+
+
+def is_slug(text: str) -> bool:
+    """Whether the text may be the id of a venue, tap or reader."""
+    return _SLUG.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def parse_device_topic(topic: str) -> tuple[DevicePath, str]:
+    """Split a device's topic into its path and leaf; raises `InvalidTopic`."""
+    prefix = ROOT + "/"
+    parts = topic.removeprefix(prefix).split("/", 3)
+    if not topic.startswith(prefix) or len(parts) != 4:
+        raise InvalidTopic(topic[:200])
+    try:
+        return DevicePath.parse("/".join(parts[:3])), parts[3]
+    except InvalidPath as error:
+        raise InvalidTopic(topic[:200]) from error
+
+
+def core_state_topic(instance_id: str) -> str:
+    """Where one core worker says that it is there."""
+    return f"{ROOT}/core/{instance_id}/state"
