@@ -1,0 +1,10 @@
+"""Tapwire's core service: authorises, holds, settles and keeps the books.
+
+`domain` has the rules, `db` the facts, `services` the use cases, `mqtt` the door for tap nodes. `tapwire_admin` uses the services
+and views as a library.
+"""
+
+from importlib.metadata import version
+from typing import Final
+
+SOFTWARE: Final = f"tapwire-core {version('tapwire-core')}"

@@ -1,0 +1,1 @@
+"""All SQL of Tapwire. `tables` are the rows, `store` one transaction, `writes` its parts, `views` what people read."""

@@ -1,0 +1,81 @@
+"""The database: one pool for transactions, one engine for reads, and the decorator that makes a function one transaction.
+
+Transactions run on asyncpg itself, with prepared statements and without ORM objects: they are the hot path. Reads are built with
+SQLAlchemy from the same tables. Both see what is committed, and the rows of neither leave `tapwire_core.db`.
+"""
+
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+
+import asyncpg
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from tapwire_core.db.store import Store
+from tapwire_core.domain.house import House
+
+DEADLOCK_RETRIES: Final = 5
+"""How often a transaction that the database gave up (a deadlock, a lost race for a unique row) is run again."""
+
+POOL_SIZE: Final = 10
+COMMAND_TIMEOUT_S: Final = 30
+
+RETRIED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Database:
+    """An open database, and the house whose books it keeps."""
+
+    pool: asyncpg.Pool
+    engine: AsyncEngine
+    house: House
+    url: str
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, house: House, *, pool_size: int = POOL_SIZE) -> AsyncIterator[Self]:
+        """Connect to `postgresql://…`; `pool_size` bounds the transactions that run at once."""
+        engine = create_async_engine(engine_url(url), pool_size=pool_size, pool_pre_ping=True)
+        try:
+            async with asyncpg.create_pool(dsn=url, min_size=1, max_size=pool_size, command_timeout=COMMAND_TIMEOUT_S) as pool:
+                yield cls(pool, engine, house, url)
+        finally:
+            await engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Store]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            yield Store(connection, self.house)
+
+
+def use_case(steps: Callable[Concatenate[Store, P], Awaitable[R]]) -> Callable[Concatenate[Database, P], Awaitable[R]]:
+    """Make a function on a `Store` one transaction on a `Database`, run again when the database gives it up.
+
+    The bare function stays reachable as `__wrapped__`, for a use case that is part of a larger one.
+    """
+
+    @functools.wraps(steps)
+    async def in_transaction(db: Database, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(DEADLOCK_RETRIES):
+            try:
+                async with db.transaction() as store:
+                    return await steps(store, *args, **kwargs)
+            except RETRIED:
+                continue
+        async with db.transaction() as store:
+            return await steps(store, *args, **kwargs)
+
+    return in_transaction
+
+
+def engine_url(url: str) -> str:
+    """The same database for SQLAlchemy's asyncpg dialect."""
+    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)

@@ -1,0 +1,73 @@
+"""Bringing a database to this version's schema, and refusing one that is not there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from tapwire_core.db.engine import engine_url
+from tapwire_core.errors import NotMigrated
+
+R = TypeVar("R")
+
+MIGRATION_LOCK: Final = 7_461_707
+"""An advisory lock, so that two `migrate` at once run one after the other."""
+
+
+async def migrate(url: str) -> str:
+    """Bring the database to the newest revision, and say which that is."""
+    await _on_connection(url, _upgrade)
+    return newest_revision()
+
+
+async def require_newest(url: str) -> None:
+    """Raise `NotMigrated` unless the database has the schema that this version works with."""
+    found = await _on_connection(url, lambda connection: MigrationContext.configure(connection).get_current_revision())
+    if found == newest_revision():
+        return
+    known = {revision.revision for revision in _scripts().walk_revisions()}
+    if found is not None and found not in known:
+        raise NotMigrated(f"The database is at revision {found!r}, which is newer than this version: install the newer version.")
+    raise NotMigrated(
+        f"The database is at revision {found!r}, this version needs {newest_revision()!r}: run `tapwire-core migrate`."
+    )
+
+
+def newest_revision() -> str:
+    """The revision that this version's tables describe."""
+    head = _scripts().get_current_head()
+    assert head is not None
+    return head
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration for our migrations."""
+    made = Config()
+    made.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    made.set_main_option("path_separator", "os")
+    made.attributes["connection"] = connection
+    return made
+
+
+def _upgrade(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+    command.upgrade(config(connection), "head")
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(config())
+
+
+async def _on_connection(url: str, step: Callable[[Connection], R]) -> R:
+    engine = create_async_engine(engine_url(url))
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(step)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,98 @@
+"""One transaction: what every write needs. The writes themselves are in `tapwire_core.db.writes`, by noun."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+from sqlmodel import SQLModel
+
+from tapwire_contracts.codec import encode
+from tapwire_contracts.messages import Message
+from tapwire_contracts.reasons import AuditAction, IncidentKind
+from tapwire_contracts.topics import DevicePath
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.house import House
+
+OUTBOX_CHANNEL: Final = "tapwire_outbox"
+"""NOTIFY on this channel wakes the core workers' publisher."""
+FACTS_CHANNEL: Final = "tapwire_facts"
+"""NOTIFY on this channel says that the audit log has grown; a live view reads on from the last id it showed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One open transaction on the house's books."""
+
+    connection: asyncpg.Connection
+    house: House
+
+    async def insert(self, table: type[SQLModel], **columns: object) -> None:
+        """Insert one row; columns that are left out take the database's default."""
+        names = ", ".join(columns)
+        places = ", ".join(f"${position}" for position in range(1, len(columns) + 1))
+        # table and column names are our own code's, never input
+        statement = f"INSERT INTO {table.__tablename__} ({names}) VALUES ({places})"  # noqa: S608
+        await self.connection.execute(statement, *map(_bind, columns.values()))
+
+    async def audit(
+        self, action: AuditAction, actor: Actor, *subjects: object, details: Mapping[str, object] | None = None
+    ) -> None:
+        """Write what happened to the audit log; `subjects` are the ids that it can be found by."""
+        await self.connection.execute(
+            "INSERT INTO audit (action, actor, subjects, details, request_id) VALUES ($1, $2, $3, $4, $5)",
+            action.value,
+            actor.name,
+            [str(subject) for subject in subjects if subject is not None],
+            to_json(details or {}),
+            actor.request_id,
+        )
+
+    async def raise_incident(
+        self,
+        kind: IncidentKind,
+        cause: str,
+        *,
+        details: Mapping[str, object],
+        venue_id: str | None = None,
+        tap_path: str | None = None,
+        pour_id: UUID | None = None,
+    ) -> None:
+        """Raise an incident once per cause: while it is unresolved, the same cause again is only counted."""
+        await self.connection.execute(
+            """INSERT INTO incidents (incident_id, kind, cause, venue_id, tap_path, pour_id, details)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)
+               ON CONFLICT (kind, cause) WHERE status <> 'resolved'
+               DO UPDATE SET occurrences = incidents.occurrences + 1, last_seen_at = now()""",
+            uuid4(),
+            kind.value,
+            cause,
+            venue_id,
+            tap_path,
+            pour_id,
+            to_json(details),
+        )
+
+    async def send_command(self, tap: DevicePath | str, message: Message) -> None:
+        """Put a command into the outbox; a core worker publishes it once this transaction is committed."""
+        await self._enqueue(str(tap), encode(message).decode())
+
+    async def send_config(self, tap: DevicePath | str) -> None:
+        """Count the tap's config up and have it published once this transaction is committed."""
+        await self.connection.execute("UPDATE taps SET config_revision = config_revision + 1 WHERE tap_path = $1", str(tap))
+        await self._enqueue(str(tap), None)
+
+    async def _enqueue(self, tap_path: str, payload: str | None) -> None:
+        await self.connection.execute("INSERT INTO command_outbox (tap_path, payload) VALUES ($1, $2)", tap_path, payload)
+        await self.connection.execute("SELECT pg_notify($1, '')", OUTBOX_CHANNEL)
+
+
+def to_json(content: object) -> str:
+    """JSON text for a jsonb parameter; UUIDs, times and enums as text."""
+    return msgspec.json.encode(content, enc_hook=str).decode()
+
+
+def _bind(value: object) -> Any:
+    return to_json(value) if isinstance(value, dict) else value

@@ -1,0 +1,86 @@
+"""How our columns are spelled: one function for each kind, so that every table says the same thing the same way."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+_NOW: Final = text("now()")
+
+
+def key(foreign_key: str | None = None) -> Any:
+    """A text or UUID primary key, made by whoever creates the thing."""
+    return Field(primary_key=True, foreign_key=foreign_key) if foreign_key else Field(primary_key=True)
+
+
+def serial() -> Any:
+    """A number that the database gives; rows in the order of their numbers are in the order of their making."""
+    return Field(default=None, primary_key=True, sa_type=BigInteger)
+
+
+def reference(target: str, *, index: bool = False) -> Any:
+    """A foreign key to another table's row."""
+    return Field(foreign_key=target, index=index)
+
+
+def optional_reference(target: str, *, index: bool = False) -> Any:
+    """A foreign key that may be null."""
+    return Field(default=None, foreign_key=target, index=index)
+
+
+def words(*, default: str | None = None) -> Any:
+    """Text of any length, not null unless the annotation says so."""
+    return Field(default=default, sa_type=Text, sa_column_kwargs={"server_default": default} if default is not None else {})
+
+
+def number(*, default: int | None = None) -> Any:
+    """A 64-bit integer: money in minor units, volume in millilitres, durations in milliseconds."""
+    given = {"server_default": text(str(default))} if default is not None else {}
+    return Field(default=default, sa_type=BigInteger, sa_column_kwargs=given)
+
+
+def flag() -> Any:
+    """A boolean that starts false."""
+    return Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
+def moment() -> Any:
+    """A time that something may happen at; null until it does."""
+    return Field(default=None, sa_type=DateTime(timezone=True))
+
+
+def made_now() -> Any:
+    """The database's time when the row was made."""
+    return Field(default=None, sa_type=DateTime(timezone=True), nullable=False, sa_column_kwargs={"server_default": _NOW})
+
+
+def due() -> Any:
+    """A time that the row is made with."""
+    return Field(sa_type=DateTime(timezone=True))
+
+
+def document() -> Any:
+    """A JSON object for people and programs to read; no rule looks inside."""
+    return Field(default_factory=dict, sa_type=JSONB, nullable=False, sa_column_kwargs={"server_default": text("'{}'::jsonb")})
+
+
+def optional_document() -> Any:
+    """A JSON object that may be null."""
+    return Field(default=None, sa_type=JSONB)
+
+
+def closed_set(column: str, members: type[StrEnum] | Iterable[str]) -> CheckConstraint:
+    """The constraint that a text column holds one of these words."""
+    listed = ", ".join(f"'{member}'" for member in members)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")

@@ -1,0 +1,172 @@
+"""Pours, and everything a tap node said about what flowed."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index
+from sqlmodel import SQLModel
+
+from tapwire_contracts.reasons import EndReason, FlowCause, StopReason, SyncStatus
+from tapwire_core.db.tables.columns import (
+    closed_set,
+    document,
+    flag,
+    key,
+    made_now,
+    moment,
+    number,
+    optional_reference,
+    reference,
+    serial,
+    words,
+)
+from tapwire_core.domain.words import StockKind
+
+
+class Pour(SQLModel, table=True):
+    """One authorisation and what became of it. The same row moves from `pending_sync` to one of the other states.
+
+    Price, keg and limits are frozen at authorisation. The two partial unique indexes ARE the leases of visit and tap.
+    """
+
+    __tablename__ = "pours"
+    __table_args__: Any = (
+        closed_set("sync_status", SyncStatus),
+        closed_set("end_reason", EndReason),
+        closed_set("stop_reason", StopReason),
+        CheckConstraint("sync_status <> 'pending_sync' OR (volume_ml = 0 AND amount_minor = 0)", name="pending_is_empty"),
+        CheckConstraint("(sync_status = 'pending_sync') = (settled_at IS NULL)", name="terminal_has_time"),
+        CheckConstraint("volume_ml >= 0 AND amount_minor >= 0 AND hold_minor >= 0", name="not_negative"),
+        CheckConstraint("sell_price_per_liter_minor >= 1", name="price_positive"),
+        Index("uq_pours_visit_lease", "visit_id", unique=True, postgresql_where="sync_status = 'pending_sync'"),
+        Index("uq_pours_tap_lease", "tap_path", unique=True, postgresql_where="sync_status = 'pending_sync'"),
+        Index("ix_pours_visit", "visit_id", "authorized_at"),
+        Index("ix_pours_tap", "tap_path", "authorized_at"),
+        Index("ix_pours_venue", "venue_id", "authorized_at"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    pour_id: UUID = key()
+    visit_id: UUID = reference("visits.visit_id")
+    guest_id: UUID = reference("guests.guest_id", index=True)
+    card_uid: str = reference("cards.card_uid")
+    venue_id: str = reference("venues.venue_id")
+    tap_path: str = reference("taps.tap_path")
+    keg_id: UUID = reference("kegs.keg_id", index=True)
+    beverage_id: UUID = reference("beverages.beverage_id")
+    shift_id: UUID | None = optional_reference("shifts.shift_id")
+    sync_status: str = words(default=SyncStatus.PENDING_SYNC)
+    request_id: UUID
+    journal_id: UUID | None = None
+    seq: int | None = number()
+    sell_price_per_liter_minor: int = number()
+    max_volume_ml: int = number()
+    hold_minor: int = number()
+    volume_ml: int = number(default=0)
+    amount_minor: int = number(default=0)
+    loss_minor: int = number(default=0)
+    stock_ml: int = number(default=0)
+    reported: bool = flag()
+    report_refused: bool = flag()
+    end_reason: str | None = words()
+    stop_reason: str | None = words()
+    duration_ms: int | None = number()
+    asked_at: datetime | None = moment()
+    authorized_at: datetime = made_now()
+    settled_at: datetime | None = moment()
+    settled_shift_id: UUID | None = optional_reference("shifts.shift_id", index=True)
+    settled_by: str | None = words()
+
+
+class AuthorizationAnswer(SQLModel, table=True):
+    """What a question was answered, grant or denial, to repeat it to the letter. `fingerprint` is of the question's content."""
+
+    __tablename__ = "authorization_answers"
+
+    tap_path: str = key()
+    event_id: UUID = key()
+    fingerprint: bytes
+    pour_id: UUID | None = optional_reference("pours.pour_id")
+    payload: str = words()
+    decided_at: datetime = made_now()
+
+
+class PourReport(SQLModel, table=True):
+    """A report and the verdict it got; the unique index says what makes two reports the same."""
+
+    __tablename__ = "pour_reports"
+    __table_args__ = (
+        Index(
+            "uq_pour_reports_same",
+            "pour_id",
+            "tap_path",
+            "volume_ml",
+            "odometer_from_ml",
+            "odometer_to_ml",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+    report_id: int | None = serial()
+    tap_path: str = words()
+    pour_id: UUID
+    volume_ml: int = number()
+    odometer_from_ml: int | None = number()
+    odometer_to_ml: int | None = number()
+    report: dict[str, Any] = document()
+    verdict: str = words()
+    received_at: datetime = made_now()
+
+
+class Flow(SQLModel, table=True):
+    """Beer that flowed without a grant, as its tap node reported it."""
+
+    __tablename__ = "flows"
+    __table_args__ = (closed_set("cause", FlowCause),)
+
+    tap_path: str = key("taps.tap_path")
+    event_id: UUID = key()
+    cause: str = words()
+    volume_ml: int = number()
+    duration_ms: int = number()
+    card_uid: str | None = words()
+    keg_id: UUID | None = optional_reference("kegs.keg_id")
+    venue_id: str = reference("venues.venue_id")
+    stock_kind: str = words(default=StockKind.UNATTRIBUTED)
+    recorded_at: datetime = made_now()
+
+
+class TapJournal(SQLModel, table=True):
+    """What a journal has said so far: its highest question decided, and the part of its odometer that is accounted for."""
+
+    __tablename__ = "tap_journals"
+    __table_args__: Any = ({"postgresql_with": {"fillfactor": "70"}},)
+
+    tap_path: str = key("taps.tap_path")
+    journal_id: UUID = key()
+    highest_seq: int = number(default=0)
+    odometer_first_ml: int | None = number()
+    odometer_covered_ml: int | None = number()
+
+
+class Stretch(SQLModel, table=True):
+    """A stretch of a meter's odometer that is accounted for: by a fact, or as a hole that the books had to fill."""
+
+    __tablename__ = "odometer_stretches"
+    __table_args__ = (
+        CheckConstraint("from_ml >= 0 AND to_ml > from_ml", name="goes_forward"),
+        Index("ix_odometer_stretches_to", "tap_path", "journal_id", "to_ml"),
+        Index("uq_odometer_stretches_fact", "tap_path", "journal_id", "fact_id", "from_ml", "to_ml", unique=True),
+    )
+
+    stretch_id: int | None = serial()
+    tap_path: str = reference("taps.tap_path")
+    journal_id: UUID
+    from_ml: int = number()
+    to_ml: int = number()
+    fact_id: UUID
+    is_hole: bool = flag()
+    keg_id: UUID | None = optional_reference("kegs.keg_id")
+    recorded_at: datetime = made_now()

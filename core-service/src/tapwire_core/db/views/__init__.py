@@ -1,0 +1,1 @@
+"""What people and programs read, by noun: frozen structs, paged lists."""

@@ -1,0 +1,33 @@
+"""The limits of SYSTEM.md, "Limits", and the other settings that rules depend on."""
+
+from dataclasses import dataclass
+
+from tapwire_contracts.reasons import Locale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """How this installation works: its currency, language and limits. The defaults are those of SYSTEM.md."""
+
+    currency: str = "EUR"
+    locale: Locale = Locale.EN
+    start_window_ms: int = 10_000
+    sync_timeout_ms: int = 360_000
+    max_duration_ms: int = 300_000
+    idle_timeout_ms: int = 15_000
+    max_report_ml: int = 100_000
+    max_flow_ml_per_s: int = 200
+    overpour_tolerance_ml: int = 50
+    late_sync_tolerance_ml: int = 5
+    idempotency_ttl_h: int = 24
+
+    def __post_init__(self) -> None:
+        if self.sync_timeout_ms < self.max_duration_ms + SYNC_TIMEOUT_MARGIN_MS:
+            raise ValueError(
+                f"sync_timeout_ms ({self.sync_timeout_ms}) must be at least max_duration_ms ({self.max_duration_ms}) "
+                f"plus {SYNC_TIMEOUT_MARGIN_MS}: raise TAPWIRE_SYNC_TIMEOUT_MS or lower TAPWIRE_MAX_DURATION_MS"
+            )
+
+
+SYNC_TIMEOUT_MARGIN_MS = 30_000
+"""A pour may run for `max_duration_ms`; only this much later is a missing report an incident."""

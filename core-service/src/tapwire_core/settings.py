@@ -1,0 +1,105 @@
+"""Settings: `TAPWIRE_*` environment variables, or a file of such lines that `TAPWIRE_SETTINGS_FILE` names.
+
+Each setting, secrets above all, may also come from a file of its own: `TAPWIRE_DATABASE_URL_FILE=/run/secrets/database_url`.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tapwire_contracts.reasons import Locale
+from tapwire_core.domain.house import House
+
+PREFIX: Final = "TAPWIRE_"
+_LIMITS: Final = House()
+
+
+class InvalidSettings(Exception):
+    """A setting is missing or can't be used; the text names it and says what it needs."""
+
+
+class Settings(BaseSettings):
+    """What core and admin are told from outside. Limits are those of SYSTEM.md, by name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=os.environ.get(f"{PREFIX}SETTINGS_FILE"), extra="ignore", frozen=True
+    )
+
+    database_url: str = Field(pattern="^postgres(ql)?://")
+    broker_url: str | None = Field(default=None, pattern="^mqtts?://")
+    broker_protocol: Literal["5", "3.1.1"] = "5"
+    shared_subscriptions: bool = True
+    admin_host: str = "127.0.0.1"
+    admin_port: int = Field(default=8080, ge=0, le=65_535)
+    metrics_port: int | None = Field(default=None, ge=0, le=65_535)
+    currency: str = Field(default="EUR", pattern="^[A-Z]{3}$")
+    locale: Locale = Locale.EN
+    log_format: Literal["text", "json"] = "text"
+    session_ttl_h: int = Field(default=12, ge=1)
+
+    start_window_ms: int = Field(default=_LIMITS.start_window_ms, ge=1)
+    sync_timeout_ms: int = Field(default=_LIMITS.sync_timeout_ms, ge=1)
+    max_duration_ms: int = Field(default=_LIMITS.max_duration_ms, ge=1)
+    idle_timeout_ms: int = Field(default=_LIMITS.idle_timeout_ms, ge=1)
+    max_report_ml: int = Field(default=_LIMITS.max_report_ml, ge=1)
+    max_flow_ml_per_s: int = Field(default=_LIMITS.max_flow_ml_per_s, ge=1)
+    overpour_tolerance_ml: int = Field(default=_LIMITS.overpour_tolerance_ml, ge=0)
+    late_sync_tolerance_ml: int = Field(default=_LIMITS.late_sync_tolerance_ml, ge=0)
+    idempotency_ttl_h: int = Field(default=_LIMITS.idempotency_ttl_h, ge=1)
+
+    @property
+    def house(self) -> House:
+        """The settings that rules depend on."""
+        return House(
+            currency=self.currency,
+            locale=self.locale,
+            start_window_ms=self.start_window_ms,
+            sync_timeout_ms=self.sync_timeout_ms,
+            max_duration_ms=self.max_duration_ms,
+            idle_timeout_ms=self.idle_timeout_ms,
+            max_report_ml=self.max_report_ml,
+            max_flow_ml_per_s=self.max_flow_ml_per_s,
+            overpour_tolerance_ml=self.overpour_tolerance_ml,
+            late_sync_tolerance_ml=self.late_sync_tolerance_ml,
+            idempotency_ttl_h=self.idempotency_ttl_h,
+        )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then secrets from files, then the settings file."""
+        return init_settings, env_settings, _SecretsFromFiles(settings_cls), dotenv_settings
+
+
+class _SecretsFromFiles(PydanticBaseSettingsSource):
+    """`TAPWIRE_DATABASE_URL_FILE=/run/secrets/…` gives `database_url`, and so for every setting."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        named = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        return (Path(named).read_text(encoding="utf-8").strip() if named else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def read_settings() -> Settings:
+    """Read the settings; raises `InvalidSettings` with one line a problem."""
+    try:
+        settings = Settings()
+        assert settings.house
+    except ValidationError as error:
+        problems = [f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()]
+        raise InvalidSettings("\n".join(problems)) from error
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(str(error)) from error
+    return settings
