@@ -61,7 +61,7 @@ def asyncapi() -> dict[str, Any]:
 
 _DESCRIPTION: Final = (
     f"Payloads are JSON in UTF-8, at most {MAX_PAYLOAD_BYTES} bytes. Receivers ignore fields that they don't know and treat an "
-    "unknown `type` or a missing field as malformed. Facts are repeated until their verdict comes; nothing retained may open a valve."
+    "unknown `type` or a missing field as malformed. Facts are repeated until their verdict comes. Nothing retained opens a valve."
 )
 
 

@@ -55,6 +55,12 @@ class Database:
         async with self.pool.acquire() as connection, connection.transaction():
             yield Store(connection, self.house)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Store]:
+        """One read-only transaction that sees one moment of the database."""
+        async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            yield Store(connection, self.house)
+
 
 def use_case(steps: Callable[Concatenate[Store, P], Awaitable[R]]) -> Callable[Concatenate[Database, P], Awaitable[R]]:
     """Make a function on a `Store` one transaction on a `Database`, run again when the database gives it up.

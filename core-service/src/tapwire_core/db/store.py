@@ -18,8 +18,6 @@ from tapwire_core.domain.house import House
 
 OUTBOX_CHANNEL: Final = "tapwire_outbox"
 """NOTIFY on this channel wakes the core workers' publisher."""
-FACTS_CHANNEL: Final = "tapwire_facts"
-"""NOTIFY on this channel says that the audit log has grown; a live view reads on from the last id it showed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,10 @@ class Store:
     async def send_config(self, tap: DevicePath | str) -> None:
         """Count the tap's config up and have it published once this transaction is committed."""
         await self.connection.execute("UPDATE taps SET config_revision = config_revision + 1 WHERE tap_path = $1", str(tap))
+        await self.publish_config(tap)
+
+    async def publish_config(self, tap: DevicePath | str) -> None:
+        """Have the tap's config published again once this transaction is committed."""
         await self._enqueue(str(tap), None)
 
     async def _enqueue(self, tap_path: str, payload: str | None) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlmodel import Field, SQLModel
 
 from tapwire_core.db.tables.columns import (
@@ -84,7 +85,10 @@ class Shift(SQLModel, table=True):
 
 
 class Visit(SQLModel, table=True):
-    """A guest's stay. `active_tap_id` and `lock_set_at` are for people; the pending pour alone decides."""
+    """A guest's stay. `active_tap_id` and `lock_set_at` are for people; the pending pour alone decides.
+
+    `opening_stages` is what opening it together with its card did, to answer a double click like the first one.
+    """
 
     __tablename__ = "visits"
     __table_args__: Any = (
@@ -106,6 +110,7 @@ class Visit(SQLModel, table=True):
     guest_id: UUID = reference("guests.guest_id", index=True)
     shift_id: UUID | None = optional_reference("shifts.shift_id")
     card_uid: str | None = optional_reference("cards.card_uid")
+    opening_stages: list[str] | None = Field(default=None, sa_type=ARRAY(TEXT))
     status: str = words(default=VisitStatus.ACTIVE)
     opened_at: datetime = made_now()
     opened_by: str = words()

@@ -1,0 +1,91 @@
+# What one types here. `make demo` and `make test` set up everything they need in .venv by themselves; no root, nothing outside.
+
+PYTHON  ?=
+SECONDS ?=
+TOPIC   ?= tapwire/v1/\#
+WORKERS ?= 2
+
+VENV     := .venv
+PY       := $(VENV)/bin/python
+PIP      := $(PY) -m pip --disable-pip-version-check --no-input --quiet
+PACKAGES := contracts core-service tap-node admin-api
+PYPROJECTS := $(PACKAGES:=/pyproject.toml)
+CHECKED  := $(PACKAGES:=/src) demo tests
+RUN      := PYTHONPATH=demo $(PY)
+
+.PHONY: help demo demo-reset watch test test-long lint schemas requirements clean
+.DELETE_ON_ERROR:
+
+help: ## what there is to do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.demo ## everything embedded: database, broker, core, console, simulated taps; SECONDS=n ends it by itself
+	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS))
+
+demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts anew
+	@$(RUN) -m tapwire_demo.reset
+
+watch: $(VENV)/.demo ## print what goes over the running demo's broker; TOPIC=filter
+	@$(RUN) -m tapwire_demo.watch '$(TOPIC)'
+
+test: lint ## the whole suite; WORKERS=n tests at a time
+	$(PY) -m pytest -m "not long" -n $(WORKERS) --dist worksteal --timeout 120
+
+test-long: lint ## the tests that wait as long as real life does
+	$(PY) -m pytest -m long --timeout 3600
+
+lint: $(VENV)/.dev ## style, types, and who may import whom
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy $(CHECKED)
+	$(VENV)/bin/lint-imports
+
+schemas: $(VENV)/.demo ## write contracts/schema and broker-config/acl again, from the contract's code
+	$(PY) -m tapwire_contracts
+
+clean: ## delete .venv, caches and builds; the demo's data stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PACKAGES:=/dist) $(PACKAGES:=/build)
+
+# --- the environment -------------------------------------------------------------------------------------------------------------
+
+# .venv knows its own absolute place: made anew when the checkout was moved or copied, or when its Python has gone
+$(shell if [ -e $(VENV)/.place ]; then \
+	[ "$$(cat $(VENV)/.place)" = "$$(pwd -P)" ] && $(PY) -c '' 2>/dev/null || rm -rf $(VENV); fi)
+
+$(VENV)/.place:
+	@found=; for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && found=$$python && break; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo 'Tapwire needs Python 3.11 or newer: install it, or say where it is with make PYTHON=/path/to/python3' >&2; exit 1; \
+	fi; \
+	if ! "$$found" -c 'import venv, ensurepip' 2>/dev/null; then \
+		echo "$$found lacks venv: install it (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$("$$found" --version), once"; \
+	"$$found" -m venv $(VENV)
+	@pwd -P > $@
+
+$(VENV)/.demo: requirements/demo.txt $(PYPROJECTS) $(VENV)/.place
+	$(call install,requirements/demo.txt)
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(PYPROJECTS) $(VENV)/.place
+	$(call install,requirements/dev.txt)
+	@touch $(VENV)/.demo $@
+
+define install
+	@echo "Installing $(1)"
+	@$(PIP) install --require-hashes -r $(1)
+	@$(PIP) install --no-deps --no-build-isolation $(PACKAGES:%=-e %)
+endef
+
+# --- the pinned files ------------------------------------------------------------------------------------------------------------
+
+COMPILE := $(PY) -m uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	$(foreach package,contracts core node admin,--no-emit-package tapwire-$(package))
+
+requirements: $(VENV)/.place ## pin again what .venv holds; UPGRADE=1 takes the newest that fit
+	@$(PIP) install uv
+	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt

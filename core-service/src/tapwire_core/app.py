@@ -1,0 +1,177 @@
+"""A core worker: a database, a connection to the broker, and the tasks that run while both are there.
+
+A worker keeps no truth in memory. Any number run side by side on one database, and any may die at any moment.
+"""
+
+import asyncio
+import logging
+import random
+import secrets
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import asyncpg
+from aiomqtt import MqttError
+
+from tapwire_contracts.codec import encode
+from tapwire_contracts.messages import ReportPour
+from tapwire_core import SOFTWARE
+from tapwire_core.db.engine import Database
+from tapwire_core.db.schema import require_newest
+from tapwire_core.db.store import OUTBOX_CHANNEL
+from tapwire_core.mqtt.connection import BrokerAddress, Publisher
+from tapwire_core.mqtt.handlers import Desk
+from tapwire_core.mqtt.listener import listen
+from tapwire_core.services.nodes import ask_for_reports, keep_progress
+from tapwire_core.services.outbox import all_configs, publish_waiting
+from tapwire_core.settings import InvalidSettings, Settings
+
+R = TypeVar("R")
+
+log: Final = logging.getLogger(__name__)
+
+DATABASE_GONE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What asyncpg raises while the database can't be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a worker does what nobody asked for."""
+
+    sweep_s: float = 2.0
+    """Between two looks for pours that no report comes for."""
+    ask_again_s: float = 10.0
+    """Between two `report_pour` for the same pour."""
+    outbox_s: float = 2.0
+    """Between two looks into the command outbox when no notification comes."""
+    progress_s: float = 1.0
+    """Between two writes of the latest progress."""
+    database_check_s: float = 1.0
+    """Between two looks whether the database is there."""
+    reconnect_max_s: float = 10.0
+    """The longest wait before connecting to the broker again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One core worker, known on the broker by `instance_id`."""
+
+    db: Database
+    address: BrokerAddress
+    pace: Pace
+    instance_id: str
+
+    async def run(self) -> None:
+        """Connect, work, and connect again when the connection is lost; ends only by cancellation."""
+        wait_s = RECONNECT_MIN_S
+        while True:
+            try:
+                async with self.address.client(self.instance_id) as client:
+                    wait_s = RECONNECT_MIN_S
+                    publisher = Publisher(client, self.address, self.instance_id)
+                    await self._work(Desk(self.db, publisher))
+            except* MqttError as lost:
+                log.warning("broker: %s; connecting again in %.1f s", lost.exceptions[0], wait_s)
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
+            wait_s = min(wait_s * 2, self.pace.reconnect_max_s)
+
+    async def _work(self, desk: Desk) -> None:
+        client, publisher = desk.publisher.client, desk.publisher
+        woken = asyncio.Event()
+        await client.subscribe(list(self.address.subscriptions()))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(listen(client, desk))
+            tasks.create_task(self._keep_presence(publisher))
+            tasks.create_task(self._hear_outbox(woken))
+            tasks.create_task(self._empty_outbox(publisher, woken))
+            tasks.create_task(self._every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)))
+            tasks.create_task(self._every(self.pace.progress_s, lambda: self._write_progress(desk)))
+
+    async def _keep_presence(self, publisher: Publisher) -> None:
+        """Show presence while the database answers; configs are published again each time it comes back."""
+        shown = False
+        while True:
+            try:
+                await self.db.pool.fetchval("SELECT 1", timeout=DATABASE_CHECK_TIMEOUT_S)
+                if not shown:
+                    for tap_path, config in (await all_configs(self.db)).items():
+                        await publisher.send_config(tap_path, config)
+                    await publisher.show_presence()
+                    log.info("%s is there", self.instance_id)
+                    shown = True
+            except DATABASE_GONE as error:
+                if shown:
+                    await publisher.withdraw_presence()
+                    log.error("database: %s; nodes refuse cards until it is back", error)
+                    shown = False
+            await asyncio.sleep(self.pace.database_check_s)
+
+    async def _hear_outbox(self, woken: asyncio.Event) -> None:
+        while True:
+            try:
+                connection, gone = await asyncpg.connect(self.db.url), asyncio.Event()
+                try:
+                    connection.add_termination_listener(lambda _, gone=gone: gone.set())
+                    await connection.add_listener(OUTBOX_CHANNEL, lambda *_: woken.set())
+                    await gone.wait()
+                finally:
+                    await connection.close(timeout=DATABASE_CHECK_TIMEOUT_S)
+            except DATABASE_GONE as error:
+                log.debug("outbox notifications: %s; polling meanwhile", error)
+            await asyncio.sleep(self.pace.database_check_s)
+
+    async def _empty_outbox(self, publisher: Publisher, woken: asyncio.Event) -> None:
+        while True:
+            woken.clear()
+            if not await self._tried(lambda: publish_waiting(self.db, publisher.send_command, publisher.send_config)):
+                try:
+                    await asyncio.wait_for(woken.wait(), self.pace.outbox_s)
+                except TimeoutError:
+                    continue
+
+    async def _ask_for_reports(self, publisher: Publisher) -> None:
+        for asked in await ask_for_reports(self.db, round(self.pace.ask_again_s * 1000)):
+            report = ReportPour(pour_id=asked.pour_id, journal_id=asked.journal_id)
+            await publisher.send_command(asked.tap_path, encode(report).decode())
+
+    async def _write_progress(self, desk: Desk) -> None:
+        latest = dict(desk.progress)
+        desk.progress.clear()
+        if latest:
+            await keep_progress(self.db, latest)
+
+    async def _every(self, pause_s: float, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._tried(step)
+            await asyncio.sleep(pause_s)
+
+    async def _tried(self, step: Callable[[], Awaitable[R]]) -> R | None:
+        try:
+            return await step()
+        except DATABASE_GONE as error:
+            log.warning("database: %s", error)
+            return None
+
+
+RECONNECT_MIN_S: Final = 0.2
+DATABASE_CHECK_TIMEOUT_S: Final = 2.0
+
+
+async def run_core(settings: Settings, pace: Pace | None = None) -> None:
+    """Run one core worker until SIGINT or SIGTERM; raises `NotMigrated` on a database that isn't."""
+    if settings.broker_url is None:
+        raise InvalidSettings("TAPWIRE_BROKER_URL: say where the broker is, mqtt://user:secret@host:port")
+    await require_newest(settings.database_url)
+    address = BrokerAddress(url=settings.broker_url, protocol=settings.broker_protocol, shared=settings.shared_subscriptions)
+    async with Database.open(settings.database_url, settings.house) as db:
+        worker = Worker(db, address, pace or Pace(), f"core-{secrets.token_hex(4)}")
+        running = asyncio.create_task(worker.run())
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
+        log.info("%s starts as %s", SOFTWARE, worker.instance_id)
+        try:
+            await running
+        except asyncio.CancelledError:
+            log.info("%s ends", worker.instance_id)

@@ -1,0 +1,100 @@
+"""How views read: a statement's rows as frozen structs, and lists page by page.
+
+A page begins after the row that the cursor names, by the values it is ordered by, so pages neither skip nor repeat rows while others
+are written, and the last page costs what the first one does.
+"""
+
+import base64
+from collections.abc import Sequence
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, Table, func, literal, tuple_
+from sqlmodel import SQLModel
+
+from tapwire_core.db.engine import Database
+from tapwire_core.errors import Invalid
+
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 200
+"""The most rows of one page."""
+
+S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A part of a list; `next_cursor` asks for what follows, and is null at the end."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+class PageRequest(msgspec.Struct, frozen=True):
+    """Which part of a list is wanted."""
+
+    cursor: str | None = None
+    limit: int = DEFAULT_LIMIT
+
+
+FIRST_PAGE: Final = PageRequest()
+
+
+def table(rows: type[SQLModel]) -> Table:
+    """The table of a row class, to select from."""
+    return SQLModel.metadata.tables[str(rows.__tablename__)]
+
+
+def age_ms(moment: ColumnElement[Any]) -> ColumnElement[int]:
+    """How long ago something was, by the database's clock."""
+    return func.floor(func.extract("epoch", func.now() - moment) * 1000).cast(msgspec_bigint)
+
+
+async def read_all(db: Database, statement: Select[Any], struct: type[S]) -> list[S]:
+    """All rows of a statement; for what is few by its nature."""
+    async with db.engine.connect() as connection:
+        rows = await connection.execute(statement)
+        return [msgspec.convert(dict(row), struct) for row in rows.mappings()]
+
+
+async def read_one(db: Database, statement: Select[Any], struct: type[S]) -> S | None:
+    """The only row of a statement, if there is one."""
+    found = await read_all(db, statement, struct)
+    return found[0] if found else None
+
+
+async def read_page(
+    db: Database,
+    statement: Select[Any],
+    struct: type[S],
+    order: Sequence[ColumnElement[Any]],
+    page: PageRequest,
+    *,
+    newest_first: bool = False,
+) -> Page[S]:
+    """One page of a statement's rows in the order of some columns that together are unique."""
+    keys = [column.label(f"key_{position}") for position, column in enumerate(order)]
+    statement = statement.add_columns(*keys)
+    if page.cursor is not None:
+        after = tuple_(*(literal(value, column.type) for value, column in zip(_read_cursor(page.cursor, order), order, strict=True)))
+        statement = statement.where(tuple_(*order) < after if newest_first else tuple_(*order) > after)
+    statement = statement.order_by(*((column.desc() if newest_first else column.asc()) for column in order))
+    limit = min(max(page.limit, 1), MAX_LIMIT)
+    async with db.engine.connect() as connection:
+        rows = [dict(row) for row in (await connection.execute(statement.limit(limit + 1))).mappings()]
+    items = tuple(msgspec.convert(row, struct) for row in rows[:limit])
+    more = len(rows) > limit
+    return Page(items, _write_cursor([rows[limit - 1][key.name] for key in keys]) if more else None)
+
+
+def _write_cursor(values: list[object]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(values)).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, order: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
+    expected = tuple[tuple(column.type.python_type for column in order)]  # type: ignore[misc]
+    try:
+        content = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return msgspec.json.decode(content, type=expected)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise Invalid("This cursor is none that a list of this kind gave.", field="cursor") from error

@@ -1,0 +1,39 @@
+"""Beverages and their prices."""
+
+from uuid import UUID
+
+from tapwire_core.db.store import Store
+
+
+async def lock_beverage(store: Store, beverage_id: UUID) -> bool:
+    """Lock a beverage's row for a change; False when there is none."""
+    found = await store.connection.fetchval("SELECT true FROM beverages WHERE beverage_id = $1 FOR NO KEY UPDATE", beverage_id)
+    return bool(found)
+
+
+async def share_beverage(store: Store, beverage_id: UUID) -> None:
+    """Keep a beverage from being changed until this transaction ends, so that no tap's config misses the change."""
+    await store.connection.execute("SELECT FROM beverages WHERE beverage_id = $1 FOR SHARE", beverage_id)
+
+
+async def beverage_is_archived(store: Store, beverage_id: UUID) -> bool | None:
+    """Whether the beverage is sold no more; None when there is none of this id."""
+    found: bool | None = await store.connection.fetchval(
+        "SELECT archived_at IS NOT NULL FROM beverages WHERE beverage_id = $1 FOR SHARE", beverage_id
+    )
+    return found
+
+
+async def archive_beverage(store: Store, beverage_id: UUID) -> None:
+    """Note since when the beverage is sold no more."""
+    await store.connection.execute(
+        "UPDATE beverages SET archived_at = coalesce(archived_at, now()) WHERE beverage_id = $1", beverage_id
+    )
+
+
+async def taps_with_beverage(store: Store, beverage_id: UUID) -> list[str]:
+    """The taps that carry a keg of this beverage, in the order of their paths."""
+    rows = await store.connection.fetch(
+        "SELECT tap_path FROM taps JOIN kegs USING (keg_id) WHERE beverage_id = $1 ORDER BY tap_path", beverage_id
+    )
+    return [row["tap_path"] for row in rows]

@@ -1,0 +1,85 @@
+"""The sums that the books check compares, one statement a rule. Each gives the rows where the rule does not hold."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from tapwire_core.db.store import Store
+
+
+class Difference(Struct, frozen=True):
+    """A place where the books do not balance: which rule, of what, what it should be and what it is."""
+
+    rule: str
+    subject: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.subject} should be {self.expected}, is {self.found}"
+
+
+RULES: Final[Mapping[str, str]] = {
+    "balance = sum of movements": """
+        SELECT guest_id::text, coalesce(moved.sum, 0)::text, balance_minor::text
+        FROM guests LEFT JOIN (
+            SELECT guest_id,
+                sum(CASE 'guest' WHEN credit_account THEN amount_minor WHEN debit_account THEN -amount_minor ELSE 0 END) AS sum
+            FROM money_movements WHERE guest_id IS NOT NULL GROUP BY guest_id) AS moved USING (guest_id)
+        WHERE balance_minor <> coalesce(moved.sum, 0)""",
+    "held = sum of pending holds": """
+        SELECT guest_id::text, coalesce(holds.sum, 0)::text, held_minor::text
+        FROM guests LEFT JOIN (
+            SELECT guest_id, sum(hold_minor) AS sum FROM pours WHERE sync_status = 'pending_sync' GROUP BY guest_id) AS holds
+            USING (guest_id)
+        WHERE held_minor <> coalesce(holds.sum, 0)""",
+    "keg volume = start less stock movements": """
+        SELECT keg_id::text, (initial_volume_ml - coalesce(moved.sum, 0))::text, book_volume_ml::text
+        FROM kegs LEFT JOIN (SELECT keg_id, sum(volume_ml) AS sum FROM stock_movements GROUP BY keg_id) AS moved USING (keg_id)
+        WHERE book_volume_ml <> initial_volume_ml - coalesce(moved.sum, 0)""",
+    "charge = movements of the pour": """
+        SELECT pour_id::text, (amount_minor + loss_minor)::text, coalesce(moved.sum, 0)::text
+        FROM pours LEFT JOIN (
+            SELECT pour_id, sum(amount_minor) AS sum FROM money_movements
+            WHERE pour_id IS NOT NULL AND incident_id IS NULL AND credit_account = 'sales' GROUP BY pour_id) AS moved
+            USING (pour_id)
+        WHERE amount_minor + loss_minor <> coalesce(moved.sum, 0)""",
+    "stock of the pour = stock movements": """
+        SELECT pour_id::text, stock_ml::text, coalesce(moved.sum, 0)::text
+        FROM pours LEFT JOIN (SELECT cause_id, sum(volume_ml) AS sum FROM stock_movements GROUP BY cause_id) AS moved
+            ON moved.cause_id = pour_id
+        WHERE stock_ml <> coalesce(moved.sum, 0)""",
+    "a charged pour costs its volume at its price": """
+        SELECT pour_id::text, floor((volume_ml * sell_price_per_liter_minor + 500) / 1000)::text, (amount_minor + loss_minor)::text
+        FROM pours WHERE sync_status IN ('synced', 'reconciled')
+        AND amount_minor + loss_minor <> (volume_ml * sell_price_per_liter_minor + 500) / 1000""",
+    "a pending, rejected or voided pour costs nothing": """
+        SELECT pour_id::text, '0', amount_minor::text FROM pours
+        WHERE sync_status IN ('pending_sync', 'rejected', 'voided') AND (amount_minor <> 0 OR loss_minor <> 0)""",
+    "a locked visit has a pending pour on that tap": """
+        SELECT visit_id::text, 'unlocked', coalesce(active_tap_id, 'locked') FROM visits
+        WHERE (active_tap_id IS NOT NULL OR lock_set_at IS NOT NULL) AND NOT EXISTS (
+            SELECT 1 FROM pours WHERE pours.visit_id = visits.visit_id AND sync_status = 'pending_sync'
+            AND split_part(tap_path, '/', 3) = active_tap_id)""",
+    "a pending pour locks its visit": """
+        SELECT pour_id::text, 'locked', 'unlocked' FROM pours JOIN visits USING (visit_id)
+        WHERE sync_status = 'pending_sync' AND lock_set_at IS NULL""",
+    "a pending pour's visit is active": """
+        SELECT pour_id::text, 'active', visits.status FROM pours JOIN visits USING (visit_id)
+        WHERE sync_status = 'pending_sync' AND visits.status <> 'active'""",
+    "a grant has one pour": """
+        SELECT coalesce(pour.pour_id, answer.pour_id)::text, '1', count(pour.pour_id)::text
+        FROM authorization_answers answer
+        FULL JOIN pours pour ON pour.request_id = answer.event_id AND pour.tap_path = answer.tap_path
+        WHERE pour.pour_id IS NOT NULL OR answer.pour_id IS NOT NULL
+        GROUP BY coalesce(pour.pour_id, answer.pour_id) HAVING count(pour.pour_id) <> 1 OR count(answer.event_id) <> 1""",
+}
+
+
+async def differences(store: Store) -> list[Difference]:
+    """Run every rule; the store's transaction is one snapshot."""
+    found: list[Difference] = []
+    for rule, statement in RULES.items():
+        found += [Difference(rule, *row) for row in await store.connection.fetch(statement)]
+    return found

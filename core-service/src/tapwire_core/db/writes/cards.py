@@ -1,0 +1,60 @@
+"""Cards, and what runs on them now."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from tapwire_contracts.reasons import StopReason
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes.rows import as_struct
+from tapwire_core.domain.words import CardStatus
+
+
+class LockedCard(Struct, frozen=True):
+    """A card's row, locked for a change."""
+
+    card_uid: str
+    status: CardStatus
+    guest_id: UUID | None
+
+
+class StoppedPour(Struct, frozen=True):
+    """A running pour that was marked to end."""
+
+    pour_id: UUID
+    tap_path: str
+
+
+async def lock_card(store: Store, card_uid: str) -> LockedCard | None:
+    """Lock a card's row for a change; None when the card has never been seen."""
+    row = await store.connection.fetchrow(
+        "SELECT card_uid, status, guest_id FROM cards WHERE card_uid = $1 FOR NO KEY UPDATE", card_uid
+    )
+    return as_struct(row, LockedCard)
+
+
+async def lock_or_add_card(store: Store, card_uid: str) -> LockedCard:
+    """Lock a card's row for a change; a card that has never been seen is taken in as `available`."""
+    await store.connection.execute("INSERT INTO cards (card_uid) VALUES ($1) ON CONFLICT DO NOTHING", card_uid)
+    card = await lock_card(store, card_uid)
+    assert card is not None, "cards are never deleted"
+    return card
+
+
+async def active_visit_of_card(store: Store, card_uid: str) -> UUID | None:
+    """The active visit that holds the card."""
+    found: UUID | None = await store.connection.fetchval(
+        "SELECT visit_id FROM visits WHERE card_uid = $1 AND status = 'active'", card_uid
+    )
+    return found
+
+
+async def mark_pours_of_card_stopped(store: Store, card_uid: str, reason: StopReason) -> list[StoppedPour]:
+    """Mark the card's pending pours as ones that must end; `stop_pour` is repeated while their nodes name them."""
+    rows = await store.connection.fetch(
+        """UPDATE pours SET stop_reason = $2 WHERE card_uid = $1 AND sync_status = 'pending_sync'
+           RETURNING pour_id, tap_path""",
+        card_uid,
+        reason.value,
+    )
+    return [StoppedPour(**dict(row)) for row in rows]

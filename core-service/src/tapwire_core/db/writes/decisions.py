@@ -1,0 +1,122 @@
+"""The two round trips of a decision: lock and read the facts, write what changes. The SQL is in the migrations, as functions."""
+
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from tapwire_contracts.codec import encode
+from tapwire_contracts.messages import StopPour
+from tapwire_core.db.store import Store
+from tapwire_core.domain.authorization import Facts, Question
+from tapwire_core.domain.changes import Changes, CommandSent
+from tapwire_core.domain.odometer import OdometerFacts, StretchFacts
+from tapwire_core.domain.settlement import PourFacts, SettlementFacts, TapNow
+
+
+class EarlierAnswer(Struct, frozen=True):
+    """What the same question was answered before; `pending`: the pour that it granted still is."""
+
+    fingerprint: str
+    payload: str
+    granted: bool
+    pending: bool
+
+
+class LockedQuestion(Struct, frozen=True):
+    """A question under its row locks: answered before, or the facts to decide on."""
+
+    earlier: EarlierAnswer | None = None
+    facts: Facts | None = None
+
+
+class LockedReport(Struct, frozen=True):
+    """A report under its row locks: its verdict from before, or the facts to settle on."""
+
+    earlier_verdict: str | None = None
+    facts: SettlementFacts | None = None
+    overlapping: tuple[StretchFacts, ...] = ()
+
+
+class LockedFlow(Struct, frozen=True):
+    """An unattributed flow under its row locks."""
+
+    recorded: bool
+    tap: TapNow
+    overlapping: tuple[StretchFacts, ...]
+
+
+class LockedOdometer(Struct, frozen=True):
+    """A journal's odometer under its tap's lock."""
+
+    tap: TapNow
+    odometer: OdometerFacts
+
+
+class LockedPour(Struct, frozen=True):
+    """A pour under its row locks, and the venue's open shift."""
+
+    pour: PourFacts
+    shift_id: UUID | None
+
+
+_question: Final = msgspec.json.Decoder(LockedQuestion)
+_report: Final = msgspec.json.Decoder(LockedReport)
+_flow: Final = msgspec.json.Decoder(LockedFlow)
+_odometer: Final = msgspec.json.Decoder(LockedOdometer)
+_pour: Final = msgspec.json.Decoder(LockedPour)
+_encoder: Final = msgspec.json.Encoder()
+
+
+async def lock_question(store: Store, question: Question) -> LockedQuestion:
+    """Lock what a question touches and read the facts."""
+    found = await store.connection.fetchval(
+        "SELECT lock_question($1, $2, $3, $4)", question.tap_path, question.card_uid, question.journal_id, question.event_id
+    )
+    return _question.decode(found)
+
+
+async def lock_report(
+    store: Store,
+    tap_path: str,
+    pour_id: UUID,
+    card_uid: str | None,
+    volume_ml: int | None,
+    stretch: tuple[int, int] | None,
+    journal_id: UUID | None,
+) -> LockedReport | None:
+    """Lock what a report touches and read the facts; None when there is no such tap."""
+    from_ml, to_ml = stretch or (None, None)
+    found = await store.connection.fetchval(
+        "SELECT lock_report($1, $2, $3, $4, $5, $6, $7)", tap_path, pour_id, card_uid, volume_ml, from_ml, to_ml, journal_id
+    )
+    return _report.decode(found) if found else None
+
+
+async def lock_flow(store: Store, tap_path: str, event_id: UUID, journal_id: UUID, from_ml: int, to_ml: int) -> LockedFlow | None:
+    """Lock what an unattributed flow touches and read the facts; None when there is no such tap."""
+    found = await store.connection.fetchval("SELECT lock_flow($1, $2, $3, $4, $5)", tap_path, event_id, journal_id, from_ml, to_ml)
+    return _flow.decode(found) if found else None
+
+
+async def lock_odometer(store: Store, tap_path: str, journal_id: UUID) -> LockedOdometer | None:
+    """Lock a tap and read a journal's odometer; None when there is no such tap, or a pour of it is pending."""
+    found = await store.connection.fetchval("SELECT lock_odometer($1, $2)", tap_path, journal_id)
+    return _odometer.decode(found) if found else None
+
+
+async def lock_pour(store: Store, pour_id: UUID) -> LockedPour | None:
+    """Lock a pour with its tap, visit, guest and keg; None when there is no such pour."""
+    found = await store.connection.fetchval("SELECT lock_pour($1)", pour_id)
+    return _pour.decode(found) if found else None
+
+
+async def write_changes(store: Store, changes: Changes) -> None:
+    """Write all that a decision changes, commands to the tap included."""
+    if changes.stopped is not None and changes.tap_path is not None:
+        stop = StopPour(pour_id=changes.stopped.pour_id, reason=changes.stopped.reason)
+        changes.commands.append(CommandSent(tap_path=changes.tap_path, payload=encode(stop).decode()))
+    if changes.tap_locked is not None and changes.tap_path is not None:
+        changes.commands.append(CommandSent(tap_path=changes.tap_path, payload=None))
+    await store.connection.execute("SELECT apply_changes($1)", _encoder.encode(changes).decode())

@@ -1,0 +1,33 @@
+"""Devices that may speak."""
+
+from msgspec import Struct
+
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes.rows import as_struct
+
+
+class LockedDevice(Struct, frozen=True):
+    """A device's row, locked for a change."""
+
+    path: str
+    revoked: bool
+
+
+async def lock_device(store: Store, path: str) -> LockedDevice | None:
+    """Lock a device's row for a change."""
+    row = await store.connection.fetchrow(
+        "SELECT path, revoked_at IS NOT NULL AS revoked FROM devices WHERE path = $1 FOR NO KEY UPDATE", path
+    )
+    return as_struct(row, LockedDevice)
+
+
+async def give_secret(store: Store, path: str, secret_hash: bytes) -> None:
+    """Replace a device's secret; the old one is worth nothing from now on, and a revoked device may speak again."""
+    await store.connection.execute(
+        "UPDATE devices SET secret_hash = $2, rotated_at = now(), revoked_at = NULL WHERE path = $1", path, secret_hash
+    )
+
+
+async def revoke(store: Store, path: str) -> None:
+    """Note since when the device may not speak."""
+    await store.connection.execute("UPDATE devices SET revoked_at = coalesce(revoked_at, now()) WHERE path = $1", path)

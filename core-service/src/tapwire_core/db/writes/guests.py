@@ -1,0 +1,70 @@
+"""Guests and their accounts."""
+
+from datetime import date
+from uuid import UUID
+
+from msgspec import Struct
+
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes.rows import as_struct
+from tapwire_core.domain.actor import Actor
+
+
+class LockedGuest(Struct, frozen=True):
+    """A guest's row, locked for a change; money in minor units."""
+
+    guest_id: UUID
+    blocked: bool
+    balance_minor: int
+    held_minor: int
+
+    @property
+    def available_minor(self) -> int:
+        """What no running pour holds."""
+        return self.balance_minor - self.held_minor
+
+
+class PourOfGuest(Struct, frozen=True):
+    """Where a pour was, and whose."""
+
+    guest_id: UUID
+    venue_id: str
+
+
+async def lock_guest(store: Store, guest_id: UUID) -> LockedGuest | None:
+    """Lock a guest's row for a change."""
+    row = await store.connection.fetchrow(
+        "SELECT guest_id, blocked, balance_minor, held_minor FROM guests WHERE guest_id = $1 FOR NO KEY UPDATE", guest_id
+    )
+    return as_struct(row, LockedGuest)
+
+
+async def is_of_age(store: Store, guest_id: UUID, venue_id: str) -> bool:
+    """Whether the guest may be served at the venue today, by birth date or because somebody checked."""
+    # today is the venue's day
+    found = await store.connection.fetchval(
+        """SELECT legal_age = 0 OR age_checked_at IS NOT NULL
+                  OR coalesce(birth_date + make_interval(years => legal_age::int) <= (now() AT TIME ZONE time_zone)::date, false)
+           FROM guests, venues WHERE guest_id = $1 AND venue_id = $2""",
+        guest_id,
+        venue_id,
+    )
+    return bool(found)
+
+
+async def lies_ahead(store: Store, day: date) -> bool:
+    """Whether a day is after today, wherever one is."""
+    return bool(await store.connection.fetchval("SELECT $1 > (now() AT TIME ZONE 'UTC')::date + 1", day))
+
+
+async def note_age_check(store: Store, actor: Actor, guest_id: UUID) -> None:
+    """Note who has seen that the guest is old enough, and when."""
+    await store.connection.execute(
+        "UPDATE guests SET age_checked_by = $2, age_checked_at = now() WHERE guest_id = $1", guest_id, actor.name
+    )
+
+
+async def pour_of_guest(store: Store, pour_id: UUID) -> PourOfGuest | None:
+    """Where a pour was, and whose."""
+    row = await store.connection.fetchrow("SELECT guest_id, venue_id FROM pours WHERE pour_id = $1", pour_id)
+    return as_struct(row, PourOfGuest)

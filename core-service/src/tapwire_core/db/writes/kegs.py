@@ -1,0 +1,33 @@
+"""Kegs."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes.rows import as_struct
+from tapwire_core.domain.words import KegStatus
+
+
+class LockedKeg(Struct, frozen=True):
+    """A keg's row, locked for a change."""
+
+    keg_id: UUID
+    venue_id: str
+    beverage_id: UUID
+    status: KegStatus
+    book_volume_ml: int
+
+
+async def lock_keg(store: Store, keg_id: UUID) -> LockedKeg | None:
+    """Lock a keg's row for a change."""
+    row = await store.connection.fetchrow(
+        "SELECT keg_id, venue_id, beverage_id, status, book_volume_ml FROM kegs WHERE keg_id = $1 FOR NO KEY UPDATE", keg_id
+    )
+    return as_struct(row, LockedKeg)
+
+
+async def beverage_of_keg(store: Store, keg_id: UUID) -> UUID | None:
+    """What a keg holds; that never changes."""
+    found: UUID | None = await store.connection.fetchval("SELECT beverage_id FROM kegs WHERE keg_id = $1", keg_id)
+    return found

@@ -1,0 +1,134 @@
+"""What nodes say of themselves, and what the core must say to them again."""
+
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from tapwire_contracts.messages import NodeState, PourProgress
+from tapwire_core.db.store import Store, to_json
+
+
+class NodeNoted(Struct, frozen=True):
+    """What the books say of a device whose state was noted.
+
+    `device_known`: it has credentials or a tap. `config_revision`: null when there is no such tap. `covered_ml`: up to where its
+    odometer is proved to be accounted for. `pending`: a pour leases the tap. `stop`: why the pour that its state names must end.
+    """
+
+    noted: bool
+    device_known: bool
+    config_revision: int | None = None
+    covered_ml: int | None = None
+    pending: bool = False
+    stop: str | None = None
+
+
+class AskedAgain(Struct, frozen=True):
+    """A pour whose report is asked for."""
+
+    tap_path: str
+    pour_id: UUID
+    journal_id: UUID
+
+
+_noted: Final = msgspec.json.Decoder(NodeNoted)
+
+
+async def note_node_state(store: Store, path: str, state: NodeState) -> NodeNoted:
+    """Keep a device's latest state; a will that is not of the latest connection seen is ignored."""
+    found = await store.connection.fetchval(
+        """WITH noted AS (
+               INSERT INTO node_status AS node (path, status, boot_id, connection, state)
+               SELECT $1, $2, $3, $4, $5
+               WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1)
+               ON CONFLICT (path) DO UPDATE SET
+                   status = excluded.status, boot_id = excluded.boot_id, connection = excluded.connection,
+                   state = excluded.state, seen_at = now()
+               WHERE CASE WHEN node.boot_id = excluded.boot_id THEN excluded.connection >= node.connection
+                   ELSE excluded.status = 'online' END
+               RETURNING 1)
+           SELECT jsonb_build_object(
+               'noted', EXISTS (SELECT 1 FROM noted),
+               'device_known', tap.tap_path IS NOT NULL OR EXISTS (SELECT 1 FROM devices WHERE path = $1),
+               'config_revision', tap.config_revision,
+               'covered_ml', journal.odometer_covered_ml,
+               'pending', EXISTS (SELECT 1 FROM pours WHERE tap_path = $1 AND sync_status = 'pending_sync'),
+               'stop', (SELECT stop_reason FROM pours WHERE pour_id = $6 AND tap_path = $1))
+           FROM (SELECT 1) AS one
+           LEFT JOIN taps tap ON tap.tap_path = $1
+           LEFT JOIN tap_journals journal ON journal.tap_path = $1 AND journal.journal_id = $7""",
+        path,
+        state.status.value,
+        state.boot_id,
+        state.connection,
+        to_json(state),
+        state.pour_id,
+        state.journal_id,
+    )
+    return _noted.decode(found)
+
+
+async def keep_progress(store: Store, latest: dict[str, PourProgress]) -> None:
+    """Keep the latest progress of each tap, for screens and for a person who must estimate a pour."""
+    await store.connection.executemany(
+        "UPDATE node_status SET progress = $2, progress_at = now() WHERE path = $1",
+        [(path, to_json(progress)) for path, progress in sorted(latest.items())],
+    )
+
+
+async def raise_config_revision(store: Store, tap_path: str, above: int) -> None:
+    """Count on from a node's higher config revision (a database restored from a backup), so that it applies what comes."""
+    await store.connection.execute(
+        "UPDATE taps SET config_revision = greatest(config_revision, $2 + 1) WHERE tap_path = $1", tap_path, above
+    )
+
+
+async def pours_to_ask_for(store: Store, ask_again_ms: int, limit: int) -> list[AskedAgain]:
+    """Pours pending longer than `start_window_ms` without a report, at most `limit`; each is marked as asked for now."""
+    rows = await store.connection.fetch(
+        """UPDATE pours SET asked_at = now() WHERE pour_id IN (
+               SELECT pour_id FROM pours
+               WHERE sync_status = 'pending_sync' AND NOT report_refused AND journal_id IS NOT NULL
+               AND authorized_at < now() - $1 * interval '1 millisecond'
+               AND (asked_at IS NULL OR asked_at < now() - $2 * interval '1 millisecond')
+               ORDER BY authorized_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
+           RETURNING tap_path, pour_id, journal_id""",
+        store.house.start_window_ms,
+        ask_again_ms,
+        limit,
+    )
+    return [AskedAgain(row["tap_path"], row["pour_id"], row["journal_id"]) for row in rows]
+
+
+async def raise_sync_timeouts(store: Store) -> None:
+    """Raise `sync_timeout` for each pour pending longer than `sync_timeout_ms`, once; it closes itself when the pour ends."""
+    await store.connection.execute(
+        """INSERT INTO incidents (incident_id, kind, cause, venue_id, tap_path, pour_id, details)
+           SELECT gen_random_uuid(), 'sync_timeout', pour_id::text, venue_id, tap_path, pour_id, jsonb_build_object(
+               'visit_id', visit_id, 'guest_id', guest_id, 'card_uid', card_uid, 'max_volume_ml', max_volume_ml,
+               'hold_minor', hold_minor, 'authorized_at', authorized_at)
+           FROM (
+               SELECT * FROM pours
+               WHERE sync_status = 'pending_sync' AND authorized_at < now() - $1 * interval '1 millisecond'
+               FOR NO KEY UPDATE SKIP LOCKED) AS pour
+           ON CONFLICT (kind, cause) WHERE status <> 'resolved' DO NOTHING""",
+        store.house.sync_timeout_ms,
+    )
+
+
+async def pour_waits_for(store: Store, tap_path: str, pour_id: UUID) -> bool:
+    """Whether this pour of this tap is pending."""
+    found = await store.connection.fetchval(
+        "SELECT true FROM pours WHERE pour_id = $1 AND tap_path = $2 AND sync_status = 'pending_sync'", pour_id, tap_path
+    )
+    return found is not None
+
+
+async def device_is_known(store: Store, path: str) -> bool:
+    """Whether there are credentials or a tap of this path."""
+    found = await store.connection.fetchval(
+        "SELECT true WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1)", path
+    )
+    return found is not None

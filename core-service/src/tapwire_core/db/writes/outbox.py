@@ -1,0 +1,63 @@
+"""The command outbox, as the publisher empties it: what is committed is published at least once, in order."""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from tapwire_contracts.messages import BeverageShown, TapConfig
+from tapwire_contracts.reasons import ConfigStatus
+from tapwire_core.db.store import Store
+
+
+class PendingCommand(Struct, frozen=True):
+    """A command that waits to be published; without a payload it is the tap's config."""
+
+    command_id: int
+    tap_path: str
+    payload: str | None
+
+
+async def lock_commands(store: Store, limit: int) -> list[PendingCommand]:
+    """The oldest commands, locked for this worker; other workers skip them."""
+    rows = await store.connection.fetch(
+        "SELECT command_id, tap_path, payload FROM command_outbox ORDER BY command_id LIMIT $1 FOR UPDATE SKIP LOCKED", limit
+    )
+    return [PendingCommand(*row) for row in rows]
+
+
+async def delete_commands(store: Store, command_ids: list[int]) -> None:
+    """Forget commands that the broker has taken."""
+    await store.connection.execute("DELETE FROM command_outbox WHERE command_id = ANY($1::bigint[])", command_ids)
+
+
+async def tap_paths(store: Store) -> list[str]:
+    """Every tap."""
+    return [row["tap_path"] for row in await store.connection.fetch("SELECT tap_path FROM taps ORDER BY tap_path")]
+
+
+async def tap_configs(store: Store, paths: list[str]) -> dict[str, TapConfig]:
+    """The config of each of these taps, as it is now."""
+    rows = await store.connection.fetch(
+        """SELECT tap_path, tap.status, emergency_stop, pulses_per_liter, max_pour_ml, config_revision,
+               beverage.name AS beverage, style, abv, sell_price_per_liter_minor
+           FROM taps tap JOIN venues USING (venue_id) LEFT JOIN kegs USING (keg_id) LEFT JOIN beverages beverage USING (beverage_id)
+           WHERE tap_path = ANY($1::text[])""",
+        paths,
+    )
+    return {
+        row["tap_path"]: TapConfig(
+            status=ConfigStatus.EMERGENCY_STOP if row["emergency_stop"] else ConfigStatus(row["status"]),
+            beverage=_beverage(row["beverage"], row["style"], row["abv"]),
+            sell_price_per_liter_minor=row["sell_price_per_liter_minor"],
+            currency=store.house.currency,
+            pulses_per_liter=row["pulses_per_liter"],
+            max_pour_ml=row["max_pour_ml"],
+            locale=store.house.locale,
+            revision=row["config_revision"],
+        )
+        for row in rows
+    }
+
+
+def _beverage(name: str | None, style: str | None, abv: Decimal | None) -> BeverageShown | None:
+    return BeverageShown(name=name, style=style, abv=None if abv is None else float(abv)) if name is not None else None

@@ -1,0 +1,83 @@
+"""Shifts. Whoever takes cash or opens a visit shares the open shift's row, and whoever closes the shift takes it alone.
+
+A closing transaction waits for nothing once it has the row, so sharing it can't be part of a circle of waits.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from tapwire_core.db.store import Store, to_json
+from tapwire_core.db.writes.rows import as_struct
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.words import ShiftStatus
+
+
+class LockedShift(Struct, frozen=True):
+    """A shift's row, locked for a change."""
+
+    shift_id: UUID
+    venue_id: str
+    status: ShiftStatus
+    has_z_report: bool
+
+
+async def open_shift_id(store: Store, venue_id: str) -> UUID | None:
+    """Share the venue's open shift until this transaction ends, and return its id; None when none is open."""
+    found: UUID | None = await store.connection.fetchval(
+        "SELECT shift_id FROM shifts WHERE venue_id = $1 AND status = 'open' FOR SHARE", venue_id
+    )
+    return found
+
+
+async def lock_open_shift(store: Store, venue_id: str) -> UUID | None:
+    """Take the venue's open shift alone, to close it; None when none is open."""
+    found: UUID | None = await store.connection.fetchval(
+        "SELECT shift_id FROM shifts WHERE venue_id = $1 AND status = 'open' FOR UPDATE", venue_id
+    )
+    return found
+
+
+async def lock_shift(store: Store, shift_id: UUID) -> LockedShift | None:
+    """Lock a shift's row for a change."""
+    row = await store.connection.fetchrow(
+        "SELECT shift_id, venue_id, status, z_report IS NOT NULL AS has_z_report FROM shifts WHERE shift_id = $1 FOR NO KEY UPDATE",
+        shift_id,
+    )
+    return as_struct(row, LockedShift)
+
+
+async def active_visits(store: Store, venue_id: str, limit: int) -> list[UUID]:
+    """Visits that keep the venue's shift open, oldest first."""
+    rows = await store.connection.fetch(
+        "SELECT visit_id FROM visits WHERE venue_id = $1 AND status = 'active' ORDER BY opened_at LIMIT $2", venue_id, limit
+    )
+    return [row["visit_id"] for row in rows]
+
+
+async def pending_pours(store: Store, venue_id: str, limit: int) -> list[UUID]:
+    """Pours that keep the venue's shift open, oldest first."""
+    rows = await store.connection.fetch(
+        "SELECT pour_id FROM pours WHERE venue_id = $1 AND sync_status = 'pending_sync' ORDER BY authorized_at LIMIT $2",
+        venue_id,
+        limit,
+    )
+    return [row["pour_id"] for row in rows]
+
+
+async def close_shift(store: Store, actor: Actor, shift_id: UUID) -> None:
+    """Mark a shift closed, now."""
+    await store.connection.execute(
+        "UPDATE shifts SET status = 'closed', closed_at = now(), closed_by = $2 WHERE shift_id = $1", shift_id, actor.name
+    )
+
+
+async def keep_z_report(store: Store, actor: Actor, shift_id: UUID, report: Any) -> None:
+    """Keep a shift's Z report for good."""
+    await store.connection.execute(
+        "UPDATE shifts SET z_report = $2, z_report_at = now(), z_report_by = $3 WHERE shift_id = $1",
+        shift_id,
+        to_json(report),
+        actor.name,
+    )

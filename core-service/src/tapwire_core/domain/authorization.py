@@ -1,0 +1,216 @@
+"""Who may pour: the ordered rules of SYSTEM.md, "Authorisation".
+
+Pure: facts in, decision out. The first rule that fails gives the reason; the order of RULES is the order of precedence.
+
+A question also proves something about older ones. A node asks only when it neither pours nor counts a tail, so a pour of this tap
+that the same journal asked for earlier, that the question does not list as unsettled and of which no report has come, was never
+started and never can be: the node journals a grant before it opens the valve, and a journalled pour stays listed until its verdict.
+Such a pour is voided first, then the rules run on what is left, also when they then deny. Nothing is concluded across journals.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from tapwire_contracts.messages import CardPresented
+from tapwire_contracts.reasons import DenyReason
+from tapwire_core.domain.money import affordable_ml, charge
+from tapwire_core.domain.words import CardStatus, TapStatus
+
+
+class PendingPour(Struct, frozen=True, kw_only=True):
+    """The pour that leases the tap now. `reported`: some report of it has come, readable or not."""
+
+    pour_id: UUID
+    visit_id: UUID
+    guest_id: UUID
+    hold_minor: int
+    journal_id: UUID | None
+    seq: int | None
+    reported: bool
+
+
+class TapFacts(Struct, frozen=True, kw_only=True):
+    """The tap, its venue, and what is on it. `highest_seq`: the highest question decided for the asking journal."""
+
+    venue_id: str
+    status: TapStatus
+    emergency_stop: bool
+    max_pour_ml: int
+    highest_seq: int
+    keg_id: UUID | None
+    keg_ml: int | None
+    beverage_id: UUID | None
+    beverage_name: str | None
+    beverage_style: str | None
+    beverage_abv: float | None
+    price_minor: int | None
+    shift_id: UUID | None
+    pending: PendingPour | None
+
+
+class VisitFacts(Struct, frozen=True, kw_only=True):
+    """The active visit that holds the card. `leased_tap`: the tap of its pending pour."""
+
+    visit_id: UUID
+    leased_tap: str | None
+    leased_pour_id: UUID | None
+
+
+class GuestFacts(Struct, frozen=True, kw_only=True):
+    """The guest of that visit."""
+
+    guest_id: UUID
+    first_name: str
+    blocked: bool
+    balance_minor: int
+    held_minor: int
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What the database says about one question, read under its row locks."""
+
+    tap: TapFacts | None
+    card_status: CardStatus | None
+    visit: VisitFacts | None
+    guest: GuestFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who asks what: a card at a tap. `journal_id` and `seq` are null at a tap without a journal (the HTTP door)."""
+
+    tap_path: str
+    event_id: UUID
+    card_uid: str
+    journal_id: UUID | None
+    seq: int | None
+    unsettled: frozenset[UUID]
+
+    @classmethod
+    def of_node(cls, tap_path: str, presented: CardPresented) -> "Question":
+        """The question that a tap node's `card_presented` asks."""
+        return cls(
+            tap_path, presented.event_id, presented.card_uid, presented.journal_id, presented.seq, frozenset(presented.unsettled)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question with its facts, as the rules look at them."""
+
+    question: Question
+    facts: Facts
+
+    @property
+    def tap(self) -> TapFacts:
+        """The tap; the rules after `tap_unknown` may rely on it."""
+        assert self.facts.tap is not None
+        return self.facts.tap
+
+    @property
+    def price_minor(self) -> int:
+        """The price; the rules after `tap_not_configured` may rely on it."""
+        assert self.tap.price_minor is not None
+        return self.tap.price_minor
+
+    @property
+    def keg_ml(self) -> int:
+        """The keg's book volume; the rules after `tap_not_configured` may rely on it."""
+        assert self.tap.keg_ml is not None
+        return self.tap.keg_ml
+
+    @property
+    def guest(self) -> GuestFacts:
+        """The guest; the rules after `no_active_visit` may rely on it."""
+        assert self.facts.guest is not None
+        return self.facts.guest
+
+    @property
+    def available_minor(self) -> int:
+        """What the guest may spend: balance less holds, the hold of a pour proved never started given back."""
+        never_started = pour_never_started(self.question, self.facts)
+        given_back = never_started.hold_minor if never_started and never_started.guest_id == self.guest.guest_id else 0
+        return self.guest.balance_minor - self.guest.held_minor + given_back
+
+    @property
+    def leased_elsewhere(self) -> bool:
+        """Whether another tap's pour holds the visit."""
+        visit = self.facts.visit
+        return visit is not None and visit.leased_tap not in (None, self.question.tap_path)
+
+    @property
+    def tap_leased(self) -> bool:
+        """Whether a pour that may have started holds the tap."""
+        return self.tap.pending is not None and pour_never_started(self.question, self.facts) is None
+
+
+RULES: Final[tuple[tuple[DenyReason, Callable[[Case], bool]], ...]] = (
+    (DenyReason.TAP_UNKNOWN, lambda case: case.facts.tap is None),
+    (DenyReason.STALE_REQUEST, lambda case: case.question.seq is not None and case.question.seq <= case.tap.highest_seq),
+    (DenyReason.EMERGENCY_STOP, lambda case: case.tap.emergency_stop),
+    (DenyReason.TAP_LOCKED, lambda case: case.tap.status is TapStatus.LOCKED),
+    (DenyReason.TAP_CLEANING, lambda case: case.tap.status is TapStatus.CLEANING),
+    (DenyReason.TAP_NOT_CONFIGURED, lambda case: case.tap.keg_id is None or case.tap.price_minor is None),
+    (DenyReason.KEG_EMPTY, lambda case: case.keg_ml <= 0),
+    (DenyReason.SHIFT_CLOSED, lambda case: case.tap.shift_id is None),
+    (DenyReason.CARD_UNKNOWN, lambda case: case.facts.card_status is None),
+    (DenyReason.LOST_CARD, lambda case: case.facts.card_status in (CardStatus.LOST, CardStatus.RETIRED)),
+    (DenyReason.NO_ACTIVE_VISIT, lambda case: case.facts.visit is None or case.facts.guest is None),
+    (DenyReason.GUEST_BLOCKED, lambda case: case.guest.blocked),
+    (DenyReason.CARD_IN_USE_ON_OTHER_TAP, lambda case: case.leased_elsewhere),
+    (DenyReason.PROCESSING_SYNC, lambda case: case.tap_leased),
+    (DenyReason.INSUFFICIENT_FUNDS, lambda case: affordable_ml(case.available_minor, case.price_minor) < 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The pour may start: how much may flow, what is held for it, and the price that it will be settled at."""
+
+    max_volume_ml: int
+    hold_minor: int
+    price_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The pour may not start."""
+
+    reason: DenyReason
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer, and the older pour of this tap that the question proves never started."""
+
+    answer: Granted | Denied
+    never_started: PendingPour | None
+
+
+def decide(question: Question, facts: Facts) -> Decision:
+    """Decide whether a pour may start and how much may flow; never raises for a refusal."""
+    case = Case(question, facts)
+    never_started = pour_never_started(question, facts)
+    for reason, fails in RULES:
+        if fails(case):
+            return Decision(Denied(reason), never_started)
+    max_volume_ml = min(affordable_ml(case.available_minor, case.price_minor), case.keg_ml, case.tap.max_pour_ml)
+    return Decision(Granted(max_volume_ml, charge(max_volume_ml, case.price_minor), case.price_minor), never_started)
+
+
+def pour_never_started(question: Question, facts: Facts) -> PendingPour | None:
+    """The tap's pending pour, if this question proves that it never started and never can."""
+    pending = facts.tap.pending if facts.tap else None
+    if pending is None or question.seq is None or pending.seq is None:
+        return None
+    proved = (
+        pending.journal_id == question.journal_id
+        and pending.seq < question.seq
+        and pending.pour_id not in question.unsettled
+        and not pending.reported
+    )
+    return pending if proved else None

@@ -1,0 +1,31 @@
+"""What an operator does when no report comes: reconcile by hand, or void (SYSTEM.md, "When no report comes"). Pure."""
+
+from tapwire_contracts.reasons import AuditAction, StopReason
+from tapwire_core.domain.changes import Audited, Changes, PourStopped
+from tapwire_core.domain.pour import PourEvent
+from tapwire_core.domain.settlement import PourFacts, book_sale, book_sold_stock, end_pour
+
+
+def reconcile(pour: PourFacts, volume_ml: int, reason: str, comment: str | None, changes: Changes) -> None:
+    """Settle a pending pour by the volume that an operator gives, at its frozen price."""
+    amount_minor, loss_minor = book_sale(pour, volume_ml, changes)
+    changes.ended.append(
+        end_pour(pour, PourEvent.RECONCILED_BY_HAND, volume_ml=volume_ml, amount_minor=amount_minor, loss_minor=loss_minor)
+    )
+    book_sold_stock(pour, volume_ml - pour.stock_ml, amount_minor, loss_minor, changes)
+    changes.stopped = PourStopped(pour_id=pour.pour_id, reason=StopReason.RECONCILED)
+    details = {
+        "volume_ml": volume_ml,
+        "amount_minor": amount_minor,
+        "loss_minor": loss_minor,
+        "reason": reason,
+        "comment": comment,
+    }
+    changes.audited.append(Audited(action=AuditAction.RECONCILE_DONE, subjects=pour.subjects, details=details))
+
+
+def void(pour: PourFacts, event: PourEvent, action: AuditAction, why: StopReason, reason: str, changes: Changes) -> None:
+    """End a pending pour as if nothing had flowed; a late report is recorded and raises an incident."""
+    changes.ended.append(end_pour(pour, event))
+    changes.stopped = PourStopped(pour_id=pour.pour_id, reason=why)
+    changes.audited.append(Audited(action=action, subjects=pour.subjects, details={"reason": reason}))

@@ -1,0 +1,100 @@
+"""One worker's connection to the broker: who it says it is, what it hears, what it sends.
+
+The broker is never trusted to keep anything: sessions are clean, and at each connect the worker's own `core_state` and every tap's
+`tap_config` are published again.
+"""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from aiomqtt import Client, ProtocolVersion, Will
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from tapwire_contracts import CONTRACT_VERSION
+from tapwire_contracts.codec import encode
+from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STATE, CoreState, Sender, TapConfig
+from tapwire_contracts.topics import ROOT, core_state_topic
+from tapwire_core import SOFTWARE
+
+COMMAND_EXPIRY_S: Final = 30
+"""A command that could not be delivered for this long is worth nothing: its node has asked again, or will report."""
+KEEPALIVE_S: Final = 15
+SHARE: Final = "$share/tapwire"
+DEFAULT_PORT: Final = {"mqtt": 1883, "mqtts": 8883}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAddress:
+    """Where the broker is and what it speaks. `shared` subscriptions spread the load over several workers, where it has them."""
+
+    url: str
+    protocol: str = "5"
+    shared: bool = True
+
+    def client(self, instance_id: str) -> Client:
+        """A client for one connection; its will takes the worker's `core_state` back."""
+        parts = urlsplit(self.url)
+        return Client(
+            hostname=parts.hostname or "127.0.0.1",
+            port=parts.port or DEFAULT_PORT[parts.scheme],
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            identifier=instance_id,
+            protocol=ProtocolVersion.V5 if self.protocol == "5" else ProtocolVersion.V311,
+            will=Will(core_state_topic(instance_id), payload=b"", qos=CORE_STATE.qos, retain=CORE_STATE.retain),
+            clean_session=None if self.protocol == "5" else True,
+            keepalive=KEEPALIVE_S,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            tls_context=ssl.create_default_context() if parts.scheme == "mqtts" else None,
+        )
+
+    def subscriptions(self) -> Iterator[tuple[str, int]]:
+        """What a worker hears. Every worker hears every state: only so does the broker hand it the retained ones."""
+        for route in ROUTES:
+            if route.sender is Sender.NODE:
+                prefix = f"{SHARE}/" if self.shared and route is not STATE else ""
+                for kind in route.kinds:
+                    yield f"{prefix}{ROOT}/+/{kind.value}/+/{route.leaf}", route.qos
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """What a worker sends, on an open connection; each raises `aiomqtt.MqttError` when the broker doesn't take it."""
+
+    client: Client
+    address: BrokerAddress
+    instance_id: str
+
+    async def send_command(self, tap_path: str, payload: str) -> None:
+        """Publish a command, never retained."""
+        await self.client.publish(
+            f"{ROOT}/{tap_path}/{COMMAND.leaf}", payload, qos=COMMAND.qos, retain=COMMAND.retain, properties=self._expiry()
+        )
+
+    async def send_config(self, tap_path: str, config: TapConfig) -> None:
+        """Publish a tap's config, retained."""
+        await self.client.publish(f"{ROOT}/{tap_path}/{CONFIG.leaf}", encode(config), qos=CONFIG.qos, retain=CONFIG.retain)
+
+    async def show_presence(self) -> None:
+        """Say that this worker is there."""
+        state = CoreState(instance_id=self.instance_id, software=SOFTWARE, contract_version=CONTRACT_VERSION)
+        await self._publish_presence(encode(state))
+
+    async def withdraw_presence(self) -> None:
+        """Take this worker's presence back, so that nodes refuse cards at once rather than wait for an answer."""
+        await self._publish_presence(b"")
+
+    async def _publish_presence(self, payload: bytes) -> None:
+        await self.client.publish(core_state_topic(self.instance_id), payload, qos=CORE_STATE.qos, retain=CORE_STATE.retain)
+
+    def _expiry(self) -> Properties | None:
+        if self.address.protocol != "5":
+            return None
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.MessageExpiryInterval = COMMAND_EXPIRY_S
+        return properties

@@ -1,0 +1,155 @@
+"""One handler for each payload that a device sends: it calls its use case and sends the answer."""
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+
+from tapwire_contracts.codec import encode
+from tapwire_contracts.messages import (
+    CardPresented,
+    CardRemoved,
+    Message,
+    NodeState,
+    PourCompleted,
+    PourProgress,
+    PourUnknown,
+    ReaderCardPresented,
+    UnattributedFlow,
+)
+from tapwire_contracts.reasons import Malformation
+from tapwire_contracts.topics import DevicePath
+from tapwire_core.db.engine import Database
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.authorization import Question
+from tapwire_core.mqtt.connection import Publisher
+from tapwire_core.services.flows import readable_uuid, record_flow, refuse_unreadable_report
+from tapwire_core.services.nodes import device_is_known, keep_unusable, note_pour_unknown, note_state
+from tapwire_core.services.pours import (
+    Answered,
+    EventIdReused,
+    RawReport,
+    UnknownTap,
+    authorize_pour,
+    report_of_node,
+    settle_report,
+)
+
+log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a handler works with. `progress` keeps the latest of each tap until it is written."""
+
+    db: Database
+    publisher: Publisher
+    progress: dict[str, PourProgress] = field(default_factory=dict)
+
+    async def send(self, path: DevicePath, answer: str) -> None:
+        """Send an answer to the tap that asked."""
+        await self.publisher.send_command(str(path), answer)
+
+    async def keep(self, raw: RawReport, malformation: Malformation, why: str, path: DevicePath | None) -> None:
+        """Keep a message that can't be used, and say so in one log line."""
+        device = str(path) if path else None
+        log.warning("dead letter on %s: %s, %s", raw.topic[:200], malformation, why)
+        await keep_unusable(self.db, raw.topic, raw.payload, malformation, why, device)
+
+
+UNKNOWN_DEVICE: Final = "no such tap is set up; create the tap, or take the device's credentials away"
+
+
+async def answer_card(desk: Desk, path: DevicePath, presented: CardPresented, raw: RawReport) -> None:
+    """A card asks to pour."""
+    fingerprint = hashlib.sha256(encode(presented)).hexdigest()
+    actor = Actor(str(path), str(presented.event_id))
+    answer = await authorize_pour(desk.db, Question.of_node(str(path), presented), fingerprint, actor, uuid4())
+    match answer:
+        case EventIdReused():
+            await desk.keep(raw, Malformation.EVENT_ID_REUSED, "this event_id was used for another question", path)
+        case Answered(payload, tap_known):
+            await desk.send(path, payload)
+            if not tap_known:
+                await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+
+
+async def settle_pour(desk: Desk, path: DevicePath, completed: PourCompleted, raw: RawReport) -> None:
+    """A pour is reported."""
+    report = report_of_node(str(path), completed)
+    actor = Actor(str(path), str(completed.pour_id))
+    content = msgspec.to_builtins(completed)
+    await _send_verdict(desk, path, raw, await settle_report(desk.db, report, completed.journal_id, actor, content, raw))
+
+
+async def note_flow(desk: Desk, path: DevicePath, flow: UnattributedFlow, raw: RawReport) -> None:
+    """Beer flowed without a grant."""
+    await _send_verdict(desk, path, raw, await record_flow(desk.db, path, flow, raw))
+
+
+async def note_unknown_pour(desk: Desk, path: DevicePath, unknown: PourUnknown, raw: RawReport) -> None:  # noqa: ARG001
+    """A tap has lost the journal of a pour."""
+    await note_pour_unknown(desk.db, path, unknown)
+
+
+async def note_node(desk: Desk, path: DevicePath, state: NodeState, raw: RawReport) -> None:
+    """A node says what it is."""
+    if not await note_state(desk.db, path, state):
+        await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+
+
+async def note_progress(desk: Desk, path: DevicePath, progress: PourProgress, raw: RawReport) -> None:  # noqa: ARG001
+    """A pour goes on; the latest is kept."""
+    desk.progress[str(path)] = progress
+
+
+async def note_card(desk: Desk, path: DevicePath, card: CardRemoved | ReaderCardPresented, raw: RawReport) -> None:  # noqa: ARG001
+    """A card was taken off, or lies on a desk reader: the console shows it, the books don't change."""
+    if not await device_is_known(desk.db, path):
+        await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+
+
+async def answer_unreadable(desk: Desk, path: DevicePath, raw: RawReport, malformation: Malformation, why: str) -> None:
+    """A message that can't be read: kept; a report whose ids can be read gets its verdict all the same."""
+    content = _as_object(raw.payload)
+    pour_id = readable_uuid(content.get("pour_id")) if content.get("type") == "pour_completed" else None
+    if malformation is Malformation.INVALID_FIELD and pour_id is not None:
+        verdict = await refuse_unreadable_report(desk.db, path, pour_id, content, why, raw)
+        await _send_verdict(desk, path, raw, verdict)
+    else:
+        await desk.keep(raw, malformation, why, path)
+
+
+async def _send_verdict(desk: Desk, path: DevicePath, raw: RawReport, verdict: str | UnknownTap) -> None:
+    match verdict:
+        case UnknownTap():
+            await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+        case str():
+            await desk.send(path, verdict)
+
+
+def _as_object(payload: bytes) -> Mapping[str, Any]:
+    try:
+        content = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+Handler = Callable[[Desk, DevicePath, Any, RawReport], Awaitable[None]]
+
+HANDLERS: Final[Mapping[type[Message], Handler]] = {
+    CardPresented: answer_card,
+    ReaderCardPresented: note_card,
+    CardRemoved: note_card,
+    PourProgress: note_progress,
+    PourCompleted: settle_pour,
+    PourUnknown: note_unknown_pour,
+    UnattributedFlow: note_flow,
+    NodeState: note_node,
+}
+"""Every payload that a device may send has exactly one handler."""

@@ -1,0 +1,68 @@
+"""The core's only subscriber: it reads what devices say, hands each message to its handler, and goes on whatever one of them does.
+
+MQTT libraries acknowledge a message on receipt, before anything is committed. So nothing here relies on acknowledgements: a node
+repeats a question until it is answered, and a fact until its verdict comes.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from aiomqtt import Client, MqttError
+from aiomqtt import Message as Received
+
+from tapwire_contracts.codec import Malformed, decode_from_device
+from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
+from tapwire_core.mqtt.handlers import HANDLERS, Desk, answer_unreadable
+from tapwire_core.services.pours import RawReport
+
+MAX_IN_HAND: Final = 64
+"""Messages that are worked on at once; the next waits until one is done."""
+
+log: Final = logging.getLogger(__name__)
+
+
+async def listen(client: Client, desk: Desk) -> None:
+    """Work on every message until the connection is lost."""
+    free = asyncio.Semaphore(MAX_IN_HAND)
+    async with asyncio.TaskGroup() as tasks:
+        async for message in client.messages:
+            await free.acquire()
+            tasks.create_task(_work_on(desk, message)).add_done_callback(lambda _: free.release())
+
+
+async def _work_on(desk: Desk, message: Received) -> None:
+    topic, payload = str(message.topic), message.payload
+    assert isinstance(payload, bytes)
+    raw = RawReport(topic, payload)
+    try:
+        await _handle(desk, raw)
+    except MqttError as error:
+        log.warning("could not answer on %s, the node will ask again: %s", topic, error)
+    except Exception:
+        log.exception("could not work on a message on %s; the node will repeat it", topic)
+
+
+async def _handle(desk: Desk, raw: RawReport) -> None:
+    try:
+        path, message = decode_from_device(raw.topic, raw.payload)
+    except Malformed as error:
+        await _answer_malformed(desk, raw, error)
+        return
+    await HANDLERS[type(message)](desk, path, message, raw)
+
+
+async def _answer_malformed(desk: Desk, raw: RawReport, error: Malformed) -> None:
+    path = _path_of(raw.topic)
+    if path is None:
+        await desk.keep(raw, error.malformation, str(error), None)
+    elif raw.payload or not raw.topic.endswith("/state"):
+        # an empty retained state is how a device that was taken away is cleared from the broker
+        await answer_unreadable(desk, path, raw, error.malformation, str(error))
+
+
+def _path_of(topic: str) -> DevicePath | None:
+    try:
+        return parse_device_topic(topic)[0]
+    except InvalidTopic:
+        return None

@@ -1,0 +1,81 @@
+"""Beverages: what is sold, and for how much. A new price is for new pours; a running pour keeps the one frozen into it."""
+
+from decimal import Decimal
+from typing import TypedDict, Unpack
+from uuid import UUID, uuid4
+
+from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.tables import Beverage
+from tapwire_core.db.writes import beverages as writes
+from tapwire_core.db.writes.rows import change_row
+from tapwire_core.domain.actor import Actor
+from tapwire_core.errors import NotFound, Refused
+
+
+class BeverageOnTap(Refused):
+    """A keg of the beverage hangs on a tap."""
+
+    code = "beverage_on_tap"
+
+
+class BeverageChanges(TypedDict, total=False):
+    """What may be changed about a beverage; the price is per litre, in minor units."""
+
+    name: str
+    style: str | None
+    abv: Decimal | None
+    sell_price_per_liter_minor: int
+
+
+@use_case
+async def create_beverage(
+    store: Store,
+    actor: Actor,
+    *,
+    name: str,
+    sell_price_per_liter_minor: int,
+    style: str | None = None,
+    abv: Decimal | None = None,
+) -> UUID:
+    """Add a beverage; its price is per litre, in minor units, at least 1. `abv` is in percent by volume."""
+    beverage_id = uuid4()
+    columns = {"name": name, "style": style, "abv": abv, "sell_price_per_liter_minor": sell_price_per_liter_minor}
+    await store.insert(Beverage, beverage_id=beverage_id, **columns)
+    await store.audit(AuditAction.BEVERAGE_CREATED, actor, beverage_id, details=columns)
+    return beverage_id
+
+
+@use_case
+async def change_beverage(store: Store, actor: Actor, beverage_id: UUID, **changes: Unpack[BeverageChanges]) -> None:
+    """Change a beverage; the taps that carry it show the new name and price at once."""
+    await _lock(store, beverage_id)
+    await change_row(store, Beverage, {"beverage_id": beverage_id}, changes)
+    for tap in await writes.taps_with_beverage(store, beverage_id):
+        await store.send_config(tap)
+    await store.audit(AuditAction.BEVERAGE_CHANGED, actor, beverage_id, details=changes)
+
+
+@use_case
+async def archive_beverage(store: Store, actor: Actor, beverage_id: UUID) -> None:
+    """Sell a beverage no more; it must hang on no tap."""
+    await _lock(store, beverage_id)
+    taps = await writes.taps_with_beverage(store, beverage_id)
+    if taps:
+        raise BeverageOnTap(f"A keg of it hangs on {', '.join(taps)}: take it off first.", taps=taps)
+    await writes.archive_beverage(store, beverage_id)
+    await store.audit(AuditAction.BEVERAGE_CHANGED, actor, beverage_id, details={"archived": True})
+
+
+@use_case
+async def unarchive_beverage(store: Store, actor: Actor, beverage_id: UUID) -> None:
+    """Sell an archived beverage again."""
+    await _lock(store, beverage_id)
+    await change_row(store, Beverage, {"beverage_id": beverage_id}, {"archived_at": None})
+    await store.audit(AuditAction.BEVERAGE_CHANGED, actor, beverage_id, details={"archived": False})
+
+
+async def _lock(store: Store, beverage_id: UUID) -> None:
+    if not await writes.lock_beverage(store, beverage_id):
+        raise NotFound("beverage", beverage_id)

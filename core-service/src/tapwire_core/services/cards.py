@@ -1,0 +1,143 @@
+"""Cards: whose they are, and what they are good for."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
+from tapwire_contracts.messages import StopPour
+from tapwire_contracts.reasons import AuditAction, StopReason
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.tables import Card
+from tapwire_core.db.writes import cards as writes
+from tapwire_core.db.writes.cards import LockedCard
+from tapwire_core.db.writes.rows import change_row
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.words import CardStatus
+from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.services.guests import require_guest
+
+
+class BindConflict(Refused):
+    """The card belongs to another guest."""
+
+    code = "bind_conflict"
+
+
+class LostCard(Refused):
+    """The card was reported lost, or is retired."""
+
+    code = "lost_card"
+
+
+class CardBusy(Refused):
+    """The card is in use in another active visit."""
+
+    code = "card_busy"
+
+
+class CardNotLost(Refused):
+    """Only a lost card can be restored."""
+
+    code = "card_not_lost"
+
+
+class Stage(StrEnum):
+    """What happened to a card on its way into a visit."""
+
+    BOUND = "bound"
+    ALREADY_BOUND = "already_bound"
+    ASSIGNED = "assigned"
+
+
+@use_case
+async def bind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str) -> Stage:
+    """Make a card a guest's; a card that is the guest's already stays as it is."""
+    card = await writes.lock_or_add_card(store, read_card_uid(card_uid))
+    await require_guest(store, guest_id)
+    return await bind_locked_card(store, actor, guest_id, card)
+
+
+@use_case
+async def unbind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str) -> None:
+    """Take a guest's card back, for anybody's use; it must be in no active visit."""
+    card = await require_card(store, card_uid)
+    if card.guest_id != guest_id or card.status is not CardStatus.BOUND:
+        raise NotFound("card of this guest", card.card_uid)
+    await _require_idle(store, card)
+    await _set(store, card, CardStatus.AVAILABLE, None)
+    await store.audit(AuditAction.CARD_UNBOUND, actor, card.card_uid, guest_id)
+
+
+@use_case
+async def report_card_lost(store: Store, actor: Actor, card_uid: str, reason: str) -> None:
+    """Stop a card from working, at once; a running pour of it is told to end, and settles as its tap reports it."""
+    card = await require_card(store, card_uid)
+    if card.status is CardStatus.RETIRED:
+        raise LostCard("The card is retired already.", status=card.status)
+    await _set(store, card, CardStatus.LOST, card.guest_id)
+    stopped = await writes.mark_pours_of_card_stopped(store, card.card_uid, StopReason.LOST_CARD)
+    for pour in stopped:
+        await store.send_command(pour.tap_path, StopPour(pour_id=pour.pour_id, reason=StopReason.LOST_CARD))
+    visit_id = await writes.active_visit_of_card(store, card.card_uid)
+    pours = [pour.pour_id for pour in stopped]
+    await store.audit(AuditAction.CARD_LOST, actor, card.card_uid, card.guest_id, visit_id, *pours, details={"reason": reason})
+
+
+@use_case
+async def restore_card(store: Store, actor: Actor, card_uid: str, reason: str) -> None:
+    """Let a card that was lost work again, for the guest whose it was."""
+    card = await require_card(store, card_uid)
+    if card.status is not CardStatus.LOST:
+        raise CardNotLost(f"The card is {card.status}, not lost.", status=card.status)
+    await _set(store, card, CardStatus.BOUND if card.guest_id else CardStatus.AVAILABLE, card.guest_id)
+    await store.audit(AuditAction.CARD_RESTORED, actor, card.card_uid, card.guest_id, details={"reason": reason})
+
+
+@use_case
+async def retire_card(store: Store, actor: Actor, card_uid: str, reason: str) -> None:
+    """Take a card out of use for good; it must be in no active visit."""
+    card = await require_card(store, card_uid)
+    await _require_idle(store, card)
+    await _set(store, card, CardStatus.RETIRED, None)
+    await store.audit(AuditAction.CARD_RETIRED, actor, card.card_uid, card.guest_id, details={"reason": reason})
+
+
+async def bind_locked_card(store: Store, actor: Actor, guest_id: UUID, card: LockedCard) -> Stage:
+    """The rule of binding, for a locked card and a locked guest."""
+    if card.status in (CardStatus.LOST, CardStatus.RETIRED):
+        raise LostCard(f"The card is {card.status}: take another one.", card_uid=card.card_uid, status=card.status)
+    if card.guest_id == guest_id:
+        return Stage.ALREADY_BOUND
+    if card.guest_id is not None:
+        visit_id = await writes.active_visit_of_card(store, card.card_uid)
+        raise BindConflict("The card belongs to another guest.", card_uid=card.card_uid, guest_id=card.guest_id, visit_id=visit_id)
+    await _set(store, card, CardStatus.BOUND, guest_id)
+    await store.audit(AuditAction.CARD_BOUND, actor, card.card_uid, guest_id)
+    return Stage.BOUND
+
+
+async def require_card(store: Store, card_uid: str) -> LockedCard:
+    """Lock a known card for a change; raises `NotFound`."""
+    card = await writes.lock_card(store, read_card_uid(card_uid))
+    if card is None:
+        raise NotFound("card", card_uid)
+    return card
+
+
+def read_card_uid(given: str) -> str:
+    """The stored form of a card id that a person or a reader gave; raises `Invalid`."""
+    try:
+        return normalize_card_uid(given)
+    except InvalidCardUid as error:
+        raise Invalid(str(error), field="card_uid") from error
+
+
+async def _require_idle(store: Store, card: LockedCard) -> None:
+    visit_id = await writes.active_visit_of_card(store, card.card_uid)
+    if visit_id is not None:
+        raise CardBusy("The card is in use: close the visit, or give it another card first.", visit_id=visit_id)
+
+
+async def _set(store: Store, card: LockedCard, status: CardStatus, guest_id: UUID | None) -> None:
+    await change_row(store, Card, {"card_uid": card.card_uid}, {"status": status.value, "guest_id": guest_id})

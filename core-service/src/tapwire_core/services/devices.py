@@ -1,0 +1,86 @@
+"""Devices: tap nodes, desk readers and HTTP controllers. A secret is made here, shown once, and kept as a hash.
+
+The broker's password file is written by whoever runs the broker: a secret that was revoked here is worth nothing at the HTTP door
+at once, and at the broker when its file is written anew.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from tapwire_contracts.reasons import AuditAction
+from tapwire_contracts.topics import DevicePath, InvalidPath
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.tables import Device
+from tapwire_core.db.writes import devices as writes
+from tapwire_core.domain.actor import Actor
+from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.services.sessions import hash_token
+
+
+class DeviceExists(Refused):
+    """A device has this path and may speak."""
+
+    code = "device_exists"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSecret:
+    """What a device logs in with; the secret is shown once."""
+
+    path: str
+    username: str
+    secret: str
+
+
+@use_case
+async def add_device(store: Store, actor: Actor, path: DevicePath | str) -> DeviceSecret:
+    """Let a device speak; one that was revoked gets a new secret."""
+    device = read_path(path)
+    known = await writes.lock_device(store, str(device))
+    if known is not None and not known.revoked:
+        raise DeviceExists(f"There is a device {device} already: rotate its secret, if it is lost.", path=str(device))
+    made = _new_secret(device)
+    if known is None:
+        await store.insert(Device, path=made.path, kind=device.kind.value, secret_hash=hash_token(made.secret))
+    else:
+        await writes.give_secret(store, made.path, hash_token(made.secret))
+    await store.audit(AuditAction.DEVICE_ADDED, actor, made.path)
+    return made
+
+
+@use_case
+async def rotate_device(store: Store, actor: Actor, path: DevicePath | str) -> DeviceSecret:
+    """Give a device a new secret; the old one is worth nothing from now on."""
+    device = await _require_device(store, path)
+    made = _new_secret(device)
+    await writes.give_secret(store, made.path, hash_token(made.secret))
+    await store.audit(AuditAction.DEVICE_ROTATED, actor, made.path)
+    return made
+
+
+@use_case
+async def revoke_device(store: Store, actor: Actor, path: DevicePath | str) -> None:
+    """Let a device speak no more."""
+    device = await _require_device(store, path)
+    await writes.revoke(store, str(device))
+    await store.audit(AuditAction.DEVICE_REVOKED, actor, str(device))
+
+
+def read_path(path: DevicePath | str) -> DevicePath:
+    """A device's path as somebody wrote it; raises `Invalid`."""
+    try:
+        return DevicePath.parse(str(path))
+    except InvalidPath as error:
+        raise Invalid(str(error), field="path") from error
+
+
+async def _require_device(store: Store, path: DevicePath | str) -> DevicePath:
+    device = read_path(path)
+    if await writes.lock_device(store, str(device)) is None:
+        raise NotFound("device", device)
+    return device
+
+
+def _new_secret(device: DevicePath) -> DeviceSecret:
+    return DeviceSecret(path=str(device), username=str(device), secret=secrets.token_urlsafe())

@@ -1,0 +1,119 @@
+"""Beer that flowed without a grant, and reports that can't be read: recorded once, answered always."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from tapwire_contracts.codec import encode
+from tapwire_contracts.messages import MAX_INTEGER, FlowRecorded, UnattributedFlow
+from tapwire_contracts.reasons import (
+    AuditAction,
+    FlowCause,
+    IncidentKind,
+    Malformation,
+)
+from tapwire_contracts.topics import DevicePath
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes.dead_letters import keep_dead_letter
+from tapwire_core.db.writes.decisions import LockedFlow, lock_flow, lock_report, write_changes
+from tapwire_core.domain.changes import Audited, Changes, FlowRemembered, IncidentRaised, StretchAccounted
+from tapwire_core.domain.money import charge
+from tapwire_core.domain.odometer import account_stretch
+from tapwire_core.domain.settlement import Report, TapNow, book_unattributed, refuse, why_not_believable
+from tapwire_core.domain.words import StockKind
+from tapwire_core.services.answers import settled_message
+from tapwire_core.services.pours import RawReport, UnknownTap
+
+
+@use_case
+async def record_flow(store: Store, path: DevicePath, flow: UnattributedFlow, raw: RawReport) -> str | UnknownTap:
+    """Record an unattributed flow, exactly once, and return the answer's payload."""
+    locked = await lock_flow(store, str(path), flow.event_id, flow.journal_id, flow.odometer_from_ml, flow.odometer_to_ml)
+    if locked is None:
+        return UnknownTap()
+    if not locked.recorded:
+        await _record(store, path, flow, locked, raw)
+    return encode(FlowRecorded(event_id=flow.event_id)).decode()
+
+
+async def _record(store: Store, path: DevicePath, flow: UnattributedFlow, locked: LockedFlow, raw: RawReport) -> None:
+    tap = locked.tap
+    kind = StockKind.UNATTRIBUTED if flow.cause is FlowCause.CLOSED_VALVE else StockKind.LINE_CLEANING
+    changes = Changes(
+        tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id, actor=str(path), request_id=str(flow.event_id)
+    )
+    changes.flow = FlowRemembered(
+        event_id=flow.event_id,
+        cause=flow.cause,
+        volume_ml=flow.volume_ml,
+        duration_ms=flow.duration_ms,
+        card_uid=flow.card_uid,
+        keg_id=tap.keg_id,
+        stock_kind=kind,
+    )
+    why_not = why_not_believable(_as_report(path, flow), store.house)
+    if why_not is not None:
+        await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=str(path))
+    else:
+        book_unattributed(tap, flow.volume_ml, kind, flow.event_id, changes)
+        _tell_people(path, flow, tap, changes)
+    accounted = StretchAccounted(
+        journal_id=flow.journal_id, from_ml=flow.odometer_from_ml, to_ml=flow.odometer_to_ml, fact_id=flow.event_id
+    )
+    account_stretch(accounted, flow.volume_ml, locked.overlapping, changes)
+    await write_changes(store, changes)
+
+
+def _tell_people(path: DevicePath, flow: UnattributedFlow, tap: TapNow, changes: Changes) -> None:
+    value_minor = charge(flow.volume_ml, tap.price_minor) if tap.price_minor else None
+    details = {"cause": flow.cause, "volume_ml": flow.volume_ml, "value_minor": value_minor, "card_uid": flow.card_uid}
+    changes.audited.append(
+        Audited(action=AuditAction.UNATTRIBUTED_FLOW_RECORDED, subjects=(str(flow.event_id), str(path)), details=details)
+    )
+    if flow.cause is FlowCause.CLOSED_VALVE:
+        changes.raised.append(IncidentRaised(kind=IncidentKind.UNATTRIBUTED_FLOW, cause=str(path), details=details))
+
+
+def _as_report(path: DevicePath, flow: UnattributedFlow) -> Report:
+    return Report(str(path), flow.event_id, flow.card_uid or "", flow.volume_ml, flow.duration_ms, None, None, None)
+
+
+@use_case
+async def refuse_unreadable_report(
+    store: Store, path: DevicePath, pour_id: UUID, content: Mapping[str, object], why: str, raw: RawReport
+) -> str | UnknownTap:
+    """Give a report whose `pour_id` alone can be read its verdict; the pour waits for a person."""
+    card_uid, stretch = content.get("card_uid"), readable_stretch(content)
+    journal_id = readable_uuid(content.get("journal_id"))
+    locked = await lock_report(
+        store, str(path), pour_id, card_uid if isinstance(card_uid, str) else None, None, stretch, journal_id
+    )
+    await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=str(path))
+    if locked is None:
+        return UnknownTap()
+    assert locked.facts is not None
+    pour = locked.facts.pour
+    report = Report(str(path), pour_id, "", 0, 0, None, None, None)
+    changes = Changes(tap_path=str(path), venue_id=locked.facts.tap.venue_id, shift_id=locked.facts.tap.shift_id, actor=str(path))
+    verdict = refuse(report, pour, why, changes)
+    if pour is not None and stretch is not None and journal_id is not None:
+        accounted = StretchAccounted(journal_id=journal_id, from_ml=stretch[0], to_ml=stretch[1], fact_id=pour_id)
+        account_stretch(accounted, stretch[1] - stretch[0], locked.overlapping, changes)
+    await write_changes(store, changes)
+    return encode(settled_message(report, verdict, store.house)).decode()
+
+
+def readable_stretch(content: Mapping[str, object]) -> tuple[int, int] | None:
+    """The odometer's stretch that an unreadable fact names, if that much can be read."""
+    from_ml, to_ml = content.get("odometer_from_ml"), content.get("odometer_to_ml")
+    if type(from_ml) is int and type(to_ml) is int and 0 <= from_ml <= to_ml <= MAX_INTEGER:
+        return from_ml, to_ml
+    return None
+
+
+def readable_uuid(value: object) -> UUID | None:
+    """A UUID from an unreadable fact, if it is one."""
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

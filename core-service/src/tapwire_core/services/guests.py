@@ -1,0 +1,80 @@
+"""Guests: who has an account. An identity document's number is never stored, only the birth date or who checked the age."""
+
+from datetime import date
+from typing import TypedDict, Unpack
+from uuid import UUID, uuid4
+
+from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.tables import Guest
+from tapwire_core.db.writes import guests as writes
+from tapwire_core.db.writes.guests import LockedGuest
+from tapwire_core.db.writes.rows import change_row
+from tapwire_core.domain.actor import Actor
+from tapwire_core.errors import Invalid, NotFound
+
+
+class GuestChanges(TypedDict, total=False):
+    """What may be changed about a guest."""
+
+    first_name: str
+    last_name: str | None
+    phone: str | None
+    birth_date: date | None
+    blocked: bool
+
+
+@use_case
+async def create_guest(
+    store: Store,
+    actor: Actor,
+    *,
+    first_name: str,
+    last_name: str | None = None,
+    phone: str | None = None,
+    birth_date: date | None = None,
+    age_checked: bool = False,
+) -> UUID:
+    """Add a guest. `age_checked`: the operator has seen that the guest is of age."""
+    await _require_past(store, birth_date)
+    guest_id = uuid4()
+    names = {"first_name": first_name, "last_name": last_name, "phone": phone, "birth_date": birth_date}
+    await store.insert(Guest, guest_id=guest_id, **names)
+    if age_checked:
+        await writes.note_age_check(store, actor, guest_id)
+    await store.audit(AuditAction.GUEST_CREATED, actor, guest_id, details={"age_checked": age_checked})
+    return guest_id
+
+
+@use_case
+async def change_guest(store: Store, actor: Actor, guest_id: UUID, **changes: Unpack[GuestChanges]) -> None:
+    """Change a guest; a blocked one can't open a visit or pour. The audit log names the fields, not what they hold."""
+    await require_guest(store, guest_id)
+    await _require_past(store, changes.get("birth_date"))
+    await change_row(store, Guest, {"guest_id": guest_id}, changes)
+    details: dict[str, object] = {"changed": sorted(changes)}
+    if "blocked" in changes:
+        details["blocked"] = changes["blocked"]
+    await store.audit(AuditAction.GUEST_CHANGED, actor, guest_id, details=details)
+
+
+@use_case
+async def note_age_check(store: Store, actor: Actor, guest_id: UUID) -> None:
+    """Note that the operator has seen that the guest is of age."""
+    await require_guest(store, guest_id)
+    await writes.note_age_check(store, actor, guest_id)
+    await store.audit(AuditAction.GUEST_CHANGED, actor, guest_id, details={"age_checked": True})
+
+
+async def require_guest(store: Store, guest_id: UUID) -> LockedGuest:
+    """Lock a guest for a change; raises `NotFound`."""
+    locked = await writes.lock_guest(store, guest_id)
+    if locked is None:
+        raise NotFound("guest", guest_id)
+    return locked
+
+
+async def _require_past(store: Store, birth_date: date | None) -> None:
+    if birth_date is not None and await writes.lies_ahead(store, birth_date):
+        raise Invalid("birth_date lies ahead.", field="birth_date")

@@ -1,0 +1,118 @@
+"""Kegs: what is in stock, and what leaves a keg otherwise than through a pour."""
+
+from uuid import UUID, uuid4
+
+from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.tables import Keg
+from tapwire_core.db.writes import beverages as beverage_writes
+from tapwire_core.db.writes import kegs as writes
+from tapwire_core.db.writes import shifts as shift_writes
+from tapwire_core.db.writes import taps as tap_writes
+from tapwire_core.db.writes.decisions import write_changes
+from tapwire_core.db.writes.kegs import LockedKeg
+from tapwire_core.db.writes.rows import change_row
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.changes import Audited, Changes, StockMoved
+from tapwire_core.domain.settlement import raise_if_overdrawn
+from tapwire_core.domain.words import KegStatus, StockKind
+from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.services.limits import MAX_VOLUME_ML
+from tapwire_core.services.venues import resolve_venue
+
+
+class KegOnTap(Refused):
+    """The keg hangs on a tap."""
+
+    code = "keg_on_tap"
+
+
+class BeverageArchived(Refused):
+    """The beverage is sold no more."""
+
+    code = "beverage_archived"
+
+
+@use_case
+async def create_keg(store: Store, actor: Actor, *, venue_id: str | None = None, beverage_id: UUID, initial_volume_ml: int) -> UUID:
+    """Take a full keg into a venue's stock; its volume in millilitres."""
+    venue_id = await resolve_venue(store, venue_id)
+    if not 1 <= initial_volume_ml <= MAX_VOLUME_ML:
+        raise Invalid(f"initial_volume_ml must be 1 to {MAX_VOLUME_ML}.", field="initial_volume_ml")
+    archived = await beverage_writes.beverage_is_archived(store, beverage_id)
+    if archived is None:
+        raise NotFound("beverage", beverage_id)
+    if archived:
+        raise BeverageArchived("The beverage is archived: take it out of the archive first.", beverage_id=beverage_id)
+    keg_id = uuid4()
+    volumes = {"initial_volume_ml": initial_volume_ml, "book_volume_ml": initial_volume_ml}
+    await store.insert(Keg, keg_id=keg_id, venue_id=venue_id, beverage_id=beverage_id, **volumes)
+    await store.audit(
+        AuditAction.KEG_CREATED, actor, keg_id, beverage_id, venue_id, details={"initial_volume_ml": initial_volume_ml}
+    )
+    return keg_id
+
+
+@use_case
+async def retire_keg(store: Store, actor: Actor, keg_id: UUID) -> None:
+    """Take a keg out of use for good, empty or not; it must hang on no tap."""
+    await _require_keg(store, keg_id)
+    tap = await tap_writes.tap_of_keg(store, keg_id)
+    if tap is not None:
+        raise KegOnTap(f"The keg hangs on {tap}: take it off first.", tap=tap)
+    await _set_status(store, actor, keg_id, KegStatus.RETIRED)
+
+
+@use_case
+async def restock_keg(store: Store, actor: Actor, keg_id: UUID) -> None:
+    """Take a retired keg back into stock, with the book volume that it had."""
+    await _require_keg(store, keg_id)
+    await _set_status(store, actor, keg_id, KegStatus.IN_STOCK)
+
+
+@use_case
+async def correct_stock(store: Store, actor: Actor, keg_id: UUID, volume_ml: int, reason: str) -> int:
+    """Book a difference out of a keg, or with a negative volume back into it; return its new book volume."""
+    return await _book(store, actor, keg_id, StockKind.CORRECTION, volume_ml, reason)
+
+
+@use_case
+async def book_line_cleaning(store: Store, actor: Actor, keg_id: UUID, volume_ml: int, reason: str) -> int:
+    """Book what a line cleaning took out of a keg; return its new book volume."""
+    if volume_ml < 1:
+        raise Invalid("A line cleaning takes volume out of the keg: volume_ml must be 1 or more.", field="volume_ml")
+    return await _book(store, actor, keg_id, StockKind.LINE_CLEANING, volume_ml, reason)
+
+
+async def _book(store: Store, actor: Actor, keg_id: UUID, kind: StockKind, volume_ml: int, reason: str) -> int:
+    if volume_ml == 0 or abs(volume_ml) > MAX_VOLUME_ML:
+        raise Invalid(f"volume_ml must not be 0, and at most {MAX_VOLUME_ML} either way.", field="volume_ml")
+    keg = await _require_keg(store, keg_id)
+    tap = await tap_writes.tap_of_keg(store, keg_id)
+    left_ml = keg.book_volume_ml - volume_ml
+    details = {"kind": kind, "volume_ml": volume_ml, "book_volume_ml": left_ml, "reason": reason}
+    changes = Changes(
+        tap_path=tap,
+        venue_id=keg.venue_id,
+        shift_id=await shift_writes.open_shift_id(store, keg.venue_id),
+        actor=actor.name,
+        request_id=actor.request_id,
+        stock=[StockMoved(keg_id=keg_id, kind=kind, volume_ml=volume_ml, reason=reason)],
+        audited=[Audited(action=AuditAction.STOCK_BOOKED, subjects=(str(keg_id),), details=details)],
+    )
+    raise_if_overdrawn(keg_id, keg.book_volume_ml, volume_ml, changes)
+    await write_changes(store, changes)
+    return left_ml
+
+
+async def _require_keg(store: Store, keg_id: UUID) -> LockedKeg:
+    keg = await writes.lock_keg(store, keg_id)
+    if keg is None:
+        raise NotFound("keg", keg_id)
+    return keg
+
+
+async def _set_status(store: Store, actor: Actor, keg_id: UUID, status: KegStatus) -> None:
+    await change_row(store, Keg, {"keg_id": keg_id}, {"status": status.value})
+    await store.audit(AuditAction.KEG_CHANGED, actor, keg_id, details={"status": status})

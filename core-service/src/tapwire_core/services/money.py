@@ -1,0 +1,173 @@
+"""Top-ups, refunds and adjustments of guests' accounts (SYSTEM.md, "Money").
+
+Each is one movement with two sides: what a guest has is owed by the house, so a top-up debits `cash` or `card` and credits `guest`.
+"""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes import guests as guest_writes
+from tapwire_core.db.writes import shifts as shift_writes
+from tapwire_core.db.writes import venues as venue_writes
+from tapwire_core.db.writes.decisions import write_changes
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.changes import Audited, Changes, MoneyMoved
+from tapwire_core.domain.words import Account, PaymentMethod
+from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.services.guests import require_guest
+from tapwire_core.services.limits import MAX_AMOUNT_MINOR
+from tapwire_core.services.venues import resolve_venue
+
+
+class ShiftClosed(Refused):
+    """The venue has no open shift."""
+
+    code = "shift_closed"
+
+
+class InsufficientFunds(Refused):
+    """More than the guest has available."""
+
+    code = "insufficient_funds"
+
+
+class NotTheGuestsPour(Refused):
+    """The pour was another guest's."""
+
+    code = "not_the_guests_pour"
+
+
+class Booking(Struct, frozen=True):
+    """A booking and the account after it, in minor units; `amount_minor` is what it changed the balance by."""
+
+    guest_id: UUID
+    amount_minor: int
+    currency: str
+    balance_minor: int
+    held_minor: int
+    available_minor: int
+
+
+class Till(Struct, frozen=True):
+    """Where a booking belongs: a venue and its open shift, as far as there is one."""
+
+    venue_id: str | None
+    shift_id: UUID | None
+
+
+@use_case
+async def top_up(
+    store: Store, actor: Actor, guest_id: UUID, amount_minor: int, method: PaymentMethod, venue_id: str | None = None
+) -> Booking:
+    """Take a guest's money; needs the venue's open shift."""
+    _require_amount(amount_minor)
+    till = await _open_till(store, venue_id)
+    moved = MoneyMoved(debit_account=Account(method), credit_account=Account.GUEST, amount_minor=amount_minor, guest_id=guest_id)
+    return await _book(store, actor, till, AuditAction.TOP_UP, moved, {"method": method})
+
+
+@use_case
+async def refund(
+    store: Store, actor: Actor, guest_id: UUID, amount_minor: int, method: PaymentMethod, reason: str, venue_id: str | None = None
+) -> Booking:
+    """Give a guest money back, at most what is available; needs the venue's open shift."""
+    _require_amount(amount_minor)
+    till = await _open_till(store, venue_id)
+    moved = MoneyMoved(
+        debit_account=Account.GUEST,
+        credit_account=Account(method),
+        amount_minor=amount_minor,
+        guest_id=guest_id,
+        reason=reason,
+    )
+    return await _book(store, actor, till, AuditAction.REFUND, moved, {"method": method})
+
+
+@use_case
+async def adjust(
+    store: Store, actor: Actor, guest_id: UUID, amount_minor: int, reason: str, pour_id: UUID | None = None
+) -> Booking:
+    """Correct a balance up or down, down by at most what is available; `pour_id` says which pour it is about."""
+    _require_amount(abs(amount_minor))
+    till = await _till_of_adjustment(store, guest_id, pour_id)
+    up = amount_minor > 0
+    moved = MoneyMoved(
+        debit_account=Account.ADJUSTMENT if up else Account.GUEST,
+        credit_account=Account.GUEST if up else Account.ADJUSTMENT,
+        amount_minor=abs(amount_minor),
+        guest_id=guest_id,
+        pour_id=pour_id,
+        reason=reason,
+    )
+    return await _book(store, actor, till, AuditAction.ADJUSTMENT, moved, {"pour_id": pour_id})
+
+
+async def require_open_shift(store: Store, venue_id: str) -> UUID:
+    """Share the venue's open shift; raises `ShiftClosed`."""
+    shift_id = await shift_writes.open_shift_id(store, venue_id)
+    if shift_id is None:
+        raise ShiftClosed(f"Venue {venue_id!r} has no open shift: open one first.", venue_id=venue_id)
+    return shift_id
+
+
+async def _open_till(store: Store, venue_id: str | None) -> Till:
+    venue_id = await resolve_venue(store, venue_id)
+    return Till(venue_id, await require_open_shift(store, venue_id))
+
+
+async def _till_of_adjustment(store: Store, guest_id: UUID, pour_id: UUID | None) -> Till:
+    venue_id = await (venue_writes.sole_venue_id(store) if pour_id is None else _venue_of_pour(store, guest_id, pour_id))
+    return Till(venue_id, await shift_writes.open_shift_id(store, venue_id) if venue_id else None)
+
+
+async def _venue_of_pour(store: Store, guest_id: UUID, pour_id: UUID) -> str:
+    pour = await guest_writes.pour_of_guest(store, pour_id)
+    if pour is None:
+        raise NotFound("pour", pour_id)
+    if pour.guest_id != guest_id:
+        raise NotTheGuestsPour("The pour was another guest's.", guest_id=pour.guest_id)
+    return pour.venue_id
+
+
+async def _book(
+    store: Store, actor: Actor, till: Till, action: AuditAction, moved: MoneyMoved, details: dict[str, object]
+) -> Booking:
+    assert moved.guest_id is not None
+    guest = await require_guest(store, moved.guest_id)
+    change_minor = moved.amount_minor if moved.credit_account is Account.GUEST else -moved.amount_minor
+    if guest.available_minor + change_minor < 0:
+        raise InsufficientFunds(
+            f"{moved.amount_minor} is more than the {guest.available_minor} that the guest has available.",
+            available_minor=guest.available_minor,
+            balance_minor=guest.balance_minor,
+            held_minor=guest.held_minor,
+        )
+    balance_minor = guest.balance_minor + change_minor
+    booked = {"amount_minor": change_minor, "balance_minor": balance_minor, "reason": moved.reason, **details}
+    changes = Changes(
+        tap_path=None,
+        venue_id=till.venue_id,
+        shift_id=till.shift_id,
+        actor=actor.name,
+        request_id=actor.request_id,
+        money=[moved],
+        audited=[Audited(action=action, subjects=(str(guest.guest_id),), details=booked)],
+    )
+    await write_changes(store, changes)
+    return Booking(
+        guest_id=guest.guest_id,
+        amount_minor=change_minor,
+        currency=store.house.currency,
+        balance_minor=balance_minor,
+        held_minor=guest.held_minor,
+        available_minor=balance_minor - guest.held_minor,
+    )
+
+
+def _require_amount(amount_minor: int) -> None:
+    if not 1 <= amount_minor <= MAX_AMOUNT_MINOR:
+        raise Invalid(f"The amount must be 1 to {MAX_AMOUNT_MINOR} minor units.", field="amount_minor", max=MAX_AMOUNT_MINOR)

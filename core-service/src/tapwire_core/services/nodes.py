@@ -1,0 +1,90 @@
+"""Keeping in step with the nodes: their states, their odometers, and the pours that no report comes for."""
+
+from uuid import uuid4
+
+from tapwire_contracts.messages import NodeState, PourProgress, PourUnknown, StopPour
+from tapwire_contracts.reasons import IncidentKind, Malformation, Presence, StopReason
+from tapwire_contracts.topics import DeviceKind, DevicePath
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes import nodes
+from tapwire_core.db.writes.dead_letters import keep_dead_letter
+from tapwire_core.db.writes.decisions import lock_odometer, write_changes
+from tapwire_core.domain.actor import CORE
+from tapwire_core.domain.changes import Changes
+from tapwire_core.domain.odometer import book_holes
+
+MAX_ASKED_AT_ONCE = 500
+"""Pours that one sweep asks for; the rest come with the next."""
+
+
+@use_case
+async def note_state(store: Store, path: DevicePath, state: NodeState) -> bool:
+    """Keep a node's state, and put right what it shows to be out of step. False: no such device is known."""
+    noted = await nodes.note_node_state(store, str(path), state)
+    if not noted.noted or path.kind is not DeviceKind.TAP or state.status is not Presence.ONLINE:
+        return noted.device_known
+    if noted.config_revision is not None and noted.config_revision != state.config_revision:
+        await _publish_config_again(store, path, noted.config_revision, state.config_revision)
+    if state.pour_id is not None and noted.stop is not None:
+        await store.send_command(path, StopPour(pour_id=state.pour_id, reason=StopReason(noted.stop)))
+    proved = noted.covered_ml is not None and noted.covered_ml >= state.odometer_ml
+    if state.facts_open == 0 and not noted.pending and not proved:
+        await _account_for_odometer(store, path, state)
+    return True
+
+
+async def _publish_config_again(store: Store, path: DevicePath, ours: int, nodes_revision: int) -> None:
+    if nodes_revision > ours:
+        await nodes.raise_config_revision(store, str(path), nodes_revision)
+    await store.publish_config(path)
+
+
+async def _account_for_odometer(store: Store, path: DevicePath, state: NodeState) -> None:
+    locked = await lock_odometer(store, str(path), state.journal_id)
+    if locked is None:
+        return
+    tap = locked.tap
+    changes = Changes(tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id, actor=CORE.name)
+    hole_ids = [uuid4() for _ in range(len(locked.odometer.stretches) + 1)]
+    book_holes(state.journal_id, state.odometer_ml, locked.odometer, tap, hole_ids, changes)
+    await write_changes(store, changes)
+
+
+@use_case
+async def keep_progress(store: Store, latest: dict[str, PourProgress]) -> None:
+    """Keep the latest progress of each tap."""
+    await nodes.keep_progress(store, latest)
+
+
+@use_case
+async def ask_for_reports(store: Store, ask_again_ms: int) -> list[nodes.AskedAgain]:
+    """Raise incidents for pours that have waited too long, and say which pours to ask their nodes for now."""
+    await nodes.raise_sync_timeouts(store)
+    return await nodes.pours_to_ask_for(store, ask_again_ms, MAX_ASKED_AT_ONCE)
+
+
+@use_case
+async def note_pour_unknown(store: Store, path: DevicePath, unknown: PourUnknown) -> None:
+    """A tap has lost the journal that a pending pour was asked with: a person must reconcile it."""
+    if await nodes.pour_waits_for(store, str(path), unknown.pour_id):
+        await store.raise_incident(
+            IncidentKind.JOURNAL_LOST,
+            str(unknown.pour_id),
+            details={"journal_id": str(unknown.journal_id), "hint": "reconcile the pour: its tap's journal is gone"},
+            venue_id=path.venue_id,
+            tap_path=str(path),
+            pour_id=unknown.pour_id,
+        )
+
+
+@use_case
+async def keep_unusable(store: Store, topic: str, payload: bytes, malformation: Malformation, why: str, device: str | None) -> None:
+    """Keep a message that can't be used, with its reason; an incident is raised once per device and kind."""
+    await keep_dead_letter(store, topic, payload, malformation, why, device=device)
+
+
+@use_case
+async def device_is_known(store: Store, path: DevicePath) -> bool:
+    """Whether the device has credentials or a tap."""
+    return await nodes.device_is_known(store, str(path))

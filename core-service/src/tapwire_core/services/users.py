@@ -1,0 +1,110 @@
+"""Operators: their logins, roles and passwords. Passwords are kept as argon2id hashes, session tokens as SHA-256."""
+
+import re
+from typing import Final, TypedDict, Unpack
+
+from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.engine import Database, use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.tables import User
+from tapwire_core.db.writes import users as writes
+from tapwire_core.db.writes.rows import change_row
+from tapwire_core.domain.actor import CORE, Actor
+from tapwire_core.domain.words import Role
+from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.services.limits import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
+from tapwire_core.services.passwords import hash_password, matches
+from tapwire_core.services.sessions import LoginRefused, hash_token
+
+USERNAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
+_USERNAME: Final = re.compile(USERNAME_PATTERN)
+
+
+class UserExists(Refused):
+    """Another user has this name."""
+
+    code = "user_exists"
+
+
+class LastEngineer(Refused):
+    """Nobody would be left who may change users."""
+
+    code = "last_engineer"
+
+
+class UserChanges(TypedDict, total=False):
+    """What may be changed about a user, beside the password."""
+
+    role: Role
+    disabled: bool
+
+
+async def create_user(db: Database, actor: Actor, username: str, role: Role, password: str) -> None:
+    """Add an operator."""
+    if not _USERNAME.fullmatch(username) or username == CORE.name:
+        raise Invalid(f"username must match {USERNAME_PATTERN}, and not be {CORE.name!r}.", field="username")
+    require_password(password)
+    await _create(db, actor, username, role, await hash_password(password))
+
+
+async def set_password(db: Database, actor: Actor, username: str, password: str) -> None:
+    """Give a user a new password; all their sessions end, and a lock-out too."""
+    require_password(password)
+    await _set_password(db, actor, username, await hash_password(password), b"")
+
+
+async def change_own_password(db: Database, actor: Actor, token: str, old: str, new: str) -> None:
+    """Change one's own password; raises `LoginRefused` unless the old one is right. One's other sessions end."""
+    require_password(new)
+    if not await matches(await _password_hash(db, actor.name), old):
+        raise LoginRefused("The old password is wrong.")
+    await _set_password(db, actor, actor.name, await hash_password(new), hash_token(token))
+
+
+@use_case
+async def change_user(store: Store, actor: Actor, username: str, **changes: Unpack[UserChanges]) -> None:
+    """Change a user's role, or disable the user, whose sessions end then; one enabled engineer must stay."""
+    engineers = await writes.lock_enabled_engineers(store)
+    await _require_user(store, username)
+    leaves = changes.get("disabled", False) or changes.get("role", Role.ENGINEER) is not Role.ENGINEER
+    if leaves and engineers == [username]:
+        raise LastEngineer("This is the last engineer: make another one first.")
+    await change_row(store, User, {"username": username}, changes)
+    if changes.get("disabled"):
+        await writes.end_sessions(store, username)
+    await store.audit(AuditAction.USER_CHANGED, actor, username, details=changes)
+
+
+def require_password(password: str) -> None:
+    """Raise `Invalid` for a password that is too short or too long."""
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise Invalid(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.", field="password")
+
+
+@use_case
+async def _create(store: Store, actor: Actor, username: str, role: Role, password_hash: str) -> None:
+    if await writes.user_exists(store, username):
+        raise UserExists(f"There is a user {username!r} already.", username=username)
+    await store.insert(User, username=username, role=role.value, password_hash=password_hash)
+    await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role})
+
+
+@use_case
+async def _password_hash(store: Store, username: str) -> str:
+    return (await _require_user(store, username)).password_hash
+
+
+@use_case
+async def _set_password(store: Store, actor: Actor, username: str, password_hash: str, kept_session: bytes) -> None:
+    await _require_user(store, username)
+    columns = {"password_hash": password_hash, "failed_logins": 0, "locked_until": None}
+    await change_row(store, User, {"username": username}, columns)
+    await writes.end_sessions(store, username, besides=kept_session)
+    await store.audit(AuditAction.USER_CHANGED, actor, username, details={"password": "changed"})
+
+
+async def _require_user(store: Store, username: str) -> writes.LockedUser:
+    user = await writes.lock_user(store, username)
+    if user is None:
+        raise NotFound("user", username)
+    return user

@@ -1,0 +1,106 @@
+"""Venues, and the emergency stop that closes all their taps at once."""
+
+from typing import Final, TypedDict, Unpack
+
+from tapwire_contracts.reasons import AuditAction
+from tapwire_contracts.topics import SLUG_PATTERN, is_slug
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.tables import Venue
+from tapwire_core.db.writes import venues as writes
+from tapwire_core.db.writes.rows import change_row
+from tapwire_core.domain.actor import Actor
+from tapwire_core.errors import Invalid, NotFound, Refused
+
+DEFAULT_LEGAL_AGE: Final = 18
+
+
+class VenueRequired(Invalid):
+    """The venue was left out, and there is not exactly one to mean."""
+
+    code = "venue_required"
+
+
+class VenueExists(Refused):
+    """Another venue has this id."""
+
+    code = "venue_exists"
+
+
+class VenueChanges(TypedDict, total=False):
+    """What may be changed about a venue."""
+
+    name: str
+    time_zone: str
+    legal_age: int
+
+
+@use_case
+async def create_venue(
+    store: Store, actor: Actor, *, venue_id: str, name: str, time_zone: str, legal_age: int = DEFAULT_LEGAL_AGE
+) -> str:
+    """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years."""
+    require_slug("venue_id", venue_id)
+    await _require_time_zone(store, time_zone)
+    if await writes.venue_exists(store, venue_id):
+        raise VenueExists(f"There is a venue {venue_id!r} already.", venue_id=venue_id)
+    await store.insert(Venue, venue_id=venue_id, name=name, time_zone=time_zone, legal_age=legal_age)
+    await store.audit(AuditAction.VENUE_CREATED, actor, venue_id, details={"name": name, "time_zone": time_zone})
+    return venue_id
+
+
+@use_case
+async def change_venue(store: Store, actor: Actor, venue_id: str, **changes: Unpack[VenueChanges]) -> None:
+    """Change a venue's name, time zone or legal age."""
+    if not await writes.lock_venue(store, venue_id):
+        raise NotFound("venue", venue_id)
+    if "time_zone" in changes:
+        await _require_time_zone(store, changes["time_zone"])
+    await change_row(store, Venue, {"venue_id": venue_id}, changes)
+    await store.audit(AuditAction.VENUE_CHANGED, actor, venue_id, details=changes)
+
+
+@use_case
+async def stop_venue(store: Store, actor: Actor, venue_id: str, reason: str) -> None:
+    """Emergency stop: every tap of the venue closes its valve, and no card may pour."""
+    await _set_emergency_stop(store, venue_id, {"emergency_stop": True, "emergency_stop_reason": reason})
+    await store.audit(AuditAction.EMERGENCY_STOP_ON, actor, venue_id, details={"reason": reason})
+
+
+@use_case
+async def release_venue(store: Store, actor: Actor, venue_id: str, reason: str) -> None:
+    """End the emergency stop; the taps work again as they are set."""
+    await _set_emergency_stop(store, venue_id, {"emergency_stop": False, "emergency_stop_reason": None})
+    await store.audit(AuditAction.EMERGENCY_STOP_OFF, actor, venue_id, details={"reason": reason})
+
+
+async def resolve_venue(store: Store, venue_id: str | None) -> str:
+    """The venue that is meant: the one named, or the only one."""
+    if venue_id is None:
+        sole = await writes.sole_venue_id(store)
+        if sole is None:
+            raise VenueRequired("Say which venue is meant: there is not exactly one.")
+        return sole
+    if not await writes.venue_exists(store, venue_id):
+        raise NotFound("venue", venue_id)
+    return venue_id
+
+
+def require_slug(field: str, text: str) -> None:
+    """Raise `Invalid` unless the text may be the id of a venue, tap or reader."""
+    if not is_slug(text):
+        raise Invalid(f"{field} must match {SLUG_PATTERN}: small letters, digits and hyphens, at most 31.", field=field)
+
+
+async def _set_emergency_stop(store: Store, venue_id: str, columns: dict[str, object]) -> None:
+    taps = await writes.lock_taps_of_venue(store, venue_id)
+    if not await writes.lock_venue(store, venue_id):
+        raise NotFound("venue", venue_id)
+    await change_row(store, Venue, {"venue_id": venue_id}, columns)
+    for tap in taps:
+        await store.send_config(tap)
+
+
+async def _require_time_zone(store: Store, name: str) -> None:
+    if not await writes.is_time_zone(store, name):
+        raise Invalid(f"{name[:100]!r} is no time zone: write an IANA name such as 'Europe/Berlin'.", field="time_zone")

@@ -1,0 +1,180 @@
+"""Visits: a guest comes, gets a card, perhaps another one, and goes (SYSTEM.md, "Operators").
+
+Opening a visit and issuing its card is one transaction made of the rules of binding and assigning. It locks the open shift, the
+card and then the guest, so a double click waits for the first one, sees the visit that it made, and gives the same answer.
+"""
+
+from uuid import UUID, uuid4
+
+from msgspec import Struct
+
+from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.tables import Visit
+from tapwire_core.db.writes import cards as card_writes
+from tapwire_core.db.writes import guests as guest_writes
+from tapwire_core.db.writes import visits as writes
+from tapwire_core.db.writes.cards import LockedCard
+from tapwire_core.db.writes.rows import change_row
+from tapwire_core.db.writes.visits import ActiveVisit, LockedVisit
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.words import VisitStatus
+from tapwire_core.errors import NotFound, Refused
+from tapwire_core.services.cards import CardBusy, Stage, bind_locked_card, read_card_uid
+from tapwire_core.services.guests import require_guest
+from tapwire_core.services.money import require_open_shift
+from tapwire_core.services.venues import resolve_venue
+
+
+class VisitAlreadyActive(Refused):
+    """The guest is here already."""
+
+    code = "visit_already_active"
+
+
+class VisitNotActive(Refused):
+    """The visit is closed."""
+
+    code = "visit_not_active"
+
+
+class GuestUnderage(Refused):
+    """The guest is too young, or nobody has checked."""
+
+    code = "guest_underage"
+
+
+class GuestBlocked(Refused):
+    """The guest's account is blocked."""
+
+    code = "guest_blocked"
+
+
+class PourPending(Refused):
+    """A pour of the visit has not ended yet."""
+
+    code = "pour_pending"
+
+
+class OpenedVisit(Struct, frozen=True):
+    """A visit with its card, and the stages that it took."""
+
+    visit_id: UUID
+    stages: tuple[Stage, ...]
+
+
+@use_case
+async def open_visit(store: Store, actor: Actor, venue_id: str | None, guest_id: UUID) -> UUID:
+    """Open a visit without a card; needs the venue's open shift and a guest of legal age."""
+    venue_id = await resolve_venue(store, venue_id)
+    shift_id = await require_open_shift(store, venue_id)
+    await _require_welcome(store, venue_id, guest_id)
+    active = await writes.active_visit_of_guest(store, guest_id)
+    if active is not None:
+        raise _already_active(active)
+    return await _open(store, actor, venue_id, shift_id, guest_id)
+
+
+@use_case
+async def open_and_assign_card(store: Store, actor: Actor, venue_id: str | None, guest_id: UUID, card_uid: str) -> OpenedVisit:
+    """Open a visit and give it a card, or change nothing at all."""
+    venue_id = await resolve_venue(store, venue_id)
+    shift_id = await require_open_shift(store, venue_id)
+    card = await card_writes.lock_or_add_card(store, read_card_uid(card_uid))
+    await _require_welcome(store, venue_id, guest_id)
+    active = await writes.active_visit_of_guest(store, guest_id)
+    if active is not None and (active.venue_id, active.card_uid) == (venue_id, card.card_uid) and active.opening_stages:
+        return OpenedVisit(active.visit_id, tuple(Stage(stage) for stage in active.opening_stages))
+    bound = await bind_locked_card(store, actor, guest_id, card)
+    if active is not None:
+        raise _already_active(active)
+    stages = (bound, Stage.ASSIGNED)
+    visit_id = await _open(store, actor, venue_id, shift_id, guest_id, stages)
+    await _assign(store, actor, visit_id, guest_id, None, card)
+    return OpenedVisit(visit_id, stages)
+
+
+@use_case
+async def assign_card(store: Store, actor: Actor, visit_id: UUID, card_uid: str) -> OpenedVisit:
+    """Give an active visit a card, in place of the one it has; that one stays the guest's."""
+    card = await card_writes.lock_or_add_card(store, read_card_uid(card_uid))
+    visit = await _require_visit(store, visit_id)
+    if visit.status is not VisitStatus.ACTIVE:
+        raise VisitNotActive("The visit is closed: open a new one.", visit_id=visit_id)
+    guest = await require_guest(store, visit.guest_id)
+    if guest.blocked:
+        raise GuestBlocked("The guest is blocked.", guest_id=visit.guest_id)
+    bound = await bind_locked_card(store, actor, visit.guest_id, card)
+    await _assign(store, actor, visit_id, visit.guest_id, visit.card_uid, card)
+    return OpenedVisit(visit_id, (bound, Stage.ASSIGNED))
+
+
+@use_case
+async def close_visit(store: Store, actor: Actor, visit_id: UUID) -> None:
+    """Close a visit that has no pending pour; one that is closed already stays so. The card stays the guest's."""
+    visit = await _require_visit(store, visit_id)
+    if visit.status is VisitStatus.CLOSED:
+        return
+    pours = await writes.pending_pours_of_visit(store, visit_id)
+    if pours:
+        raise PourPending(
+            "A pour of this visit has not been reported yet: wait, reconcile it, or close with void_pending.", pour_ids=pours
+        )
+    await writes.close_visit(store, actor, visit_id)
+    await store.audit(AuditAction.VISIT_CLOSED, actor, visit_id, visit.guest_id, visit.card_uid, visit.venue_id)
+
+
+async def _require_welcome(store: Store, venue_id: str, guest_id: UUID) -> None:
+    guest = await require_guest(store, guest_id)
+    if guest.blocked:
+        raise GuestBlocked("The guest is blocked.", guest_id=guest_id)
+    if not await guest_writes.is_of_age(store, guest_id, venue_id):
+        raise GuestUnderage(
+            "The guest is too young, or neither a birth date nor an age check is noted: check the age and note it.",
+            guest_id=guest_id,
+        )
+
+
+async def _open(
+    store: Store, actor: Actor, venue_id: str, shift_id: UUID, guest_id: UUID, stages: tuple[Stage, ...] | None = None
+) -> UUID:
+    visit_id = uuid4()
+    await store.insert(
+        Visit,
+        visit_id=visit_id,
+        venue_id=venue_id,
+        guest_id=guest_id,
+        shift_id=shift_id,
+        opened_by=actor.name,
+        opening_stages=None if stages is None else [stage.value for stage in stages],
+    )
+    await store.audit(AuditAction.VISIT_OPENED, actor, visit_id, guest_id, venue_id)
+    return visit_id
+
+
+async def _assign(
+    store: Store, actor: Actor, visit_id: UUID, guest_id: UUID, earlier_card_uid: str | None, card: LockedCard
+) -> None:
+    """The rule of assigning, for a locked card that is the guest's."""
+    holder = await card_writes.active_visit_of_card(store, card.card_uid)
+    if holder == visit_id:
+        return
+    if holder is not None:
+        raise CardBusy("The card is in use in another visit.", card_uid=card.card_uid, visit_id=holder)
+    await change_row(store, Visit, {"visit_id": visit_id}, {"card_uid": card.card_uid})
+    details = {"earlier_card_uid": earlier_card_uid}
+    await store.audit(AuditAction.CARD_ASSIGNED, actor, visit_id, card.card_uid, guest_id, details=details)
+
+
+async def _require_visit(store: Store, visit_id: UUID) -> LockedVisit:
+    visit = await writes.lock_visit(store, visit_id)
+    if visit is None:
+        raise NotFound("visit", visit_id)
+    return visit
+
+
+def _already_active(active: ActiveVisit) -> VisitAlreadyActive:
+    return VisitAlreadyActive(
+        "The guest has an active visit.", visit_id=active.visit_id, venue_id=active.venue_id, card_uid=active.card_uid
+    )

@@ -1,0 +1,155 @@
+"""amqtt as an embedded broker, inside this process: for machines without Mosquitto.
+
+It speaks MQTT 3.1.1 only and has no shared subscriptions: a subscription to `$share/…` is refused, where amqtt alone would accept
+it and deliver nothing. Retained messages live in memory.
+"""
+
+import asyncio
+import hmac
+import logging
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from amqtt.broker import Broker
+from amqtt.contexts import Action, BrokerConfig, ListenerConfig
+from amqtt.errors import BrokerError
+from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
+from amqtt.session import Session
+
+from tapwire_contracts.acl import Access, BrokerRole, may
+from tapwire_demo.embedded_broker import Account, BrokerKind, EmbeddedBroker, EmbeddedBrokerError
+from tapwire_demo.processes import LOOPBACK, free_port
+
+START_ATTEMPTS: Final = 3
+STOP_TIMEOUT_S: Final = 5.0
+_ACCESS: Final = {Action.PUBLISH: Access.WRITE, Action.SUBSCRIBE: Access.READ, Action.RECEIVE: Access.READ}
+
+
+class AmqttBroker(EmbeddedBroker):
+    """An amqtt broker of ours, on one port for everybody: it ties a device's client id to its username by itself."""
+
+    kind = BrokerKind.AMQTT
+    protocol = "3.1.1"
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        super().__init__(accounts)
+        self._server: _Server | None = None
+        self.port = self.device_port = 0
+
+    async def start(self) -> None:
+        """Start it; raises `EmbeddedBrokerError`."""
+        for noisy in ("amqtt", "transitions"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        for attempt in range(1, START_ATTEMPTS + 1):
+            port = self.port or free_port()
+            server = _Server(self._accounts, port)
+            try:
+                await server.start()
+            except BrokerError as error:
+                if attempt == START_ATTEMPTS:
+                    raise EmbeddedBrokerError(f"amqtt does not start: {error}") from error
+                continue
+            self._server, self.port, self.device_port = server, port, port
+            return
+
+    async def stop(self) -> None:
+        """Stop it."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop()
+
+    async def _apply_change(self, before: Account) -> None:
+        if self._server is not None and self._accounts.get(before.username) != before:
+            await self._server.disconnect(before.username)
+
+
+class Accounts:
+    """The accounts as the plugin sees them: the broker's own dictionary, so that a change counts at once."""
+
+    def __init__(self, by_username: dict[str, Account]) -> None:
+        self._by_username = by_username
+
+    def admit(self, session: Session) -> bool:
+        """Whether the login is good, the client id may be used with it, and its last will may be published."""
+        account = self._by_username.get(session.username or "")
+        if account is None or not hmac.compare_digest((session.password or "").encode(), account.password.encode()):
+            return False
+        if session.will_flag and not self.permit(session, Access.WRITE, session.will_topic or ""):
+            return False
+        return (
+            session.client_id == account.username if account.role is BrokerRole.DEVICE else not self._is_device(session.client_id)
+        )
+
+    def permit(self, session: Session, access: Access, topic: str) -> bool:
+        """Whether the session's account may use the topic or the whole filter so."""
+        account = self._by_username.get(session.username or "")
+        return account is not None and not topic.startswith("$") and may(account.role, account.username, access, topic)
+
+    def _is_device(self, client_id: str | None) -> bool:
+        account = self._by_username.get(client_id or "")
+        return account is not None and account.role is BrokerRole.DEVICE
+
+
+class AccountsPlugin(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]
+    """amqtt's questions about logins and topics, answered by our accounts."""
+
+    @dataclass
+    class Config:
+        """What amqtt hands to the plugin."""
+
+        accounts: Accounts = field(default_factory=lambda: Accounts({}))
+
+    async def authenticate(self, *, session: Session) -> bool:
+        """Whether the client may connect."""
+        return self._accounts.admit(session)
+
+    async def topic_filtering(self, *, session: Session, topic: str, action: Action) -> bool:
+        """Whether the client may publish, subscribe or receive."""
+        return self._accounts.permit(session, _ACCESS[action], topic)
+
+    @property
+    def _accounts(self) -> Accounts:
+        accounts: Accounts = self.config.accounts
+        return accounts
+
+
+class _Server(Broker):  # type: ignore[misc]
+    """amqtt's broker with what it lacks: each client gets only its own retained messages, and no connection outlives its end."""
+
+    def __init__(self, accounts: dict[str, Account], port: int) -> None:
+        self._writers: set[StreamWriter] = set()
+        super().__init__(
+            BrokerConfig(
+                listeners={"default": ListenerConfig(bind=f"{LOOPBACK}:{port}")},
+                plugins={f"{AccountsPlugin.__module__}.{AccountsPlugin.__name__}": {"accounts": Accounts(accounts)}},
+            )
+        )
+
+    async def stop(self) -> None:
+        """Close every connection, then shut down, within `STOP_TIMEOUT_S`."""
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.wait_for(self.shutdown(), STOP_TIMEOUT_S)
+
+    async def disconnect(self, username: str) -> None:
+        """End the connections of an account."""
+        for session, handler in list(self.sessions.values()):
+            if session.username == username:
+                await handler.handle_connection_closed()
+
+    async def stream_connected(self, reader: StreamReader, writer: StreamWriter, listener_name: str) -> None:
+        """Serve one connection; amqtt leaves it open after some errors, and then never finishes shutting down."""
+        self._writers.add(writer)
+        try:
+            await super().stream_connected(reader, writer, listener_name)
+        finally:
+            self._writers.discard(writer)
+            writer.transport.abort()
+
+    async def _publish_retained_messages_for_subscription(self, subscription: tuple[str, int], session: Session) -> None:
+        """Send the retained messages of a subscription, but not those of others, as amqtt does at each connect."""
+        topic_filter, _ = subscription
+        if any(subscriber is session for subscriber, _ in self._subscriptions.get(topic_filter, ())):
+            await super()._publish_retained_messages_for_subscription(subscription, session)

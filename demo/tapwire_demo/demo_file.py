@@ -1,0 +1,74 @@
+"""`.tapwire/demo.json`: what a program from outside needs to use the running demo (CONTRACT.md, "Commands and settings")."""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+FOLDER: Final = Path(".tapwire")
+"""Everything that the demo keeps, below the checkout; mode 700."""
+_NAME: Final = "demo.json"
+
+
+class NoDemo(Exception):
+    """No demo runs here."""
+
+
+class Login(msgspec.Struct, frozen=True):
+    """A username and its password."""
+
+    username: str
+    password: str
+
+
+class DemoTap(msgspec.Struct, frozen=True):
+    """A tap: its path, its login at the broker, and whether the demo simulates its node."""
+
+    path: str
+    username: str
+    secret: str
+    simulated: bool
+
+
+class DemoCard(msgspec.Struct, frozen=True):
+    """A guest's card, and the balance that the guest had when the demo began."""
+
+    card_uid: str
+    guest_id: str
+    balance_minor: int
+
+
+class DemoFile(msgspec.Struct, frozen=True):
+    """The whole file."""
+
+    api_url: str
+    broker_url: str
+    """`mqtt://host:port`, for operators; log in as `watcher`."""
+    operator: Login
+    watcher: Login
+    venue_id: str
+    taps: list[DemoTap]
+    cards: list[DemoCard]
+    pids: dict[str, int]
+
+
+def read_demo_file(folder: Path) -> DemoFile:
+    """What the running demo wrote; raises `NoDemo`."""
+    try:
+        return msgspec.json.decode((folder / _NAME).read_bytes(), type=DemoFile)
+    except FileNotFoundError as error:
+        raise NoDemo("no demo runs here: start one with `make demo`") from error
+
+
+def write_demo_file(folder: Path, content: DemoFile) -> None:
+    """Write the file, mode 600, in one step."""
+    new = folder / f"{_NAME}.new"
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    new.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    new.replace(folder / _NAME)
+
+
+def remove_demo_file(folder: Path) -> None:
+    """Say that no demo runs any more."""
+    (folder / _NAME).unlink(missing_ok=True)

@@ -1,0 +1,6 @@
+"""The program at the tap: reader, valve, flow meter, journal and uplink of one tap."""
+
+from typing import Final
+
+VERSION: Final = "0.1.0"
+SOFTWARE: Final = f"tapwire-node {VERSION}"

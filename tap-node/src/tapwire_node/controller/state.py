@@ -1,0 +1,279 @@
+"""What the controller knows. Frozen: a step makes a new one."""
+
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from tapwire_contracts import CONTRACT_VERSION
+from tapwire_contracts.messages import CardPresented, PourAuthorized, PresentCard, TapConfig
+from tapwire_contracts.reasons import ConfigStatus, EndReason, Locale, Phase
+from tapwire_node.controller.events import Part
+from tapwire_node.controller.limits import Limits
+from tapwire_node.controller.odometer import Odometer
+
+NO_JOURNAL: Final = UUID(int=0)
+"""The `journal_id` of a node whose journal could not be opened yet in this boot; it asks no question under it."""
+RESTING: Final = frozenset({Phase.IDLE, Phase.CARD_MUST_BE_REMOVED, Phase.OUT_OF_SERVICE, Phase.FAULT})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this node is, for the whole boot."""
+
+    boot_id: UUID
+    reader_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The card that was laid on and is not gone yet; `presented` once the core has heard of it."""
+
+    card_uid: str
+    read_at: str
+    presented: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The question asked last. `asked` and the times are set once its `seq` is on disk and it has left."""
+
+    event_id: UUID
+    card_uid: str
+    begun_ms: int
+    asked: CardPresented | None = None
+    asked_ms: int = 0
+    sent_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A grant on its way to disk; `stopped` when the core took it back meanwhile."""
+
+    message: PourAuthorized
+    started_at: str
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A report that has just gone out: the next question waits for its verdict, until `until_ms` at the latest."""
+
+    pour_id: UUID
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pour:
+    """The pour that runs or is being settled.
+
+    `closed_ms` and `end_reason` are set when the valve closes, `handed_ms` when its report goes to the journal; `flowed_ms` is the
+    last pulse, `progress_ms` the last `pour_progress`.
+    """
+
+    grant: PourAuthorized
+    started_at: str
+    started_ms: int
+    odometer_from_ml: int
+    flowed_ms: int
+    progress_ms: int
+    stopped: bool = False
+    end_reason: EndReason | None = None
+    closed_ms: int | None = None
+    handed_ms: int | None = None
+
+    @property
+    def pour_id(self) -> UUID:
+        """Its id, from the grant."""
+        return self.grant.pour_id
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Flow through the closed valve that has become a fact."""
+
+    event_id: UUID
+    odometer_from_ml: int
+    started_ms: int
+    flowed_ms: int
+    card_uid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedFlow:
+    """What has gone through the closed valve since `from_ml`; `going_on` from the first alarm until nothing flows any more."""
+
+    from_ml: int
+    seen_ml: int
+    since_ms: int
+    going_on: bool = False
+    leak: Leak | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Journalled:
+    """What the journal has.
+
+    `checkpoint_*` is the last one handed over: `waiting` until it is on disk, `stalled` when that takes too long.
+    """
+
+    journal_id: UUID = NO_JOURNAL
+    opened: bool = False
+    writable: bool = False
+    odometer_ml: int = 0
+    unsettled: tuple[UUID, ...] = ()
+    open_flows: frozenset[UUID] = frozenset()
+    checkpoint_ms: int = 0
+    checkpoint_ml: int = 0
+    checkpoint_pulses: int = 0
+    waiting: bool = False
+    stalled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Who is there: the broker, and core workers by instance with their contract version."""
+
+    connected: bool = False
+    cores: tuple[tuple[str, str], ...] = ()
+    ever_seen: bool = False
+    empty_since_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that a decision may depend on.
+
+    `reader_empty_ms`: since when the reader has said that nothing is on it; None while it sees a card or has not spoken yet.
+    `asked_ids`: the questions of this boot, the oldest first.
+    """
+
+    identity: Identity
+    limits: Limits
+    odometer: Odometer
+    closed_flow: ClosedFlow
+    phase: Phase = Phase.OUT_OF_SERVICE
+    valve_open: bool = False
+    card: Card | None = None
+    reader_empty_ms: int | None = None
+    card_must_go: bool = False
+    question: Question | None = None
+    asked_ids: tuple[UUID, ...] = ()
+    grant: Grant | None = None
+    awaited: Awaited | None = None
+    pour: Pour | None = None
+    journal: Journalled = field(default_factory=Journalled)
+    presence: Presence = field(default_factory=Presence)
+    config: TapConfig | None = None
+    faults: frozenset[Part] = frozenset()
+    tripped: bool = False
+    stopping: bool = False
+
+    @property
+    def facts_open(self) -> int:
+        """Facts without a verdict, running ones included."""
+        return len(self.journal.unsettled) + len(self.journal.open_flows)
+
+    @property
+    def locale(self) -> Locale:
+        """The tap's language; English before the first config."""
+        return self.config.locale if self.config else Locale.EN
+
+    @property
+    def card_on_reader(self) -> str | None:
+        """The card that the reader sees at this moment; none while it may have been lifted."""
+        return self.card.card_uid if self.card and self.reader_empty_ms is None else None
+
+    @property
+    def is_metering_pour(self) -> bool:
+        """Whether what flows belongs to a pour: from its opening to the end of its tail."""
+        return self.pour is not None and self.pour.handed_ms is None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What `node_state` tells of a state, but for what the connection adds."""
+
+    phase: Phase
+    valve_open: bool
+    card: PresentCard | None
+    pour_id: UUID | None
+    facts_open: int
+    odometer_ml: int
+    journal_id: UUID
+    config_revision: int
+
+
+def initial_state(identity: Identity, limits: Limits, pulses_per_liter: int, pulses: int, now_ms: int) -> State:
+    """A node that has just started: out of service until its journal is open and it has a config."""
+    return State(
+        identity=identity,
+        limits=limits,
+        odometer=Odometer(ml=0, remainder=0, pulses=pulses, pulses_per_liter=pulses_per_liter),
+        closed_flow=ClosedFlow(from_ml=0, seen_ml=0, since_ms=now_ms),
+    )
+
+
+def shown(state: State) -> Shown:
+    """What there is to publish. The odometer is the one on disk, so that a power cut never takes a published value back."""
+    card = state.card
+    return Shown(
+        phase=state.phase,
+        valve_open=state.valve_open,
+        card=PresentCard(card_uid=card.card_uid, reader_id=state.identity.reader_id, read_at=card.read_at) if card else None,
+        pour_id=state.pour.pour_id if state.pour else None,
+        facts_open=state.facts_open,
+        odometer_ml=state.journal.odometer_ml,
+        journal_id=state.journal.journal_id,
+        config_revision=state.config.revision if state.config else 0,
+    )
+
+
+def differs(before: Shown, after: Shown) -> bool:
+    """Whether the change is worth a `node_state`; the odometer alone only while no fact is open."""
+    if before.odometer_ml != after.odometer_ml and after.facts_open == 0:
+        return True
+    return (before.phase, before.valve_open, before.card, before.pour_id, before.facts_open, before.config_revision) != (
+        after.phase,
+        after.valve_open,
+        after.card,
+        after.pour_id,
+        after.facts_open,
+        after.config_revision,
+    )
+
+
+def speaks_another_contract(state: State) -> bool:
+    """Whether a core worker that is there speaks a contract of another major version."""
+    ours = CONTRACT_VERSION.partition(".")[0]
+    return any(version.partition(".")[0] != ours for _, version in state.presence.cores)
+
+
+def out_of_service_because(state: State) -> str | None:
+    """What keeps the tap from asking, for the log; None when nothing does."""
+    if not state.journal.writable:
+        return "the journal can't be written"
+    if state.journal.stalled:
+        return "the journal takes too long"
+    if state.config is None:
+        return "no config has come yet"
+    if state.config.status is not ConfigStatus.ACTIVE:
+        return f"the config says {state.config.status.value}"
+    if speaks_another_contract(state):
+        return "a core worker speaks another contract version"
+    if state.stopping:
+        return "the node is ending"
+    return None
+
+
+def is_in_service(state: State) -> bool:
+    """Whether nothing but the guest is missing for a question."""
+    return not state.faults and out_of_service_because(state) is None
+
+
+def resting_phase(state: State) -> Phase:
+    """The phase of a tap that neither asks, pours nor settles."""
+    if state.faults:
+        return Phase.FAULT
+    if out_of_service_because(state) is not None:
+        return Phase.OUT_OF_SERVICE
+    return Phase.CARD_MUST_BE_REMOVED if state.card_must_go else Phase.IDLE

@@ -1,0 +1,228 @@
+"""The tap's state machine: one pure step for each thing that happens.
+
+A step has four parts. First the meter's count is converted. Then `NOTED` takes note of what the event tells, in every phase: who is
+there, what the core and the journal said. Then `TRANSITIONS` decides by the phase. A pair that is not in the table is ignored:
+either it can't happen there (a tick asks nothing of an idle tap) or what it told has been noted and the next tick, at most
+some 20 ms later in a pour, acts on it. At last come flow through the closed valve, checkpoints, and the phase at rest.
+
+Phases: IDLE, AUTHORIZING, POURING and SETTLING are entered by the table alone. CARD_MUST_BE_REMOVED follows every pour, denial and
+give-up. OUT_OF_SERVICE and FAULT are what a resting tap becomes while something forbids it to ask; asking is given up for them and
+a pour closed, so that they are reached from everywhere.
+
+    IDLE → AUTHORIZING → POURING → SETTLING → CARD_MUST_BE_REMOVED → IDLE
+                      ↘ CARD_MUST_BE_REMOVED                 (at rest: ⇄ OUT_OF_SERVICE, FAULT)
+
+The valve opens in `asking.open_if_still_true` and nowhere else. It closes before anything else that a step wants.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from tapwire_contracts.reasons import Phase
+from tapwire_node.controller.asking import (
+    ask,
+    forget_known_grant,
+    keep_asking,
+    open_if_still_true,
+    refuse_late_grant,
+    refuse_written_grant,
+    send_question,
+    show,
+    take_denial,
+    take_grant,
+)
+from tapwire_node.controller.closed_flow import watch_closed_flow
+from tapwire_node.controller.effects import CloseValve, Effects, PublishState
+from tapwire_node.controller.events import (
+    CardLifted,
+    CardSeen,
+    CheckpointJournalled,
+    ConfigReceived,
+    Connected,
+    CoreGone,
+    CoreSeen,
+    DenialReceived,
+    Disconnected,
+    Event,
+    FactJournalled,
+    FlowVerdictReceived,
+    GrantJournalled,
+    GrantKnown,
+    GrantReceived,
+    HardwareFailed,
+    HardwareRecovered,
+    JournalFailed,
+    JournalOpened,
+    Moment,
+    QuestionJournalled,
+    ReportAsked,
+    ReportFound,
+    ReportMissing,
+    ShutdownAsked,
+    StopReceived,
+    Ticked,
+    ValveTripped,
+    VerdictReceived,
+)
+from tapwire_node.controller.noting import (
+    Step,
+    note_card,
+    note_card_lifted,
+    note_checkpoint,
+    note_config,
+    note_connected,
+    note_core,
+    note_core_gone,
+    note_disconnected,
+    note_hardware_failed,
+    note_hardware_recovered,
+    note_journal_opened,
+    note_shutdown,
+    note_time,
+    note_valve_tripped,
+)
+from tapwire_node.controller.orders import (
+    answer_report_asked,
+    note_flow_verdict,
+    note_grant_journalled,
+    note_journal_failed,
+    note_stop,
+    note_verdict,
+    say_unknown,
+    send_fact,
+    send_found_report,
+)
+from tapwire_node.controller.pouring import checkpoint, checkpoint_pour, free_reader, settle, settle_by_verdict, watch
+from tapwire_node.controller.screen import ScreenText
+from tapwire_node.controller.state import RESTING, State, differs, resting_phase, shown
+
+Handler = Callable[[State, Any], Step]
+
+
+def refuse_card(state: State, _event: CardSeen) -> Step:
+    """A card on a tap that is out of service."""
+    return replace(state, card_must_go=True), (show(state, ScreenText.OUT_OF_SERVICE),)
+
+
+NOTED: Final[Mapping[type[Event], Handler]] = {
+    Ticked: note_time,
+    CardSeen: note_card,
+    CardLifted: note_card_lifted,
+    HardwareFailed: note_hardware_failed,
+    HardwareRecovered: note_hardware_recovered,
+    ValveTripped: note_valve_tripped,
+    ShutdownAsked: note_shutdown,
+    JournalOpened: note_journal_opened,
+    JournalFailed: note_journal_failed,
+    GrantJournalled: note_grant_journalled,
+    GrantKnown: forget_known_grant,
+    FactJournalled: send_fact,
+    ReportFound: send_found_report,
+    ReportMissing: say_unknown,
+    CheckpointJournalled: note_checkpoint,
+    Connected: note_connected,
+    Disconnected: note_disconnected,
+    CoreSeen: note_core,
+    CoreGone: note_core_gone,
+    ConfigReceived: note_config,
+    VerdictReceived: note_verdict,
+    FlowVerdictReceived: note_flow_verdict,
+    StopReceived: note_stop,
+    ReportAsked: answer_report_asked,
+}
+
+TRANSITIONS: Final[Mapping[tuple[Phase, type[Event]], Handler]] = {
+    (Phase.IDLE, CardSeen): ask,
+    (Phase.AUTHORIZING, QuestionJournalled): send_question,
+    (Phase.AUTHORIZING, DenialReceived): take_denial,
+    (Phase.AUTHORIZING, GrantReceived): take_grant,
+    (Phase.AUTHORIZING, GrantJournalled): open_if_still_true,
+    (Phase.AUTHORIZING, Ticked): keep_asking,
+    (Phase.AUTHORIZING, CardSeen): keep_asking,
+    (Phase.AUTHORIZING, ConfigReceived): keep_asking,
+    (Phase.AUTHORIZING, JournalFailed): keep_asking,
+    (Phase.AUTHORIZING, HardwareFailed): keep_asking,
+    (Phase.AUTHORIZING, CoreSeen): keep_asking,
+    (Phase.AUTHORIZING, ShutdownAsked): keep_asking,
+    (Phase.POURING, Ticked): watch,
+    (Phase.POURING, CardSeen): watch,
+    (Phase.POURING, StopReceived): watch,
+    (Phase.POURING, ConfigReceived): watch,
+    (Phase.POURING, JournalFailed): watch,
+    (Phase.POURING, HardwareFailed): watch,
+    (Phase.POURING, ValveTripped): watch,
+    (Phase.POURING, ShutdownAsked): watch,
+    (Phase.SETTLING, Ticked): settle,
+    (Phase.SETTLING, VerdictReceived): settle_by_verdict,
+    (Phase.CARD_MUST_BE_REMOVED, Ticked): free_reader,
+    (Phase.OUT_OF_SERVICE, Ticked): free_reader,
+    (Phase.OUT_OF_SERVICE, CardSeen): refuse_card,
+    (Phase.FAULT, Ticked): free_reader,
+    (Phase.FAULT, CardSeen): refuse_card,
+    **{(phase, GrantReceived): refuse_late_grant for phase in Phase if phase is not Phase.AUTHORIZING},
+    **{(phase, GrantJournalled): refuse_written_grant for phase in Phase if phase is not Phase.AUTHORIZING},
+}
+
+
+def step(state: State, event: Event) -> Step:
+    """The state after an event, and what is to be done, in this order."""
+    before = shown(state)
+    state = meter(state, event.at)
+    state, noted = NOTED.get(type(event), ignore)(state, event)
+    state, acted = TRANSITIONS.get((state.phase, type(event)), ignore)(state, event)
+    state, leaked = watch_closed_flow(state, event.at)
+    state, checkpointed = keep_checkpoints(state, event.at)
+    state = rest(state)
+    told: Effects = (PublishState(),) if differs(before, shown(state)) else ()
+    return state, close_first((*noted, *acted, *leaked, *checkpointed, *told))
+
+
+def ignore(state: State, _event: Event) -> Step:
+    """Nothing follows."""
+    return state, ()
+
+
+def close_first(effects: Effects) -> Effects:
+    """Whatever else a step wants, the valve closes before it."""
+    return tuple(sorted(effects, key=lambda effect: not isinstance(effect, CloseValve)))
+
+
+def meter(state: State, at: Moment) -> State:
+    """Convert the pulses that have come, and remember when a pour last flowed."""
+    odometer = state.odometer.advance(at.pulses)
+    if odometer is state.odometer:
+        return state
+    state = replace(state, odometer=odometer)
+    if state.pour is not None and state.is_metering_pour:
+        return replace(state, pour=replace(state.pour, flowed_ms=at.now_ms))
+    return state
+
+
+def keep_checkpoints(state: State, at: Moment) -> Step:
+    """Write the odometer while it moves, and a running pour at least each `checkpoint_ms` or `checkpoint_ml`."""
+    journal, limits = state.journal, state.limits
+    elapsed_ms = at.now_ms - journal.checkpoint_ms
+    if journal.waiting:
+        return replace(state, journal=replace(journal, stalled=elapsed_ms >= limits.journal_stall_ms)), ()
+    far_enough = elapsed_ms >= limits.checkpoint_ms or state.odometer.ml - journal.checkpoint_ml >= limits.checkpoint_ml
+    if not journal.writable or not far_enough:
+        return state, ()
+    if state.pour is not None and state.is_metering_pour:
+        state, write = checkpoint_pour(state, state.pour, at)
+        return state, (write,)
+    if state.odometer.pulses == journal.checkpoint_pulses:
+        return state, ()
+    leak = state.closed_flow.leak
+    if leak is None:
+        state, write = checkpoint(state, at, None, state.odometer.ml, 0)
+    else:
+        state, write = checkpoint(state, at, leak.event_id, leak.odometer_from_ml, leak.flowed_ms - leak.started_ms)
+    return state, (write,)
+
+
+def rest(state: State) -> State:
+    """The phase of a tap at rest, and the conversion factor, which changes between pours only."""
+    if state.config and not state.is_metering_pour and state.config.pulses_per_liter != state.odometer.pulses_per_liter:
+        state = replace(state, odometer=state.odometer.recalibrate(state.config.pulses_per_liter))
+    return replace(state, phase=resting_phase(state)) if state.phase in RESTING else state

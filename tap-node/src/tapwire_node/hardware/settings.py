@@ -1,0 +1,33 @@
+"""The `[hardware]` table of tap.toml, one kind for each driver."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Pin = Annotated[int, Meta(ge=0, le=64, description="BCM number")]
+
+
+class GpioHardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="gpio"):
+    """Real pins. The valve is closed when its pin is not driven; the reader hangs on SPI."""
+
+    valve_pin: Pin
+    meter_pin: Pin
+    valve_active_high: bool = True
+    meter_pull_up: bool = True
+    reader: Literal["mfrc522"] = "mfrc522"
+    reader_reset_pin: Pin = 25
+    reader_spi_bus: Annotated[int, Meta(ge=0, le=6)] = 0
+    reader_spi_device: Annotated[int, Meta(ge=0, le=2)] = 0
+    reader_poll_ms: Annotated[int, Meta(ge=10, le=400)] = 50
+
+
+class SimulatedHardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="simulated"):
+    """A tap in software: mock pins, a reader that is scripted, and beer that flows while the valve's pin is driven."""
+
+    flow_ml_per_s: Annotated[int, Meta(ge=0, le=1_000)] = 60
+    pulses_per_liter: Annotated[int, Meta(ge=1, le=1_000_000)] = 450
+    """What the simulated meter gives; not what the config says that it gives."""
+    closing_ms: Annotated[int, Meta(ge=0, le=60_000)] = 40
+    """How long it still flows after the valve's pin went low."""
+    scenario: str | None = None
+    """A TOML file with the guests who come; without it nobody does."""

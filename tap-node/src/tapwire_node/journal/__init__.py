@@ -1,0 +1,7 @@
+"""What a tap node must not forget: SQLite, written by one thread."""
+
+from tapwire_node.journal.connection import JournalBroken
+from tapwire_node.journal.store import Journal
+from tapwire_node.journal.worker import JournalWorker
+
+__all__ = ["Journal", "JournalBroken", "JournalWorker"]

@@ -1,0 +1,75 @@
+"""Facts to and from rows of the journal."""
+
+import sqlite3
+from typing import Final
+from uuid import UUID
+
+from tapwire_contracts.messages import PourCompleted, UnattributedFlow
+from tapwire_contracts.reasons import EndReason, FlowCause
+from tapwire_node.controller.facts import Fact
+
+FACT_COLUMNS: Final = (
+    "kind",
+    "fact_id",
+    "card_uid",
+    "cause",
+    "started_at",
+    "duration_ms",
+    "end_reason",
+    "interrupted",
+    "ended_ms",
+    "odometer_from_ml",
+    "odometer_to_ml",
+    "journal_id",
+    "boot_id",
+)
+Row = tuple[str | int | None, ...]
+
+
+def fact_to_row(fact: Fact) -> Row:
+    """The values of `FACT_COLUMNS`."""
+    message = fact.message
+    match message:
+        case PourCompleted():
+            own: Row = ("pour", str(message.pour_id), message.card_uid, None, message.started_at, message.duration_ms)
+            end: Row = (message.end_reason.value, int(message.interrupted))
+        case UnattributedFlow():
+            own = ("flow", str(message.event_id), message.card_uid, message.cause.value, None, message.duration_ms)
+            end = (None, 0)
+    stretch = (message.odometer_from_ml, message.odometer_to_ml, str(message.journal_id), str(message.boot_id))
+    return (*own, *end, fact.ended_ms, *stretch)
+
+
+def row_to_fact(row: sqlite3.Row) -> Fact:
+    """The report that a row of an ended fact holds."""
+    volume_ml = row["odometer_to_ml"] - row["odometer_from_ml"]
+    journal_id, boot_id = UUID(row["journal_id"]), UUID(row["boot_id"])
+    if row["kind"] == "flow":
+        flow = UnattributedFlow(
+            event_id=UUID(row["fact_id"]),
+            cause=FlowCause(row["cause"]),
+            volume_ml=volume_ml,
+            duration_ms=row["duration_ms"],
+            card_uid=row["card_uid"],
+            age_ms=None,
+            odometer_from_ml=row["odometer_from_ml"],
+            odometer_to_ml=row["odometer_to_ml"],
+            journal_id=journal_id,
+            boot_id=boot_id,
+        )
+        return Fact(flow, row["ended_ms"])
+    pour = PourCompleted(
+        pour_id=UUID(row["fact_id"]),
+        card_uid=row["card_uid"],
+        volume_ml=volume_ml,
+        duration_ms=row["duration_ms"],
+        end_reason=EndReason(row["end_reason"]),
+        interrupted=bool(row["interrupted"]),
+        started_at=row["started_at"],
+        age_ms=None,
+        odometer_from_ml=row["odometer_from_ml"],
+        odometer_to_ml=row["odometer_to_ml"],
+        journal_id=journal_id,
+        boot_id=boot_id,
+    )
+    return Fact(pour, row["ended_ms"])

@@ -1,0 +1,263 @@
+"""The journal: what a tap node must not forget, in one SQLite file (WAL, synchronous=FULL: a commit is on the disk).
+
+Write-ahead or lost: a grant is a row before the valve opens, a question's number is on disk before the question leaves, a report is
+written before it is sent. After a power cut the file alone says what had flowed: a pour whose valve had opened ends where its last
+checkpoint left it, interrupted; one whose valve had not opened never started.
+
+Not for the event loop: each call may wait for the disk. `worker` has the one thread that makes them.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Final, Self
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from tapwire_contracts.codec import Malformed, decode, encode
+from tapwire_contracts.messages import CONFIG, PourAuthorized, PourCompleted, TapConfig
+from tapwire_contracts.reasons import EndReason
+from tapwire_node.controller.events import Recovered
+from tapwire_node.controller.facts import Fact
+from tapwire_node.controller.odometer import Odometer
+from tapwire_node.journal.connection import connect, now, reported, transaction
+from tapwire_node.journal.identity import claim, note_witness, place_of, take_lock
+from tapwire_node.journal.rows import FACT_COLUMNS, fact_to_row, row_to_fact
+
+_COLUMNS: Final = ", ".join(FACT_COLUMNS)
+_PLACEHOLDERS: Final = ", ".join("?" * len(FACT_COLUMNS))
+_CHANGES: Final = ", ".join(f"{column} = excluded.{column}" for column in FACT_COLUMNS if column not in ("kind", "fact_id"))
+
+
+class Standing(Enum):
+    """What the journal knows of a pour that the core asks for."""
+
+    OPEN = auto()
+    SETTLED = auto()
+    NOW_DEAD = auto()
+    RUNNING = auto()
+    ELSEWHERE = auto()
+
+
+class Journal:
+    """One tap's journal, open for writing in one process and one thread."""
+
+    def __init__(self, db: sqlite3.Connection, lock: TextIOWrapper, journal_id: UUID, boot_id: UUID) -> None:
+        self._db = db
+        self._lock = lock
+        self.journal_id = journal_id
+        self._boot_id = boot_id
+
+    @classmethod
+    def open(cls, file: Path, device_path: str, boot_id: UUID) -> Self:
+        """Open or make the journal, and bring it up to date; raises `JournalBroken`."""
+        with reported():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock = take_lock(file)
+            try:
+                db = connect(file)
+                with transaction(db):
+                    claimed = claim(db, place_of(file, device_path), lock)
+                note_witness(lock, claimed.generation)
+            except BaseException:
+                lock.close()
+                raise
+        return cls(db, lock, claimed.journal_id, boot_id)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+        self._lock.close()
+
+    # ── after a start ───────────────────────────────────────────────────────
+
+    def recover(self) -> Recovered:
+        """End what another boot left running, and tell what there is; a second call in this boot ends nothing."""
+        with self._write() as db:
+            boot_id = str(self._boot_id)
+            interrupted = db.execute(
+                """
+                UPDATE facts SET ended = 1, end_reason = ?, interrupted = 1
+                WHERE ended = 0 AND kind = 'pour' AND opened AND boot_id <> ?
+                """,
+                (EndReason.POWER_LOSS.value, boot_id),
+            ).rowcount
+            db.execute(
+                "UPDATE facts SET ended = 1, end_reason = ? WHERE ended = 0 AND kind = 'pour' AND boot_id <> ?",
+                (EndReason.NEVER_STARTED.value, boot_id),
+            )
+            db.execute("UPDATE facts SET ended = 1 WHERE ended = 0 AND kind = 'flow' AND boot_id <> ?", (boot_id,))
+            journal = db.execute("SELECT * FROM journal").fetchone()
+            open_ids = db.execute("SELECT kind, fact_id FROM facts WHERE verdict IS NULL ORDER BY number").fetchall()
+        return Recovered(
+            journal_id=self.journal_id,
+            odometer_ml=journal["odometer_ml"],
+            odometer_remainder=journal["odometer_remainder"],
+            pulses_per_liter=journal["pulses_per_liter"],
+            config=_config(journal["config"]),
+            unsettled=tuple(UUID(row["fact_id"]) for row in open_ids if row["kind"] == "pour"),
+            open_flows=frozenset(UUID(row["fact_id"]) for row in open_ids if row["kind"] == "flow"),
+            interrupted=interrupted > 0,
+        )
+
+    def open_facts(self, limit: int) -> list[Fact]:
+        """Reports without a verdict, the oldest first."""
+        query = "SELECT * FROM facts WHERE verdict IS NULL AND ended = 1 ORDER BY number LIMIT ?"
+        with reported():
+            return [row_to_fact(row) for row in self._db.execute(query, (limit,))]
+
+    def forget_older_than(self, days: int) -> None:
+        """Drop facts whose verdict came longer ago, and the ids of their pours."""
+        before = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+        with self._write() as db:
+            db.execute("DELETE FROM facts WHERE verdict_at < ?", (before,))
+            db.execute("DELETE FROM pour_ids WHERE recorded_at < ? AND pour_id NOT IN (SELECT fact_id FROM facts)", (before,))
+
+    # ── questions and grants ────────────────────────────────────────────────
+
+    def next_question(self, card_uid: str) -> int:
+        """The number of the next question; it is never given again."""
+        with self._write() as db:
+            row = db.execute("UPDATE journal SET seq = seq + 1, last_card_uid = ? RETURNING seq", (card_uid,)).fetchone()
+        return int(row["seq"])
+
+    def record_grant(self, grant: PourAuthorized, started_at: str, odometer_ml: int) -> bool:
+        """Write a grant as a running fact; false when the journal has the pour's id already, as a grant or as dead."""
+        with self._write() as db:
+            if not self._insert_id(grant.pour_id, "grant"):
+                return False
+            db.execute(
+                """
+                INSERT INTO facts (kind, fact_id, card_uid, started_at, ended, odometer_from_ml, odometer_to_ml,
+                                   journal_id, boot_id, recorded_at)
+                VALUES ('pour', ?1, ?2, ?3, 0, ?4, ?4, ?5, ?6, ?7)
+                """,
+                (str(grant.pour_id), grant.card_uid, started_at, odometer_ml, str(self.journal_id), str(self._boot_id), now()),
+            )
+        return True
+
+    def record_tombstone(self, pour_id: UUID) -> None:
+        """Mark an id as dead, unless the journal has it."""
+        with self._write():
+            self._insert_id(pour_id, "dead")
+
+    def refuse(self, report: Fact) -> Fact | None:
+        """Mark a grant as dead and write its report; None when the pour was opened, or its report is written already."""
+        with self._write():
+            self._insert_id(report.fact_id, "dead")
+            known = self._fact_row(report.fact_id)
+            if known is not None and (known["ended"] or known["opened"]):
+                return None
+            self._put_fact(report, ended=True)
+        return report
+
+    def find_report(self, asked_journal_id: UUID, report: Fact) -> tuple[Standing, Fact | None]:
+        """What became of a pour. One that this journal should have and never had is made dead first, and reported as `report`."""
+        known = self._fact_row(report.fact_id)
+        if known is not None and known["ended"]:
+            return Standing.OPEN if known["verdict"] is None else Standing.SETTLED, row_to_fact(known)
+        if known is None and asked_journal_id != self.journal_id:
+            return Standing.ELSEWHERE, None
+        refused = self.refuse(self._with_card(report, known))
+        return (Standing.NOW_DEAD, refused) if refused else (Standing.RUNNING, None)
+
+    def _with_card(self, report: Fact, known: sqlite3.Row | None) -> Fact:
+        """The report with the card of the grant, or of the question asked last: the only one whose answer can be missing."""
+        assert isinstance(report.message, PourCompleted)
+        with reported():
+            row = known or self._db.execute("SELECT last_card_uid AS card_uid FROM journal").fetchone()
+        return Fact(replace(report.message, card_uid=row["card_uid"] or report.message.card_uid), report.ended_ms)
+
+    # ── facts ───────────────────────────────────────────────────────────────
+
+    def record_report(self, report: Fact, odometer: Odometer) -> Fact:
+        """Write the one report of a pour; when there is one already, that stays and is returned."""
+        with self._write():
+            known = self._fact_row(report.fact_id)
+            if known is not None and known["ended"]:
+                return row_to_fact(known)
+            self._insert_id(report.fact_id, "grant")
+            self._put_fact(report, ended=True)
+            self._put_odometer(odometer)
+        return report
+
+    def record_flow(self, report: Fact, odometer: Odometer, *, ended: bool) -> None:
+        """Write a flow without a grant, running or ended."""
+        with self._write():
+            self._put_fact(report, ended=ended)
+            self._put_odometer(odometer)
+
+    def checkpoint(self, odometer: Odometer, fact_id: UUID | None, odometer_from_ml: int, duration_ms: int) -> None:
+        """Write the odometer, and with it how far the running fact has come."""
+        with self._write() as db:
+            self._put_odometer(odometer)
+            if fact_id is not None:
+                db.execute(
+                    """
+                    UPDATE facts SET opened = 1, odometer_from_ml = ?, odometer_to_ml = ?, duration_ms = ?
+                    WHERE fact_id = ? AND ended = 0
+                    """,
+                    (odometer_from_ml, odometer.ml, duration_ms, str(fact_id)),
+                )
+
+    def record_verdict(self, fact_id: UUID, verdict: bytes) -> None:
+        """Keep the first verdict on a fact."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE facts SET verdict = ?, verdict_at = ? WHERE fact_id = ? AND ended = 1 AND verdict IS NULL",
+                (verdict, now(), str(fact_id)),
+            )
+
+    def record_config(self, config: TapConfig) -> None:
+        """Keep the config for the next boot."""
+        with self._write() as db:
+            db.execute("UPDATE journal SET config = ?", (encode(config),))
+
+    # ── pieces ──────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with reported(), transaction(self._db):
+            yield self._db
+
+    def _fact_row(self, fact_id: UUID) -> sqlite3.Row | None:
+        with reported():
+            row: sqlite3.Row | None = self._db.execute("SELECT * FROM facts WHERE fact_id = ?", (str(fact_id),)).fetchone()
+        return row
+
+    def _insert_id(self, pour_id: UUID, kind: str) -> bool:
+        row = (str(pour_id), kind, now())
+        return self._db.execute("INSERT INTO pour_ids VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row).rowcount == 1
+
+    def _put_fact(self, fact: Fact, *, ended: bool) -> None:
+        row = fact_to_row(fact)
+        self._db.execute(
+            f"""
+            INSERT INTO facts ({_COLUMNS}, ended, recorded_at) VALUES ({_PLACEHOLDERS}, ?, ?)
+            ON CONFLICT (fact_id) DO UPDATE SET {_CHANGES}, ended = excluded.ended WHERE facts.ended = 0
+            """,  # noqa: S608 - the column names are ours
+            (*row, int(ended), now()),
+        )
+
+    def _put_odometer(self, odometer: Odometer) -> None:
+        self._db.execute(
+            "UPDATE journal SET odometer_ml = ?, odometer_remainder = ?, pulses_per_liter = ?",
+            (odometer.ml, odometer.remainder, odometer.pulses_per_liter),
+        )
+
+
+def _config(stored: bytes | None) -> TapConfig | None:
+    """The last config; none when an older program wrote one that can't be read any more: the core sends it again."""
+    if stored is None:
+        return None
+    try:
+        config = decode(CONFIG, stored)
+    except Malformed:
+        return None
+    assert isinstance(config, TapConfig)
+    return config

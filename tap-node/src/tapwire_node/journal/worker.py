@@ -1,0 +1,218 @@
+"""The one thread that writes the journal.
+
+The event loop hands effects over and goes on: closing the valve never waits for a disk. Each answer comes back to the loop as an
+event. When a write fails the journal counts as broken: what must not be lost (`KEPT`) waits in order, everything else fails at
+once, and the file is opened anew each `retry_ms` until all that waits is written.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Final, assert_never
+
+from tapwire_node.clock import monotonic_ms
+from tapwire_node.controller.effects import (
+    FindReport,
+    JournalEffect,
+    WriteCheckpoint,
+    WriteConfig,
+    WriteFlow,
+    WriteGrant,
+    WriteQuestion,
+    WriteRefusal,
+    WriteReport,
+    WriteTombstone,
+    WriteVerdict,
+)
+from tapwire_node.controller.events import (
+    CheckpointJournalled,
+    Event,
+    FactJournalled,
+    GrantJournalled,
+    GrantKnown,
+    JournalFailed,
+    JournalOpened,
+    Moment,
+    QuestionJournalled,
+    ReportFound,
+    ReportMissing,
+)
+from tapwire_node.controller.facts import Fact
+from tapwire_node.journal.connection import JournalBroken
+from tapwire_node.journal.store import Journal, Standing
+
+Answer = Callable[[Moment], Event]
+"""An event that lacks only its moment."""
+
+KEPT: Final = (WriteRefusal, WriteReport, WriteFlow, WriteVerdict, WriteConfig, WriteTombstone)
+MAX_KEPT: Final = 10_000
+"""Writes that wait for a broken journal; a leak alone fills this in three days."""
+DAY_MS: Final = 86_400_000
+logger: Final = logging.getLogger(__name__)
+
+
+class JournalWorker:
+    """Owns the journal's thread. `post` and `fail` are called on the event loop's thread."""
+
+    def __init__(
+        self,
+        open_journal: Callable[[], Journal],
+        post: Callable[[Answer], None],
+        fail: Callable[[BaseException], None],
+        retry_ms: int,
+        keep_days: int,
+    ) -> None:
+        self._open_journal = open_journal
+        self._post = post
+        self._fail = fail
+        self._retry_ms = retry_ms
+        self._keep_days = keep_days
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._journal: Journal | None = None
+        self._kept: deque[JournalEffect] = deque()
+        self._forgot_ms = 0
+
+    # ── on the event loop ───────────────────────────────────────────────────
+
+    def open(self) -> None:
+        """Open the journal; the answer is `JournalOpened` or `JournalFailed`."""
+        self._submit(self._reopen)
+
+    def write(self, effect: JournalEffect) -> None:
+        """Carry one effect out, after all that were handed over before."""
+        self._submit(partial(self._try, effect))
+
+    async def open_facts(self, limit: int) -> list[Fact]:
+        """Reports without a verdict, the oldest first; none while the journal is broken."""
+        return await self._loop.run_in_executor(self._thread, self._open_facts, limit)
+
+    async def close(self, timeout_ms: int) -> None:
+        """Let go of the journal when all that was handed over is written, or the time is over."""
+        closed = self._loop.run_in_executor(self._thread, self._close)
+        await asyncio.wait([closed], timeout=timeout_ms / 1000)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, work: Callable[[], list[Answer]]) -> None:
+        self._thread.submit(work).add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._answer, done))
+
+    def _answer(self, done: Future[list[Answer]]) -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            self._fail(error)
+            return
+        for answer in done.result():
+            self._post(answer)
+
+    # ── on the journal's thread ─────────────────────────────────────────────
+
+    def _reopen(self) -> list[Answer]:
+        """Open the journal if it is not, and write what waits."""
+        answers: list[Answer] = []
+        try:
+            if self._journal is None:
+                self._journal = self._open_journal()
+            recovered = self._journal.recover()
+            while self._kept:
+                answers += perform(self._journal, self._kept[0])
+                self._kept.popleft()
+        except JournalBroken as error:
+            return [*answers, self._break(error)]
+        return [partial(JournalOpened, recovered=recovered), *answers]
+
+    def _try(self, effect: JournalEffect) -> list[Answer]:
+        if self._journal is None:
+            self._keep(effect)
+            return [] if isinstance(effect, KEPT) else [partial(JournalFailed, text="it is still broken")]
+        try:
+            self._forget_old(self._journal)
+            return perform(self._journal, effect)
+        except JournalBroken as error:
+            self._keep(effect)
+            return [self._break(error)]
+
+    def _forget_old(self, journal: Journal) -> None:
+        if monotonic_ms() - self._forgot_ms >= DAY_MS:
+            journal.forget_older_than(self._keep_days)
+            self._forgot_ms = monotonic_ms()
+
+    def _keep(self, effect: JournalEffect) -> None:
+        if not isinstance(effect, KEPT):
+            return
+        if len(self._kept) >= MAX_KEPT:
+            logger.critical("the journal has been broken for too long, %s is lost", effect)
+            return
+        self._kept.append(effect)
+
+    def _break(self, error: JournalBroken) -> Answer:
+        """Let go of the file and try again later."""
+        self._close()
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._retry_ms / 1000, self.open)
+        return partial(JournalFailed, text=str(error))
+
+    def _open_facts(self, limit: int) -> list[Fact]:
+        try:
+            return self._journal.open_facts(limit) if self._journal else []
+        except JournalBroken as error:
+            self._loop.call_soon_threadsafe(self._post, self._break(error))
+            return []
+
+    def _close(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+
+def perform(journal: Journal, effect: JournalEffect) -> list[Answer]:
+    """Write one effect and tell what came of it; raises `JournalBroken`."""
+    match effect:
+        case WriteQuestion():
+            return [partial(QuestionJournalled, event_id=effect.event_id, seq=journal.next_question(effect.card_uid))]
+        case WriteGrant():
+            is_new = journal.record_grant(effect.grant, effect.started_at, effect.odometer_ml)
+            return [partial(GrantJournalled if is_new else GrantKnown, pour_id=effect.grant.pour_id)]
+        case WriteTombstone():
+            journal.record_tombstone(effect.pour_id)
+        case WriteRefusal():
+            refused = journal.refuse(effect.report)
+            return [partial(FactJournalled, fact=refused)] if refused else []
+        case FindReport():
+            return answer_find(journal, effect)
+        case WriteReport():
+            return [partial(FactJournalled, fact=journal.record_report(effect.report, effect.odometer))]
+        case WriteFlow():
+            journal.record_flow(effect.report, effect.odometer, ended=effect.ended)
+            return [partial(FactJournalled, fact=effect.report)] if effect.ended else []
+        case WriteCheckpoint():
+            journal.checkpoint(effect.odometer, effect.fact_id, effect.odometer_from_ml, effect.duration_ms)
+            return [partial(CheckpointJournalled, odometer_ml=effect.odometer.ml)]
+        case WriteVerdict():
+            journal.record_verdict(effect.fact_id, effect.verdict)
+        case WriteConfig():
+            journal.record_config(effect.config)
+        case _:
+            assert_never(effect)
+    return []
+
+
+def answer_find(journal: Journal, effect: FindReport) -> list[Answer]:
+    """What the journal knows of a pour that the core asks for."""
+    standing, fact = journal.find_report(effect.asked_journal_id, effect.report)
+    match standing:
+        case Standing.OPEN | Standing.SETTLED:
+            assert fact is not None
+            return [partial(ReportFound, fact=fact, settled=standing is Standing.SETTLED)]
+        case Standing.NOW_DEAD:
+            assert fact is not None
+            return [partial(FactJournalled, fact=fact)]
+        case Standing.RUNNING:
+            return []
+        case Standing.ELSEWHERE:
+            return [partial(ReportMissing, pour_id=effect.report.fact_id, asked_journal_id=effect.asked_journal_id)]
+        case _:
+            assert_never(standing)

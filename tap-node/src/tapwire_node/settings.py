@@ -1,0 +1,194 @@
+"""`tap.toml`: everything that one tap node is told.
+
+    [tap]
+    path = "bar/taps/left"                   # also the broker's username and client id
+
+    [broker]
+    url = "mqtts://broker.example:8883"      # or mqtt://; user:secret@ may stand in it
+    password_file = "/etc/tapwire/secret"    # or password = "…"
+    protocol = "5"                           # "3.1.1" for a broker that speaks no MQTT 5
+
+    [journal]
+    file = "/var/lib/tapwire/journal.sqlite"
+
+    [hardware]
+    driver = "gpio"                          # or "simulated"
+    valve_pin = 17
+    meter_pin = 27
+
+    [limits]                                 # any of controller.limits, when the default doesn't fit
+
+Paths are relative to the file. An unknown name, a missing one or a wrong value is refused with what to change.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tapwire_contracts.messages import Name
+from tapwire_contracts.topics import DeviceKind, DevicePath, InvalidPath
+from tapwire_node.controller.limits import Duration, Limits
+from tapwire_node.hardware.settings import GpioHardware, SimulatedHardware
+
+SCHEMES: Final = {"mqtt": (1883, False), "mqtts": (8883, True)}
+"""URL scheme → default port, and whether it is TLS."""
+
+
+class InvalidSettings(ValueError):
+    """The settings can't be used; the text says what to change."""
+
+
+class TapSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which tap this is. `pulses_per_liter` counts until the first config has come."""
+
+    path: str
+    reader_id: Name = "tap"
+    pulses_per_liter: Annotated[int, Meta(ge=1, le=1_000_000)] = 450
+
+
+class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the broker is, and how patiently facts are sent."""
+
+    url: str
+    username: str | None = None
+    password: str | None = None
+    password_file: str | None = None
+    protocol: Literal["5", "3.1.1"] = "5"
+    ca_file: str | None = None
+    keepalive_s: Annotated[int, Meta(ge=5, le=3_600)] = 15
+    timeout_ms: Duration = 5_000
+    """How long connecting, subscribing and one publish may take."""
+    reconnect_first_ms: Duration = 500
+    reconnect_max_ms: Duration = 15_000
+    """Waits between attempts to connect double from the first to the longest; each is shortened by up to half at random."""
+    resend_first_ms: Duration = 2_000
+    resend_max_ms: Duration = 60_000
+    """The same for a fact without a verdict."""
+    resend_spread_ms: Duration = 3_000
+    """After a connect and for a new core worker, open facts are sent again spread over this time."""
+
+
+class JournalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the journal is, how long it keeps facts with their verdicts, and how often a broken one is tried again."""
+
+    file: str
+    keep_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
+    retry_ms: Duration = 5_000
+
+
+class ProcessSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the process keeps time."""
+
+    tick_ms: Annotated[int, Meta(ge=1, le=1_000)] = 20
+    """Between two looks at the meter while anything goes on."""
+    idle_tick_ms: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    """The same while the tap is at rest."""
+    valve_watchdog_ms: Duration = 1_000
+    """The valve closes by itself when the process has not looked after it for this long."""
+    reader_stall_ms: Duration = 2_000
+    """A reader that has not looked for a card for this long counts as broken."""
+    shutdown_ms: Duration = 5_000
+    """How long the end of a pour may take when the process is told to end."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One tap.toml."""
+
+    tap: TapSettings
+    broker: BrokerSettings
+    journal: JournalSettings
+    hardware: SimulatedHardware | GpioHardware
+    limits: Limits = Limits()
+    process: ProcessSettings = ProcessSettings()
+
+
+class BrokerAddress(Struct, frozen=True, kw_only=True):
+    """What a client needs to connect."""
+
+    host: str
+    port: int
+    tls: bool
+    username: str
+    password: str | None
+
+
+def load_settings(file: Path) -> Settings:
+    """Read and check a tap.toml; raises `InvalidSettings`."""
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        settings = msgspec.convert(content, Settings)
+    except OSError as error:
+        raise InvalidSettings(f"{file} can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{file} is no TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise InvalidSettings(f"{file}: {error}") from error
+    device_path(settings)
+    settings = beside(settings, file.resolve().parent)
+    broker_address(settings)
+    return settings
+
+
+def beside(settings: Settings, folder: Path) -> Settings:
+    """The same settings with paths made relative to the folder of the file."""
+    broker = msgspec.structs.replace(
+        settings.broker,
+        password_file=_in(folder, settings.broker.password_file),
+        ca_file=_in(folder, settings.broker.ca_file),
+    )
+    journal = msgspec.structs.replace(settings.journal, file=str(folder / settings.journal.file))
+    hardware = settings.hardware
+    if isinstance(hardware, SimulatedHardware):
+        hardware = msgspec.structs.replace(hardware, scenario=_in(folder, hardware.scenario))
+    return msgspec.structs.replace(settings, broker=broker, journal=journal, hardware=hardware)
+
+
+def _in(folder: Path, file: str | None) -> str | None:
+    return str(folder / file) if file is not None else None
+
+
+def device_path(settings: Settings) -> DevicePath:
+    """The tap's path; raises `InvalidSettings`."""
+    try:
+        path = DevicePath.parse(settings.tap.path)
+    except InvalidPath as error:
+        raise InvalidSettings(f"tap.path: {error}") from error
+    if path.kind is not DeviceKind.TAP:
+        raise InvalidSettings(f"tap.path: {path} is a desk reader; a tap node needs VENUE/taps/TAP")
+    return path
+
+
+def broker_address(settings: Settings) -> BrokerAddress:
+    """Host, port, TLS and login, from the URL, the settings and the password file; raises `InvalidSettings`."""
+    broker = settings.broker
+    url = urlsplit(broker.url)
+    if url.scheme not in SCHEMES or not url.hostname:
+        raise InvalidSettings("broker.url: write mqtt://HOST:PORT or mqtts://HOST:PORT")
+    default_port, tls = SCHEMES[url.scheme]
+    try:
+        port = url.port or default_port
+    except ValueError as error:
+        raise InvalidSettings(f"broker.url: {error}") from error
+    return BrokerAddress(
+        host=url.hostname,
+        port=port,
+        tls=tls,
+        username=broker.username or (unquote(url.username) if url.username else settings.tap.path),
+        password=_password(broker, unquote(url.password) if url.password else None),
+    )
+
+
+def _password(broker: BrokerSettings, from_url: str | None) -> str | None:
+    given = [broker.password, broker.password_file, from_url]
+    if sum(one is not None for one in given) > 1:
+        raise InvalidSettings("broker: give the password once, as password, as password_file or in url")
+    if broker.password_file is None:
+        return broker.password or from_url
+    try:
+        return Path(broker.password_file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidSettings(f"broker.password_file: {broker.password_file} can't be read: {error.strerror}") from error

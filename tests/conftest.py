@@ -1,0 +1,80 @@
+"""What every test may ask for: a PostgreSQL, a database of its own, a broker of either kind.
+
+Each worker of a parallel run has a server of its own, so that the tests need not know of one another.
+"""
+
+import itertools
+import os
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tapwire_contracts.acl import BrokerRole
+from tapwire_core.db.schema import migrate
+from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, find_mosquitto, open_broker
+from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
+
+_database_numbers: Final = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+async def postgres() -> AsyncIterator[EmbeddedPostgres]:
+    """A server for the whole run, without fsync."""
+    async with temporary_postgres(PostgresSettings(durable=False)) as server:
+        yield server
+
+
+@pytest.fixture
+async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A database with nothing in it."""
+    name = f"empty_{next(_database_numbers)}"
+    yield await postgres.create_database(name)
+    await postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+async def migrated_database(postgres: EmbeddedPostgres) -> str:
+    """The name of a database of the newest schema, to clone; nothing may connect to it."""
+    name = "migrated"
+    await migrate(await postgres.create_database(name))
+    return name
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres, migrated_database: str) -> AsyncIterator[str]:
+    """A database of the test's own, of the newest schema and without rows."""
+    name = f"test_{next(_database_numbers)}"
+    yield await postgres.clone_database(migrated_database, name)
+    await postgres.drop_database(name)
+
+
+@pytest.fixture(params=list(BrokerKind), ids=str)
+async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
+    """A broker that knows the accounts `core` and `watcher`; the test runs once on each kind."""
+    async with open_broker(_available(request.param), tmp_path / "broker", _accounts()) as running:
+        yield running
+
+
+@pytest.fixture
+async def mosquitto(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
+    """A Mosquitto that knows the accounts `core` and `watcher`, for what amqtt lacks: MQTT 5, shared subscriptions."""
+    async with open_broker(_available(BrokerKind.MOSQUITTO), tmp_path / "broker", _accounts()) as running:
+        yield running
+
+
+def _accounts() -> list[Account]:
+    roles = {"core": BrokerRole.CORE, "watcher": BrokerRole.WATCHER}
+    return [Account(username, secrets.token_urlsafe(), role) for username, role in roles.items()]
+
+
+def _available(kind: BrokerKind) -> BrokerKind:
+    """Skip where Mosquitto is missing; in CI it must not be."""
+    if kind is BrokerKind.MOSQUITTO and find_mosquitto() is None:
+        reason = "mosquitto is not installed (Debian: apt-get install mosquitto)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return kind
