@@ -13,9 +13,13 @@ from typing import Final
 import pytest
 
 from tapwire_contracts.acl import BrokerRole
+from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
+from tapwire_core.domain.house import House
+from tapwire_core.services.books import check_books
 from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, find_mosquitto, open_broker
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
+from tests.venue import Venue
 
 _database_numbers: Final = itertools.count(1)
 
@@ -78,3 +82,17 @@ def _available(kind: BrokerKind) -> BrokerKind:
             pytest.fail(reason)
         pytest.skip(reason)
     return kind
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """An open database of the test's own; afterwards its books must balance."""
+    async with Database.open(database_url, House()) as opened:
+        yield opened
+        assert await check_books(opened) == []
+
+
+@pytest.fixture
+async def venue(db: Database) -> Venue:
+    """A venue with an open shift and one tap."""
+    return await Venue.open(db)

@@ -23,7 +23,7 @@ def main() -> None:
         reset(FOLDER)
     except EmbeddedPostgresError as error:
         sys.exit(f"make demo-reset: {error}")
-    print(f"{FOLDER} is empty: the next `make demo` starts anew")
+    print("what the demo kept is deleted: the next `make demo` starts anew")
 
 
 if __name__ == "__main__":

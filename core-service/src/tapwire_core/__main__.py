@@ -50,12 +50,16 @@ def _parser() -> argparse.ArgumentParser:
     user = commands.add_parser("create-user", help="create an operator's login; prints a password once unless given")
     user.add_argument("name")
     user.add_argument("--role", required=True, choices=[role.value for role in Role])
-    user.add_argument("--password-file", type=Path, help="read the password from this file")
+    user.add_argument("--password-file", type=_text_of, dest="password", help="read the password from this file")
     user.set_defaults(command=_create_user)
     device = commands.add_parser("add-device", help="let a tap node or desk reader speak; prints its secret once")
     device.add_argument("path", help="VENUE/taps/TAP or VENUE/readers/READER")
     device.set_defaults(command=_add_device)
     return parser
+
+
+def _text_of(file: str) -> str:
+    return Path(file).read_text(encoding="utf-8").strip()
 
 
 async def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
@@ -80,11 +84,10 @@ async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # n
 
 async def _create_user(settings: Settings, arguments: argparse.Namespace) -> int:
     await require_newest(settings.database_url)
-    given: Path | None = arguments.password_file
-    password = given.read_text(encoding="utf-8").strip() if given else secrets.token_urlsafe(PASSWORD_BYTES)
+    password = arguments.password or secrets.token_urlsafe(PASSWORD_BYTES)
     async with Database.open(settings.database_url, settings.house, pool_size=1) as db:
         await create_user(db, COMMAND_LINE, arguments.name, Role(arguments.role), password)
-    print(f"Created {arguments.role} {arguments.name}." + ("" if given else f" Password, shown once: {password}"))
+    print(f"Created {arguments.role} {arguments.name}." + ("" if arguments.password else f" Password, shown once: {password}"))
     return DONE
 
 

@@ -65,6 +65,10 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reconnect_first_ms: Duration = 500
     reconnect_max_ms: Duration = 15_000
     """Waits between attempts to connect double from the first to the longest; each is shortened by up to half at random."""
+    reconnect_stable_ms: Duration = 5_000
+    """A connection that lasted this long makes the next wait the shortest again."""
+    correct_state_ms: Duration = 1_000
+    """A retained state of ours that is wrong is published again after this time."""
     resend_first_ms: Duration = 2_000
     resend_max_ms: Duration = 60_000
     """The same for a fact without a verdict."""
@@ -130,6 +134,9 @@ def load_settings(file: Path) -> Settings:
     device_path(settings)
     settings = beside(settings, file.resolve().parent)
     broker_address(settings)
+    ca_file = settings.broker.ca_file
+    if ca_file is not None and not Path(ca_file).is_file():
+        raise InvalidSettings(f"broker.ca_file: there is no {ca_file}")
     return settings
 
 

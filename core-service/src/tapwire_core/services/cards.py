@@ -74,7 +74,7 @@ async def report_card_lost(store: Store, actor: Actor, card_uid: str, reason: st
     """Stop a card from working, at once; a running pour of it is told to end, and settles as its tap reports it."""
     card = await require_card(store, card_uid)
     if card.status is CardStatus.RETIRED:
-        raise LostCard("The card is retired already.", status=card.status)
+        raise LostCard("The card is retired already.", card_status=card.status)
     await _set(store, card, CardStatus.LOST, card.guest_id)
     stopped = await writes.mark_pours_of_card_stopped(store, card.card_uid, StopReason.LOST_CARD)
     for pour in stopped:
@@ -89,7 +89,7 @@ async def restore_card(store: Store, actor: Actor, card_uid: str, reason: str) -
     """Let a card that was lost work again, for the guest whose it was."""
     card = await require_card(store, card_uid)
     if card.status is not CardStatus.LOST:
-        raise CardNotLost(f"The card is {card.status}, not lost.", status=card.status)
+        raise CardNotLost(f"The card is {card.status}, not lost.", card_status=card.status)
     await _set(store, card, CardStatus.BOUND if card.guest_id else CardStatus.AVAILABLE, card.guest_id)
     await store.audit(AuditAction.CARD_RESTORED, actor, card.card_uid, card.guest_id, details={"reason": reason})
 
@@ -106,7 +106,7 @@ async def retire_card(store: Store, actor: Actor, card_uid: str, reason: str) ->
 async def bind_locked_card(store: Store, actor: Actor, guest_id: UUID, card: LockedCard) -> Stage:
     """The rule of binding, for a locked card and a locked guest."""
     if card.status in (CardStatus.LOST, CardStatus.RETIRED):
-        raise LostCard(f"The card is {card.status}: take another one.", card_uid=card.card_uid, status=card.status)
+        raise LostCard(f"The card is {card.status}: take another one.", card_uid=card.card_uid, card_status=card.status)
     if card.guest_id == guest_id:
         return Stage.ALREADY_BOUND
     if card.guest_id is not None:

@@ -154,7 +154,7 @@ async def _require_usable(store: Store, tap: LockedTap, keg_id: UUID) -> None:
     if keg.venue_id != tap.venue_id:
         raise KegNotUsable(f"The keg stands in venue {keg.venue_id!r}, the tap in {tap.venue_id!r}.", venue_id=keg.venue_id)
     if keg.status is not KegStatus.IN_STOCK:
-        raise KegNotUsable("The keg is retired: take another one, or put it back in stock first.", status=keg.status)
+        raise KegNotUsable("The keg is retired: take another one, or put it back in stock first.", keg_status=keg.status)
     other = await writes.tap_of_keg(store, keg_id)
     if other is not None:
         raise KegOnOtherTap(f"The keg hangs on {other}: take it off there first.", tap=other)

@@ -24,6 +24,7 @@ from tapwire_core.errors import NotFound, Refused
 from tapwire_core.services.cards import CardBusy, Stage, bind_locked_card, read_card_uid
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import require_open_shift
+from tapwire_core.services.recovery import void_pending_pour
 from tapwire_core.services.venues import resolve_venue
 
 
@@ -113,6 +114,17 @@ async def assign_card(store: Store, actor: Actor, visit_id: UUID, card_uid: str)
 @use_case
 async def close_visit(store: Store, actor: Actor, visit_id: UUID) -> None:
     """Close a visit that has no pending pour; one that is closed already stays so. The card stays the guest's."""
+    await _close(store, actor, visit_id)
+
+
+@use_case
+async def void_and_close_visit(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID | None, reason: str) -> None:
+    """Void the visit's pending pour, if there is one, and close the visit; a report that still comes charges nothing."""
+    await void_pending_pour(store, actor, visit_id, pour_id, reason)
+    await _close(store, actor, visit_id)
+
+
+async def _close(store: Store, actor: Actor, visit_id: UUID) -> None:
     visit = await _require_visit(store, visit_id)
     if visit.status is VisitStatus.CLOSED:
         return

@@ -209,6 +209,13 @@ class ConfigReceived(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigUnreadable(Event):
+    """A config has come that says nothing to us."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class GrantReceived(Event):
     """A question was answered with yes."""
 

@@ -13,6 +13,7 @@ from tapwire_node.controller.events import (
     CardSeen,
     CheckpointJournalled,
     ConfigReceived,
+    ConfigUnreadable,
     Connected,
     CoreGone,
     CoreSeen,
@@ -127,12 +128,18 @@ def note_config(state: State, event: ConfigReceived) -> Step:
     stale order can stop a tap for a moment but never for good.
     """
     applied, config = state.config, event.config
+    state = replace(state, config_unreadable=False)
     if config == applied:
         return state, ()
     if applied and config.revision < applied.revision and config.status is ConfigStatus.ACTIVE:
         return state, (Note(f"config revision {config.revision} ignored, {applied.revision} is applied"),)
     note = Note(f"config revision {config.revision}: {config.status.value}, {config.pulses_per_liter} pulses per litre")
     return replace(state, config=config), (WriteConfig(config), note)
+
+
+def note_config_unreadable(state: State, event: ConfigUnreadable) -> Step:
+    """What the tap is to do now is not known: nothing flows until a config has come that can be read."""
+    return replace(state, config_unreadable=True), (Alarm(f"the config can't be read: {event.text}"),)
 
 
 # ── the journal ─────────────────────────────────────────────────────────────

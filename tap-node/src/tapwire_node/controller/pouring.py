@@ -8,14 +8,14 @@ from dataclasses import replace
 from uuid import UUID
 
 from tapwire_contracts.messages import PourCompleted, PourProgress
-from tapwire_contracts.reasons import ConfigStatus, EndReason, Phase
+from tapwire_contracts.reasons import EndReason, Phase
 from tapwire_node.controller.closed_flow import begin_closed_flow, end_leak
 from tapwire_node.controller.effects import CloseValve, OpenValve, Publish, Show, WriteCheckpoint, WriteReport
 from tapwire_node.controller.events import Event, Moment, Ticked, VerdictReceived
 from tapwire_node.controller.facts import Fact
 from tapwire_node.controller.noting import Step, is_reader_clear
 from tapwire_node.controller.screen import ScreenText, screen_text
-from tapwire_node.controller.state import Awaited, Grant, Pour, State
+from tapwire_node.controller.state import Awaited, Grant, Pour, State, is_active
 
 
 def open_valve(state: State, grant: Grant, at: Moment) -> Step:
@@ -72,7 +72,7 @@ def why_close(state: State, pour: Pour, at: Moment) -> EndReason | None:
     """What ends the pour now; None when it may go on. Broker and core may be away as long as they like."""
     if state.faults or state.tripped or not state.journal.writable or state.journal.stalled:
         return EndReason.FAULT
-    if state.config is None or state.config.status is not ConfigStatus.ACTIVE:
+    if not is_active(state):
         return EndReason.DISABLED
     if pour.stopped or state.stopping:
         return EndReason.STOPPED

@@ -164,6 +164,7 @@ class State:
     journal: Journalled = field(default_factory=Journalled)
     presence: Presence = field(default_factory=Presence)
     config: TapConfig | None = None
+    config_unreadable: bool = False
     faults: frozenset[Part] = frozenset()
     tripped: bool = False
     stopping: bool = False
@@ -254,15 +255,18 @@ def out_of_service_because(state: State) -> str | None:
         return "the journal can't be written"
     if state.journal.stalled:
         return "the journal takes too long"
-    if state.config is None:
-        return "no config has come yet"
-    if state.config.status is not ConfigStatus.ACTIVE:
-        return f"the config says {state.config.status.value}"
+    if not is_active(state):
+        return f"the config says {state.config.status.value}" if state.config else "no config has come yet"
     if speaks_another_contract(state):
         return "a core worker speaks another contract version"
     if state.stopping:
         return "the node is ending"
     return None
+
+
+def is_active(state: State) -> bool:
+    """Whether the last config is known and lets the tap pour."""
+    return state.config is not None and state.config.status is ConfigStatus.ACTIVE and not state.config_unreadable
 
 
 def is_in_service(state: State) -> bool:

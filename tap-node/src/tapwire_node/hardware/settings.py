@@ -19,6 +19,9 @@ class GpioHardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     reader_spi_bus: Annotated[int, Meta(ge=0, le=6)] = 0
     reader_spi_device: Annotated[int, Meta(ge=0, le=2)] = 0
     reader_poll_ms: Annotated[int, Meta(ge=10, le=400)] = 50
+    """Between two looks for a card; a look without a card takes some 60 ms."""
+    reader_retry_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1_000
+    """Between two tries to open a chip that does not answer."""
 
 
 class SimulatedHardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="simulated"):

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tapwire_node.journal.identity import JournalInUse
 from tapwire_node.journal.schema import JournalTooNew, migrate
 
 BUSY_TIMEOUT_S: Final = 2.0
@@ -51,5 +50,5 @@ def reported() -> Iterator[None]:
     """Turn what SQLite and the file system raise into `JournalBroken`."""
     try:
         yield
-    except (sqlite3.Error, OSError, JournalInUse, JournalTooNew) as error:
+    except (sqlite3.Error, OSError, JournalTooNew) as error:
         raise JournalBroken(str(error)) from error

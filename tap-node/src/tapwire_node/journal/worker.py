@@ -51,6 +51,7 @@ KEPT: Final = (WriteRefusal, WriteReport, WriteFlow, WriteVerdict, WriteConfig, 
 MAX_KEPT: Final = 10_000
 """Writes that wait for a broken journal; a leak alone fills this in three days."""
 DAY_MS: Final = 86_400_000
+MS_PER_S: Final = 1_000
 logger: Final = logging.getLogger(__name__)
 
 
@@ -78,9 +79,9 @@ class JournalWorker:
 
     # ── on the event loop ───────────────────────────────────────────────────
 
-    def open(self) -> None:
-        """Open the journal; the answer is `JournalOpened` or `JournalFailed`."""
-        self._submit(self._reopen)
+    async def open(self) -> None:
+        """Open the journal; the answer, `JournalOpened` or `JournalFailed`, is posted before this returns."""
+        await asyncio.wait([asyncio.wrap_future(self._submit(self._reopen))])
 
     def write(self, effect: JournalEffect) -> None:
         """Carry one effect out, after all that were handed over before."""
@@ -93,11 +94,13 @@ class JournalWorker:
     async def close(self, timeout_ms: int) -> None:
         """Let go of the journal when all that was handed over is written, or the time is over."""
         closed = self._loop.run_in_executor(self._thread, self._close)
-        await asyncio.wait([closed], timeout=timeout_ms / 1000)
+        await asyncio.wait([closed], timeout=timeout_ms / MS_PER_S)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, work: Callable[[], list[Answer]]) -> None:
-        self._thread.submit(work).add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._answer, done))
+    def _submit(self, work: Callable[[], list[Answer]]) -> Future[list[Answer]]:
+        submitted = self._thread.submit(work)
+        submitted.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._answer, done))
+        return submitted
 
     def _answer(self, done: Future[list[Answer]]) -> None:
         if done.cancelled():
@@ -152,7 +155,7 @@ class JournalWorker:
     def _break(self, error: JournalBroken) -> Answer:
         """Let go of the file and try again later."""
         self._close()
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._retry_ms / 1000, self.open)
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._retry_ms / MS_PER_S, self._submit, self._reopen)
         return partial(JournalFailed, text=str(error))
 
     def _open_facts(self, limit: int) -> list[Fact]:

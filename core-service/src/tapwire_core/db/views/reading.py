@@ -1,15 +1,17 @@
 """How views read: a statement's rows as frozen structs, and lists page by page.
 
-A page begins after the row that the cursor names, by the values it is ordered by, so pages neither skip nor repeat rows while others
+A page begins after the row that the cursor names, by the values it is ordered by: pages neither skip nor repeat rows while others
 are written, and the last page costs what the first one does.
 """
 
 import base64
-from collections.abc import Sequence
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, Table, func, literal, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, func, literal, tuple_
 from sqlmodel import SQLModel
 
 from tapwire_core.db.engine import Database
@@ -18,6 +20,14 @@ from tapwire_core.errors import Invalid
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
 """The most rows of one page."""
+
+_KEYS: Final[Mapping[type, Any]] = {
+    int: Annotated[int, msgspec.Meta(ge=0, lt=2**63)],
+    str: Annotated[str, msgspec.Meta(pattern="^[^\0]*$")],
+    UUID: UUID,
+    datetime: Annotated[datetime, msgspec.Meta(tz=True)],
+}
+"""What a cursor may hold: values that the database can compare."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
@@ -47,7 +57,7 @@ def table(rows: type[SQLModel]) -> Table:
 
 def age_ms(moment: ColumnElement[Any]) -> ColumnElement[int]:
     """How long ago something was, by the database's clock."""
-    return func.floor(func.extract("epoch", func.now() - moment) * 1000).cast(msgspec_bigint)
+    return func.floor(func.extract("epoch", func.now() - moment) * 1000).cast(BigInteger)
 
 
 async def read_all(db: Database, statement: Select[Any], struct: type[S]) -> list[S]:
@@ -76,7 +86,9 @@ async def read_page(
     keys = [column.label(f"key_{position}") for position, column in enumerate(order)]
     statement = statement.add_columns(*keys)
     if page.cursor is not None:
-        after = tuple_(*(literal(value, column.type) for value, column in zip(_read_cursor(page.cursor, order), order, strict=True)))
+        after = tuple_(
+            *(literal(value, column.type) for value, column in zip(_read_cursor(page.cursor, order), order, strict=True))
+        )
         statement = statement.where(tuple_(*order) < after if newest_first else tuple_(*order) > after)
     statement = statement.order_by(*((column.desc() if newest_first else column.asc()) for column in order))
     limit = min(max(page.limit, 1), MAX_LIMIT)
@@ -92,9 +104,8 @@ def _write_cursor(values: list[object]) -> str:
 
 
 def _read_cursor(cursor: str, order: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
-    expected = tuple[tuple(column.type.python_type for column in order)]  # type: ignore[misc]
     try:
-        content = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return msgspec.json.decode(content, type=expected)
-    except (ValueError, msgspec.DecodeError) as error:
+        values = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[Any])
+        return tuple(msgspec.convert(value, _KEYS[column.type.python_type]) for value, column in zip(values, order, strict=True))
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise Invalid("This cursor is none that a list of this kind gave.", field="cursor") from error

@@ -47,7 +47,8 @@ RULES: Final[Mapping[str, str]] = {
         WHERE amount_minor + loss_minor <> coalesce(moved.sum, 0)""",
     "stock of the pour = stock movements": """
         SELECT pour_id::text, stock_ml::text, coalesce(moved.sum, 0)::text
-        FROM pours LEFT JOIN (SELECT cause_id, sum(volume_ml) AS sum FROM stock_movements GROUP BY cause_id) AS moved
+        FROM pours LEFT JOIN (
+            SELECT cause_id, sum(volume_ml) AS sum FROM stock_movements WHERE kind <> 'unattributed' GROUP BY cause_id) AS moved
             ON moved.cause_id = pour_id
         WHERE stock_ml <> coalesce(moved.sum, 0)""",
     "a charged pour costs its volume at its price": """

@@ -41,8 +41,8 @@ async def note_node_state(store: Store, path: str, state: NodeState) -> NodeNote
     found = await store.connection.fetchval(
         """WITH noted AS (
                INSERT INTO node_status AS node (path, status, boot_id, connection, state)
-               SELECT $1, $2, $3, $4, $5
-               WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1)
+               SELECT $1::text, $2, $3, $4, $5
+               WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1::text) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1::text)
                ON CONFLICT (path) DO UPDATE SET
                    status = excluded.status, boot_id = excluded.boot_id, connection = excluded.connection,
                    state = excluded.state, seen_at = now()
@@ -51,14 +51,14 @@ async def note_node_state(store: Store, path: str, state: NodeState) -> NodeNote
                RETURNING 1)
            SELECT jsonb_build_object(
                'noted', EXISTS (SELECT 1 FROM noted),
-               'device_known', tap.tap_path IS NOT NULL OR EXISTS (SELECT 1 FROM devices WHERE path = $1),
+               'device_known', tap.tap_path IS NOT NULL OR EXISTS (SELECT 1 FROM devices WHERE path = $1::text),
                'config_revision', tap.config_revision,
                'covered_ml', journal.odometer_covered_ml,
-               'pending', EXISTS (SELECT 1 FROM pours WHERE tap_path = $1 AND sync_status = 'pending_sync'),
-               'stop', (SELECT stop_reason FROM pours WHERE pour_id = $6 AND tap_path = $1))
+               'pending', EXISTS (SELECT 1 FROM pours WHERE tap_path = $1::text AND sync_status = 'pending_sync'),
+               'stop', (SELECT stop_reason FROM pours WHERE pour_id = $6 AND tap_path = $1::text))
            FROM (SELECT 1) AS one
-           LEFT JOIN taps tap ON tap.tap_path = $1
-           LEFT JOIN tap_journals journal ON journal.tap_path = $1 AND journal.journal_id = $7""",
+           LEFT JOIN taps tap ON tap.tap_path = $1::text
+           LEFT JOIN tap_journals journal ON journal.tap_path = $1::text AND journal.journal_id = $7""",
         path,
         state.status.value,
         state.boot_id,
@@ -129,6 +129,6 @@ async def pour_waits_for(store: Store, tap_path: str, pour_id: UUID) -> bool:
 async def device_is_known(store: Store, path: str) -> bool:
     """Whether there are credentials or a tap of this path."""
     found = await store.connection.fetchval(
-        "SELECT true WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1)", path
+        "SELECT true WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1::text) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1::text)", path
     )
     return found is not None

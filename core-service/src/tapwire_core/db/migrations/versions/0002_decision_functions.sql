@@ -293,7 +293,7 @@ BEGIN
 
     IF changes ?| '{ended,granted,money}' THEN
         UPDATE guests SET
-            balance_minor = balance_minor + delta.balance_minor,
+            balance_minor = guests.balance_minor + delta.balance_minor,
             held_minor = coalesce(
                 (SELECT sum(hold_minor) FROM pours WHERE pours.guest_id = guests.guest_id AND sync_status = 'pending_sync'), 0)
         FROM (

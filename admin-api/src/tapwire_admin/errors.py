@@ -1,0 +1,71 @@
+"""The one map from what can go wrong to an HTTP answer: RFC 9457 `application/problem+json` with a machine `code`.
+
+Ids and limits that the caller needs to act on stand beside `code`, as in `{"code": "card_busy", "visit_id": "…"}`.
+"""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from tapwire_admin.request_ids import request_id_of
+from tapwire_core.errors import DomainError, Invalid, NotFound, Refused
+from tapwire_core.services.idempotency import IdempotencyKeyReused
+from tapwire_core.services.sessions import LoginRefused
+
+PROBLEM_JSON: Final = "application/problem+json"
+STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
+    NotFound: HTTPStatus.NOT_FOUND,
+    Invalid: HTTPStatus.BAD_REQUEST,
+    Refused: HTTPStatus.CONFLICT,
+    LoginRefused: HTTPStatus.UNAUTHORIZED,
+    IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""Status of each kind of domain error; a subclass has that of its nearest parent."""
+
+CODE_OF: Final[Mapping[int, str]] = {
+    HTTPStatus.BAD_REQUEST: "invalid",
+    HTTPStatus.UNAUTHORIZED: "login_required",
+    HTTPStatus.FORBIDDEN: "role_required",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
+"""Codes of what HTTP itself refuses."""
+
+_log: Final = logging.getLogger("tapwire.admin")
+
+
+def answer_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
+    """A use case that can't be done."""
+    status = next((STATUS_OF[parent] for parent in type(error).__mro__ if parent in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return problem(request, status, error.code, str(error), error.facts)
+
+
+def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """What was refused before a use case was called: unreadable, no login, not the role, no such route."""
+    code = CODE_OF.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"))
+    facts = {"errors": error.extra} if isinstance(error, ValidationException) and error.extra else {}
+    extra = error.extra if isinstance(error.extra, dict) else {}
+    return problem(request, HTTPStatus(error.status_code), code, error.detail, {**facts, **extra})
+
+
+def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A fault of ours: logged with its trace; the caller gets the id to find it by, and nothing of its inside."""
+    _log.error("%s %s failed, request %s", request.method, request.url.path, request_id_of(request.scope), exc_info=error)
+    text = "Something went wrong here. Nothing was booked twice: the request may be repeated with its Idempotency-Key."
+    return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", text, {})
+
+
+def problem(
+    request: Request[Any, Any, Any], status: HTTPStatus, code: str, detail: str, facts: Mapping[str, object]
+) -> Response[Any]:
+    """A problem document."""
+    standard = {"type": "about:blank", "title": status.phrase, "status": status.value, "code": code, "detail": detail}
+    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
+    content = {**facts, **standard, "request_id": request_id_of(request.scope)}
+    return Response(content, status_code=status.value, media_type=PROBLEM_JSON, headers=headers)

@@ -1,0 +1,109 @@
+"""`Idempotency-Key` at the edge: which requests carry one, and sending the first answer again to the letter."""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from litestar import Request, Response
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from tapwire_admin.auth import operator_of
+from tapwire_core.db.engine import Database
+from tapwire_core.errors import Invalid
+from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, keep_answer, run_once
+
+HEADER: Final = "Idempotency-Key"
+_KEY: Final = re.compile(r"[\x20-\x7e]{1,200}")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class IdempotencyKeyRequired(Invalid):
+    """The route takes money: without a key, a repeat would take it twice."""
+
+    code = "idempotency_key_required"
+
+
+class AnsweredBefore(Exception):
+    """The request came before; its first answer is sent again."""
+
+    def __init__(self, answer: KeptAnswer) -> None:
+        super().__init__("the request came before")
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Runs a use case once for a request with a key, and simply for one without."""
+
+    db: Database
+    request: KeyedRequest | None
+    state: dict[str, Any]
+
+    async def __call__(
+        self, use_case: Callable[Concatenate[Database, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run a use case; raises `AnsweredBefore` when the answer is known already."""
+        if self.request is None:
+            return await use_case(self.db, *args, **kwargs)
+        result = await run_once(self.db, self.request, use_case, *args, **kwargs)
+        if isinstance(result, KeptAnswer):
+            raise AnsweredBefore(result)
+        self.state["keyed_request"] = self.request
+        return result
+
+
+async def provide_once(request: Request[Any, Any, Any], db: Database) -> Once:
+    """The request's `Once`; a route with `key_required=True` refuses a request without a key."""
+    key = request.headers.get(HEADER)
+    if key is None:
+        if request.route_handler.opt.get("key_required"):
+            raise IdempotencyKeyRequired(f"Send a new {HEADER} with each booking, and the same one with its repeats.", header=HEADER)
+        return Once(db, None, request.scope["state"])
+    if not _KEY.fullmatch(key):
+        raise Invalid(f"{HEADER} is 1 to 200 visible ASCII characters.", header=HEADER)
+    scope = f"{operator_of(request).username} {request.method} {request.url.path}"
+    return Once(db, KeyedRequest(scope, key, hashlib.sha256(await request.body()).digest()), request.scope["state"])
+
+
+def repeat_answer(_: Request[Any, Any, Any], error: AnsweredBefore) -> Response[bytes]:
+    """The first answer again."""
+    body = error.answer.body.encode()
+    return Response(body, status_code=error.answer.status_code, media_type="application/json", headers={"Idempotency-Replayed": "true"})
+
+
+class KeepAnswers(ASGIMiddleware):
+    """Keeps the answer to a request that ran once, before it is sent."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Hold the answer back until it is whole and kept."""
+        messages: list[Any] = []
+
+        async def hold_back(message: Any) -> None:
+            if "keyed_request" not in scope["state"]:
+                await send(message)
+                return
+            messages.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                for kept in await _kept(scope, messages):
+                    await send(kept)
+
+        await next_app(scope, receive, hold_back)
+
+
+async def _kept(scope: Scope, messages: list[Any]) -> list[Any]:
+    start, body = messages[0], b"".join(message["body"] for message in messages[1:])
+    if start["status"] >= 300:
+        return messages
+    answer = await keep_answer(scope["litestar_app"].state.db, scope["state"]["keyed_request"], KeptAnswer(start["status"], body.decode()))
+    sent = answer.body.encode()
+    headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+    headers.append((b"content-length", str(len(sent)).encode()))
+    return [{**start, "status": answer.status_code, "headers": headers}, {"type": "http.response.body", "body": sent, "more_body": False}]

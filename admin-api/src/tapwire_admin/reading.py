@@ -1,0 +1,39 @@
+"""What handlers share: a page request from the query, a thing that must be there, the fields that a PATCH names."""
+
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from litestar.params import Parameter
+from msgspec import UNSET, Struct
+
+from tapwire_admin.bounds import NO_NUL
+from tapwire_core.db.views.reading import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
+from tapwire_core.errors import Invalid, NotFound
+
+MAX_CURSOR_LENGTH: Final = 500
+
+T = TypeVar("T")
+Cursor = Annotated[
+    str | None, Parameter(max_length=MAX_CURSOR_LENGTH, pattern=NO_NUL, description="`next_cursor` of the page before")
+]
+Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT, description="the most items of one page")]
+
+
+def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> PageRequest:
+    """Which part of a list is wanted."""
+    return PageRequest(cursor, limit)
+
+
+def found(view: T | None, noun: str, identifier: object) -> T:
+    """The view, or 404."""
+    if view is None:
+        raise NotFound(noun, identifier)
+    return view
+
+
+def changes_of(body: Struct) -> dict[str, Any]:
+    """The fields that a PATCH names; one that names none has a mistake in it."""
+    changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+    if not changes:
+        raise Invalid(f"Nothing to change: name at least one of {', '.join(body.__struct_fields__)}.")
+    return changes

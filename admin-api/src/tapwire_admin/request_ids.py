@@ -1,0 +1,34 @@
+"""`X-Request-ID`: taken from the caller or made, echoed, logged, and kept with what the request wrote to the audit log."""
+
+import logging
+import re
+import time
+from typing import Any, Final
+from uuid import uuid4
+
+from litestar.datastructures import MutableScopeHeaders
+
+HEADER: Final = "X-Request-ID"
+_ACCEPTED: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_log: Final = logging.getLogger("tapwire.admin")
+
+
+def request_id_of(scope: Any) -> str:
+    """The id of a request: the caller's, where it is 1 to 128 visible ASCII characters, or one of ours."""
+    state = scope["state"]
+    if "request_id" not in state:
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        state["request_id"] = given if _ACCEPTED.fullmatch(given) else str(uuid4())
+        state["began"] = time.monotonic()
+    found: str = state["request_id"]
+    return found
+
+
+async def echo_request_id(message: Any, scope: Any) -> None:
+    """Put the id into the answer, and the answer into the log."""
+    if message["type"] != "http.response.start":
+        return
+    MutableScopeHeaders.from_message(message)[HEADER] = request_id_of(scope)
+    took_ms = round((time.monotonic() - scope["state"]["began"]) * 1000)
+    facts = (scope["method"], scope["path"], message["status"], took_ms, scope["state"].get("username"), request_id_of(scope))
+    _log.info("%s %s → %s in %s ms, user %s, request %s", *facts)

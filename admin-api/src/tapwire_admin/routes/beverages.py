@@ -1,0 +1,79 @@
+"""Beverages and prices."""
+
+from decimal import Decimal
+from uuid import UUID
+
+from litestar import get, patch, post
+from litestar.params import FromPath
+from msgspec import UNSET, Struct, UnsetType
+
+from tapwire_admin.auth import ENGINEER, OPERATOR
+from tapwire_admin.bounds import Name, PercentByVolume, PriceMinor, Text
+from tapwire_admin.idempotency import Once
+from tapwire_admin.reading import changes_of, found
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views import places as views
+from tapwire_core.db.views.places import BeverageView
+from tapwire_core.db.views.reading import Page, PageRequest
+from tapwire_core.domain.actor import Actor
+from tapwire_core.services import beverages
+
+
+class NewBeverage(Struct, kw_only=True):
+    """A beverage to be added."""
+
+    name: Name
+    sell_price_per_liter_minor: PriceMinor
+    style: Text | None = None
+    abv: PercentByVolume | None = None
+
+
+class BeverageChange(Struct, kw_only=True):
+    """What to change about a beverage."""
+
+    name: Name | UnsetType = UNSET
+    sell_price_per_liter_minor: PriceMinor | UnsetType = UNSET
+    style: Text | None | UnsetType = UNSET
+    abv: PercentByVolume | None | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
+
+
+@get("/beverages", access=OPERATOR)
+async def list_beverages(db: Database, page: PageRequest, archived: bool = False) -> Page[BeverageView]:
+    """Beverages by name: those that are sold, or with `archived` those that are sold no more."""
+    return await views.list_beverages(db, archived=archived, page=page)
+
+
+@post("/beverages", access=ENGINEER)
+async def create_beverage(db: Database, actor: Actor, once: Once, data: NewBeverage) -> BeverageView:
+    """Add a beverage with its price per litre."""
+    beverage_id = await once(
+        beverages.create_beverage,
+        actor,
+        name=data.name,
+        sell_price_per_liter_minor=data.sell_price_per_liter_minor,
+        style=data.style,
+        abv=_percent(data.abv),
+    )
+    return found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
+
+
+@patch("/beverages/{beverage_id:uuid}", access=ENGINEER)
+async def change_beverage(db: Database, actor: Actor, beverage_id: FromPath[UUID], data: BeverageChange) -> BeverageView:
+    """Change a beverage, or its price for new pours."""
+    changes = changes_of(data)
+    archived = changes.pop("archived", None)
+    if "abv" in changes:
+        changes["abv"] = _percent(changes["abv"])
+    if changes:
+        await beverages.change_beverage(db, actor, beverage_id, **changes)
+    if archived is not None:
+        await (beverages.archive_beverage if archived else beverages.unarchive_beverage)(db, actor, beverage_id)
+    return found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
+
+
+def _percent(given: float | None) -> Decimal | None:
+    return None if given is None else Decimal(str(given))
+
+
+HANDLERS = (list_beverages, create_beverage, change_beverage)

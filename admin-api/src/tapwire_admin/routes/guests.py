@@ -1,0 +1,173 @@
+"""Guests, their accounts and their cards."""
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from litestar import delete, get, patch, post
+from litestar.params import FromPath, Parameter
+from msgspec import UNSET, Struct, UnsetType
+
+from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.bounds import NO_NUL, AmountMinor, CardUid, Name, Phone, Reason, SignedAmountMinor, Slug, Text
+from tapwire_admin.idempotency import Once
+from tapwire_admin.reading import changes_of, found
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views import guests as views
+from tapwire_core.db.views.guests import CardView, GuestView, LedgerEntry
+from tapwire_core.db.views.reading import Page, PageRequest
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.services import cards, guests, money
+from tapwire_core.services.limits import MAX_NAME_LENGTH
+from tapwire_core.services.money import Booking
+
+Search = Annotated[str | None, Parameter(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
+
+
+class NewGuest(Struct, kw_only=True):
+    """A guest to be added; `age_checked`: the operator has seen that the guest is of age."""
+
+    first_name: Name
+    last_name: Text | None = None
+    phone: Phone | None = None
+    birth_date: date | None = None
+    age_checked: bool = False
+
+
+class GuestChange(Struct, kw_only=True):
+    """What to change about a guest."""
+
+    first_name: Name | UnsetType = UNSET
+    last_name: Text | None | UnsetType = UNSET
+    phone: Phone | None | UnsetType = UNSET
+    birth_date: date | None | UnsetType = UNSET
+    blocked: bool | UnsetType = UNSET
+    age_checked: bool | UnsetType = UNSET
+
+
+class TopUp(Struct, kw_only=True):
+    """Money that a guest pays in."""
+
+    amount_minor: AmountMinor
+    method: PaymentMethod
+    venue_id: Slug | None = None
+
+
+class Refund(Struct, kw_only=True):
+    """Money that a guest gets back."""
+
+    amount_minor: AmountMinor
+    method: PaymentMethod
+    reason: Reason
+    venue_id: Slug | None = None
+
+
+class Adjustment(Struct, kw_only=True):
+    """A correction of a balance."""
+
+    amount_minor: SignedAmountMinor
+    reason: Reason
+    pour_id: UUID | None = None
+
+
+class CardToBind(Struct, kw_only=True):
+    """The card to make the guest's."""
+
+    card_uid: CardUid
+
+
+@get("/guests", access=OPERATOR)
+async def list_guests(db: Database, page: PageRequest, search: Search = None, phone: Search = None) -> Page[GuestView]:
+    """Guests, the newest first; `search` looks at the start of names and phone numbers."""
+    return await views.list_guests(db, search=search, phone=phone, page=page)
+
+
+@post("/guests", access=OPERATOR)
+async def create_guest(db: Database, actor: Actor, once: Once, data: NewGuest) -> GuestView:
+    """Add a guest."""
+    guest_id = await once(
+        guests.create_guest,
+        actor,
+        first_name=data.first_name,
+        last_name=data.last_name,
+        phone=data.phone,
+        birth_date=data.birth_date,
+        age_checked=data.age_checked,
+    )
+    return await _view(db, guest_id)
+
+
+@get("/guests/{guest_id:uuid}", access=OPERATOR)
+async def read_guest(db: Database, guest_id: FromPath[UUID]) -> GuestView:
+    """One guest, with balance and cards."""
+    return await _view(db, guest_id)
+
+
+@patch("/guests/{guest_id:uuid}", access=OPERATOR)
+async def change_guest(db: Database, actor: Actor, guest_id: FromPath[UUID], data: GuestChange) -> GuestView:
+    """Change a guest, block one, or note that the age was checked."""
+    changes = changes_of(data)
+    age_checked = changes.pop("age_checked", False)
+    if changes:
+        await guests.change_guest(db, actor, guest_id, **changes)
+    if age_checked:
+        await guests.note_age_check(db, actor, guest_id)
+    return await _view(db, guest_id)
+
+
+@get("/guests/{guest_id:uuid}/ledger", access=OPERATOR)
+async def read_ledger(db: Database, guest_id: FromPath[UUID], page: PageRequest) -> Page[LedgerEntry]:
+    """The movements of a guest's account, the newest first."""
+    await _view(db, guest_id)
+    return await views.list_ledger(db, guest_id, page)
+
+
+@post("/guests/{guest_id:uuid}/top-ups", access=OPERATOR, key_required=True)
+async def top_up(actor: Actor, once: Once, guest_id: FromPath[UUID], data: TopUp) -> Booking:
+    """Take a guest's money."""
+    return await once(money.top_up, actor, guest_id, data.amount_minor, data.method, data.venue_id)
+
+
+@post("/guests/{guest_id:uuid}/refunds", access=SHIFT_LEAD, key_required=True)
+async def refund(actor: Actor, once: Once, guest_id: FromPath[UUID], data: Refund) -> Booking:
+    """Give a guest money back, at most what is available."""
+    return await once(money.refund, actor, guest_id, data.amount_minor, data.method, data.reason, data.venue_id)
+
+
+@post("/guests/{guest_id:uuid}/adjustments", access=SHIFT_LEAD, key_required=True)
+async def adjust(actor: Actor, once: Once, guest_id: FromPath[UUID], data: Adjustment) -> Booking:
+    """Correct a balance up or down."""
+    return await once(money.adjust, actor, guest_id, data.amount_minor, data.reason, data.pour_id)
+
+
+@post("/guests/{guest_id:uuid}/cards", access=OPERATOR)
+async def bind_card(db: Database, actor: Actor, once: Once, guest_id: FromPath[UUID], data: CardToBind) -> CardView:
+    """Make a card a guest's."""
+    await once(cards.bind_card, actor, guest_id, data.card_uid)
+    card_uid = cards.read_card_uid(data.card_uid)
+    return found(await views.get_card(db, card_uid), "card", card_uid)
+
+
+@delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR)
+async def unbind_card(db: Database, actor: Actor, guest_id: FromPath[UUID], card_uid: FromPath[str]) -> None:
+    """Take a guest's card back, for anybody's use."""
+    await cards.unbind_card(db, actor, guest_id, card_uid)
+
+
+async def _view(db: Database, guest_id: UUID) -> GuestView:
+    return found(await views.get_guest(db, guest_id), "guest", guest_id)
+
+
+HANDLERS = (
+    list_guests,
+    create_guest,
+    read_guest,
+    change_guest,
+    read_ledger,
+    top_up,
+    refund,
+    adjust,
+    bind_card,
+    unbind_card,
+)

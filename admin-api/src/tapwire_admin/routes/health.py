@@ -1,0 +1,32 @@
+"""Whether the process lives, and whether it can serve."""
+
+from litestar import get
+from litestar.exceptions import ServiceUnavailableException
+from msgspec import Struct
+
+from tapwire_admin.auth import EVERYBODY
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.health import is_ready
+
+
+class Health(Struct, frozen=True):
+    """It is well."""
+
+    status: str = "ok"
+
+
+@get("/health/live", access=EVERYBODY)
+async def read_live() -> Health:
+    """The process answers."""
+    return Health()
+
+
+@get("/health/ready", access=EVERYBODY)
+async def read_ready(db: Database) -> Health:
+    """The database answers too."""
+    if not await is_ready(db):
+        raise ServiceUnavailableException("The database does not answer.")
+    return Health()
+
+
+HANDLERS = (read_live, read_ready)

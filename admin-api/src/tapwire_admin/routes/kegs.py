@@ -1,0 +1,97 @@
+"""Kegs: stock, and what leaves a keg otherwise than through a pour."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from litestar import Request, get, patch, post
+from litestar.params import FromPath
+from msgspec import Struct
+
+from tapwire_admin.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
+from tapwire_admin.bounds import Reason, SignedVolumeMl, Slug, VolumeMl
+from tapwire_admin.idempotency import Once
+from tapwire_admin.reading import found
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views import places as views
+from tapwire_core.db.views.places import KegView
+from tapwire_core.db.views.reading import Page, PageRequest
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.words import KegStatus
+from tapwire_core.services import kegs
+
+
+class NewKeg(Struct, kw_only=True):
+    """A full keg to be taken into stock."""
+
+    beverage_id: UUID
+    initial_volume_ml: VolumeMl
+    venue_id: Slug | None = None
+
+
+class KegChange(Struct, kw_only=True):
+    """Whether the keg may still be put on a tap."""
+
+    status: KegStatus
+
+
+class StockBooking(Struct, kw_only=True):
+    """A volume that left a keg otherwise than through a pour."""
+
+    kind: Literal["correction", "line_cleaning"]
+    volume_ml: SignedVolumeMl
+    reason: Reason
+
+
+@get("/kegs", access=OPERATOR)
+async def list_kegs(
+    db: Database, page: PageRequest, venue_id: str | None = None, status: KegStatus | None = None
+) -> Page[KegView]:
+    """Kegs, the oldest first."""
+    return await views.list_kegs(db, venue_id, status, page)
+
+
+@get("/kegs/suggest", access=OPERATOR)
+async def suggest_keg(db: Database, venue_id: str, beverage_id: UUID) -> KegView:
+    """The keg to put on next, first in first out; 404 when none is in stock."""
+    return found(await views.suggest_keg(db, venue_id, beverage_id), "keg in stock of beverage", beverage_id)
+
+
+@post("/kegs", access=OPERATOR)
+async def create_keg(db: Database, actor: Actor, once: Once, data: NewKeg) -> KegView:
+    """Take a full keg into stock."""
+    keg_id = await once(
+        kegs.create_keg, actor, venue_id=data.venue_id, beverage_id=data.beverage_id, initial_volume_ml=data.initial_volume_ml
+    )
+    return await _view(db, keg_id)
+
+
+@get("/kegs/{keg_id:uuid}", access=OPERATOR)
+async def read_keg(db: Database, keg_id: FromPath[UUID]) -> KegView:
+    """One keg."""
+    return await _view(db, keg_id)
+
+
+@patch("/kegs/{keg_id:uuid}", access=OPERATOR)
+async def change_keg(db: Database, actor: Actor, keg_id: FromPath[UUID], data: KegChange) -> KegView:
+    """Retire a keg, or take it back into stock."""
+    await (kegs.retire_keg if data.status is KegStatus.RETIRED else kegs.restock_keg)(db, actor, keg_id)
+    return await _view(db, keg_id)
+
+
+@post("/kegs/{keg_id:uuid}/stock", access=OPERATOR)
+async def book_stock(
+    request: Request[Any, Any, Any], db: Database, actor: Actor, once: Once, keg_id: FromPath[UUID], data: StockBooking
+) -> KegView:
+    """Book a line cleaning, or as a shift lead a correction."""
+    if data.kind == "correction":
+        require_role(operator_of(request), SHIFT_LEAD)
+    book = kegs.correct_stock if data.kind == "correction" else kegs.book_line_cleaning
+    await once(book, actor, keg_id, data.volume_ml, data.reason)
+    return await _view(db, keg_id)
+
+
+async def _view(db: Database, keg_id: UUID) -> KegView:
+    return found(await views.get_keg(db, keg_id), "keg", keg_id)
+
+
+HANDLERS = (list_kegs, suggest_keg, create_keg, read_keg, change_keg, book_stock)

@@ -1,0 +1,76 @@
+"""Logging in and out, and one's own account."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from litestar import Request, delete, get, post
+from msgspec import Struct
+
+from tapwire_admin.auth import EVERYBODY, OPERATOR, operator_of, token_of
+from tapwire_admin.bounds import GivenPassword, Password, Text
+from tapwire_admin.request_ids import request_id_of
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.operations import Operator
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.words import Role
+from tapwire_core.services import sessions, users
+
+
+class Credentials(Struct, kw_only=True):
+    """What an operator logs in with."""
+
+    username: Text
+    password: GivenPassword
+
+
+class PasswordChange(Struct, kw_only=True):
+    """One's old password and the new one."""
+
+    old_password: GivenPassword
+    new_password: Password
+
+
+class SessionBegun(Struct, frozen=True, kw_only=True):
+    """A session; its token is shown once."""
+
+    token: str
+    username: str
+    role: Role
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLength:
+    """How long a session lasts, in hours."""
+
+    hours: int
+
+
+@post("/session", access=EVERYBODY, secret=True)
+async def begin_session(request: Request[Any, Any, Any], db: Database, session_length: SessionLength, data: Credentials) -> SessionBegun:
+    """Log in."""
+    request_id = request_id_of(request.scope)
+    login = await sessions.log_in(db, data.username, data.password, ttl_h=session_length.hours, request_id=request_id)
+    return SessionBegun(token=login.token, username=login.username, role=login.role, expires_at=login.expires_at)
+
+
+@delete("/session", access=OPERATOR)
+async def end_session(request: Request[Any, Any, Any], db: Database, actor: Actor) -> None:
+    """Log out: the token is worth nothing from now on."""
+    await sessions.log_out(db, actor, token_of(request))
+
+
+@get("/me", access=OPERATOR)
+async def read_me(request: Request[Any, Any, Any]) -> Operator:
+    """Who is logged in."""
+    return operator_of(request)
+
+
+@post("/me/password", access=OPERATOR, secret=True, status_code=204)
+async def change_password(request: Request[Any, Any, Any], db: Database, actor: Actor, data: PasswordChange) -> None:
+    """Change one's own password; one's other sessions end."""
+    await users.change_own_password(db, actor, token_of(request), data.old_password, data.new_password)
+
+
+HANDLERS = (begin_session, end_session, read_me, change_password)

@@ -1,0 +1,47 @@
+"""Shifts."""
+
+from uuid import UUID
+
+from litestar import get, post
+from msgspec import Struct
+
+from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.bounds import Slug
+from tapwire_admin.idempotency import Once
+from tapwire_admin.reading import found
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views import shifts as views
+from tapwire_core.db.views.shifts import ShiftView
+from tapwire_core.domain.actor import Actor
+from tapwire_core.services import shifts
+
+
+class OfVenue(Struct, kw_only=True):
+    """Which venue is meant; may be left out where there is one."""
+
+    venue_id: Slug | None = None
+
+
+@post("/shifts/open", access=OPERATOR)
+async def open_shift(db: Database, actor: Actor, once: Once, data: OfVenue | None = None) -> ShiftView:
+    """Open a venue's shift."""
+    return await _view(db, await once(shifts.open_shift, actor, data.venue_id if data else None))
+
+
+@post("/shifts/close", access=SHIFT_LEAD, status_code=200)
+async def close_shift(db: Database, actor: Actor, once: Once, data: OfVenue | None = None) -> ShiftView:
+    """Close a venue's shift; refused, with the list, while visits are active or pours pending."""
+    return await _view(db, await once(shifts.close_shift, actor, data.venue_id if data else None))
+
+
+@get("/shifts/current", access=OPERATOR)
+async def read_current_shift(db: Database, venue_id: str | None = None) -> ShiftView:
+    """The open shift; 404 when none is open."""
+    return found(await views.get_open_shift(db, venue_id), "open shift of venue", venue_id or "")
+
+
+async def _view(db: Database, shift_id: UUID) -> ShiftView:
+    return found(await views.get_shift(db, shift_id), "shift", shift_id)
+
+
+HANDLERS = (open_shift, close_shift, read_current_shift)

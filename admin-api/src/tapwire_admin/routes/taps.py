@@ -1,0 +1,137 @@
+"""Taps: their settings and their keg, and stopping what pours there."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, delete, get, patch, post, put
+from litestar.params import FromPath
+from msgspec import UNSET, Struct, UnsetType
+
+from tapwire_admin.auth import ENGINEER, OPERATOR, operator_of, require_role
+from tapwire_admin.bounds import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
+from tapwire_admin.idempotency import Once
+from tapwire_admin.reading import changes_of, found
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views import places as views
+from tapwire_core.db.views.places import TapView
+from tapwire_core.db.views.reading import Page, PageRequest
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.words import TapStatus
+from tapwire_core.errors import NotFound
+from tapwire_core.services import taps
+from tapwire_contracts.topics import InvalidPath, tap_path
+
+
+class NewTap(Struct, kw_only=True):
+    """A tap to be added."""
+
+    tap_id: Slug
+    name: Name
+    venue_id: Slug | None = None
+    pulses_per_liter: PulsesPerLiter = taps.DEFAULT_PULSES_PER_LITER
+    max_pour_ml: MaxPourMl = taps.DEFAULT_MAX_POUR_ML
+
+
+class TapChange(Struct, kw_only=True):
+    """What to change about a tap; its status may be changed by anybody, the rest by an engineer."""
+
+    status: TapStatus | UnsetType = UNSET
+    reason: Reason | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    pulses_per_liter: PulsesPerLiter | UnsetType = UNSET
+    max_pour_ml: MaxPourMl | UnsetType = UNSET
+
+
+class StopTap(Struct, kw_only=True):
+    """Why a running pour is ended."""
+
+    reason: Reason
+
+
+class TapStopped(Struct, frozen=True, kw_only=True):
+    """The pour that was told to stop; null when none was pending."""
+
+    pour_id: UUID | None
+
+
+class KegOnTap(Struct, kw_only=True):
+    """The keg to put on."""
+
+    keg_id: UUID
+
+
+@get("/taps", access=OPERATOR)
+async def list_taps(db: Database, page: PageRequest, venue_id: str | None = None) -> Page[TapView]:
+    """Taps by path, with what is on them and how their nodes are."""
+    return await views.list_taps(db, venue_id, page)
+
+
+@post("/taps", access=ENGINEER)
+async def create_tap(db: Database, actor: Actor, once: Once, data: NewTap) -> TapView:
+    """Add a tap."""
+    tap = await once(
+        taps.create_tap,
+        actor,
+        venue_id=data.venue_id,
+        tap_id=data.tap_id,
+        name=data.name,
+        pulses_per_liter=data.pulses_per_liter,
+        max_pour_ml=data.max_pour_ml,
+    )
+    return found(await views.get_tap(db, tap), "tap", tap)
+
+
+@get("/taps/{venue:str}/{tap:str}", access=OPERATOR)
+async def read_tap(db: Database, venue: FromPath[str], tap: FromPath[str]) -> TapView:
+    """One tap."""
+    return await _view(db, venue, tap)
+
+
+@patch("/taps/{venue:str}/{tap:str}", access=OPERATOR)
+async def change_tap(
+    request: Request[Any, Any, Any], db: Database, actor: Actor, venue: FromPath[str], tap: FromPath[str], data: TapChange
+) -> TapView:
+    """Lock or unlock a tap, have it cleaned, or change how it works. Anything but `active` ends a running pour."""
+    changes, path = changes_of(data), _path(venue, tap)
+    status, reason = changes.pop("status", None), changes.pop("reason", None)
+    if changes:
+        require_role(operator_of(request), ENGINEER)
+        await taps.change_tap(db, actor, path, **changes)
+    if status is not None:
+        await taps.set_tap_status(db, actor, path, status, reason)
+    return await _view(db, venue, tap)
+
+
+@post("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR, status_code=200)
+async def stop_tap(actor: Actor, once: Once, venue: FromPath[str], tap: FromPath[str], data: StopTap) -> TapStopped:
+    """End what pours at a tap now; it settles as its node reports it."""
+    return TapStopped(pour_id=await once(taps.stop_tap, actor, _path(venue, tap), data.reason))
+
+
+@put("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR)
+async def put_keg(db: Database, actor: Actor, venue: FromPath[str], tap: FromPath[str], data: KegOnTap) -> TapView:
+    """Put a keg on a tap, in place of the one that hangs there."""
+    await taps.put_keg(db, actor, _path(venue, tap), data.keg_id)
+    return await _view(db, venue, tap)
+
+
+@delete("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, status_code=200)
+async def take_keg_off(db: Database, actor: Actor, venue: FromPath[str], tap: FromPath[str]) -> TapView:
+    """Take a tap's keg off; it keeps its book volume."""
+    await taps.take_keg_off(db, actor, _path(venue, tap))
+    return await _view(db, venue, tap)
+
+
+async def _view(db: Database, venue: str, tap: str) -> TapView:
+    path = _path(venue, tap)
+    return found(await views.get_tap(db, path), "tap", path)
+
+
+def _path(venue: str, tap: str) -> str:
+    try:
+        return str(tap_path(venue, tap))
+    except InvalidPath as error:
+        raise NotFound("tap", f"{venue}/taps/{tap}") from error
+
+
+HANDLERS = (list_taps, create_tap, read_tap, change_tap, stop_tap, put_keg, take_keg_off)

@@ -1,0 +1,97 @@
+"""Venues and their emergency stop."""
+
+import asyncio
+from typing import Final
+
+from litestar import get, patch, post
+from litestar.params import FromPath
+from msgspec import UNSET, Struct, UnsetType
+
+from tapwire_admin.auth import ENGINEER, OPERATOR
+from tapwire_admin.bounds import LegalAge, Name, Reason, Slug, Text
+from tapwire_admin.idempotency import Once
+from tapwire_admin.reading import changes_of, found
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views import places as views
+from tapwire_core.db.views.places import UnconfirmedTap, VenueView
+from tapwire_core.db.views.reading import Page, PageRequest
+from tapwire_core.domain.actor import Actor
+from tapwire_core.services import venues
+
+CONFIRMATION_WAIT_MS: Final = 1_000
+"""How long the answer to an emergency stop waits for the taps to confirm it."""
+LOOK_AGAIN_MS: Final = 100
+
+
+class NewVenue(Struct, kw_only=True):
+    """A venue to be added."""
+
+    venue_id: Slug
+    name: Name
+    time_zone: Text
+    legal_age: LegalAge = venues.DEFAULT_LEGAL_AGE
+
+
+class VenueChange(Struct, kw_only=True):
+    """What to change about a venue."""
+
+    name: Name | UnsetType = UNSET
+    time_zone: Text | UnsetType = UNSET
+    legal_age: LegalAge | UnsetType = UNSET
+
+
+class EmergencyStop(Struct, kw_only=True):
+    """Emergency stop on or off, and why."""
+
+    on: bool
+    reason: Reason
+
+
+class EmergencyStopSet(Struct, frozen=True, kw_only=True):
+    """The venue's emergency stop, and the taps whose node has not confirmed it: go and look at these."""
+
+    venue_id: str
+    emergency_stop: bool
+    taps_not_confirmed: list[UnconfirmedTap]
+
+
+@get("/venues", access=OPERATOR)
+async def list_venues(db: Database, page: PageRequest) -> Page[VenueView]:
+    """Venues by id."""
+    return await views.list_venues(db, page)
+
+
+@post("/venues", access=ENGINEER)
+async def create_venue(db: Database, actor: Actor, once: Once, data: NewVenue) -> VenueView:
+    """Add a venue; its time zone is an IANA name."""
+    venue_id = await once(
+        venues.create_venue, actor, venue_id=data.venue_id, name=data.name, time_zone=data.time_zone, legal_age=data.legal_age
+    )
+    return found(await views.get_venue(db, venue_id), "venue", venue_id)
+
+
+@patch("/venues/{venue:str}", access=ENGINEER)
+async def change_venue(db: Database, actor: Actor, venue: FromPath[str], data: VenueChange) -> VenueView:
+    """Change a venue."""
+    await venues.change_venue(db, actor, venue, **changes_of(data))
+    return found(await views.get_venue(db, venue), "venue", venue)
+
+
+@post("/venues/{venue:str}/emergency-stop", access=OPERATOR, status_code=200)
+async def set_emergency_stop(db: Database, actor: Actor, once: Once, venue: FromPath[str], data: EmergencyStop) -> EmergencyStopSet:
+    """Close all valves of a venue, or let its taps work again."""
+    await once(venues.stop_venue if data.on else venues.release_venue, actor, venue, data.reason)
+    unconfirmed = await _wait_for_confirmation(db, venue)
+    return EmergencyStopSet(venue_id=venue, emergency_stop=data.on, taps_not_confirmed=unconfirmed)
+
+
+async def _wait_for_confirmation(db: Database, venue_id: str) -> list[UnconfirmedTap]:
+    for _ in range(CONFIRMATION_WAIT_MS // LOOK_AGAIN_MS):
+        unconfirmed = await views.list_unconfirmed_taps(db, venue_id)
+        if not any(tap.node_status == "online" for tap in unconfirmed):
+            return unconfirmed
+        await asyncio.sleep(LOOK_AGAIN_MS / 1000)
+    return await views.list_unconfirmed_taps(db, venue_id)
+
+
+HANDLERS = (list_venues, create_venue, change_venue, set_emergency_stop)

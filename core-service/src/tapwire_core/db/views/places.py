@@ -1,0 +1,242 @@
+"""Venues, taps, beverages and kegs, as people see them."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Float, Select, and_, case, cast, func, literal, or_, select
+
+from tapwire_contracts.reasons import Presence
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Beverage, Keg, NodeStatus, Pour, Shift, Tap, Venue
+from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, read_all, read_one, read_page, table
+from tapwire_core.domain.words import KegStatus
+
+venues: Final = table(Venue)
+taps: Final = table(Tap)
+beverages: Final = table(Beverage)
+kegs: Final = table(Keg)
+shifts: Final = table(Shift)
+nodes: Final = table(NodeStatus)
+pours: Final = table(Pour)
+
+
+class VenueView(Struct, frozen=True):
+    """A venue, and its open shift."""
+
+    venue_id: str
+    name: str
+    time_zone: str
+    legal_age: int
+    emergency_stop: bool
+    emergency_stop_reason: str | None
+    open_shift_id: UUID | None
+    created_at: datetime
+
+
+class UnconfirmedTap(Struct, frozen=True):
+    """A tap whose node has not said yet that it works by the newest config."""
+
+    tap: str
+    node_status: Presence | None
+
+
+class TapView(Struct, frozen=True):
+    """A tap, what is on it, and its node as it last said it is. `status`: what a guest would meet there now."""
+
+    tap: str
+    venue_id: str
+    tap_id: str
+    name: str
+    status: str
+    status_reason: str | None
+    pulses_per_liter: int
+    max_pour_ml: int
+    keg_id: UUID | None
+    keg_book_volume_ml: int | None
+    keg_initial_volume_ml: int | None
+    beverage_id: UUID | None
+    beverage_name: str | None
+    sell_price_per_liter_minor: int | None
+    currency: str
+    pending_pour_id: UUID | None
+    pending_age_ms: int | None
+    node_status: Presence | None
+    node_phase: str | None
+    node_valve: str | None
+    node_software: str | None
+    node_facts_open: int | None
+    node_seen_ms: int | None
+    config_revision: int
+    config_confirmed: bool
+
+
+class BeverageView(Struct, frozen=True):
+    """A beverage and its price."""
+
+    beverage_id: UUID
+    name: str
+    style: str | None
+    abv: float | None
+    sell_price_per_liter_minor: int
+    currency: str
+    archived_at: datetime | None
+    created_at: datetime
+
+
+class KegView(Struct, frozen=True):
+    """A keg, what is left in it by the books, and the tap it hangs on."""
+
+    keg_id: UUID
+    venue_id: str
+    beverage_id: UUID
+    beverage_name: str
+    status: KegStatus
+    initial_volume_ml: int
+    book_volume_ml: int
+    tap: str | None
+    created_at: datetime
+
+
+async def list_venues(db: Database, page: PageRequest = FIRST_PAGE) -> Page[VenueView]:
+    """All venues, by id."""
+    return await read_page(db, _venues(), VenueView, [venues.c.venue_id], page)
+
+
+async def get_venue(db: Database, venue_id: str) -> VenueView | None:
+    """One venue."""
+    return await read_one(db, _venues().where(venues.c.venue_id == venue_id), VenueView)
+
+
+async def list_unconfirmed_taps(db: Database, venue_id: str) -> list[UnconfirmedTap]:
+    """The taps of a venue whose node is away, or has not confirmed the newest config."""
+    statement = (
+        select(taps.c.tap_path.label("tap"), nodes.c.status.label("node_status"))
+        .outerjoin(nodes, nodes.c.path == taps.c.tap_path)
+        .where(taps.c.venue_id == venue_id, ~_confirmed())
+        .order_by(taps.c.tap_path)
+    )
+    return await read_all(db, statement, UnconfirmedTap)
+
+
+async def list_taps(db: Database, venue_id: str | None = None, page: PageRequest = FIRST_PAGE) -> Page[TapView]:
+    """Taps by path, of one venue or of all."""
+    statement = _taps(db)
+    if venue_id is not None:
+        statement = statement.where(taps.c.venue_id == venue_id)
+    return await read_page(db, statement, TapView, [taps.c.tap_path], page)
+
+
+async def get_tap(db: Database, tap: str) -> TapView | None:
+    """One tap."""
+    return await read_one(db, _taps(db).where(taps.c.tap_path == tap), TapView)
+
+
+async def list_beverages(db: Database, *, archived: bool = False, page: PageRequest = FIRST_PAGE) -> Page[BeverageView]:
+    """Beverages by name: those that are sold, or those that are sold no more."""
+    of_interest = beverages.c.archived_at.is_not(None) if archived else beverages.c.archived_at.is_(None)
+    order = [beverages.c.name, beverages.c.beverage_id]
+    return await read_page(db, _beverages(db).where(of_interest), BeverageView, order, page)
+
+
+async def get_beverage(db: Database, beverage_id: UUID) -> BeverageView | None:
+    """One beverage."""
+    return await read_one(db, _beverages(db).where(beverages.c.beverage_id == beverage_id), BeverageView)
+
+
+async def list_kegs(
+    db: Database, venue_id: str | None = None, status: KegStatus | None = None, page: PageRequest = FIRST_PAGE
+) -> Page[KegView]:
+    """Kegs, the oldest first."""
+    statement = _kegs()
+    if venue_id is not None:
+        statement = statement.where(kegs.c.venue_id == venue_id)
+    if status is not None:
+        statement = statement.where(kegs.c.status == status.value)
+    return await read_page(db, statement, KegView, [kegs.c.created_at, kegs.c.keg_id], page)
+
+
+async def get_keg(db: Database, keg_id: UUID) -> KegView | None:
+    """One keg."""
+    return await read_one(db, _kegs().where(kegs.c.keg_id == keg_id), KegView)
+
+
+async def suggest_keg(db: Database, venue_id: str, beverage_id: UUID) -> KegView | None:
+    """The keg to put on next, first in first out: the oldest in stock that hangs on no tap and is not empty."""
+    statement = _kegs().where(
+        kegs.c.venue_id == venue_id,
+        kegs.c.beverage_id == beverage_id,
+        kegs.c.status == KegStatus.IN_STOCK.value,
+        kegs.c.book_volume_ml > 0,
+        taps.c.tap_path.is_(None),
+    )
+    return await read_one(db, statement.order_by(kegs.c.created_at, kegs.c.keg_id).limit(1), KegView)
+
+
+def _venues() -> Select[Any]:
+    of_venue = and_(shifts.c.venue_id == venues.c.venue_id, shifts.c.status == "open")
+    return select(*venues.c, shifts.c.shift_id.label("open_shift_id")).outerjoin(shifts, of_venue)
+
+
+def _confirmed() -> ColumnElement[bool]:
+    """Whether the tap's node is there and works by the newest config."""
+    applied = nodes.c.state["config_revision"].as_integer()
+    return func.coalesce(and_(nodes.c.status == Presence.ONLINE.value, applied >= taps.c.config_revision), False)
+
+
+def _taps(db: Database) -> Select[Any]:
+    pending = and_(pours.c.tap_path == taps.c.tap_path, pours.c.sync_status == "pending_sync")
+    return (
+        select(
+            taps.c.tap_path.label("tap"),
+            *(taps.c[name] for name in ("venue_id", "tap_id", "name", "pulses_per_liter", "max_pour_ml", "config_revision")),
+            _shown_status().label("status"),
+            func.coalesce(taps.c.status_reason, venues.c.emergency_stop_reason).label("status_reason"),
+            taps.c.keg_id,
+            kegs.c.book_volume_ml.label("keg_book_volume_ml"),
+            kegs.c.initial_volume_ml.label("keg_initial_volume_ml"),
+            kegs.c.beverage_id,
+            beverages.c.name.label("beverage_name"),
+            beverages.c.sell_price_per_liter_minor,
+            literal(db.house.currency).label("currency"),
+            pours.c.pour_id.label("pending_pour_id"),
+            age_ms(pours.c.authorized_at).label("pending_age_ms"),
+            nodes.c.status.label("node_status"),
+            nodes.c.state["phase"].as_string().label("node_phase"),
+            nodes.c.state["valve"].as_string().label("node_valve"),
+            nodes.c.state["software"].as_string().label("node_software"),
+            nodes.c.state["facts_open"].as_integer().label("node_facts_open"),
+            age_ms(nodes.c.seen_at).label("node_seen_ms"),
+            _confirmed().label("config_confirmed"),
+        )
+        .join(venues, venues.c.venue_id == taps.c.venue_id)
+        .outerjoin(kegs, kegs.c.keg_id == taps.c.keg_id)
+        .outerjoin(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
+        .outerjoin(pours, pending)
+        .outerjoin(nodes, nodes.c.path == taps.c.tap_path)
+    )
+
+
+def _shown_status() -> ColumnElement[str]:
+    """What blocks the tap, in the order of the rules of authorisation; a running pour before an empty keg."""
+    return case(
+        (venues.c.emergency_stop, "emergency_stop"),
+        (taps.c.status != "active", taps.c.status),
+        (pours.c.pour_id.is_not(None), "processing_sync"),
+        (or_(kegs.c.keg_id.is_(None), kegs.c.book_volume_ml <= 0), "empty"),
+        else_="active",
+    )
+
+
+def _beverages(db: Database) -> Select[Any]:
+    columns = [column for column in beverages.c if column.name != "abv"]
+    return select(*columns, cast(beverages.c.abv, Float).label("abv"), literal(db.house.currency).label("currency"))
+
+
+def _kegs() -> Select[Any]:
+    return (
+        select(*kegs.c, beverages.c.name.label("beverage_name"), taps.c.tap_path.label("tap"))
+        .join(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
+        .outerjoin(taps, taps.c.keg_id == kegs.c.keg_id)
+    )

@@ -1,0 +1,43 @@
+"""Shifts, as operators see them."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import select
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Shift
+from tapwire_core.db.views.reading import read_all, read_one, table
+from tapwire_core.domain.words import ShiftStatus
+
+shifts: Final = table(Shift)
+
+
+class ShiftView(Struct, frozen=True):
+    """A shift, and whether its Z report was made."""
+
+    shift_id: UUID
+    venue_id: str
+    status: ShiftStatus
+    opened_at: datetime
+    opened_by: str
+    closed_at: datetime | None
+    closed_by: str | None
+    z_report_at: datetime | None
+    z_report_by: str | None
+
+
+async def get_shift(db: Database, shift_id: UUID) -> ShiftView | None:
+    """One shift."""
+    return await read_one(db, select(*shifts.c).where(shifts.c.shift_id == shift_id), ShiftView)
+
+
+async def get_open_shift(db: Database, venue_id: str | None = None) -> ShiftView | None:
+    """The venue's open shift; without a venue the only open one."""
+    statement = select(*shifts.c).where(shifts.c.status == ShiftStatus.OPEN.value)
+    if venue_id is not None:
+        statement = statement.where(shifts.c.venue_id == venue_id)
+    found = await read_all(db, statement.limit(2), ShiftView)
+    return found[0] if len(found) == 1 else None

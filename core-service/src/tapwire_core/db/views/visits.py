@@ -1,0 +1,261 @@
+"""Visits and pours, as operators see them."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from tapwire_contracts.reasons import EndReason, Presence, StopReason, SyncStatus
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Beverage, Guest, NodeStatus, Pour, PourReport, Tap, Visit
+from tapwire_core.db.views.guests import full_name
+from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, read_all, read_one, read_page, table
+from tapwire_core.domain.words import VisitStatus
+
+visits: Final = table(Visit)
+guests: Final = table(Guest)
+pours: Final = table(Pour)
+taps: Final = table(Tap)
+beverages: Final = table(Beverage)
+nodes: Final = table(NodeStatus)
+reports: Final = table(PourReport)
+
+MAX_REPORTS_SHOWN: Final = 20
+"""A node writes one report a pour; more are a fault of the node, and the first ones tell the story."""
+
+
+class PendingPour(Struct, frozen=True):
+    """The pour that holds a visit's lease. `progress_ml`: what its node last said has flowed, for a person who must estimate."""
+
+    pour_id: UUID
+    tap: str
+    tap_id: str
+    authorized_at: datetime
+    age_ms: int
+    max_volume_ml: int
+    hold_minor: int
+    sell_price_per_liter_minor: int
+    report_refused: bool
+    stop_reason: StopReason | None
+    progress_ml: int | None
+
+
+class VisitView(Struct, frozen=True):
+    """A visit; `active_tap_id` and `lock_set_at` show what its pending pour holds."""
+
+    visit_id: UUID
+    venue_id: str
+    guest_id: UUID
+    guest_name: str
+    card_uid: str | None
+    status: VisitStatus
+    opened_at: datetime
+    opened_by: str
+    closed_at: datetime | None
+    closed_by: str | None
+    active_tap_id: str | None
+    lock_set_at: datetime | None
+    balance_minor: int
+    held_minor: int
+    available_minor: int
+    currency: str
+    pending_pour: PendingPour | None
+
+
+class PourView(Struct, frozen=True):
+    """A pour: what was granted, and what became of it; volumes in millilitres, money in minor units."""
+
+    pour_id: UUID
+    visit_id: UUID
+    guest_id: UUID
+    card_uid: str
+    venue_id: str
+    tap: str
+    tap_id: str
+    keg_id: UUID
+    beverage_id: UUID
+    beverage_name: str
+    sync_status: SyncStatus
+    volume_ml: int
+    amount_minor: int
+    loss_minor: int
+    currency: str
+    max_volume_ml: int
+    hold_minor: int
+    sell_price_per_liter_minor: int
+    end_reason: EndReason | None
+    stop_reason: StopReason | None
+    report_refused: bool
+    duration_ms: int | None
+    progress_ml: int | None
+    request_id: UUID
+    authorized_at: datetime
+    age_ms: int
+    settled_at: datetime | None
+    settled_by: str | None
+
+
+class ReportView(Struct, frozen=True):
+    """A report of a pour, as it came, and the verdict that it got."""
+
+    received_at: datetime
+    tap: str
+    report: dict[str, Any]
+    verdict: dict[str, Any]
+
+
+class PourDetail(PourView, frozen=True):
+    """A pour with the reports of it, as they came, and their verdicts."""
+
+    reports: tuple[ReportView, ...]
+
+
+class PourFilter(Struct, frozen=True):
+    """Which pours are wanted; null: any. `tap`: its path, or its id at any venue."""
+
+    visit_id: UUID | None = None
+    guest_id: UUID | None = None
+    venue_id: str | None = None
+    tap: str | None = None
+    sync_status: SyncStatus | None = None
+
+
+async def list_visits(
+    db: Database,
+    *,
+    venue_id: str | None = None,
+    guest_id: UUID | None = None,
+    status: VisitStatus | None = None,
+    stuck: bool = False,
+    page: PageRequest = FIRST_PAGE,
+) -> Page[VisitView]:
+    """Visits, the latest first; `stuck`: those that wait for a person (see `_is_stuck`)."""
+    statement = _visits(db)
+    wanted = {"venue_id": venue_id, "guest_id": guest_id, "status": status.value if status else None}
+    for column, value in wanted.items():
+        if value is not None:
+            statement = statement.where(visits.c[column] == value)
+    if stuck:
+        statement = statement.where(_is_stuck(db))
+    return await read_page(db, statement, VisitView, [visits.c.opened_at, visits.c.visit_id], page, newest_first=True)
+
+
+async def get_visit(db: Database, visit_id: UUID) -> VisitView | None:
+    """One visit."""
+    return await read_one(db, _visits(db).where(visits.c.visit_id == visit_id), VisitView)
+
+
+async def get_active_visit_by_card(db: Database, card_uid: str) -> VisitView | None:
+    """The active visit that holds a card."""
+    of_card = and_(visits.c.card_uid == card_uid, visits.c.status == VisitStatus.ACTIVE.value)
+    return await read_one(db, _visits(db).where(of_card), VisitView)
+
+
+async def list_pours(db: Database, wanted: PourFilter, page: PageRequest = FIRST_PAGE) -> Page[PourView]:
+    """Pours, the latest first."""
+    statement = _pours(db)
+    for name, value in msgspec.structs.asdict(wanted).items():
+        if value is not None:
+            statement = statement.where((pours.c[name] if name != "tap" else _tap_column(value)) == value)
+    return await read_page(db, statement, PourView, [pours.c.authorized_at, pours.c.pour_id], page, newest_first=True)
+
+
+async def get_pour(db: Database, pour_id: UUID) -> PourDetail | None:
+    """One pour, with its reports."""
+    pour = await read_one(db, _pours(db).where(pours.c.pour_id == pour_id), PourView)
+    if pour is None:
+        return None
+    came = (
+        select(
+            reports.c.received_at,
+            reports.c.tap_path.label("tap"),
+            reports.c.report,
+            cast(reports.c.verdict, JSONB).label("verdict"),
+        )
+        .where(reports.c.pour_id == pour_id)
+        .order_by(reports.c.report_id)
+        .limit(MAX_REPORTS_SHOWN)
+    )
+    return PourDetail(**msgspec.structs.asdict(pour), reports=tuple(await read_all(db, came, ReportView)))
+
+
+def _tap_column(tap: str) -> ColumnElement[str]:
+    return pours.c.tap_path if "/" in tap else taps.c.tap_id
+
+
+def _visits(db: Database) -> Select[Any]:
+    pending = and_(pours.c.visit_id == visits.c.visit_id, pours.c.sync_status == "pending_sync")
+    return (
+        select(
+            *visits.c,
+            full_name().label("guest_name"),
+            guests.c.balance_minor,
+            guests.c.held_minor,
+            (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
+            literal(db.house.currency).label("currency"),
+            _pending_pour().label("pending_pour"),
+        )
+        .join(guests, guests.c.guest_id == visits.c.guest_id)
+        .outerjoin(pours, pending)
+        .outerjoin(taps, taps.c.tap_path == pours.c.tap_path)
+        .outerjoin(nodes, nodes.c.path == pours.c.tap_path)
+    )
+
+
+def _pending_pour() -> ColumnElement[Any]:
+    columns = (
+        "pour_id",
+        "authorized_at",
+        "max_volume_ml",
+        "hold_minor",
+        "sell_price_per_liter_minor",
+        "report_refused",
+        "stop_reason",
+    )
+    parts: list[Any] = [part for name in columns for part in (name, pours.c[name])]
+    parts += ["tap", pours.c.tap_path, "tap_id", taps.c.tap_id, "age_ms", age_ms(pours.c.authorized_at)]
+    parts += ["progress_ml", _progress_ml()]
+    return case((pours.c.pour_id.is_not(None), func.jsonb_build_object(*parts, type_=JSONB)))
+
+
+def _progress_ml() -> ColumnElement[Any]:
+    """What the pour's node last said has flowed in it."""
+    of_this = nodes.c.progress["pour_id"].as_string() == cast(pours.c.pour_id, Text)
+    return case((of_this, nodes.c.progress["volume_ml"].as_integer()))
+
+
+def _is_stuck(db: Database) -> ColumnElement[bool]:
+    """Whether a person must look at the visit: a lock without a pour, a report that was refused, or a pour that nobody pours.
+
+    A pour is known to run while its node is there and names it. Otherwise one that is pending longer than `start_window_ms` waits
+    for a node that is away; one pending longer than `sync_timeout_ms` is stuck whatever its node says.
+    """
+    pending_ms = age_ms(pours.c.authorized_at)
+    named = and_(nodes.c.status == Presence.ONLINE.value, nodes.c.state["pour_id"].as_string() == cast(pours.c.pour_id, Text))
+    return or_(
+        and_(visits.c.lock_set_at.is_not(None), pours.c.pour_id.is_(None)),
+        func.coalesce(pours.c.report_refused, False),
+        and_(pending_ms > db.house.start_window_ms, ~func.coalesce(named, False)),
+        pending_ms > db.house.sync_timeout_ms,
+    )
+
+
+def _pours(db: Database) -> Select[Any]:
+    return (
+        select(
+            *pours.c,
+            pours.c.tap_path.label("tap"),
+            taps.c.tap_id,
+            beverages.c.name.label("beverage_name"),
+            literal(db.house.currency).label("currency"),
+            age_ms(pours.c.authorized_at).label("age_ms"),
+            _progress_ml().label("progress_ml"),
+        )
+        .join(taps, taps.c.tap_path == pours.c.tap_path)
+        .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)
+        .outerjoin(nodes, nodes.c.path == pours.c.tap_path)
+    )

@@ -1,0 +1,72 @@
+"""Answers kept for requests that are repeated with one `Idempotency-Key`."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes.rows import as_struct
+
+SWEPT_AT_ONCE: Final = 20
+"""How many answers past their time one request deletes."""
+
+
+class KeptRow(Struct, frozen=True):
+    """What is kept of the first request: `answer` is the use case's result until `done`, then the body that was sent."""
+
+    body_hash: bytes
+    done: bool
+    status_code: int | None
+    answer: str | None
+
+
+async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> KeptRow | None:
+    """Claim a key; None when it is ours. A repeat waits here for the transaction of the first request to end."""
+    await store.connection.execute(
+        """DELETE FROM idempotent_answers WHERE (scope, idempotency_key) IN (
+               SELECT scope, idempotency_key FROM idempotent_answers
+               WHERE created_at < now() - make_interval(hours => $1) ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)""",
+        store.house.idempotency_ttl_h,
+        SWEPT_AT_ONCE,
+    )
+    claimed = await store.connection.fetchval(
+        """INSERT INTO idempotent_answers AS kept (scope, idempotency_key, body_hash) VALUES ($1, $2, $3)
+           ON CONFLICT (scope, idempotency_key) DO UPDATE
+           SET body_hash = excluded.body_hash, done = false, status_code = NULL, answer = NULL, created_at = now()
+           WHERE kept.created_at < now() - make_interval(hours => $4)
+           RETURNING true""",
+        scope,
+        key,
+        body_hash,
+        store.house.idempotency_ttl_h,
+    )
+    return None if claimed else await kept(store, scope, key)
+
+
+async def kept(store: Store, scope: str, key: str) -> KeptRow:
+    """What is kept of a request that was made before."""
+    row = await store.connection.fetchrow(
+        "SELECT body_hash, done, status_code, answer FROM idempotent_answers WHERE scope = $1 AND idempotency_key = $2", scope, key
+    )
+    found = as_struct(row, KeptRow)
+    assert found is not None, "only a claim deletes, and only what is past its time"
+    return found
+
+
+async def keep_result(store: Store, scope: str, key: str, result: str) -> None:
+    """Keep the use case's result, in its own transaction."""
+    await store.connection.execute(
+        "UPDATE idempotent_answers SET answer = $3 WHERE scope = $1 AND idempotency_key = $2", scope, key, result
+    )
+
+
+async def keep_answer(store: Store, scope: str, key: str, status_code: int, body: str) -> None:
+    """Keep the body that is about to be sent, unless another request has kept one for this key."""
+    await store.connection.execute(
+        """UPDATE idempotent_answers SET done = true, status_code = $3, answer = $4
+           WHERE scope = $1 AND idempotency_key = $2 AND NOT done""",
+        scope,
+        key,
+        status_code,
+        body,
+    )

@@ -1,0 +1,88 @@
+"""Requests that may be repeated: the same `Idempotency-Key` with the same body has its effect once, and the first answer again.
+
+The key is claimed, and the use case's result kept, in the transaction of the effect, so a crash between commit and answer loses
+neither: the repeat makes its answer from the kept result. The answer itself is kept before it is sent, and from then on repeated to
+the letter. A request that is refused keeps nothing, because nothing was done.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
+
+import msgspec
+
+from tapwire_core.db.engine import Database, use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes import idempotency as writes
+from tapwire_core.errors import DomainError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class IdempotencyKeyReused(DomainError):
+    """The key came before with another body."""
+
+    code = "idempotency_key_reused"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """A request with an `Idempotency-Key`; `scope` is the user and the route."""
+
+    scope: str
+    key: str
+    body_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """The answer that was given to the first request."""
+
+    status_code: int
+    body: str
+
+
+async def run_once(
+    db: Database,
+    request: KeyedRequest,
+    wanted: Callable[Concatenate[Database, P], Awaitable[R]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R | KeptAnswer:
+    """Run a `use_case` for a request, or give what it gave the first time; raises `IdempotencyKeyReused`."""
+    steps: Callable[..., Awaitable[R]] = inspect.unwrap(wanted)
+
+    @use_case
+    async def in_transaction(store: Store) -> R | KeptAnswer:
+        before = await writes.claim(store, request.scope, request.key, request.body_hash)
+        if before is None:
+            result = await steps(store, *args, **kwargs)
+            await writes.keep_result(store, request.scope, request.key, msgspec.json.encode(result).decode())
+            return result
+        if before.body_hash != request.body_hash:
+            raise IdempotencyKeyReused("This Idempotency-Key came before with another body: take a new key.")
+        if before.done:
+            return _answer(before)
+        assert before.answer is not None, "the result is kept in the transaction that claims the key"
+        return cast(R, msgspec.json.decode(before.answer, type=_result_type(steps)))
+
+    return await in_transaction(db)
+
+
+@use_case
+async def keep_answer(store: Store, request: KeyedRequest, answer: KeptAnswer) -> KeptAnswer:
+    """Keep the answer that is about to be sent, and return the one to send: the first that was kept."""
+    await writes.keep_answer(store, request.scope, request.key, answer.status_code, answer.body)
+    return _answer(await writes.kept(store, request.scope, request.key))
+
+
+def _answer(row: writes.KeptRow) -> KeptAnswer:
+    assert row.status_code is not None
+    assert row.answer is not None
+    return KeptAnswer(row.status_code, row.answer)
+
+
+def _result_type(steps: Callable[..., Any]) -> Any:
+    return get_type_hints(steps)["return"]

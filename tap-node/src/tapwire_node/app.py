@@ -1,0 +1,251 @@
+"""One tap node, wired: hardware, journal and uplink around the controller.
+
+Everything that happens becomes an event on the one event loop, the controller's step gives effects, the performer does them.
+Nothing else touches the valve, but for its watchdog, and the end: on an error, a signal and at every exit the valve closes first.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from random import SystemRandom
+from typing import Final
+from uuid import uuid4
+
+from tapwire_contracts import CONTRACT_VERSION
+from tapwire_contracts.messages import NodeState
+from tapwire_contracts.reasons import Phase, Presence, ValveState
+from tapwire_node import SOFTWARE
+from tapwire_node.clock import monotonic_ms, wall_clock
+from tapwire_node.controller import Identity, State, initial_state, step
+from tapwire_node.controller.effects import WriteCheckpoint
+from tapwire_node.controller.events import (
+    CardLifted,
+    CardSeen,
+    Event,
+    HardwareFailed,
+    HardwareRecovered,
+    JournalOpened,
+    Moment,
+    Part,
+    ShutdownAsked,
+    Ticked,
+    ValveTripped,
+)
+from tapwire_node.controller.state import RESTING, shown
+from tapwire_node.hardware.drivers import Hardware, open_hardware
+from tapwire_node.journal import Journal, JournalWorker
+from tapwire_node.outbox import OUTBOX_LIMIT, Outbox
+from tapwire_node.performer import Performer
+from tapwire_node.settings import Settings, broker_address, device_path
+from tapwire_node.uplink import Uplink
+
+MS_PER_S: Final = 1_000
+logger: Final = logging.getLogger(__name__)
+
+Happening = Callable[[Moment], Event]
+"""An event that lacks only its moment."""
+
+
+class TapNode:
+    """One tap. `hardware.simulated` is there for programs that play guest; `state` for whoever looks on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._boot_id = uuid4()
+        self._started_ms = monotonic_ms()
+        self._failed: asyncio.Future[None] = self._loop.create_future()
+        self._at_rest = asyncio.Event()
+        self._reader_stalled = False
+        self._refilling: asyncio.Task[None] | None = None
+        path, random = device_path(settings), SystemRandom()
+        self._journal = JournalWorker(
+            partial(Journal.open, Path(settings.journal.file), str(path), self._boot_id),
+            post=self.post,
+            fail=self.fail,
+            retry_ms=settings.journal.retry_ms,
+            keep_days=settings.journal.keep_days,
+        )
+        self._outbox = Outbox(settings.broker, random)
+        self._uplink = Uplink(path, broker_address(settings), settings.broker, self._describe, self.post, random)
+        self.hardware: Hardware = open_hardware(
+            settings.hardware, settings.process.valve_watchdog_ms, partial(self._post_from_thread, ValveTripped)
+        )
+        self._performer = Performer(self.hardware.valve, self._journal, self._uplink, self._outbox, self._boot_id)
+        self.state: State = initial_state(
+            Identity(self._boot_id, settings.tap.reader_id),
+            settings.limits,
+            settings.tap.pulses_per_liter,
+            self.hardware.meter.pulses,
+            self._started_ms,
+        )
+
+    # ── events ──────────────────────────────────────────────────────────────
+
+    def post(self, happening: Happening) -> None:
+        """Let the controller step, and do what it wants. The one guard: whatever goes wrong closes the valve and ends the node."""
+        try:
+            event = happening(Moment(monotonic_ms(), wall_clock(), self.hardware.meter.pulses, uuid4()))
+            phase = self.state.phase
+            self.state, effects = step(self.state, event)
+            for effect in effects:
+                self._performer.perform(effect)
+        except Exception as error:
+            self.fail(error)
+            return
+        if self.state.phase is not phase:
+            logger.info("%s → %s", phase.value, self.state.phase.value)
+        if self.state.phase in RESTING and self.state.closed_flow.leak is None:
+            self._at_rest.set()
+        else:
+            self._at_rest.clear()
+        if isinstance(event, JournalOpened):
+            self._refill()
+
+    def fail(self, error: BaseException) -> None:
+        """Close the valve and end the node with this error."""
+        self.hardware.valve.close()
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+    def _post_from_thread(self, happening: Happening) -> None:
+        self._loop.call_soon_threadsafe(self.post, happening)
+
+    def card_seen(self, card_uid: str) -> None:
+        """From the reader's thread."""
+        self._post_from_thread(partial(CardSeen, card_uid=card_uid))
+
+    def card_lifted(self) -> None:
+        """From the reader's thread."""
+        self._post_from_thread(CardLifted)
+
+    def reader_failed(self, text: str) -> None:
+        """From the reader's thread."""
+        self._post_from_thread(partial(HardwareFailed, part=Part.READER, text=text))
+
+    def reader_recovered(self) -> None:
+        """From the reader's thread."""
+        self._post_from_thread(partial(HardwareRecovered, part=Part.READER))
+
+    # ── life ────────────────────────────────────────────────────────────────
+
+    async def serve(self) -> None:
+        """Run until cancelled; raises what broke the node."""
+        await self._journal.open()
+        self.hardware.start()
+        self.hardware.reader.start(self)
+        tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._uplink.run())]
+        try:
+            done, _ = await asyncio.wait([*tasks, self._failed], return_when=asyncio.FIRST_COMPLETED)
+            for ended in done:
+                ended.result()
+        finally:
+            await self._end(tasks)
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Close first; then let a running pour come to its report, unless the node is broken."""
+        self.hardware.valve.close()
+        if not self._failed.done():
+            self.post(ShutdownAsked)
+            await self._wait_for_rest()
+        await self._uplink.say_goodbye()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        self._journal.write(WriteCheckpoint(self.state.odometer, None, 0, 0))
+        await self._journal.close(self._settings.process.shutdown_ms)
+
+    async def _wait_for_rest(self) -> None:
+        try:
+            await asyncio.wait_for(self._at_rest.wait(), self._settings.process.shutdown_ms / MS_PER_S)
+        except TimeoutError:
+            logger.error("the pour could not be ended in time; the next start reports it from the journal")
+
+    async def _keep_time(self) -> None:
+        process = self._settings.process
+        while True:
+            self.hardware.valve.look_after()
+            self._look_at_reader()
+            self.post(Ticked)
+            self._performer.send_due()
+            if self._outbox.wants_more:
+                self._refill()
+            await asyncio.sleep((process.idle_tick_ms if self._at_rest.is_set() else process.tick_ms) / MS_PER_S)
+
+    def _look_at_reader(self) -> None:
+        """A reader that has stopped looking counts as broken."""
+        stalled = monotonic_ms() - self.hardware.reader.looked_ms > self._settings.process.reader_stall_ms
+        if stalled and not self._reader_stalled:
+            self.post(partial(HardwareFailed, part=Part.READER, text="it does not look for cards any more"))
+        if self._reader_stalled and not stalled:
+            self.post(partial(HardwareRecovered, part=Part.READER))
+        self._reader_stalled = stalled
+
+    def _refill(self) -> None:
+        """Take facts without a verdict from the journal to the outbox, one time at once."""
+        if self._refilling is None or self._refilling.done():
+            self._refilling = self._loop.create_task(self._fill_outbox())
+
+    async def _fill_outbox(self) -> None:
+        facts = await self._journal.open_facts(OUTBOX_LIMIT)
+        open_ids = {*self.state.journal.unsettled, *self.state.journal.open_flows}
+        self._outbox.refill([fact for fact in facts if fact.fact_id in open_ids], monotonic_ms())
+
+    def _describe(self, presence: Presence, connection: int) -> NodeState:
+        """Our state for the wire; as a last will, what is true of a node that is gone."""
+        now = shown(self.state)
+        is_online = presence is Presence.ONLINE
+        return NodeState(
+            status=presence,
+            phase=now.phase if is_online else Phase.OUT_OF_SERVICE,
+            valve=ValveState.OPEN if is_online and now.valve_open else ValveState.CLOSED,
+            card=now.card if is_online else None,
+            pour_id=now.pour_id if is_online else None,
+            facts_open=now.facts_open,
+            odometer_ml=now.odometer_ml,
+            journal_id=now.journal_id,
+            boot_id=self._boot_id,
+            connection=connection,
+            config_revision=now.config_revision,
+            software=SOFTWARE,
+            contract_version=CONTRACT_VERSION,
+            uptime_ms=monotonic_ms() - self._started_ms,
+        )
+
+
+@asynccontextmanager
+async def running_node(settings: Settings) -> AsyncIterator[TapNode]:
+    """A node that serves while the block runs; leaving it ends the node. Raises what broke it."""
+    node = TapNode(settings)
+    serving = asyncio.create_task(node.serve())
+    try:
+        yield node
+    finally:
+        serving.cancel()
+        try:
+            await asyncio.wait([serving])
+        finally:
+            node.hardware.end()
+    if not serving.cancelled():
+        serving.result()
+
+
+async def run_node(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; raises what broke the node."""
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    node = TapNode(settings)
+    serving, ending = asyncio.create_task(node.serve()), asyncio.create_task(ended.wait())
+    try:
+        await asyncio.wait([serving, ending], return_when=asyncio.FIRST_COMPLETED)
+        serving.cancel()
+        await asyncio.wait([serving])
+    finally:
+        node.hardware.end()
+    if not serving.cancelled():
+        serving.result()

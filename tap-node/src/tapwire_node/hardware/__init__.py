@@ -1,0 +1,1 @@
+"""Valve, flow meter and reader, by the driver that tap.toml names."""

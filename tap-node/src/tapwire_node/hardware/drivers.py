@@ -1,0 +1,79 @@
+"""Drivers by the name that tap.toml gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import assert_never
+
+from gpiozero import DigitalInputDevice, OutputDevice
+
+from tapwire_node.hardware.flow_meter import FlowMeter
+from tapwire_node.hardware.mfrc522 import Mfrc522Reader, open_chip
+from tapwire_node.hardware.reader import Reader
+from tapwire_node.hardware.scenario import ScenarioPlayer, load_scenario
+from tapwire_node.hardware.settings import GpioHardware, SimulatedHardware
+from tapwire_node.hardware.simulated import METER_PIN, VALVE_PIN, SimulatedTap
+from tapwire_node.hardware.valve import Valve
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """One tap's parts; `simulated` is what a program may do to a simulated one, `guests` who come to it by themselves."""
+
+    valve: Valve
+    meter: FlowMeter
+    reader: Reader
+    simulated: SimulatedTap | None = None
+    guests: ScenarioPlayer | None = None
+
+    def start(self) -> None:
+        """Let time run, where it is simulated."""
+        if self.simulated is not None:
+            self.simulated.start()
+        if self.guests is not None:
+            self.guests.start()
+
+    def end(self) -> None:
+        """Close the valve first, then let go of everything."""
+        self.valve.end()
+        if self.guests is not None:
+            self.guests.end()
+        self.reader.end()
+        if self.simulated is not None:
+            self.simulated.end()
+        self.meter.end()
+
+
+def open_hardware(settings: SimulatedHardware | GpioHardware, watchdog_ms: int, on_tripped: Callable[[], None]) -> Hardware:
+    """The parts, with the valve closed; `on_tripped` as for `Valve`. Raises what the driver's libraries raise."""
+    match settings:
+        case SimulatedHardware():
+            return open_simulated(settings, watchdog_ms, on_tripped)
+        case GpioHardware():
+            return open_gpio(settings, watchdog_ms, on_tripped)
+        case _:
+            assert_never(settings)
+
+
+def open_simulated(settings: SimulatedHardware, watchdog_ms: int, on_tripped: Callable[[], None]) -> Hardware:
+    """A tap in software; raises `InvalidScenario`."""
+    scenario = load_scenario(Path(settings.scenario)) if settings.scenario is not None else None
+    tap = SimulatedTap(settings)
+    return Hardware(
+        valve=Valve(OutputDevice(VALVE_PIN, initial_value=False, pin_factory=tap.factory), watchdog_ms, on_tripped),
+        meter=FlowMeter(DigitalInputDevice(METER_PIN, pin_factory=tap.factory)),
+        reader=tap.reader,
+        simulated=tap,
+        guests=ScenarioPlayer(tap, scenario) if scenario is not None else None,
+    )
+
+
+def open_gpio(settings: GpioHardware, watchdog_ms: int, on_tripped: Callable[[], None]) -> Hardware:
+    """Real pins and the reader on SPI."""
+    device = OutputDevice(settings.valve_pin, active_high=settings.valve_active_high, initial_value=False)
+    return Hardware(
+        valve=Valve(device, watchdog_ms, on_tripped),
+        meter=FlowMeter(DigitalInputDevice(settings.meter_pin, pull_up=settings.meter_pull_up)),
+        reader=Mfrc522Reader(partial(open_chip, settings), settings.reader_poll_ms, settings.reader_retry_ms),
+    )

@@ -1,0 +1,123 @@
+"""Guests for a simulated tap, from a TOML file:
+
+    repeat = true
+
+    [[guests]]
+    cards = ["04a1b2c3", "04a1b2c4"]   # one after the other, each time the guest comes
+    flow_ml_per_s = 60                 # how far the tap is opened
+    leave_after_ml = 300               # or leave_after_ms = 4000, or neither: when the valve closes by itself
+    pause_ms = 2000                    # before the guest comes
+
+A guest whose card is not accepted takes it off again after `patience_ms`.
+"""
+
+import logging
+import tomllib
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
+from tapwire_node.clock import monotonic_ms
+from tapwire_node.hardware.simulated import SimulatedTap
+
+LOOK_S: Final = 0.02
+"""How often a guest looks at glass and valve."""
+MS_PER_S: Final = 1_000
+Wait = Annotated[int, Meta(ge=0, le=3_600_000)]
+logger: Final = logging.getLogger(__name__)
+
+
+class InvalidScenario(ValueError):
+    """The file holds no scenario; the text says what to change."""
+
+
+class Guest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one guest behaves; durations in ms."""
+
+    cards: Annotated[tuple[str, ...], Meta(min_length=1)]
+    flow_ml_per_s: Annotated[int, Meta(ge=0, le=1_000)] = 60
+    leave_after_ml: Annotated[int, Meta(ge=1)] | None = None
+    leave_after_ms: Annotated[int, Meta(ge=1)] | None = None
+    patience_ms: Wait = 7_000
+    linger_ms: Wait = 500
+    """How long the card stays after the valve has closed by itself."""
+    pause_ms: Wait = 2_000
+
+
+class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Guests who come one after the other; again and again if `repeat`."""
+
+    guests: Annotated[tuple[Guest, ...], Meta(min_length=1)]
+    repeat: bool = True
+
+
+def load_scenario(file: Path) -> Scenario:
+    """Read a scenario; raises `InvalidScenario`."""
+    try:
+        scenario = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Scenario)
+        for card in (card for guest in scenario.guests for card in guest.cards):
+            normalize_card_uid(card)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, InvalidCardUid) as error:
+        raise InvalidScenario(f"{file}: {error}") from error
+    return scenario
+
+
+class ScenarioPlayer:
+    """Plays a scenario on a thread until it is over or ended."""
+
+    def __init__(self, tap: SimulatedTap, scenario: Scenario) -> None:
+        self._tap = tap
+        self._scenario = scenario
+        self._ended = Event()
+        self._thread = Thread(target=self._play, name="guests", daemon=True)
+
+    def start(self) -> None:
+        """Let the first guest come."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Send everybody home."""
+        self._ended.set()
+        self._thread.join()
+
+    def _play(self) -> None:
+        for visit in count():
+            for guest in self._scenario.guests:
+                if self._ended.wait(guest.pause_ms / MS_PER_S):
+                    return
+                self._pour(guest, guest.cards[visit % len(guest.cards)])
+            if not self._scenario.repeat:
+                return
+
+    def _pour(self, guest: Guest, card: str) -> None:
+        tap = self._tap
+        tap.flow_ml_per_s = guest.flow_ml_per_s
+        came_ms, from_ml = monotonic_ms(), tap.flowed_ml
+        opened_ms: int | None = None
+        tap.reader.present(card)
+        while not self._ended.wait(LOOK_S):
+            now_ms = monotonic_ms()
+            if opened_ms is None and tap.valve_is_driven:
+                opened_ms = now_ms
+            if opened_ms is None:
+                if now_ms - came_ms >= guest.patience_ms:
+                    break
+            elif not tap.valve_is_driven:
+                self._ended.wait(guest.linger_ms / MS_PER_S)
+                break
+            elif has_enough(guest, tap.flowed_ml - from_ml, now_ms - opened_ms):
+                break
+        tap.reader.remove()
+        logger.info("guest with card %s leaves with %d ml", card, tap.flowed_ml - from_ml)
+
+
+def has_enough(guest: Guest, poured_ml: int, poured_ms: int) -> bool:
+    """Whether the guest wants no more."""
+    if guest.leave_after_ml is not None and poured_ml >= guest.leave_after_ml:
+        return True
+    return guest.leave_after_ms is not None and poured_ms >= guest.leave_after_ms

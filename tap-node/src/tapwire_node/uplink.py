@@ -1,0 +1,242 @@
+"""The tap on the wire: one MQTT connection after the other.
+
+A connection begins with its last will, both numbered by `connection`, then the subscriptions, then the state as birth; facts that
+are open follow. What can't be sent is dropped here: a fact is resent by the outbox, a question by the controller, the state at the
+next connect. The client library acknowledges what comes before we have looked at it, which is why nothing here relies on delivery.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from functools import partial
+from random import Random
+from typing import Final
+
+from aiomqtt import Client, MqttError, ProtocolVersion, Will
+from aiomqtt import Message as Delivery
+
+from tapwire_contracts.codec import Malformed, decode, encode
+from tapwire_contracts.messages import (
+    COMMAND,
+    CONFIG,
+    CORE_STATE,
+    ROUTES,
+    STATE,
+    CoreState,
+    FlowRecorded,
+    Message,
+    NodeState,
+    PourAuthorized,
+    PourDenied,
+    PourSettled,
+    ReportPour,
+    Route,
+    Sender,
+    StopPour,
+    TapConfig,
+)
+from tapwire_contracts.reasons import Presence
+from tapwire_contracts.topics import DeviceKind, DevicePath, core_state_topic
+from tapwire_node.clock import monotonic_ms
+from tapwire_node.controller.events import (
+    ConfigReceived,
+    ConfigUnreadable,
+    Connected,
+    CoreGone,
+    CoreSeen,
+    DenialReceived,
+    Disconnected,
+    Event,
+    FlowVerdictReceived,
+    GrantReceived,
+    Moment,
+    ReportAsked,
+    StopReceived,
+    VerdictReceived,
+)
+from tapwire_node.settings import BrokerAddress, BrokerSettings
+
+MAX_SENDING: Final = 100
+"""Publishes that may wait for the broker at a time; more are dropped."""
+MS_PER_S: Final = 1_000
+NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
+PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
+ROUTE_OF: Final[Mapping[type[Message], Route]] = {
+    payload: route
+    for route in ROUTES
+    if route.sender is Sender.NODE and DeviceKind.TAP in route.kinds
+    for payload in route.payloads
+}
+logger: Final = logging.getLogger(__name__)
+
+Arrival = Callable[[Moment], Event]
+"""An event that lacks only its moment."""
+
+
+class Uplink:
+    """Connects, and connects again. `describe` gives our state for a presence and a connection."""
+
+    def __init__(
+        self,
+        path: DevicePath,
+        address: BrokerAddress,
+        settings: BrokerSettings,
+        describe: Callable[[Presence, int], NodeState],
+        post: Callable[[Arrival], None],
+        random: Random,
+    ) -> None:
+        self._path = path
+        self._address = address
+        self._settings = settings
+        self._describe = describe
+        self._post = post
+        self._random = random
+        self._client: Client | None = None
+        self._connection = 0
+        self._sending: set[asyncio.Task[None]] = set()
+        self._correction: asyncio.TimerHandle | None = None
+        self._routes = {path.topic(route.leaf): route for route in (COMMAND, CONFIG, STATE)}
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether something sent now may arrive."""
+        return self._client is not None
+
+    # ── out ─────────────────────────────────────────────────────────────────
+
+    def send(self, message: Message) -> None:
+        """Publish now, or drop it when there is no connection or too much waits."""
+        client, route = self._client, ROUTE_OF[type(message)]
+        if client is None:
+            return
+        if len(self._sending) >= MAX_SENDING:
+            logger.warning("%d messages wait for the broker, %s is dropped", MAX_SENDING, type(message).__name__)
+            return
+        task = asyncio.create_task(self._publish(client, route, message))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    def send_state(self) -> None:
+        """Publish our state."""
+        self.send(self._describe(Presence.ONLINE, self._connection))
+
+    async def say_goodbye(self) -> None:
+        """Publish that we go; a clean end of a connection sends no last will."""
+        if self._client is not None:
+            if self._sending:
+                await asyncio.wait(self._sending, timeout=self._settings.timeout_ms / MS_PER_S)
+            await self._publish(self._client, STATE, self._describe(Presence.OFFLINE, self._connection))
+
+    async def _publish(self, client: Client, route: Route, message: Message) -> None:
+        try:
+            await client.publish(self._path.topic(route.leaf), encode(message), qos=route.qos, retain=route.retain)
+        except MqttError as error:
+            logger.info("%s was not sent: %s", type(message).__name__, error)
+
+    # ── the connection ──────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Keep a connection until cancelled."""
+        failures = 0
+        while True:
+            begun_ms = monotonic_ms()
+            try:
+                await self._connect_once()
+            except MqttError as error:
+                logger.warning("no connection to %s:%d: %s", self._address.host, self._address.port, error)
+            failures = 1 if monotonic_ms() - begun_ms >= self._settings.reconnect_stable_ms else failures + 1
+            await asyncio.sleep(self._wait_ms(failures) / MS_PER_S)
+
+    async def _connect_once(self) -> None:
+        self._connection += 1
+        async with self._new_client() as client:
+            await client.subscribe([(topic, 1) for topic in (*self._routes, core_state_topic("+"))])
+            self._client = client
+            logger.info("connected to %s:%d", self._address.host, self._address.port)
+            self._post(Connected)
+            self.send_state()
+            try:
+                async for delivery in client.messages:
+                    self._receive(delivery)
+            finally:
+                self._client = None
+                self._post(Disconnected)
+
+    def _new_client(self) -> Client:
+        address, is_v5 = self._address, self._settings.protocol == "5"
+        tls = ssl.create_default_context(cafile=self._settings.ca_file) if address.tls else None
+        will = encode(self._describe(Presence.OFFLINE, self._connection))
+        return Client(
+            address.host,
+            address.port,
+            username=address.username,
+            password=address.password,
+            identifier=str(self._path),
+            protocol=PROTOCOLS[self._settings.protocol],
+            will=Will(self._path.topic(STATE.leaf), will, qos=STATE.qos, retain=STATE.retain),
+            clean_session=None if is_v5 else True,
+            clean_start=True,
+            timeout=self._settings.timeout_ms / MS_PER_S,
+            keepalive=self._settings.keepalive_s,
+            tls_context=tls,
+            socket_options=NO_DELAY,
+        )
+
+    def _wait_ms(self, failures: int) -> int:
+        longest_ms = min(self._settings.reconnect_first_ms << min(failures - 1, 20), self._settings.reconnect_max_ms)
+        return self._random.randint(longest_ms // 2, longest_ms)
+
+    # ── in ──────────────────────────────────────────────────────────────────
+
+    def _receive(self, delivery: Delivery) -> None:
+        topic, payload = str(delivery.topic), delivery.payload
+        route = self._routes.get(topic, CORE_STATE)
+        if route is COMMAND and delivery.retain:
+            logger.error("ALARM: a retained command was dropped: an order is never kept")
+            return
+        if route is CORE_STATE and not payload:
+            self._post(partial(CoreGone, instance_id=topic.split("/")[-2]))
+            return
+        try:
+            message = decode(route, payload)
+        except Malformed as error:
+            self._take_unreadable(route, topic, payload, error)
+            return
+        self._take(message)
+
+    def _take_unreadable(self, route: Route, topic: str, payload: bytes, error: Malformed) -> None:
+        if route is CONFIG and payload:
+            self._post(partial(ConfigUnreadable, text=str(error)))
+        else:
+            logger.warning("a message on %s can't be read: %s", topic, error)
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case NodeState():
+                self._compare(message)
+            case PourAuthorized():
+                self._post(partial(GrantReceived, grant=message))
+            case PourDenied():
+                self._post(partial(DenialReceived, denial=message))
+            case PourSettled():
+                self._post(partial(VerdictReceived, verdict=message))
+            case FlowRecorded():
+                self._post(partial(FlowVerdictReceived, verdict=message))
+            case StopPour():
+                self._post(partial(StopReceived, stop=message))
+            case ReportPour():
+                self._post(partial(ReportAsked, ask=message))
+            case TapConfig():
+                self._post(partial(ConfigReceived, config=message))
+            case CoreState():
+                self._post(partial(CoreSeen, core=message))
+
+    def _compare(self, seen: NodeState) -> None:
+        """Publish our state again when a late will, or somebody else, has overwritten it."""
+        ours = self._describe(Presence.ONLINE, self._connection)
+        if (seen.status, seen.boot_id, seen.connection) == (ours.status, ours.boot_id, ours.connection):
+            return
+        if self._correction is None or self._correction.when() <= asyncio.get_running_loop().time():
+            self._correction = asyncio.get_running_loop().call_later(self._settings.correct_state_ms / MS_PER_S, self.send_state)

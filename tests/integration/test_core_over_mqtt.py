@@ -1,0 +1,165 @@
+"""The core through its door: a plain MQTT client as the tap, a real broker of either kind, a real database."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+from msgspec.structs import replace
+
+from tapwire_contracts.acl import BrokerRole
+from tapwire_core.app import Pace, Worker
+from tapwire_core.domain.words import TapStatus
+from tapwire_core.mqtt.connection import BrokerAddress
+from tapwire_core.services import taps
+from tapwire_core.services.recovery import force_unlock
+from tapwire_demo.broker import Account, EmbeddedBroker
+from tests.mqtt_tap import MqttTap, connect_tap
+from tests.venue import OPERATOR, Venue
+
+PACE = Pace(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
+
+
+@pytest.fixture
+async def core(venue: Venue, broker: EmbeddedBroker) -> AsyncIterator[Worker]:
+    """A running core worker; the venue's tap has an account at the broker."""
+    await broker.add_account(Account(str(venue.tap.path), secrets.token_urlsafe(), BrokerRole.DEVICE))
+    five = broker.protocol == "5"
+    address = BrokerAddress(url=broker.url("core"), protocol=broker.protocol, shared=five)
+    worker = Worker(venue.db, address, PACE, f"core-{secrets.token_hex(4)}")
+    running = asyncio.create_task(worker.run())
+    yield worker
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+@pytest.fixture
+async def tap(core: Worker, venue: Venue, broker: EmbeddedBroker) -> AsyncIterator[MqttTap]:
+    """The venue's tap, connected, with a core worker in sight."""
+    async with connect_tap(broker, str(venue.tap.path)) as connected:
+        await connected.core()
+        yield connected
+
+
+async def test_a_card_is_granted_and_its_report_settled_once_however_often_both_come(venue: Venue, tap: MqttTap) -> None:
+    ann = await venue.guest(balance_minor=300_00)
+    question = venue.tap.question(ann.card_uid)
+
+    for _ in range(3):
+        await tap.send("card", question)
+    grant = await tap.command("pour_authorized", count=3)
+    report = venue.tap.report(UUID(grant["pour_id"]), ann.card_uid, 250)
+    for _ in range(3):
+        await tap.send("pour/completed", report)
+    verdict = await tap.command("pour_settled", count=3)
+
+    assert grant["max_volume_ml"] == 600
+    assert (verdict["outcome"], verdict["amount_minor"], verdict["balance_minor"]) == ("pending_updated_to_synced", 125_00, 175_00)
+    assert await venue.balance(ann) == (175_00, 0)
+    grants = [command for command in tap.commands if command["type"] == "pour_authorized"]
+    assert grants == [grant] * 3
+
+
+async def test_a_guest_without_money_is_told_so_in_the_exact_words(venue: Venue, tap: MqttTap) -> None:
+    ann = await venue.guest(balance_minor=0)
+
+    await tap.send("card", venue.tap.question(ann.card_uid))
+
+    denial = await tap.command("pour_denied")
+    assert (denial["reason"], denial["message"]) == (
+        "insufficient_funds",
+        "Insufficient funds: top up guest balance before pouring.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "malformation"),
+    [
+        (b"{", "not_json"),
+        (b"[" * 5000, "not_json"),
+        (b'{"type":"unheard_of"}', "unknown_type"),
+        (b'{"type":"card_presented"}', "invalid_field"),
+        (b'{"type":"card_presented","x":"' + b"y" * 17_000 + b'"}', "oversize"),
+        (b'{"type":"card_presented","reader_id":"\\u0000"}', "invalid_field"),
+    ],
+)
+async def test_a_message_that_cannot_be_read_is_kept_and_the_next_is_answered(
+    venue: Venue, tap: MqttTap, payload: bytes, malformation: str
+) -> None:
+    ann = await venue.guest(balance_minor=300_00)
+
+    await tap.send("card", payload)
+    await tap.send("card", payload)
+    await tap.send("card", venue.tap.question(ann.card_uid))
+    await tap.command("pour_authorized")
+    kept = await _eventually(venue, "SELECT malformation, occurrences FROM dead_letters WHERE occurrences = 2")
+
+    assert kept["malformation"] == malformation
+    assert len(await venue.incidents("dead_letter")) == 1
+    await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="done")
+
+
+async def test_a_report_with_a_negative_volume_gets_its_verdict(venue: Venue, tap: MqttTap) -> None:
+    ann = await venue.guest(balance_minor=300_00)
+    grant = await venue.grant(ann)
+
+    await tap.send("pour/completed", {"type": "pour_completed", "pour_id": str(grant.pour_id), "volume_ml": -5})
+
+    verdict = await tap.command("pour_settled")
+    assert (verdict["outcome"], verdict["reason"]) == ("rejected_invalid_report", "invalid_report")
+    assert (await venue.pour(grant.pour_id))["sync_status"] == "pending_sync"
+    await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="done")
+
+
+async def test_what_an_unknown_device_says_is_kept(venue: Venue, core: Worker, broker: EmbeddedBroker) -> None:
+    await broker.add_account(Account("bar/taps/stranger", secrets.token_urlsafe(), BrokerRole.DEVICE))
+    async with connect_tap(broker, "bar/taps/stranger") as stranger:
+        await stranger.core()
+        await stranger.send("state", venue.tap.state())
+        await stranger.send("card", venue.tap.question("04a1b2c3"))
+
+        denial = await stranger.command("pour_denied")
+
+    assert denial["reason"] == "tap_unknown"
+    kept = await _eventually(
+        venue, "SELECT count(*) AS n FROM dead_letters WHERE malformation = 'unknown_device' HAVING count(*) = 2"
+    )
+    assert kept["n"] == 2
+    assert len(await venue.incidents("dead_letter")) == 1
+
+
+async def test_an_operators_stop_reaches_the_tap_and_a_config_change_too(venue: Venue, tap: MqttTap) -> None:
+    ann = await venue.guest(balance_minor=300_00)
+    grant = await venue.grant(ann)
+    await tap.config(status="active", sell_price_per_liter_minor=500_00)
+
+    await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="node is dead")
+    await taps.set_tap_status(venue.db, OPERATOR, venue.tap.path, TapStatus.CLEANING, "monday")
+
+    stop = await tap.command("stop_pour")
+    assert stop == {"type": "stop_pour", "pour_id": str(grant.pour_id), "reason": "force_unlocked"}
+    assert (await tap.config(status="cleaning"))["revision"] > 1
+
+
+async def test_a_config_revision_below_the_nodes_is_counted_on_from_it(venue: Venue, tap: MqttTap) -> None:
+    await tap.send("state", replace(venue.tap.state(), config_revision=500), retain=True)
+
+    assert (await tap.config(revision=501))["status"] == "active"
+
+
+async def test_progress_is_kept_for_a_person_who_must_estimate(venue: Venue, tap: MqttTap) -> None:
+    await tap.send("state", venue.tap.state(), retain=True)
+    await _eventually(venue, "SELECT 1 FROM node_status")
+    await tap.send("pour/progress", {"type": "pour_progress", "pour_id": str(uuid4()), "volume_ml": 120, "elapsed_ms": 3000})
+
+    kept = await _eventually(venue, "SELECT progress->>'volume_ml' AS ml FROM node_status WHERE progress IS NOT NULL")
+    assert kept["ml"] == "120"
+
+
+async def _eventually(venue: Venue, statement: str) -> dict[str, object]:
+    async with asyncio.timeout(10):
+        while (row := await venue.db.pool.fetchrow(statement)) is None:
+            await asyncio.sleep(0.02)
+    return dict(row)
