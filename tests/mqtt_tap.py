@@ -1,4 +1,4 @@
-"""A tap as a program from outside would write one: a plain MQTT client that knows the contract and nothing of our code's insides."""
+"""A tap as a program from outside would write one: a plain MQTT client that knows the contract alone."""
 
 import asyncio
 import json

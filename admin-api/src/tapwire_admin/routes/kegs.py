@@ -43,9 +43,7 @@ class StockBooking(Struct, kw_only=True):
 
 
 @get("/kegs", access=OPERATOR)
-async def list_kegs(
-    db: Database, page: PageRequest, venue_id: str | None = None, status: KegStatus | None = None
-) -> Page[KegView]:
+async def list_kegs(db: Database, page: PageRequest, venue_id: str | None = None, status: KegStatus | None = None) -> Page[KegView]:
     """Kegs, the oldest first."""
     return await views.list_kegs(db, venue_id, status, page)
 

@@ -48,7 +48,9 @@ class SessionLength:
 
 
 @post("/session", access=EVERYBODY, secret=True)
-async def begin_session(request: Request[Any, Any, Any], db: Database, session_length: SessionLength, data: Credentials) -> SessionBegun:
+async def begin_session(
+    request: Request[Any, Any, Any], db: Database, session_length: SessionLength, data: Credentials
+) -> SessionBegun:
     """Log in."""
     request_id = request_id_of(request.scope)
     login = await sessions.log_in(db, data.username, data.password, ttl_h=session_length.hours, request_id=request_id)

@@ -11,6 +11,7 @@ from tapwire_admin.auth import ENGINEER, OPERATOR, operator_of, require_role
 from tapwire_admin.bounds import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
 from tapwire_admin.idempotency import Once
 from tapwire_admin.reading import changes_of, found
+from tapwire_contracts.topics import InvalidPath, tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import places as views
 from tapwire_core.db.views.places import TapView
@@ -19,7 +20,6 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import TapStatus
 from tapwire_core.errors import NotFound
 from tapwire_core.services import taps
-from tapwire_contracts.topics import InvalidPath, tap_path
 
 
 class NewTap(Struct, kw_only=True):

@@ -143,7 +143,12 @@ async def force_unlock(db: Database, actor: Actor, once: Once, visit_id: FromPat
 
 @post("/visits/{visit_id:uuid}/close", access=OPERATOR, status_code=200)
 async def close_visit(
-    request: Request[Any, Any, Any], db: Database, actor: Actor, once: Once, visit_id: FromPath[UUID], data: CloseVisit | None = None
+    request: Request[Any, Any, Any],
+    db: Database,
+    actor: Actor,
+    once: Once,
+    visit_id: FromPath[UUID],
+    data: CloseVisit | None = None,
 ) -> VisitView:
     """Close a visit; with a pending pour only by `void_pending`."""
     if data is None or not data.void_pending:

@@ -15,7 +15,8 @@ from msgspec import Struct
 from tapwire_contracts.reasons import AuditAction, IncidentKind
 from tapwire_core.domain.changes import Audited, Changes, IncidentRaised, OdometerCovered, StockMoved, StretchAccounted
 from tapwire_core.domain.money import charge
-from tapwire_core.domain.settlement import TapNow, book_unattributed
+from tapwire_core.domain.reports import TapNow
+from tapwire_core.domain.settlement import book_unattributed
 from tapwire_core.domain.words import StockKind
 
 VOLUME_GAP_INCIDENT_ML: Final = 5

@@ -3,7 +3,8 @@
 from tapwire_contracts.reasons import AuditAction, StopReason
 from tapwire_core.domain.changes import Audited, Changes, PourStopped
 from tapwire_core.domain.pour import PourEvent
-from tapwire_core.domain.settlement import PourFacts, book_sale, book_sold_stock, end_pour
+from tapwire_core.domain.reports import PourFacts
+from tapwire_core.domain.settlement import book_sale, book_sold_stock, end_pour
 
 
 def reconcile(pour: PourFacts, volume_ml: int, reason: str, comment: str | None, changes: Changes) -> None:

@@ -9,15 +9,11 @@ nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from msgspec import Struct
-
 from tapwire_contracts.reasons import (
     AuditAction,
-    EndReason,
     IncidentKind,
     Outcome,
     SyncStatus,
@@ -28,86 +24,11 @@ from tapwire_core.domain.changes import Audited, Changes, IncidentRaised, MoneyM
 from tapwire_core.domain.house import House
 from tapwire_core.domain.money import affordable_ml, charge
 from tapwire_core.domain.pour import TRANSITIONS, PourEvent
+from tapwire_core.domain.reports import PourFacts, Report, SettlementFacts, TapNow, Verdict
 from tapwire_core.domain.words import Account, StockKind
 
 FLOW_GRACE_MS: Final = 5_000
 """A meter may count this much longer than the node's clock says that the pour took."""
-
-
-class PourFacts(Struct, frozen=True, kw_only=True):
-    """A pour as the books have it. `reported`: a report that can be believed has come before."""
-
-    pour_id: UUID
-    visit_id: UUID
-    guest_id: UUID
-    card_uid: str
-    tap_path: str
-    venue_id: str
-    keg_id: UUID
-    sync_status: SyncStatus
-    sell_price_per_liter_minor: int
-    max_volume_ml: int
-    hold_minor: int
-    volume_ml: int
-    amount_minor: int
-    stock_ml: int
-    reported: bool
-    balance_minor: int
-    held_minor: int
-    keg_ml: int
-
-    @property
-    def payable_minor(self) -> int:
-        """What the guest can pay for this pour: its hold and all that is available, and never more than the balance."""
-        return self.balance_minor - max(self.held_minor - self.hold_minor, 0)
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """What an audit entry about this pour can be found by."""
-        return (str(self.pour_id), str(self.visit_id), str(self.guest_id), self.tap_path, self.card_uid)
-
-
-class TapNow(Struct, frozen=True, kw_only=True):
-    """The tap that reports, as it is now."""
-
-    venue_id: str
-    shift_id: UUID | None
-    keg_id: UUID | None
-    keg_ml: int | None
-    price_minor: int | None
-
-
-class SettlementFacts(Struct, frozen=True, kw_only=True):
-    """What the database says about a report, read under its row locks. `pour` is null when it isn't this tap's and card's."""
-
-    tap: TapNow
-    pour: PourFacts | None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a tap says of a pour. The HTTP door's reports have no odometer."""
-
-    tap_path: str
-    pour_id: UUID
-    card_uid: str
-    volume_ml: int
-    duration_ms: int
-    end_reason: EndReason | None
-    odometer_from_ml: int | None
-    odometer_to_ml: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The core's answer to a report."""
-
-    status: VerdictStatus
-    outcome: Outcome
-    reason: VerdictReason | None
-    volume_ml: int
-    amount_minor: int
-    balance_minor: int | None
 
 
 def why_not_believable(report: Report, house: House) -> str | None:

@@ -17,11 +17,12 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.db.writes.decisions import LockedFlow, lock_flow, lock_report, write_changes
 from tapwire_core.domain.changes import Audited, Changes, FlowRemembered, IncidentRaised, StretchAccounted
+from tapwire_core.domain.messages import settled_message
 from tapwire_core.domain.money import charge
 from tapwire_core.domain.odometer import account_stretch
-from tapwire_core.domain.settlement import Report, TapNow, book_unattributed, refuse, why_not_believable
+from tapwire_core.domain.reports import Report, TapNow
+from tapwire_core.domain.settlement import book_unattributed, refuse, why_not_believable
 from tapwire_core.domain.words import StockKind
-from tapwire_core.services.answers import settled_message
 from tapwire_core.services.pours import RawReport, UnknownTap
 
 

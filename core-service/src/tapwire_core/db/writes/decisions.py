@@ -12,7 +12,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.domain.authorization import Facts, Question
 from tapwire_core.domain.changes import Changes, CommandSent
 from tapwire_core.domain.odometer import OdometerFacts, StretchFacts
-from tapwire_core.domain.settlement import PourFacts, SettlementFacts, TapNow
+from tapwire_core.domain.reports import PourFacts, SettlementFacts, TapNow
 
 
 class EarlierAnswer(Struct, frozen=True):

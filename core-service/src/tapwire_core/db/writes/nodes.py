@@ -129,6 +129,8 @@ async def pour_waits_for(store: Store, tap_path: str, pour_id: UUID) -> bool:
 async def device_is_known(store: Store, path: str) -> bool:
     """Whether there are credentials or a tap of this path."""
     found = await store.connection.fetchval(
-        "SELECT true WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1::text) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1::text)", path
+        """SELECT true
+           WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1::text) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1::text)""",
+        path,
     )
     return found is not None

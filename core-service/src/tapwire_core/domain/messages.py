@@ -5,7 +5,7 @@ from tapwire_contracts.reasons import GRANT_TEXTS, DenyReason, Locale, denial_te
 from tapwire_core.domain.authorization import Facts, Granted, GuestFacts, Question, TapFacts
 from tapwire_core.domain.changes import PourGranted
 from tapwire_core.domain.house import House
-from tapwire_core.domain.settlement import Report, Verdict
+from tapwire_core.domain.reports import Report, Verdict
 
 NAMED: frozenset[DenyReason] = frozenset(
     {DenyReason.CARD_IN_USE_ON_OTHER_TAP, DenyReason.PROCESSING_SYNC, DenyReason.INSUFFICIENT_FUNDS}

@@ -1,0 +1,42 @@
+"""`tapwire-admin run`: the admin API on `TAPWIRE_ADMIN_HOST` and `TAPWIRE_ADMIN_PORT`."""
+
+import argparse
+import asyncio
+import sys
+
+import uvicorn
+
+from tapwire_admin.app import create_app
+from tapwire_contracts.logs import set_up_logs
+from tapwire_core.db.engine import Database
+from tapwire_core.db.schema import require_newest
+from tapwire_core.errors import DomainError
+from tapwire_core.settings import InvalidSettings, Settings, read_settings
+
+
+def main() -> None:
+    """Run one command; exit 1 with one clear line on stderr when it can't be done."""
+    parser = argparse.ArgumentParser(prog="tapwire-admin", description="Tapwire's admin API. Settings: TAPWIRE_* variables.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("run", help="serve the admin API")
+    parser.parse_args()
+    try:
+        settings = read_settings()
+        set_up_logs("admin")
+        asyncio.run(run_admin(settings))
+    except (DomainError, InvalidSettings, OSError) as error:
+        print(f"tapwire-admin: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+async def run_admin(settings: Settings) -> None:
+    """Serve until told to stop; raises `NotMigrated` on a database that has not this version's schema."""
+    await require_newest(settings.database_url)
+    async with Database.open(settings.database_url, settings.house) as db:
+        app = create_app(db, session_ttl_h=settings.session_ttl_h)
+        config = uvicorn.Config(app, host=settings.admin_host, port=settings.admin_port, log_config=None, access_log=False)
+        await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    main()

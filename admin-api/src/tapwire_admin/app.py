@@ -1,0 +1,57 @@
+"""The application: all routes under `/api`, with one guard, one map of errors and one place for request ids and answers kept."""
+
+from typing import Any, Final
+
+from litestar import Litestar, Request, Router
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+
+from tapwire_admin.auth import actor_of, enforce_access
+from tapwire_admin.errors import answer_domain_error, answer_fault, answer_http_error
+from tapwire_admin.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
+from tapwire_admin.openapi import complete_documentation, openapi_config
+from tapwire_admin.reading import provide_page
+from tapwire_admin.request_ids import echo_request_id
+from tapwire_admin.routes import audit, beverages, cards, devices, guests, health, kegs, pours, shifts, taps, users, venues, visits
+from tapwire_admin.routes import session as session_routes
+from tapwire_admin.routes.session import SessionLength
+from tapwire_core.db.engine import Database
+from tapwire_core.domain.actor import Actor
+from tapwire_core.errors import DomainError
+
+MAX_BODY_BYTES: Final = 256 * 1024
+DEFAULT_SESSION_HOURS: Final = 12
+NOUNS: Final = (session_routes, users, venues, taps, beverages, kegs, guests, cards, visits, pours, shifts, audit, devices)
+
+
+def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS) -> Litestar:
+    """The application on an open database; a session lasts `session_ttl_h` hours."""
+    app = Litestar(
+        [Router("/api", route_handlers=[handler for noun in NOUNS for handler in noun.HANDLERS]), *health.HANDLERS],
+        guards=[enforce_access],
+        middleware=[KeepAnswers()],
+        before_send=[echo_request_id],
+        dependencies={
+            "db": Provide(lambda: db, sync_to_thread=False),
+            "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
+            "actor": Provide(_provide_actor, sync_to_thread=False),
+            "page": Provide(provide_page, sync_to_thread=False),
+            "once": Provide(provide_once),
+        },
+        exception_handlers={
+            DomainError: answer_domain_error,
+            HTTPException: answer_http_error,
+            AnsweredBefore: repeat_answer,
+            Exception: answer_fault,
+        },
+        openapi_config=openapi_config(),
+        request_max_body_size=MAX_BODY_BYTES,
+        logging_config=None,
+    )
+    app.state.db = db
+    complete_documentation(app)
+    return app
+
+
+def _provide_actor(request: Request[Any, Any, Any]) -> Actor:
+    return actor_of(request)

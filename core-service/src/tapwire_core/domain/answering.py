@@ -1,0 +1,110 @@
+"""What a question changes: its answer, a grant or a denial, the audit entry, and the pour that it proves never started. Pure."""
+
+from uuid import UUID
+
+from tapwire_contracts.codec import encode
+from tapwire_contracts.reasons import AuditAction, DenyReason, SyncStatus
+from tapwire_core.domain.authorization import Denied, Facts, Granted, PendingPour, Question, decide
+from tapwire_core.domain.changes import AnswerRemembered, Audited, Changes, PourEnded, PourGranted
+from tapwire_core.domain.house import House
+from tapwire_core.domain.messages import denial_message, grant_message
+from tapwire_core.domain.pour import TRANSITIONS, PourEvent
+
+
+def answer_question(
+    question: Question, fingerprint: str, facts: Facts, house: House, new_pour_id: UUID, actor: str
+) -> tuple[str, Changes]:
+    """Decide on a question that was not answered before: the answer's payload, and all that it changes.
+
+    `fingerprint` (hex) is of the question's whole content, `new_pour_id` becomes the pour's id if one is granted.
+    """
+    decision, tap = decide(question, facts), facts.tap
+    changes = Changes(
+        tap_path=question.tap_path,
+        venue_id=tap.venue_id if tap else None,
+        shift_id=tap.shift_id if tap else None,
+        actor=actor,
+        request_id=str(question.event_id),
+    )
+    if decision.never_started is not None:
+        _void_never_started(question, decision.never_started, changes)
+    match decision.answer:
+        case Granted() as granted:
+            changes.granted = _grant(question, granted, facts, new_pour_id, changes)
+            message = encode(grant_message(question, granted, changes.granted, facts, house))
+        case Denied(reason):
+            _audit_denial(question, reason, facts, changes)
+            message = encode(denial_message(question, reason, facts, house))
+    changes.answer = AnswerRemembered(
+        event_id=question.event_id,
+        fingerprint=fingerprint,
+        payload=message.decode(),
+        pour_id=changes.granted.pour_id if changes.granted else None,
+        journal_id=question.journal_id,
+        seq=question.seq,
+    )
+    return changes.answer.payload, changes
+
+
+def _void_never_started(question: Question, pour: PendingPour, changes: Changes) -> None:
+    changes.ended.append(
+        PourEnded(
+            pour_id=pour.pour_id,
+            visit_id=pour.visit_id,
+            guest_id=pour.guest_id,
+            sync_status=TRANSITIONS[SyncStatus.PENDING_SYNC, PourEvent.PROVED_NEVER_STARTED],
+        )
+    )
+    subjects = (str(pour.pour_id), str(pour.visit_id), str(pour.guest_id), question.tap_path)
+    why = "a newer question of the same journal proves that it never started"
+    changes.audited.append(Audited(action=AuditAction.POUR_VOIDED, subjects=subjects, details={"why": why}))
+
+
+def _grant(question: Question, granted: Granted, facts: Facts, new_pour_id: UUID, changes: Changes) -> PourGranted:
+    tap, visit, guest = facts.tap, facts.visit, facts.guest
+    assert tap
+    assert visit
+    assert guest
+    assert tap.keg_id
+    assert tap.beverage_id
+    details = {
+        "max_volume_ml": granted.max_volume_ml,
+        "hold_minor": granted.hold_minor,
+        "sell_price_per_liter_minor": granted.price_minor,
+        "balance_minor": guest.balance_minor,
+    }
+    subjects = (str(new_pour_id), str(visit.visit_id), str(guest.guest_id), question.tap_path, question.card_uid)
+    changes.audited.append(Audited(action=AuditAction.POUR_AUTHORIZED, subjects=subjects, details=details))
+    return PourGranted(
+        pour_id=new_pour_id,
+        visit_id=visit.visit_id,
+        guest_id=guest.guest_id,
+        card_uid=question.card_uid,
+        keg_id=tap.keg_id,
+        beverage_id=tap.beverage_id,
+        request_id=question.event_id,
+        journal_id=question.journal_id,
+        seq=question.seq,
+        sell_price_per_liter_minor=granted.price_minor,
+        max_volume_ml=granted.max_volume_ml,
+        hold_minor=granted.hold_minor,
+    )
+
+
+def _audit_denial(question: Question, reason: DenyReason, facts: Facts, changes: Changes) -> None:
+    visit, guest = facts.visit, facts.guest
+    known = [str(visit.visit_id)] if visit else []
+    known += [str(guest.guest_id)] if guest else []
+    details: dict[str, object] = {"reason": reason}
+    if reason is DenyReason.CARD_IN_USE_ON_OTHER_TAP and visit:
+        details |= {"leased_tap": visit.leased_tap, "leased_pour_id": visit.leased_pour_id}
+    if reason is DenyReason.INSUFFICIENT_FUNDS and guest:
+        details |= {"balance_minor": guest.balance_minor, "held_minor": guest.held_minor}
+    insufficient = reason is DenyReason.INSUFFICIENT_FUNDS
+    changes.audited.append(
+        Audited(
+            action=AuditAction.INSUFFICIENT_FUNDS_DENIED if insufficient else AuditAction.POUR_DENIED,
+            subjects=(question.tap_path, question.card_uid, *known),
+            details=details,
+        )
+    )

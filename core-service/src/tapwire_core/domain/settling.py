@@ -1,0 +1,50 @@
+"""What a report changes: its verdict, and all that follows from it. Pure."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from tapwire_contracts.codec import encode
+from tapwire_core.domain.changes import Changes, StretchAccounted, VerdictRemembered
+from tapwire_core.domain.house import House
+from tapwire_core.domain.messages import settled_message
+from tapwire_core.domain.odometer import StretchFacts, account_stretch
+from tapwire_core.domain.reports import Report, SettlementFacts
+from tapwire_core.domain.settlement import refuse, settle, why_not_believable
+
+
+def settle_new_report(
+    report: Report,
+    journal_id: UUID | None,
+    facts: SettlementFacts,
+    overlapping: Sequence[StretchFacts],
+    house: House,
+    actor: str,
+    content: object,
+) -> tuple[str, Changes]:
+    """Settle a report that was not processed before: the verdict's payload, and all that it changes.
+
+    `overlapping` are the stretches of this journal's odometer that meet the report's; `content` is the report as JSON, to keep.
+    """
+    changes = Changes(
+        tap_path=report.tap_path,
+        venue_id=facts.tap.venue_id,
+        shift_id=facts.tap.shift_id,
+        actor=actor,
+        request_id=str(report.pour_id),
+    )
+    why_not = why_not_believable(report, house)
+    verdict = refuse(report, facts.pour, why_not, changes) if why_not else settle(report, facts, house, changes)
+    if report.stretch is not None and journal_id is not None:
+        from_ml, to_ml = report.stretch
+        accounted = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=report.pour_id)
+        account_stretch(accounted, report.volume_ml, overlapping, changes)
+    payload = encode(settled_message(report, verdict, house)).decode()
+    changes.verdict = VerdictRemembered(
+        pour_id=report.pour_id,
+        volume_ml=report.volume_ml,
+        odometer_from_ml=report.odometer_from_ml,
+        odometer_to_ml=report.odometer_to_ml,
+        report=content,
+        verdict=payload,
+    )
+    return payload, changes
