@@ -61,9 +61,7 @@ async def provide_once(request: Request[Any, Any, Any], db: Database) -> Once:
     key = request.headers.get(HEADER)
     if key is None:
         if request.route_handler.opt.get("key_required"):
-            raise IdempotencyKeyRequired(
-                f"Send a new {HEADER} with each booking, and the same one with its repeats.", header=HEADER
-            )
+            raise IdempotencyKeyRequired(f"Send a new {HEADER} with each booking, and the same with its repeats.", header=HEADER)
         return Once(db, None, request.scope["state"])
     if not _KEY.fullmatch(key):
         raise Invalid(f"{HEADER} is 1 to 200 visible ASCII characters.", header=HEADER)
@@ -73,10 +71,7 @@ async def provide_once(request: Request[Any, Any, Any], db: Database) -> Once:
 
 def repeat_answer(_: Request[Any, Any, Any], error: AnsweredBefore) -> Response[bytes]:
     """The first answer again."""
-    body = error.answer.body.encode()
-    return Response(
-        body, status_code=error.answer.status_code, media_type="application/json", headers={"Idempotency-Replayed": "true"}
-    )
+    return Response(error.answer.body.encode(), status_code=error.answer.status_code, media_type="application/json")
 
 
 class KeepAnswers(ASGIMiddleware):
@@ -101,16 +96,12 @@ class KeepAnswers(ASGIMiddleware):
 
 
 async def _kept(scope: Scope, messages: list[Any]) -> list[Any]:
-    start, body = messages[0], b"".join(message["body"] for message in messages[1:])
+    start = messages[0]
     if start["status"] >= 300:
         return messages
-    answer = await keep_answer(
-        scope["litestar_app"].state.db, scope["state"]["keyed_request"], KeptAnswer(start["status"], body.decode())
-    )
+    made = KeptAnswer(start["status"], b"".join(message["body"] for message in messages[1:]).decode())
+    answer = await keep_answer(scope["litestar_app"].state.db, scope["state"]["keyed_request"], made)
     sent = answer.body.encode()
     headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
     headers.append((b"content-length", str(len(sent)).encode()))
-    return [
-        {**start, "status": answer.status_code, "headers": headers},
-        {"type": "http.response.body", "body": sent, "more_body": False},
-    ]
+    return [{**start, "status": answer.status_code, "headers": headers}, {"type": "http.response.body", "body": sent}]

@@ -76,7 +76,7 @@ def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Tapwire admin API",
         version=version("tapwire-admin"),
-        description="Everything that an operator does. Money is in minor units, volume in millilitres, errors are RFC 9457 problems.",
+        description="What an operator does. Money is in minor units, volume in millilitres; errors are RFC 9457 problems.",
         use_handler_docstrings=True,
         components=Components(security_schemes={BEARER: bearer}),
         render_plugins=[OnePage(path="/", favicon="", style=""), JsonRenderPlugin()],

@@ -33,8 +33,8 @@ class BeverageChange(Struct, kw_only=True):
 
     name: Name | UnsetType = UNSET
     sell_price_per_liter_minor: PriceMinor | UnsetType = UNSET
-    style: Text | None | UnsetType = UNSET
-    abv: PercentByVolume | None | UnsetType = UNSET
+    style: Text | UnsetType | None = UNSET
+    abv: PercentByVolume | UnsetType | None = UNSET
     archived: bool | UnsetType = UNSET
 
 

@@ -39,9 +39,9 @@ class GuestChange(Struct, kw_only=True):
     """What to change about a guest."""
 
     first_name: Name | UnsetType = UNSET
-    last_name: Text | None | UnsetType = UNSET
-    phone: Phone | None | UnsetType = UNSET
-    birth_date: date | None | UnsetType = UNSET
+    last_name: Text | UnsetType | None = UNSET
+    phone: Phone | UnsetType | None = UNSET
+    birth_date: date | UnsetType | None = UNSET
     blocked: bool | UnsetType = UNSET
     age_checked: bool | UnsetType = UNSET
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Select, case, func, literal, or_, select
+from sqlalchemy import ARRAY, Select, Text, case, cast, func, literal, or_, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, MoneyMovement, Visit
@@ -126,7 +126,7 @@ def full_name() -> Any:
 
 def _guests(db: Database) -> Select[Any]:
     bound = (
-        select(func.coalesce(func.array_agg(cards.c.card_uid), "{}"))
+        select(func.coalesce(func.array_agg(cast(cards.c.card_uid, Text)), cast([], ARRAY(Text))))
         .where(cards.c.guest_id == guests.c.guest_id, cards.c.status == "bound")
         .scalar_subquery()
     )

@@ -1,0 +1,64 @@
+"""Incidents, as the people who end them find them."""
+
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from tapwire_contracts.reasons import Resolution
+from tapwire_core.db.store import Store
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.incidents import IncidentFacts, PayingGuest
+
+_facts: Final = msgspec.json.Decoder(IncidentFacts)
+
+
+async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None:
+    """Lock an incident; None when there is none. A pour that no row knows any more is left out."""
+    found = await store.connection.fetchval(
+        """SELECT jsonb_build_object(
+               'incident_id', incident_id, 'kind', kind, 'status', status, 'venue_id', venue_id, 'tap_path', tap_path,
+               'pour_id', (SELECT pour_id FROM pours WHERE pours.pour_id = incidents.pour_id),
+               'shift_id', (SELECT shift_id FROM shifts WHERE shifts.venue_id = incidents.venue_id AND shifts.status = 'open'),
+               'value_minor', CASE kind
+                   WHEN 'late_mismatch' THEN
+                       greatest((details->>'reported_value_minor')::bigint - (details->>'booked_amount_minor')::bigint, 0)
+                   WHEN 'rejected_insufficient_funds' THEN (details->>'due_minor')::bigint
+                   ELSE (details->>'value_minor')::bigint END)
+           FROM incidents WHERE incident_id = $1 FOR NO KEY UPDATE""",
+        incident_id,
+    )
+    return _facts.decode(found) if found else None
+
+
+async def lock_paying_guest(store: Store, incident_id: UUID, visit_id: UUID | None) -> PayingGuest | None:
+    """Lock the guest of a visit, or of the incident's pour when no visit is given."""
+    row = await store.connection.fetchrow(
+        """SELECT guest_id, balance_minor - held_minor AS available_minor FROM guests
+           WHERE guest_id = CASE WHEN $2::uuid IS NULL
+               THEN (SELECT guest_id FROM pours JOIN incidents USING (pour_id) WHERE incident_id = $1)
+               ELSE (SELECT guest_id FROM visits WHERE visit_id = $2) END
+           FOR NO KEY UPDATE""",
+        incident_id,
+        visit_id,
+    )
+    return PayingGuest(guest_id=row["guest_id"], available_minor=row["available_minor"]) if row else None
+
+
+async def claim(store: Store, incident_id: UUID, actor: Actor) -> None:
+    """Make the actor the incident's owner."""
+    await store.connection.execute(
+        "UPDATE incidents SET status = 'claimed', owner = $2, claimed_at = now() WHERE incident_id = $1", incident_id, actor.name
+    )
+
+
+async def end(store: Store, incident_id: UUID, actor: Actor, resolution: Resolution, comment: str) -> None:
+    """Mark an incident as resolved."""
+    await store.connection.execute(
+        """UPDATE incidents SET status = 'resolved', resolution = $3, comment = $4, resolved_at = now(), resolved_by = $2
+           WHERE incident_id = $1""",
+        incident_id,
+        actor.name,
+        resolution.value,
+        comment,
+    )

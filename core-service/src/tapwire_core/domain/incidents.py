@@ -1,0 +1,77 @@
+"""What ending an incident books (SYSTEM.md, "Operators"). Pure.
+
+`charged` takes the amount from the guest, at most what is available; the rest is `overpour_loss`. `written_off` books all of it as
+`overpour_loss`. `corrected` gives it back to the guest as an adjustment. `no_action` books nothing.
+"""
+
+from typing import assert_never
+from uuid import UUID
+
+from msgspec import Struct
+
+from tapwire_contracts.reasons import AuditAction, IncidentKind, IncidentStatus, Resolution
+from tapwire_core.domain.changes import Audited, Changes, MoneyMoved
+from tapwire_core.domain.words import Account
+
+
+class IncidentFacts(Struct, frozen=True, kw_only=True):
+    """An incident under its lock. `value_minor`: what its volume is worth, as far as the books know."""
+
+    incident_id: UUID
+    kind: IncidentKind
+    status: IncidentStatus
+    venue_id: str | None
+    tap_path: str | None
+    pour_id: UUID | None
+    shift_id: UUID | None
+    value_minor: int | None
+
+
+class PayingGuest(Struct, frozen=True, kw_only=True):
+    """Whom an incident is charged to, or gives back to."""
+
+    guest_id: UUID
+    available_minor: int
+
+
+def resolve(
+    incident: IncidentFacts, resolution: Resolution, amount_minor: int, guest: PayingGuest | None, comment: str, changes: Changes
+) -> None:
+    """Book what the resolution says; `guest` is needed for `charged` and `corrected`."""
+    match resolution:
+        case Resolution.CHARGED:
+            assert guest is not None
+            paid_minor = min(amount_minor, guest.available_minor)
+            _book(incident, Account.GUEST, Account.SALES, paid_minor, guest, changes)
+            _book(incident, Account.OVERPOUR_LOSS, Account.SALES, amount_minor - paid_minor, guest, changes)
+        case Resolution.WRITTEN_OFF:
+            _book(incident, Account.OVERPOUR_LOSS, Account.SALES, amount_minor, guest, changes)
+        case Resolution.CORRECTED:
+            if guest is not None:
+                _book(incident, Account.ADJUSTMENT, Account.GUEST, amount_minor, guest, changes)
+        case Resolution.NO_ACTION:
+            pass
+        case _:
+            assert_never(resolution)
+    subjects = [str(incident.incident_id), *(str(found) for found in (incident.pour_id, incident.tap_path) if found)]
+    subjects += [str(guest.guest_id)] if guest else []
+    details = {"kind": incident.kind, "resolution": resolution, "amount_minor": amount_minor, "comment": comment}
+    changes.audited.append(Audited(action=AuditAction.INCIDENT_RESOLVED, subjects=tuple(subjects), details=details))
+
+
+def _book(
+    incident: IncidentFacts, debit: Account, credit: Account, amount_minor: int, guest: PayingGuest | None, changes: Changes
+) -> None:
+    if amount_minor <= 0:
+        return
+    changes.money.append(
+        MoneyMoved(
+            debit_account=debit,
+            credit_account=credit,
+            amount_minor=amount_minor,
+            guest_id=guest.guest_id if guest else None,
+            pour_id=incident.pour_id,
+            incident_id=incident.incident_id,
+            reason=incident.kind,
+        )
+    )

@@ -1,0 +1,96 @@
+"""Incidents: claimed by a person, and ended by a resolution that books what it says."""
+
+from uuid import UUID
+
+from tapwire_contracts.reasons import AuditAction, IncidentStatus, Resolution
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes import incidents as writes
+from tapwire_core.db.writes.decisions import write_changes
+from tapwire_core.domain import incidents as rules
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.changes import Changes
+from tapwire_core.domain.incidents import IncidentFacts, PayingGuest
+from tapwire_core.errors import Invalid, NotFound, Refused
+
+
+class AlreadyResolved(Refused):
+    """The incident has ended."""
+
+    code = "already_resolved"
+
+
+class AmountRequired(Invalid):
+    """The resolution books an amount, and the incident doesn't know one."""
+
+    code = "amount_required"
+
+
+class GuestRequired(Invalid):
+    """The resolution books on a guest's account, and neither the incident nor the request says whose."""
+
+    code = "guest_required"
+
+
+@use_case
+async def claim_incident(store: Store, actor: Actor, incident_id: UUID) -> None:
+    """Make the actor the owner; one who owns it already changes nothing."""
+    incident = await _lock_open(store, incident_id)
+    await writes.claim(store, incident_id, actor)
+    await store.audit(AuditAction.INCIDENT_CLAIMED, actor, incident_id, incident.tap_path, details={"kind": incident.kind})
+
+
+@use_case
+async def resolve_incident(
+    store: Store,
+    actor: Actor,
+    incident_id: UUID,
+    *,
+    resolution: Resolution,
+    comment: str,
+    amount_minor: int | None = None,
+    visit_id: UUID | None = None,
+) -> None:
+    """End an incident and book what the resolution says (`domain.incidents`).
+
+    `amount_minor`: what is charged, written off or given back; without it what the incident's volume is worth. `visit_id`: whose
+    guest is charged; without it the guest of the incident's pour.
+    """
+    guest = await writes.lock_paying_guest(store, incident_id, visit_id)
+    incident = await _lock_open(store, incident_id)
+    amount = _amount(incident, resolution, amount_minor, guest)
+    changes = Changes(
+        tap_path=incident.tap_path,
+        venue_id=incident.venue_id,
+        shift_id=incident.shift_id,
+        actor=actor.name,
+        request_id=actor.request_id,
+    )
+    rules.resolve(incident, resolution, amount, guest, comment, changes)
+    await write_changes(store, changes)
+    await writes.end(store, incident_id, actor, resolution, comment)
+
+
+def _amount(incident: IncidentFacts, resolution: Resolution, given_minor: int | None, guest: PayingGuest | None) -> int:
+    amount_minor = incident.value_minor if given_minor is None else given_minor
+    if resolution in (Resolution.CHARGED, Resolution.WRITTEN_OFF) and amount_minor is None:
+        raise AmountRequired(
+            "Say amount_minor: the incident doesn't know what its volume is worth.", incident_id=incident.incident_id
+        )
+    if amount_minor is not None and amount_minor < 0:
+        raise Invalid("amount_minor can't be negative; `corrected` gives money back.", field="amount_minor")
+    gives_back = resolution is Resolution.CORRECTED and given_minor
+    if (resolution is Resolution.CHARGED or gives_back) and guest is None:
+        raise GuestRequired("Say visit_id: the incident doesn't know whose account is meant.", incident_id=incident.incident_id)
+    if resolution is Resolution.CORRECTED:
+        return given_minor or 0
+    return amount_minor or 0
+
+
+async def _lock_open(store: Store, incident_id: UUID) -> IncidentFacts:
+    incident = await writes.lock_incident(store, incident_id)
+    if incident is None:
+        raise NotFound("incident", incident_id)
+    if incident.status is IncidentStatus.RESOLVED:
+        raise AlreadyResolved("The incident is resolved already.", incident_id=incident_id)
+    return incident

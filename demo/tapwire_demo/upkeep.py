@@ -1,0 +1,69 @@
+"""What the demo's staff do while guests pour, so that it can go on for days: change kegs, and take the money of who has run out."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.guests import GuestView, list_guests
+from tapwire_core.db.views.places import get_tap, list_beverages, suggest_keg
+from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.services import beverages, kegs, money, taps
+from tapwire_demo.bar import KEG_LOW_ML, KEG_ML, VENUE_ID, BarTap, Beverage, Person
+from tapwire_demo.words import amount
+
+STAFF = Actor("demo")
+
+
+async def change_low_kegs(db: Database, of_taps: Iterable[BarTap]) -> list[str]:
+    """Change each keg with hardly anything left; what was done. A tap that somebody left without a keg stays so."""
+    done = []
+    for tap in of_taps:
+        now = await get_tap(db, str(tap.path))
+        if now is None or now.keg_id is None or now.keg_book_volume_ml is None or now.keg_book_volume_ml >= KEG_LOW_ML:
+            continue
+        await put_full_keg(db, tap, now.beverage_id)
+        await kegs.retire_keg(db, STAFF, now.keg_id)
+        done.append(f"tap {tap.tap_id} gets a new keg")
+    return done
+
+
+async def put_full_keg(db: Database, tap: BarTap, beverage_id: UUID | None) -> None:
+    """Put a keg on the tap, out of stock if there is one; of what the tap sells unless it is said which."""
+    wanted = beverage_id or await _beverage_id(db, tap.beverage)
+    keg = await suggest_keg(db, VENUE_ID, wanted)
+    if keg is None or keg.book_volume_ml < KEG_LOW_ML:
+        keg_id = await kegs.create_keg(db, STAFF, venue_id=VENUE_ID, beverage_id=wanted, initial_volume_ml=KEG_ML)
+    else:
+        keg_id = keg.keg_id
+    await taps.put_keg(db, STAFF, tap.path, keg_id)
+
+
+async def fill_purses(db: Database, people: Iterable[Person]) -> list[str]:
+    """Top up who has hardly any money left; what was done."""
+    done = []
+    for person in people:
+        guest = await find_guest(db, person)
+        if guest is None or guest.available_minor >= person.low_minor:
+            continue
+        paid_minor = person.purse_minor - guest.available_minor
+        await money.top_up(db, STAFF, guest.guest_id, paid_minor, PaymentMethod.CASH, VENUE_ID)
+        done.append(f"{person.first_name} tops up {amount(paid_minor)}")
+    return done
+
+
+async def find_guest(db: Database, person: Person) -> GuestView | None:
+    """The guest that an earlier start made of the person."""
+    found = await list_guests(db, phone=person.phone)
+    return found.items[0] if found.items else None
+
+
+async def _beverage_id(db: Database, beverage: Beverage) -> UUID:
+    known = await list_beverages(db, page=PageRequest(limit=MAX_LIMIT))
+    for view in known.items:
+        if view.name == beverage.name:
+            return view.beverage_id
+    return await beverages.create_beverage(
+        db, STAFF, name=beverage.name, style=beverage.style, sell_price_per_liter_minor=beverage.sell_price_per_liter_minor
+    )

@@ -1,0 +1,108 @@
+"""An incident is claimed by a person and ended by a resolution that books what it says."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+
+from tapwire_contracts.reasons import Resolution
+from tapwire_core.services.incidents import AlreadyResolved, AmountRequired, GuestRequired, claim_incident, resolve_incident
+from tapwire_core.services.recovery import force_unlock
+from tests.venue import OPERATOR, Guest, Venue
+
+
+async def _late_mismatch(venue: Venue, balance_minor: int) -> tuple[Guest, UUID]:
+    """A guest, unlocked by force, whose tap then reports 300 ml, worth 150.00."""
+    ann = await venue.guest(balance_minor=balance_minor)
+    grant = await venue.grant(ann)
+    await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="the node is dead")
+    await venue.report(grant, 300)
+    (incident,) = await venue.incidents("late_mismatch")
+    return ann, incident["incident_id"]  # type: ignore[return-value]
+
+
+async def _booked_minor(venue: Venue, debit: str, credit: str) -> int:
+    found = await venue.db.pool.fetchval(
+        """SELECT coalesce(sum(amount_minor), 0) FROM money_movements
+           WHERE debit_account = $1 AND credit_account = $2 AND incident_id IS NOT NULL""",
+        debit,
+        credit,
+    )
+    return int(found)
+
+
+async def test_a_late_report_can_be_charged_to_the_guest_who_poured(venue: Venue) -> None:
+    ann, incident_id = await _late_mismatch(venue, 300_00)
+
+    await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.CHARGED, comment="she agreed")
+
+    assert await venue.balance(ann) == (150_00, 0)
+    assert await venue.incidents("late_mismatch") == []
+
+
+async def test_charging_takes_at_most_what_is_available_and_the_rest_is_loss(venue: Venue) -> None:
+    ann, incident_id = await _late_mismatch(venue, 100_00)
+
+    await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.CHARGED, comment="she agreed")
+
+    assert await venue.balance(ann) == (0, 0)
+    assert await _booked_minor(venue, "overpour_loss", "sales") == 50_00
+
+
+async def test_writing_off_books_the_loss_and_charges_nobody(venue: Venue) -> None:
+    ann, incident_id = await _late_mismatch(venue, 300_00)
+
+    await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.WRITTEN_OFF, comment="our fault")
+
+    assert await venue.balance(ann) == (300_00, 0)
+    assert await _booked_minor(venue, "overpour_loss", "sales") == 150_00
+
+
+async def test_a_correction_gives_money_back_as_an_adjustment(venue: Venue) -> None:
+    ann, incident_id = await _late_mismatch(venue, 300_00)
+
+    await resolve_incident(
+        venue.db, OPERATOR, incident_id, resolution=Resolution.CORRECTED, amount_minor=5_00, comment="for the trouble"
+    )
+
+    assert await venue.balance(ann) == (305_00, 0)
+    assert await _booked_minor(venue, "adjustment", "guest") == 5_00
+
+
+async def test_flow_that_belongs_to_nobody_can_be_charged_to_a_visit_and_to_nobody_without_one(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=300_00)
+    await venue.deliver(venue.tap.report(uuid4(), ann.card_uid, 100))
+    (incident,) = await venue.incidents("missing_pending")
+    incident_id = incident["incident_id"]
+    assert isinstance(incident_id, UUID)
+    with pytest.raises(GuestRequired):
+        await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.CHARGED, comment="hers")
+
+    await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.CHARGED, visit_id=ann.visit_id, comment="hers")
+
+    assert await venue.balance(ann) == (250_00, 0)
+
+
+async def test_an_amount_must_be_said_where_the_incident_knows_none(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=300_00)
+    grant = await venue.grant(ann)
+    await venue.report(grant, 3_000, duration_ms=1)
+    (incident,) = await venue.incidents("invalid_report")
+    incident_id = incident["incident_id"]
+    assert isinstance(incident_id, UUID)
+
+    with pytest.raises(AmountRequired):
+        await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.WRITTEN_OFF, comment="no idea")
+
+
+async def test_resolving_twice_at_once_books_once(venue: Venue) -> None:
+    ann, incident_id = await _late_mismatch(venue, 300_00)
+    await claim_incident(venue.db, OPERATOR, incident_id)
+
+    results = await asyncio.gather(
+        *(resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.CHARGED, comment="click") for _ in range(4)),
+        return_exceptions=True,
+    )
+
+    assert sum(isinstance(result, AlreadyResolved) for result in results) == 3
+    assert await venue.balance(ann) == (150_00, 0)
