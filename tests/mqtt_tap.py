@@ -49,6 +49,11 @@ class MqttTap:
         async with asyncio.timeout(ANSWER_TIMEOUT_S), self._news:
             await self._news.wait_for(lambda: any(self.cores.values()))
 
+    async def no_core(self) -> None:
+        """Wait until no core worker shows its presence."""
+        async with asyncio.timeout(ANSWER_TIMEOUT_S), self._news:
+            await self._news.wait_for(lambda: not any(self.cores.values()))
+
     async def config(self, **expected: object) -> dict[str, Any]:
         """Wait for a config with these values."""
 

@@ -158,6 +158,18 @@ async def test_progress_is_kept_for_a_person_who_must_estimate(venue: Venue, tap
     assert kept["ml"] == "120"
 
 
+async def test_a_worker_that_stops_takes_its_presence_back(venue: Venue, broker: EmbeddedBroker) -> None:
+    await broker.add_account(Account(str(venue.tap.path), secrets.token_urlsafe(), BrokerRole.DEVICE))
+    address = BrokerAddress(url=broker.url("core"), protocol=broker.protocol, shared=broker.protocol == "5")
+    running = asyncio.create_task(Worker(venue.db, address, PACE, "core-one").run())
+    async with connect_tap(broker, str(venue.tap.path)) as tap:
+        await tap.core()
+
+        running.cancel()
+
+        await tap.no_core()
+
+
 async def _eventually(venue: Venue, statement: str) -> dict[str, object]:
     async with asyncio.timeout(10):
         while (row := await venue.db.pool.fetchrow(statement)) is None:

@@ -4,6 +4,7 @@ A worker keeps no truth in memory. Any number run side by side on one database, 
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
@@ -81,13 +82,18 @@ class Worker:
         client, publisher = desk.publisher.client, desk.publisher
         woken = asyncio.Event()
         await client.subscribe(list(self.address.subscriptions()))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(listen(client, desk))
-            tasks.create_task(self._keep_presence(publisher))
-            tasks.create_task(self._hear_outbox(woken))
-            tasks.create_task(self._empty_outbox(publisher, woken))
-            tasks.create_task(self._every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)))
-            tasks.create_task(self._every(self.pace.progress_s, lambda: self._write_progress(desk)))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(listen(client, desk))
+                tasks.create_task(self._keep_presence(publisher))
+                tasks.create_task(self._hear_outbox(woken))
+                tasks.create_task(self._empty_outbox(publisher, woken))
+                tasks.create_task(self._every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)))
+                tasks.create_task(self._every(self.pace.progress_s, lambda: self._write_progress(desk)))
+        finally:
+            # a broker publishes a will only of a connection that was lost, not of one that was ended
+            with contextlib.suppress(MqttError):
+                await publisher.withdraw_presence()
 
     async def _keep_presence(self, publisher: Publisher) -> None:
         """Show presence while the database answers; configs are published again each time it comes back."""

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import get, post
+from litestar.params import FromPath
 from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
@@ -11,6 +12,7 @@ from tapwire_admin.idempotency import Once
 from tapwire_admin.reading import found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
+from tapwire_core.db.views.reports import ShiftReport, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
 from tapwire_core.domain.actor import Actor
 from tapwire_core.services import shifts
@@ -40,8 +42,32 @@ async def read_current_shift(db: Database, venue_id: str | None = None) -> Shift
     return found(await views.get_open_shift(db, venue_id), "open shift of venue", venue_id or "")
 
 
+@get("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR)
+async def read_x_report(db: Database, shift_id: FromPath[UUID]) -> ShiftReport:
+    """What the shift sums up to now."""
+    return found(await sum_up_shift(db, shift_id), "shift", shift_id)
+
+
+@post("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR)
+async def make_x_report(db: Database, shift_id: FromPath[UUID]) -> ShiftReport:
+    """What the shift sums up to now; nothing is kept of it."""
+    return found(await sum_up_shift(db, shift_id), "shift", shift_id)
+
+
+@get("/shifts/{shift_id:uuid}/reports/z", access=OPERATOR)
+async def read_z_report(db: Database, shift_id: FromPath[UUID]) -> ShiftReport:
+    """The closed shift's Z report; 404 until it is made."""
+    return found(await views.get_z_report(db, shift_id), "Z report of shift", shift_id)
+
+
+@post("/shifts/{shift_id:uuid}/reports/z", access=SHIFT_LEAD)
+async def make_z_report(db: Database, actor: Actor, shift_id: FromPath[UUID]) -> ShiftReport:
+    """Sum a closed shift up for good, once."""
+    return await shifts.make_z_report(db, actor, shift_id)
+
+
 async def _view(db: Database, shift_id: UUID) -> ShiftView:
     return found(await views.get_shift(db, shift_id), "shift", shift_id)
 
 
-HANDLERS = (open_shift, close_shift, read_current_shift)
+HANDLERS = (open_shift, close_shift, read_current_shift, read_x_report, make_x_report, read_z_report, make_z_report)

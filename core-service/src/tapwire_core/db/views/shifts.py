@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift
 from tapwire_core.db.views.reading import read_all, read_one, table
+from tapwire_core.db.views.reports import ShiftReport
 from tapwire_core.domain.words import ShiftStatus
 
 shifts: Final = table(Shift)
@@ -41,3 +43,11 @@ async def get_open_shift(db: Database, venue_id: str | None = None) -> ShiftView
         statement = statement.where(shifts.c.venue_id == venue_id)
     found = await read_all(db, statement.limit(2), ShiftView)
     return found[0] if len(found) == 1 else None
+
+
+async def get_z_report(db: Database, shift_id: UUID) -> ShiftReport | None:
+    """A shift's Z report, as it was made."""
+    statement = select(shifts.c.z_report).where(shifts.c.shift_id == shift_id, shifts.c.z_report.is_not(None))
+    async with db.engine.connect() as connection:
+        kept = (await connection.execute(statement)).scalar_one_or_none()
+    return None if kept is None else msgspec.convert(kept, ShiftReport)
