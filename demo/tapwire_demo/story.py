@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from tapwire_contracts.codec import Malformed, decode, decode_from_device
@@ -30,10 +30,12 @@ from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, parse_devic
 from tapwire_core.domain.money import charge
 from tapwire_demo.words import amount
 
+V = TypeVar("V")
+
 TOLD_EACH_ML: Final = 100
 """Progress is told when so much more has flowed."""
 REMEMBERED: Final = 500
-"""Questions and pours whose repetitions are recognised."""
+"""Questions, pours and so on whose repetitions are recognised, of each kind."""
 
 END_REASONS: Final[Mapping[EndReason, str]] = {
     EndReason.CARD_REMOVED: "the card was taken off",
@@ -109,6 +111,7 @@ class Story:
         self._names = names
         self._questions: dict[UUID, str] = {}
         self._pours: dict[UUID, _Pour] = {}
+        self._told_once: dict[UUID, bool] = {}
 
     def hear(self, topic: str, payload: bytes) -> list[Line]:
         """What one message adds to the story."""
@@ -149,7 +152,8 @@ class Story:
             case TapConfig():
                 yield from _config(tap, message)
             case UnattributedFlow():
-                yield f"{message.volume_ml} ml flowed without a grant: {message.cause.value}", Mood.BAD
+                if self._is_new(message.event_id):
+                    yield f"{message.volume_ml} ml flowed without a grant: {message.cause.value}", Mood.BAD
             case StopPour():
                 yield f"the core ends the pour: {message.reason.value}", Mood.BAD
             case ReportPour():
@@ -181,6 +185,8 @@ class Story:
         yield text, Mood.PLAIN
 
     def _denied(self, denial: PourDenied) -> Iterator[tuple[str, Mood]]:
+        if not self._is_new(denial.request_id):
+            return
         card_uid = self._questions.get(denial.request_id)
         self.tally.denials[denial.reason] = self.tally.denials.get(denial.reason, 0) + 1
         whom = f"{self._card(card_uid)}: " if card_uid else ""
@@ -218,6 +224,11 @@ class Story:
         balance = "" if verdict.balance_minor is None else f", {whose}balance {amount(verdict.balance_minor)}"
         yield f"settled {verdict.volume_ml} ml, {amount(verdict.amount_minor)} {verdict.currency}{balance}", Mood.GOOD
 
+    def _is_new(self, message_id: UUID) -> bool:
+        is_new = message_id not in self._told_once
+        _remember(self._told_once, message_id, True)
+        return is_new
+
     def _name(self, card_uid: str) -> str:
         return self._names.get(card_uid, card_uid)
 
@@ -248,7 +259,7 @@ def _read(topic: str, payload: bytes) -> tuple[DevicePath, Message]:
     return decode_from_device(topic, payload)
 
 
-def _remember[K, V](memory: dict[K, V], key: K, value: V) -> None:
+def _remember(memory: dict[UUID, V], key: UUID, value: V) -> None:
     memory[key] = value
     while len(memory) > REMEMBERED:
         del memory[next(iter(memory))]

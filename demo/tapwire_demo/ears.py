@@ -1,0 +1,32 @@
+"""The demo's own connection to the broker: as the watcher it reads every topic, and never publishes."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import aiomqtt
+
+from tapwire_contracts.topics import ROOT
+from tapwire_demo.embedded_broker import Account, EmbeddedBroker
+
+RECONNECT_S: Final = 0.5
+
+
+async def listen(broker: EmbeddedBroker, account: Account, hear: Callable[[str, bytes], None]) -> None:
+    """Hand every message over, topic and payload; connects again when the broker was away, and ends by cancellation only."""
+    while True:
+        try:
+            async with aiomqtt.Client(
+                broker.host,
+                broker.port,
+                username=account.username,
+                password=account.password,
+                protocol=aiomqtt.ProtocolVersion.V311,  # every broker of ours speaks it
+                socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            ) as client:
+                await client.subscribe(f"{ROOT}/#", qos=1)
+                async for message in client.messages:
+                    hear(message.topic.value, bytes(message.payload))
+        except aiomqtt.MqttError:
+            await asyncio.sleep(RECONNECT_S)
