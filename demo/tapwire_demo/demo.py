@@ -1,28 +1,27 @@
 """`make demo`: a whole bar on one machine, whose guests pour until somebody ends it.
 
-The servers come first and go last: database, broker, core and admin API, tap nodes. Each is a block that ends what it began,
-however the demo ends, so that no process stays behind.
+What is needed first comes first and goes last: database, broker, core and admin API, tap nodes. Each is a block that ends what it
+began, however the demo ends, so that no process stays behind.
 """
 
 import asyncio
-import secrets
-import time
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from http.client import HTTPConnection
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.topics import ROOT
+from tapwire_core.app import DATABASE_GONE
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.house import House
-from tapwire_demo.bar import AT_THE_COUNTER, AT_THE_TAPS, TAPS, VENUE_ID
-from tapwire_demo.broker import Account, EmbeddedBroker, best_broker, open_broker
-from tapwire_demo.demo_file import DemoCard, DemoFile, DemoTap, Login, remove_demo_file, write_demo_file
+from tapwire_core.errors import Refused
+from tapwire_demo.bar import AT_THE_TAPS, TAPS, BarTap
+from tapwire_demo.broker import EmbeddedBroker, best_broker, open_broker
+from tapwire_demo.demo_file import remove_demo_file, write_demo_file
 from tapwire_demo.ears import listen
-from tapwire_demo.postgres import embedded_postgres
+from tapwire_demo.postgres import EmbeddedPostgres, embedded_postgres
 from tapwire_demo.processes import LOOPBACK, free_port
 from tapwire_demo.programs import Crew, Program, start_program
 from tapwire_demo.screen import Screen
@@ -30,3 +29,176 @@ from tapwire_demo.set_up import SetUp, set_up
 from tapwire_demo.story import Line, Mood, Story
 from tapwire_demo.tap_files import write_tap_files
 from tapwire_demo.upkeep import change_low_kegs, fill_purses
+from tapwire_demo.wiring import WATCHER, accounts, admin_api, books_check, core, demo_file, tap_node
+from tapwire_demo.words import CURRENCY, amount
+
+READY_TIMEOUT_S: Final = 60.0
+CHECK_TIMEOUT_S: Final = 60.0
+UPKEEP_S: Final = 2.0
+POOL_SIZE: Final = 2
+_POLL_S: Final = 0.05
+SIMULATED: Final = tuple(tap for tap in TAPS if tap.drinkers)
+
+
+class DemoFailed(Exception):
+    """The demo can't go on, or did not show what it should; the text says why."""
+
+
+async def run_demo(folder: Path, seconds: float | None, screen: Screen) -> None:
+    """Run until cancelled, or for so long and then check the books; raises `DemoFailed`, and what its parts raise."""
+    async with embedded_postgres(folder) as postgres:
+        remove_demo_file(folder)
+        screen.say(f"{'Setting up' if postgres.created else 'Opening'} the bar in {folder}/ …", "dim")
+        await migrate(postgres.url)
+        async with Database.open(postgres.url, House(), pool_size=POOL_SIZE) as db:
+            bar = await set_up(db, folder)
+            async with open_broker(best_broker(), folder / "broker", accounts(bar)) as broker:
+                demo = Demo(folder, screen, postgres, db, broker, bar)
+                async with demo.open():
+                    await asyncio.sleep(seconds) if seconds else await asyncio.Event().wait()
+                demo.sum_up()
+        await _check_books(folder, postgres.url, screen)
+        if not demo.story.tally.settled:
+            raise DemoFailed(f"nobody poured; see {folder}/logs/")
+
+
+class Demo:
+    """A running demo, once its servers are there."""
+
+    def __init__(
+        self, folder: Path, screen: Screen, postgres: EmbeddedPostgres, db: Database, broker: EmbeddedBroker, bar: SetUp
+    ) -> None:
+        self._folder = folder
+        self._screen = screen
+        self._postgres = postgres
+        self._db = db
+        self._broker = broker
+        self._bar = bar
+        self._api_port = free_port()
+        self._crew = Crew(folder / "logs", self._note_restart)
+        self.story = Story({guest.card_uid: guest.person.first_name for guest in bar.present}, {tap.path: tap.name for tap in TAPS})
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Have everything at work during the block; before it begins, all is there and has been shown."""
+        (self._folder / "logs").mkdir(mode=0o700, exist_ok=True)
+        services = [core(self._postgres.url, self._broker), admin_api(self._postgres.url, self._broker, self._api_port)]
+        nodes = [self._tap_node(tap) for tap in SIMULATED]
+        async with asyncio.TaskGroup() as tasks:
+            besides = [
+                tasks.create_task(listen(self._broker, self._broker.account(WATCHER), self._hear)),
+                tasks.create_task(self._look_after_bar()),
+            ]
+            try:
+                async with self._crew.at_work(services), self._crew.at_work(nodes):
+                    await self._until_ready()
+                    self._write_file()
+                    self._introduce()
+                    with self._screen.showing(self.story.taps.values()):
+                        yield
+            finally:
+                remove_demo_file(self._folder)
+                for task in besides:
+                    task.cancel()
+
+    def sum_up(self) -> None:
+        """Say what has happened."""
+        tally = self.story.tally
+        denials = sum(tally.denials.values())
+        self._screen.say()
+        self._screen.say(
+            f"{tally.grants} grants, {denials} denials, {tally.settled} pours settled: "
+            f"{tally.volume_ml:,} ml for {amount(tally.amount_minor)} {CURRENCY}."
+        )
+
+    def _tap_node(self, tap: BarTap) -> Program:
+        cards = {guest.person.phone: guest.card_uid for guest in self._bar.present}
+        folder = self._folder / "taps" / tap.tap_id
+        return tap_node(tap, write_tap_files(folder, tap, self._bar.secrets[tap.path], self._broker, cards))
+
+    def _hear(self, topic: str, payload: bytes) -> None:
+        self._screen.tell(self.story.hear(topic, payload))
+
+    async def _until_ready(self) -> None:
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                while await self._missing():
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError as error:
+            missing = ", ".join(await self._missing())
+            raise DemoFailed(f"not there after {READY_TIMEOUT_S:.0f} s: {missing}; see {self._folder}/logs/") from error
+
+    async def _missing(self) -> list[str]:
+        missing = [] if self.story.cores else ["core"]
+        missing += [f"tap {tap.tap_id}" for tap in SIMULATED if not self.story.taps[tap.path].online]
+        return missing if await answers(self._api_port) else [*missing, "admin API"]
+
+    def _write_file(self) -> None:
+        servers = {"demo": os.getpid(), "postgres": self._postgres.pid}
+        if self._broker.pid is not None:
+            servers["mosquitto"] = self._broker.pid
+        write_demo_file(self._folder, demo_file(self._bar, self._broker, self._api_url, servers | self._crew.pids))
+
+    @property
+    def _api_url(self) -> str:
+        return f"http://{LOOPBACK}:{self._api_port}"
+
+    def _introduce(self) -> None:
+        broker, watcher = self._broker, self._broker.account(WATCHER)
+        login = self._bar.operator
+        for line in (
+            "",
+            f"  API      {self._api_url}   (its description: {self._api_url}/schema)",
+            f"  login    {login.username}   password {login.password}",
+            f"  broker   mqtt://{broker.host}:{broker.port}   ({broker.kind})",
+            "  topics   mosquitto_sub -h {} -p {} -u {} -P {} -v -t '{}/#'".format(
+                broker.host, broker.port, watcher.username, watcher.password, ROOT
+            ),
+            "           or, in this folder: make watch",
+            f"  more     {self._folder}/demo.json (logins, taps, cards)   {self._folder}/logs/",
+            "  end      Ctrl-C",
+            "",
+        ):
+            self._screen.say(line)
+        self._screen.tell(Line("", text, Mood.BAD) for text in self._bar.away)
+
+    def _note_restart(self, text: str) -> None:
+        self._screen.tell([Line("", text, Mood.BAD)])
+        self._write_file()
+
+    async def _look_after_bar(self) -> None:
+        while True:
+            await asyncio.sleep(UPKEEP_S)
+            try:
+                done = await fill_purses(self._db, AT_THE_TAPS) + await change_low_kegs(self._db, SIMULATED)
+            except (*DATABASE_GONE, Refused) as error:
+                done = [f"the staff can't help: {error}"]
+            self._screen.tell(Line("", text, Mood.QUIET) for text in done)
+
+
+async def answers(port: int) -> bool:
+    """Whether the admin API says that it is ready."""
+    try:
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+    except OSError:
+        return False
+    try:
+        writer.write(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        return b" 200 " in await reader.readline()
+    except OSError:
+        return False
+    finally:
+        writer.close()
+
+
+async def _check_books(folder: Path, database_url: str, screen: Screen) -> None:
+    """Let `tapwire-core check` say whether the books balance; raises `DemoFailed` when they don't."""
+    check = start_program(books_check(database_url), folder / "logs" / "check.log")
+    try:
+        if not await check.ended(CHECK_TIMEOUT_S):
+            raise DemoFailed(f"the books check did not end within {CHECK_TIMEOUT_S:.0f} s")
+    finally:
+        await check.stop()
+    screen.say(check.log_tail())
+    if check.exit_code != 0:
+        raise DemoFailed("the books do not balance")

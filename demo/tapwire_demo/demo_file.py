@@ -5,6 +5,8 @@ from typing import Final
 
 import msgspec
 
+from tapwire_demo.private_file import write_private
+
 FOLDER: Final = Path(".tapwire")
 """Everything that the demo keeps, below the checkout; mode 700."""
 _NAME: Final = "demo.json"
@@ -31,7 +33,7 @@ class DemoTap(msgspec.Struct, frozen=True):
 
 
 class DemoCard(msgspec.Struct, frozen=True):
-    """A guest's card, and the balance that the guest had when the demo began."""
+    """A card for programs from outside, in an open visit; the balance is the one that the guest had when the demo began."""
 
     card_uid: str
     guest_id: str
@@ -43,7 +45,7 @@ class DemoFile(msgspec.Struct, frozen=True):
 
     api_url: str
     broker_url: str
-    """`mqtt://host:port`, for operators; log in as `watcher`."""
+    """`mqtt://host:port`: here log in as `watcher`, or as a tap by its `username` and `secret`, under any client id of your own."""
     operator: Login
     watcher: Login
     venue_id: str
@@ -62,11 +64,7 @@ def read_demo_file(folder: Path) -> DemoFile:
 
 def write_demo_file(folder: Path, content: DemoFile) -> None:
     """Write the file, mode 600, in one step."""
-    new = folder / f"{_NAME}.new"
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    new.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
-    new.replace(folder / _NAME)
+    write_private(folder / _NAME, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
 def remove_demo_file(folder: Path) -> None:

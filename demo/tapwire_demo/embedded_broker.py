@@ -56,6 +56,11 @@ class EmbeddedBroker(ABC):
     def __init__(self, accounts: Iterable[Account]) -> None:
         self._accounts: dict[str, Account] = {account.username: account for account in accounts}
 
+    @property
+    def pid(self) -> int | None:
+        """The server's process id; None where the broker is no process of its own."""
+        return None
+
     def account(self, username: str) -> Account:
         """One of its accounts; raises `KeyError`."""
         return self._accounts[username]

@@ -21,6 +21,7 @@ import aiomqtt
 from tapwire_contracts.acl import mosquitto_acl
 from tapwire_contracts.codec import MAX_PAYLOAD_BYTES
 from tapwire_demo.embedded_broker import Account, BrokerKind, EmbeddedBroker, EmbeddedBrokerError
+from tapwire_demo.private_file import write_private
 from tapwire_demo.processes import LOOPBACK, Child, StopStep, free_port
 
 START_TIMEOUT_S: Final = 10.0
@@ -78,16 +79,15 @@ class MosquittoBroker(EmbeddedBroker):
             await self._server.stop()
 
     @property
-    def pid(self) -> int:
-        """Its process id."""
-        assert self._server is not None, "not started"
-        return self._server.pid
+    def pid(self) -> int | None:
+        """The server's process id."""
+        return self._server.pid if self._server is not None else None
 
     def _spawn(self, program: Path, port: int, device_port: int) -> Child:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write_accounts()
         configuration = self._folder / "mosquitto.conf"
-        _write_private(configuration, _configuration(self._folder, port, device_port))
+        write_private(configuration, _configuration(self._folder, port, device_port))
         return Child(
             [program, "-c", configuration],
             log=self._folder / "mosquitto.log",
@@ -98,8 +98,8 @@ class MosquittoBroker(EmbeddedBroker):
 
     def _write_accounts(self) -> None:
         users = (f"{account.username}:{_password_hash(account.password)}\n" for account in self._accounts.values())
-        _write_private(self._folder / "users", "".join(users))
-        _write_private(self._folder / "acl", mosquitto_acl({name: account.role for name, account in self._accounts.items()}))
+        write_private(self._folder / "users", "".join(users))
+        write_private(self._folder / "acl", mosquitto_acl({name: account.role for name, account in self._accounts.items()}))
 
     async def _answers(self, server: Child, port: int) -> bool:
         """Wait until it answers a login, if only by refusing it; False when it ended instead."""
@@ -172,12 +172,3 @@ def _password_hash(password: str) -> str:
     salt = secrets.token_bytes(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _HASH_ITERATIONS)
     return f"$7${_HASH_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Replace the file in one step, readable for us only."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)

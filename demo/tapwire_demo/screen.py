@@ -44,9 +44,7 @@ class Screen:
         if not self._console.is_terminal:
             yield
             return
-        with Live(
-            get_renderable=lambda: _table(taps), console=self._console, refresh_per_second=REFRESHES_PER_S, transient=True
-        ):
+        with Live(get_renderable=lambda: _table(taps), console=self._console, refresh_per_second=REFRESHES_PER_S, transient=True):
             yield
 
 

@@ -12,8 +12,24 @@ from tapwire_admin.idempotency import AnsweredBefore, KeepAnswers, provide_once,
 from tapwire_admin.openapi import complete_documentation, openapi_config
 from tapwire_admin.reading import provide_page
 from tapwire_admin.request_ids import echo_request_id
-from tapwire_admin.routes import audit, beverages, cards, devices, guests, health, kegs, pours, shifts, taps, users, venues, visits
-from tapwire_admin.routes import session as session_routes
+from tapwire_admin.routes import (
+    audit,
+    beverages,
+    cards,
+    devices,
+    guests,
+    health,
+    incidents,
+    kegs,
+    pours,
+    session,
+    shifts,
+    system,
+    taps,
+    users,
+    venues,
+    visits,
+)
 from tapwire_admin.routes.session import SessionLength
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
@@ -21,7 +37,23 @@ from tapwire_core.errors import DomainError
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DEFAULT_SESSION_HOURS: Final = 12
-NOUNS: Final = (session_routes, users, venues, taps, beverages, kegs, guests, cards, visits, pours, shifts, audit, devices)
+NOUNS: Final = (
+    session,
+    users,
+    venues,
+    taps,
+    beverages,
+    kegs,
+    guests,
+    cards,
+    visits,
+    pours,
+    incidents,
+    shifts,
+    audit,
+    devices,
+    system,
+)
 
 
 def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS) -> Litestar:

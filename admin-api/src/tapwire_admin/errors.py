@@ -49,9 +49,10 @@ def answer_domain_error(request: Request[Any, Any, Any], error: DomainError) -> 
 def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """What was refused before a use case was called: unreadable, no login, not the role, no such route."""
     code = CODE_OF.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"))
-    facts = {"errors": error.extra} if isinstance(error, ValidationException) and error.extra else {}
-    extra = error.extra if isinstance(error.extra, dict) else {}
-    return problem(request, HTTPStatus(error.status_code), code, error.detail, {**facts, **extra})
+    if isinstance(error, ValidationException):
+        return problem(request, HTTPStatus.BAD_REQUEST, code, _what_is_wrong(error), {"errors": error.extra or []})
+    facts = error.extra if isinstance(error.extra, dict) else {}
+    return problem(request, HTTPStatus(error.status_code), code, error.detail, facts)
 
 
 def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -59,6 +60,13 @@ def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[
     _log.error("%s %s failed, request %s", request.method, request.url.path, request_id_of(request.scope), exc_info=error)
     text = "Something went wrong here. Nothing was booked twice: the request may be repeated with its Idempotency-Key."
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", text, {})
+
+
+def _what_is_wrong(error: ValidationException) -> str:
+    wrong = [part for part in error.extra or [] if isinstance(part, dict)]
+    if [part.get("key") for part in wrong] == ["data"]:
+        return "The request needs a JSON object as its body."
+    return "; ".join(f"{part.get('key', part.get('source'))}: {part.get('message')}" for part in wrong) or error.detail
 
 
 def problem(

@@ -22,6 +22,7 @@ from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
+from tapwire_core.metrics import serve_metrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
 from tapwire_core.mqtt.handlers import Desk
 from tapwire_core.mqtt.listener import listen
@@ -51,6 +52,8 @@ class Pace:
     """Between two writes of the latest progress."""
     database_check_s: float = 1.0
     """Between two looks whether the database is there."""
+    books_check_s: float = 60.0
+    """Between two checks of the books for the metrics; they read everything, so not often."""
     reconnect_max_s: float = 10.0
     """The longest wait before connecting to the broker again."""
 
@@ -88,8 +91,8 @@ class Worker:
                 tasks.create_task(self._keep_presence(publisher))
                 tasks.create_task(self._hear_outbox(woken))
                 tasks.create_task(self._empty_outbox(publisher, woken))
-                tasks.create_task(self._every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)))
-                tasks.create_task(self._every(self.pace.progress_s, lambda: self._write_progress(desk)))
+                tasks.create_task(self.every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)))
+                tasks.create_task(self.every(self.pace.progress_s, lambda: self._write_progress(desk)))
         finally:
             # a broker publishes a will only of a connection that was lost, not of one that was ended
             with contextlib.suppress(MqttError):
@@ -148,7 +151,8 @@ class Worker:
         if latest:
             await keep_progress(self.db, latest)
 
-    async def _every(self, pause_s: float, step: Callable[[], Awaitable[None]]) -> None:
+    async def every(self, pause_s: float, step: Callable[[], Awaitable[None]]) -> None:
+        """Do something again and again; a database that is gone is tried again."""
         while True:
             await self._tried(step)
             await asyncio.sleep(pause_s)
@@ -173,7 +177,7 @@ async def run_core(settings: Settings, pace: Pace | None = None) -> None:
     address = BrokerAddress(url=settings.broker_url, protocol=settings.broker_protocol, shared=settings.shared_subscriptions)
     async with Database.open(settings.database_url, settings.house) as db:
         worker = Worker(db, address, pace or Pace(), f"core-{secrets.token_hex(4)}")
-        running = asyncio.create_task(worker.run())
+        running = asyncio.create_task(_run_with_metrics(worker, settings))
         for ending in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
@@ -181,3 +185,13 @@ async def run_core(settings: Settings, pace: Pace | None = None) -> None:
             await running
         except asyncio.CancelledError:
             log.info("%s ends", worker.instance_id)
+
+
+async def _run_with_metrics(worker: Worker, settings: Settings) -> None:
+    if settings.metrics_port is None:
+        await worker.run()
+        return
+    with serve_metrics(settings.metrics_port, settings.metrics_host) as metrics:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(worker.run())
+            tasks.create_task(worker.every(worker.pace.books_check_s, lambda: metrics.look(worker.db)))

@@ -14,6 +14,7 @@ from tapwire_contracts.reasons import Locale
 from tapwire_core.domain.house import House
 
 PREFIX: Final = "TAPWIRE_"
+LOOPBACK: Final = "127.0.0.1"
 _LIMITS: Final = House()
 
 
@@ -32,8 +33,9 @@ class Settings(BaseSettings):
     broker_url: str | None = Field(default=None, pattern="^mqtts?://")
     broker_protocol: Literal["5", "3.1.1"] = "5"
     shared_subscriptions: bool = True
-    admin_host: str = "127.0.0.1"
+    admin_host: str = LOOPBACK
     admin_port: int = Field(default=8080, ge=0, le=65_535)
+    metrics_host: str = LOOPBACK
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
     currency: str = Field(default="EUR", pattern="^[A-Z]{3}$")
     locale: Locale = Locale.EN

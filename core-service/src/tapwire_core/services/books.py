@@ -2,7 +2,10 @@
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.writes import books
-from tapwire_core.db.writes.books import Difference
+from tapwire_core.db.writes.books import RULES as BOOK_RULES
+from tapwire_core.db.writes.books import Difference, Waiting
+
+__all__ = ["BOOK_RULES", "Difference", "check_books", "what_waits"]
 
 
 async def check_books(db: Database) -> list[Difference]:
@@ -12,3 +15,9 @@ async def check_books(db: Database) -> list[Difference]:
     """
     async with db.snapshot() as store:
         return await books.differences(store)
+
+
+async def what_waits(db: Database) -> Waiting:
+    """What waits for a report, a person or the broker."""
+    async with db.snapshot() as store:
+        return await books.what_waits(store)

@@ -114,7 +114,7 @@ async def list_unconfirmed_taps(db: Database, venue_id: str) -> list[Unconfirmed
     statement = (
         select(taps.c.tap_path.label("tap"), nodes.c.status.label("node_status"))
         .outerjoin(nodes, nodes.c.path == taps.c.tap_path)
-        .where(taps.c.venue_id == venue_id, ~_confirmed())
+        .where(taps.c.venue_id == venue_id, ~is_confirmed())
         .order_by(taps.c.tap_path)
     )
     return await read_all(db, statement, UnconfirmedTap)
@@ -179,7 +179,7 @@ def _venues() -> Select[Any]:
     return select(*venues.c, shifts.c.shift_id.label("open_shift_id")).outerjoin(shifts, of_venue)
 
 
-def _confirmed() -> ColumnElement[bool]:
+def is_confirmed() -> ColumnElement[bool]:
     """Whether the tap's node is there and works by the newest config."""
     applied = nodes.c.state["config_revision"].as_integer()
     return func.coalesce(and_(nodes.c.status == Presence.ONLINE.value, applied >= taps.c.config_revision), False)
@@ -208,7 +208,7 @@ def _taps(db: Database) -> Select[Any]:
             nodes.c.state["software"].as_string().label("node_software"),
             nodes.c.state["facts_open"].as_integer().label("node_facts_open"),
             age_ms(nodes.c.seen_at).label("node_seen_ms"),
-            _confirmed().label("config_confirmed"),
+            is_confirmed().label("config_confirmed"),
         )
         .join(venues, venues.c.venue_id == taps.c.venue_id)
         .outerjoin(kegs, kegs.c.keg_id == taps.c.keg_id)

@@ -1,7 +1,7 @@
 """What a shift sums up to: its X report at any time, its Z report once it is closed (SYSTEM.md, "Operators").
 
-Money comes from the money movements and volume from the stock movements, so a report can't say anything that the books don't. What is
-booked while no shift is open belongs to the next one: a row without a shift counts for the first shift opened after it.
+Money comes from the money movements and volume from the stock movements, so a report can't say what the books don't. What is booked
+while no shift is open belongs to the next one: a row without a shift counts for the first shift opened after it.
 """
 
 from collections import defaultdict
@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, not_, or_, select
 
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
@@ -70,6 +70,14 @@ class ShiftReport(Struct, frozen=True, kw_only=True):
 
 
 NOWHERE: Final = "-"
+VOLUME_FIELDS: Final = {
+    StockKind.SALE: "sold_ml",
+    StockKind.OVERPOUR: "written_off_ml",
+    StockKind.UNATTRIBUTED: "unattributed_ml",
+    StockKind.CORRECTION: "corrected_ml",
+    StockKind.LINE_CLEANING: "line_cleaning_ml",
+}
+"""Where each kind of stock movement counts; what a rejected pour took counts as rejected."""
 
 
 async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
@@ -133,14 +141,7 @@ class _Sums:
 
     def add_stock(self, row: Any) -> None:
         """One sum of volumes of one kind."""
-        fields = {
-            StockKind.SALE: "sold_ml",
-            StockKind.OVERPOUR: "written_off_ml",
-            StockKind.UNATTRIBUTED: "unattributed_ml",
-            StockKind.CORRECTION: "corrected_ml",
-            StockKind.LINE_CLEANING: "line_cleaning_ml",
-        }
-        self._add_sold(row, **{fields[StockKind(row.kind)]: int(row.volume_ml)})
+        self._add_sold(row, **{row.field: int(row.volume_ml)})
 
     def add_pours(self, row: Any) -> None:
         """One sum of pours that ended, or have not, in one way."""
@@ -148,7 +149,7 @@ class _Sums:
             case SyncStatus.SYNCED | SyncStatus.RECONCILED:
                 self._add_sold(row, pours=row.pours)
             case SyncStatus.REJECTED:
-                self._add_sold(row, rejected_pours=row.pours, rejected_ml=int(row.volume_ml))
+                self._add_sold(row, rejected_pours=row.pours)
             case SyncStatus.PENDING_SYNC:
                 self._add_sold(row, pending_pours=row.pours, pending_hold_minor=int(row.hold_minor))
             case SyncStatus.VOIDED:
@@ -164,7 +165,9 @@ def _add(sums: Sequence[Struct], **amounts: int) -> None:
             setattr(into, field, getattr(into, field) + amount)
 
 
-def _of_shift(shift: Any, shift_id: ColumnElement[Any], venue_id: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[bool]:
+def _of_shift(
+    shift: Any, shift_id: ColumnElement[Any], venue_id: ColumnElement[Any], at: ColumnElement[Any]
+) -> ColumnElement[bool]:
     """Whether a row belongs to the shift: booked in it, or booked without one before it was opened and after the one before."""
     between = select(shifts.c.shift_id).where(
         shifts.c.venue_id == shift.venue_id, shifts.c.opened_at > at, shifts.c.opened_at < shift.opened_at
@@ -185,9 +188,12 @@ def _money(shift: Any) -> Select[Any]:
 
 
 def _stock(shift: Any) -> Select[Any]:
-    by = (stock.c.kind, stock.c.tap_path, beverages.c.name.label("beverage"))
+    of_rejected = and_(stock.c.kind == StockKind.OVERPOUR.value, pours.c.sync_status == SyncStatus.REJECTED.value)
+    field = case((of_rejected, "rejected_ml"), *((stock.c.kind == kind.value, name) for kind, name in VOLUME_FIELDS.items()))
+    by = (field.label("field"), stock.c.tap_path, beverages.c.name.label("beverage"))
     return (
         select(*by, func.sum(stock.c.volume_ml).label("volume_ml"))
+        .outerjoin(pours, pours.c.pour_id == stock.c.cause_id)
         .join(kegs, kegs.c.keg_id == stock.c.keg_id)
         .join(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
         .where(_of_shift(shift, stock.c.shift_id, stock.c.venue_id, stock.c.created_at))
@@ -206,7 +212,6 @@ def _pours(shift: Any) -> Select[Any]:
         select(
             *by,
             func.count().label("pours"),
-            func.sum(pours.c.volume_ml).label("volume_ml"),
             func.sum(pours.c.hold_minor).label("hold_minor"),
         )
         .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)

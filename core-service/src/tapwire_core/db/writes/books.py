@@ -84,3 +84,24 @@ async def differences(store: Store) -> list[Difference]:
     for rule, statement in RULES.items():
         found += [Difference(rule, *row) for row in await store.connection.fetch(statement)]
     return found
+
+
+class Waiting(Struct, frozen=True):
+    """What waits for a report, a person or the broker."""
+
+    pending_pours: int
+    oldest_pending_ms: int
+    held_minor: int
+    unresolved_incidents: int
+    outbox_commands: int
+
+
+async def what_waits(store: Store) -> Waiting:
+    """Count what waits."""
+    row = await store.connection.fetchrow(
+        """SELECT count(*), coalesce(extract(epoch FROM now() - min(authorized_at)) * 1000, 0)::bigint,
+               coalesce(sum(hold_minor), 0)::bigint,
+               (SELECT count(*) FROM incidents WHERE status <> 'resolved'), (SELECT count(*) FROM command_outbox)
+           FROM pours WHERE sync_status = 'pending_sync'"""
+    )
+    return Waiting(*row)

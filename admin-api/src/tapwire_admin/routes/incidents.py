@@ -1,0 +1,76 @@
+"""Incidents: what a person must look at, who does, and how it ended."""
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import get, post
+from litestar.params import FromPath
+from msgspec import Meta, Struct
+
+from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.bounds import Comment, SignedAmountMinor
+from tapwire_admin.idempotency import Once
+from tapwire_admin.reading import found
+from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views import operations as views
+from tapwire_core.db.views.operations import IncidentView
+from tapwire_core.db.views.reading import Page, PageRequest
+from tapwire_core.domain.actor import Actor
+from tapwire_core.services import incidents
+
+
+class Resolve(Struct, kw_only=True):
+    """How an incident ended. What is charged is taken from the visit's guest, or else the guest of the incident's pour."""
+
+    resolution: Resolution
+    comment: Annotated[Comment, Meta(min_length=1)]
+    amount_minor: SignedAmountMinor | None = None
+    visit_id: UUID | None = None
+
+
+@get("/incidents", access=OPERATOR)
+async def list_incidents(
+    db: Database,
+    page: PageRequest,
+    status: IncidentStatus | None = None,
+    venue_id: str | None = None,
+    kind: IncidentKind | None = None,
+) -> Page[IncidentView]:
+    """Incidents, the latest first."""
+    return await views.list_incidents(db, status=status, venue_id=venue_id, kind=kind, page=page)
+
+
+@get("/incidents/{incident_id:uuid}", access=OPERATOR)
+async def read_incident(db: Database, incident_id: FromPath[UUID]) -> IncidentView:
+    """One incident."""
+    return await _view(db, incident_id)
+
+
+@post("/incidents/{incident_id:uuid}/claim", access=OPERATOR, status_code=200)
+async def claim_incident(db: Database, actor: Actor, once: Once, incident_id: FromPath[UUID]) -> IncidentView:
+    """Take care of an incident."""
+    await once(incidents.claim_incident, actor, incident_id)
+    return await _view(db, incident_id)
+
+
+@post("/incidents/{incident_id:uuid}/resolve", access=SHIFT_LEAD, status_code=200)
+async def resolve_incident(db: Database, actor: Actor, once: Once, incident_id: FromPath[UUID], data: Resolve) -> IncidentView:
+    """End an incident, and book what its resolution says."""
+    await once(
+        incidents.resolve_incident,
+        actor,
+        incident_id,
+        resolution=data.resolution,
+        comment=data.comment,
+        amount_minor=data.amount_minor,
+        visit_id=data.visit_id,
+    )
+    return await _view(db, incident_id)
+
+
+async def _view(db: Database, incident_id: UUID) -> IncidentView:
+    return found(await views.get_incident(db, incident_id), "incident", incident_id)
+
+
+HANDLERS = (list_incidents, read_incident, claim_incident, resolve_incident)

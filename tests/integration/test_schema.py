@@ -1,0 +1,129 @@
+"""The schema: migrations make what the tables say, and a database that isn't there is refused with the way to get there."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel import SQLModel
+
+from tapwire_core.db.engine import engine_url
+from tapwire_core.db.schema import migrate, newest_revision, require_newest
+from tapwire_core.errors import NotMigrated
+
+
+async def test_the_migrations_make_exactly_what_the_tables_say(database_url: str) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), SQLModel.metadata))
+
+    engine = create_async_engine(engine_url(database_url))
+    async with engine.connect() as connection:
+        found = await connection.run_sync(differences)
+    await engine.dispose()
+
+    assert found == []
+
+
+async def test_four_migrations_at_once_run_one_after_the_other(empty_database_url: str) -> None:
+    revisions = await asyncio.gather(*(migrate(empty_database_url) for _ in range(4)))
+
+    assert revisions == [newest_revision()] * 4
+    await require_newest(empty_database_url)
+
+
+async def test_a_database_that_is_not_migrated_is_refused_with_the_command_to_run(empty_database_url: str) -> None:
+    with pytest.raises(NotMigrated, match="run `tapwire-core migrate`"):
+        await require_newest(empty_database_url)
+
+
+async def test_a_database_of_a_newer_version_is_refused(empty_database_url: str) -> None:
+    await migrate(empty_database_url)
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    await connection.close()
+
+    with pytest.raises(NotMigrated, match="newer than this version"):
+        await require_newest(empty_database_url)
+
+
+def _run_core(database_url: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TAPWIRE_DATABASE_URL": database_url, **settings}
+    command = [sys.executable, "-m", "tapwire_core", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+async def test_the_core_does_not_start_on_a_database_that_is_not_migrated(empty_database_url: str) -> None:
+    ended = await asyncio.to_thread(_run_core, empty_database_url, "run", TAPWIRE_BROKER_URL="mqtt://127.0.0.1:1")
+
+    assert ended.returncode == 1
+    assert "run `tapwire-core migrate`" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+async def test_the_commands_set_a_house_up_and_prove_its_books(empty_database_url: str) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return _run_core(empty_database_url, *arguments)
+
+    migrated = await asyncio.to_thread(run, "migrate")
+    user = await asyncio.to_thread(run, "create-user", "eve", "--role", "engineer")
+    again = await asyncio.to_thread(run, "create-user", "eve", "--role", "engineer")
+    device = await asyncio.to_thread(run, "add-device", "bar/taps/left")
+    checked = await asyncio.to_thread(run, "check")
+
+    assert migrated.returncode == 0, migrated.stderr
+    assert "Password, shown once: " in user.stdout, user.stderr
+    assert again.returncode == 1
+    assert "secret, shown once: " in device.stdout, device.stderr
+    assert (checked.returncode, checked.stdout) == (0, "The books balance.\n")
+
+
+async def test_the_books_check_names_what_differs(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("INSERT INTO guests (guest_id, first_name, balance_minor) VALUES (gen_random_uuid(), 'Ann', 500)")
+    await connection.close()
+
+    checked = await asyncio.to_thread(_run_core, database_url, "check")
+
+    assert checked.returncode == 1
+    assert "balance = sum of movements" in checked.stdout
+    assert "should be 0, is 500" in checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("TAPWIRE_DATABASE_URL", "mysql://x", "TAPWIRE_DATABASE_URL"),
+        ("TAPWIRE_MAX_REPORT_ML", "much", "TAPWIRE_MAX_REPORT_ML"),
+        ("TAPWIRE_SYNC_TIMEOUT_MS", "1000", "TAPWIRE_SYNC_TIMEOUT_MS"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(setting: str, value: str, said: str) -> None:
+    ended = _run_core("postgresql://nobody@127.0.0.1:1/x", "check", **{setting: value})
+
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_secret_can_come_from_a_file(tmp_path: Any) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("mysql://from-the-file\n")
+    environment = {key: value for key, value in os.environ.items() if key != "TAPWIRE_DATABASE_URL"}
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "tapwire_core", "check"],
+        env={**environment, "TAPWIRE_DATABASE_URL_FILE": str(secret)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert "TAPWIRE_DATABASE_URL: String should match pattern" in ended.stderr

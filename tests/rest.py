@@ -1,0 +1,71 @@
+"""The vocabulary of our tests of the REST API: the application in this process, and one client for each role."""
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx
+
+from tapwire_admin.app import create_app
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import User
+from tapwire_core.db.writes.users import open_session
+from tapwire_core.domain.words import Role
+from tapwire_core.services.sessions import hash_token
+
+
+@dataclass(frozen=True)
+class Rest:
+    """The API, as each role sees it."""
+
+    operator: httpx.AsyncClient
+    shift_lead: httpx.AsyncClient
+    engineer: httpx.AsyncClient
+    nobody: httpx.AsyncClient
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, db: Database) -> AsyncIterator[Self]:
+        """The application on a database, with a user of each role logged in; a user's name is the role's."""
+        transport = httpx.ASGITransport(app=create_app(db), raise_app_exceptions=False)
+        async with AsyncExitStack() as stack:
+
+            async def client(headers: Mapping[str, str]) -> httpx.AsyncClient:
+                opened = httpx.AsyncClient(transport=transport, base_url="http://tapwire", headers=headers)
+                return await stack.enter_async_context(opened)
+
+            tokens = {role: await _log_in(db, role) for role in Role}
+            clients = {role: await client({"Authorization": f"Bearer {token}"}) for role, token in tokens.items()}
+            yield cls(clients[Role.OPERATOR], clients[Role.SHIFT_LEAD], clients[Role.ENGINEER], await client({}))
+
+
+def with_key(key: str | None = None) -> dict[str, str]:
+    """The header that makes a request repeatable."""
+    return {"Idempotency-Key": key or str(uuid4())}
+
+
+def refusal(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Assert that the answer is this problem, and return it."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert (problem["status"], problem["code"]) == (status, code), problem
+    return problem
+
+
+def done(response: httpx.Response, status: int = 200) -> Any:
+    """Assert that the request was done, and return what it answered."""
+    assert response.status_code == status, response.text
+    return response.json() if response.content else None
+
+
+async def _log_in(db: Database, role: Role) -> str:
+    """A session without its password's 60 ms; logging in has tests of its own."""
+    token = secrets.token_urlsafe()
+    async with db.transaction() as store:
+        await store.insert(User, username=role.value, role=role.value, password_hash="none")
+        await open_session(store, role.value, hash_token(token), 1)
+    return token

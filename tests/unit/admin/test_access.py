@@ -1,0 +1,71 @@
+"""Every route says who may call it; one that doesn't is closed to everybody."""
+
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from tapwire_admin.app import create_app
+from tapwire_admin.auth import OpenTo
+from tapwire_core.db.engine import Database
+from tapwire_core.domain.house import House
+from tapwire_core.domain.words import Role
+
+# SYSTEM.md, "Operators": what needs more than an operator
+SHIFT_LEADS = {
+    "POST /api/guests/{guest_id:uuid}/refunds",
+    "POST /api/guests/{guest_id:uuid}/adjustments",
+    "POST /api/visits/{visit_id:uuid}/reconcile-pour",
+    "POST /api/visits/{visit_id:uuid}/force-unlock",
+    "POST /api/incidents/{incident_id:uuid}/resolve",
+    "POST /api/shifts/close",
+    "POST /api/shifts/{shift_id:uuid}/reports/z",
+}
+ENGINEERS = {
+    "GET /api/users",
+    "POST /api/users",
+    "PATCH /api/users/{username:str}",
+    "POST /api/venues",
+    "PATCH /api/venues/{venue:str}",
+    "POST /api/taps",
+    "POST /api/beverages",
+    "PATCH /api/beverages/{beverage_id:uuid}",
+    "GET /api/devices",
+    "POST /api/devices",
+    "POST /api/devices/rotate",
+    "POST /api/devices/revoke",
+}
+EVERYBODY = {"POST /api/session", "GET /health/live", "GET /health/ready"}
+
+
+@pytest.fixture(scope="module")
+def app() -> Litestar:
+    """The application; nothing is asked of its database."""
+    return create_app(Database(None, None, House(), ""))  # type: ignore[arg-type]
+
+
+def declared(app: Litestar) -> dict[str, object]:
+    """Each route's method and path, and the access that it declares."""
+    return {
+        f"{method} {route.path}": handler.opt.get("access")
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method != "OPTIONS"
+    }
+
+
+def test_every_route_declares_who_may_call_it(app: Litestar) -> None:
+    undeclared = [route for route, access in declared(app).items() if not isinstance(access, Role | OpenTo)]
+
+    assert undeclared == []
+
+
+@pytest.mark.parametrize(("access", "routes"), [(Role.SHIFT_LEAD, SHIFT_LEADS), (Role.ENGINEER, ENGINEERS)])
+def test_what_needs_more_than_an_operator_is_what_the_rules_say(app: Litestar, access: Role, routes: set[str]) -> None:
+    assert {route for route, found in declared(app).items() if found is access} == routes
+
+
+def test_without_a_login_there_are_only_login_health_and_documentation(app: Litestar) -> None:
+    found = {route for route, access in declared(app).items() if access is OpenTo.EVERYBODY}
+
+    assert {route for route in found if not route.startswith("GET /schema")} == EVERYBODY
