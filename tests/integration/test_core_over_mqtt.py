@@ -113,6 +113,15 @@ async def test_a_report_with_a_negative_volume_gets_its_verdict(venue: Venue, ta
     await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="done")
 
 
+async def test_a_flow_that_cannot_be_read_is_answered_and_left_to_a_person(venue: Venue, tap: MqttTap) -> None:
+    event_id = str(uuid4())
+
+    await tap.send("flow", {"type": "unattributed_flow", "event_id": event_id, "volume_ml": "some"})
+
+    assert await tap.command("flow_recorded") == {"type": "flow_recorded", "event_id": event_id}
+    assert len(await venue.incidents("dead_letter")) == 1
+
+
 async def test_what_an_unknown_device_says_is_kept(venue: Venue, core: Worker, broker: EmbeddedBroker) -> None:
     await broker.add_account(Account("bar/taps/stranger", secrets.token_urlsafe(), BrokerRole.DEVICE))
     async with connect_tap(broker, "bar/taps/stranger") as stranger:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from litestar import Request, Response
+from litestar.di import NamedDependency
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -56,7 +57,7 @@ class Once:
         return result
 
 
-async def provide_once(request: Request[Any, Any, Any], db: Database) -> Once:
+async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Database]) -> Once:
     """The request's `Once`; a route with `key_required=True` refuses a request without a key."""
     key = request.headers.get(HEADER)
     if key is None:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import FromQuery, Parameter
 from msgspec import UNSET, Struct
 
 from tapwire_admin.bounds import NO_NUL
@@ -19,7 +19,7 @@ Cursor = Annotated[
 Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT, description="the most items of one page")]
 
 
-def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> PageRequest:
+def provide_page(cursor: FromQuery[Cursor] = None, limit: FromQuery[Limit] = DEFAULT_LIMIT) -> PageRequest:
     """Which part of a list is wanted."""
     return PageRequest(cursor, limit)
 

@@ -4,18 +4,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from litestar import get, patch, post
-from litestar.params import FromPath
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.auth import ENGINEER, OPERATOR
 from tapwire_admin.bounds import Name, PercentByVolume, PriceMinor, Text
-from tapwire_admin.idempotency import Once
+from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
 from tapwire_admin.reading import changes_of, found
-from tapwire_core.db.engine import Database
 from tapwire_core.db.views import places as views
 from tapwire_core.db.views.places import BeverageView
-from tapwire_core.db.views.reading import Page, PageRequest
-from tapwire_core.domain.actor import Actor
+from tapwire_core.db.views.reading import Page
 from tapwire_core.services import beverages
 
 
@@ -39,13 +36,13 @@ class BeverageChange(Struct, kw_only=True):
 
 
 @get("/beverages", access=OPERATOR)
-async def list_beverages(db: Database, page: PageRequest, archived: bool = False) -> Page[BeverageView]:
+async def list_beverages(db: Db, page: AskedPage, archived: FromQuery[bool] = False) -> Page[BeverageView]:
     """Beverages by name: those that are sold, or with `archived` those that are sold no more."""
     return await views.list_beverages(db, archived=archived, page=page)
 
 
 @post("/beverages", access=ENGINEER)
-async def create_beverage(db: Database, actor: Actor, once: Once, data: NewBeverage) -> BeverageView:
+async def create_beverage(db: Db, actor: By, once: RunOnce, data: JSONBody[NewBeverage]) -> BeverageView:
     """Add a beverage with its price per litre."""
     beverage_id = await once(
         beverages.create_beverage,
@@ -59,7 +56,7 @@ async def create_beverage(db: Database, actor: Actor, once: Once, data: NewBever
 
 
 @patch("/beverages/{beverage_id:uuid}", access=ENGINEER)
-async def change_beverage(db: Database, actor: Actor, beverage_id: FromPath[UUID], data: BeverageChange) -> BeverageView:
+async def change_beverage(db: Db, actor: By, beverage_id: FromPath[UUID], data: JSONBody[BeverageChange]) -> BeverageView:
     """Change a beverage, or its price for new pours."""
     changes = changes_of(data)
     archived = changes.pop("archived", None)

@@ -1,17 +1,15 @@
 """Cards: what they are good for."""
 
 from litestar import get, post
-from litestar.params import FromPath
 from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR
 from tapwire_admin.bounds import Reason
-from tapwire_admin.idempotency import Once
+from tapwire_admin.given import By, Db, FromPath, JSONBody, RunOnce
 from tapwire_admin.reading import found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as views
 from tapwire_core.db.views.guests import CardView
-from tapwire_core.domain.actor import Actor
 from tapwire_core.services import cards
 from tapwire_core.services.cards import read_card_uid
 
@@ -23,27 +21,27 @@ class Because(Struct, kw_only=True):
 
 
 @get("/cards/{card_uid:str}", access=OPERATOR)
-async def read_card(db: Database, card_uid: FromPath[str]) -> CardView:
+async def read_card(db: Db, card_uid: FromPath[str]) -> CardView:
     """One card, whose it is and where it is used."""
     return await _view(db, card_uid)
 
 
 @post("/cards/{card_uid:str}/lost", access=OPERATOR, status_code=200)
-async def report_card_lost(db: Database, actor: Actor, once: Once, card_uid: FromPath[str], data: Because) -> CardView:
+async def report_card_lost(db: Db, actor: By, once: RunOnce, card_uid: FromPath[str], data: JSONBody[Because]) -> CardView:
     """Stop a card from working at once; a running pour of it is told to end."""
     await once(cards.report_card_lost, actor, card_uid, data.reason)
     return await _view(db, card_uid)
 
 
 @post("/cards/{card_uid:str}/restore", access=OPERATOR, status_code=200)
-async def restore_card(db: Database, actor: Actor, once: Once, card_uid: FromPath[str], data: Because) -> CardView:
+async def restore_card(db: Db, actor: By, once: RunOnce, card_uid: FromPath[str], data: JSONBody[Because]) -> CardView:
     """Let a lost card work again."""
     await once(cards.restore_card, actor, card_uid, data.reason)
     return await _view(db, card_uid)
 
 
 @post("/cards/{card_uid:str}/retire", access=OPERATOR, status_code=200)
-async def retire_card(db: Database, actor: Actor, once: Once, card_uid: FromPath[str], data: Because) -> CardView:
+async def retire_card(db: Db, actor: By, once: RunOnce, card_uid: FromPath[str], data: JSONBody[Because]) -> CardView:
     """Take a card out of use for good."""
     await once(cards.retire_card, actor, card_uid, data.reason)
     return await _view(db, card_uid)

@@ -5,11 +5,10 @@ from msgspec import Struct
 
 from tapwire_admin.auth import ENGINEER
 from tapwire_admin.bounds import Text
-from tapwire_core.db.engine import Database
+from tapwire_admin.given import AskedPage, By, Db, JSONBody
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import DeviceView
-from tapwire_core.db.views.reading import Page, PageRequest
-from tapwire_core.domain.actor import Actor
+from tapwire_core.db.views.reading import Page
 from tapwire_core.services import devices
 from tapwire_core.services.devices import DeviceSecret
 
@@ -21,25 +20,25 @@ class DevicePathGiven(Struct, kw_only=True):
 
 
 @get("/devices", access=ENGINEER)
-async def list_devices(db: Database, page: PageRequest) -> Page[DeviceView]:
+async def list_devices(db: Db, page: AskedPage) -> Page[DeviceView]:
     """Devices by path, and how each last said it is."""
     return await views.list_devices(db, page)
 
 
 @post("/devices", access=ENGINEER, secret=True)
-async def add_device(db: Database, actor: Actor, data: DevicePathGiven) -> DeviceSecret:
+async def add_device(db: Db, actor: By, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
     """Let a device speak; its secret is shown once."""
     return await devices.add_device(db, actor, data.path)
 
 
 @post("/devices/rotate", access=ENGINEER, secret=True, status_code=200)
-async def rotate_device(db: Database, actor: Actor, data: DevicePathGiven) -> DeviceSecret:
+async def rotate_device(db: Db, actor: By, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
     """Give a device a new secret, shown once."""
     return await devices.rotate_device(db, actor, data.path)
 
 
 @post("/devices/revoke", access=ENGINEER, status_code=204)
-async def revoke_device(db: Database, actor: Actor, data: DevicePathGiven) -> None:
+async def revoke_device(db: Db, actor: By, data: JSONBody[DevicePathGiven]) -> None:
     """Let a device speak no more."""
     await devices.revoke_device(db, actor, data.path)
 

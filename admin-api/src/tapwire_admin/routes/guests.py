@@ -1,28 +1,22 @@
 """Guests, their accounts and their cards."""
 
 from datetime import date
-from typing import Annotated
 from uuid import UUID
 
 from litestar import delete, get, patch, post
-from litestar.params import FromPath, Parameter
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.bounds import NO_NUL, AmountMinor, CardUid, Name, Phone, Reason, SignedAmountMinor, Slug, Text
-from tapwire_admin.idempotency import Once
+from tapwire_admin.bounds import AmountMinor, CardUid, Name, Phone, Reason, SignedAmountMinor, Slug, Text
+from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
 from tapwire_admin.reading import changes_of, found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as views
 from tapwire_core.db.views.guests import CardView, GuestView, LedgerEntry
-from tapwire_core.db.views.reading import Page, PageRequest
-from tapwire_core.domain.actor import Actor
+from tapwire_core.db.views.reading import Page
 from tapwire_core.domain.words import PaymentMethod
 from tapwire_core.services import cards, guests, money
-from tapwire_core.services.limits import MAX_NAME_LENGTH
 from tapwire_core.services.money import Booking
-
-Search = Annotated[str | None, Parameter(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
 
 
 class NewGuest(Struct, kw_only=True):
@@ -78,13 +72,15 @@ class CardToBind(Struct, kw_only=True):
 
 
 @get("/guests", access=OPERATOR)
-async def list_guests(db: Database, page: PageRequest, search: Search = None, phone: Search = None) -> Page[GuestView]:
+async def list_guests(
+    db: Db, page: AskedPage, search: FromQuery[Text | None] = None, phone: FromQuery[Text | None] = None
+) -> Page[GuestView]:
     """Guests, the newest first; `search` looks at the start of names and phone numbers."""
     return await views.list_guests(db, search=search, phone=phone, page=page)
 
 
 @post("/guests", access=OPERATOR)
-async def create_guest(db: Database, actor: Actor, once: Once, data: NewGuest) -> GuestView:
+async def create_guest(db: Db, actor: By, once: RunOnce, data: JSONBody[NewGuest]) -> GuestView:
     """Add a guest."""
     guest_id = await once(
         guests.create_guest,
@@ -99,13 +95,13 @@ async def create_guest(db: Database, actor: Actor, once: Once, data: NewGuest) -
 
 
 @get("/guests/{guest_id:uuid}", access=OPERATOR)
-async def read_guest(db: Database, guest_id: FromPath[UUID]) -> GuestView:
+async def read_guest(db: Db, guest_id: FromPath[UUID]) -> GuestView:
     """One guest, with balance and cards."""
     return await _view(db, guest_id)
 
 
 @patch("/guests/{guest_id:uuid}", access=OPERATOR)
-async def change_guest(db: Database, actor: Actor, guest_id: FromPath[UUID], data: GuestChange) -> GuestView:
+async def change_guest(db: Db, actor: By, guest_id: FromPath[UUID], data: JSONBody[GuestChange]) -> GuestView:
     """Change a guest, block one, or note that the age was checked."""
     changes = changes_of(data)
     age_checked = changes.pop("age_checked", False)
@@ -117,32 +113,32 @@ async def change_guest(db: Database, actor: Actor, guest_id: FromPath[UUID], dat
 
 
 @get("/guests/{guest_id:uuid}/ledger", access=OPERATOR)
-async def read_ledger(db: Database, guest_id: FromPath[UUID], page: PageRequest) -> Page[LedgerEntry]:
+async def read_ledger(db: Db, guest_id: FromPath[UUID], page: AskedPage) -> Page[LedgerEntry]:
     """The movements of a guest's account, the newest first."""
     await _view(db, guest_id)
     return await views.list_ledger(db, guest_id, page)
 
 
 @post("/guests/{guest_id:uuid}/top-ups", access=OPERATOR, key_required=True)
-async def top_up(actor: Actor, once: Once, guest_id: FromPath[UUID], data: TopUp) -> Booking:
+async def top_up(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[TopUp]) -> Booking:
     """Take a guest's money."""
     return await once(money.top_up, actor, guest_id, data.amount_minor, data.method, data.venue_id)
 
 
 @post("/guests/{guest_id:uuid}/refunds", access=SHIFT_LEAD, key_required=True)
-async def refund(actor: Actor, once: Once, guest_id: FromPath[UUID], data: Refund) -> Booking:
+async def refund(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Refund]) -> Booking:
     """Give a guest money back, at most what is available."""
     return await once(money.refund, actor, guest_id, data.amount_minor, data.method, data.reason, data.venue_id)
 
 
 @post("/guests/{guest_id:uuid}/adjustments", access=SHIFT_LEAD, key_required=True)
-async def adjust(actor: Actor, once: Once, guest_id: FromPath[UUID], data: Adjustment) -> Booking:
+async def adjust(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Adjustment]) -> Booking:
     """Correct a balance up or down."""
     return await once(money.adjust, actor, guest_id, data.amount_minor, data.reason, data.pour_id)
 
 
 @post("/guests/{guest_id:uuid}/cards", access=OPERATOR)
-async def bind_card(db: Database, actor: Actor, once: Once, guest_id: FromPath[UUID], data: CardToBind) -> CardView:
+async def bind_card(db: Db, actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[CardToBind]) -> CardView:
     """Make a card a guest's."""
     await once(cards.bind_card, actor, guest_id, data.card_uid)
     card_uid = cards.read_card_uid(data.card_uid)
@@ -150,7 +146,7 @@ async def bind_card(db: Database, actor: Actor, once: Once, guest_id: FromPath[U
 
 
 @delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR)
-async def unbind_card(db: Database, actor: Actor, guest_id: FromPath[UUID], card_uid: FromPath[str]) -> None:
+async def unbind_card(db: Db, actor: By, guest_id: FromPath[UUID], card_uid: FromPath[str]) -> None:
     """Take a guest's card back, for anybody's use."""
     await cards.unbind_card(db, actor, guest_id, card_uid)
 

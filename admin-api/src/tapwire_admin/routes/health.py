@@ -5,7 +5,7 @@ from litestar.exceptions import ServiceUnavailableException
 from msgspec import Struct
 
 from tapwire_admin.auth import EVERYBODY
-from tapwire_core.db.engine import Database
+from tapwire_admin.given import Db
 from tapwire_core.db.views.health import is_ready
 
 
@@ -22,7 +22,7 @@ async def read_live() -> Health:
 
 
 @get("/health/ready", access=EVERYBODY)
-async def read_ready(db: Database) -> Health:
+async def read_ready(db: Db) -> Health:
     """The database answers too."""
     if not await is_ready(db):
         raise ServiceUnavailableException("The database does not answer.")

@@ -4,19 +4,17 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import get, post
-from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.bounds import Comment, SignedAmountMinor
-from tapwire_admin.idempotency import Once
+from tapwire_admin.bounds import Comment, SignedAmountMinor, Slug
+from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
 from tapwire_admin.reading import found
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import IncidentView
-from tapwire_core.db.views.reading import Page, PageRequest
-from tapwire_core.domain.actor import Actor
+from tapwire_core.db.views.reading import Page
 from tapwire_core.services import incidents
 
 
@@ -31,31 +29,31 @@ class Resolve(Struct, kw_only=True):
 
 @get("/incidents", access=OPERATOR)
 async def list_incidents(
-    db: Database,
-    page: PageRequest,
-    status: IncidentStatus | None = None,
-    venue_id: str | None = None,
-    kind: IncidentKind | None = None,
+    db: Db,
+    page: AskedPage,
+    status: FromQuery[IncidentStatus | None] = None,
+    venue_id: FromQuery[Slug | None] = None,
+    kind: FromQuery[IncidentKind | None] = None,
 ) -> Page[IncidentView]:
     """Incidents, the latest first."""
     return await views.list_incidents(db, status=status, venue_id=venue_id, kind=kind, page=page)
 
 
 @get("/incidents/{incident_id:uuid}", access=OPERATOR)
-async def read_incident(db: Database, incident_id: FromPath[UUID]) -> IncidentView:
+async def read_incident(db: Db, incident_id: FromPath[UUID]) -> IncidentView:
     """One incident."""
     return await _view(db, incident_id)
 
 
 @post("/incidents/{incident_id:uuid}/claim", access=OPERATOR, status_code=200)
-async def claim_incident(db: Database, actor: Actor, once: Once, incident_id: FromPath[UUID]) -> IncidentView:
+async def claim_incident(db: Db, actor: By, once: RunOnce, incident_id: FromPath[UUID]) -> IncidentView:
     """Take care of an incident."""
     await once(incidents.claim_incident, actor, incident_id)
     return await _view(db, incident_id)
 
 
 @post("/incidents/{incident_id:uuid}/resolve", access=SHIFT_LEAD, status_code=200)
-async def resolve_incident(db: Database, actor: Actor, once: Once, incident_id: FromPath[UUID], data: Resolve) -> IncidentView:
+async def resolve_incident(db: Db, actor: By, once: RunOnce, incident_id: FromPath[UUID], data: JSONBody[Resolve]) -> IncidentView:
     """End an incident, and book what its resolution says."""
     await once(
         incidents.resolve_incident,

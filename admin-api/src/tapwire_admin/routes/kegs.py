@@ -4,18 +4,16 @@ from typing import Any, Literal
 from uuid import UUID
 
 from litestar import Request, get, patch, post
-from litestar.params import FromPath
 from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
 from tapwire_admin.bounds import Reason, SignedVolumeMl, Slug, VolumeMl
-from tapwire_admin.idempotency import Once
+from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
 from tapwire_admin.reading import found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import places as views
 from tapwire_core.db.views.places import KegView
-from tapwire_core.db.views.reading import Page, PageRequest
-from tapwire_core.domain.actor import Actor
+from tapwire_core.db.views.reading import Page
 from tapwire_core.domain.words import KegStatus
 from tapwire_core.services import kegs
 
@@ -43,19 +41,21 @@ class StockBooking(Struct, kw_only=True):
 
 
 @get("/kegs", access=OPERATOR)
-async def list_kegs(db: Database, page: PageRequest, venue_id: str | None = None, status: KegStatus | None = None) -> Page[KegView]:
+async def list_kegs(
+    db: Db, page: AskedPage, venue_id: FromQuery[Slug | None] = None, status: FromQuery[KegStatus | None] = None
+) -> Page[KegView]:
     """Kegs, the oldest first."""
     return await views.list_kegs(db, venue_id, status, page)
 
 
 @get("/kegs/suggest", access=OPERATOR)
-async def suggest_keg(db: Database, venue_id: str, beverage_id: UUID) -> KegView:
+async def suggest_keg(db: Db, venue_id: FromQuery[Slug], beverage_id: FromQuery[UUID]) -> KegView:
     """The keg to put on next, first in first out; 404 when none is in stock."""
     return found(await views.suggest_keg(db, venue_id, beverage_id), "keg in stock of beverage", beverage_id)
 
 
 @post("/kegs", access=OPERATOR)
-async def create_keg(db: Database, actor: Actor, once: Once, data: NewKeg) -> KegView:
+async def create_keg(db: Db, actor: By, once: RunOnce, data: JSONBody[NewKeg]) -> KegView:
     """Take a full keg into stock."""
     keg_id = await once(
         kegs.create_keg, actor, venue_id=data.venue_id, beverage_id=data.beverage_id, initial_volume_ml=data.initial_volume_ml
@@ -64,13 +64,13 @@ async def create_keg(db: Database, actor: Actor, once: Once, data: NewKeg) -> Ke
 
 
 @get("/kegs/{keg_id:uuid}", access=OPERATOR)
-async def read_keg(db: Database, keg_id: FromPath[UUID]) -> KegView:
+async def read_keg(db: Db, keg_id: FromPath[UUID]) -> KegView:
     """One keg."""
     return await _view(db, keg_id)
 
 
 @patch("/kegs/{keg_id:uuid}", access=OPERATOR)
-async def change_keg(db: Database, actor: Actor, keg_id: FromPath[UUID], data: KegChange) -> KegView:
+async def change_keg(db: Db, actor: By, keg_id: FromPath[UUID], data: JSONBody[KegChange]) -> KegView:
     """Retire a keg, or take it back into stock."""
     await (kegs.retire_keg if data.status is KegStatus.RETIRED else kegs.restock_keg)(db, actor, keg_id)
     return await _view(db, keg_id)
@@ -78,7 +78,7 @@ async def change_keg(db: Database, actor: Actor, keg_id: FromPath[UUID], data: K
 
 @post("/kegs/{keg_id:uuid}/stock", access=OPERATOR)
 async def book_stock(
-    request: Request[Any, Any, Any], db: Database, actor: Actor, once: Once, keg_id: FromPath[UUID], data: StockBooking
+    request: Request[Any, Any, Any], db: Db, actor: By, once: RunOnce, keg_id: FromPath[UUID], data: JSONBody[StockBooking]
 ) -> KegView:
     """Book a line cleaning, or as a shift lead a correction."""
     if data.kind == "correction":

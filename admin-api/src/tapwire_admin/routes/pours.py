@@ -3,26 +3,26 @@
 from uuid import UUID
 
 from litestar import get
-from litestar.params import FromPath
 
 from tapwire_admin.auth import OPERATOR
+from tapwire_admin.bounds import Slug, Text
+from tapwire_admin.given import AskedPage, Db, FromPath, FromQuery
 from tapwire_admin.reading import found
 from tapwire_contracts.reasons import SyncStatus
-from tapwire_core.db.engine import Database
 from tapwire_core.db.views import visits as views
-from tapwire_core.db.views.reading import Page, PageRequest
+from tapwire_core.db.views.reading import Page
 from tapwire_core.db.views.visits import PourDetail, PourFilter, PourView
 
 
 @get("/pours", access=OPERATOR)
 async def list_pours(
-    db: Database,
-    page: PageRequest,
-    visit_id: UUID | None = None,
-    guest_id: UUID | None = None,
-    venue_id: str | None = None,
-    tap: str | None = None,
-    sync_status: SyncStatus | None = None,
+    db: Db,
+    page: AskedPage,
+    visit_id: FromQuery[UUID | None] = None,
+    guest_id: FromQuery[UUID | None] = None,
+    venue_id: FromQuery[Slug | None] = None,
+    tap: FromQuery[Text | None] = None,
+    sync_status: FromQuery[SyncStatus | None] = None,
 ) -> Page[PourView]:
     """Pours, the latest first; `tap` is a path `{venue}/taps/{tap}`, or an id."""
     wanted = PourFilter(visit_id=visit_id, guest_id=guest_id, venue_id=venue_id, tap=tap, sync_status=sync_status)
@@ -30,7 +30,7 @@ async def list_pours(
 
 
 @get("/pours/{pour_id:uuid}", access=OPERATOR)
-async def read_pour(db: Database, pour_id: FromPath[UUID]) -> PourDetail:
+async def read_pour(db: Db, pour_id: FromPath[UUID]) -> PourDetail:
     """One pour, with its reports."""
     return found(await views.get_pour(db, pour_id), "pour", pour_id)
 

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from litestar import Request, delete, get, post
+from litestar.di import NamedDependency
 from msgspec import Struct
 
 from tapwire_admin.auth import EVERYBODY, OPERATOR, operator_of, token_of
 from tapwire_admin.bounds import GivenPassword, Password, Text
+from tapwire_admin.given import By, Db, JSONBody
 from tapwire_admin.request_ids import request_id_of
-from tapwire_core.db.engine import Database
 from tapwire_core.db.views.operations import Operator
-from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.services import sessions, users
 
@@ -49,7 +49,7 @@ class SessionLength:
 
 @post("/session", access=EVERYBODY, secret=True)
 async def begin_session(
-    request: Request[Any, Any, Any], db: Database, session_length: SessionLength, data: Credentials
+    request: Request[Any, Any, Any], db: Db, session_length: NamedDependency[SessionLength], data: JSONBody[Credentials]
 ) -> SessionBegun:
     """Log in."""
     request_id = request_id_of(request.scope)
@@ -58,7 +58,7 @@ async def begin_session(
 
 
 @delete("/session", access=OPERATOR)
-async def end_session(request: Request[Any, Any, Any], db: Database, actor: Actor) -> None:
+async def end_session(request: Request[Any, Any, Any], db: Db, actor: By) -> None:
     """Log out: the token is worth nothing from now on."""
     await sessions.log_out(db, actor, token_of(request))
 
@@ -70,7 +70,7 @@ async def read_me(request: Request[Any, Any, Any]) -> Operator:
 
 
 @post("/me/password", access=OPERATOR, secret=True, status_code=204)
-async def change_password(request: Request[Any, Any, Any], db: Database, actor: Actor, data: PasswordChange) -> None:
+async def change_password(request: Request[Any, Any, Any], db: Db, actor: By, data: JSONBody[PasswordChange]) -> None:
     """Change one's own password; one's other sessions end."""
     await users.change_own_password(db, actor, token_of(request), data.old_password, data.new_password)
 

@@ -3,18 +3,16 @@
 from uuid import UUID
 
 from litestar import get, post
-from litestar.params import FromPath
 from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.bounds import Slug
-from tapwire_admin.idempotency import Once
+from tapwire_admin.given import By, Db, FromPath, FromQuery, JSONBody, RunOnce
 from tapwire_admin.reading import found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
 from tapwire_core.db.views.reports import ShiftReport, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
-from tapwire_core.domain.actor import Actor
 from tapwire_core.services import shifts
 
 
@@ -25,43 +23,43 @@ class OfVenue(Struct, kw_only=True):
 
 
 @post("/shifts/open", access=OPERATOR)
-async def open_shift(db: Database, actor: Actor, once: Once, data: OfVenue | None = None) -> ShiftView:
+async def open_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
     """Open a venue's shift."""
     return await _view(db, await once(shifts.open_shift, actor, data.venue_id if data else None))
 
 
 @post("/shifts/close", access=SHIFT_LEAD, status_code=200)
-async def close_shift(db: Database, actor: Actor, once: Once, data: OfVenue | None = None) -> ShiftView:
+async def close_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
     """Close a venue's shift; refused, with the list, while visits are active or pours pending."""
     return await _view(db, await once(shifts.close_shift, actor, data.venue_id if data else None))
 
 
 @get("/shifts/current", access=OPERATOR)
-async def read_current_shift(db: Database, venue_id: str | None = None) -> ShiftView:
+async def read_current_shift(db: Db, venue_id: FromQuery[Slug | None] = None) -> ShiftView:
     """The open shift; 404 when none is open."""
     return found(await views.get_open_shift(db, venue_id), "open shift of venue", venue_id or "")
 
 
 @get("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR)
-async def read_x_report(db: Database, shift_id: FromPath[UUID]) -> ShiftReport:
+async def read_x_report(db: Db, shift_id: FromPath[UUID]) -> ShiftReport:
     """What the shift sums up to now."""
     return found(await sum_up_shift(db, shift_id), "shift", shift_id)
 
 
 @post("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR)
-async def make_x_report(db: Database, shift_id: FromPath[UUID]) -> ShiftReport:
+async def make_x_report(db: Db, shift_id: FromPath[UUID]) -> ShiftReport:
     """What the shift sums up to now; nothing is kept of it."""
     return found(await sum_up_shift(db, shift_id), "shift", shift_id)
 
 
 @get("/shifts/{shift_id:uuid}/reports/z", access=OPERATOR)
-async def read_z_report(db: Database, shift_id: FromPath[UUID]) -> ShiftReport:
+async def read_z_report(db: Db, shift_id: FromPath[UUID]) -> ShiftReport:
     """The closed shift's Z report; 404 until it is made."""
     return found(await views.get_z_report(db, shift_id), "Z report of shift", shift_id)
 
 
 @post("/shifts/{shift_id:uuid}/reports/z", access=SHIFT_LEAD)
-async def make_z_report(db: Database, actor: Actor, shift_id: FromPath[UUID]) -> ShiftReport:
+async def make_z_report(db: Db, actor: By, shift_id: FromPath[UUID]) -> ShiftReport:
     """Sum a closed shift up for good, once."""
     return await shifts.make_z_report(db, actor, shift_id)
 

@@ -3,12 +3,12 @@
 from litestar import get
 
 from tapwire_admin.auth import OPERATOR
-from tapwire_core.db.engine import Database
+from tapwire_admin.given import Db
 from tapwire_core.db.views.system import Status, read_status
 
 
 @get("/system/status", access=OPERATOR)
-async def read_system_status(db: Database) -> Status:
+async def read_system_status(db: Db) -> Status:
     """What runs, what waits, and what a person must look at."""
     return await read_status(db)
 

@@ -4,21 +4,18 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Request, delete, get, patch, post, put
-from litestar.params import FromPath
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.auth import ENGINEER, OPERATOR, operator_of, require_role
 from tapwire_admin.bounds import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
-from tapwire_admin.idempotency import Once
+from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
 from tapwire_admin.reading import changes_of, found
-from tapwire_contracts.topics import InvalidPath, tap_path
+from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import places as views
 from tapwire_core.db.views.places import TapView
-from tapwire_core.db.views.reading import Page, PageRequest
-from tapwire_core.domain.actor import Actor
+from tapwire_core.db.views.reading import Page
 from tapwire_core.domain.words import TapStatus
-from tapwire_core.errors import NotFound
 from tapwire_core.services import taps
 
 
@@ -61,13 +58,13 @@ class KegOnTap(Struct, kw_only=True):
 
 
 @get("/taps", access=OPERATOR)
-async def list_taps(db: Database, page: PageRequest, venue_id: str | None = None) -> Page[TapView]:
+async def list_taps(db: Db, page: AskedPage, venue_id: FromQuery[Slug | None] = None) -> Page[TapView]:
     """Taps by path, with what is on them and how their nodes are."""
     return await views.list_taps(db, venue_id, page)
 
 
 @post("/taps", access=ENGINEER)
-async def create_tap(db: Database, actor: Actor, once: Once, data: NewTap) -> TapView:
+async def create_tap(db: Db, actor: By, once: RunOnce, data: JSONBody[NewTap]) -> TapView:
     """Add a tap."""
     tap = await once(
         taps.create_tap,
@@ -82,14 +79,14 @@ async def create_tap(db: Database, actor: Actor, once: Once, data: NewTap) -> Ta
 
 
 @get("/taps/{venue:str}/{tap:str}", access=OPERATOR)
-async def read_tap(db: Database, venue: FromPath[str], tap: FromPath[str]) -> TapView:
+async def read_tap(db: Db, venue: FromPath[Slug], tap: FromPath[Slug]) -> TapView:
     """One tap."""
     return await _view(db, venue, tap)
 
 
 @patch("/taps/{venue:str}/{tap:str}", access=OPERATOR)
 async def change_tap(
-    request: Request[Any, Any, Any], db: Database, actor: Actor, venue: FromPath[str], tap: FromPath[str], data: TapChange
+    request: Request[Any, Any, Any], db: Db, actor: By, venue: FromPath[Slug], tap: FromPath[Slug], data: JSONBody[TapChange]
 ) -> TapView:
     """Lock or unlock a tap, have it cleaned, or change how it works. Anything but `active` ends a running pour."""
     changes, path = changes_of(data), _path(venue, tap)
@@ -103,20 +100,20 @@ async def change_tap(
 
 
 @post("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR, status_code=200)
-async def stop_tap(actor: Actor, once: Once, venue: FromPath[str], tap: FromPath[str], data: StopTap) -> TapStopped:
+async def stop_tap(actor: By, once: RunOnce, venue: FromPath[Slug], tap: FromPath[Slug], data: JSONBody[StopTap]) -> TapStopped:
     """End what pours at a tap now; it settles as its node reports it."""
     return TapStopped(pour_id=await once(taps.stop_tap, actor, _path(venue, tap), data.reason))
 
 
 @put("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR)
-async def put_keg(db: Database, actor: Actor, venue: FromPath[str], tap: FromPath[str], data: KegOnTap) -> TapView:
+async def put_keg(db: Db, actor: By, venue: FromPath[Slug], tap: FromPath[Slug], data: JSONBody[KegOnTap]) -> TapView:
     """Put a keg on a tap, in place of the one that hangs there."""
     await taps.put_keg(db, actor, _path(venue, tap), data.keg_id)
     return await _view(db, venue, tap)
 
 
 @delete("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, status_code=200)
-async def take_keg_off(db: Database, actor: Actor, venue: FromPath[str], tap: FromPath[str]) -> TapView:
+async def take_keg_off(db: Db, actor: By, venue: FromPath[Slug], tap: FromPath[Slug]) -> TapView:
     """Take a tap's keg off; it keeps its book volume."""
     await taps.take_keg_off(db, actor, _path(venue, tap))
     return await _view(db, venue, tap)
@@ -128,10 +125,7 @@ async def _view(db: Database, venue: str, tap: str) -> TapView:
 
 
 def _path(venue: str, tap: str) -> str:
-    try:
-        return str(tap_path(venue, tap))
-    except InvalidPath as error:
-        raise NotFound("tap", f"{venue}/taps/{tap}") from error
+    return str(tap_path(venue, tap))
 
 
 HANDLERS = (list_taps, create_tap, read_tap, change_tap, stop_tap, put_keg, take_keg_off)

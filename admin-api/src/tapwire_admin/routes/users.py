@@ -1,17 +1,15 @@
 """Operators' logins."""
 
 from litestar import get, patch, post
-from litestar.params import FromPath
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.auth import ENGINEER
 from tapwire_admin.bounds import Password, Username
+from tapwire_admin.given import AskedPage, By, Db, FromPath, JSONBody
 from tapwire_admin.reading import changes_of, found
-from tapwire_core.db.engine import Database
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import UserView
-from tapwire_core.db.views.reading import Page, PageRequest
-from tapwire_core.domain.actor import Actor
+from tapwire_core.db.views.reading import Page
 from tapwire_core.domain.words import Role
 from tapwire_core.services import users
 
@@ -33,20 +31,20 @@ class UserChange(Struct, kw_only=True):
 
 
 @get("/users", access=ENGINEER)
-async def list_users(db: Database, page: PageRequest) -> Page[UserView]:
+async def list_users(db: Db, page: AskedPage) -> Page[UserView]:
     """Operators by name."""
     return await views.list_users(db, page)
 
 
 @post("/users", access=ENGINEER, secret=True)
-async def create_user(db: Database, actor: Actor, data: NewUser) -> UserView:
+async def create_user(db: Db, actor: By, data: JSONBody[NewUser]) -> UserView:
     """Add an operator."""
     await users.create_user(db, actor, data.username, data.role, data.password)
     return found(await views.get_user(db, data.username), "user", data.username)
 
 
 @patch("/users/{username:str}", access=ENGINEER)
-async def change_user(db: Database, actor: Actor, username: FromPath[str], data: UserChange) -> UserView:
+async def change_user(db: Db, actor: By, username: FromPath[Username], data: JSONBody[UserChange]) -> UserView:
     """Change an operator's role or password, or disable the operator; sessions end with the old password."""
     changes = changes_of(data)
     if password := changes.pop("password", None):

@@ -4,18 +4,16 @@ import asyncio
 from typing import Final
 
 from litestar import get, patch, post
-from litestar.params import FromPath
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.auth import ENGINEER, OPERATOR
 from tapwire_admin.bounds import LegalAge, Name, Reason, Slug, Text
-from tapwire_admin.idempotency import Once
+from tapwire_admin.given import AskedPage, By, Db, FromPath, JSONBody, RunOnce
 from tapwire_admin.reading import changes_of, found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import places as views
 from tapwire_core.db.views.places import UnconfirmedTap, VenueView
-from tapwire_core.db.views.reading import Page, PageRequest
-from tapwire_core.domain.actor import Actor
+from tapwire_core.db.views.reading import Page
 from tapwire_core.services import venues
 
 CONFIRMATION_WAIT_MS: Final = 1_000
@@ -56,13 +54,13 @@ class EmergencyStopSet(Struct, frozen=True, kw_only=True):
 
 
 @get("/venues", access=OPERATOR)
-async def list_venues(db: Database, page: PageRequest) -> Page[VenueView]:
+async def list_venues(db: Db, page: AskedPage) -> Page[VenueView]:
     """Venues by id."""
     return await views.list_venues(db, page)
 
 
 @post("/venues", access=ENGINEER)
-async def create_venue(db: Database, actor: Actor, once: Once, data: NewVenue) -> VenueView:
+async def create_venue(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVenue]) -> VenueView:
     """Add a venue; its time zone is an IANA name."""
     venue_id = await once(
         venues.create_venue, actor, venue_id=data.venue_id, name=data.name, time_zone=data.time_zone, legal_age=data.legal_age
@@ -71,14 +69,16 @@ async def create_venue(db: Database, actor: Actor, once: Once, data: NewVenue) -
 
 
 @patch("/venues/{venue:str}", access=ENGINEER)
-async def change_venue(db: Database, actor: Actor, venue: FromPath[str], data: VenueChange) -> VenueView:
+async def change_venue(db: Db, actor: By, venue: FromPath[Slug], data: JSONBody[VenueChange]) -> VenueView:
     """Change a venue."""
     await venues.change_venue(db, actor, venue, **changes_of(data))
     return found(await views.get_venue(db, venue), "venue", venue)
 
 
 @post("/venues/{venue:str}/emergency-stop", access=OPERATOR, status_code=200)
-async def set_emergency_stop(db: Database, actor: Actor, once: Once, venue: FromPath[str], data: EmergencyStop) -> EmergencyStopSet:
+async def set_emergency_stop(
+    db: Db, actor: By, once: RunOnce, venue: FromPath[Slug], data: JSONBody[EmergencyStop]
+) -> EmergencyStopSet:
     """Close all valves of a venue, or let its taps work again."""
     await once(venues.stop_venue if data.on else venues.release_venue, actor, venue, data.reason)
     unconfirmed = await _wait_for_confirmation(db, venue)

@@ -4,18 +4,16 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Request, get, post
-from litestar.params import FromPath
 from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
 from tapwire_admin.bounds import CardUid, Comment, PouredMl, Reason, Slug
-from tapwire_admin.idempotency import Once
+from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
 from tapwire_admin.reading import found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import visits as views
-from tapwire_core.db.views.reading import Page, PageRequest
+from tapwire_core.db.views.reading import Page
 from tapwire_core.db.views.visits import PourDetail, VisitView
-from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import VisitStatus
 from tapwire_core.errors import Invalid
 from tapwire_core.services import recovery, visits
@@ -76,51 +74,51 @@ class OpenedVisitView(Struct, frozen=True, kw_only=True):
 
 @get("/visits", access=OPERATOR)
 async def list_visits(
-    db: Database,
-    page: PageRequest,
-    status: VisitStatus | None = None,
-    stuck: bool = False,
-    venue_id: str | None = None,
-    guest_id: UUID | None = None,
+    db: Db,
+    page: AskedPage,
+    status: FromQuery[VisitStatus | None] = None,
+    stuck: FromQuery[bool] = False,
+    venue_id: FromQuery[Slug | None] = None,
+    guest_id: FromQuery[UUID | None] = None,
 ) -> Page[VisitView]:
     """Visits, the latest first; `stuck`: those that wait for a person."""
     return await views.list_visits(db, status=status, stuck=stuck, venue_id=venue_id, guest_id=guest_id, page=page)
 
 
 @post("/visits", access=OPERATOR)
-async def open_visit(db: Database, actor: Actor, once: Once, data: NewVisit) -> VisitView:
+async def open_visit(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVisit]) -> VisitView:
     """Open a visit; its card comes with `assign-card`."""
     return await _view(db, await once(visits.open_visit, actor, data.venue_id, data.guest_id))
 
 
 @post("/visits/open-and-assign-card", access=OPERATOR)
-async def open_and_assign_card(db: Database, actor: Actor, once: Once, data: NewVisitWithCard) -> OpenedVisitView:
+async def open_and_assign_card(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVisitWithCard]) -> OpenedVisitView:
     """Open a visit and issue its card, or change nothing; a double click gives one visit and the same answer."""
     opened = await once(visits.open_and_assign_card, actor, data.venue_id, data.guest_id, data.card_uid)
     return OpenedVisitView(visit=await _view(db, opened.visit_id), stages=opened.stages)
 
 
 @get("/visits/active/by-card/{card_uid:str}", access=OPERATOR)
-async def read_active_visit_by_card(db: Database, card_uid: FromPath[str]) -> VisitView:
+async def read_active_visit_by_card(db: Db, card_uid: FromPath[str]) -> VisitView:
     """The active visit that holds a card."""
     return found(await views.get_active_visit_by_card(db, read_card_uid(card_uid)), "active visit of card", card_uid)
 
 
 @get("/visits/{visit_id:uuid}", access=OPERATOR)
-async def read_visit(db: Database, visit_id: FromPath[UUID]) -> VisitView:
+async def read_visit(db: Db, visit_id: FromPath[UUID]) -> VisitView:
     """One visit, with its pending pour."""
     return await _view(db, visit_id)
 
 
 @post("/visits/{visit_id:uuid}/assign-card", access=OPERATOR, status_code=200)
-async def assign_card(db: Database, actor: Actor, once: Once, visit_id: FromPath[UUID], data: CardForVisit) -> OpenedVisitView:
+async def assign_card(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[CardForVisit]) -> OpenedVisitView:
     """Give an active visit a card, in place of the one it has."""
     assigned = await once(visits.assign_card, actor, visit_id, data.card_uid)
     return OpenedVisitView(visit=await _view(db, visit_id), stages=assigned.stages)
 
 
 @post("/visits/{visit_id:uuid}/reconcile-pour", access=SHIFT_LEAD, status_code=200)
-async def reconcile_pour(db: Database, actor: Actor, once: Once, visit_id: FromPath[UUID], data: ReconcilePour) -> PourDetail:
+async def reconcile_pour(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ReconcilePour]) -> PourDetail:
     """Settle a pending pour by hand, when its report never came."""
     pour_id = await once(
         recovery.reconcile_pour,
@@ -135,7 +133,7 @@ async def reconcile_pour(db: Database, actor: Actor, once: Once, visit_id: FromP
 
 
 @post("/visits/{visit_id:uuid}/force-unlock", access=SHIFT_LEAD, status_code=200)
-async def force_unlock(db: Database, actor: Actor, once: Once, visit_id: FromPath[UUID], data: ForceUnlock) -> VisitView:
+async def force_unlock(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ForceUnlock]) -> VisitView:
     """Give a pending pour up: nothing is charged, hold and leases are freed."""
     await once(recovery.force_unlock, actor, visit_id, reason=data.reason, pour_id=data.pour_id)
     return await _view(db, visit_id)
@@ -144,11 +142,11 @@ async def force_unlock(db: Database, actor: Actor, once: Once, visit_id: FromPat
 @post("/visits/{visit_id:uuid}/close", access=OPERATOR, status_code=200)
 async def close_visit(
     request: Request[Any, Any, Any],
-    db: Database,
-    actor: Actor,
-    once: Once,
+    db: Db,
+    actor: By,
+    once: RunOnce,
     visit_id: FromPath[UUID],
-    data: CloseVisit | None = None,
+    data: JSONBody[CloseVisit | None] = None,
 ) -> VisitView:
     """Close a visit; with a pending pour only by `void_pending`."""
     if data is None or not data.void_pending:

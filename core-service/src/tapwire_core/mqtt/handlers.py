@@ -20,6 +20,7 @@ from tapwire_contracts.messages import (
     PourUnknown,
     ReaderCardPresented,
     UnattributedFlow,
+    message_type,
 )
 from tapwire_contracts.reasons import Malformation
 from tapwire_contracts.topics import DevicePath
@@ -27,7 +28,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.mqtt.connection import Publisher
-from tapwire_core.services.flows import readable_uuid, record_flow, refuse_unreadable_report
+from tapwire_core.services.flows import readable_uuid, record_flow, refuse_unreadable_flow, refuse_unreadable_report
 from tapwire_core.services.nodes import device_is_known, keep_unusable, note_pour_unknown, note_state
 from tapwire_core.services.pours import (
     Answered,
@@ -114,12 +115,13 @@ async def note_card(desk: Desk, path: DevicePath, card: CardRemoved | ReaderCard
 
 
 async def answer_unreadable(desk: Desk, path: DevicePath, raw: RawReport, malformation: Malformation, why: str) -> None:
-    """A message that can't be read: kept; a report whose ids can be read gets its verdict all the same."""
-    content = _as_object(raw.payload)
-    pour_id = readable_uuid(content.get("pour_id")) if content.get("type") == "pour_completed" else None
-    if malformation is Malformation.INVALID_FIELD and pour_id is not None:
-        verdict = await refuse_unreadable_report(desk.db, path, pour_id, content, why, raw)
-        await _send_verdict(desk, path, raw, verdict)
+    """A message that can't be read: kept; a fact whose id can be read is answered all the same."""
+    content = _as_object(raw.payload) if malformation is Malformation.INVALID_FIELD else {}
+    kind, pour_id, event_id = content.get("type"), readable_uuid(content.get("pour_id")), readable_uuid(content.get("event_id"))
+    if kind == message_type(PourCompleted) and pour_id is not None:
+        await _send_verdict(desk, path, raw, await refuse_unreadable_report(desk.db, path, pour_id, content, why, raw))
+    elif kind == message_type(UnattributedFlow) and event_id is not None:
+        await _send_verdict(desk, path, raw, await refuse_unreadable_flow(desk.db, path, event_id, content, why, raw))
     else:
         await desk.keep(raw, malformation, why, path)
 

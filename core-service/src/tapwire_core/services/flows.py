@@ -104,6 +104,25 @@ async def refuse_unreadable_report(
     return encode(settled_message(report, verdict, store.house)).decode()
 
 
+@use_case
+async def refuse_unreadable_flow(
+    store: Store, path: DevicePath, event_id: UUID, content: Mapping[str, object], why: str, raw: RawReport
+) -> str | UnknownTap:
+    """Answer a flow of which its `event_id` alone can be read, so that its node need not repeat it; a person looks at it."""
+    await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=str(path))
+    stretch, journal_id = readable_stretch(content), readable_uuid(content.get("journal_id"))
+    if stretch is not None and journal_id is not None:
+        locked = await lock_flow(store, str(path), event_id, journal_id, *stretch)
+        if locked is None:
+            return UnknownTap()
+        changes = Changes(tap_path=str(path), venue_id=locked.tap.venue_id, shift_id=locked.tap.shift_id, actor=str(path))
+        from_ml, to_ml = stretch
+        accounted = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=event_id)
+        account_stretch(accounted, to_ml - from_ml, locked.overlapping, changes)
+        await write_changes(store, changes)
+    return encode(FlowRecorded(event_id=event_id)).decode()
+
+
 def readable_stretch(content: Mapping[str, object]) -> tuple[int, int] | None:
     """The odometer's stretch that an unreadable fact names, if that much can be read."""
     from_ml, to_ml = content.get("odometer_from_ml"), content.get("odometer_to_ml")
