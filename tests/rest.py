@@ -8,6 +8,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import httpx
+from litestar import Litestar
 
 from tapwire_admin.app import create_app
 from tapwire_core.db.engine import Database
@@ -30,7 +31,7 @@ class Rest:
     @asynccontextmanager
     async def open(cls, db: Database) -> AsyncIterator[Self]:
         """The application on a database, with a user of each role logged in; a user's name is the role's."""
-        transport = httpx.ASGITransport(app=create_app(db), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app=asgi(create_app(db)), raise_app_exceptions=False)
         async with AsyncExitStack() as stack:
 
             async def client(headers: Mapping[str, str]) -> httpx.AsyncClient:
@@ -40,6 +41,11 @@ class Rest:
             tokens = {role: await _log_in(db, role) for role in Role}
             clients = {role: await client({"Authorization": f"Bearer {token}"}) for role, token in tokens.items()}
             yield cls(clients[Role.OPERATOR], clients[Role.SHIFT_LEAD], clients[Role.ENGINEER], await client({}))
+
+
+def asgi(app: Litestar) -> Any:
+    """The application for httpx, which types ASGI more loosely than Litestar does."""
+    return app
 
 
 def with_key(key: str | None = None) -> dict[str, str]:

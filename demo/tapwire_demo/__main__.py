@@ -1,69 +1,14 @@
-"""`python -m tapwire_demo [--seconds N] [--folder F]`: the demo, until Ctrl-C or for N seconds."""
+"""`python -m tapwire_demo [--seconds N] [--folder F]`."""
 
 import signal
 
-# until the demo can end itself, Ctrl-C may simply kill it: it has begun nothing
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-import argparse
-import asyncio
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
-
-from tapwire_demo.demo import DemoFailed, run_demo
-from tapwire_demo.demo_file import FOLDER
-from tapwire_demo.embedded_broker import EmbeddedBrokerError
-from tapwire_demo.postgres_home import EmbeddedPostgresError
-from tapwire_demo.programs import ProgramFailed
-from tapwire_demo.screen import Screen
-
-ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 def main() -> None:
-    arguments = _parser().parse_args()
-    screen = Screen()
-    try:
-        asyncio.run(_until_told(arguments.folder, arguments.seconds, screen))
-    except* (DemoFailed, ProgramFailed, EmbeddedBrokerError, EmbeddedPostgresError) as failures:
-        for failure in _single(failures):
-            print(f"make demo: {failure}", file=sys.stderr)
-        sys.exit(1)
+    """Load the demo and run it. Until then nothing has begun, so Ctrl-C may simply end the process."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from tapwire_demo import command
 
-
-async def _until_told(folder: Path, seconds: float | None, screen: Screen) -> None:
-    """Run the demo; the first signal to end makes it clear up, and no further one disturbs that."""
-    running = asyncio.ensure_future(run_demo(folder, seconds, screen))
-
-    def end() -> None:
-        screen.say("Ending …", "dim")
-        running.cancel()
-        for number in ENDINGS:
-            loop.add_signal_handler(number, lambda: None)
-
-    loop = asyncio.get_running_loop()
-    for number in ENDINGS:
-        loop.add_signal_handler(number, end)
-    await asyncio.wait([running])
-    if not running.cancelled():
-        running.result()
-
-
-def _single(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _single(error)
-        else:
-            yield error
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make demo", description="A whole bar on this machine, with guests who pour.")
-    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds, and check the books")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help=f"where its data are kept ({FOLDER}, unless said otherwise)")
-    return parser
+    command.main()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ _ACCESS: Final = {Action.PUBLISH: Access.WRITE, Action.SUBSCRIBE: Access.READ, A
 
 
 class AmqttBroker(EmbeddedBroker):
-    """An amqtt broker of ours, on one port for everybody: it ties a device's client id to its username by itself."""
+    """An amqtt broker of ours, on one port for everybody: a device's path is the client id of that device alone."""
 
     kind = BrokerKind.AMQTT
     protocol = "3.1.1"
@@ -37,6 +37,11 @@ class AmqttBroker(EmbeddedBroker):
         super().__init__(accounts)
         self._server: _Server | None = None
         self.port = self.device_port = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not stopped: it lives as long as this process."""
+        return self._server is not None
 
     async def start(self) -> None:
         """Start it; raises `EmbeddedBrokerError`."""
@@ -78,9 +83,7 @@ class Accounts:
             return False
         if session.will_flag and not self.permit(session, Access.WRITE, session.will_topic or ""):
             return False
-        return (
-            session.client_id == account.username if account.role is BrokerRole.DEVICE else not self._is_device(session.client_id)
-        )
+        return session.client_id == account.username or not self._is_device(session.client_id)
 
     def permit(self, session: Session, access: Access, topic: str) -> bool:
         """Whether the session's account may use the topic or the whole filter so."""

@@ -79,7 +79,7 @@ _JAN: Final = Person(first_name="Jan", phone="+49 30 555 0112", card_uid="0411aa
 _OMAR: Final = Person(first_name="Omar", phone="+49 30 555 0113", card_uid="0411aa03", purse_minor=0)
 
 TAPS: Final = (
-    BarTap("left", "Left", _PILS, 500, (Drinker(_ANN, 90, leave_after_ml=250), Drinker(_ZOE, 90))),
+    BarTap("left", "Left", _PILS, 500, (Drinker(_ZOE, 90), Drinker(_ANN, 90, leave_after_ml=250))),
     BarTap("middle", "Middle", _STOUT, 400, (Drinker(_BEN, 110),)),
     BarTap("right", "Right", _CIDER, 500, (Drinker(_CLEO, 100), Drinker(_DORA, 80, leave_after_ml=180))),
     BarTap("open", "Open", _PILS, 1_000),

@@ -5,7 +5,9 @@ began, however the demo ends, so that no process stays behind.
 """
 
 import asyncio
+import logging
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +20,7 @@ from tapwire_core.db.schema import migrate
 from tapwire_core.domain.house import House
 from tapwire_core.errors import Refused
 from tapwire_demo.bar import AT_THE_TAPS, TAPS, BarTap
-from tapwire_demo.broker import EmbeddedBroker, best_broker, open_broker
+from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.demo_file import remove_demo_file, write_demo_file
 from tapwire_demo.ears import listen
 from tapwire_demo.postgres import EmbeddedPostgres, embedded_postgres
@@ -34,6 +36,7 @@ from tapwire_demo.words import CURRENCY, amount
 
 READY_TIMEOUT_S: Final = 60.0
 CHECK_TIMEOUT_S: Final = 60.0
+SERVERS_CHECK_S: Final = 0.5
 UPKEEP_S: Final = 2.0
 POOL_SIZE: Final = 2
 _POLL_S: Final = 0.05
@@ -44,15 +47,16 @@ class DemoFailed(Exception):
     """The demo can't go on, or did not show what it should; the text says why."""
 
 
-async def run_demo(folder: Path, seconds: float | None, screen: Screen) -> None:
+async def run_demo(folder: Path, seconds: float | None, broker_kind: BrokerKind, screen: Screen) -> None:
     """Run until cancelled, or for so long and then check the books; raises `DemoFailed`, and what its parts raise."""
     async with embedded_postgres(folder) as postgres:
         remove_demo_file(folder)
+        _log_to(folder / "logs")
         screen.say(f"{'Setting up' if postgres.created else 'Opening'} the bar in {folder}/ …", "dim")
         await migrate(postgres.url)
         async with Database.open(postgres.url, House(), pool_size=POOL_SIZE) as db:
             bar = await set_up(db, folder)
-            async with open_broker(best_broker(), folder / "broker", accounts(bar)) as broker:
+            async with open_broker(broker_kind, folder / "broker", accounts(bar)) as broker:
                 demo = Demo(folder, screen, postgres, db, broker, bar)
                 async with demo.open():
                     await asyncio.sleep(seconds) if seconds else await asyncio.Event().wait()
@@ -80,22 +84,19 @@ class Demo:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Have everything at work during the block; before it begins, all is there and has been shown."""
-        (self._folder / "logs").mkdir(mode=0o700, exist_ok=True)
+        """Have everything at work during the block, and show what happens."""
         services = [core(self._postgres.url, self._broker), admin_api(self._postgres.url, self._broker, self._api_port)]
         nodes = [self._tap_node(tap) for tap in SIMULATED]
         async with asyncio.TaskGroup() as tasks:
-            besides = [
-                tasks.create_task(listen(self._broker, self._broker.account(WATCHER), self._hear)),
-                tasks.create_task(self._look_after_bar()),
-            ]
+            besides = [tasks.create_task(step) for step in (self._listen(), self._keep_servers(), self._look_after_bar())]
             try:
-                async with self._crew.at_work(services), self._crew.at_work(nodes):
+                async with self._crew.at_work(services):
                     await self._until_ready()
-                    self._write_file()
-                    self._introduce()
-                    with self._screen.showing(self.story.taps.values()):
-                        yield
+                    async with self._crew.at_work(nodes):
+                        self._write_file()
+                        self._introduce()
+                        with self._screen.showing(self.story.taps.values()):
+                            yield
             finally:
                 remove_demo_file(self._folder)
                 for task in besides:
@@ -104,10 +105,8 @@ class Demo:
     def sum_up(self) -> None:
         """Say what has happened."""
         tally = self.story.tally
-        denials = sum(tally.denials.values())
-        self._screen.say()
         self._screen.say(
-            f"{tally.grants} grants, {denials} denials, {tally.settled} pours settled: "
+            f"\nGrants: {tally.grants}. Denials: {sum(tally.denials.values())}. Settled pours: {tally.settled}, "
             f"{tally.volume_ml:,} ml for {amount(tally.amount_minor)} {CURRENCY}."
         )
 
@@ -116,27 +115,35 @@ class Demo:
         folder = self._folder / "taps" / tap.tap_id
         return tap_node(tap, write_tap_files(folder, tap, self._bar.secrets[tap.path], self._broker, cards))
 
-    def _hear(self, topic: str, payload: bytes) -> None:
-        self._screen.tell(self.story.hear(topic, payload))
+    async def _listen(self) -> None:
+        await listen(
+            self._broker,
+            self._broker.account(WATCHER),
+            lambda topic, payload: self._screen.tell(self.story.hear(topic, payload)),
+        )
 
     async def _until_ready(self) -> None:
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                while await self._missing():
-                    await asyncio.sleep(_POLL_S)
-        except TimeoutError as error:
-            missing = ", ".join(await self._missing())
-            raise DemoFailed(f"not there after {READY_TIMEOUT_S:.0f} s: {missing}; see {self._folder}/logs/") from error
+        """Wait for the core and the admin API, so that the first guest is served at once; raises `DemoFailed`."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not (self.story.cores and await answers(self._api_port)):
+            if time.monotonic() > deadline:
+                missing = "the admin API" if self.story.cores else "the core"
+                raise DemoFailed(f"{missing} is not there after {READY_TIMEOUT_S:.0f} s; see {self._folder}/logs/")
+            await asyncio.sleep(_POLL_S)
 
-    async def _missing(self) -> list[str]:
-        missing = [] if self.story.cores else ["core"]
-        missing += [f"tap {tap.tap_id}" for tap in SIMULATED if not self.story.taps[tap.path].online]
-        return missing if await answers(self._api_port) else [*missing, "admin API"]
+    async def _keep_servers(self) -> None:
+        """Start database and broker again when somebody killed them."""
+        while True:
+            await asyncio.sleep(SERVERS_CHECK_S)
+            for server in (self._postgres, self._broker):
+                if not server.running:
+                    await server.start()
+                    self._note_restart(f"{server.name} is started again")
 
     def _write_file(self) -> None:
-        servers = {"demo": os.getpid(), "postgres": self._postgres.pid}
+        servers = {"demo": os.getpid(), self._postgres.name: self._postgres.pid}
         if self._broker.pid is not None:
-            servers["mosquitto"] = self._broker.pid
+            servers[self._broker.name] = self._broker.pid
         write_demo_file(self._folder, demo_file(self._bar, self._broker, self._api_url, servers | self._crew.pids))
 
     @property
@@ -145,15 +152,14 @@ class Demo:
 
     def _introduce(self) -> None:
         broker, watcher = self._broker, self._broker.account(WATCHER)
+        login_options = f"-u {watcher.username} -P {watcher.password}"
         login = self._bar.operator
         for line in (
             "",
             f"  API      {self._api_url}   (its description: {self._api_url}/schema)",
             f"  login    {login.username}   password {login.password}",
             f"  broker   mqtt://{broker.host}:{broker.port}   ({broker.kind})",
-            "  topics   mosquitto_sub -h {} -p {} -u {} -P {} -v -t '{}/#'".format(
-                broker.host, broker.port, watcher.username, watcher.password, ROOT
-            ),
+            f"  topics   mosquitto_sub -h {broker.host} -p {broker.port} {login_options} -v -t '{ROOT}/#'",
             "           or, in this folder: make watch",
             f"  more     {self._folder}/demo.json (logins, taps, cards)   {self._folder}/logs/",
             "  end      Ctrl-C",
@@ -174,6 +180,12 @@ class Demo:
             except (*DATABASE_GONE, Refused) as error:
                 done = [f"the staff can't help: {error}"]
             self._screen.tell(Line("", text, Mood.QUIET) for text in done)
+
+
+def _log_to(logs: Path) -> None:
+    """Keep what the libraries in this process say away from the story."""
+    logs.mkdir(mode=0o700, exist_ok=True)
+    logging.basicConfig(filename=logs / "demo.log", level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
 
 
 async def answers(port: int) -> bool:

@@ -57,6 +57,16 @@ class EmbeddedBroker(ABC):
         self._accounts: dict[str, Account] = {account.username: account for account in accounts}
 
     @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.kind.value
+
+    @property
+    @abstractmethod
+    def running(self) -> bool:
+        """Whether it is there, neither stopped nor dead."""
+
+    @property
     def pid(self) -> int | None:
         """The server's process id; None where the broker is no process of its own."""
         return None

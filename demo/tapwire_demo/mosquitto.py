@@ -79,6 +79,11 @@ class MosquittoBroker(EmbeddedBroker):
             await self._server.stop()
 
     @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._server is not None and self._server.running
+
+    @property
     def pid(self) -> int | None:
         """The server's process id."""
         return self._server.pid if self._server is not None else None

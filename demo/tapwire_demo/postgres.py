@@ -105,6 +105,8 @@ async def remove_postgres(folder: Path, settings: PostgresSettings = DEFAULTS) -
 class EmbeddedPostgres:
     """A server and how to reach it."""
 
+    name: Final = "postgres"
+
     def __init__(self, home: PostgresHome, binaries: Path, folder: Path, settings: PostgresSettings, *, created: bool) -> None:
         self.created: Final = created
         """Whether its data were made by this run."""
@@ -121,6 +123,11 @@ class EmbeddedPostgres:
         """The port on 127.0.0.1; the same for all starts of this object."""
         assert self._port is not None, "not started"
         return self._port
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._server is not None and self._server.running
 
     @property
     def pid(self) -> int:

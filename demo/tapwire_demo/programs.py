@@ -5,6 +5,7 @@ kill any of them while the demo runs.
 """
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -22,7 +23,6 @@ STOP: Final = (StopStep(signal.SIGTERM, 8.0),)
 SOON_S: Final = 3.0
 """A program that ends sooner than this is not started again: it can't work."""
 RESTART_PAUSE_S: Final = 0.5
-_POLL_S: Final = 0.1
 _SETTINGS_PREFIX: Final = "TAPWIRE_"
 
 
@@ -40,40 +40,44 @@ class Program:
 
 
 class Crew:
-    """The running programs: their process ids by name, and how the demo hears of a change of them."""
+    """The running programs: their process ids by name, and how the demo hears of a new start of one."""
 
-    def __init__(self, logs: Path, on_change: Callable[[str], None]) -> None:
+    def __init__(self, logs: Path, on_restart: Callable[[str], None]) -> None:
         self.pids: dict[str, int] = {}
         self._logs = logs
-        self._on_change = on_change
+        self._on_restart = on_restart
 
     @asynccontextmanager
     async def at_work(self, programs: Sequence[Program]) -> AsyncIterator[None]:
         """Keep the programs running during the block, then stop them together; raises a group of `ProgramFailed`."""
         async with asyncio.TaskGroup() as tasks:
-            keeping = [tasks.create_task(self._keep(program)) for program in programs]
+            begun = {program.name: asyncio.Event() for program in programs}
+            keeping = [tasks.create_task(self._keep(program, begun[program.name])) for program in programs]
             try:
+                for event in begun.values():
+                    await event.wait()
                 yield
             finally:
                 for task in keeping:
                     task.cancel()
 
-    async def _keep(self, program: Program) -> None:
+    async def _keep(self, program: Program, begun: asyncio.Event) -> None:
         log = self._logs / f"{program.name}.log"
         while True:
             child = start_program(program, log)
-            self.pids[program.name] = child.pid
             born_s = time.monotonic()
             try:
-                while child.running:
-                    await asyncio.sleep(_POLL_S)
+                self.pids[program.name] = child.pid
+                if begun.is_set():
+                    self._on_restart(f"{program.name} is started again")
+                begun.set()
+                await child.ended(math.inf)
             finally:
                 await child.stop()
             if time.monotonic() - born_s < SOON_S:
-                raise ProgramFailed(f"{program.name} ended with {child.exit_code}; the end of {log}:\n{child.log_tail()}")
+                raise ProgramFailed(f"{program.name} ended at once ({child.exit_code}); the end of {log}:\n{child.log_tail()}")
             await asyncio.sleep(RESTART_PAUSE_S)
             log.replace(log.with_suffix(".before.log"))
-            self._on_change(f"{program.name} ended with {child.exit_code}: it is started again")
 
 
 def start_program(program: Program, log: Path) -> Child:

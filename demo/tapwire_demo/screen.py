@@ -50,15 +50,16 @@ class Screen:
 
 def _table(taps: Iterable[TapNow]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for heading in ("tap", "", "now", "guest", "", ""):
-        table.add_column(heading, style="dim" if heading == "" else "")
+    for heading in ("tap", "beverage", "now", "guest", "", ""):
+        table.add_column(Text(heading, "dim"))
     for tap in taps:
-        table.add_row(tap.name, tap.beverage, tap.phase.lower().replace("_", " ") or "no node", tap.guest, *_poured(tap))
+        now = tap.phase.lower().replace("_", " ") or "no node"
+        table.add_row(Text(tap.name, "bold cyan"), tap.beverage, now, tap.guest, *_poured(tap))
     return table
 
 
 def _poured(tap: TapNow) -> tuple[RenderableType, str]:
     if not tap.max_volume_ml:
         return "", ""
-    bar = ProgressBar(total=tap.max_volume_ml, completed=tap.volume_ml, width=BAR_WIDTH)
+    bar = ProgressBar(total=tap.max_volume_ml, completed=tap.volume_ml, width=BAR_WIDTH, complete_style="cyan")
     return bar, f"{tap.volume_ml} of {tap.max_volume_ml} ml"

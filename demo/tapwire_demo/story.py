@@ -98,6 +98,7 @@ class _Pour:
 
     card_uid: str
     told_ml: int = 0
+    reported: bool = False
     settled: bool = False
 
 
@@ -177,11 +178,13 @@ class Story:
             return
         _remember(self._pours, grant.pour_id, _Pour(grant.card_uid))
         self.tally.grants += 1
-        price_minor, balance_minor = grant.display.sell_price_per_liter_minor, grant.display.balance_minor
+        shown = grant.display
         text = f"granted: up to {grant.max_volume_ml} ml"
-        if price_minor is not None and balance_minor is not None:
-            hold_minor = charge(grant.max_volume_ml, price_minor)
-            text += f" at {amount(price_minor)} a litre (hold {amount(hold_minor)} of {amount(balance_minor)})"
+        if shown.beverage is not None:
+            text += f" of {shown.beverage.name}"
+        if shown.sell_price_per_liter_minor is not None and shown.balance_minor is not None:
+            hold_minor = charge(grant.max_volume_ml, shown.sell_price_per_liter_minor)
+            text += f" (hold {amount(hold_minor)} of {amount(shown.balance_minor)})"
         yield text, Mood.PLAIN
 
     def _denied(self, denial: PourDenied) -> Iterator[tuple[str, Mood]]:
@@ -205,14 +208,18 @@ class Story:
     def _reported(self, tap: TapNow, report: PourCompleted) -> Iterator[tuple[str, Mood]]:
         tap.volume_ml = report.volume_ml
         pour = self._pours.get(report.pour_id)
-        if pour is None or not pour.settled:
+        if pour is None or not pour.reported:
             yield f"poured {report.volume_ml} ml: {END_REASONS[report.end_reason]}", Mood.PLAIN
+        elif not pour.settled:
+            yield "reports this pour again", Mood.QUIET
+        if pour is not None:
+            pour.reported = True
 
     def _settled(self, tap: TapNow, verdict: PourSettled) -> Iterator[tuple[str, Mood]]:
         pour = self._pours.get(verdict.pour_id)
         if pour is not None and pour.settled:
             return
-        _remember(self._pours, verdict.pour_id, _Pour(pour.card_uid if pour else "", settled=True))
+        _remember(self._pours, verdict.pour_id, _Pour(pour.card_uid if pour else "", reported=True, settled=True))
         whose = f"{self._name(pour.card_uid)}'s " if pour else ""
         tap.max_volume_ml = 0
         if verdict.status is not VerdictStatus.ACCEPTED:

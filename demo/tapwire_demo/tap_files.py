@@ -11,8 +11,8 @@ from tapwire_demo.private_file import write_private
 
 PATIENCE_MS: Final = 1_500
 """How long a guest waits who is refused."""
-PAUSE_MS: Final = 1_500
-"""Between two guests."""
+PAUSE_MS: Final = 2_500
+"""Between two guests: long enough for the last pour to be settled, or the next card is not looked at before it was lifted."""
 
 
 def write_tap_files(folder: Path, tap: BarTap, secret: str, broker: EmbeddedBroker, cards: Mapping[str, str]) -> Path:

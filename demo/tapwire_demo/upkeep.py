@@ -1,6 +1,7 @@
 """What the demo's staff do while guests pour, so that it can go on for days: change kegs, and take the money of who has run out."""
 
 from collections.abc import Iterable
+from typing import Final
 from uuid import UUID
 
 from tapwire_core.db.engine import Database
@@ -13,7 +14,7 @@ from tapwire_core.services import beverages, kegs, money, taps
 from tapwire_demo.bar import KEG_LOW_ML, KEG_ML, VENUE_ID, BarTap, Beverage, Person
 from tapwire_demo.words import amount
 
-STAFF = Actor("demo")
+STAFF: Final = Actor("demo")
 
 
 async def change_low_kegs(db: Database, of_taps: Iterable[BarTap]) -> list[str]:
@@ -32,7 +33,7 @@ async def change_low_kegs(db: Database, of_taps: Iterable[BarTap]) -> list[str]:
 async def put_full_keg(db: Database, tap: BarTap, beverage_id: UUID | None) -> None:
     """Put a keg on the tap, out of stock if there is one; of what the tap sells unless it is said which."""
     wanted = beverage_id or await _beverage_id(db, tap.beverage)
-    keg = await suggest_keg(db, VENUE_ID, wanted)
+    keg = await suggest_keg(db, beverage_id=wanted, venue_id=VENUE_ID)
     if keg is None or keg.book_volume_ml < KEG_LOW_ML:
         keg_id = await kegs.create_keg(db, STAFF, venue_id=VENUE_ID, beverage_id=wanted, initial_volume_ml=KEG_ML)
     else:
@@ -45,9 +46,9 @@ async def fill_purses(db: Database, people: Iterable[Person]) -> list[str]:
     done = []
     for person in people:
         guest = await find_guest(db, person)
-        if guest is None or guest.available_minor >= person.low_minor:
+        if guest is None or guest.balance_minor >= person.low_minor:
             continue
-        paid_minor = person.purse_minor - guest.available_minor
+        paid_minor = person.purse_minor - guest.balance_minor
         await money.top_up(db, STAFF, guest.guest_id, paid_minor, PaymentMethod.CASH, VENUE_ID)
         done.append(f"{person.first_name} tops up {amount(paid_minor)}")
     return done

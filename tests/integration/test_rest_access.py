@@ -10,7 +10,7 @@ from tapwire_admin.auth import enforce_access
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.words import Role
 from tapwire_core.services import users
-from tests.rest import Rest, done, refusal
+from tests.rest import Rest, asgi, done, refusal
 from tests.venue import OPERATOR, Venue
 
 SAMPLE = {"uuid": "00000000-0000-4000-8000-000000000000", "str": "none"}
@@ -19,7 +19,7 @@ PASSWORD = "correct horse"
 
 def routes(db: Database) -> list[tuple[str, str, object]]:
     """Each route's method, a path of it, and its declared access."""
-    found = []
+    found: list[tuple[str, str, object]] = []
     for route in create_app(db).routes:
         assert isinstance(route, HTTPRoute)
         path = "/".join(_sample(part) for part in route.path.split("/"))
@@ -46,7 +46,7 @@ async def test_a_route_that_declares_nothing_is_refused_to_everybody() -> None:
     async def forgotten() -> None: ...
 
     app = Litestar([forgotten], guards=[enforce_access])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://tapwire") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=asgi(app)), base_url="http://tapwire") as client:
         assert (await client.get("/forgotten")).status_code == 403
 
 

@@ -7,6 +7,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from tapwire_admin.auth import actor_of, enforce_access
+from tapwire_admin.bodies import require_strict_body
 from tapwire_admin.errors import answer_domain_error, answer_fault, answer_http_error
 from tapwire_admin.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
 from tapwire_admin.openapi import complete_documentation, openapi_config
@@ -62,6 +63,7 @@ def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS) -> L
         [Router("/api", route_handlers=[handler for noun in NOUNS for handler in noun.HANDLERS]), *health.HANDLERS],
         guards=[enforce_access],
         middleware=[KeepAnswers()],
+        before_request=require_strict_body,
         before_send=[echo_request_id],
         dependencies={
             "db": Provide(lambda: db, sync_to_thread=False),

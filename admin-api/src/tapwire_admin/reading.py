@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
-from litestar.params import FromQuery, Parameter
+from litestar.params import QueryParameter
 from msgspec import UNSET, Struct
 
 from tapwire_admin.bounds import NO_NUL
@@ -14,12 +14,12 @@ MAX_CURSOR_LENGTH: Final = 500
 
 T = TypeVar("T")
 Cursor = Annotated[
-    str | None, Parameter(max_length=MAX_CURSOR_LENGTH, pattern=NO_NUL, description="`next_cursor` of the page before")
+    str | None, QueryParameter(max_length=MAX_CURSOR_LENGTH, pattern=NO_NUL, description="`next_cursor` of the page before")
 ]
-Limit = Annotated[int, Parameter(ge=1, le=MAX_LIMIT, description="the most items of one page")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="the most items of one page")]
 
 
-def provide_page(cursor: FromQuery[Cursor] = None, limit: FromQuery[Limit] = DEFAULT_LIMIT) -> PageRequest:
+def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> PageRequest:
     """Which part of a list is wanted."""
     return PageRequest(cursor, limit)
 

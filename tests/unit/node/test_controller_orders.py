@@ -17,7 +17,15 @@ from tapwire_node.controller.effects import (
     WriteTombstone,
     WriteVerdict,
 )
-from tapwire_node.controller.events import Connected, Disconnected, GrantReceived, JournalFailed, JournalOpened, ReportFound, ReportMissing
+from tapwire_node.controller.events import (
+    Connected,
+    Disconnected,
+    GrantReceived,
+    JournalFailed,
+    JournalOpened,
+    ReportFound,
+    ReportMissing,
+)
 from tapwire_node.controller.state import shown
 from tests.unit.node.bench import CARD, PULSES_PER_LITER, Bench
 

@@ -24,7 +24,6 @@ from tapwire_node.controller.events import (
     CardSeen,
     Connected,
     CoreGone,
-    CoreSeen,
     Disconnected,
     GrantJournalled,
     GrantReceived,
@@ -145,6 +144,30 @@ class ValveRule(RuleBasedStateMachine):
         self.tap = Watched()
         self.tap.in_service()
         self.revision = 1
+
+    # ── what mostly happens ─────────────────────────────────────────────────
+
+    @precondition(lambda self: self.tap.phase is not Phase.POURING)
+    @rule(card=CARDS)
+    def all_is_well_and_a_card_is_laid(self, card: str) -> None:
+        """Everything works again, and the tap asks."""
+        self.mend_journal()
+        self.slow_journal(answers=True)
+        for part in self.tap.model.faults.copy():
+            self.mend_part(part)
+        self.configure(ConfigStatus.ACTIVE, back=0)
+        self.broker_comes()
+        self.tap.core("core-1")
+        self.lift()
+        self.wait(8_000)
+        self.tap.lay(card)
+        assert self.tap.phase is Phase.AUTHORIZING
+
+    @precondition(lambda self: self.tap.phase is Phase.AUTHORIZING and self.tap.questions)
+    @rule(slowly=st.booleans())
+    def grant_as_asked(self, slowly: bool) -> None:
+        self.slow_journal(answers=not slowly)
+        self.grant(back=0, card=None)
 
     # ── the tap ─────────────────────────────────────────────────────────────
 
@@ -333,4 +356,4 @@ class ValveRule(RuleBasedStateMachine):
 
 
 TestValveRule = ValveRule.TestCase
-TestValveRule.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestValveRule.settings = settings(max_examples=250, stateful_step_count=30, deadline=None)

@@ -5,8 +5,7 @@ from datetime import datetime
 from litestar import get
 
 from tapwire_admin.auth import OPERATOR
-from tapwire_admin.bounds import Text
-from tapwire_admin.given import AskedPage, Db, FromQuery
+from tapwire_admin.given import AskedPage, AskedText, Db, FromQuery
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import AuditEntryView
 from tapwire_core.db.views.reading import Page
@@ -16,8 +15,8 @@ from tapwire_core.db.views.reading import Page
 async def list_audit(
     db: Db,
     page: AskedPage,
-    action: FromQuery[Text | None] = None,
-    subject: FromQuery[Text | None] = None,
+    action: AskedText = None,
+    subject: AskedText = None,
     since: FromQuery[datetime | None] = None,
 ) -> Page[AuditEntryView]:
     """What happened, the latest first; `subject` is any id that an entry is about, `since` a time with its zone."""

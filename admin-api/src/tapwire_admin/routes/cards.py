@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR
 from tapwire_admin.bounds import Reason
-from tapwire_admin.given import By, Db, FromPath, JSONBody, RunOnce
+from tapwire_admin.given import By, CardInPath, Db, JSONBody, RunOnce
 from tapwire_admin.reading import found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as views
@@ -21,27 +21,27 @@ class Because(Struct, kw_only=True):
 
 
 @get("/cards/{card_uid:str}", access=OPERATOR)
-async def read_card(db: Db, card_uid: FromPath[str]) -> CardView:
+async def read_card(db: Db, card_uid: CardInPath) -> CardView:
     """One card, whose it is and where it is used."""
     return await _view(db, card_uid)
 
 
 @post("/cards/{card_uid:str}/lost", access=OPERATOR, status_code=200)
-async def report_card_lost(db: Db, actor: By, once: RunOnce, card_uid: FromPath[str], data: JSONBody[Because]) -> CardView:
+async def report_card_lost(db: Db, actor: By, once: RunOnce, card_uid: CardInPath, data: JSONBody[Because]) -> CardView:
     """Stop a card from working at once; a running pour of it is told to end."""
     await once(cards.report_card_lost, actor, card_uid, data.reason)
     return await _view(db, card_uid)
 
 
 @post("/cards/{card_uid:str}/restore", access=OPERATOR, status_code=200)
-async def restore_card(db: Db, actor: By, once: RunOnce, card_uid: FromPath[str], data: JSONBody[Because]) -> CardView:
+async def restore_card(db: Db, actor: By, once: RunOnce, card_uid: CardInPath, data: JSONBody[Because]) -> CardView:
     """Let a lost card work again."""
     await once(cards.restore_card, actor, card_uid, data.reason)
     return await _view(db, card_uid)
 
 
 @post("/cards/{card_uid:str}/retire", access=OPERATOR, status_code=200)
-async def retire_card(db: Db, actor: By, once: RunOnce, card_uid: FromPath[str], data: JSONBody[Because]) -> CardView:
+async def retire_card(db: Db, actor: By, once: RunOnce, card_uid: CardInPath, data: JSONBody[Because]) -> CardView:
     """Take a card out of use for good."""
     await once(cards.retire_card, actor, card_uid, data.reason)
     return await _view(db, card_uid)

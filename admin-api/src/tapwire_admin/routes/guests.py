@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.bounds import AmountMinor, CardUid, Name, Phone, Reason, SignedAmountMinor, Slug, Text
-from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.given import AskedPage, AskedText, By, CardInPath, Db, FromPath, JSONBody, RunOnce
 from tapwire_admin.reading import changes_of, found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as views
@@ -72,9 +72,7 @@ class CardToBind(Struct, kw_only=True):
 
 
 @get("/guests", access=OPERATOR)
-async def list_guests(
-    db: Db, page: AskedPage, search: FromQuery[Text | None] = None, phone: FromQuery[Text | None] = None
-) -> Page[GuestView]:
+async def list_guests(db: Db, page: AskedPage, search: AskedText = None, phone: AskedText = None) -> Page[GuestView]:
     """Guests, the newest first; `search` looks at the start of names and phone numbers."""
     return await views.list_guests(db, search=search, phone=phone, page=page)
 
@@ -146,7 +144,7 @@ async def bind_card(db: Db, actor: By, once: RunOnce, guest_id: FromPath[UUID], 
 
 
 @delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR)
-async def unbind_card(db: Db, actor: By, guest_id: FromPath[UUID], card_uid: FromPath[str]) -> None:
+async def unbind_card(db: Db, actor: By, guest_id: FromPath[UUID], card_uid: CardInPath) -> None:
     """Take a guest's card back, for anybody's use."""
     await cards.unbind_card(db, actor, guest_id, card_uid)
 

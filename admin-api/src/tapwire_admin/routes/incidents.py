@@ -7,8 +7,8 @@ from litestar import get, post
 from msgspec import Meta, Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.bounds import Comment, SignedAmountMinor, Slug
-from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.bounds import Comment, SignedAmountMinor
+from tapwire_admin.given import AskedPage, AskedVenue, By, Db, FromPath, FromQuery, JSONBody, RunOnce
 from tapwire_admin.reading import found
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.engine import Database
@@ -32,7 +32,7 @@ async def list_incidents(
     db: Db,
     page: AskedPage,
     status: FromQuery[IncidentStatus | None] = None,
-    venue_id: FromQuery[Slug | None] = None,
+    venue_id: AskedVenue = None,
     kind: FromQuery[IncidentKind | None] = None,
 ) -> Page[IncidentView]:
     """Incidents, the latest first."""

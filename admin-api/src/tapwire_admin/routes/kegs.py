@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
 from tapwire_admin.bounds import Reason, SignedVolumeMl, Slug, VolumeMl
-from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.given import AskedPage, AskedVenue, By, Db, FromPath, FromQuery, JSONBody, RunOnce
 from tapwire_admin.reading import found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import places as views
@@ -42,16 +42,16 @@ class StockBooking(Struct, kw_only=True):
 
 @get("/kegs", access=OPERATOR)
 async def list_kegs(
-    db: Db, page: AskedPage, venue_id: FromQuery[Slug | None] = None, status: FromQuery[KegStatus | None] = None
+    db: Db, page: AskedPage, venue_id: AskedVenue = None, status: FromQuery[KegStatus | None] = None
 ) -> Page[KegView]:
     """Kegs, the oldest first."""
     return await views.list_kegs(db, venue_id, status, page)
 
 
 @get("/kegs/suggest", access=OPERATOR)
-async def suggest_keg(db: Db, venue_id: FromQuery[Slug], beverage_id: FromQuery[UUID]) -> KegView:
+async def suggest_keg(db: Db, beverage_id: FromQuery[UUID], venue_id: AskedVenue = None) -> KegView:
     """The keg to put on next, first in first out; 404 when none is in stock."""
-    return found(await views.suggest_keg(db, venue_id, beverage_id), "keg in stock of beverage", beverage_id)
+    return found(await views.suggest_keg(db, beverage_id, venue_id), "keg in stock of beverage", beverage_id)
 
 
 @post("/kegs", access=OPERATOR)

@@ -5,8 +5,7 @@ from uuid import UUID
 from litestar import get
 
 from tapwire_admin.auth import OPERATOR
-from tapwire_admin.bounds import Slug, Text
-from tapwire_admin.given import AskedPage, Db, FromPath, FromQuery
+from tapwire_admin.given import AskedPage, AskedText, AskedVenue, Db, FromPath, FromQuery
 from tapwire_admin.reading import found
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.views import visits as views
@@ -20,8 +19,8 @@ async def list_pours(
     page: AskedPage,
     visit_id: FromQuery[UUID | None] = None,
     guest_id: FromQuery[UUID | None] = None,
-    venue_id: FromQuery[Slug | None] = None,
-    tap: FromQuery[Text | None] = None,
+    venue_id: AskedVenue = None,
+    tap: AskedText = None,
     sync_status: FromQuery[SyncStatus | None] = None,
 ) -> Page[PourView]:
     """Pours, the latest first; `tap` is a path `{venue}/taps/{tap}`, or an id."""

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.bounds import Slug
-from tapwire_admin.given import By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.given import AskedVenue, By, Db, FromPath, JSONBody, RunOnce
 from tapwire_admin.reading import found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
@@ -35,7 +35,7 @@ async def close_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue |
 
 
 @get("/shifts/current", access=OPERATOR)
-async def read_current_shift(db: Db, venue_id: FromQuery[Slug | None] = None) -> ShiftView:
+async def read_current_shift(db: Db, venue_id: AskedVenue = None) -> ShiftView:
     """The open shift; 404 when none is open."""
     return found(await views.get_open_shift(db, venue_id), "open shift of venue", venue_id or "")
 

@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.auth import ENGINEER, OPERATOR, operator_of, require_role
 from tapwire_admin.bounds import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
-from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.given import AskedPage, AskedVenue, By, Db, JSONBody, RunOnce, SlugInPath
 from tapwire_admin.reading import changes_of, found
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
@@ -58,7 +58,7 @@ class KegOnTap(Struct, kw_only=True):
 
 
 @get("/taps", access=OPERATOR)
-async def list_taps(db: Db, page: AskedPage, venue_id: FromQuery[Slug | None] = None) -> Page[TapView]:
+async def list_taps(db: Db, page: AskedPage, venue_id: AskedVenue = None) -> Page[TapView]:
     """Taps by path, with what is on them and how their nodes are."""
     return await views.list_taps(db, venue_id, page)
 
@@ -79,14 +79,14 @@ async def create_tap(db: Db, actor: By, once: RunOnce, data: JSONBody[NewTap]) -
 
 
 @get("/taps/{venue:str}/{tap:str}", access=OPERATOR)
-async def read_tap(db: Db, venue: FromPath[Slug], tap: FromPath[Slug]) -> TapView:
+async def read_tap(db: Db, venue: SlugInPath, tap: SlugInPath) -> TapView:
     """One tap."""
     return await _view(db, venue, tap)
 
 
 @patch("/taps/{venue:str}/{tap:str}", access=OPERATOR)
 async def change_tap(
-    request: Request[Any, Any, Any], db: Db, actor: By, venue: FromPath[Slug], tap: FromPath[Slug], data: JSONBody[TapChange]
+    request: Request[Any, Any, Any], db: Db, actor: By, venue: SlugInPath, tap: SlugInPath, data: JSONBody[TapChange]
 ) -> TapView:
     """Lock or unlock a tap, have it cleaned, or change how it works. Anything but `active` ends a running pour."""
     changes, path = changes_of(data), _path(venue, tap)
@@ -100,20 +100,20 @@ async def change_tap(
 
 
 @post("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR, status_code=200)
-async def stop_tap(actor: By, once: RunOnce, venue: FromPath[Slug], tap: FromPath[Slug], data: JSONBody[StopTap]) -> TapStopped:
+async def stop_tap(actor: By, once: RunOnce, venue: SlugInPath, tap: SlugInPath, data: JSONBody[StopTap]) -> TapStopped:
     """End what pours at a tap now; it settles as its node reports it."""
     return TapStopped(pour_id=await once(taps.stop_tap, actor, _path(venue, tap), data.reason))
 
 
 @put("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR)
-async def put_keg(db: Db, actor: By, venue: FromPath[Slug], tap: FromPath[Slug], data: JSONBody[KegOnTap]) -> TapView:
+async def put_keg(db: Db, actor: By, venue: SlugInPath, tap: SlugInPath, data: JSONBody[KegOnTap]) -> TapView:
     """Put a keg on a tap, in place of the one that hangs there."""
     await taps.put_keg(db, actor, _path(venue, tap), data.keg_id)
     return await _view(db, venue, tap)
 
 
 @delete("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, status_code=200)
-async def take_keg_off(db: Db, actor: By, venue: FromPath[Slug], tap: FromPath[Slug]) -> TapView:
+async def take_keg_off(db: Db, actor: By, venue: SlugInPath, tap: SlugInPath) -> TapView:
     """Take a tap's keg off; it keeps its book volume."""
     await taps.take_keg_off(db, actor, _path(venue, tap))
     return await _view(db, venue, tap)

@@ -5,7 +5,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.auth import ENGINEER
 from tapwire_admin.bounds import Password, Username
-from tapwire_admin.given import AskedPage, By, Db, FromPath, JSONBody
+from tapwire_admin.given import AskedPage, By, Db, JSONBody, UsernameInPath
 from tapwire_admin.reading import changes_of, found
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import UserView
@@ -44,7 +44,7 @@ async def create_user(db: Db, actor: By, data: JSONBody[NewUser]) -> UserView:
 
 
 @patch("/users/{username:str}", access=ENGINEER)
-async def change_user(db: Db, actor: By, username: FromPath[Username], data: JSONBody[UserChange]) -> UserView:
+async def change_user(db: Db, actor: By, username: UsernameInPath, data: JSONBody[UserChange]) -> UserView:
     """Change an operator's role or password, or disable the operator; sessions end with the old password."""
     changes = changes_of(data)
     if password := changes.pop("password", None):

@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.auth import ENGINEER, OPERATOR
 from tapwire_admin.bounds import LegalAge, Name, Reason, Slug, Text
-from tapwire_admin.given import AskedPage, By, Db, FromPath, JSONBody, RunOnce
+from tapwire_admin.given import AskedPage, By, Db, JSONBody, RunOnce, SlugInPath
 from tapwire_admin.reading import changes_of, found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import places as views
@@ -69,7 +69,7 @@ async def create_venue(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVenue
 
 
 @patch("/venues/{venue:str}", access=ENGINEER)
-async def change_venue(db: Db, actor: By, venue: FromPath[Slug], data: JSONBody[VenueChange]) -> VenueView:
+async def change_venue(db: Db, actor: By, venue: SlugInPath, data: JSONBody[VenueChange]) -> VenueView:
     """Change a venue."""
     await venues.change_venue(db, actor, venue, **changes_of(data))
     return found(await views.get_venue(db, venue), "venue", venue)
@@ -77,7 +77,7 @@ async def change_venue(db: Db, actor: By, venue: FromPath[Slug], data: JSONBody[
 
 @post("/venues/{venue:str}/emergency-stop", access=OPERATOR, status_code=200)
 async def set_emergency_stop(
-    db: Db, actor: By, once: RunOnce, venue: FromPath[Slug], data: JSONBody[EmergencyStop]
+    db: Db, actor: By, once: RunOnce, venue: SlugInPath, data: JSONBody[EmergencyStop]
 ) -> EmergencyStopSet:
     """Close all valves of a venue, or let its taps work again."""
     await once(venues.stop_venue if data.on else venues.release_venue, actor, venue, data.reason)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
 from tapwire_admin.bounds import CardUid, Comment, PouredMl, Reason, Slug
-from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.given import AskedPage, AskedVenue, By, CardInPath, Db, FromPath, FromQuery, JSONBody, RunOnce
 from tapwire_admin.reading import found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import visits as views
@@ -78,7 +78,7 @@ async def list_visits(
     page: AskedPage,
     status: FromQuery[VisitStatus | None] = None,
     stuck: FromQuery[bool] = False,
-    venue_id: FromQuery[Slug | None] = None,
+    venue_id: AskedVenue = None,
     guest_id: FromQuery[UUID | None] = None,
 ) -> Page[VisitView]:
     """Visits, the latest first; `stuck`: those that wait for a person."""
@@ -99,7 +99,7 @@ async def open_and_assign_card(db: Db, actor: By, once: RunOnce, data: JSONBody[
 
 
 @get("/visits/active/by-card/{card_uid:str}", access=OPERATOR)
-async def read_active_visit_by_card(db: Db, card_uid: FromPath[str]) -> VisitView:
+async def read_active_visit_by_card(db: Db, card_uid: CardInPath) -> VisitView:
     """The active visit that holds a card."""
     return found(await views.get_active_visit_by_card(db, read_card_uid(card_uid)), "active visit of card", card_uid)
 

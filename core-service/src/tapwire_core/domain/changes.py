@@ -190,3 +190,8 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     holes_reopened: list[int] = []
     stretches: list[StretchAccounted] = []
     covered: OdometerCovered | None = None
+
+    def raise_once(self, incident: IncidentRaised) -> None:
+        """Raise an incident, unless this transaction has raised its cause already: one statement writes them all, each row once."""
+        if all((incident.kind, incident.cause) != (raised.kind, raised.cause) for raised in self.raised):
+            self.raised.append(incident)

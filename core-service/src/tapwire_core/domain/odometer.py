@@ -143,7 +143,7 @@ def _raise_mismatch(stretch: StretchAccounted, volume_ml: int, changes: Changes)
 
 def _raise_rewound(other: StretchFacts, stretch: StretchAccounted, from_ml: int, to_ml: int, changes: Changes) -> None:
     details = {"from_ml": from_ml, "to_ml": to_ml, "facts": sorted((str(other.fact_id), str(stretch.fact_id)))}
-    changes.raised.append(
+    changes.raise_once(
         IncidentRaised(
             kind=IncidentKind.ODOMETER_REWOUND, cause=f"{changes.tap_path} {stretch.journal_id} {from_ml}-{to_ml}", details=details
         )

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from tapwire_contracts.reasons import (
     AuditAction,
     IncidentKind,
@@ -52,6 +54,7 @@ def settle(report: Report, facts: SettlementFacts, house: House, changes: Change
         verdict = _nothing_flowed(report, pour, changes)
     else:
         verdict = _charge_what_flowed(report, pour, house, changes)
+    changes.ended = [replace(end, end_reason=report.end_reason, duration_ms=report.duration_ms) for end in changes.ended]
     if pour is not None:
         _move_stock(report, pour, verdict, changes)
     return verdict
@@ -129,7 +132,7 @@ def raise_if_overdrawn(keg_id: UUID, keg_ml: int, moved_ml: int, changes: Change
             "book_volume_ml": left_ml,
             "hint": "check the flow meter's calibration and the keg's volume",
         }
-        changes.raised.append(IncidentRaised(kind=IncidentKind.KEG_OVERDRAWN, cause=str(keg_id), details=details))
+        changes.raise_once(IncidentRaised(kind=IncidentKind.KEG_OVERDRAWN, cause=str(keg_id), details=details))
 
 
 def _sale(pour: PourFacts, debit: Account, amount_minor: int) -> MoneyMoved:

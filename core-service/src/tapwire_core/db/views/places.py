@@ -162,15 +162,16 @@ async def get_keg(db: Database, keg_id: UUID) -> KegView | None:
     return await read_one(db, _kegs().where(kegs.c.keg_id == keg_id), KegView)
 
 
-async def suggest_keg(db: Database, venue_id: str, beverage_id: UUID) -> KegView | None:
+async def suggest_keg(db: Database, beverage_id: UUID, venue_id: str | None = None) -> KegView | None:
     """The keg to put on next, first in first out: the oldest in stock that hangs on no tap and is not empty."""
     statement = _kegs().where(
-        kegs.c.venue_id == venue_id,
         kegs.c.beverage_id == beverage_id,
         kegs.c.status == KegStatus.IN_STOCK.value,
         kegs.c.book_volume_ml > 0,
         taps.c.tap_path.is_(None),
     )
+    if venue_id is not None:
+        statement = statement.where(kegs.c.venue_id == venue_id)
     return await read_one(db, statement.order_by(kegs.c.created_at, kegs.c.keg_id).limit(1), KegView)
 
 

@@ -22,7 +22,7 @@ MAX_LIMIT: Final = 200
 """The most rows of one page."""
 
 _KEYS: Final[Mapping[type, Any]] = {
-    int: Annotated[int, msgspec.Meta(ge=0, lt=2**63)],
+    int: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)],
     str: Annotated[str, msgspec.Meta(pattern="^[^\0]*$")],
     UUID: UUID,
     datetime: Annotated[datetime, msgspec.Meta(tz=True)],

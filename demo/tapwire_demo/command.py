@@ -1,0 +1,66 @@
+"""The command line of `make demo`: until Ctrl-C, or for so many seconds."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Final
+
+from tapwire_demo.broker import BrokerKind, best_broker
+from tapwire_demo.demo import DemoFailed, run_demo
+from tapwire_demo.demo_file import FOLDER
+from tapwire_demo.embedded_broker import EmbeddedBrokerError
+from tapwire_demo.postgres_home import EmbeddedPostgresError
+from tapwire_demo.programs import ProgramFailed
+from tapwire_demo.screen import Screen
+
+ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> None:
+    """Run the demo; exits with 1 and a clear text when it can't be shown or its books don't balance."""
+    arguments = _parser().parse_args()
+    screen, failed = Screen(), False
+    try:
+        asyncio.run(_until_told(run_demo(arguments.folder, arguments.seconds, arguments.broker, screen), screen))
+    except* (DemoFailed, ProgramFailed, EmbeddedBrokerError, EmbeddedPostgresError) as failures:
+        failed = True
+        for failure in _single(failures):
+            print(f"make demo: {failure}", file=sys.stderr)
+    sys.exit(1 if failed else 0)
+
+
+async def _until_told(demo: Coroutine[None, None, None], screen: Screen) -> None:
+    """Run the demo; the first signal to end makes it clear up, and no further one disturbs that."""
+    running = asyncio.ensure_future(demo)
+
+    def end() -> None:
+        screen.say("Ending …", "dim")
+        running.cancel()
+        for number in ENDINGS:
+            loop.add_signal_handler(number, lambda: None)
+
+    loop = asyncio.get_running_loop()
+    for number in ENDINGS:
+        loop.add_signal_handler(number, end)
+    await asyncio.wait([running])
+    if not running.cancelled():
+        running.result()
+
+
+def _single(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _single(error)
+        else:
+            yield error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make demo", description="A whole bar on this machine, with guests who pour.")
+    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds, and check the books")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help=f"where its data are kept ({FOLDER}, unless said otherwise)")
+    parser.add_argument("--broker", type=BrokerKind, choices=list(BrokerKind), default=best_broker(), help="which one to embed")
+    return parser

@@ -1,0 +1,205 @@
+"""Money over REST: each booking once, never more than there is, and only while the shift is open."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from tapwire_core.db.engine import Database
+from tapwire_core.services import visits
+from tests.rest import Rest, done, refusal, with_key
+from tests.venue import OPERATOR, Guest, Venue
+
+
+def path(guest: Guest, what: str) -> str:
+    """A route of a guest."""
+    return f"/api/guests/{guest.guest_id}/{what}"
+
+
+async def test_a_top_up_repeated_with_one_key_books_once(rest: Rest, venue: Venue) -> None:
+    ann, key = await venue.guest(), with_key()
+    body = {"amount_minor": 500, "method": "cash"}
+
+    first = await rest.operator.post(path(ann, "top-ups"), json=body, headers=key)
+    again = await rest.operator.post(path(ann, "top-ups"), json=body, headers=key)
+
+    assert done(first, 201)["balance_minor"] == 500
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert await venue.balance(ann) == (500, 0)
+    await venue.books_balance()
+
+
+async def test_twenty_copies_of_one_top_up_at_once_book_once_and_answer_alike(rest: Rest, venue: Venue) -> None:
+    ann, key = await venue.guest(), with_key()
+    body = {"amount_minor": 500, "method": "card"}
+
+    answers = await asyncio.gather(*(rest.operator.post(path(ann, "top-ups"), json=body, headers=key) for _ in range(20)))
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert await venue.balance(ann) == (500, 0)
+    await venue.books_balance()
+
+
+async def test_a_key_is_of_one_user_one_route_and_one_body(rest: Rest, venue: Venue) -> None:
+    ann, bob, key = await venue.guest(), await venue.guest(), with_key()
+    body = {"amount_minor": 500, "method": "cash"}
+    done(await rest.operator.post(path(ann, "top-ups"), json=body, headers=key), 201)
+
+    refusal(
+        await rest.operator.post(path(ann, "top-ups"), json={**body, "amount_minor": 501}, headers=key),
+        422,
+        "idempotency_key_reused",
+    )
+    done(await rest.operator.post(path(bob, "top-ups"), json=body, headers=key), 201)
+    done(await rest.shift_lead.post(path(ann, "top-ups"), json=body, headers=key), 201)
+
+    assert await venue.balance(ann) == (1_000, 0)
+    assert await venue.balance(bob) == (500, 0)
+
+
+async def test_an_answer_lost_between_commit_and_sending_is_made_again(rest: Rest, venue: Venue) -> None:
+    ann, key = await venue.guest(), with_key()
+    body = {"amount_minor": 500, "method": "cash"}
+    first = await rest.operator.post(path(ann, "top-ups"), json=body, headers=key)
+    result = first.text
+    await venue.db.pool.execute("UPDATE idempotent_answers SET done = false, status_code = NULL, answer = $1", result)
+
+    again = await rest.operator.post(path(ann, "top-ups"), json=body, headers=key)
+
+    assert (again.status_code, again.content) == (201, first.content)
+    assert await venue.balance(ann) == (500, 0)
+
+
+async def test_a_kept_answer_is_forgotten_after_its_time(rest: Rest, venue: Venue) -> None:
+    ann, key = await venue.guest(), with_key()
+    body = {"amount_minor": 500, "method": "cash"}
+    done(await rest.operator.post(path(ann, "top-ups"), json=body, headers=key), 201)
+    await venue.db.pool.execute("UPDATE idempotent_answers SET created_at = now() - interval '25 hours'")
+
+    assert done(await rest.operator.post(path(ann, "top-ups"), json=body, headers=key), 201)["balance_minor"] == 1_000
+
+
+async def test_a_refused_request_keeps_nothing_so_its_key_may_be_used_again(rest: Rest, venue: Venue) -> None:
+    ann, key = await venue.guest(), with_key()
+    body = {"amount_minor": 500, "method": "cash", "reason": "she leaves"}
+    refusal(await rest.shift_lead.post(path(ann, "refunds"), json=body, headers=key), 409, "insufficient_funds")
+    done(await rest.operator.post(path(ann, "top-ups"), json={"amount_minor": 500, "method": "cash"}, headers=with_key()), 201)
+
+    assert done(await rest.shift_lead.post(path(ann, "refunds"), json=body, headers=key), 201)["balance_minor"] == 0
+
+
+@pytest.mark.parametrize("what", ["top-ups", "refunds", "adjustments"])
+async def test_taking_money_without_a_key_is_refused(rest: Rest, venue: Venue, what: str) -> None:
+    ann = await venue.guest()
+    body = {"amount_minor": 500, "method": "cash", "reason": "because"}
+
+    refusal(await rest.engineer.post(path(ann, what), json=body), 400, "idempotency_key_required")
+    refusal(
+        await rest.engineer.post(path(ann, what), json=body, headers=with_key("ключ".encode().decode("latin-1"))), 400, "invalid"
+    )
+
+    assert await venue.balance(ann) == (0, 0)
+
+
+@pytest.mark.parametrize("amount", [0, -1, 100_000_001, 2**63, 1.5, "5", None])
+async def test_an_amount_that_is_none_is_unreadable(rest: Rest, venue: Venue, amount: object) -> None:
+    ann = await venue.guest()
+
+    answer = await rest.operator.post(path(ann, "top-ups"), json={"amount_minor": amount, "method": "cash"}, headers=with_key())
+
+    assert "amount_minor" in refusal(answer, 400, "invalid")["detail"]
+
+
+async def test_a_refund_leaves_what_a_running_pour_holds(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    grant = await venue.grant(ann)
+    body = {"amount_minor": 100_00, "method": "cash", "reason": "she leaves"}
+
+    problem = refusal(await rest.shift_lead.post(path(ann, "refunds"), json=body, headers=with_key()), 409, "insufficient_funds")
+
+    assert (problem["available_minor"], problem["held_minor"]) == (0, 100_00)
+    await venue.report(grant, 100)
+    assert done(await rest.operator.get(f"/api/guests/{ann.guest_id}"))["available_minor"] == 50_00
+
+
+async def test_twenty_refunds_at_once_never_take_more_than_there_is(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=10_00)
+    body = {"amount_minor": 3_00, "method": "cash", "reason": "she leaves"}
+
+    answers = await asyncio.gather(*(rest.shift_lead.post(path(ann, "refunds"), json=body, headers=with_key()) for _ in range(20)))
+
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 17
+    assert await venue.balance(ann) == (1_00, 0)
+    await venue.books_balance()
+
+
+async def test_top_ups_and_refunds_at_once_lose_nothing(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    top_up, refund = {"amount_minor": 7, "method": "cash"}, {"amount_minor": 5, "method": "card", "reason": "x"}
+
+    answers = await asyncio.gather(
+        *(rest.operator.post(path(ann, "top-ups"), json=top_up, headers=with_key()) for _ in range(20)),
+        *(rest.shift_lead.post(path(ann, "refunds"), json=refund, headers=with_key()) for _ in range(20)),
+    )
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert await venue.balance(ann) == (100_00 + 20 * 7 - 20 * 5, 0)
+    await venue.books_balance()
+
+
+async def test_cash_needs_an_open_shift_and_an_adjustment_does_not(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=5_00)
+    await visits.close_visit(venue.db, OPERATOR, ann.visit_id)
+    done(await rest.shift_lead.post("/api/shifts/close", json={}))
+    cash = {"amount_minor": 1_00, "method": "cash", "reason": "x"}
+
+    refusal(await rest.operator.post(path(ann, "top-ups"), json=cash, headers=with_key()), 409, "shift_closed")
+    refusal(await rest.shift_lead.post(path(ann, "refunds"), json=cash, headers=with_key()), 409, "shift_closed")
+    adjusted = await rest.shift_lead.post(path(ann, "adjustments"), json={"amount_minor": -2_00, "reason": "x"}, headers=with_key())
+
+    assert done(adjusted, 201)["balance_minor"] == 3_00
+    await venue.books_balance()
+
+
+async def test_an_adjustment_takes_at_most_what_is_available_and_is_about_the_guests_own_pour(rest: Rest, venue: Venue) -> None:
+    ann, bob = await venue.guest(balance_minor=100_00), await venue.guest()
+    grant = await venue.grant(ann)
+    await venue.report(grant, 100)
+
+    async def adjust(guest: Guest, amount_minor: int) -> object:
+        body = {"amount_minor": amount_minor, "reason": "bad beer", "pour_id": str(grant.pour_id)}
+        return await rest.shift_lead.post(path(guest, "adjustments"), json=body, headers=with_key())
+
+    refusal(await adjust(ann, -50_01), 409, "insufficient_funds")  # type: ignore[arg-type]
+    refusal(await adjust(bob, 1), 409, "not_the_guests_pour")  # type: ignore[arg-type]
+    assert done(await adjust(ann, 50_00), 201)["balance_minor"] == 100_00  # type: ignore[arg-type]
+    await venue.books_balance()
+
+
+async def test_the_ledger_tells_every_movement_and_adds_up_to_the_balance(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    await venue.report(await venue.grant(ann), 100)
+    refunded = {"amount_minor": 10_00, "method": "card", "reason": "x"}
+    done(await rest.shift_lead.post(path(ann, "refunds"), json=refunded, headers=with_key()), 201)
+
+    entries, cursor = [], ""
+    while cursor is not None:
+        page = done(await rest.operator.get(path(ann, f"ledger?limit=1&cursor={cursor}" if cursor else "ledger?limit=1")))
+        entries += page["items"]
+        cursor = page["next_cursor"]
+
+    assert [(entry["kind"], entry["amount_minor"], entry["method"]) for entry in entries] == [
+        ("refund", -10_00, "card"),
+        ("charge", -50_00, None),
+        ("top_up", 100_00, "cash"),
+    ]
+    assert sum(entry["amount_minor"] for entry in entries) == (await venue.balance(ann))[0]
+
+
+async def test_an_unknown_guest_is_not_found_and_keeps_no_key(rest: Rest, venue: Venue, db: Database) -> None:
+    body, key = {"amount_minor": 500, "method": "cash"}, with_key()
+
+    problem = refusal(await rest.operator.post(f"/api/guests/{uuid4()}/top-ups", json=body, headers=key), 404, "not_found")
+
+    assert problem["noun"] == "guest"
+    assert await db.pool.fetchval("SELECT count(*) FROM idempotent_answers") == 0

@@ -1,0 +1,163 @@
+"""What the schema's function `apply_changes` does, in the same order, and the constraints that the schema refuses to break."""
+
+from uuid import UUID
+
+from tapwire_contracts.codec import encode
+from tapwire_contracts.messages import StopPour
+from tapwire_contracts.reasons import IncidentKind, StopReason
+from tapwire_core.domain.changes import Changes, MoneyMoved, PourEnded, PourGranted
+from tapwire_core.domain.words import Account, TapStatus
+from tests.simulation.books.rows import AnswerRow, IncidentRow, JournalRow, PourRow, StockRow, StretchRow, Tables
+
+
+class ConstraintBroken(Exception):
+    """A change that the database would have refused: a rule is wrong."""
+
+
+def apply_changes(tables: Tables, changes: Changes, now_ms: int, *, one_lease: bool = True) -> None:
+    """Write all that a decision changes; `one_lease` is whether the two unique indexes of pending pours are there."""
+    for ended in changes.ended:
+        _end(tables, ended)
+    if changes.lock_cleared is not None and tables.lease_of_visit(changes.lock_cleared.visit_id) is None:
+        tables.visits[changes.lock_cleared.visit_id].active_tap_id = None
+    if changes.granted is not None:
+        _grant(tables, changes.granted, _tap_of(changes), now_ms, one_lease=one_lease)
+    _move_money(tables, changes)
+    _move_stock(tables, changes)
+    _note_pour(tables, changes)
+    _send_commands(tables, changes)
+    _remember(tables, changes)
+    _account_for_odometer(tables, changes)
+    for entry in changes.audited:
+        tables.audited[entry.action] = tables.audited.get(entry.action, 0) + 1
+    for raised in changes.raised:
+        raise_incident(tables, raised.kind, raised.cause, raised.pour_id)
+
+
+def raise_incident(tables: Tables, kind: IncidentKind, cause: str, pour_id: UUID | None, *, count: bool = True) -> None:
+    """Raise an incident, once per cause while it is unresolved; `count` is whether another time is counted."""
+    known = tables.incidents.get((kind, cause))
+    if known is None:
+        tables.incidents[kind, cause] = IncidentRow(pour_id)
+    elif count:
+        known.occurrences += 1
+
+
+def stop_pour(tables: Tables, path: str, pour_id: UUID, reason: StopReason) -> None:
+    """Have a node told to end a pour."""
+    tables.outbox.append((path, encode(StopPour(pour_id=pour_id, reason=reason)).decode()))
+
+
+def _tap_of(changes: Changes) -> str:
+    assert changes.tap_path is not None
+    return changes.tap_path
+
+
+def _end(tables: Tables, ended: PourEnded) -> None:
+    pour = tables.pours[ended.pour_id]
+    if pour.pending:
+        pour.sync_status = ended.sync_status
+        pour.volume_ml = pour.stock_ml = ended.volume_ml
+        pour.amount_minor, pour.loss_minor, pour.end_reason = ended.amount_minor, ended.loss_minor, ended.end_reason
+    tables.visits[ended.visit_id].active_tap_id = None
+    tables.incidents.pop((IncidentKind.SYNC_TIMEOUT, str(ended.pour_id)), None)
+
+
+def _grant(tables: Tables, granted: PourGranted, path: str, now_ms: int, *, one_lease: bool) -> None:
+    if one_lease and (tables.lease_of_tap(path) or tables.lease_of_visit(granted.visit_id)):
+        raise ConstraintBroken(f"a second lease of {path} or of visit {granted.visit_id}")
+    tables.pours[granted.pour_id] = PourRow(granted, path, now_ms)
+    tables.visits[granted.visit_id].active_tap_id = path.split("/")[2]
+
+
+def _move_money(tables: Tables, changes: Changes) -> None:
+    touched = {ended.guest_id for ended in changes.ended}
+    if changes.granted is not None:
+        touched.add(changes.granted.guest_id)
+    for moved in changes.money:
+        if moved.guest_id is not None:
+            tables.guests[moved.guest_id].balance_minor += _effect_on_guest(moved)
+            touched.add(moved.guest_id)
+    tables.money += changes.money
+    for guest_id in touched:
+        guest = tables.guests[guest_id]
+        guest.held_minor = tables.held_minor(guest_id)
+        if not guest.balance_minor >= guest.held_minor >= 0:
+            raise ConstraintBroken(f"guest {guest_id} has {guest.balance_minor}, of which {guest.held_minor} are held")
+
+
+def _effect_on_guest(moved: MoneyMoved) -> int:
+    if moved.credit_account is Account.GUEST:
+        return moved.amount_minor
+    return -moved.amount_minor if moved.debit_account is Account.GUEST else 0
+
+
+def _move_stock(tables: Tables, changes: Changes) -> None:
+    for moved in changes.stock:
+        if moved.volume_ml == 0:
+            raise ConstraintBroken("a stock movement of nothing")
+        tables.stock.append(StockRow(moved.keg_id, moved.kind, moved.volume_ml, moved.cause_id))
+        tables.kegs[moved.keg_id].book_ml -= moved.volume_ml
+
+
+def _note_pour(tables: Tables, changes: Changes) -> None:
+    if changes.reported is not None:
+        pour = tables.pours[changes.reported.pour_id]
+        if changes.reported.stock_ml is None:
+            pour.report_refused = True
+        else:
+            pour.reported, pour.stock_ml = True, changes.reported.stock_ml
+    if changes.stopped is not None:
+        tables.pours[changes.stopped.pour_id].stop_reason = changes.stopped.reason
+
+
+def _send_commands(tables: Tables, changes: Changes) -> None:
+    """What `write_changes` adds to the outbox."""
+    if changes.stopped is not None:
+        stop_pour(tables, _tap_of(changes), changes.stopped.pour_id, changes.stopped.reason)
+    if changes.tap_locked is not None:
+        tap = tables.taps[_tap_of(changes)]
+        tap.status, tap.revision = TapStatus.LOCKED, tap.revision + 1
+        tables.outbox.append((tap.path, None))
+
+
+def _remember(tables: Tables, changes: Changes) -> None:
+    path = changes.tap_path or ""
+    if changes.answer is not None:
+        answer = changes.answer
+        tables.answers[path, answer.event_id] = AnswerRow(answer.payload, answer.pour_id)
+        if answer.journal_id is not None and answer.seq is not None and path in tables.taps:
+            journal = tables.journals.setdefault((path, answer.journal_id), JournalRow())
+            journal.highest_seq = max(journal.highest_seq, answer.seq)
+    if changes.verdict is not None:
+        said = changes.verdict
+        key = (path, said.pour_id, said.volume_ml, said.odometer_from_ml, said.odometer_to_ml)
+        tables.verdicts[key] = said.verdict
+    if changes.flow is not None:
+        tables.flows.add((path, changes.flow.event_id))
+
+
+def _account_for_odometer(tables: Tables, changes: Changes) -> None:
+    path = changes.tap_path or ""
+    if changes.holes_reopened:
+        tables.stretches = [row for row in tables.stretches if row.stretch_id not in changes.holes_reopened]
+    for stretch in changes.stretches:
+        next_id = max((row.stretch_id for row in tables.stretches), default=0) + 1
+        tables.stretches.append(
+            StretchRow(
+                next_id,
+                path,
+                stretch.journal_id,
+                stretch.from_ml,
+                stretch.to_ml,
+                stretch.fact_id,
+                stretch.is_hole,
+                stretch.keg_id,
+            )
+        )
+        journal = tables.journals.setdefault((path, stretch.journal_id), JournalRow())
+        if journal.first_ml is None or stretch.from_ml < journal.first_ml:
+            journal.first_ml, journal.covered_ml = stretch.from_ml, None
+    if changes.covered is not None:
+        journal = tables.journals.setdefault((path, changes.covered.journal_id), JournalRow())
+        journal.first_ml, journal.covered_ml = changes.covered.first_ml, changes.covered.covered_ml

@@ -1,0 +1,143 @@
+"""What the functions `lock_question`, `lock_report`, `lock_flow`, `lock_odometer` and `lock_pour` of the schema read, from rows."""
+
+from uuid import UUID
+
+from tapwire_core.domain.authorization import Facts, GuestFacts, PendingPour, Question, TapFacts, VisitFacts
+from tapwire_core.domain.odometer import OdometerFacts, StretchFacts
+from tapwire_core.domain.reports import PourFacts, Report, SettlementFacts, TapNow
+from tests.simulation.books.rows import JournalRow, PourRow, StretchRow, Tables
+
+
+def question_facts(tables: Tables, question: Question) -> Facts:
+    """What there is to know about a question."""
+    tap = tables.taps.get(question.tap_path)
+    if tap is None:
+        return Facts(tap=None, card_status=None, visit=None, guest=None)
+    card, visit = tables.cards.get(question.card_uid), tables.visit_of_card(question.card_uid)
+    leased = tables.lease_of_visit(visit.visit_id) if visit else None
+    guest = tables.guests[visit.guest_id] if visit else None
+    journal = tables.journals.get((question.tap_path, question.journal_id)) if question.journal_id else None
+    pending = tables.lease_of_tap(question.tap_path)
+    return Facts(
+        tap=TapFacts(
+            venue_id=tables.venue_id,
+            status=tap.status,
+            emergency_stop=tables.emergency_stop,
+            max_pour_ml=tap.max_pour_ml,
+            highest_seq=journal.highest_seq if journal else 0,
+            keg_id=tap.keg_id,
+            keg_ml=tables.kegs[tap.keg_id].book_ml,
+            beverage_id=tables.beverage_id,
+            beverage_name="Pils",
+            beverage_style=None,
+            beverage_abv=None,
+            price_minor=tables.price_minor,
+            shift_id=tables.shift_id,
+            pending=_pending(pending) if pending else None,
+        ),
+        card_status=card.status if card else None,
+        visit=VisitFacts(
+            visit_id=visit.visit_id,
+            leased_tap=leased.tap_path if leased else None,
+            leased_pour_id=leased.granted.pour_id if leased else None,
+        )
+        if visit
+        else None,
+        guest=GuestFacts(
+            guest_id=guest.guest_id,
+            first_name=guest.first_name,
+            blocked=guest.blocked,
+            balance_minor=guest.balance_minor,
+            held_minor=guest.held_minor,
+        )
+        if guest
+        else None,
+    )
+
+
+def _pending(pour: PourRow) -> PendingPour:
+    granted = pour.granted
+    return PendingPour(
+        pour_id=granted.pour_id,
+        visit_id=granted.visit_id,
+        guest_id=granted.guest_id,
+        hold_minor=granted.hold_minor,
+        journal_id=granted.journal_id,
+        seq=granted.seq,
+        reported=pour.reported or pour.report_refused,
+    )
+
+
+def report_facts(tables: Tables, report: Report) -> SettlementFacts:
+    """What there is to know about a report."""
+    pour = tables.pours.get(report.pour_id)
+    is_its = pour is not None and (pour.tap_path, pour.granted.card_uid) == (report.tap_path, report.card_uid)
+    return SettlementFacts(tap=tap_now(tables, report.tap_path), pour=pour_facts(tables, report.pour_id) if is_its else None)
+
+
+def tap_now(tables: Tables, path: str) -> TapNow:
+    """A tap as it is."""
+    tap = tables.taps[path]
+    return TapNow(
+        venue_id=tables.venue_id,
+        shift_id=tables.shift_id,
+        keg_id=tap.keg_id,
+        keg_ml=tables.kegs[tap.keg_id].book_ml,
+        price_minor=tables.price_minor,
+    )
+
+
+def pour_facts(tables: Tables, pour_id: UUID) -> PourFacts:
+    """A pour with its guest's account and its keg."""
+    pour = tables.pours[pour_id]
+    granted, guest = pour.granted, tables.guests[pour.granted.guest_id]
+    return PourFacts(
+        pour_id=pour_id,
+        visit_id=granted.visit_id,
+        guest_id=granted.guest_id,
+        card_uid=granted.card_uid,
+        tap_path=pour.tap_path,
+        venue_id=tables.venue_id,
+        keg_id=granted.keg_id,
+        sync_status=pour.sync_status,
+        sell_price_per_liter_minor=granted.sell_price_per_liter_minor,
+        max_volume_ml=granted.max_volume_ml,
+        hold_minor=granted.hold_minor,
+        volume_ml=pour.volume_ml,
+        amount_minor=pour.amount_minor,
+        stock_ml=pour.stock_ml,
+        reported=pour.reported,
+        balance_minor=guest.balance_minor,
+        held_minor=guest.held_minor,
+        keg_ml=tables.kegs[granted.keg_id].book_ml,
+    )
+
+
+def overlapping(tables: Tables, path: str, journal_id: UUID, from_ml: int, to_ml: int) -> tuple[StretchFacts, ...]:
+    """The stretches of a journal's odometer that meet this one."""
+    return tuple(
+        _stretch(row)
+        for row in tables.stretches
+        if (row.tap_path, row.journal_id) == (path, journal_id) and row.to_ml > from_ml and row.from_ml < to_ml
+    )
+
+
+def odometer_facts(tables: Tables, path: str, journal_id: UUID) -> OdometerFacts | None:
+    """A journal's odometer; None while a pour of the tap is pending."""
+    if tables.lease_of_tap(path) is not None:
+        return None
+    journal = tables.journals.get((path, journal_id), JournalRow())
+    beyond_ml = -1 if journal.covered_ml is None else journal.covered_ml
+    stretches = (row for row in tables.stretches if (row.tap_path, row.journal_id) == (path, journal_id) and row.to_ml > beyond_ml)
+    return OdometerFacts(first_ml=journal.first_ml, covered_ml=journal.covered_ml, stretches=tuple(map(_stretch, stretches)))
+
+
+def _stretch(row: StretchRow) -> StretchFacts:
+    return StretchFacts(
+        stretch_id=row.stretch_id,
+        from_ml=row.from_ml,
+        to_ml=row.to_ml,
+        fact_id=row.fact_id,
+        is_hole=row.is_hole,
+        keg_id=row.keg_id,
+    )

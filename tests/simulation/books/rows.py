@@ -1,0 +1,188 @@
+"""The rows that the books consist of, as plain Python values: one class for each table of the schema that a rule reads or writes."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from tapwire_contracts.reasons import EndReason, StopReason, SyncStatus
+from tapwire_core.domain.changes import MoneyMoved, PourGranted
+from tapwire_core.domain.words import CardStatus, StockKind, TapStatus, VisitStatus
+
+
+@dataclass(slots=True)
+class TapRow:
+    """A tap. `revision` counts its configs."""
+
+    path: str
+    keg_id: UUID
+    max_pour_ml: int
+    pulses_per_liter: int
+    status: TapStatus = TapStatus.ACTIVE
+    revision: int = 1
+
+
+@dataclass(slots=True)
+class KegRow:
+    """A keg, and what the books say is left in it."""
+
+    initial_ml: int
+    book_ml: int
+
+
+@dataclass(slots=True)
+class CardRow:
+    """A card, and whose it is."""
+
+    status: CardStatus = CardStatus.AVAILABLE
+    guest_id: UUID | None = None
+
+
+@dataclass(slots=True)
+class GuestRow:
+    """A guest's account, in minor units."""
+
+    guest_id: UUID
+    first_name: str
+    blocked: bool = False
+    balance_minor: int = 0
+    held_minor: int = 0
+
+
+@dataclass(slots=True)
+class VisitRow:
+    """A guest's stay."""
+
+    visit_id: UUID
+    guest_id: UUID
+    card_uid: str | None
+    status: VisitStatus = VisitStatus.ACTIVE
+    active_tap_id: str | None = None
+
+
+@dataclass(slots=True)
+class PourRow:
+    """A pour, from its grant on."""
+
+    granted: PourGranted
+    tap_path: str
+    authorized_ms: int
+    sync_status: SyncStatus = SyncStatus.PENDING_SYNC
+    volume_ml: int = 0
+    amount_minor: int = 0
+    loss_minor: int = 0
+    stock_ml: int = 0
+    reported: bool = False
+    report_refused: bool = False
+    end_reason: EndReason | None = None
+    stop_reason: StopReason | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether it still holds money, tap and visit."""
+        return self.sync_status is SyncStatus.PENDING_SYNC
+
+
+@dataclass(slots=True)
+class JournalRow:
+    """What is known of a tap node's journal."""
+
+    highest_seq: int = 0
+    first_ml: int | None = None
+    covered_ml: int | None = None
+
+
+@dataclass(slots=True)
+class StretchRow:
+    """A stretch of a journal's odometer that is accounted for."""
+
+    stretch_id: int
+    tap_path: str
+    journal_id: UUID
+    from_ml: int
+    to_ml: int
+    fact_id: UUID
+    is_hole: bool
+    keg_id: UUID | None
+
+
+@dataclass(slots=True)
+class StockRow:
+    """A volume that left a keg."""
+
+    keg_id: UUID
+    kind: StockKind
+    volume_ml: int
+    cause_id: UUID | None
+
+
+@dataclass(slots=True)
+class AnswerRow:
+    """What a question was answered."""
+
+    payload: str
+    pour_id: UUID | None
+
+
+@dataclass(slots=True)
+class IncidentRow:
+    """An unresolved incident, and how often its cause was seen."""
+
+    pour_id: UUID | None
+    occurrences: int = 1
+
+
+@dataclass(slots=True)
+class NodeRow:
+    """The latest connection of a node."""
+
+    boot_id: UUID
+    connection: int
+
+
+@dataclass(slots=True)
+class Tables:
+    """All rows, by their keys. One venue, one beverage; `shift_id` is the open shift, if there is one."""
+
+    venue_id: str
+    beverage_id: UUID
+    price_minor: int
+    shift_id: UUID | None
+    emergency_stop: bool = False
+    taps: dict[str, TapRow] = field(default_factory=dict)
+    kegs: dict[UUID, KegRow] = field(default_factory=dict)
+    cards: dict[str, CardRow] = field(default_factory=dict)
+    guests: dict[UUID, GuestRow] = field(default_factory=dict)
+    visits: dict[UUID, VisitRow] = field(default_factory=dict)
+    pours: dict[UUID, PourRow] = field(default_factory=dict)
+    nodes: dict[str, NodeRow] = field(default_factory=dict)
+    journals: dict[tuple[str, UUID], JournalRow] = field(default_factory=dict)
+    answers: dict[tuple[str, UUID], AnswerRow] = field(default_factory=dict)
+    verdicts: dict[tuple[str, UUID, int, int | None, int | None], str] = field(default_factory=dict)
+    flows: set[tuple[str, UUID]] = field(default_factory=set)
+    stretches: list[StretchRow] = field(default_factory=list)
+    stock: list[StockRow] = field(default_factory=list)
+    money: list[MoneyMoved] = field(default_factory=list)
+    incidents: dict[tuple[str, str], IncidentRow] = field(default_factory=dict)
+    audited: dict[str, int] = field(default_factory=dict)
+    outbox: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def lease_of_tap(self, path: str) -> PourRow | None:
+        """The pour that leases a tap."""
+        return next((pour for pour in self.pours.values() if pour.pending and pour.tap_path == path), None)
+
+    def lease_of_visit(self, visit_id: UUID) -> PourRow | None:
+        """The pour that leases a visit."""
+        return next((pour for pour in self.pours.values() if pour.pending and pour.granted.visit_id == visit_id), None)
+
+    def visit_of_card(self, card_uid: str) -> VisitRow | None:
+        """The active visit that holds a card."""
+        found = (visit for visit in self.visits.values() if visit.card_uid == card_uid and visit.status is VisitStatus.ACTIVE)
+        return next(found, None)
+
+    def visit_of_guest(self, guest_id: UUID) -> VisitRow | None:
+        """A guest's active visit."""
+        found = (visit for visit in self.visits.values() if visit.guest_id == guest_id and visit.status is VisitStatus.ACTIVE)
+        return next(found, None)
+
+    def held_minor(self, guest_id: UUID) -> int:
+        """The holds of a guest's pending pours."""
+        return sum(pour.granted.hold_minor for pour in self.pours.values() if pour.pending and pour.granted.guest_id == guest_id)
