@@ -3,6 +3,7 @@
 import asyncio
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from tapwire_core.db.engine import Database
@@ -45,11 +46,8 @@ async def test_a_key_is_of_one_user_one_route_and_one_body(rest: Rest, venue: Ve
     body = {"amount_minor": 500, "method": "cash"}
     done(await rest.operator.post(path(ann, "top-ups"), json=body, headers=key), 201)
 
-    refusal(
-        await rest.operator.post(path(ann, "top-ups"), json={**body, "amount_minor": 501}, headers=key),
-        422,
-        "idempotency_key_reused",
-    )
+    other = {**body, "amount_minor": 501}
+    refusal(await rest.operator.post(path(ann, "top-ups"), json=other, headers=key), 422, "idempotency_key_reused")
     done(await rest.operator.post(path(bob, "top-ups"), json=body, headers=key), 201)
     done(await rest.shift_lead.post(path(ann, "top-ups"), json=body, headers=key), 201)
 
@@ -94,9 +92,7 @@ async def test_taking_money_without_a_key_is_refused(rest: Rest, venue: Venue, w
     body = {"amount_minor": 500, "method": "cash", "reason": "because"}
 
     refusal(await rest.engineer.post(path(ann, what), json=body), 400, "idempotency_key_required")
-    refusal(
-        await rest.engineer.post(path(ann, what), json=body, headers=with_key("ключ".encode().decode("latin-1"))), 400, "invalid"
-    )
+    refusal(await rest.engineer.post(path(ann, what), json=body, headers=with_key("k" * 201)), 400, "invalid")
 
     assert await venue.balance(ann) == (0, 0)
 
@@ -166,13 +162,13 @@ async def test_an_adjustment_takes_at_most_what_is_available_and_is_about_the_gu
     grant = await venue.grant(ann)
     await venue.report(grant, 100)
 
-    async def adjust(guest: Guest, amount_minor: int) -> object:
+    async def adjust(guest: Guest, amount_minor: int) -> httpx.Response:
         body = {"amount_minor": amount_minor, "reason": "bad beer", "pour_id": str(grant.pour_id)}
         return await rest.shift_lead.post(path(guest, "adjustments"), json=body, headers=with_key())
 
-    refusal(await adjust(ann, -50_01), 409, "insufficient_funds")  # type: ignore[arg-type]
-    refusal(await adjust(bob, 1), 409, "not_the_guests_pour")  # type: ignore[arg-type]
-    assert done(await adjust(ann, 50_00), 201)["balance_minor"] == 100_00  # type: ignore[arg-type]
+    refusal(await adjust(ann, -50_01), 409, "insufficient_funds")
+    refusal(await adjust(bob, 1), 409, "not_the_guests_pour")
+    assert done(await adjust(ann, 50_00), 201)["balance_minor"] == 100_00
     await venue.books_balance()
 
 

@@ -196,9 +196,7 @@ async def test_visits_that_wait_for_a_person_can_be_listed(rest: Rest, venue: Ve
     assert 60_000 <= stuck[0]["pending_pour"]["age_ms"] < 120_000
 
 
-async def test_a_repeated_request_with_a_key_gets_the_first_answer_also_after_the_visit_was_closed(
-    rest: Rest, venue: Venue
-) -> None:
+async def test_a_repeat_with_a_key_gets_the_first_answer_also_after_the_visit_was_closed(rest: Rest, venue: Venue) -> None:
     ann, key = await newcomer(venue), with_key()
     first = await rest.operator.post(OPEN, json=body(ann), headers=key)
     await visits.close_visit(venue.db, OPERATOR, UUID(first.json()["visit"]["visit_id"]))

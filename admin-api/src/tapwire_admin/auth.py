@@ -38,7 +38,8 @@ _RANK: Final = {role: rank for rank, role in enumerate(Role)}
 
 
 async def enforce_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """The guard of the whole application."""
+    """The guard of the whole application; what comes in is named and timed from here on."""
+    request_id_of(connection.scope)
     access = handler.opt.get("access")
     if isinstance(access, OpenTo):
         return

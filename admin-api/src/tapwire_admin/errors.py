@@ -12,6 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from tapwire_admin.request_ids import request_id_of
+from tapwire_core.db.views.health import is_database_gone
 from tapwire_core.errors import DomainError, Invalid, NotFound, Refused
 from tapwire_core.services.idempotency import IdempotencyKeyReused
 from tapwire_core.services.sessions import LoginRefused
@@ -56,7 +57,11 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 
 def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A fault of ours: logged with its trace; the caller gets the id to find it by, and nothing of its inside."""
+    """A database that is gone, or a fault of ours: logged; the caller gets the id to find it by, and nothing of its inside."""
+    if is_database_gone(error):
+        _log.warning("%s %s: the database is gone, %r", request.method, request.url.path, error)
+        text = "The database can't be reached now: try again in a moment, a booking with the same Idempotency-Key."
+        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", text, {})
     _log.error("%s %s failed, request %s", request.method, request.url.path, request_id_of(request.scope), exc_info=error)
     text = "Something went wrong here. Nothing was booked twice: the request may be repeated with its Idempotency-Key."
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", text, {})

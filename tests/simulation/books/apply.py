@@ -5,7 +5,7 @@ from uuid import UUID
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import StopPour
 from tapwire_contracts.reasons import IncidentKind, StopReason
-from tapwire_core.domain.changes import Changes, MoneyMoved, PourEnded, PourGranted
+from tapwire_core.domain.changes import Changes, MoneyMoved, PourEnded, PourGranted, StretchAccounted
 from tapwire_core.domain.words import Account, TapStatus
 from tests.simulation.books.rows import AnswerRow, IncidentRow, JournalRow, PourRow, StockRow, StretchRow, Tables
 
@@ -30,6 +30,9 @@ def apply_changes(tables: Tables, changes: Changes, now_ms: int, *, one_lease: b
     _account_for_odometer(tables, changes)
     for entry in changes.audited:
         tables.audited[entry.action] = tables.audited.get(entry.action, 0) + 1
+    causes = [(raised.kind, raised.cause) for raised in changes.raised]
+    if len(set(causes)) < len(causes):
+        raise ConstraintBroken(f"one statement raises an incident twice: {causes}")
     for raised in changes.raised:
         raise_incident(tables, raised.kind, raised.cause, raised.pour_id)
 
@@ -142,22 +145,31 @@ def _account_for_odometer(tables: Tables, changes: Changes) -> None:
     if changes.holes_reopened:
         tables.stretches = [row for row in tables.stretches if row.stretch_id not in changes.holes_reopened]
     for stretch in changes.stretches:
-        next_id = max((row.stretch_id for row in tables.stretches), default=0) + 1
-        tables.stretches.append(
-            StretchRow(
-                next_id,
-                path,
-                stretch.journal_id,
-                stretch.from_ml,
-                stretch.to_ml,
-                stretch.fact_id,
-                stretch.is_hole,
-                stretch.keg_id,
-            )
-        )
+        _add_stretch(tables, path, stretch)
         journal = tables.journals.setdefault((path, stretch.journal_id), JournalRow())
         if journal.first_ml is None or stretch.from_ml < journal.first_ml:
             journal.first_ml, journal.covered_ml = stretch.from_ml, None
     if changes.covered is not None:
         journal = tables.journals.setdefault((path, changes.covered.journal_id), JournalRow())
         journal.first_ml, journal.covered_ml = changes.covered.first_ml, changes.covered.covered_ml
+
+
+def _add_stretch(tables: Tables, path: str, stretch: StretchAccounted) -> None:
+    key = (path, stretch.journal_id, stretch.fact_id, stretch.from_ml, stretch.to_ml)
+    if any((row.tap_path, row.journal_id, row.fact_id, row.from_ml, row.to_ml) == key for row in tables.stretches):
+        return
+    if not 0 <= stretch.from_ml < stretch.to_ml:
+        raise ConstraintBroken(f"a stretch that does not go forward: {stretch}")
+    tables.last_stretch_id += 1
+    tables.stretches.append(
+        StretchRow(
+            tables.last_stretch_id,
+            path,
+            stretch.journal_id,
+            stretch.from_ml,
+            stretch.to_ml,
+            stretch.fact_id,
+            stretch.is_hole,
+            stretch.keg_id,
+        )
+    )

@@ -1,4 +1,4 @@
-"""The rows that the books consist of, as plain Python values: one class for each table of the schema that a rule reads or writes."""
+"""The rows that the books consist of: one class for each table of the schema that a rule reads or writes."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -159,6 +159,7 @@ class Tables:
     verdicts: dict[tuple[str, UUID, int, int | None, int | None], str] = field(default_factory=dict)
     flows: set[tuple[str, UUID]] = field(default_factory=set)
     stretches: list[StretchRow] = field(default_factory=list)
+    last_stretch_id: int = 0
     stock: list[StockRow] = field(default_factory=list)
     money: list[MoneyMoved] = field(default_factory=list)
     incidents: dict[tuple[str, str], IncidentRow] = field(default_factory=dict)

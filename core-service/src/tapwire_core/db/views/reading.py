@@ -23,10 +23,10 @@ MAX_LIMIT: Final = 200
 
 _KEYS: Final[Mapping[type, Any]] = {
     int: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)],
-    str: Annotated[str, msgspec.Meta(pattern="^[^\0]*$")],
     UUID: UUID,
     datetime: Annotated[datetime, msgspec.Meta(tz=True)],
 }
+_TEXT: Final = Annotated[str, msgspec.Meta(pattern="^[^\0]*$")]
 """What a cursor may hold: values that the database can compare."""
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -106,6 +106,6 @@ def _write_cursor(values: list[object]) -> str:
 def _read_cursor(cursor: str, order: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
     try:
         values = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[Any])
-        return tuple(msgspec.convert(value, _KEYS[column.type.python_type]) for value, column in zip(values, order, strict=True))
+        return tuple(msgspec.convert(value, _KEYS.get(column.type.python_type, _TEXT)) for value, column in zip(values, order, strict=True))
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise Invalid("This cursor is none that a list of this kind gave.", field="cursor") from error

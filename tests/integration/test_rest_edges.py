@@ -1,0 +1,230 @@
+"""The edges of the REST API: what is unreadable, what is too much, who asked, page by page, and the documentation."""
+
+import re
+from datetime import date, datetime
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tapwire_core.db.engine import Database
+from tapwire_core.services import guests
+from tests.rest import Rest, done, refusal
+from tests.venue import OPERATOR, Venue
+
+UNREADABLE_GUESTS = {
+    "no JSON": b'{"first_name',
+    "no object": b"[1]",
+    "a NUL": b'{"first_name": "a\\u0000b"}',
+    "half a surrogate": b'{"first_name": "\\ud800"}',
+    "no UTF-8": b'{"first_name": "\xff"}',
+    "no name": b"{}",
+    "an empty name": b'{"first_name": ""}',
+    "a name too long": b'{"first_name": "' + b"a" * 201 + b'"}',
+    "a text for a flag": b'{"first_name": "Ann", "age_checked": "true"}',
+    "no date": b'{"first_name": "Ann", "birth_date": "1990-02-30"}',
+    "nesting without end": b'{"first_name": ' + b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE_GUESTS.values(), ids=UNREADABLE_GUESTS.keys())
+async def test_an_unreadable_body_is_refused_and_says_why(rest: Rest, db: Database, body: bytes) -> None:
+    problem = refusal(await rest.operator.post("/api/guests", content=body), 400, "invalid")
+
+    assert problem["detail"]
+    assert await db.pool.fetchval("SELECT count(*) FROM guests") == 0
+
+
+async def test_a_missing_body_and_one_that_is_too_large_are_refused(rest: Rest) -> None:
+    missing = refusal(await rest.operator.post("/api/guests"), 400, "invalid")
+
+    assert "body" in missing["detail"]
+    refusal(await rest.operator.post("/api/guests", content=b" " * 300_000), 413, "body_too_large")
+
+
+UNREADABLE_PATHS = (
+    "/api/guests?search=%00",
+    "/api/guests?limit=0",
+    "/api/guests?limit=201",
+    "/api/guests?limit=many",
+    "/api/guests?cursor=%00",
+    "/api/guests?cursor=WzFd",
+    "/api/guests?cursor=%FF",
+    "/api/taps?cursor=WyJcdTAwMDAiXQ",
+    "/api/audit?cursor=Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTld",
+    "/api/audit?since=yesterday",
+    "/api/audit?subject=%00",
+    "/api/pours?sync_status=poured",
+    "/api/pours?tap=%00",
+    "/api/taps?venue_id=%00",
+    "/api/taps/%00/left",
+    "/api/cards/%00",
+    "/api/visits?status=gone",
+)
+
+
+@pytest.mark.parametrize("path", UNREADABLE_PATHS)
+async def test_an_unreadable_query_is_refused(rest: Rest, path: str) -> None:
+    refusal(await rest.operator.get(path), 400, "invalid")
+
+
+async def test_a_change_that_names_nothing_is_a_mistake(rest: Rest, venue: Venue) -> None:
+    for path in ("/api/venues/bar", "/api/taps/bar/left", f"/api/beverages/{venue.beverage_id}", "/api/users/operator"):
+        assert "at least one of" in refusal(await rest.engineer.patch(path, json={}), 400, "invalid")["detail"]
+
+
+async def test_what_is_not_named_in_a_change_stays(rest: Rest, venue: Venue) -> None:
+    new = {"first_name": "Ann", "last_name": "Lee", "phone": "+49 1", "birth_date": "1990-01-31"}
+    guest_id = done(await rest.operator.post("/api/guests", json=new), 201)["guest_id"]
+
+    changed = done(await rest.operator.patch(f"/api/guests/{guest_id}", json={"last_name": None, "age_checked": True}))
+
+    assert (changed["first_name"], changed["last_name"], changed["phone"]) == ("Ann", None, "+49 1")
+    assert (changed["birth_date"], changed["age_checked_by"]) == ("1990-01-31", "operator")
+
+
+@pytest.mark.parametrize(("given", "taken"), [("order-17", True), ("", False), ("a b", False), ("x" * 129, False)])
+async def test_a_request_id_is_taken_or_made_echoed_and_kept_with_the_audit(rest: Rest, given: str, taken: bool) -> None:
+    answer = await rest.operator.post("/api/guests", json={"first_name": "Ann"}, headers={"X-Request-ID": given})
+
+    echoed = answer.headers["X-Request-ID"]
+    assert (echoed == given) == taken
+    audited = done(await rest.operator.get(f"/api/audit/?subject={done(answer, 201)['guest_id']}"))["items"]
+    assert [(entry["action"], entry["request_id"], entry["actor"]) for entry in audited] == [("guest_created", echoed, "operator")]
+
+
+async def test_problems_and_unknown_paths_carry_a_request_id_too(rest: Rest) -> None:
+    for answer in (await rest.nobody.get("/nowhere"), await rest.nobody.get("/api/me"), await rest.nobody.put("/api/session")):
+        assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
+
+
+async def test_a_list_can_be_read_page_by_page_while_it_grows(rest: Rest, db: Database) -> None:
+    made = [await guests.create_guest(db, OPERATOR, first_name=f"Guest {number}") for number in range(7)]
+
+    seen, cursor = [], None
+    for _ in range(4):
+        page = done(await rest.operator.get("/api/guests", params={"limit": 2} | ({"cursor": cursor} if cursor else {})))
+        seen += [guest["guest_id"] for guest in page["items"]]
+        cursor = page["next_cursor"]
+        await guests.create_guest(db, OPERATOR, first_name="Latecomer")
+
+    assert seen == [str(guest_id) for guest_id in reversed(made)]
+    assert cursor is None
+
+
+async def test_guests_are_found_by_the_start_of_a_name_or_by_phone(rest: Rest, db: Database) -> None:
+    for first, last, phone in (("Ann", "Lee", "+491"), ("Leo", None, "+492"), ("100%", "_", "+493")):
+        await guests.create_guest(db, OPERATOR, first_name=first, last_name=last, phone=phone, birth_date=date(1990, 1, 1))
+
+    async def found(**query: str) -> set[str]:
+        return {guest["first_name"] for guest in done(await rest.operator.get("/api/guests", params=query))["items"]}
+
+    assert await found(search="le") == {"Ann", "Leo"}
+    assert await found(search="100%") == {"100%"}
+    assert await found(search="%") == set()
+    assert await found(phone="+492") == {"Leo"}
+
+
+async def test_the_audit_log_is_searched_by_action_subject_and_time(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=1)
+    now: datetime = await venue.db.pool.fetchval("SELECT now()")
+
+    async def actions(query: str) -> list[str]:
+        return [entry["action"] for entry in done(await rest.operator.get(f"/api/audit?{query}"))["items"]]
+
+    assert await actions("action=top_up") == ["top_up"]
+    assert await actions(f"subject={ann.card_uid}") == ["card_assigned", "card_bound"]
+    assert await actions(f"since={quote(now.isoformat())}") == []
+    await venue.denial(ann)
+    assert await actions(f"since={quote(now.isoformat())}") == ["insufficient_funds_denied"]
+
+
+async def test_pours_are_filtered_and_show_their_reports(rest: Rest, venue: Venue) -> None:
+    ann, bob = await venue.guest(balance_minor=100_00), await venue.guest(balance_minor=100_00)
+    first = await venue.grant(ann)
+    await venue.report(first, 100)
+    second = await venue.grant(bob)
+
+    async def listed(query: str) -> list[str]:
+        return [pour["pour_id"] for pour in done(await rest.operator.get(f"/api/pours?{query}"))["items"]]
+
+    assert await listed("tap=left") == await listed("tap=bar/taps/left") == [str(second.pour_id), str(first.pour_id)]
+    assert await listed("sync_status=pending_sync") == [str(second.pour_id)]
+    assert await listed(f"visit_id={ann.visit_id}") == [str(first.pour_id)]
+    shown = done(await rest.operator.get(f"/api/pours/{first.pour_id}"))
+    assert (shown["volume_ml"], shown["amount_minor"], shown["sync_status"]) == (100, 50_00, "synced")
+    assert [report["verdict"]["outcome"] for report in shown["reports"]] == ["pending_updated_to_synced"]
+    assert shown["reports"][0]["report"]["volume_ml"] == 100
+
+
+async def test_an_incident_is_listed_claimed_and_resolved(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    await venue.report(await venue.grant(ann), 300)
+    (incident,) = done(await rest.operator.get("/api/incidents?status=open"))["items"]
+    path = f"/api/incidents/{incident['incident_id']}"
+
+    claimed = done(await rest.operator.post(path + "/claim"))
+    refusal(await rest.operator.post(path + "/resolve", json={"resolution": "no_action", "comment": "x"}), 403, "role_required")
+    body = {"resolution": "charged", "comment": "the guest saw it", "amount_minor": 60_00}
+    resolved = done(await rest.shift_lead.post(path + "/resolve", json=body))
+
+    assert (incident["kind"], incident["tap"]) == ("rejected_insufficient_funds", "bar/taps/left")
+    assert (claimed["status"], claimed["owner"]) == ("claimed", "operator")
+    assert (resolved["status"], resolved["resolution"]) == ("resolved", "charged")
+    assert await venue.balance(ann) == (40_00, 0)
+    refusal(await rest.shift_lead.post(path + "/resolve", json=body), 409, "already_resolved")
+    await venue.books_balance()
+
+
+async def test_the_system_status_says_what_waits(rest: Rest, venue: Venue) -> None:
+    await venue.grant(await venue.guest(balance_minor=100_00))
+
+    status = done(await rest.operator.get("/api/system/status"))
+
+    assert status["system"]["pending_pours"] == 1
+    assert status["system"]["commands_waiting"] > 0
+    (bar,) = status["venues"]
+    assert (bar["shift_open"], bar["taps"], bar["taps_unconfirmed"], bar["active_visits"]) == (True, 1, 1, 1)
+
+
+async def test_devices_get_secrets_that_are_shown_once_and_can_be_taken_away(rest: Rest, venue: Venue) -> None:
+    path = {"path": "bar/taps/left"}
+    made = done(await rest.engineer.post("/api/devices", json=path), 201)
+    refusal(await rest.engineer.post("/api/devices", json=path), 409, "device_exists")
+    rotated = done(await rest.engineer.post("/api/devices/rotate", json=path))
+
+    assert made["username"] == "bar/taps/left"
+    assert made["secret"] != rotated["secret"]
+    done(await rest.engineer.post("/api/devices/revoke", json=path), 204)
+    (device,) = done(await rest.engineer.get("/api/devices"))["items"]
+    assert device["revoked_at"] is not None
+    assert "secret" not in str(device)
+    refusal(await rest.engineer.post("/api/devices", json={"path": "bar/pumps/left"}), 400, "invalid")
+    refusal(await rest.engineer.post("/api/devices/rotate", json={"path": "bar/taps/none"}), 404, "not_found")
+
+
+async def test_the_documentation_needs_nothing_from_elsewhere_and_names_every_route(rest: Rest) -> None:
+    page = (await rest.nobody.get("/schema")).text
+    document = done(await rest.nobody.get("/schema/openapi.json"))
+
+    assert not re.search(r"(src|href)=\"?https?:", page)
+    assert all(path in page for path in document["paths"])
+    for item in document["paths"].values():
+        for operation in item.values():
+            assert operation["responses"]["default"]["content"].keys() == {"application/problem+json"}
+            assert "Access: " in operation["description"]
+
+
+async def test_a_fault_is_a_clear_answer_without_its_inside(rest: Rest, db: Database) -> None:
+    await db.pool.execute("ALTER TABLE devices RENAME TO elsewhere")
+
+    problem = refusal(await rest.engineer.get("/api/devices"), 500, "internal_error")
+
+    assert "devices" not in problem["detail"]
+    assert problem["request_id"]
+
+
+async def test_health_tells_life_from_readiness(rest: Rest) -> None:
+    answers: list[httpx.Response] = [await rest.nobody.get("/health/live"), await rest.nobody.get("/health/ready")]
+
+    assert [answer.status_code for answer in answers] == [200, 200]

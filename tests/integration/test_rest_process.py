@@ -1,0 +1,103 @@
+"""`tapwire-admin run` as a process: settings, a database that isn't ours yet, and one that goes away."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from tapwire_core.db.engine import Database
+from tapwire_core.domain.house import House
+from tapwire_core.domain.words import Role
+from tapwire_core.services.users import create_user
+from tapwire_demo.postgres import EmbeddedPostgres
+from tests.rest import done, refusal
+from tests.venue import OPERATOR
+
+STARTS_WITHIN_S = 20
+PASSWORD = "correct horse"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def start(**variables: str) -> asyncio.subprocess.Process:
+    """`tapwire-admin run` with these settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TAPWIRE_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tapwire_admin", "run", env={**kept, **variables}, stderr=asyncio.subprocess.PIPE
+    )
+
+
+@asynccontextmanager
+async def running(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """The admin API as a process of its own, and a client of it."""
+    port = free_port()
+    process = await start(TAPWIRE_DATABASE_URL=database_url, TAPWIRE_ADMIN_PORT=str(port))
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(STARTS_WITHIN_S):
+            while not await _lives(client):
+                await asyncio.sleep(0.05)
+            yield client
+    finally:
+        process.terminate()
+        await process.communicate()
+    assert process.returncode == 0
+
+
+async def _lives(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/health/live")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def test_it_serves_logs_in_and_ends_when_told_to(database_url: str) -> None:
+    async with Database.open(database_url, House()) as db:
+        await create_user(db, OPERATOR, "anna", Role.ENGINEER, PASSWORD)
+
+    async with running(database_url) as client:
+        session = done(await client.post("/api/session", json={"username": "anna", "password": PASSWORD}), 201)
+        me = done(await client.get("/api/me", headers={"Authorization": f"Bearer {session['token']}"}))
+
+    assert me == {"username": "anna", "role": "engineer"}
+
+
+async def test_it_does_not_start_on_a_database_that_was_not_migrated(empty_database_url: str) -> None:
+    process = await start(TAPWIRE_DATABASE_URL=empty_database_url, TAPWIRE_ADMIN_PORT="0")
+    _, errors = await process.communicate()
+
+    assert process.returncode == 1
+    assert b"tapwire-core migrate" in errors
+    assert errors.count(b"\n") == 1
+
+
+async def test_it_does_not_start_without_settings() -> None:
+    process = await start()
+    _, errors = await process.communicate()
+
+    assert process.returncode == 1
+    assert b"TAPWIRE_DATABASE_URL" in errors
+
+
+async def test_a_database_that_goes_away_is_said_so_and_comes_back(postgres: EmbeddedPostgres, migrated_database: str) -> None:
+    name, parked = "goes_away", "gone_away"
+    url = await postgres.clone_database(migrated_database, name)
+    async with running(url) as client:
+        done(await client.get("/health/ready"))
+        async with Database.open(await postgres.create_database("elsewhere"), House(), pool_size=1) as elsewhere:
+            kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+            await elsewhere.pool.fetch(kill, name)
+            await elsewhere.pool.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
+            await elsewhere.pool.execute(f"ALTER DATABASE {name} RENAME TO {parked}")
+            refusal(await client.get("/health/ready"), 503, "unavailable")
+            done(await client.get("/health/live"))
+            await elsewhere.pool.execute(f"ALTER DATABASE {parked} RENAME TO {name}")
+        done(await client.get("/health/ready"))

@@ -1,0 +1,269 @@
+"""An auditor who was not told the rules.
+
+It knows what physically flowed, what was paid over the counter, which card lay on which tap when a valve opened, what was granted to
+whom at the price list of that moment, and what an operator typed. At quiet time it compares that with the books, and names everything
+that differs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+from tapwire_contracts.reasons import IncidentKind, SyncStatus
+from tests.simulation.books.interface import PourLine, Statement
+
+TOLERANCE_ML = 5
+"""A late report may differ this much from what an operator typed without anybody being told."""
+OVERPOUR_ML = 50
+"""A pour may go this far over its grant before the valve counts as broken."""
+
+
+class Wrong(StrEnum):
+    """What can be wrong."""
+
+    BOOKED_TWICE = "more left the kegs in the books than flowed"
+    NOT_BOOKED = "less left the kegs in the books than flowed"
+    WRONG_VOLUME = "a pour has another volume than what flowed in it"
+    WRONG_KEG = "a pour was booked out of another keg than that of its grant"
+    FREE_POUR = "what was granted and flowed was charged to nobody"
+    OVERCHARGED = "a guest paid for more than flowed by a grant of theirs"
+    MONEY_LOST = "an account is not what was paid in less what was charged"
+    NEGATIVE = "an account holds more than it has"
+    TWO_LEASES = "two pours hold one tap or one visit"
+    NOT_GRANTED = "a valve opened without a grant for the card that lay there"
+    STUCK = "something can't be ended"
+    NOBODY_TOLD = "a person should have been told"
+    FALSE_ALARM = "a person was told of something that did not happen"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong, and where."""
+
+    wrong: Wrong
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.wrong}: {self.where}"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantSeen:
+    """A grant, as it was given."""
+
+    guest_id: UUID
+    tap: str
+    card_uid: str
+    keg_id: UUID
+    price_minor: int
+    max_volume_ml: int
+
+
+@dataclass(slots=True)
+class Flowed:
+    """What flowed in a pour, in ml: while its valve was open, for a moment after, and what a power cut made the meter forget."""
+
+    open_ml: int = 0
+    tail_ml: int = 0
+    forgotten_ml: int = 0
+
+
+@dataclass(slots=True)
+class TapSeen:
+    """What flowed at a tap in all, what of it a power cut made the meter forget, and the kegs that hung there."""
+
+    metered_ml: int = 0
+    forgotten_ml: int = 0
+    since_cut_ml: int = 0
+    kegs: set[UUID] = field(default_factory=set)
+    journal_lost: bool = False
+    latest_pour: UUID | None = None
+
+
+@dataclass(slots=True)
+class Auditor:
+    """Watches, and judges at quiet time."""
+
+    keg_ml: int
+    max_forgotten_ml: int
+    taps: dict[str, TapSeen] = field(default_factory=dict)
+    grants: dict[UUID, GrantSeen] = field(default_factory=dict)
+    flowed_in: dict[UUID, Flowed] = field(default_factory=dict)
+    typed_ml: dict[UUID, int] = field(default_factory=dict)
+    ended_by_hand: set[UUID] = field(default_factory=set)
+    paid_minor: dict[UUID, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def find(self, wrong: Wrong, where: object) -> None:
+        """Note something wrong."""
+        self.findings.append(Finding(wrong, str(where)))
+
+    # ── what is seen ────────────────────────────────────────────────────────
+
+    def keg_hung(self, tap: str, keg_id: UUID) -> None:
+        """A keg was put on a tap."""
+        self.taps.setdefault(tap, TapSeen()).kegs.add(keg_id)
+
+    def flowed(self, tap: str, volume_ml: int, open_for: UUID | None, tail_of: UUID | None) -> None:
+        """Beer went through a meter."""
+        seen = self.taps[tap]
+        seen.metered_ml += volume_ml
+        seen.since_cut_ml += volume_ml
+        if open_for is not None:
+            self.flowed_in[open_for].open_ml += volume_ml
+        elif tail_of is not None:
+            self.flowed_in[tail_of].tail_ml += volume_ml
+
+    def valve_opened(self, tap: str, pour_id: UUID, card_uid: str | None) -> None:
+        """A node opened its valve."""
+        grant = self.grants.get(pour_id)
+        if grant is None or (grant.tap, grant.card_uid) != (tap, card_uid) or pour_id in self.flowed_in:
+            self.find(Wrong.NOT_GRANTED, f"{tap} for {pour_id}, card {card_uid}")
+        self.flowed_in[pour_id] = Flowed()
+        self.taps[tap].latest_pour = pour_id
+
+    def power_cut(self, tap: str, odometer_ml: int) -> None:
+        """The power failed; the node's disk says that this much has gone through the meter since its journal began."""
+        seen = self.taps[tap]
+        forgotten_ml = seen.since_cut_ml - odometer_ml
+        if not 0 <= forgotten_ml <= self.max_forgotten_ml:
+            self.find(Wrong.NOT_BOOKED, f"{tap}: a power cut made {forgotten_ml} ml be forgotten")
+        seen.since_cut_ml = odometer_ml
+        seen.forgotten_ml += forgotten_ml
+        if seen.latest_pour is not None:
+            self.flowed_in[seen.latest_pour].forgotten_ml += forgotten_ml
+
+    def journal_lost(self, tap: str) -> None:
+        """A node's disk was replaced."""
+        self.taps[tap].journal_lost, self.taps[tap].since_cut_ml = True, 0
+
+    def granted(self, pour_id: UUID, price_minor: int, card_uid: str, after: Statement) -> None:
+        """A grant was committed, when the price list said this; the books right after it."""
+        line = after.pours[pour_id]
+        self.grants[pour_id] = GrantSeen(line.guest_id, line.tap_path, card_uid, line.keg_id, price_minor, line.max_volume_ml)
+        if line.price_minor != price_minor:
+            self.find(Wrong.OVERCHARGED, f"pour {pour_id} was granted at {line.price_minor}, the list says {price_minor}")
+        if line.keg_id not in self.taps[line.tap_path].kegs:
+            self.find(Wrong.WRONG_KEG, f"pour {pour_id}")
+        pending = [other for other in after.pours.values() if other.sync_status == SyncStatus.PENDING_SYNC]
+        taps, guests = [other.tap_path for other in pending], [other.guest_id for other in pending]
+        if len(set(taps)) < len(taps) or len(set(guests)) < len(guests):
+            self.find(Wrong.TWO_LEASES, f"after pour {pour_id} at {line.tap_path} was granted")
+        self._look_at_accounts(after)
+
+    def paid(self, guest_id: UUID, amount_minor: int) -> None:
+        """Money went over the counter; negative when it went back."""
+        self.paid_minor[guest_id] = self.paid_minor.get(guest_id, 0) + amount_minor
+
+    def ended(self, pour_id: UUID, typed_ml: int | None = None) -> None:
+        """An operator ended a pour, perhaps with a volume."""
+        self.ended_by_hand.add(pour_id)
+        if typed_ml is not None:
+            self.typed_ml[pour_id] = typed_ml
+
+    # ── what is judged ──────────────────────────────────────────────────────
+
+    def judge(self, books: Statement) -> None:
+        """Compare the books with what was seen; at quiet time."""
+        for pour_id, line in books.pours.items():
+            self._judge_volume(pour_id, line, books)
+            self._judge_charge(pour_id, line)
+            self._judge_end(pour_id, line, books)
+        self._judge_kegs(books)
+        self._look_at_accounts(books)
+        for guest_id, account in books.guests.items():
+            charged_minor = sum(line.amount_minor for line in books.pours.values() if line.guest_id == guest_id)
+            if account.balance_minor != self.paid_minor.get(guest_id, 0) - charged_minor:
+                self.find(Wrong.MONEY_LOST, f"guest {guest_id} has {account.balance_minor}, charged {charged_minor}")
+        accused = (IncidentKind.ODOMETER_REWOUND, IncidentKind.ODOMETER_MISMATCH, IncidentKind.INVALID_REPORT)
+        for kind, cause in books.incidents:
+            if kind in (*accused, IncidentKind.MISSING_PENDING, IncidentKind.DEAD_LETTER):
+                self.find(Wrong.FALSE_ALARM, f"{kind} {cause}")
+
+    def _judge_volume(self, pour_id: UUID, line: PourLine, books: Statement) -> None:
+        flowed, typed_ml = self.flowed_in.get(pour_id), self.typed_ml.get(pour_id, 0)
+        if flowed is None:
+            possible = line.stock_ml in (0, typed_ml)
+        elif self.taps[line.tap_path].journal_lost:
+            possible = line.stock_ml <= max(flowed.open_ml + flowed.tail_ml, typed_ml)
+        else:
+            possible = flowed.open_ml - flowed.forgotten_ml <= line.stock_ml <= flowed.open_ml + flowed.tail_ml
+        if not possible:
+            self.find(Wrong.WRONG_VOLUME, f"pour {pour_id}: {flowed} flowed, {typed_ml} typed, {line.stock_ml} booked")
+        for stock in books.stock:
+            if stock.cause_id == pour_id and stock.keg_id != self.grants[pour_id].keg_id:
+                self.find(Wrong.WRONG_KEG, f"pour {pour_id}")
+
+    def _judge_charge(self, pour_id: UUID, line: PourLine) -> None:
+        grant, flowed = self.grants[pour_id], self.flowed_in.get(pour_id, Flowed())
+        most_ml = max(self.typed_ml.get(pour_id, 0), flowed.open_ml + flowed.tail_ml)
+        if line.amount_minor > _worth(most_ml, grant.price_minor) or line.guest_id != grant.guest_id:
+            self.find(Wrong.OVERCHARGED, f"pour {pour_id} of {most_ml} ml cost {line.amount_minor}")
+        is_sold = line.sync_status in (SyncStatus.SYNCED, SyncStatus.RECONCILED)
+        due_minor = _worth(line.volume_ml, grant.price_minor) if is_sold else 0
+        if line.amount_minor + line.loss_minor != due_minor:
+            self.find(Wrong.FREE_POUR, f"pour {pour_id}: {line}")
+        if line.loss_minor and line.volume_ml <= grant.max_volume_ml and pour_id not in self.ended_by_hand:
+            self.find(Wrong.FREE_POUR, f"pour {pour_id} stayed within its grant and was not paid in full: {line}")
+
+    def _judge_end(self, pour_id: UUID, line: PourLine, books: Statement) -> None:
+        flowed = self.flowed_in.get(pour_id, Flowed())
+        by_hand, surely_ml = pour_id in self.ended_by_hand, flowed.open_ml - flowed.forgotten_ml
+        told = {kind for kind, cause in books.incidents if str(pour_id) in cause}
+        match SyncStatus(line.sync_status):
+            case SyncStatus.PENDING_SYNC:
+                self.find(Wrong.STUCK, f"pour {pour_id} is still pending")
+            case SyncStatus.VOIDED if surely_ml > 0 and not by_hand:
+                self.find(Wrong.FREE_POUR, f"pour {pour_id}: {surely_ml} ml flowed, and it was voided")
+            case SyncStatus.RECONCILED | SyncStatus.VOIDED:
+                if abs(line.stock_ml - line.volume_ml) > TOLERANCE_ML and IncidentKind.LATE_MISMATCH not in told:
+                    self.find(Wrong.NOBODY_TOLD, f"pour {pour_id}: {line.volume_ml} ml by hand, {line.stock_ml} ml flowed")
+            case SyncStatus.REJECTED | SyncStatus.SYNCED:
+                far_over = line.volume_ml > self.grants[pour_id].max_volume_ml + OVERPOUR_ML
+                if far_over and not told & {IncidentKind.OVERPOUR, IncidentKind.REJECTED_INSUFFICIENT_FUNDS}:
+                    self.find(Wrong.NOBODY_TOLD, f"pour {pour_id} ran far over its grant")
+                if line.sync_status == SyncStatus.REJECTED and not far_over:
+                    self.find(Wrong.FREE_POUR, f"pour {pour_id} was rejected within its grant")
+            case SyncStatus.VOIDED:
+                pass
+
+    def _judge_kegs(self, books: Statement) -> None:
+        for taps, kegs in self._groups():
+            seen = [self.taps[tap] for tap in taps]
+            never_opened = [
+                line.stock_ml for key, line in books.pours.items() if line.tap_path in taps and key not in self.flowed_in
+            ]
+            flowed_ml = sum(tap.metered_ml - tap.forgotten_ml for tap in seen) + sum(never_opened)
+            booked_ml = sum(self.keg_ml - books.kegs[keg_id] for keg_id in kegs)
+            typed_ml = sum(ml for key, ml in self.typed_ml.items() if books.pours[key].tap_path in taps)
+            journal_lost = any(tap.journal_lost for tap in seen)
+            if booked_ml > flowed_ml + (typed_ml if journal_lost else 0):
+                self.find(Wrong.BOOKED_TWICE, f"{taps}: {booked_ml} ml booked, {flowed_ml} ml flowed")
+            if booked_ml < flowed_ml and not journal_lost:
+                self.find(Wrong.NOT_BOOKED, f"{taps}: {booked_ml} ml booked, {flowed_ml} ml flowed")
+
+    def _groups(self) -> Iterator[tuple[set[str], set[UUID]]]:
+        """Taps that had kegs in common, with all their kegs: what flowed at the ones came out of the others."""
+        left = dict(self.taps)
+        while left:
+            tap, seen = left.popitem()
+            taps, kegs = {tap}, set(seen.kegs)
+            while found := [other for other in left if left[other].kegs & kegs]:
+                for other in found:
+                    taps.add(other)
+                    kegs |= left.pop(other).kegs
+            yield taps, kegs
+
+    def _look_at_accounts(self, books: Statement) -> None:
+        for guest_id, account in books.guests.items():
+            pending = [line for line in books.pours.values() if line.sync_status == SyncStatus.PENDING_SYNC]
+            holds_minor = sum(line.hold_minor for line in pending if line.guest_id == guest_id)
+            if not account.balance_minor >= account.held_minor == holds_minor >= 0:
+                self.find(Wrong.NEGATIVE, f"guest {guest_id} has {account}, pours hold {holds_minor}")
+
+
+def _worth(volume_ml: int, price_minor: int) -> int:
+    """What a volume costs, rounded half up: the auditor's own sum, not the core's."""
+    whole, rest = divmod(volume_ml * price_minor, 1_000)
+    return whole + (1 if rest * 2 >= 1_000 else 0)

@@ -1,0 +1,191 @@
+"""The core's use cases for devices on plain Python values: the real rules of `tapwire_core.domain`, and a model of the schema.
+
+The model can't drift from the SQL: `tests/simulation/test_on_postgres.py` runs the same seeds on both and compares every row.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from tapwire_contracts.codec import encode
+from tapwire_contracts.messages import (
+    BeverageShown,
+    CardPresented,
+    FlowRecorded,
+    NodeState,
+    PourCompleted,
+    PourUnknown,
+    TapConfig,
+    UnattributedFlow,
+)
+from tapwire_contracts.reasons import AuditAction, ConfigStatus, DenyReason, FlowCause, IncidentKind, Presence
+from tapwire_core.domain.actor import CORE
+from tapwire_core.domain.answering import answer_question
+from tapwire_core.domain.authorization import Question
+from tapwire_core.domain.changes import Audited, FlowRemembered, IncidentRaised, StretchAccounted
+from tapwire_core.domain.messages import denial_message
+from tapwire_core.domain.odometer import account_stretch, book_holes
+from tapwire_core.domain.settlement import book_unattributed
+from tapwire_core.domain.settling import settle_new_report
+from tapwire_core.domain.words import StockKind
+from tapwire_core.services.pours import report_of_node
+from tests.simulation.books.apply import raise_incident, stop_pour
+from tests.simulation.books.facts import odometer_facts, overlapping, question_facts, report_facts, tap_now
+from tests.simulation.books.interface import AskedReport, Command, Statement
+from tests.simulation.books.operators import OperatorBooks
+from tests.simulation.books.rows import AnswerRow, JournalRow, NodeRow
+from tests.simulation.books.statement import state_books
+
+
+@dataclass(slots=True)
+class Ledger(OperatorBooks):
+    """Books in memory: `Books`, decided by the real rules."""
+
+    async def answer(self, tap: str, asked: CardPresented, new_pour_id: UUID, now_ms: int, *, dies: bool = False) -> str:
+        """`services.pours.authorize_pour`."""
+        question = Question.of_node(tap, asked)
+        earlier = self.tables.answers.get((tap, asked.event_id))
+        if earlier is not None and self.deduplicates:
+            return self._repeat(question, earlier)
+        facts = question_facts(self.tables, question)
+        payload, changes = answer_question(question, fingerprint(asked), facts, self.house, new_pour_id, tap)
+        if not dies:
+            self.write(changes, now_ms)
+        return payload
+
+    def _repeat(self, question: Question, earlier: AnswerRow) -> str:
+        if earlier.pour_id is not None and not self.tables.pours[earlier.pour_id].pending:
+            return encode(denial_message(question, DenyReason.STALE_REQUEST, None, self.house)).decode()
+        return earlier.payload
+
+    async def settle(self, tap: str, report: PourCompleted, *, dies: bool = False) -> str:
+        """`services.pours.settle_report`."""
+        said = report_of_node(tap, report)
+        key = (tap, report.pour_id, report.volume_ml, report.odometer_from_ml, report.odometer_to_ml)
+        if key in self.tables.verdicts and self.deduplicates:
+            return self.tables.verdicts[key]
+        met = overlapping(self.tables, tap, report.journal_id, report.odometer_from_ml, report.odometer_to_ml)
+        facts = report_facts(self.tables, said)
+        payload, changes = settle_new_report(said, report.journal_id, facts, met, self.house, tap, msgspec.to_builtins(report))
+        if not dies:
+            self.write(changes)
+        return payload
+
+    async def record_flow(self, tap: str, flow: UnattributedFlow, *, dies: bool = False) -> str:
+        """`services.flows.record_flow`, for a flow that can be believed."""
+        is_new = (tap, flow.event_id) not in self.tables.flows or not self.deduplicates
+        if is_new and not dies:
+            self._record_flow(tap, flow)
+        return encode(FlowRecorded(event_id=flow.event_id)).decode()
+
+    def _record_flow(self, path: str, flow: UnattributedFlow) -> None:
+        tap, changes = tap_now(self.tables, path), self.changes(path, path)
+        kind = StockKind.UNATTRIBUTED if flow.cause is FlowCause.CLOSED_VALVE else StockKind.LINE_CLEANING
+        changes.flow = FlowRemembered(
+            event_id=flow.event_id,
+            cause=flow.cause,
+            volume_ml=flow.volume_ml,
+            duration_ms=flow.duration_ms,
+            card_uid=flow.card_uid,
+            keg_id=tap.keg_id,
+            stock_kind=kind,
+        )
+        book_unattributed(tap, flow.volume_ml, kind, flow.event_id, changes)
+        changes.audited.append(Audited(action=AuditAction.UNATTRIBUTED_FLOW_RECORDED, subjects=(), details={}))
+        if flow.cause is FlowCause.CLOSED_VALVE:
+            changes.raised.append(IncidentRaised(kind=IncidentKind.UNATTRIBUTED_FLOW, cause=path, details={}))
+        accounted = StretchAccounted(
+            journal_id=flow.journal_id, from_ml=flow.odometer_from_ml, to_ml=flow.odometer_to_ml, fact_id=flow.event_id
+        )
+        met = overlapping(self.tables, path, flow.journal_id, flow.odometer_from_ml, flow.odometer_to_ml)
+        account_stretch(accounted, flow.volume_ml, met, changes)
+        self.write(changes)
+
+    async def note_state(self, tap: str, state: NodeState, *, dies: bool = False) -> None:
+        """`services.nodes.note_state`."""
+        if dies or not self._is_latest(tap, state):
+            return
+        self.tables.nodes[tap] = NodeRow(state.boot_id, state.connection)
+        if state.status is not Presence.ONLINE:
+            return
+        row = self.tables.taps[tap]
+        if row.revision != state.config_revision:
+            row.revision = max(row.revision, state.config_revision + 1) if state.config_revision > row.revision else row.revision
+            self.tables.outbox.append((tap, None))
+        named = self.tables.pours.get(state.pour_id) if state.pour_id else None
+        if named is not None and named.tap_path == tap and named.stop_reason is not None:
+            stop_pour(self.tables, tap, named.granted.pour_id, named.stop_reason)
+        covered_ml = self.tables.journals.get((tap, state.journal_id), JournalRow()).covered_ml
+        if state.facts_open == 0 and (covered_ml is None or covered_ml < state.odometer_ml):
+            self._account_for_odometer(tap, state)
+
+    def _is_latest(self, tap: str, state: NodeState) -> bool:
+        known = self.tables.nodes.get(tap)
+        if known is None:
+            return True
+        if known.boot_id == state.boot_id:
+            return state.connection >= known.connection
+        return state.status is Presence.ONLINE
+
+    def _account_for_odometer(self, tap: str, state: NodeState) -> None:
+        facts = odometer_facts(self.tables, tap, state.journal_id)
+        if facts is None:
+            return
+        changes = self.changes(tap, CORE.name)
+        hole_ids = [self.new_id() for _ in range(len(facts.stretches) + 1)]
+        book_holes(state.journal_id, state.odometer_ml, facts, tap_now(self.tables, tap), hole_ids, changes)
+        self.write(changes)
+
+    async def note_unknown(self, tap: str, unknown: PourUnknown) -> None:
+        """`services.nodes.note_pour_unknown`."""
+        pour = self.tables.pours.get(unknown.pour_id)
+        if pour is not None and pour.pending and pour.tap_path == tap:
+            raise_incident(self.tables, IncidentKind.JOURNAL_LOST, str(unknown.pour_id), unknown.pour_id)
+
+    async def ask_for_reports(self, now_ms: int) -> list[AskedReport]:
+        """`services.nodes.ask_for_reports`; each call asks for all anew."""
+        pending = [pour for pour in self.tables.pours.values() if pour.pending]
+        for pour in pending:
+            if now_ms - pour.authorized_ms > self.house.sync_timeout_ms:
+                pour_id = pour.granted.pour_id
+                raise_incident(self.tables, IncidentKind.SYNC_TIMEOUT, str(pour_id), pour_id, count=False)
+        return sorted(
+            AskedReport(pour.tap_path, pour.granted.pour_id, pour.granted.journal_id)
+            for pour in pending
+            if not pour.report_refused
+            and pour.granted.journal_id is not None
+            and now_ms - pour.authorized_ms > self.house.start_window_ms
+        )
+
+    async def take_commands(self) -> list[Command]:
+        """`services.outbox.publish_waiting`: commands in order, then each waiting config once."""
+        waiting, self.tables.outbox = self.tables.outbox, []
+        commands: list[Command] = [(tap, payload) for tap, payload in waiting if payload is not None]
+        return [*commands, *((tap, self._config(tap)) for tap in sorted({tap for tap, payload in waiting if payload is None}))]
+
+    async def configs(self) -> list[Command]:
+        """`services.outbox.all_configs`."""
+        return [(tap, self._config(tap)) for tap in sorted(self.tables.taps)]
+
+    def _config(self, path: str) -> TapConfig:
+        tap = self.tables.taps[path]
+        return TapConfig(
+            status=ConfigStatus.EMERGENCY_STOP if self.tables.emergency_stop else ConfigStatus(tap.status),
+            beverage=BeverageShown(name="Pils"),
+            sell_price_per_liter_minor=self.tables.price_minor,
+            currency=self.house.currency,
+            pulses_per_liter=tap.pulses_per_liter,
+            max_pour_ml=tap.max_pour_ml,
+            locale=self.house.locale,
+            revision=tap.revision,
+        )
+
+    async def statement(self) -> Statement:
+        """All the books as they are now."""
+        return state_books(self.tables)
+
+
+def fingerprint(asked: CardPresented) -> str:
+    """Stands for the hash of the question's content: nobody uses an event's id twice here."""
+    return asked.event_id.hex * 2

@@ -1,0 +1,233 @@
+"""The core's use cases for operators on plain Python values: what they refuse, and what they change."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from tapwire_contracts.reasons import AuditAction, StopReason, SyncStatus
+from tapwire_core.domain import recovery
+from tapwire_core.domain.changes import Audited, Changes, MoneyMoved
+from tapwire_core.domain.house import House
+from tapwire_core.domain.pour import PourEvent
+from tapwire_core.domain.words import Account, CardStatus, TapStatus, VisitStatus
+from tests.simulation.books.apply import apply_changes, stop_pour
+from tests.simulation.books.facts import pour_facts
+from tests.simulation.books.interface import Refusal
+from tests.simulation.books.rows import CardRow, PourRow, Tables, VisitRow
+
+OPERATOR = "operator"
+
+
+@dataclass(slots=True)
+class OperatorBooks:
+    """`deduplicates` and `one_lease` are there to be switched off by sabotage, and by nothing else."""
+
+    tables: Tables
+    house: House
+    new_id: Callable[[], UUID]
+    deduplicates: bool = True
+    one_lease: bool = True
+
+    def write(self, changes: Changes, now_ms: int = 0) -> None:
+        """Commit."""
+        apply_changes(self.tables, changes, now_ms, one_lease=self.one_lease)
+
+    def changes(self, tap_path: str | None, actor: str = OPERATOR) -> Changes:
+        """Changes that are still to be filled."""
+        return Changes(tap_path=tap_path, venue_id=self.tables.venue_id, shift_id=self.tables.shift_id, actor=actor)
+
+    # ── visits and cards ────────────────────────────────────────────────────
+
+    async def open_visit(self, guest_id: UUID, card_uid: str, visit_id: UUID) -> UUID | str:
+        """`services.visits.open_and_assign_card`."""
+        active = self.tables.visit_of_guest(guest_id)
+        if self.tables.shift_id is None:
+            return "shift_closed"
+        if self.tables.guests[guest_id].blocked:
+            return "guest_blocked"
+        if active is not None and active.card_uid == card_uid:
+            return active.visit_id
+        refusal = self._why_not_bind(card_uid, guest_id)
+        if refusal is None and active is not None:
+            refusal = "visit_already_active"
+        if refusal is not None:
+            return refusal
+        self._bind(card_uid, guest_id)
+        self.tables.visits[visit_id] = VisitRow(visit_id, guest_id, card_uid)
+        return visit_id
+
+    async def assign_card(self, visit_id: UUID, card_uid: str) -> Refusal:
+        """`services.visits.assign_card`."""
+        visit = self.tables.visits[visit_id]
+        if visit.status is not VisitStatus.ACTIVE:
+            return "visit_not_active"
+        refusal = self._why_not_bind(card_uid, visit.guest_id)
+        if refusal is None:
+            self._bind(card_uid, visit.guest_id)
+            visit.card_uid = card_uid
+        return refusal
+
+    def _why_not_bind(self, card_uid: str, guest_id: UUID) -> Refusal:
+        card = self.tables.cards.get(card_uid, CardRow())
+        if card.status in (CardStatus.LOST, CardStatus.RETIRED):
+            return "lost_card"
+        return "bind_conflict" if card.guest_id not in (None, guest_id) else None
+
+    def _bind(self, card_uid: str, guest_id: UUID) -> None:
+        self.tables.cards[card_uid] = CardRow(CardStatus.BOUND, guest_id)
+
+    async def lose_card(self, card_uid: str) -> Refusal:
+        """`services.cards.report_card_lost`."""
+        self.tables.cards[card_uid].status = CardStatus.LOST
+        for pour in self.tables.pours.values():
+            if pour.pending and pour.granted.card_uid == card_uid:
+                self._stop(pour, StopReason.LOST_CARD)
+        return None
+
+    async def restore_card(self, card_uid: str) -> Refusal:
+        """`services.cards.restore_card`."""
+        card = self.tables.cards[card_uid]
+        if card.status is not CardStatus.LOST:
+            return "card_not_lost"
+        card.status = CardStatus.BOUND if card.guest_id else CardStatus.AVAILABLE
+        return None
+
+    async def close_visit(self, visit_id: UUID, *, void_pending: bool) -> Refusal:
+        """`services.visits.close_visit` and `void_and_close_visit`."""
+        visit, lease = self.tables.visits[visit_id], self.tables.lease_of_visit(visit_id)
+        if lease is not None and void_pending:
+            self._void(lease, PourEvent.VISIT_CLOSED, AuditAction.POUR_VOIDED, StopReason.VISIT_CLOSED)
+        elif lease is not None:
+            return "pour_pending"
+        visit.status, visit.active_tap_id = VisitStatus.CLOSED, None
+        return None
+
+    # ── pours ───────────────────────────────────────────────────────────────
+
+    async def reconcile(self, visit_id: UUID, volume_ml: int, pour_id: UUID | None) -> Refusal:
+        """`services.recovery.reconcile_pour`."""
+        pour = self._find(visit_id, pour_id, or_latest=True)
+        if pour is None:
+            return "not_found"
+        if pour.sync_status is SyncStatus.RECONCILED:
+            return None if pour.volume_ml == volume_ml else "already_reconciled"
+        if not pour.pending:
+            return "pour_not_pending"
+        changes = self.changes(pour.tap_path)
+        recovery.reconcile(pour_facts(self.tables, pour.granted.pour_id), volume_ml, "no report", None, changes)
+        self.write(changes)
+        return None
+
+    async def unlock(self, visit_id: UUID, pour_id: UUID | None) -> Refusal:
+        """`services.recovery.force_unlock`."""
+        pour = self._find(visit_id, pour_id)
+        if pour is None:
+            return "not_locked" if pour_id is None else "not_found"
+        if not pour.pending:
+            return "pour_not_pending"
+        self._void(pour, PourEvent.UNLOCKED_BY_HAND, AuditAction.VISIT_FORCE_UNLOCK, StopReason.FORCE_UNLOCKED)
+        return None
+
+    def _find(self, visit_id: UUID, pour_id: UUID | None, *, or_latest: bool = False) -> PourRow | None:
+        if pour_id is not None:
+            pour = self.tables.pours.get(pour_id)
+            return pour if pour is not None and pour.granted.visit_id == visit_id else None
+        of_visit = [pour for pour in self.tables.pours.values() if pour.granted.visit_id == visit_id]
+        pending = self.tables.lease_of_visit(visit_id)
+        return pending or (max(of_visit, key=lambda pour: pour.authorized_ms, default=None) if or_latest else None)
+
+    def _void(self, pour: PourRow, event: PourEvent, action: AuditAction, why: StopReason) -> None:
+        changes = self.changes(pour.tap_path)
+        recovery.void(pour_facts(self.tables, pour.granted.pour_id), event, action, why, "no report", changes)
+        self.write(changes)
+
+    def _stop(self, pour: PourRow, reason: StopReason) -> None:
+        pour.stop_reason = reason
+        stop_pour(self.tables, pour.tap_path, pour.granted.pour_id, reason)
+
+    # ── money ───────────────────────────────────────────────────────────────
+
+    async def top_up(self, guest_id: UUID, amount_minor: int) -> Refusal:
+        """`services.money.top_up`."""
+        if self.tables.shift_id is None:
+            return "shift_closed"
+        self._book(AuditAction.TOP_UP, Account.CASH, Account.GUEST, guest_id, amount_minor)
+        return None
+
+    async def refund(self, guest_id: UUID, amount_minor: int) -> Refusal:
+        """`services.money.refund`."""
+        guest = self.tables.guests[guest_id]
+        if self.tables.shift_id is None:
+            return "shift_closed"
+        if guest.balance_minor - guest.held_minor < amount_minor:
+            return "insufficient_funds"
+        self._book(AuditAction.REFUND, Account.GUEST, Account.CASH, guest_id, amount_minor)
+        return None
+
+    def _book(self, action: AuditAction, debit: Account, credit: Account, guest_id: UUID, amount_minor: int) -> None:
+        changes = self.changes(None)
+        changes.money.append(MoneyMoved(debit_account=debit, credit_account=credit, amount_minor=amount_minor, guest_id=guest_id))
+        changes.audited.append(Audited(action=action, subjects=(), details={}))
+        self.write(changes)
+
+    # ── taps, kegs and shifts ───────────────────────────────────────────────
+
+    async def set_tap_status(self, tap: str, status: TapStatus) -> Refusal:
+        """`services.taps.set_tap_status`."""
+        self.tables.taps[tap].status = status
+        self._send_config(tap)
+        return None
+
+    async def stop_tap(self, tap: str) -> Refusal:
+        """`services.taps.stop_tap`."""
+        pour = self.tables.lease_of_tap(tap)
+        if pour is not None:
+            self._stop(pour, StopReason.OPERATOR)
+        return None
+
+    async def put_keg(self, tap: str, keg_id: UUID) -> Refusal:
+        """`services.taps.put_keg`."""
+        if self.tables.taps[tap].keg_id == keg_id:
+            return None
+        if any(row.keg_id == keg_id for row in self.tables.taps.values()):
+            return "keg_on_other_tap"
+        self.tables.taps[tap].keg_id = keg_id
+        self._send_config(tap)
+        return None
+
+    async def set_price(self, price_minor: int) -> Refusal:
+        """`services.beverages.change_beverage`."""
+        self.tables.price_minor = price_minor
+        self._send_all_configs()
+        return None
+
+    async def set_emergency_stop(self, *, on: bool) -> Refusal:
+        """`services.venues.stop_venue` and `release_venue`."""
+        self.tables.emergency_stop = on
+        self._send_all_configs()
+        return None
+
+    def _send_all_configs(self) -> None:
+        for tap in sorted(self.tables.taps):
+            self._send_config(tap)
+
+    def _send_config(self, tap: str) -> None:
+        self.tables.taps[tap].revision += 1
+        self.tables.outbox.append((tap, None))
+
+    async def close_shift(self) -> Refusal:
+        """`services.shifts.close_shift`."""
+        if self.tables.shift_id is None:
+            return "shift_closed"
+        in_use = [visit for visit in self.tables.visits.values() if visit.status is VisitStatus.ACTIVE]
+        if in_use or any(pour.pending for pour in self.tables.pours.values()):
+            return "shift_in_use"
+        self.tables.shift_id = None
+        return None
+
+    async def open_shift(self) -> Refusal:
+        """`services.shifts.open_shift`."""
+        if self.tables.shift_id is not None:
+            return "shift_already_open"
+        self.tables.shift_id = self.new_id()
+        return None

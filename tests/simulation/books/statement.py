@@ -1,0 +1,67 @@
+"""All the books at one moment, from rows."""
+
+from collections import Counter
+
+from tests.simulation.books.interface import (
+    Account,
+    JournalLine,
+    MoneyLine,
+    PourLine,
+    Statement,
+    StockLine,
+    StretchLine,
+    TapLine,
+    VisitLine,
+)
+from tests.simulation.books.rows import PourRow, Tables
+
+
+def state_books(tables: Tables) -> Statement:
+    """What the rows say."""
+    facts = {*tables.pours, *(key[1] for key in tables.verdicts), *(event_id for _, event_id in tables.flows)}
+    return Statement(
+        guests={guest.guest_id: Account(guest.balance_minor, guest.held_minor) for guest in tables.guests.values()},
+        kegs={keg_id: keg.book_ml for keg_id, keg in tables.kegs.items()},
+        taps={tap.path: TapLine(tap.keg_id, tap.status.value, tap.revision) for tap in tables.taps.values()},
+        visits={
+            visit.visit_id: VisitLine(visit.guest_id, visit.card_uid, visit.status.value, visit.active_tap_id)
+            for visit in tables.visits.values()
+        },
+        pours={pour_id: _pour_line(pour) for pour_id, pour in tables.pours.items()},
+        journals={key: JournalLine(row.highest_seq, row.first_ml, row.covered_ml) for key, row in tables.journals.items()},
+        stretches=Counter(
+            StretchLine(row.tap_path, row.journal_id, row.from_ml, row.to_ml, None if row.is_hole else row.fact_id, row.keg_id)
+            for row in tables.stretches
+        ),
+        stock=Counter(
+            StockLine(row.keg_id, row.kind.value, row.volume_ml, row.cause_id if row.cause_id in facts else None)
+            for row in tables.stock
+        ),
+        money=Counter(
+            MoneyLine(row.debit_account.value, row.credit_account.value, row.amount_minor, row.guest_id, row.pour_id)
+            for row in tables.money
+        ),
+        incidents={key: incident.occurrences for key, incident in tables.incidents.items()},
+        audited=dict(tables.audited),
+    )
+
+
+def _pour_line(pour: PourRow) -> PourLine:
+    granted = pour.granted
+    return PourLine(
+        guest_id=granted.guest_id,
+        tap_path=pour.tap_path,
+        keg_id=granted.keg_id,
+        sync_status=pour.sync_status.value,
+        price_minor=granted.sell_price_per_liter_minor,
+        max_volume_ml=granted.max_volume_ml,
+        hold_minor=granted.hold_minor,
+        volume_ml=pour.volume_ml,
+        amount_minor=pour.amount_minor,
+        loss_minor=pour.loss_minor,
+        stock_ml=pour.stock_ml,
+        reported=pour.reported,
+        report_refused=pour.report_refused,
+        end_reason=pour.end_reason.value if pour.end_reason else None,
+        stop_reason=pour.stop_reason.value if pour.stop_reason else None,
+    )
