@@ -2,6 +2,7 @@
 
 PYTHON  ?=
 SECONDS ?=
+BROKER  ?=
 TOPIC   ?= tapwire/v1/\#
 WORKERS ?= 2
 
@@ -11,7 +12,8 @@ PIP      := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 PACKAGES := contracts core-service tap-node admin-api
 PYPROJECTS := $(PACKAGES:=/pyproject.toml)
 CHECKED  := $(PACKAGES:=/src) demo tests
-RUN      := PYTHONPATH=demo $(PY)
+# exec: Ctrl-C then reaches make and the program, and make waits for the program
+RUN      := PYTHONPATH=demo exec $(PY)
 
 .PHONY: help demo demo-reset watch test test-long lint schemas requirements clean
 .DELETE_ON_ERROR:
@@ -19,8 +21,8 @@ RUN      := PYTHONPATH=demo $(PY)
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.demo ## everything embedded: database, broker, core, console, simulated taps; SECONDS=n ends it by itself
-	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS))
+demo: $(VENV)/.demo ## everything embedded: database, broker, core, console, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
+	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BROKER),--broker $(BROKER))
 
 demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts anew
 	@$(RUN) -m tapwire_demo.reset

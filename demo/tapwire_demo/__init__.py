@@ -1,4 +1,4 @@
-"""Everything that `make demo` and the tests stand on: a database, a broker and the programs of Tapwire, each embedded.
+"""`make demo`, and what the tests share with it: a database, a broker and the programs of Tapwire, each embedded.
 
-`postgres` and `broker` are the two servers, `processes` how their programs are started and never left behind.
+`postgres` and `broker` are the two servers, `processes` how programs are started and never left behind; `demo` puts all together.
 """

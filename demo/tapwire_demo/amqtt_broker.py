@@ -95,7 +95,7 @@ class Accounts:
         return account is not None and account.role is BrokerRole.DEVICE
 
 
-class AccountsPlugin(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]
+class AccountsPlugin(BaseAuthPlugin, BaseTopicPlugin):
     """amqtt's questions about logins and topics, answered by our accounts."""
 
     @dataclass
@@ -108,8 +108,12 @@ class AccountsPlugin(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]
         """Whether the client may connect."""
         return self._accounts.admit(session)
 
-    async def topic_filtering(self, *, session: Session, topic: str, action: Action) -> bool:
-        """Whether the client may publish, subscribe or receive."""
+    async def topic_filtering(
+        self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
+    ) -> bool:
+        """Whether the client may publish, subscribe or receive; nobody may without saying what."""
+        if session is None or topic is None or action is None:
+            return False
         return self._accounts.permit(session, _ACCESS[action], topic)
 
     @property
@@ -118,7 +122,7 @@ class AccountsPlugin(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc]
         return accounts
 
 
-class _Server(Broker):  # type: ignore[misc]
+class _Server(Broker):
     """amqtt's broker with what it lacks: each client gets only its own retained messages, and no connection outlives its end."""
 
     def __init__(self, accounts: dict[str, Account], port: int) -> None:

@@ -24,7 +24,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     screen, failed = Screen(), False
     try:
-        asyncio.run(_until_told(run_demo(arguments.folder, arguments.seconds, arguments.broker, screen), screen))
+        asyncio.run(_until_told(run_demo(arguments.folder.resolve(), arguments.seconds, arguments.broker, screen), screen))
     except* (DemoFailed, ProgramFailed, EmbeddedBrokerError, EmbeddedPostgresError) as failures:
         failed = True
         for failure in _single(failures):

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from alembic.util import CommandError
+
 from tapwire_contracts.topics import ROOT
 from tapwire_core.app import DATABASE_GONE
 from tapwire_core.db.engine import Database
@@ -53,7 +55,7 @@ async def run_demo(folder: Path, seconds: float | None, broker_kind: BrokerKind,
         remove_demo_file(folder)
         _log_to(folder / "logs")
         screen.say(f"{'Setting up' if postgres.created else 'Opening'} the bar in {folder}/ …", "dim")
-        await migrate(postgres.url)
+        await _migrate(postgres.url)
         async with Database.open(postgres.url, House(), pool_size=POOL_SIZE) as db:
             bar = await set_up(db, folder)
             async with open_broker(broker_kind, folder / "broker", accounts(bar)) as broker:
@@ -79,6 +81,7 @@ class Demo:
         self._broker = broker
         self._bar = bar
         self._api_port = free_port()
+        self._shown = False
         self._crew = Crew(folder / "logs", self._note_restart)
         self.story = Story({guest.card_uid: guest.person.first_name for guest in bar.present}, {tap.path: tap.name for tap in TAPS})
 
@@ -95,6 +98,7 @@ class Demo:
                     async with self._crew.at_work(nodes):
                         self._write_file()
                         self._introduce()
+                        self._shown = True
                         with self._screen.showing(self.story.taps.values()):
                             yield
             finally:
@@ -170,7 +174,8 @@ class Demo:
 
     def _note_restart(self, text: str) -> None:
         self._screen.tell([Line("", text, Mood.BAD)])
-        self._write_file()
+        if self._shown:
+            self._write_file()
 
     async def _look_after_bar(self) -> None:
         while True:
@@ -180,6 +185,13 @@ class Demo:
             except (*DATABASE_GONE, Refused) as error:
                 done = [f"the staff can't help: {error}"]
             self._screen.tell(Line("", text, Mood.QUIET) for text in done)
+
+
+async def _migrate(database_url: str) -> None:
+    try:
+        await migrate(database_url)
+    except CommandError as error:
+        raise DemoFailed(f"the demo's data are of another version ({error}): delete them with `make demo-reset`") from error
 
 
 def _log_to(logs: Path) -> None:

@@ -1,7 +1,12 @@
-"""`.tapwire/demo.json`: what a program from outside needs to use the running demo (CONTRACT.md, "Commands and settings")."""
+"""`.tapwire/demo.json`: what a program from outside needs to use the running demo (CONTRACT.md, "Commands and settings").
 
+`.tapwire/demo.env` beside it has the essential of it as shell variables, for commands that people paste.
+"""
+
+import shlex
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -10,6 +15,7 @@ from tapwire_demo.private_file import write_private
 FOLDER: Final = Path(".tapwire")
 """Everything that the demo keeps, below the checkout; mode 700."""
 _NAME: Final = "demo.json"
+_SHELL_NAME: Final = "demo.env"
 
 
 class NoDemo(Exception):
@@ -63,10 +69,25 @@ def read_demo_file(folder: Path) -> DemoFile:
 
 
 def write_demo_file(folder: Path, content: DemoFile) -> None:
-    """Write the file, mode 600, in one step."""
+    """Write both files, mode 600, each in one step."""
+    write_private(folder / _SHELL_NAME, _shell_variables(content))
     write_private(folder / _NAME, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
 
 
 def remove_demo_file(folder: Path) -> None:
     """Say that no demo runs any more."""
-    (folder / _NAME).unlink(missing_ok=True)
+    for name in (_NAME, _SHELL_NAME):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _shell_variables(content: DemoFile) -> str:
+    broker = urlsplit(content.broker_url)
+    variables = {
+        "API": content.api_url,
+        "LOGIN": msgspec.json.encode(content.operator).decode(),
+        "BROKER_HOST": broker.hostname or "",
+        "BROKER_PORT": str(broker.port),
+        "WATCHER": content.watcher.username,
+        "WATCHER_PASSWORD": content.watcher.password,
+    }
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())

@@ -20,6 +20,7 @@ from tapwire_contracts.messages import (
     PourProgress,
     PourSettled,
     PourUnknown,
+    ReaderCardPresented,
     ReportPour,
     StopPour,
     TapConfig,
@@ -118,6 +119,8 @@ class Story:
         """What one message adds to the story."""
         if topic.startswith(f"{ROOT}/core/"):
             return list(self._core(topic, present=bool(payload)))
+        if not payload:  # a retained message is taken back
+            return []
         try:
             path, message = _read(topic, payload)
         except (Malformed, InvalidTopic) as error:
@@ -136,7 +139,7 @@ class Story:
 
     def _told(self, tap: TapNow, message: Message) -> Iterator[tuple[str, Mood]]:
         match message:
-            case CardPresented():
+            case CardPresented() | ReaderCardPresented():
                 yield from self._asked(tap, message)
             case PourAuthorized():
                 yield from self._granted(tap, message)
@@ -166,7 +169,7 @@ class Story:
             case _:
                 return
 
-    def _asked(self, tap: TapNow, question: CardPresented) -> Iterator[tuple[str, Mood]]:
+    def _asked(self, tap: TapNow, question: CardPresented | ReaderCardPresented) -> Iterator[tuple[str, Mood]]:
         tap.guest, tap.volume_ml, tap.max_volume_ml = self._name(question.card_uid), 0, 0
         if question.event_id not in self._questions:
             _remember(self._questions, question.event_id, question.card_uid)

@@ -1,6 +1,7 @@
 """`make watch`: print what goes over the running demo's broker, on machines without `mosquitto_sub` too."""
 
 import asyncio
+import os
 import sys
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -33,6 +34,9 @@ def main() -> None:
     try:
         with suppress(KeyboardInterrupt):
             asyncio.run(watch(read_demo_file(FOLDER), topic_filter))
+    except BrokenPipeError:
+        # whoever read it has gone; without this Python fails again when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (NoDemo, aiomqtt.MqttError) as error:
         sys.exit(f"make watch: {error}")
 

@@ -18,7 +18,7 @@ from tapwire_demo.demo_file import DemoFile, DemoTap
 from tapwire_demo.postgres import remove_postgres
 from tests.running_demo import OutsideTap, of_kind, running_demo
 
-SECONDS: Final = "16"
+SECONDS: Final = "20"
 POURED_ML: Final = 300
 
 pytestmark = pytest.mark.timeout(240)

@@ -14,17 +14,17 @@ import pytest
 from tapwire_demo.postgres import remove_postgres
 from tests.running_demo import RunningDemo, running_demo
 
-MOMENTS_S: Final = (0.05, 0.8, 1.6, 2.0, 2.4, 3.0, 3.6, 4.5, 6.0)
+MOMENTS_S: Final = (0.3, 0.8, 1.6, 2.0, 2.4, 3.0, 3.6, 4.5, 6.0)
 """From the start of Python over `initdb`, the migrations and the servers to the first guests."""
 GONE_S: Final = 20.0
 
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """A demo's folder; its database is deleted afterwards."""
-    folder = tmp_path / "demo"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for one demo after the other; its database is deleted at last."""
+    folder = tmp_path_factory.mktemp("ends") / "demo"
     folder.mkdir(mode=0o700)
     yield folder
     asyncio.run(remove_postgres(folder))

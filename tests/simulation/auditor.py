@@ -1,8 +1,8 @@
 """An auditor who was not told the rules.
 
-It knows what physically flowed, what was paid over the counter, which card lay on which tap when a valve opened, what was granted to
-whom at the price list of that moment, and what an operator typed. At quiet time it compares that with the books, and names everything
-that differs.
+It knows what physically flowed, what was paid over the counter, which card lay on which tap when a valve opened, what was granted
+to whom at the price list of that moment, and what an operator typed. At quiet time it compares that with the books, and names
+everything that differs.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What physically happens at a tap: a valve, a line, a meter. It knows no rule; what flows is told to the auditor, and to nobody else."""
+"""What physically happens at a tap: a valve, a line, a meter. It knows no rule, and tells the auditor alone what flows."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,8 +7,8 @@ from uuid import UUID
 from tests.simulation.auditor import Auditor
 from tests.simulation.virtual import Clock
 
-TAIL_MS: Final = 3_000
-"""What flows this long after a pour's valve was told to close may still be that pour's."""
+TAIL_MS: Final = 3_300
+"""What flows this long after a pour's valve was told to close may still be that pour's: the node's tail, and a tick."""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 R = TypeVar("R")
 
-Action = Callable[[], Awaitable[None] | None]
+Action = Callable[[], Awaitable[object] | None]
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 
 import uvicorn
@@ -35,7 +36,14 @@ async def run_admin(settings: Settings) -> None:
     async with Database.open(settings.database_url, settings.house) as db:
         app = create_app(db, session_ttl_h=settings.session_ttl_h)
         config = uvicorn.Config(app, host=settings.admin_host, port=settings.admin_port, log_config=None, access_log=False)
+        _outlive_signals()
         await uvicorn.Server(config).serve()
+
+
+def _outlive_signals() -> None:
+    """Uvicorn ends on a signal and then sends it again to whoever listened before: we do, to close the database in order."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: None)
 
 
 if __name__ == "__main__":

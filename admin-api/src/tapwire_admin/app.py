@@ -10,6 +10,7 @@ from tapwire_admin.auth import actor_of, enforce_access
 from tapwire_admin.bodies import require_strict_body
 from tapwire_admin.errors import answer_domain_error, answer_fault, answer_http_error
 from tapwire_admin.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
+from tapwire_admin.metrics import RequestMetrics, read_metrics
 from tapwire_admin.openapi import complete_documentation, openapi_config
 from tapwire_admin.reading import provide_page
 from tapwire_admin.request_ids import echo_request_id
@@ -18,11 +19,13 @@ from tapwire_admin.routes import (
     beverages,
     cards,
     devices,
+    door,
     guests,
     health,
     incidents,
     kegs,
     pours,
+    reports,
     session,
     shifts,
     system,
@@ -53,20 +56,24 @@ NOUNS: Final = (
     shifts,
     audit,
     devices,
+    reports,
     system,
+    door,
 )
 
 
 def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS) -> Litestar:
     """The application on an open database; a session lasts `session_ttl_h` hours."""
+    metrics = RequestMetrics()
     app = Litestar(
-        [Router("/api", route_handlers=[handler for noun in NOUNS for handler in noun.HANDLERS]), *health.HANDLERS],
+        [Router("/api", route_handlers=[handler for noun in NOUNS for handler in noun.HANDLERS]), *health.HANDLERS, read_metrics],
         guards=[enforce_access],
         middleware=[KeepAnswers()],
         before_request=require_strict_body,
-        before_send=[echo_request_id],
+        before_send=[echo_request_id, metrics.observe],
         dependencies={
             "db": Provide(lambda: db, sync_to_thread=False),
+            "request_metrics": Provide(lambda: metrics, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
             "actor": Provide(_provide_actor, sync_to_thread=False),
             "page": Provide(provide_page, sync_to_thread=False),

@@ -1,6 +1,7 @@
 """Who may call what. Each route declares its `access`; a route without one is refused to everybody.
 
-A session's token comes as `Authorization: Bearer …`. Its user's role is read at every request, so that a change counts at once.
+A session's token comes as `Authorization: Bearer …`; its user's role is read at every request, so that a change counts at once. The
+controller of a tap sends the device's secret as `X-Internal-Token`.
 """
 
 from enum import StrEnum
@@ -11,13 +12,15 @@ from litestar.exceptions import NotAuthorizedException, PermissionDeniedExceptio
 from litestar.handlers import BaseRouteHandler
 
 from tapwire_admin.request_ids import request_id_of
+from tapwire_contracts.topics import DeviceKind, DevicePath
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.operations import Operator, operator_of_token
+from tapwire_core.db.views.operations import Operator, device_of_secret, operator_of_token
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.services.sessions import hash_token
 
 PREFIX: Final = "Bearer "
+DEVICE_HEADER: Final = "X-Internal-Token"
 MAX_TOKEN_LENGTH: Final = 200
 
 OPERATOR: Final = Role.OPERATOR
@@ -33,6 +36,7 @@ class OpenTo(StrEnum):
 
 
 EVERYBODY: Final = OpenTo.EVERYBODY
+DEVICES: Final = OpenTo.DEVICES
 _RANK: Final = {role: rank for rank, role in enumerate(Role)}
 """Each role includes the ones before it."""
 
@@ -41,7 +45,10 @@ async def enforce_access(connection: ASGIConnection[Any, Any, Any, Any], handler
     """The guard of the whole application; what comes in is named and timed from here on."""
     request_id_of(connection.scope)
     access = handler.opt.get("access")
-    if isinstance(access, OpenTo):
+    if access is DEVICES:
+        connection.scope["state"]["device"] = await _device(connection)
+        return
+    if access is EVERYBODY:
         return
     if not isinstance(access, Role):
         raise PermissionDeniedException("This route says of nobody that they may call it.")
@@ -74,6 +81,21 @@ def operator_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Operator:
 def actor_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Actor:
     """The operator as the audit log names them."""
     return Actor(operator_of(connection).username, request_id_of(connection.scope))
+
+
+def device_of(connection: ASGIConnection[Any, Any, Any, Any]) -> DevicePath:
+    """The tap whose controller asks; for routes that are open to devices."""
+    device: DevicePath = connection.scope["state"]["device"]
+    return device
+
+
+async def _device(connection: ASGIConnection[Any, Any, Any, Any]) -> DevicePath:
+    token, db = connection.headers.get(DEVICE_HEADER, ""), connection.app.state.db
+    path = await device_of_secret(db, hash_token(token)) if 0 < len(token) <= MAX_TOKEN_LENGTH else None
+    device = DevicePath.parse(path) if path else None
+    if device is None or device.kind is not DeviceKind.TAP:
+        raise NotAuthorizedException(f"Send the secret of a tap's controller in {DEVICE_HEADER}.")
+    return device
 
 
 async def _operator(connection: ASGIConnection[Any, Any, Any, Any]) -> Operator:

@@ -23,12 +23,13 @@ from litestar.openapi.spec import (
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.routes import HTTPRoute
 
-from tapwire_admin.auth import EVERYBODY
+from tapwire_admin.auth import DEVICE_HEADER, DEVICES, EVERYBODY, OpenTo
 from tapwire_admin.errors import PROBLEM_JSON
 from tapwire_admin.idempotency import HEADER
 from tapwire_core.domain.words import Role
 
 BEARER: Final = "session"
+DEVICE: Final = "device"
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
@@ -73,12 +74,13 @@ class OnePage(OpenAPIRenderPlugin):
 def openapi_config() -> OpenAPIConfig:
     """How the documentation is made and served."""
     bearer = SecurityScheme(type="http", scheme="bearer", description="the token of POST /api/session")
+    device = SecurityScheme(type="apiKey", security_scheme_in="header", name=DEVICE_HEADER, description="a device's secret")
     return OpenAPIConfig(
         title="Tapwire admin API",
         version=version("tapwire-admin"),
         description="What an operator does. Money is in minor units, volume in millilitres; errors are RFC 9457 problems.",
         use_handler_docstrings=True,
-        components=Components(security_schemes={BEARER: bearer}),
+        components=Components(security_schemes={BEARER: bearer, DEVICE: device}),
         render_plugins=[OnePage(path="/", favicon="", style=""), JsonRenderPlugin()],
         openapi_router=Router("/schema", route_handlers=[], opt={"access": EVERYBODY}, include_in_schema=False),
     )
@@ -104,12 +106,18 @@ def _complete(operation: Operation, declared: dict[str, Any], *, takes_key: bool
     responses = {status: response for status, response in (operation.responses or {}).items() if status != "400"}
     operation.responses = {**responses, "default": _FAILURE}
     access = declared["access"]
-    operation.security = [{BEARER: []}] if isinstance(access, Role) else []
+    operation.security = [{scheme: []} for scheme in _schemes(access)]
     operation.description = f"{operation.description or ''}\n\nAccess: {access}.".strip()
     if takes_key:
         required = bool(declared.get("key_required"))
         key = Parameter(name=HEADER, param_in="header", required=required, schema=Schema(type=OpenAPIType.STRING, max_length=200))
         operation.parameters = [*(operation.parameters or []), key]
+
+
+def _schemes(access: Role | OpenTo) -> list[str]:
+    if isinstance(access, Role):
+        return [BEARER]
+    return [DEVICE] if access is DEVICES else []
 
 
 def _row(path: str, method: str, operation: dict[str, Any]) -> str:

@@ -154,11 +154,11 @@ class Bench:
         fields = {name: getattr(CONFIG, name) for name in CONFIG.__struct_fields__}
         return self.happen(ConfigReceived, config=TapConfig(**{**fields, **changes}))
 
-    def wait(self, ms: int, flow_ml_per_s: int = 0) -> None:
+    def wait(self, ms: int, flow_ml_per_s: int = 0, tick_ms: int = TICK_MS) -> None:
         """Let time pass, tick by tick, with beer through the meter."""
-        for elapsed in range(TICK_MS, ms + 1, TICK_MS):
-            self.now_ms += TICK_MS
-            self.pulses += flow_ml_per_s * elapsed // 1_000 - flow_ml_per_s * (elapsed - TICK_MS) // 1_000
+        for elapsed in range(tick_ms, ms + 1, tick_ms):
+            self.now_ms += tick_ms
+            self.pulses += flow_ml_per_s * elapsed // 1_000 - flow_ml_per_s * (elapsed - tick_ms) // 1_000
             self.happen(Ticked)
 
     def flow(self, ml: int) -> list[Effect]:

@@ -106,6 +106,7 @@ def _write_cursor(values: list[object]) -> str:
 def _read_cursor(cursor: str, order: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
     try:
         values = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[Any])
-        return tuple(msgspec.convert(value, _KEYS.get(column.type.python_type, _TEXT)) for value, column in zip(values, order, strict=True))
+        kinds = [_KEYS.get(column.type.python_type, _TEXT) for column in order]
+        return tuple(msgspec.convert(value, kind) for value, kind in zip(values, kinds, strict=True))
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise Invalid("This cursor is none that a list of this kind gave.", field="cursor") from error

@@ -1,0 +1,39 @@
+"""What the API tells Prometheus of itself: how many requests, how long, with which answer. The books' metrics are the core's."""
+
+import time
+from typing import Any, Final
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from tapwire_admin.auth import EVERYBODY
+
+NO_ROUTE: Final = "none"
+
+
+class RequestMetrics:
+    """Counts and durations, by method, route and status; requests of no route count together."""
+
+    def __init__(self) -> None:
+        self.registry: Final = CollectorRegistry()
+        self._seconds: Final = Histogram(
+            "tapwire_admin_request_seconds",
+            "Time from reading a request to the start of its answer",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+
+    async def observe(self, message: Any, scope: Any) -> None:
+        """Count an answer that begins; runs after the request was named and timed."""
+        if message["type"] == "http.response.start" and "began" in scope["state"]:
+            route = scope.get("path_template") or NO_ROUTE
+            took_s = time.monotonic() - scope["state"]["began"]
+            self._seconds.labels(scope["method"], route, message["status"]).observe(took_s)
+
+
+@get("/metrics", access=EVERYBODY, include_in_schema=False)
+async def read_metrics(request_metrics: NamedDependency[RequestMetrics]) -> Response[bytes]:
+    """Counts and durations of this process's requests, for Prometheus."""
+    return Response(generate_latest(request_metrics.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -1,0 +1,196 @@
+"""The HTTP door, for controllers without MQTT: the same two use cases that tap nodes call, with the same answers.
+
+The device's secret comes in `X-Internal-Token` and decides the tap. A denial is `{"detail": {"reason", "message"}}`, the one answer
+of this API that is no problem document.
+"""
+
+import hashlib
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from uuid import UUID, uuid4, uuid5
+
+import msgspec
+from litestar import Request, Response, post
+from msgspec import Meta, Struct
+
+from tapwire_admin.auth import DEVICES, device_of
+from tapwire_admin.bounds import CardUid, Text
+from tapwire_admin.given import Db, JSONBody
+from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
+from tapwire_contracts.messages import Milliliters, Milliseconds, PourAuthorized, PourDenied, PourSettled
+from tapwire_contracts.reasons import DenyReason, EndReason, Malformation, Outcome, VerdictReason, VerdictStatus
+from tapwire_contracts.topics import DevicePath
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.health import GONE
+from tapwire_core.db.views.places import get_tap
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.authorization import Question
+from tapwire_core.domain.reports import Report
+from tapwire_core.services.cards import read_card_uid
+from tapwire_core.services.flows import readable_uuid, refuse_unreadable_report
+from tapwire_core.services.nodes import keep_unusable
+from tapwire_core.services.pours import EventIdReused, RawReport, UnknownTap, authorize_pour, settle_report
+
+MAX_BATCH: Final = 200
+"""The most reports of one request."""
+CONFLICTS: Final = frozenset(
+    {
+        DenyReason.NO_ACTIVE_VISIT,
+        DenyReason.CARD_IN_USE_ON_OTHER_TAP,
+        DenyReason.PROCESSING_SYNC,
+        DenyReason.TAP_NOT_CONFIGURED,
+    }
+)
+"""Denials that are answered 409; all others are 403."""
+
+_answer: Final[msgspec.json.Decoder[PourAuthorized | PourDenied]] = msgspec.json.Decoder(PourAuthorized | PourDenied)
+_verdict: Final = msgspec.json.Decoder(PourSettled)
+
+
+class AuthorizePour(Struct, kw_only=True):
+    """A card asks to pour. The same `request_id` again gets the same answer; without one each request is a new question."""
+
+    card_uid: CardUid
+    tap_id: Text | None = None
+    request_id: Annotated[Text, Meta(min_length=1)] | None = None
+
+
+class PoursToSync(Struct, kw_only=True):
+    """What flowed, pour by pour; each is read by itself, so that one that can't be read fails no other."""
+
+    pours: Annotated[list[object], Meta(max_length=MAX_BATCH)]
+
+
+class ReportedPour(Struct, kw_only=True):
+    """A controller's one statement of what flowed in a pour."""
+
+    pour_id: UUID
+    card_uid: str
+    volume_ml: Milliliters
+    duration_ms: Milliseconds
+    end_reason: EndReason | None = None
+
+
+class SyncResult(Struct, frozen=True, kw_only=True):
+    """The verdict on one report; `pour_id` is null where none can be read."""
+
+    pour_id: UUID | None
+    status: VerdictStatus
+    outcome: Outcome
+    reason: VerdictReason | None
+
+
+class SyncResults(Struct, frozen=True, kw_only=True):
+    """One verdict a report, in their order. Fewer than reports: the database went away, send the rest again."""
+
+    results: list[SyncResult]
+
+
+@post("/visits/authorize-pour", access=DEVICES, status_code=200)
+async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[AuthorizePour]) -> Response[dict[str, Any]]:
+    """May this card pour at this controller's tap, and how much?"""
+    device = device_of(request)
+    if data.tap_id not in (None, device.device_id, str(device)):
+        return _denial(DenyReason.TAP_UNKNOWN, "The token is another tap's.", None)
+    card_uid = read_card_uid(data.card_uid)
+    event_id = _event_id(device, data.request_id)
+    fingerprint = hashlib.sha256(f"{device} {card_uid}".encode()).hexdigest()
+    question = Question(str(device), event_id, card_uid, None, None, frozenset())
+    answered = await authorize_pour(db, question, fingerprint, Actor(str(device), str(event_id)), uuid4())
+    if isinstance(answered, EventIdReused):
+        content = {"reason": "request_id_reused", "message": "This request_id came before with another card."}
+        return Response({"detail": content}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
+    match _answer.decode(answered.payload):
+        case PourAuthorized() as grant:
+            return Response({"allowed": True, **msgspec.to_builtins(grant)})
+        case PourDenied() as denial:
+            return _denial(denial.reason, denial.message, await _pour_in_the_way(db, device, denial.reason))
+
+
+@post("/sync/pours", access=DEVICES, status_code=200)
+async def sync_pours(request: Request[Any, Any, Any], db: Db, data: JSONBody[PoursToSync]) -> SyncResults:
+    """Report what flowed; each report gets its verdict, exactly once."""
+    device, results = device_of(request), []
+    for item in data.pours:
+        try:
+            results.append(await _sync(db, device, item))
+        except GONE:
+            if not results:
+                raise
+            break
+    return SyncResults(results=results)
+
+
+async def _sync(db: Database, device: DevicePath, item: object) -> SyncResult:
+    raw = RawReport(f"http:{device}/sync/pours", msgspec.json.encode(item))
+    try:
+        reported = msgspec.convert(item, ReportedPour)
+        report = Report(
+            tap_path=str(device),
+            pour_id=reported.pour_id,
+            card_uid=normalize_card_uid(reported.card_uid),
+            volume_ml=reported.volume_ml,
+            duration_ms=reported.duration_ms,
+            end_reason=reported.end_reason,
+            odometer_from_ml=None,
+            odometer_to_ml=None,
+        )
+    except (msgspec.ValidationError, InvalidCardUid) as error:
+        return await _refuse(db, device, item, str(error), raw)
+    actor = Actor(str(device), str(reported.pour_id))
+    verdict = await settle_report(db, report, None, actor, msgspec.to_builtins(reported), raw)
+    return await _result(db, device, report.pour_id, verdict, raw)
+
+
+async def _refuse(db: Database, device: DevicePath, item: object, why: str, raw: RawReport) -> SyncResult:
+    content = item if isinstance(item, dict) else {}
+    pour_id = readable_uuid(content.get("pour_id"))
+    if pour_id is None:
+        await keep_unusable(db, raw.topic, raw.payload, Malformation.INVALID_FIELD, why, str(device))
+        return _unusable(None)
+    verdict = await refuse_unreadable_report(db, device, pour_id, content, why, raw)
+    return await _result(db, device, pour_id, verdict, raw)
+
+
+async def _result(db: Database, device: DevicePath, pour_id: UUID, verdict: str | UnknownTap, raw: RawReport) -> SyncResult:
+    if isinstance(verdict, UnknownTap):
+        await keep_unusable(db, raw.topic, raw.payload, Malformation.UNKNOWN_DEVICE, "no such tap is set up", str(device))
+        return _unusable(pour_id)
+    settled = _verdict.decode(verdict)
+    return SyncResult(pour_id=settled.pour_id, status=settled.status, outcome=settled.outcome, reason=settled.reason)
+
+
+def _unusable(pour_id: UUID | None) -> SyncResult:
+    return SyncResult(
+        pour_id=pour_id,
+        status=VerdictStatus.REJECTED,
+        outcome=Outcome.REJECTED_INVALID_REPORT,
+        reason=VerdictReason.INVALID_REPORT,
+    )
+
+
+def _event_id(device: DevicePath, request_id: str | None) -> UUID:
+    """The question's id: the caller's where it is a UUID, one made from it where it is any other text."""
+    if request_id is None:
+        return uuid4()
+    return readable_uuid(request_id) or uuid5(_REQUEST_IDS, f"{device} {request_id}")
+
+
+_REQUEST_IDS: Final = UUID("5f0a5a52-7f5c-4f0b-9a31-3a8e3b1f7d11")
+"""The namespace of ids made from a controller's own request ids."""
+
+
+async def _pour_in_the_way(db: Database, device: DevicePath, reason: DenyReason) -> UUID | None:
+    if reason is not DenyReason.PROCESSING_SYNC:
+        return None
+    tap = await get_tap(db, str(device))
+    return tap.pending_pour_id if tap else None
+
+
+def _denial(reason: DenyReason, message: str, pour_id: UUID | None) -> Response[dict[str, Any]]:
+    status = HTTPStatus.CONFLICT if reason in CONFLICTS else HTTPStatus.FORBIDDEN
+    detail = {"reason": reason, "message": message} | ({"pour_id": pour_id} if pour_id else {})
+    return Response({"detail": detail}, status_code=status)
+
+
+HANDLERS = (authorize, sync_pours)

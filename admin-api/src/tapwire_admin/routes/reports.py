@@ -1,0 +1,57 @@
+"""Sales over a period, as JSON or, with `Accept: text/csv`, for a spreadsheet."""
+
+import csv
+import io
+from datetime import date, datetime
+from typing import Annotated, Any, Final
+
+from litestar import Request, Response, get
+from litestar.params import QueryParameter
+
+from tapwire_admin.auth import OPERATOR
+from tapwire_admin.given import AskedVenue, Db, FromQuery
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.places import list_venues
+from tapwire_core.db.views.reading import PageRequest
+from tapwire_core.db.views.sales import SalesBy, SalesReport, SalesRow, report_sales
+from tapwire_core.services.venues import VenueRequired
+
+CSV: Final = "text/csv"
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for a formula; a name that starts so gets an apostrophe before it."""
+
+
+@get("/reports/sales", access=OPERATOR)
+async def report(
+    request: Request[Any, Any, Any],
+    db: Db,
+    since: Annotated[date | datetime, QueryParameter(name="from", description="a time with its zone, or a day of the venue")],
+    until: Annotated[date | datetime, QueryParameter(name="to", description="a time with its zone, or the last day")],
+    by: FromQuery[SalesBy] = SalesBy.DAY,
+    venue_id: AskedVenue = None,
+) -> Response[Any]:
+    """What was sold, by tap, beverage, hour or day."""
+    sales = await report_sales(db, venue_id or await _sole_venue(db), since, until, by)
+    if CSV in request.headers.get("Accept", ""):
+        return Response(_as_csv(sales), media_type=CSV)
+    return Response(sales)
+
+
+async def _sole_venue(db: Database) -> str:
+    found = await list_venues(db, PageRequest(limit=2))
+    if len(found.items) != 1:
+        raise VenueRequired("Say which venue is meant: there is not exactly one.")
+    return found.items[0].venue_id
+
+
+def _as_csv(sales: SalesReport) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([sales.by, *SalesRow.__struct_fields__[1:], "currency"])
+    for row in sales.items:
+        key = f"'{row.key}" if row.key.startswith(FORMULA_STARTS) else row.key
+        writer.writerow([key, row.pours, row.volume_ml, row.sold_minor, row.written_off_minor, sales.currency])
+    return text.getvalue()
+
+
+HANDLERS = (report,)

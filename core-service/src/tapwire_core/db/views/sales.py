@@ -1,0 +1,150 @@
+"""What was sold in a period, by tap, beverage, hour or day of the venue.
+
+Money is that of the movements, volume and number those of the pours that were settled; hours and days are the venue's own.
+"""
+
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, DateTime, Select, and_, case, cast, func, literal, select, union_all
+
+from tapwire_contracts.reasons import SyncStatus
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Beverage, MoneyMovement, Pour, Venue
+from tapwire_core.db.views.reading import read_all, read_one, table
+from tapwire_core.domain.words import Account
+from tapwire_core.errors import Invalid, NotFound
+
+venues: Final = table(Venue)
+money: Final = table(MoneyMovement)
+pours: Final = table(Pour)
+beverages: Final = table(Beverage)
+
+MAX_DAYS: Final = 366
+"""The longest period of one report."""
+
+
+class SalesBy(StrEnum):
+    """How sales are taken apart."""
+
+    TAP = "tap"
+    BEVERAGE = "beverage"
+    HOUR = "hour"
+    DAY = "day"
+
+
+class SalesRow(Struct, frozen=True):
+    """One tap's, beverage's, hour's or day's sales; `-`: charged later, for a pour that no tap can be named for."""
+
+    key: str
+    pours: int
+    volume_ml: int
+    sold_minor: int
+    written_off_minor: int
+
+
+class SalesReport(Struct, frozen=True, kw_only=True):
+    """Sales from a moment up to, and without, another."""
+
+    venue_id: str
+    currency: str
+    by: SalesBy
+    since: datetime
+    until: datetime
+    items: list[SalesRow]
+
+
+class _Period(Struct, frozen=True):
+    since: datetime
+    until: datetime
+
+
+async def report_sales(db: Database, venue_id: str, first: date | datetime, last: date | datetime, by: SalesBy) -> SalesReport:
+    """Sales of a venue; a day without a time means the whole day, by the venue's clock. Raises `Invalid` above `MAX_DAYS`."""
+    days = _is_day(last)
+    wanted = select(
+        _moment(first).label("since"), (_moment(last + timedelta(days=1)) if days else _moment(last)).label("until")
+    ).where(venues.c.venue_id == venue_id)
+    period = await read_one(db, wanted, _Period)
+    if period is None:
+        raise NotFound("venue", venue_id)
+    if not timedelta() < period.until - period.since <= timedelta(days=MAX_DAYS, hours=1):
+        raise Invalid(f"The period must end after it begins, and be no longer than {MAX_DAYS} days.", field="to")
+    rows = await read_all(db, _sales(venue_id, period, by), SalesRow)
+    return SalesReport(venue_id=venue_id, currency=db.house.currency, by=by, since=period.since, until=period.until, items=rows)
+
+
+def _is_day(given: date | datetime) -> bool:
+    return not isinstance(given, datetime)
+
+
+def _moment(given: date | datetime) -> ColumnElement[datetime]:
+    """The moment itself, or the beginning of a day by the venue's clock."""
+    if _is_day(given):
+        return func.timezone(venues.c.time_zone, cast(literal(datetime(given.year, given.month, given.day)), DateTime))  # noqa: DTZ001
+    return literal(given, DateTime(timezone=True))
+
+
+def _sales(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
+    parts = union_all(_settled(venue_id, period, by), _moved(venue_id, period, by)).subquery()
+    sums = [func.sum(parts.c[name]).label(name) for name in ("pours", "volume_ml", "sold_minor", "written_off_minor")]
+    return select(parts.c.key, *sums).group_by(parts.c.key).order_by(parts.c.key)
+
+
+def _settled(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
+    return (
+        select(
+            _key(by, pours.c.settled_at).label("key"),
+            literal(1).label("pours"),
+            pours.c.volume_ml,
+            literal(0).label("sold_minor"),
+            literal(0).label("written_off_minor"),
+        )
+        .join(venues, venues.c.venue_id == pours.c.venue_id)
+        .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)
+        .where(
+            pours.c.venue_id == venue_id,
+            pours.c.sync_status.in_([SyncStatus.SYNCED.value, SyncStatus.RECONCILED.value]),
+            _within(pours.c.settled_at, period),
+        )
+    )
+
+
+def _moved(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
+    sold = money.c.debit_account == Account.GUEST.value
+    return (
+        select(
+            _key(by, money.c.created_at),
+            literal(0),
+            literal(0),
+            case((sold, money.c.amount_minor), else_=0),
+            case((sold, 0), else_=money.c.amount_minor),
+        )
+        .join(venues, venues.c.venue_id == money.c.venue_id)
+        .outerjoin(pours, pours.c.pour_id == money.c.pour_id)
+        .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
+        .where(
+            money.c.venue_id == venue_id,
+            money.c.credit_account == Account.SALES.value,
+            _within(money.c.created_at, period),
+        )
+    )
+
+
+def _key(by: SalesBy, at: ColumnElement[Any]) -> ColumnElement[str]:
+    local = func.timezone(venues.c.time_zone, at)
+    match by:
+        case SalesBy.TAP:
+            return func.coalesce(pours.c.tap_path, "-")
+        case SalesBy.BEVERAGE:
+            return func.coalesce(beverages.c.name, "-")
+        case SalesBy.HOUR:
+            return func.to_char(local, 'YYYY-MM-DD"T"HH24:00')
+        case SalesBy.DAY:
+            return func.to_char(local, "YYYY-MM-DD")
+
+
+def _within(at: ColumnElement[Any], period: _Period) -> ColumnElement[bool]:
+    return and_(at >= period.since, at < period.until)

@@ -1,0 +1,320 @@
+"""A tap node: the real controller, journal and outbox, with a simulated process around them.
+
+Power may fail between any two effects and any two writes. What waits for the disk then is lost, but for some of the first writes,
+which nobody may hear of any more.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from random import Random
+from typing import Any, Final
+from uuid import UUID
+
+from tapwire_contracts import CONTRACT_VERSION
+from tapwire_contracts.codec import decode
+from tapwire_contracts.messages import (
+    COMMAND,
+    CoreState,
+    FlowRecorded,
+    Message,
+    NodeState,
+    PourAuthorized,
+    PourDenied,
+    PourSettled,
+    ReportPour,
+    StopPour,
+    TapConfig,
+)
+from tapwire_contracts.reasons import Phase, Presence, ValveState
+from tapwire_node.controller import Identity, State, initial_state, step
+from tapwire_node.controller.effects import (
+    Alarm,
+    CloseValve,
+    Effect,
+    JournalEffect,
+    Note,
+    OpenValve,
+    Publish,
+    PublishState,
+    ResendFacts,
+    SendFact,
+    Show,
+    WarnOperator,
+    WriteVerdict,
+)
+from tapwire_node.controller.events import (
+    CardLifted,
+    CardSeen,
+    ConfigReceived,
+    Connected,
+    CoreGone,
+    CoreSeen,
+    DenialReceived,
+    Disconnected,
+    Event,
+    FlowVerdictReceived,
+    GrantReceived,
+    JournalOpened,
+    Moment,
+    ReportAsked,
+    StopReceived,
+    Ticked,
+    VerdictReceived,
+)
+from tapwire_node.controller.facts import Fact
+from tapwire_node.controller.limits import Limits
+from tapwire_node.controller.state import RESTING, shown
+from tapwire_node.journal.worker import perform
+from tapwire_node.outbox import OUTBOX_LIMIT, Outbox
+from tapwire_node.settings import BrokerSettings
+from tests.simulation.auditor import Auditor
+from tests.simulation.disk import Disk
+from tests.simulation.plumbing import Plumbing
+from tests.simulation.site import PULSES_PER_LITER
+from tests.simulation.virtual import Clock
+
+LIMITS: Final = Limits(leak_report_ms=6_000)
+BROKER: Final = BrokerSettings(url="mqtt://simulated", resend_max_ms=8_000)
+BUSY_TICK_MS: Final = (60, 200)
+IDLE_TICK_MS: Final = (250, 700)
+WRITE_MS: Final = (1, 25)
+Happening = Callable[[Moment], Event]
+
+RECEIVED: Final[Mapping[type[Message], Callable[[Any], Happening]]] = {
+    PourAuthorized: lambda message: partial(GrantReceived, grant=message),
+    PourDenied: lambda message: partial(DenialReceived, denial=message),
+    PourSettled: lambda message: partial(VerdictReceived, verdict=message),
+    FlowRecorded: lambda message: partial(FlowVerdictReceived, verdict=message),
+    StopPour: lambda message: partial(StopReceived, stop=message),
+    ReportPour: lambda message: partial(ReportAsked, ask=message),
+    TapConfig: lambda message: partial(ConfigReceived, config=message),
+    CoreState: lambda message: partial(CoreSeen, core=message),
+}
+
+
+class Node:
+    """One tap's node. `publish` hands a message to the broker."""
+
+    def __init__(self, path: str, clock: Clock, auditor: Auditor, random: Random, publish: Callable[[str, Message], None]) -> None:
+        self.path = path
+        self.plumbing = Plumbing(path, clock, auditor)
+        self.disk = Disk(self._new_id(random))
+        self.powered = False
+        self.connected = False
+        self.card_uid: str | None = None
+        self.fuse: int | None = None
+        self.state: State
+        self._clock = clock
+        self._auditor = auditor
+        self._random = random
+        self._publish = publish
+        self._connection = 0
+        self._boot_id = self._new_id(random)
+        self._writes: deque[JournalEffect] = deque()
+        self._ticks = 0
+
+    @staticmethod
+    def _new_id(random: Random) -> UUID:
+        return UUID(int=random.getrandbits(128), version=4)
+
+    # ── power ───────────────────────────────────────────────────────────────
+
+    def power_on(self) -> None:
+        """Start: open the journal, go on with what it holds, look at the reader."""
+        if self.powered:
+            return
+        self.powered, self._connection, self._boot_id = True, 0, self._new_id(self._random)
+        self.plumbing.set_power(on=True)
+        self._journal = self.disk.journal(self._boot_id)
+        self._outbox = Outbox(BROKER, self._random)
+        self.state = initial_state(Identity(self._boot_id, "reader"), LIMITS, PULSES_PER_LITER, 0, self._clock.now_ms)
+        self._post(partial(JournalOpened, recovered=self._journal.recover()))
+        open_ids = {*self.state.journal.unsettled, *self.state.journal.open_flows}
+        facts = [fact for fact in self._journal.open_facts(OUTBOX_LIMIT) if fact.fact_id in open_ids]
+        self._outbox.refill(facts, self._clock.now_ms)
+        self.see(self.card_uid)
+
+    def power_cut(self) -> None:
+        """Everything but the disk is gone; of the waiting writes, the first ones may have reached it."""
+        if not self.powered:
+            return
+        for write in list(self._writes)[: self._random.randint(0, len(self._writes))]:
+            perform(self._journal, write)
+        self._writes.clear()
+        self.plumbing.set_power(on=False)
+        self._auditor.power_cut(self.path, self.disk.odometer_ml)
+        self.disconnect()
+        self.powered, self.fuse = False, None
+
+    def replace_disk(self) -> None:
+        """The journal is gone with its disk; the node starts with a new one."""
+        self.power_cut()
+        self._auditor.journal_lost(self.path)
+        self.disk = Disk(self._new_id(self._random))
+
+    def _burn_fuse(self) -> None:
+        """Power fails at a step that was drawn before."""
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse <= 0:
+                self.power_cut()
+
+    # ── the wire ────────────────────────────────────────────────────────────
+
+    def connect(self, retained: list[Message]) -> None:
+        """The broker is there, with the messages that it has retained for us."""
+        if not self.powered or self.connected:
+            return
+        self.connected = True
+        self._connection += 1
+        self._post(Connected)
+        self._publish(self.path, self._describe(Presence.ONLINE))
+        for message in retained:
+            self.receive(message)
+
+    def disconnect(self) -> None:
+        """The broker is away; it publishes our last will."""
+        if self.connected:
+            self.connected = False
+            self._publish(self.path, self._describe(Presence.OFFLINE))
+            self._post(Disconnected)
+
+    def receive(self, message: Message | str) -> None:
+        """Something has come."""
+        if self.powered and self.connected:
+            known = decode(COMMAND, message.encode()) if isinstance(message, str) else message
+            self._post(RECEIVED[type(known)](known))
+
+    def core_gone(self, instance_id: str) -> None:
+        """A core worker is gone."""
+        if self.connected:
+            self._post(partial(CoreGone, instance_id=instance_id))
+
+    def _describe(self, presence: Presence) -> NodeState:
+        now = shown(self.state)
+        is_online = presence is Presence.ONLINE
+        return NodeState(
+            status=presence,
+            phase=now.phase if is_online else Phase.OUT_OF_SERVICE,
+            valve=ValveState.OPEN if is_online and now.valve_open else ValveState.CLOSED,
+            card=now.card if is_online else None,
+            pour_id=now.pour_id if is_online else None,
+            facts_open=now.facts_open,
+            odometer_ml=now.odometer_ml,
+            journal_id=now.journal_id,
+            boot_id=self._boot_id,
+            connection=self._connection,
+            config_revision=now.config_revision,
+            software="simulated",
+            contract_version=CONTRACT_VERSION,
+            uptime_ms=self._clock.now_ms,
+        )
+
+    # ── the reader ──────────────────────────────────────────────────────────
+
+    def see(self, card_uid: str | None) -> None:
+        """A card lies on the reader, or none does."""
+        self.card_uid = card_uid
+        if self.powered:
+            self._post(CardLifted if card_uid is None else partial(CardSeen, card_uid=card_uid))
+
+    # ── the controller ──────────────────────────────────────────────────────
+
+    def _post(self, happening: Happening) -> None:
+        if not self.powered:
+            return
+        at = Moment(self._clock.now_ms, "2026-05-01T20:00:00Z", self.plumbing.flow(), UUID(int=self._random.getrandbits(128)))
+        self.state, effects = step(self.state, happening(at))
+        for effect in effects:
+            self._burn_fuse()
+            if not self.powered:
+                return
+            self._perform(effect)
+        self._plan_tick()
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case OpenValve():
+                self._auditor.valve_opened(self.path, effect.pour_id, self.card_uid)
+                self.plumbing.open(effect.pour_id)
+            case CloseValve():
+                self.plumbing.close()
+            case Publish():
+                self._send(effect.message)
+            case PublishState():
+                self._send(self._describe(Presence.ONLINE))
+            case SendFact(settled=True):
+                self._send_fact(effect.fact)
+            case SendFact():
+                self._outbox.add(effect.fact, self._clock.now_ms)
+                self._send_due()
+            case ResendFacts():
+                self._outbox.hurry(self._clock.now_ms)
+            case Show() | WarnOperator() | Alarm() | Note():
+                pass
+            case WriteVerdict():
+                self._outbox.settle(effect.fact_id)
+                self._write(effect)
+            case _:
+                self._write(effect)
+
+    def _send(self, message: Message) -> None:
+        if self.connected:
+            self._publish(self.path, message)
+
+    def _send_fact(self, fact: Fact) -> None:
+        self._send(fact.payload(self._clock.now_ms, self._boot_id))
+
+    def _send_due(self) -> None:
+        if self.connected:
+            for fact in self._outbox.take_due(self._clock.now_ms):
+                self._send_fact(fact)
+
+    # ── the journal's thread ────────────────────────────────────────────────
+
+    def _write(self, effect: JournalEffect) -> None:
+        self._writes.append(effect)
+        if len(self._writes) == 1:
+            self._write_later()
+
+    def _write_later(self) -> None:
+        self._clock.after(self._random.randint(*WRITE_MS), partial(self._write_next, self._boot_id))
+
+    def _write_next(self, boot_id: UUID) -> None:
+        if not self.powered or boot_id != self._boot_id:
+            return
+        answers = perform(self._journal, self._writes.popleft())
+        if self._writes:
+            self._write_later()
+        self._burn_fuse()
+        for answer in answers:
+            self._post(answer)
+
+    # ── time ────────────────────────────────────────────────────────────────
+
+    def look(self) -> None:
+        """Look at the meter now."""
+        self._post(Ticked)
+
+    def _plan_tick(self) -> None:
+        """Ticks come as often as the phase needs, and none while nothing can follow; a new plan makes the one before void."""
+        self._ticks += 1
+        if self.state.phase in (Phase.POURING, Phase.SETTLING):
+            wait_ms = self._random.randint(*BUSY_TICK_MS)
+        elif self._is_asleep():
+            return
+        else:
+            wait_ms = self._random.randint(*IDLE_TICK_MS)
+        self._clock.after(wait_ms, partial(self._tick, self._ticks))
+
+    def _is_asleep(self) -> bool:
+        state = self.state
+        waits = state.card is not None or state.card_must_go or state.facts_open > 0 or state.closed_flow.leak is not None
+        flows = self.plumbing.leak > 0 or state.odometer.pulses != state.journal.checkpoint_pulses
+        return state.phase in RESTING and not waits and not flows
+
+    def _tick(self, number: int) -> None:
+        if self.powered and number == self._ticks:
+            self._post(Ticked)
+            self._send_due()

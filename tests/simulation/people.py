@@ -1,0 +1,217 @@
+"""Guests who pour, and operators who do the right thing at a bad moment."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Final
+from uuid import UUID
+
+from tapwire_contracts.reasons import SyncStatus
+from tapwire_core.domain.words import TapStatus
+from tests.simulation.auditor import Auditor
+from tests.simulation.books.interface import Books, Refusal
+from tests.simulation.core import PriceList
+from tests.simulation.node import Node
+from tests.simulation.site import Site
+from tests.simulation.virtual import Clock
+
+PRICES_MINOR: Final = (1, 333, 9_00, 9_99, 12_50)
+AMOUNTS_MINOR: Final = (1, 50, 3_00, 10_00)
+
+
+@dataclass(slots=True)
+class Guest:
+    """A guest with cards, of which the last one is in use."""
+
+    guest_id: UUID
+    name: str
+    cards: list[str] = field(default_factory=list)
+    visit_id: UUID | None = None
+
+
+@dataclass(slots=True)
+class People:
+    """Everybody at the venue."""
+
+    clock: Clock
+    random: Random
+    books: Books
+    auditor: Auditor
+    nodes: Mapping[str, Node]
+    prices: PriceList
+    site: Site
+    guests: list[Guest]
+
+    # ── guests ──────────────────────────────────────────────────────────────
+
+    def come(self, until_ms: int) -> None:
+        """Guests come, and each lays a card on a tap again and again."""
+        for guest in self.guests:
+            self.clock.after(self.random.randint(0, 4_000), partial(self._arrive, guest))
+            for _ in range(self.random.randint(1, 4)):
+                self.clock.after(self.random.randint(1_000, until_ms), partial(self._go_to_a_tap, guest))
+
+    async def _arrive(self, guest: Guest) -> None:
+        await self.check_in(guest)
+        if self.random.random() < 0.9:
+            await self.pay(guest, self.random.choice((1, 2_00, 5_00, 20_00)))
+
+    async def check_in(self, guest: Guest) -> None:
+        """Open a visit with a card that works; a lost one is replaced."""
+        if guest.visit_id is None:
+            opened = await self.books.open_visit(guest.guest_id, self._card_of(guest), self._new_id())
+            if opened == "lost_card":
+                opened = await self.books.open_visit(guest.guest_id, self._new_card(guest), self._new_id())
+            guest.visit_id = opened if isinstance(opened, UUID) else None
+        elif await self.books.assign_card(guest.visit_id, self._card_of(guest)) == "lost_card":
+            await self.books.assign_card(guest.visit_id, self._new_card(guest))
+
+    async def pay(self, guest: Guest, amount_minor: int) -> None:
+        """Put money on the account."""
+        if await self.books.top_up(guest.guest_id, amount_minor) is None:
+            self.auditor.paid(guest.guest_id, amount_minor)
+
+    def _go_to_a_tap(self, guest: Guest) -> None:
+        if guest.cards:
+            self.pour(guest, self.random.choice(list(self.nodes.values())), self.random.randint(200, 6_000))
+
+    def pour(self, guest: Guest, node: Node, hold_ms: int) -> None:
+        """Lay the card on, draw, take it off again: not always in the best order."""
+        if node.card_uid is not None:
+            return
+        node.see(self.random.choice(guest.cards[-2:]))
+        self.clock.after(self.random.randint(0, 800), partial(node.plumbing.set_draw, self.random.choice((0, 40, 90, 150))))
+        self.clock.after(hold_ms, partial(self._lift, node))
+        self.clock.after(max(1, hold_ms + self.random.randint(-300, 400)), partial(node.plumbing.set_draw, 0))
+        if self.random.random() < 0.2:
+            self.clock.after(hold_ms // 2, partial(self._fumble, node))
+
+    def _lift(self, node: Node) -> None:
+        if node.card_uid is not None:
+            node.see(None)
+
+    def _fumble(self, node: Node) -> None:
+        """For a moment the reader sees nothing, or another guest's card."""
+        card_uid = node.card_uid
+        others = [guest.cards[-1] for guest in self.guests if guest.cards and guest.cards[-1] != card_uid]
+        if card_uid is not None:
+            node.see(self.random.choice(others) if others and self.random.random() < 0.3 else None)
+            self.clock.after(self.random.randint(50, 700), partial(self._steady, node, card_uid))
+
+    def _steady(self, node: Node, card_uid: str) -> None:
+        if node.card_uid is None:
+            node.see(card_uid)
+            self.clock.after(self.random.randint(100, 2_000), partial(self._lift, node))
+
+    # ── operators ───────────────────────────────────────────────────────────
+
+    def meddle(self, times: int, until_ms: int) -> None:
+        """Operators do things, whatever goes on."""
+        deeds: tuple[tuple[int, Callable[[], Awaitable[None]]], ...] = (
+            (4, self._end_a_pour),
+            (3, self._pay_or_refund),
+            (2, self._close_and_open_a_visit),
+            (2, self._lose_or_find_a_card),
+            (2, self._lock_or_free_a_tap),
+            (1, self._change_a_keg),
+            (1, self._change_the_price),
+            (1, self._stop_everything),
+            (1, self._stop_a_tap),
+            (1, self._close_the_shift),
+        )
+        weights = [weight for weight, _ in deeds]
+        for _, deed in self.random.choices(deeds, weights, k=times):
+            self.clock.after(self.random.randint(2_000, until_ms), deed)
+
+    async def _end_a_pour(self) -> None:
+        """Look at a pour, think about it, and end it: by then it may have ended by itself."""
+        books = await self.books.statement()
+        pending = [pour_id for pour_id, line in books.pours.items() if line.sync_status == SyncStatus.PENDING_SYNC]
+        if pending:
+            pour_id = self.random.choice(pending)
+            visit_id = next(key for key, visit in books.visits.items() if visit.guest_id == books.pours[pour_id].guest_id)
+            for key, visit in books.visits.items():
+                if visit.guest_id == books.pours[pour_id].guest_id and visit.status == "active":
+                    visit_id = key
+            named = self.random.choice((pour_id, None))
+            self.clock.after(self.random.choice((1, 2_000)), partial(self._end, visit_id, named))
+
+    async def _end(self, visit_id: UUID, pour_id: UUID | None) -> None:
+        volume_ml = self.random.choice((0, 1, 120, 250, 700))
+        if self.random.random() < 0.5:
+            await self.ending(partial(self.books.reconcile, visit_id, volume_ml, pour_id), volume_ml)
+        else:
+            await self.ending(partial(self.books.unlock, visit_id, pour_id))
+
+    async def ending(self, end: Callable[[], Awaitable[Refusal]], typed_ml: int | None = None) -> Refusal:
+        """Do what may end pours, and tell the auditor which it ended."""
+        before = await self.books.statement()
+        refusal = await end()
+        after = await self.books.statement()
+        for pour_id, line in before.pours.items():
+            if line.sync_status != after.pours[pour_id].sync_status:
+                self.auditor.ended(pour_id, typed_ml)
+        return refusal
+
+    async def _pay_or_refund(self) -> None:
+        guest, amount_minor = self.random.choice(self.guests), self.random.choice(AMOUNTS_MINOR)
+        if self.random.random() < 0.7:
+            await self.pay(guest, amount_minor)
+        elif await self.books.refund(guest.guest_id, amount_minor) is None:
+            self.auditor.paid(guest.guest_id, -amount_minor)
+
+    async def _close_and_open_a_visit(self) -> None:
+        guest = self.random.choice(self.guests)
+        if guest.visit_id is not None:
+            void_pending = self.random.random() < 0.5
+            if await self.ending(partial(self.books.close_visit, guest.visit_id, void_pending=void_pending)) is None:
+                guest.visit_id = None
+        self.clock.after(self.random.choice((1, 3_000)), partial(self.check_in, guest))
+
+    async def _lose_or_find_a_card(self) -> None:
+        guest = self.random.choice(self.guests)
+        if guest.cards:
+            await self.books.lose_card(guest.cards[-1])
+            if self.random.random() < 0.5:
+                self.clock.after(self.random.choice((1, 2_000)), partial(self.books.restore_card, guest.cards[-1]))
+            else:
+                self.clock.after(self.random.choice((1, 2_000)), partial(self.check_in, guest))
+
+    async def _lock_or_free_a_tap(self) -> None:
+        tap = self.random.choice(list(self.nodes))
+        await self.books.set_tap_status(tap, self.random.choice((TapStatus.LOCKED, TapStatus.CLEANING)))
+        self.clock.after(self.random.choice((1, 3_000)), partial(self.books.set_tap_status, tap, TapStatus.ACTIVE))
+
+    async def _change_a_keg(self) -> None:
+        if self.site.spare_kegs:
+            tap, keg_id = self.random.choice(list(self.nodes)), self.random.choice(self.site.spare_kegs)
+            if await self.books.put_keg(tap, keg_id) is None:
+                self.auditor.keg_hung(tap, keg_id)
+
+    async def _change_the_price(self) -> None:
+        self.prices.price_minor = self.random.choice(PRICES_MINOR)
+        await self.books.set_price(self.prices.price_minor)
+
+    async def _stop_everything(self) -> None:
+        await self.books.set_emergency_stop(on=True)
+        self.clock.after(self.random.choice((1, 2_000)), partial(self.books.set_emergency_stop, on=False))
+
+    async def _stop_a_tap(self) -> None:
+        await self.books.stop_tap(self.random.choice(list(self.nodes)))
+
+    async def _close_the_shift(self) -> None:
+        if await self.books.close_shift() is None:
+            self.clock.after(self.random.choice((1, 2_000)), self.books.open_shift)
+
+    # ── ids ─────────────────────────────────────────────────────────────────
+
+    def _card_of(self, guest: Guest) -> str:
+        return guest.cards[-1] if guest.cards else self._new_card(guest)
+
+    def _new_card(self, guest: Guest) -> str:
+        guest.cards.append(f"{self.random.getrandbits(32):08x}")
+        return guest.cards[-1]
+
+    def _new_id(self) -> UUID:
+        return UUID(int=self.random.getrandbits(128), version=4)
