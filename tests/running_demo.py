@@ -24,9 +24,10 @@ from tapwire_demo.demo_file import DemoFile, DemoTap, NoDemo, read_demo_file
 from tapwire_demo.postgres_home import recorded_home
 
 READY_S: Final = 60.0
-ENDED_S: Final = 60.0
+ENDED_S: Final = 120.0
 ANSWER_S: Final = 10.0
 _POLL_S: Final = 0.05
+_IMPATIENCE_S: Final = 0.2
 _MARK: Final = "DEMO_OF_TEST"
 _DEMO: Final = Path(__file__).parents[1] / "demo"
 
@@ -78,6 +79,13 @@ class RunningDemo:
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Signal it, and wait for its end; its exit code."""
         self.process.send_signal(number)
+        return self.ended()
+
+    def end_impatiently(self) -> int:
+        """Press Ctrl-C again and again; its exit code."""
+        while self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            time.sleep(_IMPATIENCE_S)
         return self.ended()
 
     def ended(self) -> int:

@@ -1,10 +1,122 @@
 """The demo's story: each thing is told once, however often it is said, and nothing that comes over the broker stops it."""
 
+from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.codec import encode
-from tapwire_contracts.messages import CardPresented, Message, PourAuthorized, PourDenied, PourProgress, PourSettled
+from tapwire_contracts.messages import CardPresented, Display, Message, PourAuthorized, PourDenied, PourProgress, PourSettled
 from tapwire_contracts.reasons import DenyReason, Outcome, VerdictReason, VerdictStatus
-from tapwire_contracts.topics import DevicePath
-from tapwire_core.services.answers import INSUFFICIENT_FUNDS_MESSAGE
+from tapwire_contracts.topics import tap_path
 from tapwire_demo.story import Line, Mood, Story
+
+LEFT: Final = tap_path("bar", "left")
+ANN: Final = "04a1b2c3"
+QUESTION_ID: Final = UUID(int=1)
+POUR_ID: Final = UUID(int=2)
+
+QUESTION: Final = CardPresented(
+    event_id=QUESTION_ID,
+    card_uid=ANN,
+    reader_id="tap",
+    read_at="2026-05-01T20:00:00Z",
+    boot_id=UUID(int=3),
+    journal_id=UUID(int=4),
+    seq=1,
+    unsettled=(),
+)
+GRANT: Final = PourAuthorized(
+    request_id=QUESTION_ID,
+    pour_id=POUR_ID,
+    card_uid=ANN,
+    max_volume_ml=500,
+    max_duration_ms=60_000,
+    idle_timeout_ms=15_000,
+    display=Display(message="Enjoy!", sell_price_per_liter_minor=5_00, balance_minor=10_00),
+)
+DENIAL: Final = PourDenied(
+    request_id=QUESTION_ID, reason=DenyReason.INSUFFICIENT_FUNDS, message="no money", display=Display(message="no money")
+)
+VERDICT: Final = PourSettled(
+    pour_id=POUR_ID,
+    status=VerdictStatus.ACCEPTED,
+    outcome=Outcome.PENDING_UPDATED_TO_SYNCED,
+    reason=None,
+    volume_ml=250,
+    amount_minor=1_25,
+    balance_minor=8_75,
+    currency="EUR",
+)
+
+
+def test_a_pour_that_everybody_repeats_is_told_once() -> None:
+    story = new_story()
+
+    told = [
+        *hear(story, "card", QUESTION, QUESTION),
+        *hear(story, "command", GRANT, GRANT),
+        *hear(story, "pour/progress", progress(120), progress(130), progress(250)),
+        *hear(story, "command", VERDICT, VERDICT),
+    ]
+
+    assert [line.text for line in told] == [
+        "Ann's card is laid on",
+        "granted: up to 500 ml (hold 2.50 of 10.00)",
+        "… 120 ml",
+        "… 250 ml",
+        "settled 250 ml, 1.25 EUR, Ann's balance 8.75",
+    ]
+    assert (story.tally.grants, story.tally.settled, story.tally.amount_minor) == (1, 1, 1_25)
+
+
+def test_a_refused_card_is_told_to_the_staff_in_both_languages_once() -> None:
+    story = new_story()
+    hear(story, "card", QUESTION)
+
+    told = hear(story, "command", DENIAL, DENIAL)
+
+    assert [line.text for line in told] == [
+        "DENIED  Ann's card: insufficient_funds",
+        "to the staff: Insufficient funds: top up guest balance before pouring.",
+        "to the staff: Недостаточно средств: пополните баланс гостя перед наливом.",
+    ]
+    assert {line.mood for line in told} == {Mood.BAD}
+    assert story.tally.denials == {DenyReason.INSUFFICIENT_FUNDS: 1}
+
+
+def test_a_report_that_charges_nobody_is_told_with_its_outcome_and_counts_as_no_sale() -> None:
+    story = new_story()
+    refused = PourSettled(
+        pour_id=POUR_ID,
+        status=VerdictStatus.REJECTED,
+        outcome=Outcome.REJECTED_INSUFFICIENT_FUNDS,
+        reason=VerdictReason.INSUFFICIENT_FUNDS,
+        volume_ml=900,
+        amount_minor=0,
+        balance_minor=8_75,
+        currency="EUR",
+    )
+
+    assert hear(story, "command", refused) == [Line("left", "rejected: rejected_insufficient_funds, 900 ml", Mood.BAD)]
+    assert story.tally.settled == 0
+
+
+def test_what_can_not_be_read_is_told_and_the_story_goes_on() -> None:
+    story = new_story()
+
+    told = [*story.hear(LEFT.topic("card"), b"no json"), *story.hear("tapwire/v1/elsewhere", b"{}")]
+
+    assert [line.mood for line in told] == [Mood.BAD, Mood.BAD]
+    assert story.hear(LEFT.topic("config"), b"") == []
+    assert hear(story, "card", QUESTION) != []
+
+
+def new_story() -> Story:
+    return Story({ANN: "Ann"}, {LEFT: "Left"})
+
+
+def hear(story: Story, leaf: str, *messages: Message) -> list[Line]:
+    return [line for message in messages for line in story.hear(LEFT.topic(leaf), encode(message))]
+
+
+def progress(volume_ml: int) -> PourProgress:
+    return PourProgress(pour_id=POUR_ID, volume_ml=volume_ml, elapsed_ms=volume_ml * 10)

@@ -11,7 +11,7 @@ from tapwire_contracts.messages import PourUnknown
 from tapwire_contracts.reasons import Presence
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.house import House
-from tapwire_core.services import shifts, visits
+from tapwire_core.services import cards, shifts, visits
 from tapwire_core.services.books import check_books
 from tapwire_core.services.nodes import ask_for_reports, note_pour_unknown, note_state
 from tapwire_core.services.recovery import AlreadyReconciled, NotLocked, PourNotPending, force_unlock, reconcile_pour
@@ -203,10 +203,11 @@ async def test_a_will_of_an_older_connection_is_ignored(venue: Venue) -> None:
 
 
 async def test_a_late_report_after_the_card_was_reissued_charges_nobody_else(venue: Venue) -> None:
-    ann, bob_card = await venue.guest(balance_minor=300_00), "04a1b2c3"
+    ann = await venue.guest(balance_minor=300_00)
     grant = await venue.grant(ann)
-    await visits.close_visit(venue.db, OPERATOR, ann.visit_id, void_pending=True, reason="guest left")
-    bob = await venue.guest(balance_minor=300_00, card_uid=bob_card)
+    await visits.void_and_close_visit(venue.db, OPERATOR, ann.visit_id, None, "guest left")
+    await cards.unbind_card(venue.db, OPERATOR, ann.guest_id, ann.card_uid)
+    bob = await venue.guest(balance_minor=300_00, card_uid=ann.card_uid)
 
     verdict = await venue.report(grant, 400)
 

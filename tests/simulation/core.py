@@ -37,6 +37,7 @@ from tests.simulation.virtual import Clock
 SWEEP_MS: Final = 2_500
 FLUSH_MS: Final = (5, 400)
 ABSENCE_MS: Final = (300, 5_000)
+PRESENCE_MS: Final = 30
 WORKERS: Final = ("core-1", "core-2")
 
 
@@ -175,8 +176,7 @@ class Core:
 
     def _lose(self, worker: str) -> None:
         self.alive.discard(worker)
-        for node in self._nodes.values():
-            self._bus.carry(partial(node.core_gone, worker))
+        self._show_presence(lambda node: node.core_gone(worker))
         self._clock.after(self._random.randint(*ABSENCE_MS), partial(self.come_back, worker))
 
     async def come_back(self, worker: str) -> None:
@@ -185,9 +185,13 @@ class Core:
             return
         self.alive.add(worker)
         self._publish(await self._books.configs())
-        for tap in self._nodes:
-            self.send(tap, _present(worker))
+        self._show_presence(lambda node: node.receive(_present(worker)))
         self.flush_soon()
+
+    def _show_presence(self, tell: Callable[[Node], None]) -> None:
+        """Presence is state that the broker retains: who is connected gets every change of it, in order."""
+        for node in self._nodes.values():
+            self._clock.after(PRESENCE_MS, partial(tell, node))
 
 
 def _present(worker: str) -> CoreState:

@@ -76,8 +76,8 @@ from tests.simulation.virtual import Clock
 
 LIMITS: Final = Limits(leak_report_ms=6_000)
 BROKER: Final = BrokerSettings(url="mqtt://simulated", resend_max_ms=8_000)
-BUSY_TICK_MS: Final = (60, 200)
-IDLE_TICK_MS: Final = (250, 700)
+BUSY_TICK_MS: Final = (100, 300)
+IDLE_TICK_MS: Final = (400, 900)
 WRITE_MS: Final = (1, 25)
 Happening = Callable[[Moment], Event]
 
@@ -139,13 +139,13 @@ class Node:
         """Everything but the disk is gone; of the waiting writes, the first ones may have reached it."""
         if not self.powered:
             return
+        self.powered, self.fuse = False, None
         for write in list(self._writes)[: self._random.randint(0, len(self._writes))]:
             perform(self._journal, write)
         self._writes.clear()
         self.plumbing.set_power(on=False)
         self._auditor.power_cut(self.path, self.disk.odometer_ml)
         self.disconnect()
-        self.powered, self.fuse = False, None
 
     def replace_disk(self) -> None:
         """The journal is gone with its disk; the node starts with a new one."""

@@ -49,7 +49,7 @@ class People:
         """Guests come, and each lays a card on a tap again and again."""
         for guest in self.guests:
             self.clock.after(self.random.randint(0, 4_000), partial(self._arrive, guest))
-            for _ in range(self.random.randint(1, 4)):
+            for _ in range(self.random.randint(1, 5)):
                 self.clock.after(self.random.randint(1_000, until_ms), partial(self._go_to_a_tap, guest))
 
     async def _arrive(self, guest: Guest) -> None:
@@ -74,7 +74,7 @@ class People:
 
     def _go_to_a_tap(self, guest: Guest) -> None:
         if guest.cards:
-            self.pour(guest, self.random.choice(list(self.nodes.values())), self.random.randint(200, 6_000))
+            self.pour(guest, self.random.choice(list(self.nodes.values())), self.random.randint(200, 4_000))
 
     def pour(self, guest: Guest, node: Node, hold_ms: int) -> None:
         """Lay the card on, draw, take it off again: not always in the best order."""

@@ -7,7 +7,7 @@ from uuid import UUID
 from tests.simulation.auditor import Auditor
 from tests.simulation.virtual import Clock
 
-TAIL_MS: Final = 3_300
+TAIL_MS: Final = 3_400
 """What flows this long after a pour's valve was told to close may still be that pour's: the node's tail, and a tick."""
 
 
@@ -85,7 +85,7 @@ class Plumbing:
     def repair(self) -> None:
         """The valve closes again, and nothing leaks."""
         self.flow()
-        self.stuck, self.leak, self.closed_for = False, 0, None
+        self.stuck, self.leak = False, 0
 
     def set_power(self, *, on: bool) -> None:
         """Power comes and goes; the meter counts from nothing on."""

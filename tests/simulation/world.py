@@ -12,11 +12,11 @@ from random import Random
 from typing import Final
 
 from tapwire_contracts.messages import Message
-from tapwire_contracts.reasons import Phase, SyncStatus
+from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.domain.words import TapStatus
 from tests.simulation.auditor import Auditor, Finding, Wrong
 from tests.simulation.books.interface import Books, Statement
-from tests.simulation.books.wrapped import Say, told
+from tests.simulation.books.wrapped import Say, brief, told
 from tests.simulation.bus import Bus
 from tests.simulation.core import WORKERS, Core, PriceList
 from tests.simulation.node import Node
@@ -27,8 +27,8 @@ from tests.simulation.weather import Weather
 
 STORM_MS: Final = 30_000
 CALM_MS: Final = 30_000
-ENCORE_MS: Final = 12_000
-MAX_FORGOTTEN_ML: Final = 120
+ENCORE_MS: Final = 8_000
+MAX_FORGOTTEN_ML: Final = 150
 """What may flow, at the fastest, between two checkpoints that a simulated node gets to its disk."""
 
 
@@ -72,7 +72,7 @@ class World:
 
     def _publish(self, tap: str, message: Message) -> None:
         if self.say is not silent:
-            self._tell(f"{tap} publishes {message}")
+            self._tell(f"{tap} says {brief(message)}")
         self.core.publish(tap, message)
 
     def _tell(self, text: str) -> None:
@@ -179,10 +179,8 @@ class World:
                     self.auditor.find(Wrong.STUCK, f"pour {pour_id} is pending, though the journal of {line.tap_path} is alive")
                 await self._end(line.guest_id)
         for node in self.nodes.values():
-            if node.state.phase is not Phase.IDLE or node.state.facts_open:
-                self.auditor.find(
-                    Wrong.STUCK, f"{node.path} is {node.state.phase}, {node.state.facts_open} facts without a verdict"
-                )
+            if node.state.facts_open:
+                self.auditor.find(Wrong.STUCK, f"{node.path} waits for {node.state.facts_open} verdicts")
 
     async def _end(self, guest_id: object) -> None:
         visits = (await self.books.statement()).visits
@@ -206,7 +204,7 @@ class World:
             events += await self.clock.run_until(self.clock.now_ms + 2_000)
             node.plumbing.set_draw(50)
             node.see(guest.cards[-1])
-            self.clock.after(3_000, partial(node.see, None))
+            self.clock.after(1_500, partial(node.see, None))
             events += await self.clock.run_until(self.clock.now_ms + ENCORE_MS)
             node.plumbing.set_draw(0)
             if set(self.auditor.flowed_in) == before:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
@@ -59,10 +60,10 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
 def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A database that is gone, or a fault of ours: logged; the caller gets the id to find it by, and nothing of its inside."""
     if is_database_gone(error):
-        _log.warning("%s %s: the database is gone, %r", request.method, request.url.path, error)
+        _log.warning("%s %s: the database is gone, %r", request.method, quote(request.url.path), error)
         text = "The database can't be reached now: try again in a moment, a booking with the same Idempotency-Key."
         return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", text, {})
-    _log.error("%s %s failed, request %s", request.method, request.url.path, request_id_of(request.scope), exc_info=error)
+    _log.error("%s %s failed, request %s", request.method, quote(request.url.path), request_id_of(request.scope), exc_info=error)
     text = "Something went wrong here. Nothing was booked twice: the request may be repeated with its Idempotency-Key."
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", text, {})
 

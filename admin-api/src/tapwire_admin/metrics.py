@@ -5,12 +5,15 @@ from typing import Any, Final
 
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.enums import HttpMethod
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from tapwire_admin.auth import EVERYBODY
 
 NO_ROUTE: Final = "none"
+NO_METHOD: Final = "other"
+METHODS: Final = frozenset(method.value for method in HttpMethod)
 
 
 class RequestMetrics:
@@ -30,7 +33,8 @@ class RequestMetrics:
         if message["type"] == "http.response.start" and "began" in scope["state"]:
             route = scope.get("path_template") or NO_ROUTE
             took_s = time.monotonic() - scope["state"]["began"]
-            self._seconds.labels(scope["method"], route, message["status"]).observe(took_s)
+            method = scope["method"] if scope["method"] in METHODS else NO_METHOD
+            self._seconds.labels(method, route, message["status"]).observe(took_s)
 
 
 @get("/metrics", access=EVERYBODY, include_in_schema=False)

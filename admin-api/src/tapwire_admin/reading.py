@@ -1,5 +1,6 @@
 """What handlers share: a page request from the query, a thing that must be there, the fields that a PATCH names."""
 
+from datetime import date, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -11,6 +12,9 @@ from tapwire_core.db.views.reading import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
 from tapwire_core.errors import Invalid, NotFound
 
 MAX_CURSOR_LENGTH: Final = 500
+SANE_YEARS: Final = range(2000, 2101)
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 T = TypeVar("T")
 Cursor = Annotated[
@@ -22,6 +26,31 @@ Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="the most 
 def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> PageRequest:
     """Which part of a list is wanted."""
     return PageRequest(cursor, limit)
+
+
+def read_moment(field: str, text: str) -> datetime:
+    """A time with its zone, such as `2026-05-01T20:00:00+02:00`; raises `Invalid`."""
+    try:
+        moment = msgspec.convert(text, _Moment)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"{field}: write a time with its zone, such as 2026-05-01T20:00:00Z.", field=field) from error
+    _require_sane_year(field, moment)
+    return moment
+
+
+def read_day_or_moment(field: str, text: str) -> date | datetime:
+    """A day such as `2026-05-01`, or a time with its zone; raises `Invalid`."""
+    try:
+        day = msgspec.convert(text, date)
+    except msgspec.ValidationError:
+        return read_moment(field, text)
+    _require_sane_year(field, day)
+    return day
+
+
+def _require_sane_year(field: str, day: date) -> None:
+    if day.year not in SANE_YEARS:
+        raise Invalid(f"{field}: {day.year} is no year of this century.", field=field)
 
 
 def found(view: T | None, noun: str, identifier: object) -> T:

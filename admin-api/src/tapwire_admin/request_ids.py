@@ -4,6 +4,7 @@ import logging
 import re
 import time
 from typing import Any, Final
+from urllib.parse import quote
 from uuid import uuid4
 
 from litestar.datastructures import MutableScopeHeaders
@@ -30,5 +31,5 @@ async def echo_request_id(message: Any, scope: Any) -> None:
         return
     MutableScopeHeaders.from_message(message)[HEADER] = request_id_of(scope)
     took_ms = round((time.monotonic() - scope["state"]["began"]) * 1000)
-    facts = (scope["method"], scope["path"], message["status"], took_ms, scope["state"].get("username"), request_id_of(scope))
-    _log.info("%s %s → %s in %s ms, user %s, request %s", *facts)
+    facts = (message["status"], took_ms, scope["state"].get("username"), request_id_of(scope))
+    _log.info("%s %s → %s in %s ms, user %s, request %s", scope["method"], quote(scope["path"]), *facts)

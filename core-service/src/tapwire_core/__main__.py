@@ -1,6 +1,7 @@
 """`tapwire-core`: migrate, run, check, create-user, add-device."""
 
 import argparse
+import logging
 import secrets
 import sys
 from collections.abc import Callable, Coroutine
@@ -34,6 +35,7 @@ def main() -> None:
     try:
         settings = read_settings()
         set_up_logs("core")
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         code = uvloop.run(command(settings, arguments))
     except (DomainError, InvalidSettings, OSError) as error:
         print(f"tapwire-core: {error}", file=sys.stderr)

@@ -34,7 +34,7 @@ ENGINEERS = {
     "POST /api/devices/rotate",
     "POST /api/devices/revoke",
 }
-EVERYBODY = {"POST /api/session", "GET /health/live", "GET /health/ready"}
+EVERYBODY = {"POST /api/session", "GET /health/live", "GET /health/ready", "GET /metrics"}
 
 
 @pytest.fixture(scope="module")

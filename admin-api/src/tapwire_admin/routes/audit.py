@@ -1,11 +1,10 @@
 """The audit log."""
 
-from datetime import datetime
-
 from litestar import get
 
 from tapwire_admin.auth import OPERATOR
-from tapwire_admin.given import AskedPage, AskedText, Db, FromQuery
+from tapwire_admin.given import AskedPage, AskedText, Db
+from tapwire_admin.reading import read_moment
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import AuditEntryView
 from tapwire_core.db.views.reading import Page
@@ -17,10 +16,11 @@ async def list_audit(
     page: AskedPage,
     action: AskedText = None,
     subject: AskedText = None,
-    since: FromQuery[datetime | None] = None,
+    since: AskedText = None,
 ) -> Page[AuditEntryView]:
     """What happened, the latest first; `subject` is any id that an entry is about, `since` a time with its zone."""
-    return await views.list_audit(db, action=action, subject=subject, since=since, page=page)
+    moment = read_moment("since", since) if since is not None else None
+    return await views.list_audit(db, action=action, subject=subject, since=moment, page=page)
 
 
 HANDLERS = (list_audit,)

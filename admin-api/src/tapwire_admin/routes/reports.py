@@ -2,7 +2,6 @@
 
 import csv
 import io
-from datetime import date, datetime
 from typing import Annotated, Any, Final
 
 from litestar import Request, Response, get
@@ -10,6 +9,7 @@ from litestar.params import QueryParameter
 
 from tapwire_admin.auth import OPERATOR
 from tapwire_admin.given import AskedVenue, Db, FromQuery
+from tapwire_admin.reading import read_day_or_moment
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.places import list_venues
 from tapwire_core.db.views.reading import PageRequest
@@ -25,13 +25,14 @@ FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 async def report(
     request: Request[Any, Any, Any],
     db: Db,
-    since: Annotated[date | datetime, QueryParameter(name="from", description="a time with its zone, or a day of the venue")],
-    until: Annotated[date | datetime, QueryParameter(name="to", description="a time with its zone, or the last day")],
+    since: Annotated[str, QueryParameter(name="from", max_length=40, description="a day of the venue, or a time with its zone")],
+    until: Annotated[str, QueryParameter(name="to", max_length=40, description="the last day, or a time with its zone")],
     by: FromQuery[SalesBy] = SalesBy.DAY,
     venue_id: AskedVenue = None,
 ) -> Response[Any]:
     """What was sold, by tap, beverage, hour or day."""
-    sales = await report_sales(db, venue_id or await _sole_venue(db), since, until, by)
+    first, last = read_day_or_moment("from", since), read_day_or_moment("to", until)
+    sales = await report_sales(db, venue_id or await _sole_venue(db), first, last, by)
     if CSV in request.headers.get("Accept", ""):
         return Response(_as_csv(sales), media_type=CSV)
     return Response(sales)

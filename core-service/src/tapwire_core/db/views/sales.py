@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, DateTime, Select, and_, case, cast, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Select, and_, case, cast, func, literal, select, union_all
 
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
@@ -63,10 +63,9 @@ class _Period(Struct, frozen=True):
 
 async def report_sales(db: Database, venue_id: str, first: date | datetime, last: date | datetime, by: SalesBy) -> SalesReport:
     """Sales of a venue; a day without a time means the whole day, by the venue's clock. Raises `Invalid` above `MAX_DAYS`."""
-    days = _is_day(last)
-    wanted = select(
-        _moment(first).label("since"), (_moment(last + timedelta(days=1)) if days else _moment(last)).label("until")
-    ).where(venues.c.venue_id == venue_id)
+    until = _moment(last + timedelta(days=1) if _is_day(last) else last)
+    ends: tuple[Any, Any] = (_moment(first).label("since"), until.label("until"))
+    wanted: Select[Any] = select(*ends).where(venues.c.venue_id == venue_id)
     period = await read_one(db, wanted, _Period)
     if period is None:
         raise NotFound("venue", venue_id)
@@ -89,7 +88,9 @@ def _moment(given: date | datetime) -> ColumnElement[datetime]:
 
 def _sales(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
     parts = union_all(_settled(venue_id, period, by), _moved(venue_id, period, by)).subquery()
-    sums = [func.sum(parts.c[name]).label(name) for name in ("pours", "volume_ml", "sold_minor", "written_off_minor")]
+    sums = [
+        cast(func.sum(parts.c[name]), BigInteger).label(name) for name in ("pours", "volume_ml", "sold_minor", "written_off_minor")
+    ]
     return select(parts.c.key, *sums).group_by(parts.c.key).order_by(parts.c.key)
 
 

@@ -1,0 +1,88 @@
+"""Sales reports: by the venue's clock, from the books, for programs and for spreadsheets."""
+
+import csv
+from datetime import timedelta
+
+import pytest
+
+from tapwire_core.services.beverages import change_beverage
+from tests.rest import Rest, done, refusal
+from tests.venue import OPERATOR, Venue
+
+
+async def sell(venue: Venue) -> None:
+    """Sell 100 ml and 200 ml on the left tap, 50 ml on the right one, of which 10 ml are the house's loss."""
+    ann, poor = await venue.guest(balance_minor=500_00), await venue.guest(balance_minor=20_00)
+    right = await venue.another_tap("right")
+    await venue.report(await venue.grant(ann), 100)
+    await venue.report(await venue.grant(ann), 200)
+    await venue.report(await venue.grant(poor, right), 50, right)
+
+
+async def test_sales_are_taken_apart_by_tap_and_beverage(rest: Rest, venue: Venue) -> None:
+    await sell(venue)
+    today = await venue.db.pool.fetchval("SELECT (now() AT TIME ZONE 'Europe/Berlin')::date")
+    period = {"from": str(today), "to": str(today)}
+
+    by_tap = done(await rest.operator.get("/api/reports/sales", params={**period, "by": "tap"}))
+    by_beverage = done(await rest.operator.get("/api/reports/sales", params={**period, "by": "beverage", "venue_id": "bar"}))
+
+    left = {"key": "bar/taps/left", "pours": 2, "volume_ml": 300, "sold_minor": 150_00, "written_off_minor": 0}
+    right = {"key": "bar/taps/right", "pours": 1, "volume_ml": 50, "sold_minor": 20_00, "written_off_minor": 5_00}
+    assert by_tap["items"] == [left, right]
+    assert by_beverage["items"] == [{"key": "Pils", "pours": 3, "volume_ml": 350, "sold_minor": 170_00, "written_off_minor": 5_00}]
+
+
+async def test_hours_and_days_are_the_venues_own(rest: Rest, venue: Venue) -> None:
+    await sell(venue)
+    # 23:30 in UTC is 01:30 of the next day in Berlin, in summer
+    for table, column in (("pours", "settled_at"), ("money_movements", "created_at")):
+        await venue.db.pool.execute(f"UPDATE {table} SET {column} = '2026-06-30T23:30:00Z'")
+
+    async def keys(by: str, first: str, last: str) -> list[str]:
+        report = done(await rest.operator.get("/api/reports/sales", params={"by": by, "from": first, "to": last}))
+        return [row["key"] for row in report["items"]]
+
+    assert await keys("day", "2026-06-01", "2026-07-31") == ["2026-07-01"]
+    assert await keys("hour", "2026-07-01", "2026-07-01") == ["2026-07-01T01:00"]
+    assert await keys("day", "2026-06-30", "2026-06-30") == []
+    assert await keys("day", "2026-06-30T23:30:00Z", "2026-06-30T23:30:00.000001Z") == ["2026-07-01"]
+    assert await keys("day", "2026-06-30T23:00:00Z", "2026-06-30T23:30:00Z") == []
+
+
+async def test_a_spreadsheet_gets_the_same_rows_and_no_formulas(rest: Rest, venue: Venue) -> None:
+    await change_beverage(venue.db, OPERATOR, venue.beverage_id, name='=HYPERLINK("x")')
+    await sell(venue)
+    today = await venue.db.pool.fetchval("SELECT now()::date")
+    period = {"from": str(today - timedelta(days=1)), "to": str(today + timedelta(days=1)), "by": "beverage"}
+
+    answer = await rest.operator.get("/api/reports/sales", params=period, headers={"Accept": "text/csv"})
+
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert list(csv.reader(answer.text.splitlines())) == [
+        ["beverage", "pours", "volume_ml", "sold_minor", "written_off_minor", "currency"],
+        ['\'=HYPERLINK("x")', "3", "350", "17000", "500", "EUR"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("2026-01-02", "2026-01-01"),
+        ("2025-01-01", "2026-12-31"),
+        ("yesterday", "2026-01-01"),
+        ("2026-01-01T00:00:00", "2026-01-02"),
+    ],
+)
+async def test_a_period_that_is_none_is_refused(rest: Rest, venue: Venue, first: str, last: str) -> None:
+    refusal(await rest.operator.get("/api/reports/sales", params={"from": first, "to": last}), 400, "invalid")
+
+
+async def test_requests_are_counted_by_route_and_answer(rest: Rest, venue: Venue) -> None:
+    done(await rest.operator.get("/api/taps/bar/left"))
+    refusal(await rest.operator.get("/api/nowhere"), 404, "not_found")
+
+    metrics = (await rest.nobody.get("/metrics")).text
+
+    assert 'tapwire_admin_request_seconds_count{method="GET",route="/api/taps/{venue}/{tap}",status="200"} 1.0' in metrics
+    assert 'route="none",status="404"} 1.0' in metrics
