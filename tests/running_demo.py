@@ -37,8 +37,8 @@ class RunningDemo:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
-        self._output = folder.with_suffix(".output")
         self._mark = uuid4().hex
+        self._output = folder.with_name(f"{self._mark}.output")
         path = os.pathsep.join((str(_DEMO), *filter(None, [os.environ.get("PYTHONPATH")])))
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(

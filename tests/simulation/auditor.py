@@ -31,6 +31,7 @@ class Wrong(StrEnum):
     MONEY_LOST = "an account is not what was paid in less what was charged"
     NEGATIVE = "an account holds more than it has"
     TWO_LEASES = "two pours hold one tap or one visit"
+    TWO_ANSWERS = "the same report was answered in two ways"
     NOT_GRANTED = "a valve opened without a grant for the card that lay there"
     STUCK = "something can't be ended"
     NOBODY_TOLD = "a person should have been told"
@@ -93,6 +94,7 @@ class Auditor:
     typed_ml: dict[UUID, int] = field(default_factory=dict)
     ended_by_hand: set[UUID] = field(default_factory=set)
     paid_minor: dict[UUID, int] = field(default_factory=dict)
+    verdicts: dict[tuple[UUID, int, int], str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def find(self, wrong: Wrong, where: object) -> None:
@@ -151,6 +153,11 @@ class Auditor:
         if len(set(taps)) < len(taps) or len(set(guests)) < len(guests):
             self.find(Wrong.TWO_LEASES, f"after pour {pour_id} at {line.tap_path} was granted")
         self._look_at_accounts(after)
+
+    def answered(self, pour_id: UUID, stretch: tuple[int, int], verdict: str) -> None:
+        """A report of a pour was answered, for the first time or again."""
+        if self.verdicts.setdefault((pour_id, *stretch), verdict) != verdict:
+            self.find(Wrong.TWO_ANSWERS, f"report of pour {pour_id}: {verdict}")
 
     def paid(self, guest_id: UUID, amount_minor: int) -> None:
         """Money went over the counter; negative when it went back."""

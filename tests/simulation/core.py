@@ -131,7 +131,10 @@ class Core:
         return answer
 
     async def _settle(self, tap: str, report: PourCompleted, dies: bool) -> str:
-        return await self._books.settle(tap, report, dies=dies)
+        verdict = await self._books.settle(tap, report, dies=dies)
+        if not dies:
+            self._auditor.answered(report.pour_id, (report.odometer_from_ml, report.odometer_to_ml), verdict)
+        return verdict
 
     async def _record_flow(self, tap: str, flow: UnattributedFlow, dies: bool) -> str:
         return await self._books.record_flow(tap, flow, dies=dies)

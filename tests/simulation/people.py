@@ -49,7 +49,7 @@ class People:
         """Guests come, and each lays a card on a tap again and again."""
         for guest in self.guests:
             self.clock.after(self.random.randint(0, 4_000), partial(self._arrive, guest))
-            for _ in range(self.random.randint(1, 5)):
+            for _ in range(self.random.randint(2, 7)):
                 self.clock.after(self.random.randint(1_000, until_ms), partial(self._go_to_a_tap, guest))
 
     async def _arrive(self, guest: Guest) -> None:

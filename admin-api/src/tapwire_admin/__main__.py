@@ -4,15 +4,20 @@ import argparse
 import asyncio
 import signal
 import sys
+from typing import Final
 
 import uvicorn
 
 from tapwire_admin.app import create_app
+from tapwire_admin.live import Live
 from tapwire_contracts.logs import set_up_logs
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.errors import DomainError
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
+
+STREAMS_END_WITHIN_S: Final = 3
+"""How long a stopping server waits for open event streams."""
 
 
 def main() -> None:
@@ -34,10 +39,26 @@ async def run_admin(settings: Settings) -> None:
     """Serve until told to stop; raises `NotMigrated` on a database that has not this version's schema."""
     await require_newest(settings.database_url)
     async with Database.open(settings.database_url, settings.house) as db:
-        app = create_app(db, session_ttl_h=settings.session_ttl_h)
-        config = uvicorn.Config(app, host=settings.admin_host, port=settings.admin_port, log_config=None, access_log=False)
+        live = Live()
+        app = create_app(db, session_ttl_h=settings.session_ttl_h, live=live)
+        config = uvicorn.Config(
+            app,
+            host=settings.admin_host,
+            port=settings.admin_port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=STREAMS_END_WITHIN_S,
+        )
         _outlive_signals()
-        await uvicorn.Server(config).serve()
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(_follow(live, settings))
+            await uvicorn.Server(config).serve()
+            following.cancel()
+
+
+async def _follow(live: Live, settings: Settings) -> None:
+    if settings.broker_url is not None:
+        await live.follow(settings.broker_url, settings.broker_protocol)
 
 
 def _outlive_signals() -> None:

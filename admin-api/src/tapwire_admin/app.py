@@ -10,6 +10,7 @@ from tapwire_admin.auth import actor_of, enforce_access
 from tapwire_admin.bodies import require_strict_body
 from tapwire_admin.errors import answer_domain_error, answer_fault, answer_http_error
 from tapwire_admin.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
+from tapwire_admin.live import Live
 from tapwire_admin.metrics import RequestMetrics, read_metrics
 from tapwire_admin.openapi import complete_documentation, openapi_config
 from tapwire_admin.reading import provide_page
@@ -20,6 +21,7 @@ from tapwire_admin.routes import (
     cards,
     devices,
     door,
+    events,
     guests,
     health,
     incidents,
@@ -58,12 +60,14 @@ NOUNS: Final = (
     devices,
     reports,
     system,
+    events,
     door,
 )
 
 
-def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS) -> Litestar:
-    """The application on an open database; a session lasts `session_ttl_h` hours."""
+def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS, live: Live | None = None) -> Litestar:
+    """The application on an open database; a session lasts `session_ttl_h` hours. Without `live` no live values are streamed."""
+    heard = live or Live()
     metrics = RequestMetrics()
     app = Litestar(
         [Router("/api", route_handlers=[handler for noun in NOUNS for handler in noun.HANDLERS]), *health.HANDLERS, read_metrics],
@@ -75,6 +79,7 @@ def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS) -> L
             "db": Provide(lambda: db, sync_to_thread=False),
             "request_metrics": Provide(lambda: metrics, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
+            "live": Provide(lambda: heard, sync_to_thread=False),
             "actor": Provide(_provide_actor, sync_to_thread=False),
             "page": Provide(provide_page, sync_to_thread=False),
             "once": Provide(provide_once),

@@ -78,6 +78,8 @@ class OperatorBooks:
 
     async def lose_card(self, card_uid: str) -> Refusal:
         """`services.cards.report_card_lost`."""
+        if card_uid not in self.tables.cards:
+            return "not_found"
         self.tables.cards[card_uid].status = CardStatus.LOST
         for pour in self.tables.pours.values():
             if pour.pending and pour.granted.card_uid == card_uid:
@@ -86,9 +88,9 @@ class OperatorBooks:
 
     async def restore_card(self, card_uid: str) -> Refusal:
         """`services.cards.restore_card`."""
-        card = self.tables.cards[card_uid]
-        if card.status is not CardStatus.LOST:
-            return "card_not_lost"
+        card = self.tables.cards.get(card_uid)
+        if card is None or card.status is not CardStatus.LOST:
+            return "not_found" if card is None else "card_not_lost"
         card.status = CardStatus.BOUND if card.guest_id else CardStatus.AVAILABLE
         return None
 

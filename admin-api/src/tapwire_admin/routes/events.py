@@ -1,0 +1,75 @@
+"""What happens, as it happens: server-sent events.
+
+Facts (`pour`, `incident`, `visit`, `shift`, `audit`) come from the database with the audit log's ids, so a stream that broke goes
+on where it was by `Last-Event-ID`. Live values (`progress`, `card`, `node`) come from the broker, without ids.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, get
+from litestar.di import NamedDependency
+from litestar.exceptions import ServiceUnavailableException
+from litestar.params import HeaderParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from tapwire_admin.auth import OPERATOR, token_of
+from tapwire_admin.given import Db
+from tapwire_admin.live import MAX_LISTENERS, Listener, Live
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.facts import FactsReader, kind_of, newest_fact
+from tapwire_core.db.views.operations import operator_of_token
+from tapwire_core.services.sessions import hash_token
+
+LOOK_EVERY_S: Final = 0.5
+"""Between two looks for new facts."""
+HEARTBEAT_S: Final = 10.0
+"""Between two signs of life; at each it is looked whether the session still lasts."""
+MAX_FACT_ID: Final = 2**63 - 1
+
+LastEventId = Annotated[int | None, HeaderParameter(name="Last-Event-ID", ge=0, le=MAX_FACT_ID)]
+
+
+@get("/events", access=OPERATOR)
+async def stream(
+    request: Request[Any, Any, Any], db: Db, live: NamedDependency[Live], last_event_id: LastEventId = None
+) -> ServerSentEvent:
+    """Facts after `Last-Event-ID`, or from now on, and live values."""
+    if live.is_full():
+        raise ServiceUnavailableException(f"{MAX_LISTENERS} streams are open already: close one, or try later.")
+    after = last_event_id if last_event_id is not None else await newest_fact(db)
+    return ServerSentEvent(_events(db, live, FactsReader(db, after), hash_token(token_of(request))))
+
+
+async def _events(db: Database, live: Live, facts: FactsReader, session: bytes) -> AsyncIterator[ServerSentEventMessage]:
+    with live.listen() as listener:
+        beat_at = look_at = time.monotonic()
+        while True:
+            if time.monotonic() >= beat_at:
+                if await operator_of_token(db, session) is None:
+                    return
+                beat_at = time.monotonic() + HEARTBEAT_S
+                yield ServerSentEventMessage(data=None, comment="alive")
+            if time.monotonic() >= look_at:
+                for fact in await facts.read_on():
+                    yield ServerSentEventMessage(data=_json(fact), event=kind_of(fact.action), id=fact.audit_id)
+                look_at = time.monotonic() + LOOK_EVERY_S
+            for kind, value in listener.take():
+                yield ServerSentEventMessage(data=_json(value), event=kind)
+            await _wait(listener, look_at - time.monotonic())
+
+
+async def _wait(listener: Listener, most_s: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(listener.news.wait(), max(most_s, 0))
+
+
+def _json(content: object) -> str:
+    return msgspec.json.encode(content).decode()
+
+
+HANDLERS = (stream,)

@@ -1,0 +1,162 @@
+"""The event stream: facts with ids that can be gone on from, and live values of the broker."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import uvicorn
+
+from tapwire_admin.app import create_app
+from tapwire_admin.live import Live
+from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.messages import PourProgress
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.facts import FactsReader
+from tapwire_core.domain.actor import Actor
+from tapwire_core.services.sessions import log_out
+from tapwire_demo.broker import Account, EmbeddedBroker
+from tests.mqtt_tap import connect_tap
+from tests.rest import Rest, asgi
+from tests.venue import Venue
+
+COMES_WITHIN_S = 10
+
+
+@dataclass
+class Event:
+    """One server-sent event."""
+
+    kind: str
+    data: Any
+    id: str | None
+
+
+@asynccontextmanager
+async def serving(db: Database, live: Live | None = None) -> AsyncIterator[str]:
+    """The API on a port of its own: a stream needs a real connection."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        app = asgi(create_app(db, live=live))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(sockets=[listening]))
+            try:
+                yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+
+
+@asynccontextmanager
+async def stream(url: str, rest: Rest, last_event_id: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+    """An open stream's events."""
+    headers = {"Authorization": rest.operator.headers["Authorization"]}
+    headers |= {"Last-Event-ID": last_event_id} if last_event_id else {}
+    async with (
+        asyncio.timeout(COMES_WITHIN_S),
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=COMES_WITHIN_S) as client,
+        client.stream("GET", "/api/events") as answer,
+    ):
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = answer.aiter_lines()
+        assert (await anext(lines)).startswith(":")
+        yield _events(lines)
+
+
+async def _events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+    fields: dict[str, str] = {}
+    async for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "data" in fields:
+            yield Event(fields["event"], json.loads(fields["data"]), fields.get("id"))
+            fields = {}
+
+
+async def next_events(events: AsyncIterator[Event], count: int) -> list[Event]:
+    """The next events of a stream."""
+    return [await anext(events) for _ in range(count)]
+
+
+async def test_facts_come_as_they_happen_and_a_broken_stream_goes_on_where_it_was(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    async with serving(venue.db) as url:
+        async with stream(url, rest) as events:
+            grant = await venue.grant(ann)
+            (authorized,) = await next_events(events, 1)
+        await venue.report(grant, 100)
+        await venue.guest()
+        async with stream(url, rest, authorized.id) as events:
+            missed = await next_events(events, 5)
+
+    assert (authorized.kind, authorized.data["action"]) == ("pour", "pour_authorized")
+    assert str(grant.pour_id) in authorized.data["subjects"]
+    assert [(event.kind, event.data["action"]) for event in missed] == [
+        ("pour", "pour_synced"),
+        ("audit", "guest_created"),
+        ("audit", "card_bound"),
+        ("visit", "visit_opened"),
+        ("visit", "card_assigned"),
+    ]
+
+
+async def test_a_fact_that_commits_after_a_later_one_is_not_skipped(db: Database) -> None:
+    insert = "INSERT INTO audit (action, actor, subjects) VALUES ('top_up', $1, '{}')"
+    reader = FactsReader(db, 0)
+    async with db.pool.acquire() as slow, db.pool.acquire() as fast:
+        transaction = slow.transaction()
+        await transaction.start()
+        await slow.execute(insert, "first, and slow")
+        await fast.execute(insert, "second")
+        before = [fact.actor for fact in await reader.read_on()]
+        await transaction.commit()
+        after = [fact.actor for fact in await reader.read_on()]
+
+        transaction = slow.transaction()
+        await transaction.start()
+        await slow.execute(insert, "never")
+        await fast.execute(insert, "third")
+        await transaction.rollback()
+        last = [fact.actor for fact in await reader.read_on()]
+
+    assert (before, after, last) == ([], ["first, and slow", "second"], ["third"])
+
+
+async def test_live_values_come_from_the_broker_and_the_newest_again_to_each_listener(
+    rest: Rest, venue: Venue, mosquitto: EmbeddedBroker
+) -> None:
+    await mosquitto.add_account(Account("bar/taps/left", "secret", BrokerRole.DEVICE))
+    live, pour_id = Live(), uuid4()
+    following = asyncio.create_task(live.follow(mosquitto.url("watcher"), "5"))
+    try:
+        async with serving(venue.db, live) as url, connect_tap(mosquitto, "bar/taps/left") as tap:
+            async with stream(url, rest) as events:
+                await tap.send("state", venue.tap.state(), retain=True)
+                (node,) = await next_events(events, 1)
+                await tap.send("pour/progress", PourProgress(pour_id=pour_id, volume_ml=120, elapsed_ms=900))
+                (progress,) = await next_events(events, 1)
+            async with stream(url, rest) as events:
+                newest = await next_events(events, 2)
+    finally:
+        following.cancel()
+
+    assert (node.kind, node.data["path"], node.data["status"], node.id) == ("node", "bar/taps/left", "online", None)
+    assert (progress.kind, progress.data["volume_ml"], progress.data["pour_id"]) == ("progress", 120, str(pour_id))
+    assert {event.kind for event in newest} == {"node", "progress"}
+
+
+async def test_a_stream_ends_when_its_session_does(rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapwire_admin.routes.events.HEARTBEAT_S", 0.1)
+    token = rest.operator.headers["Authorization"].removeprefix("Bearer ")
+    async with serving(venue.db) as url, stream(url, rest) as events:
+        await log_out(venue.db, Actor("operator"), token)
+        assert [event.data["action"] async for event in events] in ([], ["logged_out"])

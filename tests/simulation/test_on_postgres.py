@@ -1,0 +1,47 @@
+"""The same seeds on a real database, step by step beside the ledger: the model of the schema can't drift from the SQL."""
+
+from collections.abc import AsyncIterator
+from dataclasses import fields
+from random import Random
+from typing import Final
+
+import pytest
+
+from tapwire_core.db.engine import Database
+from tapwire_core.services.books import check_books
+from tests.simulation.books.interface import Statement
+from tests.simulation.books.wrapped import both
+from tests.simulation.site import HOUSE, Size, install, open_ledger, open_postgres
+from tests.simulation.world import World
+
+SEEDS: Final = range(10_000, 10_024)
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """A database with the simulation's limits."""
+    async with Database.open(database_url, HOUSE) as opened:
+        yield opened
+        assert await check_books(opened) == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_the_services_on_postgresql_do_what_the_rules_on_the_ledger_do(db: Database, seed: int) -> None:
+    random = Random(f"site {seed}")
+    site = await install(Size.draw(random), db)
+    ledger, postgres = open_ledger(site, random), await open_postgres(site, db)
+
+    outcome = await World(seed, site, both(ledger, postgres)).run()
+
+    assert outcome.findings == ()
+    assert differences(await ledger.statement(), await postgres.statement()) == {}
+
+
+def differences(imagined: Statement, found: Statement) -> dict[str, tuple[object, object]]:
+    """What the two books have differently, by table."""
+    tables = [table.name for table in fields(Statement)]
+    return {
+        table: (getattr(imagined, table), getattr(found, table))
+        for table in tables
+        if getattr(imagined, table) != getattr(found, table)
+    }

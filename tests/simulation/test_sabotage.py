@@ -1,0 +1,62 @@
+"""The simulation catches what it is there to catch: with one safety taken away, the auditor finds the harm that it prevents."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import pytest
+
+from tapwire_contracts.reasons import DenyReason
+from tapwire_core.domain import authorization
+from tests.simulation.auditor import Wrong
+from tests.simulation.books.apply import ConstraintBroken
+from tests.simulation.run import NONE, Sabotage, run_seed
+
+SEEDS: Final = 300
+LEASE_RULES: Final = (DenyReason.CARD_IN_USE_ON_OTHER_TAP, DenyReason.PROCESSING_SYNC)
+
+
+def found_in(seeds: int, sabotage: Sabotage, until: Wrong) -> set[Wrong]:
+    """What the auditor finds in the first seeds, up to the first finding of a kind."""
+    found = set[Wrong]()
+    for seed in range(seeds):
+        found |= {finding.wrong for finding in run_seed(seed, sabotage).findings}
+        if until in found:
+            break
+    return found
+
+
+def test_without_looking_up_earlier_answers_beer_is_booked_twice() -> None:
+    assert Wrong.BOOKED_TWICE in found_in(SEEDS, Sabotage(forgets_answers=True), Wrong.BOOKED_TWICE)
+
+
+def test_without_looking_up_earlier_answers_a_report_gets_two_verdicts() -> None:
+    assert Wrong.TWO_ANSWERS in found_in(SEEDS, Sabotage(forgets_answers=True), Wrong.TWO_ANSWERS)
+
+
+def test_an_answer_that_leaves_before_its_commit_opens_a_valve_without_a_grant() -> None:
+    assert Wrong.NOT_GRANTED in found_in(SEEDS, Sabotage(answers_early=True), Wrong.NOT_GRANTED)
+
+
+def test_a_verdict_that_leaves_before_its_commit_loses_what_flowed() -> None:
+    assert Wrong.WRONG_VOLUME in found_in(SEEDS, Sabotage(answers_early=True), Wrong.WRONG_VOLUME)
+
+
+def test_without_the_lease_rules_one_tap_is_given_to_two() -> None:
+    with rules_without(LEASE_RULES):
+        found = found_in(SEEDS, Sabotage(several_leases=True), Wrong.TWO_LEASES)
+
+    assert Wrong.TWO_LEASES in found
+
+
+def test_without_the_lease_rules_the_schema_refuses_the_second_lease() -> None:
+    with rules_without(LEASE_RULES), pytest.raises(ConstraintBroken, match="a second lease"):
+        found_in(SEEDS, NONE, Wrong.TWO_LEASES)
+
+
+@contextmanager
+def rules_without(reasons: tuple[DenyReason, ...]) -> Iterator[None]:
+    """The rules of authorisation without some of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authorization, "RULES", tuple(rule for rule in authorization.RULES if rule[0] not in reasons))
+        yield
