@@ -1,5 +1,6 @@
 """The vocabulary of our tests of the REST API: the application in this process, and one client for each role."""
 
+import functools
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ from tapwire_admin.app import create_app
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes.users import open_session
+from tapwire_core.domain.house import House
 from tapwire_core.domain.words import Role
 from tapwire_core.services.sessions import hash_token
 
@@ -31,7 +33,7 @@ class Rest:
     @asynccontextmanager
     async def open(cls, db: Database) -> AsyncIterator[Self]:
         """The application on a database, with a user of each role logged in; a user's name is the role's."""
-        transport = httpx.ASGITransport(app=asgi(create_app(db)), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app=asgi(_app_on(db)), raise_app_exceptions=False)
         async with AsyncExitStack() as stack:
 
             async def client(headers: Mapping[str, str]) -> httpx.AsyncClient:
@@ -66,6 +68,17 @@ def done(response: httpx.Response, status: int = 200) -> Any:
     """Assert that the request was done, and return what it answered."""
     assert response.status_code == status, response.text
     return response.json() if response.content else None
+
+
+@functools.cache
+def _app() -> Litestar:
+    return create_app(Database(None, None, House(), ""))  # type: ignore[arg-type]
+
+
+def _app_on(db: Database) -> Litestar:
+    """The one application of this process, on a test's database; making it costs more than a test."""
+    _app().state.db = db
+    return _app()
 
 
 async def _log_in(db: Database, role: Role) -> str:

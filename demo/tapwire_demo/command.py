@@ -4,8 +4,9 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from tapwire_demo.broker import BrokerKind, best_broker
@@ -33,21 +34,28 @@ def main() -> None:
 
 
 async def _until_told(demo: Coroutine[None, None, None], screen: Screen) -> None:
-    """Run the demo; the first signal to end makes it clear up, and no further one disturbs that."""
-    running = asyncio.ensure_future(demo)
+    """Run the demo; the first signal to end makes it clear up, and no further one disturbs that, to the end of this process."""
+    loop, running = asyncio.get_running_loop(), asyncio.ensure_future(demo)
 
     def end() -> None:
         screen.say("Ending …", "dim")
         running.cancel()
-        for number in ENDINGS:
-            loop.add_signal_handler(number, lambda: None)
 
-    loop = asyncio.get_running_loop()
-    for number in ENDINGS:
-        loop.add_signal_handler(number, end)
+    def take(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        _treat_endings(signal.SIG_IGN)
+        loop.call_soon_threadsafe(end)
+
+    _treat_endings(take)
     await asyncio.wait([running])
+    _treat_endings(signal.SIG_IGN)
     if not running.cancelled():
         running.result()
+
+
+def _treat_endings(handler: signal.Handlers | Callable[[int, FrameType | None], None]) -> None:
+    """Not through the event loop, which would set what Python does by default when it is closed."""
+    for number in ENDINGS:
+        signal.signal(number, handler)
 
 
 def _single(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

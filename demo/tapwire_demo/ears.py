@@ -29,4 +29,7 @@ async def listen(broker: EmbeddedBroker, account: Account, hear: Callable[[str, 
                 async for message in client.messages:
                     hear(message.topic.value, bytes(message.payload))
         except aiomqtt.MqttError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # a connection that breaks while we are cancelled hides that
+                raise asyncio.CancelledError from None
             await asyncio.sleep(RECONNECT_S)

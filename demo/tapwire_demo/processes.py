@@ -44,8 +44,8 @@ class StopStep:
 class Child:
     """A running program with its output in a log file.
 
-    `stop_steps` says how it is asked to end, the gentlest first; SIGKILL follows by itself. The first of them is also what the
-    kernel sends when this process dies.
+    `stop_steps` says how it is asked to end, the gentlest first; SIGKILL follows by itself. `orphan_signal` is what the kernel sends
+    when this process dies, the first of them unless said otherwise: nobody is there any more to send a second one.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Child:
         *,
         log: Path,
         stop_steps: Sequence[StopStep],
+        orphan_signal: signal.Signals | None = None,
         owner: Owner | None = None,
         env: Mapping[str, str] | None = None,
         cwd: Path = Path("/"),
@@ -70,7 +71,7 @@ class Child:
                 env=env,
                 cwd=cwd,
                 start_new_session=True,
-                preexec_fn=_die_with(os.getpid(), stop_steps[0].signal),
+                preexec_fn=_die_with(os.getpid(), orphan_signal or stop_steps[0].signal),
                 user=owner.uid if owner else None,
                 group=owner.gid if owner else None,
                 extra_groups=[] if owner else None,

@@ -87,6 +87,7 @@ def start_program(program: Program, log: Path) -> Child:
         [sys.executable, "-m", *program.arguments],
         log=log,
         stop_steps=STOP,
+        orphan_signal=signal.SIGKILL,  # each of them is made to bear it
         env={**inherited, "PYTHONUNBUFFERED": "1", **program.settings},
         cwd=Path.cwd(),
     )

@@ -27,11 +27,11 @@ UNREADABLE_GUESTS = {
 }
 
 
-@pytest.mark.parametrize("body", UNREADABLE_GUESTS.values(), ids=UNREADABLE_GUESTS.keys())
-async def test_an_unreadable_body_is_refused_and_says_why(rest: Rest, db: Database, body: bytes) -> None:
-    problem = refusal(await rest.operator.post("/api/guests", content=body), 400, "invalid")
+async def test_an_unreadable_body_is_refused_and_says_why(rest: Rest, db: Database) -> None:
+    for what, body in UNREADABLE_GUESTS.items():
+        problem = refusal(await rest.operator.post("/api/guests", content=body), 400, "invalid")
+        assert problem["detail"], what
 
-    assert problem["detail"]
     assert await db.pool.fetchval("SELECT count(*) FROM guests") == 0
 
 
@@ -53,6 +53,8 @@ UNREADABLE_PATHS = (
     "/api/taps?cursor=WyJcdTAwMDAiXQ",
     "/api/audit?cursor=Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTld",
     "/api/audit?since=yesterday",
+    "/api/audit?since=2026-05-01T20:00:00",
+    "/api/audit?since=0001-01-01T00:00:00%2B14:00",
     "/api/audit?subject=%00",
     "/api/pours?sync_status=poured",
     "/api/pours?tap=%00",
@@ -63,9 +65,9 @@ UNREADABLE_PATHS = (
 )
 
 
-@pytest.mark.parametrize("path", UNREADABLE_PATHS)
-async def test_an_unreadable_query_is_refused(rest: Rest, path: str) -> None:
-    refusal(await rest.operator.get(path), 400, "invalid")
+async def test_an_unreadable_query_is_refused(rest: Rest) -> None:
+    for path in UNREADABLE_PATHS:
+        refusal(await rest.operator.get(path), 400, "invalid")
 
 
 async def test_a_change_that_names_nothing_is_a_mistake(rest: Rest, venue: Venue) -> None:

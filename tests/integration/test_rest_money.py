@@ -97,13 +97,15 @@ async def test_taking_money_without_a_key_is_refused(rest: Rest, venue: Venue, w
     assert await venue.balance(ann) == (0, 0)
 
 
-@pytest.mark.parametrize("amount", [0, -1, 100_000_001, 2**63, 1.5, "5", None])
-async def test_an_amount_that_is_none_is_unreadable(rest: Rest, venue: Venue, amount: object) -> None:
+async def test_an_amount_that_is_none_is_unreadable(rest: Rest, venue: Venue) -> None:
     ann = await venue.guest()
 
-    answer = await rest.operator.post(path(ann, "top-ups"), json={"amount_minor": amount, "method": "cash"}, headers=with_key())
+    for amount in (0, -1, 100_000_001, 2**63, 1.5, "5", None):
+        body = {"amount_minor": amount, "method": "cash"}
+        answer = await rest.operator.post(path(ann, "top-ups"), json=body, headers=with_key())
+        assert "amount_minor" in refusal(answer, 400, "invalid")["detail"]
 
-    assert "amount_minor" in refusal(answer, 400, "invalid")["detail"]
+    assert await venue.balance(ann) == (0, 0)
 
 
 async def test_a_refund_leaves_what_a_running_pour_holds(rest: Rest, venue: Venue) -> None:

@@ -112,7 +112,7 @@ class Node:
         self._connection = 0
         self._boot_id = self._new_id(random)
         self._writes: deque[JournalEffect] = deque()
-        self._ticks = 0
+        self._tick_due_ms: int | None = None
 
     @staticmethod
     def _new_id(random: Random) -> UUID:
@@ -139,7 +139,7 @@ class Node:
         """Everything but the disk is gone; of the waiting writes, the first ones may have reached it."""
         if not self.powered:
             return
-        self.powered, self.fuse = False, None
+        self.powered, self.fuse, self._tick_due_ms = False, None, None
         for write in list(self._writes)[: self._random.randint(0, len(self._writes))]:
             perform(self._journal, write)
         self._writes.clear()
@@ -298,15 +298,15 @@ class Node:
         self._post(Ticked)
 
     def _plan_tick(self) -> None:
-        """Ticks come as often as the phase needs, and none while nothing can follow; a new plan makes the one before void."""
-        self._ticks += 1
-        if self.state.phase in (Phase.POURING, Phase.SETTLING):
-            wait_ms = self._random.randint(*BUSY_TICK_MS)
-        elif self._is_asleep():
+        """Ticks come as often as the phase needs, and none while nothing can follow."""
+        is_busy = self.state.phase in (Phase.POURING, Phase.SETTLING)
+        if not is_busy and self._is_asleep():
             return
-        else:
-            wait_ms = self._random.randint(*IDLE_TICK_MS)
-        self._clock.after(wait_ms, partial(self._tick, self._ticks))
+        wait_ms = self._random.randint(*(BUSY_TICK_MS if is_busy else IDLE_TICK_MS))
+        due_ms = self._clock.now_ms + wait_ms
+        if self._tick_due_ms is None or due_ms < self._tick_due_ms:
+            self._tick_due_ms = due_ms
+            self._clock.after(wait_ms, partial(self._tick, due_ms))
 
     def _is_asleep(self) -> bool:
         state = self.state
@@ -314,7 +314,8 @@ class Node:
         flows = self.plumbing.leak > 0 or state.odometer.pulses != state.journal.checkpoint_pulses
         return state.phase in RESTING and not waits and not flows
 
-    def _tick(self, number: int) -> None:
-        if self.powered and number == self._ticks:
+    def _tick(self, due_ms: int) -> None:
+        if self.powered and due_ms == self._tick_due_ms:
+            self._tick_due_ms = None
             self._post(Ticked)
             self._send_due()

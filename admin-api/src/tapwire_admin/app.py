@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from litestar import Litestar, Request, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
@@ -12,7 +13,7 @@ from tapwire_admin.errors import answer_domain_error, answer_fault, answer_http_
 from tapwire_admin.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
 from tapwire_admin.live import Live
 from tapwire_admin.metrics import RequestMetrics, read_metrics
-from tapwire_admin.openapi import complete_documentation, openapi_config
+from tapwire_admin.openapi import openapi_config
 from tapwire_admin.reading import provide_page
 from tapwire_admin.request_ids import echo_request_id
 from tapwire_admin.routes import (
@@ -76,7 +77,7 @@ def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS, live
         before_request=require_strict_body,
         before_send=[echo_request_id, metrics.observe],
         dependencies={
-            "db": Provide(lambda: db, sync_to_thread=False),
+            "db": Provide(_provide_db, sync_to_thread=False),
             "request_metrics": Provide(lambda: metrics, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
             "live": Provide(lambda: heard, sync_to_thread=False),
@@ -95,8 +96,12 @@ def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS, live
         logging_config=None,
     )
     app.state.db = db
-    complete_documentation(app)
     return app
+
+
+def _provide_db(state: State) -> Database:
+    db: Database = state.db
+    return db
 
 
 def _provide_actor(request: Request[Any, Any, Any]) -> Actor:

@@ -69,3 +69,15 @@ def test_without_a_login_there_are_only_login_health_and_documentation(app: Lite
     found = {route for route, access in declared(app).items() if access is OpenTo.EVERYBODY}
 
     assert {route for route in found if not route.startswith("GET /schema")} == EVERYBODY
+
+
+def test_no_answer_that_holds_a_secret_is_kept(app: Litestar) -> None:
+    keeping = [
+        route.path
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler, _ in route.route_handler_map.values()
+        if handler.opt.get("secret") and "once" in handler.parsed_fn_signature.parameters
+    ]
+
+    assert keeping == []

@@ -1,4 +1,4 @@
-"""A tap's controller on the bench: time, pulses, cards and messages by hand, and a journal that answers at once unless told not to."""
+"""A tap's controller on the bench: time, pulses, cards and messages by hand; the journal answers at once unless told not to."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -242,6 +242,10 @@ class Bench:
     def phase(self) -> Phase:
         """The phase now."""
         return self.state.phase
+
+    def is_in(self, phase: Phase) -> bool:
+        """Whether the tap is in this phase now."""
+        return self.state.phase is phase
 
     @property
     def questions(self) -> list[CardPresented]:

@@ -134,4 +134,4 @@ def test_checkpoints_of_a_pour_are_at_most_250_ms_or_20_ml_apart(tap: Bench) -> 
     for _ in range(6):
         tap.flow(20)
     assert len(tap.all(WriteCheckpoint)) == 6
-    assert tap.phase is Phase.POURING
+    assert tap.is_in(Phase.POURING)

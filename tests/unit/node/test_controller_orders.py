@@ -57,11 +57,11 @@ def test_an_older_revision_is_ignored_while_it_is_active(tap: Bench) -> None:
 def test_an_older_revision_that_stops_the_tap_is_obeyed_and_told(tap: Bench) -> None:
     tap.config(revision=5)
     tap.config(revision=4, status=ConfigStatus.LOCKED)
-    assert tap.phase is Phase.OUT_OF_SERVICE
+    assert tap.is_in(Phase.OUT_OF_SERVICE)
     assert shown(tap.state).config_revision == 4
 
     tap.config(revision=5)
-    assert tap.phase is Phase.IDLE
+    assert tap.is_in(Phase.IDLE)
 
 
 def test_the_same_config_again_is_not_written_again(tap: Bench) -> None:
@@ -76,7 +76,7 @@ def test_a_new_factor_waits_for_the_end_of_the_pour(tap: Bench) -> None:
     tap.flow(100)
     tap.config(revision=2, pulses_per_liter=500)
     tap.flow(100)
-    assert tap.phase is Phase.POURING
+    assert tap.is_in(Phase.POURING)
     tap.lift()
     tap.wait(5_000)
     assert tap.reports[-1].volume_ml == 200
@@ -90,7 +90,7 @@ def test_an_active_config_ends_no_pour(tap: Bench) -> None:
     tap.pour()
     tap.config(revision=2, sell_price_per_liter_minor=900)
     tap.wait(500)
-    assert tap.phase is Phase.POURING
+    assert tap.is_in(Phase.POURING)
     assert shown(tap.state).config_revision == 2
 
 
@@ -107,7 +107,7 @@ def test_a_card_on_a_locked_tap_is_refused_and_must_go_before_it_is_asked_for(ta
 def test_the_journals_config_is_there_before_the_first_message() -> None:
     tap, other = Bench(), Bench().in_service()
     tap.happen(JournalOpened, recovered=tap.recovered(config=other.state.config))
-    assert tap.phase is Phase.IDLE
+    assert tap.is_in(Phase.IDLE)
 
 
 # ── stop ────────────────────────────────────────────────────────────────────
@@ -202,14 +202,14 @@ def test_with_too_many_pours_without_a_verdict_no_question_is_asked() -> None:
 
 def test_a_broken_journal_puts_the_tap_out_of_service_until_it_can_be_written(tap: Bench) -> None:
     tap.happen(JournalFailed, text="disk full")
-    assert tap.phase is Phase.OUT_OF_SERVICE
+    assert tap.is_in(Phase.OUT_OF_SERVICE)
     assert tap.all(Alarm)
     tap.lay()
     assert tap.questions == []
     tap.lift()
     tap.happen(JournalOpened, recovered=tap.recovered())
     tap.wait(840)
-    assert tap.phase is Phase.IDLE
+    assert tap.is_in(Phase.IDLE)
 
 
 def test_a_grant_on_its_way_to_a_breaking_journal_is_reported_dead(tap: Bench) -> None:
@@ -245,4 +245,4 @@ def test_a_late_grant_of_a_poured_pour_changes_nothing_visible(tap: Bench) -> No
     assert [report.end_reason for report in tap.reports] == [EndReason.CARD_REMOVED]
     tap.journal_answers = True
     tap.lay(CARD)
-    assert tap.phase is Phase.AUTHORIZING
+    assert tap.is_in(Phase.AUTHORIZING)

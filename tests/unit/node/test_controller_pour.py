@@ -1,5 +1,7 @@
 """One pour through the controller: question, grant, flow, close, report."""
 
+from itertools import pairwise
+
 import pytest
 
 from tapwire_contracts.messages import CardRemoved, PourProgress
@@ -45,7 +47,7 @@ def test_a_card_is_asked_for_granted_poured_and_reported(tap: Bench) -> None:
     tap.wait(3_000, flow_ml_per_s=60)
     tap.lift()
     tap.wait(800)
-    assert tap.phase is Phase.SETTLING
+    assert tap.is_in(Phase.SETTLING)
     tap.wait(600)
     tap.settle(grant.pour_id)
     tap.wait(20)
@@ -53,7 +55,7 @@ def test_a_card_is_asked_for_granted_poured_and_reported(tap: Bench) -> None:
     report = tap.reports[-1]
     assert (report.pour_id, report.volume_ml, report.end_reason) == (grant.pour_id, 180, EndReason.CARD_REMOVED)
     assert (report.odometer_from_ml, report.odometer_to_ml) == (0, 180)
-    assert tap.phase is Phase.IDLE
+    assert tap.is_in(Phase.IDLE)
     assert tap.state.facts_open == 0
 
 
@@ -82,7 +84,7 @@ def test_the_question_is_repeated_unchanged_each_second_until_the_node_gives_up(
 
     assert len(tap.questions) == 6
     assert all(question == tap.questions[0] for question in tap.questions)
-    assert tap.phase is Phase.CARD_MUST_BE_REMOVED
+    assert tap.is_in(Phase.CARD_MUST_BE_REMOVED)
     tap.wait(10_000)
     assert len(tap.questions) == 6
 
@@ -115,7 +117,7 @@ def test_a_denial_asks_for_the_card_to_be_taken_off(tap: Bench) -> None:
     assert tap.all(WarnOperator) == []
     tap.lift()
     tap.wait(820)
-    assert tap.phase is Phase.IDLE
+    assert tap.is_in(Phase.IDLE)
 
 
 def test_a_denial_for_funds_warns_the_operator_in_russian_and_english(tap: Bench) -> None:
@@ -189,7 +191,7 @@ def test_a_short_absence_of_the_card_does_not_end_the_pour(tap: Bench) -> None:
     tap.wait(780, flow_ml_per_s=50)
     tap.lay()
     tap.wait(2_000, flow_ml_per_s=50)
-    assert tap.phase is Phase.POURING
+    assert tap.is_in(Phase.POURING)
 
 
 def test_the_cap_counts_on_while_the_card_is_away(tap: Bench) -> None:
@@ -255,10 +257,10 @@ def test_a_config_that_cant_be_read_closes_and_puts_the_tap_out_of_service_until
     assert isinstance(effects[0], CloseValve)
     tap.lift()
     tap.wait(5_000)
-    assert tap.phase is Phase.OUT_OF_SERVICE
+    assert tap.is_in(Phase.OUT_OF_SERVICE)
     tap.config()
     tap.wait(20)
-    assert tap.phase is Phase.IDLE
+    assert tap.is_in(Phase.IDLE)
 
 
 def test_the_end_of_the_process_closes_and_still_reports(tap: Bench) -> None:
@@ -338,7 +340,7 @@ def test_what_changes_while_the_grant_is_written_keeps_the_valve_closed(tap: Ben
 
     assert tap.opened == 0
     assert [refusal.report.fact_id for refusal in tap.all(WriteRefusal)] == [grant.pour_id]
-    assert tap.phase is not Phase.POURING
+    assert not tap.is_in(Phase.POURING)
 
 
 def test_a_grant_for_another_boots_question_is_ignored(tap: Bench) -> None:
@@ -349,7 +351,7 @@ def test_a_grant_for_another_boots_question_is_ignored(tap: Bench) -> None:
     tap.happen(GrantReceived, grant=stranger)
 
     assert (tap.opened, tap.reports) == (0, [])
-    assert tap.phase is Phase.AUTHORIZING
+    assert tap.is_in(Phase.AUTHORIZING)
 
 
 def test_a_grant_for_another_card_is_refused(tap: Bench) -> None:
@@ -369,7 +371,7 @@ def test_a_grant_for_the_question_before_the_last_opens_nothing(tap: Bench) -> N
     tap.happen(GrantReceived, grant=old)
 
     assert tap.opened == 0
-    assert tap.phase is Phase.AUTHORIZING
+    assert tap.is_in(Phase.AUTHORIZING)
 
 
 def test_a_repeated_grant_changes_nothing(tap: Bench) -> None:
@@ -391,13 +393,13 @@ def test_a_card_that_is_taken_off_while_asking_gives_up_and_the_tap_is_free(tap:
     tap.lay()
     tap.lift()
     tap.wait(840)
-    assert tap.phase is Phase.IDLE
+    assert tap.is_in(Phase.IDLE)
 
 
 def test_another_card_while_asking_gives_up(tap: Bench) -> None:
     tap.lay()
     tap.lay(OTHER_CARD)
-    assert tap.phase is Phase.CARD_MUST_BE_REMOVED
+    assert tap.is_in(Phase.CARD_MUST_BE_REMOVED)
     assert len(tap.questions) == 1
 
 
@@ -409,14 +411,14 @@ def test_without_a_broker_a_card_is_refused_at_once(tap: Bench) -> None:
     tap.lay()
     assert tap.questions == []
     assert tap.all(Show)[-1].text == "No connection. Please tell the staff."
-    assert tap.phase is Phase.CARD_MUST_BE_REMOVED
+    assert tap.is_in(Phase.CARD_MUST_BE_REMOVED)
 
 
 def test_with_no_core_worker_for_two_seconds_a_card_is_refused_at_once(tap: Bench) -> None:
     tap.happen(CoreGone, instance_id="core-1")
     tap.wait(1_980)
     tap.lay()
-    assert tap.phase is Phase.AUTHORIZING
+    assert tap.is_in(Phase.AUTHORIZING)
 
     late = Bench().in_service()
     late.happen(CoreGone, instance_id="core-1")
@@ -434,10 +436,10 @@ def test_with_no_core_worker_ever_seen_the_node_asks_all_the_same() -> None:
 
 def test_a_core_worker_of_another_contract_keeps_the_tap_out_of_service(tap: Bench) -> None:
     tap.core("core-2", contract_version="2.0")
-    assert tap.phase is Phase.OUT_OF_SERVICE
+    assert tap.is_in(Phase.OUT_OF_SERVICE)
     tap.happen(CoreGone, instance_id="core-2")
     tap.wait(20)
-    assert tap.phase is Phase.IDLE
+    assert tap.is_in(Phase.IDLE)
 
 
 def test_an_interrupted_pour_wants_the_card_gone_before_anything_is_asked() -> None:
@@ -445,12 +447,12 @@ def test_an_interrupted_pour_wants_the_card_gone_before_anything_is_asked() -> N
     tap.happen(JournalOpened, recovered=tap.recovered(interrupted=True))
     tap.config()
     tap.wait(2_000)
-    assert tap.phase is Phase.CARD_MUST_BE_REMOVED
+    assert tap.is_in(Phase.CARD_MUST_BE_REMOVED)
     tap.lay()
     tap.wait(1_000)
     tap.lift()
     tap.wait(820)
-    assert tap.phase is Phase.IDLE
+    assert tap.is_in(Phase.IDLE)
 
 
 def test_progress_is_told_at_most_five_times_a_second(tap: Bench) -> None:
@@ -458,7 +460,7 @@ def test_progress_is_told_at_most_five_times_a_second(tap: Bench) -> None:
     tap.wait(2_000, flow_ml_per_s=50)
     told = [effect.message for effect in tap.all(Publish) if isinstance(effect.message, PourProgress)]
     assert 8 <= len(told) <= 10
-    assert all(later.elapsed_ms - earlier.elapsed_ms >= 200 for earlier, later in zip(told, told[1:], strict=False))
+    assert all(later.elapsed_ms - earlier.elapsed_ms >= 200 for earlier, later in pairwise(told))
 
 
 def test_the_report_is_written_once_and_never_another(tap: Bench) -> None:

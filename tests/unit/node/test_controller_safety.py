@@ -1,6 +1,7 @@
 """The valve rule, under any order of events, against a model that knows nothing of the controller's insides."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -118,7 +119,7 @@ class Watched(Bench):
                 case CloseValve():
                     assert position == 0, "closing comes before everything else"
                     model.open_pour = None
-                case Publish(message=CardPresented() as asked) if model.question is None or model.question.event_id != asked.event_id:
+                case Publish(message=CardPresented() as asked) if asked != model.question:
                     model.question, model.asked_ms = asked, self.now_ms
                 case _:
                     pass
@@ -193,7 +194,7 @@ class ValveRule(RuleBasedStateMachine):
         self.lift()
         self.tap.wait(8_000, tick_ms=200)
         self.tap.lay(card)
-        assert self.tap.phase is Phase.AUTHORIZING
+        assert self.tap.is_in(Phase.AUTHORIZING)
 
     @precondition(lambda self: self.tap.phase is Phase.AUTHORIZING and self.tap.questions)
     @rule(slowly=st.booleans())
@@ -372,7 +373,7 @@ class ValveRule(RuleBasedStateMachine):
     @invariant()
     def no_millilitre_is_told_twice(self) -> None:
         stretches = sorted(self.stretches())
-        for (_, end), (start, _) in zip(stretches, stretches[1:], strict=False):
+        for (_, end), (start, _) in pairwise(stretches):
             assert end <= start
 
     @invariant()

@@ -1,0 +1,403 @@
+"""The valve rule, under any order of events, against a model that knows nothing of the controller's insides."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid4
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tapwire_contracts.messages import CardPresented, PourAuthorized, PourCompleted, UnattributedFlow
+from tapwire_contracts.reasons import ConfigStatus, DenyReason, Phase
+from tapwire_node.controller.effects import (
+    CloseValve,
+    Effect,
+    OpenValve,
+    Publish,
+    SendFact,
+    WriteFlow,
+    WriteGrant,
+    WriteReport,
+)
+from tapwire_node.controller.events import (
+    CardLifted,
+    CardSeen,
+    Connected,
+    CoreGone,
+    Disconnected,
+    GrantJournalled,
+    GrantReceived,
+    HardwareFailed,
+    HardwareRecovered,
+    JournalFailed,
+    JournalOpened,
+    Part,
+    ValveTripped,
+)
+from tests.unit.node.bench import CARD, OTHER_CARD, Bench
+
+CARDS = st.sampled_from([CARD, OTHER_CARD])
+CAP_ML, LONGEST_MS, IDLE_MS = 300, 20_000, 6_000
+DEBOUNCE_MS, TIMEOUT_MS = 800, 5_000
+
+
+KEPT = (WriteReport, WriteFlow, SendFact, Publish)
+"""The effects that the rules look back on."""
+
+
+@dataclass
+class Model:
+    """What is true outside: the rule is judged by this alone."""
+
+    on_reader: str | None = None
+    empty_since_ms: int | None = None
+    last_card: str | None = None
+    question: CardPresented | None = None
+    asked_ms: int = 0
+    active: bool = True
+    journal_works: bool = True
+    faults: set[Part] = field(default_factory=set)
+    other_contract: bool = False
+    on_disk: set[UUID] = field(default_factory=set)
+    stopped: set[UUID] = field(default_factory=set)
+    grants: dict[UUID, PourAuthorized] = field(default_factory=dict)
+    opened: dict[UUID, tuple[int, int]] = field(default_factory=dict)
+    open_pour: UUID | None = None
+    flowed_ms: int = 0
+
+
+class Watched(Bench):
+    """A bench that judges every effect as it comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.held: list[Effect] = []
+
+    def happen(self, event: Any, **fields: Any) -> list[Effect]:
+        self.note(event, fields)
+        hold, self.journal_answers = not self.journal_answers, False
+        effects = super().happen(event, **fields)
+        self.journal_answers = not hold
+        self.judge(event, effects)
+        self.effects = [effect for effect in self.effects if isinstance(effect, KEPT)]
+        for effect in effects:
+            if hold:
+                self.held.append(effect)
+            elif self.model.journal_works:
+                self.answer(effect)
+        return effects
+
+    def note(self, event: Any, fields: dict[str, Any]) -> None:
+        model = self.model
+        if event is CardSeen:
+            model.on_reader, model.last_card, model.empty_since_ms = fields["card_uid"], fields["card_uid"], None
+        elif event is CardLifted:
+            model.on_reader = None
+            model.empty_since_ms = self.now_ms if model.empty_since_ms is None else model.empty_since_ms
+        elif event is GrantReceived:
+            model.grants[fields["grant"].pour_id] = fields["grant"]
+        elif event is GrantJournalled:
+            model.on_disk.add(fields["pour_id"])
+        elif event is JournalFailed:
+            model.journal_works = False
+        elif event is JournalOpened:
+            model.journal_works = True
+        elif event is HardwareFailed:
+            model.faults.add(fields["part"])
+        elif event is HardwareRecovered:
+            model.faults.discard(fields["part"])
+
+    def judge(self, event: Any, effects: list[Effect]) -> None:
+        model = self.model
+        for position, effect in enumerate(effects):
+            match effect:
+                case OpenValve():
+                    self.judge_opening(event, effect.pour_id)
+                case CloseValve():
+                    assert position == 0, "closing comes before everything else"
+                    model.open_pour = None
+                case Publish(message=CardPresented() as asked) if asked != model.question:
+                    model.question, model.asked_ms = asked, self.now_ms
+                case _:
+                    pass
+
+    def judge_opening(self, event: Any, pour_id: UUID) -> None:
+        model, grant = self.model, self.model.grants[pour_id]
+        assert event is GrantJournalled, "only the journal's answer opens the valve"
+        assert pour_id in model.on_disk
+        assert pour_id not in model.opened, "a grant opens the valve once"
+        assert model.open_pour is None
+        assert model.question is not None
+        assert grant.request_id == model.question.event_id, "it answers the last question"
+        assert self.now_ms - model.asked_ms <= TIMEOUT_MS
+        assert model.on_reader == grant.card_uid == model.question.card_uid
+        assert model.active
+        assert model.journal_works
+        assert not model.faults
+        assert not model.other_contract
+        assert pour_id not in model.stopped
+        model.opened[pour_id] = (self.now_ms, self.pulses)
+        model.open_pour, model.flowed_ms = pour_id, self.now_ms
+
+
+DOUBTS = (
+    "lay",
+    "lay_another",
+    "lift",
+    "let_it_get_late",
+    "break_valve",
+    "break_reader",
+    "mend_hardware",
+    "trip",
+    "slow_journal",
+    "catch_up",
+    "break_journal",
+    "mend_journal",
+    "grant_out_of_the_blue",
+    "grant_again",
+    "stop",
+    "lock",
+    "lock_with_an_old_config",
+    "unlock",
+    "unlock_with_an_old_config",
+    "meet_a_core_of_another_contract",
+    "lose_that_core",
+    "lose_the_broker",
+    "find_the_broker",
+)
+
+
+class ValveRule(RuleBasedStateMachine):
+    """Anything may happen at any time."""
+
+    @initialize()
+    def start(self) -> None:
+        self.tap = Watched()
+        self.tap.in_service()
+        self.revision = 1
+
+    # ── what mostly happens ─────────────────────────────────────────────────
+
+    @precondition(lambda self: self.tap.phase is not Phase.POURING)
+    @rule(card=CARDS)
+    def all_is_well_and_a_card_is_laid(self, card: str) -> None:
+        """Everything works again, and the tap asks."""
+        self.mend_journal()
+        self.catch_up()
+        self.mend_hardware()
+        self.unlock()
+        self.find_the_broker()
+        self.tap.core("core-1")
+        self.lift()
+        self.tap.wait(8_000, tick_ms=200)
+        self.tap.lay(card)
+        assert self.tap.is_in(Phase.AUTHORIZING)
+
+    @precondition(lambda self: self.tap.phase is Phase.AUTHORIZING and self.tap.questions)
+    @rule(slowly=st.booleans())
+    def grant_as_asked(self, slowly: bool) -> None:
+        self.tap.journal_answers = not slowly
+        self.grant(back=0, card=None)
+
+    @precondition(lambda self: any(isinstance(effect, WriteGrant) for effect in self.tap.held))
+    @rule(doubt=st.sampled_from([None, *DOUBTS]))
+    def something_changes_while_the_grant_is_written(self, doubt: str | None) -> None:
+        if doubt:
+            getattr(self, doubt)()
+        self.catch_up()
+
+    @precondition(lambda self: self.tap.phase is Phase.POURING)
+    @rule(ml=st.integers(1, 120), ms=st.sampled_from([20, 400, 2_000]))
+    def beer_flows(self, ml: int, ms: int) -> None:
+        self.flow(ml)
+        self.wait(ms)
+
+    @rule(doubt=st.sampled_from(DOUBTS))
+    def anything(self, doubt: str) -> None:
+        getattr(self, doubt)()
+
+    @rule(ms=st.sampled_from([20, 400, 820, 2_000, 6_100]))
+    def wait(self, ms: int) -> None:
+        self.tap.wait(ms, tick_ms=20 if ms <= 820 else 100)
+
+    @rule(ml=st.integers(1, 120))
+    def flow(self, ml: int) -> None:
+        self.tap.model.flowed_ms = self.tap.now_ms + 20
+        self.tap.flow(ml)
+
+    @precondition(lambda self: self.tap.questions)
+    @rule(back=st.integers(0, 3), card=st.sampled_from([None, CARD, OTHER_CARD]))
+    def grant(self, back: int, card: str | None) -> None:
+        question = self.tap.questions[max(0, len(self.tap.questions) - 1 - back)]
+        changes = {"card_uid": card} if card else {}
+        limits = {"max_volume_ml": CAP_ML, "max_duration_ms": LONGEST_MS, "idle_timeout_ms": IDLE_MS}
+        self.tap.happen(GrantReceived, grant=self.tap.grant_for(question, **limits, **changes))
+
+    @precondition(lambda self: self.tap.questions)
+    @rule(reason=st.sampled_from(DenyReason))
+    def deny(self, reason: DenyReason) -> None:
+        self.tap.deny(reason)
+
+    @precondition(lambda self: self.tap.reports)
+    @rule(which=st.integers(0, 20))
+    def verdict(self, which: int) -> None:
+        self.tap.settle(self.tap.reports[which % len(self.tap.reports)].pour_id)
+
+    # ── what may go wrong, by name in DOUBTS ────────────────────────────────
+
+    def lay(self) -> None:
+        self.tap.lay(CARD)
+
+    def lay_another(self) -> None:
+        self.tap.lay(OTHER_CARD)
+
+    def lift(self) -> None:
+        self.tap.lift()
+
+    def let_it_get_late(self) -> None:
+        self.tap.now_ms += TIMEOUT_MS + 1
+
+    def break_valve(self) -> None:
+        self.tap.happen(HardwareFailed, part=Part.VALVE, text="broken")
+
+    def break_reader(self) -> None:
+        self.tap.happen(HardwareFailed, part=Part.READER, text="broken")
+        self.tap.model.empty_since_ms = None
+
+    def mend_hardware(self) -> None:
+        for part in Part:
+            self.tap.happen(HardwareRecovered, part=part)
+        self.tap.lay(self.tap.model.on_reader) if self.tap.model.on_reader else self.tap.lift()
+
+    def trip(self) -> None:
+        if self.tap.model.open_pour is not None:
+            self.tap.happen(ValveTripped)
+
+    def slow_journal(self) -> None:
+        self.tap.journal_answers = False
+
+    def catch_up(self) -> None:
+        self.tap.journal_answers = True
+        held, self.tap.held = self.tap.held, []
+        for effect in held:
+            if self.tap.model.journal_works:
+                self.tap.answer(effect)
+
+    def break_journal(self) -> None:
+        self.tap.happen(JournalFailed, text="disk full")
+        self.tap.held = [effect for effect in self.tap.held if not isinstance(effect, WriteGrant)]
+
+    def mend_journal(self) -> None:
+        self.tap.happen(JournalOpened, recovered=self.tap.recovered())
+
+    def grant_out_of_the_blue(self) -> None:
+        stranger = CardPresented(
+            event_id=uuid4(),
+            card_uid=CARD,
+            reader_id="tap",
+            read_at="",
+            boot_id=uuid4(),
+            journal_id=uuid4(),
+            seq=1,
+            unsettled=(),
+        )
+        self.tap.happen(GrantReceived, grant=self.tap.grant_for(stranger))
+
+    def grant_again(self) -> None:
+        for grant in list(self.tap.model.grants.values())[-2:]:
+            if grant.pour_id not in self.tap.model.on_disk:
+                self.tap.happen(GrantReceived, grant=grant)
+
+    def stop(self) -> None:
+        for pour_id in list(self.tap.model.grants)[-1:]:
+            if pour_id not in self.tap.model.on_disk or pour_id == self.tap.model.open_pour:
+                self.tap.model.stopped.add(pour_id)
+            self.tap.stop(pour_id)
+
+    def lock(self) -> None:
+        self.configure(ConfigStatus.LOCKED, 1)
+
+    def lock_with_an_old_config(self) -> None:
+        self.configure(ConfigStatus.EMERGENCY_STOP, -1)
+
+    def unlock(self) -> None:
+        self.configure(ConfigStatus.ACTIVE, 1)
+
+    def unlock_with_an_old_config(self) -> None:
+        self.configure(ConfigStatus.ACTIVE, -1)
+
+    def configure(self, status: ConfigStatus, revisions: int) -> None:
+        revision = max(0, self.revision + revisions)
+        if status is not ConfigStatus.ACTIVE or revision >= self.revision:
+            self.tap.model.active, self.revision = status is ConfigStatus.ACTIVE, revision
+        self.tap.config(status=status, revision=revision)
+
+    def meet_a_core_of_another_contract(self) -> None:
+        self.tap.model.other_contract = True
+        self.tap.core("core-2", contract_version="2.0")
+
+    def lose_that_core(self) -> None:
+        self.tap.model.other_contract = False
+        self.tap.happen(CoreGone, instance_id="core-2")
+
+    def lose_the_broker(self) -> None:
+        self.tap.happen(Disconnected)
+
+    def find_the_broker(self) -> None:
+        self.tap.model.other_contract = False
+        self.tap.happen(Connected)
+
+    # ── what must hold ──────────────────────────────────────────────────────
+
+    @invariant()
+    def the_valve_is_open_only_for_a_pour_that_may_go_on(self) -> None:
+        tap, model = self.tap, self.tap.model
+        assert tap.state.valve_open == (model.open_pour is not None) == (tap.phase is Phase.POURING)
+        if model.open_pour is None:
+            return
+        grant = model.grants[model.open_pour]
+        opened_ms, from_pulses = model.opened[model.open_pour]
+        assert model.active
+        assert model.journal_works
+        assert not model.faults
+        assert model.open_pour not in model.stopped
+        assert model.last_card == grant.card_uid
+        assert model.empty_since_ms is None or tap.now_ms - model.empty_since_ms < DEBOUNCE_MS
+        assert tap.pulses - from_pulses < CAP_ML
+        assert tap.now_ms - opened_ms < LONGEST_MS
+        assert tap.now_ms - model.flowed_ms < IDLE_MS
+
+    @invariant()
+    def no_millilitre_is_told_twice(self) -> None:
+        stretches = sorted(self.stretches())
+        for (_, end), (start, _) in pairwise(stretches):
+            assert end <= start
+
+    @invariant()
+    def each_pour_is_reported_once(self) -> None:
+        written = [effect.report.fact_id for effect in self.tap.all(WriteReport)]
+        assert len(written) == len(set(written))
+        assert set(written) <= set(self.tap.model.opened)
+
+    def stretches(self) -> list[tuple[int, int]]:
+        ended: list[PourCompleted | UnattributedFlow] = [effect.report.message for effect in self.tap.all(WriteReport)]
+        ended += [effect.report.message for effect in self.tap.all(WriteFlow) if effect.ended]
+        assert all(message.volume_ml == message.odometer_to_ml - message.odometer_from_ml for message in ended)
+        return [(message.odometer_from_ml, message.odometer_to_ml) for message in ended if message.volume_ml]
+
+    def teardown(self) -> None:
+        """Left alone, the tap comes to rest, and every millilitre but a few drops is in a fact."""
+        self.tap.lift()
+        self.tap.wait(10_000, tick_ms=200)
+        assert self.tap.phase not in (Phase.AUTHORIZING, Phase.POURING, Phase.SETTLING)
+        told = sum(end - start for start, end in self.stretches())
+        drops = 4 * (len(self.tap.model.opened) + 1)
+        assert 0 <= self.tap.pulses - told <= drops
+        assert {effect.report.fact_id for effect in self.tap.all(WriteReport)} == set(self.tap.model.opened)
+
+
+TestValveRule = ValveRule.TestCase
+TestValveRule.settings = settings(max_examples=4000, stateful_step_count=40, deadline=None)
