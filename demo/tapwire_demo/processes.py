@@ -44,8 +44,8 @@ class StopStep:
 class Child:
     """A running program with its output in a log file.
 
-    `stop_steps` says how it is asked to end, the gentlest first; SIGKILL follows by itself. `orphan_signal` is what the kernel sends
-    when this process dies, the first of them unless said otherwise: nobody is there any more to send a second one.
+    `stop_steps` says how it is asked to end, the gentlest first; SIGKILL follows by itself. `orphan_signal` is what the kernel
+    sends when this process dies, the first of them unless said otherwise: nobody is there any more to send a second one.
     """
 
     def __init__(

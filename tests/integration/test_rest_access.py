@@ -94,11 +94,21 @@ async def test_wrong_passwords_lock_the_login_out_for_a_while(rest: Rest, db: Da
     for _ in range(5):
         refusal(await try_login("anna", "guess"), 401, "login_refused")
     refusal(await try_login("nobody", "guess"), 401, "login_refused")
+    waits = await db.pool.fetchrow("SELECT failed_logins, locked_until > created_at AS locked FROM users WHERE username = 'anna'")
+    assert tuple(waits) == (5, True)
+    await db.pool.execute("UPDATE users SET locked_until = now() + interval '1 minute' WHERE username = 'anna'")
     locked = refusal(await try_login("anna", PASSWORD), 401, "login_locked")
-    assert 0 < locked["retry_after_ms"] <= 1_000
+    assert 0 < locked["retry_after_ms"] <= 60_000
 
     await db.pool.execute("UPDATE users SET locked_until = now() WHERE username = 'anna'")
     done(await try_login("anna", PASSWORD), 201)
+
+
+async def test_a_session_ends_by_itself(rest: Rest, db: Database) -> None:
+    done(await rest.operator.get("/api/me"))
+    await db.pool.execute("UPDATE sessions SET expires_at = now() WHERE username = 'operator'")
+
+    refusal(await rest.operator.get("/api/me"), 401, "login_required")
 
 
 async def test_a_disabled_user_is_out_at_once_and_the_last_engineer_stays(rest: Rest) -> None:

@@ -17,7 +17,7 @@ from tapwire_demo.postgres import EmbeddedPostgres
 from tests.rest import done, refusal
 from tests.venue import OPERATOR
 
-STARTS_WITHIN_S = 20
+STARTS_WITHIN_S = 60
 PASSWORD = "correct horse"
 
 
@@ -42,9 +42,10 @@ async def running(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     port = free_port()
     process = await start(TAPWIRE_DATABASE_URL=database_url, TAPWIRE_ADMIN_PORT=str(port))
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(STARTS_WITHIN_S):
-            while not await _lives(client):
-                await asyncio.sleep(0.05)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            async with asyncio.timeout(STARTS_WITHIN_S):
+                while not await _lives(client):
+                    await asyncio.sleep(0.05)
             yield client
     finally:
         process.terminate()
@@ -88,16 +89,20 @@ async def test_it_does_not_start_without_settings() -> None:
 
 
 async def test_a_database_that_goes_away_is_said_so_and_comes_back(postgres: EmbeddedPostgres, migrated_database: str) -> None:
-    name, parked = "goes_away", "gone_away"
+    name = "goes_away"
     url = await postgres.clone_database(migrated_database, name)
-    async with running(url) as client:
+    async with Database.open(url, House()) as db:
+        await create_user(db, OPERATOR, "anna", Role.ENGINEER, PASSWORD)
+    async with (
+        Database.open(await postgres.create_database("elsewhere"), House(), pool_size=1) as elsewhere,
+        running(url) as client,
+    ):
         done(await client.get("/health/ready"))
-        async with Database.open(await postgres.create_database("elsewhere"), House(), pool_size=1) as elsewhere:
-            kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
-            await elsewhere.pool.fetch(kill, name)
-            await elsewhere.pool.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
-            await elsewhere.pool.execute(f"ALTER DATABASE {name} RENAME TO {parked}")
-            refusal(await client.get("/health/ready"), 503, "unavailable")
-            done(await client.get("/health/live"))
-            await elsewhere.pool.execute(f"ALTER DATABASE {parked} RENAME TO {name}")
+        await elsewhere.pool.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await elsewhere.pool.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+
+        refusal(await client.get("/health/ready"), 503, "unavailable")
+        done(await client.get("/health/live"))
+        await elsewhere.pool.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         done(await client.get("/health/ready"))
+        done(await client.post("/api/session", json={"username": "anna", "password": PASSWORD}), 201)

@@ -8,8 +8,11 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, Struct
 
 from tapwire_admin.bounds import NO_NUL
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.places import list_venues
 from tapwire_core.db.views.reading import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
 from tapwire_core.errors import Invalid, NotFound
+from tapwire_core.services.venues import VenueRequired
 
 MAX_CURSOR_LENGTH: Final = 500
 SANE_YEARS: Final = range(2000, 2101)
@@ -58,6 +61,16 @@ def found(view: T | None, noun: str, identifier: object) -> T:
     if view is None:
         raise NotFound(noun, identifier)
     return view
+
+
+async def the_venue(db: Database, venue_id: str | None) -> str:
+    """The venue that is meant: the one named, or the only one."""
+    if venue_id is not None:
+        return venue_id
+    venues = await list_venues(db, PageRequest(limit=2))
+    if len(venues.items) != 1:
+        raise VenueRequired("Say which venue is meant: there is not exactly one.")
+    return venues.items[0].venue_id
 
 
 def changes_of(body: Struct) -> dict[str, Any]:

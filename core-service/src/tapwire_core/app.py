@@ -78,6 +78,7 @@ class Worker:
                     await self._work(Desk(self.db, publisher))
             except* MqttError as lost:
                 log.warning("broker: %s; connecting again in %.1f s", lost.exceptions[0], wait_s)
+            _end_if_cancelled()
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
             wait_s = min(wait_s * 2, self.pace.reconnect_max_s)
 
@@ -167,6 +168,13 @@ class Worker:
 
 RECONNECT_MIN_S: Final = 0.2
 DATABASE_CHECK_TIMEOUT_S: Final = 2.0
+
+
+def _end_if_cancelled() -> None:
+    """A task group that fails while it is cancelled raises its failure alone; the cancellation must not be lost with it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def run_core(settings: Settings, pace: Pace | None = None) -> None:

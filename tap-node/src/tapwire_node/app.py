@@ -158,6 +158,8 @@ class TapNode:
         await asyncio.wait(tasks)
         self._journal.write(WriteCheckpoint(self.state.odometer, None, 0, 0))
         await self._journal.close(self._settings.process.shutdown_ms)
+        if self._failed.done():
+            self._failed.result()
 
     async def _wait_for_rest(self) -> None:
         try:
@@ -225,25 +227,27 @@ async def running_node(settings: Settings) -> AsyncIterator[TapNode]:
     try:
         yield node
     finally:
-        serving.cancel()
-        try:
-            await asyncio.wait([serving])
-        finally:
-            node.hardware.end()
-    if not serving.cancelled():
-        serving.result()
+        await end_node(node, serving)
 
 
 async def run_node(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; raises what broke the node."""
-    ended = asyncio.Event()
+    told_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
     node = TapNode(settings)
-    serving, ending = asyncio.create_task(node.serve()), asyncio.create_task(ended.wait())
+    serving, waiting = asyncio.create_task(node.serve()), asyncio.create_task(told_to_end.wait())
     try:
-        await asyncio.wait([serving, ending], return_when=asyncio.FIRST_COMPLETED)
-        serving.cancel()
+        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        await end_node(node, serving)
+
+
+async def end_node(node: TapNode, serving: asyncio.Task[None]) -> None:
+    """Let the node come to its end, with the valve closed first; raises what broke it."""
+    serving.cancel()
+    try:
         await asyncio.wait([serving])
     finally:
         node.hardware.end()

@@ -177,7 +177,6 @@ class Uplink:
             protocol=PROTOCOLS[self._settings.protocol],
             will=Will(self._path.topic(STATE.leaf), will, qos=STATE.qos, retain=STATE.retain),
             clean_session=None if is_v5 else True,
-            clean_start=True,
             timeout=self._settings.timeout_ms / MS_PER_S,
             keepalive=self._settings.keepalive_s,
             tls_context=tls,

@@ -259,6 +259,8 @@ class ValveRule(RuleBasedStateMachine):
 
     def let_it_get_late(self) -> None:
         self.tap.now_ms += TIMEOUT_MS + 1
+        if self.tap.state.valve_open:
+            self.tap.wait(20)
 
     def break_valve(self) -> None:
         self.tap.happen(HardwareFailed, part=Part.VALVE, text="broken")

@@ -9,12 +9,8 @@ from litestar.params import QueryParameter
 
 from tapwire_admin.auth import OPERATOR
 from tapwire_admin.given import AskedVenue, Db, FromQuery
-from tapwire_admin.reading import read_day_or_moment
-from tapwire_core.db.engine import Database
-from tapwire_core.db.views.places import list_venues
-from tapwire_core.db.views.reading import PageRequest
+from tapwire_admin.reading import read_day_or_moment, the_venue
 from tapwire_core.db.views.sales import SalesBy, SalesReport, SalesRow, report_sales
-from tapwire_core.services.venues import VenueRequired
 
 CSV: Final = "text/csv"
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -32,17 +28,10 @@ async def report(
 ) -> Response[Any]:
     """What was sold, by tap, beverage, hour or day."""
     first, last = read_day_or_moment("from", since), read_day_or_moment("to", until)
-    sales = await report_sales(db, venue_id or await _sole_venue(db), first, last, by)
+    sales = await report_sales(db, await the_venue(db, venue_id), first, last, by)
     if CSV in request.headers.get("Accept", ""):
         return Response(_as_csv(sales), media_type=CSV)
     return Response(sales)
-
-
-async def _sole_venue(db: Database) -> str:
-    found = await list_venues(db, PageRequest(limit=2))
-    if len(found.items) != 1:
-        raise VenueRequired("Say which venue is meant: there is not exactly one.")
-    return found.items[0].venue_id
 
 
 def _as_csv(sales: SalesReport) -> str:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.bounds import Slug
 from tapwire_admin.given import AskedVenue, By, Db, FromPath, JSONBody, RunOnce
-from tapwire_admin.reading import found
+from tapwire_admin.reading import found, the_venue
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
 from tapwire_core.db.views.reports import ShiftReport, sum_up_shift
@@ -37,7 +37,8 @@ async def close_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue |
 @get("/shifts/current", access=OPERATOR)
 async def read_current_shift(db: Db, venue_id: AskedVenue = None) -> ShiftView:
     """The open shift; 404 when none is open."""
-    return found(await views.get_open_shift(db, venue_id), "open shift of venue", venue_id or "")
+    venue = await the_venue(db, venue_id)
+    return found(await views.get_open_shift(db, venue), "open shift of venue", venue)
 
 
 @get("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR)

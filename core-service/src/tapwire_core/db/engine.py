@@ -44,7 +44,7 @@ class Database:
         """Connect to `postgresql://…`; `pool_size` bounds the transactions that run at once."""
         engine = create_async_engine(engine_url(url), pool_size=pool_size, pool_pre_ping=True)
         try:
-            async with asyncpg.create_pool(dsn=url, min_size=1, max_size=pool_size, command_timeout=COMMAND_TIMEOUT_S) as pool:
+            async with asyncpg.create_pool(dsn=url, min_size=0, max_size=pool_size, command_timeout=COMMAND_TIMEOUT_S) as pool:
                 yield cls(pool, engine, house, url)
         finally:
             await engine.dispose()

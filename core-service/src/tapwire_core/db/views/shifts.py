@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift
-from tapwire_core.db.views.reading import read_all, read_one, table
+from tapwire_core.db.views.reading import read_one, table
 from tapwire_core.db.views.reports import ShiftReport
 from tapwire_core.domain.words import ShiftStatus
 
@@ -36,13 +36,10 @@ async def get_shift(db: Database, shift_id: UUID) -> ShiftView | None:
     return await read_one(db, select(*shifts.c).where(shifts.c.shift_id == shift_id), ShiftView)
 
 
-async def get_open_shift(db: Database, venue_id: str | None = None) -> ShiftView | None:
-    """The venue's open shift; without a venue the only open one."""
-    statement = select(*shifts.c).where(shifts.c.status == ShiftStatus.OPEN.value)
-    if venue_id is not None:
-        statement = statement.where(shifts.c.venue_id == venue_id)
-    found = await read_all(db, statement.limit(2), ShiftView)
-    return found[0] if len(found) == 1 else None
+async def get_open_shift(db: Database, venue_id: str) -> ShiftView | None:
+    """The venue's open shift."""
+    is_open = shifts.c.status == ShiftStatus.OPEN.value
+    return await read_one(db, select(*shifts.c).where(shifts.c.venue_id == venue_id, is_open), ShiftView)
 
 
 async def get_z_report(db: Database, shift_id: UUID) -> ShiftReport | None:

@@ -1,0 +1,193 @@
+"""The real node when the broker, the journal, the process or the loop fails."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiomqtt import Client
+
+from tapwire_contracts.topics import ROOT
+from tapwire_demo.broker import EmbeddedBroker
+from tests.integration.node_rig import CARD, TAP, Rig, blocked_journal, core_at, process_at, protocol_of, rig_at, until
+
+ONE_LONG_POUR = f"""
+repeat = false
+[[guests]]
+cards = ["{CARD}"]
+flow_ml_per_s = 100
+pause_ms = 300
+"""
+
+
+@pytest.fixture
+async def rig(mosquitto: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rig_at(mosquitto, tmp_path) as rig:
+        yield rig
+
+
+async def test_a_pour_goes_on_over_a_broker_restart_and_is_reported_afterwards(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    async with rig_at(broker, tmp_path) as rig:
+        pour_id = await rig.pour()
+        first = rig.core.all("node_state")[-1]
+        await broker.stop()
+        await rig.poured(60)
+        assert rig.node.state.phase.value == "POURING"
+        await broker.start()
+        rig.tap.reader.remove()
+
+        async with core_at(broker) as core:
+            report = await core.hear("pour_completed")
+            birth = await core.hear("node_state")
+
+        assert (report["pour_id"], report["volume_ml"]) == (pour_id, rig.tap.flowed_ml)
+        assert (report["interrupted"], report["end_reason"]) == (False, "card_removed")
+        assert birth["boot_id"] == first["boot_id"]
+        assert birth["connection"] > first["connection"]
+
+
+async def test_without_a_broker_a_card_is_refused_at_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    await rig.broker.stop()
+    await until(lambda: not rig.node.state.presence.connected, "the loss of the connection")
+    rig.tap.reader.present(CARD)
+    await rig.phase("CARD_MUST_BE_REMOVED")
+    assert "screen: No connection. Please tell the staff." in [record.getMessage() for record in caplog.records]
+    await rig.broker.start()
+
+
+async def test_a_retained_command_is_dropped_and_alarmed(
+    broker: EmbeddedBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pour_id = str(uuid4())
+    async with core_at(broker) as core:
+        await core.command("report_pour", pour_id=pour_id, journal_id=str(uuid4()), retain=True)
+    async with rig_at(broker, tmp_path) as rig:
+        await until(lambda: any("retained command" in record.getMessage() for record in caplog.records), "the alarm")
+        await asyncio.sleep(0.2)
+        assert rig.core.all("pour_unknown") == []
+
+
+async def test_our_own_state_is_published_again_when_somebody_overwrites_it(rig: Rig) -> None:
+    state = rig.core.all("node_state")[-1]
+    account = rig.broker.account(TAP)
+    async with Client(
+        rig.broker.host,
+        rig.broker.port,
+        username=account.username,
+        password=account.password,
+        identifier="a-late-will",
+        protocol=protocol_of(rig.broker),
+    ) as other:
+        rig.core.forget()
+        late = {**state, "status": "offline", "connection": 0}
+        await other.publish(f"{ROOT}/{TAP}/state", str(late).replace("'", '"').replace("None", "null"), qos=1, retain=True)
+        await rig.core.hear("node_state", status="offline")
+        corrected = await rig.core.hear("node_state", status="online")
+    assert (corrected["boot_id"], corrected["connection"]) == (state["boot_id"], state["connection"])
+
+
+async def test_a_journal_that_cant_be_written_closes_the_valve_and_the_report_comes_when_it_can(rig: Rig) -> None:
+    pour_id = await rig.pour()
+    await rig.poured(20)
+    async with blocked_journal(rig.folder):
+        await until(lambda: not rig.tap.valve_is_driven, "the valve to close")
+        await rig.core.hear("node_state", phase="OUT_OF_SERVICE", valve="closed")
+        assert rig.core.all("pour_completed") == []
+    report = await rig.core.hear("pour_completed")
+
+    assert (report["pour_id"], report["end_reason"], report["volume_ml"]) == (pour_id, "fault", rig.tap.flowed_ml)
+    rig.tap.reader.remove()
+    await rig.phase("IDLE")
+
+
+async def test_a_hung_event_loop_closes_the_valve(rig: Rig) -> None:
+    await rig.pour()
+    await rig.poured(20)
+
+    time.sleep(1.0)  # noqa: ASYNC251 - this is the fault
+    flowed_ml = rig.tap.flowed_ml
+    report = await rig.core.hear("pour_completed")
+
+    assert report["end_reason"] == "fault"
+    assert report["volume_ml"] == flowed_ml
+    assert flowed_ml < 200, "it flowed for less than the second that the loop hung"
+
+
+async def test_an_error_inside_closes_the_valve_and_ends_the_node(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with rig_at(mosquitto, tmp_path) as rig:
+            await rig.pour()
+            rig.node.post(lambda _: 1 // 0)  # type: ignore[arg-type, return-value]
+            assert not rig.tap.valve_is_driven
+
+
+async def test_a_reader_that_fails_ends_the_pour_and_the_tap_comes_back(rig: Rig) -> None:
+    await rig.pour()
+    rig.tap.reader.fail("wire off")
+    assert (await rig.core.hear("pour_completed"))["end_reason"] == "fault"
+    await rig.phase("FAULT")
+    rig.tap.reader.recover()
+    await rig.phase("CARD_MUST_BE_REMOVED")
+    rig.tap.reader.remove()
+    await rig.phase("IDLE")
+
+
+async def test_a_node_that_is_killed_mid_pour_reports_the_interrupted_pour_at_its_next_start(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    async with core_at(broker) as core:
+        async with process_at(broker, tmp_path, ONE_LONG_POUR) as node:
+            question = await core.hear("card_presented")
+            pour_id = await core.grant(question)
+            progress = await core.hear("pour_progress", 3)
+            await node.kill()
+        will = await core.hear("node_state", status="offline")
+        core.forget()
+
+        async with process_at(broker, tmp_path, "repeat = false\n[[guests]]\ncards = ['04a1b2c3']\npause_ms = 60000\n"):
+            report = await core.hear("pour_completed")
+            birth = await core.hear("node_state", status="online", facts_open=0)
+
+        assert (report["pour_id"], report["interrupted"], report["end_reason"]) == (pour_id, True, "power_loss")
+        assert report["age_ms"] is None
+        assert progress["volume_ml"] - 25 <= report["volume_ml"] <= progress["volume_ml"] + 60, "at most a checkpoint is lost"
+        assert report["boot_id"] == question["boot_id"] == will["boot_id"]
+        assert birth["journal_id"] == question["journal_id"]
+        assert birth["boot_id"] != question["boot_id"]
+
+
+async def test_a_node_that_is_told_to_end_closes_reports_and_says_goodbye(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+    async with core_at(mosquitto) as core, process_at(mosquitto, tmp_path, ONE_LONG_POUR) as node:
+        question = await core.hear("card_presented")
+        await core.grant(question)
+        await core.hear("pour_progress", 2)
+        assert await node.end() == 0
+
+        report = await core.hear("pour_completed")
+        goodbye = await core.hear("node_state", status="offline")
+        assert report["end_reason"] == "stopped"
+        assert (goodbye["facts_open"], goodbye["odometer_ml"], goodbye["valve"]) == (0, report["odometer_to_ml"], "closed")
+
+
+def test_wrong_settings_end_the_program_with_one_clear_line(tmp_path: Path) -> None:
+    config = tmp_path / "tap.toml"
+    config.write_text('[tap]\npath = "bar"\n')
+    run = subprocess.run(
+        [sys.executable, "-m", "tapwire_node", "run", "--config", str(config)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("tapwire-node: ")
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_the_node_needs_no_sql_stack() -> None:
+    code = (
+        "import sys, tapwire_node.__main__; "
+        "bad = {'sqlalchemy', 'sqlmodel', 'asyncpg', 'tapwire_core', 'mfrc522'} & set(sys.modules); sys.exit(f'imported: {bad}' if bad else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)

@@ -1,0 +1,173 @@
+"""The hot statements find their rows by indexes: on tables with many rows, the database itself counts no sequential scan.
+
+`pg_stat_xact_user_tables` counts the scans of the running transaction, those inside functions included. So what is looked at is the
+plan that ran: once planned for its values, and once in general, as a long-lived connection comes to use it.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from inspect import unwrap
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.store import Store
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.authorization import Question
+from tapwire_core.domain.house import House
+from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.services import cards, money, nodes, pours, recovery, visits
+from tapwire_core.services.flows import record_flow
+from tapwire_core.services.pours import RawReport, report_of_node
+from tapwire_demo.postgres import EmbeddedPostgres
+from tests.unit.core.bench import flow_of
+from tests.unit.core.crowd import CROWDED, fill
+from tests.venue import OPERATOR, Guest, Venue
+
+RAW: Final = RawReport("tapwire/v1/bar/taps/left/pour/completed", b"{}")
+
+
+@pytest.fixture(scope="module")
+async def crowd(postgres: EmbeddedPostgres, migrated_database: str) -> AsyncIterator[Venue]:
+    """A venue that has been open for years."""
+    url = await postgres.clone_database(migrated_database, "crowd")
+    async with Database.open(url, House()) as db:
+        venue = await Venue.open(db)
+        await fill(venue)
+        venue.tap.odometer_ml = 3_000_000
+        yield venue
+    await postgres.drop_database("crowd")
+
+
+async def grant(venue: Venue, ann: Guest, store: Store) -> None:
+    """A question that is granted."""
+    await _ask(venue, ann, store)
+
+
+async def grant_after_one_that_never_started(venue: Venue, ann: Guest, store: Store) -> None:
+    """A question that proves an older pour never started."""
+    await _ask(venue, ann, store)
+    await _ask(venue, ann, store)
+
+
+async def settlement(venue: Venue, ann: Guest, store: Store) -> None:
+    """A report that is charged, and then is late."""
+    pour_id = await _ask(venue, ann, store)
+    for volume_ml in (50, 80):
+        await _settle(venue, store, venue.tap.report(pour_id, ann.card_uid, volume_ml))
+
+
+async def rejection(venue: Venue, ann: Guest, store: Store) -> None:
+    """A report far over what the guest can pay."""
+    await _settle(venue, store, venue.tap.report(await _ask(venue, ann, store), ann.card_uid, 2_000))
+
+
+async def report_of_nobody(venue: Venue, ann: Guest, store: Store) -> None:
+    """A report without an authorisation."""
+    await _settle(venue, store, venue.tap.report(uuid4(), ann.card_uid, 50))
+
+
+async def leak(venue: Venue, ann: Guest, store: Store) -> None:
+    """A flow through a closed valve."""
+    flow = flow_of(venue.tap, venue.tap.odometer_ml, venue.tap.odometer_ml + 30)
+    await unwrap(record_flow)(store, venue.tap.path, flow, RAW)
+
+
+async def reconcile(venue: Venue, ann: Guest, store: Store) -> None:
+    """An operator settles a pour by hand."""
+    await _ask(venue, ann, store)
+    await unwrap(recovery.reconcile_pour)(store, OPERATOR, ann.visit_id, volume_ml=50, reason="no report")
+
+
+async def unlock_and_close(venue: Venue, ann: Guest, store: Store) -> None:
+    """An operator closes a visit with its pour."""
+    await _ask(venue, ann, store)
+    await unwrap(visits.void_and_close_visit)(store, OPERATOR, ann.visit_id, None, "the guest left")
+
+
+async def lost_card(venue: Venue, ann: Guest, store: Store) -> None:
+    """A card is lost while it pours."""
+    await _ask(venue, ann, store)
+    await unwrap(cards.report_card_lost)(store, OPERATOR, ann.card_uid, "stolen")
+
+
+async def top_up(venue: Venue, ann: Guest, store: Store) -> None:
+    """A guest pays."""
+    await unwrap(money.top_up)(store, OPERATOR, ann.guest_id, 5_00, PaymentMethod.CASH, venue.venue_id)
+
+
+async def sweep(venue: Venue, ann: Guest, store: Store) -> None:
+    """The core looks for pours without a report."""
+    await _ask(venue, ann, store)
+    await unwrap(nodes.ask_for_reports)(store, 0)
+
+
+async def node_state(venue: Venue, ann: Guest, store: Store) -> None:
+    """A node says that it is idle, and its odometer is checked."""
+    await unwrap(nodes.note_state)(store, venue.tap.path, venue.tap.state())
+
+
+UseCase = Callable[[Venue, Guest, Store], Awaitable[None]]
+USE_CASES: Final[tuple[UseCase, ...]] = (
+    grant,
+    grant_after_one_that_never_started,
+    settlement,
+    rejection,
+    report_of_nobody,
+    leak,
+    reconcile,
+    unlock_and_close,
+    lost_card,
+    top_up,
+    sweep,
+    node_state,
+)
+
+
+@pytest.mark.parametrize("plan", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.__name__)
+async def test_no_decision_reads_a_whole_table(crowd: Venue, use_case: UseCase, plan: str) -> None:
+    ann = await crowd.guest(balance_minor=100_00)
+    connection: Any
+    async with crowd.db.pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(f"SET LOCAL plan_cache_mode = {plan}")
+
+        await use_case(crowd, ann, Store(connection, crowd.db.house))
+
+        scanned = await sequential_scans(connection)
+        await transaction.rollback()
+    assert scanned == {}
+
+
+async def test_a_sequential_scan_would_be_counted(crowd: Venue) -> None:
+    async with crowd.db.transaction() as store:
+        await store.connection.fetchval("SELECT count(*) FROM pours WHERE duration_ms = 1")
+
+        assert await sequential_scans(store.connection) == {"pours": 1}
+
+
+async def sequential_scans(connection: Any) -> Mapping[str, int]:
+    """How often this transaction has read each crowded table from end to end."""
+    return dict(
+        await connection.fetch(
+            "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE seq_scan > 0 AND relname = ANY($1)", list(CROWDED)
+        )
+    )
+
+
+async def _ask(venue: Venue, ann: Guest, store: Store) -> Any:
+    path, pour_id = str(venue.tap.path), uuid4()
+    question = Question.of_node(path, venue.tap.question(ann.card_uid))
+    answer = await unwrap(pours.authorize_pour)(store, question, "00" * 32, Actor(path), pour_id)
+    assert str(pour_id) in answer.payload
+    return pour_id
+
+
+async def _settle(venue: Venue, store: Store, report: Any) -> None:
+    path = str(venue.tap.path)
+    content = msgspec.to_builtins(report)
+    await unwrap(pours.settle_report)(store, report_of_node(path, report), report.journal_id, Actor(path), content, RAW)
