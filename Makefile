@@ -4,6 +4,7 @@ PYTHON  ?=
 SECONDS ?=
 BROKER  ?=
 TOPIC   ?= tapwire/v1/\#
+SEED    ?= 1
 WORKERS ?= 2
 
 VENV     := .venv
@@ -15,7 +16,7 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help demo demo-reset watch test test-long lint schemas requirements clean
+.PHONY: help demo demo-reset watch test test-long sim lint schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
@@ -35,6 +36,9 @@ test: lint ## the whole suite; WORKERS=n tests at a time
 
 test-long: lint ## the tests that wait as long as real life does
 	$(PY) -m pytest -m long --timeout 3600
+
+sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where everything goes wrong; SEED=n
+	@$(RUN) -m tests.simulation $(SEED)
 
 lint: $(VENV)/.dev ## style, types, and who may import whom
 	$(PY) -m ruff check .

@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import logging
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,7 @@ from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
 from tapwire_contracts.acl import Access, BrokerRole, may
+from tapwire_core.services.devices import is_secret_of
 from tapwire_demo.embedded_broker import Account, BrokerKind, EmbeddedBroker, EmbeddedBrokerError
 from tapwire_demo.processes import LOOPBACK, free_port
 
@@ -49,7 +50,7 @@ class AmqttBroker(EmbeddedBroker):
             logging.getLogger(noisy).setLevel(logging.WARNING)
         for attempt in range(1, START_ATTEMPTS + 1):
             port = self.port or free_port()
-            server = _Server(self._accounts, port)
+            server = _Server(Accounts(self._accounts, self._device_hashes), port)
             try:
                 await server.start()
             except BrokerError as error:
@@ -69,30 +70,45 @@ class AmqttBroker(EmbeddedBroker):
         if self._server is not None and self._accounts.get(before.username) != before:
             await self._server.disconnect(before.username)
 
+    async def _apply_device_logins(self, changed: Collection[str]) -> None:
+        for path in changed:
+            if self._server is not None:
+                await self._server.disconnect(path)
+
 
 class Accounts:
-    """The accounts as the plugin sees them: the broker's own dictionary, so that a change counts at once."""
+    """The accounts as the plugin sees them: the broker's own dictionaries, so that a change counts at once."""
 
-    def __init__(self, by_username: dict[str, Account]) -> None:
+    def __init__(self, by_username: dict[str, Account], device_hashes: dict[str, str]) -> None:
         self._by_username = by_username
+        self._device_hashes = device_hashes
 
     def admit(self, session: Session) -> bool:
         """Whether the login is good, the client id may be used with it, and its last will may be published."""
-        account = self._by_username.get(session.username or "")
-        if account is None or not hmac.compare_digest((session.password or "").encode(), account.password.encode()):
+        username, password = session.username or "", session.password or ""
+        if not self._knows(username, password):
             return False
         if session.will_flag and not self.permit(session, Access.WRITE, session.will_topic or ""):
             return False
-        return session.client_id == account.username or not self._is_device(session.client_id)
+        return session.client_id == username or not self._is_device(session.client_id or "")
 
     def permit(self, session: Session, access: Access, topic: str) -> bool:
         """Whether the session's account may use the topic or the whole filter so."""
-        account = self._by_username.get(session.username or "")
-        return account is not None and not topic.startswith("$") and may(account.role, account.username, access, topic)
+        username = session.username or ""
+        role = BrokerRole.DEVICE if self._is_device(username) else self._by_username[username].role
+        return not topic.startswith("$") and may(role, username, access, topic)
 
-    def _is_device(self, client_id: str | None) -> bool:
-        account = self._by_username.get(client_id or "")
-        return account is not None and account.role is BrokerRole.DEVICE
+    def _knows(self, username: str, password: str) -> bool:
+        if username in self._device_hashes:
+            return is_secret_of(self._device_hashes[username], password)
+        account = self._by_username.get(username)
+        if account is None or (account.role is BrokerRole.DEVICE and self._device_hashes):
+            return False
+        return hmac.compare_digest(password.encode(), account.password.encode())
+
+    def _is_device(self, username: str) -> bool:
+        account = self._by_username.get(username)
+        return username in self._device_hashes or (account is not None and account.role is BrokerRole.DEVICE)
 
 
 class AccountsPlugin(BaseAuthPlugin, BaseTopicPlugin):
@@ -102,7 +118,7 @@ class AccountsPlugin(BaseAuthPlugin, BaseTopicPlugin):
     class Config:
         """What amqtt hands to the plugin."""
 
-        accounts: Accounts = field(default_factory=lambda: Accounts({}))
+        accounts: Accounts = field(default_factory=lambda: Accounts({}, {}))
 
     async def authenticate(self, *, session: Session) -> bool:
         """Whether the client may connect."""
@@ -125,12 +141,12 @@ class AccountsPlugin(BaseAuthPlugin, BaseTopicPlugin):
 class _Server(Broker):
     """amqtt's broker with what it lacks: each client gets only its own retained messages, and no connection outlives its end."""
 
-    def __init__(self, accounts: dict[str, Account], port: int) -> None:
+    def __init__(self, accounts: Accounts, port: int) -> None:
         self._writers: set[StreamWriter] = set()
         super().__init__(
             BrokerConfig(
                 listeners={"default": ListenerConfig(bind=f"{LOOPBACK}:{port}")},
-                plugins={f"{AccountsPlugin.__module__}.{AccountsPlugin.__name__}": {"accounts": Accounts(accounts)}},
+                plugins={f"{AccountsPlugin.__module__}.{AccountsPlugin.__name__}": {"accounts": accounts}},
             )
         )
 

@@ -5,6 +5,7 @@ began, however the demo ends, so that no process stays behind.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -19,6 +20,7 @@ from tapwire_contracts.topics import ROOT
 from tapwire_core.app import DATABASE_GONE
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
+from tapwire_core.db.views.operations import broker_logins
 from tapwire_core.domain.house import House
 from tapwire_core.errors import Refused
 from tapwire_demo.bar import AT_THE_TAPS, TAPS, BarTap
@@ -39,6 +41,7 @@ from tapwire_demo.words import CURRENCY, amount
 READY_TIMEOUT_S: Final = 60.0
 CHECK_TIMEOUT_S: Final = 60.0
 SERVERS_CHECK_S: Final = 0.5
+LOGINS_CHECK_S: Final = 0.5
 UPKEEP_S: Final = 2.0
 POOL_SIZE: Final = 2
 _POLL_S: Final = 0.05
@@ -91,7 +94,10 @@ class Demo:
         services = [core(self._postgres.url, self._broker), admin_api(self._postgres.url, self._broker, self._api_port)]
         nodes = [self._tap_node(tap) for tap in SIMULATED]
         async with asyncio.TaskGroup() as tasks:
-            besides = [tasks.create_task(step) for step in (self._listen(), self._keep_servers(), self._look_after_bar())]
+            besides = [
+                tasks.create_task(step)
+                for step in (self._listen(), self._keep_servers(), self._keep_logins(), self._look_after_bar())
+            ]
             try:
                 async with self._crew.at_work(services):
                     await self._until_ready()
@@ -143,6 +149,13 @@ class Demo:
                 if not server.running:
                     await server.start()
                     self._note_restart(f"{server.name} is started again")
+
+    async def _keep_logins(self) -> None:
+        """Let devices in at the broker as the core knows them: added, rotated or revoked while the demo runs."""
+        while True:
+            with contextlib.suppress(*DATABASE_GONE):
+                await self._broker.set_device_logins(await broker_logins(self._db))
+            await asyncio.sleep(LOGINS_CHECK_S)
 
     def _write_file(self) -> None:
         servers = {"demo": os.getpid(), self._postgres.name: self._postgres.pid}

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -55,6 +55,8 @@ class EmbeddedBroker(ABC):
 
     def __init__(self, accounts: Iterable[Account]) -> None:
         self._accounts: dict[str, Account] = {account.username: account for account in accounts}
+        self._device_hashes: dict[str, str] = {}
+        """By path; while there are none, devices log in as the accounts say."""
 
     @property
     def name(self) -> str:
@@ -90,6 +92,19 @@ class EmbeddedBroker(ABC):
     async def remove_account(self, username: str) -> None:
         """Forget an account and end its connections; returns when the broker lets it in no more."""
         await self._apply_change(self._accounts.pop(username))
+
+    async def set_device_logins(self, hashes: Mapping[str, str]) -> None:
+        """Let in these devices and no others, by their secrets' hashes as in a password file; device accounts count no more."""
+        before = dict(self._device_hashes)
+        changed = {path for path in {*before, *hashes} if before.get(path) != hashes.get(path)}
+        self._device_hashes.clear()
+        self._device_hashes.update(hashes)
+        if changed:
+            await self._apply_device_logins(changed)
+
+    @abstractmethod
+    async def _apply_device_logins(self, changed: Collection[str]) -> None:
+        """Make the broker use the present hashes; of these devices they are others than before."""
 
     @abstractmethod
     async def start(self) -> None:

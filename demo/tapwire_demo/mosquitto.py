@@ -5,21 +5,20 @@ tells when that has happened.
 """
 
 import asyncio
-import base64
-import hashlib
 import os
 import secrets
 import shutil
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
 import aiomqtt
 
-from tapwire_contracts.acl import mosquitto_acl
+from tapwire_contracts.acl import BrokerRole, mosquitto_acl
 from tapwire_contracts.codec import MAX_PAYLOAD_BYTES
+from tapwire_core.services.devices import broker_hash
 from tapwire_demo.embedded_broker import Account, BrokerKind, EmbeddedBroker, EmbeddedBrokerError
 from tapwire_demo.private_file import write_private
 from tapwire_demo.processes import LOOPBACK, Child, StopStep, free_port
@@ -33,8 +32,6 @@ _STOP: Final = (StopStep(signal.SIGTERM, 5.0),)
 _POLL_S: Final = 0.02
 # most systems keep it in a folder that an ordinary user's PATH leaves out
 _MORE_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-# Mosquitto's own default; our passwords are random, so a slow hash would protect nothing
-_HASH_ITERATIONS: Final = 101
 
 
 def find_mosquitto() -> Path | None:
@@ -102,8 +99,9 @@ class MosquittoBroker(EmbeddedBroker):
         )
 
     def _write_accounts(self) -> None:
-        users = (f"{account.username}:{_password_hash(account.password)}\n" for account in self._accounts.values())
-        write_private(self._folder / "users", "".join(users))
+        named = [account for account in self._accounts.values() if account.role is not BrokerRole.DEVICE or not self._device_hashes]
+        hashes = {account.username: broker_hash(account.password) for account in named} | self._device_hashes
+        write_private(self._folder / "users", "".join(f"{username}:{made}\n" for username, made in hashes.items()))
         write_private(self._folder / "acl", mosquitto_acl({name: account.role for name, account in self._accounts.items()}))
 
     async def _answers(self, server: Child, port: int) -> bool:
@@ -129,6 +127,11 @@ class MosquittoBroker(EmbeddedBroker):
                     f"mosquitto did not take the change of {before.username!r}; see {self._folder}/mosquitto.log"
                 )
             await asyncio.sleep(_POLL_S)
+
+    async def _apply_device_logins(self, changed: Collection[str]) -> None:  # noqa: ARG002  it reads the whole file again
+        if self._server is not None and self._server.running:
+            self._write_accounts()
+            self._server.send(signal.SIGHUP)
 
 
 async def _login(account: Account, port: int) -> bool | None:
@@ -170,10 +173,3 @@ def _configuration(folder: Path, port: int, device_port: int) -> str:
         "use_username_as_clientid true",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _password_hash(password: str) -> str:
-    """The password as Mosquitto keeps it: PBKDF2 with SHA-512. Made here, so that no password is on a command line."""
-    salt = secrets.token_bytes(12)
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _HASH_ITERATIONS)
-    return f"$7${_HASH_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"

@@ -232,7 +232,7 @@ async def until(holds: Any, what: str) -> None:
     """Wait until something holds."""
     try:
         async with asyncio.timeout(WAIT_S):
-            while not holds():  # noqa: ASYNC110
+            while not holds():
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"waited in vain for {what}") from None
@@ -288,8 +288,10 @@ async def process_at(broker: EmbeddedBroker, folder: Path, guests: str) -> Async
 
 def to_toml(settings: dict[str, Any]) -> str:
     """Two levels of tables are all that a tap.toml has."""
-    tables = (f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items()) for name, table in settings.items())
-    return "\n".join(tables)
+    lines = []
+    for name, table in settings.items():
+        lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    return "\n".join(lines)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.topics import InvalidPath
+from tapwire_core.services.devices import broker_hash
 from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, EmbeddedBrokerError, open_broker
 
 ONE: Final = Account("bar/taps/one", "secret of one", BrokerRole.DEVICE)
@@ -249,3 +250,24 @@ def protocol(broker: EmbeddedBroker) -> aiomqtt.ProtocolVersion:
 async def received(client: aiomqtt.Client) -> aiomqtt.Message:
     async with asyncio.timeout(PATIENCE_S):
         return await anext(client.messages)
+
+
+async def test_devices_are_let_in_by_the_hashes_of_their_secrets_as_they_are_now(broker: EmbeddedBroker) -> None:
+    await broker.add_account(Account("bar/taps/one", "first", BrokerRole.DEVICE))
+
+    await broker.set_device_logins({"bar/taps/two": broker_hash("second")})
+
+    assert await _lets_in(broker, "bar/taps/two", "second")
+    assert not await _lets_in(broker, "bar/taps/two", "first")
+    assert not await _lets_in(broker, "bar/taps/one", "first")
+    assert await _lets_in(broker, "watcher", broker.account("watcher").password)
+
+
+async def _lets_in(broker: EmbeddedBroker, username: str, password: str) -> bool:
+    """Whether a login is good, once the broker has had time to read its files again."""
+    await asyncio.sleep(0.3)
+    try:
+        async with aiomqtt.Client(broker.host, broker.device_port, username=username, password=password, identifier=username):
+            return True
+    except aiomqtt.MqttError:
+        return False

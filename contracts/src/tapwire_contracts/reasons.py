@@ -251,6 +251,7 @@ class AuditAction(StrEnum):
     DEVICE_ADDED = "device_added"
     DEVICE_ROTATED = "device_rotated"
     DEVICE_REVOKED = "device_revoked"
+    INCIDENT_RAISED = "incident_raised"
     INCIDENT_CLAIMED = "incident_claimed"
     INCIDENT_RESOLVED = "incident_resolved"
 

@@ -88,6 +88,8 @@ class TapNode:
 
     def post(self, happening: Happening) -> None:
         """Let the controller step, and do what it wants. The one guard: whatever goes wrong closes the valve and ends the node."""
+        if self._failed.done():
+            return
         try:
             event = happening(Moment(monotonic_ms(), wall_clock(), self.hardware.meter.pulses, uuid4()))
             phase = self.state.phase

@@ -35,9 +35,6 @@ class Outbox:
         self._sendings: dict[UUID, Sending] = {}
         self._left_out = False
 
-    def __contains__(self, fact_id: UUID) -> bool:
-        return fact_id in self._sendings
-
     @property
     def wants_more(self) -> bool:
         """Whether facts were left in the journal and there is room for them now."""

@@ -162,6 +162,8 @@ class Uplink:
                     self._receive(delivery)
             finally:
                 self._client = None
+                for task in self._sending:
+                    task.cancel()
                 self._post(Disconnected)
 
     def _new_client(self) -> Client:

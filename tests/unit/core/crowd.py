@@ -51,6 +51,8 @@ _FILL: Final = (
     """INSERT INTO odometer_stretches (tap_path, journal_id, from_ml, to_ml, fact_id)
        SELECT 'bar/taps/left', $2, n * 100, n * 100 + 100, {pour} FROM generate_series(1, $1) n""",
     """INSERT INTO tap_journals (tap_path, journal_id) SELECT 'bar/taps/left', {journal} FROM generate_series(1, $1) n""",
+    """INSERT INTO tap_journals (tap_path, journal_id, odometer_first_ml, odometer_covered_ml)
+       VALUES ('bar/taps/left', $2, 100, $1 * 100 + 100)""",
     """INSERT INTO incidents (incident_id, kind, cause, pour_id)
        SELECT {incident}, 'late_mismatch', n::text, {pour} FROM generate_series(1, $1) n""",
     """INSERT INTO money_movements (debit_account, credit_account, amount_minor, guest_id, pour_id, actor)
@@ -70,6 +72,7 @@ async def fill(venue: Venue) -> None:
         filled = statement.format(**ids)
         second: tuple[UUID, ...] = ()
         if "$2" in statement:
-            second = (venue.tap.journal_id if "odometer_stretches" in statement else venue.beverage_id,)
+            second = (venue.tap.journal_id if "odometer" in statement else venue.beverage_id,)
         await db.pool.execute(filled, ROWS, *second)
+    venue.tap.odometer_ml = ROWS * 100 + 100
     await db.pool.execute("ANALYZE")

@@ -1,10 +1,11 @@
 """The hot statements find their rows by indexes: on tables with many rows, the database itself counts no sequential scan.
 
-`pg_stat_xact_user_tables` counts the scans of the running transaction, those inside functions included. So what is looked at is the
-plan that ran: once planned for its values, and once in general, as a long-lived connection comes to use it.
+`pg_stat_xact_user_tables` counts scans as they happen, those inside functions included. So what is looked at are the plans that ran,
+at first and when the connection has been in use for long.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import unwrap
 from typing import Any, Final
 from uuid import uuid4
@@ -26,6 +27,8 @@ from tests.unit.core.bench import flow_of
 from tests.unit.core.crowd import CROWDED, fill
 from tests.venue import OPERATOR, Guest, Venue
 
+ENOUGH_FOR_A_GENERIC_PLAN: Final = 8
+"""Runs on one connection: after five, PostgreSQL may keep one plan for all values."""
 RAW: Final = RawReport("tapwire/v1/bar/taps/left/pour/completed", b"{}")
 
 
@@ -36,7 +39,6 @@ async def crowd(postgres: EmbeddedPostgres, migrated_database: str) -> AsyncIter
     async with Database.open(url, House()) as db:
         venue = await Venue.open(db)
         await fill(venue)
-        venue.tap.odometer_ml = 3_000_000
         yield venue
     await postgres.drop_database("crowd")
 
@@ -126,37 +128,37 @@ USE_CASES: Final[tuple[UseCase, ...]] = (
 )
 
 
-@pytest.mark.parametrize("plan", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.__name__)
-async def test_no_decision_reads_a_whole_table(crowd: Venue, use_case: UseCase, plan: str) -> None:
+async def test_no_decision_reads_a_whole_table(crowd: Venue, use_case: UseCase) -> None:
     ann = await crowd.guest(balance_minor=100_00)
-    connection: Any
     async with crowd.db.pool.acquire() as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        await connection.execute(f"SET LOCAL plan_cache_mode = {plan}")
+        for _ in range(ENOUGH_FOR_A_GENERIC_PLAN):
+            transaction = connection.transaction()
+            await transaction.start()
+            before = await sequential_scans(connection)
 
-        await use_case(crowd, ann, Store(connection, crowd.db.house))
+            await use_case(crowd, ann, Store(connection, crowd.db.house))
 
-        scanned = await sequential_scans(connection)
-        await transaction.rollback()
-    assert scanned == {}
+            after = await sequential_scans(connection)
+            await transaction.rollback()
+            assert after - before == {}
 
 
 async def test_a_sequential_scan_would_be_counted(crowd: Venue) -> None:
     async with crowd.db.transaction() as store:
+        before = await sequential_scans(store.connection)
+
         await store.connection.fetchval("SELECT count(*) FROM pours WHERE duration_ms = 1")
 
-        assert await sequential_scans(store.connection) == {"pours": 1}
+        assert await sequential_scans(store.connection) - before == {"pours": 1}
 
 
-async def sequential_scans(connection: Any) -> Mapping[str, int]:
-    """How often this transaction has read each crowded table from end to end."""
-    return dict(
-        await connection.fetch(
-            "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE seq_scan > 0 AND relname = ANY($1)", list(CROWDED)
-        )
+async def sequential_scans(connection: Any) -> Counter[str]:
+    """How often this connection has read each crowded table from end to end; the counts of earlier transactions may still be in."""
+    rows = await connection.fetch(
+        "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE seq_scan > 0 AND relname = ANY($1)", list(CROWDED)
     )
+    return Counter(dict(rows))
 
 
 async def _ask(venue: Venue, ann: Guest, store: Store) -> Any:

@@ -36,9 +36,6 @@ class EmulatedChip:
             rest = rest[3:]
         return [*levels, rest]
 
-    def MFRC522_Init(self) -> None:  # noqa: N802
-        pass
-
     def MFRC522_Request(self, reqMode: int) -> tuple[int, int | None]:  # noqa: N802, N803
         if self.uid is None or self.selected:
             self.selected = False

@@ -20,6 +20,7 @@ class IncidentFacts(Struct, frozen=True, kw_only=True):
     incident_id: UUID
     kind: IncidentKind
     status: IncidentStatus
+    owner: str | None
     venue_id: str | None
     tap_path: str | None
     pour_id: UUID | None

@@ -1,11 +1,15 @@
 """Devices: tap nodes, desk readers and HTTP controllers. A secret is made here, shown once, and kept as a hash.
 
-The broker's password file is written by whoever runs the broker: a secret that was revoked here is worth nothing at the HTTP door
-at once, and at the broker when its file is written anew.
+The broker's password file is written by whoever runs the broker, from `broker_logins`: a secret that was revoked here is worth
+nothing at the HTTP door at once, and at the broker when its file is written anew.
 """
 
+import base64
+import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass
+from typing import Final
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_contracts.topics import DevicePath, InvalidPath
@@ -16,6 +20,10 @@ from tapwire_core.db.writes import devices as writes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.sessions import hash_token
+
+SALT_BYTES: Final = 12
+HASH_ITERATIONS: Final = 101
+"""Mosquitto's own default; the secrets are random, so a slow hash would protect nothing."""
 
 
 class DeviceExists(Refused):
@@ -42,9 +50,15 @@ async def add_device(store: Store, actor: Actor, path: DevicePath | str) -> Devi
         raise DeviceExists(f"There is a device {device} already: rotate its secret, if it is lost.", path=str(device))
     made = _new_secret(device)
     if known is None:
-        await store.insert(Device, path=made.path, kind=device.kind.value, secret_hash=hash_token(made.secret))
+        await store.insert(
+            Device,
+            path=made.path,
+            kind=device.kind.value,
+            secret_hash=hash_token(made.secret),
+            broker_hash=broker_hash(made.secret),
+        )
     else:
-        await writes.give_secret(store, made.path, hash_token(made.secret))
+        await writes.give_secret(store, made.path, hash_token(made.secret), broker_hash(made.secret))
     await store.audit(AuditAction.DEVICE_ADDED, actor, made.path)
     return made
 
@@ -54,7 +68,7 @@ async def rotate_device(store: Store, actor: Actor, path: DevicePath | str) -> D
     """Give a device a new secret; the old one is worth nothing from now on."""
     device = await _require_device(store, path)
     made = _new_secret(device)
-    await writes.give_secret(store, made.path, hash_token(made.secret))
+    await writes.give_secret(store, made.path, hash_token(made.secret), broker_hash(made.secret))
     await store.audit(AuditAction.DEVICE_ROTATED, actor, made.path)
     return made
 
@@ -65,6 +79,22 @@ async def revoke_device(store: Store, actor: Actor, path: DevicePath | str) -> N
     device = await _require_device(store, path)
     await writes.revoke(store, str(device))
     await store.audit(AuditAction.DEVICE_REVOKED, actor, str(device))
+
+
+def broker_hash(secret: str) -> str:
+    """A secret as Mosquitto's password file has it: PBKDF2 with SHA-512."""
+    return _broker_hash(secret, secrets.token_bytes(SALT_BYTES))
+
+
+def is_secret_of(made: str, secret: str) -> bool:
+    """Whether a hash that `broker_hash` made is of this secret."""
+    salt = base64.b64decode(made.split("$")[3])
+    return hmac.compare_digest(_broker_hash(secret, salt), made)
+
+
+def _broker_hash(secret: str, salt: bytes) -> str:
+    digest = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, HASH_ITERATIONS)
+    return f"$7${HASH_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
 def read_path(path: DevicePath | str) -> DevicePath:

@@ -20,6 +20,12 @@ class AlreadyResolved(Refused):
     code = "already_resolved"
 
 
+class AlreadyClaimed(Refused):
+    """Another operator looks after the incident."""
+
+    code = "already_claimed"
+
+
 class AmountRequired(Invalid):
     """The resolution books an amount, and the incident doesn't know one."""
 
@@ -36,6 +42,10 @@ class GuestRequired(Invalid):
 async def claim_incident(store: Store, actor: Actor, incident_id: UUID) -> None:
     """Make the actor the owner; one who owns it already changes nothing."""
     incident = await _lock_open(store, incident_id)
+    if incident.owner == actor.name:
+        return
+    if incident.owner is not None:
+        raise AlreadyClaimed(f"{incident.owner} has claimed this incident: talk to them.", owner=incident.owner)
     await writes.claim(store, incident_id, actor)
     await store.audit(AuditAction.INCIDENT_CLAIMED, actor, incident_id, incident.tap_path, details={"kind": incident.kind})
 

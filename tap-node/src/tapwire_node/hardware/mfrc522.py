@@ -44,9 +44,6 @@ class ReaderBroken(Exception):
 class Chip(Protocol):
     """The part of the library's `MFRC522` class that is used; the names are its own."""
 
-    def MFRC522_Init(self) -> None:  # noqa: N802
-        """Reset the chip and switch its antenna on."""
-
     def MFRC522_Request(self, reqMode: int) -> tuple[int, int | None]:  # noqa: N802, N803
         """Call for cards; status and the number of bits that came back."""
 

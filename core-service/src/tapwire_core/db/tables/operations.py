@@ -53,6 +53,7 @@ class Incident(SQLModel, table=True):
         closed_set("resolution", Resolution),
         Index("uq_incidents_cause", "kind", "cause", unique=True, postgresql_where="status <> 'resolved'"),
         Index("ix_incidents_unresolved", "raised_at", postgresql_where="status <> 'resolved'"),
+        Index("ix_incidents_raised", "raised_at", "incident_id"),
         Index("ix_incidents_pour", "pour_id", postgresql_where="pour_id IS NOT NULL"),
     )
 
@@ -108,7 +109,10 @@ class Command(SQLModel, table=True):
 
 
 class Device(SQLModel, table=True):
-    """A tap node, desk reader or HTTP controller that may speak; its secret is stored hashed."""
+    """A tap node, desk reader or HTTP controller that may speak; its secret is stored hashed.
+
+    `secret_hash` opens the HTTP door, `broker_hash` is the same secret as a broker's password file has it.
+    """
 
     __tablename__ = "devices"
     __table_args__ = (closed_set("kind", DeviceKind),)
@@ -116,6 +120,7 @@ class Device(SQLModel, table=True):
     path: str = key()
     kind: str = words()
     secret_hash: bytes
+    broker_hash: str = words()
     created_at: datetime = made_now()
     rotated_at: datetime | None = moment()
     revoked_at: datetime | None = moment()

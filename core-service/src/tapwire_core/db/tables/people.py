@@ -30,6 +30,7 @@ class Guest(SQLModel, table=True):
     __tablename__ = "guests"
     __table_args__: Any = (
         CheckConstraint("balance_minor >= held_minor AND held_minor >= 0", name="balance_covers_holds"),
+        Index("ix_guests_created", "created_at", "guest_id"),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
@@ -101,6 +102,7 @@ class Visit(SQLModel, table=True):
             unique=True,
             postgresql_where="status = 'active' AND card_uid IS NOT NULL",
         ),
+        Index("ix_visits_opened", "opened_at", "visit_id"),
         Index("ix_visits_venue_active", "venue_id", postgresql_where="status = 'active'"),
         {"postgresql_with": {"fillfactor": "70"}},
     )

@@ -42,6 +42,7 @@ class Pour(SQLModel, table=True):
         Index("uq_pours_visit_lease", "visit_id", unique=True, postgresql_where="sync_status = 'pending_sync'"),
         Index("uq_pours_tap_lease", "tap_path", unique=True, postgresql_where="sync_status = 'pending_sync'"),
         Index("ix_pours_guest_holds", "guest_id", postgresql_where="sync_status = 'pending_sync'"),
+        Index("ix_pours_authorized", "authorized_at", "pour_id"),
         Index("ix_pours_visit", "visit_id", "authorized_at"),
         Index("ix_pours_tap", "tap_path", "authorized_at"),
         Index("ix_pours_venue", "venue_id", "authorized_at"),

@@ -62,7 +62,7 @@ KIND_OF: Final = {
         FactKind.VISIT,
     ),
     **dict.fromkeys((AuditAction.SHIFT_OPENED, AuditAction.SHIFT_CLOSED, AuditAction.Z_REPORT_MADE), FactKind.SHIFT),
-    **dict.fromkeys((AuditAction.INCIDENT_CLAIMED, AuditAction.INCIDENT_RESOLVED), FactKind.INCIDENT),
+    **dict.fromkeys((AuditAction.INCIDENT_RAISED, AuditAction.INCIDENT_CLAIMED, AuditAction.INCIDENT_RESOLVED), FactKind.INCIDENT),
 }
 
 

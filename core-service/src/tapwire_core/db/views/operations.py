@@ -138,6 +138,13 @@ async def list_devices(db: Database, page: PageRequest = FIRST_PAGE) -> Page[Dev
     return await read_page(db, statement, DeviceView, [devices.c.path], page)
 
 
+async def broker_logins(db: Database) -> dict[str, str]:
+    """Every device that may speak, by path, with its secret as a broker's password file has it."""
+    statement = select(devices.c.path, devices.c.broker_hash).where(devices.c.revoked_at.is_(None))
+    async with db.engine.connect() as connection:
+        return {row.path: row.broker_hash for row in await connection.execute(statement)}
+
+
 async def device_of_secret(db: Database, secret_hash: bytes) -> str | None:
     """The path of the device that this secret lets speak; None for none."""
     statement = select(devices.c.path).where(devices.c.secret_hash == secret_hash, devices.c.revoked_at.is_(None))

@@ -21,10 +21,13 @@ async def lock_device(store: Store, path: str) -> LockedDevice | None:
     return as_struct(row, LockedDevice)
 
 
-async def give_secret(store: Store, path: str, secret_hash: bytes) -> None:
+async def give_secret(store: Store, path: str, secret_hash: bytes, broker_hash: str) -> None:
     """Replace a device's secret; the old one is worth nothing from now on, and a revoked device may speak again."""
     await store.connection.execute(
-        "UPDATE devices SET secret_hash = $2, rotated_at = now(), revoked_at = NULL WHERE path = $1", path, secret_hash
+        "UPDATE devices SET secret_hash = $2, broker_hash = $3, rotated_at = now(), revoked_at = NULL WHERE path = $1",
+        path,
+        secret_hash,
+        broker_hash,
     )
 
 

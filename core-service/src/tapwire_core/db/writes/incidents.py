@@ -18,8 +18,11 @@ async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None
     found = await store.connection.fetchval(
         """SELECT jsonb_build_object(
                'incident_id', incident_id, 'kind', kind, 'status', status, 'venue_id', venue_id, 'tap_path', tap_path,
+               'owner', owner,
                'pour_id', (SELECT pour_id FROM pours WHERE pours.pour_id = incidents.pour_id),
-               'shift_id', (SELECT shift_id FROM shifts WHERE shifts.venue_id = incidents.venue_id AND shifts.status = 'open'),
+               'shift_id', (
+                   SELECT shift_id FROM shifts
+                   WHERE shifts.venue_id = incidents.venue_id AND shifts.status = 'open' FOR SHARE),
                'value_minor', CASE kind
                    WHEN 'late_mismatch' THEN
                        greatest((details->>'reported_value_minor')::bigint - (details->>'booked_amount_minor')::bigint, 0)

@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("secret_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("broker_hash", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("rotated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
@@ -94,6 +95,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("guest_id", name=op.f("pk_guests")),
         postgresql_with={"fillfactor": "70"},
     )
+    op.create_index("ix_guests_created", "guests", ["created_at", "guest_id"], unique=False)
     op.create_index(op.f("ix_guests_phone"), "guests", ["phone"], unique=False)
     op.create_table(
         "idempotent_answers",
@@ -137,6 +139,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("incident_id", name=op.f("pk_incidents")),
     )
     op.create_index("ix_incidents_pour", "incidents", ["pour_id"], unique=False, postgresql_where="pour_id IS NOT NULL")
+    op.create_index("ix_incidents_raised", "incidents", ["raised_at", "incident_id"], unique=False)
     op.create_index("ix_incidents_unresolved", "incidents", ["raised_at"], unique=False, postgresql_where="status <> 'resolved'")
     op.create_index("uq_incidents_cause", "incidents", ["kind", "cause"], unique=True, postgresql_where="status <> 'resolved'")
     op.create_table(
@@ -307,6 +310,7 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "70"},
     )
     op.create_index(op.f("ix_visits_guest_id"), "visits", ["guest_id"], unique=False)
+    op.create_index("ix_visits_opened", "visits", ["opened_at", "visit_id"], unique=False)
     op.create_index("ix_visits_venue_active", "visits", ["venue_id"], unique=False, postgresql_where="status = 'active'")
     op.create_index(
         "uq_visits_one_active_per_card",
@@ -415,6 +419,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pour_id", name=op.f("pk_pours")),
         postgresql_with={"fillfactor": "70"},
     )
+    op.create_index("ix_pours_authorized", "pours", ["authorized_at", "pour_id"], unique=False)
     op.create_index("ix_pours_guest_holds", "pours", ["guest_id"], unique=False, postgresql_where="sync_status = 'pending_sync'")
     op.create_index(op.f("ix_pours_guest_id"), "pours", ["guest_id"], unique=False)
     op.create_index(op.f("ix_pours_keg_id"), "pours", ["keg_id"], unique=False)
@@ -534,6 +539,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_pours_keg_id"), table_name="pours")
     op.drop_index(op.f("ix_pours_guest_id"), table_name="pours")
     op.drop_index("ix_pours_guest_holds", table_name="pours", postgresql_where="sync_status = 'pending_sync'")
+    op.drop_index("ix_pours_authorized", table_name="pours")
     op.drop_table("pours")
     op.drop_index("uq_odometer_stretches_fact", table_name="odometer_stretches")
     op.drop_index("ix_odometer_stretches_to", table_name="odometer_stretches")
@@ -544,6 +550,7 @@ def downgrade() -> None:
         "uq_visits_one_active_per_card", table_name="visits", postgresql_where="status = 'active' AND card_uid IS NOT NULL"
     )
     op.drop_index("ix_visits_venue_active", table_name="visits", postgresql_where="status = 'active'")
+    op.drop_index("ix_visits_opened", table_name="visits")
     op.drop_index(op.f("ix_visits_guest_id"), table_name="visits")
     op.drop_table("visits")
     op.drop_index("uq_taps_keg_id", table_name="taps", postgresql_where="keg_id IS NOT NULL")
@@ -566,11 +573,13 @@ def downgrade() -> None:
     op.drop_table("node_status")
     op.drop_index("uq_incidents_cause", table_name="incidents", postgresql_where="status <> 'resolved'")
     op.drop_index("ix_incidents_unresolved", table_name="incidents", postgresql_where="status <> 'resolved'")
+    op.drop_index("ix_incidents_raised", table_name="incidents")
     op.drop_index("ix_incidents_pour", table_name="incidents", postgresql_where="pour_id IS NOT NULL")
     op.drop_table("incidents")
     op.drop_index("ix_idempotent_answers_created_at", table_name="idempotent_answers")
     op.drop_table("idempotent_answers")
     op.drop_index(op.f("ix_guests_phone"), table_name="guests")
+    op.drop_index("ix_guests_created", table_name="guests")
     op.drop_table("guests")
     op.drop_table("devices")
     op.drop_index("uq_dead_letters_same", table_name="dead_letters")

@@ -19,7 +19,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Go back to the revision before."""
+    op.execute("DROP TRIGGER new_incident_is_audited ON incidents")
     for signature in (
+        "audit_new_incident()",
         "lock_question(text, text, uuid, uuid)",
         "lock_report(text, uuid, text, bigint, bigint, bigint, uuid)",
         "lock_flow(text, uuid, uuid, bigint, bigint)",
@@ -27,6 +29,7 @@ def downgrade() -> None:
         "lock_pour(uuid)",
         "pour_facts(uuid)",
         "tap_now(text)",
+        "share_open_shift(text)",
         "apply_changes(jsonb)",
     ):
         op.execute(f"DROP FUNCTION {signature}")

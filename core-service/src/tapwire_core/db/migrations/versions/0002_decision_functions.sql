@@ -91,6 +91,15 @@ BEGIN
 END $$
 -- end of function
 
+-- Keeps the open shift of the tap's venue from being closed until the booking is committed.
+CREATE FUNCTION share_open_shift(asked_tap text) RETURNS void
+LANGUAGE sql AS $$
+    SELECT 1 FROM shifts
+    WHERE status = 'open' AND venue_id = (SELECT venue_id FROM taps WHERE tap_path = asked_tap)
+    FOR SHARE
+$$
+-- end of function
+
 CREATE FUNCTION tap_now(asked_tap text) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
@@ -161,6 +170,10 @@ BEGIN
         WHERE keg_id = pour.keg_id OR keg_id = (SELECT keg_id FROM taps WHERE tap_path = asked_tap)
         ORDER BY keg_id FOR NO KEY UPDATE;
     PERFORM 1 FROM pours WHERE pour_id = pour.pour_id FOR NO KEY UPDATE;
+    -- a pending pour keeps its shift open by itself
+    IF pour.sync_status IS DISTINCT FROM 'pending_sync' THEN
+        PERFORM share_open_shift(asked_tap);
+    END IF;
 
     RETURN jsonb_build_object(
         'facts', jsonb_build_object('tap', tap_now(asked_tap), 'pour', pour_facts(pour.pour_id)),
@@ -181,6 +194,7 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM 1 FROM kegs WHERE keg_id = (SELECT keg_id FROM taps WHERE tap_path = asked_tap) FOR NO KEY UPDATE;
+    PERFORM share_open_shift(asked_tap);
     RETURN jsonb_build_object(
         'recorded', EXISTS (SELECT 1 FROM flows WHERE tap_path = asked_tap AND event_id = said_event),
         'tap', tap_now(asked_tap),
@@ -203,6 +217,7 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM 1 FROM kegs WHERE keg_id = (SELECT keg_id FROM taps WHERE tap_path = asked_tap) FOR NO KEY UPDATE;
+    PERFORM share_open_shift(asked_tap);
     SELECT * INTO journal FROM tap_journals WHERE tap_path = asked_tap AND journal_id = said_journal;
     RETURN jsonb_build_object(
         'tap', tap_now(asked_tap),
@@ -429,4 +444,20 @@ BEGIN
         PERFORM pg_notify('tapwire_outbox', '');
     END IF;
 END $$
+-- end of function
+
+-- Each new incident is also an entry of the audit log, whoever raises it; one that recurs is only counted.
+CREATE FUNCTION audit_new_incident() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit (action, actor, subjects, details)
+    VALUES (
+        'incident_raised', 'core',
+        array_remove(ARRAY[NEW.incident_id::text, NEW.pour_id::text, NEW.tap_path, NEW.venue_id], NULL),
+        NEW.details || jsonb_build_object('kind', NEW.kind));
+    RETURN NULL;
+END $$
+-- end of function
+
+CREATE TRIGGER new_incident_is_audited AFTER INSERT ON incidents FOR EACH ROW EXECUTE FUNCTION audit_new_incident()
 -- end of function

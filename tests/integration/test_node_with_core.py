@@ -1,0 +1,181 @@
+"""The real node and the real core, with a real broker and database between them: nothing is left over in the books."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tapwire_core.app import Pace, Worker
+from tapwire_core.domain.words import TapStatus
+from tapwire_core.mqtt.connection import BrokerAddress
+from tapwire_core.services import taps
+from tapwire_core.services.recovery import force_unlock
+from tapwire_demo.broker import EmbeddedBroker
+from tapwire_node.app import TapNode, running_node
+from tapwire_node.hardware.simulated import SimulatedTap
+from tapwire_node.settings import Settings
+from tests.integration.node_rig import TAP, tap_settings, until
+from tests.venue import OPERATOR, Guest, Venue
+
+PACE = Pace(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
+
+
+@dataclass
+class Bar:
+    """A venue whose one tap has a real node."""
+
+    venue: Venue
+    node: TapNode
+    broker: EmbeddedBroker
+
+    @property
+    def tap(self) -> SimulatedTap:
+        assert self.node.hardware.simulated is not None
+        return self.node.hardware.simulated
+
+    async def phase(self, phase: str) -> None:
+        await until(lambda: self.node.state.phase.value == phase, f"phase {phase}, it is {self.node.state.phase}")
+
+    async def start_pour(self, guest: Guest) -> None:
+        await self.phase("IDLE")
+        self.tap.reader.present(guest.card_uid)
+        await self.phase("POURING")
+
+    async def flowed(self, ml: int) -> None:
+        await until(lambda: self.tap.flowed_ml >= ml, f"{ml} ml")
+
+    async def settled(self) -> None:
+        """The card is taken off, every fact has its verdict, and the core knows the odometer."""
+        self.tap.reader.remove()
+        await self.phase("IDLE")
+        await until(lambda: self.node.state.facts_open == 0, "the verdicts")
+        await asyncio.sleep(0.2)
+
+    async def all_incidents(self) -> list[str]:
+        rows = await self.venue.db.pool.fetch("SELECT kind FROM incidents")
+        return [row["kind"] for row in rows]
+
+
+@pytest.fixture
+async def bar(venue: Venue, broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Bar]:
+    settings = msgspec.convert(await tap_settings(broker, tmp_path), Settings)
+    assert str(venue.tap.path) == TAP
+    await taps.change_tap(venue.db, OPERATOR, venue.tap.path, pulses_per_liter=1_000, max_pour_ml=5_000)
+    address = BrokerAddress(url=broker.url("core"), protocol=broker.protocol, shared=broker.protocol == "5")
+    worker = Worker(venue.db, address, PACE, f"core-{secrets.token_hex(4)}")
+    running = asyncio.create_task(worker.run())
+    async with running_node(settings) as node:
+        bar = Bar(venue, node, broker)
+        await bar.phase("IDLE")
+        yield bar
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_what_flowed_is_what_is_charged(bar: Bar) -> None:
+    ann = await bar.venue.guest(balance_minor=300_00)
+    before_ml = await bar.venue.keg_ml()
+    await bar.start_pour(ann)
+    await bar.flowed(100)
+    await bar.settled()
+
+    poured_ml = bar.tap.flowed_ml
+    assert await bar.venue.balance(ann) == (300_00 - poured_ml * 50, 0)
+    assert await bar.venue.keg_ml() == before_ml - poured_ml
+    assert await bar.all_incidents() == []
+    await bar.venue.books_balance()
+
+
+async def test_without_money_nothing_flows(bar: Bar) -> None:
+    ann = await bar.venue.guest(balance_minor=0)
+    await bar.phase("IDLE")
+    bar.tap.reader.present(ann.card_uid)
+    await bar.phase("CARD_MUST_BE_REMOVED")
+
+    assert bar.tap.flowed_ml == 0
+    assert await bar.venue.audited("insufficient_funds_denied") == 1
+    assert await bar.all_incidents() == []
+
+
+async def test_the_valve_closes_where_the_money_ends_and_the_last_drops_are_the_houses(bar: Bar) -> None:
+    ann = await bar.venue.guest(balance_minor=50_00)
+    await bar.start_pour(ann)
+    await bar.phase("CARD_MUST_BE_REMOVED")
+    await bar.settled()
+
+    assert 100 <= bar.tap.flowed_ml <= 120
+    assert await bar.venue.balance(ann) == (0, 0)
+    assert await bar.all_incidents() == []
+    await bar.venue.books_balance()
+
+
+async def test_two_pours_in_a_row_need_no_help(bar: Bar) -> None:
+    ann = await bar.venue.guest(balance_minor=300_00)
+    for total_ml in (50, 100):
+        await bar.start_pour(ann)
+        await bar.flowed(total_ml)
+        await bar.settled()
+
+    assert await bar.venue.audited("pour_authorized") == 2
+    assert await bar.venue.balance(ann) == (300_00 - bar.tap.flowed_ml * 50, 0)
+    assert await bar.all_incidents() == []
+
+
+async def test_locking_the_tap_ends_the_pour_and_charges_it(bar: Bar) -> None:
+    ann = await bar.venue.guest(balance_minor=300_00)
+    await bar.start_pour(ann)
+    await bar.flowed(50)
+    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.LOCKED, "leaks")
+    await bar.phase("OUT_OF_SERVICE")
+    bar.tap.reader.remove()
+    await until(lambda: bar.node.state.facts_open == 0, "the verdict")
+    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.ACTIVE)
+    await bar.settled()
+
+    assert await bar.venue.balance(ann) == (300_00 - bar.tap.flowed_ml * 50, 0)
+    assert await bar.all_incidents() == []
+
+
+async def test_force_unlock_stops_the_pour_and_what_flowed_is_an_incident(bar: Bar) -> None:
+    ann = await bar.venue.guest(balance_minor=300_00)
+    await bar.start_pour(ann)
+    await bar.flowed(50)
+    await force_unlock(bar.venue.db, OPERATOR, ann.visit_id, reason="looks stuck")
+    await bar.phase("CARD_MUST_BE_REMOVED")
+    await bar.settled()
+
+    assert await bar.venue.balance(ann) == (300_00, 0)
+    assert await bar.all_incidents() == ["late_mismatch"]
+    await bar.venue.books_balance()
+
+
+async def test_a_leak_is_unattributed_and_leaves_no_gap(bar: Bar) -> None:
+    before_ml = await bar.venue.keg_ml()
+    bar.tap.leak_ml_per_s = 100
+    await bar.flowed(90)
+    bar.tap.leak_ml_per_s = 0
+    await until(lambda: bar.node.state.closed_flow.leak is None, "the end of the leak")
+    await bar.settled()
+
+    assert await bar.venue.keg_ml() == before_ml - bar.tap.flowed_ml
+    assert set(await bar.all_incidents()) == {"unattributed_flow"}
+    await bar.venue.books_balance()
+
+
+async def test_a_pour_over_a_broker_restart_is_charged_once(bar: Bar) -> None:
+    ann = await bar.venue.guest(balance_minor=300_00)
+    await bar.start_pour(ann)
+    await bar.broker.stop()
+    await bar.flowed(60)
+    bar.tap.reader.remove()
+    await until(lambda: bar.node.state.phase.value != "POURING", "the end of the pour")
+    await bar.broker.start()
+    await bar.settled()
+
+    assert await bar.venue.audited("pour_synced") == 1
+    assert await bar.venue.balance(ann) == (300_00 - bar.tap.flowed_ml * 50, 0)
+    assert await bar.all_incidents() == []
