@@ -1,8 +1,8 @@
 """Tapwire's wire format as code: every payload, topic, reason and text, each in one place.
 
 `messages` has the payloads and where each goes, `topics` who a device is, `reasons` the closed sets of words and their texts,
-`codec` the way to and from bytes, `card_uid` the one normaliser of card ids, `acl` the broker's rules, and `schemas` the documents
-generated from all of it.
+`codec` the way to and from bytes, `card_uid` the one normaliser of card ids, `acl` the broker's rules, `schemas` the documents
+generated from all of it, and `logs` how every program of ours writes its log lines.
 """
 
 from typing import Final

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tapwire_contracts.logs import InvalidLogFormat, set_up_logs
 from tapwire_node import SOFTWARE
 from tapwire_node.app import run_node
 from tapwire_node.hardware.scenario import InvalidScenario
 from tapwire_node.journal import JournalBroken, JournalInUse
 from tapwire_node.journal.reading import READINGS
-from tapwire_node.logs import InvalidLogFormat, set_up_logs
 from tapwire_node.settings import InvalidSettings, load_settings
 
 REFUSALS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat, JournalBroken, JournalInUse)
