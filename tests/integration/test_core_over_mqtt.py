@@ -80,6 +80,8 @@ async def test_a_guest_without_money_is_told_so_in_the_exact_words(venue: Venue,
         (b"{", "not_json"),
         (b"[" * 5000, "not_json"),
         (b'{"type":"unheard_of"}', "unknown_type"),
+        (b'{"type":[]}', "unknown_type"),
+        (b'{"type":"card_presented","seq":1e400}', "invalid_field"),
         (b'{"type":"card_presented"}', "invalid_field"),
         (b'{"type":"card_presented","x":"' + b"y" * 17_000 + b'"}', "oversize"),
         (b'{"type":"card_presented","reader_id":"\\u0000"}', "invalid_field"),
@@ -105,7 +107,8 @@ async def test_a_report_with_a_negative_volume_gets_its_verdict(venue: Venue, ta
     ann = await venue.guest(balance_minor=300_00)
     grant = await venue.grant(ann)
 
-    await tap.send("pour/completed", {"type": "pour_completed", "pour_id": str(grant.pour_id), "volume_ml": -5})
+    report = {"type": "pour_completed", "pour_id": str(grant.pour_id), "volume_ml": -5, "card_uid": ann.card_uid + "\0"}
+    await tap.send("pour/completed", report)
 
     verdict = await tap.command("pour_settled")
     assert (verdict["outcome"], verdict["reason"]) == ("rejected_invalid_report", "invalid_report")
@@ -156,6 +159,13 @@ async def test_a_config_revision_below_the_nodes_is_counted_on_from_it(venue: Ve
     await tap.send("state", replace(venue.tap.state(), config_revision=500), retain=True)
 
     assert (await tap.config(revision=501))["status"] == "active"
+
+
+async def test_a_config_revision_beyond_all_others_keeps_the_state(venue: Venue, tap: MqttTap) -> None:
+    await tap.send("state", replace(venue.tap.state(), config_revision=2**53 - 1), retain=True)
+
+    kept = await _eventually(venue, "SELECT state->>'config_revision' AS revision FROM node_status")
+    assert kept["revision"] == str(2**53 - 1)
 
 
 async def test_progress_is_kept_for_a_person_who_must_estimate(venue: Venue, tap: MqttTap) -> None:

@@ -6,7 +6,16 @@ from uuid import UUID, uuid4
 import pytest
 
 from tapwire_contracts.reasons import Resolution
-from tapwire_core.services.incidents import AlreadyResolved, AmountRequired, GuestRequired, claim_incident, resolve_incident
+from tapwire_core.domain.actor import Actor
+from tapwire_core.errors import NotFound
+from tapwire_core.services.incidents import (
+    AlreadyClaimed,
+    AlreadyResolved,
+    AmountRequired,
+    GuestRequired,
+    claim_incident,
+    resolve_incident,
+)
 from tapwire_core.services.recovery import force_unlock
 from tests.venue import OPERATOR, Guest, Venue
 
@@ -106,3 +115,43 @@ async def test_resolving_twice_at_once_books_once(venue: Venue) -> None:
 
     assert sum(isinstance(result, AlreadyResolved) for result in results) == 3
     assert await venue.balance(ann) == (150_00, 0)
+
+
+async def test_what_one_incident_of_a_pour_has_booked_another_does_not_book_again(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=500_00)
+    grant = await venue.grant(ann)
+    await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="the node is dead")
+    await venue.report(grant, 400)
+    await venue.report(grant, 410)
+
+    for incident_id in [incident["incident_id"] for incident in await venue.incidents("late_mismatch")]:
+        assert isinstance(incident_id, UUID)
+        await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.CHARGED, comment="hers")
+
+    assert await venue.balance(ann) == (295_00, 0)
+
+
+async def test_a_tap_that_names_another_taps_pour_makes_nobody_pay_for_it(venue: Venue) -> None:
+    ann, right = await venue.guest(balance_minor=500_00), await venue.another_tap("right")
+    grant = await venue.grant(ann)
+    await venue.report(grant, 200, right)
+    (incident,) = await venue.incidents("missing_pending")
+    incident_id = incident["incident_id"]
+    assert isinstance(incident_id, UUID)
+
+    with pytest.raises(GuestRequired):
+        await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.CHARGED, comment="whose?")
+    with pytest.raises(NotFound):
+        await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.CHARGED, visit_id=uuid4(), comment="whose?")
+
+
+async def test_an_incident_that_somebody_owns_is_not_taken_over(venue: Venue) -> None:
+    _, incident_id = await _late_mismatch(venue, 300_00)
+    await claim_incident(venue.db, OPERATOR, incident_id)
+    await claim_incident(venue.db, OPERATOR, incident_id)
+
+    with pytest.raises(AlreadyClaimed):
+        await claim_incident(venue.db, Actor("somebody-else"), incident_id)
+
+    assert await venue.audited("incident_claimed") == 1
+    assert await venue.audited("incident_raised") == 1

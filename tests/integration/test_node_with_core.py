@@ -61,15 +61,15 @@ class Bar:
 
 
 @pytest.fixture
-async def bar(venue: Venue, broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Bar]:
-    settings = msgspec.convert(await tap_settings(broker, tmp_path), Settings)
+async def bar(venue: Venue, mosquitto: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Bar]:
+    settings = msgspec.convert(await tap_settings(mosquitto, tmp_path), Settings)
     assert str(venue.tap.path) == TAP
     await taps.change_tap(venue.db, OPERATOR, venue.tap.path, pulses_per_liter=1_000, max_pour_ml=5_000)
-    address = BrokerAddress(url=broker.url("core"), protocol=broker.protocol, shared=broker.protocol == "5")
+    address = BrokerAddress(url=mosquitto.url("core"), protocol=mosquitto.protocol, shared=True)
     worker = Worker(venue.db, address, PACE, f"core-{secrets.token_hex(4)}")
     running = asyncio.create_task(worker.run())
     async with running_node(settings) as node:
-        bar = Bar(venue, node, broker)
+        bar = Bar(venue, node, mosquitto)
         await bar.phase("IDLE")
         yield bar
     running.cancel()

@@ -197,6 +197,57 @@ async def test_a_report_of_which_only_the_ids_can_be_read_gets_a_verdict_and_wai
     assert await venue.balance(ann) == (80_00, 0)
 
 
+@pytest.mark.parametrize("card_uid", ["04A10001", None, -1, "zzz", {}])
+async def test_a_report_whose_card_cannot_be_read_still_proves_that_its_pour_started(venue: Venue, card_uid: object) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    grant = await venue.grant(ann)
+    content = {"card_uid": card_uid, "odometer_from_ml": 0, "odometer_to_ml": 150, "journal_id": str(venue.tap.journal_id)}
+
+    await refuse_unreadable_report(venue.db, venue.tap.path, grant.pour_id, content, "card_uid", RAW)
+
+    assert await venue.denial(ann) is DenyReason.PROCESSING_SYNC
+    await reconcile_pour(venue.db, OPERATOR, ann.visit_id, volume_ml=150, reason="seen on the meter")
+    venue.tap.odometer_ml = 150
+    await venue.idle()
+    assert await venue.keg_ml() == KEG_ML - 150
+
+
+async def test_a_report_with_the_wrong_card_still_proves_that_its_pour_started(venue: Venue) -> None:
+    ann, bob = await venue.guest(balance_minor=100_00), await venue.guest(balance_minor=100_00)
+    grant = await venue.grant(ann)
+
+    await venue.deliver(venue.tap.report(grant.pour_id, bob.card_uid, 150))
+
+    assert await venue.denial(bob) is DenyReason.PROCESSING_SYNC
+    assert (await venue.pour(grant.pour_id))["sync_status"] == "pending_sync"
+
+
+async def test_an_unreadable_report_that_is_repeated_fills_no_log(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    grant = await venue.grant(ann)
+
+    for _ in range(3):
+        await refuse_unreadable_report(venue.db, venue.tap.path, grant.pour_id, {}, "volume_ml", RAW)
+
+    assert await venue.audited("sync_rejected_invalid_report") == 1
+    assert len(await venue.incidents("invalid_report")) == 1
+
+
+async def test_a_volume_that_is_less_than_its_stretch_leaves_a_hole_that_is_found(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    await venue.idle()
+    grant = await venue.grant(ann)
+    report = venue.tap.report(grant.pour_id, ann.card_uid, 140)
+
+    await venue.deliver(replace(report, volume_ml=100))
+    await venue.idle()
+
+    assert await venue.balance(ann) == (50_00, 0)
+    assert await venue.keg_ml() == KEG_ML - 140
+    assert len(await venue.incidents("odometer_mismatch")) == 1
+    assert len(await venue.incidents("volume_gap")) == 1
+
+
 async def test_a_late_report_that_matches_the_reconciled_volume_is_closed_silently(venue: Venue) -> None:
     ann = await venue.guest(balance_minor=300_00)
     grant = await venue.grant(ann)
@@ -366,6 +417,26 @@ async def test_a_fact_that_comes_later_takes_the_booking_of_its_hole_back(venue:
     kinds = await venue.db.pool.fetch("SELECT kind, sum(volume_ml) AS ml FROM stock_movements GROUP BY kind ORDER BY kind")
     assert [tuple(row) for row in kinds] == [("correction", 80), ("unattributed", 20)]
     assert await venue.audited("volume_gap_taken_back") == 1
+
+
+async def test_an_odometer_that_cannot_be_right_books_nothing(venue: Venue) -> None:
+    await venue.idle()
+    venue.tap.odometer_ml = 2**53 - 1
+    await venue.idle()
+    venue.tap.odometer_ml = 80
+    await venue.idle()
+
+    assert await venue.keg_ml() == KEG_ML - 80
+    assert len(await venue.incidents("volume_gap")) == 2
+
+
+async def test_a_flow_that_cannot_be_believed_is_left_to_a_person(venue: Venue) -> None:
+    flow = replace(await _flow(venue, 90_000), duration_ms=10)
+
+    await record_flow(venue.db, venue.tap.path, flow, RAW)
+
+    assert await venue.keg_ml() == KEG_ML
+    assert len(await venue.incidents("invalid_report")) == 1
 
 
 async def test_nothing_is_missed_while_a_pour_is_pending_or_a_fact_open(venue: Venue) -> None:

@@ -2,13 +2,23 @@
 
 import functools
 import sqlite3
+from collections import deque
+from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from random import Random
+from typing import Final
 from uuid import UUID
 
+from tapwire_node.controller.effects import JournalEffect
 from tapwire_node.journal import Journal
 from tapwire_node.journal.connection import connect
 from tapwire_node.journal.identity import Place, claim
+from tapwire_node.journal.worker import perform
+from tests.simulation.received import Happening
+from tests.simulation.virtual import Clock
+
+WRITE_MS: Final = (1, 25)
 
 
 @functools.cache
@@ -38,3 +48,31 @@ class Disk:
         """How much has gone through the meter, as far as the disk knows."""
         (odometer_ml,) = self._db.execute("SELECT odometer_ml FROM journal").fetchone()
         return int(odometer_ml)
+
+
+class WriteQueue:
+    """What waits for the disk: written one after the other, each after a moment."""
+
+    def __init__(self, clock: Clock, random: Random) -> None:
+        self._clock = clock
+        self._random = random
+        self._waiting: deque[JournalEffect] = deque()
+
+    def put(self, effect: JournalEffect, write_next: Callable[[], None]) -> None:
+        """Hand a write over; `write_next` is called when it is its turn."""
+        self._waiting.append(effect)
+        if len(self._waiting) == 1:
+            self._clock.after(self._random.randint(*WRITE_MS), write_next)
+
+    def write_next(self, journal: Journal, write_next: Callable[[], None]) -> list[Happening]:
+        """Carry out the first write, and have the next one's turn come; what the controller is answered."""
+        answers = perform(journal, self._waiting.popleft())
+        if self._waiting:
+            self._clock.after(self._random.randint(*WRITE_MS), write_next)
+        return answers
+
+    def cut(self, journal: Journal) -> None:
+        """Power fails: of what waits, the first writes may have reached the disk, and nobody will hear of it."""
+        for write in list(self._waiting)[: self._random.randint(0, len(self._waiting))]:
+            perform(journal, write)
+        self._waiting.clear()

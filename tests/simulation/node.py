@@ -4,27 +4,16 @@ Power may fail between any two effects and any two writes. What waits for the di
 which nobody may hear of any more.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from tapwire_contracts import CONTRACT_VERSION
-from tapwire_contracts.codec import decode
 from tapwire_contracts.messages import (
-    COMMAND,
-    CoreState,
-    FlowRecorded,
     Message,
     NodeState,
-    PourAuthorized,
-    PourDenied,
-    PourSettled,
-    ReportPour,
-    StopPour,
-    TapConfig,
 )
 from tapwire_contracts.reasons import Phase, Presence, ValveState
 from tapwire_node.controller import Identity, State, initial_state, step
@@ -46,31 +35,22 @@ from tapwire_node.controller.effects import (
 from tapwire_node.controller.events import (
     CardLifted,
     CardSeen,
-    ConfigReceived,
     Connected,
     CoreGone,
-    CoreSeen,
-    DenialReceived,
     Disconnected,
-    Event,
-    FlowVerdictReceived,
-    GrantReceived,
     JournalOpened,
     Moment,
-    ReportAsked,
-    StopReceived,
     Ticked,
-    VerdictReceived,
 )
 from tapwire_node.controller.facts import Fact
 from tapwire_node.controller.limits import Limits
 from tapwire_node.controller.state import RESTING, shown
-from tapwire_node.journal.worker import perform
 from tapwire_node.outbox import OUTBOX_LIMIT, Outbox
 from tapwire_node.settings import BrokerSettings
 from tests.simulation.auditor import Auditor
-from tests.simulation.disk import Disk
+from tests.simulation.disk import Disk, WriteQueue
 from tests.simulation.plumbing import Plumbing
+from tests.simulation.received import Happening, happening_of
 from tests.simulation.site import PULSES_PER_LITER
 from tests.simulation.virtual import Clock
 
@@ -78,19 +58,6 @@ LIMITS: Final = Limits(leak_report_ms=6_000)
 BROKER: Final = BrokerSettings(url="mqtt://simulated", resend_max_ms=8_000)
 BUSY_TICK_MS: Final = (100, 300)
 IDLE_TICK_MS: Final = (400, 900)
-WRITE_MS: Final = (1, 25)
-Happening = Callable[[Moment], Event]
-
-RECEIVED: Final[Mapping[type[Message], Callable[[Any], Happening]]] = {
-    PourAuthorized: lambda message: partial(GrantReceived, grant=message),
-    PourDenied: lambda message: partial(DenialReceived, denial=message),
-    PourSettled: lambda message: partial(VerdictReceived, verdict=message),
-    FlowRecorded: lambda message: partial(FlowVerdictReceived, verdict=message),
-    StopPour: lambda message: partial(StopReceived, stop=message),
-    ReportPour: lambda message: partial(ReportAsked, ask=message),
-    TapConfig: lambda message: partial(ConfigReceived, config=message),
-    CoreState: lambda message: partial(CoreSeen, core=message),
-}
 
 
 class Node:
@@ -111,7 +78,7 @@ class Node:
         self._publish = publish
         self._connection = 0
         self._boot_id = self._new_id(random)
-        self._writes: deque[JournalEffect] = deque()
+        self._writes = WriteQueue(clock, random)
         self._tick_due_ms: int | None = None
 
     @staticmethod
@@ -140,9 +107,7 @@ class Node:
         if not self.powered:
             return
         self.powered, self.fuse, self._tick_due_ms = False, None, None
-        for write in list(self._writes)[: self._random.randint(0, len(self._writes))]:
-            perform(self._journal, write)
-        self._writes.clear()
+        self._writes.cut(self._journal)
         self.plumbing.set_power(on=False)
         self._auditor.power_cut(self.path, self.disk.odometer_ml)
         self.disconnect()
@@ -183,8 +148,7 @@ class Node:
     def receive(self, message: Message | str) -> None:
         """Something has come."""
         if self.powered and self.connected:
-            known = decode(COMMAND, message.encode()) if isinstance(message, str) else message
-            self._post(RECEIVED[type(known)](known))
+            self._post(happening_of(message))
 
     def core_gone(self, instance_id: str) -> None:
         """A core worker is gone."""
@@ -274,19 +238,12 @@ class Node:
     # ── the journal's thread ────────────────────────────────────────────────
 
     def _write(self, effect: JournalEffect) -> None:
-        self._writes.append(effect)
-        if len(self._writes) == 1:
-            self._write_later()
-
-    def _write_later(self) -> None:
-        self._clock.after(self._random.randint(*WRITE_MS), partial(self._write_next, self._boot_id))
+        self._writes.put(effect, partial(self._write_next, self._boot_id))
 
     def _write_next(self, boot_id: UUID) -> None:
         if not self.powered or boot_id != self._boot_id:
             return
-        answers = perform(self._journal, self._writes.popleft())
-        if self._writes:
-            self._write_later()
+        answers = self._writes.write_next(self._journal, partial(self._write_next, boot_id))
         self._burn_fuse()
         for answer in answers:
             self._post(answer)

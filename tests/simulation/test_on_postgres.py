@@ -7,7 +7,9 @@ from typing import Final
 
 import pytest
 
+from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
+from tapwire_core.domain.pour import TRANSITIONS
 from tapwire_core.services.books import check_books
 from tests.simulation.books.interface import Statement
 from tests.simulation.books.wrapped import both
@@ -15,12 +17,23 @@ from tests.simulation.site import HOUSE, Size, install, open_ledger, open_postgr
 from tests.simulation.world import World
 
 SEEDS: Final = range(10_000, 10_024)
+WITNESS: Final = """
+    CREATE TABLE pour_moves (before text, after text);
+    CREATE FUNCTION note_pour_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO pour_moves VALUES (CASE TG_OP WHEN 'UPDATE' THEN OLD.sync_status END, NEW.sync_status);
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER note_pour_move AFTER INSERT OR UPDATE OF sync_status ON pours
+        FOR EACH ROW EXECUTE FUNCTION note_pour_move()"""
+"""Notes each step of a pour from one state to another, whichever statement takes it."""
+ALLOWED: Final = {(None, SyncStatus.PENDING_SYNC), *((before, after) for (before, _), after in TRANSITIONS.items())}
 
 
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
     """A database with the simulation's limits."""
     async with Database.open(database_url, HOUSE) as opened:
+        await opened.pool.execute(WITNESS)
         yield opened
         assert await check_books(opened) == []
 
@@ -35,6 +48,8 @@ async def test_the_services_on_postgresql_do_what_the_rules_on_the_ledger_do(db:
 
     assert outcome.findings == ()
     assert differences(await ledger.statement(), await postgres.statement()) == {}
+    moves = await db.pool.fetch("SELECT before, after FROM pour_moves")
+    assert {(before, after) for before, after in moves} <= ALLOWED
 
 
 def differences(imagined: Statement, found: Statement) -> dict[str, tuple[object, object]]:

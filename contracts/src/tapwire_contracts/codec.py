@@ -1,5 +1,6 @@
 """To and from bytes, with the size limit, and one clear word for what is wrong with a message that can't be read."""
 
+import json
 from typing import Any, Final
 
 import msgspec
@@ -10,8 +11,9 @@ from tapwire_contracts.topics import DeviceKind, DevicePath, InvalidTopic, parse
 
 MAX_PAYLOAD_BYTES: Final = 16 * 1024
 
-NOT_JSON_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on bytes that are no JSON, or that nest without end."""
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises on bytes that are no JSON, that don't fit their payload, or that nest without end."""
+MAX_INTEGER_DIGITS: Final = 18
 
 _NUL_ESCAPE: Final = b"\\u0000"
 _encoder: Final = msgspec.json.Encoder()
@@ -45,10 +47,8 @@ def decode(route: Route, payload: bytes) -> Message:
         raise Malformed(Malformation.INVALID_FIELD, "texts must not hold the NUL character")
     try:
         return _decoders[route].decode(payload)
-    except msgspec.ValidationError as error:
+    except UNREADABLE as error:
         raise Malformed(_what_is_wrong(route, payload), str(error)) from error
-    except NOT_JSON_ERRORS as error:
-        raise Malformed(Malformation.NOT_JSON, str(error)) from error
 
 
 def decode_from_device(topic: str, payload: bytes) -> tuple[DevicePath, Message]:
@@ -63,15 +63,26 @@ def decode_from_device(topic: str, payload: bytes) -> tuple[DevicePath, Message]
     return path, decode(route, payload)
 
 
-def _what_is_wrong(route: Route, payload: bytes) -> Malformation:
+def read_object(payload: bytes) -> dict[str, Any] | None:
+    """What can be read of a payload that is malformed, as a JSON object; numbers that are no 64-bit integers come as text."""
     try:
-        content = msgspec.json.decode(payload)
-    except NOT_JSON_ERRORS:
+        content = json.loads(payload, parse_int=_small_integer, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _small_integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= MAX_INTEGER_DIGITS else digits
+
+
+def _what_is_wrong(route: Route, payload: bytes) -> Malformation:
+    content = read_object(payload)
+    if content is None:
         return Malformation.NOT_JSON
     known = {message_type(payload_class) for payload_class in route.payloads}
-    if not isinstance(content, dict) or content.get("type") not in known:
-        return Malformation.UNKNOWN_TYPE
-    return Malformation.INVALID_FIELD
+    kind = content.get("type")
+    return Malformation.INVALID_FIELD if isinstance(kind, str) and kind in known else Malformation.UNKNOWN_TYPE
 
 
 def _decoder(route: Route) -> msgspec.json.Decoder[Message]:

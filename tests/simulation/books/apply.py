@@ -63,7 +63,8 @@ def _end(tables: Tables, ended: PourEnded) -> None:
         pour.volume_ml = pour.stock_ml = ended.volume_ml
         pour.amount_minor, pour.loss_minor, pour.end_reason = ended.amount_minor, ended.loss_minor, ended.end_reason
     tables.visits[ended.visit_id].active_tap_id = None
-    tables.incidents.pop((IncidentKind.SYNC_TIMEOUT, str(ended.pour_id)), None)
+    for kind in (IncidentKind.SYNC_TIMEOUT, IncidentKind.JOURNAL_LOST):
+        tables.incidents.pop((kind, str(ended.pour_id)), None)
 
 
 def _grant(tables: Tables, granted: PourGranted, path: str, now_ms: int, *, one_lease: bool) -> None:

@@ -33,7 +33,7 @@ def question_facts(tables: Tables, question: Question) -> Facts:
             beverage_abv=None,
             price_minor=tables.price_minor,
             shift_id=tables.shift_id,
-            pending=_pending(pending) if pending else None,
+            pending=_pending(tables, pending) if pending else None,
         ),
         card_status=card.status if card else None,
         visit=VisitFacts(
@@ -55,8 +55,9 @@ def question_facts(tables: Tables, question: Question) -> Facts:
     )
 
 
-def _pending(pour: PourRow) -> PendingPour:
+def _pending(tables: Tables, pour: PourRow) -> PendingPour:
     granted = pour.granted
+    some_report = any(key[:2] == (pour.tap_path, granted.pour_id) for key in tables.verdicts)
     return PendingPour(
         pour_id=granted.pour_id,
         visit_id=granted.visit_id,
@@ -64,7 +65,7 @@ def _pending(pour: PourRow) -> PendingPour:
         hold_minor=granted.hold_minor,
         journal_id=granted.journal_id,
         seq=granted.seq,
-        reported=pour.reported or pour.report_refused,
+        reported=pour.reported or pour.report_refused or some_report,
     )
 
 
@@ -107,6 +108,7 @@ def pour_facts(tables: Tables, pour_id: UUID) -> PourFacts:
         amount_minor=pour.amount_minor,
         stock_ml=pour.stock_ml,
         reported=pour.reported,
+        refused=False,
         balance_minor=guest.balance_minor,
         held_minor=guest.held_minor,
         keg_ml=tables.kegs[granted.keg_id].book_ml,

@@ -25,7 +25,7 @@ from tapwire_core.domain.answering import answer_question
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.changes import Audited, FlowRemembered, IncidentRaised, StretchAccounted
 from tapwire_core.domain.messages import denial_message
-from tapwire_core.domain.odometer import account_stretch, book_holes
+from tapwire_core.domain.odometer import account_fact, book_holes
 from tapwire_core.domain.settlement import book_unattributed
 from tapwire_core.domain.settling import settle_new_report
 from tapwire_core.domain.words import StockKind
@@ -99,7 +99,7 @@ class Ledger(OperatorBooks):
             journal_id=flow.journal_id, from_ml=flow.odometer_from_ml, to_ml=flow.odometer_to_ml, fact_id=flow.event_id
         )
         met = overlapping(self.tables, path, flow.journal_id, flow.odometer_from_ml, flow.odometer_to_ml)
-        account_stretch(accounted, flow.volume_ml, met, changes)
+        account_fact(accounted, flow.volume_ml, met, changes)
         self.write(changes)
 
     async def note_state(self, tap: str, state: NodeState, *, dies: bool = False) -> None:
@@ -134,7 +134,9 @@ class Ledger(OperatorBooks):
             return
         changes = self.changes(tap, CORE.name)
         hole_ids = [self.new_id() for _ in range(len(facts.stretches) + 1)]
-        book_holes(state.journal_id, state.odometer_ml, facts, tap_now(self.tables, tap), hole_ids, changes)
+        book_holes(
+            state.journal_id, state.odometer_ml, facts, tap_now(self.tables, tap), hole_ids, self.house.max_report_ml, changes
+        )
         self.write(changes)
 
     async def note_unknown(self, tap: str, unknown: PourUnknown) -> None:

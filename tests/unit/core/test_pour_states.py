@@ -40,6 +40,8 @@ def pour(sync_status: SyncStatus = SyncStatus.PENDING_SYNC, balance_minor: int =
         amount_minor=0,
         stock_ml=0,
         reported=False,
+        refused=False,
+        refused=False,
         balance_minor=balance_minor,
         held_minor=1_80,
         keg_ml=30_000,

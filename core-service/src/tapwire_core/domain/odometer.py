@@ -6,11 +6,12 @@ booked out of the keg as `unattributed`, and kept as a stretch of its own kind, 
 that booking back.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tapwire_contracts.reasons import AuditAction, IncidentKind
 from tapwire_core.domain.changes import Audited, Changes, IncidentRaised, OdometerCovered, StockMoved, StretchAccounted
@@ -45,13 +46,19 @@ class OdometerFacts(Struct, frozen=True, kw_only=True):
     stretches: tuple[StretchFacts, ...]
 
 
-def account_stretch(stretch: StretchAccounted, volume_ml: int, overlapping: Sequence[StretchFacts], changes: Changes) -> None:
-    """Account for a fact's stretch: take back the holes that it fills, and raise an incident where another fact already was.
+def account_fact(fact: StretchAccounted, volume_ml: int, overlapping: Sequence[StretchFacts], changes: Changes) -> None:
+    """Account for what a fact that is booked says of the odometer.
 
-    A fact's volume is the length of its stretch; one that says otherwise is booked by its volume, and raises an incident.
+    A fact's volume is the length of its stretch. One that says otherwise raises an incident, and only as much of its stretch is
+    accounted for as its volume, which is what was booked: the rest stays a hole, and is found.
     """
-    if volume_ml != stretch.to_ml - stretch.from_ml:
-        _raise_mismatch(stretch, volume_ml, changes)
+    if volume_ml != fact.to_ml - fact.from_ml:
+        _raise_mismatch(fact, volume_ml, changes)
+    account_stretch(replace(fact, to_ml=min(fact.to_ml, fact.from_ml + volume_ml)), overlapping, changes)
+
+
+def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFacts], changes: Changes) -> None:
+    """Account for a stretch: take back the holes that it fills, and raise an incident where another fact already was."""
     if stretch.to_ml <= stretch.from_ml or any(
         other.fact_id == stretch.fact_id and not other.is_hole and _span(other) == _span(stretch) for other in overlapping
     ):
@@ -68,19 +75,43 @@ def account_stretch(stretch: StretchAccounted, volume_ml: int, overlapping: Sequ
 
 
 def book_holes(
-    journal_id: UUID, odometer_ml: int, facts: OdometerFacts, tap: TapNow, hole_ids: Iterable[UUID], changes: Changes
+    journal_id: UUID,
+    odometer_ml: int,
+    facts: OdometerFacts,
+    tap: TapNow,
+    hole_ids: Iterable[UUID],
+    max_hole_ml: int,
+    changes: Changes,
 ) -> None:
-    """Book every hole up to where the odometer stands, once the node says that it has no open fact."""
+    """Book every hole up to where the odometer stands, once the node says that it has no open fact.
+
+    An odometer that would leave a hole of more than `max_hole_ml` is not believed: nothing is booked, and a person is told.
+    """
     if facts.first_ml is None or odometer_ml < facts.first_ml:
         changes.covered = OdometerCovered(journal_id=journal_id, first_ml=odometer_ml, covered_ml=odometer_ml)
         return
     start_ml = facts.covered_ml if facts.covered_ml is not None else facts.first_ml
-    position_ml, ids = start_ml, iter(hole_ids)
-    for from_ml, to_ml in [*sorted(_span(stretch) for stretch in facts.stretches), (odometer_ml, odometer_ml)]:
-        if position_ml < min(from_ml, odometer_ml):
-            _book_hole(journal_id, position_ml, min(from_ml, odometer_ml), next(ids), tap, changes)
-        position_ml = max(position_ml, to_ml)
+    holes = list(_holes(start_ml, odometer_ml, facts.stretches))
+    if any(to_ml - from_ml > max_hole_ml for from_ml, to_ml in holes):
+        _raise_not_believed(journal_id, odometer_ml, holes, changes)
+        return
+    for (from_ml, to_ml), hole_id in zip(holes, hole_ids, strict=False):
+        _book_hole(journal_id, from_ml, to_ml, hole_id, tap, changes)
     changes.covered = OdometerCovered(journal_id=journal_id, first_ml=facts.first_ml, covered_ml=max(start_ml, odometer_ml))
+
+
+def _holes(start_ml: int, odometer_ml: int, stretches: Sequence[StretchFacts]) -> Iterator[tuple[int, int]]:
+    position_ml = start_ml
+    for from_ml, to_ml in [*sorted(_span(stretch) for stretch in stretches), (odometer_ml, odometer_ml)]:
+        if position_ml < min(from_ml, odometer_ml):
+            yield position_ml, min(from_ml, odometer_ml)
+        position_ml = max(position_ml, to_ml)
+
+
+def _raise_not_believed(journal_id: UUID, odometer_ml: int, holes: Sequence[tuple[int, int]], changes: Changes) -> None:
+    details = {"odometer_ml": odometer_ml, "holes": holes, "hint": "the node's odometer can't be right; nothing was booked"}
+    cause = f"{changes.tap_path} {journal_id} not believed"
+    changes.raised.append(IncidentRaised(kind=IncidentKind.VOLUME_GAP, cause=cause, details=details))
 
 
 def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: TapNow, changes: Changes) -> None:

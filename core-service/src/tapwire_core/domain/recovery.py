@@ -1,10 +1,11 @@
 """What an operator does when no report comes: reconcile by hand, or void (SYSTEM.md, "When no report comes"). Pure."""
 
 from tapwire_contracts.reasons import AuditAction, StopReason
-from tapwire_core.domain.changes import Audited, Changes, PourStopped
+from tapwire_core.domain.changes import Audited, Changes, PourStopped, StockMoved
 from tapwire_core.domain.pour import PourEvent
 from tapwire_core.domain.reports import PourFacts
-from tapwire_core.domain.settlement import book_sale, book_sold_stock, end_pour
+from tapwire_core.domain.settlement import book_sale, end_pour, raise_if_overdrawn
+from tapwire_core.domain.words import StockKind
 
 
 def reconcile(pour: PourFacts, volume_ml: int, reason: str, comment: str | None, changes: Changes) -> None:
@@ -13,7 +14,9 @@ def reconcile(pour: PourFacts, volume_ml: int, reason: str, comment: str | None,
     changes.ended.append(
         end_pour(pour, PourEvent.RECONCILED_BY_HAND, volume_ml=volume_ml, amount_minor=amount_minor, loss_minor=loss_minor)
     )
-    book_sold_stock(pour, volume_ml - pour.stock_ml, amount_minor, loss_minor, changes)
+    if volume_ml:
+        changes.stock.append(StockMoved(keg_id=pour.keg_id, kind=StockKind.SALE, volume_ml=volume_ml, cause_id=pour.pour_id))
+        raise_if_overdrawn(pour.keg_id, pour.keg_ml, volume_ml, changes)
     changes.stopped = PourStopped(pour_id=pour.pour_id, reason=StopReason.RECONCILED)
     details = {
         "volume_ml": volume_ml,

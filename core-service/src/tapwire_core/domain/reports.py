@@ -9,7 +9,7 @@ from tapwire_contracts.reasons import EndReason, Outcome, SyncStatus, VerdictRea
 
 
 class PourFacts(Struct, frozen=True, kw_only=True):
-    """A pour as the books have it. `reported`: a report that can be believed has come before."""
+    """A pour as the books have it. `reported`: a report that can be believed has come before; `refused`: one that can't."""
 
     pour_id: UUID
     visit_id: UUID
@@ -26,6 +26,7 @@ class PourFacts(Struct, frozen=True, kw_only=True):
     amount_minor: int
     stock_ml: int
     reported: bool
+    refused: bool
     balance_minor: int
     held_minor: int
     keg_ml: int

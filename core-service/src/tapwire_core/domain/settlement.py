@@ -61,13 +61,14 @@ def settle(report: Report, facts: SettlementFacts, house: House, changes: Change
 
 
 def refuse(report: Report, pour: PourFacts | None, why: str, changes: Changes) -> Verdict:
-    """Give a report that can't be believed its verdict; the pour stays as it is until a person ends it."""
-    subjects = pour.subjects if pour else (str(report.pour_id), report.tap_path)
-    changes.audited.append(
-        Audited(
-            action=AuditAction.SYNC_REJECTED_INVALID_REPORT, subjects=subjects, details={"why": why, "volume_ml": report.volume_ml}
-        )
-    )
+    """Give a report that can't be believed its verdict; the pour stays as it is until a person ends it.
+
+    The dead letter keeps each such report; the audit log notes only the first of a pour, as a node may repeat it for days.
+    """
+    if pour is not None and not pour.refused:
+        details = {"why": why, "volume_ml": report.volume_ml}
+        action = AuditAction.SYNC_REJECTED_INVALID_REPORT
+        changes.audited.append(Audited(action=action, subjects=pour.subjects, details=details))
     changes.raised.append(
         IncidentRaised(
             kind=IncidentKind.INVALID_REPORT,
@@ -115,7 +116,7 @@ def book_sale(pour: PourFacts, volume_ml: int, changes: Changes) -> tuple[int, i
 
 
 def book_sold_stock(pour: PourFacts, volume_ml: int, amount_minor: int, loss_minor: int, changes: Changes) -> None:
-    """Book a sold volume out of the keg: what was paid for as `sale`, the unpaid part as `overpour`."""
+    """Book a reported volume out of the keg: what was paid for as `sale`, the unpaid part as `overpour`."""
     unpaid_ml = volume_ml - min(volume_ml, affordable_ml(amount_minor, pour.sell_price_per_liter_minor)) if loss_minor else 0
     for kind, moved_ml in ((StockKind.SALE, volume_ml - unpaid_ml), (StockKind.OVERPOUR, unpaid_ml)):
         if moved_ml:

@@ -7,7 +7,7 @@ from tapwire_contracts.codec import encode
 from tapwire_core.domain.changes import Changes, StretchAccounted, VerdictRemembered
 from tapwire_core.domain.house import House
 from tapwire_core.domain.messages import settled_message
-from tapwire_core.domain.odometer import StretchFacts, account_stretch
+from tapwire_core.domain.odometer import StretchFacts, account_fact, account_stretch
 from tapwire_core.domain.reports import Report, SettlementFacts
 from tapwire_core.domain.settlement import refuse, settle, why_not_believable
 
@@ -36,8 +36,11 @@ def settle_new_report(
     verdict = refuse(report, facts.pour, why_not, changes) if why_not else settle(report, facts, house, changes)
     if report.stretch is not None and journal_id is not None:
         from_ml, to_ml = report.stretch
-        accounted = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=report.pour_id)
-        account_stretch(accounted, report.volume_ml, overlapping, changes)
+        stretch = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=report.pour_id)
+        if why_not:
+            account_stretch(stretch, overlapping, changes)
+        else:
+            account_fact(stretch, report.volume_ml, overlapping, changes)
     payload = encode(settled_message(report, verdict, house)).decode()
     changes.verdict = VerdictRemembered(
         pour_id=report.pour_id,

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import msgspec
 
-from tapwire_contracts.codec import encode
+from tapwire_contracts.codec import encode, read_object
 from tapwire_contracts.messages import (
     CardPresented,
     CardRemoved,
@@ -116,7 +116,7 @@ async def note_card(desk: Desk, path: DevicePath, card: CardRemoved | ReaderCard
 
 async def answer_unreadable(desk: Desk, path: DevicePath, raw: RawReport, malformation: Malformation, why: str) -> None:
     """A message that can't be read: kept; a fact whose id can be read is answered all the same."""
-    content = _as_object(raw.payload) if malformation is Malformation.INVALID_FIELD else {}
+    content = read_object(raw.payload) or {}
     kind, pour_id, event_id = content.get("type"), readable_uuid(content.get("pour_id")), readable_uuid(content.get("event_id"))
     if kind == message_type(PourCompleted) and pour_id is not None:
         await _send_verdict(desk, path, raw, await refuse_unreadable_report(desk.db, path, pour_id, content, why, raw))
@@ -132,14 +132,6 @@ async def _send_verdict(desk: Desk, path: DevicePath, raw: RawReport, verdict: s
             await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
         case str():
             await desk.send(path, verdict)
-
-
-def _as_object(payload: bytes) -> Mapping[str, Any]:
-    try:
-        content = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 Handler = Callable[[Desk, DevicePath, Any, RawReport], Awaitable[None]]

@@ -19,7 +19,7 @@ from tapwire_core.db.writes.decisions import LockedFlow, lock_flow, lock_report,
 from tapwire_core.domain.changes import Audited, Changes, FlowRemembered, IncidentRaised, StretchAccounted
 from tapwire_core.domain.messages import settled_message
 from tapwire_core.domain.money import charge
-from tapwire_core.domain.odometer import account_stretch
+from tapwire_core.domain.odometer import account_fact, account_stretch
 from tapwire_core.domain.reports import Report, TapNow
 from tapwire_core.domain.settlement import book_unattributed, refuse, why_not_believable
 from tapwire_core.domain.words import StockKind
@@ -53,15 +53,17 @@ async def _record(store: Store, path: DevicePath, flow: UnattributedFlow, locked
         stock_kind=kind,
     )
     why_not = why_not_believable(_as_report(path, flow), store.house)
+    stretch = StretchAccounted(
+        journal_id=flow.journal_id, from_ml=flow.odometer_from_ml, to_ml=flow.odometer_to_ml, fact_id=flow.event_id
+    )
     if why_not is not None:
         await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=str(path))
+        _raise_unbelievable(flow, why_not, changes)
+        account_stretch(stretch, locked.overlapping, changes)
     else:
         book_unattributed(tap, flow.volume_ml, kind, flow.event_id, changes)
         _tell_people(path, flow, tap, changes)
-    accounted = StretchAccounted(
-        journal_id=flow.journal_id, from_ml=flow.odometer_from_ml, to_ml=flow.odometer_to_ml, fact_id=flow.event_id
-    )
-    account_stretch(accounted, flow.volume_ml, locked.overlapping, changes)
+        account_fact(stretch, flow.volume_ml, locked.overlapping, changes)
     await write_changes(store, changes)
 
 
@@ -75,6 +77,12 @@ def _tell_people(path: DevicePath, flow: UnattributedFlow, tap: TapNow, changes:
         changes.raised.append(IncidentRaised(kind=IncidentKind.UNATTRIBUTED_FLOW, cause=str(path), details=details))
 
 
+def _raise_unbelievable(flow: UnattributedFlow, why: str, changes: Changes) -> None:
+    details = {"why": why, "reported_volume_ml": flow.volume_ml, "cause": flow.cause}
+    cause = f"{changes.tap_path} {flow.event_id}"
+    changes.raised.append(IncidentRaised(kind=IncidentKind.INVALID_REPORT, cause=cause, details=details))
+
+
 def _as_report(path: DevicePath, flow: UnattributedFlow) -> Report:
     return Report(str(path), flow.event_id, flow.card_uid or "", flow.volume_ml, flow.duration_ms, None, None, None)
 
@@ -84,11 +92,8 @@ async def refuse_unreadable_report(
     store: Store, path: DevicePath, pour_id: UUID, content: Mapping[str, object], why: str, raw: RawReport
 ) -> str | UnknownTap:
     """Give a report whose `pour_id` alone can be read its verdict; the pour waits for a person."""
-    card_uid, stretch = content.get("card_uid"), readable_stretch(content)
-    journal_id = readable_uuid(content.get("journal_id"))
-    locked = await lock_report(
-        store, str(path), pour_id, card_uid if isinstance(card_uid, str) else None, None, stretch, journal_id
-    )
+    stretch, journal_id = readable_stretch(content), readable_uuid(content.get("journal_id"))
+    locked = await lock_report(store, str(path), pour_id, None, None, stretch, journal_id)
     await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=str(path))
     if locked is None:
         return UnknownTap()
@@ -99,7 +104,7 @@ async def refuse_unreadable_report(
     verdict = refuse(report, pour, why, changes)
     if pour is not None and stretch is not None and journal_id is not None:
         accounted = StretchAccounted(journal_id=journal_id, from_ml=stretch[0], to_ml=stretch[1], fact_id=pour_id)
-        account_stretch(accounted, stretch[1] - stretch[0], locked.overlapping, changes)
+        account_stretch(accounted, locked.overlapping, changes)
     await write_changes(store, changes)
     return encode(settled_message(report, verdict, store.house)).decode()
 
@@ -118,7 +123,7 @@ async def refuse_unreadable_flow(
         changes = Changes(tap_path=str(path), venue_id=locked.tap.venue_id, shift_id=locked.tap.shift_id, actor=str(path))
         from_ml, to_ml = stretch
         accounted = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=event_id)
-        account_stretch(accounted, to_ml - from_ml, locked.overlapping, changes)
+        account_stretch(accounted, locked.overlapping, changes)
         await write_changes(store, changes)
     return encode(FlowRecorded(event_id=event_id)).decode()
 

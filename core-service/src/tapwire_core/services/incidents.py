@@ -67,6 +67,8 @@ async def resolve_incident(
     guest is charged; without it the guest of the incident's pour.
     """
     guest = await writes.lock_paying_guest(store, incident_id, visit_id)
+    if guest is None and visit_id is not None:
+        raise NotFound("visit", visit_id)
     incident = await _lock_open(store, incident_id)
     amount = _amount(incident, resolution, amount_minor, guest)
     changes = Changes(
@@ -82,7 +84,8 @@ async def resolve_incident(
 
 
 def _amount(incident: IncidentFacts, resolution: Resolution, given_minor: int | None, guest: PayingGuest | None) -> int:
-    amount_minor = incident.value_minor if given_minor is None else given_minor
+    known_minor = None if incident.value_minor is None else max(incident.value_minor, 0)
+    amount_minor = known_minor if given_minor is None else given_minor
     if resolution in (Resolution.CHARGED, Resolution.WRITTEN_OFF) and amount_minor is None:
         raise AmountRequired(
             "Say amount_minor: the incident doesn't know what its volume is worth.", incident_id=incident.incident_id

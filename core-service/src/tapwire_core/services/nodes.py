@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from tapwire_contracts.messages import NodeState, PourProgress, PourUnknown, StopPour
+from tapwire_contracts.messages import MAX_INTEGER, NodeState, PourProgress, PourUnknown, StopPour
 from tapwire_contracts.reasons import IncidentKind, Malformation, Presence, StopReason
 from tapwire_contracts.topics import DeviceKind, DevicePath
 from tapwire_core.db.engine import use_case
@@ -35,7 +35,7 @@ async def note_state(store: Store, path: DevicePath, state: NodeState) -> bool:
 
 
 async def _publish_config_again(store: Store, path: DevicePath, ours: int, nodes_revision: int) -> None:
-    if nodes_revision > ours:
+    if ours < nodes_revision < MAX_INTEGER:
         await nodes.raise_config_revision(store, str(path), nodes_revision)
     await store.publish_config(path)
 
@@ -47,7 +47,7 @@ async def _account_for_odometer(store: Store, path: DevicePath, state: NodeState
     tap = locked.tap
     changes = Changes(tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id, actor=CORE.name)
     hole_ids = [uuid4() for _ in range(len(locked.odometer.stretches) + 1)]
-    book_holes(state.journal_id, state.odometer_ml, locked.odometer, tap, hole_ids, changes)
+    book_holes(state.journal_id, state.odometer_ml, locked.odometer, tap, hole_ids, store.house.max_report_ml, changes)
     await write_changes(store, changes)
 
 

@@ -1,6 +1,6 @@
 """What the controller knows. Frozen: a step makes a new one."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
@@ -233,14 +233,7 @@ def differs(before: Shown, after: Shown) -> bool:
     """Whether the change is worth a `node_state`; the odometer alone only while no fact is open."""
     if before.odometer_ml != after.odometer_ml and after.facts_open == 0:
         return True
-    return (before.phase, before.valve_open, before.card, before.pour_id, before.facts_open, before.config_revision) != (
-        after.phase,
-        after.valve_open,
-        after.card,
-        after.pour_id,
-        after.facts_open,
-        after.config_revision,
-    )
+    return replace(before, odometer_ml=after.odometer_ml) != after
 
 
 def speaks_another_contract(state: State) -> bool:

@@ -16,7 +16,7 @@ from tapwire_node.hardware.settings import SimulatedHardware
 
 VALVE_PIN: Final = 17
 METER_PIN: Final = 27
-PHYSICS_S: Final = 0.005
+PHYSICS_S: Final = 0.01
 MS_ML_PER_PULSE_UNIT: Final = 1_000_000
 """ms × ml/s × pulses/l that make one pulse."""
 

@@ -59,6 +59,7 @@ class Valve:
         with self._changed:
             self._ended = True
             self._looked_after_ms = None
+            self._device.off()
             self._device.close()
             self._changed.notify()
         self._thread.join()

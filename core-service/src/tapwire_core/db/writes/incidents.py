@@ -14,20 +14,28 @@ _facts: Final = msgspec.json.Decoder(IncidentFacts)
 
 
 async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None:
-    """Lock an incident; None when there is none. A pour that no row knows any more is left out."""
+    """Lock an incident; None when there is none.
+
+    `pour_id` is the pour that it is about; not one that is merely named, by a report that had no right to.
+    """
     found = await store.connection.fetchval(
         """SELECT jsonb_build_object(
                'incident_id', incident_id, 'kind', kind, 'status', status, 'venue_id', venue_id, 'tap_path', tap_path,
                'owner', owner,
-               'pour_id', (SELECT pour_id FROM pours WHERE pours.pour_id = incidents.pour_id),
+               'pour_id', (
+                   SELECT pour_id FROM pours WHERE pours.pour_id = incidents.pour_id AND kind <> 'missing_pending'),
                'shift_id', (
                    SELECT shift_id FROM shifts
                    WHERE shifts.venue_id = incidents.venue_id AND shifts.status = 'open' FOR SHARE),
                'value_minor', CASE kind
                    WHEN 'late_mismatch' THEN
-                       greatest((details->>'reported_value_minor')::bigint - (details->>'booked_amount_minor')::bigint, 0)
+                       (details->>'reported_value_minor')::bigint - (details->>'booked_amount_minor')::bigint
                    WHEN 'rejected_insufficient_funds' THEN (details->>'due_minor')::bigint
-                   ELSE (details->>'value_minor')::bigint END)
+                   ELSE (details->>'value_minor')::bigint END - (
+                       -- what other incidents of the same pour have booked is not booked again
+                       SELECT coalesce(sum(amount_minor), 0) FROM money_movements
+                       WHERE money_movements.pour_id = incidents.pour_id AND money_movements.incident_id IS NOT NULL
+                       AND credit_account = 'sales'))
            FROM incidents WHERE incident_id = $1 FOR NO KEY UPDATE""",
         incident_id,
     )
@@ -39,7 +47,9 @@ async def lock_paying_guest(store: Store, incident_id: UUID, visit_id: UUID | No
     row = await store.connection.fetchrow(
         """SELECT guest_id, balance_minor - held_minor AS available_minor FROM guests
            WHERE guest_id = CASE WHEN $2::uuid IS NULL
-               THEN (SELECT guest_id FROM pours JOIN incidents USING (pour_id) WHERE incident_id = $1)
+               THEN (
+                   SELECT guest_id FROM pours JOIN incidents USING (pour_id)
+                   WHERE incident_id = $1 AND incidents.kind <> 'missing_pending')
                ELSE (SELECT guest_id FROM visits WHERE visit_id = $2) END
            FOR NO KEY UPDATE""",
         incident_id,

@@ -81,7 +81,7 @@ async def keep_progress(store: Store, latest: dict[str, PourProgress]) -> None:
 async def raise_config_revision(store: Store, tap_path: str, above: int) -> None:
     """Count on from a node's higher config revision (a database restored from a backup), so that it applies what comes."""
     await store.connection.execute(
-        "UPDATE taps SET config_revision = greatest(config_revision, $2 + 1) WHERE tap_path = $1", tap_path, above
+        "UPDATE taps SET config_revision = greatest(config_revision, $2::bigint + 1) WHERE tap_path = $1", tap_path, above
     )
 
 

@@ -71,7 +71,8 @@ BEGIN
                 'hold_minor', pending.hold_minor,
                 'journal_id', pending.journal_id,
                 'seq', pending.seq,
-                'reported', pending.reported OR pending.report_refused
+                'reported', pending.reported OR pending.report_refused OR EXISTS (
+                    SELECT 1 FROM pour_reports WHERE pour_id = pending.pour_id AND tap_path = asked_tap)
             ) END
         ),
         'card_status', card.status,
@@ -135,6 +136,7 @@ LANGUAGE sql STABLE AS $$
         'amount_minor', pour.amount_minor,
         'stock_ml', pour.stock_ml,
         'reported', pour.reported,
+        'refused', pour.report_refused,
         'balance_minor', guest.balance_minor,
         'held_minor', guest.held_minor,
         'keg_ml', keg.book_volume_ml
@@ -163,7 +165,9 @@ BEGIN
         RETURN jsonb_build_object('earlier_verdict', earlier);
     END IF;
 
-    SELECT * INTO pour FROM pours WHERE pour_id = asked_pour AND tap_path = asked_tap AND card_uid = asked_card;
+    -- without a card: a report that can't be read counts for its pour whatever card it names
+    SELECT * INTO pour FROM pours
+        WHERE pour_id = asked_pour AND tap_path = asked_tap AND (asked_card IS NULL OR card_uid = asked_card);
     PERFORM 1 FROM visits WHERE visit_id = pour.visit_id FOR NO KEY UPDATE;
     PERFORM 1 FROM guests WHERE guest_id = pour.guest_id FOR NO KEY UPDATE;
     PERFORM 1 FROM kegs
@@ -282,7 +286,8 @@ BEGIN
         UPDATE incidents SET status = 'resolved', resolution = 'no_action', resolved_at = now(), resolved_by = by_actor,
             comment = 'the pour ended'
         FROM jsonb_to_recordset(changes->'ended') AS ended(pour_id uuid)
-        WHERE incidents.pour_id = ended.pour_id AND incidents.kind = 'sync_timeout' AND incidents.status <> 'resolved';
+        WHERE incidents.pour_id = ended.pour_id AND incidents.kind IN ('sync_timeout', 'journal_lost')
+            AND incidents.status <> 'resolved';
     END IF;
 
     IF changes ? 'lock_cleared' THEN

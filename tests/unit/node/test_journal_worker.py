@@ -1,0 +1,106 @@
+"""The journal's thread when the journal can't be opened, and when it can again."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tapwire_contracts.messages import PourCompleted
+from tapwire_contracts.reasons import EndReason
+from tapwire_node.controller.effects import WriteConfig, WriteQuestion, WriteRefusal
+from tapwire_node.controller.events import Event, FactJournalled, JournalFailed, JournalOpened, Moment, QuestionJournalled
+from tapwire_node.controller.facts import Fact
+from tapwire_node.journal import Journal, JournalBroken, JournalInUse, JournalWorker
+from tests.unit.node.bench import CARD, CONFIG
+
+NOW = Moment(0, "", 0, uuid4())
+WAIT_S = 5.0
+
+
+class Desk:
+    """A worker whose journal opens only while `disk_works`; `events` is what it answered."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.boot_id = uuid4()
+        self.disk_works = True
+        self.events: list[Event] = []
+        self.failures: list[BaseException] = []
+        self.worker = JournalWorker(self.open, self.post, self.failures.append, retry_ms=20, keep_days=30)
+
+    def open(self) -> Journal:
+        if not self.disk_works:
+            raise JournalBroken("no space left on device")
+        return Journal.open(self.file, "bar/taps/left", self.boot_id)
+
+    def post(self, answer: Callable[[Moment], Event]) -> None:
+        self.events.append(answer(NOW))
+
+    async def hear(self, kind: type[Event], count: int = 1) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while len([event for event in self.events if isinstance(event, kind)]) < count:
+                await asyncio.sleep(0.005)
+
+
+def refusal() -> WriteRefusal:
+    message = PourCompleted(
+        pour_id=uuid4(),
+        card_uid=CARD,
+        volume_ml=0,
+        duration_ms=0,
+        end_reason=EndReason.NEVER_STARTED,
+        interrupted=False,
+        started_at=None,
+        age_ms=None,
+        odometer_from_ml=0,
+        odometer_to_ml=0,
+        journal_id=uuid4(),
+        boot_id=uuid4(),
+    )
+    return WriteRefusal(Fact(message, ended_ms=0))
+
+
+async def test_what_must_not_be_lost_waits_for_the_journal_in_order_and_a_question_fails(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "journal.sqlite")
+    desk.disk_works = False
+    await desk.worker.open()
+    assert [type(event) for event in desk.events] == [JournalFailed]
+    refusals = [refusal() for _ in range(3)]
+    desk.worker.write(WriteConfig(CONFIG))
+    for effect in refusals:
+        desk.worker.write(effect)
+    desk.worker.write(WriteQuestion(uuid4(), CARD))
+    await desk.hear(JournalFailed, 2)
+
+    desk.disk_works = True
+    await desk.hear(FactJournalled, 3)
+
+    assert [event.fact for event in desk.events if isinstance(event, FactJournalled)] == [effect.report for effect in refusals]
+    assert sum(isinstance(event, JournalOpened) for event in desk.events) == 1
+    assert not any(isinstance(event, QuestionJournalled) for event in desk.events)
+    await desk.worker.close(1_000)
+    again = Journal.open(desk.file, "bar/taps/left", uuid4())
+    assert again.recover().config == CONFIG
+    again.close()
+
+
+async def test_writes_are_answered_in_order(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "journal.sqlite")
+    await desk.worker.open()
+    for _ in range(5):
+        desk.worker.write(WriteQuestion(uuid4(), CARD))
+    await desk.hear(QuestionJournalled, 5)
+    assert [event.seq for event in desk.events if isinstance(event, QuestionJournalled)] == [1, 2, 3, 4, 5]
+    await desk.worker.close(1_000)
+
+
+async def test_a_journal_of_another_process_ends_the_node(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "journal.sqlite")
+    other = desk.open()
+    await desk.worker.open()
+    with pytest.raises(JournalInUse):
+        raise desk.failures[0]
+    other.close()
+    await desk.worker.close(1_000)

@@ -1,0 +1,135 @@
+"""Simulated hardware: beer flows while the pin is driven, guests come and go, the watchdog closes what nobody looks after."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from tapwire_node.hardware.drivers import Hardware, open_hardware
+from tapwire_node.hardware.scenario import Guest, Scenario, ScenarioPlayer
+from tapwire_node.hardware.settings import SimulatedHardware
+from tapwire_node.hardware.simulated import SimulatedTap
+
+CARD = "04a1b2c3"
+WAIT_S = 5.0
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+class Bar:
+    """Hardware whose valve opens for any card, as long as a card is there."""
+
+    def __init__(self, watchdog_ms: int = 60_000) -> None:
+        settings = SimulatedHardware(flow_ml_per_s=400, pulses_per_liter=1_000, closing_ms=0)
+        self.tripped = Event()
+        self.hardware: Hardware = open_hardware(settings, watchdog_ms, self.tripped.set)
+        assert self.hardware.simulated is not None
+        self.tap: SimulatedTap = self.hardware.simulated
+        self.heard: list[str] = []
+        self.opens = True
+        self.hardware.start()
+        self.hardware.reader.start(self)
+
+    def card_seen(self, card_uid: str) -> None:
+        self.heard.append(card_uid)
+        if self.opens:
+            self.hardware.valve.open()
+
+    def card_lifted(self) -> None:
+        self.heard.append("lifted")
+        self.hardware.valve.close()
+
+    def reader_failed(self, text: str) -> None:
+        self.heard.append(text)
+
+    def reader_recovered(self) -> None:
+        self.heard.append("works")
+
+    def play(self, guest: Guest) -> None:
+        """One guest comes and goes."""
+        player = ScenarioPlayer(self.tap, Scenario(guests=(guest,), repeat=False))
+        player.start()
+        until(lambda: self.heard[-1:] == ["lifted"] and len(self.heard) > 2)
+        player.end()
+
+
+@pytest.fixture
+def bar() -> Iterator[Bar]:
+    bar = Bar()
+    yield bar
+    bar.hardware.end()
+
+
+def test_nothing_flows_until_the_pin_is_driven_and_the_meter_counts_what_does(bar: Bar) -> None:
+    time.sleep(0.05)
+    assert bar.tap.flowed_ml == 0
+    bar.hardware.valve.open()
+    until(lambda: bar.tap.flowed_ml >= 40)
+    bar.hardware.valve.close()
+    time.sleep(0.05)
+    assert bar.hardware.meter.pulses == bar.tap.flowed_ml
+    flowed_ml = bar.tap.flowed_ml
+    time.sleep(0.1)
+    assert bar.tap.flowed_ml == flowed_ml
+
+
+def test_a_valve_that_sticks_lets_it_flow_on(bar: Bar) -> None:
+    bar.tap.valve_sticks = True
+    bar.hardware.valve.open()
+    until(lambda: bar.tap.flowed_ml >= 10)
+    bar.hardware.valve.close()
+    until(lambda: bar.tap.flowed_ml >= 60)
+
+
+def test_a_guest_leaves_with_enough(bar: Bar) -> None:
+    bar.play(Guest(cards=(CARD,), flow_ml_per_s=400, leave_after_ml=50, pause_ms=10))
+    assert bar.heard == ["lifted", CARD, "lifted"]
+    assert 50 <= bar.tap.flowed_ml <= 90
+
+
+def test_a_guest_leaves_after_a_time(bar: Bar) -> None:
+    bar.play(Guest(cards=(CARD,), flow_ml_per_s=400, leave_after_ms=100, pause_ms=10))
+    assert 20 <= bar.tap.flowed_ml <= 100
+
+
+def test_a_guest_who_is_not_served_loses_patience(bar: Bar) -> None:
+    bar.opens = False
+    bar.play(Guest(cards=(CARD,), patience_ms=50, pause_ms=10))
+    assert bar.tap.flowed_ml == 0
+
+
+def test_a_guest_stays_until_the_valve_closes_by_itself(bar: Bar) -> None:
+    player = ScenarioPlayer(bar.tap, Scenario(guests=(Guest(cards=(CARD,), pause_ms=10, linger_ms=10),), repeat=False))
+    player.start()
+    until(lambda: bar.tap.flowed_ml >= 30)
+    assert bar.heard == ["lifted", CARD]
+    bar.hardware.valve.close()
+    until(lambda: bar.heard == ["lifted", CARD, "lifted"])
+    player.end()
+
+
+def test_an_open_valve_that_nobody_looks_after_closes_and_says_so() -> None:
+    bar = Bar(watchdog_ms=80)
+    bar.hardware.valve.open()
+    for _ in range(8):
+        time.sleep(0.02)
+        bar.hardware.valve.look_after()
+    assert bar.hardware.valve.is_open
+    assert bar.tripped.wait(WAIT_S)
+    assert not bar.hardware.valve.is_open
+    bar.hardware.end()
+
+
+def test_the_end_closes_the_valve_for_good(tmp_path: Path) -> None:
+    bar = Bar()
+    bar.hardware.valve.open()
+    bar.hardware.end()
+    bar.hardware.valve.open()
+    assert not bar.tap.valve_is_driven
