@@ -40,7 +40,7 @@ class Rest:
                 opened = httpx.AsyncClient(transport=transport, base_url="http://tapwire", headers=headers)
                 return await stack.enter_async_context(opened)
 
-            tokens = {role: await _log_in(db, role) for role in Role}
+            tokens = {role: await _add_user(db, role) for role in Role}
             clients = {role: await client({"Authorization": f"Bearer {token}"}) for role, token in tokens.items()}
             yield cls(clients[Role.OPERATOR], clients[Role.SHIFT_LEAD], clients[Role.ENGINEER], await client({}))
 
@@ -81,10 +81,15 @@ def _app_on(db: Database) -> Litestar:
     return _app()
 
 
-async def _log_in(db: Database, role: Role) -> str:
-    """A session without its password's 60 ms; logging in has tests of its own."""
+async def log_in(db: Database, role: Role) -> str:
+    """One more session of a role's user, without its password's 60 ms; logging in has tests of its own."""
     token = secrets.token_urlsafe()
     async with db.transaction() as store:
-        await store.insert(User, username=role.value, role=role.value, password_hash="none")
         await open_session(store, role.value, hash_token(token), 1)
     return token
+
+
+async def _add_user(db: Database, role: Role) -> str:
+    async with db.transaction() as store:
+        await store.insert(User, username=role.value, role=role.value, password_hash="none")
+    return await log_in(db, role)

@@ -80,6 +80,29 @@ async def test_each_denial_has_its_status_reason_and_message(rest: Rest, venue: 
     denied(await rest.nobody.post(ASK, json={"card_uid": rich.card_uid}, headers=header), 409, "tap_not_configured")
 
 
+async def test_the_token_decides_the_tap_and_a_question_for_another_one_is_audited(
+    rest: Rest, venue: Venue, token: dict[str, str]
+) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    await venue.another_tap("right")
+
+    for tap_id in ("right", "bar/taps/right", "pub/taps/left", "none"):
+        body = {"card_uid": ann.card_uid.upper(), "tap_id": tap_id}
+        answer = await rest.nobody.post(ASK, json=body, headers=token | {"X-Request-ID": f"ask {tap_id}".replace(" ", "-")})
+        denied(answer, 403, "tap_unknown")
+    for tap_id in ("left", "bar/taps/left"):
+        grant = done(await rest.nobody.post(ASK, json={"card_uid": ann.card_uid, "tap_id": tap_id}, headers=token))
+        void = {"pour_id": grant["pour_id"], "card_uid": ann.card_uid, "volume_ml": 0, "duration_ms": 0}
+        done(await rest.nobody.post(SYNC, json={"pours": [void]}, headers=token))
+
+    entries = done(await rest.operator.get("/api/audit/?action=pour_denied"))["items"]
+    assert [(entry["details"], entry["request_id"], entry["actor"]) for entry in reversed(entries)] == [
+        ({"reason": "tap_unknown", "asked_tap": tap_id}, f"ask-{tap_id}", "bar/taps/left")
+        for tap_id in ("right", "bar/taps/right", "pub/taps/left", "none")
+    ]
+    assert all(entry["subjects"] == ["bar/taps/left", ann.card_uid] for entry in entries)
+
+
 async def test_without_a_good_token_nothing_is_asked_or_reported(rest: Rest, venue: Venue, token: dict[str, str]) -> None:
     reader = {"X-Internal-Token": (await add_device(venue.db, OPERATOR, "bar/readers/desk")).secret}
     for headers in ({}, {"X-Internal-Token": "guess"}, reader, {"Authorization": rest.engineer.headers["Authorization"]}):
@@ -128,3 +151,40 @@ async def test_a_batch_that_is_none_or_too_large_is_unreadable(rest: Rest, token
     for body in unreadable:
         refusal(await rest.nobody.post(SYNC, json=body, headers=token), 400, "invalid")
     assert done(await rest.nobody.post(SYNC, json={"pours": []}, headers=token)) == {"results": []}
+
+
+async def test_no_item_however_bad_keeps_another_from_its_verdict(rest: Rest, venue: Venue, token: dict[str, str]) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    grant = done(await rest.nobody.post(ASK, json={"card_uid": ann.card_uid}, headers=token))
+    pour_id = grant["pour_id"]
+    good = f'{{"pour_id": "{pour_id}", "card_uid": "{ann.card_uid}", "volume_ml": 100, "duration_ms": 4000}}'.encode()
+    named = {
+        "a NUL in the card": good.replace(ann.card_uid.encode(), b"04\\u0000a1b2"),
+        "a NUL that is all": good.replace(ann.card_uid.encode(), b"\\u0000"),
+        "half a surrogate": good.replace(ann.card_uid.encode(), b"\\ud800\\u0041"),
+        "a number without end": good.replace(b"4000", b"1e400"),
+        "a volume without end": good.replace(b"100,", b"1e400,"),
+        "a volume of many digits": good.replace(b"100,", b"9" * 5000 + b","),
+        "a volume that is a text": good.replace(b"100,", b'"100",'),
+        "a card that is a list": good.replace(f'"{ann.card_uid}"'.encode(), b"[{}]"),
+        "an end reason that is none": good.replace(b"}", b', "end_reason": "\\u0000"}'),
+    }
+    nameless = {
+        "no UTF-8": b'{"pour_id": "\xff"}',
+        "a NUL": b'"\\u0000"',
+        "an id with a NUL": good.replace(pour_id.encode(), b"\\u0000"),
+        "null": b"null",
+        "a list": b"[1e400]",
+        "an id that is an object": good.replace(f'"{pour_id}"'.encode(), b"{}"),
+    }
+    items = [*named.values(), *nameless.values(), good.replace(b"}", b', "tail": 1e400}')]
+
+    answer = await rest.nobody.post(SYNC, content=b'{"pours": [' + b",".join(items) + b"]}", headers=token)
+
+    results = done(answer)["results"]
+    assert [result["pour_id"] for result in results] == [pour_id] * len(named) + [None] * len(nameless) + [pour_id]
+    assert {result["outcome"] for result in results[:-1]} == {"rejected_invalid_report"}
+    assert results[-1]["outcome"] == "pending_updated_to_synced"
+    assert await venue.balance(ann) == (50_00, 0)
+    assert await venue.db.pool.fetchval("SELECT count(*) FROM dead_letters") == len(named) + len(nameless)
+    await venue.books_balance()

@@ -5,10 +5,13 @@ from datetime import date, datetime
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import pytest
 
+from tapwire_contracts.messages import MAX_INTEGER, PourProgress
 from tapwire_core.db.engine import Database
 from tapwire_core.services import guests
+from tapwire_core.services.nodes import keep_progress, note_state
 from tests.rest import Rest, done, refusal
 from tests.venue import OPERATOR, Venue
 
@@ -230,3 +233,23 @@ async def test_health_tells_life_from_readiness(rest: Rest) -> None:
     answers: list[httpx.Response] = [await rest.nobody.get("/health/live"), await rest.nobody.get("/health/ready")]
 
     assert [answer.status_code for answer in answers] == [200, 200]
+
+
+async def test_the_largest_numbers_that_a_node_may_say_blind_no_screen(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    grant = await venue.grant(ann)
+    state = msgspec.structs.replace(venue.tap.state(), facts_open=MAX_INTEGER, config_revision=MAX_INTEGER, uptime_ms=MAX_INTEGER)
+    assert await note_state(venue.db, venue.tap.path, state)
+    progress = PourProgress(pour_id=grant.pour_id, volume_ml=MAX_INTEGER, elapsed_ms=MAX_INTEGER)
+    await keep_progress(venue.db, {str(venue.tap.path): progress})
+
+    for path in ("visits", "visits?stuck=true", "pours", "taps", "venues", "devices", "system/status"):
+        done(await rest.engineer.get(f"/api/{path}"))
+    visit = done(await rest.operator.get(f"/api/visits/{ann.visit_id}"))
+    tap = done(await rest.operator.get("/api/taps/bar/left"))
+    reconcile = {"pour_id": str(grant.pour_id), "volume_ml": 100, "reason": "seen on the glass"}
+    reconciled = done(await rest.shift_lead.post(f"/api/visits/{ann.visit_id}/reconcile-pour", json=reconcile))
+
+    assert visit["pending_pour"]["progress_ml"] == MAX_INTEGER
+    assert (tap["node_facts_open"], tap["config_confirmed"]) == (MAX_INTEGER, True)
+    assert reconciled["sync_status"] == "reconciled"

@@ -16,7 +16,9 @@ import uvicorn
 from tapwire_admin.app import create_app
 from tapwire_admin.live import Live
 from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import PourProgress
+from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.facts import FactsReader
 from tapwire_core.domain.actor import Actor
@@ -24,9 +26,15 @@ from tapwire_core.services.sessions import log_out
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tests.mqtt_tap import connect_tap
 from tests.rest import Rest, asgi
-from tests.venue import Venue
+from tests.venue import SimulatedTap, Venue
 
 COMES_WITHIN_S = 10
+
+
+@pytest.fixture
+def venue_state() -> bytes:
+    """The state of a venue's tap, as it comes from the broker."""
+    return encode(SimulatedTap(DevicePath.parse("bar/taps/left")).state())
 
 
 @dataclass
@@ -152,6 +160,48 @@ async def test_live_values_come_from_the_broker_and_the_newest_again_to_each_lis
     assert (node.kind, node.data["path"], node.data["status"], node.id) == ("node", "bar/taps/left", "online", None)
     assert (progress.kind, progress.data["volume_ml"], progress.data["pour_id"]) == ("progress", 120, str(pour_id))
     assert {event.kind for event in newest} == {"node", "progress"}
+
+
+BAD_PAYLOADS = (b"", b"\xff\xfe", b"[]", b"null", b"7", b"{}", b'{"type":[]}', b'{"type":{}}', b'{"type":null}', b"[" * 9_000)
+
+
+async def test_no_message_however_bad_ends_what_is_heard_after_it(rest: Rest, venue: Venue, mosquitto: EmbeddedBroker) -> None:
+    live = Live()
+    following = asyncio.create_task(live.follow(mosquitto.url("watcher"), "5"))
+    await mosquitto.add_account(Account("bar/taps/left", "secret", BrokerRole.DEVICE))
+    try:
+        async with (
+            serving(venue.db, live) as url,
+            stream(url, rest) as events,
+            connect_tap(mosquitto, "bar/taps/left") as tap,
+        ):
+            await tap.send("state", venue.tap.state(), retain=True)
+            await next_events(events, 1)
+            for leaf in ("card", "pour/progress", "state"):
+                for payload in BAD_PAYLOADS:
+                    await tap.send(leaf, payload)
+            await tap.send("pour/progress", PourProgress(pour_id=uuid4(), volume_ml=120, elapsed_ms=900))
+            (progress,) = await next_events(events, 1)
+            assert not following.done()
+    finally:
+        following.cancel()
+
+    assert (progress.kind, progress.data["volume_ml"]) == ("progress", 120)
+
+
+def test_a_message_that_makes_the_listener_fail_is_noted_and_the_next_one_heard(
+    venue_state: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = Live()
+    with live.listen() as listener:
+        with monkeypatch.context() as broken:
+            broken.setattr(listener, "tell", None)
+            live.hear("tapwire/v1/bar/taps/left/state", venue_state)
+        live.hear("tapwire/v1/bar/taps/left/state", venue_state)
+        told = listener.take()
+
+    assert [kind.value for kind, _ in told] == ["node"]
+    assert "tapwire/v1/bar/taps/left/state" in caplog.text
 
 
 async def test_a_stream_ends_when_its_session_does(rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,13 @@
 """Money over REST: each booking once, never more than there is, and only while the shift is open."""
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
 from tapwire_core.db.engine import Database
-from tapwire_core.services import visits
+from tapwire_core.services import guests, visits
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import OPERATOR, Guest, Venue
 
@@ -172,6 +172,46 @@ async def test_an_adjustment_takes_at_most_what_is_available_and_is_about_the_gu
     refusal(await adjust(bob, 1), 409, "not_the_guests_pour")
     assert done(await adjust(ann, 50_00), 201)["balance_minor"] == 100_00
     await venue.books_balance()
+
+
+async def test_an_adjustment_belongs_to_the_shift_of_the_venue_where_the_guest_is_or_was_last(rest: Rest, venue: Venue) -> None:
+    ann, stranger = await venue.guest(), await guests.create_guest(venue.db, OPERATOR, first_name="Sam", age_checked=True)
+    pub = await Venue.open(venue.db, "pub")
+
+    async def adjust(guest_id: UUID) -> None:
+        body = {"amount_minor": 2_00, "reason": "bad beer"}
+        done(await rest.shift_lead.post(f"/api/guests/{guest_id}/adjustments", json=body, headers=with_key()), 201)
+
+    async def adjusted(venue_id: str) -> int:
+        shift = done(await rest.operator.get(f"/api/shifts/current?venue_id={venue_id}"))
+        report = done(await rest.operator.get(f"/api/shifts/{shift['shift_id']}/reports/x"))
+        return int(report["till"]["adjustments_minor"])
+
+    await adjust(stranger)
+    assert (await adjusted("bar"), await adjusted("pub")) == (0, 0)
+    await adjust(ann.guest_id)
+    assert (await adjusted("bar"), await adjusted("pub")) == (2_00, 0)
+    await visits.close_visit(venue.db, OPERATOR, ann.visit_id)
+    await adjust(ann.guest_id)
+    assert (await adjusted("bar"), await adjusted("pub")) == (4_00, 0)
+    await visits.open_visit(venue.db, OPERATOR, pub.venue_id, ann.guest_id)
+    await adjust(ann.guest_id)
+    assert (await adjusted("bar"), await adjusted("pub")) == (4_00, 2_00)
+
+
+async def test_an_adjustment_while_no_shift_is_open_belongs_to_the_next_shift_of_the_guests_venue(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest()
+    await Venue.open(venue.db, "pub")
+    await visits.close_visit(venue.db, OPERATOR, ann.visit_id)
+    closed = done(await rest.shift_lead.post("/api/shifts/close", json={"venue_id": "bar"}))
+    body = {"amount_minor": 2_00, "reason": "bad beer"}
+    done(await rest.shift_lead.post(path(ann, "adjustments"), json=body, headers=with_key()), 201)
+    done(await rest.shift_lead.post("/api/shifts/open", json={"venue_id": "bar"}), 201)
+    following = done(await rest.shift_lead.post("/api/shifts/close", json={"venue_id": "bar"}))
+
+    reports = [done(await rest.shift_lead.post(f"/api/shifts/{shift['shift_id']}/reports/z"), 201) for shift in (closed, following)]
+
+    assert [report["till"]["adjustments_minor"] for report in reports] == [0, 2_00]
 
 
 async def test_the_ledger_tells_every_movement_and_adds_up_to_the_balance(rest: Rest, venue: Venue) -> None:

@@ -157,12 +157,48 @@ async def test_closing_by_voiding_frees_the_hold_and_a_late_report_charges_nothi
     grant = await venue.grant(ann)
     close, void = f"/api/visits/{ann.visit_id}/close", {"void_pending": True, "pour_id": str(grant.pour_id)}
 
-    refusal(await rest.shift_lead.post(close, json=void), 400, "invalid")
+    refusal(await rest.operator.post(close, json=void), 403, "role_required")
     closed = done(await rest.shift_lead.post(close, json={**void, "reason": "the node is dead"}))
 
     assert (closed["status"], closed["held_minor"], closed["pending_pour"]) == ("closed", 0, None)
     assert (await venue.report(grant, 100)).outcome == "audit_late_recorded"
     assert await venue.balance(ann) == (100_00, 0)
+
+
+async def test_closing_by_voiding_needs_no_reason(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    grant = await venue.grant(ann)
+
+    closed = done(await rest.shift_lead.post(f"/api/visits/{ann.visit_id}/close", json={"void_pending": True}))
+
+    assert closed["status"] == "closed"
+    assert (await venue.pour(grant.pour_id))["sync_status"] == "voided"
+    (voided,) = done(await rest.operator.get(f"/api/audit/?action=pour_voided&subject={grant.pour_id}"))["items"]
+    assert voided["details"]["reason"] == "visit closed"
+
+
+async def test_closing_answers_a_pour_that_has_ended_with_its_state(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    grant = await venue.grant(ann)
+    close, named = f"/api/visits/{ann.visit_id}/close", {"pour_id": str(grant.pour_id)}
+
+    refusal(await rest.operator.post(close, json=named), 409, "pour_pending")
+    refusal(await rest.operator.post(close, json={"pour_id": str(uuid4())}), 404, "not_found")
+    await venue.report(grant, 100)
+    for body in (named, {**named, "void_pending": True}):
+        problem = refusal(await rest.shift_lead.post(close, json=body), 409, "pour_not_pending")
+        assert (problem["pour_id"], problem["sync_status"]) == (str(grant.pour_id), "synced")
+
+    assert done(await rest.operator.get(f"/api/visits/{ann.visit_id}"))["status"] == "active"
+    assert done(await rest.operator.post(close, json={}))["status"] == "closed"
+
+
+async def test_a_birth_date_decides_whatever_somebody_has_checked(rest: Rest, venue: Venue) -> None:
+    child = await newcomer(venue, birth_date=date(2015, 5, 5), age_checked=True)
+    adult = await newcomer(venue, birth_date=date(1990, 5, 5), age_checked=False)
+
+    refusal(await rest.operator.post(OPEN, json=body(child)), 409, "guest_underage")
+    done(await rest.operator.post(OPEN, json=body(adult)), 201)
 
 
 async def test_reconcile_and_unlock_answer_a_pour_that_has_ended_with_its_state(rest: Rest, venue: Venue) -> None:

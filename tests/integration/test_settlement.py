@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tapwire_contracts.messages import PourAuthorized, UnattributedFlow
-from tapwire_contracts.reasons import DenyReason, FlowCause
+from tapwire_contracts.reasons import DenyReason, EndReason, FlowCause
 from tapwire_core.services import cards, kegs, taps
 from tapwire_core.services.flows import record_flow, refuse_unreadable_report
 from tapwire_core.services.pours import RawReport
@@ -108,6 +108,17 @@ async def test_a_report_of_nothing_voids_the_pour_and_frees_everything(venue: Ve
     assert (await venue.pour(grant.pour_id))["sync_status"] == "voided"
     assert await venue.balance(ann) == (300_00, 0)
     await venue.grant(ann)
+
+
+async def test_a_pour_that_never_started_is_voided_whatever_card_its_node_remembers(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=300_00)
+    grant = await venue.grant(ann)
+    report = venue.tap.report(grant.pour_id, "00000000", 0)
+
+    verdict = await venue.deliver(replace(report, end_reason=EndReason.NEVER_STARTED))
+
+    assert verdict.outcome == "accepted_zero_volume"
+    assert (await venue.pour(grant.pour_id))["sync_status"] == "voided"
 
 
 async def test_an_overpour_that_the_balance_covers_is_charged(venue: Venue) -> None:

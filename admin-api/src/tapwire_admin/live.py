@@ -32,7 +32,7 @@ from tapwire_contracts.messages import (
     PourProgress,
     ReaderCardPresented,
 )
-from tapwire_contracts.topics import ROOT
+from tapwire_contracts.topics import ROOT, DevicePath
 
 DEFAULT_PORT: Final = {"mqtt": 1883, "mqtts": 8883}
 KEEPALIVE_S: Final = 15
@@ -106,11 +106,15 @@ class Live:
             self._listeners.remove(listener)
 
     def hear(self, topic: str, payload: bytes) -> None:
-        """A message from the broker; one that can't be read is the core's to keep."""
+        """A message from the broker. One that can't be read is the core's to keep; none, whatever it does, ends the listening."""
         try:
-            path, message = decode_from_device(topic, payload)
+            self._note(*decode_from_device(topic, payload))
         except Malformed:
             return
+        except Exception:
+            _log.exception("could not show a message on %s", topic)
+
+    def _note(self, path: DevicePath, message: Message) -> None:
         kind = KIND_OF.get(type(message))
         if kind is None:
             return

@@ -71,16 +71,21 @@ class Worker:
         """Connect, work, and connect again when the connection is lost; ends only by cancellation."""
         wait_s = RECONNECT_MIN_S
         while True:
+            began = asyncio.get_running_loop().time()
             try:
-                async with self.address.client(self.instance_id) as client:
-                    wait_s = RECONNECT_MIN_S
-                    publisher = Publisher(client, self.address, self.instance_id)
-                    await self._work(Desk(self.db, publisher))
+                # a task of its own: a task group that fails while it is cancelled would swallow the cancellation of ours
+                await asyncio.create_task(self._connect_and_work())
             except* MqttError as lost:
-                log.warning("broker: %s; connecting again in %.1f s", lost.exceptions[0], wait_s)
-            _end_if_cancelled()
+                log.warning("broker: %s; connecting again within %.1f s", lost.exceptions[0], wait_s)
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise asyncio.CancelledError
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
-            wait_s = min(wait_s * 2, self.pace.reconnect_max_s)
+            held = asyncio.get_running_loop().time() - began > self.pace.reconnect_max_s
+            wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.pace.reconnect_max_s)
+
+    async def _connect_and_work(self) -> None:
+        async with self.address.client(self.instance_id) as client:
+            await self._work(Desk(self.db, Publisher(client, self.address, self.instance_id)))
 
     async def _work(self, desk: Desk) -> None:
         client, publisher = desk.publisher.client, desk.publisher
@@ -168,13 +173,6 @@ class Worker:
 
 RECONNECT_MIN_S: Final = 0.2
 DATABASE_CHECK_TIMEOUT_S: Final = 2.0
-
-
-def _end_if_cancelled() -> None:
-    """A task group that fails while it is cancelled raises its failure alone; the cancellation must not be lost with it."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def run_core(settings: Settings, pace: Pace | None = None) -> None:

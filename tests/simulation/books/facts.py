@@ -108,7 +108,7 @@ def pour_facts(tables: Tables, pour_id: UUID) -> PourFacts:
         amount_minor=pour.amount_minor,
         stock_ml=pour.stock_ml,
         reported=pour.reported,
-        refused=False,
+        refused=pour.report_refused,
         balance_minor=guest.balance_minor,
         held_minor=guest.held_minor,
         keg_ml=tables.kegs[granted.keg_id].book_ml,

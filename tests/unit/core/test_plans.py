@@ -1,7 +1,7 @@
 """The hot statements find their rows by indexes: on tables with many rows, the database itself counts no sequential scan.
 
-`pg_stat_xact_user_tables` counts scans as they happen, those inside functions included. So what is looked at are the plans that ran,
-at first and when the connection has been in use for long.
+`pg_stat_xact_user_tables` counts scans as they happen, those inside functions included. So what is looked at are the plans that
+ran, at first and when the connection has been in use for long.
 """
 
 from collections import Counter

@@ -41,7 +41,6 @@ def pour(sync_status: SyncStatus = SyncStatus.PENDING_SYNC, balance_minor: int =
         stock_ml=0,
         reported=False,
         refused=False,
-        refused=False,
         balance_minor=balance_minor,
         held_minor=1_80,
         keg_ml=30_000,

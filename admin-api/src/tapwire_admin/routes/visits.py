@@ -1,6 +1,6 @@
 """Visits: opening, the card, and what a person does when a pour's report does not come."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from litestar import Request, get, post
@@ -15,9 +15,11 @@ from tapwire_core.db.views import visits as views
 from tapwire_core.db.views.reading import Page
 from tapwire_core.db.views.visits import PourDetail, VisitView
 from tapwire_core.domain.words import VisitStatus
-from tapwire_core.errors import Invalid
 from tapwire_core.services import recovery, visits
 from tapwire_core.services.cards import Stage, read_card_uid
+
+DEFAULT_REASON: Final = "visit closed"
+"""Why a pending pour is given up where nobody says it."""
 
 
 class NewVisit(Struct, kw_only=True):
@@ -58,7 +60,7 @@ class ForceUnlock(Struct, kw_only=True):
 
 
 class CloseVisit(Struct, kw_only=True):
-    """How to close; `void_pending` gives up a pending pour, and needs a reason and a shift lead."""
+    """How to close; `void_pending` gives up a pending pour, and needs a shift lead. `pour_id`: the one that is thought pending."""
 
     void_pending: bool = False
     pour_id: UUID | None = None
@@ -149,13 +151,12 @@ async def close_visit(
     data: JSONBody[CloseVisit | None] = None,
 ) -> VisitView:
     """Close a visit; with a pending pour only by `void_pending`."""
-    if data is None or not data.void_pending:
-        await once(visits.close_visit, actor, visit_id)
-        return await _view(db, visit_id)
-    require_role(operator_of(request), SHIFT_LEAD)
-    if data.reason is None:
-        raise Invalid("Say why the pending pour is given up.", field="reason")
-    await once(visits.void_and_close_visit, actor, visit_id, data.pour_id, data.reason)
+    wanted = data or CloseVisit()
+    if wanted.void_pending:
+        require_role(operator_of(request), SHIFT_LEAD)
+        await once(visits.void_and_close_visit, actor, visit_id, wanted.pour_id, wanted.reason or DEFAULT_REASON)
+    else:
+        await once(visits.close_visit, actor, visit_id, wanted.pour_id)
     return await _view(db, visit_id)
 
 

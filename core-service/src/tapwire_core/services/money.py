@@ -120,7 +120,11 @@ async def _open_till(store: Store, venue_id: str | None) -> Till:
 
 
 async def _till_of_adjustment(store: Store, guest_id: UUID, pour_id: UUID | None) -> Till:
-    venue_id = await (venue_writes.sole_venue_id(store) if pour_id is None else _venue_of_pour(store, guest_id, pour_id))
+    """The venue of the pour, else where the guest is or was last, else the only venue; a guest who was nowhere has no till."""
+    if pour_id is not None:
+        venue_id: str | None = await _venue_of_pour(store, guest_id, pour_id)
+    else:
+        venue_id = await guest_writes.last_venue_of_guest(store, guest_id) or await venue_writes.sole_venue_id(store)
     return Till(venue_id, await shift_writes.open_shift_id(store, venue_id) if venue_id else None)
 
 

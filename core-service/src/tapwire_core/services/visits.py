@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from msgspec import Struct
 
-from tapwire_contracts.reasons import AuditAction
+from tapwire_contracts.reasons import AuditAction, SyncStatus
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Visit
@@ -24,7 +24,7 @@ from tapwire_core.errors import NotFound, Refused
 from tapwire_core.services.cards import CardBusy, Stage, bind_locked_card, read_card_uid
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import require_open_shift
-from tapwire_core.services.recovery import void_pending_pour
+from tapwire_core.services.recovery import PourNotPending, void_pending_pour
 from tapwire_core.services.venues import resolve_venue
 
 
@@ -112,20 +112,37 @@ async def assign_card(store: Store, actor: Actor, visit_id: UUID, card_uid: str)
 
 
 @use_case
-async def close_visit(store: Store, actor: Actor, visit_id: UUID) -> None:
-    """Close a visit that has no pending pour; one that is closed already stays so. The card stays the guest's."""
-    await _close(store, actor, visit_id)
+async def close_visit(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID | None = None) -> None:
+    """Close a visit that has no pending pour; one that is closed already stays so. The card stays the guest's.
+
+    `pour_id` names a pour that is thought to be pending: raises `PourNotPending` when it has ended.
+    """
+    visit = await _require_visit(store, visit_id)
+    if pour_id is not None:
+        await _require_pending(store, visit_id, pour_id)
+    await _close(store, actor, visit)
 
 
 @use_case
 async def void_and_close_visit(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID | None, reason: str) -> None:
     """Void the visit's pending pour, if there is one, and close the visit; a report that still comes charges nothing."""
     await void_pending_pour(store, actor, visit_id, pour_id, reason)
-    await _close(store, actor, visit_id)
+    await _close(store, actor, await _require_visit(store, visit_id))
 
 
-async def _close(store: Store, actor: Actor, visit_id: UUID) -> None:
-    visit = await _require_visit(store, visit_id)
+async def _require_pending(store: Store, visit_id: UUID, pour_id: UUID) -> None:
+    """Raise unless the pour of a locked visit is pending: none of its pours ends without the visit's lock."""
+    pour = await writes.pour_of_visit(store, visit_id, pour_id)
+    if pour is None:
+        raise NotFound("pour of this visit", pour_id)
+    if pour.sync_status is not SyncStatus.PENDING_SYNC:
+        raise PourNotPending(
+            f"The pour is {pour.sync_status} already.", pour_id=pour_id, sync_status=pour.sync_status, volume_ml=pour.volume_ml
+        )
+
+
+async def _close(store: Store, actor: Actor, visit: LockedVisit) -> None:
+    visit_id = visit.visit_id
     if visit.status is VisitStatus.CLOSED:
         return
     pours = await writes.pending_pours_of_visit(store, visit_id)

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Float, Select, and_, case, cast, func, lit
 from tapwire_contracts.reasons import Presence
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, NodeStatus, Pour, Shift, Tap, Venue
-from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, read_all, read_one, read_page, table
+from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_all, read_one, read_page, table
 from tapwire_core.domain.words import KegStatus
 
 venues: Final = table(Venue)
@@ -182,7 +182,7 @@ def _venues() -> Select[Any]:
 
 def is_confirmed() -> ColumnElement[bool]:
     """Whether the tap's node is there and works by the newest config."""
-    applied = nodes.c.state["config_revision"].as_integer()
+    applied = number_in(nodes.c.state, "config_revision")
     return func.coalesce(and_(nodes.c.status == Presence.ONLINE.value, applied >= taps.c.config_revision), False)
 
 
@@ -207,7 +207,7 @@ def _taps(db: Database) -> Select[Any]:
             nodes.c.state["phase"].as_string().label("node_phase"),
             nodes.c.state["valve"].as_string().label("node_valve"),
             nodes.c.state["software"].as_string().label("node_software"),
-            nodes.c.state["facts_open"].as_integer().label("node_facts_open"),
+            number_in(nodes.c.state, "facts_open").label("node_facts_open"),
             age_ms(nodes.c.seen_at).label("node_seen_ms"),
             is_confirmed().label("config_confirmed"),
         )

@@ -13,7 +13,7 @@ from tapwire_contracts.reasons import EndReason, Presence, StopReason, SyncStatu
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Guest, NodeStatus, Pour, PourReport, Tap, Visit
 from tapwire_core.db.views.guests import full_name
-from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, read_all, read_one, read_page, table
+from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_all, read_one, read_page, table
 from tapwire_core.domain.words import VisitStatus
 
 visits: Final = table(Visit)
@@ -225,7 +225,7 @@ def _pending_pour() -> ColumnElement[Any]:
 def _progress_ml() -> ColumnElement[Any]:
     """What the pour's node last said has flowed in it."""
     of_this = nodes.c.progress["pour_id"].as_string() == cast(pours.c.pour_id, Text)
-    return case((of_this, nodes.c.progress["volume_ml"].as_integer()))
+    return case((of_this, number_in(nodes.c.progress, "volume_ml")))
 
 
 def _is_stuck(db: Database) -> ColumnElement[bool]:

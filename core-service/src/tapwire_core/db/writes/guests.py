@@ -40,11 +40,11 @@ async def lock_guest(store: Store, guest_id: UUID) -> LockedGuest | None:
 
 
 async def is_of_age(store: Store, guest_id: UUID, venue_id: str) -> bool:
-    """Whether the guest may be served at the venue today, by birth date or because somebody checked."""
+    """Whether the guest may be served at the venue today: a birth date decides, without one that somebody has checked."""
     # today is the venue's day
     found = await store.connection.fetchval(
-        """SELECT legal_age = 0 OR age_checked_at IS NOT NULL
-                  OR coalesce(birth_date + make_interval(years => legal_age::int) <= (now() AT TIME ZONE time_zone)::date, false)
+        """SELECT legal_age = 0 OR CASE WHEN birth_date IS NULL THEN age_checked_at IS NOT NULL
+                  ELSE birth_date + make_interval(years => legal_age::int) <= (now() AT TIME ZONE time_zone)::date END
            FROM guests, venues WHERE guest_id = $1 AND venue_id = $2""",
         guest_id,
         venue_id,
@@ -62,6 +62,14 @@ async def note_age_check(store: Store, actor: Actor, guest_id: UUID) -> None:
     await store.connection.execute(
         "UPDATE guests SET age_checked_by = $2, age_checked_at = now() WHERE guest_id = $1", guest_id, actor.name
     )
+
+
+async def last_venue_of_guest(store: Store, guest_id: UUID) -> str | None:
+    """The venue of the guest's active visit, or of the latest one; None for a guest who has had none."""
+    found: str | None = await store.connection.fetchval(
+        "SELECT venue_id FROM visits WHERE guest_id = $1 ORDER BY status = 'active' DESC, opened_at DESC LIMIT 1", guest_id
+    )
+    return found
 
 
 async def pour_of_guest(store: Store, pour_id: UUID) -> PourOfGuest | None:

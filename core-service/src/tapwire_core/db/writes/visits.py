@@ -4,6 +4,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.actor import Actor
@@ -29,6 +30,13 @@ class ActiveVisit(Struct, frozen=True):
     opening_stages: list[str] | None
 
 
+class PourOfVisit(Struct, frozen=True):
+    """What has become of a pour."""
+
+    sync_status: SyncStatus
+    volume_ml: int
+
+
 async def lock_visit(store: Store, visit_id: UUID) -> LockedVisit | None:
     """Lock a visit's row for a change."""
     row = await store.connection.fetchrow(
@@ -49,6 +57,14 @@ async def pending_pours_of_visit(store: Store, visit_id: UUID) -> list[UUID]:
     """The visit's pours that no report, person or rule has ended yet."""
     rows = await store.connection.fetch("SELECT pour_id FROM pours WHERE visit_id = $1 AND sync_status = 'pending_sync'", visit_id)
     return [row["pour_id"] for row in rows]
+
+
+async def pour_of_visit(store: Store, visit_id: UUID, pour_id: UUID) -> PourOfVisit | None:
+    """A pour of the visit; under the visit's lock it stays as it is."""
+    row = await store.connection.fetchrow(
+        "SELECT sync_status, volume_ml FROM pours WHERE pour_id = $1 AND visit_id = $2", pour_id, visit_id
+    )
+    return as_struct(row, PourOfVisit)
 
 
 async def close_visit(store: Store, actor: Actor, visit_id: UUID) -> None:

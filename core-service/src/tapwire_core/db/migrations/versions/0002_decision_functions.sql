@@ -270,25 +270,25 @@ DECLARE
     by_actor constant text := changes->>'actor';
     request constant text := changes->>'request_id';
     part jsonb;
+    touched record;
 BEGIN
-    IF changes ? 'ended' THEN
+    -- one row at a time by its key: a join with what was read from JSON would be planned as a scan of the whole table
+    FOR part IN SELECT jsonb_array_elements(changes->'ended') LOOP
         UPDATE pours SET
-            sync_status = ended.sync_status, volume_ml = ended.volume_ml, amount_minor = ended.amount_minor,
-            loss_minor = ended.loss_minor, stock_ml = ended.volume_ml, end_reason = ended.end_reason,
-            duration_ms = ended.duration_ms, settled_at = now(), settled_shift_id = in_shift, settled_by = by_actor
-        FROM jsonb_to_recordset(changes->'ended') AS ended(
-            pour_id uuid, sync_status text, volume_ml bigint, amount_minor bigint, loss_minor bigint, end_reason text,
-            duration_ms bigint)
-        WHERE pours.pour_id = ended.pour_id AND pours.sync_status = 'pending_sync';
-        UPDATE visits SET active_tap_id = NULL, lock_set_at = NULL
-        FROM jsonb_to_recordset(changes->'ended') AS ended(visit_id uuid)
-        WHERE visits.visit_id = ended.visit_id;
+            sync_status = part->>'sync_status',
+            volume_ml = (part->>'volume_ml')::bigint,
+            amount_minor = (part->>'amount_minor')::bigint,
+            loss_minor = (part->>'loss_minor')::bigint,
+            stock_ml = (part->>'volume_ml')::bigint,
+            end_reason = part->>'end_reason',
+            duration_ms = (part->>'duration_ms')::bigint,
+            settled_at = now(), settled_shift_id = in_shift, settled_by = by_actor
+        WHERE pour_id = (part->>'pour_id')::uuid AND sync_status = 'pending_sync';
+        UPDATE visits SET active_tap_id = NULL, lock_set_at = NULL WHERE visit_id = (part->>'visit_id')::uuid;
         UPDATE incidents SET status = 'resolved', resolution = 'no_action', resolved_at = now(), resolved_by = by_actor,
             comment = 'the pour ended'
-        FROM jsonb_to_recordset(changes->'ended') AS ended(pour_id uuid)
-        WHERE incidents.pour_id = ended.pour_id AND incidents.kind IN ('sync_timeout', 'journal_lost')
-            AND incidents.status <> 'resolved';
-    END IF;
+        WHERE pour_id = (part->>'pour_id')::uuid AND kind IN ('sync_timeout', 'journal_lost') AND status <> 'resolved';
+    END LOOP;
 
     IF changes ? 'lock_cleared' THEN
         UPDATE visits SET active_tap_id = NULL, lock_set_at = NULL
@@ -311,25 +311,24 @@ BEGIN
         WHERE visit_id = (part->>'visit_id')::uuid;
     END IF;
 
-    IF changes ?| '{ended,granted,money}' THEN
+    FOR touched IN
+        SELECT guest_id, sum(amount_minor) AS amount_minor FROM (
+            SELECT guest_id, 0 AS amount_minor FROM jsonb_to_recordset(changes->'ended') AS ended(guest_id uuid)
+            UNION ALL
+            SELECT (changes->'granted'->>'guest_id')::uuid, 0
+            UNION ALL
+            SELECT guest_id,
+                CASE WHEN credit_account = 'guest' THEN amount_minor WHEN debit_account = 'guest' THEN -amount_minor ELSE 0 END
+            FROM jsonb_to_recordset(changes->'money') AS moved(
+                debit_account text, credit_account text, amount_minor bigint, guest_id uuid)
+        ) AS parts WHERE guest_id IS NOT NULL GROUP BY guest_id ORDER BY guest_id
+    LOOP
         UPDATE guests SET
-            balance_minor = guests.balance_minor + delta.balance_minor,
+            balance_minor = balance_minor + touched.amount_minor,
             held_minor = coalesce(
-                (SELECT sum(hold_minor) FROM pours WHERE pours.guest_id = guests.guest_id AND sync_status = 'pending_sync'), 0)
-        FROM (
-            SELECT guest_id, sum(balance_minor) AS balance_minor FROM (
-                SELECT guest_id, 0 AS balance_minor FROM jsonb_to_recordset(changes->'ended') AS ended(guest_id uuid)
-                UNION ALL
-                SELECT (changes->'granted'->>'guest_id')::uuid, 0
-                UNION ALL
-                SELECT guest_id,
-                    CASE WHEN credit_account = 'guest' THEN amount_minor WHEN debit_account = 'guest' THEN -amount_minor ELSE 0 END
-                FROM jsonb_to_recordset(changes->'money') AS moved(
-                    debit_account text, credit_account text, amount_minor bigint, guest_id uuid)
-            ) AS parts GROUP BY guest_id
-        ) AS delta
-        WHERE guests.guest_id = delta.guest_id;
-    END IF;
+                (SELECT sum(hold_minor) FROM pours WHERE pours.guest_id = touched.guest_id AND sync_status = 'pending_sync'), 0)
+        WHERE guest_id = touched.guest_id;
+    END LOOP;
 
     IF changes ? 'money' THEN
         INSERT INTO money_movements (
@@ -344,12 +343,12 @@ BEGIN
         INSERT INTO stock_movements (keg_id, kind, volume_ml, venue_id, tap_path, shift_id, cause_id, reason, actor)
         SELECT keg_id, kind, volume_ml, at_venue, at_tap, in_shift, cause_id, reason, by_actor
         FROM jsonb_to_recordset(changes->'stock') AS moved(keg_id uuid, kind text, volume_ml bigint, cause_id uuid, reason text);
-        UPDATE kegs SET book_volume_ml = book_volume_ml - delta.volume_ml
-        FROM (
+        FOR touched IN
             SELECT keg_id, sum(volume_ml) AS volume_ml
-            FROM jsonb_to_recordset(changes->'stock') AS moved(keg_id uuid, volume_ml bigint) GROUP BY keg_id
-        ) AS delta
-        WHERE kegs.keg_id = delta.keg_id;
+            FROM jsonb_to_recordset(changes->'stock') AS moved(keg_id uuid, volume_ml bigint) GROUP BY keg_id ORDER BY keg_id
+        LOOP
+            UPDATE kegs SET book_volume_ml = book_volume_ml - touched.volume_ml WHERE keg_id = touched.keg_id;
+        END LOOP;
     END IF;
 
     IF changes ? 'reported' THEN
