@@ -17,9 +17,9 @@ from typing import Final
 from alembic.util import CommandError
 
 from tapwire_contracts.topics import ROOT
-from tapwire_core.app import DATABASE_GONE
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
+from tapwire_core.db.views.health import DatabaseGone, telling_database_gone
 from tapwire_core.db.views.operations import broker_logins
 from tapwire_core.domain.house import House
 from tapwire_core.errors import Refused
@@ -153,7 +153,7 @@ class Demo:
     async def _keep_logins(self) -> None:
         """Let devices in at the broker as the core knows them: added, rotated or revoked while the demo runs."""
         while True:
-            with contextlib.suppress(*DATABASE_GONE):
+            with contextlib.suppress(DatabaseGone), telling_database_gone():
                 await self._broker.set_device_logins(await broker_logins(self._db))
             await asyncio.sleep(LOGINS_CHECK_S)
 
@@ -194,8 +194,9 @@ class Demo:
         while True:
             await asyncio.sleep(UPKEEP_S)
             try:
-                done = await fill_purses(self._db, AT_THE_TAPS) + await change_low_kegs(self._db, SIMULATED)
-            except (*DATABASE_GONE, Refused) as error:
+                with telling_database_gone():
+                    done = await fill_purses(self._db, AT_THE_TAPS) + await change_low_kegs(self._db, SIMULATED)
+            except (DatabaseGone, Refused) as error:
                 done = [f"the staff can't help: {error}"]
             self._screen.tell(Line("", text, Mood.QUIET) for text in done)
 

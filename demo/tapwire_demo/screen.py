@@ -52,9 +52,9 @@ def _table(taps: Iterable[TapNow]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for heading in ("tap", "beverage", "now", "guest", "", ""):
         table.add_column(Text(heading, "dim"))
-    for tap in taps:
+    for tap in tuple(taps):  # others may come while this is drawn
         now = tap.phase.lower().replace("_", " ") or "no node"
-        table.add_row(Text(tap.name, "bold cyan"), tap.beverage, now, tap.guest, *_poured(tap))
+        table.add_row(Text(tap.name, "bold cyan"), Text(tap.beverage), now, Text(tap.guest), *_poured(tap))
     return table
 
 

@@ -1,6 +1,12 @@
-"""`Idempotency-Key` at the edge: which requests carry one, and sending the first answer again to the letter."""
+"""`Idempotency-Key` at the edge: which requests carry one, and sending the first answer again to the letter.
+
+A route that says `tells_secret` has its answer kept for the asking session alone: sealed with a key made of the session's token,
+of which the database has only a hash, and the `Idempotency-Key`. One that says `takes_secret` has its body recognised by a slow
+hash, because a quick one would let the password in it be guessed.
+"""
 
 import hashlib
+import hmac
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,10 +18,11 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from tapwire_admin.auth import operator_of
+from tapwire_admin.auth import operator_of, token_of
 from tapwire_core.db.engine import Database
 from tapwire_core.errors import Invalid
 from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, keep_answer, run_once
+from tapwire_core.services.passwords import hash_slowly
 
 HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,200}")
@@ -67,7 +74,15 @@ async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Data
     if not _KEY.fullmatch(key):
         raise Invalid(f"{HEADER} is 1 to 200 visible ASCII characters.", header=HEADER)
     scope = f"{operator_of(request).username} {request.method} {request.url.path}"
-    return Once(db, KeyedRequest(scope, key, hashlib.sha256(await request.body()).digest()), request.scope["state"])
+    declared, body = request.route_handler.opt, await request.body()
+    slow = hash_slowly(body, f"{scope} {key}".encode()) if declared.get("takes_secret") else None
+    keyed = KeyedRequest(
+        scope,
+        key,
+        body_hash=await slow if slow else hashlib.sha256(body).digest(),
+        sealing_key=hmac.digest(token_of(request).encode(), key.encode(), "sha256") if declared.get("tells_secret") else None,
+    )
+    return Once(db, keyed, request.scope["state"])
 
 
 def repeat_answer(_: Request[Any, Any, Any], error: AnsweredBefore) -> Response[bytes]:

@@ -12,6 +12,8 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.routes import HTTPRoute
+from msgspec import Struct
+from msgspec.json import schema_components
 
 from tapwire_admin.auth import DEVICE_HEADER, DEVICES, EVERYBODY, OpenTo
 from tapwire_admin.errors import PROBLEM_JSON
@@ -91,6 +93,7 @@ def complete(document: dict[str, Any], app: Litestar) -> None:
             for method, (handler, _) in route.route_handler_map.items():
                 if method.lower() in item:
                     _complete(item[method.lower()], handler.opt, takes_key="once" in handler.parsed_fn_signature.parameters)
+                    schemas |= _bodies(item[method.lower()], handler.opt.get("body"))
 
 
 def _complete(operation: dict[str, Any], declared: dict[str, Any], *, takes_key: bool) -> None:
@@ -103,6 +106,15 @@ def _complete(operation: dict[str, Any], declared: dict[str, Any], *, takes_key:
         required = bool(declared.get("key_required"))
         key = {"name": HEADER, "in": "header", "required": required, "schema": {"type": "string", "maxLength": 200}}
         operation.setdefault("parameters", []).append(key)
+
+
+def _bodies(operation: dict[str, Any], body: type[Struct] | None) -> dict[str, Any]:
+    """Document a body that the route reads by itself; the schemas that this takes."""
+    if body is None:
+        return {}
+    (schema,), named = schema_components([body], ref_template="#/components/schemas/{name}")
+    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return named
 
 
 def _schemes(access: Role | OpenTo) -> list[str]:

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from tapwire_contracts.reasons import EndReason
 from tapwire_core.domain.authorization import Facts, GuestFacts, PendingPour, Question, TapFacts, VisitFacts
 from tapwire_core.domain.odometer import OdometerFacts, StretchFacts
 from tapwire_core.domain.reports import PourFacts, Report, SettlementFacts, TapNow
@@ -70,9 +71,9 @@ def _pending(tables: Tables, pour: PourRow) -> PendingPour:
 
 
 def report_facts(tables: Tables, report: Report) -> SettlementFacts:
-    """What there is to know about a report."""
-    pour = tables.pours.get(report.pour_id)
-    is_its = pour is not None and (pour.tap_path, pour.granted.card_uid) == (report.tap_path, report.card_uid)
+    """What there is to know about a report; one of a pour that never started may name any card."""
+    pour, never_started = tables.pours.get(report.pour_id), report.volume_ml == 0 and report.end_reason is EndReason.NEVER_STARTED
+    is_its = pour is not None and pour.tap_path == report.tap_path and (never_started or pour.granted.card_uid == report.card_uid)
     return SettlementFacts(tap=tap_now(tables, report.tap_path), pour=pour_facts(tables, report.pour_id) if is_its else None)
 
 

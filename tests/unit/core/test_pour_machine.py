@@ -255,4 +255,4 @@ class PourMachine(RuleBasedStateMachine):
 
 
 TestPourMachine = PourMachine.TestCase
-TestPourMachine.settings = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True)
+TestPourMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True)

@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from tapwire_admin.auth import ENGINEER
 from tapwire_admin.bounds import Text
-from tapwire_admin.given import AskedPage, By, Db, JSONBody
+from tapwire_admin.given import AskedPage, By, Db, JSONBody, RunOnce
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import DeviceView
 from tapwire_core.db.views.reading import Page
@@ -25,22 +25,22 @@ async def list_devices(db: Db, page: AskedPage) -> Page[DeviceView]:
     return await views.list_devices(db, page)
 
 
-@post("/devices", access=ENGINEER, secret=True)
-async def add_device(db: Db, actor: By, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
-    """Let a device speak; its secret is shown once."""
-    return await devices.add_device(db, actor, data.path)
+@post("/devices", access=ENGINEER, tells_secret=True)
+async def add_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
+    """Let a device speak; its secret is shown once, and again to a repeat of this session with the same key."""
+    return await once(devices.add_device, actor, data.path)
 
 
-@post("/devices/rotate", access=ENGINEER, secret=True, status_code=200)
-async def rotate_device(db: Db, actor: By, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
-    """Give a device a new secret, shown once."""
-    return await devices.rotate_device(db, actor, data.path)
+@post("/devices/rotate", access=ENGINEER, tells_secret=True, status_code=200)
+async def rotate_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
+    """Give a device a new secret, shown once, and again to a repeat of this session with the same key."""
+    return await once(devices.rotate_device, actor, data.path)
 
 
 @post("/devices/revoke", access=ENGINEER, status_code=204)
-async def revoke_device(db: Db, actor: By, data: JSONBody[DevicePathGiven]) -> None:
+async def revoke_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> None:
     """Let a device speak no more."""
-    await devices.revoke_device(db, actor, data.path)
+    await once(devices.revoke_device, actor, data.path)
 
 
 HANDLERS = (list_devices, add_device, rotate_device, revoke_device)

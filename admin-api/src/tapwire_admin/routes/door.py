@@ -5,28 +5,34 @@ of this API that is no problem document.
 """
 
 import hashlib
+import json
+import logging
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from uuid import UUID, uuid4, uuid5
 
 import msgspec
 from litestar import Request, Response, post
+from litestar.exceptions import ValidationException
 from msgspec import Meta, Struct
 
 from tapwire_admin.auth import DEVICES, device_of
 from tapwire_admin.bounds import CardUid, Text
 from tapwire_admin.given import Db, JSONBody
+from tapwire_admin.request_ids import request_id_of
 from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
+from tapwire_contracts.codec import UNREADABLE, read_object
 from tapwire_contracts.messages import Milliliters, Milliseconds, PourAuthorized, PourDenied, PourSettled
 from tapwire_contracts.reasons import DenyReason, EndReason, Malformation, Outcome, VerdictReason, VerdictStatus
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.health import GONE
+from tapwire_core.db.views.health import may_work_later
 from tapwire_core.db.views.places import get_tap
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.reports import Report
 from tapwire_core.services.cards import read_card_uid
+from tapwire_core.services.devices import deny_other_tap
 from tapwire_core.services.flows import readable_uuid, refuse_unreadable_report
 from tapwire_core.services.nodes import keep_unusable
 from tapwire_core.services.pours import EventIdReused, RawReport, UnknownTap, authorize_pour, settle_report
@@ -43,6 +49,7 @@ CONFLICTS: Final = frozenset(
 )
 """Denials that are answered 409; all others are 403."""
 
+_log: Final = logging.getLogger("tapwire.admin.door")
 _answer: Final[msgspec.json.Decoder[PourAuthorized | PourDenied]] = msgspec.json.Decoder(PourAuthorized | PourDenied)
 _verdict: Final = msgspec.json.Decoder(PourSettled)
 
@@ -58,7 +65,7 @@ class AuthorizePour(Struct, kw_only=True):
 class PoursToSync(Struct, kw_only=True):
     """What flowed, pour by pour; each is read by itself, so that one that can't be read fails no other."""
 
-    pours: Annotated[list[object], Meta(max_length=MAX_BATCH)]
+    pours: Annotated[list[msgspec.Raw], Meta(max_length=MAX_BATCH)]
 
 
 class ReportedPour(Struct, kw_only=True):
@@ -89,14 +96,15 @@ class SyncResults(Struct, frozen=True, kw_only=True):
 @post("/visits/authorize-pour", access=DEVICES, status_code=200)
 async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[AuthorizePour]) -> Response[dict[str, Any]]:
     """May this card pour at this controller's tap, and how much?"""
-    device = device_of(request)
+    device, card_uid = device_of(request), read_card_uid(data.card_uid)
+    actor = Actor(str(device), request_id_of(request.scope))
     if data.tap_id not in (None, device.device_id, str(device)):
+        await deny_other_tap(db, actor, device, data.tap_id, card_uid)
         return _denial(DenyReason.TAP_UNKNOWN, "The token is another tap's.", None)
-    card_uid = read_card_uid(data.card_uid)
     event_id = _event_id(device, data.request_id)
     fingerprint = hashlib.sha256(f"{device} {card_uid}".encode()).hexdigest()
     question = Question(str(device), event_id, card_uid, None, None, frozenset())
-    answered = await authorize_pour(db, question, fingerprint, Actor(str(device), str(event_id)), uuid4())
+    answered = await authorize_pour(db, question, fingerprint, actor, uuid4())
     if isinstance(answered, EventIdReused):
         content = {"reason": "request_id_reused", "message": "This request_id came before with another card."}
         return Response({"detail": content}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -107,24 +115,39 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
             return _denial(denial.reason, denial.message, await _pour_in_the_way(db, device, denial.reason))
 
 
-@post("/sync/pours", access=DEVICES, status_code=200)
-async def sync_pours(request: Request[Any, Any, Any], db: Db, data: JSONBody[PoursToSync]) -> SyncResults:
+@post("/sync/pours", access=DEVICES, body=PoursToSync, status_code=200)
+async def sync_pours(request: Request[Any, Any, Any], db: Db) -> SyncResults:
     """Report what flowed; each report gets its verdict, exactly once."""
-    device, results = device_of(request), []
-    for item in data.pours:
+    device, actor, results = device_of(request), Actor(str(device_of(request)), request_id_of(request.scope)), []
+    for item in split_batch(await request.body()):
+        raw = RawReport(f"http:{device}/sync/pours", item)
         try:
-            results.append(await _sync(db, device, item))
-        except GONE:
-            if not results:
+            results.append(await _sync(db, device, actor, raw))
+        except Exception as error:
+            if not may_work_later(error):
+                results.append(await _give_up(db, device, raw, error))
+            elif results:
+                break
+            else:
                 raise
-            break
     return SyncResults(results=results)
 
 
-async def _sync(db: Database, device: DevicePath, item: object) -> SyncResult:
-    raw = RawReport(f"http:{device}/sync/pours", msgspec.json.encode(item))
+def split_batch(body: bytes) -> list[bytes]:
+    """The reports of a batch, unread; raises 400 for a body that is none."""
     try:
-        reported = msgspec.convert(item, ReportedPour)
+        return [bytes(item) for item in msgspec.json.decode(body, type=PoursToSync).pours]
+    except UNREADABLE as error:
+        # one item that is hardly JSON, such as half a surrogate, must not keep the others from being read
+        items = (read_object(body.decode(errors="replace").encode()) or {}).get("pours")
+        if not isinstance(items, list) or len(items) > MAX_BATCH:
+            raise ValidationException(str(error)) from error
+        return [json.dumps(item).encode() for item in items]
+
+
+async def _sync(db: Database, device: DevicePath, actor: Actor, raw: RawReport) -> SyncResult:
+    try:
+        reported = msgspec.json.decode(raw.payload, type=ReportedPour)
         report = Report(
             tap_path=str(device),
             pour_id=reported.pour_id,
@@ -135,21 +158,29 @@ async def _sync(db: Database, device: DevicePath, item: object) -> SyncResult:
             odometer_from_ml=None,
             odometer_to_ml=None,
         )
-    except (msgspec.ValidationError, InvalidCardUid) as error:
-        return await _refuse(db, device, item, str(error), raw)
-    actor = Actor(str(device), str(reported.pour_id))
-    verdict = await settle_report(db, report, None, actor, msgspec.to_builtins(reported), raw)
+    except (*UNREADABLE, InvalidCardUid) as error:
+        return await _refuse(db, device, str(error), raw)
+    content = {**msgspec.to_builtins(reported), "card_uid": report.card_uid}
+    verdict = await settle_report(db, report, None, actor, content, raw)
     return await _result(db, device, report.pour_id, verdict, raw)
 
 
-async def _refuse(db: Database, device: DevicePath, item: object, why: str, raw: RawReport) -> SyncResult:
-    content = item if isinstance(item, dict) else {}
+async def _refuse(db: Database, device: DevicePath, why: str, raw: RawReport) -> SyncResult:
+    content, explanation = read_object(raw.payload) or {}, printable(why)
     pour_id = readable_uuid(content.get("pour_id"))
     if pour_id is None:
-        await keep_unusable(db, raw.topic, raw.payload, Malformation.INVALID_FIELD, why, str(device))
+        await keep_unusable(db, raw.topic, raw.payload, Malformation.INVALID_FIELD, explanation, str(device))
         return _unusable(None)
-    verdict = await refuse_unreadable_report(db, device, pour_id, content, why, raw)
+    card_uid = readable_card_uid(content.get("card_uid"))
+    verdict = await refuse_unreadable_report(db, device, pour_id, {"card_uid": card_uid}, explanation, raw)
     return await _result(db, device, pour_id, verdict, raw)
+
+
+async def _give_up(db: Database, device: DevicePath, raw: RawReport, error: Exception) -> SyncResult:
+    """An item that we fail on, each time: kept whole for a person, so that it keeps no other item waiting."""
+    _log.error("could not settle a report of %s", device, exc_info=error)
+    await keep_unusable(db, raw.topic, raw.payload, Malformation.INVALID_REPORT, f"failed: {type(error).__name__}", str(device))
+    return _unusable(readable_uuid((read_object(raw.payload) or {}).get("pour_id")))
 
 
 async def _result(db: Database, device: DevicePath, pour_id: UUID, verdict: str | UnknownTap, raw: RawReport) -> SyncResult:
@@ -167,6 +198,19 @@ def _unusable(pour_id: UUID | None) -> SyncResult:
         outcome=Outcome.REJECTED_INVALID_REPORT,
         reason=VerdictReason.INVALID_REPORT,
     )
+
+
+def readable_card_uid(value: object) -> str | None:
+    """A card's id from an unreadable report, if it is one."""
+    try:
+        return normalize_card_uid(value) if isinstance(value, str) else None
+    except InvalidCardUid:
+        return None
+
+
+def printable(text: str) -> str:
+    """A text that quotes what came, without what the database can't keep."""
+    return text.replace("\0", "").encode(errors="backslashreplace").decode()
 
 
 def _event_id(device: DevicePath, request_id: str | None) -> UUID:

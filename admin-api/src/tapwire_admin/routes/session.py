@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tapwire_admin.auth import EVERYBODY, OPERATOR, operator_of, token_of
 from tapwire_admin.bounds import GivenPassword, Password, Text
-from tapwire_admin.given import By, Db, JSONBody
+from tapwire_admin.given import By, Db, JSONBody, RunOnce
 from tapwire_admin.request_ids import request_id_of
 from tapwire_core.db.views.operations import Operator
 from tapwire_core.domain.words import Role
@@ -47,7 +47,7 @@ class SessionLength:
     hours: int
 
 
-@post("/session", access=EVERYBODY, secret=True)
+@post("/session", access=EVERYBODY)
 async def begin_session(
     request: Request[Any, Any, Any], db: Db, session_length: NamedDependency[SessionLength], data: JSONBody[Credentials]
 ) -> SessionBegun:
@@ -69,10 +69,10 @@ async def read_me(request: Request[Any, Any, Any]) -> Operator:
     return operator_of(request)
 
 
-@post("/me/password", access=OPERATOR, secret=True, status_code=204)
-async def change_password(request: Request[Any, Any, Any], db: Db, actor: By, data: JSONBody[PasswordChange]) -> None:
+@post("/me/password", access=OPERATOR, takes_secret=True, status_code=204)
+async def change_password(request: Request[Any, Any, Any], actor: By, once: RunOnce, data: JSONBody[PasswordChange]) -> None:
     """Change one's own password; one's other sessions end."""
-    await users.change_own_password(db, actor, token_of(request), data.old_password, data.new_password)
+    await once(users.change_own_password, actor, token_of(request), data.old_password, data.new_password)
 
 
 HANDLERS = (begin_session, end_session, read_me, change_password)

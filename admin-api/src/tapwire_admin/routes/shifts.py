@@ -48,9 +48,9 @@ async def read_x_report(db: Db, shift_id: FromPath[UUID]) -> ShiftReport:
 
 
 @post("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR)
-async def make_x_report(db: Db, shift_id: FromPath[UUID]) -> ShiftReport:
-    """What the shift sums up to now; nothing is kept of it."""
-    return found(await sum_up_shift(db, shift_id), "shift", shift_id)
+async def make_x_report(db: Db, once: RunOnce, shift_id: FromPath[UUID]) -> ShiftReport:
+    """What the shift sums up to now; nothing is kept of it but the answer to a repeat."""
+    return await once(shifts.make_x_report, found(await sum_up_shift(db, shift_id), "shift", shift_id))
 
 
 @get("/shifts/{shift_id:uuid}/reports/z", access=OPERATOR)
@@ -60,9 +60,9 @@ async def read_z_report(db: Db, shift_id: FromPath[UUID]) -> ShiftReport:
 
 
 @post("/shifts/{shift_id:uuid}/reports/z", access=SHIFT_LEAD)
-async def make_z_report(db: Db, actor: By, shift_id: FromPath[UUID]) -> ShiftReport:
+async def make_z_report(db: Db, actor: By, once: RunOnce, shift_id: FromPath[UUID]) -> ShiftReport:
     """Sum a closed shift up for good, once."""
-    return await shifts.make_z_report(db, actor, shift_id)
+    return await once(shifts.make_z_report, actor, found(await sum_up_shift(db, shift_id), "shift", shift_id))
 
 
 async def _view(db: Database, shift_id: UUID) -> ShiftView:

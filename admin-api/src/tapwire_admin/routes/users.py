@@ -5,7 +5,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.auth import ENGINEER
 from tapwire_admin.bounds import Password, Username
-from tapwire_admin.given import AskedPage, By, Db, JSONBody, UsernameInPath
+from tapwire_admin.given import AskedPage, By, Db, JSONBody, RunOnce, UsernameInPath
 from tapwire_admin.reading import changes_of, found
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import UserView
@@ -36,10 +36,10 @@ async def list_users(db: Db, page: AskedPage) -> Page[UserView]:
     return await views.list_users(db, page)
 
 
-@post("/users", access=ENGINEER, secret=True)
-async def create_user(db: Db, actor: By, data: JSONBody[NewUser]) -> UserView:
+@post("/users", access=ENGINEER, takes_secret=True)
+async def create_user(db: Db, actor: By, once: RunOnce, data: JSONBody[NewUser]) -> UserView:
     """Add an operator."""
-    await users.create_user(db, actor, data.username, data.role, data.password)
+    await once(users.create_user, actor, data.username, data.role, data.password)
     return found(await views.get_user(db, data.username), "user", data.username)
 
 

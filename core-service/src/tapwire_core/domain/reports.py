@@ -73,6 +73,15 @@ class Report:
     odometer_to_ml: int | None
 
     @property
+    def binding_card(self) -> str | None:
+        """The card that the pour must have been granted to.
+
+        None for one that never started: a node that never had it may not know its card, and nothing flowed that could be another's.
+        """
+        never_started = self.volume_ml == 0 and self.end_reason is EndReason.NEVER_STARTED
+        return None if never_started else self.card_uid
+
+    @property
     def stretch(self) -> tuple[int, int] | None:
         """From where to where the odometer went, if the report says."""
         if self.odometer_from_ml is None or self.odometer_to_ml is None:

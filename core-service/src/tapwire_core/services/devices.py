@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from tapwire_contracts.reasons import AuditAction
+from tapwire_contracts.reasons import AuditAction, DenyReason
 from tapwire_contracts.topics import DevicePath, InvalidPath
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
@@ -79,6 +79,13 @@ async def revoke_device(store: Store, actor: Actor, path: DevicePath | str) -> N
     device = await _require_device(store, path)
     await writes.revoke(store, str(device))
     await store.audit(AuditAction.DEVICE_REVOKED, actor, str(device))
+
+
+@use_case
+async def deny_other_tap(store: Store, actor: Actor, device: DevicePath, asked_tap: str, card_uid: str) -> None:
+    """Note that a controller asked for a tap that its secret does not belong to; nothing else changes."""
+    details = {"reason": DenyReason.TAP_UNKNOWN, "asked_tap": asked_tap}
+    await store.audit(AuditAction.POUR_DENIED, actor, device, card_uid, details=details)
 
 
 def broker_hash(secret: str) -> str:

@@ -3,6 +3,9 @@
 The key is claimed, and the use case's result kept, in the transaction of the effect, so a crash between commit and answer loses
 neither: the repeat makes its answer from the kept result. The answer itself is kept before it is sent, and from then on repeated to
 the letter. A request that is refused keeps nothing, because nothing was done.
+
+What is kept of an answer that tells a secret is sealed with a key that its asker alone has: the asker gets it again, and who asks
+with another key, or reads the database, does not.
 """
 
 import inspect
@@ -15,7 +18,8 @@ import msgspec
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import idempotency as writes
-from tapwire_core.errors import DomainError
+from tapwire_core.errors import DomainError, Refused
+from tapwire_core.services.sealing import seal, unseal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,13 +31,31 @@ class IdempotencyKeyReused(DomainError):
     code = "idempotency_key_reused"
 
 
+class SecretShownOnce(Refused):
+    """The first answer tells a secret, and is kept for the session that asked for it alone."""
+
+    code = "secret_shown_once"
+
+
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request with an `Idempotency-Key`; `scope` is the user and the route."""
+    """A request with an `Idempotency-Key`; `scope` is the user and the route. With a `sealing_key` its answer is kept sealed."""
 
     scope: str
     key: str
     body_hash: bytes
+    sealing_key: bytes | None = None
+
+    def seal(self, text: str) -> str:
+        """A text of the answer, as it is kept."""
+        return text if self.sealing_key is None else seal(self.sealing_key, text)
+
+    def unseal(self, kept: str) -> str:
+        """A text of the answer, as it was; raises `SecretShownOnce`."""
+        text = kept if self.sealing_key is None else unseal(self.sealing_key, kept)
+        if text is None:
+            raise SecretShownOnce("The secret was told to another session, and is kept for no other: rotate it to get a new one.")
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +81,14 @@ async def run_once(
         before = await writes.claim(store, request.scope, request.key, request.body_hash)
         if before is None:
             result = await steps(store, *args, **kwargs)
-            await writes.keep_result(store, request.scope, request.key, msgspec.json.encode(result).decode())
+            await writes.keep_result(store, request.scope, request.key, request.seal(msgspec.json.encode(result).decode()))
             return result
         if before.body_hash != request.body_hash:
             raise IdempotencyKeyReused("This Idempotency-Key came before with another body: take a new key.")
         if before.done:
-            return _answer(before)
+            return _answer(request, before)
         assert before.answer is not None, "the result is kept in the transaction that claims the key"
-        return cast(R, msgspec.json.decode(before.answer, type=_result_type(steps)))
+        return cast(R, msgspec.json.decode(request.unseal(before.answer), type=_result_type(steps)))
 
     return await in_transaction(db)
 
@@ -74,14 +96,14 @@ async def run_once(
 @use_case
 async def keep_answer(store: Store, request: KeyedRequest, answer: KeptAnswer) -> KeptAnswer:
     """Keep the answer that is about to be sent, and return the one to send: the first that was kept."""
-    await writes.keep_answer(store, request.scope, request.key, answer.status_code, answer.body)
-    return _answer(await writes.kept(store, request.scope, request.key))
+    await writes.keep_answer(store, request.scope, request.key, answer.status_code, request.seal(answer.body))
+    return _answer(request, await writes.kept(store, request.scope, request.key))
 
 
-def _answer(row: writes.KeptRow) -> KeptAnswer:
+def _answer(request: KeyedRequest, row: writes.KeptRow) -> KeptAnswer:
     assert row.status_code is not None
     assert row.answer is not None
-    return KeptAnswer(row.status_code, row.answer)
+    return KeptAnswer(row.status_code, request.unseal(row.answer))
 
 
 def _result_type(steps: Callable[..., Any]) -> Any:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import PourCompleted
-from tapwire_contracts.reasons import DenyReason, EndReason, Malformation
+from tapwire_contracts.reasons import DenyReason, Malformation
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
@@ -92,10 +92,9 @@ async def settle_report(
 
     `content` is the report as JSON, kept with its verdict. A report that can't be believed is also kept as a dead letter.
     """
-    # a node that never had a pour may not know its card either, and nothing flowed that could be another's
-    never_started = report.volume_ml == 0 and report.end_reason is EndReason.NEVER_STARTED
-    card_uid = None if never_started else report.card_uid
-    locked = await lock_report(store, report.tap_path, report.pour_id, card_uid, report.volume_ml, report.stretch, journal_id)
+    locked = await lock_report(
+        store, report.tap_path, report.pour_id, report.binding_card, report.volume_ml, report.stretch, journal_id
+    )
     if locked is None:
         return UnknownTap()
     if locked.earlier_verdict is not None:

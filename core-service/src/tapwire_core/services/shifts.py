@@ -4,14 +4,14 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from tapwire_contracts.reasons import AuditAction
-from tapwire_core.db.engine import Database, use_case
+from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Shift
-from tapwire_core.db.views.reports import ShiftReport, sum_up_shift
+from tapwire_core.db.views.reports import ShiftReport
 from tapwire_core.db.writes import shifts as writes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import ShiftStatus
-from tapwire_core.errors import NotFound, Refused
+from tapwire_core.errors import Refused
 from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.venues import resolve_venue
 
@@ -74,17 +74,16 @@ async def close_shift(store: Store, actor: Actor, venue_id: str | None = None) -
     return shift_id
 
 
-async def make_z_report(db: Database, actor: Actor, shift_id: UUID) -> ShiftReport:
-    """Sum a closed shift up for good, once. Nothing is booked into a closed shift, so the sums can't change any more."""
-    report = await sum_up_shift(db, shift_id)
-    if report is None:
-        raise NotFound("shift", shift_id)
-    await _keep_z_report(db, actor, shift_id, report)
+@use_case
+async def make_x_report(store: Store, report: ShiftReport) -> ShiftReport:  # noqa: ARG001  a use case's first argument
+    """What a shift sums up to now: a repeat of the same request gets it as it was."""
     return report
 
 
 @use_case
-async def _keep_z_report(store: Store, actor: Actor, shift_id: UUID, report: ShiftReport) -> None:
+async def make_z_report(store: Store, actor: Actor, report: ShiftReport) -> ShiftReport:
+    """Keep what a closed shift sums up to for good, once: nothing is booked into it any more, so its sums can't change."""
+    shift_id = report.shift_id
     shift = await writes.lock_shift(store, shift_id)
     if shift is None or shift.status is not ShiftStatus.CLOSED or report.closed_at is None:
         raise ShiftOpen("Close the shift first; an X report can be made at any time.", shift_id=shift_id)
@@ -92,3 +91,4 @@ async def _keep_z_report(store: Store, actor: Actor, shift_id: UUID, report: Shi
         raise ZReportMade("The shift's Z report was made already: read it with GET.", shift_id=shift_id)
     await writes.keep_z_report(store, actor, shift_id, report)
     await store.audit(AuditAction.Z_REPORT_MADE, actor, shift_id, shift.venue_id)
+    return report

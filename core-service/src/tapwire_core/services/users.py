@@ -4,7 +4,7 @@ import re
 from typing import Final, TypedDict, Unpack
 
 from tapwire_contracts.reasons import AuditAction
-from tapwire_core.db.engine import Database, use_case
+from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes import users as writes
@@ -39,26 +39,34 @@ class UserChanges(TypedDict, total=False):
     disabled: bool
 
 
-async def create_user(db: Database, actor: Actor, username: str, role: Role, password: str) -> None:
+@use_case
+async def create_user(store: Store, actor: Actor, username: str, role: Role, password: str) -> None:
     """Add an operator."""
     if not _USERNAME.fullmatch(username) or username == CORE.name:
         raise Invalid(f"username must match {USERNAME_PATTERN}, and not be {CORE.name!r}.", field="username")
     require_password(password)
-    await _create(db, actor, username, role, await hash_password(password))
+    if await writes.user_exists(store, username):
+        raise UserExists(f"There is a user {username!r} already.", username=username)
+    await store.insert(User, username=username, role=role.value, password_hash=await hash_password(password))
+    await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role})
 
 
-async def set_password(db: Database, actor: Actor, username: str, password: str) -> None:
+@use_case
+async def set_password(store: Store, actor: Actor, username: str, password: str) -> None:
     """Give a user a new password; all their sessions end, and a lock-out too."""
     require_password(password)
-    await _set_password(db, actor, username, await hash_password(password), b"")
+    await _require_user(store, username)
+    await _set_password(store, actor, username, password, b"")
 
 
-async def change_own_password(db: Database, actor: Actor, token: str, old: str, new: str) -> None:
+@use_case
+async def change_own_password(store: Store, actor: Actor, token: str, old: str, new: str) -> None:
     """Change one's own password; raises `LoginRefused` unless the old one is right. One's other sessions end."""
     require_password(new)
-    if not await matches(await _password_hash(db, actor.name), old):
+    user = await _require_user(store, actor.name)
+    if not await matches(user.password_hash, old):
         raise LoginRefused("The old password is wrong.")
-    await _set_password(db, actor, actor.name, await hash_password(new), hash_token(token))
+    await _set_password(store, actor, actor.name, new, hash_token(token))
 
 
 @use_case
@@ -81,23 +89,8 @@ def require_password(password: str) -> None:
         raise Invalid(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.", field="password")
 
 
-@use_case
-async def _create(store: Store, actor: Actor, username: str, role: Role, password_hash: str) -> None:
-    if await writes.user_exists(store, username):
-        raise UserExists(f"There is a user {username!r} already.", username=username)
-    await store.insert(User, username=username, role=role.value, password_hash=password_hash)
-    await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role})
-
-
-@use_case
-async def _password_hash(store: Store, username: str) -> str:
-    return (await _require_user(store, username)).password_hash
-
-
-@use_case
-async def _set_password(store: Store, actor: Actor, username: str, password_hash: str, kept_session: bytes) -> None:
-    await _require_user(store, username)
-    columns = {"password_hash": password_hash, "failed_logins": 0, "locked_until": None}
+async def _set_password(store: Store, actor: Actor, username: str, password: str, kept_session: bytes) -> None:
+    columns = {"password_hash": await hash_password(password), "failed_logins": 0, "locked_until": None}
     await change_row(store, User, {"username": username}, columns)
     await writes.end_sessions(store, username, besides=kept_session)
     await store.audit(AuditAction.USER_CHANGED, actor, username, details={"password": "changed"})

@@ -1,12 +1,14 @@
 """Whether the database answers, and whether it is to blame for an error."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import asyncpg
 from sqlalchemy import literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from tapwire_core.db.engine import Database
+from tapwire_core.db.engine import RETRIED, Database
 
 GONE: Final = (
     OSError,
@@ -27,6 +29,26 @@ async def is_ready(db: Database) -> bool:
     except (SQLAlchemyError, *GONE):
         return False
     return True
+
+
+class DatabaseGone(Exception):
+    """The database can't be used now; what it was that said so is the cause."""
+
+
+@contextmanager
+def telling_database_gone() -> Iterator[None]:
+    """Raise `DatabaseGone` in place of whatever says that the database can't be used now: drivers' errors share no class."""
+    try:
+        yield
+    except Exception as error:
+        if is_database_gone(error):
+            raise DatabaseGone(str(error)) from error
+        raise
+
+
+def may_work_later(error: BaseException) -> bool:
+    """Whether the same may succeed when it is tried again: the database is gone, or gave up a transaction for another one."""
+    return is_database_gone(error) or isinstance(error, RETRIED)
 
 
 def is_database_gone(error: BaseException | None) -> bool:

@@ -60,6 +60,11 @@ def age_ms(moment: ColumnElement[Any]) -> ColumnElement[int]:
     return func.floor(func.extract("epoch", func.now() - moment) * 1000).cast(BigInteger)
 
 
+def number_in(document: ColumnElement[Any], field: str) -> ColumnElement[int]:
+    """A number in a JSON document, of any size that a message may say."""
+    return document[field].as_string().cast(BigInteger)
+
+
 async def read_all(db: Database, statement: Select[Any], struct: type[S]) -> list[S]:
     """All rows of a statement; for what is few by its nature."""
     async with db.engine.connect() as connection:
