@@ -44,11 +44,13 @@ class Screen:
         if not self._console.is_terminal:
             yield
             return
-        with Live(get_renderable=lambda: _table(taps), console=self._console, refresh_per_second=REFRESHES_PER_S, transient=True):
+        with Live(
+            get_renderable=lambda: taps_table(taps), console=self._console, refresh_per_second=REFRESHES_PER_S, transient=True
+        ):
             yield
 
 
-def _table(taps: Iterable[TapNow]) -> Table:
+def taps_table(taps: Iterable[TapNow]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for heading in ("tap", "beverage", "now", "guest", "", ""):
         table.add_column(Text(heading, "dim"))

@@ -1,13 +1,23 @@
 """The demo's story: each thing is told once, however often it is said, and nothing that comes over the broker stops it."""
 
+import asyncio
 from typing import Final
 from uuid import UUID
 
+from rich.console import Console
+
+from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import CardPresented, Display, Message, PourAuthorized, PourDenied, PourProgress, PourSettled
 from tapwire_contracts.reasons import DenyReason, Outcome, VerdictReason, VerdictStatus
 from tapwire_contracts.topics import tap_path
-from tapwire_demo.story import Line, Mood, Story
+from tapwire_demo.broker import Account, EmbeddedBroker
+from tapwire_demo.ears import listen
+from tapwire_demo.screen import Screen, taps_table
+from tapwire_demo.story import Line, Mood, Story, TapNow
+from tests.mqtt_tap import connect_tap
+
+COMES_WITHIN_S: Final = 10
 
 LEFT: Final = tap_path("bar", "left")
 ANN: Final = "04a1b2c3"
@@ -108,6 +118,62 @@ def test_what_can_not_be_read_is_told_and_the_story_goes_on() -> None:
     assert [line.mood for line in told] == [Mood.BAD, Mood.BAD]
     assert story.hear(LEFT.topic("config"), b"") == []
     assert hear(story, "card", QUESTION) != []
+
+
+BAD_PAYLOADS: Final = (
+    b"\xff\xfe",
+    b"[]",
+    b"null",
+    b"{}",
+    b'{"type":[]}',
+    b'{"type":{}}',
+    b'{"type":"pour_settled"}',
+    b'{"type":"pour_settled","pour_id":[],"volume_ml":1e400}',
+    b"[" * 9_000,
+)
+
+
+def test_whatever_comes_on_any_topic_is_at_most_a_line() -> None:
+    story = new_story()
+    topics = [LEFT.topic(leaf) for leaf in ("state", "card", "pour/progress", "pour/completed", "flow", "command", "config", "x")]
+
+    for topic in (*topics, "tapwire/v1/core/x/state", "tapwire/v1/core/x", "tapwire/v1/core/", "tapwire/v1", "tapwire/v1/a/b/c/d"):
+        for payload in BAD_PAYLOADS:
+            assert len(story.hear(topic, payload)) <= 1
+
+
+async def test_the_demo_goes_on_hearing_after_a_message_that_it_fails_on(mosquitto: EmbeddedBroker) -> None:
+    await mosquitto.add_account(Account(str(LEFT), "secret", BrokerRole.DEVICE))
+    story, heard = new_story(), asyncio.Queue[bytes]()
+
+    def tell(topic: str, payload: bytes) -> None:
+        heard.put_nowait(payload)
+        Screen().tell(story.hear(topic, payload))
+        if payload == b"null":
+            raise LookupError("as a screen may fail")
+
+    listening = asyncio.create_task(listen(mosquitto, mosquitto.account("watcher"), tell))
+    try:
+        async with connect_tap(mosquitto, str(LEFT)) as tap, asyncio.timeout(COMES_WITHIN_S):
+            await tap.send("state", b"{}", retain=True)
+            await heard.get()
+            for payload in BAD_PAYLOADS:
+                await tap.send("card", payload)
+            await tap.send("card", QUESTION)
+            while await heard.get() != encode(QUESTION):
+                assert not listening.done()
+    finally:
+        listening.cancel()
+
+
+def test_what_a_tap_sells_is_shown_as_it_is_called() -> None:
+    taps = [TapNow("[/name]", beverage="[/beer] [red]", guest="[/]")]
+
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(taps_table(taps))
+
+    assert "[/beer] [red]" in shown.get()
 
 
 def new_story() -> Story:

@@ -52,6 +52,8 @@ class Pace:
     """Between two writes of the latest progress."""
     database_check_s: float = 1.0
     """Between two looks whether the database is there."""
+    presence_s: float = 30.0
+    """Between two publications of a worker's presence."""
     books_check_s: float = 60.0
     """Between two checks of the books for the metrics; they read everything, so not often."""
     reconnect_max_s: float = 10.0
@@ -105,22 +107,27 @@ class Worker:
                 await publisher.withdraw_presence()
 
     async def _keep_presence(self, publisher: Publisher) -> None:
-        """Show presence while the database answers; configs are published again each time it comes back."""
-        shown = False
+        """Show presence while the database answers, and again now and then, as no message is trusted to arrive or to last.
+
+        Every tap's config is published each time the database comes back.
+        """
+        shown_at: float | None = None
+        clock = asyncio.get_running_loop().time
         while True:
             try:
                 await self.db.pool.fetchval("SELECT 1", timeout=DATABASE_CHECK_TIMEOUT_S)
-                if not shown:
+                if shown_at is None:
                     for tap_path, config in (await all_configs(self.db)).items():
                         await publisher.send_config(tap_path, config)
-                    await publisher.show_presence()
                     log.info("%s is there", self.instance_id)
-                    shown = True
+                if shown_at is None or clock() - shown_at >= self.pace.presence_s:
+                    await publisher.show_presence()
+                    shown_at = clock()
             except DATABASE_GONE as error:
-                if shown:
+                if shown_at is not None:
                     await publisher.withdraw_presence()
                     log.error("database: %s; nodes refuse cards until it is back", error)
-                    shown = False
+                    shown_at = None
             await asyncio.sleep(self.pace.database_check_s)
 
     async def _hear_outbox(self, woken: asyncio.Event) -> None:

@@ -62,7 +62,8 @@ def age_ms(moment: ColumnElement[Any]) -> ColumnElement[int]:
 
 def number_in(document: ColumnElement[Any], field: str) -> ColumnElement[int]:
     """A number in a JSON document, of any size that a message may say."""
-    return document[field].as_string().cast(BigInteger)
+    number: ColumnElement[int] = document[field].as_string().cast(BigInteger)
+    return number
 
 
 async def read_all(db: Database, statement: Select[Any], struct: type[S]) -> list[S]:
