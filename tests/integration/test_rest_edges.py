@@ -3,6 +3,7 @@
 import re
 from datetime import date, datetime
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 import msgspec
@@ -171,6 +172,8 @@ async def test_an_incident_is_listed_claimed_and_resolved(rest: Rest, venue: Ven
     claimed = done(await rest.operator.post(path + "/claim"))
     refusal(await rest.operator.post(path + "/resolve", json={"resolution": "no_action", "comment": "x"}), 403, "role_required")
     body = {"resolution": "charged", "comment": "the guest saw it", "amount_minor": 60_00}
+    unknown = await rest.shift_lead.post(path + "/resolve", json={**body, "visit_id": str(uuid4())})
+    assert refusal(unknown, 404, "not_found")["noun"] == "visit"
     resolved = done(await rest.shift_lead.post(path + "/resolve", json=body))
 
     assert (incident["kind"], incident["tap"]) == ("rejected_insufficient_funds", "bar/taps/left")

@@ -119,5 +119,6 @@ async def _kept(scope: Scope, messages: list[Any]) -> list[Any]:
     answer = await keep_answer(scope["litestar_app"].state.db, scope["state"]["keyed_request"], made)
     sent = answer.body.encode()
     headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
-    headers.append((b"content-length", str(len(sent)).encode()))
+    if sent:
+        headers.append((b"content-length", str(len(sent)).encode()))
     return [{**start, "status": answer.status_code, "headers": headers}, {"type": "http.response.body", "body": sent}]

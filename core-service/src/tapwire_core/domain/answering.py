@@ -72,6 +72,7 @@ def _grant(question: Question, granted: Granted, facts: Facts, new_pour_id: UUID
         "hold_minor": granted.hold_minor,
         "sell_price_per_liter_minor": granted.price_minor,
         "balance_minor": guest.balance_minor,
+        "request_id": str(question.event_id),
     }
     subjects = (str(new_pour_id), str(visit.visit_id), str(guest.guest_id), question.tap_path, question.card_uid)
     changes.audited.append(Audited(action=AuditAction.POUR_AUTHORIZED, subjects=subjects, details=details))
@@ -95,7 +96,7 @@ def _audit_denial(question: Question, reason: DenyReason, facts: Facts, changes:
     visit, guest = facts.visit, facts.guest
     known = [str(visit.visit_id)] if visit else []
     known += [str(guest.guest_id)] if guest else []
-    details: dict[str, object] = {"reason": reason}
+    details: dict[str, object] = {"reason": reason, "request_id": str(question.event_id)}
     if reason is DenyReason.CARD_IN_USE_ON_OTHER_TAP and visit:
         details |= {"leased_tap": visit.leased_tap, "leased_pour_id": visit.leased_pour_id}
     if reason is DenyReason.INSUFFICIENT_FUNDS and guest:

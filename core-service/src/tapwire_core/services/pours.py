@@ -50,6 +50,7 @@ async def authorize_pour(
         return _repeat(question, fingerprint, locked.earlier, store)
     assert locked.facts is not None
     payload, changes = answer_question(question, fingerprint, locked.facts, store.house, new_pour_id, actor.name)
+    changes.request_id = actor.request_id or changes.request_id
     await write_changes(store, changes)
     return Answered(payload, tap_known=locked.facts.tap is not None)
 
@@ -104,5 +105,6 @@ async def settle_report(
     why_not = why_not_believable(report, store.house)
     if why_not is not None:
         await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=report.tap_path)
+    changes.request_id = actor.request_id or changes.request_id
     await write_changes(store, changes)
     return payload
