@@ -16,7 +16,7 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help demo demo-reset watch test test-long sim lint schemas requirements clean
+.PHONY: help demo demo-reset watch test sim lint schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
@@ -32,10 +32,7 @@ watch: $(VENV)/.demo ## print what goes over the running demo's broker; TOPIC=fi
 	@$(RUN) -m tapwire_demo.watch '$(TOPIC)'
 
 test: lint ## the whole suite; WORKERS=n tests at a time
-	$(PY) -m pytest -m "not long" -n $(WORKERS) --dist worksteal --timeout 120
-
-test-long: lint ## the tests that wait as long as real life does
-	$(PY) -m pytest -m long --timeout 3600
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 120
 
 sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where everything goes wrong; SEED=n
 	@$(RUN) -m tests.simulation $(SEED)
