@@ -14,7 +14,7 @@ from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.words import PaymentMethod, TapStatus
 from tapwire_core.services import beverages, cards, guests, shifts, taps, venues, visits
 from tapwire_core.services.kegs import correct_stock
-from tapwire_core.services.money import top_up
+from tapwire_core.services.money import InsufficientFunds, refund, top_up
 from tapwire_core.services.pours import EventIdReused, authorize_pour
 from tests.venue import OPERATOR, Guest, SimulatedTap, Venue
 
@@ -272,6 +272,39 @@ async def test_one_card_on_two_taps_at_once_gets_one_grant_each_time(venue: Venu
         pairs = zip((venue.tap, right), answers, strict=True)
         ((tap, grant),) = [(tap, answer) for tap, answer in pairs if isinstance(answer, PourAuthorized)]
         await venue.report(grant, 10, tap)
+
+
+async def test_two_guests_on_one_tap_at_once_leave_one_pour_and_one_hold(venue: Venue) -> None:
+    ann, bob = await venue.guest(balance_minor=100_00), await venue.guest(balance_minor=100_00)
+
+    for _ in range(20):
+        questions = [venue.tap.question(guest.card_uid) for guest in (ann, bob)]
+        await asyncio.gather(*(venue.ask(question) for question in questions))
+
+        pending = await venue.db.pool.fetch("SELECT guest_id FROM pours WHERE sync_status = 'pending_sync'")
+        # the later question proves that the earlier one's pour never started, or makes it stale
+        assert [row["guest_id"] for row in pending] == [bob.guest_id]
+        assert await venue.balance(ann) == (100_00, 0)
+
+
+async def test_top_ups_and_refunds_that_race_a_hold_leave_exactly_what_is_owed(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    expected_minor = 100_00
+
+    for _ in range(10):
+        question = venue.tap.question(ann.card_uid)
+        results = await asyncio.gather(
+            venue.ask(question),
+            *(refund(venue.db, OPERATOR, ann.guest_id, 40_00, PaymentMethod.CASH, "race", venue.venue_id) for _ in range(3)),
+            top_up(venue.db, OPERATOR, ann.guest_id, 50_00, PaymentMethod.CARD, venue.venue_id),
+            return_exceptions=True,
+        )
+
+        refused = [result for result in results if isinstance(result, BaseException)]
+        assert all(isinstance(result, InsufficientFunds) for result in refused)
+        expected_minor += 50_00 - 40_00 * (3 - len(refused))
+        balance_minor, held_minor = await venue.balance(ann)
+        assert balance_minor == expected_minor >= held_minor
 
 
 async def test_the_other_content_of_a_used_event_id_gets_no_answer(venue: Venue) -> None:
