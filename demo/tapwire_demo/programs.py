@@ -21,7 +21,7 @@ from tapwire_demo.processes import Child, StopStep
 STOP: Final = (StopStep(signal.SIGTERM, 8.0),)
 """A tap node may take 5 s to bring a running pour to its report."""
 SOON_S: Final = 3.0
-"""A program that ends sooner than this is not started again: it can't work."""
+"""A program that ends by itself sooner than this is not started again: it can't work. One that was killed is, however soon."""
 RESTART_PAUSE_S: Final = 0.5
 _SETTINGS_PREFIX: Final = "TAPWIRE_"
 
@@ -74,7 +74,8 @@ class Crew:
                 await child.ended(math.inf)
             finally:
                 await child.stop()
-            if time.monotonic() - born_s < SOON_S:
+            killed = child.exit_code is not None and child.exit_code < 0
+            if time.monotonic() - born_s < SOON_S and not killed:
                 raise ProgramFailed(f"{program.name} ended at once ({child.exit_code}); the end of {log}:\n{child.log_tail()}")
             await asyncio.sleep(RESTART_PAUSE_S)
             log.replace(log.with_suffix(".before.log"))
