@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -96,6 +97,7 @@ async def connect_tap(broker: EmbeddedBroker, path: str, *, will: Message | None
         identifier=path,
         will=last_will,
         protocol=ProtocolVersion.V5 if broker.protocol == "5" else ProtocolVersion.V311,
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     ) as client:
         tap = MqttTap(client, path)
         await client.subscribe([(f"{ROOT}/{path}/command", 1), (f"{ROOT}/{path}/config", 1), (f"{ROOT}/core/+/state", 1)])
