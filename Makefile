@@ -22,7 +22,7 @@ RUN      := PYTHONPATH=demo exec $(PY)
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.demo ## everything embedded: database, broker, core, console, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
+demo: $(VENV)/.demo ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
 	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BROKER),--broker $(BROKER))
 
 demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts anew

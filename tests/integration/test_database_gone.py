@@ -39,7 +39,7 @@ async def write(db: Database) -> object:
 
 
 @pytest.mark.parametrize("use", [read, read_several, write])
-async def test_a_server_whose_backend_was_killed_is_gone_for_a_while_and_then_back(
+async def test_a_server_whose_backend_was_killed_is_at_most_gone_for_a_while_and_then_back(
     use: Callable[[Database], Awaitable[object]],
 ) -> None:
     async with temporary_postgres(PostgresSettings(durable=False)) as server:
@@ -48,7 +48,6 @@ async def test_a_server_whose_backend_was_killed_is_gone_for_a_while_and_then_ba
             await asyncio.gather(*(use(db) for _ in range(3)))
             os.kill(await backend(db), signal.SIGKILL)
 
-            failures = 0
             async with asyncio.timeout(BACK_WITHIN_S):
                 while True:
                     try:
@@ -56,10 +55,7 @@ async def test_a_server_whose_backend_was_killed_is_gone_for_a_while_and_then_ba
                             await use(db)
                         break
                     except DatabaseGone:
-                        failures += 1
                         await asyncio.sleep(0.01)
-
-            assert failures > 0
 
 
 async def backend(db: Database) -> int:

@@ -78,7 +78,7 @@ class Worker:
                 # a task of its own: a task group that fails while it is cancelled would swallow the cancellation of ours
                 await asyncio.create_task(self._connect_and_work())
             except* MqttError as lost:
-                log.warning("broker: %s; connecting again within %.1f s", lost.exceptions[0], wait_s)
+                log.warning("broker: %s; connecting again within %.1f s", _first_of(lost), wait_s)
             if (task := asyncio.current_task()) and task.cancelling():
                 raise asyncio.CancelledError
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
@@ -139,7 +139,8 @@ class Worker:
                     await connection.add_listener(OUTBOX_CHANNEL, lambda *_: woken.set())
                     await gone.wait()
                 finally:
-                    await connection.close(timeout=DATABASE_CHECK_TIMEOUT_S)
+                    # at once and without waiting: an error of a slow goodbye would take the place of a cancellation
+                    connection.terminate()
             except DATABASE_GONE as error:
                 log.debug("outbox notifications: %s; polling meanwhile", error)
             await asyncio.sleep(self.pace.database_check_s)
@@ -148,10 +149,9 @@ class Worker:
         while True:
             woken.clear()
             if not await self._tried(lambda: publish_waiting(self.db, publisher.send_command, publisher.send_config)):
-                try:
-                    await asyncio.wait_for(woken.wait(), self.pace.outbox_s)
-                except TimeoutError:
-                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.pace.outbox_s):
+                        await woken.wait()
 
     async def _ask_for_reports(self, publisher: Publisher) -> None:
         for asked in await ask_for_reports(self.db, round(self.pace.ask_again_s * 1000)):
@@ -180,6 +180,10 @@ class Worker:
 
 RECONNECT_MIN_S: Final = 0.2
 DATABASE_CHECK_TIMEOUT_S: Final = 2.0
+
+
+def _first_of(error: BaseException) -> BaseException:
+    return _first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def run_core(settings: Settings, pace: Pace | None = None) -> None:

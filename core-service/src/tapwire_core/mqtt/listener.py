@@ -13,6 +13,7 @@ from aiomqtt import Message as Received
 
 from tapwire_contracts.codec import Malformed, decode_from_device
 from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
+from tapwire_core.db.views.health import is_database_gone
 from tapwire_core.mqtt.handlers import HANDLERS, Desk, answer_unreadable
 from tapwire_core.services.pours import RawReport
 
@@ -39,8 +40,11 @@ async def _work_on(desk: Desk, message: Received) -> None:
         await _handle(desk, raw)
     except MqttError as error:
         log.warning("could not answer on %s, the node will ask again: %s", topic, error)
-    except Exception:
-        log.exception("could not work on a message on %s; the node will repeat it", topic)
+    except Exception as error:
+        if not is_database_gone(error):
+            log.exception("could not work on a message on %s; a node repeats what it was not answered", topic)
+            return
+        log.warning("database: %s; not answered on %s, the node will ask again", error, topic)
 
 
 async def _handle(desk: Desk, raw: RawReport) -> None:

@@ -79,7 +79,9 @@ async def resolve_venue(store: Store, venue_id: str | None) -> str:
     if venue_id is None:
         sole = await writes.sole_venue_id(store)
         if sole is None:
-            raise VenueRequired("Say which venue is meant: there is not exactly one.")
+            raise VenueRequired(
+                "Say which venue is meant, by venue_id: there is not exactly one. GET /api/venues lists them.", field="venue_id"
+            )
         return sole
     if not await writes.venue_exists(store, venue_id):
         raise NotFound("venue", venue_id)
