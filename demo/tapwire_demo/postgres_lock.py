@@ -37,6 +37,11 @@ def only_one_server(folder: Path) -> Iterator[None]:
         yield
 
 
+EMPTY_FILE_LOOKS: Final = 20
+EMPTY_FILE_PAUSE_S: Final = 0.1
+"""How often, and how far apart, an empty pid file is looked at before it counts as nobody's."""
+
+
 async def stop_orphan(data: Path, stop_steps: Sequence[StopStep]) -> None:
     """Stop a server that a killed process of ours left on the data directory; the caller holds the lock.
 
@@ -46,7 +51,10 @@ async def stop_orphan(data: Path, stop_steps: Sequence[StopStep]) -> None:
     pid_file = data / "postmaster.pid"
     if not pid_file.exists():
         return
-    pid = int(pid_file.read_text(encoding="utf-8").split()[0])
+    pid = await _pid_in(pid_file)
+    if pid is None:
+        pid_file.unlink(missing_ok=True)
+        return
     for step in stop_steps:
         if not _serves(pid, data):
             break
@@ -56,6 +64,23 @@ async def stop_orphan(data: Path, stop_steps: Sequence[StopStep]) -> None:
     else:
         raise EmbeddedPostgresError(f"an earlier PostgreSQL still runs on {data} and doesn't stop: end process {pid}")
     pid_file.unlink(missing_ok=True)
+
+
+async def _pid_in(pid_file: Path) -> int | None:
+    """The pid that the file names; a server that is just starting has not written it yet. None when it stays empty."""
+    for _ in range(EMPTY_FILE_LOOKS):
+        words = _words_of(pid_file)
+        if words:
+            return int(words[0])
+        await asyncio.sleep(EMPTY_FILE_PAUSE_S)
+    return None
+
+
+def _words_of(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return []
 
 
 def _serves(pid: int, data: Path) -> bool:
