@@ -8,12 +8,26 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import pytest
 from aiomqtt import Client
 
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import EmbeddedBroker
-from tests.integration.node_rig import CARD, TAP, Rig, blocked_journal, core_at, process_at, protocol_of, rig_at, until
+from tapwire_node.app import running_node
+from tapwire_node.settings import Settings
+from tests.integration.node_rig import (
+    CARD,
+    TAP,
+    Rig,
+    blocked_journal,
+    core_at,
+    process_at,
+    protocol_of,
+    rig_at,
+    tap_settings,
+    until,
+)
 
 ONE_LONG_POUR = f"""
 repeat = false
@@ -58,6 +72,13 @@ async def test_without_a_broker_a_card_is_refused_at_once(rig: Rig, caplog: pyte
     await rig.phase("CARD_MUST_BE_REMOVED")
     assert "screen: No connection. Please tell the staff." in [record.getMessage() for record in caplog.records]
     await rig.broker.start()
+
+
+async def test_a_node_ends_when_it_is_told_to_at_any_moment_of_its_start(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+    settings = msgspec.convert(await tap_settings(mosquitto, tmp_path), Settings)
+    for wait_ms in range(0, 30, 2):
+        async with running_node(settings):
+            await asyncio.sleep(wait_ms / 1_000)
 
 
 async def test_a_retained_command_is_dropped_and_alarmed(

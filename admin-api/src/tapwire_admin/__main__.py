@@ -11,6 +11,7 @@ import uvicorn
 from tapwire_admin.app import create_app
 from tapwire_admin.live import Live
 from tapwire_contracts.logs import set_up_logs
+from tapwire_contracts.tasks import run_together
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.errors import DomainError
@@ -50,15 +51,8 @@ async def run_admin(settings: Settings) -> None:
             timeout_graceful_shutdown=STREAMS_END_WITHIN_S,
         )
         _outlive_signals()
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(_follow(live, settings))
-            await uvicorn.Server(config).serve()
-            following.cancel()
-
-
-async def _follow(live: Live, settings: Settings) -> None:
-    if settings.broker_url is not None:
-        await live.follow(settings.broker_url, settings.broker_protocol)
+        following = [live.follow(settings.broker_url, settings.broker_protocol)] if settings.broker_url else []
+        await run_together(uvicorn.Server(config).serve(), *following)
 
 
 def _outlive_signals() -> None:

@@ -18,6 +18,7 @@ from aiomqtt import MqttError
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
+from tapwire_contracts.tasks import run_together
 from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
@@ -34,8 +35,8 @@ R = TypeVar("R")
 
 log: Final = logging.getLogger(__name__)
 
-DATABASE_GONE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What asyncpg raises while the database can't be used."""
+DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""All that a database may raise, gone (`db.views.health.is_database_gone`) or not: a worker goes on and tries again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +76,9 @@ class Worker:
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                # a task of its own: a task group that fails while it is cancelled would swallow the cancellation of ours
-                await asyncio.create_task(self._connect_and_work())
-            except* MqttError as lost:
-                log.warning("broker: %s; connecting again within %.1f s", _first_of(lost), wait_s)
-            if (task := asyncio.current_task()) and task.cancelling():
-                raise asyncio.CancelledError
+                await run_together(self._connect_and_work())
+            except MqttError as error:
+                log.warning("broker: %s; connecting again within %.1f s", error, wait_s)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
             held = asyncio.get_running_loop().time() - began > self.pace.reconnect_max_s
             wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.pace.reconnect_max_s)
@@ -94,13 +92,14 @@ class Worker:
         woken = asyncio.Event()
         await client.subscribe(list(self.address.subscriptions()))
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(listen(client, desk))
-                tasks.create_task(self._keep_presence(publisher))
-                tasks.create_task(self._hear_outbox(woken))
-                tasks.create_task(self._empty_outbox(publisher, woken))
-                tasks.create_task(self.every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)))
-                tasks.create_task(self.every(self.pace.progress_s, lambda: self._write_progress(desk)))
+            await run_together(
+                listen(client, desk),
+                self._keep_presence(publisher),
+                self._hear_outbox(woken),
+                self._empty_outbox(publisher, woken),
+                self.every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)),
+                self.every(self.pace.progress_s, lambda: self._write_progress(desk)),
+            )
         finally:
             # a broker publishes a will only of a connection that was lost, not of one that was ended
             with contextlib.suppress(MqttError):
@@ -123,7 +122,7 @@ class Worker:
                 if shown_at is None or clock() - shown_at >= self.pace.presence_s:
                     await publisher.show_presence()
                     shown_at = clock()
-            except DATABASE_GONE as error:
+            except DATABASE_ERRORS as error:
                 if shown_at is not None:
                     await publisher.withdraw_presence()
                     log.error("database: %s; nodes refuse cards until it is back", error)
@@ -141,7 +140,7 @@ class Worker:
                 finally:
                     # at once and without waiting: an error of a slow goodbye would take the place of a cancellation
                     connection.terminate()
-            except DATABASE_GONE as error:
+            except DATABASE_ERRORS as error:
                 log.debug("outbox notifications: %s; polling meanwhile", error)
             await asyncio.sleep(self.pace.database_check_s)
 
@@ -173,7 +172,7 @@ class Worker:
     async def _tried(self, step: Callable[[], Awaitable[R]]) -> R | None:
         try:
             return await step()
-        except DATABASE_GONE as error:
+        except DATABASE_ERRORS as error:
             log.warning("database: %s", error)
             return None
 
@@ -182,18 +181,14 @@ RECONNECT_MIN_S: Final = 0.2
 DATABASE_CHECK_TIMEOUT_S: Final = 2.0
 
 
-def _first_of(error: BaseException) -> BaseException:
-    return _first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
-
-
-async def run_core(settings: Settings, pace: Pace | None = None) -> None:
+async def run_core(settings: Settings) -> None:
     """Run one core worker until SIGINT or SIGTERM; raises `NotMigrated` on a database that isn't."""
     if settings.broker_url is None:
         raise InvalidSettings("TAPWIRE_BROKER_URL: say where the broker is, mqtt://user:secret@host:port")
     await require_newest(settings.database_url)
     address = BrokerAddress(url=settings.broker_url, protocol=settings.broker_protocol, shared=settings.shared_subscriptions)
     async with Database.open(settings.database_url, settings.house) as db:
-        worker = Worker(db, address, pace or Pace(), f"core-{secrets.token_hex(4)}")
+        worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}")
         running = asyncio.create_task(_run_with_metrics(worker, settings))
         for ending in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
@@ -209,6 +204,4 @@ async def _run_with_metrics(worker: Worker, settings: Settings) -> None:
         await worker.run()
         return
     with serve_metrics(settings.metrics_port, settings.metrics_host) as metrics:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(worker.run())
-            tasks.create_task(worker.every(worker.pace.books_check_s, lambda: metrics.look(worker.db)))
+        await run_together(worker.run(), worker.every(worker.pace.books_check_s, lambda: metrics.look(worker.db)))

@@ -18,6 +18,7 @@ from uuid import uuid4
 from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.messages import NodeState
 from tapwire_contracts.reasons import Phase, Presence, ValveState
+from tapwire_contracts.tasks import end_tasks
 from tapwire_node import SOFTWARE
 from tapwire_node.clock import monotonic_ms, wall_clock
 from tapwire_node.controller import Identity, State, initial_state, step
@@ -137,7 +138,11 @@ class TapNode:
 
     async def serve(self) -> None:
         """Run until cancelled; raises what broke the node."""
-        await self._journal.open()
+        try:
+            await self._journal.open()
+        except asyncio.CancelledError:
+            await self._journal.close(self._settings.process.shutdown_ms)
+            raise
         self.hardware.start()
         self.hardware.reader.start(self)
         tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._uplink.run())]
@@ -155,9 +160,7 @@ class TapNode:
             self.post(ShutdownAsked)
             await self._wait_for_rest()
         await self._uplink.say_goodbye()
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end_tasks(*tasks)
         self._journal.write(WriteCheckpoint(self.state.odometer, None, 0, 0))
         await self._journal.close(self._settings.process.shutdown_ms)
         if self._failed.done():

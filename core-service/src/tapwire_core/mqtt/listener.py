@@ -12,6 +12,7 @@ from aiomqtt import Client, MqttError
 from aiomqtt import Message as Received
 
 from tapwire_contracts.codec import Malformed, decode_from_device
+from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
 from tapwire_core.db.views.health import is_database_gone
 from tapwire_core.mqtt.handlers import HANDLERS, Desk, answer_unreadable
@@ -25,11 +26,20 @@ log: Final = logging.getLogger(__name__)
 
 async def listen(client: Client, desk: Desk) -> None:
     """Work on every message until the connection is lost."""
-    free = asyncio.Semaphore(MAX_IN_HAND)
-    async with asyncio.TaskGroup() as tasks:
+    free, in_hand = asyncio.Semaphore(MAX_IN_HAND), set[asyncio.Task[None]]()
+
+    def put_down(task: asyncio.Task[None]) -> None:
+        in_hand.remove(task)
+        free.release()
+
+    try:
         async for message in client.messages:
             await free.acquire()
-            tasks.create_task(_work_on(desk, message)).add_done_callback(lambda _: free.release())
+            task = asyncio.create_task(_work_on(desk, message))
+            in_hand.add(task)
+            task.add_done_callback(put_down)
+    finally:
+        await end_tasks(*in_hand)
 
 
 async def _work_on(desk: Desk, message: Received) -> None:

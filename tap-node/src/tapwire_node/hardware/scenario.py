@@ -81,9 +81,10 @@ class ScenarioPlayer:
         self._thread.start()
 
     def end(self) -> None:
-        """Send everybody home."""
+        """Send everybody home; a node may be told to end before it has begun."""
         self._ended.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _play(self) -> None:
         for visit in count():

@@ -113,9 +113,10 @@ class SimulatedTap:
         self._thread.start()
 
     def end(self) -> None:
-        """Stop time."""
+        """Stop time; a node may be told to end before it has begun."""
         self._ended.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def give_pulses(self, count: int) -> None:
         """Turn the meter by hand."""
