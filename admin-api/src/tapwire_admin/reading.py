@@ -69,7 +69,7 @@ async def the_venue(db: Database, venue_id: str | None) -> str:
         return venue_id
     venues = await list_venues(db, PageRequest(limit=2))
     if len(venues.items) != 1:
-        raise VenueRequired("Say which venue is meant: there is not exactly one.")
+        raise VenueRequired
     return venues.items[0].venue_id
 
 

@@ -4,7 +4,8 @@ import argparse
 import logging
 import secrets
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@asynccontextmanager
+async def _open_house(settings: Settings) -> AsyncIterator[Database]:
+    await require_newest(settings.database_url)
+    async with Database.open(settings.database_url, settings.house, pool_size=1) as db:
+        yield db
+
+
 def _text_of(file: str) -> str:
     return Path(file).read_text(encoding="utf-8").strip()
 
@@ -75,8 +83,7 @@ async def _run_worker(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    await require_newest(settings.database_url)
-    async with Database.open(settings.database_url, settings.house, pool_size=1) as db:
+    async with _open_house(settings) as db:
         differences = await check_books(db)
     for difference in differences:
         print(difference)
@@ -85,17 +92,15 @@ async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # n
 
 
 async def _create_user(settings: Settings, arguments: argparse.Namespace) -> int:
-    await require_newest(settings.database_url)
     password = arguments.password or secrets.token_urlsafe(PASSWORD_BYTES)
-    async with Database.open(settings.database_url, settings.house, pool_size=1) as db:
+    async with _open_house(settings) as db:
         await create_user(db, COMMAND_LINE, arguments.name, Role(arguments.role), password)
     print(f"Created {arguments.role} {arguments.name}." + ("" if arguments.password else f" Password, shown once: {password}"))
     return DONE
 
 
 async def _add_device(settings: Settings, arguments: argparse.Namespace) -> int:
-    await require_newest(settings.database_url)
-    async with Database.open(settings.database_url, settings.house, pool_size=1) as db:
+    async with _open_house(settings) as db:
         device = await add_device(db, COMMAND_LINE, arguments.path)
     print(f"Device {device.path}\nusername {device.username}\nsecret, shown once: {device.secret}")
     return DONE

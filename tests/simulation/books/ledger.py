@@ -19,16 +19,14 @@ from tapwire_contracts.messages import (
     TapConfig,
     UnattributedFlow,
 )
-from tapwire_contracts.reasons import AuditAction, ConfigStatus, DenyReason, FlowCause, IncidentKind, Presence
-from tapwire_core.domain.actor import CORE
+from tapwire_contracts.reasons import ConfigStatus, DenyReason, IncidentKind, Presence
+from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.answering import answer_question
 from tapwire_core.domain.authorization import Question
-from tapwire_core.domain.changes import Audited, FlowRemembered, IncidentRaised, StretchAccounted
+from tapwire_core.domain.flows import record_new_flow
 from tapwire_core.domain.messages import denial_message
-from tapwire_core.domain.odometer import account_fact, book_holes
-from tapwire_core.domain.settlement import book_unattributed
+from tapwire_core.domain.odometer import book_holes
 from tapwire_core.domain.settling import settle_new_report
-from tapwire_core.domain.words import StockKind
 from tapwire_core.services.pours import report_of_node
 from tests.simulation.books.apply import raise_incident, stop_pour
 from tests.simulation.books.facts import odometer_facts, overlapping, question_facts, report_facts, tap_now
@@ -49,7 +47,7 @@ class Ledger(OperatorBooks):
         if earlier is not None and self.deduplicates:
             return self._repeat(question, earlier)
         facts = question_facts(self.tables, question)
-        payload, changes = answer_question(question, fingerprint(asked), facts, self.house, new_pour_id, tap)
+        payload, changes = answer_question(question, fingerprint(asked), facts, self.house, new_pour_id, Actor(tap))
         if not dies:
             self.write(changes, now_ms)
         return payload
@@ -67,39 +65,23 @@ class Ledger(OperatorBooks):
             return self.tables.verdicts[key]
         met = overlapping(self.tables, tap, report.journal_id, report.odometer_from_ml, report.odometer_to_ml)
         facts = report_facts(self.tables, said)
-        payload, changes = settle_new_report(said, report.journal_id, facts, met, self.house, tap, msgspec.to_builtins(report))
+        content = msgspec.to_builtins(report)
+        settled = settle_new_report(said, report.journal_id, facts, met, self.house, Actor(tap), content)
         if not dies:
-            self.write(changes)
-        return payload
+            self.write(settled.changes)
+        return settled.payload
 
     async def record_flow(self, tap: str, flow: UnattributedFlow, *, dies: bool = False) -> str:
-        """`services.flows.record_flow`, for a flow that can be believed."""
+        """`services.flows.record_flow`."""
         is_new = (tap, flow.event_id) not in self.tables.flows or not self.deduplicates
         if is_new and not dies:
             self._record_flow(tap, flow)
         return encode(FlowRecorded(event_id=flow.event_id)).decode()
 
     def _record_flow(self, path: str, flow: UnattributedFlow) -> None:
-        tap, changes = tap_now(self.tables, path), self.changes(path, path)
-        kind = StockKind.UNATTRIBUTED if flow.cause is FlowCause.CLOSED_VALVE else StockKind.LINE_CLEANING
-        changes.flow = FlowRemembered(
-            event_id=flow.event_id,
-            cause=flow.cause,
-            volume_ml=flow.volume_ml,
-            duration_ms=flow.duration_ms,
-            card_uid=flow.card_uid,
-            keg_id=tap.keg_id,
-            stock_kind=kind,
-        )
-        book_unattributed(tap, flow.volume_ml, kind, flow.event_id, changes)
-        changes.audited.append(Audited(action=AuditAction.UNATTRIBUTED_FLOW_RECORDED, subjects=(), details={}))
-        if flow.cause is FlowCause.CLOSED_VALVE:
-            changes.raised.append(IncidentRaised(kind=IncidentKind.UNATTRIBUTED_FLOW, cause=path, details={}))
-        accounted = StretchAccounted(
-            journal_id=flow.journal_id, from_ml=flow.odometer_from_ml, to_ml=flow.odometer_to_ml, fact_id=flow.event_id
-        )
+        changes = self.changes(path, path)
         met = overlapping(self.tables, path, flow.journal_id, flow.odometer_from_ml, flow.odometer_to_ml)
-        account_fact(accounted, flow.volume_ml, met, changes)
+        record_new_flow(path, flow, tap_now(self.tables, path), met, self.house, changes)
         self.write(changes)
 
     async def note_state(self, tap: str, state: NodeState, *, dies: bool = False) -> None:

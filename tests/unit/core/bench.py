@@ -82,7 +82,7 @@ def flow_of(tap: SimulatedTap, from_ml: int, to_ml: int) -> UnattributedFlow:
         event_id=uuid4(),
         cause=FlowCause.CLOSED_VALVE,
         volume_ml=to_ml - from_ml,
-        duration_ms=10_000,
+        duration_ms=20 * (to_ml - from_ml),
         card_uid=None,
         age_ms=0,
         odometer_from_ml=from_ml,

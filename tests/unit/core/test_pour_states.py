@@ -10,6 +10,7 @@ import pytest
 
 from tapwire_contracts.reasons import AuditAction, EndReason, StopReason, SyncStatus
 from tapwire_core.domain import recovery
+from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.answering import answer_question
 from tapwire_core.domain.changes import Changes, PourEnded
 from tapwire_core.domain.house import House
@@ -56,7 +57,7 @@ def reported(volume_ml: int, of: PourFacts) -> Changes:
     """What a report of a volume changes."""
     report = Report(TAP, PENDING, "04a1b2c3", volume_ml, 10_000, EndReason.CARD_REMOVED, 0, volume_ml)
     now = TapNow(venue_id="bar", shift_id=None, keg_id=KEG, keg_ml=30_000, price_minor=PRICE_MINOR)
-    return settle_new_report(report, JOURNAL, SettlementFacts(tap=now, pour=of), (), HOUSE, TAP, {})[1]
+    return settle_new_report(report, JOURNAL, SettlementFacts(tap=now, pour=of), (), HOUSE, Actor(TAP), {}).changes
 
 
 def reconciled() -> Changes:
@@ -75,7 +76,7 @@ def voided(event: PourEvent, action: AuditAction, why: StopReason) -> Changes:
 
 def proved() -> Changes:
     """What a newer question changes."""
-    return answer_question(question(), "00", facts((), pending()), HOUSE, UUID(int=12), TAP)[1]
+    return answer_question(question(), "00", facts((), pending()), HOUSE, UUID(int=12), Actor(TAP))[1]
 
 
 DECISIONS: Final[Mapping[PourEvent, Callable[[], Changes]]] = {

@@ -171,8 +171,7 @@ async def _refuse(db: Database, device: DevicePath, why: str, raw: RawReport) ->
     if pour_id is None:
         await keep_unusable(db, raw.topic, raw.payload, Malformation.INVALID_FIELD, explanation, str(device))
         return _unusable(None)
-    card_uid = readable_card_uid(content.get("card_uid"))
-    verdict = await refuse_unreadable_report(db, device, pour_id, {"card_uid": card_uid}, explanation, raw)
+    verdict = await refuse_unreadable_report(db, device, pour_id, {}, explanation, raw)
     return await _result(db, device, pour_id, verdict, raw)
 
 
@@ -198,14 +197,6 @@ def _unusable(pour_id: UUID | None) -> SyncResult:
         outcome=Outcome.REJECTED_INVALID_REPORT,
         reason=VerdictReason.INVALID_REPORT,
     )
-
-
-def readable_card_uid(value: object) -> str | None:
-    """A card's id from an unreadable report, if it is one."""
-    try:
-        return normalize_card_uid(value) if isinstance(value, str) else None
-    except InvalidCardUid:
-        return None
 
 
 def printable(text: str) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
@@ -11,7 +10,7 @@ from sqlmodel import SQLModel
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import Message
-from tapwire_contracts.reasons import AuditAction, IncidentKind
+from tapwire_contracts.reasons import AuditAction
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.house import House
@@ -46,31 +45,6 @@ class Store:
             [str(subject) for subject in subjects if subject is not None],
             to_json(details or {}),
             actor.request_id,
-        )
-
-    async def raise_incident(
-        self,
-        kind: IncidentKind,
-        cause: str,
-        *,
-        details: Mapping[str, object],
-        venue_id: str | None = None,
-        tap_path: str | None = None,
-        pour_id: UUID | None = None,
-    ) -> None:
-        """Raise an incident once per cause: while it is unresolved, the same cause again is only counted."""
-        await self.connection.execute(
-            """INSERT INTO incidents (incident_id, kind, cause, venue_id, tap_path, pour_id, details)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)
-               ON CONFLICT (kind, cause) WHERE status <> 'resolved'
-               DO UPDATE SET occurrences = incidents.occurrences + 1, last_seen_at = now()""",
-            uuid4(),
-            kind.value,
-            cause,
-            venue_id,
-            tap_path,
-            pour_id,
-            to_json(details),
         )
 
     async def send_command(self, tap: DevicePath | str, message: Message) -> None:

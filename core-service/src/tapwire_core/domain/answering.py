@@ -4,6 +4,7 @@ from uuid import UUID
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.reasons import AuditAction, DenyReason, SyncStatus
+from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Denied, Facts, Granted, PendingPour, Question, decide
 from tapwire_core.domain.changes import AnswerRemembered, Audited, Changes, PourEnded, PourGranted
 from tapwire_core.domain.house import House
@@ -12,19 +13,18 @@ from tapwire_core.domain.pour import TRANSITIONS, PourEvent
 
 
 def answer_question(
-    question: Question, fingerprint: str, facts: Facts, house: House, new_pour_id: UUID, actor: str
+    question: Question, fingerprint: str, facts: Facts, house: House, new_pour_id: UUID, actor: Actor
 ) -> tuple[str, Changes]:
     """Decide on a question that was not answered before: the answer's payload, and all that it changes.
 
     `fingerprint` (hex) is of the question's whole content, `new_pour_id` becomes the pour's id if one is granted.
     """
     decision, tap = decide(question, facts), facts.tap
-    changes = Changes(
+    changes = Changes.by(
+        actor,
         tap_path=question.tap_path,
         venue_id=tap.venue_id if tap else None,
         shift_id=tap.shift_id if tap else None,
-        actor=actor,
-        request_id=str(question.event_id),
     )
     if decision.never_started is not None:
         _void_never_started(question, decision.never_started, changes)

@@ -100,10 +100,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A question with its facts, as the rules look at them."""
+    """A question with its facts, as the rules look at them; `never_started`: the pour that the question proves never started."""
 
     question: Question
     facts: Facts
+    never_started: PendingPour | None
 
     @property
     def tap(self) -> TapFacts:
@@ -132,8 +133,8 @@ class Case:
     @property
     def available_minor(self) -> int:
         """What the guest may spend: balance less holds, the hold of a pour proved never started given back."""
-        never_started = pour_never_started(self.question, self.facts)
-        given_back = never_started.hold_minor if never_started and never_started.guest_id == self.guest.guest_id else 0
+        freed = self.never_started
+        given_back = freed.hold_minor if freed and freed.guest_id == self.guest.guest_id else 0
         return self.guest.balance_minor - self.guest.held_minor + given_back
 
     @property
@@ -145,7 +146,7 @@ class Case:
     @property
     def tap_leased(self) -> bool:
         """Whether a pour that may have started holds the tap."""
-        return self.tap.pending is not None and pour_never_started(self.question, self.facts) is None
+        return self.tap.pending is not None and self.never_started is None
 
 
 RULES: Final[tuple[tuple[DenyReason, Callable[[Case], bool]], ...]] = (
@@ -193,8 +194,8 @@ class Decision:
 
 def decide(question: Question, facts: Facts) -> Decision:
     """Decide whether a pour may start and how much may flow; never raises for a refusal."""
-    case = Case(question, facts)
     never_started = pour_never_started(question, facts)
+    case = Case(question, facts, never_started)
     for reason, fails in RULES:
         if fails(case):
             return Decision(Denied(reason), never_started)

@@ -1,4 +1,4 @@
-"""What a decision changes, as plain data: the domain says it, `db.writes.changes` writes it in one statement.
+"""What a decision changes, as plain data: the domain says it, `db.writes.decisions` writes it in one statement.
 
 Nothing else writes pours, holds, leases, money or stock. The cached sums (`guests.balance_minor`, `guests.held_minor`,
 `kegs.book_volume_ml`) are never set by a decision: they follow from the movements and holds written here, so they can't drift from
@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from tapwire_contracts.reasons import AuditAction, EndReason, FlowCause, IncidentKind, StopReason, SyncStatus
+from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import Account, StockKind
 
 
@@ -190,6 +191,13 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     holes_reopened: list[int] = []
     stretches: list[StretchAccounted] = []
     covered: OdometerCovered | None = None
+
+    @classmethod
+    def by(
+        cls, actor: Actor, *, tap_path: str | None = None, venue_id: str | None = None, shift_id: UUID | None = None
+    ) -> "Changes":
+        """Nothing yet, by this actor's request, at this place."""
+        return cls(tap_path=tap_path, venue_id=venue_id, shift_id=shift_id, actor=actor.name, request_id=actor.request_id)
 
     def raise_once(self, incident: IncidentRaised) -> None:
         """Raise an incident, unless this transaction has raised its cause already: one statement writes them all, each row once."""

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from tapwire_contracts.reasons import AuditAction, IncidentKind
 from tapwire_core.domain.changes import Audited, Changes, IncidentRaised, OdometerCovered, StockMoved, StretchAccounted
-from tapwire_core.domain.money import charge
 from tapwire_core.domain.reports import TapNow
 from tapwire_core.domain.settlement import book_unattributed
 from tapwire_core.domain.words import StockKind
@@ -120,10 +119,9 @@ def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: T
         StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=hole_id, is_hole=True, keg_id=tap.keg_id)
     )
     book_unattributed(tap, volume_ml, StockKind.UNATTRIBUTED, hole_id, changes)
-    value_minor = charge(volume_ml, tap.price_minor) if tap.price_minor else None
     details = {
         "volume_ml": volume_ml,
-        "value_minor": value_minor,
+        "value_minor": tap.value_of(volume_ml),
         "from_ml": from_ml,
         "to_ml": to_ml,
         "journal_id": str(journal_id),

@@ -4,7 +4,7 @@ from tapwire_contracts.reasons import AuditAction, StopReason
 from tapwire_core.domain.changes import Audited, Changes, PourStopped, StockMoved
 from tapwire_core.domain.pour import PourEvent
 from tapwire_core.domain.reports import PourFacts
-from tapwire_core.domain.settlement import book_sale, end_pour, raise_if_overdrawn
+from tapwire_core.domain.settlement import book_sale, end_pour, take_from_keg
 from tapwire_core.domain.words import StockKind
 
 
@@ -15,8 +15,8 @@ def reconcile(pour: PourFacts, volume_ml: int, reason: str, comment: str | None,
         end_pour(pour, PourEvent.RECONCILED_BY_HAND, volume_ml=volume_ml, amount_minor=amount_minor, loss_minor=loss_minor)
     )
     if volume_ml:
-        changes.stock.append(StockMoved(keg_id=pour.keg_id, kind=StockKind.SALE, volume_ml=volume_ml, cause_id=pour.pour_id))
-        raise_if_overdrawn(pour.keg_id, pour.keg_ml, volume_ml, changes)
+        sold = StockMoved(keg_id=pour.keg_id, kind=StockKind.SALE, volume_ml=volume_ml, cause_id=pour.pour_id)
+        take_from_keg(sold, pour.keg_ml, changes)
     changes.stopped = PourStopped(pour_id=pour.pour_id, reason=StopReason.RECONCILED)
     details = {
         "volume_ml": volume_ml,

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from tapwire_contracts.reasons import EndReason, Outcome, SyncStatus, VerdictReason, VerdictStatus
+from tapwire_core.domain.money import charge
 
 
 class PourFacts(Struct, frozen=True, kw_only=True):
@@ -50,6 +51,10 @@ class TapNow(Struct, frozen=True, kw_only=True):
     keg_id: UUID | None
     keg_ml: int | None
     price_minor: int | None
+
+    def value_of(self, volume_ml: int) -> int | None:
+        """What a volume is worth by the tap's price; None where there is none."""
+        return charge(volume_ml, self.price_minor) if self.price_minor else None
 
 
 class SettlementFacts(Struct, frozen=True, kw_only=True):

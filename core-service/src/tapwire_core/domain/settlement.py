@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from tapwire_contracts.reasons import (
     AuditAction,
     IncidentKind,
@@ -54,7 +52,6 @@ def settle(report: Report, facts: SettlementFacts, house: House, changes: Change
         verdict = _nothing_flowed(report, pour, changes)
     else:
         verdict = _charge_what_flowed(report, pour, house, changes)
-    changes.ended = [replace(end, end_reason=report.end_reason, duration_ms=report.duration_ms) for end in changes.ended]
     if pour is not None:
         _move_stock(report, pour, verdict, changes)
     return verdict
@@ -90,8 +87,16 @@ def refuse(report: Report, pour: PourFacts | None, why: str, changes: Changes) -
     )
 
 
-def end_pour(pour: PourFacts, event: PourEvent, *, volume_ml: int = 0, amount_minor: int = 0, loss_minor: int = 0) -> PourEnded:
-    """The way out of `pending_sync` that an event takes."""
+def end_pour(
+    pour: PourFacts,
+    event: PourEvent,
+    report: Report | None = None,
+    *,
+    volume_ml: int = 0,
+    amount_minor: int = 0,
+    loss_minor: int = 0,
+) -> PourEnded:
+    """The way out of `pending_sync` that an event takes; a `report` says how the pour itself ended."""
     return PourEnded(
         pour_id=pour.pour_id,
         visit_id=pour.visit_id,
@@ -100,6 +105,8 @@ def end_pour(pour: PourFacts, event: PourEvent, *, volume_ml: int = 0, amount_mi
         volume_ml=volume_ml,
         amount_minor=amount_minor,
         loss_minor=loss_minor,
+        end_reason=report.end_reason if report else None,
+        duration_ms=report.duration_ms if report else None,
     )
 
 
@@ -121,10 +128,16 @@ def book_sold_stock(pour: PourFacts, volume_ml: int, amount_minor: int, loss_min
     for kind, moved_ml in ((StockKind.SALE, volume_ml - unpaid_ml), (StockKind.OVERPOUR, unpaid_ml)):
         if moved_ml:
             changes.stock.append(StockMoved(keg_id=pour.keg_id, kind=kind, volume_ml=moved_ml, cause_id=pour.pour_id))
-    raise_if_overdrawn(pour.keg_id, pour.keg_ml, volume_ml, changes)
+    _raise_if_overdrawn(pour.keg_id, pour.keg_ml, volume_ml, changes)
 
 
-def raise_if_overdrawn(keg_id: UUID, keg_ml: int, moved_ml: int, changes: Changes) -> None:
+def take_from_keg(moved: StockMoved, keg_ml: int, changes: Changes) -> None:
+    """Book a volume out of a keg that has `keg_ml` by the books; back into it when the volume is negative."""
+    changes.stock.append(moved)
+    _raise_if_overdrawn(moved.keg_id, keg_ml, moved.volume_ml, changes)
+
+
+def _raise_if_overdrawn(keg_id: UUID, keg_ml: int, moved_ml: int, changes: Changes) -> None:
     """Raise `keg_overdrawn` when a keg's book volume goes below zero: a calibration fault, never a failing report."""
     left_ml = keg_ml - moved_ml
     if moved_ml > 0 and left_ml < 0:
@@ -147,8 +160,7 @@ def _sale(pour: PourFacts, debit: Account, amount_minor: int) -> MoneyMoved:
 
 
 def _missing_pending(report: Report, tap: TapNow, changes: Changes) -> Verdict:
-    value_minor = charge(report.volume_ml, tap.price_minor) if tap.price_minor else None
-    details = {"volume_ml": report.volume_ml, "card_uid": report.card_uid, "value_minor": value_minor}
+    details = {"volume_ml": report.volume_ml, "card_uid": report.card_uid, "value_minor": tap.value_of(report.volume_ml)}
     changes.audited.append(
         Audited(
             action=AuditAction.SYNC_MISSING_PENDING,
@@ -177,8 +189,7 @@ def book_unattributed(tap: TapNow, volume_ml: int, kind: StockKind, cause_id: UU
     """Book a volume that belongs to no pour out of the keg that is on the tap; without a keg there is no stock to move."""
     if tap.keg_id is None or tap.keg_ml is None:
         return
-    changes.stock.append(StockMoved(keg_id=tap.keg_id, kind=kind, volume_ml=volume_ml, cause_id=cause_id))
-    raise_if_overdrawn(tap.keg_id, tap.keg_ml, volume_ml, changes)
+    take_from_keg(StockMoved(keg_id=tap.keg_id, kind=kind, volume_ml=volume_ml, cause_id=cause_id), tap.keg_ml, changes)
 
 
 def _late(report: Report, pour: PourFacts, house: House, changes: Changes) -> Verdict:
@@ -210,7 +221,7 @@ def _late(report: Report, pour: PourFacts, house: House, changes: Changes) -> Ve
 
 
 def _nothing_flowed(report: Report, pour: PourFacts, changes: Changes) -> Verdict:
-    changes.ended.append(end_pour(pour, PourEvent.REPORT_ZERO))
+    changes.ended.append(end_pour(pour, PourEvent.REPORT_ZERO, report))
     details = {"why": "the tap reported that nothing flowed", "end_reason": report.end_reason}
     changes.audited.append(Audited(action=AuditAction.POUR_VOIDED, subjects=pour.subjects, details=details))
     return Verdict(VerdictStatus.ACCEPTED, Outcome.ACCEPTED_ZERO_VOLUME, None, 0, 0, pour.balance_minor)
@@ -222,7 +233,9 @@ def _charge_what_flowed(report: Report, pour: PourFacts, house: House, changes: 
     if not covered and over_ml > house.overpour_tolerance_ml:
         return _reject(report, pour, over_ml, changes)
     amount_minor, loss_minor = book_sale(pour, report.volume_ml, changes)
-    ended = end_pour(pour, PourEvent.REPORT_COVERED, volume_ml=report.volume_ml, amount_minor=amount_minor, loss_minor=loss_minor)
+    ended = end_pour(
+        pour, PourEvent.REPORT_COVERED, report, volume_ml=report.volume_ml, amount_minor=amount_minor, loss_minor=loss_minor
+    )
     changes.ended.append(ended)
     details = {
         "volume_ml": report.volume_ml,
@@ -250,7 +263,7 @@ def _charge_what_flowed(report: Report, pour: PourFacts, house: House, changes: 
 
 
 def _reject(report: Report, pour: PourFacts, over_ml: int, changes: Changes) -> Verdict:
-    changes.ended.append(end_pour(pour, PourEvent.REPORT_NOT_COVERED, volume_ml=report.volume_ml))
+    changes.ended.append(end_pour(pour, PourEvent.REPORT_NOT_COVERED, report, volume_ml=report.volume_ml))
     details = {
         "volume_ml": report.volume_ml,
         "max_volume_ml": pour.max_volume_ml,
@@ -285,5 +298,5 @@ def _move_stock(report: Report, pour: PourFacts, verdict: Verdict, changes: Chan
         book_sold_stock(pour, moved_ml, ended.amount_minor, ended.loss_minor, changes)
     elif moved_ml:
         kind = StockKind.OVERPOUR if verdict.outcome is Outcome.REJECTED_INSUFFICIENT_FUNDS else StockKind.CORRECTION
-        changes.stock.append(StockMoved(keg_id=pour.keg_id, kind=kind, volume_ml=moved_ml, cause_id=pour.pour_id))
-        raise_if_overdrawn(pour.keg_id, pour.keg_ml, moved_ml, changes)
+        moved = StockMoved(keg_id=pour.keg_id, kind=kind, volume_ml=moved_ml, cause_id=pour.pour_id)
+        take_from_keg(moved, pour.keg_ml, changes)

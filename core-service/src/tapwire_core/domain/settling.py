@@ -1,9 +1,11 @@
 """What a report changes: its verdict, and all that follows from it. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from tapwire_contracts.codec import encode
+from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes, StretchAccounted, VerdictRemembered
 from tapwire_core.domain.house import House
 from tapwire_core.domain.messages import settled_message
@@ -12,26 +14,29 @@ from tapwire_core.domain.reports import Report, SettlementFacts
 from tapwire_core.domain.settlement import refuse, settle, why_not_believable
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The verdict's payload, all that it changes, and why the report can't be believed if it can't."""
+
+    payload: str
+    changes: Changes
+    why_not_believable: str | None
+
+
 def settle_new_report(
     report: Report,
     journal_id: UUID | None,
     facts: SettlementFacts,
     overlapping: Sequence[StretchFacts],
     house: House,
-    actor: str,
+    actor: Actor,
     content: object,
-) -> tuple[str, Changes]:
-    """Settle a report that was not processed before: the verdict's payload, and all that it changes.
+) -> Settled:
+    """Settle a report that was not processed before.
 
     `overlapping` are the stretches of this journal's odometer that meet the report's; `content` is the report as JSON, to keep.
     """
-    changes = Changes(
-        tap_path=report.tap_path,
-        venue_id=facts.tap.venue_id,
-        shift_id=facts.tap.shift_id,
-        actor=actor,
-        request_id=str(report.pour_id),
-    )
+    changes = Changes.by(actor, tap_path=report.tap_path, venue_id=facts.tap.venue_id, shift_id=facts.tap.shift_id)
     why_not = why_not_believable(report, house)
     verdict = refuse(report, facts.pour, why_not, changes) if why_not else settle(report, facts, house, changes)
     if report.stretch is not None and journal_id is not None:
@@ -50,4 +55,4 @@ def settle_new_report(
         report=content,
         verdict=payload,
     )
-    return payload, changes
+    return Settled(payload, changes, why_not)

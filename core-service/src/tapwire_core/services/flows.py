@@ -5,24 +5,19 @@ from uuid import UUID
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import MAX_INTEGER, FlowRecorded, UnattributedFlow
-from tapwire_contracts.reasons import (
-    AuditAction,
-    FlowCause,
-    IncidentKind,
-    Malformation,
-)
+from tapwire_contracts.reasons import Malformation
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
-from tapwire_core.db.writes.decisions import LockedFlow, lock_flow, lock_report, write_changes
-from tapwire_core.domain.changes import Audited, Changes, FlowRemembered, IncidentRaised, StretchAccounted
+from tapwire_core.db.writes.decisions import lock_flow, lock_report, write_changes
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.changes import Changes, StretchAccounted
+from tapwire_core.domain.flows import record_new_flow
 from tapwire_core.domain.messages import settled_message
-from tapwire_core.domain.money import charge
-from tapwire_core.domain.odometer import account_fact, account_stretch
+from tapwire_core.domain.odometer import account_stretch
 from tapwire_core.domain.reports import Report, TapNow
-from tapwire_core.domain.settlement import book_unattributed, refuse, why_not_believable
-from tapwire_core.domain.words import StockKind
+from tapwire_core.domain.settlement import refuse
 from tapwire_core.services.pours import RawReport, UnknownTap
 
 
@@ -33,58 +28,16 @@ async def record_flow(store: Store, path: DevicePath, flow: UnattributedFlow, ra
     if locked is None:
         return UnknownTap()
     if not locked.recorded:
-        await _record(store, path, flow, locked, raw)
+        changes = _changes(path, locked.tap, str(flow.event_id))
+        why_not = record_new_flow(str(path), flow, locked.tap, locked.overlapping, store.house, changes)
+        if why_not is not None:
+            await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=str(path))
+        await write_changes(store, changes)
     return encode(FlowRecorded(event_id=flow.event_id)).decode()
 
 
-async def _record(store: Store, path: DevicePath, flow: UnattributedFlow, locked: LockedFlow, raw: RawReport) -> None:
-    tap = locked.tap
-    kind = StockKind.UNATTRIBUTED if flow.cause is FlowCause.CLOSED_VALVE else StockKind.LINE_CLEANING
-    changes = Changes(
-        tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id, actor=str(path), request_id=str(flow.event_id)
-    )
-    changes.flow = FlowRemembered(
-        event_id=flow.event_id,
-        cause=flow.cause,
-        volume_ml=flow.volume_ml,
-        duration_ms=flow.duration_ms,
-        card_uid=flow.card_uid,
-        keg_id=tap.keg_id,
-        stock_kind=kind,
-    )
-    why_not = why_not_believable(_as_report(path, flow), store.house)
-    stretch = StretchAccounted(
-        journal_id=flow.journal_id, from_ml=flow.odometer_from_ml, to_ml=flow.odometer_to_ml, fact_id=flow.event_id
-    )
-    if why_not is not None:
-        await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=str(path))
-        _raise_unbelievable(flow, why_not, changes)
-        account_stretch(stretch, locked.overlapping, changes)
-    else:
-        book_unattributed(tap, flow.volume_ml, kind, flow.event_id, changes)
-        _tell_people(path, flow, tap, changes)
-        account_fact(stretch, flow.volume_ml, locked.overlapping, changes)
-    await write_changes(store, changes)
-
-
-def _tell_people(path: DevicePath, flow: UnattributedFlow, tap: TapNow, changes: Changes) -> None:
-    value_minor = charge(flow.volume_ml, tap.price_minor) if tap.price_minor else None
-    details = {"cause": flow.cause, "volume_ml": flow.volume_ml, "value_minor": value_minor, "card_uid": flow.card_uid}
-    changes.audited.append(
-        Audited(action=AuditAction.UNATTRIBUTED_FLOW_RECORDED, subjects=(str(flow.event_id), str(path)), details=details)
-    )
-    if flow.cause is FlowCause.CLOSED_VALVE:
-        changes.raised.append(IncidentRaised(kind=IncidentKind.UNATTRIBUTED_FLOW, cause=str(path), details=details))
-
-
-def _raise_unbelievable(flow: UnattributedFlow, why: str, changes: Changes) -> None:
-    details = {"why": why, "reported_volume_ml": flow.volume_ml, "cause": flow.cause}
-    cause = f"{changes.tap_path} {flow.event_id}"
-    changes.raised.append(IncidentRaised(kind=IncidentKind.INVALID_REPORT, cause=cause, details=details))
-
-
-def _as_report(path: DevicePath, flow: UnattributedFlow) -> Report:
-    return Report(str(path), flow.event_id, flow.card_uid or "", flow.volume_ml, flow.duration_ms, None, None, None)
+def _changes(path: DevicePath, tap: TapNow, request_id: str | None = None) -> Changes:
+    return Changes.by(Actor(str(path), request_id), tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id)
 
 
 @use_case
@@ -100,7 +53,7 @@ async def refuse_unreadable_report(
     assert locked.facts is not None
     pour = locked.facts.pour
     report = Report(str(path), pour_id, "", 0, 0, None, None, None)
-    changes = Changes(tap_path=str(path), venue_id=locked.facts.tap.venue_id, shift_id=locked.facts.tap.shift_id, actor=str(path))
+    changes = _changes(path, locked.facts.tap)
     verdict = refuse(report, pour, why, changes)
     if pour is not None and stretch is not None and journal_id is not None:
         accounted = StretchAccounted(journal_id=journal_id, from_ml=stretch[0], to_ml=stretch[1], fact_id=pour_id)
@@ -120,7 +73,7 @@ async def refuse_unreadable_flow(
         locked = await lock_flow(store, str(path), event_id, journal_id, *stretch)
         if locked is None:
             return UnknownTap()
-        changes = Changes(tap_path=str(path), venue_id=locked.tap.venue_id, shift_id=locked.tap.shift_id, actor=str(path))
+        changes = _changes(path, locked.tap)
         from_ml, to_ml = stretch
         accounted = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=event_id)
         account_stretch(accounted, locked.overlapping, changes)

@@ -71,13 +71,7 @@ async def resolve_incident(
         raise NotFound("visit", visit_id)
     incident = await _lock_open(store, incident_id)
     amount = _amount(incident, resolution, amount_minor, guest)
-    changes = Changes(
-        tap_path=incident.tap_path,
-        venue_id=incident.venue_id,
-        shift_id=incident.shift_id,
-        actor=actor.name,
-        request_id=actor.request_id,
-    )
+    changes = Changes.by(actor, tap_path=incident.tap_path, venue_id=incident.venue_id, shift_id=incident.shift_id)
     rules.resolve(incident, resolution, amount, guest, comment, changes)
     await write_changes(store, changes)
     await writes.end(store, incident_id, actor, resolution, comment)

@@ -152,15 +152,9 @@ async def _book(
         )
     balance_minor = guest.balance_minor + change_minor
     booked = {"amount_minor": change_minor, "balance_minor": balance_minor, "reason": moved.reason, **details}
-    changes = Changes(
-        tap_path=None,
-        venue_id=till.venue_id,
-        shift_id=till.shift_id,
-        actor=actor.name,
-        request_id=actor.request_id,
-        money=[moved],
-        audited=[Audited(action=action, subjects=(str(guest.guest_id),), details=booked)],
-    )
+    changes = Changes.by(actor, venue_id=till.venue_id, shift_id=till.shift_id)
+    changes.money.append(moved)
+    changes.audited.append(Audited(action=action, subjects=(str(guest.guest_id),), details=booked))
     await write_changes(store, changes)
     return Booking(
         guest_id=guest.guest_id,

@@ -15,7 +15,6 @@ from tapwire_core.domain.answering import answer_question
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.messages import denial_message
 from tapwire_core.domain.reports import Report
-from tapwire_core.domain.settlement import why_not_believable
 from tapwire_core.domain.settling import settle_new_report
 
 
@@ -49,8 +48,7 @@ async def authorize_pour(
     if locked.earlier is not None:
         return _repeat(question, fingerprint, locked.earlier, store)
     assert locked.facts is not None
-    payload, changes = answer_question(question, fingerprint, locked.facts, store.house, new_pour_id, actor.name)
-    changes.request_id = actor.request_id or changes.request_id
+    payload, changes = answer_question(question, fingerprint, locked.facts, store.house, new_pour_id, actor)
     await write_changes(store, changes)
     return Answered(payload, tap_known=locked.facts.tap is not None)
 
@@ -101,10 +99,9 @@ async def settle_report(
     if locked.earlier_verdict is not None:
         return locked.earlier_verdict
     assert locked.facts is not None
-    payload, changes = settle_new_report(report, journal_id, locked.facts, locked.overlapping, store.house, actor.name, content)
-    why_not = why_not_believable(report, store.house)
-    if why_not is not None:
+    settled = settle_new_report(report, journal_id, locked.facts, locked.overlapping, store.house, actor, content)
+    if settled.why_not_believable is not None:
+        why_not = settled.why_not_believable
         await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=report.tap_path)
-    changes.request_id = actor.request_id or changes.request_id
-    await write_changes(store, changes)
-    return payload
+    await write_changes(store, settled.changes)
+    return settled.payload

@@ -1,6 +1,5 @@
 """What an operator does when no report comes: reconcile by hand, unlock by force, void (SYSTEM.md, "When no report comes")."""
 
-from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.reasons import AuditAction, StopReason, SyncStatus
@@ -13,8 +12,6 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Audited, Changes, LockCleared
 from tapwire_core.domain.pour import PourEvent
 from tapwire_core.errors import Invalid, NotFound, Refused
-
-MAX_REASON_LENGTH: Final = 1_000
 
 
 class PourNotPending(Refused):
@@ -63,7 +60,7 @@ async def reconcile_pour(
             pour_id=pour.pour_id,
             volume_ml=pour.volume_ml,
         )
-    _require_pending(locked)
+    require_pending(pour.pour_id, pour.sync_status, pour.volume_ml)
     changes = _changes(locked, actor)
     recovery.reconcile(pour, volume_ml, reason, comment, changes)
     await write_changes(store, changes)
@@ -82,7 +79,7 @@ async def force_unlock(store: Store, actor: Actor, visit_id: UUID, *, reason: st
         raise NotFound("visit", visit_id)
     if not visit.locked:
         raise NotLocked("Nothing holds this visit: it has no pending pour and no lock.", visit_id=visit_id)
-    changes = Changes(tap_path=None, venue_id=visit.venue_id, shift_id=None, actor=actor.name, request_id=actor.request_id)
+    changes = Changes.by(actor, venue_id=visit.venue_id)
     changes.lock_cleared = LockCleared(visit_id=visit_id)
     details = {"reason": reason, "lock": "no pending pour explained it"}
     changes.audited.append(
@@ -101,7 +98,7 @@ async def void_pending_pour(store: Store, actor: Actor, visit_id: UUID, pour_id:
 
 async def _void(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID, event: PourEvent, reason: str) -> None:
     locked = await _lock(store, visit_id, pour_id)
-    _require_pending(locked)
+    require_pending(pour_id, locked.pour.sync_status, locked.pour.volume_ml)
     changes = _changes(locked, actor)
     if event is PourEvent.UNLOCKED_BY_HAND:
         recovery.void(locked.pour, event, AuditAction.VISIT_FORCE_UNLOCK, StopReason.FORCE_UNLOCKED, reason, changes)
@@ -119,19 +116,11 @@ async def _lock(store: Store, visit_id: UUID, pour_id: UUID | None) -> LockedPou
     return locked
 
 
-def _require_pending(locked: LockedPour) -> None:
-    pour = locked.pour
-    if pour.sync_status is not SyncStatus.PENDING_SYNC:
-        raise PourNotPending(
-            f"The pour is {pour.sync_status} already.", pour_id=pour.pour_id, sync_status=pour.sync_status, volume_ml=pour.volume_ml
-        )
+def require_pending(pour_id: UUID, sync_status: SyncStatus, volume_ml: int) -> None:
+    """Raise `PourNotPending` for a pour that has ended; none ends without its visit's lock."""
+    if sync_status is not SyncStatus.PENDING_SYNC:
+        raise PourNotPending(f"The pour is {sync_status} already.", pour_id=pour_id, sync_status=sync_status, volume_ml=volume_ml)
 
 
 def _changes(locked: LockedPour, actor: Actor) -> Changes:
-    return Changes(
-        tap_path=locked.pour.tap_path,
-        venue_id=locked.pour.venue_id,
-        shift_id=locked.shift_id,
-        actor=actor.name,
-        request_id=actor.request_id,
-    )
+    return Changes.by(actor, tap_path=locked.pour.tap_path, venue_id=locked.pour.venue_id, shift_id=locked.shift_id)

@@ -20,6 +20,10 @@ class VenueRequired(Invalid):
 
     code = "venue_required"
 
+    def __init__(self) -> None:
+        text = "Say which venue is meant, by venue_id: there is not exactly one. GET /api/venues lists them."
+        super().__init__(text, field="venue_id")
+
 
 class VenueExists(Refused):
     """Another venue has this id."""
@@ -79,9 +83,7 @@ async def resolve_venue(store: Store, venue_id: str | None) -> str:
     if venue_id is None:
         sole = await writes.sole_venue_id(store)
         if sole is None:
-            raise VenueRequired(
-                "Say which venue is meant, by venue_id: there is not exactly one. GET /api/venues lists them.", field="venue_id"
-            )
+            raise VenueRequired
         return sole
     if not await writes.venue_exists(store, venue_id):
         raise NotFound("venue", venue_id)

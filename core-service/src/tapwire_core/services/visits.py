@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from msgspec import Struct
 
-from tapwire_contracts.reasons import AuditAction, SyncStatus
+from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Visit
@@ -24,7 +24,7 @@ from tapwire_core.errors import NotFound, Refused
 from tapwire_core.services.cards import CardBusy, Stage, bind_locked_card, read_card_uid
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import require_open_shift
-from tapwire_core.services.recovery import PourNotPending, void_pending_pour
+from tapwire_core.services.recovery import require_pending, void_pending_pour
 from tapwire_core.services.venues import resolve_venue
 
 
@@ -135,10 +135,7 @@ async def _require_pending(store: Store, visit_id: UUID, pour_id: UUID) -> None:
     pour = await writes.pour_of_visit(store, visit_id, pour_id)
     if pour is None:
         raise NotFound("pour of this visit", pour_id)
-    if pour.sync_status is not SyncStatus.PENDING_SYNC:
-        raise PourNotPending(
-            f"The pour is {pour.sync_status} already.", pour_id=pour_id, sync_status=pour.sync_status, volume_ml=pour.volume_ml
-        )
+    require_pending(pour_id, pour.sync_status, pour.volume_ml)
 
 
 async def _close(store: Store, actor: Actor, visit: LockedVisit) -> None:

@@ -5,6 +5,8 @@ import hashlib
 from tapwire_contracts.codec import MAX_PAYLOAD_BYTES
 from tapwire_contracts.reasons import IncidentKind, Malformation
 from tapwire_core.db.store import Store
+from tapwire_core.db.writes.decisions import raise_incident
+from tapwire_core.domain.changes import IncidentRaised
 
 MAX_TOPIC_LENGTH = 512
 
@@ -13,7 +15,7 @@ async def keep_dead_letter(
     store: Store, topic: str, payload: bytes, malformation: Malformation, explanation: str, *, device: str | None
 ) -> None:
     """Keep a message whole (of a larger one than the limit, its start), and raise an incident once per device and kind."""
-    kept_topic = topic.replace("\0", "")[:MAX_TOPIC_LENGTH]
+    kept_topic, why = topic.replace("\0", "")[:MAX_TOPIC_LENGTH], explanation.replace("\0", "")
     await store.connection.execute(
         """INSERT INTO dead_letters AS letter (topic, malformation, explanation, payload, payload_hash, payload_bytes)
            VALUES ($1, $2, $3, $4, $5, $6)
@@ -21,15 +23,14 @@ async def keep_dead_letter(
            DO UPDATE SET occurrences = letter.occurrences + 1, last_received_at = now()""",
         kept_topic,
         malformation.value,
-        explanation.replace("\0", ""),
+        why,
         payload[:MAX_PAYLOAD_BYTES],
         hashlib.sha256(payload).digest(),
         len(payload),
     )
-    await store.raise_incident(
-        IncidentKind.DEAD_LETTER,
-        f"{device or kept_topic} {malformation}",
-        details={"topic": kept_topic, "malformation": malformation, "explanation": explanation.replace("\0", "")},
-        tap_path=device,
-        venue_id=device.split("/")[0] if device else None,
+    incident = IncidentRaised(
+        kind=IncidentKind.DEAD_LETTER,
+        cause=f"{device or kept_topic} {malformation}",
+        details={"topic": kept_topic, "malformation": malformation, "explanation": why},
     )
+    await raise_incident(store, incident, tap_path=device, venue_id=device.split("/")[0] if device else None)

@@ -9,8 +9,9 @@ from msgspec import Struct
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import StopPour
 from tapwire_core.db.store import Store
+from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.authorization import Facts, Question
-from tapwire_core.domain.changes import Changes, CommandSent
+from tapwire_core.domain.changes import Changes, CommandSent, IncidentRaised
 from tapwire_core.domain.odometer import OdometerFacts, StretchFacts
 from tapwire_core.domain.reports import PourFacts, SettlementFacts, TapNow
 
@@ -110,6 +111,13 @@ async def lock_pour(store: Store, pour_id: UUID) -> LockedPour | None:
     """Lock a pour with its tap, visit, guest and keg; None when there is no such pour."""
     found = await store.connection.fetchval("SELECT lock_pour($1)", pour_id)
     return _pour.decode(found) if found else None
+
+
+async def raise_incident(store: Store, incident: IncidentRaised, *, tap_path: str | None, venue_id: str | None) -> None:
+    """Raise an incident that no decision has to do with."""
+    changes = Changes.by(CORE, tap_path=tap_path, venue_id=venue_id)
+    changes.raised.append(incident)
+    await write_changes(store, changes)
 
 
 async def write_changes(store: Store, changes: Changes) -> None:

@@ -1,12 +1,11 @@
 """The command outbox, as the publisher empties it: what is committed is published at least once, in order."""
 
-from decimal import Decimal
-
 from msgspec import Struct
 
-from tapwire_contracts.messages import BeverageShown, TapConfig
+from tapwire_contracts.messages import TapConfig
 from tapwire_contracts.reasons import ConfigStatus
 from tapwire_core.db.store import Store
+from tapwire_core.domain.messages import shown_beverage
 
 
 class PendingCommand(Struct, frozen=True):
@@ -39,7 +38,7 @@ async def tap_configs(store: Store, paths: list[str]) -> dict[str, TapConfig]:
     """The config of each of these taps, as it is now."""
     rows = await store.connection.fetch(
         """SELECT tap_path, tap.status, emergency_stop, pulses_per_liter, max_pour_ml, config_revision,
-               beverage.name AS beverage, style, abv, sell_price_per_liter_minor
+               beverage.name AS beverage, style, abv::float8, sell_price_per_liter_minor
            FROM taps tap JOIN venues USING (venue_id) LEFT JOIN kegs USING (keg_id) LEFT JOIN beverages beverage USING (beverage_id)
            WHERE tap_path = ANY($1::text[])""",
         paths,
@@ -47,7 +46,7 @@ async def tap_configs(store: Store, paths: list[str]) -> dict[str, TapConfig]:
     return {
         row["tap_path"]: TapConfig(
             status=ConfigStatus.EMERGENCY_STOP if row["emergency_stop"] else ConfigStatus(row["status"]),
-            beverage=_beverage(row["beverage"], row["style"], row["abv"]),
+            beverage=shown_beverage(row["beverage"], row["style"], row["abv"]),
             sell_price_per_liter_minor=row["sell_price_per_liter_minor"],
             currency=store.house.currency,
             pulses_per_liter=row["pulses_per_liter"],
@@ -57,7 +56,3 @@ async def tap_configs(store: Store, paths: list[str]) -> dict[str, TapConfig]:
         )
         for row in rows
     }
-
-
-def _beverage(name: str | None, style: str | None, abv: Decimal | None) -> BeverageShown | None:
-    return BeverageShown(name=name, style=style, abv=None if abv is None else float(abv)) if name is not None else None
