@@ -20,7 +20,7 @@ from tapwire_core.domain.words import PaymentMethod
 from tapwire_core.services import beverages, guests, kegs, money, shifts, taps, venues, visits
 from tapwire_core.services.books import check_books
 from tapwire_core.services.nodes import note_state
-from tapwire_core.services.pours import Answered, RawReport, authorize_pour, report_of_node, settle_report
+from tapwire_core.services.pours import Answered, CardAsks, RawReport, TapReports, authorize_pour, report_of_node, settle_report
 
 OPERATOR = Actor("test-operator")
 PRICE_MINOR = 500_00
@@ -155,12 +155,22 @@ class Venue:
 
     async def ask_raw(self, question: CardPresented, tap: SimulatedTap | None = None) -> str:
         """Put a question to the core; the answer's payload."""
-        path = str((tap or self.tap).path)
-        answer = await authorize_pour(
-            self.db, Question.of_node(path, question), payload_of(question).hex()[:64], Actor(path), uuid4()
-        )
+        asks = self.asks(question, tap)
+        answer = await authorize_pour(self.db, asks.question, asks.fingerprint, asks.actor, asks.new_pour_id)
         assert isinstance(answer, Answered), answer
         return answer.payload
+
+    def asks(self, question: CardPresented, tap: SimulatedTap | None = None) -> CardAsks:
+        """A question, to decide."""
+        path = str((tap or self.tap).path)
+        return CardAsks(Question.of_node(path, question), payload_of(question).hex()[:64], Actor(path), uuid4())
+
+    def reports(self, report: PourCompleted, tap: SimulatedTap | None = None) -> TapReports:
+        """A report, to decide."""
+        path = (tap or self.tap).path
+        raw = RawReport(path.topic("pour/completed"), payload_of(report))
+        content = msgspec.to_builtins(report)
+        return TapReports(report_of_node(str(path), report), report.journal_id, Actor(str(path)), content, raw)
 
     async def grant(self, guest: Guest, tap: SimulatedTap | None = None) -> PourAuthorized:
         """A guest lays the card on a tap and gets a grant."""
@@ -189,11 +199,8 @@ class Venue:
 
     async def deliver_raw(self, report: PourCompleted, tap: SimulatedTap | None = None) -> str:
         """A report arrives; the verdict's payload."""
-        path = (tap or self.tap).path
-        raw = RawReport(path.topic("pour/completed"), payload_of(report))
-        verdict = await settle_report(
-            self.db, report_of_node(str(path), report), report.journal_id, Actor(str(path)), msgspec.to_builtins(report), raw
-        )
+        said = self.reports(report, tap)
+        verdict = await settle_report(self.db, said.report, said.journal_id, said.actor, said.content, said.raw)
         assert isinstance(verdict, str), verdict
         return verdict
 

@@ -27,6 +27,7 @@ from tapwire_core.metrics import serve_metrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
 from tapwire_core.mqtt.handlers import Desk
 from tapwire_core.mqtt.listener import listen
+from tapwire_core.services.batches import Batches
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.settings import InvalidSettings, Settings
@@ -85,7 +86,7 @@ class Worker:
 
     async def _connect_and_work(self) -> None:
         async with self.address.client(self.instance_id) as client:
-            await self._work(Desk(self.db, Publisher(client, self.address, self.instance_id)))
+            await self._work(Desk(self.db, Publisher(client, self.address, self.instance_id), Batches(self.db)))
 
     async def _work(self, desk: Desk) -> None:
         client, publisher = desk.publisher.client, desk.publisher
@@ -94,6 +95,7 @@ class Worker:
         try:
             await run_together(
                 listen(client, desk),
+                desk.batches.run(),
                 self._keep_presence(publisher),
                 self._hear_outbox(woken),
                 self._empty_outbox(publisher, woken),

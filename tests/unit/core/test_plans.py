@@ -77,6 +77,16 @@ async def leak(venue: Venue, ann: Guest, store: Store) -> None:
     await unwrap(record_flow)(store, venue.tap.path, flow, RAW)
 
 
+async def decisions_made_together(venue: Venue, ann: Guest, store: Store) -> None:
+    """A report of one tap, and questions of two others."""
+    report = venue.tap.report(await _ask(venue, ann, store), ann.card_uid, 50)
+    guests = [await venue.guest(balance_minor=100_00) for _ in range(2)]
+    others = [await venue.another_tap(f"other-{uuid4().hex[:8]}") for _ in guests]
+    asked = [venue.asks(tap.question(guest.card_uid), tap) for tap, guest in zip(others, guests, strict=True)]
+    answers = await unwrap(pours.decide_together)(store, [venue.reports(report), *asked])
+    assert all("pour_settled" in answer.payload or "pour_authorized" in answer.payload for answer in answers)
+
+
 async def reconcile(venue: Venue, ann: Guest, store: Store) -> None:
     """An operator settles a pour by hand."""
     await _ask(venue, ann, store)
@@ -119,6 +129,7 @@ USE_CASES: Final[tuple[UseCase, ...]] = (
     rejection,
     report_of_nobody,
     leak,
+    decisions_made_together,
     reconcile,
     unlock_and_close,
     lost_card,

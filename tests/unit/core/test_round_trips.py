@@ -10,9 +10,8 @@ from tapwire_core.domain.house import House
 from tests.venue import Venue
 
 BEGIN, COMMIT = "BEGIN;", "COMMIT;"
-LOCK_QUESTION = "SELECT lock_question($1, $2, $3, $4)"
-LOCK_REPORT = "SELECT lock_report($1, $2, $3, $4, $5, $6, $7)"
-WRITE = "SELECT apply_changes($1)"
+LOCK = "SELECT lock_together($1, $2)"
+WRITE = "SELECT apply_together($1)"
 
 
 class Wire:
@@ -48,7 +47,7 @@ async def test_a_grant_takes_two_round_trips_and_a_commit(wire: Wire) -> None:
 
     await wire.venue.grant(ann)
 
-    assert wire.taken() == [BEGIN, LOCK_QUESTION, WRITE, COMMIT]
+    assert wire.taken() == [BEGIN, LOCK, WRITE, COMMIT]
 
 
 async def test_a_denial_takes_two_round_trips_and_a_commit(wire: Wire) -> None:
@@ -57,7 +56,7 @@ async def test_a_denial_takes_two_round_trips_and_a_commit(wire: Wire) -> None:
 
     await wire.venue.denial(ann)
 
-    assert wire.taken() == [BEGIN, LOCK_QUESTION, WRITE, COMMIT]
+    assert wire.taken() == [BEGIN, LOCK, WRITE, COMMIT]
 
 
 async def test_a_repeated_question_takes_one_round_trip_and_a_commit(wire: Wire) -> None:
@@ -68,7 +67,7 @@ async def test_a_repeated_question_takes_one_round_trip_and_a_commit(wire: Wire)
 
     assert isinstance(await wire.venue.ask(question), PourDenied)
 
-    assert wire.taken() == [BEGIN, LOCK_QUESTION, COMMIT]
+    assert wire.taken() == [BEGIN, LOCK, COMMIT]
 
 
 async def test_a_question_that_voids_an_older_pour_takes_no_round_trip_more(wire: Wire) -> None:
@@ -78,7 +77,7 @@ async def test_a_question_that_voids_an_older_pour_takes_no_round_trip_more(wire
 
     await wire.venue.grant(ann)
 
-    assert wire.taken() == [BEGIN, LOCK_QUESTION, WRITE, COMMIT]
+    assert wire.taken() == [BEGIN, LOCK, WRITE, COMMIT]
 
 
 async def test_a_settlement_takes_two_round_trips_and_a_commit(wire: Wire) -> None:
@@ -88,7 +87,7 @@ async def test_a_settlement_takes_two_round_trips_and_a_commit(wire: Wire) -> No
 
     await wire.venue.report(grant, 150)
 
-    assert wire.taken() == [BEGIN, LOCK_REPORT, WRITE, COMMIT]
+    assert wire.taken() == [BEGIN, LOCK, WRITE, COMMIT]
 
 
 async def test_a_rejection_that_locks_the_tap_takes_no_round_trip_more(wire: Wire) -> None:
@@ -98,7 +97,7 @@ async def test_a_rejection_that_locks_the_tap_takes_no_round_trip_more(wire: Wir
 
     assert (await wire.venue.report(grant, 900)).outcome == "rejected_insufficient_funds"
 
-    assert wire.taken() == [BEGIN, LOCK_REPORT, WRITE, COMMIT]
+    assert wire.taken() == [BEGIN, LOCK, WRITE, COMMIT]
 
 
 async def test_a_repeated_report_takes_one_round_trip_and_a_commit(wire: Wire) -> None:
@@ -109,4 +108,4 @@ async def test_a_repeated_report_takes_one_round_trip_and_a_commit(wire: Wire) -
 
     await wire.venue.deliver(report)
 
-    assert wire.taken() == [BEGIN, LOCK_REPORT, COMMIT]
+    assert wire.taken() == [BEGIN, LOCK, COMMIT]

@@ -78,6 +78,15 @@ class Facts(Struct, frozen=True, kw_only=True):
     visit: VisitFacts | None
     guest: GuestFacts | None
 
+    @property
+    def rows(self) -> frozenset[UUID]:
+        """The visits, guests and kegs that these facts are about: another decision on one of them may change the answer."""
+        tap, visit, guest = self.tap, self.visit, self.guest
+        found = [visit.visit_id if visit else None, guest.guest_id if guest else None, tap.keg_id if tap else None]
+        if tap is not None and tap.pending is not None:
+            found += [tap.pending.visit_id, tap.pending.guest_id]
+        return frozenset(row for row in found if row is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

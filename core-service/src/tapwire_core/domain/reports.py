@@ -63,6 +63,12 @@ class SettlementFacts(Struct, frozen=True, kw_only=True):
     tap: TapNow
     pour: PourFacts | None
 
+    @property
+    def rows(self) -> frozenset[UUID]:
+        """The visits, guests and kegs that these facts are about: another decision on one of them may change the verdict."""
+        of_pour = [self.pour.visit_id, self.pour.guest_id, self.pour.keg_id] if self.pour else []
+        return frozenset([*of_pour, *([self.tap.keg_id] if self.tap.keg_id else [])])
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

@@ -26,6 +26,8 @@ COMMAND_EXPIRY_S: Final = 30
 KEEPALIVE_S: Final = 15
 SHARE: Final = "$share/tapwire"
 DEFAULT_PORT: Final = {"mqtt": 1883, "mqtts": 8883}
+COMMAND_EXPIRY: Final = Properties(PacketTypes.PUBLISH)
+COMMAND_EXPIRY.MessageExpiryInterval = COMMAND_EXPIRY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,11 @@ class Publisher:
     async def send_command(self, tap_path: str, payload: str) -> None:
         """Publish a command, never retained."""
         await self.client.publish(
-            f"{ROOT}/{tap_path}/{COMMAND.leaf}", payload, qos=COMMAND.qos, retain=COMMAND.retain, properties=self._expiry()
+            f"{ROOT}/{tap_path}/{COMMAND.leaf}",
+            payload,
+            qos=COMMAND.qos,
+            retain=COMMAND.retain,
+            properties=COMMAND_EXPIRY if self.address.protocol == "5" else None,
         )
 
     async def send_config(self, tap_path: str, config: TapConfig) -> None:
@@ -91,10 +97,3 @@ class Publisher:
 
     async def _publish_presence(self, payload: bytes) -> None:
         await self.client.publish(core_state_topic(self.instance_id), payload, qos=CORE_STATE.qos, retain=CORE_STATE.retain)
-
-    def _expiry(self) -> Properties | None:
-        if self.address.protocol != "5":
-            return None
-        properties = Properties(PacketTypes.PUBLISH)
-        properties.MessageExpiryInterval = COMMAND_EXPIRY_S
-        return properties

@@ -28,16 +28,17 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.mqtt.connection import Publisher
+from tapwire_core.services.batches import Batches
 from tapwire_core.services.flows import readable_uuid, record_flow, refuse_unreadable_flow, refuse_unreadable_report
 from tapwire_core.services.nodes import device_is_known, keep_unusable, note_pour_unknown, note_state
 from tapwire_core.services.pours import (
     Answered,
+    CardAsks,
     EventIdReused,
     RawReport,
+    TapReports,
     UnknownTap,
-    authorize_pour,
     report_of_node,
-    settle_report,
 )
 
 log: Final = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Desk:
 
     db: Database
     publisher: Publisher
+    batches: Batches
     progress: dict[str, PourProgress] = field(default_factory=dict)
 
     async def send(self, path: DevicePath, answer: str) -> None:
@@ -69,8 +71,7 @@ async def answer_card(desk: Desk, path: DevicePath, presented: CardPresented, ra
     """A card asks to pour."""
     fingerprint = hashlib.sha256(encode(presented)).hexdigest()
     actor = Actor(str(path), str(presented.event_id))
-    answer = await authorize_pour(desk.db, Question.of_node(str(path), presented), fingerprint, actor, uuid4())
-    match answer:
+    match await desk.batches.decide(CardAsks(Question.of_node(str(path), presented), fingerprint, actor, uuid4())):
         case EventIdReused():
             await desk.keep(raw, Malformation.EVENT_ID_REUSED, "this event_id was used for another question", path)
         case Answered(payload, tap_known):
@@ -84,7 +85,8 @@ async def settle_pour(desk: Desk, path: DevicePath, completed: PourCompleted, ra
     report = report_of_node(str(path), completed)
     actor = Actor(str(path), str(completed.pour_id))
     content = msgspec.to_builtins(completed)
-    await _send_verdict(desk, path, raw, await settle_report(desk.db, report, completed.journal_id, actor, content, raw))
+    answer = await desk.batches.decide(TapReports(report, completed.journal_id, actor, content, raw))
+    await _send_verdict(desk, path, raw, answer.payload if isinstance(answer, Answered) else UnknownTap())
 
 
 async def note_flow(desk: Desk, path: DevicePath, flow: UnattributedFlow, raw: RawReport) -> None:

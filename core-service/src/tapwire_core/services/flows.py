@@ -10,7 +10,7 @@ from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
-from tapwire_core.db.writes.decisions import lock_flow, lock_report, write_changes
+from tapwire_core.db.writes.decisions import ReportAsked, lock_flow, lock_report, write_changes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes, StretchAccounted
 from tapwire_core.domain.flows import record_new_flow
@@ -46,7 +46,11 @@ async def refuse_unreadable_report(
 ) -> str | UnknownTap:
     """Give a report whose `pour_id` alone can be read its verdict; the pour waits for a person."""
     stretch, journal_id = readable_stretch(content), readable_uuid(content.get("journal_id"))
-    locked = await lock_report(store, str(path), pour_id, None, None, stretch, journal_id)
+    from_ml, to_ml = stretch or (None, None)
+    asked = ReportAsked(
+        tap_path=str(path), pour_id=pour_id, card_uid=None, volume_ml=None, from_ml=from_ml, to_ml=to_ml, journal_id=journal_id
+    )
+    locked = await lock_report(store, asked)
     await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=str(path))
     if locked is None:
         return UnknownTap()

@@ -1,5 +1,10 @@
-"""The two use cases that Tapwire exists for: a card asks to pour, a report is settled. Each is one transaction, exactly once."""
+"""The two decisions that Tapwire exists for: a card asks to pour, a report is settled. Each is made exactly once.
 
+A decision is made in one transaction, alone or together with others. Those that touch a common row (`rows`) are never made in one:
+each must see what the one before has changed.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,10 +14,20 @@ from tapwire_contracts.reasons import DenyReason, Malformation
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
-from tapwire_core.db.writes.decisions import EarlierAnswer, lock_question, lock_report, write_changes
+from tapwire_core.db.writes.decisions import (
+    EarlierAnswer,
+    LockedQuestion,
+    LockedReport,
+    QuestionAsked,
+    ReportAsked,
+    lock_together,
+    write_changes,
+)
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.answering import answer_question
 from tapwire_core.domain.authorization import Question
+from tapwire_core.domain.changes import Changes
+from tapwire_core.domain.house import House
 from tapwire_core.domain.messages import denial_message
 from tapwire_core.domain.reports import Report
 from tapwire_core.domain.settling import settle_new_report
@@ -36,29 +51,7 @@ class Answered:
     tap_known: bool = True
 
 
-@use_case
-async def authorize_pour(
-    store: Store, question: Question, fingerprint: str, actor: Actor, new_pour_id: UUID
-) -> Answered | EventIdReused:
-    """Answer a card's question, exactly once (SYSTEM.md, "Authorisation").
-
-    `fingerprint` (hex) is of the question's whole content, `new_pour_id` becomes the pour's id if one is granted.
-    """
-    locked = await lock_question(store, question)
-    if locked.earlier is not None:
-        return _repeat(question, fingerprint, locked.earlier, store)
-    assert locked.facts is not None
-    payload, changes = answer_question(question, fingerprint, locked.facts, store.house, new_pour_id, actor)
-    await write_changes(store, changes)
-    return Answered(payload, tap_known=locked.facts.tap is not None)
-
-
-def _repeat(question: Question, fingerprint: str, earlier: EarlierAnswer, store: Store) -> Answered | EventIdReused:
-    if earlier.fingerprint != fingerprint:
-        return EventIdReused()
-    if earlier.granted and not earlier.pending:
-        return Answered(encode(denial_message(question, DenyReason.STALE_REQUEST, None, store.house)).decode())
-    return Answered(earlier.payload)
+Answer = Answered | EventIdReused | UnknownTap
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +76,138 @@ def report_of_node(tap_path: str, completed: PourCompleted) -> Report:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """An answer, and what it changes if it is a new one.
+
+    `rows` are what it was read from and what it changes, `unbelievable` is why a report is kept as a dead letter too.
+    """
+
+    answer: Answer
+    changes: Changes | None = None
+    rows: frozenset[UUID] = frozenset()
+    unbelievable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CardAsks:
+    """A card's question (SYSTEM.md, "Authorisation").
+
+    `fingerprint` (hex) is of the question's whole content, `new_pour_id` becomes the pour's id if one is granted.
+    """
+
+    question: Question
+    fingerprint: str
+    actor: Actor
+    new_pour_id: UUID
+
+    @property
+    def asked(self) -> QuestionAsked:
+        """What its locks and facts are found by."""
+        asked = self.question
+        return QuestionAsked(tap_path=asked.tap_path, card_uid=asked.card_uid, journal_id=asked.journal_id, event_id=asked.event_id)
+
+    def decide(self, locked: LockedQuestion | LockedReport | None, house: House) -> Decided:
+        """Answer it on what was locked."""
+        assert isinstance(locked, LockedQuestion)
+        if locked.earlier is not None:
+            return Decided(self._repeat(locked.earlier, house))
+        facts = locked.facts
+        assert facts is not None
+        payload, changes = answer_question(self.question, self.fingerprint, facts, house, self.new_pour_id, self.actor)
+        return Decided(Answered(payload, tap_known=facts.tap is not None), changes, facts.rows)
+
+    def _repeat(self, earlier: EarlierAnswer, house: House) -> Answer:
+        if earlier.fingerprint != self.fingerprint:
+            return EventIdReused()
+        if earlier.granted and not earlier.pending:
+            return Answered(encode(denial_message(self.question, DenyReason.STALE_REQUEST, None, house)).decode())
+        return Answered(earlier.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class TapReports:
+    """A report of a pour (SYSTEM.md, "Settlement"); `content` is the report as JSON, kept with its verdict."""
+
+    report: Report
+    journal_id: UUID | None
+    actor: Actor
+    content: object
+    raw: RawReport
+
+    @property
+    def asked(self) -> ReportAsked:
+        """What its locks and facts are found by."""
+        return ReportAsked(
+            tap_path=self.report.tap_path,
+            pour_id=self.report.pour_id,
+            card_uid=self.report.binding_card,
+            volume_ml=self.report.volume_ml,
+            from_ml=self.report.odometer_from_ml,
+            to_ml=self.report.odometer_to_ml,
+            journal_id=self.journal_id,
+        )
+
+    def decide(self, locked: LockedQuestion | LockedReport | None, house: House) -> Decided:
+        """Give its verdict on what was locked."""
+        assert not isinstance(locked, LockedQuestion)
+        if locked is None:
+            return Decided(UnknownTap())
+        if locked.earlier_verdict is not None:
+            return Decided(Answered(locked.earlier_verdict))
+        assert locked.facts is not None
+        settled = settle_new_report(self.report, self.journal_id, locked.facts, locked.overlapping, house, self.actor, self.content)
+        return Decided(Answered(settled.payload), settled.changes, locked.facts.rows, settled.why_not_believable)
+
+
+Decision = CardAsks | TapReports
+
+
+@use_case
+async def decide_together(store: Store, decisions: Sequence[Decision]) -> list[Answer | None]:
+    """Make decisions of different taps in one transaction; None for one that must wait for a next one, as it shares a row."""
+    return await _decide(store, decisions)
+
+
+async def _decide(store: Store, decisions: Sequence[Decision]) -> list[Answer | None]:
+    locked = await lock_together(store, [decision.asked for decision in decisions])
+    answers, changed, taken = list[Answer | None](), list[Changes](), set[UUID]()
+    for decision, found in zip(decisions, locked, strict=True):
+        decided = decision.decide(found, store.house)
+        if not taken.isdisjoint(decided.rows):
+            answers.append(None)
+            continue
+        answers.append(decided.answer)
+        taken |= decided.rows
+        if decided.changes is not None:
+            changed.append(decided.changes)
+        if decided.unbelievable is not None:
+            assert isinstance(decision, TapReports)
+            await _keep_unbelievable(store, decision, decided.unbelievable)
+    await write_changes(store, *changed)
+    return answers
+
+
+async def _keep_unbelievable(store: Store, decision: TapReports, why: str) -> None:
+    raw, device = decision.raw, decision.report.tap_path
+    await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=device)
+
+
+@use_case
+async def authorize_pour(
+    store: Store, question: Question, fingerprint: str, actor: Actor, new_pour_id: UUID
+) -> Answered | EventIdReused:
+    """Answer a card's question, exactly once; the arguments are those of `CardAsks`."""
+    (answer,) = await _decide(store, [CardAsks(question, fingerprint, actor, new_pour_id)])
+    assert isinstance(answer, Answered | EventIdReused)
+    return answer
+
+
 @use_case
 async def settle_report(
     store: Store, report: Report, journal_id: UUID | None, actor: Actor, content: object, raw: RawReport
 ) -> str | UnknownTap:
-    """Give a report its verdict, exactly once (SYSTEM.md, "Settlement"), and return the verdict's payload.
-
-    `content` is the report as JSON, kept with its verdict. A report that can't be believed is also kept as a dead letter.
-    """
-    locked = await lock_report(
-        store, report.tap_path, report.pour_id, report.binding_card, report.volume_ml, report.stretch, journal_id
-    )
-    if locked is None:
-        return UnknownTap()
-    if locked.earlier_verdict is not None:
-        return locked.earlier_verdict
-    assert locked.facts is not None
-    settled = settle_new_report(report, journal_id, locked.facts, locked.overlapping, store.house, actor, content)
-    if settled.why_not_believable is not None:
-        why_not = settled.why_not_believable
-        await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=report.tap_path)
-    await write_changes(store, settled.changes)
-    return settled.payload
+    """Give a report its verdict, exactly once, and return the verdict's payload; the arguments are those of `TapReports`."""
+    (answer,) = await _decide(store, [TapReports(report, journal_id, actor, content, raw)])
+    assert isinstance(answer, Answered | UnknownTap)
+    return answer if isinstance(answer, UnknownTap) else answer.payload

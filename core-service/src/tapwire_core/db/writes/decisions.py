@@ -1,5 +1,6 @@
 """The two round trips of a decision: lock and read the facts, write what changes. The SQL is in the migrations, as functions."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import StopPour
 from tapwire_core.db.store import Store
 from tapwire_core.domain.actor import CORE
-from tapwire_core.domain.authorization import Facts, Question
+from tapwire_core.domain.authorization import Facts
 from tapwire_core.domain.changes import Changes, CommandSent, IncidentRaised
 from tapwire_core.domain.odometer import OdometerFacts, StretchFacts
 from tapwire_core.domain.reports import PourFacts, SettlementFacts, TapNow
@@ -40,6 +41,27 @@ class LockedReport(Struct, frozen=True):
     overlapping: tuple[StretchFacts, ...] = ()
 
 
+class QuestionAsked(Struct, frozen=True, kw_only=True, tag_field="kind", tag="question"):
+    """What a question's locks and facts are found by."""
+
+    tap_path: str
+    card_uid: str
+    journal_id: UUID | None
+    event_id: UUID
+
+
+class ReportAsked(Struct, frozen=True, kw_only=True, tag_field="kind", tag="report"):
+    """What a report's locks and facts are found by; without a card, the pour counts whatever card it was granted to."""
+
+    tap_path: str
+    pour_id: UUID
+    card_uid: str | None
+    volume_ml: int | None
+    from_ml: int | None
+    to_ml: int | None
+    journal_id: UUID | None
+
+
 class LockedFlow(Struct, frozen=True):
     """An unattributed flow under its row locks."""
 
@@ -63,36 +85,32 @@ class LockedPour(Struct, frozen=True):
 
 
 _question: Final = msgspec.json.Decoder(LockedQuestion)
-_report: Final = msgspec.json.Decoder(LockedReport)
+_report: Final = msgspec.json.Decoder(LockedReport | None)
 _flow: Final = msgspec.json.Decoder(LockedFlow)
 _odometer: Final = msgspec.json.Decoder(LockedOdometer)
 _pour: Final = msgspec.json.Decoder(LockedPour)
 _encoder: Final = msgspec.json.Encoder()
 
-
-async def lock_question(store: Store, question: Question) -> LockedQuestion:
-    """Lock what a question touches and read the facts."""
-    found = await store.connection.fetchval(
-        "SELECT lock_question($1, $2, $3, $4)", question.tap_path, question.card_uid, question.journal_id, question.event_id
-    )
-    return _question.decode(found)
+LOCK_TIMEOUT_MS: Final = 250
+"""How long decisions that are made together wait for a row; who holds one for longer must not hold up the others' taps."""
 
 
-async def lock_report(
-    store: Store,
-    tap_path: str,
-    pour_id: UUID,
-    card_uid: str | None,
-    volume_ml: int | None,
-    stretch: tuple[int, int] | None,
-    journal_id: UUID | None,
-) -> LockedReport | None:
-    """Lock what a report touches and read the facts; None when there is no such tap."""
-    from_ml, to_ml = stretch or (None, None)
-    found = await store.connection.fetchval(
-        "SELECT lock_report($1, $2, $3, $4, $5, $6, $7)", tap_path, pour_id, card_uid, volume_ml, from_ml, to_ml, journal_id
-    )
-    return _report.decode(found) if found else None
+async def lock_together(store: Store, asked: Sequence[QuestionAsked | ReportAsked]) -> list[LockedQuestion | LockedReport | None]:
+    """Lock all that these touch and read the facts of each; None for a report from a tap that isn't there.
+
+    Several are locked class by class, so that two transactions that each decide several never wait for each other; a row that
+    somebody else holds for longer than `LOCK_TIMEOUT_MS` then raises `asyncpg.LockNotAvailableError`. One alone waits.
+    """
+    found = await store.connection.fetch("SELECT lock_together($1, $2)", _encoder.encode(asked).decode(), LOCK_TIMEOUT_MS)
+    decoders = (_question if isinstance(one, QuestionAsked) else _report for one in asked)
+    return [decoder.decode(facts or "null") for decoder, (facts,) in zip(decoders, found, strict=True)]
+
+
+async def lock_report(store: Store, asked: ReportAsked) -> LockedReport | None:
+    """Lock what one report touches and read the facts; None when there is no such tap."""
+    (locked,) = await lock_together(store, [asked])
+    assert not isinstance(locked, LockedQuestion)
+    return locked
 
 
 async def lock_flow(store: Store, tap_path: str, event_id: UUID, journal_id: UUID, from_ml: int, to_ml: int) -> LockedFlow | None:
@@ -120,11 +138,17 @@ async def raise_incident(store: Store, incident: IncidentRaised, *, tap_path: st
     await write_changes(store, changes)
 
 
-async def write_changes(store: Store, changes: Changes) -> None:
-    """Write all that a decision changes, commands to the tap included."""
+async def write_changes(store: Store, *decided: Changes) -> None:
+    """Write all that decisions change, commands to the tap included."""
+    for changes in decided:
+        _add_commands(changes)
+    if decided:
+        await store.connection.execute("SELECT apply_together($1)", _encoder.encode(decided).decode())
+
+
+def _add_commands(changes: Changes) -> None:
     if changes.stopped is not None and changes.tap_path is not None:
         stop = StopPour(pour_id=changes.stopped.pour_id, reason=changes.stopped.reason)
         changes.commands.append(CommandSent(tap_path=changes.tap_path, payload=encode(stop).decode()))
     if changes.tap_locked is not None and changes.tap_path is not None:
         changes.commands.append(CommandSent(tap_path=changes.tap_path, payload=None))
-    await store.connection.execute("SELECT apply_changes($1)", _encoder.encode(changes).decode())

@@ -1,8 +1,8 @@
 """The functions that lock, read and record a decision in one round trip each."""
 
-from pathlib import Path
-
 from alembic import op
+
+from tapwire_core.db.migrations.functions import functions_of
 
 revision = "0002"
 down_revision = "0001"
@@ -12,9 +12,8 @@ depends_on = None
 
 def upgrade() -> None:
     """Go to this revision."""
-    for statement in Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").split("\n-- end of function\n"):
-        if statement.strip():
-            op.execute(statement.replace(":", r"\:"))
+    for statement in functions_of(__file__):
+        op.execute(statement)
 
 
 def downgrade() -> None:

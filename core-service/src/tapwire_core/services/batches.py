@@ -1,0 +1,105 @@
+"""Decisions that arrive together are made together: one transaction, four round trips, one sync to disk for all of them.
+
+While one batch is at the database the next one gathers, so that the batches grow with the load and a lone question never waits.
+A tap is in one batch at a time, which keeps what it says in order. A batch that fails is made again one by one: whatever is wrong
+with one message is its own affair.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tapwire_contracts.tasks import end_tasks
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.health import is_database_gone
+from tapwire_core.services.pours import Answer, Decision, decide_together
+
+MAX_BATCH: Final = 32
+"""Decisions in one transaction."""
+MAX_BATCHES: Final = 2
+"""Transactions at once: one gathers its locks while another syncs to disk."""
+
+log: Final = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Waiting:
+    decision: Decision
+    answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Batches:
+    """Makes decisions while `run` runs."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._queue: Final[deque[_Waiting]] = deque()
+        self._busy_taps: Final[set[str]] = set()
+        self._making: Final[set[asyncio.Task[None]]] = set()
+        self._news = asyncio.Event()
+
+    async def decide(self, decision: Decision) -> Answer:
+        """Make a decision, soon; raises what the database raises."""
+        waiting = _Waiting(decision)
+        self._queue.append(waiting)
+        self._news.set()
+        return await waiting.answer
+
+    async def run(self) -> None:
+        """Make what waits, until cancelled."""
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                while len(self._making) < MAX_BATCHES and (batch := self._take()):
+                    task = asyncio.create_task(self._make(batch))
+                    self._making.add(task)
+                    task.add_done_callback(self._put_down)
+        finally:
+            await end_tasks(*self._making)
+
+    def _take(self) -> list[_Waiting]:
+        batch, left = list[_Waiting](), list[_Waiting]()
+        while self._queue and len(batch) < MAX_BATCH:
+            waiting = self._queue.popleft()
+            tap = waiting.decision.asked.tap_path
+            (left if tap in self._busy_taps else batch).append(waiting)
+            self._busy_taps.add(tap)
+        self._queue.extendleft(reversed(left))
+        return batch
+
+    def _put_down(self, task: asyncio.Task[None]) -> None:
+        self._making.remove(task)
+        self._news.set()
+
+    async def _make(self, batch: Sequence[_Waiting]) -> None:
+        try:
+            answers = await decide_together(self._db, [waiting.decision for waiting in batch])
+        except Exception as error:
+            if len(batch) == 1 or is_database_gone(error):
+                for waiting in batch:
+                    _settle(waiting, error)
+            else:
+                log.warning("%d decisions could not be made together, each is made alone: %r", len(batch), error)
+                await asyncio.gather(*(self._make([waiting]) for waiting in batch))
+            return
+        finally:
+            self._busy_taps.difference_update(waiting.decision.asked.tap_path for waiting in batch)
+        for waiting, answer in zip(batch, answers, strict=True):
+            if answer is None:
+                self._queue.appendleft(waiting)
+            else:
+                _settle(waiting, answer)
+
+
+def _settle(waiting: _Waiting, outcome: Answer | Exception) -> None:
+    """Hand the outcome over, unless nobody waits for it any more."""
+    if waiting.answer.done():
+        return
+    if isinstance(outcome, Exception):
+        waiting.answer.set_exception(outcome)
+    else:
+        waiting.answer.set_result(outcome)
