@@ -16,7 +16,7 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help demo demo-reset watch test sim lint schemas requirements clean
+.PHONY: help demo demo-reset watch test sim bench lint schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
@@ -36,6 +36,9 @@ test: lint ## the whole suite; WORKERS=n tests at a time
 
 sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where everything goes wrong; SEED=n
 	@$(RUN) -m tests.simulation $(SEED)
+
+bench: $(VENV)/.bench ## how fast it is beside this machine's own limit, some five minutes; DURATION=s each, ROWS=n of history, DOCS=1 for docs/performance.md
+	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(DURATION),--seconds $(DURATION)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
 
 lint: $(VENV)/.dev ## style, types, and who may import whom
 	$(PY) -m ruff check .
@@ -77,6 +80,10 @@ $(VENV)/.dev: requirements/dev.txt $(PYPROJECTS) $(VENV)/.place
 	$(call install,requirements/dev.txt)
 	@touch $(VENV)/.demo $@
 
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
+	@$(PIP) install --require-hashes -r $<
+	@touch $@
+
 define install
 	@echo "Installing $(1)"
 	@$(PIP) install --require-hashes -r $(1)
@@ -92,3 +99,4 @@ requirements: $(VENV)/.place ## pin again what .venv holds; UPGRADE=1 takes the 
 	@$(PIP) install uv
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt

@@ -45,10 +45,10 @@ class MqttTap:
             await self._news.wait_for(lambda: len(self._of(kind)) >= count)
         return self._of(kind)[count - 1]
 
-    async def core(self) -> None:
-        """Wait until a core worker shows its presence."""
+    async def core(self, at_least: int = 1) -> None:
+        """Wait until this many core workers show their presence."""
         async with asyncio.timeout(ANSWER_TIMEOUT_S), self._news:
-            await self._news.wait_for(lambda: any(self.cores.values()))
+            await self._news.wait_for(lambda: sum(map(bool, self.cores.values())) >= at_least)
 
     async def no_core(self) -> None:
         """Wait until no core worker shows its presence."""

@@ -135,6 +135,10 @@ class EmbeddedPostgres:
         assert self._server is not None, "not started"
         return self._server.pid
 
+    def program(self, name: str) -> Path:
+        """One of PostgreSQL's own programs, of the server's version: pgbench, pg_basebackup."""
+        return self._binaries / name
+
     @property
     def url(self) -> str:
         """`postgresql://user:password@127.0.0.1:port/tapwire`."""

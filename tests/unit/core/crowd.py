@@ -7,6 +7,7 @@ from tapwire_core.db.engine import Database
 from tests.venue import Venue
 
 ROWS: Final = 20_000
+FILL_TIMEOUT_S: Final = 600
 
 CROWDED: Final = (
     "audit",
@@ -63,8 +64,11 @@ _FILL: Final = (
 )
 
 
-async def fill(venue: Venue) -> None:
-    """Fill the tables, and let the planner know. The rows are there to be looked past: the books don't balance with them."""
+async def fill(venue: Venue, rows: int = ROWS) -> None:
+    """Fill the tables with so many rows each, and let the planner know.
+
+    The rows are there to be looked past: the books don't balance with them.
+    """
     nouns = ("guest", "keg", "visit", "pour", "event", "journal", "flow", "incident")
     ids = {noun: _ID.format(noun=noun) for noun in nouns}
     db: Database = venue.db
@@ -73,6 +77,6 @@ async def fill(venue: Venue) -> None:
         second: tuple[UUID, ...] = ()
         if "$2" in statement:
             second = (venue.tap.journal_id if "odometer" in statement else venue.beverage_id,)
-        await db.pool.execute(filled, ROWS, *second)
-    venue.tap.odometer_ml = ROWS * 100 + 100
-    await db.pool.execute("ANALYZE")
+        await db.pool.execute(filled, rows, *second, timeout=FILL_TIMEOUT_S)
+    venue.tap.odometer_ml = rows * 100 + 100
+    await db.pool.execute("ANALYZE", timeout=FILL_TIMEOUT_S)

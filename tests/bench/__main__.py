@@ -1,0 +1,109 @@
+"""`make bench`: measure everything in one run, print the table, keep JSON and chart; `--docs` writes the page of the docs too."""
+
+import argparse
+import asyncio
+import shutil
+from typing import Final
+
+import uvloop
+
+from tests.bench import sections
+from tests.bench.report import Figures, as_json, as_text, draw, this_machine
+from tests.bench.stage import ROOT, Stage, open_stage
+
+FOLDER: Final = ROOT / ".tapwire" / "bench"
+DOCS: Final = ROOT / "docs"
+TAPS: Final = (1, 4, 16, 64, 256)
+LIMIT_CLIENTS: Final = (1, 16)
+PACED_SHARE: Final = 1 / 3
+PACED_TAPS: Final = 16
+PAGE: Final = """# How fast it is
+
+`make bench` measures all of this in one run; `make bench DOCS=1` writes this page.
+
+![Pours a second, and the wait for a grant](performance.png)
+
+{table}"""
+
+
+async def measure(stage: Stage, arguments: argparse.Namespace) -> Figures:
+    """Everything, one after the other; what a section changes the next ones can live with."""
+    seconds, postgres = arguments.seconds, await stage.db.pool.fetchval("SELECT split_part(version(), ' on ', 1)")
+    say("the limit: echo, commit, pgbench")
+    echo, commit = await sections.echo(stage, seconds / 2), await sections.commit(stage)
+    spare = stage.places[max(TAPS) :]
+    limit = {clients: await sections.limit(stage, spare[:clients], seconds) for clients in LIMIT_CLIENTS}
+    await stage.start_cores(1)
+    closed = []
+    for taps in TAPS:
+        say(f"{taps} taps")
+        closed.append(await sections.closed_loop(stage, taps, seconds))
+    reached = next(loop for loop in closed if loop.taps == PACED_TAPS)
+    say("a third of the rate")
+    paced = await sections.closed_loop(stage, PACED_TAPS, seconds, reached.cycles_per_s * PACED_SHARE)
+    say("two workers")
+    await stage.start_cores(1)
+    two_workers = await sections.closed_loop(stage, PACED_TAPS, seconds)
+    stage.end_cores()
+    await stage.start_cores(1)
+    young = await sections.closed_loop(stage, 1, seconds)
+    say(f"{arguments.reports:,} reports at once")
+    backlog_per_s = await sections.backlog(stage, arguments.reports)
+    say("restarts")
+    recovery_s = await sections.recovery_s(stage)
+    say("a node")
+    stage.end_cores()  # what answers the node is ours
+    node = await sections.node(stage)
+    await stage.start_cores(1)
+    say(f"{arguments.rows:,} pours of history")
+    await sections.grow(stage, arguments.rows)
+    old = await sections.closed_loop(stage, 1, seconds)
+    return Figures(
+        machine=this_machine(postgres),
+        echo=echo,
+        commit=commit,
+        limit_cycles_per_s=limit,
+        closed=closed,
+        paced=paced,
+        two_workers=two_workers,
+        backlog_per_s=backlog_per_s,
+        recovery_s=recovery_s,
+        node=node,
+        young=young,
+        old=old,
+        old_rows=arguments.rows,
+    )
+
+
+def say(text: str) -> None:
+    """What happens now."""
+    print(f"… {text}", flush=True)
+
+
+async def main() -> None:
+    """Measure and write."""
+    arguments = parser().parse_args()
+    async with open_stage(max(TAPS) + max(LIMIT_CLIENTS)) as stage:
+        figures = await measure(stage, arguments)
+    table = as_text(figures)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "performance.json").write_bytes(as_json(figures))
+    await asyncio.to_thread(draw, figures, FOLDER / "performance.png")
+    if arguments.docs:
+        (DOCS / "performance.md").write_text(PAGE.format(table=table), encoding="utf-8")
+        shutil.copy(FOLDER / "performance.png", DOCS / "performance.png")
+    print(f"\n{table}\nJSON and chart are in {FOLDER}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """How long, how much."""
+    made = argparse.ArgumentParser(prog="make bench", description="How fast Tapwire is beside the limit of this machine.")
+    made.add_argument("--seconds", type=int, default=8, help="of each measurement")
+    made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
+    made.add_argument("--rows", type=int, default=100_000, help="of history in each table")
+    made.add_argument("--docs", action="store_true", help="write docs/performance.md and its chart")
+    return made
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

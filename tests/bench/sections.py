@@ -1,0 +1,201 @@
+"""What is measured, one function each; all in one run, so that the figures may be set beside each other."""
+
+import asyncio
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import msgspec
+from aiomqtt import MqttError
+from msgspec import Struct
+
+from tapwire_core.services.books import check_books
+from tapwire_node.app import running_node
+from tapwire_node.settings import Settings
+from tests.bench.limit import pgbench_cycles_per_s
+from tests.bench.load import POUR_ML, Plan
+from tests.bench.meters import Spread, cpu_between
+from tests.bench.stage import Place, Stage
+from tests.integration.node_rig import CARD, Rig, core_at, tap_settings
+from tests.mqtt_tap import MqttTap, connect_tap
+from tests.unit.core.crowd import fill
+
+COMMITS: Final = 500
+NODE_POURS: Final = 12
+NODE_FLOW_ML_PER_S: Final = 50
+NODE_CAP_ML: Final = 60
+BACKLOG_TAPS: Final = 16
+BACKLOG_PATIENCE_S: Final = 120.0
+ASK_AGAIN_S: Final = 0.5
+BYTES_PER_MB: Final = 1 << 20
+
+
+class Closed(Struct, frozen=True):
+    """Taps that pour one after the other without a pause, or at a rate."""
+
+    taps: int
+    workers: int
+    cycles_per_s: float
+    authorise: Spread
+    settle: Spread
+    errors: int
+    cpu_ms_a_cycle: dict[str, float]
+    load_cpu_share: float
+    core_mb: int
+
+
+class NodeFigures(Struct, frozen=True):
+    """A tap node with simulated hardware, its broker between it and us both times."""
+
+    card_to_question: Spread
+    grant_to_valve: Spread
+    overshoot_ml: list[int]
+
+
+async def echo(stage: Stage, seconds: float) -> Spread:
+    """A message to the broker, to another client, and back the same way."""
+    measured = await stage.run(Plan("echo", stage.plans(1), seconds, echo_by=stage.login("core")))
+    return Spread.of(measured.first_ms)
+
+
+async def commit(stage: Stage) -> Spread:
+    """One row written and synced to disk."""
+    took_ms = []
+    connection = await asyncpg.connect(stage.postgres.url)
+    try:
+        await connection.execute("CREATE TABLE bench_commits (number bigint)")
+        for number in range(COMMITS):
+            began_s = time.monotonic()
+            await connection.execute("INSERT INTO bench_commits VALUES ($1)", number)
+            took_ms.append((time.monotonic() - began_s) * 1_000)
+        await connection.execute("DROP TABLE bench_commits")
+    finally:
+        await connection.close()
+    return Spread.of(took_ms)
+
+
+async def limit(stage: Stage, places: list[Place], seconds: int) -> float:
+    """Cycles a second of the same SQL from pgbench."""
+    with tempfile.TemporaryDirectory(prefix="tapwire-pgbench-") as folder:
+        return round(await pgbench_cycles_per_s(stage, places, seconds, Path(folder)), 1)
+
+
+async def closed_loop(stage: Stage, taps: int, seconds: float, rate: float | None = None) -> Closed:
+    """Cycles of card, grant, report and verdict over MQTT, with the core workers that run."""
+    before = stage.uses()
+    measured = await stage.run(Plan("cycle", stage.plans(taps), seconds, rate=rate))
+    after, cycles = stage.uses(), len(measured.second_ms)
+    return Closed(
+        taps=taps,
+        workers=len(stage.cores),
+        cycles_per_s=round(cycles / measured.seconds, 1),
+        authorise=Spread.of(measured.first_ms),
+        settle=Spread.of(measured.second_ms),
+        errors=measured.errors,
+        cpu_ms_a_cycle={**cpu_between(before, after, cycles), "load": round(measured.cpu_s * 1_000 / max(cycles, 1), 2)},
+        load_cpu_share=round(measured.cpu_s / measured.seconds, 2),
+        core_mb=after["core"].resident_bytes // BYTES_PER_MB // max(len(stage.cores), 1),
+    )
+
+
+async def backlog(stage: Stage, reports: int) -> float:
+    """Reports a second, when taps that were offline all come back at once."""
+    plan = Plan("backlog", stage.plans(BACKLOG_TAPS), BACKLOG_PATIENCE_S, reports=reports)
+    measured = await stage.run(plan)
+    if measured.errors:
+        raise RuntimeError(f"{measured.errors} of {reports} reports got no verdict")
+    return round(reports / measured.seconds, 1)
+
+
+async def grow(stage: Stage, rows: int) -> None:
+    """Give the venue a long past. The books don't balance with it, so they are checked before."""
+    differences = await check_books(stage.db)
+    if differences:
+        raise RuntimeError(f"the books don't balance after the load: {differences}")
+    await fill(stage.venue, rows)
+
+
+async def recovery_s(stage: Stage) -> dict[str, float]:
+    """From the restart of each program, killed before, to the first pour that is settled."""
+
+    async def core() -> None:
+        stage.end_cores(at_once=True)
+        await stage.start_cores(1)
+
+    async def broker() -> None:
+        await stage.broker.stop()
+        await stage.broker.start()
+
+    async def postgres() -> None:
+        os.kill(stage.postgres.pid, signal.SIGKILL)
+        await stage.postgres.start()
+
+    restarts: dict[str, Callable[[], Awaitable[None]]] = {"core": core, "mosquitto": broker, "postgres": postgres}
+    took = {}
+    for name, restart in restarts.items():
+        began_s = time.monotonic()
+        await restart()
+        await _pour_once(stage)
+        took[name] = round(time.monotonic() - began_s, 2)
+    return took
+
+
+async def _pour_once(stage: Stage) -> None:
+    place, poured = stage.places[0], False
+    while not poured:
+        try:
+            async with connect_tap(stage.broker, str(place.tap.path)) as tap:
+                await tap.core()
+                poured = await _cycle(tap, place)
+        except (MqttError, TimeoutError):
+            await asyncio.sleep(0.05)
+
+
+async def _cycle(tap: MqttTap, place: Place) -> bool:
+    """A question until it is granted, a report until it is settled."""
+    question = place.tap.question(place.guest.card_uid)
+    grant = await _answered(tap, "card", question, "pour_authorized")
+    report = place.tap.report(msgspec.convert(grant["pour_id"], type=type(question.event_id)), place.guest.card_uid, POUR_ML)
+    await _answered(tap, "pour/completed", report, "pour_settled")
+    return True
+
+
+async def _answered(tap: MqttTap, leaf: str, message: msgspec.Struct, kind: str) -> dict[str, object]:
+    while True:
+        await tap.send(leaf, message)  # type: ignore[arg-type]
+        try:
+            async with asyncio.timeout(ASK_AGAIN_S):
+                return await tap.command(kind)
+        except TimeoutError:
+            continue
+
+
+async def node(stage: Stage) -> NodeFigures:
+    """A real tap node: how soon it asks, how soon its valve opens, and how far it pours over its cap."""
+    asked_ms, opened_ms, over_ml = list[float](), list[float](), list[int]()
+    with tempfile.TemporaryDirectory(prefix="tapwire-node-") as folder:
+        given = await tap_settings(stage.broker, Path(folder))
+        given["hardware"]["flow_ml_per_s"] = NODE_FLOW_ML_PER_S
+        settings = msgspec.convert(given, Settings)
+        async with core_at(stage.broker) as core, running_node(settings) as running:
+            rig = Rig(running, core, stage.broker, Path(folder))
+            for number in range(NODE_POURS):
+                await rig.phase("IDLE")
+                before_ml, began_s = rig.tap.flowed_ml, time.monotonic()
+                rig.tap.reader.present(CARD)
+                question = await core.hear("card_presented", number + 1)
+                asked_ms.append((time.monotonic() - began_s) * 1_000)
+                began_s = time.monotonic()
+                await core.grant(question, max_volume_ml=NODE_CAP_ML)
+                while not rig.tap.valve_is_driven:
+                    await asyncio.sleep(0)
+                opened_ms.append((time.monotonic() - began_s) * 1_000)
+                await core.hear("pour_completed", number + 1)
+                over_ml.append(rig.tap.flowed_ml - before_ml - NODE_CAP_ML)
+                rig.tap.reader.remove()
+    return NodeFigures(Spread.of(asked_ms), Spread.of(opened_ms), over_ml)

@@ -1,0 +1,152 @@
+"""What is measured, whole: a durable PostgreSQL, Mosquitto, core workers as processes of their own, and a venue with many taps."""
+
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from tapwire_contracts.acl import BrokerRole
+from tapwire_core.db.engine import Database
+from tapwire_core.db.schema import migrate
+from tapwire_core.domain.house import House
+from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, open_broker
+from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
+from tests.bench.load import Login, Measured, Plan, TapPlan
+from tests.bench.meters import Use
+from tests.mqtt_tap import connect_tap
+from tests.venue import Guest, SimulatedTap, Venue
+
+KEG_ML: Final = 10_000_000
+BALANCE_MINOR: Final = 100_000_000
+PRICE_MINOR: Final = 500
+CORE_ENDS_WITHIN_S: Final = 10
+ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass
+class Place:
+    """A tap, its login, and the guest whose card lies on it."""
+
+    tap: SimulatedTap
+    guest: Guest
+    login: Login
+
+
+@dataclass
+class Stage:
+    """All that runs while something is measured."""
+
+    postgres: EmbeddedPostgres
+    broker: EmbeddedBroker
+    db: Database
+    venue: Venue
+    places: list[Place]
+    cores: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    # ── processes ───────────────────────────────────────────────────────────
+
+    async def start_cores(self, count: int) -> None:
+        """Run this many core workers; returns when one of them answers."""
+        environment = {
+            **os.environ,
+            "TAPWIRE_DATABASE_URL": self.postgres.url,
+            "TAPWIRE_BROKER_URL": self.broker.url("core"),
+        }
+        for _ in range(count):
+            command = [sys.executable, "-m", "tapwire_core", "run"]
+            self.cores.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))  # noqa: ASYNC220
+        for _ in range(count):
+            async with connect_tap(self.broker, str(self.places[0].tap.path)) as tap:
+                await tap.core(at_least=count)
+
+    def end_cores(self, *, at_once: bool = False) -> None:
+        """End all workers; `at_once` as a power cut does."""
+        for core in self.cores:
+            if at_once:
+                core.kill()
+            else:
+                core.terminate()
+            core.wait(CORE_ENDS_WITHIN_S)
+        self.cores.clear()
+
+    def uses(self) -> dict[str, Use]:
+        """What each program has taken so far."""
+        assert self.broker.pid is not None
+        pids = {"postgres": [self.postgres.pid], "mosquitto": [self.broker.pid], "core": [core.pid for core in self.cores]}
+        return {name: Use.of(those) for name, those in pids.items()}
+
+    # ── the load ────────────────────────────────────────────────────────────
+
+    def plans(self, count: int) -> tuple[TapPlan, ...]:
+        """The first taps, as they are now."""
+        return tuple(
+            TapPlan(
+                path=str(place.tap.path),
+                login=place.login,
+                card_uid=place.guest.card_uid,
+                journal_id=place.tap.journal_id,
+                seq=place.tap.seq,
+                odometer_ml=place.tap.odometer_ml,
+            )
+            for place in self.places[:count]
+        )
+
+    async def run(self, plan: Plan) -> Measured:
+        """Let the load generator, a process of its own, carry a plan out."""
+        running = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.bench.load", cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        written, _ = await running.communicate(msgspec.json.encode(plan))
+        measured = msgspec.json.decode(written, type=Measured)
+        for place, odometer_ml, seq in zip(self.places, measured.odometers_ml, measured.seqs, strict=False):
+            place.tap.odometer_ml, place.tap.seq = odometer_ml, seq
+        return measured
+
+    def login(self, username: str) -> Login:
+        """Where and as whom an account of the broker connects."""
+        return login_of(self.broker, username)
+
+
+def login_of(broker: EmbeddedBroker, username: str) -> Login:
+    """Where and as whom an account connects."""
+    parts = urlsplit(broker.url(username))
+    assert parts.hostname
+    assert parts.port
+    assert parts.password
+    return Login(parts.hostname, parts.port, username, unquote(parts.password))
+
+
+@asynccontextmanager
+async def open_stage(taps: int) -> AsyncIterator[Stage]:
+    """Set everything up with this many taps, each with a keg and a guest who can pay for long."""
+    with tempfile.TemporaryDirectory(prefix="tapwire-bench-") as folder:
+        async with temporary_postgres(PostgresSettings(durable=True, max_connections=200)) as postgres:
+            await migrate(postgres.url)
+            async with Database.open(postgres.url, House()) as db:
+                venue = await Venue.open(db, keg_ml=KEG_ML, price_minor=PRICE_MINOR)
+                taps_there = [venue.tap, *[await venue.another_tap(f"t{number}", KEG_ML) for number in range(1, taps)]]
+                guests = [await venue.guest(BALANCE_MINOR) for _ in taps_there]
+                async with open_broker(BrokerKind.MOSQUITTO, Path(folder), _accounts(taps_there)) as broker:
+                    places = [
+                        Place(tap, guest, login_of(broker, str(tap.path))) for tap, guest in zip(taps_there, guests, strict=True)
+                    ]
+                    stage = Stage(postgres, broker, db, venue, places)
+                    try:
+                        yield stage
+                    finally:
+                        stage.end_cores()
+
+
+def _accounts(taps: Sequence[SimulatedTap]) -> list[Account]:
+    services = [Account("core", secrets.token_urlsafe(), BrokerRole.CORE)]
+    return services + [Account(str(tap.path), secrets.token_urlsafe(), BrokerRole.DEVICE) for tap in taps]
