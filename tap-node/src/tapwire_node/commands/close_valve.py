@@ -1,8 +1,8 @@
 """`tapwire-node close-valve`: shut the valve with nothing but tap.toml, after the node was killed.
 
-A killed process closes no valve, and a Raspberry Pi may keep a pin driven that nobody drives any more. So this takes the pin, drives
-it to closed, and lets go. It reads no journal and no broker; a part that is broken must not keep the valve open. While the node runs,
-the pin is the node's (where the pin factory knows such a thing), and this fails and says so.
+A killed process closes no valve, and a Raspberry Pi may keep a pin driven that nobody drives any more. So this takes the pin,
+drives it to closed, and lets go. It reads no journal and no broker; a part that is broken must not keep the valve open. While the
+node runs, the pin is the node's (where the pin factory knows such a thing), and this fails and says so.
 """
 
 from typing import Final
