@@ -123,7 +123,7 @@ class ValveRule(RuleBasedStateMachine):
         assert slowly or cause is FlowCause.CLOSED_VALVE or self.tap.model.open_run is not None
 
     @precondition(lambda self: any(isinstance(effect, WriteServiceRun) for effect in self.tap.held))
-    @rule(doubt=st.sampled_from([None, *DOUBTS]), ms=st.sampled_from([20, 1_020]))
+    @rule(doubt=st.sampled_from([None, *DOUBTS]), ms=st.sampled_from([0, 20, 1_020]))
     def something_changes_while_the_run_is_written(self, doubt: str | None, ms: int) -> None:
         if doubt:
             getattr(self, doubt)()
