@@ -12,7 +12,7 @@ from tapwire_contracts.logs import InvalidLogFormat, set_up_logs
 from tapwire_node import SOFTWARE
 from tapwire_node.app import run_node
 from tapwire_node.commands.calibrate import calibrate
-from tapwire_node.commands.close_valve import close_valve
+from tapwire_node.commands.close_valve import ValveNotOurs, close_valve
 from tapwire_node.commands.doctor import doctor
 from tapwire_node.commands.service_runs import RunRefused, clean, pour_test
 from tapwire_node.commands.terminal import NoAnswer
@@ -32,8 +32,11 @@ REFUSALS: Final = (
     RunRefused,
     NoAnswer,
     GPIOZeroError,
+    ValveNotOurs,
 )
 """What a person can put right; anything else is an error of ours and ends with a traceback."""
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C, as a shell has it."""
 
 
 def main() -> None:
@@ -44,6 +47,8 @@ def main() -> None:
     except REFUSALS as error:
         print(f"tapwire-node: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def perform(arguments: argparse.Namespace, settings: Settings) -> int:

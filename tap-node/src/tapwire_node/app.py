@@ -127,11 +127,11 @@ class TapNode:
             raise
         self.hardware.start()
         self.hardware.reader.start(self._reader_watch)
-        if not self._failed.done():
-            await self._control.start()
-            self._service_manager.say_ready()
         tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._uplink.run())]
         try:
+            if not self._failed.done():
+                await self._control.start()
+                self._service_manager.say_ready()
             done, _ = await asyncio.wait([*tasks, self._failed], return_when=asyncio.FIRST_COMPLETED)
             for ended in done:
                 ended.result()

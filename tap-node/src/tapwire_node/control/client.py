@@ -16,6 +16,10 @@ class NodeAway(Exception):
     """The tap's node does not answer; the text says what to do."""
 
 
+class NodeNotRunning(NodeAway):
+    """There is no node for this journal."""
+
+
 class NodeConnection:
     """A connection to the running node; closing it ends what it started."""
 
@@ -25,7 +29,7 @@ class NodeConnection:
 
     @classmethod
     def open(cls, journal: Path) -> Self:
-        """Connect to the node that has this journal; raises `NodeAway`."""
+        """Connect to the node that has this journal; raises `NodeNotRunning` and `NodeAway`."""
         file = control_file(journal)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(ANSWER_S)
@@ -34,7 +38,7 @@ class NodeConnection:
                 connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError) as error:
             connection.close()
-            raise NodeAway("the tap's node does not run: start it with `tapwire-node run`, or its systemd unit") from error
+            raise NodeNotRunning("the tap's node does not run: start it with `tapwire-node run`, or its systemd unit") from error
         except OSError as error:
             connection.close()
             raise NodeAway(f"{file} can't be opened: {error.strerror}; use the node's user or group") from error

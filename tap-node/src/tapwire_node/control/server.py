@@ -5,6 +5,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
@@ -66,7 +67,8 @@ class ControlServer:
         """Hang up on everybody."""
         if self._server is not None:
             self._server.close()
-            self._file.unlink(missing_ok=True)
+            with suppress(OSError):  # the next start makes room for itself
+                self._file.unlink()
         for writer in tuple(self._connected):
             writer.close()
 

@@ -12,7 +12,7 @@ from tapwire_node.commands.doctor.findings import Finding
 from tapwire_node.commands.doctor.machine import examine_clock, examine_disk, examine_journal, examine_spi, recorded_config
 from tapwire_node.commands.doctor.running import examine_running
 from tapwire_node.commands.terminal import Terminal
-from tapwire_node.control.client import NodeAway, NodeConnection
+from tapwire_node.control.client import NodeAway, NodeConnection, NodeNotRunning
 from tapwire_node.control.messages import Status
 from tapwire_node.settings import Settings
 
@@ -51,8 +51,7 @@ def ask_node(journal: Path) -> Status | Finding:
     try:
         with NodeConnection.open(journal) as node:
             return node.status()
-    except NodeAway as error:
-        away = str(error)
-    if "does not run" in away:
+    except NodeNotRunning:
         return Finding.well("node", "does not run: the parts are tried without it")
-    return Finding.ill("node", away)
+    except NodeAway as error:
+        return Finding.ill("node", str(error))

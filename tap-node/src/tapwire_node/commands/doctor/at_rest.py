@@ -6,9 +6,9 @@ from threading import Event
 from typing import Final
 
 from aiomqtt import Client, MqttError
-from gpiozero.exc import GPIOZeroError
 
 from tapwire_node.commands.doctor.findings import Finding
+from tapwire_node.commands.pin_errors import PIN_ERRORS
 from tapwire_node.hardware.drivers import Hardware, open_hardware
 from tapwire_node.settings import Settings, broker_address
 from tapwire_node.uplink import NO_DELAY, PROTOCOLS
@@ -48,7 +48,7 @@ def examine_hardware(settings: Settings) -> list[Finding]:
     """Take the pins and listen to the reader."""
     try:
         hardware = open_hardware(settings.hardware, settings.process.valve_watchdog_ms, lambda: None)
-    except (GPIOZeroError, OSError, RuntimeError, ImportError) as error:
+    except PIN_ERRORS as error:
         return [Finding.ill("pins", f"{error}: is [hardware] right, and this user in the group gpio?")]
     try:
         pins = Finding.well("pins", f"valve and meter are ours, the valve is {'OPEN' if hardware.valve.is_open else 'closed'}")
