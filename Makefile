@@ -46,8 +46,9 @@ lint: $(VENV)/.dev ## style, types, and who may import whom
 	$(PY) -m mypy $(CHECKED)
 	$(VENV)/bin/lint-imports
 
-schemas: $(VENV)/.demo ## write contracts/schema and broker-config/acl again, from the contract's code
+schemas: $(VENV)/.demo ## write contracts/schema, broker-config/acl and docs/tap-node-phases.md again, from the code
 	$(PY) -m tapwire_contracts
+	$(PY) -m tapwire_node.drawing
 
 clean: ## delete .venv, caches and builds; the demo's data stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PACKAGES:=/dist) $(PACKAGES:=/build)

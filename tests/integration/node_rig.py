@@ -255,6 +255,10 @@ class NodeProcess:
         self._process = process
         self.log = log
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     async def kill(self) -> None:
         """As a power cut."""
         self._process.send_signal(signal.SIGKILL)

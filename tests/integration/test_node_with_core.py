@@ -4,11 +4,13 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tapwire_contracts.reasons import FlowCause
 from tapwire_core.app import Pace, Worker
 from tapwire_core.domain.words import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
@@ -16,6 +18,7 @@ from tapwire_core.services import taps
 from tapwire_core.services.recovery import force_unlock
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.app import TapNode, running_node
+from tapwire_node.controller.events import ServiceRunAsked, ServiceRunHeld, ServiceRunStopped
 from tapwire_node.hardware.simulated import SimulatedTap
 from tapwire_node.settings import Settings
 from tests.integration.node_rig import TAP, tap_settings, until
@@ -54,6 +57,19 @@ class Bar:
         await self.phase("IDLE")
         await until(lambda: self.node.state.facts_open == 0, "the verdicts")
         await asyncio.sleep(0.2)
+
+    async def service_run(self, max_volume_ml: int, *, stop: bool = False) -> None:
+        """A run from its start to its verdict, held all the time; stopped as soon as the valve is open, if so said."""
+        self.node.post(partial(ServiceRunAsked, cause=FlowCause.CLEANING, max_volume_ml=max_volume_ml, max_duration_ms=20_000))
+        await until(lambda: self.node.state.valve_open, "the valve to open")
+        if stop:
+            self.node.post(ServiceRunStopped)
+
+        def is_over() -> bool:
+            self.node.post(ServiceRunHeld)
+            return self.node.state.service is None and self.node.state.facts_open == 0
+
+        await until(is_over, "the run's verdict")
 
     async def all_incidents(self) -> list[str]:
         rows = await self.venue.db.pool.fetch("SELECT kind FROM incidents")
@@ -179,3 +195,21 @@ async def test_a_pour_over_a_broker_restart_is_charged_once(bar: Bar) -> None:
     assert await bar.venue.audited("pour_synced") == 1
     assert await bar.venue.balance(ann) == (300_00 - bar.tap.flowed_ml * 50, 0)
     assert await bar.all_incidents() == []
+
+
+async def test_a_service_run_moves_stock_as_line_cleaning_and_raises_nothing(bar: Bar) -> None:
+    before_ml = await bar.venue.keg_ml()
+    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.CLEANING)
+    await bar.phase("OUT_OF_SERVICE")
+    await bar.service_run(max_volume_ml=100)
+    bar.tap.flow_ml_per_s = 0
+    await bar.service_run(max_volume_ml=100, stop=True)
+    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.ACTIVE)
+    await bar.settled()
+
+    assert bar.tap.flowed_ml >= 90
+    assert await bar.venue.keg_ml() == before_ml - bar.tap.flowed_ml
+    kinds = await bar.venue.db.pool.fetch("SELECT DISTINCT kind FROM stock_movements")
+    assert [row["kind"] for row in kinds] == ["line_cleaning"]
+    assert await bar.all_incidents() == []
+    await bar.venue.books_balance()

@@ -10,12 +10,11 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.messages import (
     Message,
     NodeState,
 )
-from tapwire_contracts.reasons import Phase, Presence, ValveState
+from tapwire_contracts.reasons import Phase, Presence
 from tapwire_node.controller import Identity, State, initial_state, step
 from tapwire_node.controller.effects import (
     Alarm,
@@ -24,9 +23,13 @@ from tapwire_node.controller.effects import (
     JournalEffect,
     Note,
     OpenValve,
+    OpenValveForService,
     Publish,
     PublishState,
     ResendFacts,
+    RunBegun,
+    RunEnded,
+    RunRefused,
     SendFact,
     Show,
     WarnOperator,
@@ -44,7 +47,8 @@ from tapwire_node.controller.events import (
 )
 from tapwire_node.controller.facts import Fact
 from tapwire_node.controller.limits import Limits
-from tapwire_node.controller.state import RESTING, shown
+from tapwire_node.controller.state import RESTING
+from tapwire_node.description import describe
 from tapwire_node.outbox import OUTBOX_LIMIT, Outbox
 from tapwire_node.settings import BrokerSettings
 from tests.simulation.auditor import Auditor
@@ -156,24 +160,7 @@ class Node:
             self._post(partial(CoreGone, instance_id=instance_id))
 
     def _describe(self, presence: Presence) -> NodeState:
-        now = shown(self.state)
-        is_online = presence is Presence.ONLINE
-        return NodeState(
-            status=presence,
-            phase=now.phase if is_online else Phase.OUT_OF_SERVICE,
-            valve=ValveState.OPEN if is_online and now.valve_open else ValveState.CLOSED,
-            card=now.card if is_online else None,
-            pour_id=now.pour_id if is_online else None,
-            facts_open=now.facts_open,
-            odometer_ml=now.odometer_ml,
-            journal_id=now.journal_id,
-            boot_id=self._boot_id,
-            connection=self._connection,
-            config_revision=now.config_revision,
-            software="simulated",
-            contract_version=CONTRACT_VERSION,
-            uptime_ms=self._clock.now_ms,
-        )
+        return describe(self.state, presence, self._connection, software="simulated", uptime_ms=self._clock.now_ms)
 
     # ── the reader ──────────────────────────────────────────────────────────
 
@@ -217,6 +204,8 @@ class Node:
                 self._outbox.hurry(self._clock.now_ms)
             case Show() | WarnOperator() | Alarm() | Note():
                 pass
+            case OpenValveForService() | RunRefused() | RunBegun() | RunEnded():
+                raise AssertionError("nobody asks for a service run here")
             case WriteVerdict():
                 self._outbox.settle(effect.fact_id)
                 self._write(effect)

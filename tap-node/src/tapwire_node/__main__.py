@@ -1,4 +1,4 @@
-"""`tapwire-node run --config tap.toml`, `tapwire-node journal show|pending|export --config tap.toml`."""
+"""`tapwire-node run --config tap.toml`, and what a person types at the node: `tapwire-node --help`."""
 
 import argparse
 import asyncio
@@ -6,32 +6,71 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from gpiozero.exc import GPIOZeroError
+
 from tapwire_contracts.logs import InvalidLogFormat, set_up_logs
 from tapwire_node import SOFTWARE
 from tapwire_node.app import run_node
+from tapwire_node.commands.calibrate import calibrate
+from tapwire_node.commands.close_valve import ValveNotOurs, close_valve
+from tapwire_node.commands.doctor import doctor
+from tapwire_node.commands.service_runs import RunRefused, clean, pour_test
+from tapwire_node.commands.terminal import NoAnswer
+from tapwire_node.control.client import NodeAway
 from tapwire_node.hardware.scenario import InvalidScenario
 from tapwire_node.journal import JournalBroken, JournalInUse
 from tapwire_node.journal.reading import READINGS
-from tapwire_node.settings import InvalidSettings, load_settings
+from tapwire_node.settings import InvalidSettings, Settings, load_settings
 
-REFUSALS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat, JournalBroken, JournalInUse)
+REFUSALS: Final = (
+    InvalidSettings,
+    InvalidScenario,
+    InvalidLogFormat,
+    JournalBroken,
+    JournalInUse,
+    NodeAway,
+    RunRefused,
+    NoAnswer,
+    GPIOZeroError,
+    ValveNotOurs,
+)
 """What a person can put right; anything else is an error of ours and ends with a traceback."""
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C, as a shell has it."""
 
 
 def main() -> None:
-    """The command line; exits with 2 for wrong settings."""
+    """The command line; exits with 2 for what a person can put right, 1 where a check failed."""
     arguments = parser().parse_args()
     try:
-        settings = load_settings(arguments.config)
-        if arguments.command == "run":
-            set_up_logs(settings.tap.path)
-            asyncio.run(run_node(settings))
-        else:
-            for line in READINGS[arguments.what](Path(settings.journal.file)):
-                print(line)
+        sys.exit(perform(arguments, load_settings(arguments.config)))
     except REFUSALS as error:
         print(f"tapwire-node: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def perform(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Do what was asked; the exit code."""
+    match arguments.command:
+        case "run":
+            set_up_logs(settings.tap.path)
+            asyncio.run(run_node(settings))
+        case "journal":
+            for line in READINGS[arguments.what](Path(settings.journal.file)):
+                print(line)
+        case "doctor":
+            return doctor(settings)
+        case "clean":
+            return clean(settings, arguments.ml, arguments.seconds)
+        case "pour-test":
+            return pour_test(settings, arguments.ml, arguments.seconds)
+        case "calibrate":
+            return calibrate(settings, arguments.config, arguments.ml, arguments.times)
+        case "close-valve":
+            print(close_valve(settings))
+    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,12 +78,31 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="tapwire-node", description="The program at the tap.")
     top.add_argument("--version", action="version", version=SOFTWARE)
     commands = top.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="serve one tap until told to end")
+    commands.add_parser("run", help="serve one tap until told to end")
     journal = commands.add_parser("journal", help="read the journal, also while the node runs")
     journal.add_argument("what", choices=sorted(READINGS), help="a summary, the facts without a verdict, or all as JSON lines")
-    for command in (run, journal):
+    commands.add_parser("doctor", help="say what keeps the tap from pouring, also while the node runs")
+    clean = commands.add_parser("clean", help="flush the line, while the tap's status is cleaning and the node runs")
+    clean.add_argument("--ml", type=positive, default=5_000, help="at most this much (default 5000)")
+    clean.add_argument("--seconds", type=positive, default=300, help="at most this long (default 300)")
+    test = commands.add_parser("pour-test", help="open, count, close: the same way")
+    test.add_argument("--ml", type=positive, default=100, help="this much (default 100)")
+    test.add_argument("--seconds", type=positive, default=30, help="at most this long (default 30)")
+    calibrate = commands.add_parser("calibrate", help="find the meter's pulses per litre: the same way, with a measuring vessel")
+    calibrate.add_argument("--ml", type=positive, default=500, help="pour about this much each time (default 500)")
+    calibrate.add_argument("--times", type=positive, default=3, help="how many pours (default 3)")
+    commands.add_parser("close-valve", help="shut the valve after the node was killed; needs nothing but tap.toml")
+    for command in commands.choices.values():
         command.add_argument("--config", type=Path, required=True, metavar="tap.toml")
     return top
+
+
+def positive(text: str) -> int:
+    """A whole number above nothing."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Nothing else touches the valve, but for its watchdog, and the end: on an error, 
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,40 +15,33 @@ from random import SystemRandom
 from typing import Final
 from uuid import uuid4
 
-from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.messages import NodeState
-from tapwire_contracts.reasons import Phase, Presence, ValveState
+from tapwire_contracts.reasons import Presence
 from tapwire_contracts.tasks import end_tasks
 from tapwire_node import SOFTWARE
 from tapwire_node.clock import monotonic_ms, wall_clock
+from tapwire_node.control import ControlServer, control_file
 from tapwire_node.controller import Identity, State, initial_state, step
 from tapwire_node.controller.effects import WriteCheckpoint
 from tapwire_node.controller.events import (
-    CardLifted,
-    CardSeen,
-    Event,
-    HardwareFailed,
-    HardwareRecovered,
     JournalOpened,
     Moment,
-    Part,
     ShutdownAsked,
     Ticked,
     ValveTripped,
 )
-from tapwire_node.controller.state import RESTING, shown
+from tapwire_node.description import describe
 from tapwire_node.hardware.drivers import Hardware, open_hardware
 from tapwire_node.journal import Journal, JournalWorker
 from tapwire_node.outbox import OUTBOX_LIMIT, Outbox
 from tapwire_node.performer import Performer
+from tapwire_node.reader_watch import Happening, ReaderWatch
+from tapwire_node.service_manager import ServiceManager
 from tapwire_node.settings import Settings, broker_address, device_path
 from tapwire_node.uplink import Uplink
 
 MS_PER_S: Final = 1_000
 logger: Final = logging.getLogger(__name__)
-
-Happening = Callable[[Moment], Event]
-"""An event that lacks only its moment."""
 
 
 class TapNode:
@@ -61,7 +54,6 @@ class TapNode:
         self._started_ms = monotonic_ms()
         self._failed: asyncio.Future[None] = self._loop.create_future()
         self._at_rest = asyncio.Event()
-        self._reader_stalled = False
         self._refilling: asyncio.Task[None] | None = None
         path, random = device_path(settings), SystemRandom()
         self._journal = JournalWorker(
@@ -76,7 +68,12 @@ class TapNode:
         self.hardware: Hardware = open_hardware(
             settings.hardware, settings.process.valve_watchdog_ms, partial(self._post_from_thread, ValveTripped)
         )
-        self._performer = Performer(self.hardware.valve, self._journal, self._uplink, self._outbox, self._boot_id)
+        self._reader_watch = ReaderWatch(self.hardware.reader, settings.process.reader_stall_ms, self.post, self._post_from_thread)
+        self._control = ControlServer(control_file(Path(settings.journal.file)), self.post, lambda: self.state)
+        self._service_manager = ServiceManager()
+        self._performer = Performer(
+            self.hardware.valve, self._journal, self._uplink, self._outbox, self._boot_id, self._control.tell
+        )
         self.state: State = initial_state(
             Identity(self._boot_id, settings.tap.reader_id),
             settings.limits,
@@ -102,7 +99,8 @@ class TapNode:
             return
         if self.state.phase is not phase:
             logger.info("%s → %s", phase.value, self.state.phase.value)
-        if self.state.phase in RESTING and self.state.closed_flow.leak is None:
+            self._service_manager.say_status(self.state.phase.value)
+        if self.state.is_at_rest:
             self._at_rest.set()
         else:
             self._at_rest.clear()
@@ -118,22 +116,6 @@ class TapNode:
     def _post_from_thread(self, happening: Happening) -> None:
         self._loop.call_soon_threadsafe(self.post, happening)
 
-    def card_seen(self, card_uid: str) -> None:
-        """From the reader's thread."""
-        self._post_from_thread(partial(CardSeen, card_uid=card_uid))
-
-    def card_lifted(self) -> None:
-        """From the reader's thread."""
-        self._post_from_thread(CardLifted)
-
-    def reader_failed(self, text: str) -> None:
-        """From the reader's thread."""
-        self._post_from_thread(partial(HardwareFailed, part=Part.READER, text=text))
-
-    def reader_recovered(self) -> None:
-        """From the reader's thread."""
-        self._post_from_thread(partial(HardwareRecovered, part=Part.READER))
-
     # ── life ────────────────────────────────────────────────────────────────
 
     async def serve(self) -> None:
@@ -144,9 +126,12 @@ class TapNode:
             await self._journal.close(self._settings.process.shutdown_ms)
             raise
         self.hardware.start()
-        self.hardware.reader.start(self)
+        self.hardware.reader.start(self._reader_watch)
         tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._uplink.run())]
         try:
+            if not self._failed.done():
+                await self._control.start()
+                self._service_manager.say_ready()
             done, _ = await asyncio.wait([*tasks, self._failed], return_when=asyncio.FIRST_COMPLETED)
             for ended in done:
                 ended.result()
@@ -156,9 +141,11 @@ class TapNode:
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         """Close first; then let a running pour come to its report, unless the node is broken."""
         self.hardware.valve.close()
+        self._service_manager.say_stopping()
         if not self._failed.done():
             self.post(ShutdownAsked)
             await self._wait_for_rest()
+        await self._control.end()
         await self._uplink.say_goodbye()
         await end_tasks(*tasks)
         self._journal.write(WriteCheckpoint(self.state.odometer, None, 0, 0))
@@ -176,21 +163,14 @@ class TapNode:
         process = self._settings.process
         while True:
             self.hardware.valve.look_after()
-            self._look_at_reader()
+            self._service_manager.beat()
+            self._reader_watch.look()
             self.post(Ticked)
+            self._control.tell_progress()
             self._performer.send_due()
             if self._outbox.wants_more:
                 self._refill()
             await asyncio.sleep((process.idle_tick_ms if self._at_rest.is_set() else process.tick_ms) / MS_PER_S)
-
-    def _look_at_reader(self) -> None:
-        """A reader that has stopped looking counts as broken."""
-        stalled = monotonic_ms() - self.hardware.reader.looked_ms > self._settings.process.reader_stall_ms
-        if stalled and not self._reader_stalled:
-            self.post(partial(HardwareFailed, part=Part.READER, text="it does not look for cards any more"))
-        if self._reader_stalled and not stalled:
-            self.post(partial(HardwareRecovered, part=Part.READER))
-        self._reader_stalled = stalled
 
     def _refill(self) -> None:
         """Take facts without a verdict from the journal to the outbox, one time at once."""
@@ -203,25 +183,8 @@ class TapNode:
         self._outbox.refill([fact for fact in facts if fact.fact_id in open_ids], monotonic_ms())
 
     def _describe(self, presence: Presence, connection: int) -> NodeState:
-        """Our state for the wire; as a last will, what is true of a node that is gone."""
-        now = shown(self.state)
-        is_online = presence is Presence.ONLINE
-        return NodeState(
-            status=presence,
-            phase=now.phase if is_online else Phase.OUT_OF_SERVICE,
-            valve=ValveState.OPEN if is_online and now.valve_open else ValveState.CLOSED,
-            card=now.card if is_online else None,
-            pour_id=now.pour_id if is_online else None,
-            facts_open=now.facts_open,
-            odometer_ml=now.odometer_ml,
-            journal_id=now.journal_id,
-            boot_id=self._boot_id,
-            connection=connection,
-            config_revision=now.config_revision,
-            software=SOFTWARE,
-            contract_version=CONTRACT_VERSION,
-            uptime_ms=monotonic_ms() - self._started_ms,
-        )
+        uptime_ms = monotonic_ms() - self._started_ms
+        return describe(self.state, presence, connection, software=SOFTWARE, uptime_ms=uptime_ms)
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Does what the controller wants, effect by effect, in its order."""
 
 import logging
+from collections.abc import Callable
 from typing import Final, assert_never
 from uuid import UUID
 
@@ -12,10 +13,15 @@ from tapwire_node.controller.effects import (
     Effect,
     Note,
     OpenValve,
+    OpenValveForService,
     Publish,
     PublishState,
     ResendFacts,
+    RunBegun,
+    RunEnded,
+    RunRefused,
     SendFact,
+    ServiceEffect,
     Show,
     TalkEffect,
     WarnOperator,
@@ -32,14 +38,23 @@ logger: Final = logging.getLogger(__name__)
 
 
 class Performer:
-    """Valve, journal, wire and log, as the controller's hands."""
+    """Valve, journal, wire and log, as the controller's hands; `tell_technician` reaches whoever asked for a service run."""
 
-    def __init__(self, valve: Valve, journal: JournalWorker, uplink: Uplink, outbox: Outbox, boot_id: UUID) -> None:
+    def __init__(
+        self,
+        valve: Valve,
+        journal: JournalWorker,
+        uplink: Uplink,
+        outbox: Outbox,
+        boot_id: UUID,
+        tell_technician: Callable[[ServiceEffect], None],
+    ) -> None:
         self._valve = valve
         self._journal = journal
         self._uplink = uplink
         self._outbox = outbox
         self._boot_id = boot_id
+        self._tell_technician = tell_technician
 
     def perform(self, effect: Effect) -> None:
         """Do one thing."""
@@ -47,6 +62,11 @@ class Performer:
             case OpenValve():
                 self._valve.open()
                 logger.info("valve open for pour %s", effect.pour_id)
+            case OpenValveForService():
+                self._valve.open()
+                logger.info("valve open for service run %s", effect.run_id)
+            case RunRefused() | RunBegun() | RunEnded():
+                self._tell_technician(effect)
             case CloseValve():
                 self._valve.close()
                 logger.info("valve closed: %s", effect.reason.value)

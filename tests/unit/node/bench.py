@@ -17,8 +17,9 @@ from tapwire_contracts.messages import (
     ReportPour,
     StopPour,
     TapConfig,
+    UnattributedFlow,
 )
-from tapwire_contracts.reasons import ConfigStatus, DenyReason, Locale, Outcome, Phase, StopReason, VerdictStatus
+from tapwire_contracts.reasons import ConfigStatus, DenyReason, FlowCause, Locale, Outcome, Phase, StopReason, VerdictStatus
 from tapwire_node.controller import Identity, initial_state, step
 from tapwire_node.controller.effects import (
     CloseValve,
@@ -33,6 +34,7 @@ from tapwire_node.controller.effects import (
     WriteQuestion,
     WriteRefusal,
     WriteReport,
+    WriteServiceRun,
 )
 from tapwire_node.controller.events import (
     CardLifted,
@@ -52,11 +54,15 @@ from tapwire_node.controller.events import (
     QuestionJournalled,
     Recovered,
     ReportAsked,
+    ServiceRunAsked,
+    ServiceRunHeld,
+    ServiceRunJournalled,
     StopReceived,
     Ticked,
     VerdictReceived,
 )
 from tapwire_node.controller.limits import Limits
+from tapwire_node.controller.phases import is_drawn
 
 CARD = "04a1b2c3"
 OTHER_CARD = "04ffffff"
@@ -88,6 +94,7 @@ class Bench:
         self.journal_answers = True
         self.seq = 0
         self.effects: list[Effect] = []
+        self.phases: set[tuple[Phase, Phase, str]] = set()
         self.state = initial_state(Identity(self.boot_id, "tap"), self.limits, PULSES_PER_LITER, 0, self.now_ms)
 
     # ── what happens ────────────────────────────────────────────────────────
@@ -95,7 +102,10 @@ class Bench:
     def happen(self, event: Callable[..., Event], **fields: Any) -> list[Effect]:
         """Let an event happen now; returns what the controller wanted, before the journal's answers."""
         moment = Moment(self.now_ms, "2026-01-01T00:00:00.000+00:00", self.pulses, uuid4())
-        self.state, effects = step(self.state, event(at=moment, **fields))
+        happened, phase = event(at=moment, **fields), self.state.phase
+        self.state, effects = step(self.state, happened)
+        assert is_drawn(phase, type(happened), self.state.phase), "the drawing of the phases lacks this change"
+        self.phases.add((phase, self.state.phase, type(happened).__name__))
         self.effects += effects
         if self.journal_answers:
             for effect in effects:
@@ -112,6 +122,8 @@ class Bench:
                 self.happen(GrantJournalled, pour_id=effect.grant.pour_id)
             case WriteReport() | WriteRefusal() | WriteFlow(ended=True):
                 self.happen(FactJournalled, fact=effect.report)
+            case WriteServiceRun():
+                self.happen(ServiceRunJournalled, run_id=effect.report.fact_id)
             case FindReport():
                 self.happen(FactJournalled, fact=effect.report)
             case WriteCheckpoint():
@@ -174,6 +186,21 @@ class Bench:
     def lift(self) -> list[Effect]:
         """Take the card off; it counts as gone after the debounce time."""
         return self.happen(CardLifted)
+
+    # ── a person at the node ────────────────────────────────────────────────
+
+    def ask_run(
+        self, cause: FlowCause = FlowCause.CLEANING, max_volume_ml: int = 500, max_duration_ms: int = 60_000
+    ) -> list[Effect]:
+        """A person asks for a service run."""
+        caps = {"max_volume_ml": max_volume_ml, "max_duration_ms": max_duration_ms}
+        return self.happen(ServiceRunAsked, cause=cause, **caps)
+
+    def run(self, ms: int, flow_ml_per_s: int = 0) -> None:
+        """Let time pass with the person there."""
+        for _ in range(0, ms, 200):
+            self.happen(ServiceRunHeld)
+            self.wait(200, flow_ml_per_s)
 
     # ── what the core says ──────────────────────────────────────────────────
 
@@ -263,8 +290,13 @@ class Bench:
         return [effect.fact.message for effect in self.all(SendFact) if isinstance(effect.fact.message, PourCompleted)]
 
     @property
+    def flows(self) -> list[UnattributedFlow]:
+        """Flows without a grant that went out."""
+        return [effect.fact.message for effect in self.all(SendFact) if isinstance(effect.fact.message, UnattributedFlow)]
+
+    @property
     def opened(self) -> int:
-        """How often the valve was opened."""
+        """How often the valve was opened for a grant."""
         return len(self.all(OpenValve))
 
     @property

@@ -2,9 +2,8 @@
 
 import pytest
 
-from tapwire_contracts.messages import UnattributedFlow
 from tapwire_contracts.reasons import FlowCause, Phase
-from tapwire_node.controller.effects import Alarm, PublishState, SendFact, WriteCheckpoint, WriteFlow
+from tapwire_node.controller.effects import Alarm, PublishState, WriteCheckpoint, WriteFlow
 from tapwire_node.controller.events import Disconnected, JournalFailed, JournalOpened, ShutdownAsked
 from tapwire_node.controller.state import shown
 from tests.unit.node.bench import CARD, Bench
@@ -13,10 +12,6 @@ from tests.unit.node.bench import CARD, Bench
 @pytest.fixture
 def tap() -> Bench:
     return Bench().in_service()
-
-
-def flows(tap: Bench) -> list[UnattributedFlow]:
-    return [effect.fact.message for effect in tap.all(SendFact) if isinstance(effect.fact.message, UnattributedFlow)]
 
 
 def test_four_millilitres_are_no_alarm_and_five_are(tap: Bench) -> None:
@@ -33,7 +28,7 @@ def test_a_leak_is_one_fact_from_its_first_millilitre_to_its_last(tap: Bench) ->
     tap.wait(10_000, flow_ml_per_s=10)
     tap.wait(2_500)
 
-    (flow,) = flows(tap)
+    (flow,) = tap.flows
     assert (flow.volume_ml, flow.odometer_from_ml, flow.odometer_to_ml) == (100, 0, 100)
     assert flow.cause is FlowCause.CLOSED_VALVE
     assert 9_000 <= flow.duration_ms <= 10_500
@@ -43,7 +38,7 @@ def test_a_leak_that_lasts_is_reported_each_minute_without_a_hole_and_alarmed_on
     tap.wait(150_000, flow_ml_per_s=10)
     tap.wait(2_500)
 
-    stretches = [(flow.odometer_from_ml, flow.odometer_to_ml) for flow in flows(tap)]
+    stretches = [(flow.odometer_from_ml, flow.odometer_to_ml) for flow in tap.flows]
     assert len(stretches) == 3
     assert [start for start, _ in stretches[1:]] == [end for _, end in stretches[:-1]]
     assert (stretches[0][0], stretches[-1][1]) == (0, 1_500)
@@ -55,7 +50,7 @@ def test_a_slow_drip_is_reported_as_soon_as_it_is_a_fact(tap: Bench) -> None:
         tap.wait(30_000)
         tap.flow(1)
     tap.wait(40)
-    assert [flow.volume_ml for flow in flows(tap)] == [5]
+    assert [flow.volume_ml for flow in tap.flows] == [5]
 
 
 def test_the_card_on_the_reader_is_named(tap: Bench) -> None:
@@ -63,7 +58,7 @@ def test_the_card_on_the_reader_is_named(tap: Bench) -> None:
     tap.lay()
     tap.flow(10)
     tap.wait(2_500)
-    assert flows(tap)[0].card_uid == CARD
+    assert tap.flows[0].card_uid == CARD
 
 
 def test_a_pour_ends_a_running_leak_and_neither_takes_the_others_millilitres(tap: Bench) -> None:
@@ -74,7 +69,7 @@ def test_a_pour_ends_a_running_leak_and_neither_takes_the_others_millilitres(tap
     tap.lift()
     tap.wait(1_500)
 
-    assert [flow.volume_ml for flow in flows(tap)] == [20]
+    assert [flow.volume_ml for flow in tap.flows] == [20]
     assert (tap.reports[-1].odometer_from_ml, tap.reports[-1].odometer_to_ml) == (20, 120)
 
 
@@ -90,7 +85,7 @@ def test_a_leak_is_in_the_journal_from_its_beginning_and_with_checkpoints(tap: B
 def test_the_end_of_the_process_finishes_the_fact(tap: Bench) -> None:
     tap.flow(10)
     tap.happen(ShutdownAsked)
-    assert [flow.volume_ml for flow in flows(tap)] == [10]
+    assert [flow.volume_ml for flow in tap.flows] == [10]
 
 
 def test_what_flowed_before_the_journal_could_be_opened_is_accounted_for() -> None:
@@ -100,7 +95,7 @@ def test_what_flowed_before_the_journal_could_be_opened_is_accounted_for() -> No
     tap.happen(JournalOpened, recovered=tap.recovered(odometer_ml=1_000))
     tap.wait(2_500)
 
-    assert [(flow.odometer_from_ml, flow.odometer_to_ml) for flow in flows(tap)] == [(1_000, 1_030)]
+    assert [(flow.odometer_from_ml, flow.odometer_to_ml) for flow in tap.flows] == [(1_000, 1_030)]
 
 
 def test_the_state_tells_each_advance_of_the_odometer_while_no_fact_is_open(tap: Bench) -> None:

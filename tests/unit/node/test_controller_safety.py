@@ -1,147 +1,34 @@
 """The valve rule, under any order of events, against a model that knows nothing of the controller's insides."""
 
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tapwire_contracts.messages import CardPresented, PourAuthorized, PourCompleted, UnattributedFlow
-from tapwire_contracts.reasons import ConfigStatus, DenyReason, Phase
-from tapwire_node.controller.effects import (
-    CloseValve,
-    Effect,
-    OpenValve,
-    Publish,
-    SendFact,
-    WriteFlow,
-    WriteGrant,
-    WriteReport,
-)
+from tapwire_contracts.messages import CardPresented, PourCompleted, UnattributedFlow
+from tapwire_contracts.reasons import ConfigStatus, DenyReason, FlowCause, Phase
+from tapwire_node.controller.effects import WriteFlow, WriteGrant, WriteReport, WriteServiceRun
 from tapwire_node.controller.events import (
-    CardLifted,
-    CardSeen,
+    ConfigUnreadable,
     Connected,
     CoreGone,
     Disconnected,
-    GrantJournalled,
     GrantReceived,
     HardwareFailed,
     HardwareRecovered,
     JournalFailed,
     JournalOpened,
     Part,
+    ServiceRunHeld,
+    ServiceRunStopped,
     ValveTripped,
 )
-from tests.unit.node.bench import CARD, OTHER_CARD, Bench
+from tests.unit.node.bench import CARD, OTHER_CARD
+from tests.unit.node.valve_model import CAP_ML, IDLE_MS, LONGEST_MS, RACE_ML, RUN_CAP_ML, RUN_LONGEST_MS, TIMEOUT_MS, Watched
 
 CARDS = st.sampled_from([CARD, OTHER_CARD])
-CAP_ML, LONGEST_MS, IDLE_MS = 300, 20_000, 6_000
-DEBOUNCE_MS, TIMEOUT_MS = 800, 5_000
-
-
-KEPT = (WriteReport, WriteFlow, SendFact, Publish)
-"""The effects that the rules look back on."""
-
-
-@dataclass
-class Model:
-    """What is true outside: the rule is judged by this alone."""
-
-    on_reader: str | None = None
-    empty_since_ms: int | None = None
-    last_card: str | None = None
-    question: CardPresented | None = None
-    asked_ms: int = 0
-    active: bool = True
-    journal_works: bool = True
-    faults: set[Part] = field(default_factory=set)
-    other_contract: bool = False
-    on_disk: set[UUID] = field(default_factory=set)
-    stopped: set[UUID] = field(default_factory=set)
-    grants: dict[UUID, PourAuthorized] = field(default_factory=dict)
-    opened: dict[UUID, tuple[int, int]] = field(default_factory=dict)
-    open_pour: UUID | None = None
-    flowed_ms: int = 0
-
-
-class Watched(Bench):
-    """A bench that judges every effect as it comes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.model = Model()
-        self.held: list[Effect] = []
-
-    def happen(self, event: Any, **fields: Any) -> list[Effect]:
-        self.note(event, fields)
-        hold, self.journal_answers = not self.journal_answers, False
-        effects = super().happen(event, **fields)
-        self.journal_answers = not hold
-        self.judge(event, effects)
-        self.effects = [effect for effect in self.effects if isinstance(effect, KEPT)]
-        for effect in effects:
-            if hold:
-                self.held.append(effect)
-            elif self.model.journal_works:
-                self.answer(effect)
-        return effects
-
-    def note(self, event: Any, fields: dict[str, Any]) -> None:
-        model = self.model
-        if event is CardSeen:
-            model.on_reader, model.last_card, model.empty_since_ms = fields["card_uid"], fields["card_uid"], None
-        elif event is CardLifted:
-            model.on_reader = None
-            model.empty_since_ms = self.now_ms if model.empty_since_ms is None else model.empty_since_ms
-        elif event is GrantReceived:
-            model.grants[fields["grant"].pour_id] = fields["grant"]
-        elif event is GrantJournalled:
-            model.on_disk.add(fields["pour_id"])
-        elif event is JournalFailed:
-            model.journal_works = False
-        elif event is JournalOpened:
-            model.journal_works = True
-        elif event is HardwareFailed:
-            model.faults.add(fields["part"])
-        elif event is HardwareRecovered:
-            model.faults.discard(fields["part"])
-
-    def judge(self, event: Any, effects: list[Effect]) -> None:
-        model = self.model
-        for position, effect in enumerate(effects):
-            match effect:
-                case OpenValve():
-                    self.judge_opening(event, effect.pour_id)
-                case CloseValve():
-                    assert position == 0, "closing comes before everything else"
-                    model.open_pour = None
-                case Publish(message=CardPresented() as asked) if asked != model.question:
-                    model.question, model.asked_ms = asked, self.now_ms
-                case _:
-                    pass
-
-    def judge_opening(self, event: Any, pour_id: UUID) -> None:
-        model, grant = self.model, self.model.grants[pour_id]
-        assert event is GrantJournalled, "only the journal's answer opens the valve"
-        assert pour_id in model.on_disk
-        assert pour_id not in model.opened, "a grant opens the valve once"
-        assert model.open_pour is None
-        assert model.question is not None
-        assert grant.request_id == model.question.event_id, "it answers the last question"
-        assert self.now_ms - model.asked_ms <= TIMEOUT_MS
-        assert model.on_reader == grant.card_uid == model.question.card_uid
-        assert model.active
-        assert model.journal_works
-        assert not model.faults
-        assert not model.other_contract
-        assert pour_id not in model.stopped
-        model.opened[pour_id] = (self.now_ms, self.pulses)
-        model.open_pour, model.flowed_ms = pour_id, self.now_ms
-
 
 DOUBTS = (
     "lay",
@@ -167,6 +54,11 @@ DOUBTS = (
     "lose_that_core",
     "lose_the_broker",
     "find_the_broker",
+    "garble_the_config",
+    "clean",
+    "race_the_meter",
+    "hold_the_run",
+    "stop_the_run",
 )
 
 
@@ -214,6 +106,40 @@ class ValveRule(RuleBasedStateMachine):
     def beer_flows(self, ml: int, ms: int) -> None:
         self.flow(ml)
         self.wait(ms)
+
+    @precondition(lambda self: self.tap.phase is not Phase.POURING)
+    @rule(cause=st.sampled_from(FlowCause), slowly=st.booleans())
+    def all_is_well_and_a_person_asks_for_a_run(self, cause: FlowCause, slowly: bool) -> None:
+        """Everything works again, and the tap is being cleaned."""
+        self.mend_journal()
+        self.catch_up()
+        self.mend_hardware()
+        self.clean()
+        self.lose_that_core()
+        self.tap.happen(ServiceRunStopped)
+        self.tap.wait(4_000, tick_ms=200)
+        self.tap.journal_answers = not slowly
+        self.ask_for_a_run(cause)
+        assert slowly or cause is FlowCause.CLOSED_VALVE or self.tap.model.open_run is not None
+
+    @precondition(lambda self: any(isinstance(effect, WriteServiceRun) for effect in self.tap.held))
+    @rule(doubt=st.sampled_from([None, *DOUBTS]), ms=st.sampled_from([0, 20, 1_020]))
+    def something_changes_while_the_run_is_written(self, doubt: str | None, ms: int) -> None:
+        if doubt:
+            getattr(self, doubt)()
+        self.wait(ms)
+        self.catch_up()
+
+    @precondition(lambda self: self.tap.model.open_run is not None)
+    @rule(ml=st.integers(0, 60), ms=st.sampled_from([20, 400, 980]))
+    def beer_flows_in_a_run(self, ml: int, ms: int) -> None:
+        self.hold_the_run()
+        self.flow(ml)
+        self.wait(ms)
+
+    @rule(cause=st.sampled_from(FlowCause))
+    def ask_for_a_run(self, cause: FlowCause) -> None:
+        self.tap.ask_run(cause, RUN_CAP_ML, RUN_LONGEST_MS)
 
     @rule(doubt=st.sampled_from(DOUBTS))
     def anything(self, doubt: str) -> None:
@@ -275,7 +201,7 @@ class ValveRule(RuleBasedStateMachine):
         self.tap.lay(self.tap.model.on_reader) if self.tap.model.on_reader else self.tap.lift()
 
     def trip(self) -> None:
-        if self.tap.model.open_pour is not None:
+        if self.tap.state.valve_open:
             self.tap.happen(ValveTripped)
 
     def slow_journal(self) -> None:
@@ -290,7 +216,7 @@ class ValveRule(RuleBasedStateMachine):
 
     def break_journal(self) -> None:
         self.tap.happen(JournalFailed, text="disk full")
-        self.tap.held = [effect for effect in self.tap.held if not isinstance(effect, WriteGrant)]
+        self.tap.held = [effect for effect in self.tap.held if not isinstance(effect, WriteGrant | WriteServiceRun)]
 
     def mend_journal(self) -> None:
         self.tap.happen(JournalOpened, recovered=self.tap.recovered())
@@ -333,9 +259,26 @@ class ValveRule(RuleBasedStateMachine):
 
     def configure(self, status: ConfigStatus, revisions: int) -> None:
         revision = max(0, self.revision + revisions)
+        self.tap.model.readable = True
         if status is not ConfigStatus.ACTIVE or revision >= self.revision:
-            self.tap.model.active, self.revision = status is ConfigStatus.ACTIVE, revision
+            self.tap.model.status, self.revision = status, revision
         self.tap.config(status=status, revision=revision)
+
+    def clean(self) -> None:
+        self.configure(ConfigStatus.CLEANING, 1)
+
+    def garble_the_config(self) -> None:
+        self.tap.happen(ConfigUnreadable, text="status?")
+
+    def race_the_meter(self) -> None:
+        self.tap.model.raced_ms = self.tap.now_ms + 20
+        self.tap.flow(RACE_ML)
+
+    def hold_the_run(self) -> None:
+        self.tap.happen(ServiceRunHeld)
+
+    def stop_the_run(self) -> None:
+        self.tap.happen(ServiceRunStopped)
 
     def meet_a_core_of_another_contract(self) -> None:
         self.tap.model.other_contract = True
@@ -355,22 +298,14 @@ class ValveRule(RuleBasedStateMachine):
     # ── what must hold ──────────────────────────────────────────────────────
 
     @invariant()
-    def the_valve_is_open_only_for_a_pour_that_may_go_on(self) -> None:
+    def the_valve_is_open_only_for_a_pour_that_may_go_on_or_a_run_that_is_held(self) -> None:
         tap, model = self.tap, self.tap.model
-        assert tap.state.valve_open == (model.open_pour is not None) == (tap.phase is Phase.POURING)
-        if model.open_pour is None:
-            return
-        grant = model.grants[model.open_pour]
-        opened_ms, from_pulses = model.opened[model.open_pour]
-        assert model.active
-        assert model.journal_works
-        assert not model.faults
-        assert model.open_pour not in model.stopped
-        assert model.last_card == grant.card_uid
-        assert model.empty_since_ms is None or tap.now_ms - model.empty_since_ms < DEBOUNCE_MS
-        assert tap.pulses - from_pulses < CAP_ML
-        assert tap.now_ms - opened_ms < LONGEST_MS
-        assert tap.now_ms - model.flowed_ms < IDLE_MS
+        assert (tap.phase is Phase.POURING) == (model.open_pour is not None)
+        assert tap.state.valve_open == (model.open_pour is not None or model.open_run is not None)
+        if model.open_pour is not None:
+            tap.judge_pouring(model.open_pour)
+        if model.open_run is not None:
+            tap.judge_running(model.open_run)
 
     @invariant()
     def no_millilitre_is_told_twice(self) -> None:
@@ -384,6 +319,11 @@ class ValveRule(RuleBasedStateMachine):
         assert len(written) == len(set(written))
         assert set(written) <= set(self.tap.model.opened)
 
+    def reported_runs(self) -> list[object]:
+        ended = [effect.report.message for effect in self.tap.all(WriteFlow) if effect.ended]
+        flows = [message for message in ended if isinstance(message, UnattributedFlow)]
+        return [flow.event_id for flow in flows if flow.cause is not FlowCause.CLOSED_VALVE]
+
     def stretches(self) -> list[tuple[int, int]]:
         ended: list[PourCompleted | UnattributedFlow] = [effect.report.message for effect in self.tap.all(WriteReport)]
         ended += [effect.report.message for effect in self.tap.all(WriteFlow) if effect.ended]
@@ -396,10 +336,11 @@ class ValveRule(RuleBasedStateMachine):
         self.tap.wait(10_000, tick_ms=200)
         assert self.tap.phase not in (Phase.AUTHORIZING, Phase.POURING, Phase.SETTLING)
         told = sum(end - start for start, end in self.stretches())
-        drops = 4 * (len(self.tap.model.opened) + 1)
+        drops = 4 * (len(self.tap.model.opened) + len(self.tap.model.opened_runs) + 1)
         assert 0 <= self.tap.pulses - told <= drops
         assert {effect.report.fact_id for effect in self.tap.all(WriteReport)} == set(self.tap.model.opened)
+        assert self.reported_runs() == self.tap.model.opened_runs, "each run is a fact, once"
 
 
 TestValveRule = ValveRule.TestCase
-TestValveRule.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestValveRule.settings = settings(max_examples=160, stateful_step_count=35, deadline=None)

@@ -186,8 +186,8 @@ def _missing_pending(report: Report, tap: TapNow, changes: Changes) -> Verdict:
 
 
 def book_unattributed(tap: TapNow, volume_ml: int, kind: StockKind, cause_id: UUID, changes: Changes) -> None:
-    """Book a volume that belongs to no pour out of the keg that is on the tap; without a keg there is no stock to move."""
-    if tap.keg_id is None or tap.keg_ml is None:
+    """Book a volume that belongs to no pour out of the keg that is on the tap; without either there is no stock to move."""
+    if volume_ml == 0 or tap.keg_id is None or tap.keg_ml is None:
         return
     take_from_keg(StockMoved(keg_id=tap.keg_id, kind=kind, volume_ml=volume_ml, cause_id=cause_id), tap.keg_ml, changes)
 

@@ -23,7 +23,7 @@ def begin_closed_flow(state: State, at: Moment) -> State:
 
 def watch_closed_flow(state: State, at: Moment) -> Step:
     """Account for what flows while no pour is metered."""
-    if state.is_metering_pour or not state.journal.opened:
+    if state.is_metering_pour or state.is_metering_run or not state.journal.opened:
         return state, ()
     flow = state.closed_flow
     if state.odometer.ml > flow.seen_ml:

@@ -15,14 +15,21 @@ from tapwire_node.controller.odometer import Odometer
 
 @dataclass(frozen=True, slots=True)
 class OpenValve:
-    """Let it flow: the one effect that does."""
+    """Let it flow for a grant: the one effect that does."""
 
     pour_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
+class OpenValveForService:
+    """Let it flow without a grant, for a service run: the one exception."""
+
+    run_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class CloseValve:
-    """Close it, before anything else that the same step wants."""
+    """Close it, before anything else that the same step wants; `pour_id` is None for a service run."""
 
     pour_id: UUID | None
     reason: EndReason
@@ -86,6 +93,21 @@ class WriteFlow:
     report: Fact
     ended: bool
     odometer: Odometer
+
+
+@dataclass(frozen=True, slots=True)
+class WriteServiceRun:
+    """Take a service run to disk before the valve opens; answered by `ServiceRunJournalled`."""
+
+    report: Fact
+    odometer: Odometer
+
+
+@dataclass(frozen=True, slots=True)
+class DropServiceRun:
+    """Take a service run that opened nothing off the disk again."""
+
+    run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +188,29 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunRefused:
+    """Tell whoever asked for a service run why there is none."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegun:
+    """Tell whoever asked that the valve is open."""
+
+    run_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """Tell whoever asked what flowed; `pulses` are the meter's."""
+
+    fact: Fact
+    reason: EndReason
+    pulses: int
+
+
 JournalEffect = (
     WriteQuestion
     | WriteGrant
@@ -174,11 +219,14 @@ JournalEffect = (
     | FindReport
     | WriteReport
     | WriteFlow
+    | WriteServiceRun
+    | DropServiceRun
     | WriteCheckpoint
     | WriteVerdict
     | WriteConfig
 )
 WireEffect = Publish | PublishState | SendFact | ResendFacts
 TalkEffect = Show | WarnOperator | Alarm | Note
-Effect = OpenValve | CloseValve | JournalEffect | WireEffect | TalkEffect
+ServiceEffect = RunRefused | RunBegun | RunEnded
+Effect = OpenValve | OpenValveForService | CloseValve | JournalEffect | WireEffect | TalkEffect | ServiceEffect
 Effects = tuple[Effect, ...]

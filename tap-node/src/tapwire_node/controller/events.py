@@ -14,6 +14,7 @@ from tapwire_contracts.messages import (
     StopPour,
     TapConfig,
 )
+from tapwire_contracts.reasons import FlowCause
 from tapwire_node.controller.facts import Fact
 
 
@@ -91,12 +92,37 @@ class ShutdownAsked(Event):
     """The process is told to end."""
 
 
+# ── a person at the node ───────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRunAsked(Event):
+    """Somebody at the node wants beer to flow: to clean the line, to calibrate, to test."""
+
+    cause: FlowCause
+    max_volume_ml: int
+    max_duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRunHeld(Event):
+    """Whoever started the run is still there and wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRunStopped(Event):
+    """Whoever started the run has enough, or is gone."""
+
+
 # ── the journal ─────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What the journal held when it was opened. `interrupted`: a power cut ended a pour. Ids are those without a verdict."""
+    """What the journal held when it was opened. `interrupted`: a power cut ended a pour. Ids are those without a verdict.
+
+    `closings`: how long the valve took to close the last times, in ms, the oldest first.
+    """
 
     journal_id: UUID
     odometer_ml: int
@@ -106,6 +132,7 @@ class Recovered:
     unsettled: tuple[UUID, ...]
     open_flows: frozenset[UUID]
     interrupted: bool
+    closings: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +169,13 @@ class GrantKnown(Event):
     """The journal had the pour's id already, as a grant or as dead."""
 
     pour_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRunJournalled(Event):
+    """The service run is on disk: now everything is checked once more."""
+
+    run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)

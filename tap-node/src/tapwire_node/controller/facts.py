@@ -9,11 +9,25 @@ from tapwire_contracts.messages import PourCompleted, UnattributedFlow
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """How the valve closed. The core needs none of it; it stays in the journal, and teaches the closing lead.
+
+    `tail_ml` came after the closing; `over_ml` is what the whole is above (or, negative, below) its cap, where the cap ended it;
+    `latency_ms` is how long the valve took, None where too little flowed to tell.
+    """
+
+    tail_ml: int
+    over_ml: int | None
+    latency_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """A report, complete but for its age; `ended_ms` is on the monotonic clock of the boot that it names."""
 
     message: PourCompleted | UnattributedFlow
     ended_ms: int
+    closing: Closing | None = None
 
     @property
     def fact_id(self) -> UUID:

@@ -39,5 +39,22 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Flow through a closed valve counts as over when nothing came for this long."""
     leak_report_ms: Duration = 60_000
     """While it lasts, it is reported at the latest this often."""
+    closing_max_ms: Duration = 1_000
+    """A valve that seems to take longer to close does not close: it teaches the closing lead nothing."""
+    closing_lead_max_ml: Volume = 50
+    """The valve closes at most this much before the cap."""
+    meter_max_ml_per_s: Annotated[int, Meta(ge=1, le=100_000)] = 500
+    """More than this through the meter is a fault; 500 are the 30 l/min up to which a YF-S201 counts."""
+    meter_window_ms: Duration = 1_000
+    """The shortest time over which that is measured."""
+    meter_recovery_ms: Duration = 30_000
+    """How long the meter must have been plausible before it counts as sound again."""
+    service_max_ml: Volume = 20_000
+    service_max_ms: Duration = 600_000
+    """The longest service run."""
+    service_hold_ms: Duration = 1_000
+    """A service run ends when the program that started it has not said for this long that it is still there."""
+    service_idle_ms: Duration = 30_000
+    """A service run ends when nothing has flowed for this long: what the meter does not count, no cap can hold."""
     core_absence_ms: Duration = 2_000
     """No core worker for this long: cards are refused at once."""

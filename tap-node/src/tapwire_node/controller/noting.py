@@ -28,6 +28,7 @@ from tapwire_node.controller.events import (
     Ticked,
     ValveTripped,
 )
+from tapwire_node.controller.lead import REMEMBERED_CLOSINGS
 from tapwire_node.controller.odometer import Odometer
 from tapwire_node.controller.state import Card, ClosedFlow, Presence, State, speaks_another_contract
 
@@ -182,6 +183,7 @@ def adopt(state: State, recovered: Recovered, at: Moment) -> State:
         odometer=replace(start, ml=start.ml + state.odometer.ml),
         closed_flow=ClosedFlow(from_ml=start.ml, seen_ml=start.ml, since_ms=at.now_ms),
         journal=journal,
+        closings=recovered.closings[-REMEMBERED_CLOSINGS:],
         card_must_go=state.card_must_go or recovered.interrupted,
     )
 
@@ -211,8 +213,8 @@ def note_hardware_recovered(state: State, event: HardwareRecovered) -> Step:
 
 
 def note_valve_tripped(state: State, _event: ValveTripped) -> Step:
-    """The valve's watchdog closed it."""
-    return replace(state, tripped=True), (Alarm("the valve was closed by its watchdog: the node did not keep up"),)
+    """The valve's watchdog closed it; if it was closed meanwhile anyway, nothing follows."""
+    return replace(state, tripped=state.valve_open), (Alarm("the valve was closed by its watchdog: the node did not keep up"),)
 
 
 def note_shutdown(state: State, _event: ShutdownAsked) -> Step:

@@ -32,6 +32,7 @@ from tapwire_node.controller.events import (
 )
 from tapwire_node.controller.noting import Step
 from tapwire_node.controller.pouring import never_started
+from tapwire_node.controller.service import fail_waiting_run, is_running
 from tapwire_node.controller.state import Awaited, State
 
 NO_CARD_KNOWN: Final = "00000000"
@@ -51,8 +52,8 @@ def note_stop(state: State, event: StopReceived) -> Step:
 def answer_report_asked(state: State, event: ReportAsked) -> Step:
     """Say that the pour is running, or let the journal say what became of it."""
     ask = event.ask
-    is_running = state.is_metering_pour and state.pour is not None and state.pour.pour_id == ask.pour_id
-    if is_running or (state.grant is not None and state.grant.message.pour_id == ask.pour_id):
+    runs = state.is_metering_pour and state.pour is not None and state.pour.pour_id == ask.pour_id
+    if runs or (state.grant is not None and state.grant.message.pour_id == ask.pour_id):
         return state, (PublishState(),)
     return state, (FindReport(ask.journal_id, never_started(state, ask.pour_id, NO_CARD_KNOWN, event.at)),)
 
@@ -79,7 +80,8 @@ def note_journal_failed(state: State, event: JournalFailed) -> Step:
     effects: Effects = (Alarm(f"journal: {event.text}"),) if was_writable or not state.journal.opened else ()
     if grant is not None:
         effects += (WriteRefusal(never_started(state, grant.message.pour_id, grant.message.card_uid, event.at)),)
-    return state, effects
+    state, refused = fail_waiting_run(state, event.text)
+    return state, (*effects, *refused)
 
 
 def send_fact(state: State, event: FactJournalled) -> Step:
@@ -122,8 +124,8 @@ def say_unknown(state: State, event: ReportMissing) -> Step:
 def note_verdict(state: State, event: VerdictReceived) -> Step:
     """A report is settled and need not be sent again. A verdict on a pour that still runs is none."""
     verdict = event.verdict
-    is_running = state.is_metering_pour and state.pour is not None and state.pour.pour_id == verdict.pour_id
-    if is_running or verdict.pour_id not in state.journal.unsettled:
+    runs = state.is_metering_pour and state.pour is not None and state.pour.pour_id == verdict.pour_id
+    if runs or verdict.pour_id not in state.journal.unsettled:
         return state, ()
     unsettled = tuple(pour_id for pour_id in state.journal.unsettled if pour_id != verdict.pour_id)
     awaited = None if state.awaited and state.awaited.pour_id == verdict.pour_id else state.awaited
@@ -135,7 +137,8 @@ def note_verdict(state: State, event: VerdictReceived) -> Step:
 def note_flow_verdict(state: State, event: FlowVerdictReceived) -> Step:
     """An unattributed flow is recorded and need not be sent again."""
     event_id, leak = event.verdict.event_id, state.closed_flow.leak
-    if event_id not in state.journal.open_flows or (leak is not None and leak.event_id == event_id):
+    runs = is_running(state, event_id) or (leak is not None and leak.event_id == event_id)
+    if runs or event_id not in state.journal.open_flows:
         return state, ()
     state = replace(state, journal=replace(state.journal, open_flows=state.journal.open_flows - {event_id}))
     return state, (WriteVerdict(event_id, encode(event.verdict)),)

@@ -10,9 +10,10 @@ from uuid import UUID
 from tapwire_contracts.messages import PourCompleted, PourProgress
 from tapwire_contracts.reasons import EndReason, Phase
 from tapwire_node.controller.closed_flow import begin_closed_flow, end_leak
-from tapwire_node.controller.effects import CloseValve, OpenValve, Publish, Show, WriteCheckpoint, WriteReport
+from tapwire_node.controller.effects import CloseValve, Note, OpenValve, Publish, Show, WriteCheckpoint, WriteReport
 from tapwire_node.controller.events import Event, Moment, Ticked, VerdictReceived
-from tapwire_node.controller.facts import Fact
+from tapwire_node.controller.facts import Closing, Fact
+from tapwire_node.controller.lead import Pace, Shut, closing_of, is_cap_near, lead_ml, learn, told
 from tapwire_node.controller.noting import Step, is_reader_clear
 from tapwire_node.controller.screen import ScreenText, screen_text
 from tapwire_node.controller.state import Awaited, Grant, Pour, State, is_active
@@ -29,6 +30,7 @@ def open_valve(state: State, grant: Grant, at: Moment) -> Step:
         odometer_from_ml=state.odometer.ml,
         flowed_ms=now_ms,
         progress_ms=now_ms,
+        pace=Pace.begin(now_ms, state.odometer.ml),
     )
     state, checkpoint = checkpoint_pour(replace(state, phase=Phase.POURING, valve_open=True, pour=pour), pour, at)
     return state, (OpenValve(pour.pour_id), *leak_effects, checkpoint, Show(grant.message.display.message))
@@ -60,6 +62,8 @@ def watch(state: State, event: Event) -> Step:
     if reason is not None:
         return close(state, pour, reason, event.at)
     now_ms = event.at.now_ms
+    pour = replace(pour, pace=pour.pace.go_on(now_ms, state.odometer.ml))
+    state = replace(state, pour=pour)
     if now_ms - pour.progress_ms < state.limits.progress_ms or pour.flowed_ms <= pour.progress_ms:
         return state, ()
     progress = PourProgress(
@@ -78,7 +82,8 @@ def why_close(state: State, pour: Pour, at: Moment) -> EndReason | None:
         return EndReason.STOPPED
     if state.card is None or state.card.card_uid != pour.grant.card_uid:
         return EndReason.CARD_REMOVED
-    if state.odometer.ml - pour.odometer_from_ml >= pour.grant.max_volume_ml:
+    lead = lead_ml(state.closings, pour.pace, state.limits, at.now_ms, state.odometer.ml)
+    if is_cap_near(state.odometer.ml - pour.odometer_from_ml, pour.grant.max_volume_ml, lead):
         return EndReason.LIMIT
     if at.now_ms - pour.started_ms >= pour.grant.max_duration_ms:
         return EndReason.MAX_DURATION
@@ -89,7 +94,7 @@ def why_close(state: State, pour: Pour, at: Moment) -> EndReason | None:
 
 def close(state: State, pour: Pour, reason: EndReason, at: Moment) -> Step:
     """Close the valve; what still comes for a moment is the tail."""
-    ended = replace(pour, end_reason=reason, closed_ms=at.now_ms)
+    ended = replace(pour, end_reason=reason, shut=Shut(at.now_ms, state.odometer.ml, pour.pace))
     state = replace(state, phase=Phase.SETTLING, valve_open=False, pour=ended, tripped=False)
     return state, (CloseValve(pour.pour_id, reason), Show(screen_text(ScreenText.POUR_ENDED, state.locale)))
 
@@ -97,34 +102,39 @@ def close(state: State, pour: Pour, reason: EndReason, at: Moment) -> Step:
 def settle(state: State, event: Ticked) -> Step:
     """Hand the report over when the tail has ended; be done when its verdict has been waited for long enough."""
     pour, now_ms = state.pour, event.at.now_ms
-    if pour is None or pour.closed_ms is None:
+    if pour is None or pour.shut is None:
         return state, ()
     if pour.handed_ms is None:
-        return hand_over(state, pour, event.at) if is_tail_over(state, pour, pour.closed_ms, now_ms) else (state, ())
+        is_over = is_tail_over(state, pour.shut.at_ms, pour.flowed_ms, now_ms)
+        return hand_over(state, pour, pour.shut, event.at) if is_over else (state, ())
     return finish(state) if now_ms - pour.handed_ms >= state.limits.settle_wait_ms else (state, ())
 
 
-def is_tail_over(state: State, pour: Pour, closed_ms: int, now_ms: int) -> bool:
-    """Whether what flows from now on is no longer the pour's."""
-    quiet_since_ms = max(closed_ms, pour.flowed_ms)
+def is_tail_over(state: State, closed_ms: int, flowed_ms: int, now_ms: int) -> bool:
+    """Whether what flows from now on is no longer the pour's or the run's; `flowed_ms` is the last pulse."""
+    quiet_since_ms = max(closed_ms, flowed_ms)
     return now_ms - closed_ms >= state.limits.tail_ms or now_ms - quiet_since_ms >= state.limits.tail_quiet_ms
 
 
-def hand_over(state: State, pour: Pour, at: Moment) -> Step:
+def hand_over(state: State, pour: Pour, shut: Shut, at: Moment) -> Step:
     """Write the report, once. From here on, flow belongs to nobody."""
-    state = begin_closed_flow(replace(state, pour=replace(pour, handed_ms=at.now_ms)), at)
-    return state, (WriteReport(report_of(state, pour), state.odometer),)
+    volume_ml = state.odometer.ml - pour.odometer_from_ml
+    over_ml = volume_ml - pour.grant.max_volume_ml if pour.end_reason is EndReason.LIMIT else None
+    closing = closing_of(shut, state.odometer.ml, over_ml, state.limits)
+    state = replace(state, pour=replace(pour, handed_ms=at.now_ms), closings=learn(state.closings, closing))
+    state = begin_closed_flow(state, at)
+    report = WriteReport(report_of(state, pour, shut, closing), state.odometer)
+    return state, (report, Note(f"pour {pour.pour_id}: {told(closing)}"))
 
 
-def report_of(state: State, pour: Pour) -> Fact:
+def report_of(state: State, pour: Pour, shut: Shut, closing: Closing) -> Fact:
     """What flowed; its volume is the length of its stretch of the odometer."""
-    assert pour.closed_ms is not None
     assert pour.end_reason is not None
     message = PourCompleted(
         pour_id=pour.pour_id,
         card_uid=pour.grant.card_uid,
         volume_ml=state.odometer.ml - pour.odometer_from_ml,
-        duration_ms=pour.closed_ms - pour.started_ms,
+        duration_ms=shut.at_ms - pour.started_ms,
         end_reason=pour.end_reason,
         interrupted=False,
         started_at=pour.started_at,
@@ -134,7 +144,7 @@ def report_of(state: State, pour: Pour) -> Fact:
         journal_id=state.journal.journal_id,
         boot_id=state.identity.boot_id,
     )
-    return Fact(message, ended_ms=pour.closed_ms)
+    return Fact(message, ended_ms=shut.at_ms, closing=closing)
 
 
 def never_started(state: State, pour_id: UUID, card_uid: str, at: Moment) -> Fact:

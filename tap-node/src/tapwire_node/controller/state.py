@@ -6,13 +6,16 @@ from uuid import UUID
 
 from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.messages import CardPresented, PourAuthorized, PresentCard, TapConfig
-from tapwire_contracts.reasons import ConfigStatus, EndReason, Locale, Phase
+from tapwire_contracts.reasons import ConfigStatus, EndReason, FlowCause, Locale, Phase
 from tapwire_node.controller.events import Part
+from tapwire_node.controller.lead import Pace, Shut
 from tapwire_node.controller.limits import Limits
+from tapwire_node.controller.meter_race import MeterRace
 from tapwire_node.controller.odometer import Odometer
 
 NO_JOURNAL: Final = UUID(int=0)
 """The `journal_id` of a node whose journal could not be opened yet in this boot; it asks no question under it."""
+NO_PACE: Final = Pace.begin(0, 0)
 RESTING: Final = frozenset({Phase.IDLE, Phase.CARD_MUST_BE_REMOVED, Phase.OUT_OF_SERVICE, Phase.FAULT})
 
 
@@ -66,7 +69,7 @@ class Awaited:
 class Pour:
     """The pour that runs or is being settled.
 
-    `closed_ms` and `end_reason` are set when the valve closes, `handed_ms` when its report goes to the journal; `flowed_ms` is the
+    `shut` and `end_reason` are set when the valve closes, `handed_ms` when its report goes to the journal; `flowed_ms` is the
     last pulse, `progress_ms` the last `pour_progress`.
     """
 
@@ -76,15 +79,35 @@ class Pour:
     odometer_from_ml: int
     flowed_ms: int
     progress_ms: int
+    pace: Pace
     stopped: bool = False
     end_reason: EndReason | None = None
-    closed_ms: int | None = None
+    shut: Shut | None = None
     handed_ms: int | None = None
 
     @property
     def pour_id(self) -> UUID:
         """Its id, from the grant."""
         return self.grant.pour_id
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRun:
+    """A service run: on its way to disk until `opened_ms`, ending from `shut` on. `held_ms`: when its person last was there."""
+
+    run_id: UUID
+    cause: FlowCause
+    max_volume_ml: int
+    max_duration_ms: int
+    held_ms: int
+    stopped: bool = False
+    opened_ms: int | None = None
+    odometer_from_ml: int = 0
+    pulses_from: int = 0
+    flowed_ms: int = 0
+    pace: Pace = NO_PACE
+    end_reason: EndReason | None = None
+    shut: Shut | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +166,7 @@ class Presence:
 class State:
     """Everything that a decision may depend on.
 
+    `closings`: how long the valve took to close the last times, in ms, the oldest first.
     `reader_empty_ms`: since when the reader has said that nothing is on it; None while it sees a card or has not spoken yet.
     `asked_ids`: the questions of this boot, the oldest first.
     """
@@ -151,6 +175,7 @@ class State:
     limits: Limits
     odometer: Odometer
     closed_flow: ClosedFlow
+    meter_race: MeterRace
     phase: Phase = Phase.OUT_OF_SERVICE
     valve_open: bool = False
     card: Card | None = None
@@ -161,6 +186,8 @@ class State:
     grant: Grant | None = None
     awaited: Awaited | None = None
     pour: Pour | None = None
+    service: ServiceRun | None = None
+    closings: tuple[int, ...] = ()
     journal: Journalled = field(default_factory=Journalled)
     presence: Presence = field(default_factory=Presence)
     config: TapConfig | None = None
@@ -189,6 +216,16 @@ class State:
         """Whether what flows belongs to a pour: from its opening to the end of its tail."""
         return self.pour is not None and self.pour.handed_ms is None
 
+    @property
+    def is_metering_run(self) -> bool:
+        """Whether what flows belongs to a service run: from its opening to the end of its tail."""
+        return self.service is not None and self.service.opened_ms is not None
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing flows, is asked or is being ended."""
+        return self.phase in RESTING and self.closed_flow.leak is None and self.service is None
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -211,6 +248,7 @@ def initial_state(identity: Identity, limits: Limits, pulses_per_liter: int, pul
         limits=limits,
         odometer=Odometer(ml=0, remainder=0, pulses=pulses, pulses_per_liter=pulses_per_liter),
         closed_flow=ClosedFlow(from_ml=0, seen_ml=0, since_ms=now_ms),
+        meter_race=MeterRace(since_ms=now_ms, since_pulses=pulses),
     )
 
 
@@ -252,6 +290,8 @@ def out_of_service_because(state: State) -> str | None:
         return f"the config says {state.config.status.value}" if state.config else "no config has come yet"
     if speaks_another_contract(state):
         return "a core worker speaks another contract version"
+    if state.service is not None:
+        return "a service run is not over"
     if state.stopping:
         return "the node is ending"
     return None

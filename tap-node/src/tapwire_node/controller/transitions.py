@@ -1,9 +1,10 @@
 """The tap's state machine: one pure step for each thing that happens.
 
-A step has four parts. First the meter's count is converted. Then `NOTED` takes note of what the event tells, in every phase: who is
-there, what the core and the journal said. Then `TRANSITIONS` decides by the phase. A pair that is not in the table is ignored:
-either it can't happen there (a tick asks nothing of an idle tap) or what it told has been noted and the next tick, at most
-some 20 ms later in a pour, acts on it. At last come flow through the closed valve, checkpoints, and the phase at rest.
+A step has five parts. First the meter's count is converted, and judged. Then `NOTED` takes note of what the event tells, in every
+phase: who is there, what the core and the journal said. Then `TRANSITIONS` decides by the phase. A pair that is not in the table
+is ignored: either it can't happen there (a tick asks nothing of an idle tap) or what it told has been noted and the next tick, at
+most some 20 ms later in a pour, acts on it. Then a service run is watched. At last come flow through the closed valve,
+checkpoints, and the phase at rest.
 
 Phases: IDLE, AUTHORIZING, POURING and SETTLING are entered by the table alone. CARD_MUST_BE_REMOVED follows every pour, denial and
 give-up. OUT_OF_SERVICE and FAULT are what a resting tap becomes while something forbids it to ask; asking is given up for them and
@@ -12,7 +13,8 @@ a pour closed, so that they are reached from everywhere.
     IDLE → AUTHORIZING → POURING → SETTLING → CARD_MUST_BE_REMOVED → IDLE
                       ↘ CARD_MUST_BE_REMOVED                 (at rest: ⇄ OUT_OF_SERVICE, FAULT)
 
-The valve opens in `asking.open_if_still_true` and nowhere else. It closes before anything else that a step wants.
+The valve opens in `asking.open_if_still_true`, for a service run in `service.open_for_run`, and nowhere else. It closes before
+anything else that a step wants. A service run is no phase: the tap is OUT_OF_SERVICE while it goes on, and every step watches it.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +35,7 @@ from tapwire_node.controller.asking import (
     take_grant,
 )
 from tapwire_node.controller.closed_flow import watch_closed_flow
-from tapwire_node.controller.effects import CloseValve, Effects, PublishState
+from tapwire_node.controller.effects import CloseValve, Effects, OpenValve, OpenValveForService, PublishState
 from tapwire_node.controller.events import (
     CardLifted,
     CardSeen,
@@ -56,16 +58,22 @@ from tapwire_node.controller.events import (
     JournalFailed,
     JournalOpened,
     Moment,
+    Part,
     QuestionJournalled,
     ReportAsked,
     ReportFound,
     ReportMissing,
+    ServiceRunAsked,
+    ServiceRunHeld,
+    ServiceRunJournalled,
+    ServiceRunStopped,
     ShutdownAsked,
     StopReceived,
     Ticked,
     ValveTripped,
     VerdictReceived,
 )
+from tapwire_node.controller.meter_race import judge_meter
 from tapwire_node.controller.noting import (
     Step,
     note_card,
@@ -97,6 +105,7 @@ from tapwire_node.controller.orders import (
 )
 from tapwire_node.controller.pouring import checkpoint, checkpoint_pour, free_reader, settle, settle_by_verdict, watch
 from tapwire_node.controller.screen import ScreenText
+from tapwire_node.controller.service import note_run_held, note_run_stopped, open_for_run, take_run, watch_run
 from tapwire_node.controller.state import RESTING, State, differs, resting_phase, shown
 
 Handler = Callable[[State, Any], Step]
@@ -115,6 +124,10 @@ NOTED: Final[Mapping[type[Event], Handler]] = {
     HardwareRecovered: note_hardware_recovered,
     ValveTripped: note_valve_tripped,
     ShutdownAsked: note_shutdown,
+    ServiceRunAsked: take_run,
+    ServiceRunHeld: note_run_held,
+    ServiceRunStopped: note_run_stopped,
+    ServiceRunJournalled: open_for_run,
     JournalOpened: note_journal_opened,
     JournalFailed: note_journal_failed,
     GrantJournalled: note_grant_journalled,
@@ -173,14 +186,15 @@ TRANSITIONS: Final[Mapping[tuple[Phase, type[Event]], Handler]] = {
 def step(state: State, event: Event) -> Step:
     """The state after an event, and what is to be done, in this order."""
     before = shown(state)
-    state = meter(state, event.at)
+    state, judged = judge(meter(state, event.at), event.at)
     state, noted = NOTED.get(type(event), ignore)(state, event)
     state, acted = TRANSITIONS.get((state.phase, type(event)), ignore)(state, event)
+    state, served = watch_run(state, event.at)
     state, leaked = watch_closed_flow(state, event.at)
     state, checkpointed = keep_checkpoints(state, event.at)
     state = rest(state)
     told: Effects = (PublishState(),) if differs(before, shown(state)) else ()
-    return state, close_first((*noted, *acted, *leaked, *checkpointed, *told))
+    return state, close_first((*judged, *noted, *acted, *served, *leaked, *checkpointed, *told))
 
 
 def ignore(state: State, _event: Event) -> Step:
@@ -189,8 +203,11 @@ def ignore(state: State, _event: Event) -> Step:
 
 
 def close_first(effects: Effects) -> Effects:
-    """Whatever else a step wants, the valve closes before it."""
-    return tuple(sorted(effects, key=lambda effect: not isinstance(effect, CloseValve)))
+    """Whatever else a step wants, the valve closes before it; a step that closes opens nothing."""
+    closing = [effect for effect in effects if isinstance(effect, CloseValve)]
+    if not closing:
+        return effects
+    return (*closing, *(effect for effect in effects if not isinstance(effect, CloseValve | OpenValve | OpenValveForService)))
 
 
 def meter(state: State, at: Moment) -> State:
@@ -201,7 +218,17 @@ def meter(state: State, at: Moment) -> State:
     state = replace(state, odometer=odometer)
     if state.pour is not None and state.is_metering_pour:
         return replace(state, pour=replace(state.pour, flowed_ms=at.now_ms))
+    if state.service is not None and state.is_metering_run:
+        return replace(state, service=replace(state.service, flowed_ms=at.now_ms))
     return state
+
+
+def judge(state: State, at: Moment) -> Step:
+    """Whether the meter can be believed; when it can again, a card that lay on meanwhile must go first."""
+    race, faults, effects = judge_meter(state.meter_race, state.faults, state.limits, state.odometer.pulses_per_liter, at)
+    changed = faults != state.faults
+    state = replace(state, meter_race=race, faults=faults, card_must_go=state.card_must_go or changed)
+    return state, (*effects, show(state, ScreenText.OUT_OF_SERVICE)) if Part.METER in faults and changed else effects
 
 
 def keep_checkpoints(state: State, at: Moment) -> Step:
@@ -216,6 +243,10 @@ def keep_checkpoints(state: State, at: Moment) -> Step:
     if state.pour is not None and state.is_metering_pour:
         state, write = checkpoint_pour(state, state.pour, at)
         return state, (write,)
+    run = state.service
+    if run is not None and run.opened_ms is not None:
+        state, write = checkpoint(state, at, run.run_id, run.odometer_from_ml, at.now_ms - run.opened_ms)
+        return state, (write,)
     if state.odometer.pulses == journal.checkpoint_pulses:
         return state, ()
     leak = state.closed_flow.leak
@@ -228,6 +259,7 @@ def keep_checkpoints(state: State, at: Moment) -> Step:
 
 def rest(state: State) -> State:
     """The phase of a tap at rest, and the conversion factor, which changes between pours only."""
-    if state.config and not state.is_metering_pour and state.config.pulses_per_liter != state.odometer.pulses_per_liter:
+    is_metering = state.is_metering_pour or state.is_metering_run
+    if state.config and not is_metering and state.config.pulses_per_liter != state.odometer.pulses_per_liter:
         state = replace(state, odometer=state.odometer.recalibrate(state.config.pulses_per_liter))
     return replace(state, phase=resting_phase(state)) if state.phase in RESTING else state

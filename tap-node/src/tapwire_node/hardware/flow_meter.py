@@ -1,4 +1,9 @@
-"""The flow meter: pulses, counted into an int by the thread that sees the pin."""
+"""The flow meter: pulses, counted into an int by the thread that sees the pin.
+
+Which thread that is depends on the pin factory: a mock pin calls in the thread that drives it, real pins in one of the library's.
+"""
+
+from threading import Lock
 
 from gpiozero import DigitalInputDevice
 
@@ -9,6 +14,7 @@ class FlowMeter:
     def __init__(self, device: DigitalInputDevice) -> None:
         self._device = device
         self._pulses = 0
+        self._counting = Lock()
         device.when_activated = self._count
 
     @property
@@ -21,4 +27,5 @@ class FlowMeter:
         self._device.close()
 
     def _count(self) -> None:
-        self._pulses += 1
+        with self._counting:
+            self._pulses += 1

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tapwire_contracts.messages import PourCompleted, UnattributedFlow
 from tapwire_contracts.reasons import EndReason, FlowCause
-from tapwire_node.controller.facts import Fact
+from tapwire_node.controller.facts import Closing, Fact
 
 FACT_COLUMNS: Final = (
     "kind",
@@ -22,6 +22,9 @@ FACT_COLUMNS: Final = (
     "odometer_to_ml",
     "journal_id",
     "boot_id",
+    "tail_ml",
+    "over_ml",
+    "latency_ms",
 )
 Row = tuple[str | int | None, ...]
 
@@ -37,13 +40,17 @@ def fact_to_row(fact: Fact) -> Row:
             own = ("flow", str(message.event_id), message.card_uid, message.cause.value, None, message.duration_ms)
             end = (None, 0)
     stretch = (message.odometer_from_ml, message.odometer_to_ml, str(message.journal_id), str(message.boot_id))
-    return (*own, *end, fact.ended_ms, *stretch)
+    closing: Row = (None, None, None)
+    if fact.closing is not None:
+        closing = (fact.closing.tail_ml, fact.closing.over_ml, fact.closing.latency_ms)
+    return (*own, *end, fact.ended_ms, *stretch, *closing)
 
 
 def row_to_fact(row: sqlite3.Row) -> Fact:
     """The report that a row of an ended fact holds."""
     volume_ml = row["odometer_to_ml"] - row["odometer_from_ml"]
     journal_id, boot_id = UUID(row["journal_id"]), UUID(row["boot_id"])
+    closing = Closing(row["tail_ml"], row["over_ml"], row["latency_ms"]) if row["tail_ml"] is not None else None
     if row["kind"] == "flow":
         flow = UnattributedFlow(
             event_id=UUID(row["fact_id"]),
@@ -57,7 +64,7 @@ def row_to_fact(row: sqlite3.Row) -> Fact:
             journal_id=journal_id,
             boot_id=boot_id,
         )
-        return Fact(flow, row["ended_ms"])
+        return Fact(flow, row["ended_ms"], closing)
     pour = PourCompleted(
         pour_id=UUID(row["fact_id"]),
         card_uid=row["card_uid"],
@@ -72,4 +79,4 @@ def row_to_fact(row: sqlite3.Row) -> Fact:
         journal_id=journal_id,
         boot_id=boot_id,
     )
-    return Fact(pour, row["ended_ms"])
+    return Fact(pour, row["ended_ms"], closing)

@@ -2,7 +2,7 @@
 
 `pour_ids` holds grants and tombstones as inserts of one key: whichever came first stays. `facts` holds reports, running ones
 (`ended` 0) included; `opened` is set by the first checkpoint after the valve has opened. Volume is nowhere: it is
-`odometer_to_ml − odometer_from_ml`.
+`odometer_to_ml − odometer_from_ml`. How the valve closed (`tail_ml`, `over_ml`, `latency_ms`) is `controller.facts.Closing`.
 """
 
 import sqlite3
@@ -53,6 +53,11 @@ MIGRATIONS: Final = (
         verdict_at TEXT
     ) STRICT;
     CREATE INDEX facts_open ON facts (number) WHERE verdict IS NULL;
+    """,
+    """
+    ALTER TABLE facts ADD COLUMN tail_ml INTEGER;
+    ALTER TABLE facts ADD COLUMN over_ml INTEGER;
+    ALTER TABLE facts ADD COLUMN latency_ms INTEGER;
     """,
 )
 

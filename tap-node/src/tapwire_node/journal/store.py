@@ -24,6 +24,7 @@ from tapwire_contracts.messages import CONFIG, PourAuthorized, PourCompleted, Ta
 from tapwire_contracts.reasons import EndReason
 from tapwire_node.controller.events import Recovered
 from tapwire_node.controller.facts import Fact
+from tapwire_node.controller.lead import REMEMBERED_CLOSINGS
 from tapwire_node.controller.odometer import Odometer
 from tapwire_node.journal.connection import connect, now, reported, transaction
 from tapwire_node.journal.identity import claim, note_witness, place_of, take_lock
@@ -32,6 +33,11 @@ from tapwire_node.journal.rows import FACT_COLUMNS, fact_to_row, row_to_fact
 _COLUMNS: Final = ", ".join(FACT_COLUMNS)
 _PLACEHOLDERS: Final = ", ".join("?" * len(FACT_COLUMNS))
 _CHANGES: Final = ", ".join(f"{column} = excluded.{column}" for column in FACT_COLUMNS if column not in ("kind", "fact_id"))
+
+_DROP_UNOPENED_RUNS: Final = (
+    "DELETE FROM facts WHERE kind = 'flow' AND cause <> 'closed_valve' AND ended = 0 AND opened = 0"
+    " AND odometer_to_ml = odometer_from_ml"
+)
 
 
 class Standing(Enum):
@@ -91,8 +97,12 @@ class Journal:
                 "UPDATE facts SET ended = 1, end_reason = ? WHERE ended = 0 AND kind = 'pour' AND boot_id <> ?",
                 (EndReason.NEVER_STARTED.value, boot_id),
             )
+            db.execute(_DROP_UNOPENED_RUNS + " AND boot_id <> ?", (boot_id,))
             db.execute("UPDATE facts SET ended = 1 WHERE ended = 0 AND kind = 'flow' AND boot_id <> ?", (boot_id,))
             journal = db.execute("SELECT * FROM journal").fetchone()
+            closings = db.execute(
+                "SELECT latency_ms FROM facts WHERE latency_ms IS NOT NULL ORDER BY number DESC LIMIT ?", (REMEMBERED_CLOSINGS,)
+            ).fetchall()
             open_ids = db.execute("SELECT kind, fact_id FROM facts WHERE verdict IS NULL ORDER BY number").fetchall()
         return Recovered(
             journal_id=self.journal_id,
@@ -103,6 +113,7 @@ class Journal:
             unsettled=tuple(UUID(row["fact_id"]) for row in open_ids if row["kind"] == "pour"),
             open_flows=frozenset(UUID(row["fact_id"]) for row in open_ids if row["kind"] == "flow"),
             interrupted=interrupted > 0,
+            closings=tuple(row["latency_ms"] for row in reversed(closings)),
         )
 
     def open_facts(self, limit: int) -> list[Fact]:
@@ -191,6 +202,11 @@ class Journal:
         with self._write():
             self._put_fact(report, ended=ended)
             self._put_odometer(odometer)
+
+    def drop_run(self, run_id: UUID) -> None:
+        """Forget a service run that opened nothing."""
+        with self._write() as db:
+            db.execute(_DROP_UNOPENED_RUNS + " AND fact_id = ?", (str(run_id),))
 
     def checkpoint(self, odometer: Odometer, fact_id: UUID | None, odometer_from_ml: int, duration_ms: int) -> None:
         """Write the odometer, and with it how far the running fact has come."""

@@ -15,6 +15,7 @@ from typing import Final, assert_never
 
 from tapwire_node.clock import monotonic_ms
 from tapwire_node.controller.effects import (
+    DropServiceRun,
     FindReport,
     JournalEffect,
     WriteCheckpoint,
@@ -24,6 +25,7 @@ from tapwire_node.controller.effects import (
     WriteQuestion,
     WriteRefusal,
     WriteReport,
+    WriteServiceRun,
     WriteTombstone,
     WriteVerdict,
 )
@@ -39,6 +41,7 @@ from tapwire_node.controller.events import (
     QuestionJournalled,
     ReportFound,
     ReportMissing,
+    ServiceRunJournalled,
 )
 from tapwire_node.controller.facts import Fact
 from tapwire_node.journal.connection import JournalBroken
@@ -191,6 +194,11 @@ def perform(journal: Journal, effect: JournalEffect) -> list[Answer]:
         case WriteFlow():
             journal.record_flow(effect.report, effect.odometer, ended=effect.ended)
             return [partial(FactJournalled, fact=effect.report)] if effect.ended else []
+        case WriteServiceRun():
+            journal.record_flow(effect.report, effect.odometer, ended=False)
+            return [partial(ServiceRunJournalled, run_id=effect.report.fact_id)]
+        case DropServiceRun():
+            journal.drop_run(effect.run_id)
         case WriteCheckpoint():
             journal.checkpoint(effect.odometer, effect.fact_id, effect.odometer_from_ml, effect.duration_ms)
             return [partial(CheckpointJournalled, odometer_ml=effect.odometer.ml)]

@@ -1,0 +1,1 @@
+"""What a person types at the node, besides `run` and `journal`."""

@@ -1,0 +1,36 @@
+"""`tapwire-node close-valve`: shut the valve with nothing but tap.toml, after the node was killed.
+
+A killed process closes no valve, and a Raspberry Pi may keep a pin driven that nobody drives any more. So this takes the pin,
+drives it to closed, and lets go. It reads no journal and no broker; a part that is broken must not keep the valve open. While the
+node runs, the pin is the node's (where the pin factory knows such a thing), and this fails and says so.
+"""
+
+from typing import Final
+
+from gpiozero import OutputDevice
+
+from tapwire_node.commands.pin_errors import PIN_ERRORS
+from tapwire_node.hardware.drivers import open_hardware
+from tapwire_node.hardware.settings import GpioHardware
+from tapwire_node.settings import Settings
+
+WATCHDOG_MS: Final = 1_000
+
+
+class ValveNotOurs(Exception):
+    """The pin can't be taken; the text says why."""
+
+
+def close_valve(settings: Settings) -> str:
+    """Close it; what was done. Raises `ValveNotOurs`, and for a simulated tap what its driver raises."""
+    match settings.hardware:
+        case GpioHardware(valve_pin=pin, valve_active_high=active_high):
+            try:
+                OutputDevice(pin, active_high=active_high, initial_value=False).close()
+            except PIN_ERRORS as error:
+                raise ValveNotOurs(f"pin {pin} can't be taken: {error}. While the node runs, the valve is its own") from error
+            return f"valve closed: pin {pin} is not driven"
+        case other:
+            hardware = open_hardware(other, WATCHDOG_MS, lambda: None)
+            hardware.end()
+            return "valve closed"

@@ -1,0 +1,57 @@
+"""`tapwire-node doctor`: what keeps this tap from pouring, line by line: `ok`, or what to do.
+
+Next to a running node it takes no pin, no broker login and no journal lock, but asks the node over its control socket. Without one
+it tries the parts itself, with the valve closed all the time.
+"""
+
+from pathlib import Path
+
+from tapwire_node.commands.doctor.at_rest import examine_hardware, try_broker
+from tapwire_node.commands.doctor.calibration import examine_calibration
+from tapwire_node.commands.doctor.findings import Finding
+from tapwire_node.commands.doctor.machine import examine_clock, examine_disk, examine_journal, examine_spi, recorded_config
+from tapwire_node.commands.doctor.running import examine_running
+from tapwire_node.commands.terminal import Terminal
+from tapwire_node.control.client import NodeAway, NodeConnection, NodeNotRunning
+from tapwire_node.control.messages import Status
+from tapwire_node.settings import Settings
+
+
+def doctor(settings: Settings) -> int:
+    """Print every finding; the exit code is 1 when one of them wants something done."""
+    findings, terminal = examine(settings), Terminal()
+    for finding in findings:
+        terminal.say(finding.line())
+    return 0 if all(finding.is_well for finding in findings) else 1
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Everything that can be said of this tap."""
+    journal = Path(settings.journal.file)
+    status = ask_node(journal)
+    findings = [Finding.well("settings", settings.tap.path)]
+    if isinstance(status, Status):
+        findings += examine_running(status)
+        factor = (status.pulses_per_liter, status.config_revision) if status.config_status else None
+    else:
+        findings += [status, *examine_hardware(settings), try_broker(settings)]
+        factor = recorded_config(journal)
+    return [
+        *findings,
+        examine_spi(settings),
+        examine_calibration(settings, factor),
+        examine_clock(journal),
+        examine_disk(journal),
+        examine_journal(journal),
+    ]
+
+
+def ask_node(journal: Path) -> Status | Finding:
+    """The running node's state, or what is to be said of there being none."""
+    try:
+        with NodeConnection.open(journal) as node:
+            return node.status()
+    except NodeNotRunning:
+        return Finding.well("node", "does not run: the parts are tried without it")
+    except NodeAway as error:
+        return Finding.ill("node", str(error))

@@ -1,0 +1,94 @@
+"""Trying the parts themselves, while no node has them. The valve is closed all the time."""
+
+import asyncio
+import ssl
+from threading import Event
+from typing import Final
+
+from aiomqtt import Client, MqttError
+
+from tapwire_node.commands.doctor.findings import Finding
+from tapwire_node.commands.pin_errors import PIN_ERRORS
+from tapwire_node.hardware.drivers import Hardware, open_hardware
+from tapwire_node.settings import Settings, broker_address
+from tapwire_node.uplink import NO_DELAY, PROTOCOLS
+
+READER_WAIT_S: Final = 5.0
+"""How long the reader may take to say anything."""
+MS_PER_S: Final = 1_000
+
+
+class Ear:
+    """Hears the first thing that a reader says."""
+
+    def __init__(self) -> None:
+        self.heard = Event()
+        self.failure: str | None = None
+        self.card_uid: str | None = None
+
+    def card_seen(self, card_uid: str) -> None:
+        """It works, and a card lies on it."""
+        self.card_uid = card_uid
+        self.heard.set()
+
+    def card_lifted(self) -> None:
+        """It works, and is empty."""
+        self.heard.set()
+
+    def reader_failed(self, text: str) -> None:
+        """It does not work."""
+        self.failure = text
+        self.heard.set()
+
+    def reader_recovered(self) -> None:
+        """It works; what lies on it comes next."""
+
+
+def examine_hardware(settings: Settings) -> list[Finding]:
+    """Take the pins and listen to the reader."""
+    try:
+        hardware = open_hardware(settings.hardware, settings.process.valve_watchdog_ms, lambda: None)
+    except PIN_ERRORS as error:
+        return [Finding.ill("pins", f"{error}: is [hardware] right, and this user in the group gpio?")]
+    try:
+        pins = Finding.well("pins", f"valve and meter are ours, the valve is {'OPEN' if hardware.valve.is_open else 'closed'}")
+        return [pins, listen(hardware)]
+    finally:
+        hardware.end()
+
+
+def listen(hardware: Hardware) -> Finding:
+    """Whether the reader answers."""
+    ear = Ear()
+    hardware.reader.start(ear)
+    if not ear.heard.wait(READER_WAIT_S):
+        return Finding.ill("reader", f"it said nothing for {READER_WAIT_S:.0f} s: look at its wiring")
+    if ear.failure is not None:
+        return Finding.ill("reader", f"{ear.failure}: look at its wiring and at SPI")
+    return Finding.well("reader", "answers" if ear.card_uid is None else f"answers, card {ear.card_uid} lies on it")
+
+
+def try_broker(settings: Settings) -> Finding:
+    """Log in as the node would, and go again; nothing is published."""
+    return asyncio.run(_log_in(settings))
+
+
+async def _log_in(settings: Settings) -> Finding:
+    address, broker = broker_address(settings), settings.broker
+    place = f"{address.host}:{address.port}"
+    try:
+        client = Client(
+            address.host,
+            address.port,
+            username=address.username,
+            password=address.password,
+            identifier=settings.tap.path,
+            protocol=PROTOCOLS[broker.protocol],
+            timeout=broker.timeout_ms / MS_PER_S,
+            tls_context=ssl.create_default_context(cafile=broker.ca_file) if address.tls else None,
+            socket_options=NO_DELAY,
+        )
+        async with client:
+            return Finding.well("broker", f"{place} takes our login")
+    except (MqttError, OSError) as error:
+        return Finding.ill("broker", f"{place}: {error}. Look at [broker] in tap.toml, the network, and `tapwire-core add-device`")

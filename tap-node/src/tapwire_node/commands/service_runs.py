@@ -1,0 +1,109 @@
+"""Service runs from the terminal: `clean`, `pour-test`, and the pours of `calibrate`."""
+
+import select
+from pathlib import Path
+from typing import Final, assert_never
+
+from tapwire_contracts.reasons import EndReason, FlowCause
+from tapwire_node.commands.terminal import Terminal
+from tapwire_node.control.client import NodeConnection
+from tapwire_node.control.messages import Answer, Begun, Ended, Hold, Progress, Refused, StartRun, Status, StopRun
+from tapwire_node.settings import Settings
+
+HOLD_S: Final = 0.2
+"""How often the node hears that we are still here."""
+MS_PER_S: Final = 1_000
+END_TEXTS: Final = {
+    EndReason.LIMIT: "the volume is reached",
+    EndReason.MAX_DURATION: "the time is over",
+    EndReason.STOPPED: "it was stopped",
+    EndReason.NO_FLOW: "nothing flows any more",
+    EndReason.DISABLED: "the tap's config says cleaning no more",
+    EndReason.FAULT: "a fault, see the node's log",
+}
+
+
+class RunRefused(Exception):
+    """The node opens no valve; the text says why."""
+
+
+def clean(settings: Settings, max_volume_ml: int, max_duration_s: int) -> int:
+    """Flush the line; the exit code."""
+    terminal = Terminal()
+    terminal.say(f"Put a vessel under the tap. Up to {max_volume_ml} ml in {max_duration_s} s; Enter stops it.")
+    start = StartRun(cause=FlowCause.CLEANING, max_volume_ml=max_volume_ml, max_duration_ms=max_duration_s * MS_PER_S)
+    with NodeConnection.open(Path(settings.journal.file)) as node:
+        run = let_flow(node, terminal, start)
+    terminal.say(summary(run))
+    return 1 if run.reason in (EndReason.FAULT, EndReason.DISABLED) else 0
+
+
+def pour_test(settings: Settings, volume_ml: int, max_duration_s: int) -> int:
+    """Open, count, close: does the valve open and close, and does the meter count? The exit code."""
+    terminal = Terminal()
+    terminal.say(f"Put a glass under the tap: {volume_ml} ml; Enter stops it.")
+    start = StartRun(cause=FlowCause.TEST, max_volume_ml=volume_ml, max_duration_ms=max_duration_s * MS_PER_S)
+    with NodeConnection.open(Path(settings.journal.file)) as node:
+        run = let_flow(node, terminal, start)
+    terminal.say(summary(run))
+    if run.pulses == 0:
+        terminal.say(
+            "FAILED: the meter gave no pulse. Did beer flow? Then look at the meter's plug and meter_pin, else at the valve."
+        )
+        return 1
+    if run.reason is not EndReason.LIMIT:
+        terminal.say("FAILED: the volume was not reached.")
+        return 1
+    terminal.say("ok: the valve opens and closes, the meter counts")
+    return 0
+
+
+def let_flow(node: NodeConnection, terminal: Terminal, start: StartRun) -> Ended:
+    """One run to its report; raises `RunRefused`, `NodeAway`. Enter or Ctrl-C stops it, and its report still comes."""
+    node.send(start)
+    told_ml, stopping = -1, False
+    while True:
+        try:
+            wants_stop = terminal.wait(node.fileno(), timeout_s=HOLD_S)
+            node.send(StopRun() if wants_stop else Hold())
+            for answer in receive_ready(node):
+                match answer:
+                    case Ended():
+                        return answer
+                    case Refused():
+                        raise RunRefused(answer.text)
+                    case Begun():
+                        terminal.say("the valve is open")
+                    case Progress():
+                        told_ml = tell_progress(terminal, answer, told_ml)
+                    case Status():
+                        pass
+                    case _:
+                        assert_never(answer)
+        except KeyboardInterrupt:
+            if stopping:
+                raise
+            stopping = True
+            node.send(StopRun())
+
+
+def receive_ready(node: NodeConnection) -> list[Answer]:
+    """What has come already; nothing when nothing has."""
+    return node.receive() if select.select([node.fileno()], [], [], 0)[0] else []
+
+
+def tell_progress(terminal: Terminal, progress: Progress, told_ml: int) -> int:
+    """Say how far it is, where that has changed; what was said last."""
+    if progress.volume_ml != told_ml:
+        terminal.say(f"  {progress.volume_ml} ml, {progress.pulses} pulses")
+    return progress.volume_ml
+
+
+def summary(run: Ended) -> str:
+    """One line on what flowed."""
+    over = "" if run.over_ml is None else f" ({run.over_ml:+d} ml against the cap)"
+    latency = "" if run.latency_ms is None else f", the valve took {run.latency_ms} ms to close"
+    return (
+        f"{run.volume_ml} ml{over}, {run.pulses} pulses in {run.duration_ms} ms: {END_TEXTS.get(run.reason, run.reason.value)}."
+        f" After closing: {run.tail_ml} ml{latency}."
+    )

@@ -1,0 +1,54 @@
+"""A person at a terminal, or a program that plays one: lines in, lines out."""
+
+import os
+import select
+import sys
+from typing import Final
+
+MAX_READ: Final = 4_096
+
+
+class NoAnswer(Exception):
+    """The input has ended where an answer was needed."""
+
+
+class Terminal:
+    """Reads lines without a buffer that a `select` would not see."""
+
+    def __init__(self, file: int = 0) -> None:
+        self._file = file
+        self._read = b""
+        self._ended = False
+
+    def say(self, text: str) -> None:
+        """One line, at once."""
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+    def ask(self, prompt: str) -> str:
+        """The next line, stripped; raises `NoAnswer`."""
+        self.say(prompt)
+        while b"\n" not in self._read and not self._ended:
+            self._read_more()
+        return self._take_line()
+
+    def wait(self, *others: int, timeout_s: float) -> bool:
+        """Wait for a line, for another file descriptor, or for the time to pass; whether a line has come, which it takes."""
+        files = list(others) if self._ended else [self._file, *others]
+        if self._file in select.select(files, [], [], timeout_s)[0]:
+            self._read_more()
+        if b"\n" not in self._read:
+            return False
+        self._take_line()
+        return True
+
+    def _read_more(self) -> None:
+        more = os.read(self._file, MAX_READ)
+        self._ended = not more
+        self._read += more
+
+    def _take_line(self) -> str:
+        line, found, self._read = self._read.partition(b"\n")
+        if not found and not line:
+            raise NoAnswer("the input has ended")
+        return line.decode(errors="replace").strip()

@@ -1,0 +1,83 @@
+"""A person's program's side of the control socket: blocking, one question at a time."""
+
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from tapwire_node.control.messages import MAX_LINE, Answer, AskStatus, Line, Status, answer_decoder, to_line
+from tapwire_node.control.socket_file import address_of, control_file
+
+ANSWER_S: Final = 5.0
+"""How long an answer may take before the node counts as hanging."""
+
+
+class NodeAway(Exception):
+    """The tap's node does not answer; the text says what to do."""
+
+
+class NodeNotRunning(NodeAway):
+    """There is no node for this journal."""
+
+
+class NodeConnection:
+    """A connection to the running node; closing it ends what it started."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._read = b""
+
+    @classmethod
+    def open(cls, journal: Path) -> Self:
+        """Connect to the node that has this journal; raises `NodeNotRunning` and `NodeAway`."""
+        file = control_file(journal)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(ANSWER_S)
+        try:
+            with address_of(file) as address:
+                connection.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            connection.close()
+            raise NodeNotRunning("the tap's node does not run: start it with `tapwire-node run`, or its systemd unit") from error
+        except OSError as error:
+            connection.close()
+            raise NodeAway(f"{file} can't be opened: {error.strerror}; use the node's user or group") from error
+        return cls(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._socket.fileno()
+
+    def send(self, message: Line) -> None:
+        """Say one thing; raises `NodeAway`."""
+        try:
+            self._socket.sendall(to_line(message))
+        except OSError as error:
+            raise NodeAway(f"the node went away: {error}") from error
+
+    def receive(self) -> list[Answer]:
+        """The answers that have come, at least one; raises `NodeAway` when none comes."""
+        while b"\n" not in self._read:
+            try:
+                more = self._socket.recv(MAX_LINE)
+            except OSError as error:
+                raise NodeAway(f"the node does not answer: {error}") from error
+            if not more:
+                raise NodeAway("the node has ended")
+            self._read += more
+        *lines, self._read = self._read.split(b"\n")
+        return [answer_decoder.decode(line) for line in lines]
+
+    def status(self) -> Status:
+        """How the node is; raises `NodeAway`."""
+        self.send(AskStatus())
+        for answer in self.receive():
+            if isinstance(answer, Status):
+                return answer
+        raise NodeAway("the node answers something else than its state: is it of another version?")

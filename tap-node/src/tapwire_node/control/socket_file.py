@@ -1,0 +1,51 @@
+"""Where the control socket is, and an address of it that fits.
+
+A Unix socket's address has room for some hundred bytes; a longer path is reached over its open folder, on Linux.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+CONTROL_SUFFIX: Final = ".control"
+MAX_ADDRESS: Final = 100
+"""Bytes; Linux has room for 107, macOS for 103."""
+PRIVATE: Final = 0o117
+"""Umask of the socket: its user and group may connect, nobody else."""
+
+
+def control_file(journal: Path) -> Path:
+    """The socket of the node that has this journal."""
+    return Path(f"{journal}{CONTROL_SUFFIX}")
+
+
+@contextmanager
+def address_of(file: Path) -> Iterator[str]:
+    """An address that holds while the block runs; raises `OSError`."""
+    if len(os.fsencode(file)) <= MAX_ADDRESS or not hasattr(os, "O_PATH"):
+        yield str(file)
+        return
+    folder = os.open(file.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{file.name}"
+    finally:
+        os.close(folder)
+
+
+def bind(file: Path) -> socket.socket:
+    """A socket that only the node's user and group can connect to, from its first moment on; raises `OSError`."""
+    file.unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(PRIVATE)
+    try:
+        with address_of(file) as address:
+            bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    finally:
+        os.umask(before)
+    return bound

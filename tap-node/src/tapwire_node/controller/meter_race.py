@@ -1,0 +1,46 @@
+"""Pulses that come faster than the meter can give them are a fault: a wet plug, a valve's sparks, a broken sensor.
+
+What was counted stays counted and is reported, as a pour's or as flow that belongs to nobody; but no cap can be trusted to it. So
+an open valve closes in the same step, and the tap stays out of service until the meter has been plausible for `meter_recovery_ms`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tapwire_node.controller.effects import Alarm, Note
+from tapwire_node.controller.events import Moment, Part
+from tapwire_node.controller.limits import Limits
+
+ML_MS_PER_L_S: Final = 1_000_000
+"""ml/s × pulses/l × ms that make one pulse."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRace:
+    """The stretch of time over which pulses are compared; `raced_ms` is when they were last too many, while that is a fault."""
+
+    since_ms: int
+    since_pulses: int
+    raced_ms: int | None = None
+
+
+def judge_meter(
+    race: MeterRace, faults: frozenset[Part], limits: Limits, pulses_per_liter: int, at: Moment
+) -> tuple[MeterRace, frozenset[Part], tuple[Alarm | Note, ...]]:
+    """Compare what has come with what can come, and say when that changes whether the meter is at fault."""
+    elapsed_ms, pulses = at.now_ms - race.since_ms, at.pulses - race.since_pulses
+    allowed = limits.meter_max_ml_per_s * pulses_per_liter * max(elapsed_ms, limits.meter_window_ms)
+    if pulses * ML_MS_PER_L_S > allowed:
+        race = MeterRace(at.now_ms, at.pulses, raced_ms=at.now_ms)
+        if Part.METER in faults:
+            return race, faults, ()
+        text = (
+            f"meter: {pulses} pulses in {elapsed_ms} ms are more than {limits.meter_max_ml_per_s} ml a second,"
+            " which no meter gives: look at its plug and cable, or at limits.meter_max_ml_per_s"
+        )
+        return race, faults | {Part.METER}, (Alarm(text),)
+    if elapsed_ms >= limits.meter_window_ms:
+        race = replace(race, since_ms=at.now_ms, since_pulses=at.pulses)
+    if race.raced_ms is None or at.now_ms - race.raced_ms < limits.meter_recovery_ms:
+        return race, faults, ()
+    return replace(race, raced_ms=None), faults - {Part.METER}, (Note("the meter is plausible again"),)

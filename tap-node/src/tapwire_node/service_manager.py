@@ -1,0 +1,59 @@
+"""Telling systemd how the node is: a datagram on the socket that `NOTIFY_SOCKET` names.
+
+The whole protocol is a few lines of text in one datagram, documented as stable (sd_notify(3)). The libraries for it are either
+without a release for years or need a compiler and libsystemd on the Pi, so these lines are our own.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from typing import Final
+
+from tapwire_node.clock import monotonic_ms
+
+BEATS: Final = 4
+"""Signs of life in one watchdog time: three may be lost or late."""
+US_PER_MS: Final = 1_000
+logger: Final = logging.getLogger(__name__)
+
+
+class ServiceManager:
+    """systemd, if it started us; otherwise nobody, and everything here does nothing."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        address = environment.get("NOTIFY_SOCKET")
+        self._address = f"\0{address[1:]}" if address and address.startswith("@") else address
+        is_ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        watchdog_us = int(environment.get("WATCHDOG_USEC", "0")) if is_ours else 0
+        self._beat_ms = watchdog_us // US_PER_MS // BEATS
+        self._beaten_ms: int | None = None
+
+    def say_ready(self) -> None:
+        """The valve is closed, the journal was looked at, and the event loop runs."""
+        self._send("READY=1")
+
+    def say_status(self, text: str) -> None:
+        """One line for `systemctl status`."""
+        self._send(f"STATUS={text}")
+
+    def say_stopping(self) -> None:
+        """We end by ourselves."""
+        self._send("STOPPING=1")
+
+    def beat(self) -> None:
+        """To be called from the very loop that looks after the valve, and only there: a sign of life, as often as systemd wants."""
+        now_ms = monotonic_ms()
+        if self._beat_ms and (self._beaten_ms is None or now_ms - self._beaten_ms >= self._beat_ms):
+            self._beaten_ms = now_ms
+            self._send("WATCHDOG=1")
+
+    def _send(self, text: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+                notify.setblocking(False)
+                notify.sendto(text.encode(), self._address)
+        except OSError as error:
+            logger.warning("systemd was not told %s: %s", text, error)

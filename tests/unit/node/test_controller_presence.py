@@ -1,0 +1,68 @@
+"""Who must be there for a card to be asked for: broker, core workers, and a card that has gone in between."""
+
+import pytest
+
+from tapwire_contracts.reasons import Phase
+from tapwire_node.controller.effects import (
+    Show,
+)
+from tapwire_node.controller.events import (
+    CoreGone,
+    Disconnected,
+    JournalOpened,
+)
+from tests.unit.node.bench import Bench
+
+
+@pytest.fixture
+def tap() -> Bench:
+    return Bench().in_service()
+
+
+def test_without_a_broker_a_card_is_refused_at_once(tap: Bench) -> None:
+    tap.happen(Disconnected)
+    tap.lay()
+    assert tap.questions == []
+    assert tap.all(Show)[-1].text == "No connection. Please tell the staff."
+    assert tap.is_in(Phase.CARD_MUST_BE_REMOVED)
+
+
+def test_with_no_core_worker_for_two_seconds_a_card_is_refused_at_once(tap: Bench) -> None:
+    tap.happen(CoreGone, instance_id="core-1")
+    tap.wait(1_980)
+    tap.lay()
+    assert tap.is_in(Phase.AUTHORIZING)
+
+    late = Bench().in_service()
+    late.happen(CoreGone, instance_id="core-1")
+    late.wait(2_000)
+    late.lay()
+    assert late.questions == []
+
+
+def test_with_no_core_worker_ever_seen_the_node_asks_all_the_same() -> None:
+    tap = Bench().in_service(core=False)
+    tap.wait(5_000)
+    tap.lay()
+    assert len(tap.questions) == 1
+
+
+def test_a_core_worker_of_another_contract_keeps_the_tap_out_of_service(tap: Bench) -> None:
+    tap.core("core-2", contract_version="2.0")
+    assert tap.is_in(Phase.OUT_OF_SERVICE)
+    tap.happen(CoreGone, instance_id="core-2")
+    tap.wait(20)
+    assert tap.is_in(Phase.IDLE)
+
+
+def test_an_interrupted_pour_wants_the_card_gone_before_anything_is_asked() -> None:
+    tap = Bench()
+    tap.happen(JournalOpened, recovered=tap.recovered(interrupted=True))
+    tap.config()
+    tap.wait(2_000)
+    assert tap.is_in(Phase.CARD_MUST_BE_REMOVED)
+    tap.lay()
+    tap.wait(1_000)
+    tap.lift()
+    tap.wait(820)
+    assert tap.is_in(Phase.IDLE)

@@ -1,0 +1,67 @@
+"""The unit template: systemd can read it, and what it starts exists."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tapwire_node.__main__ import parser
+
+UNIT = Path(__file__).parents[3] / "tap-node/systemd/tapwire-node@.service"
+PROGRAM = "/opt/tapwire/bin/tapwire-node"
+
+
+def settings() -> list[tuple[str, str, str]]:
+    """(section, name, value) of each line; names may repeat, which a configparser would not take."""
+    section, found = "", []
+    for line in UNIT.read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            name, sign, value = line.partition("=")
+            assert sign, line
+            found.append((section, name, value))
+    return found
+
+
+def values(name: str) -> list[str]:
+    return [value for _, one, value in settings() if one == name]
+
+
+@pytest.mark.parametrize("name", ["ExecStart", "ExecStopPost"])
+def test_each_command_that_the_unit_names_exists_and_takes_its_arguments(name: str) -> None:
+    (command,) = values(name)
+    program, *arguments = shlex.split(command.replace("%i", "left"))
+
+    assert program == PROGRAM
+    assert parser().parse_args(arguments).config == Path("/etc/tapwire/left.toml")
+    assert (Path(sys.executable).parent / "tapwire-node").exists()
+
+
+def test_the_node_is_watched_restarted_for_ever_and_its_valve_shut_afterwards() -> None:
+    assert values("Type") == ["notify"]
+    assert values("Restart") == ["always"]
+    assert values("StartLimitIntervalSec") == ["0"]
+    assert int(values("WatchdogSec")[0]) > 0
+    assert "close-valve" in values("ExecStopPost")[0]
+
+
+def test_it_is_not_root_and_has_the_groups_of_the_pins() -> None:
+    assert values("User") == ["tapwire"]
+    assert values("SupplementaryGroups") == ["gpio spi"]
+    assert values("CapabilityBoundingSet") == [""]
+
+
+def test_systemd_reads_the_unit(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / "tapwire-node@left.service"
+    unit.write_text(UNIT.read_text(encoding="utf-8").replace(PROGRAM, sys.executable), encoding="utf-8")
+
+    checked = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (checked.returncode, [line for line in checked.stderr.splitlines() if str(unit.name) in line]) == (0, [])
