@@ -74,7 +74,7 @@ class TapNode:
         self._outbox = Outbox(settings.broker, random)
         self._uplink = Uplink(path, broker_address(settings), settings.broker, self._describe, self.post, random)
         self.hardware: Hardware = open_hardware(
-            settings.hardware, settings.process.valve_watchdog_ms, partial(self._post_from_thread, ValveTripped)
+            settings.hardware, settings.process.valve_watchdog_ms, partial(self._post_from_thread, ValveTripped), settings.tap.path
         )
         self._performer = Performer(self.hardware.valve, self._journal, self._uplink, self._outbox, self._boot_id)
         self.state: State = initial_state(

@@ -150,7 +150,9 @@ def beside(settings: Settings, folder: Path) -> Settings:
     journal = msgspec.structs.replace(settings.journal, file=str(folder / settings.journal.file))
     hardware = settings.hardware
     if isinstance(hardware, SimulatedHardware):
-        hardware = msgspec.structs.replace(hardware, scenario=_in(folder, hardware.scenario))
+        hardware = msgspec.structs.replace(
+            hardware, scenario=_in(folder, hardware.scenario), simulator=_in(folder, hardware.simulator)
+        )
     return msgspec.structs.replace(settings, broker=broker, journal=journal, hardware=hardware)
 
 

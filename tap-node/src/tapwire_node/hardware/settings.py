@@ -34,3 +34,6 @@ class SimulatedHardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How long it still flows after the valve's pin went low."""
     scenario: str | None = None
     """A TOML file with the guests who come; without it nobody does."""
+    simulator: str | None = None
+    """The Unix socket of a simulator process (`python -m tapwire_node.simulator`), which then has the beer, the reader and the
+    guests, and outlives this node; without it they are in the node's own process."""
