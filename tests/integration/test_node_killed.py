@@ -7,7 +7,7 @@ import random
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,7 +174,7 @@ async def busy_venue(database_url: str) -> AsyncIterator[Venue]:
 
 
 @pytest.fixture
-def short_folder() -> AsyncIterator[Path]:
+def short_folder() -> Iterator[Path]:
     """A folder whose path leaves room for a socket's name."""
     with tempfile.TemporaryDirectory(prefix="taps-") as folder:
         yield Path(folder)

@@ -9,12 +9,22 @@ from typing import assert_never
 from gpiozero import DigitalInputDevice, OutputDevice
 
 from tapwire_node.hardware.flow_meter import FlowMeter
-from tapwire_node.hardware.mfrc522 import Mfrc522Reader, open_chip
+from tapwire_node.hardware.mfrc522 import Mfrc522
+from tapwire_node.hardware.pcsc import PcscReader
+from tapwire_node.hardware.polled import PolledReader
 from tapwire_node.hardware.reader import Reader
 from tapwire_node.hardware.remote import RemoteTap
 from tapwire_node.hardware.scenario import ScenarioPlayer, load_scenario
-from tapwire_node.hardware.settings import GpioHardware, SimulatedHardware
-from tapwire_node.hardware.simulated import METER_PIN, VALVE_PIN, SimulatedTap
+from tapwire_node.hardware.settings import (
+    DeskHardware,
+    GpioHardware,
+    Mfrc522Hardware,
+    Mfrc522Wiring,
+    PcscHardware,
+    SimulatedHardware,
+    TapHardware,
+)
+from tapwire_node.hardware.simulated import METER_PIN, VALVE_PIN, SimulatedReader, SimulatedTap
 from tapwire_node.hardware.valve import Valve
 
 
@@ -54,9 +64,7 @@ class Hardware:
         self.meter.end()
 
 
-def open_hardware(
-    settings: SimulatedHardware | GpioHardware, watchdog_ms: int, on_tripped: Callable[[], None], tap: str = ""
-) -> Hardware:
+def open_hardware(settings: TapHardware, watchdog_ms: int, on_tripped: Callable[[], None], tap: str = "") -> Hardware:
     """The parts, with the valve closed; `on_tripped` as for `Valve`. Raises what the driver's libraries raise.
 
     `tap` is the path that a simulator process knows the tap by; none will do where it has only one.
@@ -103,5 +111,41 @@ def open_gpio(settings: GpioHardware, watchdog_ms: int, on_tripped: Callable[[],
     return Hardware(
         valve=Valve(device, watchdog_ms, on_tripped),
         meter=FlowMeter(DigitalInputDevice(settings.meter_pin, pull_up=settings.meter_pull_up)),
-        reader=Mfrc522Reader(partial(open_chip, settings), settings.reader_poll_ms, settings.reader_retry_ms),
+        reader=mfrc522_reader(settings),
     )
+
+
+def mfrc522_reader(settings: Mfrc522Wiring) -> PolledReader:
+    """An MFRC522 on SPI."""
+    return PolledReader(partial(Mfrc522, settings), settings.reader_poll_ms, settings.reader_retry_ms, settings.reader_hang_ms)
+
+
+def pcsc_reader(settings: PcscHardware) -> PolledReader:
+    """A reader of the PC/SC service."""
+    return PolledReader(partial(PcscReader, settings), settings.reader_poll_ms, settings.reader_retry_ms, settings.reader_hang_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class DeskParts:
+    """A desk reader's one part; `simulated` is what a program may lay cards on."""
+
+    reader: Reader
+    simulated: SimulatedReader | None = None
+
+    def end(self) -> None:
+        """Let go of it."""
+        self.reader.end()
+
+
+def open_desk(settings: DeskHardware) -> DeskParts:
+    """A desk reader; what its driver's libraries raise is told to who listens to it."""
+    match settings:
+        case SimulatedHardware():
+            reader = SimulatedReader()
+            return DeskParts(reader, reader)
+        case Mfrc522Hardware():
+            return DeskParts(mfrc522_reader(settings))
+        case PcscHardware():
+            return DeskParts(pcsc_reader(settings))
+        case _:
+            assert_never(settings)
