@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -39,12 +40,28 @@ class Module:
         self._log = log
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
+        self.largest_file: int | None = None
+        """No file may grow beyond so many bytes, as on a disk without room for more."""
 
     async def start(self) -> None:
         with self._log.open("ab") as sink:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *self._arguments, stderr=sink, env=dict(os.environ)
+                sys.executable, "-m", *self._arguments, stderr=sink, env=dict(os.environ), preexec_fn=self._limit_files
             )
+
+    def _limit_files(self) -> None:
+        if self.largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, resource.RLIM_INFINITY))
+
+    def limit_files(self, largest: int | None) -> None:
+        """The same while it runs."""
+        soft = resource.RLIM_INFINITY if largest is None else largest
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def runs(self) -> bool:

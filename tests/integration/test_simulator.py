@@ -51,11 +51,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage_at(broker: EmbeddedBroker, **hardware: Any) -> AsyncIterator[Stage]:
+async def stage_at(broker: EmbeddedBroker, **more: dict[str, Any]) -> AsyncIterator[Stage]:
+    """`more` settings by table."""
     with tempfile.TemporaryDirectory(prefix="taps-") as name:
         folder = Path(name)
         settings = await tap_settings(broker, folder)
-        settings["hardware"] |= hardware
+        for table, values in more.items():
+            settings[table] |= values
         async with core_at(broker) as core, simulator_of(folder, settings) as (simulator, files):
             socket = folder / "beer.sock"
             node = Module(folder / "node.log", "tapwire_node", "run", "--config", str(files[0]))

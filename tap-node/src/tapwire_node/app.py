@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.messages import NodeState
@@ -40,7 +40,7 @@ from tapwire_node.controller.events import (
 from tapwire_node.controller.state import RESTING, shown
 from tapwire_node.desk import DeskNode
 from tapwire_node.hardware.drivers import Hardware, open_hardware
-from tapwire_node.journal import Journal, JournalWorker
+from tapwire_node.journal import Journal, JournalWorker, Reserve
 from tapwire_node.outbox import OUTBOX_LIMIT, Outbox
 from tapwire_node.performer import Performer
 from tapwire_node.settings import Settings, broker_address, device_path, tap_hardware
@@ -67,7 +67,7 @@ class TapNode:
         self._refilling: asyncio.Task[None] | None = None
         path, random = device_path(settings), SystemRandom()
         self._journal = JournalWorker(
-            partial(Journal.open, Path(settings.journal.file), str(path), self._boot_id),
+            partial(open_journal, settings, self._boot_id),
             post=self.post,
             fail=self.fail,
             retry_ms=settings.journal.retry_ms,
@@ -227,6 +227,12 @@ class TapNode:
             contract_version=CONTRACT_VERSION,
             uptime_ms=monotonic_ms() - self._started_ms,
         )
+
+
+def open_journal(settings: Settings, boot_id: UUID) -> Journal:
+    """The tap's journal, with its reserve; raises `JournalBroken` and `JournalInUse`."""
+    file = Path(settings.journal.file)
+    return Journal.open(file, settings.tap.path, boot_id, Reserve(file, settings.journal.reserve_kib))
 
 
 @asynccontextmanager

@@ -77,11 +77,13 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class JournalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the journal is, how long it keeps facts with their verdicts, and how often a broken one is tried again."""
+    """Where the journal is, how long it keeps facts with their verdicts, how often a broken one or a full disk is tried again."""
 
     file: str = "journal.sqlite"
     keep_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
     retry_ms: Duration = 5_000
+    reserve_kib: Annotated[int, Meta(ge=64, le=1_048_576)] = 1_024
+    """Kept free on the disk for what a running pour still has to write; without it no pour begins."""
 
 
 class ProcessSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

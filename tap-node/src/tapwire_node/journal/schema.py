@@ -2,7 +2,7 @@
 
 `pour_ids` holds grants and tombstones as inserts of one key: whichever came first stays. `facts` holds reports, running ones
 (`ended` 0) included; `opened` is set by the first checkpoint after the valve has opened. Volume is nowhere: it is
-`odometer_to_ml − odometer_from_ml`.
+`odometer_to_ml − odometer_from_ml`. `alarms` are for a technician; only the last ones are kept.
 """
 
 import sqlite3
@@ -53,6 +53,13 @@ MIGRATIONS: Final = (
         verdict_at TEXT
     ) STRICT;
     CREATE INDEX facts_open ON facts (number) WHERE verdict IS NULL;
+    """,
+    """
+    CREATE TABLE alarms (
+        number INTEGER PRIMARY KEY,
+        raised_at TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT;
     """,
 )
 
