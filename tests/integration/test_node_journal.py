@@ -46,6 +46,7 @@ async def nothing_flows(stage: Stage) -> None:
 
 async def test_a_disk_that_takes_no_more_closes_the_valve_and_the_report_comes_when_it_does(stage: Stage) -> None:
     pour_id = await stage.pour()
+    stage.core.forget()
     stage.node.limit_files(LESS_THAN_A_COMMIT)
     await stage.is_shut()
     await stage.core.hear("node_state", phase="OUT_OF_SERVICE")
