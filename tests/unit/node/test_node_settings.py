@@ -85,6 +85,7 @@ def test_a_missing_tap_toml_is_refused(tmp_path: Path) -> None:
         ("[[guests]]\ncards = []", "length"),
         ('[[guests]]\ncards = ["xyz"]', "card id"),
         ('[[guests]]\ncards = ["04a1b2c3"]\nleave = 3', "leave"),
+        ('[[guests]]\ncards = ["04a1b2c3"]\n[[faults]]\nkind = "earthquake"', "earthquake"),
     ],
 )
 def test_a_wrong_scenario_is_refused_with_what_to_change(tmp_path: Path, text: str, told: str) -> None:
