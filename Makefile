@@ -77,8 +77,9 @@ $(VENV)/.demo: requirements/demo.txt $(PYPROJECTS) $(VENV)/.place
 	$(call install,requirements/demo.txt)
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(PYPROJECTS) $(VENV)/.place
+$(VENV)/.dev: requirements/dev.txt requirements/emulator.txt $(PYPROJECTS) $(VENV)/.place
 	$(call install,requirements/dev.txt)
+	@$(PIP) install --no-deps --require-hashes -r requirements/emulator.txt
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
@@ -101,3 +102,4 @@ requirements: $(VENV)/.place ## pin again what .venv holds; UPGRADE=1 takes the 
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --no-deps requirements/emulator.in -o requirements/emulator.txt

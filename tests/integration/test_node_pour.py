@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tests.integration.node_rig import CARD, OTHER_CARD, Rig, rig_at
+from tests.integration.node_rig import CARD, OTHER_CARD, SHORT, Rig, rig_at
 
 
 @pytest.fixture
@@ -84,6 +84,24 @@ async def test_another_card_closes_at_once_and_is_not_asked_for(rig: Rig) -> Non
 
     assert (report["pour_id"], report["card_uid"], report["end_reason"]) == (pour_id, CARD, "card_removed")
     assert not rig.core.all("card_presented", card_uid=OTHER_CARD)
+
+
+async def test_a_card_that_is_left_on_opens_nothing_more_and_asks_nothing_more(rig: Rig) -> None:
+    pour_id = await rig.pour(max_volume_ml=40)
+    await rig.core.hear("pour_completed", pour_id=pour_id)
+    await rig.phase("CARD_MUST_BE_REMOVED")
+    flowed_ml = rig.tap.flowed_ml
+    question = rig.core.all("card_presented")[-1]
+    for _ in range(10):
+        rig.tap.reader.present(CARD)
+        await rig.core.grant(question)
+        await asyncio.sleep(SHORT["limits"]["settle_wait_ms"] / 2_000)
+
+    assert rig.node.state.phase.value == "CARD_MUST_BE_REMOVED"
+    assert rig.tap.flowed_ml == flowed_ml
+    assert {heard["event_id"] for heard in rig.core.all("card_presented")} == {question["event_id"]}
+    rig.tap.reader.remove()
+    await rig.phase("IDLE")
 
 
 async def test_stop_and_lock_end_a_pour(rig: Rig) -> None:

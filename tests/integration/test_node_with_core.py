@@ -213,3 +213,24 @@ async def test_a_service_run_moves_stock_as_line_cleaning_and_raises_nothing(bar
     assert [row["kind"] for row in kinds] == ["line_cleaning"]
     assert await bar.all_incidents() == []
     await bar.venue.books_balance()
+
+
+async def test_a_pour_whose_broker_stays_away_ends_within_its_cap_and_is_settled_when_it_is_back(bar: Bar) -> None:
+    ann = await bar.venue.guest(balance_minor=50_00)
+    await bar.start_pour(ann)
+    await bar.flowed(20)
+    await bar.broker.stop()
+    await until(lambda: bar.node.state.phase.value != "POURING", "the end at the cap")
+    capped_ml = bar.tap.flowed_ml
+    await until(
+        lambda: bar.node.state.facts_open == 1 and bar.node.state.phase.value == "CARD_MUST_BE_REMOVED", "the report, unsent"
+    )
+    assert not bar.tap.valve_is_driven
+    await bar.broker.start()
+    await bar.settled()
+
+    assert 100 <= capped_ml <= bar.tap.flowed_ml <= 120
+    assert [row["sync_status"] for row in await bar.venue.db.pool.fetch("SELECT sync_status FROM pours")] == ["synced"]
+    assert await bar.venue.balance(ann) == (0, 0)
+    assert await bar.all_incidents() == []
+    await bar.venue.books_balance()

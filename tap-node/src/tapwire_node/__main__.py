@@ -21,6 +21,7 @@ from tapwire_node.hardware.scenario import InvalidScenario
 from tapwire_node.journal import JournalBroken, JournalInUse
 from tapwire_node.journal.reading import READINGS
 from tapwire_node.settings import InvalidSettings, Settings, load_settings
+from tapwire_node.simulator.wire import SimulatorGone
 
 REFUSALS: Final = (
     InvalidSettings,
@@ -33,6 +34,7 @@ REFUSALS: Final = (
     NoAnswer,
     GPIOZeroError,
     ValveNotOurs,
+    SimulatorGone,
 )
 """What a person can put right; anything else is an error of ours and ends with a traceback."""
 INTERRUPTED: Final = 130

@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from tapwire_contracts.messages import NodeState
 from tapwire_contracts.reasons import Presence
 from tapwire_contracts.tasks import end_tasks
+from tapwire_contracts.topics import DeviceKind
 from tapwire_node import SOFTWARE
 from tapwire_node.clock import monotonic_ms, wall_clock
 from tapwire_node.control import ControlServer, control_file
@@ -31,13 +32,14 @@ from tapwire_node.controller.events import (
     ValveTripped,
 )
 from tapwire_node.description import describe
+from tapwire_node.desk import DeskNode
 from tapwire_node.hardware.drivers import Hardware, open_hardware
-from tapwire_node.journal import Journal, JournalWorker
+from tapwire_node.journal import Journal, JournalWorker, Reserve
 from tapwire_node.outbox import OUTBOX_LIMIT, Outbox
 from tapwire_node.performer import Performer
 from tapwire_node.reader_watch import Happening, ReaderWatch
 from tapwire_node.service_manager import ServiceManager
-from tapwire_node.settings import Settings, broker_address, device_path
+from tapwire_node.settings import Settings, broker_address, device_path, tap_hardware
 from tapwire_node.uplink import Uplink
 
 MS_PER_S: Final = 1_000
@@ -57,7 +59,7 @@ class TapNode:
         self._refilling: asyncio.Task[None] | None = None
         path, random = device_path(settings), SystemRandom()
         self._journal = JournalWorker(
-            partial(Journal.open, Path(settings.journal.file), str(path), self._boot_id),
+            partial(open_journal, settings, self._boot_id),
             post=self.post,
             fail=self.fail,
             retry_ms=settings.journal.retry_ms,
@@ -66,7 +68,10 @@ class TapNode:
         self._outbox = Outbox(settings.broker, random)
         self._uplink = Uplink(path, broker_address(settings), settings.broker, self._describe, self.post, random)
         self.hardware: Hardware = open_hardware(
-            settings.hardware, settings.process.valve_watchdog_ms, partial(self._post_from_thread, ValveTripped)
+            tap_hardware(settings),
+            settings.process.valve_watchdog_ms,
+            partial(self._post_from_thread, ValveTripped),
+            settings.tap.path,
         )
         self._reader_watch = ReaderWatch(self.hardware.reader, settings.process.reader_stall_ms, self.post, self._post_from_thread)
         self._control = ControlServer(control_file(Path(settings.journal.file)), self.post, lambda: self.state)
@@ -187,6 +192,12 @@ class TapNode:
         return describe(self.state, presence, connection, software=SOFTWARE, uptime_ms=uptime_ms)
 
 
+def open_journal(settings: Settings, boot_id: UUID) -> Journal:
+    """The tap's journal, with its reserve; raises `JournalBroken` and `JournalInUse`."""
+    file = Path(settings.journal.file)
+    return Journal.open(file, settings.tap.path, boot_id, Reserve(file, settings.journal.reserve_kib))
+
+
 @asynccontextmanager
 async def running_node(settings: Settings) -> AsyncIterator[TapNode]:
     """A node that serves while the block runs; leaving it ends the node. Raises what broke it."""
@@ -199,11 +210,12 @@ async def running_node(settings: Settings) -> AsyncIterator[TapNode]:
 
 
 async def run_node(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; raises what broke the node."""
+    """Serve a tap or a desk reader until SIGTERM or SIGINT; raises what broke the node."""
     told_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
-    node = TapNode(settings)
+    is_desk = device_path(settings).kind is DeviceKind.READER
+    node: TapNode | DeskNode = DeskNode(settings) if is_desk else TapNode(settings)
     serving, waiting = asyncio.create_task(node.serve()), asyncio.create_task(told_to_end.wait())
     try:
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -212,7 +224,7 @@ async def run_node(settings: Settings) -> None:
         await end_node(node, serving)
 
 
-async def end_node(node: TapNode, serving: asyncio.Task[None]) -> None:
+async def end_node(node: TapNode | DeskNode, serving: asyncio.Task[None]) -> None:
     """Let the node come to its end, with the valve closed first; raises what broke it."""
     serving.cancel()
     try:

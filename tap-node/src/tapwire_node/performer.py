@@ -72,7 +72,10 @@ class Performer:
                 logger.info("valve closed: %s", effect.reason.value)
             case Publish() | PublishState() | SendFact() | ResendFacts():
                 self._send(effect)
-            case Show() | WarnOperator() | Alarm() | Note():
+            case Alarm():
+                talk(effect)
+                self._journal.note_alarm(effect.text)
+            case Show() | WarnOperator() | Note():
                 talk(effect)
             case WriteVerdict():
                 self._outbox.settle(effect.fact_id)

@@ -1,6 +1,8 @@
 """The journal's thread when the journal can't be opened, and when it can again."""
 
 import asyncio
+import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -12,11 +14,33 @@ from tapwire_contracts.reasons import EndReason
 from tapwire_node.controller.effects import WriteConfig, WriteQuestion, WriteRefusal
 from tapwire_node.controller.events import Event, FactJournalled, JournalFailed, JournalOpened, Moment, QuestionJournalled
 from tapwire_node.controller.facts import Fact
-from tapwire_node.journal import Journal, JournalBroken, JournalInUse, JournalWorker
+from tapwire_node.journal import Journal, JournalBroken, JournalInUse, JournalWorker, Reserve
+from tapwire_node.journal.worker import Answer, JournalReplaced
 from tests.unit.node.bench import CARD, CONFIG
 
 NOW = Moment(0, "", 0, uuid4())
 WAIT_S = 5.0
+
+
+class FullDisk(Reserve):
+    """A disk without room but for the reserve; `journal` is who writes to it."""
+
+    journal: Journal
+    is_full = False
+
+    def hold(self) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().hold()
+
+    def fill(self) -> list[Answer]:
+        self.is_full = True
+        self.journal._db.execute("PRAGMA max_page_count = 1")
+        return []
+
+    def give_up(self) -> bool:
+        self.journal._db.execute("PRAGMA max_page_count = 1000000")
+        return super().give_up()
 
 
 class Desk:
@@ -26,6 +50,7 @@ class Desk:
         self.file = file
         self.boot_id = uuid4()
         self.disk_works = True
+        self.disk: FullDisk | None = None
         self.events: list[Event] = []
         self.failures: list[BaseException] = []
         self.worker = JournalWorker(self.open, self.post, self.failures.append, retry_ms=20, keep_days=30)
@@ -33,10 +58,16 @@ class Desk:
     def open(self) -> Journal:
         if not self.disk_works:
             raise JournalBroken("no space left on device")
-        return Journal.open(self.file, "bar/taps/left", self.boot_id)
+        journal = Journal.open(self.file, "bar/taps/left", self.boot_id, self.disk)
+        if self.disk is not None:
+            self.disk.journal = journal
+        return journal
 
     def post(self, answer: Callable[[Moment], Event]) -> None:
         self.events.append(answer(NOW))
+
+    def count(self, kind: type[Event]) -> int:
+        return len([event for event in self.events if isinstance(event, kind)])
 
     async def hear(self, kind: type[Event], count: int = 1) -> None:
         async with asyncio.timeout(WAIT_S):
@@ -103,4 +134,51 @@ async def test_a_journal_of_another_process_ends_the_node(tmp_path: Path) -> Non
     with pytest.raises(JournalInUse):
         raise desk.failures[0]
     other.close()
+    await desk.worker.close(1_000)
+
+
+async def test_a_journal_that_was_replaced_gets_what_waits_and_then_the_node_begins_anew(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "journal.sqlite")
+    await desk.worker.open()
+    desk.disk_works = False
+    desk.worker._submit(lambda: [desk.worker._break(JournalBroken("the card was pulled out"))])
+    await desk.hear(JournalFailed)
+    waiting = refusal()
+    desk.worker.write(waiting)
+    shutil.move(tmp_path, tmp_path.with_name("the-old-card"))
+    desk.disk_works = True
+    async with asyncio.timeout(WAIT_S):
+        while not desk.failures:
+            await asyncio.sleep(0.005)
+
+    assert isinstance(desk.failures[0], JournalReplaced)
+    assert desk.count(JournalOpened) == 1, "the controller never hears of a journal that is not its own"
+    again = Journal.open(desk.file, "bar/taps/left", uuid4())
+    assert [fact.fact_id for fact in again.open_facts(10)] == [waiting.report.fact_id]
+    again.close()
+    await desk.worker.close(1_000)
+
+
+async def test_on_a_full_disk_what_has_begun_is_written_and_nothing_begins_until_there_is_room(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "journal.sqlite")
+    disk = desk.disk = FullDisk(desk.file, 64)
+    await desk.worker.open()
+    desk.worker.write(WriteQuestion(uuid4(), CARD))
+    await desk.hear(QuestionJournalled)
+
+    desk.worker._submit(disk.fill)
+    facts = [refusal() for _ in range(200)]
+    for fact in facts:
+        desk.worker.write(fact)
+    await desk.hear(FactJournalled, len(facts))
+    assert desk.count(JournalFailed) == 1, "the valve closes, once"
+    desk.worker.write(WriteQuestion(uuid4(), CARD))
+    await desk.hear(JournalFailed, 2)
+    assert desk.count(QuestionJournalled) == 1
+    assert desk.count(JournalOpened) == 1
+
+    disk.is_full = False
+    await desk.hear(JournalOpened, 2)
+    desk.worker.write(WriteQuestion(uuid4(), CARD))
+    await desk.hear(QuestionJournalled, 2)
     await desk.worker.close(1_000)

@@ -8,6 +8,7 @@ from threading import Event
 import pytest
 
 from tapwire_node.hardware.drivers import Hardware, open_hardware
+from tapwire_node.hardware.faults import Fault, FaultKind
 from tapwire_node.hardware.scenario import Guest, Scenario, ScenarioPlayer
 from tapwire_node.hardware.settings import SimulatedHardware
 from tapwire_node.hardware.simulated import SimulatedTap
@@ -133,3 +134,61 @@ def test_the_end_closes_the_valve_for_good(tmp_path: Path) -> None:
     bar.hardware.end()
     bar.hardware.valve.open()
     assert not bar.tap.valve_is_driven
+
+
+def test_a_card_that_flickers_is_lost_and_found_again_while_it_pours(bar: Bar) -> None:
+    guest = Guest(cards=(CARD,), flow_ml_per_s=400, flicker_every_ms=60, flicker_ms=10, leave_after_ml=80, pause_ms=10)
+    player = ScenarioPlayer(bar.tap, Scenario(guests=(guest,), repeat=False))
+    player.start()
+    until(lambda: bar.heard.count("lifted") >= 3)
+    player.end()
+    assert bar.heard[:5] == ["lifted", CARD, "lifted", CARD, "lifted"]
+
+
+def test_a_guest_who_walks_off_shuts_the_tap_by_hand_and_leaves_the_card(bar: Bar) -> None:
+    guest = Guest(cards=(CARD,), flow_ml_per_s=400, walk_off_after_ml=40, pause_ms=10)
+    player = ScenarioPlayer(bar.tap, Scenario(guests=(guest,), repeat=False))
+    player.start()
+    until(lambda: bar.tap.flowed_ml >= 40 and bar.tap.flow_ml_per_s == 0)
+    flowed_ml = bar.tap.flowed_ml
+    time.sleep(0.1)
+    assert bar.tap.flowed_ml <= flowed_ml + 4
+    assert bar.tap.valve_is_driven
+    assert bar.heard == ["lifted", CARD]
+    player.end()
+
+
+def test_what_breaks_in_a_scenario_breaks_in_its_order_and_is_mended(bar: Bar) -> None:
+    faults = (
+        Fault(kind=FaultKind.READER_LOSS, after_ms=10, lasts_ms=50),
+        Fault(kind=FaultKind.LEAKING_VALVE, after_ms=10, lasts_ms=300, leak_ml_per_s=200),
+        Fault(kind=FaultKind.STUCK_VALVE, after_ms=10, lasts_ms=3_600_000),
+    )
+    bar.opens = False
+    player = ScenarioPlayer(bar.tap, Scenario(guests=(Guest(cards=(CARD,), pause_ms=3_600_000),), faults=faults, repeat=False))
+    player.start()
+    until(lambda: bar.heard[-2:] == ["works", "lifted"])
+    assert "lost, as the scenario says" in bar.heard
+    until(lambda: bar.tap.flowed_ml >= 20)
+    until(lambda: bar.tap.valve_sticks)
+    assert bar.tap.leak_ml_per_s == 0
+    player.end()
+    assert not bar.tap.valve_sticks, "the end mends everything"
+
+
+class TapOnAMeter(SimulatedTap):
+    """A simulated tap that only counts its power cuts."""
+
+    cuts = 0
+
+    def cut_power(self) -> None:
+        self.cuts += 1
+
+
+def test_a_power_cut_in_a_scenario_cuts_the_power_each_time() -> None:
+    tap = TapOnAMeter(SimulatedHardware())
+    fault = Fault(kind=FaultKind.POWER_CUT, after_ms=10, lasts_ms=10)
+    player = ScenarioPlayer(tap, Scenario(guests=(Guest(cards=(CARD,), pause_ms=3_600_000),), faults=(fault,)))
+    player.start()
+    until(lambda: tap.cuts >= 3)
+    player.end()

@@ -1,4 +1,4 @@
-"""Guests for a simulated tap, from a TOML file:
+"""Guests for a simulated tap, and what breaks meanwhile, from a TOML file:
 
     repeat = true
 
@@ -7,8 +7,15 @@
     flow_ml_per_s = 60                 # how far the tap is opened
     leave_after_ml = 300               # or leave_after_ms = 4000, or neither: when the valve closes by itself
     pause_ms = 2000                    # before the guest comes
+    walk_off_after_ml = 200            # shuts the tap by hand and goes for a while; the card stays on
+    flicker_every_ms = 900             # the card is not seen for flicker_ms = 300, again and again
 
-A guest whose card is not accepted takes it off again after `patience_ms`.
+    [[faults]]
+    kind = "leaking_valve"             # or reader_loss, stuck_valve, power_cut
+    after_ms = 10000                   # after the start, or after the fault before it was mended
+    lasts_ms = 5000
+
+A guest whose card is not accepted takes it off again after `patience_ms`. A power cut kills the node.
 """
 
 import logging
@@ -23,12 +30,12 @@ from msgspec import Meta, Struct
 
 from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
 from tapwire_node.clock import monotonic_ms
+from tapwire_node.hardware.faults import Fault, Wait, play_fault
 from tapwire_node.hardware.simulated import SimulatedTap
 
 LOOK_S: Final = 0.02
 """How often a guest looks at glass and valve."""
 MS_PER_S: Final = 1_000
-Wait = Annotated[int, Meta(ge=0, le=3_600_000)]
 logger: Final = logging.getLogger(__name__)
 
 
@@ -47,12 +54,16 @@ class Guest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     linger_ms: Wait = 500
     """How long the card stays after the valve has closed by itself."""
     pause_ms: Wait = 2_000
+    walk_off_after_ml: Annotated[int, Meta(ge=1)] | None = None
+    flicker_every_ms: Annotated[int, Meta(ge=1)] | None = None
+    flicker_ms: Wait = 300
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Guests who come one after the other; again and again if `repeat`."""
+    """Guests who come one after the other, and faults one after the other meanwhile; again and again if `repeat`."""
 
     guests: Annotated[tuple[Guest, ...], Meta(min_length=1)]
+    faults: tuple[Fault, ...] = ()
     repeat: bool = True
 
 
@@ -68,23 +79,34 @@ def load_scenario(file: Path) -> Scenario:
 
 
 class ScenarioPlayer:
-    """Plays a scenario on a thread until it is over or ended."""
+    """Plays a scenario until it is over or ended: the guests on one thread, the faults on another."""
 
     def __init__(self, tap: SimulatedTap, scenario: Scenario) -> None:
         self._tap = tap
         self._scenario = scenario
         self._ended = Event()
-        self._thread = Thread(target=self._play, name="guests", daemon=True)
+        self._threads = [Thread(target=self._play, name="guests", daemon=True)]
+        if scenario.faults:
+            self._threads.append(Thread(target=self._break, name="faults", daemon=True))
 
     def start(self) -> None:
-        """Let the first guest come."""
-        self._thread.start()
+        """Let the first guest come, and time run for what will break."""
+        for thread in self._threads:
+            thread.start()
 
     def end(self) -> None:
         """Send everybody home; a node may be told to end before it has begun."""
         self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+    def _break(self) -> None:
+        while not self._ended.is_set():
+            for fault in self._scenario.faults:
+                play_fault(self._tap, fault, self._ended)
+            if not self._scenario.repeat:
+                return
 
     def _play(self) -> None:
         for visit in count():
@@ -99,10 +121,11 @@ class ScenarioPlayer:
         tap = self._tap
         tap.flow_ml_per_s = guest.flow_ml_per_s
         came_ms, from_ml = monotonic_ms(), tap.flowed_ml
+        seen_ms = came_ms
         opened_ms: int | None = None
         tap.reader.present(card)
         while not self._ended.wait(LOOK_S):
-            now_ms = monotonic_ms()
+            now_ms, poured_ml = monotonic_ms(), tap.flowed_ml - from_ml
             if opened_ms is None and tap.valve_is_driven:
                 opened_ms = now_ms
             if opened_ms is None:
@@ -111,10 +134,20 @@ class ScenarioPlayer:
             elif not tap.valve_is_driven:
                 self._ended.wait(guest.linger_ms / MS_PER_S)
                 break
-            elif has_enough(guest, tap.flowed_ml - from_ml, now_ms - opened_ms):
+            elif has_enough(guest, poured_ml, now_ms - opened_ms):
                 break
+            if guest.walk_off_after_ml is not None and poured_ml >= guest.walk_off_after_ml:
+                tap.flow_ml_per_s = 0
+            if guest.flicker_every_ms is not None and now_ms - seen_ms >= guest.flicker_every_ms:
+                self._flicker(guest, card)
+                seen_ms = monotonic_ms()
         tap.reader.remove()
         logger.info("guest with card %s leaves with %d ml", card, tap.flowed_ml - from_ml)
+
+    def _flicker(self, guest: Guest, card: str) -> None:
+        self._tap.reader.remove()
+        self._ended.wait(guest.flicker_ms / MS_PER_S)
+        self._tap.reader.present(card)
 
 
 def has_enough(guest: Guest, poured_ml: int, poured_ms: int) -> bool:

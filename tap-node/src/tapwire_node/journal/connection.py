@@ -1,5 +1,6 @@
 """One SQLite connection, set up so that a commit is on the disk, and every failure told in one way."""
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,14 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from tapwire_node.journal.damage import JournalDamaged
 from tapwire_node.journal.schema import JournalTooNew, migrate
 
 BUSY_TIMEOUT_S: Final = 2.0
 """How long a write waits for a reader's or a backup's lock."""
 
 
+FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
 class JournalBroken(Exception):
     """The journal can't be opened, read or written; the text says why."""
+
+
+class JournalFull(JournalBroken):
+    """There is no room left on the disk."""
 
 
 def now() -> str:
@@ -25,10 +34,14 @@ def now() -> str:
 def connect(file: Path) -> sqlite3.Connection:
     """Open for writing, with the newest tables."""
     db = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-    db.row_factory = sqlite3.Row
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    migrate(db, now())
+    try:
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        migrate(db, now())
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
@@ -47,8 +60,15 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn what SQLite and the file system raise into `JournalBroken`."""
+    """Turn what SQLite and the file system raise into `JournalBroken`, or `JournalFull`."""
     try:
         yield
-    except (sqlite3.Error, OSError, JournalTooNew) as error:
-        raise JournalBroken(str(error)) from error
+    except (sqlite3.Error, OSError, JournalTooNew, JournalDamaged) as error:
+        raise (JournalFull if is_full(error) else JournalBroken)(str(error)) from error
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the disk has no room."""
+    if isinstance(error, OSError):
+        return error.errno in FULL_ERRNOS
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

@@ -1,4 +1,8 @@
-"""The journal for people and programs, read-only, also while the node writes to it."""
+"""The journal for people and programs, read-only, also while the node writes to it, and also when it is damaged.
+
+Of a damaged journal as much is told as SQLite can read, from both ends towards the damage; then `JournalBroken` says that it is not
+all. Where a damaged journal was set aside and no other has begun, the one set aside is read, the newest if there are several.
+"""
 
 import json
 import sqlite3
@@ -8,24 +12,29 @@ from pathlib import Path
 from typing import Final
 
 from tapwire_node.journal.connection import BUSY_TIMEOUT_S, JournalBroken, reported
+from tapwire_node.journal.damage import aside_of
 
 SHOWN: Final = ("journal_id", "device_path", "seq", "odometer_ml", "pulses_per_liter")
+ALARMS_SHOWN: Final = 10
 
 
 def show(file: Path) -> Iterator[str]:
-    """What the journal is, and how much it holds."""
+    """What the journal is, how much it holds, and its last alarms."""
     with reported(), closing(_open(file)) as db:
-        journal = db.execute("SELECT * FROM journal").fetchone()
-        yield from (f"{name:17} {journal[name]}" for name in SHOWN)
-        counts = db.execute("SELECT kind, count(*) AS facts, count(verdict) AS verdicts FROM facts GROUP BY kind ORDER BY kind")
-        for row in counts:
-            yield f"{row['kind']} facts{'':7} {row['facts']}, {row['verdicts']} with a verdict"
+        for aside in aside_of(file):
+            yield f"damaged           {aside}, set aside; move it out of its folder, and the tap begins a new journal"
+        yield f"file              {_readable(file)}, {_soundness(db)}"
+        for part in (_identity, _counts, _alarms):
+            try:
+                yield from part(db)
+            except sqlite3.DatabaseError as error:
+                yield f"damaged           {error}"
 
 
 def pending(file: Path) -> Iterator[str]:
     """Facts without a verdict, one line each, the oldest first."""
     with reported(), closing(_open(file)) as db:
-        for row in db.execute("SELECT * FROM facts WHERE verdict IS NULL ORDER BY number"):
+        for row in _facts(db, "WHERE verdict IS NULL"):
             volume_ml = row["odometer_to_ml"] - row["odometer_from_ml"]
             standing = (row["end_reason"] or row["cause"]) if row["ended"] else "running"
             yield f"{row['recorded_at']} {row['kind']} {row['fact_id']} {volume_ml} ml {standing}"
@@ -34,7 +43,7 @@ def pending(file: Path) -> Iterator[str]:
 def export(file: Path) -> Iterator[str]:
     """Every fact as one JSON object a line, the oldest first."""
     with reported(), closing(_open(file)) as db:
-        for row in db.execute("SELECT * FROM facts ORDER BY number"):
+        for row in _facts(db):
             fact = dict(row)
             fact["volume_ml"] = row["odometer_to_ml"] - row["odometer_from_ml"]
             fact["verdict"] = json.loads(row["verdict"]) if row["verdict"] else None
@@ -44,9 +53,69 @@ def export(file: Path) -> Iterator[str]:
 READINGS: Final[Mapping[str, Callable[[Path], Iterator[str]]]] = {"show": show, "pending": pending, "export": export}
 
 
-def _open(file: Path) -> sqlite3.Connection:
-    if not file.exists():
+def _facts(db: sqlite3.Connection, which: str = "") -> Iterator[sqlite3.Row]:
+    """The facts, the oldest first. Behind a damaged page: those that can be reached from the newest, then the error."""
+    last = 0
+    try:
+        for row in db.execute(f"SELECT * FROM facts NOT INDEXED {which} ORDER BY number"):  # noqa: S608 - ours
+            last = row["number"]
+            yield row
+    except sqlite3.DatabaseError as error:
+        yield from reversed(_facts_from_the_end(db, which, last))
+        raise JournalBroken(f"the journal is damaged, these are the facts that could be read: {error}") from error
+
+
+def _facts_from_the_end(db: sqlite3.Connection, which: str, after: int) -> list[sqlite3.Row]:
+    rows: list[sqlite3.Row] = []
+    try:
+        for row in db.execute(f"SELECT * FROM facts NOT INDEXED {which} ORDER BY number DESC"):  # noqa: S608 - ours
+            if row["number"] <= after:
+                break
+            rows.append(row)
+    except sqlite3.DatabaseError:
+        return rows
+    return rows
+
+
+def _identity(db: sqlite3.Connection) -> Iterator[str]:
+    journal = db.execute("SELECT * FROM journal").fetchone()
+    if journal is not None:
+        yield from (f"{name:17} {journal[name]}" for name in SHOWN)
+
+
+def _counts(db: sqlite3.Connection) -> Iterator[str]:
+    counts = db.execute("SELECT kind, count(*) AS facts, count(verdict) AS verdicts FROM facts GROUP BY kind ORDER BY kind")
+    for row in counts:
+        yield f"{row['kind']} facts{'':7} {row['facts']}, {row['verdicts']} with a verdict"
+
+
+def _alarms(db: sqlite3.Connection) -> Iterator[str]:
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alarms'").fetchone() is None:
+        return  # an older version's file, which no node has opened since
+    rows = db.execute("SELECT * FROM alarms ORDER BY number DESC LIMIT ?", (ALARMS_SHOWN,)).fetchall()
+    for row in reversed(rows):
+        yield f"alarm             {row['raised_at']} {row['text']}"
+
+
+def _soundness(db: sqlite3.Connection) -> str:
+    try:
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        return f"damaged: {error}"
+    return "sound" if found == "ok" else f"damaged: {found}"
+
+
+def _readable(file: Path) -> Path:
+    if file.exists():
+        return file
+    aside = aside_of(file)
+    if not aside:
         raise JournalBroken(f"there is no journal at {file}")
-    db = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+    return aside[-1]
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    uri = f"{_readable(file).resolve().as_uri()}?mode=ro"
+    db = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)
     db.row_factory = sqlite3.Row
     return db

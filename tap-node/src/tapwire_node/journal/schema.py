@@ -3,6 +3,7 @@
 `pour_ids` holds grants and tombstones as inserts of one key: whichever came first stays. `facts` holds reports, running ones
 (`ended` 0) included; `opened` is set by the first checkpoint after the valve has opened. Volume is nowhere: it is
 `odometer_to_ml − odometer_from_ml`. How the valve closed (`tail_ml`, `over_ml`, `latency_ms`) is `controller.facts.Closing`.
+`alarms` are for a technician; only the last ones are kept.
 """
 
 import sqlite3
@@ -58,6 +59,13 @@ MIGRATIONS: Final = (
     ALTER TABLE facts ADD COLUMN tail_ml INTEGER;
     ALTER TABLE facts ADD COLUMN over_ml INTEGER;
     ALTER TABLE facts ADD COLUMN latency_ms INTEGER;
+    """,
+    """
+    CREATE TABLE alarms (
+        number INTEGER PRIMARY KEY,
+        raised_at TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT;
     """,
 )
 

@@ -26,10 +26,13 @@ from tapwire_node.controller.events import Recovered
 from tapwire_node.controller.facts import Fact
 from tapwire_node.controller.lead import REMEMBERED_CLOSINGS
 from tapwire_node.controller.odometer import Odometer
-from tapwire_node.journal.connection import connect, now, reported, transaction
+from tapwire_node.journal.connection import JournalFull, connect, now, reported, transaction
+from tapwire_node.journal.damage import is_damage, refuse_beside_damaged, require_sound, set_aside
 from tapwire_node.journal.identity import claim, note_witness, place_of, take_lock
+from tapwire_node.journal.reserve import Reserve
 from tapwire_node.journal.rows import FACT_COLUMNS, fact_to_row, row_to_fact
 
+MAX_ALARMS: Final = 1_000
 _COLUMNS: Final = ", ".join(FACT_COLUMNS)
 _PLACEHOLDERS: Final = ", ".join("?" * len(FACT_COLUMNS))
 _CHANGES: Final = ", ".join(f"{column} = excluded.{column}" for column in FACT_COLUMNS if column not in ("kind", "fact_id"))
@@ -53,27 +56,57 @@ class Standing(Enum):
 class Journal:
     """One tap's journal, open for writing in one process and one thread."""
 
-    def __init__(self, db: sqlite3.Connection, lock: TextIOWrapper, journal_id: UUID, boot_id: UUID) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, lock: TextIOWrapper, journal_id: UUID, boot_id: UUID, reserve: Reserve | None = None
+    ) -> None:
         self._db = db
         self._lock = lock
         self.journal_id = journal_id
         self._boot_id = boot_id
+        self._reserve = reserve
 
     @classmethod
-    def open(cls, file: Path, device_path: str, boot_id: UUID) -> Self:
-        """Open or make the journal, and bring it up to date; raises `JournalBroken`."""
+    def open(cls, file: Path, device_path: str, boot_id: UUID, reserve: Reserve | None = None) -> Self:
+        """Open or make the journal, and bring it up to date; raises `JournalBroken`. A damaged one is set aside first.
+
+        On a full disk it takes its reserve for that.
+        """
+        try:
+            return cls._open(file, device_path, boot_id, reserve)
+        except JournalFull:
+            if reserve is None or not reserve.give_up():
+                raise
+        return cls._open(file, device_path, boot_id, reserve)
+
+    @classmethod
+    def _open(cls, file: Path, device_path: str, boot_id: UUID, reserve: Reserve | None) -> Self:
         with reported():
             file.parent.mkdir(parents=True, exist_ok=True)
             lock = take_lock(file)
             try:
-                db = connect(file)
-                with transaction(db):
-                    claimed = claim(db, place_of(file, device_path), lock)
-                note_witness(lock, claimed.generation)
+                refuse_beside_damaged(file)
+                require_sound(file)
+                db, journal_id = open_claimed(file, device_path, lock)
+            except sqlite3.Error as error:
+                lock.close()
+                if is_damage(error):
+                    raise set_aside(file, str(error)) from error
+                raise
             except BaseException:
                 lock.close()
                 raise
-        return cls(db, lock, claimed.journal_id, boot_id)
+        return cls(db, lock, journal_id, boot_id, reserve)
+
+    def hold_reserve(self) -> None:
+        """Keep room for the facts of a running pour; raises `JournalFull` when there is none."""
+        if self._reserve is not None:
+            with reported():
+                self._reserve.hold()
+
+    def give_up_reserve(self) -> bool:
+        """Write into the room that was kept; whether there was any."""
+        with reported():
+            return self._reserve is not None and self._reserve.give_up()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -132,13 +165,18 @@ class Journal:
     # ── questions and grants ────────────────────────────────────────────────
 
     def next_question(self, card_uid: str) -> int:
-        """The number of the next question; it is never given again."""
+        """The number of the next question; it is never given again. Raises `JournalFull` without room for what may follow."""
+        self.hold_reserve()
         with self._write() as db:
             row = db.execute("UPDATE journal SET seq = seq + 1, last_card_uid = ? RETURNING seq", (card_uid,)).fetchone()
         return int(row["seq"])
 
     def record_grant(self, grant: PourAuthorized, started_at: str, odometer_ml: int) -> bool:
-        """Write a grant as a running fact; false when the journal has the pour's id already, as a grant or as dead."""
+        """Write a grant as a running fact; false when the journal has the pour's id already, as a grant or as dead.
+
+        Raises `JournalFull` without room for what may follow.
+        """
+        self.hold_reserve()
         with self._write() as db:
             if not self._insert_id(grant.pour_id, "grant"):
                 return False
@@ -234,6 +272,12 @@ class Journal:
         with self._write() as db:
             db.execute("UPDATE journal SET config = ?", (encode(config),))
 
+    def record_alarm(self, text: str) -> None:
+        """Keep an alarm for the technician; only the last `MAX_ALARMS` stay."""
+        with self._write() as db:
+            db.execute("INSERT INTO alarms (raised_at, text) VALUES (?, ?)", (now(), text))
+            db.execute("DELETE FROM alarms WHERE number <= (SELECT max(number) FROM alarms) - ?", (MAX_ALARMS,))
+
     # ── pieces ──────────────────────────────────────────────────────────────
 
     @contextmanager
@@ -265,6 +309,19 @@ class Journal:
             "UPDATE journal SET odometer_ml = ?, odometer_remainder = ?, pulses_per_liter = ?",
             (odometer.ml, odometer.remainder, odometer.pulses_per_liter),
         )
+
+
+def open_claimed(file: Path, device_path: str, lock: TextIOWrapper) -> tuple[sqlite3.Connection, UUID]:
+    """The opened file and its id, this opening noted inside and beside it; raises what SQLite and the file system raise."""
+    db = connect(file)
+    try:
+        with transaction(db):
+            claimed = claim(db, place_of(file, device_path), lock)
+        note_witness(lock, claimed.generation)
+    except BaseException:
+        db.close()
+        raise
+    return db, claimed.journal_id
 
 
 def _config(stored: bytes | None) -> TapConfig | None:

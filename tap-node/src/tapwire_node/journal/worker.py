@@ -3,6 +3,9 @@
 The event loop hands effects over and goes on: closing the valve never waits for a disk. Each answer comes back to the loop as an
 event. When a write fails the journal counts as broken: what must not be lost (`KEPT`) waits in order, everything else fails at
 once, and the file is opened anew each `retry_ms` until all that waits is written.
+
+When the disk is full the journal gives up its reserve, so that what has begun is written to its end, and the tap asks nothing more
+until the reserve can be held again. A journal that comes back with another id was replaced: with it the node begins anew.
 """
 
 import asyncio
@@ -12,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Final, assert_never
+from uuid import UUID
 
 from tapwire_node.clock import monotonic_ms
 from tapwire_node.controller.effects import (
@@ -44,18 +48,24 @@ from tapwire_node.controller.events import (
     ServiceRunJournalled,
 )
 from tapwire_node.controller.facts import Fact
-from tapwire_node.journal.connection import JournalBroken
+from tapwire_node.journal.connection import JournalBroken, JournalFull
 from tapwire_node.journal.store import Journal, Standing
 
 Answer = Callable[[Moment], Event]
 """An event that lacks only its moment."""
 
+NEEDS_ROOM: Final = (WriteQuestion, WriteGrant)
+"""What is only begun while there is room to bring it to its end."""
 KEPT: Final = (WriteRefusal, WriteReport, WriteFlow, WriteVerdict, WriteConfig, WriteTombstone)
 MAX_KEPT: Final = 10_000
 """Writes that wait for a broken journal; a leak alone fills this in three days."""
 DAY_MS: Final = 86_400_000
 MS_PER_S: Final = 1_000
 logger: Final = logging.getLogger(__name__)
+
+
+class JournalReplaced(Exception):
+    """Another journal lies where the one of this boot was."""
 
 
 class JournalWorker:
@@ -77,6 +87,8 @@ class JournalWorker:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._journal: Journal | None = None
+        self._journal_id: UUID | None = None
+        self._is_full = False
         self._kept: deque[JournalEffect] = deque()
         self._forgot_ms = 0
 
@@ -89,6 +101,10 @@ class JournalWorker:
     def write(self, effect: JournalEffect) -> None:
         """Carry one effect out, after all that were handed over before."""
         self._submit(partial(self._try, effect))
+
+    def note_alarm(self, text: str) -> None:
+        """Keep an alarm for the technician, if the journal can."""
+        self._submit(partial(self._note_alarm, text))
 
     async def open_facts(self, limit: int) -> list[Fact]:
         """Reports without a verdict, the oldest first; none while the journal is broken."""
@@ -118,7 +134,7 @@ class JournalWorker:
     # ── on the journal's thread ─────────────────────────────────────────────
 
     def _reopen(self) -> list[Answer]:
-        """Open the journal if it is not, and write what waits."""
+        """Open the journal if it is not, and write what waits; raises `JournalReplaced`."""
         answers: list[Answer] = []
         try:
             if self._journal is None:
@@ -129,18 +145,78 @@ class JournalWorker:
                 self._kept.popleft()
         except JournalBroken as error:
             return [*answers, self._break(error)]
-        return [partial(JournalOpened, recovered=recovered), *answers]
+        self._require_same(recovered.journal_id)
+        return [partial(JournalOpened, recovered=recovered), *answers, *self._look_for_room()]
+
+    def _require_same(self, journal_id: UUID) -> None:
+        """What the controller knows is of the journal that was opened first; all that waited is written by now."""
+        if self._journal_id not in (None, journal_id):
+            self._close()
+            raise JournalReplaced(f"journal {self._journal_id} was replaced by {journal_id}: the node begins anew with it")
+        self._journal_id = journal_id
 
     def _try(self, effect: JournalEffect) -> list[Answer]:
-        if self._journal is None:
+        journal = self._journal
+        if journal is None or (self._is_full and isinstance(effect, NEEDS_ROOM)):
             self._keep(effect)
             return [] if isinstance(effect, KEPT) else [partial(JournalFailed, text="it is still broken")]
         try:
-            self._forget_old(self._journal)
-            return perform(self._journal, effect)
+            self._forget_old(journal)
+            return perform(journal, effect)
+        except JournalFull as error:
+            return self._write_into_reserve(journal, effect, error)
         except JournalBroken as error:
             self._keep(effect)
             return [self._break(error)]
+
+    def _write_into_reserve(self, journal: Journal, effect: JournalEffect, full: JournalFull) -> list[Answer]:
+        """Let the valve close, and write what has flowed; a question or grant is nothing that has."""
+        closed: Answer = partial(JournalFailed, text=f"the disk is full: {full}")
+        try:
+            if not isinstance(effect, NEEDS_ROOM):
+                if not journal.give_up_reserve():
+                    raise full
+                return [*perform(journal, effect), closed, *self._wait_for_room()]
+        except JournalBroken as error:
+            self._keep(effect)
+            return [self._break(error)]
+        return [closed, *self._wait_for_room()]
+
+    def _wait_for_room(self) -> list[Answer]:
+        if not self._is_full:
+            self._is_full = True
+            self._later(self._find_room)
+        return []
+
+    def _look_for_room(self) -> list[Answer]:
+        """Hold the reserve; without it the tap stays out of service."""
+        assert self._journal is not None
+        try:
+            self._journal.hold_reserve()
+        except JournalBroken as error:
+            return [partial(JournalFailed, text=f"the disk has no room for the journal's reserve: {error}"), *self._wait_for_room()]
+        self._is_full = False
+        return []
+
+    def _find_room(self) -> list[Answer]:
+        """Go on as before if there is room again."""
+        if self._journal is None:
+            return []
+        try:
+            self._journal.hold_reserve()
+        except JournalBroken:
+            self._later(self._find_room)
+            return []
+        self._is_full = False
+        return self._reopen()
+
+    def _note_alarm(self, text: str) -> list[Answer]:
+        try:
+            if self._journal is not None:
+                self._journal.record_alarm(text)
+        except JournalBroken as error:
+            logger.warning("an alarm is in no journal: %s", error)
+        return []
 
     def _forget_old(self, journal: Journal) -> None:
         if monotonic_ms() - self._forgot_ms >= DAY_MS:
@@ -158,8 +234,11 @@ class JournalWorker:
     def _break(self, error: JournalBroken) -> Answer:
         """Let go of the file and try again later."""
         self._close()
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._retry_ms / MS_PER_S, self._submit, self._reopen)
+        self._later(self._reopen)
         return partial(JournalFailed, text=str(error))
+
+    def _later(self, work: Callable[[], list[Answer]]) -> None:
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._retry_ms / MS_PER_S, self._submit, work)
 
     def _open_facts(self, limit: int) -> list[Fact]:
         try:
@@ -169,6 +248,7 @@ class JournalWorker:
             return []
 
     def _close(self) -> None:
+        self._is_full = False
         if self._journal is not None:
             self._journal.close()
             self._journal = None

@@ -1,0 +1,64 @@
+"""The journal on a disk that fails or is full, and a file that is damaged or of another version."""
+
+import sqlite3
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+
+from tapwire_node.journal import Journal, JournalBroken, JournalInUse
+from tapwire_node.journal.schema import MIGRATIONS
+from tests.unit.node.bench import CARD, CONFIG
+from tests.unit.node.shelf import Shelf, flow, grant, never_started, odometer, pour_until_full, report
+
+WRITES: dict[str, Callable[[Journal, UUID], object]] = {
+    "question": lambda journal, _: journal.next_question(CARD),
+    "grant": lambda journal, pour_id: journal.record_grant(grant(pour_id), "", 0),
+    "tombstone": lambda journal, pour_id: journal.record_tombstone(pour_id),
+    "refusal": lambda journal, pour_id: journal.refuse(never_started(journal, pour_id)),
+    "report": lambda journal, pour_id: journal.record_report(report(journal, pour_id, 0, 10), odometer(10)),
+    "flow": lambda journal, pour_id: journal.record_flow(flow(journal, 0, 10, pour_id), odometer(10), ended=True),
+    "config": lambda journal, _: journal.record_config(CONFIG),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_that_fails_leaves_nothing_behind(shelf: Shelf, write: str) -> None:
+    journal, pour_id = shelf.boot(), uuid4()
+    journal._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(JournalBroken):
+        WRITES[write](journal, pour_id)
+    journal._db.execute("PRAGMA query_only = OFF")
+
+    assert journal.recover().unsettled == ()
+    assert journal.next_question(CARD) == 1
+    assert journal.record_grant(grant(pour_id), "", 0) is True
+
+
+def test_a_full_disk_is_told_and_what_was_there_stays(shelf: Shelf) -> None:
+    journal = shelf.boot()
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count = {pages + 2}")
+
+    written: set[UUID] = set()
+    with pytest.raises(JournalBroken, match="full"):
+        pour_until_full(journal, written)
+
+    after = shelf.cut_power()
+    assert written
+    assert written <= {fact.fact_id for fact in after.open_facts(1_000)}
+
+
+def test_a_journal_of_a_newer_program_is_told(shelf: Shelf) -> None:
+    shelf.boot().close()
+    with sqlite3.connect(shelf.file) as db:
+        db.execute("INSERT INTO migrations VALUES (?, '')", (len(MIGRATIONS) + 1,))
+    db.close()
+    with pytest.raises(JournalBroken, match="update tapwire-node"):
+        shelf.boot()
+
+
+def test_two_processes_never_write_to_one_journal(shelf: Shelf) -> None:
+    shelf.boot()
+    with pytest.raises(JournalInUse, match="one tap node a journal"):
+        shelf.boot()

@@ -1,0 +1,63 @@
+"""Which journal a file is, when it was copied, moved or put back."""
+
+import shutil
+from pathlib import Path
+
+from tests.unit.node.bench import CARD
+from tests.unit.node.shelf import Shelf, poured, the_report
+
+
+def test_the_id_stays_over_restarts_and_power_cuts(shelf: Shelf) -> None:
+    ids = {shelf.boot().journal_id, shelf.restart().journal_id, shelf.cut_power().journal_id, shelf.restart().journal_id}
+    assert len(ids) == 1
+
+
+def test_an_opening_that_was_cut_off_before_the_lock_file_was_written_keeps_the_id(shelf: Shelf) -> None:
+    first = shelf.boot()
+    witness = Path(f"{shelf.file}.lock").read_text()
+    shelf.restart()
+    Path(f"{shelf.file}.lock").write_text(witness)
+    assert shelf.restart().journal_id == first.journal_id
+
+
+def test_a_copied_journal_is_another_one_and_keeps_its_facts(shelf: Shelf, tmp_path: Path) -> None:
+    original = shelf.boot()
+    pour_id = poured(original)
+    original.next_question(CARD)
+    original.close()
+    other = tmp_path / "other" / shelf.file.name
+    other.parent.mkdir()
+    for part in tmp_path.glob("journal.sqlite*"):
+        shutil.copy(part, other.parent / part.name)
+
+    copy = shelf.boot(file=other)
+
+    assert copy.journal_id != original.journal_id
+    assert copy.recover().unsettled == (pour_id,)
+    assert copy.next_question(CARD) == 2
+    assert the_report(copy).journal_id == original.journal_id, "a fact keeps the journal that it flowed in"
+
+
+def test_a_moved_journal_is_another_one(shelf: Shelf, tmp_path: Path) -> None:
+    original = shelf.boot()
+    original.close()
+    moved = tmp_path / "moved.sqlite"
+    for part in tmp_path.glob("journal.sqlite*"):
+        part.rename(moved.with_name(part.name.replace("journal", "moved")))
+    assert shelf.boot(file=moved).journal_id != original.journal_id
+
+
+def test_a_journal_for_another_tap_is_another_one(shelf: Shelf) -> None:
+    original = shelf.boot()
+    original.close()
+    assert shelf.boot(path="bar/taps/right").journal_id != original.journal_id
+
+
+def test_a_backup_put_back_in_place_is_another_one(shelf: Shelf) -> None:
+    first = shelf.boot()
+    first.close()
+    backup = shelf.file.read_bytes()
+    shelf.boot().close()
+    shelf.boot().close()
+    shelf.file.write_bytes(backup)
+    assert shelf.boot().journal_id != first.journal_id

@@ -1,0 +1,85 @@
+"""A journal of an older version is brought to this one's, with all that it holds; one of a newer version is left alone."""
+
+import sqlite3
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from tapwire_node.journal import JournalBroken
+from tapwire_node.journal.damage import aside_of
+from tapwire_node.journal.identity import place_of
+from tapwire_node.journal.reading import show
+from tapwire_node.journal.schema import MIGRATIONS
+from tapwire_node.journal.store import MAX_ALARMS
+from tests.unit.node.shelf import PATH, Shelf, the_report
+
+
+def left_by(file: Path, version: int) -> tuple[UUID, UUID]:
+    """A journal as a program of this version left it, with one pour that has no verdict; the journal's id and the pour's."""
+    journal_id, pour_id = uuid4(), uuid4()
+    db = sqlite3.connect(file)
+    db.execute("CREATE TABLE migrations (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
+    for number, script in enumerate(MIGRATIONS[:version], start=1):
+        db.executescript(script)
+        db.execute("INSERT INTO migrations VALUES (?, '2026-01-01')", (number,))
+    place = place_of(file, PATH)
+    db.execute(
+        "INSERT INTO journal (one, journal_id, device_path, file, file_device, file_inode, generation)"
+        " VALUES (1, ?, ?, ?, ?, ?, 'g')",
+        (str(journal_id), place.device_path, place.file, place.file_device, place.file_inode),
+    )
+    db.execute(
+        "INSERT INTO facts (fact_id, kind, card_uid, ended, opened, end_reason, odometer_from_ml, odometer_to_ml, journal_id,"
+        " boot_id, recorded_at) VALUES (?, 'pour', '04a1b2c3', 1, 1, 'limit', 0, 250, ?, ?, '2026-01-01')",
+        (str(pour_id), str(journal_id), str(uuid4())),
+    )
+    db.commit()
+    db.close()
+    Path(f"{file}.lock").write_text("g")
+    return journal_id, pour_id
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_an_older_journal_is_brought_up_to_date_with_its_id_and_its_facts(shelf: Shelf, version: int) -> None:
+    journal_id, pour_id = left_by(shelf.file, version)
+    assert any("1, 0 with a verdict" in line for line in show(shelf.file)), "an older file can be read as it is"
+
+    journal = shelf.boot()
+
+    assert journal.journal_id == journal_id
+    assert journal.recover().unsettled == (pour_id,)
+    assert the_report(journal).volume_ml == 250
+    journal.record_alarm("what is new is there")
+    versions = [row["version"] for row in journal._db.execute("SELECT version FROM migrations ORDER BY version")]
+    assert versions == list(range(1, len(MIGRATIONS) + 1))
+
+
+def test_an_update_that_was_cut_off_is_done_again(shelf: Shelf) -> None:
+    left_by(shelf.file, len(MIGRATIONS) - 1)
+    db = sqlite3.connect(shelf.file)
+    db.executescript(f"BEGIN; {MIGRATIONS[-1]}")
+    db.close()  # as a power cut before the commit
+    shelf.boot().record_alarm("whole")
+
+
+def test_a_newer_journal_is_refused_and_not_set_aside(shelf: Shelf) -> None:
+    shelf.boot().close()
+    db = sqlite3.connect(shelf.file)
+    db.execute("INSERT INTO migrations VALUES (?, '')", (len(MIGRATIONS) + 1,))
+    db.commit()
+    db.close()
+    with pytest.raises(JournalBroken, match="update tapwire-node"):
+        shelf.boot()
+    assert shelf.file.exists()
+    assert aside_of(shelf.file) == []
+
+
+def test_the_last_alarms_are_kept_and_shown(shelf: Shelf) -> None:
+    journal = shelf.boot()
+    for number in range(MAX_ALARMS + 5):
+        journal.record_alarm(f"alarm {number}")
+    (kept,) = journal._db.execute("SELECT count(*) FROM alarms").fetchone()
+    assert kept == MAX_ALARMS
+    shown = [line.rsplit(" ", 2)[-1] for line in show(shelf.file) if line.startswith("alarm")]
+    assert shown == [str(number) for number in range(MAX_ALARMS - 5, MAX_ALARMS + 5)]
