@@ -17,6 +17,7 @@ from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.desk import DeskNode
 from tapwire_node.hardware.simulated import SimulatedReader
 from tapwire_node.settings import Settings
+from tests.integration.node_person import Tool
 from tests.integration.node_rig import CARD, OTHER_CARD, tap_settings, to_toml
 from tests.integration.simulator_rig import Ear, Module, ear_at, until
 
@@ -148,3 +149,12 @@ async def test_the_program_serves_a_desk_reader_whose_path_the_file_has(mosquitt
         await node.end()
         await until(lambda: states[-1]["status"] == "offline", node.log)
     assert not (tmp_path / "journal.sqlite").exists()
+
+
+async def test_doctor_tries_a_desk_reader_and_its_broker(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+    (tmp_path / "tap.toml").write_text(to_toml(await desk_settings(mosquitto, tmp_path)))
+
+    doctor = await Tool.start(tmp_path, "doctor")
+
+    assert await doctor.end() == 0, doctor.said
+    assert {line.split()[1] for line in doctor.said} == {"settings", "reader", "SPI", "broker"}

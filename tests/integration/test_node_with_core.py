@@ -106,6 +106,24 @@ async def test_what_flowed_is_what_is_charged(bar: Bar) -> None:
     await bar.venue.books_balance()
 
 
+async def test_a_service_run_moves_stock_as_line_cleaning_and_raises_nothing(bar: Bar) -> None:
+    before_ml = await bar.venue.keg_ml()
+    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.CLEANING)
+    await bar.phase("OUT_OF_SERVICE")
+    await bar.service_run(max_volume_ml=100)
+    bar.tap.flow_ml_per_s = 0
+    await bar.service_run(max_volume_ml=100, stop=True)
+    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.ACTIVE)
+    await bar.settled()
+
+    assert bar.tap.flowed_ml >= 90
+    assert await bar.venue.keg_ml() == before_ml - bar.tap.flowed_ml
+    kinds = await bar.venue.db.pool.fetch("SELECT DISTINCT kind FROM stock_movements")
+    assert [row["kind"] for row in kinds] == ["line_cleaning"]
+    assert await bar.all_incidents() == []
+    await bar.venue.books_balance()
+
+
 async def test_without_money_nothing_flows(bar: Bar) -> None:
     ann = await bar.venue.guest(balance_minor=0)
     await bar.phase("IDLE")
@@ -195,24 +213,6 @@ async def test_a_pour_over_a_broker_restart_is_charged_once(bar: Bar) -> None:
     assert await bar.venue.audited("pour_synced") == 1
     assert await bar.venue.balance(ann) == (300_00 - bar.tap.flowed_ml * 50, 0)
     assert await bar.all_incidents() == []
-
-
-async def test_a_service_run_moves_stock_as_line_cleaning_and_raises_nothing(bar: Bar) -> None:
-    before_ml = await bar.venue.keg_ml()
-    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.CLEANING)
-    await bar.phase("OUT_OF_SERVICE")
-    await bar.service_run(max_volume_ml=100)
-    bar.tap.flow_ml_per_s = 0
-    await bar.service_run(max_volume_ml=100, stop=True)
-    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.ACTIVE)
-    await bar.settled()
-
-    assert bar.tap.flowed_ml >= 90
-    assert await bar.venue.keg_ml() == before_ml - bar.tap.flowed_ml
-    kinds = await bar.venue.db.pool.fetch("SELECT DISTINCT kind FROM stock_movements")
-    assert [row["kind"] for row in kinds] == ["line_cleaning"]
-    assert await bar.all_incidents() == []
-    await bar.venue.books_balance()
 
 
 async def test_a_pour_whose_broker_stays_away_ends_within_its_cap_and_is_settled_when_it_is_back(bar: Bar) -> None:

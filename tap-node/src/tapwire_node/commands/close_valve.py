@@ -11,8 +11,8 @@ from gpiozero import OutputDevice
 
 from tapwire_node.commands.pin_errors import PIN_ERRORS
 from tapwire_node.hardware.drivers import open_hardware
-from tapwire_node.hardware.settings import GpioHardware
-from tapwire_node.settings import Settings
+from tapwire_node.hardware.settings import GpioHardware, SimulatedHardware
+from tapwire_node.settings import Settings, tap_hardware
 
 WATCHDOG_MS: Final = 1_000
 
@@ -22,15 +22,18 @@ class ValveNotOurs(Exception):
 
 
 def close_valve(settings: Settings) -> str:
-    """Close it; what was done. Raises `ValveNotOurs`, and for a simulated tap what its driver raises."""
-    match settings.hardware:
+    """Close it; what was done.
+
+    Raises `ValveNotOurs`, `InvalidSettings` for a desk reader, and for a simulated tap what its driver raises.
+    """
+    match tap_hardware(settings):
         case GpioHardware(valve_pin=pin, valve_active_high=active_high):
             try:
                 OutputDevice(pin, active_high=active_high, initial_value=False).close()
             except PIN_ERRORS as error:
                 raise ValveNotOurs(f"pin {pin} can't be taken: {error}. While the node runs, the valve is its own") from error
             return f"valve closed: pin {pin} is not driven"
-        case other:
-            hardware = open_hardware(other, WATCHDOG_MS, lambda: None)
+        case SimulatedHardware() as simulated:
+            hardware = open_hardware(simulated, WATCHDOG_MS, lambda: None, settings.tap.path)
             hardware.end()
             return "valve closed"

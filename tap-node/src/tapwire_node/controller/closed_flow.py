@@ -4,7 +4,8 @@ While it lasts a fact is finished at the latest each `leak_report_ms`, and the n
 is covered without a hole. It is over when nothing has come for `leak_quiet_ms`.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 from tapwire_contracts.messages import UnattributedFlow
 from tapwire_contracts.reasons import FlowCause
@@ -78,17 +79,32 @@ def end_leak(state: State, at: Moment) -> Step:
 
 
 def flow_report(state: State, leak: Leak) -> Fact:
-    """What has flowed so far; its volume is the length of its stretch of the odometer."""
+    """What has leaked so far."""
+    stretch = Stretch(leak.odometer_from_ml, leak.flowed_ms - leak.started_ms, ended_ms=leak.flowed_ms)
+    return unattributed(state, leak.event_id, FlowCause.CLOSED_VALVE, stretch, leak.card_uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """From where on the odometer, for how long, and until when."""
+
+    from_ml: int
+    duration_ms: int
+    ended_ms: int
+
+
+def unattributed(state: State, event_id: UUID, cause: FlowCause, stretch: Stretch, card_uid: str | None = None) -> Fact:
+    """What has flowed without a grant up to here; its volume is the length of its stretch of the odometer."""
     message = UnattributedFlow(
-        event_id=leak.event_id,
-        cause=FlowCause.CLOSED_VALVE,
-        volume_ml=state.odometer.ml - leak.odometer_from_ml,
-        duration_ms=leak.flowed_ms - leak.started_ms,
-        card_uid=leak.card_uid,
+        event_id=event_id,
+        cause=cause,
+        volume_ml=state.odometer.ml - stretch.from_ml,
+        duration_ms=stretch.duration_ms,
+        card_uid=card_uid,
         age_ms=None,
-        odometer_from_ml=leak.odometer_from_ml,
+        odometer_from_ml=stretch.from_ml,
         odometer_to_ml=state.odometer.ml,
         journal_id=state.journal.journal_id,
         boot_id=state.identity.boot_id,
     )
-    return Fact(message, ended_ms=leak.flowed_ms)
+    return Fact(message, ended_ms=stretch.ended_ms)

@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from tapwire_contracts.messages import UnattributedFlow
 from tapwire_contracts.reasons import ConfigStatus, EndReason, FlowCause, Phase
-from tapwire_node.controller.closed_flow import begin_closed_flow, end_leak
+from tapwire_node.controller.closed_flow import Stretch, begin_closed_flow, end_leak, unattributed
 from tapwire_node.controller.effects import (
     CloseValve,
     DropServiceRun,
@@ -29,7 +28,6 @@ from tapwire_node.controller.effects import (
     WriteServiceRun,
 )
 from tapwire_node.controller.events import Moment, Part, ServiceRunAsked, ServiceRunHeld, ServiceRunJournalled, ServiceRunStopped
-from tapwire_node.controller.facts import Fact
 from tapwire_node.controller.lead import Pace, Shut, closing_of, is_cap_near, lead_ml, learn, told
 from tapwire_node.controller.noting import Step
 from tapwire_node.controller.pouring import checkpoint, is_tail_over
@@ -56,9 +54,8 @@ def take_run(state: State, event: ServiceRunAsked) -> Step:
         max_duration_ms=event.max_duration_ms,
         held_ms=event.at.now_ms,
     )
-    here_ml = state.odometer.ml
-    write = WriteServiceRun(run_report(state, run, here_ml, 0), state.odometer)
-    return replace(state, service=run), (write,)
+    begun = unattributed(state, run.run_id, run.cause, Stretch(state.odometer.ml, duration_ms=0, ended_ms=event.at.now_ms))
+    return replace(state, service=run), (WriteServiceRun(begun, state.odometer),)
 
 
 def why_no_new_run(state: State, event: ServiceRunAsked) -> str | None:
@@ -199,10 +196,11 @@ def close_run(state: State, run: ServiceRun, reason: EndReason, at: Moment) -> S
 def hand_run_over(state: State, run: ServiceRun, opened_ms: int, shut: Shut, at: Moment) -> Step:
     """Write the report. From here on, flow belongs to nobody."""
     assert run.end_reason is not None
-    report = run_report(state, run, run.odometer_from_ml, shut.at_ms - opened_ms)
+    stretch = Stretch(run.odometer_from_ml, shut.at_ms - opened_ms, ended_ms=shut.at_ms)
+    report = unattributed(state, run.run_id, run.cause, stretch)
     over_ml = report.message.volume_ml - run.max_volume_ml if run.end_reason is EndReason.LIMIT else None
     closing = closing_of(shut, state.odometer.ml, over_ml, state.limits)
-    fact = replace(report, ended_ms=shut.at_ms, closing=closing)
+    fact = replace(report, closing=closing)
     effects: Effects = (
         WriteFlow(fact, ended=True, odometer=state.odometer),
         RunEnded(fact, run.end_reason, pulses=state.odometer.pulses - run.pulses_from),
@@ -210,23 +208,6 @@ def hand_run_over(state: State, run: ServiceRun, opened_ms: int, shut: Shut, at:
     )
     state = replace(state, service=None, closings=learn(state.closings, closing))
     return begin_closed_flow(state, at), effects
-
-
-def run_report(state: State, run: ServiceRun, from_ml: int, duration_ms: int) -> Fact:
-    """What has flowed so far; its volume is the length of its stretch of the odometer."""
-    message = UnattributedFlow(
-        event_id=run.run_id,
-        cause=run.cause,
-        volume_ml=state.odometer.ml - from_ml,
-        duration_ms=duration_ms,
-        card_uid=None,
-        age_ms=None,
-        odometer_from_ml=from_ml,
-        odometer_to_ml=state.odometer.ml,
-        journal_id=state.journal.journal_id,
-        boot_id=state.identity.boot_id,
-    )
-    return Fact(message, ended_ms=run.held_ms)
 
 
 def fail_waiting_run(state: State, text: str) -> Step:

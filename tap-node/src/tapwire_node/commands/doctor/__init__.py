@@ -6,7 +6,8 @@ it tries the parts itself, with the valve closed all the time.
 
 from pathlib import Path
 
-from tapwire_node.commands.doctor.at_rest import examine_hardware, try_broker
+from tapwire_contracts.topics import DeviceKind
+from tapwire_node.commands.doctor.at_rest import examine_desk, examine_hardware, try_broker
 from tapwire_node.commands.doctor.calibration import examine_calibration
 from tapwire_node.commands.doctor.findings import Finding
 from tapwire_node.commands.doctor.machine import examine_clock, examine_disk, examine_journal, examine_spi, recorded_config
@@ -14,7 +15,7 @@ from tapwire_node.commands.doctor.running import examine_running
 from tapwire_node.commands.terminal import Terminal
 from tapwire_node.control.client import NodeAway, NodeConnection, NodeNotRunning
 from tapwire_node.control.messages import Status
-from tapwire_node.settings import Settings
+from tapwire_node.settings import Settings, device_path
 
 
 def doctor(settings: Settings) -> int:
@@ -26,7 +27,9 @@ def doctor(settings: Settings) -> int:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Everything that can be said of this tap."""
+    """Everything that can be said of this tap, or desk reader."""
+    if device_path(settings).kind is DeviceKind.READER:
+        return [Finding.well("settings", settings.tap.path), examine_desk(settings), examine_spi(settings), try_broker(settings)]
     journal = Path(settings.journal.file)
     status = ask_node(journal)
     findings = [Finding.well("settings", settings.tap.path)]

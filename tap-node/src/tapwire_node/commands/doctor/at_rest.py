@@ -9,8 +9,9 @@ from aiomqtt import Client, MqttError
 
 from tapwire_node.commands.doctor.findings import Finding
 from tapwire_node.commands.pin_errors import PIN_ERRORS
-from tapwire_node.hardware.drivers import Hardware, open_hardware
-from tapwire_node.settings import Settings, broker_address
+from tapwire_node.hardware.drivers import open_desk, open_hardware
+from tapwire_node.hardware.reader import Reader
+from tapwire_node.settings import Settings, broker_address, desk_hardware, tap_hardware
 from tapwire_node.uplink import NO_DELAY, PROTOCOLS
 
 READER_WAIT_S: Final = 5.0
@@ -47,20 +48,29 @@ class Ear:
 def examine_hardware(settings: Settings) -> list[Finding]:
     """Take the pins and listen to the reader."""
     try:
-        hardware = open_hardware(settings.hardware, settings.process.valve_watchdog_ms, lambda: None)
+        hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, lambda: None, settings.tap.path)
     except PIN_ERRORS as error:
         return [Finding.ill("pins", f"{error}: is [hardware] right, and this user in the group gpio?")]
     try:
         pins = Finding.well("pins", f"valve and meter are ours, the valve is {'OPEN' if hardware.valve.is_open else 'closed'}")
-        return [pins, listen(hardware)]
+        return [pins, listen(hardware.reader)]
     finally:
         hardware.end()
 
 
-def listen(hardware: Hardware) -> Finding:
+def examine_desk(settings: Settings) -> Finding:
+    """Listen to a desk reader, which has no other parts."""
+    parts = open_desk(desk_hardware(settings))
+    try:
+        return listen(parts.reader)
+    finally:
+        parts.end()
+
+
+def listen(reader: Reader) -> Finding:
     """Whether the reader answers."""
     ear = Ear()
-    hardware.reader.start(ear)
+    reader.start(ear)
     if not ear.heard.wait(READER_WAIT_S):
         return Finding.ill("reader", f"it said nothing for {READER_WAIT_S:.0f} s: look at its wiring")
     if ear.failure is not None:

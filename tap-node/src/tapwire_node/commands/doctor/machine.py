@@ -12,7 +12,7 @@ from typing import Final
 from tapwire_contracts.codec import Malformed, decode
 from tapwire_contracts.messages import CONFIG, TapConfig
 from tapwire_node.commands.doctor.findings import Finding
-from tapwire_node.hardware.settings import GpioHardware
+from tapwire_node.hardware.settings import Mfrc522Wiring
 from tapwire_node.journal.connection import BUSY_TIMEOUT_S
 from tapwire_node.settings import Settings
 
@@ -28,7 +28,7 @@ TIMEX_BYTES: Final = 256
 def examine_spi(settings: Settings) -> Finding:
     """Whether the bus of the reader is there."""
     hardware = settings.hardware
-    if not isinstance(hardware, GpioHardware) or hardware.reader != "mfrc522":
+    if not isinstance(hardware, Mfrc522Wiring):
         return Finding.well("SPI", "not used")
     device = Path(f"/dev/spidev{hardware.reader_spi_bus}.{hardware.reader_spi_device}")
     if not device.exists():
