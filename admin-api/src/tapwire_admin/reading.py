@@ -75,7 +75,13 @@ async def the_venue(db: Database, venue_id: str | None) -> str:
 
 def changes_of(body: Struct) -> dict[str, Any]:
     """The fields that a PATCH names; one that names none has a mistake in it."""
-    changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+    fields = changeable(type(body))
+    changes = {name: value for name in fields if (value := getattr(body, name)) is not UNSET}
     if not changes:
-        raise Invalid(f"Nothing to change: name at least one of {', '.join(body.__struct_fields__)}.")
+        raise Invalid(f"Nothing to change: name at least one of {', '.join(fields)}.")
     return changes
+
+
+def changeable(body: type[Struct]) -> list[str]:
+    """The fields of a PATCH that change something when they are named; what else it may hold goes with them."""
+    return [field.name for field in msgspec.structs.fields(body) if field.default is UNSET]

@@ -10,12 +10,13 @@ from msgspec import Meta, Struct
 
 from tapwire_admin.auth import EVERYBODY, OPERATOR, operator_of, token_of
 from tapwire_admin.bounds import GivenPassword, Password, Text
-from tapwire_admin.cookies import SESSION_COOKIE, forget_login, make_csrf_token, remember_login, require_own_page
+from tapwire_admin.cookies import SESSION_COOKIE, ForgedRequest, forget_login, make_csrf_token, remember_login, require_own_page
 from tapwire_admin.given import By, Db, JSONBody, RunOnce
 from tapwire_admin.request_ids import request_id_of
 from tapwire_core.db.views.operations import Operator
 from tapwire_core.domain.words import Role
 from tapwire_core.services import sessions, users
+from tapwire_core.services.sessions import LoginLocked, LoginRefused
 
 
 class Credentials(Struct, kw_only=True):
@@ -50,7 +51,7 @@ class SessionLength:
     hours: int
 
 
-@post("/session", access=EVERYBODY)
+@post("/session", access=EVERYBODY, refuses=(LoginRefused, LoginLocked, ForgedRequest))
 async def begin_session(
     request: Request[Any, Any, Any], db: Db, session_length: NamedDependency[SessionLength], data: JSONBody[Credentials]
 ) -> Response[SessionBegun]:
@@ -75,7 +76,7 @@ async def read_me(request: Request[Any, Any, Any]) -> Operator:
     return operator_of(request)
 
 
-@post("/me/password", access=OPERATOR, takes_secret=True, status_code=204)
+@post("/me/password", access=OPERATOR, takes_secret=True, status_code=204, refuses=(LoginRefused,))
 async def change_password(request: Request[Any, Any, Any], actor: By, once: RunOnce, data: JSONBody[PasswordChange]) -> None:
     """Change one's own password; one's other sessions end."""
     await once(users.change_own_password, actor, token_of(request), data.old_password, data.new_password)

@@ -13,7 +13,10 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
 from tapwire_core.db.views.reports import ShiftReport, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
+from tapwire_core.errors import NotFound
 from tapwire_core.services import shifts
+from tapwire_core.services.money import ShiftClosed
+from tapwire_core.services.venues import VenueRequired
 
 
 class OfVenue(Struct, kw_only=True):
@@ -22,19 +25,24 @@ class OfVenue(Struct, kw_only=True):
     venue_id: Slug | None = None
 
 
-@post("/shifts/open", access=OPERATOR)
+@post("/shifts/open", access=OPERATOR, refuses=(shifts.ShiftAlreadyOpen, NotFound, VenueRequired))
 async def open_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
     """Open a venue's shift."""
     return await _view(db, await once(shifts.open_shift, actor, data.venue_id if data else None))
 
 
-@post("/shifts/close", access=SHIFT_LEAD, status_code=200)
+@post(
+    "/shifts/close",
+    access=SHIFT_LEAD,
+    status_code=200,
+    refuses=(ShiftClosed, shifts.ShiftInUse, NotFound, VenueRequired),
+)
 async def close_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
     """Close a venue's shift; refused, with the list, while visits are active or pours pending."""
     return await _view(db, await once(shifts.close_shift, actor, data.venue_id if data else None))
 
 
-@get("/shifts/current", access=OPERATOR)
+@get("/shifts/current", access=OPERATOR, refuses=(NotFound, VenueRequired))
 async def read_current_shift(db: Db, venue_id: AskedVenue = None) -> ShiftView:
     """The open shift; 404 when none is open."""
     venue = await the_venue(db, venue_id)
@@ -59,7 +67,7 @@ async def read_z_report(db: Db, shift_id: FromPath[UUID]) -> ShiftReport:
     return found(await views.get_z_report(db, shift_id), "Z report of shift", shift_id)
 
 
-@post("/shifts/{shift_id:uuid}/reports/z", access=SHIFT_LEAD)
+@post("/shifts/{shift_id:uuid}/reports/z", access=SHIFT_LEAD, refuses=(shifts.ShiftOpen, shifts.ZReportMade))
 async def make_z_report(db: Db, actor: By, once: RunOnce, shift_id: FromPath[UUID]) -> ShiftReport:
     """Sum a closed shift up for good, once."""
     return await once(shifts.make_z_report, actor, found(await sum_up_shift(db, shift_id), "shift", shift_id))
