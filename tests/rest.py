@@ -42,7 +42,7 @@ class Rest:
                 opened = httpx.AsyncClient(transport=transport, base_url="http://tapwire", headers=headers)
                 return await stack.enter_async_context(opened)
 
-            tokens = {role: await _add_user(db, role) for role in Role}
+            tokens = {role: await add_user(db, role) for role in Role}
             clients = {role: await client({"Authorization": f"Bearer {token}"}) for role, token in tokens.items()}
             yield cls(clients[Role.OPERATOR], clients[Role.SHIFT_LEAD], clients[Role.ENGINEER], await client({}))
 
@@ -121,7 +121,8 @@ async def log_in(db: Database, role: Role) -> str:
     return token
 
 
-async def _add_user(db: Database, role: Role) -> str:
+async def add_user(db: Database, role: Role) -> str:
+    """A user of a role, named like it, and the token of a session."""
     async with db.transaction() as store:
         await store.insert(User, username=role.value, role=role.value, password_hash="none")
     return await log_in(db, role)

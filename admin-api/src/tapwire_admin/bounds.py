@@ -30,6 +30,8 @@ MAX_CARD_UID_TEXT: Final = 60
 """A card id as a person writes it: 20 digits, and separators between them."""
 NOT_0: Final = {"extra": {"schema_not": Schema(const=0)}}
 """What msgspec can't check and the use case refuses, for the documentation."""
+FROM_0: Final = {"extra": {"minimum": 0}}
+"""Litestar leaves a limit of 0 out of the documentation."""
 
 Slug = Annotated[str, Meta(pattern=SLUG_PATTERN, description="small letters, digits and hyphens")]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
@@ -61,7 +63,7 @@ SignedAmountMinor = Annotated[
 ]
 PriceMinor = Annotated[int, Meta(ge=1, le=MAX_PRICE_MINOR, description="minor units of the currency per litre")]
 VolumeMl = Annotated[int, Meta(ge=1, le=MAX_VOLUME_ML, description="millilitres")]
-PouredMl = Annotated[int, Meta(ge=0, le=MAX_VOLUME_ML, description="millilitres")]
+PouredMl = Annotated[int, Meta(ge=0, le=MAX_VOLUME_ML, description="millilitres", extra_json_schema=FROM_0)]
 SignedVolumeMl = Annotated[
     int,
     Meta(
@@ -81,5 +83,5 @@ DevicePathText = Annotated[
 ]
 PulsesPerLiter = Annotated[int, Meta(ge=1, le=MAX_PULSES_PER_LITER, description="what one litre makes the meter count")]
 MaxPourMl = Annotated[int, Meta(ge=1, le=MAX_POUR_ML, description="millilitres, the most that one grant allows")]
-LegalAge = Annotated[int, Meta(ge=0, le=120, description="years")]
-PercentByVolume = Annotated[float, Meta(ge=0, le=100)]
+LegalAge = Annotated[int, Meta(ge=0, le=120, description="years", extra_json_schema=FROM_0)]
+PercentByVolume = Annotated[float, Meta(ge=0, le=100, extra_json_schema=FROM_0)]

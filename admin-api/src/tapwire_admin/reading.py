@@ -7,7 +7,6 @@ import msgspec
 from litestar.params import QueryParameter
 from msgspec import UNSET, Struct
 
-from tapwire_admin.bounds import NO_NUL
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.places import list_venues
 from tapwire_core.db.views.reading import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
@@ -15,13 +14,14 @@ from tapwire_core.errors import Invalid, NotFound
 from tapwire_core.services.venues import VenueRequired
 
 MAX_CURSOR_LENGTH: Final = 500
+CURSOR_PATTERN: Final = "^[A-Za-z0-9_-]+$"
 SANE_YEARS: Final = range(2000, 2101)
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 T = TypeVar("T")
 Cursor = Annotated[
-    str | None, QueryParameter(max_length=MAX_CURSOR_LENGTH, pattern=NO_NUL, description="`next_cursor` of the page before")
+    str | None, QueryParameter(max_length=MAX_CURSOR_LENGTH, pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="the most items of one page")]
 

@@ -11,13 +11,15 @@ from tapwire_admin.auth import OPERATOR
 from tapwire_admin.given import AskedVenue, Db, FromQuery
 from tapwire_admin.reading import read_day_or_moment, the_venue
 from tapwire_core.db.views.sales import SalesBy, SalesReport, SalesRow, report_sales
+from tapwire_core.errors import NotFound
+from tapwire_core.services.venues import VenueRequired
 
 CSV: Final = "text/csv"
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for a formula; a name that starts so gets an apostrophe before it."""
 
 
-@get("/reports/sales", access=OPERATOR)
+@get("/reports/sales", access=OPERATOR, refuses=(NotFound, VenueRequired))
 async def report(
     request: Request[Any, Any, Any],
     db: Db,
