@@ -27,7 +27,7 @@ NO_INTEGER: Final = "Expected `int`, got `float`"
 
 
 @schemathesis.check
-def every_refusal_is_a_documented_problem(_ctx: CheckContext, response: Response, case: Case) -> bool | None:
+def every_refusal_is_a_documented_problem(_ctx: CheckContext, response: Response, case: Case[Any]) -> bool | None:
     """A refusal is a problem document, with a code that the operation's documentation names for this status."""
     if response.status_code < 400 or not _is_documented_method(response, case):
         return None
@@ -41,7 +41,7 @@ def every_refusal_is_a_documented_problem(_ctx: CheckContext, response: Response
 
 
 @schemathesis.check
-def what_fits_its_schema_is_refused_by_rule_alone(ctx: CheckContext, response: Response, case: Case) -> bool | None:
+def what_fits_its_schema_is_refused_by_rule_alone(ctx: CheckContext, response: Response, case: Case[Any]) -> bool | None:
     """`positive_data_acceptance`, but for what no schema can say."""
     if _is_problem(response) and _is_excused(response.json()):
         return None
@@ -49,7 +49,7 @@ def what_fits_its_schema_is_refused_by_rule_alone(ctx: CheckContext, response: R
 
 
 @schemathesis.check
-def without_a_login_nothing_is_told(_ctx: CheckContext, response: Response, case: Case) -> bool | None:
+def without_a_login_nothing_is_told(_ctx: CheckContext, response: Response, case: Case[Any]) -> bool | None:
     """What asks for a login answers nobody, whatever else is wrong with the request."""
     asks = case.operation.definition.raw.get("security")
     if asks and not _carries_login(response) and response.status_code not in (405, 413):
@@ -57,9 +57,9 @@ def without_a_login_nothing_is_told(_ctx: CheckContext, response: Response, case
     return None
 
 
-def _is_documented_method(response: Response, case: Case) -> bool:
+def _is_documented_method(response: Response, case: Case[Any]) -> bool:
     """Whether the request was the operation's: some are sent by another method, to see it refused."""
-    return response.request.method == case.operation.method.upper()
+    return bool(response.request.method == case.operation.method.upper())
 
 
 def _is_problem(response: Response) -> bool:

@@ -56,12 +56,14 @@ async def run_schemathesis(url: str, *arguments: str, phases: str = "examples,co
 
 
 @pytest.mark.timeout(300)
-async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_answer(database_url: str) -> None:
+async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_answer(
+    database_url: str, application_url: str
+) -> None:
     async with Database.open(database_url, House()) as db:
         venue = await Venue.open(db)
         await venue.guest(balance_minor=100_00)
         token, device = await add_user(db, Role.ENGINEER), await devices.add_device(db, OPERATOR, venue.tap.path)
-        async with running(database_url) as client:
+        async with running(application_url) as client:
             logins = ["--header", f"Authorization: Bearer {token}", "--header", f"X-Internal-Token: {device.secret}"]
             await run_schemathesis(str(client.base_url).rstrip("/"), *logins)
 
@@ -69,6 +71,6 @@ async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_ans
 
 
 @pytest.mark.timeout(300)
-async def test_without_a_login_no_request_is_told_anything(database_url: str) -> None:
-    async with running(database_url) as client:
+async def test_without_a_login_no_request_is_told_anything(application_url: str) -> None:
+    async with running(application_url) as client:
         await run_schemathesis(str(client.base_url).rstrip("/"), phases="examples,coverage")

@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field(pattern="^postgres(ql)?://")
+    owner_database_url: str | None = Field(default=None, pattern="^postgres(ql)?://")
+    """The role that owns the tables, for `migrate` alone; the role of `database_url` then may only add to the books."""
     broker_url: str | None = Field(default=None, pattern="^mqtts?://")
     broker_protocol: Literal["5", "3.1.1"] = "5"
     shared_subscriptions: bool = True
