@@ -114,16 +114,19 @@ class Denied(Struct, frozen=True, kw_only=True):
 
 
 class SyncResult(Struct, frozen=True, kw_only=True):
-    """The verdict on one report; `pour_id` is null where none can be read."""
+    """The verdict on one report; `pour_id` is null where none can be read.
+
+    Without a status there is no verdict yet, because the database went away: send the report again.
+    """
 
     pour_id: UUID | None
-    status: VerdictStatus
-    outcome: Outcome
+    status: VerdictStatus | None
+    outcome: Outcome | None
     reason: VerdictReason | None
 
 
 class SyncResults(Struct, frozen=True, kw_only=True):
-    """One verdict a report, in their order. Fewer than reports: the database went away, send the rest again."""
+    """One verdict a report, in their order."""
 
     results: list[SyncResult]
 
@@ -163,19 +166,24 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
 @post("/sync/pours", access=DEVICES, body=ReportedPours, status_code=200)
 async def sync_pours(request: Request[Any, Any, Any], db: Db) -> SyncResults:
     """Report what flowed; each report gets its verdict, exactly once."""
-    device, actor, results = device_of(request), Actor(str(device_of(request)), request_id_of(request.scope)), []
-    for item in split_batch(await request.body()):
-        raw = RawReport(f"http:{device}/sync/pours", item)
+    device, actor = device_of(request), Actor(str(device_of(request)), request_id_of(request.scope))
+    raws = [RawReport(f"http:{device}/sync/pours", item) for item in split_batch(await request.body())]
+    return SyncResults(results=await _sync_all(db, device, actor, raws))
+
+
+async def _sync_all(db: Database, device: DevicePath, actor: Actor, raws: list[RawReport]) -> list[SyncResult]:
+    """One result a report; raises when the database is gone before the first one."""
+    results: list[SyncResult] = []
+    for raw in raws:
         try:
             results.append(await _sync(db, device, actor, raw))
         except Exception as error:
-            if not may_work_later(error):
-                results.append(await _give_up(db, device, raw, error))
-            elif results:
-                break
-            else:
+            if may_work_later(error) and not results:
                 raise
-    return SyncResults(results=results)
+            if may_work_later(error):
+                return results + [_undecided(left) for left in raws[len(results) :]]
+            results.append(await _give_up(db, device, raw, error))
+    return results
 
 
 def split_batch(body: bytes) -> list[bytes]:
@@ -242,6 +250,11 @@ def _unusable(pour_id: UUID | None) -> SyncResult:
         outcome=Outcome.REJECTED_INVALID_REPORT,
         reason=VerdictReason.INVALID_REPORT,
     )
+
+
+def _undecided(raw: RawReport) -> SyncResult:
+    pour_id = readable_uuid((read_object(raw.payload) or {}).get("pour_id"))
+    return SyncResult(pour_id=pour_id, status=None, outcome=None, reason=None)
 
 
 def printable(text: str) -> str:
