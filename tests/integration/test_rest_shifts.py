@@ -80,6 +80,7 @@ async def test_a_report_keeps_sold_written_off_rejected_unattributed_and_pending
     report = done(await rest.operator.get(f"/api/shifts/{shift_id}/reports/x"))
 
     expected = {
+        "flowed_ml": 650,
         "pours": 2,
         "sold_ml": 300,
         "sold_minor": 150_00,
@@ -91,6 +92,7 @@ async def test_a_report_keeps_sold_written_off_rejected_unattributed_and_pending
         "corrected_ml": 0,
         "line_cleaning_ml": 40,
         "pending_pours": 1,
+        "pending_max_ml": 200,
         "pending_hold_minor": 100_00,
     }
     assert report["totals"] == expected

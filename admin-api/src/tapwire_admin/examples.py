@@ -4,6 +4,7 @@ An example that stands in the schema goes before it. What has neither is made fr
 default, a type.
 """
 
+import re
 from typing import Any, Final
 
 EXAMPLE_ID: Final = "0b8b1c3e-6a53-4a57-9b62-5f1f0f6b2a11"
@@ -77,8 +78,9 @@ def example_of(schema: dict[str, Any], named: dict[str, Any], name: str = "") ->
         return {field: example_of(part, named, field) for field, part in schema["properties"].items()}
     if schema.get("examples"):
         return schema["examples"][0]
-    if name in BY_NAME and _fits(schema, BY_NAME[name]):
-        return BY_NAME[name]
+    for known in (name, f"{name}_id"):
+        if known in BY_NAME and _fits(schema, BY_NAME[known]):
+            return BY_NAME[known]
     if schema.get("type") == "array":
         return [example_of(schema.get("items", {}), named)]
     if "const" in schema or "enum" in schema:
@@ -102,6 +104,8 @@ def _resolved(schema: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
 def _fits(schema: dict[str, Any], value: object) -> bool:
     if "enum" in schema or "const" in schema:
         return value in schema.get("enum", [schema.get("const")])
+    if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
+        return False
     types: dict[str, type | tuple[type, ...]] = {
         "integer": int,
         "number": (int, float),

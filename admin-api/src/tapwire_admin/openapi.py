@@ -138,6 +138,7 @@ def _complete_parameters(operation: dict[str, Any], handler: HTTPRouteHandler, s
 def _complete_responses(method: str, operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
     responses, refused = operation["responses"], document_refusals(refusals_of(method, handler))
     responses.pop("400", None)
+    responses.get("204", {}).pop("content", None)
     for status, (kind, description) in handler.opt.get("answers", {}).items():
         content = {JSON: {"schema": _schema_of(kind, schemas)}}
         responses[str(status)] = {"description": description, "content": content | refused.pop(str(status), {}).get("content", {})}

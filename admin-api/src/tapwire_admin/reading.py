@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.places import list_venues
-from tapwire_core.db.views.reading import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
+from tapwire_core.db.views.reading import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, Sort
 from tapwire_core.errors import Invalid, NotFound
 from tapwire_core.services.venues import VenueRequired
 
@@ -26,9 +26,14 @@ Cursor = Annotated[
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="the most items of one page")]
 
 
-def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> PageRequest:
+Sorted = Annotated[
+    Sort | None, QueryParameter(description="the other way than usual: by what the list goes by, up or down; the same on each page")
+]
+
+
+def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, sort: Sorted = None) -> PageRequest:
     """Which part of a list is wanted."""
-    return PageRequest(cursor, limit)
+    return PageRequest(cursor, limit, sort)
 
 
 def read_moment(field: str, text: str) -> datetime:
