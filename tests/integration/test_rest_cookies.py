@@ -47,7 +47,9 @@ async def test_a_login_by_cookie_tells_scripts_no_token_and_lasts_until_logging_
     assert begun["token"] is None
     assert {"HttpOnly", "Path=/", "SameSite=lax"} <= {part.strip() for part in cookie.split(";")}
     assert "Secure" not in cookie
-    assert done(await page.get("/api/me")) == {"username": "anna", "role": "operator"}
+    me = await page.get("/api/me")
+    assert done(me) == {"username": "anna", "role": "operator"}
+    assert me.headers["Cache-Control"] == "no-store"
 
     token = page.cookies[SESSION_COOKIE]
     done(await page.delete("/api/session", headers={CSRF_HEADER: begun["csrf_token"]}), 204)
@@ -98,3 +100,16 @@ async def test_behind_tls_the_cookie_goes_over_tls_alone(
         response = await log_in(client)
 
     assert "Secure" in response.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
+async def test_a_form_that_is_none_changes_nothing(page: httpx.AsyncClient, kind: str) -> None:
+    done(await log_in(page), 201)
+    forged = b'--x\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\nforged'
+
+    for content in (b"", b"\xff\x00=&;%zz", b"--x\r\n\r\n", forged):
+        answer = await page.request("DELETE", "/api/session", content=content, headers={"Content-Type": kind})
+        assert answer.status_code in (400, 403), answer.text
+        assert answer.json()["code"] in ("invalid", "csrf_token_required")
+
+    done(await page.get("/api/me"))

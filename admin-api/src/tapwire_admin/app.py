@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 
 from tapwire_admin.auth import actor_of, enforce_access
 from tapwire_admin.bodies import require_strict_body
+from tapwire_admin.cookies import forbid_keeping
 from tapwire_admin.errors import answer_domain_error, answer_fault, answer_http_error
 from tapwire_admin.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
 from tapwire_admin.live import Live
@@ -87,7 +88,7 @@ def create_app(
         ],
         guards=[enforce_access],
         middleware=[KeepAnswers()],
-        before_send=[echo_request_id, metrics.observe],
+        before_send=[echo_request_id, forbid_keeping, metrics.observe],
         dependencies={
             "db": Provide(_provide_db, sync_to_thread=False),
             "request_metrics": Provide(lambda: metrics, sync_to_thread=False),

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.datastructures import Cookie
+from litestar.datastructures import Cookie, MutableScopeHeaders
 from litestar.enums import RequestEncodingType
 
 from tapwire_core.errors import DomainError
@@ -23,6 +23,7 @@ CSRF_FIELD: Final = "csrf_token"
 """The field of a form that says the same as the header."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORMS: Final = frozenset({RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_PART})
+PRIVATE_PATHS: Final = "/api/"
 _PURPOSE: Final = b"csrf"
 
 
@@ -68,6 +69,12 @@ async def require_csrf_token(request: Request[Any, Any, Any]) -> None:
         raise ForgedRequest(
             f"Send the session's CSRF token in {CSRF_HEADER}, or as the form's field {CSRF_FIELD}.", header=CSRF_HEADER
         )
+
+
+async def forbid_keeping(message: Any, scope: Any) -> None:
+    """Let no browser keep what the API answered: after logging out, going back would show it to the next one at the counter."""
+    if message["type"] == "http.response.start" and scope["path"].startswith(PRIVATE_PATHS):
+        MutableScopeHeaders.from_message(message)["Cache-Control"] = "no-store"
 
 
 async def _shown_in_form(request: Request[Any, Any, Any]) -> str:

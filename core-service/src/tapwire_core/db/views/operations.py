@@ -157,7 +157,10 @@ async def broker_logins(db: Database) -> dict[str, str]:
 
 
 async def device_of_secret(db: Database, secret_hash: bytes) -> str | None:
-    """The path of the device that this secret lets speak; None for none."""
+    """The path of the device that this secret lets speak; None for none.
+
+    It is looked up by its SHA-256: how long that takes tells something of a hash, which nobody can choose, and nothing of a secret.
+    """
     statement = select(devices.c.path).where(devices.c.secret_hash == secret_hash, devices.c.revoked_at.is_(None))
     async with db.engine.connect() as connection:
         return (await connection.execute(statement)).scalar_one_or_none()
