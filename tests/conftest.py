@@ -43,7 +43,7 @@ async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 async def migrated_database(postgres: EmbeddedPostgres) -> str:
     """The name of a database of the newest schema, to clone; nothing may connect to it."""
     name = "migrated"
-    await migrate(await postgres.create_database(name))
+    await migrate(await postgres.create_database(name), postgres.application_url_of(name))
     return name
 
 
@@ -53,6 +53,12 @@ async def database_url(postgres: EmbeddedPostgres, migrated_database: str) -> As
     name = f"test_{next(_database_numbers)}"
     yield await postgres.clone_database(migrated_database, name)
     await postgres.drop_database(name)
+
+
+@pytest.fixture
+def application_url(postgres: EmbeddedPostgres, database_url: str) -> str:
+    """The test's database, for the role that programs log in with: it may only add to the books."""
+    return postgres.application_url_of(database_url.rpartition("/")[2])
 
 
 @pytest.fixture(params=list(BrokerKind), ids=str)

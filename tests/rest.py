@@ -1,6 +1,7 @@
 """The vocabulary of our tests of the REST API: the application in this process, and one client for each role."""
 
 import functools
+import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ import httpx
 from litestar import Litestar
 
 from tapwire_admin.app import create_app
+from tapwire_admin.openapi import complete
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes.users import open_session
@@ -40,7 +42,7 @@ class Rest:
                 opened = httpx.AsyncClient(transport=transport, base_url="http://tapwire", headers=headers)
                 return await stack.enter_async_context(opened)
 
-            tokens = {role: await _add_user(db, role) for role in Role}
+            tokens = {role: await add_user(db, role) for role in Role}
             clients = {role: await client({"Authorization": f"Bearer {token}"}) for role, token in tokens.items()}
             yield cls(clients[Role.OPERATOR], clients[Role.SHIFT_LEAD], clients[Role.ENGINEER], await client({}))
 
@@ -56,12 +58,42 @@ def with_key(key: str | None = None) -> dict[str, str]:
 
 
 def refusal(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Assert that the answer is this problem, and return it."""
+    """Assert that the answer is this problem, and that the operation's documentation names it, and return it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = response.json()
     assert (problem["status"], problem["code"]) == (status, code), problem
+    if (operation := documented(response.request.method, response.request.url.path)) is not None:
+        assert code in documented_codes(operation, status), (
+            f"{response.request.url.path} doesn't say that it answers {status} {code}"
+        )
     return problem
+
+
+def documented(method: str, path: str) -> dict[str, Any] | None:
+    """What the API's document says of the operation that a request reaches; None for no operation of it."""
+    matching = [item for pattern, item in _documented_paths() if pattern.fullmatch(path)]
+    found: dict[str, Any] | None = matching[0].get(method.lower()) if matching else None
+    return found
+
+
+def documented_codes(operation: dict[str, Any], status: int) -> list[str]:
+    """The codes that an operation is said to answer with this status."""
+    content = operation["responses"].get(str(status), {}).get("content", {})
+    return list(content.get("application/problem+json", {}).get("examples", {}))
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """The API's OpenAPI document."""
+    return complete(_app().openapi_schema.to_schema(), _app())
+
+
+@functools.cache
+def _documented_paths() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+    """Each path as a pattern, those with fewer parameters first."""
+    paths = sorted(document()["paths"].items(), key=lambda path: path[0].count("{"))
+    return [(re.compile(re.sub(r"{\w+}", "[^/]+", path) + "/?"), item) for path, item in paths]
 
 
 def done(response: httpx.Response, status: int = 200) -> Any:
@@ -89,7 +121,8 @@ async def log_in(db: Database, role: Role) -> str:
     return token
 
 
-async def _add_user(db: Database, role: Role) -> str:
+async def add_user(db: Database, role: Role) -> str:
+    """A user of a role, named like it, and the token of a session."""
     async with db.transaction() as store:
         await store.insert(User, username=role.value, role=role.value, password_hash="none")
     return await log_in(db, role)

@@ -58,15 +58,15 @@ async def run_demo(folder: Path, seconds: float | None, broker_kind: BrokerKind,
         remove_demo_file(folder)
         _log_to(folder / "logs")
         screen.say(f"{'Setting up' if postgres.created else 'Opening'} the bar in {folder}/ …", "dim")
-        await _migrate(postgres.url)
-        async with Database.open(postgres.url, House(), pool_size=POOL_SIZE) as db:
+        await _migrate(postgres)
+        async with Database.open(postgres.application_url_of(), House(), pool_size=POOL_SIZE) as db:
             bar = await set_up(db, folder)
             async with open_broker(broker_kind, folder / "broker", accounts(bar)) as broker:
                 demo = Demo(folder, screen, postgres, db, broker, bar)
                 async with demo.open():
                     await asyncio.sleep(seconds) if seconds else await asyncio.Event().wait()
                 demo.sum_up()
-        await _check_books(folder, postgres.url, screen)
+        await _check_books(folder, postgres.application_url_of(), screen)
         if not demo.story.tally.settled:
             raise DemoFailed(f"nobody poured; see {folder}/logs/")
 
@@ -91,7 +91,8 @@ class Demo:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Have everything at work during the block, and show what happens."""
-        services = [core(self._postgres.url, self._broker), admin_api(self._postgres.url, self._broker, self._api_port)]
+        database_url = self._postgres.application_url_of()
+        services = [core(database_url, self._broker), admin_api(database_url, self._broker, self._api_port)]
         nodes = [self._tap_node(tap) for tap in SIMULATED]
         async with asyncio.TaskGroup() as tasks:
             besides = [
@@ -201,9 +202,9 @@ class Demo:
             self._screen.tell(Line("", text, Mood.QUIET) for text in done)
 
 
-async def _migrate(database_url: str) -> None:
+async def _migrate(postgres: EmbeddedPostgres) -> None:
     try:
-        await migrate(database_url)
+        await migrate(postgres.url, postgres.application_url_of())
     except CommandError as error:
         raise DemoFailed(f"the demo's data are of another version ({error}): delete them with `make demo-reset`") from error
 

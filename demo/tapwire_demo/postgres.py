@@ -6,6 +6,7 @@ after this process was killed.
 """
 
 import asyncio
+import hashlib
 import os
 import re
 import secrets
@@ -26,6 +27,7 @@ from tapwire_demo.postgres_lock import only_one_server, stop_orphan
 from tapwire_demo.processes import LOOPBACK, Child, StopStep, free_port
 
 USERNAME: Final = "tapwire"
+APPLICATION: Final = "tapwire_application"
 DATABASE: Final = "tapwire"
 MAINTENANCE_DATABASE: Final = "postgres"
 START_ATTEMPTS: Final = 3
@@ -145,8 +147,13 @@ class EmbeddedPostgres:
         return self.url_of(DATABASE)
 
     def url_of(self, database: str) -> str:
-        """The URL of one of its databases."""
+        """The URL of one of its databases, for the role that owns it."""
         return f"postgresql://{USERNAME}:{self._password}@{LOOPBACK}:{self.port}/{database}"
+
+    def application_url_of(self, database: str = DATABASE) -> str:
+        """The URL of one of its databases, for the role that programs log in with; `migrate` makes it."""
+        password = hashlib.sha256(f"{APPLICATION} {self._password}".encode()).hexdigest()
+        return f"postgresql://{APPLICATION}:{password}@{LOOPBACK}:{self.port}/{database}"
 
     async def start(self) -> Self:
         """Start the server and wait until it answers; also after `stop` or a crash. Raises `EmbeddedPostgresError`."""

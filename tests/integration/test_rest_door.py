@@ -1,15 +1,18 @@
 """The HTTP door: a controller without MQTT asks and reports by the same rules."""
 
 import asyncio
+import itertools
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from tapwire_admin.routes import door
 from tapwire_contracts.reasons import INSUFFICIENT_FUNDS_MESSAGE
 from tapwire_core.services.cards import report_card_lost
 from tapwire_core.services.devices import add_device, revoke_device
+from tapwire_core.services.pours import settle_report
 from tests.rest import Rest, done, refusal
 from tests.venue import OPERATOR, Venue
 
@@ -188,3 +191,28 @@ async def test_no_item_however_bad_keeps_another_from_its_verdict(rest: Rest, ve
     assert await venue.balance(ann) == (50_00, 0)
     assert await venue.db.pool.fetchval("SELECT count(*) FROM dead_letters") == len(named) + len(nameless)
     await venue.books_balance()
+
+
+async def test_a_database_that_goes_away_in_the_middle_of_a_batch_leaves_the_rest_undecided(
+    rest: Rest, venue: Venue, token: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    grant = done(await rest.nobody.post(ASK, json={"card_uid": ann.card_uid}, headers=token))
+    item = {"pour_id": grant["pour_id"], "card_uid": ann.card_uid, "volume_ml": 100, "duration_ms": 4000}
+    other = {**item, "pour_id": str(uuid4())}
+    calls = itertools.count()
+
+    async def settle_once(*given: Any) -> Any:
+        if next(calls):
+            raise ConnectionResetError
+        return await settle_report(*given)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(door, "settle_report", settle_once)
+        results = done(await rest.nobody.post(SYNC, json={"pours": [item, other, 7]}, headers=token))["results"]
+        refusal(await rest.nobody.post(SYNC, json={"pours": [other]}, headers=token), 503, "unavailable")
+    again = done(await rest.nobody.post(SYNC, json={"pours": [item, other]}, headers=token))["results"]
+
+    undecided = {"status": None, "outcome": None, "reason": None}
+    assert results == [again[0], {"pour_id": other["pour_id"], **undecided}, {"pour_id": None, **undecided}]
+    assert [result["outcome"] for result in again] == ["pending_updated_to_synced", "audit_missing_pending"]

@@ -17,8 +17,9 @@ from tapwire_admin.app import create_app
 from tapwire_admin.live import Live
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.codec import encode
-from tapwire_contracts.messages import PourProgress
-from tapwire_contracts.topics import DevicePath
+from tapwire_contracts.messages import CoreState, PourProgress
+from tapwire_contracts.topics import DevicePath, core_state_topic
+from tapwire_core.broker import make_client
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.facts import FactsReader
 from tapwire_core.domain.actor import Actor
@@ -210,3 +211,30 @@ async def test_a_stream_ends_when_its_session_does(rest: Rest, venue: Venue, mon
     async with serving(venue.db) as url, stream(url, rest) as events:
         await log_out(venue.db, Actor("operator"), token)
         assert [event.data["action"] async for event in events] in ([], ["logged_out"])
+
+
+async def test_the_status_names_the_core_workers_that_show_themselves_and_forgets_those_that_go(
+    db: Database, rest: Rest, broker: EmbeddedBroker
+) -> None:
+    worker = CoreState(instance_id="core-1", software="tapwire 1", contract_version="1.0")
+    live = Live()
+    following = asyncio.create_task(live.follow(broker.url("watcher"), broker.protocol))
+    try:
+        async with (
+            asyncio.timeout(COMES_WITHIN_S),
+            serving(db, live) as url,
+            make_client(broker.url("core"), broker.protocol, "core-1") as core,
+            httpx.AsyncClient(base_url=url, headers=rest.operator.headers) as client,
+        ):
+            await core.publish(core_state_topic("core-1"), encode(worker), qos=1, retain=True)
+            while not (status := (await client.get("/api/system/status")).json()["broker"])["core_workers"]:
+                await asyncio.sleep(0.02)
+            await core.publish(core_state_topic("core-1"), b"", qos=1, retain=True)
+            while (later := (await client.get("/api/system/status")).json()["broker"])["core_workers"]:
+                await asyncio.sleep(0.02)
+    finally:
+        following.cancel()
+
+    shown = {"type": "core_state", "instance_id": "core-1", "software": "tapwire 1", "contract_version": "1.0"}
+    assert status == {"connected": True, "core_workers": [shown]}
+    assert later == {"connected": True, "core_workers": []}

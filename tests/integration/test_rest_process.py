@@ -41,6 +41,8 @@ async def running(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """The admin API as a process of its own, and a client of it."""
     port = free_port()
     process = await start(TAPWIRE_DATABASE_URL=database_url, TAPWIRE_ADMIN_PORT=str(port))
+    # read all along: a program whose log nobody reads stands still once the pipe is full
+    log = asyncio.create_task(process.communicate())
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             async with asyncio.timeout(STARTS_WITHIN_S):
@@ -49,7 +51,7 @@ async def running(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
             yield client
     finally:
         process.terminate()
-        await process.communicate()
+        await log
     assert process.returncode == 0
 
 

@@ -22,7 +22,10 @@ async def test_closing_names_the_visits_and_pours_that_keep_a_shift_open(rest: R
 
     problem = refusal(await rest.shift_lead.post("/api/shifts/close", json={"venue_id": "bar"}), 409, "shift_in_use")
 
-    assert (problem["active_visits"], problem["pending_pours"]) == ([str(ann.visit_id)], [str(grant.pour_id)])
+    (visit,), (pour,) = problem["active_visits"], problem["pending_pours"]
+    assert (visit["visit_id"], visit["guest_name"], visit["card_uid"]) == (str(ann.visit_id), "Ann", ann.card_uid)
+    assert (pour["pour_id"], pour["visit_id"], pour["tap"]) == (str(grant.pour_id), str(ann.visit_id), "bar/taps/left")
+    assert min(visit["age_ms"], pour["age_ms"]) >= 0
     await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="the node is dead")
     await close_visits(venue)
     assert done(await rest.shift_lead.post("/api/shifts/close", json={}))["status"] == "closed"
@@ -77,6 +80,7 @@ async def test_a_report_keeps_sold_written_off_rejected_unattributed_and_pending
     report = done(await rest.operator.get(f"/api/shifts/{shift_id}/reports/x"))
 
     expected = {
+        "flowed_ml": 650,
         "pours": 2,
         "sold_ml": 300,
         "sold_minor": 150_00,
@@ -88,6 +92,7 @@ async def test_a_report_keeps_sold_written_off_rejected_unattributed_and_pending
         "corrected_ml": 0,
         "line_cleaning_ml": 40,
         "pending_pours": 1,
+        "pending_max_ml": 200,
         "pending_hold_minor": 100_00,
     }
     assert report["totals"] == expected

@@ -5,13 +5,16 @@ Ids and limits that the caller needs to act on stand beside `code`, as in `{"cod
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from tapwire_admin.cookies import ForgedRequest
 from tapwire_admin.request_ids import request_id_of
 from tapwire_core.db.views.health import is_database_gone
 from tapwire_core.errors import DomainError, Invalid, NotFound, Refused
@@ -24,6 +27,7 @@ STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
     Invalid: HTTPStatus.BAD_REQUEST,
     Refused: HTTPStatus.CONFLICT,
     LoginRefused: HTTPStatus.UNAUTHORIZED,
+    ForgedRequest: HTTPStatus.FORBIDDEN,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 """Status of each kind of domain error; a subclass has that of its nearest parent."""
@@ -35,26 +39,36 @@ CODE_OF: Final[Mapping[int, str]] = {
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
     HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
 }
 """Codes of what HTTP itself refuses."""
+
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _log: Final = logging.getLogger("tapwire.admin")
 
 
 def answer_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
     """A use case that can't be done."""
-    status = next((STATUS_OF[parent] for parent in type(error).__mro__ if parent in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return problem(request, status, error.code, str(error), error.facts)
+    return problem(request, status_of(type(error)), error.code, str(error), error.facts)
+
+
+def status_of(kind: type[DomainError]) -> HTTPStatus:
+    """The status that a kind of domain error is answered with."""
+    return next((STATUS_OF[parent] for parent in kind.__mro__ if parent in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """What was refused before a use case was called: unreadable, no login, not the role, no such route."""
     code = CODE_OF.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"))
     if isinstance(error, ValidationException):
-        return problem(request, HTTPStatus.BAD_REQUEST, code, _what_is_wrong(error), {"errors": error.extra or []})
+        wrong = what_is_wrong(error)
+        facts = {"field": wrong[0].field, "errors": wrong} if wrong else {"errors": []}
+        return problem(request, HTTPStatus.BAD_REQUEST, code, "; ".join(map(str, wrong)) or error.detail, facts)
     facts = error.extra if isinstance(error.extra, dict) else {}
-    return problem(request, HTTPStatus(error.status_code), code, error.detail, facts)
+    return problem(request, HTTPStatus(error.status_code), code, error.detail, facts, error.headers or {})
 
 
 def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -68,18 +82,35 @@ def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", text, {})
 
 
-def _what_is_wrong(error: ValidationException) -> str:
-    wrong = [part for part in error.extra or [] if isinstance(part, dict)]
-    if [part.get("key") for part in wrong] == ["data"]:
-        return "The request needs a JSON object as its body."
-    return "; ".join(f"{part.get('key', part.get('source'))}: {part.get('message')}" for part in wrong) or error.detail
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One thing in a request that can't be read. `field`: a parameter's name, or the place in the body, as in `detail.ids[3]`."""
+
+    field: str | None
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+def what_is_wrong(error: ValidationException) -> list[Wrong]:
+    """Each thing that can't be read, from what msgspec and Litestar say of it."""
+    told = [part for part in error.extra or [] if isinstance(part, dict)]
+    if [part.get("key") for part in told] == ["data"]:
+        return [Wrong(None, "The request needs a JSON object as its body.")]
+    return [Wrong(part.get("key") or part.get("source"), part.get("message", "")) for part in told]
 
 
 def problem(
-    request: Request[Any, Any, Any], status: HTTPStatus, code: str, detail: str, facts: Mapping[str, object]
+    request: Request[Any, Any, Any],
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    facts: Mapping[str, object],
+    headers: Mapping[str, str] = NO_HEADERS,
 ) -> Response[Any]:
     """A problem document."""
     standard = {"type": "about:blank", "title": status.phrase, "status": status.value, "code": code, "detail": detail}
-    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
+    login = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else {}
     content = {**facts, **standard, "request_id": request_id_of(request.scope)}
-    return Response(content, status_code=status.value, media_type=PROBLEM_JSON, headers=headers)
+    return Response(content, status_code=status.value, media_type=PROBLEM_JSON, headers={**headers, **login})

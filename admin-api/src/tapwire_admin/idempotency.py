@@ -25,7 +25,8 @@ from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, keep_ans
 from tapwire_core.services.passwords import hash_slowly
 
 HEADER: Final = "Idempotency-Key"
-_KEY: Final = re.compile(r"[\x20-\x7e]{1,200}")
+KEY_PATTERN: Final = r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$"
+_KEY: Final = re.compile(KEY_PATTERN)
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -7,18 +7,17 @@ reads slowly gets only the newest. Facts are another matter; they come from the 
 import asyncio
 import logging
 import random
-import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import msgspec
-from aiomqtt import Client, MqttError, ProtocolVersion
+from aiomqtt import Client, MqttError
+from aiomqtt import Message as Arrived
+from msgspec import Struct
 
 from tapwire_contracts.codec import Malformed, decode_from_device
 from tapwire_contracts.messages import (
@@ -27,19 +26,20 @@ from tapwire_contracts.messages import (
     STATE,
     CardPresented,
     CardRemoved,
+    CoreState,
     Message,
     NodeState,
     PourProgress,
     ReaderCardPresented,
 )
-from tapwire_contracts.topics import ROOT, DevicePath
+from tapwire_contracts.topics import ROOT, DevicePath, core_state_topic
+from tapwire_core.broker import make_client
 
-DEFAULT_PORT: Final = {"mqtt": 1883, "mqtts": 8883}
-KEEPALIVE_S: Final = 15
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 10.0
 MAX_LISTENERS: Final = 100
 """Streams that one process serves at once."""
+WORKERS: Final = core_state_topic("+")
 LEAVES: Final = (STATE.leaf, CARD.leaf, PROGRESS.leaf)
 
 _log: Final = logging.getLogger("tapwire.admin.live")
@@ -84,12 +84,21 @@ class Listener:
         return told
 
 
+class BrokerStatus(Struct, frozen=True, kw_only=True):
+    """Whether this process hears the broker now, and the core workers that show their presence there."""
+
+    connected: bool
+    core_workers: list[CoreState]
+
+
 class Live:
     """The newest live values, and who listens to them."""
 
     def __init__(self) -> None:
         self._newest: Final[dict[Key, dict[str, Any]]] = {}
         self._listeners: Final[set[Listener]] = set()
+        self._workers: Final[dict[str, CoreState]] = {}
+        self._connected = False
 
     def is_full(self) -> bool:
         """Whether `MAX_LISTENERS` are served already."""
@@ -123,35 +132,48 @@ class Live:
         for listener in self._listeners:
             listener.tell(key, self._newest[key])
 
+    def read_broker(self) -> BrokerStatus:
+        """How the broker is, and which core workers it knows of."""
+        return BrokerStatus(connected=self._connected, core_workers=[self._workers[name] for name in sorted(self._workers)])
+
+    def hear_worker(self, instance_id: str, payload: bytes) -> None:
+        """A core worker shows its presence, or with an empty payload is gone."""
+        try:
+            self._workers[instance_id] = msgspec.json.decode(payload, type=CoreState)
+        except msgspec.DecodeError:
+            self._workers.pop(instance_id, None)
+
     async def follow(self, broker_url: str, protocol: str) -> None:
         """Subscribe and hear, again and again, until cancelled."""
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                async with _client(broker_url, protocol) as client:
-                    for leaf in LEAVES:
-                        await client.subscribe(f"{ROOT}/+/+/+/{leaf}")
+                async with make_client(broker_url, protocol, f"admin-{uuid4().hex[:16]}") as client:
+                    await self._subscribe(client)
                     wait_s = FIRST_WAIT_S
-                    async for message in client.messages:
-                        if isinstance(message.payload, bytes):
-                            self.hear(str(message.topic), message.payload)
+                    await self._hear_all(client)
             except MqttError as error:
                 _log.warning("no live values, the broker is away: %s", error)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
+    async def _subscribe(self, client: Client) -> None:
+        for filter_ in (WORKERS, *(f"{ROOT}/+/+/+/{leaf}" for leaf in LEAVES)):
+            await client.subscribe(filter_)
 
-def _client(broker_url: str, protocol: str) -> Client:
-    parts = urlsplit(broker_url)
-    return Client(
-        hostname=parts.hostname or "127.0.0.1",
-        port=parts.port or DEFAULT_PORT[parts.scheme],
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-        identifier=f"admin-{uuid4().hex[:16]}",
-        protocol=ProtocolVersion.V5 if protocol == "5" else ProtocolVersion.V311,
-        clean_session=None if protocol == "5" else True,
-        keepalive=KEEPALIVE_S,
-        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-        tls_context=ssl.create_default_context() if parts.scheme == "mqtts" else None,
-    )
+    async def _hear_all(self, client: Client) -> None:
+        """Hear until the connection ends; what is known of core workers ends with it, and is heard anew."""
+        self._connected = True
+        try:
+            async for message in client.messages:
+                self._sort(message)
+        finally:
+            self._connected = False
+            self._workers.clear()
+
+    def _sort(self, message: Arrived) -> None:
+        payload = message.payload if isinstance(message.payload, bytes) else b""
+        if message.topic.matches(WORKERS):
+            self.hear_worker(str(message.topic).split("/")[-2], payload)
+        else:
+            self.hear(str(message.topic), payload)

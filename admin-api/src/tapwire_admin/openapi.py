@@ -1,46 +1,34 @@
 """The API's documentation: `/schema/openapi.json` for programs, and `/schema` as one page that needs nothing from elsewhere.
 
-What holds for every route is added here, from what the route declares: how it fails, who may call it, whether it takes a key.
+What holds for every route is added here, from what the route declares: how it refuses, who may call it, whether it takes a key; and
+an example of each body.
 """
 
-from html import escape
 from importlib.metadata import version
+from types import UnionType
 from typing import Any, Final
 
 from litestar import Litestar, Request, Router
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, Reference, SecurityScheme
 from litestar.routes import HTTPRoute
-from msgspec import Struct
 from msgspec.json import schema_components
 
-from tapwire_admin.auth import DEVICE_HEADER, DEVICES, EVERYBODY, OpenTo
-from tapwire_admin.errors import PROBLEM_JSON
-from tapwire_admin.idempotency import HEADER
+from tapwire_admin.auth import DEVICE_HEADER, DEVICES, OpenTo
+from tapwire_admin.cookies import CSRF_HEADER, SESSION_COOKIE
+from tapwire_admin.examples import EXAMPLE_REQUEST_ID, example_of
+from tapwire_admin.idempotency import HEADER, KEY_PATTERN
+from tapwire_admin.reading import changeable
+from tapwire_admin.refusals import PROBLEM, document_refusals, refusals_of
+from tapwire_admin.schema_page import POLICY, make_page, noun_of
 from tapwire_core.domain.words import Role
 
 BEARER: Final = "session"
+COOKIE: Final = "cookie"
 DEVICE: Final = "device"
-METHODS: Final = ("get", "post", "put", "patch", "delete")
-STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
-code { font-family: ui-monospace, monospace; } td { padding: .15rem .75rem .15rem 0; vertical-align: top; }
-.access { color: #666; white-space: nowrap; }
-"""
-
-_TEXT: Final = {"type": "string"}
-_PROBLEM: Final = {
-    "type": "object",
-    "title": "Problem",
-    "description": "RFC 9457; beside `code` stand the ids and limits that the caller needs to act on",
-    "properties": {**dict.fromkeys(("type", "title", "code", "detail", "request_id"), _TEXT), "status": {"type": "integer"}},
-    "required": ["type", "title", "status", "code", "detail", "request_id"],
-}
-_FAILURE: Final = {
-    "description": "refused, or not found, or unreadable",
-    "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
+JSON: Final = "application/json"
 
 
 class OnePage(OpenAPIRenderPlugin):
@@ -48,13 +36,7 @@ class OnePage(OpenAPIRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The page."""
-        complete(openapi_schema, request.app)
-        info, paths = openapi_schema["info"], sorted(openapi_schema["paths"].items())
-        rows = "\n".join(_row(path, method, item[method]) for path, item in paths for method in METHODS if method in item)
-        title = escape(f"{info['title']} {info['version']}")
-        return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>
-<h1>{title}</h1><p>{escape(info["description"])}</p><p><a href="/schema/openapi.json">The OpenAPI document</a></p>
-<table>{rows}</table></html>""".encode()
+        return make_page(complete(openapi_schema, request.app))
 
 
 class Document(JsonRenderPlugin):
@@ -62,70 +44,124 @@ class Document(JsonRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """The document as JSON."""
-        complete(openapi_schema, request.app)
-        return super().render(request, openapi_schema)
+        return super().render(request, complete(openapi_schema, request.app))
 
 
 def openapi_config() -> OpenAPIConfig:
     """How the documentation is made and served."""
-    bearer = SecurityScheme(type="http", scheme="bearer", description="the token of POST /api/session")
-    device = SecurityScheme(type="apiKey", security_scheme_in="header", name=DEVICE_HEADER, description="a device's secret")
+    schemes: dict[str, SecurityScheme | Reference] = {
+        BEARER: SecurityScheme(type="http", scheme="bearer", description="the token of POST /api/session"),
+        COOKIE: SecurityScheme(
+            type="apiKey",
+            security_scheme_in="cookie",
+            name=SESSION_COOKIE,
+            description=f"the console's login; all but reading needs the session's CSRF token in {CSRF_HEADER} too",
+        ),
+        DEVICE: SecurityScheme(type="apiKey", security_scheme_in="header", name=DEVICE_HEADER, description="a device's secret"),
+    }
     return OpenAPIConfig(
         title="Tapwire admin API",
         version=version("tapwire-admin"),
         description="What an operator does. Money is in minor units, volume in millilitres; errors are RFC 9457 problems.",
         use_handler_docstrings=True,
-        components=Components(security_schemes={BEARER: bearer, DEVICE: device}),
+        components=Components(security_schemes=schemes),
         render_plugins=[OnePage(path="/", favicon="", style=""), Document()],
-        openapi_router=Router("/schema", route_handlers=[], opt={"access": EVERYBODY}, include_in_schema=False),
+        openapi_router=Router(
+            "/schema",
+            route_handlers=[],
+            opt={"access": OpenTo.EVERYBODY},
+            include_in_schema=False,
+            response_headers={"Content-Security-Policy": POLICY},
+        ),
     )
 
 
-def complete(document: dict[str, Any], app: Litestar) -> None:
+def complete(document: dict[str, Any], app: Litestar) -> dict[str, Any]:
     """Add to each operation of the document, once, what its route declares."""
     schemas = document["components"]["schemas"]
-    if "Problem" in schemas:
-        return
-    schemas["Problem"] = _PROBLEM
-    for route in app.routes:
-        item = document["paths"].get(route.path_format, {})
-        if isinstance(route, HTTPRoute):
-            for method, (handler, _) in route.route_handler_map.items():
-                if method.lower() in item:
-                    _complete(item[method.lower()], handler.opt, takes_key="once" in handler.parsed_fn_signature.parameters)
-                    schemas |= _bodies(item[method.lower()], handler.opt.get("body"))
+    if "Problem" not in schemas:
+        for route in app.routes:
+            if isinstance(route, HTTPRoute) and route.path_format in document["paths"]:
+                item = document["paths"][route.path_format]
+                for method, (handler, _) in route.route_handler_map.items():
+                    if method.lower() in item:
+                        _complete(route.path_format, method, item[method.lower()], handler, schemas)
+        schemas["Problem"] = PROBLEM
+    return document
 
 
-def _complete(operation: dict[str, Any], declared: dict[str, Any], *, takes_key: bool) -> None:
-    operation["responses"].pop("400", None)
-    operation["responses"]["default"] = _FAILURE
-    access = declared["access"]
+def _complete(path: str, method: str, operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
+    access = handler.opt["access"]
+    operation["tags"] = [noun_of(path)]
     operation["security"] = [{scheme: []} for scheme in _schemes(access)]
     operation["description"] = f"{operation.get('description', '')}\n\nAccess: {access}."
-    if takes_key:
-        required = bool(declared.get("key_required"))
-        key = {"name": HEADER, "in": "header", "required": required, "schema": {"type": "string", "maxLength": 200}}
-        operation.setdefault("parameters", []).append(key)
+    _complete_body(method, operation, handler, schemas)
+    _complete_parameters(operation, handler, schemas)
+    _complete_responses(method, operation, handler, schemas)
 
 
-def _bodies(operation: dict[str, Any], body: type[Struct] | None) -> dict[str, Any]:
-    """Document a body that the route reads by itself; the schemas that this takes."""
+def _complete_body(method: str, operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
+    if kind := handler.opt.get("body"):
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _schema_of(kind, schemas)}}}
+    body = operation.get("requestBody")
     if body is None:
-        return {}
-    (schema,), named = schema_components([body], ref_template="#/components/schemas/{name}")
-    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    return named
+        return
+    given = handler.parsed_fn_signature.parameters.get("data")
+    if given is not None:
+        body["required"] = not given.has_default
+        if method == "PATCH" and (fields := changeable(given.annotation)):
+            schemas[given.annotation.__name__]["anyOf"] = [{"required": [field]} for field in fields]
+    body["content"][JSON]["example"] = example_of(body["content"][JSON]["schema"], schemas)
+
+
+def _complete_parameters(operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
+    parameters = operation.setdefault("parameters", [])
+    if "once" in handler.parsed_fn_signature.parameters:
+        schema = {"type": "string", "pattern": KEY_PATTERN}
+        said = "the same key with the same body has its effect once, and gets the first answer again"
+        required = bool(handler.opt.get("key_required"))
+        parameters.append(
+            {
+                "name": HEADER,
+                "in": "header",
+                "required": required,
+                "schema": schema,
+                "description": said,
+                "example": EXAMPLE_REQUEST_ID,
+            }
+        )
+    for parameter in parameters:
+        if parameter.get("required") and "example" not in parameter:
+            parameter["example"] = example_of(parameter["schema"], schemas, parameter["name"])
+
+
+def _complete_responses(method: str, operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
+    responses, refused = operation["responses"], document_refusals(refusals_of(method, handler))
+    responses.pop("400", None)
+    responses.get("204", {}).pop("content", None)
+    for status, (kind, description) in handler.opt.get("answers", {}).items():
+        content = {JSON: {"schema": _schema_of(kind, schemas)}}
+        responses[str(status)] = {"description": description, "content": content | refused.pop(str(status), {}).get("content", {})}
+    if texts := handler.opt.get("as_text"):
+        kept = responses["200"]["content"] if 200 in handler.opt.get("answers", {}) else {}
+        as_text = {media_type: {"schema": {"type": "string"}, "example": example} for media_type, example in texts.items()}
+        responses["200"]["content"] = kept | as_text
+    for response in responses.values():
+        for said in response.get("content", {}).values():
+            if "example" not in said and "examples" not in said:
+                said["example"] = example_of(said["schema"], schemas)
+    responses |= refused
+
+
+def _schema_of(kind: type | UnionType, schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a body that the route reads or answers by itself; the schemas that this takes are added."""
+    (schema,), named = schema_components([kind], ref_template="#/components/schemas/{name}")
+    for name, definition in named.items():
+        schemas.setdefault(name, definition)
+    return schema
 
 
 def _schemes(access: Role | OpenTo) -> list[str]:
     if isinstance(access, Role):
-        return [BEARER]
+        return [BEARER, COOKIE]
     return [DEVICE] if access is DEVICES else []
-
-
-def _row(path: str, method: str, operation: dict[str, Any]) -> str:
-    text, _, access = operation["description"].partition("\n\nAccess: ")
-    return (
-        f"<tr><td><code>{method.upper()}</code></td><td><code>{escape(path)}</code></td>"
-        f'<td>{escape(text)}</td><td class="access">{escape(access.rstrip("."))}</td></tr>'
-    )

@@ -7,28 +7,33 @@ import msgspec
 from litestar.params import QueryParameter
 from msgspec import UNSET, Struct
 
-from tapwire_admin.bounds import NO_NUL
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.places import list_venues
-from tapwire_core.db.views.reading import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
+from tapwire_core.db.views.reading import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, Sort
 from tapwire_core.errors import Invalid, NotFound
 from tapwire_core.services.venues import VenueRequired
 
 MAX_CURSOR_LENGTH: Final = 500
+CURSOR_PATTERN: Final = "^[A-Za-z0-9_-]+$"
 SANE_YEARS: Final = range(2000, 2101)
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 T = TypeVar("T")
 Cursor = Annotated[
-    str | None, QueryParameter(max_length=MAX_CURSOR_LENGTH, pattern=NO_NUL, description="`next_cursor` of the page before")
+    str | None, QueryParameter(max_length=MAX_CURSOR_LENGTH, pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="the most items of one page")]
 
 
-def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> PageRequest:
+Sorted = Annotated[
+    Sort | None, QueryParameter(description="the other way than usual: by what the list goes by, up or down; the same on each page")
+]
+
+
+def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, sort: Sorted = None) -> PageRequest:
     """Which part of a list is wanted."""
-    return PageRequest(cursor, limit)
+    return PageRequest(cursor, limit, sort)
 
 
 def read_moment(field: str, text: str) -> datetime:
@@ -75,7 +80,13 @@ async def the_venue(db: Database, venue_id: str | None) -> str:
 
 def changes_of(body: Struct) -> dict[str, Any]:
     """The fields that a PATCH names; one that names none has a mistake in it."""
-    changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+    fields = changeable(type(body))
+    changes = {name: value for name in fields if (value := getattr(body, name)) is not UNSET}
     if not changes:
-        raise Invalid(f"Nothing to change: name at least one of {', '.join(body.__struct_fields__)}.")
+        raise Invalid(f"Nothing to change: name at least one of {', '.join(fields)}.")
     return changes
+
+
+def changeable(body: type[Struct]) -> list[str]:
+    """The fields of a PATCH that change something when they are named; what else it may hold goes with them."""
+    return [field.name for field in msgspec.structs.fields(body) if field.default is UNSET]

@@ -6,6 +6,11 @@ from typing import Final
 CARD_UID_PATTERN: Final = "^([0-9a-f]{8}|[0-9a-f]{14}|[0-9a-f]{20})$"
 """A stored `card_uid`: lower-case hex of the 4, 7 or 10 bytes that ISO 14443-3 allows."""
 
+GIVEN_CARD_UID_PATTERN: Final = (
+    "^" + "|".join(rf"[\s:-]*([0-9A-Fa-f][\s:-]*){{{digits}}}" for digits in (8, 14, 20)).join("()") + "$"
+)
+"""What `normalize_card_uid` takes, for documentation."""
+
 _SEPARATORS: Final = re.compile(r"[\s:\-]+")
 _CARD_UID: Final = re.compile(CARD_UID_PATTERN)
 

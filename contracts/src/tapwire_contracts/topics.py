@@ -11,6 +11,8 @@ from typing import Final, Self
 
 ROOT: Final = "tapwire/v1"
 SLUG_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,30}$"
+DEVICE_PATH_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,30}/(taps|readers)/[a-z0-9][a-z0-9-]{0,30}$"
+"""What `DevicePath.parse` takes, for documentation."""
 _SLUG: Final = re.compile(SLUG_PATTERN)
 
 

@@ -73,7 +73,8 @@ def _text_of(file: str) -> str:
 
 
 async def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    print(f"The database is at revision {await migrate(settings.database_url)}.")
+    owner_url = settings.owner_database_url or settings.database_url
+    print(f"The database is at revision {await migrate(owner_url, settings.database_url)}.")
     return DONE
 
 

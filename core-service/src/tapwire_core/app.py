@@ -23,11 +23,13 @@ from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
+from tapwire_core.domain.keeping import KEPT, Keeping
 from tapwire_core.metrics import serve_metrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
 from tapwire_core.mqtt.handlers import Desk
 from tapwire_core.mqtt.listener import listen
 from tapwire_core.services.batches import Batches
+from tapwire_core.services.keeping import sweep
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.settings import InvalidSettings, Settings
@@ -58,6 +60,8 @@ class Pace:
     """Between two publications of a worker's presence."""
     books_check_s: float = 60.0
     """Between two checks of the books for the metrics; they read everything, so not often."""
+    keeping_s: float = 3_600.0
+    """Between two looks for what was kept long enough."""
     reconnect_max_s: float = 10.0
     """The longest wait before connecting to the broker again."""
 
@@ -70,6 +74,7 @@ class Worker:
     address: BrokerAddress
     pace: Pace
     instance_id: str
+    keeping: Keeping = KEPT
 
     async def run(self) -> None:
         """Connect, work, and connect again when the connection is lost; ends only by cancellation."""
@@ -101,6 +106,7 @@ class Worker:
                 self._empty_outbox(publisher, woken),
                 self.every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)),
                 self.every(self.pace.progress_s, lambda: self._write_progress(desk)),
+                self.every(self.pace.keeping_s, self._sweep),
             )
         finally:
             # a broker publishes a will only of a connection that was lost, not of one that was ended
@@ -165,6 +171,11 @@ class Worker:
         if latest:
             await keep_progress(self.db, latest)
 
+    async def _sweep(self) -> None:
+        gone = await sweep(self.db, self.keeping)
+        if any(gone.values()):
+            log.info("kept long enough and deleted: %s", ", ".join(f"{count} {table}" for table, count in gone.items() if count))
+
     async def every(self, pause_s: float, step: Callable[[], Awaitable[None]]) -> None:
         """Do something again and again; a database that is gone is tried again."""
         while True:
@@ -190,7 +201,7 @@ async def run_core(settings: Settings) -> None:
     await require_newest(settings.database_url)
     address = BrokerAddress(url=settings.broker_url, protocol=settings.broker_protocol, shared=settings.shared_subscriptions)
     async with Database.open(settings.database_url, settings.house) as db:
-        worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}")
+        worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}", settings.keeping)
         running = asyncio.create_task(_run_with_metrics(worker, settings))
         for ending in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(ending, running.cancel)

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tapwire_contracts.reasons import Locale
 from tapwire_core.domain.house import House
+from tapwire_core.domain.keeping import KEPT, Keeping
 
 PREFIX: Final = "TAPWIRE_"
 LOOPBACK: Final = "127.0.0.1"
@@ -30,6 +31,8 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field(pattern="^postgres(ql)?://")
+    owner_database_url: str | None = Field(default=None, pattern="^postgres(ql)?://")
+    """The role that owns the tables, for `migrate` alone; the role of `database_url` then may only add to the books."""
     broker_url: str | None = Field(default=None, pattern="^mqtts?://")
     broker_protocol: Literal["5", "3.1.1"] = "5"
     shared_subscriptions: bool = True
@@ -41,6 +44,13 @@ class Settings(BaseSettings):
     locale: Locale = Locale.EN
     log_format: Literal["text", "json"] = "text"
     session_ttl_h: int = Field(default=12, ge=1)
+    cookie_secure: bool = False
+    """The console's cookie goes over TLS alone; so it does anyway when the request came over TLS."""
+
+    keep_answers_days: int = Field(default=KEPT.answers_days, ge=1)
+    keep_verdicts_days: int = Field(default=KEPT.verdicts_days, ge=1)
+    keep_dead_letters_days: int = Field(default=KEPT.dead_letters_days, ge=1)
+    keep_sessions_days: int = Field(default=KEPT.sessions_days, ge=1)
 
     start_window_ms: int = Field(default=_LIMITS.start_window_ms, ge=1)
     sync_timeout_ms: int = Field(default=_LIMITS.sync_timeout_ms, ge=1)
@@ -67,6 +77,16 @@ class Settings(BaseSettings):
             overpour_tolerance_ml=self.overpour_tolerance_ml,
             late_sync_tolerance_ml=self.late_sync_tolerance_ml,
             idempotency_ttl_h=self.idempotency_ttl_h,
+        )
+
+    @property
+    def keeping(self) -> Keeping:
+        """For how long is kept what isn't kept for good."""
+        return Keeping(
+            answers_days=self.keep_answers_days,
+            verdicts_days=self.keep_verdicts_days,
+            dead_letters_days=self.keep_dead_letters_days,
+            sessions_days=self.keep_sessions_days,
         )
 
     @classmethod

@@ -55,7 +55,7 @@ async def create_beverage(db: Db, actor: By, once: RunOnce, data: JSONBody[NewBe
     return found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
 
 
-@patch("/beverages/{beverage_id:uuid}", access=ENGINEER)
+@patch("/beverages/{beverage_id:uuid}", access=ENGINEER, refuses=(beverages.BeverageOnTap,))
 async def change_beverage(db: Db, actor: By, beverage_id: FromPath[UUID], data: JSONBody[BeverageChange]) -> BeverageView:
     """Change a beverage, or its price for new pours."""
     changes = changes_of(data)

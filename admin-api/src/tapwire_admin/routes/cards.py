@@ -26,21 +26,21 @@ async def read_card(db: Db, card_uid: CardInPath) -> CardView:
     return await _view(db, card_uid)
 
 
-@post("/cards/{card_uid:str}/lost", access=OPERATOR, status_code=200)
+@post("/cards/{card_uid:str}/lost", access=OPERATOR, status_code=200, refuses=(cards.LostCard,))
 async def report_card_lost(db: Db, actor: By, once: RunOnce, card_uid: CardInPath, data: JSONBody[Because]) -> CardView:
     """Stop a card from working at once; a running pour of it is told to end."""
     await once(cards.report_card_lost, actor, card_uid, data.reason)
     return await _view(db, card_uid)
 
 
-@post("/cards/{card_uid:str}/restore", access=OPERATOR, status_code=200)
+@post("/cards/{card_uid:str}/restore", access=OPERATOR, status_code=200, refuses=(cards.CardNotLost,))
 async def restore_card(db: Db, actor: By, once: RunOnce, card_uid: CardInPath, data: JSONBody[Because]) -> CardView:
     """Let a lost card work again."""
     await once(cards.restore_card, actor, card_uid, data.reason)
     return await _view(db, card_uid)
 
 
-@post("/cards/{card_uid:str}/retire", access=OPERATOR, status_code=200)
+@post("/cards/{card_uid:str}/retire", access=OPERATOR, status_code=200, refuses=(cards.CardBusy,))
 async def retire_card(db: Db, actor: By, once: RunOnce, card_uid: CardInPath, data: JSONBody[Because]) -> CardView:
     """Take a card out of use for good."""
     await once(cards.retire_card, actor, card_uid, data.reason)

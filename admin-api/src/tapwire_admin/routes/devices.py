@@ -4,19 +4,20 @@ from litestar import get, post
 from msgspec import Struct
 
 from tapwire_admin.auth import ENGINEER
-from tapwire_admin.bounds import Text
+from tapwire_admin.bounds import DevicePathText
 from tapwire_admin.given import AskedPage, By, Db, JSONBody, RunOnce
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import DeviceView
 from tapwire_core.db.views.reading import Page
+from tapwire_core.errors import NotFound
 from tapwire_core.services import devices
 from tapwire_core.services.devices import DeviceSecret
 
 
 class DevicePathGiven(Struct, kw_only=True):
-    """A device's path, `{venue}/taps/{tap}` or `{venue}/readers/{reader}`."""
+    """Which device."""
 
-    path: Text
+    path: DevicePathText
 
 
 @get("/devices", access=ENGINEER)
@@ -25,19 +26,19 @@ async def list_devices(db: Db, page: AskedPage) -> Page[DeviceView]:
     return await views.list_devices(db, page)
 
 
-@post("/devices", access=ENGINEER, tells_secret=True)
+@post("/devices", access=ENGINEER, tells_secret=True, refuses=(devices.DeviceExists,))
 async def add_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
     """Let a device speak; its secret is shown once, and again to a repeat of this session with the same key."""
     return await once(devices.add_device, actor, data.path)
 
 
-@post("/devices/rotate", access=ENGINEER, tells_secret=True, status_code=200)
+@post("/devices/rotate", access=ENGINEER, tells_secret=True, status_code=200, refuses=(NotFound,))
 async def rotate_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
     """Give a device a new secret, shown once, and again to a repeat of this session with the same key."""
     return await once(devices.rotate_device, actor, data.path)
 
 
-@post("/devices/revoke", access=ENGINEER, status_code=204)
+@post("/devices/revoke", access=ENGINEER, status_code=204, refuses=(NotFound,))
 async def revoke_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> None:
     """Let a device speak no more."""
     await once(devices.revoke_device, actor, data.path)

@@ -13,17 +13,25 @@ from uuid import UUID, uuid4, uuid5
 
 import msgspec
 from litestar import Request, Response, post
-from litestar.exceptions import ValidationException
 from msgspec import Meta, Struct
 
 from tapwire_admin.auth import DEVICES, device_of
+from tapwire_admin.bodies import unreadable_body
 from tapwire_admin.bounds import CardUid, Text
 from tapwire_admin.given import Db, JSONBody
 from tapwire_admin.request_ids import request_id_of
 from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
 from tapwire_contracts.codec import UNREADABLE, read_object
 from tapwire_contracts.messages import Milliliters, Milliseconds, PourAuthorized, PourDenied, PourSettled
-from tapwire_contracts.reasons import DenyReason, EndReason, Malformation, Outcome, VerdictReason, VerdictStatus
+from tapwire_contracts.reasons import (
+    INSUFFICIENT_FUNDS_MESSAGE,
+    DenyReason,
+    EndReason,
+    Malformation,
+    Outcome,
+    VerdictReason,
+    VerdictStatus,
+)
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.health import may_work_later
@@ -48,6 +56,7 @@ CONFLICTS: Final = frozenset(
     }
 )
 """Denials that are answered 409; all others are 403."""
+REQUEST_ID_REUSED: Final = "request_id_reused"
 
 _log: Final = logging.getLogger("tapwire.admin.door")
 _answer: Final[msgspec.json.Decoder[PourAuthorized | PourDenied]] = msgspec.json.Decoder(PourAuthorized | PourDenied)
@@ -72,29 +81,68 @@ class ReportedPour(Struct, kw_only=True):
     """A controller's one statement of what flowed in a pour."""
 
     pour_id: UUID
-    card_uid: str
+    card_uid: Annotated[str, Meta(description="8, 14 or 20 hex digits, as read or written")]
     volume_ml: Milliliters
     duration_ms: Milliseconds
     end_reason: EndReason | None = None
 
 
+class ReportedPours(Struct, kw_only=True):
+    """What flowed, as it is documented: `PoursToSync` with each report as it should be."""
+
+    pours: Annotated[list[ReportedPour], Meta(max_length=MAX_BATCH)]
+
+
+class PourAllowed(PourAuthorized, frozen=True, kw_only=True, tag="pour_authorized"):
+    """A grant: how much may flow, for how long."""
+
+    allowed: bool = True
+
+
+class Denial(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why nothing may flow; `pour_id` is the pour that holds the tap."""
+
+    reason: Annotated[str, Meta(examples=[DenyReason.INSUFFICIENT_FUNDS])]
+    message: Annotated[str, Meta(examples=[INSUFFICIENT_FUNDS_MESSAGE])]
+    pour_id: UUID | None = None
+
+
+class Denied(Struct, frozen=True, kw_only=True):
+    """The one answer of this API that is no problem document."""
+
+    detail: Denial
+
+
 class SyncResult(Struct, frozen=True, kw_only=True):
-    """The verdict on one report; `pour_id` is null where none can be read."""
+    """The verdict on one report; `pour_id` is null where none can be read.
+
+    Without a status there is no verdict yet, because the database went away: send the report again.
+    """
 
     pour_id: UUID | None
-    status: VerdictStatus
-    outcome: Outcome
+    status: VerdictStatus | None
+    outcome: Outcome | None
     reason: VerdictReason | None
 
 
 class SyncResults(Struct, frozen=True, kw_only=True):
-    """One verdict a report, in their order. Fewer than reports: the database went away, send the rest again."""
+    """One verdict a report, in their order."""
 
     results: list[SyncResult]
 
 
-@post("/visits/authorize-pour", access=DEVICES, status_code=200)
-async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[AuthorizePour]) -> Response[dict[str, Any]]:
+@post(
+    "/visits/authorize-pour",
+    access=DEVICES,
+    status_code=200,
+    answers={
+        200: (PourAllowed, "a grant"),
+        403: (Denied, "denied: " + ", ".join(reason for reason in DenyReason if reason not in CONFLICTS)),
+        409: (Denied, "denied for now: " + ", ".join(reason for reason in DenyReason if reason in CONFLICTS)),
+        422: (Denied, REQUEST_ID_REUSED),
+    },
+)
+async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[AuthorizePour]) -> Response[PourAllowed | Denied]:
     """May this card pour at this controller's tap, and how much?"""
     device, card_uid = device_of(request), read_card_uid(data.card_uid)
     actor = Actor(str(device), request_id_of(request.scope))
@@ -106,31 +154,36 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
     question = Question(str(device), event_id, card_uid, None, None, frozenset())
     answered = await authorize_pour(db, question, fingerprint, actor, uuid4())
     if isinstance(answered, EventIdReused):
-        content = {"reason": "request_id_reused", "message": "This request_id came before with another card."}
-        return Response({"detail": content}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
+        reused = Denied(detail=Denial(reason=REQUEST_ID_REUSED, message="This request_id came before with another card."))
+        return Response(reused, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
     match _answer.decode(answered.payload):
         case PourAuthorized() as grant:
-            return Response({"allowed": True, **msgspec.to_builtins(grant)})
+            return Response(PourAllowed(**msgspec.structs.asdict(grant)))
         case PourDenied() as denial:
             return _denial(denial.reason, denial.message, await _pour_in_the_way(db, device, denial.reason))
 
 
-@post("/sync/pours", access=DEVICES, body=PoursToSync, status_code=200)
+@post("/sync/pours", access=DEVICES, body=ReportedPours, status_code=200)
 async def sync_pours(request: Request[Any, Any, Any], db: Db) -> SyncResults:
     """Report what flowed; each report gets its verdict, exactly once."""
-    device, actor, results = device_of(request), Actor(str(device_of(request)), request_id_of(request.scope)), []
-    for item in split_batch(await request.body()):
-        raw = RawReport(f"http:{device}/sync/pours", item)
+    device, actor = device_of(request), Actor(str(device_of(request)), request_id_of(request.scope))
+    raws = [RawReport(f"http:{device}/sync/pours", item) for item in split_batch(await request.body())]
+    return SyncResults(results=await _sync_all(db, device, actor, raws))
+
+
+async def _sync_all(db: Database, device: DevicePath, actor: Actor, raws: list[RawReport]) -> list[SyncResult]:
+    """One result a report; raises when the database is gone before the first one."""
+    results: list[SyncResult] = []
+    for raw in raws:
         try:
             results.append(await _sync(db, device, actor, raw))
         except Exception as error:
-            if not may_work_later(error):
-                results.append(await _give_up(db, device, raw, error))
-            elif results:
-                break
-            else:
+            if may_work_later(error) and not results:
                 raise
-    return SyncResults(results=results)
+            if may_work_later(error):
+                return results + [_undecided(left) for left in raws[len(results) :]]
+            results.append(await _give_up(db, device, raw, error))
+    return results
 
 
 def split_batch(body: bytes) -> list[bytes]:
@@ -141,7 +194,7 @@ def split_batch(body: bytes) -> list[bytes]:
         # one item that is hardly JSON, such as half a surrogate, must not keep the others from being read
         items = (read_object(body.decode(errors="replace").encode()) or {}).get("pours")
         if not isinstance(items, list) or len(items) > MAX_BATCH:
-            raise ValidationException(str(error)) from error
+            raise unreadable_body(error) from error
         return [json.dumps(item).encode() for item in items]
 
 
@@ -199,6 +252,11 @@ def _unusable(pour_id: UUID | None) -> SyncResult:
     )
 
 
+def _undecided(raw: RawReport) -> SyncResult:
+    pour_id = readable_uuid((read_object(raw.payload) or {}).get("pour_id"))
+    return SyncResult(pour_id=pour_id, status=None, outcome=None, reason=None)
+
+
 def printable(text: str) -> str:
     """A text that quotes what came, without what the database can't keep."""
     return text.replace("\0", "").encode(errors="backslashreplace").decode()
@@ -222,10 +280,9 @@ async def _pour_in_the_way(db: Database, device: DevicePath, reason: DenyReason)
     return tap.pending_pour_id if tap else None
 
 
-def _denial(reason: DenyReason, message: str, pour_id: UUID | None) -> Response[dict[str, Any]]:
+def _denial(reason: DenyReason, message: str, pour_id: UUID | None) -> Response[PourAllowed | Denied]:
     status = HTTPStatus.CONFLICT if reason in CONFLICTS else HTTPStatus.FORBIDDEN
-    detail = {"reason": reason, "message": message} | ({"pour_id": pour_id} if pour_id else {})
-    return Response({"detail": detail}, status_code=status)
+    return Response(Denied(detail=Denial(reason=reason, message=message, pour_id=pour_id)), status_code=status)
 
 
 HANDLERS = (authorize, sync_pours)

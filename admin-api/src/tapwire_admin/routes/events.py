@@ -34,7 +34,16 @@ MAX_FACT_ID: Final = 2**63 - 1
 LastEventId = Annotated[int | None, HeaderParameter(name="Last-Event-ID", ge=0, le=MAX_FACT_ID)]
 
 
-@get("/events", access=OPERATOR)
+EXAMPLE: Final = """id: 17
+event: pour
+data: {"audit_id":17,"action":"pour_authorized","actor":"bar/taps/left","subjects":["…"],"details":{},"created_at":"…"}
+
+event: progress
+data: {"path":"bar/taps/left","type":"pour_progress","pour_id":"…","volume_ml":120,"elapsed_ms":2400}
+"""
+
+
+@get("/events", access=OPERATOR, as_text={"text/event-stream": EXAMPLE})
 async def stream(
     request: Request[Any, Any, Any], db: Db, live: NamedDependency[Live], last_event_id: LastEventId = None
 ) -> ServerSentEvent:

@@ -17,6 +17,7 @@ from tapwire_core.db.views.reading import Page
 from tapwire_core.domain.words import PaymentMethod
 from tapwire_core.services import cards, guests, money
 from tapwire_core.services.money import Booking
+from tapwire_core.services.venues import VenueRequired
 
 
 class NewGuest(Struct, kw_only=True):
@@ -117,25 +118,35 @@ async def read_ledger(db: Db, guest_id: FromPath[UUID], page: AskedPage) -> Page
     return await views.list_ledger(db, guest_id, page)
 
 
-@post("/guests/{guest_id:uuid}/top-ups", access=OPERATOR, key_required=True)
+@post("/guests/{guest_id:uuid}/top-ups", access=OPERATOR, key_required=True, refuses=(money.ShiftClosed, VenueRequired))
 async def top_up(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[TopUp]) -> Booking:
     """Take a guest's money."""
     return await once(money.top_up, actor, guest_id, data.amount_minor, data.method, data.venue_id)
 
 
-@post("/guests/{guest_id:uuid}/refunds", access=SHIFT_LEAD, key_required=True)
+@post(
+    "/guests/{guest_id:uuid}/refunds",
+    access=SHIFT_LEAD,
+    key_required=True,
+    refuses=(money.ShiftClosed, money.InsufficientFunds, VenueRequired),
+)
 async def refund(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Refund]) -> Booking:
     """Give a guest money back, at most what is available."""
     return await once(money.refund, actor, guest_id, data.amount_minor, data.method, data.reason, data.venue_id)
 
 
-@post("/guests/{guest_id:uuid}/adjustments", access=SHIFT_LEAD, key_required=True)
+@post(
+    "/guests/{guest_id:uuid}/adjustments",
+    access=SHIFT_LEAD,
+    key_required=True,
+    refuses=(money.InsufficientFunds, money.NotTheGuestsPour),
+)
 async def adjust(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Adjustment]) -> Booking:
     """Correct a balance up or down."""
     return await once(money.adjust, actor, guest_id, data.amount_minor, data.reason, data.pour_id)
 
 
-@post("/guests/{guest_id:uuid}/cards", access=OPERATOR)
+@post("/guests/{guest_id:uuid}/cards", access=OPERATOR, refuses=(cards.BindConflict, cards.LostCard))
 async def bind_card(db: Db, actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[CardToBind]) -> CardView:
     """Make a card a guest's."""
     await once(cards.bind_card, actor, guest_id, data.card_uid)
@@ -143,7 +154,7 @@ async def bind_card(db: Db, actor: By, once: RunOnce, guest_id: FromPath[UUID], 
     return found(await views.get_card(db, card_uid), "card", card_uid)
 
 
-@delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR)
+@delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR, refuses=(cards.CardBusy,))
 async def unbind_card(db: Db, actor: By, guest_id: FromPath[UUID], card_uid: CardInPath) -> None:
     """Take a guest's card back, for anybody's use."""
     await cards.unbind_card(db, actor, guest_id, card_uid)

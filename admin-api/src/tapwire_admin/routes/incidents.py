@@ -45,14 +45,24 @@ async def read_incident(db: Db, incident_id: FromPath[UUID]) -> IncidentView:
     return await _view(db, incident_id)
 
 
-@post("/incidents/{incident_id:uuid}/claim", access=OPERATOR, status_code=200)
+@post(
+    "/incidents/{incident_id:uuid}/claim",
+    access=OPERATOR,
+    status_code=200,
+    refuses=(incidents.AlreadyResolved, incidents.AlreadyClaimed),
+)
 async def claim_incident(db: Db, actor: By, once: RunOnce, incident_id: FromPath[UUID]) -> IncidentView:
     """Take care of an incident."""
     await once(incidents.claim_incident, actor, incident_id)
     return await _view(db, incident_id)
 
 
-@post("/incidents/{incident_id:uuid}/resolve", access=SHIFT_LEAD, status_code=200)
+@post(
+    "/incidents/{incident_id:uuid}/resolve",
+    access=SHIFT_LEAD,
+    status_code=200,
+    refuses=(incidents.AlreadyResolved, incidents.AmountRequired, incidents.GuestRequired),
+)
 async def resolve_incident(db: Db, actor: By, once: RunOnce, incident_id: FromPath[UUID], data: JSONBody[Resolve]) -> IncidentView:
     """End an incident, and book what its resolution says."""
     await once(

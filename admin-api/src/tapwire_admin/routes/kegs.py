@@ -15,7 +15,9 @@ from tapwire_core.db.views import places as views
 from tapwire_core.db.views.places import KegView
 from tapwire_core.db.views.reading import Page
 from tapwire_core.domain.words import KegStatus
+from tapwire_core.errors import NotFound
 from tapwire_core.services import kegs
+from tapwire_core.services.venues import VenueRequired
 
 
 class NewKeg(Struct, kw_only=True):
@@ -48,13 +50,13 @@ async def list_kegs(
     return await views.list_kegs(db, venue_id, status, page)
 
 
-@get("/kegs/suggest", access=OPERATOR)
+@get("/kegs/suggest", access=OPERATOR, refuses=(NotFound,))
 async def suggest_keg(db: Db, beverage_id: FromQuery[UUID], venue_id: AskedVenue = None) -> KegView:
     """The keg to put on next, first in first out; 404 when none is in stock."""
     return found(await views.suggest_keg(db, beverage_id, venue_id), "keg in stock of beverage", beverage_id)
 
 
-@post("/kegs", access=OPERATOR)
+@post("/kegs", access=OPERATOR, refuses=(kegs.BeverageArchived, NotFound, VenueRequired))
 async def create_keg(db: Db, actor: By, once: RunOnce, data: JSONBody[NewKeg]) -> KegView:
     """Take a full keg into stock."""
     keg_id = await once(
@@ -69,7 +71,7 @@ async def read_keg(db: Db, keg_id: FromPath[UUID]) -> KegView:
     return await _view(db, keg_id)
 
 
-@patch("/kegs/{keg_id:uuid}", access=OPERATOR)
+@patch("/kegs/{keg_id:uuid}", access=OPERATOR, refuses=(kegs.KegOnTap,))
 async def change_keg(db: Db, actor: By, keg_id: FromPath[UUID], data: JSONBody[KegChange]) -> KegView:
     """Retire a keg, or take it back into stock."""
     await (kegs.retire_keg if data.status is KegStatus.RETIRED else kegs.restock_keg)(db, actor, keg_id)

@@ -1,23 +1,29 @@
 """Sales over a period, as JSON or, with `Accept: text/csv`, for a spreadsheet."""
 
-import csv
-import io
 from typing import Annotated, Any, Final
 
+import msgspec
 from litestar import Request, Response, get
 from litestar.params import QueryParameter
 
 from tapwire_admin.auth import OPERATOR
 from tapwire_admin.given import AskedVenue, Db, FromQuery
 from tapwire_admin.reading import read_day_or_moment, the_venue
+from tapwire_admin.spreadsheets import CSV, answer_csv, wants_csv
 from tapwire_core.db.views.sales import SalesBy, SalesReport, SalesRow, report_sales
+from tapwire_core.errors import NotFound
+from tapwire_core.services.venues import VenueRequired
 
-CSV: Final = "text/csv"
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula; a name that starts so gets an apostrophe before it."""
+EXAMPLE: Final = "tap,pours,volume_ml,sold_minor,written_off_minor,currency\r\nbar/taps/left,12,4800,33600,0,EUR\r\n"
 
 
-@get("/reports/sales", access=OPERATOR)
+@get(
+    "/reports/sales",
+    access=OPERATOR,
+    refuses=(NotFound, VenueRequired),
+    answers={200: (SalesReport, "the sales")},
+    as_text={CSV: EXAMPLE},
+)
 async def report(
     request: Request[Any, Any, Any],
     db: Db,
@@ -29,19 +35,12 @@ async def report(
     """What was sold, by tap, beverage, hour or day."""
     first, last = read_day_or_moment("from", since), read_day_or_moment("to", until)
     sales = await report_sales(db, await the_venue(db, venue_id), first, last, by)
-    if CSV in request.headers.get("Accept", ""):
-        return Response(_as_csv(sales), media_type=CSV)
-    return Response(sales)
+    return _as_csv(sales) if wants_csv(request) else Response(sales)
 
 
-def _as_csv(sales: SalesReport) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow([sales.by, *SalesRow.__struct_fields__[1:], "currency"])
-    for row in sales.items:
-        key = f"'{row.key}" if row.key.startswith(FORMULA_STARTS) else row.key
-        writer.writerow([key, row.pours, row.volume_ml, row.sold_minor, row.written_off_minor, sales.currency])
-    return text.getvalue()
+def _as_csv(sales: SalesReport) -> Response[str]:
+    rows = ((*msgspec.structs.astuple(row), sales.currency) for row in sales.items)
+    return answer_csv([sales.by, *SalesRow.__struct_fields__[1:], "currency"], rows)
 
 
 HANDLERS = (report,)

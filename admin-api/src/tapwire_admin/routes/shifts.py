@@ -1,19 +1,30 @@
 """Shifts."""
 
+from collections.abc import Iterator
+from typing import Any, Final
 from uuid import UUID
 
-from litestar import get, post
+from litestar import Request, Response, get, post
 from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.bounds import Slug
 from tapwire_admin.given import AskedVenue, By, Db, FromPath, JSONBody, RunOnce
 from tapwire_admin.reading import found, the_venue
+from tapwire_admin.spreadsheets import CSV, answer_csv, wants_csv
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
-from tapwire_core.db.views.reports import ShiftReport, sum_up_shift
+from tapwire_core.db.views.reports import ShiftReport, Till, Totals, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
+from tapwire_core.errors import NotFound
 from tapwire_core.services import shifts
+from tapwire_core.services.money import ShiftClosed
+from tapwire_core.services.venues import VenueRequired
+
+HEADER: Final = ("part", "key", *Totals.__struct_fields__, *Till.__struct_fields__, "currency")
+"""The columns of a shift's report for a spreadsheet."""
+EXAMPLE: Final = "part,key,pours,sold_ml,…\r\ntap,bar/taps/left,12,4800,…\r\n"
+REPORT: Final = {200: (ShiftReport, "the report")}
 
 
 class OfVenue(Struct, kw_only=True):
@@ -22,29 +33,34 @@ class OfVenue(Struct, kw_only=True):
     venue_id: Slug | None = None
 
 
-@post("/shifts/open", access=OPERATOR)
+@post("/shifts/open", access=OPERATOR, refuses=(shifts.ShiftAlreadyOpen, NotFound, VenueRequired))
 async def open_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
     """Open a venue's shift."""
     return await _view(db, await once(shifts.open_shift, actor, data.venue_id if data else None))
 
 
-@post("/shifts/close", access=SHIFT_LEAD, status_code=200)
+@post(
+    "/shifts/close",
+    access=SHIFT_LEAD,
+    status_code=200,
+    refuses=(ShiftClosed, shifts.ShiftInUse, NotFound, VenueRequired),
+)
 async def close_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
     """Close a venue's shift; refused, with the list, while visits are active or pours pending."""
     return await _view(db, await once(shifts.close_shift, actor, data.venue_id if data else None))
 
 
-@get("/shifts/current", access=OPERATOR)
+@get("/shifts/current", access=OPERATOR, refuses=(NotFound, VenueRequired))
 async def read_current_shift(db: Db, venue_id: AskedVenue = None) -> ShiftView:
     """The open shift; 404 when none is open."""
     venue = await the_venue(db, venue_id)
     return found(await views.get_open_shift(db, venue), "open shift of venue", venue)
 
 
-@get("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR)
-async def read_x_report(db: Db, shift_id: FromPath[UUID]) -> ShiftReport:
+@get("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR, answers=REPORT, as_text={CSV: EXAMPLE})
+async def read_x_report(request: Request[Any, Any, Any], db: Db, shift_id: FromPath[UUID]) -> Response[Any]:
     """What the shift sums up to now."""
-    return found(await sum_up_shift(db, shift_id), "shift", shift_id)
+    return _answer(request, found(await sum_up_shift(db, shift_id), "shift", shift_id))
 
 
 @post("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR)
@@ -53,16 +69,34 @@ async def make_x_report(db: Db, once: RunOnce, shift_id: FromPath[UUID]) -> Shif
     return await once(shifts.make_x_report, found(await sum_up_shift(db, shift_id), "shift", shift_id))
 
 
-@get("/shifts/{shift_id:uuid}/reports/z", access=OPERATOR)
-async def read_z_report(db: Db, shift_id: FromPath[UUID]) -> ShiftReport:
+@get("/shifts/{shift_id:uuid}/reports/z", access=OPERATOR, answers=REPORT, as_text={CSV: EXAMPLE})
+async def read_z_report(request: Request[Any, Any, Any], db: Db, shift_id: FromPath[UUID]) -> Response[Any]:
     """The closed shift's Z report; 404 until it is made."""
-    return found(await views.get_z_report(db, shift_id), "Z report of shift", shift_id)
+    return _answer(request, found(await views.get_z_report(db, shift_id), "Z report of shift", shift_id))
 
 
-@post("/shifts/{shift_id:uuid}/reports/z", access=SHIFT_LEAD)
+@post("/shifts/{shift_id:uuid}/reports/z", access=SHIFT_LEAD, refuses=(shifts.ShiftOpen, shifts.ZReportMade))
 async def make_z_report(db: Db, actor: By, once: RunOnce, shift_id: FromPath[UUID]) -> ShiftReport:
     """Sum a closed shift up for good, once."""
     return await once(shifts.make_z_report, actor, found(await sum_up_shift(db, shift_id), "shift", shift_id))
+
+
+def _answer(request: Request[Any, Any, Any], report: ShiftReport) -> Response[Any]:
+    return answer_csv(HEADER, _rows(report)) if wants_csv(request) else Response(report)
+
+
+def _rows(report: ShiftReport) -> Iterator[tuple[str | int | None, ...]]:
+    """One row for each part of the shift; what a part doesn't count is left empty."""
+    parts: dict[str, dict[str, Totals | Till]] = {
+        "shift": {"sold": report.totals, "till": report.till},
+        "tap": {**report.by_tap},
+        "beverage": {**report.by_beverage},
+        "method": {**report.by_method},
+        "operator": {**report.by_operator},
+    }
+    for part, sums in parts.items():
+        for key, counted in sums.items():
+            yield (part, key, *(getattr(counted, field, None) for field in HEADER[2:-1]), report.currency)
 
 
 async def _view(db: Database, shift_id: UUID) -> ShiftView:

@@ -1,16 +1,28 @@
 """The whole installation in one look."""
 
 from litestar import get
+from litestar.di import NamedDependency
+from msgspec import Struct
 
 from tapwire_admin.auth import OPERATOR
 from tapwire_admin.given import Db
-from tapwire_core.db.views.system import Status, read_status
+from tapwire_admin.live import BrokerStatus, Live
+from tapwire_core.db.views.system import SystemStatus, VenueStatus, read_status
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """The installation, the broker as this process hears it, and each venue."""
+
+    system: SystemStatus
+    broker: BrokerStatus
+    venues: list[VenueStatus]
 
 
 @get("/system/status", access=OPERATOR)
-async def read_system_status(db: Db) -> Status:
+async def read_system_status(db: Db, live: NamedDependency[Live]) -> Status:
     """What runs, what waits, and what a person must look at."""
-    return await read_status(db)
+    status = await read_status(db)
+    return Status(system=status.system, broker=live.read_broker(), venues=status.venues)
 
 
 HANDLERS = (read_system_status,)

@@ -16,7 +16,9 @@ from tapwire_core.db.views import places as views
 from tapwire_core.db.views.places import TapView
 from tapwire_core.db.views.reading import Page
 from tapwire_core.domain.words import TapStatus
+from tapwire_core.errors import NotFound
 from tapwire_core.services import taps
+from tapwire_core.services.venues import VenueRequired
 
 
 class NewTap(Struct, kw_only=True):
@@ -30,10 +32,10 @@ class NewTap(Struct, kw_only=True):
 
 
 class TapChange(Struct, kw_only=True):
-    """What to change about a tap; its status may be changed by anybody, the rest by an engineer."""
+    """What to change about a tap; its status may be changed by anybody, the rest by an engineer. `reason` is the status's."""
 
     status: TapStatus | UnsetType = UNSET
-    reason: Reason | UnsetType = UNSET
+    reason: Reason | None = None
     name: Name | UnsetType = UNSET
     pulses_per_liter: PulsesPerLiter | UnsetType = UNSET
     max_pour_ml: MaxPourMl | UnsetType = UNSET
@@ -63,7 +65,7 @@ async def list_taps(db: Db, page: AskedPage, venue_id: AskedVenue = None) -> Pag
     return await views.list_taps(db, venue_id, page)
 
 
-@post("/taps", access=ENGINEER)
+@post("/taps", access=ENGINEER, refuses=(taps.TapExists, NotFound, VenueRequired))
 async def create_tap(db: Db, actor: By, once: RunOnce, data: JSONBody[NewTap]) -> TapView:
     """Add a tap."""
     tap = await once(
@@ -90,12 +92,12 @@ async def change_tap(
 ) -> TapView:
     """Lock or unlock a tap, have it cleaned, or change how it works. Anything but `active` ends a running pour."""
     changes, path = changes_of(data), _path(venue, tap)
-    status, reason = changes.pop("status", None), changes.pop("reason", None)
+    status = changes.pop("status", None)
     if changes:
         require_role(operator_of(request), ENGINEER)
         await taps.change_tap(db, actor, path, **changes)
     if status is not None:
-        await taps.set_tap_status(db, actor, path, status, reason)
+        await taps.set_tap_status(db, actor, path, status, data.reason)
     return await _view(db, venue, tap)
 
 
@@ -105,7 +107,7 @@ async def stop_tap(actor: By, once: RunOnce, venue: SlugInPath, tap: SlugInPath,
     return TapStopped(pour_id=await once(taps.stop_tap, actor, _path(venue, tap), data.reason))
 
 
-@put("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR)
+@put("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, refuses=(taps.KegOnOtherTap, taps.KegNotUsable))
 async def put_keg(db: Db, actor: By, venue: SlugInPath, tap: SlugInPath, data: JSONBody[KegOnTap]) -> TapView:
     """Put a keg on a tap, in place of the one that hangs there."""
     await taps.put_keg(db, actor, _path(venue, tap), data.keg_id)

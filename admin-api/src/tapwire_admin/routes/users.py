@@ -36,14 +36,14 @@ async def list_users(db: Db, page: AskedPage) -> Page[UserView]:
     return await views.list_users(db, page)
 
 
-@post("/users", access=ENGINEER, takes_secret=True)
+@post("/users", access=ENGINEER, takes_secret=True, refuses=(users.UserExists,))
 async def create_user(db: Db, actor: By, once: RunOnce, data: JSONBody[NewUser]) -> UserView:
     """Add an operator."""
     await once(users.create_user, actor, data.username, data.role, data.password)
     return found(await views.get_user(db, data.username), "user", data.username)
 
 
-@patch("/users/{username:str}", access=ENGINEER)
+@patch("/users/{username:str}", access=ENGINEER, refuses=(users.LastEngineer,))
 async def change_user(db: Db, actor: By, username: UsernameInPath, data: JSONBody[UserChange]) -> UserView:
     """Change an operator's role or password, or disable the operator; sessions end with the old password."""
     changes = changes_of(data)

@@ -59,7 +59,7 @@ async def list_venues(db: Db, page: AskedPage) -> Page[VenueView]:
     return await views.list_venues(db, page)
 
 
-@post("/venues", access=ENGINEER)
+@post("/venues", access=ENGINEER, refuses=(venues.VenueExists,))
 async def create_venue(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVenue]) -> VenueView:
     """Add a venue; its time zone is an IANA name."""
     venue_id = await once(

@@ -15,11 +15,25 @@ from tapwire_core.db.views import visits as views
 from tapwire_core.db.views.reading import Page
 from tapwire_core.db.views.visits import PourDetail, VisitView
 from tapwire_core.domain.words import VisitStatus
+from tapwire_core.errors import NotFound
 from tapwire_core.services import recovery, visits
-from tapwire_core.services.cards import Stage, read_card_uid
+from tapwire_core.services.cards import BindConflict, CardBusy, LostCard, Stage, read_card_uid
+from tapwire_core.services.money import ShiftClosed
+from tapwire_core.services.venues import VenueRequired
 
 DEFAULT_REASON: Final = "visit closed"
 """Why a pending pour is given up where nobody says it."""
+OPENING: Final = (
+    NotFound,
+    VenueRequired,
+    ShiftClosed,
+    visits.VisitAlreadyActive,
+    visits.GuestBlocked,
+    visits.GuestUnderage,
+)
+"""How opening a visit may be refused."""
+ISSUING: Final = (BindConflict, CardBusy, LostCard)
+"""How giving a visit a card may be refused."""
 
 
 class NewVisit(Struct, kw_only=True):
@@ -87,13 +101,13 @@ async def list_visits(
     return await views.list_visits(db, status=status, stuck=stuck, venue_id=venue_id, guest_id=guest_id, page=page)
 
 
-@post("/visits", access=OPERATOR)
+@post("/visits", access=OPERATOR, refuses=OPENING)
 async def open_visit(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVisit]) -> VisitView:
     """Open a visit; its card comes with `assign-card`."""
     return await _view(db, await once(visits.open_visit, actor, data.venue_id, data.guest_id))
 
 
-@post("/visits/open-and-assign-card", access=OPERATOR)
+@post("/visits/open-and-assign-card", access=OPERATOR, refuses=(*OPENING, *ISSUING))
 async def open_and_assign_card(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVisitWithCard]) -> OpenedVisitView:
     """Open a visit and issue its card, or change nothing; a double click gives one visit and the same answer."""
     opened = await once(visits.open_and_assign_card, actor, data.venue_id, data.guest_id, data.card_uid)
@@ -112,14 +126,24 @@ async def read_visit(db: Db, visit_id: FromPath[UUID]) -> VisitView:
     return await _view(db, visit_id)
 
 
-@post("/visits/{visit_id:uuid}/assign-card", access=OPERATOR, status_code=200)
+@post(
+    "/visits/{visit_id:uuid}/assign-card",
+    access=OPERATOR,
+    status_code=200,
+    refuses=(*ISSUING, visits.VisitNotActive, visits.GuestBlocked),
+)
 async def assign_card(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[CardForVisit]) -> OpenedVisitView:
     """Give an active visit a card, in place of the one it has."""
     assigned = await once(visits.assign_card, actor, visit_id, data.card_uid)
     return OpenedVisitView(visit=await _view(db, visit_id), stages=assigned.stages)
 
 
-@post("/visits/{visit_id:uuid}/reconcile-pour", access=SHIFT_LEAD, status_code=200)
+@post(
+    "/visits/{visit_id:uuid}/reconcile-pour",
+    access=SHIFT_LEAD,
+    status_code=200,
+    refuses=(recovery.PourNotPending, recovery.AlreadyReconciled),
+)
 async def reconcile_pour(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ReconcilePour]) -> PourDetail:
     """Settle a pending pour by hand, when its report never came."""
     pour_id = await once(
@@ -134,14 +158,19 @@ async def reconcile_pour(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UU
     return found(await views.get_pour(db, pour_id), "pour", pour_id)
 
 
-@post("/visits/{visit_id:uuid}/force-unlock", access=SHIFT_LEAD, status_code=200)
+@post(
+    "/visits/{visit_id:uuid}/force-unlock",
+    access=SHIFT_LEAD,
+    status_code=200,
+    refuses=(recovery.NotLocked, recovery.PourNotPending),
+)
 async def force_unlock(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ForceUnlock]) -> VisitView:
     """Give a pending pour up: nothing is charged, hold and leases are freed."""
     await once(recovery.force_unlock, actor, visit_id, reason=data.reason, pour_id=data.pour_id)
     return await _view(db, visit_id)
 
 
-@post("/visits/{visit_id:uuid}/close", access=OPERATOR, status_code=200)
+@post("/visits/{visit_id:uuid}/close", access=OPERATOR, status_code=200, refuses=(visits.PourPending, recovery.PourNotPending))
 async def close_visit(
     request: Request[Any, Any, Any],
     db: Db,

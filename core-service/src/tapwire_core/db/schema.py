@@ -1,5 +1,6 @@
 """Bringing a database to this version's schema, and refusing one that is not there."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tapwire_core.db.engine import engine_url
+from tapwire_core.db.roles import admit_application
 from tapwire_core.errors import NotMigrated
 
 R = TypeVar("R")
@@ -20,9 +22,12 @@ MIGRATION_LOCK: Final = 7_461_707
 """An advisory lock, so that two `migrate` at once run one after the other."""
 
 
-async def migrate(url: str) -> str:
-    """Bring the database to the newest revision, and say which that is."""
-    await _on_connection(url, _upgrade)
+async def migrate(url: str, application_url: str | None = None) -> str:
+    """Bring the database to the newest revision, and say which that is.
+
+    `url` is the owner's. With an `application_url` of another role, that role gets what the application needs, and no more.
+    """
+    await _on_connection(url, functools.partial(_upgrade, application_url=application_url))
     return newest_revision()
 
 
@@ -55,9 +60,11 @@ def config(connection: Connection | None = None) -> Config:
     return made
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, application_url: str | None) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
     command.upgrade(config(connection), "head")
+    if application_url is not None:
+        admit_application(connection, application_url)
 
 
 def _scripts() -> ScriptDirectory:

@@ -4,14 +4,11 @@ The broker is never trusted to keep anything: sessions are clean, and at each co
 `tap_config` are published again.
 """
 
-import socket
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
-from aiomqtt import Client, ProtocolVersion, Will
+from aiomqtt import Client, Will
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -20,12 +17,11 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STATE, CoreState, Sender, TapConfig
 from tapwire_contracts.topics import ROOT, core_state_topic
 from tapwire_core import SOFTWARE
+from tapwire_core.broker import MQTT_5, make_client
 
 COMMAND_EXPIRY_S: Final = 30
 """A command that could not be delivered for this long is worth nothing: its node has asked again, or will report."""
-KEEPALIVE_S: Final = 15
 SHARE: Final = "$share/tapwire"
-DEFAULT_PORT: Final = {"mqtt": 1883, "mqtts": 8883}
 COMMAND_EXPIRY: Final = Properties(PacketTypes.PUBLISH)
 COMMAND_EXPIRY.MessageExpiryInterval = COMMAND_EXPIRY_S
 
@@ -40,20 +36,8 @@ class BrokerAddress:
 
     def client(self, instance_id: str) -> Client:
         """A client for one connection; its will takes the worker's `core_state` back."""
-        parts = urlsplit(self.url)
-        return Client(
-            hostname=parts.hostname or "127.0.0.1",
-            port=parts.port or DEFAULT_PORT[parts.scheme],
-            username=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
-            identifier=instance_id,
-            protocol=ProtocolVersion.V5 if self.protocol == "5" else ProtocolVersion.V311,
-            will=Will(core_state_topic(instance_id), payload=b"", qos=CORE_STATE.qos, retain=CORE_STATE.retain),
-            clean_session=None if self.protocol == "5" else True,
-            keepalive=KEEPALIVE_S,
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-            tls_context=ssl.create_default_context() if parts.scheme == "mqtts" else None,
-        )
+        will = Will(core_state_topic(instance_id), payload=b"", qos=CORE_STATE.qos, retain=CORE_STATE.retain)
+        return make_client(self.url, self.protocol, instance_id, will)
 
     def subscriptions(self) -> Iterator[tuple[str, int]]:
         """What a worker hears. Every worker hears every state: only so does the broker hand it the retained ones."""
@@ -79,7 +63,7 @@ class Publisher:
             payload,
             qos=COMMAND.qos,
             retain=COMMAND.retain,
-            properties=COMMAND_EXPIRY if self.address.protocol == "5" else None,
+            properties=COMMAND_EXPIRY if self.address.protocol == MQTT_5 else None,
         )
 
     async def send_config(self, tap_path: str, config: TapConfig) -> None:

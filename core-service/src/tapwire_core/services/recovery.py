@@ -48,7 +48,9 @@ async def reconcile_pour(
     Without `pour_id` the visit's pending pour is meant, or its latest if none is pending.
     """
     if not 0 <= volume_ml <= store.house.max_report_ml:
-        raise Invalid(f"A pour has between 0 and {store.house.max_report_ml} ml.", max_volume_ml=store.house.max_report_ml)
+        raise Invalid(
+            f"A pour has between 0 and {store.house.max_report_ml} ml.", field="volume_ml", max_volume_ml=store.house.max_report_ml
+        )
     found = pour_id or await find_pour(store, visit_id, or_latest=True)
     locked = await _lock(store, visit_id, found)
     pour = locked.pour

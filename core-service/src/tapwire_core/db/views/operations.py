@@ -11,7 +11,7 @@ from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Presence, Re
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import AuditEntry, Device, Incident, NodeStatus, Session, User
-from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, read_one, read_page, table
+from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_one, read_page, table
 from tapwire_core.domain.words import Role
 
 incidents: Final = table(Incident)
@@ -57,7 +57,10 @@ class AuditEntryView(Struct, frozen=True):
 
 
 class DeviceView(Struct, frozen=True):
-    """A device, and how its node last said it is; without a node status it has never been seen."""
+    """A device, and how its node last said it is; without a node status it has never been seen.
+
+    `node_facts_open`: the facts that the node has no verdict for yet.
+    """
 
     path: str
     kind: DeviceKind
@@ -65,8 +68,12 @@ class DeviceView(Struct, frozen=True):
     rotated_at: datetime | None
     revoked_at: datetime | None
     node_status: Presence | None
-    node_state: dict[str, Any] | None
     node_seen_ms: int | None
+    node_software: str | None
+    node_contract_version: str | None
+    node_odometer_ml: int | None
+    node_facts_open: int | None
+    node_state: dict[str, Any] | None
 
 
 class UserView(Struct, frozen=True):
@@ -134,6 +141,10 @@ async def list_devices(db: Database, page: PageRequest = FIRST_PAGE) -> Page[Dev
         nodes.c.status.label("node_status"),
         nodes.c.state.label("node_state"),
         age_ms(nodes.c.seen_at).label("node_seen_ms"),
+        nodes.c.state["software"].as_string().label("node_software"),
+        nodes.c.state["contract_version"].as_string().label("node_contract_version"),
+        number_in(nodes.c.state, "odometer_ml").label("node_odometer_ml"),
+        number_in(nodes.c.state, "facts_open").label("node_facts_open"),
     ).outerjoin(nodes, nodes.c.path == devices.c.path)
     return await read_page(db, statement, DeviceView, [devices.c.path], page)
 
@@ -146,7 +157,10 @@ async def broker_logins(db: Database) -> dict[str, str]:
 
 
 async def device_of_secret(db: Database, secret_hash: bytes) -> str | None:
-    """The path of the device that this secret lets speak; None for none."""
+    """The path of the device that this secret lets speak; None for none.
+
+    It is looked up by its SHA-256: how long that takes tells something of a hash, which nobody can choose, and nothing of a secret.
+    """
     statement = select(devices.c.path).where(devices.c.secret_hash == secret_hash, devices.c.revoked_at.is_(None))
     async with db.engine.connect() as connection:
         return (await connection.execute(statement)).scalar_one_or_none()

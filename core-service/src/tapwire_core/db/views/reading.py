@@ -7,6 +7,7 @@ are written, and the last page costs what the first one does.
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -40,11 +41,19 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next_cursor: str | None
 
 
+class Sort(StrEnum):
+    """Which way a list goes."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
 class PageRequest(msgspec.Struct, frozen=True):
-    """Which part of a list is wanted."""
+    """Which part of a list is wanted; without a `sort` the list goes its usual way."""
 
     cursor: str | None = None
     limit: int = DEFAULT_LIMIT
+    sort: Sort | None = None
 
 
 FIRST_PAGE: Final = PageRequest()
@@ -89,14 +98,15 @@ async def read_page(
     newest_first: bool = False,
 ) -> Page[S]:
     """One page of a statement's rows in the order of some columns that together are unique."""
+    down = newest_first if page.sort is None else page.sort is Sort.DESC
     keys = [column.label(f"key_{position}") for position, column in enumerate(order)]
     statement = statement.add_columns(*keys)
     if page.cursor is not None:
         after = tuple_(
             *(literal(value, column.type) for value, column in zip(_read_cursor(page.cursor, order), order, strict=True))
         )
-        statement = statement.where(tuple_(*order) < after if newest_first else tuple_(*order) > after)
-    statement = statement.order_by(*((column.desc() if newest_first else column.asc()) for column in order))
+        statement = statement.where(tuple_(*order) < after if down else tuple_(*order) > after)
+    statement = statement.order_by(*((column.desc() if down else column.asc()) for column in order))
     limit = min(max(page.limit, 1), MAX_LIMIT)
     async with db.engine.connect() as connection:
         rows = [dict(row) for row in (await connection.execute(statement.limit(limit + 1))).mappings()]

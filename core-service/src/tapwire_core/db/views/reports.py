@@ -28,8 +28,13 @@ beverages: Final = table(Beverage)
 
 
 class Totals(Struct):
-    """What was sold, and what was not; money in minor units, volume in millilitres, each kind apart from the others."""
+    """What was sold, and what was not; money in minor units, volume in millilitres, each kind apart from the others.
 
+    `flowed_ml` is what left the kegs by the books: the sum of the volumes below it. What pending pours take is not known yet, only
+    that it is `pending_max_ml` at the most.
+    """
+
+    flowed_ml: int = 0
     pours: int = 0
     sold_ml: int = 0
     sold_minor: int = 0
@@ -41,6 +46,7 @@ class Totals(Struct):
     corrected_ml: int = 0
     line_cleaning_ml: int = 0
     pending_pours: int = 0
+    pending_max_ml: int = 0
     pending_hold_minor: int = 0
 
 
@@ -141,7 +147,7 @@ class _Sums:
 
     def add_stock(self, row: Any) -> None:
         """One sum of volumes of one kind."""
-        self._add_sold(row, **{row.field: int(row.volume_ml)})
+        self._add_sold(row, **{row.field: int(row.volume_ml)}, flowed_ml=int(row.volume_ml))
 
     def add_pours(self, row: Any) -> None:
         """One sum of pours that ended, or have not, in one way."""
@@ -151,7 +157,8 @@ class _Sums:
             case SyncStatus.REJECTED:
                 self._add_sold(row, rejected_pours=row.pours)
             case SyncStatus.PENDING_SYNC:
-                self._add_sold(row, pending_pours=row.pours, pending_hold_minor=int(row.hold_minor))
+                most = {"pending_max_ml": int(row.max_volume_ml), "pending_hold_minor": int(row.hold_minor)}
+                self._add_sold(row, pending_pours=row.pours, **most)
             case SyncStatus.VOIDED:
                 pass
 
@@ -213,6 +220,7 @@ def _pours(shift: Any) -> Select[Any]:
             *by,
             func.count().label("pours"),
             func.sum(pours.c.hold_minor).label("hold_minor"),
+            func.sum(pours.c.max_volume_ml).label("max_volume_ml"),
         )
         .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)
         .where(or_(pending, ended))

@@ -36,7 +36,10 @@ class SalesBy(StrEnum):
 
 
 class SalesRow(Struct, frozen=True):
-    """One tap's, beverage's, hour's or day's sales; `-`: charged later, for a pour that no tap can be named for."""
+    """One tap's, beverage's, hour's or day's sales; `-`: charged later, for a pour that no tap can be named for.
+
+    An hour is named by its beginning, with the venue's distance from UTC: `2026-10-25T02:00+02:00`.
+    """
 
     key: str
     pours: int
@@ -91,13 +94,16 @@ def _sales(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
     sums = [
         cast(func.sum(parts.c[name]), BigInteger).label(name) for name in ("pours", "volume_ml", "sold_minor", "written_off_minor")
     ]
-    return select(parts.c.key, *sums).group_by(parts.c.key).order_by(parts.c.key)
+    # an hour that a clock set back repeats has two names, of which the later sorts first
+    order = [func.min(parts.c.at)] if by is SalesBy.HOUR else []
+    return select(parts.c.key, *sums).group_by(parts.c.key).order_by(*order, parts.c.key)
 
 
 def _settled(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
     return (
         select(
             _key(by, pours.c.settled_at).label("key"),
+            pours.c.settled_at.label("at"),
             literal(1).label("pours"),
             pours.c.volume_ml,
             literal(0).label("sold_minor"),
@@ -118,6 +124,7 @@ def _moved(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
     return (
         select(
             _key(by, money.c.created_at),
+            money.c.created_at,
             literal(0),
             literal(0),
             case((sold, money.c.amount_minor), else_=0),
@@ -142,9 +149,16 @@ def _key(by: SalesBy, at: ColumnElement[Any]) -> ColumnElement[str]:
         case SalesBy.BEVERAGE:
             return func.coalesce(beverages.c.name, "-")
         case SalesBy.HOUR:
-            return func.to_char(local, 'YYYY-MM-DD"T"HH24:00')
+            return func.to_char(local, 'YYYY-MM-DD"T"HH24:00').concat(_offset(local, at))
         case SalesBy.DAY:
             return func.to_char(local, "YYYY-MM-DD")
+
+
+def _offset(local: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[str]:
+    """How far the venue's clock is from UTC at a moment, as in `+02:00`: it tells the two hours apart that autumn makes of one."""
+    ahead = local - func.timezone("UTC", at)
+    sign = case((local < func.timezone("UTC", at), "-"), else_="+")
+    return sign.concat(func.to_char(func.greatest(ahead, -ahead), "HH24:MI"))
 
 
 def _within(at: ColumnElement[Any], period: _Period) -> ColumnElement[bool]:

@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import Select, and_, func, literal, select, true
+from sqlalchemy import Select, and_, column, func, literal, select, text, true
 
+from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.reasons import IncidentStatus, Presence, SyncStatus
 from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
@@ -43,6 +44,9 @@ class SystemStatus(Struct, frozen=True):
 
     now: datetime
     software: str
+    contract_version: str
+    schema_revision: str
+    """The database's; the program starts on no other than its own."""
     currency: str
     devices: int
     pending_pours: int
@@ -73,6 +77,8 @@ def _system(db: Database) -> Select[Any]:
     return select(
         func.now().label("now"),
         literal(SOFTWARE).label("software"),
+        literal(CONTRACT_VERSION).label("contract_version"),
+        select(column("version_num")).select_from(text("alembic_version")).scalar_subquery().label("schema_revision"),
         literal(db.house.currency).label("currency"),
         _count(devices, devices.c.revoked_at.is_(None)).label("devices"),
         _count(pours, pending).label("pending_pours"),

@@ -74,7 +74,9 @@ RULES: Final[Mapping[str, str]] = {
         FROM authorization_answers answer
         FULL JOIN pours pour ON pour.request_id = answer.event_id AND pour.tap_path = answer.tap_path
         WHERE pour.pour_id IS NOT NULL OR answer.pour_id IS NOT NULL
-        GROUP BY coalesce(pour.pour_id, answer.pour_id) HAVING count(pour.pour_id) <> 1 OR count(answer.event_id) <> 1""",
+        GROUP BY coalesce(pour.pour_id, answer.pour_id)
+        HAVING count(pour.pour_id) <> 1 OR count(answer.event_id) > 1
+            OR (count(answer.event_id) = 0 AND bool_or(pour.sync_status = 'pending_sync'))""",  # others' answers are swept in time
 }
 
 

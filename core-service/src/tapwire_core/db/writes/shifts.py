@@ -3,9 +3,11 @@
 A closing transaction waits for nothing once it has the row, so sharing it can't be part of a circle of waits.
 """
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from tapwire_core.db.store import Store, to_json
@@ -21,6 +23,29 @@ class LockedShift(Struct, frozen=True):
     venue_id: str
     status: ShiftStatus
     has_z_report: bool
+
+
+class VisitInTheWay(Struct, frozen=True):
+    """An active visit that keeps a shift open, with what a person needs to find the guest."""
+
+    visit_id: UUID
+    guest_id: UUID
+    guest_name: str
+    card_uid: str | None
+    opened_at: datetime
+    age_ms: int
+
+
+class PourInTheWay(Struct, frozen=True):
+    """A pending pour that keeps a shift open, with where it is and whose."""
+
+    pour_id: UUID
+    visit_id: UUID
+    guest_id: UUID
+    guest_name: str
+    tap: str
+    authorized_at: datetime
+    age_ms: int
 
 
 async def open_shift_id(store: Store, venue_id: str) -> UUID | None:
@@ -48,22 +73,30 @@ async def lock_shift(store: Store, shift_id: UUID) -> LockedShift | None:
     return as_struct(row, LockedShift)
 
 
-async def active_visits(store: Store, venue_id: str, limit: int) -> list[UUID]:
+async def active_visits(store: Store, venue_id: str, limit: int) -> list[VisitInTheWay]:
     """Visits that keep the venue's shift open, oldest first."""
     rows = await store.connection.fetch(
-        "SELECT visit_id FROM visits WHERE venue_id = $1 AND status = 'active' ORDER BY opened_at LIMIT $2", venue_id, limit
-    )
-    return [row["visit_id"] for row in rows]
-
-
-async def pending_pours(store: Store, venue_id: str, limit: int) -> list[UUID]:
-    """Pours that keep the venue's shift open, oldest first."""
-    rows = await store.connection.fetch(
-        "SELECT pour_id FROM pours WHERE venue_id = $1 AND sync_status = 'pending_sync' ORDER BY authorized_at LIMIT $2",
+        """SELECT visit_id, guest_id, concat_ws(' ', first_name, last_name) AS guest_name, card_uid, opened_at,
+                  floor(extract(epoch FROM now() - opened_at) * 1000)::bigint AS age_ms
+           FROM visits JOIN guests USING (guest_id)
+           WHERE venue_id = $1 AND status = 'active' ORDER BY opened_at LIMIT $2""",
         venue_id,
         limit,
     )
-    return [row["pour_id"] for row in rows]
+    return [msgspec.convert(dict(row), VisitInTheWay) for row in rows]
+
+
+async def pending_pours(store: Store, venue_id: str, limit: int) -> list[PourInTheWay]:
+    """Pours that keep the venue's shift open, oldest first."""
+    rows = await store.connection.fetch(
+        """SELECT pour_id, visit_id, guest_id, concat_ws(' ', first_name, last_name) AS guest_name, tap_path AS tap, authorized_at,
+                  floor(extract(epoch FROM now() - authorized_at) * 1000)::bigint AS age_ms
+           FROM pours JOIN guests USING (guest_id)
+           WHERE venue_id = $1 AND sync_status = 'pending_sync' ORDER BY authorized_at LIMIT $2""",
+        venue_id,
+        limit,
+    )
+    return [msgspec.convert(dict(row), PourInTheWay) for row in rows]
 
 
 async def close_shift(store: Store, actor: Actor, shift_id: UUID) -> None:

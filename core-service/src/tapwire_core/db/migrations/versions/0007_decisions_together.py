@@ -5,7 +5,7 @@ from alembic import op
 from tapwire_core.db.migrations.functions import functions_of
 
 revision = "0007"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

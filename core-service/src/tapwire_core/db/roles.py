@@ -1,0 +1,40 @@
+"""Two roles of one database: the owner, who migrates, and the application's, whom the books let read and add but nothing else.
+
+What the application's role may do is given anew after each migration. The triggers of migration 0003 refuse the same to every role;
+but an owner could drop them, and a program that logs in as the application can't.
+"""
+
+from typing import Final
+
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import URL, make_url
+
+from tapwire_core.db.tables import AuditEntry, MoneyMovement, StockMovement
+
+ONLY_ADDED_TO: Final = tuple(str(rows.__tablename__) for rows in (AuditEntry, MoneyMovement, StockMovement))
+"""The tables whose rows are never changed."""
+
+
+def admit_application(connection: Connection, application_url: str) -> None:
+    """Let the role of this URL work with the schema, and make the role when there is none; as the owner of the tables."""
+    application = make_url(application_url)
+    if application.username == connection.engine.url.username:
+        return
+    if not connection.execute(text("SELECT true FROM pg_roles WHERE rolname = :name"), {"name": application.username}).scalar():
+        _create_role(connection, application)
+    role = connection.dialect.identifier_preparer.quote_identifier(application.username or "")
+    books = ", ".join(ONLY_ADDED_TO)
+    for statement in (
+        f"GRANT USAGE ON SCHEMA public TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+        f"REVOKE UPDATE, DELETE, TRUNCATE ON {books} FROM {role}",
+        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
+    ):
+        connection.execute(text(statement))
+
+
+def _create_role(connection: Connection, application: URL) -> None:
+    statement = text("SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', CAST(:name AS text), CAST(:password AS text))")
+    given = {"name": application.username, "password": application.password or ""}
+    connection.exec_driver_sql(connection.execute(statement, given).scalar_one())

@@ -1,0 +1,22 @@
+"""For how long is kept what is kept for a while only. Pours, the audit log and the books are kept for good."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """For how many days each is kept.
+
+    A node repeats a fact for 30 days (SYSTEM.md, "The tap node"), so a verdict is kept for longer: else the repeat would be taken
+    for another report.
+    """
+
+    answers_days: int = 30
+    verdicts_days: int = 31
+    dead_letters_days: int = 30
+    sessions_days: int = 30
+
+
+KEPT: Final = Keeping()
+"""What holds where nobody sets it otherwise."""

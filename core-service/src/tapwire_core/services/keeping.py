@@ -1,0 +1,26 @@
+"""What is kept for a while only. Pours, the audit log and the books are kept for good and have no place here."""
+
+from tapwire_core.db.engine import Database, use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes import keeping as writes
+from tapwire_core.domain.keeping import Keeping
+
+
+async def sweep(db: Database, keeping: Keeping) -> dict[str, int]:
+    """Delete what was kept long enough, a bounded part at a time; how many rows of which table went."""
+    kept_days = {
+        "authorization_answers": keeping.answers_days,
+        "pour_reports": keeping.verdicts_days,
+        "dead_letters": keeping.dead_letters_days,
+        "sessions": keeping.sessions_days,
+    }
+    gone = dict.fromkeys(kept_days, 0)
+    for table, days in kept_days.items():
+        while deleted := await _delete_old(db, table, days):
+            gone[table] += deleted
+    return gone
+
+
+@use_case
+async def _delete_old(store: Store, table: str, days: int) -> int:
+    return await writes.delete_old(store, table, days)

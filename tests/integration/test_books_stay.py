@@ -1,0 +1,56 @@
+"""The audit log and the books are only ever added to, and the database itself sees to it."""
+
+import asyncpg
+import pytest
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.roles import ONLY_ADDED_TO
+from tapwire_core.db.schema import migrate, require_newest
+from tapwire_core.domain.house import House
+from tapwire_core.services.books import check_books
+from tapwire_demo.postgres import EmbeddedPostgres
+from tests.venue import Venue
+
+CHANGES = ("UPDATE {} SET actor = 'nobody'", "DELETE FROM {}", "TRUNCATE {} CASCADE")
+
+
+@pytest.mark.parametrize("table", ONLY_ADDED_TO)
+async def test_no_row_of_the_books_can_be_changed_not_even_by_their_owner(venue: Venue, table: str) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    await venue.report(await venue.grant(ann), 100)
+    before = await venue.db.pool.fetch(f"SELECT * FROM {table}")
+
+    for change in CHANGES:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="a correction is a new row"):
+            await venue.db.pool.execute(change.format(table))
+
+    assert await venue.db.pool.fetch(f"SELECT * FROM {table}") == before != []
+
+
+@pytest.mark.parametrize("table", ONLY_ADDED_TO)
+async def test_the_applications_role_has_no_right_to_try(application_url: str, table: str) -> None:
+    async with Database.open(application_url, House()) as db:
+        await Venue.open(db)
+
+        for change in (*CHANGES, "ALTER TABLE {} DISABLE TRIGGER ALL", "DROP TABLE {}"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match=r"permission denied|must be owner"):
+                await db.pool.execute(change.format(table))
+
+
+async def test_the_applications_role_can_do_all_that_an_evening_needs(application_url: str) -> None:
+    await require_newest(application_url)
+    async with Database.open(application_url, House()) as db:
+        venue = await Venue.open(db)
+        ann = await venue.guest(balance_minor=100_00)
+        await venue.report(await venue.grant(ann), 100)
+
+        assert await check_books(db) == []
+
+
+async def test_migrating_again_makes_the_role_once(postgres: EmbeddedPostgres, empty_database_url: str) -> None:
+    application_url = postgres.application_url_of(empty_database_url.rpartition("/")[2])
+
+    for _ in range(2):
+        await migrate(empty_database_url, application_url)
+
+    await require_newest(application_url)

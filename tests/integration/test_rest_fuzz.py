@@ -1,0 +1,76 @@
+"""schemathesis against `/schema` of the real program on a real PostgreSQL: it sends what the document allows, and what it doesn't.
+
+The seed is fixed, so that a run that fails here fails everywhere.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tapwire_core.db.engine import Database
+from tapwire_core.domain.house import House
+from tapwire_core.domain.words import Role
+from tapwire_core.services import devices
+from tapwire_core.services.books import check_books
+from tests.integration.test_rest_process import running
+from tests.rest import add_user
+from tests.venue import OPERATOR, Venue
+
+SEED: Final = 20260501
+EXAMPLES: Final = 4
+"""Random cases of each kind for an operation, beside those that its schema's edges give."""
+ENDS_WITHIN_S: Final = 240
+"""For a busy machine; on a quiet one it takes a quarter of it."""
+ROOT: Final = Path(__file__).parents[2]
+
+EXCLUDED_CHECKS: Final = {
+    "positive_data_acceptance": "in its place: what_fits_its_schema_is_refused_by_rule_alone, which names what no schema can say",
+    "object_level_authorization": "every operator sees every guest: there is one house",
+}
+EXCLUDED_OPERATIONS: Final = {
+    "GET /api/events": "the stream never ends; test_rest_events follows it",
+    "DELETE /api/session": "it would end the session that all other requests come with; test_rest_access logs out",
+}
+
+
+async def run_schemathesis(url: str, *arguments: str, phases: str = "examples,coverage,fuzzing") -> None:
+    """Run it to its end; fails with its report when a check does."""
+    options = ["--seed", str(SEED), "--phases", phases, "--max-examples", str(EXAMPLES), "--checks", "all"]
+    command = ["-m", "schemathesis.cli", "run", f"{url}/schema/openapi.json", *options, "--no-color", "--workers", "1", *arguments]
+    excluded = [f"--exclude-checks={','.join(EXCLUDED_CHECKS)}", *(f"--exclude-name={name}" for name in EXCLUDED_OPERATIONS)]
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.schemathesis_checks", "PYTHONPATH": str(ROOT)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, *excluded, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, output.decode()[-20_000:]
+
+
+@pytest.mark.timeout(300)
+async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_answer(
+    database_url: str, application_url: str
+) -> None:
+    async with Database.open(database_url, House()) as db:
+        venue = await Venue.open(db)
+        await venue.guest(balance_minor=100_00)
+        token, device = await add_user(db, Role.ENGINEER), await devices.add_device(db, OPERATOR, venue.tap.path)
+        async with running(application_url) as client:
+            logins = ["--header", f"Authorization: Bearer {token}", "--header", f"X-Internal-Token: {device.secret}"]
+            await run_schemathesis(str(client.base_url).rstrip("/"), *logins)
+
+        assert await check_books(db) == []
+
+
+@pytest.mark.timeout(300)
+async def test_without_a_login_no_request_is_told_anything(application_url: str) -> None:
+    async with running(application_url) as client:
+        await run_schemathesis(str(client.base_url).rstrip("/"), phases="examples,coverage")
