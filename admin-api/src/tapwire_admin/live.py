@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
@@ -123,12 +124,12 @@ class Live:
         for listener in self._listeners:
             listener.tell(key, self._newest[key])
 
-    async def follow(self, broker_url: str, protocol: str) -> None:
+    async def follow(self, broker_url: str, protocol: str, ca_file: Path | None = None) -> None:
         """Subscribe and hear, again and again, until cancelled."""
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                async with _client(broker_url, protocol) as client:
+                async with _client(broker_url, protocol, ca_file) as client:
                     for leaf in LEAVES:
                         await client.subscribe(f"{ROOT}/+/+/+/{leaf}")
                     wait_s = FIRST_WAIT_S
@@ -141,7 +142,7 @@ class Live:
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
 
-def _client(broker_url: str, protocol: str) -> Client:
+def _client(broker_url: str, protocol: str, ca_file: Path | None) -> Client:
     parts = urlsplit(broker_url)
     return Client(
         hostname=parts.hostname or "127.0.0.1",
@@ -153,5 +154,5 @@ def _client(broker_url: str, protocol: str) -> Client:
         clean_session=None if protocol == "5" else True,
         keepalive=KEEPALIVE_S,
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-        tls_context=ssl.create_default_context() if parts.scheme == "mqtts" else None,
+        tls_context=ssl.create_default_context(cafile=ca_file) if parts.scheme == "mqtts" else None,
     )

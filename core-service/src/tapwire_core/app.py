@@ -9,7 +9,7 @@ import logging
 import random
 import secrets
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -186,17 +186,27 @@ async def run_core(settings: Settings) -> None:
     if settings.broker_url is None:
         raise InvalidSettings("TAPWIRE_BROKER_URL: say where the broker is, mqtt://user:secret@host:port")
     await require_newest(settings.database_url)
-    address = BrokerAddress(url=settings.broker_url, protocol=settings.broker_protocol, shared=settings.shared_subscriptions)
+    address = BrokerAddress(
+        url=settings.broker_url,
+        protocol=settings.broker_protocol,
+        shared=settings.shared_subscriptions,
+        share_group=settings.share_group,
+        ca_file=settings.broker_ca_file,
+    )
     async with Database.open(settings.database_url, settings.house) as db:
         worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}")
-        running = asyncio.create_task(_run_with_metrics(worker, settings))
-        for ending in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
-        try:
-            await running
-        except asyncio.CancelledError:
-            log.info("%s ends", worker.instance_id)
+        await run_until_told(_run_with_metrics(worker, settings))
+        log.info("%s ends", worker.instance_id)
+
+
+async def run_until_told(work: Coroutine[None, None, None]) -> None:
+    """Work until SIGINT or SIGTERM."""
+    running = asyncio.create_task(work)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 async def _run_with_metrics(worker: Worker, settings: Settings) -> None:

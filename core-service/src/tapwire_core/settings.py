@@ -15,6 +15,7 @@ from tapwire_core.domain.house import House
 
 PREFIX: Final = "TAPWIRE_"
 LOOPBACK: Final = "127.0.0.1"
+SHARE_GROUP: Final = "tapwire"
 _LIMITS: Final = House()
 
 
@@ -32,7 +33,10 @@ class Settings(BaseSettings):
     database_url: str = Field(pattern="^postgres(ql)?://")
     broker_url: str | None = Field(default=None, pattern="^mqtts?://")
     broker_protocol: Literal["5", "3.1.1"] = "5"
+    broker_ca_file: Path | None = None
     shared_subscriptions: bool = True
+    share_group: str = Field(default=SHARE_GROUP, pattern="^[A-Za-z0-9_-]{1,64}$")
+    device_broker_url: str | None = Field(default=None, pattern="^mqtts?://")
     admin_host: str = LOOPBACK
     admin_port: int = Field(default=8080, ge=0, le=65_535)
     metrics_host: str = LOOPBACK

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -20,21 +21,28 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STATE, CoreState, Sender, TapConfig
 from tapwire_contracts.topics import ROOT, core_state_topic
 from tapwire_core import SOFTWARE
+from tapwire_core.settings import SHARE_GROUP
 
 COMMAND_EXPIRY_S: Final = 30
 """A command that could not be delivered for this long is worth nothing: its node has asked again, or will report."""
 KEEPALIVE_S: Final = 15
-SHARE: Final = "$share/tapwire"
 DEFAULT_PORT: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAddress:
-    """Where the broker is and what it speaks. `shared` subscriptions spread the load over several workers, where it has them."""
+    """Where the broker is and what it speaks. `shared` subscriptions spread the load over several workers, where it has them.
+
+    Mosquitto lets any client join a shared subscription, and then hands it messages that its rules keep from it: they are lost. So
+    the name of the group should be one that no device can guess.
+    """
 
     url: str
     protocol: str = "5"
     shared: bool = True
+    share_group: str = SHARE_GROUP
+    ca_file: Path | None = None
+    """Whom to trust for `mqtts://`; None: whom this machine trusts."""
 
     def client(self, instance_id: str) -> Client:
         """A client for one connection; its will takes the worker's `core_state` back."""
@@ -50,14 +58,14 @@ class BrokerAddress:
             clean_session=None if self.protocol == "5" else True,
             keepalive=KEEPALIVE_S,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-            tls_context=ssl.create_default_context() if parts.scheme == "mqtts" else None,
+            tls_context=ssl.create_default_context(cafile=self.ca_file) if parts.scheme == "mqtts" else None,
         )
 
     def subscriptions(self) -> Iterator[tuple[str, int]]:
         """What a worker hears. Every worker hears every state: only so does the broker hand it the retained ones."""
         for route in ROUTES:
             if route.sender is Sender.NODE:
-                prefix = f"{SHARE}/" if self.shared and route is not STATE else ""
+                prefix = f"$share/{self.share_group}/" if self.shared and route is not STATE else ""
                 for kind in route.kinds:
                     yield f"{prefix}{ROOT}/+/{kind.value}/+/{route.leaf}", route.qos
 
