@@ -53,13 +53,14 @@ class ShippedBroker:
         certificate: str | None = None,
         will: Will | None = None,
         protocol: ProtocolVersion = ProtocolVersion.V5,
+        timeout_s: float = PATIENCE_S,
     ) -> Client:
         """A client at the devices' listener; `certificate` is the path whose client certificate it shows."""
-        return self._client(self.device_port, username, secret, client_id, certificate, will, protocol)
+        return self.client(self.device_port, username, secret, client_id, certificate, will, protocol, timeout_s)
 
     def service(self, name: str, *, client_id: str | None = None) -> Client:
         """A client of core, admin or operator, each with the password that the install made."""
-        return self._client(self.service_port, name, self.password(name), client_id)
+        return self.client(self.service_port, name, self.password(name), client_id)
 
     def password(self, name: str) -> str:
         """A service's password."""
@@ -67,21 +68,27 @@ class ShippedBroker:
             return (self.secrets / "operator_password").read_text().strip()
         return (self.secrets / f"{name}_broker_url").read_text().split("@")[0].rsplit(":", 1)[1]
 
+    def start_again(self) -> None:
+        """Start it after it was stopped, on the same ports."""
+        self.server = start_mosquitto(self.folder)
+
     @property
     def ca_file(self) -> Path | None:
         """Whom its clients must trust."""
         return self.folder / "tls" / "ca.crt" if self.tls else None
 
-    def _client(
+    def client(
         self,
         port: int,
-        username: str,
-        password: str | None,
+        username: str | None = None,
+        password: str | None = None,
         client_id: str | None = None,
         certificate: str | None = None,
         will: Will | None = None,
         protocol: ProtocolVersion = ProtocolVersion.V5,
+        timeout_s: float = PATIENCE_S,
     ) -> Client:
+        """A client at one of its ports."""
         trust = ssl.create_default_context(cafile=self.ca_file) if self.tls else None
         if certificate is not None and trust is not None:
             files = self.folder / "authority" / "devices" / certificate.replace("/", "_")
@@ -94,7 +101,7 @@ class ShippedBroker:
             identifier=client_id,
             protocol=protocol,
             tls_context=trust,
-            timeout=PATIENCE_S,
+            timeout=timeout_s,
             will=will,
         )
 
@@ -102,17 +109,14 @@ class ShippedBroker:
 @asynccontextmanager
 async def shipped_broker(folder: Path, variant: str) -> AsyncIterator[ShippedBroker]:
     """Install a variant and run it."""
-    program = find_mosquitto()
-    assert program is not None
     device_port, service_port = free_port(), free_port()
     install(folder, variant, device_port, service_port)
-    server = start_mosquitto(program, folder)
+    broker = ShippedBroker(folder, folder / "secrets", device_port, service_port, variant != "plain", start_mosquitto(folder))
     try:
-        broker = ShippedBroker(folder, folder / "secrets", device_port, service_port, variant != "plain", server)
         await _until_it_answers(broker)
         yield broker
     finally:
-        await server.stop()
+        await broker.server.stop()
 
 
 def install(folder: Path, variant: str, device_port: int, service_port: int) -> None:
@@ -134,8 +138,10 @@ def run(script: str, *arguments: str | Path, **variables: str) -> str:
     return done.stdout
 
 
-def start_mosquitto(program: Path, folder: Path) -> Child:
+def start_mosquitto(folder: Path) -> Child:
     """Start it with the installed configuration."""
+    program = find_mosquitto()
+    assert program is not None
     return Child(
         [program, "-c", folder / "mosquitto.conf"], log=folder / "mosquitto.log", stop_steps=[StopStep(signal.SIGTERM, 5.0)]
     )
