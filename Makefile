@@ -91,4 +91,6 @@ COMPILE := $(PY) -m uv --quiet pip compile --universal --python-version 3.11 --g
 requirements: $(VENV)/.place ## pin again what .venv holds; UPGRADE=1 takes the newest that fit
 	@$(PIP) install uv
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
-	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt
+	for part in demo services node build; do \
+		$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; \
+	done
