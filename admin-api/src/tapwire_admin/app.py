@@ -41,6 +41,7 @@ from tapwire_admin.routes.session import SessionLength
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import DomainError
+from tapwire_core.metrics import DecisionMetrics
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DEFAULT_SESSION_HOURS: Final = 12
@@ -96,6 +97,7 @@ def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS, live
         logging_config=None,
     )
     app.state.db = db
+    app.state.decisions = DecisionMetrics(metrics.registry)
     return app
 
 

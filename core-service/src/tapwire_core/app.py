@@ -10,7 +10,7 @@ import random
 import secrets
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import asyncpg
@@ -23,7 +23,8 @@ from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
-from tapwire_core.metrics import serve_metrics
+from tapwire_core.health_server import Signs, serve_health
+from tapwire_core.metrics import BooksMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
 from tapwire_core.mqtt.handlers import Desk
 from tapwire_core.mqtt.listener import listen
@@ -69,6 +70,8 @@ class Worker:
     address: BrokerAddress
     pace: Pace
     instance_id: str
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    signs: Signs = field(default_factory=Signs)
 
     async def run(self) -> None:
         """Connect, work, and connect again when the connection is lost; ends only by cancellation."""
@@ -78,6 +81,7 @@ class Worker:
             try:
                 await run_together(self._connect_and_work())
             except MqttError as error:
+                self._show_ready(is_ready=False)
                 log.warning("broker: %s; connecting again within %.1f s", error, wait_s)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
             held = asyncio.get_running_loop().time() - began > self.pace.reconnect_max_s
@@ -85,7 +89,18 @@ class Worker:
 
     async def _connect_and_work(self) -> None:
         async with self.address.client(self.instance_id) as client:
-            await self._work(Desk(self.db, Publisher(client, self.address, self.instance_id)))
+            self.metrics.count_connect()
+            await self._work(Desk(self.db, Publisher(client, self.address, self.instance_id), self.metrics))
+
+    async def keep_turning(self) -> None:
+        """Show that the event loop turns."""
+        while True:
+            self.signs.turn()
+            await asyncio.sleep(self.pace.database_check_s)
+
+    def _show_ready(self, *, is_ready: bool) -> None:
+        self.signs.is_ready = is_ready
+        self.metrics.ready.set(is_ready)
 
     async def _work(self, desk: Desk) -> None:
         client, publisher = desk.publisher.client, desk.publisher
@@ -122,8 +137,10 @@ class Worker:
                 if shown_at is None or clock() - shown_at >= self.pace.presence_s:
                     await publisher.show_presence()
                     shown_at = clock()
+                    self._show_ready(is_ready=True)
             except DATABASE_ERRORS as error:
                 if shown_at is not None:
+                    self._show_ready(is_ready=False)
                     await publisher.withdraw_presence()
                     log.error("database: %s; nodes refuse cards until it is back", error)
                     shown_at = None
@@ -213,5 +230,7 @@ async def _run_with_metrics(worker: Worker, settings: Settings) -> None:
     if settings.metrics_port is None:
         await worker.run()
         return
-    with serve_metrics(settings.metrics_port, settings.metrics_host) as metrics:
-        await run_together(worker.run(), worker.every(worker.pace.books_check_s, lambda: metrics.look(worker.db)))
+    books = BooksMetrics(worker.metrics.registry)
+    with serve_health(worker.metrics.registry, worker.signs, settings.metrics_port, settings.metrics_host):
+        looking = worker.every(worker.pace.books_check_s, lambda: books.look(worker.db))
+        await run_together(worker.run(), worker.keep_turning(), looking)

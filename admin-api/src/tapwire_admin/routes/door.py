@@ -108,6 +108,7 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
     if isinstance(answered, EventIdReused):
         content = {"reason": "request_id_reused", "message": "This request_id came before with another card."}
         return Response({"detail": content}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
+    request.app.state.decisions.count_answer(answered.payload)
     match _answer.decode(answered.payload):
         case PourAuthorized() as grant:
             return Response({"allowed": True, **msgspec.to_builtins(grant)})
@@ -130,6 +131,8 @@ async def sync_pours(request: Request[Any, Any, Any], db: Db) -> SyncResults:
                 break
             else:
                 raise
+    for result in results:
+        request.app.state.decisions.count_outcome(result.outcome)
     return SyncResults(results=results)
 
 
