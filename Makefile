@@ -5,6 +5,7 @@ SECONDS ?=
 BROKER  ?=
 TOPIC   ?= tapwire/v1/\#
 SEED    ?= 1
+FILE    ?= tapwire-$(shell date +%Y%m%d-%H%M%S).backup
 WORKERS ?= 2
 
 VENV     := .venv
@@ -16,7 +17,7 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help demo demo-reset watch test sim lint schemas requirements clean
+.PHONY: help demo demo-reset watch test test-long sim lint audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
@@ -33,6 +34,20 @@ watch: $(VENV)/.demo ## print what goes over the running demo's broker; TOPIC=fi
 
 test: lint ## the whole suite; WORKERS=n tests at a time
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 120
+
+test-long: lint ## what takes too long for every day: the images' installations, step by step
+	$(PY) -m pytest -m slow --timeout 900
+
+audit: $(VENV)/.dev ## look for known faults in what is pinned; says so where their list can't be had
+	@for part in services node demo dev; do \
+		$(PY) -m pip_audit --disable-pip --require-hashes -r requirements/$$part.txt || exit 1; \
+	done
+
+docs: $(VENV)/.dev ## build the documentation into site/, which needs no network to be read
+	$(PY) -m mkdocs --quiet build --strict
+
+backup: $(VENV)/.demo ## copy the database of TAPWIRE_DATABASE_URL into FILE, while everything runs
+	@$(RUN) -m tapwire_core backup $(FILE)
 
 sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where everything goes wrong; SEED=n
 	@$(RUN) -m tests.simulation $(SEED)

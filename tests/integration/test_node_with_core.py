@@ -14,9 +14,11 @@ from tapwire_core.domain.words import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
 from tapwire_core.services.recovery import force_unlock
+from tapwire_core.services.restoring import settle_journal
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.app import TapNode, running_node
 from tapwire_node.hardware.simulated import SimulatedTap
+from tapwire_node.journal.reading import export
 from tapwire_node.settings import Settings
 from tests.integration.node_rig import TAP, tap_settings, until
 from tests.venue import OPERATOR, Guest, Venue
@@ -179,3 +181,17 @@ async def test_a_pour_over_a_broker_restart_is_charged_once(bar: Bar) -> None:
     assert await bar.venue.audited("pour_synced") == 1
     assert await bar.venue.balance(ann) == (300_00 - bar.tap.flowed_ml * 50, 0)
     assert await bar.all_incidents() == []
+
+
+async def test_an_exported_journal_tells_the_books_nothing_new(bar: Bar, tmp_path: Path) -> None:
+    ann = await bar.venue.guest(balance_minor=300_00)
+    await bar.start_pour(ann)
+    await bar.flowed(50)
+    await bar.settled()
+    before = await bar.venue.balance(ann)
+
+    settled = await settle_journal(bar.venue.db, OPERATOR, bar.venue.tap.path, export(tmp_path / "journal.sqlite"))
+
+    assert [(fact.outcome, fact.volume_ml) for fact in settled] == [("pending_updated_to_synced", bar.tap.flowed_ml)]
+    assert await bar.venue.balance(ann) == before
+    await bar.venue.books_balance()

@@ -1,11 +1,10 @@
-"""`tapwire-core`: migrate, run, check, create-user, add-device, rotate-device, revoke-device, sync-broker."""
+"""`tapwire-core`: migrate, run, check, create-user, the devices' commands, sync-broker, and those of backups."""
 
 import argparse
 import logging
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +13,13 @@ import uvloop
 from tapwire_contracts.logs import set_up_logs
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.app import run_core, run_until_told
+from tapwire_core.backup_commands import add_backup_commands
 from tapwire_core.broker_logins import BrokerNotTold, DeviceLogins, keep_device_logins, sync_device_logins
-from tapwire_core.db.engine import Database
-from tapwire_core.db.schema import migrate, require_newest
+from tapwire_core.db.schema import migrate
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import DomainError
+from tapwire_core.opening import open_house
 from tapwire_core.private_file import write_private
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import add_device, read_path, revoke_device, rotate_device
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     user.add_argument("--password-file", type=_text_of, dest="password", help="read the password from this file")
     user.set_defaults(command=_create_user)
     _add_device_commands(commands)
+    add_backup_commands(commands)
     return parser
 
 
@@ -84,13 +85,6 @@ def _add_device_commands(commands: "argparse._SubParsersAction[argparse.Argument
     sync.set_defaults(command=_sync_broker)
 
 
-@asynccontextmanager
-async def _open_house(settings: Settings) -> AsyncIterator[Database]:
-    await require_newest(settings.database_url)
-    async with Database.open(settings.database_url, settings.house, pool_size=1) as db:
-        yield db
-
-
 def _text_of(file: str) -> str:
     return Path(file).read_text(encoding="utf-8").strip()
 
@@ -106,7 +100,7 @@ async def _run_worker(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    async with _open_house(settings) as db:
+    async with open_house(settings) as db:
         differences = await check_books(db)
     for difference in differences:
         print(difference)
@@ -116,7 +110,7 @@ async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # n
 
 async def _create_user(settings: Settings, arguments: argparse.Namespace) -> int:
     password = arguments.password or secrets.token_urlsafe(PASSWORD_BYTES)
-    async with _open_house(settings) as db:
+    async with open_house(settings) as db:
         await create_user(db, COMMAND_LINE, arguments.name, Role(arguments.role), password)
     print(f"Created {arguments.role} {arguments.name}." + ("" if arguments.password else f" Password, shown once: {password}"))
     return DONE
@@ -129,7 +123,7 @@ async def _give_secret(settings: Settings, arguments: argparse.Namespace) -> int
             raise InvalidSettings("--folder is for taps, and needs TAPWIRE_DEVICE_BROKER_URL: where devices find the broker")
         # before the secret is made: one that can't be written down would be lost
         arguments.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    async with _open_house(settings) as db:
+    async with open_house(settings) as db:
         device = await arguments.use_case(db, COMMAND_LINE, arguments.path)
     url, ca_file = settings.device_broker_url, settings.broker_ca_file
     ready = tap_toml(device, url, driver=arguments.driver, has_ca_file=ca_file is not None) if url and is_tap else ""
@@ -150,7 +144,7 @@ def _write_tap_folder(folder: Path, ready: str, ca_file: Path | None) -> None:
 
 
 async def _revoke_device(settings: Settings, arguments: argparse.Namespace) -> int:
-    async with _open_house(settings) as db:
+    async with open_house(settings) as db:
         await revoke_device(db, COMMAND_LINE, arguments.path)
     print(f"Device {arguments.path} may speak no more.")
     return DONE
@@ -158,7 +152,7 @@ async def _revoke_device(settings: Settings, arguments: argparse.Namespace) -> i
 
 async def _sync_broker(settings: Settings, arguments: argparse.Namespace) -> int:
     logins = DeviceLogins(arguments.file, arguments.pid_file)
-    async with _open_house(settings) as db:
+    async with open_house(settings) as db:
         if not arguments.once:
             await run_until_told(keep_device_logins(db, logins))
             return DONE
