@@ -17,11 +17,13 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help demo demo-reset watch test test-long sim lint audit docs backup schemas requirements clean
+.PHONY: help install demo demo-reset watch test test-long sim lint audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+install: $(VENV)/.demo ## all programs into .venv/bin
 
 demo: $(VENV)/.demo ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
 	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BROKER),--broker $(BROKER))
