@@ -41,9 +41,7 @@ test-long: lint ## what takes too long for every day: the images' installations,
 	$(PY) -m pytest -m slow --timeout 900
 
 audit: $(VENV)/.dev ## look for known faults in what is pinned; says so where their list can't be had
-	@for part in services node demo dev; do \
-		$(PY) -m pip_audit --disable-pip --require-hashes -r requirements/$$part.txt || exit 1; \
-	done
+	@$(PY) requirements/audit.py services node demo dev
 
 docs: $(VENV)/.dev ## build the documentation into site/, which needs no network to be read
 	$(PY) -m mkdocs --quiet build --strict
