@@ -1,4 +1,4 @@
-"""`python requirements/audit.py NAME...`: look for known faults in what `requirements/NAME.txt` pins, and say where that can't be done.
+"""`python requirements/audit.py NAME...`: look for known faults in what `requirements/NAME.txt` pins; say where that can't be done.
 
 pip-audit asks PyPI. Where it can't (no network, a mirror without that list) it passes over packages and succeeds all the same; here
 that is said, so that nobody takes silence for safety. Exit 1 when something is known to be faulty.
