@@ -9,7 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
-from tapwire_demo.postgres import EmbeddedPostgresError, embedded_postgres
+from tapwire_demo.postgres import embedded_postgres
+from tapwire_demo.postgres_home import EmbeddedPostgresError
 from tapwire_demo.private_file import write_private
 
 
