@@ -23,6 +23,7 @@ export BROKER_USER="$uid"
 AS=/etc/tapwire/broker broker-config/install.sh $state/broker tls
 [ -e $state/ca/tls/server.crt ] || broker-config/certificates.sh $state/ca server "$1" mosquitto localhost
 [ -e $state/secrets/core_broker_url ] || broker-config/accounts.sh $state/broker mqtts://mosquitto:8884 $state/secrets
-printf 'TAPWIRE_HOST=%s\nTAPWIRE_UID=%s\nTAPWIRE_GID=%s\n' "$1" "$uid" "$gid" > .env
+others=$(grep -v -E '^TAPWIRE_(HOST|UID|GID)=' .env 2>/dev/null || true)
+printf 'TAPWIRE_HOST=%s\nTAPWIRE_UID=%s\nTAPWIRE_GID=%s\n%s\n' "$1" "$uid" "$gid" "$others" > .env
 [ "$(id -u)" != 0 ] || chown -R "$uid:$gid" $state
 echo "Ready for: docker compose up -d"

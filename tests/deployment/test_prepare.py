@@ -20,12 +20,14 @@ def test_everything_that_compose_names_is_there_after_the_preparation_and_stays_
     prepare(tmp_path)
     named = [tmp_path / secret["file"] for secret in yaml.safe_load((ROOT / "compose.yaml").read_text())["secrets"].values()]
     before = {file: file.read_text() for file in named}
+    with (tmp_path / ".env").open("a") as variables_of_mine:
+        variables_of_mine.write("TAPWIRE_CURRENCY=CZK\n")
     prepare(tmp_path)
 
     assert all(before.values())
     assert {file: file.read_text() for file in named} == before
-    variables = dict(line.split("=") for line in (tmp_path / ".env").read_text().splitlines())
-    assert variables["TAPWIRE_HOST"] == "venue.example"
+    variables = dict(line.split("=") for line in (tmp_path / ".env").read_text().splitlines() if line)
+    assert (variables["TAPWIRE_HOST"], variables["TAPWIRE_CURRENCY"]) == ("venue.example", "CZK")
     assert variables["TAPWIRE_UID"] != "0"
     assert (tmp_path / "deploy/state/ca/tls/ca.crt").read_text() in before.values()
     assert "/etc/tapwire/broker/services" in (tmp_path / "deploy/state/broker/listeners/tls.conf").read_text()
