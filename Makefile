@@ -5,6 +5,7 @@ SECONDS ?=
 BROKER  ?=
 TOPIC   ?= tapwire/v1/\#
 SEED    ?= 1
+FILE    ?= tapwire-$(shell date +%Y%m%d-%H%M%S).backup
 WORKERS ?= 2
 
 VENV     := .venv
@@ -16,11 +17,13 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help demo demo-reset watch test sim bench lint schemas requirements clean
+.PHONY: help install demo demo-reset watch test test-long sim bench lint audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+install: $(VENV)/.demo ## all programs into .venv/bin
 
 demo: $(VENV)/.demo ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
 	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BROKER),--broker $(BROKER))
@@ -33,6 +36,18 @@ watch: $(VENV)/.demo ## print what goes over the running demo's broker; TOPIC=fi
 
 test: lint ## the whole suite; WORKERS=n tests at a time
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 120
+
+test-long: lint ## what takes too long for every day: the images' installations, step by step
+	$(PY) -m pytest -m slow --timeout 900
+
+audit: $(VENV)/.dev ## look for known faults in what is pinned; says so where their list can't be had
+	@$(PY) requirements/audit.py services node demo dev
+
+docs: $(VENV)/.dev ## build the documentation into site/, which needs no network to be read
+	$(PY) -m mkdocs --quiet build --strict
+
+backup: $(VENV)/.demo ## copy the database of TAPWIRE_DATABASE_URL into FILE, while everything runs
+	@$(RUN) -m tapwire_core backup $(FILE)
 
 sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where everything goes wrong; SEED=n
 	@$(RUN) -m tests.simulation $(SEED)
@@ -100,6 +115,7 @@ COMPILE := $(PY) -m uv --quiet pip compile --universal --python-version 3.11 --g
 requirements: $(VENV)/.place ## pin again what .venv holds; UPGRADE=1 takes the newest that fit
 	@$(PIP) install uv
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
-	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt
-	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --no-deps requirements/emulator.in -o requirements/emulator.txt
+	for part in demo services node build bench; do \
+		$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; \
+	done

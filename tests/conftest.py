@@ -81,13 +81,18 @@ def _accounts() -> list[Account]:
 
 
 def _available(kind: BrokerKind) -> BrokerKind:
+    if kind is BrokerKind.MOSQUITTO:
+        require_mosquitto()
+    return kind
+
+
+def require_mosquitto() -> None:
     """Skip where Mosquitto is missing; in CI it must not be."""
-    if kind is BrokerKind.MOSQUITTO and find_mosquitto() is None:
+    if find_mosquitto() is None:
         reason = "mosquitto is not installed (Debian: apt-get install mosquitto)"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    return kind
 
 
 @pytest.fixture

@@ -1,12 +1,5 @@
-"""Files that hold secrets: readable for us only, and replaced in one step."""
+"""Files that hold secrets; the demo writes them as the core does."""
 
-from pathlib import Path
+from tapwire_core.private_file import write_private
 
-
-def write_private(path: Path, content: bytes | str) -> None:
-    """Replace the file, mode 600."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    new.write_bytes(content if isinstance(content, bytes) else content.encode())
-    new.replace(path)
+__all__ = ["write_private"]

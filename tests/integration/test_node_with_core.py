@@ -16,10 +16,12 @@ from tapwire_core.domain.words import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
 from tapwire_core.services.recovery import force_unlock
+from tapwire_core.services.restoring import settle_journal
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.app import TapNode, running_node
 from tapwire_node.controller.events import ServiceRunAsked, ServiceRunHeld, ServiceRunStopped
 from tapwire_node.hardware.simulated import SimulatedTap
+from tapwire_node.journal.reading import export
 from tapwire_node.settings import Settings
 from tests.integration.node_rig import TAP, tap_settings, until
 from tests.venue import OPERATOR, Guest, Venue
@@ -233,4 +235,18 @@ async def test_a_pour_whose_broker_stays_away_ends_within_its_cap_and_is_settled
     assert [row["sync_status"] for row in await bar.venue.db.pool.fetch("SELECT sync_status FROM pours")] == ["synced"]
     assert await bar.venue.balance(ann) == (0, 0)
     assert await bar.all_incidents() == []
+    await bar.venue.books_balance()
+
+
+async def test_an_exported_journal_tells_the_books_nothing_new(bar: Bar, tmp_path: Path) -> None:
+    ann = await bar.venue.guest(balance_minor=300_00)
+    await bar.start_pour(ann)
+    await bar.flowed(50)
+    await bar.settled()
+    before = await bar.venue.balance(ann)
+
+    settled = await settle_journal(bar.venue.db, OPERATOR, bar.venue.tap.path, export(tmp_path / "journal.sqlite"))
+
+    assert [(fact.outcome, fact.volume_ml) for fact in settled] == [("pending_updated_to_synced", bar.tap.flowed_ml)]
+    assert await bar.venue.balance(ann) == before
     await bar.venue.books_balance()

@@ -51,7 +51,8 @@ async def run_admin(settings: Settings) -> None:
             timeout_graceful_shutdown=STREAMS_END_WITHIN_S,
         )
         _outlive_signals()
-        following = [live.follow(settings.broker_url, settings.broker_protocol)] if settings.broker_url else []
+        broker = settings.broker_protocol, settings.broker_ca_file
+        following = [live.follow(settings.broker_url, *broker)] if settings.broker_url else []
         await run_together(uvicorn.Server(config).serve(), *following)
 
 

@@ -42,6 +42,7 @@ from tapwire_admin.routes.session import SessionLength
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import DomainError
+from tapwire_core.metrics import DecisionMetrics
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DEFAULT_SESSION_HOURS: Final = 12
@@ -110,6 +111,7 @@ def create_app(
     )
     app.state.db = db
     app.state.cookie_secure = cookie_secure
+    app.state.decisions = DecisionMetrics(metrics.registry)
     return app
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -143,12 +144,12 @@ class Live:
         except msgspec.DecodeError:
             self._workers.pop(instance_id, None)
 
-    async def follow(self, broker_url: str, protocol: str) -> None:
+    async def follow(self, broker_url: str, protocol: str, ca_file: Path | None = None) -> None:
         """Subscribe and hear, again and again, until cancelled."""
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                async with make_client(broker_url, protocol, f"admin-{uuid4().hex[:16]}") as client:
+                async with make_client(broker_url, protocol, f"admin-{uuid4().hex[:16]}", ca_file=ca_file) as client:
                     await self._subscribe(client)
                     wait_s = FIRST_WAIT_S
                     await self._hear_all(client)

@@ -1,4 +1,7 @@
-"""What the API tells Prometheus of itself: how many requests, how long, with which answer. The books' metrics are the core's."""
+"""What the API tells Prometheus of itself: how many requests, how long, with which answer, and what the HTTP door decided.
+
+The books' metrics are the core's.
+"""
 
 import time
 from typing import Any, Final

@@ -4,11 +4,13 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 FORMAT_VARIABLE: Final = "TAPWIRE_LOG_FORMAT"
 FORMATS: Final = ("text", "json")
+_FACTS: Final = "tapwire_facts"
 
 
 class InvalidLogFormat(ValueError):
@@ -23,6 +25,11 @@ def set_up_logs(source: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLine(source) if wanted == "json" else TextLine(source))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def structured(facts: Mapping[str, object]) -> dict[str, object]:
+    """What a log call takes as `extra`, so that a JSON line has these facts as fields of their own; a text line has its message."""
+    return {_FACTS: facts}
 
 
 class TextLine(logging.Formatter):
@@ -40,7 +47,7 @@ class TextLine(logging.Formatter):
 
 
 class JsonLine(logging.Formatter):
-    """`{"at": …, "level": …, "source": …, "message": …}`"""
+    """`{"at": …, "level": …, "source": …, "message": …}`, and the facts that were logged with it."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -53,6 +60,7 @@ class JsonLine(logging.Formatter):
             "level": record.levelname.lower(),
             "source": self._source,
             "message": record.getMessage(),
+            **getattr(record, _FACTS, {}),
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)

@@ -254,6 +254,7 @@ class AuditAction(StrEnum):
     INCIDENT_RAISED = "incident_raised"
     INCIDENT_CLAIMED = "incident_claimed"
     INCIDENT_RESOLVED = "incident_resolved"
+    BACKUP_RESTORED = "backup_restored"
 
 
 INSUFFICIENT_FUNDS_MESSAGE: Final = "Insufficient funds: top up guest balance before pouring."

@@ -1,4 +1,4 @@
-"""The documents generated from the code: JSON Schema for each payload, one AsyncAPI 3.0 document, the broker's ACL.
+"""The documents generated from the code: JSON Schema for each payload, one AsyncAPI 3.0 document, the brokers' ACLs.
 
 They are committed; a test fails when they differ from what this module makes.
 """
@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tapwire_contracts import CONTRACT_VERSION
-from tapwire_contracts.acl import BrokerRole, mosquitto_acl
+from tapwire_contracts.acl import BrokerRole, emqx_acl, mosquitto_acl
 from tapwire_contracts.codec import MAX_PAYLOAD_BYTES
 from tapwire_contracts.messages import ROUTES, Message, Route, Sender, message_type
 from tapwire_contracts.topics import ROOT, SLUG_PATTERN
@@ -27,6 +27,7 @@ def documents() -> Iterator[tuple[Path, str]]:
             yield Path("contracts/schema") / f"{schema_name(payload)}.json", _pretty(payload_schema(payload))
     yield Path("contracts/schema/asyncapi.json"), _pretty(asyncapi())
     yield Path("broker-config/acl"), mosquitto_acl(ACCOUNTS)
+    yield Path("broker-config/emqx/acl.conf"), emqx_acl(ACCOUNTS)
 
 
 def schema_name(payload: type[Message]) -> str:

@@ -1,32 +1,37 @@
-"""`tapwire-core`: migrate, run, check, create-user, add-device."""
+"""`tapwire-core`: migrate, run, check, create-user, the devices' commands, sync-broker, and those of backups."""
 
 import argparse
 import logging
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from tapwire_contracts.logs import set_up_logs
-from tapwire_core.app import run_core
-from tapwire_core.db.engine import Database
-from tapwire_core.db.schema import migrate, require_newest
+from tapwire_contracts.topics import DeviceKind
+from tapwire_core.app import run_core, run_until_told
+from tapwire_core.backup_commands import add_backup_commands
+from tapwire_core.broker_logins import BrokerNotTold, DeviceLogins, keep_device_logins, sync_device_logins
+from tapwire_core.db.schema import migrate
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import DomainError
+from tapwire_core.opening import open_house
+from tapwire_core.private_file import write_private
 from tapwire_core.services.books import check_books
-from tapwire_core.services.devices import add_device
+from tapwire_core.services.devices import add_device, read_path, revoke_device, rotate_device
 from tapwire_core.services.users import create_user
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
+from tapwire_core.tap_toml import CA_FILE, DRIVERS, GPIO, tap_toml
 
 DONE: Final = 0
 NOT_DONE: Final = 1
 COMMAND_LINE: Final = Actor("command-line")
 PASSWORD_BYTES: Final = 12
+TAP_TOML: Final = "tap.toml"
 
 
 def main() -> None:
@@ -55,17 +60,29 @@ def _parser() -> argparse.ArgumentParser:
     user.add_argument("--role", required=True, choices=[role.value for role in Role])
     user.add_argument("--password-file", type=_text_of, dest="password", help="read the password from this file")
     user.set_defaults(command=_create_user)
-    device = commands.add_parser("add-device", help="let a tap node or desk reader speak; prints its secret once")
-    device.add_argument("path", help="VENUE/taps/TAP or VENUE/readers/READER")
-    device.set_defaults(command=_add_device)
+    _add_device_commands(commands)
+    add_backup_commands(commands)
     return parser
 
 
-@asynccontextmanager
-async def _open_house(settings: Settings) -> AsyncIterator[Database]:
-    await require_newest(settings.database_url)
-    async with Database.open(settings.database_url, settings.house, pool_size=1) as db:
-        yield db
+def _add_device_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    add = commands.add_parser(
+        "add-device", help="let a tap node or desk reader speak; prints its secret once, and a tap's settings"
+    )
+    rotate = commands.add_parser("rotate-device", help="give a device a new secret, printed once; the old one is worth nothing")
+    for secret, use_case in ((add, add_device), (rotate, rotate_device)):
+        secret.add_argument("--folder", type=Path, help="write the tap's settings into this folder, and print no secret")
+        secret.add_argument("--driver", choices=DRIVERS, default=GPIO, help="the tap's hardware")
+        secret.set_defaults(command=_give_secret, use_case=use_case)
+    revoke = commands.add_parser("revoke-device", help="let a device speak no more")
+    revoke.set_defaults(command=_revoke_device)
+    for device in (add, rotate, revoke):
+        device.add_argument("path", help="VENUE/taps/TAP or VENUE/readers/READER")
+    sync = commands.add_parser("sync-broker", help="keep Mosquitto's password file of devices as the database has it")
+    sync.add_argument("--file", type=Path, required=True, help="the password file of the devices' listener")
+    sync.add_argument("--pid-file", type=Path, required=True, help="where the broker writes its process id")
+    sync.add_argument("--once", action="store_true", help="look once, and end")
+    sync.set_defaults(command=_sync_broker)
 
 
 def _text_of(file: str) -> str:
@@ -73,8 +90,7 @@ def _text_of(file: str) -> str:
 
 
 async def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    owner_url = settings.owner_database_url or settings.database_url
-    print(f"The database is at revision {await migrate(owner_url, settings.database_url)}.")
+    print(f"The database is at revision {await migrate(settings.owner_url, settings.database_url)}.")
     return DONE
 
 
@@ -84,7 +100,7 @@ async def _run_worker(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    async with _open_house(settings) as db:
+    async with open_house(settings) as db:
         differences = await check_books(db)
     for difference in differences:
         print(difference)
@@ -94,16 +110,56 @@ async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # n
 
 async def _create_user(settings: Settings, arguments: argparse.Namespace) -> int:
     password = arguments.password or secrets.token_urlsafe(PASSWORD_BYTES)
-    async with _open_house(settings) as db:
+    async with open_house(settings) as db:
         await create_user(db, COMMAND_LINE, arguments.name, Role(arguments.role), password)
     print(f"Created {arguments.role} {arguments.name}." + ("" if arguments.password else f" Password, shown once: {password}"))
     return DONE
 
 
-async def _add_device(settings: Settings, arguments: argparse.Namespace) -> int:
-    async with _open_house(settings) as db:
-        device = await add_device(db, COMMAND_LINE, arguments.path)
+async def _give_secret(settings: Settings, arguments: argparse.Namespace) -> int:
+    is_tap = read_path(arguments.path).kind is DeviceKind.TAP
+    if arguments.folder is not None:
+        if not is_tap or settings.device_broker_url is None:
+            raise InvalidSettings("--folder is for taps, and needs TAPWIRE_DEVICE_BROKER_URL: where devices find the broker")
+        # before the secret is made: one that can't be written down would be lost
+        arguments.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with open_house(settings) as db:
+        device = await arguments.use_case(db, COMMAND_LINE, arguments.path)
+    url, ca_file = settings.device_broker_url, settings.broker_ca_file
+    ready = tap_toml(device, url, driver=arguments.driver, has_ca_file=ca_file is not None) if url and is_tap else ""
+    if arguments.folder is not None:
+        _write_tap_folder(arguments.folder, ready, ca_file)
+        print(f"Device {device.path}\nits settings, with the secret: {arguments.folder / TAP_TOML}")
+        return DONE
     print(f"Device {device.path}\nusername {device.username}\nsecret, shown once: {device.secret}")
+    if ready:
+        print(f"\nits {TAP_TOML}:\n\n{ready}")
+    return DONE
+
+
+def _write_tap_folder(folder: Path, ready: str, ca_file: Path | None) -> None:
+    write_private(folder / TAP_TOML, ready)
+    if ca_file is not None:
+        (folder / CA_FILE).write_bytes(ca_file.read_bytes())
+
+
+async def _revoke_device(settings: Settings, arguments: argparse.Namespace) -> int:
+    async with open_house(settings) as db:
+        await revoke_device(db, COMMAND_LINE, arguments.path)
+    print(f"Device {arguments.path} may speak no more.")
+    return DONE
+
+
+async def _sync_broker(settings: Settings, arguments: argparse.Namespace) -> int:
+    logins = DeviceLogins(arguments.file, arguments.pid_file)
+    async with open_house(settings) as db:
+        if not arguments.once:
+            await run_until_told(keep_device_logins(db, logins))
+            return DONE
+        try:
+            await sync_device_logins(db, logins)
+        except BrokerNotTold as error:
+            print(f"The file is written; {error}.")
     return DONE
 
 

@@ -9,8 +9,8 @@ import logging
 import random
 import secrets
 import signal
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import asyncpg
@@ -24,7 +24,8 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
 from tapwire_core.domain.keeping import KEPT, Keeping
-from tapwire_core.metrics import serve_metrics
+from tapwire_core.health_server import Signs, serve_health
+from tapwire_core.metrics import BooksMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
 from tapwire_core.mqtt.handlers import Desk
 from tapwire_core.mqtt.listener import listen
@@ -75,6 +76,8 @@ class Worker:
     pace: Pace
     instance_id: str
     keeping: Keeping = KEPT
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    signs: Signs = field(default_factory=Signs)
 
     async def run(self) -> None:
         """Connect, work, and connect again when the connection is lost; ends only by cancellation."""
@@ -84,6 +87,7 @@ class Worker:
             try:
                 await run_together(self._connect_and_work())
             except MqttError as error:
+                self._show_ready(is_ready=False)
                 log.warning("broker: %s; connecting again within %.1f s", error, wait_s)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
             held = asyncio.get_running_loop().time() - began > self.pace.reconnect_max_s
@@ -91,7 +95,19 @@ class Worker:
 
     async def _connect_and_work(self) -> None:
         async with self.address.client(self.instance_id) as client:
-            await self._work(Desk(self.db, Publisher(client, self.address, self.instance_id), Batches(self.db)))
+            self.metrics.count_connect()
+            publisher = Publisher(client, self.address, self.instance_id)
+            await self._work(Desk(self.db, publisher, Batches(self.db), self.metrics))
+
+    async def keep_turning(self) -> None:
+        """Show that the event loop turns."""
+        while True:
+            self.signs.turn()
+            await asyncio.sleep(self.pace.database_check_s)
+
+    def _show_ready(self, *, is_ready: bool) -> None:
+        self.signs.is_ready = is_ready
+        self.metrics.ready.set(is_ready)
 
     async def _work(self, desk: Desk) -> None:
         client, publisher = desk.publisher.client, desk.publisher
@@ -130,8 +146,10 @@ class Worker:
                 if shown_at is None or clock() - shown_at >= self.pace.presence_s:
                     await publisher.show_presence()
                     shown_at = clock()
+                    self._show_ready(is_ready=True)
             except DATABASE_ERRORS as error:
                 if shown_at is not None:
+                    self._show_ready(is_ready=False)
                     await publisher.withdraw_presence()
                     log.error("database: %s; nodes refuse cards until it is back", error)
                     shown_at = None
@@ -199,22 +217,34 @@ async def run_core(settings: Settings) -> None:
     if settings.broker_url is None:
         raise InvalidSettings("TAPWIRE_BROKER_URL: say where the broker is, mqtt://user:secret@host:port")
     await require_newest(settings.database_url)
-    address = BrokerAddress(url=settings.broker_url, protocol=settings.broker_protocol, shared=settings.shared_subscriptions)
+    address = BrokerAddress(
+        url=settings.broker_url,
+        protocol=settings.broker_protocol,
+        shared=settings.shared_subscriptions,
+        share_group=settings.share_group,
+        ca_file=settings.broker_ca_file,
+    )
     async with Database.open(settings.database_url, settings.house) as db:
         worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}", settings.keeping)
-        running = asyncio.create_task(_run_with_metrics(worker, settings))
-        for ending in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
-        try:
-            await running
-        except asyncio.CancelledError:
-            log.info("%s ends", worker.instance_id)
+        await run_until_told(_run_with_metrics(worker, settings))
+        log.info("%s ends", worker.instance_id)
+
+
+async def run_until_told(work: Coroutine[None, None, None]) -> None:
+    """Work until SIGINT or SIGTERM."""
+    running = asyncio.create_task(work)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 async def _run_with_metrics(worker: Worker, settings: Settings) -> None:
     if settings.metrics_port is None:
         await worker.run()
         return
-    with serve_metrics(settings.metrics_port, settings.metrics_host) as metrics:
-        await run_together(worker.run(), worker.every(worker.pace.books_check_s, lambda: metrics.look(worker.db)))
+    books = BooksMetrics(worker.metrics.registry)
+    with serve_health(worker.metrics.registry, worker.signs, settings.metrics_port, settings.metrics_host):
+        looking = worker.every(worker.pace.books_check_s, lambda: books.look(worker.db))
+        await run_together(worker.run(), worker.keep_turning(), looking)

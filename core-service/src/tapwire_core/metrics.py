@@ -1,15 +1,116 @@
-"""What a core worker tells Prometheus of the books: whether they balance, and what waits. Served on `TAPWIRE_METRICS_PORT`."""
+"""What a core worker tells Prometheus: what it decided and how fast, what waits, and whether the books balance.
 
-from collections import Counter
+Counters and durations are of this process since its start, repetitions included; gauges of the books are of the whole installation,
+so of several workers that show the same ones any will do. Served with the health of the worker on `TAPWIRE_METRICS_PORT`.
+"""
+
+from collections import Counter as Tally
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge, start_http_server
+import msgspec
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
 
+from tapwire_contracts import CONTRACT_VERSION
+from tapwire_contracts.messages import ROUTES, Sender, message_type
+from tapwire_contracts.reasons import DenyReason, IncidentKind, Outcome
+from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
+from tapwire_core.db.views.monitoring import PENDING_AGES_S, Standing, read_standing
 from tapwire_core.services.books import BOOK_RULES, check_books, what_waits
-from tapwire_core.settings import LOOPBACK
+
+GRANTED: Final = "granted"
+UNREADABLE: Final = "unreadable"
+HEARD: Final = sorted({message_type(kind) for route in ROUTES if route.sender is Sender.NODE for kind in route.payloads})
+SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+"""A node waits 5 s for an answer and asks again each second; a local database decides in some milliseconds."""
+
+
+class _Answer(Struct):
+    """What of an answer is counted: a grant has no reason."""
+
+    reason: str = GRANTED
+
+
+class _Verdict(Struct):
+    outcome: str
+
+
+_answer: Final = msgspec.json.Decoder(_Answer)
+_verdict: Final = msgspec.json.Decoder(_Verdict)
+
+
+class DecisionMetrics:
+    """Answers to cards and verdicts on reports, whichever door they went out by."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._decisions: Final = Counter(
+            "tapwire_decisions", "Answers to cards, by reason; 'granted' lets flow", ["reason"], registry=registry
+        )
+        self._settlements: Final = Counter("tapwire_settlements", "Verdicts on reports, by outcome", ["outcome"], registry=registry)
+        for reason in (GRANTED, *DenyReason):
+            self._decisions.labels(str(reason))
+        for outcome in Outcome:
+            self._settlements.labels(outcome.value)
+
+    def count_answer(self, payload: str) -> str:
+        """Count an answer by its payload; returns its reason, or 'granted'."""
+        reason = _answer.decode(payload).reason
+        self._decisions.labels(reason).inc()
+        return reason
+
+    def count_verdict(self, payload: str) -> str:
+        """Count a verdict by its payload; returns its outcome."""
+        outcome = _verdict.decode(payload).outcome
+        self.count_outcome(outcome)
+        return outcome
+
+    def count_outcome(self, outcome: str) -> None:
+        """Count a verdict by its outcome."""
+        self._settlements.labels(outcome).inc()
+
+
+class WorkerMetrics:
+    """What one worker does."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry: Final = registry or CollectorRegistry()
+        self.decisions: Final = DecisionMetrics(self.registry)
+        self._seconds: Final = Histogram(
+            "tapwire_message_seconds",
+            "Time from receiving a device's message to having handed over its answer",
+            ["type"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._failures: Final = Counter(
+            "tapwire_message_failures", "Messages that were not worked on to the end", registry=self.registry
+        )
+        self._dead_letters: Final = Counter("tapwire_dead_letters_kept", "Messages that could not be used", registry=self.registry)
+        self._connects: Final = Counter("tapwire_broker_connects", "Connections made to the broker", registry=self.registry)
+        self.ready: Final = Gauge("tapwire_worker_ready", "1 while broker and database are both there", registry=self.registry)
+        software = Gauge("tapwire_build_info", "Always 1", ["software", "contract_version"], registry=self.registry)
+        software.labels(SOFTWARE, CONTRACT_VERSION).set(1)
+        for kind in (*HEARD, UNREADABLE):
+            self._seconds.labels(kind)
+
+    def observe(self, kind: str, seconds: float) -> None:
+        """A message of this type was worked on."""
+        self._seconds.labels(kind).observe(seconds)
+
+    def count_failure(self) -> None:
+        """A message was not worked on to the end; its node repeats it."""
+        self._failures.inc()
+
+    def count_dead_letter(self) -> None:
+        """A message was kept because it can't be used."""
+        self._dead_letters.inc()
+
+    def count_connect(self) -> None:
+        """The worker is connected to the broker."""
+        self._connects.inc()
 
 
 class BooksMetrics:
@@ -19,15 +120,17 @@ class BooksMetrics:
         self._differences: Final = Gauge(
             "tapwire_books_differences", "Places where the books do not balance; 0 proves that they do", ["rule"], registry=registry
         )
+        self._checked: Final = Gauge("tapwire_books_checked_timestamp_seconds", "When that was last looked at", registry=registry)
         self._pending: Final = Gauge("tapwire_pending_pours", "Pours that wait for their report", registry=registry)
         self._oldest: Final = Gauge("tapwire_oldest_pending_pour_seconds", "Age of the oldest of them", registry=registry)
         self._held: Final = Gauge("tapwire_held_minor", "Money held for pending pours, in minor units", registry=registry)
         self._incidents: Final = Gauge("tapwire_unresolved_incidents", "Incidents that a person must end", registry=registry)
         self._outbox: Final = Gauge("tapwire_outbox_commands", "Commands that wait to be published", registry=registry)
+        self._standing: Final = StandingCollector(registry)
 
     async def look(self, db: Database) -> None:
         """Check the books and count what waits."""
-        found = Counter(difference.rule for difference in await check_books(db))
+        found = Tally(difference.rule for difference in await check_books(db))
         for rule in BOOK_RULES:
             self._differences.labels(rule).set(found[rule])
         waiting = await what_waits(db)
@@ -36,16 +139,40 @@ class BooksMetrics:
         self._held.set(waiting.held_minor)
         self._incidents.set(waiting.unresolved_incidents)
         self._outbox.set(waiting.outbox_commands)
+        self._standing.latest = await read_standing(db)
+        self._checked.set_to_current_time()
 
 
-@contextmanager
-def serve_metrics(port: int, host: str = LOOPBACK) -> Iterator[BooksMetrics]:
-    """Serve `/metrics` on this address while the block runs."""
-    registry = CollectorRegistry()
-    server, thread = start_http_server(port, host, registry=registry)
-    try:
-        yield BooksMetrics(registry)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+class StandingCollector:
+    """How the installation stands, of one moment: each scrape gets all of one look, devices that are gone are gone from it too."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.latest: Standing | None = None
+        registry.register(self)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Every family, without samples before the first look."""
+        latest = self.latest
+        ages = _family("tapwire_pending_pours_older_than", "Pours that have waited longer than so many seconds", "seconds")
+        incidents = _family("tapwire_unresolved_incidents_of", "Incidents that a person must end, by kind", "kind")
+        online = _family("tapwire_device_online", "1 while the device says that it is there; 0: gone or never seen", "path")
+        unsettled = _family("tapwire_device_unsettled_facts", "Facts of a device that have no verdict yet, as it last said", "path")
+        outdated = _family("tapwire_device_contract_differs", "1: the device speaks another contract version than the core", "path")
+        lag = GaugeMetricFamily("tapwire_oldest_outbox_command_seconds", "Age of the oldest command that waits to be published")
+        letters = GaugeMetricFamily("tapwire_dead_letters", "Messages in the database that could not be used, each counted once")
+        if latest is not None:
+            for age_s, count in zip(PENDING_AGES_S, latest.pending_older_than, strict=True):
+                ages.add_metric([str(age_s)], count)
+            for kind in IncidentKind:
+                incidents.add_metric([kind.value], latest.incidents.get(kind.value, 0))
+            for device in latest.devices:
+                online.add_metric([device.path], device.online)
+                unsettled.add_metric([device.path], device.facts_open)
+                outdated.add_metric([device.path], device.contract_version not in (None, CONTRACT_VERSION))
+            lag.add_metric([], latest.oldest_command_ms / 1000)
+            letters.add_metric([], latest.dead_letters)
+        yield from (ages, incidents, online, unsettled, outdated, lag, letters)
+
+
+def _family(name: str, explanation: str, label: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, explanation, labels=[label])

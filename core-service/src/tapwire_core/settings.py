@@ -16,6 +16,7 @@ from tapwire_core.domain.keeping import KEPT, Keeping
 
 PREFIX: Final = "TAPWIRE_"
 LOOPBACK: Final = "127.0.0.1"
+SHARE_GROUP: Final = "tapwire"
 _LIMITS: Final = House()
 
 
@@ -32,10 +33,13 @@ class Settings(BaseSettings):
 
     database_url: str = Field(pattern="^postgres(ql)?://")
     owner_database_url: str | None = Field(default=None, pattern="^postgres(ql)?://")
-    """The role that owns the tables, for `migrate` alone; the role of `database_url` then may only add to the books."""
+    """The role that owns the tables, for `migrate` and `restore`; the role of `database_url` then may only add to the books."""
     broker_url: str | None = Field(default=None, pattern="^mqtts?://")
     broker_protocol: Literal["5", "3.1.1"] = "5"
+    broker_ca_file: Path | None = None
     shared_subscriptions: bool = True
+    share_group: str = Field(default=SHARE_GROUP, pattern="^[A-Za-z0-9_-]{1,64}$")
+    device_broker_url: str | None = Field(default=None, pattern="^mqtts?://")
     admin_host: str = LOOPBACK
     admin_port: int = Field(default=8080, ge=0, le=65_535)
     metrics_host: str = LOOPBACK
@@ -61,6 +65,11 @@ class Settings(BaseSettings):
     overpour_tolerance_ml: int = Field(default=_LIMITS.overpour_tolerance_ml, ge=0)
     late_sync_tolerance_ml: int = Field(default=_LIMITS.late_sync_tolerance_ml, ge=0)
     idempotency_ttl_h: int = Field(default=_LIMITS.idempotency_ttl_h, ge=1)
+
+    @property
+    def owner_url(self) -> str:
+        """The database, as the role that owns the tables."""
+        return self.owner_database_url or self.database_url
 
     @property
     def house(self) -> House:

@@ -33,8 +33,16 @@ ENGINEERS = {
     "POST /api/devices",
     "POST /api/devices/rotate",
     "POST /api/devices/revoke",
+    "POST /api/devices/pairings/accept",
 }
-EVERYBODY = {"POST /api/session", "GET /health/live", "GET /health/ready", "GET /metrics"}
+EVERYBODY = {
+    "POST /api/devices/pairings",
+    "POST /api/devices/pairings/claim",
+    "POST /api/session",
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /metrics",
+}
 
 
 @pytest.fixture(scope="module")

@@ -3,21 +3,42 @@
 from litestar import get, post
 from msgspec import Struct
 
-from tapwire_admin.auth import ENGINEER
-from tapwire_admin.bounds import DevicePathText
+from tapwire_admin.auth import ENGINEER, EVERYBODY
+from tapwire_admin.bounds import DevicePathText, Text
 from tapwire_admin.given import AskedPage, By, Db, JSONBody, RunOnce
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import DeviceView
 from tapwire_core.db.views.reading import Page
 from tapwire_core.errors import NotFound
-from tapwire_core.services import devices
+from tapwire_core.services import devices, pairing
 from tapwire_core.services.devices import DeviceSecret
+from tapwire_core.services.pairing import Pairing
 
 
 class DevicePathGiven(Struct, kw_only=True):
     """Which device."""
 
     path: DevicePathText
+
+
+class CodeAccepted(Struct, kw_only=True):
+    """The code that a new device shows, and which device it is."""
+
+    code: Text
+    path: DevicePathText
+    replace: bool = False
+
+
+class PairingAccepted(Struct, frozen=True, kw_only=True):
+    """The device that may fetch its secret now."""
+
+    path: str
+
+
+class Claim(Struct, kw_only=True):
+    """What a new device kept to itself."""
+
+    claim: Text
 
 
 @get("/devices", access=ENGINEER)
@@ -44,4 +65,22 @@ async def revoke_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven
     await once(devices.revoke_device, actor, data.path)
 
 
-HANDLERS = (list_devices, add_device, rotate_device, revoke_device)
+@post("/devices/pairings", access=EVERYBODY)
+async def begin_pairing(db: Db) -> Pairing:
+    """A new device asks to be let in: it shows the `code`, and keeps the `claim`."""
+    return await pairing.begin_pairing(db)
+
+
+@post("/devices/pairings/accept", access=ENGINEER, status_code=200)
+async def accept_pairing(actor: By, once: RunOnce, data: JSONBody[CodeAccepted]) -> PairingAccepted:
+    """Say which device shows this code; with `replace` it takes the place of one that may speak already."""
+    return PairingAccepted(path=await once(pairing.accept_pairing, actor, data.code, data.path, replace=data.replace))
+
+
+@post("/devices/pairings/claim", access=EVERYBODY, status_code=200)
+async def claim_pairing(db: Db, data: JSONBody[Claim]) -> DeviceSecret:
+    """The device fetches its secret, once; 409 `pairing_waits` until a person has accepted it."""
+    return await pairing.claim_pairing(db, data.claim)
+
+
+HANDLERS = (list_devices, add_device, rotate_device, revoke_device, begin_pairing, accept_pairing, claim_pairing)

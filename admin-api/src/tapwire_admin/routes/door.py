@@ -156,6 +156,7 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
     if isinstance(answered, EventIdReused):
         reused = Denied(detail=Denial(reason=REQUEST_ID_REUSED, message="This request_id came before with another card."))
         return Response(reused, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
+    request.app.state.decisions.count_answer(answered.payload)
     match _answer.decode(answered.payload):
         case PourAuthorized() as grant:
             return Response(PourAllowed(**msgspec.structs.asdict(grant)))
@@ -168,7 +169,11 @@ async def sync_pours(request: Request[Any, Any, Any], db: Db) -> SyncResults:
     """Report what flowed; each report gets its verdict, exactly once."""
     device, actor = device_of(request), Actor(str(device_of(request)), request_id_of(request.scope))
     raws = [RawReport(f"http:{device}/sync/pours", item) for item in split_batch(await request.body())]
-    return SyncResults(results=await _sync_all(db, device, actor, raws))
+    results = await _sync_all(db, device, actor, raws)
+    for result in results:
+        if result.outcome is not None:
+            request.app.state.decisions.count_outcome(result.outcome)
+    return SyncResults(results=results)
 
 
 async def _sync_all(db: Database, device: DevicePath, actor: Actor, raws: list[RawReport]) -> list[SyncResult]:

@@ -22,26 +22,35 @@ MIGRATION_LOCK: Final = 7_461_707
 """An advisory lock, so that two `migrate` at once run one after the other."""
 
 
-async def migrate(url: str, application_url: str | None = None) -> str:
-    """Bring the database to the newest revision, and say which that is.
+async def migrate(url: str, application_url: str | None = None, revision: str = "head") -> str:
+    """Bring the database to a revision, the newest unless said otherwise, and say which the newest is.
 
     `url` is the owner's. With an `application_url` of another role, that role gets what the application needs, and no more.
     """
-    await _on_connection(url, functools.partial(_upgrade, application_url=application_url))
+    await _on_connection(url, functools.partial(_upgrade, application_url=application_url, revision=revision))
     return newest_revision()
 
 
 async def require_newest(url: str) -> None:
     """Raise `NotMigrated` unless the database has the schema that this version works with."""
-    found = await _on_connection(url, lambda connection: MigrationContext.configure(connection).get_current_revision())
+    found = await revision_of(url)
     if found == newest_revision():
         return
-    known = {revision.revision for revision in _scripts().walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and not is_known(found):
         raise NotMigrated(f"The database is at revision {found!r}, which is newer than this version: install the newer version.")
     raise NotMigrated(
         f"The database is at revision {found!r}, this version needs {newest_revision()!r}: run `tapwire-core migrate`."
     )
+
+
+async def revision_of(url: str) -> str | None:
+    """The revision that the database is at; None where nothing was migrated yet."""
+    return await _on_connection(url, lambda connection: MigrationContext.configure(connection).get_current_revision())
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version has the migration to this revision."""
+    return revision in {known.revision for known in _scripts().walk_revisions()}
 
 
 def newest_revision() -> str:
@@ -60,9 +69,9 @@ def config(connection: Connection | None = None) -> Config:
     return made
 
 
-def _upgrade(connection: Connection, application_url: str | None) -> None:
+def _upgrade(connection: Connection, application_url: str | None, revision: str) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-    command.upgrade(config(connection), "head")
+    command.upgrade(config(connection), revision)
     if application_url is not None:
         admit_application(connection, application_url)
 

@@ -6,6 +6,7 @@ The broker is never trusted to keep anything: sessions are clean, and at each co
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from aiomqtt import Client, Will
@@ -18,32 +19,39 @@ from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STAT
 from tapwire_contracts.topics import ROOT, core_state_topic
 from tapwire_core import SOFTWARE
 from tapwire_core.broker import MQTT_5, make_client
+from tapwire_core.settings import SHARE_GROUP
 
 COMMAND_EXPIRY_S: Final = 30
 """A command that could not be delivered for this long is worth nothing: its node has asked again, or will report."""
-SHARE: Final = "$share/tapwire"
 COMMAND_EXPIRY: Final = Properties(PacketTypes.PUBLISH)
 COMMAND_EXPIRY.MessageExpiryInterval = COMMAND_EXPIRY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAddress:
-    """Where the broker is and what it speaks. `shared` subscriptions spread the load over several workers, where it has them."""
+    """Where the broker is and what it speaks. `shared` subscriptions spread the load over several workers, where it has them.
+
+    Mosquitto lets any client join a shared subscription, and then hands it messages that its rules keep from it: they are lost. So
+    the name of the group should be one that no device can guess.
+    """
 
     url: str
     protocol: str = "5"
     shared: bool = True
+    share_group: str = SHARE_GROUP
+    ca_file: Path | None = None
+    """Whom to trust for `mqtts://`; None: whom this machine trusts."""
 
     def client(self, instance_id: str) -> Client:
         """A client for one connection; its will takes the worker's `core_state` back."""
         will = Will(core_state_topic(instance_id), payload=b"", qos=CORE_STATE.qos, retain=CORE_STATE.retain)
-        return make_client(self.url, self.protocol, instance_id, will)
+        return make_client(self.url, self.protocol, instance_id, will, self.ca_file)
 
     def subscriptions(self) -> Iterator[tuple[str, int]]:
         """What a worker hears. Every worker hears every state: only so does the broker hand it the retained ones."""
         for route in ROUTES:
             if route.sender is Sender.NODE:
-                prefix = f"{SHARE}/" if self.shared and route is not STATE else ""
+                prefix = f"$share/{self.share_group}/" if self.shared and route is not STATE else ""
                 for kind in route.kinds:
                     yield f"{prefix}{ROOT}/+/{kind.value}/+/{route.leaf}", route.qos
 

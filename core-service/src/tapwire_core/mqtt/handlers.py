@@ -5,11 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
+from msgspec import Struct
 
 from tapwire_contracts.codec import encode, read_object
+from tapwire_contracts.logs import structured
 from tapwire_contracts.messages import (
     CardPresented,
     CardRemoved,
@@ -27,6 +29,7 @@ from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
+from tapwire_core.metrics import GRANTED, WorkerMetrics
 from tapwire_core.mqtt.connection import Publisher
 from tapwire_core.services.batches import Batches
 from tapwire_core.services.flows import readable_uuid, record_flow, refuse_unreadable_flow, refuse_unreadable_report
@@ -51,6 +54,7 @@ class Desk:
     db: Database
     publisher: Publisher
     batches: Batches
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     progress: dict[str, PourProgress] = field(default_factory=dict)
 
     async def send(self, path: DevicePath, answer: str) -> None:
@@ -61,6 +65,7 @@ class Desk:
         """Keep a message that can't be used, and say so in one log line."""
         device = str(path) if path else None
         log.warning("dead letter on %s: %s, %s", raw.topic[:200], malformation, why)
+        self.metrics.count_dead_letter()
         await keep_unusable(self.db, raw.topic, raw.payload, malformation, why, device)
 
 
@@ -76,6 +81,7 @@ async def answer_card(desk: Desk, path: DevicePath, presented: CardPresented, ra
             await desk.keep(raw, Malformation.EVENT_ID_REUSED, "this event_id was used for another question", path)
         case Answered(payload, tap_known):
             await desk.send(path, payload)
+            _log_answer(path, presented, payload, desk.metrics.decisions.count_answer(payload))
             if not tap_known:
                 await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
 
@@ -86,7 +92,10 @@ async def settle_pour(desk: Desk, path: DevicePath, completed: PourCompleted, ra
     actor = Actor(str(path), str(completed.pour_id))
     content = msgspec.to_builtins(completed)
     answer = await desk.batches.decide(TapReports(report, completed.journal_id, actor, content, raw))
-    await _send_verdict(desk, path, raw, answer.payload if isinstance(answer, Answered) else UnknownTap())
+    verdict = answer.payload if isinstance(answer, Answered) else UnknownTap()
+    await _send_verdict(desk, path, raw, verdict)
+    if isinstance(verdict, str):
+        _log_verdict(path, completed.pour_id, completed.volume_ml, desk.metrics.decisions.count_verdict(verdict))
 
 
 async def note_flow(desk: Desk, path: DevicePath, flow: UnattributedFlow, raw: RawReport) -> None:
@@ -121,7 +130,10 @@ async def answer_unreadable(desk: Desk, path: DevicePath, raw: RawReport, malfor
     content = read_object(raw.payload) or {}
     kind, pour_id, event_id = content.get("type"), readable_uuid(content.get("pour_id")), readable_uuid(content.get("event_id"))
     if kind == message_type(PourCompleted) and pour_id is not None:
-        await _send_verdict(desk, path, raw, await refuse_unreadable_report(desk.db, path, pour_id, content, why, raw))
+        verdict = await refuse_unreadable_report(desk.db, path, pour_id, content, why, raw)
+        await _send_verdict(desk, path, raw, verdict)
+        if isinstance(verdict, str):
+            _log_verdict(path, pour_id, None, desk.metrics.decisions.count_verdict(verdict))
     elif kind == message_type(UnattributedFlow) and event_id is not None:
         await _send_verdict(desk, path, raw, await refuse_unreadable_flow(desk.db, path, event_id, content, why, raw))
     else:
@@ -134,6 +146,30 @@ async def _send_verdict(desk: Desk, path: DevicePath, raw: RawReport, verdict: s
             await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
         case str():
             await desk.send(path, verdict)
+
+
+def _log_answer(path: DevicePath, presented: CardPresented, payload: str, answer: str) -> None:
+    """The first line of a pour: from here to its settlement every line has its `pour_id`."""
+    facts = {"device": str(path), "event_id": str(presented.event_id), "card_uid": presented.card_uid, "answer": answer}
+    if answer == GRANTED:
+        facts["pour_id"] = _pour_of(payload)
+    named = f", pour {facts['pour_id']}" if answer == GRANTED else ""
+    log.info(
+        "%s asks for card %s: %s%s, event %s", path, presented.card_uid, answer, named, presented.event_id, extra=structured(facts)
+    )
+
+
+def _pour_of(grant: str) -> str:
+    return str(msgspec.json.decode(grant, type=_Granted).pour_id)
+
+
+def _log_verdict(path: DevicePath, pour_id: UUID, volume_ml: int | None, outcome: str) -> None:
+    facts = {"device": str(path), "pour_id": str(pour_id), "volume_ml": volume_ml, "outcome": outcome}
+    log.info("%s reports %s ml: %s, pour %s", path, volume_ml, outcome, pour_id, extra=structured(facts))
+
+
+class _Granted(Struct):
+    pour_id: UUID
 
 
 Handler = Callable[[Desk, DevicePath, Any, RawReport], Awaitable[None]]

@@ -6,15 +6,18 @@ repeats a question until it is answered, and a fact until its verdict comes.
 
 import asyncio
 import logging
+import time
 from typing import Final
 
 from aiomqtt import Client, MqttError
 from aiomqtt import Message as Received
 
 from tapwire_contracts.codec import Malformed, decode_from_device
+from tapwire_contracts.messages import message_type
 from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
 from tapwire_core.db.views.health import is_database_gone
+from tapwire_core.metrics import UNREADABLE
 from tapwire_core.mqtt.handlers import HANDLERS, Desk, answer_unreadable
 from tapwire_core.services.pours import RawReport
 
@@ -46,24 +49,31 @@ async def _work_on(desk: Desk, message: Received) -> None:
     topic, payload = str(message.topic), message.payload
     assert isinstance(payload, bytes)
     raw = RawReport(topic, payload)
+    began_s = time.monotonic()
     try:
-        await _handle(desk, raw)
+        kind = await _handle(desk, raw)
     except MqttError as error:
+        desk.metrics.count_failure()
         log.warning("could not answer on %s, the node will ask again: %s", topic, error)
     except Exception as error:
+        desk.metrics.count_failure()
         if not is_database_gone(error):
             log.exception("could not work on a message on %s; a node repeats what it was not answered", topic)
             return
         log.warning("database: %s; not answered on %s, the node will ask again", error, topic)
+    else:
+        desk.metrics.observe(kind, time.monotonic() - began_s)
 
 
-async def _handle(desk: Desk, raw: RawReport) -> None:
+async def _handle(desk: Desk, raw: RawReport) -> str:
+    """Work on a message; returns its type."""
     try:
         path, message = decode_from_device(raw.topic, raw.payload)
     except Malformed as error:
         await _answer_malformed(desk, raw, error)
-        return
+        return UNREADABLE
     await HANDLERS[type(message)](desk, path, message, raw)
+    return message_type(type(message))
 
 
 async def _answer_malformed(desk: Desk, raw: RawReport, error: Malformed) -> None:

@@ -48,6 +48,12 @@ async def add_device(store: Store, actor: Actor, path: DevicePath | str) -> Devi
     known = await writes.lock_device(store, str(device))
     if known is not None and not known.revoked:
         raise DeviceExists(f"There is a device {device} already: rotate its secret, if it is lost.", path=str(device))
+    return await let_in(store, actor, device)
+
+
+async def let_in(store: Store, actor: Actor, device: DevicePath) -> DeviceSecret:
+    """Give a device a secret, in place of one that it has; part of a larger use case."""
+    known = await writes.lock_device(store, str(device))
     made = _new_secret(device)
     if known is None:
         await store.insert(
@@ -59,7 +65,8 @@ async def add_device(store: Store, actor: Actor, path: DevicePath | str) -> Devi
         )
     else:
         await writes.give_secret(store, made.path, hash_token(made.secret), broker_hash(made.secret))
-    await store.audit(AuditAction.DEVICE_ADDED, actor, made.path)
+    is_new = known is None or known.revoked
+    await store.audit(AuditAction.DEVICE_ADDED if is_new else AuditAction.DEVICE_ROTATED, actor, made.path)
     return made
 
 

@@ -5,7 +5,16 @@ indexes, `balance ≥ held ≥ 0`. Times are the database's `now()`.
 """
 
 from tapwire_core.db.tables.books import MoneyMovement, StockMovement
-from tapwire_core.db.tables.operations import AuditEntry, Command, DeadLetter, Device, IdempotentAnswer, Incident, NodeStatus
+from tapwire_core.db.tables.operations import (
+    AuditEntry,
+    Command,
+    DeadLetter,
+    Device,
+    DevicePairing,
+    IdempotentAnswer,
+    Incident,
+    NodeStatus,
+)
 from tapwire_core.db.tables.people import Card, Guest, Session, Shift, User, Visit
 from tapwire_core.db.tables.places import Beverage, Keg, Tap, Venue
 from tapwire_core.db.tables.pours import AuthorizationAnswer, Flow, Pour, PourReport, Stretch, TapJournal
@@ -18,6 +27,7 @@ __all__ = [
     "Command",
     "DeadLetter",
     "Device",
+    "DevicePairing",
     "Flow",
     "Guest",
     "IdempotentAnswer",

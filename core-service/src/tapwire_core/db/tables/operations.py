@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlmodel import Field, SQLModel
 
@@ -13,6 +13,7 @@ from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.tables.columns import (
     closed_set,
     document,
+    due,
     flag,
     key,
     made_now,
@@ -124,6 +125,25 @@ class Device(SQLModel, table=True):
     created_at: datetime = made_now()
     rotated_at: datetime | None = moment()
     revoked_at: datetime | None = moment()
+
+
+class DevicePairing(SQLModel, table=True):
+    """A new device that waits to be let in; `claim_hash` is of the token by which it fetches its secret, once."""
+
+    __tablename__ = "device_pairings"
+    __table_args__ = (
+        CheckConstraint("(path IS NULL) = (accepted_by IS NULL)", name="accepted_by_somebody"),
+        CheckConstraint("claimed_at IS NULL OR path IS NOT NULL", name="claimed_when_accepted"),
+        UniqueConstraint("code"),
+    )
+
+    claim_hash: bytes = key()
+    code: str = words()
+    expires_at: datetime = due()
+    path: str | None = words()
+    accepted_by: str | None = words()
+    claimed_at: datetime | None = moment()
+    created_at: datetime = made_now()
 
 
 class NodeStatus(SQLModel, table=True):

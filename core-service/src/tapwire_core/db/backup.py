@@ -1,0 +1,187 @@
+"""The whole database in one file, and back: consistent, without other programs, across versions of PostgreSQL and of Tapwire.
+
+All tables are copied in one snapshot while everything runs. The file is a zip of one COPY text per table and a manifest that names
+the schema's revision. It is restored into a database without rows: that revision's schema is made, the tables are loaded in one
+transaction, and the schema is brought to this version's. A file that is damaged, or of a newer version, changes nothing.
+"""
+
+import asyncio
+import hashlib
+import os
+import tempfile
+import zipfile
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Final
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+from sqlmodel import SQLModel
+
+from tapwire_core import SOFTWARE
+from tapwire_core.db.schema import is_known, migrate, newest_revision, require_newest, revision_of
+from tapwire_core.errors import Refused
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+_CHUNK_BYTES: Final = 1024 * 1024
+
+
+class BackupRefused(Refused):
+    """The file can't be restored, or not into this database; nothing was changed."""
+
+    code = "backup_refused"
+
+
+class TableCopied(Struct, frozen=True):
+    """One table of a backup, in an order in which rows come after those that they refer to. `sha256` is of its COPY text."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: int
+    sha256: str
+
+
+class Manifest(Struct, frozen=True):
+    """What a backup is. `taken_at` is the database's time of its snapshot."""
+
+    format: int
+    software: str
+    revision: str
+    taken_at: datetime
+    tables: tuple[TableCopied, ...]
+
+
+async def write_backup(url: str, file: Path) -> Manifest:
+    """Copy the database into a file, mode 600, in one step; raises `NotMigrated` and `OSError`."""
+    await require_newest(url)
+    connection = await asyncpg.connect(url)
+    try:
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}-") as folder:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                taken_at: datetime = await connection.fetchval("SELECT now()")
+                tables = [await _copy_out(connection, str(table.name), Path(folder)) for table in SQLModel.metadata.sorted_tables]
+            manifest = Manifest(FORMAT, SOFTWARE, newest_revision(), taken_at, tuple(tables))
+            await asyncio.to_thread(_pack, manifest, Path(folder), file)
+    finally:
+        await connection.close()
+    return manifest
+
+
+async def load_backup(url: str, file: Path, application_url: str | None = None) -> Manifest:
+    """Load a backup into a database without rows and bring it to this version's schema; raises `BackupRefused`.
+
+    The URLs are as for `migrate`.
+    """
+    manifest = await asyncio.to_thread(_read_manifest, file)
+    await _require_empty(url, manifest)
+    await migrate(url, revision=manifest.revision)
+    connection = await asyncpg.connect(url)
+    try:
+        with zipfile.ZipFile(file) as packed:
+            async with connection.transaction():
+                for table in manifest.tables:
+                    with packed.open(_member(table.name)) as content:
+                        await _copy_in(connection, table, content)
+    finally:
+        await connection.close()
+    await migrate(url, application_url)
+    return manifest
+
+
+async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path) -> TableCopied:
+    columns = [
+        row["attname"]
+        for row in await connection.fetch(
+            "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            name,
+        )
+    ]
+    target = folder / _member(name)
+    copied = await connection.copy_from_table(name, columns=columns, output=target)
+    digest = await asyncio.to_thread(_digest_of, target)
+    return TableCopied(name, tuple(columns), int(copied.split()[-1]), digest)
+
+
+async def _copy_in(connection: asyncpg.Connection, table: TableCopied, content: IO[bytes]) -> None:
+    # what a trigger would write stands in the backup already
+    await connection.execute(f'ALTER TABLE "{table.name}" DISABLE TRIGGER USER')
+    await connection.copy_to_table(table.name, columns=list(table.columns), source=content)
+    await connection.execute(f'ALTER TABLE "{table.name}" ENABLE TRIGGER USER')
+    for row in await connection.fetch(
+        """SELECT attname, pg_get_serial_sequence($1, attname) AS sequence FROM pg_attribute
+           WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND pg_get_serial_sequence($1, attname) IS NOT NULL""",
+        table.name,
+    ):
+        highest = await connection.fetchval(f'SELECT max("{row["attname"]}") FROM "{table.name}"')  # noqa: S608  our schema's names
+        await connection.execute("SELECT setval($1::regclass, $2, $3)", row["sequence"], highest or 1, highest is not None)
+
+
+async def _require_empty(url: str, manifest: Manifest) -> None:
+    found = await revision_of(url)
+    if found is None:
+        return
+    if found != manifest.revision:
+        raise BackupRefused(f"This database is at revision {found!r}: restore into a new, empty one (createdb).")
+    connection = await asyncpg.connect(url)
+    try:
+        for table in manifest.tables:
+            if await connection.fetchval(f'SELECT EXISTS (SELECT 1 FROM "{table.name}")'):  # noqa: S608  checked against our schema
+                raise BackupRefused(
+                    f"This database has rows already (table {table.name}): restore into a new, empty one (createdb)."
+                )
+    finally:
+        await connection.close()
+
+
+def _pack(manifest: Manifest, folder: Path, file: Path) -> None:
+    new = folder / "backup"
+    new.touch(mode=0o600)
+    with new.open("wb") as target:
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+            for table in manifest.tables:
+                packed.write(folder / _member(table.name), _member(table.name))
+        target.flush()
+        os.fsync(target.fileno())
+    new.replace(file)
+
+
+def _read_manifest(file: Path) -> Manifest:
+    """Read the manifest and verify every table before anything is changed."""
+    try:
+        with zipfile.ZipFile(file) as packed:
+            manifest = msgspec.json.decode(packed.read(MANIFEST), type=Manifest)
+            damaged = [table.name for table in manifest.tables if _digest_in(packed, table) != table.sha256]
+    except (OSError, EOFError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
+        raise BackupRefused(f"{file} is no backup of Tapwire, or is damaged: {error}") from error
+    if damaged:
+        raise BackupRefused(f"{file} is damaged in {', '.join(damaged)}: take another backup.")
+    if manifest.format != FORMAT or not is_known(manifest.revision):
+        raise BackupRefused(f"{file} was written by {manifest.software}, which is newer than {SOFTWARE}: install that version.")
+    unknown = {table.name for table in manifest.tables} - SQLModel.metadata.tables.keys()
+    if unknown:
+        raise BackupRefused(f"{file} has tables that Tapwire doesn't know: {', '.join(sorted(unknown))}.")
+    return manifest
+
+
+def _digest_in(packed: zipfile.ZipFile, table: TableCopied) -> str:
+    with packed.open(_member(table.name)) as content:
+        return _digest(content)
+
+
+def _digest_of(file: Path) -> str:
+    with file.open("rb") as content:
+        return _digest(content)
+
+
+def _digest(content: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := content.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _member(table: str) -> str:
+    return f"{table}.copy"

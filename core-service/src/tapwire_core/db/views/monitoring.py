@@ -1,0 +1,61 @@
+"""How the whole installation stands, for Prometheus: what waits and for how long, and each device."""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from tapwire_core.db.engine import Database
+
+PENDING_AGES_S: Final = (0, 10, 60, 360, 3_600)
+"""Pending pours are counted that are older than each of these."""
+
+
+class DeviceStanding(Struct, frozen=True):
+    """A device that may speak; without a word from it yet it is not online and has no open facts."""
+
+    path: str
+    online: bool
+    facts_open: int
+    contract_version: str | None
+
+
+class Standing(Struct, frozen=True):
+    """One moment. `pending_older_than` goes with `PENDING_AGES_S`; `incidents` counts the unresolved ones by kind."""
+
+    pending_older_than: tuple[int, ...]
+    incidents: dict[str, int]
+    devices: tuple[DeviceStanding, ...]
+    oldest_command_ms: int
+    dead_letters: int
+
+
+_standing: Final = msgspec.json.Decoder(Standing)
+
+
+async def read_standing(db: Database) -> Standing:
+    """Look once, in one statement."""
+    async with db.snapshot() as store:
+        found = await store.connection.fetchval(
+            """SELECT jsonb_build_object(
+                   'pending_older_than', (
+                       SELECT jsonb_agg(count ORDER BY age_s) FROM (
+                           SELECT age_s, count(pour_id) FROM unnest($1::int[]) AS age_s
+                           LEFT JOIN pours ON sync_status = 'pending_sync' AND authorized_at <= now() - age_s * interval '1 second'
+                           GROUP BY age_s) AS counted),
+                   'incidents', (
+                       SELECT coalesce(jsonb_object_agg(kind, count), '{}') FROM (
+                           SELECT kind, count(*) FROM incidents WHERE status <> 'resolved' GROUP BY kind) AS counted),
+                   'devices', (
+                       SELECT coalesce(jsonb_agg(jsonb_build_object(
+                           'path', path,
+                           'online', coalesce(node.status = 'online', false),
+                           'facts_open', coalesce((node.state->>'facts_open')::bigint, 0),
+                           'contract_version', node.state->>'contract_version') ORDER BY path), '[]')
+                       FROM devices LEFT JOIN node_status node USING (path) WHERE revoked_at IS NULL),
+                   'oldest_command_ms', (
+                       SELECT coalesce(extract(epoch FROM now() - min(created_at)) * 1000, 0)::bigint FROM command_outbox),
+                   'dead_letters', (SELECT count(*) FROM dead_letters))""",
+            list(PENDING_AGES_S),
+        )
+    return _standing.decode(found)

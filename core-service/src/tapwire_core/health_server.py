@@ -1,0 +1,93 @@
+"""`/metrics`, `/health/live` and `/health/ready` of a core worker, served from a thread of its own.
+
+Live: the worker's event loop still turns; when it doesn't, only a restart helps. Ready: broker and database are both there, so that
+cards are answered; when they aren't, the worker itself waits for them, and a restart would help nobody.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from socketserver import ThreadingMixIn
+from typing import Any, Final
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from tapwire_core.settings import LOOPBACK
+
+STUCK_AFTER_S: Final = 30.0
+"""An event loop that has not turned for so long counts as stuck."""
+
+Respond = Callable[[str, list[tuple[str, str]]], Any]
+
+
+@dataclass(slots=True)
+class Signs:
+    """Signs of life, set by the worker and read by the server's thread."""
+
+    turned_at: float = field(default_factory=time.monotonic)
+    is_ready: bool = False
+
+    def turn(self) -> None:
+        """The event loop turns."""
+        self.turned_at = time.monotonic()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the event loop has turned lately."""
+        return time.monotonic() - self.turned_at < STUCK_AFTER_S
+
+
+@contextmanager
+def serve_health(registry: CollectorRegistry, signs: Signs, port: int, host: str = LOOPBACK) -> Iterator[None]:
+    """Serve on this address while the block runs."""
+    server = make_server(host, port, _application(registry, signs), server_class=_Server, handler_class=_QuietHandler)
+    thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _application(registry: CollectorRegistry, signs: Signs) -> Callable[[dict[str, Any], Respond], Iterable[bytes]]:
+    metrics = make_wsgi_app(registry)
+
+    def answer(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
+        match environ["PATH_INFO"]:
+            case "/metrics":
+                page: Iterable[bytes] = metrics(environ, respond)
+                return page
+            case "/health/live":
+                return _say(respond, signs.is_live, "the event loop is stuck")
+            case "/health/ready":
+                return _say(respond, signs.is_live and signs.is_ready, "waiting for the broker or the database")
+            case _:
+                respond(_status(HTTPStatus.NOT_FOUND), [("Content-Type", "text/plain")])
+                return [b"/metrics, /health/live, /health/ready\n"]
+
+    return answer
+
+
+def _say(respond: Respond, is_so: bool, why_not: str) -> list[bytes]:
+    respond(_status(HTTPStatus.OK if is_so else HTTPStatus.SERVICE_UNAVAILABLE), [("Content-Type", "application/json")])
+    return [json.dumps({"status": "ok"} if is_so else {"status": "unavailable", "detail": why_not}).encode()]
+
+
+def _status(status: HTTPStatus) -> str:
+    return f"{status.value} {status.phrase}"
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the library's name
+        """Say nothing: a scrape every few seconds is no news."""

@@ -1,0 +1,38 @@
+"""The ready settings of a new tap node: what `tapwire-node run --config tap.toml` reads, with the secret in it."""
+
+import json
+from typing import Final
+
+from tapwire_core.services.devices import DeviceSecret
+
+CA_FILE: Final = "ca.crt"
+"""The broker's authority, beside the tap.toml."""
+GPIO: Final = "gpio"
+SIMULATED: Final = "simulated"
+DRIVERS: Final = (GPIO, SIMULATED)
+_PINS: Final = "valve_pin = 17                           # as wired: BCM numbers\nmeter_pin = 27\n"
+
+
+def tap_toml(device: DeviceSecret, broker_url: str, *, driver: str = GPIO, has_ca_file: bool = False) -> str:
+    """The text of a tap.toml; `broker_url` is where devices find the broker, without a login."""
+    ca_file = f"ca_file = {_quoted(CA_FILE)}\n" if has_ca_file else ""
+    return f"""\
+# The secret stands in here: keep this file readable for the node only.
+[tap]
+path = {_quoted(device.path)}
+
+[broker]
+url = {_quoted(broker_url)}
+password = {_quoted(device.secret)}
+{ca_file}
+[journal]
+file = "journal.sqlite"
+
+[hardware]
+driver = {_quoted(driver)}
+{_PINS if driver == GPIO else ""}"""
+
+
+def _quoted(text: str) -> str:
+    """A TOML string; JSON's are that too."""
+    return json.dumps(text)

@@ -1,0 +1,91 @@
+"""compose.yaml: it is valid, no service has more rights than it needs, and every name leads somewhere."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import check_jsonschema
+import jsonschema
+import pytest
+import yaml
+
+from tapwire_core.settings import PREFIX
+from tests.deployment.setting_names import is_setting
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+PINNED = re.compile(r".+:v?\d+\.\d+(\.\d+)?(-\w+)*")
+OURS = {"tapwire-services", "tapwire-node"}
+UNCHECKED = {"migrate", "sync-broker", "tap-left", "prometheus", "grafana"}
+"""One ends by itself; of the others nothing depends, and who looks after them sees their end."""
+
+every_service = pytest.mark.parametrize("service", list(SERVICES))
+
+
+def test_it_is_what_the_compose_specification_says() -> None:
+    vendored = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor" / "compose-spec.json"
+
+    jsonschema.validate(COMPOSE, json.loads(vendored.read_text()))
+
+
+@every_service
+def test_no_service_runs_as_root_writes_its_image_or_has_capabilities(service: str) -> None:
+    given = SERVICES[service]
+
+    assert given["user"].startswith("${TAPWIRE_UID:?")
+    assert given["read_only"] is True
+    assert given["cap_drop"] == ["ALL"]
+    assert given["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in given
+
+
+@every_service
+def test_each_image_is_ours_or_pinned(service: str) -> None:
+    image = SERVICES[service]["image"]
+
+    assert image in OURS or PINNED.fullmatch(image), image
+
+
+@every_service
+def test_each_service_that_others_wait_for_says_whether_it_is_well(service: str) -> None:
+    assert ("healthcheck" in SERVICES[service]) == (service not in UNCHECKED)
+    for other, when in _dependencies(SERVICES[service]).items():
+        assert when != "service_healthy" or "healthcheck" in SERVICES[other]
+
+
+@every_service
+def test_secrets_are_files_and_no_setting_holds_one(service: str) -> None:
+    given = SERVICES[service]
+    for name in given.get("secrets", []):
+        assert name in COMPOSE["secrets"]
+    for variable, value in given.get("environment", {}).items():
+        assert not re.search("PASSWORD|SECRET|URL", variable) or variable.endswith("_FILE") or "@" not in str(value)
+        if str(value).startswith("/run/secrets/"):
+            assert Path(value).name in given["secrets"], variable
+
+
+@every_service
+def test_each_setting_of_ours_is_one(service: str) -> None:
+    ours = [variable for variable in SERVICES[service].get("environment", {}) if variable.startswith(PREFIX)]
+
+    assert [variable for variable in ours if not is_setting(variable)] == []
+
+
+@every_service
+def test_each_mounted_file_is_there_or_made_by_the_preparation(service: str) -> None:
+    for volume in SERVICES[service].get("volumes", []):
+        source = volume.split(":")[0]
+        assert source in COMPOSE["volumes"] or source.startswith("./deploy/state/") or (ROOT / source).exists(), source
+
+
+def test_only_devices_and_services_of_the_broker_are_open_to_the_network() -> None:
+    open_ports = {port for given in SERVICES.values() for port in given.get("ports", []) if not port.startswith("127.0.0.1:")}
+
+    assert open_ports == {"8883:8883", "8884:8884"}
+
+
+def _dependencies(given: dict[str, Any]) -> dict[str, str]:
+    depends_on = given.get("depends_on", {})
+    return {name: depends_on[name]["condition"] for name in depends_on} if isinstance(depends_on, dict) else {}
