@@ -73,8 +73,9 @@ $(VENV)/.demo: requirements/demo.txt $(PYPROJECTS) $(VENV)/.place
 	$(call install,requirements/demo.txt)
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(PYPROJECTS) $(VENV)/.place
+$(VENV)/.dev: requirements/dev.txt requirements/emulator.txt $(PYPROJECTS) $(VENV)/.place
 	$(call install,requirements/dev.txt)
+	@$(PIP) install --no-deps --require-hashes -r requirements/emulator.txt
 	@touch $(VENV)/.demo $@
 
 define install
@@ -92,3 +93,4 @@ requirements: $(VENV)/.place ## pin again what .venv holds; UPGRADE=1 takes the 
 	@$(PIP) install uv
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --no-deps requirements/emulator.in -o requirements/emulator.txt

@@ -13,8 +13,9 @@ from tapwire_node.hardware.scenario import InvalidScenario
 from tapwire_node.journal import JournalBroken, JournalInUse
 from tapwire_node.journal.reading import READINGS
 from tapwire_node.settings import InvalidSettings, load_settings
+from tapwire_node.simulator.wire import SimulatorGone
 
-REFUSALS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat, JournalBroken, JournalInUse)
+REFUSALS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat, JournalBroken, JournalInUse, SimulatorGone)
 """What a person can put right; anything else is an error of ours and ends with a traceback."""
 
 

@@ -19,6 +19,7 @@ from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.messages import NodeState
 from tapwire_contracts.reasons import Phase, Presence, ValveState
 from tapwire_contracts.tasks import end_tasks
+from tapwire_contracts.topics import DeviceKind
 from tapwire_node import SOFTWARE
 from tapwire_node.clock import monotonic_ms, wall_clock
 from tapwire_node.controller import Identity, State, initial_state, step
@@ -37,11 +38,12 @@ from tapwire_node.controller.events import (
     ValveTripped,
 )
 from tapwire_node.controller.state import RESTING, shown
+from tapwire_node.desk import DeskNode
 from tapwire_node.hardware.drivers import Hardware, open_hardware
 from tapwire_node.journal import Journal, JournalWorker
 from tapwire_node.outbox import OUTBOX_LIMIT, Outbox
 from tapwire_node.performer import Performer
-from tapwire_node.settings import Settings, broker_address, device_path
+from tapwire_node.settings import Settings, broker_address, device_path, tap_hardware
 from tapwire_node.uplink import Uplink
 
 MS_PER_S: Final = 1_000
@@ -74,7 +76,10 @@ class TapNode:
         self._outbox = Outbox(settings.broker, random)
         self._uplink = Uplink(path, broker_address(settings), settings.broker, self._describe, self.post, random)
         self.hardware: Hardware = open_hardware(
-            settings.hardware, settings.process.valve_watchdog_ms, partial(self._post_from_thread, ValveTripped)
+            tap_hardware(settings),
+            settings.process.valve_watchdog_ms,
+            partial(self._post_from_thread, ValveTripped),
+            settings.tap.path,
         )
         self._performer = Performer(self.hardware.valve, self._journal, self._uplink, self._outbox, self._boot_id)
         self.state: State = initial_state(
@@ -236,11 +241,12 @@ async def running_node(settings: Settings) -> AsyncIterator[TapNode]:
 
 
 async def run_node(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; raises what broke the node."""
+    """Serve a tap or a desk reader until SIGTERM or SIGINT; raises what broke the node."""
     told_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
-    node = TapNode(settings)
+    is_desk = device_path(settings).kind is DeviceKind.READER
+    node: TapNode | DeskNode = DeskNode(settings) if is_desk else TapNode(settings)
     serving, waiting = asyncio.create_task(node.serve()), asyncio.create_task(told_to_end.wait())
     try:
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -249,7 +255,7 @@ async def run_node(settings: Settings) -> None:
         await end_node(node, serving)
 
 
-async def end_node(node: TapNode, serving: asyncio.Task[None]) -> None:
+async def end_node(node: TapNode | DeskNode, serving: asyncio.Task[None]) -> None:
     """Let the node come to its end, with the valve closed first; raises what broke it."""
     serving.cancel()
     try:

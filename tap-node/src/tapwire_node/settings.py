@@ -1,7 +1,7 @@
 """`tap.toml`: everything that one tap node is told.
 
     [tap]
-    path = "bar/taps/left"                   # also the broker's username and client id
+    path = "bar/taps/left"                   # also the broker's username and client id; "bar/readers/desk" is a desk reader
 
     [broker]
     url = "mqtts://broker.example:8883"      # or mqtt://; user:secret@ may stand in it
@@ -12,7 +12,7 @@
     file = "/var/lib/tapwire/journal.sqlite"
 
     [hardware]
-    driver = "gpio"                          # or "simulated"
+    driver = "gpio"                          # or "simulated"; at a desk reader "pcsc", "mfrc522" or "simulated"
     valve_pin = 17
     meter_pin = 27
 
@@ -32,7 +32,7 @@ from msgspec import Meta, Struct
 from tapwire_contracts.messages import Name
 from tapwire_contracts.topics import DeviceKind, DevicePath, InvalidPath
 from tapwire_node.controller.limits import Duration, Limits
-from tapwire_node.hardware.settings import GpioHardware, SimulatedHardware
+from tapwire_node.hardware.settings import DeskHardware, GpioHardware, Mfrc522Hardware, PcscHardware, SimulatedHardware, TapHardware
 
 SCHEMES: Final = {"mqtt": (1883, False), "mqtts": (8883, True)}
 """URL scheme → default port, and whether it is TLS."""
@@ -79,7 +79,7 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class JournalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the journal is, how long it keeps facts with their verdicts, and how often a broken one is tried again."""
 
-    file: str
+    file: str = "journal.sqlite"
     keep_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
     retry_ms: Duration = 5_000
 
@@ -104,8 +104,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     tap: TapSettings
     broker: BrokerSettings
-    journal: JournalSettings
-    hardware: SimulatedHardware | GpioHardware
+    journal: JournalSettings = JournalSettings()
+    hardware: TapHardware | DeskHardware
     limits: Limits = Limits()
     process: ProcessSettings = ProcessSettings()
 
@@ -131,7 +131,7 @@ def load_settings(file: Path) -> Settings:
         raise InvalidSettings(f"{file} is no TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise InvalidSettings(f"{file}: {error}") from error
-    device_path(settings)
+    (tap_hardware if device_path(settings).kind is DeviceKind.TAP else desk_hardware)(settings)
     settings = beside(settings, file.resolve().parent)
     broker_address(settings)
     ca_file = settings.broker.ca_file
@@ -150,7 +150,9 @@ def beside(settings: Settings, folder: Path) -> Settings:
     journal = msgspec.structs.replace(settings.journal, file=str(folder / settings.journal.file))
     hardware = settings.hardware
     if isinstance(hardware, SimulatedHardware):
-        hardware = msgspec.structs.replace(hardware, scenario=_in(folder, hardware.scenario))
+        hardware = msgspec.structs.replace(
+            hardware, scenario=_in(folder, hardware.scenario), simulator=_in(folder, hardware.simulator)
+        )
     return msgspec.structs.replace(settings, broker=broker, journal=journal, hardware=hardware)
 
 
@@ -159,14 +161,31 @@ def _in(folder: Path, file: str | None) -> str | None:
 
 
 def device_path(settings: Settings) -> DevicePath:
-    """The tap's path; raises `InvalidSettings`."""
+    """The path of the tap or desk reader; raises `InvalidSettings`."""
     try:
-        path = DevicePath.parse(settings.tap.path)
+        return DevicePath.parse(settings.tap.path)
     except InvalidPath as error:
         raise InvalidSettings(f"tap.path: {error}") from error
-    if path.kind is not DeviceKind.TAP:
-        raise InvalidSettings(f"tap.path: {path} is a desk reader; a tap node needs VENUE/taps/TAP")
-    return path
+
+
+def tap_hardware(settings: Settings) -> TapHardware:
+    """What the tap is made of; raises `InvalidSettings` for a driver without a valve."""
+    match settings.hardware:
+        case SimulatedHardware() | GpioHardware() as hardware:
+            return hardware
+        case PcscHardware() | Mfrc522Hardware():
+            raise InvalidSettings(f'hardware.driver: {settings.tap.path} is a tap and needs a valve: write "gpio" or "simulated"')
+
+
+def desk_hardware(settings: Settings) -> DeskHardware:
+    """What the desk reader is made of; raises `InvalidSettings` for a driver with a valve."""
+    match settings.hardware:
+        case SimulatedHardware() | Mfrc522Hardware() | PcscHardware() as hardware:
+            return hardware
+        case GpioHardware():
+            raise InvalidSettings(
+                f'hardware.driver: {settings.tap.path} is a desk reader and has no valve: write "pcsc", "mfrc522" or "simulated"'
+            )
 
 
 def broker_address(settings: Settings) -> BrokerAddress:

@@ -1,4 +1,4 @@
-"""The tap on the wire: one MQTT connection after the other.
+"""A device on the wire, tap or desk reader: one MQTT connection after the other.
 
 A connection begins with its last will, both numbered by `connection`, then the subscriptions, then the state as birth; facts that
 are open follow. What can't be sent is dropped here: a fact is resent by the outbox, a question by the controller, the state at the
@@ -63,12 +63,10 @@ MAX_SENDING: Final = 100
 MS_PER_S: Final = 1_000
 NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
-ROUTE_OF: Final[Mapping[type[Message], Route]] = {
-    payload: route
-    for route in ROUTES
-    if route.sender is Sender.NODE and DeviceKind.TAP in route.kinds
-    for payload in route.payloads
+ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
+    (kind, payload): route for route in ROUTES if route.sender is Sender.NODE for kind in route.kinds for payload in route.payloads
 }
+"""Where a device of a kind sends a payload."""
 logger: Final = logging.getLogger(__name__)
 
 Arrival = Callable[[Moment], Event]
@@ -97,7 +95,7 @@ class Uplink:
         self._connection = 0
         self._sending: set[asyncio.Task[None]] = set()
         self._correction: asyncio.TimerHandle | None = None
-        self._routes = {path.topic(route.leaf): route for route in (COMMAND, CONFIG, STATE)}
+        self._routes = {path.topic(route.leaf): route for route in (COMMAND, CONFIG, STATE) if path.kind in route.kinds}
 
     @property
     def is_connected(self) -> bool:
@@ -108,7 +106,7 @@ class Uplink:
 
     def send(self, message: Message) -> None:
         """Publish now, or drop it when there is no connection or too much waits."""
-        client, route = self._client, ROUTE_OF[type(message)]
+        client, route = self._client, ROUTE_OF[self._path.kind, type(message)]
         if client is None:
             return
         if len(self._sending) >= MAX_SENDING:

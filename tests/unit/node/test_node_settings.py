@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tapwire_node.hardware.scenario import InvalidScenario, load_scenario
-from tapwire_node.hardware.settings import GpioHardware
+from tapwire_node.hardware.settings import GpioHardware, PcscHardware
 from tapwire_node.settings import InvalidSettings, Settings, broker_address, load_settings
 
 GOOD = """
@@ -64,6 +64,7 @@ def test_user_and_secret_may_stand_in_the_url(tmp_path: Path) -> None:
         ("request_timeout_ms = 1000", "request_timeout_ms = 0", "request_timeout_ms"),
         ('driver = "gpio"', 'driver = "toaster"', "toaster"),
         ("valve_pin = 17", "", "valve_pin"),
+        ('driver = "gpio"\nvalve_pin = 17\nmeter_pin = 27', 'driver = "pcsc"', "needs a valve"),
         ("[tap]", "[tap", "no TOML"),
     ],
 )
@@ -91,3 +92,12 @@ def test_a_wrong_scenario_is_refused_with_what_to_change(tmp_path: Path, text: s
     file.write_text(text)
     with pytest.raises(InvalidScenario, match=told):
         load_scenario(file)
+
+
+def test_a_desk_reader_needs_no_journal_and_takes_a_driver_without_a_valve(tmp_path: Path) -> None:
+    text = (
+        '[tap]\npath = "bar/readers/desk"\n[broker]\nurl = "mqtt://broker"\n[hardware]\ndriver = "pcsc"\nreader_name = "ACR122"\n'
+    )
+    settings = load(tmp_path, text)
+    assert settings.hardware == PcscHardware(reader_name="ACR122")
+    assert broker_address(settings).username == "bar/readers/desk"

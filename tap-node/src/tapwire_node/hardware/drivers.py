@@ -9,28 +9,45 @@ from typing import assert_never
 from gpiozero import DigitalInputDevice, OutputDevice
 
 from tapwire_node.hardware.flow_meter import FlowMeter
-from tapwire_node.hardware.mfrc522 import Mfrc522Reader, open_chip
+from tapwire_node.hardware.mfrc522 import Mfrc522
+from tapwire_node.hardware.pcsc import PcscReader
+from tapwire_node.hardware.polled import PolledReader
 from tapwire_node.hardware.reader import Reader
+from tapwire_node.hardware.remote import RemoteTap
 from tapwire_node.hardware.scenario import ScenarioPlayer, load_scenario
-from tapwire_node.hardware.settings import GpioHardware, SimulatedHardware
-from tapwire_node.hardware.simulated import METER_PIN, VALVE_PIN, SimulatedTap
+from tapwire_node.hardware.settings import (
+    DeskHardware,
+    GpioHardware,
+    Mfrc522Hardware,
+    Mfrc522Wiring,
+    PcscHardware,
+    SimulatedHardware,
+    TapHardware,
+)
+from tapwire_node.hardware.simulated import METER_PIN, VALVE_PIN, SimulatedReader, SimulatedTap
 from tapwire_node.hardware.valve import Valve
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """One tap's parts; `simulated` is what a program may do to a simulated one, `guests` who come to it by themselves."""
+    """One tap's parts; `simulated` is what a program may do to a simulated one, `guests` who come to it by themselves.
+
+    `remote` is the wire to a simulated one in another process, which then has the guests.
+    """
 
     valve: Valve
     meter: FlowMeter
     reader: Reader
     simulated: SimulatedTap | None = None
     guests: ScenarioPlayer | None = None
+    remote: RemoteTap | None = None
 
     def start(self) -> None:
         """Let time run, where it is simulated."""
         if self.simulated is not None:
             self.simulated.start()
+        if self.remote is not None:
+            self.remote.start()
         if self.guests is not None:
             self.guests.start()
 
@@ -42,12 +59,19 @@ class Hardware:
         self.reader.end()
         if self.simulated is not None:
             self.simulated.end()
+        if self.remote is not None:
+            self.remote.end()
         self.meter.end()
 
 
-def open_hardware(settings: SimulatedHardware | GpioHardware, watchdog_ms: int, on_tripped: Callable[[], None]) -> Hardware:
-    """The parts, with the valve closed; `on_tripped` as for `Valve`. Raises what the driver's libraries raise."""
+def open_hardware(settings: TapHardware, watchdog_ms: int, on_tripped: Callable[[], None], tap: str = "") -> Hardware:
+    """The parts, with the valve closed; `on_tripped` as for `Valve`. Raises what the driver's libraries raise.
+
+    `tap` is the path that a simulator process knows the tap by; none will do where it has only one.
+    """
     match settings:
+        case SimulatedHardware(simulator=str(simulator)):
+            return open_remote(RemoteTap(Path(simulator), tap), watchdog_ms, on_tripped)
         case SimulatedHardware():
             return open_simulated(settings, watchdog_ms, on_tripped)
         case GpioHardware():
@@ -69,11 +93,59 @@ def open_simulated(settings: SimulatedHardware, watchdog_ms: int, on_tripped: Ca
     )
 
 
+def open_remote(tap: RemoteTap, watchdog_ms: int, on_tripped: Callable[[], None]) -> Hardware:
+    """A tap in a simulator process, its valve closed as it is taken over; raises `SimulatorGone`."""
+    device = OutputDevice(VALVE_PIN, initial_value=False, pin_factory=tap.factory)
+    tap.connect()
+    return Hardware(
+        valve=Valve(device, watchdog_ms, on_tripped),
+        meter=FlowMeter(DigitalInputDevice(METER_PIN, pin_factory=tap.factory)),
+        reader=tap.reader,
+        remote=tap,
+    )
+
+
 def open_gpio(settings: GpioHardware, watchdog_ms: int, on_tripped: Callable[[], None]) -> Hardware:
     """Real pins and the reader on SPI."""
     device = OutputDevice(settings.valve_pin, active_high=settings.valve_active_high, initial_value=False)
     return Hardware(
         valve=Valve(device, watchdog_ms, on_tripped),
         meter=FlowMeter(DigitalInputDevice(settings.meter_pin, pull_up=settings.meter_pull_up)),
-        reader=Mfrc522Reader(partial(open_chip, settings), settings.reader_poll_ms, settings.reader_retry_ms),
+        reader=mfrc522_reader(settings),
     )
+
+
+def mfrc522_reader(settings: Mfrc522Wiring) -> PolledReader:
+    """An MFRC522 on SPI."""
+    return PolledReader(partial(Mfrc522, settings), settings.reader_poll_ms, settings.reader_retry_ms, settings.reader_hang_ms)
+
+
+def pcsc_reader(settings: PcscHardware) -> PolledReader:
+    """A reader of the PC/SC service."""
+    return PolledReader(partial(PcscReader, settings), settings.reader_poll_ms, settings.reader_retry_ms, settings.reader_hang_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class DeskParts:
+    """A desk reader's one part; `simulated` is what a program may lay cards on."""
+
+    reader: Reader
+    simulated: SimulatedReader | None = None
+
+    def end(self) -> None:
+        """Let go of it."""
+        self.reader.end()
+
+
+def open_desk(settings: DeskHardware) -> DeskParts:
+    """A desk reader; what its driver's libraries raise is told to who listens to it."""
+    match settings:
+        case SimulatedHardware():
+            reader = SimulatedReader()
+            return DeskParts(reader, reader)
+        case Mfrc522Hardware():
+            return DeskParts(mfrc522_reader(settings))
+        case PcscHardware():
+            return DeskParts(pcsc_reader(settings))
+        case _:
+            assert_never(settings)

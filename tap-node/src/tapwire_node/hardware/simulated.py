@@ -1,13 +1,17 @@
 """A tap in software: the real node's drivers on mock pins, and the physics between them.
 
 While the valve's pin is driven, and for a moment after it, beer flows and the meter's pin gives pulses. Everything that a test or a
-scenario may do to a tap is a method or an attribute here; all of it may be used from any thread.
+scenario may do to a tap is a method or an attribute here; all of it may be used from any thread. While nothing can flow, nothing
+runs: a hundred of these at rest cost nothing.
 """
 
+import os
+import signal
+from collections.abc import Callable
 from threading import Event, Lock, Thread
-from typing import Final
+from typing import Any, Final
 
-from gpiozero.pins.mock import MockFactory
+from gpiozero.pins.mock import MockFactory, MockPin
 
 from tapwire_contracts.card_uid import normalize_card_uid
 from tapwire_node.clock import monotonic_ms
@@ -21,6 +25,20 @@ MS_ML_PER_PULSE_UNIT: Final = 1_000_000
 """ms × ml/s × pulses/l that make one pulse."""
 
 
+class WatchedPin(MockPin):
+    """A mock pin that tells each change of its level, on the thread that makes it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.on_change: Callable[[bool], None] | None = None
+        super().__init__(*arguments)
+
+    def _change_state(self, value: bool) -> bool:  # the name is gpiozero's
+        has_changed = bool(super()._change_state(value))
+        if has_changed and self.on_change is not None:
+            self.on_change(bool(value))
+        return has_changed
+
+
 class SimulatedReader:
     """A reader on which cards are laid by a program."""
 
@@ -28,6 +46,7 @@ class SimulatedReader:
         self._lock = Lock()
         self._listener: ReaderListener | None = None
         self._card_uid: str | None = None
+        self._fault: str | None = None
 
     @property
     def looked_ms(self) -> int:
@@ -58,22 +77,25 @@ class SimulatedReader:
             self._tell()
 
     def fail(self, text: str) -> None:
-        """Break."""
+        """Break: until it works again, no card is seen or missed."""
         with self._lock:
-            if self._listener is not None:
-                self._listener.reader_failed(text)
+            self._fault = text
+            self._tell()
 
     def recover(self) -> None:
         """Work again."""
         with self._lock:
+            self._fault = None
             if self._listener is not None:
                 self._listener.reader_recovered()
-                self._tell()
+            self._tell()
 
     def _tell(self) -> None:
         if self._listener is None:
             return
-        if self._card_uid is None:
+        if self._fault is not None:
+            self._listener.reader_failed(self._fault)
+        elif self._card_uid is None:
             self._listener.card_lifted()
         else:
             self._listener.card_seen(self._card_uid)
@@ -83,25 +105,49 @@ class SimulatedTap:
     """The mock pins, the reader and the beer line.
 
     `flow_ml_per_s` flows through the open valve, `leak_ml_per_s` through the closed one; `valve_sticks` keeps it open for ever.
+    `on_pulses` hears what the meter gives, besides its pin.
     """
 
     def __init__(self, settings: SimulatedHardware) -> None:
-        self.factory = MockFactory()
+        self.factory = MockFactory(pin_class=WatchedPin)
         self.reader = SimulatedReader()
         self.flow_ml_per_s = settings.flow_ml_per_s
-        self.leak_ml_per_s = 0
-        self.valve_sticks = False
+        self.on_pulses: Callable[[int], None] | None = None
+        self._leak_ml_per_s = 0
+        self._valve_sticks = False
         self._pulses_per_liter = settings.pulses_per_liter
         self._closing_ms = settings.closing_ms
         self._opened_ms: int | None = None
         self._pulses = 0
         self._ended = Event()
+        self._may_flow = Event()
         self._thread = Thread(target=self._flow, name="beer-line", daemon=True)
+        self.factory.pin(VALVE_PIN).on_change = self._note_valve
 
     @property
     def valve_is_driven(self) -> bool:
         """Whether the node drives the valve open."""
         return bool(self.factory.pin(VALVE_PIN).state)
+
+    @property
+    def leak_ml_per_s(self) -> int:
+        """What flows through the closed valve."""
+        return self._leak_ml_per_s
+
+    @leak_ml_per_s.setter
+    def leak_ml_per_s(self, value: int) -> None:
+        self._leak_ml_per_s = value
+        self._may_flow.set()
+
+    @property
+    def valve_sticks(self) -> bool:
+        """Whether a valve that has been open stays open, driven or not."""
+        return self._valve_sticks
+
+    @valve_sticks.setter
+    def valve_sticks(self, value: bool) -> None:
+        self._valve_sticks = value
+        self._may_flow.set()
 
     @property
     def flowed_ml(self) -> int:
@@ -115,8 +161,21 @@ class SimulatedTap:
     def end(self) -> None:
         """Stop time; a node may be told to end before it has begun."""
         self._ended.set()
+        self._may_flow.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def drive_valve(self, *, is_open: bool) -> None:
+        """Set the valve's pin from outside, where no device of this process drives it."""
+        pin = self.factory.pin(VALVE_PIN)
+        if is_open:
+            pin.drive_high()
+        else:
+            pin.drive_low()
+
+    def cut_power(self) -> None:
+        """Take this process its power, and with it the valve and everything that it did not write down."""
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def give_pulses(self, count: int) -> None:
         """Turn the meter by hand."""
@@ -126,18 +185,37 @@ class SimulatedTap:
             pin.drive_low()
             self._pulses += 1
         pin.clear_states()  # the mock keeps every change for ever otherwise
+        if count and self.on_pulses is not None:
+            self.on_pulses(count)
+
+    def _note_valve(self, is_driven: bool) -> None:
+        if not is_driven:
+            self._opened_ms = monotonic_ms()
+        self._may_flow.set()
 
     def _flow(self) -> None:
         units, before_ms = 0, monotonic_ms()
-        while not self._ended.wait(PHYSICS_S):
+        while not self._ended.is_set():
+            if self._is_at_rest(monotonic_ms()):
+                self._may_flow.wait()
+                before_ms = monotonic_ms()
+            if self._ended.wait(PHYSICS_S):
+                return
             now_ms = monotonic_ms()
             units += (now_ms - before_ms) * self._rate_ml_per_s(now_ms) * self._pulses_per_liter
             before_ms = now_ms
             pulses, units = divmod(units, MS_ML_PER_PULSE_UNIT)
             self.give_pulses(pulses)
 
+    def _is_at_rest(self, now_ms: int) -> bool:
+        """Whether nothing can flow before somebody does something; that will set `_may_flow`, which is why it is cleared first."""
+        self._may_flow.clear()
+        return not (self.valve_is_driven or self._is_open(now_ms) or self._leak_ml_per_s or self._ended.is_set())
+
     def _rate_ml_per_s(self, now_ms: int) -> int:
         if self.valve_is_driven:
             self._opened_ms = now_ms
-        is_open = self._opened_ms is not None and (now_ms - self._opened_ms <= self._closing_ms or self.valve_sticks)
-        return self.flow_ml_per_s if is_open else self.leak_ml_per_s
+        return self.flow_ml_per_s if self._is_open(now_ms) else self._leak_ml_per_s
+
+    def _is_open(self, now_ms: int) -> bool:
+        return self._opened_ms is not None and (now_ms - self._opened_ms <= self._closing_ms or self._valve_sticks)

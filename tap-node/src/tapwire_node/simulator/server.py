@@ -1,0 +1,240 @@
+"""The simulator process: its taps, and whoever is connected to them."""
+
+import logging
+import os
+import signal
+import socket
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingMixIn, UnixStreamServer
+from threading import Lock
+from typing import Final, assert_never
+
+from tapwire_contracts.card_uid import InvalidCardUid
+from tapwire_node.hardware.scenario import Scenario, ScenarioPlayer
+from tapwire_node.hardware.settings import SimulatedHardware
+from tapwire_node.hardware.simulated import SimulatedTap
+from tapwire_node.simulator.wire import (
+    Act,
+    Action,
+    Attach,
+    CardLies,
+    DriveValve,
+    Line,
+    LineSocket,
+    Look,
+    Pulses,
+    ReaderBroken,
+    ToNode,
+    Truth,
+)
+
+PEER_CREDENTIALS: Final = struct.Struct("3i")
+logger: Final = logging.getLogger(__name__)
+
+
+class NodeLine:
+    """The line to a tap's node: hears what its meter and its reader give."""
+
+    def __init__(self, line: LineSocket, pid: int) -> None:
+        self._line = line
+        self.pid = pid
+
+    def pulses(self, count: int) -> None:
+        """From the beer line's thread."""
+        self._send(Pulses(count))
+
+    def card_seen(self, card_uid: str) -> None:
+        """From the reader."""
+        self._send(CardLies(card_uid))
+
+    def card_lifted(self) -> None:
+        """From the reader."""
+        self._send(CardLies(None))
+
+    def reader_failed(self, text: str) -> None:
+        """From the reader."""
+        self._send(ReaderBroken(text))
+
+    def reader_recovered(self) -> None:
+        """From the reader."""
+        self._send(ReaderBroken(None))
+
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()
+
+    def _send(self, line: ToNode) -> None:
+        try:
+            self._line.send(line)
+        except OSError as error:
+            logger.info("the node is gone: %s", error)
+            self._line.close()
+
+
+class HostedTap(SimulatedTap):
+    """A simulated tap whose node is in another process, or just now nowhere."""
+
+    def __init__(self, settings: SimulatedHardware) -> None:
+        super().__init__(settings)
+        self._lock = Lock()
+        self._node: NodeLine | None = None
+        self._left_at_ml: int | None = None
+
+    def attach(self, node: NodeLine, *, valve_is_driven: bool) -> None:
+        """A node has come: its pin is what the valve follows from now on, before anything is told to it."""
+        self.drive_valve(is_open=valve_is_driven)
+        with self._lock:
+            before, self._node = self._node, node
+        if before is not None:
+            before.close()
+        self.on_pulses = node.pulses
+        self.reader.start(node)
+
+    def detach(self, node: NodeLine) -> None:
+        """A node has gone; the valve stays as it is."""
+        with self._lock:
+            if self._node is not node:
+                return
+            self._node, self._left_at_ml = None, self.flowed_ml
+        self.on_pulses = None
+        self.reader.end()
+
+    def cut_power(self) -> None:
+        """Kill the node, and let the valve fall closed as one without power does."""
+        with self._lock:
+            node = self._node
+        if node is not None:
+            os.kill(node.pid, signal.SIGKILL)
+        self.drive_valve(is_open=False)
+
+    def truth(self, refused: str | None = None) -> Truth:
+        """How it stands."""
+        with self._lock:
+            return Truth(
+                valve_is_driven=self.valve_is_driven,
+                flowed_ml=self.flowed_ml,
+                node_is_attached=self._node is not None,
+                left_at_ml=self._left_at_ml,
+                refused=refused,
+            )
+
+
+class Simulator(ThreadingMixIn, UnixStreamServer):
+    """Serves taps by their path on a Unix socket that only its owner may use."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, file: Path, taps: Mapping[str, tuple[SimulatedHardware, Scenario | None]]) -> None:
+        self.taps: Final = {path: HostedTap(settings) for path, (settings, _) in taps.items()}
+        self._players: Final = [
+            ScenarioPlayer(self.taps[path], scenario) for path, (_, scenario) in taps.items() if scenario is not None
+        ]
+        file.unlink(missing_ok=True)
+        super().__init__(str(file), Visit)
+        file.chmod(0o600)
+
+    def find(self, path: str) -> HostedTap | None:
+        """The tap of this path; the only tap where there is but one and no path is said."""
+        return next(iter(self.taps.values())) if not path and len(self.taps) == 1 else self.taps.get(path)
+
+    def start(self) -> None:
+        """Let time run, and the guests come."""
+        for tap in self.taps.values():
+            tap.start()
+        for player in self._players:
+            player.start()
+
+    def end(self) -> None:
+        """Send the guests home and stop time."""
+        for player in self._players:
+            player.end()
+        for tap in self.taps.values():
+            tap.end()
+
+
+class Visit(BaseRequestHandler):
+    """One connection: a node's, or a hand's."""
+
+    server: Simulator
+    request: socket.socket
+
+    def handle(self) -> None:
+        """Serve until the other side is gone."""
+        self._line = LineSocket(self.request)
+        self._attached: tuple[HostedTap, NodeLine] | None = None
+        try:
+            for heard in self._line.lines():
+                if not self._serve(heard):
+                    logger.error("a line that means nothing here: %s; the taps are %s", heard, ", ".join(self.server.taps))
+                    return
+        except OSError as error:
+            logger.info("a connection ended: %s", error)
+        finally:
+            if self._attached is not None:
+                tap, node = self._attached
+                tap.detach(node)
+
+    def _serve(self, heard: Line) -> bool:
+        match heard:
+            case Attach():
+                tap = self.server.find(heard.tap)
+                if tap is None or self._attached is not None:
+                    return False
+                node = NodeLine(self._line, peer_pid(self.request))
+                self._attached = tap, node
+                tap.attach(node, valve_is_driven=heard.valve_is_driven)
+            case DriveValve() if self._attached is not None:
+                self._attached[0].drive_valve(is_open=heard.is_driven)
+            case Act() | Look():
+                tap = self.server.find(heard.tap)
+                if tap is None:
+                    return False
+                self._line.send(answer(tap, heard))
+            case _:
+                return False
+        return True
+
+
+def peer_pid(connected: socket.socket) -> int:
+    """The process at the other end of a Unix socket."""
+    pid: int
+    credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size)
+    pid, _uid, _gid = PEER_CREDENTIALS.unpack(credentials)
+    return pid
+
+
+def answer(tap: HostedTap, asked: Act | Look) -> Truth:
+    """Do what is asked, and tell how the tap stands."""
+    if isinstance(asked, Look):
+        return tap.truth()
+    try:
+        act(tap, asked)
+    except InvalidCardUid as error:
+        return tap.truth(refused=str(error))
+    return tap.truth()
+
+
+def act(tap: HostedTap, asked: Act) -> None:
+    """Do one thing to a tap; raises `InvalidCardUid`."""
+    match asked.action:
+        case Action.PRESENT:
+            tap.reader.present(asked.card_uid)
+        case Action.REMOVE:
+            tap.reader.remove()
+        case Action.BREAK_READER:
+            tap.reader.fail("broken by hand")
+        case Action.MEND_READER:
+            tap.reader.recover()
+        case Action.STICK_VALVE | Action.FREE_VALVE:
+            tap.valve_sticks = asked.action is Action.STICK_VALVE
+        case Action.SET_LEAK:
+            tap.leak_ml_per_s = asked.ml_per_s
+        case Action.SET_FLOW:
+            tap.flow_ml_per_s = asked.ml_per_s
+        case Action.CUT_POWER:
+            tap.cut_power()
+        case _:
+            assert_never(asked.action)

@@ -1,0 +1,160 @@
+"""What goes over a simulator's socket: one JSON object a line.
+
+A node begins with `Attach`, gives `DriveValve` for each change of its valve's pin, and hears `Pulses`, `CardLies` and
+`ReaderBroken`. A hand (a test, a demo, a person) sends `Act` or `Look` and hears `Truth` after each.
+"""
+
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+MAX_LINE_BYTES: Final = 4_096
+SEND_TIMEOUT_S: Final = 2
+"""Who does not read for this long is cut off."""
+_TIMEVAL: Final = struct.Struct("ll")
+FlowRate = Annotated[int, Meta(ge=0, le=1_000, description="ml/s")]
+
+
+class SimulatorGone(Exception):
+    """Nothing answers at the simulator's socket; the text says what to start."""
+
+
+class Attach(Struct, frozen=True, tag="attach"):
+    """The node of this tap is here, with its valve's pin so; it takes the place of one that was here before."""
+
+    tap: str
+    valve_is_driven: bool = False
+
+
+class DriveValve(Struct, frozen=True, tag="drive_valve"):
+    """The node drives its valve's pin, or no more."""
+
+    is_driven: bool
+
+
+class Action(StrEnum):
+    """What may be done to a tap by hand."""
+
+    PRESENT = "present"
+    REMOVE = "remove"
+    BREAK_READER = "break_reader"
+    MEND_READER = "mend_reader"
+    STICK_VALVE = "stick_valve"
+    FREE_VALVE = "free_valve"
+    SET_LEAK = "set_leak"
+    SET_FLOW = "set_flow"
+    CUT_POWER = "cut_power"
+
+
+class Act(Struct, frozen=True, kw_only=True, tag="act"):
+    """Do something to a tap: `card_uid` for `PRESENT`, `ml_per_s` for `SET_LEAK` and `SET_FLOW`."""
+
+    tap: str
+    action: Action
+    card_uid: str = ""
+    ml_per_s: FlowRate = 0
+
+
+class Look(Struct, frozen=True, tag="look"):
+    """How does the tap stand?"""
+
+    tap: str
+
+
+class Pulses(Struct, frozen=True, tag="pulses"):
+    """The meter has turned."""
+
+    count: int
+
+
+class CardLies(Struct, frozen=True, tag="card"):
+    """This lies on the reader now; None when nothing does."""
+
+    card_uid: str | None
+
+
+class ReaderBroken(Struct, frozen=True, tag="reader"):
+    """The reader does not work, or works again (None)."""
+
+    text: str | None
+
+
+class Truth(Struct, frozen=True, kw_only=True, tag="truth"):
+    """How a tap stands, whatever its node believes.
+
+    `left_at_ml` is what had flowed when its last node went away, None before that; `refused` says why an `Act` was not done.
+    """
+
+    valve_is_driven: bool
+    flowed_ml: int
+    node_is_attached: bool
+    left_at_ml: int | None
+    refused: str | None = None
+
+
+FromNode = Attach | DriveValve
+FromHand = Act | Look
+ToNode = Pulses | CardLies | ReaderBroken
+Line = Attach | DriveValve | Act | Look | Pulses | CardLies | ReaderBroken | Truth
+_LINE: Final = msgspec.json.Decoder(Line)
+
+
+class LineSocket:
+    """A connected socket that carries lines; sending is safe from any thread."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(SEND_TIMEOUT_S, 0))
+        self._socket = connected
+        self._sending = Lock()
+        self._rest = b""
+
+    @classmethod
+    def connect(cls, file: Path) -> "LineSocket":
+        """Connect to a simulator; raises `SimulatorGone`."""
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connected.connect(str(file))
+        except OSError as error:
+            connected.close()
+            raise SimulatorGone(
+                f"no simulator answers at {file} ({error.strerror or error}): start python -m tapwire_node.simulator"
+            ) from error
+        return cls(connected)
+
+    def send(self, line: Line) -> None:
+        """Send a line; raises `OSError`."""
+        with self._sending:
+            self._socket.sendall(msgspec.json.encode(line) + b"\n")
+
+    def lines(self) -> Iterator[Line]:
+        """What comes, until the other side is gone or sends what is no line."""
+        while True:
+            head, newline, rest = self._rest.partition(b"\n")
+            if newline:
+                self._rest = rest
+                try:
+                    yield _LINE.decode(head)
+                except msgspec.DecodeError:
+                    return
+                continue
+            try:
+                more = self._socket.recv(MAX_LINE_BYTES)
+            except OSError:
+                return
+            if not more or len(self._rest) > MAX_LINE_BYTES:
+                return
+            self._rest += more
+
+    def close(self) -> None:
+        """Hang up, also for a thread that waits in `lines`."""
+        with suppress(OSError):  # the other side was faster
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()

@@ -1,0 +1,145 @@
+"""Tap nodes as processes that a test may kill, and their simulated taps in a process that stays."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from aiomqtt import Client
+
+from tapwire_contracts.topics import ROOT
+from tapwire_demo.broker import EmbeddedBroker
+from tapwire_node.simulator.hand import Hand
+from tapwire_node.simulator.wire import SimulatorGone
+from tests.integration.node_rig import protocol_of, to_toml
+
+LOOK_S: Final = 0.02
+PATIENCE_S: Final = 30.0
+
+
+async def until(holds: Callable[[], object], what: Callable[[], object] | str, patience_s: float = PATIENCE_S) -> None:
+    """Wait until something holds, on a machine that may be busy."""
+    try:
+        async with asyncio.timeout(patience_s):
+            while not holds():
+                await asyncio.sleep(LOOK_S)
+    except TimeoutError:
+        raise AssertionError(f"waited in vain for {what if isinstance(what, str) else what()}") from None
+
+
+class Module:
+    """A Python module as a process of its own; its log goes to a file."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self._log = log
+        self._arguments = arguments
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with self._log.open("ab") as sink:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", *self._arguments, stderr=sink, env=dict(os.environ)
+            )
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def kill(self) -> None:
+        """As a power cut, or the kernel that needs memory."""
+        await self._end(signal.SIGKILL)
+
+    async def end(self) -> None:
+        """As systemd stops it."""
+        await self._end(signal.SIGTERM)
+
+    async def wait(self) -> int:
+        """Until it is gone; its exit code."""
+        assert self._process is not None
+        return await asyncio.wait_for(self._process.wait(), PATIENCE_S)
+
+    async def _end(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+        if self._process is not None:
+            await self.wait()
+
+    def log(self) -> str:
+        """All that it has said."""
+        return self._log.read_text(errors="replace")
+
+
+class Ear:
+    """Hears every message on the wire, by device path and type, in order."""
+
+    def __init__(self) -> None:
+        self._heard: dict[tuple[str, str], list[dict[str, Any]]] = {}
+
+    def all(self, path: str, kind: str) -> list[dict[str, Any]]:
+        """What was heard of a device, or was said to it."""
+        return self._heard.setdefault((path, kind), [])
+
+    async def listen(self, client: Client) -> None:
+        async for message in client.messages:
+            topic = str(message.topic).removeprefix(f"{ROOT}/").split("/")
+            if isinstance(message.payload, bytes) and message.payload and topic[0] != "core":
+                heard = json.loads(message.payload)
+                self.all("/".join(topic[:3]), heard["type"]).append(heard)
+
+
+@asynccontextmanager
+async def ear_at(broker: EmbeddedBroker) -> AsyncIterator[Ear]:
+    """Listen as any operator's `mosquitto_sub` may."""
+    account = broker.account("watcher")
+    async with Client(
+        broker.host,
+        broker.port,
+        username=account.username,
+        password=account.password,
+        identifier="ear",
+        protocol=protocol_of(broker),
+    ) as client:
+        await client.subscribe(f"{ROOT}/#", qos=1)
+        ear = Ear()
+        listening = asyncio.create_task(ear.listen(client))
+        try:
+            yield ear
+        finally:
+            listening.cancel()
+
+
+@asynccontextmanager
+async def simulator_of(folder: Path, *configs: dict[str, Any]) -> AsyncIterator[tuple[Module, list[Path]]]:
+    """A running simulator for taps with these settings; with it the files of their settings, each in a folder of its own."""
+    files = []
+    for number, config in enumerate(configs):
+        home = folder / f"tap-{number}"
+        home.mkdir()
+        files.append(home / "tap.toml")
+        config["hardware"]["simulator"] = str(folder / "beer.sock")
+        config["journal"]["file"] = str(home / "journal.sqlite")
+        files[-1].write_text(to_toml(config))
+    arguments = [argument for file in files for argument in ("--config", str(file))]
+    simulator = Module(folder / "simulator.log", "tapwire_node.simulator", *arguments)
+    await simulator.start()
+    try:
+        await until(lambda: not simulator.runs or answers(folder / "beer.sock", configs[0]["tap"]["path"]), simulator.log)
+        assert simulator.runs, simulator.log()
+        yield simulator, files
+    finally:
+        await simulator.end()
+
+
+def answers(socket: Path, tap: str) -> bool:
+    """Whether a simulator serves this tap."""
+    try:
+        with Hand(socket, tap) as hand:
+            hand.look()
+    except SimulatorGone:
+        return False
+    return True

@@ -1,0 +1,150 @@
+"""A desk reader at a real broker: what the console hears of it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tapwire_admin.live import Live
+from tapwire_contracts.acl import BrokerRole
+from tapwire_demo.broker import Account, EmbeddedBroker
+from tapwire_node.desk import DeskNode
+from tapwire_node.hardware.simulated import SimulatedReader
+from tapwire_node.settings import Settings
+from tests.integration.node_rig import CARD, OTHER_CARD, tap_settings, to_toml
+from tests.integration.simulator_rig import Ear, Module, ear_at, until
+
+DESK = "bar/readers/desk"
+
+
+@dataclass
+class Counter:
+    """A counter with a desk reader, and who listens to it."""
+
+    node: DeskNode
+    ear: Ear
+    broker: EmbeddedBroker
+
+    @property
+    def reader(self) -> SimulatedReader:
+        assert self.node.hardware.simulated is not None
+        return self.node.hardware.simulated
+
+    async def hear(self, kind: str, count: int = 1) -> dict[str, Any]:
+        await until(lambda: len(self.ear.all(DESK, kind)) >= count, lambda: f"{count} {kind}, heard {self.ear.all(DESK, kind)}")
+        return self.ear.all(DESK, kind)[count - 1]
+
+    async def shows(self, **fields: Any) -> None:
+        """Until the retained state has these values."""
+        states = self.ear.all(DESK, "node_state")
+        await until(lambda: states and fields.items() <= states[-1].items(), lambda: f"{fields}, it shows {states[-1:]}")
+
+
+async def desk_settings(broker: EmbeddedBroker, folder: Path) -> dict[str, Any]:
+    await broker.add_account(Account(DESK, "s3cret", BrokerRole.DEVICE))
+    settings = await tap_settings(broker, folder)
+    settings["tap"] = {"path": DESK, "reader_id": "counter"}
+    settings["broker"]["url"] = broker.url(DESK)
+    settings["hardware"] = {"driver": "simulated"}
+    del settings["journal"]
+    return settings
+
+
+@pytest.fixture
+async def counter(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Counter]:
+    settings = msgspec.convert(await desk_settings(broker, tmp_path), Settings)
+    async with ear_at(broker) as ear, desk_at(settings) as node:
+        counter = Counter(node, ear, broker)
+        await counter.shows(status="online", phase="IDLE", card=None)
+        yield counter
+
+
+@asynccontextmanager
+async def desk_at(settings: Settings) -> AsyncIterator[DeskNode]:
+    node = DeskNode(settings)
+    serving = asyncio.create_task(node.serve())
+    try:
+        yield node
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+        node.hardware.end()
+
+
+async def test_a_card_on_the_desk_is_told_once_and_taken_back_once_and_asks_for_nothing(counter: Counter) -> None:
+    counter.reader.present(CARD)
+    told = await counter.hear("card_presented")
+    await counter.shows(card={"card_uid": CARD, "reader_id": "counter", "read_at": told["read_at"]})
+    counter.reader.remove()
+    gone = await counter.hear("card_removed")
+    await counter.shows(card=None)
+
+    assert set(told) == {"type", "event_id", "card_uid", "reader_id", "read_at", "boot_id"}, "no seq: it is no question"
+    assert (gone["card_uid"], gone["reader_id"], gone["boot_id"]) == (CARD, "counter", told["boot_id"])
+    assert len(counter.ear.all(DESK, "card_presented")) == 1
+
+
+async def test_a_flicker_shorter_than_the_debounce_time_is_nothing(counter: Counter) -> None:
+    counter.reader.present(CARD)
+    await counter.hear("card_presented")
+    counter.reader.remove()
+    counter.reader.present(CARD)
+    counter.reader.present(OTHER_CARD)
+    await counter.hear("card_presented", 2)
+    cards = [heard["card_uid"] for heard in counter.ear.all(DESK, "card_presented")]
+    assert cards == [CARD, OTHER_CARD]
+    assert [heard["card_uid"] for heard in counter.ear.all(DESK, "card_removed")] == [CARD]
+
+
+async def test_a_reader_that_is_lost_is_out_of_service_its_card_is_gone_and_it_comes_back(counter: Counter) -> None:
+    counter.reader.present(CARD)
+    await counter.hear("card_presented")
+    counter.reader.fail("unplugged")
+    await counter.hear("card_removed")
+    await counter.shows(phase="OUT_OF_SERVICE", card=None, status="online")
+    counter.reader.recover()
+    await counter.hear("card_presented", 2)
+    await counter.shows(phase="IDLE")
+
+
+async def test_a_card_that_was_laid_on_before_there_was_a_connection_is_told_with_it(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    settings = msgspec.convert(await desk_settings(broker, tmp_path), Settings)
+    await broker.remove_account(DESK)
+    async with ear_at(broker) as ear, desk_at(settings) as node:
+        counter = Counter(node, ear, broker)
+        counter.reader.present(CARD)
+        await until(lambda: node.desk.presented is not None, "the card")
+        await broker.add_account(Account(DESK, "s3cret", BrokerRole.DEVICE))
+        assert (await counter.hear("card_presented"))["card_uid"] == CARD
+        await counter.shows(status="online")
+
+
+async def test_the_console_shows_the_card_and_the_desk_reader(counter: Counter) -> None:
+    counter.reader.present(CARD)
+    await counter.hear("card_presented")
+    live = Live()
+    for kind, leaf in (("card_presented", "card"), ("node_state", "state")):
+        live.hear(f"tapwire/v1/{DESK}/{leaf}", json.dumps(counter.ear.all(DESK, kind)[-1]).encode())
+    with live.listen() as listener:
+        assert {(kind.value, value["path"]) for kind, value in listener.take()} == {("card", DESK), ("node", DESK)}
+
+
+async def test_the_program_serves_a_desk_reader_whose_path_the_file_has(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+    config = tmp_path / "tap.toml"
+    config.write_text(to_toml(await desk_settings(mosquitto, tmp_path)))
+    node = Module(tmp_path / "node.log", "tapwire_node", "run", "--config", str(config))
+    async with ear_at(mosquitto) as ear:
+        await node.start()
+        states = ear.all(DESK, "node_state")
+        await until(lambda: states and states[-1]["status"] == "online", node.log)
+        await node.end()
+        await until(lambda: states[-1]["status"] == "offline", node.log)
+    assert not (tmp_path / "journal.sqlite").exists()

@@ -1,0 +1,157 @@
+"""Simulated taps in a process of their own: what stays when a node dies, and what a node makes of it when it comes back."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapwire_demo.broker import EmbeddedBroker
+from tapwire_node.simulator.hand import Hand, shut_valve
+from tapwire_node.simulator.wire import Action, SimulatorGone
+from tests.integration.node_rig import CARD, TAP, Core, core_at, tap_settings, to_toml
+from tests.integration.simulator_rig import Module, simulator_of, until
+
+
+@dataclass
+class Stage:
+    """A tap in a simulator, its node as a process, and a core that says yes when told to."""
+
+    core: Core
+    hand: Hand
+    node: Module
+    simulator: Module
+    socket: Path
+
+    async def start(self) -> None:
+        """Start the node, and wait until it is ready for a card, or waits for one to go."""
+        self.core.forget()
+        await self.node.start()
+        await self.core.hear("node_state", status="online", config_revision=1)
+
+    async def pour(self) -> str:
+        """Lay a card on and have it granted; the pour's id, when beer flows."""
+        await self.core.hear("node_state", phase="IDLE")
+        self.hand.act(Action.PRESENT, card_uid=CARD)
+        pour_id = await self.core.grant(await self.core.hear("card_presented"))
+        await self.flows()
+        return pour_id
+
+    async def flows(self) -> None:
+        """Wait until more has flowed."""
+        from_ml = self.hand.look().flowed_ml
+        await until(lambda: self.hand.look().flowed_ml >= from_ml + 20, "flow")
+
+    async def is_shut(self) -> None:
+        """Wait until the valve's pin is not driven any more."""
+        await until(lambda: not self.hand.look().valve_is_driven, "a closed valve")
+
+
+@asynccontextmanager
+async def stage_at(broker: EmbeddedBroker, **hardware: Any) -> AsyncIterator[Stage]:
+    with tempfile.TemporaryDirectory(prefix="taps-") as name:
+        folder = Path(name)
+        settings = await tap_settings(broker, folder)
+        settings["hardware"] |= hardware
+        async with core_at(broker) as core, simulator_of(folder, settings) as (simulator, files):
+            socket = folder / "beer.sock"
+            node = Module(folder / "node.log", "tapwire_node", "run", "--config", str(files[0]))
+            with Hand(socket, TAP) as hand:
+                stage = Stage(core, hand, node, simulator, socket)
+                await stage.start()
+                try:
+                    yield stage
+                finally:
+                    await node.end()
+
+
+@pytest.fixture
+async def stage(mosquitto: EmbeddedBroker) -> AsyncIterator[Stage]:
+    async with stage_at(mosquitto) as stage:
+        yield stage
+
+
+async def test_a_valve_left_open_by_a_killed_node_flows_until_the_next_start_shuts_it_first_of_all(stage: Stage) -> None:
+    pour_id = await stage.pour()
+    await stage.node.kill()
+    await stage.flows()
+    assert stage.hand.look().valve_is_driven
+    assert not stage.hand.look().node_is_attached
+
+    await stage.start()
+    assert not stage.hand.look().valve_is_driven, "it is shut before the node says anything"
+    report = await stage.core.hear("pour_completed", pour_id=pour_id)
+
+    left_at_ml = stage.hand.look().left_at_ml
+    assert left_at_ml is not None
+    assert report["volume_ml"] <= left_at_ml < stage.hand.look().flowed_ml
+    assert report["interrupted"]
+
+
+async def test_whoever_looks_after_a_killed_node_shuts_its_valve(stage: Stage) -> None:
+    await stage.pour()
+    await stage.node.kill()
+    shut_valve(stage.socket, TAP)
+    await stage.is_shut()
+
+
+async def test_a_power_cut_ends_the_node_and_the_valve_falls_closed(stage: Stage) -> None:
+    await stage.pour()
+    stage.hand.act(Action.CUT_POWER)
+    assert await stage.node.wait() == -9
+    assert not stage.hand.look().valve_is_driven
+
+
+async def test_a_pour_at_a_remote_tap_is_metered_and_ends_when_the_card_goes(stage: Stage) -> None:
+    pour_id = await stage.pour()
+    stage.hand.act(Action.REMOVE)
+    report = await stage.core.hear("pour_completed", pour_id=pour_id)
+    assert (report["end_reason"], report["volume_ml"]) == ("card_removed", stage.hand.look().flowed_ml)
+
+
+async def test_a_reader_that_is_lost_closes_the_valve(stage: Stage) -> None:
+    await stage.pour()
+    stage.hand.act(Action.BREAK_READER)
+    assert (await stage.core.hear("pour_completed"))["end_reason"] == "fault"
+    stage.hand.act(Action.REMOVE)
+    stage.hand.act(Action.MEND_READER)
+    await stage.core.hear("node_state", phase="IDLE", facts_open=0, odometer_ml=stage.hand.look().flowed_ml)
+
+
+async def test_a_valve_that_sticks_is_told_as_flow_through_a_closed_valve(stage: Stage) -> None:
+    await stage.pour()
+    stage.hand.act(Action.STICK_VALVE)
+    stage.hand.act(Action.REMOVE)
+    flow = await stage.core.hear("unattributed_flow")
+    assert flow["cause"] == "closed_valve"
+    stage.hand.act(Action.FREE_VALVE)
+
+
+async def test_a_node_whose_simulator_goes_away_ends_its_pour_and_finds_it_again(stage: Stage) -> None:
+    await stage.pour()
+    await stage.simulator.kill()
+    assert (await stage.core.hear("pour_completed"))["end_reason"] == "fault"
+    stage.core.forget()
+    await stage.simulator.start()
+    await stage.core.hear("node_state", phase="IDLE", valve="closed")
+
+
+async def test_a_simulator_refuses_what_no_tap_can_do(stage: Stage) -> None:
+    with pytest.raises(ValueError, match="card id"):
+        stage.hand.act(Action.PRESENT, card_uid="beer")
+    with Hand(stage.socket, "bar/taps/nowhere") as nobody, pytest.raises(SimulatorGone, match="no tap"):
+        nobody.look()
+
+
+async def test_a_node_without_its_simulator_says_what_to_start(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+    settings = await tap_settings(mosquitto, tmp_path)
+    settings["hardware"]["simulator"] = "nobody.sock"
+
+    (tmp_path / "tap.toml").write_text(to_toml(settings))
+    node = Module(tmp_path / "node.log", "tapwire_node", "run", "--config", str(tmp_path / "tap.toml"))
+    await node.start()
+    assert await node.wait() == 2
+    assert "start python -m tapwire_node.simulator" in node.log()
