@@ -5,6 +5,8 @@ SECONDS ?=
 BROKER  ?=
 TOPIC   ?= tapwire/v1/\#
 SEED    ?= 1
+MINUTES ?= 2
+TAPS    ?= 16
 WORKERS ?= 2
 
 VENV     := .venv
@@ -16,7 +18,7 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help demo demo-reset watch test sim lint schemas requirements clean
+.PHONY: help demo demo-reset watch test sim chaos lint schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
@@ -36,6 +38,9 @@ test: lint ## the whole suite; WORKERS=n tests at a time
 
 sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where everything goes wrong; SEED=n
 	@$(RUN) -m tests.simulation $(SEED)
+
+chaos: $(VENV)/.demo ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
+	@$(RUN) -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --taps $(TAPS)
 
 lint: $(VENV)/.dev ## style, types, and who may import whom
 	$(PY) -m ruff check .

@@ -128,7 +128,9 @@ class Monkey:
         self.site.programs[ADMIN].send(signal.SIGKILL)
 
     async def kill_node(self) -> None:
-        tap = self._tap()
+        """Rather one that is pouring."""
+        pouring = [tap for tap in self.site.taps if tap.look().valve_is_driven]
+        tap = self.dice.choice(pouring or self.site.taps)
         self.note("kill -9", tap.node.name)
         tap.node.send(signal.SIGKILL)
 
@@ -246,5 +248,5 @@ def nonsense(count: int) -> Iterator[tuple[str, str]]:
             case _:
                 yield (
                     "pour/progress",
-                    f'{{"type": "pour_progress", "pour_id": "{POUR_ID}", "volume_ml": 1, "elapsed_ms": {number}}}',
+                    f'{{"type": "pour_progress", "pour_id": "{POUR_ID}", "volume_ml": 1, "elapsed_ms": 1}}',
                 )

@@ -124,7 +124,8 @@ class Site:
 
     def resident_bytes(self) -> dict[str, int]:
         """The memory of each process now."""
-        return {each.name: each.resident_bytes() for each in (*self.servers.values(), *self.programs.values())}
+        sizes = {name: server.resident_bytes() for name, server in self.servers.items()}
+        return sizes | {name: program.resident_bytes() for name, program in self.programs.items()}
 
 
 @asynccontextmanager
@@ -155,10 +156,8 @@ async def _found(db: Database, paths: list[DevicePath]) -> list[Account]:
     await venues.create_venue(db, OPERATOR, venue_id=VENUE, name="The Bar", time_zone="Europe/Berlin")
     await shifts.open_shift(db, OPERATOR, VENUE)
     beverage_id = await beverages.create_beverage(db, OPERATOR, name="Pils", sell_price_per_liter_minor=PRICE_MINOR)
-    accounts = [
-        Account("core", secrets.token_urlsafe(), BrokerRole.CORE),
-        Account("admin", secrets.token_urlsafe(), BrokerRole.WATCHER),
-    ]
+    services = {"core": BrokerRole.CORE, "admin": BrokerRole.WATCHER}
+    accounts = [Account(name, secrets.token_urlsafe(), role) for name, role in services.items()]
     for path in (*paths, FLOODER):
         await taps.create_tap(
             db,

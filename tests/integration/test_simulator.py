@@ -165,5 +165,6 @@ async def test_a_clock_that_jumps_is_information_and_disturbs_no_pour(stage: Sta
     assert (report["end_reason"], report["volume_ml"]) == ("card_removed", stage.hand.look().flowed_ml)
     assert report["age_ms"] < 60_000
 
+    stage.core.forget()
     await stage.pour()
     assert stage.core.all("card_presented")[-1]["read_at"] < "2010"
