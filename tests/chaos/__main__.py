@@ -17,7 +17,9 @@ async def chaos(seed: int, minutes: float, taps: int) -> int:
     """Run it and print the account."""
     print(f"A bar with {taps} taps, two core workers and operators; {minutes:g} minutes of faults from seed {seed}.")
     async with open_site(taps) as site:
-        outcome = await run_chaos(site, seed, minutes * S_PER_MINUTE, PATIENCE_S, tell=lambda line: print(line, flush=True))
+        outcome = await run_chaos(
+            site, seed, lambda monkey: monkey.rage(minutes * S_PER_MINUTE), PATIENCE_S, lambda line: print(line, flush=True)
+        )
     slow = [f"{tap} poured again only after {s:.1f} s" for tap, s in outcome.recovered_s.items() if s > RECOVERY_S]
     for line in account(outcome):
         print(line)

@@ -146,7 +146,7 @@ class Auditor:
                 return False
 
     async def _books_check(self) -> list[str]:
-        settings = {"TAPWIRE_DATABASE_URL": self.site.postgres.url}
+        settings = {"TAPWIRE_DATABASE_URL": self.site.database_url}
         check = start_program(Program("check", ("tapwire_core", "check"), settings), self.site.folder / "check.log")
         try:
             ended = await check.ended(CHECK_S)

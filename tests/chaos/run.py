@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -43,9 +43,13 @@ class Outcome:
 
 
 async def run_chaos(
-    site: Site, seed: int, seconds: float, patience_s: float, tell: Callable[[object], None] = lambda _: None
+    site: Site,
+    seed: int,
+    break_things: Callable[[Monkey], Awaitable[None]],
+    patience_s: float,
+    tell: Callable[[object], None] = lambda _: None,
 ) -> Outcome:
-    """Break a site for so long, let it recover, and judge it; `patience_s` is how long recovery and quiet may take each."""
+    """Break a site that is at work, let it recover, and judge it; `patience_s` is how long recovery and quiet may take each."""
     dice = Random(seed)
     monkey, staff, stalls = Monkey(site, Random(dice.random()), tell), Staff(site, Random(dice.random())), Stalls()
     day = Day()
@@ -53,7 +57,7 @@ async def run_chaos(
     counter = asyncio.create_task(staff.work(day.has_staff))
     try:
         async with besides(stalls.measure()):
-            await monkey.rage(seconds)
+            await break_things(monkey)
             day.staff_goes()
             recovered_s = await _recovery(site, patience_s)
             day.close()

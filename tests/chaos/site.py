@@ -114,6 +114,10 @@ class Site:
     programs: dict[str, KeptProgram] = field(default_factory=dict)
     servers: dict[str, KeptServer] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
+    database_url: str = ""
+    """Where the books are just now."""
+    standby_port: int | None = None
+    """Where a standby will be, which core and admin know of."""
     api_url: str = ""
     staff_password: str = ""
 
@@ -130,23 +134,23 @@ class Site:
 
 @asynccontextmanager
 async def open_site(
-    tap_count: int, *, limits: Mapping[str, int] | None = None, core_settings: Mapping[str, str] | None = None, durable: bool = True
+    tap_count: int, *, core_settings: Mapping[str, str] | None = None, standby_port: int | None = None
 ) -> AsyncIterator[Site]:
     """A bar at work: servers, two core workers, admin API, and a node for each tap, all kept running."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
-        postgres = await stack.enter_async_context(temporary_postgres(PostgresSettings(durable=durable)))
+        postgres = await stack.enter_async_context(temporary_postgres(PostgresSettings()))
         await migrate(postgres.url)
         db = await stack.enter_async_context(Database.open(postgres.url, House(), pool_size=4))
         paths = [tap_path(VENUE, f"tap-{number}") for number in range(1, tap_count + 1)]
         accounts = await _found(db, paths)
         broker = await stack.enter_async_context(open_broker(BrokerKind.MOSQUITTO, folder / "broker", accounts))
-        site = Site(folder, db, postgres, broker)
+        site = Site(folder, db, postgres, broker, database_url=postgres.url, standby_port=standby_port)
         for server in (postgres, broker):
             site.servers[server.name] = KeptServer(server)
             await stack.enter_async_context(site.servers[server.name].kept())
         await _open_services(site, stack, core_settings or {})
-        await _open_taps(site, stack, paths, limits or {})
+        await _open_taps(site, stack, paths)
         await _until_ready(site)
         yield site
 
@@ -156,7 +160,7 @@ async def _found(db: Database, paths: list[DevicePath]) -> list[Account]:
     await venues.create_venue(db, OPERATOR, venue_id=VENUE, name="The Bar", time_zone="Europe/Berlin")
     await shifts.open_shift(db, OPERATOR, VENUE)
     beverage_id = await beverages.create_beverage(db, OPERATOR, name="Pils", sell_price_per_liter_minor=PRICE_MINOR)
-    services = {"core": BrokerRole.CORE, "admin": BrokerRole.WATCHER}
+    services = {"core": BrokerRole.CORE, "watcher": BrokerRole.WATCHER}
     accounts = [Account(name, secrets.token_urlsafe(), role) for name, role in services.items()]
     for path in (*paths, FLOODER):
         await taps.create_tap(
@@ -186,9 +190,9 @@ async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mappi
         to_broker = await stack.enter_async_context(Link.opened(f"{name} to broker", site.broker.port))
         to_database = await stack.enter_async_context(Link.opened(f"{name} to database", site.postgres.port))
         site.links |= {link.name: link for link in (to_broker, to_database)}
-        account = "admin" if name == ADMIN else "core"
+        account = "watcher" if name == ADMIN else "core"
         settings = {
-            "TAPWIRE_DATABASE_URL": through(site.postgres.url, to_database),
+            "TAPWIRE_DATABASE_URL": _database_url(site, to_database),
             "TAPWIRE_BROKER_URL": through(site.broker.url(account), to_broker),
             **core_settings,
         }
@@ -199,13 +203,19 @@ async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mappi
         await stack.enter_async_context(site.programs[name].kept())
 
 
-async def _open_taps(site: Site, stack: AsyncExitStack, paths: list[DevicePath], limits: Mapping[str, int]) -> None:
+def _database_url(site: Site, link: Link) -> str:
+    """The primary by way of a link, then the standby, if there will be one."""
+    url = through(site.postgres.url, link)
+    return url if site.standby_port is None else url.replace(f":{link.port}", f":{link.port},{LOOPBACK}:{site.standby_port}")
+
+
+async def _open_taps(site: Site, stack: AsyncExitStack, paths: list[DevicePath]) -> None:
     """One simulator that outlives the nodes, and a node for each tap."""
     files = []
     for path in paths:
         link = await stack.enter_async_context(Link.opened(f"{path.device_id} to broker", site.broker.device_port))
         site.links[link.name] = link
-        file = _write_tap(site, path, link, limits)
+        file = _write_tap(site, path, link)
         keg_id = await site.db.pool.fetchval("SELECT keg_id FROM taps WHERE tap_path = $1", str(path))
         node = KeptProgram(Program(path.device_id, ("tapwire_node", "run", "--config", file), {}), site.folder)
         site.taps.append(tap := Tap(path, keg_id, node, link, await _drinkers(site, path), site.folder / "beer.sock"))
@@ -223,7 +233,7 @@ async def _open_taps(site: Site, stack: AsyncExitStack, paths: list[DevicePath],
         await stack.enter_async_context(tap.node.kept())
 
 
-def _write_tap(site: Site, path: DevicePath, link: Link, limits: Mapping[str, int]) -> Path:
+def _write_tap(site: Site, path: DevicePath, link: Link) -> Path:
     folder = site.folder / path.device_id
     folder.mkdir()
     settings: dict[str, Any] = {
@@ -231,7 +241,6 @@ def _write_tap(site: Site, path: DevicePath, link: Link, limits: Mapping[str, in
         "broker": {"url": through(site.broker.url(str(path)), link)},
         "journal": {"file": str(folder / "journal.sqlite")},
         "hardware": {"driver": "simulated", "simulator": str(site.folder / "beer.sock"), "pulses_per_liter": PULSES_PER_LITER},
-        "limits": dict(limits),
     }
     file = folder / "tap.toml"
     file.write_text(to_toml(settings))

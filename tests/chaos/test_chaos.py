@@ -10,7 +10,7 @@ PATIENCE_S = 60.0
 
 async def test_whatever_dies_each_millilitre_is_booked_once_and_every_tap_pours_again() -> None:
     async with open_site(TAPS) as site:
-        outcome = await run_chaos(site, seed=7, seconds=SECONDS, patience_s=PATIENCE_S)
+        outcome = await run_chaos(site, 7, lambda monkey: monkey.rage(SECONDS), PATIENCE_S)
 
     assert outcome.findings == [], outcome.faults
     assert outcome.pours["synced"] >= TAPS
