@@ -77,8 +77,8 @@ class KeptProgram:
             try:
                 await child.ended(math.inf)
             finally:
-                if child.running:
-                    child.send(signal.SIGCONT)
+                # each of them is made to bear it, and one that is frozen hears nothing else
+                child.send(signal.SIGKILL)
                 await child.stop()
             if self.after_death is not None:
                 await self.after_death()
