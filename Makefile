@@ -18,7 +18,7 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help demo demo-reset watch test sim chaos lint schemas requirements clean
+.PHONY: help demo demo-reset watch test sim chaos poison lint schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
@@ -41,6 +41,9 @@ sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where every
 
 chaos: $(VENV)/.demo ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
 	@$(RUN) -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --taps $(TAPS)
+
+poison: $(VENV)/.demo ## how much slower others are served beside one device that floods nonsense; SECONDS=n for each case
+	@$(RUN) -m tests.chaos.poison $(if $(SECONDS),--seconds $(SECONDS))
 
 lint: $(VENV)/.dev ## style, types, and who may import whom
 	$(PY) -m ruff check .

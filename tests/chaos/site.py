@@ -102,6 +102,14 @@ class Tap:
         self._known_ml = flowed_ml
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A tap whose node is not ours: whoever has its account speaks for it."""
+
+    path: DevicePath
+    card_uid: str
+
+
 @dataclass(slots=True)
 class Site:
     """Everything that runs."""
@@ -111,6 +119,7 @@ class Site:
     postgres: EmbeddedPostgres
     broker: EmbeddedBroker
     taps: list[Tap] = field(default_factory=list)
+    strangers: list[Stranger] = field(default_factory=list)
     programs: dict[str, KeptProgram] = field(default_factory=dict)
     servers: dict[str, KeptServer] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
@@ -134,7 +143,7 @@ class Site:
 
 @asynccontextmanager
 async def open_site(
-    tap_count: int, *, core_settings: Mapping[str, str] | None = None, standby_port: int | None = None
+    tap_count: int, *, strangers: int = 0, core_settings: Mapping[str, str] | None = None, standby_port: int | None = None
 ) -> AsyncIterator[Site]:
     """A bar at work: servers, two core workers, admin API, and a node for each tap, all kept running."""
     async with AsyncExitStack() as stack:
@@ -143,12 +152,15 @@ async def open_site(
         await migrate(postgres.url)
         db = await stack.enter_async_context(Database.open(postgres.url, House(), pool_size=4))
         paths = [tap_path(VENUE, f"tap-{number}") for number in range(1, tap_count + 1)]
-        accounts = await _found(db, paths)
+        foreign = [tap_path(VENUE, f"stranger-{number}") for number in range(1, strangers + 1)]
+        accounts = await _found(db, paths + foreign)
         broker = await stack.enter_async_context(open_broker(BrokerKind.MOSQUITTO, folder / "broker", accounts))
         site = Site(folder, db, postgres, broker, database_url=postgres.url, standby_port=standby_port)
         for server in (postgres, broker):
             site.servers[server.name] = KeptServer(server)
             await stack.enter_async_context(site.servers[server.name].kept())
+        for number, path in enumerate(foreign):
+            site.strangers.append(Stranger(path, (await _guest(db, f"05c0{number:04x}", RICH_MINOR)).card_uid))
         await _open_services(site, stack, core_settings or {})
         await _open_taps(site, stack, paths)
         await _until_ready(site)
@@ -218,7 +230,7 @@ async def _open_taps(site: Site, stack: AsyncExitStack, paths: list[DevicePath])
         file = _write_tap(site, path, link)
         keg_id = await site.db.pool.fetchval("SELECT keg_id FROM taps WHERE tap_path = $1", str(path))
         node = KeptProgram(Program(path.device_id, ("tapwire_node", "run", "--config", file), {}), site.folder)
-        site.taps.append(tap := Tap(path, keg_id, node, link, await _drinkers(site, path), site.folder / "beer.sock"))
+        site.taps.append(tap := Tap(path, keg_id, node, link, await _drinkers(site), site.folder / "beer.sock"))
         node.after_death = tap.after_death
         files.append(file)
     arguments = [argument for file in files for argument in ("--config", file)]
@@ -247,17 +259,17 @@ def _write_tap(site: Site, path: DevicePath, link: Link) -> Path:
     return file
 
 
-async def _drinkers(site: Site, path: DevicePath) -> list[Drinker]:
+async def _drinkers(site: Site) -> list[Drinker]:
     """A rich guest, and one who needs a top-up now and then."""
-    found = []
-    number = len(site.taps) * 2
-    for count, paid_minor in enumerate((RICH_MINOR, 1_00)):
-        guest_id = await guests.create_guest(site.db, OPERATOR, first_name=f"Guest {number + count}", age_checked=True)
-        await money.top_up(site.db, OPERATOR, guest_id, paid_minor, PaymentMethod.CASH, VENUE)
-        card_uid = f"04c0{number + count:04x}"
-        visit = await visits.open_and_assign_card(site.db, OPERATOR, VENUE, guest_id, card_uid)
-        found.append(Drinker(guest_id, visit.visit_id, card_uid, paid_minor))
-    return found
+    first = len(site.taps) * 2
+    return [await _guest(site.db, f"04c0{first + count:04x}", paid_minor) for count, paid_minor in enumerate((RICH_MINOR, 1_00))]
+
+
+async def _guest(db: Database, card_uid: str, paid_minor: int) -> Drinker:
+    guest_id = await guests.create_guest(db, OPERATOR, first_name=f"Guest {card_uid}", age_checked=True)
+    await money.top_up(db, OPERATOR, guest_id, paid_minor, PaymentMethod.CASH, VENUE)
+    visit = await visits.open_and_assign_card(db, OPERATOR, VENUE, guest_id, card_uid)
+    return Drinker(guest_id, visit.visit_id, card_uid, paid_minor)
 
 
 def _is_served(tap: Tap) -> bool:
