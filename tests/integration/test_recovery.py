@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tapwire_contracts.messages import PourUnknown
-from tapwire_contracts.reasons import Presence
+from tapwire_contracts.reasons import Phase, Presence
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.house import House
 from tapwire_core.services import cards, shifts, visits
@@ -200,6 +200,15 @@ async def test_a_will_of_an_older_connection_is_ignored(venue: Venue) -> None:
     assert await venue.db.pool.fetchval("SELECT status FROM node_status") == "online"
     await note_state(venue.db, venue.tap.path, replace(online, status=Presence.OFFLINE, connection=5))
     assert await venue.db.pool.fetchval("SELECT status FROM node_status") == "offline"
+
+
+async def test_a_state_that_is_noted_late_does_not_take_the_place_of_a_newer_one(venue: Venue) -> None:
+    early, late = venue.tap.state(), replace(venue.tap.state(), phase=Phase.POURING, uptime_ms=2_000)
+
+    for state in (late, early):
+        await note_state(venue.db, venue.tap.path, state)
+
+    assert await venue.db.pool.fetchval("SELECT state->>'phase' FROM node_status") == "POURING"
 
 
 async def test_a_late_report_after_the_card_was_reissued_charges_nobody_else(venue: Venue) -> None:

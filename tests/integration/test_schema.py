@@ -11,10 +11,9 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
-from tapwire_core.db.engine import engine_url
+from tapwire_core.db.engine import open_engine
 from tapwire_core.db.schema import migrate, newest_revision, require_newest
 from tapwire_core.errors import NotMigrated
 
@@ -23,7 +22,7 @@ async def test_the_migrations_make_exactly_what_the_tables_say(database_url: str
     def differences(connection: Connection) -> list[Any]:
         return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), SQLModel.metadata))
 
-    engine = create_async_engine(engine_url(database_url))
+    engine = open_engine(database_url)
     async with engine.connect() as connection:
         found = await connection.run_sync(differences)
     await engine.dispose()

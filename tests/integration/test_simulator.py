@@ -157,3 +157,16 @@ async def test_a_node_without_its_simulator_says_what_to_start(mosquitto: Embedd
     await node.start()
     assert await node.wait() == 2
     assert "start python -m tapwire_node.simulator" in node.log()
+
+
+async def test_a_clock_that_jumps_is_information_and_disturbs_no_pour(stage: Stage) -> None:
+    pour_id = await stage.pour()
+    stage.hand.act(Action.SET_CLOCK, wrong_by_s=-30 * 365 * 86_400)
+    stage.hand.act(Action.REMOVE)
+    report = await stage.core.hear("pour_completed", pour_id=pour_id)
+    assert (report["end_reason"], report["volume_ml"]) == ("card_removed", stage.hand.look().flowed_ml)
+    assert report["age_ms"] < 60_000
+
+    stage.core.forget()
+    await stage.pour()
+    assert stage.core.all("card_presented")[-1]["read_at"] < "2010"

@@ -20,6 +20,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
 from tapwire_contracts.tasks import run_together
 from tapwire_core import SOFTWARE
+from tapwire_core.db.connecting import connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
@@ -158,7 +159,7 @@ class Worker:
     async def _hear_outbox(self, woken: asyncio.Event) -> None:
         while True:
             try:
-                connection, gone = await asyncpg.connect(self.db.url), asyncio.Event()
+                connection, gone = await connect(self.db.url), asyncio.Event()
                 try:
                     connection.add_termination_listener(lambda _, gone=gone: gone.set())
                     await connection.add_listener(OUTBOX_CHANNEL, lambda *_: woken.set())

@@ -1,7 +1,7 @@
-"""Time for durations: monotonic, and counting while the machine sleeps."""
+"""Time for durations: monotonic, and counting while the machine sleeps; and the time of day, never more than information."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 NS_PER_MS = 1_000_000
 
@@ -11,9 +11,23 @@ def monotonic_ms() -> int:
     return time.clock_gettime_ns(_CLOCK) // NS_PER_MS
 
 
+class TimeOfDay:
+    """The wall clock. A simulator may make it wrong by `wrong_by_s`, as that of a Pi without a battery is."""
+
+    def __init__(self) -> None:
+        self.wrong_by_s = 0
+
+    def now(self) -> datetime:
+        """The time of day in UTC."""
+        return datetime.now(UTC) + timedelta(seconds=self.wrong_by_s)
+
+
+TIME_OF_DAY = TimeOfDay()
+
+
 def wall_clock() -> str:
     """The time of day, RFC 3339 in UTC: information only."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return TIME_OF_DAY.now().isoformat(timespec="milliseconds")
 
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

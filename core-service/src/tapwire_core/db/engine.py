@@ -8,12 +8,12 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import asyncpg
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from tapwire_core.db.connecting import connect
 from tapwire_core.db.store import Store
 from tapwire_core.domain.house import House
 
@@ -42,10 +42,10 @@ class Database:
     @asynccontextmanager
     async def open(cls, url: str, house: House, *, pool_size: int = POOL_SIZE) -> AsyncIterator[Self]:
         """Connect to `postgresql://…`; `pool_size` bounds the transactions that run at once."""
-        engine = create_async_engine(engine_url(url), pool_size=pool_size, pool_pre_ping=True)
+        engine = open_engine(url, pool_size=pool_size, pool_pre_ping=True)
         try:
             async with asyncpg.create_pool(
-                dsn=url, min_size=0, max_size=pool_size, command_timeout=COMMAND_TIMEOUT_S, reset=_reset_if_needed
+                url, min_size=0, max_size=pool_size, connect=connect, command_timeout=COMMAND_TIMEOUT_S, reset=_reset_if_needed
             ) as pool:
                 yield cls(pool, engine, house, url)
         finally:
@@ -90,6 +90,6 @@ def use_case(steps: Callable[Concatenate[Store, P], Awaitable[R]]) -> Callable[C
     return in_transaction
 
 
-def engine_url(url: str) -> str:
-    """The same database for SQLAlchemy's asyncpg dialect."""
-    return make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+def open_engine(url: str, **options: Any) -> AsyncEngine:
+    """The same database for SQLAlchemy; connects when it is used."""
+    return create_async_engine("postgresql+asyncpg://", async_creator=functools.partial(connect, url), **options)

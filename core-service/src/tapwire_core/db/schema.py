@@ -10,9 +10,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from tapwire_core.db.engine import engine_url
+from tapwire_core.db.engine import open_engine
 from tapwire_core.db.roles import admit_application
 from tapwire_core.errors import NotMigrated
 
@@ -81,7 +80,7 @@ def _scripts() -> ScriptDirectory:
 
 
 async def _on_connection(url: str, step: Callable[[Connection], R]) -> R:
-    engine = create_async_engine(engine_url(url))
+    engine = open_engine(url)
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(step)

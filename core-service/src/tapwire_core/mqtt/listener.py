@@ -5,6 +5,7 @@ repeats a question until it is answered, and a fact until its verdict comes.
 """
 
 import asyncio
+import functools
 import logging
 import time
 from typing import Final
@@ -14,11 +15,12 @@ from aiomqtt import Message as Received
 
 from tapwire_contracts.codec import Malformed, decode_from_device
 from tapwire_contracts.messages import message_type
-from tapwire_contracts.tasks import end_tasks
+from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
 from tapwire_core.db.views.health import is_database_gone
 from tapwire_core.metrics import UNREADABLE
 from tapwire_core.mqtt.handlers import HANDLERS, Desk, answer_unreadable
+from tapwire_core.mqtt.intake import NONSENSE_PAUSE_S, Intake
 from tapwire_core.services.pours import RawReport
 
 MAX_IN_HAND: Final = 64
@@ -29,23 +31,39 @@ log: Final = logging.getLogger(__name__)
 
 async def listen(client: Client, desk: Desk) -> None:
     """Work on every message until the connection is lost."""
-    free, in_hand = asyncio.Semaphore(MAX_IN_HAND), set[asyncio.Task[None]]()
+    intake = Intake[Received]()
+    await run_together(_receive(client, intake), _work(desk, intake))
 
-    def put_down(task: asyncio.Task[None]) -> None:
+
+async def _receive(client: Client, intake: Intake[Received]) -> None:
+    async for message in client.messages:
+        intake.put(str(_path_of(str(message.topic))), message)
+
+
+async def _work(desk: Desk, intake: Intake[Received]) -> None:
+    free, in_hand = asyncio.Semaphore(MAX_IN_HAND), set[asyncio.Task[bool]]()
+
+    def put_down(device: str, task: asyncio.Task[bool]) -> None:
         in_hand.remove(task)
         free.release()
+        if task.cancelled() or task.result():
+            intake.done(device)
+        else:
+            asyncio.get_running_loop().call_later(NONSENSE_PAUSE_S, intake.done, device)
 
     try:
-        async for message in client.messages:
+        while True:
             await free.acquire()
+            device, message = await intake.take()
             task = asyncio.create_task(_work_on(desk, message))
             in_hand.add(task)
-            task.add_done_callback(put_down)
+            task.add_done_callback(functools.partial(put_down, device))
     finally:
         await end_tasks(*in_hand)
 
 
-async def _work_on(desk: Desk, message: Received) -> None:
+async def _work_on(desk: Desk, message: Received) -> bool:
+    """Work on a message, whatever comes of it; False when it could not be read."""
     topic, payload = str(message.topic), message.payload
     assert isinstance(payload, bytes)
     raw = RawReport(topic, payload)
@@ -59,10 +77,12 @@ async def _work_on(desk: Desk, message: Received) -> None:
         desk.metrics.count_failure()
         if not is_database_gone(error):
             log.exception("could not work on a message on %s; a node repeats what it was not answered", topic)
-            return
-        log.warning("database: %s; not answered on %s, the node will ask again", error, topic)
+        else:
+            log.warning("database: %s; not answered on %s, the node will ask again", error, topic)
     else:
         desk.metrics.observe(kind, time.monotonic() - began_s)
+        return kind != UNREADABLE
+    return True
 
 
 async def _handle(desk: Desk, raw: RawReport) -> str:

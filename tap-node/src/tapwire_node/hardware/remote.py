@@ -11,8 +11,9 @@ from typing import Final
 
 from gpiozero.pins.mock import MockFactory
 
+from tapwire_node.clock import TIME_OF_DAY
 from tapwire_node.hardware.simulated import METER_PIN, VALVE_PIN, SimulatedReader, WatchedPin
-from tapwire_node.simulator.wire import Attach, CardLies, DriveValve, LineSocket, Pulses, ReaderBroken, SimulatorGone
+from tapwire_node.simulator.wire import Attach, CardLies, ClockIsWrong, DriveValve, LineSocket, Pulses, ReaderBroken, SimulatorGone
 
 RETRY_S: Final = 0.5
 logger: Final = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ class RemoteTap:
     def _hear(self, line: LineSocket) -> None:
         for heard in line.lines():
             match heard:
+                case ClockIsWrong():
+                    TIME_OF_DAY.wrong_by_s = heard.by_s
                 case Pulses():
                     self._turn_meter(heard.count)
                 case CardLies(card_uid=None):

@@ -4,10 +4,10 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from tapwire_node.clock import wall_clock
 from tapwire_node.journal.damage import JournalDamaged
 from tapwire_node.journal.schema import JournalTooNew, migrate
 
@@ -28,7 +28,7 @@ class JournalFull(JournalBroken):
 
 def now() -> str:
     """The time of day, for people and for how long facts are kept."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return wall_clock()
 
 
 def connect(file: Path) -> sqlite3.Connection:

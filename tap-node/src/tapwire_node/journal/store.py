@@ -10,7 +10,7 @@ Not for the event loop: each call may wait for the disk. `worker` has the one th
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum, auto
 from io import TextIOWrapper
 from pathlib import Path
@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from tapwire_contracts.codec import Malformed, decode, encode
 from tapwire_contracts.messages import CONFIG, PourAuthorized, PourCompleted, TapConfig
 from tapwire_contracts.reasons import EndReason
+from tapwire_node.clock import TIME_OF_DAY
 from tapwire_node.controller.events import Recovered
 from tapwire_node.controller.facts import Fact
 from tapwire_node.controller.lead import REMEMBERED_CLOSINGS
@@ -157,7 +158,7 @@ class Journal:
 
     def forget_older_than(self, days: int) -> None:
         """Drop facts whose verdict came longer ago, and the ids of their pours."""
-        before = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+        before = (TIME_OF_DAY.now() - timedelta(days=days)).isoformat()
         with self._write() as db:
             db.execute("DELETE FROM facts WHERE verdict_at < ?", (before,))
             db.execute("DELETE FROM pour_ids WHERE recorded_at < ? AND pour_id NOT IN (SELECT fact_id FROM facts)", (before,))

@@ -25,9 +25,9 @@ class Hand:
         """How the tap stands; raises `SimulatorGone`."""
         return self._ask(Look(self._tap))
 
-    def act(self, action: Action, *, card_uid: str = "", ml_per_s: int = 0) -> Truth:
+    def act(self, action: Action, *, card_uid: str = "", ml_per_s: int = 0, wrong_by_s: int = 0) -> Truth:
         """Do something, and see how the tap stands then; raises `SimulatorGone`, and `ValueError` where it was refused."""
-        truth = self._ask(Act(tap=self._tap, action=action, card_uid=card_uid, ml_per_s=ml_per_s))
+        truth = self._ask(Act(tap=self._tap, action=action, card_uid=card_uid, ml_per_s=ml_per_s, wrong_by_s=wrong_by_s))
         if truth.refused is not None:
             raise ValueError(truth.refused)
         return truth

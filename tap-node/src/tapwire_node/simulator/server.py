@@ -20,6 +20,7 @@ from tapwire_node.simulator.wire import (
     Action,
     Attach,
     CardLies,
+    ClockIsWrong,
     DriveValve,
     Line,
     LineSocket,
@@ -61,6 +62,10 @@ class NodeLine:
         """From the reader."""
         self._send(ReaderBroken(None))
 
+    def clock_is_wrong(self, by_s: int) -> None:
+        """From the tap's clock."""
+        self._send(ClockIsWrong(by_s))
+
     def close(self) -> None:
         """Hang up."""
         self._line.close()
@@ -81,6 +86,7 @@ class HostedTap(SimulatedTap):
         self._lock = Lock()
         self._node: NodeLine | None = None
         self._left_at_ml: int | None = None
+        self._clock_wrong_by_s = 0
 
     def attach(self, node: NodeLine, *, valve_is_driven: bool) -> None:
         """A node has come: its pin is what the valve follows from now on, before anything is told to it."""
@@ -90,6 +96,8 @@ class HostedTap(SimulatedTap):
         if before is not None:
             before.close()
         self.on_pulses = node.pulses
+        if self._clock_wrong_by_s:
+            node.clock_is_wrong(self._clock_wrong_by_s)
         self.reader.start(node)
 
     def detach(self, node: NodeLine) -> None:
@@ -108,6 +116,14 @@ class HostedTap(SimulatedTap):
         if node is not None:
             os.kill(node.pid, signal.SIGKILL)
         self.drive_valve(is_open=False)
+
+    def set_clock(self, wrong_by_s: int) -> None:
+        """Make the clock of the tap's machine wrong, for this node and those that come after it."""
+        self._clock_wrong_by_s = wrong_by_s
+        with self._lock:
+            node = self._node
+        if node is not None:
+            node.clock_is_wrong(wrong_by_s)
 
     def truth(self, refused: str | None = None) -> Truth:
         """How it stands."""
@@ -236,5 +252,7 @@ def act(tap: HostedTap, asked: Act) -> None:
             tap.flow_ml_per_s = asked.ml_per_s
         case Action.CUT_POWER:
             tap.cut_power()
+        case Action.SET_CLOCK:
+            tap.set_clock(asked.wrong_by_s)
         case _:
             assert_never(asked.action)

@@ -20,6 +20,7 @@ MAX_LINE_BYTES: Final = 4_096
 SEND_TIMEOUT_S: Final = 2
 """Who does not read for this long is cut off."""
 _TIMEVAL: Final = struct.Struct("ll")
+ClockError = Annotated[int, Meta(ge=-3_000_000_000, le=3_000_000_000, description="s; some 95 years")]
 FlowRate = Annotated[int, Meta(ge=0, le=1_000, description="ml/s")]
 
 
@@ -52,15 +53,17 @@ class Action(StrEnum):
     SET_LEAK = "set_leak"
     SET_FLOW = "set_flow"
     CUT_POWER = "cut_power"
+    SET_CLOCK = "set_clock"
 
 
 class Act(Struct, frozen=True, kw_only=True, tag="act"):
-    """Do something to a tap: `card_uid` for `PRESENT`, `ml_per_s` for `SET_LEAK` and `SET_FLOW`."""
+    """Do something to a tap: `card_uid` for `PRESENT`, `ml_per_s` for `SET_LEAK` and `SET_FLOW`, `wrong_by_s` for `SET_CLOCK`."""
 
     tap: str
     action: Action
     card_uid: str = ""
     ml_per_s: FlowRate = 0
+    wrong_by_s: ClockError = 0
 
 
 class Look(Struct, frozen=True, tag="look"):
@@ -87,6 +90,12 @@ class ReaderBroken(Struct, frozen=True, tag="reader"):
     text: str | None
 
 
+class ClockIsWrong(Struct, frozen=True, tag="clock"):
+    """The node's time of day is wrong by so many seconds from now on."""
+
+    by_s: ClockError
+
+
 class Truth(Struct, frozen=True, kw_only=True, tag="truth"):
     """How a tap stands, whatever its node believes.
 
@@ -102,8 +111,8 @@ class Truth(Struct, frozen=True, kw_only=True, tag="truth"):
 
 FromNode = Attach | DriveValve
 FromHand = Act | Look
-ToNode = Pulses | CardLies | ReaderBroken
-Line = Attach | DriveValve | Act | Look | Pulses | CardLies | ReaderBroken | Truth
+ToNode = Pulses | CardLies | ReaderBroken | ClockIsWrong
+Line = Attach | DriveValve | Act | Look | Pulses | CardLies | ReaderBroken | ClockIsWrong | Truth
 _LINE: Final = msgspec.json.Decoder(Line)
 
 

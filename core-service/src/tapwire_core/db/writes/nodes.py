@@ -37,7 +37,10 @@ _noted: Final = msgspec.json.Decoder(NodeNoted)
 
 
 async def note_node_state(store: Store, path: str, state: NodeState) -> NodeNoted:
-    """Keep a device's latest state; a will that is not of the latest connection seen is ignored."""
+    """Keep a device's latest state; a will that is not of the latest connection seen is ignored.
+
+    States of one connection are told apart by `uptime_ms`: they come to several workers, and are noted in any order.
+    """
     found = await store.connection.fetchval(
         """WITH noted AS (
                INSERT INTO node_status AS node (path, status, boot_id, connection, state)
@@ -46,8 +49,10 @@ async def note_node_state(store: Store, path: str, state: NodeState) -> NodeNote
                ON CONFLICT (path) DO UPDATE SET
                    status = excluded.status, boot_id = excluded.boot_id, connection = excluded.connection,
                    state = excluded.state, seen_at = now()
-               WHERE CASE WHEN node.boot_id = excluded.boot_id THEN excluded.connection >= node.connection
-                   ELSE excluded.status = 'online' END
+               WHERE CASE WHEN node.boot_id <> excluded.boot_id THEN excluded.status = 'online'
+                   WHEN excluded.connection = node.connection AND excluded.status = 'online'
+                       THEN (excluded.state->>'uptime_ms')::bigint >= (node.state->>'uptime_ms')::bigint
+                   ELSE excluded.connection >= node.connection END
                RETURNING 1)
            SELECT jsonb_build_object(
                'noted', EXISTS (SELECT 1 FROM noted),

@@ -1,0 +1,64 @@
+"""`make chaos MINUTES=n [SEED=n] [TAPS=n]`: a bar under fire, told as it happens. Exits 1 when the auditor finds something."""
+
+import argparse
+import asyncio
+import sys
+from typing import Final
+
+from tests.chaos.run import RECOVERY_S, Outcome, run_chaos
+from tests.chaos.site import open_site
+
+S_PER_MINUTE: Final = 60
+MIB: Final = 1024 * 1024
+PATIENCE_S: Final = 120.0
+
+
+async def chaos(seed: int, minutes: float, taps: int) -> int:
+    """Run it and print the account."""
+    print(f"A bar with {taps} taps, two core workers and operators; {minutes:g} minutes of faults from seed {seed}.")
+    async with open_site(taps) as site:
+        outcome = await run_chaos(
+            site, seed, lambda monkey: monkey.rage(minutes * S_PER_MINUTE), PATIENCE_S, lambda line: print(line, flush=True)
+        )
+    slow = [f"{tap} poured again only after {s:.1f} s" for tap, s in outcome.recovered_s.items() if s > RECOVERY_S]
+    for line in account(outcome):
+        print(line)
+    for finding in (*outcome.findings, *slow):
+        print(f"FOUND {finding}")
+    print("The auditor found nothing." if not outcome.findings and not slow else f"seed {seed}: look at the findings.")
+    return 1 if outcome.findings or slow else 0
+
+
+def account(outcome: Outcome) -> list[str]:
+    """What happened, in a few lines."""
+    pours, books = outcome.pours, outcome.books
+    stock: dict[str, int] = {}
+    for (_, kind), ml in books.stock_ml.items():
+        stock[kind] = stock.get(kind, 0) + ml
+    waits = sorted(outcome.recovered_s.values()) or [0.0]
+    return [
+        "",
+        f"faults     {len(outcome.faults)}",
+        f"pours      {sum(pours.values())}: " + ", ".join(f"{count} {state}" for state, count in sorted(pours.items())),
+        f"people     {outcome.top_ups} top-ups, {outcome.ended_by_hand} pours ended by hand",
+        f"flowed     {outcome.flowed_ml} ml, of that {outcome.lost_ml} ml while a killed node could not count",
+        "booked     " + ", ".join(f"{ml} ml {kind}" for kind, ml in sorted(stock.items())),
+        f"incidents  {len(books.incidents)}: " + ", ".join(sorted({incident["kind"] for incident in books.incidents})),
+        f"recovery   first good pour after the last fault: median {waits[len(waits) // 2]:.1f} s, longest {waits[-1]:.1f} s",
+        f"machine    a program that wanted to run waited {outcome.worst_stall_s * 1_000:.0f} ms at worst",
+        "memory     " + ", ".join(f"{name} {size // MIB} MiB" for name, size in outcome.memory.items() if "tap-" not in name),
+    ]
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="make chaos", description="Break a whole bar, and let an auditor judge it.")
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--taps", type=int, default=16)
+    arguments = parser.parse_args()
+    return asyncio.run(chaos(arguments.seed, arguments.minutes, arguments.taps))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The auditor of the chaos: it knows what flowed, what was paid and what was broken, and compares that with the books at quiet.
+
+It was not told the rules. What flowed comes from the simulator, which outlives every node; what was paid from the operators' own
+count; what was broken from the monkey's log.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tapwire_contracts.reasons import IncidentKind, SyncStatus
+from tapwire_demo.programs import Program, start_program
+from tests.chaos.monkey import Monkey
+from tests.chaos.site import FLOODER, PRICE_MINOR, Drinker, Site, Tap
+from tests.chaos.staff import Staff
+
+CHECK_S: Final = 60.0
+CHECKPOINT_ML: Final = 20
+CHECKPOINT_S: Final = 0.25
+"""Checkpoints of a running pour are at most this far apart; what came after the last one is forgotten by a node that is killed."""
+FASTEST_ML_PER_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What the books say at quiet time."""
+
+    pours: list[dict[str, Any]]
+    guests: dict[Any, dict[str, Any]]
+    kegs: dict[Any, dict[str, Any]]
+    nodes: dict[str, dict[str, Any]]
+    stock_ml: dict[tuple[str, str], int]
+    incidents: list[dict[str, Any]]
+    outbox: int
+
+    @classmethod
+    async def read(cls, site: Site) -> "Booked":
+        """Read it by the auditor's own queries, not by the product's views."""
+
+        async def rows(query: str) -> list[dict[str, Any]]:
+            return [dict(row) for row in await site.db.pool.fetch(query)]
+
+        stock = await rows("SELECT tap_path, kind, sum(volume_ml)::int AS ml FROM stock_movements GROUP BY 1, 2")
+        return cls(
+            pours=await rows("SELECT * FROM pours ORDER BY authorized_at"),
+            guests={row["guest_id"]: row for row in await rows("SELECT * FROM guests")},
+            kegs={row["keg_id"]: row for row in await rows("SELECT * FROM kegs")},
+            nodes={row["path"]: json.loads(row["state"]) for row in await rows("SELECT path, state FROM node_status")},
+            stock_ml={(row["tap_path"], row["kind"]): row["ml"] for row in stock},
+            incidents=await rows("SELECT * FROM incidents WHERE status <> 'resolved' ORDER BY raised_at"),
+            outbox=(await rows("SELECT count(*) AS waiting FROM command_outbox"))[0]["waiting"],
+        )
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing waits: no pour, no command, no fact of a node."""
+        pending = any(pour["sync_status"] == SyncStatus.PENDING_SYNC for pour in self.pours)
+        return not (pending or self.outbox or any(node["facts_open"] for path, node in self.nodes.items() if path != str(FLOODER)))
+
+    def what_waits(self) -> str:
+        """What keeps it from being at rest."""
+        pending = [f"{pour['tap_path']} {pour['pour_id']}" for pour in self.pours if pour["sync_status"] == SyncStatus.PENDING_SYNC]
+        open_at = [path for path, node in self.nodes.items() if node["facts_open"]]
+        return f"pending {pending}, open facts at {open_at}, {self.outbox} commands wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Auditor:
+    """Judges a site. `worst_stall_s`: how long this machine kept a program waiting that wanted to run."""
+
+    site: Site
+    monkey: Monkey
+    staff: Staff
+    worst_stall_s: float
+
+    async def judge(self, books: Booked) -> list[str]:
+        """Everything that is wrong, at quiet time."""
+        findings = [*self._leftovers(books), *self._incidents(books)]
+        for tap in self.site.taps:
+            findings += self._volume(tap, books)
+            for guest in tap.drinkers:
+                findings += self._account(guest, books)
+        for pour in books.pours:
+            findings += self._pour(pour)
+        return findings + await self._books_check()
+
+    def _leftovers(self, books: Booked) -> Iterator[str]:
+        if not books.at_rest:
+            yield f"not at rest: {books.what_waits()}"
+        for guest_id, guest in books.guests.items():
+            if guest["held_minor"]:
+                yield f"guest {guest_id} has {guest['held_minor']} held"
+
+    def _volume(self, tap: Tap, books: Booked) -> Iterator[str]:
+        """Each millilitre that went through a meter is booked once; only what no node was there to count is not."""
+        path = str(tap.path)
+        keg = books.kegs[tap.keg_id]
+        booked_ml = keg["initial_volume_ml"] - keg["book_volume_ml"]
+        odometer_ml = books.nodes[path]["odometer_ml"]
+        if booked_ml != odometer_ml:
+            yield f"{path}: {booked_ml} ml booked, the node's odometer says {odometer_ml} ml"
+        forgotten_ml = tap.look().flowed_ml - tap.lost_ml - booked_ml
+        most_ml = tap.deaths * (CHECKPOINT_ML + round(FASTEST_ML_PER_S * (CHECKPOINT_S + self.worst_stall_s)))
+        if not 0 <= forgotten_ml <= most_ml:
+            yield f"{path}: {forgotten_ml} ml flowed and were not booked; {tap.deaths} deaths of its node explain up to {most_ml}"
+
+    def _account(self, guest: Drinker, books: Booked) -> Iterator[str]:
+        """A guest has what was paid in less what was charged, and was charged for nothing that flowed for somebody else."""
+        pours = [pour for pour in books.pours if pour["guest_id"] == guest.guest_id]
+        charged_minor = sum(pour["amount_minor"] for pour in pours)
+        balance_minor = books.guests[guest.guest_id]["balance_minor"]
+        if balance_minor != guest.paid_minor - charged_minor:
+            yield f"guest {guest.guest_id} paid {guest.paid_minor}, was charged {charged_minor}, has {balance_minor}"
+        reported_ml = sum(pour["volume_ml"] for pour in pours if pour["sync_status"] == SyncStatus.SYNCED)
+        if reported_ml > guest.flowed_ml:
+            yield f"guest {guest.guest_id} was charged for {reported_ml} ml by reports, {guest.flowed_ml} ml flowed"
+
+    def _pour(self, pour: dict[str, Any]) -> Iterator[str]:
+        name, is_sold = f"pour {pour['pour_id']}", pour["sync_status"] in (SyncStatus.SYNCED, SyncStatus.RECONCILED)
+        due_minor = (2 * pour["volume_ml"] * PRICE_MINOR + 1_000) // 2_000 if is_sold else 0
+        if pour["amount_minor"] + pour["loss_minor"] != due_minor:
+            yield f"{name} of {pour['volume_ml']} ml cost {pour['amount_minor']} and {pour['loss_minor']} lost, not {due_minor}"
+        by_hand = str(pour["pour_id"]) in self.staff.ended
+        if pour["sync_status"] == SyncStatus.VOIDED and pour["stock_ml"] and not by_hand:
+            yield f"{name} was voided, and {pour['stock_ml']} ml of it flowed"
+        if pour["sync_status"] == SyncStatus.RECONCILED and not by_hand:
+            yield f"{name} was reconciled by nobody"
+        if pour["sync_status"] == SyncStatus.REJECTED:
+            yield f"{name} was rejected"
+
+    def _incidents(self, books: Booked) -> Iterator[str]:
+        """Each open incident names something that was done."""
+        for incident in books.incidents:
+            if not self._explains(incident):
+                yield f"incident {incident['kind']} of {incident['cause']} names no fault: {incident['details']}"
+
+    def _explains(self, incident: dict[str, Any]) -> bool:
+        match IncidentKind(incident["kind"]):
+            case IncidentKind.LATE_MISMATCH:
+                return str(incident["pour_id"]) in self.staff.ended
+            case IncidentKind.DEAD_LETTER:
+                return str(FLOODER) in incident["cause"] and self.monkey.did("fill queues", str(FLOODER))
+            case _:
+                return False
+
+    async def _books_check(self) -> list[str]:
+        settings = {"TAPWIRE_DATABASE_URL": self.site.database_url}
+        check = start_program(Program("check", ("tapwire_core", "check"), settings), self.site.folder / "check.log")
+        try:
+            ended = await check.ended(CHECK_S)
+        finally:
+            await check.stop()
+        return [] if ended and check.exit_code == 0 else [f"tapwire-core check: {check.log_tail()}"]
+
+
+async def at_rest(site: Site, patience_s: float) -> Booked:
+    """Wait until nothing waits any more; the books as they are then, or when patience has run out."""
+    deadline = asyncio.get_running_loop().time() + patience_s
+    while True:
+        books = await Booked.read(site)
+        if books.at_rest or asyncio.get_running_loop().time() > deadline:
+            return books
+        await asyncio.sleep(0.2)

@@ -1,0 +1,155 @@
+"""Programs and servers that are started again whenever they end, as a service manager does it, and that may be killed."""
+
+import asyncio
+import contextlib
+import math
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import psutil
+
+from tapwire_contracts.tasks import end_tasks
+from tapwire_demo.embedded_broker import EmbeddedBrokerError
+from tapwire_demo.postgres_home import EmbeddedPostgresError
+from tapwire_demo.processes import Child
+from tapwire_demo.programs import Program, start_program
+
+RESTART_PAUSE_S: Final = 0.3
+SERVER_LOOK_S: Final = 0.1
+
+
+@asynccontextmanager
+async def besides(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this besides the block, and end it with it; raises what it raised."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        await end_tasks(*tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
+
+
+class KeptProgram:
+    """A program of ours. `after_death` is done before each new start, as `ExecStopPost` is."""
+
+    def __init__(self, program: Program, logs: Path, after_death: Callable[[], Awaitable[None]] | None = None) -> None:
+        self.name = program.name
+        self.starts = 0
+        self._program = program
+        self._logs = logs
+        self.after_death = after_death
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._child.pid if self._child is not None and self._child.running else None
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal it, if it runs."""
+        if self._child is not None:
+            self._child.send(number)
+
+    def resident_bytes(self) -> int:
+        """How much memory it has now; 0 while it doesn't run."""
+        return resident_bytes(self.pid)
+
+    def log(self) -> str:
+        """The end of its latest log."""
+        return self._child.log_tail() if self._child is not None else ""
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Keep it running during the block."""
+        async with besides(self._keep()):
+            yield
+
+    async def _keep(self) -> None:
+        while True:
+            self.starts += 1
+            child = self._child = start_program(self._program, self._logs / f"{self.name}.{self.starts}.log")
+            try:
+                await child.ended(math.inf)
+            finally:
+                # each of them is made to bear it, and one that is frozen hears nothing else
+                child.send(signal.SIGKILL)
+                await child.stop()
+            if self.after_death is not None:
+                await self.after_death()
+            await asyncio.sleep(RESTART_PAUSE_S)
+
+
+class Server(Protocol):
+    """What the embedded servers have in common."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id."""
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+
+    async def start(self) -> object:
+        """Start it again."""
+
+
+class KeptServer:
+    """A server that is started again when it was killed, but not while it `stays_down`."""
+
+    def __init__(self, server: Server) -> None:
+        self.name = server.name
+        self.stays_down = False
+        self._server = server
+
+    def kill(self) -> None:
+        """As the kernel does it that needs memory."""
+        if self._server.running and self._server.pid is not None:
+            os.kill(self._server.pid, signal.SIGKILL)
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._server.pid if self._server.running else None
+
+    def resident_bytes(self) -> int:
+        """How much memory it and its children have now, what they share counted once for each."""
+        return resident_bytes(self.pid)
+
+    async def up(self) -> None:
+        """Wait until it runs."""
+        while not self._server.running:
+            await asyncio.sleep(SERVER_LOOK_S)
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Keep it running during the block."""
+        async with besides(self._keep()):
+            yield
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(SERVER_LOOK_S)
+            if not self._server.running and not self.stays_down:
+                # processes of the one that was killed may still be ending: the next look tries again
+                with contextlib.suppress(EmbeddedPostgresError, EmbeddedBrokerError):
+                    await self._server.start()
+
+
+def resident_bytes(pid: int | None) -> int:
+    """The resident memory of a process and its children; 0 when it is gone."""
+    try:
+        process = psutil.Process(pid) if pid is not None else None
+        return sum(each.memory_info().rss for each in (process, *process.children(recursive=True))) if process else 0
+    except psutil.NoSuchProcess:
+        return 0

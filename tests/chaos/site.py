@@ -1,0 +1,299 @@
+"""The bar: real servers and real programs, each a process of its own that may be killed, and a link that may fail before each."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.topics import DevicePath, tap_path
+from tapwire_core.db.engine import Database
+from tapwire_core.db.schema import migrate
+from tapwire_core.domain.house import House
+from tapwire_core.domain.words import PaymentMethod, Role
+from tapwire_core.services import beverages, devices, guests, kegs, money, shifts, taps, users, venues, visits
+from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, open_broker
+from tapwire_demo.demo import answers
+from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
+from tapwire_demo.processes import LOOPBACK, free_port
+from tapwire_demo.programs import Program
+from tapwire_node.simulator.hand import Hand, shut_valve
+from tapwire_node.simulator.wire import SimulatorGone, Truth
+from tests.chaos.kept import KeptProgram, KeptServer
+from tests.chaos.link import Link
+from tests.integration.node_rig import to_toml
+from tests.venue import OPERATOR
+
+VENUE: Final = "bar"
+PRICE_MINOR: Final = 500
+"""5.00 a litre."""
+KEG_ML: Final = 10_000_000
+PULSES_PER_LITER: Final = 1_000
+"""One pulse a millilitre, so that truth and books can agree to the last one."""
+MAX_POUR_ML: Final = 500
+RICH_MINOR: Final = 10_000_00
+CORES: Final = ("core-1", "core-2")
+ADMIN: Final = "admin"
+SIMULATOR: Final = "simulator"
+FLOODER: Final = tap_path(VENUE, "flooder")
+"""A tap without a keg whose node is not ours."""
+READY_S: Final = 90.0
+LOOK_S: Final = 0.05
+CLOSING_S: Final = 0.15
+"""What still flows when a valve has closed has flowed after this time."""
+
+
+@dataclass(slots=True)
+class Drinker:
+    """A guest, what was paid in over the counter, and what flowed while this guest was at a tap."""
+
+    guest_id: UUID
+    visit_id: UUID
+    card_uid: str
+    paid_minor: int
+    flowed_ml: int = 0
+    pours: int = 0
+
+
+@dataclass(slots=True)
+class Tap:
+    """A tap: its node, the link before it, and a hand at what is simulated. `lost_ml` flowed while no node was there to count."""
+
+    path: DevicePath
+    keg_id: UUID
+    node: KeptProgram
+    link: Link
+    drinkers: list[Drinker]
+    socket: Path
+    deaths: int = 0
+    lost_ml: int = 0
+    _hand: Hand | None = None
+    _known_ml: int = 0
+
+    @property
+    def hand(self) -> Hand:
+        """A hand at the simulated hardware."""
+        if self._hand is None:
+            self._hand = Hand(self.socket, str(self.path))
+        return self._hand
+
+    def look(self) -> Truth:
+        """How it stands, whatever its node believes."""
+        return self.hand.look()
+
+    async def after_death(self) -> None:
+        """Close the valve that a killed node left open, and note what flowed while nobody counted."""
+        self.deaths += 1
+        while self.look().node_is_attached:
+            await asyncio.sleep(LOOK_S)
+        left_at_ml = self.look().left_at_ml or 0
+        await asyncio.to_thread(shut_valve, self.socket, str(self.path))
+        await asyncio.sleep(CLOSING_S)
+        flowed_ml = self.look().flowed_ml
+        self.lost_ml += flowed_ml - max(left_at_ml, self._known_ml)
+        self._known_ml = flowed_ml
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A tap whose node is not ours: whoever has its account speaks for it."""
+
+    path: DevicePath
+    card_uid: str
+
+
+@dataclass(slots=True)
+class Site:
+    """Everything that runs."""
+
+    folder: Path
+    db: Database
+    postgres: EmbeddedPostgres
+    broker: EmbeddedBroker
+    taps: list[Tap] = field(default_factory=list)
+    strangers: list[Stranger] = field(default_factory=list)
+    programs: dict[str, KeptProgram] = field(default_factory=dict)
+    servers: dict[str, KeptServer] = field(default_factory=dict)
+    links: dict[str, Link] = field(default_factory=dict)
+    database_url: str = ""
+    """Where the books are just now."""
+    standby_port: int | None = None
+    """Where a standby will be, which core and admin know of."""
+    api_url: str = ""
+    staff_password: str = ""
+
+    @property
+    def cores(self) -> list[KeptProgram]:
+        """The core workers."""
+        return [self.programs[name] for name in CORES]
+
+    def resident_bytes(self) -> dict[str, int]:
+        """The memory of each process now."""
+        sizes = {name: server.resident_bytes() for name, server in self.servers.items()}
+        return sizes | {name: program.resident_bytes() for name, program in self.programs.items()}
+
+
+@asynccontextmanager
+async def open_site(
+    tap_count: int, *, strangers: int = 0, core_settings: Mapping[str, str] | None = None, standby_port: int | None = None
+) -> AsyncIterator[Site]:
+    """A bar at work: servers, two core workers, admin API, and a node for each tap, all kept running."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        postgres = await stack.enter_async_context(temporary_postgres(PostgresSettings()))
+        await migrate(postgres.url)
+        db = await stack.enter_async_context(Database.open(postgres.url, House(), pool_size=4))
+        paths = [tap_path(VENUE, f"tap-{number}") for number in range(1, tap_count + 1)]
+        foreign = [tap_path(VENUE, f"stranger-{number}") for number in range(1, strangers + 1)]
+        accounts = await _found(db, paths + foreign)
+        broker = await stack.enter_async_context(open_broker(BrokerKind.MOSQUITTO, folder / "broker", accounts))
+        site = Site(folder, db, postgres, broker, database_url=postgres.url, standby_port=standby_port)
+        for server in (postgres, broker):
+            site.servers[server.name] = KeptServer(server)
+            await stack.enter_async_context(site.servers[server.name].kept())
+        for number, path in enumerate(foreign):
+            site.strangers.append(Stranger(path, (await _guest(db, f"05c0{number:04x}", RICH_MINOR)).card_uid))
+        await _open_services(site, stack, core_settings or {})
+        await _open_taps(site, stack, paths)
+        await _until_ready(site)
+        yield site
+
+
+async def _found(db: Database, paths: list[DevicePath]) -> list[Account]:
+    """The venue, and who may connect to its broker."""
+    await venues.create_venue(db, OPERATOR, venue_id=VENUE, name="The Bar", time_zone="Europe/Berlin")
+    await shifts.open_shift(db, OPERATOR, VENUE)
+    beverage_id = await beverages.create_beverage(db, OPERATOR, name="Pils", sell_price_per_liter_minor=PRICE_MINOR)
+    services = {"core": BrokerRole.CORE, "watcher": BrokerRole.WATCHER}
+    accounts = [Account(name, secrets.token_urlsafe(), role) for name, role in services.items()]
+    for path in (*paths, FLOODER):
+        await taps.create_tap(
+            db,
+            OPERATOR,
+            venue_id=VENUE,
+            tap_id=path.device_id,
+            name=path.device_id,
+            pulses_per_liter=PULSES_PER_LITER,
+            max_pour_ml=MAX_POUR_ML,
+        )
+        secret = (await devices.add_device(db, OPERATOR, path)).secret
+        accounts.append(Account(str(path), secret, BrokerRole.DEVICE))
+        if path != FLOODER:
+            keg_id = await kegs.create_keg(db, OPERATOR, venue_id=VENUE, beverage_id=beverage_id, initial_volume_ml=KEG_ML)
+            await taps.put_keg(db, OPERATOR, path, keg_id)
+    return accounts
+
+
+async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mapping[str, str]) -> None:
+    """Core workers and admin API, each with a link to the broker and one to the database."""
+    site.staff_password = secrets.token_urlsafe()
+    await users.create_user(site.db, OPERATOR, "staff", Role.SHIFT_LEAD, site.staff_password)
+    api_port = free_port()
+    site.api_url = f"http://{LOOPBACK}:{api_port}"
+    for name in (*CORES, ADMIN):
+        to_broker = await stack.enter_async_context(Link.opened(f"{name} to broker", site.broker.port))
+        to_database = await stack.enter_async_context(Link.opened(f"{name} to database", site.postgres.port))
+        site.links |= {link.name: link for link in (to_broker, to_database)}
+        account = "watcher" if name == ADMIN else "core"
+        settings = {
+            "TAPWIRE_DATABASE_URL": _database_url(site, to_database),
+            "TAPWIRE_BROKER_URL": through(site.broker.url(account), to_broker),
+            **core_settings,
+        }
+        if name == ADMIN:
+            settings |= {"TAPWIRE_ADMIN_HOST": LOOPBACK, "TAPWIRE_ADMIN_PORT": str(api_port)}
+        module = "tapwire_admin" if name == ADMIN else "tapwire_core"
+        site.programs[name] = KeptProgram(Program(name, (module, "run"), settings), site.folder)
+        await stack.enter_async_context(site.programs[name].kept())
+
+
+def _database_url(site: Site, link: Link) -> str:
+    """The primary by way of a link, then the standby, if there will be one."""
+    url = through(site.postgres.url, link)
+    return url if site.standby_port is None else url.replace(f":{link.port}", f":{link.port},{LOOPBACK}:{site.standby_port}")
+
+
+async def _open_taps(site: Site, stack: AsyncExitStack, paths: list[DevicePath]) -> None:
+    """One simulator that outlives the nodes, and a node for each tap."""
+    files = []
+    for path in paths:
+        link = await stack.enter_async_context(Link.opened(f"{path.device_id} to broker", site.broker.device_port))
+        site.links[link.name] = link
+        file = _write_tap(site, path, link)
+        keg_id = await site.db.pool.fetchval("SELECT keg_id FROM taps WHERE tap_path = $1", str(path))
+        node = KeptProgram(Program(path.device_id, ("tapwire_node", "run", "--config", file), {}), site.folder)
+        site.taps.append(tap := Tap(path, keg_id, node, link, await _drinkers(site), site.folder / "beer.sock"))
+        node.after_death = tap.after_death
+        files.append(file)
+    arguments = [argument for file in files for argument in ("--config", file)]
+    simulator = KeptProgram(Program(SIMULATOR, ("tapwire_node.simulator", *arguments), {}), site.folder)
+    site.programs[SIMULATOR] = simulator
+    await stack.enter_async_context(simulator.kept())
+    async with asyncio.timeout(READY_S):
+        while not all(_is_served(tap) for tap in site.taps):
+            await asyncio.sleep(LOOK_S)
+    for tap in site.taps:
+        site.programs[tap.node.name] = tap.node
+        await stack.enter_async_context(tap.node.kept())
+
+
+def _write_tap(site: Site, path: DevicePath, link: Link) -> Path:
+    folder = site.folder / path.device_id
+    folder.mkdir()
+    settings: dict[str, Any] = {
+        "tap": {"path": str(path), "pulses_per_liter": PULSES_PER_LITER},
+        "broker": {"url": through(site.broker.url(str(path)), link)},
+        "journal": {"file": str(folder / "journal.sqlite")},
+        "hardware": {"driver": "simulated", "simulator": str(site.folder / "beer.sock"), "pulses_per_liter": PULSES_PER_LITER},
+    }
+    file = folder / "tap.toml"
+    file.write_text(to_toml(settings))
+    return file
+
+
+async def _drinkers(site: Site) -> list[Drinker]:
+    """A rich guest, and one who needs a top-up now and then."""
+    first = len(site.taps) * 2
+    return [await _guest(site.db, f"04c0{first + count:04x}", paid_minor) for count, paid_minor in enumerate((RICH_MINOR, 1_00))]
+
+
+async def _guest(db: Database, card_uid: str, paid_minor: int) -> Drinker:
+    guest_id = await guests.create_guest(db, OPERATOR, first_name=f"Guest {card_uid}", age_checked=True)
+    await money.top_up(db, OPERATOR, guest_id, paid_minor, PaymentMethod.CASH, VENUE)
+    visit = await visits.open_and_assign_card(db, OPERATOR, VENUE, guest_id, card_uid)
+    return Drinker(guest_id, visit.visit_id, card_uid, paid_minor)
+
+
+def _is_served(tap: Tap) -> bool:
+    with contextlib.suppress(SimulatorGone):
+        tap.look()
+        return True
+    return False
+
+
+async def _until_ready(site: Site) -> None:
+    """Wait until every node has its config and the API answers."""
+    port = urlsplit(site.api_url).port
+    assert port
+    async with asyncio.timeout(READY_S):
+        while not await answers(port) or await _nodes_ready(site.db) < len(site.taps):
+            await asyncio.sleep(LOOK_S)
+
+
+async def _nodes_ready(db: Database) -> int:
+    states = await db.pool.fetch("SELECT state FROM node_status WHERE status = 'online'")
+    return sum(json.loads(row["state"])["phase"] == "IDLE" for row in states)
+
+
+def through(url: str, link: Link) -> str:
+    """The same address by way of a link."""
+    port = urlsplit(url).port
+    return url.replace(f"@{LOOPBACK}:{port}", f"@{LOOPBACK}:{link.port}")
