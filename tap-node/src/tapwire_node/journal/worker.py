@@ -86,6 +86,8 @@ class JournalWorker:
         self._journal: Journal | None = None
         self._journal_id: UUID | None = None
         self._is_full = False
+        self._told: str | None = None
+        """Why the journal could not be opened, as it was told last: an alarm once, not at every try."""
         self._kept: deque[JournalEffect] = deque()
         self._forgot_ms = 0
 
@@ -141,7 +143,10 @@ class JournalWorker:
                 answers += perform(self._journal, self._kept[0])
                 self._kept.popleft()
         except JournalBroken as error:
-            return [*answers, self._break(error)]
+            broken = self._break(error)
+            is_news, self._told = self._told != str(error), str(error)
+            return [*answers, broken] if is_news else answers
+        self._told = None
         self._require_same(recovered.journal_id)
         return [partial(JournalOpened, recovered=recovered), *answers, *self._look_for_room()]
 
