@@ -140,7 +140,7 @@ class JournalWorker:
                 self._journal = self._open_journal()
             recovered = self._journal.recover()
             while self._kept:
-                answers += perform(self._journal, self._kept[0])
+                answers += perform_in_reserve(self._journal, self._kept[0])
                 self._kept.popleft()
         except JournalBroken as error:
             broken = self._break(error)
@@ -173,22 +173,18 @@ class JournalWorker:
 
     def _write_into_reserve(self, journal: Journal, effect: JournalEffect, full: JournalFull) -> list[Answer]:
         """Let the valve close, and write what has flowed; a question or grant is nothing that has."""
-        closed: Answer = partial(JournalFailed, text=f"the disk is full: {full}")
         try:
-            if not isinstance(effect, NEEDS_ROOM):
-                if not journal.give_up_reserve():
-                    raise full
-                return [*perform(journal, effect), closed, *self._wait_for_room()]
+            written = [] if isinstance(effect, NEEDS_ROOM) else perform_in_reserve(journal, effect)
         except JournalBroken as error:
             self._keep(effect)
             return [self._break(error)]
-        return [closed, *self._wait_for_room()]
+        self._wait_for_room()
+        return [*written, partial(JournalFailed, text=f"the disk is full: {full}")]
 
-    def _wait_for_room(self) -> list[Answer]:
+    def _wait_for_room(self) -> None:
         if not self._is_full:
             self._is_full = True
             self._later(self._find_room)
-        return []
 
     def _look_for_room(self) -> list[Answer]:
         """Hold the reserve; without it the tap stays out of service."""
@@ -196,7 +192,8 @@ class JournalWorker:
         try:
             self._journal.hold_reserve()
         except JournalBroken as error:
-            return [partial(JournalFailed, text=f"the disk has no room for the journal's reserve: {error}"), *self._wait_for_room()]
+            self._wait_for_room()
+            return [partial(JournalFailed, text=f"the disk has no room for the journal's reserve: {error}")]
         self._is_full = False
         return []
 
@@ -286,6 +283,16 @@ def perform(journal: Journal, effect: JournalEffect) -> list[Answer]:
         case _:
             assert_never(effect)
     return []
+
+
+def perform_in_reserve(journal: Journal, effect: JournalEffect) -> list[Answer]:
+    """Write one effect, into the reserve where there is no other room; raises `JournalBroken`."""
+    try:
+        return perform(journal, effect)
+    except JournalFull:
+        if not journal.give_up_reserve():
+            raise
+    return perform(journal, effect)
 
 
 def answer_find(journal: Journal, effect: FindReport) -> list[Answer]:
