@@ -86,7 +86,9 @@ async def test_a_spoilt_journal_is_set_aside_and_the_tap_waits_for_a_technician(
     await stage.core.hear("node_state", status="online", phase="OUT_OF_SERVICE")
     await nothing_flows(stage)
     (aside,) = aside_of(journal_of(stage))
-    assert "ALARM: journal: the journal" in stage.node.log()
+    assert stage.node.log().count("ALARM: journal: the journal") <= 2, (
+        "when it is found, and when it is found again; not at every try"
+    )
     assert f"move {aside.name}* out of" in stage.node.log()
 
     office = stage.socket.parent / "office"

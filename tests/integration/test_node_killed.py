@@ -24,7 +24,7 @@ from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.journal.reading import export
-from tapwire_node.simulator.hand import Hand, shut_valve
+from tapwire_node.simulator.hand import Hand
 from tapwire_node.simulator.wire import Action
 from tests.integration.node_rig import tap_settings
 from tests.integration.simulator_rig import PATIENCE_S, Ear, Module, ear_at, simulator_of, until
@@ -78,7 +78,7 @@ class Victim:
         kill = Kill(step, left_at_ml - before, self.checkpoints())
         self.hand.act(Action.REMOVE)
         if self.dice.random() < 0.5:
-            shut_valve(self.config.parent.parent / "beer.sock", self.path)
+            self.hand.act(Action.SHUT_VALVE)
         await self.start()
         self.kills.append(kill)
         for granted in self.ear.all(self.path, "pour_authorized")[asked["pour_authorized"] :]:
@@ -226,6 +226,7 @@ async def victims_at(venue: Venue, broker: EmbeddedBroker, folder: Path, count: 
             await asyncio.gather(*(victim.node.end() for victim in victims))
 
 
+@pytest.mark.timeout(300)
 async def test_a_node_killed_a_hundred_times_reports_every_pour_once_and_closely(
     busy_venue: Venue, mosquitto: EmbeddedBroker, short_folder: Path
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.simulator.hand import Hand, shut_valve
+from tapwire_node.simulator.hand import Hand
 from tapwire_node.simulator.wire import Action, SimulatorGone
 from tests.integration.node_rig import CARD, TAP, Core, core_at, tap_settings, to_toml
 from tests.integration.simulator_rig import Module, simulator_of, until
@@ -96,8 +96,8 @@ async def test_a_valve_left_open_by_a_killed_node_flows_until_the_next_start_shu
 async def test_whoever_looks_after_a_killed_node_shuts_its_valve(stage: Stage) -> None:
     await stage.pour()
     await stage.node.kill()
-    shut_valve(stage.socket, TAP)
-    await stage.is_shut()
+    assert stage.hand.look().valve_is_driven
+    assert not stage.hand.act(Action.SHUT_VALVE).valve_is_driven
 
 
 async def test_a_power_cut_ends_the_node_and_the_valve_falls_closed(stage: Stage) -> None:

@@ -6,7 +6,7 @@ as broken, which closes the valve, and the wire is laid again as soon as somebod
 
 import logging
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Final
 
 from gpiozero.pins.mock import MockFactory
@@ -28,6 +28,7 @@ class RemoteTap:
         self._simulator = simulator
         self._tap = tap
         self._line: LineSocket | None = None
+        self._telling = Lock()
         self._ended = Event()
         self._thread = Thread(target=self._follow, name="beer-line", daemon=True)
         self._valve = self.factory.pin(VALVE_PIN)
@@ -36,8 +37,9 @@ class RemoteTap:
     def connect(self) -> None:
         """Take the valve over, closed or as its pin is here: the first thing that a node does. Raises `SimulatorGone`."""
         line = LineSocket.connect(self._simulator)
-        line.send(Attach(self._tap, valve_is_driven=bool(self._valve.state)))
-        self._line = line
+        with self._telling:
+            self._line = line
+            line.send(Attach(self._tap, valve_is_driven=bool(self._valve.state)))
 
     def start(self) -> None:
         """Hear the meter and the reader."""
@@ -52,12 +54,13 @@ class RemoteTap:
             self._thread.join()
 
     def _tell_valve(self, is_driven: bool) -> None:
-        if self._line is None:
-            return
-        try:
-            self._line.send(DriveValve(is_driven))
-        except OSError as error:
-            logger.error("the simulator was not told that the valve is %s: %s", "open" if is_driven else "closed", error)
+        with self._telling:
+            if self._line is None:
+                return
+            try:
+                self._line.send(DriveValve(is_driven))
+            except OSError as error:
+                logger.error("the simulator was not told that the valve is %s: %s", "open" if is_driven else "closed", error)
 
     def _follow(self) -> None:
         while not self._ended.is_set():

@@ -89,6 +89,8 @@ class JournalWorker:
         self._journal: Journal | None = None
         self._journal_id: UUID | None = None
         self._is_full = False
+        self._told: str | None = None
+        """Why the journal could not be opened, as it was told last: an alarm once, not at every try."""
         self._kept: deque[JournalEffect] = deque()
         self._forgot_ms = 0
 
@@ -141,10 +143,13 @@ class JournalWorker:
                 self._journal = self._open_journal()
             recovered = self._journal.recover()
             while self._kept:
-                answers += perform(self._journal, self._kept[0])
+                answers += perform_in_reserve(self._journal, self._kept[0])
                 self._kept.popleft()
         except JournalBroken as error:
-            return [*answers, self._break(error)]
+            broken = self._break(error)
+            is_news, self._told = self._told != str(error), str(error)
+            return [*answers, broken] if is_news else answers
+        self._told = None
         self._require_same(recovered.journal_id)
         return [partial(JournalOpened, recovered=recovered), *answers, *self._look_for_room()]
 
@@ -171,22 +176,18 @@ class JournalWorker:
 
     def _write_into_reserve(self, journal: Journal, effect: JournalEffect, full: JournalFull) -> list[Answer]:
         """Let the valve close, and write what has flowed; a question or grant is nothing that has."""
-        closed: Answer = partial(JournalFailed, text=f"the disk is full: {full}")
         try:
-            if not isinstance(effect, NEEDS_ROOM):
-                if not journal.give_up_reserve():
-                    raise full
-                return [*perform(journal, effect), closed, *self._wait_for_room()]
+            written = [] if isinstance(effect, NEEDS_ROOM) else perform_in_reserve(journal, effect)
         except JournalBroken as error:
             self._keep(effect)
             return [self._break(error)]
-        return [closed, *self._wait_for_room()]
+        self._wait_for_room()
+        return [*written, partial(JournalFailed, text=f"the disk is full: {full}")]
 
-    def _wait_for_room(self) -> list[Answer]:
+    def _wait_for_room(self) -> None:
         if not self._is_full:
             self._is_full = True
             self._later(self._find_room)
-        return []
 
     def _look_for_room(self) -> list[Answer]:
         """Hold the reserve; without it the tap stays out of service."""
@@ -194,7 +195,8 @@ class JournalWorker:
         try:
             self._journal.hold_reserve()
         except JournalBroken as error:
-            return [partial(JournalFailed, text=f"the disk has no room for the journal's reserve: {error}"), *self._wait_for_room()]
+            self._wait_for_room()
+            return [partial(JournalFailed, text=f"the disk has no room for the journal's reserve: {error}")]
         self._is_full = False
         return []
 
@@ -289,6 +291,16 @@ def perform(journal: Journal, effect: JournalEffect) -> list[Answer]:
         case _:
             assert_never(effect)
     return []
+
+
+def perform_in_reserve(journal: Journal, effect: JournalEffect) -> list[Answer]:
+    """Write one effect, into the reserve where there is no other room; raises `JournalBroken`."""
+    try:
+        return perform(journal, effect)
+    except JournalFull:
+        if not journal.give_up_reserve():
+            raise
+    return perform(journal, effect)
 
 
 def answer_find(journal: Journal, effect: FindReport) -> list[Answer]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tapwire_node.simulator.wire import Act, Action, Attach, FromHand, LineSocket, Look, SimulatorGone, Truth
+from tapwire_node.simulator.wire import Act, Action, FromHand, LineSocket, Look, SimulatorGone, Truth
 
 
 class Hand:
@@ -41,10 +41,3 @@ class Hand:
         if not isinstance(answer, Truth):
             raise SimulatorGone(f"the simulator has no tap {self._tap}, or has ended")
         return answer
-
-
-def shut_valve(simulator: Path, tap: str) -> None:
-    """Let the valve's pin go, as whoever looks after a killed node does (`ExecStopPost`); raises `SimulatorGone`."""
-    line = LineSocket.connect(simulator)
-    line.send(Attach(tap, valve_is_driven=False))
-    line.close()

@@ -90,24 +90,30 @@ class HostedTap(SimulatedTap):
 
     def attach(self, node: NodeLine, *, valve_is_driven: bool) -> None:
         """A node has come: its pin is what the valve follows from now on, before anything is told to it."""
-        self.drive_valve(is_open=valve_is_driven)
         with self._lock:
+            self.drive_valve(is_open=valve_is_driven)
             before, self._node = self._node, node
+            self.on_pulses = node.pulses
+            if self._clock_wrong_by_s:
+                node.clock_is_wrong(self._clock_wrong_by_s)
+            self.reader.start(node)
         if before is not None:
             before.close()
-        self.on_pulses = node.pulses
-        if self._clock_wrong_by_s:
-            node.clock_is_wrong(self._clock_wrong_by_s)
-        self.reader.start(node)
 
     def detach(self, node: NodeLine) -> None:
-        """A node has gone; the valve stays as it is."""
+        """A node has gone; the valve stays as it is. Nothing happens when another one has come already."""
         with self._lock:
             if self._node is not node:
                 return
             self._node, self._left_at_ml = None, self.flowed_ml
-        self.on_pulses = None
-        self.reader.end()
+            self.on_pulses = None
+            self.reader.end()
+
+    def follow_pin(self, node: NodeLine, *, is_driven: bool) -> None:
+        """A node's pin has changed; that of one that was replaced means nothing any more."""
+        with self._lock:
+            if self._node is node:
+                self.drive_valve(is_open=is_driven)
 
     def cut_power(self) -> None:
         """Kill the node, and let the valve fall closed as one without power does."""
@@ -203,7 +209,8 @@ class Visit(BaseRequestHandler):
                 self._attached = tap, node
                 tap.attach(node, valve_is_driven=heard.valve_is_driven)
             case DriveValve() if self._attached is not None:
-                self._attached[0].drive_valve(is_open=heard.is_driven)
+                tap, node = self._attached
+                tap.follow_pin(node, is_driven=heard.is_driven)
             case Act() | Look():
                 tap = self.server.find(heard.tap)
                 if tap is None:
@@ -254,5 +261,7 @@ def act(tap: HostedTap, asked: Act) -> None:
             tap.cut_power()
         case Action.SET_CLOCK:
             tap.set_clock(asked.wrong_by_s)
+        case Action.SHUT_VALVE:
+            tap.drive_valve(is_open=False)
         case _:
             assert_never(asked.action)

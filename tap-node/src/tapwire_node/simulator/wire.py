@@ -54,6 +54,8 @@ class Action(StrEnum):
     SET_FLOW = "set_flow"
     CUT_POWER = "cut_power"
     SET_CLOCK = "set_clock"
+    SHUT_VALVE = "shut_valve"
+    """Let the valve's pin go, as whoever looks after a killed node does (`ExecStopPost`)."""
 
 
 class Act(Struct, frozen=True, kw_only=True, tag="act"):
