@@ -1,11 +1,17 @@
 """What core and admin tell Prometheus, and whether a worker lives and can work."""
 
 import asyncio
+import json
+import logging
 import time
 from urllib.error import HTTPError
 from urllib.request import urlopen
+from uuid import UUID
+
+import pytest
 
 from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.logs import JsonLine
 from tapwire_core.app import Pace, Worker
 from tapwire_core.health_server import STUCK_AFTER_S, Signs, serve_health
 from tapwire_core.metrics import BooksMetrics, WorkerMetrics
@@ -77,6 +83,38 @@ async def test_a_worker_counts_what_it_decided_and_is_ready_while_broker_and_dat
     assert lines['tapwire_decisions_total{reason="granted"}'] == 0
     assert lines['tapwire_message_seconds_count{type="card_presented"}'] == 1
     assert lines["tapwire_broker_connects_total"] == 1
+
+
+async def test_every_log_line_of_a_pour_has_its_id_and_the_first_one_the_questions(
+    venue: Venue, mosquitto: EmbeddedBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await mosquitto.add_account(Account(str(venue.tap.path), "secret", BrokerRole.DEVICE))
+    ann = await venue.guest(balance_minor=300_00)
+    question = venue.tap.question(ann.card_uid)
+    running = asyncio.create_task(Worker(venue.db, BrokerAddress(url=mosquitto.url("core")), PACE, "core-1").run())
+    try:
+        async with connect_tap(mosquitto, str(venue.tap.path)) as tap:
+            await tap.core()
+            await tap.send("card", question)
+            pour_id = (await tap.command("pour_authorized"))["pour_id"]
+            await tap.send("pour/completed", venue.tap.report(UUID(pour_id), ann.card_uid, 100))
+            await tap.command("pour_settled")
+            async with asyncio.timeout(WITHIN_S):
+                while len(lines := facts_of(caplog, pour_id)) < 2:
+                    await asyncio.sleep(0.05)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+    assert lines[0]["event_id"] == str(question.event_id)
+    assert lines[1]["outcome"] == "pending_updated_to_synced"
+
+
+def facts_of(caplog: pytest.LogCaptureFixture, pour_id: str) -> list[dict[str, object]]:
+    """The facts that were logged with a pour's id, in their order, as the JSON lines have them."""
+    lines = [json.loads(JsonLine("core").format(record)) for record in caplog.records]
+    return [line for line in lines if line.get("pour_id") == pour_id]
 
 
 async def test_a_worker_whose_event_loop_is_stuck_does_not_live() -> None:

@@ -1,4 +1,4 @@
-"""`tapwire-core`: migrate, run, check, create-user, the devices' commands, sync-broker, and those of backups."""
+"""`tapwire-core`: migrate, run, check, create-user, the devices' commands, sync-broker, those of backups and imports."""
 
 import argparse
 import logging
@@ -19,6 +19,7 @@ from tapwire_core.db.schema import migrate
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import DomainError
+from tapwire_core.import_commands import add_import_commands
 from tapwire_core.opening import open_house
 from tapwire_core.private_file import write_private
 from tapwire_core.services.books import check_books
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     user.set_defaults(command=_create_user)
     _add_device_commands(commands)
     add_backup_commands(commands)
+    add_import_commands(commands)
     return parser
 
 

@@ -165,7 +165,8 @@ def _pour_of(grant: str) -> str:
 
 def _log_verdict(path: DevicePath, pour_id: UUID, volume_ml: int | None, outcome: str) -> None:
     facts = {"device": str(path), "pour_id": str(pour_id), "volume_ml": volume_ml, "outcome": outcome}
-    log.info("%s reports %s ml: %s, pour %s", path, volume_ml, outcome, pour_id, extra=structured(facts))
+    volume = "what can't be read" if volume_ml is None else f"{volume_ml} ml"
+    log.info("%s reports %s: %s, pour %s", path, volume, outcome, pour_id, extra=structured(facts))
 
 
 class _Granted(Struct):
