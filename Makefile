@@ -10,19 +10,21 @@ WORKERS ?= 2
 VENV     := .venv
 PY       := $(VENV)/bin/python
 PIP      := $(PY) -m pip --disable-pip-version-check --no-input --quiet
+VENDOR   := admin-api/src/tapwire_admin/console/vendor/.complete
+FOLDER   ?= .pictures
 PACKAGES := contracts core-service tap-node admin-api
 PYPROJECTS := $(PACKAGES:=/pyproject.toml)
 CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help demo demo-reset watch test sim lint schemas requirements clean
+.PHONY: help demo demo-reset watch test sim lint console texts pictures schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-demo: $(VENV)/.demo ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
+demo: $(VENV)/.demo $(VENDOR) ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
 	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BROKER),--broker $(BROKER))
 
 demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts anew
@@ -31,7 +33,7 @@ demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts
 watch: $(VENV)/.demo ## print what goes over the running demo's broker; TOPIC=filter
 	@$(RUN) -m tapwire_demo.watch '$(TOPIC)'
 
-test: lint ## the whole suite; WORKERS=n tests at a time
+test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 120
 
 sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where everything goes wrong; SEED=n
@@ -43,11 +45,18 @@ lint: $(VENV)/.dev ## style, types, and who may import whom
 	$(PY) -m mypy $(CHECKED)
 	$(VENV)/bin/lint-imports
 
+console: $(VENDOR) ## fetch what the console is made of beside our own, from npm
+texts: $(VENV)/.dev ## collect the console's texts into its catalogues; then translate what is new
+	@$(PY) -m tapwire_admin.console.texts
+
+pictures: $(VENV)/.dev $(VENDOR) ## take pictures of every page of the running demo, in each theme, language and width; FOLDER=
+	@$(RUN) -m tests.browser.pictures $(FOLDER)
+
 schemas: $(VENV)/.demo ## write contracts/schema and broker-config/acl again, from the contract's code
 	$(PY) -m tapwire_contracts
 
 clean: ## delete .venv, caches and builds; the demo's data stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PACKAGES:=/dist) $(PACKAGES:=/build)
+	rm -rf $(VENV) node_modules $(dir $(VENDOR)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PACKAGES:=/dist) $(PACKAGES:=/build)
 
 # --- the environment -------------------------------------------------------------------------------------------------------------
 
@@ -83,6 +92,18 @@ define install
 	@$(PIP) install --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 endef
 
+# --- the console's libraries ----------------------------------------------------------------------------------------------------
+
+NPM = $(or $(shell command -v npm),$(VENV)/bin/npm)
+
+$(VENDOR): package-lock.json admin-api/src/tapwire_admin/console/libraries.py $(VENV)/.demo
+	@command -v npm >/dev/null || [ -x $(VENV)/bin/npm ] || \
+		{ echo 'Installing npm into $(VENV)'; $(PIP) install --require-hashes -r requirements/npm.txt; }
+	@echo 'Fetching the libraries of the console'
+	@PATH="$$PATH:$$(pwd)/$(VENV)/bin" $(NPM) ci --silent --ignore-scripts
+	@$(PY) -m tapwire_admin.console.libraries
+	@touch $@
+
 # --- the pinned files ------------------------------------------------------------------------------------------------------------
 
 COMPILE := $(PY) -m uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
@@ -92,3 +113,4 @@ requirements: $(VENV)/.place ## pin again what .venv holds; UPGRADE=1 takes the 
 	@$(PIP) install uv
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/demo.in -o requirements/demo.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/npm.in -o requirements/npm.txt
