@@ -41,7 +41,7 @@ async def run_admin(settings: Settings) -> None:
     await require_newest(settings.database_url)
     async with Database.open(settings.database_url, settings.house) as db:
         live = Live()
-        app = create_app(db, session_ttl_h=settings.session_ttl_h, live=live)
+        app = create_app(db, session_ttl_h=settings.session_ttl_h, cookie_secure=settings.cookie_secure, live=live)
         config = uvicorn.Config(
             app,
             host=settings.admin_host,

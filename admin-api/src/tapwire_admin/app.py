@@ -66,15 +66,27 @@ NOUNS: Final = (
 )
 
 
-def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS, live: Live | None = None) -> Litestar:
-    """The application on an open database; a session lasts `session_ttl_h` hours. Without `live` no live values are streamed."""
+def create_app(
+    db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS, cookie_secure: bool = False, live: Live | None = None
+) -> Litestar:
+    """The application on an open database; a session lasts `session_ttl_h` hours. Without `live` no live values are streamed.
+
+    With `cookie_secure` a browser sends the login's cookie over TLS alone, also where the request came here without it.
+    """
     heard = live or Live()
     metrics = RequestMetrics()
     app = Litestar(
-        [Router("/api", route_handlers=[handler for noun in NOUNS for handler in noun.HANDLERS]), *health.HANDLERS, read_metrics],
+        [
+            Router(
+                "/api",
+                route_handlers=[handler for noun in NOUNS for handler in noun.HANDLERS],
+                before_request=require_strict_body,
+            ),
+            *health.HANDLERS,
+            read_metrics,
+        ],
         guards=[enforce_access],
         middleware=[KeepAnswers()],
-        before_request=require_strict_body,
         before_send=[echo_request_id, metrics.observe],
         dependencies={
             "db": Provide(_provide_db, sync_to_thread=False),
@@ -96,6 +108,7 @@ def create_app(db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS, live
         logging_config=None,
     )
     app.state.db = db
+    app.state.cookie_secure = cookie_secure
     return app
 
 

@@ -1,16 +1,18 @@
 """Who may call what. Each route declares its `access`; a route without one is refused to everybody.
 
-A session's token comes as `Authorization: Bearer …`; its user's role is read at every request, so that a change counts at once. The
-controller of a tap sends the device's secret as `X-Internal-Token`.
+A session's token comes as `Authorization: Bearer …`, or in the console's cookie (`cookies`); its user's role is read at every
+request, so that a change counts at once. The controller of a tap sends the device's secret as `X-Internal-Token`.
 """
 
 from enum import StrEnum
 from typing import Any, Final
 
+from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 
+from tapwire_admin.cookies import SESSION_COOKIE, require_csrf_token
 from tapwire_admin.request_ids import request_id_of
 from tapwire_contracts.topics import DeviceKind, DevicePath
 from tapwire_core.db.engine import Database
@@ -66,10 +68,10 @@ def require_role(operator: Operator, role: Role) -> None:
 
 def token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     """The session's token, as the caller sent it; raises 401."""
-    header = connection.headers.get("Authorization", "")
-    if not header.startswith(PREFIX) or len(header) > MAX_TOKEN_LENGTH:
+    token = _bearer_of(connection) or connection.cookies.get(SESSION_COOKIE, "")
+    if not 0 < len(token) <= MAX_TOKEN_LENGTH:
         raise NotAuthorizedException("Log in with POST /api/session, and send the token as 'Authorization: Bearer …'.")
-    return header.removeprefix(PREFIX)
+    return token
 
 
 def operator_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Operator:
@@ -103,4 +105,11 @@ async def _operator(connection: ASGIConnection[Any, Any, Any, Any]) -> Operator:
     operator = await operator_of_token(db, hash_token(token_of(connection)))
     if operator is None:
         raise NotAuthorizedException("The session has ended: log in again with POST /api/session.")
+    if isinstance(connection, Request) and not _bearer_of(connection):
+        await require_csrf_token(connection)
     return operator
+
+
+def _bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    header = connection.headers.get("Authorization", "")
+    return header.removeprefix(PREFIX) if header.startswith(PREFIX) else ""

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from tapwire_admin.cookies import ForgedRequest
 from tapwire_admin.request_ids import request_id_of
 from tapwire_core.db.views.health import is_database_gone
 from tapwire_core.errors import DomainError, Invalid, NotFound, Refused
@@ -24,6 +25,7 @@ STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
     Invalid: HTTPStatus.BAD_REQUEST,
     Refused: HTTPStatus.CONFLICT,
     LoginRefused: HTTPStatus.UNAUTHORIZED,
+    ForgedRequest: HTTPStatus.FORBIDDEN,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 """Status of each kind of domain error; a subclass has that of its nearest parent."""

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     locale: Locale = Locale.EN
     log_format: Literal["text", "json"] = "text"
     session_ttl_h: int = Field(default=12, ge=1)
+    cookie_secure: bool = False
+    """The console's cookie goes over TLS alone; so it does anyway when the request came over TLS."""
 
     start_window_ms: int = Field(default=_LIMITS.start_window_ms, ge=1)
     sync_timeout_ms: int = Field(default=_LIMITS.sync_timeout_ms, ge=1)
