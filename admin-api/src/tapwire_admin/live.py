@@ -2,6 +2,8 @@
 
 Live values have no ids and are not kept: a listener gets the newest of each when it comes and then each newer one, and one that
 reads slowly gets only the newest. Facts are another matter; they come from the database (`routes.events`).
+
+Beside what devices say, the console hears which core workers are there, and the taps' screens hear what the core answers their tap.
 """
 
 import asyncio
@@ -20,19 +22,23 @@ from uuid import uuid4
 import msgspec
 from aiomqtt import Client, MqttError, ProtocolVersion
 
-from tapwire_contracts.codec import Malformed, decode_from_device
+from tapwire_contracts.codec import Malformed, decode, decode_from_device
 from tapwire_contracts.messages import (
     CARD,
+    COMMAND,
     PROGRESS,
     STATE,
     CardPresented,
     CardRemoved,
     Message,
     NodeState,
+    PourAuthorized,
+    PourDenied,
     PourProgress,
+    PourSettled,
     ReaderCardPresented,
 )
-from tapwire_contracts.topics import ROOT, DevicePath
+from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
 
 DEFAULT_PORT: Final = {"mqtt": 1883, "mqtts": 8883}
 KEEPALIVE_S: Final = 15
@@ -40,7 +46,8 @@ FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 10.0
 MAX_LISTENERS: Final = 100
 """Streams that one process serves at once."""
-LEAVES: Final = (STATE.leaf, CARD.leaf, PROGRESS.leaf)
+LEAVES: Final = (STATE.leaf, CARD.leaf, PROGRESS.leaf, COMMAND.leaf)
+_CORES: Final = f"{ROOT}/core/"
 
 _log: Final = logging.getLogger("tapwire.admin.live")
 
@@ -51,14 +58,23 @@ class LiveKind(StrEnum):
     PROGRESS = "progress"
     CARD = "card"
     NODE = "node"
+    ANSWER = "answer"
+    """What the core told a tap: a grant, a denial, a verdict. For that tap's own screen."""
+    LINK = "link"
+    """Whether the broker is there, and how many core workers. For the console's status bar."""
 
 
+STREAMED: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE})
+"""What `GET /api/events` tells."""
 KIND_OF: Final[dict[type[Message], LiveKind]] = {
     PourProgress: LiveKind.PROGRESS,
     CardPresented: LiveKind.CARD,
     ReaderCardPresented: LiveKind.CARD,
     CardRemoved: LiveKind.CARD,
     NodeState: LiveKind.NODE,
+    PourAuthorized: LiveKind.ANSWER,
+    PourDenied: LiveKind.ANSWER,
+    PourSettled: LiveKind.ANSWER,
 }
 
 Key = tuple[LiveKind, str]
@@ -66,13 +82,16 @@ Key = tuple[LiveKind, str]
 
 @dataclass(eq=False)
 class Listener:
-    """One stream: what it has not been told yet, by kind and device."""
+    """One stream: what it has not been told yet, by kind and device, of the kinds that it listens to."""
 
     waiting: dict[Key, dict[str, Any]]
+    kinds: frozenset[LiveKind] = STREAMED
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tell(self, key: Key, value: dict[str, Any]) -> None:
         """Note a newer value, in place of one that was not told yet."""
+        if key[0] not in self.kinds:
+            return
         self.waiting[key] = value
         self.news.set()
 
@@ -90,15 +109,26 @@ class Live:
     def __init__(self) -> None:
         self._newest: Final[dict[Key, dict[str, Any]]] = {}
         self._listeners: Final[set[Listener]] = set()
+        self._cores: Final[set[str]] = set()
+        self._connected = False
+
+    @property
+    def link(self) -> dict[str, Any]:
+        """Whether the broker is there, and how many core workers show themselves on it."""
+        return {"broker": self._connected, "cores": len(self._cores) if self._connected else 0}
+
+    def newest(self, kind: LiveKind, path: str) -> dict[str, Any] | None:
+        """The newest value of a device."""
+        return self._newest.get((kind, path))
 
     def is_full(self) -> bool:
         """Whether `MAX_LISTENERS` are served already."""
         return len(self._listeners) >= MAX_LISTENERS
 
     @contextmanager
-    def listen(self) -> Iterator[Listener]:
+    def listen(self, kinds: frozenset[LiveKind] = STREAMED) -> Iterator[Listener]:
         """Listen while the block runs."""
-        listener = Listener(dict(self._newest))
+        listener = Listener({key: value for key, value in self._newest.items() if key[0] in kinds}, kinds)
         self._listeners.add(listener)
         try:
             yield listener
@@ -108,8 +138,11 @@ class Live:
     def hear(self, topic: str, payload: bytes) -> None:
         """A message from the broker. One that can't be read is the core's to keep; none, whatever it does, ends the listening."""
         try:
-            self._note(*decode_from_device(topic, payload))
-        except Malformed:
+            if topic.startswith(_CORES):
+                self._note_core(topic, is_there=bool(payload))
+            elif payload:
+                self._note(*_read(topic, payload))
+        except (Malformed, InvalidTopic):
             return
         except Exception:
             _log.exception("could not show a message on %s", topic)
@@ -118,10 +151,24 @@ class Live:
         kind = KIND_OF.get(type(message))
         if kind is None:
             return
-        key = (kind, str(path))
-        self._newest[key] = {"path": str(path), **msgspec.to_builtins(message)}
+        self._tell((kind, str(path)), {"path": str(path), **msgspec.to_builtins(message)})
+
+    def _note_core(self, topic: str, *, is_there: bool) -> None:
+        (self._cores.add if is_there else self._cores.discard)(topic)
+        self._tell_link()
+
+    def _note_connected(self, *, connected: bool) -> None:
+        self._connected = connected
+        self._cores.clear()
+        self._tell_link()
+
+    def _tell_link(self) -> None:
+        self._tell((LiveKind.LINK, ""), self.link)
+
+    def _tell(self, key: Key, value: dict[str, Any]) -> None:
+        self._newest[key] = value
         for listener in self._listeners:
-            listener.tell(key, self._newest[key])
+            listener.tell(key, value)
 
     async def follow(self, broker_url: str, protocol: str) -> None:
         """Subscribe and hear, again and again, until cancelled."""
@@ -129,16 +176,24 @@ class Live:
         while True:
             try:
                 async with _client(broker_url, protocol) as client:
-                    for leaf in LEAVES:
-                        await client.subscribe(f"{ROOT}/+/+/+/{leaf}")
+                    self._note_connected(connected=True)
+                    for topic in (core_state_topic("+"), *(f"{ROOT}/+/+/+/{leaf}" for leaf in LEAVES)):
+                        await client.subscribe(topic)
                     wait_s = FIRST_WAIT_S
                     async for message in client.messages:
                         if isinstance(message.payload, bytes):
                             self.hear(str(message.topic), message.payload)
             except MqttError as error:
                 _log.warning("no live values, the broker is away: %s", error)
+            self._note_connected(connected=False)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+def _read(topic: str, payload: bytes) -> tuple[DevicePath, Message]:
+    """A message on a device's topic, whoever sent it; raises `Malformed` or `InvalidTopic`."""
+    path, leaf = parse_device_topic(topic)
+    return (path, decode(COMMAND, payload)) if leaf == COMMAND.leaf else decode_from_device(topic, payload)
 
 
 def _client(broker_url: str, protocol: str) -> Client:
