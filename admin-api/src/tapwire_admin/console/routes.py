@@ -7,12 +7,15 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.types import ControllerRouterHandler
 
-from tapwire_admin.console import shell, stream
+from tapwire_admin.console import activity, shell, stream
 from tapwire_admin.console.assets import static_files
 from tapwire_admin.console.forms import provide_sent
 from tapwire_admin.console.pages import (
+    checkin,
+    recovery,
     session,
     taps,
+    visits,
 )
 from tapwire_admin.console.refusals import ask_to_log_in, tell_domain_error, tell_fault, tell_http_error
 from tapwire_admin.console.viewer import provide_viewer
@@ -27,8 +30,8 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 """Of every page: nothing from elsewhere, in nobody's frame, kept nowhere."""
-PARTS: Final = (shell, stream)
-PAGES: Final = (session, taps)
+PARTS: Final = (activity, shell, stream)
+PAGES: Final = (session, taps, checkin, visits, recovery)
 
 
 def console() -> list[ControllerRouterHandler]:

@@ -91,8 +91,8 @@ class Shown:
 
 
 def topics_of(fact: AuditEntryView) -> list[str]:
-    """What a fact is about: its kind, and every id that it names."""
-    return [kind_of(fact.action).value, *fact.subjects]
+    """What a fact is about: its kind, what it says happened, and every id that it names."""
+    return [kind_of(fact.action).value, fact.action, *fact.subjects]
 
 
 async def _events(shown: Shown, live: Live, facts: FactsReader, session: bytes) -> AsyncIterator[ServerSentEventMessage]:

@@ -1,6 +1,7 @@
 """Who looks: the language, the theme and the venue that they chose, who they are, and how pages are made for them."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from babel.core import negotiate_locale
@@ -9,6 +10,7 @@ from litestar.di import NamedDependency
 
 from tapwire_admin.auth import may
 from tapwire_admin.console.formats import Formats, zone_of
+from tapwire_admin.console.gists import gist, icon_of
 from tapwire_admin.console.render import html, render
 from tapwire_admin.cookies import csrf_token_of
 from tapwire_contracts.reasons import Locale
@@ -63,7 +65,8 @@ class Viewer:
         """A page, or a part of one, as text."""
         formats = self.formats
         writing = {name: getattr(formats, name) for name in WRITING}
-        return render(self.locale, template, {"viewer": self, "sign": formats.sign, **writing, **context})
+        reading = {"icon_of": icon_of, "gist": partial(gist, self.locale, formats)}
+        return render(self.locale, template, {"viewer": self, "sign": formats.sign, **writing, **reading, **context})
 
 
 WRITING: Final = ("money", "plain_money", "volume", "number", "moment", "long_moment", "clock", "day", "age")

@@ -188,6 +188,7 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.CARD_BOUND: N_("Card given to a guest"),
     AuditAction.CARD_UNBOUND: N_("Card taken back"),
     AuditAction.CARD_ASSIGNED: N_("Card put into a visit"),
+    AuditAction.CARD_ISSUE_REFUSED: N_("Visit with card refused"),
     AuditAction.CARD_LOST: N_("Card reported lost"),
     AuditAction.CARD_RESTORED: N_("Card found again"),
     AuditAction.CARD_RETIRED: N_("Card retired"),
