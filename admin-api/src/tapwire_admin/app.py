@@ -1,4 +1,4 @@
-"""The application: all routes under `/api` and the console below `/`, with one guard, one map of errors and one place for request ids and answers kept."""
+"""The application: the API under `/api`, the console below `/`; one guard, one map of errors, one place for ids and kept answers."""
 
 from typing import Any, Final
 

@@ -65,9 +65,7 @@ class Sent:
 Form = NamedDependency[Sent]
 
 
-async def provide_sent(
-    request: Request[Any, Any, Any], db: NamedDependency[Database], viewer: NamedDependency[Viewer]
-) -> Sent:
+async def provide_sent(request: Request[Any, Any, Any], db: NamedDependency[Database], viewer: NamedDependency[Viewer]) -> Sent:
     """What the form sent."""
     fields = await request.form() if request.method == "POST" else {}
     texts = {name: value.strip() for name, value in fields.items() if isinstance(value, str)}

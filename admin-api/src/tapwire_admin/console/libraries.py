@@ -19,8 +19,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "uplot.js": "uplot/dist/uPlot.iife.min.js",
     "uplot.css": "uplot/dist/uPlot.min.css",
     **{
-        f"inter-{subset}.woff2": f"{_INTER}/files/inter-{subset}-wght-normal.woff2"
-        for subset in ("latin", "latin-ext", "cyrillic")
+        f"inter-{subset}.woff2": f"{_INTER}/files/inter-{subset}-wght-normal.woff2" for subset in ("latin", "latin-ext", "cyrillic")
     },
 }
 """What is served, and where it lies below `node_modules`."""
@@ -100,5 +99,4 @@ if __name__ == "__main__":
     try:
         fetch_libraries(NODE_MODULES)
     except FileNotFoundError as error:
-        print(f"{error.filename} is missing: run `npm ci` first", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(f"{error.filename} is missing: run `npm ci` first")

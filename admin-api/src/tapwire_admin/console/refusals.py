@@ -47,7 +47,7 @@ def ask_to_log_in(request: Request[Any, Any, Any], _: NotAuthorizedException) ->
     if request.headers.get("HX-Request") == "true":
         return html("", headers={"HX-Redirect": "/login"})
     wanted = f"?next={quote(request.url.path)}" if request.method == "GET" and request.url.path != "/" else ""
-    return Redirect(f"/login{wanted}", status_code=HTTPStatus.SEE_OTHER)
+    return Redirect(f"/login{wanted}", status_code=303)
 
 
 def tell_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -71,9 +71,13 @@ def _tell(request: Request[Any, Any, Any], code: str, detail: str, facts: dict[s
     text = problem_text(viewer, code, detail)
     context = {"code": code, "text": text, "detail": detail if code in TOLD_IN_FULL else "", "facts": facts}
     if not viewer.is_part:
-        return viewer.show("problem_page.html", status.value, **context)
-    answer = viewer.show("parts/problem.html", **context)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        answer.status_code = status.value
-    answer.headers |= {"HX-Retarget": SLOT if request.method == "POST" else TOASTS, "HX-Reswap": "innerHTML"}
+        return html(viewer.render("problem_page.html", **context), status.value)
+    is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    answer = html(viewer.render("parts/problem.html", **context), status.value if is_ours else HTTPStatus.OK)
+    return show_in(SLOT if request.method == "POST" else TOASTS, answer)
+
+
+def show_in(place: str, answer: Response[Any]) -> Response[Any]:
+    """Have htmx put an answer into another place than the form named."""
+    answer.headers |= {"HX-Retarget": place, "HX-Reswap": "innerHTML"}
     return answer

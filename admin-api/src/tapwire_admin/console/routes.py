@@ -11,10 +11,20 @@ from tapwire_admin.console import activity, shell, stream
 from tapwire_admin.console.assets import static_files
 from tapwire_admin.console.forms import provide_sent
 from tapwire_admin.console.pages import (
+    attention,
+    audit,
+    cards,
     checkin,
+    devices,
+    guests,
     recovery,
+    reports,
     session,
+    setup,
+    shift,
+    stock,
     taps,
+    users,
     visits,
 )
 from tapwire_admin.console.refusals import ask_to_log_in, tell_domain_error, tell_fault, tell_http_error
@@ -31,7 +41,23 @@ HEADERS: Final = {
 }
 """Of every page: nothing from elsewhere, in nobody's frame, kept nowhere."""
 PARTS: Final = (activity, shell, stream)
-PAGES: Final = (session, taps, checkin, visits, recovery)
+PAGES: Final = (
+    attention,
+    audit,
+    cards,
+    checkin,
+    devices,
+    guests,
+    recovery,
+    reports,
+    session,
+    setup,
+    shift,
+    stock,
+    taps,
+    users,
+    visits,
+)
 
 
 def console() -> list[ControllerRouterHandler]:

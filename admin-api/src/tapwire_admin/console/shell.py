@@ -9,7 +9,6 @@ from litestar.response import Response
 
 from tapwire_admin.auth import OPERATOR
 from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.given import Db
 from tapwire_admin.live import Live
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.system import read_status
@@ -28,9 +27,7 @@ class Shell:
 Around = NamedDependency[Shell]
 
 
-async def provide_shell(
-    db: NamedDependency[Database], viewer: NamedDependency[Viewer], live: NamedDependency[Live]
-) -> Shell:
+async def provide_shell(db: NamedDependency[Database], viewer: NamedDependency[Viewer], live: NamedDependency[Live]) -> Shell:
     """How everything is now."""
     status = await read_status(db)
     venue_id = viewer.venue.venue_id if viewer.venue else None

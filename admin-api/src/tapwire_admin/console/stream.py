@@ -1,8 +1,8 @@
 """The console's stream of events, for one viewer: values ready to be shown, and the names of what has changed.
 
-`values`: what moves while beer flows, as texts; money by the one formula of the core. `card`: what lies on a reader. `link`: whether
-broker and core are there. `changed`: the ids of the things that a new fact is about, and its kind; parts of a page that show one of
-them ask for themselves again. `beat` tells that the stream still lives, `end` that the login does not.
+`values`: what moves while beer flows, as texts; money by the one formula of the core. `card`: what lies on a reader. `link`:
+whether broker and core are there. `changed`: the ids of the things that a new fact is about, and its kind; parts of a page that
+show one of them ask for themselves again. `beat` tells that the stream still lives, `end` that the login does not.
 """
 
 import asyncio

@@ -57,9 +57,9 @@ class Viewer:
         assert self.venue is not None
         return self.venue
 
-    def show(self, template: str, /, status_code: int = 200, **context: Any) -> Response[str]:
+    def show(self, template: str, /, **context: Any) -> Response[str]:
         """A page, or a part of one."""
-        return html(self.render(template, **context), status_code)
+        return html(self.render(template, **context))
 
     def render(self, template: str, /, **context: Any) -> str:
         """A page, or a part of one, as text."""

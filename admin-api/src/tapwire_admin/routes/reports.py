@@ -30,11 +30,12 @@ async def report(
     first, last = read_day_or_moment("from", since), read_day_or_moment("to", until)
     sales = await report_sales(db, await the_venue(db, venue_id), first, last, by)
     if CSV in request.headers.get("Accept", ""):
-        return Response(_as_csv(sales), media_type=CSV)
+        return Response(as_csv(sales), media_type=CSV)
     return Response(sales)
 
 
-def _as_csv(sales: SalesReport) -> str:
+def as_csv(sales: SalesReport) -> str:
+    """A report for a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([sales.by, *SalesRow.__struct_fields__[1:], "currency"])

@@ -29,9 +29,7 @@ MAX_DIGITS: Final = len(str(MAX_VOLUME_ML))
 
 
 @get("/visits/{visit_id:uuid}/reconcile", access=SHIFT_LEAD)
-async def ask_to_reconcile(
-    db: Db, viewer: Looking, live: NamedDependency[Live], visit_id: FromPath[UUID]
-) -> Response[str]:
+async def ask_to_reconcile(db: Db, viewer: Looking, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
     """What was granted, how long ago, what the node said last, and so what probably flowed."""
     visit = await view(db, visit_id)
     pour = found(visit.pending_pour, "pending pour of visit", visit_id)

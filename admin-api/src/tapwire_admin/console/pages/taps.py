@@ -1,7 +1,6 @@
 """The taps as they are now, and what an operator does at once: stop, lock, clean, change the keg, stop everything."""
 
 from typing import Any, Final
-from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency

@@ -91,9 +91,7 @@ async def ask_for_refund(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> R
 async def refund(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Give a guest money back."""
     visit, given = await view(db, visit_id), sent.read(Refund, money=MONEY)
-    booked = await sent.once(
-        money.refund, actor, visit.guest_id, given.amount_minor, given.method, given.reason, visit.venue_id
-    )
+    booked = await sent.once(money.refund, actor, visit.guest_id, given.amount_minor, given.method, given.reason, visit.venue_id)
     said = translations(viewer.locale).gettext(N_("Booked. Available now: %s"))
     return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
 

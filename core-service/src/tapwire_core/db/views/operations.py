@@ -163,6 +163,13 @@ async def device_of_secret(db: Database, secret_hash: bytes) -> str | None:
         return (await connection.execute(statement)).scalar_one_or_none()
 
 
+async def secret_hash_of(db: Database, path: str) -> bytes | None:
+    """What is kept of a device's secret, while the device may speak; None otherwise."""
+    statement = select(devices.c.secret_hash).where(devices.c.path == path, devices.c.revoked_at.is_(None))
+    async with db.engine.connect() as connection:
+        return (await connection.execute(statement)).scalar_one_or_none()
+
+
 async def list_users(db: Database, page: PageRequest = FIRST_PAGE) -> Page[UserView]:
     """Users by name."""
     return await read_page(db, _users(), UserView, [users.c.username], page)
@@ -171,6 +178,12 @@ async def list_users(db: Database, page: PageRequest = FIRST_PAGE) -> Page[UserV
 async def get_user(db: Database, username: str) -> UserView | None:
     """One user."""
     return await read_one(db, _users().where(users.c.username == username), UserView)
+
+
+async def has_users(db: Database) -> bool:
+    """Whether anybody can log in at all."""
+    async with db.engine.connect() as connection:
+        return (await connection.execute(select(users.c.username).limit(1))).first() is not None
 
 
 async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:
