@@ -1,4 +1,4 @@
-"""The application: the API under `/api`, the console below `/`; one guard, one map of errors, one place for ids and kept answers."""
+"""The application: the API under `/api`, the console below `/`; one guard, one map of errors, one place for request ids."""
 
 from typing import Any, Final
 

@@ -57,6 +57,8 @@ def _reason(locale: Locale, action: str, details: dict[str, Any]) -> str:
     reason = details.get("reason") or details.get("why") or ""
     if action == AuditAction.POUR_DENIED and reason in set(DenyReason):
         return denial_text(DenyReason(reason), locale)
+    if action == AuditAction.INSUFFICIENT_FUNDS_DENIED:
+        return ""
     if action == AuditAction.CARD_ISSUE_REFUSED and reason in PROBLEMS:
         return translations(locale).gettext(PROBLEMS[reason])
     return str(reason)

@@ -9,11 +9,13 @@ from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import Around
 from tapwire_admin.console.viewer import Looking
-from tapwire_admin.given import AskedPage, By, Db
+from tapwire_admin.given import AskedPage, By, Db, FromQuery
 from tapwire_admin.routes.devices import DevicePathGiven
-from tapwire_contracts.topics import DeviceKind, DevicePath
-from tapwire_core.db.views.operations import list_devices
+from tapwire_contracts.topics import DeviceKind
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.operations import list_devices, secret_hash_of
 from tapwire_core.services import devices
+from tapwire_core.services.devices import read_path, screen_secret
 
 
 @get("/devices", access=ENGINEER)
@@ -33,20 +35,20 @@ async def add_device(request: Request[Any, Any, Any], viewer: Looking, actor: By
     """Let a device speak; its secret is shown this once."""
     path = f"{viewer.the_venue.venue_id}/{sent.values.get('kind', '')}/{sent.values.get('device_id', '')}"
     made = await devices.add_device(sent.db, actor, path)
-    return viewer.show("dialogs/secret.html", made=made, screen=_screen(request, made.path, made.secret))
+    return viewer.show("dialogs/secret.html", made=made, screen=await _screen(request, sent.db, made.path))
 
 
 @get("/devices/rotate", access=ENGINEER)
-async def ask_to_rotate(viewer: Looking, path: str) -> Response[str]:
-    """Make sure: the old secret is worth nothing afterwards."""
-    return viewer.show("dialogs/rotate.html", path=path)
+async def show_device(request: Request[Any, Any, Any], db: Db, viewer: Looking, path: FromQuery[str]) -> Response[str]:
+    """A device's screen, and a new secret, after which the old one is worth nothing."""
+    return viewer.show("dialogs/rotate.html", path=path, screen=await _screen(request, db, path))
 
 
 @post("/devices/rotate", access=ENGINEER)
 async def rotate_device(request: Request[Any, Any, Any], viewer: Looking, actor: By, sent: Form) -> Response[str]:
     """Give a device a new secret, shown this once."""
     made = await devices.rotate_device(sent.db, actor, sent.read(DevicePathGiven).path)
-    return viewer.show("dialogs/secret.html", made=made, screen=_screen(request, made.path, made.secret))
+    return viewer.show("dialogs/secret.html", made=made, screen=await _screen(request, sent.db, made.path))
 
 
 @post("/devices/revoke", access=ENGINEER)
@@ -56,12 +58,13 @@ async def revoke_device(actor: By, sent: Form) -> Response[str]:
     return go_to("/devices")
 
 
-def _screen(request: Request[Any, Any, Any], path: str, secret: str) -> str | None:
-    """The address of a tap's screen: the secret stands behind the `#`, which browsers send to nobody."""
-    device = DevicePath.parse(path)
-    if device.kind is not DeviceKind.TAP:
+async def _screen(request: Request[Any, Any, Any], db: Database, path: str) -> str | None:
+    """The address of a tap's screen, with the secret that is good for it alone."""
+    device, kept = read_path(path), await secret_hash_of(db, path)
+    if device.kind is not DeviceKind.TAP or kept is None:
         return None
-    return f"{request.url.scheme}://{request.url.netloc}/screen/{device.venue_id}/{device.device_id}#{secret}"
+    own = f"/screen/{device.venue_id}/{device.device_id}?key={screen_secret(kept)}"
+    return f"{request.url.scheme}://{request.url.netloc}{own}"
 
 
-HANDLERS = (show_devices, ask_for_device, add_device, ask_to_rotate, rotate_device, revoke_device)
+HANDLERS = (show_devices, ask_for_device, add_device, show_device, rotate_device, revoke_device)
