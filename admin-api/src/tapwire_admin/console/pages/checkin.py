@@ -68,13 +68,13 @@ async def show_check_in(
 async def search_guests(db: Db, viewer: Looking, search: AskedText = None) -> Response[str]:
     """Guests as one types."""
     page = await views.list_guests(db, search=search or None, page=PageRequest(limit=FOUND_AT_ONCE))
-    return viewer.show("parts/guests_found.html", guests=page.items, search=search or "")
+    return viewer.show("parts/guests_found.html", guests=page.items)
 
 
 @get("/check-in/new-guest", access=OPERATOR)
-async def ask_for_guest(viewer: Looking, name: AskedText = None) -> Response[str]:
-    """The form of a new guest."""
-    return viewer.show("dialogs/new_guest.html", name=name or "")
+async def ask_for_guest(viewer: Looking, search: AskedText = None) -> Response[str]:
+    """The form of a new guest, who was perhaps searched for before."""
+    return viewer.show("dialogs/new_guest.html", name=search or "")
 
 
 @post("/check-in/new-guest", access=OPERATOR)

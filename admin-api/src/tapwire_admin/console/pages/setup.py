@@ -1,5 +1,6 @@
 """The first run: from an empty database to a tap that pours, step by step."""
 
+import functools
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import available_timezones
@@ -37,8 +38,7 @@ async def show_set_up(db: Db, viewer: Looking, shell: Around) -> Response[str]:
     """What is done, and what comes next."""
     steps = await _steps(db, viewer, shell_open=shell.shift_open)
     following = next((step.name for step in steps if not step.done), "")
-    zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/")))
-    return viewer.show("set_up.html", shell=shell, steps=steps, following=following, zones=zones, likely_zone=LIKELY_ZONE)
+    return viewer.show("set_up.html", shell=shell, steps=steps, following=following, zones=_zones(), likely_zone=LIKELY_ZONE)
 
 
 @post("/set-up/venue", access=ENGINEER)
@@ -83,6 +83,12 @@ async def _steps(db: Database, viewer: Viewer, *, shell_open: bool) -> list[Step
         Step("device", any(device.path.startswith(f"{here}/") for device in tap_devices)),
         Step("shift", shell_open),
     ]
+
+
+@functools.cache
+def _zones() -> list[str]:
+    """The time zones of places."""
+    return sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/")))
 
 
 HANDLERS = (show_set_up, create_venue, create_tap)
