@@ -1,6 +1,7 @@
 """How money, volumes and times are written for people of one language; the numbers themselves stay integers everywhere else."""
 
 import functools
+import re
 from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -8,12 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import (
-    NumberFormatError,
     format_currency,
     format_decimal,
     get_currency_precision,
     get_currency_symbol,
-    parse_decimal,
 )
 
 from tapwire_contracts.reasons import Locale
@@ -25,6 +24,7 @@ LITERS_FROM_ML: Final = 1000
 BABEL_LOCALES: Final = {Locale.EN: "en_GB", Locale.RU: "ru"}
 """English with 24 hours and days before months: bars of the world outside the USA."""
 UTC: Final = ZoneInfo("UTC")
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,4})?")
 
 
 class Formats:
@@ -90,8 +90,8 @@ class Formats:
         """Minor units of what a person typed, such as `12,50`; raises `Invalid`."""
         digits = get_currency_precision(self.currency)
         try:
-            minor = _read_decimal(text, self.locale).scaleb(digits)
-        except (NumberFormatError, InvalidOperation) as error:
+            minor = _read_decimal(text).scaleb(digits)
+        except InvalidOperation as error:
             raise Invalid(f"{field}: {text[:40]!r} is no amount of money.", field=field) from error
         if not minor.is_finite() or minor != minor.to_integral_value() or abs(minor) > 10**12:
             raise Invalid(f"{field}: {text[:40]!r} is no amount with {digits} decimals.", field=field)
@@ -101,10 +101,12 @@ class Formats:
         return Decimal(minor).scaleb(-get_currency_precision(self.currency))
 
 
-def _read_decimal(text: str, locale: str) -> Decimal:
+def _read_decimal(text: str) -> Decimal:
     """A number with a comma or a point: whoever types at a counter doesn't think of the page's language."""
     cleaned = "".join(text.split()).replace(",", ".").replace("\N{MINUS SIGN}", "-")
-    return parse_decimal(cleaned, locale="en_GB", strict=False) if cleaned.count(".") <= 1 else parse_decimal(text, locale=locale)
+    if not _AMOUNT.fullmatch(cleaned):
+        raise InvalidOperation(text)
+    return Decimal(cleaned)
 
 
 @functools.cache

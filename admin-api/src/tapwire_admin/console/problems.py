@@ -20,7 +20,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "card_not_lost": N_("Only a lost card can be found again."),
     "csrf_token_required": N_("This page is too old. Load it again."),
     "device_exists": N_("This device is there already. Renew its secret if it is lost."),
-    "guest_blocked": N_("This guest is blocked. A shift lead can lift that on the guest's page."),
+    "guest_blocked": N_("This guest is blocked. That can be lifted on the guest's page."),
     "guest_required": N_("Choose the visit that this is about."),
     "guest_underage": N_("The guest's age is not known, or too low. Check it, and note it on the guest's page."),
     "idempotency_key_reused": N_("This form was sent before with other values. Close it and open it again."),

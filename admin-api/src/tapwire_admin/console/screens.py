@@ -91,9 +91,7 @@ def _blocked(seen: Seen, locale: Locale) -> dict[str, Any] | None:
     if tap.status in reasons:
         return _denial(ScreenState.OUT_OF_SERVICE, reasons[tap.status], locale)
     if not seen.link.get("broker") or not seen.link.get("cores") or not seen.phase:
-        return _say(
-            ScreenState.NO_CONNECTION, locale, N_("No connection"), N_("This tap can't ask right now. Please wait a moment.")
-        )
+        return _say(ScreenState.NO_CONNECTION, locale, N_("No connection"), N_("Please wait a moment, or ask the staff."))
     if seen.phase in (Phase.OUT_OF_SERVICE, Phase.FAULT):
         return _denial(ScreenState.OUT_OF_SERVICE, DenyReason.TAP_LOCKED, locale)
     if tap.status == "empty" or tap.sell_price_per_liter_minor is None:

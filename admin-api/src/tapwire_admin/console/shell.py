@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import get
 from litestar.di import NamedDependency
+from litestar.params import FromQuery
 from litestar.response import Response
 
 from tapwire_admin.auth import OPERATOR
@@ -43,7 +44,7 @@ async def show_status(viewer: Looking, shell: Around) -> Response[str]:
 
 
 @get("/parts/nav", access=OPERATOR)
-async def show_nav(viewer: Looking, shell: Around, at: str = "/") -> Response[str]:
+async def show_nav(viewer: Looking, shell: Around, at: FromQuery[str] = "/") -> Response[str]:
     """The main menu, as the page at this path shows it."""
     return replace(viewer, path=at).show("parts/nav.html", shell=shell)
 

@@ -63,7 +63,7 @@ def update_catalogs() -> None:
         catalog.update(texts, no_fuzzy_matching=True)
         catalog.obsolete.clear()
         with _file(locale).open("wb") as file:
-            write_po(file, catalog, sort_output=True, no_location=True, omit_header=False, width=120)
+            write_po(file, catalog, sort_output=True, no_location=True, omit_header=True, width=120)
 
 
 def _file(locale: Locale) -> Path:

@@ -92,7 +92,7 @@ async def change(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID
     return done(translations(viewer.locale).gettext(N_("Done.")), changed=[str(guest_id)])
 
 
-@post("/guests/{guest_id:uuid}/block", access=SHIFT_LEAD)
+@post("/guests/{guest_id:uuid}/block", access=OPERATOR)
 async def block(actor: By, sent: Form, guest_id: FromPath[UUID]) -> Response[str]:
     """Block a guest, or lift that."""
     await guests.change_guest(sent.db, actor, guest_id, blocked=sent.flag("blocked"))
