@@ -13,13 +13,15 @@ WORKERS ?= 2
 VENV     := .venv
 PY       := $(VENV)/bin/python
 PIP      := $(PY) -m pip --disable-pip-version-check --no-input --quiet
+VENDOR   := admin-api/src/tapwire_admin/console/vendor/.complete
+FOLDER   ?= .pictures
 PACKAGES := contracts core-service tap-node admin-api
 PYPROJECTS := $(PACKAGES:=/pyproject.toml)
 CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help install demo demo-reset watch test test-long sim bench chaos poison lint audit docs backup schemas requirements clean
+.PHONY: help install demo demo-reset watch test test-long sim bench chaos poison lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
@@ -27,7 +29,7 @@ help: ## what there is to do
 
 install: $(VENV)/.demo ## all programs into .venv/bin
 
-demo: $(VENV)/.demo ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
+demo: $(VENV)/.demo $(VENDOR) ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
 	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BROKER),--broker $(BROKER))
 
 demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts anew
@@ -36,7 +38,7 @@ demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts
 watch: $(VENV)/.demo ## print what goes over the running demo's broker; TOPIC=filter
 	@$(RUN) -m tapwire_demo.watch '$(TOPIC)'
 
-test: lint ## the whole suite; WORKERS=n tests at a time
+test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 120
 
 test-long: lint ## what takes too long for every day: the images' installations, step by step
@@ -68,12 +70,20 @@ lint: $(VENV)/.dev ## style, types, and who may import whom
 	$(PY) -m mypy $(CHECKED)
 	$(VENV)/bin/lint-imports
 
+console: $(VENDOR) ## fetch what the console is made of beside our own, from npm
+
+texts: $(VENV)/.dev ## collect the console's texts into its catalogues; then translate what is new
+	@$(PY) -m tapwire_admin.console.texts
+
+pictures: $(VENV)/.dev $(VENDOR) ## take pictures of every page of the running demo, in each theme, language and width; FOLDER=, or README
+	@$(RUN) -m tests.browser.pictures $(FOLDER)
+
 schemas: $(VENV)/.demo ## write contracts/schema, broker-config/acl and docs/tap-node-phases.md again, from the code
 	$(PY) -m tapwire_contracts
 	$(PY) -m tapwire_node.drawing
 
 clean: ## delete .venv, caches and builds; the demo's data stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PACKAGES:=/dist) $(PACKAGES:=/build)
+	rm -rf $(VENV) node_modules $(dir $(VENDOR)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PACKAGES:=/dist) $(PACKAGES:=/build)
 
 # --- the environment -------------------------------------------------------------------------------------------------------------
 
@@ -114,6 +124,18 @@ define install
 	@$(PIP) install --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 endef
 
+# --- the console's libraries ----------------------------------------------------------------------------------------------------
+
+NPM = $(or $(shell command -v npm),$(VENV)/bin/npm)
+
+$(VENDOR): package-lock.json admin-api/src/tapwire_admin/console/libraries.py $(VENV)/.demo
+	@command -v npm >/dev/null || [ -x $(VENV)/bin/npm ] || \
+		{ echo 'Installing npm into $(VENV)'; $(PIP) install --require-hashes -r requirements/npm.txt; }
+	@echo 'Fetching the libraries of the console'
+	@PATH="$$PATH:$$(pwd)/$(VENV)/bin" $(NPM) ci --silent --ignore-scripts
+	@$(PY) -m tapwire_admin.console.libraries
+	@touch $@
+
 # --- the pinned files ------------------------------------------------------------------------------------------------------------
 
 COMPILE := $(PY) -m uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
@@ -123,6 +145,7 @@ requirements: $(VENV)/.place ## pin again what .venv holds; UPGRADE=1 takes the 
 	@$(PIP) install uv
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --no-deps requirements/emulator.in -o requirements/emulator.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/npm.in -o requirements/npm.txt
 	for part in demo services node build bench; do \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; \
 	done

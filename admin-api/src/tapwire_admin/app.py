@@ -1,4 +1,4 @@
-"""The application: all routes under `/api`, with one guard, one map of errors and one place for request ids and answers kept."""
+"""The application: the API under `/api`, the console below `/`; one guard, one map of errors, one place for request ids."""
 
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 
 from tapwire_admin.auth import actor_of, enforce_access
 from tapwire_admin.bodies import require_strict_body
+from tapwire_admin.console.routes import console
 from tapwire_admin.cookies import forbid_keeping
 from tapwire_admin.errors import answer_domain_error, answer_fault, answer_http_error
 from tapwire_admin.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
@@ -86,6 +87,7 @@ def create_app(
             ),
             *health.HANDLERS,
             read_metrics,
+            *console(),
         ],
         guards=[enforce_access],
         middleware=[KeepAnswers()],

@@ -62,8 +62,13 @@ async def enforce_access(connection: ASGIConnection[Any, Any, Any, Any], handler
 
 def require_role(operator: Operator, role: Role) -> None:
     """Raise 403 unless the operator has this role, or one that includes it."""
-    if _RANK[operator.role] < _RANK[role]:
+    if not may(operator, role):
         raise PermissionDeniedException(f"This needs the role {role}.", extra={"required_role": role, "role": operator.role})
+
+
+def may(operator: Operator, role: Role) -> bool:
+    """Whether the operator has this role, or one that includes it."""
+    return _RANK[operator.role] >= _RANK[role]
 
 
 def token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

@@ -2,6 +2,8 @@
 
 Live values have no ids and are not kept: a listener gets the newest of each when it comes and then each newer one, and one that
 reads slowly gets only the newest. Facts are another matter; they come from the database (`routes.events`).
+
+Beside what devices say, the console hears which core workers are there, and the taps' screens hear what the core answers their tap.
 """
 
 import asyncio
@@ -20,9 +22,10 @@ from aiomqtt import Client, MqttError
 from aiomqtt import Message as Arrived
 from msgspec import Struct
 
-from tapwire_contracts.codec import Malformed, decode_from_device
+from tapwire_contracts.codec import Malformed, decode, decode_from_device
 from tapwire_contracts.messages import (
     CARD,
+    COMMAND,
     PROGRESS,
     STATE,
     CardPresented,
@@ -30,10 +33,13 @@ from tapwire_contracts.messages import (
     CoreState,
     Message,
     NodeState,
+    PourAuthorized,
+    PourDenied,
     PourProgress,
+    PourSettled,
     ReaderCardPresented,
 )
-from tapwire_contracts.topics import ROOT, DevicePath, core_state_topic
+from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
 from tapwire_core.broker import make_client
 
 FIRST_WAIT_S: Final = 0.5
@@ -41,7 +47,7 @@ LONGEST_WAIT_S: Final = 10.0
 MAX_LISTENERS: Final = 100
 """Streams that one process serves at once."""
 WORKERS: Final = core_state_topic("+")
-LEAVES: Final = (STATE.leaf, CARD.leaf, PROGRESS.leaf)
+LEAVES: Final = (STATE.leaf, CARD.leaf, PROGRESS.leaf, COMMAND.leaf)
 
 _log: Final = logging.getLogger("tapwire.admin.live")
 
@@ -52,14 +58,23 @@ class LiveKind(StrEnum):
     PROGRESS = "progress"
     CARD = "card"
     NODE = "node"
+    ANSWER = "answer"
+    """What the core told a tap: a grant, a denial, a verdict. For that tap's own screen."""
+    LINK = "link"
+    """Whether the broker is there, and how many core workers. For the console's status bar."""
 
 
+STREAMED: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE})
+"""What `GET /api/events` tells."""
 KIND_OF: Final[dict[type[Message], LiveKind]] = {
     PourProgress: LiveKind.PROGRESS,
     CardPresented: LiveKind.CARD,
     ReaderCardPresented: LiveKind.CARD,
     CardRemoved: LiveKind.CARD,
     NodeState: LiveKind.NODE,
+    PourAuthorized: LiveKind.ANSWER,
+    PourDenied: LiveKind.ANSWER,
+    PourSettled: LiveKind.ANSWER,
 }
 
 Key = tuple[LiveKind, str]
@@ -67,13 +82,16 @@ Key = tuple[LiveKind, str]
 
 @dataclass(eq=False)
 class Listener:
-    """One stream: what it has not been told yet, by kind and device."""
+    """One stream: what it has not been told yet, by kind and device, of the kinds that it listens to."""
 
     waiting: dict[Key, dict[str, Any]]
+    kinds: frozenset[LiveKind] = STREAMED
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tell(self, key: Key, value: dict[str, Any]) -> None:
         """Note a newer value, in place of one that was not told yet."""
+        if key[0] not in self.kinds:
+            return
         self.waiting[key] = value
         self.news.set()
 
@@ -101,14 +119,23 @@ class Live:
         self._workers: Final[dict[str, CoreState]] = {}
         self._connected = False
 
+    @property
+    def link(self) -> dict[str, Any]:
+        """Whether the broker is there, and how many core workers show themselves on it."""
+        return {"broker": self._connected, "cores": len(self._workers)}
+
+    def newest(self, kind: LiveKind, path: str) -> dict[str, Any] | None:
+        """The newest value of a device."""
+        return self._newest.get((kind, path))
+
     def is_full(self) -> bool:
         """Whether `MAX_LISTENERS` are served already."""
         return len(self._listeners) >= MAX_LISTENERS
 
     @contextmanager
-    def listen(self) -> Iterator[Listener]:
+    def listen(self, kinds: frozenset[LiveKind] = STREAMED) -> Iterator[Listener]:
         """Listen while the block runs."""
-        listener = Listener(dict(self._newest))
+        listener = Listener({key: value for key, value in self._newest.items() if key[0] in kinds}, kinds)
         self._listeners.add(listener)
         try:
             yield listener
@@ -118,8 +145,8 @@ class Live:
     def hear(self, topic: str, payload: bytes) -> None:
         """A message from the broker. One that can't be read is the core's to keep; none, whatever it does, ends the listening."""
         try:
-            self._note(*decode_from_device(topic, payload))
-        except Malformed:
+            self._note(*_read(topic, payload))
+        except (Malformed, InvalidTopic):
             return
         except Exception:
             _log.exception("could not show a message on %s", topic)
@@ -128,10 +155,15 @@ class Live:
         kind = KIND_OF.get(type(message))
         if kind is None:
             return
-        key = (kind, str(path))
-        self._newest[key] = {"path": str(path), **msgspec.to_builtins(message)}
+        self._tell((kind, str(path)), {"path": str(path), **msgspec.to_builtins(message)})
+
+    def _tell_link(self) -> None:
+        self._tell((LiveKind.LINK, ""), self.link)
+
+    def _tell(self, key: Key, value: dict[str, Any]) -> None:
+        self._newest[key] = value
         for listener in self._listeners:
-            listener.tell(key, self._newest[key])
+            listener.tell(key, value)
 
     def read_broker(self) -> BrokerStatus:
         """How the broker is, and which core workers it knows of."""
@@ -143,6 +175,7 @@ class Live:
             self._workers[instance_id] = msgspec.json.decode(payload, type=CoreState)
         except msgspec.DecodeError:
             self._workers.pop(instance_id, None)
+        self._tell_link()
 
     async def follow(self, broker_url: str, protocol: str, ca_file: Path | None = None) -> None:
         """Subscribe and hear, again and again, until cancelled."""
@@ -164,13 +197,17 @@ class Live:
 
     async def _hear_all(self, client: Client) -> None:
         """Hear until the connection ends; what is known of core workers ends with it, and is heard anew."""
-        self._connected = True
+        self._note_connected(connected=True)
         try:
             async for message in client.messages:
                 self._sort(message)
         finally:
-            self._connected = False
             self._workers.clear()
+            self._note_connected(connected=False)
+
+    def _note_connected(self, *, connected: bool) -> None:
+        self._connected = connected
+        self._tell_link()
 
     def _sort(self, message: Arrived) -> None:
         payload = message.payload if isinstance(message.payload, bytes) else b""
@@ -178,3 +215,9 @@ class Live:
             self.hear_worker(str(message.topic).split("/")[-2], payload)
         else:
             self.hear(str(message.topic), payload)
+
+
+def _read(topic: str, payload: bytes) -> tuple[DevicePath, Message]:
+    """A message on a device's topic, whoever sent it; raises `Malformed` or `InvalidTopic`."""
+    path, leaf = parse_device_topic(topic)
+    return (path, decode(COMMAND, payload)) if leaf == COMMAND.leaf else decode_from_device(topic, payload)

@@ -218,6 +218,7 @@ class AuditAction(StrEnum):
     CARD_BOUND = "card_bound"
     CARD_UNBOUND = "card_unbound"
     CARD_ASSIGNED = "card_assigned"
+    CARD_ISSUE_REFUSED = "card_issue_refused"
     CARD_LOST = "card_lost"
     CARD_RESTORED = "card_restored"
     CARD_RETIRED = "card_retired"

@@ -50,7 +50,7 @@ async def create_beverage(db: Db, actor: By, once: RunOnce, data: JSONBody[NewBe
         name=data.name,
         sell_price_per_liter_minor=data.sell_price_per_liter_minor,
         style=data.style,
-        abv=_percent(data.abv),
+        abv=percent(data.abv),
     )
     return found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
 
@@ -61,7 +61,7 @@ async def change_beverage(db: Db, actor: By, beverage_id: FromPath[UUID], data: 
     changes = changes_of(data)
     archived = changes.pop("archived", None)
     if "abv" in changes:
-        changes["abv"] = _percent(changes["abv"])
+        changes["abv"] = percent(changes["abv"])
     if changes:
         await beverages.change_beverage(db, actor, beverage_id, **changes)
     if archived is not None:
@@ -69,7 +69,8 @@ async def change_beverage(db: Db, actor: By, beverage_id: FromPath[UUID], data: 
     return found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
 
 
-def _percent(given: float | None) -> Decimal | None:
+def percent(given: float | None) -> Decimal | None:
+    """A percentage as it is kept."""
     return None if given is None else Decimal(str(given))
 
 

@@ -35,10 +35,11 @@ async def report(
     """What was sold, by tap, beverage, hour or day."""
     first, last = read_day_or_moment("from", since), read_day_or_moment("to", until)
     sales = await report_sales(db, await the_venue(db, venue_id), first, last, by)
-    return _as_csv(sales) if wants_csv(request) else Response(sales)
+    return as_csv(sales) if wants_csv(request) else Response(sales)
 
 
-def _as_csv(sales: SalesReport) -> Response[str]:
+def as_csv(sales: SalesReport) -> Response[str]:
+    """A report for a spreadsheet."""
     rows = ((*msgspec.structs.astuple(row), sales.currency) for row in sales.items)
     return answer_csv([sales.by, *SalesRow.__struct_fields__[1:], "currency"], rows)
 

@@ -81,11 +81,12 @@ async def set_emergency_stop(
 ) -> EmergencyStopSet:
     """Close all valves of a venue, or let its taps work again."""
     await once(venues.stop_venue if data.on else venues.release_venue, actor, venue, data.reason)
-    unconfirmed = await _wait_for_confirmation(db, venue)
+    unconfirmed = await wait_for_confirmation(db, venue)
     return EmergencyStopSet(venue_id=venue, emergency_stop=data.on, taps_not_confirmed=unconfirmed)
 
 
-async def _wait_for_confirmation(db: Database, venue_id: str) -> list[UnconfirmedTap]:
+async def wait_for_confirmation(db: Database, venue_id: str) -> list[UnconfirmedTap]:
+    """The taps that have not confirmed the emergency stop, once all that are there have, or after `CONFIRMATION_WAIT_MS`."""
     for _ in range(CONFIRMATION_WAIT_MS // LOOK_AGAIN_MS):
         unconfirmed = await views.list_unconfirmed_taps(db, venue_id)
         if not any(tap.node_status == "online" for tap in unconfirmed):

@@ -110,11 +110,16 @@ def end_pour(
     )
 
 
+def share_due(volume_ml: int, sell_price_per_liter_minor: int, payable_minor: int) -> tuple[int, int]:
+    """What a guest pays of a volume's charge, at most `payable_minor`, and the rest, which the house bears."""
+    due_minor = charge(volume_ml, sell_price_per_liter_minor)
+    amount_minor = min(due_minor, payable_minor)
+    return amount_minor, due_minor - amount_minor
+
+
 def book_sale(pour: PourFacts, volume_ml: int, changes: Changes) -> tuple[int, int]:
     """Book a volume's charge, at most what the guest can pay, the rest as `overpour_loss`; return both amounts."""
-    due_minor = charge(volume_ml, pour.sell_price_per_liter_minor)
-    amount_minor = min(due_minor, pour.payable_minor)
-    loss_minor = due_minor - amount_minor
+    amount_minor, loss_minor = share_due(volume_ml, pour.sell_price_per_liter_minor, pour.payable_minor)
     if amount_minor:
         changes.money.append(_sale(pour, Account.GUEST, amount_minor))
     if loss_minor:

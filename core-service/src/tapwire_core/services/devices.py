@@ -22,6 +22,8 @@ from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.sessions import hash_token
 
 SALT_BYTES: Final = 12
+SCREEN_SECRET_LENGTH: Final = 40
+_SCREEN: Final = b"screen"
 HASH_ITERATIONS: Final = 101
 """Mosquitto's own default; the secrets are random, so a slow hash would protect nothing."""
 
@@ -98,6 +100,11 @@ async def deny_other_tap(store: Store, actor: Actor, device: DevicePath, asked_t
 def broker_hash(secret: str) -> str:
     """A secret as Mosquitto's password file has it: PBKDF2 with SHA-512."""
     return _broker_hash(secret, secrets.token_bytes(SALT_BYTES))
+
+
+def screen_secret(secret_hash: bytes) -> str:
+    """What lets a display show a tap's screen, made from what is kept of the tap's secret: it ends with that, and opens no more."""
+    return hmac.digest(secret_hash, _SCREEN, "sha256").hex()[:SCREEN_SECRET_LENGTH]
 
 
 def is_secret_of(made: str, secret: str) -> bool:

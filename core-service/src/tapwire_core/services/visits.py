@@ -97,6 +97,14 @@ async def open_and_assign_card(store: Store, actor: Actor, venue_id: str | None,
 
 
 @use_case
+async def note_refused_issue(store: Store, actor: Actor, guest_id: UUID, card_uid: str, refusal: Refused) -> None:
+    """Note that a visit could not be opened with a card, and why: what was tried at the counter is to be seen there later."""
+    known = {name: str(fact) for name, fact in refusal.facts.items() if fact is not None}
+    details = {**known, "reason": refusal.code}
+    await store.audit(AuditAction.CARD_ISSUE_REFUSED, actor, guest_id, read_card_uid(card_uid), details=details)
+
+
+@use_case
 async def assign_card(store: Store, actor: Actor, visit_id: UUID, card_uid: str) -> OpenedVisit:
     """Give an active visit a card, in place of the one it has; that one stays the guest's."""
     card = await card_writes.lock_or_add_card(store, read_card_uid(card_uid))

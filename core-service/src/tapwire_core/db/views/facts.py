@@ -58,6 +58,7 @@ KIND_OF: Final = {
             AuditAction.VISIT_FORCE_UNLOCK,
             AuditAction.CARD_ASSIGNED,
             AuditAction.CARD_LOST,
+            AuditAction.CARD_ISSUE_REFUSED,
         ),
         FactKind.VISIT,
     ),

@@ -1,5 +1,6 @@
 """Guests with their accounts and cards, as operators see them."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -94,6 +95,16 @@ async def list_guests(
 async def get_guest(db: Database, guest_id: UUID) -> GuestView | None:
     """One guest."""
     return await read_one(db, _guests(db).where(guests.c.guest_id == guest_id), GuestView)
+
+
+async def names_of_guests(db: Database, guest_ids: Collection[UUID]) -> dict[str, str]:
+    """Guests' names by id, as an entry of the audit log has it; ids that are no guest's are left out."""
+    if not guest_ids:
+        return {}
+    statement = select(cast(guests.c.guest_id, Text).label("guest_id"), full_name().label("name"))
+    async with db.engine.connect() as connection:
+        rows = await connection.execute(statement.where(guests.c.guest_id.in_(guest_ids)))
+        return {row.guest_id: row.name for row in rows}
 
 
 async def list_ledger(db: Database, guest_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[LedgerEntry]:

@@ -1,17 +1,29 @@
 """Incidents, audit log, devices and users: what people look through."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, func, or_, select
 
-from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Presence, Resolution
+from tapwire_contracts.reasons import AuditAction, IncidentKind, IncidentStatus, Presence, Resolution
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import AuditEntry, Device, Incident, NodeStatus, Session, User
-from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_one, read_page, table
+from tapwire_core.db.views.reading import (
+    FIRST_PAGE,
+    MAX_LIMIT,
+    Page,
+    PageRequest,
+    age_ms,
+    number_in,
+    read_all,
+    read_one,
+    read_page,
+    table,
+)
 from tapwire_core.domain.words import Role
 
 incidents: Final = table(Incident)
@@ -110,6 +122,13 @@ async def list_incidents(
     return await read_page(db, statement, IncidentView, order, page, newest_first=True)
 
 
+async def list_unresolved(db: Database, venue_id: str) -> list[IncidentView]:
+    """The incidents of a venue that a person must still look at, the oldest first, and those that no venue is known of."""
+    here = or_(incidents.c.venue_id == venue_id, incidents.c.venue_id.is_(None))
+    statement = _incidents().where(incidents.c.status != IncidentStatus.RESOLVED.value, here)
+    return await read_all(db, statement.order_by(incidents.c.raised_at).limit(MAX_LIMIT), IncidentView)
+
+
 async def get_incident(db: Database, incident_id: UUID) -> IncidentView | None:
     """One incident."""
     return await read_one(db, _incidents().where(incidents.c.incident_id == incident_id), IncidentView)
@@ -119,6 +138,7 @@ async def list_audit(
     db: Database,
     *,
     action: str | None = None,
+    actions: Collection[AuditAction] | None = None,
     subject: str | None = None,
     since: datetime | None = None,
     page: PageRequest = FIRST_PAGE,
@@ -127,6 +147,8 @@ async def list_audit(
     statement = select(*audit.c)
     if action is not None:
         statement = statement.where(audit.c.action == action)
+    if actions is not None:
+        statement = statement.where(audit.c.action.in_([wanted.value for wanted in actions]))
     if subject is not None:
         statement = statement.where(audit.c.subjects.contains([subject]))
     if since is not None:
@@ -166,6 +188,13 @@ async def device_of_secret(db: Database, secret_hash: bytes) -> str | None:
         return (await connection.execute(statement)).scalar_one_or_none()
 
 
+async def secret_hash_of(db: Database, path: str) -> bytes | None:
+    """What is kept of a device's secret, while the device may speak; None otherwise."""
+    statement = select(devices.c.secret_hash).where(devices.c.path == path, devices.c.revoked_at.is_(None))
+    async with db.engine.connect() as connection:
+        return (await connection.execute(statement)).scalar_one_or_none()
+
+
 async def list_users(db: Database, page: PageRequest = FIRST_PAGE) -> Page[UserView]:
     """Users by name."""
     return await read_page(db, _users(), UserView, [users.c.username], page)
@@ -174,6 +203,12 @@ async def list_users(db: Database, page: PageRequest = FIRST_PAGE) -> Page[UserV
 async def get_user(db: Database, username: str) -> UserView | None:
     """One user."""
     return await read_one(db, _users().where(users.c.username == username), UserView)
+
+
+async def has_users(db: Database) -> bool:
+    """Whether anybody can log in at all."""
+    async with db.engine.connect() as connection:
+        return (await connection.execute(select(users.c.username).limit(1))).first() is not None
 
 
 async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:

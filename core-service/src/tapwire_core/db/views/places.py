@@ -5,11 +5,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Float, Select, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Float, Select, Text, and_, case, cast, func, literal, or_, select
 
-from tapwire_contracts.reasons import Presence
+from tapwire_contracts.reasons import IncidentStatus, Presence
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Beverage, Keg, NodeStatus, Pour, Shift, Tap, Venue
+from tapwire_core.db.tables import Beverage, Incident, Keg, NodeStatus, Pour, Shift, Tap, Venue
+from tapwire_core.db.views.guests import full_name, guests
 from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_all, read_one, read_page, table
 from tapwire_core.domain.words import KegStatus
 
@@ -20,6 +21,7 @@ kegs: Final = table(Keg)
 shifts: Final = table(Shift)
 nodes: Final = table(NodeStatus)
 pours: Final = table(Pour)
+incidents: Final = table(Incident)
 
 
 class VenueView(Struct, frozen=True):
@@ -43,7 +45,11 @@ class UnconfirmedTap(Struct, frozen=True):
 
 
 class TapView(Struct, frozen=True):
-    """A tap, what is on it, and its node as it last said it is. `status`: what a guest would meet there now."""
+    """A tap, what is on it, and its node as it last said it is. `status`: what a guest would meet there now.
+
+    `pending_*`: the pour that holds it; `pending_price_minor` is the price per litre frozen into that pour, `pending_progress_ml`
+    what its node last said has flowed.
+    """
 
     tap: str
     venue_id: str
@@ -58,10 +64,18 @@ class TapView(Struct, frozen=True):
     keg_initial_volume_ml: int | None
     beverage_id: UUID | None
     beverage_name: str | None
+    beverage_style: str | None
+    beverage_abv: float | None
     sell_price_per_liter_minor: int | None
     currency: str
     pending_pour_id: UUID | None
     pending_age_ms: int | None
+    pending_visit_id: UUID | None
+    pending_guest_name: str | None
+    pending_max_volume_ml: int | None
+    pending_price_minor: int | None
+    pending_progress_ml: int | None
+    open_incidents: int
     node_status: Presence | None
     node_phase: str | None
     node_valve: str | None
@@ -199,10 +213,18 @@ def _taps(db: Database) -> Select[Any]:
             kegs.c.initial_volume_ml.label("keg_initial_volume_ml"),
             kegs.c.beverage_id,
             beverages.c.name.label("beverage_name"),
+            beverages.c.style.label("beverage_style"),
+            cast(beverages.c.abv, Float).label("beverage_abv"),
             beverages.c.sell_price_per_liter_minor,
             literal(db.house.currency).label("currency"),
             pours.c.pour_id.label("pending_pour_id"),
             age_ms(pours.c.authorized_at).label("pending_age_ms"),
+            pours.c.visit_id.label("pending_visit_id"),
+            full_name().label("pending_guest_name"),
+            pours.c.max_volume_ml.label("pending_max_volume_ml"),
+            pours.c.sell_price_per_liter_minor.label("pending_price_minor"),
+            case((_names_pour(), number_in(nodes.c.progress, "volume_ml"))).label("pending_progress_ml"),
+            _open_incidents().label("open_incidents"),
             nodes.c.status.label("node_status"),
             nodes.c.state["phase"].as_string().label("node_phase"),
             nodes.c.state["valve"].as_string().label("node_valve"),
@@ -215,8 +237,21 @@ def _taps(db: Database) -> Select[Any]:
         .outerjoin(kegs, kegs.c.keg_id == taps.c.keg_id)
         .outerjoin(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
         .outerjoin(pours, pending)
+        .outerjoin(guests, guests.c.guest_id == pours.c.guest_id)
         .outerjoin(nodes, nodes.c.path == taps.c.tap_path)
     )
+
+
+def _names_pour() -> ColumnElement[bool]:
+    """Whether the node's last progress is of the pour that holds the tap."""
+    named: ColumnElement[bool] = nodes.c.progress["pour_id"].as_string() == cast(pours.c.pour_id, Text)
+    return named
+
+
+def _open_incidents() -> ColumnElement[int]:
+    unresolved = incidents.c.status != IncidentStatus.RESOLVED.value
+    of_tap = and_(incidents.c.tap_path == taps.c.tap_path, unresolved)
+    return select(func.count()).select_from(incidents).where(of_tap).scalar_subquery()
 
 
 def _shown_status() -> ColumnElement[str]:

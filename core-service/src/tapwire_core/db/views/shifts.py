@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift
-from tapwire_core.db.views.reading import read_one, table
+from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
 from tapwire_core.db.views.reports import ShiftReport
 from tapwire_core.domain.words import ShiftStatus
 
@@ -40,6 +40,12 @@ async def get_open_shift(db: Database, venue_id: str) -> ShiftView | None:
     """The venue's open shift."""
     is_open = shifts.c.status == ShiftStatus.OPEN.value
     return await read_one(db, select(*shifts.c).where(shifts.c.venue_id == venue_id, is_open), ShiftView)
+
+
+async def list_shifts(db: Database, venue_id: str, page: PageRequest = FIRST_PAGE) -> Page[ShiftView]:
+    """A venue's shifts, the latest first."""
+    statement = select(*shifts.c).where(shifts.c.venue_id == venue_id)
+    return await read_page(db, statement, ShiftView, [shifts.c.opened_at, shifts.c.shift_id], page, newest_first=True)
 
 
 async def get_z_report(db: Database, shift_id: UUID) -> ShiftReport | None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, case, cast, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tapwire_contracts.reasons import EndReason, Presence, StopReason, SyncStatus
@@ -45,7 +45,7 @@ class PendingPour(Struct, frozen=True):
 
 
 class VisitView(Struct, frozen=True):
-    """A visit; `active_tap_id` and `lock_set_at` show what its pending pour holds."""
+    """A visit; `active_tap_id` and `lock_set_at` show what its pending pour holds. `spent_minor`: what its pours were charged."""
 
     visit_id: UUID
     venue_id: str
@@ -62,6 +62,7 @@ class VisitView(Struct, frozen=True):
     balance_minor: int
     held_minor: int
     available_minor: int
+    spent_minor: int
     currency: str
     pending_pour: PendingPour | None
 
@@ -196,6 +197,7 @@ def _visits(db: Database) -> Select[Any]:
             guests.c.balance_minor,
             guests.c.held_minor,
             (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
+            _spent().label("spent_minor"),
             literal(db.house.currency).label("currency"),
             _pending_pour().label("pending_pour"),
         )
@@ -204,6 +206,12 @@ def _visits(db: Database) -> Select[Any]:
         .outerjoin(taps, taps.c.tap_path == pours.c.tap_path)
         .outerjoin(nodes, nodes.c.path == pours.c.tap_path)
     )
+
+
+def _spent() -> ColumnElement[int]:
+    of_visit = pours.alias("of_visit")
+    total = cast(func.coalesce(func.sum(of_visit.c.amount_minor), 0), BigInteger)
+    return select(total).where(of_visit.c.visit_id == visits.c.visit_id).scalar_subquery()
 
 
 def _pending_pour() -> ColumnElement[Any]:

@@ -1,0 +1,76 @@
+"""What was done lately at the counter: entries of the audit log, which survives every reload and every restart."""
+
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from litestar import get
+from litestar.response import Response
+from msgspec import Struct
+
+from tapwire_admin.auth import OPERATOR
+from tapwire_admin.console.viewer import Looking
+from tapwire_admin.given import Db
+from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.guests import names_of_guests
+from tapwire_core.db.views.operations import AuditEntryView, list_audit
+from tapwire_core.db.views.reading import PageRequest
+
+SHOWN: Final = 12
+COUNTER: Final = frozenset(
+    {
+        AuditAction.VISIT_OPENED,
+        AuditAction.VISIT_CLOSED,
+        AuditAction.VISIT_FORCE_UNLOCK,
+        AuditAction.CARD_ASSIGNED,
+        AuditAction.CARD_ISSUE_REFUSED,
+        AuditAction.CARD_LOST,
+        AuditAction.CARD_RESTORED,
+        AuditAction.GUEST_CREATED,
+        AuditAction.TOP_UP,
+        AuditAction.REFUND,
+        AuditAction.ADJUSTMENT,
+        AuditAction.RECONCILE_DONE,
+        AuditAction.SHIFT_OPENED,
+        AuditAction.SHIFT_CLOSED,
+    }
+)
+"""What happens at the counter."""
+
+
+class Named(Struct, frozen=True):
+    """An entry, and the guest that it is about."""
+
+    entry: AuditEntryView
+    guest_id: str | None
+    guest_name: str | None
+
+
+@get("/parts/activity", access=OPERATOR)
+async def show_activity(db: Db, viewer: Looking) -> Response[str]:
+    """The latest at the counter."""
+    return viewer.show("parts/activity.html", entries=await latest_at_counter(db))
+
+
+async def latest_at_counter(db: Database) -> list[Named]:
+    """The latest entries of what happens at the counter."""
+    return await with_names(db, (await list_audit(db, actions=COUNTER, page=PageRequest(limit=SHOWN))).items)
+
+
+async def with_names(db: Database, entries: Iterable[AuditEntryView]) -> list[Named]:
+    """Entries with the names of the guests that they are about."""
+    shown = list(entries)
+    names = await names_of_guests(db, {found for entry in shown for found in map(_uuid, entry.subjects) if found})
+    whose = [next((subject for subject in entry.subjects if subject in names), None) for entry in shown]
+    return [Named(entry, guest, names.get(guest or "")) for entry, guest in zip(shown, whose, strict=True)]
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+HANDLERS = (show_activity,)

@@ -1,0 +1,118 @@
+"""How money, volumes and times are written for people of one language; the numbers themselves stay integers everywhere else."""
+
+import functools
+import re
+from datetime import datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.numbers import (
+    format_currency,
+    format_decimal,
+    get_currency_precision,
+    get_currency_symbol,
+)
+
+from tapwire_contracts.reasons import Locale
+from tapwire_core.errors import Invalid
+
+ML_PER_LITER: Final = 1000
+LITERS_FROM_ML: Final = 1000
+"""From here on a volume is written in litres."""
+BABEL_LOCALES: Final = {Locale.EN: "en_GB", Locale.RU: "ru"}
+"""English with 24 hours and days before months: bars of the world outside the USA."""
+UTC: Final = ZoneInfo("UTC")
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,4})?")
+
+
+class Formats:
+    """One language's way to write, at one venue's time."""
+
+    def __init__(self, locale: Locale, currency: str, zone: tzinfo = UTC) -> None:
+        self.locale: Final = BABEL_LOCALES[locale]
+        self.currency: Final = currency
+        self.zone: Final = zone
+
+    def money(self, minor: int | None) -> str:
+        """An amount in minor units, such as `12.50 €`."""
+        if minor is None:
+            return "–"
+        return str(format_currency(self._major(minor), self.currency, locale=self.locale))
+
+    def plain_money(self, minor: int) -> str:
+        """An amount as a person types it: without the currency's sign."""
+        digits = get_currency_precision(self.currency)
+        return f"{self._major(minor):.{digits}f}"
+
+    @property
+    def sign(self) -> str:
+        """The currency's sign."""
+        return str(get_currency_symbol(self.currency, locale=self.locale))
+
+    def volume(self, ml: int | None) -> str:
+        """A volume: `312 ml`, or in litres from one litre on."""
+        if ml is None:
+            return "–"
+        liter, milliliter = ("л", "мл") if self.locale == "ru" else ("l", "ml")
+        if abs(ml) < LITERS_FROM_ML:
+            return f"{ml}\N{NO-BREAK SPACE}{milliliter}"
+        return f"{format_decimal(Decimal(ml) / ML_PER_LITER, '#,##0.0', locale=self.locale)}\N{NO-BREAK SPACE}{liter}"
+
+    def number(self, value: int) -> str:
+        """A number with its thousands set apart."""
+        return str(format_decimal(value, locale=self.locale))
+
+    def moment(self, at: datetime) -> str:
+        """A day and a time, to the minute."""
+        return str(format_datetime(at, "d MMM, HH:mm", tzinfo=self.zone, locale=self.locale))
+
+    def long_moment(self, at: datetime) -> str:
+        """A day with its year and a time, for what is printed."""
+        return str(format_datetime(at, "d MMMM y, HH:mm", tzinfo=self.zone, locale=self.locale))
+
+    def clock(self, at: datetime) -> str:
+        """A time of the day, to the second."""
+        return str(format_time(at, "HH:mm:ss", tzinfo=self.zone, locale=self.locale))
+
+    def day(self, at: datetime) -> str:
+        """A day of the venue."""
+        return str(format_date(at.astimezone(self.zone), "EEEE, d MMMM", locale=self.locale))
+
+    def age(self, ms: int | None) -> str:
+        """How long ago, in one unit: `4 min`."""
+        if ms is None:
+            return "–"
+        return str(format_timedelta(max(ms, 0) // 1000, granularity="second", threshold=1.5, format="short", locale=self.locale))
+
+    def read_money(self, text: str, field: str) -> int:
+        """Minor units of what a person typed, such as `12,50`; raises `Invalid`."""
+        digits = get_currency_precision(self.currency)
+        try:
+            minor = _read_decimal(text).scaleb(digits)
+        except InvalidOperation as error:
+            raise Invalid(f"{field}: {text[:40]!r} is no amount of money.", field=field) from error
+        if not minor.is_finite() or minor != minor.to_integral_value() or abs(minor) > 10**12:
+            raise Invalid(f"{field}: {text[:40]!r} is no amount with {digits} decimals.", field=field)
+        return int(minor)
+
+    def _major(self, minor: int) -> Decimal:
+        return Decimal(minor).scaleb(-get_currency_precision(self.currency))
+
+
+def _read_decimal(text: str) -> Decimal:
+    """A number with a comma or a point: whoever types at a counter doesn't think of the page's language."""
+    cleaned = "".join(text.split()).replace(",", ".").replace("\N{MINUS SIGN}", "-")
+    if not _AMOUNT.fullmatch(cleaned):
+        raise InvalidOperation(text)
+    return Decimal(cleaned)
+
+
+@functools.cache
+def zone_of(name: str) -> tzinfo:
+    """A venue's time zone; UTC for one that only the database knows."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC

@@ -1,0 +1,82 @@
+"""What a form sent: its fields as the very bodies that the REST routes take, and a key that makes a double press harmless.
+
+Each form is rendered with a new key. Sent twice, it has its effect once, and the second answer is made from the first's result.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from tapwire_admin.auth import operator_of
+from tapwire_admin.console.viewer import Viewer
+from tapwire_admin.cookies import CSRF_FIELD
+from tapwire_core.db.engine import Database
+from tapwire_core.errors import Invalid
+from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, run_once
+
+KEY_FIELD: Final = "key"
+MAX_KEY_LENGTH: Final = 60
+
+S = TypeVar("S", bound=Struct)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A form's fields, without those that were left empty."""
+
+    values: Mapping[str, str]
+    viewer: Viewer
+    db: Database
+    request: KeyedRequest | None
+
+    def read(self, body: type[S], *, money: tuple[str, ...] = (), **known: object) -> S:
+        """The fields as a body of the REST API; `money` are those that a person writes as an amount. Raises `Invalid`."""
+        wanted = {field for field in body.__struct_fields__ if field in self.values}
+        values: dict[str, object] = {field: self.values[field] for field in wanted}
+        for field in money:
+            if field in wanted:
+                values[field] = self.viewer.formats.read_money(self.values[field], field)
+        try:
+            return msgspec.convert({**values, **known}, body, strict=False)
+        except msgspec.ValidationError as error:
+            raise Invalid(str(error)) from error
+
+    def flag(self, field: str) -> bool:
+        """Whether a box is ticked."""
+        return self.values.get(field) == "true"
+
+    async def once(self, use_case: Callable[Concatenate[Database, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a use case once for this form; its result again when the form comes again."""
+        if self.request is None:
+            return await use_case(self.db, *args, **kwargs)
+        result = await run_once(self.db, self.request, use_case, *args, **kwargs)
+        assert not isinstance(result, KeptAnswer), "a form's answer is made anew from the kept result"
+        return result
+
+
+Form = NamedDependency[Sent]
+
+
+async def provide_sent(request: Request[Any, Any, Any], db: NamedDependency[Database], viewer: NamedDependency[Viewer]) -> Sent:
+    """What the form sent."""
+    fields = await request.form() if request.method == "POST" else {}
+    texts = {name: value.strip() for name, value in fields.items() if isinstance(value, str)}
+    if any("\0" in value for value in texts.values()):
+        raise Invalid("A text must not hold the NUL character.")
+    values = {name: value for name, value in texts.items() if value and name not in (KEY_FIELD, CSRF_FIELD)}
+    key = texts.get(KEY_FIELD, "")[:MAX_KEY_LENGTH]
+    keyed = _keyed(request, key, values) if key and request.scope["state"].get("operator") else None
+    return Sent(values, viewer, db, keyed)
+
+
+def _keyed(request: Request[Any, Any, Any], key: str, values: Mapping[str, str]) -> KeyedRequest:
+    scope = f"{operator_of(request).username} {request.method} {request.url.path}"
+    return KeyedRequest(scope, key, hashlib.sha256(msgspec.json.encode(values, order="sorted")).digest())

@@ -1,0 +1,43 @@
+"""The journal: everything that happened, by what, about what and since when."""
+
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from litestar import Response, get
+
+from tapwire_admin.auth import OPERATOR
+from tapwire_admin.console.activity import with_names
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.viewer import Looking
+from tapwire_admin.given import AskedPage, AskedText, Db
+from tapwire_admin.reading import read_day_or_moment
+from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.views.operations import list_audit
+
+ACTIONS: Final = tuple(AuditAction)
+
+
+@get("/audit", access=OPERATOR)
+async def show_audit(
+    db: Db,
+    viewer: Looking,
+    shell: Around,
+    page: AskedPage,
+    action: AskedText = None,
+    subject: AskedText = None,
+    since: AskedText = None,
+) -> Response[str]:
+    """The journal, the latest first."""
+    about = (subject or "").strip() or None
+    day = read_day_or_moment("since", since) if since else None
+    if day is not None and not isinstance(day, datetime):
+        day = datetime(day.year, day.month, day.day, tzinfo=viewer.formats.zone)
+    shown = await list_audit(db, action=action or None, subject=about, since=day, page=page)
+    query = urlencode({name: value for name, value in (("action", action), ("subject", about), ("since", since)) if value})
+    entries = await with_names(db, shown.items)
+    context = {"entries": entries, "page": shown, "actions": ACTIONS, "query": query, "since": since or ""}
+    return viewer.show("audit.html", shell=shell, action=action, subject=about, **context)
+
+
+HANDLERS = (show_audit,)

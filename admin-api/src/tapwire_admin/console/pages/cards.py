@@ -1,0 +1,47 @@
+"""Cards: laid on a reader or typed, whose they are, and what they are good for."""
+
+from typing import Final
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+
+from tapwire_admin.auth import OPERATOR
+from tapwire_admin.console.forms import Form
+from tapwire_admin.console.pages.checkin import readers_of
+from tapwire_admin.console.render import go_to
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.viewer import Looking
+from tapwire_admin.given import AskedText, By, CardInPath, Db
+from tapwire_admin.live import Live
+from tapwire_admin.routes.cards import Because
+from tapwire_core.db.views.guests import get_card
+from tapwire_core.db.views.operations import list_audit
+from tapwire_core.services import cards
+from tapwire_core.services.cards import read_card_uid
+
+ACTIONS: Final = {"lost": cards.report_card_lost, "restore": cards.restore_card, "retire": cards.retire_card}
+REASONS: Final = {"lost": N_("guest says so"), "restore": N_("found again"), "retire": N_("card is broken")}
+
+
+@get("/cards", access=OPERATOR)
+async def show_cards(
+    db: Db, viewer: Looking, shell: Around, live: NamedDependency[Live], card_uid: AskedText = None
+) -> Response[str]:
+    """The card that was asked for."""
+    uid = read_card_uid(card_uid) if card_uid else None
+    card = await get_card(db, uid) if uid else None
+    entries = (await list_audit(db, subject=uid)).items if uid else ()
+    reasons = {name: translations(viewer.locale).gettext(reason) for name, reason in REASONS.items()}
+    context = {"readers": await readers_of(db, viewer, live), "uid": uid, "card": card, "entries": entries}
+    return viewer.show("cards.html", shell=shell, reasons=reasons, **context)
+
+
+@post("/cards/{card_uid:str}/{action:str}", access=OPERATOR)
+async def change_card(actor: By, sent: Form, card_uid: CardInPath, action: CardInPath) -> Response[str]:
+    """Report a card lost, let it work again, or take it out of use for good."""
+    await sent.once(ACTIONS.get(action, cards.report_card_lost), actor, card_uid, sent.read(Because).reason)
+    return go_to(f"/cards?card_uid={read_card_uid(card_uid)}")
+
+
+HANDLERS = (show_cards, change_card)

@@ -1,0 +1,154 @@
+"""Guests: found as one types, their account, and what they did as a timeline."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from msgspec import UNSET, Struct
+
+from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.console.forms import Form
+from tapwire_admin.console.render import done, go_to
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.viewer import Looking
+from tapwire_admin.given import AskedPage, AskedText, By, Db
+from tapwire_admin.reading import found
+from tapwire_admin.routes.guests import Adjustment, GuestChange
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views import guests as views
+from tapwire_core.db.views.guests import MovementKind
+from tapwire_core.db.views.operations import list_audit
+from tapwire_core.db.views.reading import PageRequest
+from tapwire_core.db.views.visits import PourFilter, list_pours, list_visits
+from tapwire_core.services import guests, money
+
+MONEY: Final = ("amount_minor",)
+TIMELINE: Final = 100
+"""The most entries of each kind in a guest's timeline."""
+TOLD_OTHERWISE: Final = frozenset(
+    {"pour_authorized", "pour_synced", "top_up", "refund", "adjustment", "visit_opened", "visit_closed"}
+)
+"""Entries of the audit log whose movement, pour or visit is in the timeline already."""
+
+
+class Happened(Struct, frozen=True):
+    """One line of a guest's timeline; `amount_minor` is what it changed the balance by."""
+
+    at: datetime
+    icon: str
+    kind: str
+    word: str
+    detail: str = ""
+    volume_ml: int | None = None
+    amount_minor: int | None = None
+
+
+@get("/guests", access=OPERATOR)
+async def show_guests(db: Db, viewer: Looking, shell: Around, page: AskedPage, search: AskedText = None) -> Response[str]:
+    """Guests, found as one types."""
+    shown = await views.list_guests(db, search=search or None, page=page)
+    return viewer.show("guests.html", shell=shell, page=shown, search=search or "")
+
+
+@get("/parts/guests", access=OPERATOR)
+async def show_list(db: Db, viewer: Looking, search: AskedText = None) -> Response[str]:
+    """The guests that fit what was typed."""
+    shown = await views.list_guests(db, search=search or None)
+    return viewer.show("parts/guests.html", page=shown, search=search or "")
+
+
+@get("/guests/{guest_id:uuid}", access=OPERATOR)
+async def show_guest(db: Db, viewer: Looking, shell: Around, guest_id: FromPath[UUID]) -> Response[str]:
+    """One guest."""
+    return viewer.show("guest.html", shell=shell, **await _guest(db, guest_id))
+
+
+@get("/guests/{guest_id:uuid}/body", access=OPERATOR)
+async def show_body(db: Db, viewer: Looking, guest_id: FromPath[UUID]) -> Response[str]:
+    """What changes about one guest."""
+    return viewer.show("parts/guest.html", **await _guest(db, guest_id))
+
+
+@get("/guests/{guest_id:uuid}/change", access=OPERATOR)
+async def ask_for_change(db: Db, viewer: Looking, guest_id: FromPath[UUID]) -> Response[str]:
+    """What is known of the guest."""
+    guest = found(await views.get_guest(db, guest_id), "guest", guest_id)
+    return viewer.show("dialogs/guest.html", guest=guest)
+
+
+@post("/guests/{guest_id:uuid}/change", access=OPERATOR)
+async def change(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID]) -> Response[str]:
+    """Change what is known; a field that was emptied is forgotten."""
+    given = sent.read(GuestChange)
+    emptied = {field: None for field in ("last_name", "phone", "birth_date") if field not in sent.values}
+    wanted = {name: getattr(given, name) for name in ("first_name", "last_name", "phone", "birth_date")}
+    named = {name: value for name, value in wanted.items() if value is not UNSET}
+    await guests.change_guest(sent.db, actor, guest_id, **{**emptied, **named})
+    if given.age_checked is True:
+        await guests.note_age_check(sent.db, actor, guest_id)
+    return done(translations(viewer.locale).gettext(N_("Done.")), changed=[str(guest_id)])
+
+
+@post("/guests/{guest_id:uuid}/block", access=OPERATOR)
+async def block(actor: By, sent: Form, guest_id: FromPath[UUID]) -> Response[str]:
+    """Block a guest, or lift that."""
+    await guests.change_guest(sent.db, actor, guest_id, blocked=sent.flag("blocked"))
+    return go_to(f"/guests/{guest_id}")
+
+
+@get("/guests/{guest_id:uuid}/adjust", access=SHIFT_LEAD)
+async def ask_to_adjust(db: Db, viewer: Looking, guest_id: FromPath[UUID]) -> Response[str]:
+    """How much, and why."""
+    guest = found(await views.get_guest(db, guest_id), "guest", guest_id)
+    return viewer.show("dialogs/adjust.html", guest=guest)
+
+
+@post("/guests/{guest_id:uuid}/adjust", access=SHIFT_LEAD)
+async def adjust(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID]) -> Response[str]:
+    """Correct a balance up or down."""
+    given = sent.read(Adjustment, money=MONEY)
+    booked = await sent.once(money.adjust, actor, guest_id, given.amount_minor, given.reason, None)
+    said = translations(viewer.locale).gettext(N_("Booked. Available now: %s"))
+    return done(said % viewer.formats.money(booked.available_minor), changed=[str(guest_id)])
+
+
+async def _guest(db: Database, guest_id: UUID) -> dict[str, Any]:
+    guest = found(await views.get_guest(db, guest_id), "guest", guest_id)
+    return {"guest": guest, "timeline": await _timeline(db, guest_id)}
+
+
+async def _timeline(db: Database, guest_id: UUID) -> list[Happened]:
+    """All that is known of a guest's doings, the latest first."""
+    page = PageRequest(limit=TIMELINE)
+    happened = await _movements(db, guest_id, page)
+    for visit in (await list_visits(db, guest_id=guest_id, page=page)).items:
+        happened.append(Happened(visit.opened_at, "door-open", "action", "visit_opened", visit.opened_by))
+        if visit.closed_at:
+            happened.append(Happened(visit.closed_at, "door-open", "action", "visit_closed", visit.closed_by or ""))
+    for entry in (await list_audit(db, subject=str(guest_id), page=page)).items:
+        if entry.action not in TOLD_OTHERWISE:
+            reason = entry.details.get("reason")
+            icon = "ban" if "denied" in entry.action or "refused" in entry.action else "credit-card"
+            happened.append(Happened(entry.created_at, icon, "action", entry.action, str(reason or entry.actor)))
+    return sorted(happened, key=lambda one: one.at, reverse=True)[:TIMELINE]
+
+
+async def _movements(db: Database, guest_id: UUID, page: PageRequest) -> list[Happened]:
+    """Money that moved; that for a pour is told with the pour's volume."""
+    pours = {pour.pour_id: pour for pour in (await list_pours(db, PourFilter(guest_id=guest_id), page)).items}
+    happened = []
+    for entry in (await views.list_ledger(db, guest_id, page)).items:
+        pour = pours.get(entry.pour_id) if entry.pour_id else None
+        if pour is not None and entry.kind is MovementKind.CHARGE:
+            detail = f"{pour.beverage_name} · {pour.tap_id}"
+            happened.append(Happened(entry.created_at, "beer", "movement", entry.kind, detail, pour.volume_ml, entry.amount_minor))
+        else:
+            detail = " · ".join(part for part in (entry.reason, entry.actor) if part)
+            happened.append(Happened(entry.created_at, "banknote", "movement", entry.kind, detail, None, entry.amount_minor))
+    return happened
+
+
+HANDLERS = (show_guests, show_list, show_guest, show_body, ask_for_change, change, block, ask_to_adjust, adjust)

@@ -1,0 +1,98 @@
+"""Sales and volume over a period, as a chart with its table and CSV; and what was poured, sold and lost."""
+
+from datetime import date
+from typing import Annotated, Any, Final
+
+from litestar import Response, get
+from litestar.params import QueryParameter
+from msgspec.structs import asdict
+
+from tapwire_admin.auth import OPERATOR
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.given import Db, FromQuery
+from tapwire_admin.reading import read_day_or_moment
+from tapwire_admin.routes.reports import as_csv
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.losses import Volumes, report_volumes
+from tapwire_core.db.views.sales import SalesBy, SalesReport, report_sales
+from tapwire_core.db.views.system import read_status
+
+BY_TIME: Final = (SalesBy.HOUR, SalesBy.DAY)
+PARTS: Final = {
+    "sold": N_("Sold"),
+    "written_off": N_("Written off"),
+    "rejected": N_("Not charged"),
+    "unattributed": N_("Nobody's"),
+    "corrected": N_("Corrections"),
+    "line_cleaning": N_("Line cleaning"),
+}
+
+
+@get("/reports", access=OPERATOR)
+async def show_reports(
+    db: Db,
+    viewer: Looking,
+    shell: Around,
+    since: Annotated[str | None, QueryParameter(name="from", max_length=40)] = None,
+    until: Annotated[str | None, QueryParameter(name="to", max_length=40)] = None,
+    by: FromQuery[SalesBy] = SalesBy.HOUR,
+) -> Response[str]:
+    """The report of a period; without one, of today."""
+    first, last = await _days(db, viewer, since, until)
+    sales = await report_sales(db, viewer.the_venue.venue_id, first, last, by)
+    volumes = await report_volumes(db, viewer.the_venue.venue_id, sales.since, sales.until)
+    context = {"sales": sales, "parts": _parts(viewer, volumes), "chart": _chart(viewer, sales) if by in BY_TIME else None}
+    period = {"first": first, "last": last, "by": by, "ways": list(SalesBy)}
+    return viewer.show("reports.html", shell=shell, **period, **context)
+
+
+@get("/reports/sales.csv", access=OPERATOR)
+async def download(
+    db: Db,
+    viewer: Looking,
+    since: Annotated[str, QueryParameter(name="from", max_length=40)],
+    until: Annotated[str, QueryParameter(name="to", max_length=40)],
+    by: FromQuery[SalesBy] = SalesBy.DAY,
+) -> Response[str]:
+    """The report for a spreadsheet."""
+    first, last = await _days(db, viewer, since, until)
+    sales = await report_sales(db, viewer.the_venue.venue_id, first, last, by)
+    answer = as_csv(sales)
+    answer.headers["Content-Disposition"] = f'attachment; filename="sales-{first}-{last}-{by}.csv"'
+    return answer
+
+
+async def _days(db: Database, viewer: Viewer, since: str | None, until: str | None) -> tuple[date, date]:
+    today = (await read_status(db)).system.now.astimezone(viewer.formats.zone).date()
+    last = read_day_or_moment("to", until) if until else today
+    first = read_day_or_moment("from", since) if since else last
+    return first, last
+
+
+def _parts(viewer: Viewer, volumes: Volumes) -> list[dict[str, Any]]:
+    """What left the kegs, part by part, and how large each part is."""
+    texts, found = translations(viewer.locale), asdict(volumes)
+    total_ml = sum(max(found[f"{name}_ml"], 0) for name in PARTS) or 1
+    parts, at = [], 0.0
+    for name, text in PARTS.items():
+        volume_ml = found[f"{name}_ml"]
+        share = max(volume_ml, 0) / total_ml * 100
+        parts.append({"name": name, "text": texts.gettext(text), "volume_ml": volume_ml, "at": at, "share": share})
+        at += share
+    return parts
+
+
+def _chart(viewer: Viewer, sales: SalesReport) -> dict[str, Any]:
+    """What the chart draws: the venue's own times, money in major units, litres."""
+    per_major = 10 ** (len(viewer.formats.plain_money(0).partition(".")[2]))
+    return {
+        "keys": [row.key for row in sales.items],
+        "money": [(row.sold_minor + row.written_off_minor) / per_major for row in sales.items],
+        "liters": [row.volume_ml / 1000 for row in sales.items],
+        "labels": [translations(viewer.locale).gettext(text) for text in (N_("Time"), N_("Money"), N_("Litres"))],
+    }
+
+
+HANDLERS = (show_reports, download)

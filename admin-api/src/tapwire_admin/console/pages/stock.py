@@ -1,0 +1,165 @@
+"""Kegs and beverages: what is there, what is sold, and for how much."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
+from msgspec import UNSET
+
+from tapwire_admin.auth import ENGINEER, OPERATOR, SHIFT_LEAD
+from tapwire_admin.console.forms import Form
+from tapwire_admin.console.render import go_to
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.viewer import Looking
+from tapwire_admin.given import AskedPage, By, Db
+from tapwire_admin.reading import found
+from tapwire_admin.routes.beverages import BeverageChange, NewBeverage, percent
+from tapwire_admin.routes.kegs import KegChange, NewKeg, StockBooking
+from tapwire_core.db.views import places as views
+from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.domain.words import KegStatus
+from tapwire_core.services import beverages, kegs
+
+ML_PER_LITER: Final = 1000
+KEG_SIZES_L: Final = (20, 30, 50)
+PRICE: Final = ("sell_price_per_liter_minor",)
+REASONS: Final = {"correction": N_("counted anew"), "line_cleaning": N_("line cleaning")}
+
+
+@get("/stock", access=OPERATOR)
+async def show_stock(db: Db, viewer: Looking, shell: Around, page: AskedPage, retired: FromQuery[bool] = False) -> Response[str]:
+    """Kegs, the oldest first, and what is sold."""
+    status = KegStatus.RETIRED if retired else KegStatus.IN_STOCK
+    in_stock = await views.list_kegs(db, viewer.the_venue.venue_id, status, page)
+    sold = await views.list_beverages(db, page=PageRequest(limit=MAX_LIMIT))
+    archived = await views.list_beverages(db, archived=True, page=PageRequest(limit=MAX_LIMIT))
+    context = {"page": in_stock, "beverages": sold.items, "archived": archived.items, "retired": retired}
+    return viewer.show("stock.html", shell=shell, **context)
+
+
+@get("/stock/new-keg", access=OPERATOR)
+async def ask_for_keg(db: Db, viewer: Looking) -> Response[str]:
+    """Which beverage, and how much of it."""
+    sold = await views.list_beverages(db, page=PageRequest(limit=MAX_LIMIT))
+    return viewer.show("dialogs/new_keg.html", beverages=sold.items, sizes_l=KEG_SIZES_L)
+
+
+@post("/stock/new-keg", access=OPERATOR)
+async def add_keg(viewer: Looking, actor: By, sent: Form) -> Response[str]:
+    """Take a full keg into stock."""
+    given = sent.read(NewKeg, initial_volume_ml=_milliliters(sent.values.get("liters", "")), venue_id=viewer.the_venue.venue_id)
+    await sent.once(
+        kegs.create_keg,
+        actor,
+        venue_id=given.venue_id,
+        beverage_id=given.beverage_id,
+        initial_volume_ml=given.initial_volume_ml,
+    )
+    return go_to("/stock")
+
+
+@get("/stock/kegs/{keg_id:uuid}", access=OPERATOR)
+async def show_keg(db: Db, viewer: Looking, keg_id: FromPath[UUID]) -> Response[str]:
+    """What can be done with a keg."""
+    keg = found(await views.get_keg(db, keg_id), "keg", keg_id)
+    reasons = {kind: translations(viewer.locale).gettext(reason) for kind, reason in REASONS.items()}
+    return viewer.show("dialogs/keg.html", keg=keg, reasons=reasons)
+
+
+@post("/stock/kegs/{keg_id:uuid}/status", access=OPERATOR)
+async def change_keg(actor: By, sent: Form, keg_id: FromPath[UUID]) -> Response[str]:
+    """Retire a keg, or take it back into stock."""
+    wanted = sent.read(KegChange).status
+    await (kegs.retire_keg if wanted is KegStatus.RETIRED else kegs.restock_keg)(sent.db, actor, keg_id)
+    return go_to("/stock")
+
+
+@post("/stock/kegs/{keg_id:uuid}/cleaning", access=OPERATOR)
+async def book_cleaning(actor: By, sent: Form, keg_id: FromPath[UUID]) -> Response[str]:
+    """Book what a line cleaning took."""
+    given = sent.read(StockBooking, kind="line_cleaning")
+    await sent.once(kegs.book_line_cleaning, actor, keg_id, given.volume_ml, given.reason)
+    return go_to("/stock")
+
+
+@post("/stock/kegs/{keg_id:uuid}/correction", access=SHIFT_LEAD)
+async def correct(actor: By, sent: Form, keg_id: FromPath[UUID]) -> Response[str]:
+    """Book a difference."""
+    given = sent.read(StockBooking, kind="correction")
+    await sent.once(kegs.correct_stock, actor, keg_id, given.volume_ml, given.reason)
+    return go_to("/stock")
+
+
+@get("/stock/new-beverage", access=ENGINEER)
+async def ask_for_beverage(viewer: Looking) -> Response[str]:
+    """What is sold, and for how much."""
+    return viewer.show("dialogs/beverage.html", beverage=None)
+
+
+@post("/stock/new-beverage", access=ENGINEER)
+async def add_beverage(actor: By, sent: Form) -> Response[str]:
+    """Add a beverage."""
+    given = sent.read(NewBeverage, money=PRICE)
+    await sent.once(
+        beverages.create_beverage,
+        actor,
+        name=given.name,
+        sell_price_per_liter_minor=given.sell_price_per_liter_minor,
+        style=given.style,
+        abv=percent(given.abv),
+    )
+    return go_to("/stock")
+
+
+@get("/stock/beverages/{beverage_id:uuid}", access=ENGINEER)
+async def ask_for_change(db: Db, viewer: Looking, beverage_id: FromPath[UUID]) -> Response[str]:
+    """What is known of a beverage."""
+    beverage = found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
+    return viewer.show("dialogs/beverage.html", beverage=beverage)
+
+
+@post("/stock/beverages/{beverage_id:uuid}", access=ENGINEER)
+async def change_beverage(actor: By, sent: Form, beverage_id: FromPath[UUID]) -> Response[str]:
+    """Change a beverage, or its price for new pours."""
+    given = sent.read(BeverageChange, money=PRICE)
+    changes: dict[str, Any] = {"style": None, "abv": None}
+    changes |= {name: getattr(given, name) for name in ("name", "style", *PRICE) if getattr(given, name) is not UNSET}
+    if isinstance(given.abv, float):
+        changes["abv"] = percent(given.abv)
+    await beverages.change_beverage(sent.db, actor, beverage_id, **changes)
+    return go_to("/stock")
+
+
+@post("/stock/beverages/{beverage_id:uuid}/archive", access=ENGINEER)
+async def archive(actor: By, sent: Form, beverage_id: FromPath[UUID]) -> Response[str]:
+    """Sell a beverage no more, or again."""
+    is_archived = sent.flag("archived")
+    await (beverages.archive_beverage if is_archived else beverages.unarchive_beverage)(sent.db, actor, beverage_id)
+    return go_to("/stock")
+
+
+def _milliliters(liters: str) -> int | str:
+    """A keg's size as a person says it, in whole litres or with a decimal; what is no number is left to be refused."""
+    text = liters.replace(",", ".")
+    whole, _, part = text.partition(".")
+    if not (whole.isascii() and whole.isdigit() and len(whole) <= 6 and (not part or (part.isascii() and part.isdigit()))):
+        return liters
+    return int(whole) * ML_PER_LITER + int((part + "000")[:3])
+
+
+HANDLERS = (
+    show_stock,
+    ask_for_keg,
+    add_keg,
+    show_keg,
+    change_keg,
+    book_cleaning,
+    correct,
+    ask_for_beverage,
+    add_beverage,
+    ask_for_change,
+    change_beverage,
+    archive,
+)

@@ -1,0 +1,185 @@
+"""The taps as they are now, and what an operator does at once: stop, lock, clean, change the keg, stop everything."""
+
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+
+from tapwire_admin.auth import OPERATOR
+from tapwire_admin.console.forms import Form
+from tapwire_admin.console.render import done, go_to
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.given import By, Db, SlugInPath
+from tapwire_admin.live import Live, LiveKind
+from tapwire_admin.reading import found
+from tapwire_admin.routes.taps import KegOnTap, StopTap, TapChange
+from tapwire_admin.routes.venues import EmergencyStop, wait_for_confirmation
+from tapwire_contracts.reasons import Phase
+from tapwire_contracts.topics import tap_path
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views import places as views
+from tapwire_core.db.views.places import TapView
+from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.domain.money import charge
+from tapwire_core.domain.words import KegStatus, TapStatus
+from tapwire_core.errors import NotFound
+from tapwire_core.services import taps, venues
+
+OFFLINE: Final = "OFFLINE"
+NO_NODE: Final = "NO_NODE"
+STOP_REASONS: Final = (N_("stopped by staff"), N_("guest asked for it"), N_("something is wrong with the tap"))
+LOCK_REASONS: Final = (N_("out of order"), N_("keg change"), N_("closed for now"))
+EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer flows out of control"), N_("drill"))
+
+
+class Card:
+    """A tap as its card shows it: what the books say, and over it what its node said last."""
+
+    def __init__(self, tap: TapView, live: Live) -> None:
+        self.tap: Final = tap
+        state = live.newest(LiveKind.NODE, tap.tap) or {}
+        progress = live.newest(LiveKind.PROGRESS, tap.tap) or {}
+        self.phase: Final = self._phase(state)
+        is_this = progress.get("pour_id") == str(tap.pending_pour_id)
+        self.ml: Final[int] = progress["volume_ml"] if is_this else tap.pending_progress_ml or 0
+
+    @property
+    def money_minor(self) -> int:
+        """What has flowed costs."""
+        return charge(self.ml, self.tap.pending_price_minor) if self.tap.pending_price_minor else 0
+
+    @property
+    def share(self) -> float:
+        """How much of the grant has flowed, 0 to 1."""
+        return min(self.ml / self.tap.pending_max_volume_ml, 1) if self.tap.pending_max_volume_ml else 0
+
+    @property
+    def topics(self) -> str:
+        """What facts change this card."""
+        tap = self.tap
+        return " ".join(str(found) for found in (tap.tap, tap.venue_id, tap.keg_id, tap.beverage_id) if found)
+
+    def _phase(self, state: dict[str, Any]) -> str:
+        if state:
+            return str(state["phase"]) if state["status"] == "online" else OFFLINE
+        if self.tap.node_status is None:
+            return NO_NODE
+        return self.tap.node_phase or Phase.IDLE if self.tap.node_status == "online" else OFFLINE
+
+
+@get("/", access=OPERATOR)
+async def show_taps(db: Db, viewer: Looking, shell: Around, live: NamedDependency[Live]) -> Response[Any]:
+    """All taps of the venue; an installation without a venue or a tap is set up first."""
+    if viewer.venue is None:
+        return _set_up(viewer)
+    found_taps = await views.list_taps(db, viewer.venue.venue_id, PageRequest(limit=MAX_LIMIT))
+    if not found_taps.items and viewer.may("engineer"):
+        return _set_up(viewer)
+    return viewer.show("taps.html", shell=shell, cards=[Card(tap, live) for tap in found_taps.items])
+
+
+@get("/taps/{venue:str}/{tap:str}/card", access=OPERATOR)
+async def show_card(db: Db, viewer: Looking, live: NamedDependency[Live], venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """One tap's card."""
+    return viewer.show("parts/tap.html", card=Card(await _tap(db, venue, tap), live))
+
+
+@get("/taps/{venue:str}/{tap:str}/actions", access=OPERATOR)
+async def show_actions(db: Db, viewer: Looking, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """What can be done with a tap: its state and its keg."""
+    shown = await _tap(db, venue, tap)
+    in_stock = (await views.list_kegs(db, venue, KegStatus.IN_STOCK, PageRequest(limit=MAX_LIMIT))).items
+    free = [keg for keg in in_stock if keg.tap is None and keg.book_volume_ml > 0]
+    suggested = await views.suggest_keg(db, shown.beverage_id, venue) if shown.beverage_id else None
+    free.sort(key=lambda keg: (suggested is None or keg.keg_id != suggested.keg_id, keg.created_at))
+    return viewer.show("dialogs/tap.html", tap=shown, kegs=free, suggested=suggested, reasons=_said(viewer, LOCK_REASONS))
+
+
+@get("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)
+async def ask_to_stop(db: Db, viewer: Looking, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """Ask why the pour is stopped."""
+    return viewer.show("dialogs/stop.html", tap=await _tap(db, venue, tap), reasons=_said(viewer, STOP_REASONS))
+
+
+@post("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)
+async def stop(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """End what pours at a tap now."""
+    path = str(tap_path(venue, tap))
+    pour_id = await sent.once(taps.stop_tap, actor, path, sent.read(StopTap).reason)
+    said = N_("The tap was told to stop.") if pour_id else N_("Nothing poured here any more.")
+    return done(translations(viewer.locale).gettext(said), changed=[path])
+
+
+@post("/taps/{venue:str}/{tap:str}/status", access=OPERATOR)
+async def set_status(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """Lock a tap, have it cleaned, or let it work again."""
+    path, wanted = str(tap_path(venue, tap)), sent.read(TapChange)
+    status = wanted.status if isinstance(wanted.status, TapStatus) else TapStatus.ACTIVE
+    reason = wanted.reason if isinstance(wanted.reason, str) and status is not TapStatus.ACTIVE else None
+    await taps.set_tap_status(sent.db, actor, path, status, reason)
+    return done(translations(viewer.locale).gettext(N_("Done.")), changed=[path])
+
+
+@post("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR)
+async def change_keg(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """Put a keg on a tap, in place of the one that hangs there."""
+    path = str(tap_path(venue, tap))
+    await taps.put_keg(sent.db, actor, path, sent.read(KegOnTap).keg_id)
+    return done(translations(viewer.locale).gettext(N_("The keg is on.")), changed=[path])
+
+
+@post("/taps/{venue:str}/{tap:str}/keg-off", access=OPERATOR)
+async def take_keg_off(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """Take a tap's keg off; what is left in it stays in the books."""
+    path = str(tap_path(venue, tap))
+    await taps.take_keg_off(sent.db, actor, path)
+    return done(translations(viewer.locale).gettext(N_("The keg is off.")), changed=[path])
+
+
+@get("/emergency", access=OPERATOR)
+async def ask_for_emergency(viewer: Looking) -> Response[str]:
+    """Ask before every valve of the venue is closed, or works again."""
+    return viewer.show("dialogs/emergency.html", reasons=_said(viewer, EMERGENCY_REASONS))
+
+
+@post("/emergency", access=OPERATOR)
+async def set_emergency(viewer: Looking, actor: By, sent: Form) -> Response[str]:
+    """Close every valve of the venue, or let its taps work again; then say which taps have not confirmed."""
+    wanted, venue_id = sent.read(EmergencyStop), viewer.the_venue.venue_id
+    await sent.once(venues.stop_venue if wanted.on else venues.release_venue, actor, venue_id, wanted.reason)
+    unconfirmed = await wait_for_confirmation(sent.db, venue_id)
+    if not wanted.on:
+        return go_to("/")
+    body = viewer.render("parts/stopped.html", unconfirmed=unconfirmed)
+    return done(changed=[venue_id], close=False, body=body)
+
+
+async def _tap(db: Database, venue: str, tap: str) -> TapView:
+    path = str(tap_path(venue, tap))
+    return found(await views.get_tap(db, path), "tap", path)
+
+
+def _said(viewer: Viewer, reasons: tuple[str, ...]) -> list[str]:
+    return [translations(viewer.locale).gettext(reason) for reason in reasons]
+
+
+def _set_up(viewer: Viewer) -> Response[Any]:
+    if not viewer.may("engineer"):
+        raise NotFound("venue", "-")
+    return go_to("/set-up") if viewer.is_part else Response("", status_code=303, headers={"Location": "/set-up"})
+
+
+HANDLERS = (
+    show_taps,
+    show_card,
+    show_actions,
+    ask_to_stop,
+    stop,
+    set_status,
+    change_keg,
+    take_keg_off,
+    ask_for_emergency,
+    set_emergency,
+)

@@ -1,0 +1,57 @@
+"""Operators' logins."""
+
+from litestar import Response, get, post
+
+from tapwire_admin.auth import ENGINEER
+from tapwire_admin.console.forms import Form
+from tapwire_admin.console.render import go_to
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.viewer import Looking
+from tapwire_admin.given import AskedPage, By, Db, UsernameInPath
+from tapwire_admin.reading import found
+from tapwire_admin.routes.users import NewUser, UserChange
+from tapwire_core.db.views.operations import get_user, list_users
+from tapwire_core.domain.words import Role
+from tapwire_core.services import users
+
+
+@get("/users", access=ENGINEER)
+async def show_users(db: Db, viewer: Looking, shell: Around, page: AskedPage) -> Response[str]:
+    """Operators by name."""
+    return viewer.show("users.html", shell=shell, page=await list_users(db, page))
+
+
+@get("/users/new", access=ENGINEER)
+async def ask_for_user(viewer: Looking) -> Response[str]:
+    """Who, and what they may do."""
+    return viewer.show("dialogs/user.html", user=None, roles=list(Role))
+
+
+@post("/users/new", access=ENGINEER)
+async def add_user(actor: By, sent: Form) -> Response[str]:
+    """Add an operator."""
+    given = sent.read(NewUser)
+    await users.create_user(sent.db, actor, given.username, given.role, given.password)
+    return go_to("/users")
+
+
+@get("/users/{username:str}", access=ENGINEER)
+async def ask_for_change(db: Db, viewer: Looking, username: UsernameInPath) -> Response[str]:
+    """What may be changed."""
+    return viewer.show("dialogs/user.html", user=found(await get_user(db, username), "user", username), roles=list(Role))
+
+
+@post("/users/{username:str}", access=ENGINEER)
+async def change_user(actor: By, sent: Form, username: UsernameInPath) -> Response[str]:
+    """Change an operator's role or password, or disable the operator."""
+    given = sent.read(UserChange, disabled=sent.flag("disabled"))
+    if isinstance(given.password, str):
+        await users.set_password(sent.db, actor, username, given.password)
+    changes: users.UserChanges = {"disabled": given.disabled is True}
+    if isinstance(given.role, Role):
+        changes["role"] = given.role
+    await users.change_user(sent.db, actor, username, **changes)
+    return go_to("/users")
+
+
+HANDLERS = (show_users, ask_for_user, add_user, ask_for_change, change_user)

@@ -1,0 +1,189 @@
+"""Visits: who is here, money in and out, cards, and the end of a visit; those that wait for a person first."""
+
+from typing import Final
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.console.forms import Form
+from tapwire_admin.console.pages.checkin import readers_of
+from tapwire_admin.console.render import done
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.viewer import Looking
+from tapwire_admin.given import AskedPage, By, Db, FromQuery
+from tapwire_admin.live import Live
+from tapwire_admin.reading import found
+from tapwire_admin.routes.cards import Because
+from tapwire_admin.routes.guests import Refund, TopUp
+from tapwire_admin.routes.visits import DEFAULT_REASON, CardForVisit, CloseVisit
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views import visits as views
+from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.visits import PourFilter, VisitView
+from tapwire_core.domain.words import PaymentMethod, VisitStatus
+from tapwire_core.services import cards, money, visits
+
+TOP_UPS_MINOR: Final = (10_00, 20_00, 50_00)
+"""Amounts that a finger is enough for."""
+REFUND_REASONS: Final = (N_("guest goes home"), N_("something was wrong with the beer"))
+LOST_REASONS: Final = (N_("guest says so"), N_("found without its guest"))
+MONEY: Final = ("amount_minor",)
+
+
+@get("/visits", access=OPERATOR)
+async def show_visits(
+    db: Db, viewer: Looking, shell: Around, page: AskedPage, status: FromQuery[VisitStatus] = VisitStatus.ACTIVE
+) -> Response[str]:
+    """Open visits, or those that were closed."""
+    shown = await _visits(db, viewer.the_venue.venue_id, status, page)
+    return viewer.show("visits.html", shell=shell, status=status, **shown)
+
+
+@get("/parts/visits", access=OPERATOR)
+async def show_list(db: Db, viewer: Looking) -> Response[str]:
+    """The open visits."""
+    shown = await _visits(db, viewer.the_venue.venue_id, VisitStatus.ACTIVE, PageRequest())
+    return viewer.show("parts/visits.html", status=VisitStatus.ACTIVE, **shown)
+
+
+@get("/visits/{visit_id:uuid}", access=OPERATOR)
+async def show_visit(db: Db, viewer: Looking, shell: Around, visit_id: FromPath[UUID]) -> Response[str]:
+    """One visit with its pours."""
+    return viewer.show("visit.html", shell=shell, **await _visit(db, visit_id))
+
+
+@get("/visits/{visit_id:uuid}/body", access=OPERATOR)
+async def show_body(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
+    """What changes about one visit."""
+    return viewer.show("parts/visit.html", **await _visit(db, visit_id))
+
+
+@get("/visits/{visit_id:uuid}/top-up", access=OPERATOR)
+async def ask_for_top_up(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
+    """How much, and how it is paid."""
+    presets = [(viewer.formats.plain_money(minor), viewer.formats.money(minor)) for minor in TOP_UPS_MINOR]
+    return viewer.show("dialogs/top_up.html", visit=await view(db, visit_id), presets=presets, methods=list(PaymentMethod))
+
+
+@post("/visits/{visit_id:uuid}/top-up", access=OPERATOR)
+async def top_up(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Take a guest's money."""
+    visit, given = await view(db, visit_id), sent.read(TopUp, money=MONEY)
+    booked = await sent.once(money.top_up, actor, visit.guest_id, given.amount_minor, given.method, visit.venue_id)
+    said = translations(viewer.locale).gettext(N_("Booked. Available now: %s"))
+    return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
+
+
+@get("/visits/{visit_id:uuid}/refund", access=SHIFT_LEAD)
+async def ask_for_refund(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
+    """How much, and why."""
+    visit = await view(db, visit_id)
+    reasons = [translations(viewer.locale).gettext(reason) for reason in REFUND_REASONS]
+    presets = [(viewer.formats.plain_money(visit.available_minor), viewer.formats.money(visit.available_minor))]
+    return viewer.show("dialogs/refund.html", visit=visit, presets=presets, methods=list(PaymentMethod), reasons=reasons)
+
+
+@post("/visits/{visit_id:uuid}/refund", access=SHIFT_LEAD)
+async def refund(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Give a guest money back."""
+    visit, given = await view(db, visit_id), sent.read(Refund, money=MONEY)
+    booked = await sent.once(money.refund, actor, visit.guest_id, given.amount_minor, given.method, given.reason, visit.venue_id)
+    said = translations(viewer.locale).gettext(N_("Booked. Available now: %s"))
+    return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
+
+
+@get("/visits/{visit_id:uuid}/card", access=OPERATOR)
+async def ask_for_card(db: Db, viewer: Looking, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
+    """The card for the visit, in place of the one it has."""
+    readers = await readers_of(db, viewer, live)
+    return viewer.show("dialogs/reissue.html", visit=await view(db, visit_id), readers=readers)
+
+
+@post("/visits/{visit_id:uuid}/card", access=OPERATOR)
+async def assign_card(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Give the visit a card."""
+    await sent.once(visits.assign_card, actor, visit_id, sent.read(CardForVisit).card_uid)
+    return done(translations(viewer.locale).gettext(N_("The card works now.")), changed=[str(visit_id), "visit"])
+
+
+@get("/visits/{visit_id:uuid}/lost", access=OPERATOR)
+async def ask_for_lost(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
+    """Make sure that the card is lost."""
+    reasons = [translations(viewer.locale).gettext(reason) for reason in LOST_REASONS]
+    return viewer.show("dialogs/lost.html", visit=await view(db, visit_id), reasons=reasons)
+
+
+@post("/visits/{visit_id:uuid}/lost", access=OPERATOR)
+async def report_lost(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Stop the visit's card from working, at once."""
+    visit = await view(db, visit_id)
+    await sent.once(cards.report_card_lost, actor, found(visit.card_uid, "card of visit", visit_id), sent.read(Because).reason)
+    said = translations(viewer.locale).gettext(N_("The card works no more. Give the guest another one, or close the visit."))
+    return done(said, changed=[str(visit_id), "visit"])
+
+
+@get("/visits/{visit_id:uuid}/close", access=OPERATOR)
+async def ask_to_close(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
+    """Make sure that the guest goes."""
+    return viewer.show("dialogs/close.html", visit=await view(db, visit_id))
+
+
+@post("/visits/{visit_id:uuid}/close", access=OPERATOR)
+async def close(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Close the visit; one whose pour nobody reports is closed by `void`."""
+    await sent.once(visits.close_visit, actor, visit_id, sent.read(CloseVisit).pour_id)
+    return done(translations(viewer.locale).gettext(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
+
+
+@post("/visits/{visit_id:uuid}/void", access=SHIFT_LEAD)
+async def void_and_close(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Give the pending pour up, and close the visit."""
+    wanted = sent.read(CloseVisit)
+    await sent.once(visits.void_and_close_visit, actor, visit_id, wanted.pour_id, wanted.reason or DEFAULT_REASON)
+    return done(translations(viewer.locale).gettext(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
+
+
+async def view(db: Database, visit_id: UUID) -> VisitView:
+    """One visit, or 404."""
+    return found(await views.get_visit(db, visit_id), "visit", visit_id)
+
+
+async def _visits(db: Database, venue_id: str, status: VisitStatus, page: PageRequest) -> dict[str, object]:
+    """The stuck ones apart, and the others."""
+    stuck = await views.list_visits(db, venue_id=venue_id, stuck=True, page=PageRequest(limit=MAX_LIMIT))
+    shown = await views.list_visits(db, venue_id=venue_id, status=status, page=page)
+    is_first = page.cursor is None and status is VisitStatus.ACTIVE
+    stuck_ids = {visit.visit_id for visit in stuck.items} if status is VisitStatus.ACTIVE else set()
+    others = [visit for visit in shown.items if visit.visit_id not in stuck_ids]
+    return {"stuck": stuck.items if is_first else (), "visits": others, "page": shown}
+
+
+async def _visit(db: Database, visit_id: UUID) -> dict[str, object]:
+    visit = await view(db, visit_id)
+    stuck = await views.list_visits(db, guest_id=visit.guest_id, stuck=True)
+    pours = await views.list_pours(db, PourFilter(visit_id=visit_id))
+    is_stuck = any(found_one.visit_id == visit_id for found_one in stuck.items)
+    return {"visit": visit, "pours": pours.items, "is_stuck": is_stuck}
+
+
+HANDLERS = (
+    show_visits,
+    show_list,
+    show_visit,
+    show_body,
+    ask_for_top_up,
+    top_up,
+    ask_for_refund,
+    refund,
+    ask_for_card,
+    assign_card,
+    ask_for_lost,
+    report_lost,
+    ask_to_close,
+    close,
+    void_and_close,
+)

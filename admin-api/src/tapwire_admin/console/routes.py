@@ -1,0 +1,85 @@
+"""All pages of the console below `/`, with what they share: who looks, what stands around a page, how a refusal is told."""
+
+from typing import Final
+
+from litestar import Router
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, NotAuthorizedException
+from litestar.types import ControllerRouterHandler
+
+from tapwire_admin.console import activity, shell, stream
+from tapwire_admin.console.assets import static_files
+from tapwire_admin.console.forms import provide_sent
+from tapwire_admin.console.pages import (
+    attention,
+    audit,
+    cards,
+    checkin,
+    devices,
+    guests,
+    recovery,
+    reports,
+    screen,
+    session,
+    setup,
+    shift,
+    stock,
+    taps,
+    users,
+    visits,
+)
+from tapwire_admin.console.refusals import ask_to_log_in, tell_domain_error, tell_fault, tell_http_error
+from tapwire_admin.console.viewer import provide_viewer
+from tapwire_core.errors import DomainError
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+"""Of every page: nothing from elsewhere, in nobody's frame, kept nowhere."""
+PARTS: Final = (activity, shell, stream)
+PAGES: Final = (
+    attention,
+    audit,
+    cards,
+    checkin,
+    devices,
+    guests,
+    recovery,
+    reports,
+    screen,
+    session,
+    setup,
+    shift,
+    stock,
+    taps,
+    users,
+    visits,
+)
+
+
+def console() -> list[ControllerRouterHandler]:
+    """The console's routes."""
+    handlers = [handler for part in (*PARTS, *PAGES) for handler in part.HANDLERS]
+    pages = Router(
+        "/",
+        route_handlers=handlers,
+        dependencies={
+            "viewer": Provide(provide_viewer),
+            "shell": Provide(shell.provide_shell),
+            "sent": Provide(provide_sent),
+        },
+        exception_handlers={
+            NotAuthorizedException: ask_to_log_in,
+            HTTPException: tell_http_error,
+            DomainError: tell_domain_error,
+            Exception: tell_fault,
+        },
+        response_headers=HEADERS,
+        include_in_schema=False,
+    )
+    return [pages, static_files()]

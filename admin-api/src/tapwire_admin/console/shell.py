@@ -1,0 +1,52 @@
+"""What stands around every page: how broker, core and shift are, and how many incidents wait."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+from litestar.response import Response
+
+from tapwire_admin.auth import OPERATOR
+from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.live import Live
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.system import read_status
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """How everything is now; `link` is what the broker's connection shows."""
+
+    link: dict[str, Any]
+    shift_open: bool
+    emergency_stop: bool
+    incidents: int
+
+
+Around = NamedDependency[Shell]
+
+
+async def provide_shell(db: NamedDependency[Database], viewer: NamedDependency[Viewer], live: NamedDependency[Live]) -> Shell:
+    """How everything is now."""
+    status = await read_status(db)
+    venue_id = viewer.venue.venue_id if viewer.venue else None
+    here = next((venue for venue in status.venues if venue.venue_id == venue_id), None)
+    incidents = status.system.open_incidents + status.system.claimed_incidents
+    return Shell(live.link, bool(here and here.shift_open), bool(here and here.emergency_stop), incidents)
+
+
+@get("/parts/status", access=OPERATOR)
+async def show_status(viewer: Looking, shell: Around) -> Response[str]:
+    """The status bar."""
+    return viewer.show("parts/status.html", shell=shell)
+
+
+@get("/parts/nav", access=OPERATOR)
+async def show_nav(viewer: Looking, shell: Around, at: FromQuery[str] = "/") -> Response[str]:
+    """The main menu, as the page at this path shows it."""
+    return replace(viewer, path=at).show("parts/nav.html", shell=shell)
+
+
+HANDLERS = (show_status, show_nav)

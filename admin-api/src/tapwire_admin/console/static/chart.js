@@ -1,0 +1,41 @@
+// Sales over time: money as bars, litres as a line. The table beside it has the same numbers.
+
+const where = document.getElementById("chart");
+const { keys, money, liters, labels } = JSON.parse(document.getElementById("chart-data").textContent);
+const style = getComputedStyle(document.documentElement);
+const colour = (name) => {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+};
+const font = `13px ${style.fontFamily}`;
+const index = keys.map((_, place) => place);
+const shortKey = (place) => (keys[place] ?? "").replace(/^\d{4}-/, "").replace("T", " ");
+
+function axis(scale, side, show) {
+  return { scale, side, font, stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1, show }, ticks: { show: false } };
+}
+
+function draw() {
+  const chart = new uPlot(
+    {
+      width: where.clientWidth,
+      height: where.clientHeight - 40,
+      scales: { x: { time: false, range: [-0.6, Math.max(keys.length, 2) - 0.4] }, money: { range: (_, _low, high) => [0, high * 1.1 || 1] }, liters: { range: (_, _low, high) => [0, high * 1.1 || 1] } },
+      axes: [{ ...axis("x", 2, false), splits: () => index, values: (_, splits) => splits.map(shortKey), space: 90 }, axis("money", 3, true), axis("liters", 1, false)],
+      series: [
+        { label: labels[0], value: (_, place) => (place === null ? "–" : shortKey(place)) },
+        { label: labels[1], scale: "money", paths: uPlot.paths.bars({ size: [0.6, 60] }), fill: colour("--accent"), stroke: colour("--accent"), points: { show: false } },
+        { label: labels[2], scale: "liters", stroke: colour("--ink"), width: 2 },
+      ],
+    },
+    [index, money, liters],
+    where,
+  );
+  new ResizeObserver(() => chart.setSize({ width: where.clientWidth, height: where.clientHeight - 40 })).observe(where);
+}
+
+document.fonts.ready.then(draw);

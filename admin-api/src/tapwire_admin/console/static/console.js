@@ -1,0 +1,153 @@
+// What runs in the browser beside htmx: it keeps the page true while things happen, and looks after dialogs.
+// Whatever is said to people comes from the server, in their language; so does each amount of money.
+
+const STALE_AFTER_MS = 7_000;
+const RECONNECT_MS = 2_000;
+const REFRESH_GATHER_MS = 120;
+const TOAST_MS = 6_000;
+const FIRST_REFRESH_ALL_MS = 1_000;
+
+const page = document.body;
+const dialog = document.getElementById("dialog");
+
+// --- the stream ------------------------------------------------------------------------------------------------------------
+
+let heardAt = performance.now();
+let wasStale = false;
+
+function listen() {
+  const stream = new EventSource("/live");
+  const on = (name, act) =>
+    stream.addEventListener(name, (event) => {
+      heardAt = performance.now();
+      act(JSON.parse(event.data));
+    });
+  on("values", (values) => values.forEach(showValue));
+  on("card", showCard);
+  on("link", showLink);
+  on("beat", showLink);
+  on("changed", ({ topics }) => refresh(topics));
+  on("end", () => location.reload());
+  stream.onerror = () => {
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, RECONNECT_MS);
+  };
+  addEventListener("pagehide", () => stream.close(), { once: true });
+}
+
+function showValue(value) {
+  for (const tap of document.querySelectorAll(`[data-tap="${CSS.escape(value.path)}"]`)) {
+    if ("phase" in value) {
+      tap.dataset.phase = value.phase;
+      setText(tap, "phase", value.phase_text);
+    } else if (tap.dataset.pour === value.pour_id) {
+      setText(tap, "ml", value.ml);
+      setText(tap, "money", value.money);
+      for (const meter of tap.querySelectorAll("[data-live=share]")) meter.value = value.share;
+    } else {
+      refresh([value.path]);
+    }
+  }
+}
+
+function setText(where, name, text) {
+  for (const element of where.querySelectorAll(`[data-live=${name}]`)) {
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+function showCard({ path, card_uid }) {
+  document.dispatchEvent(new CustomEvent("tapwire:card", { detail: { path, card_uid } }));
+}
+
+function showLink({ broker, cores }) {
+  const states = { broker, core: broker && cores > 0 };
+  for (const [name, is_there] of Object.entries(states)) {
+    for (const element of document.querySelectorAll(`[data-link=${name}]`)) element.dataset.there = is_there;
+  }
+  page.dataset.core = states.core ? "there" : "away";
+}
+
+// Parts of the page that show one of the topics ask for themselves again; many facts at once make one question.
+const waiting = new Set();
+let gathering = 0;
+
+function refresh(topics) {
+  topics.forEach((topic) => waiting.add(topic));
+  gathering ||= setTimeout(() => {
+    gathering = 0;
+    for (const element of document.querySelectorAll("[data-refresh]")) {
+      if (element.dataset.refresh.split(" ").some((topic) => waiting.has(topic) || waiting.has("*"))) {
+        htmx.trigger(element, "refresh");
+      }
+    }
+    waiting.clear();
+  }, REFRESH_GATHER_MS);
+}
+
+function watchStaleness() {
+  const silent_ms = performance.now() - heardAt;
+  const is_stale = silent_ms > STALE_AFTER_MS;
+  page.classList.toggle("is-stale", is_stale);
+  const banner = document.getElementById("stale");
+  if (banner) {
+    banner.hidden = !is_stale;
+    if (is_stale) banner.querySelector("[data-age]").textContent = seconds(silent_ms);
+  }
+  if (wasStale && !is_stale) setTimeout(() => refresh(["*"]), FIRST_REFRESH_ALL_MS);
+  wasStale = is_stale;
+}
+
+function seconds(ms) {
+  const format = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: "second", unitDisplay: "short" });
+  return format.format(Math.round(ms / 1000));
+}
+
+if (page.dataset.live !== undefined) {
+  listen();
+  setInterval(watchStaleness, 1_000);
+}
+
+// --- dialogs, toasts, forms ------------------------------------------------------------------------------------------------
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id === "dialog-body" && !dialog.open) dialog.showModal();
+});
+dialog?.addEventListener("close", () => document.getElementById("dialog-body").replaceChildren());
+document.addEventListener("click", (event) => {
+  if (event.target === dialog || event.target.closest("[data-close]")) dialog?.close();
+});
+document.addEventListener("closeDialog", () => dialog?.close());
+document.addEventListener("changed", (event) => refresh(event.detail.topics));
+document.addEventListener("said", (event) => say(event.detail.text));
+
+function say(text) {
+  const toast = Object.assign(document.createElement("p"), { className: "toast", textContent: text });
+  document.getElementById("toasts").replaceChildren(toast);
+  setTimeout(() => toast.remove(), TOAST_MS);
+}
+
+// A failed request says so, in the form that sent it or at the edge of the page.
+document.addEventListener("htmx:sendError", () => say(page.dataset.offline));
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.xhr.status >= 500) event.detail.shouldSwap = event.detail.xhr.responseText.startsWith("<");
+});
+
+// A button with a preset fills its field; one that changes what a part shows sends the form again.
+document.addEventListener("click", (event) => {
+  const preset = event.target.closest("[data-fill]");
+  if (!preset) return;
+  const field = preset.closest("form").elements[preset.dataset.fill];
+  field.value = preset.dataset.value;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+});
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
+});
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-print]")) print();
+});
+
+// Whatever has waited while the device slept is asked for at once.
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) refresh(["*"]);
+});

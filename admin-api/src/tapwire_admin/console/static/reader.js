@@ -1,0 +1,48 @@
+// The card on the chosen reader, as it lies there now; a form with it can be sent only while it does.
+
+const CHOSEN = "tapwire-reader";
+
+function form() {
+  return document.querySelector("[data-reader-form]");
+}
+
+function chosen() {
+  return form()?.querySelector("[name=reader]:checked");
+}
+
+function show() {
+  const where = form();
+  if (!where) return;
+  const typed = where.elements.typed?.value.trim() ?? "";
+  const laid = chosen()?.dataset.card ?? "";
+  const card = typed || laid;
+  where.elements.card_uid.value = card;
+  where.querySelector("[data-reader]").classList.toggle("has-card", card !== "");
+  const uid = where.querySelector("[data-uid]");
+  uid.textContent = card;
+  uid.hidden = card === "";
+  where.querySelector("[data-empty]").hidden = card !== "";
+  const needs_guest = where.elements.guest_id !== undefined && where.elements.guest_id.value === "";
+  where.querySelector("[type=submit]").disabled = card === "" || needs_guest;
+}
+
+function chooseAgain() {
+  const before = localStorage.getItem(CHOSEN);
+  const same = before && form()?.querySelector(`[name=reader][value="${CSS.escape(before)}"]`);
+  if (same) same.checked = true;
+  show();
+}
+
+document.addEventListener("tapwire:card", ({ detail: { path, card_uid } }) => {
+  const reader = form()?.querySelector(`[name=reader][value="${CSS.escape(path)}"]`);
+  if (!reader) return;
+  reader.dataset.card = card_uid ?? "";
+  show();
+});
+document.addEventListener("input", (event) => {
+  if (!event.target.closest("[data-reader-form]")) return;
+  if (event.target.name === "reader") localStorage.setItem(CHOSEN, event.target.value);
+  show();
+});
+document.addEventListener("htmx:afterSettle", chooseAgain);
+chooseAgain();

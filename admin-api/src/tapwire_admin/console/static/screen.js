@@ -1,0 +1,32 @@
+// A tap's screen shows what the server says it is to show, and says so itself when the server is gone.
+
+const LOST_AFTER_MS = 7_000;
+const RECONNECT_MS = 2_000;
+const page = document.body;
+let heardAt = performance.now();
+
+function show(screen) {
+  page.dataset.state = screen.state;
+  for (const element of document.querySelectorAll("[data-show]")) {
+    const text = screen[element.dataset.show];
+    if (element.textContent !== text) element.textContent = text;
+  }
+  document.querySelector("progress").value = screen.share;
+  document.querySelector("meter").value = screen.keg;
+}
+
+function listen() {
+  const stream = new EventSource(page.dataset.live);
+  stream.addEventListener("screen", (event) => {
+    heardAt = performance.now();
+    show(JSON.parse(event.data));
+  });
+  stream.onerror = () => {
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, RECONNECT_MS);
+  };
+}
+
+setInterval(() => {
+  document.getElementById("lost").hidden = performance.now() - heardAt < LOST_AFTER_MS;
+}, 500);
+listen();

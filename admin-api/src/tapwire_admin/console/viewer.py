@@ -1,0 +1,110 @@
+"""Who looks: the language, the theme and the venue that they chose, who they are, and how pages are made for them."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+from babel.core import negotiate_locale
+from litestar import Request, Response
+from litestar.di import NamedDependency
+
+from tapwire_admin.auth import may
+from tapwire_admin.console.formats import Formats, zone_of
+from tapwire_admin.console.gists import gist, icon_of
+from tapwire_admin.console.render import html, render
+from tapwire_admin.cookies import csrf_token_of
+from tapwire_contracts.reasons import Locale
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.operations import Operator
+from tapwire_core.db.views.places import VenueView, list_venues
+from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.domain.words import Role
+
+LANGUAGE_COOKIE: Final = "tapwire_language"
+THEME_COOKIE: Final = "tapwire_theme"
+VENUE_COOKIE: Final = "tapwire_venue"
+KEPT_S: Final = 365 * 24 * 3600
+THEMES: Final = ("auto", "dark", "light")
+"""`auto`: as the device wants it by day, and dark at night."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks at a page, and how it is written for them."""
+
+    locale: Locale
+    theme: str
+    operator: Operator | None
+    csrf_token: str
+    path: str
+    currency: str
+    is_part: bool
+    venue: VenueView | None = None
+    venues: tuple[VenueView, ...] = ()
+
+    @property
+    def formats(self) -> Formats:
+        """How numbers and times are written for them."""
+        return Formats(self.locale, self.currency, zone_of(self.venue.time_zone if self.venue else "UTC"))
+
+    def may(self, role: str) -> bool:
+        """Whether their role is this one, or includes it."""
+        return self.operator is not None and may(self.operator, Role(role))
+
+    @property
+    def the_venue(self) -> VenueView:
+        """The venue that they look at; for pages that need one."""
+        assert self.venue is not None
+        return self.venue
+
+    def show(self, template: str, /, **context: Any) -> Response[str]:
+        """A page, or a part of one."""
+        return html(self.render(template, **context))
+
+    def render(self, template: str, /, **context: Any) -> str:
+        """A page, or a part of one, as text."""
+        formats = self.formats
+        writing = {name: getattr(formats, name) for name in WRITING}
+        reading = {"icon_of": icon_of, "gist": partial(gist, self.locale, formats)}
+        return render(self.locale, template, {"viewer": self, "sign": formats.sign, **writing, **reading, **context})
+
+
+WRITING: Final = ("money", "plain_money", "volume", "number", "moment", "long_moment", "clock", "day", "age")
+"""What templates write with."""
+Looking = NamedDependency[Viewer]
+
+
+async def provide_viewer(request: Request[Any, Any, Any], db: NamedDependency[Database]) -> Viewer:
+    """Who looks, at which venue: the one that they chose, or the first."""
+    operator: Operator | None = request.scope["state"].get("operator")
+    viewer = plain_viewer(request, operator)
+    if operator is None:
+        return viewer
+    venues = (await list_venues(db, PageRequest(limit=MAX_LIMIT))).items
+    chosen = request.cookies.get(VENUE_COOKIE)
+    venue = next((venue for venue in venues if venue.venue_id == chosen), venues[0] if venues else None)
+    return replace(viewer, venue=venue, venues=venues)
+
+
+def plain_viewer(request: Request[Any, Any, Any], operator: Operator | None = None) -> Viewer:
+    """Who looks, as far as the request alone says it."""
+    house = request.app.state.db.house
+    theme = request.cookies.get(THEME_COOKIE, "auto")
+    return Viewer(
+        locale=_language(request, house.locale),
+        theme=theme if theme in THEMES else "auto",
+        operator=operator,
+        csrf_token=csrf_token_of(request),
+        path=request.url.path,
+        currency=house.currency,
+        is_part=request.headers.get("HX-Request") == "true",
+    )
+
+
+def _language(request: Request[Any, Any, Any], house: Locale) -> Locale:
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in set(Locale):
+        return Locale(chosen)
+    asked = [part.split(";")[0].strip().replace("-", "_") for part in request.headers.get("Accept-Language", "").split(",")]
+    found = negotiate_locale([part for part in asked if part], [locale.value for locale in Locale])
+    return Locale(found) if found else house

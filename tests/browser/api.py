@@ -1,0 +1,36 @@
+"""The REST API, for what a browser test needs beside the browser."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+import httpx
+
+from tapwire_demo.demo_file import DemoFile
+
+TIMEOUT_S: Final = 30
+
+
+class Api:
+    """The API, with the demo's engineer logged in."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client: Final = client
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, demo: DemoFile) -> AsyncIterator[Self]:
+        """Log in."""
+        login = {"username": demo.operator.username, "password": demo.operator.password}
+        async with httpx.AsyncClient(base_url=demo.api_url, timeout=TIMEOUT_S) as client:
+            token = (await client.post("/api/session", json=login)).raise_for_status().json()["token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            yield cls(client)
+
+    async def read(self, path: str) -> Any:
+        """What the API says."""
+        return (await self._client.get(path)).raise_for_status().json()
+
+    async def send(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """Ask for something, which may be refused."""
+        return await self._client.post(path, json=body)

@@ -1,0 +1,168 @@
+"""What people at the counter do: check guests in, take money, help with cards, settle by hand, close the shift."""
+
+import re
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tapwire_core.domain.money import charge
+from tapwire_demo.demo_file import DemoFile, Login
+from tests.browser.api import Api
+from tests.browser.console import Console
+from tests.browser.desk import DeskReader
+from tests.running_demo import OutsideTap
+
+pytestmark = pytest.mark.timeout(240)
+
+POURED_ML = 212
+REPORTED_ML = 300
+PRICE_MINOR = 500
+
+
+async def new_guest(console: Console, name: str) -> None:
+    """Add a guest at the counter, who is picked then."""
+    await console.go("/check-in")
+    await console.page.get_by_role("searchbox").fill(name)
+    await console.press("New guest")
+    await expect(console.dialog.get_by_label("First name")).to_have_value(name)
+    await console.dialog.get_by_role("checkbox").check()
+    await console.press("Add the guest")
+    await expect(console.page.get_by_role("heading", name=name)).to_be_visible()
+
+
+async def issue(console: Console, desk: DeskReader, card_uid: str) -> None:
+    """Lay a card on the desk's reader, and press the one button."""
+    button = console.page.get_by_role("button", name="Open visit and issue card")
+    await console.page.locator('[name=reader][value="bar/readers/desk"]').check()
+    desk.take_off()
+    await expect(button).to_be_disabled()
+    desk.lay(card_uid)
+    await expect(console.page.locator("[data-uid]")).to_have_text(card_uid)
+    desk.take_off()
+    await expect(button).to_be_disabled()
+    desk.lay(card_uid)
+    await expect(button).to_be_enabled()
+    await button.dblclick()
+
+
+async def result(console: Console, code: str) -> None:
+    """Wait for the panel of a result."""
+    await expect(console.page.locator(f'[data-result="{code}"]')).to_be_visible()
+
+
+async def test_a_visit_is_opened_with_a_card_and_each_refusal_has_its_panel(console: Console, desk: DeskReader, api: Api) -> None:
+    name, card, lost = f"Nora {uuid4().hex[:6]}", uuid4().hex[:8], uuid4().hex[:8]
+    await new_guest(console, name)
+    await issue(console, desk, card)
+    await result(console, "success")
+    visits = [visit for visit in (await api.read("/api/visits?status=active"))["items"] if visit["card_uid"] == card]
+    assert len(visits) == 1, "a double press opened one visit"
+
+    await console.go(f"/check-in?guest_id={visits[0]['guest_id']}")
+    await issue(console, desk, uuid4().hex[:8])
+    await result(console, "visit_already_active")
+
+    await new_guest(console, f"Otto {uuid4().hex[:6]}")
+    await issue(console, desk, card)
+    await result(console, "bind_conflict")
+    await issue(console, desk, lost)
+    await result(console, "success")
+    await console.press("Show the visit")
+    await console.press("Card lost")
+    await console.press("Report it lost")
+    await expect(console.page.get_by_text("The card works no more.")).to_be_visible()
+
+    await new_guest(console, f"Pia {uuid4().hex[:6]}")
+    await issue(console, desk, lost)
+    await result(console, "lost_card")
+
+    await console.page.reload()
+    activity = console.page.locator("#activity")
+    await expect(activity).to_contain_text("Visit with card refused")
+    await expect(activity).to_contain_text(name)
+
+
+async def test_money_is_taken_refused_and_given_back_by_those_who_may(
+    console: Console, browser: Browser, demo: DemoFile, api: Api, user: Callable[[str], Awaitable[Login]]
+) -> None:
+    guest_id = demo.cards[0].guest_id
+    visit_id = (await api.read(f"/api/guests/{guest_id}"))["active_visit_id"]
+    before = (await api.read(f"/api/guests/{guest_id}"))["balance_minor"]
+    await console.go(f"/visits/{visit_id}")
+    await console.press("Top up")
+    await console.dialog.get_by_label("Amount").fill("12,50")
+    await console.press("Take the money")
+    await expect(console.page.locator("[data-available]")).to_have_text(f"€{(before + 1250) / 100:.2f}")
+
+    await console.press("Refund")
+    await console.dialog.get_by_label("Amount").fill("99999")
+    await console.press("Give the money back")
+    await expect(console.dialog.get_by_role("alert")).to_have_text("That is more than the guest has available.")
+    await console.dialog.get_by_label("Amount").fill("12.50")
+    await console.press("Give the money back")
+    await expect(console.page.locator("[data-available]")).to_have_text(f"€{before / 100:.2f}")
+
+    async with Console.opened(browser, demo.api_url) as colleague:
+        await colleague.log_in(await user("operator"))
+        await colleague.go(f"/visits/{visit_id}")
+        await expect(colleague.page.get_by_role("button", name="Top up")).to_be_visible()
+        await expect(colleague.page.get_by_role("button", name="Refund")).to_have_count(0)
+        assert (await colleague.context.request.get(f"/visits/{visit_id}/refund")).status == 403
+        await expect(colleague.page.get_by_role("link", name="Users")).to_have_count(0)
+
+
+async def test_a_pour_without_a_report_is_settled_by_hand_and_its_late_report_stands_beside_it(
+    console: Console, demo: DemoFile, api: Api
+) -> None:
+    card = demo.cards[1]
+    visit_id = (await api.read(f"/api/guests/{card.guest_id}"))["active_visit_id"]
+    device = next(tap for tap in demo.taps if tap.path == "bar/taps/open")
+    with OutsideTap.connected(demo, device) as tap:
+        grant = tap.ask(tap.question(card.card_uid))
+        assert grant["type"] == "pour_authorized"
+        await console.go(f"/visits/{visit_id}")
+        await console.press("Settle by hand")
+        await console.dialog.get_by_label("Poured volume").fill(str(POURED_ML))
+        paid = f"€{charge(POURED_ML, PRICE_MINOR) / 100:.2f}"
+        await expect(console.dialog.locator("#preview strong")).to_have_text(paid)
+        await console.press("Settle with this volume")
+        await expect(console.page.get_by_role("row").filter(has_text="Settled by hand").first).to_contain_text(paid)
+
+        tap.settle(tap.report(grant, REPORTED_ML))
+    await console.go("/attention")
+    incident = console.page.locator('[data-kind="late_mismatch"]').first
+    await expect(incident.locator(".versus")).to_contain_text(f"{POURED_ML}")
+    await expect(incident.locator(".versus")).to_contain_text(f"{REPORTED_ML}")
+    await console.press("I look after it", incident)
+    await expect(incident).to_contain_text(f"In the hands of {demo.operator.username}")
+    await console.press("Resolve", incident)
+    await console.dialog.get_by_role("radio", name="Charge a guest").check()
+    await console.dialog.get_by_label("What happened").fill("the guest agrees")
+    await console.press("Resolve", console.dialog)
+    await expect(console.page.locator('[data-kind="late_mismatch"]')).to_have_count(0)
+    assert (await api.read(f"/api/guests/{card.guest_id}"))["balance_minor"] == card.balance_minor - charge(
+        REPORTED_ML, PRICE_MINOR
+    )
+
+
+async def test_a_shift_that_guests_are_in_is_not_closed_and_the_guests_are_named(console: Console) -> None:
+    await console.go("/shift")
+    await console.press("Close the shift")
+    await console.press("Close the shift", console.dialog)
+    await expect(console.dialog.locator("[data-refused]")).to_contain_text("The shift can't be closed yet.")
+    await expect(console.dialog.get_by_role("link", name=re.compile("Omar"))).to_be_visible()
+
+
+async def test_who_is_logged_out_is_led_back_to_where_they_wanted_to_go(browser: Browser, demo: DemoFile) -> None:
+    async with Console.opened(browser, demo.api_url) as visitor:
+        await visitor.go("/visits")
+        await visitor.page.locator("[name=username]").fill("nobody")
+        await visitor.page.locator("[name=password]").fill("wrong")
+        await visitor.page.locator("button[type=submit]").click()
+        await expect(visitor.page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
+        await visitor.page.locator("[name=username]").fill(demo.operator.username)
+        await visitor.page.locator("[name=password]").fill(demo.operator.password)
+        await visitor.page.locator("button[type=submit]").click()
+        await expect(visitor.page.get_by_role("heading", name="Visits")).to_be_visible()

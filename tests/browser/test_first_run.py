@@ -1,0 +1,102 @@
+"""An empty database: the engineer whom the command made is led to a tap that may pour."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import httpx
+import pytest
+from playwright.async_api import Browser, expect
+
+from tapwire_demo.demo_file import Login
+from tapwire_demo.processes import LOOPBACK, free_port
+from tests.browser.console import Console
+
+pytestmark = pytest.mark.timeout(240)
+
+READY_S = 60
+
+
+@pytest.fixture
+def empty_console(empty_database_url: str) -> Iterator[tuple[str, Login]]:
+    """The console on a database that has a user and nothing else, as the commands make it."""
+    port = free_port()
+    settings = {"TAPWIRE_DATABASE_URL": empty_database_url, "TAPWIRE_ADMIN_HOST": LOOPBACK, "TAPWIRE_ADMIN_PORT": str(port)}
+    environment = {**os.environ, **settings}
+    core = [sys.executable, "-m", "tapwire_core"]
+    subprocess.run([*core, "migrate"], env=environment, check=True)
+    made = subprocess.run(
+        [*core, "create-user", "eve", "--role", "engineer"], env=environment, check=True, capture_output=True, text=True
+    )
+    admin = subprocess.Popen([sys.executable, "-m", "tapwire_admin", "run"], env=environment)
+    try:
+        url = f"http://{LOOPBACK}:{port}"
+        _wait_until_ready(url)
+        yield url, Login("eve", made.stdout.split()[-1])
+    finally:
+        admin.terminate()
+        admin.wait(READY_S)
+
+
+async def test_an_empty_database_leads_an_engineer_to_a_tap_that_may_pour(
+    browser: Browser, empty_console: tuple[str, Login]
+) -> None:
+    url, login = empty_console
+    async with Console.opened(browser, url) as console:
+        await console.log_in(login)
+        step = console.page.locator("li.is-next")
+        await expect(step).to_have_attribute("data-step", "venue")
+        await step.get_by_label("Name").fill("The Bar")
+        await step.get_by_label("Id:").fill("bar")
+        await console.press("Add the venue")
+
+        await expect(step).to_have_attribute("data-step", "tap")
+        await step.get_by_label("Name").fill("Left")
+        await step.get_by_label("Id:").fill("left")
+        await console.press("Add the tap")
+
+        await expect(step).to_have_attribute("data-step", "beverage")
+        await console.press("New beverage")
+        await console.dialog.get_by_label("Name").fill("Pils")
+        await console.dialog.get_by_label("Price per litre").fill("5,20")
+        await console.press("Save")
+        await expect(console.page.get_by_role("cell", name="Pils")).to_be_visible()
+        await console.go("/set-up")
+
+        await expect(step).to_have_attribute("data-step", "keg")
+        await console.press("Take a keg into stock")
+        await console.press("Take it into stock")
+        await expect(console.page.get_by_text("30.0 l of 30.0 l left")).to_be_visible()
+
+        await console.go("/")
+        await console.page.get_by_role("button", name="Change keg").click()
+        await console.press("Put this keg on")
+        await expect(console.page.locator('[data-tap="bar/taps/left"]')).to_contain_text("€5.20")
+
+        await console.go("/set-up")
+        await expect(step).to_have_attribute("data-step", "device")
+        await console.press("New device")
+        await console.dialog.get_by_label("Id:").fill("left")
+        await console.press("Let it speak")
+        await expect(console.dialog.locator("[data-secret]")).not_to_be_empty()
+
+        await console.go("/set-up")
+        await expect(step).to_have_attribute("data-step", "shift")
+        await console.press("Open the shift", step)
+        await console.press("Open the shift")
+        await expect(console.page.get_by_text("Open since")).to_be_visible()
+        await console.go("/set-up")
+        await expect(console.page.get_by_text("Everything is ready")).to_be_visible()
+
+
+def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + READY_S
+    while True:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/health/ready").is_success:
+                return
+        assert time.monotonic() < deadline, "the console does not come"
+        time.sleep(0.1)

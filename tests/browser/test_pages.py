@@ -1,0 +1,87 @@
+"""Every page: accessible, no wider than the window, in both languages and themes, and light enough for an old tablet."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tapwire_demo.demo_file import DemoFile
+from tests.browser.api import Api
+from tests.browser.console import MAX_SCRIPT_BYTES, Console
+
+pytestmark = pytest.mark.timeout(240)
+
+PAGES = (
+    "/",
+    "/check-in",
+    "/visits",
+    "/attention",
+    "/attention/resolved",
+    "/shift",
+    "/guests",
+    "/cards?card_uid=04a1b2c3",
+    "/stock",
+    "/reports",
+    "/reports?by=beverage",
+    "/audit",
+    "/devices",
+    "/users",
+    "/set-up",
+    "/me",
+    "/more",
+)
+DIALOGS = ("/taps/bar/left/actions", "/taps/bar/left/stop", "/emergency", "/check-in/new-guest", "/stock/new-keg", "/users/new")
+CYRILLIC = "ЖШЩЯЮЭ"
+
+
+@asynccontextmanager
+async def viewer(browser: Browser, demo: DemoFile, language: str, theme: str, width: int) -> AsyncIterator[Console]:
+    """A console in a language, a theme and a width."""
+    async with Console.opened(browser, demo.api_url, language=language, theme=theme, width=width, height=800) as console:
+        await console.log_in(demo.operator)
+        yield console
+
+
+@pytest.mark.parametrize(("language", "theme", "width"), [("en", "dark", 1440), ("ru", "light", 360)])
+async def test_every_page_is_accessible_fits_and_loads_little(
+    browser: Browser, demo: DemoFile, api: Api, language: str, theme: str, width: int
+) -> None:
+    guest = (await api.read("/api/guests?limit=1"))["items"][0]
+    shift_id = (await api.read("/api/shifts/current"))["shift_id"]
+    found: dict[str, object] = {}
+    async with viewer(browser, demo, language, theme, width) as console:
+        for path in (*PAGES, f"/guests/{guest['guest_id']}", f"/visits/{guest['active_visit_id']}", f"/shift/{shift_id}"):
+            await console.see(path)
+            if wrong := await console.violations():
+                found[path] = wrong
+            if (too_wide := await console.overflow()) > 0:
+                found[f"{path} is too wide"] = too_wide
+            if console.script_bytes > MAX_SCRIPT_BYTES:
+                found[f"{path} loads too much"] = console.script_bytes
+            await expect(console.page.locator("html")).to_have_attribute("lang", language)
+    assert not found
+
+
+@pytest.mark.parametrize(("language", "theme"), [("ru", "dark"), ("en", "light")])
+async def test_dialogs_are_accessible(browser: Browser, demo: DemoFile, language: str, theme: str) -> None:
+    found: dict[str, object] = {}
+    async with viewer(browser, demo, language, theme, 360) as console:
+        await console.see("/")
+        for path in DIALOGS:
+            await console.page.evaluate("(path) => htmx.ajax('GET', path, '#dialog-body')", path)
+            await expect(console.dialog.get_by_role("heading").first).to_be_visible()
+            if wrong := await console.violations():
+                found[path] = wrong
+            await console.page.keyboard.press("Escape")
+            await expect(console.dialog).to_have_count(0)
+    assert not found
+
+
+async def test_a_russian_operator_reads_russian(browser: Browser, demo: DemoFile) -> None:
+    async with viewer(browser, demo, "ru", "dark", 768) as console:
+        await expect(console.page.get_by_role("heading", name="Краны", exact=True)).to_be_visible()
+        await console.press("Аварийный стоп")
+        await expect(console.dialog).to_contain_text("Остановить все краны")
+        await console.go("/audit?action=insufficient_funds_denied")
+        await expect(console.page.get_by_role("cell", name="Отказ в наливе: недостаточно денег").first).to_be_visible()

@@ -1,0 +1,34 @@
+"""Money, volumes and times as people write and read them; never a float on the way."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapwire_admin.console.formats import Formats
+from tapwire_contracts.reasons import Locale
+from tapwire_core.errors import Invalid
+
+AMOUNTS = st.integers(min_value=-(10**9), max_value=10**9)
+
+
+@given(AMOUNTS, st.sampled_from(list(Locale)), st.sampled_from(["EUR", "RUB", "JPY", "KWD"]))
+def test_an_amount_that_is_shown_in_a_field_is_read_as_the_same_amount(minor: int, locale: Locale, currency: str) -> None:
+    formats = Formats(locale, currency)
+    assert formats.read_money(formats.plain_money(minor), "amount") == minor
+
+
+@pytest.mark.parametrize(("typed", "minor"), [("12.50", 1250), ("12,5", 1250), (" 1 200 ", 120000), ("−3", -300), ("0.01", 1)])
+def test_an_amount_is_read_as_people_type_it(typed: str, minor: int) -> None:
+    assert Formats(Locale.RU, "EUR").read_money(typed, "amount") == minor
+
+
+@pytest.mark.parametrize("typed", ["", "abc", "1.234", "1e9", "NaN", "Infinity", "1.2.3", "9" * 40])
+def test_what_is_no_amount_is_refused(typed: str) -> None:
+    with pytest.raises(Invalid):
+        Formats(Locale.EN, "EUR").read_money(typed, "amount")
+
+
+def test_volumes_are_litres_from_one_litre_on() -> None:
+    formats = Formats(Locale.RU, "EUR")
+    assert formats.volume(999) == "999\N{NO-BREAK SPACE}мл"
+    assert formats.volume(29_450) == "29,4\N{NO-BREAK SPACE}л"

@@ -1,0 +1,56 @@
+"""What the console says: complete in each language, for every word of the closed sets and every refusal."""
+
+import re
+from collections.abc import Iterator
+from typing import get_args, get_type_hints
+
+import pytest
+
+from tapwire_admin.app import create_app
+from tapwire_admin.console import words
+from tapwire_admin.console.problems import PROBLEMS
+from tapwire_admin.console.texts import TRANSLATED, collect_texts, read_catalog
+from tapwire_contracts.reasons import Locale
+from tapwire_core.db.views.places import TapView
+from tapwire_core.errors import DomainError, NotMigrated, Refused
+from tapwire_core.services.venues import VenueRequired
+
+PLACEHOLDER = re.compile(r"%\(\w+\)s|%s")
+SAID_BY_NO_PAGE = {NotMigrated.code, Refused.code, VenueRequired.code, "idempotency_key_required"}
+"""Codes that no page of the console can meet: it always names the venue, and its forms have keys."""
+
+
+@pytest.mark.parametrize("locale", TRANSLATED, ids=str)
+def test_every_text_of_the_console_is_translated_and_none_is_left_over(locale: Locale) -> None:
+    said = {str(message.id) for message in collect_texts() if message.id}
+    catalog = {str(message.id): str(message.string) for message in read_catalog(locale) if message.id}
+
+    assert said - catalog.keys() == set(), "make texts, then translate"
+    assert catalog.keys() - said == set(), "make texts takes away what nobody says any more"
+    assert [text for text, translation in catalog.items() if not translation] == []
+
+
+@pytest.mark.parametrize("locale", TRANSLATED, ids=str)
+def test_a_translation_has_the_places_for_names_and_numbers_of_its_text(locale: Locale) -> None:
+    for message in read_catalog(locale):
+        assert sorted(PLACEHOLDER.findall(str(message.id))) == sorted(PLACEHOLDER.findall(str(message.string))), message.id
+
+
+def test_every_member_of_a_closed_set_has_its_words() -> None:
+    for texts in (*words.ALL, words.SEVERITIES):
+        members: type[Enum] = type(next(iter(texts)))
+        assert set(texts) == set(members), members
+    assert "status" in get_type_hints(TapView)
+    assert not get_args(get_type_hints(TapView)["status"]), "the shown status is text; its words are tested in the browser"
+
+
+def test_every_refusal_is_told_in_words() -> None:
+    create_app  # noqa: B018  its import brings every use case, and so every refusal
+    codes = {error.code for error in _errors(DomainError) if hasattr(error, "code")}
+    assert codes - PROBLEMS.keys() - SAID_BY_NO_PAGE == set()
+
+
+def _errors(error: type[DomainError]) -> Iterator[type[DomainError]]:
+    for child in error.__subclasses__():
+        yield child
+        yield from _errors(child)

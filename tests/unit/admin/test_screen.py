@@ -1,0 +1,102 @@
+"""What a tap's screen shows comes first: danger before connection, a pour before everything that only concerns the next guest."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from tapwire_admin.console.formats import Formats
+from tapwire_admin.console.screens import RESULT_S, ScreenState, Seen, screen_of
+from tapwire_contracts.reasons import DenyReason, Locale, denial_text
+from tapwire_core.db.views.places import TapView
+
+POUR = UUID(int=1)
+OTHER = UUID(int=2)
+GRANT = {
+    "type": "pour_authorized",
+    "pour_id": str(POUR),
+    "max_volume_ml": 500,
+    "display": {"message": "", "sell_price_per_liter_minor": 500, "balance_minor": 1000, "guest_first_name": "Ann"},
+}
+DENIAL = {"type": "pour_denied", "message": "no money"}
+VERDICT = {"type": "pour_settled", "status": "accepted", "volume_ml": 250, "amount_minor": 125, "balance_minor": 875}
+
+
+def tap(**changes: Any) -> TapView:
+    """A tap that is ready."""
+    ready = dict.fromkeys(TapView.__struct_fields__) | {
+        "tap": "bar/taps/left",
+        "venue_id": "bar",
+        "tap_id": "left",
+        "name": "Left",
+        "status": "active",
+        "keg_id": UUID(int=3),
+        "keg_book_volume_ml": 15_000,
+        "keg_initial_volume_ml": 30_000,
+        "beverage_name": "Pils",
+        "sell_price_per_liter_minor": 500,
+    }
+    return TapView(**{**ready, **changes})
+
+
+def seen(
+    phase: str = "IDLE",
+    *,
+    answer: dict[str, Any] | None = None,
+    age_s: float = 0,
+    shift_open: bool = True,
+    cores: int = 1,
+    **now: Any,
+) -> Seen:
+    """What is known; `now` is of the tap."""
+    node = {"status": "online", "phase": phase, "pour_id": str(POUR) if phase == "POURING" else None}
+    progress = {"pour_id": str(POUR), "volume_ml": 100}
+    link = {"broker": True, "cores": cores}
+    return Seen(tap(**now), shift_open, link, node, progress, answer or {}, age_s)
+
+
+def shown(known: Seen, locale: Locale = Locale.EN) -> dict[str, Any]:
+    return screen_of(known, locale, Formats(locale, "EUR"))
+
+
+@pytest.mark.parametrize(
+    ("known", "state"),
+    [
+        (seen("POURING", answer=GRANT, status="emergency_stop"), ScreenState.POURING),
+        (seen(status="emergency_stop", cores=0), ScreenState.STOPPED),
+        (seen(status="locked", cores=0), ScreenState.OUT_OF_SERVICE),
+        (seen(answer=DENIAL, cores=0), ScreenState.NO_CONNECTION),
+        (seen("FAULT"), ScreenState.OUT_OF_SERVICE),
+        (seen(keg_id=None, status="empty"), ScreenState.OUT_OF_SERVICE),
+        (seen(shift_open=False), ScreenState.OUT_OF_SERVICE),
+        (seen("AUTHORIZING", answer=VERDICT), ScreenState.WORKING),
+        (seen("CARD_MUST_BE_REMOVED", answer=DENIAL, age_s=99), ScreenState.DENIED),
+        (seen(answer=VERDICT, age_s=1), ScreenState.THANKS),
+        (seen(answer=VERDICT, age_s=RESULT_S), ScreenState.READY),
+        (seen("CARD_MUST_BE_REMOVED", answer=GRANT), ScreenState.REMOVE_CARD),
+        (seen(), ScreenState.READY),
+    ],
+)
+def test_the_weightiest_is_shown(known: Seen, state: ScreenState) -> None:
+    assert shown(known)["state"] is state
+
+
+def test_a_pour_shows_the_first_name_and_what_is_left_of_the_balance() -> None:
+    now = shown(seen("POURING", answer=GRANT))
+    assert (now["title"], now["ml"], now["money"], now["balance"], now["share"]) == ("Enjoy, Ann!", "100", "€0.50", "€9.50", 0.2)
+
+
+def test_another_pours_grant_names_nobody() -> None:
+    now = shown(seen("POURING", answer={**GRANT, "pour_id": str(OTHER)}, pending_guest_name="Ben Brown", pending_price_minor=500))
+    assert "Ann" not in str(now)
+    assert "Ben" not in str(now)
+    assert now["money"] == "€0.50"
+
+
+def test_a_closed_venue_says_so_in_the_taps_language() -> None:
+    assert shown(seen(shift_open=False), Locale.RU)["title"] == denial_text(DenyReason.SHIFT_CLOSED, Locale.RU)
+
+
+def test_what_is_shown_can_be_sent() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(shown(seen())))["beverage"] == "Pils"
