@@ -25,7 +25,7 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that breaks `after_ms` after the one before it was mended; durations in ms. A power cut mends itself."""
 
     kind: FaultKind
-    after_ms: Wait = 10_000
+    after_ms: Annotated[int, Meta(ge=10, le=3_600_000)] = 10_000
     lasts_ms: Wait = 5_000
     leak_ml_per_s: Annotated[int, Meta(ge=1, le=1_000)] = 5
     """What flows through a valve that leaks."""
