@@ -5,7 +5,7 @@ SECONDS ?=
 BROKER  ?=
 TOPIC   ?= tapwire/v1/\#
 SEED    ?= 1
-MINUTES ?= 2
+MINUTES ?=
 TAPS    ?= 16
 WORKERS ?= 2
 
@@ -18,7 +18,7 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help demo demo-reset watch test sim chaos poison lint schemas requirements clean
+.PHONY: help demo demo-reset watch test sim chaos poison soak lint schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
@@ -40,10 +40,13 @@ sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where every
 	@$(RUN) -m tests.simulation $(SEED)
 
 chaos: $(VENV)/.demo ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
-	@$(RUN) -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --taps $(TAPS)
+	@$(RUN) -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
 
 poison: $(VENV)/.demo ## how much slower others are served beside one device that floods nonsense; SECONDS=n for each case
 	@$(RUN) -m tests.chaos.poison $(if $(SECONDS),--seconds $(SECONDS))
+
+soak: $(VENV)/.demo ## mixed load for an hour, and the memory of each process at its beginning and end; MINUTES=n, SEED=n, TAPS=n
+	@$(RUN) -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
 
 lint: $(VENV)/.dev ## style, types, and who may import whom
 	$(PY) -m ruff check .

@@ -27,6 +27,7 @@ from tapwire_demo.processes import LOOPBACK, free_port
 from tapwire_demo.programs import Program
 from tapwire_node.simulator.hand import Hand, shut_valve
 from tapwire_node.simulator.wire import SimulatorGone, Truth
+from tests.chaos import flooder
 from tests.chaos.kept import KeptProgram, KeptServer
 from tests.chaos.link import Link
 from tests.integration.node_rig import to_toml
@@ -43,7 +44,7 @@ RICH_MINOR: Final = 10_000_00
 CORES: Final = ("core-1", "core-2")
 ADMIN: Final = "admin"
 SIMULATOR: Final = "simulator"
-FLOODER: Final = tap_path(VENUE, "flooder")
+FLOODER: Final = DevicePath.parse(flooder.FLOODER)
 """A tap without a keg whose node is not ours."""
 READY_S: Final = 90.0
 LOOK_S: Final = 0.05
