@@ -6,7 +6,7 @@ BROKER  ?=
 TOPIC   ?= tapwire/v1/\#
 SEED    ?= 1
 FILE    ?= tapwire-$(shell date +%Y%m%d-%H%M%S).backup
-MINUTES ?= 2
+MINUTES ?=
 TAPS    ?= 16
 WORKERS ?= 2
 
@@ -21,7 +21,7 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help install demo demo-reset watch test test-long sim bench chaos poison lint console texts pictures audit docs backup schemas requirements clean
+.PHONY: help install demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
@@ -58,11 +58,15 @@ sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where every
 
 bench: $(VENV)/.bench ## how fast it is beside this machine's own limit, some five minutes; DURATION=s each, ROWS=n of history, DOCS=1 for docs/performance.md
 	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(DURATION),--seconds $(DURATION)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
+
 chaos: $(VENV)/.demo ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
-	@$(RUN) -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --taps $(TAPS)
+	@$(RUN) -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
 
 poison: $(VENV)/.demo ## how much slower others are served beside one device that floods nonsense; SECONDS=n for each case
 	@$(RUN) -m tests.chaos.poison $(if $(SECONDS),--seconds $(SECONDS))
+
+soak: $(VENV)/.demo ## mixed load for an hour, and the memory of each process at its beginning and end; MINUTES=n, SEED=n, TAPS=n
+	@$(RUN) -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
 
 lint: $(VENV)/.dev ## style, types, and who may import whom
 	$(PY) -m ruff check .

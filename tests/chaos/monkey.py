@@ -7,9 +7,10 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from random import Random
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from aiomqtt import Client, MqttError
 
 from tapwire_contracts.topics import ROOT
 from tapwire_node.simulator.wire import Action
+from tests.chaos.flooder import nonsense
 from tests.chaos.kept import KeptProgram
 from tests.chaos.link import Link
 from tests.chaos.site import ADMIN, CORES, FLOODER, Site, Tap
@@ -31,7 +33,6 @@ FLOOD: Final = 3_000
 """More than a broker's queue holds for a client that does not read."""
 FLOOD_TIMEOUT_S: Final = 20.0
 CLOCK_S: Final = 40 * 86_400
-POUR_ID: Final = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,20 +234,5 @@ async def flood(site: Site, count: int) -> None:
             max_queued_outgoing_messages=0,
         ) as client,
     ):
-        for leaf, payload in nonsense(count):
+        for leaf, payload in islice(nonsense(), count):
             await client.publish(f"{ROOT}/{FLOODER}/{leaf}", payload, qos=1)
-
-
-def nonsense(count: int) -> Iterator[tuple[str, str]]:
-    """What a broken device may say: no JSON, a report without ids, and progress of a pour that nobody granted."""
-    for number in range(count):
-        match number % 3:
-            case 0:
-                yield "card", f"{{{number}"
-            case 1:
-                yield "pour/completed", '{"type": "pour_completed", "volume_ml": -1}'
-            case _:
-                yield (
-                    "pour/progress",
-                    f'{{"type": "pour_progress", "pour_id": "{POUR_ID}", "volume_ml": 1, "elapsed_ms": 1}}',
-                )

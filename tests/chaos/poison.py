@@ -1,4 +1,4 @@
-"""One poisoned device, and how the others are served beside it: `make poison SECONDS=n` prints how much slower they are.
+"""One poisoned device, and how the others are served beside it: `make poison [SECONDS=n]` prints how much slower they are.
 
 The device floods what can't be read, or replays old messages of another tap under its own name. It can't write on another's topics:
 the broker's rules see to that.
@@ -8,63 +8,45 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import count, cycle
 from statistics import median
 from typing import Final
 
-from aiomqtt import Client
-
-from tapwire_contracts.codec import encode
-from tapwire_contracts.topics import ROOT
-from tests.chaos.kept import besides
+from tapwire_demo.programs import Program
+from tests.chaos.kept import KeptProgram
 from tests.chaos.load import LoadTap
-from tests.chaos.monkey import nonsense
-from tests.chaos.site import FLOODER, Site, open_site
-from tests.venue import SimulatedTap
+from tests.chaos.site import FLOODER, LOOK_S, READY_S, Site, Stranger, open_site
 
-Messages = Iterator[tuple[str, str | bytes]]
-"""Topics' leaves and payloads."""
 TAPS: Final = 8
-PAUSE_S: Final = 0.05
+PAUSE_S: Final = 0.1
 """Between two cycles of a tap, so that the machine is not at its limit before the flood begins."""
-AT_ONCE: Final = 20
-"""Messages that the device has on their way."""
+PER_SECOND: Final = 1_000
+"""What the poisoned device sends: some two hundred times what an honest one does at most."""
+MS_PER_S: Final = 1_000
+KINDS: Final = ("garbage", "replay")
 
 
 @asynccontextmanager
-async def flooding(site: Site, messages: Messages) -> AsyncIterator[None]:
-    """A device that publishes as fast as the broker takes it, during the block."""
-    account = site.broker.account(str(FLOODER))
-    async with Client(
-        site.broker.host,
-        site.broker.device_port,
-        username=account.username,
-        password=account.password,
-        identifier=account.username,
-    ) as client:
-
-        async def publish() -> None:
-            for leaf, payload in messages:
-                await client.publish(f"{ROOT}/{FLOODER}/{leaf}", payload, qos=1)
-
-        async with besides(*(publish() for _ in range(AT_ONCE))):
-            yield
+async def poisoned(site: Site, kind: str, victim: Stranger) -> AsyncIterator[None]:
+    """A device that publishes nonsense during the block, from a process of its own."""
+    secret = site.broker.account(str(FLOODER)).password
+    arguments = (str(site.broker.device_port), secret, kind, victim.card_uid, str(victim.path), str(PER_SECOND))
+    flooder = KeptProgram(Program(f"flooder-{kind}", ("tests.chaos.flooder", *arguments), {}), site.folder)
+    async with flooder.kept():
+        await _until_heard(site)
+        yield
+        assert flooder.starts == 1, flooder.log()
 
 
-def garbage() -> Messages:
-    """Nonsense without end."""
-    for _ in count():
-        yield from nonsense(3_000)
-
-
-def replayed(victim: LoadTap) -> Messages:
-    """Another tap's question and report, again and again."""
-    card_uid, old = victim.stranger.card_uid, SimulatedTap(victim.stranger.path)
-    question = old.question(card_uid)
-    report = old.report(question.event_id, card_uid, 0)
-    yield from cycle([("card", encode(question)), ("pour/completed", encode(report))])
+async def _until_heard(site: Site) -> None:
+    """Wait until the core has heard something more of the device."""
+    heard = """SELECT (SELECT coalesce(sum(occurrences), 0) FROM dead_letters)
+                   + (SELECT count(*) FROM authorization_answers WHERE tap_path = $1)"""
+    before = await site.db.pool.fetchval(heard, str(FLOODER))
+    async with asyncio.timeout(READY_S):
+        while await site.db.pool.fetchval(heard, str(FLOODER)) == before:
+            await asyncio.sleep(LOOK_S)
 
 
 async def serve(taps: list[LoadTap], seconds: float) -> list[float]:
@@ -88,27 +70,20 @@ async def compare(seconds: float) -> None:
     async with open_site(0, strangers=TAPS) as site, AsyncExitStack() as stack:
         taps = [await stack.enter_async_context(LoadTap.connected(site, stranger)) for stranger in site.strangers]
         await serve(taps, seconds / 4)
-        poisons: dict[str, Callable[[], Messages]] = {
-            "garbage": garbage,
-            "replay": lambda: replayed(taps[0]),
-        }
         alone = await serve(taps, seconds)
         tell("alone", alone, alone)
-        for name, poison in poisons.items():
-            async with flooding(site, poison()):
-                tell(f"beside {name}", await serve(taps, seconds), alone)
+        for kind in KINDS:
+            async with poisoned(site, kind, site.strangers[0]):
+                tell(f"beside {kind}", await serve(taps, seconds), alone)
         tell("alone again", await serve(taps, seconds), alone)
 
 
 def tell(name: str, waits_s: list[float], alone_s: list[float]) -> None:
     """One line of the comparison."""
     at = sorted(waits_s)
-    p99_s = at[len(at) * 99 // 100]
-    ratio = median(waits_s) / median(alone_s)
-    print(
-        f"{name:<16} {len(at):6} answers, median {median(at) * 1_000:6.1f} ms ({ratio:.2f} × alone), p99 {p99_s * 1_000:6.1f} ms",
-        flush=True,
-    )
+    middle_ms, p99_ms = median(at) * MS_PER_S, at[len(at) * 99 // 100] * MS_PER_S
+    ratio = median(at) / median(alone_s)
+    print(f"{name:<16} {len(at):6} answers, median {middle_ms:6.1f} ms ({ratio:.2f} × alone), p99 {p99_ms:6.1f} ms", flush=True)
 
 
 def main() -> int:

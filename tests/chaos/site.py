@@ -25,8 +25,9 @@ from tapwire_demo.demo import answers
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
 from tapwire_demo.processes import LOOPBACK, free_port
 from tapwire_demo.programs import Program
-from tapwire_node.simulator.hand import Hand, shut_valve
-from tapwire_node.simulator.wire import SimulatorGone, Truth
+from tapwire_node.simulator.hand import Hand
+from tapwire_node.simulator.wire import Action, SimulatorGone, Truth
+from tests.chaos import flooder
 from tests.chaos.kept import KeptProgram, KeptServer
 from tests.chaos.link import Link
 from tests.integration.node_rig import to_toml
@@ -43,7 +44,7 @@ RICH_MINOR: Final = 10_000_00
 CORES: Final = ("core-1", "core-2")
 ADMIN: Final = "admin"
 SIMULATOR: Final = "simulator"
-FLOODER: Final = tap_path(VENUE, "flooder")
+FLOODER: Final = DevicePath.parse(flooder.FLOODER)
 """A tap without a keg whose node is not ours."""
 READY_S: Final = 90.0
 LOOK_S: Final = 0.05
@@ -95,7 +96,7 @@ class Tap:
         while self.look().node_is_attached:
             await asyncio.sleep(LOOK_S)
         left_at_ml = self.look().left_at_ml or 0
-        await asyncio.to_thread(shut_valve, self.socket, str(self.path))
+        self.hand.act(Action.SHUT_VALVE)
         await asyncio.sleep(CLOSING_S)
         flowed_ml = self.look().flowed_ml
         self.lost_ml += flowed_ml - max(left_at_ml, self._known_ml)

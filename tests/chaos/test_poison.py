@@ -1,11 +1,10 @@
 """One poisoned device disturbs nobody else: whoever pours beside it is answered rightly, and is charged once."""
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from tests.chaos.audit import at_rest
 from tests.chaos.load import POUR_ML, LoadTap
-from tests.chaos.poison import Messages, flooding, garbage, replayed, serve
+from tests.chaos.poison import KINDS, poisoned, serve
 from tests.chaos.site import FLOODER, open_site
 
 TAPS = 3
@@ -16,15 +15,14 @@ PATIENCE_S = 60.0
 async def test_a_device_that_floods_garbage_or_replays_anothers_messages_disturbs_nobody_else() -> None:
     async with open_site(0, strangers=TAPS) as site, AsyncExitStack() as stack:
         taps = [await stack.enter_async_context(LoadTap.connected(site, stranger)) for stranger in site.strangers]
-        poisons: tuple[Callable[[], Messages], ...] = (garbage, lambda: replayed(taps[0]))
 
         served = 0
-        for poison in poisons:
-            async with flooding(site, poison()):
+        for kind in KINDS:
+            async with poisoned(site, kind, site.strangers[0]):
                 served += len(await serve(taps, SECONDS)) // 2
 
         books = await at_rest(site, PATIENCE_S)
         assert {pour["sync_status"] for pour in books.pours} == {"synced"}
         assert {pour["volume_ml"] for pour in books.pours} == {POUR_ML}
-        assert len(books.pours) == served >= TAPS * len(poisons)
+        assert len(books.pours) == served >= TAPS * len(KINDS)
         assert {incident["tap_path"] for incident in books.incidents} <= {str(FLOODER)}, books.incidents
