@@ -37,14 +37,20 @@ EXCLUDED_OPERATIONS: Final = {
 }
 
 
-async def run_schemathesis(url: str, *arguments: str, phases: str = "examples,coverage,fuzzing") -> None:
-    """Run it to its end; fails with its report when a check does."""
+async def run_schemathesis(folder: Path, url: str, *arguments: str, phases: str = "examples,coverage,fuzzing") -> None:
+    """Run it to its end in a folder of its own, where it keeps what it finds; fails with its report when a check does."""
     options = ["--seed", str(SEED), "--phases", phases, "--max-examples", str(EXAMPLES), "--checks", "all"]
     command = ["-m", "schemathesis.cli", "run", f"{url}/schema/openapi.json", *options, "--no-color", "--workers", "1", *arguments]
     excluded = [f"--exclude-checks={','.join(EXCLUDED_CHECKS)}", *(f"--exclude-name={name}" for name in EXCLUDED_OPERATIONS)]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.schemathesis_checks", "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, *excluded, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        sys.executable,
+        *command,
+        *excluded,
+        cwd=folder,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with asyncio.timeout(ENDS_WITHIN_S):
@@ -57,7 +63,7 @@ async def run_schemathesis(url: str, *arguments: str, phases: str = "examples,co
 
 @pytest.mark.timeout(300)
 async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_answer(
-    database_url: str, application_url: str
+    database_url: str, application_url: str, tmp_path: Path
 ) -> None:
     async with Database.open(database_url, House()) as db:
         venue = await Venue.open(db)
@@ -65,12 +71,12 @@ async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_ans
         token, device = await add_user(db, Role.ENGINEER), await devices.add_device(db, OPERATOR, venue.tap.path)
         async with running(application_url) as client:
             logins = ["--header", f"Authorization: Bearer {token}", "--header", f"X-Internal-Token: {device.secret}"]
-            await run_schemathesis(str(client.base_url).rstrip("/"), *logins)
+            await run_schemathesis(tmp_path, str(client.base_url).rstrip("/"), *logins)
 
         assert await check_books(db) == []
 
 
 @pytest.mark.timeout(300)
-async def test_without_a_login_no_request_is_told_anything(application_url: str) -> None:
+async def test_without_a_login_no_request_is_told_anything(application_url: str, tmp_path: Path) -> None:
     async with running(application_url) as client:
-        await run_schemathesis(str(client.base_url).rstrip("/"), phases="examples,coverage")
+        await run_schemathesis(tmp_path, str(client.base_url).rstrip("/"), phases="examples,coverage")
