@@ -174,7 +174,8 @@ class Demo:
         login = self._bar.operator
         for line in (
             "",
-            f"  API      {self._api_url}   (its description: {self._api_url}/schema)",
+            f"  console  {self._api_url}",
+            f"  API      {self._api_url}/api   (its description: {self._api_url}/schema)",
             f"  login    {login.username}   password {login.password}",
             f"  broker   mqtt://{broker.host}:{broker.port}   ({broker.kind})",
             f"  topics   mosquitto_sub -h {broker.host} -p {broker.port} {login_options} -v -t '{ROOT}/#'",

@@ -10,10 +10,11 @@ from msgspec import UNSET, Struct
 
 from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.console.forms import Form
+from tapwire_admin.console.gists import gist, icon_of
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import Around
 from tapwire_admin.console.texts import N_, translations
-from tapwire_admin.console.viewer import Looking
+from tapwire_admin.console.viewer import Looking, Viewer
 from tapwire_admin.given import AskedPage, AskedText, By, Db
 from tapwire_admin.reading import found
 from tapwire_admin.routes.guests import Adjustment, GuestChange
@@ -63,13 +64,13 @@ async def show_list(db: Db, viewer: Looking, search: AskedText = None) -> Respon
 @get("/guests/{guest_id:uuid}", access=OPERATOR)
 async def show_guest(db: Db, viewer: Looking, shell: Around, guest_id: FromPath[UUID]) -> Response[str]:
     """One guest."""
-    return viewer.show("guest.html", shell=shell, **await _guest(db, guest_id))
+    return viewer.show("guest.html", shell=shell, **await _guest(db, viewer, guest_id))
 
 
 @get("/guests/{guest_id:uuid}/body", access=OPERATOR)
 async def show_body(db: Db, viewer: Looking, guest_id: FromPath[UUID]) -> Response[str]:
     """What changes about one guest."""
-    return viewer.show("parts/guest.html", **await _guest(db, guest_id))
+    return viewer.show("parts/guest.html", **await _guest(db, viewer, guest_id))
 
 
 @get("/guests/{guest_id:uuid}/change", access=OPERATOR)
@@ -115,12 +116,12 @@ async def adjust(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID
     return done(said % viewer.formats.money(booked.available_minor), changed=[str(guest_id)])
 
 
-async def _guest(db: Database, guest_id: UUID) -> dict[str, Any]:
+async def _guest(db: Database, viewer: Viewer, guest_id: UUID) -> dict[str, Any]:
     guest = found(await views.get_guest(db, guest_id), "guest", guest_id)
-    return {"guest": guest, "timeline": await _timeline(db, guest_id)}
+    return {"guest": guest, "timeline": await _timeline(db, viewer, guest_id)}
 
 
-async def _timeline(db: Database, guest_id: UUID) -> list[Happened]:
+async def _timeline(db: Database, viewer: Viewer, guest_id: UUID) -> list[Happened]:
     """All that is known of a guest's doings, the latest first."""
     page = PageRequest(limit=TIMELINE)
     happened = await _movements(db, guest_id, page)
@@ -130,9 +131,8 @@ async def _timeline(db: Database, guest_id: UUID) -> list[Happened]:
             happened.append(Happened(visit.closed_at, "door-open", "action", "visit_closed", visit.closed_by or ""))
     for entry in (await list_audit(db, subject=str(guest_id), page=page)).items:
         if entry.action not in TOLD_OTHERWISE:
-            reason = entry.details.get("reason")
-            icon = "ban" if "denied" in entry.action or "refused" in entry.action else "credit-card"
-            happened.append(Happened(entry.created_at, icon, "action", entry.action, str(reason or entry.actor)))
+            detail = gist(viewer.locale, viewer.formats, entry) or entry.actor
+            happened.append(Happened(entry.created_at, icon_of(entry.action), "action", entry.action, detail))
     return sorted(happened, key=lambda one: one.at, reverse=True)[:TIMELINE]
 
 
