@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 
+from tapwire_core.db.connecting import hosts_of
 from tapwire_core.db.tables import AuditEntry, MoneyMovement, StockMovement
 
 ONLY_ADDED_TO: Final = tuple(str(rows.__tablename__) for rows in (AuditEntry, MoneyMovement, StockMovement))
@@ -17,8 +18,8 @@ ONLY_ADDED_TO: Final = tuple(str(rows.__tablename__) for rows in (AuditEntry, Mo
 
 def admit_application(connection: Connection, application_url: str) -> None:
     """Let the role of this URL work with the schema, and make the role when there is none; as the owner of the tables."""
-    application = make_url(application_url)
-    if application.username == connection.engine.url.username:
+    application = make_url(hosts_of(application_url)[0])
+    if application.username == connection.execute(text("SELECT current_user")).scalar():
         return
     if not connection.execute(text("SELECT true FROM pg_roles WHERE rolname = :name"), {"name": application.username}).scalar():
         _create_role(connection, application)
