@@ -27,12 +27,12 @@ from tapwire_node.journal.reading import export
 from tapwire_node.simulator.hand import Hand
 from tapwire_node.simulator.wire import Action
 from tests.integration.node_rig import tap_settings
-from tests.integration.simulator_rig import PATIENCE_S, Ear, Module, ear_at, simulator_of, until
+from tests.integration.simulator_rig import BUSY_MACHINE_MS, PATIENCE_S, Ear, Module, ear_at, simulator_of, until
 from tests.integration.test_node_with_core import PACE
 from tests.venue import OPERATOR, PRICE_MINOR, Guest, Venue
 
-KILLS: Final = 104
-TAPS: Final = 8
+KILLS: Final = 102
+TAPS: Final = 6
 FLOW_ML_PER_S: Final = 40
 PULSES_PER_LITER: Final = 10_000
 TOLERANCE_ML: Final = 20
@@ -93,7 +93,7 @@ class Victim:
             await asyncio.sleep(0.2)
             self.hand.act(Action.PRESENT, card_uid=self.guest.card_uid)
             with contextlib.suppress(AssertionError):
-                await until(lambda: len(self.ear.all(self.path, "card_presented")) > asked, "a question", patience_s=2)
+                await until(lambda: len(self.ear.all(self.path, "card_presented")) > asked, "a question", patience_s=10)
 
     async def reach(self, step: str, asked: dict[str, int], before: int) -> None:
         """Wait until the pour has come to this step."""
@@ -201,9 +201,14 @@ async def settings_of(venue: Venue, broker: EmbeddedBroker, folder: Path, tap_id
     settings = await tap_settings(broker, folder)
     settings["tap"]["path"] = path
     settings["broker"]["url"] = broker.url(path)
-    settings["hardware"] |= {"flow_ml_per_s": FLOW_ML_PER_S, "pulses_per_liter": PULSES_PER_LITER}
-    settings["limits"] |= {"checkpoint_ms": 250, "checkpoint_ml": 20, "request_timeout_ms": 5_000, "question_repeat_ms": 500}
-    return settings
+    checkpoints = {"checkpoint_ms": 250, "checkpoint_ml": 20}
+    patience = {"request_timeout_ms": 5_000, "question_repeat_ms": 500}
+    return settings | {
+        "hardware": settings["hardware"] | {"flow_ml_per_s": FLOW_ML_PER_S, "pulses_per_liter": PULSES_PER_LITER},
+        "limits": settings["limits"] | checkpoints | patience,
+        "broker": settings["broker"] | {"resend_first_ms": 1_000, "resend_max_ms": 4_000, "timeout_ms": 10_000},
+        "process": settings["process"] | {"valve_watchdog_ms": BUSY_MACHINE_MS},
+    }
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.simulator.hand import Hand
 from tapwire_node.simulator.wire import Action, SimulatorGone
 from tests.integration.node_rig import CARD, TAP, Core, core_at, tap_settings, to_toml
-from tests.integration.simulator_rig import Module, simulator_of, until
+from tests.integration.simulator_rig import BUSY_MACHINE_MS, Module, simulator_of, until
 
 
 @dataclass
@@ -56,8 +56,9 @@ async def stage_at(broker: EmbeddedBroker, **more: dict[str, Any]) -> AsyncItera
     with tempfile.TemporaryDirectory(prefix="taps-") as name:
         folder = Path(name)
         settings = await tap_settings(broker, folder)
+        settings["process"] = settings["process"] | {"valve_watchdog_ms": BUSY_MACHINE_MS}
         for table, values in more.items():
-            settings[table] |= values
+            settings[table] = settings[table] | values
         async with core_at(broker) as core, simulator_of(folder, settings) as (simulator, files):
             socket = folder / "beer.sock"
             node = Module(folder / "node.log", "tapwire_node", "run", "--config", str(files[0]))
