@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+import hypothesis
 import pytest
 
 from tapwire_contracts.acl import BrokerRole
@@ -20,6 +21,10 @@ from tapwire_core.services.books import check_books
 from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, find_mosquitto, open_broker
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
 from tests.venue import Venue
+
+if os.environ.get("CI") != "true":  # there, Hypothesis has a profile of its own, with the same examples each time
+    hypothesis.settings.register_profile("no deadline", deadline=None)
+    hypothesis.settings.load_profile("no deadline")
 
 _database_numbers: Final = itertools.count(1)
 

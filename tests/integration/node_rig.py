@@ -25,10 +25,10 @@ from tapwire_node.settings import Settings
 TAP: Final = "bar/taps/left"
 CARD: Final = "04a1b2c3"
 OTHER_CARD: Final = "04ffffff"
-WAIT_S: Final = 8.0
+WAIT_S: Final = 20.0
 SHORT: Final = {
     "limits": {
-        "request_timeout_ms": 700,
+        "request_timeout_ms": 1_500,
         "question_repeat_ms": 150,
         "card_debounce_ms": 80,
         "tail_ms": 300,
@@ -40,7 +40,7 @@ SHORT: Final = {
         "core_absence_ms": 200,
         "journal_stall_ms": 5_000,
     },
-    "process": {"tick_ms": 10, "idle_tick_ms": 20, "valve_watchdog_ms": 400, "shutdown_ms": 2_000},
+    "process": {"tick_ms": 10, "idle_tick_ms": 20, "valve_watchdog_ms": 5_000, "shutdown_ms": 2_000},
 }
 
 
@@ -239,10 +239,11 @@ async def until(holds: Any, what: str) -> None:
 
 
 @asynccontextmanager
-async def rig_at(broker: EmbeddedBroker, folder: Path) -> AsyncIterator[Rig]:
-    """Node and core, ready for a card."""
-    settings = msgspec.convert(await tap_settings(broker, folder), Settings)
-    async with core_at(broker) as core, running_node(settings) as node:
+async def rig_at(broker: EmbeddedBroker, folder: Path, **process: int) -> AsyncIterator[Rig]:
+    """Node and core, ready for a card; `process` are settings of its own."""
+    given = await tap_settings(broker, folder)
+    given["process"] = {**given["process"], **process}
+    async with core_at(broker) as core, running_node(msgspec.convert(given, Settings)) as node:
         rig = Rig(node, core, broker, folder)
         await rig.phase("IDLE")
         yield rig

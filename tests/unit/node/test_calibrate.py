@@ -22,7 +22,7 @@ url = "mqtt://broker"
 @given(pulses=st.integers(0, 10_000_000), volume_ml=st.integers(50, 20_000))
 def test_the_factor_is_pulses_per_litre_rounded_half_up(pulses: int, volume_ml: int) -> None:
     factor = factor_of(pulses, volume_ml)
-    assert -volume_ml < 2 * (pulses * 1_000 - factor * volume_ml) <= volume_ml or pulses == 0
+    assert -volume_ml <= 2 * (pulses * 1_000 - factor * volume_ml) < volume_ml or pulses == 0
 
 
 def test_the_spread_is_how_far_the_pours_lie_apart() -> None:
