@@ -103,9 +103,9 @@ async def _two_pouring(page: Page) -> None:
 
 async def _of_things(api: Api) -> list[str]:
     """Pages of one guest, one visit, one shift."""
-    guest = (await api.read("/api/guests?limit=8"))["items"][-1]
+    active = (await api.read("/api/visits?status=active&limit=1"))["items"][0]
     shift_id = (await api.read("/api/shifts/current"))["shift_id"]
-    return [f"/guests/{guest['guest_id']}", f"/visits/{guest['active_visit_id']}", f"/shift/{shift_id}"]
+    return [f"/guests/{active['guest_id']}", f"/visits/{active['visit_id']}", f"/shift/{shift_id}"]
 
 
 def main() -> None:

@@ -32,7 +32,6 @@ PAGES = (
     "/more",
 )
 DIALOGS = ("/taps/bar/left/actions", "/taps/bar/left/stop", "/emergency", "/check-in/new-guest", "/stock/new-keg", "/users/new")
-CYRILLIC = "ЖШЩЯЮЭ"
 
 
 @asynccontextmanager
@@ -47,7 +46,7 @@ async def viewer(browser: Browser, demo: DemoFile, language: str, theme: str, wi
 async def test_every_page_is_accessible_fits_and_loads_little(
     browser: Browser, demo: DemoFile, api: Api, language: str, theme: str, width: int
 ) -> None:
-    guest = (await api.read("/api/guests?limit=1"))["items"][0]
+    guest = await api.read(f"/api/guests/{demo.cards[0].guest_id}")
     shift_id = (await api.read("/api/shifts/current"))["shift_id"]
     found: dict[str, object] = {}
     async with viewer(browser, demo, language, theme, width) as console:
@@ -63,10 +62,9 @@ async def test_every_page_is_accessible_fits_and_loads_little(
     assert not found
 
 
-@pytest.mark.parametrize(("language", "theme"), [("ru", "dark"), ("en", "light")])
-async def test_dialogs_are_accessible(browser: Browser, demo: DemoFile, language: str, theme: str) -> None:
+async def test_dialogs_are_accessible(browser: Browser, demo: DemoFile) -> None:
     found: dict[str, object] = {}
-    async with viewer(browser, demo, language, theme, 360) as console:
+    async with viewer(browser, demo, "ru", "dark", 360) as console:
         await console.see("/")
         for path in DIALOGS:
             await console.page.evaluate("(path) => htmx.ajax('GET', path, '#dialog-body')", path)
