@@ -6,7 +6,8 @@ from random import Random
 from typing import Final
 
 from tapwire_node.simulator.wire import Action
-from tests.chaos.site import CLOSING_S, Drinker, Tap
+from tests.chaos.founding import Drinker
+from tests.chaos.site import CLOSING_S, Tap
 
 LOOK_S: Final = 0.05
 PATIENCE_S: Final = 7.0
