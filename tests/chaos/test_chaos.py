@@ -6,7 +6,7 @@ from tests.chaos.run import run_chaos
 from tests.chaos.site import TEST_TIMEOUT_S, open_site
 
 pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
-SECONDS = 12.0
+SECONDS = 8.0
 TAPS = 3
 PATIENCE_S = 60.0
 

@@ -18,7 +18,7 @@ from tests.chaos.standby import standby_of
 pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
 TAPS = 2
 PATIENCE_S = 60.0
-BEFORE_S = 4.0
+BEFORE_S = 2.0
 """Guests pour and pay for so long before the primary dies."""
 
 
