@@ -6,11 +6,12 @@ from random import Random
 from typing import Final
 
 from tapwire_node.simulator.wire import Action
-from tests.chaos.site import CLOSING_S, Drinker, Tap
+from tests.chaos.founding import Drinker
+from tests.chaos.site import CLOSING_S, Tap
 
 LOOK_S: Final = 0.05
-PATIENCE_S: Final = 7.0
-"""How long a guest waits for beer: longer than a node waits for an answer."""
+PATIENCE_S: Final = (2.0, 7.0)
+"""How long a guest waits for beer: some for longer than a node waits for an answer."""
 LONGEST_S: Final = 15.0
 """How long a guest drinks at most."""
 WANTS_ML: Final = (30, 150)
@@ -19,11 +20,12 @@ PAUSE_S: Final = (1.0, 2.0)
 """Between two guests; longer than a reader's debounce, or the card would not count as lifted."""
 
 
-async def play_guests(tap: Tap, dice: Random, are_welcome: Callable[[], bool]) -> None:
-    """Let the tap's guests come one after the other while they are welcome."""
+async def play_guests(tap: Tap, dice: Random, are_welcome: Callable[[], bool], can_pay: Callable[[], bool]) -> None:
+    """Let the tap's guests come one after the other while they are welcome; the poor only while somebody takes their money."""
     while are_welcome():
         await asyncio.sleep(dice.uniform(*PAUSE_S))
-        await drink(tap, dice.choice(tap.drinkers), dice)
+        rich, poor = tap.drinkers
+        await drink(tap, dice.choice((rich, poor)) if can_pay() else rich, dice)
 
 
 async def drink(tap: Tap, guest: Drinker, dice: Random) -> int:
@@ -31,7 +33,7 @@ async def drink(tap: Tap, guest: Drinker, dice: Random) -> int:
     before_ml = tap.look().flowed_ml
     tap.hand.act(Action.SET_FLOW, ml_per_s=dice.randint(*FLOW_ML_PER_S))
     tap.hand.act(Action.PRESENT, card_uid=guest.card_uid)
-    await _wait(lambda: tap.look().valve_is_driven, PATIENCE_S)
+    await _wait(lambda: tap.look().valve_is_driven, dice.uniform(*PATIENCE_S))
     enough_ml = before_ml + dice.randint(*WANTS_ML)
     await _wait(lambda: tap.look().flowed_ml >= enough_ml or not tap.look().valve_is_driven, LONGEST_S)
     tap.hand.act(Action.REMOVE)

@@ -14,9 +14,10 @@ from statistics import median
 from typing import Final
 
 from tapwire_demo.programs import Program
+from tests.chaos.founding import FLOODER
 from tests.chaos.kept import KeptProgram
 from tests.chaos.load import LoadTap
-from tests.chaos.site import FLOODER, LOOK_S, READY_S, Site, Stranger, open_site
+from tests.chaos.site import LOOK_S, READY_S, Site, Stranger, open_site
 
 TAPS: Final = 8
 PAUSE_S: Final = 0.1

@@ -53,7 +53,7 @@ async def run_chaos(
     dice = Random(seed)
     monkey, staff, stalls = Monkey(site, Random(dice.random()), tell), Staff(site, Random(dice.random())), Stalls()
     day = Day()
-    guests = [asyncio.create_task(play_guests(tap, Random(dice.random()), day.is_open)) for tap in site.taps]
+    guests = [asyncio.create_task(play_guests(tap, Random(dice.random()), day.is_open, day.has_staff)) for tap in site.taps]
     counter = asyncio.create_task(staff.work(day.has_staff))
     try:
         async with besides(stalls.measure()):

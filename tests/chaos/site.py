@@ -13,55 +13,35 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.topics import DevicePath, tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.house import House
-from tapwire_core.domain.words import PaymentMethod, Role
-from tapwire_core.services import beverages, devices, guests, kegs, money, shifts, taps, users, venues, visits
-from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, open_broker
+from tapwire_core.domain.words import Role
+from tapwire_core.services import users
+from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.demo import answers
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
 from tapwire_demo.processes import LOOPBACK, free_port
 from tapwire_demo.programs import Program
 from tapwire_node.simulator.hand import Hand
 from tapwire_node.simulator.wire import Action, SimulatorGone, Truth
-from tests.chaos import flooder
+from tests.chaos.founding import PULSES_PER_LITER, VENUE, Drinker, found, invite
 from tests.chaos.kept import KeptProgram, KeptServer
 from tests.chaos.link import Link
 from tests.integration.node_rig import to_toml
 from tests.venue import OPERATOR
 
-VENUE: Final = "bar"
-PRICE_MINOR: Final = 500
-"""5.00 a litre."""
-KEG_ML: Final = 10_000_000
-PULSES_PER_LITER: Final = 1_000
-"""One pulse a millilitre, so that truth and books can agree to the last one."""
-MAX_POUR_ML: Final = 500
 RICH_MINOR: Final = 10_000_00
 CORES: Final = ("core-1", "core-2")
 ADMIN: Final = "admin"
 SIMULATOR: Final = "simulator"
-FLOODER: Final = DevicePath.parse(flooder.FLOODER)
-"""A tap without a keg whose node is not ours."""
 READY_S: Final = 90.0
+TEST_TIMEOUT_S: Final = 300
+"""What a test with all these processes may take on a machine that has much else to do."""
 LOOK_S: Final = 0.05
 CLOSING_S: Final = 0.15
 """What still flows when a valve has closed has flowed after this time."""
-
-
-@dataclass(slots=True)
-class Drinker:
-    """A guest, what was paid in over the counter, and what flowed while this guest was at a tap."""
-
-    guest_id: UUID
-    visit_id: UUID
-    card_uid: str
-    paid_minor: int
-    flowed_ml: int = 0
-    pours: int = 0
 
 
 @dataclass(slots=True)
@@ -154,43 +134,18 @@ async def open_site(
         db = await stack.enter_async_context(Database.open(postgres.url, House(), pool_size=4))
         paths = [tap_path(VENUE, f"tap-{number}") for number in range(1, tap_count + 1)]
         foreign = [tap_path(VENUE, f"stranger-{number}") for number in range(1, strangers + 1)]
-        accounts = await _found(db, paths + foreign)
+        accounts = await found(db, paths + foreign)
         broker = await stack.enter_async_context(open_broker(BrokerKind.MOSQUITTO, folder / "broker", accounts))
         site = Site(folder, db, postgres, broker, database_url=postgres.url, standby_port=standby_port)
         for server in (postgres, broker):
             site.servers[server.name] = KeptServer(server)
             await stack.enter_async_context(site.servers[server.name].kept())
         for number, path in enumerate(foreign):
-            site.strangers.append(Stranger(path, (await _guest(db, f"05c0{number:04x}", RICH_MINOR)).card_uid))
+            site.strangers.append(Stranger(path, (await invite(db, f"05c0{number:04x}", RICH_MINOR)).card_uid))
         await _open_services(site, stack, core_settings or {})
         await _open_taps(site, stack, paths)
         await _until_ready(site)
         yield site
-
-
-async def _found(db: Database, paths: list[DevicePath]) -> list[Account]:
-    """The venue, and who may connect to its broker."""
-    await venues.create_venue(db, OPERATOR, venue_id=VENUE, name="The Bar", time_zone="Europe/Berlin")
-    await shifts.open_shift(db, OPERATOR, VENUE)
-    beverage_id = await beverages.create_beverage(db, OPERATOR, name="Pils", sell_price_per_liter_minor=PRICE_MINOR)
-    services = {"core": BrokerRole.CORE, "watcher": BrokerRole.WATCHER}
-    accounts = [Account(name, secrets.token_urlsafe(), role) for name, role in services.items()]
-    for path in (*paths, FLOODER):
-        await taps.create_tap(
-            db,
-            OPERATOR,
-            venue_id=VENUE,
-            tap_id=path.device_id,
-            name=path.device_id,
-            pulses_per_liter=PULSES_PER_LITER,
-            max_pour_ml=MAX_POUR_ML,
-        )
-        secret = (await devices.add_device(db, OPERATOR, path)).secret
-        accounts.append(Account(str(path), secret, BrokerRole.DEVICE))
-        if path != FLOODER:
-            keg_id = await kegs.create_keg(db, OPERATOR, venue_id=VENUE, beverage_id=beverage_id, initial_volume_ml=KEG_ML)
-            await taps.put_keg(db, OPERATOR, path, keg_id)
-    return accounts
 
 
 async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mapping[str, str]) -> None:
@@ -263,14 +218,7 @@ def _write_tap(site: Site, path: DevicePath, link: Link) -> Path:
 async def _drinkers(site: Site) -> list[Drinker]:
     """A rich guest, and one who needs a top-up now and then."""
     first = len(site.taps) * 2
-    return [await _guest(site.db, f"04c0{first + count:04x}", paid_minor) for count, paid_minor in enumerate((RICH_MINOR, 1_00))]
-
-
-async def _guest(db: Database, card_uid: str, paid_minor: int) -> Drinker:
-    guest_id = await guests.create_guest(db, OPERATOR, first_name=f"Guest {card_uid}", age_checked=True)
-    await money.top_up(db, OPERATOR, guest_id, paid_minor, PaymentMethod.CASH, VENUE)
-    visit = await visits.open_and_assign_card(db, OPERATOR, VENUE, guest_id, card_uid)
-    return Drinker(guest_id, visit.visit_id, card_uid, paid_minor)
+    return [await invite(site.db, f"04c0{first + count:04x}", paid_minor) for count, paid_minor in enumerate((RICH_MINOR, 1_00))]
 
 
 def _is_served(tap: Tap) -> bool:

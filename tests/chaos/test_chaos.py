@@ -1,9 +1,12 @@
 """A short, seeded piece of `make chaos`: real processes killed, connections broken, and everything that flowed booked once."""
 
-from tests.chaos.run import run_chaos
-from tests.chaos.site import open_site
+import pytest
 
-SECONDS = 12.0
+from tests.chaos.run import run_chaos
+from tests.chaos.site import TEST_TIMEOUT_S, open_site
+
+pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
+SECONDS = 8.0
 TAPS = 3
 PATIENCE_S = 60.0
 

@@ -3,14 +3,18 @@
 import asyncio
 from random import Random
 
+import pytest
+
 from tapwire_node.simulator.wire import Action
 from tests.chaos.audit import Auditor, at_rest
+from tests.chaos.founding import FLOODER, MAX_POUR_ML
 from tests.chaos.monkey import Monkey
-from tests.chaos.site import CLOSING_S, FLOODER, MAX_POUR_ML, Site, Tap, open_site
+from tests.chaos.site import CLOSING_S, TEST_TIMEOUT_S, Site, Tap, open_site
 from tests.chaos.staff import Staff
 from tests.integration.simulator_rig import Ear, ear_at, until
 from tests.mqtt_tap import connect_tap
 
+pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
 PATIENCE_S = 60.0
 FLOW_ML_PER_S = 40
 SLACK_ML = 100

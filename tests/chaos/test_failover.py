@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tapwire_core.db.connecting import connect, hosts_of
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.house import House
@@ -10,12 +12,13 @@ from tapwire_demo.processes import free_port
 from tests.chaos.link import Link
 from tests.chaos.monkey import Monkey
 from tests.chaos.run import run_chaos
-from tests.chaos.site import open_site, through
+from tests.chaos.site import TEST_TIMEOUT_S, open_site, through
 from tests.chaos.standby import standby_of
 
+pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
 TAPS = 2
 PATIENCE_S = 60.0
-BEFORE_S = 4.0
+BEFORE_S = 2.0
 """Guests pour and pay for so long before the primary dies."""
 
 

@@ -3,13 +3,16 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
+
 from tapwire_node.simulator.wire import Action
 from tests.chaos.audit import at_rest
 from tests.chaos.load import POUR_ML, LoadTap
-from tests.chaos.site import CORES, open_site
+from tests.chaos.site import CORES, TEST_TIMEOUT_S, open_site
 from tests.chaos.test_database_gone import judged
 from tests.integration.simulator_rig import ear_at, until
 
+pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
 STRANGERS = 12
 SLOW_S = 0.04
 """Each round trip to the database takes twice as long: a decision then takes some 0.4 s, and a tap has one at a time."""

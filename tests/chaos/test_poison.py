@@ -2,11 +2,15 @@
 
 from contextlib import AsyncExitStack
 
+import pytest
+
 from tests.chaos.audit import at_rest
+from tests.chaos.founding import FLOODER
 from tests.chaos.load import POUR_ML, LoadTap
 from tests.chaos.poison import KINDS, poisoned, serve
-from tests.chaos.site import FLOODER, open_site
+from tests.chaos.site import TEST_TIMEOUT_S, open_site
 
+pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
 TAPS = 3
 SECONDS = 2.0
 PATIENCE_S = 60.0
