@@ -26,7 +26,7 @@ ARGUMENTS: Final = (
     "--disable-sync",
 )
 AXE: Final = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
-PATIENCE_MS: Final = 20_000
+PATIENCE_MS: Final = 40_000
 MAX_SCRIPT_BYTES: Final = 150_000
 WCAG: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 

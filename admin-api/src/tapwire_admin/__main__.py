@@ -9,6 +9,7 @@ from typing import Final
 import uvicorn
 
 from tapwire_admin.app import create_app
+from tapwire_admin.console.libraries import LibrariesMissing, require_libraries
 from tapwire_admin.live import Live
 from tapwire_contracts.logs import set_up_logs
 from tapwire_contracts.tasks import run_together
@@ -25,19 +26,20 @@ def main() -> None:
     """Run one command; exit 1 with one clear line on stderr when it can't be done."""
     parser = argparse.ArgumentParser(prog="tapwire-admin", description="Tapwire's admin API. Settings: TAPWIRE_* variables.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("run", help="serve the admin API")
+    commands.add_parser("run", help="serve the admin API and the console")
     parser.parse_args()
     try:
         settings = read_settings()
         set_up_logs("admin")
         asyncio.run(run_admin(settings))
-    except (DomainError, InvalidSettings, OSError) as error:
+    except (DomainError, InvalidSettings, LibrariesMissing, OSError) as error:
         print(f"tapwire-admin: {error}", file=sys.stderr)
         sys.exit(1)
 
 
 async def run_admin(settings: Settings) -> None:
-    """Serve until told to stop; raises `NotMigrated` on a database that has not this version's schema."""
+    """Serve until told to stop; raises `NotMigrated` on another version's database, `LibrariesMissing` without the console's."""
+    require_libraries()
     await require_newest(settings.database_url)
     async with Database.open(settings.database_url, settings.house) as db:
         live = Live()
