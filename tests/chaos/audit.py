@@ -60,6 +60,11 @@ class Booked:
         pending = any(pour["sync_status"] == SyncStatus.PENDING_SYNC for pour in self.pours)
         return not (pending or self.outbox or any(node["facts_open"] for path, node in self.nodes.items() if path != str(FLOODER)))
 
+    def typed_ml(self, path: str) -> int:
+        """What operators typed for pours of a tap that no report came of."""
+        ended = [pour for pour in self.pours if pour["tap_path"] == path and pour["sync_status"] == SyncStatus.RECONCILED]
+        return sum(pour["stock_ml"] for pour in ended if not pour["reported"])
+
     def what_waits(self) -> str:
         """What keeps it from being at rest."""
         pending = [f"{pour['tap_path']} {pour['pour_id']}" for pour in self.pours if pour["sync_status"] == SyncStatus.PENDING_SYNC]
@@ -95,10 +100,13 @@ class Auditor:
                 yield f"guest {guest_id} has {guest['held_minor']} held"
 
     def _volume(self, tap: Tap, books: Booked) -> Iterator[str]:
-        """Each millilitre that went through a meter is booked once; only what no node was there to count is not."""
+        """Each millilitre that went through a meter is booked once; only what no node was there to count is not.
+
+        What an operator typed for a pour that no report came of, as its node never had it, is the operator's: it didn't flow.
+        """
         path = str(tap.path)
         keg = books.kegs[tap.keg_id]
-        booked_ml = keg["initial_volume_ml"] - keg["book_volume_ml"]
+        booked_ml = keg["initial_volume_ml"] - keg["book_volume_ml"] - books.typed_ml(path)
         odometer_ml = books.nodes[path]["odometer_ml"]
         if booked_ml != odometer_ml:
             yield f"{path}: {booked_ml} ml booked, the node's odometer says {odometer_ml} ml"

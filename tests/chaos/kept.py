@@ -123,7 +123,7 @@ class KeptServer:
         return self._server.pid if self._server.running else None
 
     def resident_bytes(self) -> int:
-        """How much memory it and its children have now, what they share counted once for each."""
+        """How much memory it and its children have now."""
         return resident_bytes(self.pid)
 
     async def up(self) -> None:
@@ -147,9 +147,15 @@ class KeptServer:
 
 
 def resident_bytes(pid: int | None) -> int:
-    """The resident memory of a process and its children; 0 when it is gone."""
+    """The resident memory of a process and its children, what they share counted once where the system tells; 0 when it is gone."""
     try:
         process = psutil.Process(pid) if pid is not None else None
-        return sum(each.memory_info().rss for each in (process, *process.children(recursive=True))) if process else 0
+        return sum(_share_of(each) for each in (process, *process.children(recursive=True))) if process else 0
     except psutil.NoSuchProcess:
         return 0
+
+
+def _share_of(process: psutil.Process) -> int:
+    info = process.memory_full_info()
+    size: int = getattr(info, "pss", info.rss)
+    return size

@@ -25,6 +25,7 @@ LOOK_S: Final = 0.1
 class Outcome:
     """What a run showed. `recovered_s`: how long after the last fault a tap's first good pour was granted."""
 
+    auditor: Auditor
     books: Booked
     faults: list[Done]
     findings: list[str]
@@ -64,12 +65,14 @@ async def run_chaos(
             async with asyncio.timeout(patience_s):
                 await asyncio.gather(counter, *guests)
             books = await at_rest(site, patience_s)
-            findings = await Auditor(site, monkey, staff, stalls.worst_s).judge(books)
+            auditor = Auditor(site, monkey, staff, stalls.worst_s)
+            findings = await auditor.judge(books)
     finally:
         for task in (counter, *guests):
             task.cancel()
     findings += [f"{name} does not pour again" for name in (str(tap.path) for tap in site.taps) if name not in recovered_s]
     return Outcome(
+        auditor=auditor,
         books=books,
         faults=monkey.log,
         findings=findings,

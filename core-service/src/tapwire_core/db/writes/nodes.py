@@ -39,7 +39,8 @@ _noted: Final = msgspec.json.Decoder(NodeNoted)
 async def note_node_state(store: Store, path: str, state: NodeState) -> NodeNoted:
     """Keep a device's latest state; a will that is not of the latest connection seen is ignored.
 
-    States of one connection are told apart by `uptime_ms`: they come to several workers, and are noted in any order.
+    Of the states of one connection the one with the higher `uptime_ms` is kept: they come to several workers, and are noted in any
+    order. An older one is noted all the same, for what it shows to be out of step.
     """
     found = await store.connection.fetchval(
         """WITH noted AS (
@@ -48,11 +49,12 @@ async def note_node_state(store: Store, path: str, state: NodeState) -> NodeNote
                WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1::text) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1::text)
                ON CONFLICT (path) DO UPDATE SET
                    status = excluded.status, boot_id = excluded.boot_id, connection = excluded.connection,
-                   state = excluded.state, seen_at = now()
-               WHERE CASE WHEN node.boot_id <> excluded.boot_id THEN excluded.status = 'online'
-                   WHEN excluded.connection = node.connection AND excluded.status = 'online'
-                       THEN (excluded.state->>'uptime_ms')::bigint >= (node.state->>'uptime_ms')::bigint
-                   ELSE excluded.connection >= node.connection END
+                   seen_at = now(), state = CASE
+                       WHEN node.boot_id = excluded.boot_id AND excluded.connection = node.connection AND excluded.status = 'online'
+                           AND (excluded.state->>'uptime_ms')::bigint < (node.state->>'uptime_ms')::bigint THEN node.state
+                       ELSE excluded.state END
+               WHERE CASE WHEN node.boot_id = excluded.boot_id THEN excluded.connection >= node.connection
+                   ELSE excluded.status = 'online' END
                RETURNING 1)
            SELECT jsonb_build_object(
                'noted', EXISTS (SELECT 1 FROM noted),
