@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from tapwire_admin.app import create_app
 from tapwire_admin.metrics import RequestMetrics
-from tapwire_admin.openapi import METHODS, complete
+from tapwire_admin.openapi import complete
+from tapwire_admin.schema_page import METHODS
 from tapwire_contracts.messages import ROUTES, Route, Sender, message_type
 from tapwire_contracts.reasons import DENIAL_TEXTS, IncidentKind, Locale, Outcome, SyncStatus
 from tapwire_contracts.schemas import payload_schema
@@ -115,8 +116,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _rest() -> Iterator[str]:
     app = create_app(Database(None, None, House(), ""))  # type: ignore[arg-type]
-    schema = app.openapi_schema.to_schema()
-    complete(schema, app)
+    schema = complete(app.openapi_schema.to_schema(), app)
     yield "# REST\n\nGenerated from the admin API, which shows the same at `/schema` and as OpenAPI at `/schema/openapi.json`.\n"
     nouns: dict[str, list[tuple[str, str, str]]] = {}
     for path, item in sorted(schema["paths"].items()):

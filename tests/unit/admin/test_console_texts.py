@@ -11,12 +11,23 @@ from tapwire_admin.console import words
 from tapwire_admin.console.problems import PROBLEMS
 from tapwire_admin.console.texts import TRANSLATED, collect_texts, read_catalog
 from tapwire_contracts.reasons import Locale
+from tapwire_core.db.backup import BackupRefused
 from tapwire_core.errors import DomainError, NotMigrated, Refused
+from tapwire_core.services.pairing import PairingAccepted, PairingWaits, TooManyPairings
 from tapwire_core.services.venues import VenueRequired
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s|%s")
-SAID_BY_NO_PAGE = {NotMigrated.code, Refused.code, VenueRequired.code, "idempotency_key_required"}
-"""Codes that no page of the console can meet: it always names the venue, and its forms have keys."""
+SAID_BY_NO_PAGE = {
+    NotMigrated.code,
+    Refused.code,
+    VenueRequired.code,
+    BackupRefused.code,
+    TooManyPairings.code,
+    PairingWaits.code,
+    PairingAccepted.code,
+    "idempotency_key_required",
+}
+"""Codes that no page of the console can meet: it names the venue, its forms have keys, it pairs no device and restores nothing."""
 
 
 @pytest.mark.parametrize("locale", TRANSLATED, ids=str)

@@ -237,6 +237,7 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.INCIDENT_RAISED: N_("Incident"),
     AuditAction.INCIDENT_CLAIMED: N_("Incident taken in hand"),
     AuditAction.INCIDENT_RESOLVED: N_("Incident resolved"),
+    AuditAction.BACKUP_RESTORED: N_("Backup restored"),
 }
 ALL: Final[tuple[Mapping[Any, str], ...]] = (
     ROLES,

@@ -65,19 +65,24 @@ async def revoke_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven
     await once(devices.revoke_device, actor, data.path)
 
 
-@post("/devices/pairings", access=EVERYBODY)
+@post("/devices/pairings", access=EVERYBODY, refuses=(pairing.TooManyPairings,))
 async def begin_pairing(db: Db) -> Pairing:
     """A new device asks to be let in: it shows the `code`, and keeps the `claim`."""
     return await pairing.begin_pairing(db)
 
 
-@post("/devices/pairings/accept", access=ENGINEER, status_code=200)
+@post(
+    "/devices/pairings/accept",
+    access=ENGINEER,
+    status_code=200,
+    refuses=(NotFound, pairing.PairingAccepted, devices.DeviceExists),
+)
 async def accept_pairing(actor: By, once: RunOnce, data: JSONBody[CodeAccepted]) -> PairingAccepted:
     """Say which device shows this code; with `replace` it takes the place of one that may speak already."""
     return PairingAccepted(path=await once(pairing.accept_pairing, actor, data.code, data.path, replace=data.replace))
 
 
-@post("/devices/pairings/claim", access=EVERYBODY, status_code=200)
+@post("/devices/pairings/claim", access=EVERYBODY, status_code=200, refuses=(NotFound, pairing.PairingWaits))
 async def claim_pairing(db: Db, data: JSONBody[Claim]) -> DeviceSecret:
     """The device fetches its secret, once; 409 `pairing_waits` until a person has accepted it."""
     return await pairing.claim_pairing(db, data.claim)
