@@ -39,7 +39,8 @@ watch: $(VENV)/.demo ## print what goes over the running demo's broker; TOPIC=fi
 	@$(RUN) -m tapwire_demo.watch '$(TOPIC)'
 
 test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 120
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 240 --ignore tests/browser
+	$(PY) -m pytest --timeout 240 tests/browser  # by themselves: a browser, and a demo that pours all the time, want the whole machine
 
 test-long: lint ## what takes too long for every day: the images' installations, step by step
 	$(PY) -m pytest -m slow --timeout 900

@@ -19,7 +19,6 @@ from uuid import uuid4
 
 import msgspec
 from aiomqtt import Client, MqttError
-from aiomqtt import Message as Arrived
 from msgspec import Struct
 
 from tapwire_contracts.codec import Malformed, decode, decode_from_device
@@ -46,7 +45,7 @@ FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 10.0
 MAX_LISTENERS: Final = 100
 """Streams that one process serves at once."""
-WORKERS: Final = core_state_topic("+")
+_CORES: Final = f"{ROOT}/core/"
 LEAVES: Final = (STATE.leaf, CARD.leaf, PROGRESS.leaf, COMMAND.leaf)
 
 _log: Final = logging.getLogger("tapwire.admin.live")
@@ -145,7 +144,10 @@ class Live:
     def hear(self, topic: str, payload: bytes) -> None:
         """A message from the broker. One that can't be read is the core's to keep; none, whatever it does, ends the listening."""
         try:
-            self._note(*_read(topic, payload))
+            if topic.startswith(_CORES):
+                self.hear_worker(topic.removeprefix(_CORES).partition("/")[0], payload)
+            else:
+                self._note(*_read(topic, payload))
         except (Malformed, InvalidTopic):
             return
         except Exception:
@@ -192,7 +194,7 @@ class Live:
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     async def _subscribe(self, client: Client) -> None:
-        for filter_ in (WORKERS, *(f"{ROOT}/+/+/+/{leaf}" for leaf in LEAVES)):
+        for filter_ in (core_state_topic("+"), *(f"{ROOT}/+/+/+/{leaf}" for leaf in LEAVES)):
             await client.subscribe(filter_)
 
     async def _hear_all(self, client: Client) -> None:
@@ -200,21 +202,14 @@ class Live:
         self._note_connected(connected=True)
         try:
             async for message in client.messages:
-                self._sort(message)
+                self.hear(str(message.topic), message.payload if isinstance(message.payload, bytes) else b"")
         finally:
-            self._workers.clear()
             self._note_connected(connected=False)
 
     def _note_connected(self, *, connected: bool) -> None:
         self._connected = connected
+        self._workers.clear()
         self._tell_link()
-
-    def _sort(self, message: Arrived) -> None:
-        payload = message.payload if isinstance(message.payload, bytes) else b""
-        if message.topic.matches(WORKERS):
-            self.hear_worker(str(message.topic).split("/")[-2], payload)
-        else:
-            self.hear(str(message.topic), payload)
 
 
 def _read(topic: str, payload: bytes) -> tuple[DevicePath, Message]:
