@@ -157,7 +157,7 @@ async def test_a_reader_that_fails_ends_the_pour_and_the_tap_comes_back(rig: Rig
     await rig.pour()
     rig.tap.reader.fail("wire off")
     assert (await rig.core.hear("pour_completed"))["end_reason"] == "fault"
-    await rig.phase("FAULT")
+    await rig.phase("OUT_OF_SERVICE")
     rig.tap.reader.recover()
     await rig.phase("CARD_MUST_BE_REMOVED")
     rig.tap.reader.remove()

@@ -308,9 +308,12 @@ def is_in_service(state: State) -> bool:
 
 
 def resting_phase(state: State) -> Phase:
-    """The phase of a tap that neither asks, pours nor settles."""
-    if state.faults:
+    """The phase of a tap that neither asks, pours nor settles.
+
+    A reader that is away takes the tap out of service and comes back by itself; what can't be trusted with beer is a fault.
+    """
+    if state.faults - {Part.READER}:
         return Phase.FAULT
-    if out_of_service_because(state) is not None:
+    if state.faults or out_of_service_because(state) is not None:
         return Phase.OUT_OF_SERVICE
     return Phase.CARD_MUST_BE_REMOVED if state.card_must_go else Phase.IDLE
