@@ -24,7 +24,7 @@ at rest there are no arrows: after each step, whatever happened, a resting tap t
 | phase | when |
 |---|---|
 | `FAULT` | the valve or the meter can't be trusted |
-| `OUT_OF_SERVICE` | the reader does not work, no writable journal, no active config, a core worker of another contract version, a service run, the end |
+| `OUT_OF_SERVICE` | no reader, no writable journal, no active config, a core worker of another contract, a service run, the end |
 | `CARD_MUST_BE_REMOVED` | the reader has not been empty for the debounce time since the last pour, denial or give-up |
 | `IDLE` | otherwise |
 
