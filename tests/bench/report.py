@@ -71,7 +71,7 @@ def this_machine(postgres: str) -> Machine:
 def as_text(figures: Figures) -> str:
     """Three tables, as Markdown, which reads well in a terminal too."""
     loops = {
-        **{f"closed loop, {loop.taps} taps": loop for loop in figures.closed},
+        **{f"closed loop, {loop.taps} tap{'s' if loop.taps > 1 else ''}": loop for loop in figures.closed},
         "closed loop, two workers": figures.two_workers,
         "a third of one worker's rate": figures.paced,
         "a young venue": figures.young,

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -23,7 +24,7 @@ from tests.bench.meters import Spread, cpu_between
 from tests.bench.stage import Place, Stage
 from tests.integration.node_rig import CARD, Rig, core_at, tap_settings
 from tests.mqtt_tap import MqttTap, connect_tap
-from tests.unit.core.crowd import fill
+from tests.unit.core.crowd import FILL_TIMEOUT_S, fill
 
 COMMITS: Final = 500
 NODE_POURS: Final = 12
@@ -117,7 +118,10 @@ async def grow(stage: Stage, rows: int) -> None:
     differences = await check_books(stage.db)
     if differences:
         raise RuntimeError(f"the books don't balance after the load: {differences}")
+    stage.venue.tap.journal_id = uuid4()  # the past has an odometer of its own
     await fill(stage.venue, rows)
+    for statement in ("VACUUM ANALYZE", "CHECKPOINT"):  # what the filling leaves to be done is not part of the history
+        await stage.db.pool.execute(statement, timeout=FILL_TIMEOUT_S)
 
 
 async def recovery_s(stage: Stage) -> dict[str, float]:
