@@ -18,11 +18,11 @@ from tapwire_core.db.views.places import get_tap, get_venue
 from tapwire_core.db.views.visits import get_visit
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import Refused
+from tapwire_core.private_file import write_private
 from tapwire_core.services import devices, guests, shifts, taps, users, venues, visits
 from tapwire_core.services.cards import BindConflict, CardBusy, LostCard
 from tapwire_demo.bar import GUESTS, TAPS, TIME_ZONE, VENUE_ID, VENUE_NAME, Person
 from tapwire_demo.demo_file import Login
-from tapwire_demo.private_file import write_private
 from tapwire_demo.upkeep import STAFF, fill_purses, find_guest, put_full_keg
 
 OPERATOR: Final = "operator"

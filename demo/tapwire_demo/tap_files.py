@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from tapwire_core.private_file import write_private
 from tapwire_demo.bar import BarTap, Drinker
 from tapwire_demo.embedded_broker import EmbeddedBroker
-from tapwire_demo.private_file import write_private
 
 PATIENCE_MS: Final = 1_500
 """How long a guest waits who is refused."""

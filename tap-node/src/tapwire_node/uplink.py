@@ -73,6 +73,24 @@ Arrival = Callable[[Moment], Event]
 """An event that lacks only its moment."""
 
 
+def make_client(path: DevicePath, address: BrokerAddress, settings: BrokerSettings, will: Will | None = None) -> Client:
+    """A client for one connection of a device, under its path as client id; raises `OSError` for a CA file that can't be read."""
+    return Client(
+        address.host,
+        address.port,
+        username=address.username,
+        password=address.password,
+        identifier=str(path),
+        protocol=PROTOCOLS[settings.protocol],
+        will=will,
+        clean_session=None if settings.protocol == "5" else True,
+        timeout=settings.timeout_ms / MS_PER_S,
+        keepalive=settings.keepalive_s,
+        tls_context=ssl.create_default_context(cafile=settings.ca_file) if address.tls else None,
+        socket_options=NO_DELAY,
+    )
+
+
 class Uplink:
     """Connects, and connects again. `describe` gives our state for a presence and a connection."""
 
@@ -165,23 +183,9 @@ class Uplink:
                 self._post(Disconnected)
 
     def _new_client(self) -> Client:
-        address, is_v5 = self._address, self._settings.protocol == "5"
-        tls = ssl.create_default_context(cafile=self._settings.ca_file) if address.tls else None
         will = encode(self._describe(Presence.OFFLINE, self._connection))
-        return Client(
-            address.host,
-            address.port,
-            username=address.username,
-            password=address.password,
-            identifier=str(self._path),
-            protocol=PROTOCOLS[self._settings.protocol],
-            will=Will(self._path.topic(STATE.leaf), will, qos=STATE.qos, retain=STATE.retain),
-            clean_session=None if is_v5 else True,
-            timeout=self._settings.timeout_ms / MS_PER_S,
-            keepalive=self._settings.keepalive_s,
-            tls_context=tls,
-            socket_options=NO_DELAY,
-        )
+        last = Will(self._path.topic(STATE.leaf), will, qos=STATE.qos, retain=STATE.retain)
+        return make_client(self._path, self._address, self._settings, last)
 
     def _wait_ms(self, failures: int) -> int:
         longest_ms = min(self._settings.reconnect_first_ms << min(failures - 1, 20), self._settings.reconnect_max_ms)

@@ -12,6 +12,7 @@ from tapwire_admin.auth import may
 from tapwire_admin.console.formats import Formats, zone_of
 from tapwire_admin.console.gists import gist, icon_of
 from tapwire_admin.console.render import html, render
+from tapwire_admin.console.texts import translations
 from tapwire_admin.cookies import csrf_token_of
 from tapwire_contracts.reasons import Locale
 from tapwire_core.db.engine import Database
@@ -56,6 +57,10 @@ class Viewer:
         """The venue that they look at; for pages that need one."""
         assert self.venue is not None
         return self.venue
+
+    def translate(self, text: str) -> str:
+        """One of the console's own texts, in their language."""
+        return translations(self.locale).gettext(text)
 
     def show(self, template: str, /, **context: Any) -> Response[str]:
         """A page, or a part of one."""

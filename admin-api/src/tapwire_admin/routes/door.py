@@ -39,6 +39,7 @@ from tapwire_core.db.views.places import get_tap
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.reports import Report
+from tapwire_core.metrics import GRANTED
 from tapwire_core.services.cards import read_card_uid
 from tapwire_core.services.devices import deny_other_tap
 from tapwire_core.services.flows import readable_uuid, refuse_unreadable_report
@@ -156,11 +157,13 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
     if isinstance(answered, EventIdReused):
         reused = Denied(detail=Denial(reason=REQUEST_ID_REUSED, message="This request_id came before with another card."))
         return Response(reused, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
-    request.app.state.decisions.count_answer(answered.payload)
+    decisions = request.app.state.decisions
     match _answer.decode(answered.payload):
         case PourAuthorized() as grant:
+            decisions.count_answer(GRANTED)
             return Response(PourAllowed(**msgspec.structs.asdict(grant)))
         case PourDenied() as denial:
+            decisions.count_answer(denial.reason)
             return _denial(denial.reason, denial.message, await _pour_in_the_way(db, device, denial.reason))
 
 

@@ -81,7 +81,9 @@ async def answer_card(desk: Desk, path: DevicePath, presented: CardPresented, ra
             await desk.keep(raw, Malformation.EVENT_ID_REUSED, "this event_id was used for another question", path)
         case Answered(payload, tap_known):
             await desk.send(path, payload)
-            _log_answer(path, presented, payload, desk.metrics.decisions.count_answer(payload))
+            said = _answer.decode(payload)
+            desk.metrics.decisions.count_answer(said.reason)
+            _log_answer(path, presented, said)
             if not tap_known:
                 await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
 
@@ -148,19 +150,15 @@ async def _send_verdict(desk: Desk, path: DevicePath, raw: RawReport, verdict: s
             await desk.send(path, verdict)
 
 
-def _log_answer(path: DevicePath, presented: CardPresented, payload: str, answer: str) -> None:
+def _log_answer(path: DevicePath, presented: CardPresented, said: "_Answer") -> None:
     """The first line of a pour: from here to its settlement every line has its `pour_id`."""
-    facts = {"device": str(path), "event_id": str(presented.event_id), "card_uid": presented.card_uid, "answer": answer}
-    if answer == GRANTED:
-        facts["pour_id"] = _pour_of(payload)
-    named = f", pour {facts['pour_id']}" if answer == GRANTED else ""
-    log.info(
-        "%s asks for card %s: %s%s, event %s", path, presented.card_uid, answer, named, presented.event_id, extra=structured(facts)
-    )
-
-
-def _pour_of(grant: str) -> str:
-    return str(msgspec.json.decode(grant, type=_Granted).pour_id)
+    event_id, card_uid, answer = presented.event_id, presented.card_uid, said.reason
+    facts = {"device": str(path), "event_id": str(event_id), "card_uid": card_uid, "answer": answer}
+    named = ""
+    if said.pour_id is not None:
+        facts["pour_id"] = str(said.pour_id)
+        named = f", pour {said.pour_id}"
+    log.info("%s asks for card %s: %s%s, event %s", path, card_uid, answer, named, event_id, extra=structured(facts))
 
 
 def _log_verdict(path: DevicePath, pour_id: UUID, volume_ml: int | None, outcome: str) -> None:
@@ -169,8 +167,14 @@ def _log_verdict(path: DevicePath, pour_id: UUID, volume_ml: int | None, outcome
     log.info("%s reports %s: %s, pour %s", path, volume, outcome, pour_id, extra=structured(facts))
 
 
-class _Granted(Struct):
-    pour_id: UUID
+class _Answer(Struct):
+    """What of an answer is counted and logged: a grant has no reason, a denial no pour."""
+
+    reason: str = GRANTED
+    pour_id: UUID | None = None
+
+
+_answer: Final = msgspec.json.Decoder(_Answer)
 
 
 Handler = Callable[[Desk, DevicePath, Any, RawReport], Awaitable[None]]

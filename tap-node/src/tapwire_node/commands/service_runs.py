@@ -31,10 +31,7 @@ def clean(settings: Settings, max_volume_ml: int, max_duration_s: int) -> int:
     """Flush the line; the exit code."""
     terminal = Terminal()
     terminal.say(f"Put a vessel under the tap. Up to {max_volume_ml} ml in {max_duration_s} s; Enter stops it.")
-    start = StartRun(cause=FlowCause.CLEANING, max_volume_ml=max_volume_ml, max_duration_ms=max_duration_s * MS_PER_S)
-    with NodeConnection.open(Path(settings.journal.file)) as node:
-        run = let_flow(node, terminal, start)
-    terminal.say(summary(run))
+    run = _run(settings, terminal, FlowCause.CLEANING, max_volume_ml, max_duration_s)
     return 1 if run.reason in (EndReason.FAULT, EndReason.DISABLED) else 0
 
 
@@ -42,10 +39,7 @@ def pour_test(settings: Settings, volume_ml: int, max_duration_s: int) -> int:
     """Open, count, close: does the valve open and close, and does the meter count? The exit code."""
     terminal = Terminal()
     terminal.say(f"Put a glass under the tap: {volume_ml} ml; Enter stops it.")
-    start = StartRun(cause=FlowCause.TEST, max_volume_ml=volume_ml, max_duration_ms=max_duration_s * MS_PER_S)
-    with NodeConnection.open(Path(settings.journal.file)) as node:
-        run = let_flow(node, terminal, start)
-    terminal.say(summary(run))
+    run = _run(settings, terminal, FlowCause.TEST, volume_ml, max_duration_s)
     if run.pulses == 0:
         terminal.say(
             "FAILED: the meter gave no pulse. Did beer flow? Then look at the meter's plug and meter_pin, else at the valve."
@@ -56,6 +50,14 @@ def pour_test(settings: Settings, volume_ml: int, max_duration_s: int) -> int:
         return 1
     terminal.say("ok: the valve opens and closes, the meter counts")
     return 0
+
+
+def _run(settings: Settings, terminal: Terminal, cause: FlowCause, max_volume_ml: int, max_duration_s: int) -> Ended:
+    start = StartRun(cause=cause, max_volume_ml=max_volume_ml, max_duration_ms=max_duration_s * MS_PER_S)
+    with NodeConnection.open(Path(settings.journal.file)) as node:
+        run = let_flow(node, terminal, start)
+    terminal.say(summary(run))
+    return run
 
 
 def let_flow(node: NodeConnection, terminal: Terminal, start: StartRun) -> Ended:

@@ -26,11 +26,6 @@ class JournalFull(JournalBroken):
     """There is no room left on the disk."""
 
 
-def now() -> str:
-    """The time of day, for people and for how long facts are kept."""
-    return wall_clock()
-
-
 def connect(file: Path) -> sqlite3.Connection:
     """Open for writing, with the newest tables."""
     db = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
@@ -38,7 +33,7 @@ def connect(file: Path) -> sqlite3.Connection:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        migrate(db, now())
+        migrate(db, wall_clock())
     except BaseException:
         db.close()
         raise

@@ -22,12 +22,12 @@ from msgspec.structs import replace
 from tapwire_contracts.codec import Malformed, decode, encode
 from tapwire_contracts.messages import CONFIG, PourAuthorized, PourCompleted, TapConfig
 from tapwire_contracts.reasons import EndReason
-from tapwire_node.clock import TIME_OF_DAY
+from tapwire_node.clock import TIME_OF_DAY, wall_clock
 from tapwire_node.controller.events import Recovered
 from tapwire_node.controller.facts import Fact
 from tapwire_node.controller.lead import REMEMBERED_CLOSINGS
 from tapwire_node.controller.odometer import Odometer
-from tapwire_node.journal.connection import JournalFull, connect, now, reported, transaction
+from tapwire_node.journal.connection import JournalFull, connect, reported, transaction
 from tapwire_node.journal.damage import is_damage, refuse_beside_damaged, require_sound, set_aside
 from tapwire_node.journal.identity import claim, note_witness, place_of, take_lock
 from tapwire_node.journal.reserve import Reserve
@@ -187,7 +187,15 @@ class Journal:
                                    journal_id, boot_id, recorded_at)
                 VALUES ('pour', ?1, ?2, ?3, 0, ?4, ?4, ?5, ?6, ?7)
                 """,
-                (str(grant.pour_id), grant.card_uid, started_at, odometer_ml, str(self.journal_id), str(self._boot_id), now()),
+                (
+                    str(grant.pour_id),
+                    grant.card_uid,
+                    started_at,
+                    odometer_ml,
+                    str(self.journal_id),
+                    str(self._boot_id),
+                    wall_clock(),
+                ),
             )
         return True
 
@@ -265,7 +273,7 @@ class Journal:
         with self._write() as db:
             db.execute(
                 "UPDATE facts SET verdict = ?, verdict_at = ? WHERE fact_id = ? AND ended = 1 AND verdict IS NULL",
-                (verdict, now(), str(fact_id)),
+                (verdict, wall_clock(), str(fact_id)),
             )
 
     def record_config(self, config: TapConfig) -> None:
@@ -276,7 +284,7 @@ class Journal:
     def record_alarm(self, text: str) -> None:
         """Keep an alarm for the technician; only the last `MAX_ALARMS` stay."""
         with self._write() as db:
-            db.execute("INSERT INTO alarms (raised_at, text) VALUES (?, ?)", (now(), text))
+            db.execute("INSERT INTO alarms (raised_at, text) VALUES (?, ?)", (wall_clock(), text))
             db.execute("DELETE FROM alarms WHERE number <= (SELECT max(number) FROM alarms) - ?", (MAX_ALARMS,))
 
     # ── pieces ──────────────────────────────────────────────────────────────
@@ -292,7 +300,7 @@ class Journal:
         return row
 
     def _insert_id(self, pour_id: UUID, kind: str) -> bool:
-        row = (str(pour_id), kind, now())
+        row = (str(pour_id), kind, wall_clock())
         return self._db.execute("INSERT INTO pour_ids VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row).rowcount == 1
 
     def _put_fact(self, fact: Fact, *, ended: bool) -> None:
@@ -302,7 +310,7 @@ class Journal:
             INSERT INTO facts ({_COLUMNS}, ended, recorded_at) VALUES ({_PLACEHOLDERS}, ?, ?)
             ON CONFLICT (fact_id) DO UPDATE SET {_CHANGES}, ended = excluded.ended WHERE facts.ended = 0
             """,  # noqa: S608 - the column names are ours
-            (*row, int(ended), now()),
+            (*row, int(ended), wall_clock()),
         )
 
     def _put_odometer(self, odometer: Odometer) -> None:

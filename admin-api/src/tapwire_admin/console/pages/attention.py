@@ -13,7 +13,7 @@ from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import done
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.texts import N_
 from tapwire_admin.console.viewer import Looking
 from tapwire_admin.console.words import SEVERITIES, Severity
 from tapwire_admin.given import AskedPage, By, Db
@@ -99,7 +99,7 @@ async def show_resolved(db: Db, viewer: Looking, shell: Around, page: AskedPage)
 async def claim(viewer: Looking, actor: By, sent: Form, incident_id: FromPath[UUID]) -> Response[str]:
     """Take an incident in hand."""
     await sent.once(incidents.claim_incident, actor, incident_id)
-    return done(translations(viewer.locale).gettext(N_("It is yours now.")), changed=["incident"])
+    return done(viewer.translate(N_("It is yours now.")), changed=["incident"])
 
 
 @get("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD)
@@ -127,7 +127,7 @@ async def resolve(viewer: Looking, actor: By, sent: Form, incident_id: FromPath[
         amount_minor=given.amount_minor if books else None,
         visit_id=given.visit_id if given.resolution in (Resolution.CHARGED, Resolution.CORRECTED) else None,
     )
-    return done(translations(viewer.locale).gettext(N_("The incident is resolved.")), changed=["incident"])
+    return done(viewer.translate(N_("The incident is resolved.")), changed=["incident"])
 
 
 async def _unresolved(db: Database, venue_id: str) -> list[Shown]:

@@ -10,7 +10,7 @@ from tapwire_admin.console.forms import Form
 from tapwire_admin.console.pages.checkin import readers_of
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.texts import N_
 from tapwire_admin.console.viewer import Looking
 from tapwire_admin.given import AskedText, By, CardInPath, Db
 from tapwire_admin.live import Live
@@ -32,7 +32,7 @@ async def show_cards(
     uid = read_card_uid(card_uid) if card_uid else None
     card = await get_card(db, uid) if uid else None
     entries = (await list_audit(db, subject=uid)).items if uid else ()
-    reasons = {name: translations(viewer.locale).gettext(reason) for name, reason in REASONS.items()}
+    reasons = {name: viewer.translate(reason) for name, reason in REASONS.items()}
     context = {"readers": await readers_of(db, viewer, live), "uid": uid, "card": card, "entries": entries}
     return viewer.show("cards.html", shell=shell, reasons=reasons, **context)
 

@@ -13,7 +13,7 @@ from tapwire_admin.console.forms import Form
 from tapwire_admin.console.gists import gist, icon_of
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.texts import N_
 from tapwire_admin.console.viewer import Looking, Viewer
 from tapwire_admin.given import AskedPage, AskedText, By, Db
 from tapwire_admin.reading import found
@@ -90,7 +90,7 @@ async def change(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID
     await guests.change_guest(sent.db, actor, guest_id, **{**emptied, **named})
     if given.age_checked is True:
         await guests.note_age_check(sent.db, actor, guest_id)
-    return done(translations(viewer.locale).gettext(N_("Done.")), changed=[str(guest_id)])
+    return done(viewer.translate(N_("Done.")), changed=[str(guest_id)])
 
 
 @post("/guests/{guest_id:uuid}/block", access=OPERATOR)
@@ -112,7 +112,7 @@ async def adjust(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID
     """Correct a balance up or down."""
     given = sent.read(Adjustment, money=MONEY)
     booked = await sent.once(money.adjust, actor, guest_id, given.amount_minor, given.reason, None)
-    said = translations(viewer.locale).gettext(N_("Booked. Available now: %s"))
+    said = viewer.translate(N_("Booked. Available now: %s"))
     return done(said % viewer.formats.money(booked.available_minor), changed=[str(guest_id)])
 
 

@@ -11,7 +11,7 @@ from tapwire_admin.auth import SHIFT_LEAD
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.pages.visits import view
 from tapwire_admin.console.render import done
-from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.texts import N_
 from tapwire_admin.console.viewer import Looking
 from tapwire_admin.given import By, Db
 from tapwire_admin.live import Live, LiveKind
@@ -33,7 +33,7 @@ async def ask_to_reconcile(db: Db, viewer: Looking, live: NamedDependency[Live],
     """What was granted, how long ago, what the node said last, and so what probably flowed."""
     visit = await view(db, visit_id)
     pour = found(visit.pending_pour, "pending pour of visit", visit_id)
-    reasons = [translations(viewer.locale).gettext(reason) for reason in RECONCILE_REASONS]
+    reasons = [viewer.translate(reason) for reason in RECONCILE_REASONS]
     said = live.newest(LiveKind.PROGRESS, pour.tap) or {}
     heard_ml = said["volume_ml"] if said.get("pour_id") == str(pour.pour_id) else pour.progress_ml
     tap = await get_tap(db, pour.tap)
@@ -65,13 +65,13 @@ async def reconcile(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[U
         comment=given.comment,
         pour_id=given.pour_id,
     )
-    return done(translations(viewer.locale).gettext(N_("The pour is settled.")), changed=[str(visit_id), "visit"])
+    return done(viewer.translate(N_("The pour is settled.")), changed=[str(visit_id), "visit"])
 
 
 @get("/visits/{visit_id:uuid}/unlock", access=SHIFT_LEAD)
 async def ask_to_unlock(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
     """Make sure that nothing is to be charged."""
-    reasons = [translations(viewer.locale).gettext(reason) for reason in UNLOCK_REASONS]
+    reasons = [viewer.translate(reason) for reason in UNLOCK_REASONS]
     return viewer.show("dialogs/unlock.html", visit=await view(db, visit_id), reasons=reasons)
 
 
@@ -80,7 +80,7 @@ async def unlock(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID
     """Give the pour up: nothing is charged, hold and leases are freed."""
     given = sent.read(ForceUnlock)
     await sent.once(recovery.force_unlock, actor, visit_id, reason=given.reason, pour_id=given.pour_id)
-    return done(translations(viewer.locale).gettext(N_("The visit is free again.")), changed=[str(visit_id), "visit"])
+    return done(viewer.translate(N_("The visit is free again.")), changed=[str(visit_id), "visit"])
 
 
 def _preview(visit: VisitView, volume_ml: int) -> dict[str, int]:

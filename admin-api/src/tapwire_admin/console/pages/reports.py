@@ -91,7 +91,7 @@ def _chart(viewer: Viewer, sales: SalesReport) -> dict[str, Any]:
         "keys": [row.key for row in sales.items],
         "money": [(row.sold_minor + row.written_off_minor) / per_major for row in sales.items],
         "liters": [row.volume_ml / 1000 for row in sales.items],
-        "labels": [translations(viewer.locale).gettext(text) for text in (N_("Time"), N_("Money"), N_("Litres"))],
+        "labels": [viewer.translate(text) for text in (N_("Time"), N_("Money"), N_("Litres"))],
     }
 
 

@@ -81,7 +81,7 @@ async def change_password(request: Request[Any, Any, Any], db: Db, actor: By, vi
     """Change one's own password."""
     given = sent.read(PasswordChange)
     await users.change_own_password(db, actor, token_of(request), given.old_password, given.new_password)
-    return done(translations(viewer.locale).gettext(N_("Your password is changed.")))
+    return done(viewer.translate(N_("Your password is changed.")))
 
 
 @get("/language/{language:str}", access=EVERYBODY)

@@ -11,7 +11,7 @@ from tapwire_admin.auth import ENGINEER, OPERATOR, SHIFT_LEAD
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.texts import N_
 from tapwire_admin.console.viewer import Looking
 from tapwire_admin.given import AskedPage, By, Db
 from tapwire_admin.reading import found
@@ -64,7 +64,7 @@ async def add_keg(viewer: Looking, actor: By, sent: Form) -> Response[str]:
 async def show_keg(db: Db, viewer: Looking, keg_id: FromPath[UUID]) -> Response[str]:
     """What can be done with a keg."""
     keg = found(await views.get_keg(db, keg_id), "keg", keg_id)
-    reasons = {kind: translations(viewer.locale).gettext(reason) for kind, reason in REASONS.items()}
+    reasons = {kind: viewer.translate(reason) for kind, reason in REASONS.items()}
     return viewer.show("dialogs/keg.html", keg=keg, reasons=reasons)
 
 

@@ -9,7 +9,7 @@ from tapwire_admin.auth import OPERATOR
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.texts import N_
 from tapwire_admin.console.viewer import Looking, Viewer
 from tapwire_admin.given import By, Db, SlugInPath
 from tapwire_admin.live import Live, LiveKind
@@ -109,7 +109,7 @@ async def stop(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, tap: S
     path = str(tap_path(venue, tap))
     pour_id = await sent.once(taps.stop_tap, actor, path, sent.read(StopTap).reason)
     said = N_("The tap was told to stop.") if pour_id else N_("Nothing poured here any more.")
-    return done(translations(viewer.locale).gettext(said), changed=[path])
+    return done(viewer.translate(said), changed=[path])
 
 
 @post("/taps/{venue:str}/{tap:str}/status", access=OPERATOR)
@@ -119,7 +119,7 @@ async def set_status(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, 
     status = wanted.status if isinstance(wanted.status, TapStatus) else TapStatus.ACTIVE
     reason = wanted.reason if isinstance(wanted.reason, str) and status is not TapStatus.ACTIVE else None
     await taps.set_tap_status(sent.db, actor, path, status, reason)
-    return done(translations(viewer.locale).gettext(N_("Done.")), changed=[path])
+    return done(viewer.translate(N_("Done.")), changed=[path])
 
 
 @post("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR)
@@ -127,7 +127,7 @@ async def change_keg(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, 
     """Put a keg on a tap, in place of the one that hangs there."""
     path = str(tap_path(venue, tap))
     await taps.put_keg(sent.db, actor, path, sent.read(KegOnTap).keg_id)
-    return done(translations(viewer.locale).gettext(N_("The keg is on.")), changed=[path])
+    return done(viewer.translate(N_("The keg is on.")), changed=[path])
 
 
 @post("/taps/{venue:str}/{tap:str}/keg-off", access=OPERATOR)
@@ -135,7 +135,7 @@ async def take_keg_off(viewer: Looking, actor: By, sent: Form, venue: SlugInPath
     """Take a tap's keg off; what is left in it stays in the books."""
     path = str(tap_path(venue, tap))
     await taps.take_keg_off(sent.db, actor, path)
-    return done(translations(viewer.locale).gettext(N_("The keg is off.")), changed=[path])
+    return done(viewer.translate(N_("The keg is off.")), changed=[path])
 
 
 @get("/emergency", access=OPERATOR)
@@ -162,7 +162,7 @@ async def _tap(db: Database, venue: str, tap: str) -> TapView:
 
 
 def _said(viewer: Viewer, reasons: tuple[str, ...]) -> list[str]:
-    return [translations(viewer.locale).gettext(reason) for reason in reasons]
+    return [viewer.translate(reason) for reason in reasons]
 
 
 def _set_up(viewer: Viewer) -> Response[Any]:

@@ -12,7 +12,7 @@ from tapwire_admin.console.forms import Form
 from tapwire_admin.console.pages.checkin import readers_of
 from tapwire_admin.console.render import done
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.texts import N_
 from tapwire_admin.console.viewer import Looking
 from tapwire_admin.given import AskedPage, By, Db, FromQuery
 from tapwire_admin.live import Live
@@ -74,7 +74,7 @@ async def top_up(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromP
     """Take a guest's money."""
     visit, given = await view(db, visit_id), sent.read(TopUp, money=MONEY)
     booked = await sent.once(money.top_up, actor, visit.guest_id, given.amount_minor, given.method, visit.venue_id)
-    said = translations(viewer.locale).gettext(N_("Booked. Available now: %s"))
+    said = viewer.translate(N_("Booked. Available now: %s"))
     return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
 
 
@@ -82,7 +82,7 @@ async def top_up(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromP
 async def ask_for_refund(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
     """How much, and why."""
     visit = await view(db, visit_id)
-    reasons = [translations(viewer.locale).gettext(reason) for reason in REFUND_REASONS]
+    reasons = [viewer.translate(reason) for reason in REFUND_REASONS]
     presets = [(viewer.formats.plain_money(visit.available_minor), viewer.formats.money(visit.available_minor))]
     return viewer.show("dialogs/refund.html", visit=visit, presets=presets, methods=list(PaymentMethod), reasons=reasons)
 
@@ -92,7 +92,7 @@ async def refund(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromP
     """Give a guest money back."""
     visit, given = await view(db, visit_id), sent.read(Refund, money=MONEY)
     booked = await sent.once(money.refund, actor, visit.guest_id, given.amount_minor, given.method, given.reason, visit.venue_id)
-    said = translations(viewer.locale).gettext(N_("Booked. Available now: %s"))
+    said = viewer.translate(N_("Booked. Available now: %s"))
     return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
 
 
@@ -107,13 +107,13 @@ async def ask_for_card(db: Db, viewer: Looking, live: NamedDependency[Live], vis
 async def assign_card(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Give the visit a card."""
     await sent.once(visits.assign_card, actor, visit_id, sent.read(CardForVisit).card_uid)
-    return done(translations(viewer.locale).gettext(N_("The card works now.")), changed=[str(visit_id), "visit"])
+    return done(viewer.translate(N_("The card works now.")), changed=[str(visit_id), "visit"])
 
 
 @get("/visits/{visit_id:uuid}/lost", access=OPERATOR)
 async def ask_for_lost(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
     """Make sure that the card is lost."""
-    reasons = [translations(viewer.locale).gettext(reason) for reason in LOST_REASONS]
+    reasons = [viewer.translate(reason) for reason in LOST_REASONS]
     return viewer.show("dialogs/lost.html", visit=await view(db, visit_id), reasons=reasons)
 
 
@@ -122,7 +122,7 @@ async def report_lost(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: 
     """Stop the visit's card from working, at once."""
     visit = await view(db, visit_id)
     await sent.once(cards.report_card_lost, actor, found(visit.card_uid, "card of visit", visit_id), sent.read(Because).reason)
-    said = translations(viewer.locale).gettext(N_("The card works no more. Give the guest another one, or close the visit."))
+    said = viewer.translate(N_("The card works no more. Give the guest another one, or close the visit."))
     return done(said, changed=[str(visit_id), "visit"])
 
 
@@ -136,7 +136,7 @@ async def ask_to_close(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Res
 async def close(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Close the visit; one whose pour nobody reports is closed by `void`."""
     await sent.once(visits.close_visit, actor, visit_id, sent.read(CloseVisit).pour_id)
-    return done(translations(viewer.locale).gettext(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
+    return done(viewer.translate(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
 
 
 @post("/visits/{visit_id:uuid}/void", access=SHIFT_LEAD)
@@ -144,7 +144,7 @@ async def void_and_close(viewer: Looking, actor: By, sent: Form, visit_id: FromP
     """Give the pending pour up, and close the visit."""
     wanted = sent.read(CloseVisit)
     await sent.once(visits.void_and_close_visit, actor, visit_id, wanted.pour_id, wanted.reason or DEFAULT_REASON)
-    return done(translations(viewer.locale).gettext(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
+    return done(viewer.translate(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
 
 
 async def view(db: Database, visit_id: UUID) -> VisitView:

@@ -205,12 +205,6 @@ async def get_user(db: Database, username: str) -> UserView | None:
     return await read_one(db, _users().where(users.c.username == username), UserView)
 
 
-async def has_users(db: Database) -> bool:
-    """Whether anybody can log in at all."""
-    async with db.engine.connect() as connection:
-        return (await connection.execute(select(users.c.username).limit(1))).first() is not None
-
-
 async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:
     """Who began the session of this token, while it lasts."""
     lasts = and_(sessions.c.revoked_at.is_(None), sessions.c.expires_at > func.now(), ~users.c.disabled)

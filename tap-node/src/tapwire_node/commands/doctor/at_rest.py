@@ -1,22 +1,20 @@
 """Trying the parts themselves, while no node has them. The valve is closed all the time."""
 
 import asyncio
-import ssl
 from threading import Event
 from typing import Final
 
-from aiomqtt import Client, MqttError
+from aiomqtt import MqttError
 
 from tapwire_node.commands.doctor.findings import Finding
 from tapwire_node.commands.pin_errors import PIN_ERRORS
 from tapwire_node.hardware.drivers import open_desk, open_hardware
 from tapwire_node.hardware.reader import Reader
-from tapwire_node.settings import Settings, broker_address, desk_hardware, tap_hardware
-from tapwire_node.uplink import NO_DELAY, PROTOCOLS
+from tapwire_node.settings import Settings, broker_address, desk_hardware, device_path, tap_hardware
+from tapwire_node.uplink import make_client
 
 READER_WAIT_S: Final = 5.0
 """How long the reader may take to say anything."""
-MS_PER_S: Final = 1_000
 
 
 class Ear:
@@ -87,18 +85,7 @@ async def _log_in(settings: Settings) -> Finding:
     address, broker = broker_address(settings), settings.broker
     place = f"{address.host}:{address.port}"
     try:
-        client = Client(
-            address.host,
-            address.port,
-            username=address.username,
-            password=address.password,
-            identifier=settings.tap.path,
-            protocol=PROTOCOLS[broker.protocol],
-            timeout=broker.timeout_ms / MS_PER_S,
-            tls_context=ssl.create_default_context(cafile=broker.ca_file) if address.tls else None,
-            socket_options=NO_DELAY,
-        )
-        async with client:
+        async with make_client(device_path(settings), address, broker):
             return Finding.well("broker", f"{place} takes our login")
     except (MqttError, OSError) as error:
         return Finding.ill("broker", f"{place}: {error}. Look at [broker] in tap.toml, the network, and `tapwire-core add-device`")
