@@ -84,6 +84,11 @@ class MqttTap:
                 self._news.notify_all()
 
 
+def protocol_of(broker: EmbeddedBroker) -> ProtocolVersion:
+    """The highest version that the broker speaks."""
+    return ProtocolVersion.V5 if broker.protocol == "5" else ProtocolVersion.V311
+
+
 @asynccontextmanager
 async def connect_tap(broker: EmbeddedBroker, path: str, *, will: Message | None = None) -> AsyncIterator[MqttTap]:
     """Connect a tap with its own credentials."""
@@ -96,7 +101,7 @@ async def connect_tap(broker: EmbeddedBroker, path: str, *, will: Message | None
         password=account.password,
         identifier=path,
         will=last_will,
-        protocol=ProtocolVersion.V5 if broker.protocol == "5" else ProtocolVersion.V311,
+        protocol=protocol_of(broker),
         socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     ) as client:
         tap = MqttTap(client, path)

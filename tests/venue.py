@@ -26,6 +26,8 @@ OPERATOR = Actor("test-operator")
 PRICE_MINOR = 500_00
 """500.00 a litre."""
 KEG_ML = 50_000
+RAW = RawReport("tapwire/v1/bar/taps/left/pour/completed", b"{}")
+"""A message as it came, for what would keep it as a dead letter."""
 
 
 def payload_of(message: CardPresented | PourCompleted) -> bytes:

@@ -75,6 +75,6 @@ async def test_a_node_gives_up_cleanly_and_a_grant_that_comes_too_late_opens_not
         books = await at_rest(site, PATIENCE_S)
         assert tap.look().flowed_ml == 0
         assert {pour["sync_status"] for pour in books.pours} == {"voided"}
-        await until(lambda: states[-1]["phase"] == "IDLE", lambda: f"the next card, {states[-1]}", PATIENCE_S)
+        await until(lambda: states[-1]["phase"] == "IDLE", lambda: f"the next card, {states[-1]}", patience_s=PATIENCE_S)
         tap.hand.act(Action.PRESENT, card_uid=tap.drinkers[0].card_uid)
-        await until(lambda: tap.look().flowed_ml > 0, "a pour as ever", PATIENCE_S)
+        await until(lambda: tap.look().flowed_ml > 0, "a pour as ever", patience_s=PATIENCE_S)

@@ -6,14 +6,14 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
-from aiomqtt import Client, ProtocolVersion
+from aiomqtt import Client
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.topics import ROOT
@@ -21,11 +21,13 @@ from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.app import TapNode, running_node
 from tapwire_node.hardware.simulated import SimulatedTap
 from tapwire_node.settings import Settings
+from tests.mqtt_tap import protocol_of
 
 TAP: Final = "bar/taps/left"
 CARD: Final = "04a1b2c3"
 OTHER_CARD: Final = "04ffffff"
 WAIT_S: Final = 20.0
+LOOK_S: Final = 0.005
 SHORT: Final = {
     "limits": {
         "request_timeout_ms": 1_500,
@@ -138,18 +140,18 @@ class Core:
         await self._client.publish(f"{ROOT}/core/{instance_id}/state", json.dumps(state), qos=1, retain=True)
 
 
+def service_client(broker: EmbeddedBroker, username: str, identifier: str) -> Client:
+    """A client with a service's account."""
+    password = broker.account(username).password
+    return Client(
+        broker.host, broker.port, username=username, password=password, identifier=identifier, protocol=protocol_of(broker)
+    )
+
+
 @asynccontextmanager
 async def core_at(broker: EmbeddedBroker) -> AsyncIterator[Core]:
     """A connected core that has shown up and published an active config."""
-    account = broker.account("core")
-    async with Client(
-        broker.host,
-        broker.port,
-        username=account.username,
-        password=account.password,
-        identifier=f"core-{uuid4()}",
-        protocol=protocol_of(broker),
-    ) as client:
+    async with service_client(broker, "core", f"core-{uuid4()}") as client:
         core = Core(client)
         leaves = ("state", "card", "pour/progress", "pour/completed", "flow")
         await client.subscribe([(f"{ROOT}/{TAP}/{leaf}", 1) for leaf in leaves])
@@ -160,11 +162,6 @@ async def core_at(broker: EmbeddedBroker) -> AsyncIterator[Core]:
             yield core
         finally:
             listening.cancel()
-
-
-def protocol_of(broker: EmbeddedBroker) -> ProtocolVersion:
-    """The highest version that the broker speaks."""
-    return ProtocolVersion.V5 if broker.protocol == "5" else ProtocolVersion.V311
 
 
 async def tap_settings(broker: EmbeddedBroker, folder: Path, scenario: Path | None = None) -> dict[str, Any]:
@@ -228,14 +225,14 @@ class Rig:
         return pour_id
 
 
-async def until(holds: Any, what: str) -> None:
+async def until(holds: Callable[[], object], what: Callable[[], object] | str, patience_s: float = WAIT_S) -> None:
     """Wait until something holds."""
     try:
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(patience_s):
             while not holds():
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(LOOK_S)
     except TimeoutError:
-        raise AssertionError(f"waited in vain for {what}") from None
+        raise AssertionError(f"waited in vain for {what if isinstance(what, str) else what()}") from None
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
 """Tap nodes as processes that a test may kill, and their simulated taps in a process that stays."""
 
 import asyncio
+import functools
 import json
 import os
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -17,22 +18,14 @@ from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.simulator.hand import Hand
 from tapwire_node.simulator.wire import SimulatorGone
-from tests.integration.node_rig import protocol_of, to_toml
+from tests.integration.node_rig import service_client, to_toml
+from tests.integration.node_rig import until as until_soon
 
-LOOK_S: Final = 0.02
 PATIENCE_S: Final = 60.0
 BUSY_MACHINE_MS: Final = 5_000
 """A valve's watchdog that a machine full of other tests does not trip."""
-
-
-async def until(holds: Callable[[], object], what: Callable[[], object] | str, patience_s: float = PATIENCE_S) -> None:
-    """Wait until something holds, on a machine that may be busy."""
-    try:
-        async with asyncio.timeout(patience_s):
-            while not holds():
-                await asyncio.sleep(LOOK_S)
-    except TimeoutError:
-        raise AssertionError(f"waited in vain for {what if isinstance(what, str) else what()}") from None
+until = functools.partial(until_soon, patience_s=PATIENCE_S)
+"""Wait until something holds, on a machine that may be busy."""
 
 
 class Module:
@@ -114,15 +107,7 @@ class Ear:
 @asynccontextmanager
 async def ear_at(broker: EmbeddedBroker) -> AsyncIterator[Ear]:
     """Listen as any operator's `mosquitto_sub` may."""
-    account = broker.account("watcher")
-    async with Client(
-        broker.host,
-        broker.port,
-        username=account.username,
-        password=account.password,
-        identifier="ear",
-        protocol=protocol_of(broker),
-    ) as client:
+    async with service_client(broker, "watcher", "ear") as client:
         await client.subscribe(f"{ROOT}/#", qos=1)
         ear = Ear()
         listening = asyncio.create_task(ear.listen(client))

@@ -16,6 +16,7 @@ from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.topics import InvalidPath
 from tapwire_core.services.devices import broker_hash
 from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, EmbeddedBrokerError, open_broker
+from tests.mqtt_tap import protocol_of
 
 ONE: Final = Account("bar/taps/one", "secret of one", BrokerRole.DEVICE)
 TWO: Final = Account("bar/taps/two", "secret of two", BrokerRole.DEVICE)
@@ -30,7 +31,7 @@ async def test_a_wrong_password_is_refused(broker: EmbeddedBroker) -> None:
 
 async def test_nobody_connects_without_a_name(broker: EmbeddedBroker) -> None:
     with pytest.raises(aiomqtt.MqttCodeError):
-        async with aiomqtt.Client(broker.host, broker.port, protocol=protocol(broker), timeout=PATIENCE_S):
+        async with aiomqtt.Client(broker.host, broker.port, protocol=protocol_of(broker), timeout=PATIENCE_S):
             pass
 
 
@@ -207,7 +208,7 @@ async def connected_as(broker: EmbeddedBroker, account: Account, client_id: str 
         username=account.username,
         password=account.password,
         identifier=client_id or (account.username if is_device else None),
-        protocol=protocol(broker),
+        protocol=protocol_of(broker),
         timeout=PATIENCE_S,
     ) as client:
         yield client
@@ -241,10 +242,6 @@ def connect_and_vanish(broker: EmbeddedBroker, account: Account, will_topic: str
     connection = client.socket()
     assert connection is not None
     connection.close()
-
-
-def protocol(broker: EmbeddedBroker) -> aiomqtt.ProtocolVersion:
-    return aiomqtt.ProtocolVersion.V5 if broker.protocol == "5" else aiomqtt.ProtocolVersion.V311
 
 
 async def received(client: aiomqtt.Client) -> aiomqtt.Message:

@@ -23,11 +23,11 @@ from tests.integration.node_rig import (
     blocked_journal,
     core_at,
     process_at,
-    protocol_of,
     rig_at,
     tap_settings,
     until,
 )
+from tests.mqtt_tap import protocol_of
 
 ONE_LONG_POUR = f"""
 repeat = false

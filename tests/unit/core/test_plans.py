@@ -21,15 +21,14 @@ from tapwire_core.domain.house import House
 from tapwire_core.domain.words import PaymentMethod
 from tapwire_core.services import cards, money, nodes, pours, recovery, visits
 from tapwire_core.services.flows import record_flow
-from tapwire_core.services.pours import RawReport, report_of_node
+from tapwire_core.services.pours import report_of_node
 from tapwire_demo.postgres import EmbeddedPostgres
 from tests.unit.core.bench import flow_of
 from tests.unit.core.crowd import CROWDED, fill
-from tests.venue import OPERATOR, Guest, Venue
+from tests.venue import OPERATOR, RAW, Guest, Venue
 
 ENOUGH_FOR_A_GENERIC_PLAN: Final = 8
 """Runs on one connection: after five, PostgreSQL may keep one plan for all values."""
-RAW: Final = RawReport("tapwire/v1/bar/taps/left/pour/completed", b"{}")
 
 
 @pytest.fixture(scope="module")
