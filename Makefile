@@ -60,13 +60,13 @@ sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where every
 bench: $(VENV)/.bench ## how fast it is beside this machine's own limit, some five minutes; DURATION=s each, ROWS=n of history, DOCS=1 for docs/performance.md
 	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(DURATION),--seconds $(DURATION)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
 
-chaos: $(VENV)/.demo ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
+chaos: $(VENV)/.demo $(VENDOR) ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
 	@$(RUN) -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
 
-poison: $(VENV)/.demo ## how much slower others are served beside one device that floods nonsense; SECONDS=n for each case
+poison: $(VENV)/.demo $(VENDOR) ## how much slower others are served beside one device that floods nonsense; SECONDS=n for each case
 	@$(RUN) -m tests.chaos.poison $(if $(SECONDS),--seconds $(SECONDS))
 
-soak: $(VENV)/.demo ## mixed load for an hour, and the memory of each process at its beginning and end; MINUTES=n, SEED=n, TAPS=n
+soak: $(VENV)/.demo $(VENDOR) ## mixed load for an hour, and the memory of each process at its beginning and end; MINUTES=n, SEED=n, TAPS=n
 	@$(RUN) -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
 
 lint: $(VENV)/.dev ## style, types, and who may import whom

@@ -230,20 +230,21 @@ def _is_served(tap: Tap) -> bool:
 
 async def _until_ready(site: Site) -> None:
     """Wait until every node has its config and the API answers; raises `AssertionError` with who is not ready."""
-    port = urlsplit(site.api_url).port
-    assert port
     deadline = asyncio.get_running_loop().time() + READY_S
-    while (missing := await _not_ready(site)) or not await answers(port):
+    while missing := await _not_ready(site):
         assert asyncio.get_running_loop().time() < deadline, f"not ready: {missing}"
         await asyncio.sleep(LOOK_S)
 
 
 async def _not_ready(site: Site) -> dict[str, str]:
-    """The nodes that are not idle, with the state that the core knows and the end of their logs."""
+    """Nodes that are not idle, with the state that the core knows, and an API that does not answer; with the ends of logs."""
     rows = await site.db.pool.fetch("SELECT path, status, state FROM node_status")
     idle = {row["path"] for row in rows if row["status"] == "online" and json.loads(row["state"])["phase"] == "IDLE"}
     known = {row["path"]: row["state"] for row in rows}
-    return {str(tap.path): f"{known.get(str(tap.path))} {tap.node.log()}" for tap in site.taps if str(tap.path) not in idle}
+    missing = {str(tap.path): f"{known.get(str(tap.path))} {tap.node.log()}" for tap in site.taps if str(tap.path) not in idle}
+    port = urlsplit(site.api_url).port
+    assert port
+    return missing if await answers(port) else missing | {ADMIN: site.programs[ADMIN].log()}
 
 
 def through(url: str, link: Link) -> str:
