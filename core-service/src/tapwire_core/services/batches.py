@@ -1,7 +1,8 @@
 """Decisions that arrive together are made together: one transaction, four round trips, one sync to disk for all of them.
 
-While one batch is at the database the next one gathers, so that the batches grow with the load and a lone question never waits.
-A tap is in one batch at a time, which keeps what it says in order. A batch that fails is made again one by one: whatever is wrong
+While one batch is at the database the next one gathers, so that the batches grow with the load and a lone question never waits:
+what a decision costs falls with their size. One that takes long, as a row is held or a disk is slow, holds up nobody: others
+overtake it. A tap is in one batch at a time, which keeps what it says in order. A batch that fails is made again one by one: whatever is wrong
 with one message is its own affair.
 """
 
@@ -19,8 +20,10 @@ from tapwire_core.services.pours import Answer, Decision, decide_together
 
 MAX_BATCH: Final = 32
 """Decisions in one transaction."""
-MAX_BATCHES: Final = 2
-"""Transactions at once: one gathers its locks while another syncs to disk."""
+MAX_BATCHES: Final = 4
+"""Transactions at once."""
+OVERTAKEN_AFTER_S: Final = 0.02
+"""A batch that has been at the database for this long is not waited for by the next one."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -38,7 +41,8 @@ class Batches:
         self._db = db
         self._queue: Final[deque[_Waiting]] = deque()
         self._busy_taps: Final[set[str]] = set()
-        self._making: Final[set[asyncio.Task[None]]] = set()
+        self._making: Final[dict[asyncio.Task[None], float]] = {}
+        """What is at the database, and by when others overtake it, by the loop's clock."""
         self._news = asyncio.Event()
 
     async def decide(self, decision: Decision) -> Answer:
@@ -54,12 +58,22 @@ class Batches:
             while True:
                 await self._news.wait()
                 self._news.clear()
-                while len(self._making) < MAX_BATCHES and (batch := self._take()):
-                    task = asyncio.create_task(self._make(batch))
-                    self._making.add(task)
-                    task.add_done_callback(self._put_down)
+                while self._may_begin() and (batch := self._take()):
+                    self._begin(batch)
         finally:
             await end_tasks(*self._making)
+
+    def _may_begin(self) -> bool:
+        now_s = asyncio.get_running_loop().time()
+        return len(self._making) < MAX_BATCHES and all(overtaken_s <= now_s for overtaken_s in self._making.values())
+
+    def _begin(self, batch: Sequence[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        overtaken_s = loop.time() + OVERTAKEN_AFTER_S
+        task = loop.create_task(self._make(batch))
+        self._making[task] = overtaken_s
+        task.add_done_callback(self._put_down)
+        loop.call_at(overtaken_s, self._news.set)
 
     def _take(self) -> list[_Waiting]:
         batch, left = list[_Waiting](), list[_Waiting]()
@@ -72,7 +86,7 @@ class Batches:
         return batch
 
     def _put_down(self, task: asyncio.Task[None]) -> None:
-        self._making.remove(task)
+        del self._making[task]
         self._news.set()
 
     async def _make(self, batch: Sequence[_Waiting]) -> None:
