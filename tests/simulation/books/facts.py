@@ -1,4 +1,4 @@
-"""What the functions `lock_question`, `lock_report`, `lock_flow`, `lock_odometer` and `lock_pour` of the schema read, from rows."""
+"""What the functions `lock_together`, `lock_flow`, `lock_odometer` and `lock_pour` of the schema read, from rows."""
 
 from uuid import UUID
 

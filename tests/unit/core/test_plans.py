@@ -29,6 +29,8 @@ from tests.venue import OPERATOR, RAW, Guest, Venue
 
 ENOUGH_FOR_A_GENERIC_PLAN: Final = 8
 """Runs on one connection: after five, PostgreSQL may keep one plan for all values."""
+MOST_PAGES: Final = 100
+"""Pages of one index that a use case may ask for, again and again the same ones too; an index of the crowd has more."""
 
 
 @pytest.fixture(scope="module")
@@ -139,19 +141,20 @@ USE_CASES: Final[tuple[UseCase, ...]] = (
 
 
 @pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.__name__)
-async def test_no_decision_reads_a_whole_table(crowd: Venue, use_case: UseCase) -> None:
+async def test_no_decision_reads_a_whole_table_or_a_whole_index(crowd: Venue, use_case: UseCase) -> None:
     ann = await crowd.guest(balance_minor=100_00)
     async with crowd.db.pool.acquire() as connection:
         for _ in range(ENOUGH_FOR_A_GENERIC_PLAN):
             transaction = connection.transaction()
             await transaction.start()
-            before = await sequential_scans(connection)
+            before, pages_before = await sequential_scans(connection), await index_pages(connection)
 
             await use_case(crowd, ann, Store(connection, crowd.db.house))
 
-            after = await sequential_scans(connection)
+            after, pages = await sequential_scans(connection), await index_pages(connection) - pages_before
             await transaction.rollback()
             assert after - before == {}
+            assert {name: count for name, count in pages.items() if count > MOST_PAGES} == {}
 
 
 async def test_a_sequential_scan_would_be_counted(crowd: Venue) -> None:
@@ -163,10 +166,30 @@ async def test_a_sequential_scan_would_be_counted(crowd: Venue) -> None:
         assert await sequential_scans(store.connection) - before == {"pours": 1}
 
 
+async def test_an_index_that_is_read_from_end_to_end_would_be_counted(crowd: Venue) -> None:
+    async with crowd.db.transaction() as store:
+        await store.connection.execute("SET LOCAL enable_seqscan = off")
+        before = await index_pages(store.connection)
+
+        await store.connection.fetchval("SELECT count(*) FROM odometer_stretches WHERE tap_path = $1", str(crowd.tap.path))
+
+        assert max((await index_pages(store.connection) - before).values()) > MOST_PAGES
+
+
 async def sequential_scans(connection: Any) -> Counter[str]:
     """How often this connection has read each crowded table from end to end; the counts of earlier transactions may still be in."""
     rows = await connection.fetch(
         "SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE seq_scan > 0 AND relname = ANY($1)", list(CROWDED)
+    )
+    return Counter(dict(rows))
+
+
+async def index_pages(connection: Any) -> Counter[str]:
+    """How many pages of each index of the crowded tables this connection has asked for, with the same reservation."""
+    rows = await connection.fetch(
+        """SELECT indexrelid::regclass::text, pg_stat_get_xact_blocks_fetched(indexrelid)::int
+        FROM pg_index WHERE indrelid = ANY($1::regclass[])""",
+        list(CROWDED),
     )
     return Counter(dict(rows))
 

@@ -41,7 +41,12 @@ class Pour(SQLModel, table=True):
         CheckConstraint("sell_price_per_liter_minor >= 1", name="price_positive"),
         Index("uq_pours_visit_lease", "visit_id", unique=True, postgresql_where="sync_status = 'pending_sync'"),
         Index("uq_pours_tap_lease", "tap_path", unique=True, postgresql_where="sync_status = 'pending_sync'"),
-        Index("ix_pours_guest_holds", "guest_id", postgresql_where="sync_status = 'pending_sync'"),
+        Index(
+            "ix_pours_guest_holds",
+            "guest_id",
+            postgresql_include=["hold_minor"],
+            postgresql_where="sync_status = 'pending_sync'",
+        ),
         Index("ix_pours_authorized", "authorized_at", "pour_id"),
         Index("ix_pours_visit", "visit_id", "authorized_at"),
         Index("ix_pours_tap", "tap_path", "authorized_at"),
@@ -160,7 +165,7 @@ class Stretch(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("from_ml >= 0 AND to_ml > from_ml", name="goes_forward"),
         Index("ix_odometer_stretches_to", "tap_path", "journal_id", "to_ml"),
-        Index("uq_odometer_stretches_fact", "tap_path", "journal_id", "fact_id", "from_ml", "to_ml", unique=True),
+        Index("uq_odometer_stretches_fact", "fact_id", "tap_path", "journal_id", "from_ml", "to_ml", unique=True),
     )
 
     stretch_id: int | None = serial()
