@@ -19,6 +19,7 @@ from tapwire_demo.processes import Child
 from tapwire_demo.programs import Program, start_program
 
 RESTART_PAUSE_S: Final = 0.3
+BYTES_PER_KIB: Final = 1024
 SERVER_LOOK_S: Final = 0.1
 
 
@@ -147,7 +148,10 @@ class KeptServer:
 
 
 def resident_bytes(pid: int | None) -> int:
-    """The resident memory of a process and its children, what they share counted once where the system tells; 0 when it is gone."""
+    """The resident memory of a process and its children, what they share counted once where the system tells; 0 when it is gone.
+
+    Shared memory is left out: it is the database's page cache, which fills up to the size that it was given.
+    """
     try:
         process = psutil.Process(pid) if pid is not None else None
         return sum(_share_of(each) for each in (process, *process.children(recursive=True))) if process else 0
@@ -158,4 +162,14 @@ def resident_bytes(pid: int | None) -> int:
 def _share_of(process: psutil.Process) -> int:
     info = process.memory_full_info()
     size: int = getattr(info, "pss", info.rss)
-    return size
+    return size - _shared_memory_bytes(process.pid)
+
+
+def _shared_memory_bytes(pid: int) -> int:
+    """The process's share of shared memory, where Linux tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            name, _, size = line.partition(":")
+            if name == "Pss_Shmem":
+                return int(size.split()[0]) * BYTES_PER_KIB
+    return 0
