@@ -164,11 +164,25 @@ async def test_a_lost_answer_leaves_the_file_as_it_was_and_says_to_pair_again_wi
     await accept_pairing(db, OPERATOR, await code_of(tool), TAP)
 
     assert await tool.end() == 2
-    assert "with `replace`" in tool.said[-1]
+    assert "takes this device's place (`replace`)" in tool.said[-1]
     assert (tmp_path / "tap.toml").read_text() == before
     again = await Tool.start(tmp_path, "pair")
     await accept_pairing(db, OPERATOR, await code_of(again), TAP, replace=True)
     assert await again.end() == 0, again.said
+
+
+async def test_an_authority_that_cannot_be_written_costs_no_secret(
+    api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path
+) -> None:
+    file = tmp_path / "tap.toml"
+    file.write_text(file.read_text().replace("[broker]", '[broker]\nca_file = "none/ca.crt"'))
+    tool = await Tool.start(tmp_path, "pair")
+    await accept_pairing(db, OPERATOR, await code_of(tool), TAP)
+
+    assert await tool.end() == 0, tool.said
+    assert any("put the certificate of the broker's authority there" in line for line in tool.said)
+    assert "there is no" in tool.said[-1], "what is still missing"
+    assert 'password = "' in file.read_text()
 
 
 async def test_a_code_that_expires_and_a_file_that_cannot_be_written_are_told(
@@ -179,7 +193,7 @@ async def test_a_code_that_expires_and_a_file_that_cannot_be_written_are_told(
     await db.pool.execute("UPDATE device_pairings SET expires_at = now()")
 
     assert (await expired.end(), await unwritable.end()) == (2, 2)
-    assert "the code has expired. Pair again" in expired.said[-1]
+    assert "the code has expired: pair again" in expired.said[-1]
     assert "can't be written (No such file or directory)" in unwritable.said[-1]
     assert await db.pool.fetchval("SELECT count(*) FROM device_pairings") == 1, "tried before anything was asked"
 

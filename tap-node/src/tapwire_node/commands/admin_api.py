@@ -33,6 +33,10 @@ class ApiAway(Exception):
     """No answer came, or none of the API itself. What was asked may have been done all the same."""
 
 
+class Unreadable(ApiAway):
+    """An answer that is none of Tapwire's: of something else at that address, or damaged on the way."""
+
+
 class PairingWaits(Exception):
     """Nobody has accepted the code yet."""
 
@@ -85,7 +89,10 @@ class AdminApi:
 
     def begin(self) -> Begun:
         """Ask to be let in; raises `ApiAway` and `PairingRefused`."""
-        return self._post(PAIRINGS, None, Begun)
+        try:
+            return self._post(PAIRINGS, None, Begun)
+        except Unreadable as error:
+            raise PairingRefused(f"{error}: it is no admin API of Tapwire, or one of another version") from error
 
     def claim(self, claim: str) -> LetIn:
         """Fetch the secret; raises `PairingWaits`, `CodeGone`, `ApiAway` and `PairingRefused`."""
@@ -106,7 +113,7 @@ class AdminApi:
         try:
             return msgspec.json.decode(read, type=answer)
         except msgspec.DecodeError as error:
-            raise self._no_tapwire(f"an answer that is none of Tapwire's ({error})") from error
+            raise Unreadable(f"{self.address} answers what is none of Tapwire's ({error})") from error
 
     def _refuse(self, error: urllib.error.HTTPError) -> NoReturn:
         with error:
@@ -117,7 +124,7 @@ class AdminApi:
             try:
                 problem = msgspec.json.decode(error.read(MAX_ANSWER_BYTES), type=Problem)
             except (msgspec.DecodeError, OSError):
-                raise self._no_tapwire(f"{error.code} {error.reason}") from error
+                raise Unreadable(f"{self.address} answers {error.code} {error.reason}") from error
         match problem.code:
             case "pairing_waits":
                 raise PairingWaits
@@ -128,7 +135,7 @@ class AdminApi:
             case "not_found" if error.url.endswith("/claim"):
                 raise CodeGone
             case _:
-                raise self._no_tapwire(f"{error.code} {problem.code}: {problem.detail}")
+                raise Unreadable(f"{self.address} answers {error.code} {problem.code}: {problem.detail}")
 
     def _tell(self, error: object) -> NoReturn:
         match error:
@@ -143,9 +150,6 @@ class AdminApi:
                 raise ApiAway(f"{self.address} can't be reached: {error.strerror or error}")
             case _:
                 raise ApiAway(f"{self.address} hung up: {error or type(error).__name__}")
-
-    def _no_tapwire(self, answered: str) -> PairingRefused:
-        return PairingRefused(f"{self.address} is no admin API of Tapwire, or one of another version: it gave {answered}")
 
 
 def _checked(address: str) -> str:

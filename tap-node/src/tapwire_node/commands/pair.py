@@ -35,6 +35,7 @@ LOGIN: Final = re.compile("//[^/]*@")
 NOT_FOR_OTHERS: Final = 0o770
 PLACEHOLDER: Final = LetIn("bar/taps/left", "bar/taps/left", "secret", "mqtts://broker.example")
 MS_PER_S: Final = 1_000
+AGAIN: Final = "pair again, and the engineer accepts the new code as one that takes this device's place (`replace`)"
 NEW: Final = """\
 # The secret stands in here: keep this file readable for the node only.
 [tap]
@@ -55,27 +56,26 @@ logger: Final = logging.getLogger(__name__)
 
 def pair(config: Path, api: str | None, ca_file: Path | None, *, again: bool) -> int:
     """Let this device be let in; the exit code. Raises `PairingRefused` and `InvalidSettings`."""
-    terminal = Terminal()
-    document = read_document(config) if config.exists() else tomlkit.parse(NEW)
-    if has_secret(document, config) and not again:
-        terminal.say(f"{config} has its secret already; to let the device in anew, say --again.")
-        return 0
-    asked = read_pairing(document, config, api, ca_file)
-    require_sound(document, config)
-    set_up_logs("pairing")
-    # so that what was begun is cleared away when systemd ends us
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    terminal, made = Terminal(), None
     try:
+        document = read_document(config) if config.exists() else tomlkit.parse(NEW)
+        if has_secret(document, config) and not again:
+            terminal.say(f"{config} has its secret already; to let the device in anew, say --again.")
+            return 0
+        asked = read_pairing(document, config, api, ca_file)
+        require_sound(document, config)
+        set_up_logs("pairing")
+        # so that what was begun is cleared away when systemd ends us
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         keep_from_others(config)
         with successor(config) as put:
             made = fetch_secret(AdminApi(asked.api, Path(asked.ca_file) if asked.ca_file else None), asked, terminal)
-            keep_authority(made, document, config)
+            keep_authority(made, document, config, terminal)
             complete(document, made)
             put(tomlkit.dumps(document))
     except OSError as error:
-        raise PairingRefused(
-            f"{config} can't be written ({error.strerror}): run this as the owner of the file and its folder"
-        ) from error
+        advice = f"the secret is lost, {AGAIN}" if made else "run this as the owner of the file and its folder"
+        raise PairingRefused(f"{config} can't be written ({error.strerror}): {advice}") from error
     terminal.say(f"This device is {made.path}. Its secret is in {config}.")
     terminal.say(next_step(config))
     return 0
@@ -139,8 +139,9 @@ def fetch_secret(api: AdminApi, asked: PairingSettings, terminal: Terminal) -> L
             if monotonic_ms() - answered_ms > asked.patience_ms:
                 raise PairingRefused(f"{error}. Pair again when it is back") from error
         except CodeGone as error:
-            lost = " or the answer with the secret was lost on the way: then pair with `replace`" if is_away else ""
-            raise PairingRefused(f"the code has expired{lost}. Pair again: there will be a new code") from error
+            if is_away:
+                raise PairingRefused(f"the code has expired, or the answer with the secret was lost on the way: {AGAIN}") from error
+            raise PairingRefused("the code has expired: pair again, there will be a new one") from error
 
 
 def show_code(code: str, address: str, terminal: Terminal) -> None:
@@ -157,15 +158,19 @@ def keep_from_others(config: Path) -> None:
         config.chmod(config.stat().st_mode & NOT_FOR_OTHERS)
 
 
-def keep_authority(made: LetIn, document: TOMLDocument, config: Path) -> None:
-    """Whom to trust at the broker goes beside the settings, unless they name a file that is there; raises `OSError`."""
+def keep_authority(made: LetIn, document: TOMLDocument, config: Path, terminal: Terminal) -> None:
+    """Whom to trust at the broker goes beside the settings, unless they name a file that is there."""
     if made.broker_ca is None:
         return
-    broker = table_of(document, "broker")
-    named = broker.setdefault("ca_file", CA_FILE)
-    file = config.resolve().parent / str(named)
-    if named == CA_FILE or not file.exists():
-        file.write_text(made.broker_ca, encoding="ascii")
+    named = str(table_of(document, "broker").setdefault("ca_file", CA_FILE))
+    file = config.resolve().parent / named
+    try:
+        if named == CA_FILE or not file.exists():
+            with successor(file) as put:
+                put(made.broker_ca)
+    except OSError as error:
+        # the secret is worth more: it goes into its file all the same
+        terminal.say(f"{file} can't be written ({error.strerror}): put the certificate of the broker's authority there.")
 
 
 def complete(document: TOMLDocument, made: LetIn) -> None:
