@@ -1,6 +1,8 @@
 # Two images: `services` (core and admin API) and `node` (a tap node, for simulated taps). Small, pinned, without root.
 #   docker build --target services -t tapwire-services .
-FROM python:3.13.5-slim-bookworm AS base
+# PYTHON_IMAGE=python:3.13.5-slim-bookworm@sha256:… as a build argument pins it by digest; deploy/pin-images.sh finds digests.
+ARG PYTHON_IMAGE=python:3.13.5-slim-bookworm
+FROM $PYTHON_IMAGE AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/opt/tapwire/bin:$PATH
 
 FROM base AS wheels

@@ -1,9 +1,9 @@
 #!/bin/sh
-# accounts.sh FOLDER URL SECRETS: new passwords for core, admin and operator at the broker in FOLDER.
+# accounts.sh FOLDER URL SECRETS: new passwords for core, admin, operator and home at the broker in FOLDER.
 #
 # URL is where they find the broker, such as mqtts://broker.example:8884. SECRETS gets one file each with the whole URL for
-# TAPWIRE_BROKER_URL_FILE (core_broker_url, admin_broker_url), operator_password for mosquitto_sub, and share_group for
-# TAPWIRE_SHARE_GROUP_FILE. Reload the broker afterwards. From the environment: BROKER_USER (mosquitto).
+# TAPWIRE_BROKER_URL_FILE (core_broker_url, admin_broker_url), operator_password for mosquitto_sub, home_password for Home Assistant,
+# and share_group for TAPWIRE_SHARE_GROUP_FILE. Reload the broker afterwards. From the environment: BROKER_USER (mosquitto).
 set -eu
 
 [ $# -eq 3 ] || { sed -n '2s/^# //p' "$0" >&2; exit 2; }
@@ -14,11 +14,11 @@ mkdir -p "$3"
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 
 : > "$1/services.new"
-for name in core admin operator; do
+for name in core admin operator home; do
     password=$(random)
     echo "$name:$password" >> "$1/services.new"
     case $name in
-    operator) echo "$password" > "$3/operator_password" ;;
+    operator | home) echo "$password" > "$3/${name}_password" ;;
     *) echo "${2%%://*}://$name:$password@${2#*://}" > "$3/${name}_broker_url" ;;
     esac
 done
@@ -26,4 +26,4 @@ random > "$3/share_group"
 mosquitto_passwd -U "$1/services.new"
 [ "$(id -u)" != 0 ] || chown "${BROKER_USER:-mosquitto}" "$1/services.new"
 mv "$1/services.new" "$1/services"
-echo "Accounts core, admin and operator are new; their secrets are in $3."
+echo "Accounts core, admin, operator and home are new; their secrets are in $3."

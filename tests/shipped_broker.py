@@ -21,7 +21,7 @@ from tapwire_demo.processes import LOOPBACK, Child, StopStep, free_port
 SHIPPED: Final = Path(__file__).parents[1] / "broker-config"
 STARTS_WITHIN_S: Final = 15.0
 PATIENCE_S: Final = 10.0
-SERVICES: Final = ("core", "admin", "operator")
+SERVICES: Final = ("core", "admin", "operator", "home")
 
 
 @dataclass
@@ -59,13 +59,13 @@ class ShippedBroker:
         return self.client(self.device_port, username, secret, client_id, certificate, will, protocol, timeout_s)
 
     def service(self, name: str, *, client_id: str | None = None) -> Client:
-        """A client of core, admin or operator, each with the password that the install made."""
+        """A client of core, admin, operator or home, each with the password that the install made."""
         return self.client(self.service_port, name, self.password(name), client_id)
 
     def password(self, name: str) -> str:
         """A service's password."""
-        if name == "operator":
-            return (self.secrets / "operator_password").read_text().strip()
+        if (password := self.secrets / f"{name}_password").exists():
+            return password.read_text().strip()
         return (self.secrets / f"{name}_broker_url").read_text().split("@")[0].rsplit(":", 1)[1]
 
     def start_again(self) -> None:

@@ -31,8 +31,12 @@ def core(database_url: str, broker: EmbeddedBroker) -> Program:
 
 def admin_api(database_url: str, broker: EmbeddedBroker, port: int) -> Program:
     """The admin API, with the console."""
-    address = {"TAPWIRE_ADMIN_HOST": LOOPBACK, "TAPWIRE_ADMIN_PORT": str(port)}
-    return Program("admin", ("tapwire_admin", "run"), _service_settings(database_url, broker, ADMIN) | address)
+    own = {
+        "TAPWIRE_ADMIN_HOST": LOOPBACK,
+        "TAPWIRE_ADMIN_PORT": str(port),
+        "TAPWIRE_DEVICE_BROKER_URL": f"mqtt://{broker.host}:{broker.device_port}",
+    }
+    return Program("admin", ("tapwire_admin", "run"), _service_settings(database_url, broker, ADMIN) | own)
 
 
 def tap_node(tap: BarTap, config: Path) -> Program:

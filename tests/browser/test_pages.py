@@ -31,7 +31,15 @@ PAGES = (
     "/me",
     "/more",
 )
-DIALOGS = ("/taps/bar/left/actions", "/taps/bar/left/stop", "/emergency", "/check-in/new-guest", "/stock/new-keg", "/users/new")
+DIALOGS = (
+    "/taps/bar/left/actions",
+    "/taps/bar/left/stop",
+    "/emergency",
+    "/check-in/new-guest",
+    "/stock/new-keg",
+    "/devices/accept",
+    "/users/new",
+)
 
 
 @asynccontextmanager

@@ -35,10 +35,14 @@ class Stage:
 def stages() -> dict[str, Stage]:
     """The Dockerfile's stages by name."""
     found: dict[str, Stage] = {}
+    defaults: dict[str, str] = {}
     for instruction, rest in _instructions():
-        if instruction == "FROM":
+        if instruction == "ARG" and not found:
+            name, _, default = rest.partition("=")
+            defaults[f"${name}"] = default
+        elif instruction == "FROM":
             base, _, name = rest.split()
-            found[name] = current = Stage(base)
+            found[name] = current = Stage(defaults.get(base, base))
         else:
             current.steps.append((instruction, rest))
     return found
@@ -68,6 +72,31 @@ def test_each_installation_is_by_hashes() -> None:
 
     assert len(installs) == 3
     assert all("--require-hashes" in install for install in installs)
+
+
+def test_one_command_pins_every_image_by_its_digest_and_keeps_what_else_is_set(tmp_path: Path) -> None:
+    for part in ("deploy/pin-images.sh", "compose.yaml"):
+        copy(ROOT / part, tmp_path / part)
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\necho "sha256:of-$4"\n')
+    docker.chmod(0o755)
+    (tmp_path / ".env").write_text("TAPWIRE_HOST=venue.example\nTAPWIRE_GRAFANA_IMAGE=grafana/grafana:1@sha256:old\n")
+    pin = [str(tmp_path / "deploy" / "pin-images.sh")]
+
+    pinned = subprocess.run(pin, env={"PATH": f"{docker.parent}:{os.defpath}"}, capture_output=True, text=True, check=False)
+    variables = (tmp_path / ".env").read_text().splitlines()
+    docker.write_text("#!/bin/sh\necho nonsense\n")
+    refused = subprocess.run(pin, env={"PATH": f"{docker.parent}:{os.defpath}"}, capture_output=True, text=True, check=False)
+
+    assert pinned.returncode == 0, pinned.stderr
+    assert variables[0] == "TAPWIRE_HOST=venue.example"
+    assert {line.split("=")[0] for line in variables[1:]} == {
+        f"TAPWIRE_{name}_IMAGE" for name in ("POSTGRES", "MOSQUITTO", "PROMETHEUS", "GRAFANA", "PYTHON")
+    }
+    base = STAGES["base"].base
+    assert f"TAPWIRE_PYTHON_IMAGE={base}@sha256:of-{base}" in variables, "the Dockerfile's own"
+    assert (refused.returncode, (tmp_path / ".env").read_text().splitlines()) == (1, variables)
 
 
 @pytest.mark.slow

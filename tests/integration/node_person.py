@@ -77,7 +77,8 @@ class Tool:
         """Read until a line has this text."""
         assert self.process.stdout is not None
         async with asyncio.timeout(2 * WAIT_S):
-            while line := (await self.process.stdout.readline()).decode().rstrip():
+            while read := await self.process.stdout.readline():
+                line = read.decode().rstrip()
                 self.said.append(line)
                 if text in line:
                     return line

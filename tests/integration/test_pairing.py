@@ -9,9 +9,10 @@ from tapwire_core.services.devices import add_device
 from tapwire_core.services.pairing import CODE_LETTERS, MOST_AT_ONCE
 from tapwire_core.services.sessions import hash_token
 from tests.rest import Rest, done, refusal, with_key
-from tests.venue import OPERATOR
+from tests.venue import OPERATOR, Venue
 
 TAP = "bar/taps/left"
+HTMX = {"HX-Request": "true"}
 
 
 async def test_a_device_fetches_its_secret_once_after_an_engineer_accepted_its_code(db: Database, rest: Rest) -> None:
@@ -22,6 +23,7 @@ async def test_a_device_fetches_its_secret_once_after_an_engineer_accepted_its_c
     given = done(await claimed(rest, asked))
 
     assert (given["path"], given["username"]) == (TAP, TAP)
+    assert (given["broker_url"], given["broker_ca"]) == (None, None), "nobody has told this API"
     assert await db.pool.fetchval("SELECT secret_hash FROM devices WHERE path = $1", TAP) == hash_token(given["secret"])
     assert await db.pool.fetchval("SELECT actor FROM audit WHERE action = 'device_added'") == "engineer"
     refusal(await claimed(rest, asked), 404, "not_found")
@@ -84,6 +86,34 @@ async def test_only_so_many_devices_wait_at_a_time(db: Database, rest: Rest) -> 
     await db.pool.execute("UPDATE device_pairings SET expires_at = now()")
     await begun(rest)
     assert await db.pool.fetchval("SELECT count(*) FROM device_pairings") == 1
+
+
+async def test_an_engineer_accepts_a_code_in_the_console(rest: Rest, venue: Venue) -> None:
+    asked = await begun(rest)
+    form = {"code": asked["code"].lower(), "kind": "taps", "device_id": "left", "key": "k1"}
+
+    assert "Accept a code" in (await rest.engineer.get("/devices")).text
+    assert 'name="code"' in (await rest.engineer.get("/devices/accept", headers=HTMX)).text
+    first, again = [await rest.engineer.post("/devices/accept", data=form, headers=HTMX) for _ in range(2)]
+
+    assert "bar/taps/left is let in" in first.text
+    assert "bar/taps/left is let in" in again.text
+    assert done(await claimed(rest, asked))["path"] == TAP
+
+
+async def test_the_console_says_what_is_wrong_with_a_code(rest: Rest, venue: Venue) -> None:
+    await add_device(venue.db, OPERATOR, TAP)
+    asked = await begun(rest)
+    form = {"code": asked["code"], "kind": "taps", "device_id": "left"}
+
+    async def answered(**changes: str) -> str:
+        return (await rest.engineer.post("/devices/accept", data={**form, **changes}, headers=HTMX)).text
+
+    assert "say that the new one takes its place" in await answered()
+    assert "is let in" in await answered(replace="true")
+    assert "accepted for another device" in await answered(device_id="right")
+    assert "Please check what you entered" in await answered(device_id="")
+    assert "This is not there any more" in await answered(code="AAAAAAAA")
 
 
 async def begun(rest: Rest) -> dict[str, str]:

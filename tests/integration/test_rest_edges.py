@@ -275,6 +275,20 @@ async def test_a_device_shows_how_its_node_is(rest: Rest, venue: Venue) -> None:
 
     assert (device["node_status"], device["node_software"], device["node_contract_version"]) == ("online", "test", "1.0")
     assert (device["node_odometer_ml"], device["node_facts_open"]) == (1_200, 2)
+    assert device["node_contract_fits"]
+
+
+@pytest.mark.parametrize(("version", "fits"), [("1.7", True), ("2.0", False), ("10.0", False)])
+async def test_a_node_of_another_contract_is_shown_as_one_to_update(rest: Rest, venue: Venue, version: str, fits: bool) -> None:
+    done(await rest.engineer.post("/api/devices", json={"path": "bar/taps/left"}), 201)
+    assert await note_state(venue.db, venue.tap.path, msgspec.structs.replace(venue.tap.state(), contract_version=version))
+
+    (device,) = done(await rest.engineer.get("/api/devices"))["items"]
+    page = (await rest.engineer.get("/devices")).text
+
+    assert (device["node_contract_version"], device["node_contract_fits"]) == (version, fits)
+    assert f"Contract {version}" in page
+    assert ("does not fit: update the older side" in page) is not fits
 
 
 async def test_devices_get_secrets_that_are_shown_once_and_can_be_taken_away(rest: Rest, venue: Venue) -> None:

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 
@@ -37,10 +38,10 @@ async def start(**variables: str) -> asyncio.subprocess.Process:
 
 
 @asynccontextmanager
-async def running(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def running(database_url: str, **settings: str) -> AsyncIterator[httpx.AsyncClient]:
     """The admin API as a process of its own, and a client of it."""
     port = free_port()
-    process = await start(TAPWIRE_DATABASE_URL=database_url, TAPWIRE_ADMIN_PORT=str(port))
+    process = await start(TAPWIRE_DATABASE_URL=database_url, TAPWIRE_ADMIN_PORT=str(port), **settings)
     # read all along: a program whose log nobody reads stands still once the pipe is full
     log = asyncio.create_task(process.communicate())
     try:
@@ -62,15 +63,23 @@ async def _lives(client: httpx.AsyncClient) -> bool:
         return False
 
 
-async def test_it_serves_logs_in_and_ends_when_told_to(database_url: str) -> None:
+async def test_it_serves_logs_in_tells_a_paired_device_its_broker_and_ends_when_told_to(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("an authority\n")
+    broker = {"TAPWIRE_DEVICE_BROKER_URL": "mqtts://broker.example", "TAPWIRE_BROKER_CA_FILE": str(tmp_path / "ca.crt")}
     async with Database.open(database_url, House()) as db:
         await create_user(db, OPERATOR, "anna", Role.ENGINEER, PASSWORD)
 
-    async with running(database_url) as client:
+    async with running(database_url, **broker) as client:
         session = done(await client.post("/api/session", json={"username": "anna", "password": PASSWORD}), 201)
-        me = done(await client.get("/api/me", headers={"Authorization": f"Bearer {session['token']}"}))
+        by_anna = {"Authorization": f"Bearer {session['token']}"}
+        me = done(await client.get("/api/me", headers=by_anna))
+        asked = done(await client.post("/api/devices/pairings"), 201)
+        accepted = {"code": asked["code"], "path": "bar/taps/left"}
+        done(await client.post("/api/devices/pairings/accept", json=accepted, headers=by_anna))
+        device = done(await client.post("/api/devices/pairings/claim", json={"claim": asked["claim"]}))
 
     assert me == {"username": "anna", "role": "engineer"}
+    assert (device["broker_url"], device["broker_ca"]) == ("mqtts://broker.example", "an authority\n")
 
 
 async def test_it_does_not_start_on_a_database_that_was_not_migrated(empty_database_url: str) -> None:

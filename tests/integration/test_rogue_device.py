@@ -76,6 +76,30 @@ async def test_it_can_not_command_or_configure_itself(broker: ShippedBroker, cor
     assert await next_payload(rogue) == b"from the core"
 
 
+@pytest.mark.parametrize("topic", ["homeassistant/device/tapwire_bar_left/config", "tapwire/home/v1/bar/left"])
+async def test_it_can_not_tell_home_assistant_anything(broker: ShippedBroker, rogue: Client, topic: str) -> None:
+    await rogue.publish(topic, b"a switch that opens the valve", qos=1, retain=True)
+
+    async with broker.service("home", client_id="home") as home, broker.service("core") as core:
+        await home.subscribe(topic, qos=1)
+        await home.publish(topic, b"from home itself", qos=1)
+        await core.publish(topic, b"from the core", qos=1)
+        assert await next_payload(home) == b"from the core"
+
+
+async def test_home_assistants_account_commands_nobody_and_reads_no_cards(broker: ShippedBroker) -> None:
+    async with broker.service("home", client_id="home") as home, broker.device(VICTIM, SECRETS[VICTIM]) as victim:
+        await home.subscribe(f"{ROOT}/#", qos=1)
+        await home.subscribe("tapwire/home/v1/#", qos=1)
+        await victim.subscribe(f"{ROOT}/{VICTIM}/command", qos=1)
+        await victim.publish(f"{ROOT}/{VICTIM}/card", b"a card", qos=1)
+        await home.publish(f"{ROOT}/{VICTIM}/command", b"open the valve", qos=1)
+        async with broker.service("core") as core:
+            await core.publish(f"{ROOT}/{VICTIM}/command", b"from the core", qos=1)
+            await core.publish("tapwire/home/v1/bar/left", b"a state", qos=1)
+        assert (await next_payload(home), await next_payload(victim)) == (b"a state", b"from the core")
+
+
 async def test_what_it_retains_as_a_command_reaches_nobody_who_comes_later(broker: ShippedBroker, rogue: Client) -> None:
     await rogue.publish(f"{ROOT}/{VICTIM}/command", b"open the valve", qos=1, retain=True)
 

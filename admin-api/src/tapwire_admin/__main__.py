@@ -17,6 +17,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.errors import DomainError
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
+from tapwire_core.tap_toml import DevicesBroker
 
 STREAMS_END_WITHIN_S: Final = 3
 """How long a stopping server waits for open event streams."""
@@ -40,10 +41,17 @@ def main() -> None:
 async def run_admin(settings: Settings) -> None:
     """Serve until told to stop; raises `NotMigrated` on another version's database, `LibrariesMissing` without the console's."""
     require_libraries()
+    devices_broker = DevicesBroker.of(settings)
     await require_newest(settings.database_url)
     async with Database.open(settings.database_url, settings.house) as db:
         live = Live()
-        app = create_app(db, session_ttl_h=settings.session_ttl_h, cookie_secure=settings.cookie_secure, live=live)
+        app = create_app(
+            db,
+            session_ttl_h=settings.session_ttl_h,
+            cookie_secure=settings.cookie_secure,
+            live=live,
+            devices_broker=devices_broker,
+        )
         config = uvicorn.Config(
             app,
             host=settings.admin_host,

@@ -44,9 +44,11 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import DomainError
 from tapwire_core.metrics import DecisionMetrics
+from tapwire_core.tap_toml import DevicesBroker
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DEFAULT_SESSION_HOURS: Final = 12
+NOT_TOLD: Final = DevicesBroker()
 NOUNS: Final = (
     session,
     users,
@@ -70,11 +72,17 @@ NOUNS: Final = (
 
 
 def create_app(
-    db: Database, *, session_ttl_h: int = DEFAULT_SESSION_HOURS, cookie_secure: bool = False, live: Live | None = None
+    db: Database,
+    *,
+    session_ttl_h: int = DEFAULT_SESSION_HOURS,
+    cookie_secure: bool = False,
+    live: Live | None = None,
+    devices_broker: DevicesBroker = NOT_TOLD,
 ) -> Litestar:
     """The application on an open database; a session lasts `session_ttl_h` hours. Without `live` no live values are streamed.
 
     With `cookie_secure` a browser sends the login's cookie over TLS alone, also where the request came here without it.
+    `devices_broker` is what a device that pairs is told.
     """
     heard = live or Live()
     metrics = RequestMetrics()
@@ -97,6 +105,7 @@ def create_app(
             "request_metrics": Provide(lambda: metrics, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
             "live": Provide(lambda: heard, sync_to_thread=False),
+            "broker": Provide(lambda: devices_broker, sync_to_thread=False),
             "actor": Provide(_provide_actor, sync_to_thread=False),
             "page": Provide(provide_page, sync_to_thread=False),
             "once": Provide(provide_once),

@@ -9,3 +9,9 @@ from typing import Final
 
 CONTRACT_VERSION: Final = "1.0"
 """Version of topics and payloads; node and core refuse to work together when the number before the dot differs."""
+CONTRACT_MAJOR: Final = CONTRACT_VERSION.partition(".")[0]
+
+
+def speaks_our_contract(version: str) -> bool:
+    """Whether who speaks this version of the contract can be worked with."""
+    return version.partition(".")[0] == CONTRACT_MAJOR

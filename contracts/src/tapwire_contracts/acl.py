@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from tapwire_contracts.messages import CORE_STATE, ROUTES, STATE, Sender
-from tapwire_contracts.topics import ROOT, core_state_topic
+from tapwire_contracts.topics import HOME_ASSISTANT, HOME_ROOT, ROOT, core_state_topic, home_topic
 
 
 class BrokerRole(StrEnum):
@@ -19,6 +19,7 @@ class BrokerRole(StrEnum):
     DEVICE = "device"
     CORE = "core"
     WATCHER = "watcher"
+    HOME = "home"
 
 
 class Access(StrEnum):
@@ -40,6 +41,9 @@ def rules(role: BrokerRole) -> Iterator[tuple[Access, str]]:
             yield from _core_rules()
         case BrokerRole.WATCHER:
             yield Access.READ, f"{ROOT}/#"
+        case BrokerRole.HOME:
+            yield Access.READ, f"{HOME_ROOT}/#"
+            yield Access.READ, f"{HOME_ASSISTANT}/#"
 
 
 def _device_rules() -> Iterator[tuple[Access, str]]:
@@ -58,6 +62,10 @@ def _core_rules() -> Iterator[tuple[Access, str]]:
     assert CORE_STATE.sender is Sender.CORE
     yield Access.WRITE, core_state_topic("+")
     yield Access.READ, core_state_topic("+")
+    yield Access.WRITE, home_topic("+", "+")
+    yield Access.WRITE, f"{HOME_ASSISTANT}/device/+/config"
+    # a core worker takes back what it has told of a tap that is no more
+    yield Access.READ, home_topic("+", "+")
 
 
 def mosquitto_acl(accounts: Mapping[str, BrokerRole]) -> str:

@@ -16,7 +16,12 @@ from tapwire_contracts.codec import MAX_PAYLOAD_BYTES
 from tapwire_contracts.messages import ROUTES, Message, Route, Sender, message_type
 from tapwire_contracts.topics import ROOT, SLUG_PATTERN
 
-ACCOUNTS: Final = {"core": BrokerRole.CORE, "admin": BrokerRole.WATCHER, "operator": BrokerRole.WATCHER}
+ACCOUNTS: Final = {
+    "core": BrokerRole.CORE,
+    "admin": BrokerRole.WATCHER,
+    "operator": BrokerRole.WATCHER,
+    "home": BrokerRole.HOME,
+}
 """The named accounts of the shipped broker configuration."""
 
 

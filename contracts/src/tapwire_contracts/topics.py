@@ -10,6 +10,10 @@ from functools import lru_cache
 from typing import Final, Self
 
 ROOT: Final = "tapwire/v1"
+HOME_ROOT: Final = "tapwire/home/v1"
+"""What home automation may read; no device's topic is below it."""
+HOME_ASSISTANT: Final = "homeassistant"
+"""Home Assistant's own discovery prefix, unless somebody has changed it there."""
 SLUG_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,30}$"
 DEVICE_PATH_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,30}/(taps|readers)/[a-z0-9][a-z0-9-]{0,30}$"
 """What `DevicePath.parse` takes, for documentation."""
@@ -78,6 +82,11 @@ def parse_device_topic(topic: str) -> tuple[DevicePath, str]:
         return DevicePath.parse("/".join(parts[:3])), parts[3]
     except InvalidPath as error:
         raise InvalidTopic(topic[:200]) from error
+
+
+def home_topic(venue_id: str, tap_id: str) -> str:
+    """Where home automation reads how a tap is."""
+    return f"{HOME_ROOT}/{venue_id}/{tap_id}"
 
 
 def core_state_topic(instance_id: str) -> str:

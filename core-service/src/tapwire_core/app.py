@@ -18,7 +18,7 @@ from aiomqtt import MqttError
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
-from tapwire_contracts.tasks import run_together
+from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
 from tapwire_core.db.connecting import connect
 from tapwire_core.db.engine import Database
@@ -29,6 +29,7 @@ from tapwire_core.health_server import Signs, serve_health
 from tapwire_core.metrics import BooksMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
 from tapwire_core.mqtt.handlers import Desk
+from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.mqtt.listener import listen
 from tapwire_core.services.batches import Batches
 from tapwire_core.services.keeping import sweep
@@ -227,8 +228,9 @@ async def run_core(settings: Settings) -> None:
     )
     async with Database.open(settings.database_url, settings.house) as db:
         worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}", settings.keeping)
+        home = HomeAssistant(db=db, address=address, instance_id=worker.instance_id, prefix=settings.home_assistant_prefix)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
-        await run_until_told(_run_with_metrics(worker, settings))
+        await run_until_told(_run_with_home(_run_with_metrics(worker, settings), home, is_on=settings.home_assistant))
         log.info("%s ends", worker.instance_id)
 
 
@@ -239,6 +241,21 @@ async def run_until_told(work: Coroutine[None, None, None]) -> None:
         asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await running
+
+
+async def _run_with_home(work: Coroutine[None, None, None], home: HomeAssistant, *, is_on: bool) -> None:
+    """Work, and tell Home Assistant beside it: what goes wrong there ends no worker."""
+    telling = asyncio.create_task(home.run() if is_on else home.withdraw())
+    telling.add_done_callback(_log_failure)
+    try:
+        await work
+    finally:
+        await end_tasks(telling)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("Home Assistant is told nothing any more, until this worker starts again", exc_info=task.exception())
 
 
 async def _run_with_metrics(worker: Worker, settings: Settings) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tapwire_contracts.reasons import Locale
+from tapwire_contracts.topics import HOME_ASSISTANT
 from tapwire_core.domain.house import House
 from tapwire_core.domain.keeping import KEPT, Keeping
 
@@ -40,6 +41,9 @@ class Settings(BaseSettings):
     shared_subscriptions: bool = True
     share_group: str = Field(default=SHARE_GROUP, pattern="^[A-Za-z0-9_-]{1,64}$")
     device_broker_url: str | None = Field(default=None, pattern="^mqtts?://")
+    home_assistant: bool = False
+    """Taps are told to Home Assistant over the broker."""
+    home_assistant_prefix: str = Field(default=HOME_ASSISTANT, pattern="^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
     admin_host: str = LOOPBACK
     admin_port: int = Field(default=8080, ge=0, le=65_535)
     metrics_host: str = LOOPBACK

@@ -1,9 +1,11 @@
 """The ready settings of a new tap node: what `tapwire-node run --config tap.toml` reads, with the secret in it."""
 
 import json
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 from tapwire_core.services.devices import DeviceSecret
+from tapwire_core.settings import Settings
 
 CA_FILE: Final = "ca.crt"
 """The broker's authority, beside the tap.toml."""
@@ -11,6 +13,20 @@ GPIO: Final = "gpio"
 SIMULATED: Final = "simulated"
 DRIVERS: Final = (GPIO, SIMULATED)
 _PINS: Final = "valve_pin = 17                           # as wired: BCM numbers\nmeter_pin = 27\n"
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesBroker:
+    """Where devices find the broker, and whom to trust there, as PEM; None for what the settings don't say."""
+
+    url: str | None = None
+    ca: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings say; raises `OSError` for an authority that can't be read."""
+        file = settings.broker_ca_file if (settings.device_broker_url or "").startswith("mqtts:") else None
+        return cls(settings.device_broker_url, file.read_text(encoding="ascii") if file else None)
 
 
 def tap_toml(device: DeviceSecret, broker_url: str, *, driver: str = GPIO, has_ca_file: bool = False) -> str:

@@ -11,9 +11,11 @@ from gpiozero.exc import GPIOZeroError
 from tapwire_contracts.logs import InvalidLogFormat, set_up_logs
 from tapwire_node import SOFTWARE
 from tapwire_node.app import run_node
+from tapwire_node.commands.admin_api import PairingRefused
 from tapwire_node.commands.calibrate import calibrate
 from tapwire_node.commands.close_valve import ValveNotOurs, close_valve
 from tapwire_node.commands.doctor import doctor
+from tapwire_node.commands.pair import pair
 from tapwire_node.commands.service_runs import RunRefused, clean, pour_test
 from tapwire_node.commands.terminal import NoAnswer
 from tapwire_node.control.client import NodeAway
@@ -35,6 +37,7 @@ REFUSALS: Final = (
     GPIOZeroError,
     ValveNotOurs,
     SimulatorGone,
+    PairingRefused,
 )
 """What a person can put right; anything else is an error of ours and ends with a traceback."""
 INTERRUPTED: Final = 130
@@ -45,6 +48,8 @@ def main() -> None:
     """The command line; exits with 2 for what a person can put right, 1 where a check failed."""
     arguments = parser().parse_args()
     try:
+        if arguments.command == "pair":
+            sys.exit(pair(arguments.config, arguments.api, arguments.ca_file, again=arguments.again))
         sys.exit(perform(arguments, load_settings(arguments.config)))
     except REFUSALS as error:
         print(f"tapwire-node: {error}", file=sys.stderr)
@@ -93,6 +98,10 @@ def parser() -> argparse.ArgumentParser:
     calibrate = commands.add_parser("calibrate", help="find the meter's pulses per litre: the same way, with a measuring vessel")
     calibrate.add_argument("--ml", type=positive, default=500, help="pour about this much each time (default 500)")
     calibrate.add_argument("--times", type=positive, default=3, help="how many pours (default 3)")
+    pairing = commands.add_parser("pair", help="let a new device in: show a code, wait for an engineer, write the settings")
+    pairing.add_argument("--api", metavar="https://HOST", help="the admin API; otherwise what [pairing] says")
+    pairing.add_argument("--ca-file", type=Path, help="whom to trust there; otherwise whom this machine trusts")
+    pairing.add_argument("--again", action="store_true", help="also when the device has a secret")
     commands.add_parser("close-valve", help="shut the valve after the node was killed; needs nothing but tap.toml")
     for command in commands.choices.values():
         command.add_argument("--config", type=Path, required=True, metavar="tap.toml")

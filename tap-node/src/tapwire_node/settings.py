@@ -16,6 +16,10 @@
     valve_pin = 17
     meter_pin = 27
 
+    [pairing]                                # for `tapwire-node pair`: where a device without a secret asks to be let in
+    api = "https://venue.example"
+    ca_file = "api-ca.crt"                   # when this machine does not trust the API's certificate anyway
+
     [limits]                                 # any of controller.limits, when the default doesn't fit
 
 Paths are relative to the file. An unknown name, a missing one or a wrong value is refused with what to change.
@@ -101,6 +105,18 @@ class ProcessSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How long the end of a pour may take when the process is told to end."""
 
 
+class PairingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a device without a secret gets one."""
+
+    api: str
+    """The admin API, `https://HOST[:PORT]`."""
+    ca_file: str | None = None
+    poll_ms: Duration = 2_000
+    """Between two looks whether the code was accepted."""
+    patience_ms: Duration = 900_000
+    """For how long an API that is away is asked on."""
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One tap.toml."""
 
@@ -108,6 +124,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     broker: BrokerSettings
     journal: JournalSettings = JournalSettings()
     hardware: TapHardware | DeskHardware
+    pairing: PairingSettings | None = None
     limits: Limits = Limits()
     process: ProcessSettings = ProcessSettings()
 

@@ -65,6 +65,8 @@ CONSOLE_ENGINEERS = {
     "GET /devices",
     "GET /devices/new",
     "POST /devices/new",
+    "GET /devices/accept",
+    "POST /devices/accept",
     "GET /devices/rotate",
     "POST /devices/rotate",
     "POST /devices/revoke",

@@ -13,7 +13,7 @@ from tapwire_admin.console.texts import TRANSLATED, collect_texts, read_catalog
 from tapwire_contracts.reasons import Locale
 from tapwire_core.db.backup import BackupRefused
 from tapwire_core.errors import DomainError, NotMigrated, Refused
-from tapwire_core.services.pairing import PairingAccepted, PairingWaits, TooManyPairings
+from tapwire_core.services.pairing import PairingWaits, TooManyPairings
 from tapwire_core.services.venues import VenueRequired
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s|%s")
@@ -24,10 +24,9 @@ SAID_BY_NO_PAGE = {
     BackupRefused.code,
     TooManyPairings.code,
     PairingWaits.code,
-    PairingAccepted.code,
     "idempotency_key_required",
 }
-"""Codes that no page of the console can meet: it names the venue, its forms have keys, it pairs no device and restores nothing."""
+"""Codes that no page of the console can meet: it names the venue, its forms have keys, it isn't a device, and restores nothing."""
 
 
 @pytest.mark.parametrize("locale", TRANSLATED, ids=str)

@@ -50,6 +50,11 @@ def test_with_no_core_worker_ever_seen_the_node_asks_all_the_same() -> None:
 def test_a_core_worker_of_another_contract_keeps_the_tap_out_of_service(tap: Bench) -> None:
     tap.core("core-2", contract_version="2.0")
     assert tap.is_in(Phase.OUT_OF_SERVICE)
+    tap.lay()
+    assert tap.questions == []
+    assert tap.all(Show)[-1].text == "This tap is out of service. Please use another one."
+    tap.lift()
+    tap.wait(820)
     tap.happen(CoreGone, instance_id="core-2")
     tap.wait(20)
     assert tap.is_in(Phase.IDLE)

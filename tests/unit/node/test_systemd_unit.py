@@ -1,4 +1,4 @@
-"""The unit template: systemd can read it, and what it starts exists."""
+"""The unit templates: systemd can read them, and what they start exists."""
 
 import shlex
 import shutil
@@ -10,14 +10,15 @@ import pytest
 
 from tapwire_node.__main__ import parser
 
-UNIT = Path(__file__).parents[3] / "tap-node/systemd/tapwire-node@.service"
+UNITS = Path(__file__).parents[3] / "tap-node/systemd"
+NODE, PAIRING = UNITS / "tapwire-node@.service", UNITS / "tapwire-pair@.service"
 PROGRAM = "/opt/tapwire/bin/tapwire-node"
 
 
-def settings() -> list[tuple[str, str, str]]:
+def settings(unit: Path) -> list[tuple[str, str, str]]:
     """(section, name, value) of each line; names may repeat, which a configparser would not take."""
     section, found = "", []
-    for line in UNIT.read_text(encoding="utf-8").splitlines():
+    for line in unit.read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif line and not line.startswith("#"):
@@ -27,13 +28,13 @@ def settings() -> list[tuple[str, str, str]]:
     return found
 
 
-def values(name: str) -> list[str]:
-    return [value for _, one, value in settings() if one == name]
+def values(name: str, unit: Path = NODE) -> list[str]:
+    return [value for _, one, value in settings(unit) if one == name]
 
 
-@pytest.mark.parametrize("name", ["ExecStart", "ExecStopPost"])
-def test_each_command_that_the_unit_names_exists_and_takes_its_arguments(name: str) -> None:
-    (command,) = values(name)
+@pytest.mark.parametrize(("unit", "name"), [(NODE, "ExecStart"), (NODE, "ExecStopPost"), (PAIRING, "ExecStart")])
+def test_each_command_that_a_unit_names_exists_and_takes_its_arguments(unit: Path, name: str) -> None:
+    (command,) = values(name, unit)
     program, *arguments = shlex.split(command.replace("%i", "left"))
 
     assert program == PROGRAM
@@ -49,18 +50,27 @@ def test_the_node_is_watched_restarted_for_ever_and_its_valve_shut_afterwards() 
     assert "close-valve" in values("ExecStopPost")[0]
 
 
+def test_a_device_is_paired_before_its_node_starts_with_as_many_codes_as_it_takes() -> None:
+    assert values("Before", PAIRING) == ["tapwire-node@%i.service"]
+    assert (values("Type", PAIRING), values("TimeoutStartSec", PAIRING)) == (["oneshot"], ["infinity"])
+    assert (values("Restart", PAIRING), values("StartLimitIntervalSec", PAIRING)) == (["on-failure"], ["0"])
+    assert values("StandardOutput", PAIRING) == ["journal+console"], "a Pi without a terminal has a screen, or its journal"
+    assert (values("User", PAIRING), values("ReadWritePaths", PAIRING)) == (["tapwire"], ["/etc/tapwire"])
+
+
 def test_it_is_not_root_and_has_the_groups_of_the_pins() -> None:
     assert values("User") == ["tapwire"]
     assert values("SupplementaryGroups") == ["gpio spi"]
     assert values("CapabilityBoundingSet") == [""]
 
 
-def test_systemd_reads_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("template", [NODE, PAIRING], ids=lambda template: template.name)
+def test_systemd_reads_the_unit(template: Path, tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not installed")
-    unit = tmp_path / "tapwire-node@left.service"
-    unit.write_text(UNIT.read_text(encoding="utf-8").replace(PROGRAM, sys.executable), encoding="utf-8")
+    unit = tmp_path / template.name.replace("@", "@left")
+    unit.write_text(template.read_text(encoding="utf-8").replace(PROGRAM, sys.executable), encoding="utf-8")
 
     checked = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, timeout=60, check=False)
 

@@ -1,6 +1,7 @@
 """Devices that may speak: tap nodes, desk readers, HTTP controllers."""
 
 from litestar import get, post
+from litestar.di import NamedDependency
 from msgspec import Struct
 
 from tapwire_admin.auth import ENGINEER, EVERYBODY
@@ -13,6 +14,7 @@ from tapwire_core.errors import NotFound
 from tapwire_core.services import devices, pairing
 from tapwire_core.services.devices import DeviceSecret
 from tapwire_core.services.pairing import Pairing
+from tapwire_core.tap_toml import DevicesBroker
 
 
 class DevicePathGiven(Struct, kw_only=True):
@@ -39,6 +41,19 @@ class Claim(Struct, kw_only=True):
     """What a new device kept to itself."""
 
     claim: Text
+
+
+class DeviceLetIn(Struct, frozen=True, kw_only=True):
+    """What a device that paired logs in with, told this once, and where: null is what nobody has told the API.
+
+    `broker_ca` is the certificate of the authority to trust at `broker_url`, as PEM.
+    """
+
+    path: str
+    username: str
+    secret: str
+    broker_url: str | None
+    broker_ca: str | None
 
 
 @get("/devices", access=ENGINEER)
@@ -83,9 +98,10 @@ async def accept_pairing(actor: By, once: RunOnce, data: JSONBody[CodeAccepted])
 
 
 @post("/devices/pairings/claim", access=EVERYBODY, status_code=200, refuses=(NotFound, pairing.PairingWaits))
-async def claim_pairing(db: Db, data: JSONBody[Claim]) -> DeviceSecret:
-    """The device fetches its secret, once; 409 `pairing_waits` until a person has accepted it."""
-    return await pairing.claim_pairing(db, data.claim)
+async def claim_pairing(db: Db, broker: NamedDependency[DevicesBroker], data: JSONBody[Claim]) -> DeviceLetIn:
+    """The device fetches its secret, once, and where its broker is; 409 `pairing_waits` until a person has accepted it."""
+    made = await pairing.claim_pairing(db, data.claim)
+    return DeviceLetIn(path=made.path, username=made.username, secret=made.secret, broker_url=broker.url, broker_ca=broker.ca)
 
 
 HANDLERS = (list_devices, add_device, rotate_device, revoke_device, begin_pairing, accept_pairing, claim_pairing)

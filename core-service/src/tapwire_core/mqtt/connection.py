@@ -47,6 +47,10 @@ class BrokerAddress:
         will = Will(core_state_topic(instance_id), payload=b"", qos=CORE_STATE.qos, retain=CORE_STATE.retain)
         return make_client(self.url, self.protocol, instance_id, will, self.ca_file)
 
+    def plain_client(self, identifier: str) -> Client:
+        """A client for one connection that shows no worker's presence."""
+        return make_client(self.url, self.protocol, identifier, ca_file=self.ca_file)
+
     def subscriptions(self) -> Iterator[tuple[str, int]]:
         """What a worker hears. Every worker hears every state: only so does the broker hand it the retained ones."""
         for route in ROUTES:

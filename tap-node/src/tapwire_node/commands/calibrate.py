@@ -7,22 +7,20 @@ The factor that counts is `pulses_per_liter` of the tap's config, which the core
 written here is the one in tap.toml, which counts until the first config has come, and against which `doctor` compares the config.
 """
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import tomlkit
-from tomlkit.items import Table
 
 from tapwire_contracts.reasons import FlowCause
 from tapwire_contracts.topics import DevicePath
 from tapwire_node.commands.service_runs import let_flow, summary
+from tapwire_node.commands.tap_file import read_document, successor, table_of
 from tapwire_node.commands.terminal import Terminal
 from tapwire_node.control.client import NodeConnection
 from tapwire_node.control.messages import StartRun
-from tapwire_node.settings import InvalidSettings, Settings, device_path
+from tapwire_node.settings import Settings, device_path
 
 ML_PER_LITER: Final = 1_000
 MAX_SPREAD_PER_MILLE: Final = 20
@@ -115,31 +113,11 @@ def note_factor(terminal: Terminal, config: Path, factor: int) -> None:
 
 
 def write_factor(config: Path, factor: int) -> None:
-    """Change the one value in tap.toml; comments, order and permissions stay, and a crash leaves the old file or the new one."""
-    file = config.resolve()
-    document = tomlkit.parse(file.read_text(encoding="utf-8"))
-    tap = document["tap"]
-    if not isinstance(tap, Table):
-        raise InvalidSettings(f"{config}: write [tap] as a table of its own")
-    tap["pulses_per_liter"] = factor
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
-        try:
-            new.write(tomlkit.dumps(document))
-            new.flush()
-            keep_owner(new.fileno(), file)
-            os.fsync(new.fileno())
-            Path(new.name).replace(file)
-        except BaseException:
-            Path(new.name).unlink(missing_ok=True)
-            raise
-
-
-def keep_owner(new: int, file: Path) -> None:
-    """The new file belongs to whom the old one did: the secret in it may be for few."""
-    before = file.stat()
-    os.fchmod(new, before.st_mode & 0o777)
-    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-        os.fchown(new, before.st_uid, before.st_gid)
+    """Change the one value in tap.toml; raises `OSError` where that can't be."""
+    document = read_document(config)
+    table_of(document, "tap")["pulses_per_liter"] = factor
+    with successor(config) as put:
+        put(tomlkit.dumps(document))
 
 
 def how_to_apply(path: DevicePath, factor: int) -> str:

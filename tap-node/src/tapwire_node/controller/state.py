@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
-from tapwire_contracts import CONTRACT_VERSION
+from tapwire_contracts import speaks_our_contract
 from tapwire_contracts.messages import CardPresented, PourAuthorized, PresentCard, TapConfig
 from tapwire_contracts.reasons import ConfigStatus, EndReason, FlowCause, Locale, Phase
 from tapwire_node.controller.events import Part
@@ -276,8 +276,7 @@ def differs(before: Shown, after: Shown) -> bool:
 
 def speaks_another_contract(state: State) -> bool:
     """Whether a core worker that is there speaks a contract of another major version."""
-    ours = CONTRACT_VERSION.partition(".")[0]
-    return any(version.partition(".")[0] != ours for _, version in state.presence.cores)
+    return any(not speaks_our_contract(version) for _, version in state.presence.cores)
 
 
 def out_of_service_because(state: State) -> str | None:

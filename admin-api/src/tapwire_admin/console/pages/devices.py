@@ -5,16 +5,16 @@ from typing import Any
 from litestar import Request, Response, get, post
 
 from tapwire_admin.auth import ENGINEER
-from tapwire_admin.console.forms import Form
+from tapwire_admin.console.forms import Form, Sent
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.viewer import Looking
+from tapwire_admin.console.viewer import Looking, Viewer
 from tapwire_admin.given import AskedPage, By, Db, FromQuery
 from tapwire_admin.routes.devices import DevicePathGiven
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.operations import list_devices, secret_hash_of
-from tapwire_core.services import devices
+from tapwire_core.services import devices, pairing
 from tapwire_core.services.devices import read_path, screen_secret
 
 
@@ -33,9 +33,22 @@ async def ask_for_device(viewer: Looking) -> Response[str]:
 @post("/devices/new", access=ENGINEER)
 async def add_device(request: Request[Any, Any, Any], viewer: Looking, actor: By, sent: Form) -> Response[str]:
     """Let a device speak; its secret is shown this once."""
-    path = f"{viewer.the_venue.venue_id}/{sent.values.get('kind', '')}/{sent.values.get('device_id', '')}"
-    made = await devices.add_device(sent.db, actor, path)
+    made = await devices.add_device(sent.db, actor, _named(viewer, sent))
     return viewer.show("dialogs/secret.html", made=made, screen=await _screen(request, sent.db, made.path))
+
+
+@get("/devices/accept", access=ENGINEER)
+async def ask_for_code(viewer: Looking) -> Response[str]:
+    """Which code a new device shows, and which device it is."""
+    return viewer.show("dialogs/accept_code.html", kinds=list(DeviceKind))
+
+
+@post("/devices/accept", access=ENGINEER)
+async def accept_code(viewer: Looking, actor: By, sent: Form) -> Response[str]:
+    """Let the device that shows a code fetch its secret."""
+    code, path, replace = sent.values.get("code", ""), _named(viewer, sent), sent.flag("replace")
+    accepted = await sent.once(pairing.accept_pairing, actor, code, path, replace=replace)
+    return viewer.show("dialogs/code_accepted.html", path=accepted)
 
 
 @get("/devices/rotate", access=ENGINEER)
@@ -58,6 +71,11 @@ async def revoke_device(actor: By, sent: Form) -> Response[str]:
     return go_to("/devices")
 
 
+def _named(viewer: Viewer, sent: Sent) -> str:
+    """The path of the device that a form names."""
+    return f"{viewer.the_venue.venue_id}/{sent.values.get('kind', '')}/{sent.values.get('device_id', '')}"
+
+
 async def _screen(request: Request[Any, Any, Any], db: Database, path: str) -> str | None:
     """The address of a tap's screen, with the secret that is good for it alone."""
     device, kept = read_path(path), await secret_hash_of(db, path)
@@ -67,4 +85,13 @@ async def _screen(request: Request[Any, Any, Any], db: Database, path: str) -> s
     return f"{request.url.scheme}://{request.url.netloc}{own}"
 
 
-HANDLERS = (show_devices, ask_for_device, add_device, show_device, rotate_device, revoke_device)
+HANDLERS = (
+    show_devices,
+    ask_for_device,
+    add_device,
+    ask_for_code,
+    accept_code,
+    show_device,
+    rotate_device,
+    revoke_device,
+)

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 from sqlalchemy import Select, and_, func, or_, select
 
+from tapwire_contracts import CONTRACT_MAJOR
 from tapwire_contracts.reasons import AuditAction, IncidentKind, IncidentStatus, Presence, Resolution
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
@@ -71,7 +72,8 @@ class AuditEntryView(Struct, frozen=True):
 class DeviceView(Struct, frozen=True):
     """A device, and how its node last said it is; without a node status it has never been seen.
 
-    `node_facts_open`: the facts that the node has no verdict for yet.
+    `node_facts_open`: the facts that the node has no verdict for yet. `node_contract_fits`: whether its contract version has our
+    number before the dot; node and core refuse to work together when it has not.
     """
 
     path: str
@@ -83,6 +85,7 @@ class DeviceView(Struct, frozen=True):
     node_seen_ms: int | None
     node_software: str | None
     node_contract_version: str | None
+    node_contract_fits: bool | None
     node_odometer_ml: int | None
     node_facts_open: int | None
     node_state: dict[str, Any] | None
@@ -158,13 +161,15 @@ async def list_audit(
 
 async def list_devices(db: Database, page: PageRequest = FIRST_PAGE) -> Page[DeviceView]:
     """Devices by path, those that were revoked too."""
+    contract_version = nodes.c.state["contract_version"].as_string()
     statement = select(
         *(devices.c[name] for name in ("path", "kind", "created_at", "rotated_at", "revoked_at")),
         nodes.c.status.label("node_status"),
         nodes.c.state.label("node_state"),
         age_ms(nodes.c.seen_at).label("node_seen_ms"),
         nodes.c.state["software"].as_string().label("node_software"),
-        nodes.c.state["contract_version"].as_string().label("node_contract_version"),
+        contract_version.label("node_contract_version"),
+        (func.split_part(contract_version, ".", 1) == CONTRACT_MAJOR).label("node_contract_fits"),
         number_in(nodes.c.state, "odometer_ml").label("node_odometer_ml"),
         number_in(nodes.c.state, "facts_open").label("node_facts_open"),
     ).outerjoin(nodes, nodes.c.path == devices.c.path)

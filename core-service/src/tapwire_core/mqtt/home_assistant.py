@@ -1,0 +1,130 @@
+"""Taps in Home Assistant, where that is switched on: one worker publishes their discovery configs and states, retained.
+
+It has a connection to the broker of its own, and looks at the taps every few seconds: what guests wait for knows nothing of it.
+What differs from what was published is published, and all states once a minute, so that Home Assistant knows a value is not stale.
+What stands on the broker of a tap that is no more is taken back, and of every tap once the option is off.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+from aiomqtt import Client, MqttError
+
+from tapwire_contracts.topics import HOME_ROOT, home_topic
+from tapwire_core.db.engine import Database
+from tapwire_core.db.turns import turn
+from tapwire_core.db.views.health import DatabaseGone, telling_database_gone
+from tapwire_core.db.views.places import TapView, list_taps
+from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.mqtt.connection import BrokerAddress
+from tapwire_core.mqtt.home_payloads import discovery_config, discovery_topic, home_state
+
+TURN: Final = 0x7A_0000_0001
+"""An advisory lock: one worker at a time publishes, so that no slower one puts an older state over a newer."""
+GONE: Final = b""
+"""A retained message that takes the one before it back."""
+UNKNOWN: Final = b"?"
+"""What may stand on the broker, of a time before ours: never what is to stand there."""
+RETAINED_WITHIN_S: Final = 0.5
+"""How long a broker may take to hand over what it has retained."""
+
+log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeAssistant:
+    """What a worker tells Home Assistant, below the discovery `prefix`."""
+
+    db: Database
+    address: BrokerAddress
+    instance_id: str
+    prefix: str
+    look_s: float = 5.0
+    """Between two looks at the taps."""
+    refresh_s: float = 60.0
+    """Between two publications of a state that has not changed; well under `EXPIRES_S`."""
+    retry_s: float = 5.0
+    """Between two tries to have the turn, the broker or the database."""
+
+    async def run(self) -> None:
+        """Publish while it is our turn; ends only by cancellation."""
+        while True:
+            try:
+                with telling_database_gone():
+                    async with turn(self.db.url, TURN, self.retry_s) as still_ours, self._client() as client:
+                        await self._publish(client, still_ours)
+            except (MqttError, DatabaseGone) as error:
+                log.warning("Home Assistant is told nothing for now: %s", error)
+            await asyncio.sleep(self.retry_s)
+
+    async def withdraw(self) -> None:
+        """Take back what stands on the broker from a time when the option was on."""
+        while True:
+            try:
+                async with self._client() as client:
+                    for venue_id, tap_id in await _told_before(client):
+                        topics = discovery_topic(self.prefix, venue_id, tap_id), home_topic(venue_id, tap_id)
+                        await self._put(client, dict.fromkeys(topics, GONE))
+                return
+            except MqttError as error:
+                log.debug("what Home Assistant was told before: %s", error)
+            await asyncio.sleep(self.retry_s)
+
+    def _client(self) -> Client:
+        return self.address.plain_client(f"{self.instance_id}-home")
+
+    async def _publish(self, client: Client, still_ours: asyncpg.Connection) -> None:
+        clock = asyncio.get_running_loop().time
+        configs: dict[str, bytes] = {}
+        states: dict[str, bytes] = {}
+        for venue_id, tap_id in await _told_before(client):
+            configs[discovery_topic(self.prefix, venue_id, tap_id)] = states[home_topic(venue_id, tap_id)] = UNKNOWN
+        refreshed_at = clock()
+        while True:
+            await still_ours.fetchval("SELECT 1")
+            taps = await _all_taps(self.db)
+            wanted = {discovery_topic(self.prefix, tap.venue_id, tap.tap_id): discovery_config(tap) for tap in taps}
+            shown = {home_topic(tap.venue_id, tap.tap_id): home_state(tap) for tap in taps}
+            await self._put(client, _changes(configs, wanted))
+            if clock() - refreshed_at >= self.refresh_s:
+                states, refreshed_at = dict.fromkeys(states, UNKNOWN), clock()
+            await self._put(client, _changes(states, shown))
+            configs, states = wanted, shown
+            await asyncio.sleep(self.look_s)
+
+    async def _put(self, client: Client, retained: Mapping[str, bytes]) -> None:
+        for topic, payload in retained.items():
+            await client.publish(topic, payload, qos=1, retain=True)
+
+
+def _changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What to publish: what is new or differs, and of what is no more that it is gone."""
+    differing = {topic: payload for topic, payload in after.items() if before.get(topic) != payload}
+    return dict.fromkeys(before.keys() - after.keys(), GONE) | differing
+
+
+async def _told_before(client: Client) -> set[tuple[str, str]]:
+    """Venue and id of every tap whose state stands on the broker."""
+    await client.subscribe(home_topic("+", "+"), qos=1)
+    found = set[tuple[str, str]]()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(RETAINED_WITHIN_S):
+            async for message in client.messages:
+                venue_id, _, tap_id = str(message.topic).removeprefix(f"{HOME_ROOT}/").partition("/")
+                found.add((venue_id, tap_id))
+    await client.unsubscribe(home_topic("+", "+"))
+    return found
+
+
+async def _all_taps(db: Database) -> list[TapView]:
+    page = await list_taps(db, page=PageRequest(limit=MAX_LIMIT))
+    taps = list(page.items)
+    while page.next_cursor:
+        page = await list_taps(db, page=PageRequest(cursor=page.next_cursor, limit=MAX_LIMIT))
+        taps += page.items
+    return taps

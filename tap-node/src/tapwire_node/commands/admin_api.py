@@ -1,0 +1,169 @@
+"""The two requests of a device that pairs, over the standard library's HTTP: a Pi needs nothing more for it.
+
+Whatever goes wrong on the way is told as what a person can do about it.
+"""
+
+import http.client
+import ssl
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+TIMEOUT_S: Final = 10.0
+MAX_ANSWER_BYTES: Final = 262_144
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+PAIRINGS: Final = "/api/devices/pairings"
+MOVED: Final = range(300, 400)
+BROKEN: Final = 500
+
+A = TypeVar("A", bound=Struct)
+
+
+class PairingRefused(Exception):
+    """The device can't be let in so; the text says what to do."""
+
+
+class ApiAway(Exception):
+    """No answer came, or none of the API itself. What was asked may have been done all the same."""
+
+
+class Unreadable(ApiAway):
+    """An answer that is none of Tapwire's: of something else at that address, or damaged on the way."""
+
+
+class PairingWaits(Exception):
+    """Nobody has accepted the code yet."""
+
+
+class CodeGone(Exception):
+    """The code is worth nothing any more."""
+
+
+class Begun(Struct, frozen=True):
+    """What the device shows, and what it keeps to itself."""
+
+    code: str
+    claim: str
+
+
+class LetIn(Struct, frozen=True):
+    """What the device logs in with, told once, and where, as far as the API was told."""
+
+    path: str
+    username: str
+    secret: str
+    broker_url: str | None = None
+    broker_ca: str | None = None
+
+
+class Problem(Struct, frozen=True):
+    """A refusal of the API."""
+
+    code: str
+    detail: str = ""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A secret goes only where a person said."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """No."""
+
+
+class AdminApi:
+    """The admin API at an address, trusted by the authority of `ca_file`, or by whom this machine trusts."""
+
+    def __init__(self, address: str, ca_file: Path | None) -> None:
+        self.address = _checked(address)
+        try:
+            tls = ssl.create_default_context(cafile=ca_file)
+        except OSError as error:  # an SSLError is one
+            raise PairingRefused(f"--ca-file: {ca_file} holds no certificate that can be read: {error.strerror}") from error
+        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=tls), _NoRedirects)
+
+    def begin(self) -> Begun:
+        """Ask to be let in; raises `ApiAway` and `PairingRefused`."""
+        try:
+            return self._post(PAIRINGS, None, Begun)
+        except Unreadable as error:
+            raise PairingRefused(f"{error}: it is no admin API of Tapwire, or one of another version") from error
+
+    def claim(self, claim: str) -> LetIn:
+        """Fetch the secret; raises `PairingWaits`, `CodeGone`, `ApiAway` and `PairingRefused`."""
+        return self._post(f"{PAIRINGS}/claim", {"claim": claim}, LetIn)
+
+    def _post(self, path: str, body: dict[str, str] | None, answer: type[A]) -> A:
+        content = msgspec.json.encode(body) if body is not None else b""
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        # the address was checked: http or https
+        request = urllib.request.Request(f"{self.address}{path}", content, headers, method="POST")  # noqa: S310
+        try:
+            with self._opener.open(request, timeout=TIMEOUT_S) as response:
+                read = response.read(MAX_ANSWER_BYTES)
+        except urllib.error.HTTPError as error:
+            self._refuse(error)
+        except (OSError, http.client.HTTPException) as error:
+            self._tell(getattr(error, "reason", error) or error)
+        try:
+            return msgspec.json.decode(read, type=answer)
+        except msgspec.DecodeError as error:
+            raise Unreadable(f"{self.address} answers what is none of Tapwire's ({error})") from error
+
+    def _refuse(self, error: urllib.error.HTTPError) -> NoReturn:
+        with error:
+            if error.code in MOVED:
+                raise PairingRefused(f"{self.address} has moved to {error.headers.get('Location')}: give that address") from error
+            if error.code >= BROKEN:
+                raise ApiAway(f"{self.address} answers {error.code} {error.reason}") from error
+            try:
+                problem = msgspec.json.decode(error.read(MAX_ANSWER_BYTES), type=Problem)
+            except (msgspec.DecodeError, OSError):
+                raise Unreadable(f"{self.address} answers {error.code} {error.reason}") from error
+        match problem.code:
+            case "pairing_waits":
+                raise PairingWaits
+            case "too_many_pairings":
+                raise PairingRefused(
+                    f"{problem.detail} An engineer can accept those that wait; or let this one in with `tapwire-core add-device`."
+                )
+            case "not_found" if error.url.endswith("/claim"):
+                raise CodeGone
+            case _:
+                raise Unreadable(f"{self.address} answers {error.code} {problem.code}: {problem.detail}")
+
+    def _tell(self, error: object) -> NoReturn:
+        match error:
+            case ssl.SSLCertVerificationError():
+                raise PairingRefused(
+                    f"the certificate of {self.address} is not trusted: {error.verify_message}. Name the authority that signed it"
+                    f" with --ca-file; and look at this machine's clock, which says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+                )
+            case ssl.SSLError():
+                raise PairingRefused(f"{self.address} speaks no TLS that we understand ({error.reason}): is it the right port?")
+            case OSError():
+                raise ApiAway(f"{self.address} can't be reached: {error.strerror or error}")
+            case _:
+                raise ApiAway(f"{self.address} hung up: {error or type(error).__name__}")
+
+
+def _checked(address: str) -> str:
+    """`https://host[:port]`, as somebody wrote it."""
+    parts = urlsplit(address.strip())
+    try:
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise PairingRefused(f"{address!r} is no address of the admin API: write https://HOST, or https://HOST:PORT")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise PairingRefused(
+            f"{address}: the secret would travel readable for everybody. Give the API's https:// address; where it has none,"
+            " `tapwire-core add-device` makes the settings, and you carry them here"
+        )
+    return address.strip().rstrip("/").removesuffix("/api")
