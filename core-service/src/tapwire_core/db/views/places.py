@@ -1,5 +1,6 @@
 """Venues, taps, beverages and kegs, as people see them."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -140,6 +141,11 @@ async def list_taps(db: Database, venue_id: str | None = None, page: PageRequest
     if venue_id is not None:
         statement = statement.where(taps.c.venue_id == venue_id)
     return await read_page(db, statement, TapView, [taps.c.tap_path], page)
+
+
+async def find_taps(db: Database, paths: Collection[str]) -> list[TapView]:
+    """Those of these taps that there are."""
+    return await read_all(db, _taps(db).where(taps.c.tap_path.in_(paths)), TapView)
 
 
 async def get_tap(db: Database, tap: str) -> TapView | None:
