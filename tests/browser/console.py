@@ -33,9 +33,14 @@ WCAG: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 expect.set_options(timeout=PATIENCE_MS)
 
 
+def has_chromium() -> bool:
+    """Whether there is a browser to test with."""
+    return Path(CHROMIUM).exists()
+
+
 def require_chromium() -> None:
     """Skip where Chromium is missing; in CI it must not be."""
-    if not Path(CHROMIUM).exists():
+    if not has_chromium():
         reason = "chromium is not installed (Debian: apt-get install chromium)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
 
