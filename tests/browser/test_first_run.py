@@ -14,10 +14,12 @@ from playwright.async_api import Browser, expect
 from tapwire_demo.demo_file import Login
 from tapwire_demo.processes import LOOPBACK, free_port
 from tests.browser.console import Console
+from tests.browser.counter import issue_typed, new_guest
 
 pytestmark = pytest.mark.timeout(240)
 
 READY_S = 60
+CARD = "04a1b2c3"
 
 
 @pytest.fixture
@@ -85,11 +87,33 @@ async def test_an_empty_database_leads_an_engineer_to_a_tap_that_may_pour(
 
         await console.go("/set-up")
         await expect(step).to_have_attribute("data-step", "shift")
+        await check_in(console, "Ann", CARD)
+        await expect(console.page.locator('[data-result="shift_closed"]')).to_be_visible()
+        await console.go("/set-up")
         await console.press("Open the shift", step)
         await console.press("Open the shift")
         await expect(console.page.get_by_text("Open since")).to_be_visible()
         await console.go("/set-up")
         await expect(console.page.get_by_text("Everything is ready")).to_be_visible()
+
+        await check_in(console, "Bob", CARD)
+        await expect(console.page.locator('[data-result="success"]')).to_be_visible()
+        await console.press("Show the visit")
+        await console.press("Close the visit")
+        await console.press("Close the visit", console.dialog)
+        await expect(console.page.get_by_text("Closed", exact=True)).to_be_visible()
+        await console.go("/shift")
+        await console.press("Close the shift")
+        await console.press("Close the shift", console.dialog)
+        await expect(console.page.locator("[data-there=false]", has_text="No shift")).to_be_visible()
+        await console.press("Make the Z report")
+        await expect(console.page.get_by_role("heading", name="Z report")).to_be_visible()
+
+
+async def check_in(console: Console, name: str, card_uid: str) -> None:
+    """Add a guest, and issue a card whose number is typed."""
+    await new_guest(console, name)
+    await issue_typed(console, card_uid)
 
 
 def _wait_until_ready(url: str) -> None:

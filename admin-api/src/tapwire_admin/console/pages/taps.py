@@ -1,6 +1,6 @@
 """The taps as they are now, and what an operator does at once: stop, lock, clean, change the keg, stop everything."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -12,7 +12,7 @@ from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import Around
 from tapwire_admin.console.texts import N_
 from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.given import By, Db, SlugInPath
+from tapwire_admin.given import By, Db, FromQuery, SlugInPath
 from tapwire_admin.live import Live, LiveKind
 from tapwire_admin.reading import found
 from tapwire_admin.routes.taps import KegOnTap, StopTap, TapChange
@@ -97,14 +97,17 @@ async def show_cards(
 
 
 @get("/taps/{venue:str}/{tap:str}/actions", access=OPERATOR)
-async def show_actions(db: Db, viewer: Looking, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
-    """What can be done with a tap: its state and its keg."""
+async def show_actions(
+    db: Db, viewer: Looking, venue: SlugInPath, tap: SlugInPath, first: FromQuery[Literal["keg", "service"]] = "keg"
+) -> Response[str]:
+    """What can be done with a tap: its state and its keg, first what was asked for."""
     shown = await _tap(db, venue, tap)
     in_stock = (await views.list_kegs(db, venue, KegStatus.IN_STOCK, PageRequest(limit=MAX_LIMIT))).items
     free = [keg for keg in in_stock if keg.tap is None and keg.book_volume_ml > 0]
     suggested = await views.suggest_keg(db, shown.beverage_id, venue) if shown.beverage_id else None
     free.sort(key=lambda keg: (suggested is None or keg.keg_id != suggested.keg_id, keg.created_at))
-    return viewer.show("dialogs/tap.html", tap=shown, kegs=free, suggested=suggested, reasons=_said(viewer, LOCK_REASONS))
+    context = {"tap": shown, "kegs": free, "suggested": suggested, "reasons": _said(viewer, LOCK_REASONS)}
+    return viewer.show("dialogs/tap.html", service_first=first == "service", **context)
 
 
 @get("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)

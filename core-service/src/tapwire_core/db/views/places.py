@@ -107,6 +107,7 @@ class KegView(Struct, frozen=True):
     venue_id: str
     beverage_id: UUID
     beverage_name: str
+    beverage_style: str | None
     status: KegStatus
     initial_volume_ml: int
     book_volume_ml: int
@@ -278,7 +279,12 @@ def _beverages(db: Database) -> Select[Any]:
 
 def _kegs() -> Select[Any]:
     return (
-        select(*kegs.c, beverages.c.name.label("beverage_name"), taps.c.tap_path.label("tap"))
+        select(
+            *kegs.c,
+            beverages.c.name.label("beverage_name"),
+            beverages.c.style.label("beverage_style"),
+            taps.c.tap_path.label("tap"),
+        )
         .join(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
         .outerjoin(taps, taps.c.keg_id == kegs.c.keg_id)
     )
