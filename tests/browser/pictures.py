@@ -116,7 +116,7 @@ async def _take_refusals(console: Console, evening: Evening, where: Path) -> Non
     for name, guest_id, card in (
         ("lost", evening.coming_guest_id, evening.lost_card),
         ("bound", evening.coming_guest_id, evening.bound_card),
-        ("here", evening.guest_id, evening.bound_card),
+        ("here", evening.guest_id, "04c0ffee"),
     ):
         await console.see(f"/check-in?guest_id={guest_id}")
         await page.locator("details:has([name=typed]) summary").click()
