@@ -80,7 +80,7 @@ console: $(VENDOR) ## fetch what the console is made of beside our own, from npm
 texts: $(VENV)/.dev ## collect the console's texts into its catalogues; then translate what is new
 	@$(PY) -m tapwire_admin.console.texts
 
-pictures: $(VENV)/.dev $(VENDOR) ## take a picture of every page of the running demo, in each theme, language and width; FOLDER=, or README
+pictures: $(VENV)/.dev $(VENDOR) ## let the running demo have an evening, and take a picture of every page and dialog, in each theme, language and width; FOLDER=, or README
 	@$(RUN) -m tests.browser.pictures $(FOLDER)
 
 schemas: $(VENV)/.demo ## write contracts/schema, broker-config/acl and docs/tap-node-phases.md again, from the code

@@ -57,7 +57,9 @@ async def have_an_evening(api: Api, demo: DemoFile) -> Evening:
     kegs = await _stock(api)
     await _taps_out_of_service(api, kegs)
     await _full_keg(api, "open")
-    coming = await api.make("/api/guests", {"first_name": "Nadia", "last_name": "Okonkwo", "phone": "+44 20 7946 0958", "age_checked": True})
+    coming = await api.make(
+        "/api/guests", {"first_name": "Nadia", "last_name": "Okonkwo", "phone": "+44 20 7946 0958", "age_checked": True}
+    )
     visits = [await _guest(api, *guest) for guest in GUESTS]
     lost = await _lose_a_card(api)
     device = next(tap for tap in demo.taps if tap.path == "bar/taps/open")

@@ -140,7 +140,7 @@ async def _screen(browser: Browser, demo: DemoFile, state: str, file: Path) -> N
         address = await console.page.locator("[data-screen]").text_content() or ""
         await console.page.goto(address)
         await expect(console.page.locator(f"body[data-state={state}]")).to_be_visible()
-        await console.page.wait_for_timeout(SETTLE_MS * 3)
+        await console.page.wait_for_timeout(SETTLE_MS * 3 if state == "pouring" else SETTLE_MS)
         kind = {"type": "jpeg", "quality": QUALITY} if file.suffix == ".jpg" else {}
         await console.page.screenshot(path=file, **kind)  # type: ignore[arg-type]
 

@@ -66,7 +66,10 @@ class Shown:
         flowing = {state["path"]: self._last_progress(state) for state in states if state["phase"] == Phase.POURING}
         flowing |= {value["path"]: value for kind, value in told if kind is LiveKind.PROGRESS}
         unknown = {value["pour_id"]: path for path, value in flowing.items() if value["pour_id"] not in self._pours}
-        if unknown and (self._finding is None or self._finding.done()):
+        if self._finding is not None and self._finding.done():
+            self._finding.result()  # a database that is away ends the stream, and the browser comes again
+            self._finding = None
+        if unknown and self._finding is None:
             self._finding = asyncio.create_task(self._find(unknown, listener))
         shown = (self._progress(value) for value in flowing.values())
         return [*(self._phase(state) for state in states), *(value for value in shown if value is not None)]

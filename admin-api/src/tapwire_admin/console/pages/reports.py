@@ -46,12 +46,16 @@ async def show_reports(
     first, last = await _days(db, viewer, since, until)
     sales = await report_sales(db, viewer.the_venue.venue_id, first, last, by)
     volumes = await report_volumes(db, viewer.the_venue.venue_id, sales.since, sales.until)
-    context: dict[str, Any] = {"sales": sales, "parts": _parts(viewer, volumes), "chart": None}
-    labels = _labels(viewer, sales, by)
-    if by in BY_TIME:
-        context["chart"] = _chart(viewer, sales, labels)
-    poured_ml = sum(part["volume_ml"] for part in context["parts"])
-    context |= {"labels": labels, "poured_ml": poured_ml, "lost_ml": poured_ml - volumes.sold_ml}
+    labels, parts = _labels(viewer, sales, by), _parts(viewer, volumes)
+    poured_ml = sum(part["volume_ml"] for part in parts)
+    context = {
+        "sales": sales,
+        "labels": labels,
+        "chart": _chart(viewer, sales, labels) if by in BY_TIME else None,
+        "parts": parts,
+        "poured_ml": poured_ml,
+        "lost_ml": poured_ml - volumes.sold_ml,
+    }
     period = {"first": first, "last": last, "by": by, "ways": list(SalesBy)}
     return viewer.show("reports.html", shell=shell, **period, **context)
 

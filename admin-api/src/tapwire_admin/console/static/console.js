@@ -104,10 +104,11 @@ async function askForTaps() {
   staleTaps.clear();
   try {
     await htmx.ajax("GET", `/parts/taps?${asked}`, { source: "#taps", target: "#taps", swap: "none" });
-  } finally {
-    isAsking = false;
-    askForTaps();
+  } catch {
+    // Said already, by whoever listens to htmx:sendError; when the server is back, all is asked for again.
   }
+  isAsking = false;
+  askForTaps();
 }
 
 function watchStaleness() {
