@@ -42,7 +42,7 @@ async def take_pictures(demo: DemoFile, folder: Path) -> None:
                 await _take_dialogs(console, dialogs, where)
                 await _take_refusals(console, evening, where)
             print(where)
-        for state in ("denied", "pouring", "thanks", "ready"):
+        for state in ("denied", "pouring", "thanks"):
             await _screen(browser, demo, state, folder / f"screen-{state}.png")
 
 
