@@ -57,8 +57,8 @@ backup: $(VENV)/.demo ## copy the database of TAPWIRE_DATABASE_URL into FILE, wh
 sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where everything goes wrong; SEED=n
 	@$(RUN) -m tests.simulation $(SEED)
 
-bench: $(VENV)/.bench ## how fast it is beside this machine's own limit, some five minutes; DURATION=s each, ROWS=n of history, DOCS=1 for docs/performance.md
-	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(DURATION),--seconds $(DURATION)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
+bench: $(VENV)/.bench $(VENDOR) ## how fast it is beside this machine's own limit, some six minutes; DURATION=s each, ROWS=n of history, DOCS=1 for docs/performance.md, ONLY=screen
+	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(DURATION),--seconds $(DURATION)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
 
 chaos: $(VENV)/.demo $(VENDOR) ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
 	@$(RUN) -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
@@ -80,7 +80,7 @@ console: $(VENDOR) ## fetch what the console is made of beside our own, from npm
 texts: $(VENV)/.dev ## collect the console's texts into its catalogues; then translate what is new
 	@$(PY) -m tapwire_admin.console.texts
 
-pictures: $(VENV)/.dev $(VENDOR) ## take a picture of every page of the running demo, in each theme, language and width; FOLDER=, or README
+pictures: $(VENV)/.dev $(VENDOR) ## let the running demo have an evening, and take a picture of every page and dialog, in each theme, language and width; FOLDER=, or README
 	@$(RUN) -m tests.browser.pictures $(FOLDER)
 
 schemas: $(VENV)/.demo ## write contracts/schema, broker-config/acl and docs/tap-node-phases.md again, from the code

@@ -198,6 +198,17 @@ class OutsideTap:
         """Send a report until its verdict comes."""
         return self._repeat("pour/completed", report, "pour_id", report["pour_id"])
 
+    def record(self, flow: dict[str, Any]) -> dict[str, Any]:
+        """Send a flow that nobody was granted until the core has it."""
+        return self._repeat("flow", flow, "event_id", flow["event_id"])
+
+    def show_progress(self, grant: dict[str, Any], volume_ml: int) -> None:
+        """Say once how much has flowed."""
+        self._send(
+            "pour/progress",
+            {"type": "pour_progress", "pour_id": grant["pour_id"], "volume_ml": volume_ml, "elapsed_ms": volume_ml * 20},
+        )
+
     def next(self, *types: str) -> dict[str, Any]:
         """The next message of these types."""
         while True:

@@ -1,4 +1,7 @@
-"""`make bench`: measure everything in one run, print the table, keep JSON and chart; `--docs` writes the page of the docs too."""
+"""`make bench`: measure everything in one run, print the table, keep JSON and chart; `--docs` writes the page of the docs too.
+
+`--only screen` measures how soon the console shows what happens, and prints that alone.
+"""
 
 import argparse
 import asyncio
@@ -9,7 +12,9 @@ import uvloop
 
 from tests.bench import sections
 from tests.bench.report import Figures, as_json, as_text, draw, this_machine
+from tests.bench.screen import ScreenFigures, as_rows, watch
 from tests.bench.stage import ROOT, Stage, open_stage
+from tests.browser.console import has_chromium
 
 FOLDER: Final = ROOT / ".tapwire" / "bench"
 DOCS: Final = ROOT / "docs"
@@ -17,6 +22,9 @@ TAPS: Final = (1, 4, 16, 64, 256)
 LIMIT_CLIENTS: Final = (1, 16)
 PACED_SHARE: Final = 1 / 3
 PACED_TAPS: Final = 16
+WATCHED_TAPS: Final = 50
+WATCHED_AT_LEAST_S: Final = 20.0
+SCREEN: Final = "screen"
 PAGE: Final = """# How fast it is
 
 `make bench` measures all of this in one run; `make bench DOCS=1` writes this page.
@@ -26,7 +34,7 @@ PAGE: Final = """# How fast it is
 {table}"""
 
 
-async def measure(stage: Stage, arguments: argparse.Namespace) -> Figures:
+async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFigures | None) -> Figures:
     """Everything, one after the other; what a section changes the next ones can live with."""
     seconds, postgres = arguments.seconds, await stage.db.pool.fetchval("SELECT split_part(version(), ' on ', 1)")
     say("the limit: echo, commit, pgbench")
@@ -72,7 +80,19 @@ async def measure(stage: Stage, arguments: argparse.Namespace) -> Figures:
         young=young,
         old=old,
         old_rows=arguments.rows,
+        screen=screen,
     )
+
+
+async def measure_screen(seconds: float) -> ScreenFigures | None:
+    """The console in a browser, at a venue of its own: with as many taps as are watched. Needs Chromium."""
+    if not has_chromium():
+        say("no event to screen: chromium is not installed")
+        return None
+    say(f"event to screen: {WATCHED_TAPS} taps pour")
+    async with open_stage(WATCHED_TAPS) as stage:
+        await stage.start_cores(1)
+        return await watch(stage, max(seconds, WATCHED_AT_LEAST_S))
 
 
 def say(text: str) -> None:
@@ -83,8 +103,12 @@ def say(text: str) -> None:
 async def main() -> None:
     """Measure and write."""
     arguments = parser().parse_args()
+    screen = await measure_screen(arguments.seconds)
+    if arguments.only == SCREEN:
+        print("\n".join(f"{name}: {value}" for name, value in as_rows(screen).items()) if screen else "nothing was measured")
+        return
     async with open_stage(max(TAPS) + max(LIMIT_CLIENTS)) as stage:
-        figures = await measure(stage, arguments)
+        figures = await measure(stage, arguments, screen)
     table = as_text(figures)
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "performance.json").write_bytes(as_json(figures))
@@ -101,6 +125,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=int, default=8, help="of each measurement")
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=100_000, help="of history in each table")
+    made.add_argument("--only", choices=[SCREEN], help="measure nothing else")
     made.add_argument("--docs", action="store_true", help="write docs/performance.md and its chart")
     return made
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tapwire_core import SOFTWARE
 from tests.bench.meters import Spread
+from tests.bench.screen import ScreenFigures, as_rows
 from tests.bench.sections import Closed, NodeFigures
 
 ECHO_RATIO: Final = 3
@@ -48,6 +49,8 @@ class Figures(Struct, frozen=True):
     young: Closed
     old: Closed
     old_rows: int
+    screen: ScreenFigures | None
+    """Nothing where there is no Chromium."""
 
 
 def this_machine(postgres: str) -> Machine:
@@ -126,6 +129,7 @@ def _beside(figures: Figures) -> dict[str, str]:
         "node: card to question, through the broker": _short(node.card_to_question),
         "node: grant to open valve, through the broker and the journal's sync": _short(node.grant_to_valve),
         "node: over the cap at 50 ml/s": f"{overshoot_ml[len(overshoot_ml) // 2]} ml median, {overshoot_ml[-1]} ml at most",
+        **(as_rows(figures.screen) if figures.screen else {}),
     }
 
 

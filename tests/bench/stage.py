@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
+import httpx
 import msgspec
 
 from tapwire_contracts.acl import BrokerRole
@@ -21,6 +22,7 @@ from tapwire_core.db.schema import migrate
 from tapwire_core.domain.house import House
 from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
+from tapwire_demo.processes import LOOPBACK, free_port
 from tests.bench.load import Login, Measured, Plan, TapPlan
 from tests.bench.meters import Use
 from tests.mqtt_tap import connect_tap
@@ -29,8 +31,11 @@ from tests.venue import Guest, SimulatedTap, Venue
 KEG_ML: Final = 10_000_000
 BALANCE_MINOR: Final = 100_000_000
 PRICE_MINOR: Final = 500
-CORE_ENDS_WITHIN_S: Final = 10
+ENDS_WITHIN_S: Final = 10
+ADMIN_COMES_WITHIN_S: Final = 30
+LOOK_S: Final = 0.1
 ROOT: Final = Path(__file__).parents[2]
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -57,14 +62,8 @@ class Stage:
 
     async def start_cores(self, count: int) -> None:
         """Run this many core workers; returns when one of them answers."""
-        environment = {
-            **os.environ,
-            "TAPWIRE_DATABASE_URL": self.postgres.url,
-            "TAPWIRE_BROKER_URL": self.broker.url("core"),
-        }
         for _ in range(count):
-            command = [sys.executable, "-m", "tapwire_core", "run"]
-            self.cores.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))  # noqa: ASYNC220
+            self.cores.append(self._start("tapwire_core", "core"))
         for _ in range(count):
             async with connect_tap(self.broker, str(self.places[0].tap.path)) as tap:
                 await tap.core(at_least=count)
@@ -76,8 +75,28 @@ class Stage:
                 core.kill()
             else:
                 core.terminate()
-            core.wait(CORE_ENDS_WITHIN_S)
+            core.wait(ENDS_WITHIN_S)
         self.cores.clear()
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[tuple[str, int]]:
+        """The admin API while the block runs: its address and its process."""
+        port = free_port()
+        url = f"http://{LOOPBACK}:{port}"
+        admin = self._start("tapwire_admin", "admin", TAPWIRE_ADMIN_HOST=LOOPBACK, TAPWIRE_ADMIN_PORT=str(port))
+        try:
+            async with asyncio.timeout(ADMIN_COMES_WITHIN_S), httpx.AsyncClient(base_url=url) as client:
+                while not await _is_ready(client):
+                    await asyncio.sleep(LOOK_S)
+            yield url, admin.pid
+        finally:
+            admin.terminate()
+            admin.wait(ENDS_WITHIN_S)
+
+    def _start(self, module: str, account: str, **settings: str) -> subprocess.Popen[bytes]:
+        """One of our services, with its database and its login at the broker."""
+        given = {"TAPWIRE_DATABASE_URL": self.postgres.url, "TAPWIRE_BROKER_URL": self.broker.url(account), **settings}
+        return subprocess.Popen([sys.executable, "-m", module, "run"], env={**os.environ, **given}, stderr=subprocess.DEVNULL)
 
     def uses(self) -> dict[str, Use]:
         """What each program has taken so far."""
@@ -103,11 +122,7 @@ class Stage:
 
     async def run(self, plan: Plan) -> Measured:
         """Let the load generator, a process of its own, carry a plan out."""
-        running = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.bench.load", cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
-        written, _ = await running.communicate(msgspec.json.encode(plan))
-        measured = msgspec.json.decode(written, type=Measured)
+        measured = await carry_out("tests.bench.load", plan, Measured)
         for place, odometer_ml, seq in zip(self.places, measured.odometers_ml, measured.seqs, strict=False):
             place.tap.odometer_ml, place.tap.seq = odometer_ml, seq
         return measured
@@ -115,6 +130,22 @@ class Stage:
     def login(self, username: str) -> Login:
         """Where and as whom an account of the broker connects."""
         return login_of(self.broker, username)
+
+
+async def carry_out(module: str, plan: msgspec.Struct, answer: type[Answer]) -> Answer:
+    """Let a load generator, a process of its own, carry a plan out."""
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    written, _ = await running.communicate(msgspec.json.encode(plan))
+    return msgspec.json.decode(written, type=answer)
+
+
+async def _is_ready(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/health/ready")).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def login_of(broker: EmbeddedBroker, username: str) -> Login:
@@ -148,5 +179,6 @@ async def open_stage(taps: int) -> AsyncIterator[Stage]:
 
 
 def _accounts(taps: Sequence[SimulatedTap]) -> list[Account]:
-    services = [Account("core", secrets.token_urlsafe(), BrokerRole.CORE)]
+    roles = {"core": BrokerRole.CORE, "admin": BrokerRole.WATCHER}
+    services = [Account(name, secrets.token_urlsafe(), role) for name, role in roles.items()]
     return services + [Account(str(tap.path), secrets.token_urlsafe(), BrokerRole.DEVICE) for tap in taps]

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
+from uuid import uuid4
 
 import httpx
 
@@ -30,6 +31,19 @@ class Api:
     async def read(self, path: str) -> Any:
         """What the API says."""
         return (await self._client.get(path)).raise_for_status().json()
+
+    async def make(self, path: str, body: dict[str, Any]) -> Any:
+        """Ask for something that must not be refused; what the API answers."""
+        answer = await self._client.post(path, json=body, headers={"Idempotency-Key": uuid4().hex})
+        return answer.raise_for_status().json() if answer.content else None
+
+    async def change(self, path: str, body: dict[str, Any]) -> None:
+        """Change what is there."""
+        (await self._client.patch(path, json=body)).raise_for_status()
+
+    async def put(self, path: str, body: dict[str, Any]) -> None:
+        """Put one thing where another may be."""
+        (await self._client.put(path, json=body)).raise_for_status()
 
     async def send(self, path: str, body: dict[str, Any]) -> httpx.Response:
         """Ask for something, which may be refused."""

@@ -28,14 +28,22 @@ ARGUMENTS: Final = (
 AXE: Final = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 PATIENCE_MS: Final = 40_000
 MAX_SCRIPT_BYTES: Final = 150_000
+TOUCHED: Final = "button, .button, .nav a, select, summary, input:not([type=hidden], [type=radio], [type=checkbox])"
+"""What is touched to do something; radio buttons and boxes have labels that are touched for them."""
+LEAST_TARGET_PX: Final = 44
 WCAG: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 expect.set_options(timeout=PATIENCE_MS)
 
 
+def has_chromium() -> bool:
+    """Whether there is a browser to test with."""
+    return Path(CHROMIUM).exists()
+
+
 def require_chromium() -> None:
     """Skip where Chromium is missing; in CI it must not be."""
-    if not Path(CHROMIUM).exists():
+    if not has_chromium():
         reason = "chromium is not installed (Debian: apt-get install chromium)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
 
@@ -120,6 +128,18 @@ class Console:
             for violation in found["violations"]
             for node in violation["nodes"]
         ]
+
+    async def small_targets(self) -> list[str]:
+        """What is to be touched, and is lower than a wet finger needs; links in running text aside."""
+        found: list[str] = await self.page.evaluate(
+            """([touched, least]) => [...document.querySelectorAll(touched)]
+              .filter((one) => one.checkVisibility() && !one.matches(".visually-hidden"))
+              .map((one) => [one.getBoundingClientRect().height, one.outerHTML.slice(0, 120)])
+              .filter(([height]) => height < least)
+              .map(([height, html]) => `${height} px: ${html}`)""",
+            [TOUCHED, LEAST_TARGET_PX],
+        )
+        return found
 
     async def overflow(self) -> int:
         """By how many pixels the page is wider than the window."""

@@ -1,11 +1,11 @@
 """`make pictures`: every page of the running demo's console as a picture, in each theme, language and width; for people to look at.
 
-`python -m tests.browser.pictures FOLDER`. With `README` as the folder it takes the few that the README shows.
+`python -m tests.browser.pictures FOLDER`. Before that the demo has an evening (`evening.py`), so that there is something to see.
+With `README` as the folder it takes the few that the README shows, of the demo as it is.
 """
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from playwright.async_api import Browser, Page, expect
 from tapwire_demo.demo_file import FOLDER, DemoFile, NoDemo, read_demo_file
 from tests.browser.api import Api
 from tests.browser.console import Console, open_chromium
+from tests.browser.evening import Evening, have_an_evening
 from tests.browser.test_pages import DIALOGS, PAGES
 
 THEMES: Final = ("dark", "light")
@@ -22,22 +23,27 @@ LANGUAGES: Final = ("en", "ru")
 SIZES: Final = ((360, 740), (768, 1024), (1440, 900))
 README: Final = Path("docs/pictures")
 QUALITY: Final = 72
-SETTLE_MS: Final = 400
+SETTLE_MS: Final = 300
 
 
 async def take_pictures(demo: DemoFile, folder: Path) -> None:
     """All of them."""
     async with open_chromium() as browser, Api.opened(demo) as api:
-        paths = [*PAGES, *await _of_things(api)]
+        evening = await have_an_evening(api, demo)
+        paths, dialogs = await _pages_of(api, evening), _dialogs_of(evening)
         for theme, language, (width, height) in product(THEMES, LANGUAGES, SIZES):
             where = folder / f"{language}-{theme}-{width}"
             where.mkdir(parents=True, exist_ok=True)
             async with Console.opened(browser, demo.api_url, language=language, theme=theme, width=width, height=height) as console:
+                await _picture(await console.see("/login"), where / "login.png")
                 await console.log_in(demo.operator)
-                await _pages(console, paths, where)
-                await _dialogs(console, where)
+                for name, path in paths.items():
+                    await _picture(await console.see(path), where / f"{name}.png")
+                await _take_dialogs(console, dialogs, where)
+                await _take_refusals(console, evening, where)
             print(where)
-        await _screens(browser, demo, folder)
+        for state in ("denied", "pouring", "thanks"):
+            await _screen(browser, demo, state, folder / f"screen-{state}.png")
 
 
 async def take_for_readme(demo: DemoFile) -> None:
@@ -59,26 +65,70 @@ async def take_for_readme(demo: DemoFile) -> None:
         await _screen(browser, demo, "pouring", README / "screen.jpg")
 
 
-async def _pages(console: Console, paths: Sequence[str], where: Path) -> None:
-    for path in paths:
-        await console.see(path)
-        await console.page.wait_for_timeout(SETTLE_MS)
-        name = path.split("?")[0].strip("/").replace("/", "-")[:30] or "taps"
-        await console.page.screenshot(path=where / f"{name}.png", full_page=True)
+async def _pages_of(api: Api, evening: Evening) -> dict[str, str]:
+    """Every page by the name of its picture; those of one thing with one that has something to show."""
+    shift_id = (await api.read("/api/shifts/current"))["shift_id"]
+    one = {
+        "visits-stuck": f"/visits/{evening.stuck_visit_id}",
+        "visits-one": f"/visits/{evening.visit_id}",
+        "guests-one": f"/guests/{evening.guest_id}",
+        "cards-lost": f"/cards?card_uid={evening.lost_card}",
+        "check-in-guest": f"/check-in?guest_id={evening.guest_id}",
+        "shift-report": f"/shift/{shift_id}",
+        "reports-tap": "/reports?by=tap",
+    }
+    return {path.strip("/").replace("/", "-").replace("?", "-").replace("=", "-") or "taps": path for path in PAGES} | one
 
 
-async def _dialogs(console: Console, where: Path) -> None:
+def _dialogs_of(evening: Evening) -> dict[str, str]:
+    """Every dialog by the name of its picture."""
+    visit, stuck = f"/visits/{evening.visit_id}", f"/visits/{evening.stuck_visit_id}"
+    one = {
+        **{name: f"{visit}/{name}" for name in ("top-up", "refund", "card", "lost", "close")},
+        **{f"stuck-{name}": f"{stuck}/{name}" for name in ("reconcile", "unlock", "close")},
+        **{f"resolve-{number}": f"/attention/{one}/resolve" for number, one in enumerate(evening.incident_ids)},
+        "guest-change": f"/guests/{evening.guest_id}/change",
+        "guest-adjust": f"/guests/{evening.guest_id}/adjust",
+        "keg": f"/stock/kegs/{evening.keg_id}",
+        "tap-cleaning": "/taps/bar/terrace/actions",
+    }
+    return {path.strip("/").replace("/", "-"): path for path in DIALOGS} | one
+
+
+async def _picture(page: Page, file: Path, *, full_page: bool = True) -> None:
+    await page.wait_for_timeout(SETTLE_MS)
+    await page.screenshot(path=file, full_page=full_page)
+
+
+async def _take_dialogs(console: Console, dialogs: dict[str, str], where: Path) -> None:
     await console.see("/")
-    for path in DIALOGS:
+    for name, path in dialogs.items():
         await console.page.evaluate("(path) => htmx.ajax('GET', path, '#dialog-body')", path)
         await expect(console.dialog.get_by_role("heading").first).to_be_visible()
-        await console.page.screenshot(path=where / f"dialog{path.replace('/', '-')}.png")
+        await _picture(console.page, where / f"dialog-{name}.png", full_page=False)
         await console.page.keyboard.press("Escape")
+        await expect(console.dialog).to_have_count(0)
 
 
-async def _screens(browser: Browser, demo: DemoFile, folder: Path) -> None:
-    for state in ("denied", "pouring", "thanks"):
-        await _screen(browser, demo, state, folder / f"screen-{state}.png")
+async def _take_refusals(console: Console, evening: Evening, where: Path) -> None:
+    """What the desk says to a card that can't be given, and the shift to who wants to close it."""
+    page = console.page
+    for name, guest_id, card in (
+        ("lost", evening.coming_guest_id, evening.lost_card),
+        ("bound", evening.coming_guest_id, evening.bound_card),
+        ("here", evening.guest_id, "04c0ffee"),
+    ):
+        await console.see(f"/check-in?guest_id={guest_id}")
+        await page.locator("details:has([name=typed]) summary").click()
+        await page.locator("[name=typed]").fill(card)
+        await page.locator("#desk form button[type=submit]").click()
+        await expect(page.locator("[data-result]")).to_be_visible()
+        await _picture(page, where / f"check-in-refused-{name}.png")
+    await console.see("/shift")
+    await page.locator("[hx-get='/shift/close']").click()
+    await console.dialog.locator("button[type=submit]").click()
+    await expect(console.dialog.locator("[data-refused]")).to_be_visible()
+    await _picture(page, where / "dialog-close-shift-refused.png", full_page=False)
 
 
 async def _screen(browser: Browser, demo: DemoFile, state: str, file: Path) -> None:
@@ -90,7 +140,7 @@ async def _screen(browser: Browser, demo: DemoFile, state: str, file: Path) -> N
         address = await console.page.locator("[data-screen]").text_content() or ""
         await console.page.goto(address)
         await expect(console.page.locator(f"body[data-state={state}]")).to_be_visible()
-        await console.page.wait_for_timeout(SETTLE_MS * 3)
+        await console.page.wait_for_timeout(SETTLE_MS * 3 if state == "pouring" else SETTLE_MS)
         kind = {"type": "jpeg", "quality": QUALITY} if file.suffix == ".jpg" else {}
         await console.page.screenshot(path=file, **kind)  # type: ignore[arg-type]
 
@@ -99,13 +149,6 @@ async def _two_pouring(page: Page) -> None:
     """Wait until beer flows at two taps, and has for a moment."""
     await expect(page.locator('[data-phase="POURING"] [data-live=money]').nth(1)).to_be_visible()
     await page.wait_for_timeout(SETTLE_MS * 3)
-
-
-async def _of_things(api: Api) -> list[str]:
-    """Pages of one guest, one visit, one shift."""
-    active = (await api.read("/api/visits?status=active&limit=1"))["items"][0]
-    shift_id = (await api.read("/api/shifts/current"))["shift_id"]
-    return [f"/guests/{active['guest_id']}", f"/visits/{active['visit_id']}", f"/shift/{shift_id}"]
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from tapwire_core.domain.money import charge
 from tapwire_demo.demo_file import DemoFile, Login
 from tests.browser.api import Api
 from tests.browser.console import Console
+from tests.browser.counter import issue, issue_typed, new_guest, result
 from tests.browser.desk import DeskReader
 from tests.running_demo import OutsideTap
 
@@ -19,37 +20,6 @@ pytestmark = pytest.mark.timeout(240)
 POURED_ML = 212
 REPORTED_ML = 300
 PRICE_MINOR = 500
-
-
-async def new_guest(console: Console, name: str) -> None:
-    """Add a guest at the counter, who is picked then."""
-    await console.go("/check-in")
-    await console.page.get_by_role("searchbox").fill(name)
-    await console.press("New guest")
-    await expect(console.dialog.get_by_label("First name")).to_have_value(name)
-    await console.dialog.get_by_role("checkbox").check()
-    await console.press("Add the guest")
-    await expect(console.page.get_by_role("heading", name=name)).to_be_visible()
-
-
-async def issue(console: Console, desk: DeskReader, card_uid: str) -> None:
-    """Lay a card on the desk's reader, and press the one button."""
-    button = console.page.get_by_role("button", name="Open visit and issue card")
-    await console.page.locator('[name=reader][value="bar/readers/desk"]').check()
-    desk.take_off()
-    await expect(button).to_be_disabled()
-    desk.lay(card_uid)
-    await expect(console.page.locator("[data-uid]")).to_have_text(card_uid)
-    desk.take_off()
-    await expect(button).to_be_disabled()
-    desk.lay(card_uid)
-    await expect(button).to_be_enabled()
-    await button.dblclick()
-
-
-async def result(console: Console, code: str) -> None:
-    """Wait for the panel of a result."""
-    await expect(console.page.locator(f'[data-result="{code}"]')).to_be_visible()
 
 
 async def test_a_visit_is_opened_with_a_card_and_each_refusal_has_its_panel(console: Console, desk: DeskReader, api: Api) -> None:
@@ -82,6 +52,24 @@ async def test_a_visit_is_opened_with_a_card_and_each_refusal_has_its_panel(cons
     activity = console.page.locator("#activity")
     await expect(activity).to_contain_text("Visit with card refused")
     await expect(activity).to_contain_text(name)
+
+
+async def test_who_is_not_of_age_or_blocked_gets_no_card_until_somebody_looks(console: Console) -> None:
+    await new_guest(console, f"Quinn {uuid4().hex[:6]}", of_age=False)
+    await issue_typed(console, uuid4().hex[:8])
+    await result(console, "guest_underage")
+    await console.press("Show the guest")
+    await console.press("Change")
+    await console.dialog.get_by_role("checkbox").check()
+    await console.press("Save")
+    await expect(console.page.get_by_text("checked by")).to_be_visible()
+
+    await console.press("Block this guest")
+    await expect(console.page.get_by_text("This guest is blocked.")).to_be_visible()
+    await console.press("Check in", console.page.locator("main"))
+    await issue_typed(console, uuid4().hex[:8])
+    await result(console, "guest_blocked")
+    await expect(console.page.locator("#result")).to_be_in_viewport()
 
 
 async def test_money_is_taken_refused_and_given_back_by_those_who_may(

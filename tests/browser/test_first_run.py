@@ -6,7 +6,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 from playwright.async_api import Browser, expect
@@ -14,10 +16,12 @@ from playwright.async_api import Browser, expect
 from tapwire_demo.demo_file import Login
 from tapwire_demo.processes import LOOPBACK, free_port
 from tests.browser.console import Console
+from tests.browser.counter import issue_typed, new_guest
 
 pytestmark = pytest.mark.timeout(240)
 
 READY_S = 60
+CARD = "04a1b2c3"
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def empty_console(empty_database_url: str) -> Iterator[tuple[str, Login]]:
 
 
 async def test_an_empty_database_leads_an_engineer_to_a_tap_that_may_pour(
-    browser: Browser, empty_console: tuple[str, Login]
+    browser: Browser, empty_console: tuple[str, Login], empty_database_url: str
 ) -> None:
     url, login = empty_console
     async with Console.opened(browser, url) as console:
@@ -85,11 +89,50 @@ async def test_an_empty_database_leads_an_engineer_to_a_tap_that_may_pour(
 
         await console.go("/set-up")
         await expect(step).to_have_attribute("data-step", "shift")
+        await check_in(console, "Ann", CARD)
+        await expect(console.page.locator('[data-result="shift_closed"]')).to_be_visible()
+        await console.go("/set-up")
         await console.press("Open the shift", step)
         await console.press("Open the shift")
         await expect(console.page.get_by_text("Open since")).to_be_visible()
         await console.go("/set-up")
         await expect(console.page.get_by_text("Everything is ready")).to_be_visible()
+
+        await check_in(console, "Bob", CARD)
+        await expect(console.page.locator('[data-result="success"]')).to_be_visible()
+        visit = await console.page.get_by_role("link", name="Show the visit").get_attribute("href") or ""
+
+        await console.go(f"/check-in?guest_id={await give_card_away(empty_database_url, CARD, 'Ann')}")
+        await issue_typed(console, CARD)
+        await expect(console.page.locator('[data-result="card_busy"]')).to_contain_text("It is in the visit of Bob.")
+
+        await console.go(visit)
+        await console.press("Close the visit")
+        await console.press("Close the visit", console.dialog)
+        await expect(console.page.get_by_text("Closed", exact=True)).to_be_visible()
+        await console.go("/shift")
+        await console.press("Close the shift")
+        await console.press("Close the shift", console.dialog)
+        await expect(console.page.locator("[data-there=false]", has_text="No shift")).to_be_visible()
+        await console.press("Make the Z report")
+        await expect(console.page.get_by_role("heading", name="Z report")).to_be_visible()
+
+
+async def give_card_away(database_url: str, card_uid: str, first_name: str) -> UUID:
+    """Bind a card to another guest although it is in a visit, as no use case does; the guest."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        guest_id: UUID = await connection.fetchval("SELECT guest_id FROM guests WHERE first_name = $1", first_name)
+        await connection.execute("UPDATE cards SET guest_id = $2 WHERE card_uid = $1", card_uid, guest_id)
+    finally:
+        await connection.close()
+    return guest_id
+
+
+async def check_in(console: Console, name: str, card_uid: str) -> None:
+    """Add a guest, and issue a card whose number is typed."""
+    await new_guest(console, name)
+    await issue_typed(console, card_uid)
 
 
 def _wait_until_ready(url: str) -> None:

@@ -64,24 +64,39 @@ async def test_every_page_is_accessible_fits_and_loads_little(
                 found[path] = wrong
             if (too_wide := await console.overflow()) > 0:
                 found[f"{path} is too wide"] = too_wide
+            if small := await console.small_targets():
+                found[f"{path} is hard to touch"] = small
             if console.script_bytes > MAX_SCRIPT_BYTES:
                 found[f"{path} loads too much"] = console.script_bytes
             await expect(console.page.locator("html")).to_have_attribute("lang", language)
     assert not found
 
 
-async def test_dialogs_are_accessible(browser: Browser, demo: DemoFile) -> None:
+async def test_dialogs_are_accessible(browser: Browser, demo: DemoFile, api: Api) -> None:
     found: dict[str, object] = {}
+    guest = await api.read(f"/api/guests/{demo.cards[0].guest_id}")
+    visit = f"/visits/{guest['active_visit_id']}"
+    of_visit = (f"{visit}/{name}" for name in ("top-up", "refund", "card", "lost", "close"))
     async with viewer(browser, demo, "ru", "dark", 360) as console:
         await console.see("/")
-        for path in DIALOGS:
+        for path in (*DIALOGS, *of_visit, f"/guests/{guest['guest_id']}/change", f"/guests/{guest['guest_id']}/adjust"):
             await console.page.evaluate("(path) => htmx.ajax('GET', path, '#dialog-body')", path)
             await expect(console.dialog.get_by_role("heading").first).to_be_visible()
             if wrong := await console.violations():
                 found[path] = wrong
+            if small := await console.small_targets():
+                found[f"{path} is hard to touch"] = small
             await console.page.keyboard.press("Escape")
             await expect(console.dialog).to_have_count(0)
     assert not found
+
+
+async def test_the_login_is_accessible(browser: Browser, demo: DemoFile) -> None:
+    async with Console.opened(browser, demo.api_url, language="ru", theme="light", width=360) as visitor:
+        await visitor.see("/login")
+        assert not await visitor.violations()
+        assert not await visitor.small_targets()
+        assert await visitor.overflow() <= 0
 
 
 async def test_a_russian_operator_reads_russian(browser: Browser, demo: DemoFile) -> None:

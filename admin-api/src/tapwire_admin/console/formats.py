@@ -2,7 +2,7 @@
 
 import functools
 import re
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -79,6 +79,10 @@ class Formats:
     def day(self, at: datetime) -> str:
         """A day of the venue."""
         return str(format_date(at.astimezone(self.zone), "EEEE, d MMMM", locale=self.locale))
+
+    def short_day(self, day: date) -> str:
+        """A day of the calendar, short: `Thu 26 Nov`."""
+        return str(format_date(day, "EEE d MMM", locale=self.locale))
 
     def age(self, ms: int | None) -> str:
         """How long ago, in one unit: `4 min`."""

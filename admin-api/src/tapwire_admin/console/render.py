@@ -31,7 +31,7 @@ _LIQUIDS: Final = {
     "ipa": "amber",
     "ale": "amber",
 }
-"""What a beverage looks like in its keg's picture, by a word of its style."""
+"""What a beverage looks like in its keg's picture, by how a word of its style or its name begins."""
 
 
 @functools.cache
@@ -66,8 +66,8 @@ def say(locale: Locale, kind: str, word: str | None) -> str:
 
 def liquid(style: str | None, name: str | None) -> str:
     """What colour a beverage has in its keg's picture."""
-    words = f"{style or ''} {name or ''}".lower()
-    return next((look for word, look in _LIQUIDS.items() if word in words), "gold")
+    words = f"{style or ''} {name or ''}".lower().split()
+    return next((look for start, look in _LIQUIDS.items() if any(word.startswith(start) for word in words)), "gold")
 
 
 @functools.cache

@@ -8,10 +8,9 @@ show one of them ask for themselves again. `beat` tells that the stream still li
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final
-from uuid import UUID
 
 from litestar import Request, get
 from litestar.di import NamedDependency
@@ -22,20 +21,21 @@ from tapwire_admin.console.render import say
 from tapwire_admin.console.viewer import Looking, Viewer
 from tapwire_admin.given import Db
 from tapwire_admin.live import Listener, Live, LiveKind
+from tapwire_contracts.reasons import Phase
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.facts import FactsReader, kind_of, newest_fact
 from tapwire_core.db.views.operations import AuditEntryView, operator_of_token
-from tapwire_core.db.views.visits import get_pour
+from tapwire_core.db.views.places import TapView, find_taps
 from tapwire_core.domain.money import charge
 from tapwire_core.services.sessions import hash_token
 
 LOOK_EVERY_S: Final = 0.3
 """Between two looks for new facts."""
-GATHER_S: Final = 0.1
+GATHER_S: Final = 0.05
 """So long values gather before they are sent together."""
 BEAT_S: Final = 3.0
-MAX_PRICES: Final = 500
-"""Pours whose price is remembered."""
+MAX_POURS: Final = 500
+"""Pours whose grant is remembered."""
 KINDS: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE, LiveKind.LINK})
 
 
@@ -43,34 +43,41 @@ KINDS: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE, LiveK
 async def stream(request: Request[Any, Any, Any], db: Db, viewer: Looking, live: NamedDependency[Live]) -> ServerSentEvent:
     """What happens from now on."""
     facts = FactsReader(db, await newest_fact(db))
-    return ServerSentEvent(_events(Shown(db, viewer), live, facts, hash_token(token_of(request))))
+    return ServerSentEvent(_events(Shown(db, viewer, live), facts, hash_token(token_of(request))))
 
 
 class Shown:
     """Values as one viewer reads them."""
 
-    def __init__(self, db: Database, viewer: Viewer) -> None:
+    def __init__(self, db: Database, viewer: Viewer, live: Live) -> None:
         self.db: Final = db
+        self.live: Final = live
         self._viewer: Final = viewer
-        self._pours: dict[str, tuple[int, int]] = {}
+        self._pours: dict[str, TapView | None] = {}
         self._presence: dict[str, str] = {}
+        self._finding: asyncio.Task[None] | None = None
 
-    async def progress(self, value: dict[str, Any]) -> dict[str, Any]:
-        """How much has flowed, and what it costs."""
-        price_minor, max_volume_ml = await self._grant(value["pour_id"])
-        ml = value["volume_ml"]
-        return {
-            "path": value["path"],
-            "pour_id": value["pour_id"],
-            "ml": self._viewer.formats.number(ml),
-            "money": self._viewer.formats.money(charge(ml, price_minor)) if price_minor else "",
-            "share": min(ml / max_volume_ml, 1) if max_volume_ml else 0,
-        }
+    def values(self, listener: Listener, told: Sequence[tuple[LiveKind, dict[str, Any]]]) -> list[dict[str, Any]]:
+        """What taps do, and then how much has flowed in their pours: whoever begins to pour has a first value of it at once.
 
-    def phase(self, state: dict[str, Any]) -> dict[str, Any]:
-        """What a tap's node does."""
-        phase = state["phase"] if state["status"] == "online" else "OFFLINE"
-        return {"path": state["path"], "phase": phase, "phase_text": say(self._viewer.locale, "phase", state["phase"])}
+        Nothing here waits for the database. A pour that is not known yet is looked up meanwhile, and its value is told then.
+        """
+        states = [value for kind, value in told if kind is LiveKind.NODE]
+        flowing = {state["path"]: self._last_progress(state) for state in states if state["phase"] == Phase.POURING}
+        flowing |= {value["path"]: value for kind, value in told if kind is LiveKind.PROGRESS}
+        unknown = {value["pour_id"]: path for path, value in flowing.items() if value["pour_id"] not in self._pours}
+        if self._finding is not None and self._finding.done():
+            self._finding.result()  # a database that is away ends the stream, and the browser comes again
+            self._finding = None
+        if unknown and self._finding is None:
+            self._finding = asyncio.create_task(self._find(unknown, listener))
+        shown = (self._progress(value) for value in flowing.values())
+        return [*(self._phase(state) for state in states), *(value for value in shown if value is not None)]
+
+    def close(self) -> None:
+        """Look nothing up any more."""
+        if self._finding is not None:
+            self._finding.cancel()
 
     def is_news(self, state: dict[str, Any]) -> bool:
         """Whether a node has come or gone since it was last shown."""
@@ -78,16 +85,45 @@ class Shown:
         self._presence[state["path"]] = state["status"]
         return before is not None and before != state["status"]
 
-    async def _grant(self, pour_id: str) -> tuple[int, int]:
-        """A pour's price per litre and its limit in ml; zeros for one that nobody knows."""
-        if pour_id not in self._pours:
-            pour = await get_pour(self.db, UUID(pour_id))
-            if pour is None:
-                return 0, 0
-            self._pours[pour_id] = (pour.sell_price_per_liter_minor, pour.max_volume_ml)
-            while len(self._pours) > MAX_PRICES:
-                del self._pours[next(iter(self._pours))]
-        return self._pours[pour_id]
+    def _phase(self, state: dict[str, Any]) -> dict[str, Any]:
+        """What a tap's node does."""
+        phase = state["phase"] if state["status"] == "online" else "OFFLINE"
+        return {"path": state["path"], "phase": phase, "phase_text": say(self._viewer.locale, "phase", state["phase"])}
+
+    def _progress(self, value: dict[str, Any]) -> dict[str, Any] | None:
+        """How much has flowed for whom, and what it costs; nothing of a pour that is over."""
+        tap, ml = self._pours.get(value["pour_id"]), value["volume_ml"]
+        if tap is None or not tap.pending_price_minor or not tap.pending_max_volume_ml:
+            return None
+        return {
+            "path": value["path"],
+            "pour_id": value["pour_id"],
+            "visit_id": str(tap.pending_visit_id),
+            "guest": tap.pending_guest_name,
+            "ml": self._viewer.formats.number(ml),
+            "money": self._viewer.formats.money(charge(ml, tap.pending_price_minor)),
+            "share": min(ml / tap.pending_max_volume_ml, 1),
+        }
+
+    def _last_progress(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The newest progress of the pour that a tap is in; if there is none yet, that nothing has flowed."""
+        newest = self.live.newest(LiveKind.PROGRESS, state["path"])
+        if newest is not None and newest["pour_id"] == state["pour_id"]:
+            return newest
+        return {"path": state["path"], "pour_id": state["pour_id"], "volume_ml": 0}
+
+    async def _find(self, unknown: dict[str, str], listener: Listener) -> None:
+        """Read whose pours these are and what was granted, and have their newest values told again."""
+        taps = await find_taps(self.db, set(unknown.values()))
+        self._pours |= dict.fromkeys(unknown)
+        self._pours |= {str(tap.pending_pour_id): tap for tap in taps}
+        while len(self._pours) > MAX_POURS:
+            del self._pours[next(iter(self._pours))]
+        for path in unknown.values():
+            for kind in (LiveKind.NODE, LiveKind.PROGRESS):
+                newest = self.live.newest(kind, path)
+                if newest is not None:
+                    listener.tell((kind, path), newest)
 
 
 def topics_of(fact: AuditEntryView) -> list[str]:
@@ -95,54 +131,78 @@ def topics_of(fact: AuditEntryView) -> list[str]:
     return [kind_of(fact.action).value, fact.action, *fact.subjects]
 
 
-async def _events(shown: Shown, live: Live, facts: FactsReader, session: bytes) -> AsyncIterator[ServerSentEventMessage]:
-    with live.listen(KINDS) as listener:
-        beat_at = look_at = time.monotonic()
-        yield _event("link", live.link)
+async def _events(shown: Shown, facts: FactsReader, session: bytes) -> AsyncIterator[ServerSentEventMessage]:
+    """Live values as they come, and what the looks at the database find; the one does not wait for the other."""
+    with shown.live.listen(KINDS) as listener:
+        found: deque[ServerSentEventMessage] = deque()
+        looking = asyncio.create_task(_look(shown, facts, session, found, listener.news))
+        try:
+            yield _event("link", shown.live.link)
+            while not looking.done():
+                for event in _values(shown, listener):
+                    yield event
+                while found:
+                    yield found.popleft()
+                await _wait(listener)
+            looking.result()
+            yield _event("end", {})
+        finally:
+            looking.cancel()
+            shown.close()
+
+
+async def _look(
+    shown: Shown, facts: FactsReader, session: bytes, found: deque[ServerSentEventMessage], news: asyncio.Event
+) -> None:
+    """Look for new facts again and again; ends with the login."""
+    beat_at = time.monotonic()
+    try:
         while True:
             if time.monotonic() >= beat_at:
                 if await operator_of_token(shown.db, session) is None:
-                    yield _event("end", {})
                     return
                 beat_at = time.monotonic() + BEAT_S
-                yield _event("beat", live.link)
-            topics: list[str] = []
-            if time.monotonic() >= look_at:
-                topics += [topic for fact in await facts.read_on() for topic in topics_of(fact)]
-                look_at = time.monotonic() + LOOK_EVERY_S
-            async for event in _values(shown, listener, topics):
-                yield event
+                found.append(_event("beat", shown.live.link))
+            topics = [topic for fact in await facts.read_on() for topic in topics_of(fact)]
             if topics:
-                yield _event("changed", {"topics": list(dict.fromkeys(topics))})
-            await _wait(listener, look_at - time.monotonic())
+                found.append(_changed(topics))
+            if found:
+                news.set()
+            await asyncio.sleep(LOOK_EVERY_S)
+    finally:
+        news.set()
 
 
-async def _values(shown: Shown, listener: Listener, topics: list[str]) -> AsyncIterator[ServerSentEventMessage]:
-    """All new values, those of taps as one event; what has come or gone is added to the topics."""
-    values: list[dict[str, Any]] = []
-    for kind, value in listener.take():
+def _values(shown: Shown, listener: Listener) -> Iterator[ServerSentEventMessage]:
+    """All new values, those of taps as one event; and which nodes have come or gone."""
+    told, topics = listener.take(), list[str]()
+    if values := shown.values(listener, told):
+        yield _event("values", values)
+    for kind, value in told:
         match kind:
-            case LiveKind.PROGRESS:
-                values.append(await shown.progress(value))
             case LiveKind.NODE:
-                values.append(shown.phase(value))
                 if shown.is_news(value):
                     topics += [value["path"], "presence"]
             case LiveKind.CARD:
                 laid_on = value["card_uid"] if value["type"] == "card_presented" else None
                 yield _event("card", {"path": value["path"], "card_uid": laid_on})
-            case _:
+            case LiveKind.LINK:
                 yield _event("link", value)
-    if values:
-        yield _event("values", values)
+            case _:
+                pass
+    if topics:
+        yield _changed(topics)
 
 
-async def _wait(listener: Listener, most_s: float) -> None:
-    """Wait for news, then a moment more, so that many values go as one event; or until it is time to look."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(listener.news.wait(), max(most_s, 0))
-    if listener.news.is_set():
-        await asyncio.sleep(GATHER_S)
+async def _wait(listener: Listener) -> None:
+    """Wait for news, then a moment more, so that many values go as one event."""
+    await listener.news.wait()
+    listener.news.clear()
+    await asyncio.sleep(GATHER_S)
+
+
+def _changed(topics: Iterable[str]) -> ServerSentEventMessage:
+    return _event("changed", {"topics": list(dict.fromkeys(topics))})
 
 
 def _event(name: str, content: object) -> ServerSentEventMessage:

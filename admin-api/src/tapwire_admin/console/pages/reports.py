@@ -1,6 +1,7 @@
 """Sales and volume over a period, as a chart with its table and CSV; and what was poured, sold and lost."""
 
-from datetime import date
+from collections import Counter
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 
 from litestar import Response, get
@@ -19,6 +20,8 @@ from tapwire_core.db.views.losses import Volumes, report_volumes
 from tapwire_core.db.views.sales import SalesBy, SalesReport, report_sales
 from tapwire_core.db.views.system import read_status
 
+NOT_KNOWN: Final = "-"
+"""The key of what nobody knows the tap or the beverage of."""
 BY_TIME: Final = (SalesBy.HOUR, SalesBy.DAY)
 PARTS: Final = {
     "sold": N_("Sold"),
@@ -43,7 +46,16 @@ async def show_reports(
     first, last = await _days(db, viewer, since, until)
     sales = await report_sales(db, viewer.the_venue.venue_id, first, last, by)
     volumes = await report_volumes(db, viewer.the_venue.venue_id, sales.since, sales.until)
-    context = {"sales": sales, "parts": _parts(viewer, volumes), "chart": _chart(viewer, sales) if by in BY_TIME else None}
+    labels, parts = _labels(viewer, sales, by), _parts(viewer, volumes)
+    poured_ml = sum(part["volume_ml"] for part in parts)
+    context = {
+        "sales": sales,
+        "labels": labels,
+        "chart": _chart(viewer, sales, labels) if by in BY_TIME else None,
+        "parts": parts,
+        "poured_ml": poured_ml,
+        "lost_ml": poured_ml - volumes.sold_ml,
+    }
     period = {"first": first, "last": last, "by": by, "ways": list(SalesBy)}
     return viewer.show("reports.html", shell=shell, **period, **context)
 
@@ -71,6 +83,17 @@ async def _days(db: Database, viewer: Viewer, since: str | None, until: str | No
     return first, last
 
 
+def _labels(viewer: Viewer, sales: SalesReport, by: SalesBy) -> dict[str, str]:
+    """What people call each row. Of two hours of one name, when clocks are set back, each has its distance from UTC."""
+    if by is SalesBy.HOUR:
+        said = {row.key: viewer.formats.moment(datetime.fromisoformat(row.key)) for row in sales.items if row.key != NOT_KNOWN}
+        twice = {label for label, count in Counter(said.values()).items() if count > 1}
+        return {key: f"{label} ({key[-6:]})" if label in twice else label for key, label in said.items()}
+    if by is SalesBy.DAY:
+        return {row.key: viewer.formats.short_day(date.fromisoformat(row.key)) for row in sales.items if row.key != NOT_KNOWN}
+    return {row.key: row.key.split("/")[-1] if by is SalesBy.TAP else row.key for row in sales.items if row.key != NOT_KNOWN}
+
+
 def _parts(viewer: Viewer, volumes: Volumes) -> list[dict[str, Any]]:
     """What left the kegs, part by part, and how large each part is."""
     texts, found = translations(viewer.locale), asdict(volumes)
@@ -84,11 +107,11 @@ def _parts(viewer: Viewer, volumes: Volumes) -> list[dict[str, Any]]:
     return parts
 
 
-def _chart(viewer: Viewer, sales: SalesReport) -> dict[str, Any]:
+def _chart(viewer: Viewer, sales: SalesReport, labels: dict[str, str]) -> dict[str, Any]:
     """What the chart draws: the venue's own times, money in major units, litres."""
     per_major = 10 ** (len(viewer.formats.plain_money(0).partition(".")[2]))
     return {
-        "keys": [row.key for row in sales.items],
+        "keys": [labels.get(row.key, row.key) for row in sales.items],
         "money": [(row.sold_minor + row.written_off_minor) / per_major for row in sales.items],
         "liters": [row.volume_ml / 1000 for row in sales.items],
         "labels": [viewer.translate(text) for text in (N_("Time"), N_("Money"), N_("Litres"))],

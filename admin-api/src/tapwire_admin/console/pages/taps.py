@@ -1,9 +1,10 @@
 """The taps as they are now, and what an operator does at once: stop, lock, clean, change the keg, stop everything."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from tapwire_admin.auth import OPERATOR
 from tapwire_admin.console.forms import Form
@@ -11,7 +12,7 @@ from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import Around
 from tapwire_admin.console.texts import N_
 from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.given import By, Db, SlugInPath
+from tapwire_admin.given import By, Db, FromQuery, SlugInPath
 from tapwire_admin.live import Live, LiveKind
 from tapwire_admin.reading import found
 from tapwire_admin.routes.taps import KegOnTap, StopTap, TapChange
@@ -29,6 +30,7 @@ from tapwire_core.services import taps, venues
 
 OFFLINE: Final = "OFFLINE"
 NO_NODE: Final = "NO_NODE"
+OUT_OF_SERVICE: Final = frozenset({"locked", "cleaning", "emergency_stop"})
 STOP_REASONS: Final = (N_("stopped by staff"), N_("guest asked for it"), N_("something is wrong with the tap"))
 LOCK_REASONS: Final = (N_("out of order"), N_("keg change"), N_("closed for now"))
 EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer flows out of control"), N_("drill"))
@@ -44,6 +46,11 @@ class Card:
         self.phase: Final = self._phase(state)
         is_this = progress.get("pour_id") == str(tap.pending_pour_id)
         self.ml: Final[int] = progress["volume_ml"] if is_this else tap.pending_progress_ml or 0
+
+    @property
+    def flows(self) -> bool:
+        """Whether a pour is what the card is about: not on a tap that was taken out of service meanwhile."""
+        return self.tap.pending_pour_id is not None and self.tap.status not in OUT_OF_SERVICE
 
     @property
     def money_minor(self) -> int:
@@ -77,24 +84,30 @@ async def show_taps(db: Db, viewer: Looking, shell: Around, live: NamedDependenc
     found_taps = await views.list_taps(db, viewer.venue.venue_id, PageRequest(limit=MAX_LIMIT))
     if not found_taps.items and viewer.may("engineer"):
         return _set_up(viewer)
-    return viewer.show("taps.html", shell=shell, cards=[Card(tap, live) for tap in found_taps.items])
+    return viewer.show("taps.html", shell=shell, in_place=False, cards=[Card(tap, live) for tap in found_taps.items])
 
 
-@get("/taps/{venue:str}/{tap:str}/card", access=OPERATOR)
-async def show_card(db: Db, viewer: Looking, live: NamedDependency[Live], venue: SlugInPath, tap: SlugInPath) -> Response[str]:
-    """One tap's card."""
-    return viewer.show("parts/tap.html", card=Card(await _tap(db, venue, tap), live))
+@get("/parts/taps", access=OPERATOR)
+async def show_cards(
+    db: Db, viewer: Looking, live: NamedDependency[Live], tap: Annotated[list[str], QueryParameter(max_items=MAX_LIMIT)]
+) -> Response[str]:
+    """The cards of some taps, each in place of the one that the page shows."""
+    cards = [Card(one, live) for one in await views.find_taps(db, tap)]
+    return viewer.show("parts/taps.html", in_place=True, cards=cards)
 
 
 @get("/taps/{venue:str}/{tap:str}/actions", access=OPERATOR)
-async def show_actions(db: Db, viewer: Looking, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
-    """What can be done with a tap: its state and its keg."""
+async def show_actions(
+    db: Db, viewer: Looking, venue: SlugInPath, tap: SlugInPath, first: FromQuery[Literal["keg", "service"]] = "keg"
+) -> Response[str]:
+    """What can be done with a tap: its state and its keg, first what was asked for."""
     shown = await _tap(db, venue, tap)
     in_stock = (await views.list_kegs(db, venue, KegStatus.IN_STOCK, PageRequest(limit=MAX_LIMIT))).items
     free = [keg for keg in in_stock if keg.tap is None and keg.book_volume_ml > 0]
     suggested = await views.suggest_keg(db, shown.beverage_id, venue) if shown.beverage_id else None
     free.sort(key=lambda keg: (suggested is None or keg.keg_id != suggested.keg_id, keg.created_at))
-    return viewer.show("dialogs/tap.html", tap=shown, kegs=free, suggested=suggested, reasons=_said(viewer, LOCK_REASONS))
+    context = {"tap": shown, "kegs": free, "suggested": suggested, "reasons": _said(viewer, LOCK_REASONS)}
+    return viewer.show("dialogs/tap.html", service_first=first == "service", **context)
 
 
 @get("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)
@@ -173,7 +186,7 @@ def _set_up(viewer: Viewer) -> Response[Any]:
 
 HANDLERS = (
     show_taps,
-    show_card,
+    show_cards,
     show_actions,
     ask_to_stop,
     stop,

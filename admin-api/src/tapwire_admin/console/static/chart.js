@@ -13,7 +13,7 @@ const colour = (name) => {
 };
 const font = `13px ${style.fontFamily}`;
 const index = keys.map((_, place) => place);
-const shortKey = (place) => (keys[place] ?? "").replace(/^\d{4}-/, "").replace("T", " ");
+const shortKey = (place) => keys[place] ?? "";
 
 function axis(scale, side, show) {
   return { scale, side, font, stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1, show }, ticks: { show: false } };

@@ -39,14 +39,23 @@ function showValue(value) {
     if ("phase" in value) {
       tap.dataset.phase = value.phase;
       setText(tap, "phase", value.phase_text);
-    } else if (tap.dataset.pour === value.pour_id) {
+    } else if (tap.dataset.pour === value.pour_id || begin(tap, value)) {
       setText(tap, "ml", value.ml);
       setText(tap, "money", value.money);
       for (const meter of tap.querySelectorAll("[data-live=share]")) meter.value = value.share;
-    } else {
-      refresh([value.path]);
     }
   }
+}
+
+// A pour that the card does not know yet is shown at once; the rest of the card is asked for. Of one that is over nothing is shown.
+function begin(tap, { path, pour_id, visit_id, guest }) {
+  if (tap.dataset.phase !== "POURING") return false;
+  tap.dataset.pour = pour_id;
+  for (const part of tap.querySelectorAll("[data-now]")) part.hidden = part.dataset.now !== "flow";
+  setText(tap, "guest", guest);
+  for (const link of tap.querySelectorAll("[data-live=guest]")) link.href = `/visits/${visit_id}`;
+  refresh([path]);
+  return true;
 }
 
 function setText(where, name, text) {
@@ -67,21 +76,39 @@ function showLink({ broker, cores }) {
   page.dataset.core = states.core ? "there" : "away";
 }
 
-// Parts of the page that show one of the topics ask for themselves again; many facts at once make one question.
+// Parts of the page that show one of the topics ask for themselves again; many facts at once make one question. Taps are asked for
+// together, and one question at a time: however much happens, the page is as young as the server is quick.
 const waiting = new Set();
+const staleTaps = new Set();
 let gathering = 0;
+let isAsking = false;
 
 function refresh(topics) {
   topics.forEach((topic) => waiting.add(topic));
   gathering ||= setTimeout(() => {
     gathering = 0;
     for (const element of document.querySelectorAll("[data-refresh]")) {
-      if (element.dataset.refresh.split(" ").some((topic) => waiting.has(topic) || waiting.has("*"))) {
-        htmx.trigger(element, "refresh");
-      }
+      if (!element.dataset.refresh.split(" ").some((topic) => waiting.has(topic) || waiting.has("*"))) continue;
+      if (element.dataset.tap) staleTaps.add(element.dataset.tap);
+      else htmx.trigger(element, "refresh");
     }
     waiting.clear();
+    askForTaps();
   }, REFRESH_GATHER_MS);
+}
+
+async function askForTaps() {
+  if (isAsking || !staleTaps.size) return;
+  isAsking = true;
+  const asked = new URLSearchParams([...staleTaps].map((path) => ["tap", path]));
+  staleTaps.clear();
+  try {
+    await htmx.ajax("GET", `/parts/taps?${asked}`, { source: "#taps", target: "#taps", swap: "none" });
+  } catch {
+    // Said already, by whoever listens to htmx:sendError; when the server is back, all is asked for again.
+  }
+  isAsking = false;
+  askForTaps();
 }
 
 function watchStaleness() {
@@ -112,7 +139,9 @@ if (page.dataset.live !== undefined) {
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "dialog-body" && !dialog.open) dialog.showModal();
 });
-dialog?.addEventListener("close", () => document.getElementById("dialog-body").replaceChildren());
+dialog?.addEventListener("close", () => {
+  if (!dialog.open) document.getElementById("dialog-body").replaceChildren(); // the event comes late: another may be open by now
+});
 document.addEventListener("click", (event) => {
   if (event.target === dialog || event.target.closest("[data-close]")) dialog?.close();
 });

@@ -2,6 +2,7 @@
 
 const LOST_AFTER_MS = 7_000;
 const RECONNECT_MS = 2_000;
+const LOW_KEG = 0.1;
 const page = document.body;
 let heardAt = performance.now();
 
@@ -11,8 +12,10 @@ function show(screen) {
     const text = screen[element.dataset.show];
     if (element.textContent !== text) element.textContent = text;
   }
-  document.querySelector("progress").value = screen.share;
-  document.querySelector("meter").value = screen.keg;
+  document.querySelector("main progress").value = screen.share;
+  const keg = document.querySelector(".keg");
+  keg.value = screen.keg;
+  keg.classList.toggle("is-low", screen.keg < LOW_KEG);
 }
 
 function listen() {

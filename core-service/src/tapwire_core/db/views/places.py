@@ -1,5 +1,6 @@
 """Venues, taps, beverages and kegs, as people see them."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -106,6 +107,7 @@ class KegView(Struct, frozen=True):
     venue_id: str
     beverage_id: UUID
     beverage_name: str
+    beverage_style: str | None
     status: KegStatus
     initial_volume_ml: int
     book_volume_ml: int
@@ -140,6 +142,11 @@ async def list_taps(db: Database, venue_id: str | None = None, page: PageRequest
     if venue_id is not None:
         statement = statement.where(taps.c.venue_id == venue_id)
     return await read_page(db, statement, TapView, [taps.c.tap_path], page)
+
+
+async def find_taps(db: Database, paths: Collection[str]) -> list[TapView]:
+    """Those of these taps that there are."""
+    return await read_all(db, _taps(db).where(taps.c.tap_path.in_(paths)), TapView)
 
 
 async def get_tap(db: Database, tap: str) -> TapView | None:
@@ -272,7 +279,12 @@ def _beverages(db: Database) -> Select[Any]:
 
 def _kegs() -> Select[Any]:
     return (
-        select(*kegs.c, beverages.c.name.label("beverage_name"), taps.c.tap_path.label("tap"))
+        select(
+            *kegs.c,
+            beverages.c.name.label("beverage_name"),
+            beverages.c.style.label("beverage_style"),
+            taps.c.tap_path.label("tap"),
+        )
         .join(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
         .outerjoin(taps, taps.c.keg_id == kegs.c.keg_id)
     )
