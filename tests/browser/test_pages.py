@@ -26,12 +26,21 @@ PAGES = (
     "/reports?by=beverage",
     "/audit",
     "/devices",
+    "/webhooks",
     "/users",
     "/set-up",
     "/me",
     "/more",
 )
-DIALOGS = ("/taps/bar/left/actions", "/taps/bar/left/stop", "/emergency", "/check-in/new-guest", "/stock/new-keg", "/users/new")
+DIALOGS = (
+    "/taps/bar/left/actions",
+    "/taps/bar/left/stop",
+    "/emergency",
+    "/check-in/new-guest",
+    "/stock/new-keg",
+    "/users/new",
+    "/webhooks/new",
+)
 
 
 @asynccontextmanager

@@ -61,6 +61,7 @@ ICONS: Final = (
     "user-plus",
     "users",
     "wallet",
+    "webhook",
     "wifi-off",
     "x",
 )
