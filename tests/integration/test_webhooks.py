@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
@@ -429,6 +430,41 @@ async def test_webhooks_are_managed_by_engineers_and_their_secrets_shown_once(db
     assert made["secret"] not in kept
     assert "theirs" not in kept
     assert kept.count("webhook_") >= 4
+
+
+async def test_the_console_manages_webhooks_as_the_api_does(venue: Venue, rest: Rest, receiver: Receiver) -> None:
+    async def seen(path: str, language: str = "ru") -> str:
+        answer = await rest.engineer.get(path, headers={"Cookie": f"tapwire_language={language}"})
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    async def sent(path: str, **fields: str) -> httpx.Response:
+        return await rest.engineer.post(path, data={"key": str(uuid4()), **fields})
+
+    wanted = {"wants top_up.booked": "true", "url": receiver.url}
+    assert 'name="wants shift.closed"' in await seen("/webhooks/new")
+    assert "data-secret>whsec_" in (await sent("/webhooks/new", description="the books", **wanted)).text
+    (made,) = done(await rest.engineer.get("/api/webhooks"))["items"]
+    path = f"/webhooks/{made['webhook_id']}"
+    await topped_up(venue, [1_00])
+    async with sending(venue.db):
+        await sent(f"{path}/test")
+        await receiver.hears(2)
+        await until(venue.db, ALL_ARRIVED)
+    deliveries = done(await rest.engineer.get(f"/api{path}/deliveries"))["items"]
+    (booked,) = [delivery for delivery in deliveries if delivery["event_type"] == "top_up.booked"]
+    assert "Доставлено" in await seen(f"{path}/deliveries?status=delivered")
+    assert "Arrived" in await seen(f"{path}/deliveries/{booked['delivery_id']}", "en")
+    assert (await sent(f"{path}/deliveries/{booked['delivery_id']}/replay")).headers["HX-Redirect"] == f"{path}/deliveries"
+    assert "sent again" in (await sent(f"{path}/replay", since="2026-01-01T12:00")).headers["HX-Trigger"]
+    assert "whsec_" in (await sent(f"{path}/rotate")).text
+    assert (await sent(path, **wanted)).headers["HX-Redirect"] == "/webhooks"
+    assert "switched off" in await seen("/webhooks", "en")
+    changed = done(await rest.engineer.get(f"/api{path}"))
+    assert (changed["enabled"], changed["description"], changed["event_types"]) == (False, None, ["top_up.booked"])
+    assert "checked" in await seen(path)
+    await sent(f"{path}/delete")
+    assert done(await rest.engineer.get("/api/webhooks"))["items"] == []
 
 
 async def test_there_are_only_so_many_webhooks(db: Database, rest: Rest, receiver: Receiver) -> None:
