@@ -80,7 +80,7 @@ class Receiver:
         """The types of the events that it heard of."""
         return [heard.event["type"] for heard in self.heard]
 
-    async def hears(self, count: int, within_s: float = 10.0) -> list[Heard]:
+    async def hears(self, count: int, within_s: float = 30.0) -> list[Heard]:
         """Wait until so many requests have come."""
         async with asyncio.timeout(within_s):
             while len(self.heard) < count:

@@ -76,9 +76,10 @@ class WebhookSender:
 
     async def _replay(self) -> None:
         while True:
-            if not await tried(lambda: replay_some(self.db)):
+            if await tried(lambda: replay_some(self.db)):
+                self._woken.set()
+            else:
                 await asyncio.sleep(self.look_every_s)
-            self._woken.set()
 
     async def _send_what_is_due(self, client: httpx.AsyncClient) -> None:
         async with asyncio.TaskGroup() as sending:

@@ -38,12 +38,12 @@ async def ask_for_webhook(viewer: Looking) -> Response[str]:
     return viewer.show("dialogs/webhook.html", webhook=None, choices=CHOICES)
 
 
-@post("/webhooks/new", access=ENGINEER)
+@post("/webhooks/new", access=ENGINEER, tells_secret=True)
 async def add_webhook(viewer: Looking, actor: By, sent: Form) -> Response[str]:
     """Tell an endpoint of what happens; its secret is shown this once."""
     given = sent.read(NewWebhook, event_types=_wanted(sent))
-    made = await webhooks.create_webhook(
-        sent.db, actor, url=given.url, event_types=given.event_types, description=given.description
+    made = await sent.once(
+        webhooks.create_webhook, actor, url=given.url, event_types=given.event_types, description=given.description
     )
     return viewer.show("dialogs/webhook_secret.html", made=made)
 
@@ -70,10 +70,10 @@ async def change_webhook(actor: By, sent: Form, webhook_id: FromPath[UUID]) -> R
     return go_to("/webhooks")
 
 
-@post("/webhooks/{webhook_id:uuid}/rotate", access=ENGINEER)
+@post("/webhooks/{webhook_id:uuid}/rotate", access=ENGINEER, tells_secret=True)
 async def rotate_secret(viewer: Looking, actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
     """Give an endpoint a new secret, shown this once."""
-    return viewer.show("dialogs/webhook_secret.html", made=await webhooks.rotate_secret(sent.db, actor, webhook_id))
+    return viewer.show("dialogs/webhook_secret.html", made=await sent.once(webhooks.rotate_secret, actor, webhook_id))
 
 
 @post("/webhooks/{webhook_id:uuid}/delete", access=ENGINEER)
