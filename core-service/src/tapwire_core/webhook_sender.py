@@ -122,7 +122,7 @@ class WebhookSender:
         except TimeoutError:
             error = f"No answer within {limits.timeout_ms} ms."
         except NOT_SENT as failure:
-            error = (str(failure) or type(failure).__name__)[:MAX_ANSWER_BYTES]
+            error = (getattr(failure, "strerror", None) or str(failure) or type(failure).__name__)[:MAX_ANSWER_BYTES]
         return Attempted(answer_status=status, answer=answer, error=error, duration_ms=round((clock() - began) * 1000))
 
     async def _post(self, client: httpx.AsyncClient, taken: TakenUp, limits: WebhookLimits) -> tuple[int, str]:
