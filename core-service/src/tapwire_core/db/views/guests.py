@@ -69,6 +69,12 @@ class LedgerEntry(Struct, frozen=True):
     created_at: datetime
 
 
+class Booked(LedgerEntry, frozen=True):
+    """A movement, and whose account it moved."""
+
+    guest_id: UUID
+
+
 class CardView(Struct, frozen=True):
     """A card, whose it is, and the active visit that it is used in."""
 
@@ -113,12 +119,12 @@ async def list_ledger(db: Database, guest_id: UUID, page: PageRequest = FIRST_PA
     return await read_page(db, statement, LedgerEntry, [movements.c.movement_id], page, newest_first=True)
 
 
-async def bookings_at(db: Database, moments: Collection[tuple[UUID, datetime]]) -> list[LedgerEntry]:
+async def bookings_at(db: Database, moments: Collection[tuple[UUID, datetime]]) -> list[Booked]:
     """What was booked on guests' accounts at these moments; a booking has the time of the audit entry that goes with it."""
     if not moments:
         return []
     booked = tuple_(movements.c.guest_id, movements.c.created_at).in_(moments)
-    return await read_all(db, _ledger(db).where(booked).order_by(movements.c.movement_id), LedgerEntry)
+    return await read_all(db, _ledger(db).where(booked).order_by(movements.c.movement_id), Booked)
 
 
 async def get_card(db: Database, card_uid: str) -> CardView | None:

@@ -12,7 +12,7 @@ from sqlalchemy import Select, case, func, select, true
 from tapwire_contracts.reasons import AuditAction, IncidentStatus, WebhookEventType
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Webhook, WebhookDelivery, WebhookEvent
-from tapwire_core.db.views.guests import LedgerEntry, bookings_at
+from tapwire_core.db.views.guests import Booked, bookings_at
 from tapwire_core.db.views.operations import AuditEntryView, IncidentView, incidents_by_id, incidents_of_pours
 from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, read_one, read_page, table
 from tapwire_core.db.views.shifts import ShiftView, shifts_by_id
@@ -190,17 +190,13 @@ async def _bookings_of(db: Database, facts: Sequence[AuditEntryView]) -> dict[in
         booked = next((entry for entry in left if _is_of(entry, fact)), None)
         if booked is not None:
             left.remove(booked)
-            content = {**msgspec.to_builtins(booked), "guest_id": str(_subject(fact))}
-            found[fact.audit_id] = {**content, "balance_minor": fact.details.get("balance_minor")}
+            found[fact.audit_id] = {**msgspec.to_builtins(booked), "balance_minor": fact.details.get("balance_minor")}
     return found
 
 
-def _is_of(entry: LedgerEntry, fact: AuditEntryView) -> bool:
-    return (entry.created_at, entry.kind.value, entry.amount_minor) == (
-        fact.created_at,
-        fact.action,
-        fact.details.get("amount_minor"),
-    )
+def _is_of(entry: Booked, fact: AuditEntryView) -> bool:
+    is_same = (entry.guest_id, entry.created_at) == (_subject(fact), fact.created_at)
+    return is_same and (entry.kind.value, entry.amount_minor) == (fact.action, fact.details.get("amount_minor"))
 
 
 def _closed_by_itself(incident: IncidentView, fact: AuditEntryView) -> bool:
