@@ -15,7 +15,7 @@ from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi import complete
 from tapwire_admin.schema_page import METHODS
 from tapwire_contracts.messages import ROUTES, Route, Sender, message_type
-from tapwire_contracts.reasons import DENIAL_TEXTS, IncidentKind, Locale, Outcome, SyncStatus
+from tapwire_contracts.reasons import DENIAL_TEXTS, IncidentKind, Locale, Outcome, SyncStatus, WebhookEventType
 from tapwire_contracts.schemas import payload_schema
 from tapwire_contracts.topics import ROOT
 from tapwire_core.db.engine import Database
@@ -145,6 +145,7 @@ def _words() -> Iterator[str]:
     yield from _table(("reason", "English", "Russian"), rows)
     yield from _set("Verdicts on reports", Outcome)
     yield from _set("Incidents", IncidentKind)
+    yield from _set("Webhooks' events", WebhookEventType)
 
 
 def _set(title: str, members: type[StrEnum]) -> Iterator[str]:

@@ -26,6 +26,7 @@ PAGES = (
     "/reports?by=beverage",
     "/audit",
     "/devices",
+    "/webhooks",
     "/users",
     "/set-up",
     "/me",
@@ -39,6 +40,7 @@ DIALOGS = (
     "/stock/new-keg",
     "/devices/accept",
     "/users/new",
+    "/webhooks/new",
 )
 
 
@@ -56,9 +58,18 @@ async def test_every_page_is_accessible_fits_and_loads_little(
 ) -> None:
     guest = await api.read(f"/api/guests/{demo.cards[0].guest_id}")
     shift_id = (await api.read("/api/shifts/current"))["shift_id"]
+    webhook = {"url": "https://books.example/tapwire", "event_types": ["shift.closed"], "description": "the books"}
+    webhook_id = (await api.send("/api/webhooks", webhook)).json()["webhook_id"]
+    await api.send(f"/api/webhooks/{webhook_id}/test", {})
+    things = (
+        f"/guests/{guest['guest_id']}",
+        f"/visits/{guest['active_visit_id']}",
+        f"/shift/{shift_id}",
+        f"/webhooks/{webhook_id}/deliveries",
+    )
     found: dict[str, object] = {}
     async with viewer(browser, demo, language, theme, width) as console:
-        for path in (*PAGES, f"/guests/{guest['guest_id']}", f"/visits/{guest['active_visit_id']}", f"/shift/{shift_id}"):
+        for path in (*PAGES, *things):
             await console.see(path)
             if wrong := await console.violations():
                 found[path] = wrong

@@ -12,8 +12,8 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tapwire_admin.metrics import RequestMetrics
-from tapwire_core.db.views.monitoring import PENDING_AGES_S, DeviceStanding, Standing
-from tapwire_core.metrics import BooksMetrics, DecisionMetrics, WorkerMetrics
+from tapwire_core.db.views.monitoring import PENDING_AGES_S, DeviceStanding, Standing, WebhookStanding
+from tapwire_core.metrics import BooksMetrics, DecisionMetrics, WebhookMetrics, WorkerMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())
@@ -44,7 +44,9 @@ def exposed() -> str:
     books = BooksMetrics(worker.registry)
     books._differences.labels("a rule").set(0)
     device = DeviceStanding(path="bar/taps/left", online=True, facts_open=0, contract_version=None)
-    books._standing.latest = Standing(tuple(0 for _ in PENDING_AGES_S), {}, (device,), 0, 0)
+    webhook = WebhookStanding(webhook_id="9c", waiting=0, oldest_waiting_ms=0, failures=0, failing_ms=0)
+    WebhookMetrics(worker.registry)
+    books._standing.latest = Standing(tuple(0 for _ in PENDING_AGES_S), {}, (device,), 0, 0, (webhook,))
     registries: list[CollectorRegistry] = [worker.registry, admin.registry]
     return "".join(generate_latest(registry).decode() for registry in registries)
 

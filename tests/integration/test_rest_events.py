@@ -140,6 +140,27 @@ async def test_a_fact_that_commits_after_a_later_one_is_not_skipped(db: Database
     assert (before, after, last) == ([], ["first, and slow", "second"], ["third"])
 
 
+async def test_a_transaction_that_began_after_a_later_facts_one_is_waited_for_too(db: Database) -> None:
+    insert = "INSERT INTO audit (action, actor, subjects) VALUES ('top_up', $1, '{}')"
+    reader = FactsReader(db, 0)
+    async with db.pool.acquire() as early, db.pool.acquire() as late:
+        first, second = early.transaction(), late.transaction()
+        await first.start()
+        await early.execute("SELECT pg_current_xact_id()")
+        await second.start()
+        await late.execute("SELECT pg_current_xact_id()")
+        await late.execute(insert, "late, with the smaller id")
+        await early.execute(insert, "early")
+        await first.commit()
+
+        before = [await reader.read_on() for _ in range(3)]
+        await second.commit()
+        after = await reader.read_on()
+
+    assert before == [[], [], []]
+    assert [fact.actor for fact in after] == ["late, with the smaller id", "early"]
+
+
 async def test_live_values_come_from_the_broker_and_the_newest_again_to_each_listener(
     rest: Rest, venue: Venue, mosquitto: EmbeddedBroker
 ) -> None:

@@ -38,6 +38,7 @@ from tapwire_admin.routes import (
     users,
     venues,
     visits,
+    webhooks,
 )
 from tapwire_admin.routes.session import SessionLength
 from tapwire_core.db.engine import Database
@@ -64,6 +65,7 @@ NOUNS: Final = (
     shifts,
     audit,
     devices,
+    webhooks,
     reports,
     system,
     events,

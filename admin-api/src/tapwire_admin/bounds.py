@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from tapwire_contracts.card_uid import GIVEN_CARD_UID_PATTERN
 from tapwire_contracts.topics import DEVICE_PATH_PATTERN, SLUG_PATTERN
+from tapwire_core.domain.webhooks import MAX_URL_LENGTH
 from tapwire_core.services.limits import (
     MAX_AMOUNT_MINOR,
     MAX_COMMENT_LENGTH,
@@ -38,6 +39,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NO_
 Reason = Annotated[str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, pattern=NO_NUL, description="why, for the audit log")]
 Comment = Annotated[str, Meta(max_length=MAX_COMMENT_LENGTH, pattern=NO_NUL)]
 Phone = Annotated[str, Meta(min_length=1, max_length=MAX_PHONE_LENGTH, pattern=NO_NUL)]
+Url = Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH, pattern=NO_NUL, description="`https://…`, without a login")]
 Text = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
 CardUid = Annotated[
     str,

@@ -81,9 +81,14 @@ async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Data
         scope,
         key,
         body_hash=await slow if slow else hashlib.sha256(body).digest(),
-        sealing_key=hmac.digest(token_of(request).encode(), key.encode(), "sha256") if declared.get("tells_secret") else None,
+        sealing_key=sealing_key_of(request, key) if declared.get("tells_secret") else None,
     )
     return Once(db, keyed, request.scope["state"])
+
+
+def sealing_key_of(request: Request[Any, Any, Any], key: str) -> bytes:
+    """What an answer is kept by that its asker alone may have again."""
+    return hmac.digest(token_of(request).encode(), key.encode(), "sha256")
 
 
 def repeat_answer(_: Request[Any, Any, Any], error: AnsweredBefore) -> Response[bytes]:

@@ -174,6 +174,7 @@ class IncidentKind(StrEnum):
     JOURNAL_LOST = "journal_lost"
     SYNC_TIMEOUT = "sync_timeout"
     DEAD_LETTER = "dead_letter"
+    WEBHOOK_FAILING = "webhook_failing"
 
 
 class IncidentStatus(StrEnum):
@@ -256,6 +257,31 @@ class AuditAction(StrEnum):
     INCIDENT_CLAIMED = "incident_claimed"
     INCIDENT_RESOLVED = "incident_resolved"
     BACKUP_RESTORED = "backup_restored"
+    WEBHOOK_CREATED = "webhook_created"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_DELETED = "webhook_deleted"
+    WEBHOOK_ROTATED = "webhook_rotated"
+    WEBHOOK_TESTED = "webhook_tested"
+    WEBHOOK_REPLAYED = "webhook_replayed"
+    WEBHOOK_SWITCHED_OFF = "webhook_switched_off"
+
+
+class WebhookEventType(StrEnum):
+    """What a receiver outside can be told of; `ping` comes when an engineer tests an endpoint, and is asked for by none."""
+
+    POUR_AUTHORIZED = "pour.authorized"
+    POUR_SETTLED = "pour.settled"
+    POUR_RECONCILED = "pour.reconciled"
+    POUR_REJECTED = "pour.rejected"
+    POUR_VOIDED = "pour.voided"
+    TOP_UP_BOOKED = "top_up.booked"
+    REFUND_BOOKED = "refund.booked"
+    ADJUSTMENT_BOOKED = "adjustment.booked"
+    INCIDENT_RAISED = "incident.raised"
+    INCIDENT_RESOLVED = "incident.resolved"
+    SHIFT_OPENED = "shift.opened"
+    SHIFT_CLOSED = "shift.closed"
+    PING = "ping"
 
 
 INSUFFICIENT_FUNDS_MESSAGE: Final = "Insufficient funds: top up guest balance before pouring."

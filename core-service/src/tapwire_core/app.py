@@ -11,9 +11,8 @@ import secrets
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
-import asyncpg
 from aiomqtt import MqttError
 
 from tapwire_contracts.codec import encode
@@ -26,7 +25,7 @@ from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
 from tapwire_core.domain.keeping import KEPT, Keeping
 from tapwire_core.health_server import Signs, serve_health
-from tapwire_core.metrics import BooksMetrics, WorkerMetrics
+from tapwire_core.metrics import BooksMetrics, WebhookMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
 from tapwire_core.mqtt.handlers import Desk
 from tapwire_core.mqtt.home_assistant import HomeAssistant
@@ -36,13 +35,10 @@ from tapwire_core.services.keeping import sweep
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.settings import InvalidSettings, Settings
-
-R = TypeVar("R")
+from tapwire_core.trying import DATABASE_ERRORS, tried
+from tapwire_core.webhook_sender import WebhookSender
 
 log: Final = logging.getLogger(__name__)
-
-DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""All that a database may raise, gone (`db.views.health.is_database_gone`) or not: a worker goes on and tries again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +171,7 @@ class Worker:
     async def _empty_outbox(self, publisher: Publisher, woken: asyncio.Event) -> None:
         while True:
             woken.clear()
-            if not await self._tried(lambda: publish_waiting(self.db, publisher.send_command, publisher.send_config)):
+            if not await tried(lambda: publish_waiting(self.db, publisher.send_command, publisher.send_config)):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self.pace.outbox_s):
                         await woken.wait()
@@ -199,15 +195,8 @@ class Worker:
     async def every(self, pause_s: float, step: Callable[[], Awaitable[None]]) -> None:
         """Do something again and again; a database that is gone is tried again."""
         while True:
-            await self._tried(step)
+            await tried(step)
             await asyncio.sleep(pause_s)
-
-    async def _tried(self, step: Callable[[], Awaitable[R]]) -> R | None:
-        try:
-            return await step()
-        except DATABASE_ERRORS as error:
-            log.warning("database: %s", error)
-            return None
 
 
 RECONNECT_MIN_S: Final = 0.2
@@ -230,7 +219,9 @@ async def run_core(settings: Settings) -> None:
         worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}", settings.keeping)
         home = HomeAssistant(db=db, address=address, instance_id=worker.instance_id, prefix=settings.home_assistant_prefix)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
-        await run_until_told(_run_with_home(_run_with_metrics(worker, settings), home, is_on=settings.home_assistant))
+        sender = WebhookSender(db, WebhookMetrics(worker.metrics.registry))
+        served = run_together(_run_with_metrics(worker, settings), sender.run())
+        await run_until_told(_run_with_home(served, home, is_on=settings.home_assistant))
         log.info("%s ends", worker.instance_id)
 
 

@@ -23,6 +23,8 @@ from tapwire_core.services.books import BOOK_RULES, check_books, what_waits
 
 GRANTED: Final = "granted"
 UNREADABLE: Final = "unreadable"
+ARRIVED: Final = "arrived"
+FAILED: Final = "failed"
 HEARD: Final = sorted({message_type(kind) for route in ROUTES if route.sender is Sender.NODE for kind in route.payloads})
 SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """A node waits 5 s for an answer and asks again each second; a local database decides in some milliseconds."""
@@ -104,6 +106,24 @@ class WorkerMetrics:
         self._connects.inc()
 
 
+class WebhookMetrics:
+    """What one worker sends to receivers outside."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self._attempts: Final = Counter(
+            "tapwire_webhook_attempts",
+            "Deliveries tried, by whether the receiver took them",
+            ["result"],
+            registry=registry or CollectorRegistry(),
+        )
+        for result in (ARRIVED, FAILED):
+            self._attempts.labels(result)
+
+    def count(self, *, arrived: bool) -> None:
+        """Count an attempt."""
+        self._attempts.labels(ARRIVED if arrived else FAILED).inc()
+
+
 class BooksMetrics:
     """Gauges of the books, set anew at each look."""
 
@@ -151,6 +171,10 @@ class StandingCollector:
         outdated = _family("tapwire_device_contract_differs", "1: the device speaks another contract version than the core", "path")
         lag = GaugeMetricFamily("tapwire_oldest_outbox_command_seconds", "Age of the oldest command that waits to be published")
         letters = GaugeMetricFamily("tapwire_dead_letters", "Messages in the database that could not be used, each counted once")
+        backlog = _family("tapwire_webhook_backlog", "Deliveries that wait, by webhook that is switched on", "webhook_id")
+        oldest = _family("tapwire_oldest_webhook_delivery_seconds", "Age of the oldest of them", "webhook_id")
+        failures = _family("tapwire_webhook_failures", "Failures since the last success", "webhook_id")
+        failing = _family("tapwire_webhook_failing_seconds", "For how long a webhook has taken nothing", "webhook_id")
         if latest is not None:
             for age_s, count in zip(PENDING_AGES_S, latest.pending_older_than, strict=True):
                 ages.add_metric([str(age_s)], count)
@@ -160,9 +184,14 @@ class StandingCollector:
                 online.add_metric([device.path], device.online)
                 unsettled.add_metric([device.path], device.facts_open)
                 outdated.add_metric([device.path], device.contract_version not in (None, CONTRACT_VERSION))
+            for webhook in latest.webhooks:
+                backlog.add_metric([webhook.webhook_id], webhook.waiting)
+                oldest.add_metric([webhook.webhook_id], webhook.oldest_waiting_ms / 1000)
+                failures.add_metric([webhook.webhook_id], webhook.failures)
+                failing.add_metric([webhook.webhook_id], webhook.failing_ms / 1000)
             lag.add_metric([], latest.oldest_command_ms / 1000)
             letters.add_metric([], latest.dead_letters)
-        yield from (ages, incidents, online, unsettled, outdated, lag, letters)
+        yield from (ages, incidents, online, unsettled, outdated, lag, letters, backlog, oldest, failures, failing)
 
 
 def _family(name: str, explanation: str, label: str) -> GaugeMetricFamily:

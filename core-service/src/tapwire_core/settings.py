@@ -14,11 +14,13 @@ from tapwire_contracts.reasons import Locale
 from tapwire_contracts.topics import HOME_ASSISTANT
 from tapwire_core.domain.house import House
 from tapwire_core.domain.keeping import KEPT, Keeping
+from tapwire_core.domain.webhooks import WebhookLimits
 
 PREFIX: Final = "TAPWIRE_"
 LOOPBACK: Final = "127.0.0.1"
 SHARE_GROUP: Final = "tapwire"
 _LIMITS: Final = House()
+_WEBHOOKS: Final = _LIMITS.webhooks
 
 
 class InvalidSettings(Exception):
@@ -59,6 +61,17 @@ class Settings(BaseSettings):
     keep_verdicts_days: int = Field(default=KEPT.verdicts_days, ge=1)
     keep_dead_letters_days: int = Field(default=KEPT.dead_letters_days, ge=1)
     keep_sessions_days: int = Field(default=KEPT.sessions_days, ge=1)
+    keep_webhooks_days: int = Field(default=KEPT.webhooks_days, ge=1)
+
+    webhook_private_targets: bool = _WEBHOOKS.private_targets
+    """Webhooks may be sent to this machine and its private networks, there also without TLS."""
+    webhook_timeout_ms: int = Field(default=_WEBHOOKS.timeout_ms, ge=100, le=60_000)
+    webhook_concurrency: int = Field(default=_WEBHOOKS.concurrency, ge=1, le=100)
+    webhook_retry_first_ms: int = Field(default=_WEBHOOKS.retry_first_ms, ge=1)
+    webhook_retry_most_ms: int = Field(default=_WEBHOOKS.retry_most_ms, ge=1)
+    webhook_give_up_h: int = Field(default=_WEBHOOKS.give_up_h, ge=1)
+    webhook_off_after_days: int = Field(default=_WEBHOOKS.off_after_days, ge=1)
+    webhook_old_secret_h: int = Field(default=_WEBHOOKS.old_secret_h, ge=0)
 
     start_window_ms: int = Field(default=_LIMITS.start_window_ms, ge=1)
     sync_timeout_ms: int = Field(default=_LIMITS.sync_timeout_ms, ge=1)
@@ -90,6 +103,16 @@ class Settings(BaseSettings):
             overpour_tolerance_ml=self.overpour_tolerance_ml,
             late_sync_tolerance_ml=self.late_sync_tolerance_ml,
             idempotency_ttl_h=self.idempotency_ttl_h,
+            webhooks=WebhookLimits(
+                private_targets=self.webhook_private_targets,
+                timeout_ms=self.webhook_timeout_ms,
+                concurrency=self.webhook_concurrency,
+                retry_first_ms=self.webhook_retry_first_ms,
+                retry_most_ms=self.webhook_retry_most_ms,
+                give_up_h=self.webhook_give_up_h,
+                off_after_days=self.webhook_off_after_days,
+                old_secret_h=self.webhook_old_secret_h,
+            ),
         )
 
     @property
@@ -100,6 +123,7 @@ class Settings(BaseSettings):
             verdicts_days=self.keep_verdicts_days,
             dead_letters_days=self.keep_dead_letters_days,
             sessions_days=self.keep_sessions_days,
+            webhooks_days=self.keep_webhooks_days,
         )
 
     @classmethod

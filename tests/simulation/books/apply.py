@@ -1,4 +1,4 @@
-"""What the schema's function `apply_together` does with each decision, in the same order, and the constraints that the schema refuses to break."""
+"""What the schema's function `apply_together` does with each decision, in its order, and the constraints that the schema keeps."""
 
 from uuid import UUID
 

@@ -34,6 +34,17 @@ ENGINEERS = {
     "POST /api/devices/rotate",
     "POST /api/devices/revoke",
     "POST /api/devices/pairings/accept",
+    "GET /api/webhooks",
+    "POST /api/webhooks",
+    "GET /api/webhooks/{webhook_id:uuid}",
+    "PATCH /api/webhooks/{webhook_id:uuid}",
+    "DELETE /api/webhooks/{webhook_id:uuid}",
+    "POST /api/webhooks/{webhook_id:uuid}/rotate",
+    "POST /api/webhooks/{webhook_id:uuid}/test",
+    "POST /api/webhooks/{webhook_id:uuid}/replay",
+    "GET /api/webhooks/{webhook_id:uuid}/deliveries",
+    "GET /api/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}",
+    "POST /api/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay",
 }
 EVERYBODY = {
     "POST /api/devices/pairings",
@@ -83,6 +94,18 @@ CONSOLE_ENGINEERS = {
     "POST /users/new",
     "GET /users/{username:str}",
     "POST /users/{username:str}",
+    "GET /webhooks",
+    "GET /webhooks/new",
+    "POST /webhooks/new",
+    "GET /webhooks/{webhook_id:uuid}",
+    "POST /webhooks/{webhook_id:uuid}",
+    "POST /webhooks/{webhook_id:uuid}/rotate",
+    "POST /webhooks/{webhook_id:uuid}/delete",
+    "POST /webhooks/{webhook_id:uuid}/test",
+    "POST /webhooks/{webhook_id:uuid}/replay",
+    "GET /webhooks/{webhook_id:uuid}/deliveries",
+    "GET /webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}",
+    "POST /webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay",
 }
 CONSOLE_EVERYBODY = {
     "GET /login",
@@ -147,5 +170,5 @@ def test_repeatable_routes_that_take_or_tell_a_secret_say_so(app: Litestar) -> N
 
     assert saying == {
         "takes_secret": {"/api/users", "/api/me/password"},
-        "tells_secret": {"/api/devices", "/api/devices/rotate"},
+        "tells_secret": {"/api/devices", "/api/devices/rotate", "/api/webhooks", "/api/webhooks/{webhook_id:uuid}/rotate"},
     }

@@ -1,6 +1,7 @@
 """What a form sent: its fields as the very bodies that the REST routes take, and a key that makes a double press harmless.
 
 Each form is rendered with a new key. Sent twice, it has its effect once, and the second answer is made from the first's result.
+The result of a form that says `tells_secret` is kept for the sending session alone, as the REST API keeps such answers.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from msgspec import Struct
 from tapwire_admin.auth import operator_of
 from tapwire_admin.console.viewer import Viewer
 from tapwire_admin.cookies import CSRF_FIELD
+from tapwire_admin.idempotency import sealing_key_of
 from tapwire_core.db.engine import Database
 from tapwire_core.errors import Invalid
 from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, run_once
@@ -79,4 +81,6 @@ async def provide_sent(request: Request[Any, Any, Any], db: NamedDependency[Data
 
 def _keyed(request: Request[Any, Any, Any], key: str, values: Mapping[str, str]) -> KeyedRequest:
     scope = f"{operator_of(request).username} {request.method} {request.url.path}"
-    return KeyedRequest(scope, key, hashlib.sha256(msgspec.json.encode(values, order="sorted")).digest())
+    body_hash = hashlib.sha256(msgspec.json.encode(values, order="sorted")).digest()
+    tells_secret = request.route_handler.opt.get("tells_secret")
+    return KeyedRequest(scope, key, body_hash, sealing_key_of(request, key) if tells_secret else None)

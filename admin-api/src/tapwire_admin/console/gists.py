@@ -31,6 +31,7 @@ ICONS: Final = {
     "unattributed": "droplets",
     "reconcile": "scale",
     "emergency": "octagon-x",
+    "webhook": "webhook",
 }
 """An entry's icon, by the first word of its action."""
 _MONEY: Final = ("amount_minor", "hold_minor")

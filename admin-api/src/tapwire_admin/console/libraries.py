@@ -63,6 +63,7 @@ ICONS: Final = (
     "user-plus",
     "users",
     "wallet",
+    "webhook",
     "wifi-off",
     "x",
 )

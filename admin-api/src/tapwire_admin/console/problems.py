@@ -48,10 +48,12 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "shift_in_use": N_("The shift can't be closed yet."),
     "shift_open": N_("Close the shift first."),
     "tap_exists": N_("There is a tap with this id already."),
+    "too_many_webhooks": N_("There are as many webhooks as there may be. Delete one first."),
     "unavailable": N_("The database can't be reached now. Try again in a moment."),
     "user_exists": N_("There is a user of this name already."),
     "venue_exists": N_("There is a venue with this id already."),
     "visit_already_active": N_("This guest has an open visit already."),
     "visit_not_active": N_("This visit is closed. Open a new one."),
+    "webhook_url_refused": N_("Nothing is sent to this address. Use https, and a receiver outside of this network."),
     "z_report_made": N_("The Z report of this shift was made already."),
 }

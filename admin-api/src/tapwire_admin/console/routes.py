@@ -27,6 +27,7 @@ from tapwire_admin.console.pages import (
     taps,
     users,
     visits,
+    webhooks,
 )
 from tapwire_admin.console.refusals import ask_to_log_in, tell_domain_error, tell_fault, tell_http_error
 from tapwire_admin.console.viewer import provide_viewer
@@ -59,6 +60,7 @@ PAGES: Final = (
     taps,
     users,
     visits,
+    webhooks,
 )
 
 

@@ -20,6 +20,7 @@ from tapwire_contracts.reasons import (
 )
 from tapwire_core.db.views.guests import MovementKind
 from tapwire_core.db.views.sales import SalesBy
+from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
 from tapwire_core.domain.words import CardStatus, KegStatus, PaymentMethod, Role, ShiftStatus, TapStatus, VisitStatus
 
 
@@ -45,6 +46,7 @@ SEVERITIES: Final[Mapping[IncidentKind, Severity]] = {
     IncidentKind.ODOMETER_MISMATCH: Severity.WATCH,
     IncidentKind.ODOMETER_REWOUND: Severity.WATCH,
     IncidentKind.DEAD_LETTER: Severity.WATCH,
+    IncidentKind.WEBHOOK_FAILING: Severity.WATCH,
 }
 """Beer that flows now, or a guest or tap that is stuck, before money that a person must book, before what can wait till morning."""
 
@@ -115,6 +117,7 @@ INCIDENTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.JOURNAL_LOST: N_("Tap lost its memory of a pour"),
     IncidentKind.SYNC_TIMEOUT: N_("No report of a pour"),
     IncidentKind.DEAD_LETTER: N_("Message that can't be read"),
+    IncidentKind.WEBHOOK_FAILING: N_("A webhook was switched off"),
 }
 INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.MISSING_PENDING: N_(
@@ -142,6 +145,9 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
         "The pour still holds its guest and its tap. Wait for the tap, or settle it by hand in its visit."
     ),
     IncidentKind.DEAD_LETTER: N_("A device sends what nobody understands. An engineer should look at it."),
+    IncidentKind.WEBHOOK_FAILING: N_(
+        "Its receiver took nothing for days. An engineer should look at it, switch the webhook on again, and send what it missed."
+    ),
 }
 INCIDENT_STATUSES: Final[Mapping[IncidentStatus, str]] = {
     IncidentStatus.OPEN: N_("Open"),
@@ -238,6 +244,29 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.INCIDENT_CLAIMED: N_("Incident taken in hand"),
     AuditAction.INCIDENT_RESOLVED: N_("Incident resolved"),
     AuditAction.BACKUP_RESTORED: N_("Backup restored"),
+    AuditAction.WEBHOOK_CREATED: N_("Webhook added"),
+    AuditAction.WEBHOOK_CHANGED: N_("Webhook changed"),
+    AuditAction.WEBHOOK_DELETED: N_("Webhook deleted"),
+    AuditAction.WEBHOOK_ROTATED: N_("Webhook's secret renewed"),
+    AuditAction.WEBHOOK_TESTED: N_("Webhook tested"),
+    AuditAction.WEBHOOK_REPLAYED: N_("Webhook sent again"),
+    AuditAction.WEBHOOK_SWITCHED_OFF: N_("Webhook switched off"),
+}
+DELIVERY_STATUSES: Final[Mapping[DeliveryStatus, str]] = {
+    DeliveryStatus.PENDING: N_("Waits"),
+    DeliveryStatus.DELIVERED: N_("Arrived"),
+    DeliveryStatus.FAILED: N_("Given up"),
+}
+DELIVERY_CAUSES: Final[Mapping[DeliveryCause, str]] = {
+    DeliveryCause.EVENT: N_("as it happened"),
+    DeliveryCause.REPLAY: N_("sent again"),
+    DeliveryCause.TEST: N_("a test"),
+}
+OFF_REASONS: Final[Mapping[OffReason, str]] = {
+    OffReason.BY_HAND: N_("switched off"),
+    OffReason.FAILING: N_("switched off: took nothing for days"),
+    OffReason.GONE: N_("switched off: its receiver is gone"),
+    OffReason.RESTORED: N_("switched off after a restore"),
 }
 ALL: Final[tuple[Mapping[Any, str], ...]] = (
     ROLES,
@@ -258,6 +287,9 @@ ALL: Final[tuple[Mapping[Any, str], ...]] = (
     MOVEMENTS,
     SALES_BY,
     ACTIONS,
+    DELIVERY_STATUSES,
+    DELIVERY_CAUSES,
+    OFF_REASONS,
 )
 
 WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
@@ -279,5 +311,8 @@ WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "movement": MOVEMENTS,
     "by": SALES_BY,
     "action": ACTIONS,
+    "delivery_status": DELIVERY_STATUSES,
+    "delivery_cause": DELIVERY_CAUSES,
+    "off_reason": OFF_REASONS,
 }
 """The sets by the name that templates call them."""

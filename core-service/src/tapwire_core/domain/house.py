@@ -1,8 +1,9 @@
 """The limits of SYSTEM.md, "Limits", and the other settings that rules depend on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tapwire_contracts.reasons import Locale
+from tapwire_core.domain.webhooks import WebhookLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class House:
     overpour_tolerance_ml: int = 50
     late_sync_tolerance_ml: int = 5
     idempotency_ttl_h: int = 24
+    webhooks: WebhookLimits = field(default_factory=WebhookLimits)
 
     def __post_init__(self) -> None:
         if self.sync_timeout_ms < self.max_duration_ms + SYNC_TIMEOUT_MARGIN_MS:

@@ -16,6 +16,7 @@ class Keeping:
     verdicts_days: int = 31
     dead_letters_days: int = 30
     sessions_days: int = 30
+    webhooks_days: int = 30
 
 
 KEPT: Final = Keeping()

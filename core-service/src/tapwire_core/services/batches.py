@@ -2,8 +2,8 @@
 
 While one batch is at the database the next one gathers, so that the batches grow with the load and a lone question never waits:
 what a decision costs falls with their size. One that takes long, as a row is held or a disk is slow, holds up nobody: others
-overtake it. A tap is in one batch at a time, which keeps what it says in order. A batch that fails is made again one by one: whatever is wrong
-with one message is its own affair.
+overtake it. A tap is in one batch at a time, which keeps what it says in order. A batch that fails is made again one by one:
+whatever is wrong with one message is its own affair.
 """
 
 import asyncio

@@ -13,6 +13,8 @@ async def sweep(db: Database, keeping: Keeping) -> dict[str, int]:
         "pour_reports": keeping.verdicts_days,
         "dead_letters": keeping.dead_letters_days,
         "sessions": keeping.sessions_days,
+        "webhook_deliveries": keeping.webhooks_days,
+        "webhook_events": keeping.webhooks_days,
     }
     gone = dict.fromkeys(kept_days, 0)
     for table, days in kept_days.items():

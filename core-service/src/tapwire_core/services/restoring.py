@@ -16,8 +16,9 @@ from tapwire_contracts.reasons import AuditAction, EndReason, FlowCause
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
-from tapwire_core.db.writes import restoring
+from tapwire_core.db.writes import restoring, webhooks
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.webhooks import OffReason
 from tapwire_core.errors import Invalid, NotFound
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.pours import RawReport, UnknownTap, report_of_node, settle_report
@@ -61,12 +62,15 @@ class _Verdict(Struct):
 async def begin_after_restore(store: Store, actor: Actor, taken_at: datetime) -> int:
     """Make a database that was set back to `taken_at` safe to work with; returns how many pours are asked for again.
 
-    For a backup, a point-in-time recovery, or a standby that missed commits alike. No core worker may run meanwhile.
+    For a backup, a point-in-time recovery, or a standby that missed commits alike. No core worker may run meanwhile. Webhooks are
+    switched off: the copy may be one that nobody should hear of, and receivers know what these books do not.
     """
     asked = await restoring.ask_again_for_pending_pours(store)
     await restoring.forget_commands(store)
     await restoring.end_sessions(store)
-    await store.audit(AuditAction.BACKUP_RESTORED, actor, details={"taken_at": taken_at.isoformat(), "pending_pours": asked})
+    switched_off = await webhooks.switch_all_off(store, OffReason.RESTORED)
+    details = {"taken_at": taken_at.isoformat(), "pending_pours": asked, "webhooks_switched_off": switched_off}
+    await store.audit(AuditAction.BACKUP_RESTORED, actor, details=details)
     return asked
 
 

@@ -18,6 +18,7 @@ from tapwire_core.db.tables.operations import (
 from tapwire_core.db.tables.people import Card, Guest, Session, Shift, User, Visit
 from tapwire_core.db.tables.places import Beverage, Keg, Tap, Venue
 from tapwire_core.db.tables.pours import AuthorizationAnswer, Flow, Pour, PourReport, Stretch, TapJournal
+from tapwire_core.db.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery, WebhookEvent
 
 __all__ = [
     "AuditEntry",
@@ -46,4 +47,8 @@ __all__ = [
     "User",
     "Venue",
     "Visit",
+    "Webhook",
+    "WebhookCursor",
+    "WebhookDelivery",
+    "WebhookEvent",
 ]

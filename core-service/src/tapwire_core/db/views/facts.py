@@ -1,22 +1,24 @@
 """The audit log as a stream: read on from an id, in order, skipping nothing.
 
 Ids are given before their transactions commit, so a smaller id may appear after a larger one, and a reader that went on from the
-largest id it saw would lose such a row. So it stops before a gap in the ids, until every transaction that ran when the gap was
-found has ended: then the missing rows are there, or will never be.
+largest id it saw would lose such a row. So it stops before a gap in the ids, until every transaction that was writing to the log
+when the gap was found has ended: then the missing rows are there, or will never be.
+
+Who writes is known by the lock on the table, which is taken before an id is and let go after the row is seen. A snapshot's `xmax`
+would not do: transactions that began after the latest one to end are above it, and run all the same.
 """
 
 from enum import StrEnum
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, select
+from sqlalchemy import Select, func, select, text
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import AuditEntry
 from tapwire_core.db.views.operations import AuditEntryView
-from tapwire_core.db.views.reading import table
+from tapwire_core.db.views.reading import read_all, table
 
 audit: Final = table(AuditEntry)
 
@@ -73,10 +75,10 @@ def kind_of(action: str) -> FactKind:
 
 
 class _Gap(Struct, frozen=True):
-    """Ids that are missing, and the transactions that may still bring them: those below `until`."""
+    """Ids that are missing before a fact that was seen, and the transactions that may still bring them."""
 
-    audit_id: int
-    until: int
+    seen_id: int
+    writers: frozenset[str]
 
 
 class FactsReader:
@@ -84,33 +86,52 @@ class FactsReader:
 
     def __init__(self, db: Database, after: int) -> None:
         self._db: Final = db
-        self._after = after
+        self.after = after
         self._gap: _Gap | None = None
 
     async def read_on(self) -> list[AuditEntryView]:
         """The next facts, at most `BATCH`."""
-        running, coming = (_transaction(getattr(func, name)) for name in ("pg_snapshot_xmin", "pg_snapshot_xmax"))
-        statement = (
-            select(*audit.c, running.label("running"), coming.label("coming"))
-            .where(audit.c.audit_id > self._after)
-            .order_by(audit.c.audit_id)
-            .limit(BATCH)
-        )
-        async with self._db.engine.connect() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
+        complete_to = await self._complete_to()
+        rows = await read_all(self._db, _facts_after(self.after).limit(BATCH), AuditEntryView)
         facts: list[AuditEntryView] = []
         for row in rows:
-            if row["audit_id"] > self._after + 1 and not self._is_final(row["running"], row["coming"]):
+            if row.audit_id > max(self.after + 1, complete_to):
+                if await self._is_new_gap(row.audit_id):
+                    return facts or await self.read_on()
                 break
-            facts.append(msgspec.convert(dict(row), AuditEntryView))
-            self._after, self._gap = row["audit_id"], None
+            facts.append(row)
+            self.after = row.audit_id
         return facts
 
-    def _is_final(self, running: int, coming: int) -> bool:
-        """Whether nothing can come any more between the last fact and the next row seen."""
-        if self._gap is None or self._gap.audit_id != self._after:
-            self._gap = _Gap(self._after, coming)
-        return running >= self._gap.until
+    async def _complete_to(self) -> int:
+        """Up to which id nothing can come any more; must be known before the rows are read."""
+        if self._gap is None or self._gap.writers & await self._writers():
+            return 0
+        return self._gap.seen_id
+
+    async def _is_new_gap(self, seen_id: int) -> bool:
+        """Note a gap before this id; whether it is a new one that nobody writes into: what was missing may be there by now."""
+        if self._gap is not None and seen_id <= self._gap.seen_id:
+            return False
+        self._gap = _Gap(seen_id, await self._writers())
+        return not self._gap.writers
+
+    async def _writers(self) -> frozenset[str]:
+        """The transactions that have written to the log and run, or are about to."""
+        async with self._db.engine.connect() as connection:
+            return frozenset((await connection.execute(_WRITERS)).scalars())
+
+
+_WRITERS: Final = text(
+    """SELECT virtualtransaction FROM pg_locks
+       WHERE relation = 'audit'::regclass AND mode = 'RowExclusiveLock'
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+)
+
+
+async def read_facts(db: Database, after: int, until: int) -> list[AuditEntryView]:
+    """Facts of the past again, at most `BATCH`: up to an id that a `FactsReader` has come to, so that none is missing."""
+    return await read_all(db, _facts_after(after).where(audit.c.audit_id <= until).limit(BATCH), AuditEntryView)
 
 
 async def newest_fact(db: Database) -> int:
@@ -120,6 +141,5 @@ async def newest_fact(db: Database) -> int:
     return found or 0
 
 
-def _transaction(of_snapshot: Any) -> ColumnElement[int]:
-    """The oldest transaction that runs, or the next one that will: as the snapshot of this very statement says."""
-    return cast(cast(of_snapshot(func.pg_current_snapshot()), Text), BigInteger)
+def _facts_after(after: int) -> Select[Any]:
+    return select(*audit.c).where(audit.c.audit_id > after).order_by(audit.c.audit_id)

@@ -7,11 +7,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ARRAY, Select, Text, case, cast, func, literal, or_, select
+from sqlalchemy import ARRAY, Select, Text, case, cast, func, literal, or_, select, tuple_
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, MoneyMovement, Visit
-from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, read_all, read_one, read_page, table
 from tapwire_core.domain.words import Account, CardStatus, PaymentMethod
 
 guests: Final = table(Guest)
@@ -69,6 +69,12 @@ class LedgerEntry(Struct, frozen=True):
     created_at: datetime
 
 
+class Booked(LedgerEntry, frozen=True):
+    """A movement, and whose account it moved."""
+
+    guest_id: UUID
+
+
 class CardView(Struct, frozen=True):
     """A card, whose it is, and the active visit that it is used in."""
 
@@ -111,6 +117,14 @@ async def list_ledger(db: Database, guest_id: UUID, page: PageRequest = FIRST_PA
     """The movements of a guest's account, the newest first."""
     statement = _ledger(db).where(movements.c.guest_id == guest_id)
     return await read_page(db, statement, LedgerEntry, [movements.c.movement_id], page, newest_first=True)
+
+
+async def bookings_at(db: Database, moments: Collection[tuple[UUID, datetime]]) -> list[Booked]:
+    """What was booked on guests' accounts at these moments; a booking has the time of the audit entry that goes with it."""
+    if not moments:
+        return []
+    booked = tuple_(movements.c.guest_id, movements.c.created_at).in_(moments)
+    return await read_all(db, _ledger(db).where(booked).order_by(movements.c.movement_id), Booked)
 
 
 async def get_card(db: Database, card_uid: str) -> CardView | None:

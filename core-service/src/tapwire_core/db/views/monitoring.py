@@ -20,6 +20,16 @@ class DeviceStanding(Struct, frozen=True):
     contract_version: str | None
 
 
+class WebhookStanding(Struct, frozen=True):
+    """A webhook that is switched on."""
+
+    webhook_id: str
+    waiting: int
+    oldest_waiting_ms: int
+    failures: int
+    failing_ms: int
+
+
 class Standing(Struct, frozen=True):
     """One moment. `pending_older_than` goes with `PENDING_AGES_S`; `incidents` counts the unresolved ones by kind."""
 
@@ -28,6 +38,7 @@ class Standing(Struct, frozen=True):
     devices: tuple[DeviceStanding, ...]
     oldest_command_ms: int
     dead_letters: int
+    webhooks: tuple[WebhookStanding, ...] = ()
 
 
 _standing: Final = msgspec.json.Decoder(Standing)
@@ -55,7 +66,18 @@ async def read_standing(db: Database) -> Standing:
                        FROM devices LEFT JOIN node_status node USING (path) WHERE revoked_at IS NULL),
                    'oldest_command_ms', (
                        SELECT coalesce(extract(epoch FROM now() - min(created_at)) * 1000, 0)::bigint FROM command_outbox),
-                   'dead_letters', (SELECT count(*) FROM dead_letters))""",
+                   'dead_letters', (SELECT count(*) FROM dead_letters),
+                   'webhooks', (
+                       SELECT coalesce(jsonb_agg(jsonb_build_object(
+                           'webhook_id', webhook_id,
+                           'waiting', waiting.count,
+                           'oldest_waiting_ms', coalesce(extract(epoch FROM now() - waiting.oldest) * 1000, 0)::bigint,
+                           'failures', failures,
+                           'failing_ms', coalesce(extract(epoch FROM now() - failing_since) * 1000, 0)::bigint)), '[]')
+                       FROM webhooks CROSS JOIN LATERAL (
+                           SELECT count(*), min(created_at) AS oldest FROM webhook_deliveries AS delivery
+                           WHERE delivery.webhook_id = webhooks.webhook_id AND status = 'pending') AS waiting
+                       WHERE enabled))""",
             list(PENDING_AGES_S),
         )
     return _standing.decode(found)

@@ -137,6 +137,16 @@ async def get_incident(db: Database, incident_id: UUID) -> IncidentView | None:
     return await read_one(db, _incidents().where(incidents.c.incident_id == incident_id), IncidentView)
 
 
+async def incidents_by_id(db: Database, incident_ids: Collection[UUID]) -> list[IncidentView]:
+    """These incidents, in any order."""
+    return await read_all(db, _incidents().where(incidents.c.incident_id.in_(incident_ids)), IncidentView) if incident_ids else []
+
+
+async def incidents_of_pours(db: Database, pour_ids: Collection[UUID]) -> list[IncidentView]:
+    """The incidents of these pours, in any order."""
+    return await read_all(db, _incidents().where(incidents.c.pour_id.in_(pour_ids)), IncidentView) if pour_ids else []
+
+
 async def list_audit(
     db: Database,
     *,

@@ -1,5 +1,6 @@
 """Shifts, as operators see them."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -10,7 +11,7 @@ from sqlalchemy import select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift
-from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, read_all, read_one, read_page, table
 from tapwire_core.db.views.reports import ShiftReport
 from tapwire_core.domain.words import ShiftStatus
 
@@ -34,6 +35,11 @@ class ShiftView(Struct, frozen=True):
 async def get_shift(db: Database, shift_id: UUID) -> ShiftView | None:
     """One shift."""
     return await read_one(db, select(*shifts.c).where(shifts.c.shift_id == shift_id), ShiftView)
+
+
+async def shifts_by_id(db: Database, shift_ids: Collection[UUID]) -> list[ShiftView]:
+    """These shifts, in any order."""
+    return await read_all(db, select(*shifts.c).where(shifts.c.shift_id.in_(shift_ids)), ShiftView) if shift_ids else []
 
 
 async def get_open_shift(db: Database, venue_id: str) -> ShiftView | None:

@@ -1,5 +1,6 @@
 """Visits and pours, as operators see them."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -182,6 +183,11 @@ async def get_pour(db: Database, pour_id: UUID) -> PourDetail | None:
         .limit(MAX_REPORTS_SHOWN)
     )
     return PourDetail(**msgspec.structs.asdict(pour), reports=tuple(await read_all(db, came, ReportView)))
+
+
+async def pours_by_id(db: Database, pour_ids: Collection[UUID]) -> list[PourView]:
+    """These pours, in any order."""
+    return await read_all(db, _pours(db).where(pours.c.pour_id.in_(pour_ids)), PourView) if pour_ids else []
 
 
 def _tap_column(tap: str) -> ColumnElement[str]:

@@ -21,6 +21,13 @@ _OLD_ROWS: Final = {
           AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.pour_id = report.pour_id AND incidents.status <> 'resolved')
         LIMIT $2""",
     "dead_letters": "SELECT ctid FROM dead_letters WHERE last_received_at < now() - make_interval(days => $1) LIMIT $2",
+    # what waits for an endpoint that is switched off goes too: it can be made again from the audit log
+    "webhook_deliveries": "SELECT ctid FROM webhook_deliveries WHERE created_at < now() - make_interval(days => $1) LIMIT $2",
+    "webhook_events": """
+        SELECT event.ctid FROM webhook_events AS event
+        WHERE created_at < now() - make_interval(days => $1)
+          AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS delivery WHERE delivery.event_id = event.event_id)
+        LIMIT $2""",
     "sessions": "SELECT ctid FROM sessions WHERE expires_at < now() - make_interval(days => $1) LIMIT $2",
 }
 """Which rows of a table are older than some days and may go."""

@@ -1,0 +1,157 @@
+"""Webhooks: receivers outside, what each is told of, and what is on its way there."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
+
+from tapwire_admin.auth import ENGINEER
+from tapwire_admin.console.forms import Form, Sent
+from tapwire_admin.console.render import done, go_to
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.texts import N_
+from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.given import AskedPage, By, Db
+from tapwire_admin.reading import found
+from tapwire_admin.routes.webhooks import NewWebhook
+from tapwire_contracts.reasons import WebhookEventType
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.webhooks import WebhookView, get_delivery, get_webhook, list_deliveries, list_webhooks
+from tapwire_core.domain.webhooks import DeliveryStatus
+from tapwire_core.errors import Invalid
+from tapwire_core.services import webhooks
+
+CHOICES: Final = tuple(kind for kind in WebhookEventType if kind in webhooks.SUBSCRIBABLE)
+
+
+@get("/webhooks", access=ENGINEER)
+async def show_webhooks(db: Db, viewer: Looking, shell: Around, page: AskedPage) -> Response[str]:
+    """Endpoints, and how each takes what is sent."""
+    return viewer.show("webhooks.html", shell=shell, page=await list_webhooks(db, page))
+
+
+@get("/webhooks/new", access=ENGINEER)
+async def ask_for_webhook(viewer: Looking) -> Response[str]:
+    """Where to, and of what."""
+    return viewer.show("dialogs/webhook.html", webhook=None, choices=CHOICES)
+
+
+@post("/webhooks/new", access=ENGINEER, tells_secret=True)
+async def add_webhook(viewer: Looking, actor: By, sent: Form) -> Response[str]:
+    """Tell an endpoint of what happens; its secret is shown this once."""
+    given = sent.read(NewWebhook, event_types=_wanted(sent))
+    made = await sent.once(
+        webhooks.create_webhook, actor, url=given.url, event_types=given.event_types, description=given.description
+    )
+    return viewer.show("dialogs/webhook_secret.html", made=made)
+
+
+@get("/webhooks/{webhook_id:uuid}", access=ENGINEER)
+async def show_webhook(db: Db, viewer: Looking, webhook_id: FromPath[UUID]) -> Response[str]:
+    """What may be changed, and what may be done."""
+    return viewer.show("dialogs/webhook.html", webhook=await _webhook(db, webhook_id), choices=CHOICES)
+
+
+@post("/webhooks/{webhook_id:uuid}", access=ENGINEER)
+async def change_webhook(actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
+    """Change where an endpoint is, what it wants, and whether anything is sent there."""
+    given = sent.read(NewWebhook, event_types=_wanted(sent))
+    await webhooks.change_webhook(
+        sent.db,
+        actor,
+        webhook_id,
+        url=given.url,
+        event_types=given.event_types,
+        description=given.description,
+        enabled=sent.flag("enabled"),
+    )
+    return go_to("/webhooks")
+
+
+@post("/webhooks/{webhook_id:uuid}/rotate", access=ENGINEER, tells_secret=True)
+async def rotate_secret(viewer: Looking, actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
+    """Give an endpoint a new secret, shown this once."""
+    return viewer.show("dialogs/webhook_secret.html", made=await sent.once(webhooks.rotate_secret, actor, webhook_id))
+
+
+@post("/webhooks/{webhook_id:uuid}/delete", access=ENGINEER)
+async def delete_webhook(actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
+    """Forget an endpoint."""
+    await webhooks.delete_webhook(sent.db, actor, webhook_id)
+    return go_to("/webhooks")
+
+
+@get("/webhooks/{webhook_id:uuid}/deliveries", access=ENGINEER)
+async def show_deliveries(
+    db: Db,
+    viewer: Looking,
+    shell: Around,
+    page: AskedPage,
+    webhook_id: FromPath[UUID],
+    status: FromQuery[DeliveryStatus | None] = None,
+) -> Response[str]:
+    """What is or was on its way to an endpoint, the latest first."""
+    webhook, shown = await _webhook(db, webhook_id), await list_deliveries(db, webhook_id, status=status, page=page)
+    return viewer.show("deliveries.html", shell=shell, webhook=webhook, page=shown, status=status, statuses=list(DeliveryStatus))
+
+
+@get("/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}", access=ENGINEER)
+async def show_delivery(db: Db, viewer: Looking, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]) -> Response[str]:
+    """One delivery: what is sent, and what came back."""
+    delivery = found(await get_delivery(db, webhook_id, delivery_id), "delivery", delivery_id)
+    return viewer.show("dialogs/delivery.html", delivery=delivery)
+
+
+@post("/webhooks/{webhook_id:uuid}/test", access=ENGINEER)
+async def send_test(actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
+    """Send a `ping`, and show what becomes of it."""
+    await sent.once(webhooks.send_test, actor, webhook_id)
+    return go_to(f"/webhooks/{webhook_id}/deliveries")
+
+
+@post("/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay", access=ENGINEER)
+async def replay_delivery(actor: By, sent: Form, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]) -> Response[str]:
+    """Send an event again."""
+    await sent.once(webhooks.replay_delivery, actor, webhook_id, delivery_id)
+    return go_to(f"/webhooks/{webhook_id}/deliveries")
+
+
+@post("/webhooks/{webhook_id:uuid}/replay", access=ENGINEER)
+async def replay_since(viewer: Looking, actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
+    """Send all again since a moment of the venue's time."""
+    since = _moment(viewer, sent.values.get("since", ""))
+    await sent.once(webhooks.replay_since, actor, webhook_id, since=since)
+    return done(viewer.translate(N_("It is sent again, the oldest first.")))
+
+
+def _wanted(sent: Sent) -> list[str]:
+    return [kind.value for kind in CHOICES if sent.flag(f"wants {kind}")]
+
+
+def _moment(viewer: Viewer, text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=viewer.formats.zone)
+    except ValueError as error:
+        raise Invalid("Say since when.", field="since") from error
+
+
+async def _webhook(db: Database, webhook_id: UUID) -> WebhookView:
+    return found(await get_webhook(db, webhook_id), "webhook", webhook_id)
+
+
+HANDLERS = (
+    show_webhooks,
+    ask_for_webhook,
+    add_webhook,
+    show_webhook,
+    change_webhook,
+    rotate_secret,
+    delete_webhook,
+    show_deliveries,
+    show_delivery,
+    send_test,
+    replay_delivery,
+    replay_since,
+)

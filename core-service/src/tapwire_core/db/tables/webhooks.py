@@ -1,0 +1,101 @@
+"""Webhooks: who wants to be told of what, what happened, and each delivery of it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlmodel import Field, SQLModel
+
+from tapwire_core.db.tables.columns import closed_set, due, flag, key, made_now, moment, number, reference, words
+from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
+
+
+class Webhook(SQLModel, table=True):
+    """An endpoint that is told of events. Its secret is kept readable, since deliveries are signed with it.
+
+    It is told of what happens from `active_since` on. `failures` counts those since the last success, the first of them at
+    `failing_since`. With a `replay_after` facts of the past are given to it again, up to `replay_until`.
+    """
+
+    __tablename__ = "webhooks"
+    __table_args__ = (
+        closed_set("off_reason", OffReason),
+        CheckConstraint("enabled = (off_reason IS NULL)", name="off_for_a_reason"),
+        CheckConstraint("(old_secret IS NULL) = (old_secret_until IS NULL)", name="old_secret_ends"),
+        CheckConstraint("(failures = 0) = (failing_since IS NULL)", name="failing_since_a_time"),
+        CheckConstraint("(replay_after IS NULL) = (replay_until IS NULL)", name="replay_has_two_ends"),
+    )
+
+    webhook_id: UUID = key()
+    url: str = words()
+    description: str | None = words()
+    event_types: list[str] = Field(sa_type=ARRAY(TEXT), nullable=False)
+    enabled: bool = flag()
+    off_reason: str | None = words()
+    active_since: datetime = due()
+    secret: str = words()
+    old_secret: str | None = words()
+    old_secret_until: datetime | None = moment()
+    failures: int = number(default=0)
+    failing_since: datetime | None = moment()
+    retry_at: datetime | None = moment()
+    replay_after: int | None = number()
+    replay_until: int | None = number()
+    created_at: datetime = made_now()
+    created_by: str = words()
+
+
+class WebhookCursor(SQLModel, table=True):
+    """Up to which fact events were made. The one row comes with the first webhook; who has its lock goes on."""
+
+    __tablename__ = "webhook_cursor"
+    __table_args__ = (CheckConstraint("one = 1", name="only_row"),)
+
+    one: int = Field(default=1, primary_key=True, sa_column_kwargs={"server_default": "1", "autoincrement": False})
+    audit_id: int = number()
+
+
+class WebhookEvent(SQLModel, table=True):
+    """Something that happened, as it is told: the very text that is signed and sent, however often. `audit_id`: null for a test."""
+
+    __tablename__ = "webhook_events"
+    __table_args__ = (Index("ix_webhook_events_created_at", "created_at"),)
+
+    event_id: UUID = key()
+    audit_id: int | None = number()
+    event_type: str = words()
+    occurred_at: datetime = due()
+    payload: str = words()
+    created_at: datetime = made_now()
+
+
+class WebhookDelivery(SQLModel, table=True):
+    """An event on its way to an endpoint. While it is sent, `due_at` is when another worker may take it up."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        closed_set("status", DeliveryStatus),
+        closed_set("cause", DeliveryCause),
+        CheckConstraint("(status = 'delivered') = (delivered_at IS NOT NULL)", name="delivered_has_time"),
+        Index("ix_webhook_deliveries_due", "webhook_id", "due_at", postgresql_where="status = 'pending'"),
+        Index("ix_webhook_deliveries_tests", "due_at", postgresql_where="status = 'pending' AND cause = 'test'"),
+        Index("ix_webhook_deliveries_made", "webhook_id", "created_at", "delivery_id"),
+        Index("ix_webhook_deliveries_event", "event_id"),
+        Index("ix_webhook_deliveries_created_at", "created_at"),
+    )
+
+    delivery_id: UUID = key()
+    webhook_id: UUID = reference("webhooks.webhook_id")
+    event_id: UUID = reference("webhook_events.event_id")
+    cause: str = words(default=DeliveryCause.EVENT)
+    status: str = words(default=DeliveryStatus.PENDING)
+    attempts: int = number(default=0)
+    due_at: datetime = made_now()
+    attempted_at: datetime | None = moment()
+    delivered_at: datetime | None = moment()
+    answer_status: int | None = number()
+    answer: str | None = words()
+    error: str | None = words()
+    duration_ms: int | None = number()
+    created_at: datetime = made_now()

@@ -1,0 +1,238 @@
+"""Webhooks and their deliveries, as engineers see them, and what is told of facts: the objects of the other views, by fact."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Select, case, func, select, true
+
+from tapwire_contracts.reasons import AuditAction, IncidentStatus, WebhookEventType
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Webhook, WebhookDelivery, WebhookEvent
+from tapwire_core.db.views.guests import Booked, bookings_at
+from tapwire_core.db.views.operations import AuditEntryView, IncidentView, incidents_by_id, incidents_of_pours
+from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, read_one, read_page, table
+from tapwire_core.db.views.shifts import ShiftView, shifts_by_id
+from tapwire_core.db.views.visits import PourView, pours_by_id
+from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
+
+webhooks: Final = table(Webhook)
+events: Final = table(WebhookEvent)
+deliveries: Final = table(WebhookDelivery)
+
+EVENT_NAMESPACE: Final = UUID("6f0f4f0e-7f0b-5c7e-9f53-0d3c6c5d2f4a")
+"""Ids of events are made in it from the fact, so that the same fact has the same id whenever and by whomever it is told again."""
+
+POUR_EVENTS: Final[Mapping[str, WebhookEventType]] = {
+    AuditAction.POUR_AUTHORIZED: WebhookEventType.POUR_AUTHORIZED,
+    AuditAction.POUR_SYNCED: WebhookEventType.POUR_SETTLED,
+    AuditAction.OVERPOUR_CHARGED: WebhookEventType.POUR_SETTLED,
+    AuditAction.OVERPOUR_WRITTEN_OFF: WebhookEventType.POUR_SETTLED,
+    AuditAction.RECONCILE_DONE: WebhookEventType.POUR_RECONCILED,
+    AuditAction.SYNC_REJECTED_INSUFFICIENT_FUNDS: WebhookEventType.POUR_REJECTED,
+    AuditAction.POUR_VOIDED: WebhookEventType.POUR_VOIDED,
+    AuditAction.VISIT_FORCE_UNLOCK: WebhookEventType.POUR_VOIDED,
+}
+MONEY_EVENTS: Final[Mapping[str, WebhookEventType]] = {
+    AuditAction.TOP_UP: WebhookEventType.TOP_UP_BOOKED,
+    AuditAction.REFUND: WebhookEventType.REFUND_BOOKED,
+    AuditAction.ADJUSTMENT: WebhookEventType.ADJUSTMENT_BOOKED,
+}
+INCIDENT_EVENTS: Final[Mapping[str, WebhookEventType]] = {
+    AuditAction.INCIDENT_RAISED: WebhookEventType.INCIDENT_RAISED,
+    AuditAction.INCIDENT_RESOLVED: WebhookEventType.INCIDENT_RESOLVED,
+}
+SHIFT_EVENTS: Final[Mapping[str, WebhookEventType]] = {
+    AuditAction.SHIFT_OPENED: WebhookEventType.SHIFT_OPENED,
+    AuditAction.SHIFT_CLOSED: WebhookEventType.SHIFT_CLOSED,
+}
+EVENT_OF: Final[Mapping[str, WebhookEventType]] = {**POUR_EVENTS, **MONEY_EVENTS, **INCIDENT_EVENTS, **SHIFT_EVENTS}
+"""Which fact is told as what; the other facts are told to nobody."""
+ENDS_POUR: Final = frozenset(POUR_EVENTS.values()) - {WebhookEventType.POUR_AUTHORIZED}
+
+NOT_TOLD: Final = frozenset({"age_ms", "progress_ml", "comment", "reason"})
+"""What is left out of the views' objects: what is true at the moment of reading only, and what people typed, maybe about people."""
+
+
+class WebhookView(Struct, frozen=True):
+    """An endpoint; `failures` since its last success, `waiting` deliveries, of which the oldest is `oldest_waiting_ms` old."""
+
+    webhook_id: UUID
+    url: str
+    description: str | None
+    event_types: tuple[WebhookEventType, ...]
+    enabled: bool
+    off_reason: OffReason | None
+    old_secret_until: datetime | None
+    failures: int
+    failing_since: datetime | None
+    retry_at: datetime | None
+    waiting: int
+    oldest_waiting_ms: int
+    replaying: bool
+    created_at: datetime
+    created_by: str
+
+
+class DeliveryView(Struct, frozen=True):
+    """An event on its way to an endpoint. `due_at`: when it is tried next. `answer`: how the receiver's last answer began."""
+
+    delivery_id: UUID
+    webhook_id: UUID
+    event_id: UUID
+    event_type: WebhookEventType
+    occurred_at: datetime
+    cause: DeliveryCause
+    status: DeliveryStatus
+    attempts: int
+    due_at: datetime | None
+    attempted_at: datetime | None
+    delivered_at: datetime | None
+    answer_status: int | None
+    answer: str | None
+    error: str | None
+    duration_ms: int | None
+    created_at: datetime
+
+
+class DeliveryDetail(DeliveryView, frozen=True):
+    """A delivery with the body that is sent, to the letter."""
+
+    payload: str
+
+
+class Told(Struct, frozen=True):
+    """An event, as it is kept and sent."""
+
+    event_id: UUID
+    audit_id: int | None
+    event_type: WebhookEventType
+    occurred_at: datetime
+    payload: str
+
+
+async def list_webhooks(db: Database, page: PageRequest = FIRST_PAGE) -> Page[WebhookView]:
+    """Endpoints, the oldest first."""
+    return await read_page(db, _webhooks(), WebhookView, [webhooks.c.created_at, webhooks.c.webhook_id], page)
+
+
+async def get_webhook(db: Database, webhook_id: UUID) -> WebhookView | None:
+    """One endpoint."""
+    return await read_one(db, _webhooks().where(webhooks.c.webhook_id == webhook_id), WebhookView)
+
+
+async def list_deliveries(
+    db: Database, webhook_id: UUID, *, status: DeliveryStatus | None = None, page: PageRequest = FIRST_PAGE
+) -> Page[DeliveryView]:
+    """What is or was on its way to an endpoint, the latest first."""
+    statement = _deliveries().where(deliveries.c.webhook_id == webhook_id)
+    if status is not None:
+        statement = statement.where(deliveries.c.status == status.value)
+    return await read_page(
+        db, statement, DeliveryView, [deliveries.c.created_at, deliveries.c.delivery_id], page, newest_first=True
+    )
+
+
+async def get_delivery(db: Database, webhook_id: UUID, delivery_id: UUID) -> DeliveryDetail | None:
+    """One delivery to an endpoint, with what is sent."""
+    statement = _deliveries().add_columns(events.c.payload)
+    one = (deliveries.c.webhook_id == webhook_id) & (deliveries.c.delivery_id == delivery_id)
+    return await read_one(db, statement.where(one), DeliveryDetail)
+
+
+async def tell(db: Database, facts: Iterable[AuditEntryView], wanted: Collection[str]) -> list[Told]:
+    """The events that facts are told as, in the facts' order; only those of the wanted types."""
+    told = [(fact, EVENT_OF[fact.action]) for fact in facts if fact.action in EVENT_OF]
+    of_interest = [fact for fact, kind in told if kind in wanted]
+    bookings = await _bookings_of(db, [fact for fact in of_interest if fact.action in MONEY_EVENTS])
+    objects: dict[UUID, PourView | IncidentView | ShiftView] = {
+        **{pour.pour_id: pour for pour in await pours_by_id(db, _subjects(of_interest, POUR_EVENTS))},
+        **{incident.incident_id: incident for incident in await incidents_by_id(db, _subjects(of_interest, INCIDENT_EVENTS))},
+        **{shift.shift_id: shift for shift in await shifts_by_id(db, _subjects(of_interest, SHIFT_EVENTS))},
+    }
+    ended = {_subject(fact) for fact, kind in told if kind in ENDS_POUR}
+    closed = await incidents_of_pours(db, ended) if WebhookEventType.INCIDENT_RESOLVED in wanted else []
+    found: list[Told] = []
+    for fact, kind in told:
+        subject = _subject(fact)
+        if kind in wanted and fact.audit_id in bookings:
+            found.append(_told(fact, kind, bookings[fact.audit_id], subject))
+        elif kind in wanted and subject in objects:
+            found.append(_told(fact, kind, msgspec.to_builtins(objects[subject]), subject))
+        found += [
+            _told(fact, WebhookEventType.INCIDENT_RESOLVED, msgspec.to_builtins(incident), incident.incident_id)
+            for incident in closed
+            if kind in ENDS_POUR and incident.pour_id == subject and _closed_by_itself(incident, fact)
+        ]
+    return found
+
+
+def payload_of(event_id: UUID, kind: WebhookEventType, at: datetime, content: Mapping[str, Any]) -> str:
+    """The body that is signed and sent."""
+    data = {name: value for name, value in content.items() if name not in NOT_TOLD}
+    body = {"id": event_id, "type": kind, "timestamp": at, "venue_id": data.get("venue_id"), "data": data}
+    return msgspec.json.encode(body).decode()
+
+
+def _told(fact: AuditEntryView, kind: WebhookEventType, content: Mapping[str, Any], subject: UUID) -> Told:
+    event_id = uuid5(EVENT_NAMESPACE, f"{fact.audit_id} {fact.created_at.isoformat()} {kind} {subject}")
+    return Told(event_id, fact.audit_id, kind, fact.created_at, payload_of(event_id, kind, fact.created_at, content))
+
+
+async def _bookings_of(db: Database, facts: Sequence[AuditEntryView]) -> dict[int, dict[str, Any]]:
+    """What was booked with each fact, by the fact's id; a fact has its booking's time, account and amount."""
+    left = await bookings_at(db, {(_subject(fact), fact.created_at) for fact in facts})
+    found: dict[int, dict[str, Any]] = {}
+    for fact in facts:
+        booked = next((entry for entry in left if _is_of(entry, fact)), None)
+        if booked is not None:
+            left.remove(booked)
+            found[fact.audit_id] = {**msgspec.to_builtins(booked), "balance_minor": fact.details.get("balance_minor")}
+    return found
+
+
+def _is_of(entry: Booked, fact: AuditEntryView) -> bool:
+    is_same = (entry.guest_id, entry.created_at) == (_subject(fact), fact.created_at)
+    return is_same and (entry.kind.value, entry.amount_minor) == (fact.action, fact.details.get("amount_minor"))
+
+
+def _closed_by_itself(incident: IncidentView, fact: AuditEntryView) -> bool:
+    """Whether the end of its pour ended the incident too: of that the audit log has no entry of its own."""
+    return incident.status is IncidentStatus.RESOLVED and incident.resolved_at == fact.created_at
+
+
+def _subjects(facts: Iterable[AuditEntryView], actions: Collection[str]) -> list[UUID]:
+    return [_subject(fact) for fact in facts if fact.action in actions]
+
+
+def _subject(fact: AuditEntryView) -> UUID:
+    """What the fact is about: the first of its subjects. Of a visit that was unlocked without a pour it is the visit."""
+    return UUID(fact.subjects[0])
+
+
+def _webhooks() -> Select[Any]:
+    waiting = select(func.count(), func.min(deliveries.c.created_at)).where(
+        deliveries.c.webhook_id == webhooks.c.webhook_id, deliveries.c.status == DeliveryStatus.PENDING.value
+    )
+    counted = waiting.lateral("waiting")
+    count, oldest = counted.c
+    return select(
+        *(column for column in webhooks.c if "secret" not in column.name),
+        case((webhooks.c.old_secret_until > func.now(), webhooks.c.old_secret_until)).label("old_secret_until"),
+        count.label("waiting"),
+        func.coalesce(age_ms(oldest), 0).label("oldest_waiting_ms"),
+        webhooks.c.replay_after.is_not(None).label("replaying"),
+    ).join_from(webhooks, counted, true())
+
+
+def _deliveries() -> Select[Any]:
+    due = case((deliveries.c.status == DeliveryStatus.PENDING.value, deliveries.c.due_at))
+    return select(
+        *(column for column in deliveries.c if column.name != "due_at"),
+        due.label("due_at"),
+        events.c.event_type,
+        events.c.occurred_at,
+    ).join(events, events.c.event_id == deliveries.c.event_id)
