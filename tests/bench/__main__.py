@@ -58,14 +58,13 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
     backlog_per_s = await sections.backlog(stage, arguments.reports)
     say("restarts")
     recovery_s = await sections.recovery_s(stage)
-    say("a node")
-    stage.end_cores()  # what answers the node is ours
-    node = await sections.node(stage)
-    await stage.start_cores(1)
     say(f"{arguments.rows:,} pours of history")
     young = await sections.quickest(stage, 1, seconds)
     await sections.grow(stage, arguments.rows)
     old = await sections.quickest(stage, 1, seconds)
+    say("a node")
+    stage.end_cores()  # what answers the node is ours, and leaves its presence behind
+    node = await sections.node(stage)
     return Figures(
         machine=this_machine(postgres),
         echo=echo,
@@ -109,9 +108,9 @@ async def main() -> None:
         return
     async with open_stage(max(TAPS) + max(LIMIT_CLIENTS)) as stage:
         figures = await measure(stage, arguments, screen)
-    table = as_text(figures)
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "performance.json").write_bytes(as_json(figures))
+    table = as_text(figures)
     await asyncio.to_thread(draw, figures, FOLDER / "performance.png")
     if arguments.docs:
         (DOCS / "performance.md").write_text(PAGE.format(table=table), encoding="utf-8")
