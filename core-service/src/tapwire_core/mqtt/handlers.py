@@ -1,4 +1,4 @@
-"""One handler for each payload that a device sends: it calls its use case and sends the answer."""
+"""One handler for each payload that a device sends: it calls its use case, sends the answer, and says whether it was new."""
 
 import hashlib
 import logging
@@ -72,23 +72,25 @@ class Desk:
 UNKNOWN_DEVICE: Final = "no such tap is set up; create the tap, or take the device's credentials away"
 
 
-async def answer_card(desk: Desk, path: DevicePath, presented: CardPresented, raw: RawReport) -> None:
+async def answer_card(desk: Desk, path: DevicePath, presented: CardPresented, raw: RawReport) -> bool:
     """A card asks to pour."""
     fingerprint = hashlib.sha256(encode(presented)).hexdigest()
     actor = Actor(str(path), str(presented.event_id))
     match await desk.batches.decide(CardAsks(Question.of_node(str(path), presented), fingerprint, actor, uuid4())):
         case EventIdReused():
             await desk.keep(raw, Malformation.EVENT_ID_REUSED, "this event_id was used for another question", path)
-        case Answered(payload, tap_known):
+        case Answered(payload, tap_known, is_repetition):
             await desk.send(path, payload)
             said = _answer.decode(payload)
             desk.metrics.decisions.count_answer(said.reason)
             _log_answer(path, presented, said)
             if not tap_known:
                 await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+            return tap_known and not is_repetition
+    return False
 
 
-async def settle_pour(desk: Desk, path: DevicePath, completed: PourCompleted, raw: RawReport) -> None:
+async def settle_pour(desk: Desk, path: DevicePath, completed: PourCompleted, raw: RawReport) -> bool:
     """A pour is reported."""
     report = report_of_node(str(path), completed)
     actor = Actor(str(path), str(completed.pour_id))
@@ -98,33 +100,41 @@ async def settle_pour(desk: Desk, path: DevicePath, completed: PourCompleted, ra
     await _send_verdict(desk, path, raw, verdict)
     if isinstance(verdict, str):
         _log_verdict(path, completed.pour_id, completed.volume_ml, desk.metrics.decisions.count_verdict(verdict))
+    return isinstance(answer, Answered) and not answer.is_repetition
 
 
-async def note_flow(desk: Desk, path: DevicePath, flow: UnattributedFlow, raw: RawReport) -> None:
+async def note_flow(desk: Desk, path: DevicePath, flow: UnattributedFlow, raw: RawReport) -> bool:
     """Beer flowed without a grant."""
     await _send_verdict(desk, path, raw, await record_flow(desk.db, path, flow, raw))
+    return True
 
 
-async def note_unknown_pour(desk: Desk, path: DevicePath, unknown: PourUnknown, raw: RawReport) -> None:  # noqa: ARG001
+async def note_unknown_pour(desk: Desk, path: DevicePath, unknown: PourUnknown, raw: RawReport) -> bool:  # noqa: ARG001
     """A tap has lost the journal of a pour."""
     await note_pour_unknown(desk.db, path, unknown)
+    return True
 
 
-async def note_node(desk: Desk, path: DevicePath, state: NodeState, raw: RawReport) -> None:
+async def note_node(desk: Desk, path: DevicePath, state: NodeState, raw: RawReport) -> bool:
     """A node says what it is."""
-    if not await note_state(desk.db, path, state):
-        await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+    if await note_state(desk.db, path, state):
+        return True
+    await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+    return False
 
 
-async def note_progress(desk: Desk, path: DevicePath, progress: PourProgress, raw: RawReport) -> None:  # noqa: ARG001
+async def note_progress(desk: Desk, path: DevicePath, progress: PourProgress, raw: RawReport) -> bool:  # noqa: ARG001
     """A pour goes on; the latest is kept."""
     desk.progress[str(path)] = progress
+    return True
 
 
-async def note_card(desk: Desk, path: DevicePath, card: CardRemoved | ReaderCardPresented, raw: RawReport) -> None:  # noqa: ARG001
+async def note_card(desk: Desk, path: DevicePath, card: CardRemoved | ReaderCardPresented, raw: RawReport) -> bool:  # noqa: ARG001
     """A card was taken off, or lies on a desk reader: the console shows it, the books don't change."""
-    if not await device_is_known(desk.db, path):
-        await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+    if await device_is_known(desk.db, path):
+        return True
+    await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+    return False
 
 
 async def answer_unreadable(desk: Desk, path: DevicePath, raw: RawReport, malformation: Malformation, why: str) -> None:
@@ -177,7 +187,8 @@ class _Answer(Struct):
 _answer: Final = msgspec.json.Decoder(_Answer)
 
 
-Handler = Callable[[Desk, DevicePath, Any, RawReport], Awaitable[None]]
+Handler = Callable[[Desk, DevicePath, Any, RawReport], Awaitable[bool]]
+"""Returns whether the message said anything new that can be used: what does not must not cost other devices their turn."""
 
 HANDLERS: Final[Mapping[type[Message], Handler]] = {
     CardPresented: answer_card,

@@ -17,8 +17,9 @@ MAX_WAITING_OF_DEVICE: Final = 600
 """Messages of one device that wait: more than a node sends that has come back with a full outbox."""
 MAX_IN_HAND_OF_DEVICE: Final = 2
 """Messages of one device that are worked on at once: one that is decided, and the next."""
-NONSENSE_PAUSE_S: Final = 0.05
-"""How much later a device is heard again after a message that can't be used: one that is broken must not cost others their turn."""
+NOTHING_NEW_PAUSE_S: Final = 0.2
+"""How much later a device is heard again after a message that can't be used or only repeats, so that a broken one costs nobody else
+their turn; an honest one repeats itself once a second."""
 
 log: Final = logging.getLogger(__name__)
 

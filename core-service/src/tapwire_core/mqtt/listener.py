@@ -20,7 +20,7 @@ from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topi
 from tapwire_core.db.views.health import is_database_gone
 from tapwire_core.metrics import UNREADABLE
 from tapwire_core.mqtt.handlers import HANDLERS, Desk, answer_unreadable
-from tapwire_core.mqtt.intake import NONSENSE_PAUSE_S, Intake
+from tapwire_core.mqtt.intake import NOTHING_NEW_PAUSE_S, Intake
 from tapwire_core.services.pours import RawReport
 
 MAX_IN_HAND: Final = 64
@@ -49,7 +49,7 @@ async def _work(desk: Desk, intake: Intake[Received]) -> None:
         if task.cancelled() or task.result():
             intake.done(device)
         else:
-            asyncio.get_running_loop().call_later(NONSENSE_PAUSE_S, intake.done, device)
+            asyncio.get_running_loop().call_later(NOTHING_NEW_PAUSE_S, intake.done, device)
 
     try:
         while True:
@@ -63,13 +63,13 @@ async def _work(desk: Desk, intake: Intake[Received]) -> None:
 
 
 async def _work_on(desk: Desk, message: Received) -> bool:
-    """Work on a message, whatever comes of it; False when it could not be read."""
+    """Work on a message, whatever comes of it; False when it could not be used, or said nothing new."""
     topic, payload = str(message.topic), message.payload
     assert isinstance(payload, bytes)
     raw = RawReport(topic, payload)
     began_s = time.monotonic()
     try:
-        kind = await _handle(desk, raw)
+        kind, is_new = await _handle(desk, raw)
     except MqttError as error:
         desk.metrics.count_failure()
         log.warning("could not answer on %s, the node will ask again: %s", topic, error)
@@ -81,19 +81,19 @@ async def _work_on(desk: Desk, message: Received) -> bool:
             log.warning("database: %s; not answered on %s, the node will ask again", error, topic)
     else:
         desk.metrics.observe(kind, time.monotonic() - began_s)
-        return kind != UNREADABLE
+        return is_new
     return True
 
 
-async def _handle(desk: Desk, raw: RawReport) -> str:
-    """Work on a message; returns its type."""
+async def _handle(desk: Desk, raw: RawReport) -> tuple[str, bool]:
+    """Work on a message; returns its type, and whether it said anything new."""
     try:
         path, message = decode_from_device(raw.topic, raw.payload)
     except Malformed as error:
         await _answer_malformed(desk, raw, error)
-        return UNREADABLE
-    await HANDLERS[type(message)](desk, path, message, raw)
-    return message_type(type(message))
+        return UNREADABLE, False
+    is_new = await HANDLERS[type(message)](desk, path, message, raw)
+    return message_type(type(message)), is_new
 
 
 async def _answer_malformed(desk: Desk, raw: RawReport, error: Malformed) -> None:

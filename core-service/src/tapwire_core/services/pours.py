@@ -45,10 +45,14 @@ class UnknownTap:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer's payload, to the letter the one that was remembered. `tap_known`: whether there is such a tap."""
+    """The answer's payload, to the letter the one that was remembered.
+
+    `tap_known`: whether there is such a tap; `is_repetition`: whether it was decided before.
+    """
 
     payload: str
     tap_known: bool = True
+    is_repetition: bool = False
 
 
 Answer = Answered | EventIdReused | UnknownTap
@@ -121,8 +125,9 @@ class CardAsks:
         if earlier.fingerprint != self.fingerprint:
             return EventIdReused()
         if earlier.granted and not earlier.pending:
-            return Answered(encode(denial_message(self.question, DenyReason.STALE_REQUEST, None, house)).decode())
-        return Answered(earlier.payload)
+            denial = denial_message(self.question, DenyReason.STALE_REQUEST, None, house)
+            return Answered(encode(denial).decode(), is_repetition=True)
+        return Answered(earlier.payload, is_repetition=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ class TapReports:
         if locked is None:
             return Decided(UnknownTap())
         if locked.earlier_verdict is not None:
-            return Decided(Answered(locked.earlier_verdict))
+            return Decided(Answered(locked.earlier_verdict, is_repetition=True))
         assert locked.facts is not None
         settled = settle_new_report(self.report, self.journal_id, locked.facts, locked.overlapping, house, self.actor, self.content)
         return Decided(Answered(settled.payload), settled.changes, locked.facts.rows, settled.why_not_believable)
