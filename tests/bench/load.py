@@ -94,7 +94,8 @@ class Measured(Struct, frozen=True):
 
 
 Command = PourAuthorized | PourDenied | PourSettled | StopPour | ReportPour
-_commands: Final = msgspec.json.Decoder(Command)
+commands: Final = msgspec.json.Decoder(Command)
+"""Reads what the core says to a tap."""
 
 
 class Connections:
@@ -182,7 +183,7 @@ class CyclingTap:
 
     def _hear(self, message: MQTTMessage) -> None:
         waited_s = time.monotonic() - self._sent_s
-        match _commands.decode(message.payload):
+        match commands.decode(message.payload):
             case PourAuthorized(request_id=request_id) as grant if request_id == self._waits_for:
                 self._notes.first_s.append(waited_s)
                 report = self.tap.report(grant.pour_id, self._card_uid, POUR_ML)
@@ -282,7 +283,7 @@ class ReturningTap:
         self._client.publish(self._topic, payload, qos=1)
 
     def _hear(self, message: MQTTMessage) -> None:
-        match _commands.decode(message.payload):
+        match commands.decode(message.payload):
             case PourSettled(pour_id=pour_id) if pour_id in self._open:
                 self._notes.second_s.append(time.monotonic() - self._open.pop(pour_id)[0])
             case _:

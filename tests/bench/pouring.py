@@ -26,12 +26,10 @@ from tapwire_contracts.messages import (
     PourDenied,
     PourProgress,
     PourSettled,
-    ReportPour,
-    StopPour,
 )
 from tapwire_contracts.reasons import Phase, ValveState
 from tapwire_contracts.topics import DevicePath
-from tests.bench.load import Connections, TapPlan
+from tests.bench.load import Connections, TapPlan, commands
 from tests.venue import SimulatedTap
 
 PROGRESS_EVERY_S: Final = 0.2
@@ -68,10 +66,6 @@ class Poured(Struct):
     settled: int = 0
     denied: int = 0
     cpu_s: float = 0.0
-
-
-Command = PourAuthorized | PourDenied | PourSettled | StopPour | ReportPour
-_commands: Final = msgspec.json.Decoder(Command)
 
 
 class PouringTap:
@@ -124,7 +118,7 @@ class PouringTap:
         self._show(Phase.SETTLING)
 
     def _hear(self, message: MQTTMessage) -> None:
-        match _commands.decode(message.payload):
+        match commands.decode(message.payload):
             case PourAuthorized() as grant if self._grant is None and not self.is_idle:
                 self._noted.cards.append(Said(str(self._path), grant.pour_id, self._laid_ms))
                 self._grant, self._volume_ml, self._due_s = grant, 0, time.monotonic()
