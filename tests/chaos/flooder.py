@@ -17,6 +17,8 @@ from tests.venue import SimulatedTap
 FLOODER: Final = "bar/taps/flooder"
 POUR_ID: Final = "00000000-0000-4000-8000-000000000000"
 TICKS_A_SECOND: Final = 20
+WRITTEN_OUT_S: Final = 60
+"""After so long it says the same again."""
 PUBLISH: Final = 0x30
 """The first byte of such a packet."""
 Messages = Iterator[tuple[str, str | bytes]]
@@ -56,8 +58,8 @@ def flood(port: int, secret: str, messages: Messages, per_second: int) -> None:
     client.connect("127.0.0.1", port)
     while not client.is_connected():
         client.loop()
-    said = b"".join(packet(f"{ROOT}/{FLOODER}/{leaf}", payload) for leaf, payload in islice(messages, per_second))
-    size = len(said) // TICKS_A_SECOND
+    said = b"".join(packet(f"{ROOT}/{FLOODER}/{leaf}", payload) for leaf, payload in islice(messages, per_second * WRITTEN_OUT_S))
+    size = len(said) // (TICKS_A_SECOND * WRITTEN_OUT_S)
     connection = client.socket()
     assert isinstance(connection, socket.socket)
     connection.setblocking(True)
