@@ -160,16 +160,9 @@ def resident_bytes(pid: int | None) -> int:
 
 
 def _share_of(process: psutil.Process) -> int:
-    info = process.memory_full_info()
-    size: int = getattr(info, "pss", info.rss)
-    return size - _shared_memory_bytes(process.pid)
-
-
-def _shared_memory_bytes(pid: int) -> int:
-    """The process's share of shared memory, where Linux tells it."""
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-            name, _, size = line.partition(":")
-            if name == "Pss_Shmem":
-                return int(size.split()[0]) * BYTES_PER_KIB
-    return 0
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        kib = {name: int(size.split()[0]) for name, _, size in (line.partition(":") for line in lines) if name.startswith("Pss")}
+        return (kib["Pss"] - kib.get("Pss_Shmem", 0)) * BYTES_PER_KIB
+    resident: int = process.memory_info().rss
+    return resident
