@@ -39,7 +39,7 @@ from tapwire_contracts.messages import (
     ReaderCardPresented,
 )
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
-from tapwire_core.broker import make_client
+from tapwire_core.broker import make_client, until_lost
 
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 10.0
@@ -184,8 +184,8 @@ class Live:
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                async with make_client(broker_url, protocol, f"admin-{uuid4().hex[:16]}", ca_file=ca_file) as client:
-                    await self._subscribe(client)
+                name = f"admin-{uuid4().hex[:16]}"
+                async with make_client(broker_url, protocol, name, ca_file=ca_file, receive=self.hear) as client:
                     wait_s = FIRST_WAIT_S
                     await self._hear_all(client)
             except MqttError as error:
@@ -193,16 +193,13 @@ class Live:
             await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
-    async def _subscribe(self, client: Client) -> None:
-        for filter_ in (core_state_topic("+"), *(f"{ROOT}/+/+/+/{leaf}" for leaf in LEAVES)):
-            await client.subscribe(filter_)
-
     async def _hear_all(self, client: Client) -> None:
         """Hear until the connection ends; what is known of core workers ends with it, and is heard anew."""
         self._note_connected(connected=True)
         try:
-            async for message in client.messages:
-                self.hear(str(message.topic), message.payload if isinstance(message.payload, bytes) else b"")
+            for filter_ in (core_state_topic("+"), *(f"{ROOT}/+/+/+/{leaf}" for leaf in LEAVES)):
+                await client.subscribe(filter_)
+            await until_lost(client)
         finally:
             self._note_connected(connected=False)
 

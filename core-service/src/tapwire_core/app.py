@@ -5,6 +5,7 @@ A worker keeps no truth in memory. Any number run side by side on one database, 
 
 import asyncio
 import contextlib
+import functools
 import logging
 import random
 import secrets
@@ -19,6 +20,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
 from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
+from tapwire_core.broker import until_lost
 from tapwire_core.db.connecting import connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
@@ -29,11 +31,13 @@ from tapwire_core.metrics import BooksMetrics, WebhookMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
 from tapwire_core.mqtt.handlers import Desk
 from tapwire_core.mqtt.home_assistant import HomeAssistant
-from tapwire_core.mqtt.listener import listen
+from tapwire_core.mqtt.intake import Intake
+from tapwire_core.mqtt.listener import receive, work
 from tapwire_core.services.batches import Batches
 from tapwire_core.services.keeping import sweep
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
+from tapwire_core.services.pours import RawReport
 from tapwire_core.settings import InvalidSettings, Settings
 from tapwire_core.trying import DATABASE_ERRORS, tried
 from tapwire_core.webhook_sender import WebhookSender
@@ -92,10 +96,11 @@ class Worker:
             wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.pace.reconnect_max_s)
 
     async def _connect_and_work(self) -> None:
-        async with self.address.client(self.instance_id) as client:
+        intake = Intake[RawReport]()
+        async with self.address.client(self.instance_id, functools.partial(receive, intake)) as client:
             self.metrics.count_connect()
             publisher = Publisher(client, self.address, self.instance_id)
-            await self._work(Desk(self.db, publisher, Batches(self.db), self.metrics))
+            await self._work(Desk(self.db, publisher, Batches(self.db), self.metrics), intake)
 
     async def keep_turning(self) -> None:
         """Show that the event loop turns."""
@@ -107,13 +112,14 @@ class Worker:
         self.signs.is_ready = is_ready
         self.metrics.ready.set(is_ready)
 
-    async def _work(self, desk: Desk) -> None:
+    async def _work(self, desk: Desk, intake: Intake[RawReport]) -> None:
         client, publisher = desk.publisher.client, desk.publisher
         woken = asyncio.Event()
         await client.subscribe(list(self.address.subscriptions()))
         try:
             await run_together(
-                listen(client, desk),
+                until_lost(client),
+                work(desk, intake),
                 desk.batches.run(),
                 self._keep_presence(publisher),
                 self._hear_outbox(woken),

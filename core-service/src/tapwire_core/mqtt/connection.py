@@ -18,7 +18,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STATE, CoreState, Sender, TapConfig
 from tapwire_contracts.topics import ROOT, core_state_topic
 from tapwire_core import SOFTWARE
-from tapwire_core.broker import MQTT_5, make_client
+from tapwire_core.broker import MQTT_5, Receive, make_client
 from tapwire_core.settings import SHARE_GROUP
 
 COMMAND_EXPIRY_S: Final = 30
@@ -42,10 +42,10 @@ class BrokerAddress:
     ca_file: Path | None = None
     """Whom to trust for `mqtts://`; None: whom this machine trusts."""
 
-    def client(self, instance_id: str) -> Client:
-        """A client for one connection; its will takes the worker's `core_state` back."""
+    def client(self, instance_id: str, receive: Receive) -> Client:
+        """A client for one connection, which hands over what it hears; its will takes the worker's `core_state` back."""
         will = Will(core_state_topic(instance_id), payload=b"", qos=CORE_STATE.qos, retain=CORE_STATE.retain)
-        return make_client(self.url, self.protocol, instance_id, will, self.ca_file)
+        return make_client(self.url, self.protocol, instance_id, will, self.ca_file, receive)
 
     def plain_client(self, identifier: str) -> Client:
         """A client for one connection that shows no worker's presence."""

@@ -37,8 +37,10 @@ class Intake(Generic[T]):
 
     def put(self, device: str, message: T) -> bool:
         """Let a message wait for its turn; False when the device has too many waiting, and it was dropped."""
-        queue = self._waiting.setdefault(device, deque())
-        if len(queue) >= MAX_WAITING_OF_DEVICE:
+        queue = self._waiting.get(device)
+        if queue is None:
+            queue = self._waiting[device] = deque()
+        elif len(queue) >= MAX_WAITING_OF_DEVICE:
             if device not in self._overflowing:
                 self._overflowing.add(device)
                 log.warning("%s sends more than can be worked on: what it sends now is dropped, it will send it again", device)

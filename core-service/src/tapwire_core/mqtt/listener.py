@@ -10,12 +10,11 @@ import logging
 import time
 from typing import Final
 
-from aiomqtt import Client, MqttError
-from aiomqtt import Message as Received
+from aiomqtt import MqttError
 
 from tapwire_contracts.codec import Malformed, decode_from_device
 from tapwire_contracts.messages import message_type
-from tapwire_contracts.tasks import end_tasks, run_together
+from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
 from tapwire_core.db.views.health import is_database_gone
 from tapwire_core.metrics import UNREADABLE
@@ -29,18 +28,13 @@ MAX_IN_HAND: Final = 64
 log: Final = logging.getLogger(__name__)
 
 
-async def listen(client: Client, desk: Desk) -> None:
-    """Work on every message until the connection is lost."""
-    intake = Intake[Received]()
-    await run_together(_receive(client, intake), _work(desk, intake))
+def receive(intake: Intake[RawReport], topic: str, payload: bytes) -> None:
+    """Let a message wait for its device's turn."""
+    intake.put(str(_path_of(topic)), RawReport(topic, payload))
 
 
-async def _receive(client: Client, intake: Intake[Received]) -> None:
-    async for message in client.messages:
-        intake.put(str(_path_of(str(message.topic))), message)
-
-
-async def _work(desk: Desk, intake: Intake[Received]) -> None:
+async def work(desk: Desk, intake: Intake[RawReport]) -> None:
+    """Work on every message that was received, until cancelled."""
     free, in_hand = asyncio.Semaphore(MAX_IN_HAND), set[asyncio.Task[bool]]()
 
     def put_down(device: str, task: asyncio.Task[bool]) -> None:
@@ -62,23 +56,20 @@ async def _work(desk: Desk, intake: Intake[Received]) -> None:
         await end_tasks(*in_hand)
 
 
-async def _work_on(desk: Desk, message: Received) -> bool:
+async def _work_on(desk: Desk, raw: RawReport) -> bool:
     """Work on a message, whatever comes of it; False when it could not be used, or said nothing new."""
-    topic, payload = str(message.topic), message.payload
-    assert isinstance(payload, bytes)
-    raw = RawReport(topic, payload)
     began_s = time.monotonic()
     try:
         kind, is_new = await _handle(desk, raw)
     except MqttError as error:
         desk.metrics.count_failure()
-        log.warning("could not answer on %s, the node will ask again: %s", topic, error)
+        log.warning("could not answer on %s, the node will ask again: %s", raw.topic, error)
     except Exception as error:
         desk.metrics.count_failure()
         if not is_database_gone(error):
-            log.exception("could not work on a message on %s; a node repeats what it was not answered", topic)
+            log.exception("could not work on a message on %s; a node repeats what it was not answered", raw.topic)
         else:
-            log.warning("database: %s; not answered on %s, the node will ask again", error, topic)
+            log.warning("database: %s; not answered on %s, the node will ask again", error, raw.topic)
     else:
         desk.metrics.observe(kind, time.monotonic() - began_s)
         return is_new
