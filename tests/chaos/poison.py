@@ -6,6 +6,7 @@ the broker's rules see to that.
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -24,19 +25,22 @@ PAUSE_S: Final = 0.1
 """Between two cycles of a tap, so that the machine is not at its limit before the flood begins."""
 PER_SECOND: Final = 1_000
 """What the poisoned device sends: some two hundred times what an honest one does at most."""
+WARM_S: Final = 3.0
+TURNS: Final = 5
+"""How often each kind is switched on and off again."""
 MS_PER_S: Final = 1_000
 KINDS: Final = ("garbage", "replay")
 
 
 @asynccontextmanager
-async def poisoned(site: Site, kind: str, victim: Stranger) -> AsyncIterator[None]:
+async def poisoned(site: Site, kind: str, victim: Stranger) -> AsyncIterator[KeptProgram]:
     """A device that publishes nonsense during the block, from a process of its own."""
     secret = site.broker.account(str(FLOODER)).password
     arguments = (str(site.broker.device_port), secret, kind, victim.card_uid, str(victim.path), str(PER_SECOND))
     flooder = KeptProgram(Program(f"flooder-{kind}", ("tests.chaos.flooder", *arguments), {}), site.folder)
     async with flooder.kept():
         await _until_heard(site)
-        yield
+        yield flooder
         assert flooder.starts == 1, flooder.log()
 
 
@@ -67,30 +71,37 @@ async def serve(taps: list[LoadTap], seconds: float) -> list[float]:
 
 
 async def compare(seconds: float) -> None:
-    """Print how fast answers come without and beside each kind of poison."""
+    """Print how fast answers come without and beside each kind of poison, by turns: a machine is not as fast at any time."""
     async with open_site(0, strangers=TAPS) as site, AsyncExitStack() as stack:
         taps = [await stack.enter_async_context(LoadTap.connected(site, stranger)) for stranger in site.strangers]
-        await serve(taps, seconds / 4)
-        alone = await serve(taps, seconds)
-        tell("alone", alone, alone)
+        await serve(taps, WARM_S)
         for kind in KINDS:
-            async with poisoned(site, kind, site.strangers[0]):
-                tell(f"beside {kind}", await serve(taps, seconds), alone)
-        tell("alone again", await serve(taps, seconds), alone)
+            alone, beside = list[float](), list[float]()
+            async with poisoned(site, kind, site.strangers[0]) as flooder:
+                for _ in range(TURNS):
+                    flooder.send(signal.SIGSTOP)
+                    alone += await serve(taps, seconds / TURNS)
+                    flooder.send(signal.SIGCONT)
+                    beside += await serve(taps, seconds / TURNS)
+            tell("alone", alone, alone)
+            tell(f"beside {kind}", beside, alone)
 
 
 def tell(name: str, waits_s: list[float], alone_s: list[float]) -> None:
     """One line of the comparison."""
     at = sorted(waits_s)
     middle_ms, p99_ms = median(at) * MS_PER_S, at[len(at) * 99 // 100] * MS_PER_S
-    ratio = median(at) / median(alone_s)
-    print(f"{name:<16} {len(at):6} answers, median {middle_ms:6.1f} ms ({ratio:.2f} × alone), p99 {p99_ms:6.1f} ms", flush=True)
+    rate, middle = len(at) / len(alone_s), median(at) / median(alone_s)
+    print(
+        f"{name:<16} {len(at):6} answers ({rate:.2f} × alone), median {middle_ms:6.1f} ms ({middle:.2f} ×), p99 {p99_ms:6.1f} ms",
+        flush=True,
+    )
 
 
 def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="make poison", description="How others are served beside a poisoned device.")
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=20.0)
     asyncio.run(compare(parser.parse_args().seconds))
     return 0
 
