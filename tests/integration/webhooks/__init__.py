@@ -1,0 +1,1 @@
+"""Webhooks: what happens is told outside."""
