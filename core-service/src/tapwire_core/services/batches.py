@@ -93,23 +93,22 @@ class Batches:
         self._news.set()
 
     async def _make(self, batch: Sequence[_Waiting]) -> None:
+        outcomes: Sequence[Answer | Exception | None]
         try:
-            answers = await decide_together(self._db, [waiting.decision for waiting in batch])
+            outcomes = await decide_together(self._db, [waiting.decision for waiting in batch])
         except Exception as error:
-            if len(batch) == 1 or is_database_gone(error):
-                for waiting in batch:
-                    _settle(waiting, error)
-            else:
+            if len(batch) > 1 and not is_database_gone(error):
                 log.warning("%d decisions could not be made together, each is made alone: %r", len(batch), error)
                 await asyncio.gather(*(self._make([waiting]) for waiting in batch))
-            return
-        finally:
-            self._busy_taps.difference_update(waiting.decision.asked.tap_path for waiting in batch)
-        for waiting, answer in zip(batch, answers, strict=True):
-            if answer is None:
+                return
+            outcomes = [error] * len(batch)
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            self._busy_taps.remove(waiting.decision.asked.tap_path)
+            if outcome is None:
                 self._queue.appendleft(waiting)
             else:
-                _settle(waiting, answer)
+                _settle(waiting, outcome)
+        self._news.set()
 
 
 def _settle(waiting: _Waiting, outcome: Answer | Exception) -> None:

@@ -1,0 +1,63 @@
+"""What is decided together, and what waits for what."""
+
+import asyncio
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+
+from tapwire_contracts.tasks import end_tasks
+from tapwire_core.services import batches
+from tapwire_core.services.batches import Batches
+
+SOON_S: Final = 5.0
+
+
+class Database:
+    """Decides one at a time, when it is told to; several together always fail."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self._gates: dict[str, asyncio.Event] = {}
+
+    def let(self, name: str) -> None:
+        """Let a decision be made, now or when it comes."""
+        self._gates.setdefault(name, asyncio.Event()).set()
+
+    async def decide(self, _: object, decisions: Sequence[Any]) -> list[str]:
+        """Stands for `decide_together`."""
+        if len(decisions) > 1:
+            raise ValueError("not together")
+        name = decisions[0].name
+        self.begun.append(name)
+        await self._gates.setdefault(name, asyncio.Event()).wait()
+        return [name]
+
+
+def decision(tap: str, name: str) -> Any:
+    """Something to decide at a tap."""
+    return SimpleNamespace(name=name, asked=SimpleNamespace(tap_path=tap))
+
+
+async def test_a_tap_is_in_one_transaction_at_a_time_also_after_a_batch_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database()
+    monkeypatch.setattr(batches, "decide_together", database.decide)
+    made: Any = Batches(database)  # type: ignore[arg-type]
+    running = asyncio.create_task(made.run())
+    async with asyncio.timeout(SOON_S):
+        slow, first = [asyncio.create_task(made.decide(one)) for one in (decision("left", "slow"), decision("right", "first"))]
+        database.let("first")
+        await first
+        second = asyncio.create_task(made.decide(decision("right", "second")))
+        while "second" not in database.begun:
+            await asyncio.sleep(0)
+        database.let("slow")
+        await slow  # the whole batch that failed is through
+        third = asyncio.create_task(made.decide(decision("right", "third")))
+        await asyncio.sleep(batches.OVERTAKEN_AFTER_S * 3)
+        assert database.begun[-1] == "second"
+        database.let("second")
+        database.let("third")
+        assert [await second, await third] == ["second", "third"]
+    await end_tasks(running)
