@@ -46,7 +46,8 @@ def account(outcome: Outcome) -> list[str]:
         f"incidents  {len(books.incidents)}: " + ", ".join(sorted({incident["kind"] for incident in books.incidents})),
         f"recovery   first good pour after the last fault: median {waits[len(waits) // 2]:.1f} s, longest {waits[-1]:.1f} s",
         f"machine    a program that wanted to run waited {outcome.worst_stall_s * 1_000:.0f} ms at worst",
-        "memory     " + ", ".join(f"{name} {size // MIB} MiB" for name, size in outcome.memory.items() if "tap-" not in name),
+        "memory     "
+        + ", ".join(f"{name} {used.resident_bytes // MIB} MiB" for name, used in outcome.memory.items() if "tap-" not in name),
     ]
 
 

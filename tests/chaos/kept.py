@@ -10,16 +10,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import psutil
-
 from tapwire_contracts.tasks import end_tasks
 from tapwire_demo.embedded_broker import EmbeddedBrokerError
 from tapwire_demo.postgres_home import EmbeddedPostgresError
 from tapwire_demo.processes import Child
 from tapwire_demo.programs import Program, start_program
+from tests.chaos.memory import Memory, memory_of
 
 RESTART_PAUSE_S: Final = 0.3
-BYTES_PER_KIB: Final = 1024
 SERVER_LOOK_S: Final = 0.1
 
 
@@ -57,9 +55,9 @@ class KeptProgram:
         if self._child is not None:
             self._child.send(number)
 
-    def resident_bytes(self) -> int:
-        """How much memory it has now; 0 while it doesn't run."""
-        return resident_bytes(self.pid)
+    def memory(self) -> Memory:
+        """How much memory it has now."""
+        return memory_of(self.pid)
 
     def log(self) -> str:
         """The end of its latest log."""
@@ -123,9 +121,9 @@ class KeptServer:
         """Its process id while it runs."""
         return self._server.pid if self._server.running else None
 
-    def resident_bytes(self) -> int:
+    def memory(self) -> Memory:
         """How much memory it and its children have now."""
-        return resident_bytes(self.pid)
+        return memory_of(self.pid)
 
     async def up(self) -> None:
         """Wait until it runs."""
@@ -145,24 +143,3 @@ class KeptServer:
                 # processes of the one that was killed may still be ending: the next look tries again
                 with contextlib.suppress(EmbeddedPostgresError, EmbeddedBrokerError):
                     await self._server.start()
-
-
-def resident_bytes(pid: int | None) -> int:
-    """The resident memory of a process and its children, what they share counted once where the system tells; 0 when it is gone.
-
-    Shared memory is left out: it is the database's page cache, which fills up to the size that it was given.
-    """
-    try:
-        process = psutil.Process(pid) if pid is not None else None
-        return sum(_share_of(each) for each in (process, *process.children(recursive=True))) if process else 0
-    except psutil.NoSuchProcess:
-        return 0
-
-
-def _share_of(process: psutil.Process) -> int:
-    with contextlib.suppress(OSError):
-        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-        kib = {name: int(size.split()[0]) for name, _, size in (line.partition(":") for line in lines) if name.startswith("Pss")}
-        return (kib["Pss"] - kib.get("Pss_Shmem", 0)) * BYTES_PER_KIB
-    resident: int = process.memory_info().rss
-    return resident

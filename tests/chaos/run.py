@@ -12,6 +12,7 @@ from typing import Final
 from tests.chaos.audit import Auditor, Booked, at_rest
 from tests.chaos.guests import play_guests
 from tests.chaos.kept import besides
+from tests.chaos.memory import Memory
 from tests.chaos.monkey import Done, Monkey
 from tests.chaos.site import Site
 from tests.chaos.staff import Staff
@@ -35,7 +36,7 @@ class Outcome:
     flowed_ml: int
     top_ups: int
     ended_by_hand: int
-    memory: dict[str, int] = field(default_factory=dict)
+    memory: dict[str, Memory] = field(default_factory=dict)
 
     @property
     def pours(self) -> Counter[str]:
@@ -82,7 +83,7 @@ async def run_chaos(
         flowed_ml=sum(tap.look().flowed_ml for tap in site.taps),
         top_ups=staff.top_ups,
         ended_by_hand=len(staff.ended),
-        memory=site.resident_bytes(),
+        memory=site.memory(),
     )
 
 

@@ -29,6 +29,7 @@ from tapwire_node.simulator.wire import Action, SimulatorGone, Truth
 from tests.chaos.founding import PULSES_PER_LITER, VENUE, Drinker, found, invite
 from tests.chaos.kept import KeptProgram, KeptServer
 from tests.chaos.link import Link
+from tests.chaos.memory import Memory
 from tests.integration.node_rig import to_toml
 from tests.venue import OPERATOR
 
@@ -116,10 +117,10 @@ class Site:
         """The core workers."""
         return [self.programs[name] for name in CORES]
 
-    def resident_bytes(self) -> dict[str, int]:
-        """The memory of each process now."""
-        sizes = {name: server.resident_bytes() for name, server in self.servers.items()}
-        return sizes | {name: program.resident_bytes() for name, program in self.programs.items()}
+    def memory(self) -> dict[str, Memory]:
+        """The memory of each server and program now."""
+        kept: dict[str, KeptServer | KeptProgram] = {**self.servers, **self.programs}
+        return {name: each.memory() for name, each in kept.items()}
 
 
 @asynccontextmanager

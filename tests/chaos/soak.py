@@ -5,51 +5,64 @@ import asyncio
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import mean
-from typing import Final
+from typing import Final, Self
 
 from tests.chaos.__main__ import MIB, PATIENCE_S, S_PER_MINUTE, account
+from tests.chaos.memory import Memory
 from tests.chaos.monkey import Monkey
 from tests.chaos.run import run_chaos
-from tests.chaos.site import Site, open_site
+from tests.chaos.site import open_site
 
 LOOKS: Final = 200
 GROWS: Final = 1.2
-"""A process that has this many times the memory in the last quarter is looked at."""
-SMALL_BYTES: Final = 5 * MIB
+"""A program that has this many times the memory in the last quarter is looked at."""
+SMALL_MIB: Final = 5.0
 """Less growth than this is nothing."""
 
 
 async def soak(minutes: float, taps: int, seed: int) -> int:
-    """Run it, print the account, and say which process grew; 1 when one did, or the auditor found something."""
-    sizes: dict[str, list[int]] = defaultdict(list)
+    """Run it, print the account, and say which program grew; 1 when one did, or the auditor found something."""
+    seen: dict[str, list[Memory]] = defaultdict(list)
     async with open_site(taps) as site:
-        outcome = await run_chaos(site, seed, lambda monkey: _watch(monkey, minutes * S_PER_MINUTE, sizes), PATIENCE_S)
+        outcome = await run_chaos(site, seed, lambda monkey: _watch(monkey, minutes * S_PER_MINUTE, seen), PATIENCE_S)
     print("\n".join(account(outcome)))
-    print(f"\n{'process':<12} {'first quarter':>14} {'last quarter':>14}")
+    print(f"\n{'':<12} {'first quarter':>32} {'last quarter':>32}")
     grown = []
-    for name, (first, last) in quarters(sizes).items():
-        print(f"{name:<12} {first / MIB:10.1f} MiB {last / MIB:10.1f} MiB")
-        if last > first * GROWS and last - first > SMALL_BYTES:
-            grown.append(f"{name} grew from {first / MIB:.1f} to {last / MIB:.1f} MiB")
+    for name, looks in seen.items():
+        first, last = Quarter.of(looks[: max(len(looks) // 4, 1)]), Quarter.of(looks[-max(len(looks) // 4, 1) :])
+        print(f"{name:<12} {first!s:>32} {last!s:>32}")
+        if last.mib > first.mib * GROWS and last.mib - first.mib > SMALL_MIB:
+            grown.append(f"{name} grew from {first} to {last}")
     for finding in (*outcome.findings, *grown):
         print(f"FOUND {finding}")
     return 1 if outcome.findings or grown else 0
 
 
-def quarters(sizes: Mapping[str, Sequence[int]]) -> dict[str, tuple[float, float]]:
-    """The mean of each process's first and last quarter."""
-    return {name: (mean(seen[: max(len(seen) // 4, 1)]), mean(seen[-max(len(seen) // 4, 1) :])) for name, seen in sizes.items()}
+@dataclass(frozen=True, slots=True)
+class Quarter:
+    """What a program had in a quarter of the time, in the middle."""
+
+    mib: float
+    processes: float
+
+    @classmethod
+    def of(cls, looks: Sequence[Memory]) -> Self:
+        """Of at least one look."""
+        return cls(mean(look.resident_bytes for look in looks) / MIB, mean(look.processes for look in looks))
+
+    def __str__(self) -> str:
+        return f"{self.mib:.1f} MiB" + (f" in {self.processes:.1f} processes" if self.processes > 1 else "")
 
 
-async def _watch(monkey: Monkey, seconds: float, sizes: dict[str, list[int]]) -> None:
+async def _watch(monkey: Monkey, seconds: float, seen: dict[str, list[Memory]]) -> None:
     """Break nothing, and look at the memory now and then."""
-    site: Site = monkey.site
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        for name, size in site.resident_bytes().items():
-            sizes[name].append(size)
+        for name, memory in monkey.site.memory().items():
+            seen[name].append(memory)
         await asyncio.sleep(seconds / LOOKS)
 
 

@@ -33,7 +33,7 @@ async def test_four_times_too_much_is_answered_late_but_never_wrongly() -> None:
             link.delay_s = SLOW_S
 
         await asyncio.gather(*(ask_too_often(tap) for tap in taps))
-        sizes = [core.resident_bytes() for core in site.cores]
+        sizes = [core.memory().resident_bytes for core in site.cores]
         for link in links:
             link.open()
 
