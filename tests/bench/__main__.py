@@ -54,6 +54,8 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
     two_workers = await sections.closed_loop(stage, PACED_TAPS, seconds)
     stage.end_cores()
     await stage.start_cores(1)
+    say(f"{arguments.steady:g} s on end")
+    steady = await sections.steady(stage, PACED_TAPS, arguments.steady)
     say(f"{arguments.reports:,} reports at once")
     backlog_per_s = await sections.backlog(stage, arguments.reports)
     say("restarts")
@@ -73,6 +75,8 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
         closed=closed,
         paced=paced,
         two_workers=two_workers,
+        steady=steady,
+        steady_s=arguments.steady,
         backlog_per_s=backlog_per_s,
         recovery_s=recovery_s,
         node=node,
@@ -122,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     """How long, how much."""
     made = argparse.ArgumentParser(prog="make bench", description="How fast Tapwire is beside the limit of this machine.")
     made.add_argument("--seconds", type=int, default=8, help="of each measurement")
+    made.add_argument("--steady", type=float, default=300.0, help="seconds of the run that shows whether it gets slower")
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=1_000_000, help="of history in each table")
     made.add_argument("--only", choices=[SCREEN], help="measure nothing else")

@@ -43,6 +43,9 @@ class Figures(Struct, frozen=True):
     closed: list[Closed]
     paced: Closed
     two_workers: Closed
+    steady: list[Closed]
+    """The parts of `steady_s` on end."""
+    steady_s: float
     backlog_per_s: float
     recovery_s: dict[str, float]
     node: NodeFigures
@@ -109,6 +112,7 @@ def _origin(machine: Machine) -> list[str]:
 def _beside(figures: Figures) -> dict[str, str]:
     """Figures that the cycles may be set against."""
     one, reached, node = _at(figures.closed, 1), _at(figures.closed, 16), figures.node
+    first, *_, last = figures.steady
     overshoot_ml = sorted(node.overshoot_ml)
     bound_ms = ECHO_RATIO * figures.echo.p50_ms + figures.commit.p50_ms
     limits = {
@@ -123,6 +127,10 @@ def _beside(figures: Figures) -> dict[str, str]:
         **limits,
         f"authorise p50 at one tap, against {ECHO_RATIO} × echo + commit": f"{one.authorise.p50_ms} ms against {bound_ms:.2f} ms",
         "16 taps against one": f"{reached.cycles_per_s / one.cycles_per_s:.1f} × the cycles",
+        f"{last.taps} taps for {figures.steady_s:g} s on end": (
+            f"{first.cycles_per_s} cycles/s in the first fifth, {last.cycles_per_s} in the last "
+            f"({last.cycles_per_s / first.cycles_per_s:.2f} ×); core {first.core_mb} MB and {last.core_mb} MB"
+        ),
         "history": f"{figures.old.authorise.p50_ms / figures.young.authorise.p50_ms:.2f} × the authorise p50",
         "reports of taps that were offline": f"{figures.backlog_per_s:,} /s",
         **{f"{name} restarted, to the first settled pour": f"{took} s" for name, took in figures.recovery_s.items()},

@@ -28,6 +28,8 @@ from tests.unit.core.crowd import FILL_TIMEOUT_S, fill
 
 COMMITS: Final = 500
 TRIES: Final = 3
+PARTS: Final = 5
+"""Of the long run."""
 NODE_POURS: Final = 12
 NODE_FLOW_ML_PER_S: Final = 50
 NODE_CAP_ML: Final = 60
@@ -103,6 +105,11 @@ async def closed_loop(stage: Stage, taps: int, seconds: float, rate: float | Non
         load_cpu_share=round(measured.cpu_s / measured.seconds, 2),
         core_mb=after["core"].resident_bytes // BYTES_PER_MB // max(len(stage.cores), 1),
     )
+
+
+async def steady(stage: Stage, taps: int, seconds: float) -> list[Closed]:
+    """The same for long, in parts of equal length: what decays shows in the last of them."""
+    return [await closed_loop(stage, taps, seconds / PARTS) for _ in range(PARTS)]
 
 
 async def quickest(stage: Stage, taps: int, seconds: float) -> Closed:
