@@ -13,6 +13,7 @@ import pytest
 
 from tapwire_admin.live import Live
 from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.tasks import end_tasks
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.desk import DeskNode
 from tapwire_node.hardware.simulated import SimulatedReader
@@ -73,8 +74,7 @@ async def desk_at(settings: Settings) -> AsyncIterator[DeskNode]:
     try:
         yield node
     finally:
-        serving.cancel()
-        await asyncio.wait([serving])
+        await end_tasks(serving)
         node.hardware.end()
 
 

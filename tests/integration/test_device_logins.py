@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiomqtt import Client, MqttError
 
+from tapwire_contracts.tasks import end_tasks
 from tapwire_core.broker_logins import BrokerNotTold, DeviceLogins, keep_device_logins, reload_broker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import add_device, revoke_device, rotate_device
@@ -167,8 +168,7 @@ async def keeping(db: Database, logins: DeviceLogins) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await end_tasks(task)
 
 
 @asynccontextmanager

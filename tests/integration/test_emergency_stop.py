@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from tapwire_contracts.tasks import end_tasks
 from tapwire_core.app import Pace, Worker
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
@@ -41,8 +42,7 @@ async def test_an_emergency_stop_closes_the_valve_of_a_running_pour_and_charges_
         bar.tap.reader.remove()
         done(await rest.operator.post("/api/venues/bar/emergency-stop", json={"on": False, "reason": "mended"}))
         await bar.settled()
-    core.cancel()
-    await asyncio.wait([core])
+    await end_tasks(core)
 
     assert await venue.balance(ann) == (500_00 - bar.tap.flowed_ml * 50, 0)
     (pour,) = done(await rest.operator.get("/api/pours"))["items"]

@@ -12,6 +12,7 @@ import pytest
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.logs import JsonLine
+from tapwire_contracts.tasks import end_tasks
 from tapwire_core.app import Pace, Worker
 from tapwire_core.health_server import STUCK_AFTER_S, Signs, serve_health
 from tapwire_core.metrics import BooksMetrics, WorkerMetrics
@@ -76,8 +77,7 @@ async def test_a_worker_counts_what_it_decided_and_is_ready_while_broker_and_dat
             await until(port, "/health/ready", 503)
             assert await status(port, "/health/live") == 200
         finally:
-            running.cancel()
-            await asyncio.wait([running])
+            await end_tasks(running)
 
     assert lines['tapwire_decisions_total{reason="insufficient_funds"}'] == 1
     assert lines['tapwire_decisions_total{reason="granted"}'] == 0
@@ -104,8 +104,7 @@ async def test_every_log_line_of_a_pour_has_its_id_and_the_first_one_the_questio
                 while len(lines := facts_of(caplog, pour_id)) < 2:
                     await asyncio.sleep(0.05)
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        await end_tasks(running)
 
     assert lines[0]["event_id"] == str(question.event_id)
     assert lines[1]["outcome"] == "pending_updated_to_synced"

@@ -17,6 +17,7 @@ from uuid import UUID
 import pytest
 
 from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.tasks import end_tasks
 from tapwire_core.app import Worker
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.house import House
@@ -187,8 +188,7 @@ async def core_of(venue: Venue, broker: EmbeddedBroker) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        await end_tasks(running)
 
 
 async def settings_of(venue: Venue, broker: EmbeddedBroker, folder: Path, tap_id: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tapwire_contracts.reasons import FlowCause
+from tapwire_contracts.tasks import end_tasks
 from tapwire_core.app import Pace, Worker
 from tapwire_core.domain.words import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
@@ -90,8 +91,7 @@ async def bar(venue: Venue, mosquitto: EmbeddedBroker, tmp_path: Path) -> AsyncI
         bar = Bar(venue, node, mosquitto)
         await bar.phase("IDLE")
         yield bar
-    running.cancel()
-    await asyncio.wait([running])
+    await end_tasks(running)
 
 
 async def test_what_flowed_is_what_is_charged(bar: Bar) -> None:

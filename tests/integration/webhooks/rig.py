@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tapwire_contracts.reasons import WebhookEventType
+from tapwire_contracts.tasks import end_tasks
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.house import House
 from tapwire_core.domain.webhooks import WebhookLimits
@@ -36,9 +37,7 @@ async def sending(db: Database, workers: int = 1) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for sender in senders:
-            sender.cancel()
-        await asyncio.wait(senders)
+        await end_tasks(*senders)
 
 
 async def subscribed(db: Database, receiver: Receiver, types: list[WebhookEventType] = EVERYTHING) -> WebhookSecret:
