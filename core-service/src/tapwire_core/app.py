@@ -142,7 +142,7 @@ class Worker:
         clock = asyncio.get_running_loop().time
         while True:
             try:
-                await self.db.pool.fetchval("SELECT 1", timeout=DATABASE_CHECK_TIMEOUT_S)
+                await self.db.look(DATABASE_CHECK_TIMEOUT_S)
                 if shown_at is None:
                     for tap_path, config in (await all_configs(self.db)).items():
                         await publisher.send_config(tap_path, config)

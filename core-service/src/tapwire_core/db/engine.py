@@ -51,6 +51,14 @@ class Database:
         finally:
             await engine.dispose()
 
+    async def look(self, timeout_s: float) -> None:
+        """See whether the database is there; raises what it raises, or `TimeoutError`.
+
+        Outside a transaction a statement must go by the simple protocol, as this one does. Of any other that is cut off when it is
+        prepared, the server keeps the transaction that it has begun for that, and the next one would have its time.
+        """
+        await self.pool.execute("SELECT 1", timeout=timeout_s)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Store]:
         """One transaction: committed when the block ends, rolled back when it raises."""
@@ -65,7 +73,7 @@ class Database:
 
 
 async def _reset_if_needed(connection: asyncpg.Connection) -> None:
-    """Spare each decision the round trip of asyncpg's own reset: our transactions leave nothing behind on a connection."""
+    """Spare each decision the round trip of asyncpg's own reset: nothing that we do leaves anything behind on a connection."""
     if connection.is_in_transaction():
         await connection.reset()
 
