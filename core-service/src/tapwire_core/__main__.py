@@ -1,6 +1,7 @@
 """`tapwire-core`: migrate, run, check, create-user, the devices' commands, sync-broker, those of backups and imports."""
 
 import argparse
+import gc
 import logging
 import secrets
 import sys
@@ -33,6 +34,8 @@ NOT_DONE: Final = 1
 COMMAND_LINE: Final = Actor("command-line")
 PASSWORD_BYTES: Final = 12
 TAP_TOML: Final = "tap.toml"
+GARBAGE: Final = 20_000
+"""So many new objects that are still there are worth a look for cycles; pours leave hardly any, and each look costs them time."""
 
 
 def main() -> None:
@@ -97,6 +100,8 @@ async def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:  #
 
 
 async def _run_worker(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
+    gc.freeze()  # what is imported stays: no collection need look at it again
+    gc.set_threshold(GARBAGE)
     await run_core(settings)
     return DONE
 
