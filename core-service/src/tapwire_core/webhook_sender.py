@@ -23,7 +23,7 @@ import httpx
 from tapwire_contracts.tasks import run_together
 from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
-from tapwire_core.db.writes.webhooks import Attempted, TakenUp
+from tapwire_core.db.writes.webhook_deliveries import Attempted, TakenUp
 from tapwire_core.domain.webhooks import Address, AddressRefused, WebhookLimits, check_address, check_url, sign_with_all
 from tapwire_core.metrics import WebhookMetrics
 from tapwire_core.services.webhook_delivery import EventWriter, note_delivered, note_failed, replay_some, take_up_deliveries

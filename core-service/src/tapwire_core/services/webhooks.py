@@ -19,7 +19,8 @@ from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Webhook
 from tapwire_core.db.views.webhooks import Told, payload_of
-from tapwire_core.db.writes import webhooks as writes
+from tapwire_core.db.writes import webhook_deliveries, webhook_events
+from tapwire_core.db.writes import webhooks as endpoints
 from tapwire_core.db.writes.webhooks import LockedWebhook
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.webhooks import SECRET_BYTES, SECRET_PREFIX, AddressRefused, DeliveryCause, OffReason, check_url
@@ -66,8 +67,8 @@ async def create_webhook(
     """Tell an endpoint of what happens from now on; raises `WebhookUrlRefused` and `TooManyWebhooks`."""
     _require_url(store, url)
     wanted = _require_types(event_types)
-    active_since = await writes.begin_cursor(store)
-    if await writes.count_webhooks(store) >= MOST_WEBHOOKS:
+    active_since = await webhook_events.begin_cursor(store)
+    if await endpoints.count_webhooks(store) >= MOST_WEBHOOKS:
         raise TooManyWebhooks(f"There are {MOST_WEBHOOKS} webhooks already: delete one first.", most=MOST_WEBHOOKS)
     made = WebhookSecret(uuid4(), _new_secret(), None)
     await store.insert(
@@ -93,13 +94,13 @@ async def change_webhook(store: Store, actor: Actor, webhook_id: UUID, **changes
         _require_url(store, changes["url"])
     if "event_types" in changes:
         columns["event_types"] = _require_types(changes["event_types"])
-    now = await writes.begin_cursor(store)
+    now = await webhook_events.begin_cursor(store)
     webhook = await _require_webhook(store, webhook_id)
-    await writes.change_webhook(store, webhook_id, columns)
+    await endpoints.change_webhook(store, webhook_id, columns)
     if changes.get("enabled") is True and not webhook.enabled:
-        await writes.switch_on(store, webhook_id, now)
+        await endpoints.switch_on(store, webhook_id, now)
     if changes.get("enabled") is False and webhook.enabled:
-        await writes.switch_off(store, webhook_id, OffReason.BY_HAND)
+        await endpoints.switch_off(store, webhook_id, OffReason.BY_HAND)
     # an address may hold a secret of the receiver's: the log, which operators read, gets its host alone
     told = {**changes, **_where(changes["url"])} if "url" in changes else changes
     await store.audit(
@@ -110,9 +111,9 @@ async def change_webhook(store: Store, actor: Actor, webhook_id: UUID, **changes
 @use_case
 async def delete_webhook(store: Store, actor: Actor, webhook_id: UUID) -> None:
     """Forget an endpoint and what was sent to it."""
-    await writes.begin_cursor(store)
+    await webhook_events.begin_cursor(store)
     webhook = await _require_webhook(store, webhook_id)
-    await writes.delete_webhook(store, webhook_id)
+    await endpoints.delete_webhook(store, webhook_id)
     await store.audit(AuditAction.WEBHOOK_DELETED, actor, webhook_id, details=_where(webhook.url))
 
 
@@ -121,7 +122,7 @@ async def rotate_secret(store: Store, actor: Actor, webhook_id: UUID) -> Webhook
     """Give an endpoint a new secret; deliveries are signed with the old one too for `webhook_old_secret_h`."""
     await _require_webhook(store, webhook_id)
     secret = _new_secret()
-    until = await writes.rotate_secret(store, webhook_id, secret, store.house.webhooks.old_secret_h)
+    until = await endpoints.rotate_secret(store, webhook_id, secret, store.house.webhooks.old_secret_h)
     await store.audit(AuditAction.WEBHOOK_ROTATED, actor, webhook_id)
     return WebhookSecret(webhook_id, secret, until)
 
@@ -130,10 +131,10 @@ async def rotate_secret(store: Store, actor: Actor, webhook_id: UUID) -> Webhook
 async def send_test(store: Store, actor: Actor, webhook_id: UUID) -> UUID:
     """Send an endpoint a `ping`, once, also while it is switched off; the delivery's id."""
     await _require_webhook(store, webhook_id)
-    event_id, now = uuid4(), await writes.database_time(store)
+    event_id, now = uuid4(), await webhook_events.database_time(store)
     payload = payload_of(event_id, WebhookEventType.PING, now, {"webhook_id": webhook_id})
-    await writes.keep_events(store, [Told(event_id, None, WebhookEventType.PING, now, payload)])
-    (delivery_id,) = await writes.send_events(store, [(webhook_id, event_id)], DeliveryCause.TEST)
+    await webhook_events.keep_events(store, [Told(event_id, None, WebhookEventType.PING, now, payload)])
+    (delivery_id,) = await webhook_deliveries.send_events(store, [(webhook_id, event_id)], DeliveryCause.TEST)
     await store.audit(AuditAction.WEBHOOK_TESTED, actor, webhook_id)
     return delivery_id
 
@@ -142,10 +143,10 @@ async def send_test(store: Store, actor: Actor, webhook_id: UUID) -> UUID:
 async def replay_delivery(store: Store, actor: Actor, webhook_id: UUID, delivery_id: UUID) -> UUID:
     """Send an event again, with the id that it had, whatever became of it; the new delivery's id."""
     await _require_webhook(store, webhook_id)
-    event_id = await writes.event_of_delivery(store, webhook_id, delivery_id)
+    event_id = await webhook_deliveries.event_of_delivery(store, webhook_id, delivery_id)
     if event_id is None:
         raise NotFound("delivery", delivery_id)
-    (again,) = await writes.send_events(store, [(webhook_id, event_id)], DeliveryCause.REPLAY)
+    (again,) = await webhook_deliveries.send_events(store, [(webhook_id, event_id)], DeliveryCause.REPLAY)
     await store.audit(AuditAction.WEBHOOK_REPLAYED, actor, webhook_id, details={"event_id": event_id})
     return again
 
@@ -159,14 +160,14 @@ async def replay_since(
         raise Invalid("Say either since when, or after which event: since or after_event.", field="since")
     await _require_webhook(store, webhook_id)
     if after_event is not None:
-        after = await writes.fact_of_event(store, after_event)
+        after = await webhook_events.fact_of_event(store, after_event)
         if after is None:
             raise NotFound("event", after_event)
     else:
         assert since is not None
-        after = await writes.fact_before(store, since)
+        after = await webhook_events.fact_before(store, since)
     if after is not None:
-        await writes.want_replay(store, webhook_id, after)
+        await webhook_events.want_replay(store, webhook_id, after)
     await store.audit(AuditAction.WEBHOOK_REPLAYED, actor, webhook_id, details={"since": since, "after_event": after_event})
 
 
@@ -184,7 +185,7 @@ def _require_types(event_types: Sequence[WebhookEventType]) -> list[str]:
 
 
 async def _require_webhook(store: Store, webhook_id: UUID) -> LockedWebhook:
-    webhook = await writes.lock_webhook(store, webhook_id)
+    webhook = await endpoints.lock_webhook(store, webhook_id)
     if webhook is None:
         raise NotFound("webhook", webhook_id)
     return webhook

@@ -1,0 +1,139 @@
+"""What is on its way to webhooks.
+
+Nothing is locked while something is sent: a delivery that is taken up becomes due again some time later, so that another worker
+takes it up when this one is gone by then.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes.rows import as_struct
+from tapwire_core.domain.webhooks import FAILURES_BEFORE_PAUSE, DeliveryCause
+
+
+class TakenUp(Struct, frozen=True):
+    """A delivery that this worker sends now. `old_secret`: the one before, while it is good. `timestamp`: now, in seconds."""
+
+    delivery_id: UUID
+    webhook_id: UUID
+    event_id: UUID
+    cause: DeliveryCause
+    attempts: int
+    url: str
+    secret: str
+    old_secret: str | None
+    payload: str
+    timestamp: int
+
+
+class StillPending(Struct, frozen=True):
+    """A delivery that was tried so often, and how long ago it was made."""
+
+    cause: DeliveryCause
+    attempts: int
+    age: timedelta
+
+
+class Attempted(Struct, frozen=True, kw_only=True):
+    """What came of sending: an answer, or why there is none."""
+
+    answer_status: int | None = None
+    answer: str | None = None
+    error: str | None = None
+    duration_ms: int
+
+
+async def send_events(store: Store, to_send: Sequence[tuple[UUID, UUID]], cause: DeliveryCause) -> list[UUID]:
+    """Have events sent: pairs of endpoint and event; the ids of the deliveries."""
+    rows = await store.connection.fetch(
+        """INSERT INTO webhook_deliveries (delivery_id, webhook_id, event_id, cause)
+           SELECT gen_random_uuid(), webhook_id, event_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS wanted(webhook_id, event_id)
+           RETURNING delivery_id""",
+        [webhook_id for webhook_id, _ in to_send],
+        [event_id for _, event_id in to_send],
+        cause,
+    )
+    return [row["delivery_id"] for row in rows]
+
+
+async def event_of_delivery(store: Store, webhook_id: UUID, delivery_id: UUID) -> UUID | None:
+    """The event of a delivery to this endpoint."""
+    found: UUID | None = await store.connection.fetchval(
+        "SELECT event_id FROM webhook_deliveries WHERE delivery_id = $1 AND webhook_id = $2", delivery_id, webhook_id
+    )
+    return found
+
+
+async def take_up(store: Store, busy: Mapping[UUID, int], lease_ms: int) -> list[TakenUp]:
+    """Take up deliveries that are due, as many as there is room for at each endpoint beside those that this worker is `busy` with.
+
+    They are due again after the lease. An endpoint that fails gets one at a time, and none before it is to be tried again; tests
+    go at once, wherever.
+    """
+    rows = await store.connection.fetch(
+        """WITH busy AS (SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS busy(webhook_id, count)),
+           room AS (
+               SELECT webhook_id, CASE WHEN failures >= $4 THEN 1 ELSE $3 END - coalesce(busy.count, 0) AS most
+               FROM webhooks LEFT JOIN busy USING (webhook_id) WHERE enabled AND (retry_at IS NULL OR retry_at <= now())),
+           due AS (
+               SELECT found.delivery_id FROM room CROSS JOIN LATERAL (
+                   SELECT delivery_id FROM webhook_deliveries
+                   WHERE webhook_id = room.webhook_id AND status = 'pending' AND due_at <= now()
+                   ORDER BY due_at LIMIT greatest(room.most, 0) FOR UPDATE SKIP LOCKED) AS found),
+           tests AS (
+               SELECT delivery_id FROM webhook_deliveries
+               WHERE status = 'pending' AND cause = 'test' AND due_at <= now() ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+           UPDATE webhook_deliveries AS delivery
+           SET attempts = attempts + 1, attempted_at = now(), due_at = now() + $5 * interval '1 millisecond'
+           FROM webhook_events AS event, webhooks AS webhook
+           WHERE delivery.delivery_id IN (SELECT delivery_id FROM due UNION SELECT delivery_id FROM tests)
+             AND event.event_id = delivery.event_id AND webhook.webhook_id = delivery.webhook_id
+           RETURNING delivery.delivery_id, webhook.webhook_id, event.event_id, cause, attempts, url, secret,
+               CASE WHEN old_secret_until > now() THEN old_secret END AS old_secret, payload,
+               extract(epoch FROM now())::bigint AS timestamp""",
+        list(busy),
+        list(busy.values()),
+        store.house.webhooks.concurrency,
+        FAILURES_BEFORE_PAUSE,
+        lease_ms,
+    )
+    return [found for row in rows if (found := as_struct(row, TakenUp))]
+
+
+async def lock_delivery(store: Store, delivery_id: UUID) -> StillPending | None:
+    """Lock a delivery that is pending."""
+    row = await store.connection.fetchrow(
+        """SELECT cause, attempts, now() - created_at AS age FROM webhook_deliveries
+           WHERE delivery_id = $1 AND status = 'pending' FOR UPDATE""",
+        delivery_id,
+    )
+    return as_struct(row, StillPending)
+
+
+async def note_delivered(store: Store, delivery_id: UUID, attempted: Attempted) -> None:
+    """Note that the receiver has it."""
+    await _note_attempt(store, delivery_id, attempted, "status = 'delivered', delivered_at = now()")
+
+
+async def note_failed(store: Store, delivery_id: UUID, attempted: Attempted, wait_ms: int | None) -> None:
+    """Note that the receiver has it not, and when it is tried again; None: never."""
+    ending = "status = 'failed'" if wait_ms is None else f"due_at = now() + {int(wait_ms)} * interval '1 millisecond'"
+    await _note_attempt(store, delivery_id, attempted, ending)
+
+
+async def _note_attempt(store: Store, delivery_id: UUID, attempted: Attempted, ending: str) -> None:
+    # the ending is our own
+    columns: dict[str, Any] = {
+        "answer_status": attempted.answer_status,
+        "answer": attempted.answer,
+        "error": attempted.error,
+        "duration_ms": attempted.duration_ms,
+    }
+    sets = ", ".join(f"{name} = ${position}" for position, name in enumerate(columns, start=2))
+    statement = f"UPDATE webhook_deliveries SET {sets}, {ending} WHERE delivery_id = $1"  # noqa: S608
+    await store.connection.execute(statement, delivery_id, *columns.values())

@@ -1,0 +1,131 @@
+"""What webhooks are told of: up to which fact events were made, and what an endpoint is to be given again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from tapwire_core.db.store import Store
+from tapwire_core.db.views.webhooks import Told
+from tapwire_core.db.writes.rows import as_struct
+
+
+class Wanting(Struct, frozen=True):
+    """An endpoint that is switched on, and what it wants to be told of, from when on."""
+
+    webhook_id: UUID
+    event_types: tuple[str, ...]
+    active_since: datetime
+
+
+class ReplayDue(Struct, frozen=True):
+    """Facts of the past that an endpoint is still to be given again."""
+
+    webhook_id: UUID
+    event_types: tuple[str, ...]
+    replay_after: int
+    replay_until: int
+
+
+async def begin_cursor(store: Store) -> datetime:
+    """Lock the cursor, make it if there is none, and say what time it is then: from then on facts are told."""
+    await store.connection.execute(
+        "INSERT INTO webhook_cursor (audit_id) SELECT coalesce(max(audit_id), 0) FROM audit ON CONFLICT (one) DO NOTHING"
+    )
+    began: datetime = await store.connection.fetchval(
+        "SELECT clock_timestamp() FROM (SELECT one FROM webhook_cursor FOR UPDATE) AS locked"
+    )
+    return began
+
+
+async def database_time(store: Store) -> datetime:
+    """When this transaction began, by the database's clock."""
+    now: datetime = await store.connection.fetchval("SELECT now()")
+    return now
+
+
+async def lock_cursor(store: Store) -> int | None:
+    """Up to which fact events were made; None where there is no webhook, or another worker is at it."""
+    found: int | None = await store.connection.fetchval("SELECT audit_id FROM webhook_cursor FOR UPDATE SKIP LOCKED")
+    return found
+
+
+async def move_cursor(store: Store, audit_id: int) -> None:
+    """Note that events were made of the facts up to this one."""
+    await store.connection.execute("UPDATE webhook_cursor SET audit_id = $1", audit_id)
+
+
+async def move_cursor_to_newest(store: Store) -> None:
+    """Pass over what nobody wants to be told of."""
+    await store.connection.execute(
+        """UPDATE webhook_cursor SET audit_id = newest.audit_id FROM (SELECT max(audit_id) AS audit_id FROM audit) AS newest
+           WHERE webhook_cursor.audit_id < newest.audit_id"""
+    )
+
+
+async def who_wants_what(store: Store) -> list[Wanting]:
+    """The endpoints that are switched on."""
+    rows = await store.connection.fetch("SELECT webhook_id, event_types, active_since FROM webhooks WHERE enabled")
+    return [Wanting(row["webhook_id"], tuple(row["event_types"]), row["active_since"]) for row in rows]
+
+
+async def keep_events(store: Store, told: Sequence[Told]) -> None:
+    """Keep events; one that is kept already stays as it was told first."""
+    await store.connection.execute(
+        """INSERT INTO webhook_events (event_id, audit_id, event_type, occurred_at, payload)
+           SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[])
+           ON CONFLICT (event_id) DO NOTHING""",
+        [event.event_id for event in told],
+        [event.audit_id for event in told],
+        [event.event_type.value for event in told],
+        [event.occurred_at for event in told],
+        [event.payload for event in told],
+    )
+
+
+async def fact_of_event(store: Store, event_id: UUID) -> int | None:
+    """The fact that an event was made of, while the event is kept."""
+    found: int | None = await store.connection.fetchval("SELECT audit_id FROM webhook_events WHERE event_id = $1", event_id)
+    return found
+
+
+async def fact_before(store: Store, moment: datetime) -> int | None:
+    """The id before the first fact since a moment; None when nothing happened since."""
+    # + 0: by the small index on times; the one on ids would be read from its beginning
+    found: int | None = await store.connection.fetchval("SELECT min(audit_id + 0) - 1 FROM audit WHERE created_at >= $1", moment)
+    return found
+
+
+async def want_replay(store: Store, webhook_id: UUID, after: int) -> None:
+    """Have the facts after this one, up to where events were made, given to an endpoint again, beside what already is to be."""
+    await store.connection.execute(
+        """UPDATE webhooks SET replay_after = least(replay_after, $2), replay_until = cursor.audit_id
+           FROM webhook_cursor AS cursor WHERE webhook_id = $1 AND $2 < cursor.audit_id""",
+        webhook_id,
+        after,
+    )
+
+
+async def lock_replay(store: Store, most_waiting: int) -> ReplayDue | None:
+    """An endpoint that is to be given facts again, and has not too much waiting."""
+    row = await store.connection.fetchrow(
+        """SELECT webhook_id, event_types, replay_after, replay_until FROM webhooks
+           WHERE enabled AND replay_after IS NOT NULL AND $1 > (
+               SELECT count(*) FROM (
+                   SELECT 1 FROM webhook_deliveries AS delivery
+                   WHERE delivery.webhook_id = webhooks.webhook_id AND status = 'pending' LIMIT $1) AS a_few)
+           LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED""",
+        most_waiting,
+    )
+    return as_struct(row, ReplayDue)
+
+
+async def note_replayed(store: Store, webhook_id: UUID, up_to: int | None) -> None:
+    """Note up to which fact an endpoint was given them again; None: all."""
+    await store.connection.execute(
+        "UPDATE webhooks SET replay_after = $2, replay_until = CASE WHEN $2::bigint IS NULL THEN NULL ELSE replay_until END "
+        "WHERE webhook_id = $1",
+        webhook_id,
+        up_to,
+    )
