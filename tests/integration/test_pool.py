@@ -1,16 +1,26 @@
-"""A connection that comes back to the pool is as new, wherever its work was cut off."""
+"""Connections: one that comes back to the pool is as new, wherever its work was cut off; a side that is gone is noticed."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import asyncpg
 import pytest
 
+from tapwire_core.db import connecting
+from tapwire_core.db.connecting import SOCKET_OPTIONS, connect
 from tapwire_core.db.engine import Database
+from tapwire_core.db.views.health import is_database_gone
 from tapwire_core.domain.house import House
+from tapwire_demo.postgres import EmbeddedPostgres
+from tests.chaos.link import Link
+from tests.chaos.site import through
 
 MOMENTS: Final = 250
 """So many turns of the event loop are more than the work takes."""
+SOON_S: Final = 15.0
+FROZEN_MS: Final = 200
 
 
 async def look(db: Database) -> None:
@@ -41,3 +51,62 @@ async def test_work_that_is_cut_off_at_any_moment_leaves_no_transaction(
             async with db.snapshot() as store:  # refused by a server that is in a transaction already
                 await store.connection.fetchval("SELECT count(*) FROM taps")
     assert ended == {True, False}
+
+
+async def test_a_transaction_of_a_program_that_is_gone_keeps_no_row_locked(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connecting.SERVER_SETTINGS, "idle_in_transaction_session_timeout", str(FROZEN_MS))
+    lock = "LOCK TABLE taps"
+    async with Database.open(database_url, House()) as frozen, Database.open(database_url, House()) as other:
+
+        async def freeze() -> None:
+            async with frozen.transaction() as store:
+                await store.connection.execute(lock)
+                async with other.transaction() as waiting:
+                    await waiting.connection.execute(lock)
+                await store.connection.execute(lock)
+
+        async with asyncio.timeout(SOON_S):
+            with pytest.raises(asyncpg.InterfaceError) as failed:
+                await freeze()
+        assert is_database_gone(failed.value), "what was said must be said again"
+        async with asyncio.timeout(SOON_S), frozen.transaction() as store:
+            await store.connection.execute(lock)
+
+
+async def test_both_sides_ask_whether_the_other_one_is_there(database_url: str) -> None:
+    connection = await connect(database_url)
+    ours: socket.socket = connection._transport.get_extra_info("socket")
+    try:
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        for name, value in SOCKET_OPTIONS.items():
+            assert ours.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
+            theirs = await connection.fetchval("SELECT setting FROM pg_settings WHERE name = $1", SERVER_NAMES[name])
+            assert int(theirs) == value
+    finally:
+        await connection.close()
+
+
+SERVER_NAMES: Final = {
+    "TCP_KEEPIDLE": "tcp_keepalives_idle",
+    "TCP_KEEPINTVL": "tcp_keepalives_interval",
+    "TCP_KEEPCNT": "tcp_keepalives_count",
+    "TCP_USER_TIMEOUT": "tcp_user_timeout",
+}
+
+
+async def test_connections_that_lead_to_a_database_that_is_silent_are_given_up_together(
+    postgres: EmbeddedPostgres, database_url: str
+) -> None:
+    async with Link.opened("primary", postgres.port) as primary:
+        url = through(database_url, primary).replace(f":{primary.port}/", f":{primary.port},127.0.0.1:{postgres.port}/")
+        async with Database.open(url, House()) as db:
+            await asyncio.gather(*(db.pool.execute("SELECT pg_sleep(0.1)") for _ in range(5)))
+            primary.silence()
+
+            with pytest.raises(TimeoutError):
+                await db.look(0.2)
+
+            async with asyncio.timeout(SOON_S):
+                await db.look(SOON_S)

@@ -2,8 +2,12 @@
 
 The hosts are tried in their order, each for a bounded time: asyncpg's own timeout is for all of them together, so a machine without
 power that stands first would hide the one that took over. Of several hosts only one that accepts writes is taken.
+
+A machine that dies says no goodbye. By itself TCP would believe in it for a quarter of an hour, when something is sent to it, and
+for hours when not: a worker would wait for a database that is gone, and a database keep rows locked for a worker that is gone.
 """
 
+import socket
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +15,30 @@ import asyncpg
 
 CONNECT_TIMEOUT_S: Final = 5.0
 """How long one host may take."""
+COMMAND_TIMEOUT_S: Final = 30.0
+"""How long one statement may take."""
+SILENT_FOR_S: Final = 10
+"""After so long without a word from the other side it is asked whether it is there."""
+ASKED_EACH_S: Final = 5
+ASKED_TIMES: Final = 3
+UNHEARD_FOR_MS: Final = 15_000
+"""A side that has not received what was sent to it for so long is gone."""
+IDLE_IN_TRANSACTION_MS: Final = 30_000
+"""The server ends a transaction that nothing is said in for so long: whoever began it is gone, or is frozen with rows locked."""
+SERVER_SETTINGS: Final = {
+    "tcp_keepalives_idle": str(SILENT_FOR_S),
+    "tcp_keepalives_interval": str(ASKED_EACH_S),
+    "tcp_keepalives_count": str(ASKED_TIMES),
+    "tcp_user_timeout": str(UNHEARD_FOR_MS),
+    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+}
+SOCKET_OPTIONS: Final = {
+    "TCP_KEEPIDLE": SILENT_FOR_S,
+    "TCP_KEEPINTVL": ASKED_EACH_S,
+    "TCP_KEEPCNT": ASKED_TIMES,
+    "TCP_USER_TIMEOUT": UNHEARD_FOR_MS,
+}
+"""The same for our side, as far as the operating system knows them."""
 WRITABLE: Final = "read-write"
 NOT_THIS_HOST: Final = (
     OSError,
@@ -29,10 +57,25 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection:
         options["target_session_attrs"] = WRITABLE
     for host in others:
         try:
-            return await asyncpg.connect(host, timeout=CONNECT_TIMEOUT_S, **options)
+            return await _connect_to(host, options)
         except NOT_THIS_HOST:
             continue
-    return await asyncpg.connect(last, timeout=CONNECT_TIMEOUT_S, **options)
+    return await _connect_to(last, options)
+
+
+async def _connect_to(host: str, options: dict[str, Any]) -> asyncpg.Connection:
+    given = {"command_timeout": COMMAND_TIMEOUT_S, "server_settings": SERVER_SETTINGS} | options
+    connection = await asyncpg.connect(host, timeout=CONNECT_TIMEOUT_S, **given)
+    _notice_death(connection._transport.get_extra_info("socket"))  # asyncpg has no option for it
+    return connection
+
+
+def _notice_death(connected: socket.socket) -> None:
+    if connected.family in (socket.AF_INET, socket.AF_INET6):
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in SOCKET_OPTIONS.items():
+            if hasattr(socket, name):
+                connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def hosts_of(url: str) -> list[str]:

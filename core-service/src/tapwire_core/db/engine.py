@@ -4,6 +4,8 @@ Transactions run on asyncpg itself, with prepared statements and without ORM obj
 SQLAlchemy from the same tables. Both see what is committed, and the rows of neither leave `tapwire_core.db`.
 """
 
+import asyncio
+import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +23,8 @@ DEADLOCK_RETRIES: Final = 5
 """How often a transaction that the database gave up (a deadlock, a lost race for a unique row) is run again."""
 
 POOL_SIZE: Final = 10
-COMMAND_TIMEOUT_S: Final = 30
+GOODBYE_S: Final = 3.0
+"""How long a database may take over what is still said to it when a program ends."""
 
 RETRIED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
@@ -43,12 +46,14 @@ class Database:
     async def open(cls, url: str, house: House, *, pool_size: int = POOL_SIZE) -> AsyncIterator[Self]:
         """Connect to `postgresql://…`; `pool_size` bounds the transactions that run at once."""
         engine = open_engine(url, pool_size=pool_size, pool_pre_ping=True)
+        pool = await asyncpg.create_pool(url, min_size=0, max_size=pool_size, connect=connect, reset=_reset_if_needed)
         try:
-            async with asyncpg.create_pool(
-                url, min_size=0, max_size=pool_size, connect=connect, command_timeout=COMMAND_TIMEOUT_S, reset=_reset_if_needed
-            ) as pool:
-                yield cls(pool, engine, house, url)
+            yield cls(pool, engine, house, url)
         finally:
+            # a pool that can't be closed in time is ended: the database may be silent
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_S):
+                    await pool.close()
             await engine.dispose()
 
     async def look(self, timeout_s: float) -> None:
@@ -57,7 +62,13 @@ class Database:
         Outside a transaction a statement must go by the simple protocol, as this one does. Of any other that is cut off when it is
         prepared, the server keeps the transaction that it has begun for that, and the next one would have its time.
         """
-        await self.pool.execute("SELECT 1", timeout=timeout_s)
+        try:
+            # the pool's own timeout is also how long it waits for what was cut off when the connection comes back to it
+            async with asyncio.timeout(timeout_s), self.pool.acquire(timeout=timeout_s) as connection:
+                await connection.execute("SELECT 1")
+        except Exception:
+            await self.pool.expire_connections()  # those that wait for use may lead to the same database that is gone
+            raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Store]:
