@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from tapwire_core.db.store import Store
-from tapwire_core.db.writes.decisions import LOCK_TIMEOUT_MS, lock_together, write_changes
+from tapwire_core.db.writes.decisions import lock_together, write_changes
+from tapwire_core.services.batches import ROW_WAIT_MS
 from tapwire_core.services.pours import Decision
 from tests.bench.load import POUR_ML
 from tests.bench.stage import Place, Stage
@@ -72,7 +73,7 @@ async def _statements(store: Store, decision: Decision) -> list[str]:
     assert decided.changes is not None
     await write_changes(store, decided.changes)
     return [
-        f"SELECT lock_together(({_literal([decision.asked])})::jsonb, {LOCK_TIMEOUT_MS})",
+        f"SELECT lock_together(({_literal([decision.asked])})::jsonb, {ROW_WAIT_MS})",
         f"SELECT apply_together(({_literal([decided.changes])})::jsonb)",
     ]
 

@@ -20,6 +20,10 @@ from tests.venue import Guest, SimulatedTap, Venue
 TAPS: Final = 6
 ROUNDS: Final = 12
 SOON_S: Final = 10.0
+WITHIN_S: Final = 5.0
+"""A node gives up a question after this time."""
+APART_S: Final = 0.05
+ELSEWHERE: Final = "04b20001"
 
 Said = PourAuthorized | PourDenied | PourSettled
 
@@ -95,15 +99,39 @@ async def test_a_row_that_somebody_holds_stops_only_the_decision_that_needs_it(
     venue: Venue, batches: Batches, taps: list[SimulatedTap]
 ) -> None:
     ann, bob = [await venue.guest(balance_minor=100_00) for _ in range(2)]
+    asks = venue.asks(taps[0].question(ann.card_uid), taps[0])
     async with venue.db.transaction() as held:
         await held.connection.execute("SELECT 1 FROM guests WHERE guest_id = $1 FOR UPDATE", ann.guest_id)
-        waiting = asyncio.create_task(batches.decide(venue.asks(taps[0].question(ann.card_uid), taps[0])))
+        waiting = asyncio.create_task(batches.decide(asks))
 
         (answer,) = await decided(batches, [venue.asks(taps[1].question(bob.card_uid), taps[1])])
 
         assert isinstance(answer, PourAuthorized)
-        assert not waiting.done()
-    assert isinstance(said(await waiting), PourAuthorized)
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await waiting
+    (again,) = await decided(batches, [asks])
+    assert isinstance(again, PourAuthorized), "it was not decided, and is when its node says it again"
+
+
+async def test_a_venue_whose_rows_are_all_held_keeps_no_other_venue_waiting(
+    venue: Venue, batches: Batches, taps: list[SimulatedTap]
+) -> None:
+    guests = [await venue.guest(balance_minor=100_00) for _ in taps]
+    cafe = await Venue.open(venue.db, venue_id="cafe")
+    bob = await cafe.guest(balance_minor=100_00, card_uid=ELSEWHERE)
+    held_for_long = []
+    async with venue.db.transaction() as held:
+        await held.connection.execute("SELECT 1 FROM taps WHERE venue_id = $1 FOR UPDATE", venue.venue_id)
+        for tap, guest in zip(taps, guests, strict=True):
+            held_for_long += [asyncio.create_task(batches.decide(venue.asks(tap.question(guest.card_uid), tap))) for _ in range(2)]
+            await asyncio.sleep(APART_S)
+
+        async with asyncio.timeout(WITHIN_S):
+            (answer,) = await decided(batches, [cafe.asks(cafe.tap.question(bob.card_uid), cafe.tap)])
+
+        assert isinstance(answer, PourAuthorized)
+        failed = await asyncio.gather(*held_for_long, return_exceptions=True)
+    assert {type(one) for one in failed} == {asyncpg.LockNotAvailableError}
 
 
 async def test_what_is_said_twice_at_once_is_answered_twice_alike(venue: Venue, batches: Batches, taps: list[SimulatedTap]) -> None:

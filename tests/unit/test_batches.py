@@ -25,7 +25,7 @@ class Database:
         """Let a decision be made, now or when it comes."""
         self._gates.setdefault(name, asyncio.Event()).set()
 
-    async def decide(self, _: object, decisions: Sequence[Any]) -> list[str]:
+    async def decide(self, _: object, decisions: Sequence[Any], wait_ms: int) -> list[str]:
         """Stands for `decide_together`."""
         if len(decisions) > 1:
             raise ValueError("not together")

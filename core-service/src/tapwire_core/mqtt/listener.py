@@ -16,7 +16,7 @@ from tapwire_contracts.codec import Malformed, decode_from_device
 from tapwire_contracts.messages import message_type
 from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
-from tapwire_core.db.views.health import is_database_gone
+from tapwire_core.db.views.health import is_database_gone, is_row_held
 from tapwire_core.metrics import UNREADABLE
 from tapwire_core.mqtt.handlers import HANDLERS, Desk, answer_unreadable
 from tapwire_core.mqtt.intake import NOTHING_NEW_PAUSE_S, Intake
@@ -66,10 +66,10 @@ async def _work_on(desk: Desk, raw: RawReport) -> bool:
         log.warning("could not answer on %s, the node will ask again: %s", raw.topic, error)
     except Exception as error:
         desk.metrics.count_failure()
-        if not is_database_gone(error):
-            log.exception("could not work on a message on %s; a node repeats what it was not answered", raw.topic)
-        else:
+        if is_database_gone(error) or is_row_held(error):
             log.warning("database: %s; not answered on %s, the node will ask again", error, raw.topic)
+        else:
+            log.exception("could not work on a message on %s; a node repeats what it was not answered", raw.topic)
     else:
         desk.metrics.observe(kind, time.monotonic() - began_s)
         return is_new

@@ -1,9 +1,11 @@
 """Decisions that arrive together are made together: one transaction, four round trips, one sync to disk for all of them.
 
 While one batch is at the database the next one gathers, so that the batches grow with the load and a lone question never waits:
-what a decision costs falls with their size. One that takes long, as a row is held or a disk is slow, holds up nobody: others
-overtake it, and so do many that wait. A tap is in one batch at a time, which keeps what it says in order. A batch that fails is
-made again one by one: whatever is wrong with one message is its own affair.
+what a decision costs falls with their size. One that takes long, as a disk is slow, holds up nobody: others overtake it, and so do
+many that wait. A tap is in one batch at a time, which keeps what it says in order.
+
+A batch that fails is made again one by one, beside the others: whatever is wrong with one message is its own affair. So is a row
+that somebody holds: it is waited for a moment only, as whoever is not answered says it again.
 """
 
 import asyncio
@@ -22,6 +24,10 @@ MAX_BATCH: Final = 32
 """Decisions in one transaction."""
 MAX_BATCHES: Final = 4
 """Transactions at once."""
+MAX_ALONE: Final = 4
+"""Decisions at once that are made alone, since they could not be made together; with the others fewer than the pool has room for."""
+ROW_WAIT_MS: Final = 250
+"""How long a row is waited for that somebody else holds."""
 OVERTAKEN_AFTER_S: Final = 0.02
 """A batch that has been at the database for this long is not waited for by the next one."""
 ENOUGH: Final = 8
@@ -45,6 +51,8 @@ class Batches:
         self._busy_taps: Final[set[str]] = set()
         self._making: Final[dict[asyncio.Task[None], float]] = {}
         """What is at the database, and by when others overtake it, by the loop's clock."""
+        self._alone: Final[deque[_Waiting]] = deque()
+        self._making_alone: Final[set[asyncio.Task[None]]] = set()
         self._news = asyncio.Event()
 
     async def decide(self, decision: Decision) -> Answer:
@@ -62,8 +70,10 @@ class Batches:
                 self._news.clear()
                 while self._may_begin() and (batch := self._take()):
                     self._begin(batch)
+                while self._alone and len(self._making_alone) < MAX_ALONE:
+                    self._begin_alone(self._alone.popleft())
         finally:
-            await end_tasks(*self._making)
+            await end_tasks(*self._making, *self._making_alone)
 
     def _may_begin(self) -> bool:
         now_s = asyncio.get_running_loop().time()
@@ -77,6 +87,12 @@ class Batches:
         self._making[task] = overtaken_s
         task.add_done_callback(self._put_down)
         loop.call_at(overtaken_s, self._news.set)
+
+    def _begin_alone(self, waiting: _Waiting) -> None:
+        task = asyncio.get_running_loop().create_task(self._make([waiting]))
+        self._making_alone.add(task)
+        task.add_done_callback(self._making_alone.discard)
+        task.add_done_callback(lambda _: self._news.set())
 
     def _take(self) -> list[_Waiting]:
         batch, left = list[_Waiting](), list[_Waiting]()
@@ -95,11 +111,11 @@ class Batches:
     async def _make(self, batch: Sequence[_Waiting]) -> None:
         outcomes: Sequence[Answer | Exception | None]
         try:
-            outcomes = await decide_together(self._db, [waiting.decision for waiting in batch])
+            outcomes = await decide_together(self._db, [waiting.decision for waiting in batch], ROW_WAIT_MS)
         except Exception as error:
             if len(batch) > 1 and not is_database_gone(error):
                 log.warning("%d decisions could not be made together, each is made alone: %r", len(batch), error)
-                await asyncio.gather(*(self._make([waiting]) for waiting in batch))
+                self._alone.extend(batch)
                 return
             outcomes = [error] * len(batch)
         for waiting, outcome in zip(batch, outcomes, strict=True):
@@ -108,7 +124,6 @@ class Batches:
                 self._queue.appendleft(waiting)
             else:
                 _settle(waiting, outcome)
-        self._news.set()
 
 
 def _settle(waiting: _Waiting, outcome: Answer | Exception) -> None:

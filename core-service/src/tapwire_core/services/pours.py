@@ -15,6 +15,7 @@ from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.db.writes.decisions import (
+    FOR_EVER_MS,
     EarlierAnswer,
     LockedQuestion,
     LockedReport,
@@ -169,13 +170,16 @@ Decision = CardAsks | TapReports
 
 
 @use_case
-async def decide_together(store: Store, decisions: Sequence[Decision]) -> list[Answer | None]:
-    """Make decisions of different taps in one transaction; None for one that must wait for a next one, as it shares a row."""
-    return await _decide(store, decisions)
+async def decide_together(store: Store, decisions: Sequence[Decision], wait_ms: int) -> list[Answer | None]:
+    """Make decisions of different taps in one transaction; None for one that must wait for a next one, as it shares a row.
+
+    A row that somebody else holds for longer than `wait_ms` makes all of them fail, as `db.views.health.is_row_held` tells.
+    """
+    return await _decide(store, decisions, wait_ms)
 
 
-async def _decide(store: Store, decisions: Sequence[Decision]) -> list[Answer | None]:
-    locked = await lock_together(store, [decision.asked for decision in decisions])
+async def _decide(store: Store, decisions: Sequence[Decision], wait_ms: int = FOR_EVER_MS) -> list[Answer | None]:
+    locked = await lock_together(store, [decision.asked for decision in decisions], wait_ms)
     answers, changed, taken = list[Answer | None](), list[Changes](), set[UUID]()
     for decision, found in zip(decisions, locked, strict=True):
         decided = decision.decide(found, store.house)

@@ -48,7 +48,12 @@ def telling_database_gone() -> Iterator[None]:
 
 def may_work_later(error: BaseException) -> bool:
     """Whether the same may succeed when it is tried again: the database is gone, or gave up a transaction for another one."""
-    return is_database_gone(error) or isinstance(error, RETRIED)
+    return is_database_gone(error) or is_row_held(error) or isinstance(error, RETRIED)
+
+
+def is_row_held(error: BaseException) -> bool:
+    """Whether an error says that somebody else held a row for longer than it was to be waited for."""
+    return isinstance(error, asyncpg.LockNotAvailableError)
 
 
 def is_database_gone(error: BaseException | None) -> bool:

@@ -91,17 +91,19 @@ _odometer: Final = msgspec.json.Decoder(LockedOdometer)
 _pour: Final = msgspec.json.Decoder(LockedPour)
 _encoder: Final = msgspec.json.Encoder()
 
-LOCK_TIMEOUT_MS: Final = 250
-"""How long decisions that are made together wait for a row; who holds one for longer must not hold up the others' taps."""
+FOR_EVER_MS: Final = 0
+"""As how long to wait for a row: until the statement's own time is over."""
 
 
-async def lock_together(store: Store, asked: Sequence[QuestionAsked | ReportAsked]) -> list[LockedQuestion | LockedReport | None]:
+async def lock_together(
+    store: Store, asked: Sequence[QuestionAsked | ReportAsked], wait_ms: int = FOR_EVER_MS
+) -> list[LockedQuestion | LockedReport | None]:
     """Lock all that these touch and read the facts of each; None for a report from a tap that isn't there.
 
-    Several are locked class by class, so that two transactions that each decide several never wait for each other; a row that
-    somebody else holds for longer than `LOCK_TIMEOUT_MS` then raises `asyncpg.LockNotAvailableError`. One alone waits.
+    They are locked class by class, so that two transactions that each decide several never wait for each other; a row that somebody
+    else holds for longer than `wait_ms` raises `asyncpg.LockNotAvailableError`.
     """
-    found = await store.connection.fetch("SELECT lock_together($1, $2)", _encoder.encode(asked).decode(), LOCK_TIMEOUT_MS)
+    found = await store.connection.fetch("SELECT lock_together($1, $2)", _encoder.encode(asked).decode(), wait_ms)
     decoders = (_question if isinstance(one, QuestionAsked) else _report for one in asked)
     return [decoder.decode(facts or "null") for decoder, (facts,) in zip(decoders, found, strict=True)]
 
