@@ -80,6 +80,13 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
         yield running
 
 
+@pytest.fixture
+async def amqtt(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
+    """An amqtt that knows the same, for what Mosquitto lacks with a file of rules: it refuses subscriptions."""
+    async with open_broker(BrokerKind.AMQTT, tmp_path / "broker", _accounts()) as running:
+        yield running
+
+
 def _accounts() -> list[Account]:
     roles = {"core": BrokerRole.CORE, "watcher": BrokerRole.WATCHER}
     return [Account(username, secrets.token_urlsafe(), role) for username, role in roles.items()]

@@ -1,6 +1,7 @@
 """The event stream: facts with ids that can be gone on from, and live values of the broker."""
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from tapwire_admin.live import Live
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import CoreState, PourProgress
-from tapwire_contracts.topics import DevicePath, core_state_topic
+from tapwire_contracts.topics import core_state_topic
 from tapwire_core.broker import make_client
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.facts import FactsReader
@@ -27,15 +28,10 @@ from tapwire_core.services.sessions import log_out
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tests.mqtt_tap import connect_tap
 from tests.rest import Rest, asgi
-from tests.venue import SimulatedTap, Venue
+from tests.venue import Venue
 
 COMES_WITHIN_S = 10
-
-
-@pytest.fixture
-def venue_state() -> bytes:
-    """The state of a venue's tap, as it comes from the broker."""
-    return encode(SimulatedTap(DevicePath.parse("bar/taps/left")).state())
+INSERT = "INSERT INTO audit (action, actor, subjects) VALUES ('top_up', $1, '{}')"
 
 
 @dataclass
@@ -119,21 +115,20 @@ async def test_facts_come_as_they_happen_and_a_broken_stream_goes_on_where_it_wa
 
 
 async def test_a_fact_that_commits_after_a_later_one_is_not_skipped(db: Database) -> None:
-    insert = "INSERT INTO audit (action, actor, subjects) VALUES ('top_up', $1, '{}')"
     reader = FactsReader(db, 0)
     async with db.pool.acquire() as slow, db.pool.acquire() as fast:
         transaction = slow.transaction()
         await transaction.start()
-        await slow.execute(insert, "first, and slow")
-        await fast.execute(insert, "second")
+        await slow.execute(INSERT, "first, and slow")
+        await fast.execute(INSERT, "second")
         before = [fact.actor for fact in await reader.read_on()]
         await transaction.commit()
         after = [fact.actor for fact in await reader.read_on()]
 
         transaction = slow.transaction()
         await transaction.start()
-        await slow.execute(insert, "never")
-        await fast.execute(insert, "third")
+        await slow.execute(INSERT, "never")
+        await fast.execute(INSERT, "third")
         await transaction.rollback()
         last = [fact.actor for fact in await reader.read_on()]
 
@@ -141,7 +136,6 @@ async def test_a_fact_that_commits_after_a_later_one_is_not_skipped(db: Database
 
 
 async def test_a_transaction_that_began_after_a_later_facts_one_is_waited_for_too(db: Database) -> None:
-    insert = "INSERT INTO audit (action, actor, subjects) VALUES ('top_up', $1, '{}')"
     reader = FactsReader(db, 0)
     async with db.pool.acquire() as early, db.pool.acquire() as late:
         first, second = early.transaction(), late.transaction()
@@ -149,8 +143,8 @@ async def test_a_transaction_that_began_after_a_later_facts_one_is_waited_for_to
         await early.execute("SELECT pg_current_xact_id()")
         await second.start()
         await late.execute("SELECT pg_current_xact_id()")
-        await late.execute(insert, "late, with the smaller id")
-        await early.execute(insert, "early")
+        await late.execute(INSERT, "late, with the smaller id")
+        await early.execute(INSERT, "early")
         await first.commit()
 
         before = [await reader.read_on() for _ in range(3)]
@@ -159,6 +153,29 @@ async def test_a_transaction_that_began_after_a_later_facts_one_is_waited_for_to
 
     assert before == [[], [], []]
     assert [fact.actor for fact in after] == ["late, with the smaller id", "early"]
+
+
+async def test_a_stream_from_now_on_tells_what_was_being_written_when_it_began(db: Database) -> None:
+    for actor in ("before", "rolled back"):
+        with contextlib.suppress(LookupError):
+            async with db.transaction() as store:
+                await store.connection.execute(INSERT, actor)
+                if actor == "rolled back":
+                    raise LookupError
+    async with db.transaction() as slow:
+        await slow.connection.execute(INSERT, "late, with the smaller id")
+        async with db.transaction() as quick:
+            await quick.connection.execute(INSERT, "there already")
+        reader = await FactsReader.from_now(db)
+        meanwhile = await reader.read_on()
+    async with db.transaction() as store:
+        await store.connection.execute(INSERT, "after")
+
+    told = await reader.read_on()
+
+    assert meanwhile == []
+    assert [fact.actor for fact in told] == ["late, with the smaller id", "after"]
+    assert await reader.read_on() == []
 
 
 async def test_live_values_come_from_the_broker_and_the_newest_again_to_each_listener(
@@ -209,21 +226,6 @@ async def test_no_message_however_bad_ends_what_is_heard_after_it(rest: Rest, ve
         following.cancel()
 
     assert (progress.kind, progress.data["volume_ml"]) == ("progress", 120)
-
-
-def test_a_message_that_makes_the_listener_fail_is_noted_and_the_next_one_heard(
-    venue_state: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    live = Live()
-    with live.listen() as listener:
-        with monkeypatch.context() as broken:
-            broken.setattr(listener, "tell", None)
-            live.hear("tapwire/v1/bar/taps/left/state", venue_state)
-        live.hear("tapwire/v1/bar/taps/left/state", venue_state)
-        told = listener.take()
-
-    assert [kind.value for kind, _ in told] == ["node"]
-    assert "tapwire/v1/bar/taps/left/state" in caplog.text
 
 
 async def test_a_stream_ends_when_its_session_does(rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:

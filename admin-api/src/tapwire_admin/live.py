@@ -39,7 +39,7 @@ from tapwire_contracts.messages import (
     ReaderCardPresented,
 )
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
-from tapwire_core.broker import make_client, until_lost
+from tapwire_core.broker import make_client, subscribe, until_lost
 
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 10.0
@@ -142,7 +142,7 @@ class Live:
             self._listeners.remove(listener)
 
     def hear(self, topic: str, payload: bytes) -> None:
-        """A message from the broker. One that can't be read is the core's to keep; none, whatever it does, ends the listening."""
+        """A message from the broker. One that can't be read is the core's to keep."""
         try:
             if topic.startswith(_CORES):
                 self.hear_worker(topic.removeprefix(_CORES).partition("/")[0], payload)
@@ -150,8 +150,6 @@ class Live:
                 self._note(*_read(topic, payload))
         except (Malformed, InvalidTopic):
             return
-        except Exception:
-            _log.exception("could not show a message on %s", topic)
 
     def _note(self, path: DevicePath, message: Message) -> None:
         kind = KIND_OF.get(type(message))
@@ -197,8 +195,7 @@ class Live:
         """Hear until the connection ends; what is known of core workers ends with it, and is heard anew."""
         self._note_connected(connected=True)
         try:
-            for filter_ in (core_state_topic("+"), *(f"{ROOT}/+/+/+/{leaf}" for leaf in LEAVES)):
-                await client.subscribe(filter_)
+            await subscribe(client, [(core_state_topic("+"), 0), *((f"{ROOT}/+/+/+/{leaf}", 0) for leaf in LEAVES)])
             await until_lost(client)
         finally:
             self._note_connected(connected=False)

@@ -20,7 +20,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
 from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
-from tapwire_core.broker import until_lost
+from tapwire_core.broker import subscribe, until_lost
 from tapwire_core.db.connecting import connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
@@ -115,7 +115,7 @@ class Worker:
     async def _work(self, desk: Desk, intake: Intake[RawReport]) -> None:
         client, publisher = desk.publisher.client, desk.publisher
         woken = asyncio.Event()
-        await client.subscribe(list(self.address.subscriptions()))
+        await subscribe(client, list(self.address.subscriptions()))
         try:
             await run_together(
                 until_lost(client),

@@ -1,14 +1,17 @@
 """One way to make a client of the broker, from its URL: for core workers, and for the admin API's read-only subscription."""
 
 import asyncio
+import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from aiomqtt import Client, Message, ProtocolVersion, Will
+from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
+
+from tapwire_contracts.subscriptions import refused_filters
 
 DEFAULT_PORT: Final = {"mqtt": 1883, "mqtts": 8883}
 KEEPALIVE_S: Final = 15
@@ -16,7 +19,9 @@ MQTT_5: Final = "5"
 
 
 Receive = Callable[[str, bytes], object]
-"""Is told a message's topic and payload, in the order in which they come; what it raises ends the connection."""
+"""Is told a message's topic and payload, in the order in which they come. A message that makes it raise is logged, and lost."""
+
+log: Final = logging.getLogger(__name__)
 
 
 def make_client(
@@ -47,6 +52,12 @@ def make_client(
     )
 
 
+async def subscribe(client: Client, filters: Sequence[tuple[str, int]]) -> None:
+    """Hear these topics, each with its QoS; raises `aiomqtt.MqttError` when the broker refuses one."""
+    if refused := refused_filters(filters, await client.subscribe(list(filters))):
+        raise MqttError(f"the broker refuses a subscription to {', '.join(refused)}: look at its rules for our account")
+
+
 async def until_lost(client: Client) -> None:
     """Wait until the connection is lost, which raises `aiomqtt.MqttError`."""
     async for message in client.messages:
@@ -58,7 +69,12 @@ def _handing_over_to(receive: Receive) -> type[asyncio.Queue[Message]]:
 
     class HandingOver(asyncio.Queue[Message]):
         def put_nowait(self, message: Message) -> None:
-            assert isinstance(message.payload, bytes)
-            receive(message.topic.value, message.payload)
+            topic = message.topic.value
+            try:
+                assert isinstance(message.payload, bytes)
+                receive(topic, message.payload)
+            except Exception:
+                # paho would read the same packet for ever
+                log.exception("could not take a message on %s", topic)
 
     return HandingOver

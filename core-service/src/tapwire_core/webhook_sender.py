@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Final
 from uuid import UUID
@@ -197,7 +198,8 @@ async def _beginning_of(answer: httpx.Response) -> str:
 
 @asynccontextmanager
 async def _client() -> AsyncIterator[httpx.AsyncClient]:
-    """Keep no connection: one that was made for a host must not serve another at the same address. Follow no redirect."""
+    """Keep no connection and no cookie: what was made for a host must not serve another at the same address. Follow no redirect."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(limits=limits, trust_env=False, follow_redirects=False) as client:
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    async with httpx.AsyncClient(limits=limits, cookies=no_cookies, trust_env=False, follow_redirects=False) as client:
         yield client

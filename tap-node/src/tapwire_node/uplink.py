@@ -38,6 +38,7 @@ from tapwire_contracts.messages import (
     TapConfig,
 )
 from tapwire_contracts.reasons import Presence
+from tapwire_contracts.subscriptions import refused_filters
 from tapwire_contracts.topics import DeviceKind, DevicePath, core_state_topic
 from tapwire_node.clock import monotonic_ms
 from tapwire_node.controller.events import (
@@ -168,7 +169,9 @@ class Uplink:
     async def _connect_once(self) -> None:
         self._connection += 1
         async with self._new_client() as client:
-            await client.subscribe([(topic, 1) for topic in (*self._routes, core_state_topic("+"))])
+            wanted = [(topic, 1) for topic in (*self._routes, core_state_topic("+"))]
+            if refused := refused_filters(wanted, await client.subscribe(wanted)):
+                raise MqttError(f"the broker refuses a subscription to {', '.join(refused)}: look at its rules for this device")
             self._client = client
             logger.info("connected to %s:%d", self._address.host, self._address.port)
             self._post(Connected)

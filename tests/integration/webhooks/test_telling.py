@@ -112,6 +112,18 @@ async def test_what_a_receiver_does_not_take_comes_again_as_it_was(venue: Venue,
     assert await venue.db.pool.fetchval("SELECT failures FROM webhooks") == 0
 
 
+async def test_what_a_receiver_wants_remembered_is_told_to_nobody_else_at_its_address(venue: Venue, receiver: Receiver) -> None:
+    receiver.headers = "Set-Cookie: session=of-the-first; Path=/\r\n"
+    await subscribed(venue.db, receiver, TOP_UPS)
+    async with sending(venue.db):
+        for count in (1, 2):
+            await topped_up(venue, [1_00])
+            heard = await receiver.hears(count)
+            await until(venue.db, ALL_ARRIVED)
+
+    assert [one for one in heard if "cookie" in one.headers] == []
+
+
 async def test_a_receiver_that_is_away_gets_it_when_it_is_back(venue: Venue) -> None:
     receiver = Receiver()
     async with receiver.listening():

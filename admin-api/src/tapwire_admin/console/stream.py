@@ -23,7 +23,7 @@ from tapwire_admin.given import Db
 from tapwire_admin.live import Listener, Live, LiveKind
 from tapwire_contracts.reasons import Phase
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.facts import FactsReader, kind_of, newest_fact
+from tapwire_core.db.views.facts import FactsReader, kind_of
 from tapwire_core.db.views.operations import AuditEntryView, operator_of_token
 from tapwire_core.db.views.places import TapView, find_taps
 from tapwire_core.domain.money import charge
@@ -42,7 +42,7 @@ KINDS: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE, LiveK
 @get("/live", access=OPERATOR, include_in_schema=False)
 async def stream(request: Request[Any, Any, Any], db: Db, viewer: Looking, live: NamedDependency[Live]) -> ServerSentEvent:
     """What happens from now on."""
-    facts = FactsReader(db, await newest_fact(db))
+    facts = await FactsReader.from_now(db)
     return ServerSentEvent(_events(Shown(db, viewer, live), facts, hash_token(token_of(request))))
 
 

@@ -21,7 +21,7 @@ from tapwire_admin.auth import OPERATOR, token_of
 from tapwire_admin.given import Db
 from tapwire_admin.live import MAX_LISTENERS, Listener, Live
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.facts import FactsReader, kind_of, newest_fact
+from tapwire_core.db.views.facts import FactsReader, kind_of
 from tapwire_core.db.views.operations import operator_of_token
 from tapwire_core.services.sessions import hash_token
 
@@ -50,8 +50,8 @@ async def stream(
     """Facts after `Last-Event-ID`, or from now on, and live values."""
     if live.is_full():
         raise ServiceUnavailableException(f"{MAX_LISTENERS} streams are open already: close one, or try later.")
-    after = last_event_id if last_event_id is not None else await newest_fact(db)
-    return ServerSentEvent(_events(db, live, FactsReader(db, after), hash_token(token_of(request))))
+    facts = await FactsReader.from_now(db) if last_event_id is None else FactsReader(db, last_event_id)
+    return ServerSentEvent(_events(db, live, facts, hash_token(token_of(request))))
 
 
 async def _events(db: Database, live: Live, facts: FactsReader, session: bytes) -> AsyncIterator[ServerSentEventMessage]:

@@ -16,6 +16,7 @@ import asyncpg
 from aiomqtt import Client, MqttError
 
 from tapwire_contracts.topics import HOME_ROOT, home_topic
+from tapwire_core.broker import subscribe
 from tapwire_core.db.engine import Database
 from tapwire_core.db.turns import turn
 from tapwire_core.db.views.health import DatabaseGone, telling_database_gone
@@ -110,7 +111,7 @@ def _changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> dict[st
 
 async def _told_before(client: Client) -> set[tuple[str, str]]:
     """Venue and id of every tap whose state stands on the broker."""
-    await client.subscribe(home_topic("+", "+"), qos=1)
+    await subscribe(client, [(home_topic("+", "+"), 1)])
     found = set[tuple[str, str]]()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(RETAINED_WITHIN_S):

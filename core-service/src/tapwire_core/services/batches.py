@@ -25,7 +25,7 @@ MAX_BATCH: Final = 32
 MAX_BATCHES: Final = 4
 """Transactions at once."""
 MAX_ALONE: Final = 4
-"""Decisions at once that are made alone, since they could not be made together; with the others fewer than the pool has room for."""
+"""Decisions at once that are made alone, since together they could not be made; with the others fewer than the pool takes."""
 ROW_WAIT_MS: Final = 250
 """How long a row is waited for that somebody else holds."""
 OVERTAKEN_AFTER_S: Final = 0.02

@@ -8,11 +8,12 @@ Who writes is known by the lock on the table, which is taken before an id is and
 would not do: transactions that began after the latest one to end are above it, and run all the same.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from msgspec import Struct
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, select, text
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database
@@ -24,6 +25,8 @@ audit: Final = table(AuditEntry)
 
 BATCH: Final = 200
 """The most facts of one look."""
+LATE: Final = 2_000
+"""So many facts later, a transaction that wrote one has ended."""
 
 
 class FactKind(StrEnum):
@@ -84,10 +87,24 @@ class _Gap(Struct, frozen=True):
 class FactsReader:
     """Reads the audit log on from an id; for one listener."""
 
-    def __init__(self, db: Database, after: int) -> None:
+    def __init__(self, db: Database, after: int, known: Iterable[int] = ()) -> None:
         self._db: Final = db
         self.after = after
+        self._known: Final = set(known)
         self._gap: _Gap | None = None
+
+    @classmethod
+    async def from_now(cls, db: Database) -> Self:
+        """A reader of what is not there yet: of facts before the newest one too, whose transactions have not ended."""
+        async with db.engine.connect() as connection:
+            newest_first = (await connection.execute(_newest_ids())).scalars().all()
+        known = newest_first[::-1]
+        after = known[0] if len(known) == LATE else 0
+        for audit_id in known:
+            if audit_id > after + 1:
+                break
+            after = audit_id
+        return cls(db, after, (audit_id for audit_id in known if audit_id > after))
 
     async def read_on(self) -> list[AuditEntryView]:
         """The next facts, at most `BATCH`."""
@@ -98,10 +115,13 @@ class FactsReader:
             if row.audit_id > max(self.after + 1, complete_to):
                 if await self._is_new_gap(row.audit_id):
                     return facts or await self.read_on()
-                break
-            facts.append(row)
+                return facts
             self.after = row.audit_id
-        return facts
+            if row.audit_id in self._known:
+                self._known.remove(row.audit_id)
+            else:
+                facts.append(row)
+        return facts if facts or len(rows) < BATCH else await self.read_on()
 
     async def _complete_to(self) -> int:
         """Up to which id nothing can come any more; must be known before the rows are read."""
@@ -134,11 +154,8 @@ async def read_facts(db: Database, after: int, until: int) -> list[AuditEntryVie
     return await read_all(db, _facts_after(after).where(audit.c.audit_id <= until).limit(BATCH), AuditEntryView)
 
 
-async def newest_fact(db: Database) -> int:
-    """The id to read on from, to hear only what is new."""
-    async with db.engine.connect() as connection:
-        found: int | None = (await connection.execute(select(func.max(audit.c.audit_id)))).scalar_one()
-    return found or 0
+def _newest_ids() -> Select[Any]:
+    return select(audit.c.audit_id).order_by(audit.c.audit_id.desc()).limit(LATE)
 
 
 def _facts_after(after: int) -> Select[Any]:

@@ -1,0 +1,16 @@
+"""What a broker answers to a subscription. Client libraries return a refusal as if it were none, and nothing is heard then."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+FIRST_REFUSAL: Final = 0x80
+"""From here on a SUBACK's reason codes are refusals (MQTT 5, 3.9.3); MQTT 3.1.1 has this one alone."""
+
+
+def refused_filters(asked: Sequence[tuple[str, int]], codes: Iterable[Any]) -> list[str]:
+    """The topic filters that were refused, of those asked for with their QoS; a code is a number, or has one as its `value`."""
+    return [topic for (topic, _), code in zip(asked, codes, strict=True) if _number(code) >= FIRST_REFUSAL]
+
+
+def _number(code: Any) -> int:
+    return int(getattr(code, "value", code))

@@ -1,0 +1,52 @@
+"""The client of core and admin API: what it hears is handed over, what is refused to it is said."""
+
+import asyncio
+import secrets
+
+import pytest
+from aiomqtt import MqttError
+
+from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.topics import ROOT
+from tapwire_core.broker import make_client, subscribe, until_lost
+from tapwire_demo.broker import Account, EmbeddedBroker
+
+LEFT = "bar/taps/left"
+SOON_S = 10.0
+
+
+async def test_a_message_that_fails_whoever_hears_it_is_noted_once_and_the_next_ones_are_heard(
+    broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = asyncio.Queue[bytes]()
+
+    def receive(_: str, payload: bytes) -> None:
+        heard.put_nowait(payload)
+        if payload == b"bad":
+            raise ZeroDivisionError
+
+    topic = f"{ROOT}/{LEFT}/command"
+    async with (
+        asyncio.timeout(SOON_S),
+        make_client(broker.url("watcher"), broker.protocol, "watcher", receive=receive) as watcher,
+        make_client(broker.url("core"), broker.protocol, "core-1") as core,
+    ):
+        await subscribe(watcher, [(topic, 1)])
+        lost = asyncio.create_task(until_lost(watcher))
+        for payload in (b"good", b"bad", b"good"):
+            await core.publish(topic, payload, qos=1)
+        assert [await heard.get() for _ in range(3)] == [b"good", b"bad", b"good"]
+        assert heard.empty()
+        assert not lost.done()
+        lost.cancel()
+    assert caplog.text.count(f"could not take a message on {topic}") == 1
+
+
+async def test_a_subscription_that_the_broker_refuses_is_an_error(amqtt: EmbeddedBroker) -> None:
+    await amqtt.add_account(Account(LEFT, secrets.token_urlsafe(), BrokerRole.DEVICE))
+    ours, anothers = f"{ROOT}/{LEFT}/command", f"{ROOT}/bar/taps/right/command"
+
+    async with make_client(amqtt.url(LEFT), amqtt.protocol, LEFT, receive=print) as client:
+        await subscribe(client, [(ours, 1)])
+        with pytest.raises(MqttError, match=f"refuses a subscription to {anothers}"):
+            await subscribe(client, [(ours, 1), (anothers, 1)])
