@@ -1,7 +1,7 @@
 """Pours, and everything a tap node said about what flowed."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index
@@ -22,6 +22,9 @@ from tapwire_core.db.tables.columns import (
     words,
 )
 from tapwire_core.domain.words import StockKind
+
+LISTING: Final = "C"
+"""The collation by which the pours of a tap are listed."""
 
 
 class Pour(SQLModel, table=True):
@@ -49,6 +52,8 @@ class Pour(SQLModel, table=True):
         ),
         Index("ix_pours_authorized", "authorized_at", "pour_id"),
         Index("ix_pours_visit", "visit_id", "authorized_at"),
+        # for lists alone: migration 0009 makes it by the collation `LISTING`, which Alembic does not see, so that no decision looks
+        # for a tap's pending pour among all its pours
         Index("ix_pours_tap", "tap_path", "authorized_at"),
         Index("ix_pours_venue", "venue_id", "authorized_at"),
         {"postgresql_with": {"fillfactor": "70"}},

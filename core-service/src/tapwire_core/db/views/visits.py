@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from tapwire_contracts.reasons import EndReason, Presence, StopReason, SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Guest, NodeStatus, Pour, PourReport, Tap, Visit
+from tapwire_core.db.tables.pours import LISTING
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_all, read_one, read_page, table
 from tapwire_core.domain.words import VisitStatus
@@ -162,7 +163,7 @@ async def list_pours(db: Database, wanted: PourFilter, page: PageRequest = FIRST
     statement = _pours(db)
     for name, value in msgspec.structs.asdict(wanted).items():
         if value is not None:
-            statement = statement.where((pours.c[name] if name != "tap" else _tap_column(value)) == value)
+            statement = statement.where(_is_of_tap(value) if name == "tap" else pours.c[name] == value)
     return await read_page(db, statement, PourView, [pours.c.authorized_at, pours.c.pour_id], page, newest_first=True)
 
 
@@ -190,8 +191,9 @@ async def pours_by_id(db: Database, pour_ids: Collection[UUID]) -> list[PourView
     return await read_all(db, _pours(db).where(pours.c.pour_id.in_(pour_ids)), PourView) if pour_ids else []
 
 
-def _tap_column(tap: str) -> ColumnElement[str]:
-    return pours.c.tap_path if "/" in tap else taps.c.tap_id
+def _is_of_tap(tap: str) -> ColumnElement[bool]:
+    path = pours.c.tap_path.collate(LISTING)
+    return path == tap if "/" in tap else path.in_(select(taps.c.tap_path).where(taps.c.tap_id == tap))
 
 
 def _visits(db: Database) -> Select[Any]:

@@ -1,0 +1,34 @@
+"""A decision that is made alone need not wait for a row for ever either, and finds pending pours and visits by one index alone.
+
+What is pending at a tap was at times looked for among all pours of the tap, and a card's visit among all visits of the venue: where
+a table is small the planner takes any index for as good, and keeps its plan while the table grows.
+"""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import op
+
+from tapwire_core.db.migrations.functions import functions_of
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Go to this revision."""
+    op.drop_index("ix_pours_tap", table_name="pours")
+    op.create_index("ix_pours_tap", "pours", [sa.text('tap_path COLLATE "C"'), "authorized_at"])
+    for statement in functions_of(__file__):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    """Go back to the revision before."""
+    for statement in functions_of(str(Path(__file__).with_name("0006_decisions_as_sets.py"))):
+        if "FUNCTION lock_together" in statement or "FUNCTION question_facts" in statement:
+            op.execute(statement.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+    op.drop_index("ix_pours_tap", table_name="pours")
+    op.create_index("ix_pours_tap", "pours", ["tap_path", "authorized_at"])
