@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
-from tapwire_core.db.engine import open_engine
+from tapwire_core.db.engine import Database, open_engine
 from tapwire_core.db.schema import migrate, newest_revision, require_newest
 from tapwire_core.errors import NotMigrated
 
@@ -126,3 +126,13 @@ def test_a_secret_can_come_from_a_file(tmp_path: Any) -> None:
     )
 
     assert "TAPWIRE_DATABASE_URL: String should match pattern" in ended.stderr
+
+
+async def test_what_lists_a_taps_pours_cannot_be_what_finds_its_pending_one(db: Database) -> None:
+    listing = "EXPLAIN SELECT pour_id FROM pours WHERE tap_path COLLATE \"C\" = 'bar/taps/left' ORDER BY authorized_at"
+    pending = "EXPLAIN SELECT pour_id FROM pours WHERE tap_path = 'bar/taps/left' AND sync_status = 'pending_sync'"
+    async with db.transaction() as store:
+        await store.connection.execute("SET LOCAL enable_seqscan = off; DROP INDEX uq_pours_tap_lease")
+        plans = ["\n".join(row[0] for row in await store.connection.fetch(query)) for query in (listing, pending)]
+
+    assert ["ix_pours_tap" in plan for plan in plans] == [True, False]
