@@ -56,6 +56,11 @@ class Incident(SQLModel, table=True):
         Index("ix_incidents_unresolved", "raised_at", postgresql_where="status <> 'resolved'"),
         Index("ix_incidents_raised", "raised_at", "incident_id"),
         Index("ix_incidents_pour", "pour_id", postgresql_where="pour_id IS NOT NULL"),
+        Index(
+            "ix_incidents_ended_by_pour",
+            "pour_id",
+            postgresql_where="status <> 'resolved' AND kind IN ('sync_timeout', 'journal_lost')",
+        ),
     )
 
     incident_id: UUID = key()

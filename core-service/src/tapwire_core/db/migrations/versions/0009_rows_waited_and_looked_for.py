@@ -1,7 +1,8 @@
 """A decision that is made alone need not wait for a row for ever either, and finds pending pours and visits by one index alone.
 
-What is pending at a tap was at times looked for among all pours of the tap, and a card's visit among all visits of the venue: where
-a table is small the planner takes any index for as good, and keeps its plan while the table grows.
+What is pending at a tap was at times looked for among all pours of the tap, a card's visit among all visits of the venue, and the
+incidents that a pour's end resolves among all that name a pour: where a table is small the planner takes any index for as good, and
+keeps its plan while the table grows.
 """
 
 from pathlib import Path
@@ -21,12 +22,19 @@ def upgrade() -> None:
     """Go to this revision."""
     op.drop_index("ix_pours_tap", table_name="pours")
     op.create_index("ix_pours_tap", "pours", [sa.text('tap_path COLLATE "C"'), "authorized_at"])
+    op.create_index(
+        "ix_incidents_ended_by_pour",
+        "incidents",
+        ["pour_id"],
+        postgresql_where="status <> 'resolved' AND kind IN ('sync_timeout', 'journal_lost')",
+    )
     for statement in functions_of(__file__):
         op.execute(statement)
 
 
 def downgrade() -> None:
     """Go back to the revision before."""
+    op.drop_index("ix_incidents_ended_by_pour", table_name="incidents")
     for statement in functions_of(str(Path(__file__).with_name("0006_decisions_as_sets.py"))):
         if "FUNCTION lock_together" in statement or "FUNCTION question_facts" in statement:
             op.execute(statement.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
