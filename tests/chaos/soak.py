@@ -32,7 +32,8 @@ async def soak(minutes: float, taps: int, seed: int) -> int:
     print(f"\n{'':<12} {'first quarter':>32} {'last quarter':>32}")
     grown = []
     for name, looks in seen.items():
-        first, last = Quarter.of(looks[: max(len(looks) // 4, 1)]), Quarter.of(looks[-max(len(looks) // 4, 1) :])
+        quarter = max(len(looks) // 4, 1)
+        first, last = Quarter.of(looks[:quarter]), Quarter.of(looks[-quarter:])
         print(f"{name:<12} {first!s:>32} {last!s:>32}")
         if last.mib > first.mib * GROWS and last.mib - first.mib > SMALL_MIB:
             grown.append(f"{name} grew from {first} to {last}")
@@ -43,7 +44,7 @@ async def soak(minutes: float, taps: int, seed: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Quarter:
-    """What a program had in a quarter of the time, in the middle."""
+    """What a program had in a quarter of the time, on average."""
 
     mib: float
     processes: float

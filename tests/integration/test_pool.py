@@ -21,6 +21,13 @@ MOMENTS: Final = 250
 """So many turns of the event loop are more than the work takes."""
 SOON_S: Final = 15.0
 FROZEN_MS: Final = 200
+SERVER_NAMES: Final = {
+    "TCP_KEEPIDLE": "tcp_keepalives_idle",
+    "TCP_KEEPINTVL": "tcp_keepalives_interval",
+    "TCP_KEEPCNT": "tcp_keepalives_count",
+    "TCP_USER_TIMEOUT": "tcp_user_timeout",
+}
+"""What PostgreSQL calls our socket's options."""
 
 
 async def look(db: Database) -> None:
@@ -86,14 +93,6 @@ async def test_both_sides_ask_whether_the_other_one_is_there(database_url: str) 
             assert int(theirs) == value
     finally:
         await connection.close()
-
-
-SERVER_NAMES: Final = {
-    "TCP_KEEPIDLE": "tcp_keepalives_idle",
-    "TCP_KEEPINTVL": "tcp_keepalives_interval",
-    "TCP_KEEPCNT": "tcp_keepalives_count",
-    "TCP_USER_TIMEOUT": "tcp_user_timeout",
-}
 
 
 async def test_connections_that_lead_to_a_database_that_is_silent_are_given_up_together(

@@ -5,7 +5,9 @@ incidents that a pour's end resolves among all that name a pour: where a table i
 keeps its plan while the table grows.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +18,14 @@ revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
+
+SETS: Final = str(Path(__file__).with_name("0006_decisions_as_sets.py"))
+OTHERWISE: Final = {
+    "FUNCTION lock_together": {"several": "is_bounded", "jsonb_array_length(asked) > 1": "wait_ms > 0"},
+    # by the card, of which there is one: the index of a venue's visits would be read as a whole
+    "FUNCTION question_facts": {"visit.venue_id = tap.venue_id": "visit.venue_id || '' = tap.venue_id"},
+}
+"""What differs in the functions of migration 0006."""
 
 
 def upgrade() -> None:
@@ -30,7 +40,10 @@ def upgrade() -> None:
     )
     # statistics that met no pending pour say that there are none, so that to read all of them, dead ones too, costs nothing
     op.execute("ALTER TABLE pours ALTER COLUMN sync_status SET STATISTICS 0")
-    for statement in functions_of(__file__):
+    for statement, changes in _functions():
+        for before, after in changes.items():
+            assert before in statement
+            statement = statement.replace(before, after)
         op.execute(statement)
     # a bitmap scan leaves dead entries in the index as they are, and reads them again each time
     for function in ("lock_together(jsonb, integer)", "apply_together(jsonb)"):
@@ -42,8 +55,15 @@ def downgrade() -> None:
     op.execute("ALTER FUNCTION apply_together(jsonb) RESET enable_bitmapscan")
     op.execute("ALTER TABLE pours ALTER COLUMN sync_status SET STATISTICS -1")
     op.drop_index("ix_incidents_ended_by_pour", table_name="incidents")
-    for statement in functions_of(str(Path(__file__).with_name("0006_decisions_as_sets.py"))):
-        if "FUNCTION lock_together" in statement or "FUNCTION question_facts" in statement:
-            op.execute(statement.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+    for statement, _ in _functions():
+        op.execute(statement)
     op.drop_index("ix_pours_tap", table_name="pours")
     op.create_index("ix_pours_tap", "pours", ["tap_path", "authorized_at"])
+
+
+def _functions() -> Iterator[tuple[str, dict[str, str]]]:
+    """The functions as migration 0006 has them, and what differs in each."""
+    for statement in functions_of(SETS):
+        for name, changes in OTHERWISE.items():
+            if name in statement:
+                yield statement.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"), changes
