@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -102,11 +103,21 @@ async def test_the_command_keeps_the_file_and_once_writes_it_for_a_broker_that_i
                 await asyncio.sleep(SOON_S)
 
 
-def test_a_number_that_is_another_programs_now_is_not_signalled(tmp_path: Path) -> None:
-    other = subprocess.Popen(["sleep", "60"])
+@pytest.mark.parametrize(
+    ("program", "complaint"),
+    [
+        pytest.param("sleep", "is not mosquitto", id="another program has the number now"),
+        pytest.param("mosquitto", "is still starting", id="the broker does not catch the signal yet, and would die of it"),
+    ],
+)
+def test_a_process_that_the_signal_would_end_is_not_signalled(tmp_path: Path, program: str, complaint: str) -> None:
+    (tmp_path / program).symlink_to("/bin/sleep")
+    other = subprocess.Popen([tmp_path / program, "60"])
     (tmp_path / "pid").write_text(str(other.pid))
     try:
-        with pytest.raises(BrokerNotTold, match="is not mosquitto"):
+        while Path(f"/proc/{other.pid}/comm").read_text().strip() != program:  # it gets its name a moment after Popen is through
+            time.sleep(SOON_S)
+        with pytest.raises(BrokerNotTold, match=complaint):
             reload_broker(tmp_path / "pid")
         assert other.poll() is None
     finally:

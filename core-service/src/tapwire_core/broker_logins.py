@@ -20,6 +20,7 @@ from tapwire_core.db.views.operations import broker_logins
 from tapwire_core.private_file import write_private
 
 BROKER_PROGRAM: Final = "mosquitto"
+PROCESSES: Final = Path("/proc")
 LOOK_AGAIN_S: Final = 1.0
 """Between two looks into the database, unless said otherwise."""
 
@@ -75,9 +76,8 @@ def reload_broker(pid_file: Path) -> None:
     """Have the broker read its files again; raises `BrokerNotTold`. A number that is another program's now is not signalled."""
     try:
         pid = int(pid_file.read_text(encoding="ascii"))
-        program = Path(f"/proc/{pid}/comm")
-        if program.parent.parent.exists() and program.read_text(encoding="utf-8").strip() != BROKER_PROGRAM:
-            raise BrokerNotTold(f"{pid_file} names process {pid}, which is not {BROKER_PROGRAM}")
+        if PROCESSES.exists():
+            _check_it_listens(pid, pid_file)
         os.kill(pid, signal.SIGHUP)
     except (FileNotFoundError, ProcessLookupError):
         raise BrokerNotTold(f"the broker of {pid_file} does not run; it reads the file when it starts") from None
@@ -85,3 +85,14 @@ def reload_broker(pid_file: Path) -> None:
         raise BrokerNotTold(f"the broker of {pid_file} can't be signalled: run this as the user that the broker runs as") from None
     except ValueError:
         raise BrokerNotTold(f"{pid_file} holds no process id") from None
+
+
+def _check_it_listens(pid: int, pid_file: Path) -> None:
+    """Mosquitto writes its number before it catches SIGHUP: the signal would end a broker that is still starting, and no
+    `Restart=on-failure` starts it again. Raises `BrokerNotTold`, and `FileNotFoundError` where no such process runs.
+    """
+    status = dict(line.split(":", 1) for line in (PROCESSES / str(pid) / "status").read_text(encoding="utf-8").splitlines())
+    if status["Name"].strip() != BROKER_PROGRAM:
+        raise BrokerNotTold(f"{pid_file} names process {pid}, which is not {BROKER_PROGRAM}")
+    if not int(status["SigCgt"], 16) & 1 << signal.SIGHUP - 1:
+        raise BrokerNotTold(f"the broker of {pid_file} is still starting")
