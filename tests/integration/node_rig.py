@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -85,6 +86,18 @@ class Core:
         """Count from here."""
         self._heard.clear()
 
+    async def new_question(self, known: Collection[str]) -> dict[str, Any]:
+        """Wait for a question that has none of these ids: a slow machine has a node repeat itself."""
+        new: list[dict[str, Any]] = []
+
+        def heard() -> bool:
+            new[:] = [question for question in self.all("card_presented") if question["event_id"] not in known]
+            return bool(new)
+
+        async with asyncio.timeout(WAIT_S), self._news:
+            await self._news.wait_for(heard)
+        return new[0]
+
     async def command(self, kind: str, *, retain: bool = False, **fields: Any) -> None:
         """Send the tap a command."""
         await self._client.publish(f"{ROOT}/{TAP}/command", json.dumps({"type": kind, **fields}), qos=1, retain=retain)
@@ -144,7 +157,13 @@ def service_client(broker: EmbeddedBroker, username: str, identifier: str) -> Cl
     """A client with a service's account."""
     password = broker.account(username).password
     return Client(
-        broker.host, broker.port, username=username, password=password, identifier=identifier, protocol=protocol_of(broker)
+        broker.host,
+        broker.port,
+        username=username,
+        password=password,
+        identifier=identifier,
+        protocol=protocol_of(broker),
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     )
 
 
@@ -207,7 +226,7 @@ class Rig:
 
     async def phase(self, phase: str) -> None:
         """Wait until the node is in this phase."""
-        await until(lambda: self.node.state.phase.value == phase, f"phase {phase}, it is {self.node.state.phase}")
+        await until(lambda: self.node.state.phase.value == phase, lambda: f"phase {phase}, it is {self.node.state.phase}")
 
     async def poured(self, ml: int) -> None:
         """Wait until at least this much has gone through the meter since the last call."""
@@ -217,9 +236,9 @@ class Rig:
     async def pour(self, card: str = CARD, **changes: Any) -> str:
         """Lay a card on and have it granted; returns the pour's id when the valve is open."""
         await self.phase("IDLE")
-        asked = len({question["event_id"] for question in self.core.all("card_presented")})
+        asked = {question["event_id"] for question in self.core.all("card_presented")}
         self.tap.reader.present(card)
-        question = await self.core.hear("card_presented", asked + 1)
+        question = await self.core.new_question(asked)
         pour_id = await self.core.grant(question, **changes)
         await self.phase("POURING")
         return pour_id
