@@ -7,6 +7,7 @@ import pytest
 
 from tapwire_contracts.reasons import Resolution
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.words import PaymentMethod
 from tapwire_core.errors import NotFound
 from tapwire_core.services.incidents import (
     AlreadyClaimed,
@@ -16,7 +17,8 @@ from tapwire_core.services.incidents import (
     claim_incident,
     resolve_incident,
 )
-from tapwire_core.services.recovery import force_unlock
+from tapwire_core.services.money import top_up
+from tapwire_core.services.recovery import force_unlock, reconcile_pour
 from tests.venue import OPERATOR, Guest, Venue
 
 
@@ -38,6 +40,10 @@ async def _booked_minor(venue: Venue, debit: str, credit: str) -> int:
         credit,
     )
     return int(found)
+
+
+async def _sales_minor(venue: Venue) -> int:
+    return int(await venue.db.pool.fetchval("SELECT sum(amount_minor) FROM money_movements WHERE credit_account = 'sales'"))
 
 
 async def test_a_late_report_can_be_charged_to_the_guest_who_poured(venue: Venue) -> None:
@@ -129,6 +135,49 @@ async def test_what_one_incident_of_a_pour_has_booked_another_does_not_book_agai
         await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.CHARGED, comment="hers")
 
     assert await venue.balance(ann) == (295_00, 0)
+
+
+@pytest.mark.parametrize("resolution", [Resolution.CHARGED, Resolution.WRITTEN_OFF])
+async def test_what_the_house_bore_for_a_pour_is_not_booked_again_when_more_is_reported(
+    venue: Venue, resolution: Resolution
+) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    grant = await venue.grant(ann)
+    await reconcile_pour(venue.db, OPERATOR, ann.visit_id, volume_ml=400, reason="the node is dead")
+    await venue.report(grant, 500)
+    (incident,) = await venue.incidents("late_mismatch")
+    incident_id = incident["incident_id"]
+    assert isinstance(incident_id, UUID)
+    await top_up(venue.db, OPERATOR, ann.guest_id, 500_00, PaymentMethod.CASH, None)
+
+    await resolve_incident(venue.db, OPERATOR, incident_id, resolution=resolution, comment="500 ml at 500.00 a litre are 250.00")
+
+    assert await _sales_minor(venue) == 250_00
+    assert await venue.balance(ann) == (450_00 if resolution is Resolution.CHARGED else 500_00, 0)
+
+
+async def test_two_incidents_of_a_pour_that_are_resolved_at_once_book_its_volume_once(venue: Venue) -> None:
+    ann, bob = await venue.guest(balance_minor=500_00), await venue.guest(balance_minor=500_00)
+    grant = await venue.grant(ann)
+    await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="the node is dead")
+    await venue.report(grant, 400)
+    await venue.report(grant, 410)
+
+    await asyncio.gather(
+        *(
+            resolve_incident(
+                venue.db,
+                OPERATOR,
+                incident["incident_id"],  # type: ignore[arg-type]
+                resolution=Resolution.CHARGED,
+                visit_id=visit_id,
+                comment="either of them",
+            )
+            for incident, visit_id in zip(await venue.incidents("late_mismatch"), (ann.visit_id, bob.visit_id), strict=True)
+        )
+    )
+
+    assert await _sales_minor(venue) == 205_00
 
 
 async def test_a_tap_that_names_another_taps_pour_makes_nobody_pay_for_it(venue: Venue) -> None:

@@ -4,7 +4,8 @@
 `overpour_loss`. `corrected` gives it back to the guest as an adjustment. `no_action` books nothing.
 """
 
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from msgspec import Struct
@@ -13,9 +14,15 @@ from tapwire_contracts.reasons import AuditAction, IncidentKind, IncidentStatus,
 from tapwire_core.domain.changes import Audited, Changes, MoneyMoved
 from tapwire_core.domain.words import Account
 
+WORTH: Final[Mapping[IncidentKind, str]] = {
+    IncidentKind.LATE_MISMATCH: "reported_value_minor",
+    IncidentKind.REJECTED_INSUFFICIENT_FUNDS: "due_minor",
+}
+"""Under which name an incident's details say what its volume is worth, where it is not `value_minor`."""
+
 
 class IncidentFacts(Struct, frozen=True, kw_only=True):
-    """An incident under its lock. `value_minor`: what its volume is worth, as far as the books know."""
+    """An incident under its lock. `sales_minor`: what its pour has brought already, whoever paid and for whatever reason."""
 
     incident_id: UUID
     kind: IncidentKind
@@ -25,7 +32,13 @@ class IncidentFacts(Struct, frozen=True, kw_only=True):
     tap_path: str | None
     pour_id: UUID | None
     shift_id: UUID | None
-    value_minor: int | None
+    details: dict[str, Any]
+    sales_minor: int
+
+    @property
+    def unpaid_minor(self) -> int | None:
+        """What nobody has paid yet."""
+        return unpaid_minor(self.kind, self.details, self.sales_minor)
 
 
 class PayingGuest(Struct, frozen=True, kw_only=True):
@@ -33,6 +46,12 @@ class PayingGuest(Struct, frozen=True, kw_only=True):
 
     guest_id: UUID
     available_minor: int
+
+
+def unpaid_minor(kind: IncidentKind, details: Mapping[str, Any], sales_minor: int) -> int | None:
+    """What is still to be paid of an incident's volume when its pour has brought `sales_minor`; None where no worth is known."""
+    worth_minor = details.get(WORTH.get(kind, "value_minor"))
+    return max(worth_minor - sales_minor, 0) if isinstance(worth_minor, int) else None
 
 
 def resolve(

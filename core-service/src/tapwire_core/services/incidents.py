@@ -63,8 +63,8 @@ async def resolve_incident(
 ) -> None:
     """End an incident and book what the resolution says (`domain.incidents`).
 
-    `amount_minor`: what is charged, written off or given back; without it what the incident's volume is worth. `visit_id`: whose
-    guest is charged; without it the guest of the incident's pour.
+    `amount_minor`: what is charged, written off or given back; without it what nobody has paid yet of the incident's volume.
+    `visit_id`: whose guest is charged; without it the guest of the incident's pour.
     """
     guest = await writes.lock_paying_guest(store, incident_id, visit_id)
     if guest is None and visit_id is not None:
@@ -78,8 +78,7 @@ async def resolve_incident(
 
 
 def _amount(incident: IncidentFacts, resolution: Resolution, given_minor: int | None, guest: PayingGuest | None) -> int:
-    known_minor = None if incident.value_minor is None else max(incident.value_minor, 0)
-    amount_minor = known_minor if given_minor is None else given_minor
+    amount_minor = incident.unpaid_minor if given_minor is None else given_minor
     if resolution in (Resolution.CHARGED, Resolution.WRITTEN_OFF) and amount_minor is None:
         raise AmountRequired(
             "Say amount_minor: the incident doesn't know what its volume is worth.", incident_id=incident.incident_id

@@ -1,5 +1,6 @@
 """What a person must look at: incidents by how soon, and by age; taken in hand, and ended with the booking that they need."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -24,7 +25,8 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import IncidentView
 from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
-from tapwire_core.db.views.visits import get_pour, get_visit, list_visits
+from tapwire_core.db.views.visits import PourView, get_visit, list_visits, pours_by_id
+from tapwire_core.domain import incidents as rules
 from tapwire_core.domain.words import VisitStatus
 from tapwire_core.services import incidents
 
@@ -38,11 +40,9 @@ class Known(Struct, frozen=True):
     """What incidents' details may tell; volumes in millilitres, money in minor units."""
 
     volume_ml: int | None = None
-    value_minor: int | None = None
     over_ml: int | None = None
     max_volume_ml: int | None = None
     amount_minor: int | None = None
-    due_minor: int | None = None
     payable_minor: int | None = None
     reported_volume_ml: int | None = None
     booked_volume_ml: int | None = None
@@ -61,6 +61,8 @@ class Shown:
     severity: Severity
     known: Known
     visit_id: UUID | None
+    unpaid_minor: int | None
+    """What nobody has paid yet, which is what a resolution books when it says no amount."""
 
     @property
     def is_mismatch(self) -> bool:
@@ -69,11 +71,11 @@ class Shown:
 
     @property
     def suggested_minor(self) -> int | None:
-        """What is probably to be booked: the worth of what nobody has paid yet."""
+        """What is probably to be booked: what nobody has paid yet, or what the guest paid for more than flowed."""
         known = self.known
-        if known.reported_value_minor is not None and known.booked_amount_minor is not None:
-            return abs(known.reported_value_minor - known.booked_amount_minor)
-        return next((worth for worth in (known.due_minor, known.value_minor) if worth is not None), None)
+        if not self.unpaid_minor and known.reported_value_minor is not None and known.booked_amount_minor is not None:
+            return max(known.booked_amount_minor - known.reported_value_minor, 0)
+        return self.unpaid_minor
 
 
 @get("/attention", access=OPERATOR)
@@ -106,7 +108,7 @@ async def claim(viewer: Looking, actor: By, sent: Form, incident_id: FromPath[UU
 async def ask_to_resolve(db: Db, viewer: Looking, incident_id: FromPath[UUID]) -> Response[str]:
     """How it ended, and what is booked."""
     incident = found(await views.get_incident(db, incident_id), "incident", incident_id)
-    shown = await _shown(db, incident)
+    (shown,) = await _shown(db, [incident])
     here = await list_visits(db, venue_id=viewer.the_venue.venue_id, status=VisitStatus.ACTIVE, page=PageRequest(limit=MAX_LIMIT))
     whose = await get_visit(db, shown.visit_id) if shown.visit_id else None
     visits = [*([whose] if whose else []), *(visit for visit in here.items if not whose or visit.visit_id != whose.visit_id)]
@@ -132,17 +134,25 @@ async def resolve(viewer: Looking, actor: By, sent: Form, incident_id: FromPath[
 
 async def _unresolved(db: Database, venue_id: str) -> list[Shown]:
     """The most urgent first, and among those the oldest."""
-    shown = [await _shown(db, incident) for incident in await views.list_unresolved(db, venue_id)]
+    shown = await _shown(db, await views.list_unresolved(db, venue_id))
     return sorted(shown, key=lambda one: (ORDER[one.severity], one.incident.raised_at))
 
 
-async def _shown(db: Database, incident: IncidentView) -> Shown:
+async def _shown(db: Database, shown: Sequence[IncidentView]) -> list[Shown]:
+    pour_ids = {incident.pour_id for incident in shown if incident.pour_id}
+    pours = {pour.pour_id: pour for pour in await pours_by_id(db, pour_ids)}
+    sales = {pour.pour_id: pour.sales_minor for pour in await views.sales_of_pours(db, pour_ids)}
+    return [_explain(incident, pours, sales) for incident in shown]
+
+
+def _explain(incident: IncidentView, pours: Mapping[UUID, PourView], sales: Mapping[UUID, int]) -> Shown:
     known = _read_details(incident.details)
-    visit_id = UUID(known.visit_id) if known.visit_id else None
-    if visit_id is None and incident.pour_id is not None:
-        pour = await get_pour(db, incident.pour_id)
-        visit_id = pour.visit_id if pour else None
-    return Shown(incident, SEVERITIES[incident.kind], known, visit_id)
+    # a pour that a report named without a right to it has nothing to do with the incident
+    own = None if incident.kind is IncidentKind.MISSING_PENDING else incident.pour_id
+    pour = pours.get(own) if own else None
+    visit_id = UUID(known.visit_id) if known.visit_id else pour.visit_id if pour else None
+    unpaid_minor = rules.unpaid_minor(incident.kind, incident.details, sales.get(own, 0) if own else 0)
+    return Shown(incident, SEVERITIES[incident.kind], known, visit_id, unpaid_minor)
 
 
 def _read_details(details: dict[str, Any]) -> Known:

@@ -6,13 +6,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import BigInteger, Select, and_, func, or_, select
 
 from tapwire_contracts import CONTRACT_MAJOR
 from tapwire_contracts.reasons import AuditAction, IncidentKind, IncidentStatus, Presence, Resolution
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import AuditEntry, Device, Incident, NodeStatus, Session, User
+from tapwire_core.db.tables import AuditEntry, Device, Incident, MoneyMovement, NodeStatus, Session, User
 from tapwire_core.db.views.reading import (
     FIRST_PAGE,
     MAX_LIMIT,
@@ -25,7 +25,7 @@ from tapwire_core.db.views.reading import (
     read_page,
     table,
 )
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.words import Account, Role
 
 incidents: Final = table(Incident)
 audit: Final = table(AuditEntry)
@@ -33,6 +33,7 @@ devices: Final = table(Device)
 nodes: Final = table(NodeStatus)
 users: Final = table(User)
 sessions: Final = table(Session)
+movements: Final = table(MoneyMovement)
 
 
 class IncidentView(Struct, frozen=True):
@@ -55,6 +56,13 @@ class IncidentView(Struct, frozen=True):
     resolved_at: datetime | None
     resolved_by: str | None
     comment: str | None
+
+
+class PourSales(Struct, frozen=True):
+    """What a pour has brought so far, whoever paid."""
+
+    pour_id: UUID
+    sales_minor: int
 
 
 class AuditEntryView(Struct, frozen=True):
@@ -140,6 +148,14 @@ async def get_incident(db: Database, incident_id: UUID) -> IncidentView | None:
 async def incidents_by_id(db: Database, incident_ids: Collection[UUID]) -> list[IncidentView]:
     """These incidents, in any order."""
     return await read_all(db, _incidents().where(incidents.c.incident_id.in_(incident_ids)), IncidentView) if incident_ids else []
+
+
+async def sales_of_pours(db: Database, pour_ids: Collection[UUID]) -> list[PourSales]:
+    """What these pours have brought, in any order; those that brought nothing are left out."""
+    sales_minor = func.sum(movements.c.amount_minor).cast(BigInteger).label("sales_minor")
+    statement = select(movements.c.pour_id, sales_minor).group_by(movements.c.pour_id)
+    statement = statement.where(movements.c.pour_id.in_(pour_ids), movements.c.credit_account == Account.SALES.value)
+    return await read_all(db, statement, PourSales) if pour_ids else []
 
 
 async def incidents_of_pours(db: Database, pour_ids: Collection[UUID]) -> list[IncidentView]:

@@ -14,29 +14,29 @@ _facts: Final = msgspec.json.Decoder(IncidentFacts)
 
 
 async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None:
-    """Lock an incident; None when there is none.
+    """Lock the pour that an incident is about, so that its other incidents wait, then the incident; None when there is none.
 
     `pour_id` is the pour that it is about; not one that is merely named, by a report that had no right to.
     """
+    await store.connection.execute(
+        """SELECT FROM pours WHERE pour_id = (
+               SELECT pour_id FROM incidents WHERE incident_id = $1 AND kind <> 'missing_pending') FOR NO KEY UPDATE""",
+        incident_id,
+    )
+    await store.connection.execute("SELECT FROM incidents WHERE incident_id = $1 FOR NO KEY UPDATE", incident_id)
+    # a statement of its own: it must see what was booked while the locks were waited for
     found = await store.connection.fetchval(
         """SELECT jsonb_build_object(
-               'incident_id', incident_id, 'kind', kind, 'status', status, 'venue_id', venue_id, 'tap_path', tap_path,
-               'owner', owner,
-               'pour_id', (
-                   SELECT pour_id FROM pours WHERE pours.pour_id = incidents.pour_id AND kind <> 'missing_pending'),
+               'incident_id', incident_id, 'kind', kind, 'status', incidents.status, 'venue_id', incidents.venue_id,
+               'tap_path', incidents.tap_path, 'owner', owner, 'details', details, 'pour_id', pours.pour_id,
                'shift_id', (
                    SELECT shift_id FROM shifts
                    WHERE shifts.venue_id = incidents.venue_id AND shifts.status = 'open' FOR SHARE),
-               'value_minor', CASE kind
-                   WHEN 'late_mismatch' THEN
-                       (details->>'reported_value_minor')::bigint - (details->>'booked_amount_minor')::bigint
-                   WHEN 'rejected_insufficient_funds' THEN (details->>'due_minor')::bigint
-                   ELSE (details->>'value_minor')::bigint END - (
-                       -- what other incidents of the same pour have booked is not booked again
-                       SELECT coalesce(sum(amount_minor), 0) FROM money_movements
-                       WHERE money_movements.pour_id = incidents.pour_id AND money_movements.incident_id IS NOT NULL
-                       AND credit_account = 'sales'))
-           FROM incidents WHERE incident_id = $1 FOR NO KEY UPDATE""",
+               'sales_minor', (
+                   SELECT coalesce(sum(amount_minor), 0) FROM money_movements
+                   WHERE money_movements.pour_id = pours.pour_id AND credit_account = 'sales'))
+           FROM incidents LEFT JOIN pours ON pours.pour_id = incidents.pour_id AND kind <> 'missing_pending'
+           WHERE incident_id = $1""",
         incident_id,
     )
     return _facts.decode(found) if found else None
