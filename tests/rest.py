@@ -104,7 +104,7 @@ def done(response: httpx.Response, status: int = 200) -> Any:
 
 @functools.cache
 def _app() -> Litestar:
-    return create_app(Database(None, None, House(), ""))  # type: ignore[arg-type]
+    return create_app(Database(None, None, None, House(), ""))  # type: ignore[arg-type]
 
 
 def _app_on(db: Database) -> Litestar:

@@ -63,11 +63,11 @@ async def _stop_venue(venue: Venue, guest: Guest) -> None:
 
 
 async def _lock_tap(venue: Venue, guest: Guest) -> None:
-    await taps.set_tap_status(venue.db, OPERATOR, venue.tap.path, TapStatus.LOCKED, "leaks")
+    await taps.change_tap(venue.db, OPERATOR, venue.tap.path, status=TapStatus.LOCKED, reason="leaks")
 
 
 async def _clean_tap(venue: Venue, guest: Guest) -> None:
-    await taps.set_tap_status(venue.db, OPERATOR, venue.tap.path, TapStatus.CLEANING, "monday")
+    await taps.change_tap(venue.db, OPERATOR, venue.tap.path, status=TapStatus.CLEANING, reason="monday")
 
 
 async def _take_keg_off(venue: Venue, guest: Guest) -> None:

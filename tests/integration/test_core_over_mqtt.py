@@ -150,7 +150,7 @@ async def test_an_operators_stop_reaches_the_tap_and_a_config_change_too(venue: 
     await tap.config(status="active", sell_price_per_liter_minor=500_00)
 
     await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="node is dead")
-    await taps.set_tap_status(venue.db, OPERATOR, venue.tap.path, TapStatus.CLEANING, "monday")
+    await taps.change_tap(venue.db, OPERATOR, venue.tap.path, status=TapStatus.CLEANING, reason="monday")
 
     stop = await tap.command("stop_pour")
     assert stop == {"type": "stop_pour", "pour_id": str(grant.pour_id), "reason": "force_unlocked"}

@@ -142,7 +142,7 @@ async def test_the_keg_level_and_the_status_follow_and_what_has_not_changed_is_n
         await home.until(lambda retained: retained[STATE]["status"] == "processing_sync")
         await venue.report(pour, volume_ml=150)
         after = (await home.until(lambda retained: retained[STATE]["keg_ml"] == before["keg_ml"] - 150))[STATE]
-        await taps.set_tap_status(venue.db, OPERATOR, venue.tap.path, TapStatus.LOCKED)
+        await taps.change_tap(venue.db, OPERATOR, venue.tap.path, status=TapStatus.LOCKED)
         await home.until(lambda retained: retained[STATE]["status"] == "locked")
 
     assert after["keg_percent"] == after["keg_ml"] * 100 // 50_000
@@ -167,7 +167,7 @@ async def test_one_worker_tells_and_another_takes_over(venue: Venue, mosquitto: 
             await asyncio.sleep(1)
             assert len(home.told(STATE)) == 1, "the second waits"
             first.cancel()
-            await taps.set_tap_status(venue.db, OPERATOR, venue.tap.path, TapStatus.CLEANING)
+            await taps.change_tap(venue.db, OPERATOR, venue.tap.path, status=TapStatus.CLEANING)
             await home.until(lambda retained: retained[STATE]["status"] == "cleaning")
 
 

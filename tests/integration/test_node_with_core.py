@@ -110,12 +110,12 @@ async def test_what_flowed_is_what_is_charged(bar: Bar) -> None:
 
 async def test_a_service_run_moves_stock_as_line_cleaning_and_raises_nothing(bar: Bar) -> None:
     before_ml = await bar.venue.keg_ml()
-    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.CLEANING)
+    await taps.change_tap(bar.venue.db, OPERATOR, bar.venue.tap.path, status=TapStatus.CLEANING)
     await bar.phase("OUT_OF_SERVICE")
     await bar.service_run(max_volume_ml=100)
     bar.tap.flow_ml_per_s = 0
     await bar.service_run(max_volume_ml=100, stop=True)
-    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.ACTIVE)
+    await taps.change_tap(bar.venue.db, OPERATOR, bar.venue.tap.path, status=TapStatus.ACTIVE)
     await bar.settled()
 
     assert bar.tap.flowed_ml >= 90
@@ -165,11 +165,11 @@ async def test_locking_the_tap_ends_the_pour_and_charges_it(bar: Bar) -> None:
     ann = await bar.venue.guest(balance_minor=300_00)
     await bar.start_pour(ann)
     await bar.flowed(50)
-    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.LOCKED, "leaks")
+    await taps.change_tap(bar.venue.db, OPERATOR, bar.venue.tap.path, status=TapStatus.LOCKED, reason="leaks")
     await bar.phase("OUT_OF_SERVICE")
     bar.tap.reader.remove()
     await until(lambda: bar.node.state.facts_open == 0, "the verdict")
-    await taps.set_tap_status(bar.venue.db, OPERATOR, bar.venue.tap.path, TapStatus.ACTIVE)
+    await taps.change_tap(bar.venue.db, OPERATOR, bar.venue.tap.path, status=TapStatus.ACTIVE)
     await bar.settled()
 
     assert await bar.venue.balance(ann) == (300_00 - bar.tap.flowed_ml * 50, 0)

@@ -90,6 +90,8 @@ async def test_what_is_not_named_in_a_change_stays(rest: Rest, venue: Venue) -> 
 
     assert (changed["first_name"], changed["last_name"], changed["phone"]) == ("Ann", None, "+49 1")
     assert (changed["birth_date"], changed["age_checked_by"]) == ("1990-01-31", "operator")
+    taken_back = done(await rest.operator.patch(f"/api/guests/{guest_id}", json={"age_checked": False}))
+    assert (taken_back["age_checked_by"], taken_back["age_checked_at"]) == (None, None)
 
 
 @pytest.mark.parametrize(("given", "taken"), [("order-17", True), ("", False), ("a b", False), ("x" * 129, False)])

@@ -10,7 +10,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.services import kegs
 from tapwire_core.services.nodes import note_state
 from tests.rest import Rest, done, refusal
-from tests.venue import KEG_ML, OPERATOR, Venue
+from tests.venue import KEG_ML, OPERATOR, PRICE_MINOR, Venue
 
 TAP = "/api/taps/bar/left"
 
@@ -183,7 +183,10 @@ async def test_a_beverage_is_archived_only_when_no_tap_carries_it(rest: Rest, ve
     path = f"/api/beverages/{venue.beverage_id}"
     keg = {"beverage_id": str(venue.beverage_id), "initial_volume_ml": 1000}
 
-    assert refusal(await rest.engineer.patch(path, json={"archived": True}), 409, "beverage_on_tap")["taps"] == ["bar/taps/left"]
+    price_too = {"archived": True, "sell_price_per_liter_minor": 1}
+    assert refusal(await rest.engineer.patch(path, json=price_too), 409, "beverage_on_tap")["taps"] == ["bar/taps/left"]
+    (beverage,) = done(await rest.operator.get("/api/beverages"))["items"]
+    assert beverage["sell_price_per_liter_minor"] == PRICE_MINOR, "a refused change changes nothing"
     done(await rest.operator.delete(TAP + "/keg"))
     assert done(await rest.engineer.patch(path, json={"archived": True}))["archived_at"] is not None
     refusal(await rest.operator.post("/api/kegs", json=keg), 409, "beverage_archived")

@@ -16,7 +16,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from tapwire_admin.cookies import ForgedRequest
 from tapwire_admin.request_ids import request_id_of
-from tapwire_core.db.views.health import is_database_gone
+from tapwire_core.db.views.health import is_database_gone, is_row_held
 from tapwire_core.errors import DomainError, Invalid, NotFound, Refused
 from tapwire_core.services.idempotency import IdempotencyKeyReused
 from tapwire_core.services.sessions import LoginRefused
@@ -32,6 +32,10 @@ STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
 }
 """Status of each kind of domain error; a subclass has that of its nearest parent."""
 
+BUSY: Final = "busy"
+UNAVAILABLE: Final = "unavailable"
+INTERNAL_ERROR: Final = "internal_error"
+
 CODE_OF: Final[Mapping[int, str]] = {
     HTTPStatus.BAD_REQUEST: "invalid",
     HTTPStatus.UNAUTHORIZED: "login_required",
@@ -40,12 +44,26 @@ CODE_OF: Final[Mapping[int, str]] = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
-    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+    HTTPStatus.INTERNAL_SERVER_ERROR: INTERNAL_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE: UNAVAILABLE,
 }
 """Codes of what HTTP itself refuses."""
 
+FAULTS: Final[Mapping[str, HTTPStatus]] = {
+    BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""What may be wrong with us: somebody else holds what is to be changed, the database is away, or it is our mistake."""
+
+TEXTS: Final[Mapping[str, str]] = {
+    BUSY: "Somebody else is changing the same right now: try again in a moment, a booking with the same Idempotency-Key.",
+    UNAVAILABLE: "The database can't be reached now: try again in a moment, a booking with the same Idempotency-Key.",
+    INTERNAL_ERROR: "Something went wrong here. Nothing was booked twice: the request may be repeated with its Idempotency-Key.",
+}
+
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+TRY_AGAIN: Final[Mapping[str, str]] = MappingProxyType({"Retry-After": "1"})
 
 _log: Final = logging.getLogger("tapwire.admin")
 
@@ -72,14 +90,23 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 
 def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A database that is gone, or a fault of ours: logged; the caller gets the id to find it by, and nothing of its inside."""
+    """What no use case says; the caller gets the id to find it by, and nothing of its inside."""
+    code = fault_of(request, error)
+    headers = NO_HEADERS if code == INTERNAL_ERROR else TRY_AGAIN
+    return problem(request, FAULTS[code], code, TEXTS[code], {}, headers)
+
+
+def fault_of(request: Request[Any, Any, Any], error: Exception) -> str:
+    """The code of a fault, which is logged: one of `FAULTS`."""
+    where = f"{request.method} {quote(request.url.path)}"
+    if is_row_held(error):
+        _log.warning("%s: somebody else held a row for too long", where)
+        return BUSY
     if is_database_gone(error):
-        _log.warning("%s %s: the database is gone, %r", request.method, quote(request.url.path), error)
-        text = "The database can't be reached now: try again in a moment, a booking with the same Idempotency-Key."
-        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", text, {})
-    _log.error("%s %s failed, request %s", request.method, quote(request.url.path), request_id_of(request.scope), exc_info=error)
-    text = "Something went wrong here. Nothing was booked twice: the request may be repeated with its Idempotency-Key."
-    return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", text, {})
+        _log.warning("%s: the database is gone, %r", where, error)
+        return UNAVAILABLE
+    _log.error("%s failed, request %s", where, request_id_of(request.scope), exc_info=error)
+    return INTERNAL_ERROR
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from tapwire_admin.auth import DEVICES, EVERYBODY
 from tapwire_admin.cookies import SAFE_METHODS, ForgedRequest
-from tapwire_admin.errors import CODE_OF, PROBLEM_JSON, status_of
+from tapwire_admin.errors import BUSY, CODE_OF, FAULTS, PROBLEM_JSON, status_of
 from tapwire_admin.examples import EXAMPLE_REQUEST_ID
 from tapwire_admin.idempotency import IdempotencyKeyRequired
 from tapwire_core.domain.words import Role
@@ -50,11 +50,16 @@ class Refusal:
     meaning: str
 
 
+HELD: Final = Refusal(FAULTS[BUSY], BUSY, "Somebody else is changing the same right now: try again in a moment.")
+
+
 def refusals_of(method: str, handler: HTTPRouteHandler) -> list[Refusal]:
     """Every refusal that an operation may answer, by status and code."""
     kinds, statuses = set(_kinds(method, handler)), set(_statuses(handler))
     known = {Refusal(status_of(kind), kind.code, _first_line(kind)) for kind in kinds}
-    return sorted(known | {Refusal(status, CODE_OF[status], MEANING_OF[status]) for status in statuses})
+    by_http = {Refusal(status, CODE_OF[status], MEANING_OF[status]) for status in statuses}
+    held = {HELD} if HELD.status in statuses and method not in SAFE_METHODS else set[Refusal]()
+    return sorted(known | by_http | held)
 
 
 def document_refusals(refusals: list[Refusal]) -> dict[str, Any]:

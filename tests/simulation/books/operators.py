@@ -175,7 +175,7 @@ class OperatorBooks:
     # ── taps, kegs and shifts ───────────────────────────────────────────────
 
     async def set_tap_status(self, tap: str, status: TapStatus) -> Refusal:
-        """`services.taps.set_tap_status`."""
+        """`services.taps.change_tap`."""
         self.tables.taps[tap].status = status
         self._send_config(tap)
         return None

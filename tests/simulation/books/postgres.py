@@ -169,7 +169,7 @@ class PostgresBooks:
 
     async def set_tap_status(self, tap: str, status: TapStatus) -> Refusal:
         """Take a tap out of service, or put it back."""
-        return await _refusal(taps.set_tap_status(self.db, ENGINEER, tap, status, WHY))
+        return await _refusal(taps.change_tap(self.db, ENGINEER, tap, status=status, reason=WHY))
 
     async def stop_tap(self, tap: str) -> Refusal:
         """End what pours at a tap."""

@@ -123,7 +123,7 @@ CONSOLE_EVERYBODY = {
 @pytest.fixture(scope="module")
 def app() -> Litestar:
     """The application; nothing is asked of its database."""
-    return create_app(Database(None, None, House(), ""))  # type: ignore[arg-type]
+    return create_app(Database(None, None, None, House(), ""))  # type: ignore[arg-type]
 
 
 def declared(app: Litestar) -> dict[str, object]:

@@ -16,6 +16,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "beverage_archived": N_("This beverage is sold no more. Take it out of the archive first."),
     "beverage_on_tap": N_("A keg of this beverage hangs on a tap. Take it off first."),
     "bind_conflict": N_("This card belongs to another guest. Take another card."),
+    "busy": N_("Somebody else is changing the same right now. Try again in a moment."),
     "card_busy": N_("This card is in use in another visit. Take another card, or close that visit."),
     "card_not_lost": N_("Only a lost card can be found again."),
     "csrf_token_required": N_("This page is too old. Load it again."),

@@ -3,7 +3,6 @@
 A refusal inside a page is a page's everyday answer, so it comes with status 200; a page that is not there says 404.
 """
 
-import logging
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,9 +15,7 @@ from tapwire_admin.console.problems import PROBLEMS
 from tapwire_admin.console.render import html
 from tapwire_admin.console.texts import N_, translations
 from tapwire_admin.console.viewer import Viewer, plain_viewer
-from tapwire_admin.errors import CODE_OF, STATUS_OF
-from tapwire_admin.request_ids import request_id_of
-from tapwire_core.db.views.health import is_database_gone
+from tapwire_admin.errors import CODE_OF, FAULTS, STATUS_OF, fault_of
 from tapwire_core.errors import DomainError
 
 SLOT: Final = "find .problem"
@@ -27,8 +24,6 @@ TOASTS: Final = "#toasts"
 UNEXPLAINED: Final = N_("This can't be done.")
 TOLD_IN_FULL: Final = frozenset({"invalid"})
 """Codes whose text alone would not say what is wrong: the error's own words stand below it."""
-
-_log: Final = logging.getLogger("tapwire.admin.console")
 
 
 def tell_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
@@ -51,12 +46,9 @@ def ask_to_log_in(request: Request[Any, Any, Any], _: NotAuthorizedException) ->
 
 
 def tell_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A database that is gone, or a fault of ours: logged, and told without its inside."""
-    if is_database_gone(error):
-        _log.warning("%s %s: the database is gone, %r", request.method, quote(request.url.path), error)
-        return _tell(request, "unavailable", "", {}, HTTPStatus.SERVICE_UNAVAILABLE)
-    _log.error("%s %s failed, request %s", request.method, quote(request.url.path), request_id_of(request.scope), exc_info=error)
-    return _tell(request, "internal_error", "", {}, HTTPStatus.INTERNAL_SERVER_ERROR)
+    """What no use case says, told without its inside."""
+    code = fault_of(request, error)
+    return _tell(request, code, "", {}, FAULTS[code])
 
 
 def problem_text(viewer: Viewer, code: str, otherwise: str) -> str:

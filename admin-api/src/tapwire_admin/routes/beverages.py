@@ -59,13 +59,10 @@ async def create_beverage(db: Db, actor: By, once: RunOnce, data: JSONBody[NewBe
 async def change_beverage(db: Db, actor: By, beverage_id: FromPath[UUID], data: JSONBody[BeverageChange]) -> BeverageView:
     """Change a beverage, or its price for new pours."""
     changes = changes_of(data)
-    archived = changes.pop("archived", None)
     if "abv" in changes:
         changes["abv"] = percent(changes["abv"])
     if changes:
         await beverages.change_beverage(db, actor, beverage_id, **changes)
-    if archived is not None:
-        await (beverages.archive_beverage if archived else beverages.unarchive_beverage)(db, actor, beverage_id)
     return found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
 
 

@@ -101,13 +101,9 @@ async def read_guest(db: Db, guest_id: FromPath[UUID]) -> GuestView:
 
 @patch("/guests/{guest_id:uuid}", access=OPERATOR)
 async def change_guest(db: Db, actor: By, guest_id: FromPath[UUID], data: JSONBody[GuestChange]) -> GuestView:
-    """Change a guest, block one, or note that the age was checked."""
-    changes = changes_of(data)
-    age_checked = changes.pop("age_checked", False)
-    if changes:
+    """Change a guest, block one, or note that the age was checked, or that it was not."""
+    if changes := changes_of(data):
         await guests.change_guest(db, actor, guest_id, **changes)
-    if age_checked:
-        await guests.note_age_check(db, actor, guest_id)
     return await _view(db, guest_id)
 
 

@@ -91,13 +91,12 @@ async def change_tap(
     request: Request[Any, Any, Any], db: Db, actor: By, venue: SlugInPath, tap: SlugInPath, data: JSONBody[TapChange]
 ) -> TapView:
     """Lock or unlock a tap, have it cleaned, or change how it works. Anything but `active` ends a running pour."""
-    changes, path = changes_of(data), _path(venue, tap)
-    status = changes.pop("status", None)
-    if changes:
+    changes = changes_of(data)
+    reason = changes.pop("reason", None)
+    if changes.keys() - {"status"}:
         require_role(operator_of(request), ENGINEER)
-        await taps.change_tap(db, actor, path, **changes)
-    if status is not None:
-        await taps.set_tap_status(db, actor, path, status, data.reason)
+    if changes:
+        await taps.change_tap(db, actor, _path(venue, tap), **changes, reason=reason)
     return await _view(db, venue, tap)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tapwire_core.db.connecting import connect
+from tapwire_core.db.connecting import SERVER_SETTINGS, connect
 from tapwire_core.db.store import Store
 from tapwire_core.domain.house import House
 
@@ -23,6 +23,10 @@ DEADLOCK_RETRIES: Final = 5
 """How often a transaction that the database gave up (a deadlock, a lost race for a unique row) is run again."""
 
 POOL_SIZE: Final = 10
+URGENT_SIZE: Final = 2
+"""Connections beside the pool's, for what must not queue behind others; opened when they are needed."""
+ROW_WAIT_MS: Final = 2_000
+"""How long a row is waited for that somebody else holds: who waits keeps a connection from all others."""
 GOODBYE_S: Final = 3.0
 """How long a database may take over what is still said to it when a program ends."""
 
@@ -34,9 +38,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Database:
-    """An open database, and the house whose books it keeps."""
+    """An open database, and the house whose books it keeps. `urgent`: the pool of `urgent_use_case`."""
 
     pool: asyncpg.Pool
+    urgent: asyncpg.Pool
     engine: AsyncEngine
     house: House
     url: str
@@ -46,14 +51,14 @@ class Database:
     async def open(cls, url: str, house: House, *, pool_size: int = POOL_SIZE) -> AsyncIterator[Self]:
         """Connect to `postgresql://…`; `pool_size` bounds the transactions that run at once."""
         engine = open_engine(url, pool_size=pool_size, pool_pre_ping=True)
-        pool = await asyncpg.create_pool(url, min_size=0, max_size=pool_size, connect=connect, reset=_reset_if_needed)
+        pool, urgent = [await _open_pool(url, size) for size in (pool_size, URGENT_SIZE)]
         try:
-            yield cls(pool, engine, house, url)
+            yield cls(pool, urgent, engine, house, url)
         finally:
             # a pool that can't be closed in time is ended: the database may be silent
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
-                    await pool.close()
+                    await asyncio.gather(pool.close(), urgent.close())
             await engine.dispose()
 
     async def look(self, timeout_s: float) -> None:
@@ -67,13 +72,14 @@ class Database:
             async with asyncio.timeout(timeout_s), self.pool.acquire(timeout=timeout_s) as connection:
                 await connection.execute("SELECT 1")
         except Exception:
-            await self.pool.expire_connections()  # those that wait for use may lead to the same database that is gone
+            for pool in (self.pool, self.urgent):
+                await pool.expire_connections()  # those that wait for use may lead to the same database that is gone
             raise
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Store]:
+    async def transaction(self, *, urgent: bool = False) -> AsyncIterator[Store]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        async with (self.urgent if urgent else self.pool).acquire() as connection, connection.transaction():
             yield Store(connection, self.house)
 
     @asynccontextmanager
@@ -81,6 +87,13 @@ class Database:
         """One read-only transaction that sees one moment of the database."""
         async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             yield Store(connection, self.house)
+
+
+async def _open_pool(url: str, size: int) -> asyncpg.Pool:
+    settings = SERVER_SETTINGS | {"lock_timeout": str(ROW_WAIT_MS)}
+    return await asyncpg.create_pool(
+        url, min_size=0, max_size=size, connect=connect, reset=_reset_if_needed, server_settings=settings
+    )
 
 
 async def _reset_if_needed(connection: asyncpg.Connection) -> None:
@@ -94,18 +107,34 @@ def use_case(steps: Callable[Concatenate[Store, P], Awaitable[R]]) -> Callable[C
 
     The bare function stays reachable as `__wrapped__`, for a use case that is part of a larger one.
     """
+    return _in_transaction(steps, urgent=False)
 
+
+def urgent_use_case(steps: Callable[Concatenate[Store, P], Awaitable[R]]) -> Callable[Concatenate[Database, P], Awaitable[R]]:
+    """A `use_case` that closes a valve, or is over at once: it does not queue for a connection behind all that wait for rows."""
+    return _in_transaction(steps, urgent=True)
+
+
+def is_urgent(made: Callable[..., Any]) -> bool:
+    """Whether it was made by `urgent_use_case`."""
+    return bool(getattr(made, "urgent", False))
+
+
+def _in_transaction(
+    steps: Callable[Concatenate[Store, P], Awaitable[R]], *, urgent: bool
+) -> Callable[Concatenate[Database, P], Awaitable[R]]:
     @functools.wraps(steps)
     async def in_transaction(db: Database, /, *args: P.args, **kwargs: P.kwargs) -> R:
         for _ in range(DEADLOCK_RETRIES):
             try:
-                async with db.transaction() as store:
+                async with db.transaction(urgent=urgent) as store:
                     return await steps(store, *args, **kwargs)
             except RETRIED:
                 continue
-        async with db.transaction() as store:
+        async with db.transaction(urgent=urgent) as store:
             return await steps(store, *args, **kwargs)
 
+    in_transaction.urgent = urgent  # type: ignore[attr-defined]
     return in_transaction
 
 

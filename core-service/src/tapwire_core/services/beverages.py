@@ -27,6 +27,7 @@ class BeverageChanges(TypedDict, total=False):
     style: str | None
     abv: Decimal | None
     sell_price_per_liter_minor: int
+    archived: bool
 
 
 @use_case
@@ -49,33 +50,18 @@ async def create_beverage(
 
 @use_case
 async def change_beverage(store: Store, actor: Actor, beverage_id: UUID, **changes: Unpack[BeverageChanges]) -> None:
-    """Change a beverage; the taps that carry it show the new name and price at once."""
-    await _lock(store, beverage_id)
-    await change_row(store, Beverage, {"beverage_id": beverage_id}, changes)
-    for tap in await writes.taps_with_beverage(store, beverage_id):
-        await store.send_config(tap)
-    await store.audit(AuditAction.BEVERAGE_CHANGED, actor, beverage_id, details=changes)
-
-
-@use_case
-async def archive_beverage(store: Store, actor: Actor, beverage_id: UUID) -> None:
-    """Sell a beverage no more; it must hang on no tap."""
-    await _lock(store, beverage_id)
-    taps = await writes.taps_with_beverage(store, beverage_id)
-    if taps:
-        raise BeverageOnTap(f"A keg of it hangs on {', '.join(taps)}: take it off first.", taps=taps)
-    await writes.archive_beverage(store, beverage_id)
-    await store.audit(AuditAction.BEVERAGE_CHANGED, actor, beverage_id, details={"archived": True})
-
-
-@use_case
-async def unarchive_beverage(store: Store, actor: Actor, beverage_id: UUID) -> None:
-    """Sell an archived beverage again."""
-    await _lock(store, beverage_id)
-    await change_row(store, Beverage, {"beverage_id": beverage_id}, {"archived_at": None})
-    await store.audit(AuditAction.BEVERAGE_CHANGED, actor, beverage_id, details={"archived": False})
-
-
-async def _lock(store: Store, beverage_id: UUID) -> None:
+    """Change a beverage; the taps that carry it show the new name and price at once. One that is to be `archived`, which is sold no
+    more, must hang on no tap.
+    """
     if not await writes.lock_beverage(store, beverage_id):
         raise NotFound("beverage", beverage_id)
+    taps = await writes.taps_with_beverage(store, beverage_id)
+    if changes.get("archived") and taps:
+        raise BeverageOnTap(f"A keg of it hangs on {', '.join(taps)}: take it off first.", taps=taps)
+    columns = {name: value for name, value in changes.items() if name != "archived"}
+    await change_row(store, Beverage, {"beverage_id": beverage_id}, columns)
+    if "archived" in changes:
+        await writes.set_archived(store, beverage_id, archived=changes["archived"])
+    for tap in taps:
+        await store.send_config(tap)
+    await store.audit(AuditAction.BEVERAGE_CHANGED, actor, beverage_id, details=changes)

@@ -23,6 +23,7 @@ class GuestChanges(TypedDict, total=False):
     phone: str | None
     birth_date: date | None
     blocked: bool
+    age_checked: bool
 
 
 @use_case
@@ -42,29 +43,24 @@ async def create_guest(
     names = {"first_name": first_name, "last_name": last_name, "phone": phone, "birth_date": birth_date}
     await store.insert(Guest, guest_id=guest_id, **names)
     if age_checked:
-        await writes.note_age_check(store, actor, guest_id)
+        await writes.set_age_check(store, guest_id, actor)
     await store.audit(AuditAction.GUEST_CREATED, actor, guest_id, details={"age_checked": age_checked})
     return guest_id
 
 
 @use_case
 async def change_guest(store: Store, actor: Actor, guest_id: UUID, **changes: Unpack[GuestChanges]) -> None:
-    """Change a guest; a blocked one can't open a visit or pour. The audit log names the fields, not what they hold."""
+    """Change a guest; a blocked one can't open a visit or pour. `age_checked`: the operator has seen that the guest is of age, or
+    takes that back. The audit log names the fields, and of who the guest is not what they hold.
+    """
     await require_guest(store, guest_id)
     await _require_past(store, changes.get("birth_date"))
-    await change_row(store, Guest, {"guest_id": guest_id}, changes)
-    details: dict[str, object] = {"changed": sorted(changes)}
-    if "blocked" in changes:
-        details["blocked"] = changes["blocked"]
-    await store.audit(AuditAction.GUEST_CHANGED, actor, guest_id, details=details)
-
-
-@use_case
-async def note_age_check(store: Store, actor: Actor, guest_id: UUID) -> None:
-    """Note that the operator has seen that the guest is of age."""
-    await require_guest(store, guest_id)
-    await writes.note_age_check(store, actor, guest_id)
-    await store.audit(AuditAction.GUEST_CHANGED, actor, guest_id, details={"age_checked": True})
+    columns = {name: value for name, value in changes.items() if name != "age_checked"}
+    await change_row(store, Guest, {"guest_id": guest_id}, columns)
+    if "age_checked" in changes:
+        await writes.set_age_check(store, guest_id, actor if changes["age_checked"] else None)
+    told = {name: value for name, value in changes.items() if name in ("blocked", "age_checked")}
+    await store.audit(AuditAction.GUEST_CHANGED, actor, guest_id, details={"changed": sorted(changes), **told})
 
 
 async def require_guest(store: Store, guest_id: UUID) -> LockedGuest:

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
 
 import msgspec
 
-from tapwire_core.db.engine import Database, use_case
+from tapwire_core.db.engine import Database, is_urgent, urgent_use_case, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import idempotency as writes
 from tapwire_core.errors import DomainError, Refused
@@ -76,7 +76,7 @@ async def run_once(
     """Run a `use_case` for a request, or give what it gave the first time; raises `IdempotencyKeyReused`."""
     steps: Callable[..., Awaitable[R]] = inspect.unwrap(wanted)
 
-    @use_case
+    @(urgent_use_case if is_urgent(wanted) else use_case)
     async def in_transaction(store: Store) -> R | KeptAnswer:
         before = await writes.claim(store, request.scope, request.key, request.body_hash)
         if before is None:
@@ -93,7 +93,7 @@ async def run_once(
     return await in_transaction(db)
 
 
-@use_case
+@urgent_use_case
 async def keep_answer(store: Store, request: KeyedRequest, answer: KeptAnswer) -> KeptAnswer:
     """Keep the answer that is about to be sent, and return the one to send: the first that was kept."""
     await writes.keep_answer(store, request.scope, request.key, answer.status_code, request.seal(answer.body))

@@ -6,7 +6,7 @@ from uuid import UUID
 from tapwire_contracts.messages import StopPour
 from tapwire_contracts.reasons import AuditAction, StopReason
 from tapwire_contracts.topics import DevicePath, tap_path
-from tapwire_core.db.engine import use_case
+from tapwire_core.db.engine import urgent_use_case, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Tap
 from tapwire_core.db.writes import beverages as beverage_writes
@@ -42,11 +42,13 @@ class KegNotUsable(Refused):
 
 
 class TapChanges(TypedDict, total=False):
-    """What may be changed about a tap, beside its status."""
+    """What may be changed about a tap; `reason` is the status's."""
 
     name: str
     pulses_per_liter: int
     max_pour_ml: int
+    status: TapStatus
+    reason: str | None
 
 
 @use_case
@@ -80,22 +82,20 @@ async def create_tap(
     return path
 
 
-@use_case
+@urgent_use_case
 async def change_tap(store: Store, actor: Actor, tap: DevicePath | str, **changes: Unpack[TapChanges]) -> None:
-    """Change a tap's name, `pulses_per_liter` (what one litre makes its meter count) or `max_pour_ml` (a grant's limit)."""
-    path = (await require_tap(store, tap)).tap_path
-    await change_row(store, Tap, {"tap_path": path}, changes)
-    await store.send_config(path)
-    await store.audit(AuditAction.TAP_CHANGED, actor, path, details=changes)
-
-
-@use_case
-async def set_tap_status(store: Store, actor: Actor, tap: DevicePath | str, status: TapStatus, reason: str | None = None) -> None:
-    """Take a tap out of service, have it cleaned, or put it back; anything but `active` ends a running pour."""
+    """Change a tap's name, `pulses_per_liter` (what one litre makes its meter count), `max_pour_ml` (a grant's limit), or its
+    `status`: take it out of service, have it cleaned, or put it back; anything but `active` ends a running pour.
+    """
     locked = await require_tap(store, tap)
-    await change_row(store, Tap, {"tap_path": locked.tap_path}, {"status": status.value, "status_reason": reason})
+    columns: dict[str, object] = {name: value for name, value in changes.items() if name not in ("status", "reason")}
+    details: dict[str, object] = dict(columns)
+    if "status" in changes:
+        status, reason = changes["status"], changes.get("reason")
+        columns |= {"status": status.value, "status_reason": reason}
+        details |= {"status": status, "before": locked.status, "reason": reason}
+    await change_row(store, Tap, {"tap_path": locked.tap_path}, columns)
     await store.send_config(locked.tap_path)
-    details = {"status": status, "before": locked.status, "reason": reason}
     await store.audit(AuditAction.TAP_CHANGED, actor, locked.tap_path, details=details)
 
 
@@ -128,7 +128,7 @@ async def take_keg_off(store: Store, actor: Actor, tap: DevicePath | str) -> Non
     await store.audit(AuditAction.KEG_TAKEN_OFF, actor, locked.tap_path, locked.keg_id)
 
 
-@use_case
+@urgent_use_case
 async def stop_tap(store: Store, actor: Actor, tap: DevicePath | str, reason: str) -> UUID | None:
     """End what pours at the tap now; return the pour that was told to stop. It settles as its tap reports it."""
     locked = await require_tap(store, tap)

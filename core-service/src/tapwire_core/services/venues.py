@@ -4,7 +4,7 @@ from typing import Final, TypedDict, Unpack
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_contracts.topics import SLUG_PATTERN, is_slug
-from tapwire_core.db.engine import use_case
+from tapwire_core.db.engine import urgent_use_case, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Venue
 from tapwire_core.db.writes import venues as writes
@@ -64,7 +64,7 @@ async def change_venue(store: Store, actor: Actor, venue_id: str, **changes: Unp
     await store.audit(AuditAction.VENUE_CHANGED, actor, venue_id, details=changes)
 
 
-@use_case
+@urgent_use_case
 async def stop_venue(store: Store, actor: Actor, venue_id: str, reason: str) -> None:
     """Emergency stop: every tap of the venue closes its valve, and no card may pour."""
     await _set_emergency_stop(store, venue_id, {"emergency_stop": True, "emergency_stop_reason": reason})

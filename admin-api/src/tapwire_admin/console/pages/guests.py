@@ -83,13 +83,13 @@ async def ask_for_change(db: Db, viewer: Looking, guest_id: FromPath[UUID]) -> R
 @post("/guests/{guest_id:uuid}/change", access=OPERATOR)
 async def change(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID]) -> Response[str]:
     """Change what is known; a field that was emptied is forgotten."""
-    given = sent.read(GuestChange)
+    given, before = sent.read(GuestChange), found(await views.get_guest(sent.db, guest_id), "guest", guest_id)
     emptied = {field: None for field in ("last_name", "phone", "birth_date") if field not in sent.values}
     wanted = {name: getattr(given, name) for name in ("first_name", "last_name", "phone", "birth_date")}
-    named = {name: value for name, value in wanted.items() if value is not UNSET}
-    await guests.change_guest(sent.db, actor, guest_id, **{**emptied, **named})
-    if given.age_checked is True:
-        await guests.note_age_check(sent.db, actor, guest_id)
+    changes: dict[str, Any] = emptied | {name: value for name, value in wanted.items() if value is not UNSET}
+    if sent.flag("age_checked") != (before.age_checked_by is not None):
+        changes["age_checked"] = sent.flag("age_checked")
+    await guests.change_guest(sent.db, actor, guest_id, **changes)
     return done(viewer.translate(N_("Done.")), changed=[str(guest_id)])
 
 

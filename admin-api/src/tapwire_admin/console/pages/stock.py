@@ -135,8 +135,7 @@ async def change_beverage(actor: By, sent: Form, beverage_id: FromPath[UUID]) ->
 @post("/stock/beverages/{beverage_id:uuid}/archive", access=ENGINEER)
 async def archive(actor: By, sent: Form, beverage_id: FromPath[UUID]) -> Response[str]:
     """Sell a beverage no more, or again."""
-    is_archived = sent.flag("archived")
-    await (beverages.archive_beverage if is_archived else beverages.unarchive_beverage)(sent.db, actor, beverage_id)
+    await beverages.change_beverage(sent.db, actor, beverage_id, archived=sent.flag("archived"))
     return go_to("/stock")
 
 

@@ -131,7 +131,7 @@ async def set_status(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, 
     path, wanted = str(tap_path(venue, tap)), sent.read(TapChange)
     status = wanted.status if isinstance(wanted.status, TapStatus) else TapStatus.ACTIVE
     reason = wanted.reason if isinstance(wanted.reason, str) and status is not TapStatus.ACTIVE else None
-    await taps.set_tap_status(sent.db, actor, path, status, reason)
+    await taps.change_tap(sent.db, actor, path, status=status, reason=reason)
     return done(viewer.translate(N_("Done.")), changed=[path])
 
 

@@ -24,10 +24,12 @@ async def beverage_is_archived(store: Store, beverage_id: UUID) -> bool | None:
     return found
 
 
-async def archive_beverage(store: Store, beverage_id: UUID) -> None:
-    """Note since when the beverage is sold no more."""
+async def set_archived(store: Store, beverage_id: UUID, *, archived: bool) -> None:
+    """Note since when the beverage is sold no more, or that it is sold again."""
     await store.connection.execute(
-        "UPDATE beverages SET archived_at = coalesce(archived_at, now()) WHERE beverage_id = $1", beverage_id
+        "UPDATE beverages SET archived_at = CASE WHEN $2 THEN coalesce(archived_at, now()) END WHERE beverage_id = $1",
+        beverage_id,
+        archived,
     )
 
 

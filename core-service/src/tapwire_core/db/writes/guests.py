@@ -57,10 +57,13 @@ async def lies_ahead(store: Store, day: date) -> bool:
     return bool(await store.connection.fetchval("SELECT $1 > (now() AT TIME ZONE 'UTC')::date + 1", day))
 
 
-async def note_age_check(store: Store, actor: Actor, guest_id: UUID) -> None:
-    """Note who has seen that the guest is old enough, and when."""
+async def set_age_check(store: Store, guest_id: UUID, by: Actor | None) -> None:
+    """Note who has seen that the guest is old enough, and when; None takes it back."""
     await store.connection.execute(
-        "UPDATE guests SET age_checked_by = $2, age_checked_at = now() WHERE guest_id = $1", guest_id, actor.name
+        """UPDATE guests SET age_checked_by = $2::text, age_checked_at = CASE WHEN $2::text IS NOT NULL THEN now() END
+           WHERE guest_id = $1""",
+        guest_id,
+        by and by.name,
     )
 
 
