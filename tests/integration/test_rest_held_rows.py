@@ -50,10 +50,10 @@ async def test_taps_are_stopped_and_locked_at_once_however_many_bookings_wait(
 ) -> None:
     monkeypatch.setattr(engine, "ROW_WAIT_MS", PATIENT_MS)
     ann = await venue.guest()
-    change = {"path": f"/api/guests/{ann.guest_id}", "json": {"last_name": "Lee"}}
+    path, change = f"/api/guests/{ann.guest_id}", {"last_name": "Lee"}
     async with Database.open(database_url, House()) as patient, Rest.open(patient) as rest:
         async with held(db, ann):
-            waiting = [asyncio.create_task(rest.operator.patch(change["path"], json=change["json"])) for _ in range(2 * POOL_SIZE)]
+            waiting = [asyncio.create_task(rest.operator.patch(path, json=change)) for _ in range(2 * POOL_SIZE)]
             while patient.pool.get_idle_size() or patient.pool.get_size() < POOL_SIZE:
                 await asyncio.sleep(0.01)
             async with asyncio.timeout(SOON_S):
