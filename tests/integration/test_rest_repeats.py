@@ -6,7 +6,7 @@ import pytest
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.words import Role
 from tapwire_core.services import users
-from tapwire_core.services.passwords import matches
+from tapwire_core.services.passwords import is_password
 from tapwire_core.services.visits import close_visit
 from tests.rest import Rest, done, log_in, refusal, with_key
 from tests.venue import OPERATOR, Venue
@@ -99,7 +99,7 @@ async def test_a_password_is_changed_once_and_its_repeat_is_answered_alike(rest:
 
     alike(answers)
     assert answers[0].status_code == 204
-    assert await matches(await db.pool.fetchval("SELECT password_hash FROM users WHERE username = 'operator'"), NEW)
+    assert is_password(await db.pool.fetchval("SELECT password_hash FROM users WHERE username = 'operator'"), NEW)
     refusal(
         await rest.nobody.post("/api/me/password", json={**body, "new_password": OLD}, headers=headers),
         422,

@@ -13,7 +13,7 @@ from tapwire_core.db.writes import users as writes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import DomainError
-from tapwire_core.services.passwords import matches
+from tapwire_core.services.passwords import LOGINS, is_password
 
 FREE_TRIES: Final = 5
 """So many wrong passwords in a row cost nothing."""
@@ -45,12 +45,13 @@ class Login:
 
 
 async def log_in(db: Database, username: str, password: str, *, ttl_h: int, request_id: str | None = None) -> Login:
-    """Begin a session of `ttl_h` hours; raises `LoginRefused`, or `LoginLocked` with how long to wait."""
+    """Begin a session of `ttl_h` hours; raises `LoginRefused`, `PasswordsBusy`, or `LoginLocked` with how long to wait."""
     actor = Actor(username, request_id)
-    user = await _look_up(db, username)
-    if user is not None and user.locked_ms:
-        raise _locked(user.locked_ms)
-    right = await matches(user.password_hash if user else None, password)
+    with LOGINS.place():
+        user = await _look_up(db, username)
+        if user is not None and user.locked_ms:
+            raise _locked(user.locked_ms)
+        right = await LOGINS.run(is_password, user.password_hash if user else None, password)
     if user is None or not right or user.disabled:
         await _note_failure(db, actor)
         raise LoginRefused("The name or the password is wrong, or the user is disabled.")

@@ -4,7 +4,7 @@ import re
 from typing import Final, TypedDict, Unpack
 
 from tapwire_contracts.reasons import AuditAction
-from tapwire_core.db.engine import use_case
+from tapwire_core.db.engine import Database, Steps, prepared_use_case, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes import users as writes
@@ -13,7 +13,7 @@ from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.limits import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
-from tapwire_core.services.passwords import hash_password, matches
+from tapwire_core.services.passwords import STAFF, hash_password, is_password
 from tapwire_core.services.sessions import LoginRefused, hash_token
 
 USERNAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
@@ -39,34 +39,54 @@ class UserChanges(TypedDict, total=False):
     disabled: bool
 
 
-@use_case
-async def create_user(store: Store, actor: Actor, username: str, role: Role, password: str) -> None:
+@prepared_use_case
+async def create_user(_: Database, actor: Actor, username: str, role: Role, password: str) -> Steps:
     """Add an operator."""
     if not _USERNAME.fullmatch(username) or username == CORE.name:
         raise Invalid(f"username must match {USERNAME_PATTERN}, and not be {CORE.name!r}.", field="username")
     require_password(password)
-    if await writes.user_exists(store, username):
-        raise UserExists(f"There is a user {username!r} already.", username=username)
-    await store.insert(User, username=username, role=role.value, password_hash=await hash_password(password))
-    await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role})
+    password_hash = await hash_password(password)
+
+    async def add(store: Store) -> None:
+        if await writes.user_exists(store, username):
+            raise UserExists(f"There is a user {username!r} already.", username=username)
+        await store.insert(User, username=username, role=role.value, password_hash=password_hash)
+        await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role})
+
+    return add
 
 
-@use_case
-async def set_password(store: Store, actor: Actor, username: str, password: str) -> None:
+@prepared_use_case
+async def set_password(_: Database, actor: Actor, username: str, password: str) -> Steps:
     """Give a user a new password; all their sessions end, and a lock-out too."""
     require_password(password)
-    await _require_user(store, username)
-    await _set_password(store, actor, username, password, b"")
+    password_hash = await hash_password(password)
+
+    async def change(store: Store) -> None:
+        await _require_user(store, username)
+        await _set_password(store, actor, username, password_hash, b"")
+
+    return change
 
 
-@use_case
-async def change_own_password(store: Store, actor: Actor, token: str, old: str, new: str) -> None:
+@prepared_use_case
+async def change_own_password(db: Database, actor: Actor, token: str, old: str, new: str) -> Steps:
     """Change one's own password; raises `LoginRefused` unless the old one is right. One's other sessions end."""
     require_password(new)
-    user = await _require_user(store, actor.name)
-    if not await matches(user.password_hash, old):
+    known = await _look_up(db, actor.name)
+    with STAFF.place():
+        right = await STAFF.run(is_password, known.password_hash, old)
+    if not right:
         raise LoginRefused("The old password is wrong.")
-    await _set_password(store, actor, actor.name, new, hash_token(token))
+    password_hash = await hash_password(new)
+
+    async def change(store: Store) -> None:
+        user = await _require_user(store, actor.name)
+        if user.password_hash != known.password_hash:
+            raise LoginRefused("The old password is wrong.")
+        await _set_password(store, actor, actor.name, password_hash, hash_token(token))
+
+    return change
 
 
 @use_case
@@ -89,11 +109,16 @@ def require_password(password: str) -> None:
         raise Invalid(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.", field="password")
 
 
-async def _set_password(store: Store, actor: Actor, username: str, password: str, kept_session: bytes) -> None:
-    columns = {"password_hash": await hash_password(password), "failed_logins": 0, "locked_until": None}
+async def _set_password(store: Store, actor: Actor, username: str, password_hash: str, kept_session: bytes) -> None:
+    columns = {"password_hash": password_hash, "failed_logins": 0, "locked_until": None}
     await change_row(store, User, {"username": username}, columns)
     await writes.end_sessions(store, username, besides=kept_session)
     await store.audit(AuditAction.USER_CHANGED, actor, username, details={"password": "changed"})
+
+
+@use_case
+async def _look_up(store: Store, username: str) -> writes.LockedUser:
+    return await _require_user(store, username)
 
 
 async def _require_user(store: Store, username: str) -> writes.LockedUser:
