@@ -24,7 +24,7 @@ async def bearer(db: Database, role: Role) -> dict[str, str]:
 
 
 async def test_a_flood_of_logins_is_refused_at_once_and_holds_up_nobody_who_is_logged_in(rest: Rest, db: Database) -> None:
-    await users.set_password(db, OPERATOR, "operator", PASSWORD)
+    await users.change_user(db, OPERATOR, "operator", password=PASSWORD)
     session = await bearer(db, Role.OPERATOR)
     flood = [asyncio.create_task(try_login(rest, f"nobody{number}", "guess")) for number in range(60)]
     await asyncio.sleep(0)

@@ -91,7 +91,7 @@ async def test_a_user_is_added_once_and_the_password_is_not_kept_where_it_could_
 
 
 async def test_a_password_is_changed_once_and_its_repeat_is_answered_alike(rest: Rest, db: Database) -> None:
-    await users.set_password(db, OPERATOR, "operator", OLD)
+    await users.change_user(db, OPERATOR, "operator", password=OLD)
     token, key = await log_in(db, Role.OPERATOR), with_key()
     headers, body = key | {"Authorization": f"Bearer {token}"}, {"old_password": OLD, "new_password": NEW}
 

@@ -47,11 +47,7 @@ async def create_user(db: Db, actor: By, once: RunOnce, data: JSONBody[NewUser])
 @patch("/users/{username:str}", access=ENGINEER, refuses=(users.LastEngineer, PasswordsBusy))
 async def change_user(db: Db, actor: By, username: UsernameInPath, data: JSONBody[UserChange]) -> UserView:
     """Change an operator's role or password, or disable the operator; sessions end with the old password."""
-    changes = changes_of(data)
-    if password := changes.pop("password", None):
-        await users.set_password(db, actor, username, password)
-    if changes:
-        await users.change_user(db, actor, username, **changes)
+    await users.change_user(db, actor, username, **changes_of(data))
     return found(await views.get_user(db, username), "user", username)
 
 

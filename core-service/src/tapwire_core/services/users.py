@@ -33,10 +33,11 @@ class LastEngineer(Refused):
 
 
 class UserChanges(TypedDict, total=False):
-    """What may be changed about a user, beside the password."""
+    """What may be changed about a user."""
 
     role: Role
     disabled: bool
+    password: str
 
 
 @prepared_use_case
@@ -57,19 +58,6 @@ async def create_user(_: Database, actor: Actor, username: str, role: Role, pass
 
 
 @prepared_use_case
-async def set_password(_: Database, actor: Actor, username: str, password: str) -> Steps:
-    """Give a user a new password; all their sessions end, and a lock-out too."""
-    require_password(password)
-    password_hash = await hash_password(password)
-
-    async def change(store: Store) -> None:
-        await _require_user(store, username)
-        await _set_password(store, actor, username, password_hash, b"")
-
-    return change
-
-
-@prepared_use_case
 async def change_own_password(db: Database, actor: Actor, token: str, old: str, new: str) -> Steps:
     """Change one's own password; raises `LoginRefused` unless the old one is right. One's other sessions end."""
     require_password(new)
@@ -78,29 +66,44 @@ async def change_own_password(db: Database, actor: Actor, token: str, old: str, 
         right = await STAFF.run(is_password, known.password_hash, old)
     if not right:
         raise LoginRefused("The old password is wrong.")
-    password_hash = await hash_password(new)
+    columns = await _new_password(new)
 
     async def change(store: Store) -> None:
         user = await _require_user(store, actor.name)
         if user.password_hash != known.password_hash:
             raise LoginRefused("The old password is wrong.")
-        await _set_password(store, actor, actor.name, password_hash, hash_token(token))
+        await change_row(store, User, {"username": actor.name}, columns)
+        await writes.end_sessions(store, actor.name, besides=hash_token(token))
+        await store.audit(AuditAction.USER_CHANGED, actor, actor.name, details={"password": "changed"})
 
     return change
 
 
-@use_case
-async def change_user(store: Store, actor: Actor, username: str, **changes: Unpack[UserChanges]) -> None:
-    """Change a user's role, or disable the user, whose sessions end then; one enabled engineer must stay."""
-    engineers = await writes.lock_enabled_engineers(store)
-    await _require_user(store, username)
+@prepared_use_case
+async def change_user(_: Database, actor: Actor, username: str, **changes: Unpack[UserChanges]) -> Steps:
+    """Change a user, all or nothing; one enabled engineer must stay.
+
+    A new password ends all sessions of the user, and a lock-out; disabling ends the sessions too.
+    """
+    columns: dict[str, object] = {name: value for name, value in changes.items() if name != "password"}
+    told = dict(columns)
+    if "password" in changes:
+        require_password(changes["password"])
+        columns |= await _new_password(changes["password"])
+        told["password"] = "changed"  # noqa: S105  the audit log's word for it
     leaves = changes.get("disabled", False) or changes.get("role", Role.ENGINEER) is not Role.ENGINEER
-    if leaves and engineers == [username]:
-        raise LastEngineer("This is the last engineer: make another one first.")
-    await change_row(store, User, {"username": username}, changes)
-    if changes.get("disabled"):
-        await writes.end_sessions(store, username)
-    await store.audit(AuditAction.USER_CHANGED, actor, username, details=changes)
+
+    async def change(store: Store) -> None:
+        engineers = await writes.lock_enabled_engineers(store)
+        await _require_user(store, username)
+        if leaves and engineers == [username]:
+            raise LastEngineer("This is the last engineer: make another one first.")
+        await change_row(store, User, {"username": username}, columns)
+        if changes.get("disabled") or "password" in changes:
+            await writes.end_sessions(store, username)
+        await store.audit(AuditAction.USER_CHANGED, actor, username, details=told)
+
+    return change
 
 
 def require_password(password: str) -> None:
@@ -109,11 +112,9 @@ def require_password(password: str) -> None:
         raise Invalid(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.", field="password")
 
 
-async def _set_password(store: Store, actor: Actor, username: str, password_hash: str, kept_session: bytes) -> None:
-    columns = {"password_hash": password_hash, "failed_logins": 0, "locked_until": None}
-    await change_row(store, User, {"username": username}, columns)
-    await writes.end_sessions(store, username, besides=kept_session)
-    await store.audit(AuditAction.USER_CHANGED, actor, username, details={"password": "changed"})
+async def _new_password(password: str) -> dict[str, object]:
+    """What changes in a user's row with the password."""
+    return {"password_hash": await hash_password(password), "failed_logins": 0, "locked_until": None}
 
 
 @use_case
