@@ -107,6 +107,21 @@ async def test_a_password_is_changed_once_and_its_repeat_is_answered_alike(rest:
     )
 
 
+async def test_a_changed_password_whose_answer_was_lost_is_no_wrong_password_when_it_is_repeated(
+    rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await users.change_user(venue.db, OPERATOR, "operator", password=OLD)
+    headers = with_key() | {"Authorization": f"Bearer {await log_in(venue.db, Role.OPERATOR)}"}
+    body = {"old_password": OLD, "new_password": NEW}
+    with monkeypatch.context() as crash:
+        crash.setattr("tapwire_admin.idempotency.keep_answer", None)
+        assert (await rest.nobody.post("/api/me/password", json=body, headers=headers)).status_code == 500
+
+    assert (await rest.nobody.post("/api/me/password", json=body, headers=headers)).status_code == 204
+
+    assert await venue.audited("login_failed") == 0
+
+
 async def test_a_shifts_reports_are_repeated_as_they_were_first_made(rest: Rest, venue: Venue) -> None:
     ann, x_key, z_key = await venue.guest(balance_minor=1_00), with_key(), with_key()
     shift = done(await rest.operator.get("/api/shifts/current"))

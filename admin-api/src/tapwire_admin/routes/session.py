@@ -77,7 +77,7 @@ async def read_me(request: Request[Any, Any, Any]) -> Operator:
     return operator_of(request)
 
 
-@post("/me/password", access=OPERATOR, takes_secret=True, status_code=204, refuses=(LoginRefused,))
+@post("/me/password", access=OPERATOR, takes_secret=True, status_code=204, refuses=(LoginRefused, LoginLocked))
 async def change_password(request: Request[Any, Any, Any], actor: By, once: RunOnce, data: JSONBody[PasswordChange]) -> None:
     """Change one's own password; one's other sessions end."""
     await once.prepared(users.change_own_password, actor, token_of(request), data.old_password, data.new_password)

@@ -4,7 +4,7 @@ import re
 from typing import Final, TypedDict, Unpack
 
 from tapwire_contracts.reasons import AuditAction
-from tapwire_core.db.engine import Database, Steps, prepared_use_case, use_case
+from tapwire_core.db.engine import Database, Steps, prepared_use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes import users as writes
@@ -13,8 +13,8 @@ from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.limits import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
-from tapwire_core.services.passwords import STAFF, hash_password, is_password
-from tapwire_core.services.sessions import LoginRefused, hash_token
+from tapwire_core.services.passwords import STAFF, hash_password
+from tapwire_core.services.sessions import hash_token, lock_proven, prove_password
 
 USERNAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 _USERNAME: Final = re.compile(USERNAME_PATTERN)
@@ -59,20 +59,14 @@ async def create_user(_: Database, actor: Actor, username: str, role: Role, pass
 
 @prepared_use_case
 async def change_own_password(db: Database, actor: Actor, token: str, old: str, new: str) -> Steps:
-    """Change one's own password; raises `LoginRefused` unless the old one is right. One's other sessions end."""
+    """Change one's own password; a wrong old one is refused like a wrong login, and counts as one. One's other sessions end."""
     require_password(new)
-    known = await _look_up(db, actor.name)
-    with STAFF.place():
-        right = await STAFF.run(is_password, known.password_hash, old)
-    if not right:
-        raise LoginRefused("The old password is wrong.")
-    columns = await _new_password(new)
+    old_hash = await prove_password(db, STAFF, actor, old)
+    new_hash = await hash_password(new)
 
     async def change(store: Store) -> None:
-        user = await _require_user(store, actor.name)
-        if user.password_hash != known.password_hash:
-            raise LoginRefused("The old password is wrong.")
-        await change_row(store, User, {"username": actor.name}, columns)
+        await lock_proven(store, actor, old_hash)
+        await change_row(store, User, {"username": actor.name}, {"password_hash": new_hash})
         await writes.end_sessions(store, actor.name, besides=hash_token(token))
         await store.audit(AuditAction.USER_CHANGED, actor, actor.name, details={"password": "changed"})
 
@@ -85,11 +79,11 @@ async def change_user(_: Database, actor: Actor, username: str, **changes: Unpac
 
     A new password ends all sessions of the user, and a lock-out; disabling ends the sessions too.
     """
-    columns: dict[str, object] = {name: value for name, value in changes.items() if name != "password"}
-    told = dict(columns)
-    if "password" in changes:
-        require_password(changes["password"])
-        columns |= await _new_password(changes["password"])
+    password = changes.pop("password", None)
+    columns, told = dict(changes), dict(changes)
+    if password is not None:
+        require_password(password)
+        columns["password_hash"] = await hash_password(password)
         told["password"] = "changed"  # noqa: S105  the audit log's word for it
     leaves = changes.get("disabled", False) or changes.get("role", Role.ENGINEER) is not Role.ENGINEER
 
@@ -99,7 +93,9 @@ async def change_user(_: Database, actor: Actor, username: str, **changes: Unpac
         if leaves and engineers == [username]:
             raise LastEngineer("This is the last engineer: make another one first.")
         await change_row(store, User, {"username": username}, columns)
-        if changes.get("disabled") or "password" in changes:
+        if password is not None:
+            await writes.forget_tries(store, username)
+        if password is not None or changes.get("disabled"):
             await writes.end_sessions(store, username)
         await store.audit(AuditAction.USER_CHANGED, actor, username, details=told)
 
@@ -110,16 +106,6 @@ def require_password(password: str) -> None:
     """Raise `Invalid` for a password that is too short or too long."""
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise Invalid(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.", field="password")
-
-
-async def _new_password(password: str) -> dict[str, object]:
-    """What changes in a user's row with the password."""
-    return {"password_hash": await hash_password(password), "failed_logins": 0, "locked_until": None}
-
-
-@use_case
-async def _look_up(store: Store, username: str) -> writes.LockedUser:
-    return await _require_user(store, username)
 
 
 async def _require_user(store: Store, username: str) -> writes.LockedUser:

@@ -12,7 +12,7 @@ from tapwire_contracts import CONTRACT_MAJOR
 from tapwire_contracts.reasons import AuditAction, IncidentKind, IncidentStatus, Presence, Resolution
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import AuditEntry, Device, Incident, NodeStatus, Session, User
+from tapwire_core.db.tables import AuditEntry, Device, Incident, LoginTries, NodeStatus, Session, User
 from tapwire_core.db.views.reading import (
     FIRST_PAGE,
     MAX_LIMIT,
@@ -33,6 +33,7 @@ devices: Final = table(Device)
 nodes: Final = table(NodeStatus)
 users: Final = table(User)
 sessions: Final = table(Session)
+login_tries: Final = table(LoginTries)
 
 
 class IncidentView(Struct, frozen=True):
@@ -236,5 +237,7 @@ def _incidents() -> Select[Any]:
 
 
 def _users() -> Select[Any]:
-    wait_ms = func.greatest(0, func.coalesce(-age_ms(users.c.locked_until), 0))
-    return select(*(users.c[name] for name in ("username", "role", "disabled", "created_at")), wait_ms.label("locked_ms"))
+    wait_ms = func.greatest(0, func.coalesce(-age_ms(login_tries.c.locked_until), 0))
+    shown = [users.c[name] for name in ("username", "role", "disabled", "created_at")]
+    with_tries = users.outerjoin(login_tries, login_tries.c.username == users.c.username)
+    return select(*shown, wait_ms.label("locked_ms")).select_from(with_tries)
