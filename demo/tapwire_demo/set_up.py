@@ -75,7 +75,7 @@ async def _operator(db: Database, folder: Path) -> Login:
     try:
         await users.create_user(db, STAFF, OPERATOR, Role.ENGINEER, password)
     except users.UserExists:
-        await users.set_password(db, STAFF, OPERATOR, password)
+        await users.change_user(db, STAFF, OPERATOR, password=password)
     return Login(OPERATOR, password)
 
 

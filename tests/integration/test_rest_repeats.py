@@ -6,7 +6,7 @@ import pytest
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.words import Role
 from tapwire_core.services import users
-from tapwire_core.services.passwords import matches
+from tapwire_core.services.passwords import is_password
 from tapwire_core.services.visits import close_visit
 from tests.rest import Rest, done, log_in, refusal, with_key
 from tests.venue import OPERATOR, Venue
@@ -91,7 +91,7 @@ async def test_a_user_is_added_once_and_the_password_is_not_kept_where_it_could_
 
 
 async def test_a_password_is_changed_once_and_its_repeat_is_answered_alike(rest: Rest, db: Database) -> None:
-    await users.set_password(db, OPERATOR, "operator", OLD)
+    await users.change_user(db, OPERATOR, "operator", password=OLD)
     token, key = await log_in(db, Role.OPERATOR), with_key()
     headers, body = key | {"Authorization": f"Bearer {token}"}, {"old_password": OLD, "new_password": NEW}
 
@@ -99,12 +99,27 @@ async def test_a_password_is_changed_once_and_its_repeat_is_answered_alike(rest:
 
     alike(answers)
     assert answers[0].status_code == 204
-    assert await matches(await db.pool.fetchval("SELECT password_hash FROM users WHERE username = 'operator'"), NEW)
+    assert is_password(await db.pool.fetchval("SELECT password_hash FROM users WHERE username = 'operator'"), NEW)
     refusal(
         await rest.nobody.post("/api/me/password", json={**body, "new_password": OLD}, headers=headers),
         422,
         "idempotency_key_reused",
     )
+
+
+async def test_a_changed_password_whose_answer_was_lost_is_no_wrong_password_when_it_is_repeated(
+    rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await users.change_user(venue.db, OPERATOR, "operator", password=OLD)
+    headers = with_key() | {"Authorization": f"Bearer {await log_in(venue.db, Role.OPERATOR)}"}
+    body = {"old_password": OLD, "new_password": NEW}
+    with monkeypatch.context() as crash:
+        crash.setattr("tapwire_admin.idempotency.keep_answer", None)
+        assert (await rest.nobody.post("/api/me/password", json=body, headers=headers)).status_code == 500
+
+    assert (await rest.nobody.post("/api/me/password", json=body, headers=headers)).status_code == 204
+
+    assert await venue.audited("login_failed") == 0
 
 
 async def test_a_shifts_reports_are_repeated_as_they_were_first_made(rest: Rest, venue: Venue) -> None:

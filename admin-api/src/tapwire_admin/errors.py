@@ -4,6 +4,7 @@ Ids and limits that the caller needs to act on stand beside `code`, as in `{"cod
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,6 +20,7 @@ from tapwire_admin.request_ids import request_id_of
 from tapwire_core.db.views.health import is_database_gone, is_row_held
 from tapwire_core.errors import DomainError, Invalid, NotFound, Refused
 from tapwire_core.services.idempotency import IdempotencyKeyReused
+from tapwire_core.services.passwords import PasswordsBusy
 from tapwire_core.services.sessions import LoginRefused
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -29,6 +31,7 @@ STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
     LoginRefused: HTTPStatus.UNAUTHORIZED,
     ForgedRequest: HTTPStatus.FORBIDDEN,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    PasswordsBusy: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Status of each kind of domain error; a subclass has that of its nearest parent."""
 
@@ -70,7 +73,9 @@ _log: Final = logging.getLogger("tapwire.admin")
 
 def answer_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
     """A use case that can't be done."""
-    return problem(request, status_of(type(error)), error.code, str(error), error.facts)
+    wait_ms = error.facts.get("retry_after_ms")
+    headers = {"Retry-After": str(math.ceil(wait_ms / 1_000))} if isinstance(wait_ms, int) else NO_HEADERS
+    return problem(request, status_of(type(error)), error.code, str(error), error.facts, headers)
 
 
 def status_of(kind: type[DomainError]) -> HTTPStatus:

@@ -21,7 +21,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from tapwire_admin.auth import operator_of, token_of
 from tapwire_core.db.engine import Database
 from tapwire_core.errors import Invalid
-from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, keep_answer, run_once
+from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, keep_answer, run_once, run_prepared_once
 from tapwire_core.services.passwords import hash_slowly
 
 HEADER: Final = "Idempotency-Key"
@@ -58,7 +58,17 @@ class Once:
         """Run a use case; raises `AnsweredBefore` when the answer is known already."""
         if self.request is None:
             return await use_case(self.db, *args, **kwargs)
-        result = await run_once(self.db, self.request, use_case, *args, **kwargs)
+        return self._first(await run_once(self.db, self.request, use_case, *args, **kwargs))
+
+    async def prepared(
+        self, use_case: Callable[Concatenate[Database, P], Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Run a `prepared_use_case`; raises `AnsweredBefore` likewise."""
+        if self.request is None:
+            return await use_case(self.db, *args, **kwargs)
+        return self._first(await run_prepared_once(self.db, self.request, use_case, *args, **kwargs))
+
+    def _first(self, result: R | KeptAnswer) -> R:
         if isinstance(result, KeptAnswer):
             raise AnsweredBefore(result)
         self.state["keyed_request"] = self.request

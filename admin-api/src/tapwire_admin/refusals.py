@@ -20,6 +20,7 @@ from tapwire_admin.idempotency import IdempotencyKeyRequired
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import DomainError, Invalid, NotFound
 from tapwire_core.services.idempotency import IdempotencyKeyReused, SecretShownOnce
+from tapwire_core.services.passwords import PasswordsBusy
 
 MEANING_OF: Final = {
     HTTPStatus.UNAUTHORIZED: "Nobody is logged in, or the session or the device's secret is worth nothing any more.",
@@ -83,6 +84,7 @@ def _kinds(method: str, handler: HTTPRouteHandler) -> Iterator[type[DomainError]
         yield from (Invalid, IdempotencyKeyReused)
         yield from (IdempotencyKeyRequired,) if handler.opt.get("key_required") else ()
         yield from (SecretShownOnce,) if handler.opt.get("tells_secret") else ()
+        yield from (PasswordsBusy,) if handler.opt.get("takes_secret") else ()
 
 
 def _statuses(handler: HTTPRouteHandler) -> Iterator[HTTPStatus]:

@@ -24,6 +24,8 @@ from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, run_once
 
 KEY_FIELD: Final = "key"
 MAX_KEY_LENGTH: Final = 60
+AS_TYPED: Final = frozenset({"password", "old_password", "new_password"})
+"""Fields whose blanks at the ends are meant; those of all others are slips."""
 
 S = TypeVar("S", bound=Struct)
 P = ParamSpec("P")
@@ -70,7 +72,8 @@ Form = NamedDependency[Sent]
 async def provide_sent(request: Request[Any, Any, Any], db: NamedDependency[Database], viewer: NamedDependency[Viewer]) -> Sent:
     """What the form sent."""
     fields = await request.form() if request.method == "POST" else {}
-    texts = {name: value.strip() for name, value in fields.items() if isinstance(value, str)}
+    typed = {name: value for name, value in fields.items() if isinstance(value, str)}
+    texts = {name: value if name in AS_TYPED else value.strip() for name, value in typed.items()}
     if any("\0" in value for value in texts.values()):
         raise Invalid("A text must not hold the NUL character.")
     values = {name: value for name, value in texts.items() if value and name not in (KEY_FIELD, CSRF_FIELD)}

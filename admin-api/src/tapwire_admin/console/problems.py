@@ -40,6 +40,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "not_locked": N_("Nothing holds this visit any more."),
     "not_the_guests_pour": N_("That pour was another guest's."),
     "pairing_accepted": N_("This code was accepted for another device. Pair again: the device then shows a new code."),
+    "passwords_busy": N_("Too many passwords are being checked right now. Try again in a moment."),
     "pour_not_pending": N_("This pour has ended in the meantime."),
     "pour_pending": N_("A pour of this visit still runs, or was not reported yet. Wait, settle it by hand, or close and void it."),
     "role_required": N_("You may not do this. Ask a shift lead or an engineer."),

@@ -16,6 +16,7 @@ from tapwire_admin.request_ids import request_id_of
 from tapwire_core.db.views.operations import Operator
 from tapwire_core.domain.words import Role
 from tapwire_core.services import sessions, users
+from tapwire_core.services.passwords import PasswordsBusy
 from tapwire_core.services.sessions import LoginLocked, LoginRefused
 
 
@@ -51,7 +52,7 @@ class SessionLength:
     hours: int
 
 
-@post("/session", access=EVERYBODY, refuses=(LoginRefused, LoginLocked, ForgedRequest))
+@post("/session", access=EVERYBODY, refuses=(LoginRefused, LoginLocked, PasswordsBusy, ForgedRequest))
 async def begin_session(
     request: Request[Any, Any, Any], db: Db, session_length: NamedDependency[SessionLength], data: JSONBody[Credentials]
 ) -> Response[SessionBegun]:
@@ -76,10 +77,10 @@ async def read_me(request: Request[Any, Any, Any]) -> Operator:
     return operator_of(request)
 
 
-@post("/me/password", access=OPERATOR, takes_secret=True, status_code=204, refuses=(LoginRefused,))
+@post("/me/password", access=OPERATOR, takes_secret=True, status_code=204, refuses=(LoginRefused, LoginLocked))
 async def change_password(request: Request[Any, Any, Any], actor: By, once: RunOnce, data: JSONBody[PasswordChange]) -> None:
     """Change one's own password; one's other sessions end."""
-    await once(users.change_own_password, actor, token_of(request), data.old_password, data.new_password)
+    await once.prepared(users.change_own_password, actor, token_of(request), data.old_password, data.new_password)
 
 
 def _begun(login: sessions.Login, *, in_cookie: bool) -> SessionBegun:

@@ -12,6 +12,7 @@ from tapwire_core.db.views.operations import UserView
 from tapwire_core.db.views.reading import Page
 from tapwire_core.domain.words import Role
 from tapwire_core.services import users
+from tapwire_core.services.passwords import PasswordsBusy
 
 
 class NewUser(Struct, kw_only=True):
@@ -39,18 +40,14 @@ async def list_users(db: Db, page: AskedPage) -> Page[UserView]:
 @post("/users", access=ENGINEER, takes_secret=True, refuses=(users.UserExists,))
 async def create_user(db: Db, actor: By, once: RunOnce, data: JSONBody[NewUser]) -> UserView:
     """Add an operator."""
-    await once(users.create_user, actor, data.username, data.role, data.password)
+    await once.prepared(users.create_user, actor, data.username, data.role, data.password)
     return found(await views.get_user(db, data.username), "user", data.username)
 
 
-@patch("/users/{username:str}", access=ENGINEER, refuses=(users.LastEngineer,))
+@patch("/users/{username:str}", access=ENGINEER, refuses=(users.LastEngineer, PasswordsBusy))
 async def change_user(db: Db, actor: By, username: UsernameInPath, data: JSONBody[UserChange]) -> UserView:
     """Change an operator's role or password, or disable the operator; sessions end with the old password."""
-    changes = changes_of(data)
-    if password := changes.pop("password", None):
-        await users.set_password(db, actor, username, password)
-    if changes:
-        await users.change_user(db, actor, username, **changes)
+    await users.change_user(db, actor, username, **changes_of(data))
     return found(await views.get_user(db, username), "user", username)
 
 

@@ -138,6 +138,30 @@ def _in_transaction(
     return in_transaction
 
 
+Steps = Callable[[Store], Awaitable[None]]
+"""What is left for one transaction."""
+
+
+def prepared_use_case(
+    prepare: Callable[Concatenate[Database, P], Awaitable[Steps]],
+) -> Callable[Concatenate[Database, P], Awaitable[None]]:
+    """Make a function a use case that does first what is slow, and returns the steps of its one transaction.
+
+    So no connection and no row waits for what is slow. What was read before may be otherwise by then: the steps look again.
+    """
+
+    @functools.wraps(prepare)
+    async def prepare_and_write(db: Database, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        await _write(db, await prepare(db, *args, **kwargs))
+
+    return prepare_and_write
+
+
+@use_case
+async def _write(store: Store, steps: Steps) -> None:
+    await steps(store)
+
+
 def open_engine(url: str, **options: Any) -> AsyncEngine:
     """The same database for SQLAlchemy; connects when it is used."""
     return create_async_engine("postgresql+asyncpg://", async_creator=functools.partial(connect, url), **options)

@@ -11,11 +11,12 @@ with another key, or reads the database, does not.
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
+from types import NoneType
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, get_type_hints
 
 import msgspec
 
-from tapwire_core.db.engine import Database, is_urgent, urgent_use_case, use_case
+from tapwire_core.db.engine import Database, Steps, is_urgent, urgent_use_case, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import idempotency as writes
 from tapwire_core.errors import DomainError, Refused
@@ -75,22 +76,52 @@ async def run_once(
 ) -> R | KeptAnswer:
     """Run a `use_case` for a request, or give what it gave the first time; raises `IdempotencyKeyReused`."""
     steps: Callable[..., Awaitable[R]] = inspect.unwrap(wanted)
+    claim = _claim_urgently if is_urgent(wanted) else _claim
+    return await claim(db, request, lambda store: steps(store, *args, **kwargs), _result_type(steps))
 
-    @(urgent_use_case if is_urgent(wanted) else use_case)
-    async def in_transaction(store: Store) -> R | KeptAnswer:
-        before = await writes.claim(store, request.scope, request.key, request.body_hash)
-        if before is None:
-            result = await steps(store, *args, **kwargs)
-            await writes.keep_result(store, request.scope, request.key, request.seal(msgspec.json.encode(result).decode()))
-            return result
-        if before.body_hash != request.body_hash:
-            raise IdempotencyKeyReused("This Idempotency-Key came before with another body: take a new key.")
-        if before.done:
-            return _answer(request, before)
-        assert before.answer is not None, "the result is kept in the transaction that claims the key"
-        return cast(R, msgspec.json.decode(request.unseal(before.answer), type=_result_type(steps)))
 
-    return await in_transaction(db)
+async def run_prepared_once(
+    db: Database,
+    request: KeyedRequest,
+    wanted: Callable[Concatenate[Database, P], Awaitable[None]],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> KeptAnswer | None:
+    """The same for a `prepared_use_case`. Nothing is prepared for a repeat: by then a password that was right is another one."""
+    before = await _seek(db, request)
+    if before is not None:
+        return _repeat(request, before, NoneType)
+    prepare: Callable[..., Awaitable[Steps]] = inspect.unwrap(wanted)
+    return await _claim(db, request, await prepare(db, *args, **kwargs), NoneType)
+
+
+@use_case
+async def _seek(store: Store, request: KeyedRequest) -> writes.KeptRow | None:
+    return await writes.seek(store, request.scope, request.key)
+
+
+@use_case
+async def _claim(
+    store: Store, request: KeyedRequest, steps: Callable[[Store], Awaitable[R]], result_type: type[R]
+) -> R | KeptAnswer:
+    before = await writes.claim(store, request.scope, request.key, request.body_hash)
+    if before is not None:
+        return _repeat(request, before, result_type)
+    result = await steps(store)
+    await writes.keep_result(store, request.scope, request.key, request.seal(msgspec.json.encode(result).decode()))
+    return result
+
+
+_claim_urgently: Final = urgent_use_case(inspect.unwrap(_claim))
+
+
+def _repeat(request: KeyedRequest, before: writes.KeptRow, result_type: type[R]) -> R | KeptAnswer:
+    if before.body_hash != request.body_hash:
+        raise IdempotencyKeyReused("This Idempotency-Key came before with another body: take a new key.")
+    if before.done:
+        return _answer(request, before)
+    assert before.answer is not None, "the result is kept in the transaction that claims the key"
+    return msgspec.json.decode(request.unseal(before.answer), type=result_type)
 
 
 @urgent_use_case

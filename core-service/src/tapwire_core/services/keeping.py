@@ -1,9 +1,14 @@
 """What is kept for a while only. Pours, the audit log and the books are kept for good and have no place here."""
 
+from typing import Final
+
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import keeping as writes
 from tapwire_core.domain.keeping import Keeping
+
+LOGIN_TRIES_DAYS: Final = 1
+"""The longest wait is minutes: who has stopped trying for a day begins anew."""
 
 
 async def sweep(db: Database, keeping: Keeping) -> dict[str, int]:
@@ -13,6 +18,7 @@ async def sweep(db: Database, keeping: Keeping) -> dict[str, int]:
         "pour_reports": keeping.verdicts_days,
         "dead_letters": keeping.dead_letters_days,
         "sessions": keeping.sessions_days,
+        "login_tries": LOGIN_TRIES_DAYS,
         "webhook_deliveries": keeping.webhooks_days,
         "webhook_events": keeping.webhooks_days,
     }

@@ -1,46 +1,84 @@
-"""Passwords as argon2id hashes. Each takes 64 MiB and tens of milliseconds, so they are made and checked in two threads.
+"""Passwords as argon2id hashes. Each takes 64 MiB and up to 0.2 s of two cores: they are made and checked in two lanes, one by one.
 
-More at once would fill the memory and, for a guesser, go around the lock-out.
+More at once would fill the memory. Whoever has no session yet waits in the lane of the logins: they may fill it, but hold nobody up
+who is logged in.
 """
 
 import asyncio
 import functools
 import hashlib
 import secrets
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from contextlib import contextmanager
+from typing import Final, ParamSpec, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-CHECKS_AT_ONCE: Final = 2
+from tapwire_core.errors import DomainError
+
+PLACES: Final = 20
+"""So many may be in a lane; the last one waits some seconds."""
+BUSY_MS: Final = 1_000
+"""When to try again where there was no place; some have become free by then."""
 SCRYPT_COST: Final = 2**14
 """16 MiB and tens of milliseconds."""
 
 _hasher: Final = PasswordHasher()
-_threads: Final = ThreadPoolExecutor(CHECKS_AT_ONCE, thread_name_prefix="password")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class PasswordsBusy(DomainError):
+    """So many passwords wait to be checked that one more would wait too long."""
+
+    code = "passwords_busy"
+
+
+class Lane:
+    """A thread that hashes, and a bounded queue before it."""
+
+    def __init__(self, name: str) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"password-{name}")
+        self._taken = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the lane; raises `PasswordsBusy` at once when all are taken."""
+        if self._taken >= PLACES:
+            raise PasswordsBusy("Too many passwords are waiting to be checked: try again in a moment.", retry_after_ms=BUSY_MS)
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+    async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do something slow when its turn comes; take a place before."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, functools.partial(work, *args, **kwargs))
+
+
+LOGINS: Final = Lane("logins")
+STAFF: Final = Lane("staff")
+"""For whoever has a session, and for commands."""
 
 
 async def hash_password(password: str) -> str:
     """The hash to keep."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, _hasher.hash, password)
+    with STAFF.place():
+        return await STAFF.run(_hasher.hash, password)
 
 
 async def hash_slowly(content: bytes, salt: bytes) -> bytes:
     """A hash to recognise a content by that holds a password: always the same, and no easier to guess from than a password's."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, _scrypt, content, salt)
+    with STAFF.place():
+        return await STAFF.run(hashlib.scrypt, content, salt=salt, n=SCRYPT_COST, r=8, p=1)
 
 
-async def matches(password_hash: str | None, password: str) -> bool:
-    """Whether this is the password. Without a hash it is not, and finding that out takes as long."""
-    return await asyncio.get_running_loop().run_in_executor(_threads, _verify, password_hash, password)
-
-
-def _scrypt(content: bytes, salt: bytes) -> bytes:
-    return hashlib.scrypt(content, salt=salt, n=SCRYPT_COST, r=8, p=1)
-
-
-def _verify(password_hash: str | None, password: str) -> bool:
+def is_password(password_hash: str | None, password: str) -> bool:
+    """Whether this is the password; run it in a lane. Without a hash it is not, and finding that out takes as long."""
     try:
         return _hasher.verify(password_hash or _nobodys_hash(), password)
     except (VerificationError, InvalidHashError):

@@ -1,4 +1,8 @@
-"""Logging in and out. A wrong password is answered like an unknown name; after a few of them each next try must wait longer."""
+"""Logging in and out. A wrong password is answered like an unknown name; after a few of them each next try must wait longer.
+
+A try is counted, and the wait after it set, before its password is looked at, and taken back when the password was right. So tries
+made at once are no more than tries made one by one; and while one must wait, a right password is answered like a wrong one.
+"""
 
 import hashlib
 import secrets
@@ -13,10 +17,10 @@ from tapwire_core.db.writes import users as writes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import DomainError
-from tapwire_core.services.passwords import matches
+from tapwire_core.services.passwords import LOGINS, Lane, is_password
 
 FREE_TRIES: Final = 5
-"""So many wrong passwords in a row cost nothing."""
+"""So many wrong passwords in a row cost nothing; nor do so many right ones at once."""
 FIRST_WAIT_MS: Final = 1_000
 LONGEST_WAIT_MS: Final = 300_000
 """The wait doubles with each wrong password, up to this."""
@@ -45,18 +49,33 @@ class Login:
 
 
 async def log_in(db: Database, username: str, password: str, *, ttl_h: int, request_id: str | None = None) -> Login:
-    """Begin a session of `ttl_h` hours; raises `LoginRefused`, or `LoginLocked` with how long to wait."""
+    """Begin a session of `ttl_h` hours; raises what `prove_password` raises."""
     actor = Actor(username, request_id)
-    user = await _look_up(db, username)
-    if user is not None and user.locked_ms:
-        raise _locked(user.locked_ms)
-    right = await matches(user.password_hash if user else None, password)
+    password_hash = await prove_password(db, LOGINS, actor, password)
+    return await _begin(db, actor, password_hash, secrets.token_urlsafe(), ttl_h)
+
+
+async def prove_password(db: Database, lane: Lane, actor: Actor, password: str) -> str:
+    """The hash of the actor's password, which is this one; whoever then uses it forgets the tries.
+
+    Raises `LoginRefused`, `LoginLocked` with how long to wait, or `PasswordsBusy`.
+    """
+    with lane.place():
+        user = await _count_try(db, actor)
+        right = await lane.run(is_password, user.password_hash if user else None, password)
     if user is None or not right or user.disabled:
-        await _note_failure(db, actor)
-        raise LoginRefused("The name or the password is wrong, or the user is disabled.")
-    token = secrets.token_urlsafe()
-    expires_at = await _begin(db, actor, hash_token(token), ttl_h)
-    return Login(token, user.username, user.role, expires_at)
+        await _note_failure(db, actor, known_user=user is not None)
+        raise _refused()
+    return user.password_hash
+
+
+async def lock_proven(store: Store, actor: Actor, password_hash: str) -> writes.LockedUser:
+    """Lock the actor's row, and forget the tries; raises `LoginRefused` when the password is another one by now."""
+    user = await writes.lock_user(store, actor.name)
+    if user is None or user.disabled or user.password_hash != password_hash:
+        raise _refused()
+    await writes.forget_tries(store, actor.name)
+    return user
 
 
 @use_case
@@ -72,31 +91,33 @@ def hash_token(token: str) -> bytes:
 
 
 @use_case
-async def _look_up(store: Store, username: str) -> writes.LockedUser | None:
-    return await writes.lock_user(store, username)
+async def _count_try(store: Store, actor: Actor) -> writes.LockedUser | None:
+    user = await writes.lock_user(store, actor.name)
+    counted = await writes.lock_tries(store, actor.name)
+    if counted.locked_ms:
+        raise LoginLocked("Too many wrong passwords: wait and try again.", retry_after_ms=counted.locked_ms)
+    await writes.count_try(store, actor.name, _wait_after(counted.tries + 1))
+    return user
+
+
+def _wait_after(tries: int) -> int:
+    """How many milliseconds must pass after so many tries."""
+    excess = tries - FREE_TRIES
+    return min(FIRST_WAIT_MS * 2 ** min(excess, 20), LONGEST_WAIT_MS) if excess >= 0 else 0
 
 
 @use_case
-async def _note_failure(store: Store, actor: Actor) -> None:
-    user = await writes.lock_user(store, actor.name)
-    if user is not None:
-        excess = user.failed_logins + 1 - FREE_TRIES
-        wait_ms = min(FIRST_WAIT_MS * 2 ** min(excess, 20), LONGEST_WAIT_MS) if excess >= 0 else 0
-        await writes.note_failed_login(store, actor.name, wait_ms)
-    await store.audit(AuditAction.LOGIN_FAILED, actor, actor.name, details={"known_user": user is not None})
+async def _note_failure(store: Store, actor: Actor, *, known_user: bool) -> None:
+    await store.audit(AuditAction.LOGIN_FAILED, actor, actor.name, details={"known_user": known_user})
 
 
 @use_case
-async def _begin(store: Store, actor: Actor, token_hash: bytes, ttl_h: int) -> datetime:
-    user = await writes.lock_user(store, actor.name)
-    if user is None or user.disabled:
-        raise LoginRefused("The name or the password is wrong, or the user is disabled.")
-    if user.locked_ms:
-        raise _locked(user.locked_ms)
-    expires_at = await writes.open_session(store, actor.name, token_hash, ttl_h)
+async def _begin(store: Store, actor: Actor, password_hash: str, token: str, ttl_h: int) -> Login:
+    user = await lock_proven(store, actor, password_hash)
+    expires_at = await writes.open_session(store, user.username, hash_token(token), ttl_h)
     await store.audit(AuditAction.LOGIN_SUCCEEDED, actor, actor.name)
-    return expires_at
+    return Login(token, user.username, user.role, expires_at)
 
 
-def _locked(locked_ms: int) -> LoginLocked:
-    return LoginLocked("Too many wrong passwords: wait and try again.", retry_after_ms=locked_ms)
+def _refused() -> LoginRefused:
+    return LoginRefused("The name or the password is wrong, or the user is disabled.")

@@ -4,7 +4,7 @@ import re
 from typing import Final, TypedDict, Unpack
 
 from tapwire_contracts.reasons import AuditAction
-from tapwire_core.db.engine import use_case
+from tapwire_core.db.engine import Database, Steps, prepared_use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes import users as writes
@@ -13,8 +13,8 @@ from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.limits import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
-from tapwire_core.services.passwords import hash_password, matches
-from tapwire_core.services.sessions import LoginRefused, hash_token
+from tapwire_core.services.passwords import STAFF, hash_password
+from tapwire_core.services.sessions import hash_token, lock_proven, prove_password
 
 USERNAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 _USERNAME: Final = re.compile(USERNAME_PATTERN)
@@ -33,67 +33,79 @@ class LastEngineer(Refused):
 
 
 class UserChanges(TypedDict, total=False):
-    """What may be changed about a user, beside the password."""
+    """What may be changed about a user."""
 
     role: Role
     disabled: bool
+    password: str
 
 
-@use_case
-async def create_user(store: Store, actor: Actor, username: str, role: Role, password: str) -> None:
+@prepared_use_case
+async def create_user(_: Database, actor: Actor, username: str, role: Role, password: str) -> Steps:
     """Add an operator."""
     if not _USERNAME.fullmatch(username) or username == CORE.name:
         raise Invalid(f"username must match {USERNAME_PATTERN}, and not be {CORE.name!r}.", field="username")
     require_password(password)
-    if await writes.user_exists(store, username):
-        raise UserExists(f"There is a user {username!r} already.", username=username)
-    await store.insert(User, username=username, role=role.value, password_hash=await hash_password(password))
-    await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role})
+    password_hash = await hash_password(password)
+
+    async def add(store: Store) -> None:
+        if await writes.user_exists(store, username):
+            raise UserExists(f"There is a user {username!r} already.", username=username)
+        await store.insert(User, username=username, role=role.value, password_hash=password_hash)
+        await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role})
+
+    return add
 
 
-@use_case
-async def set_password(store: Store, actor: Actor, username: str, password: str) -> None:
-    """Give a user a new password; all their sessions end, and a lock-out too."""
-    require_password(password)
-    await _require_user(store, username)
-    await _set_password(store, actor, username, password, b"")
-
-
-@use_case
-async def change_own_password(store: Store, actor: Actor, token: str, old: str, new: str) -> None:
-    """Change one's own password; raises `LoginRefused` unless the old one is right. One's other sessions end."""
+@prepared_use_case
+async def change_own_password(db: Database, actor: Actor, token: str, old: str, new: str) -> Steps:
+    """Change one's own password; a wrong old one is refused like a wrong login, and counts as one. One's other sessions end."""
     require_password(new)
-    user = await _require_user(store, actor.name)
-    if not await matches(user.password_hash, old):
-        raise LoginRefused("The old password is wrong.")
-    await _set_password(store, actor, actor.name, new, hash_token(token))
+    old_hash = await prove_password(db, STAFF, actor, old)
+    new_hash = await hash_password(new)
+
+    async def change(store: Store) -> None:
+        await lock_proven(store, actor, old_hash)
+        await change_row(store, User, {"username": actor.name}, {"password_hash": new_hash})
+        await writes.end_sessions(store, actor.name, besides=hash_token(token))
+        await store.audit(AuditAction.USER_CHANGED, actor, actor.name, details={"password": "changed"})
+
+    return change
 
 
-@use_case
-async def change_user(store: Store, actor: Actor, username: str, **changes: Unpack[UserChanges]) -> None:
-    """Change a user's role, or disable the user, whose sessions end then; one enabled engineer must stay."""
-    engineers = await writes.lock_enabled_engineers(store)
-    await _require_user(store, username)
+@prepared_use_case
+async def change_user(_: Database, actor: Actor, username: str, **changes: Unpack[UserChanges]) -> Steps:
+    """Change a user, all or nothing; one enabled engineer must stay.
+
+    A new password ends all sessions of the user, and a lock-out; disabling ends the sessions too.
+    """
+    password = changes.pop("password", None)
+    columns, told = dict(changes), dict(changes)
+    if password is not None:
+        require_password(password)
+        columns["password_hash"] = await hash_password(password)
+        told["password"] = "changed"  # noqa: S105  the audit log's word for it
     leaves = changes.get("disabled", False) or changes.get("role", Role.ENGINEER) is not Role.ENGINEER
-    if leaves and engineers == [username]:
-        raise LastEngineer("This is the last engineer: make another one first.")
-    await change_row(store, User, {"username": username}, changes)
-    if changes.get("disabled"):
-        await writes.end_sessions(store, username)
-    await store.audit(AuditAction.USER_CHANGED, actor, username, details=changes)
+
+    async def change(store: Store) -> None:
+        engineers = await writes.lock_enabled_engineers(store)
+        await _require_user(store, username)
+        if leaves and engineers == [username]:
+            raise LastEngineer("This is the last engineer: make another one first.")
+        await change_row(store, User, {"username": username}, columns)
+        if password is not None:
+            await writes.forget_tries(store, username)
+        if password is not None or changes.get("disabled"):
+            await writes.end_sessions(store, username)
+        await store.audit(AuditAction.USER_CHANGED, actor, username, details=told)
+
+    return change
 
 
 def require_password(password: str) -> None:
     """Raise `Invalid` for a password that is too short or too long."""
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise Invalid(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.", field="password")
-
-
-async def _set_password(store: Store, actor: Actor, username: str, password: str, kept_session: bytes) -> None:
-    columns = {"password_hash": await hash_password(password), "failed_logins": 0, "locked_until": None}
-    await change_row(store, User, {"username": username}, columns)
-    await writes.end_sessions(store, username, besides=kept_session)
-    await store.audit(AuditAction.USER_CHANGED, actor, username, details={"password": "changed"})
 
 
 async def _require_user(store: Store, username: str) -> writes.LockedUser:

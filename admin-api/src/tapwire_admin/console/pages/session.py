@@ -21,6 +21,7 @@ from tapwire_admin.request_ids import request_id_of
 from tapwire_admin.routes.session import Credentials, PasswordChange, SessionLength
 from tapwire_contracts.reasons import Locale
 from tapwire_core.services import sessions, users
+from tapwire_core.services.passwords import PasswordsBusy
 from tapwire_core.services.sessions import LoginRefused
 
 LANGUAGES: Final = ((Locale.EN.value, "English"), (Locale.RU.value, "Русский"))
@@ -48,7 +49,7 @@ async def log_in(
         login = await sessions.log_in(
             db, given.username, given.password, ttl_h=session_length.hours, request_id=request_id_of(request.scope)
         )
-    except LoginRefused as refusal:
+    except (LoginRefused, PasswordsBusy) as refusal:
         viewer = plain_viewer(request)
         problem = problem_text(viewer, refusal.code, str(refusal))
         return viewer.show("login.html", next=wanted, problem=problem, username=given.username, languages=LANGUAGES)

@@ -8,7 +8,7 @@ from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import Around
 from tapwire_admin.console.viewer import Looking
 from tapwire_admin.given import AskedPage, By, Db, UsernameInPath
-from tapwire_admin.reading import found
+from tapwire_admin.reading import changes_of, found
 from tapwire_admin.routes.users import NewUser, UserChange
 from tapwire_core.db.views.operations import get_user, list_users
 from tapwire_core.domain.words import Role
@@ -45,12 +45,7 @@ async def ask_for_change(db: Db, viewer: Looking, username: UsernameInPath) -> R
 async def change_user(actor: By, sent: Form, username: UsernameInPath) -> Response[str]:
     """Change an operator's role or password, or disable the operator."""
     given = sent.read(UserChange, disabled=sent.flag("disabled"))
-    if isinstance(given.password, str):
-        await users.set_password(sent.db, actor, username, given.password)
-    changes: users.UserChanges = {"disabled": given.disabled is True}
-    if isinstance(given.role, Role):
-        changes["role"] = given.role
-    await users.change_user(sent.db, actor, username, **changes)
+    await users.change_user(sent.db, actor, username, **changes_of(given))
     return go_to("/users")
 
 

@@ -15,7 +15,7 @@ from tapwire_core.db.tables.operations import (
     Incident,
     NodeStatus,
 )
-from tapwire_core.db.tables.people import Card, Guest, Session, Shift, User, Visit
+from tapwire_core.db.tables.people import Card, Guest, LoginTries, Session, Shift, User, Visit
 from tapwire_core.db.tables.places import Beverage, Keg, Tap, Venue
 from tapwire_core.db.tables.pours import AuthorizationAnswer, Flow, Pour, PourReport, Stretch, TapJournal
 from tapwire_core.db.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery, WebhookEvent
@@ -34,6 +34,7 @@ __all__ = [
     "IdempotentAnswer",
     "Incident",
     "Keg",
+    "LoginTries",
     "MoneyMovement",
     "NodeStatus",
     "Pour",

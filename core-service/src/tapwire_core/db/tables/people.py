@@ -123,7 +123,10 @@ class Visit(SQLModel, table=True):
 
 
 class User(SQLModel, table=True):
-    """An operator's login; the hash is argon2's."""
+    """An operator's login; the hash is argon2's.
+
+    `failed_logins` and `locked_until` are the former version's: `LoginTries` counts now.
+    """
 
     __tablename__ = "users"
     __table_args__ = (closed_set("role", Role),)
@@ -135,6 +138,17 @@ class User(SQLModel, table=True):
     failed_logins: int = number(default=0)
     locked_until: datetime | None = moment()
     created_at: datetime = made_now()
+
+
+class LoginTries(SQLModel, table=True):
+    """The tries to log in under a name since the last right one, for names that nobody has too, which so look the same."""
+
+    __tablename__ = "login_tries"
+
+    username: str = key()
+    tries: int = number()
+    locked_until: datetime | None = moment()
+    tried_at: datetime = made_now()
 
 
 class Session(SQLModel, table=True):

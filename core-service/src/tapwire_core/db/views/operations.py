@@ -12,7 +12,7 @@ from tapwire_contracts import CONTRACT_MAJOR
 from tapwire_contracts.reasons import AuditAction, IncidentKind, IncidentStatus, Presence, Resolution
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import AuditEntry, Device, Incident, MoneyMovement, NodeStatus, Session, User
+from tapwire_core.db.tables import AuditEntry, Device, Incident, LoginTries, MoneyMovement, NodeStatus, Session, User
 from tapwire_core.db.views.reading import (
     FIRST_PAGE,
     MAX_LIMIT,
@@ -34,6 +34,7 @@ nodes: Final = table(NodeStatus)
 users: Final = table(User)
 sessions: Final = table(Session)
 movements: Final = table(MoneyMovement)
+login_tries: Final = table(LoginTries)
 
 
 class IncidentView(Struct, frozen=True):
@@ -252,5 +253,7 @@ def _incidents() -> Select[Any]:
 
 
 def _users() -> Select[Any]:
-    wait_ms = func.greatest(0, func.coalesce(-age_ms(users.c.locked_until), 0))
-    return select(*(users.c[name] for name in ("username", "role", "disabled", "created_at")), wait_ms.label("locked_ms"))
+    wait_ms = func.greatest(0, func.coalesce(-age_ms(login_tries.c.locked_until), 0))
+    shown = [users.c[name] for name in ("username", "role", "disabled", "created_at")]
+    with_tries = users.outerjoin(login_tries, login_tries.c.username == users.c.username)
+    return select(*shown, wait_ms.label("locked_ms")).select_from(with_tries)

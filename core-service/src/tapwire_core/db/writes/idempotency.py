@@ -43,6 +43,18 @@ async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> KeptRow
     return None if claimed else await kept(store, scope, key)
 
 
+async def seek(store: Store, scope: str, key: str) -> KeptRow | None:
+    """What is kept of a request, unless its time is past."""
+    row = await store.connection.fetchrow(
+        """SELECT body_hash, done, status_code, answer FROM idempotent_answers
+           WHERE scope = $1 AND idempotency_key = $2 AND created_at >= now() - make_interval(hours => $3)""",
+        scope,
+        key,
+        store.house.idempotency_ttl_h,
+    )
+    return as_struct(row, KeptRow)
+
+
 async def kept(store: Store, scope: str, key: str) -> KeptRow:
     """What is kept of a request that was made before."""
     row = await store.connection.fetchrow(

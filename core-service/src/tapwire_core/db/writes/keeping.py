@@ -29,6 +29,7 @@ _OLD_ROWS: Final = {
           AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS delivery WHERE delivery.event_id = event.event_id)
         LIMIT $2""",
     "sessions": "SELECT ctid FROM sessions WHERE expires_at < now() - make_interval(days => $1) LIMIT $2",
+    "login_tries": "SELECT ctid FROM login_tries WHERE tried_at < now() - make_interval(days => $1) LIMIT $2",
 }
 """Which rows of a table are older than some days and may go."""
 

@@ -2,7 +2,7 @@
 
 Rows are locked in one order, so that no two transactions wait for each other in a circle:
 
-    idempotent answer, user, venue, shift, beverage, tap, card, visit, guest, keg, pour, incident
+    idempotent answer, user, login tries, venue, shift, beverage, tap, card, visit, guest, keg, pour, incident
 
 and of two of one kind the smaller id first. `FOR NO KEY UPDATE` is the lock of a row that changes: it lets others refer to the row.
 A venue's emergency stop locks the venue's taps before the venue, because a tap's decision reads the venue under the tap's lock.

@@ -10,23 +10,25 @@ from tapwire_core.domain.words import Role
 
 
 class LockedUser(Struct, frozen=True):
-    """A user's row, locked for a change. `locked_ms`: for how long yet no login is tried."""
+    """A user's row, locked for a change."""
 
     username: str
     role: Role
     password_hash: str
     disabled: bool
-    failed_logins: int
+
+
+class LockedTries(Struct, frozen=True):
+    """The tries under a name, locked for a change. `locked_ms`: for how long yet no login is tried."""
+
+    tries: int
     locked_ms: int
 
 
 async def lock_user(store: Store, username: str) -> LockedUser | None:
     """Lock a user's row for a change."""
     row = await store.connection.fetchrow(
-        """SELECT username, role, password_hash, disabled, failed_logins,
-                  greatest(0, coalesce(extract(epoch FROM locked_until - now()) * 1000, 0))::bigint AS locked_ms
-           FROM users WHERE username = $1 FOR NO KEY UPDATE""",
-        username,
+        "SELECT username, role, password_hash, disabled FROM users WHERE username = $1 FOR NO KEY UPDATE", username
     )
     return as_struct(row, LockedUser)
 
@@ -44,19 +46,37 @@ async def lock_enabled_engineers(store: Store) -> list[str]:
     return [row["username"] for row in rows]
 
 
-async def note_failed_login(store: Store, username: str, locked_ms: int) -> None:
-    """Count a wrong password, and try no login for a while."""
+async def lock_tries(store: Store, username: str) -> LockedTries:
+    """Lock the count of tries under a name, which begins with none."""
+    row = await store.connection.fetchrow(
+        """INSERT INTO login_tries AS known (username, tries) VALUES ($1, 0)
+           ON CONFLICT (username) DO UPDATE SET tries = known.tries
+           RETURNING tries, greatest(0, coalesce(extract(epoch FROM locked_until - now()) * 1000, 0))::bigint AS locked_ms""",
+        username,
+    )
+    tries = as_struct(row, LockedTries)
+    assert tries is not None, "the row is there, or made"
+    return tries
+
+
+async def count_try(store: Store, username: str, wait_ms: int) -> None:
+    """Count a try under a name, and let none be made for a while."""
     await store.connection.execute(
-        """UPDATE users SET failed_logins = failed_logins + 1, locked_until = now() + make_interval(secs => $2::float8 / 1000)
+        """UPDATE login_tries SET tries = tries + 1, tried_at = now(),
+                  locked_until = CASE WHEN $2 > 0 THEN now() + make_interval(secs => $2::float8 / 1000) END
            WHERE username = $1""",
         username,
-        locked_ms,
+        wait_ms,
     )
 
 
+async def forget_tries(store: Store, username: str) -> None:
+    """Begin the count of tries anew, and end a wait."""
+    await store.connection.execute("DELETE FROM login_tries WHERE username = $1", username)
+
+
 async def open_session(store: Store, username: str, token_hash: bytes, ttl_h: int) -> datetime:
-    """Begin a session and return when it ends; forget the count of wrong passwords, and sessions that ended long ago."""
-    await store.connection.execute("UPDATE users SET failed_logins = 0, locked_until = NULL WHERE username = $1", username)
+    """Begin a session and return when it ends; forget sessions that ended long ago."""
     await store.connection.execute("DELETE FROM sessions WHERE username = $1 AND expires_at < now() - interval '30 days'", username)
     expires_at: datetime = await store.connection.fetchval(
         """INSERT INTO sessions (token_hash, username, expires_at) VALUES ($1, $2, now() + make_interval(hours => $3))

@@ -1,0 +1,57 @@
+"""Operators' logins on the console's pages."""
+
+import httpx
+
+from tapwire_admin.cookies import CSRF_HEADER, SESSION_COOKIE, make_csrf_token
+from tapwire_core.db.engine import Database
+from tapwire_core.domain.words import Role
+from tests.rest import Rest, done, log_in, refusal
+from tests.venue import Venue
+
+NEW = "battery staple"
+BLANKS = "  blanks at both ends "
+
+
+def in_browser(token: str) -> dict[str, str]:
+    """What a page of the console sends with a form."""
+    return {"Cookie": f"{SESSION_COOKIE}={token}", CSRF_HEADER: make_csrf_token(token), "HX-Request": "true"}
+
+
+async def test_a_change_that_is_refused_changes_nothing_by_either_door(rest: Rest, db: Database) -> None:
+    before = await db.pool.fetch("SELECT * FROM users ORDER BY username")
+    page, change = in_browser(await log_in(db, Role.ENGINEER)), {"role": "operator", "password": NEW}
+
+    refusal(await rest.engineer.patch("/api/users/engineer", json=change), 409, "last_engineer")
+    assert "last engineer" in (await rest.nobody.post("/users/engineer", data=change, headers=page)).text
+
+    assert await db.pool.fetch("SELECT * FROM users ORDER BY username") == before
+    assert done(await rest.engineer.get("/api/me"))["role"] == "engineer"
+
+
+async def test_role_and_password_are_changed_together(rest: Rest, venue: Venue) -> None:
+    done(await rest.engineer.patch("/api/users/operator", json={"role": "shift_lead", "password": NEW}))
+
+    refusal(await rest.operator.get("/api/me"), 401, "login_required")
+    assert done(await rest.nobody.post("/api/session", json={"username": "operator", "password": NEW}), 201)["role"] == "shift_lead"
+    details = await venue.db.pool.fetchval("SELECT details FROM audit WHERE action = 'user_changed'")
+    assert NEW not in details
+    assert await venue.audited("user_changed") == 1
+
+
+async def test_every_form_takes_a_password_as_it_is_typed(rest: Rest, db: Database) -> None:
+    async def begin(password: str) -> str:
+        answer = await rest.nobody.post("/api/session", json={"username": "bob", "password": password})
+        return str(done(answer, 201)["token"])
+
+    async def send(token: str, path: str, **fields: str) -> httpx.Response:
+        return await rest.nobody.post(path, data=fields, headers=in_browser(token))
+
+    engineer = await log_in(db, Role.ENGINEER)
+    await send(engineer, "/users/new", username=" bob ", role="operator", password=BLANKS)
+    token = await begin(BLANKS)
+    await send(token, "/me/password", old_password=BLANKS, new_password=f"{BLANKS} ")
+    await begin(f"{BLANKS} ")
+    await send(engineer, "/users/bob", role="operator", password=f" {BLANKS}")
+    await begin(f" {BLANKS}")
+
+    assert (await rest.nobody.post("/login", data={"username": "bob", "password": f" {BLANKS}"})).status_code == 303
