@@ -147,6 +147,10 @@ async def test_what_is_wrong_is_named_by_field_for_programs(rest: Rest, venue: V
         for body in bodies:
             assert refusal(await rest.operator.post(top_ups, json=body, headers=with_key()), 400, "invalid")["field"] == field
     assert refusal(await rest.operator.get("/api/guests?limit=0"), 400, "invalid")["field"] == "limit"
+    for field, query in {"from": "to=2026-05-01", "to": "from=2026-05-01"}.items():
+        missing = refusal(await rest.operator.get(f"/api/reports/sales?{query}"), 400, "invalid")
+        assert (missing["field"], [wrong["field"] for wrong in missing["errors"]]) == (field, [field])
+    assert refusal(await rest.operator.get("/api/kegs/suggest"), 400, "invalid")["field"] == "beverage_id"
     assert refusal(await rest.operator.post(top_ups, content=b"{", headers=with_key()), 400, "invalid")["field"] == "body"
     foreign = await rest.operator.post(
         f"/api/guests/{uuid4()}/top-ups", json={"amount_minor": 1, "method": "cash"}, headers=with_key()
