@@ -14,10 +14,9 @@ from litestar import Request
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from tapwire_admin.auth import operator_of
 from tapwire_admin.console.viewer import Viewer
 from tapwire_admin.cookies import CSRF_FIELD
-from tapwire_admin.idempotency import sealing_key_of
+from tapwire_admin.idempotency import scope_of, sealing_key_of
 from tapwire_core.db.engine import Database
 from tapwire_core.errors import Invalid
 from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, run_once
@@ -80,7 +79,6 @@ async def provide_sent(request: Request[Any, Any, Any], db: NamedDependency[Data
 
 
 def _keyed(request: Request[Any, Any, Any], key: str, values: Mapping[str, str]) -> KeyedRequest:
-    scope = f"{operator_of(request).username} {request.method} {request.url.path}"
     body_hash = hashlib.sha256(msgspec.json.encode(values, order="sorted")).digest()
     tells_secret = request.route_handler.opt.get("tells_secret")
-    return KeyedRequest(scope, key, body_hash, sealing_key_of(request, key) if tells_secret else None)
+    return KeyedRequest(scope_of(request), key, body_hash, sealing_key_of(request, key) if tells_secret else None)
