@@ -14,6 +14,7 @@ from litestar import Request
 from litestar.di import NamedDependency
 from msgspec import Struct
 
+from tapwire_admin.bodies import read_as
 from tapwire_admin.console.viewer import Viewer
 from tapwire_admin.cookies import CSRF_FIELD
 from tapwire_admin.idempotency import scope_of, sealing_key_of
@@ -46,9 +47,10 @@ class Sent:
             if field in wanted:
                 values[field] = self.viewer.formats.read_money(self.values[field], field)
         try:
-            return msgspec.convert({**values, **known}, body, strict=False)
+            read: S = read_as(body, {**values, **known}, strict=False)
         except msgspec.ValidationError as error:
             raise Invalid(str(error)) from error
+        return read
 
     def flag(self, field: str) -> bool:
         """Whether a box is ticked."""
