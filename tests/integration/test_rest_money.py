@@ -79,6 +79,40 @@ async def test_a_key_is_of_one_card_however_it_is_written(rest: Rest, venue: Ven
     refusal(await rest.operator.post("/api/cards/zz/lost", json={"reason": "gone"}, headers=key), 400, "invalid")
 
 
+@pytest.mark.parametrize(
+    "typed", ["1,000", "1.500", "1e3", "1_000", "1,000.00", "1.000,00", "١٢", "Infinity", "nan", "0x10", "1,0,0", "１２"]
+)
+async def test_the_consoles_form_books_no_amount_that_it_may_misread(rest: Rest, venue: Venue, typed: str) -> None:
+    ann, form = await venue.guest(), {"HX-Request": "true"}
+    top_up = f"/visits/{ann.visit_id}/top-up"
+
+    refused = await rest.operator.post(top_up, data={"amount_minor": typed, "method": "cash"}, headers=form)
+    assert "amount_minor: " in refused.text
+    assert await venue.balance(ann) == (0, 0)
+
+    await rest.operator.post(top_up, data={"amount_minor": "1 000,5", "method": "cash"}, headers=form)
+    assert await venue.balance(ann) == (1_000_50, 0)
+
+
+@pytest.mark.parametrize("typed", ["1,000", "1.000", "1e3", "1_000", "١٢"])
+async def test_the_consoles_form_takes_no_volume_that_it_may_misread(rest: Rest, venue: Venue, typed: str) -> None:
+    form = {"HX-Request": "true"}
+
+    async def kegs() -> list[int]:
+        return [row["initial_volume_ml"] for row in await venue.db.pool.fetch("SELECT initial_volume_ml FROM kegs ORDER BY 1")]
+
+    (before,) = await kegs()
+    new_keg, liters = "/stock/new-keg", {"beverage_id": str(venue.beverage_id)}
+    assert "liters: " in (await rest.operator.post(new_keg, data={**liters, "liters": typed}, headers=form)).text
+    cleaning, reason = f"/stock/kegs/{venue.keg_id}/cleaning", {"reason": "line cleaning"}
+    assert "volume_ml" in (await rest.operator.post(cleaning, data={**reason, "volume_ml": typed}, headers=form)).text
+    assert await kegs() == [before]
+    assert await venue.keg_ml() == before
+
+    await rest.operator.post(new_keg, data={**liters, "liters": "19,5"}, headers=form)
+    assert await kegs() == sorted([before, 19_500])
+
+
 async def test_an_answer_lost_between_commit_and_sending_is_made_again(rest: Rest, venue: Venue) -> None:
     ann, key = await venue.guest(), with_key()
     body = {"amount_minor": 500, "method": "cash"}

@@ -5,6 +5,7 @@ The result of a form that says `tells_secret` is kept for the sending session al
 """
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -24,6 +25,8 @@ from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, run_once
 
 KEY_FIELD: Final = "key"
 MAX_KEY_LENGTH: Final = 60
+_INTEGER: Final = re.compile(r"-?[0-9]+")
+"""msgspec takes `1.000` for 1: whoever types that may mean a thousand."""
 
 S = TypeVar("S", bound=Struct)
 P = ParamSpec("P")
@@ -50,6 +53,9 @@ class Sent:
             read: S = read_as(body, {**values, **known}, strict=False)
         except msgspec.ValidationError as error:
             raise Invalid(str(error)) from error
+        for field in wanted.difference(money):
+            if type(getattr(read, field)) is int and not _INTEGER.fullmatch(self.values[field]):
+                raise Invalid(f"{field}: {self.values[field][:40]!r} is no whole number written in digits alone.", field=field)
         return read
 
     def flag(self, field: str) -> bool:
