@@ -10,6 +10,7 @@ from playwright.async_api import Browser, Locator, expect
 
 from tapwire_demo.broker import BrokerKind, best_broker
 from tapwire_demo.demo_file import DemoFile
+from tests.browser.api import Api
 from tests.browser.console import Console
 from tests.running_demo import RunningDemo
 
@@ -85,6 +86,21 @@ async def test_a_tap_is_taken_out_of_service_and_put_back(console: Console) -> N
 
     await console.press("Put back to work", card)
     await console.press("Put back to work", console.dialog)
+    await expect(card).to_have_attribute("data-status", "active")
+
+
+async def test_what_happened_between_two_streams_is_shown_all_the_same(console: Console, api: Api) -> None:
+    beat = 'retry: 500\nevent: beat\ndata: {"broker": true, "cores": 1}\n\n'
+    await console.page.route("**/live", lambda asked: asked.fulfill(body=beat, content_type="text/event-stream"))
+    await console.go("/")
+    card = tap(console, "open")
+    await expect(card).to_have_attribute("data-status", "active")
+
+    await api.change("/api/taps/bar/open", {"status": "locked"})
+    try:
+        await expect(card).to_have_attribute("data-status", "locked")
+    finally:
+        await api.change("/api/taps/bar/open", {"status": "active"})
     await expect(card).to_have_attribute("data-status", "active")
 
 

@@ -42,6 +42,10 @@ async def test_no_route_works_without_a_login_or_with_a_lesser_role(rest: Rest, 
             assert (asked_to_log_in.status_code, asked_to_log_in.headers["location"].split("?")[0]) == (303, "/login"), path
             for client in lesser[access]:
                 assert (await client.request(method, path)).status_code == 403, path
+        elif isinstance(access, Role) and method == "HEAD":  # its answers have no body
+            assert (await rest.nobody.request(method, path)).status_code == 401, path
+            for client in lesser[access]:
+                assert (await client.request(method, path)).status_code == 403, path
         elif isinstance(access, Role):
             refusal(await rest.nobody.request(method, path), 401, "login_required")
             for client in lesser[access]:

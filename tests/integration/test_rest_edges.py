@@ -49,6 +49,32 @@ async def test_a_missing_body_and_one_that_is_too_large_are_refused(rest: Rest) 
     refusal(await rest.operator.post("/api/guests", content=b" " * 300_000), 413, "body_too_large")
 
 
+NO_UTF8 = (
+    b'{"username": "x", "password": "x", "claim": "x", "card_uid": "04a1b2c3", "amount_minor": 1, "method": "cash", "y": "\xff"}'
+)
+
+
+async def test_what_is_no_utf8_is_refused_in_a_field_that_nobody_knows_too(rest: Rest, venue: Venue) -> None:
+    ann, device = await venue.guest(), await add_device(venue.db, OPERATOR, venue.tap.path)
+    top_ups = f"/api/guests/{ann.guest_id}/top-ups"
+
+    for path in ("/api/session", "/api/devices/pairings/claim", top_ups, "/api/visits/authorize-pour"):
+        for what in (NO_UTF8, NO_UTF8.replace(b"\xff", b"\\ud800"), NO_UTF8.replace(b'"\xff"', b"1e999")):
+            headers = {**with_key(), "X-Internal-Token": device.secret}
+            refusal(await rest.operator.post(path, content=what, headers=headers), 400, "invalid")
+    assert await venue.balance(ann) == (0, 0)
+
+
+@pytest.mark.parametrize("since", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "1999-12-31T23:59:59Z"])
+async def test_a_time_of_no_sane_year_is_refused_in_bodies_too(rest: Rest, since: str) -> None:
+    replay = f"/api/webhooks/{uuid4()}/replay"
+
+    assert refusal(await rest.engineer.post(replay, json={"since": since}), 400, "invalid")["field"] == "since"
+    refusal(await rest.engineer.post(replay, json={"since": "2026-05-01T20:00:00Z"}), 404, "not_found")
+    typed = {"since": since[:16]}
+    assert "year" in (await rest.engineer.post(replay.removeprefix("/api"), data=typed, headers={"HX-Request": "true"})).text
+
+
 UNREADABLE_PATHS = (
     "/api/guests?search=%00",
     "/api/guests?limit=0",
@@ -149,6 +175,10 @@ async def test_what_is_wrong_is_named_by_field_for_programs(rest: Rest, venue: V
         for body in bodies:
             assert refusal(await rest.operator.post(top_ups, json=body, headers=with_key()), 400, "invalid")["field"] == field
     assert refusal(await rest.operator.get("/api/guests?limit=0"), 400, "invalid")["field"] == "limit"
+    for field, query in {"from": "to=2026-05-01", "to": "from=2026-05-01"}.items():
+        missing = refusal(await rest.operator.get(f"/api/reports/sales?{query}"), 400, "invalid")
+        assert (missing["field"], [wrong["field"] for wrong in missing["errors"]]) == (field, [field])
+    assert refusal(await rest.operator.get("/api/kegs/suggest"), 400, "invalid")["field"] == "beverage_id"
     assert refusal(await rest.operator.post(top_ups, content=b"{", headers=with_key()), 400, "invalid")["field"] == "body"
     foreign = await rest.operator.post(
         f"/api/guests/{uuid4()}/top-ups", json={"amount_minor": 1, "method": "cash"}, headers=with_key()

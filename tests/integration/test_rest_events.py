@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,10 +23,13 @@ from tapwire_contracts.messages import CoreState, PourProgress
 from tapwire_contracts.topics import core_state_topic
 from tapwire_core.broker import make_client
 from tapwire_core.db.engine import Database
+from tapwire_core.db.schema import migrate
 from tapwire_core.db.views.facts import FactsReader
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.house import House
 from tapwire_core.services.sessions import log_out
 from tapwire_demo.broker import Account, EmbeddedBroker
+from tapwire_demo.postgres import PostgresSettings, temporary_postgres
 from tests.mqtt_tap import connect_tap
 from tests.rest import Rest, asgi
 from tests.venue import Venue
@@ -60,19 +64,22 @@ async def serving(db: Database, live: Live | None = None) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def stream(url: str, rest: Rest, last_event_id: str | None = None) -> AsyncIterator[AsyncIterator[Event]]:
+async def stream(
+    url: str, rest: Rest, last_event_id: str | None = None, path: str = "/api/events"
+) -> AsyncIterator[AsyncIterator[Event]]:
     """An open stream's events."""
     headers = {"Authorization": rest.operator.headers["Authorization"]}
     headers |= {"Last-Event-ID": last_event_id} if last_event_id else {}
     async with (
         asyncio.timeout(COMES_WITHIN_S),
         httpx.AsyncClient(base_url=url, headers=headers, timeout=COMES_WITHIN_S) as client,
-        client.stream("GET", "/api/events") as answer,
+        client.stream("GET", path) as answer,
     ):
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = answer.aiter_lines()
-        assert (await anext(lines)).startswith(":")
+        if path == "/api/events" and last_event_id is None:
+            assert (await anext(lines)).startswith(":")
         yield _events(lines)
 
 
@@ -112,6 +119,36 @@ async def test_facts_come_as_they_happen_and_a_broken_stream_goes_on_where_it_wa
         ("visit", "visit_opened"),
         ("visit", "card_assigned"),
     ]
+
+
+async def test_a_stream_asked_for_from_beyond_the_log_begins_from_now_and_says_so(rest: Rest, venue: Venue) -> None:
+    async with serving(venue.db) as url:
+        async with stream(url, rest, str(2**62)) as events:
+            (reset,) = await next_events(events, 1)
+            ann = await venue.guest()
+            (created,) = await next_events(events, 1)
+        async with stream(url, rest, reset.id) as events:
+            (resumed,) = await next_events(events, 1)
+
+    assert (reset.kind, reset.data) == ("reset", {})
+    assert (created.data["action"], created.data["subjects"]) == ("guest_created", [str(ann.guest_id)])
+    assert resumed == created
+
+
+@pytest.mark.parametrize("path", ["/api/events", "/live"])
+async def test_a_stream_whose_database_goes_ends_quietly(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with temporary_postgres(PostgresSettings(durable=False)) as server:
+        await migrate(database := await server.create_database("house"))
+        async with Database.open(database, House()) as db, Rest.open(db) as rest, serving(db) as url:
+            async with stream(url, rest, path=path) as events:
+                await server.stop()
+                told = {event.kind async for event in events}
+            answer = await rest.operator.get(path)
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told <= {"link", "beat", "audit"}
+    assert answer.status_code == 503
+    assert [text.split(",")[0] for text in warnings] == ["a stream ends: the database is gone", f"GET {path}: the database is gone"]
 
 
 async def test_a_fact_that_commits_after_a_later_one_is_not_skipped(db: Database) -> None:

@@ -1,6 +1,7 @@
 """Money over REST: each booking once, never more than there is, and only while the shift is open."""
 
 import asyncio
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import httpx
@@ -53,6 +54,63 @@ async def test_a_key_is_of_one_user_one_route_and_one_body(rest: Rest, venue: Ve
 
     assert await venue.balance(ann) == (1_000, 0)
     assert await venue.balance(bob) == (500, 0)
+
+
+async def test_a_key_is_of_one_route_however_its_ids_are_spelled(rest: Rest, venue: Venue) -> None:
+    ann, key = await venue.guest(), with_key()
+    body, usual = {"amount_minor": 500, "method": "cash"}, str(ann.guest_id)
+
+    for spelled in (usual, usual.upper(), usual.replace("-", ""), f"{{{usual}}}", f"urn:uuid:{usual}"):
+        done(await rest.operator.post(f"/api/guests/{spelled}/top-ups", json=body, headers=key), 201)
+
+    assert await venue.balance(ann) == (500, 0)
+    scopes = await venue.db.pool.fetch("SELECT scope FROM idempotent_answers")
+    assert [row["scope"] for row in scopes] == [f"operator POST /api/guests/{usual}/top-ups"]
+
+
+async def test_a_key_is_of_one_card_however_it_is_written(rest: Rest, venue: Venue) -> None:
+    await venue.guest(card_uid="04a1b2c3")
+    key = with_key()
+
+    for written in ("04a1b2c3", "04:A1-b2 c3"):
+        done(await rest.operator.post(f"/api/cards/{quote(written)}/lost", json={"reason": "gone"}, headers=key))
+
+    assert await venue.audited("card_lost") == 1
+    refusal(await rest.operator.post("/api/cards/zz/lost", json={"reason": "gone"}, headers=key), 400, "invalid")
+
+
+@pytest.mark.parametrize(
+    "typed", ["1,000", "1.500", "1e3", "1_000", "1,000.00", "1.000,00", "١٢", "Infinity", "nan", "0x10", "1,0,0", "１２"]
+)
+async def test_the_consoles_form_books_no_amount_that_it_may_misread(rest: Rest, venue: Venue, typed: str) -> None:
+    ann, form = await venue.guest(), {"HX-Request": "true"}
+    top_up = f"/visits/{ann.visit_id}/top-up"
+
+    refused = await rest.operator.post(top_up, data={"amount_minor": typed, "method": "cash"}, headers=form)
+    assert "amount_minor: " in refused.text
+    assert await venue.balance(ann) == (0, 0)
+
+    await rest.operator.post(top_up, data={"amount_minor": "1 000,5", "method": "cash"}, headers=form)
+    assert await venue.balance(ann) == (1_000_50, 0)
+
+
+@pytest.mark.parametrize("typed", ["1,000", "1.000", "1e3", "1_000", "١٢"])
+async def test_the_consoles_form_takes_no_volume_that_it_may_misread(rest: Rest, venue: Venue, typed: str) -> None:
+    form = {"HX-Request": "true"}
+
+    async def kegs() -> list[int]:
+        return [row["initial_volume_ml"] for row in await venue.db.pool.fetch("SELECT initial_volume_ml FROM kegs ORDER BY 1")]
+
+    (before,) = await kegs()
+    new_keg, liters = "/stock/new-keg", {"beverage_id": str(venue.beverage_id)}
+    assert "liters: " in (await rest.operator.post(new_keg, data={**liters, "liters": typed}, headers=form)).text
+    cleaning, reason = f"/stock/kegs/{venue.keg_id}/cleaning", {"reason": "line cleaning"}
+    assert "volume_ml" in (await rest.operator.post(cleaning, data={**reason, "volume_ml": typed}, headers=form)).text
+    assert await kegs() == [before]
+    assert await venue.keg_ml() == before
+
+    await rest.operator.post(new_keg, data={**liters, "liters": "19,5"}, headers=form)
+    assert await kegs() == sorted([before, 19_500])
 
 
 async def test_an_answer_lost_between_commit_and_sending_is_made_again(rest: Rest, venue: Venue) -> None:

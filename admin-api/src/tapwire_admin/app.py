@@ -2,18 +2,21 @@
 
 from typing import Any, Final
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 
 from tapwire_admin.auth import actor_of, enforce_access
 from tapwire_admin.bodies import require_strict_body
+from tapwire_admin.console.refusals import tell_http_error
 from tapwire_admin.console.routes import console
-from tapwire_admin.cookies import forbid_keeping
+from tapwire_admin.cookies import PRIVATE_PATHS, forbid_keeping
 from tapwire_admin.errors import answer_domain_error, answer_fault, answer_http_error
 from tapwire_admin.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
 from tapwire_admin.live import Live
+from tapwire_admin.methods import AnswerOptions, with_head
 from tapwire_admin.metrics import RequestMetrics, read_metrics
 from tapwire_admin.openapi import openapi_config
 from tapwire_admin.reading import provide_page
@@ -92,15 +95,14 @@ def create_app(
         [
             Router(
                 "/api",
-                route_handlers=[handler for noun in NOUNS for handler in noun.HANDLERS],
+                route_handlers=[*with_head(handler for noun in NOUNS for handler in noun.HANDLERS)],
                 before_request=require_strict_body,
             ),
-            *health.HANDLERS,
-            read_metrics,
+            *with_head([*health.HANDLERS, read_metrics]),
             *console(),
         ],
         guards=[enforce_access],
-        middleware=[KeepAnswers()],
+        middleware=[AnswerOptions(), KeepAnswers()],
         before_send=[echo_request_id, forbid_keeping, metrics.observe],
         dependencies={
             "db": Provide(_provide_db, sync_to_thread=False),
@@ -114,7 +116,7 @@ def create_app(
         },
         exception_handlers={
             DomainError: answer_domain_error,
-            HTTPException: answer_http_error,
+            HTTPException: _answer_http_error,
             AnsweredBefore: repeat_answer,
             Exception: answer_fault,
         },
@@ -126,6 +128,13 @@ def create_app(
     app.state.cookie_secure = cookie_secure
     app.state.decisions = DecisionMetrics(metrics.registry)
     return app
+
+
+def _answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """What HTTP itself refuses; who comes with a browser to where no route is gets a page, except from the API."""
+    is_lost = "route_handler" not in request.scope and not f"{request.url.path}/".startswith(PRIVATE_PATHS)
+    wants_page = is_lost and MediaType.HTML in request.headers.get("Accept", "")
+    return (tell_http_error if wants_page else answer_http_error)(request, error)
 
 
 def _provide_db(state: State) -> Database:

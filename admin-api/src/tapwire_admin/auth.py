@@ -21,7 +21,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.services.sessions import hash_token
 
-PREFIX: Final = "Bearer "
+SCHEME: Final = "bearer"
 DEVICE_HEADER: Final = "X-Internal-Token"
 MAX_TOKEN_LENGTH: Final = 200
 
@@ -116,5 +116,5 @@ async def _operator(connection: ASGIConnection[Any, Any, Any, Any]) -> Operator:
 
 
 def _bearer_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    header = connection.headers.get("Authorization", "")
-    return header.removeprefix(PREFIX) if header.startswith(PREFIX) else ""
+    scheme, _, token = connection.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == SCHEME else ""

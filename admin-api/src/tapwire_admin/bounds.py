@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from tapwire_contracts.card_uid import GIVEN_CARD_UID_PATTERN
 from tapwire_contracts.topics import DEVICE_PATH_PATTERN, SLUG_PATTERN
+from tapwire_core.domain.names import NAME_PATTERN
 from tapwire_core.domain.webhooks import MAX_URL_LENGTH
 from tapwire_core.services.limits import (
     MAX_AMOUNT_MINOR,
@@ -33,14 +34,18 @@ NOT_0: Final = {"extra": {"schema_not": Schema(const=0)}}
 """What msgspec can't check and the use case refuses, for the documentation."""
 FROM_0: Final = {"extra": {"minimum": 0}}
 """Litestar leaves a limit of 0 out of the documentation."""
+NORMALIZED: Final = "kept composed (NFC), and without blanks around it"
 
 Slug = Annotated[str, Meta(pattern=SLUG_PATTERN, description="small letters, digits and hyphens")]
-Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN, description=NORMALIZED)]
 Reason = Annotated[str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, pattern=NO_NUL, description="why, for the audit log")]
 Comment = Annotated[str, Meta(max_length=MAX_COMMENT_LENGTH, pattern=NO_NUL)]
 Phone = Annotated[str, Meta(min_length=1, max_length=MAX_PHONE_LENGTH, pattern=NO_NUL)]
 Url = Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH, pattern=NO_NUL, description="`https://…`, without a login")]
-Text = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
+Text = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NO_NUL, description=NORMALIZED)]
+Verbatim = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
+NAMES: Final = (Name, Text)
+"""What `bodies` normalizes."""
 CardUid = Annotated[
     str,
     Meta(

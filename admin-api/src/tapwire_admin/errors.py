@@ -5,6 +5,7 @@ Ids and limits that the caller needs to act on stand beside `code`, as in `{"cod
 
 import logging
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -68,6 +69,8 @@ TEXTS: Final[Mapping[str, str]] = {
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 TRY_AGAIN: Final[Mapping[str, str]] = MappingProxyType({"Retry-After": "1"})
 
+_MISSING: Final = re.compile(r"Missing required (?P<source>\w+) parameter '(?P<field>[^']+)'")
+"""What Litestar says of a parameter that is not there, in its text alone."""
 _log: Final = logging.getLogger("tapwire.admin")
 
 
@@ -127,6 +130,8 @@ class Wrong:
 
 def what_is_wrong(error: ValidationException) -> list[Wrong]:
     """Each thing that can't be read, from what msgspec and Litestar say of it."""
+    if missing := _MISSING.match(error.detail):
+        return [Wrong(missing["field"], f"Missing required {missing['source']} parameter.")]
     told = [part for part in error.extra or [] if isinstance(part, dict)]
     if [part.get("key") for part in told] == ["data"]:
         return [Wrong(None, "The request needs a JSON object as its body.")]

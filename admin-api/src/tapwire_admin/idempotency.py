@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -19,6 +20,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tapwire_admin.auth import operator_of, token_of
+from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
 from tapwire_core.db.engine import Database
 from tapwire_core.errors import Invalid
 from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, keep_answer, run_once, run_prepared_once
@@ -26,6 +28,7 @@ from tapwire_core.services.passwords import hash_slowly
 
 HEADER: Final = "Idempotency-Key"
 KEY_PATTERN: Final = r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$"
+CARD_IN_PATH: Final = "card_uid"
 _KEY: Final = re.compile(KEY_PATTERN)
 
 P = ParamSpec("P")
@@ -84,7 +87,7 @@ async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Data
         return Once(db, None, request.scope["state"])
     if not _KEY.fullmatch(key):
         raise Invalid(f"{HEADER} is 1 to 200 visible ASCII characters.", header=HEADER)
-    scope = f"{operator_of(request).username} {request.method} {request.url.path}"
+    scope = scope_of(request)
     declared, body = request.route_handler.opt, await request.body()
     slow = hash_slowly(body, f"{scope} {key}".encode()) if declared.get("takes_secret") else None
     keyed = KeyedRequest(
@@ -94,6 +97,18 @@ async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Data
         sealing_key=sealing_key_of(request, key) if declared.get("tells_secret") else None,
     )
     return Once(db, keyed, request.scope["state"])
+
+
+def scope_of(request: Request[Any, Any, Any]) -> str:
+    """Whose request it is, and to which route, with each id as it is usually written: a UUID and a card have many spellings."""
+    ids = {name: _usual(name, value) for name, value in request.path_params.items()}
+    return f"{operator_of(request).username} {request.method} {request.scope['path_template'].format_map(ids)}"
+
+
+def _usual(name: str, given: object) -> str:
+    with suppress(InvalidCardUid):
+        return normalize_card_uid(str(given)) if name == CARD_IN_PATH else str(given)
+    return str(given)
 
 
 def sealing_key_of(request: Request[Any, Any, Any], key: str) -> bytes:

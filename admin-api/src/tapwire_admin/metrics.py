@@ -43,4 +43,4 @@ class RequestMetrics:
 @get("/metrics", access=EVERYBODY, include_in_schema=False)
 async def read_metrics(request_metrics: NamedDependency[RequestMetrics]) -> Response[bytes]:
     """Counts and durations of this process's requests, for Prometheus."""
-    return Response(generate_latest(request_metrics.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(generate_latest(request_metrics.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -42,7 +42,7 @@ def read_moment(field: str, text: str) -> datetime:
         moment = msgspec.convert(text, _Moment)
     except msgspec.ValidationError as error:
         raise Invalid(f"{field}: write a time with its zone, such as 2026-05-01T20:00:00Z.", field=field) from error
-    _require_sane_year(field, moment)
+    require_sane_year(field, moment)
     return moment
 
 
@@ -52,11 +52,12 @@ def read_day_or_moment(field: str, text: str) -> date | datetime:
         day = msgspec.convert(text, date)
     except msgspec.ValidationError:
         return read_moment(field, text)
-    _require_sane_year(field, day)
+    require_sane_year(field, day)
     return day
 
 
-def _require_sane_year(field: str, day: date) -> None:
+def require_sane_year(field: str, day: date) -> None:
+    """Raise `Invalid` for a day of another century: nobody means it, and in some time zone it may be none that the database has."""
     if day.year not in SANE_YEARS:
         raise Invalid(f"{field}: {day.year} is no year of this century.", field=field)
 

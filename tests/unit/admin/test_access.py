@@ -115,7 +115,6 @@ CONSOLE_EVERYBODY = {
     "GET /screen/{venue:str}/{tap:str}",
     "GET /screen/{venue:str}/{tap:str}/live",
     "GET /static/{file_path:path}",
-    "HEAD /static/{file_path:path}",
 }
 """A tap's screen asks for its own secret instead of a login."""
 
@@ -126,14 +125,14 @@ def app() -> Litestar:
     return create_app(Database(None, None, None, House(), ""))  # type: ignore[arg-type]
 
 
-def declared(app: Litestar) -> dict[str, object]:
+def declared(app: Litestar, but: tuple[str, ...] = ("OPTIONS", "HEAD")) -> dict[str, object]:
     """Each route's method and path, and the access that it declares."""
     return {
         f"{method} {route.path}": handler.opt.get("access")
         for route in app.routes
         if isinstance(route, HTTPRoute)
         for method, (handler, _) in route.route_handler_map.items()
-        if method != "OPTIONS"
+        if method not in but
     }
 
 
@@ -141,6 +140,16 @@ def test_every_route_declares_who_may_call_it(app: Litestar) -> None:
     undeclared = [route for route, access in declared(app).items() if not isinstance(access, Role | OpenTo)]
 
     assert undeclared == []
+
+
+def test_head_is_open_to_whom_get_is_and_asks_for_no_stream(app: Litestar) -> None:
+    found = declared(app, but=("OPTIONS",))
+    heads = {route.removeprefix("HEAD "): access for route, access in found.items() if route.startswith("HEAD ")}
+    gets = {route.removeprefix("GET "): access for route, access in declared(app).items() if route.startswith("GET ")}
+
+    assert heads.items() <= gets.items()
+    streams = {"/api/events", "/live", "/screen/{venue:str}/{tap:str}/live"}
+    assert {path for path in gets.keys() - heads.keys() if not path.startswith("/schema")} == streams
 
 
 @pytest.mark.parametrize(

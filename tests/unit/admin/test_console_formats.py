@@ -22,7 +22,7 @@ def test_an_amount_is_read_as_people_type_it(typed: str, minor: int) -> None:
     assert Formats(Locale.RU, "EUR").read_money(typed, "amount") == minor
 
 
-@pytest.mark.parametrize("typed", ["", "abc", "1.234", "1e9", "NaN", "Infinity", "1.2.3", "9" * 40])
+@pytest.mark.parametrize("typed", ["", "abc", "1.234", "1,000", "1.500", "1e9", "NaN", "Infinity", "1.2.3", "1_000", "9" * 40])
 def test_what_is_no_amount_is_refused(typed: str) -> None:
     with pytest.raises(Invalid):
         Formats(Locale.EN, "EUR").read_money(typed, "amount")

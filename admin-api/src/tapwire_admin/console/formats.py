@@ -3,7 +3,7 @@
 import functools
 import re
 from datetime import date, datetime, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,10 +21,12 @@ from tapwire_core.errors import Invalid
 ML_PER_LITER: Final = 1000
 LITERS_FROM_ML: Final = 1000
 """From here on a volume is written in litres."""
+LITER_DIGITS: Final = 2
+"""The most decimals of a number of litres: with three, `1,000` could be a thousand."""
 BABEL_LOCALES: Final = {Locale.EN: "en_GB", Locale.RU: "ru"}
 """English with 24 hours and days before months: bars of the world outside the USA."""
 UTC: Final = ZoneInfo("UTC")
-_AMOUNT: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,4})?")
+_NUMBER: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 class Formats:
@@ -92,25 +94,29 @@ class Formats:
 
     def read_money(self, text: str, field: str) -> int:
         """Minor units of what a person typed, such as `12,50`; raises `Invalid`."""
-        digits = get_currency_precision(self.currency)
-        try:
-            minor = _read_decimal(text).scaleb(digits)
-        except InvalidOperation as error:
-            raise Invalid(f"{field}: {text[:40]!r} is no amount of money.", field=field) from error
-        if not minor.is_finite() or minor != minor.to_integral_value() or abs(minor) > 10**12:
-            raise Invalid(f"{field}: {text[:40]!r} is no amount with {digits} decimals.", field=field)
-        return int(minor)
+        return _read_decimal(text, field, get_currency_precision(self.currency))
 
     def _major(self, minor: int) -> Decimal:
         return Decimal(minor).scaleb(-get_currency_precision(self.currency))
 
 
-def _read_decimal(text: str) -> Decimal:
-    """A number with a comma or a point: whoever types at a counter doesn't think of the page's language."""
+def read_liters(text: str, field: str) -> int:
+    """Millilitres of the litres that a person typed, such as `19,5`; raises `Invalid`."""
+    return _read_decimal(text, field, LITER_DIGITS) * (ML_PER_LITER // 10**LITER_DIGITS)
+
+
+def _read_decimal(text: str, field: str, digits: int) -> int:
+    """A number with a comma or a point, in units of its last digit: who types at a counter doesn't think of the page's language.
+
+    So neither of them sets thousands apart; where one is meant to, too many digits follow, and the number is refused.
+    """
     cleaned = "".join(text.split()).replace(",", ".").replace("\N{MINUS SIGN}", "-")
-    if not _AMOUNT.fullmatch(cleaned):
-        raise InvalidOperation(text)
-    return Decimal(cleaned)
+    if not _NUMBER.fullmatch(cleaned):
+        raise Invalid(f"{field}: {text[:40]!r} is no number.", field=field)
+    whole, _, part = cleaned.partition(".")
+    if len(part) > digits:
+        raise Invalid(f"{field}: {text[:40]!r} has more than {digits} decimals. Write thousands without a separator.", field=field)
+    return int(whole + part.ljust(digits, "0"))
 
 
 @functools.cache

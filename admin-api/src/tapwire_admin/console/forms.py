@@ -5,6 +5,7 @@ The result of a form that says `tells_secret` is kept for the sending session al
 """
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -14,10 +15,10 @@ from litestar import Request
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from tapwire_admin.auth import operator_of
+from tapwire_admin.bodies import read_as
 from tapwire_admin.console.viewer import Viewer
 from tapwire_admin.cookies import CSRF_FIELD
-from tapwire_admin.idempotency import sealing_key_of
+from tapwire_admin.idempotency import scope_of, sealing_key_of
 from tapwire_core.db.engine import Database
 from tapwire_core.errors import Invalid
 from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, run_once
@@ -26,6 +27,8 @@ KEY_FIELD: Final = "key"
 MAX_KEY_LENGTH: Final = 60
 AS_TYPED: Final = frozenset({"password", "old_password", "new_password"})
 """Fields whose blanks at the ends are meant; those of all others are slips."""
+_INTEGER: Final = re.compile(r"-?[0-9]+")
+"""msgspec takes `1.000` for 1: whoever types that may mean a thousand."""
 
 S = TypeVar("S", bound=Struct)
 P = ParamSpec("P")
@@ -49,9 +52,13 @@ class Sent:
             if field in wanted:
                 values[field] = self.viewer.formats.read_money(self.values[field], field)
         try:
-            return msgspec.convert({**values, **known}, body, strict=False)
+            read: S = read_as(body, {**values, **known}, strict=False)
         except msgspec.ValidationError as error:
             raise Invalid(str(error)) from error
+        for field in wanted.difference(money):
+            if type(getattr(read, field)) is int and not _INTEGER.fullmatch(self.values[field]):
+                raise Invalid(f"{field}: {self.values[field][:40]!r} is no whole number written in digits alone.", field=field)
+        return read
 
     def flag(self, field: str) -> bool:
         """Whether a box is ticked."""
@@ -83,7 +90,6 @@ async def provide_sent(request: Request[Any, Any, Any], db: NamedDependency[Data
 
 
 def _keyed(request: Request[Any, Any, Any], key: str, values: Mapping[str, str]) -> KeyedRequest:
-    scope = f"{operator_of(request).username} {request.method} {request.url.path}"
     body_hash = hashlib.sha256(msgspec.json.encode(values, order="sorted")).digest()
     tells_secret = request.route_handler.opt.get("tells_secret")
-    return KeyedRequest(scope, key, body_hash, sealing_key_of(request, key) if tells_secret else None)
+    return KeyedRequest(scope_of(request), key, body_hash, sealing_key_of(request, key) if tells_secret else None)

@@ -34,7 +34,9 @@ def tell_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Re
 
 def tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """What was refused before a use case was called."""
-    return _tell(request, CODE_OF.get(error.status_code, "invalid"), error.detail, {}, HTTPStatus(error.status_code))
+    answer = _tell(request, CODE_OF.get(error.status_code, "invalid"), error.detail, {}, HTTPStatus(error.status_code))
+    answer.headers |= error.headers or {}
+    return answer
 
 
 def ask_to_log_in(request: Request[Any, Any, Any], _: NotAuthorizedException) -> Response[Any]:

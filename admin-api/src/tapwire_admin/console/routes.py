@@ -31,6 +31,7 @@ from tapwire_admin.console.pages import (
 )
 from tapwire_admin.console.refusals import ask_to_log_in, tell_domain_error, tell_fault, tell_http_error
 from tapwire_admin.console.viewer import provide_viewer
+from tapwire_admin.methods import with_head
 from tapwire_core.errors import DomainError
 
 HEADERS: Final = {
@@ -66,10 +67,10 @@ PAGES: Final = (
 
 def console() -> list[ControllerRouterHandler]:
     """The console's routes."""
-    handlers = [handler for part in (*PARTS, *PAGES) for handler in part.HANDLERS]
+    handlers = with_head(handler for part in (*PARTS, *PAGES) for handler in part.HANDLERS)
     pages = Router(
         "/",
-        route_handlers=handlers,
+        route_handlers=[*handlers],
         dependencies={
             "viewer": Provide(provide_viewer),
             "shell": Provide(shell.provide_shell),

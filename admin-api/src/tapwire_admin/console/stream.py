@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from litestar import Request, get
@@ -21,6 +21,7 @@ from tapwire_admin.console.render import say
 from tapwire_admin.console.viewer import Looking, Viewer
 from tapwire_admin.given import Db
 from tapwire_admin.live import Listener, Live, LiveKind
+from tapwire_admin.streams import Events, stream_events
 from tapwire_contracts.reasons import Phase
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.facts import FactsReader, kind_of
@@ -43,7 +44,7 @@ KINDS: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE, LiveK
 async def stream(request: Request[Any, Any, Any], db: Db, viewer: Looking, live: NamedDependency[Live]) -> ServerSentEvent:
     """What happens from now on."""
     facts = await FactsReader.from_now(db)
-    return ServerSentEvent(_events(Shown(db, viewer, live), facts, hash_token(token_of(request))))
+    return stream_events(_events(Shown(db, viewer, live), facts, hash_token(token_of(request))))
 
 
 class Shown:
@@ -77,7 +78,7 @@ class Shown:
     def close(self) -> None:
         """Look nothing up any more."""
         if self._finding is not None:
-            self._finding.cancel()
+            _end(self._finding)
 
     def is_news(self, state: dict[str, Any]) -> bool:
         """Whether a node has come or gone since it was last shown."""
@@ -131,7 +132,7 @@ def topics_of(fact: AuditEntryView) -> list[str]:
     return [kind_of(fact.action).value, fact.action, *fact.subjects]
 
 
-async def _events(shown: Shown, facts: FactsReader, session: bytes) -> AsyncIterator[ServerSentEventMessage]:
+async def _events(shown: Shown, facts: FactsReader, session: bytes) -> Events:
     """Live values as they come, and what the looks at the database find; the one does not wait for the other."""
     with shown.live.listen(KINDS) as listener:
         found: deque[ServerSentEventMessage] = deque()
@@ -147,7 +148,7 @@ async def _events(shown: Shown, facts: FactsReader, session: bytes) -> AsyncIter
             looking.result()
             yield _event("end", {})
         finally:
-            looking.cancel()
+            _end(looking)
             shown.close()
 
 
@@ -171,6 +172,12 @@ async def _look(
             await asyncio.sleep(LOOK_EVERY_S)
     finally:
         news.set()
+
+
+def _end(task: asyncio.Task[None]) -> None:
+    """End a task of a stream that ends; where both have failed, one has told why."""
+    if not task.cancel() and not task.cancelled():
+        task.exception()
 
 
 def _values(shown: Shown, listener: Listener) -> Iterator[ServerSentEventMessage]:

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from tapwire_admin.auth import ENGINEER, EVERYBODY
-from tapwire_admin.bounds import DevicePathText, Text
+from tapwire_admin.bounds import DevicePathText, Verbatim
 from tapwire_admin.given import AskedPage, By, Db, JSONBody, RunOnce
 from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import DeviceView
@@ -26,7 +26,7 @@ class DevicePathGiven(Struct, kw_only=True):
 class CodeAccepted(Struct, kw_only=True):
     """The code that a new device shows, and which device it is."""
 
-    code: Text
+    code: Verbatim
     path: DevicePathText
     replace: bool = False
 
@@ -40,7 +40,7 @@ class PairingAccepted(Struct, frozen=True, kw_only=True):
 class Claim(Struct, kw_only=True):
     """What a new device kept to itself."""
 
-    claim: Text
+    claim: Verbatim
 
 
 class DeviceLetIn(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from tapwire_admin.auth import DEVICES, device_of
 from tapwire_admin.bodies import unreadable_body
-from tapwire_admin.bounds import CardUid, Text
+from tapwire_admin.bounds import CardUid, Verbatim
 from tapwire_admin.given import Db, JSONBody
 from tapwire_admin.request_ids import request_id_of
 from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
@@ -68,8 +68,8 @@ class AuthorizePour(Struct, kw_only=True):
     """A card asks to pour. The same `request_id` again gets the same answer; without one each request is a new question."""
 
     card_uid: CardUid
-    tap_id: Text | None = None
-    request_id: Annotated[Text, Meta(min_length=1)] | None = None
+    tap_id: Verbatim | None = None
+    request_id: Annotated[Verbatim, Meta(min_length=1)] | None = None
 
 
 class PoursToSync(Struct, kw_only=True):

@@ -6,7 +6,6 @@ on where it was by `Last-Event-ID`. Live values (`progress`, `card`, `node`) com
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
@@ -20,8 +19,9 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from tapwire_admin.auth import OPERATOR, token_of
 from tapwire_admin.given import Db
 from tapwire_admin.live import MAX_LISTENERS, Listener, Live
+from tapwire_admin.streams import Events, stream_events
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.facts import FactsReader, kind_of
+from tapwire_core.db.views.facts import FactsReader, kind_of, newest_fact_id
 from tapwire_core.db.views.operations import operator_of_token
 from tapwire_core.services.sessions import hash_token
 
@@ -29,6 +29,8 @@ LOOK_EVERY_S: Final = 0.5
 """Between two looks for new facts."""
 HEARTBEAT_S: Final = 10.0
 """Between two signs of life; at each it is looked whether the session still lasts."""
+RESET: Final = "reset"
+"""Said first where `Last-Event-ID` is above every id there is, as after a restore: the stream begins from now, so fetch anew."""
 MAX_FACT_ID: Final = 2**63 - 1
 
 LastEventId = Annotated[int | None, HeaderParameter(name="Last-Event-ID", ge=0, le=MAX_FACT_ID)]
@@ -47,14 +49,20 @@ data: {"path":"bar/taps/left","type":"pour_progress","pour_id":"…","volume_ml"
 async def stream(
     request: Request[Any, Any, Any], db: Db, live: NamedDependency[Live], last_event_id: LastEventId = None
 ) -> ServerSentEvent:
-    """Facts after `Last-Event-ID`, or from now on, and live values."""
+    """Facts after `Last-Event-ID`, or from now on, and live values.
+
+    Where that id is above the newest, as after a restore, the first event is `reset` and facts come from now on: fetch anew.
+    """
     if live.is_full():
         raise ServiceUnavailableException(f"{MAX_LISTENERS} streams are open already: close one, or try later.")
-    facts = await FactsReader.from_now(db) if last_event_id is None else FactsReader(db, last_event_id)
-    return ServerSentEvent(_events(db, live, facts, hash_token(token_of(request))))
+    is_reset = last_event_id is not None and last_event_id > await newest_fact_id(db)
+    facts = await FactsReader.from_now(db) if last_event_id is None or is_reset else FactsReader(db, last_event_id)
+    return stream_events(_events(db, live, facts, hash_token(token_of(request)), is_reset=is_reset))
 
 
-async def _events(db: Database, live: Live, facts: FactsReader, session: bytes) -> AsyncIterator[ServerSentEventMessage]:
+async def _events(db: Database, live: Live, facts: FactsReader, session: bytes, *, is_reset: bool) -> Events:
+    if is_reset:
+        yield ServerSentEventMessage(data="{}", event=RESET, id=facts.after)
     with live.listen() as listener:
         beat_at = look_at = time.monotonic()
         while True:

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from msgspec import Meta, Struct
 
 from tapwire_admin.auth import EVERYBODY, OPERATOR, operator_of, token_of
-from tapwire_admin.bounds import GivenPassword, Password, Text
+from tapwire_admin.bounds import GivenPassword, Password, Verbatim
 from tapwire_admin.cookies import SESSION_COOKIE, ForgedRequest, forget_login, make_csrf_token, remember_login, require_own_page
 from tapwire_admin.given import By, Db, JSONBody, RunOnce
 from tapwire_admin.request_ids import request_id_of
@@ -23,7 +23,7 @@ from tapwire_core.services.sessions import LoginLocked, LoginRefused
 class Credentials(Struct, kw_only=True):
     """What an operator logs in with."""
 
-    username: Text
+    username: Verbatim
     password: GivenPassword
     cookie: Annotated[bool, Meta(description="put the token into a cookie that no script can read; answer its CSRF token")] = False
 

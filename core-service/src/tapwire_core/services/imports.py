@@ -20,13 +20,14 @@ from tapwire_core.db.views.places import list_beverages
 from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.system import read_status
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.names import NAME_PATTERN, normalize_name
 from tapwire_core.errors import Invalid
 from tapwire_core.services.beverages import create_beverage
 from tapwire_core.services.guests import create_guest
 from tapwire_core.services.limits import MAX_NAME_LENGTH, MAX_PHONE_LENGTH, MAX_PRICE_MINOR
 
 NO_NUL: Final = r"^[^\x00]*$"
-Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]
 Phone = Annotated[str, Meta(min_length=1, max_length=MAX_PHONE_LENGTH, pattern=NO_NUL)]
 Line = TypeVar("Line", bound=Struct)
 
@@ -104,7 +105,7 @@ def _read(text: Iterable[str], kind: type[Line]) -> list[Line]:
 
 
 def _line(number: int, row: dict[str, str], kind: type[Line]) -> Line:
-    given = {name: value.strip() for name, value in row.items() if isinstance(value, str) and value.strip()}
+    given = {name: normalize_name(value) for name, value in row.items() if isinstance(value, str) and value.strip()}
     if "age_checked" in given:
         given["age_checked"] = {"yes": "true", "no": "false"}.get(given["age_checked"].lower(), given["age_checked"])
     try:

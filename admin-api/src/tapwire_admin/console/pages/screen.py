@@ -7,7 +7,6 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
@@ -26,6 +25,7 @@ from tapwire_admin.console.viewer import KEPT_S
 from tapwire_admin.given import Db, SlugInPath
 from tapwire_admin.live import Live, LiveKind
 from tapwire_admin.reading import found
+from tapwire_admin.streams import Events, stream_events
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.operations import secret_hash_of
@@ -69,7 +69,7 @@ async def stream_screen(
     """The screen as it changes."""
     path, key = str(tap_path(venue, tap)), request.cookies.get(COOKIE, "")
     await _require_key(db, path, key)
-    return ServerSentEvent(_events(Screen(db, live, path), key))
+    return stream_events(_events(Screen(db, live, path), key))
 
 
 class Screen:
@@ -104,7 +104,7 @@ class Screen:
         return screen_of(seen, self.db.house.locale, self._formats)
 
 
-async def _events(screen: Screen, key: str) -> AsyncIterator[ServerSentEventMessage]:
+async def _events(screen: Screen, key: str) -> Events:
     look_at = beat_at = time.monotonic()
     shown: dict[str, Any] = {}
     with screen.live.listen(KINDS) as listener:

@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery
 from msgspec import UNSET
 
 from tapwire_admin.auth import ENGINEER, OPERATOR, SHIFT_LEAD
+from tapwire_admin.console.formats import read_liters
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import Around
@@ -22,7 +23,6 @@ from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
 from tapwire_core.domain.words import KegStatus
 from tapwire_core.services import beverages, kegs
 
-ML_PER_LITER: Final = 1000
 KEG_SIZES_L: Final = (20, 30, 50)
 PRICE: Final = ("sell_price_per_liter_minor",)
 REASONS: Final = {"correction": N_("counted anew"), "line_cleaning": N_("line cleaning")}
@@ -49,7 +49,8 @@ async def ask_for_keg(db: Db, viewer: Looking) -> Response[str]:
 @post("/stock/new-keg", access=OPERATOR)
 async def add_keg(viewer: Looking, actor: By, sent: Form) -> Response[str]:
     """Take a full keg into stock."""
-    given = sent.read(NewKeg, initial_volume_ml=_milliliters(sent.values.get("liters", "")), venue_id=viewer.the_venue.venue_id)
+    volume_ml = read_liters(sent.values.get("liters", ""), "liters")
+    given = sent.read(NewKeg, initial_volume_ml=volume_ml, venue_id=viewer.the_venue.venue_id)
     await sent.once(
         kegs.create_keg,
         actor,
@@ -137,15 +138,6 @@ async def archive(actor: By, sent: Form, beverage_id: FromPath[UUID]) -> Respons
     """Sell a beverage no more, or again."""
     await beverages.change_beverage(sent.db, actor, beverage_id, archived=sent.flag("archived"))
     return go_to("/stock")
-
-
-def _milliliters(liters: str) -> int | str:
-    """A keg's size as a person says it, in whole litres or with a decimal; what is no number is left to be refused."""
-    text = liters.replace(",", ".")
-    whole, _, part = text.partition(".")
-    if not (whole.isascii() and whole.isdigit() and len(whole) <= 6 and (not part or (part.isascii() and part.isdigit()))):
-        return liters
-    return int(whole) * ML_PER_LITER + int((part + "000")[:3])
 
 
 HANDLERS = (

@@ -14,7 +14,7 @@ from tapwire_admin.console.shell import Around
 from tapwire_admin.console.texts import N_
 from tapwire_admin.console.viewer import Looking, Viewer
 from tapwire_admin.given import AskedPage, By, Db
-from tapwire_admin.reading import found
+from tapwire_admin.reading import found, require_sane_year
 from tapwire_admin.routes.webhooks import NewWebhook
 from tapwire_contracts.reasons import WebhookEventType
 from tapwire_core.db.engine import Database
@@ -132,9 +132,11 @@ def _wanted(sent: Sent) -> list[str]:
 
 def _moment(viewer: Viewer, text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=viewer.formats.zone)
+        moment = datetime.fromisoformat(text).replace(tzinfo=viewer.formats.zone)
     except ValueError as error:
         raise Invalid("Say since when.", field="since") from error
+    require_sane_year("since", moment)
+    return moment
 
 
 async def _webhook(db: Database, webhook_id: UUID) -> WebhookView:

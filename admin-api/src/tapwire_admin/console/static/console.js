@@ -14,6 +14,7 @@ const dialog = document.getElementById("dialog");
 
 let heardAt = performance.now();
 let wasStale = false;
+let wasOpen = false;
 
 function listen() {
   const stream = new EventSource("/live");
@@ -28,6 +29,10 @@ function listen() {
   on("beat", showLink);
   on("changed", ({ topics }) => refresh(topics));
   on("end", () => location.reload());
+  stream.onopen = () => {
+    if (wasOpen) refresh(["*"]); // a stream begins from now: nobody has told what happened between two
+    wasOpen = true;
+  };
   stream.onerror = () => {
     if (stream.readyState === EventSource.CLOSED) setTimeout(listen, RECONNECT_MS);
   };

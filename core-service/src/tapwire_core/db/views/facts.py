@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from msgspec import Struct
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, func, select, text
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database
@@ -152,6 +152,12 @@ _WRITERS: Final = text(
 async def read_facts(db: Database, after: int, until: int) -> list[AuditEntryView]:
     """Facts of the past again, at most `BATCH`: up to an id that a `FactsReader` has come to, so that none is missing."""
     return await read_all(db, _facts_after(after).where(audit.c.audit_id <= until).limit(BATCH), AuditEntryView)
+
+
+async def newest_fact_id(db: Database) -> int:
+    """The highest id of a fact that is there; ids go back when a backup is restored."""
+    async with db.engine.connect() as connection:
+        return int((await connection.execute(select(func.coalesce(func.max(audit.c.audit_id), 0)))).scalar_one())
 
 
 def _newest_ids() -> Select[Any]:

@@ -12,6 +12,7 @@ from sqlalchemy import ARRAY, Select, Text, case, cast, func, literal, or_, sele
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, MoneyMovement, Visit
 from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, read_all, read_one, read_page, table
+from tapwire_core.domain.names import normalize_name
 from tapwire_core.domain.words import Account, CardStatus, PaymentMethod
 
 guests: Final = table(Guest)
@@ -94,7 +95,7 @@ async def list_guests(
         statement = statement.where(guests.c.phone == phone)
     if search is not None:
         columns = (guests.c.first_name, guests.c.last_name, guests.c.phone)
-        statement = statement.where(or_(*(column.istartswith(search, autoescape=True) for column in columns)))
+        statement = statement.where(or_(*(column.istartswith(normalize_name(search), autoescape=True) for column in columns)))
     return await read_page(db, statement, GuestView, [guests.c.created_at, guests.c.guest_id], page, newest_first=True)
 
 

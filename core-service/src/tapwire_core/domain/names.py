@@ -1,0 +1,17 @@
+"""Names as people give them, written one way, so that each is found again however it is typed."""
+
+import unicodedata
+from typing import Final
+
+_UNSEEN: Final = (
+    r"\s\x01-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
+    r"\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+"""Blanks, control characters, and what Unicode calls ignorable by default."""
+NAME_PATTERN: Final = rf"^[{_UNSEEN}]*[^\x00{_UNSEEN}][^\x00]*$"
+"""A text of which something can be seen."""
+
+
+def normalize_name(text: str) -> str:
+    """The text in composed form (NFC), without blanks around it."""
+    return unicodedata.normalize("NFC", text).strip()
