@@ -10,8 +10,16 @@ from uuid import UUID, uuid4
 import msgspec
 
 from tapwire_contracts.codec import encode
-from tapwire_contracts.messages import CardPresented, NodeState, PourAuthorized, PourCompleted, PourDenied, PourSettled
-from tapwire_contracts.reasons import DenyReason, EndReason, Phase, Presence, ValveState
+from tapwire_contracts.messages import (
+    CardPresented,
+    NodeState,
+    PourAuthorized,
+    PourCompleted,
+    PourDenied,
+    PourSettled,
+    UnattributedFlow,
+)
+from tapwire_contracts.reasons import DenyReason, EndReason, FlowCause, Phase, Presence, ValveState
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
@@ -72,6 +80,23 @@ class SimulatedTap:
             end_reason=EndReason.CARD_REMOVED,
             interrupted=False,
             started_at="2026-05-01T20:00:01Z",
+            age_ms=0,
+            odometer_from_ml=from_ml,
+            odometer_to_ml=self.odometer_ml,
+            journal_id=self.journal_id,
+            boot_id=self.boot_id,
+        )
+
+    def flow(self, volume_ml: int) -> UnattributedFlow:
+        """The report of a leak in which the odometer went on by its volume."""
+        from_ml = self.odometer_ml
+        self.odometer_ml += volume_ml
+        return UnattributedFlow(
+            event_id=uuid4(),
+            cause=FlowCause.CLOSED_VALVE,
+            volume_ml=volume_ml,
+            duration_ms=volume_ml * 20,
+            card_uid=None,
             age_ms=0,
             odometer_from_ml=from_ml,
             odometer_to_ml=self.odometer_ml,

@@ -14,6 +14,7 @@ from tapwire_contracts.messages import PourAuthorized, PourDenied, PourSettled
 from tapwire_contracts.reasons import DenyReason
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.services.batches import Batches
+from tapwire_core.services.nodes import ask_for_reports
 from tapwire_core.services.pours import Answer, Answered, CardAsks, Decision
 from tests.venue import Guest, SimulatedTap, Venue
 
@@ -23,6 +24,7 @@ SOON_S: Final = 10.0
 WITHIN_S: Final = 5.0
 """A node gives up a question after this time."""
 APART_S: Final = 0.05
+ASK_AGAIN_MS: Final = 10_000
 ELSEWHERE: Final = "04b20001"
 
 Said = PourAuthorized | PourDenied | PourSettled
@@ -111,6 +113,26 @@ async def test_a_row_that_somebody_holds_stops_only_the_decision_that_needs_it(
             await waiting
     (again,) = await decided(batches, [asks])
     assert isinstance(again, PourAuthorized), "it was not decided, and is when its node says it again"
+
+
+async def test_a_row_that_is_held_when_a_decision_writes_keeps_nobody_else_waiting(
+    venue: Venue, batches: Batches, taps: list[SimulatedTap]
+) -> None:
+    ann, bob = await venue.guest(balance_minor=100_00), await venue.guest(balance_minor=100_00)
+    grant = await venue.grant(ann)
+    await venue.db.pool.execute("UPDATE pours SET authorized_at = now() - interval '1 hour'")
+    await ask_for_reports(venue.db, ASK_AGAIN_MS)
+    report = venue.reports(venue.tap.report(grant.pour_id, ann.card_uid, 100))
+    async with venue.db.transaction() as held:
+        await held.connection.execute("SELECT FROM incidents FOR UPDATE")
+        overdue = asyncio.create_task(batches.decide(report))
+
+        async with asyncio.timeout(WITHIN_S):
+            (answer,) = await decided(batches, [venue.asks(taps[1].question(bob.card_uid), taps[1])])
+            failed = await asyncio.gather(overdue, return_exceptions=True)
+
+        assert isinstance(answer, PourAuthorized)
+        assert [type(one) for one in failed] == [asyncpg.LockNotAvailableError]
 
 
 async def test_a_venue_whose_rows_are_all_held_keeps_no_other_venue_waiting(

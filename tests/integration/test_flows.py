@@ -8,9 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from tapwire_contracts.messages import PourAuthorized, UnattributedFlow
-from tapwire_contracts.reasons import FlowCause
 from tapwire_core.services.flows import record_flow
-from tests.venue import KEG_ML, RAW, SimulatedTap, Venue
+from tests.venue import KEG_ML, RAW, Venue
 
 
 async def test_a_volume_that_is_less_than_its_stretch_leaves_a_hole_that_is_found(venue: Venue) -> None:
@@ -28,26 +27,8 @@ async def test_a_volume_that_is_less_than_its_stretch_leaves_a_hole_that_is_foun
     assert len(await venue.incidents("volume_gap")) == 1
 
 
-async def _flow(venue: Venue, volume_ml: int, tap: SimulatedTap | None = None) -> UnattributedFlow:
-    used = tap or venue.tap
-    from_ml = used.odometer_ml
-    used.odometer_ml += volume_ml
-    return UnattributedFlow(
-        event_id=uuid4(),
-        cause=FlowCause.CLOSED_VALVE,
-        volume_ml=volume_ml,
-        duration_ms=volume_ml * 20,
-        card_uid=None,
-        age_ms=0,
-        odometer_from_ml=from_ml,
-        odometer_to_ml=used.odometer_ml,
-        journal_id=used.journal_id,
-        boot_id=used.boot_id,
-    )
-
-
 async def test_flow_with_a_closed_valve_moves_stock_once_and_tells_a_person(venue: Venue) -> None:
-    flow = await _flow(venue, 30)
+    flow = venue.tap.flow(30)
 
     answers = [await record_flow(venue.db, venue.tap.path, flow, RAW) for _ in range(3)]
 
@@ -99,7 +80,7 @@ async def test_an_odometer_that_cannot_be_right_books_nothing(venue: Venue) -> N
 
 
 async def test_a_flow_that_cannot_be_believed_is_left_to_a_person(venue: Venue) -> None:
-    flow = replace(await _flow(venue, 90_000), duration_ms=10)
+    flow = replace(venue.tap.flow(90_000), duration_ms=10)
 
     await record_flow(venue.db, venue.tap.path, flow, RAW)
 
@@ -120,9 +101,9 @@ async def test_nothing_is_missed_while_a_pour_is_pending_or_a_fact_open(venue: V
 
 async def test_two_facts_over_the_same_stretch_are_an_incident(venue: Venue) -> None:
     venue.tap.odometer_ml = 100
-    first = await _flow(venue, 50)
+    first = venue.tap.flow(50)
     venue.tap.odometer_ml = 120
-    second = await _flow(venue, 50)
+    second = venue.tap.flow(50)
 
     await record_flow(venue.db, venue.tap.path, first, RAW)
     await record_flow(venue.db, venue.tap.path, second, RAW)
@@ -137,7 +118,7 @@ async def test_any_order_repetition_and_concurrency_of_the_same_messages_ends_in
     await venue.idle()
     left_grant, right_grant = await venue.grant(ann), await venue.grant(bob, right)
     left_report = venue.tap.report(left_grant.pour_id, ann.card_uid, 120)
-    flow = await _flow(venue, 40)
+    flow = venue.tap.flow(40)
     stray = venue.tap.report(uuid4(), ann.card_uid, 25)
     right_report = right.report(right_grant.pour_id, bob.card_uid, 0)
     messages = [left_report, flow, stray, right_report] * 3

@@ -9,6 +9,7 @@ from tapwire_contracts.reasons import Resolution
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import PaymentMethod
 from tapwire_core.errors import NotFound
+from tapwire_core.services.flows import record_flow
 from tapwire_core.services.incidents import (
     AlreadyClaimed,
     AlreadyResolved,
@@ -18,8 +19,10 @@ from tapwire_core.services.incidents import (
     resolve_incident,
 )
 from tapwire_core.services.money import top_up
+from tapwire_core.services.nodes import ask_for_reports
 from tapwire_core.services.recovery import force_unlock, reconcile_pour
-from tests.venue import OPERATOR, Guest, Venue
+from tapwire_core.services.visits import PourPending
+from tests.venue import OPERATOR, RAW, Guest, Venue
 
 
 async def _late_mismatch(venue: Venue, balance_minor: int) -> tuple[Guest, UUID]:
@@ -102,6 +105,7 @@ async def test_an_amount_must_be_said_where_the_incident_knows_none(venue: Venue
     ann = await venue.guest(balance_minor=300_00)
     grant = await venue.grant(ann)
     await venue.report(grant, 3_000, duration_ms=1)
+    await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="the meter is broken")
     (incident,) = await venue.incidents("invalid_report")
     incident_id = incident["incident_id"]
     assert isinstance(incident_id, UUID)
@@ -154,6 +158,36 @@ async def test_what_the_house_bore_for_a_pour_is_not_booked_again_when_more_is_r
 
     assert await _sales_minor(venue) == 250_00
     assert await venue.balance(ann) == (450_00 if resolution is Resolution.CHARGED else 500_00, 0)
+
+
+async def test_what_a_leak_reported_in_parts_is_worth_is_the_sum_of_them(venue: Venue) -> None:
+    for volume_ml in (600, 10):
+        await record_flow(venue.db, venue.tap.path, venue.tap.flow(volume_ml), RAW)
+    (incident,) = await venue.incidents("unattributed_flow")
+    incident_id = incident["incident_id"]
+    assert isinstance(incident_id, UUID)
+
+    await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.WRITTEN_OFF, comment="a gasket")
+
+    assert await _sales_minor(venue) == 305_00
+
+
+async def test_a_pour_that_has_not_ended_is_settled_and_not_charged_by_its_incident(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=1_000_00)
+    grant = await venue.grant(ann)
+    await venue.db.pool.execute("UPDATE pours SET authorized_at = now() - interval '1 hour'")
+    await ask_for_reports(venue.db, 10_000)
+    (incident,) = await venue.incidents("sync_timeout")
+    incident_id = incident["incident_id"]
+    assert isinstance(incident_id, UUID)
+
+    for resolution in (Resolution.CHARGED, Resolution.WRITTEN_OFF):
+        with pytest.raises(PourPending) as refused:
+            await resolve_incident(venue.db, OPERATOR, incident_id, resolution=resolution, amount_minor=150_00, comment="300 ml")
+        assert refused.value.facts["pour_ids"] == [grant.pour_id]
+    await venue.report(grant, 300)
+
+    assert await venue.balance(ann) == (850_00, 0)
 
 
 async def test_two_incidents_of_a_pour_that_are_resolved_at_once_book_its_volume_once(venue: Venue) -> None:

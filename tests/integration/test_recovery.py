@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -15,7 +16,8 @@ from tapwire_core.services import cards, shifts, visits
 from tapwire_core.services.books import check_books
 from tapwire_core.services.nodes import ask_for_reports, note_pour_unknown, note_state
 from tapwire_core.services.recovery import AlreadyReconciled, NotLocked, PourNotPending, force_unlock, reconcile_pour
-from tests.venue import OPERATOR, SimulatedTap, Venue
+from tapwire_core.services.restoring import begin_after_restore
+from tests.venue import KEG_ML, OPERATOR, SimulatedTap, Venue
 
 
 @pytest.fixture
@@ -65,6 +67,28 @@ async def test_a_tap_that_lost_its_journal_is_an_incident_for_a_person(venue: Ve
     assert await venue.balance(ann) == (75_00, 0)
 
 
+async def test_a_pour_that_ends_while_its_tap_says_that_it_is_lost_leaves_no_incident(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    grant = await venue.grant(ann)
+    unknown = PourUnknown(pour_id=grant.pour_id, journal_id=uuid4())
+
+    await asyncio.gather(
+        *(note_pour_unknown(venue.db, venue.tap.path, unknown) for _ in range(4)),
+        reconcile_pour(venue.db, OPERATOR, ann.visit_id, volume_ml=100, reason="the journal is lost"),
+        *(note_pour_unknown(venue.db, venue.tap.path, unknown) for _ in range(4)),
+    )
+
+    assert await venue.incidents("journal_lost") == []
+
+
+async def test_a_pour_that_was_asked_for_before_the_clock_was_set_back_is_asked_for(impatient: Venue) -> None:
+    await impatient.grant(await impatient.guest(balance_minor=100_00))
+    await impatient.db.pool.execute("UPDATE pours SET asked_at = now() + interval '1 day'")
+    await asyncio.sleep(impatient.db.house.start_window_ms / 1_000)
+
+    assert len(await ask_for_reports(impatient.db, 60_000)) == 1
+
+
 async def test_reconciling_charges_by_the_frozen_price_and_stops_the_node(venue: Venue) -> None:
     ann = await venue.guest(balance_minor=100_00)
     grant = await venue.grant(ann)
@@ -76,6 +100,17 @@ async def test_reconciling_charges_by_the_frozen_price_and_stops_the_node(venue:
     assert await venue.balance(ann) == (25_00, 0)
     assert await venue.audited("reconcile_done") == 1
     assert await _stops_sent(venue) == 1
+
+
+async def test_what_was_typed_counts_until_the_first_report_also_after_a_restore(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=1_000_00)
+    grant = await venue.grant(ann)
+    await begin_after_restore(venue.db, OPERATOR, datetime.now(UTC))
+
+    await reconcile_pour(venue.db, OPERATOR, ann.visit_id, volume_ml=500, reason="the tap is away")
+    await venue.report(grant, 300)
+
+    assert await venue.keg_ml() == KEG_ML - 300
 
 
 async def test_reconciling_more_than_the_guest_can_pay_books_the_rest_as_loss(venue: Venue) -> None:

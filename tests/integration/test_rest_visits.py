@@ -54,6 +54,14 @@ async def test_a_double_click_gives_one_visit_and_the_same_answer(rest: Rest, ve
     assert await venue.audited("visit_opened") == 1
 
 
+async def test_a_card_that_was_lost_since_is_not_issued_by_a_second_click(rest: Rest, venue: Venue) -> None:
+    issue = body(await newcomer(venue))
+    done(await rest.operator.post(OPEN, json=issue), 201)
+    done(await rest.operator.post(f"/api/cards/{issue['card_uid']}/lost", json={"reason": "left in a taxi"}))
+
+    refusal(await rest.operator.post(OPEN, json=issue), 409, "lost_card")
+
+
 async def test_each_conflict_has_its_code_and_changes_nothing(rest: Rest, venue: Venue) -> None:
     ann, new = await venue.guest(), await newcomer(venue)
     lost = await venue.guest()

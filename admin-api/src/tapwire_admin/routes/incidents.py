@@ -16,6 +16,7 @@ from tapwire_core.db.views import operations as views
 from tapwire_core.db.views.operations import IncidentView
 from tapwire_core.db.views.reading import Page
 from tapwire_core.services import incidents
+from tapwire_core.services.visits import PourPending
 
 
 class Resolve(Struct, kw_only=True):
@@ -61,7 +62,7 @@ async def claim_incident(db: Db, actor: By, once: RunOnce, incident_id: FromPath
     "/incidents/{incident_id:uuid}/resolve",
     access=SHIFT_LEAD,
     status_code=200,
-    refuses=(incidents.AlreadyResolved, incidents.AmountRequired, incidents.GuestRequired),
+    refuses=(incidents.AlreadyResolved, incidents.AmountRequired, incidents.GuestRequired, PourPending),
 )
 async def resolve_incident(db: Db, actor: By, once: RunOnce, incident_id: FromPath[UUID], data: JSONBody[Resolve]) -> IncidentView:
     """End an incident, and book what its resolution says."""

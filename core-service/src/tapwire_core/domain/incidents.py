@@ -34,6 +34,7 @@ class IncidentFacts(Struct, frozen=True, kw_only=True):
     shift_id: UUID | None
     details: dict[str, Any]
     sales_minor: int
+    pour_pending: bool
 
     @property
     def unpaid_minor(self) -> int | None:

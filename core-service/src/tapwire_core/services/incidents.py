@@ -1,5 +1,6 @@
 """Incidents: claimed by a person, and ended by a resolution that books what it says."""
 
+from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.reasons import AuditAction, IncidentStatus, Resolution
@@ -12,6 +13,9 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.incidents import IncidentFacts, PayingGuest
 from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.services.visits import PourPending
+
+BOOKS_A_SALE: Final = (Resolution.CHARGED, Resolution.WRITTEN_OFF)
 
 
 class AlreadyResolved(Refused):
@@ -70,6 +74,7 @@ async def resolve_incident(
     if guest is None and visit_id is not None:
         raise NotFound("visit", visit_id)
     incident = await _lock_open(store, incident_id)
+    _require_settled(incident, resolution)
     amount = _amount(incident, resolution, amount_minor, guest)
     changes = Changes.by(actor, tap_path=incident.tap_path, venue_id=incident.venue_id, shift_id=incident.shift_id)
     rules.resolve(incident, resolution, amount, guest, comment, changes)
@@ -77,9 +82,15 @@ async def resolve_incident(
     await writes.end(store, incident_id, actor, resolution, comment)
 
 
+def _require_settled(incident: IncidentFacts, resolution: Resolution) -> None:
+    """What still flows, or was not reported yet, is booked when it is: it would be paid for twice."""
+    if incident.pour_pending and resolution in BOOKS_A_SALE:
+        raise PourPending("Its pour has not ended yet: reconcile it, or wait for its report.", pour_ids=[incident.pour_id])
+
+
 def _amount(incident: IncidentFacts, resolution: Resolution, given_minor: int | None, guest: PayingGuest | None) -> int:
     amount_minor = incident.unpaid_minor if given_minor is None else given_minor
-    if resolution in (Resolution.CHARGED, Resolution.WRITTEN_OFF) and amount_minor is None:
+    if resolution in BOOKS_A_SALE and amount_minor is None:
         raise AmountRequired(
             "Say amount_minor: the incident doesn't know what its volume is worth.", incident_id=incident.incident_id
         )

@@ -85,9 +85,9 @@ async def open_and_assign_card(store: Store, actor: Actor, venue_id: str | None,
     card = await card_writes.lock_or_add_card(store, read_card_uid(card_uid))
     await _require_welcome(store, venue_id, guest_id)
     active = await writes.active_visit_of_guest(store, guest_id)
+    bound = await bind_locked_card(store, actor, guest_id, card)
     if active is not None and (active.venue_id, active.card_uid) == (venue_id, card.card_uid) and active.opening_stages:
         return OpenedVisit(active.visit_id, tuple(Stage(stage) for stage in active.opening_stages))
-    bound = await bind_locked_card(store, actor, guest_id, card)
     if active is not None:
         raise _already_active(active)
     stages = (bound, Stage.ASSIGNED)

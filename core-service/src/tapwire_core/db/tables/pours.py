@@ -81,6 +81,7 @@ class Pour(SQLModel, table=True):
     stock_ml: int = number(default=0)
     reported: bool = flag()
     report_refused: bool = flag()
+    report_may_have_come: bool = flag()
     end_reason: str | None = words()
     stop_reason: str | None = words()
     duration_ms: int | None = number()

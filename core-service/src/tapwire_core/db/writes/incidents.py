@@ -29,6 +29,7 @@ async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None
         """SELECT jsonb_build_object(
                'incident_id', incident_id, 'kind', kind, 'status', incidents.status, 'venue_id', incidents.venue_id,
                'tap_path', incidents.tap_path, 'owner', owner, 'details', details, 'pour_id', pours.pour_id,
+               'pour_pending', coalesce(pours.sync_status = 'pending_sync', false),
                'shift_id', (
                    SELECT shift_id FROM shifts
                    WHERE shifts.venue_id = incidents.venue_id AND shifts.status = 'open' FOR SHARE),

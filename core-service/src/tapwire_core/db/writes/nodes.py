@@ -99,7 +99,7 @@ async def pours_to_ask_for(store: Store, ask_again_ms: int, limit: int) -> list[
                SELECT pour_id FROM pours
                WHERE sync_status = 'pending_sync' AND NOT report_refused AND journal_id IS NOT NULL
                AND authorized_at < now() - $1 * interval '1 millisecond'
-               AND (asked_at IS NULL OR asked_at < now() - $2 * interval '1 millisecond')
+               AND (asked_at IS NULL OR NOT asked_at BETWEEN now() - $2 * interval '1 millisecond' AND now())
                ORDER BY authorized_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
            RETURNING tap_path, pour_id, journal_id""",
         store.house.start_window_ms,
@@ -126,9 +126,11 @@ async def raise_sync_timeouts(store: Store) -> None:
 
 
 async def pour_waits_for(store: Store, tap_path: str, pour_id: UUID) -> bool:
-    """Whether this pour of this tap is pending."""
+    """Whether this pour of this tap is pending; it then stays so until this transaction ends."""
     found = await store.connection.fetchval(
-        "SELECT true FROM pours WHERE pour_id = $1 AND tap_path = $2 AND sync_status = 'pending_sync'", pour_id, tap_path
+        "SELECT true FROM pours WHERE pour_id = $1 AND tap_path = $2 AND sync_status = 'pending_sync' FOR NO KEY UPDATE",
+        pour_id,
+        tap_path,
     )
     return found is not None
 

@@ -1,4 +1,6 @@
-"""The command outbox, as the publisher empties it: what is committed is published at least once, in order."""
+"""The command outbox, as the publisher empties it: what is committed is published at least once, each tap's in order."""
+
+from typing import Final
 
 from msgspec import Struct
 
@@ -6,6 +8,9 @@ from tapwire_contracts.messages import TapConfig
 from tapwire_contracts.reasons import ConfigStatus
 from tapwire_core.db.store import Store
 from tapwire_core.domain.messages import shown_beverage
+
+TAPS_COMMANDS_LOCK: Final = 0x7A9C
+"""The first half of an advisory lock; the second is a hash of the tap, whose commands one worker at a time publishes."""
 
 
 class PendingCommand(Struct, frozen=True):
@@ -17,9 +22,12 @@ class PendingCommand(Struct, frozen=True):
 
 
 async def lock_commands(store: Store, limit: int) -> list[PendingCommand]:
-    """The oldest commands, locked for this worker; other workers skip them."""
+    """The oldest commands, locked for this worker with all that comes for their taps; other workers skip them."""
     rows = await store.connection.fetch(
-        "SELECT command_id, tap_path, payload FROM command_outbox ORDER BY command_id LIMIT $1 FOR UPDATE SKIP LOCKED", limit
+        """SELECT command_id, tap_path, payload FROM command_outbox WHERE pg_try_advisory_xact_lock($2, hashtext(tap_path))
+           ORDER BY command_id LIMIT $1 FOR UPDATE SKIP LOCKED""",
+        limit,
+        TAPS_COMMANDS_LOCK,
     )
     return [PendingCommand(*row) for row in rows]
 

@@ -10,7 +10,7 @@ async def ask_again_for_pending_pours(store: Store) -> int:
     that tap would prove that it never started. A pour of which a report counts as come is not voided so, and is asked for as usual.
     """
     rows = await store.connection.fetch(
-        "UPDATE pours SET reported = true, asked_at = NULL WHERE sync_status = 'pending_sync' RETURNING pour_id"
+        "UPDATE pours SET report_may_have_come = true, asked_at = NULL WHERE sync_status = 'pending_sync' RETURNING pour_id"
     )
     return len(rows)
 
