@@ -29,6 +29,7 @@ CARD: Final = "04a1b2c3"
 OTHER_CARD: Final = "04ffffff"
 WAIT_S: Final = 20.0
 LOOK_S: Final = 0.005
+FLOW_ML_PER_S: Final = 200
 SHORT: Final = {
     "limits": {
         "request_timeout_ms": 1_500,
@@ -189,7 +190,7 @@ async def tap_settings(broker: EmbeddedBroker, folder: Path, scenario: Path | No
         broker.account(TAP)
     except KeyError:
         await broker.add_account(Account(TAP, "s3cret", BrokerRole.DEVICE))
-    hardware = {"driver": "simulated", "flow_ml_per_s": 200, "pulses_per_liter": 1_000, "closing_ms": 20}
+    hardware = {"driver": "simulated", "flow_ml_per_s": FLOW_ML_PER_S, "pulses_per_liter": 1_000, "closing_ms": 20}
     return {
         "tap": {"path": TAP, "pulses_per_liter": 1_000},
         "broker": {

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tests.integration.node_rig import CARD, OTHER_CARD, SHORT, Rig, rig_at
+from tests.integration.node_rig import CARD, FLOW_ML_PER_S, OTHER_CARD, SHORT, Rig, rig_at
+from tests.stolen import Stolen
 
 
 @pytest.fixture
@@ -35,10 +36,11 @@ async def test_a_card_is_granted_poured_reported_and_settled(rig: Rig) -> None:
 
 
 async def test_the_cap_closes_the_valve_within_a_few_millilitres(rig: Rig) -> None:
-    await rig.pour(max_volume_ml=100)
-    report = await rig.core.hear("pour_completed")
+    with Stolen.measured() as stolen:
+        await rig.pour(max_volume_ml=100)
+        report = await rig.core.hear("pour_completed")
     assert report["end_reason"] == "limit"
-    assert 100 <= report["volume_ml"] <= 120
+    assert 100 <= report["volume_ml"] <= 120 + stolen.flow_ml(FLOW_ML_PER_S)
 
 
 async def test_a_denial_for_funds_opens_nothing_and_warns_the_operator_in_both_languages(
