@@ -32,7 +32,7 @@ LOOK_S: Final = 0.005
 FLOW_ML_PER_S: Final = 200
 SHORT: Final = {
     "limits": {
-        "request_timeout_ms": 1_500,
+        "request_timeout_ms": 5_000,
         "question_repeat_ms": 150,
         "card_debounce_ms": 80,
         "tail_ms": 300,
@@ -43,6 +43,7 @@ SHORT: Final = {
         "leak_report_ms": 600,
         "core_absence_ms": 200,
         "journal_stall_ms": 5_000,
+        "service_hold_ms": 5_000,
     },
     "process": {"tick_ms": 10, "idle_tick_ms": 20, "valve_watchdog_ms": 5_000, "shutdown_ms": 2_000},
 }
@@ -256,10 +257,11 @@ async def until(holds: Callable[[], object], what: Callable[[], object] | str, p
 
 
 @asynccontextmanager
-async def rig_at(broker: EmbeddedBroker, folder: Path, **process: int) -> AsyncIterator[Rig]:
-    """Node and core, ready for a card; `process` are settings of its own."""
+async def rig_at(broker: EmbeddedBroker, folder: Path, **more: dict[str, int]) -> AsyncIterator[Rig]:
+    """Node and core, ready for a card; `more` settings by table."""
     given = await tap_settings(broker, folder)
-    given["process"] = {**given["process"], **process}
+    for table, values in more.items():
+        given[table] = given[table] | values
     async with core_at(broker) as core, running_node(msgspec.convert(given, Settings)) as node:
         rig = Rig(node, core, broker, folder)
         await rig.phase("IDLE")

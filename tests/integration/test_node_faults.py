@@ -129,7 +129,7 @@ async def test_a_journal_that_cant_be_written_closes_the_valve_and_the_report_co
 
 
 async def test_a_hung_event_loop_closes_the_valve(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
-    async with rig_at(mosquitto, tmp_path, valve_watchdog_ms=300) as rig:
+    async with rig_at(mosquitto, tmp_path, process={"valve_watchdog_ms": 300}) as rig:
         await rig.pour()
         await rig.poured(20)
 
