@@ -96,14 +96,16 @@ class RunningDemo:
     def left(self) -> list[str]:
         """The processes that it began and that are still there."""
         homes = [str(home) for home in (self.folder, recorded_home(self.folder)) if home is not None]
-        return [" ".join(process.cmdline()) for process in psutil.process_iter() if self._began(process, homes)]
+        commands = (self._command_of_ours(process, homes) for process in psutil.process_iter())
+        return [command for command in commands if command is not None]
 
-    def _began(self, process: psutil.Process, homes: list[str]) -> bool:
-        try:
+    def _command_of_ours(self, process: psutil.Process, homes: list[str]) -> str | None:
+        """The command line of a process that it began; None for another's, and for one that is gone meanwhile."""
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             command = " ".join(process.cmdline())
-            return any(home in command for home in homes) or process.environ().get(_MARK) == self._mark
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            return False
+            if any(home in command for home in homes) or process.environ().get(_MARK) == self._mark:
+                return command
+        return None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ A `SimulatedTap` says what a tap node would say: it counts its questions and its
 
 import itertools
 from dataclasses import dataclass, field
+from datetime import date
 from uuid import UUID, uuid4
 
 import msgspec
@@ -155,6 +156,11 @@ class Venue:
         await taps.put_keg(db, OPERATOR, path, keg_id)
         await shifts.open_shift(db, OPERATOR, venue_id)
         return cls(db, venue_id, SimulatedTap(path), beverage_id, keg_id)
+
+    async def today(self) -> date:
+        """The day that it is there now; a test may run over its midnight."""
+        day: date = await self.db.pool.fetchval("SELECT (now() AT TIME ZONE 'Europe/Berlin')::date")
+        return day
 
     async def another_tap(self, tap_id: str, keg_ml: int = KEG_ML) -> SimulatedTap:
         """One more tap, with a keg of its own."""

@@ -50,6 +50,7 @@ class MosquittoBroker(EmbeddedBroker):
         super().__init__(accounts)
         self._folder = folder
         self._server: Child | None = None
+        self._written: tuple[dict[str, Account], dict[str, str]] = ({}, {})
         self.port = self.device_port = 0
 
     async def start(self) -> None:
@@ -63,6 +64,7 @@ class MosquittoBroker(EmbeddedBroker):
             try:
                 if await self._answers(server, ports[0]):
                     (self.port, self.device_port), self._server = ports, server
+                    self._catch_up()
                     return
             finally:
                 if self._server is not server:
@@ -98,7 +100,18 @@ class MosquittoBroker(EmbeddedBroker):
             cwd=self._folder,
         )
 
+    def _catch_up(self) -> None:
+        """Tell the server what has changed since it was started: until it answered there was nobody to be told."""
+        if self._written != (self._accounts, self._device_hashes):
+            self._reload_accounts()
+
+    def _reload_accounts(self) -> None:
+        assert self._server is not None
+        self._write_accounts()
+        self._server.send(signal.SIGHUP)
+
     def _write_accounts(self) -> None:
+        self._written = dict(self._accounts), dict(self._device_hashes)
         named = [account for account in self._accounts.values() if account.role is not BrokerRole.DEVICE or not self._device_hashes]
         hashes = {account.username: broker_hash(account.password) for account in named} | self._device_hashes
         write_private(self._folder / "users", "".join(f"{username}:{made}\n" for username, made in hashes.items()))
@@ -117,8 +130,7 @@ class MosquittoBroker(EmbeddedBroker):
     async def _apply_change(self, before: Account) -> None:
         if self._server is None or not self._server.running:
             return
-        self._write_accounts()
-        self._server.send(signal.SIGHUP)
+        self._reload_accounts()
         now = self._accounts.get(before.username)
         deadline = time.monotonic() + RELOAD_TIMEOUT_S
         while await _login(now or before, self.port) is not (now is not None):
@@ -130,8 +142,7 @@ class MosquittoBroker(EmbeddedBroker):
 
     async def _apply_device_logins(self, changed: Collection[str]) -> None:  # noqa: ARG002  it reads the whole file again
         if self._server is not None and self._server.running:
-            self._write_accounts()
-            self._server.send(signal.SIGHUP)
+            self._reload_accounts()
 
 
 async def _login(account: Account, port: int) -> bool | None:

@@ -31,6 +31,7 @@ from tests.chaos.kept import KeptProgram, KeptServer
 from tests.chaos.link import Link
 from tests.chaos.memory import Memory
 from tests.integration.node_rig import to_toml
+from tests.integration.simulator_rig import BUSY_MACHINE_MS
 from tests.venue import OPERATOR
 
 RICH_MINOR: Final = 10_000_00
@@ -210,6 +211,7 @@ def _write_tap(site: Site, path: DevicePath, link: Link) -> Path:
         "broker": {"url": through(site.broker.url(str(path)), link)},
         "journal": {"file": str(folder / "journal.sqlite")},
         "hardware": {"driver": "simulated", "simulator": str(site.folder / "beer.sock"), "pulses_per_liter": PULSES_PER_LITER},
+        "process": {"valve_watchdog_ms": BUSY_MACHINE_MS},
     }
     file = folder / "tap.toml"
     file.write_text(to_toml(settings))

@@ -29,9 +29,10 @@ CARD: Final = "04a1b2c3"
 OTHER_CARD: Final = "04ffffff"
 WAIT_S: Final = 20.0
 LOOK_S: Final = 0.005
+FLOW_ML_PER_S: Final = 200
 SHORT: Final = {
     "limits": {
-        "request_timeout_ms": 1_500,
+        "request_timeout_ms": 5_000,
         "question_repeat_ms": 150,
         "card_debounce_ms": 80,
         "tail_ms": 300,
@@ -42,6 +43,7 @@ SHORT: Final = {
         "leak_report_ms": 600,
         "core_absence_ms": 200,
         "journal_stall_ms": 5_000,
+        "service_hold_ms": 5_000,
     },
     "process": {"tick_ms": 10, "idle_tick_ms": 20, "valve_watchdog_ms": 5_000, "shutdown_ms": 2_000},
 }
@@ -189,7 +191,7 @@ async def tap_settings(broker: EmbeddedBroker, folder: Path, scenario: Path | No
         broker.account(TAP)
     except KeyError:
         await broker.add_account(Account(TAP, "s3cret", BrokerRole.DEVICE))
-    hardware = {"driver": "simulated", "flow_ml_per_s": 200, "pulses_per_liter": 1_000, "closing_ms": 20}
+    hardware = {"driver": "simulated", "flow_ml_per_s": FLOW_ML_PER_S, "pulses_per_liter": 1_000, "closing_ms": 20}
     return {
         "tap": {"path": TAP, "pulses_per_liter": 1_000},
         "broker": {
@@ -255,10 +257,11 @@ async def until(holds: Callable[[], object], what: Callable[[], object] | str, p
 
 
 @asynccontextmanager
-async def rig_at(broker: EmbeddedBroker, folder: Path, **process: int) -> AsyncIterator[Rig]:
-    """Node and core, ready for a card; `process` are settings of its own."""
+async def rig_at(broker: EmbeddedBroker, folder: Path, **more: dict[str, int]) -> AsyncIterator[Rig]:
+    """Node and core, ready for a card; `more` settings by table."""
     given = await tap_settings(broker, folder)
-    given["process"] = {**given["process"], **process}
+    for table, values in more.items():
+        given[table] = given[table] | values
     async with core_at(broker) as core, running_node(msgspec.convert(given, Settings)) as node:
         rig = Rig(node, core, broker, folder)
         await rig.phase("IDLE")

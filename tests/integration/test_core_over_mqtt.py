@@ -3,12 +3,14 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
-from msgspec.structs import replace
 
 from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.tasks import end_tasks
 from tapwire_core.app import Pace, Worker
 from tapwire_core.domain.words import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
@@ -20,6 +22,9 @@ from tests.venue import OPERATOR, Venue
 
 ENDS_WITHIN_S = 15
 PACE = Pace(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
+HEARS_ONLY = replace(PACE, outbox_s=3_600, database_check_s=1.0)
+"""A worker that looks into its outbox only when it is told to, and listens again a second after it lost that connection."""
+LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
 
 
 @pytest.fixture
@@ -157,14 +162,33 @@ async def test_an_operators_stop_reaches_the_tap_and_a_config_change_too(venue: 
     assert (await tap.config(status="cleaning"))["revision"] > 1
 
 
+async def test_a_stop_that_is_queued_while_nobody_listens_for_it_is_sent_as_soon_as_somebody_does(
+    venue: Venue, mosquitto: EmbeddedBroker
+) -> None:
+    await mosquitto.add_account(Account(str(venue.tap.path), secrets.token_urlsafe(), BrokerRole.DEVICE))
+    address = BrokerAddress(url=mosquitto.url("core"), protocol=mosquitto.protocol, shared=True)
+    running = asyncio.create_task(Worker(venue.db, address, HEARS_ONLY, "core-one").run())
+    async with connect_tap(mosquitto, str(venue.tap.path)) as tap:
+        await tap.core()
+        ann = await venue.guest(balance_minor=300_00)
+        grant = await venue.grant(ann)
+        listening = await _eventually(venue, LISTENING)
+        assert await venue.db.pool.fetchval("SELECT pg_terminate_backend($1, 10000)", listening["pid"])
+
+        await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="a hose burst")
+
+        assert (await tap.command("stop_pour"))["pour_id"] == str(grant.pour_id)
+    await end_tasks(running)
+
+
 async def test_a_config_revision_below_the_nodes_is_counted_on_from_it(venue: Venue, tap: MqttTap) -> None:
-    await tap.send("state", replace(venue.tap.state(), config_revision=500), retain=True)
+    await tap.send("state", msgspec.structs.replace(venue.tap.state(), config_revision=500), retain=True)
 
     assert (await tap.config(revision=501))["status"] == "active"
 
 
 async def test_a_config_revision_beyond_all_others_keeps_the_state(venue: Venue, tap: MqttTap) -> None:
-    await tap.send("state", replace(venue.tap.state(), config_revision=2**53 - 1), retain=True)
+    await tap.send("state", msgspec.structs.replace(venue.tap.state(), config_revision=2**53 - 1), retain=True)
 
     kept = await _eventually(venue, "SELECT state->>'config_revision' AS revision FROM node_status")
     assert kept["revision"] == str(2**53 - 1)

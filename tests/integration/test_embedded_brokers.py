@@ -260,6 +260,19 @@ async def test_devices_are_let_in_by_the_hashes_of_their_secrets_as_they_are_now
     assert await _lets_in(broker, "watcher", broker.account("watcher").password)
 
 
+async def test_logins_that_change_while_a_broker_starts_again_are_good_once_it_has(broker: EmbeddedBroker) -> None:
+    await broker.stop()
+    starting = asyncio.create_task(broker.start())
+    await asyncio.sleep(0)  # by now Mosquitto's files are written
+
+    await broker.add_account(Account("late", "secret", BrokerRole.WATCHER))
+    await broker.set_device_logins({"bar/taps/two": broker_hash("second")})
+    await starting
+
+    assert await _lets_in(broker, "bar/taps/two", "second")
+    assert await _lets_in(broker, "late", "secret")
+
+
 async def _lets_in(broker: EmbeddedBroker, username: str, password: str) -> bool:
     """Whether a login is good, once the broker has had time to read its files again."""
     await asyncio.sleep(0.3)

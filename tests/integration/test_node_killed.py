@@ -30,6 +30,7 @@ from tapwire_node.simulator.wire import Action
 from tests.integration.node_rig import tap_settings
 from tests.integration.simulator_rig import BUSY_MACHINE_MS, PATIENCE_S, Ear, Module, ear_at, simulator_of, until
 from tests.integration.test_node_with_core import PACE
+from tests.stolen import Stolen
 from tests.venue import OPERATOR, PRICE_MINOR, Guest, Venue
 
 KILLS: Final = 102
@@ -152,19 +153,6 @@ class Victim:
         return {fact["fact_id"]: fact["volume_ml"] for fact in facts if fact["verdict"] is None}
 
 
-class Stolen:
-    """How long this machine has kept a program that wanted to run waiting, at worst: what no node can help."""
-
-    def __init__(self) -> None:
-        self.worst_ms = 0
-
-    async def measure(self) -> None:
-        while True:
-            begun = time.monotonic()
-            await asyncio.sleep(0.02)
-            self.worst_ms = max(self.worst_ms, int((time.monotonic() - begun) * 1_000) - 20)
-
-
 @pytest.fixture
 async def busy_venue(database_url: str) -> AsyncIterator[Venue]:
     """A venue whose core soon asks for pours that no report comes for."""
@@ -236,13 +224,11 @@ async def test_a_node_killed_a_hundred_times_reports_every_pour_once_and_closely
     busy_venue: Venue, mosquitto: EmbeddedBroker, short_folder: Path
 ) -> None:
     async with victims_at(busy_venue, mosquitto, short_folder, TAPS) as victims:
-        stolen = Stolen()
-        measuring = asyncio.create_task(stolen.measure())
-        await asyncio.gather(*(kill_through(victim) for victim in victims))
-        measuring.cancel()
+        with Stolen.measured() as stolen:
+            await asyncio.gather(*(kill_through(victim) for victim in victims))
         await no_pour_pending(busy_venue)
 
-        slack_ml = TOLERANCE_ML + stolen.worst_ms * FLOW_ML_PER_S // 1_000
+        slack_ml = TOLERANCE_ML + stolen.flow_ml(FLOW_ML_PER_S)
         for victim in victims:
             await check(busy_venue, victim, slack_ml)
         assert sum(len(victim.kills) for victim in victims) == KILLS

@@ -8,12 +8,20 @@ from uuid import uuid4
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tests.integration.node_rig import CARD, OTHER_CARD, SHORT, Rig, rig_at
+from tests.integration.node_rig import CARD, FLOW_ML_PER_S, OTHER_CARD, SHORT, Rig, rig_at
+from tests.stolen import Stolen
 
 
 @pytest.fixture
 async def rig(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Rig]:
     async with rig_at(broker, tmp_path) as rig:
+        yield rig
+
+
+@pytest.fixture
+async def impatient(broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A rig whose node soon gives up a question that is not answered."""
+    async with rig_at(broker, tmp_path, limits={"request_timeout_ms": 1_500, "question_repeat_ms": 50}) as rig:
         yield rig
 
 
@@ -35,10 +43,11 @@ async def test_a_card_is_granted_poured_reported_and_settled(rig: Rig) -> None:
 
 
 async def test_the_cap_closes_the_valve_within_a_few_millilitres(rig: Rig) -> None:
-    await rig.pour(max_volume_ml=100)
-    report = await rig.core.hear("pour_completed")
+    with Stolen.measured() as stolen:
+        await rig.pour(max_volume_ml=100)
+        report = await rig.core.hear("pour_completed")
     assert report["end_reason"] == "limit"
-    assert 100 <= report["volume_ml"] <= 120
+    assert 100 <= report["volume_ml"] <= 120 + stolen.flow_ml(FLOW_ML_PER_S)
 
 
 async def test_a_denial_for_funds_opens_nothing_and_warns_the_operator_in_both_languages(
@@ -62,17 +71,17 @@ async def test_a_denial_for_funds_opens_nothing_and_warns_the_operator_in_both_l
     await rig.phase("IDLE")
 
 
-async def test_an_unanswered_question_is_repeated_unchanged_and_its_late_grant_never_opens(rig: Rig) -> None:
-    rig.tap.reader.present(CARD)
-    question = await rig.core.hear("card_presented", 3)
-    assert all(repeated == question for repeated in rig.core.all("card_presented"))
-    await rig.phase("CARD_MUST_BE_REMOVED")
+async def test_an_unanswered_question_is_repeated_unchanged_and_its_late_grant_never_opens(impatient: Rig) -> None:
+    impatient.tap.reader.present(CARD)
+    question = await impatient.core.hear("card_presented", 3)
+    assert all(repeated == question for repeated in impatient.core.all("card_presented"))
+    await impatient.phase("CARD_MUST_BE_REMOVED")
 
-    pour_id = await rig.core.grant(question)
-    report = await rig.core.hear("pour_completed", pour_id=pour_id)
+    pour_id = await impatient.core.grant(question)
+    report = await impatient.core.hear("pour_completed", pour_id=pour_id)
 
     assert (report["volume_ml"], report["end_reason"], report["card_uid"]) == (0, "never_started", CARD)
-    assert rig.tap.flowed_ml == 0
+    assert impatient.tap.flowed_ml == 0
 
 
 async def test_another_card_closes_at_once_and_is_not_asked_for(rig: Rig) -> None:
@@ -164,19 +173,19 @@ async def test_report_pour_is_answered_by_state_by_the_report_or_by_a_pour_that_
     assert (never["volume_ml"], never["end_reason"], never["card_uid"]) == (0, "never_started", CARD)
 
 
-async def test_a_pour_that_was_reported_as_never_started_can_never_start(rig: Rig) -> None:
-    await rig.phase("IDLE")
-    rig.tap.reader.present(CARD)
-    question = await rig.core.hear("card_presented")
+async def test_a_pour_that_was_reported_as_never_started_can_never_start(impatient: Rig) -> None:
+    await impatient.phase("IDLE")
+    impatient.tap.reader.present(CARD)
+    question = await impatient.core.hear("card_presented")
     pour_id = str(uuid4())
-    await rig.core.command("report_pour", pour_id=pour_id, journal_id=question["journal_id"])
-    await rig.core.hear("pour_completed", pour_id=pour_id)
+    await impatient.core.command("report_pour", pour_id=pour_id, journal_id=question["journal_id"])
+    await impatient.core.hear("pour_completed", pour_id=pour_id)
 
-    await rig.core.grant(question, pour_id=pour_id)
-    await rig.phase("CARD_MUST_BE_REMOVED")
+    await impatient.core.grant(question, pour_id=pour_id)
+    await impatient.phase("CARD_MUST_BE_REMOVED")
 
-    assert rig.tap.flowed_ml == 0
-    assert not rig.core.all("node_state", phase="POURING")
+    assert impatient.tap.flowed_ml == 0
+    assert not impatient.core.all("node_state", phase="POURING")
 
 
 async def test_a_pour_of_another_journal_is_unknown(rig: Rig) -> None:

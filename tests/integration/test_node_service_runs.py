@@ -17,9 +17,14 @@ START = {"type": "start_run", "cause": "cleaning", "max_volume_ml": 20_000, "max
 @pytest.fixture
 async def rig(mosquitto: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Rig]:
     async with rig_at(mosquitto, tmp_path) as rig:
-        await rig.core.configure(status="cleaning", revision=2)
-        await rig.phase("OUT_OF_SERVICE")
+        await clean(rig)
         yield rig
+
+
+async def clean(rig: Rig) -> None:
+    """The tap is being cleaned, and its node knows it."""
+    await rig.core.configure(status="cleaning", revision=2)
+    await rig.phase("OUT_OF_SERVICE")
 
 
 async def test_a_run_flows_while_it_is_held_and_is_reported_with_its_cause(rig: Rig) -> None:
@@ -44,17 +49,19 @@ async def test_a_run_flows_while_it_is_held_and_is_reported_with_its_cause(rig: 
 
 
 @pytest.mark.parametrize("going", ["hangs up", "falls silent"])
-async def test_the_valve_closes_when_the_persons_program_goes(rig: Rig, going: str) -> None:
-    person = await Person.come(rig.folder)
-    person.say(**START)
-    person.hold()
-    await person.hear("begun")
-    await (person.hang_up() if going == "hangs up" else person.let_go())
+async def test_the_valve_closes_when_the_persons_program_goes(mosquitto: EmbeddedBroker, tmp_path: Path, going: str) -> None:
+    async with rig_at(mosquitto, tmp_path, limits={"service_hold_ms": 1_000}) as rig:
+        await clean(rig)
+        person = await Person.come(rig.folder)
+        person.say(**START)
+        person.hold()
+        await person.hear("begun")
+        await (person.hang_up() if going == "hangs up" else person.let_go())
 
-    await until(lambda: not rig.tap.valve_is_driven, "the valve to close")
-    flow = await rig.core.hear("unattributed_flow")
-    assert flow["volume_ml"] == rig.tap.flowed_ml
-    await person.hang_up()
+        await until(lambda: not rig.tap.valve_is_driven, "the valve to close")
+        flow = await rig.core.hear("unattributed_flow")
+        assert flow["volume_ml"] == rig.tap.flowed_ml
+        await person.hang_up()
 
 
 async def test_a_second_person_is_refused_and_the_first_ones_run_goes_on(rig: Rig) -> None:

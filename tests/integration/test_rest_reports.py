@@ -29,9 +29,9 @@ async def move_sales(venue: Venue, moment: str, only_later_than: str = "2000-01-
 
 
 async def test_sales_are_taken_apart_by_tap_and_beverage(rest: Rest, venue: Venue) -> None:
+    before = await venue.today()
     await sell(venue)
-    today = await venue.db.pool.fetchval("SELECT (now() AT TIME ZONE 'Europe/Berlin')::date")
-    period = {"from": str(today), "to": str(today)}
+    period = {"from": str(before), "to": str(await venue.today())}
 
     by_tap = done(await rest.operator.get("/api/reports/sales", params={**period, "by": "tap"}))
     by_beverage = done(await rest.operator.get("/api/reports/sales", params={**period, "by": "beverage", "venue_id": "bar"}))

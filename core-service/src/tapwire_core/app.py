@@ -166,6 +166,8 @@ class Worker:
                 try:
                     connection.add_termination_listener(lambda _, gone=gone: gone.set())
                     await connection.add_listener(OUTBOX_CHANNEL, lambda *_: woken.set())
+                    # of what was queued before this moment, a notification came to nobody
+                    woken.set()
                     await gone.wait()
                 finally:
                     # at once and without waiting: an error of a slow goodbye would take the place of a cancellation

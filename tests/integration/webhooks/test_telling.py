@@ -97,7 +97,7 @@ async def test_what_a_receiver_does_not_take_comes_again_as_it_was(venue: Venue,
     made = await subscribed(venue.db, receiver, TOP_UPS)
     await topped_up(venue, [5_00])
 
-    async with sending(with_limits(venue.db, timeout_ms=500)):
+    async with sending(with_limits(venue.db, timeout_ms=3_000)):
         await receiver.hears(2)
         failing = await venue.db.pool.fetchrow("SELECT * FROM webhook_deliveries")
         heard = await receiver.hears(4)
