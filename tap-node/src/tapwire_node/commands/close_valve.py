@@ -12,6 +12,7 @@ from gpiozero import OutputDevice
 from tapwire_node.commands.pin_errors import PIN_ERRORS
 from tapwire_node.hardware.drivers import open_hardware
 from tapwire_node.hardware.settings import GpioHardware, SimulatedHardware
+from tapwire_node.hardware.valve import Unheard
 from tapwire_node.settings import Settings, tap_hardware
 
 WATCHDOG_MS: Final = 1_000
@@ -34,6 +35,6 @@ def close_valve(settings: Settings) -> str:
                 raise ValveNotOurs(f"pin {pin} can't be taken: {error}. While the node runs, the valve is its own") from error
             return f"valve closed: pin {pin} is not driven"
         case SimulatedHardware() as simulated:
-            hardware = open_hardware(simulated, WATCHDOG_MS, lambda: None, settings.tap.path)
+            hardware = open_hardware(simulated, WATCHDOG_MS, Unheard(), settings.tap.path)
             hardware.end()
             return "valve closed"
