@@ -14,8 +14,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
+import pytest
 from aiomqtt import Client
-from pytest import MonkeyPatch
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.topics import ROOT
@@ -317,7 +317,7 @@ class Notified:
         self._here.bind(f"\0{self.address[1:]}")
         self._here.setblocking(False)
 
-    def start_the_next(self, monkeypatch: MonkeyPatch) -> None:
+    def start_the_next(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is started from now on belongs to it, and has a watchdog."""
         monkeypatch.setenv("NOTIFY_SOCKET", self.address)
         monkeypatch.setenv("WATCHDOG_USEC", "400000")

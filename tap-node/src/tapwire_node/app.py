@@ -71,9 +71,7 @@ class TapNode:
         )
         self._outbox = Outbox(settings.broker, random)
         self._uplink = Uplink(path, broker_address(settings), settings.broker, self._describe, self.post, random)
-        self.hardware: Hardware = open_hardware(
-            tap_hardware(settings), settings.process.valve_watchdog_ms, self, settings.tap.path
-        )
+        self.hardware: Hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, self, settings.tap.path)
         self._reader_watch = ReaderWatch(self.hardware.reader, settings.process.reader_stall_ms, self.post, self._post_from_thread)
         self._control = ControlServer(control_file(Path(settings.journal.file)), self.post, lambda: self.state)
         self._service_manager = ServiceManager()

@@ -14,7 +14,7 @@ Happening = Callable[[Moment], Event]
 class ReaderWatch:
     """A `ReaderListener`. `post` is for the event loop's thread, `post_from_thread` for any other.
 
-    What lies on the reader is remembered: one that was only slow does not say it again, and after a fault the controller must hear it.
+    It remembers what lies there: a reader that was only slow does not say it again, and after a fault the controller must hear it.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class ServiceManager:
         self._send("STOPPING=1")
 
     def beat(self) -> None:
-        """A sign of life, as often as systemd wants. To be called from the very loop that looks after the valve, or the card, and only there."""
+        """A sign of life, as often as systemd wants: to be given by the very loop that looks after the valve, or the card."""
         now_ms = monotonic_ms()
         if self._beat_ms and (self._beaten_ms is None or now_ms - self._beaten_ms >= self._beat_ms):
             self._beaten_ms = now_ms

@@ -1,8 +1,8 @@
 """A device on the wire, tap or desk reader: one MQTT connection after the other.
 
 A connection begins with its last will, both numbered by `connection`, then the subscriptions, then the state as birth; facts that
-are open follow. What can't be sent is dropped here: a fact is resent by the outbox, a question by the controller. The state alone waits
-until there is room, as nobody would say it again. The client library acknowledges what comes before we have looked at it, which is why
+are open follow. What can't be sent is dropped here: a fact is resent by the outbox, a question by the controller. The state alone
+waits for room, as nobody would say it again. The client library acknowledges what comes before we have looked at it, which is why
 nothing here relies on delivery.
 """
 

@@ -1,4 +1,4 @@
-"""A reader that stops looking for cards, for a moment or for good: what the controller hears, and that the tap is free afterwards."""
+"""A reader that stops looking for cards, for a moment or for good: what the controller hears, and when the tap is free."""
 
 import time
 from collections.abc import Callable
@@ -36,10 +36,13 @@ class Counter:
 
     def __init__(self) -> None:
         self.tap, reader = Bench().in_service(), HandReader()
-        self.watch = ReaderWatch(reader, STALL_MS, self.tap.happen, self.tap.happen)
+        self.watch = ReaderWatch(reader, STALL_MS, self.hear, self.hear)
         self.reader = reader
         self.watch.card_lifted()
         self.look()
+
+    def hear(self, happening: Happening) -> None:
+        self.tap.happen(happening)
 
     def look(self) -> None:
         """The reader has just looked."""
@@ -128,7 +131,7 @@ class Stand:
         self.tap = Bench().in_service()
         self._said: list[Happening] = []
         self._reader = PolledReader(open_source, POLL_MS, RETRY_MS, HANG_MS)
-        self._watch = ReaderWatch(self._reader, STALL_MS, self.tap.happen, self._said.append)
+        self._watch = ReaderWatch(self._reader, STALL_MS, self._said.append, self._said.append)
         self._reader.start(self._watch)
 
     def watch(self, for_s: float) -> None:

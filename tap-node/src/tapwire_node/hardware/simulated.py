@@ -7,8 +7,8 @@ runs: a hundred of these at rest cost nothing.
 
 import os
 import signal
-from errno import EIO
 from collections.abc import Callable
+from errno import EIO
 from threading import Event, Lock, Thread
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ MS_ML_PER_PULSE_UNIT: Final = 1_000_000
 
 
 class WatchedPin(MockPin):
-    """A mock pin that tells each change of its level, on the thread that makes it; a dead one stays as it is and raises `OSError`."""
+    """A mock pin that tells each change of its level, on the thread that makes it; a dead one raises `OSError` instead."""
 
     def __init__(self, *arguments: Any) -> None:
         self.is_dead = False

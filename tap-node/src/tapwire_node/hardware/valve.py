@@ -1,7 +1,7 @@
 """The valve: normally closed, so that no drive means no flow, with a dead man's switch.
 
-Only the controller's effects open and close it. Should the process stop looking after an open valve (a hung loop, a blocked log), or
-should the pin not take what is written, a thread of the valve's own closes it, tries again until it is closed, and says so.
+Only the controller's effects open and close it. Should the process stop looking after an open valve (a hung loop, a blocked log),
+or should its pin not take what is written, a thread of the valve's own closes it, tries until it is closed, and says so.
 """
 
 import logging
