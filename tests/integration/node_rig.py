@@ -8,12 +8,13 @@ import socket
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
+import pytest
 from aiomqtt import Client
 
 from tapwire_contracts.acl import BrokerRole
@@ -308,6 +309,34 @@ async def process_at(broker: EmbeddedBroker, folder: Path, guests: str) -> Async
         yield node
     finally:
         await node.end()
+
+
+class Notified:
+    """The socket at which systemd would listen."""
+
+    def __init__(self, folder: Path) -> None:
+        self._here = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.address = f"@tapwire-test-{os.getpid()}-{folder.name}"
+        self._here.bind(f"\0{self.address[1:]}")
+        self._here.setblocking(False)
+
+    def start_the_next(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is started from now on belongs to it, and has a watchdog."""
+        monkeypatch.setenv("NOTIFY_SOCKET", self.address)
+        monkeypatch.setenv("WATCHDOG_USEC", "400000")
+
+    async def hear(self, text: str) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while (await asyncio.get_running_loop().sock_recv(self._here, 4_096)).decode() != text:
+                pass
+
+    async def fall_silent(self, seconds: float) -> None:
+        """Wait until no sign of life has come for this long."""
+        async with asyncio.timeout(WAIT_S):
+            with suppress(TimeoutError):
+                while True:
+                    async with asyncio.timeout(seconds):
+                        await self.hear("WATCHDOG=1")
 
 
 def to_toml(settings: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from tapwire_node.desk import DeskNode
 from tapwire_node.hardware.simulated import SimulatedReader
 from tapwire_node.settings import Settings
 from tests.integration.node_person import Tool
-from tests.integration.node_rig import CARD, OTHER_CARD, tap_settings, to_toml
+from tests.integration.node_rig import CARD, OTHER_CARD, Notified, tap_settings, to_toml
 from tests.integration.simulator_rig import Ear, Module, ear_at, until
 
 DESK = "bar/readers/desk"
@@ -149,6 +149,22 @@ async def test_the_program_serves_a_desk_reader_whose_path_the_file_has(mosquitt
         await node.end()
         await until(lambda: states[-1]["status"] == "offline", node.log)
     assert not (tmp_path / "journal.sqlite").exists()
+
+
+async def test_systemd_is_told_of_a_desk_readers_start_life_and_end(
+    mosquitto: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "tap.toml"
+    config.write_text(to_toml(await desk_settings(mosquitto, tmp_path)))
+    systemd = Notified(tmp_path)
+    systemd.start_the_next(monkeypatch)
+    node = Module(tmp_path / "node.log", "tapwire_node", "run", "--config", str(config))
+    await node.start()
+    await systemd.hear("READY=1")
+    for _ in range(3):
+        await systemd.hear("WATCHDOG=1")
+    await node.end()
+    await systemd.hear("STOPPING=1")
 
 
 async def test_doctor_tries_a_desk_reader_and_its_broker(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:

@@ -15,9 +15,13 @@ from aiomqtt import Client
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.app import running_node
+from tapwire_node.controller.events import Part
+from tapwire_node.hardware import valve
+from tapwire_node.hardware.simulated import VALVE_PIN, WatchedPin
 from tapwire_node.settings import Settings
 from tests.integration.node_rig import (
     CARD,
+    OTHER_CARD,
     TAP,
     Rig,
     blocked_journal,
@@ -153,6 +157,51 @@ async def break_while_pouring(broker: EmbeddedBroker, folder: Path) -> None:
         await rig.pour()
         rig.node.post(lambda _: 1 // 0)  # type: ignore[arg-type, return-value]
         assert not rig.tap.valve_is_driven
+
+
+@pytest.mark.parametrize("failing_ms", [50, 1_500], ids=["a moment", "longer than the tail"])
+async def test_a_valve_that_cant_be_closed_is_a_fault_until_it_is_and_what_flows_meanwhile_is_reported_once(
+    rig: Rig, failing_ms: int
+) -> None:
+    pour_id = await rig.pour()
+    await rig.poured(20)
+    valve_pin(rig).is_dead = True
+    rig.tap.reader.present(OTHER_CARD)
+    await until(lambda: Part.VALVE in rig.node.state.faults, "the fault")
+    await asyncio.sleep(failing_ms / 1_000)
+    valve_pin(rig).is_dead = False
+    await until(lambda: not rig.tap.valve_is_driven, "the valve to close")
+    await rig.phase("CARD_MUST_BE_REMOVED")
+    rig.tap.reader.remove()
+    await rig.phase("IDLE")
+
+    report = await rig.core.hear("pour_completed", pour_id=pour_id)
+    await until(lambda: rig.node.state.facts_open == 0, "the verdicts")
+    flows = {flow["event_id"]: flow["volume_ml"] for flow in rig.core.all("unattributed_flow")}
+    assert report["volume_ml"] + sum(flows.values()) == rig.tap.flowed_ml
+    assert rig.core.all("node_state", phase="FAULT") or failing_ms < 300, "it is seen when it lasts longer than the pour's end"
+
+
+async def test_a_node_that_cant_close_its_valve_ends_so_that_another_process_takes_the_pin(
+    mosquitto: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(valve, "GIVE_UP_MS", 300)
+    with pytest.raises(valve.ValveStuck):
+        await lose_the_valve(mosquitto, tmp_path)
+
+
+async def lose_the_valve(broker: EmbeddedBroker, folder: Path) -> None:
+    async with rig_at(broker, folder) as rig:
+        await rig.pour()
+        valve_pin(rig).is_dead = True
+        rig.tap.reader.present(OTHER_CARD)
+        await rig.core.hear("node_state", status="offline")
+
+
+def valve_pin(rig: Rig) -> WatchedPin:
+    pin = rig.tap.factory.pin(VALVE_PIN)
+    assert isinstance(pin, WatchedPin)
+    return pin
 
 
 async def test_a_reader_that_fails_ends_the_pour_and_the_tap_comes_back(rig: Rig) -> None:

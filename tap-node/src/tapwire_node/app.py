@@ -25,8 +25,11 @@ from tapwire_node.control import ControlServer, control_file
 from tapwire_node.controller import Identity, State, initial_state, step
 from tapwire_node.controller.effects import WriteCheckpoint
 from tapwire_node.controller.events import (
+    HardwareFailed,
+    HardwareRecovered,
     JournalOpened,
     Moment,
+    Part,
     ShutdownAsked,
     Ticked,
     ValveTripped,
@@ -34,6 +37,7 @@ from tapwire_node.controller.events import (
 from tapwire_node.description import describe
 from tapwire_node.desk import DeskNode
 from tapwire_node.hardware.drivers import Hardware, open_hardware
+from tapwire_node.hardware.valve import ValveStuck
 from tapwire_node.journal import Journal, JournalWorker, Reserve
 from tapwire_node.outbox import OUTBOX_LIMIT, Outbox
 from tapwire_node.performer import Performer
@@ -67,12 +71,7 @@ class TapNode:
         )
         self._outbox = Outbox(settings.broker, random)
         self._uplink = Uplink(path, broker_address(settings), settings.broker, self._describe, self.post, random)
-        self.hardware: Hardware = open_hardware(
-            tap_hardware(settings),
-            settings.process.valve_watchdog_ms,
-            partial(self._post_from_thread, ValveTripped),
-            settings.tap.path,
-        )
+        self.hardware: Hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, self, settings.tap.path)
         self._reader_watch = ReaderWatch(self.hardware.reader, settings.process.reader_stall_ms, self.post, self._post_from_thread)
         self._control = ControlServer(control_file(Path(settings.journal.file)), self.post, lambda: self.state)
         self._service_manager = ServiceManager()
@@ -113,10 +112,22 @@ class TapNode:
             self._refill()
 
     def fail(self, error: BaseException) -> None:
-        """Close the valve and end the node with this error."""
-        self.hardware.valve.close()
+        """End the node with this error, and close the valve."""
         if not self._failed.done():
             self._failed.set_exception(error)
+            self.hardware.valve.close()
+
+    def valve_tripped(self) -> None:
+        """Nobody looked after the valve; from its watchdog."""
+        self._post_from_thread(ValveTripped)
+
+    def valve_failed(self, text: str) -> None:
+        """The valve can't be closed, or not be opened; from any thread."""
+        self._post_from_thread(partial(HardwareFailed, part=Part.VALVE, text=text))
+
+    def valve_recovered(self) -> None:
+        """The valve is closed after all; from any thread."""
+        self._post_from_thread(partial(HardwareRecovered, part=Part.VALVE))
 
     def _post_from_thread(self, happening: Happening) -> None:
         self._loop.call_soon_threadsafe(self.post, happening)
@@ -167,7 +178,7 @@ class TapNode:
     async def _keep_time(self) -> None:
         process = self._settings.process
         while True:
-            self.hardware.valve.look_after()
+            self._look_after_valve()
             self._service_manager.beat()
             self._reader_watch.look()
             self.post(Ticked)
@@ -176,6 +187,12 @@ class TapNode:
             if self._outbox.wants_more:
                 self._refill()
             await asyncio.sleep((process.idle_tick_ms if self._at_rest.is_set() else process.tick_ms) / MS_PER_S)
+
+    def _look_after_valve(self) -> None:
+        try:
+            self.hardware.valve.look_after()
+        except ValveStuck as error:
+            self.fail(error)
 
     def _refill(self) -> None:
         """Take facts without a verdict from the journal to the outbox, one time at once."""

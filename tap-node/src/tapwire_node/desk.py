@@ -22,6 +22,7 @@ from tapwire_node.clock import monotonic_ms, wall_clock
 from tapwire_node.controller.events import Connected, Event, Moment
 from tapwire_node.controller.state import NO_JOURNAL
 from tapwire_node.hardware.drivers import DeskParts, open_desk
+from tapwire_node.service_manager import ServiceManager
 from tapwire_node.settings import Settings, broker_address, desk_hardware, device_path
 from tapwire_node.uplink import Uplink
 
@@ -49,6 +50,7 @@ class DeskNode:
         self._uplink = Uplink(
             device_path(settings), broker_address(settings), settings.broker, self._describe, self._hear, SystemRandom()
         )
+        self._service_manager = ServiceManager()
         self.hardware: DeskParts = open_desk(desk_hardware(settings))
         self.desk = Desk()
 
@@ -138,11 +140,13 @@ class DeskNode:
         """Run until cancelled; raises what broke the node."""
         self.hardware.reader.start(self)
         tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._uplink.run())]
+        self._service_manager.say_ready()
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for ended in done:
                 ended.result()
         finally:
+            self._service_manager.say_stopping()
             await self._uplink.say_goodbye()
             await end_tasks(*tasks)
 
@@ -152,6 +156,7 @@ class DeskNode:
             now_ms, empty_ms = monotonic_ms(), self.desk.empty_since_ms
             if self.desk.presented is not None and empty_ms is not None and now_ms - empty_ms >= debounce_ms:
                 self._take_back()
+            self._service_manager.beat()
             await asyncio.sleep(self._settings.process.idle_tick_ms / MS_PER_S)
 
     def _describe(self, presence: Presence, connection: int) -> NodeState:

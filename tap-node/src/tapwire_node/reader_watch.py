@@ -12,7 +12,10 @@ Happening = Callable[[Moment], Event]
 
 
 class ReaderWatch:
-    """A `ReaderListener`. `post` is for the event loop's thread, `post_from_thread` for any other."""
+    """A `ReaderListener`. `post` is for the event loop's thread, `post_from_thread` for any other.
+
+    It remembers what lies there: a reader that was only slow does not say it again, and after a fault the controller must hear it.
+    """
 
     def __init__(
         self, reader: Reader, stall_ms: int, post: Callable[[Happening], None], post_from_thread: Callable[[Happening], None]
@@ -22,21 +25,25 @@ class ReaderWatch:
         self._post = post
         self._post_from_thread = post_from_thread
         self._stalled = False
+        self._is_broken = False
+        self._seen: Happening | None = None
 
     def card_seen(self, card_uid: str) -> None:
         """A card is on the reader."""
-        self._post_from_thread(partial(CardSeen, card_uid=card_uid))
+        self._pass_on_seen(partial(CardSeen, card_uid=card_uid))
 
     def card_lifted(self) -> None:
         """Nothing is on the reader."""
-        self._post_from_thread(CardLifted)
+        self._pass_on_seen(CardLifted)
 
     def reader_failed(self, text: str) -> None:
         """The reader does not work."""
+        self._is_broken, self._seen = True, None
         self._post_from_thread(partial(HardwareFailed, part=Part.READER, text=text))
 
     def reader_recovered(self) -> None:
         """The reader works again."""
+        self._is_broken, self._seen = False, None
         self._post_from_thread(partial(HardwareRecovered, part=Part.READER))
 
     def look(self) -> None:
@@ -45,5 +52,17 @@ class ReaderWatch:
         if stalled and not self._stalled:
             self._post(partial(HardwareFailed, part=Part.READER, text="it does not look for cards any more"))
         if self._stalled and not stalled:
-            self._post(partial(HardwareRecovered, part=Part.READER))
+            self._end_stall()
         self._stalled = stalled
+
+    def _end_stall(self) -> None:
+        """It looks again; one that has said that it does not work says itself when it does."""
+        if self._is_broken:
+            return
+        self._post(partial(HardwareRecovered, part=Part.READER))
+        if self._seen is not None:
+            self._post(self._seen)
+
+    def _pass_on_seen(self, seen: Happening) -> None:
+        self._seen = seen
+        self._post_from_thread(seen)

@@ -30,7 +30,7 @@ class ServiceManager:
         self._beaten_ms: int | None = None
 
     def say_ready(self) -> None:
-        """The valve is closed, the journal was looked at, and the event loop runs."""
+        """The event loop runs; at a tap the valve is closed and the journal was looked at."""
         self._send("READY=1")
 
     def say_status(self, text: str) -> None:
@@ -42,7 +42,7 @@ class ServiceManager:
         self._send("STOPPING=1")
 
     def beat(self) -> None:
-        """To be called from the very loop that looks after the valve, and only there: a sign of life, as often as systemd wants."""
+        """A sign of life, as often as systemd wants: to be given by the very loop that looks after the valve, or the card."""
         now_ms = monotonic_ms()
         if self._beat_ms and (self._beaten_ms is None or now_ms - self._beaten_ms >= self._beat_ms):
             self._beaten_ms = now_ms

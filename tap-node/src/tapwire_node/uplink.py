@@ -1,8 +1,9 @@
 """A device on the wire, tap or desk reader: one MQTT connection after the other.
 
 A connection begins with its last will, both numbered by `connection`, then the subscriptions, then the state as birth; facts that
-are open follow. What can't be sent is dropped here: a fact is resent by the outbox, a question by the controller, the state at the
-next connect. The client library acknowledges what comes before we have looked at it, which is why nothing here relies on delivery.
+are open follow. What can't be sent is dropped here: a fact is resent by the outbox, a question by the controller. The state alone
+waits for room, as nobody would say it again. The client library acknowledges what comes before we have looked at it, which is why
+nothing here relies on delivery.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from tapwire_contracts.messages import (
     CORE_STATE,
     ROUTES,
     STATE,
+    CardPresented,
     CoreState,
     FlowRecorded,
     Message,
@@ -31,6 +33,7 @@ from tapwire_contracts.messages import (
     PourAuthorized,
     PourDenied,
     PourSettled,
+    ReaderCardPresented,
     ReportPour,
     Route,
     Sender,
@@ -61,6 +64,8 @@ from tapwire_node.settings import BrokerAddress, BrokerSettings
 
 MAX_SENDING: Final = 100
 """Publishes that may wait for the broker at a time; more are dropped."""
+KEPT_FOR_QUESTIONS: Final = 20
+"""Places among these that only cards may take, so that facts which are sent again keep no guest waiting."""
 MS_PER_S: Final = 1_000
 NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
@@ -75,7 +80,7 @@ Arrival = Callable[[Moment], Event]
 
 
 def make_client(path: DevicePath, address: BrokerAddress, settings: BrokerSettings, will: Will | None = None) -> Client:
-    """A client for one connection of a device, under its path as client id; raises `OSError` for a CA file that can't be read."""
+    """A client for one connection of a device, under its path as client id; raises `MqttError` for a CA file that can't be used."""
     return Client(
         address.host,
         address.port,
@@ -87,9 +92,17 @@ def make_client(path: DevicePath, address: BrokerAddress, settings: BrokerSettin
         clean_session=None if settings.protocol == "5" else True,
         timeout=settings.timeout_ms / MS_PER_S,
         keepalive=settings.keepalive_s,
-        tls_context=ssl.create_default_context(cafile=settings.ca_file) if address.tls else None,
+        tls_context=whom_to_trust(settings.ca_file) if address.tls else None,
         socket_options=NO_DELAY,
     )
+
+
+def whom_to_trust(ca_file: str | None) -> ssl.SSLContext:
+    """The CAs of the file, or this machine's; raises `MqttError` for a file that is gone or was written by half."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise MqttError(f"broker.ca_file: {ca_file} can't be used: {error}") from error
 
 
 class Uplink:
@@ -113,6 +126,8 @@ class Uplink:
         self._client: Client | None = None
         self._connection = 0
         self._sending: set[asyncio.Task[None]] = set()
+        self._state_is_due = False
+        self._is_leaving = False
         self._correction: asyncio.TimerHandle | None = None
         self._routes = {path.topic(route.leaf): route for route in (COMMAND, CONFIG, STATE) if path.kind in route.kinds}
 
@@ -125,22 +140,37 @@ class Uplink:
 
     def send(self, message: Message) -> None:
         """Publish now, or drop it when there is no connection or too much waits."""
-        client, route = self._client, ROUTE_OF[self._path.kind, type(message)]
-        if client is None:
+        if self._client is None:
             return
-        if len(self._sending) >= MAX_SENDING:
-            logger.warning("%d messages wait for the broker, %s is dropped", MAX_SENDING, type(message).__name__)
+        places = MAX_SENDING if isinstance(message, CardPresented | ReaderCardPresented) else MAX_SENDING - KEPT_FOR_QUESTIONS
+        if len(self._sending) >= places:
+            logger.warning("%d messages wait for the broker, %s is dropped", len(self._sending), type(message).__name__)
             return
-        task = asyncio.create_task(self._publish(client, route, message))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._begin(self._client, message)
 
     def send_state(self) -> None:
-        """Publish our state."""
-        self.send(self._describe(Presence.ONLINE, self._connection))
+        """Publish our state; where too much waits, what it is then as soon as there is room."""
+        self._state_is_due = True
+        self._send_due_state()
+
+    def _send_due_state(self) -> None:
+        has_room = len(self._sending) < MAX_SENDING - KEPT_FOR_QUESTIONS
+        if self._client is not None and self._state_is_due and has_room and not self._is_leaving:
+            self._state_is_due = False
+            self._begin(self._client, self._describe(Presence.ONLINE, self._connection))
+
+    def _begin(self, client: Client, message: Message) -> None:
+        task = asyncio.create_task(self._publish(client, ROUTE_OF[self._path.kind, type(message)], message))
+        self._sending.add(task)
+        task.add_done_callback(self._note_sent)
+
+    def _note_sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._send_due_state()
 
     async def say_goodbye(self) -> None:
-        """Publish that we go; a clean end of a connection sends no last will."""
+        """Publish that we go, and no state after that; a clean end of a connection sends no last will."""
+        self._is_leaving = True
         if self._client is not None:
             if self._sending:
                 await asyncio.wait(self._sending, timeout=self._settings.timeout_ms / MS_PER_S)
@@ -161,7 +191,7 @@ class Uplink:
             begun_ms = monotonic_ms()
             try:
                 await self._connect_once()
-            except MqttError as error:
+            except (MqttError, OSError) as error:  # the library lets errors of a dying socket through
                 logger.warning("no connection to %s:%d: %s", self._address.host, self._address.port, error)
             failures = 1 if monotonic_ms() - begun_ms >= self._settings.reconnect_stable_ms else failures + 1
             await asyncio.sleep(self._wait_ms(failures) / MS_PER_S)

@@ -49,3 +49,9 @@ def test_a_pin_that_was_left_driven_is_driven_to_closed_and_let_go(factory: Mock
 def test_a_pin_that_another_program_has_is_told(factory: MockFactory) -> None:
     with OutputDevice(VALVE_PIN), pytest.raises(ValveNotOurs, match="While the node runs"):
         close_valve(tap())
+
+
+@pytest.mark.parametrize("driver", ["pcsc", "mfrc522", "simulated"])
+def test_a_desk_reader_has_no_valve_to_close_and_its_unit_ends_well(driver: str) -> None:
+    desk = {"tap": {"path": "bar/readers/desk"}, "broker": {"url": "mqtt://nowhere"}, "hardware": {"driver": driver}}
+    assert close_valve(msgspec.convert(desk, Settings)) == "bar/readers/desk is a desk reader: no valve"

@@ -126,6 +126,15 @@ def test_a_config_that_cant_be_read_closes_and_puts_the_tap_out_of_service_until
     assert tap.is_in(Phase.IDLE)
 
 
+def test_a_config_that_is_ignored_does_not_stand_in_for_one_that_cant_be_read(tap: Bench) -> None:
+    tap.config(revision=7)
+    tap.happen(ConfigUnreadable, text="status?")
+    tap.config(revision=3)
+    assert tap.is_in(Phase.OUT_OF_SERVICE)
+    tap.config(revision=7)
+    assert tap.is_in(Phase.IDLE)
+
+
 def test_the_end_of_the_process_closes_and_still_reports(tap: Bench) -> None:
     tap.pour()
     tap.flow(40)

@@ -7,11 +7,13 @@ from threading import Event
 
 import pytest
 
+from tapwire_node.hardware import valve
 from tapwire_node.hardware.drivers import Hardware, open_hardware
 from tapwire_node.hardware.faults import Fault, FaultKind
 from tapwire_node.hardware.scenario import Guest, Scenario, ScenarioPlayer
 from tapwire_node.hardware.settings import SimulatedHardware
-from tapwire_node.hardware.simulated import SimulatedTap
+from tapwire_node.hardware.simulated import VALVE_PIN, SimulatedTap, WatchedPin
+from tapwire_node.hardware.valve import RETRY_MS, ValveStuck
 from tests.stolen import Stolen
 
 CARD = "04a1b2c3"
@@ -34,7 +36,7 @@ class Bar:
     def __init__(self, watchdog_ms: int = 60_000) -> None:
         settings = SimulatedHardware(flow_ml_per_s=FLOW_ML_PER_S, pulses_per_liter=1_000, closing_ms=0)
         self.tripped = Event()
-        self.hardware: Hardware = open_hardware(settings, watchdog_ms, self.tripped.set)
+        self.hardware: Hardware = open_hardware(settings, watchdog_ms, self)
         assert self.hardware.simulated is not None
         self.tap: SimulatedTap = self.hardware.simulated
         self.heard: list[str] = []
@@ -42,6 +44,12 @@ class Bar:
         self.opens = True
         self.hardware.start()
         self.hardware.reader.start(self)
+
+    @property
+    def valve_pin(self) -> WatchedPin:
+        pin = self.tap.factory.pin(VALVE_PIN)
+        assert isinstance(pin, WatchedPin)
+        return pin
 
     def card_seen(self, card_uid: str) -> None:
         self.hear(card_uid)
@@ -51,6 +59,15 @@ class Bar:
     def card_lifted(self) -> None:
         self.hear("lifted")
         self.hardware.valve.close()
+
+    def valve_tripped(self) -> None:
+        self.tripped.set()
+
+    def valve_failed(self, text: str) -> None:
+        self.hear("valve")
+
+    def valve_recovered(self) -> None:
+        self.hear("valve works")
 
     def reader_failed(self, text: str) -> None:
         self.hear(text)
@@ -155,6 +172,50 @@ def look_after_valve(bar: Bar) -> tuple[float, bool]:
         longest_gap_s, looked_s = max(longest_gap_s, time.monotonic() - looked_s), before_s
     is_open = bar.hardware.valve.is_open
     return max(longest_gap_s, time.monotonic() - looked_s) * 1_000, is_open
+
+
+@pytest.mark.parametrize("who", ["the controller", "the watchdog"])
+def test_a_valve_whose_pin_cant_be_written_is_told_and_closes_as_soon_as_it_can(who: str) -> None:
+    bar = Bar(watchdog_ms=60_000 if who == "the controller" else 50)
+    bar.hardware.valve.open()
+    bar.valve_pin.is_dead = True
+    if who == "the controller":
+        bar.hardware.valve.close()
+    until(lambda: bar.heard[-1] == "valve")
+    time.sleep(2 * RETRY_MS / 1_000)
+    assert bar.tap.valve_is_driven
+    bar.valve_pin.is_dead = False
+    until(lambda: not bar.tap.valve_is_driven)
+    until(lambda: bar.heard == ["lifted", "valve", "valve works"])
+    bar.hardware.end()
+
+
+def test_a_valve_that_should_close_is_not_kept_open_by_whoever_looks_after_it(bar: Bar) -> None:
+    bar.hardware.valve.open()
+    bar.valve_pin.is_dead = True
+    bar.hardware.valve.close()
+    bar.hardware.valve.look_after()
+    bar.valve_pin.is_dead = False
+    until(lambda: not bar.tap.valve_is_driven)
+
+
+def test_a_valve_that_cant_be_opened_is_closed(bar: Bar) -> None:
+    bar.valve_pin.is_dead = True
+    bar.hardware.valve.open()
+    bar.valve_pin.is_dead = False
+    until(lambda: bar.heard == ["lifted", "valve", "valve works"])
+    assert not bar.tap.valve_is_driven
+
+
+def test_a_process_that_cant_close_its_valve_for_long_is_to_give_up(bar: Bar, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(valve, "GIVE_UP_MS", 300)
+    bar.hardware.valve.open()
+    bar.valve_pin.is_dead = True
+    bar.hardware.valve.close()
+    bar.hardware.valve.look_after()
+    time.sleep(0.4)
+    with pytest.raises(ValveStuck):
+        bar.hardware.valve.look_after()
 
 
 def test_the_end_closes_the_valve_for_good(tmp_path: Path) -> None:

@@ -146,9 +146,8 @@ class Doubts:
 
     def configure(self, status: ConfigStatus, revisions: int) -> None:
         revision = max(0, self.revision + revisions)
-        self.tap.model.readable = True
         if status is not ConfigStatus.ACTIVE or revision >= self.revision:
-            self.tap.model.status, self.revision = status, revision
+            self.tap.model.readable, self.tap.model.status, self.revision = True, status, revision
         self.tap.config(status=status, revision=revision)
 
     def clean(self) -> None:

@@ -9,10 +9,12 @@ from typing import Final
 
 from gpiozero import OutputDevice
 
+from tapwire_contracts.topics import DeviceKind
 from tapwire_node.commands.pin_errors import PIN_ERRORS
 from tapwire_node.hardware.drivers import open_hardware
 from tapwire_node.hardware.settings import GpioHardware, SimulatedHardware
-from tapwire_node.settings import Settings, tap_hardware
+from tapwire_node.hardware.valve import Unheard
+from tapwire_node.settings import Settings, device_path, tap_hardware
 
 WATCHDOG_MS: Final = 1_000
 
@@ -22,10 +24,12 @@ class ValveNotOurs(Exception):
 
 
 def close_valve(settings: Settings) -> str:
-    """Close it; what was done.
+    """Close it; what was done. Raises `ValveNotOurs`, and for a simulated tap what its driver raises.
 
-    Raises `ValveNotOurs`, `InvalidSettings` for a desk reader, and for a simulated tap what its driver raises.
+    A desk reader's unit is that of a tap, so this is asked of one as well.
     """
+    if device_path(settings).kind is DeviceKind.READER:
+        return f"{settings.tap.path} is a desk reader: no valve"
     match tap_hardware(settings):
         case GpioHardware(valve_pin=pin, valve_active_high=active_high):
             try:
@@ -34,6 +38,6 @@ def close_valve(settings: Settings) -> str:
                 raise ValveNotOurs(f"pin {pin} can't be taken: {error}. While the node runs, the valve is its own") from error
             return f"valve closed: pin {pin} is not driven"
         case SimulatedHardware() as simulated:
-            hardware = open_hardware(simulated, WATCHDOG_MS, lambda: None, settings.tap.path)
+            hardware = open_hardware(simulated, WATCHDOG_MS, Unheard(), settings.tap.path)
             hardware.end()
             return "valve closed"

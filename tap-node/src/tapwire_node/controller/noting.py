@@ -126,16 +126,15 @@ def note_config(state: State, event: ConfigReceived) -> Step:
     """Apply a config, unless an applied one is newer; one that stops the tap is always obeyed.
 
     Its revision counts as the applied one then: the core sees the difference in `node_state` and publishes again, so that a
-    stale order can stop a tap for a moment but never for good.
+    stale order can stop a tap for a moment but never for good. One that is ignored says nothing instead of one that can't be read.
     """
     applied, config = state.config, event.config
-    state = replace(state, config_unreadable=False)
     if config == applied:
-        return state, ()
+        return replace(state, config_unreadable=False), ()
     if applied and config.revision < applied.revision and config.status is ConfigStatus.ACTIVE:
         return state, (Note(f"config revision {config.revision} ignored, {applied.revision} is applied"),)
     note = Note(f"config revision {config.revision}: {config.status.value}, {config.pulses_per_liter} pulses per litre")
-    return replace(state, config=config), (WriteConfig(config), note)
+    return replace(state, config=config, config_unreadable=False), (WriteConfig(config), note)
 
 
 def note_config_unreadable(state: State, event: ConfigUnreadable) -> Step:

@@ -1,6 +1,5 @@
 """Drivers by the name that tap.toml gives."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from tapwire_node.hardware.settings import (
     TapHardware,
 )
 from tapwire_node.hardware.simulated import METER_PIN, VALVE_PIN, SimulatedReader, SimulatedTap
-from tapwire_node.hardware.valve import Valve
+from tapwire_node.hardware.valve import Valve, ValveListener
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +63,28 @@ class Hardware:
         self.meter.end()
 
 
-def open_hardware(settings: TapHardware, watchdog_ms: int, on_tripped: Callable[[], None], tap: str = "") -> Hardware:
-    """The parts, with the valve closed; `on_tripped` as for `Valve`. Raises what the driver's libraries raise.
+def open_hardware(settings: TapHardware, watchdog_ms: int, listener: ValveListener, tap: str = "") -> Hardware:
+    """The parts, with the valve closed; `listener` hears of it. Raises what the driver's libraries raise.
 
     `tap` is the path that a simulator process knows the tap by; none will do where it has only one.
     """
     match settings:
         case SimulatedHardware(simulator=str(simulator)):
-            return open_remote(RemoteTap(Path(simulator), tap), watchdog_ms, on_tripped)
+            return open_remote(RemoteTap(Path(simulator), tap), watchdog_ms, listener)
         case SimulatedHardware():
-            return open_simulated(settings, watchdog_ms, on_tripped)
+            return open_simulated(settings, watchdog_ms, listener)
         case GpioHardware():
-            return open_gpio(settings, watchdog_ms, on_tripped)
+            return open_gpio(settings, watchdog_ms, listener)
         case _:
             assert_never(settings)
 
 
-def open_simulated(settings: SimulatedHardware, watchdog_ms: int, on_tripped: Callable[[], None]) -> Hardware:
+def open_simulated(settings: SimulatedHardware, watchdog_ms: int, listener: ValveListener) -> Hardware:
     """A tap in software; raises `InvalidScenario`."""
     scenario = load_scenario(Path(settings.scenario)) if settings.scenario is not None else None
     tap = SimulatedTap(settings)
     return Hardware(
-        valve=Valve(OutputDevice(VALVE_PIN, initial_value=False, pin_factory=tap.factory), watchdog_ms, on_tripped),
+        valve=Valve(OutputDevice(VALVE_PIN, initial_value=False, pin_factory=tap.factory), watchdog_ms, listener),
         meter=FlowMeter(DigitalInputDevice(METER_PIN, pin_factory=tap.factory)),
         reader=tap.reader,
         simulated=tap,
@@ -93,23 +92,23 @@ def open_simulated(settings: SimulatedHardware, watchdog_ms: int, on_tripped: Ca
     )
 
 
-def open_remote(tap: RemoteTap, watchdog_ms: int, on_tripped: Callable[[], None]) -> Hardware:
+def open_remote(tap: RemoteTap, watchdog_ms: int, listener: ValveListener) -> Hardware:
     """A tap in a simulator process, its valve closed as it is taken over; raises `SimulatorGone`."""
     device = OutputDevice(VALVE_PIN, initial_value=False, pin_factory=tap.factory)
     tap.connect()
     return Hardware(
-        valve=Valve(device, watchdog_ms, on_tripped),
+        valve=Valve(device, watchdog_ms, listener),
         meter=FlowMeter(DigitalInputDevice(METER_PIN, pin_factory=tap.factory)),
         reader=tap.reader,
         remote=tap,
     )
 
 
-def open_gpio(settings: GpioHardware, watchdog_ms: int, on_tripped: Callable[[], None]) -> Hardware:
+def open_gpio(settings: GpioHardware, watchdog_ms: int, listener: ValveListener) -> Hardware:
     """Real pins and the reader on SPI."""
     device = OutputDevice(settings.valve_pin, active_high=settings.valve_active_high, initial_value=False)
     return Hardware(
-        valve=Valve(device, watchdog_ms, on_tripped),
+        valve=Valve(device, watchdog_ms, listener),
         meter=FlowMeter(DigitalInputDevice(settings.meter_pin, pull_up=settings.meter_pull_up)),
         reader=mfrc522_reader(settings),
     )

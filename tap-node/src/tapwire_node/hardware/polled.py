@@ -147,8 +147,8 @@ class PolledReader:
                 failure = self._watch(self._turn)
                 if failure is None:
                     return
-                self._looked_ms = monotonic_ms()
                 listener.reader_failed(failure)
+                self._looked_ms = monotonic_ms()
             self._ended.wait(self._retry_ms / MS_PER_S)
 
     def _watch(self, turn: Turn) -> str | None:

@@ -8,6 +8,7 @@ runs: a hundred of these at rest cost nothing.
 import os
 import signal
 from collections.abc import Callable
+from errno import EIO
 from threading import Event, Lock, Thread
 from typing import Any, Final
 
@@ -26,13 +27,16 @@ MS_ML_PER_PULSE_UNIT: Final = 1_000_000
 
 
 class WatchedPin(MockPin):
-    """A mock pin that tells each change of its level, on the thread that makes it."""
+    """A mock pin that tells each change of its level, on the thread that makes it; a dead one raises `OSError` instead."""
 
     def __init__(self, *arguments: Any) -> None:
+        self.is_dead = False
         self.on_change: Callable[[bool], None] | None = None
         super().__init__(*arguments)
 
     def _change_state(self, value: bool) -> bool:  # the name is gpiozero's
+        if self.is_dead:
+            raise OSError(EIO, os.strerror(EIO))
         has_changed = bool(super()._change_state(value))
         if has_changed and self.on_change is not None:
             self.on_change(bool(value))

@@ -10,6 +10,7 @@ from tapwire_node.commands.doctor.findings import Finding
 from tapwire_node.commands.pin_errors import PIN_ERRORS
 from tapwire_node.hardware.drivers import open_desk, open_hardware
 from tapwire_node.hardware.reader import Reader
+from tapwire_node.hardware.valve import Unheard
 from tapwire_node.settings import Settings, broker_address, desk_hardware, device_path, tap_hardware
 from tapwire_node.uplink import make_client
 
@@ -46,7 +47,7 @@ class Ear:
 def examine_hardware(settings: Settings) -> list[Finding]:
     """Take the pins and listen to the reader."""
     try:
-        hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, lambda: None, settings.tap.path)
+        hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, Unheard(), settings.tap.path)
     except PIN_ERRORS as error:
         return [Finding.ill("pins", f"{error}: is [hardware] right, and this user in the group gpio?")]
     try:
