@@ -76,7 +76,7 @@ def add_unsettled(state: State, pour_id: UUID) -> State:
 def note_journal_failed(state: State, event: JournalFailed) -> Step:
     """Nothing can be written: no valve opens, an open one closes, and a grant that was on its way to disk is dead."""
     was_writable, grant = state.journal.writable, state.grant
-    state = replace(state, grant=None, journal=replace(state.journal, writable=False, waiting=False))
+    state = replace(state, grant=None, journal=replace(state.journal, writable=False, unanswered=(), stalled=False))
     effects: Effects = (Alarm(f"journal: {event.text}"),) if was_writable or not state.journal.opened else ()
     if grant is not None:
         effects += (WriteRefusal(never_started(state, grant.message.pour_id, grant.message.card_uid, event.at)),)
