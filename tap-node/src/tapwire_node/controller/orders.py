@@ -110,12 +110,13 @@ def send_found_report(state: State, event: ReportFound) -> Step:
 
 
 def say_unknown(state: State, event: ReportMissing) -> Step:
-    """Another journal was asked than this one: only a person can say what became of the pour."""
+    """The journal can't tell: only a person can say what became of the pour."""
     unknown = PourUnknown(pour_id=event.pour_id, journal_id=state.journal.journal_id)
-    return state, (
-        Publish(unknown),
-        Alarm(f"pour {event.pour_id} was asked by journal {event.asked_journal_id}, which is not this one"),
-    )
+    if event.asked_journal_id == state.journal.journal_id:
+        text = f"pour {event.pour_id} was granted here, but its report is forgotten or can't be read"
+    else:
+        text = f"pour {event.pour_id} was asked by journal {event.asked_journal_id}, which is not this one"
+    return state, (Publish(unknown), Alarm(text))
 
 
 # ── verdicts ────────────────────────────────────────────────────────────────

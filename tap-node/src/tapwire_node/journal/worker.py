@@ -315,7 +315,7 @@ def answer_find(journal: Journal, effect: FindReport) -> list[Answer]:
             return [partial(FactJournalled, fact=fact)]
         case Standing.RUNNING:
             return []
-        case Standing.ELSEWHERE:
+        case Standing.ELSEWHERE | Standing.LOST:
             return [partial(ReportMissing, pour_id=effect.report.fact_id, asked_journal_id=effect.asked_journal_id)]
         case _:
             assert_never(standing)
