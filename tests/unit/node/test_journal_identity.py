@@ -31,8 +31,10 @@ def disk_that_takes_nothing() -> Iterator[None]:
     """No file can be written to; to make one shorter is possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_lock_file_that_could_not_be_written_again_is_still_the_one_before(tmp_path: Path) -> None:

@@ -23,8 +23,10 @@ def nothing_is_kept_for_being_new(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def clock_wrong_by(days: int) -> Iterator[None]:
     TIME_OF_DAY.wrong_by_s = days * 86_400
-    yield
-    TIME_OF_DAY.wrong_by_s = 0
+    try:
+        yield
+    finally:
+        TIME_OF_DAY.wrong_by_s = 0
 
 
 @pytest.mark.usefixtures("nothing_is_kept_for_being_new")
