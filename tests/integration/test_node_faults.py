@@ -1,6 +1,7 @@
 """The real node when the broker, the journal, the process or the loop fails."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from tapwire_node.app import running_node
 from tapwire_node.controller.events import Part
 from tapwire_node.hardware import valve
 from tapwire_node.hardware.simulated import VALVE_PIN, WatchedPin
+from tapwire_node.journal import Journal, JournalBroken
 from tapwire_node.settings import Settings
 from tests.integration.node_rig import (
     CARD,
@@ -152,9 +154,82 @@ async def test_an_error_inside_closes_the_valve_and_ends_the_node(mosquitto: Emb
         await break_while_pouring(mosquitto, tmp_path)
 
 
-async def break_while_pouring(broker: EmbeddedBroker, folder: Path) -> None:
-    async with rig_at(broker, folder) as rig:
+async def test_an_error_inside_leaves_what_was_counted_with_its_pour(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await break_while_pouring(mosquitto, tmp_path, checkpoint_ms=10_000, checkpoint_ml=10_000)
+    with sqlite3.connect(tmp_path / "journal.sqlite") as db:
+        (to_ml, odometer_ml) = db.execute("SELECT odometer_to_ml, odometer_ml FROM facts JOIN journal").fetchone()
+    db.close()
+    assert to_ml == odometer_ml >= 20, "no hole in the odometer"
+
+
+async def test_an_error_while_stored_reports_are_read_ends_the_node(
+    mosquitto: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Journal, "open_facts", lambda *_: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        async with rig_at(mosquitto, tmp_path):
+            pass
+
+
+async def test_a_report_that_cant_be_read_is_an_alarm_and_the_others_are_sent(
+    mosquitto: EmbeddedBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with rig_at(mosquitto, tmp_path) as rig:
+        rig.core.verdicts = False
+        pour_ids = []
+        for _ in range(2):
+            pour_ids.append(await rig.pour())
+            rig.tap.reader.remove()
+            await rig.phase("IDLE")
+    with sqlite3.connect(tmp_path / "journal.sqlite") as db:
+        db.execute("UPDATE facts SET end_reason = 'keg_changed' WHERE fact_id = ?", (pour_ids[0],))
+    db.close()
+
+    async with rig_at(mosquitto, tmp_path) as rig:
+        await rig.core.hear("pour_completed", pour_id=pour_ids[1])
+        journal_id = str(rig.node.state.journal.journal_id)
+        await rig.core.command("report_pour", pour_id=pour_ids[0], journal_id=journal_id)
+        await rig.core.hear("pour_unknown", pour_id=pour_ids[0])
+    assert any(f"ALARM: the report {pour_ids[0]} can't be read" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("leaks", [False, True])
+async def test_what_waits_for_the_journal_when_the_node_is_told_to_end_is_reported_by_the_next(
+    mosquitto: EmbeddedBroker, tmp_path: Path, *, leaks: bool
+) -> None:
+    given = await tap_settings(mosquitto, tmp_path)
+    given["journal"]["retry_ms"] = 60_000
+    settings = msgspec.convert(given, Settings)
+    async with core_at(mosquitto) as core:
+        async with running_node(settings) as node:
+            rig = Rig(node, core, mosquitto, tmp_path)
+            await rig.phase("IDLE")
+            if not leaks:
+                await rig.pour()
+                await rig.poured(40)
+            node._journal._submit(lambda: [node._journal._break(JournalBroken("disk I/O error"))])
+            await rig.phase("OUT_OF_SERVICE")
+            if leaks:
+                rig.tap.leak_ml_per_s = 200
+                await rig.poured(40)
+                rig.tap.leak_ml_per_s = 0
+                await until(lambda: node.state.closed_flow.leak is None, "the end of the leak")
+        flowed_ml = rig.tap.flowed_ml
+        assert core.all("pour_completed") == core.all("unattributed_flow") == []
+        async with running_node(settings) as node:
+            fact = await core.hear("unattributed_flow" if leaks else "pour_completed")
+            odometer_ml = node.state.odometer.ml
+    assert (fact["volume_ml"], odometer_ml) == (flowed_ml, flowed_ml)
+
+
+async def break_while_pouring(broker: EmbeddedBroker, folder: Path, **limits: int) -> None:
+    given = await tap_settings(broker, folder)
+    given["limits"] = {**given["limits"], **limits}
+    async with core_at(broker) as core, running_node(msgspec.convert(given, Settings)) as node:
+        rig = Rig(node, core, broker, folder)
         await rig.pour()
+        await rig.poured(20)
         rig.node.post(lambda _: 1 // 0)  # type: ignore[arg-type, return-value]
         assert not rig.tap.valve_is_driven
 

@@ -22,8 +22,7 @@ from tapwire_contracts.topics import DeviceKind
 from tapwire_node import SOFTWARE
 from tapwire_node.clock import monotonic_ms, wall_clock
 from tapwire_node.control import ControlServer, control_file
-from tapwire_node.controller import Identity, State, initial_state, step
-from tapwire_node.controller.effects import WriteCheckpoint
+from tapwire_node.controller import Identity, State, initial_state, last_checkpoint, step
 from tapwire_node.controller.events import (
     HardwareFailed,
     HardwareRecovered,
@@ -93,7 +92,7 @@ class TapNode:
         if self._failed.done():
             return
         try:
-            event = happening(Moment(monotonic_ms(), wall_clock(), self.hardware.meter.pulses, uuid4()))
+            event = happening(self._now())
             phase = self.state.phase
             self.state, effects = step(self.state, event)
             for effect in effects:
@@ -164,10 +163,21 @@ class TapNode:
         await self._control.end()
         await self._uplink.say_goodbye()
         await end_tasks(*tasks)
-        self._journal.write(WriteCheckpoint(self.state.odometer, None, 0, 0))
+        self._write_last_checkpoint()
         await self._journal.close(self._settings.process.shutdown_ms)
         if self._failed.done():
             self._failed.result()
+
+    def _write_last_checkpoint(self) -> None:
+        """Whatever has flowed is on disk at the end, with the fact that a broken node leaves running."""
+        write = last_checkpoint(self.state, self._now())
+        if self.state.journal.opened:
+            self._journal.write(write)
+        elif write.odometer.ml:
+            logger.critical("%d ml have flowed, and the journal could never be opened", write.odometer.ml)
+
+    def _now(self) -> Moment:
+        return Moment(monotonic_ms(), wall_clock(), self.hardware.meter.pulses, uuid4())
 
     async def _wait_for_rest(self) -> None:
         try:
@@ -198,6 +208,12 @@ class TapNode:
         """Take facts without a verdict from the journal to the outbox, one time at once."""
         if self._refilling is None or self._refilling.done():
             self._refilling = self._loop.create_task(self._fill_outbox())
+            self._refilling.add_done_callback(self._look_at_refill)
+
+    def _look_at_refill(self, refilled: asyncio.Task[None]) -> None:
+        error = None if refilled.cancelled() else refilled.exception()
+        if error is not None:
+            self.fail(error)
 
     async def _fill_outbox(self) -> None:
         facts = await self._journal.open_facts(OUTBOX_LIMIT)

@@ -85,6 +85,7 @@ class JournalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     file: str = "journal.sqlite"
     keep_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
+    """After its verdict a fact is kept at least this long by the clock, and the newest 10,000 whatever the clock says."""
     retry_ms: Duration = 5_000
     reserve_kib: Annotated[int, Meta(ge=64, le=1_048_576)] = 1_024
     """Kept free on the disk for what a running pour still has to write; without it no pour begins."""

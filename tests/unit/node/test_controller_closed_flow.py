@@ -45,6 +45,22 @@ def test_a_leak_that_lasts_is_reported_each_minute_without_a_hole_and_alarmed_on
     assert len(tap.all(Alarm)) == 2  # it began, it stopped
 
 
+def test_a_leak_that_stops_right_before_its_report_is_over_and_the_next_one_is_an_alarm_too(tap: Bench) -> None:
+    tap.wait(60_000, flow_ml_per_s=10)
+    tap.wait(3_600_000, tick_ms=1_000)
+    assert [alarm.text for alarm in tap.all(Alarm)] == [
+        "5 ml have flowed through the closed valve",
+        "the flow through the closed valve has stopped",
+    ]
+    told = len(tap.flows)
+
+    tap.flow(1)
+    tap.wait(3_000)
+    assert len(tap.flows) == told, "a drop is no fact"
+    tap.flow(100)
+    assert len(tap.all(Alarm)) == 3
+
+
 def test_a_slow_drip_is_reported_as_soon_as_it_is_a_fact(tap: Bench) -> None:
     for _ in range(5):
         tap.wait(30_000)

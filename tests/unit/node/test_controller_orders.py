@@ -1,5 +1,7 @@
 """Configs, stops, questions about old pours, verdicts, and a journal that breaks."""
 
+from uuid import uuid4
+
 import pytest
 
 from tapwire_contracts.messages import PourUnknown
@@ -146,6 +148,14 @@ def test_a_pour_of_another_journal_is_unknown(tap: Bench) -> None:
     other = Bench()
     tap.happen(ReportMissing, pour_id=other.boot_id, asked_journal_id=other.journal_id)
     assert Publish(PourUnknown(pour_id=other.boot_id, journal_id=tap.journal_id)) in tap.effects
+    assert "which is not this one" in tap.all(Alarm)[0].text
+
+
+def test_a_pour_whose_report_this_journal_has_no_more_is_unknown_too(tap: Bench) -> None:
+    pour_id = uuid4()
+    tap.happen(ReportMissing, pour_id=pour_id, asked_journal_id=tap.journal_id)
+    assert Publish(PourUnknown(pour_id=pour_id, journal_id=tap.journal_id)) in tap.effects
+    assert "granted here" in tap.all(Alarm)[0].text
 
 
 # ── verdicts ────────────────────────────────────────────────────────────────

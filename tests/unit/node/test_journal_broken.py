@@ -8,8 +8,9 @@ import pytest
 
 from tapwire_node.journal import Journal, JournalBroken, JournalInUse
 from tapwire_node.journal.schema import MIGRATIONS
+from tapwire_node.journal.store import Standing
 from tests.unit.node.bench import CARD, CONFIG
-from tests.unit.node.shelf import Shelf, flow, grant, never_started, odometer, pour_until_full, report
+from tests.unit.node.shelf import Shelf, flow, grant, never_started, odometer, pour_until_full, poured, report
 
 WRITES: dict[str, Callable[[Journal, UUID], object]] = {
     "question": lambda journal, _: journal.next_question(CARD),
@@ -47,6 +48,37 @@ def test_a_full_disk_is_told_and_what_was_there_stays(shelf: Shelf) -> None:
     after = shelf.cut_power()
     assert written
     assert written <= {fact.fact_id for fact in after.open_facts(1_000)}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE facts SET end_reason = 'keg_changed'",  # a newer program's word
+        "UPDATE facts SET journal_id = replace(journal_id, '-', '+')",
+        "UPDATE facts SET boot_id = CAST(x'b5' AS TEXT)",  # no UTF-8
+        "UPDATE facts SET fact_id = 'q' || substr(fact_id, 2)",
+    ],
+)
+def test_a_row_that_cant_be_read_is_told_and_keeps_no_other_back(shelf: Shelf, spoil: str) -> None:
+    journal = shelf.boot()
+    spoilt, sound = poured(journal), poured(journal)
+    journal._db.execute(f"{spoil} WHERE fact_id = ?", (str(spoilt),))
+
+    journal = shelf.restart()
+    recovered = journal.recover()
+
+    assert [fact.fact_id for fact in journal.open_facts(1)] == [sound]
+    (unreadable,) = recovered.unreadable
+    assert unreadable[1:] == str(spoilt)[1:]
+    assert sound in recovered.unsettled
+
+
+def test_a_pour_whose_row_cant_be_read_is_one_without_a_verdict_and_lost_to_who_asks(shelf: Shelf) -> None:
+    journal = shelf.boot()
+    pour_id = poured(journal)
+    journal._db.execute("UPDATE facts SET end_reason = 'keg_changed'")
+    assert journal.recover().unsettled == (pour_id,), "or the core would take it for one that never started"
+    assert journal.find_report(journal.journal_id, never_started(journal, pour_id)) == (Standing.LOST, None)
 
 
 def test_a_journal_of_a_newer_program_is_told(shelf: Shelf) -> None:

@@ -1,8 +1,14 @@
 """Which journal a file is, when it was copied, moved or put back."""
 
+import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from tapwire_node.journal.identity import note_witness, take_lock
 from tests.unit.node.bench import CARD
 from tests.unit.node.shelf import Shelf, poured, the_report
 
@@ -18,6 +24,26 @@ def test_an_opening_that_was_cut_off_before_the_lock_file_was_written_keeps_the_
     shelf.restart()
     Path(f"{shelf.file}.lock").write_text(witness)
     assert shelf.restart().journal_id == first.journal_id
+
+
+@contextmanager
+def disk_that_takes_nothing() -> Iterator[None]:
+    """No file can be written to; to make one shorter is possible."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_lock_file_that_could_not_be_written_again_is_still_the_one_before(tmp_path: Path) -> None:
+    lock = take_lock(tmp_path / "journal.sqlite")
+    note_witness(lock, "a" * 32)
+    with disk_that_takes_nothing(), pytest.raises(OSError, match="too large"):
+        note_witness(lock, "b" * 32)
+    lock.close()
+    assert Path(f"{tmp_path}/journal.sqlite.lock").read_text() == "a" * 32
 
 
 def test_a_copied_journal_is_another_one_and_keeps_its_facts(shelf: Shelf, tmp_path: Path) -> None:

@@ -4,6 +4,6 @@ No I/O, no clock, no randomness and no logging in here: events bring their momen
 """
 
 from tapwire_node.controller.state import Identity, State, initial_state
-from tapwire_node.controller.transitions import step
+from tapwire_node.controller.transitions import last_checkpoint, step
 
-__all__ = ["Identity", "State", "initial_state", "step"]
+__all__ = ["Identity", "State", "initial_state", "last_checkpoint", "step"]

@@ -1,10 +1,11 @@
 """Flow through a closed valve: below `leak_ml` nothing, from there on an alarm and a fact.
 
 While it lasts a fact is finished at the latest each `leak_report_ms`, and the next one begins where it ended, so that the odometer
-is covered without a hole. It is over when nothing has come for `leak_quiet_ms`.
+is covered without a hole. It is over when nothing has come for `leak_quiet_ms`, be that while a fact runs or right after one.
 """
 
 from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.messages import UnattributedFlow
@@ -14,6 +15,8 @@ from tapwire_node.controller.events import Moment
 from tapwire_node.controller.facts import Fact
 from tapwire_node.controller.noting import Step
 from tapwire_node.controller.state import ClosedFlow, Leak, State
+
+STOPPED: Final = Alarm("the flow through the closed valve has stopped")
 
 
 def begin_closed_flow(state: State, at: Moment) -> State:
@@ -37,6 +40,8 @@ def watch_closed_flow(state: State, at: Moment) -> Step:
     enough_ml = 1 if flow.going_on else state.limits.leak_ml
     if flow.seen_ml - flow.from_ml >= enough_ml:
         return begin_leak(state, flow, at)
+    if flow.going_on and (state.stopping or at.now_ms - flow.since_ms >= state.limits.leak_quiet_ms):
+        return replace(state, closed_flow=replace(flow, going_on=False)), (STOPPED,)
     return state, ()
 
 
@@ -66,7 +71,7 @@ def keep_reporting(state: State, leak: Leak, at: Moment) -> Step:
     state, effects = end_leak(state, at)
     if not is_over:
         return replace(state, closed_flow=replace(state.closed_flow, going_on=True)), effects
-    return state, (*effects, Alarm("the flow through the closed valve has stopped"))
+    return state, (*effects, STOPPED)
 
 
 def end_leak(state: State, at: Moment) -> Step:

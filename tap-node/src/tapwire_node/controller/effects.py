@@ -1,7 +1,7 @@
 """What the controller wants done, as data; `tapwire_node.performer` does it, in the order given.
 
-Writes to the journal answer by an event. Those that must not be lost (`WriteReport`, `WriteRefusal`, `WriteFlow`, `WriteVerdict`,
-`WriteConfig`) are kept and tried again while the journal is broken; the others fail with it.
+Writes to the journal answer by an event. Those that must not be lost (`journal.worker.KEPT`) are kept and tried again while the
+journal is broken; the others fail with it.
 """
 
 from dataclasses import dataclass

@@ -121,7 +121,8 @@ class ServiceRunStopped(Event):
 class Recovered:
     """What the journal held when it was opened. `interrupted`: a power cut ended a pour. Ids are those without a verdict.
 
-    `closings`: how long the valve took to close the last times, in ms, the oldest first.
+    `closings`: how long the valve took to close the last times, in ms, the oldest first. `unreadable`: ids of reports without a
+    verdict whose rows can't be read, as they stand there.
     """
 
     journal_id: UUID
@@ -133,6 +134,7 @@ class Recovered:
     open_flows: frozenset[UUID]
     interrupted: bool
     closings: tuple[int, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ class ReportFound(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReportMissing(Event):
-    """The core asked another journal than this one, which never had the pour."""
+    """The journal can't tell what became of a pour: another one was asked, which had it, or its report is gone or can't be read."""
 
     pour_id: UUID
     asked_journal_id: UUID

@@ -30,7 +30,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     checkpoint_ml: Volume = 20
     """Checkpoints of a running pour are at most this far apart, whichever comes first."""
     journal_stall_ms: Duration = 2_000
-    """A checkpoint that takes longer makes the journal count as broken."""
+    """A write to the journal that is not answered for longer makes it count as broken."""
     progress_ms: Annotated[int, Meta(ge=200, le=60_000)] = 200
     """`pour_progress` at most this often: five a second."""
     leak_ml: Volume = 5

@@ -148,10 +148,12 @@ def note_config_unreadable(state: State, event: ConfigUnreadable) -> Step:
 def note_journal_opened(state: State, event: JournalOpened) -> Step:
     """The journal can be written; the first time, what it held is the start of everything."""
     if state.journal.opened:
-        return replace(state, journal=replace(state.journal, writable=True, stalled=False)), (
-            Note("the journal can be written again"),
-        )
-    return adopt(state, event.recovered, event.at), ()
+        return replace(state, journal=replace(state.journal, writable=True)), (Note("the journal can be written again"),)
+    alarms = tuple(
+        Alarm(f"the report {fact_id} can't be read in the journal and is not sent: save it (tapwire-node journal export)")
+        for fact_id in event.recovered.unreadable
+    )
+    return adopt(state, event.recovered, event.at), alarms
 
 
 def adopt(state: State, recovered: Recovered, at: Moment) -> State:
@@ -189,8 +191,7 @@ def adopt(state: State, recovered: Recovered, at: Moment) -> State:
 
 def note_checkpoint(state: State, event: CheckpointJournalled) -> Step:
     """The odometer up to here is on disk."""
-    journal = replace(state.journal, odometer_ml=event.odometer_ml, waiting=False, stalled=False)
-    return replace(state, journal=journal), ()
+    return replace(state, journal=replace(state.journal, odometer_ml=event.odometer_ml)), ()
 
 
 # ── the hardware and the process ────────────────────────────────────────────

@@ -76,7 +76,7 @@ def add_unsettled(state: State, pour_id: UUID) -> State:
 def note_journal_failed(state: State, event: JournalFailed) -> Step:
     """Nothing can be written: no valve opens, an open one closes, and a grant that was on its way to disk is dead."""
     was_writable, grant = state.journal.writable, state.grant
-    state = replace(state, grant=None, journal=replace(state.journal, writable=False, waiting=False))
+    state = replace(state, grant=None, journal=replace(state.journal, writable=False, unanswered=(), stalled=False))
     effects: Effects = (Alarm(f"journal: {event.text}"),) if was_writable or not state.journal.opened else ()
     if grant is not None:
         effects += (WriteRefusal(never_started(state, grant.message.pour_id, grant.message.card_uid, event.at)),)
@@ -110,12 +110,13 @@ def send_found_report(state: State, event: ReportFound) -> Step:
 
 
 def say_unknown(state: State, event: ReportMissing) -> Step:
-    """Another journal was asked than this one: only a person can say what became of the pour."""
+    """The journal can't tell: only a person can say what became of the pour."""
     unknown = PourUnknown(pour_id=event.pour_id, journal_id=state.journal.journal_id)
-    return state, (
-        Publish(unknown),
-        Alarm(f"pour {event.pour_id} was asked by journal {event.asked_journal_id}, which is not this one"),
-    )
+    if event.asked_journal_id == state.journal.journal_id:
+        text = f"pour {event.pour_id} was granted here, but its report is forgotten or can't be read"
+    else:
+        text = f"pour {event.pour_id} was asked by journal {event.asked_journal_id}, which is not this one"
+    return state, (Publish(unknown), Alarm(text))
 
 
 # ── verdicts ────────────────────────────────────────────────────────────────

@@ -32,25 +32,31 @@ def open_valve(state: State, grant: Grant, at: Moment) -> Step:
         progress_ms=now_ms,
         pace=Pace.begin(now_ms, state.odometer.ml),
     )
-    state, checkpoint = checkpoint_pour(replace(state, phase=Phase.POURING, valve_open=True, pour=pour), pour, at)
-    return state, (OpenValve(pour.pour_id), *leak_effects, checkpoint, Show(grant.message.display.message))
+    state, write = checkpoint(replace(state, phase=Phase.POURING, valve_open=True, pour=pour), at)
+    return state, (OpenValve(pour.pour_id), *leak_effects, write, Show(grant.message.display.message))
 
 
-def checkpoint_pour(state: State, pour: Pour, at: Moment) -> tuple[State, WriteCheckpoint]:
-    """Write where the pour stands."""
-    return checkpoint(state, at, pour.pour_id, pour.odometer_from_ml, at.now_ms - pour.started_ms)
-
-
-def checkpoint(state: State, at: Moment, fact_id: UUID | None, from_ml: int, duration_ms: int) -> tuple[State, WriteCheckpoint]:
+def checkpoint(state: State, at: Moment) -> tuple[State, WriteCheckpoint]:
     """Write the odometer, and with it the running fact; one at a time is on its way."""
     journal = replace(
         state.journal,
         checkpoint_ms=at.now_ms,
         checkpoint_ml=state.odometer.ml,
         checkpoint_pulses=state.odometer.pulses,
-        waiting=True,
     )
-    return replace(state, journal=journal), WriteCheckpoint(state.odometer, fact_id, from_ml, duration_ms)
+    return replace(state, journal=journal), standing(state, at)
+
+
+def standing(state: State, at: Moment) -> WriteCheckpoint:
+    """Where the odometer stands, and the fact that runs: a pour, a service run or a leak."""
+    pour, run, leak = state.pour, state.service, state.closed_flow.leak
+    if pour is not None and state.is_metering_pour:
+        return WriteCheckpoint(state.odometer, pour.pour_id, pour.odometer_from_ml, at.now_ms - pour.started_ms)
+    if run is not None and run.opened_ms is not None:
+        return WriteCheckpoint(state.odometer, run.run_id, run.odometer_from_ml, at.now_ms - run.opened_ms)
+    if leak is not None:
+        return WriteCheckpoint(state.odometer, leak.event_id, leak.odometer_from_ml, leak.flowed_ms - leak.started_ms)
+    return WriteCheckpoint(state.odometer, None, state.odometer.ml, 0)
 
 
 def watch(state: State, event: Event) -> Step:

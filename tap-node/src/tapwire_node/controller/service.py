@@ -123,7 +123,7 @@ def open_for_run(state: State, event: ServiceRunJournalled) -> Step:
     )
     open_flows = state.journal.open_flows | {run.run_id}
     state = replace(state, service=run, valve_open=True, journal=replace(state.journal, open_flows=open_flows))
-    state, write = checkpoint(state, event.at, run.run_id, here_ml, 0)
+    state, write = checkpoint(state, event.at)
     shown = Show(screen_text(ScreenText.OUT_OF_SERVICE, state.locale))
     return state, (OpenValveForService(run.run_id), *leak_effects, write, RunBegun(run.run_id), shown)
 

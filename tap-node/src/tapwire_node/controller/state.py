@@ -133,10 +133,19 @@ class ClosedFlow:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A write that was handed over and will be answered, by an event that names `answer_id`."""
+
+    answer_id: UUID
+    handed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Journalled:
     """What the journal has.
 
-    `checkpoint_*` is the last one handed over: `waiting` until it is on disk, `stalled` when that takes too long.
+    `checkpoint_*` is the last one handed over; `unanswered` are the writes on their way, the oldest first, and `stalled` is set
+    while that one takes too long.
     """
 
     journal_id: UUID = NO_JOURNAL
@@ -148,7 +157,7 @@ class Journalled:
     checkpoint_ms: int = 0
     checkpoint_ml: int = 0
     checkpoint_pulses: int = 0
-    waiting: bool = False
+    unanswered: tuple[Unanswered, ...] = ()
     stalled: bool = False
 
 

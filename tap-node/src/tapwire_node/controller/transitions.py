@@ -1,10 +1,10 @@
 """The tap's state machine: one pure step for each thing that happens.
 
-A step has five parts. First the meter's count is converted, and judged. Then `NOTED` takes note of what the event tells, in every
-phase: who is there, what the core and the journal said. Then `TRANSITIONS` decides by the phase. A pair that is not in the table
-is ignored: either it can't happen there (a tick asks nothing of an idle tap) or what it told has been noted and the next tick, at
-most some 20 ms later in a pour, acts on it. Then a service run is watched. At last come flow through the closed valve,
-checkpoints, and the phase at rest.
+A step has five parts. First the meter's count is converted, and judged, as is the journal's pace. Then `NOTED` takes note of what
+the event tells, in every phase: who is there, what the core and the journal said. Then `TRANSITIONS` decides by the phase. A pair
+that is not in the table is ignored: either it can't happen there (a tick asks nothing of an idle tap) or what it told has been
+noted and the next tick, at most some 20 ms later in a pour, acts on it. Then a service run is watched. At last come flow through
+the closed valve, checkpoints, and the phase at rest.
 
 Phases: IDLE, AUTHORIZING, POURING and SETTLING are entered by the table alone. CARD_MUST_BE_REMOVED follows every pour, denial and
 give-up. OUT_OF_SERVICE and FAULT are what a resting tap becomes while something forbids it to ask; asking is given up for them and
@@ -35,7 +35,7 @@ from tapwire_node.controller.asking import (
     take_grant,
 )
 from tapwire_node.controller.closed_flow import watch_closed_flow
-from tapwire_node.controller.effects import CloseValve, Effects, OpenValve, OpenValveForService, PublishState
+from tapwire_node.controller.effects import CloseValve, Effects, OpenValve, OpenValveForService, PublishState, WriteCheckpoint
 from tapwire_node.controller.events import (
     CardLifted,
     CardSeen,
@@ -73,6 +73,7 @@ from tapwire_node.controller.events import (
     ValveTripped,
     VerdictReceived,
 )
+from tapwire_node.controller.journal_watch import is_checkpoint_on_its_way, note_handed_over, watch_journal
 from tapwire_node.controller.meter_race import judge_meter
 from tapwire_node.controller.noting import (
     Step,
@@ -103,7 +104,7 @@ from tapwire_node.controller.orders import (
     send_fact,
     send_found_report,
 )
-from tapwire_node.controller.pouring import checkpoint, checkpoint_pour, free_reader, settle, settle_by_verdict, watch
+from tapwire_node.controller.pouring import checkpoint, free_reader, settle, settle_by_verdict, standing, watch
 from tapwire_node.controller.screen import ScreenText
 from tapwire_node.controller.service import note_run_held, note_run_stopped, open_for_run, take_run, watch_run
 from tapwire_node.controller.state import RESTING, State, differs, resting_phase, shown
@@ -187,6 +188,7 @@ def step(state: State, event: Event) -> Step:
     """The state after an event, and what is to be done, in this order."""
     before = shown(state)
     state, judged = judge(meter(state, event.at), event.at)
+    state, watched = watch_journal(state, event)
     state, noted = NOTED.get(type(event), ignore)(state, event)
     state, acted = TRANSITIONS.get((state.phase, type(event)), ignore)(state, event)
     state, served = watch_run(state, event.at)
@@ -194,7 +196,8 @@ def step(state: State, event: Event) -> Step:
     state, checkpointed = keep_checkpoints(state, event.at)
     state = rest(state)
     told: Effects = (PublishState(),) if differs(before, shown(state)) else ()
-    return state, close_first((*judged, *noted, *acted, *served, *leaked, *checkpointed, *told))
+    effects = close_first((*judged, *watched, *noted, *acted, *served, *leaked, *checkpointed, *told))
+    return note_handed_over(state, effects, event.at), effects
 
 
 def ignore(state: State, _event: Event) -> Step:
@@ -234,27 +237,20 @@ def judge(state: State, at: Moment) -> Step:
 def keep_checkpoints(state: State, at: Moment) -> Step:
     """Write the odometer while it moves, and a running pour at least each `checkpoint_ms` or `checkpoint_ml`."""
     journal, limits = state.journal, state.limits
-    elapsed_ms = at.now_ms - journal.checkpoint_ms
-    if journal.waiting:
-        return replace(state, journal=replace(journal, stalled=elapsed_ms >= limits.journal_stall_ms)), ()
-    far_enough = elapsed_ms >= limits.checkpoint_ms or state.odometer.ml - journal.checkpoint_ml >= limits.checkpoint_ml
-    if not journal.writable or not far_enough:
+    far_enough = (
+        at.now_ms - journal.checkpoint_ms >= limits.checkpoint_ms
+        or state.odometer.ml - journal.checkpoint_ml >= limits.checkpoint_ml
+    )
+    moves = state.is_metering_pour or state.is_metering_run or state.odometer.pulses != journal.checkpoint_pulses
+    if not journal.writable or is_checkpoint_on_its_way(state) or not far_enough or not moves:
         return state, ()
-    if state.pour is not None and state.is_metering_pour:
-        state, write = checkpoint_pour(state, state.pour, at)
-        return state, (write,)
-    run = state.service
-    if run is not None and run.opened_ms is not None:
-        state, write = checkpoint(state, at, run.run_id, run.odometer_from_ml, at.now_ms - run.opened_ms)
-        return state, (write,)
-    if state.odometer.pulses == journal.checkpoint_pulses:
-        return state, ()
-    leak = state.closed_flow.leak
-    if leak is None:
-        state, write = checkpoint(state, at, None, state.odometer.ml, 0)
-    else:
-        state, write = checkpoint(state, at, leak.event_id, leak.odometer_from_ml, leak.flowed_ms - leak.started_ms)
+    state, write = checkpoint(state, at)
     return state, (write,)
+
+
+def last_checkpoint(state: State, at: Moment) -> WriteCheckpoint:
+    """What the journal is to hold of a node that ends now, wherever it stood."""
+    return standing(meter(state, at), at)
 
 
 def rest(state: State) -> State:

@@ -13,8 +13,6 @@ from tapwire_node.journal.schema import JournalTooNew, migrate
 
 BUSY_TIMEOUT_S: Final = 2.0
 """How long a write waits for a reader's or a backup's lock."""
-
-
 FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -31,6 +29,7 @@ def connect(file: Path) -> sqlite3.Connection:
     db = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
         db.row_factory = sqlite3.Row
+        db.text_factory = lenient_text
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         migrate(db, wall_clock())
@@ -38,6 +37,11 @@ def connect(file: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def lenient_text(stored: bytes) -> str:
+    """For `text_factory`: one flipped bit spoils one value, and not the whole query."""
+    return stored.decode(errors="replace")
 
 
 @contextmanager

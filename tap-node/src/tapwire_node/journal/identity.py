@@ -35,7 +35,7 @@ class Place:
 
 def take_lock(file: Path) -> TextIOWrapper:
     """Hold the journal for this process until it ends or closes this; raises `JournalInUse`."""
-    lock = Path(f"{file}{LOCK_SUFFIX}").open("a+", encoding="utf-8")  # noqa: SIM115 - held as long as the journal is
+    lock = os.fdopen(os.open(f"{file}{LOCK_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -82,9 +82,6 @@ def claim(db: sqlite3.Connection, place: Place, lock: TextIOWrapper) -> Claim:
 
 
 def note_witness(lock: TextIOWrapper, generation: str) -> None:
-    """Take the generation to the lock file, and to the disk."""
-    lock.seek(0)
-    lock.truncate()
-    lock.write(generation)
-    lock.flush()
+    """Take the generation to the lock file, and to the disk: in place, so that a power cut leaves the one before or this one."""
+    os.pwrite(lock.fileno(), generation.encode(), 0)
     os.fsync(lock.fileno())

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from tapwire_node.journal.connection import BUSY_TIMEOUT_S, JournalBroken, reported
+from tapwire_node.journal.connection import BUSY_TIMEOUT_S, JournalBroken, lenient_text, reported
 from tapwire_node.journal.damage import aside_of
 
 SHOWN: Final = ("journal_id", "device_path", "seq", "odometer_ml", "pulses_per_liter")
@@ -118,4 +118,5 @@ def _open(file: Path) -> sqlite3.Connection:
     uri = f"{_readable(file).resolve().as_uri()}?mode=ro"
     db = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)
     db.row_factory = sqlite3.Row
+    db.text_factory = lenient_text
     return db

@@ -1,6 +1,8 @@
 """Facts to and from rows of the journal."""
 
 import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -46,8 +48,24 @@ def fact_to_row(fact: Fact) -> Row:
     return (*own, *end, fact.ended_ms, *stretch, *closing)
 
 
+def read_row(row: sqlite3.Row) -> Fact | None:
+    """The report that a row of an ended fact holds; None when a newer program wrote it, or a bit of it has flipped."""
+    try:
+        return row_to_fact(row)
+    except ValueError:
+        return None
+
+
+def ids_of(rows: Iterable[sqlite3.Row], kind: str) -> Iterator[UUID]:
+    """The ids of the facts of a kind; of a row that can't be read too, unless it is the id that can't."""
+    for row in rows:
+        if row["kind"] == kind:
+            with suppress(ValueError):
+                yield UUID(row["fact_id"])
+
+
 def row_to_fact(row: sqlite3.Row) -> Fact:
-    """The report that a row of an ended fact holds."""
+    """The report that a row of an ended fact holds; raises `ValueError`."""
     volume_ml = row["odometer_to_ml"] - row["odometer_from_ml"]
     journal_id, boot_id = UUID(row["journal_id"]), UUID(row["boot_id"])
     closing = Closing(row["tail_ml"], row["over_ml"], row["latency_ms"]) if row["tail_ml"] is not None else None
@@ -65,6 +83,8 @@ def row_to_fact(row: sqlite3.Row) -> Fact:
             boot_id=boot_id,
         )
         return Fact(flow, row["ended_ms"], closing)
+    if row["kind"] != "pour":
+        raise ValueError(row["kind"])
     pour = PourCompleted(
         pour_id=UUID(row["fact_id"]),
         card_uid=row["card_uid"],

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from enum import Enum, auto
 from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 from uuid import UUID
@@ -31,9 +32,11 @@ from tapwire_node.journal.connection import JournalFull, connect, reported, tran
 from tapwire_node.journal.damage import is_damage, refuse_beside_damaged, require_sound, set_aside
 from tapwire_node.journal.identity import claim, note_witness, place_of, take_lock
 from tapwire_node.journal.reserve import Reserve
-from tapwire_node.journal.rows import FACT_COLUMNS, fact_to_row, row_to_fact
+from tapwire_node.journal.rows import FACT_COLUMNS, fact_to_row, ids_of, read_row, row_to_fact
 
 MAX_ALARMS: Final = 1_000
+ALWAYS_KEPT: Final = 10_000
+"""The newest facts, which stay whatever the clock says: that of a Pi without a battery may be wrong by years, either way."""
 _COLUMNS: Final = ", ".join(FACT_COLUMNS)
 _PLACEHOLDERS: Final = ", ".join("?" * len(FACT_COLUMNS))
 _CHANGES: Final = ", ".join(f"{column} = excluded.{column}" for column in FACT_COLUMNS if column not in ("kind", "fact_id"))
@@ -52,6 +55,8 @@ class Standing(Enum):
     NOW_DEAD = auto()
     RUNNING = auto()
     ELSEWHERE = auto()
+    LOST = auto()
+    """It was granted here; its report is forgotten or can't be read."""
 
 
 class Journal:
@@ -137,31 +142,34 @@ class Journal:
             closings = db.execute(
                 "SELECT latency_ms FROM facts WHERE latency_ms IS NOT NULL ORDER BY number DESC LIMIT ?", (REMEMBERED_CLOSINGS,)
             ).fetchall()
-            open_ids = db.execute("SELECT kind, fact_id FROM facts WHERE verdict IS NULL ORDER BY number").fetchall()
+            unsettled = db.execute("SELECT * FROM facts WHERE verdict IS NULL ORDER BY number").fetchall()
         return Recovered(
             journal_id=self.journal_id,
             odometer_ml=journal["odometer_ml"],
             odometer_remainder=journal["odometer_remainder"],
             pulses_per_liter=journal["pulses_per_liter"],
             config=_config(journal["config"]),
-            unsettled=tuple(UUID(row["fact_id"]) for row in open_ids if row["kind"] == "pour"),
-            open_flows=frozenset(UUID(row["fact_id"]) for row in open_ids if row["kind"] == "flow"),
+            unsettled=tuple(ids_of(unsettled, "pour")),
+            open_flows=frozenset(ids_of(unsettled, "flow")),
             interrupted=interrupted > 0,
             closings=tuple(row["latency_ms"] for row in reversed(closings)),
+            unreadable=tuple(row["fact_id"] for row in unsettled if row["ended"] and read_row(row) is None),
         )
 
     def open_facts(self, limit: int) -> list[Fact]:
-        """Reports without a verdict, the oldest first."""
-        query = "SELECT * FROM facts WHERE verdict IS NULL AND ended = 1 ORDER BY number LIMIT ?"
+        """Reports without a verdict, the oldest first; those that can't be read are left out (`Recovered.unreadable`)."""
+        query = "SELECT * FROM facts WHERE verdict IS NULL AND ended = 1 ORDER BY number"
         with reported():
-            return [row_to_fact(row) for row in self._db.execute(query, (limit,))]
+            readable = (fact for row in self._db.execute(query) if (fact := read_row(row)) is not None)
+            return list(islice(readable, limit))
 
     def forget_older_than(self, days: int) -> None:
-        """Drop facts whose verdict came longer ago, and the ids of their pours."""
+        """Drop facts whose verdict came longer ago, but for the newest. The ids of their pours stay: they were granted here."""
         before = (TIME_OF_DAY.now() - timedelta(days=days)).isoformat()
         with self._write() as db:
-            db.execute("DELETE FROM facts WHERE verdict_at < ?", (before,))
-            db.execute("DELETE FROM pour_ids WHERE recorded_at < ? AND pour_id NOT IN (SELECT fact_id FROM facts)", (before,))
+            db.execute(
+                "DELETE FROM facts WHERE verdict_at < ? AND number <= (SELECT max(number) FROM facts) - ?", (before, ALWAYS_KEPT)
+            )
 
     # ── questions and grants ────────────────────────────────────────────────
 
@@ -205,11 +213,11 @@ class Journal:
             self._insert_id(pour_id, "dead")
 
     def refuse(self, report: Fact) -> Fact | None:
-        """Mark a grant as dead and write its report; None when the pour was opened, or its report is written already."""
+        """Mark a grant as dead and write its report; None when the pour was opened, or its report is or was written already."""
         with self._write():
             self._insert_id(report.fact_id, "dead")
             known = self._fact_row(report.fact_id)
-            if known is not None and (known["ended"] or known["opened"]):
+            if known["ended"] or known["opened"] if known is not None else self._was_granted(report.fact_id):
                 return None
             self._put_fact(report, ended=True)
         return report
@@ -218,9 +226,14 @@ class Journal:
         """What became of a pour. One that this journal should have and never had is made dead first, and reported as `report`."""
         known = self._fact_row(report.fact_id)
         if known is not None and known["ended"]:
-            return Standing.OPEN if known["verdict"] is None else Standing.SETTLED, row_to_fact(known)
+            fact = read_row(known)
+            if fact is None:
+                return Standing.LOST, None
+            return Standing.OPEN if known["verdict"] is None else Standing.SETTLED, fact
         if known is None and asked_journal_id != self.journal_id:
             return Standing.ELSEWHERE, None
+        if known is None and self._was_granted(report.fact_id):
+            return Standing.LOST, None
         refused = self.refuse(self._with_card(report, known))
         return (Standing.NOW_DEAD, refused) if refused else (Standing.RUNNING, None)
 
@@ -298,6 +311,11 @@ class Journal:
         with reported():
             row: sqlite3.Row | None = self._db.execute("SELECT * FROM facts WHERE fact_id = ?", (str(fact_id),)).fetchone()
         return row
+
+    def _was_granted(self, pour_id: UUID) -> bool:
+        query = "SELECT 1 FROM pour_ids WHERE pour_id = ? AND kind = 'grant'"
+        with reported():
+            return self._db.execute(query, (str(pour_id),)).fetchone() is not None
 
     def _insert_id(self, pour_id: UUID, kind: str) -> bool:
         row = (str(pour_id), kind, wall_clock())

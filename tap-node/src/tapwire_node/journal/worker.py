@@ -2,7 +2,8 @@
 
 The event loop hands effects over and goes on: closing the valve never waits for a disk. Each answer comes back to the loop as an
 event. When a write fails the journal counts as broken: what must not be lost (`KEPT`) waits in order, everything else fails at
-once, and the file is opened anew each `retry_ms` until all that waits is written.
+once, and the file is opened anew each `retry_ms` until all that waits is written. The end tries once more; what even then can't be
+written stands in the log, whole, so that a person can book it.
 
 When the disk is full the journal gives up its reserve, so that what has begun is written to its end, and the tap asks nothing more
 until the reserve can be held again. A journal that comes back with another id was replaced: with it the node begins anew.
@@ -11,7 +12,7 @@ until the reserve can be held again. A journal that comes back with another id w
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Final, assert_never
@@ -49,6 +50,7 @@ from tapwire_node.controller.events import (
 )
 from tapwire_node.controller.facts import Fact
 from tapwire_node.journal.connection import JournalBroken, JournalFull
+from tapwire_node.journal.identity import JournalInUse
 from tapwire_node.journal.store import Journal, Standing
 
 Answer = Callable[[Moment], Event]
@@ -56,7 +58,11 @@ Answer = Callable[[Moment], Event]
 
 NEEDS_ROOM: Final = (WriteQuestion, WriteGrant)
 """What is only begun while there is room to bring it to its end."""
-KEPT: Final = (WriteRefusal, WriteReport, WriteFlow, WriteVerdict, WriteConfig, WriteTombstone)
+FACTS: Final = (WriteRefusal, WriteReport, WriteFlow, WriteCheckpoint)
+"""What nobody else knows: lost last, should there be too much that waits."""
+KEPT: Final = (*FACTS, WriteVerdict, WriteConfig, WriteTombstone)
+LATEST: Final = (WriteCheckpoint, WriteConfig)
+"""Of these only the last one counts."""
 MAX_KEPT: Final = 10_000
 """Writes that wait for a broken journal; a leak alone fills this in three days."""
 DAY_MS: Final = 86_400_000
@@ -91,8 +97,11 @@ class JournalWorker:
         self._is_full = False
         self._told: str | None = None
         """Why the journal could not be opened, as it was told last: an alarm once, not at every try."""
-        self._kept: deque[JournalEffect] = deque()
-        self._forgot_ms = 0
+        self._handed: deque[JournalEffect] = deque()
+        """Handed over, and not tried yet."""
+        self._kept: dict[object, JournalEffect] = {}
+        self._forgot_ms: int | None = None
+        self._ending = False
 
     # ── on the event loop ───────────────────────────────────────────────────
 
@@ -102,21 +111,32 @@ class JournalWorker:
 
     def write(self, effect: JournalEffect) -> None:
         """Carry one effect out, after all that were handed over before."""
-        self._submit(partial(self._try, effect))
+        self._handed.append(effect)
+        self._submit_unless_ending(self._try_next)
 
     def note_alarm(self, text: str) -> None:
         """Keep an alarm for the technician, if the journal can."""
-        self._submit(partial(self._note_alarm, text))
+        self._submit_unless_ending(partial(self._note_alarm, text))
 
     async def open_facts(self, limit: int) -> list[Fact]:
-        """Reports without a verdict, the oldest first; none while the journal is broken."""
+        """Reports without a verdict, the oldest first; none while the journal is broken, or at the end."""
+        if self._ending:
+            return []
         return await self._loop.run_in_executor(self._thread, self._open_facts, limit)
 
     async def close(self, timeout_ms: int) -> None:
         """Let go of the journal when all that was handed over is written, or the time is over."""
-        closed = self._loop.run_in_executor(self._thread, self._close)
+        self._ending = True
+        closed = self._loop.run_in_executor(self._thread, self._finish)
         await asyncio.wait([closed], timeout=timeout_ms / MS_PER_S)
         self._thread.shutdown(wait=False, cancel_futures=True)
+        for effect in (*self._kept.values(), *self._handed):
+            if isinstance(effect, KEPT):
+                logger.critical("the node ends, and the journal has not taken this: %s", effect)
+
+    def _submit_unless_ending(self, work: Callable[[], list[Answer]]) -> None:
+        if not self._ending:
+            self._submit(work)
 
     def _submit(self, work: Callable[[], list[Answer]]) -> Future[list[Answer]]:
         submitted = self._thread.submit(work)
@@ -139,12 +159,9 @@ class JournalWorker:
         """Open the journal if it is not, and write what waits; raises `JournalReplaced`."""
         answers: list[Answer] = []
         try:
-            if self._journal is None:
-                self._journal = self._open_journal()
-            recovered = self._journal.recover()
-            while self._kept:
-                answers += perform_in_reserve(self._journal, self._kept[0])
-                self._kept.popleft()
+            journal = self._opened()
+            recovered = journal.recover()
+            answers.extend(self._write_kept(journal))
         except JournalBroken as error:
             broken = self._break(error)
             is_news, self._told = self._told != str(error), str(error)
@@ -153,12 +170,33 @@ class JournalWorker:
         self._require_same(recovered.journal_id)
         return [partial(JournalOpened, recovered=recovered), *answers, *self._look_for_room()]
 
+    def _opened(self) -> Journal:
+        if self._journal is None:
+            self._journal = self._open_journal()
+        return self._journal
+
+    def _write_kept(self, journal: Journal) -> Iterator[Answer]:
+        """Write what waits, in its order; another journal has an odometer of its own, and takes none."""
+        if self._journal_id not in (None, journal.journal_id):
+            self._kept.pop(WriteCheckpoint, None)
+        while self._kept:
+            key = next(iter(self._kept))
+            answers = perform_in_reserve(journal, self._kept[key])
+            del self._kept[key]
+            yield from answers
+
     def _require_same(self, journal_id: UUID) -> None:
         """What the controller knows is of the journal that was opened first; all that waited is written by now."""
         if self._journal_id not in (None, journal_id):
             self._close()
             raise JournalReplaced(f"journal {self._journal_id} was replaced by {journal_id}: the node begins anew with it")
         self._journal_id = journal_id
+
+    def _try_next(self) -> list[Answer]:
+        try:
+            return self._try(self._handed[0])
+        finally:
+            self._handed.popleft()
 
     def _try(self, effect: JournalEffect) -> list[Answer]:
         journal = self._journal
@@ -221,17 +259,20 @@ class JournalWorker:
         return []
 
     def _forget_old(self, journal: Journal) -> None:
-        if monotonic_ms() - self._forgot_ms >= DAY_MS:
+        """At the first write of a boot, as many a machine is switched off each night, and each day."""
+        if self._forgot_ms is None or monotonic_ms() - self._forgot_ms >= DAY_MS:
             journal.forget_older_than(self._keep_days)
             self._forgot_ms = monotonic_ms()
 
     def _keep(self, effect: JournalEffect) -> None:
         if not isinstance(effect, KEPT):
             return
-        if len(self._kept) >= MAX_KEPT:
-            logger.critical("the journal has been broken for too long, %s is lost", effect)
-            return
-        self._kept.append(effect)
+        key = type(effect) if isinstance(effect, LATEST) else effect
+        self._kept.pop(key, None)
+        self._kept[key] = effect
+        if len(self._kept) > MAX_KEPT:
+            least = next((kept for kept, waiting in self._kept.items() if not isinstance(waiting, FACTS)), key)
+            logger.critical("the journal has been broken for too long, %s is lost", self._kept.pop(least))
 
     def _break(self, error: JournalBroken) -> Answer:
         """Let go of the file and try again later."""
@@ -240,7 +281,7 @@ class JournalWorker:
         return partial(JournalFailed, text=str(error))
 
     def _later(self, work: Callable[[], list[Answer]]) -> None:
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._retry_ms / MS_PER_S, self._submit, work)
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._retry_ms / MS_PER_S, self._submit_unless_ending, work)
 
     def _open_facts(self, limit: int) -> list[Fact]:
         try:
@@ -248,6 +289,16 @@ class JournalWorker:
         except JournalBroken as error:
             self._loop.call_soon_threadsafe(self._post, self._break(error))
             return []
+
+    def _finish(self) -> None:
+        """Try once more for what waits, and let go of the file."""
+        try:
+            if self._kept:
+                list(self._write_kept(self._opened()))
+        except (JournalBroken, JournalInUse) as error:
+            logger.error("the journal can't be written at the end: %s", error)
+        finally:
+            self._close()
 
     def _close(self) -> None:
         self._is_full = False
@@ -315,7 +366,7 @@ def answer_find(journal: Journal, effect: FindReport) -> list[Answer]:
             return [partial(FactJournalled, fact=fact)]
         case Standing.RUNNING:
             return []
-        case Standing.ELSEWHERE:
+        case Standing.ELSEWHERE | Standing.LOST:
             return [partial(ReportMissing, pour_id=effect.report.fact_id, asked_journal_id=effect.asked_journal_id)]
         case _:
             assert_never(standing)
