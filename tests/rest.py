@@ -17,7 +17,6 @@ from tapwire_admin.openapi import complete
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes.users import open_session
-from tapwire_core.domain.house import House
 from tapwire_core.domain.words import Role
 from tapwire_core.services.sessions import hash_token
 
@@ -104,7 +103,7 @@ def done(response: httpx.Response, status: int = 200) -> Any:
 
 @functools.cache
 def _app() -> Litestar:
-    return create_app(Database(None, None, None, House(), ""))  # type: ignore[arg-type]
+    return create_app(Database.nowhere())
 
 
 def _app_on(db: Database) -> Litestar:

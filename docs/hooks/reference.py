@@ -19,7 +19,6 @@ from tapwire_contracts.reasons import DENIAL_TEXTS, IncidentKind, Locale, Outcom
 from tapwire_contracts.schemas import payload_schema
 from tapwire_contracts.topics import ROOT
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
 from tapwire_core.domain.pour import TRANSITIONS as POUR_TRANSITIONS
 from tapwire_core.metrics import BooksMetrics, DecisionMetrics, WorkerMetrics
 from tapwire_core.settings import PREFIX, Settings
@@ -115,7 +114,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _rest() -> Iterator[str]:
-    app = create_app(Database(None, None, House(), ""))  # type: ignore[arg-type]
+    app = create_app(Database.nowhere())
     schema = complete(app.openapi_schema.to_schema(), app)
     yield "# REST\n\nGenerated from the admin API, which shows the same at `/schema` and as OpenAPI at `/schema/openapi.json`.\n"
     nouns: dict[str, list[tuple[str, str, str]]] = {}

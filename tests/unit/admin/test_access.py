@@ -7,7 +7,6 @@ from litestar.routes import HTTPRoute
 from tapwire_admin.app import create_app
 from tapwire_admin.auth import OpenTo
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
 from tapwire_core.domain.words import Role
 
 # SYSTEM.md, "Operators": what needs more than an operator
@@ -122,7 +121,7 @@ CONSOLE_EVERYBODY = {
 @pytest.fixture(scope="module")
 def app() -> Litestar:
     """The application; nothing is asked of its database."""
-    return create_app(Database(None, None, None, House(), ""))  # type: ignore[arg-type]
+    return create_app(Database.nowhere())
 
 
 def declared(app: Litestar, but: tuple[str, ...] = ("OPTIONS", "HEAD")) -> dict[str, object]:

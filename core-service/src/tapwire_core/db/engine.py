@@ -47,6 +47,11 @@ class Database:
     url: str
 
     @classmethod
+    def nowhere(cls) -> Self:
+        """No database, for an application that is only described."""
+        return cls(None, None, None, House(), "")  # type: ignore[arg-type]
+
+    @classmethod
     @asynccontextmanager
     async def open(cls, url: str, house: House, *, pool_size: int = POOL_SIZE) -> AsyncIterator[Self]:
         """Connect to `postgresql://…`; `pool_size` bounds the transactions that run at once."""
