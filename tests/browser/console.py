@@ -36,6 +36,10 @@ WCAG: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 expect.set_options(timeout=PATIENCE_MS)
 
 
+LEFT_EARLY: Final = ("htmx:sendAbort", "htmx:afterRequest")
+"""What htmx says of a part that was still asked for when its page was left; of a request that fails it says one more thing."""
+
+
 def has_chromium() -> bool:
     """Whether there is a browser to test with."""
     return Path(CHROMIUM).exists()
@@ -147,7 +151,7 @@ class Console:
         return wide
 
     def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and not message.text.startswith(LEFT_EARLY):
             self.complaints.append(f"{message.text} {message.location.get('url')}")
 
     async def _count(self, response: Response) -> None:
