@@ -7,6 +7,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
+from tapwire_core.db.migrations.functions import change_function
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -35,20 +37,13 @@ def upgrade() -> None:
     """Go to this revision."""
     op.add_column("pours", sa.Column("report_may_have_come", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     for function, before, after in OTHERWISE:
-        _change(function, before, after)
+        change_function(function, before, after)
 
 
 def downgrade() -> None:
     """Go back to the revision before."""
     for function, before, after in OTHERWISE[1:]:
-        _change(function, after, before)
+        change_function(function, after, before)
     end = "\n    IF asked_pours = '{}' THEN"
-    _change("lock_together(jsonb, integer)", end, WAITS.rstrip("\n") + end)
+    change_function("lock_together(jsonb, integer)", end, WAITS.rstrip("\n") + end)
     op.drop_column("pours", "report_may_have_come")
-
-
-def _change(function: str, before: str, after: str) -> None:
-    """Change a function as it is in the database, with the settings that it has."""
-    statement = op.get_bind().exec_driver_sql(f"SELECT pg_get_functiondef('{function}'::regprocedure)").scalar_one()
-    assert before in statement, f"{function} is not what it was"
-    op.get_bind().exec_driver_sql(statement.replace(before, after, 1))
