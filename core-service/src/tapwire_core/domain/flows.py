@@ -8,7 +8,7 @@ from tapwire_core.domain.changes import Audited, Changes, FlowRemembered, Incide
 from tapwire_core.domain.house import House
 from tapwire_core.domain.odometer import StretchFacts, account_fact, account_stretch
 from tapwire_core.domain.reports import Report, TapNow
-from tapwire_core.domain.settlement import book_unattributed, why_not_believable
+from tapwire_core.domain.settlement import book_unattributed, raise_overdrawn, why_not_believable
 from tapwire_core.domain.words import StockKind
 
 
@@ -40,6 +40,7 @@ def record_new_flow(
         book_unattributed(tap, flow.volume_ml, kind, flow.event_id, changes)
         _tell_people(path, flow, tap, changes)
         account_fact(stretch, flow.volume_ml, overlapping, changes)
+        raise_overdrawn(tap.kegs, changes)
     return why_not
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tapwire_contracts.reasons import AuditAction, IncidentKind
 from tapwire_core.domain.changes import Audited, Changes, IncidentRaised, OdometerCovered, StockMoved, StretchAccounted
 from tapwire_core.domain.reports import TapNow
-from tapwire_core.domain.settlement import book_unattributed
+from tapwire_core.domain.settlement import book_unattributed, raise_overdrawn
 from tapwire_core.domain.words import StockKind
 
 VOLUME_GAP_INCIDENT_ML: Final = 5
@@ -96,6 +96,7 @@ def book_holes(
         return
     for (from_ml, to_ml), hole_id in zip(holes, hole_ids, strict=False):
         _book_hole(journal_id, from_ml, to_ml, hole_id, tap, changes)
+    raise_overdrawn(tap.kegs, changes)
     changes.covered = OdometerCovered(journal_id=journal_id, first_ml=facts.first_ml, covered_ml=max(start_ml, odometer_ml))
 
 

@@ -4,7 +4,7 @@ from tapwire_contracts.reasons import AuditAction, StopReason
 from tapwire_core.domain.changes import Audited, Changes, PourStopped, StockMoved
 from tapwire_core.domain.pour import PourEvent
 from tapwire_core.domain.reports import PourFacts
-from tapwire_core.domain.settlement import book_sale, end_pour, take_from_keg
+from tapwire_core.domain.settlement import book_sale, end_pour, raise_overdrawn
 from tapwire_core.domain.words import StockKind
 
 
@@ -16,7 +16,8 @@ def reconcile(pour: PourFacts, volume_ml: int, reason: str, comment: str | None,
     )
     if volume_ml:
         sold = StockMoved(keg_id=pour.keg_id, kind=StockKind.SALE, volume_ml=volume_ml, cause_id=pour.pour_id)
-        take_from_keg(sold, pour.keg_ml, changes)
+        changes.stock.append(sold)
+        raise_overdrawn(pour.kegs, changes)
     changes.stopped = PourStopped(pour_id=pour.pour_id, reason=StopReason.RECONCILED)
     details = {
         "volume_ml": volume_ml,

@@ -1,5 +1,6 @@
 """What the books know of a pour, what a tap says of it, and what it is answered. Pure data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -33,6 +34,11 @@ class PourFacts(Struct, frozen=True, kw_only=True):
     keg_ml: int
 
     @property
+    def kegs(self) -> Mapping[UUID, int]:
+        """The book volume of its keg, in ml."""
+        return {self.keg_id: self.keg_ml}
+
+    @property
     def payable_minor(self) -> int:
         """What the guest can pay for this pour: its hold and all that is available, and never more than the balance."""
         return self.balance_minor - max(self.held_minor - self.hold_minor, 0)
@@ -52,6 +58,11 @@ class TapNow(Struct, frozen=True, kw_only=True):
     keg_ml: int | None
     price_minor: int | None
 
+    @property
+    def kegs(self) -> Mapping[UUID, int]:
+        """The book volume of the keg that is on it, in ml."""
+        return {self.keg_id: self.keg_ml} if self.keg_id is not None and self.keg_ml is not None else {}
+
     def value_of(self, volume_ml: int) -> int | None:
         """What a volume is worth by the tap's price; None where there is none."""
         return charge(volume_ml, self.price_minor) if self.price_minor else None
@@ -62,6 +73,11 @@ class SettlementFacts(Struct, frozen=True, kw_only=True):
 
     tap: TapNow
     pour: PourFacts | None
+
+    @property
+    def kegs(self) -> Mapping[UUID, int]:
+        """The book volumes of the tap's keg and of the pour's, in ml."""
+        return {**self.tap.kegs, **(self.pour.kegs if self.pour else {})}
 
     @property
     def rows(self) -> frozenset[UUID]:

@@ -133,25 +133,23 @@ def book_sold_stock(pour: PourFacts, volume_ml: int, amount_minor: int, loss_min
     for kind, moved_ml in ((StockKind.SALE, volume_ml - unpaid_ml), (StockKind.OVERPOUR, unpaid_ml)):
         if moved_ml:
             changes.stock.append(StockMoved(keg_id=pour.keg_id, kind=kind, volume_ml=moved_ml, cause_id=pour.pour_id))
-    _raise_if_overdrawn(pour.keg_id, pour.keg_ml, volume_ml, changes)
 
 
-def take_from_keg(moved: StockMoved, keg_ml: int, changes: Changes) -> None:
-    """Book a volume out of a keg that has `keg_ml` by the books; back into it when the volume is negative."""
-    changes.stock.append(moved)
-    _raise_if_overdrawn(moved.keg_id, keg_ml, moved.volume_ml, changes)
+def raise_overdrawn(kegs: Mapping[UUID, int], changes: Changes) -> None:
+    """Raise `keg_overdrawn` for each keg whose book volume goes below zero: a calibration fault, never a failing report.
 
-
-def _raise_if_overdrawn(keg_id: UUID, keg_ml: int, moved_ml: int, changes: Changes) -> None:
-    """Raise `keg_overdrawn` when a keg's book volume goes below zero: a calibration fault, never a failing report."""
-    left_ml = keg_ml - moved_ml
-    if moved_ml > 0 and left_ml < 0:
-        details = {
-            "keg_id": str(keg_id),
-            "book_volume_ml": left_ml,
-            "hint": "check the flow meter's calibration and the keg's volume",
-        }
-        changes.raise_once(IncidentRaised(kind=IncidentKind.KEG_OVERDRAWN, cause=str(keg_id), details=details))
+    `kegs` are the book volumes before the change, in ml. Called once the change is complete: what it takes back counts as well.
+    """
+    for keg_id, before_ml in kegs.items():
+        moved_ml = sum(moved.volume_ml for moved in changes.stock if moved.keg_id == keg_id)
+        left_ml = before_ml - moved_ml
+        if moved_ml > 0 and left_ml < 0:
+            details = {
+                "keg_id": str(keg_id),
+                "book_volume_ml": left_ml,
+                "hint": "check the flow meter's calibration and the keg's volume",
+            }
+            changes.raised.append(IncidentRaised(kind=IncidentKind.KEG_OVERDRAWN, cause=str(keg_id), details=details))
 
 
 def _sale(pour: PourFacts, debit: Account, amount_minor: int) -> MoneyMoved:
@@ -192,9 +190,8 @@ def _missing_pending(report: Report, tap: TapNow, changes: Changes) -> Verdict:
 
 def book_unattributed(tap: TapNow, volume_ml: int, kind: StockKind, cause_id: UUID, changes: Changes) -> None:
     """Book a volume that belongs to no pour out of the keg that is on the tap; without either there is no stock to move."""
-    if volume_ml == 0 or tap.keg_id is None or tap.keg_ml is None:
-        return
-    take_from_keg(StockMoved(keg_id=tap.keg_id, kind=kind, volume_ml=volume_ml, cause_id=cause_id), tap.keg_ml, changes)
+    if volume_ml and tap.keg_id is not None:
+        changes.stock.append(StockMoved(keg_id=tap.keg_id, kind=kind, volume_ml=volume_ml, cause_id=cause_id))
 
 
 def _late(report: Report, pour: PourFacts, house: House, changes: Changes) -> Verdict:
@@ -303,5 +300,4 @@ def _move_stock(report: Report, pour: PourFacts, verdict: Verdict, changes: Chan
         book_sold_stock(pour, moved_ml, ended.amount_minor, ended.loss_minor, changes)
     elif moved_ml:
         kind = StockKind.OVERPOUR if verdict.outcome is Outcome.REJECTED_INSUFFICIENT_FUNDS else StockKind.CORRECTION
-        moved = StockMoved(keg_id=pour.keg_id, kind=kind, volume_ml=moved_ml, cause_id=pour.pour_id)
-        take_from_keg(moved, pour.keg_ml, changes)
+        changes.stock.append(StockMoved(keg_id=pour.keg_id, kind=kind, volume_ml=moved_ml, cause_id=pour.pour_id))

@@ -11,7 +11,7 @@ from tapwire_core.domain.house import House
 from tapwire_core.domain.messages import settled_message
 from tapwire_core.domain.odometer import StretchFacts, account_fact, account_stretch
 from tapwire_core.domain.reports import Report, SettlementFacts
-from tapwire_core.domain.settlement import refuse, settle, why_not_believable
+from tapwire_core.domain.settlement import raise_overdrawn, refuse, settle, why_not_believable
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ def settle_new_report(
             account_stretch(stretch, overlapping, changes)
         else:
             account_fact(stretch, report.volume_ml, overlapping, changes)
+    raise_overdrawn(facts.kegs, changes)
     payload = encode(settled_message(report, verdict, house)).decode()
     changes.verdict = VerdictRemembered(
         pour_id=report.pour_id,

@@ -15,7 +15,7 @@ from tapwire_core.db.writes.kegs import LockedKeg
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Audited, Changes, StockMoved
-from tapwire_core.domain.settlement import take_from_keg
+from tapwire_core.domain.settlement import raise_overdrawn
 from tapwire_core.domain.words import KegStatus, StockKind
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.limits import MAX_VOLUME_ML
@@ -95,7 +95,8 @@ async def _book(store: Store, actor: Actor, keg_id: UUID, kind: StockKind, volum
     shift_id = await shift_writes.open_shift_id(store, keg.venue_id)
     changes = Changes.by(actor, tap_path=tap, venue_id=keg.venue_id, shift_id=shift_id)
     changes.audited.append(Audited(action=AuditAction.STOCK_BOOKED, subjects=(str(keg_id),), details=details))
-    take_from_keg(StockMoved(keg_id=keg_id, kind=kind, volume_ml=volume_ml, reason=reason), keg.book_volume_ml, changes)
+    changes.stock.append(StockMoved(keg_id=keg_id, kind=kind, volume_ml=volume_ml, reason=reason))
+    raise_overdrawn({keg_id: keg.book_volume_ml}, changes)
     await write_changes(store, changes)
     return left_ml
 
