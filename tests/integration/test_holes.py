@@ -3,12 +3,16 @@
 import json
 from uuid import UUID, uuid4
 
-from tapwire_contracts.messages import PourCompleted
+import pytest
+from msgspec.structs import replace
+
+from tapwire_contracts.messages import PourCompleted, UnattributedFlow
 from tapwire_contracts.reasons import Resolution
 from tapwire_core.db.engine import Database
-from tapwire_core.services.flows import record_flow
+from tapwire_core.services.flows import record_flow, refuse_unreadable_flow
 from tapwire_core.services.incidents import resolve_incident
-from tests.venue import OPERATOR, RAW, Venue
+from tapwire_core.services.recovery import force_unlock, reconcile_pour
+from tests.venue import KEG_ML, OPERATOR, RAW, Venue
 
 MAX_REPORT_ML = 100_000
 
@@ -47,6 +51,65 @@ def _id(incident: dict[str, object]) -> UUID:
     incident_id = incident["incident_id"]
     assert isinstance(incident_id, UUID)
     return incident_id
+
+
+# ── not believed ────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("hole_first", [True, False])
+async def test_an_unbelievable_report_of_an_unknown_pour_leaves_its_stretch_a_hole(venue: Venue, hole_first: bool) -> None:
+    await venue.idle()
+    report = venue.tap.report(uuid4(), "04a1b2c3", 1_500, duration_ms=0)
+    if hole_first:
+        await venue.idle()
+
+    await venue.deliver(report)
+    await venue.idle()
+
+    assert await venue.keg_ml() == KEG_ML - 1_500
+    assert await _gaps(venue) == [(1_500, 750_00)]
+
+
+@pytest.mark.parametrize("hole_first", [True, False])
+@pytest.mark.parametrize("readable", [True, False])
+async def test_an_unbelievable_flow_leaves_its_stretch_a_hole(venue: Venue, hole_first: bool, readable: bool) -> None:
+    await venue.idle()
+    flow = replace(venue.tap.flow(1_500), duration_ms=0)
+    if hole_first:
+        await venue.idle()
+
+    await _tell(venue, flow, readable=readable)
+    await venue.idle()
+
+    assert await venue.keg_ml() == KEG_ML - 1_500
+    assert await _gaps(venue) == [(1_500, 750_00)]
+
+
+async def _tell(venue: Venue, flow: UnattributedFlow, *, readable: bool) -> None:
+    if readable:
+        await record_flow(venue.db, venue.tap.path, flow, RAW)
+    else:
+        await refuse_unreadable_flow(venue.db, venue.tap.path, flow.event_id, "volume_ml", RAW)
+
+
+@pytest.mark.parametrize(("by_hand", "left_ml"), [("reconcile", KEG_ML - 1_400), ("unlock", KEG_ML - 1_500)])
+async def test_an_unbelievable_report_fills_its_hole_if_a_person_has_said_what_flowed(
+    venue: Venue, by_hand: str, left_ml: int
+) -> None:
+    ann = await venue.guest(balance_minor=1000_00)
+    await venue.idle()
+    grant = await venue.grant(ann)
+    report = venue.tap.report(grant.pour_id, ann.card_uid, 1_500, duration_ms=0)
+    if by_hand == "reconcile":
+        await reconcile_pour(venue.db, OPERATOR, ann.visit_id, volume_ml=1_400, reason="seen in the glasses")
+    else:
+        await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="the node is dead")
+    await venue.idle()
+
+    await venue.deliver(report)
+    await venue.idle()
+
+    assert await venue.keg_ml() == left_ml
 
 
 # ── kegs ────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from tapwire_contracts.messages import UnattributedFlow
 from tapwire_contracts.reasons import AuditAction, FlowCause, IncidentKind
 from tapwire_core.domain.changes import Audited, Changes, FlowRemembered, IncidentRaised, StretchAccounted
 from tapwire_core.domain.house import House
-from tapwire_core.domain.odometer import StretchFacts, account_fact, account_stretch
+from tapwire_core.domain.odometer import StretchFacts, account_fact
 from tapwire_core.domain.reports import Report, TapNow
 from tapwire_core.domain.settlement import book_unattributed, raise_overdrawn, why_not_believable
 from tapwire_core.domain.words import StockKind
@@ -15,7 +15,7 @@ from tapwire_core.domain.words import StockKind
 def record_new_flow(
     path: str, flow: UnattributedFlow, tap: TapNow, overlapping: Sequence[StretchFacts], house: House, changes: Changes
 ) -> str | None:
-    """Record a flow that was not recorded before; why it can't be believed, if it can't, and then no stock moves.
+    """Record a flow that was not recorded before; why it can't be believed, if it can't, and then its stretch stays a hole.
 
     `overlapping` are the stretches of this journal's odometer that meet the flow's.
     """
@@ -29,16 +29,15 @@ def record_new_flow(
         keg_id=tap.keg_id,
         stock_kind=kind,
     )
-    stretch = StretchAccounted(
-        journal_id=flow.journal_id, from_ml=flow.odometer_from_ml, to_ml=flow.odometer_to_ml, fact_id=flow.event_id
-    )
     why_not = why_not_believable(_as_report(path, flow), house)
     if why_not is not None:
         _raise_unbelievable(path, flow, why_not, changes)
-        account_stretch(stretch, overlapping, changes)
     else:
         book_unattributed(tap, flow.volume_ml, kind, flow.event_id, changes)
         _tell_people(path, flow, tap, changes)
+        stretch = StretchAccounted(
+            journal_id=flow.journal_id, from_ml=flow.odometer_from_ml, to_ml=flow.odometer_to_ml, fact_id=flow.event_id
+        )
         account_fact(stretch, flow.volume_ml, overlapping, changes)
         raise_overdrawn(tap.kegs, changes)
     return why_not

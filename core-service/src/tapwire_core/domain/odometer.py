@@ -13,14 +13,18 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tapwire_contracts.reasons import AuditAction, IncidentKind
+from tapwire_contracts.reasons import AuditAction, IncidentKind, SyncStatus
 from tapwire_core.domain.changes import Audited, Changes, IncidentRaised, OdometerCovered, StockMoved, StretchAccounted
-from tapwire_core.domain.reports import TapNow
+from tapwire_core.domain.reports import PourFacts, TapNow
 from tapwire_core.domain.settlement import book_unattributed, raise_overdrawn
 from tapwire_core.domain.words import StockKind
 
 VOLUME_GAP_INCIDENT_ML: Final = 5
 """From here on a hole is not only booked but also an incident `volume_gap`."""
+
+
+SAID_BY_A_PERSON: Final = (SyncStatus.PENDING_SYNC, SyncStatus.RECONCILED)
+"""The states of a pour whose volume a person will say, or has said, when its report can't be believed."""
 
 
 class StretchFacts(Struct, frozen=True, kw_only=True):
@@ -71,6 +75,17 @@ def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFact
             _take_back(other, stretch, from_ml, to_ml, changes)
         else:
             _raise_rewound(other, stretch, from_ml, to_ml, changes)
+
+
+def account_unbelieved(
+    stretch: StretchAccounted, pour: PourFacts | None, overlapping: Sequence[StretchFacts], changes: Changes
+) -> None:
+    """Account for the stretch of a report that can't be believed, when a person says the volume of the `pour` that it names.
+
+    Otherwise nothing books that stretch: it is a hole, found later or booked already, whichever comes first.
+    """
+    if pour is not None and pour.sync_status in SAID_BY_A_PERSON:
+        account_stretch(stretch, overlapping, changes)
 
 
 def book_holes(

@@ -9,7 +9,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes, StretchAccounted, VerdictRemembered
 from tapwire_core.domain.house import House
 from tapwire_core.domain.messages import settled_message
-from tapwire_core.domain.odometer import StretchFacts, account_fact, account_stretch
+from tapwire_core.domain.odometer import StretchFacts, account_fact, account_unbelieved
 from tapwire_core.domain.reports import Report, SettlementFacts
 from tapwire_core.domain.settlement import raise_overdrawn, refuse, settle, why_not_believable
 
@@ -43,7 +43,7 @@ def settle_new_report(
         from_ml, to_ml = report.stretch
         stretch = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=report.pour_id)
         if why_not:
-            account_stretch(stretch, overlapping, changes)
+            account_unbelieved(stretch, facts.pour, overlapping, changes)
         else:
             account_fact(stretch, report.volume_ml, overlapping, changes)
     raise_overdrawn(facts.kegs, changes)

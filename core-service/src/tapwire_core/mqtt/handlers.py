@@ -147,7 +147,7 @@ async def answer_unreadable(desk: Desk, path: DevicePath, raw: RawReport, malfor
         if isinstance(verdict, str):
             _log_verdict(path, pour_id, None, desk.metrics.decisions.count_verdict(verdict))
     elif kind == message_type(UnattributedFlow) and event_id is not None:
-        await _send_verdict(desk, path, raw, await refuse_unreadable_flow(desk.db, path, event_id, content, why, raw))
+        await _send_verdict(desk, path, raw, await refuse_unreadable_flow(desk.db, path, event_id, why, raw))
     else:
         await desk.keep(raw, malformation, why, path)
 

@@ -11,11 +11,12 @@ from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.db.writes.decisions import ReportAsked, lock_flow, lock_report, write_changes
+from tapwire_core.db.writes.taps import tap_exists
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes, StretchAccounted
 from tapwire_core.domain.flows import record_new_flow
 from tapwire_core.domain.messages import settled_message
-from tapwire_core.domain.odometer import account_stretch
+from tapwire_core.domain.odometer import account_unbelieved
 from tapwire_core.domain.reports import Report, TapNow
 from tapwire_core.domain.settlement import refuse
 from tapwire_core.services.pours import RawReport, UnknownTap
@@ -59,29 +60,22 @@ async def refuse_unreadable_report(
     report = Report(str(path), pour_id, "", 0, 0, None, None, None)
     changes = _changes(path, locked.facts.tap)
     verdict = refuse(report, pour, why, changes)
-    if pour is not None and stretch is not None and journal_id is not None:
+    if stretch is not None and journal_id is not None:
         accounted = StretchAccounted(journal_id=journal_id, from_ml=stretch[0], to_ml=stretch[1], fact_id=pour_id)
-        account_stretch(accounted, locked.overlapping, changes)
+        account_unbelieved(accounted, pour, locked.overlapping, changes)
     await write_changes(store, changes)
     return encode(settled_message(report, verdict, store.house)).decode()
 
 
 @use_case
-async def refuse_unreadable_flow(
-    store: Store, path: DevicePath, event_id: UUID, content: Mapping[str, object], why: str, raw: RawReport
-) -> str | UnknownTap:
-    """Answer a flow of which its `event_id` alone can be read, so that its node need not repeat it; a person looks at it."""
+async def refuse_unreadable_flow(store: Store, path: DevicePath, event_id: UUID, why: str, raw: RawReport) -> str | UnknownTap:
+    """Answer a flow of which its `event_id` alone can be read, so that its node need not repeat it; a person looks at it.
+
+    What its meter counted stays a hole, and is booked as one.
+    """
     await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=str(path))
-    stretch, journal_id = readable_stretch(content), readable_uuid(content.get("journal_id"))
-    if stretch is not None and journal_id is not None:
-        locked = await lock_flow(store, str(path), event_id, journal_id, *stretch)
-        if locked is None:
-            return UnknownTap()
-        changes = _changes(path, locked.tap)
-        from_ml, to_ml = stretch
-        accounted = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=event_id)
-        account_stretch(accounted, locked.overlapping, changes)
-        await write_changes(store, changes)
+    if not await tap_exists(store, str(path)):
+        return UnknownTap()
     return encode(FlowRecorded(event_id=event_id)).decode()
 
 
