@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from tapwire_contracts.reasons import SyncStatus
+from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.pour import TRANSITIONS
 from tapwire_core.services.books import check_books
@@ -15,6 +16,7 @@ from tests.simulation.books.interface import Statement
 from tests.simulation.books.wrapped import both
 from tests.simulation.site import HOUSE, Size, install, open_ledger, open_postgres
 from tests.simulation.world import World
+from tests.venue import SimulatedTap
 
 SEEDS: Final = (*range(10_000, 10_020), 823)
 """The last one has a grant that is lost, and a node that remembers another card."""
@@ -51,6 +53,24 @@ async def test_the_services_on_postgresql_do_what_the_rules_on_the_ledger_do(db:
     assert differences(await ledger.statement(), await postgres.statement()) == {}
     moves = await db.pool.fetch("SELECT before, after FROM pour_moves")
     assert {(before, after) for before, after in moves} <= ALLOWED
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_hole_that_facts_fill_piece_by_piece_is_the_same_in_both(db: Database, seed: int) -> None:
+    random = Random(f"hole {seed}")
+    site = await install(Size(taps=1, spare_kegs=0, guests=0), db)
+    ledger, postgres = open_ledger(site, random), await open_postgres(site, db)
+    books, tap = both(ledger, postgres), SimulatedTap(DevicePath.parse(site.taps[0].path))
+    await books.note_state(str(tap.path), tap.state())
+    flows = [tap.flow(random.randint(1, 400)) for _ in range(8)]
+    await books.note_state(str(tap.path), tap.state())
+
+    for flow in random.sample(flows, random.randint(6, 8)):
+        await books.record_flow(str(tap.path), flow)
+        assert differences(await ledger.statement(), await postgres.statement()) == {}
+
+    missing_ml = sum(line.to_ml - line.from_ml for line in (await ledger.statement()).stretches if line.fact_id is None)
+    assert sum(gap.volume_ml for gap in (await ledger.statement()).gaps.values()) == missing_ml
 
 
 def differences(imagined: Statement, found: Statement) -> dict[str, tuple[object, object]]:

@@ -5,9 +5,17 @@ from uuid import UUID
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import StopPour
 from tapwire_contracts.reasons import IncidentKind, StopReason
-from tapwire_core.domain.changes import Changes, MoneyMoved, PourEnded, PourGranted, StretchAccounted
+from tapwire_core.domain.changes import (
+    Changes,
+    GapFilled,
+    IncidentRaised,
+    MoneyMoved,
+    PourEnded,
+    PourGranted,
+    StretchAccounted,
+)
 from tapwire_core.domain.words import Account, TapStatus
-from tests.simulation.books.rows import AnswerRow, IncidentRow, JournalRow, PourRow, StockRow, StretchRow, Tables
+from tests.simulation.books.rows import AnswerRow, GapRow, IncidentRow, JournalRow, PourRow, StockRow, StretchRow, Tables
 
 
 class ConstraintBroken(Exception):
@@ -28,22 +36,40 @@ def apply_changes(tables: Tables, changes: Changes, now_ms: int, *, one_lease: b
     _send_commands(tables, changes)
     _remember(tables, changes)
     _account_for_odometer(tables, changes)
+    for filled in changes.gaps_filled:
+        _reduce_gap(tables, filled)
     for entry in changes.audited:
         tables.audited[entry.action] = tables.audited.get(entry.action, 0) + 1
     causes = [(raised.kind, raised.cause) for raised in changes.raised]
     if len(set(causes)) < len(causes):
         raise ConstraintBroken(f"one statement raises an incident twice: {causes}")
     for raised in changes.raised:
-        raise_incident(tables, raised.kind, raised.cause, raised.pour_id)
+        raise_incident(tables, raised.kind, raised.cause, raised.pour_id, _gap(raised))
 
 
-def raise_incident(tables: Tables, kind: IncidentKind, cause: str, pour_id: UUID | None, *, count: bool = True) -> None:
+def raise_incident(
+    tables: Tables, kind: IncidentKind, cause: str, pour_id: UUID | None, gap: GapRow | None = None, *, count: bool = True
+) -> None:
     """Raise an incident, once per cause while it is unresolved; `count` is whether another time is counted."""
     known = tables.incidents.get((kind, cause))
     if known is None:
-        tables.incidents[kind, cause] = IncidentRow(pour_id)
+        tables.incidents[kind, cause] = IncidentRow(pour_id, gap)
     elif count:
         known.occurrences += 1
+
+
+def _gap(raised: IncidentRaised) -> GapRow | None:
+    if raised.incident_id is None:
+        return None
+    return GapRow(raised.incident_id, raised.details["volume_ml"], raised.details.get("value_minor"))
+
+
+def _reduce_gap(tables: Tables, filled: GapFilled) -> None:
+    gap = tables.gap(filled.incident_id)
+    assert gap is not None
+    gap.volume_ml, gap.value_minor = filled.volume_ml, filled.value_minor
+    if gap.volume_ml == 0:
+        tables.incidents = {key: row for key, row in tables.incidents.items() if row.gap is not gap}
 
 
 def stop_pour(tables: Tables, path: str, pour_id: UUID, reason: StopReason) -> None:

@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from tapwire_contracts.reasons import EndReason
 from tapwire_core.domain.authorization import Facts, GuestFacts, PendingPour, Question, TapFacts, VisitFacts
-from tapwire_core.domain.odometer import OdometerFacts, StretchFacts
+from tapwire_core.domain.odometer import GapFacts, OdometerFacts, StretchFacts
 from tapwire_core.domain.reports import PourFacts, Report, SettlementFacts, TapNow
 from tests.simulation.books.rows import JournalRow, PourRow, StretchRow, Tables
 
@@ -119,7 +121,7 @@ def pour_facts(tables: Tables, pour_id: UUID) -> PourFacts:
 def overlapping(tables: Tables, path: str, journal_id: UUID, from_ml: int, to_ml: int) -> tuple[StretchFacts, ...]:
     """The stretches of a journal's odometer that meet this one."""
     return tuple(
-        _stretch(row)
+        replace(_stretch(row), gap=_gap(tables, row))
         for row in tables.stretches
         if (row.tap_path, row.journal_id) == (path, journal_id) and row.to_ml > from_ml and row.from_ml < to_ml
     )
@@ -133,6 +135,15 @@ def odometer_facts(tables: Tables, path: str, journal_id: UUID) -> OdometerFacts
     beyond_ml = -1 if journal.covered_ml is None else journal.covered_ml
     stretches = (row for row in tables.stretches if (row.tap_path, row.journal_id) == (path, journal_id) and row.to_ml > beyond_ml)
     return OdometerFacts(first_ml=journal.first_ml, covered_ml=journal.covered_ml, stretches=tuple(map(_stretch, stretches)))
+
+
+def _gap(tables: Tables, row: StretchRow) -> GapFacts | None:
+    gap = tables.gap(row.fact_id) if row.is_hole else None
+    if gap is None:
+        return None
+    return GapFacts(
+        incident_id=gap.incident_id, is_resolved=False, volume_ml=gap.volume_ml, value_minor=gap.value_minor, booked_minor=0
+    )
 
 
 def _stretch(row: StretchRow) -> StretchFacts:

@@ -108,9 +108,16 @@ class MoneyLine(NamedTuple):
     pour_id: UUID | None
 
 
+class GapLine(NamedTuple):
+    """What the incident of a hole says is missing."""
+
+    volume_ml: int
+    value_minor: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """All the books at one moment. `incidents`: how often each unresolved one's (kind, cause) was seen."""
+    """All the books at one moment. `incidents`: how often each unresolved one's (kind, cause) was seen; `gaps`: those of holes."""
 
     guests: Mapping[UUID, Account]
     kegs: Mapping[UUID, int]
@@ -122,6 +129,7 @@ class Statement:
     stock: Counter[StockLine]
     money: Counter[MoneyLine]
     incidents: Mapping[tuple[str, str], int]
+    gaps: Mapping[str, GapLine]
     audited: Mapping[str, int]
 
 

@@ -28,6 +28,7 @@ from tests.simulation.books.interface import (
     Account,
     AskedReport,
     Command,
+    GapLine,
     JournalLine,
     MoneyLine,
     PourLine,
@@ -215,6 +216,7 @@ class PostgresBooks:
                 stock=Counter(StockLine(*line) for line in await read(sql.STOCK)),
                 money=Counter(MoneyLine(*line) for line in await read(sql.MONEY)),
                 incidents={(kind, cause): occurrences for kind, cause, occurrences in await read(sql.INCIDENTS)},
+                gaps={cause: GapLine(*line) for cause, *line in await read(sql.GAPS)},
                 audited=dict(await read(sql.AUDITED)),
             )
 

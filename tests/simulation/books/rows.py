@@ -123,10 +123,20 @@ class AnswerRow:
 
 
 @dataclass(slots=True)
+class GapRow:
+    """What the incident of a hole says is missing."""
+
+    incident_id: UUID
+    volume_ml: int
+    value_minor: int | None
+
+
+@dataclass(slots=True)
 class IncidentRow:
     """An unresolved incident, and how often its cause was seen."""
 
     pour_id: UUID | None
+    gap: GapRow | None = None
     occurrences: int = 1
 
 
@@ -165,6 +175,10 @@ class Tables:
     incidents: dict[tuple[str, str], IncidentRow] = field(default_factory=dict)
     audited: dict[str, int] = field(default_factory=dict)
     outbox: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def gap(self, incident_id: UUID) -> GapRow | None:
+        """The unresolved incident of a hole."""
+        return next((row.gap for row in self.incidents.values() if row.gap and row.gap.incident_id == incident_id), None)
 
     def lease_of_tap(self, path: str) -> PourRow | None:
         """The pour that leases a tap."""

@@ -20,9 +20,13 @@ STOCK: Final = """
         ON facts.fact_id = cause_id"""
 MONEY: Final = "SELECT debit_account, credit_account, amount_minor, guest_id, pour_id FROM money_movements"
 INCIDENTS: Final = "SELECT kind, cause, occurrences FROM incidents WHERE status <> 'resolved'"
+GAPS: Final = """
+    SELECT cause, (details->>'volume_ml')::bigint, (details->>'value_minor')::bigint
+    FROM incidents WHERE status <> 'resolved' AND kind = 'volume_gap'"""
 AUDITED: Final = """
     SELECT action, count(*) FROM audit
     WHERE action LIKE 'pour\\_%' OR action LIKE 'sync\\_%' OR action LIKE 'late\\_%' OR action LIKE 'overpour\\_%'
     OR action LIKE 'volume\\_gap\\_%' OR action IN (
-        'insufficient_funds_denied', 'unattributed_flow_recorded', 'reconcile_done', 'visit_force_unlock', 'top_up', 'refund')
+        'insufficient_funds_denied', 'unattributed_flow_recorded', 'reconcile_done', 'visit_force_unlock', 'top_up', 'refund',
+        'incident_resolved')
     GROUP BY action"""

@@ -4,6 +4,7 @@ from collections import Counter
 
 from tests.simulation.books.interface import (
     Account,
+    GapLine,
     JournalLine,
     MoneyLine,
     PourLine,
@@ -42,6 +43,7 @@ def state_books(tables: Tables) -> Statement:
             for row in tables.money
         ),
         incidents={key: incident.occurrences for key, incident in tables.incidents.items()},
+        gaps={cause: GapLine(row.gap.volume_ml, row.gap.value_minor) for (_, cause), row in tables.incidents.items() if row.gap},
         audited=dict(tables.audited),
     )
 

@@ -1,28 +1,48 @@
 """Volume is conserved: whatever facts come, in whatever order, every millilitre of the odometer leaves the keg once."""
 
 import itertools
+from collections import Counter
+from enum import Enum, auto
 from random import Random
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tapwire_contracts.reasons import IncidentKind
 from tests.simulation.site import KEG_ML
 from tests.unit.core.bench import Bench, flow_of
 
-PIECES = st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=8)
-"""Pieces of an odometer: how long, and whether the node made a fact of it."""
+SOON_UNBELIEVABLE_ML = 1_000
+"""No tap lets more flow in no time."""
+
+
+class Told(Enum):
+    """What the node makes of a piece of its odometer."""
+
+    NOT = auto()
+    FACT = auto()
+    UNBELIEVABLY = auto()
+
+
+PIECES = st.lists(st.tuples(st.integers(1, 60), st.sampled_from(Told)), min_size=1, max_size=8)
+"""Pieces of an odometer: how long, and what the node makes of each."""
 
 
 @given(pieces=PIECES, random=st.randoms(use_true_random=False), repeats=st.integers(1, 3), looks=st.integers(0, 4))
-def test_facts_and_holes_cover_the_odometer_once(pieces: list[tuple[int, bool]], random: Random, repeats: int, looks: int) -> None:
+def test_facts_and_holes_cover_the_odometer_once(pieces: list[tuple[int, Told]], random: Random, repeats: int, looks: int) -> None:
     bench = Bench.open()
     (tap,) = bench.taps
     bench.idle(tap)
-    ends_ml = list(itertools.accumulate((length_ml for length_ml, _ in pieces), initial=0))
-    stretches = list(itertools.pairwise(ends_ml))
-    facts = [flow_of(tap, *stretch) for stretch, (_, is_fact) in zip(stretches, pieces, strict=True) if is_fact] * repeats
+    lengths_ml = [length_ml + SOON_UNBELIEVABLE_ML * (told is Told.UNBELIEVABLY) for length_ml, told in pieces]
+    ends_ml = list(itertools.accumulate(lengths_ml, initial=0))
+    facts = [
+        flow_of(tap, from_ml, to_ml) if told is Told.FACT else replace(flow_of(tap, from_ml, to_ml), duration_ms=0)
+        for (from_ml, to_ml), (_, told) in zip(itertools.pairwise(ends_ml), pieces, strict=True)
+        if told is not Told.NOT
+    ] * repeats
     random.shuffle(facts)
     look_before = {random.randrange(len(facts) + 1) for _ in range(looks)}
 
@@ -39,6 +59,21 @@ def test_facts_and_holes_cover_the_odometer_once(pieces: list[tuple[int, bool]],
     assert all(earlier[1] == later[0] for earlier, later in itertools.pairwise(covered))
     assert (covered[0][0], covered[-1][1]) == (0, ends_ml[-1])
     assert not [kind for kind, _ in bench.tables.incidents if kind == IncidentKind.ODOMETER_REWOUND]
+    assert _told_ml(bench) == _missing_ml(bench)
+
+
+def _told_ml(bench: Bench) -> Counter[UUID]:
+    """What the incidents of holes say is missing."""
+    return Counter({row.gap.incident_id: row.gap.volume_ml for row in bench.tables.incidents.values() if row.gap})
+
+
+def _missing_ml(bench: Bench) -> Counter[UUID]:
+    """What the holes are that have an incident."""
+    missing = Counter[UUID]()
+    for row in bench.tables.stretches:
+        if row.is_hole and bench.tables.gap(row.fact_id):
+            missing[row.fact_id] += row.to_ml - row.from_ml
+    return missing
 
 
 @pytest.mark.parametrize(("hole_ml", "is_told"), [(4, False), (5, True)])

@@ -98,12 +98,21 @@ class Audited(Struct, frozen=True, kw_only=True):
 
 
 class IncidentRaised(Struct, frozen=True, kw_only=True):
-    """Something a person must look at, once per `kind` and `cause` while unresolved."""
+    """Something a person must look at, once per `kind` and `cause` while unresolved; `incident_id`: null for any."""
 
     kind: IncidentKind
     cause: str
     details: Mapping[str, Any]
     pour_id: UUID | None = None
+    incident_id: UUID | None = None
+
+
+class GapFilled(Struct, frozen=True, kw_only=True):
+    """What is left of a hole's incident after a fact has filled the hole, or a part of it; with 0 ml left it is resolved."""
+
+    incident_id: UUID
+    volume_ml: int
+    value_minor: int | None
 
 
 class AnswerRemembered(Struct, frozen=True, kw_only=True):
@@ -189,6 +198,7 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     verdict: VerdictRemembered | None = None
     flow: FlowRemembered | None = None
     holes_reopened: list[int] = []
+    gaps_filled: list[GapFilled] = []
     stretches: list[StretchAccounted] = []
     covered: OdometerCovered | None = None
 

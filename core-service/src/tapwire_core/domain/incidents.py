@@ -19,6 +19,8 @@ WORTH: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.REJECTED_INSUFFICIENT_FUNDS: "due_minor",
 }
 """Under which name an incident's details say what its volume is worth, where it is not `value_minor`."""
+PAID: Final = "paid_minor"
+"""Under which name an incident's details say what was booked for its volume before it was known whose it is."""
 
 
 class IncidentFacts(Struct, frozen=True, kw_only=True):
@@ -49,10 +51,16 @@ class PayingGuest(Struct, frozen=True, kw_only=True):
     available_minor: int
 
 
+def worth_minor(kind: IncidentKind, details: Mapping[str, Any]) -> int | None:
+    """What an incident's volume is worth, if it is known."""
+    found = details.get(WORTH.get(kind, "value_minor"))
+    return found if isinstance(found, int) else None
+
+
 def unpaid_minor(kind: IncidentKind, details: Mapping[str, Any], sales_minor: int) -> int | None:
     """What is still to be paid of an incident's volume when its pour has brought `sales_minor`; None where no worth is known."""
-    worth_minor = details.get(WORTH.get(kind, "value_minor"))
-    return max(worth_minor - sales_minor, 0) if isinstance(worth_minor, int) else None
+    worth = worth_minor(kind, details)
+    return None if worth is None else max(worth - sales_minor - details.get(PAID, 0), 0)
 
 
 def resolve(

@@ -6,15 +6,25 @@ booked out of the keg as `unattributed`, and kept as a stretch of its own kind, 
 that booking back.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tapwire_contracts.reasons import AuditAction, IncidentKind, SyncStatus
-from tapwire_core.domain.changes import Audited, Changes, IncidentRaised, OdometerCovered, StockMoved, StretchAccounted
+from tapwire_contracts.reasons import AuditAction, IncidentKind, Resolution, SyncStatus
+from tapwire_core.domain.changes import (
+    Audited,
+    Changes,
+    GapFilled,
+    IncidentRaised,
+    OdometerCovered,
+    StockMoved,
+    StretchAccounted,
+)
+from tapwire_core.domain.incidents import PAID, worth_minor
 from tapwire_core.domain.reports import PourFacts, TapNow
 from tapwire_core.domain.settlement import book_unattributed, raise_overdrawn
 from tapwire_core.domain.words import StockKind
@@ -27,8 +37,22 @@ SAID_BY_A_PERSON: Final = (SyncStatus.PENDING_SYNC, SyncStatus.RECONCILED)
 """The states of a pour whose volume a person will say, or has said, when its report can't be believed."""
 
 
+class GapFacts(Struct, frozen=True, kw_only=True):
+    """A hole's incident. `volume_ml` and `value_minor`: what it says is missing; `booked_minor`: what ending it has booked."""
+
+    incident_id: UUID
+    is_resolved: bool
+    volume_ml: int
+    value_minor: int | None
+    booked_minor: int
+
+    def share_of(self, amount_minor: int, volume_ml: int) -> int:
+        """The part of an amount for the whole gap that a part of its volume is worth, rounded half up."""
+        return (2 * amount_minor * volume_ml + self.volume_ml) // (2 * self.volume_ml)
+
+
 class StretchFacts(Struct, frozen=True, kw_only=True):
-    """A stretch that is already accounted for."""
+    """A stretch that is already accounted for. `gap`: the incident of a hole that has one; read for what fills holes."""
 
     stretch_id: int
     from_ml: int
@@ -36,6 +60,7 @@ class StretchFacts(Struct, frozen=True, kw_only=True):
     fact_id: UUID
     is_hole: bool
     keg_id: UUID | None
+    gap: GapFacts | None = None
 
 
 class OdometerFacts(Struct, frozen=True, kw_only=True):
@@ -46,6 +71,15 @@ class OdometerFacts(Struct, frozen=True, kw_only=True):
 
     first_ml: int | None
     covered_ml: int | None
+    stretches: tuple[StretchFacts, ...]
+
+
+class GapNow(Struct, frozen=True, kw_only=True):
+    """Where the hole of an incident is, at most up to where the odometer stands now, and what is accounted for meanwhile."""
+
+    journal_id: UUID
+    from_ml: int
+    to_ml: int
     stretches: tuple[StretchFacts, ...]
 
 
@@ -61,20 +95,28 @@ def account_fact(fact: StretchAccounted, volume_ml: int, overlapping: Sequence[S
 
 
 def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFacts], changes: Changes) -> None:
-    """Account for a stretch: take back the holes that it fills, and raise an incident where another fact already was."""
+    """Account for a stretch: take back the holes that it fills, and raise an incident where another fact already was.
+
+    The incidents of its fact are raised already: what a hole's incident has booked is told in one of them.
+    """
     if stretch.to_ml <= stretch.from_ml or any(
         other.fact_id == stretch.fact_id and not other.is_hole and _span(other) == _span(stretch) for other in overlapping
     ):
         return
     changes.stretches.append(stretch)
+    filled_ml = Counter[GapFacts]()
     for other in overlapping:
         from_ml, to_ml = max(other.from_ml, stretch.from_ml), min(other.to_ml, stretch.to_ml)
         if from_ml >= to_ml:
             continue
         if other.is_hole:
             _take_back(other, stretch, from_ml, to_ml, changes)
+            if other.gap is not None:
+                filled_ml[other.gap] += to_ml - from_ml
         else:
             _raise_rewound(other, stretch, from_ml, to_ml, changes)
+    _reduce_gaps(filled_ml, changes)
+    _tell_what_is_paid(stretch.fact_id, filled_ml, changes)
 
 
 def account_unbelieved(
@@ -99,20 +141,32 @@ def book_holes(
 ) -> None:
     """Book every hole up to where the odometer stands, once the node says that it has no open fact.
 
-    An odometer that would leave a hole of more than `max_hole_ml` is not believed: nothing is booked, and a person is told.
+    A hole of more than `max_hole_ml` is not believed: a person is told, and nothing is proved beyond it until that person has ended
+    the incident (`account_by_word`).
     """
     if facts.first_ml is None or odometer_ml < facts.first_ml:
         changes.covered = OdometerCovered(journal_id=journal_id, first_ml=odometer_ml, covered_ml=odometer_ml)
         return
     start_ml = facts.covered_ml if facts.covered_ml is not None else facts.first_ml
-    holes = list(_holes(start_ml, odometer_ml, facts.stretches))
-    if any(to_ml - from_ml > max_hole_ml for from_ml, to_ml in holes):
-        _raise_not_believed(journal_id, odometer_ml, holes, changes)
-        return
-    for (from_ml, to_ml), hole_id in zip(holes, hole_ids, strict=False):
-        _book_hole(journal_id, from_ml, to_ml, hole_id, tap, changes)
+    covered_ml = max(start_ml, odometer_ml)
+    for (from_ml, to_ml), hole_id in zip(_holes(start_ml, odometer_ml, facts.stretches), hole_ids, strict=False):
+        if to_ml - from_ml > max_hole_ml:
+            _raise_not_believed(journal_id, from_ml, to_ml, hole_id, changes)
+            covered_ml = min(covered_ml, from_ml)
+        else:
+            _book_hole(journal_id, from_ml, to_ml, hole_id, tap, changes)
     raise_overdrawn(tap.kegs, changes)
-    changes.covered = OdometerCovered(journal_id=journal_id, first_ml=facts.first_ml, covered_ml=max(start_ml, odometer_ml))
+    changes.covered = OdometerCovered(journal_id=journal_id, first_ml=facts.first_ml, covered_ml=covered_ml)
+
+
+def account_by_word(gap: GapNow, incident_id: UUID, changes: Changes) -> None:
+    """Account for a hole by the word of the person who ends its incident: what nothing accounts for yet moves no stock."""
+    for from_ml, to_ml in _holes(gap.from_ml, gap.to_ml, gap.stretches):
+        changes.stretches.append(
+            StretchAccounted(
+                journal_id=gap.journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=incident_id, is_hole=True, keg_id=None
+            )
+        )
 
 
 def _holes(start_ml: int, odometer_ml: int, stretches: Sequence[StretchFacts]) -> Iterator[tuple[int, int]]:
@@ -123,10 +177,21 @@ def _holes(start_ml: int, odometer_ml: int, stretches: Sequence[StretchFacts]) -
         position_ml = max(position_ml, to_ml)
 
 
-def _raise_not_believed(journal_id: UUID, odometer_ml: int, holes: Sequence[tuple[int, int]], changes: Changes) -> None:
-    details = {"odometer_ml": odometer_ml, "holes": holes, "hint": "the node's odometer can't be right; nothing was booked"}
-    cause = f"{changes.tap_path} {journal_id} not believed"
-    changes.raised.append(IncidentRaised(kind=IncidentKind.VOLUME_GAP, cause=cause, details=details))
+def _raise_not_believed(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, changes: Changes) -> None:
+    details = {
+        "volume_ml": to_ml - from_ml,
+        "from_ml": from_ml,
+        "to_ml": to_ml,
+        "journal_id": str(journal_id),
+        "hint": "the node's odometer can't be right; nothing was booked, and nothing will be once this is resolved",
+    }
+    _raise_gap(hole_id, details, changes)
+
+
+def _raise_gap(hole_id: UUID, details: Mapping[str, object], changes: Changes) -> None:
+    """A hole's incident has the hole's id: so it is found by what fills the hole."""
+    cause = f"{changes.tap_path} {details['journal_id']} {details['from_ml']}-{details['to_ml']}"
+    changes.raised.append(IncidentRaised(incident_id=hole_id, kind=IncidentKind.VOLUME_GAP, cause=cause, details=details))
 
 
 def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: TapNow, changes: Changes) -> None:
@@ -146,11 +211,7 @@ def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: T
         Audited(action=AuditAction.VOLUME_GAP_BOOKED, subjects=(str(hole_id), changes.tap_path or ""), details=details)
     )
     if volume_ml >= VOLUME_GAP_INCIDENT_ML:
-        changes.raised.append(
-            IncidentRaised(
-                kind=IncidentKind.VOLUME_GAP, cause=f"{changes.tap_path} {journal_id} {from_ml}-{to_ml}", details=details
-            )
-        )
+        _raise_gap(hole_id, details, changes)
 
 
 def _take_back(hole: StretchFacts, stretch: StretchAccounted, from_ml: int, to_ml: int, changes: Changes) -> None:
@@ -178,6 +239,48 @@ def _take_back(hole: StretchFacts, stretch: StretchAccounted, from_ml: int, to_m
             details={"volume_ml": to_ml - from_ml, "from_ml": from_ml, "to_ml": to_ml},
         )
     )
+
+
+def _reduce_gaps(filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
+    for gap, volume_ml in filled_ml.items():
+        if gap.is_resolved:
+            continue
+        left_ml = gap.volume_ml - volume_ml
+        left_minor = None if gap.value_minor is None else gap.share_of(gap.value_minor, left_ml)
+        changes.gaps_filled.append(GapFilled(incident_id=gap.incident_id, volume_ml=left_ml, value_minor=left_minor))
+        if left_ml == 0:
+            changes.audited.append(
+                Audited(
+                    action=AuditAction.INCIDENT_RESOLVED,
+                    subjects=(str(gap.incident_id), changes.tap_path or ""),
+                    details={
+                        "kind": IncidentKind.VOLUME_GAP,
+                        "resolution": Resolution.NO_ACTION,
+                        "amount_minor": 0,
+                        "comment": "the fact came",
+                    },
+                )
+            )
+
+
+def _tell_what_is_paid(fact_id: UUID, filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
+    """What ending a hole's incident has booked is not booked again for the fact that fills the hole.
+
+    It is told in the fact's own incident, which proposes so much less. A fact that has none, because it is paid already or never
+    will be, raises one that names the booking, so that a person corrects it.
+    """
+    paid = {gap: gap.share_of(gap.booked_minor, volume_ml) for gap, volume_ml in filled_ml.items() if gap.booked_minor}
+    if not paid:
+        return
+    told = {PAID: sum(paid.values()), "paid_by": sorted(str(gap.incident_id) for gap in paid)}
+    for place, raised in enumerate(changes.raised):
+        if worth_minor(raised.kind, raised.details) is not None:
+            changes.raised[place] = replace(raised, details={**raised.details, **told})
+            return
+    filled_by_fact_ml = sum(filled_ml[gap] for gap in paid)
+    details = {"fact": str(fact_id), "volume_ml": filled_by_fact_ml, **told, "hint": "give back what was booked twice"}
+    cause = f"{changes.tap_path} {fact_id} paid before"
+    changes.raised.append(IncidentRaised(kind=IncidentKind.VOLUME_GAP, cause=cause, details=details))
 
 
 def _raise_mismatch(stretch: StretchAccounted, volume_ml: int, changes: Changes) -> None:

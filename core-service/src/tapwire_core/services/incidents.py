@@ -12,6 +12,7 @@ from tapwire_core.domain import incidents as rules
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.incidents import IncidentFacts, PayingGuest
+from tapwire_core.domain.odometer import account_by_word
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.visits import PourPending
 
@@ -70,6 +71,7 @@ async def resolve_incident(
     `amount_minor`: what is charged, written off or given back; without it what nobody has paid yet of the incident's volume.
     `visit_id`: whose guest is charged; without it the guest of the incident's pour.
     """
+    await writes.lock_tap_of_gap(store, incident_id)
     guest = await writes.lock_paying_guest(store, incident_id, visit_id)
     if guest is None and visit_id is not None:
         raise NotFound("visit", visit_id)
@@ -78,6 +80,9 @@ async def resolve_incident(
     amount = _amount(incident, resolution, amount_minor, guest)
     changes = Changes.by(actor, tap_path=incident.tap_path, venue_id=incident.venue_id, shift_id=incident.shift_id)
     rules.resolve(incident, resolution, amount, guest, comment, changes)
+    gap = await writes.read_gap(store, incident)
+    if gap is not None:
+        account_by_word(gap, incident_id, changes)
     await write_changes(store, changes)
     await writes.end(store, incident_id, actor, resolution, comment)
 

@@ -5,11 +5,13 @@ from uuid import UUID
 
 import msgspec
 
-from tapwire_contracts.reasons import Resolution
+from tapwire_contracts.reasons import IncidentKind, Resolution
 from tapwire_core.db.store import Store
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.incidents import IncidentFacts, PayingGuest
+from tapwire_core.domain.odometer import GapNow
 
+_gap: Final = msgspec.json.Decoder(GapNow)
 _facts: Final = msgspec.json.Decoder(IncidentFacts)
 
 
@@ -41,6 +43,38 @@ async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None
         incident_id,
     )
     return _facts.decode(found) if found else None
+
+
+async def lock_tap_of_gap(store: Store, incident_id: UUID) -> None:
+    """Lock the tap whose odometer an incident is about, so that no fact fills a hole while it is paid."""
+    await store.connection.execute(
+        """SELECT FROM taps WHERE tap_path = (SELECT tap_path FROM incidents WHERE incident_id = $1 AND kind = 'volume_gap')
+           FOR NO KEY UPDATE""",
+        incident_id,
+    )
+
+
+async def read_gap(store: Store, incident: IncidentFacts) -> GapNow | None:
+    """The hole that an incident is about, under its tap's lock; None when it is about none.
+
+    A meter that was misread for a moment stands below the hole's end again: what it will count from there on is no part of it.
+    """
+    if incident.kind is not IncidentKind.VOLUME_GAP:
+        return None
+    found = await store.connection.fetchval(
+        """SELECT jsonb_build_object(
+               'journal_id', gap.journal_id, 'from_ml', gap.from_ml,
+               'to_ml', least(gap.to_ml, (
+                   SELECT (state->>'odometer_ml')::bigint FROM node_status
+                   WHERE path = tap_path AND state->>'journal_id' = gap.journal_id::text)),
+               'stretches', (
+                   SELECT coalesce(jsonb_agg(to_jsonb(stretch)), '[]')
+                   FROM overlapping_stretches(tap_path, gap.journal_id, gap.from_ml, gap.to_ml) AS stretch))
+           FROM incidents, jsonb_to_record(details) AS gap(journal_id uuid, from_ml bigint, to_ml bigint)
+           WHERE incident_id = $1 AND gap.to_ml IS NOT NULL""",
+        incident.incident_id,
+    )
+    return _gap.decode(found) if found else None
 
 
 async def lock_paying_guest(store: Store, incident_id: UUID, visit_id: UUID | None) -> PayingGuest | None:
