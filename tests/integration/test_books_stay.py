@@ -6,6 +6,7 @@ import pytest
 from tapwire_core.db.engine import Database
 from tapwire_core.db.roles import ONLY_ADDED_TO
 from tapwire_core.db.schema import migrate, require_newest
+from tapwire_core.db.writes import books
 from tapwire_core.domain.house import House
 from tapwire_core.services.books import check_books
 from tapwire_demo.postgres import EmbeddedPostgres
@@ -45,6 +46,18 @@ async def test_the_applications_role_can_do_all_that_an_evening_needs(applicatio
         await venue.report(await venue.grant(ann), 100)
 
         assert await check_books(db) == []
+
+
+async def test_a_mistake_that_is_everywhere_is_told_of_the_first_places_only(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books, "MOST_OF_A_RULE", 2)
+    for _ in range(4):
+        await venue.guest()
+    await venue.db.pool.execute("UPDATE guests SET balance_minor = 1")
+
+    told = await check_books(venue.db)
+
+    assert [found.rule for found in told] == ["balance = sum of movements"] * 2
+    await venue.db.pool.execute("UPDATE guests SET balance_minor = 0")
 
 
 async def test_migrating_again_makes_the_role_once(postgres: EmbeddedPostgres, empty_database_url: str) -> None:

@@ -148,6 +148,7 @@ async def looked_at(venue: Venue) -> dict[str, float]:
     metrics, port = WorkerMetrics(), free_port()
     books = BooksMetrics(metrics.registry)
     await books.look(venue.db)
+    await books.check(venue.db)
     with serve_health(metrics.registry, Signs(), port):
         return await scraped(port)
 

@@ -10,7 +10,7 @@ import logging
 import random
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,7 +39,7 @@ from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.services.pours import RawReport
 from tapwire_core.settings import InvalidSettings, Settings
-from tapwire_core.trying import DATABASE_ERRORS, tried
+from tapwire_core.trying import DATABASE_ERRORS, every, tried
 from tapwire_core.webhook_sender import WebhookSender
 
 log: Final = logging.getLogger(__name__)
@@ -61,8 +61,10 @@ class Pace:
     """Between two looks whether the database is there."""
     presence_s: float = 30.0
     """Between two publications of a worker's presence."""
-    books_check_s: float = 60.0
-    """Between two checks of the books for the metrics; they read everything, so not often."""
+    books_look_s: float = 60.0
+    """Between two looks at what waits, and at least between two checks of the books, for the metrics."""
+    books_check_rests: float = 20.0
+    """A check reads everything: so many times as long as it took, none is made after it."""
     keeping_s: float = 3_600.0
     """Between two looks for what was kept long enough."""
     reconnect_max_s: float = 10.0
@@ -124,9 +126,9 @@ class Worker:
                 self._keep_presence(publisher),
                 self._hear_outbox(woken),
                 self._empty_outbox(publisher, woken),
-                self.every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)),
-                self.every(self.pace.progress_s, lambda: self._write_progress(desk)),
-                self.every(self.pace.keeping_s, self._sweep),
+                every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)),
+                every(self.pace.progress_s, lambda: self._write_progress(desk)),
+                every(self.pace.keeping_s, self._sweep),
             )
         finally:
             # a broker publishes a will only of a connection that was lost, not of one that was ended
@@ -200,12 +202,6 @@ class Worker:
         if any(gone.values()):
             log.info("kept long enough and deleted: %s", ", ".join(f"{count} {table}" for table, count in gone.items() if count))
 
-    async def every(self, pause_s: float, step: Callable[[], Awaitable[None]]) -> None:
-        """Do something again and again; a database that is gone is tried again."""
-        while True:
-            await tried(step)
-            await asyncio.sleep(pause_s)
-
 
 RECONNECT_MIN_S: Final = 0.2
 DATABASE_CHECK_TIMEOUT_S: Final = 2.0
@@ -263,5 +259,7 @@ async def _run_with_metrics(worker: Worker, settings: Settings) -> None:
         return
     books = BooksMetrics(worker.metrics.registry)
     with serve_health(worker.metrics.registry, worker.signs, settings.metrics_port, settings.metrics_host):
-        looking = worker.every(worker.pace.books_check_s, lambda: books.look(worker.db))
-        await run_together(worker.run(), worker.keep_turning(), looking)
+        pace, db = worker.pace, worker.db
+        looking = every(pace.books_look_s, lambda: books.look(db))
+        checking = every(pace.books_look_s, lambda: books.check(db), rests=pace.books_check_rests)
+        await run_together(worker.run(), worker.keep_turning(), looking, checking)

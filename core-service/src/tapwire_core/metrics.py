@@ -125,13 +125,13 @@ class WebhookMetrics:
 
 
 class BooksMetrics:
-    """Gauges of the books, set anew at each look."""
+    """Gauges of the books, set anew at each look, and at each check, which takes longer the more there is in them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._differences: Final = Gauge(
             "tapwire_books_differences", "Places where the books do not balance; 0 proves that they do", ["rule"], registry=registry
         )
-        self._checked: Final = Gauge("tapwire_books_checked_timestamp_seconds", "When that was last looked at", registry=registry)
+        self._checked: Final = Gauge("tapwire_books_checked_timestamp_seconds", "When that was last checked", registry=registry)
         self._pending: Final = Gauge("tapwire_pending_pours", "Pours that wait for their report", registry=registry)
         self._oldest: Final = Gauge("tapwire_oldest_pending_pour_seconds", "Age of the oldest of them", registry=registry)
         self._held: Final = Gauge("tapwire_held_minor", "Money held for pending pours, in minor units", registry=registry)
@@ -139,11 +139,15 @@ class BooksMetrics:
         self._outbox: Final = Gauge("tapwire_outbox_commands", "Commands that wait to be published", registry=registry)
         self._standing: Final = StandingCollector(registry)
 
-    async def look(self, db: Database) -> None:
-        """Check the books and count what waits."""
+    async def check(self, db: Database) -> None:
+        """Check the books."""
         found = Tally(difference.rule for difference in await check_books(db))
         for rule in BOOK_RULES:
             self._differences.labels(rule).set(found[rule])
+        self._checked.set_to_current_time()
+
+    async def look(self, db: Database) -> None:
+        """Count what waits."""
         waiting = await what_waits(db)
         self._pending.set(waiting.pending_pours)
         self._oldest.set(waiting.oldest_pending_ms / 1000)
@@ -151,7 +155,6 @@ class BooksMetrics:
         self._incidents.set(waiting.unresolved_incidents)
         self._outbox.set(waiting.outbox_commands)
         self._standing.latest = await read_standing(db)
-        self._checked.set_to_current_time()
 
 
 class StandingCollector:

@@ -1,8 +1,10 @@
 """What a worker does again and again goes on when the database fails: it is logged and tried the next time."""
 
+import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, Never, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
@@ -22,3 +24,11 @@ async def tried(step: Callable[[], Awaitable[R]]) -> R | None:
     except DATABASE_ERRORS as error:
         log.warning("database: %s", error)
         return None
+
+
+async def every(pause_s: float, step: Callable[[], Awaitable[object]], *, rests: float = 0.0) -> Never:
+    """Do a step again and again, resting at least `rests` times as long as it took."""
+    while True:
+        began_s = time.monotonic()
+        await tried(step)
+        await asyncio.sleep(max(pause_s, rests * (time.monotonic() - began_s)))
