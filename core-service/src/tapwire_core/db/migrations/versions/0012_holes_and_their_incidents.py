@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-from tapwire_core.db.migrations.functions import change_function, functions_of
+from tapwire_core.db.migrations.functions import change_functions, change_functions_back, functions_of
 
 revision = "0012"
 down_revision = "0011"
@@ -32,18 +32,18 @@ GAPS_FILLED: Final = """    IF 'gaps_filled' = ANY(present) THEN
     END IF;
 
 """
-OTHERWISE: Final = (
-    (AUDITED, GAPS_FILLED + AUDITED),
-    ("SELECT gen_random_uuid(), kind,", "SELECT coalesce(incident_id, gen_random_uuid()), kind,"),
-    ("AS one(kind text, cause text, pour_id uuid,", "AS one(incident_id uuid, kind text, cause text, pour_id uuid,"),
+CHANGES: Final = (
+    (APPLY, AUDITED, GAPS_FILLED + AUDITED),
+    (APPLY, "SELECT gen_random_uuid(), kind,", "SELECT coalesce(incident_id, gen_random_uuid()), kind,"),
+    (APPLY, "AS one(kind text, cause text, pour_id uuid,", "AS one(incident_id uuid, kind text, cause text, pour_id uuid,"),
     (
+        APPLY,
         "THEN excluded.details || jsonb",
         """THEN excluded.details || jsonb_strip_nulls(jsonb_build_object('paid_minor',
                 coalesce((incident.details->>'paid_minor')::bigint + (excluded.details->>'paid_minor')::bigint,
                     (incident.details->>'paid_minor')::bigint, (excluded.details->>'paid_minor')::bigint))) || jsonb""",
     ),
 )
-"""What differs in `apply_together`."""
 
 
 def upgrade() -> None:
@@ -55,14 +55,12 @@ def upgrade() -> None:
     op.execute("DROP FUNCTION overlapping_stretches(text, uuid, bigint, bigint)")
     for statement in functions_of(__file__):
         op.execute(statement)
-    for before, after in OTHERWISE:
-        change_function(APPLY, before, after)
+    change_functions(CHANGES)
 
 
 def downgrade() -> None:
     """Go back to the revision before."""
-    for before, after in reversed(OTHERWISE):
-        change_function(APPLY, after, before)
+    change_functions_back(CHANGES)
     op.execute("DROP FUNCTION overlapping_stretches(text, uuid, bigint, bigint)")
     op.execute(
         """CREATE FUNCTION overlapping_stretches(at_tap text, of_journal uuid, said_from_ml bigint, said_to_ml bigint)
