@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from aiomqtt import Client, ProtocolVersion, Will
 
 from tapwire_contracts.codec import encode
+from tapwire_contracts.connections import NO_DELAY
 from tapwire_contracts.messages import Message
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import EmbeddedBroker
@@ -102,7 +102,7 @@ async def connect_tap(broker: EmbeddedBroker, path: str, *, will: Message | None
         identifier=path,
         will=last_will,
         protocol=protocol_of(broker),
-        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        socket_options=NO_DELAY,
     ) as client:
         tap = MqttTap(client, path)
         await client.subscribe([(f"{ROOT}/{path}/command", 1), (f"{ROOT}/{path}/config", 1), (f"{ROOT}/core/+/state", 1)])

@@ -12,6 +12,7 @@ import msgspec
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import (
+    MAX_INTEGER,
     CardPresented,
     NodeState,
     PourAuthorized,
@@ -254,6 +255,17 @@ class Venue:
     async def keg_ml(self) -> int:
         """The book volume of the first tap's first keg."""
         return int(await self.db.pool.fetchval("SELECT book_volume_ml FROM kegs WHERE keg_id = $1", self.keg_id))
+
+    async def sales_minor(self) -> int:
+        """What was sold, whoever paid."""
+        statement = "SELECT coalesce(sum(amount_minor), 0) FROM money_movements WHERE credit_account = 'sales'"
+        return int(await self.db.pool.fetchval(statement))
+
+    async def misread_meter(self, then_ml: int) -> None:
+        """The tap's odometer goes up to where none can be, and down to `then_ml`."""
+        for odometer_ml in (self.tap.odometer_ml, MAX_INTEGER, then_ml):
+            self.tap.odometer_ml = odometer_ml
+            await self.idle()
 
     async def audited(self, action: str) -> int:
         """How often the audit log has an action."""

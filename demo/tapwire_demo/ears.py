@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 from typing import Final
 
 import aiomqtt
 
+from tapwire_contracts.connections import NO_DELAY
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.embedded_broker import Account, EmbeddedBroker
 
@@ -29,7 +29,7 @@ async def listen(broker: EmbeddedBroker, account: Account, hear: Callable[[str, 
                 username=account.username,
                 password=account.password,
                 protocol=aiomqtt.ProtocolVersion.V311,  # every broker of ours speaks it
-                socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+                socket_options=NO_DELAY,
             ) as client:
                 await client.subscribe(f"{ROOT}/#", qos=1)
                 async for message in client.messages:

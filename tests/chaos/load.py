@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from uuid import UUID
 from aiomqtt import Client
 
 from tapwire_contracts.codec import encode
+from tapwire_contracts.connections import NO_DELAY
 from tapwire_contracts.messages import Message
 from tapwire_contracts.topics import ROOT
 from tests.chaos.site import Site, Stranger
@@ -46,7 +46,7 @@ class LoadTap:
             username=account.username,
             password=account.password,
             identifier=account.username,
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            socket_options=NO_DELAY,
         ) as client:
             await client.subscribe(f"{ROOT}/{stranger.path}/command", qos=1)
             tap = cls(stranger, client, SimulatedTap(stranger.path))

@@ -18,6 +18,7 @@ import pytest
 from aiomqtt import Client
 
 from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.connections import NO_DELAY
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.app import TapNode, running_node
@@ -166,7 +167,7 @@ def service_client(broker: EmbeddedBroker, username: str, identifier: str) -> Cl
         password=password,
         identifier=identifier,
         protocol=protocol_of(broker),
-        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        socket_options=NO_DELAY,
     )
 
 

@@ -40,13 +40,6 @@ async def _write_off(venue: Venue, kind: str, amount_minor: int | None = None) -
         )
 
 
-async def _sales_minor(venue: Venue) -> int:
-    found = await venue.db.pool.fetchval(
-        "SELECT coalesce(sum(amount_minor), 0) FROM money_movements WHERE credit_account = 'sales'"
-    )
-    return int(found)
-
-
 async def _gaps(venue: Venue) -> list[tuple[int, int]]:
     """What the unresolved incidents of holes say is missing: millilitres, and their worth."""
     details = [json.loads(str(incident["details"])) for incident in await venue.incidents("volume_gap")]
@@ -70,7 +63,7 @@ async def test_a_hole_that_is_filled_is_paid_for_by_its_fact_alone(venue: Venue)
     assert await _gaps(venue) == []
     assert await venue.audited("incident_resolved") == 1
     await _write_off(venue, "missing_pending")
-    assert await _sales_minor(venue) == 150_00
+    assert await venue.sales_minor() == 150_00
     assert await venue.keg_ml() == KEG_ML - 300
 
 
@@ -82,7 +75,7 @@ async def test_of_a_hole_that_is_filled_in_part_the_rest_is_missing(venue: Venue
     assert await _gaps(venue) == [(200, 100_00)]
     await _write_off(venue, "volume_gap")
     await _write_off(venue, "missing_pending")
-    assert await _sales_minor(venue) == 150_00
+    assert await venue.sales_minor() == 150_00
 
 
 async def test_a_hole_that_is_filled_piece_by_piece_is_missing_no_more(venue: Venue) -> None:
@@ -104,7 +97,7 @@ async def test_what_was_paid_for_a_hole_is_not_paid_again_for_the_fact_that_fill
     await _write_off(venue, "missing_pending")
 
     assert await _gaps(venue) == []
-    assert await _sales_minor(venue) == 150_00
+    assert await venue.sales_minor() == 150_00
 
 
 async def test_what_was_paid_for_a_hole_is_shared_by_the_facts_that_fill_it(venue: Venue) -> None:
@@ -117,7 +110,7 @@ async def test_what_was_paid_for_a_hole_is_shared_by_the_facts_that_fill_it(venu
         await venue.deliver(fact)
         await _write_off(venue, "missing_pending")
 
-    assert await _sales_minor(venue) == 150_00
+    assert await venue.sales_minor() == 150_00
 
 
 async def test_an_incident_that_gathers_leaks_gathers_what_was_paid_for_their_hole(venue: Venue) -> None:
@@ -131,7 +124,7 @@ async def test_an_incident_that_gathers_leaks_gathers_what_was_paid_for_their_ho
         await record_flow(venue.db, venue.tap.path, leak, RAW)
     await _write_off(venue, "unattributed_flow")
 
-    assert await _sales_minor(venue) == 90_00
+    assert await venue.sales_minor() == 90_00
 
 
 async def test_of_a_hole_that_was_paid_and_is_filled_by_what_is_paid_already_a_person_is_told(venue: Venue) -> None:
@@ -174,7 +167,7 @@ async def test_a_hole_that_is_paid_while_its_fact_comes_is_paid_for_once(venue: 
     await asyncio.gather(pay(), venue.deliver(fact))
     await _write_off(venue, "missing_pending")
 
-    assert await _sales_minor(venue) == 150_00
+    assert await venue.sales_minor() == 150_00
 
 
 async def test_holes_and_incidents_of_the_version_before_are_put_right_by_migrating(venue: Venue) -> None:
@@ -306,11 +299,7 @@ async def test_a_fact_in_a_hole_that_was_ended_by_word_is_booked(venue: Venue) -
 
 
 async def test_a_meter_that_was_misread_for_a_moment_is_still_watched_after_a_persons_word(venue: Venue) -> None:
-    await venue.idle()
-    venue.tap.odometer_ml = 2**53 - 1
-    await venue.idle()
-    venue.tap.odometer_ml = 80
-    await venue.idle()
+    await venue.misread_meter(then_ml=80)
 
     for incident in await venue.incidents("volume_gap"):
         await resolve_incident(venue.db, OPERATOR, _id(incident), resolution=Resolution.NO_ACTION, comment="a loose wire")

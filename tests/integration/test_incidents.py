@@ -45,10 +45,6 @@ async def _booked_minor(venue: Venue, debit: str, credit: str) -> int:
     return int(found)
 
 
-async def _sales_minor(venue: Venue) -> int:
-    return int(await venue.db.pool.fetchval("SELECT sum(amount_minor) FROM money_movements WHERE credit_account = 'sales'"))
-
-
 async def test_a_late_report_can_be_charged_to_the_guest_who_poured(venue: Venue) -> None:
     ann, incident_id = await _late_mismatch(venue, 300_00)
 
@@ -156,7 +152,7 @@ async def test_what_the_house_bore_for_a_pour_is_not_booked_again_when_more_is_r
 
     await resolve_incident(venue.db, OPERATOR, incident_id, resolution=resolution, comment="500 ml at 500.00 a litre are 250.00")
 
-    assert await _sales_minor(venue) == 250_00
+    assert await venue.sales_minor() == 250_00
     assert await venue.balance(ann) == (450_00 if resolution is Resolution.CHARGED else 500_00, 0)
 
 
@@ -169,7 +165,7 @@ async def test_what_a_leak_reported_in_parts_is_worth_is_the_sum_of_them(venue: 
 
     await resolve_incident(venue.db, OPERATOR, incident_id, resolution=Resolution.WRITTEN_OFF, comment="a gasket")
 
-    assert await _sales_minor(venue) == 305_00
+    assert await venue.sales_minor() == 305_00
 
 
 async def test_a_pour_that_has_not_ended_is_settled_and_not_charged_by_its_incident(venue: Venue) -> None:
@@ -211,7 +207,7 @@ async def test_two_incidents_of_a_pour_that_are_resolved_at_once_book_its_volume
         )
     )
 
-    assert await _sales_minor(venue) == 205_00
+    assert await venue.sales_minor() == 205_00
 
 
 async def test_a_tap_that_names_another_taps_pour_makes_nobody_pay_for_it(venue: Venue) -> None:

@@ -8,7 +8,6 @@ nothing here relies on delivery.
 
 import asyncio
 import logging
-import socket
 import ssl
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,6 +18,7 @@ from aiomqtt import Client, MqttError, ProtocolVersion, Will
 from aiomqtt import Message as Delivery
 
 from tapwire_contracts.codec import Malformed, decode, encode
+from tapwire_contracts.connections import NO_DELAY
 from tapwire_contracts.messages import (
     COMMAND,
     CONFIG,
@@ -67,7 +67,6 @@ MAX_SENDING: Final = 100
 KEPT_FOR_QUESTIONS: Final = 20
 """Places among these that only cards may take, so that facts which are sent again keep no guest waiting."""
 MS_PER_S: Final = 1_000
-NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
 ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
     (kind, payload): route for route in ROUTES if route.sender is Sender.NODE for kind in route.kinds for payload in route.payloads

@@ -9,6 +9,7 @@ from tapwire_core.db.writes.rows import as_struct
 
 SWEPT_AT_ONCE: Final = 20
 """How many answers past their time one request deletes."""
+_KEPT: Final = "SELECT body_hash, done, status_code, answer FROM idempotent_answers WHERE scope = $1 AND idempotency_key = $2"
 
 
 class KeptRow(Struct, frozen=True):
@@ -46,20 +47,14 @@ async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> KeptRow
 async def seek(store: Store, scope: str, key: str) -> KeptRow | None:
     """What is kept of a request, unless its time is past."""
     row = await store.connection.fetchrow(
-        """SELECT body_hash, done, status_code, answer FROM idempotent_answers
-           WHERE scope = $1 AND idempotency_key = $2 AND created_at >= now() - make_interval(hours => $3)""",
-        scope,
-        key,
-        store.house.idempotency_ttl_h,
+        f"{_KEPT} AND created_at >= now() - make_interval(hours => $3)", scope, key, store.house.idempotency_ttl_h
     )
     return as_struct(row, KeptRow)
 
 
 async def kept(store: Store, scope: str, key: str) -> KeptRow:
     """What is kept of a request that was made before."""
-    row = await store.connection.fetchrow(
-        "SELECT body_hash, done, status_code, answer FROM idempotent_answers WHERE scope = $1 AND idempotency_key = $2", scope, key
-    )
+    row = await store.connection.fetchrow(_KEPT, scope, key)
     found = as_struct(row, KeptRow)
     assert found is not None, "only a claim deletes, and only what is past its time"
     return found
