@@ -78,7 +78,7 @@ lint: $(VENV)/.dev ## style, types, and who may import whom
 console: $(VENDOR) ## fetch what the console is made of beside our own, from npm
 
 texts: $(VENV)/.dev ## collect the console's texts into its catalogues; then translate what is new
-	@$(PY) -m tapwire_admin.console.texts
+	@$(PY) -m tapwire_admin.console.translations
 
 pictures: $(VENV)/.dev $(VENDOR) ## let the running demo have an evening, and take a picture of every page and dialog, in each theme, language and width; FOLDER=, or README
 	@$(RUN) -m tests.browser.pictures $(FOLDER)

@@ -13,10 +13,10 @@ import httpx
 from litestar import Litestar
 
 from tapwire_admin.app import create_app
-from tapwire_admin.openapi import complete
+from tapwire_admin.openapi.document import complete
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
-from tapwire_core.db.writes.users import open_session
+from tapwire_core.db.writes.sessions import open_session
 from tapwire_core.domain.words import Role
 from tapwire_core.services.sessions import hash_token
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from aiomqtt import Client, MqttError, ProtocolVersion, Will
 
-from tapwire_core.broker_logins import DeviceLogins
+from tapwire_core.broker.device_logins import DeviceLogins
 from tapwire_core.services.devices import broker_hash
 from tapwire_demo.broker import find_mosquitto
 from tapwire_demo.processes import LOOPBACK, Child, StopStep, free_port

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tapwire_core.private_file import write_private
+from tapwire_core.broker.private_file import write_private
 from tapwire_demo.postgres import embedded_postgres
 from tapwire_demo.postgres_home import EmbeddedPostgresError
 

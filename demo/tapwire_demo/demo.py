@@ -18,9 +18,9 @@ from alembic.util import CommandError
 
 from tapwire_contracts.topics import ROOT
 from tapwire_core.db.engine import Database
+from tapwire_core.db.failures import DatabaseGone, telling_database_gone
 from tapwire_core.db.schema import migrate
-from tapwire_core.db.views.health import DatabaseGone, telling_database_gone
-from tapwire_core.db.views.operations import broker_logins
+from tapwire_core.db.views.devices import broker_logins
 from tapwire_core.domain.house import House
 from tapwire_core.errors import Refused
 from tapwire_demo.bar import AT_THE_TAPS, TAPS, BarTap

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tapwire_core.private_file import write_private
+from tapwire_core.broker.private_file import write_private
 
 FOLDER: Final = Path(".tapwire")
 """Everything that the demo keeps, below the checkout; mode 700."""

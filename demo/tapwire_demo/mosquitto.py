@@ -18,7 +18,7 @@ import aiomqtt
 
 from tapwire_contracts.acl import BrokerRole, mosquitto_acl
 from tapwire_contracts.codec import MAX_PAYLOAD_BYTES
-from tapwire_core.private_file import write_private
+from tapwire_core.broker.private_file import write_private
 from tapwire_core.services.devices import broker_hash
 from tapwire_demo.embedded_broker import Account, BrokerKind, EmbeddedBroker, EmbeddedBrokerError
 from tapwire_demo.processes import LOOPBACK, Child, StopStep, free_port

@@ -12,13 +12,14 @@ from uuid import UUID
 from msgspec import Struct
 
 from tapwire_contracts.topics import DevicePath
+from tapwire_core.broker.private_file import write_private
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.guests import GuestView
-from tapwire_core.db.views.places import get_tap, get_venue
+from tapwire_core.db.views.taps import get_tap
+from tapwire_core.db.views.venues import get_venue
 from tapwire_core.db.views.visits import get_visit
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import Refused
-from tapwire_core.private_file import write_private
 from tapwire_core.services import devices, guests, shifts, taps, users, venues, visits
 from tapwire_core.services.cards import BindConflict, CardBusy, LostCard
 from tapwire_demo.bar import GUESTS, TAPS, TIME_ZONE, VENUE_ID, VENUE_NAME, Person

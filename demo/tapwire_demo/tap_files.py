@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tapwire_core.private_file import write_private
+from tapwire_core.broker.private_file import write_private
 from tapwire_demo.bar import BarTap, Drinker
 from tapwire_demo.embedded_broker import EmbeddedBroker
 

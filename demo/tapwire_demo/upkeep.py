@@ -5,9 +5,11 @@ from typing import Final
 from uuid import UUID
 
 from tapwire_core.db.engine import Database
+from tapwire_core.db.views.beverages import list_beverages
 from tapwire_core.db.views.guests import GuestView, list_guests
-from tapwire_core.db.views.places import get_tap, list_beverages, suggest_keg
-from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.kegs import suggest_keg
+from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.taps import get_tap
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import PaymentMethod
 from tapwire_core.services import beverages, kegs, money, taps

@@ -12,15 +12,15 @@ from prometheus_client import CollectorRegistry
 
 from tapwire_admin.app import create_app
 from tapwire_admin.metrics import RequestMetrics
-from tapwire_admin.openapi import complete
-from tapwire_admin.schema_page import METHODS
+from tapwire_admin.openapi.document import complete
+from tapwire_admin.openapi.page import METHODS
 from tapwire_contracts.messages import ROUTES, Route, Sender, message_type
 from tapwire_contracts.reasons import DENIAL_TEXTS, IncidentKind, Locale, Outcome, SyncStatus, WebhookEventType
 from tapwire_contracts.schemas import payload_schema
 from tapwire_contracts.topics import ROOT
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.pour import TRANSITIONS as POUR_TRANSITIONS
-from tapwire_core.metrics import BooksMetrics, DecisionMetrics, WorkerMetrics
+from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WorkerMetrics
 from tapwire_core.settings import PREFIX, Settings
 from tapwire_node.controller.transitions import TRANSITIONS as NODE_TRANSITIONS
 

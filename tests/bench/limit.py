@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
+from tapwire_core.db.decisions import lock_together, write_changes
 from tapwire_core.db.store import Store
-from tapwire_core.db.writes.decisions import lock_together, write_changes
-from tapwire_core.services.batches import ROW_WAIT_MS
+from tapwire_core.services.pour_batches import ROW_WAIT_MS
 from tapwire_core.services.pours import Decision
 from tests.bench.load import POUR_ML
 from tests.bench.stage import Place, Stage

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tapwire_core.db.connecting import connect, hosts_of
+from tapwire_core.db.connections import connect, hosts_of
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.house import House
 from tapwire_demo.postgres import EmbeddedPostgres

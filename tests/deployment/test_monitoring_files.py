@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from tapwire_admin.metrics import RequestMetrics
 from tapwire_core.db.views.monitoring import PENDING_AGES_S, DeviceStanding, Standing, WebhookStanding
-from tapwire_core.metrics import BooksMetrics, DecisionMetrics, WebhookMetrics, WorkerMetrics
+from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WebhookMetrics, WorkerMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())

@@ -15,13 +15,13 @@ from tapwire_contracts.messages import PourCompleted
 from tapwire_contracts.reasons import Resolution
 from tapwire_core.db.backup import BackupRefused, load_backup, write_backup
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.restoring import read_restore_report
+from tapwire_core.db.views.restore import read_restore_report
 from tapwire_core.domain.house import House
 from tapwire_core.errors import Invalid
 from tapwire_core.services.books import check_books
 from tapwire_core.services.incidents import resolve_incident
 from tapwire_core.services.nodes import ask_for_reports
-from tapwire_core.services.restoring import begin_after_restore, settle_journal
+from tapwire_core.services.restore import begin_after_restore, settle_journal
 from tests.command_line import command, done
 from tests.venue import OPERATOR, Venue
 

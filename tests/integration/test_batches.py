@@ -13,8 +13,8 @@ import pytest
 from tapwire_contracts.messages import PourAuthorized, PourDenied, PourSettled
 from tapwire_contracts.reasons import DenyReason
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.services.batches import Batches
 from tapwire_core.services.nodes import ask_for_reports
+from tapwire_core.services.pour_batches import Batches
 from tapwire_core.services.pours import Answer, Answered, CardAsks, Decision
 from tests.venue import Guest, SimulatedTap, Venue
 

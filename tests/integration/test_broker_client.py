@@ -8,7 +8,7 @@ from aiomqtt import MqttError
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.topics import ROOT
-from tapwire_core.broker import make_client, subscribe, until_lost
+from tapwire_core.broker.client import make_client, subscribe, until_lost
 from tapwire_demo.broker import Account, EmbeddedBroker
 
 LEFT = "bar/taps/left"

@@ -11,11 +11,11 @@ import pytest
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.app import Pace, Worker
 from tapwire_core.domain.words import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
-from tapwire_core.services.recovery import force_unlock
+from tapwire_core.services.pour_recovery import force_unlock
+from tapwire_core.worker.worker import Pace, Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tests.mqtt_tap import MqttTap, connect_tap
 from tests.venue import OPERATOR, Venue

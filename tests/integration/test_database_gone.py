@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from tapwire_core.db.engine import Database
+from tapwire_core.db.failures import DatabaseGone, telling_database_gone
 from tapwire_core.db.schema import migrate
-from tapwire_core.db.views.health import DatabaseGone, telling_database_gone
-from tapwire_core.db.views.operations import broker_logins
+from tapwire_core.db.views.devices import broker_logins
 from tapwire_core.domain.house import House
 from tapwire_core.services.beverages import create_beverage
 from tapwire_demo.bar import AT_THE_TAPS

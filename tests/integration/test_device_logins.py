@@ -13,7 +13,7 @@ import pytest
 from aiomqtt import Client, MqttError
 
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.broker_logins import BrokerNotTold, DeviceLogins, keep_device_logins, reload_broker
+from tapwire_core.broker.device_logins import BrokerNotTold, DeviceLogins, keep_device_logins, reload_broker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import add_device, revoke_device, rotate_device
 from tapwire_node.settings import broker_address, load_settings

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.app import Pace, Worker
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
+from tapwire_core.worker.worker import Pace, Worker
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.app import running_node
 from tapwire_node.settings import Settings

@@ -17,7 +17,7 @@ from tapwire_core.db.engine import Database, open_engine
 from tapwire_core.db.schema import config, migrate
 from tapwire_core.services.flows import record_flow, refuse_unreadable_flow
 from tapwire_core.services.incidents import AlreadyResolved, resolve_incident
-from tapwire_core.services.recovery import force_unlock, reconcile_pour
+from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tests.venue import KEG_ML, OPERATOR, RAW, Venue
 
 MAX_REPORT_ML = 100_000

@@ -14,13 +14,13 @@ import pytest
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.app import run_core
 from tapwire_core.domain.words import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.mqtt.home_assistant import RETAINED_WITHIN_S, HomeAssistant
-from tapwire_core.mqtt.home_payloads import decimal
+from tapwire_core.mqtt.home_assistant_payloads import decimal
 from tapwire_core.services import taps
 from tapwire_core.settings import Settings
+from tapwire_core.worker.worker import run_core
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tests.integration.node_rig import service_client
 from tests.venue import OPERATOR, Venue

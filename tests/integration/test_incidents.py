@@ -20,7 +20,7 @@ from tapwire_core.services.incidents import (
 )
 from tapwire_core.services.money import top_up
 from tapwire_core.services.nodes import ask_for_reports
-from tapwire_core.services.recovery import force_unlock, reconcile_pour
+from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tapwire_core.services.visits import PourPending
 from tests.venue import OPERATOR, RAW, Guest, Venue
 

@@ -13,12 +13,12 @@ import pytest
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.logs import JsonLine
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.app import Pace, Worker
-from tapwire_core.health_server import STUCK_AFTER_S, Signs, serve_health
-from tapwire_core.metrics import BooksMetrics, WorkerMetrics
+from tapwire_core.monitoring.health_server import STUCK_AFTER_S, Signs, serve_health
+from tapwire_core.monitoring.metrics import BooksMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services.devices import add_device
 from tapwire_core.services.nodes import note_state
+from tapwire_core.worker.worker import Pace, Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_demo.processes import free_port
 from tests.mqtt_tap import connect_tap

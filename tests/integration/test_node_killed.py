@@ -18,11 +18,11 @@ import pytest
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.app import Worker
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.house import House
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
+from tapwire_core.worker.worker import Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.journal.reading import export
 from tapwire_node.simulator.hand import Hand

@@ -13,10 +13,10 @@ import uvicorn
 from litestar import Litestar
 
 from tapwire_admin.app import create_app
+from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import is_secret_of
-from tapwire_core.services.pairing import MOST_AT_ONCE, accept_pairing, begin_pairing
-from tapwire_core.tap_toml import DevicesBroker
+from tapwire_core.services.pairings import MOST_AT_ONCE, accept_pairing, begin_pairing
 from tapwire_node.commands.admin_api import AdminApi, ApiAway, PairingRefused
 from tapwire_node.commands.big_letters import GLYPHS, big
 from tapwire_node.settings import broker_address, load_settings

@@ -12,14 +12,14 @@ import pytest
 
 from tapwire_contracts.reasons import FlowCause
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.app import Pace, Worker
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.house import House
 from tapwire_core.domain.words import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
-from tapwire_core.services.recovery import force_unlock
-from tapwire_core.services.restoring import settle_journal
+from tapwire_core.services.pour_recovery import force_unlock
+from tapwire_core.services.restore import settle_journal
+from tapwire_core.worker.worker import Pace, Worker
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.app import TapNode, running_node
 from tapwire_node.controller.events import ServiceRunAsked, ServiceRunHeld, ServiceRunStopped

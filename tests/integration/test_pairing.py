@@ -6,7 +6,7 @@ import httpx
 
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import add_device
-from tapwire_core.services.pairing import CODE_LETTERS, MOST_AT_ONCE
+from tapwire_core.services.pairings import CODE_LETTERS, MOST_AT_ONCE
 from tapwire_core.services.sessions import hash_token
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import OPERATOR, Venue

@@ -8,10 +8,10 @@ from typing import Final
 import asyncpg
 import pytest
 
-from tapwire_core.db import connecting
-from tapwire_core.db.connecting import SOCKET_OPTIONS, connect
+from tapwire_core.db import connections
+from tapwire_core.db.connections import SOCKET_OPTIONS, connect
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.health import is_database_gone
+from tapwire_core.db.failures import is_database_gone
 from tapwire_core.domain.house import House
 from tapwire_demo.postgres import EmbeddedPostgres
 from tests.chaos.link import Link
@@ -63,7 +63,7 @@ async def test_work_that_is_cut_off_at_any_moment_leaves_no_transaction(
 async def test_a_transaction_of_a_program_that_is_gone_keeps_no_row_locked(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(connecting.SERVER_SETTINGS, "idle_in_transaction_session_timeout", str(FROZEN_MS))
+    monkeypatch.setitem(connections.SERVER_SETTINGS, "idle_in_transaction_session_timeout", str(FROZEN_MS))
     lock = "LOCK TABLE taps"
     async with Database.open(database_url, House()) as frozen, Database.open(database_url, House()) as other:
 

@@ -15,8 +15,8 @@ from tapwire_core.domain.house import House
 from tapwire_core.services import cards, shifts, visits
 from tapwire_core.services.books import check_books
 from tapwire_core.services.nodes import ask_for_reports, note_pour_unknown, note_state
-from tapwire_core.services.recovery import AlreadyReconciled, NotLocked, PourNotPending, force_unlock, reconcile_pour
-from tapwire_core.services.restoring import begin_after_restore
+from tapwire_core.services.pour_recovery import AlreadyReconciled, NotLocked, PourNotPending, force_unlock, reconcile_pour
+from tapwire_core.services.restore import begin_after_restore
 from tests.venue import KEG_ML, OPERATOR, SimulatedTap, Venue
 
 

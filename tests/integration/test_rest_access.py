@@ -5,8 +5,8 @@ import pytest
 from litestar import Litestar, get
 from litestar.routes import HTTPRoute
 
+from tapwire_admin.access.auth import enforce_access
 from tapwire_admin.app import create_app
-from tapwire_admin.auth import enforce_access
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.words import Role
 from tapwire_core.services import users

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tapwire_admin.routes import door
+from tapwire_admin.routes import controllers
 from tapwire_contracts.reasons import INSUFFICIENT_FUNDS_MESSAGE
 from tapwire_core.services.cards import report_card_lost
 from tapwire_core.services.devices import add_device, revoke_device
@@ -208,7 +208,7 @@ async def test_a_database_that_goes_away_in_the_middle_of_a_batch_leaves_the_res
         return await settle_report(*given)
 
     with monkeypatch.context() as broken:
-        broken.setattr(door, "settle_report", settle_once)
+        broken.setattr(controllers, "settle_report", settle_once)
         results = done(await rest.nobody.post(SYNC, json={"pours": [item, other, 7]}, headers=token))["results"]
         refusal(await rest.nobody.post(SYNC, json={"pours": [other]}, headers=token), 503, "unavailable")
     again = done(await rest.nobody.post(SYNC, json={"pours": [item, other]}, headers=token))["results"]

@@ -21,10 +21,10 @@ from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import CoreState, PourProgress
 from tapwire_contracts.topics import core_state_topic
-from tapwire_core.broker import make_client
+from tapwire_core.broker.client import make_client
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
-from tapwire_core.db.views.facts import FactsReader
+from tapwire_core.db.views.event_stream import FactsReader
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.house import House
 from tapwire_core.services.sessions import log_out
@@ -266,7 +266,7 @@ async def test_no_message_however_bad_ends_what_is_heard_after_it(rest: Rest, ve
 
 
 async def test_a_stream_ends_when_its_session_does(rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tapwire_admin.routes.events.HEARTBEAT_S", 0.1)
+    monkeypatch.setattr("tapwire_admin.routes.event_stream.HEARTBEAT_S", 0.1)
     token = rest.operator.headers["Authorization"].removeprefix("Bearer ")
     async with serving(venue.db) as url, stream(url, rest) as events:
         await log_out(venue.db, Actor("operator"), token)

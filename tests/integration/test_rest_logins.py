@@ -9,7 +9,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.keeping import Keeping
 from tapwire_core.domain.words import Role
 from tapwire_core.services import sessions, users
-from tapwire_core.services.keeping import sweep
+from tapwire_core.services.retention import sweep
 from tapwire_core.services.sessions import FREE_TRIES, LONGEST_WAIT_MS
 from tests.rest import Rest, done, log_in, refusal, with_key
 from tests.venue import OPERATOR, Venue

@@ -5,8 +5,8 @@ from unicodedata import normalize
 import pytest
 
 from tapwire_core.db.engine import Database
+from tapwire_core.db.views.beverages import list_beverages
 from tapwire_core.db.views.guests import list_guests
-from tapwire_core.db.views.places import list_beverages
 from tapwire_core.errors import Invalid
 from tapwire_core.services.imports import import_beverages, import_guests
 from tests.rest import Rest, done, refusal

@@ -58,7 +58,7 @@ async def test_a_secret_lost_between_commit_and_sending_is_told_by_the_repeat(
 ) -> None:
     body, key = {"path": "bar/taps/left"}, with_key()
     with monkeypatch.context() as crash:
-        crash.setattr("tapwire_admin.idempotency.keep_answer", None)
+        crash.setattr("tapwire_admin.requests.idempotency.keep_answer", None)
         assert (await rest.engineer.post("/api/devices", json=body, headers=key)).status_code == 500
     assert "secret" not in await kept(venue.db)
 
@@ -114,7 +114,7 @@ async def test_a_changed_password_whose_answer_was_lost_is_no_wrong_password_whe
     headers = with_key() | {"Authorization": f"Bearer {await log_in(venue.db, Role.OPERATOR)}"}
     body = {"old_password": OLD, "new_password": NEW}
     with monkeypatch.context() as crash:
-        crash.setattr("tapwire_admin.idempotency.keep_answer", None)
+        crash.setattr("tapwire_admin.requests.idempotency.keep_answer", None)
         assert (await rest.nobody.post("/api/me/password", json=body, headers=headers)).status_code == 500
 
     assert (await rest.nobody.post("/api/me/password", json=body, headers=headers)).status_code == 204

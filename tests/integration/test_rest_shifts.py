@@ -5,7 +5,7 @@ import asyncio
 import httpx
 
 from tapwire_core.services import kegs, visits
-from tapwire_core.services.recovery import force_unlock, reconcile_pour
+from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import OPERATOR, Venue
 

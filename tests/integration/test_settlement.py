@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tapwire_contracts.reasons import DenyReason, EndReason
 from tapwire_core.services import cards, kegs, taps
-from tapwire_core.services.recovery import force_unlock, reconcile_pour
+from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tests.venue import KEG_ML, OPERATOR, SimulatedTap, Venue
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tapwire_contracts.reasons import DenyReason
 from tapwire_core.services.flows import refuse_unreadable_report
-from tapwire_core.services.recovery import reconcile_pour
+from tapwire_core.services.pour_recovery import reconcile_pour
 from tests.venue import KEG_ML, OPERATOR, RAW, Venue
 
 

@@ -20,8 +20,8 @@ from tapwire_contracts.messages import CardPresented
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
+from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tapwire_core.services.pours import Answered, RawReport, authorize_pour, report_of_node, settle_report
-from tapwire_core.services.recovery import force_unlock, reconcile_pour
 from tests.simulation.stepping import UseCase, Worker, interleave
 from tests.venue import OPERATOR, Guest, SimulatedTap, Venue
 

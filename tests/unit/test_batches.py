@@ -8,8 +8,8 @@ from typing import Any, Final
 import pytest
 
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.services import batches
-from tapwire_core.services.batches import Batches
+from tapwire_core.services import pour_batches
+from tapwire_core.services.pour_batches import Batches
 
 SOON_S: Final = 5.0
 
@@ -42,7 +42,7 @@ def decision(tap: str, name: str) -> Any:
 
 async def test_a_tap_is_in_one_transaction_at_a_time_also_after_a_batch_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     database = Database()
-    monkeypatch.setattr(batches, "decide_together", database.decide)
+    monkeypatch.setattr(pour_batches, "decide_together", database.decide)
     made: Any = Batches(database)  # type: ignore[arg-type]
     running = asyncio.create_task(made.run())
     async with asyncio.timeout(SOON_S):
@@ -55,7 +55,7 @@ async def test_a_tap_is_in_one_transaction_at_a_time_also_after_a_batch_that_fai
         database.let("slow")
         await slow  # the whole batch that failed is through
         third = asyncio.create_task(made.decide(decision("right", "third")))
-        await asyncio.sleep(batches.OVERTAKEN_AFTER_S * 3)
+        await asyncio.sleep(pour_batches.OVERTAKEN_AFTER_S * 3)
         assert database.begun[-1] == "second"
         database.let("second")
         database.let("third")

@@ -13,11 +13,11 @@ from tapwire_admin.console.libraries import LibrariesMissing, require_libraries
 from tapwire_admin.live import Live
 from tapwire_contracts.logs import set_up_logs
 from tapwire_contracts.tasks import run_together
+from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.errors import DomainError
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
-from tapwire_core.tap_toml import DevicesBroker
 
 STREAMS_END_WITHIN_S: Final = 3
 """How long a stopping server waits for open event streams."""

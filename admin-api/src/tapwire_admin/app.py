@@ -8,33 +8,34 @@ from litestar.di import Provide
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 
-from tapwire_admin.auth import actor_of, enforce_access
-from tapwire_admin.bodies import require_strict_body
-from tapwire_admin.console.refusals import tell_http_error
+from tapwire_admin.access.auth import actor_of, enforce_access
+from tapwire_admin.access.cookies import PRIVATE_PATHS, forbid_keeping
+from tapwire_admin.console.error_answers import tell_http_error
 from tapwire_admin.console.routes import console
-from tapwire_admin.cookies import PRIVATE_PATHS, forbid_keeping
-from tapwire_admin.errors import answer_domain_error, answer_fault, answer_http_error
-from tapwire_admin.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
 from tapwire_admin.live import Live
-from tapwire_admin.methods import AnswerOptions, with_head
 from tapwire_admin.metrics import RequestMetrics, read_metrics
-from tapwire_admin.openapi import openapi_config
-from tapwire_admin.reading import provide_page
-from tapwire_admin.request_ids import echo_request_id
+from tapwire_admin.openapi.document import openapi_config
+from tapwire_admin.requests.bodies import require_strict_body
+from tapwire_admin.requests.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
+from tapwire_admin.requests.implied_methods import AnswerOptions, with_head
+from tapwire_admin.requests.parameters import provide_page
+from tapwire_admin.requests.request_ids import echo_request_id
+from tapwire_admin.responses.errors import answer_domain_error, answer_fault, answer_http_error
 from tapwire_admin.routes import (
     audit,
     beverages,
     cards,
+    controllers,
     devices,
-    door,
-    events,
+    event_stream,
     guests,
     health,
     incidents,
     kegs,
+    money,
     pours,
     reports,
-    session,
+    sessions,
     shifts,
     system,
     taps,
@@ -43,24 +44,25 @@ from tapwire_admin.routes import (
     visits,
     webhooks,
 )
-from tapwire_admin.routes.session import SessionLength
+from tapwire_admin.routes.sessions import SessionLength
+from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import DomainError
-from tapwire_core.metrics import DecisionMetrics
-from tapwire_core.tap_toml import DevicesBroker
+from tapwire_core.monitoring.metrics import DecisionMetrics
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DEFAULT_SESSION_HOURS: Final = 12
 NOT_TOLD: Final = DevicesBroker()
 NOUNS: Final = (
-    session,
+    sessions,
     users,
     venues,
     taps,
     beverages,
     kegs,
     guests,
+    money,
     cards,
     visits,
     pours,
@@ -71,8 +73,8 @@ NOUNS: Final = (
     webhooks,
     reports,
     system,
-    events,
-    door,
+    event_stream,
+    controllers,
 )
 
 

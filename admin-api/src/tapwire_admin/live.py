@@ -39,7 +39,7 @@ from tapwire_contracts.messages import (
     ReaderCardPresented,
 )
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
-from tapwire_core.broker import make_client, subscribe, until_lost
+from tapwire_core.broker.client import make_client, subscribe, until_lost
 
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 10.0

@@ -12,7 +12,7 @@ from litestar.enums import HttpMethod
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from tapwire_admin.auth import EVERYBODY
+from tapwire_admin.access.auth import EVERYBODY
 
 NO_ROUTE: Final = "none"
 NO_METHOD: Final = "other"

@@ -13,21 +13,21 @@ import uvloop
 
 from tapwire_contracts.logs import set_up_logs
 from tapwire_contracts.topics import DeviceKind
-from tapwire_core.app import run_core, run_until_told
-from tapwire_core.backup_commands import add_backup_commands
-from tapwire_core.broker_logins import BrokerNotTold, DeviceLogins, keep_device_logins, sync_device_logins
+from tapwire_core.broker.device_logins import BrokerNotTold, DeviceLogins, keep_device_logins, sync_device_logins
+from tapwire_core.broker.private_file import write_private
+from tapwire_core.broker.tap_toml import CA_FILE, DRIVERS, GPIO, tap_toml
+from tapwire_core.commands.backup import add_backup_commands
+from tapwire_core.commands.imports import add_import_commands
+from tapwire_core.commands.open_database import open_house
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import Role
 from tapwire_core.errors import DomainError
-from tapwire_core.import_commands import add_import_commands
-from tapwire_core.opening import open_house
-from tapwire_core.private_file import write_private
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import add_device, read_path, revoke_device, rotate_device
 from tapwire_core.services.users import create_user
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
-from tapwire_core.tap_toml import CA_FILE, DRIVERS, GPIO, tap_toml
+from tapwire_core.worker.worker import run_core, run_until_told
 
 DONE: Final = 0
 NOT_DONE: Final = 1

@@ -1,7 +1,7 @@
 """What use cases raise when a precondition is broken: a machine `code`, a text that says what to do, and the ids to do it with.
 
 Refusals that are an everyday answer (a card that may not pour) are values, not errors. Status codes exist only in
-`tapwire_admin.errors`.
+`tapwire_admin.responses.errors`.
 """
 
 from typing import ClassVar

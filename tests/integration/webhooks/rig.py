@@ -14,7 +14,7 @@ from tapwire_core.domain.webhooks import WebhookLimits
 from tapwire_core.domain.words import PaymentMethod
 from tapwire_core.services import money, webhooks
 from tapwire_core.services.webhooks import SUBSCRIBABLE, WebhookSecret
-from tapwire_core.webhook_sender import WebhookSender
+from tapwire_core.worker.webhook_sender import WebhookSender
 from tests.receiver import Behave, Heard, Receiver
 from tests.venue import OPERATOR, Venue
 

@@ -12,8 +12,8 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.keeping import Keeping
 from tapwire_core.domain.words import Role
 from tapwire_core.services import webhooks
-from tapwire_core.services.keeping import sweep
-from tapwire_core.services.restoring import begin_after_restore
+from tapwire_core.services.restore import begin_after_restore
+from tapwire_core.services.retention import sweep
 from tests.integration.webhooks.rig import ALL_ARRIVED, TOP_UPS, answers, sending, subscribed, topped_up, until
 from tests.receiver import Receiver
 from tests.rest import Rest, done, log_in, refusal, with_key

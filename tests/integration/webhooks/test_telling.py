@@ -10,7 +10,7 @@ from tapwire_core.db.views.monitoring import read_standing
 from tapwire_core.db.views.webhooks import get_webhook
 from tapwire_core.domain.webhooks import FAILURES_BEFORE_PAUSE
 from tapwire_core.domain.words import PaymentMethod
-from tapwire_core.services import incidents, money, recovery, shifts, visits
+from tapwire_core.services import incidents, money, pour_recovery, shifts, visits
 from tapwire_core.services.nodes import ask_for_reports
 from tests.integration.webhooks.rig import ALL_ARRIVED, QUICK, TOP_UPS, answers, sending, subscribed, topped_up, until, with_limits
 from tests.receiver import Heard, Receiver
@@ -27,7 +27,7 @@ async def test_an_evening_is_told_as_it_happens_signed_and_without_names(venue: 
     rejected = await venue.grant(bob, right)
     await venue.report(rejected, 400, right)
     await venue.grant(ann)
-    await recovery.reconcile_pour(venue.db, OPERATOR, ann.visit_id, volume_ml=50, reason="looked", comment="Ann Lee was here")
+    await pour_recovery.reconcile_pour(venue.db, OPERATOR, ann.visit_id, volume_ml=50, reason="looked", comment="Ann Lee was here")
     await money.refund(venue.db, OPERATOR, ann.guest_id, 10_00, PaymentMethod.CASH, "she asked", venue.venue_id)
     await money.adjust(venue.db, OPERATOR, ann.guest_id, -1_00, "a glass")
     ended = Resolution.NO_ACTION

@@ -18,7 +18,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.words import PaymentMethod, TapStatus
 from tapwire_core.errors import DomainError
-from tapwire_core.services import beverages, cards, money, recovery, shifts, taps, venues, visits
+from tapwire_core.services import beverages, cards, money, pour_recovery, shifts, taps, venues, visits
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.nodes import ask_for_reports, note_pour_unknown, note_state
 from tapwire_core.services.outbox import all_configs, publish_waiting
@@ -145,12 +145,12 @@ class PostgresBooks:
     async def reconcile(self, visit_id: UUID, volume_ml: int, pour_id: UUID | None) -> Refusal:
         """Settle a pour by hand."""
         return await _refusal(
-            recovery.reconcile_pour(self.db, ENGINEER, visit_id, volume_ml=volume_ml, reason=WHY, pour_id=pour_id)
+            pour_recovery.reconcile_pour(self.db, ENGINEER, visit_id, volume_ml=volume_ml, reason=WHY, pour_id=pour_id)
         )
 
     async def unlock(self, visit_id: UUID, pour_id: UUID | None) -> Refusal:
         """Void a pour by force."""
-        return await _refusal(recovery.force_unlock(self.db, ENGINEER, visit_id, reason=WHY, pour_id=pour_id))
+        return await _refusal(pour_recovery.force_unlock(self.db, ENGINEER, visit_id, reason=WHY, pour_id=pour_id))
 
     async def top_up(self, guest_id: UUID, amount_minor: int) -> Refusal:
         """Take a guest's money."""

@@ -4,8 +4,8 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
+from tapwire_admin.access.auth import OpenTo
 from tapwire_admin.app import create_app
-from tapwire_admin.auth import OpenTo
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.words import Role
 

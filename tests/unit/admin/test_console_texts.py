@@ -7,13 +7,13 @@ from enum import StrEnum
 import pytest
 
 from tapwire_admin.app import create_app
-from tapwire_admin.console import words
-from tapwire_admin.console.problems import PROBLEMS
-from tapwire_admin.console.texts import TRANSLATED, collect_texts, read_catalog
+from tapwire_admin.console import labels
+from tapwire_admin.console.problem_texts import PROBLEMS
+from tapwire_admin.console.translations import TRANSLATED, collect_texts, read_catalog
 from tapwire_contracts.reasons import Locale
 from tapwire_core.db.backup import BackupRefused
 from tapwire_core.errors import DomainError, NotMigrated, Refused
-from tapwire_core.services.pairing import PairingWaits, TooManyPairings
+from tapwire_core.services.pairings import PairingWaits, TooManyPairings
 from tapwire_core.services.venues import VenueRequired
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s|%s")
@@ -46,7 +46,7 @@ def test_a_translation_has_the_places_for_names_and_numbers_of_its_text(locale: 
 
 
 def test_every_member_of_a_closed_set_has_its_words() -> None:
-    for texts in (*words.ALL, words.SEVERITIES):
+    for texts in (*labels.ALL, labels.SEVERITIES):
         members: type[StrEnum] = type(next(iter(texts)))
         assert set(texts) == set(members), members
 

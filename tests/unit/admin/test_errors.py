@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tapwire_admin.errors import STATUS_OF
-from tapwire_core.db.views.health import is_database_gone
+from tapwire_admin.responses.errors import STATUS_OF
+from tapwire_core.db.failures import is_database_gone
 from tapwire_core.errors import DomainError, NotMigrated
 
 

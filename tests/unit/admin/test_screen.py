@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from tapwire_admin.console.formats import Formats
-from tapwire_admin.console.screens import RESULT_S, ScreenState, Seen, screen_of
+from tapwire_admin.console.tap_screens import RESULT_S, ScreenState, Seen, screen_of
 from tapwire_contracts.reasons import DenyReason, Locale, denial_text
-from tapwire_core.db.views.places import TapView
+from tapwire_core.db.views.taps import TapView
 
 POUR = UUID(int=1)
 OTHER = UUID(int=2)

@@ -19,9 +19,9 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.house import House
 from tapwire_core.domain.words import PaymentMethod
-from tapwire_core.services import cards, money, nodes, pours, recovery, visits
-from tapwire_core.services.batches import ROW_WAIT_MS
+from tapwire_core.services import cards, money, nodes, pour_recovery, pours, visits
 from tapwire_core.services.flows import record_flow
+from tapwire_core.services.pour_batches import ROW_WAIT_MS
 from tapwire_core.services.pours import report_of_node
 from tapwire_demo.postgres import EmbeddedPostgres
 from tests.unit.core.bench import flow_of
@@ -92,7 +92,7 @@ async def decisions_made_together(venue: Venue, ann: Guest, store: Store) -> Non
 async def reconcile(venue: Venue, ann: Guest, store: Store) -> None:
     """An operator settles a pour by hand."""
     await _ask(venue, ann, store)
-    await unwrap(recovery.reconcile_pour)(store, OPERATOR, ann.visit_id, volume_ml=50, reason="no report")
+    await unwrap(pour_recovery.reconcile_pour)(store, OPERATOR, ann.visit_id, volume_ml=50, reason="no report")
 
 
 async def unlock_and_close(venue: Venue, ann: Guest, store: Store) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.trying import every
+from tapwire_core.worker.periodic import every
 
 RESTS = 4
 

@@ -8,14 +8,14 @@ from litestar import get
 from litestar.response import Response
 from msgspec import Struct
 
-from tapwire_admin.auth import OPERATOR
+from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.viewer import Looking
-from tapwire_admin.given import Db
+from tapwire_admin.requests.dependencies import Db
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database
+from tapwire_core.db.views.audit import AuditEntryView, list_audit
 from tapwire_core.db.views.guests import names_of_guests
-from tapwire_core.db.views.operations import AuditEntryView, list_audit
-from tapwire_core.db.views.reading import PageRequest
+from tapwire_core.db.views.queries import PageRequest
 
 SHOWN: Final = 12
 COUNTER: Final = frozenset(

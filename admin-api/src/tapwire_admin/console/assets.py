@@ -8,7 +8,7 @@ from litestar import Router
 from litestar.datastructures import CacheControlHeader
 from litestar.static_files import create_static_files_router
 
-from tapwire_admin.auth import EVERYBODY
+from tapwire_admin.access.auth import EVERYBODY
 from tapwire_admin.console.libraries import VENDOR
 
 STATIC: Final = Path(__file__).parent / "static"

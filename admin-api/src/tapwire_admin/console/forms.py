@@ -15,10 +15,10 @@ from litestar import Request
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from tapwire_admin.bodies import read_as
+from tapwire_admin.access.cookies import CSRF_FIELD
 from tapwire_admin.console.viewer import Viewer
-from tapwire_admin.cookies import CSRF_FIELD
-from tapwire_admin.idempotency import scope_of, sealing_key_of
+from tapwire_admin.requests.bodies import read_as
+from tapwire_admin.requests.idempotency import scope_of, sealing_key_of
 from tapwire_core.db.engine import Database
 from tapwire_core.errors import Invalid
 from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, run_once

@@ -13,9 +13,9 @@ from litestar.enums import MediaType
 from markupsafe import Markup
 
 from tapwire_admin.console.assets import asset
+from tapwire_admin.console.labels import WORDS
 from tapwire_admin.console.libraries import read_icon
-from tapwire_admin.console.texts import translations
-from tapwire_admin.console.words import WORDS
+from tapwire_admin.console.translations import translations
 from tapwire_contracts.reasons import Locale
 
 TEMPLATES: Final = Path(__file__).parent / "templates"

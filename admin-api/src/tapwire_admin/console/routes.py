@@ -9,29 +9,32 @@ from litestar.types import ControllerRouterHandler
 
 from tapwire_admin.console import activity, shell, stream
 from tapwire_admin.console.assets import static_files
+from tapwire_admin.console.error_answers import ask_to_log_in, tell_domain_error, tell_fault, tell_http_error
 from tapwire_admin.console.forms import provide_sent
 from tapwire_admin.console.pages import (
-    attention,
     audit,
+    beverages,
     cards,
-    checkin,
+    check_in,
     devices,
     guests,
-    recovery,
+    incidents,
+    kegs,
+    money,
+    pour_recovery,
     reports,
-    screen,
-    session,
-    setup,
-    shift,
-    stock,
+    sessions,
+    set_up,
+    shifts,
+    tap_screens,
     taps,
     users,
+    venues,
     visits,
     webhooks,
 )
-from tapwire_admin.console.refusals import ask_to_log_in, tell_domain_error, tell_fault, tell_http_error
 from tapwire_admin.console.viewer import provide_viewer
-from tapwire_admin.methods import with_head
+from tapwire_admin.requests.implied_methods import with_head
 from tapwire_core.errors import DomainError
 
 HEADERS: Final = {
@@ -45,21 +48,24 @@ HEADERS: Final = {
 """Of every page: nothing from elsewhere, in nobody's frame, kept nowhere."""
 PARTS: Final = (activity, shell, stream)
 PAGES: Final = (
-    attention,
     audit,
+    beverages,
     cards,
-    checkin,
+    check_in,
     devices,
     guests,
-    recovery,
+    incidents,
+    kegs,
+    money,
+    pour_recovery,
     reports,
-    screen,
-    session,
-    setup,
-    shift,
-    stock,
+    sessions,
+    set_up,
+    shifts,
+    tap_screens,
     taps,
     users,
+    venues,
     visits,
     webhooks,
 )

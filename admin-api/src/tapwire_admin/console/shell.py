@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Response
 
-from tapwire_admin.auth import OPERATOR
+from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.viewer import Looking, Viewer
 from tapwire_admin.live import Live
 from tapwire_core.db.engine import Database

@@ -16,17 +16,18 @@ from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from tapwire_admin.auth import OPERATOR, token_of
+from tapwire_admin.access.auth import OPERATOR, token_of
 from tapwire_admin.console.render import say
 from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.given import Db
 from tapwire_admin.live import Listener, Live, LiveKind
-from tapwire_admin.streams import Events, stream_events
+from tapwire_admin.requests.dependencies import Db
+from tapwire_admin.responses.event_streams import Events, stream_events
 from tapwire_contracts.reasons import Phase
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.facts import FactsReader, kind_of
-from tapwire_core.db.views.operations import AuditEntryView, operator_of_token
-from tapwire_core.db.views.places import TapView, find_taps
+from tapwire_core.db.views.audit import AuditEntryView
+from tapwire_core.db.views.event_stream import FactsReader, kind_of
+from tapwire_core.db.views.taps import TapView, find_taps
+from tapwire_core.db.views.users import operator_of_token
 from tapwire_core.domain.money import charge
 from tapwire_core.services.sessions import hash_token
 

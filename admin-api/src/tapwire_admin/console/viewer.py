@@ -8,17 +8,17 @@ from babel.core import negotiate_locale
 from litestar import Request, Response
 from litestar.di import NamedDependency
 
-from tapwire_admin.auth import may
+from tapwire_admin.access.auth import may
+from tapwire_admin.access.cookies import csrf_token_of
+from tapwire_admin.console.audit_summaries import gist, icon_of
 from tapwire_admin.console.formats import Formats, zone_of
-from tapwire_admin.console.gists import gist, icon_of
 from tapwire_admin.console.render import html, render
-from tapwire_admin.console.texts import translations
-from tapwire_admin.cookies import csrf_token_of
+from tapwire_admin.console.translations import translations
 from tapwire_contracts.reasons import Locale
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.operations import Operator
-from tapwire_core.db.views.places import VenueView, list_venues
-from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.users import Operator
+from tapwire_core.db.views.venues import VenueView, list_venues
 from tapwire_core.domain.words import Role
 
 LANGUAGE_COOKIE: Final = "tapwire_language"

@@ -2,12 +2,12 @@
 
 from litestar import get
 
-from tapwire_admin.auth import OPERATOR
-from tapwire_admin.given import AskedPage, AskedText, Db
-from tapwire_admin.reading import read_moment
-from tapwire_core.db.views import operations as views
-from tapwire_core.db.views.operations import AuditEntryView
-from tapwire_core.db.views.reading import Page
+from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.requests.dependencies import AskedPage, AskedText, Db
+from tapwire_admin.requests.parameters import read_moment
+from tapwire_core.db.views import audit as views
+from tapwire_core.db.views.audit import AuditEntryView
+from tapwire_core.db.views.queries import Page
 
 
 @get("/audit", access=OPERATOR)

@@ -6,13 +6,13 @@ from uuid import UUID
 from litestar import get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
-from tapwire_admin.auth import ENGINEER, OPERATOR
-from tapwire_admin.bounds import Name, PercentByVolume, PriceMinor, Text
-from tapwire_admin.given import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
-from tapwire_admin.reading import changes_of, found
-from tapwire_core.db.views import places as views
-from tapwire_core.db.views.places import BeverageView
-from tapwire_core.db.views.reading import Page
+from tapwire_admin.access.auth import ENGINEER, OPERATOR
+from tapwire_admin.requests.dependencies import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.requests.field_types import Name, PercentByVolume, PriceMinor, Text
+from tapwire_admin.requests.parameters import changes_of, found
+from tapwire_core.db.views import beverages as views
+from tapwire_core.db.views.beverages import BeverageView
+from tapwire_core.db.views.queries import Page
 from tapwire_core.services import beverages
 
 

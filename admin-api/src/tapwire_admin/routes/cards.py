@@ -3,13 +3,13 @@
 from litestar import get, post
 from msgspec import Struct
 
-from tapwire_admin.auth import OPERATOR
-from tapwire_admin.bounds import Reason
-from tapwire_admin.given import By, CardInPath, Db, JSONBody, RunOnce
-from tapwire_admin.reading import found
+from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.requests.dependencies import By, CardInPath, Db, JSONBody, RunOnce
+from tapwire_admin.requests.field_types import Reason
+from tapwire_admin.requests.parameters import found
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views import guests as views
-from tapwire_core.db.views.guests import CardView
+from tapwire_core.db.views import cards as views
+from tapwire_core.db.views.cards import CardView
 from tapwire_core.services import cards
 from tapwire_core.services.cards import read_card_uid
 

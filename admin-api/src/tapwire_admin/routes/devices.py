@@ -4,17 +4,17 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from tapwire_admin.auth import ENGINEER, EVERYBODY
-from tapwire_admin.bounds import DevicePathText, Verbatim
-from tapwire_admin.given import AskedPage, By, Db, JSONBody, RunOnce
-from tapwire_core.db.views import operations as views
-from tapwire_core.db.views.operations import DeviceView
-from tapwire_core.db.views.reading import Page
+from tapwire_admin.access.auth import ENGINEER, EVERYBODY
+from tapwire_admin.requests.dependencies import AskedPage, By, Db, JSONBody, RunOnce
+from tapwire_admin.requests.field_types import DevicePathText, Verbatim
+from tapwire_core.broker.tap_toml import DevicesBroker
+from tapwire_core.db.views import devices as views
+from tapwire_core.db.views.devices import DeviceView
+from tapwire_core.db.views.queries import Page
 from tapwire_core.errors import NotFound
-from tapwire_core.services import devices, pairing
+from tapwire_core.services import devices, pairings
 from tapwire_core.services.devices import DeviceSecret
-from tapwire_core.services.pairing import Pairing
-from tapwire_core.tap_toml import DevicesBroker
+from tapwire_core.services.pairings import Pairing
 
 
 class DevicePathGiven(Struct, kw_only=True):
@@ -80,27 +80,27 @@ async def revoke_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven
     await once(devices.revoke_device, actor, data.path)
 
 
-@post("/devices/pairings", access=EVERYBODY, refuses=(pairing.TooManyPairings,))
+@post("/devices/pairings", access=EVERYBODY, refuses=(pairings.TooManyPairings,))
 async def begin_pairing(db: Db) -> Pairing:
     """A new device asks to be let in: it shows the `code`, and keeps the `claim`."""
-    return await pairing.begin_pairing(db)
+    return await pairings.begin_pairing(db)
 
 
 @post(
     "/devices/pairings/accept",
     access=ENGINEER,
     status_code=200,
-    refuses=(NotFound, pairing.PairingAccepted, devices.DeviceExists),
+    refuses=(NotFound, pairings.PairingAccepted, devices.DeviceExists),
 )
 async def accept_pairing(actor: By, once: RunOnce, data: JSONBody[CodeAccepted]) -> PairingAccepted:
     """Say which device shows this code; with `replace` it takes the place of one that may speak already."""
-    return PairingAccepted(path=await once(pairing.accept_pairing, actor, data.code, data.path, replace=data.replace))
+    return PairingAccepted(path=await once(pairings.accept_pairing, actor, data.code, data.path, replace=data.replace))
 
 
-@post("/devices/pairings/claim", access=EVERYBODY, status_code=200, refuses=(NotFound, pairing.PairingWaits))
+@post("/devices/pairings/claim", access=EVERYBODY, status_code=200, refuses=(NotFound, pairings.PairingWaits))
 async def claim_pairing(db: Db, broker: NamedDependency[DevicesBroker], data: JSONBody[Claim]) -> DeviceLetIn:
     """The device fetches its secret, once, and where its broker is; 409 `pairing_waits` until a person has accepted it."""
-    made = await pairing.claim_pairing(db, data.claim)
+    made = await pairings.claim_pairing(db, data.claim)
     return DeviceLetIn(path=made.path, username=made.username, secret=made.secret, broker_url=broker.url, broker_ca=broker.ca)
 
 

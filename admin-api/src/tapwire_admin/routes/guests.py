@@ -1,4 +1,4 @@
-"""Guests, their accounts and their cards."""
+"""Guests and their cards."""
 
 from datetime import date
 from uuid import UUID
@@ -6,18 +6,17 @@ from uuid import UUID
 from litestar import delete, get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
-from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.bounds import AmountMinor, CardUid, Name, Phone, Reason, SignedAmountMinor, Slug, Text
-from tapwire_admin.given import AskedPage, AskedText, By, CardInPath, Db, FromPath, JSONBody, RunOnce
-from tapwire_admin.reading import changes_of, found
+from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.requests.dependencies import AskedPage, AskedText, By, CardInPath, Db, FromPath, JSONBody, RunOnce
+from tapwire_admin.requests.field_types import CardUid, Name, Phone, Text
+from tapwire_admin.requests.parameters import changes_of, found
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views import guests as views
-from tapwire_core.db.views.guests import CardView, GuestView, LedgerEntry
-from tapwire_core.db.views.reading import Page
-from tapwire_core.domain.words import PaymentMethod
-from tapwire_core.services import cards, guests, money
-from tapwire_core.services.money import Booking
-from tapwire_core.services.venues import VenueRequired
+from tapwire_core.db.views import cards as card_views
+from tapwire_core.db.views import guests as guest_views
+from tapwire_core.db.views.cards import CardView
+from tapwire_core.db.views.guests import GuestView
+from tapwire_core.db.views.queries import Page
+from tapwire_core.services import cards, guests
 
 
 class NewGuest(Struct, kw_only=True):
@@ -41,31 +40,6 @@ class GuestChange(Struct, kw_only=True):
     age_checked: bool | UnsetType = UNSET
 
 
-class TopUp(Struct, kw_only=True):
-    """Money that a guest pays in."""
-
-    amount_minor: AmountMinor
-    method: PaymentMethod
-    venue_id: Slug | None = None
-
-
-class Refund(Struct, kw_only=True):
-    """Money that a guest gets back."""
-
-    amount_minor: AmountMinor
-    method: PaymentMethod
-    reason: Reason
-    venue_id: Slug | None = None
-
-
-class Adjustment(Struct, kw_only=True):
-    """A correction of a balance."""
-
-    amount_minor: SignedAmountMinor
-    reason: Reason
-    pour_id: UUID | None = None
-
-
 class CardToBind(Struct, kw_only=True):
     """The card to make the guest's."""
 
@@ -75,7 +49,7 @@ class CardToBind(Struct, kw_only=True):
 @get("/guests", access=OPERATOR)
 async def list_guests(db: Db, page: AskedPage, search: AskedText = None, phone: AskedText = None) -> Page[GuestView]:
     """Guests, the newest first; `search` looks at the start of names and phone numbers."""
-    return await views.list_guests(db, search=search, phone=phone, page=page)
+    return await guest_views.list_guests(db, search=search, phone=phone, page=page)
 
 
 @post("/guests", access=OPERATOR)
@@ -107,47 +81,12 @@ async def change_guest(db: Db, actor: By, guest_id: FromPath[UUID], data: JSONBo
     return await _view(db, guest_id)
 
 
-@get("/guests/{guest_id:uuid}/ledger", access=OPERATOR)
-async def read_ledger(db: Db, guest_id: FromPath[UUID], page: AskedPage) -> Page[LedgerEntry]:
-    """The movements of a guest's account, the newest first."""
-    await _view(db, guest_id)
-    return await views.list_ledger(db, guest_id, page)
-
-
-@post("/guests/{guest_id:uuid}/top-ups", access=OPERATOR, key_required=True, refuses=(money.ShiftClosed, VenueRequired))
-async def top_up(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[TopUp]) -> Booking:
-    """Take a guest's money."""
-    return await once(money.top_up, actor, guest_id, data.amount_minor, data.method, data.venue_id)
-
-
-@post(
-    "/guests/{guest_id:uuid}/refunds",
-    access=SHIFT_LEAD,
-    key_required=True,
-    refuses=(money.ShiftClosed, money.InsufficientFunds, VenueRequired),
-)
-async def refund(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Refund]) -> Booking:
-    """Give a guest money back, at most what is available."""
-    return await once(money.refund, actor, guest_id, data.amount_minor, data.method, data.reason, data.venue_id)
-
-
-@post(
-    "/guests/{guest_id:uuid}/adjustments",
-    access=SHIFT_LEAD,
-    key_required=True,
-    refuses=(money.InsufficientFunds, money.NotTheGuestsPour),
-)
-async def adjust(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Adjustment]) -> Booking:
-    """Correct a balance up or down."""
-    return await once(money.adjust, actor, guest_id, data.amount_minor, data.reason, data.pour_id)
-
-
 @post("/guests/{guest_id:uuid}/cards", access=OPERATOR, refuses=(cards.BindConflict, cards.LostCard))
 async def bind_card(db: Db, actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[CardToBind]) -> CardView:
     """Make a card a guest's."""
     await once(cards.bind_card, actor, guest_id, data.card_uid)
     card_uid = cards.read_card_uid(data.card_uid)
-    return found(await views.get_card(db, card_uid), "card", card_uid)
+    return found(await card_views.get_card(db, card_uid), "card", card_uid)
 
 
 @delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR, refuses=(cards.CardBusy,))
@@ -157,7 +96,7 @@ async def unbind_card(db: Db, actor: By, guest_id: FromPath[UUID], card_uid: Car
 
 
 async def _view(db: Database, guest_id: UUID) -> GuestView:
-    return found(await views.get_guest(db, guest_id), "guest", guest_id)
+    return found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
 
 
 HANDLERS = (
@@ -165,10 +104,6 @@ HANDLERS = (
     create_guest,
     read_guest,
     change_guest,
-    read_ledger,
-    top_up,
-    refund,
-    adjust,
     bind_card,
     unbind_card,
 )

@@ -4,9 +4,9 @@ from litestar import get
 from litestar.exceptions import ServiceUnavailableException
 from msgspec import Struct
 
-from tapwire_admin.auth import EVERYBODY
-from tapwire_admin.given import Db
-from tapwire_core.db.views.health import is_ready
+from tapwire_admin.access.auth import EVERYBODY
+from tapwire_admin.requests.dependencies import Db
+from tapwire_core.db.failures import is_ready
 
 
 class Health(Struct, frozen=True):

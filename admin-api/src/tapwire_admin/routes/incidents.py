@@ -6,15 +6,15 @@ from uuid import UUID
 from litestar import get, post
 from msgspec import Meta, Struct
 
-from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.bounds import Comment, SignedAmountMinor
-from tapwire_admin.given import AskedPage, AskedVenue, By, Db, FromPath, FromQuery, JSONBody, RunOnce
-from tapwire_admin.reading import found
+from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.requests.dependencies import AskedPage, AskedVenue, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.requests.field_types import Comment, SignedAmountMinor
+from tapwire_admin.requests.parameters import found
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views import operations as views
-from tapwire_core.db.views.operations import IncidentView
-from tapwire_core.db.views.reading import Page
+from tapwire_core.db.views import incidents as views
+from tapwire_core.db.views.incidents import IncidentView
+from tapwire_core.db.views.queries import Page
 from tapwire_core.services import incidents
 from tapwire_core.services.visits import PourPending
 

@@ -6,14 +6,14 @@ from uuid import UUID
 from litestar import Request, get, patch, post
 from msgspec import Struct
 
-from tapwire_admin.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
-from tapwire_admin.bounds import Reason, SignedVolumeMl, Slug, VolumeMl
-from tapwire_admin.given import AskedPage, AskedVenue, By, Db, FromPath, FromQuery, JSONBody, RunOnce
-from tapwire_admin.reading import found
+from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
+from tapwire_admin.requests.dependencies import AskedPage, AskedVenue, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.requests.field_types import Reason, SignedVolumeMl, Slug, VolumeMl
+from tapwire_admin.requests.parameters import found
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views import places as views
-from tapwire_core.db.views.places import KegView
-from tapwire_core.db.views.reading import Page
+from tapwire_core.db.views import kegs as views
+from tapwire_core.db.views.kegs import KegView
+from tapwire_core.db.views.queries import Page
 from tapwire_core.domain.words import KegStatus
 from tapwire_core.errors import NotFound
 from tapwire_core.services import kegs

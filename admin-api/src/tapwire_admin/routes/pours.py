@@ -4,13 +4,13 @@ from uuid import UUID
 
 from litestar import get
 
-from tapwire_admin.auth import OPERATOR
-from tapwire_admin.given import AskedPage, AskedText, AskedVenue, Db, FromPath, FromQuery
-from tapwire_admin.reading import found
+from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.requests.dependencies import AskedPage, AskedText, AskedVenue, Db, FromPath, FromQuery
+from tapwire_admin.requests.parameters import found
 from tapwire_contracts.reasons import SyncStatus
-from tapwire_core.db.views import visits as views
-from tapwire_core.db.views.reading import Page
-from tapwire_core.db.views.visits import PourDetail, PourFilter, PourView
+from tapwire_core.db.views import pours as views
+from tapwire_core.db.views.pours import PourDetail, PourFilter, PourView
+from tapwire_core.db.views.queries import Page
 
 
 @get("/pours", access=OPERATOR)

@@ -6,11 +6,11 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.params import QueryParameter
 
-from tapwire_admin.auth import OPERATOR
-from tapwire_admin.given import AskedVenue, Db, FromQuery
-from tapwire_admin.reading import read_day_or_moment, the_venue
-from tapwire_admin.spreadsheets import CSV, answer_csv, wants_csv
-from tapwire_core.db.views.sales import SalesBy, SalesReport, SalesRow, report_sales
+from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.requests.dependencies import AskedVenue, Db, FromQuery
+from tapwire_admin.requests.parameters import read_day_or_moment, the_venue
+from tapwire_admin.responses.csv_tables import CSV, answer_csv, wants_csv
+from tapwire_core.db.views.reports import SalesBy, SalesReport, SalesRow, report_sales
 from tapwire_core.errors import NotFound
 from tapwire_core.services.venues import VenueRequired
 

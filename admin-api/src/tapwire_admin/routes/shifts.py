@@ -7,14 +7,14 @@ from uuid import UUID
 from litestar import Request, Response, get, post
 from msgspec import Struct
 
-from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.bounds import Slug
-from tapwire_admin.given import AskedVenue, By, Db, FromPath, JSONBody, RunOnce
-from tapwire_admin.reading import found, the_venue
-from tapwire_admin.spreadsheets import CSV, answer_csv, wants_csv
+from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.requests.dependencies import AskedVenue, By, Db, FromPath, JSONBody, RunOnce
+from tapwire_admin.requests.field_types import Slug
+from tapwire_admin.requests.parameters import found, the_venue
+from tapwire_admin.responses.csv_tables import CSV, answer_csv, wants_csv
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
-from tapwire_core.db.views.reports import ShiftReport, Till, Totals, sum_up_shift
+from tapwire_core.db.views.shift_reports import ShiftReport, Till, Totals, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
 from tapwire_core.errors import NotFound
 from tapwire_core.services import shifts

@@ -4,9 +4,9 @@ from litestar import get
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from tapwire_admin.auth import OPERATOR
-from tapwire_admin.given import Db
+from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.live import BrokerStatus, Live
+from tapwire_admin.requests.dependencies import Db
 from tapwire_core.db.views.system import SystemStatus, VenueStatus, read_status
 
 

@@ -6,15 +6,15 @@ from uuid import UUID
 from litestar import Request, delete, get, patch, post, put
 from msgspec import UNSET, Struct, UnsetType
 
-from tapwire_admin.auth import ENGINEER, OPERATOR, operator_of, require_role
-from tapwire_admin.bounds import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
-from tapwire_admin.given import AskedPage, AskedVenue, By, Db, JSONBody, RunOnce, SlugInPath
-from tapwire_admin.reading import changes_of, found
+from tapwire_admin.access.auth import ENGINEER, OPERATOR, operator_of, require_role
+from tapwire_admin.requests.dependencies import AskedPage, AskedVenue, By, Db, JSONBody, RunOnce, SlugInPath
+from tapwire_admin.requests.field_types import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
+from tapwire_admin.requests.parameters import changes_of, found
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views import places as views
-from tapwire_core.db.views.places import TapView
-from tapwire_core.db.views.reading import Page
+from tapwire_core.db.views import taps as views
+from tapwire_core.db.views.queries import Page
+from tapwire_core.db.views.taps import TapView
 from tapwire_core.domain.words import TapStatus
 from tapwire_core.errors import NotFound
 from tapwire_core.services import taps

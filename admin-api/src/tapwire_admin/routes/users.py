@@ -3,13 +3,13 @@
 from litestar import get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
-from tapwire_admin.auth import ENGINEER
-from tapwire_admin.bounds import Password, Username
-from tapwire_admin.given import AskedPage, By, Db, JSONBody, RunOnce, UsernameInPath
-from tapwire_admin.reading import changes_of, found
-from tapwire_core.db.views import operations as views
-from tapwire_core.db.views.operations import UserView
-from tapwire_core.db.views.reading import Page
+from tapwire_admin.access.auth import ENGINEER
+from tapwire_admin.requests.dependencies import AskedPage, By, Db, JSONBody, RunOnce, UsernameInPath
+from tapwire_admin.requests.field_types import Password, Username
+from tapwire_admin.requests.parameters import changes_of, found
+from tapwire_core.db.views import users as views
+from tapwire_core.db.views.queries import Page
+from tapwire_core.db.views.users import UserView
 from tapwire_core.domain.words import Role
 from tapwire_core.services import users
 from tapwire_core.services.passwords import PasswordsBusy

@@ -6,14 +6,16 @@ from typing import Final
 from litestar import get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
-from tapwire_admin.auth import ENGINEER, OPERATOR
-from tapwire_admin.bounds import LegalAge, Name, Reason, Slug, Text
-from tapwire_admin.given import AskedPage, By, Db, JSONBody, RunOnce, SlugInPath
-from tapwire_admin.reading import changes_of, found
+from tapwire_admin.access.auth import ENGINEER, OPERATOR
+from tapwire_admin.requests.dependencies import AskedPage, By, Db, JSONBody, RunOnce, SlugInPath
+from tapwire_admin.requests.field_types import LegalAge, Name, Reason, Slug, Text
+from tapwire_admin.requests.parameters import changes_of, found
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views import places as views
-from tapwire_core.db.views.places import UnconfirmedTap, VenueView
-from tapwire_core.db.views.reading import Page
+from tapwire_core.db.views import taps as tap_views
+from tapwire_core.db.views import venues as venue_views
+from tapwire_core.db.views.queries import Page
+from tapwire_core.db.views.taps import UnconfirmedTap
+from tapwire_core.db.views.venues import VenueView
 from tapwire_core.services import venues
 
 CONFIRMATION_WAIT_MS: Final = 1_000
@@ -56,7 +58,7 @@ class EmergencyStopSet(Struct, frozen=True, kw_only=True):
 @get("/venues", access=OPERATOR)
 async def list_venues(db: Db, page: AskedPage) -> Page[VenueView]:
     """Venues by id."""
-    return await views.list_venues(db, page)
+    return await venue_views.list_venues(db, page)
 
 
 @post("/venues", access=ENGINEER, refuses=(venues.VenueExists,))
@@ -65,14 +67,14 @@ async def create_venue(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVenue
     venue_id = await once(
         venues.create_venue, actor, venue_id=data.venue_id, name=data.name, time_zone=data.time_zone, legal_age=data.legal_age
     )
-    return found(await views.get_venue(db, venue_id), "venue", venue_id)
+    return found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 
 
 @patch("/venues/{venue:str}", access=ENGINEER)
 async def change_venue(db: Db, actor: By, venue: SlugInPath, data: JSONBody[VenueChange]) -> VenueView:
     """Change a venue."""
     await venues.change_venue(db, actor, venue, **changes_of(data))
-    return found(await views.get_venue(db, venue), "venue", venue)
+    return found(await venue_views.get_venue(db, venue), "venue", venue)
 
 
 @post("/venues/{venue:str}/emergency-stop", access=OPERATOR, status_code=200)
@@ -88,11 +90,11 @@ async def set_emergency_stop(
 async def wait_for_confirmation(db: Database, venue_id: str) -> list[UnconfirmedTap]:
     """The taps that have not confirmed the emergency stop, once all that are there have, or after `CONFIRMATION_WAIT_MS`."""
     for _ in range(CONFIRMATION_WAIT_MS // LOOK_AGAIN_MS):
-        unconfirmed = await views.list_unconfirmed_taps(db, venue_id)
+        unconfirmed = await tap_views.list_unconfirmed_taps(db, venue_id)
         if not any(tap.node_status == "online" for tap in unconfirmed):
             return unconfirmed
         await asyncio.sleep(LOOK_AGAIN_MS / 1000)
-    return await views.list_unconfirmed_taps(db, venue_id)
+    return await tap_views.list_unconfirmed_taps(db, venue_id)
 
 
 HANDLERS = (list_venues, create_venue, change_venue, set_emergency_stop)

@@ -6,17 +6,19 @@ from uuid import UUID
 from litestar import Request, get, post
 from msgspec import Struct
 
-from tapwire_admin.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
-from tapwire_admin.bounds import CardUid, Comment, PouredMl, Reason, Slug
-from tapwire_admin.given import AskedPage, AskedVenue, By, CardInPath, Db, FromPath, FromQuery, JSONBody, RunOnce
-from tapwire_admin.reading import found
+from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
+from tapwire_admin.requests.dependencies import AskedPage, AskedVenue, By, CardInPath, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.requests.field_types import CardUid, Comment, PouredMl, Reason, Slug
+from tapwire_admin.requests.parameters import found
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views import visits as views
-from tapwire_core.db.views.reading import Page
-from tapwire_core.db.views.visits import PourDetail, VisitView
+from tapwire_core.db.views import pours as pour_views
+from tapwire_core.db.views import visits as visit_views
+from tapwire_core.db.views.pours import PourDetail
+from tapwire_core.db.views.queries import Page
+from tapwire_core.db.views.visits import VisitView
 from tapwire_core.domain.words import VisitStatus
 from tapwire_core.errors import NotFound
-from tapwire_core.services import recovery, visits
+from tapwire_core.services import pour_recovery, visits
 from tapwire_core.services.cards import BindConflict, CardBusy, LostCard, Stage, read_card_uid
 from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.venues import VenueRequired
@@ -98,7 +100,7 @@ async def list_visits(
     guest_id: FromQuery[UUID | None] = None,
 ) -> Page[VisitView]:
     """Visits, the latest first; `stuck`: those that wait for a person."""
-    return await views.list_visits(db, status=status, stuck=stuck, venue_id=venue_id, guest_id=guest_id, page=page)
+    return await visit_views.list_visits(db, status=status, stuck=stuck, venue_id=venue_id, guest_id=guest_id, page=page)
 
 
 @post("/visits", access=OPERATOR, refuses=OPENING)
@@ -117,7 +119,7 @@ async def open_and_assign_card(db: Db, actor: By, once: RunOnce, data: JSONBody[
 @get("/visits/active/by-card/{card_uid:str}", access=OPERATOR)
 async def read_active_visit_by_card(db: Db, card_uid: CardInPath) -> VisitView:
     """The active visit that holds a card."""
-    return found(await views.get_active_visit_by_card(db, read_card_uid(card_uid)), "active visit of card", card_uid)
+    return found(await visit_views.get_active_visit_by_card(db, read_card_uid(card_uid)), "active visit of card", card_uid)
 
 
 @get("/visits/{visit_id:uuid}", access=OPERATOR)
@@ -142,12 +144,12 @@ async def assign_card(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID]
     "/visits/{visit_id:uuid}/reconcile-pour",
     access=SHIFT_LEAD,
     status_code=200,
-    refuses=(recovery.PourNotPending, recovery.AlreadyReconciled),
+    refuses=(pour_recovery.PourNotPending, pour_recovery.AlreadyReconciled),
 )
 async def reconcile_pour(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ReconcilePour]) -> PourDetail:
     """Settle a pending pour by hand, when its report never came."""
     pour_id = await once(
-        recovery.reconcile_pour,
+        pour_recovery.reconcile_pour,
         actor,
         visit_id,
         volume_ml=data.volume_ml,
@@ -155,22 +157,22 @@ async def reconcile_pour(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UU
         comment=data.comment,
         pour_id=data.pour_id,
     )
-    return found(await views.get_pour(db, pour_id), "pour", pour_id)
+    return found(await pour_views.get_pour(db, pour_id), "pour", pour_id)
 
 
 @post(
     "/visits/{visit_id:uuid}/force-unlock",
     access=SHIFT_LEAD,
     status_code=200,
-    refuses=(recovery.NotLocked, recovery.PourNotPending),
+    refuses=(pour_recovery.NotLocked, pour_recovery.PourNotPending),
 )
 async def force_unlock(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ForceUnlock]) -> VisitView:
     """Give a pending pour up: nothing is charged, hold and leases are freed."""
-    await once(recovery.force_unlock, actor, visit_id, reason=data.reason, pour_id=data.pour_id)
+    await once(pour_recovery.force_unlock, actor, visit_id, reason=data.reason, pour_id=data.pour_id)
     return await _view(db, visit_id)
 
 
-@post("/visits/{visit_id:uuid}/close", access=OPERATOR, status_code=200, refuses=(visits.PourPending, recovery.PourNotPending))
+@post("/visits/{visit_id:uuid}/close", access=OPERATOR, status_code=200, refuses=(visits.PourPending, pour_recovery.PourNotPending))
 async def close_visit(
     request: Request[Any, Any, Any],
     db: Db,
@@ -190,7 +192,7 @@ async def close_visit(
 
 
 async def _view(db: Database, visit_id: UUID) -> VisitView:
-    return found(await views.get_visit(db, visit_id), "visit", visit_id)
+    return found(await visit_views.get_visit(db, visit_id), "visit", visit_id)
 
 
 HANDLERS = (

@@ -8,13 +8,13 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath, FromQuery
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from tapwire_admin.auth import ENGINEER
-from tapwire_admin.bounds import Text, Url
-from tapwire_admin.given import AskedPage, By, Db, JSONBody, RunOnce
-from tapwire_admin.reading import changes_of, found
+from tapwire_admin.access.auth import ENGINEER
+from tapwire_admin.requests.dependencies import AskedPage, By, Db, JSONBody, RunOnce
+from tapwire_admin.requests.field_types import Text, Url
+from tapwire_admin.requests.parameters import changes_of, found
 from tapwire_contracts.reasons import WebhookEventType
 from tapwire_core.db.views import webhooks as views
-from tapwire_core.db.views.reading import Page
+from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.webhooks import DeliveryDetail, DeliveryView, WebhookView
 from tapwire_core.domain.webhooks import DeliveryStatus
 from tapwire_core.services import webhooks

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tapwire_core.db.connecting import SERVER_SETTINGS, connect
+from tapwire_core.db.connections import SERVER_SETTINGS, connect
 from tapwire_core.db.store import Store
 from tapwire_core.domain.house import House
 

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 
-from tapwire_core.db.connecting import hosts_of
+from tapwire_core.db.connections import hosts_of
 from tapwire_core.db.tables import AuditEntry, MoneyMovement, StockMovement
 
 ONLY_ADDED_TO: Final = tuple(str(rows.__tablename__) for rows in (AuditEntry, MoneyMovement, StockMovement))

@@ -18,7 +18,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STATE, CoreState, Sender, TapConfig
 from tapwire_contracts.topics import ROOT, core_state_topic
 from tapwire_core import SOFTWARE
-from tapwire_core.broker import MQTT_5, Receive, make_client
+from tapwire_core.broker.client import MQTT_5, Receive, make_client
 from tapwire_core.settings import SHARE_GROUP
 
 COMMAND_EXPIRY_S: Final = 30

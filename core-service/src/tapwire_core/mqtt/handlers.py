@@ -29,11 +29,11 @@ from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
-from tapwire_core.metrics import GRANTED, WorkerMetrics
+from tapwire_core.monitoring.metrics import GRANTED, WorkerMetrics
 from tapwire_core.mqtt.connection import Publisher
-from tapwire_core.services.batches import Batches
 from tapwire_core.services.flows import readable_uuid, record_flow, refuse_unreadable_flow, refuse_unreadable_report
 from tapwire_core.services.nodes import device_is_known, keep_unusable, note_pour_unknown, note_state
+from tapwire_core.services.pour_batches import Batches
 from tapwire_core.services.pours import (
     Answered,
     CardAsks,

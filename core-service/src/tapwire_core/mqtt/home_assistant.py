@@ -16,14 +16,14 @@ import asyncpg
 from aiomqtt import Client, MqttError
 
 from tapwire_contracts.topics import HOME_ROOT, home_topic
-from tapwire_core.broker import subscribe
+from tapwire_core.broker.client import subscribe
+from tapwire_core.db.advisory_lock import turn
 from tapwire_core.db.engine import Database
-from tapwire_core.db.turns import turn
-from tapwire_core.db.views.health import DatabaseGone, telling_database_gone
-from tapwire_core.db.views.places import TapView, list_taps
-from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.db.failures import DatabaseGone, telling_database_gone
+from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.taps import TapView, list_taps
 from tapwire_core.mqtt.connection import BrokerAddress
-from tapwire_core.mqtt.home_payloads import discovery_config, discovery_topic, home_state
+from tapwire_core.mqtt.home_assistant_payloads import discovery_config, discovery_topic, home_state
 
 TURN: Final = 0x7A_0000_0001
 """An advisory lock: one worker at a time publishes, so that no slower one puts an older state over a newer."""

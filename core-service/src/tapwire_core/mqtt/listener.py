@@ -16,8 +16,8 @@ from tapwire_contracts.codec import Malformed, decode_from_device
 from tapwire_contracts.messages import message_type
 from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
-from tapwire_core.db.views.health import is_database_gone, is_row_held
-from tapwire_core.metrics import UNREADABLE
+from tapwire_core.db.failures import is_database_gone, is_row_held
+from tapwire_core.monitoring.metrics import UNREADABLE
 from tapwire_core.mqtt.handlers import HANDLERS, Desk, answer_unreadable
 from tapwire_core.mqtt.intake import NOTHING_NEW_PAUSE_S, Intake
 from tapwire_core.services.pours import RawReport

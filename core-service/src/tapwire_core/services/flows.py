@@ -7,10 +7,10 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import MAX_INTEGER, FlowRecorded, UnattributedFlow
 from tapwire_contracts.reasons import Malformation
 from tapwire_contracts.topics import DevicePath
+from tapwire_core.db.decisions import ReportAsked, lock_flow, lock_report, write_changes
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
-from tapwire_core.db.writes.decisions import ReportAsked, lock_flow, lock_report, write_changes
 from tapwire_core.db.writes.taps import tap_exists
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes, StretchAccounted

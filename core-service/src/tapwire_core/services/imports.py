@@ -15,16 +15,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tapwire_core.db.engine import Database
+from tapwire_core.db.views.beverages import list_beverages
 from tapwire_core.db.views.guests import list_guests
-from tapwire_core.db.views.places import list_beverages
-from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.system import read_status
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.names import NAME_PATTERN, normalize_name
 from tapwire_core.errors import Invalid
 from tapwire_core.services.beverages import create_beverage
 from tapwire_core.services.guests import create_guest
-from tapwire_core.services.limits import MAX_NAME_LENGTH, MAX_PHONE_LENGTH, MAX_PRICE_MINOR
+from tapwire_core.services.request_limits import MAX_NAME_LENGTH, MAX_PHONE_LENGTH, MAX_PRICE_MINOR
 
 NO_NUL: Final = r"^[^\x00]*$"
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN)]

@@ -4,10 +4,10 @@ from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.reasons import AuditAction, IncidentStatus, Resolution
+from tapwire_core.db.decisions import write_changes
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import incidents as writes
-from tapwire_core.db.writes.decisions import write_changes
 from tapwire_core.domain import incidents as rules
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes

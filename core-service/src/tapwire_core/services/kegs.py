@@ -3,6 +3,7 @@
 from uuid import UUID, uuid4
 
 from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.decisions import write_changes
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Keg
@@ -10,7 +11,6 @@ from tapwire_core.db.writes import beverages as beverage_writes
 from tapwire_core.db.writes import kegs as writes
 from tapwire_core.db.writes import shifts as shift_writes
 from tapwire_core.db.writes import taps as tap_writes
-from tapwire_core.db.writes.decisions import write_changes
 from tapwire_core.db.writes.kegs import LockedKeg
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import Actor
@@ -18,7 +18,7 @@ from tapwire_core.domain.changes import Audited, Changes, StockMoved
 from tapwire_core.domain.settlement import raise_overdrawn
 from tapwire_core.domain.words import KegStatus, StockKind
 from tapwire_core.errors import Invalid, NotFound, Refused
-from tapwire_core.services.limits import MAX_VOLUME_ML
+from tapwire_core.services.request_limits import MAX_VOLUME_ML
 from tapwire_core.services.venues import resolve_venue
 
 

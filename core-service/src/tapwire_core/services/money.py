@@ -8,18 +8,18 @@ from uuid import UUID
 from msgspec import Struct
 
 from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.decisions import write_changes
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import guests as guest_writes
 from tapwire_core.db.writes import shifts as shift_writes
 from tapwire_core.db.writes import venues as venue_writes
-from tapwire_core.db.writes.decisions import write_changes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Audited, Changes, MoneyMoved
 from tapwire_core.domain.words import Account, PaymentMethod
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.guests import require_guest
-from tapwire_core.services.limits import MAX_AMOUNT_MINOR
+from tapwire_core.services.request_limits import MAX_AMOUNT_MINOR
 from tapwire_core.services.venues import resolve_venue
 
 

@@ -5,11 +5,11 @@ from uuid import uuid4
 from tapwire_contracts.messages import MAX_INTEGER, NodeState, PourProgress, PourUnknown, StopPour
 from tapwire_contracts.reasons import IncidentKind, Malformation, Presence, StopReason
 from tapwire_contracts.topics import DeviceKind, DevicePath
+from tapwire_core.db.decisions import lock_odometer, raise_incident, write_changes
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import nodes
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
-from tapwire_core.db.writes.decisions import lock_odometer, raise_incident, write_changes
 from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.changes import Changes, IncidentRaised
 from tapwire_core.domain.odometer import book_holes

@@ -11,10 +11,7 @@ from uuid import UUID
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import PourCompleted
 from tapwire_contracts.reasons import DenyReason, Malformation
-from tapwire_core.db.engine import use_case
-from tapwire_core.db.store import Store
-from tapwire_core.db.writes.dead_letters import keep_dead_letter
-from tapwire_core.db.writes.decisions import (
+from tapwire_core.db.decisions import (
     FOR_EVER_MS,
     EarlierAnswer,
     LockedQuestion,
@@ -24,6 +21,9 @@ from tapwire_core.db.writes.decisions import (
     lock_together,
     write_changes,
 )
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.answering import answer_question
 from tapwire_core.domain.authorization import Question

@@ -7,7 +7,7 @@ from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Shift
-from tapwire_core.db.views.reports import ShiftReport
+from tapwire_core.db.views.shift_reports import ShiftReport
 from tapwire_core.db.writes import shifts as writes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.words import ShiftStatus

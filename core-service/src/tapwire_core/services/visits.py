@@ -24,7 +24,7 @@ from tapwire_core.errors import NotFound, Refused
 from tapwire_core.services.cards import CardBusy, Stage, bind_locked_card, read_card_uid
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import require_open_shift
-from tapwire_core.services.recovery import require_pending, void_pending_pour
+from tapwire_core.services.pour_recovery import require_pending, void_pending_pour
 from tapwire_core.services.venues import resolve_venue
 
 

@@ -6,14 +6,14 @@ from urllib.parse import urlencode
 
 from litestar import Response, get
 
-from tapwire_admin.auth import OPERATOR
+from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.activity import with_names
 from tapwire_admin.console.shell import Around
 from tapwire_admin.console.viewer import Looking
-from tapwire_admin.given import AskedPage, AskedText, Db
-from tapwire_admin.reading import read_day_or_moment
+from tapwire_admin.requests.dependencies import AskedPage, AskedText, Db
+from tapwire_admin.requests.parameters import read_day_or_moment
 from tapwire_contracts.reasons import AuditAction
-from tapwire_core.db.views.operations import list_audit
+from tapwire_core.db.views.audit import list_audit
 
 ACTIONS: Final = tuple(AuditAction)
 

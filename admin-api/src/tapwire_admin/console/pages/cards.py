@@ -5,18 +5,18 @@ from typing import Final
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
-from tapwire_admin.auth import OPERATOR
+from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.forms import Form
-from tapwire_admin.console.pages.checkin import readers_of
+from tapwire_admin.console.pages.check_in import readers_of
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_
+from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import Looking
-from tapwire_admin.given import AskedText, By, CardInPath, Db
 from tapwire_admin.live import Live
+from tapwire_admin.requests.dependencies import AskedText, By, CardInPath, Db
 from tapwire_admin.routes.cards import Because
-from tapwire_core.db.views.guests import get_card
-from tapwire_core.db.views.operations import list_audit
+from tapwire_core.db.views.audit import list_audit
+from tapwire_core.db.views.cards import get_card
 from tapwire_core.services import cards
 from tapwire_core.services.cards import read_card_uid
 

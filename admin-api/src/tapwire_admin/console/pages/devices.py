@@ -4,17 +4,17 @@ from typing import Any
 
 from litestar import Request, Response, get, post
 
-from tapwire_admin.auth import ENGINEER
+from tapwire_admin.access.auth import ENGINEER
 from tapwire_admin.console.forms import Form, Sent
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import Around
 from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.given import AskedPage, By, Db, FromQuery
+from tapwire_admin.requests.dependencies import AskedPage, By, Db, FromQuery
 from tapwire_admin.routes.devices import DevicePathGiven
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.operations import list_devices, secret_hash_of
-from tapwire_core.services import devices, pairing
+from tapwire_core.db.views.devices import list_devices, secret_hash_of
+from tapwire_core.services import devices, pairings
 from tapwire_core.services.devices import read_path, screen_secret
 
 
@@ -47,7 +47,7 @@ async def ask_for_code(viewer: Looking) -> Response[str]:
 async def accept_code(viewer: Looking, actor: By, sent: Form) -> Response[str]:
     """Let the device that shows a code fetch its secret."""
     code, path, replace = sent.values.get("code", ""), _named(viewer, sent), sent.flag("replace")
-    accepted = await sent.once(pairing.accept_pairing, actor, code, path, replace=replace)
+    accepted = await sent.once(pairings.accept_pairing, actor, code, path, replace=replace)
     return viewer.show("dialogs/code_accepted.html", path=accepted)
 
 

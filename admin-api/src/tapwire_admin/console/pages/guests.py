@@ -1,4 +1,4 @@
-"""Guests: found as one types, their account, and what they did as a timeline."""
+"""Guests: search, account, and timeline."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -8,25 +8,26 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from msgspec import UNSET, Struct
 
-from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.console.audit_summaries import gist, icon_of
 from tapwire_admin.console.forms import Form
-from tapwire_admin.console.gists import gist, icon_of
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_
+from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.given import AskedPage, AskedText, By, Db
-from tapwire_admin.reading import found
-from tapwire_admin.routes.guests import Adjustment, GuestChange
+from tapwire_admin.requests.dependencies import AskedPage, AskedText, By, Db
+from tapwire_admin.requests.parameters import found
+from tapwire_admin.routes.guests import GuestChange
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views import guests as views
-from tapwire_core.db.views.guests import MovementKind
-from tapwire_core.db.views.operations import list_audit
-from tapwire_core.db.views.reading import PageRequest
-from tapwire_core.db.views.visits import PourFilter, list_pours, list_visits
-from tapwire_core.services import guests, money
+from tapwire_core.db.views import guests as guest_views
+from tapwire_core.db.views import money as money_views
+from tapwire_core.db.views.audit import list_audit
+from tapwire_core.db.views.money import MovementKind
+from tapwire_core.db.views.pours import PourFilter, list_pours
+from tapwire_core.db.views.queries import PageRequest
+from tapwire_core.db.views.visits import list_visits
+from tapwire_core.services import guests
 
-MONEY: Final = ("amount_minor",)
 TIMELINE: Final = 100
 """The most entries of each kind in a guest's timeline."""
 TOLD_OTHERWISE: Final = frozenset(
@@ -50,14 +51,14 @@ class Happened(Struct, frozen=True):
 @get("/guests", access=OPERATOR)
 async def show_guests(db: Db, viewer: Looking, shell: Around, page: AskedPage, search: AskedText = None) -> Response[str]:
     """Guests, found as one types."""
-    shown = await views.list_guests(db, search=search or None, page=page)
+    shown = await guest_views.list_guests(db, search=search or None, page=page)
     return viewer.show("guests.html", shell=shell, page=shown, search=search or "")
 
 
 @get("/parts/guests", access=OPERATOR)
 async def show_list(db: Db, viewer: Looking, search: AskedText = None) -> Response[str]:
     """The guests that fit what was typed."""
-    shown = await views.list_guests(db, search=search or None)
+    shown = await guest_views.list_guests(db, search=search or None)
     return viewer.show("parts/guests.html", page=shown, search=search or "")
 
 
@@ -76,14 +77,14 @@ async def show_body(db: Db, viewer: Looking, guest_id: FromPath[UUID]) -> Respon
 @get("/guests/{guest_id:uuid}/change", access=OPERATOR)
 async def ask_for_change(db: Db, viewer: Looking, guest_id: FromPath[UUID]) -> Response[str]:
     """What is known of the guest."""
-    guest = found(await views.get_guest(db, guest_id), "guest", guest_id)
+    guest = found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
     return viewer.show("dialogs/guest.html", guest=guest)
 
 
 @post("/guests/{guest_id:uuid}/change", access=OPERATOR)
 async def change(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID]) -> Response[str]:
     """Change what is known; a field that was emptied is forgotten."""
-    given, before = sent.read(GuestChange), found(await views.get_guest(sent.db, guest_id), "guest", guest_id)
+    given, before = sent.read(GuestChange), found(await guest_views.get_guest(sent.db, guest_id), "guest", guest_id)
     emptied = {field: None for field in ("last_name", "phone", "birth_date") if field not in sent.values}
     wanted = {name: getattr(given, name) for name in ("first_name", "last_name", "phone", "birth_date")}
     changes: dict[str, Any] = emptied | {name: value for name, value in wanted.items() if value is not UNSET}
@@ -100,24 +101,8 @@ async def block(actor: By, sent: Form, guest_id: FromPath[UUID]) -> Response[str
     return go_to(f"/guests/{guest_id}")
 
 
-@get("/guests/{guest_id:uuid}/adjust", access=SHIFT_LEAD)
-async def ask_to_adjust(db: Db, viewer: Looking, guest_id: FromPath[UUID]) -> Response[str]:
-    """How much, and why."""
-    guest = found(await views.get_guest(db, guest_id), "guest", guest_id)
-    return viewer.show("dialogs/adjust.html", guest=guest)
-
-
-@post("/guests/{guest_id:uuid}/adjust", access=SHIFT_LEAD)
-async def adjust(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID]) -> Response[str]:
-    """Correct a balance up or down."""
-    given = sent.read(Adjustment, money=MONEY)
-    booked = await sent.once(money.adjust, actor, guest_id, given.amount_minor, given.reason, None)
-    said = viewer.translate(N_("Booked. Available now: %s"))
-    return done(said % viewer.formats.money(booked.available_minor), changed=[str(guest_id)])
-
-
 async def _guest(db: Database, viewer: Viewer, guest_id: UUID) -> dict[str, Any]:
-    guest = found(await views.get_guest(db, guest_id), "guest", guest_id)
+    guest = found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
     return {"guest": guest, "timeline": await _timeline(db, viewer, guest_id)}
 
 
@@ -140,7 +125,7 @@ async def _movements(db: Database, guest_id: UUID, page: PageRequest) -> list[Ha
     """Money that moved; that for a pour is told with the pour's volume."""
     pours = {pour.pour_id: pour for pour in (await list_pours(db, PourFilter(guest_id=guest_id), page)).items}
     happened = []
-    for entry in (await views.list_ledger(db, guest_id, page)).items:
+    for entry in (await money_views.list_ledger(db, guest_id, page)).items:
         pour = pours.get(entry.pour_id) if entry.pour_id else None
         if pour is not None and entry.kind is MovementKind.CHARGE:
             detail = f"{pour.beverage_name} · {pour.tap_id}"
@@ -151,4 +136,12 @@ async def _movements(db: Database, guest_id: UUID, page: PageRequest) -> list[Ha
     return happened
 
 
-HANDLERS = (show_guests, show_list, show_guest, show_body, ask_for_change, change, block, ask_to_adjust, adjust)
+HANDLERS = (
+    show_guests,
+    show_list,
+    show_guest,
+    show_body,
+    ask_for_change,
+    change,
+    block,
+)

@@ -8,16 +8,16 @@ from litestar import Response, get
 from litestar.params import QueryParameter
 from msgspec.structs import asdict
 
-from tapwire_admin.auth import OPERATOR
+from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_, translations
+from tapwire_admin.console.translations import N_, translations
 from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.given import Db, FromQuery
-from tapwire_admin.reading import read_day_or_moment
+from tapwire_admin.requests.dependencies import Db, FromQuery
+from tapwire_admin.requests.parameters import read_day_or_moment
 from tapwire_admin.routes.reports import as_csv
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.losses import Volumes, report_volumes
-from tapwire_core.db.views.sales import SalesBy, SalesReport, report_sales
+from tapwire_core.db.views.reports import SalesBy, SalesReport, report_sales
 from tapwire_core.db.views.system import read_status
 
 NOT_KNOWN: Final = "-"

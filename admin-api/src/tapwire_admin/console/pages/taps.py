@@ -1,4 +1,4 @@
-"""The taps as they are now, and what an operator does at once: stop, lock, clean, change the keg, stop everything."""
+"""The taps as they are now, and what an operator does at once: stop, lock, clean, change the keg."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -6,34 +6,33 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from tapwire_admin.auth import OPERATOR
+from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_
+from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.given import By, Db, FromQuery, SlugInPath
 from tapwire_admin.live import Live, LiveKind
-from tapwire_admin.reading import found
+from tapwire_admin.requests.dependencies import By, Db, FromQuery, SlugInPath
+from tapwire_admin.requests.parameters import found
 from tapwire_admin.routes.taps import KegOnTap, StopTap, TapChange
-from tapwire_admin.routes.venues import EmergencyStop, wait_for_confirmation
 from tapwire_contracts.reasons import Phase
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views import places as views
-from tapwire_core.db.views.places import TapView
-from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
+from tapwire_core.db.views import kegs as keg_views
+from tapwire_core.db.views import taps as tap_views
+from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.taps import TapView
 from tapwire_core.domain.money import charge
 from tapwire_core.domain.words import KegStatus, TapStatus
 from tapwire_core.errors import NotFound
-from tapwire_core.services import taps, venues
+from tapwire_core.services import taps
 
 OFFLINE: Final = "OFFLINE"
 NO_NODE: Final = "NO_NODE"
-OUT_OF_SERVICE: Final = frozenset({"locked", "cleaning", "emergency_stop"})
 STOP_REASONS: Final = (N_("stopped by staff"), N_("guest asked for it"), N_("something is wrong with the tap"))
 LOCK_REASONS: Final = (N_("out of order"), N_("keg change"), N_("closed for now"))
-EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer flows out of control"), N_("drill"))
+OUT_OF_SERVICE: Final = frozenset({"locked", "cleaning", "emergency_stop"})
 
 
 class Card:
@@ -81,7 +80,7 @@ async def show_taps(db: Db, viewer: Looking, shell: Around, live: NamedDependenc
     """All taps of the venue; an installation without a venue or a tap is set up first."""
     if viewer.venue is None:
         return _set_up(viewer)
-    found_taps = await views.list_taps(db, viewer.venue.venue_id, PageRequest(limit=MAX_LIMIT))
+    found_taps = await tap_views.list_taps(db, viewer.venue.venue_id, PageRequest(limit=MAX_LIMIT))
     if not found_taps.items and viewer.may("engineer"):
         return _set_up(viewer)
     return viewer.show("taps.html", shell=shell, in_place=False, cards=[Card(tap, live) for tap in found_taps.items])
@@ -92,7 +91,7 @@ async def show_cards(
     db: Db, viewer: Looking, live: NamedDependency[Live], tap: Annotated[list[str], QueryParameter(max_items=MAX_LIMIT)]
 ) -> Response[str]:
     """The cards of some taps, each in place of the one that the page shows."""
-    cards = [Card(one, live) for one in await views.find_taps(db, tap)]
+    cards = [Card(one, live) for one in await tap_views.find_taps(db, tap)]
     return viewer.show("parts/taps.html", in_place=True, cards=cards)
 
 
@@ -102,9 +101,9 @@ async def show_actions(
 ) -> Response[str]:
     """What can be done with a tap: its state and its keg, first what was asked for."""
     shown = await _tap(db, venue, tap)
-    in_stock = (await views.list_kegs(db, venue, KegStatus.IN_STOCK, PageRequest(limit=MAX_LIMIT))).items
+    in_stock = (await keg_views.list_kegs(db, venue, KegStatus.IN_STOCK, PageRequest(limit=MAX_LIMIT))).items
     free = [keg for keg in in_stock if keg.tap is None and keg.book_volume_ml > 0]
-    suggested = await views.suggest_keg(db, shown.beverage_id, venue) if shown.beverage_id else None
+    suggested = await keg_views.suggest_keg(db, shown.beverage_id, venue) if shown.beverage_id else None
     free.sort(key=lambda keg: (suggested is None or keg.keg_id != suggested.keg_id, keg.created_at))
     context = {"tap": shown, "kegs": free, "suggested": suggested, "reasons": _said(viewer, LOCK_REASONS)}
     return viewer.show("dialogs/tap.html", service_first=first == "service", **context)
@@ -151,27 +150,9 @@ async def take_keg_off(viewer: Looking, actor: By, sent: Form, venue: SlugInPath
     return done(viewer.translate(N_("The keg is off.")), changed=[path])
 
 
-@get("/emergency", access=OPERATOR)
-async def ask_for_emergency(viewer: Looking) -> Response[str]:
-    """Ask before every valve of the venue is closed, or works again."""
-    return viewer.show("dialogs/emergency.html", reasons=_said(viewer, EMERGENCY_REASONS))
-
-
-@post("/emergency", access=OPERATOR)
-async def set_emergency(viewer: Looking, actor: By, sent: Form) -> Response[str]:
-    """Close every valve of the venue, or let its taps work again; then say which taps have not confirmed."""
-    wanted, venue_id = sent.read(EmergencyStop), viewer.the_venue.venue_id
-    await sent.once(venues.stop_venue if wanted.on else venues.release_venue, actor, venue_id, wanted.reason)
-    unconfirmed = await wait_for_confirmation(sent.db, venue_id)
-    if not wanted.on:
-        return go_to("/")
-    body = viewer.render("parts/stopped.html", unconfirmed=unconfirmed)
-    return done(changed=[venue_id], close=False, body=body)
-
-
 async def _tap(db: Database, venue: str, tap: str) -> TapView:
     path = str(tap_path(venue, tap))
-    return found(await views.get_tap(db, path), "tap", path)
+    return found(await tap_views.get_tap(db, path), "tap", path)
 
 
 def _said(viewer: Viewer, reasons: tuple[str, ...]) -> list[str]:
@@ -193,6 +174,4 @@ HANDLERS = (
     set_status,
     change_keg,
     take_keg_off,
-    ask_for_emergency,
-    set_emergency,
 )

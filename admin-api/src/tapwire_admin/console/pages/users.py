@@ -2,15 +2,15 @@
 
 from litestar import Response, get, post
 
-from tapwire_admin.auth import ENGINEER
+from tapwire_admin.access.auth import ENGINEER
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import Around
 from tapwire_admin.console.viewer import Looking
-from tapwire_admin.given import AskedPage, By, Db, UsernameInPath
-from tapwire_admin.reading import changes_of, found
+from tapwire_admin.requests.dependencies import AskedPage, By, Db, UsernameInPath
+from tapwire_admin.requests.parameters import changes_of, found
 from tapwire_admin.routes.users import NewUser, UserChange
-from tapwire_core.db.views.operations import get_user, list_users
+from tapwire_core.db.views.users import get_user, list_users
 from tapwire_core.domain.words import Role
 from tapwire_core.services import users
 

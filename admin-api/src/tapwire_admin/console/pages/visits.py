@@ -1,4 +1,4 @@
-"""Visits: who is here, money in and out, cards, and the end of a visit; those that wait for a person first."""
+"""Visits: who is here, their cards, and the end of a visit; stuck visits first."""
 
 from typing import Final
 from uuid import UUID
@@ -7,31 +7,28 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from tapwire_admin.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.console.forms import Form
-from tapwire_admin.console.pages.checkin import readers_of
+from tapwire_admin.console.pages.check_in import readers_of
 from tapwire_admin.console.render import done
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_
+from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import Looking
-from tapwire_admin.given import AskedPage, By, Db, FromQuery
 from tapwire_admin.live import Live
-from tapwire_admin.reading import found
+from tapwire_admin.requests.dependencies import AskedPage, By, Db, FromQuery
+from tapwire_admin.requests.parameters import found
 from tapwire_admin.routes.cards import Because
-from tapwire_admin.routes.guests import Refund, TopUp
 from tapwire_admin.routes.visits import DEFAULT_REASON, CardForVisit, CloseVisit
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views import visits as views
-from tapwire_core.db.views.reading import MAX_LIMIT, PageRequest
-from tapwire_core.db.views.visits import PourFilter, VisitView
-from tapwire_core.domain.words import PaymentMethod, VisitStatus
-from tapwire_core.services import cards, money, visits
+from tapwire_core.db.views import pours as pour_views
+from tapwire_core.db.views import visits as visit_views
+from tapwire_core.db.views.pours import PourFilter
+from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.visits import VisitView
+from tapwire_core.domain.words import VisitStatus
+from tapwire_core.services import cards, visits
 
-TOP_UPS_MINOR: Final = (10_00, 20_00, 50_00)
-"""Amounts that a finger is enough for."""
-REFUND_REASONS: Final = (N_("guest goes home"), N_("something was wrong with the beer"))
 LOST_REASONS: Final = (N_("guest says so"), N_("found without its guest"))
-MONEY: Final = ("amount_minor",)
 
 
 @get("/visits", access=OPERATOR)
@@ -60,40 +57,6 @@ async def show_visit(db: Db, viewer: Looking, shell: Around, visit_id: FromPath[
 async def show_body(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
     """What changes about one visit."""
     return viewer.show("parts/visit.html", **await _visit(db, visit_id))
-
-
-@get("/visits/{visit_id:uuid}/top-up", access=OPERATOR)
-async def ask_for_top_up(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
-    """How much, and how it is paid."""
-    presets = [(viewer.formats.plain_money(minor), viewer.formats.money(minor)) for minor in TOP_UPS_MINOR]
-    return viewer.show("dialogs/top_up.html", visit=await view(db, visit_id), presets=presets, methods=list(PaymentMethod))
-
-
-@post("/visits/{visit_id:uuid}/top-up", access=OPERATOR)
-async def top_up(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Take a guest's money."""
-    visit, given = await view(db, visit_id), sent.read(TopUp, money=MONEY)
-    booked = await sent.once(money.top_up, actor, visit.guest_id, given.amount_minor, given.method, visit.venue_id)
-    said = viewer.translate(N_("Booked. Available now: %s"))
-    return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
-
-
-@get("/visits/{visit_id:uuid}/refund", access=SHIFT_LEAD)
-async def ask_for_refund(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
-    """How much, and why."""
-    visit = await view(db, visit_id)
-    reasons = [viewer.translate(reason) for reason in REFUND_REASONS]
-    presets = [(viewer.formats.plain_money(visit.available_minor), viewer.formats.money(visit.available_minor))]
-    return viewer.show("dialogs/refund.html", visit=visit, presets=presets, methods=list(PaymentMethod), reasons=reasons)
-
-
-@post("/visits/{visit_id:uuid}/refund", access=SHIFT_LEAD)
-async def refund(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Give a guest money back."""
-    visit, given = await view(db, visit_id), sent.read(Refund, money=MONEY)
-    booked = await sent.once(money.refund, actor, visit.guest_id, given.amount_minor, given.method, given.reason, visit.venue_id)
-    said = viewer.translate(N_("Booked. Available now: %s"))
-    return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
 
 
 @get("/visits/{visit_id:uuid}/card", access=OPERATOR)
@@ -149,13 +112,13 @@ async def void_and_close(viewer: Looking, actor: By, sent: Form, visit_id: FromP
 
 async def view(db: Database, visit_id: UUID) -> VisitView:
     """One visit, or 404."""
-    return found(await views.get_visit(db, visit_id), "visit", visit_id)
+    return found(await visit_views.get_visit(db, visit_id), "visit", visit_id)
 
 
 async def _visits(db: Database, venue_id: str, status: VisitStatus, page: PageRequest) -> dict[str, object]:
     """The stuck ones apart, and the others."""
-    stuck = await views.list_visits(db, venue_id=venue_id, stuck=True, page=PageRequest(limit=MAX_LIMIT))
-    shown = await views.list_visits(db, venue_id=venue_id, status=status, page=page)
+    stuck = await visit_views.list_visits(db, venue_id=venue_id, stuck=True, page=PageRequest(limit=MAX_LIMIT))
+    shown = await visit_views.list_visits(db, venue_id=venue_id, status=status, page=page)
     is_first = page.cursor is None and status is VisitStatus.ACTIVE
     stuck_ids = {visit.visit_id for visit in stuck.items} if status is VisitStatus.ACTIVE else set()
     others = [visit for visit in shown.items if visit.visit_id not in stuck_ids]
@@ -164,8 +127,8 @@ async def _visits(db: Database, venue_id: str, status: VisitStatus, page: PageRe
 
 async def _visit(db: Database, visit_id: UUID) -> dict[str, object]:
     visit = await view(db, visit_id)
-    stuck = await views.list_visits(db, guest_id=visit.guest_id, stuck=True)
-    pours = await views.list_pours(db, PourFilter(visit_id=visit_id))
+    stuck = await visit_views.list_visits(db, guest_id=visit.guest_id, stuck=True)
+    pours = await pour_views.list_pours(db, PourFilter(visit_id=visit_id))
     is_stuck = any(found_one.visit_id == visit_id for found_one in stuck.items)
     return {"visit": visit, "pours": pours.items, "is_stuck": is_stuck}
 
@@ -175,10 +138,6 @@ HANDLERS = (
     show_list,
     show_visit,
     show_body,
-    ask_for_top_up,
-    top_up,
-    ask_for_refund,
-    refund,
     ask_for_card,
     assign_card,
     ask_for_lost,

@@ -7,14 +7,14 @@ from uuid import UUID
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 
-from tapwire_admin.auth import ENGINEER
+from tapwire_admin.access.auth import ENGINEER
 from tapwire_admin.console.forms import Form, Sent
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import Around
-from tapwire_admin.console.texts import N_
+from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.given import AskedPage, By, Db
-from tapwire_admin.reading import found, require_sane_year
+from tapwire_admin.requests.dependencies import AskedPage, By, Db
+from tapwire_admin.requests.parameters import found, require_sane_year
 from tapwire_admin.routes.webhooks import NewWebhook
 from tapwire_contracts.reasons import WebhookEventType
 from tapwire_core.db.engine import Database

@@ -4,20 +4,28 @@ The database keeps by itself what must never be otherwise: closed sets as CHECK 
 indexes, `balance ≥ held ≥ 0`. Times are the database's `now()`.
 """
 
-from tapwire_core.db.tables.books import MoneyMovement, StockMovement
-from tapwire_core.db.tables.operations import (
-    AuditEntry,
-    Command,
-    DeadLetter,
-    Device,
-    DevicePairing,
-    IdempotentAnswer,
-    Incident,
-    NodeStatus,
-)
-from tapwire_core.db.tables.people import Card, Guest, LoginTries, Session, Shift, User, Visit
-from tapwire_core.db.tables.places import Beverage, Keg, Tap, Venue
-from tapwire_core.db.tables.pours import AuthorizationAnswer, Flow, Pour, PourReport, Stretch, TapJournal
+from tapwire_core.db.tables.audit import AuditEntry
+from tapwire_core.db.tables.beverages import Beverage
+from tapwire_core.db.tables.cards import Card
+from tapwire_core.db.tables.dead_letters import DeadLetter
+from tapwire_core.db.tables.devices import Device
+from tapwire_core.db.tables.flows import Flow
+from tapwire_core.db.tables.guests import Guest
+from tapwire_core.db.tables.idempotency import IdempotentAnswer
+from tapwire_core.db.tables.incidents import Incident
+from tapwire_core.db.tables.kegs import Keg, StockMovement
+from tapwire_core.db.tables.money import MoneyMovement
+from tapwire_core.db.tables.nodes import NodeStatus
+from tapwire_core.db.tables.odometers import Stretch, TapJournal
+from tapwire_core.db.tables.outbox import Command
+from tapwire_core.db.tables.pairings import DevicePairing
+from tapwire_core.db.tables.pours import AuthorizationAnswer, Pour, PourReport
+from tapwire_core.db.tables.sessions import LoginTries, Session
+from tapwire_core.db.tables.shifts import Shift
+from tapwire_core.db.tables.taps import Tap
+from tapwire_core.db.tables.users import User
+from tapwire_core.db.tables.venues import Venue
+from tapwire_core.db.tables.visits import Visit
 from tapwire_core.db.tables.webhooks import Webhook, WebhookCursor, WebhookDelivery, WebhookEvent
 
 __all__ = [

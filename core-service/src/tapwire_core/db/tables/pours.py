@@ -1,4 +1,4 @@
-"""Pours, and everything a tap node said about what flowed."""
+"""Pours, the answers to questions, and the reports with their verdicts."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import SQLModel
 
-from tapwire_contracts.reasons import EndReason, FlowCause, StopReason, SyncStatus
+from tapwire_contracts.reasons import EndReason, StopReason, SyncStatus
 from tapwire_core.db.tables.columns import (
     closed_set,
     document,
@@ -21,7 +21,6 @@ from tapwire_core.db.tables.columns import (
     serial,
     words,
 )
-from tapwire_core.domain.words import StockKind
 
 LISTING: Final = "C"
 """The collation by which the pours of a tap are listed."""
@@ -131,55 +130,3 @@ class PourReport(SQLModel, table=True):
     report: dict[str, Any] = document()
     verdict: str = words()
     received_at: datetime = made_now()
-
-
-class Flow(SQLModel, table=True):
-    """Beer that flowed without a grant, as its tap node reported it."""
-
-    __tablename__ = "flows"
-    __table_args__ = (closed_set("cause", FlowCause),)
-
-    tap_path: str = key("taps.tap_path")
-    event_id: UUID = key()
-    cause: str = words()
-    volume_ml: int = number()
-    duration_ms: int = number()
-    card_uid: str | None = words()
-    keg_id: UUID | None = optional_reference("kegs.keg_id")
-    venue_id: str = reference("venues.venue_id")
-    stock_kind: str = words(default=StockKind.UNATTRIBUTED)
-    recorded_at: datetime = made_now()
-
-
-class TapJournal(SQLModel, table=True):
-    """What a journal has said so far: its highest question decided, and the part of its odometer that is accounted for."""
-
-    __tablename__ = "tap_journals"
-    __table_args__: Any = ({"postgresql_with": {"fillfactor": "70"}},)
-
-    tap_path: str = key("taps.tap_path")
-    journal_id: UUID = key()
-    highest_seq: int = number(default=0)
-    odometer_first_ml: int | None = number()
-    odometer_covered_ml: int | None = number()
-
-
-class Stretch(SQLModel, table=True):
-    """A stretch of a meter's odometer that is accounted for: by a fact, or as a hole that the books had to fill."""
-
-    __tablename__ = "odometer_stretches"
-    __table_args__ = (
-        CheckConstraint("from_ml >= 0 AND to_ml > from_ml", name="goes_forward"),
-        Index("ix_odometer_stretches_to", "tap_path", "journal_id", "to_ml"),
-        Index("uq_odometer_stretches_fact", "fact_id", "tap_path", "journal_id", "from_ml", "to_ml", unique=True),
-    )
-
-    stretch_id: int | None = serial()
-    tap_path: str = reference("taps.tap_path")
-    journal_id: UUID
-    from_ml: int = number()
-    to_ml: int = number()
-    fact_id: UUID
-    is_hole: bool = flag()
-    keg_id: UUID | None = optional_reference("kegs.keg_id")
-    recorded_at: datetime = made_now()

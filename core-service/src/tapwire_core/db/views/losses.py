@@ -8,8 +8,8 @@ from sqlalchemy import BigInteger, Select, and_, case, cast, func, select
 
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.reading import read_all
-from tapwire_core.db.views.reports import VOLUME_FIELDS, pours, stock
+from tapwire_core.db.views.queries import read_all
+from tapwire_core.db.views.shift_reports import VOLUME_FIELDS, pours, stock
 from tapwire_core.domain.words import StockKind
 
 

@@ -1,228 +1,165 @@
-"""What a shift sums up to: its X report at any time, its Z report once it is closed (SYSTEM.md, "Operators").
+"""What was sold in a period, by tap, beverage, hour or day of the venue.
 
-Money comes from the money movements and volume from the stock movements, so a report can't say what the books don't. What is booked
-while no shift is open belongs to the next one: a row without a shift counts for the first shift opened after it.
+Money is that of the movements, volume and number those of the pours that were settled; hours and days are the venue's own.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
-from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, case, func, not_, or_, select
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Select, and_, case, cast, func, literal, select, union_all
 
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, Pour, Shift, StockMovement
-from tapwire_core.db.views.reading import table
-from tapwire_core.domain.words import Account, StockKind
+from tapwire_core.db.tables import Beverage, MoneyMovement, Pour, Venue
+from tapwire_core.db.views.queries import read_all, read_one, table
+from tapwire_core.domain.words import Account
+from tapwire_core.errors import Invalid, NotFound
 
-shifts: Final = table(Shift)
+venues: Final = table(Venue)
 money: Final = table(MoneyMovement)
-stock: Final = table(StockMovement)
 pours: Final = table(Pour)
-kegs: Final = table(Keg)
 beverages: Final = table(Beverage)
 
+MAX_DAYS: Final = 366
+"""The longest period of one report."""
 
-class Totals(Struct):
-    """What was sold, and what was not; money in minor units, volume in millilitres, each kind apart from the others.
 
-    `flowed_ml` is what left the kegs by the books: the sum of the volumes below it. What pending pours take is not known yet, only
-    that it is `pending_max_ml` at the most.
+class SalesBy(StrEnum):
+    """How sales are taken apart."""
+
+    TAP = "tap"
+    BEVERAGE = "beverage"
+    HOUR = "hour"
+    DAY = "day"
+
+
+class SalesRow(Struct, frozen=True):
+    """One tap's, beverage's, hour's or day's sales; `-`: charged later, for a pour that no tap can be named for.
+
+    An hour is named by its beginning, with the venue's distance from UTC: `2026-10-25T02:00+02:00`.
     """
 
-    flowed_ml: int = 0
-    pours: int = 0
-    sold_ml: int = 0
-    sold_minor: int = 0
-    written_off_ml: int = 0
-    written_off_minor: int = 0
-    rejected_pours: int = 0
-    rejected_ml: int = 0
-    unattributed_ml: int = 0
-    corrected_ml: int = 0
-    line_cleaning_ml: int = 0
-    pending_pours: int = 0
-    pending_max_ml: int = 0
-    pending_hold_minor: int = 0
+    key: str
+    pours: int
+    volume_ml: int
+    sold_minor: int
+    written_off_minor: int
 
 
-class Till(Struct):
-    """Money that came in and went out, in minor units."""
+class SalesReport(Struct, frozen=True, kw_only=True):
+    """Sales from a moment up to, and without, another."""
 
-    top_ups_minor: int = 0
-    refunds_minor: int = 0
-    adjustments_minor: int = 0
-
-
-class ShiftReport(Struct, frozen=True, kw_only=True):
-    """A shift's totals, in all and apart; `by_tap` and `by_beverage` have `-` for what no tap or keg is known of."""
-
-    shift_id: UUID
     venue_id: str
-    opened_at: datetime
-    closed_at: datetime | None
-    made_at: datetime
     currency: str
-    totals: Totals
-    till: Till
-    by_tap: dict[str, Totals]
-    by_beverage: dict[str, Totals]
-    by_method: dict[str, Till]
-    by_operator: dict[str, Till]
+    by: SalesBy
+    since: datetime
+    until: datetime
+    items: list[SalesRow]
 
 
-NOWHERE: Final = "-"
-VOLUME_FIELDS: Final = {
-    StockKind.SALE: "sold_ml",
-    StockKind.OVERPOUR: "written_off_ml",
-    StockKind.UNATTRIBUTED: "unattributed_ml",
-    StockKind.CORRECTION: "corrected_ml",
-    StockKind.LINE_CLEANING: "line_cleaning_ml",
-}
-"""Where each kind of stock movement counts; what a rejected pour took counts as rejected."""
+class _Period(Struct, frozen=True):
+    since: datetime
+    until: datetime
 
 
-async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
-    """A shift's report as of now, all of it from one moment; None when there is no such shift."""
-    async with db.engine.connect() as plain:
-        connection = await plain.execution_options(isolation_level="REPEATABLE READ")
-        shift = (await connection.execute(select(*shifts.c, func.now().label("now")).where(shifts.c.shift_id == shift_id))).first()
-        if shift is None:
-            return None
-        moved = (await connection.execute(_money(shift))).all()
-        flowed = (await connection.execute(_stock(shift))).all()
-        ended = (await connection.execute(_pours(shift))).all()
-    sold = _Sums()
-    for row in moved:
-        sold.add_money(row)
-    for row in flowed:
-        sold.add_stock(row)
-    for row in ended:
-        sold.add_pours(row)
-    return ShiftReport(
-        shift_id=shift.shift_id,
-        venue_id=shift.venue_id,
-        opened_at=shift.opened_at,
-        closed_at=shift.closed_at,
-        made_at=shift.now,
-        currency=db.house.currency,
-        totals=sold.totals,
-        till=sold.till,
-        by_tap=dict(sorted(sold.by_tap.items())),
-        by_beverage=dict(sorted(sold.by_beverage.items())),
-        by_method=dict(sorted(sold.by_method.items())),
-        by_operator=dict(sorted(sold.by_operator.items())),
-    )
+async def report_sales(db: Database, venue_id: str, first: date | datetime, last: date | datetime, by: SalesBy) -> SalesReport:
+    """Sales of a venue; a day without a time means the whole day, by the venue's clock. Raises `Invalid` above `MAX_DAYS`."""
+    until = _moment(last + timedelta(days=1) if _is_day(last) else last)
+    ends: tuple[Any, Any] = (_moment(first).label("since"), until.label("until"))
+    wanted: Select[Any] = select(*ends).where(venues.c.venue_id == venue_id)
+    period = await read_one(db, wanted, _Period)
+    if period is None:
+        raise NotFound("venue", venue_id)
+    if not timedelta() < period.until - period.since <= timedelta(days=MAX_DAYS, hours=1):
+        raise Invalid(f"The period must end after it begins, and be no longer than {MAX_DAYS} days.", field="to")
+    rows = await read_all(db, _sales(venue_id, period, by), SalesRow)
+    return SalesReport(venue_id=venue_id, currency=db.house.currency, by=by, since=period.since, until=period.until, items=rows)
 
 
-class _Sums:
-    """The sums as they grow, row by row."""
-
-    def __init__(self) -> None:
-        self.totals = Totals()
-        self.till = Till()
-        self.by_tap: defaultdict[str, Totals] = defaultdict(Totals)
-        self.by_beverage: defaultdict[str, Totals] = defaultdict(Totals)
-        self.by_method: defaultdict[str, Till] = defaultdict(Till)
-        self.by_operator: defaultdict[str, Till] = defaultdict(Till)
-
-    def add_money(self, row: Any) -> None:
-        """One sum of movements between two accounts."""
-        debit, credit, amount = Account(row.debit_account), Account(row.credit_account), int(row.amount_minor)
-        if credit is Account.SALES:
-            field = "sold_minor" if debit is Account.GUEST else "written_off_minor"
-            self._add_sold(row, **{field: amount})
-            return
-        tills = [self.till, self.by_operator[row.actor]]
-        if debit in (Account.CASH, Account.CARD):
-            _add([*tills, self.by_method[debit]], top_ups_minor=amount)
-        elif credit in (Account.CASH, Account.CARD):
-            _add([*tills, self.by_method[credit]], refunds_minor=amount)
-        else:
-            _add(tills, adjustments_minor=amount if debit is Account.ADJUSTMENT else -amount)
-
-    def add_stock(self, row: Any) -> None:
-        """One sum of volumes of one kind."""
-        self._add_sold(row, **{row.field: int(row.volume_ml)}, flowed_ml=int(row.volume_ml))
-
-    def add_pours(self, row: Any) -> None:
-        """One sum of pours that ended, or have not, in one way."""
-        match SyncStatus(row.sync_status):
-            case SyncStatus.SYNCED | SyncStatus.RECONCILED:
-                self._add_sold(row, pours=row.pours)
-            case SyncStatus.REJECTED:
-                self._add_sold(row, rejected_pours=row.pours)
-            case SyncStatus.PENDING_SYNC:
-                most = {"pending_max_ml": int(row.max_volume_ml), "pending_hold_minor": int(row.hold_minor)}
-                self._add_sold(row, pending_pours=row.pours, **most)
-            case SyncStatus.VOIDED:
-                pass
-
-    def _add_sold(self, row: Any, **amounts: int) -> None:
-        _add([self.totals, self.by_tap[row.tap_path or NOWHERE], self.by_beverage[row.beverage or NOWHERE]], **amounts)
+def _is_day(given: date | datetime) -> bool:
+    return not isinstance(given, datetime)
 
 
-def _add(sums: Sequence[Struct], **amounts: int) -> None:
-    for into in sums:
-        for field, amount in amounts.items():
-            setattr(into, field, getattr(into, field) + amount)
+def _moment(given: date | datetime) -> ColumnElement[datetime]:
+    """The moment itself, or the beginning of a day by the venue's clock."""
+    if _is_day(given):
+        return func.timezone(venues.c.time_zone, cast(literal(datetime(given.year, given.month, given.day)), DateTime))  # noqa: DTZ001
+    return literal(given, DateTime(timezone=True))
 
 
-def _of_shift(
-    shift: Any, shift_id: ColumnElement[Any], venue_id: ColumnElement[Any], at: ColumnElement[Any]
-) -> ColumnElement[bool]:
-    """Whether a row belongs to the shift: booked in it, or booked without one before it was opened and after the one before."""
-    between = select(shifts.c.shift_id).where(
-        shifts.c.venue_id == shift.venue_id, shifts.c.opened_at > at, shifts.c.opened_at < shift.opened_at
-    )
-    earlier = and_(shift_id.is_(None), venue_id == shift.venue_id, at < shift.opened_at, not_(between.exists()))
-    return or_(shift_id == shift.shift_id, earlier)
+def _sales(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
+    parts = union_all(_settled(venue_id, period, by), _moved(venue_id, period, by)).subquery()
+    sums = [
+        cast(func.sum(parts.c[name]), BigInteger).label(name) for name in ("pours", "volume_ml", "sold_minor", "written_off_minor")
+    ]
+    # an hour that a clock set back repeats has two names, of which the later sorts first
+    order = [func.min(parts.c.at)] if by is SalesBy.HOUR else []
+    return select(parts.c.key, *sums).group_by(parts.c.key).order_by(*order, parts.c.key)
 
 
-def _money(shift: Any) -> Select[Any]:
-    by = (money.c.debit_account, money.c.credit_account, money.c.actor, pours.c.tap_path, beverages.c.name.label("beverage"))
-    return (
-        select(*by, func.sum(money.c.amount_minor).label("amount_minor"))
-        .outerjoin(pours, pours.c.pour_id == money.c.pour_id)
-        .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
-        .where(_of_shift(shift, money.c.shift_id, money.c.venue_id, money.c.created_at))
-        .group_by(*by)
-    )
-
-
-def _stock(shift: Any) -> Select[Any]:
-    of_rejected = and_(stock.c.kind == StockKind.OVERPOUR.value, pours.c.sync_status == SyncStatus.REJECTED.value)
-    field = case((of_rejected, "rejected_ml"), *((stock.c.kind == kind.value, name) for kind, name in VOLUME_FIELDS.items()))
-    by = (field.label("field"), stock.c.tap_path, beverages.c.name.label("beverage"))
-    return (
-        select(*by, func.sum(stock.c.volume_ml).label("volume_ml"))
-        .outerjoin(pours, pours.c.pour_id == stock.c.cause_id)
-        .join(kegs, kegs.c.keg_id == stock.c.keg_id)
-        .join(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
-        .where(_of_shift(shift, stock.c.shift_id, stock.c.venue_id, stock.c.created_at))
-        .group_by(*by)
-    )
-
-
-def _pours(shift: Any) -> Select[Any]:
-    by = (pours.c.sync_status, pours.c.tap_path, beverages.c.name.label("beverage"))
-    pending = and_(pours.c.sync_status == SyncStatus.PENDING_SYNC.value, pours.c.shift_id == shift.shift_id)
-    ended = and_(
-        pours.c.sync_status != SyncStatus.PENDING_SYNC.value,
-        _of_shift(shift, pours.c.settled_shift_id, pours.c.venue_id, pours.c.settled_at),
-    )
+def _settled(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
     return (
         select(
-            *by,
-            func.count().label("pours"),
-            func.sum(pours.c.hold_minor).label("hold_minor"),
-            func.sum(pours.c.max_volume_ml).label("max_volume_ml"),
+            _key(by, pours.c.settled_at).label("key"),
+            pours.c.settled_at.label("at"),
+            literal(1).label("pours"),
+            pours.c.volume_ml,
+            literal(0).label("sold_minor"),
+            literal(0).label("written_off_minor"),
         )
+        .join(venues, venues.c.venue_id == pours.c.venue_id)
         .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)
-        .where(or_(pending, ended))
-        .group_by(*by)
+        .where(
+            pours.c.venue_id == venue_id,
+            pours.c.sync_status.in_([SyncStatus.SYNCED.value, SyncStatus.RECONCILED.value]),
+            _within(pours.c.settled_at, period),
+        )
     )
+
+
+def _moved(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
+    sold = money.c.debit_account == Account.GUEST.value
+    return (
+        select(
+            _key(by, money.c.created_at),
+            money.c.created_at,
+            literal(0),
+            literal(0),
+            case((sold, money.c.amount_minor), else_=0),
+            case((sold, 0), else_=money.c.amount_minor),
+        )
+        .join(venues, venues.c.venue_id == money.c.venue_id)
+        .outerjoin(pours, pours.c.pour_id == money.c.pour_id)
+        .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
+        .where(
+            money.c.venue_id == venue_id,
+            money.c.credit_account == Account.SALES.value,
+            _within(money.c.created_at, period),
+        )
+    )
+
+
+def _key(by: SalesBy, at: ColumnElement[Any]) -> ColumnElement[str]:
+    local = func.timezone(venues.c.time_zone, at)
+    match by:
+        case SalesBy.TAP:
+            return func.coalesce(pours.c.tap_path, "-")
+        case SalesBy.BEVERAGE:
+            return func.coalesce(beverages.c.name, "-")
+        case SalesBy.HOUR:
+            return func.to_char(local, 'YYYY-MM-DD"T"HH24:00').concat(_offset(local, at))
+        case SalesBy.DAY:
+            return func.to_char(local, "YYYY-MM-DD")
+
+
+def _offset(local: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[str]:
+    """How far the venue's clock is from UTC at a moment, as in `+02:00`: it tells the two hours apart that autumn makes of one."""
+    ahead = local - func.timezone("UTC", at)
+    sign = case((local < func.timezone("UTC", at), "-"), else_="+")
+    return sign.concat(func.to_char(func.greatest(ahead, -ahead), "HH24:MI"))
+
+
+def _within(at: ColumnElement[Any], period: _Period) -> ColumnElement[bool]:
+    return and_(at >= period.since, at < period.until)

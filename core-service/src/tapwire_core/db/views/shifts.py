@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift
-from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, read_all, read_one, read_page, table
-from tapwire_core.db.views.reports import ShiftReport
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_all, read_one, read_page, table
+from tapwire_core.db.views.shift_reports import ShiftReport
 from tapwire_core.domain.words import ShiftStatus
 
 shifts: Final = table(Shift)

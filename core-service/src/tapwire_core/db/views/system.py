@@ -11,8 +11,8 @@ from tapwire_contracts.reasons import IncidentStatus, Presence, SyncStatus
 from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Command, DeadLetter, Device, Incident, NodeStatus, Pour, Shift, Tap, Venue, Visit
-from tapwire_core.db.views.places import is_confirmed
-from tapwire_core.db.views.reading import age_ms, read_all, read_one, table
+from tapwire_core.db.views.queries import age_ms, read_all, read_one, table
+from tapwire_core.db.views.taps import is_confirmed
 
 venues: Final = table(Venue)
 shifts: Final = table(Shift)

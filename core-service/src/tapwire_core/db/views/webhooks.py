@@ -12,11 +12,12 @@ from sqlalchemy import Select, case, func, select, true
 from tapwire_contracts.reasons import AuditAction, IncidentStatus, WebhookEventType
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Webhook, WebhookDelivery, WebhookEvent
-from tapwire_core.db.views.guests import Booked, bookings_at
-from tapwire_core.db.views.operations import AuditEntryView, IncidentView, incidents_by_id, incidents_of_pours
-from tapwire_core.db.views.reading import FIRST_PAGE, Page, PageRequest, age_ms, read_one, read_page, table
+from tapwire_core.db.views.audit import AuditEntryView
+from tapwire_core.db.views.incidents import IncidentView, incidents_by_id, incidents_of_pours
+from tapwire_core.db.views.money import Booked, bookings_at
+from tapwire_core.db.views.pours import PourView, pours_by_id
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_one, read_page, table
 from tapwire_core.db.views.shifts import ShiftView, shifts_by_id
-from tapwire_core.db.views.visits import PourView, pours_by_id
 from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
 
 webhooks: Final = table(Webhook)

@@ -78,8 +78,6 @@ RULES: Final[Mapping[str, str]] = {
         HAVING count(pour.pour_id) <> 1 OR count(answer.event_id) > 1
             OR (count(answer.event_id) = 0 AND bool_or(pour.sync_status = 'pending_sync'))""",  # others' answers are swept in time
 }
-
-
 MOST_OF_A_RULE: Final = 1_000
 """So many differences are told of each rule: a mistake that is everywhere must not fill the memory."""
 RULE_TIMEOUT_S: Final = 600.0

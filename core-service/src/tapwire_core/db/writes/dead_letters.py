@@ -4,8 +4,8 @@ import hashlib
 
 from tapwire_contracts.codec import MAX_PAYLOAD_BYTES
 from tapwire_contracts.reasons import IncidentKind, Malformation
+from tapwire_core.db.decisions import raise_incident
 from tapwire_core.db.store import Store
-from tapwire_core.db.writes.decisions import raise_incident
 from tapwire_core.domain.changes import IncidentRaised
 
 MAX_TOPIC_LENGTH = 512

@@ -1,6 +1,4 @@
-"""Operators' logins and sessions."""
-
-from datetime import datetime
+"""Operators' logins."""
 
 from msgspec import Struct
 
@@ -16,13 +14,6 @@ class LockedUser(Struct, frozen=True):
     role: Role
     password_hash: str
     disabled: bool
-
-
-class LockedTries(Struct, frozen=True):
-    """The tries under a name, locked for a change. `locked_ms`: for how long yet no login is tried."""
-
-    tries: int
-    locked_ms: int
 
 
 async def lock_user(store: Store, username: str) -> LockedUser | None:
@@ -44,59 +35,3 @@ async def lock_enabled_engineers(store: Store) -> list[str]:
         "SELECT username FROM users WHERE role = 'engineer' AND NOT disabled ORDER BY username FOR NO KEY UPDATE"
     )
     return [row["username"] for row in rows]
-
-
-async def lock_tries(store: Store, username: str) -> LockedTries:
-    """Lock the count of tries under a name, which begins with none."""
-    row = await store.connection.fetchrow(
-        """INSERT INTO login_tries AS known (username, tries) VALUES ($1, 0)
-           ON CONFLICT (username) DO UPDATE SET tries = known.tries
-           RETURNING tries, greatest(0, coalesce(extract(epoch FROM locked_until - now()) * 1000, 0))::bigint AS locked_ms""",
-        username,
-    )
-    tries = as_struct(row, LockedTries)
-    assert tries is not None, "the row is there, or made"
-    return tries
-
-
-async def count_try(store: Store, username: str, wait_ms: int) -> None:
-    """Count a try under a name, and let none be made for a while."""
-    await store.connection.execute(
-        """UPDATE login_tries SET tries = tries + 1, tried_at = now(),
-                  locked_until = CASE WHEN $2 > 0 THEN now() + make_interval(secs => $2::float8 / 1000) END
-           WHERE username = $1""",
-        username,
-        wait_ms,
-    )
-
-
-async def forget_tries(store: Store, username: str) -> None:
-    """Begin the count of tries anew, and end a wait."""
-    await store.connection.execute("DELETE FROM login_tries WHERE username = $1", username)
-
-
-async def open_session(store: Store, username: str, token_hash: bytes, ttl_h: int) -> datetime:
-    """Begin a session and return when it ends; forget sessions that ended long ago."""
-    await store.connection.execute("DELETE FROM sessions WHERE username = $1 AND expires_at < now() - interval '30 days'", username)
-    expires_at: datetime = await store.connection.fetchval(
-        """INSERT INTO sessions (token_hash, username, expires_at) VALUES ($1, $2, now() + make_interval(hours => $3))
-           RETURNING expires_at""",
-        token_hash,
-        username,
-        ttl_h,
-    )
-    return expires_at
-
-
-async def end_session(store: Store, token_hash: bytes) -> None:
-    """End one session."""
-    await store.connection.execute(
-        "UPDATE sessions SET revoked_at = now() WHERE token_hash = $1 AND revoked_at IS NULL", token_hash
-    )
-
-
-async def end_sessions(store: Store, username: str, *, besides: bytes = b"") -> None:
-    """End all sessions of a user, but for one."""
-    await store.connection.execute(
-        "UPDATE sessions SET revoked_at = now() WHERE username = $1 AND token_hash <> $2 AND revoked_at IS NULL", username, besides
-    )

@@ -1,0 +1,65 @@
+"""An entry of the audit log in one short line, as people read it."""
+
+from typing import Any, Final
+
+from tapwire_admin.console.formats import Formats
+from tapwire_admin.console.problem_texts import PROBLEMS
+from tapwire_admin.console.translations import N_, translations
+from tapwire_contracts.reasons import AuditAction, DenyReason, Locale, denial_text
+from tapwire_core.db.views.audit import AuditEntryView
+
+ICONS: Final = {
+    "pour": "beer",
+    "insufficient": "ban",
+    "overpour": "beer",
+    "sync": "beer",
+    "late": "beer",
+    "visit": "door-open",
+    "card": "credit-card",
+    "guest": "users",
+    "top": "banknote",
+    "refund": "banknote",
+    "adjustment": "scale",
+    "shift": "clock",
+    "z": "receipt",
+    "keg": "barrel",
+    "stock": "barrel",
+    "beverage": "barrel",
+    "tap": "beer",
+    "incident": "triangle-alert",
+    "volume": "droplets",
+    "unattributed": "droplets",
+    "reconcile": "scale",
+    "emergency": "octagon-x",
+    "webhook": "webhook",
+}
+"""An entry's icon, by the first word of its action."""
+_MONEY: Final = ("amount_minor", "hold_minor")
+
+
+def icon_of(action: str) -> str:
+    """The icon of an entry."""
+    return "ban" if "denied" in action or "refused" in action else ICONS.get(action.split("_")[0], "history")
+
+
+def gist(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:
+    """What an entry's details come to, in one short line."""
+    details = entry.details
+    said = [_reason(locale, entry.action, details)]
+    if isinstance(details.get("volume_ml"), int):
+        said.append(formats.volume(details["volume_ml"]))
+    said += [formats.money(details[name]) for name in _MONEY if isinstance(details.get(name), int)]
+    if isinstance(details.get("loss_minor"), int) and details["loss_minor"]:
+        said.append(translations(locale).gettext(N_("house bears %s")) % formats.money(details["loss_minor"]))
+    return " · ".join(part for part in said if part)
+
+
+def _reason(locale: Locale, action: str, details: dict[str, Any]) -> str:
+    reason = details.get("reason") or details.get("why") or ""
+    if action == AuditAction.POUR_DENIED and reason in set(DenyReason):
+        return denial_text(DenyReason(reason), locale)
+    if action == AuditAction.INSUFFICIENT_FUNDS_DENIED:
+        return ""
+    if action == AuditAction.CARD_ISSUE_REFUSED and reason in PROBLEMS:
+        return translations(locale).gettext(PROBLEMS[reason])
+    return str(reason)

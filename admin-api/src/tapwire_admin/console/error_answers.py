@@ -1,0 +1,77 @@
+"""What the console answers when something can't be done: the reason in words, in the form that asked, with the next step.
+
+A refusal inside a page is a page's everyday answer, so it comes with status 200; a page that is not there says 404.
+"""
+
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, NotAuthorizedException
+from litestar.response import Redirect
+
+from tapwire_admin.console.problem_texts import PROBLEMS
+from tapwire_admin.console.render import html
+from tapwire_admin.console.translations import N_, translations
+from tapwire_admin.console.viewer import Viewer, plain_viewer
+from tapwire_admin.responses.errors import CODE_OF, FAULTS, STATUS_OF, fault_of
+from tapwire_core.errors import DomainError
+
+SLOT: Final = "find .problem"
+"""Where a form shows what was refused."""
+TOASTS: Final = "#toasts"
+UNEXPLAINED: Final = N_("This can't be done.")
+TOLD_IN_FULL: Final = frozenset({"invalid"})
+"""Codes whose text alone would not say what is wrong: the error's own words stand below it."""
+
+
+def tell_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
+    """A use case that can't be done."""
+    status = next((STATUS_OF[parent] for parent in type(error).__mro__ if parent in STATUS_OF), HTTPStatus.CONFLICT)
+    return _tell(request, error.code, str(error), error.facts, status)
+
+
+def tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """What was refused before a use case was called."""
+    answer = _tell(request, CODE_OF.get(error.status_code, "invalid"), error.detail, {}, HTTPStatus(error.status_code))
+    answer.headers |= error.headers or {}
+    return answer
+
+
+def ask_to_log_in(request: Request[Any, Any, Any], _: NotAuthorizedException) -> Response[Any]:
+    """Lead whoever is not logged in to the login, and back afterwards."""
+    if request.headers.get("HX-Request") == "true":
+        return html("", headers={"HX-Redirect": "/login"})
+    wanted = f"?next={quote(request.url.path)}" if request.method == "GET" and request.url.path != "/" else ""
+    return Redirect(f"/login{wanted}", status_code=303)
+
+
+def tell_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """What no use case says, told without its inside."""
+    code = fault_of(request, error)
+    return _tell(request, code, "", {}, FAULTS[code])
+
+
+def problem_text(viewer: Viewer, code: str, otherwise: str) -> str:
+    """A problem in the viewer's language."""
+    texts = translations(viewer.locale)
+    known = PROBLEMS.get(code)
+    return texts.gettext(known) if known else otherwise or texts.gettext(UNEXPLAINED)
+
+
+def _tell(request: Request[Any, Any, Any], code: str, detail: str, facts: dict[str, object], status: HTTPStatus) -> Response[Any]:
+    viewer = plain_viewer(request, request.scope["state"].get("operator"))
+    text = problem_text(viewer, code, detail)
+    context = {"code": code, "text": text, "detail": detail if code in TOLD_IN_FULL else "", "facts": facts}
+    if not viewer.is_part:
+        return html(viewer.render("problem_page.html", **context), status.value)
+    is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    answer = html(viewer.render("parts/problem.html", **context), status.value if is_ours else HTTPStatus.OK)
+    return show_in(SLOT if request.method == "POST" else TOASTS, answer)
+
+
+def show_in(place: str, answer: Response[Any]) -> Response[Any]:
+    """Have htmx put an answer into another place than the form named."""
+    answer.headers |= {"HX-Retarget": place, "HX-Reswap": "innerHTML"}
+    return answer

@@ -1,0 +1,76 @@
+"""Beverages and prices."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+from msgspec import UNSET
+
+from tapwire_admin.access.auth import ENGINEER
+from tapwire_admin.console.forms import Form
+from tapwire_admin.console.render import go_to
+from tapwire_admin.console.viewer import Looking
+from tapwire_admin.requests.dependencies import By, Db
+from tapwire_admin.requests.parameters import found
+from tapwire_admin.routes.beverages import BeverageChange, NewBeverage, percent
+from tapwire_core.db.views import beverages as views
+from tapwire_core.services import beverages
+
+PRICE: Final = ("sell_price_per_liter_minor",)
+
+
+@get("/stock/new-beverage", access=ENGINEER)
+async def ask_for_beverage(viewer: Looking) -> Response[str]:
+    """What is sold, and for how much."""
+    return viewer.show("dialogs/beverage.html", beverage=None)
+
+
+@post("/stock/new-beverage", access=ENGINEER)
+async def add_beverage(actor: By, sent: Form) -> Response[str]:
+    """Add a beverage."""
+    given = sent.read(NewBeverage, money=PRICE)
+    await sent.once(
+        beverages.create_beverage,
+        actor,
+        name=given.name,
+        sell_price_per_liter_minor=given.sell_price_per_liter_minor,
+        style=given.style,
+        abv=percent(given.abv),
+    )
+    return go_to("/stock")
+
+
+@get("/stock/beverages/{beverage_id:uuid}", access=ENGINEER)
+async def ask_for_change(db: Db, viewer: Looking, beverage_id: FromPath[UUID]) -> Response[str]:
+    """What is known of a beverage."""
+    beverage = found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
+    return viewer.show("dialogs/beverage.html", beverage=beverage)
+
+
+@post("/stock/beverages/{beverage_id:uuid}", access=ENGINEER)
+async def change_beverage(actor: By, sent: Form, beverage_id: FromPath[UUID]) -> Response[str]:
+    """Change a beverage, or its price for new pours."""
+    given = sent.read(BeverageChange, money=PRICE)
+    changes: dict[str, Any] = {"style": None, "abv": None}
+    changes |= {name: getattr(given, name) for name in ("name", "style", *PRICE) if getattr(given, name) is not UNSET}
+    if isinstance(given.abv, float):
+        changes["abv"] = percent(given.abv)
+    await beverages.change_beverage(sent.db, actor, beverage_id, **changes)
+    return go_to("/stock")
+
+
+@post("/stock/beverages/{beverage_id:uuid}/archive", access=ENGINEER)
+async def archive(actor: By, sent: Form, beverage_id: FromPath[UUID]) -> Response[str]:
+    """Sell a beverage no more, or again."""
+    await beverages.change_beverage(sent.db, actor, beverage_id, archived=sent.flag("archived"))
+    return go_to("/stock")
+
+
+HANDLERS = (
+    ask_for_beverage,
+    add_beverage,
+    ask_for_change,
+    change_beverage,
+    archive,
+)

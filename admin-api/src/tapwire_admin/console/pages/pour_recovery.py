@@ -1,0 +1,95 @@
+"""When no report comes: settle a pour by hand, or unlock its visit, knowing what was granted and what the tap said last."""
+
+from typing import Final
+from uuid import UUID
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from tapwire_admin.access.auth import SHIFT_LEAD
+from tapwire_admin.console.forms import Form
+from tapwire_admin.console.pages.visits import view
+from tapwire_admin.console.render import done
+from tapwire_admin.console.translations import N_
+from tapwire_admin.console.viewer import Looking
+from tapwire_admin.live import Live, LiveKind
+from tapwire_admin.requests.dependencies import By, Db
+from tapwire_admin.requests.parameters import found
+from tapwire_admin.routes.visits import ForceUnlock, ReconcilePour
+from tapwire_core.db.views.taps import get_tap
+from tapwire_core.db.views.visits import VisitView
+from tapwire_core.domain.settlement import share_due
+from tapwire_core.services import pour_recovery
+from tapwire_core.services.request_limits import MAX_VOLUME_ML
+
+RECONCILE_REASONS: Final = (N_("no report came"), N_("the tap is broken"), N_("estimated with the guest"))
+UNLOCK_REASONS: Final = (N_("nothing was poured"), N_("the tap is broken"))
+MAX_DIGITS: Final = len(str(MAX_VOLUME_ML))
+
+
+@get("/visits/{visit_id:uuid}/reconcile", access=SHIFT_LEAD)
+async def ask_to_reconcile(db: Db, viewer: Looking, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
+    """What was granted, how long ago, what the node said last, and so what probably flowed."""
+    visit = await view(db, visit_id)
+    pour = found(visit.pending_pour, "pending pour of visit", visit_id)
+    reasons = [viewer.translate(reason) for reason in RECONCILE_REASONS]
+    said = live.newest(LiveKind.PROGRESS, pour.tap) or {}
+    heard_ml = said["volume_ml"] if said.get("pour_id") == str(pour.pour_id) else pour.progress_ml
+    tap = await get_tap(db, pour.tap)
+    preview = _preview(visit, heard_ml or 0)
+    context = {"visit": visit, "pour": pour, "tap": tap, "heard_ml": heard_ml, "reasons": reasons}
+    return viewer.show("dialogs/reconcile.html", **context, preview=preview)
+
+
+@get("/visits/{visit_id:uuid}/reconcile/preview", access=SHIFT_LEAD)
+async def preview_charge(db: Db, viewer: Looking, visit_id: FromPath[UUID], volume_ml: FromQuery[str] = "") -> Response[str]:
+    """What a volume would cost, as one types it."""
+    typed = volume_ml.strip()
+    known = int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= MAX_DIGITS else None
+    visit = await view(db, visit_id)
+    preview = _preview(visit, known) if known is not None and visit.pending_pour else None
+    return viewer.show("parts/preview.html", preview=preview)
+
+
+@post("/visits/{visit_id:uuid}/reconcile", access=SHIFT_LEAD)
+async def reconcile(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Settle the pour by hand."""
+    given = sent.read(ReconcilePour)
+    await sent.once(
+        pour_recovery.reconcile_pour,
+        actor,
+        visit_id,
+        volume_ml=given.volume_ml,
+        reason=given.reason,
+        comment=given.comment,
+        pour_id=given.pour_id,
+    )
+    return done(viewer.translate(N_("The pour is settled.")), changed=[str(visit_id), "visit"])
+
+
+@get("/visits/{visit_id:uuid}/unlock", access=SHIFT_LEAD)
+async def ask_to_unlock(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
+    """Make sure that nothing is to be charged."""
+    reasons = [viewer.translate(reason) for reason in UNLOCK_REASONS]
+    return viewer.show("dialogs/unlock.html", visit=await view(db, visit_id), reasons=reasons)
+
+
+@post("/visits/{visit_id:uuid}/unlock", access=SHIFT_LEAD)
+async def unlock(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Give the pour up: nothing is charged, hold and leases are freed."""
+    given = sent.read(ForceUnlock)
+    await sent.once(pour_recovery.force_unlock, actor, visit_id, reason=given.reason, pour_id=given.pour_id)
+    return done(viewer.translate(N_("The visit is free again.")), changed=[str(visit_id), "visit"])
+
+
+def _preview(visit: VisitView, volume_ml: int) -> dict[str, int]:
+    """What the guest would pay, and what the house would bear: hold and available cover the pour."""
+    pour = visit.pending_pour
+    assert pour is not None
+    payable_minor = visit.available_minor + pour.hold_minor
+    amount_minor, loss_minor = share_due(volume_ml, pour.sell_price_per_liter_minor, payable_minor)
+    return {"amount_minor": amount_minor, "loss_minor": loss_minor, "left_minor": visit.balance_minor - amount_minor}
+
+
+HANDLERS = (ask_to_reconcile, preview_charge, reconcile, ask_to_unlock, unlock)

@@ -1,0 +1,135 @@
+"""Logging in and out, and what a viewer chooses for themselves: language, theme, venue, password."""
+
+from typing import Annotated, Any, Final
+
+from litestar import Request, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Redirect
+
+from tapwire_admin.access.auth import EVERYBODY, OPERATOR, token_of
+from tapwire_admin.access.cookies import forget_login, remember_login, require_own_page
+from tapwire_admin.console.error_answers import problem_text
+from tapwire_admin.console.forms import Form
+from tapwire_admin.console.render import done
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.translations import N_, translations
+from tapwire_admin.console.viewer import KEPT_S, LANGUAGE_COOKIE, THEME_COOKIE, THEMES, VENUE_COOKIE, Looking, plain_viewer
+from tapwire_admin.requests.dependencies import By, Db
+from tapwire_admin.requests.request_ids import request_id_of
+from tapwire_admin.routes.sessions import Credentials, PasswordChange, SessionLength
+from tapwire_contracts.reasons import Locale
+from tapwire_core.services import sessions, users
+from tapwire_core.services.passwords import PasswordsBusy
+from tapwire_core.services.sessions import LoginRefused
+
+LANGUAGES: Final = ((Locale.EN.value, "English"), (Locale.RU.value, "Русский"))
+HOME: Final = "/"
+MAX_PATH_LENGTH: Final = 300
+THEME_TEXTS: Final = {"auto": N_("By itself: dark at night"), "dark": N_("Dark"), "light": N_("Light")}
+
+
+@get("/login", access=EVERYBODY)
+async def show_login(
+    request: Request[Any, Any, Any], wanted: Annotated[str, QueryParameter(name="next", max_length=MAX_PATH_LENGTH)] = HOME
+) -> Response[str]:
+    """The login."""
+    return plain_viewer(request).show("login.html", next=wanted, problem=None, username="", languages=LANGUAGES)
+
+
+@post("/login", access=EVERYBODY)
+async def log_in(
+    request: Request[Any, Any, Any], db: Db, session_length: NamedDependency[SessionLength], sent: Form
+) -> Response[Any]:
+    """Log in, and go where one wanted to go."""
+    require_own_page(request)
+    given, wanted = sent.read(Credentials), sent.values.get("next", HOME)
+    try:
+        login = await sessions.log_in(
+            db, given.username, given.password, ttl_h=session_length.hours, request_id=request_id_of(request.scope)
+        )
+    except (LoginRefused, PasswordsBusy) as refusal:
+        viewer = plain_viewer(request)
+        problem = problem_text(viewer, refusal.code, str(refusal))
+        return viewer.show("login.html", next=wanted, problem=problem, username=given.username, languages=LANGUAGES)
+    return Redirect(_own_path(wanted), status_code=303, cookies=[remember_login(request, login)])
+
+
+@post("/logout", access=OPERATOR)
+async def log_out(request: Request[Any, Any, Any], db: Db, actor: By) -> Redirect:
+    """Log out."""
+    await sessions.log_out(db, actor, token_of(request))
+    return Redirect("/login", status_code=303, cookies=[forget_login(request)])
+
+
+@get("/me", access=OPERATOR)
+async def show_me(viewer: Looking, shell: Around) -> Response[str]:
+    """What one chooses for oneself."""
+    texts = translations(viewer.locale)
+    themes = [(theme, texts.gettext(THEME_TEXTS[theme])) for theme in THEMES]
+    return viewer.show("me.html", shell=shell, languages=LANGUAGES, themes=themes)
+
+
+@get("/more", access=OPERATOR)
+async def show_more(viewer: Looking, shell: Around) -> Response[str]:
+    """The rest of the menu, for narrow screens."""
+    return viewer.show("more.html", shell=shell)
+
+
+@post("/me/password", access=OPERATOR)
+async def change_password(request: Request[Any, Any, Any], db: Db, actor: By, viewer: Looking, sent: Form) -> Response[str]:
+    """Change one's own password."""
+    given = sent.read(PasswordChange)
+    await users.change_own_password(db, actor, token_of(request), given.old_password, given.new_password)
+    return done(viewer.translate(N_("Your password is changed.")))
+
+
+@get("/language/{language:str}", access=EVERYBODY)
+async def choose_language(request: Request[Any, Any, Any], language: FromPath[str]) -> Redirect:
+    """Read the console in another language."""
+    chosen = Locale(language) if language in set(Locale) else Locale.EN
+    return _back(request, LANGUAGE_COOKIE, chosen.value)
+
+
+@get("/theme/{theme:str}", access=EVERYBODY)
+async def choose_theme(request: Request[Any, Any, Any], theme: FromPath[str]) -> Redirect:
+    """Read the console light or dark."""
+    return _back(request, THEME_COOKIE, theme if theme in THEMES else THEMES[0])
+
+
+@post("/venue", access=OPERATOR)
+async def choose_venue(sent: Form) -> Redirect:
+    """Look at another venue."""
+    return Redirect(HOME, status_code=303, cookies=[_kept(VENUE_COOKIE, sent.values.get("venue_id", ""))])
+
+
+def _back(request: Request[Any, Any, Any], name: str, value: str) -> Redirect:
+    """Remember a choice, and show the page again that it was made on."""
+    came_from = request.headers.get("Referer", HOME)
+    own = f"{request.url.scheme}://{request.url.netloc}/"
+    path = came_from.removeprefix(own[:-1]) if came_from.startswith(own) else HOME
+    return Redirect(_own_path(path), status_code=303, cookies=[_kept(name, value)])
+
+
+def _own_path(wanted: str) -> str:
+    """A path of ours, never another site's."""
+    is_ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
+    return wanted if is_ours else HOME
+
+
+def _kept(name: str, value: str) -> Cookie:
+    return Cookie(name, value=value, max_age=KEPT_S, httponly=True, samesite="lax")
+
+
+HANDLERS = (
+    show_login,
+    log_in,
+    log_out,
+    show_me,
+    show_more,
+    change_password,
+    choose_language,
+    choose_theme,
+    choose_venue,
+)

@@ -1,0 +1,96 @@
+"""The first run: from an empty database to a tap that pours, step by step."""
+
+import functools
+from dataclasses import dataclass
+from typing import Final
+from zoneinfo import available_timezones
+
+from litestar import Response, get, post
+
+from tapwire_admin.access.auth import ENGINEER
+from tapwire_admin.console.forms import Form
+from tapwire_admin.console.render import go_to
+from tapwire_admin.console.shell import Around
+from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.requests.dependencies import By, Db
+from tapwire_admin.routes.taps import NewTap
+from tapwire_admin.routes.venues import NewVenue
+from tapwire_contracts.topics import DeviceKind
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.beverages import list_beverages
+from tapwire_core.db.views.devices import list_devices
+from tapwire_core.db.views.kegs import list_kegs
+from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.taps import list_taps
+from tapwire_core.services import taps, venues
+
+LIKELY_ZONE: Final = "Europe/Berlin"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do, and whether it is done."""
+
+    name: str
+    done: bool
+
+
+@get("/set-up", access=ENGINEER)
+async def show_set_up(db: Db, viewer: Looking, shell: Around) -> Response[str]:
+    """What is done, and what comes next."""
+    steps = await _steps(db, viewer, shell_open=shell.shift_open)
+    following = next((step.name for step in steps if not step.done), "")
+    return viewer.show("set_up.html", shell=shell, steps=steps, following=following, zones=_zones(), likely_zone=LIKELY_ZONE)
+
+
+@post("/set-up/venue", access=ENGINEER)
+async def create_venue(actor: By, sent: Form) -> Response[str]:
+    """Add a venue."""
+    new = sent.read(NewVenue)
+    await sent.once(
+        venues.create_venue, actor, venue_id=new.venue_id, name=new.name, time_zone=new.time_zone, legal_age=new.legal_age
+    )
+    return go_to("/set-up")
+
+
+@post("/set-up/tap", access=ENGINEER)
+async def create_tap(viewer: Looking, actor: By, sent: Form) -> Response[str]:
+    """Add a tap."""
+    new = sent.read(NewTap, venue_id=viewer.the_venue.venue_id)
+    await sent.once(
+        taps.create_tap,
+        actor,
+        venue_id=new.venue_id,
+        tap_id=new.tap_id,
+        name=new.name,
+        pulses_per_liter=new.pulses_per_liter,
+        max_pour_ml=new.max_pour_ml,
+    )
+    return go_to("/set-up")
+
+
+async def _steps(db: Database, viewer: Viewer, *, shell_open: bool) -> list[Step]:
+    page = PageRequest(limit=MAX_LIMIT)
+    here = viewer.venue.venue_id if viewer.venue else None
+    there = (await list_taps(db, here, page)).items if here else ()
+    devices = (await list_devices(db, page)).items
+    tap_devices = [device for device in devices if device.kind is DeviceKind.TAP and device.revoked_at is None]
+    return [
+        Step("user", True),
+        Step("venue", here is not None),
+        Step("tap", bool(there)),
+        Step("beverage", bool((await list_beverages(db, page=page)).items)),
+        Step("keg", here is not None and bool((await list_kegs(db, here, page=page)).items)),
+        Step("keg_on", any(tap.keg_id for tap in there)),
+        Step("device", any(device.path.startswith(f"{here}/") for device in tap_devices)),
+        Step("shift", shell_open),
+    ]
+
+
+@functools.cache
+def _zones() -> list[str]:
+    """The time zones of places."""
+    return sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/")))
+
+
+HANDLERS = (show_set_up, create_venue, create_tap)

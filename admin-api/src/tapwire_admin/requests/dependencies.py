@@ -1,0 +1,42 @@
+"""What handlers are given: the database, who asks, how to run once, a page, the body; and what path and query may hold."""
+
+from typing import Annotated
+
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
+
+from tapwire_admin.requests.field_types import MAX_CARD_UID_TEXT, NO_NUL
+from tapwire_admin.requests.idempotency import Once
+from tapwire_contracts.card_uid import GIVEN_CARD_UID_PATTERN
+from tapwire_contracts.topics import SLUG_PATTERN
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.queries import PageRequest
+from tapwire_core.domain.actor import Actor
+from tapwire_core.services.request_limits import MAX_NAME_LENGTH
+from tapwire_core.services.users import USERNAME_PATTERN
+
+Db = NamedDependency[Database]
+By = NamedDependency[Actor]
+RunOnce = NamedDependency[Once]
+AskedPage = NamedDependency[PageRequest]
+
+SlugInPath = Annotated[str, PathParameter(pattern=SLUG_PATTERN)]
+UsernameInPath = Annotated[str, PathParameter(pattern=USERNAME_PATTERN)]
+CardInPath = Annotated[str, PathParameter(max_length=MAX_CARD_UID_TEXT, schema_extra={"pattern": GIVEN_CARD_UID_PATTERN})]
+AskedVenue = Annotated[str | None, QueryParameter(pattern=SLUG_PATTERN)]
+AskedText = Annotated[str | None, QueryParameter(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
+
+__all__ = [
+    "AskedPage",
+    "AskedText",
+    "AskedVenue",
+    "By",
+    "CardInPath",
+    "Db",
+    "FromPath",
+    "FromQuery",
+    "JSONBody",
+    "RunOnce",
+    "SlugInPath",
+    "UsernameInPath",
+]

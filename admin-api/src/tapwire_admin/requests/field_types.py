@@ -1,0 +1,94 @@
+"""What a request may hold: lengths, amounts and characters, as types that the API's documentation shows.
+
+The NUL character is refused everywhere: the database can't keep it.
+"""
+
+from typing import Annotated, Final
+
+from litestar.openapi.spec import Schema
+from msgspec import Meta
+
+from tapwire_contracts.card_uid import GIVEN_CARD_UID_PATTERN
+from tapwire_contracts.topics import DEVICE_PATH_PATTERN, SLUG_PATTERN
+from tapwire_core.domain.names import NAME_PATTERN
+from tapwire_core.domain.webhooks import MAX_URL_LENGTH
+from tapwire_core.services.request_limits import (
+    MAX_AMOUNT_MINOR,
+    MAX_COMMENT_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_PASSWORD_LENGTH,
+    MAX_PHONE_LENGTH,
+    MAX_POUR_ML,
+    MAX_PRICE_MINOR,
+    MAX_PULSES_PER_LITER,
+    MAX_REASON_LENGTH,
+    MAX_VOLUME_ML,
+    MIN_PASSWORD_LENGTH,
+)
+from tapwire_core.services.users import USERNAME_PATTERN
+
+NO_NUL: Final = r"^[^\x00]*$"
+MAX_CARD_UID_TEXT: Final = 60
+"""A card id as a person writes it: 20 digits, and separators between them."""
+NOT_0: Final = {"extra": {"schema_not": Schema(const=0)}}
+"""What msgspec can't check and the use case refuses, for the documentation."""
+FROM_0: Final = {"extra": {"minimum": 0}}
+"""Litestar leaves a limit of 0 out of the documentation."""
+NORMALIZED: Final = "kept composed (NFC), and without blanks around it"
+
+Slug = Annotated[str, Meta(pattern=SLUG_PATTERN, description="small letters, digits and hyphens")]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN, description=NORMALIZED)]
+Reason = Annotated[str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, pattern=NO_NUL, description="why, for the audit log")]
+Comment = Annotated[str, Meta(max_length=MAX_COMMENT_LENGTH, pattern=NO_NUL)]
+Phone = Annotated[str, Meta(min_length=1, max_length=MAX_PHONE_LENGTH, pattern=NO_NUL)]
+Url = Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH, pattern=NO_NUL, description="`https://…`, without a login")]
+Text = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NO_NUL, description=NORMALIZED)]
+Verbatim = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
+NAMES: Final = (Name, Text)
+"""What `bodies` normalizes."""
+CardUid = Annotated[
+    str,
+    Meta(
+        min_length=8,
+        max_length=MAX_CARD_UID_TEXT,
+        description="8, 14 or 20 hex digits, as read or written",
+        extra_json_schema={"extra": {"pattern": GIVEN_CARD_UID_PATTERN}},
+    ),
+]
+Username = Annotated[str, Meta(pattern=USERNAME_PATTERN)]
+Password = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, pattern=NO_NUL)]
+GivenPassword = Annotated[str, Meta(max_length=MAX_PASSWORD_LENGTH, pattern=NO_NUL)]
+AmountMinor = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_MINOR, description="minor units of the currency")]
+SignedAmountMinor = Annotated[
+    int,
+    Meta(
+        ge=-MAX_AMOUNT_MINOR,
+        le=MAX_AMOUNT_MINOR,
+        description="minor units of the currency, up or down; not 0",
+        extra_json_schema=NOT_0,
+    ),
+]
+PriceMinor = Annotated[int, Meta(ge=1, le=MAX_PRICE_MINOR, description="minor units of the currency per litre")]
+VolumeMl = Annotated[int, Meta(ge=1, le=MAX_VOLUME_ML, description="millilitres")]
+PouredMl = Annotated[int, Meta(ge=0, le=MAX_VOLUME_ML, description="millilitres", extra_json_schema=FROM_0)]
+SignedVolumeMl = Annotated[
+    int,
+    Meta(
+        ge=-MAX_VOLUME_ML,
+        le=MAX_VOLUME_ML,
+        description="millilitres that left the keg; negative puts them back; not 0",
+        extra_json_schema=NOT_0,
+    ),
+]
+DevicePathText = Annotated[
+    str,
+    Meta(
+        max_length=MAX_NAME_LENGTH,
+        description="`{venue}/taps/{tap}` or `{venue}/readers/{reader}`",
+        extra_json_schema={"extra": {"pattern": DEVICE_PATH_PATTERN}},
+    ),
+]
+PulsesPerLiter = Annotated[int, Meta(ge=1, le=MAX_PULSES_PER_LITER, description="what one litre makes the meter count")]
+MaxPourMl = Annotated[int, Meta(ge=1, le=MAX_POUR_ML, description="millilitres, the most that one grant allows")]
+LegalAge = Annotated[int, Meta(ge=0, le=120, description="years", extra_json_schema=FROM_0)]
+PercentByVolume = Annotated[float, Meta(ge=0, le=100, extra_json_schema=FROM_0)]

@@ -1,0 +1,155 @@
+"""`Idempotency-Key` at the edge: which requests carry one, and sending the first answer again to the letter.
+
+A route that says `tells_secret` has its answer kept for the asking session alone: sealed with a key made of the session's token,
+of which the database has only a hash, and the `Idempotency-Key`. One that says `takes_secret` has its body recognised by a slow
+hash, because a quick one would let the password in it be guessed.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from tapwire_admin.access.auth import operator_of, token_of
+from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
+from tapwire_core.db.engine import Database
+from tapwire_core.errors import Invalid
+from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, keep_answer, run_once, run_prepared_once
+from tapwire_core.services.passwords import hash_slowly
+
+HEADER: Final = "Idempotency-Key"
+KEY_PATTERN: Final = r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$"
+CARD_IN_PATH: Final = "card_uid"
+_KEY: Final = re.compile(KEY_PATTERN)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class IdempotencyKeyRequired(Invalid):
+    """The route takes money: without a key, a repeat would take it twice."""
+
+    code = "idempotency_key_required"
+
+
+class AnsweredBefore(Exception):
+    """The request came before; its first answer is sent again."""
+
+    def __init__(self, answer: KeptAnswer) -> None:
+        super().__init__("the request came before")
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Runs a use case once for a request with a key, and simply for one without."""
+
+    db: Database
+    request: KeyedRequest | None
+    state: dict[str, Any]
+
+    async def __call__(self, use_case: Callable[Concatenate[Database, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a use case; raises `AnsweredBefore` when the answer is known already."""
+        if self.request is None:
+            return await use_case(self.db, *args, **kwargs)
+        return self._first(await run_once(self.db, self.request, use_case, *args, **kwargs))
+
+    async def prepared(
+        self, use_case: Callable[Concatenate[Database, P], Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Run a `prepared_use_case`; raises `AnsweredBefore` likewise."""
+        if self.request is None:
+            return await use_case(self.db, *args, **kwargs)
+        return self._first(await run_prepared_once(self.db, self.request, use_case, *args, **kwargs))
+
+    def _first(self, result: R | KeptAnswer) -> R:
+        if isinstance(result, KeptAnswer):
+            raise AnsweredBefore(result)
+        self.state["keyed_request"] = self.request
+        return result
+
+
+async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Database]) -> Once:
+    """The request's `Once`; a route with `key_required=True` refuses a request without a key."""
+    key = request.headers.get(HEADER)
+    if key is None:
+        if request.route_handler.opt.get("key_required"):
+            raise IdempotencyKeyRequired(f"Send a new {HEADER} with each booking, and the same with its repeats.", header=HEADER)
+        return Once(db, None, request.scope["state"])
+    if not _KEY.fullmatch(key):
+        raise Invalid(f"{HEADER} is 1 to 200 visible ASCII characters.", header=HEADER)
+    scope = scope_of(request)
+    declared, body = request.route_handler.opt, await request.body()
+    slow = hash_slowly(body, f"{scope} {key}".encode()) if declared.get("takes_secret") else None
+    keyed = KeyedRequest(
+        scope,
+        key,
+        body_hash=await slow if slow else hashlib.sha256(body).digest(),
+        sealing_key=sealing_key_of(request, key) if declared.get("tells_secret") else None,
+    )
+    return Once(db, keyed, request.scope["state"])
+
+
+def scope_of(request: Request[Any, Any, Any]) -> str:
+    """Whose request it is, and to which route, with each id as it is usually written: a UUID and a card have many spellings."""
+    ids = {name: _usual(name, value) for name, value in request.path_params.items()}
+    return f"{operator_of(request).username} {request.method} {request.scope['path_template'].format_map(ids)}"
+
+
+def _usual(name: str, given: object) -> str:
+    with suppress(InvalidCardUid):
+        return normalize_card_uid(str(given)) if name == CARD_IN_PATH else str(given)
+    return str(given)
+
+
+def sealing_key_of(request: Request[Any, Any, Any], key: str) -> bytes:
+    """What an answer is kept by that its asker alone may have again."""
+    return hmac.digest(token_of(request).encode(), key.encode(), "sha256")
+
+
+def repeat_answer(_: Request[Any, Any, Any], error: AnsweredBefore) -> Response[bytes]:
+    """The first answer again."""
+    return Response(error.answer.body.encode(), status_code=error.answer.status_code, media_type="application/json")
+
+
+class KeepAnswers(ASGIMiddleware):
+    """Keeps the answer to a request that ran once, before it is sent."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Hold the answer back until it is whole and kept."""
+        messages: list[Any] = []
+
+        async def hold_back(message: Any) -> None:
+            if "keyed_request" not in scope["state"]:
+                await send(message)
+                return
+            messages.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                for kept in await _kept(scope, messages):
+                    await send(kept)
+
+        await next_app(scope, receive, hold_back)
+
+
+async def _kept(scope: Scope, messages: list[Any]) -> list[Any]:
+    start = messages[0]
+    if start["status"] >= 300:
+        return messages
+    made = KeptAnswer(start["status"], b"".join(message["body"] for message in messages[1:]).decode())
+    answer = await keep_answer(scope["litestar_app"].state.db, scope["state"]["keyed_request"], made)
+    sent = answer.body.encode()
+    headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+    if sent:
+        headers.append((b"content-length", str(len(sent)).encode()))
+    return [{**start, "status": answer.status_code, "headers": headers}, {"type": "http.response.body", "body": sent}]

@@ -1,0 +1,93 @@
+"""What handlers share: a page request from the query, a thing that must be there, the fields that a PATCH names."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from litestar.params import QueryParameter
+from msgspec import UNSET, Struct
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.queries import DEFAULT_LIMIT, MAX_LIMIT, PageRequest, Sort
+from tapwire_core.db.views.venues import list_venues
+from tapwire_core.errors import Invalid, NotFound
+from tapwire_core.services.venues import VenueRequired
+
+MAX_CURSOR_LENGTH: Final = 500
+CURSOR_PATTERN: Final = "^[A-Za-z0-9_-]+$"
+SANE_YEARS: Final = range(2000, 2101)
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+T = TypeVar("T")
+Cursor = Annotated[
+    str | None, QueryParameter(max_length=MAX_CURSOR_LENGTH, pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")
+]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="the most items of one page")]
+
+
+Sorted = Annotated[
+    Sort | None, QueryParameter(description="the other way than usual: by what the list goes by, up or down; the same on each page")
+]
+
+
+def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, sort: Sorted = None) -> PageRequest:
+    """Which part of a list is wanted."""
+    return PageRequest(cursor, limit, sort)
+
+
+def read_moment(field: str, text: str) -> datetime:
+    """A time with its zone, such as `2026-05-01T20:00:00+02:00`; raises `Invalid`."""
+    try:
+        moment = msgspec.convert(text, _Moment)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"{field}: write a time with its zone, such as 2026-05-01T20:00:00Z.", field=field) from error
+    require_sane_year(field, moment)
+    return moment
+
+
+def read_day_or_moment(field: str, text: str) -> date | datetime:
+    """A day such as `2026-05-01`, or a time with its zone; raises `Invalid`."""
+    try:
+        day = msgspec.convert(text, date)
+    except msgspec.ValidationError:
+        return read_moment(field, text)
+    require_sane_year(field, day)
+    return day
+
+
+def require_sane_year(field: str, day: date) -> None:
+    """Raise `Invalid` for a day of another century: nobody means it, and in some time zone it may be none that the database has."""
+    if day.year not in SANE_YEARS:
+        raise Invalid(f"{field}: {day.year} is no year of this century.", field=field)
+
+
+def found(view: T | None, noun: str, identifier: object) -> T:
+    """The view, or 404."""
+    if view is None:
+        raise NotFound(noun, identifier)
+    return view
+
+
+async def the_venue(db: Database, venue_id: str | None) -> str:
+    """The venue that is meant: the one named, or the only one."""
+    if venue_id is not None:
+        return venue_id
+    venues = await list_venues(db, PageRequest(limit=2))
+    if len(venues.items) != 1:
+        raise VenueRequired
+    return venues.items[0].venue_id
+
+
+def changes_of(body: Struct) -> dict[str, Any]:
+    """The fields that a PATCH names; one that names none has a mistake in it."""
+    fields = changeable(type(body))
+    changes = {name: value for name in fields if (value := getattr(body, name)) is not UNSET}
+    if not changes:
+        raise Invalid(f"Nothing to change: name at least one of {', '.join(fields)}.")
+    return changes
+
+
+def changeable(body: type[Struct]) -> list[str]:
+    """The fields of a PATCH that change something when they are named; what else it may hold goes with them."""
+    return [field.name for field in msgspec.structs.fields(body) if field.default is UNSET]

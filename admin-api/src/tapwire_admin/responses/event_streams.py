@@ -1,0 +1,29 @@
+"""Streams of server-sent events, as each of them ends: quietly also where the database goes, since whoever listens comes again."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Final
+
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from tapwire_core.db.failures import DatabaseGone, telling_database_gone
+
+Events = AsyncGenerator[ServerSentEventMessage, None]
+
+_log: Final = logging.getLogger("tapwire.admin")
+
+
+def stream_events(events: Events) -> ServerSentEvent:
+    """The answer that tells these events."""
+    return ServerSentEvent(_until_database_gone(events))
+
+
+async def _until_database_gone(events: Events) -> AsyncIterator[ServerSentEventMessage]:
+    try:
+        with telling_database_gone():
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+    except DatabaseGone as gone:
+        _log.warning("a stream ends: the database is gone, %s", gone)

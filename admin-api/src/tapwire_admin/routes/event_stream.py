@@ -1,0 +1,92 @@
+"""What happens, as it happens: server-sent events.
+
+Facts (`pour`, `incident`, `visit`, `shift`, `audit`) come from the database with the audit log's ids, so a stream that broke goes
+on where it was by `Last-Event-ID`. Live values (`progress`, `card`, `node`) come from the broker, without ids.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, get
+from litestar.di import NamedDependency
+from litestar.exceptions import ServiceUnavailableException
+from litestar.params import HeaderParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from tapwire_admin.access.auth import OPERATOR, token_of
+from tapwire_admin.live import MAX_LISTENERS, Listener, Live
+from tapwire_admin.requests.dependencies import Db
+from tapwire_admin.responses.event_streams import Events, stream_events
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.event_stream import FactsReader, kind_of, newest_fact_id
+from tapwire_core.db.views.users import operator_of_token
+from tapwire_core.services.sessions import hash_token
+
+LOOK_EVERY_S: Final = 0.5
+"""Between two looks for new facts."""
+HEARTBEAT_S: Final = 10.0
+"""Between two signs of life; at each it is looked whether the session still lasts."""
+RESET: Final = "reset"
+"""Said first where `Last-Event-ID` is above every id there is, as after a restore: the stream begins from now, so fetch anew."""
+MAX_FACT_ID: Final = 2**63 - 1
+
+LastEventId = Annotated[int | None, HeaderParameter(name="Last-Event-ID", ge=0, le=MAX_FACT_ID)]
+
+
+EXAMPLE: Final = """id: 17
+event: pour
+data: {"audit_id":17,"action":"pour_authorized","actor":"bar/taps/left","subjects":["…"],"details":{},"created_at":"…"}
+
+event: progress
+data: {"path":"bar/taps/left","type":"pour_progress","pour_id":"…","volume_ml":120,"elapsed_ms":2400}
+"""
+
+
+@get("/events", access=OPERATOR, as_text={"text/event-stream": EXAMPLE})
+async def stream(
+    request: Request[Any, Any, Any], db: Db, live: NamedDependency[Live], last_event_id: LastEventId = None
+) -> ServerSentEvent:
+    """Facts after `Last-Event-ID`, or from now on, and live values.
+
+    Where that id is above the newest, as after a restore, the first event is `reset` and facts come from now on: fetch anew.
+    """
+    if live.is_full():
+        raise ServiceUnavailableException(f"{MAX_LISTENERS} streams are open already: close one, or try later.")
+    is_reset = last_event_id is not None and last_event_id > await newest_fact_id(db)
+    facts = await FactsReader.from_now(db) if last_event_id is None or is_reset else FactsReader(db, last_event_id)
+    return stream_events(_events(db, live, facts, hash_token(token_of(request)), is_reset=is_reset))
+
+
+async def _events(db: Database, live: Live, facts: FactsReader, session: bytes, *, is_reset: bool) -> Events:
+    if is_reset:
+        yield ServerSentEventMessage(data="{}", event=RESET, id=facts.after)
+    with live.listen() as listener:
+        beat_at = look_at = time.monotonic()
+        while True:
+            if time.monotonic() >= beat_at:
+                if await operator_of_token(db, session) is None:
+                    return
+                beat_at = time.monotonic() + HEARTBEAT_S
+                yield ServerSentEventMessage(data=None, comment="alive")
+            if time.monotonic() >= look_at:
+                for fact in await facts.read_on():
+                    yield ServerSentEventMessage(data=_json(fact), event=kind_of(fact.action), id=fact.audit_id)
+                look_at = time.monotonic() + LOOK_EVERY_S
+            for kind, value in listener.take():
+                yield ServerSentEventMessage(data=_json(value), event=kind)
+            await _wait(listener, look_at - time.monotonic())
+
+
+async def _wait(listener: Listener, most_s: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(listener.news.wait(), max(most_s, 0))
+
+
+def _json(content: object) -> str:
+    return msgspec.json.encode(content).decode()
+
+
+HANDLERS = (stream,)

@@ -1,0 +1,1 @@
+"""The broker: connecting to it, and keeping its list of device logins."""

@@ -1,0 +1,1 @@
+"""The commands of `tapwire-core`, each a thin shell around its use case."""

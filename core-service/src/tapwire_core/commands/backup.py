@@ -1,0 +1,117 @@
+"""`tapwire-core backup`, `restore`, `after-restore`, `restore-report`, `settle-journal`."""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from tapwire_core.commands.open_database import open_house
+from tapwire_core.db.backup import load_backup, write_backup
+from tapwire_core.db.views.restore import RestoreReport, read_restore_report
+from tapwire_core.domain.actor import Actor
+from tapwire_core.services.books import check_books
+from tapwire_core.services.devices import read_path
+from tapwire_core.services.restore import begin_after_restore, settle_journal
+from tapwire_core.settings import Settings
+
+DONE: Final = 0
+NOT_DONE: Final = 1
+COMMAND_LINE: Final = Actor("command-line")
+
+
+def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands to `tapwire-core`'s."""
+    backup = commands.add_parser("backup", help="copy the whole database into a file while everything runs")
+    backup.add_argument("file", type=Path)
+    backup.set_defaults(command=_backup)
+    restore = commands.add_parser("restore", help="load a backup into a new database; no core worker may run")
+    restore.add_argument("file", type=Path)
+    restore.set_defaults(command=_restore)
+    after = commands.add_parser(
+        "after-restore", help="make a database safe that was set back by other means; no core worker may run"
+    )
+    after.add_argument("taken_at", type=_moment, help="the moment that it was set back to, as 2026-05-01T20:00:00+02:00")
+    after.set_defaults(command=_after_restore)
+    commands.add_parser("restore-report", help="what the latest restore left open, and what can't be recovered").set_defaults(
+        command=_restore_report
+    )
+    journal = commands.add_parser("settle-journal", help="book what a node's journal has and the books don't")
+    journal.add_argument("path", help="the node's path, VENUE/taps/TAP")
+    journal.add_argument(
+        "file", type=argparse.FileType(encoding="utf-8"), help="what `tapwire-node journal export` printed; - for stdin"
+    )
+    journal.set_defaults(command=_settle_journal)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError("say the time zone too, as 2026-05-01T20:00:00+02:00")
+    return moment
+
+
+async def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
+    manifest = await write_backup(settings.database_url, arguments.file)
+    rows = sum(table.rows for table in manifest.tables)
+    print(f"{arguments.file}: {rows} rows as of {_second(manifest.taken_at)}, revision {manifest.revision}.")
+    return DONE
+
+
+async def _restore(settings: Settings, arguments: argparse.Namespace) -> int:
+    manifest = await load_backup(settings.owner_url, arguments.file, settings.database_url)
+    return await _begin(settings, manifest.taken_at)
+
+
+async def _after_restore(settings: Settings, arguments: argparse.Namespace) -> int:
+    return await _begin(settings, arguments.taken_at)
+
+
+async def _begin(settings: Settings, taken_at: datetime) -> int:
+    async with open_house(settings) as db:
+        await begin_after_restore(db, COMMAND_LINE, taken_at)
+        differences = await check_books(db)
+        report = await read_restore_report(db)
+    for difference in differences:
+        print(difference)
+    assert report is not None
+    print("\n".join(_lines(report)))
+    return NOT_DONE if differences else DONE
+
+
+async def _restore_report(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
+    async with open_house(settings) as db:
+        report = await read_restore_report(db)
+    print("\n".join(_lines(report)) if report else "This database was never restored.")
+    return DONE
+
+
+async def _settle_journal(settings: Settings, arguments: argparse.Namespace) -> int:
+    async with open_house(settings) as db:
+        settled = await settle_journal(db, COMMAND_LINE, read_path(arguments.path), arguments.file)
+    for outcome, count in sorted(Counter(fact.outcome for fact in settled).items()):
+        print(f"{outcome}: {count}")
+    print(f"{len(settled)} facts, {sum(fact.volume_ml for fact in settled)} ml.")
+    return DONE
+
+
+def _second(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
+def _lines(report: RestoreReport) -> Iterator[str]:
+    yield f"The books are those of {_second(report.taken_at)}, restored {_second(report.restored_at)}."
+    yield "\nThe nodes bring back by themselves:"
+    for pour in report.waiting_pours:
+        yield f"  pour {pour.pour_id} at {pour.tap_path}, card {pour.card_uid}, up to {pour.max_volume_ml} ml: its node is asked"
+    yield "  and every fact that has no verdict yet. Pours that the books don't know become incidents, with card, volume and worth."
+    yield "\nTaps to bring back by hand what had its verdict after the backup:"
+    yield "  at each:  tapwire-node journal export --config tap.toml > journal.jsonl"
+    yield "  here:     tapwire-core settle-journal VENUE/taps/TAP journal.jsonl"
+    yield from (f"  not heard since: {tap}" for tap in report.silent_taps)
+    yield "\nUnresolved since the restore:"
+    yield from (f"  {incident.kind} {incident.tap or ''} {incident.details}" for incident in report.incidents)
+    yield "\nCan't be recovered from any node; the last of each that the books know:"
+    yield from (f"  {known.action}: {_second(known.at)} {' '.join(known.subjects)}" for known in report.last_known)
+    yield "  Compare cash drawer, card terminal and people's memories with these. Who was revoked since may speak again."

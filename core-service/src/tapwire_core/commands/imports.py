@@ -1,0 +1,29 @@
+"""`tapwire-core import-guests`, `import-beverages`."""
+
+import argparse
+
+from tapwire_core.commands.open_database import open_house
+from tapwire_core.domain.actor import Actor
+from tapwire_core.services.imports import import_beverages, import_guests
+from tapwire_core.settings import Settings
+
+DONE = 0
+COMMAND_LINE = Actor("command-line")
+
+
+def add_import_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands to `tapwire-core`'s."""
+    for name, use_case, columns in (
+        ("import-guests", import_guests, "first_name, phone, last_name, birth_date, age_checked (yes or no)"),
+        ("import-beverages", import_beverages, "name, sell_price_per_liter_minor, style, abv"),
+    ):
+        command = commands.add_parser(name, help=f"add what is new in a CSV file; its first line names its columns: {columns}")
+        command.add_argument("file", type=argparse.FileType(encoding="utf-8-sig"), help="- for stdin")
+        command.set_defaults(command=_import, use_case=use_case)
+
+
+async def _import(settings: Settings, arguments: argparse.Namespace) -> int:
+    async with open_house(settings) as db:
+        imported = await arguments.use_case(db, COMMAND_LINE, arguments.file)
+    print(f"{imported.added} added, {imported.known} there already.")
+    return DONE

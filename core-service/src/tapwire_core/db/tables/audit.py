@@ -1,0 +1,34 @@
+"""The audit log: what happened, by whom, to what. Rows are only ever added."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlmodel import Field, SQLModel
+
+from tapwire_core.db.tables.columns import (
+    document,
+    made_now,
+    serial,
+    words,
+)
+
+
+class AuditEntry(SQLModel, table=True):
+    """Something that happened, by whom, to what. Only ever added to. `subjects` are the ids it can be found by."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_action", "action", "audit_id"),
+        Index("ix_audit_subjects", "subjects", postgresql_using="gin"),
+        Index("ix_audit_created_at", "created_at", postgresql_using="brin"),
+    )
+
+    audit_id: int | None = serial()
+    action: str = words()
+    actor: str = words()
+    subjects: list[str] = Field(sa_type=ARRAY(TEXT), nullable=False)
+    details: dict[str, Any] = document()
+    request_id: str | None = words()
+    created_at: datetime = made_now()

@@ -1,0 +1,32 @@
+"""NFC cards."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint
+from sqlmodel import SQLModel
+
+from tapwire_core.db.tables.columns import (
+    closed_set,
+    key,
+    made_now,
+    optional_reference,
+    words,
+)
+from tapwire_core.domain.words import CardStatus
+
+
+class Card(SQLModel, table=True):
+    """An NFC card; a lost one keeps its guest, so that it can be restored."""
+
+    __tablename__ = "cards"
+    __table_args__ = (
+        closed_set("status", CardStatus),
+        CheckConstraint("(status = 'bound') <= (guest_id IS NOT NULL)", name="bound_has_guest"),
+        CheckConstraint("card_uid ~ '^([0-9a-f]{8}|[0-9a-f]{14}|[0-9a-f]{20})$'", name="card_uid_normal"),
+    )
+
+    card_uid: str = key()
+    status: str = words(default=CardStatus.AVAILABLE)
+    guest_id: UUID | None = optional_reference("guests.guest_id", index=True)
+    created_at: datetime = made_now()

@@ -1,0 +1,36 @@
+"""Messages that could not be used, kept whole."""
+
+from datetime import datetime
+
+from sqlalchemy import Index
+from sqlmodel import SQLModel
+
+from tapwire_contracts.reasons import Malformation
+from tapwire_core.db.tables.columns import (
+    closed_set,
+    made_now,
+    number,
+    serial,
+    words,
+)
+
+
+class DeadLetter(SQLModel, table=True):
+    """A message that could not be used, kept whole (a larger one than the limit: its start). The same one again is counted."""
+
+    __tablename__ = "dead_letters"
+    __table_args__ = (
+        closed_set("malformation", Malformation),
+        Index("uq_dead_letters_same", "topic", "payload_hash", "malformation", unique=True),
+    )
+
+    dead_letter_id: int | None = serial()
+    topic: str = words()
+    malformation: str = words()
+    explanation: str = words()
+    payload: bytes
+    payload_hash: bytes
+    payload_bytes: int = number()
+    occurrences: int = number(default=1)
+    received_at: datetime = made_now()
+    last_received_at: datetime = made_now()

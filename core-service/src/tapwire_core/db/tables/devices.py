@@ -1,0 +1,32 @@
+"""Devices and their credentials."""
+
+from datetime import datetime
+
+from sqlmodel import SQLModel
+
+from tapwire_contracts.topics import DeviceKind
+from tapwire_core.db.tables.columns import (
+    closed_set,
+    key,
+    made_now,
+    moment,
+    words,
+)
+
+
+class Device(SQLModel, table=True):
+    """A tap node, desk reader or HTTP controller that may speak; its secret is stored hashed.
+
+    `secret_hash` opens the HTTP door, `broker_hash` is the same secret as a broker's password file has it.
+    """
+
+    __tablename__ = "devices"
+    __table_args__ = (closed_set("kind", DeviceKind),)
+
+    path: str = key()
+    kind: str = words()
+    secret_hash: bytes
+    broker_hash: str = words()
+    created_at: datetime = made_now()
+    rotated_at: datetime | None = moment()
+    revoked_at: datetime | None = moment()

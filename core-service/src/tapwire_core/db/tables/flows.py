@@ -1,0 +1,36 @@
+"""Flows without a grant."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlmodel import SQLModel
+
+from tapwire_contracts.reasons import FlowCause
+from tapwire_core.db.tables.columns import (
+    closed_set,
+    key,
+    made_now,
+    number,
+    optional_reference,
+    reference,
+    words,
+)
+from tapwire_core.domain.words import StockKind
+
+
+class Flow(SQLModel, table=True):
+    """Beer that flowed without a grant, as its tap node reported it."""
+
+    __tablename__ = "flows"
+    __table_args__ = (closed_set("cause", FlowCause),)
+
+    tap_path: str = key("taps.tap_path")
+    event_id: UUID = key()
+    cause: str = words()
+    volume_ml: int = number()
+    duration_ms: int = number()
+    card_uid: str | None = words()
+    keg_id: UUID | None = optional_reference("kegs.keg_id")
+    venue_id: str = reference("venues.venue_id")
+    stock_kind: str = words(default=StockKind.UNATTRIBUTED)
+    recorded_at: datetime = made_now()

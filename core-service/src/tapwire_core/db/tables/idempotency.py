@@ -1,0 +1,29 @@
+"""First answers of requests that carry an `Idempotency-Key`."""
+
+from datetime import datetime
+
+from sqlalchemy import Index
+from sqlmodel import SQLModel
+
+from tapwire_core.db.tables.columns import (
+    flag,
+    key,
+    made_now,
+    number,
+    words,
+)
+
+
+class IdempotentAnswer(SQLModel, table=True):
+    """The first answer to a request that carried an `Idempotency-Key`; `scope` is user and route."""
+
+    __tablename__ = "idempotent_answers"
+    __table_args__ = (Index("ix_idempotent_answers_created_at", "created_at"),)
+
+    scope: str = key()
+    idempotency_key: str = key()
+    body_hash: bytes
+    done: bool = flag()
+    status_code: int | None = number()
+    answer: str | None = words()
+    created_at: datetime = made_now()

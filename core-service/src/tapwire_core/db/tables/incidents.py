@@ -1,0 +1,57 @@
+"""Incidents: what a person must look at."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlmodel import SQLModel
+
+from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
+from tapwire_core.db.tables.columns import (
+    closed_set,
+    document,
+    key,
+    made_now,
+    moment,
+    number,
+    words,
+)
+
+
+class Incident(SQLModel, table=True):
+    """Something a person must look at; one row a cause while it is unresolved, however often the cause recurs."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        closed_set("kind", IncidentKind),
+        closed_set("status", IncidentStatus),
+        closed_set("resolution", Resolution),
+        Index("uq_incidents_cause", "kind", "cause", unique=True, postgresql_where="status <> 'resolved'"),
+        Index("ix_incidents_unresolved", "raised_at", postgresql_where="status <> 'resolved'"),
+        Index("ix_incidents_raised", "raised_at", "incident_id"),
+        Index("ix_incidents_pour", "pour_id", postgresql_where="pour_id IS NOT NULL"),
+        Index(
+            "ix_incidents_ended_by_pour",
+            "pour_id",
+            postgresql_where="status <> 'resolved' AND kind IN ('sync_timeout', 'journal_lost')",
+        ),
+    )
+
+    incident_id: UUID = key()
+    kind: str = words()
+    cause: str = words()
+    status: str = words(default=IncidentStatus.OPEN)
+    venue_id: str | None = words()
+    tap_path: str | None = words()
+    pour_id: UUID | None = None
+    details: dict[str, Any] = document()
+    occurrences: int = number(default=1)
+    raised_at: datetime = made_now()
+    last_seen_at: datetime = made_now()
+    owner: str | None = words()
+    claimed_at: datetime | None = moment()
+    resolution: str | None = words()
+    resolved_at: datetime | None = moment()
+    resolved_by: str | None = words()
+    comment: str | None = words()

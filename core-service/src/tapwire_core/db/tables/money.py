@@ -1,0 +1,44 @@
+"""Money movements: written once, in the transaction of their cause, and never changed. A correction is a new row."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index
+from sqlmodel import Field, SQLModel
+
+from tapwire_core.db.tables.columns import closed_set, made_now, number, optional_reference, serial, words
+from tapwire_core.domain.words import Account
+
+
+class MoneyMovement(SQLModel, table=True):
+    """An amount from one account to another. `guest_id` says whose account `guest` is."""
+
+    __tablename__ = "money_movements"
+    __table_args__ = (
+        closed_set("debit_account", Account),
+        closed_set("credit_account", Account),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("debit_account <> credit_account", name="two_sides"),
+        CheckConstraint(
+            "(debit_account <> 'guest' AND credit_account <> 'guest') OR guest_id IS NOT NULL",
+            name="guest_account_has_guest",
+        ),
+        Index("ix_money_movements_guest", "guest_id", "movement_id"),
+        Index("ix_money_movements_shift", "shift_id"),
+        Index("ix_money_movements_incident", "incident_id", postgresql_where="incident_id IS NOT NULL"),
+        Index("ix_money_movements_pour", "pour_id", postgresql_where="pour_id IS NOT NULL"),
+    )
+
+    movement_id: int | None = serial()
+    debit_account: str = words()
+    credit_account: str = words()
+    amount_minor: int = number()
+    guest_id: UUID | None = optional_reference("guests.guest_id")
+    venue_id: str | None = optional_reference("venues.venue_id")
+    shift_id: UUID | None = optional_reference("shifts.shift_id")
+    pour_id: UUID | None = optional_reference("pours.pour_id")
+    incident_id: UUID | None = None
+    reason: str | None = words()
+    actor: str = words()
+    request_id: str | None = Field(default=None)
+    created_at: datetime = made_now()

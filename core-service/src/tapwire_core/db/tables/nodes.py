@@ -1,0 +1,35 @@
+"""The latest state that each device published."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import SQLModel
+
+from tapwire_contracts.reasons import Presence
+from tapwire_core.db.tables.columns import (
+    closed_set,
+    document,
+    key,
+    made_now,
+    moment,
+    number,
+    optional_document,
+    words,
+)
+
+
+class NodeStatus(SQLModel, table=True):
+    """The latest `node_state` of a device, and its latest progress; for screens, and for a person who must estimate a pour."""
+
+    __tablename__ = "node_status"
+    __table_args__: Any = (closed_set("status", Presence), {"postgresql_with": {"fillfactor": "50"}})
+
+    path: str = key()
+    status: str = words()
+    boot_id: UUID
+    connection: int = number()
+    state: dict[str, Any] = document()
+    seen_at: datetime = made_now()
+    progress: dict[str, Any] | None = optional_document()
+    progress_at: datetime | None = moment()

@@ -1,0 +1,52 @@
+"""Journals of tap nodes, and the stretches of their odometers that are accounted for."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index
+from sqlmodel import SQLModel
+
+from tapwire_core.db.tables.columns import (
+    flag,
+    key,
+    made_now,
+    number,
+    optional_reference,
+    reference,
+    serial,
+)
+
+
+class TapJournal(SQLModel, table=True):
+    """What a journal has said so far: its highest question decided, and the part of its odometer that is accounted for."""
+
+    __tablename__ = "tap_journals"
+    __table_args__: Any = ({"postgresql_with": {"fillfactor": "70"}},)
+
+    tap_path: str = key("taps.tap_path")
+    journal_id: UUID = key()
+    highest_seq: int = number(default=0)
+    odometer_first_ml: int | None = number()
+    odometer_covered_ml: int | None = number()
+
+
+class Stretch(SQLModel, table=True):
+    """A stretch of a meter's odometer that is accounted for: by a fact, or as a hole that the books had to fill."""
+
+    __tablename__ = "odometer_stretches"
+    __table_args__ = (
+        CheckConstraint("from_ml >= 0 AND to_ml > from_ml", name="goes_forward"),
+        Index("ix_odometer_stretches_to", "tap_path", "journal_id", "to_ml"),
+        Index("uq_odometer_stretches_fact", "fact_id", "tap_path", "journal_id", "from_ml", "to_ml", unique=True),
+    )
+
+    stretch_id: int | None = serial()
+    tap_path: str = reference("taps.tap_path")
+    journal_id: UUID
+    from_ml: int = number()
+    to_ml: int = number()
+    fact_id: UUID
+    is_hole: bool = flag()
+    keg_id: UUID | None = optional_reference("kegs.keg_id")
+    recorded_at: datetime = made_now()

@@ -1,0 +1,37 @@
+"""Taps."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index
+from sqlmodel import SQLModel
+
+from tapwire_core.db.tables.columns import closed_set, key, made_now, number, optional_reference, reference, words
+from tapwire_core.domain.words import TapStatus
+
+
+class Tap(SQLModel, table=True):
+    """A tap; the row every decision about it is serialised on."""
+
+    __tablename__ = "taps"
+    __table_args__: Any = (
+        closed_set("status", TapStatus),
+        CheckConstraint("tap_path = venue_id || '/taps/' || tap_id", name="path_is_venue_and_tap"),
+        CheckConstraint("pulses_per_liter BETWEEN 1 AND 1000000", name="pulses_per_liter_sane"),
+        CheckConstraint("max_pour_ml >= 1", name="max_pour_positive"),
+        Index("uq_taps_keg_id", "keg_id", unique=True, postgresql_where="keg_id IS NOT NULL"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    tap_path: str = key()
+    venue_id: str = reference("venues.venue_id", index=True)
+    tap_id: str = words()
+    name: str = words()
+    status: str = words(default=TapStatus.ACTIVE)
+    status_reason: str | None = words()
+    pulses_per_liter: int = number(default=450)
+    max_pour_ml: int = number(default=1000)
+    keg_id: UUID | None = optional_reference("kegs.keg_id")
+    config_revision: int = number(default=1)
+    created_at: datetime = made_now()

@@ -1,0 +1,57 @@
+"""Visits."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlmodel import Field, SQLModel
+
+from tapwire_core.db.tables.columns import (
+    closed_set,
+    key,
+    made_now,
+    moment,
+    optional_reference,
+    reference,
+    words,
+)
+from tapwire_core.domain.words import VisitStatus
+
+
+class Visit(SQLModel, table=True):
+    """A guest's stay. `active_tap_id` and `lock_set_at` are for people; the pending pour alone decides.
+
+    `opening_stages` is what opening it together with its card did, to answer a double click like the first one.
+    """
+
+    __tablename__ = "visits"
+    __table_args__: Any = (
+        closed_set("status", VisitStatus),
+        CheckConstraint("(status = 'closed') = (closed_at IS NOT NULL)", name="closed_has_time"),
+        Index("uq_visits_one_active_per_guest", "guest_id", unique=True, postgresql_where="status = 'active'"),
+        Index(
+            "uq_visits_one_active_per_card",
+            "card_uid",
+            unique=True,
+            postgresql_where="status = 'active' AND card_uid IS NOT NULL",
+        ),
+        Index("ix_visits_opened", "opened_at", "visit_id"),
+        Index("ix_visits_venue_active", "venue_id", postgresql_where="status = 'active'"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    visit_id: UUID = key()
+    venue_id: str = reference("venues.venue_id")
+    guest_id: UUID = reference("guests.guest_id", index=True)
+    shift_id: UUID | None = optional_reference("shifts.shift_id")
+    card_uid: str | None = optional_reference("cards.card_uid")
+    opening_stages: list[str] | None = Field(default=None, sa_type=ARRAY(TEXT))
+    status: str = words(default=VisitStatus.ACTIVE)
+    opened_at: datetime = made_now()
+    opened_by: str = words()
+    closed_at: datetime | None = moment()
+    closed_by: str | None = words()
+    active_tap_id: str | None = words()
+    lock_set_at: datetime | None = moment()

@@ -1,0 +1,55 @@
+"""The audit log, page by page."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import select
+
+from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import AuditEntry
+from tapwire_core.db.views.queries import (
+    FIRST_PAGE,
+    Page,
+    PageRequest,
+    read_page,
+    table,
+)
+
+audit: Final = table(AuditEntry)
+
+
+class AuditEntryView(Struct, frozen=True):
+    """Something that happened, by whom, to what."""
+
+    audit_id: int
+    action: str
+    actor: str
+    subjects: tuple[str, ...]
+    details: dict[str, Any]
+    request_id: str | None
+    created_at: datetime
+
+
+async def list_audit(
+    db: Database,
+    *,
+    action: str | None = None,
+    actions: Collection[AuditAction] | None = None,
+    subject: str | None = None,
+    since: datetime | None = None,
+    page: PageRequest = FIRST_PAGE,
+) -> Page[AuditEntryView]:
+    """The audit log, the latest first; `subject` is any id that an entry is about."""
+    statement = select(*audit.c)
+    if action is not None:
+        statement = statement.where(audit.c.action == action)
+    if actions is not None:
+        statement = statement.where(audit.c.action.in_([wanted.value for wanted in actions]))
+    if subject is not None:
+        statement = statement.where(audit.c.subjects.contains([subject]))
+    if since is not None:
+        statement = statement.where(audit.c.created_at >= since)
+    return await read_page(db, statement, AuditEntryView, [audit.c.audit_id], page, newest_first=True)

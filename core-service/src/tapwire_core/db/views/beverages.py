@@ -1,0 +1,44 @@
+"""Beverages and prices."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import Float, Select, cast, literal, select
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Beverage
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+
+beverages: Final = table(Beverage)
+
+
+class BeverageView(Struct, frozen=True):
+    """A beverage and its price."""
+
+    beverage_id: UUID
+    name: str
+    style: str | None
+    abv: float | None
+    sell_price_per_liter_minor: int
+    currency: str
+    archived_at: datetime | None
+    created_at: datetime
+
+
+async def list_beverages(db: Database, *, archived: bool = False, page: PageRequest = FIRST_PAGE) -> Page[BeverageView]:
+    """Beverages by name: those that are sold, or those that are sold no more."""
+    of_interest = beverages.c.archived_at.is_not(None) if archived else beverages.c.archived_at.is_(None)
+    order = [beverages.c.name, beverages.c.beverage_id]
+    return await read_page(db, _beverages(db).where(of_interest), BeverageView, order, page)
+
+
+async def get_beverage(db: Database, beverage_id: UUID) -> BeverageView | None:
+    """One beverage."""
+    return await read_one(db, _beverages(db).where(beverages.c.beverage_id == beverage_id), BeverageView)
+
+
+def _beverages(db: Database) -> Select[Any]:
+    columns = [column for column in beverages.c if column.name != "abv"]
+    return select(*columns, cast(beverages.c.abv, Float).label("abv"), literal(db.house.currency).label("currency"))

@@ -1,0 +1,44 @@
+"""Cards, and the guests they are bound to."""
+
+from typing import Final
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import select
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Card, Guest, Visit
+from tapwire_core.db.views.guests import full_name
+from tapwire_core.db.views.queries import read_one, table
+from tapwire_core.domain.words import CardStatus
+
+guests: Final = table(Guest)
+cards: Final = table(Card)
+visits: Final = table(Visit)
+
+
+class CardView(Struct, frozen=True):
+    """A card, whose it is, and the active visit that it is used in."""
+
+    card_uid: str
+    status: CardStatus
+    guest_id: UUID | None
+    guest_name: str | None
+    visit_id: UUID | None
+
+
+async def get_card(db: Database, card_uid: str) -> CardView | None:
+    """One card."""
+    statement = (
+        select(
+            cards.c.card_uid,
+            cards.c.status,
+            cards.c.guest_id,
+            full_name().label("guest_name"),
+            visits.c.visit_id,
+        )
+        .outerjoin(guests, guests.c.guest_id == cards.c.guest_id)
+        .outerjoin(visits, (visits.c.card_uid == cards.c.card_uid) & (visits.c.status == "active"))
+        .where(cards.c.card_uid == card_uid)
+    )
+    return await read_one(db, statement, CardView)

@@ -1,0 +1,88 @@
+"""Devices and their credentials."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import func, select
+
+from tapwire_contracts import CONTRACT_MAJOR
+from tapwire_contracts.reasons import Presence
+from tapwire_contracts.topics import DeviceKind
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Device, NodeStatus
+from tapwire_core.db.views.queries import (
+    FIRST_PAGE,
+    Page,
+    PageRequest,
+    age_ms,
+    number_in,
+    read_page,
+    table,
+)
+
+devices: Final = table(Device)
+nodes: Final = table(NodeStatus)
+
+
+class DeviceView(Struct, frozen=True):
+    """A device, and how its node last said it is; without a node status it has never been seen.
+
+    `node_facts_open`: the facts that the node has no verdict for yet. `node_contract_fits`: whether its contract version has our
+    number before the dot; node and core refuse to work together when it has not.
+    """
+
+    path: str
+    kind: DeviceKind
+    created_at: datetime
+    rotated_at: datetime | None
+    revoked_at: datetime | None
+    node_status: Presence | None
+    node_seen_ms: int | None
+    node_software: str | None
+    node_contract_version: str | None
+    node_contract_fits: bool | None
+    node_odometer_ml: int | None
+    node_facts_open: int | None
+    node_state: dict[str, Any] | None
+
+
+async def list_devices(db: Database, page: PageRequest = FIRST_PAGE) -> Page[DeviceView]:
+    """Devices by path, those that were revoked too."""
+    contract_version = nodes.c.state["contract_version"].as_string()
+    statement = select(
+        *(devices.c[name] for name in ("path", "kind", "created_at", "rotated_at", "revoked_at")),
+        nodes.c.status.label("node_status"),
+        nodes.c.state.label("node_state"),
+        age_ms(nodes.c.seen_at).label("node_seen_ms"),
+        nodes.c.state["software"].as_string().label("node_software"),
+        contract_version.label("node_contract_version"),
+        (func.split_part(contract_version, ".", 1) == CONTRACT_MAJOR).label("node_contract_fits"),
+        number_in(nodes.c.state, "odometer_ml").label("node_odometer_ml"),
+        number_in(nodes.c.state, "facts_open").label("node_facts_open"),
+    ).outerjoin(nodes, nodes.c.path == devices.c.path)
+    return await read_page(db, statement, DeviceView, [devices.c.path], page)
+
+
+async def broker_logins(db: Database) -> dict[str, str]:
+    """Every device that may speak, by path, with its secret as a broker's password file has it."""
+    statement = select(devices.c.path, devices.c.broker_hash).where(devices.c.revoked_at.is_(None))
+    async with db.engine.connect() as connection:
+        return {row.path: row.broker_hash for row in await connection.execute(statement)}
+
+
+async def device_of_secret(db: Database, secret_hash: bytes) -> str | None:
+    """The path of the device that this secret lets speak; None for none.
+
+    It is looked up by its SHA-256: how long that takes tells something of a hash, which nobody can choose, and nothing of a secret.
+    """
+    statement = select(devices.c.path).where(devices.c.secret_hash == secret_hash, devices.c.revoked_at.is_(None))
+    async with db.engine.connect() as connection:
+        return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def secret_hash_of(db: Database, path: str) -> bytes | None:
+    """What is kept of a device's secret, while the device may speak; None otherwise."""
+    statement = select(devices.c.secret_hash).where(devices.c.path == path, devices.c.revoked_at.is_(None))
+    async with db.engine.connect() as connection:
+        return (await connection.execute(statement)).scalar_one_or_none()

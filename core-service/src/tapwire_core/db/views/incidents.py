@@ -1,0 +1,108 @@
+"""Incidents, as operators see them."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import BigInteger, Select, func, or_, select
+
+from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Incident, MoneyMovement
+from tapwire_core.db.views.queries import (
+    FIRST_PAGE,
+    MAX_LIMIT,
+    Page,
+    PageRequest,
+    age_ms,
+    read_all,
+    read_one,
+    read_page,
+    table,
+)
+from tapwire_core.domain.words import Account
+
+incidents: Final = table(Incident)
+movements: Final = table(MoneyMovement)
+
+
+class IncidentView(Struct, frozen=True):
+    """Something that a person must look at; `occurrences` counts how often its cause came up."""
+
+    incident_id: UUID
+    kind: IncidentKind
+    status: IncidentStatus
+    raised_at: datetime
+    age_ms: int
+    last_seen_at: datetime
+    occurrences: int
+    owner: str | None
+    claimed_at: datetime | None
+    venue_id: str | None
+    tap: str | None
+    pour_id: UUID | None
+    details: dict[str, Any]
+    resolution: Resolution | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+    comment: str | None
+
+
+class PourSales(Struct, frozen=True):
+    """What a pour has brought so far, whoever paid."""
+
+    pour_id: UUID
+    sales_minor: int
+
+
+async def list_incidents(
+    db: Database,
+    *,
+    status: IncidentStatus | None = None,
+    venue_id: str | None = None,
+    kind: IncidentKind | None = None,
+    page: PageRequest = FIRST_PAGE,
+) -> Page[IncidentView]:
+    """Incidents, the latest first."""
+    statement = _incidents()
+    for column, value in ((incidents.c.status, status), (incidents.c.venue_id, venue_id), (incidents.c.kind, kind)):
+        if value is not None:
+            statement = statement.where(column == str(value))
+    order = [incidents.c.raised_at, incidents.c.incident_id]
+    return await read_page(db, statement, IncidentView, order, page, newest_first=True)
+
+
+async def list_unresolved(db: Database, venue_id: str) -> list[IncidentView]:
+    """The incidents of a venue that a person must still look at, the oldest first, and those that no venue is known of."""
+    here = or_(incidents.c.venue_id == venue_id, incidents.c.venue_id.is_(None))
+    statement = _incidents().where(incidents.c.status != IncidentStatus.RESOLVED.value, here)
+    return await read_all(db, statement.order_by(incidents.c.raised_at).limit(MAX_LIMIT), IncidentView)
+
+
+async def get_incident(db: Database, incident_id: UUID) -> IncidentView | None:
+    """One incident."""
+    return await read_one(db, _incidents().where(incidents.c.incident_id == incident_id), IncidentView)
+
+
+async def incidents_by_id(db: Database, incident_ids: Collection[UUID]) -> list[IncidentView]:
+    """These incidents, in any order."""
+    return await read_all(db, _incidents().where(incidents.c.incident_id.in_(incident_ids)), IncidentView) if incident_ids else []
+
+
+async def sales_of_pours(db: Database, pour_ids: Collection[UUID]) -> list[PourSales]:
+    """What these pours have brought, in any order; those that brought nothing are left out."""
+    sales_minor = func.sum(movements.c.amount_minor).cast(BigInteger).label("sales_minor")
+    statement = select(movements.c.pour_id, sales_minor).group_by(movements.c.pour_id)
+    statement = statement.where(movements.c.pour_id.in_(pour_ids), movements.c.credit_account == Account.SALES.value)
+    return await read_all(db, statement, PourSales) if pour_ids else []
+
+
+async def incidents_of_pours(db: Database, pour_ids: Collection[UUID]) -> list[IncidentView]:
+    """The incidents of these pours, in any order."""
+    return await read_all(db, _incidents().where(incidents.c.pour_id.in_(pour_ids)), IncidentView) if pour_ids else []
+
+
+def _incidents() -> Select[Any]:
+    return select(*incidents.c, incidents.c.tap_path.label("tap"), age_ms(incidents.c.raised_at).label("age_ms"))

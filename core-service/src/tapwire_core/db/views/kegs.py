@@ -1,0 +1,75 @@
+"""Kegs in stock and on taps."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import Select, select
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Beverage, Keg, Tap
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.domain.words import KegStatus
+
+taps: Final = table(Tap)
+beverages: Final = table(Beverage)
+kegs: Final = table(Keg)
+
+
+class KegView(Struct, frozen=True):
+    """A keg, what is left in it by the books, and the tap it hangs on."""
+
+    keg_id: UUID
+    venue_id: str
+    beverage_id: UUID
+    beverage_name: str
+    beverage_style: str | None
+    status: KegStatus
+    initial_volume_ml: int
+    book_volume_ml: int
+    tap: str | None
+    created_at: datetime
+
+
+async def list_kegs(
+    db: Database, venue_id: str | None = None, status: KegStatus | None = None, page: PageRequest = FIRST_PAGE
+) -> Page[KegView]:
+    """Kegs, the oldest first."""
+    statement = _kegs()
+    if venue_id is not None:
+        statement = statement.where(kegs.c.venue_id == venue_id)
+    if status is not None:
+        statement = statement.where(kegs.c.status == status.value)
+    return await read_page(db, statement, KegView, [kegs.c.created_at, kegs.c.keg_id], page)
+
+
+async def get_keg(db: Database, keg_id: UUID) -> KegView | None:
+    """One keg."""
+    return await read_one(db, _kegs().where(kegs.c.keg_id == keg_id), KegView)
+
+
+async def suggest_keg(db: Database, beverage_id: UUID, venue_id: str | None = None) -> KegView | None:
+    """The keg to put on next, first in first out: the oldest in stock that hangs on no tap and is not empty."""
+    statement = _kegs().where(
+        kegs.c.beverage_id == beverage_id,
+        kegs.c.status == KegStatus.IN_STOCK.value,
+        kegs.c.book_volume_ml > 0,
+        taps.c.tap_path.is_(None),
+    )
+    if venue_id is not None:
+        statement = statement.where(kegs.c.venue_id == venue_id)
+    return await read_one(db, statement.order_by(kegs.c.created_at, kegs.c.keg_id).limit(1), KegView)
+
+
+def _kegs() -> Select[Any]:
+    return (
+        select(
+            *kegs.c,
+            beverages.c.name.label("beverage_name"),
+            beverages.c.style.label("beverage_style"),
+            taps.c.tap_path.label("tap"),
+        )
+        .join(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
+        .outerjoin(taps, taps.c.keg_id == kegs.c.keg_id)
+    )

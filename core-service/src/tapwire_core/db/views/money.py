@@ -1,0 +1,86 @@
+"""Guests' ledgers."""
+
+from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import Select, case, literal, or_, select, tuple_
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import MoneyMovement
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_all, read_page, table
+from tapwire_core.domain.words import Account, PaymentMethod
+
+movements: Final = table(MoneyMovement)
+
+
+class MovementKind(StrEnum):
+    """What a movement was, seen from the guest's account."""
+
+    TOP_UP = "top_up"
+    REFUND = "refund"
+    ADJUSTMENT = "adjustment"
+    CHARGE = "charge"
+    WRITTEN_OFF = "written_off"
+
+
+class LedgerEntry(Struct, frozen=True):
+    """A movement of a guest's account; `amount_minor` is what it changed the balance by, 0 for what the house bore."""
+
+    movement_id: int
+    kind: MovementKind
+    amount_minor: int
+    moved_minor: int
+    currency: str
+    method: PaymentMethod | None
+    venue_id: str | None
+    shift_id: UUID | None
+    pour_id: UUID | None
+    incident_id: UUID | None
+    reason: str | None
+    actor: str
+    request_id: str | None
+    created_at: datetime
+
+
+class Booked(LedgerEntry, frozen=True):
+    """A movement, and whose account it moved."""
+
+    guest_id: UUID
+
+
+async def list_ledger(db: Database, guest_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[LedgerEntry]:
+    """The movements of a guest's account, the newest first."""
+    statement = _ledger(db).where(movements.c.guest_id == guest_id)
+    return await read_page(db, statement, LedgerEntry, [movements.c.movement_id], page, newest_first=True)
+
+
+async def bookings_at(db: Database, moments: Collection[tuple[UUID, datetime]]) -> list[Booked]:
+    """What was booked on guests' accounts at these moments; a booking has the time of the audit entry that goes with it."""
+    if not moments:
+        return []
+    booked = tuple_(movements.c.guest_id, movements.c.created_at).in_(moments)
+    return await read_all(db, _ledger(db).where(booked).order_by(movements.c.movement_id), Booked)
+
+
+def _ledger(db: Database) -> Select[Any]:
+    debit, credit, amount = movements.c.debit_account, movements.c.credit_account, movements.c.amount_minor
+    methods = [method.value for method in PaymentMethod]
+    kind = case(
+        (debit.in_(methods), MovementKind.TOP_UP.value),
+        (credit.in_(methods), MovementKind.REFUND.value),
+        (or_(debit == Account.ADJUSTMENT.value, credit == Account.ADJUSTMENT.value), MovementKind.ADJUSTMENT.value),
+        (debit == Account.GUEST.value, MovementKind.CHARGE.value),
+        else_=MovementKind.WRITTEN_OFF.value,
+    )
+    return select(
+        *(column for column in movements.c if column.name != "amount_minor"),
+        kind.label("kind"),
+        case((credit == Account.GUEST.value, amount), (debit == Account.GUEST.value, -amount), else_=0).label("amount_minor"),
+        amount.label("moved_minor"),
+        literal(db.house.currency).label("currency"),
+        case((debit.in_(methods), debit), (credit.in_(methods), credit)).label("method"),
+    )

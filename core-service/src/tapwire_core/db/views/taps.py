@@ -1,0 +1,172 @@
+"""Taps, with what is on them and what their nodes last said."""
+
+from collections.abc import Collection
+from typing import Any, Final
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Float, Select, Text, and_, case, cast, func, literal, or_, select
+
+from tapwire_contracts.reasons import IncidentStatus, Presence
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Beverage, Incident, Keg, NodeStatus, Pour, Tap, Venue
+from tapwire_core.db.views.cards import guests
+from tapwire_core.db.views.guests import full_name
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_all, read_one, read_page, table
+
+venues: Final = table(Venue)
+taps: Final = table(Tap)
+beverages: Final = table(Beverage)
+kegs: Final = table(Keg)
+nodes: Final = table(NodeStatus)
+pours: Final = table(Pour)
+incidents: Final = table(Incident)
+
+
+class UnconfirmedTap(Struct, frozen=True):
+    """A tap whose node has not said yet that it works by the newest config."""
+
+    tap: str
+    node_status: Presence | None
+
+
+class TapView(Struct, frozen=True):
+    """A tap, what is on it, and its node as it last said it is. `status`: what a guest would meet there now.
+
+    `pending_*`: the pour that holds it; `pending_price_minor` is the price per litre frozen into that pour, `pending_progress_ml`
+    what its node last said has flowed.
+    """
+
+    tap: str
+    venue_id: str
+    tap_id: str
+    name: str
+    status: str
+    status_reason: str | None
+    pulses_per_liter: int
+    max_pour_ml: int
+    keg_id: UUID | None
+    keg_book_volume_ml: int | None
+    keg_initial_volume_ml: int | None
+    beverage_id: UUID | None
+    beverage_name: str | None
+    beverage_style: str | None
+    beverage_abv: float | None
+    sell_price_per_liter_minor: int | None
+    currency: str
+    pending_pour_id: UUID | None
+    pending_age_ms: int | None
+    pending_visit_id: UUID | None
+    pending_guest_name: str | None
+    pending_max_volume_ml: int | None
+    pending_price_minor: int | None
+    pending_progress_ml: int | None
+    open_incidents: int
+    node_status: Presence | None
+    node_phase: str | None
+    node_valve: str | None
+    node_software: str | None
+    node_facts_open: int | None
+    node_seen_ms: int | None
+    config_revision: int
+    config_confirmed: bool
+
+
+async def list_unconfirmed_taps(db: Database, venue_id: str) -> list[UnconfirmedTap]:
+    """The taps of a venue whose node is away, or has not confirmed the newest config."""
+    statement = (
+        select(taps.c.tap_path.label("tap"), nodes.c.status.label("node_status"))
+        .outerjoin(nodes, nodes.c.path == taps.c.tap_path)
+        .where(taps.c.venue_id == venue_id, ~is_confirmed())
+        .order_by(taps.c.tap_path)
+    )
+    return await read_all(db, statement, UnconfirmedTap)
+
+
+async def list_taps(db: Database, venue_id: str | None = None, page: PageRequest = FIRST_PAGE) -> Page[TapView]:
+    """Taps by path, of one venue or of all."""
+    statement = _taps(db)
+    if venue_id is not None:
+        statement = statement.where(taps.c.venue_id == venue_id)
+    return await read_page(db, statement, TapView, [taps.c.tap_path], page)
+
+
+async def find_taps(db: Database, paths: Collection[str]) -> list[TapView]:
+    """Those of these taps that there are."""
+    return await read_all(db, _taps(db).where(taps.c.tap_path.in_(paths)), TapView)
+
+
+async def get_tap(db: Database, tap: str) -> TapView | None:
+    """One tap."""
+    return await read_one(db, _taps(db).where(taps.c.tap_path == tap), TapView)
+
+
+def is_confirmed() -> ColumnElement[bool]:
+    """Whether the tap's node is there and works by the newest config."""
+    applied = number_in(nodes.c.state, "config_revision")
+    return func.coalesce(and_(nodes.c.status == Presence.ONLINE.value, applied >= taps.c.config_revision), False)
+
+
+def _taps(db: Database) -> Select[Any]:
+    pending = and_(pours.c.tap_path == taps.c.tap_path, pours.c.sync_status == "pending_sync")
+    return (
+        select(
+            taps.c.tap_path.label("tap"),
+            *(taps.c[name] for name in ("venue_id", "tap_id", "name", "pulses_per_liter", "max_pour_ml", "config_revision")),
+            _shown_status().label("status"),
+            func.coalesce(taps.c.status_reason, venues.c.emergency_stop_reason).label("status_reason"),
+            taps.c.keg_id,
+            kegs.c.book_volume_ml.label("keg_book_volume_ml"),
+            kegs.c.initial_volume_ml.label("keg_initial_volume_ml"),
+            kegs.c.beverage_id,
+            beverages.c.name.label("beverage_name"),
+            beverages.c.style.label("beverage_style"),
+            cast(beverages.c.abv, Float).label("beverage_abv"),
+            beverages.c.sell_price_per_liter_minor,
+            literal(db.house.currency).label("currency"),
+            pours.c.pour_id.label("pending_pour_id"),
+            age_ms(pours.c.authorized_at).label("pending_age_ms"),
+            pours.c.visit_id.label("pending_visit_id"),
+            full_name().label("pending_guest_name"),
+            pours.c.max_volume_ml.label("pending_max_volume_ml"),
+            pours.c.sell_price_per_liter_minor.label("pending_price_minor"),
+            case((_names_pour(), number_in(nodes.c.progress, "volume_ml"))).label("pending_progress_ml"),
+            _open_incidents().label("open_incidents"),
+            nodes.c.status.label("node_status"),
+            nodes.c.state["phase"].as_string().label("node_phase"),
+            nodes.c.state["valve"].as_string().label("node_valve"),
+            nodes.c.state["software"].as_string().label("node_software"),
+            number_in(nodes.c.state, "facts_open").label("node_facts_open"),
+            age_ms(nodes.c.seen_at).label("node_seen_ms"),
+            is_confirmed().label("config_confirmed"),
+        )
+        .join(venues, venues.c.venue_id == taps.c.venue_id)
+        .outerjoin(kegs, kegs.c.keg_id == taps.c.keg_id)
+        .outerjoin(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
+        .outerjoin(pours, pending)
+        .outerjoin(guests, guests.c.guest_id == pours.c.guest_id)
+        .outerjoin(nodes, nodes.c.path == taps.c.tap_path)
+    )
+
+
+def _names_pour() -> ColumnElement[bool]:
+    """Whether the node's last progress is of the pour that holds the tap."""
+    named: ColumnElement[bool] = nodes.c.progress["pour_id"].as_string() == cast(pours.c.pour_id, Text)
+    return named
+
+
+def _open_incidents() -> ColumnElement[int]:
+    unresolved = incidents.c.status != IncidentStatus.RESOLVED.value
+    of_tap = and_(incidents.c.tap_path == taps.c.tap_path, unresolved)
+    return select(func.count()).select_from(incidents).where(of_tap).scalar_subquery()
+
+
+def _shown_status() -> ColumnElement[str]:
+    """What blocks the tap, in the order of the rules of authorisation; a running pour before an empty keg."""
+    return case(
+        (venues.c.emergency_stop, "emergency_stop"),
+        (taps.c.status != "active", taps.c.status),
+        (pours.c.pour_id.is_not(None), "processing_sync"),
+        (or_(kegs.c.keg_id.is_(None), kegs.c.book_volume_ml <= 0), "empty"),
+        else_="active",
+    )

@@ -1,0 +1,69 @@
+"""Operators, and the one that a session belongs to."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import Select, and_, func, select
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import LoginTries, Session, User
+from tapwire_core.db.views.queries import (
+    FIRST_PAGE,
+    Page,
+    PageRequest,
+    age_ms,
+    read_one,
+    read_page,
+    table,
+)
+from tapwire_core.domain.words import Role
+
+users: Final = table(User)
+sessions: Final = table(Session)
+login_tries: Final = table(LoginTries)
+
+
+class UserView(Struct, frozen=True):
+    """An operator; `locked_ms`: for how long yet no login is tried."""
+
+    username: str
+    role: Role
+    disabled: bool
+    locked_ms: int
+    created_at: datetime
+
+
+class Operator(Struct, frozen=True):
+    """Who is logged in."""
+
+    username: str
+    role: Role
+
+
+async def list_users(db: Database, page: PageRequest = FIRST_PAGE) -> Page[UserView]:
+    """Users by name."""
+    return await read_page(db, _users(), UserView, [users.c.username], page)
+
+
+async def get_user(db: Database, username: str) -> UserView | None:
+    """One user."""
+    return await read_one(db, _users().where(users.c.username == username), UserView)
+
+
+async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:
+    """Who began the session of this token, while it lasts."""
+    lasts = and_(sessions.c.revoked_at.is_(None), sessions.c.expires_at > func.now(), ~users.c.disabled)
+    statement = (
+        select(users.c.username, users.c.role)
+        .join(sessions, sessions.c.username == users.c.username)
+        .where(sessions.c.token_hash == token_hash, lasts)
+    )
+    return await read_one(db, statement, Operator)
+
+
+def _users() -> Select[Any]:
+    wait_ms = func.greatest(0, func.coalesce(-age_ms(login_tries.c.locked_until), 0))
+    shown = [users.c[name] for name in ("username", "role", "disabled", "created_at")]
+    with_tries = users.outerjoin(login_tries, login_tries.c.username == users.c.username)
+    return select(*shown, wait_ms.label("locked_ms")).select_from(with_tries)

@@ -1,0 +1,43 @@
+"""Venues, as operators see them."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from msgspec import Struct
+from sqlalchemy import Select, and_, select
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import Shift, Venue
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+
+venues: Final = table(Venue)
+shifts: Final = table(Shift)
+
+
+class VenueView(Struct, frozen=True):
+    """A venue, and its open shift."""
+
+    venue_id: str
+    name: str
+    time_zone: str
+    legal_age: int
+    emergency_stop: bool
+    emergency_stop_reason: str | None
+    open_shift_id: UUID | None
+    created_at: datetime
+
+
+async def list_venues(db: Database, page: PageRequest = FIRST_PAGE) -> Page[VenueView]:
+    """All venues, by id."""
+    return await read_page(db, _venues(), VenueView, [venues.c.venue_id], page)
+
+
+async def get_venue(db: Database, venue_id: str) -> VenueView | None:
+    """One venue."""
+    return await read_one(db, _venues().where(venues.c.venue_id == venue_id), VenueView)
+
+
+def _venues() -> Select[Any]:
+    of_venue = and_(shifts.c.venue_id == venues.c.venue_id, shifts.c.status == "open")
+    return select(*venues.c, shifts.c.shift_id.label("open_shift_id")).outerjoin(shifts, of_venue)

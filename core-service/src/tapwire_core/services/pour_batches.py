@@ -1,0 +1,136 @@
+"""Decisions that arrive together are made together: one transaction, four round trips, one sync to disk for all of them.
+
+While one batch is at the database the next one gathers, so that the batches grow with the load and a lone question never waits:
+what a decision costs falls with their size. One that takes long, as a disk is slow, holds up nobody: others overtake it, and so do
+many that wait. A tap is in one batch at a time, which keeps what it says in order.
+
+A batch that fails is made again one by one, beside the others: whatever is wrong with one message is its own affair. So is a row
+that somebody holds: it is waited for a moment only, as whoever is not answered says it again.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tapwire_contracts.tasks import end_tasks
+from tapwire_core.db.engine import Database
+from tapwire_core.db.failures import is_database_gone
+from tapwire_core.services.pours import Answer, Decision, decide_together
+
+MAX_BATCH: Final = 32
+"""Decisions in one transaction."""
+MAX_BATCHES: Final = 4
+"""Transactions at once."""
+MAX_ALONE: Final = 4
+"""Decisions at once that are made alone, since together they could not be made; with the others fewer than the pool takes."""
+ROW_WAIT_MS: Final = 250
+"""How long a row is waited for that somebody else holds."""
+OVERTAKEN_AFTER_S: Final = 0.02
+"""A batch that has been at the database for this long is not waited for by the next one."""
+ENOUGH: Final = 8
+"""So many that wait are worth a second transaction at once: it reads while the first one writes, and costs little more for each."""
+
+log: Final = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Waiting:
+    decision: Decision
+    answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Batches:
+    """Makes decisions while `run` runs."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._queue: Final[deque[_Waiting]] = deque()
+        self._busy_taps: Final[set[str]] = set()
+        self._making: Final[dict[asyncio.Task[None], float]] = {}
+        """What is at the database, and by when others overtake it, by the loop's clock."""
+        self._alone: Final[deque[_Waiting]] = deque()
+        self._making_alone: Final[set[asyncio.Task[None]]] = set()
+        self._news = asyncio.Event()
+
+    async def decide(self, decision: Decision) -> Answer:
+        """Make a decision, soon; raises what the database raises."""
+        waiting = _Waiting(decision)
+        self._queue.append(waiting)
+        self._news.set()
+        return await waiting.answer
+
+    async def run(self) -> None:
+        """Make what waits, until cancelled."""
+        try:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                while self._may_begin() and (batch := self._take()):
+                    self._begin(batch)
+                while self._alone and len(self._making_alone) < MAX_ALONE:
+                    self._begin_alone(self._alone.popleft())
+        finally:
+            await end_tasks(*self._making, *self._making_alone)
+
+    def _may_begin(self) -> bool:
+        now_s = asyncio.get_running_loop().time()
+        waited_for = sum(overtaken_s > now_s for overtaken_s in self._making.values())
+        return len(self._making) < MAX_BATCHES and (not waited_for or (waited_for == 1 and len(self._queue) >= ENOUGH))
+
+    def _begin(self, batch: Sequence[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        overtaken_s = loop.time() + OVERTAKEN_AFTER_S
+        task = loop.create_task(self._make(batch))
+        self._making[task] = overtaken_s
+        task.add_done_callback(self._put_down)
+        loop.call_at(overtaken_s, self._news.set)
+
+    def _begin_alone(self, waiting: _Waiting) -> None:
+        task = asyncio.get_running_loop().create_task(self._make([waiting]))
+        self._making_alone.add(task)
+        task.add_done_callback(self._making_alone.discard)
+        task.add_done_callback(lambda _: self._news.set())
+
+    def _take(self) -> list[_Waiting]:
+        batch, left = list[_Waiting](), list[_Waiting]()
+        while self._queue and len(batch) < MAX_BATCH:
+            waiting = self._queue.popleft()
+            tap = waiting.decision.asked.tap_path
+            (left if tap in self._busy_taps else batch).append(waiting)
+            self._busy_taps.add(tap)
+        self._queue.extendleft(reversed(left))
+        return batch
+
+    def _put_down(self, task: asyncio.Task[None]) -> None:
+        del self._making[task]
+        self._news.set()
+
+    async def _make(self, batch: Sequence[_Waiting]) -> None:
+        outcomes: Sequence[Answer | Exception | None]
+        try:
+            outcomes = await decide_together(self._db, [waiting.decision for waiting in batch], ROW_WAIT_MS)
+        except Exception as error:
+            if len(batch) > 1 and not is_database_gone(error):
+                log.warning("%d decisions could not be made together, each is made alone: %r", len(batch), error)
+                self._alone.extend(batch)
+                return
+            outcomes = [error] * len(batch)
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            self._busy_taps.remove(waiting.decision.asked.tap_path)
+            if outcome is None:
+                self._queue.appendleft(waiting)
+            else:
+                _settle(waiting, outcome)
+
+
+def _settle(waiting: _Waiting, outcome: Answer | Exception) -> None:
+    """Hand the outcome over, unless nobody waits for it any more."""
+    if waiting.answer.done():
+        return
+    if isinstance(outcome, Exception):
+        waiting.answer.set_exception(outcome)
+    else:
+        waiting.answer.set_result(outcome)

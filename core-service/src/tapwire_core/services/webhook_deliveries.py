@@ -1,0 +1,145 @@
+"""Webhooks, as core workers send them: events are made of facts that are written down anyway, and each delivery is a row.
+
+Any number of workers does this side by side. The cursor's lock lets one at a time make events, in the order of the facts; a
+delivery is taken up by one, and by another when that one has not said in time what came of it. So each event arrives at least
+once, and seldom twice.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
+from tapwire_contracts.reasons import AuditAction, IncidentKind
+from tapwire_core.db.decisions import raise_incident
+from tapwire_core.db.engine import Database, use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.views.event_stream import BATCH, FactsReader, read_facts
+from tapwire_core.db.views.webhooks import tell
+from tapwire_core.db.writes import webhook_deliveries, webhook_events
+from tapwire_core.db.writes import webhooks as endpoints
+from tapwire_core.db.writes.webhook_deliveries import Attempted, StillPending, TakenUp
+from tapwire_core.db.writes.webhooks import LockedWebhook
+from tapwire_core.domain.actor import CORE
+from tapwire_core.domain.changes import IncidentRaised
+from tapwire_core.domain.webhooks import (
+    DeliveryCause,
+    OffReason,
+    is_given_up,
+    is_switched_off,
+    pause_ms,
+    wait_ms,
+)
+
+LEASE_BEYOND_TIMEOUT_MS: Final = 30_000
+"""How much longer than its timeout a delivery belongs to the worker that took it up."""
+MOST_WAITING_AT_REPLAY: Final = 1_000
+"""A replay goes on while fewer deliveries wait at its endpoint."""
+GONE: Final = 410
+"""By this answer a receiver says that it wants nothing any more."""
+
+
+class EventWriter:
+    """Makes events of facts, one worker at a time; remembers nothing that another worker could not find out."""
+
+    def __init__(self, db: Database) -> None:
+        self._db: Final = db
+        self._reader = FactsReader(db, 0)
+
+    async def write_events(self) -> bool:
+        """Make events of the next facts; whether there may be more."""
+        async with self._db.transaction() as store:
+            after = await webhook_events.lock_cursor(store)
+            if after is None:
+                return False
+            wanting = await webhook_events.who_wants_what(store)
+            if not wanting:
+                await webhook_events.move_cursor_to_newest(store)
+                return False
+            if self._reader.after != after:
+                self._reader = FactsReader(self._db, after)
+            facts = await self._reader.read_on()
+            if not facts:
+                return False
+            told = await tell(self._db, facts, {kind for one in wanting for kind in one.event_types})
+            to_send = [
+                (one.webhook_id, event.event_id)
+                for event in told
+                for one in wanting
+                if event.event_type in one.event_types and event.occurred_at >= one.active_since
+            ]
+            sent = {event_id for _, event_id in to_send}
+            await webhook_events.keep_events(store, [event for event in told if event.event_id in sent])
+            await webhook_deliveries.send_events(store, to_send, DeliveryCause.EVENT)
+            await webhook_events.move_cursor(store, self._reader.after)
+        return len(facts) == BATCH
+
+
+async def replay_some(db: Database) -> bool:
+    """Give an endpoint some of the facts again that it is to have; whether there was one."""
+    async with db.transaction() as store:
+        due = await webhook_events.lock_replay(store, MOST_WAITING_AT_REPLAY)
+        if due is None:
+            return False
+        facts = await read_facts(db, due.replay_after, due.replay_until)
+        told = await tell(db, facts, due.event_types)
+        await webhook_events.keep_events(store, told)
+        await webhook_deliveries.send_events(store, [(due.webhook_id, event.event_id) for event in told], DeliveryCause.REPLAY)
+        await webhook_events.note_replayed(store, due.webhook_id, facts[-1].audit_id if len(facts) == BATCH else None)
+    return True
+
+
+@use_case
+async def take_up_deliveries(store: Store, busy: Mapping[UUID, int]) -> list[TakenUp]:
+    """Deliveries for this worker to send now, beside those that it is busy with at each endpoint."""
+    return await webhook_deliveries.take_up(store, busy, store.house.webhooks.timeout_ms + LEASE_BEYOND_TIMEOUT_MS)
+
+
+@use_case
+async def note_delivered(store: Store, taken: TakenUp, attempted: Attempted) -> None:
+    """The receiver has it."""
+    if await endpoints.lock_webhook(store, taken.webhook_id) is None:
+        return
+    if await webhook_deliveries.lock_delivery(store, taken.delivery_id) is not None:
+        await webhook_deliveries.note_delivered(store, taken.delivery_id, attempted)
+    if taken.cause is not DeliveryCause.TEST:
+        await endpoints.forget_failures(store, taken.webhook_id)
+
+
+@use_case
+async def note_failed(store: Store, taken: TakenUp, attempted: Attempted, jitter: float) -> None:
+    """The receiver has it not: try again later, and switch an endpoint off that has taken nothing for days. `jitter`: 0 to 1."""
+    webhook = await endpoints.lock_webhook(store, taken.webhook_id)
+    delivery = await webhook_deliveries.lock_delivery(store, taken.delivery_id)
+    if webhook is None or delivery is None or delivery.attempts != taken.attempts:
+        return  # deleted, or another worker has taken it up since
+    await webhook_deliveries.note_failed(store, taken.delivery_id, attempted, _wait_ms(store, delivery, jitter))
+    if delivery.cause is DeliveryCause.TEST:
+        return
+    await endpoints.note_failure(store, webhook.webhook_id, pause_ms(webhook.failures + 1, jitter, store.house.webhooks))
+    if not webhook.enabled:
+        return
+    if attempted.answer_status == GONE:
+        await _switch_off(store, webhook, attempted, OffReason.GONE)
+    elif webhook.failing_for is not None and is_switched_off(webhook.failing_for, store.house.webhooks):
+        await _switch_off(store, webhook, attempted, OffReason.FAILING)
+
+
+def _wait_ms(store: Store, delivery: StillPending, jitter: float) -> int | None:
+    limits = store.house.webhooks
+    if delivery.cause is DeliveryCause.TEST or is_given_up(delivery.age, limits):
+        return None
+    return wait_ms(delivery.attempts, jitter, limits)
+
+
+async def _switch_off(store: Store, webhook: LockedWebhook, attempted: Attempted, reason: OffReason) -> None:
+    details = {
+        "webhook_id": str(webhook.webhook_id),
+        "host": webhook.host,
+        "why": reason.value,
+        "answer_status": attempted.answer_status,
+        "error": attempted.error,
+    }
+    await endpoints.switch_off(store, webhook.webhook_id, reason)
+    await store.audit(AuditAction.WEBHOOK_SWITCHED_OFF, CORE, webhook.webhook_id, details=details)
+    failing = IncidentRaised(kind=IncidentKind.WEBHOOK_FAILING, cause=str(webhook.webhook_id), pour_id=None, details=details)
+    await raise_incident(store, failing, tap_path=None, venue_id=None)

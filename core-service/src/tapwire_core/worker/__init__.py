@@ -1,0 +1,1 @@
+"""A core worker: the process that answers taps, and its periodic tasks."""

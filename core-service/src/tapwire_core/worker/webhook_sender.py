@@ -1,0 +1,205 @@
+"""Webhooks leave here: a worker's part of making events and sending them, each over a connection of its own.
+
+No transaction is open while something is sent, and endpoints share nothing that one of them could use up: each has its own room for
+deliveries, and names are looked up in threads that nothing else needs. Before each sending it is looked at where the name leads;
+that very address is connected to, so a name that leads elsewhere a moment later does not lead us there.
+"""
+
+import asyncio
+import logging
+import random
+import socket
+from collections import Counter as Tally
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ipaddress import ip_address
+from typing import Final
+from uuid import UUID
+
+import httpx
+
+from tapwire_contracts.tasks import run_together
+from tapwire_core import SOFTWARE
+from tapwire_core.db.engine import Database
+from tapwire_core.db.writes.webhook_deliveries import Attempted, TakenUp
+from tapwire_core.domain.webhooks import Address, AddressRefused, WebhookLimits, check_address, check_url, sign_with_all
+from tapwire_core.monitoring.metrics import WebhookMetrics
+from tapwire_core.services.webhook_deliveries import EventWriter, note_delivered, note_failed, replay_some, take_up_deliveries
+from tapwire_core.worker.periodic import tried
+
+log: Final = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 1.0
+"""Between two looks for new facts and for deliveries that are due."""
+MAX_ANSWER_BYTES: Final = 500
+"""How much of an answer is read and kept; nobody reads the rest."""
+ADDRESSES_TRIED: Final = 3
+NAME_THREADS: Final = 64
+NOT_SENT: Final = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, AddressRefused)
+"""What may come of sending, instead of an answer."""
+
+
+@dataclass(slots=True)
+class WebhookSender:
+    """A worker's part of sending webhooks."""
+
+    db: Database
+    metrics: WebhookMetrics = field(default_factory=WebhookMetrics)
+    look_every_s: float = LOOK_EVERY_S
+    _busy: "Tally[UUID]" = field(default_factory=Tally)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _names: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(NAME_THREADS, "webhook-names"))
+
+    async def run(self) -> None:
+        """Make events and send them; ends only by cancellation. Whatever fails here, the worker goes on serving cards."""
+        try:
+            while True:
+                try:
+                    await self._work()
+                except Exception:
+                    log.exception("webhooks failed; they go on in a moment")
+                await asyncio.sleep(self.look_every_s)
+        finally:
+            self._names.shutdown(wait=False, cancel_futures=True)
+
+    async def _work(self) -> None:
+        async with _client() as client:
+            await run_together(self._make_events(EventWriter(self.db)), self._replay(), self._send_what_is_due(client))
+
+    async def _make_events(self, writer: EventWriter) -> None:
+        while True:
+            if not await tried(writer.write_events):
+                self._woken.set()
+                await asyncio.sleep(self.look_every_s)
+
+    async def _replay(self) -> None:
+        while True:
+            if await tried(lambda: replay_some(self.db)):
+                self._woken.set()
+            else:
+                await asyncio.sleep(self.look_every_s)
+
+    async def _send_what_is_due(self, client: httpx.AsyncClient) -> None:
+        async with asyncio.TaskGroup() as sending:
+            while True:
+                self._woken.clear()
+                taken_up = await tried(lambda: take_up_deliveries(self.db, dict(self._busy)))
+                for taken in taken_up or ():
+                    self._busy[taken.webhook_id] += 1
+                    sending.create_task(self._send(client, taken))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self.look_every_s):
+                        await self._woken.wait()
+
+    async def _send(self, client: httpx.AsyncClient, taken: TakenUp) -> None:
+        try:
+            attempted = await self._attempt(client, taken)
+            arrived = attempted.error is None
+            self.metrics.count(arrived=arrived)
+            if arrived:
+                await tried(lambda: note_delivered(self.db, taken, attempted))
+            else:
+                log.info("webhook %s: %s, attempt %d", taken.webhook_id, attempted.error, taken.attempts)
+                jitter = random.random()  # noqa: S311  jitter, not a secret
+                await tried(lambda: note_failed(self.db, taken, attempted, jitter))
+        finally:
+            self._busy[taken.webhook_id] -= 1
+            if not self._busy[taken.webhook_id]:
+                del self._busy[taken.webhook_id]
+            self._woken.set()
+
+    async def _attempt(self, client: httpx.AsyncClient, taken: TakenUp) -> Attempted:
+        limits = self.db.house.webhooks
+        clock = asyncio.get_running_loop().time
+        began, status, answer, error = clock(), None, None, None
+        try:
+            async with asyncio.timeout(limits.timeout_ms / 1000):
+                status, answer = await self._post(client, taken, limits)
+            if not httpx.codes.is_success(status):
+                error = f"The receiver answered {status}."
+        except TimeoutError:
+            error = f"No answer within {limits.timeout_ms} ms."
+        except NOT_SENT as failure:
+            error = (getattr(failure, "strerror", None) or str(failure) or type(failure).__name__)[:MAX_ANSWER_BYTES]
+        return Attempted(answer_status=status, answer=answer, error=error, duration_ms=round((clock() - began) * 1000))
+
+    async def _post(self, client: httpx.AsyncClient, taken: TakenUp, limits: WebhookLimits) -> tuple[int, str]:
+        check_url(taken.url, limits)
+        url = httpx.URL(taken.url)
+        failed: httpx.TransportError | None = None
+        for address in (await self._addresses(url, limits))[:ADDRESSES_TRIED]:
+            request = client.build_request(
+                "POST",
+                url.copy_with(host=str(address)),
+                content=taken.payload.encode(),
+                timeout=httpx.Timeout(limits.timeout_ms / 1000, connect=limits.timeout_ms / 1000 / 2),
+                headers={"Host": url.netloc.decode("ascii"), **_headers(taken)},
+                extensions={"sni_hostname": url.host},
+            )
+            try:
+                answer = await client.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failed = error
+                continue
+            try:
+                return answer.status_code, await _beginning_of(answer)
+            finally:
+                await answer.aclose()
+        raise failed or AddressRefused(f"{url.host} has no address.")
+
+    async def _addresses(self, url: httpx.URL, limits: WebhookLimits) -> list[Address]:
+        """Where a URL's host leads now, as far as something may be sent there; raises `AddressRefused` if nowhere."""
+        port = url.port or (443 if url.scheme == "https" else 80)
+        look_up = asyncio.get_running_loop().run_in_executor(self._names, _look_up, url.host, port)
+        refused: AddressRefused | None = None
+        allowed: list[Address] = []
+        for address in await look_up:
+            try:
+                check_address(address, is_encrypted=url.scheme == "https", limits=limits)
+            except AddressRefused as error:
+                refused = error
+                continue
+            allowed.append(address)
+        if not allowed and refused is not None:
+            raise refused
+        return allowed
+
+
+def _look_up(host: str, port: int) -> list[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(ip_address(str(place[0]).partition("%")[0]) for *_, place in found))
+
+
+def _headers(taken: TakenUp) -> dict[str, str]:
+    secrets = [secret for secret in (taken.secret, taken.old_secret) if secret is not None]
+    event_id = str(taken.event_id)
+    return {
+        "Accept-Encoding": "identity",
+        "Content-Type": "application/json",
+        "User-Agent": SOFTWARE.replace(" ", "/"),
+        "webhook-id": event_id,
+        "webhook-timestamp": str(taken.timestamp),
+        "webhook-signature": sign_with_all(secrets, event_id, taken.timestamp, taken.payload),
+    }
+
+
+async def _beginning_of(answer: httpx.Response) -> str:
+    """The first bytes of an answer's body, as text that the database can keep."""
+    body = b""
+    async for part in answer.aiter_raw():
+        body += part
+        if len(body) >= MAX_ANSWER_BYTES:
+            break
+    return body[:MAX_ANSWER_BYTES].decode(errors="replace").replace("\0", "")
+
+
+@asynccontextmanager
+async def _client() -> AsyncIterator[httpx.AsyncClient]:
+    """Keep no connection and no cookie: what was made for a host must not serve another at the same address. Follow no redirect."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    async with httpx.AsyncClient(limits=limits, cookies=no_cookies, trust_env=False, follow_redirects=False) as client:
+        yield client

@@ -1,0 +1,265 @@
+"""A core worker: a database, a connection to the broker, and the tasks that run while both are there.
+
+A worker keeps no truth in memory. Any number run side by side on one database, and any may die at any moment.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import random
+import secrets
+import signal
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiomqtt import MqttError
+
+from tapwire_contracts.codec import encode
+from tapwire_contracts.messages import ReportPour
+from tapwire_contracts.tasks import end_tasks, run_together
+from tapwire_core import SOFTWARE
+from tapwire_core.broker.client import subscribe, until_lost
+from tapwire_core.db.connections import connect
+from tapwire_core.db.engine import Database
+from tapwire_core.db.schema import require_newest
+from tapwire_core.db.store import OUTBOX_CHANNEL
+from tapwire_core.domain.keeping import KEPT, Keeping
+from tapwire_core.monitoring.health_server import Signs, serve_health
+from tapwire_core.monitoring.metrics import BooksMetrics, WebhookMetrics, WorkerMetrics
+from tapwire_core.mqtt.connection import BrokerAddress, Publisher
+from tapwire_core.mqtt.handlers import Desk
+from tapwire_core.mqtt.home_assistant import HomeAssistant
+from tapwire_core.mqtt.intake import Intake
+from tapwire_core.mqtt.listener import receive, work
+from tapwire_core.services.nodes import ask_for_reports, keep_progress
+from tapwire_core.services.outbox import all_configs, publish_waiting
+from tapwire_core.services.pour_batches import Batches
+from tapwire_core.services.pours import RawReport
+from tapwire_core.services.retention import sweep
+from tapwire_core.settings import InvalidSettings, Settings
+from tapwire_core.worker.periodic import DATABASE_ERRORS, every, tried
+from tapwire_core.worker.webhook_sender import WebhookSender
+
+log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a worker does what nobody asked for."""
+
+    sweep_s: float = 2.0
+    """Between two looks for pours that no report comes for."""
+    ask_again_s: float = 10.0
+    """Between two `report_pour` for the same pour."""
+    outbox_s: float = 2.0
+    """Between two looks into the command outbox when no notification comes."""
+    progress_s: float = 1.0
+    """Between two writes of the latest progress."""
+    database_check_s: float = 1.0
+    """Between two looks whether the database is there."""
+    presence_s: float = 30.0
+    """Between two publications of a worker's presence."""
+    books_look_s: float = 60.0
+    """Between two looks at what waits, and at least between two checks of the books, for the metrics."""
+    books_check_rests: float = 20.0
+    """A check reads everything: so many times as long as it took, none is made after it."""
+    keeping_s: float = 3_600.0
+    """Between two looks for what was kept long enough."""
+    reconnect_max_s: float = 10.0
+    """The longest wait before connecting to the broker again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One core worker, known on the broker by `instance_id`."""
+
+    db: Database
+    address: BrokerAddress
+    pace: Pace
+    instance_id: str
+    keeping: Keeping = KEPT
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    signs: Signs = field(default_factory=Signs)
+
+    async def run(self) -> None:
+        """Connect, work, and connect again when the connection is lost; ends only by cancellation."""
+        wait_s = RECONNECT_MIN_S
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await run_together(self._connect_and_work())
+            except MqttError as error:
+                self._show_ready(is_ready=False)
+                log.warning("broker: %s; connecting again within %.1f s", error, wait_s)
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
+            held = asyncio.get_running_loop().time() - began > self.pace.reconnect_max_s
+            wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.pace.reconnect_max_s)
+
+    async def _connect_and_work(self) -> None:
+        intake = Intake[RawReport]()
+        async with self.address.client(self.instance_id, functools.partial(receive, intake)) as client:
+            self.metrics.count_connect()
+            publisher = Publisher(client, self.address, self.instance_id)
+            await self._work(Desk(self.db, publisher, Batches(self.db), self.metrics), intake)
+
+    async def keep_turning(self) -> None:
+        """Show that the event loop turns."""
+        while True:
+            self.signs.turn()
+            await asyncio.sleep(self.pace.database_check_s)
+
+    def _show_ready(self, *, is_ready: bool) -> None:
+        self.signs.is_ready = is_ready
+        self.metrics.ready.set(is_ready)
+
+    async def _work(self, desk: Desk, intake: Intake[RawReport]) -> None:
+        client, publisher = desk.publisher.client, desk.publisher
+        woken = asyncio.Event()
+        await subscribe(client, list(self.address.subscriptions()))
+        try:
+            await run_together(
+                until_lost(client),
+                work(desk, intake),
+                desk.batches.run(),
+                self._keep_presence(publisher),
+                self._hear_outbox(woken),
+                self._empty_outbox(publisher, woken),
+                every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)),
+                every(self.pace.progress_s, lambda: self._write_progress(desk)),
+                every(self.pace.keeping_s, self._sweep),
+            )
+        finally:
+            # a broker publishes a will only of a connection that was lost, not of one that was ended
+            with contextlib.suppress(MqttError):
+                await publisher.withdraw_presence()
+
+    async def _keep_presence(self, publisher: Publisher) -> None:
+        """Show presence while the database answers, and again now and then, as no message is trusted to arrive or to last.
+
+        Every tap's config is published each time the database comes back.
+        """
+        shown_at: float | None = None
+        clock = asyncio.get_running_loop().time
+        while True:
+            try:
+                await self.db.look(DATABASE_CHECK_TIMEOUT_S)
+                if shown_at is None:
+                    for tap_path, config in (await all_configs(self.db)).items():
+                        await publisher.send_config(tap_path, config)
+                    log.info("%s is there", self.instance_id)
+                if shown_at is None or clock() - shown_at >= self.pace.presence_s:
+                    await publisher.show_presence()
+                    shown_at = clock()
+                    self._show_ready(is_ready=True)
+            except DATABASE_ERRORS as error:
+                if shown_at is not None:
+                    self._show_ready(is_ready=False)
+                    await publisher.withdraw_presence()
+                    log.error("database: %s; nodes refuse cards until it is back", error)
+                    shown_at = None
+            await asyncio.sleep(self.pace.database_check_s)
+
+    async def _hear_outbox(self, woken: asyncio.Event) -> None:
+        while True:
+            try:
+                connection, gone = await connect(self.db.url), asyncio.Event()
+                try:
+                    connection.add_termination_listener(lambda _, gone=gone: gone.set())
+                    await connection.add_listener(OUTBOX_CHANNEL, lambda *_: woken.set())
+                    # of what was queued before this moment, a notification came to nobody
+                    woken.set()
+                    await gone.wait()
+                finally:
+                    # at once and without waiting: an error of a slow goodbye would take the place of a cancellation
+                    connection.terminate()
+            except DATABASE_ERRORS as error:
+                log.debug("outbox notifications: %s; polling meanwhile", error)
+            await asyncio.sleep(self.pace.database_check_s)
+
+    async def _empty_outbox(self, publisher: Publisher, woken: asyncio.Event) -> None:
+        while True:
+            woken.clear()
+            if not await tried(lambda: publish_waiting(self.db, publisher.send_command, publisher.send_config)):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.pace.outbox_s):
+                        await woken.wait()
+
+    async def _ask_for_reports(self, publisher: Publisher) -> None:
+        for asked in await ask_for_reports(self.db, round(self.pace.ask_again_s * 1000)):
+            report = ReportPour(pour_id=asked.pour_id, journal_id=asked.journal_id)
+            await publisher.send_command(asked.tap_path, encode(report).decode())
+
+    async def _write_progress(self, desk: Desk) -> None:
+        latest = dict(desk.progress)
+        desk.progress.clear()
+        if latest:
+            await keep_progress(self.db, latest)
+
+    async def _sweep(self) -> None:
+        gone = await sweep(self.db, self.keeping)
+        if any(gone.values()):
+            log.info("kept long enough and deleted: %s", ", ".join(f"{count} {table}" for table, count in gone.items() if count))
+
+
+RECONNECT_MIN_S: Final = 0.2
+DATABASE_CHECK_TIMEOUT_S: Final = 2.0
+
+
+async def run_core(settings: Settings) -> None:
+    """Run one core worker until SIGINT or SIGTERM; raises `NotMigrated` on a database that isn't."""
+    if settings.broker_url is None:
+        raise InvalidSettings("TAPWIRE_BROKER_URL: say where the broker is, mqtt://user:secret@host:port")
+    await require_newest(settings.database_url)
+    address = BrokerAddress(
+        url=settings.broker_url,
+        protocol=settings.broker_protocol,
+        shared=settings.shared_subscriptions,
+        share_group=settings.share_group,
+        ca_file=settings.broker_ca_file,
+    )
+    async with Database.open(settings.database_url, settings.house) as db:
+        worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}", settings.keeping)
+        home = HomeAssistant(db=db, address=address, instance_id=worker.instance_id, prefix=settings.home_assistant_prefix)
+        log.info("%s starts as %s", SOFTWARE, worker.instance_id)
+        sender = WebhookSender(db, WebhookMetrics(worker.metrics.registry))
+        served = run_together(_run_with_metrics(worker, settings), sender.run())
+        await run_until_told(_run_with_home(served, home, is_on=settings.home_assistant))
+        log.info("%s ends", worker.instance_id)
+
+
+async def run_until_told(work: Coroutine[None, None, None]) -> None:
+    """Work until SIGINT or SIGTERM."""
+    running = asyncio.create_task(work)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def _run_with_home(work: Coroutine[None, None, None], home: HomeAssistant, *, is_on: bool) -> None:
+    """Work, and tell Home Assistant beside it: what goes wrong there ends no worker."""
+    telling = asyncio.create_task(home.run() if is_on else home.withdraw())
+    telling.add_done_callback(_log_failure)
+    try:
+        await work
+    finally:
+        await end_tasks(telling)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("Home Assistant is told nothing any more, until this worker starts again", exc_info=task.exception())
+
+
+async def _run_with_metrics(worker: Worker, settings: Settings) -> None:
+    if settings.metrics_port is None:
+        await worker.run()
+        return
+    books = BooksMetrics(worker.metrics.registry)
+    with serve_health(worker.metrics.registry, worker.signs, settings.metrics_port, settings.metrics_host):
+        pace, db = worker.pace, worker.db
+        looking = every(pace.books_look_s, lambda: books.look(db))
+        checking = every(pace.books_look_s, lambda: books.check(db), rests=pace.books_check_rests)
+        await run_together(worker.run(), worker.keep_turning(), looking, checking)
