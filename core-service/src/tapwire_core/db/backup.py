@@ -160,7 +160,7 @@ def _read_manifest(file: Path) -> Manifest:
         raise BackupRefused(f"{file} is damaged in {', '.join(damaged)}: take another backup.")
     if is_before_release(manifest.revision):
         raise BackupRefused(
-            f"{file} is of revision {manifest.revision!r}, from before the first release: only the version that wrote it restores it."
+            f"{file} is of revision {manifest.revision!r}, before the first release: restore it with the version that wrote it."
         )
     if manifest.format != FORMAT or not is_known(manifest.revision):
         raise BackupRefused(f"{file} was written by {manifest.software}, which is newer than {SOFTWARE}: install that version.")

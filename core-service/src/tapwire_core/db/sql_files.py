@@ -1,11 +1,11 @@
 """The functions, views and triggers of `sql/`: `migrate` puts each into the database where it differs from its file.
 
-PostgreSQL itself says what differs. Each file is run in the session's temporary schema, the catalogue's text of what that made is
-compared with the text of what `public` has, and the trial is rolled back. So an object that was changed by hand is put right, and one
-that is as its file says is not touched: no lock, no new row in the catalogue.
+PostgreSQL itself says what differs. Each file is run in the session's temporary schema, the catalogue's text of the result is
+compared with the text of the object in `public`, and the trial is rolled back. So an object that was changed by hand is put right,
+and one that is as its file says is not touched: no lock, no new row in the catalogue.
 
 A comment on each object marks it as ours and has a digest of its file. It tells `migrate` what to drop when a file is gone, and a
-program that starts whether `migrate` ran with its files. Anything else in `public` belongs to somebody else.
+program that starts whether `migrate` ran with its files. Anything else in `public` belongs to somebody else and stays.
 """
 
 import hashlib
