@@ -14,15 +14,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from alembic.util import CommandError
-
 from tapwire_contracts.topics import ROOT
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import DatabaseGone, telling_database_gone
 from tapwire_core.db.schema import migrate
 from tapwire_core.db.views.devices import broker_logins
 from tapwire_core.domain.house import House
-from tapwire_core.errors import Refused
+from tapwire_core.errors import NotMigrated, Refused
 from tapwire_demo.bar import AT_THE_TAPS, TAPS, BarTap
 from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.demo_file import remove_demo_file, write_demo_file
@@ -206,8 +204,8 @@ class Demo:
 async def _migrate(postgres: EmbeddedPostgres) -> None:
     try:
         await migrate(postgres.url, postgres.application_url_of())
-    except CommandError as error:
-        raise DemoFailed(f"the demo's data are of another version ({error}): delete them with `make demo-reset`") from error
+    except NotMigrated as error:
+        raise DemoFailed(f"the demo's data are of another version: delete them with `make demo-reset` ({error})") from error
 
 
 def _log_to(logs: Path) -> None:

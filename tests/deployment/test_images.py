@@ -110,7 +110,7 @@ def test_an_image_installs_and_its_programs_run(image: str, programs: list[str],
         shown = run([tmp_path / "opt/tapwire/bin" / program, "--help"], tmp_path)
         assert "run" in shown
     if image == "services":
-        assert list((tmp_path / "opt/tapwire").glob("lib/*/site-packages/tapwire_core/db/migrations/versions/*.sql"))
+        assert list((tmp_path / "opt/tapwire").glob("lib/*/site-packages/tapwire_core/db/sql/functions/*.sql"))
         nothing = subprocess.run(
             [tmp_path / "opt/tapwire/bin" / started[0], *started[1:]],
             env={"PATH": os.defpath},

@@ -20,7 +20,7 @@ from msgspec import Struct
 from sqlmodel import SQLModel
 
 from tapwire_core import SOFTWARE
-from tapwire_core.db.schema import is_known, migrate, newest_revision, require_newest, revision_of
+from tapwire_core.db.schema import is_before_release, is_known, migrate, newest_revision, require_newest, revision_of
 from tapwire_core.errors import Refused
 
 FORMAT: Final = 1
@@ -158,6 +158,10 @@ def _read_manifest(file: Path) -> Manifest:
         raise BackupRefused(f"{file} is no backup of Tapwire, or is damaged: {error}") from error
     if damaged:
         raise BackupRefused(f"{file} is damaged in {', '.join(damaged)}: take another backup.")
+    if is_before_release(manifest.revision):
+        raise BackupRefused(
+            f"{file} is of revision {manifest.revision!r}, before the first release: restore it with the version that wrote it."
+        )
     if manifest.format != FORMAT or not is_known(manifest.revision):
         raise BackupRefused(f"{file} was written by {manifest.software}, which is newer than {SOFTWARE}: install that version.")
     unknown = {table.name for table in manifest.tables} - SQLModel.metadata.tables.keys()

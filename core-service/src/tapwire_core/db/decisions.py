@@ -1,4 +1,4 @@
-"""The two round trips of a decision: lock and read the facts, write what changes. The SQL is in the migrations, as functions."""
+"""The two round trips of a decision: lock and read the facts, write what changes. The SQL is in `db/sql/functions`."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,7 +1,7 @@
 """Two roles of one database: the owner, who migrates, and the application's, whom the books let read and add but nothing else.
 
-What the application's role may do is given anew after each migration. The triggers of migration 0003 refuse the same to every role;
-but an owner could drop them, and a program that logs in as the application can't.
+What the application's role may do is given anew after each migration. The triggers `rows_stay_as_they_are` refuse the same to every
+role; but an owner could drop them, and a program that logs in as the application can't.
 """
 
 from typing import Final

@@ -1,55 +1,87 @@
-"""Bringing a database to this version's schema, and refusing one that is not there."""
+"""Bringing a database to this version's schema, and refusing one that is not there.
 
+The schema is two things: the tables, by Alembic's migrations, and the functions, views and triggers, by `sql_files`.
+"""
+
+import asyncio
 import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from tapwire_core.db.engine import open_engine
 from tapwire_core.db.roles import admit_application
+from tapwire_core.db.sql_files import SQL, names_not_in_place, put_in_place
 from tapwire_core.errors import NotMigrated
 
 R = TypeVar("R")
 
 MIGRATION_LOCK: Final = 7_461_707
 """An advisory lock, so that two `migrate` at once run one after the other."""
+LOCK_WAITS_MS: Final = (200, 400, 800, 1_600, 3_200)
+"""How long each attempt waits for a table or view that workers use; they queue behind it meanwhile."""
+PAUSE_S: Final = 0.2
+"""Between two attempts: what queued behind one gets its turn."""
+BEFORE_RELEASE: Final = frozenset(f"{number:04}" for number in range(1, 13))
+"""The revisions of development versions before the first release; no migration leads on from them."""
 
 
-async def migrate(url: str, application_url: str | None = None, revision: str = "head") -> str:
-    """Bring the database to a revision, the newest unless said otherwise, and say which the newest is.
+async def migrate(url: str, application_url: str | None = None, revision: str = "head", sql: Path = SQL) -> str:
+    """Bring the database to a revision, the newest unless said otherwise, and say which the newest is; raises `NotMigrated`.
 
-    `url` is the owner's. With an `application_url` of another role, that role gets what the application needs, and no more.
+    `url` is the owner's. With an `application_url` of another role, that role gets what the application needs, and no more. At the
+    newest revision the functions, views and triggers of the folder `sql` are put in place too. It is one transaction; while others
+    hold what it needs for too long it begins anew.
     """
-    await _on_connection(url, functools.partial(_upgrade, application_url=application_url, revision=revision))
-    return newest_revision()
+    for wait_ms in LOCK_WAITS_MS:
+        step = functools.partial(_upgrade, application_url=application_url, revision=revision, sql=sql, wait_ms=wait_ms)
+        try:
+            await _on_connection(url, step)
+        except DBAPIError as error:
+            if not _is_lock_held(error):
+                raise
+            await asyncio.sleep(PAUSE_S)
+        else:
+            return newest_revision()
+    raise NotMigrated("Other sessions hold locks on the tables for too long: end them, or run `tapwire-core migrate` again later.")
 
 
 async def require_newest(url: str) -> None:
     """Raise `NotMigrated` unless the database has the schema that this version works with."""
     found = await revision_of(url)
-    if found == newest_revision():
-        return
-    if found is not None and not is_known(found):
-        raise NotMigrated(f"The database is at revision {found!r}, which is newer than this version: install the newer version.")
-    raise NotMigrated(
-        f"The database is at revision {found!r}, this version needs {newest_revision()!r}: run `tapwire-core migrate`."
-    )
+    _require_known(found)
+    if found != newest_revision():
+        raise NotMigrated(
+            f"The database is at revision {found!r}, this version needs {newest_revision()!r}: run `tapwire-core migrate`."
+        )
+    others = await _on_connection(url, names_not_in_place)
+    if others:
+        raise NotMigrated(
+            f"The database's functions are of another version ({', '.join(others)}): run `tapwire-core migrate` of the newer one."
+        )
 
 
 async def revision_of(url: str) -> str | None:
     """The revision that the database is at; None where nothing was migrated yet."""
-    return await _on_connection(url, lambda connection: MigrationContext.configure(connection).get_current_revision())
+    return await _on_connection(url, _revision_on)
 
 
 def is_known(revision: str) -> bool:
     """Whether this version has the migration to this revision."""
     return revision in {known.revision for known in _scripts().walk_revisions()}
+
+
+def is_before_release(revision: str) -> bool:
+    """Whether a development version before the first release made this revision."""
+    return revision in BEFORE_RELEASE
 
 
 def newest_revision() -> str:
@@ -68,11 +100,35 @@ def config(connection: Connection | None = None) -> Config:
     return made
 
 
-def _upgrade(connection: Connection, application_url: str | None, revision: str) -> None:
+def _upgrade(connection: Connection, application_url: str | None, revision: str, sql: Path, wait_ms: int) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+    connection.execute(text("SELECT set_config('lock_timeout', :wait_ms, true)"), {"wait_ms": str(wait_ms)})
+    _require_known(_revision_on(connection))
     command.upgrade(config(connection), revision)
+    if revision == "head":
+        put_in_place(connection, sql)
     if application_url is not None:
         admit_application(connection, application_url)
+
+
+def _require_known(found: str | None) -> None:
+    if found is None or is_known(found):
+        return
+    if is_before_release(found):
+        raise NotMigrated(
+            f"The database is at revision {found!r}, of a version before the first release, and can't be brought to this version's "
+            "schema: export what you need with the version that made it, and begin with an empty database."
+        )
+    raise NotMigrated(f"The database is at revision {found!r}, which is newer than this version: install the newer version.")
+
+
+def _is_lock_held(error: DBAPIError) -> bool:
+    cause = error.orig and error.orig.__cause__
+    return isinstance(cause, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError)
+
+
+def _revision_on(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _scripts() -> ScriptDirectory:

@@ -1,4 +1,4 @@
-"""What a decision changes, as plain data: the domain says it, `db.writes.decisions` writes it in one statement.
+"""What a decision changes, as plain data: the domain says it, `db.decisions` writes it in one statement.
 
 Nothing else writes pours, holds, leases, money or stock. The cached sums (`guests.balance_minor`, `guests.held_minor`,
 `kegs.book_volume_ml`) are never set by a decision: they follow from the movements and holds written here, so they can't drift from

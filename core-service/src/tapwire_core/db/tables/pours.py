@@ -51,7 +51,7 @@ class Pour(SQLModel, table=True):
         ),
         Index("ix_pours_authorized", "authorized_at", "pour_id"),
         Index("ix_pours_visit", "visit_id", "authorized_at"),
-        # for lists alone: migration 0009 makes it by the collation `LISTING`, which Alembic does not see, so that no decision looks
+        # for lists alone: the migration makes it by the collation `LISTING`, which Alembic does not see, so that no decision looks
         # for a tap's pending pour among all its pours
         Index("ix_pours_tap", "tap_path", "authorized_at"),
         Index("ix_pours_venue", "venue_id", "authorized_at"),

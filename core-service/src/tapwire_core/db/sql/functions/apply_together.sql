@@ -1,0 +1,260 @@
+-- Writes what decisions change (`tapwire_core.domain.changes`). `lock_together` holds the rows already, and no two decisions touch the
+-- same one. Balances, holds and book volumes follow from the movements and pours written here, and from nothing else.
+CREATE OR REPLACE FUNCTION apply_together(decided jsonb) RETURNS void
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET enable_bitmapscan = off
+AS $$
+DECLARE
+    present text[];
+BEGIN
+    present := ARRAY(SELECT jsonb_object_keys(change) FROM jsonb_array_elements(decided) AS change);
+
+    IF 'ended' = ANY(present) THEN
+        UPDATE pours SET
+            sync_status = ended.sync_status,
+            volume_ml = ended.volume_ml,
+            amount_minor = ended.amount_minor,
+            loss_minor = ended.loss_minor,
+            stock_ml = coalesce(said.stock_ml, ended.volume_ml),
+            reported = pours.reported OR said.stock_ml IS NOT NULL,
+            report_refused = report_refused OR (said.pour_id IS NOT NULL AND said.stock_ml IS NULL),
+            end_reason = ended.end_reason,
+            duration_ms = ended.duration_ms,
+            settled_at = now(), settled_shift_id = change.shift_id, settled_by = change.actor
+        FROM jsonb_to_recordset(decided) AS change(shift_id uuid, actor text, ended jsonb, reported jsonb)
+        CROSS JOIN LATERAL jsonb_to_recordset(change.ended) AS ended(
+            pour_id uuid, sync_status text, volume_ml bigint, amount_minor bigint, loss_minor bigint, end_reason text,
+            duration_ms bigint)
+        LEFT JOIN LATERAL jsonb_to_record(change.reported) AS said(pour_id uuid, stock_ml bigint) ON said.pour_id = ended.pour_id
+        WHERE pours.pour_id = ended.pour_id AND pours.sync_status = 'pending_sync';
+        UPDATE visits SET active_tap_id = NULL, lock_set_at = NULL
+        FROM jsonb_to_recordset(decided) AS change(ended jsonb), jsonb_to_recordset(change.ended) AS ended(visit_id uuid)
+        WHERE visits.visit_id = ended.visit_id;
+        UPDATE incidents SET status = 'resolved', resolution = 'no_action', resolved_at = now(), resolved_by = change.actor,
+            comment = 'the pour ended'
+        FROM jsonb_to_recordset(decided) AS change(actor text, ended jsonb),
+            jsonb_to_recordset(change.ended) AS ended(pour_id uuid)
+        WHERE incidents.pour_id = ended.pour_id AND kind IN ('sync_timeout', 'journal_lost') AND status <> 'resolved';
+    END IF;
+
+    IF 'lock_cleared' = ANY(present) THEN
+        UPDATE visits SET active_tap_id = NULL, lock_set_at = NULL
+        FROM jsonb_to_recordset(decided) AS change(lock_cleared jsonb)
+        WHERE visits.visit_id = (change.lock_cleared->>'visit_id')::uuid AND NOT EXISTS (
+            SELECT FROM pours WHERE pours.visit_id = visits.visit_id AND sync_status = 'pending_sync');
+    END IF;
+
+    IF 'granted' = ANY(present) THEN
+        INSERT INTO pours (
+            pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, shift_id, request_id, journal_id, seq,
+            sell_price_per_liter_minor, max_volume_ml, hold_minor)
+        SELECT pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, shift_id, granted.request_id,
+            journal_id, seq, sell_price_per_liter_minor, max_volume_ml, hold_minor
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, venue_id text, shift_id uuid, granted jsonb),
+            jsonb_to_record(change.granted) AS granted(
+                pour_id uuid, visit_id uuid, guest_id uuid, card_uid text, keg_id uuid, beverage_id uuid, request_id uuid,
+                journal_id uuid, seq bigint, sell_price_per_liter_minor bigint, max_volume_ml bigint, hold_minor bigint)
+        WHERE change.granted IS NOT NULL;
+        UPDATE visits SET active_tap_id = split_part(change.tap_path, '/', 3), lock_set_at = now()
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, granted jsonb)
+        WHERE visits.visit_id = (change.granted->>'visit_id')::uuid;
+    END IF;
+
+    IF present && '{ended,granted,money}' THEN
+        UPDATE guests SET
+            balance_minor = balance_minor + touched.amount_minor,
+            held_minor = coalesce(
+                (SELECT sum(hold_minor) FROM pours WHERE pours.guest_id = touched.guest_id AND sync_status = 'pending_sync'), 0)
+        FROM (
+            SELECT guest_id, sum(part.amount_minor) AS amount_minor
+            FROM jsonb_to_recordset(decided) AS change(ended jsonb, granted jsonb, money jsonb), LATERAL (
+                SELECT guest_id, 0 AS amount_minor FROM jsonb_to_recordset(change.ended) AS ended(guest_id uuid)
+                UNION ALL
+                SELECT (change.granted->>'guest_id')::uuid, 0
+                UNION ALL
+                SELECT guest_id, CASE
+                    WHEN credit_account = 'guest' THEN amount_minor WHEN debit_account = 'guest' THEN -amount_minor ELSE 0 END
+                FROM jsonb_to_recordset(change.money) AS moved(
+                    debit_account text, credit_account text, amount_minor bigint, guest_id uuid)
+            ) AS part
+            WHERE guest_id IS NOT NULL GROUP BY guest_id ORDER BY guest_id
+        ) AS touched
+        WHERE guests.guest_id = touched.guest_id;
+    END IF;
+
+    IF 'money' = ANY(present) THEN
+        INSERT INTO money_movements (
+            debit_account, credit_account, amount_minor, guest_id, venue_id, shift_id, pour_id, incident_id, reason, actor,
+            request_id)
+        SELECT debit_account, credit_account, amount_minor, guest_id, venue_id, shift_id, pour_id, incident_id, reason, actor,
+            request_id
+        FROM jsonb_to_recordset(decided) AS change(venue_id text, shift_id uuid, actor text, request_id text, money jsonb),
+            jsonb_to_recordset(change.money) AS moved(
+                debit_account text, credit_account text, amount_minor bigint, guest_id uuid, pour_id uuid, incident_id uuid,
+                reason text);
+    END IF;
+
+    IF 'stock' = ANY(present) THEN
+        INSERT INTO stock_movements (keg_id, kind, volume_ml, venue_id, tap_path, shift_id, cause_id, reason, actor)
+        SELECT keg_id, kind, volume_ml, venue_id, tap_path, shift_id, cause_id, reason, actor
+        FROM jsonb_to_recordset(decided) AS change(venue_id text, tap_path text, shift_id uuid, actor text, stock jsonb),
+            jsonb_to_recordset(change.stock) AS moved(keg_id uuid, kind text, volume_ml bigint, cause_id uuid, reason text);
+        UPDATE kegs SET book_volume_ml = book_volume_ml - touched.volume_ml
+        FROM (
+            SELECT keg_id, sum(volume_ml) AS volume_ml
+            FROM jsonb_to_recordset(decided) AS change(stock jsonb),
+                jsonb_to_recordset(change.stock) AS moved(keg_id uuid, volume_ml bigint)
+            GROUP BY keg_id ORDER BY keg_id
+        ) AS touched
+        WHERE kegs.keg_id = touched.keg_id;
+    END IF;
+
+    -- a pour that ends with its report has been told so above
+    IF jsonb_path_exists(decided, '$[*] ? (exists(@.reported) && !(@.reported.pour_id == @.ended[*].pour_id))') THEN
+        UPDATE pours SET
+            reported = pours.reported OR said.stock_ml IS NOT NULL,
+            report_refused = report_refused OR said.stock_ml IS NULL,
+            stock_ml = coalesce(said.stock_ml, pours.stock_ml)
+        FROM jsonb_to_recordset(decided) AS change(reported jsonb),
+            jsonb_to_record(change.reported) AS said(pour_id uuid, stock_ml bigint)
+        WHERE pours.pour_id = said.pour_id;
+    END IF;
+
+    IF 'stopped' = ANY(present) THEN
+        UPDATE pours SET stop_reason = change.stopped->>'reason'
+        FROM jsonb_to_recordset(decided) AS change(stopped jsonb)
+        WHERE pours.pour_id = (change.stopped->>'pour_id')::uuid;
+    END IF;
+
+    IF 'tap_locked' = ANY(present) THEN
+        UPDATE taps SET status = 'locked', status_reason = change.tap_locked, config_revision = config_revision + 1
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, tap_locked text)
+        WHERE taps.tap_path = change.tap_path AND change.tap_locked IS NOT NULL;
+    END IF;
+
+    IF 'answer' = ANY(present) THEN
+        INSERT INTO authorization_answers (tap_path, event_id, fingerprint, pour_id, payload)
+        SELECT tap_path, event_id, decode(fingerprint, 'hex'), pour_id, payload
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, answer jsonb),
+            jsonb_to_record(change.answer) AS said(event_id uuid, fingerprint text, pour_id uuid, payload text)
+        WHERE change.answer IS NOT NULL;
+        INSERT INTO tap_journals AS journal (tap_path, journal_id, highest_seq)
+        SELECT taps.tap_path, journal_id, seq
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, answer jsonb)
+        JOIN taps ON taps.tap_path = change.tap_path,
+            jsonb_to_record(change.answer) AS said(journal_id uuid, seq bigint)
+        WHERE journal_id IS NOT NULL
+        ON CONFLICT (tap_path, journal_id) DO UPDATE SET highest_seq = greatest(journal.highest_seq, excluded.highest_seq);
+    END IF;
+
+    IF 'verdict' = ANY(present) THEN
+        INSERT INTO pour_reports (tap_path, pour_id, volume_ml, odometer_from_ml, odometer_to_ml, report, verdict)
+        SELECT tap_path, pour_id, volume_ml, odometer_from_ml, odometer_to_ml, report, said.verdict
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, verdict jsonb),
+            jsonb_to_record(change.verdict) AS said(
+                pour_id uuid, volume_ml bigint, odometer_from_ml bigint, odometer_to_ml bigint, report jsonb, verdict text)
+        WHERE change.verdict IS NOT NULL;
+    END IF;
+
+    IF 'flow' = ANY(present) THEN
+        INSERT INTO flows (tap_path, event_id, cause, volume_ml, duration_ms, card_uid, keg_id, venue_id, stock_kind)
+        SELECT tap_path, event_id, cause, volume_ml, duration_ms, card_uid, keg_id, venue_id, stock_kind
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, venue_id text, flow jsonb),
+            jsonb_to_record(change.flow) AS said(
+                event_id uuid, cause text, volume_ml bigint, duration_ms bigint, card_uid text, keg_id uuid, stock_kind text)
+        WHERE change.flow IS NOT NULL;
+    END IF;
+
+    IF 'holes_reopened' = ANY(present) THEN
+        DELETE FROM odometer_stretches
+        WHERE stretch_id IN (
+            SELECT hole::bigint
+            FROM jsonb_to_recordset(decided) AS change(holes_reopened jsonb),
+                jsonb_array_elements_text(change.holes_reopened) AS hole);
+    END IF;
+
+    IF 'stretches' = ANY(present) THEN
+        INSERT INTO odometer_stretches (tap_path, journal_id, from_ml, to_ml, fact_id, is_hole, keg_id)
+        SELECT tap_path, journal_id, from_ml, to_ml, fact_id, is_hole, keg_id
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, stretches jsonb),
+            jsonb_to_recordset(change.stretches) AS accounted(
+                journal_id uuid, from_ml bigint, to_ml bigint, fact_id uuid, is_hole boolean, keg_id uuid)
+        ON CONFLICT DO NOTHING;
+        INSERT INTO tap_journals AS journal (tap_path, journal_id, odometer_first_ml)
+        SELECT tap_path, journal_id, min(from_ml)
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, stretches jsonb),
+            jsonb_to_recordset(change.stretches) AS accounted(journal_id uuid, from_ml bigint)
+        WHERE NOT EXISTS (
+            SELECT FROM tap_journals known
+            WHERE known.tap_path = change.tap_path AND known.journal_id = accounted.journal_id
+            AND known.odometer_first_ml <= accounted.from_ml)
+        GROUP BY tap_path, journal_id
+        ON CONFLICT (tap_path, journal_id) DO UPDATE SET
+            odometer_first_ml = excluded.odometer_first_ml, odometer_covered_ml = NULL;
+    END IF;
+
+    IF 'covered' = ANY(present) THEN
+        INSERT INTO tap_journals AS journal (tap_path, journal_id, odometer_first_ml, odometer_covered_ml)
+        SELECT tap_path, journal_id, first_ml, covered_ml
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, covered jsonb),
+            jsonb_to_record(change.covered) AS proved(journal_id uuid, first_ml bigint, covered_ml bigint)
+        WHERE change.covered IS NOT NULL
+        ON CONFLICT (tap_path, journal_id) DO UPDATE SET
+            odometer_first_ml = excluded.odometer_first_ml, odometer_covered_ml = excluded.odometer_covered_ml;
+    END IF;
+
+    IF 'gaps_filled' = ANY(present) THEN
+        UPDATE incidents SET
+            details = details || jsonb_build_object('volume_ml', gap.volume_ml, 'value_minor', gap.value_minor),
+            status = CASE gap.volume_ml WHEN 0 THEN 'resolved' ELSE status END,
+            resolution = CASE gap.volume_ml WHEN 0 THEN 'no_action' END,
+            resolved_at = CASE gap.volume_ml WHEN 0 THEN now() END,
+            resolved_by = CASE gap.volume_ml WHEN 0 THEN change.actor END,
+            comment = CASE gap.volume_ml WHEN 0 THEN 'the fact came' END
+        FROM jsonb_to_recordset(decided) AS change(actor text, gaps_filled jsonb),
+            jsonb_to_recordset(change.gaps_filled) AS gap(incident_id uuid, volume_ml bigint, value_minor bigint)
+        WHERE incidents.incident_id = gap.incident_id AND status <> 'resolved';
+    END IF;
+
+    IF 'audited' = ANY(present) THEN
+        INSERT INTO audit (action, actor, subjects, details, request_id)
+        SELECT action, actor, subjects, details, request_id
+        FROM jsonb_to_recordset(decided) AS change(actor text, request_id text, audited jsonb),
+            jsonb_to_recordset(change.audited) AS entry(action text, subjects text[], details jsonb);
+    END IF;
+
+    IF 'raised' = ANY(present) THEN
+        INSERT INTO incidents AS incident (incident_id, kind, cause, venue_id, tap_path, pour_id, details)
+        SELECT coalesce(incident_id, gen_random_uuid()), kind, cause, venue_id, tap_path, pour_id, details
+        FROM jsonb_to_recordset(decided) AS change(venue_id text, tap_path text, raised jsonb),
+            jsonb_to_recordset(change.raised) AS one(incident_id uuid, kind text, cause text, pour_id uuid, details jsonb)
+        ON CONFLICT (kind, cause) WHERE status <> 'resolved' DO UPDATE SET
+            occurrences = incident.occurrences + 1,
+            last_seen_at = now(),
+            details = CASE WHEN incident.kind = 'unattributed_flow'
+                THEN excluded.details
+                    || jsonb_strip_nulls(jsonb_build_object('paid_minor', coalesce(
+                        (incident.details->>'paid_minor')::bigint + (excluded.details->>'paid_minor')::bigint,
+                        (incident.details->>'paid_minor')::bigint,
+                        (excluded.details->>'paid_minor')::bigint)))
+                    || jsonb_build_object(
+                        'volume_ml', (incident.details->>'volume_ml')::bigint + (excluded.details->>'volume_ml')::bigint,
+                        -- unknown when one part's value is unknown
+                        'value_minor', (incident.details->>'value_minor')::bigint + (excluded.details->>'value_minor')::bigint)
+                ELSE incident.details
+            END;
+    END IF;
+
+    IF 'commands' = ANY(present) THEN
+        INSERT INTO command_outbox (tap_path, payload)
+        SELECT sent.tap_path, payload
+        FROM jsonb_to_recordset(decided) AS change(commands jsonb),
+            jsonb_to_recordset(change.commands) AS sent(tap_path text, payload text);
+        PERFORM pg_notify('tapwire_outbox', '');
+    END IF;
+END $$;

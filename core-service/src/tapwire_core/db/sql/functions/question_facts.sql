@@ -1,0 +1,69 @@
+-- The facts that questions are decided on, each with its place in `asked`; read under the locks of `lock_together`.
+CREATE OR REPLACE FUNCTION question_facts(asked jsonb) RETURNS TABLE (place bigint, facts jsonb)
+LANGUAGE sql STABLE AS $$
+    SELECT one.place, CASE
+        WHEN earlier.event_id IS NOT NULL THEN jsonb_build_object('earlier', jsonb_build_object(
+            'fingerprint', encode(earlier.fingerprint, 'hex'),
+            'payload', earlier.payload,
+            'granted', earlier.pour_id IS NOT NULL,
+            'pending', EXISTS (
+                SELECT FROM pours WHERE pours.pour_id = earlier.pour_id AND pours.sync_status = 'pending_sync')))
+        WHEN tap.tap_path IS NULL THEN '{"facts": {"tap": null, "card_status": null, "visit": null, "guest": null}}'
+        ELSE jsonb_build_object('facts', jsonb_build_object(
+            'tap', jsonb_build_object(
+                'venue_id', tap.venue_id,
+                'status', tap.status,
+                'emergency_stop', venue.emergency_stop,
+                'max_pour_ml', tap.max_pour_ml,
+                'highest_seq', coalesce(journal.highest_seq, 0),
+                'keg_id', keg.keg_id,
+                'keg_ml', keg.book_volume_ml,
+                'beverage_id', beverage.beverage_id,
+                'beverage_name', beverage.name,
+                'beverage_style', beverage.style,
+                'beverage_abv', beverage.abv,
+                'price_minor', beverage.sell_price_per_liter_minor,
+                'shift_id', shift.shift_id,
+                'pending', CASE WHEN pending.pour_id IS NOT NULL THEN jsonb_build_object(
+                    'pour_id', pending.pour_id,
+                    'visit_id', pending.visit_id,
+                    'guest_id', pending.guest_id,
+                    'hold_minor', pending.hold_minor,
+                    'journal_id', pending.journal_id,
+                    'seq', pending.seq,
+                    'reported', pending.reported OR pending.report_refused OR pending.report_may_have_come OR EXISTS (
+                        SELECT FROM pour_reports said
+                        WHERE said.pour_id = pending.pour_id AND said.tap_path = one.tap_path)
+                ) END
+            ),
+            'card_status', card.status,
+            'visit', CASE WHEN visit.visit_id IS NOT NULL THEN jsonb_build_object(
+                'visit_id', visit.visit_id,
+                'leased_tap', leased.tap_path,
+                'leased_pour_id', leased.pour_id
+            ) END,
+            'guest', CASE WHEN guest.guest_id IS NOT NULL THEN jsonb_build_object(
+                'guest_id', guest.guest_id,
+                'first_name', guest.first_name,
+                'blocked', guest.blocked,
+                'balance_minor', guest.balance_minor,
+                'held_minor', guest.held_minor
+            ) END))
+        END AS facts
+    FROM ROWS FROM (jsonb_to_recordset(asked) AS (
+        kind text, tap_path text, card_uid text, journal_id uuid, event_id uuid)) WITH ORDINALITY
+        AS one(kind, tap_path, card_uid, journal_id, event_id, place)
+    LEFT JOIN taps tap ON tap.tap_path = one.tap_path
+    LEFT JOIN authorization_answers earlier ON earlier.tap_path = one.tap_path AND earlier.event_id = one.event_id
+    LEFT JOIN venues venue ON venue.venue_id = tap.venue_id
+    LEFT JOIN tap_journals journal ON journal.tap_path = one.tap_path AND journal.journal_id = one.journal_id
+    LEFT JOIN kegs keg ON keg.keg_id = tap.keg_id
+    LEFT JOIN beverages beverage ON beverage.beverage_id = keg.beverage_id
+    LEFT JOIN shifts shift ON shift.venue_id = tap.venue_id AND shift.status = 'open'
+    LEFT JOIN pours pending ON pending.tap_path = one.tap_path AND pending.sync_status = 'pending_sync'
+    LEFT JOIN cards card ON card.card_uid = one.card_uid
+    LEFT JOIN visits visit ON visit.card_uid = one.card_uid AND visit.status = 'active' AND visit.venue_id || '' = tap.venue_id
+    LEFT JOIN guests guest ON guest.guest_id = visit.guest_id
+    LEFT JOIN pours leased ON leased.visit_id = visit.visit_id AND leased.sync_status = 'pending_sync'
+    WHERE one.kind = 'question'
+$$;

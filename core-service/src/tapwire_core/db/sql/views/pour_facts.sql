@@ -1,0 +1,24 @@
+-- A pour, with its guest's balance and its keg's book volume.
+CREATE OR REPLACE VIEW pour_facts AS
+SELECT pour.pour_id, jsonb_build_object(
+    'pour_id', pour.pour_id,
+    'visit_id', pour.visit_id,
+    'guest_id', pour.guest_id,
+    'card_uid', pour.card_uid,
+    'tap_path', pour.tap_path,
+    'venue_id', pour.venue_id,
+    'keg_id', pour.keg_id,
+    'sync_status', pour.sync_status,
+    'sell_price_per_liter_minor', pour.sell_price_per_liter_minor,
+    'max_volume_ml', pour.max_volume_ml,
+    'hold_minor', pour.hold_minor,
+    'volume_ml', pour.volume_ml,
+    'amount_minor', pour.amount_minor,
+    'stock_ml', pour.stock_ml,
+    'reported', pour.reported,
+    'refused', pour.report_refused,
+    'balance_minor', guest.balance_minor,
+    'held_minor', guest.held_minor,
+    'keg_ml', keg.book_volume_ml
+) AS facts
+FROM pours pour JOIN guests guest USING (guest_id) JOIN kegs keg USING (keg_id);
