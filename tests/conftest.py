@@ -16,7 +16,7 @@ import pytest
 from tapwire_contracts.acl import BrokerRole
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services.books import check_books
 from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, find_mosquitto, open_broker
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
@@ -110,7 +110,7 @@ def require_mosquitto() -> None:
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
     """An open database of the test's own; afterwards its books must balance."""
-    async with Database.open(database_url, House()) as opened:
+    async with Database.open(database_url, Policy()) as opened:
         yield opened
         assert await check_books(opened) == []
 

@@ -17,7 +17,7 @@ from tapwire_admin.openapi.document import complete
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes.sessions import open_session
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services.sessions import hash_token
 
 

@@ -26,17 +26,17 @@ from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
-from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import beverages, guests, kegs, money, shifts, taps, venues, visits
 from tapwire_core.services.books import check_books
 from tapwire_core.services.nodes import note_state
-from tapwire_core.services.pours import Answered, CardAsks, RawReport, TapReports, authorize_pour, report_of_node, settle_report
+from tapwire_core.services.pours import Answered, CardAsks, RawMessage, TapReports, authorize_pour, report_of_node, settle_report
 
 OPERATOR = Actor("test-operator")
 PRICE_MINOR = 500_00
 """500.00 a litre."""
 KEG_ML = 50_000
-RAW = RawReport("tapwire/v1/bar/taps/left/pour/completed", b"{}")
+RAW = RawMessage("tapwire/v1/bar/taps/left/pour/completed", b"{}")
 """A message as it came, for what would keep it as a dead letter."""
 
 
@@ -202,7 +202,7 @@ class Venue:
     def reports(self, report: PourCompleted, tap: SimulatedTap | None = None) -> TapReports:
         """A report, to decide."""
         path = (tap or self.tap).path
-        raw = RawReport(path.topic("pour/completed"), payload_of(report))
+        raw = RawMessage(path.topic("pour/completed"), payload_of(report))
         content = msgspec.to_builtins(report)
         return TapReports(report_of_node(str(path), report), report.journal_id, Actor(str(path)), content, raw)
 

@@ -19,7 +19,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import DatabaseGone, telling_database_gone
 from tapwire_core.db.schema import migrate
 from tapwire_core.db.views.devices import broker_logins
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_core.errors import NotMigrated, Refused
 from tapwire_demo.bar import AT_THE_TAPS, TAPS, BarTap
 from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
@@ -57,7 +57,7 @@ async def run_demo(folder: Path, seconds: float | None, broker_kind: BrokerKind,
         _log_to(folder / "logs")
         screen.say(f"{'Setting up' if postgres.created else 'Opening'} the bar in {folder}/ …", "dim")
         await _migrate(postgres)
-        async with Database.open(postgres.application_url_of(), House(), pool_size=POOL_SIZE) as db:
+        async with Database.open(postgres.application_url_of(), Policy(), pool_size=POOL_SIZE) as db:
             bar = await set_up(db, folder)
             async with open_broker(broker_kind, folder / "broker", accounts(bar)) as broker:
                 demo = Demo(folder, screen, postgres, db, broker, bar)

@@ -18,7 +18,7 @@ from tapwire_core.db.views.guests import GuestView
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.db.views.venues import get_venue
 from tapwire_core.db.views.visits import get_visit
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.errors import Refused
 from tapwire_core.services import devices, guests, shifts, taps, users, venues, visits
 from tapwire_core.services.cards import BindConflict, CardBusy, LostCard

@@ -11,7 +11,7 @@ from tapwire_core.db.views.kegs import suggest_keg
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import beverages, kegs, money, taps
 from tapwire_demo.bar import KEG_LOW_ML, KEG_ML, VENUE_ID, BarTap, Beverage, Person
 from tapwire_demo.words import amount

@@ -19,7 +19,7 @@ from tapwire_contracts.reasons import DENIAL_TEXTS, IncidentKind, Locale, Outcom
 from tapwire_contracts.schemas import payload_schema
 from tapwire_contracts.topics import ROOT
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.pour import TRANSITIONS as POUR_TRANSITIONS
+from tapwire_core.domain.pours import TRANSITIONS as POUR_TRANSITIONS
 from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WorkerMetrics
 from tapwire_core.settings import PREFIX, Settings
 from tapwire_node.controller.transitions import TRANSITIONS as NODE_TRANSITIONS

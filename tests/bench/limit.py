@@ -69,7 +69,7 @@ async def _script(stage: Stage, place: Place) -> str:
 async def _statements(store: Store, decision: Decision) -> list[str]:
     """Make a decision; what it sends."""
     (locked,) = await lock_together(store, [decision.asked])
-    decided = decision.decide(locked, store.house)
+    decided = decision.decide(locked, store.policy)
     assert decided.changes is not None
     await write_changes(store, decided.changes)
     return [

@@ -11,7 +11,7 @@ import psutil
 from msgspec import Struct, convert
 from playwright.async_api import Page
 
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services import users
 from tapwire_demo.demo_file import Login
 from tests.bench.meters import Spread, Use

@@ -19,7 +19,7 @@ import msgspec
 from tapwire_contracts.acl import BrokerRole
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
 from tapwire_demo.processes import LOOPBACK, free_port
@@ -163,7 +163,7 @@ async def open_stage(taps: int) -> AsyncIterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="tapwire-bench-") as folder:
         async with temporary_postgres(PostgresSettings(durable=True, max_connections=200)) as postgres:
             await migrate(postgres.url)
-            async with Database.open(postgres.url, House()) as db:
+            async with Database.open(postgres.url, Policy()) as db:
                 venue = await Venue.open(db, keg_ml=KEG_ML, price_minor=PRICE_MINOR)
                 taps_there = [venue.tap, *[await venue.another_tap(f"t{number}", KEG_ML) for number in range(1, taps)]]
                 guests = [await venue.guest(BALANCE_MINOR) for _ in taps_there]

@@ -8,7 +8,7 @@ from uuid import UUID
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import beverages, devices, guests, kegs, money, shifts, taps, venues, visits
 from tapwire_demo.broker import Account
 from tests.chaos import flooder

@@ -16,8 +16,8 @@ from uuid import UUID
 from tapwire_contracts.topics import DevicePath, tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
-from tapwire_core.domain.house import House
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services import users
 from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.demo import answers
@@ -133,7 +133,7 @@ async def open_site(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         postgres = await stack.enter_async_context(temporary_postgres(PostgresSettings()))
         await migrate(postgres.url)
-        db = await stack.enter_async_context(Database.open(postgres.url, House(), pool_size=4))
+        db = await stack.enter_async_context(Database.open(postgres.url, Policy(), pool_size=4))
         paths = [tap_path(VENUE, f"tap-{number}") for number in range(1, tap_count + 1)]
         foreign = [tap_path(VENUE, f"stranger-{number}") for number in range(1, strangers + 1)]
         accounts = await found(db, paths + foreign)

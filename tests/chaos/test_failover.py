@@ -6,7 +6,7 @@ import pytest
 
 from tapwire_core.db.connections import connect, hosts_of
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_demo.postgres import EmbeddedPostgres
 from tapwire_demo.processes import free_port
 from tests.chaos.link import Link
@@ -27,7 +27,7 @@ async def test_a_standby_takes_over_and_nothing_is_lost_or_charged_twice() -> No
     async with (
         open_site(TAPS, standby_port=port) as site,
         standby_of(site.postgres, port, site.folder) as standby,
-        Database.open(standby.url, House(), pool_size=4) as taken_over,
+        Database.open(standby.url, Policy(), pool_size=4) as taken_over,
     ):
 
         async def fail_over(monkey: Monkey) -> None:

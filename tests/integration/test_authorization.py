@@ -11,7 +11,7 @@ from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
-from tapwire_core.domain.words import PaymentMethod, TapStatus
+from tapwire_core.domain.closed_sets import PaymentMethod, TapStatus
 from tapwire_core.services import beverages, cards, guests, shifts, taps, venues, visits
 from tapwire_core.services.kegs import correct_stock
 from tapwire_core.services.money import InsufficientFunds, refund, top_up

@@ -16,7 +16,7 @@ from tapwire_contracts.reasons import Resolution
 from tapwire_core.db.backup import BackupRefused, load_backup, write_backup
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.restore import read_restore_report
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_core.errors import Invalid
 from tapwire_core.services.books import check_books
 from tapwire_core.services.incidents import resolve_incident
@@ -25,7 +25,7 @@ from tapwire_core.services.restore import begin_after_restore, settle_journal
 from tests.command_line import command, done
 from tests.venue import OPERATOR, Venue
 
-AT_ONCE = House(start_window_ms=1)
+AT_ONCE = Policy(start_window_ms=1)
 
 
 async def test_pours_after_the_backup_are_charged_once_or_left_to_a_person_and_no_beer_is_lost(
@@ -113,7 +113,7 @@ async def test_a_restored_database_has_every_row_and_goes_on_counting(
 
     await load_backup(empty_database_url, tmp_path / "backup")
 
-    async with Database.open(empty_database_url, House()) as db:
+    async with Database.open(empty_database_url, Policy()) as db:
         assert await rows(db) == before
         again = replace(venue, db=db)
         await again.report(await again.grant(ann), 100)

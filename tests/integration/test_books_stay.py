@@ -7,7 +7,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.roles import ONLY_ADDED_TO
 from tapwire_core.db.schema import migrate, require_newest
 from tapwire_core.db.writes import books
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services.books import check_books
 from tapwire_demo.postgres import EmbeddedPostgres
 from tests.venue import Venue
@@ -30,7 +30,7 @@ async def test_no_row_of_the_books_can_be_changed_not_even_by_their_owner(venue:
 
 @pytest.mark.parametrize("table", ONLY_ADDED_TO)
 async def test_the_applications_role_has_no_right_to_try(application_url: str, table: str) -> None:
-    async with Database.open(application_url, House()) as db:
+    async with Database.open(application_url, Policy()) as db:
         await Venue.open(db)
 
         for change in (*CHANGES, "ALTER TABLE {} DISABLE TRIGGER ALL", "DROP TABLE {}"):
@@ -40,7 +40,7 @@ async def test_the_applications_role_has_no_right_to_try(application_url: str, t
 
 async def test_the_applications_role_can_do_all_that_an_evening_needs(application_url: str) -> None:
     await require_newest(application_url)
-    async with Database.open(application_url, House()) as db:
+    async with Database.open(application_url, Policy()) as db:
         venue = await Venue.open(db)
         ann = await venue.guest(balance_minor=100_00)
         await venue.report(await venue.grant(ann), 100)

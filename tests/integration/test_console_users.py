@@ -4,7 +4,7 @@ import httpx
 
 from tapwire_admin.access.cookies import CSRF_HEADER, SESSION_COOKIE, make_csrf_token
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tests.rest import Rest, done, log_in, refusal
 from tests.venue import Venue
 

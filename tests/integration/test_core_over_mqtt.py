@@ -11,7 +11,7 @@ import pytest
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.domain.words import TapStatus
+from tapwire_core.domain.closed_sets import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
 from tapwire_core.services.pour_recovery import force_unlock

@@ -13,7 +13,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import DatabaseGone, telling_database_gone
 from tapwire_core.db.schema import migrate
 from tapwire_core.db.views.devices import broker_logins
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services.beverages import create_beverage
 from tapwire_demo.bar import AT_THE_TAPS
 from tapwire_demo.postgres import PostgresSettings, temporary_postgres
@@ -44,7 +44,7 @@ async def test_a_server_whose_backend_was_killed_is_at_most_gone_for_a_while_and
 ) -> None:
     async with temporary_postgres(PostgresSettings(durable=False)) as server:
         await migrate(url := await server.create_database("house"))
-        async with Database.open(url, House()) as db:
+        async with Database.open(url, Policy()) as db:
             await asyncio.gather(*(use(db) for _ in range(3)))
             os.kill(await backend(db), signal.SIGKILL)
 
@@ -67,7 +67,7 @@ async def backend(db: Database) -> int:
 async def test_a_read_that_loses_its_connection_in_the_middle_says_that_the_database_is_gone() -> None:
     async with (
         temporary_postgres(PostgresSettings(durable=False)) as server,
-        Database.open(await server.create_database("house"), House()) as db,
+        Database.open(await server.create_database("house"), Policy()) as db,
         db.engine.connect() as connection,
     ):
         pid = int((await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one())

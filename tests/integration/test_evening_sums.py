@@ -11,7 +11,7 @@ import pytest
 from tapwire_contracts.messages import PourAuthorized
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.shift_reports import ShiftReport, Totals, sum_up_shift
-from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import kegs, money
 from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tests.venue import KEG_ML, OPERATOR, Guest, SimulatedTap, Venue

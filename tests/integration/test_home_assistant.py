@@ -14,7 +14,7 @@ import pytest
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.domain.words import TapStatus
+from tapwire_core.domain.closed_sets import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.mqtt.home_assistant import RETAINED_WITHIN_S, HomeAssistant
 from tapwire_core.mqtt.home_assistant_payloads import decimal

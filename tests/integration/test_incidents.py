@@ -7,7 +7,7 @@ import pytest
 
 from tapwire_contracts.reasons import Resolution
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.errors import NotFound
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.incidents import (

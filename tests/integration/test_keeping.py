@@ -1,6 +1,6 @@
 """What is kept for a while goes when its time has come; what may still be asked for, and the books, stay."""
 
-from tapwire_core.domain.keeping import Keeping
+from tapwire_core.domain.retention import Keeping
 from tapwire_core.services.retention import sweep
 from tests.rest import Rest, done
 from tests.venue import Venue

@@ -19,7 +19,7 @@ import pytest
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
 from tapwire_core.worker.worker import Worker
@@ -156,7 +156,7 @@ class Victim:
 @pytest.fixture
 async def busy_venue(database_url: str) -> AsyncIterator[Venue]:
     """A venue whose core soon asks for pours that no report comes for."""
-    async with Database.open(database_url, House(start_window_ms=400)) as db:
+    async with Database.open(database_url, Policy(start_window_ms=400)) as db:
         venue = await Venue.open(db)
         yield venue
         await venue.books_balance()

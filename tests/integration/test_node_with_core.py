@@ -13,8 +13,8 @@ import pytest
 from tapwire_contracts.reasons import FlowCause
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
-from tapwire_core.domain.words import TapStatus
+from tapwire_core.domain.closed_sets import TapStatus
+from tapwire_core.domain.policy import Policy
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
 from tapwire_core.services.pour_recovery import force_unlock
@@ -87,7 +87,7 @@ class Bar:
 @pytest.fixture
 async def venue(db: Database) -> Venue:
     """A venue with an open shift and one tap, whose house takes nothing amiss that a busy machine did."""
-    return await Venue.open(replace(db, house=House(overpour_tolerance_ml=BUSY_MACHINE_ML)))
+    return await Venue.open(replace(db, policy=Policy(overpour_tolerance_ml=BUSY_MACHINE_ML)))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 
 from tapwire_contracts.messages import TapConfig
-from tapwire_core.domain.words import TapStatus
+from tapwire_core.domain.closed_sets import TapStatus
 from tapwire_core.services.outbox import publish_waiting
 from tapwire_core.services.taps import change_tap
 from tests.venue import OPERATOR, Venue

@@ -12,7 +12,7 @@ from tapwire_core.db import connections
 from tapwire_core.db.connections import SOCKET_OPTIONS, connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import is_database_gone
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_demo.postgres import EmbeddedPostgres
 from tests.chaos.link import Link
 from tests.chaos.site import through
@@ -44,7 +44,7 @@ async def test_work_that_is_cut_off_at_any_moment_leaves_no_transaction(
     database_url: str, work: Callable[[Database], Awaitable[None]]
 ) -> None:
     ended = set[bool]()
-    async with Database.open(database_url, House(), pool_size=1) as db:
+    async with Database.open(database_url, Policy(), pool_size=1) as db:
         for moment in range(MOMENTS):
             async with db.pool.acquire() as connection:
                 await connection.reload_schema_state()  # forgets what is prepared
@@ -65,7 +65,7 @@ async def test_a_transaction_of_a_program_that_is_gone_keeps_no_row_locked(
 ) -> None:
     monkeypatch.setitem(connections.SERVER_SETTINGS, "idle_in_transaction_session_timeout", str(FROZEN_MS))
     lock = "LOCK TABLE taps"
-    async with Database.open(database_url, House()) as frozen, Database.open(database_url, House()) as other:
+    async with Database.open(database_url, Policy()) as frozen, Database.open(database_url, Policy()) as other:
 
         async def freeze() -> None:
             async with frozen.transaction() as store:
@@ -100,7 +100,7 @@ async def test_connections_that_lead_to_a_database_that_is_silent_are_given_up_t
 ) -> None:
     async with Link.opened("primary", postgres.port) as primary:
         url = through(database_url, primary).replace(f":{primary.port}/", f":{primary.port},127.0.0.1:{postgres.port}/")
-        async with Database.open(url, House()) as db:
+        async with Database.open(url, Policy()) as db:
             await asyncio.gather(*(db.pool.execute("SELECT pg_sleep(0.1)") for _ in range(5)))
             primary.silence()
 

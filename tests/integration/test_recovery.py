@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tapwire_contracts.messages import PourUnknown
 from tapwire_contracts.reasons import Phase, Presence
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services import cards, shifts, visits
 from tapwire_core.services.books import check_books
 from tapwire_core.services.nodes import ask_for_reports, note_pour_unknown, note_state
@@ -23,8 +23,8 @@ from tests.venue import KEG_ML, OPERATOR, SimulatedTap, Venue
 @pytest.fixture
 async def impatient(database_url: str) -> AsyncIterator[Venue]:
     """A venue whose core asks for reports, and calls them overdue, at once."""
-    house = House(start_window_ms=1, max_duration_ms=1, sync_timeout_ms=30_001)
-    async with Database.open(database_url, house) as opened:
+    policy = Policy(start_window_ms=1, max_duration_ms=1, sync_timeout_ms=30_001)
+    async with Database.open(database_url, policy) as opened:
         yield await Venue.open(opened)
         assert await check_books(opened) == []
 
@@ -84,7 +84,7 @@ async def test_a_pour_that_ends_while_its_tap_says_that_it_is_lost_leaves_no_inc
 async def test_a_pour_that_was_asked_for_before_the_clock_was_set_back_is_asked_for(impatient: Venue) -> None:
     await impatient.grant(await impatient.guest(balance_minor=100_00))
     await impatient.db.pool.execute("UPDATE pours SET asked_at = now() + interval '1 day'")
-    await asyncio.sleep(impatient.db.house.start_window_ms / 1_000)
+    await asyncio.sleep(impatient.db.policy.start_window_ms / 1_000)
 
     assert len(await ask_for_reports(impatient.db, 60_000)) == 1
 

@@ -8,7 +8,7 @@ from litestar.routes import HTTPRoute
 from tapwire_admin.access.auth import enforce_access
 from tapwire_admin.app import create_app
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services import users
 from tests.rest import Rest, asgi, done, refusal
 from tests.venue import OPERATOR, Venue

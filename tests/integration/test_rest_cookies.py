@@ -9,7 +9,7 @@ import pytest
 from tapwire_admin.access.cookies import CSRF_FIELD, CSRF_HEADER, SESSION_COOKIE, make_csrf_token
 from tapwire_admin.app import create_app
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services import users
 from tests.rest import asgi, done, refusal
 from tests.venue import OPERATOR

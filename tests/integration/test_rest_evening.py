@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services.books import check_books
 from tapwire_core.services.users import create_user
 from tests.integration.test_rest_process import running
@@ -97,7 +97,7 @@ async def log_in(client: httpx.AsyncClient, username: str) -> None:
 @pytest.fixture
 async def evening(application_url: str) -> AsyncIterator[Evening]:
     """A venue set up over HTTP, on the program as it runs; afterwards the books must balance."""
-    async with Database.open(application_url, House()) as db:
+    async with Database.open(application_url, Policy()) as db:
         await create_user(db, OPERATOR, "eve", Role.ENGINEER, PASSWORD)
         async with (
             running(application_url) as engineer,

@@ -26,7 +26,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
 from tapwire_core.db.views.event_stream import FactsReader
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services.sessions import log_out
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_demo.postgres import PostgresSettings, temporary_postgres
@@ -139,7 +139,7 @@ async def test_a_stream_asked_for_from_beyond_the_log_begins_from_now_and_says_s
 async def test_a_stream_whose_database_goes_ends_quietly(path: str, caplog: pytest.LogCaptureFixture) -> None:
     async with temporary_postgres(PostgresSettings(durable=False)) as server:
         await migrate(database := await server.create_database("house"))
-        async with Database.open(database, House()) as db, Rest.open(db) as rest, serving(db) as url:
+        async with Database.open(database, Policy()) as db, Rest.open(db) as rest, serving(db) as url:
             async with stream(url, rest, path=path) as events:
                 await server.stop()
                 told = {event.kind async for event in events}

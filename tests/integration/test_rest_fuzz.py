@@ -12,8 +12,8 @@ from typing import Final
 import pytest
 
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services import devices
 from tapwire_core.services.books import check_books
 from tests.integration.test_rest_process import running
@@ -65,7 +65,7 @@ async def run_schemathesis(folder: Path, url: str, *arguments: str, phases: str 
 async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_answer(
     database_url: str, application_url: str, tmp_path: Path
 ) -> None:
-    async with Database.open(database_url, House()) as db:
+    async with Database.open(database_url, Policy()) as db:
         venue = await Venue.open(db)
         await venue.guest(balance_minor=100_00)
         token, device = await add_user(db, Role.ENGINEER), await devices.add_device(db, OPERATOR, venue.tap.path)

@@ -9,7 +9,7 @@ import pytest
 
 from tapwire_core.db import engine
 from tapwire_core.db.engine import POOL_SIZE, Database
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import Guest, Venue
 
@@ -32,7 +32,7 @@ async def test_a_booking_on_a_held_account_is_told_to_come_again_and_then_books_
     ann = await venue.guest()
     path, once = f"/api/guests/{ann.guest_id}/top-ups", with_key()
     body = {"amount_minor": 5_00, "method": "cash"}
-    async with Database.open(database_url, House()) as impatient, Rest.open(impatient) as rest:
+    async with Database.open(database_url, Policy()) as impatient, Rest.open(impatient) as rest:
         async with held(db, ann):
             refused = await rest.operator.post(path, json=body, headers=once)
         refusal(refused, 503, "busy")
@@ -51,7 +51,7 @@ async def test_taps_are_stopped_and_locked_at_once_however_many_bookings_wait(
     monkeypatch.setattr(engine, "ROW_WAIT_MS", PATIENT_MS)
     ann = await venue.guest()
     path, change = f"/api/guests/{ann.guest_id}", {"last_name": "Lee"}
-    async with Database.open(database_url, House()) as patient, Rest.open(patient) as rest:
+    async with Database.open(database_url, Policy()) as patient, Rest.open(patient) as rest:
         async with held(db, ann):
             waiting = [asyncio.create_task(rest.operator.patch(path, json=change)) for _ in range(2 * POOL_SIZE)]
             while patient.pool.get_idle_size() or patient.pool.get_size() < POOL_SIZE:

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.keeping import Keeping
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.retention import Keeping
 from tapwire_core.services import sessions, users
 from tapwire_core.services.retention import sweep
 from tapwire_core.services.sessions import FREE_TRIES, LONGEST_WAIT_MS

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services.users import create_user
 from tapwire_demo.postgres import EmbeddedPostgres
 from tests.rest import done, refusal
@@ -66,7 +66,7 @@ async def _lives(client: httpx.AsyncClient) -> bool:
 async def test_it_serves_logs_in_tells_a_paired_device_its_broker_and_ends_when_told_to(database_url: str, tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text("an authority\n")
     broker = {"TAPWIRE_DEVICE_BROKER_URL": "mqtts://broker.example", "TAPWIRE_BROKER_CA_FILE": str(tmp_path / "ca.crt")}
-    async with Database.open(database_url, House()) as db:
+    async with Database.open(database_url, Policy()) as db:
         await create_user(db, OPERATOR, "anna", Role.ENGINEER, PASSWORD)
 
     async with running(database_url, **broker) as client:
@@ -102,10 +102,10 @@ async def test_it_does_not_start_without_settings() -> None:
 async def test_a_database_that_goes_away_is_said_so_and_comes_back(postgres: EmbeddedPostgres, migrated_database: str) -> None:
     name = "goes_away"
     url = await postgres.clone_database(migrated_database, name)
-    async with Database.open(url, House()) as db:
+    async with Database.open(url, Policy()) as db:
         await create_user(db, OPERATOR, "anna", Role.ENGINEER, PASSWORD)
     async with (
-        Database.open(await postgres.create_database("elsewhere"), House(), pool_size=1) as elsewhere,
+        Database.open(await postgres.create_database("elsewhere"), Policy(), pool_size=1) as elsewhere,
         running(url) as client,
     ):
         done(await client.get("/health/ready"))

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services import users
 from tapwire_core.services.passwords import is_password
 from tapwire_core.services.visits import close_visit

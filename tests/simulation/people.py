@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.reasons import SyncStatus
-from tapwire_core.domain.words import TapStatus
+from tapwire_core.domain.closed_sets import TapStatus
 from tests.simulation.auditor import Auditor
 from tests.simulation.books.interface import Books, Refusal
 from tests.simulation.core import PriceList

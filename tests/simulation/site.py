@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services import beverages, guests, kegs, shifts, taps, venues
 from tapwire_core.services.outbox import all_configs
 from tests.simulation.books.ledger import Ledger
@@ -20,7 +20,7 @@ KEG_ML: Final = 6_000
 MAX_POUR_ML: Final = 400
 PULSES_PER_LITER: Final = 1_000
 """One pulse is one millilitre, so that what flows is what counts; converting pulses is not this simulation's subject."""
-HOUSE: Final = House(start_window_ms=4_000, max_duration_ms=20_000, idle_timeout_ms=4_000, sync_timeout_ms=50_000)
+HOUSE: Final = Policy(start_window_ms=4_000, max_duration_ms=20_000, idle_timeout_ms=4_000, sync_timeout_ms=50_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import asyncpg
 
 from tapwire_core.db.store import Store
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tapwire_core.errors import DomainError
 
 POLL_S: Final = 0.001
@@ -47,11 +47,11 @@ class Gate:
 class Worker:
     """One worker's transaction. Its steps are its statements, and its commit; one that `dies` rolls back instead."""
 
-    def __init__(self, connection: asyncpg.Connection, house: House, use_case: UseCase, *, dies: bool = False) -> None:
+    def __init__(self, connection: asyncpg.Connection, policy: Policy, use_case: UseCase, *, dies: bool = False) -> None:
         self._connection = connection
         self._gate = Gate(connection)
         self._pid = connection.get_server_pid()
-        self.task = asyncio.create_task(self._run(use_case, Store(self._gate, house), dies=dies))
+        self.task = asyncio.create_task(self._run(use_case, Store(self._gate, policy), dies=dies))
 
     async def _run(self, use_case: UseCase, store: Store, *, dies: bool) -> Any:
         transaction = self._connection.transaction()

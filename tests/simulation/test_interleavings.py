@@ -21,7 +21,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
-from tapwire_core.services.pours import Answered, RawReport, authorize_pour, report_of_node, settle_report
+from tapwire_core.services.pours import Answered, RawMessage, authorize_pour, report_of_node, settle_report
 from tests.simulation.stepping import UseCase, Worker, interleave
 from tests.venue import OPERATOR, Guest, SimulatedTap, Venue
 
@@ -56,7 +56,7 @@ class Scene:
     def settle(self, volume_ml: int) -> UseCase:
         """Settle the report of the pour."""
         said = self.tap.report(self.pour_id, self.ann.card_uid, volume_ml)
-        report, raw = report_of_node(self.path, said), RawReport(self.tap.path.topic("pour/completed"), b"{}")
+        report, raw = report_of_node(self.path, said), RawMessage(self.tap.path.topic("pour/completed"), b"{}")
         return lambda store: unwrap(settle_report)(store, report, said.journal_id, Actor(self.path), {}, raw)
 
     def reconcile(self) -> UseCase:
@@ -169,7 +169,7 @@ async def check_every_interleaving(venue: Venue, connections: list[asyncpg.Conne
     for number, schedule in enumerate(SCHEDULES):
         scene = await set_scene(venue, f"tap{number}", granted=pair is not late_question_and_new_one)
         workers = {
-            name: Worker(connection, venue.db.house, use_case, dies=name == dying)
+            name: Worker(connection, venue.db.policy, use_case, dies=name == dying)
             for name, connection, use_case in zip("AB", of_workers, pair(scene), strict=True)
         }
 

@@ -10,7 +10,7 @@ import pytest
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.pour import TRANSITIONS
+from tapwire_core.domain.pours import TRANSITIONS
 from tapwire_core.services.books import check_books
 from tests.simulation.books.interface import Statement
 from tests.simulation.books.wrapped import both

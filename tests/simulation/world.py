@@ -13,7 +13,7 @@ from typing import Final
 
 from tapwire_contracts.messages import Message
 from tapwire_contracts.reasons import SyncStatus
-from tapwire_core.domain.words import TapStatus
+from tapwire_core.domain.closed_sets import TapStatus
 from tests.simulation.auditor import Auditor, Finding, Wrong
 from tests.simulation.books.interface import Books, Statement
 from tests.simulation.books.wrapped import Say, brief, told

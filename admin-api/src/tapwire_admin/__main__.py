@@ -43,7 +43,7 @@ async def run_admin(settings: Settings) -> None:
     require_libraries()
     devices_broker = DevicesBroker.of(settings)
     await require_newest(settings.database_url)
-    async with Database.open(settings.database_url, settings.house) as db:
+    async with Database.open(settings.database_url, settings.policy) as db:
         live = Live()
         app = create_app(
             db,

@@ -18,10 +18,10 @@ from tapwire_core.broker.private_file import write_private
 from tapwire_core.broker.tap_toml import CA_FILE, DRIVERS, GPIO, tap_toml
 from tapwire_core.commands.backup import add_backup_commands
 from tapwire_core.commands.imports import add_import_commands
-from tapwire_core.commands.open_database import open_house
+from tapwire_core.commands.open_database import open_database
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.errors import DomainError
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import add_device, read_path, revoke_device, rotate_device
@@ -107,7 +107,7 @@ async def _run_worker(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    async with open_house(settings) as db:
+    async with open_database(settings) as db:
         differences = await check_books(db)
     for difference in differences:
         print(difference)
@@ -117,7 +117,7 @@ async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # n
 
 async def _create_user(settings: Settings, arguments: argparse.Namespace) -> int:
     password = arguments.password or secrets.token_urlsafe(PASSWORD_BYTES)
-    async with open_house(settings) as db:
+    async with open_database(settings) as db:
         await create_user(db, COMMAND_LINE, arguments.name, Role(arguments.role), password)
     print(f"Created {arguments.role} {arguments.name}." + ("" if arguments.password else f" Password, shown once: {password}"))
     return DONE
@@ -130,7 +130,7 @@ async def _give_secret(settings: Settings, arguments: argparse.Namespace) -> int
             raise InvalidSettings("--folder is for taps, and needs TAPWIRE_DEVICE_BROKER_URL: where devices find the broker")
         # before the secret is made: one that can't be written down would be lost
         arguments.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    async with open_house(settings) as db:
+    async with open_database(settings) as db:
         device = await arguments.use_case(db, COMMAND_LINE, arguments.path)
     url, ca_file = settings.device_broker_url, settings.broker_ca_file
     ready = tap_toml(device, url, driver=arguments.driver, has_ca_file=ca_file is not None) if url and is_tap else ""
@@ -151,7 +151,7 @@ def _write_tap_folder(folder: Path, ready: str, ca_file: Path | None) -> None:
 
 
 async def _revoke_device(settings: Settings, arguments: argparse.Namespace) -> int:
-    async with open_house(settings) as db:
+    async with open_database(settings) as db:
         await revoke_device(db, COMMAND_LINE, arguments.path)
     print(f"Device {arguments.path} may speak no more.")
     return DONE
@@ -159,7 +159,7 @@ async def _revoke_device(settings: Settings, arguments: argparse.Namespace) -> i
 
 async def _sync_broker(settings: Settings, arguments: argparse.Namespace) -> int:
     logins = DeviceLogins(arguments.file, arguments.pid_file)
-    async with open_house(settings) as db:
+    async with open_database(settings) as db:
         if not arguments.once:
             await run_until_told(keep_device_logins(db, logins))
             return DONE

@@ -12,14 +12,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tapwire_contracts.reasons import Locale
 from tapwire_contracts.topics import HOME_ASSISTANT
-from tapwire_core.domain.house import House
-from tapwire_core.domain.keeping import KEPT, Keeping
+from tapwire_core.domain.policy import Policy
+from tapwire_core.domain.retention import KEPT, Keeping
 from tapwire_core.domain.webhooks import WebhookLimits
 
 PREFIX: Final = "TAPWIRE_"
 LOOPBACK: Final = "127.0.0.1"
 SHARE_GROUP: Final = "tapwire"
-_LIMITS: Final = House()
+_LIMITS: Final = Policy()
 _WEBHOOKS: Final = _LIMITS.webhooks
 
 
@@ -89,9 +89,9 @@ class Settings(BaseSettings):
         return self.owner_database_url or self.database_url
 
     @property
-    def house(self) -> House:
+    def policy(self) -> Policy:
         """The settings that rules depend on."""
-        return House(
+        return Policy(
             currency=self.currency,
             locale=self.locale,
             start_window_ms=self.start_window_ms,
@@ -155,7 +155,7 @@ def read_settings() -> Settings:
     """Read the settings; raises `InvalidSettings` with one line a problem."""
     try:
         settings = Settings()
-        assert settings.house
+        assert settings.policy
     except ValidationError as error:
         problems = [f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in error.errors()]
         raise InvalidSettings("\n".join(problems)) from error

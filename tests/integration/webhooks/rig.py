@@ -9,9 +9,9 @@ from typing import Any, Final
 from tapwire_contracts.reasons import WebhookEventType
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
+from tapwire_core.domain.closed_sets import PaymentMethod
+from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.webhooks import WebhookLimits
-from tapwire_core.domain.words import PaymentMethod
 from tapwire_core.services import money, webhooks
 from tapwire_core.services.webhooks import SUBSCRIBABLE, WebhookSecret
 from tapwire_core.worker.webhook_sender import WebhookSender
@@ -27,7 +27,7 @@ ALL_ARRIVED: Final = "SELECT bool_and(status = 'delivered') FROM webhook_deliver
 
 def with_limits(db: Database, **limits: Any) -> Database:
     """The database, of a house with other limits."""
-    return replace(db, house=House(webhooks=replace(QUICK, **limits)))
+    return replace(db, policy=Policy(webhooks=replace(QUICK, **limits)))
 
 
 @asynccontextmanager

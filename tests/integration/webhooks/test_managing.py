@@ -9,8 +9,8 @@ import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.keeping import Keeping
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.retention import Keeping
 from tapwire_core.services import webhooks
 from tapwire_core.services.restore import begin_after_restore
 from tapwire_core.services.retention import sweep

@@ -8,8 +8,8 @@ from uuid import UUID
 from tapwire_contracts.reasons import Resolution, WebhookEventType
 from tapwire_core.db.views.monitoring import read_standing
 from tapwire_core.db.views.webhooks import get_webhook
+from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.webhooks import FAILURES_BEFORE_PAUSE
-from tapwire_core.domain.words import PaymentMethod
 from tapwire_core.services import incidents, money, pour_recovery, shifts, visits
 from tapwire_core.services.nodes import ask_for_reports
 from tests.integration.webhooks.rig import ALL_ARRIVED, QUICK, TOP_UPS, answers, sending, subscribed, topped_up, until, with_limits

@@ -14,7 +14,7 @@ from tapwire_core.domain.changes import (
     PourGranted,
     StretchAccounted,
 )
-from tapwire_core.domain.words import Account, TapStatus
+from tapwire_core.domain.closed_sets import Account, TapStatus
 from tests.simulation.books.rows import AnswerRow, GapRow, IncidentRow, JournalRow, PourRow, StockRow, StretchRow, Tables
 
 

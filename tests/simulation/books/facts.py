@@ -5,9 +5,10 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from tapwire_contracts.reasons import EndReason
-from tapwire_core.domain.authorization import Facts, GuestFacts, PendingPour, Question, TapFacts, VisitFacts
-from tapwire_core.domain.odometer import GapFacts, OdometerFacts, StretchFacts
-from tapwire_core.domain.reports import PourFacts, Report, SettlementFacts, TapNow
+from tapwire_core.domain.authorization import Facts, GuestFacts, Question, TapFacts, VisitFacts
+from tapwire_core.domain.odometers import GapFacts, OdometerFacts, StretchFacts
+from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, TapNow
+from tapwire_core.domain.pours import PendingPour
 from tests.simulation.books.rows import JournalRow, PourRow, StretchRow, Tables
 
 

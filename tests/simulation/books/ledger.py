@@ -21,12 +21,12 @@ from tapwire_contracts.messages import (
 )
 from tapwire_contracts.reasons import ConfigStatus, DenyReason, IncidentKind, Presence
 from tapwire_core.domain.actor import CORE, Actor
-from tapwire_core.domain.answering import answer_question
+from tapwire_core.domain.answers import denial_message
 from tapwire_core.domain.authorization import Question
+from tapwire_core.domain.authorization_changes import answer_question
 from tapwire_core.domain.flows import record_new_flow
-from tapwire_core.domain.messages import denial_message
-from tapwire_core.domain.odometer import book_holes
-from tapwire_core.domain.settling import settle_new_report
+from tapwire_core.domain.odometers import book_holes
+from tapwire_core.domain.settlement import settle_new_report
 from tapwire_core.services.pours import report_of_node
 from tests.simulation.books.apply import raise_incident, stop_pour
 from tests.simulation.books.facts import odometer_facts, overlapping, question_facts, report_facts, tap_now
@@ -47,14 +47,14 @@ class Ledger(OperatorBooks):
         if earlier is not None and self.deduplicates:
             return self._repeat(question, earlier)
         facts = question_facts(self.tables, question)
-        payload, changes = answer_question(question, fingerprint(asked), facts, self.house, new_pour_id, Actor(tap))
+        payload, changes = answer_question(question, fingerprint(asked), facts, self.policy, new_pour_id, Actor(tap))
         if not dies:
             self.write(changes, now_ms)
         return payload
 
     def _repeat(self, question: Question, earlier: AnswerRow) -> str:
         if earlier.pour_id is not None and not self.tables.pours[earlier.pour_id].pending:
-            return encode(denial_message(question, DenyReason.STALE_REQUEST, None, self.house)).decode()
+            return encode(denial_message(question, DenyReason.STALE_REQUEST, None, self.policy)).decode()
         return earlier.payload
 
     async def settle(self, tap: str, report: PourCompleted, *, dies: bool = False) -> str:
@@ -66,7 +66,7 @@ class Ledger(OperatorBooks):
         met = overlapping(self.tables, tap, report.journal_id, report.odometer_from_ml, report.odometer_to_ml)
         facts = report_facts(self.tables, said)
         content = msgspec.to_builtins(report)
-        settled = settle_new_report(said, report.journal_id, facts, met, self.house, Actor(tap), content)
+        settled = settle_new_report(said, report.journal_id, facts, met, self.policy, Actor(tap), content)
         if not dies:
             self.write(settled.changes)
         return settled.payload
@@ -81,7 +81,7 @@ class Ledger(OperatorBooks):
     def _record_flow(self, path: str, flow: UnattributedFlow) -> None:
         changes = self.changes(path, path)
         met = overlapping(self.tables, path, flow.journal_id, flow.odometer_from_ml, flow.odometer_to_ml)
-        record_new_flow(path, flow, tap_now(self.tables, path), met, self.house, changes)
+        record_new_flow(path, flow, tap_now(self.tables, path), met, self.policy, changes)
         self.write(changes)
 
     async def note_state(self, tap: str, state: NodeState, *, dies: bool = False) -> None:
@@ -117,7 +117,7 @@ class Ledger(OperatorBooks):
         changes = self.changes(tap, CORE.name)
         hole_ids = [self.new_id() for _ in range(len(facts.stretches) + 1)]
         book_holes(
-            state.journal_id, state.odometer_ml, facts, tap_now(self.tables, tap), hole_ids, self.house.max_report_ml, changes
+            state.journal_id, state.odometer_ml, facts, tap_now(self.tables, tap), hole_ids, self.policy.max_report_ml, changes
         )
         self.write(changes)
 
@@ -131,7 +131,7 @@ class Ledger(OperatorBooks):
         """`services.nodes.ask_for_reports`; each call asks for all anew."""
         pending = [pour for pour in self.tables.pours.values() if pour.pending]
         for pour in pending:
-            if now_ms - pour.authorized_ms > self.house.sync_timeout_ms:
+            if now_ms - pour.authorized_ms > self.policy.sync_timeout_ms:
                 pour_id = pour.granted.pour_id
                 raise_incident(self.tables, IncidentKind.SYNC_TIMEOUT, str(pour_id), pour_id, count=False)
         return sorted(
@@ -139,7 +139,7 @@ class Ledger(OperatorBooks):
             for pour in pending
             if not pour.report_refused
             and pour.granted.journal_id is not None
-            and now_ms - pour.authorized_ms > self.house.start_window_ms
+            and now_ms - pour.authorized_ms > self.policy.start_window_ms
         )
 
     async def take_commands(self) -> list[Command]:
@@ -158,10 +158,10 @@ class Ledger(OperatorBooks):
             status=ConfigStatus.EMERGENCY_STOP if self.tables.emergency_stop else ConfigStatus(tap.status),
             beverage=BeverageShown(name="Pils"),
             sell_price_per_liter_minor=self.tables.price_minor,
-            currency=self.house.currency,
+            currency=self.policy.currency,
             pulses_per_liter=tap.pulses_per_liter,
             max_pour_ml=tap.max_pour_ml,
-            locale=self.house.locale,
+            locale=self.policy.locale,
             revision=tap.revision,
         )
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from tapwire_contracts.reasons import AuditAction, StopReason, SyncStatus
-from tapwire_core.domain import recovery
+from tapwire_core.domain import pour_recovery
 from tapwire_core.domain.changes import Audited, Changes, MoneyMoved
-from tapwire_core.domain.house import House
-from tapwire_core.domain.pour import PourEvent
-from tapwire_core.domain.words import Account, CardStatus, TapStatus, VisitStatus
+from tapwire_core.domain.closed_sets import Account, CardStatus, TapStatus, VisitStatus
+from tapwire_core.domain.policy import Policy
+from tapwire_core.domain.pours import PourEvent
 from tests.simulation.books.apply import apply_changes, stop_pour
 from tests.simulation.books.facts import pour_facts
 from tests.simulation.books.interface import Refusal
@@ -23,7 +23,7 @@ class OperatorBooks:
     """`deduplicates` and `one_lease` are there to be switched off by sabotage, and by nothing else."""
 
     tables: Tables
-    house: House
+    policy: Policy
     new_id: Callable[[], UUID]
     deduplicates: bool = True
     one_lease: bool = True
@@ -116,7 +116,7 @@ class OperatorBooks:
         if not pour.pending:
             return "pour_not_pending"
         changes = self.changes(pour.tap_path)
-        recovery.reconcile(pour_facts(self.tables, pour.granted.pour_id), volume_ml, "no report", None, changes)
+        pour_recovery.reconcile(pour_facts(self.tables, pour.granted.pour_id), volume_ml, "no report", None, changes)
         self.write(changes)
         return None
 
@@ -140,7 +140,7 @@ class OperatorBooks:
 
     def _void(self, pour: PourRow, event: PourEvent, action: AuditAction, why: StopReason) -> None:
         changes = self.changes(pour.tap_path)
-        recovery.void(pour_facts(self.tables, pour.granted.pour_id), event, action, why, "no report", changes)
+        pour_recovery.void(pour_facts(self.tables, pour.granted.pour_id), event, action, why, "no report", changes)
         self.write(changes)
 
     def _stop(self, pour: PourRow, reason: StopReason) -> None:

@@ -16,13 +16,13 @@ from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
-from tapwire_core.domain.words import PaymentMethod, TapStatus
+from tapwire_core.domain.closed_sets import PaymentMethod, TapStatus
 from tapwire_core.errors import DomainError
 from tapwire_core.services import beverages, cards, money, pour_recovery, shifts, taps, venues, visits
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.nodes import ask_for_reports, note_pour_unknown, note_state
 from tapwire_core.services.outbox import all_configs, publish_waiting
-from tapwire_core.services.pours import Answered, RawReport, authorize_pour, report_of_node, settle_report
+from tapwire_core.services.pours import Answered, RawMessage, authorize_pour, report_of_node, settle_report
 from tests.simulation.books import sql
 from tests.simulation.books.interface import (
     Account,
@@ -221,8 +221,8 @@ class PostgresBooks:
             )
 
 
-def _raw(tap: str, message: PourCompleted | UnattributedFlow) -> RawReport:
-    return RawReport(DevicePath.parse(tap).topic("pour/completed"), encode(message))
+def _raw(tap: str, message: PourCompleted | UnattributedFlow) -> RawMessage:
+    return RawMessage(DevicePath.parse(tap).topic("pour/completed"), encode(message))
 
 
 async def _refusal(attempt: Awaitable[object]) -> Refusal:

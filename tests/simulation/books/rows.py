@@ -5,7 +5,7 @@ from uuid import UUID
 
 from tapwire_contracts.reasons import EndReason, StopReason, SyncStatus
 from tapwire_core.domain.changes import MoneyMoved, PourGranted
-from tapwire_core.domain.words import CardStatus, StockKind, TapStatus, VisitStatus
+from tapwire_core.domain.closed_sets import CardStatus, StockKind, TapStatus, VisitStatus
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from litestar.routes import HTTPRoute
 from tapwire_admin.access.auth import OpenTo
 from tapwire_admin.app import create_app
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 
 # SYSTEM.md, "Operators": what needs more than an operator
 SHIFT_LEADS = {

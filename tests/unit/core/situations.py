@@ -5,8 +5,9 @@ from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.reasons import DenyReason
-from tapwire_core.domain.authorization import Facts, GuestFacts, PendingPour, Question, TapFacts, VisitFacts
-from tapwire_core.domain.words import CardStatus, TapStatus
+from tapwire_core.domain.authorization import Facts, GuestFacts, Question, TapFacts, VisitFacts
+from tapwire_core.domain.closed_sets import CardStatus, TapStatus
+from tapwire_core.domain.pours import PendingPour
 
 TAP: Final = "bar/taps/left"
 OTHER_TAP: Final = "bar/taps/right"

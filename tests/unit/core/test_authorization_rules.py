@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from tapwire_contracts.reasons import DenyReason
 from tapwire_core.domain.authorization import RULES, Denied, Granted, decide
+from tapwire_core.domain.closed_sets import CardStatus
 from tapwire_core.domain.money import charge
-from tapwire_core.domain.words import CardStatus
 from tests.unit.core.situations import GUEST, JOURNAL, OTHER_JOURNAL, PENDING, SEQ, facts, is_possible, pending, question
 
 

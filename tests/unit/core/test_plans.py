@@ -17,8 +17,8 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.store import Store
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
-from tapwire_core.domain.house import House
-from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.domain.closed_sets import PaymentMethod
+from tapwire_core.domain.policy import Policy
 from tapwire_core.services import cards, money, nodes, pour_recovery, pours, visits
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.pour_batches import ROW_WAIT_MS
@@ -38,7 +38,7 @@ MOST_PAGES: Final = 100
 async def crowd(postgres: EmbeddedPostgres, migrated_database: str) -> AsyncIterator[Venue]:
     """A venue that has been open for years."""
     url = await postgres.clone_database(migrated_database, "crowd")
-    async with Database.open(url, House()) as db:
+    async with Database.open(url, Policy()) as db:
         venue = await Venue.open(db)
         await fill(venue)
         yield venue
@@ -150,7 +150,7 @@ async def test_no_decision_reads_a_whole_table_or_a_whole_index(crowd: Venue, us
             await transaction.start()
             before, pages_before = await sequential_scans(connection), await index_pages(connection)
 
-            await use_case(crowd, ann, Store(connection, crowd.db.house))
+            await use_case(crowd, ann, Store(connection, crowd.db.policy))
 
             after, pages = await sequential_scans(connection), await index_pages(connection) - pages_before
             await transaction.rollback()

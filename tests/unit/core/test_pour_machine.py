@@ -15,8 +15,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from tapwire_contracts.messages import CardPresented, PourAuthorized, PourCompleted, PourDenied, PourSettled
 from tapwire_contracts.reasons import DenyReason, Outcome, SyncStatus
+from tapwire_core.domain.closed_sets import Account, StockKind, TapStatus
 from tapwire_core.domain.money import charge
-from tapwire_core.domain.words import Account, StockKind, TapStatus
 from tests.simulation.books.ledger import Ledger
 from tests.simulation.site import MAX_POUR_ML
 from tests.simulation.virtual import run_now

@@ -9,17 +9,17 @@ from uuid import UUID
 import pytest
 
 from tapwire_contracts.reasons import AuditAction, EndReason, StopReason, SyncStatus
-from tapwire_core.domain import recovery
+from tapwire_core.domain import pour_recovery
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.answering import answer_question
+from tapwire_core.domain.authorization_changes import answer_question
 from tapwire_core.domain.changes import Changes, PourEnded
-from tapwire_core.domain.house import House
-from tapwire_core.domain.pour import TRANSITIONS, PourEvent, state_diagram
-from tapwire_core.domain.reports import PourFacts, Report, SettlementFacts, TapNow
-from tapwire_core.domain.settling import settle_new_report
+from tapwire_core.domain.policy import Policy
+from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, TapNow
+from tapwire_core.domain.pours import TRANSITIONS, PourEvent, state_diagram
+from tapwire_core.domain.settlement import settle_new_report
 from tests.unit.core.situations import GUEST, JOURNAL, KEG, PENDING, PRICE_MINOR, TAP, VISIT, facts, pending, question
 
-HOUSE: Final = House()
+HOUSE: Final = Policy()
 ARCHITECTURE: Final = Path(__file__).parents[3] / "ARCHITECTURE.md"
 
 
@@ -63,14 +63,14 @@ def reported(volume_ml: int, of: PourFacts) -> Changes:
 def reconciled() -> Changes:
     """What reconciling by hand changes."""
     filled = changes()
-    recovery.reconcile(pour(), 100, "no report", None, filled)
+    pour_recovery.reconcile(pour(), 100, "no report", None, filled)
     return filled
 
 
 def voided(event: PourEvent, action: AuditAction, why: StopReason) -> Changes:
     """What voiding by hand changes."""
     filled = changes()
-    recovery.void(pour(), event, action, why, "no report", filled)
+    pour_recovery.void(pour(), event, action, why, "no report", filled)
     return filled
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tapwire_contracts.messages import PourDenied
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 from tests.venue import Venue
 
 BEGIN, COMMIT = "BEGIN;", "COMMIT;"
@@ -31,7 +31,7 @@ class Wire:
 @pytest.fixture
 async def wire(database_url: str) -> AsyncIterator[Wire]:
     """A venue on a database with one connection, on which both decisions were made before: their statements are prepared."""
-    async with Database.open(database_url, House(), pool_size=1) as db:
+    async with Database.open(database_url, Policy(), pool_size=1) as db:
         venue, sent = await Venue.open(db), list[str]()
         ann = await venue.guest(balance_minor=10_00)
         await venue.report(await venue.grant(ann), 1)

@@ -19,7 +19,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views.devices import device_of_secret
 from tapwire_core.db.views.users import Operator, operator_of_token
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services.sessions import hash_token
 
 SCHEME: Final = "bearer"

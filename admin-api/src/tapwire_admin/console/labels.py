@@ -20,8 +20,8 @@ from tapwire_contracts.reasons import (
 )
 from tapwire_core.db.views.money import MovementKind
 from tapwire_core.db.views.reports import SalesBy
+from tapwire_core.domain.closed_sets import CardStatus, KegStatus, PaymentMethod, Role, ShiftStatus, TapStatus, VisitStatus
 from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
-from tapwire_core.domain.words import CardStatus, KegStatus, PaymentMethod, Role, ShiftStatus, TapStatus, VisitStatus
 
 
 class Severity(StrEnum):

@@ -19,7 +19,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.users import Operator
 from tapwire_core.db.views.venues import VenueView, list_venues
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 
 LANGUAGE_COOKIE: Final = "tapwire_language"
 THEME_COOKIE: Final = "tapwire_theme"
@@ -93,23 +93,23 @@ async def provide_viewer(request: Request[Any, Any, Any], db: NamedDependency[Da
 
 def plain_viewer(request: Request[Any, Any, Any], operator: Operator | None = None) -> Viewer:
     """Who looks, as far as the request alone says it."""
-    house = request.app.state.db.house
+    policy = request.app.state.db.policy
     theme = request.cookies.get(THEME_COOKIE, "auto")
     return Viewer(
-        locale=_language(request, house.locale),
+        locale=_language(request, policy.locale),
         theme=theme if theme in THEMES else "auto",
         operator=operator,
         csrf_token=csrf_token_of(request),
         path=request.url.path,
-        currency=house.currency,
+        currency=policy.currency,
         is_part=request.headers.get("HX-Request") == "true",
     )
 
 
-def _language(request: Request[Any, Any, Any], house: Locale) -> Locale:
+def _language(request: Request[Any, Any, Any], policy: Locale) -> Locale:
     chosen = request.cookies.get(LANGUAGE_COOKIE)
     if chosen in set(Locale):
         return Locale(chosen)
     asked = [part.split(";")[0].strip().replace("-", "_") for part in request.headers.get("Accept-Language", "").split(",")]
     found = negotiate_locale([part for part in asked if part], [locale.value for locale in Locale])
-    return Locale(found) if found else house
+    return Locale(found) if found else policy

@@ -23,7 +23,7 @@ from tapwire_admin.openapi.page import POLICY, make_page, noun_of
 from tapwire_admin.openapi.refusals import PROBLEM, document_refusals, refusals_of
 from tapwire_admin.requests.idempotency import HEADER, KEY_PATTERN
 from tapwire_admin.requests.parameters import changeable
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 
 BEARER: Final = "session"
 COOKIE: Final = "cookie"

@@ -17,7 +17,7 @@ from tapwire_admin.access.cookies import SAFE_METHODS, ForgedRequest
 from tapwire_admin.openapi.examples import EXAMPLE_REQUEST_ID
 from tapwire_admin.requests.idempotency import IdempotencyKeyRequired
 from tapwire_admin.responses.errors import BUSY, CODE_OF, FAULTS, PROBLEM_JSON, status_of
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.errors import DomainError, Invalid, NotFound
 from tapwire_core.services.idempotency import IdempotencyKeyReused, SecretShownOnce
 from tapwire_core.services.passwords import PasswordsBusy

@@ -38,13 +38,13 @@ from tapwire_core.db.failures import may_work_later
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
-from tapwire_core.domain.reports import Report
+from tapwire_core.domain.pour_reports import Report
 from tapwire_core.monitoring.metrics import GRANTED
 from tapwire_core.services.cards import read_card_uid
 from tapwire_core.services.devices import deny_other_tap
 from tapwire_core.services.flows import readable_uuid, refuse_unreadable_report
 from tapwire_core.services.nodes import keep_unusable
-from tapwire_core.services.pours import EventIdReused, RawReport, UnknownTap, authorize_pour, settle_report
+from tapwire_core.services.pours import EventIdReused, RawMessage, UnknownTap, authorize_pour, settle_report
 
 MAX_BATCH: Final = 200
 """The most reports of one request."""
@@ -171,7 +171,7 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
 async def sync_pours(request: Request[Any, Any, Any], db: Db) -> SyncResults:
     """Report what flowed; each report gets its verdict, exactly once."""
     device, actor = device_of(request), Actor(str(device_of(request)), request_id_of(request.scope))
-    raws = [RawReport(f"http:{device}/sync/pours", item) for item in split_batch(await request.body())]
+    raws = [RawMessage(f"http:{device}/sync/pours", item) for item in split_batch(await request.body())]
     results = await _sync_all(db, device, actor, raws)
     for result in results:
         if result.outcome is not None:
@@ -179,7 +179,7 @@ async def sync_pours(request: Request[Any, Any, Any], db: Db) -> SyncResults:
     return SyncResults(results=results)
 
 
-async def _sync_all(db: Database, device: DevicePath, actor: Actor, raws: list[RawReport]) -> list[SyncResult]:
+async def _sync_all(db: Database, device: DevicePath, actor: Actor, raws: list[RawMessage]) -> list[SyncResult]:
     """One result a report; raises when the database is gone before the first one."""
     results: list[SyncResult] = []
     for raw in raws:
@@ -206,7 +206,7 @@ def split_batch(body: bytes) -> list[bytes]:
         return [json.dumps(item).encode() for item in items]
 
 
-async def _sync(db: Database, device: DevicePath, actor: Actor, raw: RawReport) -> SyncResult:
+async def _sync(db: Database, device: DevicePath, actor: Actor, raw: RawMessage) -> SyncResult:
     try:
         reported = msgspec.json.decode(raw.payload, type=ReportedPour)
         report = Report(
@@ -226,7 +226,7 @@ async def _sync(db: Database, device: DevicePath, actor: Actor, raw: RawReport) 
     return await _result(db, device, report.pour_id, verdict, raw)
 
 
-async def _refuse(db: Database, device: DevicePath, why: str, raw: RawReport) -> SyncResult:
+async def _refuse(db: Database, device: DevicePath, why: str, raw: RawMessage) -> SyncResult:
     content, explanation = read_object(raw.payload) or {}, printable(why)
     pour_id = readable_uuid(content.get("pour_id"))
     if pour_id is None:
@@ -236,14 +236,14 @@ async def _refuse(db: Database, device: DevicePath, why: str, raw: RawReport) ->
     return await _result(db, device, pour_id, verdict, raw)
 
 
-async def _give_up(db: Database, device: DevicePath, raw: RawReport, error: Exception) -> SyncResult:
+async def _give_up(db: Database, device: DevicePath, raw: RawMessage, error: Exception) -> SyncResult:
     """An item that we fail on, each time: kept whole for a person, so that it keeps no other item waiting."""
     _log.error("could not settle a report of %s", device, exc_info=error)
     await keep_unusable(db, raw.topic, raw.payload, Malformation.INVALID_REPORT, f"failed: {type(error).__name__}", str(device))
     return _unusable(readable_uuid((read_object(raw.payload) or {}).get("pour_id")))
 
 
-async def _result(db: Database, device: DevicePath, pour_id: UUID, verdict: str | UnknownTap, raw: RawReport) -> SyncResult:
+async def _result(db: Database, device: DevicePath, pour_id: UUID, verdict: str | UnknownTap, raw: RawMessage) -> SyncResult:
     if isinstance(verdict, UnknownTap):
         await keep_unusable(db, raw.topic, raw.payload, Malformation.UNKNOWN_DEVICE, "no such tap is set up", str(device))
         return _unusable(pour_id)
@@ -260,7 +260,7 @@ def _unusable(pour_id: UUID | None) -> SyncResult:
     )
 
 
-def _undecided(raw: RawReport) -> SyncResult:
+def _undecided(raw: RawMessage) -> SyncResult:
     pour_id = readable_uuid((read_object(raw.payload) or {}).get("pour_id"))
     return SyncResult(pour_id=pour_id, status=None, outcome=None, reason=None)
 

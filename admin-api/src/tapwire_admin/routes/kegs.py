@@ -14,7 +14,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import kegs as views
 from tapwire_core.db.views.kegs import KegView
 from tapwire_core.db.views.queries import Page
-from tapwire_core.domain.words import KegStatus
+from tapwire_core.domain.closed_sets import KegStatus
 from tapwire_core.errors import NotFound
 from tapwire_core.services import kegs
 from tapwire_core.services.venues import VenueRequired

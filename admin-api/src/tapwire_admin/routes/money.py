@@ -12,7 +12,7 @@ from tapwire_admin.routes.guests import _view
 from tapwire_core.db.views import money as views
 from tapwire_core.db.views.money import LedgerEntry
 from tapwire_core.db.views.queries import Page
-from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import money
 from tapwire_core.services.money import Booking
 from tapwire_core.services.venues import VenueRequired

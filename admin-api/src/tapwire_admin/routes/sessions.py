@@ -21,7 +21,7 @@ from tapwire_admin.requests.dependencies import By, Db, JSONBody, RunOnce
 from tapwire_admin.requests.field_types import GivenPassword, Password, Verbatim
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_core.db.views.users import Operator
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services import sessions, users
 from tapwire_core.services.passwords import PasswordsBusy
 from tapwire_core.services.sessions import LoginLocked, LoginRefused

@@ -15,7 +15,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as views
 from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.taps import TapView
-from tapwire_core.domain.words import TapStatus
+from tapwire_core.domain.closed_sets import TapStatus
 from tapwire_core.errors import NotFound
 from tapwire_core.services import taps
 from tapwire_core.services.venues import VenueRequired

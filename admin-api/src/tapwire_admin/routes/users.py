@@ -10,7 +10,7 @@ from tapwire_admin.requests.parameters import changes_of, found
 from tapwire_core.db.views import users as views
 from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.users import UserView
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services import users
 from tapwire_core.services.passwords import PasswordsBusy
 

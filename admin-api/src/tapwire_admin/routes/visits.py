@@ -16,7 +16,7 @@ from tapwire_core.db.views import visits as visit_views
 from tapwire_core.db.views.pours import PourDetail
 from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.visits import VisitView
-from tapwire_core.domain.words import VisitStatus
+from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.errors import NotFound
 from tapwire_core.services import pour_recovery, visits
 from tapwire_core.services.cards import BindConflict, CardBusy, LostCard, Stage, read_card_uid

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from tapwire_core.commands.open_database import open_house
+from tapwire_core.commands.open_database import open_database
 from tapwire_core.db.backup import load_backup, write_backup
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report
 from tapwire_core.domain.actor import Actor
@@ -69,7 +69,7 @@ async def _after_restore(settings: Settings, arguments: argparse.Namespace) -> i
 
 
 async def _begin(settings: Settings, taken_at: datetime) -> int:
-    async with open_house(settings) as db:
+    async with open_database(settings) as db:
         await begin_after_restore(db, COMMAND_LINE, taken_at)
         differences = await check_books(db)
         report = await read_restore_report(db)
@@ -81,14 +81,14 @@ async def _begin(settings: Settings, taken_at: datetime) -> int:
 
 
 async def _restore_report(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    async with open_house(settings) as db:
+    async with open_database(settings) as db:
         report = await read_restore_report(db)
     print("\n".join(_lines(report)) if report else "This database was never restored.")
     return DONE
 
 
 async def _settle_journal(settings: Settings, arguments: argparse.Namespace) -> int:
-    async with open_house(settings) as db:
+    async with open_database(settings) as db:
         settled = await settle_journal(db, COMMAND_LINE, read_path(arguments.path), arguments.file)
     for outcome, count in sorted(Counter(fact.outcome for fact in settled).items()):
         print(f"{outcome}: {count}")

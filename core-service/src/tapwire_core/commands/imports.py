@@ -2,7 +2,7 @@
 
 import argparse
 
-from tapwire_core.commands.open_database import open_house
+from tapwire_core.commands.open_database import open_database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.services.imports import import_beverages, import_guests
 from tapwire_core.settings import Settings
@@ -23,7 +23,7 @@ def add_import_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
 
 
 async def _import(settings: Settings, arguments: argparse.Namespace) -> int:
-    async with open_house(settings) as db:
+    async with open_database(settings) as db:
         imported = await arguments.use_case(db, COMMAND_LINE, arguments.file)
     print(f"{imported.added} added, {imported.known} there already.")
     return DONE

@@ -9,8 +9,8 @@ from tapwire_core.settings import Settings
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[Database]:
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """The database of the settings; raises `NotMigrated`."""
     await require_newest(settings.database_url)
-    async with Database.open(settings.database_url, settings.house, pool_size=1) as db:
+    async with Database.open(settings.database_url, settings.policy, pool_size=1) as db:
         yield db

@@ -13,8 +13,8 @@ from tapwire_core.db.store import Store
 from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.authorization import Facts
 from tapwire_core.domain.changes import Changes, CommandSent, IncidentRaised
-from tapwire_core.domain.odometer import OdometerFacts, StretchFacts
-from tapwire_core.domain.reports import PourFacts, SettlementFacts, TapNow
+from tapwire_core.domain.odometers import OdometerFacts, StretchFacts
+from tapwire_core.domain.pour_reports import PourFacts, SettlementFacts, TapNow
 
 
 class EarlierAnswer(Struct, frozen=True):

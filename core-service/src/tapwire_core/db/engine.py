@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tapwire_core.db.connections import SERVER_SETTINGS, connect
 from tapwire_core.db.store import Store
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 
 DEADLOCK_RETRIES: Final = 5
 """How often a transaction that the database gave up (a deadlock, a lost race for a unique row) is run again."""
@@ -43,22 +43,22 @@ class Database:
     pool: asyncpg.Pool
     urgent: asyncpg.Pool
     engine: AsyncEngine
-    house: House
+    policy: Policy
     url: str
 
     @classmethod
     def nowhere(cls) -> Self:
         """No database, for an application that is only described."""
-        return cls(None, None, None, House(), "")  # type: ignore[arg-type]
+        return cls(None, None, None, Policy(), "")  # type: ignore[arg-type]
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, house: House, *, pool_size: int = POOL_SIZE) -> AsyncIterator[Self]:
+    async def open(cls, url: str, policy: Policy, *, pool_size: int = POOL_SIZE) -> AsyncIterator[Self]:
         """Connect to `postgresql://…`; `pool_size` bounds the transactions that run at once."""
         engine = open_engine(url, pool_size=pool_size, pool_pre_ping=True)
         pool, urgent = [await _open_pool(url, size) for size in (pool_size, URGENT_SIZE)]
         try:
-            yield cls(pool, urgent, engine, house, url)
+            yield cls(pool, urgent, engine, policy, url)
         finally:
             # a pool that can't be closed in time is ended: the database may be silent
             with contextlib.suppress(TimeoutError):
@@ -85,13 +85,13 @@ class Database:
     async def transaction(self, *, urgent: bool = False) -> AsyncIterator[Store]:
         """One transaction: committed when the block ends, rolled back when it raises."""
         async with (self.urgent if urgent else self.pool).acquire() as connection, connection.transaction():
-            yield Store(connection, self.house)
+            yield Store(connection, self.policy)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Store]:
         """One read-only transaction that sees one moment of the database."""
         async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-            yield Store(connection, self.house)
+            yield Store(connection, self.policy)
 
 
 async def _open_pool(url: str, size: int) -> asyncpg.Pool:

@@ -13,7 +13,7 @@ from tapwire_contracts.messages import Message
 from tapwire_contracts.reasons import AuditAction
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.house import House
+from tapwire_core.domain.policy import Policy
 
 OUTBOX_CHANNEL: Final = "tapwire_outbox"
 """NOTIFY on this channel wakes the core workers' publisher."""
@@ -24,7 +24,7 @@ class Store:
     """One open transaction on the house's books."""
 
     connection: asyncpg.Connection
-    house: House
+    policy: Policy
 
     async def insert(self, table: type[SQLModel], **columns: object) -> None:
         """Insert one row; columns that are left out take the database's default."""

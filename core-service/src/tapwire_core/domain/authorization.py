@@ -17,20 +17,9 @@ from msgspec import Struct
 
 from tapwire_contracts.messages import CardPresented
 from tapwire_contracts.reasons import DenyReason
+from tapwire_core.domain.closed_sets import CardStatus, TapStatus
 from tapwire_core.domain.money import affordable_ml, charge
-from tapwire_core.domain.words import CardStatus, TapStatus
-
-
-class PendingPour(Struct, frozen=True, kw_only=True):
-    """The pour that leases the tap now. `reported`: some report of it has come, readable or not."""
-
-    pour_id: UUID
-    visit_id: UUID
-    guest_id: UUID
-    hold_minor: int
-    journal_id: UUID | None
-    seq: int | None
-    reported: bool
+from tapwire_core.domain.pours import PendingPour
 
 
 class TapFacts(Struct, frozen=True, kw_only=True):

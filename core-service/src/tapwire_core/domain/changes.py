@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tapwire_contracts.reasons import AuditAction, EndReason, FlowCause, IncidentKind, StopReason, SyncStatus
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import Account, StockKind
+from tapwire_core.domain.closed_sets import Account, StockKind
 
 
 class PourGranted(Struct, frozen=True, kw_only=True):

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from tapwire_contracts.messages import UnattributedFlow
 from tapwire_contracts.reasons import AuditAction, FlowCause, IncidentKind
+from tapwire_core.domain.booking import book_unattributed, raise_overdrawn
 from tapwire_core.domain.changes import Audited, Changes, FlowRemembered, IncidentRaised, StretchAccounted
-from tapwire_core.domain.house import House
-from tapwire_core.domain.odometer import StretchFacts, account_fact
-from tapwire_core.domain.reports import Report, TapNow
-from tapwire_core.domain.settlement import book_unattributed, raise_overdrawn, why_not_believable
-from tapwire_core.domain.words import StockKind
+from tapwire_core.domain.closed_sets import StockKind
+from tapwire_core.domain.odometers import StretchFacts, account_fact
+from tapwire_core.domain.policy import Policy
+from tapwire_core.domain.pour_reports import Report, TapNow, why_not_believable
 
 
 def record_new_flow(
-    path: str, flow: UnattributedFlow, tap: TapNow, overlapping: Sequence[StretchFacts], house: House, changes: Changes
+    path: str, flow: UnattributedFlow, tap: TapNow, overlapping: Sequence[StretchFacts], policy: Policy, changes: Changes
 ) -> str | None:
     """Record a flow that was not recorded before; why it can't be believed, if it can't, and then its stretch stays a hole.
 
@@ -29,7 +29,7 @@ def record_new_flow(
         keg_id=tap.keg_id,
         stock_kind=kind,
     )
-    why_not = why_not_believable(_as_report(path, flow), house)
+    why_not = why_not_believable(_as_report(path, flow), policy)
     if why_not is not None:
         _raise_unbelievable(path, flow, why_not, changes)
     else:

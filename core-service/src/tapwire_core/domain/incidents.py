@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tapwire_contracts.reasons import AuditAction, IncidentKind, IncidentStatus, Resolution
 from tapwire_core.domain.changes import Audited, Changes, MoneyMoved
-from tapwire_core.domain.words import Account
+from tapwire_core.domain.closed_sets import Account
 
 WORTH: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.LATE_MISMATCH: "reported_value_minor",

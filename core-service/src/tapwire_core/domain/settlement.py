@@ -8,10 +8,11 @@ what an operator typed counts only until the first report. So a late report move
 nothing.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
+from tapwire_contracts.codec import encode
 from tapwire_contracts.reasons import (
     AuditAction,
     IncidentKind,
@@ -20,38 +21,37 @@ from tapwire_contracts.reasons import (
     VerdictReason,
     VerdictStatus,
 )
-from tapwire_core.domain.changes import Audited, Changes, IncidentRaised, MoneyMoved, PourEnded, PourReported, StockMoved
-from tapwire_core.domain.house import House
-from tapwire_core.domain.money import affordable_ml, charge
-from tapwire_core.domain.pour import TRANSITIONS, PourEvent
-from tapwire_core.domain.reports import PourFacts, Report, SettlementFacts, TapNow, Verdict
-from tapwire_core.domain.words import Account, StockKind
+from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.answers import settled_message
+from tapwire_core.domain.booking import book_sale, book_sold_stock, book_unattributed, raise_overdrawn
+from tapwire_core.domain.changes import (
+    Audited,
+    Changes,
+    IncidentRaised,
+    PourReported,
+    StockMoved,
+    StretchAccounted,
+    VerdictRemembered,
+)
+from tapwire_core.domain.closed_sets import StockKind
+from tapwire_core.domain.money import charge
+from tapwire_core.domain.odometers import StretchFacts, account_fact, account_unbelieved
+from tapwire_core.domain.policy import Policy
+from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, TapNow, Verdict, why_not_believable
+from tapwire_core.domain.pours import PourEvent, end_pour
 
-FLOW_GRACE_MS: Final = 5_000
-"""A meter may count this much longer than the node's clock says that the pour took."""
 
-
-def why_not_believable(report: Report, house: House) -> str | None:
-    """What makes a report impossible, or None."""
-    if report.volume_ml > house.max_report_ml:
-        return f"{report.volume_ml} ml is more than max_report_ml, {house.max_report_ml}"
-    most_ml = house.max_flow_ml_per_s * (report.duration_ms + FLOW_GRACE_MS) // 1000
-    if report.volume_ml > most_ml:
-        return f"{report.volume_ml} ml in {report.duration_ms} ms is more than max_flow_ml_per_s allows, {most_ml} ml"
-    return None
-
-
-def settle(report: Report, facts: SettlementFacts, house: House, changes: Changes) -> Verdict:
+def settle(report: Report, facts: SettlementFacts, policy: Policy, changes: Changes) -> Verdict:
     """Give a believable report its verdict, and fill `changes` with what it does."""
     pour = facts.pour
     if pour is None:
         verdict = _missing_pending(report, facts.tap, changes)
     elif pour.sync_status is not SyncStatus.PENDING_SYNC:
-        verdict = _late(report, pour, house, changes)
+        verdict = _late(report, pour, policy, changes)
     elif report.volume_ml == 0:
         verdict = _nothing_flowed(report, pour, changes)
     else:
-        verdict = _charge_what_flowed(report, pour, house, changes)
+        verdict = _charge_what_flowed(report, pour, policy, changes)
     if pour is not None:
         _move_stock(report, pour, verdict, changes)
     return verdict
@@ -87,81 +87,6 @@ def refuse(report: Report, pour: PourFacts | None, why: str, changes: Changes) -
     )
 
 
-def end_pour(
-    pour: PourFacts,
-    event: PourEvent,
-    report: Report | None = None,
-    *,
-    volume_ml: int = 0,
-    amount_minor: int = 0,
-    loss_minor: int = 0,
-) -> PourEnded:
-    """The way out of `pending_sync` that an event takes; a `report` says how the pour itself ended."""
-    return PourEnded(
-        pour_id=pour.pour_id,
-        visit_id=pour.visit_id,
-        guest_id=pour.guest_id,
-        sync_status=TRANSITIONS[pour.sync_status, event],
-        volume_ml=volume_ml,
-        amount_minor=amount_minor,
-        loss_minor=loss_minor,
-        end_reason=report.end_reason if report else None,
-        duration_ms=report.duration_ms if report else None,
-    )
-
-
-def share_due(volume_ml: int, sell_price_per_liter_minor: int, payable_minor: int) -> tuple[int, int]:
-    """What a guest pays of a volume's charge, at most `payable_minor`, and the rest, which the house bears."""
-    due_minor = charge(volume_ml, sell_price_per_liter_minor)
-    amount_minor = min(due_minor, payable_minor)
-    return amount_minor, due_minor - amount_minor
-
-
-def book_sale(pour: PourFacts, volume_ml: int, changes: Changes) -> tuple[int, int]:
-    """Book a volume's charge, at most what the guest can pay, the rest as `overpour_loss`; return both amounts."""
-    amount_minor, loss_minor = share_due(volume_ml, pour.sell_price_per_liter_minor, pour.payable_minor)
-    if amount_minor:
-        changes.money.append(_sale(pour, Account.GUEST, amount_minor))
-    if loss_minor:
-        changes.money.append(_sale(pour, Account.OVERPOUR_LOSS, loss_minor))
-    return amount_minor, loss_minor
-
-
-def book_sold_stock(pour: PourFacts, volume_ml: int, amount_minor: int, loss_minor: int, changes: Changes) -> None:
-    """Book a reported volume out of the keg: what was paid for as `sale`, the unpaid part as `overpour`."""
-    unpaid_ml = volume_ml - min(volume_ml, affordable_ml(amount_minor, pour.sell_price_per_liter_minor)) if loss_minor else 0
-    for kind, moved_ml in ((StockKind.SALE, volume_ml - unpaid_ml), (StockKind.OVERPOUR, unpaid_ml)):
-        if moved_ml:
-            changes.stock.append(StockMoved(keg_id=pour.keg_id, kind=kind, volume_ml=moved_ml, cause_id=pour.pour_id))
-
-
-def raise_overdrawn(kegs: Mapping[UUID, int], changes: Changes) -> None:
-    """Raise `keg_overdrawn` for each keg whose book volume goes below zero: a calibration fault, never a failing report.
-
-    `kegs` are the book volumes before the change, in ml. Called once the change is complete: what it takes back counts as well.
-    """
-    for keg_id, before_ml in kegs.items():
-        moved_ml = sum(moved.volume_ml for moved in changes.stock if moved.keg_id == keg_id)
-        left_ml = before_ml - moved_ml
-        if moved_ml > 0 and left_ml < 0:
-            details = {
-                "keg_id": str(keg_id),
-                "book_volume_ml": left_ml,
-                "hint": "check the flow meter's calibration and the keg's volume",
-            }
-            changes.raised.append(IncidentRaised(kind=IncidentKind.KEG_OVERDRAWN, cause=str(keg_id), details=details))
-
-
-def _sale(pour: PourFacts, debit: Account, amount_minor: int) -> MoneyMoved:
-    return MoneyMoved(
-        debit_account=debit,
-        credit_account=Account.SALES,
-        amount_minor=amount_minor,
-        guest_id=pour.guest_id,
-        pour_id=pour.pour_id,
-    )
-
-
 def _missing_pending(report: Report, tap: TapNow, changes: Changes) -> Verdict:
     details = {"volume_ml": report.volume_ml, "card_uid": report.card_uid, "value_minor": tap.value_of(report.volume_ml)}
     changes.audited.append(
@@ -188,15 +113,9 @@ def _missing_pending(report: Report, tap: TapNow, changes: Changes) -> Verdict:
     )
 
 
-def book_unattributed(tap: TapNow, volume_ml: int, kind: StockKind, cause_id: UUID, changes: Changes) -> None:
-    """Book a volume that belongs to no pour out of the keg that is on the tap; without either there is no stock to move."""
-    if volume_ml and tap.keg_id is not None:
-        changes.stock.append(StockMoved(keg_id=tap.keg_id, kind=kind, volume_ml=volume_ml, cause_id=cause_id))
-
-
-def _late(report: Report, pour: PourFacts, house: House, changes: Changes) -> Verdict:
+def _late(report: Report, pour: PourFacts, policy: Policy, changes: Changes) -> Verdict:
     by_hand = pour.sync_status in (SyncStatus.RECONCILED, SyncStatus.VOIDED)
-    if by_hand and abs(report.volume_ml - pour.volume_ml) <= house.late_sync_tolerance_ml:
+    if by_hand and abs(report.volume_ml - pour.volume_ml) <= policy.late_sync_tolerance_ml:
         outcome, reason, action = Outcome.AUDIT_LATE_MATCHED, VerdictReason.LATE_SYNC_MATCHED, AuditAction.LATE_SYNC_MATCHED
     elif pour.sync_status is SyncStatus.RECONCILED:
         outcome, reason, action = Outcome.AUDIT_LATE_MISMATCH, VerdictReason.LATE_SYNC_MISMATCH, AuditAction.LATE_SYNC_MISMATCH
@@ -229,10 +148,10 @@ def _nothing_flowed(report: Report, pour: PourFacts, changes: Changes) -> Verdic
     return Verdict(VerdictStatus.ACCEPTED, Outcome.ACCEPTED_ZERO_VOLUME, None, 0, 0, pour.balance_minor)
 
 
-def _charge_what_flowed(report: Report, pour: PourFacts, house: House, changes: Changes) -> Verdict:
+def _charge_what_flowed(report: Report, pour: PourFacts, policy: Policy, changes: Changes) -> Verdict:
     over_ml = report.volume_ml - pour.max_volume_ml
     covered = charge(report.volume_ml, pour.sell_price_per_liter_minor) <= pour.payable_minor
-    if not covered and over_ml > house.overpour_tolerance_ml:
+    if not covered and over_ml > policy.overpour_tolerance_ml:
         return _reject(report, pour, over_ml, changes)
     amount_minor, loss_minor = book_sale(pour, report.volume_ml, changes)
     ended = end_pour(
@@ -252,7 +171,7 @@ def _charge_what_flowed(report: Report, pour: PourFacts, house: House, changes: 
     else:
         action = AuditAction.POUR_SYNCED
     changes.audited.append(Audited(action=action, subjects=pour.subjects, details=details))
-    if over_ml > house.overpour_tolerance_ml:
+    if over_ml > policy.overpour_tolerance_ml:
         _valve_does_not_close(IncidentKind.OVERPOUR, pour, {**details, "over_ml": over_ml}, changes)
     return Verdict(
         VerdictStatus.ACCEPTED,
@@ -301,3 +220,48 @@ def _move_stock(report: Report, pour: PourFacts, verdict: Verdict, changes: Chan
     elif moved_ml:
         kind = StockKind.OVERPOUR if verdict.outcome is Outcome.REJECTED_INSUFFICIENT_FUNDS else StockKind.CORRECTION
         changes.stock.append(StockMoved(keg_id=pour.keg_id, kind=kind, volume_ml=moved_ml, cause_id=pour.pour_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The verdict's payload, all that it changes, and why the report can't be believed if it can't."""
+
+    payload: str
+    changes: Changes
+    why_not_believable: str | None
+
+
+def settle_new_report(
+    report: Report,
+    journal_id: UUID | None,
+    facts: SettlementFacts,
+    overlapping: Sequence[StretchFacts],
+    policy: Policy,
+    actor: Actor,
+    content: object,
+) -> Settled:
+    """Settle a report that was not processed before.
+
+    `overlapping` are the stretches of this journal's odometer that meet the report's; `content` is the report as JSON, to keep.
+    """
+    changes = Changes.by(actor, tap_path=report.tap_path, venue_id=facts.tap.venue_id, shift_id=facts.tap.shift_id)
+    why_not = why_not_believable(report, policy)
+    verdict = refuse(report, facts.pour, why_not, changes) if why_not else settle(report, facts, policy, changes)
+    if report.stretch is not None and journal_id is not None:
+        from_ml, to_ml = report.stretch
+        stretch = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=report.pour_id)
+        if why_not:
+            account_unbelieved(stretch, facts.pour, overlapping, changes)
+        else:
+            account_fact(stretch, report.volume_ml, overlapping, changes)
+    raise_overdrawn(facts.kegs, changes)
+    payload = encode(settled_message(report, verdict, policy)).decode()
+    changes.verdict = VerdictRemembered(
+        pour_id=report.pour_id,
+        volume_ml=report.volume_ml,
+        odometer_from_ml=report.odometer_from_ml,
+        odometer_to_ml=report.odometer_to_ml,
+        report=content,
+        verdict=payload,
+    )
+    return Settled(payload, changes, why_not)

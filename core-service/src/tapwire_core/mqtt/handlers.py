@@ -38,7 +38,7 @@ from tapwire_core.services.pours import (
     Answered,
     CardAsks,
     EventIdReused,
-    RawReport,
+    RawMessage,
     TapReports,
     UnknownTap,
     report_of_node,
@@ -61,7 +61,7 @@ class Desk:
         """Send an answer to the tap that asked."""
         await self.publisher.send_command(str(path), answer)
 
-    async def keep(self, raw: RawReport, malformation: Malformation, why: str, path: DevicePath | None) -> None:
+    async def keep(self, raw: RawMessage, malformation: Malformation, why: str, path: DevicePath | None) -> None:
         """Keep a message that can't be used, and say so in one log line."""
         device = str(path) if path else None
         log.warning("dead letter on %s: %s, %s", raw.topic[:200], malformation, why)
@@ -72,7 +72,7 @@ class Desk:
 UNKNOWN_DEVICE: Final = "no such tap is set up; create the tap, or take the device's credentials away"
 
 
-async def answer_card(desk: Desk, path: DevicePath, presented: CardPresented, raw: RawReport) -> bool:
+async def answer_card(desk: Desk, path: DevicePath, presented: CardPresented, raw: RawMessage) -> bool:
     """A card asks to pour."""
     fingerprint = hashlib.sha256(encode(presented)).hexdigest()
     actor = Actor(str(path), str(presented.event_id))
@@ -90,7 +90,7 @@ async def answer_card(desk: Desk, path: DevicePath, presented: CardPresented, ra
     return False
 
 
-async def settle_pour(desk: Desk, path: DevicePath, completed: PourCompleted, raw: RawReport) -> bool:
+async def settle_pour(desk: Desk, path: DevicePath, completed: PourCompleted, raw: RawMessage) -> bool:
     """A pour is reported."""
     report = report_of_node(str(path), completed)
     actor = Actor(str(path), str(completed.pour_id))
@@ -103,19 +103,19 @@ async def settle_pour(desk: Desk, path: DevicePath, completed: PourCompleted, ra
     return isinstance(answer, Answered) and not answer.is_repetition
 
 
-async def note_flow(desk: Desk, path: DevicePath, flow: UnattributedFlow, raw: RawReport) -> bool:
+async def note_flow(desk: Desk, path: DevicePath, flow: UnattributedFlow, raw: RawMessage) -> bool:
     """Beer flowed without a grant."""
     await _send_verdict(desk, path, raw, await record_flow(desk.db, path, flow, raw))
     return True
 
 
-async def note_unknown_pour(desk: Desk, path: DevicePath, unknown: PourUnknown, raw: RawReport) -> bool:  # noqa: ARG001
+async def note_unknown_pour(desk: Desk, path: DevicePath, unknown: PourUnknown, raw: RawMessage) -> bool:  # noqa: ARG001
     """A tap has lost the journal of a pour."""
     await note_pour_unknown(desk.db, path, unknown)
     return True
 
 
-async def note_node(desk: Desk, path: DevicePath, state: NodeState, raw: RawReport) -> bool:
+async def note_node(desk: Desk, path: DevicePath, state: NodeState, raw: RawMessage) -> bool:
     """A node says what it is."""
     if await note_state(desk.db, path, state):
         return True
@@ -123,13 +123,13 @@ async def note_node(desk: Desk, path: DevicePath, state: NodeState, raw: RawRepo
     return False
 
 
-async def note_progress(desk: Desk, path: DevicePath, progress: PourProgress, raw: RawReport) -> bool:  # noqa: ARG001
+async def note_progress(desk: Desk, path: DevicePath, progress: PourProgress, raw: RawMessage) -> bool:  # noqa: ARG001
     """A pour goes on; the latest is kept."""
     desk.progress[str(path)] = progress
     return True
 
 
-async def note_card(desk: Desk, path: DevicePath, card: CardRemoved | ReaderCardPresented, raw: RawReport) -> bool:  # noqa: ARG001
+async def note_card(desk: Desk, path: DevicePath, card: CardRemoved | ReaderCardPresented, raw: RawMessage) -> bool:  # noqa: ARG001
     """A card was taken off, or lies on a desk reader: the console shows it, the books don't change."""
     if await device_is_known(desk.db, path):
         return True
@@ -137,7 +137,7 @@ async def note_card(desk: Desk, path: DevicePath, card: CardRemoved | ReaderCard
     return False
 
 
-async def answer_unreadable(desk: Desk, path: DevicePath, raw: RawReport, malformation: Malformation, why: str) -> None:
+async def answer_unreadable(desk: Desk, path: DevicePath, raw: RawMessage, malformation: Malformation, why: str) -> None:
     """A message that can't be read: kept; a fact whose id can be read is answered all the same."""
     content = read_object(raw.payload) or {}
     kind, pour_id, event_id = content.get("type"), readable_uuid(content.get("pour_id")), readable_uuid(content.get("event_id"))
@@ -152,7 +152,7 @@ async def answer_unreadable(desk: Desk, path: DevicePath, raw: RawReport, malfor
         await desk.keep(raw, malformation, why, path)
 
 
-async def _send_verdict(desk: Desk, path: DevicePath, raw: RawReport, verdict: str | UnknownTap) -> None:
+async def _send_verdict(desk: Desk, path: DevicePath, raw: RawMessage, verdict: str | UnknownTap) -> None:
     match verdict:
         case UnknownTap():
             await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
@@ -187,7 +187,7 @@ class _Answer(Struct):
 _answer: Final = msgspec.json.Decoder(_Answer)
 
 
-Handler = Callable[[Desk, DevicePath, Any, RawReport], Awaitable[bool]]
+Handler = Callable[[Desk, DevicePath, Any, RawMessage], Awaitable[bool]]
 """Returns whether the message said anything new that can be used: what does not must not cost other devices their turn."""
 
 HANDLERS: Final[Mapping[type[Message], Handler]] = {

@@ -20,7 +20,7 @@ from tapwire_core.db.failures import is_database_gone, is_row_held
 from tapwire_core.monitoring.metrics import UNREADABLE
 from tapwire_core.mqtt.handlers import HANDLERS, Desk, answer_unreadable
 from tapwire_core.mqtt.intake import NOTHING_NEW_PAUSE_S, Intake
-from tapwire_core.services.pours import RawReport
+from tapwire_core.services.pours import RawMessage
 
 MAX_IN_HAND: Final = 64
 """Messages that are worked on at once; the next waits until one is done."""
@@ -28,12 +28,12 @@ MAX_IN_HAND: Final = 64
 log: Final = logging.getLogger(__name__)
 
 
-def receive(intake: Intake[RawReport], topic: str, payload: bytes) -> None:
+def receive(intake: Intake[RawMessage], topic: str, payload: bytes) -> None:
     """Let a message wait for its device's turn."""
-    intake.put(str(_path_of(topic)), RawReport(topic, payload))
+    intake.put(str(_path_of(topic)), RawMessage(topic, payload))
 
 
-async def work(desk: Desk, intake: Intake[RawReport]) -> None:
+async def work(desk: Desk, intake: Intake[RawMessage]) -> None:
     """Work on every message that was received, until cancelled."""
     free, in_hand = asyncio.Semaphore(MAX_IN_HAND), set[asyncio.Task[bool]]()
 
@@ -56,7 +56,7 @@ async def work(desk: Desk, intake: Intake[RawReport]) -> None:
         await end_tasks(*in_hand)
 
 
-async def _work_on(desk: Desk, raw: RawReport) -> bool:
+async def _work_on(desk: Desk, raw: RawMessage) -> bool:
     """Work on a message, whatever comes of it; False when it could not be used, or said nothing new."""
     began_s = time.monotonic()
     try:
@@ -76,7 +76,7 @@ async def _work_on(desk: Desk, raw: RawReport) -> bool:
     return True
 
 
-async def _handle(desk: Desk, raw: RawReport) -> tuple[str, bool]:
+async def _handle(desk: Desk, raw: RawMessage) -> tuple[str, bool]:
     """Work on a message; returns its type, and whether it said anything new."""
     try:
         path, message = decode_from_device(raw.topic, raw.payload)
@@ -87,7 +87,7 @@ async def _handle(desk: Desk, raw: RawReport) -> tuple[str, bool]:
     return message_type(type(message)), is_new
 
 
-async def _answer_malformed(desk: Desk, raw: RawReport, error: Malformed) -> None:
+async def _answer_malformed(desk: Desk, raw: RawMessage, error: Malformed) -> None:
     path = _path_of(raw.topic)
     if path is None:
         await desk.keep(raw, error.malformation, str(error), None)

@@ -13,7 +13,7 @@ from tapwire_core.db.writes import cards as writes
 from tapwire_core.db.writes.cards import LockedCard
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import CardStatus
+from tapwire_core.domain.closed_sets import CardStatus
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.guests import require_guest
 

@@ -13,24 +13,24 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.db.writes.taps import tap_exists
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.answers import settled_message
 from tapwire_core.domain.changes import Changes, StretchAccounted
 from tapwire_core.domain.flows import record_new_flow
-from tapwire_core.domain.messages import settled_message
-from tapwire_core.domain.odometer import account_unbelieved
-from tapwire_core.domain.reports import Report, TapNow
+from tapwire_core.domain.odometers import account_unbelieved
+from tapwire_core.domain.pour_reports import Report, TapNow
 from tapwire_core.domain.settlement import refuse
-from tapwire_core.services.pours import RawReport, UnknownTap
+from tapwire_core.services.pours import RawMessage, UnknownTap
 
 
 @use_case
-async def record_flow(store: Store, path: DevicePath, flow: UnattributedFlow, raw: RawReport) -> str | UnknownTap:
+async def record_flow(store: Store, path: DevicePath, flow: UnattributedFlow, raw: RawMessage) -> str | UnknownTap:
     """Record an unattributed flow, exactly once, and return the answer's payload."""
     locked = await lock_flow(store, str(path), flow.event_id, flow.journal_id, flow.odometer_from_ml, flow.odometer_to_ml)
     if locked is None:
         return UnknownTap()
     if not locked.recorded:
         changes = _changes(path, locked.tap, str(flow.event_id))
-        why_not = record_new_flow(str(path), flow, locked.tap, locked.overlapping, store.house, changes)
+        why_not = record_new_flow(str(path), flow, locked.tap, locked.overlapping, store.policy, changes)
         if why_not is not None:
             await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=str(path))
         await write_changes(store, changes)
@@ -43,7 +43,7 @@ def _changes(path: DevicePath, tap: TapNow, request_id: str | None = None) -> Ch
 
 @use_case
 async def refuse_unreadable_report(
-    store: Store, path: DevicePath, pour_id: UUID, content: Mapping[str, object], why: str, raw: RawReport
+    store: Store, path: DevicePath, pour_id: UUID, content: Mapping[str, object], why: str, raw: RawMessage
 ) -> str | UnknownTap:
     """Give a report whose `pour_id` alone can be read its verdict; the pour waits for a person."""
     stretch, journal_id = readable_stretch(content), readable_uuid(content.get("journal_id"))
@@ -64,11 +64,11 @@ async def refuse_unreadable_report(
         accounted = StretchAccounted(journal_id=journal_id, from_ml=stretch[0], to_ml=stretch[1], fact_id=pour_id)
         account_unbelieved(accounted, pour, locked.overlapping, changes)
     await write_changes(store, changes)
-    return encode(settled_message(report, verdict, store.house)).decode()
+    return encode(settled_message(report, verdict, store.policy)).decode()
 
 
 @use_case
-async def refuse_unreadable_flow(store: Store, path: DevicePath, event_id: UUID, why: str, raw: RawReport) -> str | UnknownTap:
+async def refuse_unreadable_flow(store: Store, path: DevicePath, event_id: UUID, why: str, raw: RawMessage) -> str | UnknownTap:
     """Answer a flow of which its `event_id` alone can be read, so that its node need not repeat it; a person looks at it.
 
     What its meter counted stays a hole, and is booked as one.

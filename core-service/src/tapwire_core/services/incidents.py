@@ -12,7 +12,7 @@ from tapwire_core.domain import incidents as rules
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.incidents import IncidentFacts, PayingGuest
-from tapwire_core.domain.odometer import account_by_word
+from tapwire_core.domain.odometers import account_by_word
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.visits import PourPending
 

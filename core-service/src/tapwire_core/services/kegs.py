@@ -14,9 +14,9 @@ from tapwire_core.db.writes import taps as tap_writes
 from tapwire_core.db.writes.kegs import LockedKeg
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.booking import raise_overdrawn
 from tapwire_core.domain.changes import Audited, Changes, StockMoved
-from tapwire_core.domain.settlement import raise_overdrawn
-from tapwire_core.domain.words import KegStatus, StockKind
+from tapwire_core.domain.closed_sets import KegStatus, StockKind
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.request_limits import MAX_VOLUME_ML
 from tapwire_core.services.venues import resolve_venue

@@ -16,7 +16,7 @@ from tapwire_core.db.writes import shifts as shift_writes
 from tapwire_core.db.writes import venues as venue_writes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Audited, Changes, MoneyMoved
-from tapwire_core.domain.words import Account, PaymentMethod
+from tapwire_core.domain.closed_sets import Account, PaymentMethod
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.request_limits import MAX_AMOUNT_MINOR
@@ -159,7 +159,7 @@ async def _book(
     return Booking(
         guest_id=guest.guest_id,
         amount_minor=change_minor,
-        currency=store.house.currency,
+        currency=store.policy.currency,
         balance_minor=balance_minor,
         held_minor=guest.held_minor,
         available_minor=balance_minor - guest.held_minor,

@@ -12,7 +12,7 @@ from tapwire_core.db.writes import nodes
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.changes import Changes, IncidentRaised
-from tapwire_core.domain.odometer import book_holes
+from tapwire_core.domain.odometers import book_holes
 
 MAX_ASKED_AT_ONCE = 500
 """Pours that one sweep asks for; the rest come with the next."""
@@ -47,7 +47,7 @@ async def _account_for_odometer(store: Store, path: DevicePath, state: NodeState
     tap = locked.tap
     changes = Changes.by(CORE, tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id)
     hole_ids = [uuid4() for _ in range(len(locked.odometer.stretches) + 1)]
-    book_holes(state.journal_id, state.odometer_ml, locked.odometer, tap, hole_ids, store.house.max_report_ml, changes)
+    book_holes(state.journal_id, state.odometer_ml, locked.odometer, tap, hole_ids, store.policy.max_report_ml, changes)
     await write_changes(store, changes)
 
 

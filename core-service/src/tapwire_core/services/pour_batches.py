@@ -30,7 +30,7 @@ ROW_WAIT_MS: Final = 250
 """How long a row is waited for that somebody else holds."""
 OVERTAKEN_AFTER_S: Final = 0.02
 """A batch that has been at the database for this long is not waited for by the next one."""
-ENOUGH: Final = 8
+SECOND_BATCH_AT: Final = 8
 """So many that wait are worth a second transaction at once: it reads while the first one writes, and costs little more for each."""
 
 log: Final = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Batches:
     def _may_begin(self) -> bool:
         now_s = asyncio.get_running_loop().time()
         waited_for = sum(overtaken_s > now_s for overtaken_s in self._making.values())
-        return len(self._making) < MAX_BATCHES and (not waited_for or (waited_for == 1 and len(self._queue) >= ENOUGH))
+        return len(self._making) < MAX_BATCHES and (not waited_for or (waited_for == 1 and len(self._queue) >= SECOND_BATCH_AT))
 
     def _begin(self, batch: Sequence[_Waiting]) -> None:
         loop = asyncio.get_running_loop()

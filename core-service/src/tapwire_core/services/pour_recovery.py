@@ -7,10 +7,10 @@ from tapwire_core.db.decisions import LockedPour, lock_pour, write_changes
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.pour_recovery import find_pour, lock_visit_of_no_pour
-from tapwire_core.domain import recovery
+from tapwire_core.domain import pour_recovery
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Audited, Changes, LockCleared
-from tapwire_core.domain.pour import PourEvent
+from tapwire_core.domain.pours import PourEvent
 from tapwire_core.errors import Invalid, NotFound, Refused
 
 
@@ -47,9 +47,11 @@ async def reconcile_pour(
 
     Without `pour_id` the visit's pending pour is meant, or its latest if none is pending.
     """
-    if not 0 <= volume_ml <= store.house.max_report_ml:
+    if not 0 <= volume_ml <= store.policy.max_report_ml:
         raise Invalid(
-            f"A pour has between 0 and {store.house.max_report_ml} ml.", field="volume_ml", max_volume_ml=store.house.max_report_ml
+            f"A pour has between 0 and {store.policy.max_report_ml} ml.",
+            field="volume_ml",
+            max_volume_ml=store.policy.max_report_ml,
         )
     found = pour_id or await find_pour(store, visit_id, or_latest=True)
     locked = await _lock(store, visit_id, found)
@@ -64,7 +66,7 @@ async def reconcile_pour(
         )
     require_pending(pour.pour_id, pour.sync_status, pour.volume_ml)
     changes = _changes(locked, actor)
-    recovery.reconcile(pour, volume_ml, reason, comment, changes)
+    pour_recovery.reconcile(pour, volume_ml, reason, comment, changes)
     await write_changes(store, changes)
     return pour.pour_id
 
@@ -103,9 +105,9 @@ async def _void(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID, event
     require_pending(pour_id, locked.pour.sync_status, locked.pour.volume_ml)
     changes = _changes(locked, actor)
     if event is PourEvent.UNLOCKED_BY_HAND:
-        recovery.void(locked.pour, event, AuditAction.VISIT_FORCE_UNLOCK, StopReason.FORCE_UNLOCKED, reason, changes)
+        pour_recovery.void(locked.pour, event, AuditAction.VISIT_FORCE_UNLOCK, StopReason.FORCE_UNLOCKED, reason, changes)
     else:
-        recovery.void(locked.pour, event, AuditAction.POUR_VOIDED, StopReason.VISIT_CLOSED, reason, changes)
+        pour_recovery.void(locked.pour, event, AuditAction.POUR_VOIDED, StopReason.VISIT_CLOSED, reason, changes)
     await write_changes(store, changes)
 
 

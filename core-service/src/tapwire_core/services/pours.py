@@ -25,13 +25,13 @@ from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.answering import answer_question
+from tapwire_core.domain.answers import denial_message
 from tapwire_core.domain.authorization import Question
+from tapwire_core.domain.authorization_changes import answer_question
 from tapwire_core.domain.changes import Changes
-from tapwire_core.domain.house import House
-from tapwire_core.domain.messages import denial_message
-from tapwire_core.domain.reports import Report
-from tapwire_core.domain.settling import settle_new_report
+from tapwire_core.domain.policy import Policy
+from tapwire_core.domain.pour_reports import Report
+from tapwire_core.domain.settlement import settle_new_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ Answer = Answered | EventIdReused | UnknownTap
 
 
 @dataclass(frozen=True, slots=True)
-class RawReport:
+class RawMessage:
     """A report as it came, for the dead letter that it becomes when it can't be believed."""
 
     topic: str
@@ -112,21 +112,21 @@ class CardAsks:
         asked = self.question
         return QuestionAsked(tap_path=asked.tap_path, card_uid=asked.card_uid, journal_id=asked.journal_id, event_id=asked.event_id)
 
-    def decide(self, locked: LockedQuestion | LockedReport | None, house: House) -> Decided:
+    def decide(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Decided:
         """Answer it on what was locked."""
         assert isinstance(locked, LockedQuestion)
         if locked.earlier is not None:
-            return Decided(self._repeat(locked.earlier, house))
+            return Decided(self._repeat(locked.earlier, policy))
         facts = locked.facts
         assert facts is not None
-        payload, changes = answer_question(self.question, self.fingerprint, facts, house, self.new_pour_id, self.actor)
+        payload, changes = answer_question(self.question, self.fingerprint, facts, policy, self.new_pour_id, self.actor)
         return Decided(Answered(payload, tap_known=facts.tap is not None), changes, facts.rows)
 
-    def _repeat(self, earlier: EarlierAnswer, house: House) -> Answer:
+    def _repeat(self, earlier: EarlierAnswer, policy: Policy) -> Answer:
         if earlier.fingerprint != self.fingerprint:
             return EventIdReused()
         if earlier.granted and not earlier.pending:
-            denial = denial_message(self.question, DenyReason.STALE_REQUEST, None, house)
+            denial = denial_message(self.question, DenyReason.STALE_REQUEST, None, policy)
             return Answered(encode(denial).decode(), is_repetition=True)
         return Answered(earlier.payload, is_repetition=True)
 
@@ -139,7 +139,7 @@ class TapReports:
     journal_id: UUID | None
     actor: Actor
     content: object
-    raw: RawReport
+    raw: RawMessage
 
     @property
     def asked(self) -> ReportAsked:
@@ -154,7 +154,7 @@ class TapReports:
             journal_id=self.journal_id,
         )
 
-    def decide(self, locked: LockedQuestion | LockedReport | None, house: House) -> Decided:
+    def decide(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Decided:
         """Give its verdict on what was locked."""
         assert not isinstance(locked, LockedQuestion)
         if locked is None:
@@ -162,7 +162,9 @@ class TapReports:
         if locked.earlier_verdict is not None:
             return Decided(Answered(locked.earlier_verdict, is_repetition=True))
         assert locked.facts is not None
-        settled = settle_new_report(self.report, self.journal_id, locked.facts, locked.overlapping, house, self.actor, self.content)
+        settled = settle_new_report(
+            self.report, self.journal_id, locked.facts, locked.overlapping, policy, self.actor, self.content
+        )
         return Decided(Answered(settled.payload), settled.changes, locked.facts.rows, settled.why_not_believable)
 
 
@@ -182,7 +184,7 @@ async def _decide(store: Store, decisions: Sequence[Decision], wait_ms: int = FO
     locked = await lock_together(store, [decision.asked for decision in decisions], wait_ms)
     answers, changed, taken = list[Answer | None](), list[Changes](), set[UUID]()
     for decision, found in zip(decisions, locked, strict=True):
-        decided = decision.decide(found, store.house)
+        decided = decision.decide(found, store.policy)
         if not taken.isdisjoint(decided.rows):
             answers.append(None)
             continue
@@ -214,7 +216,7 @@ async def authorize_pour(
 
 @use_case
 async def settle_report(
-    store: Store, report: Report, journal_id: UUID | None, actor: Actor, content: object, raw: RawReport
+    store: Store, report: Report, journal_id: UUID | None, actor: Actor, content: object, raw: RawMessage
 ) -> str | UnknownTap:
     """Give a report its verdict, exactly once, and return the verdict's payload; the arguments are those of `TapReports`."""
     (answer,) = await _decide(store, [TapReports(report, journal_id, actor, content, raw)])

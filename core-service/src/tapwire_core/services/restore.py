@@ -21,7 +21,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.webhooks import OffReason
 from tapwire_core.errors import Invalid, NotFound
 from tapwire_core.services.flows import record_flow
-from tapwire_core.services.pours import RawReport, UnknownTap, report_of_node, settle_report
+from tapwire_core.services.pours import RawMessage, UnknownTap, report_of_node, settle_report
 
 RECORDED: Final = "recorded"
 """What becomes of a flow that no grant explains."""
@@ -95,7 +95,7 @@ def _read(number: int, line: str) -> ExportedFact:
 
 async def _settle(db: Database, actor: Actor, path: DevicePath, fact: ExportedFact) -> SettledFact:
     message = _message(fact)
-    raw = RawReport(f"journal:{path}", encode(message))
+    raw = RawMessage(f"journal:{path}", encode(message))
     if isinstance(message, UnattributedFlow):
         answer = await record_flow(db, path, message, raw)
     else:

@@ -5,7 +5,7 @@ from typing import Final
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import retention as writes
-from tapwire_core.domain.keeping import Keeping
+from tapwire_core.domain.retention import Keeping
 
 LOGIN_TRIES_DAYS: Final = 1
 """The longest wait is minutes: who has stopped trying for a day begins anew."""

@@ -16,7 +16,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes import sessions as session_views
 from tapwire_core.db.writes import users as user_views
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.errors import DomainError
 from tapwire_core.services.passwords import LOGINS, Lane, is_password
 

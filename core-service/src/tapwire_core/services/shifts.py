@@ -10,7 +10,7 @@ from tapwire_core.db.tables import Shift
 from tapwire_core.db.views.shift_reports import ShiftReport
 from tapwire_core.db.writes import shifts as writes
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import ShiftStatus
+from tapwire_core.domain.closed_sets import ShiftStatus
 from tapwire_core.errors import Refused
 from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.venues import resolve_venue

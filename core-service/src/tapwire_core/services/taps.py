@@ -15,7 +15,7 @@ from tapwire_core.db.writes import taps as writes
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.db.writes.taps import LockedTap
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import KegStatus, TapStatus
+from tapwire_core.domain.closed_sets import KegStatus, TapStatus
 from tapwire_core.errors import NotFound, Refused
 from tapwire_core.services.venues import require_slug, resolve_venue
 

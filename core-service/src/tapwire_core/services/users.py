@@ -11,7 +11,7 @@ from tapwire_core.db.writes import sessions as session_views
 from tapwire_core.db.writes import users as user_views
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import CORE, Actor
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.passwords import STAFF, hash_password
 from tapwire_core.services.request_limits import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH

@@ -19,7 +19,7 @@ from tapwire_core.db.writes.cards import LockedCard
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.db.writes.visits import ActiveVisit, LockedVisit
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import VisitStatus
+from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.errors import NotFound, Refused
 from tapwire_core.services.cards import CardBusy, Stage, bind_locked_card, read_card_uid
 from tapwire_core.services.guests import require_guest

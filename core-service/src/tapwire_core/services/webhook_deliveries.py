@@ -91,7 +91,7 @@ async def replay_some(db: Database) -> bool:
 @use_case
 async def take_up_deliveries(store: Store, busy: Mapping[UUID, int]) -> list[TakenUp]:
     """Deliveries for this worker to send now, beside those that it is busy with at each endpoint."""
-    return await webhook_deliveries.take_up(store, busy, store.house.webhooks.timeout_ms + LEASE_BEYOND_TIMEOUT_MS)
+    return await webhook_deliveries.take_up(store, busy, store.policy.webhooks.timeout_ms + LEASE_BEYOND_TIMEOUT_MS)
 
 
 @use_case
@@ -115,17 +115,17 @@ async def note_failed(store: Store, taken: TakenUp, attempted: Attempted, jitter
     await webhook_deliveries.note_failed(store, taken.delivery_id, attempted, _wait_ms(store, delivery, jitter))
     if delivery.cause is DeliveryCause.TEST:
         return
-    await endpoints.note_failure(store, webhook.webhook_id, pause_ms(webhook.failures + 1, jitter, store.house.webhooks))
+    await endpoints.note_failure(store, webhook.webhook_id, pause_ms(webhook.failures + 1, jitter, store.policy.webhooks))
     if not webhook.enabled:
         return
     if attempted.answer_status == GONE:
         await _switch_off(store, webhook, attempted, OffReason.GONE)
-    elif webhook.failing_for is not None and is_switched_off(webhook.failing_for, store.house.webhooks):
+    elif webhook.failing_for is not None and is_switched_off(webhook.failing_for, store.policy.webhooks):
         await _switch_off(store, webhook, attempted, OffReason.FAILING)
 
 
 def _wait_ms(store: Store, delivery: StillPending, jitter: float) -> int | None:
-    limits = store.house.webhooks
+    limits = store.policy.webhooks
     if delivery.cause is DeliveryCause.TEST or is_given_up(delivery.age, limits):
         return None
     return wait_ms(delivery.attempts, jitter, limits)

@@ -122,7 +122,7 @@ async def rotate_secret(store: Store, actor: Actor, webhook_id: UUID) -> Webhook
     """Give an endpoint a new secret; deliveries are signed with the old one too for `webhook_old_secret_h`."""
     await _require_webhook(store, webhook_id)
     secret = _new_secret()
-    until = await endpoints.rotate_secret(store, webhook_id, secret, store.house.webhooks.old_secret_h)
+    until = await endpoints.rotate_secret(store, webhook_id, secret, store.policy.webhooks.old_secret_h)
     await store.audit(AuditAction.WEBHOOK_ROTATED, actor, webhook_id)
     return WebhookSecret(webhook_id, secret, until)
 
@@ -173,7 +173,7 @@ async def replay_since(
 
 def _require_url(store: Store, url: str) -> None:
     try:
-        check_url(url, store.house.webhooks)
+        check_url(url, store.policy.webhooks)
     except AddressRefused as error:
         raise WebhookUrlRefused(str(error), field="url") from error
 

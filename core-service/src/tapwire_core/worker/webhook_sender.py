@@ -112,7 +112,7 @@ class WebhookSender:
             self._woken.set()
 
     async def _attempt(self, client: httpx.AsyncClient, taken: TakenUp) -> Attempted:
-        limits = self.db.house.webhooks
+        limits = self.db.policy.webhooks
         clock = asyncio.get_running_loop().time
         began, status, answer, error = clock(), None, None, None
         try:

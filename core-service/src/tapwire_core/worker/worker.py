@@ -25,7 +25,7 @@ from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
-from tapwire_core.domain.keeping import KEPT, Keeping
+from tapwire_core.domain.retention import KEPT, Keeping
 from tapwire_core.monitoring.health_server import Signs, serve_health
 from tapwire_core.monitoring.metrics import BooksMetrics, WebhookMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
@@ -36,7 +36,7 @@ from tapwire_core.mqtt.listener import receive, work
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.services.pour_batches import Batches
-from tapwire_core.services.pours import RawReport
+from tapwire_core.services.pours import RawMessage
 from tapwire_core.services.retention import sweep
 from tapwire_core.settings import InvalidSettings, Settings
 from tapwire_core.worker.periodic import DATABASE_ERRORS, every, tried
@@ -98,7 +98,7 @@ class Worker:
             wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.pace.reconnect_max_s)
 
     async def _connect_and_work(self) -> None:
-        intake = Intake[RawReport]()
+        intake = Intake[RawMessage]()
         async with self.address.client(self.instance_id, functools.partial(receive, intake)) as client:
             self.metrics.count_connect()
             publisher = Publisher(client, self.address, self.instance_id)
@@ -114,7 +114,7 @@ class Worker:
         self.signs.is_ready = is_ready
         self.metrics.ready.set(is_ready)
 
-    async def _work(self, desk: Desk, intake: Intake[RawReport]) -> None:
+    async def _work(self, desk: Desk, intake: Intake[RawMessage]) -> None:
         client, publisher = desk.publisher.client, desk.publisher
         woken = asyncio.Event()
         await subscribe(client, list(self.address.subscriptions()))
@@ -219,7 +219,7 @@ async def run_core(settings: Settings) -> None:
         share_group=settings.share_group,
         ca_file=settings.broker_ca_file,
     )
-    async with Database.open(settings.database_url, settings.house) as db:
+    async with Database.open(settings.database_url, settings.policy) as db:
         worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}", settings.keeping)
         home = HomeAssistant(db=db, address=address, instance_id=worker.instance_id, prefix=settings.home_assistant_prefix)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)

@@ -28,7 +28,7 @@ from tapwire_core.db.views.pours import PourView, pours_by_id
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.visits import get_visit, list_visits
 from tapwire_core.domain import incidents as rules
-from tapwire_core.domain.words import VisitStatus
+from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.services import incidents
 
 ORDER: Final = {severity: place for place, severity in enumerate(Severity)}

@@ -19,7 +19,7 @@ from tapwire_admin.routes.kegs import KegChange, NewKeg, StockBooking
 from tapwire_core.db.views import beverages as beverage_views
 from tapwire_core.db.views import kegs as keg_views
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
-from tapwire_core.domain.words import KegStatus
+from tapwire_core.domain.closed_sets import KegStatus
 from tapwire_core.services import kegs
 
 KEG_SIZES_L: Final = (20, 30, 50)

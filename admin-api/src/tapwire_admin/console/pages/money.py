@@ -16,7 +16,7 @@ from tapwire_admin.requests.dependencies import By, Db
 from tapwire_admin.requests.parameters import found
 from tapwire_admin.routes.money import Adjustment, Refund, TopUp
 from tapwire_core.db.views import guests as guest_views
-from tapwire_core.domain.words import PaymentMethod
+from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import money
 
 TOP_UPS_MINOR: Final = (10_00, 20_00, 50_00)

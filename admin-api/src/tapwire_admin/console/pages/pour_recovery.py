@@ -19,7 +19,7 @@ from tapwire_admin.requests.parameters import found
 from tapwire_admin.routes.visits import ForceUnlock, ReconcilePour
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.db.views.visits import VisitView
-from tapwire_core.domain.settlement import share_due
+from tapwire_core.domain.booking import share_due
 from tapwire_core.services import pour_recovery
 from tapwire_core.services.request_limits import MAX_VOLUME_ML
 

@@ -21,7 +21,7 @@ from tapwire_core.db.views.pours import PourFilter, list_pours
 from tapwire_core.db.views.shift_reports import ShiftReport, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
 from tapwire_core.db.views.visits import list_visits
-from tapwire_core.domain.words import VisitStatus
+from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.services import shifts
 from tapwire_core.services.shifts import ShiftInUse
 

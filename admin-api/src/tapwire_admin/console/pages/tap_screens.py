@@ -60,7 +60,7 @@ async def show_screen(
         return Redirect(own, status_code=303, cookies=[kept])
     shown = Screen(db, live, path)
     await shown.look()
-    return html(render(db.house.locale, "screen.html", {"locale": db.house.locale, "screen": shown.now(), "own": own}))
+    return html(render(db.policy.locale, "screen.html", {"locale": db.policy.locale, "screen": shown.now(), "own": own}))
 
 
 @get("/screen/{venue:str}/{tap:str}/live", access=EVERYBODY)
@@ -80,7 +80,7 @@ class Screen:
         self.db: Final = db
         self.path: Final = path
         self.live: Final = live
-        self._formats: Final = Formats(db.house.locale, db.house.currency)
+        self._formats: Final = Formats(db.policy.locale, db.policy.currency)
         self._answered_s = -RESULT_S
         self._tap: TapView | None = None
         self._shift_open = False
@@ -102,7 +102,7 @@ class Screen:
         node, progress, answer = (self.live.newest(kind, self.path) or {} for kind in kinds)
         age_s = time.monotonic() - self._answered_s
         seen = Seen(self._tap, self._shift_open, self.live.link, node, progress, answer, age_s)
-        return screen_of(seen, self.db.house.locale, self._formats)
+        return screen_of(seen, self.db.policy.locale, self._formats)
 
 
 async def _events(screen: Screen, key: str) -> Events:

@@ -23,8 +23,8 @@ from tapwire_core.db.views import kegs as keg_views
 from tapwire_core.db.views import taps as tap_views
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.taps import TapView
+from tapwire_core.domain.closed_sets import KegStatus, TapStatus
 from tapwire_core.domain.money import charge
-from tapwire_core.domain.words import KegStatus, TapStatus
 from tapwire_core.errors import NotFound
 from tapwire_core.services import taps
 

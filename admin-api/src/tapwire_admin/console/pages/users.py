@@ -11,7 +11,7 @@ from tapwire_admin.requests.dependencies import AskedPage, By, Db, UsernameInPat
 from tapwire_admin.requests.parameters import changes_of, found
 from tapwire_admin.routes.users import NewUser, UserChange
 from tapwire_core.db.views.users import get_user, list_users
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services import users
 
 

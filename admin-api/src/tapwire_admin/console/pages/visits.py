@@ -25,7 +25,7 @@ from tapwire_core.db.views import visits as visit_views
 from tapwire_core.db.views.pours import PourFilter
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.visits import VisitView
-from tapwire_core.domain.words import VisitStatus
+from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.services import cards, visits
 
 LOST_REASONS: Final = (N_("guest says so"), N_("found without its guest"))

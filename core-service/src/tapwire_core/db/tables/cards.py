@@ -13,7 +13,7 @@ from tapwire_core.db.tables.columns import (
     optional_reference,
     words,
 )
-from tapwire_core.domain.words import CardStatus
+from tapwire_core.domain.closed_sets import CardStatus
 
 
 class Card(SQLModel, table=True):

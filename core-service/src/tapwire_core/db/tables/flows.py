@@ -15,7 +15,7 @@ from tapwire_core.db.tables.columns import (
     reference,
     words,
 )
-from tapwire_core.domain.words import StockKind
+from tapwire_core.domain.closed_sets import StockKind
 
 
 class Flow(SQLModel, table=True):

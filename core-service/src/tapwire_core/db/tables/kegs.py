@@ -17,7 +17,7 @@ from tapwire_core.db.tables.columns import (
     serial,
     words,
 )
-from tapwire_core.domain.words import KegStatus, StockKind
+from tapwire_core.domain.closed_sets import KegStatus, StockKind
 
 
 class StockMovement(SQLModel, table=True):

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from tapwire_core.db.tables.columns import closed_set, made_now, number, optional_reference, serial, words
-from tapwire_core.domain.words import Account
+from tapwire_core.domain.closed_sets import Account
 
 
 class MoneyMovement(SQLModel, table=True):

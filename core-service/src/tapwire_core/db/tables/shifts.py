@@ -16,7 +16,7 @@ from tapwire_core.db.tables.columns import (
     reference,
     words,
 )
-from tapwire_core.domain.words import ShiftStatus
+from tapwire_core.domain.closed_sets import ShiftStatus
 
 
 class Shift(SQLModel, table=True):

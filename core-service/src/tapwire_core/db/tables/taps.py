@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Index
 from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import closed_set, key, made_now, number, optional_reference, reference, words
-from tapwire_core.domain.words import TapStatus
+from tapwire_core.domain.closed_sets import TapStatus
 
 
 class Tap(SQLModel, table=True):

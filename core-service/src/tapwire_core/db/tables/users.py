@@ -13,7 +13,7 @@ from tapwire_core.db.tables.columns import (
     number,
     words,
 )
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 
 
 class User(SQLModel, table=True):

@@ -17,7 +17,7 @@ from tapwire_core.db.tables.columns import (
     reference,
     words,
 )
-from tapwire_core.domain.words import VisitStatus
+from tapwire_core.domain.closed_sets import VisitStatus
 
 
 class Visit(SQLModel, table=True):

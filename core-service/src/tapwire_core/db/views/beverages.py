@@ -41,4 +41,4 @@ async def get_beverage(db: Database, beverage_id: UUID) -> BeverageView | None:
 
 def _beverages(db: Database) -> Select[Any]:
     columns = [column for column in beverages.c if column.name != "abv"]
-    return select(*columns, cast(beverages.c.abv, Float).label("abv"), literal(db.house.currency).label("currency"))
+    return select(*columns, cast(beverages.c.abv, Float).label("abv"), literal(db.policy.currency).label("currency"))

@@ -10,7 +10,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, Visit
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import read_one, table
-from tapwire_core.domain.words import CardStatus
+from tapwire_core.domain.closed_sets import CardStatus
 
 guests: Final = table(Guest)
 cards: Final = table(Card)

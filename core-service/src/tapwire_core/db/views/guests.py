@@ -81,7 +81,7 @@ def _guests(db: Database) -> Select[Any]:
     return select(
         *guests.c,
         (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
-        literal(db.house.currency).label("currency"),
+        literal(db.policy.currency).label("currency"),
         bound.label("cards"),
         visit.label("active_visit_id"),
     )

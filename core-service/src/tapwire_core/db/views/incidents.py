@@ -22,7 +22,7 @@ from tapwire_core.db.views.queries import (
     read_page,
     table,
 )
-from tapwire_core.domain.words import Account
+from tapwire_core.domain.closed_sets import Account
 
 incidents: Final = table(Incident)
 movements: Final = table(MoneyMovement)

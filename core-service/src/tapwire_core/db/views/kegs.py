@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, Tap
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
-from tapwire_core.domain.words import KegStatus
+from tapwire_core.domain.closed_sets import KegStatus
 
 taps: Final = table(Tap)
 beverages: Final = table(Beverage)

@@ -10,7 +10,7 @@ from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.queries import read_all
 from tapwire_core.db.views.shift_reports import VOLUME_FIELDS, pours, stock
-from tapwire_core.domain.words import StockKind
+from tapwire_core.domain.closed_sets import StockKind
 
 
 class Volumes(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from sqlalchemy import Select, case, literal, or_, select, tuple_
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import MoneyMovement
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_all, read_page, table
-from tapwire_core.domain.words import Account, PaymentMethod
+from tapwire_core.domain.closed_sets import Account, PaymentMethod
 
 movements: Final = table(MoneyMovement)
 
@@ -81,6 +81,6 @@ def _ledger(db: Database) -> Select[Any]:
         kind.label("kind"),
         case((credit == Account.GUEST.value, amount), (debit == Account.GUEST.value, -amount), else_=0).label("amount_minor"),
         amount.label("moved_minor"),
-        literal(db.house.currency).label("currency"),
+        literal(db.policy.currency).label("currency"),
         case((debit.in_(methods), debit), (credit.in_(methods), credit)).label("method"),
     )

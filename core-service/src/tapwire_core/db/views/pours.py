@@ -129,7 +129,7 @@ def _pours(db: Database) -> Select[Any]:
             pours.c.tap_path.label("tap"),
             taps.c.tap_id,
             beverages.c.name.label("beverage_name"),
-            literal(db.house.currency).label("currency"),
+            literal(db.policy.currency).label("currency"),
             age_ms(pours.c.authorized_at).label("age_ms"),
             _progress_ml().label("progress_ml"),
         )

@@ -14,7 +14,7 @@ from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, MoneyMovement, Pour, Venue
 from tapwire_core.db.views.queries import read_all, read_one, table
-from tapwire_core.domain.words import Account
+from tapwire_core.domain.closed_sets import Account
 from tapwire_core.errors import Invalid, NotFound
 
 venues: Final = table(Venue)
@@ -75,7 +75,7 @@ async def report_sales(db: Database, venue_id: str, first: date | datetime, last
     if not timedelta() < period.until - period.since <= timedelta(days=MAX_DAYS, hours=1):
         raise Invalid(f"The period must end after it begins, and be no longer than {MAX_DAYS} days.", field="to")
     rows = await read_all(db, _sales(venue_id, period, by), SalesRow)
-    return SalesReport(venue_id=venue_id, currency=db.house.currency, by=by, since=period.since, until=period.until, items=rows)
+    return SalesReport(venue_id=venue_id, currency=db.policy.currency, by=by, since=period.since, until=period.until, items=rows)
 
 
 def _is_day(given: date | datetime) -> bool:

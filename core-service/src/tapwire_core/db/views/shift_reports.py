@@ -17,7 +17,7 @@ from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, Pour, Shift, StockMovement
 from tapwire_core.db.views.queries import table
-from tapwire_core.domain.words import Account, StockKind
+from tapwire_core.domain.closed_sets import Account, StockKind
 
 shifts: Final = table(Shift)
 money: Final = table(MoneyMovement)
@@ -109,7 +109,7 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         opened_at=shift.opened_at,
         closed_at=shift.closed_at,
         made_at=shift.now,
-        currency=db.house.currency,
+        currency=db.policy.currency,
         totals=sold.totals,
         till=sold.till,
         by_tap=dict(sorted(sold.by_tap.items())),

@@ -13,7 +13,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_all, read_one, read_page, table
 from tapwire_core.db.views.shift_reports import ShiftReport
-from tapwire_core.domain.words import ShiftStatus
+from tapwire_core.domain.closed_sets import ShiftStatus
 
 shifts: Final = table(Shift)
 

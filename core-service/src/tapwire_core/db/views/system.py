@@ -79,7 +79,7 @@ def _system(db: Database) -> Select[Any]:
         literal(SOFTWARE).label("software"),
         literal(CONTRACT_VERSION).label("contract_version"),
         select(column("version_num")).select_from(text("alembic_version")).scalar_subquery().label("schema_revision"),
-        literal(db.house.currency).label("currency"),
+        literal(db.policy.currency).label("currency"),
         _count(devices, devices.c.revoked_at.is_(None)).label("devices"),
         _count(pours, pending).label("pending_pours"),
         select(age_ms(func.min(pours.c.authorized_at))).where(pending).scalar_subquery().label("oldest_pending_ms"),

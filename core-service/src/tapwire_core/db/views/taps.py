@@ -123,7 +123,7 @@ def _taps(db: Database) -> Select[Any]:
             beverages.c.style.label("beverage_style"),
             cast(beverages.c.abv, Float).label("beverage_abv"),
             beverages.c.sell_price_per_liter_minor,
-            literal(db.house.currency).label("currency"),
+            literal(db.policy.currency).label("currency"),
             pours.c.pour_id.label("pending_pour_id"),
             age_ms(pours.c.authorized_at).label("pending_age_ms"),
             pours.c.visit_id.label("pending_visit_id"),

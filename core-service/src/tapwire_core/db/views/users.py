@@ -17,7 +17,7 @@ from tapwire_core.db.views.queries import (
     read_page,
     table,
 )
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 
 users: Final = table(User)
 sessions: Final = table(Session)

@@ -13,7 +13,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Guest, NodeStatus, Pour, Tap, Visit
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_one, read_page, table
-from tapwire_core.domain.words import VisitStatus
+from tapwire_core.domain.closed_sets import VisitStatus
 
 visits: Final = table(Visit)
 guests: Final = table(Guest)
@@ -102,7 +102,7 @@ def _visits(db: Database) -> Select[Any]:
             guests.c.held_minor,
             (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
             _spent().label("spent_minor"),
-            literal(db.house.currency).label("currency"),
+            literal(db.policy.currency).label("currency"),
             _pending_pour().label("pending_pour"),
         )
         .join(guests, guests.c.guest_id == visits.c.guest_id)
@@ -151,6 +151,6 @@ def _is_stuck(db: Database) -> ColumnElement[bool]:
     return or_(
         and_(visits.c.lock_set_at.is_not(None), pours.c.pour_id.is_(None)),
         func.coalesce(pours.c.report_refused, False),
-        and_(pending_ms > db.house.start_window_ms, ~func.coalesce(named, False)),
-        pending_ms > db.house.sync_timeout_ms,
+        and_(pending_ms > db.policy.start_window_ms, ~func.coalesce(named, False)),
+        pending_ms > db.policy.sync_timeout_ms,
     )

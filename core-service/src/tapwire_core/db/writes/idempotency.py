@@ -27,7 +27,7 @@ async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> KeptRow
         """DELETE FROM idempotent_answers WHERE (scope, idempotency_key) IN (
                SELECT scope, idempotency_key FROM idempotent_answers
                WHERE created_at < now() - make_interval(hours => $1) ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)""",
-        store.house.idempotency_ttl_h,
+        store.policy.idempotency_ttl_h,
         SWEPT_AT_ONCE,
     )
     claimed = await store.connection.fetchval(
@@ -39,7 +39,7 @@ async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> KeptRow
         scope,
         key,
         body_hash,
-        store.house.idempotency_ttl_h,
+        store.policy.idempotency_ttl_h,
     )
     return None if claimed else await kept(store, scope, key)
 
@@ -47,7 +47,7 @@ async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> KeptRow
 async def seek(store: Store, scope: str, key: str) -> KeptRow | None:
     """What is kept of a request, unless its time is past."""
     row = await store.connection.fetchrow(
-        f"{_KEPT} AND created_at >= now() - make_interval(hours => $3)", scope, key, store.house.idempotency_ttl_h
+        f"{_KEPT} AND created_at >= now() - make_interval(hours => $3)", scope, key, store.policy.idempotency_ttl_h
     )
     return as_struct(row, KeptRow)
 

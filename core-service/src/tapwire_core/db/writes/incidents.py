@@ -9,7 +9,7 @@ from tapwire_contracts.reasons import IncidentKind, Resolution
 from tapwire_core.db.store import Store
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.incidents import IncidentFacts, PayingGuest
-from tapwire_core.domain.odometer import GapNow
+from tapwire_core.domain.odometers import GapNow
 
 _gap: Final = msgspec.json.Decoder(GapNow)
 _facts: Final = msgspec.json.Decoder(IncidentFacts)

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
-from tapwire_core.domain.words import KegStatus
+from tapwire_core.domain.closed_sets import KegStatus
 
 
 class LockedKeg(Struct, frozen=True):

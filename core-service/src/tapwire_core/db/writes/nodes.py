@@ -102,7 +102,7 @@ async def pours_to_ask_for(store: Store, ask_again_ms: int, limit: int) -> list[
                AND (asked_at IS NULL OR NOT asked_at BETWEEN now() - $2 * interval '1 millisecond' AND now())
                ORDER BY authorized_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
            RETURNING tap_path, pour_id, journal_id""",
-        store.house.start_window_ms,
+        store.policy.start_window_ms,
         ask_again_ms,
         limit,
     )
@@ -121,7 +121,7 @@ async def raise_sync_timeouts(store: Store) -> None:
                WHERE sync_status = 'pending_sync' AND authorized_at < now() - $1 * interval '1 millisecond'
                FOR NO KEY UPDATE SKIP LOCKED) AS pour
            ON CONFLICT (kind, cause) WHERE status <> 'resolved' DO NOTHING""",
-        store.house.sync_timeout_ms,
+        store.policy.sync_timeout_ms,
     )
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from tapwire_contracts.messages import TapConfig
 from tapwire_contracts.reasons import ConfigStatus
 from tapwire_core.db.store import Store
-from tapwire_core.domain.messages import shown_beverage
+from tapwire_core.domain.answers import shown_beverage
 
 TAPS_COMMANDS_LOCK: Final = 0x7A9C
 """The first half of an advisory lock; the second is a hash of the tap, whose commands one worker at a time publishes."""
@@ -56,10 +56,10 @@ async def tap_configs(store: Store, paths: list[str]) -> dict[str, TapConfig]:
             status=ConfigStatus.EMERGENCY_STOP if row["emergency_stop"] else ConfigStatus(row["status"]),
             beverage=shown_beverage(row["beverage"], row["style"], row["abv"]),
             sell_price_per_liter_minor=row["sell_price_per_liter_minor"],
-            currency=store.house.currency,
+            currency=store.policy.currency,
             pulses_per_liter=row["pulses_per_liter"],
             max_pour_ml=row["max_pour_ml"],
-            locale=store.house.locale,
+            locale=store.policy.locale,
             revision=row["config_revision"],
         )
         for row in rows

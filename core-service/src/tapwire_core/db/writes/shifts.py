@@ -13,7 +13,7 @@ from msgspec import Struct
 from tapwire_core.db.store import Store, to_json
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import ShiftStatus
+from tapwire_core.domain.closed_sets import ShiftStatus
 
 
 class LockedShift(Struct, frozen=True):

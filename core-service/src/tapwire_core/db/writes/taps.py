@@ -7,7 +7,7 @@ from msgspec import Struct
 from tapwire_contracts.reasons import StopReason
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
-from tapwire_core.domain.words import TapStatus
+from tapwire_core.domain.closed_sets import TapStatus
 
 
 class LockedTap(Struct, frozen=True):

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
-from tapwire_core.domain.words import Role
+from tapwire_core.domain.closed_sets import Role
 
 
 class LockedUser(Struct, frozen=True):

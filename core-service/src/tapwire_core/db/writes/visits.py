@@ -8,7 +8,7 @@ from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.words import VisitStatus
+from tapwire_core.domain.closed_sets import VisitStatus
 
 
 class LockedVisit(Struct, frozen=True):

@@ -98,7 +98,7 @@ async def take_up(store: Store, busy: Mapping[UUID, int], lease_ms: int) -> list
                extract(epoch FROM now())::bigint AS timestamp""",
         list(busy),
         list(busy.values()),
-        store.house.webhooks.concurrency,
+        store.policy.webhooks.concurrency,
         FAILURES_BEFORE_PAUSE,
         lease_ms,
     )

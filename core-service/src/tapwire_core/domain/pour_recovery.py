@@ -1,11 +1,11 @@
 """What an operator does when no report comes: reconcile by hand, or void (SYSTEM.md, "When no report comes"). Pure."""
 
 from tapwire_contracts.reasons import AuditAction, StopReason
+from tapwire_core.domain.booking import book_sale, raise_overdrawn
 from tapwire_core.domain.changes import Audited, Changes, PourStopped, StockMoved
-from tapwire_core.domain.pour import PourEvent
-from tapwire_core.domain.reports import PourFacts
-from tapwire_core.domain.settlement import book_sale, end_pour, raise_overdrawn
-from tapwire_core.domain.words import StockKind
+from tapwire_core.domain.closed_sets import StockKind
+from tapwire_core.domain.pour_reports import PourFacts
+from tapwire_core.domain.pours import PourEvent, end_pour
 
 
 def reconcile(pour: PourFacts, volume_ml: int, reason: str, comment: str | None, changes: Changes) -> None:

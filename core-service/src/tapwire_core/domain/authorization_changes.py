@@ -5,15 +5,15 @@ from uuid import UUID
 from tapwire_contracts.codec import encode
 from tapwire_contracts.reasons import AuditAction, DenyReason, SyncStatus
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.authorization import Denied, Facts, Granted, PendingPour, Question, decide
+from tapwire_core.domain.answers import denial_message, grant_message
+from tapwire_core.domain.authorization import Denied, Facts, Granted, Question, decide
 from tapwire_core.domain.changes import AnswerRemembered, Audited, Changes, PourEnded, PourGranted
-from tapwire_core.domain.house import House
-from tapwire_core.domain.messages import denial_message, grant_message
-from tapwire_core.domain.pour import TRANSITIONS, PourEvent
+from tapwire_core.domain.policy import Policy
+from tapwire_core.domain.pours import TRANSITIONS, PendingPour, PourEvent
 
 
 def answer_question(
-    question: Question, fingerprint: str, facts: Facts, house: House, new_pour_id: UUID, actor: Actor
+    question: Question, fingerprint: str, facts: Facts, policy: Policy, new_pour_id: UUID, actor: Actor
 ) -> tuple[str, Changes]:
     """Decide on a question that was not answered before: the answer's payload, and all that it changes.
 
@@ -31,10 +31,10 @@ def answer_question(
     match decision.answer:
         case Granted() as granted:
             changes.granted = _grant(question, granted, facts, new_pour_id, changes)
-            message = encode(grant_message(question, granted, changes.granted, facts, house))
+            message = encode(grant_message(question, granted, changes.granted, facts, policy))
         case Denied(reason):
             _audit_denial(question, reason, facts, changes)
-            message = encode(denial_message(question, reason, facts, house))
+            message = encode(denial_message(question, reason, facts, policy))
     changes.answer = AnswerRemembered(
         event_id=question.event_id,
         fingerprint=fingerprint,

@@ -4,8 +4,8 @@ from tapwire_contracts.messages import BeverageShown, Display, PourAuthorized, P
 from tapwire_contracts.reasons import GRANT_TEXTS, DenyReason, Locale, denial_text
 from tapwire_core.domain.authorization import Facts, Granted, GuestFacts, Question, TapFacts
 from tapwire_core.domain.changes import PourGranted
-from tapwire_core.domain.house import House
-from tapwire_core.domain.reports import Report, Verdict
+from tapwire_core.domain.policy import Policy
+from tapwire_core.domain.pour_reports import Report, Verdict
 
 NAMED: frozenset[DenyReason] = frozenset(
     {DenyReason.CARD_IN_USE_ON_OTHER_TAP, DenyReason.PROCESSING_SYNC, DenyReason.INSUFFICIENT_FUNDS}
@@ -13,20 +13,20 @@ NAMED: frozenset[DenyReason] = frozenset(
 """Denials whose screen may greet the guest by name; the earlier ones show nothing personal."""
 
 
-def grant_message(question: Question, granted: Granted, pour: PourGranted, facts: Facts, house: House) -> PourAuthorized:
+def grant_message(question: Question, granted: Granted, pour: PourGranted, facts: Facts, policy: Policy) -> PourAuthorized:
     """A grant, as the tap gets it."""
     return PourAuthorized(
         request_id=question.event_id,
         pour_id=pour.pour_id,
         card_uid=question.card_uid,
         max_volume_ml=granted.max_volume_ml,
-        max_duration_ms=house.max_duration_ms,
-        idle_timeout_ms=house.idle_timeout_ms,
-        display=_display(GRANT_TEXTS[house.locale], facts.tap, house, facts.guest, show_balance=True),
+        max_duration_ms=policy.max_duration_ms,
+        idle_timeout_ms=policy.idle_timeout_ms,
+        display=_display(GRANT_TEXTS[policy.locale], facts.tap, policy, facts.guest, show_balance=True),
     )
 
 
-def denial_message(question: Question, reason: DenyReason, facts: Facts | None, house: House) -> PourDenied:
+def denial_message(question: Question, reason: DenyReason, facts: Facts | None, policy: Policy) -> PourDenied:
     """A refusal, as the tap gets it; `message` is English for programs and logs, the display speaks the tap's language."""
     guest = facts.guest if facts and reason in NAMED else None
     return PourDenied(
@@ -34,16 +34,16 @@ def denial_message(question: Question, reason: DenyReason, facts: Facts | None, 
         reason=reason,
         message=denial_text(reason, Locale.EN),
         display=_display(
-            denial_text(reason, house.locale),
+            denial_text(reason, policy.locale),
             facts.tap if facts else None,
-            house,
+            policy,
             guest,
             show_balance=reason is DenyReason.INSUFFICIENT_FUNDS,
         ),
     )
 
 
-def settled_message(report: Report, verdict: Verdict, house: House) -> PourSettled:
+def settled_message(report: Report, verdict: Verdict, policy: Policy) -> PourSettled:
     """A verdict, as the tap gets it."""
     return PourSettled(
         pour_id=report.pour_id,
@@ -53,16 +53,16 @@ def settled_message(report: Report, verdict: Verdict, house: House) -> PourSettl
         volume_ml=verdict.volume_ml,
         amount_minor=verdict.amount_minor,
         balance_minor=verdict.balance_minor,
-        currency=house.currency,
+        currency=policy.currency,
     )
 
 
-def _display(message: str, tap: TapFacts | None, house: House, guest: GuestFacts | None, *, show_balance: bool) -> Display:
+def _display(message: str, tap: TapFacts | None, policy: Policy, guest: GuestFacts | None, *, show_balance: bool) -> Display:
     return Display(
         message=message,
         beverage=shown_beverage(tap.beverage_name, tap.beverage_style, tap.beverage_abv) if tap else None,
         sell_price_per_liter_minor=tap.price_minor if tap else None,
-        currency=house.currency,
+        currency=policy.currency,
         guest_first_name=guest.first_name if guest else None,
         balance_minor=guest.balance_minor if guest and show_balance else None,
     )

@@ -7,8 +7,15 @@ frees the hold and both leases in the transaction that takes it, and nothing els
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
-from tapwire_contracts.reasons import SyncStatus
+from msgspec import Struct
+
+from tapwire_contracts.reasons import (
+    SyncStatus,
+)
+from tapwire_core.domain.changes import PourEnded
+from tapwire_core.domain.pour_reports import PourFacts, Report
 
 
 class PourEvent(StrEnum):
@@ -40,3 +47,38 @@ def state_diagram() -> str:
     ways = [f"    {before} --> {after}: {event}" for (before, event), after in TRANSITIONS.items()]
     ends = [f"    {state} --> [*]" for state in SyncStatus if state is not SyncStatus.PENDING_SYNC]
     return "\n".join(["stateDiagram-v2", f"    [*] --> {SyncStatus.PENDING_SYNC}: granted", *ways, *ends])
+
+
+def end_pour(
+    pour: PourFacts,
+    event: PourEvent,
+    report: Report | None = None,
+    *,
+    volume_ml: int = 0,
+    amount_minor: int = 0,
+    loss_minor: int = 0,
+) -> PourEnded:
+    """The way out of `pending_sync` that an event takes; a `report` says how the pour itself ended."""
+    return PourEnded(
+        pour_id=pour.pour_id,
+        visit_id=pour.visit_id,
+        guest_id=pour.guest_id,
+        sync_status=TRANSITIONS[pour.sync_status, event],
+        volume_ml=volume_ml,
+        amount_minor=amount_minor,
+        loss_minor=loss_minor,
+        end_reason=report.end_reason if report else None,
+        duration_ms=report.duration_ms if report else None,
+    )
+
+
+class PendingPour(Struct, frozen=True, kw_only=True):
+    """The pour that leases the tap now. `reported`: some report of it has come, readable or not."""
+
+    pour_id: UUID
+    visit_id: UUID
+    guest_id: UUID
+    hold_minor: int
+    journal_id: UUID | None
+    seq: int | None
+    reported: bool

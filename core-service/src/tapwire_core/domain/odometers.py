@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tapwire_contracts.reasons import AuditAction, IncidentKind, Resolution, SyncStatus
+from tapwire_core.domain.booking import book_unattributed, raise_overdrawn
 from tapwire_core.domain.changes import (
     Audited,
     Changes,
@@ -24,10 +25,9 @@ from tapwire_core.domain.changes import (
     StockMoved,
     StretchAccounted,
 )
+from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.incidents import PAID, worth_minor
-from tapwire_core.domain.reports import PourFacts, TapNow
-from tapwire_core.domain.settlement import book_unattributed, raise_overdrawn
-from tapwire_core.domain.words import StockKind
+from tapwire_core.domain.pour_reports import PourFacts, TapNow
 
 VOLUME_GAP_INCIDENT_ML: Final = 5
 """From here on a hole is not only booked but also an incident `volume_gap`."""

@@ -2,12 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
 
-from tapwire_contracts.reasons import EndReason, Outcome, SyncStatus, VerdictReason, VerdictStatus
+from tapwire_contracts.reasons import (
+    EndReason,
+    Outcome,
+    SyncStatus,
+    VerdictReason,
+    VerdictStatus,
+)
 from tapwire_core.domain.money import charge
+from tapwire_core.domain.policy import Policy
+
+FLOW_GRACE_MS: Final = 5_000
+"""A meter may count this much longer than the node's clock says that the pour took."""
 
 
 class PourFacts(Struct, frozen=True, kw_only=True):
@@ -126,3 +137,13 @@ class Verdict:
     volume_ml: int
     amount_minor: int
     balance_minor: int | None
+
+
+def why_not_believable(report: Report, policy: Policy) -> str | None:
+    """What makes a report impossible, or None."""
+    if report.volume_ml > policy.max_report_ml:
+        return f"{report.volume_ml} ml is more than max_report_ml, {policy.max_report_ml}"
+    most_ml = policy.max_flow_ml_per_s * (report.duration_ms + FLOW_GRACE_MS) // 1000
+    if report.volume_ml > most_ml:
+        return f"{report.volume_ml} ml in {report.duration_ms} ms is more than max_flow_ml_per_s allows, {most_ml} ml"
+    return None
