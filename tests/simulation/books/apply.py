@@ -1,5 +1,7 @@
 """What the schema's function `apply_together` does with each decision, in its order, and the constraints that the schema keeps."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from tapwire_contracts.codec import encode
@@ -7,8 +9,8 @@ from tapwire_contracts.messages import StopPour
 from tapwire_contracts.reasons import IncidentKind, StopReason
 from tapwire_core.domain.changes import (
     Changes,
-    GapFilled,
     IncidentRaised,
+    IncidentUpdated,
     MoneyMoved,
     PourEnded,
     PourGranted,
@@ -24,6 +26,7 @@ class ConstraintBroken(Exception):
 
 def apply_changes(tables: Tables, changes: Changes, now_ms: int, *, one_lease: bool = True) -> None:
     """Write all that a decision changes; `one_lease` is whether the two unique indexes of pending pours are there."""
+    changes.complete()
     for ended in changes.ended:
         _end(tables, ended)
     if changes.lock_cleared is not None and tables.lease_of_visit(changes.lock_cleared.visit_id) is None:
@@ -36,24 +39,35 @@ def apply_changes(tables: Tables, changes: Changes, now_ms: int, *, one_lease: b
     _send_commands(tables, changes)
     _remember(tables, changes)
     _account_for_odometer(tables, changes)
-    for filled in changes.gaps_filled:
-        _reduce_gap(tables, filled)
+    for updated in changes.updated:
+        _update_incident(tables, updated)
+    for resolved in changes.resolved:
+        tables.incidents = {key: row for key, row in tables.incidents.items() if row.incident_id != resolved.incident_id}
     for entry in changes.audited:
         tables.audited[entry.action] = tables.audited.get(entry.action, 0) + 1
     causes = [(raised.kind, raised.cause) for raised in changes.raised]
     if len(set(causes)) < len(causes):
         raise ConstraintBroken(f"one statement raises an incident twice: {causes}")
     for raised in changes.raised:
-        raise_incident(tables, raised.kind, raised.cause, raised.pour_id, _gap(raised))
+        raise_incident(tables, raised.kind, raised.cause, raised.pour_id, _gap(raised), raised.details)
 
 
 def raise_incident(
-    tables: Tables, kind: IncidentKind, cause: str, pour_id: UUID | None, gap: GapRow | None = None, *, count: bool = True
+    tables: Tables,
+    kind: IncidentKind,
+    cause: str,
+    pour_id: UUID | None,
+    gap: GapRow | None = None,
+    details: Mapping[str, Any] | None = None,
+    *,
+    count: bool = True,
 ) -> None:
     """Raise an incident, once per cause while it is unresolved; `count` is whether another time is counted."""
     known = tables.incidents.get((kind, cause))
     if known is None:
-        tables.incidents[kind, cause] = IncidentRow(pour_id, gap)
+        tables.last_incident += 1
+        incident_id = gap.incident_id if gap else UUID(int=tables.last_incident)
+        tables.incidents[kind, cause] = IncidentRow(incident_id, pour_id, gap, dict(details or {}))
     elif count:
         known.occurrences += 1
 
@@ -64,12 +78,12 @@ def _gap(raised: IncidentRaised) -> GapRow | None:
     return GapRow(raised.incident_id, raised.details["volume_ml"], raised.details.get("value_minor"))
 
 
-def _reduce_gap(tables: Tables, filled: GapFilled) -> None:
-    gap = tables.gap(filled.incident_id)
-    assert gap is not None
-    gap.volume_ml, gap.value_minor = filled.volume_ml, filled.value_minor
-    if gap.volume_ml == 0:
-        tables.incidents = {key: row for key, row in tables.incidents.items() if row.gap is not gap}
+def _update_incident(tables: Tables, updated: IncidentUpdated) -> None:
+    row = next(row for row in tables.incidents.values() if row.incident_id == updated.incident_id)
+    row.details |= updated.details
+    row.occurrences += updated.seen_again
+    if row.gap is not None:
+        row.gap.volume_ml, row.gap.value_minor = updated.details["volume_ml"], updated.details["value_minor"]
 
 
 def stop_pour(tables: Tables, path: str, pour_id: UUID, reason: StopReason) -> None:
@@ -89,8 +103,6 @@ def _end(tables: Tables, ended: PourEnded) -> None:
         pour.volume_ml = pour.stock_ml = ended.volume_ml
         pour.amount_minor, pour.loss_minor, pour.end_reason = ended.amount_minor, ended.loss_minor, ended.end_reason
     tables.visits[ended.visit_id].active_tap_id = None
-    for kind in (IncidentKind.SYNC_TIMEOUT, IncidentKind.JOURNAL_LOST):
-        tables.incidents.pop((kind, str(ended.pour_id)), None)
 
 
 def _grant(tables: Tables, granted: PourGranted, path: str, now_ms: int, *, one_lease: bool) -> None:
@@ -142,13 +154,12 @@ def _note_pour(tables: Tables, changes: Changes) -> None:
 
 
 def _send_commands(tables: Tables, changes: Changes) -> None:
-    """What `write_changes` adds to the outbox."""
-    if changes.stopped is not None:
-        stop_pour(tables, _tap_of(changes), changes.stopped.pour_id, changes.stopped.reason)
     if changes.tap_locked is not None:
-        tap = tables.taps[_tap_of(changes)]
-        tap.status, tap.revision = TapStatus.LOCKED, tap.revision + 1
-        tables.outbox.append((tap.path, None))
+        tables.taps[_tap_of(changes)].status = TapStatus.LOCKED
+    for command in changes.commands:
+        if command.payload is None:
+            tables.taps[command.tap_path].revision += 1
+        tables.outbox.append((command.tap_path, command.payload))
 
 
 def _remember(tables: Tables, changes: Changes) -> None:

@@ -4,8 +4,9 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from tapwire_contracts.reasons import EndReason
+from tapwire_contracts.reasons import IncidentKind
 from tapwire_core.domain.authorization import Facts, GuestFacts, Question, TapFacts, VisitFacts
+from tapwire_core.domain.flows import LeakFacts
 from tapwire_core.domain.odometers import GapFacts, OdometerFacts, StretchFacts
 from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, TapNow
 from tapwire_core.domain.pours import PendingPour
@@ -70,13 +71,14 @@ def _pending(tables: Tables, pour: PourRow) -> PendingPour:
         journal_id=granted.journal_id,
         seq=granted.seq,
         reported=pour.reported or pour.report_refused or some_report,
+        open_incidents=tables.open_incidents(granted.pour_id),
     )
 
 
 def report_facts(tables: Tables, report: Report) -> SettlementFacts:
-    """What there is to know about a report; one of a pour that never started may name any card."""
-    pour, never_started = tables.pours.get(report.pour_id), report.volume_ml == 0 and report.end_reason is EndReason.NEVER_STARTED
-    is_its = pour is not None and pour.tap_path == report.tap_path and (never_started or pour.granted.card_uid == report.card_uid)
+    """What there is to know about a report."""
+    pour = tables.pours.get(report.pour_id)
+    is_its = pour is not None and pour.tap_path == report.tap_path
     return SettlementFacts(tap=tap_now(tables, report.tap_path), pour=pour_facts(tables, report.pour_id) if is_its else None)
 
 
@@ -116,7 +118,14 @@ def pour_facts(tables: Tables, pour_id: UUID) -> PourFacts:
         balance_minor=guest.balance_minor,
         held_minor=guest.held_minor,
         keg_ml=tables.kegs[granted.keg_id].book_ml,
+        open_incidents=tables.open_incidents(pour_id),
     )
+
+
+def leak_facts(tables: Tables, path: str) -> LeakFacts | None:
+    """The tap's unresolved incident of leaks."""
+    row = tables.incidents.get((IncidentKind.UNATTRIBUTED_FLOW, path))
+    return LeakFacts(incident_id=row.incident_id, details=row.details) if row else None
 
 
 def overlapping(tables: Tables, path: str, journal_id: UUID, from_ml: int, to_ml: int) -> tuple[StretchFacts, ...]:

@@ -29,7 +29,7 @@ from tapwire_core.domain.odometers import book_holes
 from tapwire_core.domain.settlement import settle_new_report
 from tapwire_core.services.pours import report_of_node
 from tests.simulation.books.apply import raise_incident, stop_pour
-from tests.simulation.books.facts import odometer_facts, overlapping, question_facts, report_facts, tap_now
+from tests.simulation.books.facts import leak_facts, odometer_facts, overlapping, question_facts, report_facts, tap_now
 from tests.simulation.books.interface import AskedReport, Command, Statement
 from tests.simulation.books.operators import OperatorBooks
 from tests.simulation.books.rows import AnswerRow, JournalRow, NodeRow
@@ -81,7 +81,8 @@ class Ledger(OperatorBooks):
     def _record_flow(self, path: str, flow: UnattributedFlow) -> None:
         changes = self.changes(path, path)
         met = overlapping(self.tables, path, flow.journal_id, flow.odometer_from_ml, flow.odometer_to_ml)
-        record_new_flow(path, flow, tap_now(self.tables, path), met, self.policy, changes)
+        leak = leak_facts(self.tables, path)
+        record_new_flow(path, flow, tap_now(self.tables, path), met, leak, self.policy, changes)
         self.write(changes)
 
     async def note_state(self, tap: str, state: NodeState, *, dies: bool = False) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tapwire_contracts.reasons import AuditAction, StopReason, SyncStatus
 from tapwire_core.domain import pour_recovery
-from tapwire_core.domain.changes import Audited, Changes, MoneyMoved
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, CardStatus, TapStatus, VisitStatus
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pours import PourEvent
@@ -34,7 +34,8 @@ class OperatorBooks:
 
     def changes(self, tap_path: str | None, actor: str = OPERATOR) -> Changes:
         """Changes that are still to be filled."""
-        return Changes(tap_path=tap_path, venue_id=self.tables.venue_id, shift_id=self.tables.shift_id, actor=actor)
+        kegs = {keg_id: keg.book_ml for keg_id, keg in self.tables.kegs.items()}
+        return Changes(tap_path=tap_path, venue_id=self.tables.venue_id, shift_id=self.tables.shift_id, actor=actor, kegs=kegs)
 
     # ── visits and cards ────────────────────────────────────────────────────
 
@@ -107,7 +108,7 @@ class OperatorBooks:
     # ── pours ───────────────────────────────────────────────────────────────
 
     async def reconcile(self, visit_id: UUID, volume_ml: int, pour_id: UUID | None) -> Refusal:
-        """`services.recovery.reconcile_pour`."""
+        """`services.pour_recovery.reconcile_pour`."""
         pour = self._find(visit_id, pour_id, or_latest=True)
         if pour is None:
             return "not_found"
@@ -121,7 +122,7 @@ class OperatorBooks:
         return None
 
     async def unlock(self, visit_id: UUID, pour_id: UUID | None) -> Refusal:
-        """`services.recovery.force_unlock`."""
+        """`services.pour_recovery.force_unlock`."""
         pour = self._find(visit_id, pour_id)
         if pour is None:
             return "not_locked" if pour_id is None else "not_found"
@@ -168,8 +169,8 @@ class OperatorBooks:
 
     def _book(self, action: AuditAction, debit: Account, credit: Account, guest_id: UUID, amount_minor: int) -> None:
         changes = self.changes(None)
-        changes.money.append(MoneyMoved(debit_account=debit, credit_account=credit, amount_minor=amount_minor, guest_id=guest_id))
-        changes.audited.append(Audited(action=action, subjects=(), details={}))
+        changes.move_money(debit, credit, amount_minor, guest_id=guest_id)
+        changes.audit(action, details={})
         self.write(changes)
 
     # ── taps, kegs and shifts ───────────────────────────────────────────────

@@ -1,11 +1,13 @@
 """The rows that the books consist of: one class for each table of the schema that a rule reads or writes."""
 
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
-from tapwire_contracts.reasons import EndReason, StopReason, SyncStatus
+from tapwire_contracts.reasons import EndReason, IncidentKind, StopReason, SyncStatus
 from tapwire_core.domain.changes import MoneyMoved, PourGranted
 from tapwire_core.domain.closed_sets import CardStatus, StockKind, TapStatus, VisitStatus
+from tapwire_core.domain.incidents import OpenIncident
 
 
 @dataclass(slots=True)
@@ -135,8 +137,10 @@ class GapRow:
 class IncidentRow:
     """An unresolved incident, and how often its cause was seen."""
 
+    incident_id: UUID
     pour_id: UUID | None
     gap: GapRow | None = None
+    details: dict[str, Any] = field(default_factory=dict)
     occurrences: int = 1
 
 
@@ -173,12 +177,21 @@ class Tables:
     stock: list[StockRow] = field(default_factory=list)
     money: list[MoneyMoved] = field(default_factory=list)
     incidents: dict[tuple[str, str], IncidentRow] = field(default_factory=dict)
+    last_incident: int = 0
     audited: dict[str, int] = field(default_factory=dict)
     outbox: list[tuple[str, str | None]] = field(default_factory=list)
 
     def gap(self, incident_id: UUID) -> GapRow | None:
         """The unresolved incident of a hole."""
         return next((row.gap for row in self.incidents.values() if row.gap and row.gap.incident_id == incident_id), None)
+
+    def open_incidents(self, pour_id: UUID) -> tuple[OpenIncident, ...]:
+        """The unresolved incidents that name a pour."""
+        return tuple(
+            OpenIncident(incident_id=row.incident_id, kind=IncidentKind(kind))
+            for (kind, _), row in self.incidents.items()
+            if row.pour_id == pour_id
+        )
 
     def lease_of_tap(self, path: str) -> PourRow | None:
         """The pour that leases a tap."""

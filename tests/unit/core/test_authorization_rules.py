@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tapwire_contracts.reasons import DenyReason
-from tapwire_core.domain.authorization import RULES, Denied, Granted, decide
+from tapwire_core.domain.authorization import RULES, Denied, Granted, authorize
 from tapwire_core.domain.closed_sets import CardStatus
 from tapwire_core.domain.money import charge
 from tests.unit.core.situations import GUEST, JOURNAL, OTHER_JOURNAL, PENDING, SEQ, facts, is_possible, pending, question
@@ -20,17 +20,17 @@ def test_the_rules_stand_in_the_order_of_the_reasons() -> None:
 
 
 def test_without_an_obstacle_the_answer_is_a_grant() -> None:
-    assert decide(question(), facts(())).answer == Granted(max_volume_ml=1_000, hold_minor=9_00, price_minor=9_00)
+    assert authorize(question(), facts(())).answer == Granted(max_volume_ml=1_000, hold_minor=9_00, price_minor=9_00)
 
 
 @pytest.mark.parametrize("reason", list(DenyReason))
 def test_each_obstacle_alone_is_answered(reason: DenyReason) -> None:
-    assert decide(question(), facts([reason])).answer == Denied(reason)
+    assert authorize(question(), facts([reason])).answer == Denied(reason)
 
 
 @pytest.mark.parametrize(("first", "second"), [pair for pair in itertools.combinations(DenyReason, 2) if is_possible(pair)])
 def test_of_two_obstacles_the_earlier_one_is_answered(first: DenyReason, second: DenyReason) -> None:
-    assert decide(question(), facts([first, second])).answer == Denied(first)
+    assert authorize(question(), facts([first, second])).answer == Denied(first)
 
 
 def test_of_all_obstacles_that_are_there_the_earliest_is_answered() -> None:
@@ -38,13 +38,13 @@ def test_of_all_obstacles_that_are_there_the_earliest_is_answered() -> None:
     for chosen in itertools.product((False, True), repeat=len(reasons)):
         obstacles = list(itertools.compress(reasons, chosen))
         if obstacles and is_possible(obstacles):
-            assert decide(question(), facts(obstacles)).answer == Denied(obstacles[0])
+            assert authorize(question(), facts(obstacles)).answer == Denied(obstacles[0])
 
 
 def test_a_retired_card_is_refused_like_a_lost_one() -> None:
     retired = replace(facts(()), card_status=CardStatus.RETIRED)
 
-    assert decide(question(), retired).answer == Denied(DenyReason.LOST_CARD)
+    assert authorize(question(), retired).answer == Denied(DenyReason.LOST_CARD)
 
 
 def test_a_visit_leased_to_this_very_tap_is_no_other_tap() -> None:
@@ -52,7 +52,7 @@ def test_a_visit_leased_to_this_very_tap_is_no_other_tap() -> None:
     assert leased.visit is not None
     here = replace(leased, visit=replace(leased.visit, leased_tap=question().tap_path))
 
-    assert decide(question(), here).answer == Denied(DenyReason.PROCESSING_SYNC)
+    assert authorize(question(), here).answer == Denied(DenyReason.PROCESSING_SYNC)
 
 
 @pytest.mark.parametrize("same_journal", [True, False])
@@ -68,7 +68,7 @@ def test_a_question_proves_an_older_pour_never_started_only_if_nothing_speaks_ag
         reported=not unreported,
     )
 
-    decision = decide(question(frozenset() if settled_there else frozenset({PENDING})), facts((), leased_by))
+    decision = authorize(question(frozenset() if settled_there else frozenset({PENDING})), facts((), leased_by))
 
     if same_journal and asked_before and settled_there and unreported:
         assert decision.never_started == leased_by
@@ -79,15 +79,15 @@ def test_a_question_proves_an_older_pour_never_started_only_if_nothing_speaks_ag
 
 
 def test_a_tap_without_a_journal_proves_nothing() -> None:
-    assert decide(question(seq=None), facts((), pending())).never_started is None
-    assert decide(question(), facts((), pending(journal_id=None, seq=None))).never_started is None
+    assert authorize(question(seq=None), facts((), pending())).never_started is None
+    assert authorize(question(), facts((), pending(journal_id=None, seq=None))).never_started is None
 
 
 @pytest.mark.parametrize(
     "reason", [reason for reason in DenyReason if reason not in (DenyReason.TAP_UNKNOWN, DenyReason.PROCESSING_SYNC)]
 )
 def test_a_pour_is_proved_never_started_also_by_a_question_that_is_refused(reason: DenyReason) -> None:
-    decision = decide(question(), facts([reason], pending(hold_minor=0)))
+    decision = authorize(question(), facts([reason], pending(hold_minor=0)))
 
     assert decision.answer == Denied(reason)
     assert decision.never_started is not None
@@ -125,7 +125,7 @@ def test_no_grant_is_above_what_is_available(
     # the hold of the pour that never started comes back before the rules run, to the guest whose it was
     available_minor = balance_minor + (hold_minor if is_the_guests else 0)
 
-    answer = decide(question(), asked).answer
+    answer = authorize(question(), asked).answer
 
     match answer:
         case Granted():

@@ -1,18 +1,18 @@
 """The two round trips of a decision: lock and read the facts, write what changes. The SQL is in `db/sql/functions`."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from tapwire_contracts.codec import encode
-from tapwire_contracts.messages import StopPour
+from tapwire_contracts.reasons import IncidentKind
 from tapwire_core.db.store import Store
 from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.authorization import Facts
-from tapwire_core.domain.changes import Changes, CommandSent, IncidentRaised
+from tapwire_core.domain.changes import Changes
+from tapwire_core.domain.flows import LeakFacts
 from tapwire_core.domain.odometers import OdometerFacts, StretchFacts
 from tapwire_core.domain.pour_reports import PourFacts, SettlementFacts, TapNow
 
@@ -51,11 +51,10 @@ class QuestionAsked(Struct, frozen=True, kw_only=True, tag_field="kind", tag="qu
 
 
 class ReportAsked(Struct, frozen=True, kw_only=True, tag_field="kind", tag="report"):
-    """What a report's locks and facts are found by; without a card, the pour counts whatever card it was granted to."""
+    """What a report's locks and facts are found by."""
 
     tap_path: str
     pour_id: UUID
-    card_uid: str | None
     volume_ml: int | None
     from_ml: int | None
     to_ml: int | None
@@ -68,6 +67,7 @@ class LockedFlow(Struct, frozen=True):
     recorded: bool
     tap: TapNow
     overlapping: tuple[StretchFacts, ...]
+    leak: LeakFacts | None
 
 
 class LockedOdometer(Struct, frozen=True):
@@ -133,24 +133,25 @@ async def lock_pour(store: Store, pour_id: UUID) -> LockedPour | None:
     return _pour.decode(found) if found else None
 
 
-async def raise_incident(store: Store, incident: IncidentRaised, *, tap_path: str | None, venue_id: str | None) -> None:
+async def raise_incident(
+    store: Store,
+    kind: IncidentKind,
+    cause: str,
+    details: Mapping[str, Any],
+    *,
+    tap_path: str | None,
+    venue_id: str | None,
+    pour_id: UUID | None = None,
+) -> None:
     """Raise an incident that no decision has to do with."""
     changes = Changes.by(CORE, tap_path=tap_path, venue_id=venue_id)
-    changes.raised.append(incident)
+    changes.raise_incident(kind, cause, details, pour_id=pour_id)
     await write_changes(store, changes)
 
 
 async def write_changes(store: Store, *decided: Changes) -> None:
-    """Write all that decisions change, commands to the tap included."""
+    """Complete and write all that decisions change, commands to the tap included."""
     for changes in decided:
-        _add_commands(changes)
+        changes.complete()
     if decided:
         await store.connection.execute("SELECT apply_together($1)", _encoder.encode(decided).decode())
-
-
-def _add_commands(changes: Changes) -> None:
-    if changes.stopped is not None and changes.tap_path is not None:
-        stop = StopPour(pour_id=changes.stopped.pour_id, reason=changes.stopped.reason)
-        changes.commands.append(CommandSent(tap_path=changes.tap_path, payload=encode(stop).decode()))
-    if changes.tap_locked is not None and changes.tap_path is not None:
-        changes.commands.append(CommandSent(tap_path=changes.tap_path, payload=None))

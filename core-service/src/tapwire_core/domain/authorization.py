@@ -190,7 +190,7 @@ class Decision:
     never_started: PendingPour | None
 
 
-def decide(question: Question, facts: Facts) -> Decision:
+def authorize(question: Question, facts: Facts) -> Decision:
     """Decide whether a pour may start and how much may flow; never raises for a refusal."""
     never_started = pour_never_started(question, facts)
     case = Case(question, facts, never_started)

@@ -3,13 +3,13 @@
 from uuid import UUID
 
 from tapwire_contracts.codec import encode
-from tapwire_contracts.reasons import AuditAction, DenyReason, SyncStatus
+from tapwire_contracts.reasons import AuditAction, DenyReason
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.answers import denial_message, grant_message
-from tapwire_core.domain.authorization import Denied, Facts, Granted, Question, decide
-from tapwire_core.domain.changes import AnswerRemembered, Audited, Changes, PourEnded, PourGranted
+from tapwire_core.domain.authorization import Denied, Facts, Granted, Question, authorize
+from tapwire_core.domain.changes import AnswerRemembered, Changes, PourGranted
 from tapwire_core.domain.policy import Policy
-from tapwire_core.domain.pours import TRANSITIONS, PendingPour, PourEvent
+from tapwire_core.domain.pours import PendingPour, PourEvent, end_pour
 
 
 def answer_question(
@@ -19,7 +19,7 @@ def answer_question(
 
     `fingerprint` (hex) is of the question's whole content, `new_pour_id` becomes the pour's id if one is granted.
     """
-    decision, tap = decide(question, facts), facts.tap
+    decision, tap = authorize(question, facts), facts.tap
     changes = Changes.by(
         actor,
         tap_path=question.tap_path,
@@ -47,17 +47,15 @@ def answer_question(
 
 
 def _void_never_started(question: Question, pour: PendingPour, changes: Changes) -> None:
-    changes.ended.append(
-        PourEnded(
-            pour_id=pour.pour_id,
-            visit_id=pour.visit_id,
-            guest_id=pour.guest_id,
-            sync_status=TRANSITIONS[SyncStatus.PENDING_SYNC, PourEvent.PROVED_NEVER_STARTED],
-        )
+    end_pour(pour, PourEvent.PROVED_NEVER_STARTED, changes)
+    changes.audit(
+        AuditAction.POUR_VOIDED,
+        pour.pour_id,
+        pour.visit_id,
+        pour.guest_id,
+        question.tap_path,
+        details={"why": "a newer question of the same journal proves that it never started"},
     )
-    subjects = (str(pour.pour_id), str(pour.visit_id), str(pour.guest_id), question.tap_path)
-    why = "a newer question of the same journal proves that it never started"
-    changes.audited.append(Audited(action=AuditAction.POUR_VOIDED, subjects=subjects, details={"why": why}))
 
 
 def _grant(question: Question, granted: Granted, facts: Facts, new_pour_id: UUID, changes: Changes) -> PourGranted:
@@ -74,8 +72,8 @@ def _grant(question: Question, granted: Granted, facts: Facts, new_pour_id: UUID
         "balance_minor": guest.balance_minor,
         "request_id": str(question.event_id),
     }
-    subjects = (str(new_pour_id), str(visit.visit_id), str(guest.guest_id), question.tap_path, question.card_uid)
-    changes.audited.append(Audited(action=AuditAction.POUR_AUTHORIZED, subjects=subjects, details=details))
+    subjects = (new_pour_id, visit.visit_id, guest.guest_id, question.tap_path, question.card_uid)
+    changes.audit(AuditAction.POUR_AUTHORIZED, *subjects, details=details)
     return PourGranted(
         pour_id=new_pour_id,
         visit_id=visit.visit_id,
@@ -94,18 +92,17 @@ def _grant(question: Question, granted: Granted, facts: Facts, new_pour_id: UUID
 
 def _audit_denial(question: Question, reason: DenyReason, facts: Facts, changes: Changes) -> None:
     visit, guest = facts.visit, facts.guest
-    known = [str(visit.visit_id)] if visit else []
-    known += [str(guest.guest_id)] if guest else []
     details: dict[str, object] = {"reason": reason, "request_id": str(question.event_id)}
     if reason is DenyReason.CARD_IN_USE_ON_OTHER_TAP and visit:
         details |= {"leased_tap": visit.leased_tap, "leased_pour_id": visit.leased_pour_id}
     if reason is DenyReason.INSUFFICIENT_FUNDS and guest:
         details |= {"balance_minor": guest.balance_minor, "held_minor": guest.held_minor}
     insufficient = reason is DenyReason.INSUFFICIENT_FUNDS
-    changes.audited.append(
-        Audited(
-            action=AuditAction.INSUFFICIENT_FUNDS_DENIED if insufficient else AuditAction.POUR_DENIED,
-            subjects=(question.tap_path, question.card_uid, *known),
-            details=details,
-        )
+    changes.audit(
+        AuditAction.INSUFFICIENT_FUNDS_DENIED if insufficient else AuditAction.POUR_DENIED,
+        question.tap_path,
+        question.card_uid,
+        visit.visit_id if visit else None,
+        guest.guest_id if guest else None,
+        details=details,
     )

@@ -1,4 +1,4 @@
-"""What a decision changes, as plain data: the domain says it, `db.decisions` writes it in one statement.
+"""What a decision changes, as plain data: rules fill a `Changes`, `db.decisions` writes it in one statement.
 
 Nothing else writes pours, holds, leases, money or stock. The cached sums (`guests.balance_minor`, `guests.held_minor`,
 `kegs.book_volume_ml`) are never set by a decision: they follow from the movements and holds written here, so they can't drift from
@@ -10,10 +10,14 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from tapwire_contracts.reasons import AuditAction, EndReason, FlowCause, IncidentKind, StopReason, SyncStatus
+from tapwire_contracts.codec import encode
+from tapwire_contracts.messages import StopPour
+from tapwire_contracts.reasons import AuditAction, EndReason, FlowCause, IncidentKind, Resolution, StopReason, SyncStatus
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import Account, StockKind
+from tapwire_core.domain.incidents import PAID, worth_minor
 
 
 class PourGranted(Struct, frozen=True, kw_only=True):
@@ -107,12 +111,21 @@ class IncidentRaised(Struct, frozen=True, kw_only=True):
     incident_id: UUID | None = None
 
 
-class GapFilled(Struct, frozen=True, kw_only=True):
-    """What is left of a hole's incident after a fact has filled the hole, or a part of it; with 0 ml left it is resolved."""
+class IncidentUpdated(Struct, frozen=True, kw_only=True):
+    """New details of an unresolved incident; `seen_again`: its cause came up once more."""
 
     incident_id: UUID
-    volume_ml: int
-    value_minor: int | None
+    kind: IncidentKind
+    details: Mapping[str, Any]
+    seen_again: bool = False
+
+
+class IncidentResolved(Struct, frozen=True, kw_only=True):
+    """The end of an incident."""
+
+    incident_id: UUID
+    resolution: Resolution
+    comment: str
 
 
 class AnswerRemembered(Struct, frozen=True, kw_only=True):
@@ -169,14 +182,31 @@ class OdometerCovered(Struct, frozen=True, kw_only=True):
 
 
 class CommandSent(Struct, frozen=True, kw_only=True):
-    """A command for a tap, published once the change is committed. Without a payload: the tap's config, counted up."""
+    """A command for a tap, published once the change is committed. Without a payload: the tap's next config revision."""
 
     tap_path: str
     payload: str | None
 
 
+class EarlierBooking(Struct, frozen=True, kw_only=True):
+    """What ending the incidents of holes has booked for a volume that turns out to be this fact's."""
+
+    fact_id: UUID
+    volume_ml: int
+    paid_minor: int
+    incident_ids: tuple[UUID, ...]
+
+    def stated_in(self, details: Mapping[str, Any]) -> dict[str, Any]:
+        """An incident's details with this booking, beside what they state of earlier ones."""
+        paid_by = {*details.get("paid_by", ()), *map(str, self.incident_ids)}
+        return {**details, PAID: details.get(PAID, 0) + self.paid_minor, "paid_by": sorted(paid_by)}
+
+
 class Changes(Struct, kw_only=True, omit_defaults=True):
-    """All that one transaction changes. Filled by the decision that owns it, then written once."""
+    """All that one transaction changes. A decision fills it through its methods; `complete` ends it, right before it is written.
+
+    `kegs` (book volumes before the change, in ml) and `paid_before` are what `complete` works from; they are not written.
+    """
 
     tap_path: str | None
     venue_id: str | None
@@ -192,24 +222,164 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     stock: list[StockMoved] = []
     audited: list[Audited] = []
     raised: list[IncidentRaised] = []
+    updated: list[IncidentUpdated] = []
+    resolved: list[IncidentResolved] = []
     tap_locked: str | None = None
     commands: list[CommandSent] = []
     answer: AnswerRemembered | None = None
     verdict: VerdictRemembered | None = None
     flow: FlowRemembered | None = None
     holes_reopened: list[int] = []
-    gaps_filled: list[GapFilled] = []
     stretches: list[StretchAccounted] = []
     covered: OdometerCovered | None = None
+    kegs: Mapping[UUID, int] = {}
+    paid_before: list[EarlierBooking] = []
 
     @classmethod
     def by(
-        cls, actor: Actor, *, tap_path: str | None = None, venue_id: str | None = None, shift_id: UUID | None = None
+        cls,
+        actor: Actor,
+        *,
+        tap_path: str | None = None,
+        venue_id: str | None = None,
+        shift_id: UUID | None = None,
+        kegs: Mapping[UUID, int] | None = None,
     ) -> "Changes":
-        """Nothing yet, by this actor's request, at this place."""
-        return cls(tap_path=tap_path, venue_id=venue_id, shift_id=shift_id, actor=actor.name, request_id=actor.request_id)
+        """An empty change by this actor's request, at this place; `kegs` as above."""
+        return cls(
+            tap_path=tap_path,
+            venue_id=venue_id,
+            shift_id=shift_id,
+            actor=actor.name,
+            request_id=actor.request_id,
+            kegs=kegs or {},
+        )
 
-    def raise_once(self, incident: IncidentRaised) -> None:
-        """Raise an incident, unless this transaction has raised its cause already: one statement writes them all, each row once."""
-        if all((incident.kind, incident.cause) != (raised.kind, raised.cause) for raised in self.raised):
-            self.raised.append(incident)
+    def audit(self, action: AuditAction, *subjects: object, details: Mapping[str, Any]) -> None:
+        """Write to the audit log; `subjects` are the ids that the entry can be found by, null ones are left out."""
+        found_by = tuple(str(subject) for subject in subjects if subject is not None)
+        self.audited.append(Audited(action=action, subjects=found_by, details=details))
+
+    def move_money(
+        self,
+        debit: Account,
+        credit: Account,
+        amount_minor: int,
+        *,
+        guest_id: UUID | None,
+        pour_id: UUID | None = None,
+        incident_id: UUID | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Book an amount of 0 or more from one account to another; 0 books nothing."""
+        if amount_minor:
+            self.money.append(
+                MoneyMoved(
+                    debit_account=debit,
+                    credit_account=credit,
+                    amount_minor=amount_minor,
+                    guest_id=guest_id,
+                    pour_id=pour_id,
+                    incident_id=incident_id,
+                    reason=reason,
+                )
+            )
+
+    def move_stock(
+        self, keg_id: UUID | None, kind: StockKind, volume_ml: int, *, cause_id: UUID | None = None, reason: str | None = None
+    ) -> None:
+        """Book a volume out of a keg, a negative one back in. Without a keg there is no stock to move; 0 books nothing."""
+        if volume_ml and keg_id is not None:
+            self.stock.append(StockMoved(keg_id=keg_id, kind=kind, volume_ml=volume_ml, cause_id=cause_id, reason=reason))
+
+    def raise_incident(
+        self,
+        kind: IncidentKind,
+        cause: str,
+        details: Mapping[str, Any],
+        *,
+        pour_id: UUID | None = None,
+        incident_id: UUID | None = None,
+    ) -> None:
+        """Raise an incident, once for each kind and cause: one statement writes all of a transaction, each row once."""
+        if all((kind, cause) != (raised.kind, raised.cause) for raised in self.raised):
+            self.raised.append(IncidentRaised(kind=kind, cause=cause, details=details, pour_id=pour_id, incident_id=incident_id))
+
+    def update_incident(
+        self, incident_id: UUID, kind: IncidentKind, details: Mapping[str, Any], *, seen_again: bool = False
+    ) -> None:
+        """Set these details of an unresolved incident; the others stay."""
+        self.updated.append(IncidentUpdated(incident_id=incident_id, kind=kind, details=details, seen_again=seen_again))
+
+    def resolve_incident(
+        self,
+        incident_id: UUID,
+        kind: IncidentKind,
+        resolution: Resolution,
+        comment: str,
+        *subjects: object,
+        amount_minor: int = 0,
+    ) -> None:
+        """End an incident, and say so in the audit log."""
+        self.resolved.append(IncidentResolved(incident_id=incident_id, resolution=resolution, comment=comment))
+        details = {"kind": kind, "resolution": resolution, "amount_minor": amount_minor, "comment": comment}
+        self.audit(AuditAction.INCIDENT_RESOLVED, incident_id, *subjects, details=details)
+
+    def stop_pour(self, pour_id: UUID, reason: StopReason) -> None:
+        """Have the tap's node end a pour; the command is repeated while its state still names the pour."""
+        self.stopped = PourStopped(pour_id=pour_id, reason=reason)
+        self._send(encode(StopPour(pour_id=pour_id, reason=reason)).decode())
+
+    def lock_tap(self, reason: str) -> None:
+        """Take the tap out of service, by a new config revision."""
+        self.tap_locked = reason
+        self._send(None)
+
+    def account(
+        self, journal_id: UUID, from_ml: int, to_ml: int, fact_id: UUID, *, is_hole: bool = False, keg_id: UUID | None = None
+    ) -> None:
+        """Account for a stretch of a journal's odometer."""
+        self.stretches.append(
+            StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=fact_id, is_hole=is_hole, keg_id=keg_id)
+        )
+
+    def complete(self) -> None:
+        """Add what only the whole change tells: overdrawn kegs, and earlier bookings of a fact. Repeating it adds nothing."""
+        for booking in self.paid_before:
+            self._state_booking(booking)
+        for keg_id, before_ml in self.kegs.items():
+            self._raise_if_overdrawn(keg_id, before_ml)
+        self.kegs, self.paid_before = {}, []
+
+    def _send(self, payload: str | None) -> None:
+        assert self.tap_path is not None
+        self.commands.append(CommandSent(tap_path=self.tap_path, payload=payload))
+
+    def _state_booking(self, booking: EarlierBooking) -> None:
+        """State the booking in the fact's own incident, which proposes so much less.
+
+        A fact without an incident, because it is paid already or never will be, raises one, so that a person corrects it.
+        """
+        for place, raised in enumerate(self.raised):
+            if worth_minor(raised.kind, raised.details) is not None:
+                self.raised[place] = replace(raised, details=booking.stated_in(raised.details))
+                return
+        for place, updated in enumerate(self.updated):
+            if worth_minor(updated.kind, updated.details) is not None:
+                self.updated[place] = replace(updated, details=booking.stated_in(updated.details))
+                return
+        details = booking.stated_in({"fact": str(booking.fact_id), "volume_ml": booking.volume_ml})
+        cause = f"{self.tap_path} {booking.fact_id} paid before"
+        self.raise_incident(IncidentKind.VOLUME_GAP, cause, {**details, "hint": "give back what was booked twice"})
+
+    def _raise_if_overdrawn(self, keg_id: UUID, before_ml: int) -> None:
+        """A keg below zero is a fault of calibration, never a failing report (SYSTEM.md, "Settlement")."""
+        moved_ml = sum(moved.volume_ml for moved in self.stock if moved.keg_id == keg_id)
+        left_ml = before_ml - moved_ml
+        if moved_ml > 0 and left_ml < 0:
+            details = {
+                "keg_id": str(keg_id),
+                "book_volume_ml": left_ml,
+                "hint": "check the flow meter's calibration and the keg's volume",
+            }
+            self.raise_incident(IncidentKind.KEG_OVERDRAWN, str(keg_id), details)

@@ -1,4 +1,4 @@
-"""The two formulas of money and volume (SYSTEM.md, "Words"); every gate, screen and settlement uses these.
+"""The formulas of money and volume (SYSTEM.md, "Words"); every gate, screen and settlement uses these.
 
 Integers all through: minor units of the currency, millilitres, prices per litre of at least 1.
 """
@@ -16,3 +16,8 @@ def charge(volume_ml: int, sell_price_per_liter_minor: int) -> int:
 def affordable_ml(available_minor: int, sell_price_per_liter_minor: int) -> int:
     """How many whole millilitres an amount pays for."""
     return available_minor * ML_PER_LITER // sell_price_per_liter_minor
+
+
+def payable_minor(balance_minor: int, held_minor: int, hold_minor: int) -> int:
+    """What a guest can pay for a pour: its hold and all that is available, and never more than the balance."""
+    return balance_minor - max(held_minor - hold_minor, 0)

@@ -15,18 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tapwire_contracts.reasons import AuditAction, IncidentKind, Resolution, SyncStatus
-from tapwire_core.domain.booking import book_unattributed, raise_overdrawn
-from tapwire_core.domain.changes import (
-    Audited,
-    Changes,
-    GapFilled,
-    IncidentRaised,
-    OdometerCovered,
-    StockMoved,
-    StretchAccounted,
-)
+from tapwire_core.domain.changes import Changes, EarlierBooking, OdometerCovered, StretchAccounted
 from tapwire_core.domain.closed_sets import StockKind
-from tapwire_core.domain.incidents import PAID, worth_minor
 from tapwire_core.domain.pour_reports import PourFacts, TapNow
 
 VOLUME_GAP_INCIDENT_ML: Final = 5
@@ -95,10 +85,7 @@ def account_fact(fact: StretchAccounted, volume_ml: int, overlapping: Sequence[S
 
 
 def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFacts], changes: Changes) -> None:
-    """Account for a stretch: take back the holes that it fills, and raise an incident where another fact already was.
-
-    The incidents of its fact are raised already: what a hole's incident has booked is told in one of them.
-    """
+    """Account for a stretch: take back the holes that it fills, and raise an incident where another fact already was."""
     if stretch.to_ml <= stretch.from_ml or any(
         other.fact_id == stretch.fact_id and not other.is_hole and _span(other) == _span(stretch) for other in overlapping
     ):
@@ -116,7 +103,7 @@ def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFact
         else:
             _raise_rewound(other, stretch, from_ml, to_ml, changes)
     _reduce_gaps(filled_ml, changes)
-    _tell_what_is_paid(stretch.fact_id, filled_ml, changes)
+    _note_earlier_bookings(stretch.fact_id, filled_ml, changes)
 
 
 def account_unbelieved(
@@ -155,18 +142,13 @@ def book_holes(
             covered_ml = min(covered_ml, from_ml)
         else:
             _book_hole(journal_id, from_ml, to_ml, hole_id, tap, changes)
-    raise_overdrawn(tap.kegs, changes)
     changes.covered = OdometerCovered(journal_id=journal_id, first_ml=facts.first_ml, covered_ml=covered_ml)
 
 
 def account_by_word(gap: GapNow, incident_id: UUID, changes: Changes) -> None:
     """Account for a hole by the word of the person who ends its incident: what nothing accounts for yet moves no stock."""
     for from_ml, to_ml in _holes(gap.from_ml, gap.to_ml, gap.stretches):
-        changes.stretches.append(
-            StretchAccounted(
-                journal_id=gap.journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=incident_id, is_hole=True, keg_id=None
-            )
-        )
+        changes.account(gap.journal_id, from_ml, to_ml, incident_id, is_hole=True)
 
 
 def _holes(start_ml: int, odometer_ml: int, stretches: Sequence[StretchFacts]) -> Iterator[tuple[int, int]]:
@@ -191,15 +173,13 @@ def _raise_not_believed(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUI
 def _raise_gap(hole_id: UUID, details: Mapping[str, object], changes: Changes) -> None:
     """A hole's incident has the hole's id: so it is found by what fills the hole."""
     cause = f"{changes.tap_path} {details['journal_id']} {details['from_ml']}-{details['to_ml']}"
-    changes.raised.append(IncidentRaised(incident_id=hole_id, kind=IncidentKind.VOLUME_GAP, cause=cause, details=details))
+    changes.raise_incident(IncidentKind.VOLUME_GAP, cause, details, incident_id=hole_id)
 
 
 def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: TapNow, changes: Changes) -> None:
     volume_ml = to_ml - from_ml
-    changes.stretches.append(
-        StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=hole_id, is_hole=True, keg_id=tap.keg_id)
-    )
-    book_unattributed(tap, volume_ml, StockKind.UNATTRIBUTED, hole_id, changes)
+    changes.account(journal_id, from_ml, to_ml, hole_id, is_hole=True, keg_id=tap.keg_id)
+    changes.move_stock(tap.keg_id, StockKind.UNATTRIBUTED, volume_ml, cause_id=hole_id)
     details = {
         "volume_ml": volume_ml,
         "value_minor": tap.value_of(volume_ml),
@@ -207,9 +187,7 @@ def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: T
         "to_ml": to_ml,
         "journal_id": str(journal_id),
     }
-    changes.audited.append(
-        Audited(action=AuditAction.VOLUME_GAP_BOOKED, subjects=(str(hole_id), changes.tap_path or ""), details=details)
-    )
+    changes.audit(AuditAction.VOLUME_GAP_BOOKED, hole_id, changes.tap_path, details=details)
     if volume_ml >= VOLUME_GAP_INCIDENT_ML:
         _raise_gap(hole_id, details, changes)
 
@@ -218,27 +196,10 @@ def _take_back(hole: StretchFacts, stretch: StretchAccounted, from_ml: int, to_m
     changes.holes_reopened.append(hole.stretch_id)
     for rest_from_ml, rest_to_ml in ((hole.from_ml, from_ml), (to_ml, hole.to_ml)):
         if rest_from_ml < rest_to_ml:
-            changes.stretches.append(
-                StretchAccounted(
-                    journal_id=stretch.journal_id,
-                    from_ml=rest_from_ml,
-                    to_ml=rest_to_ml,
-                    fact_id=hole.fact_id,
-                    is_hole=True,
-                    keg_id=hole.keg_id,
-                )
-            )
-    if hole.keg_id is not None:
-        changes.stock.append(
-            StockMoved(keg_id=hole.keg_id, kind=StockKind.UNATTRIBUTED, volume_ml=from_ml - to_ml, cause_id=hole.fact_id)
-        )
-    changes.audited.append(
-        Audited(
-            action=AuditAction.VOLUME_GAP_TAKEN_BACK,
-            subjects=(str(hole.fact_id), str(stretch.fact_id), changes.tap_path or ""),
-            details={"volume_ml": to_ml - from_ml, "from_ml": from_ml, "to_ml": to_ml},
-        )
-    )
+            changes.account(stretch.journal_id, rest_from_ml, rest_to_ml, hole.fact_id, is_hole=True, keg_id=hole.keg_id)
+    changes.move_stock(hole.keg_id, StockKind.UNATTRIBUTED, from_ml - to_ml, cause_id=hole.fact_id)
+    details = {"volume_ml": to_ml - from_ml, "from_ml": from_ml, "to_ml": to_ml}
+    changes.audit(AuditAction.VOLUME_GAP_TAKEN_BACK, hole.fact_id, stretch.fact_id, changes.tap_path, details=details)
 
 
 def _reduce_gaps(filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
@@ -247,55 +208,38 @@ def _reduce_gaps(filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
             continue
         left_ml = gap.volume_ml - volume_ml
         left_minor = None if gap.value_minor is None else gap.share_of(gap.value_minor, left_ml)
-        changes.gaps_filled.append(GapFilled(incident_id=gap.incident_id, volume_ml=left_ml, value_minor=left_minor))
+        left = {"volume_ml": left_ml, "value_minor": left_minor}
+        changes.update_incident(gap.incident_id, IncidentKind.VOLUME_GAP, left)
         if left_ml == 0:
-            changes.audited.append(
-                Audited(
-                    action=AuditAction.INCIDENT_RESOLVED,
-                    subjects=(str(gap.incident_id), changes.tap_path or ""),
-                    details={
-                        "kind": IncidentKind.VOLUME_GAP,
-                        "resolution": Resolution.NO_ACTION,
-                        "amount_minor": 0,
-                        "comment": "the fact came",
-                    },
-                )
+            changes.resolve_incident(
+                gap.incident_id, IncidentKind.VOLUME_GAP, Resolution.NO_ACTION, "the fact came", changes.tap_path
             )
 
 
-def _tell_what_is_paid(fact_id: UUID, filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
-    """What ending a hole's incident has booked is not booked again for the fact that fills the hole.
-
-    It is told in the fact's own incident, which proposes so much less. A fact that has none, because it is paid already or never
-    will be, raises one that names the booking, so that a person corrects it.
-    """
+def _note_earlier_bookings(fact_id: UUID, filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
+    """What ending a hole's incident has booked is not booked again for the fact that fills the hole."""
     paid = {gap: gap.share_of(gap.booked_minor, volume_ml) for gap, volume_ml in filled_ml.items() if gap.booked_minor}
-    if not paid:
-        return
-    told = {PAID: sum(paid.values()), "paid_by": sorted(str(gap.incident_id) for gap in paid)}
-    for place, raised in enumerate(changes.raised):
-        if worth_minor(raised.kind, raised.details) is not None:
-            changes.raised[place] = replace(raised, details={**raised.details, **told})
-            return
-    filled_by_fact_ml = sum(filled_ml[gap] for gap in paid)
-    details = {"fact": str(fact_id), "volume_ml": filled_by_fact_ml, **told, "hint": "give back what was booked twice"}
-    cause = f"{changes.tap_path} {fact_id} paid before"
-    changes.raised.append(IncidentRaised(kind=IncidentKind.VOLUME_GAP, cause=cause, details=details))
+    if paid:
+        changes.paid_before.append(
+            EarlierBooking(
+                fact_id=fact_id,
+                volume_ml=sum(filled_ml[gap] for gap in paid),
+                paid_minor=sum(paid.values()),
+                incident_ids=tuple(gap.incident_id for gap in paid),
+            )
+        )
 
 
 def _raise_mismatch(stretch: StretchAccounted, volume_ml: int, changes: Changes) -> None:
     details = {"volume_ml": volume_ml, "from_ml": stretch.from_ml, "to_ml": stretch.to_ml, "fact": str(stretch.fact_id)}
     cause = f"{changes.tap_path} {stretch.fact_id} {volume_ml} {stretch.from_ml}-{stretch.to_ml}"
-    changes.raised.append(IncidentRaised(kind=IncidentKind.ODOMETER_MISMATCH, cause=cause, details=details))
+    changes.raise_incident(IncidentKind.ODOMETER_MISMATCH, cause, details)
 
 
 def _raise_rewound(other: StretchFacts, stretch: StretchAccounted, from_ml: int, to_ml: int, changes: Changes) -> None:
     details = {"from_ml": from_ml, "to_ml": to_ml, "facts": sorted((str(other.fact_id), str(stretch.fact_id)))}
-    changes.raise_once(
-        IncidentRaised(
-            kind=IncidentKind.ODOMETER_REWOUND, cause=f"{changes.tap_path} {stretch.journal_id} {from_ml}-{to_ml}", details=details
-        )
-    )
+    cause = f"{changes.tap_path} {stretch.journal_id} {from_ml}-{to_ml}"
+    changes.raise_incident(IncidentKind.ODOMETER_REWOUND, cause, details)
 
 
 def _span(stretch: StretchFacts | StretchAccounted) -> tuple[int, int]:

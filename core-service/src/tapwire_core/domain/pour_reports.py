@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tapwire_contracts.reasons import (
     EndReason,
@@ -14,7 +15,8 @@ from tapwire_contracts.reasons import (
     VerdictReason,
     VerdictStatus,
 )
-from tapwire_core.domain.money import charge
+from tapwire_core.domain.incidents import OpenIncident
+from tapwire_core.domain.money import charge, payable_minor
 from tapwire_core.domain.policy import Policy
 
 FLOW_GRACE_MS: Final = 5_000
@@ -43,6 +45,7 @@ class PourFacts(Struct, frozen=True, kw_only=True):
     balance_minor: int
     held_minor: int
     keg_ml: int
+    open_incidents: tuple[OpenIncident, ...] = ()
 
     @property
     def kegs(self) -> Mapping[UUID, int]:
@@ -51,8 +54,8 @@ class PourFacts(Struct, frozen=True, kw_only=True):
 
     @property
     def payable_minor(self) -> int:
-        """What the guest can pay for this pour: its hold and all that is available, and never more than the balance."""
-        return self.balance_minor - max(self.held_minor - self.hold_minor, 0)
+        """What the guest can pay for this pour."""
+        return payable_minor(self.balance_minor, self.held_minor, self.hold_minor)
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -80,7 +83,7 @@ class TapNow(Struct, frozen=True, kw_only=True):
 
 
 class SettlementFacts(Struct, frozen=True, kw_only=True):
-    """What the database says about a report, read under its row locks. `pour` is null when it isn't this tap's and card's."""
+    """What the database says about a report, read under its row locks. `pour` is null when it isn't this tap's."""
 
     tap: TapNow
     pour: PourFacts | None
@@ -89,6 +92,11 @@ class SettlementFacts(Struct, frozen=True, kw_only=True):
     def kegs(self) -> Mapping[UUID, int]:
         """The book volumes of the tap's keg and of the pour's, in ml."""
         return {**self.tap.kegs, **(self.pour.kegs if self.pour else {})}
+
+    def for_card(self, card_uid: str | None) -> "SettlementFacts":
+        """The facts for a report of a card: without the pour, if it was granted to another one. None stands for any card."""
+        is_its = self.pour is None or card_uid in (None, self.pour.card_uid)
+        return self if is_its else replace(self, pour=None)
 
     @property
     def rows(self) -> frozenset[UUID]:

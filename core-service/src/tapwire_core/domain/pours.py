@@ -1,4 +1,4 @@
-"""The states of a pour and the ways between them (SYSTEM.md, "A pour and its states").
+"""The states of a pour and the ways between them (SYSTEM.md, "A pour and its states"). Pure.
 
 `pending_sync` is the only state with ways out. The same row moves; there is never a second one for one authorisation. Each way out
 frees the hold and both leases in the transaction that takes it, and nothing else does.
@@ -11,11 +11,23 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from tapwire_contracts.reasons import (
-    SyncStatus,
-)
-from tapwire_core.domain.changes import PourEnded
+from tapwire_contracts.reasons import Resolution, SyncStatus
+from tapwire_core.domain.changes import Changes, PourEnded
+from tapwire_core.domain.incidents import ENDED_BY_POUR, OpenIncident
 from tapwire_core.domain.pour_reports import PourFacts, Report
+
+
+class PendingPour(Struct, frozen=True, kw_only=True):
+    """The pour that leases the tap now. `reported`: some report of it has come, readable or not."""
+
+    pour_id: UUID
+    visit_id: UUID
+    guest_id: UUID
+    hold_minor: int
+    journal_id: UUID | None
+    seq: int | None
+    reported: bool
+    open_incidents: tuple[OpenIncident, ...] = ()
 
 
 class PourEvent(StrEnum):
@@ -50,35 +62,35 @@ def state_diagram() -> str:
 
 
 def end_pour(
-    pour: PourFacts,
+    pour: PourFacts | PendingPour,
     event: PourEvent,
+    changes: Changes,
     report: Report | None = None,
     *,
     volume_ml: int = 0,
     amount_minor: int = 0,
     loss_minor: int = 0,
-) -> PourEnded:
-    """The way out of `pending_sync` that an event takes; a `report` says how the pour itself ended."""
-    return PourEnded(
-        pour_id=pour.pour_id,
-        visit_id=pour.visit_id,
-        guest_id=pour.guest_id,
-        sync_status=TRANSITIONS[pour.sync_status, event],
-        volume_ml=volume_ml,
-        amount_minor=amount_minor,
-        loss_minor=loss_minor,
-        end_reason=report.end_reason if report else None,
-        duration_ms=report.duration_ms if report else None,
+) -> None:
+    """Take the way out of `pending_sync` that an event takes, and resolve the incidents that waited for it.
+
+    A `report` says how the pour itself ended.
+    """
+    state = pour.sync_status if isinstance(pour, PourFacts) else SyncStatus.PENDING_SYNC
+    changes.ended.append(
+        PourEnded(
+            pour_id=pour.pour_id,
+            visit_id=pour.visit_id,
+            guest_id=pour.guest_id,
+            sync_status=TRANSITIONS[state, event],
+            volume_ml=volume_ml,
+            amount_minor=amount_minor,
+            loss_minor=loss_minor,
+            end_reason=report.end_reason if report else None,
+            duration_ms=report.duration_ms if report else None,
+        )
     )
-
-
-class PendingPour(Struct, frozen=True, kw_only=True):
-    """The pour that leases the tap now. `reported`: some report of it has come, readable or not."""
-
-    pour_id: UUID
-    visit_id: UUID
-    guest_id: UUID
-    hold_minor: int
-    journal_id: UUID | None
-    seq: int | None
-    reported: bool
+    for incident in pour.open_incidents:
+        if incident.kind in ENDED_BY_POUR:
+            changes.resolve_incident(
+                incident.incident_id, incident.kind, Resolution.NO_ACTION, "the pour ended", pour.pour_id, changes.tap_path
+            )

@@ -1,9 +1,8 @@
-"""What a report does: the ordered cases of SYSTEM.md, "Settlement"; the first that fits decides.
+"""What a report does: the ordered cases of SYSTEM.md, "Settlement"; the first that fits decides. Pure.
 
-Pure: facts in, verdict and changes out. Case 1, the very same report again, never comes here: its verdict is looked up under the
-tap's lock and repeated.
+Case 1, the very same report again, never comes here: its verdict is looked up under the tap's lock and repeated.
 
-Physical facts always move stock. A pour's keg, the one frozen in the grant, has given in all what the largest of its reports says;
+Physical facts always move stock. The keg that is frozen in the grant has given in all what the largest of the pour's reports says;
 what an operator typed counts only until the first report. So a late report moves stock by the difference, also when it charges
 nothing.
 """
@@ -13,26 +12,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from tapwire_contracts.codec import encode
-from tapwire_contracts.reasons import (
-    AuditAction,
-    IncidentKind,
-    Outcome,
-    SyncStatus,
-    VerdictReason,
-    VerdictStatus,
-)
+from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, SyncStatus, VerdictReason, VerdictStatus
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.answers import settled_message
-from tapwire_core.domain.booking import book_sale, book_sold_stock, book_unattributed, raise_overdrawn
-from tapwire_core.domain.changes import (
-    Audited,
-    Changes,
-    IncidentRaised,
-    PourReported,
-    StockMoved,
-    StretchAccounted,
-    VerdictRemembered,
-)
+from tapwire_core.domain.booking import book_sale, book_sold_stock
+from tapwire_core.domain.changes import Changes, PourReported, StretchAccounted, VerdictRemembered
 from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.money import charge
 from tapwire_core.domain.odometers import StretchFacts, account_fact, account_unbelieved
@@ -41,190 +25,9 @@ from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts,
 from tapwire_core.domain.pours import PourEvent, end_pour
 
 
-def settle(report: Report, facts: SettlementFacts, policy: Policy, changes: Changes) -> Verdict:
-    """Give a believable report its verdict, and fill `changes` with what it does."""
-    pour = facts.pour
-    if pour is None:
-        verdict = _missing_pending(report, facts.tap, changes)
-    elif pour.sync_status is not SyncStatus.PENDING_SYNC:
-        verdict = _late(report, pour, policy, changes)
-    elif report.volume_ml == 0:
-        verdict = _nothing_flowed(report, pour, changes)
-    else:
-        verdict = _charge_what_flowed(report, pour, policy, changes)
-    if pour is not None:
-        _move_stock(report, pour, verdict, changes)
-    return verdict
-
-
-def refuse(report: Report, pour: PourFacts | None, why: str, changes: Changes) -> Verdict:
-    """Give a report that can't be believed its verdict; the pour stays as it is until a person ends it.
-
-    The dead letter keeps each such report; the audit log notes only the first of a pour, as a node may repeat it for days.
-    """
-    if pour is not None and not pour.refused:
-        details = {"why": why, "volume_ml": report.volume_ml}
-        action = AuditAction.SYNC_REJECTED_INVALID_REPORT
-        changes.audited.append(Audited(action=action, subjects=pour.subjects, details=details))
-    changes.raised.append(
-        IncidentRaised(
-            kind=IncidentKind.INVALID_REPORT,
-            cause=f"{report.tap_path} {report.pour_id}",
-            pour_id=report.pour_id,
-            details={"why": why, "reported_volume_ml": report.volume_ml, "known_pour": pour is not None},
-        )
-    )
-    if pour is not None:
-        changes.reported = PourReported(pour_id=pour.pour_id, stock_ml=None)
-    balance_minor = pour.balance_minor if pour else None
-    return Verdict(
-        VerdictStatus.REJECTED,
-        Outcome.REJECTED_INVALID_REPORT,
-        VerdictReason.INVALID_REPORT,
-        max(report.volume_ml, 0),
-        0,
-        balance_minor,
-    )
-
-
-def _missing_pending(report: Report, tap: TapNow, changes: Changes) -> Verdict:
-    details = {"volume_ml": report.volume_ml, "card_uid": report.card_uid, "value_minor": tap.value_of(report.volume_ml)}
-    changes.audited.append(
-        Audited(
-            action=AuditAction.SYNC_MISSING_PENDING,
-            subjects=(str(report.pour_id), report.tap_path, report.card_uid),
-            details=details,
-        )
-    )
-    if report.volume_ml:
-        details["keg_id"] = str(tap.keg_id) if tap.keg_id else None
-        cause = f"{report.tap_path} {report.pour_id} {report.volume_ml} {report.odometer_from_ml} {report.odometer_to_ml}"
-        changes.raised.append(
-            IncidentRaised(kind=IncidentKind.MISSING_PENDING, cause=cause, pour_id=report.pour_id, details=details)
-        )
-        book_unattributed(tap, report.volume_ml, StockKind.UNATTRIBUTED, report.pour_id, changes)
-    return Verdict(
-        VerdictStatus.AUDIT_ONLY,
-        Outcome.AUDIT_MISSING_PENDING,
-        VerdictReason.MISSING_PENDING_AUTHORIZE,
-        report.volume_ml,
-        0,
-        None,
-    )
-
-
-def _late(report: Report, pour: PourFacts, policy: Policy, changes: Changes) -> Verdict:
-    by_hand = pour.sync_status in (SyncStatus.RECONCILED, SyncStatus.VOIDED)
-    if by_hand and abs(report.volume_ml - pour.volume_ml) <= policy.late_sync_tolerance_ml:
-        outcome, reason, action = Outcome.AUDIT_LATE_MATCHED, VerdictReason.LATE_SYNC_MATCHED, AuditAction.LATE_SYNC_MATCHED
-    elif pour.sync_status is SyncStatus.RECONCILED:
-        outcome, reason, action = Outcome.AUDIT_LATE_MISMATCH, VerdictReason.LATE_SYNC_MISMATCH, AuditAction.LATE_SYNC_MISMATCH
-    else:
-        outcome, reason, action = Outcome.AUDIT_LATE_RECORDED, VerdictReason.LATE_SYNC_MISMATCH, AuditAction.LATE_SYNC_MISMATCH
-    details = {
-        "sync_status": pour.sync_status,
-        "reported_volume_ml": report.volume_ml,
-        "booked_volume_ml": pour.volume_ml,
-        "reported_value_minor": charge(report.volume_ml, pour.sell_price_per_liter_minor),
-        "booked_amount_minor": pour.amount_minor,
-    }
-    changes.audited.append(Audited(action=action, subjects=pour.subjects, details=details))
-    if outcome is not Outcome.AUDIT_LATE_MATCHED:
-        changes.raised.append(
-            IncidentRaised(
-                kind=IncidentKind.LATE_MISMATCH,
-                cause=f"{pour.pour_id} {report.volume_ml} {report.odometer_from_ml} {report.odometer_to_ml}",
-                pour_id=pour.pour_id,
-                details={**details, "visit_id": str(pour.visit_id), "guest_id": str(pour.guest_id)},
-            )
-        )
-    return Verdict(VerdictStatus.AUDIT_ONLY, outcome, reason, report.volume_ml, 0, pour.balance_minor)
-
-
-def _nothing_flowed(report: Report, pour: PourFacts, changes: Changes) -> Verdict:
-    changes.ended.append(end_pour(pour, PourEvent.REPORT_ZERO, report))
-    details = {"why": "the tap reported that nothing flowed", "end_reason": report.end_reason}
-    changes.audited.append(Audited(action=AuditAction.POUR_VOIDED, subjects=pour.subjects, details=details))
-    return Verdict(VerdictStatus.ACCEPTED, Outcome.ACCEPTED_ZERO_VOLUME, None, 0, 0, pour.balance_minor)
-
-
-def _charge_what_flowed(report: Report, pour: PourFacts, policy: Policy, changes: Changes) -> Verdict:
-    over_ml = report.volume_ml - pour.max_volume_ml
-    covered = charge(report.volume_ml, pour.sell_price_per_liter_minor) <= pour.payable_minor
-    if not covered and over_ml > policy.overpour_tolerance_ml:
-        return _reject(report, pour, over_ml, changes)
-    amount_minor, loss_minor = book_sale(pour, report.volume_ml, changes)
-    ended = end_pour(
-        pour, PourEvent.REPORT_COVERED, report, volume_ml=report.volume_ml, amount_minor=amount_minor, loss_minor=loss_minor
-    )
-    changes.ended.append(ended)
-    details = {
-        "volume_ml": report.volume_ml,
-        "max_volume_ml": pour.max_volume_ml,
-        "amount_minor": amount_minor,
-        "loss_minor": loss_minor,
-    }
-    if not covered:
-        action = AuditAction.OVERPOUR_WRITTEN_OFF
-    elif over_ml > 0:
-        action = AuditAction.OVERPOUR_CHARGED
-    else:
-        action = AuditAction.POUR_SYNCED
-    changes.audited.append(Audited(action=action, subjects=pour.subjects, details=details))
-    if over_ml > policy.overpour_tolerance_ml:
-        _valve_does_not_close(IncidentKind.OVERPOUR, pour, {**details, "over_ml": over_ml}, changes)
-    return Verdict(
-        VerdictStatus.ACCEPTED,
-        Outcome.PENDING_UPDATED_TO_SYNCED,
-        None,
-        report.volume_ml,
-        amount_minor,
-        pour.balance_minor - amount_minor,
-    )
-
-
-def _reject(report: Report, pour: PourFacts, over_ml: int, changes: Changes) -> Verdict:
-    changes.ended.append(end_pour(pour, PourEvent.REPORT_NOT_COVERED, report, volume_ml=report.volume_ml))
-    details = {
-        "volume_ml": report.volume_ml,
-        "max_volume_ml": pour.max_volume_ml,
-        "over_ml": over_ml,
-        "due_minor": charge(report.volume_ml, pour.sell_price_per_liter_minor),
-        "payable_minor": pour.payable_minor,
-    }
-    changes.audited.append(Audited(action=AuditAction.SYNC_REJECTED_INSUFFICIENT_FUNDS, subjects=pour.subjects, details=details))
-    _valve_does_not_close(IncidentKind.REJECTED_INSUFFICIENT_FUNDS, pour, details, changes)
-    return Verdict(
-        VerdictStatus.REJECTED,
-        Outcome.REJECTED_INSUFFICIENT_FUNDS,
-        VerdictReason.INSUFFICIENT_FUNDS,
-        report.volume_ml,
-        0,
-        pour.balance_minor,
-    )
-
-
-def _valve_does_not_close(kind: IncidentKind, pour: PourFacts, details: Mapping[str, object], changes: Changes) -> None:
-    changes.tap_locked = f"pour {pour.pour_id} ran far over its limit: the valve does not close as it should"
-    found = {**details, "guest_id": str(pour.guest_id), "visit_id": str(pour.visit_id)}
-    changes.raised.append(IncidentRaised(kind=kind, cause=str(pour.pour_id), pour_id=pour.pour_id, details=found))
-
-
-def _move_stock(report: Report, pour: PourFacts, verdict: Verdict, changes: Changes) -> None:
-    flowed_ml = max(pour.stock_ml, report.volume_ml) if pour.reported else report.volume_ml
-    changes.reported = PourReported(pour_id=pour.pour_id, stock_ml=flowed_ml)
-    moved_ml = flowed_ml - pour.stock_ml
-    if verdict.outcome is Outcome.PENDING_UPDATED_TO_SYNCED:
-        ended = changes.ended[0]
-        book_sold_stock(pour, moved_ml, ended.amount_minor, ended.loss_minor, changes)
-    elif moved_ml:
-        kind = StockKind.OVERPOUR if verdict.outcome is Outcome.REJECTED_INSUFFICIENT_FUNDS else StockKind.CORRECTION
-        changes.stock.append(StockMoved(keg_id=pour.keg_id, kind=kind, volume_ml=moved_ml, cause_id=pour.pour_id))
-
-
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The verdict's payload, all that it changes, and why the report can't be believed if it can't."""
+    """The verdict's payload, all that it changes, and why the report can't be believed, if it can't."""
 
     payload: str
     changes: Changes
@@ -244,7 +47,8 @@ def settle_new_report(
 
     `overlapping` are the stretches of this journal's odometer that meet the report's; `content` is the report as JSON, to keep.
     """
-    changes = Changes.by(actor, tap_path=report.tap_path, venue_id=facts.tap.venue_id, shift_id=facts.tap.shift_id)
+    facts = facts.for_card(report.binding_card)
+    changes = Changes.by(actor, tap_path=report.tap_path, venue_id=facts.tap.venue_id, shift_id=facts.tap.shift_id, kegs=facts.kegs)
     why_not = why_not_believable(report, policy)
     verdict = refuse(report, facts.pour, why_not, changes) if why_not else settle(report, facts, policy, changes)
     if report.stretch is not None and journal_id is not None:
@@ -254,7 +58,6 @@ def settle_new_report(
             account_unbelieved(stretch, facts.pour, overlapping, changes)
         else:
             account_fact(stretch, report.volume_ml, overlapping, changes)
-    raise_overdrawn(facts.kegs, changes)
     payload = encode(settled_message(report, verdict, policy)).decode()
     changes.verdict = VerdictRemembered(
         pour_id=report.pour_id,
@@ -265,3 +68,174 @@ def settle_new_report(
         verdict=payload,
     )
     return Settled(payload, changes, why_not)
+
+
+def settle(report: Report, facts: SettlementFacts, policy: Policy, changes: Changes) -> Verdict:
+    """Give a believable report its verdict, and fill `changes` with what it does."""
+    pour = facts.pour
+    if pour is None:
+        return _missing_pending(report, facts.tap, changes)
+    keg_gave_ml = max(pour.stock_ml, report.volume_ml) if pour.reported else report.volume_ml
+    changes.reported = PourReported(pour_id=pour.pour_id, stock_ml=keg_gave_ml)
+    moved_ml = keg_gave_ml - pour.stock_ml
+    if pour.sync_status is not SyncStatus.PENDING_SYNC:
+        return _late(report, pour, moved_ml, policy, changes)
+    if report.volume_ml == 0:
+        return _nothing_flowed(report, pour, moved_ml, changes)
+    over_ml = report.volume_ml - pour.max_volume_ml
+    covered = charge(report.volume_ml, pour.sell_price_per_liter_minor) <= pour.payable_minor
+    if not covered and over_ml > policy.overpour_tolerance_ml:
+        return _reject(report, pour, moved_ml, changes)
+    return _charge_what_flowed(report, pour, moved_ml, policy, changes, covered=covered)
+
+
+def refuse(report: Report, pour: PourFacts | None, why: str, changes: Changes) -> Verdict:
+    """Give a report that can't be believed its verdict; the pour stays as it is until a person ends it.
+
+    The dead letter keeps each such report; the audit log notes only the first of a pour, as a node may repeat it for days.
+    """
+    if pour is not None and not pour.refused:
+        details = {"why": why, "volume_ml": report.volume_ml}
+        changes.audit(AuditAction.SYNC_REJECTED_INVALID_REPORT, *pour.subjects, details=details)
+    changes.raise_incident(
+        IncidentKind.INVALID_REPORT,
+        f"{report.tap_path} {report.pour_id}",
+        {"why": why, "reported_volume_ml": report.volume_ml, "known_pour": pour is not None},
+        pour_id=report.pour_id,
+    )
+    if pour is not None:
+        changes.reported = PourReported(pour_id=pour.pour_id, stock_ml=None)
+    return Verdict(
+        VerdictStatus.REJECTED,
+        Outcome.REJECTED_INVALID_REPORT,
+        VerdictReason.INVALID_REPORT,
+        max(report.volume_ml, 0),
+        0,
+        pour.balance_minor if pour else None,
+    )
+
+
+def _missing_pending(report: Report, tap: TapNow, changes: Changes) -> Verdict:
+    details: dict[str, object] = {
+        "volume_ml": report.volume_ml,
+        "card_uid": report.card_uid,
+        "value_minor": tap.value_of(report.volume_ml),
+    }
+    if report.volume_ml:
+        details["keg_id"] = str(tap.keg_id) if tap.keg_id else None
+    changes.audit(AuditAction.SYNC_MISSING_PENDING, report.pour_id, report.tap_path, report.card_uid, details=details)
+    if report.volume_ml:
+        cause = f"{report.tap_path} {report.pour_id} {report.volume_ml} {report.odometer_from_ml} {report.odometer_to_ml}"
+        changes.raise_incident(IncidentKind.MISSING_PENDING, cause, details, pour_id=report.pour_id)
+        changes.move_stock(tap.keg_id, StockKind.UNATTRIBUTED, report.volume_ml, cause_id=report.pour_id)
+    return Verdict(
+        VerdictStatus.AUDIT_ONLY,
+        Outcome.AUDIT_MISSING_PENDING,
+        VerdictReason.MISSING_PENDING_AUTHORIZE,
+        report.volume_ml,
+        0,
+        None,
+    )
+
+
+def _late(report: Report, pour: PourFacts, moved_ml: int, policy: Policy, changes: Changes) -> Verdict:
+    by_hand = pour.sync_status in (SyncStatus.RECONCILED, SyncStatus.VOIDED)
+    if by_hand and abs(report.volume_ml - pour.volume_ml) <= policy.late_sync_tolerance_ml:
+        outcome, reason, action = Outcome.AUDIT_LATE_MATCHED, VerdictReason.LATE_SYNC_MATCHED, AuditAction.LATE_SYNC_MATCHED
+    elif pour.sync_status is SyncStatus.RECONCILED:
+        outcome, reason, action = Outcome.AUDIT_LATE_MISMATCH, VerdictReason.LATE_SYNC_MISMATCH, AuditAction.LATE_SYNC_MISMATCH
+    else:
+        outcome, reason, action = Outcome.AUDIT_LATE_RECORDED, VerdictReason.LATE_SYNC_MISMATCH, AuditAction.LATE_SYNC_MISMATCH
+    details = {
+        "sync_status": pour.sync_status,
+        "reported_volume_ml": report.volume_ml,
+        "booked_volume_ml": pour.volume_ml,
+        "reported_value_minor": charge(report.volume_ml, pour.sell_price_per_liter_minor),
+        "booked_amount_minor": pour.amount_minor,
+    }
+    changes.audit(action, *pour.subjects, details=details)
+    if outcome is not Outcome.AUDIT_LATE_MATCHED:
+        changes.raise_incident(
+            IncidentKind.LATE_MISMATCH,
+            f"{pour.pour_id} {report.volume_ml} {report.odometer_from_ml} {report.odometer_to_ml}",
+            {**details, "visit_id": str(pour.visit_id), "guest_id": str(pour.guest_id)},
+            pour_id=pour.pour_id,
+        )
+    changes.move_stock(pour.keg_id, StockKind.CORRECTION, moved_ml, cause_id=pour.pour_id)
+    return Verdict(VerdictStatus.AUDIT_ONLY, outcome, reason, report.volume_ml, 0, pour.balance_minor)
+
+
+def _nothing_flowed(report: Report, pour: PourFacts, moved_ml: int, changes: Changes) -> Verdict:
+    end_pour(pour, PourEvent.REPORT_ZERO, changes, report)
+    details = {"why": "the tap reported that nothing flowed", "end_reason": report.end_reason}
+    changes.audit(AuditAction.POUR_VOIDED, *pour.subjects, details=details)
+    changes.move_stock(pour.keg_id, StockKind.CORRECTION, moved_ml, cause_id=pour.pour_id)
+    return Verdict(VerdictStatus.ACCEPTED, Outcome.ACCEPTED_ZERO_VOLUME, None, 0, 0, pour.balance_minor)
+
+
+def _charge_what_flowed(
+    report: Report, pour: PourFacts, moved_ml: int, policy: Policy, changes: Changes, *, covered: bool
+) -> Verdict:
+    amount_minor, loss_minor = book_sale(pour, report.volume_ml, changes)
+    end_pour(
+        pour,
+        PourEvent.REPORT_COVERED,
+        changes,
+        report,
+        volume_ml=report.volume_ml,
+        amount_minor=amount_minor,
+        loss_minor=loss_minor,
+    )
+    book_sold_stock(pour, moved_ml, amount_minor, loss_minor, changes)
+    details = {
+        "volume_ml": report.volume_ml,
+        "max_volume_ml": pour.max_volume_ml,
+        "amount_minor": amount_minor,
+        "loss_minor": loss_minor,
+    }
+    over_ml = report.volume_ml - pour.max_volume_ml
+    if not covered:
+        action = AuditAction.OVERPOUR_WRITTEN_OFF
+    elif over_ml > 0:
+        action = AuditAction.OVERPOUR_CHARGED
+    else:
+        action = AuditAction.POUR_SYNCED
+    changes.audit(action, *pour.subjects, details=details)
+    if over_ml > policy.overpour_tolerance_ml:
+        _lock_failing_valve(IncidentKind.OVERPOUR, pour, {**details, "over_ml": over_ml}, changes)
+    return Verdict(
+        VerdictStatus.ACCEPTED,
+        Outcome.PENDING_UPDATED_TO_SYNCED,
+        None,
+        report.volume_ml,
+        amount_minor,
+        pour.balance_minor - amount_minor,
+    )
+
+
+def _reject(report: Report, pour: PourFacts, moved_ml: int, changes: Changes) -> Verdict:
+    end_pour(pour, PourEvent.REPORT_NOT_COVERED, changes, report, volume_ml=report.volume_ml)
+    details = {
+        "volume_ml": report.volume_ml,
+        "max_volume_ml": pour.max_volume_ml,
+        "over_ml": report.volume_ml - pour.max_volume_ml,
+        "due_minor": charge(report.volume_ml, pour.sell_price_per_liter_minor),
+        "payable_minor": pour.payable_minor,
+    }
+    changes.audit(AuditAction.SYNC_REJECTED_INSUFFICIENT_FUNDS, *pour.subjects, details=details)
+    _lock_failing_valve(IncidentKind.REJECTED_INSUFFICIENT_FUNDS, pour, details, changes)
+    changes.move_stock(pour.keg_id, StockKind.OVERPOUR, moved_ml, cause_id=pour.pour_id)
+    return Verdict(
+        VerdictStatus.REJECTED,
+        Outcome.REJECTED_INSUFFICIENT_FUNDS,
+        VerdictReason.INSUFFICIENT_FUNDS,
+        report.volume_ml,
+        0,
+        pour.balance_minor,
+    )
+
+
+def _lock_failing_valve(kind: IncidentKind, pour: PourFacts, details: Mapping[str, object], changes: Changes) -> None:
+    changes.lock_tap(f"pour {pour.pour_id} ran far over its limit: the valve does not close as it should")
+    found = {**details, "guest_id": str(pour.guest_id), "visit_id": str(pour.visit_id)}
+    changes.raise_incident(kind, str(pour.pour_id), found, pour_id=pour.pour_id)

@@ -30,7 +30,7 @@ async def record_flow(store: Store, path: DevicePath, flow: UnattributedFlow, ra
         return UnknownTap()
     if not locked.recorded:
         changes = _changes(path, locked.tap, str(flow.event_id))
-        why_not = record_new_flow(str(path), flow, locked.tap, locked.overlapping, store.policy, changes)
+        why_not = record_new_flow(str(path), flow, locked.tap, locked.overlapping, locked.leak, store.policy, changes)
         if why_not is not None:
             await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=str(path))
         await write_changes(store, changes)
@@ -38,7 +38,8 @@ async def record_flow(store: Store, path: DevicePath, flow: UnattributedFlow, ra
 
 
 def _changes(path: DevicePath, tap: TapNow, request_id: str | None = None) -> Changes:
-    return Changes.by(Actor(str(path), request_id), tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id)
+    actor = Actor(str(path), request_id)
+    return Changes.by(actor, tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id, kegs=tap.kegs)
 
 
 @use_case
@@ -48,9 +49,7 @@ async def refuse_unreadable_report(
     """Give a report whose `pour_id` alone can be read its verdict; the pour waits for a person."""
     stretch, journal_id = readable_stretch(content), readable_uuid(content.get("journal_id"))
     from_ml, to_ml = stretch or (None, None)
-    asked = ReportAsked(
-        tap_path=str(path), pour_id=pour_id, card_uid=None, volume_ml=None, from_ml=from_ml, to_ml=to_ml, journal_id=journal_id
-    )
+    asked = ReportAsked(tap_path=str(path), pour_id=pour_id, volume_ml=None, from_ml=from_ml, to_ml=to_ml, journal_id=journal_id)
     locked = await lock_report(store, asked)
     await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=str(path))
     if locked is None:

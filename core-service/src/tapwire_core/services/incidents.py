@@ -8,10 +8,9 @@ from tapwire_core.db.decisions import write_changes
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import incidents as writes
-from tapwire_core.domain import incidents as rules
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
-from tapwire_core.domain.incidents import IncidentFacts, PayingGuest
+from tapwire_core.domain.incident_resolution import IncidentFacts, PayingGuest, resolve
 from tapwire_core.domain.odometers import account_by_word
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.visits import PourPending
@@ -79,12 +78,11 @@ async def resolve_incident(
     _require_settled(incident, resolution)
     amount = _amount(incident, resolution, amount_minor, guest)
     changes = Changes.by(actor, tap_path=incident.tap_path, venue_id=incident.venue_id, shift_id=incident.shift_id)
-    rules.resolve(incident, resolution, amount, guest, comment, changes)
+    resolve(incident, resolution, amount, guest, comment, changes)
     gap = await writes.read_gap(store, incident)
     if gap is not None:
         account_by_word(gap, incident_id, changes)
     await write_changes(store, changes)
-    await writes.end(store, incident_id, actor, resolution, comment)
 
 
 def _require_settled(incident: IncidentFacts, resolution: Resolution) -> None:

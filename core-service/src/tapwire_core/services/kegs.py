@@ -14,8 +14,7 @@ from tapwire_core.db.writes import taps as tap_writes
 from tapwire_core.db.writes.kegs import LockedKeg
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.booking import raise_overdrawn
-from tapwire_core.domain.changes import Audited, Changes, StockMoved
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import KegStatus, StockKind
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.request_limits import MAX_VOLUME_ML
@@ -93,10 +92,10 @@ async def _book(store: Store, actor: Actor, keg_id: UUID, kind: StockKind, volum
     left_ml = keg.book_volume_ml - volume_ml
     details = {"kind": kind, "volume_ml": volume_ml, "book_volume_ml": left_ml, "reason": reason}
     shift_id = await shift_writes.open_shift_id(store, keg.venue_id)
-    changes = Changes.by(actor, tap_path=tap, venue_id=keg.venue_id, shift_id=shift_id)
-    changes.audited.append(Audited(action=AuditAction.STOCK_BOOKED, subjects=(str(keg_id),), details=details))
-    changes.stock.append(StockMoved(keg_id=keg_id, kind=kind, volume_ml=volume_ml, reason=reason))
-    raise_overdrawn({keg_id: keg.book_volume_ml}, changes)
+    kegs = {keg_id: keg.book_volume_ml}
+    changes = Changes.by(actor, tap_path=tap, venue_id=keg.venue_id, shift_id=shift_id, kegs=kegs)
+    changes.audit(AuditAction.STOCK_BOOKED, keg_id, details=details)
+    changes.move_stock(keg_id, kind, volume_ml, reason=reason)
     await write_changes(store, changes)
     return left_ml
 

@@ -15,7 +15,7 @@ from tapwire_core.db.writes import guests as guest_writes
 from tapwire_core.db.writes import shifts as shift_writes
 from tapwire_core.db.writes import venues as venue_writes
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.changes import Audited, Changes, MoneyMoved
+from tapwire_core.domain.changes import Changes, MoneyMoved
 from tapwire_core.domain.closed_sets import Account, PaymentMethod
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.guests import require_guest
@@ -154,7 +154,7 @@ async def _book(
     booked = {"amount_minor": change_minor, "balance_minor": balance_minor, "reason": moved.reason, **details}
     changes = Changes.by(actor, venue_id=till.venue_id, shift_id=till.shift_id)
     changes.money.append(moved)
-    changes.audited.append(Audited(action=action, subjects=(str(guest.guest_id),), details=booked))
+    changes.audit(action, guest.guest_id, details=booked)
     await write_changes(store, changes)
     return Booking(
         guest_id=guest.guest_id,

@@ -11,7 +11,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes import nodes
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.domain.actor import CORE
-from tapwire_core.domain.changes import Changes, IncidentRaised
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.odometers import book_holes
 
 MAX_ASKED_AT_ONCE = 500
@@ -45,7 +45,7 @@ async def _account_for_odometer(store: Store, path: DevicePath, state: NodeState
     if locked is None:
         return
     tap = locked.tap
-    changes = Changes.by(CORE, tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id)
+    changes = Changes.by(CORE, tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id, kegs=tap.kegs)
     hole_ids = [uuid4() for _ in range(len(locked.odometer.stretches) + 1)]
     book_holes(state.journal_id, state.odometer_ml, locked.odometer, tap, hole_ids, store.policy.max_report_ml, changes)
     await write_changes(store, changes)
@@ -69,8 +69,15 @@ async def note_pour_unknown(store: Store, path: DevicePath, unknown: PourUnknown
     """A tap has lost the journal that a pending pour was asked with: a person must reconcile it."""
     if await nodes.pour_waits_for(store, str(path), unknown.pour_id):
         details = {"journal_id": str(unknown.journal_id), "hint": "reconcile the pour: its tap's journal is gone"}
-        lost = IncidentRaised(kind=IncidentKind.JOURNAL_LOST, cause=str(unknown.pour_id), pour_id=unknown.pour_id, details=details)
-        await raise_incident(store, lost, tap_path=str(path), venue_id=path.venue_id)
+        await raise_incident(
+            store,
+            IncidentKind.JOURNAL_LOST,
+            str(unknown.pour_id),
+            details,
+            tap_path=str(path),
+            venue_id=path.venue_id,
+            pour_id=unknown.pour_id,
+        )
 
 
 @use_case

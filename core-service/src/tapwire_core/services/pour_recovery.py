@@ -9,7 +9,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes.pour_recovery import find_pour, lock_visit_of_no_pour
 from tapwire_core.domain import pour_recovery
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.changes import Audited, Changes, LockCleared
+from tapwire_core.domain.changes import Changes, LockCleared
 from tapwire_core.domain.pours import PourEvent
 from tapwire_core.errors import Invalid, NotFound, Refused
 
@@ -86,9 +86,7 @@ async def force_unlock(store: Store, actor: Actor, visit_id: UUID, *, reason: st
     changes = Changes.by(actor, venue_id=visit.venue_id)
     changes.lock_cleared = LockCleared(visit_id=visit_id)
     details = {"reason": reason, "lock": "no pending pour explained it"}
-    changes.audited.append(
-        Audited(action=AuditAction.VISIT_FORCE_UNLOCK, subjects=(str(visit_id), str(visit.guest_id)), details=details)
-    )
+    changes.audit(AuditAction.VISIT_FORCE_UNLOCK, visit_id, visit.guest_id, details=details)
     await write_changes(store, changes)
 
 
@@ -127,4 +125,5 @@ def require_pending(pour_id: UUID, sync_status: SyncStatus, volume_ml: int) -> N
 
 
 def _changes(locked: LockedPour, actor: Actor) -> Changes:
-    return Changes.by(actor, tap_path=locked.pour.tap_path, venue_id=locked.pour.venue_id, shift_id=locked.shift_id)
+    pour = locked.pour
+    return Changes.by(actor, tap_path=pour.tap_path, venue_id=pour.venue_id, shift_id=locked.shift_id, kegs=pour.kegs)

@@ -147,7 +147,6 @@ class TapReports:
         return ReportAsked(
             tap_path=self.report.tap_path,
             pour_id=self.report.pour_id,
-            card_uid=self.report.binding_card,
             volume_ml=self.report.volume_ml,
             from_ml=self.report.odometer_from_ml,
             to_ml=self.report.odometer_to_ml,

@@ -20,7 +20,6 @@ from tapwire_core.db.writes import webhooks as endpoints
 from tapwire_core.db.writes.webhook_deliveries import Attempted, StillPending, TakenUp
 from tapwire_core.db.writes.webhooks import LockedWebhook
 from tapwire_core.domain.actor import CORE
-from tapwire_core.domain.changes import IncidentRaised
 from tapwire_core.domain.webhooks import (
     DeliveryCause,
     OffReason,
@@ -141,5 +140,4 @@ async def _switch_off(store: Store, webhook: LockedWebhook, attempted: Attempted
     }
     await endpoints.switch_off(store, webhook.webhook_id, reason)
     await store.audit(AuditAction.WEBHOOK_SWITCHED_OFF, CORE, webhook.webhook_id, details=details)
-    failing = IncidentRaised(kind=IncidentKind.WEBHOOK_FAILING, cause=str(webhook.webhook_id), pour_id=None, details=details)
-    await raise_incident(store, failing, tap_path=None, venue_id=None)
+    await raise_incident(store, IncidentKind.WEBHOOK_FAILING, str(webhook.webhook_id), details, tap_path=None, venue_id=None)

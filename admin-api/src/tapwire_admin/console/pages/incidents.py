@@ -148,8 +148,7 @@ async def _shown(db: Database, shown: Sequence[IncidentView]) -> list[Shown]:
 
 def _explain(incident: IncidentView, pours: Mapping[UUID, PourView], sales: Mapping[UUID, int]) -> Shown:
     known = _read_details(incident.details)
-    # a pour that a report named without a right to it has nothing to do with the incident
-    own = None if incident.kind is IncidentKind.MISSING_PENDING else incident.pour_id
+    own = rules.own_pour(incident.kind, incident.pour_id)
     pour = pours.get(own) if own else None
     visit_id = UUID(known.visit_id) if known.visit_id else pour.visit_id if pour else None
     unpaid_minor = rules.unpaid_minor(incident.kind, incident.details, sales.get(own, 0) if own else 0)

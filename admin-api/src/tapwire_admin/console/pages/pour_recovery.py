@@ -20,6 +20,7 @@ from tapwire_admin.routes.visits import ForceUnlock, ReconcilePour
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.db.views.visits import VisitView
 from tapwire_core.domain.booking import share_due
+from tapwire_core.domain.money import payable_minor
 from tapwire_core.services import pour_recovery
 from tapwire_core.services.request_limits import MAX_VOLUME_ML
 
@@ -84,11 +85,11 @@ async def unlock(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID
 
 
 def _preview(visit: VisitView, volume_ml: int) -> dict[str, int]:
-    """What the guest would pay, and what the house would bear: hold and available cover the pour."""
+    """What the guest would pay, what the venue would bear, and what the guest would have left."""
     pour = visit.pending_pour
     assert pour is not None
-    payable_minor = visit.available_minor + pour.hold_minor
-    amount_minor, loss_minor = share_due(volume_ml, pour.sell_price_per_liter_minor, payable_minor)
+    payable = payable_minor(visit.balance_minor, visit.held_minor, pour.hold_minor)
+    amount_minor, loss_minor = share_due(volume_ml, pour.sell_price_per_liter_minor, payable)
     return {"amount_minor": amount_minor, "loss_minor": loss_minor, "left_minor": visit.balance_minor - amount_minor}
 
 

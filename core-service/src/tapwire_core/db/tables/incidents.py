@@ -32,9 +32,9 @@ class Incident(SQLModel, table=True):
         Index("ix_incidents_raised", "raised_at", "incident_id"),
         Index("ix_incidents_pour", "pour_id", postgresql_where="pour_id IS NOT NULL"),
         Index(
-            "ix_incidents_ended_by_pour",
+            "ix_incidents_open_of_pour",
             "pour_id",
-            postgresql_where="status <> 'resolved' AND kind IN ('sync_timeout', 'journal_lost')",
+            postgresql_where="pour_id IS NOT NULL AND status <> 'resolved'",
         ),
     )
 

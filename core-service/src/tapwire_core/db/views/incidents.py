@@ -99,10 +99,5 @@ async def sales_of_pours(db: Database, pour_ids: Collection[UUID]) -> list[PourS
     return await read_all(db, statement, PourSales) if pour_ids else []
 
 
-async def incidents_of_pours(db: Database, pour_ids: Collection[UUID]) -> list[IncidentView]:
-    """The incidents of these pours, in any order."""
-    return await read_all(db, _incidents().where(incidents.c.pour_id.in_(pour_ids)), IncidentView) if pour_ids else []
-
-
 def _incidents() -> Select[Any]:
     return select(*incidents.c, incidents.c.tap_path.label("tap"), age_ms(incidents.c.raised_at).label("age_ms"))

@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Select, case, func, select, true
 
-from tapwire_contracts.reasons import AuditAction, IncidentStatus, WebhookEventType
+from tapwire_contracts.reasons import AuditAction, WebhookEventType
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Webhook, WebhookDelivery, WebhookEvent
 from tapwire_core.db.views.audit import AuditEntryView
-from tapwire_core.db.views.incidents import IncidentView, incidents_by_id, incidents_of_pours
+from tapwire_core.db.views.incidents import IncidentView, incidents_by_id
 from tapwire_core.db.views.money import Booked, bookings_at
 from tapwire_core.db.views.pours import PourView, pours_by_id
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_one, read_page, table
@@ -52,7 +52,6 @@ SHIFT_EVENTS: Final[Mapping[str, WebhookEventType]] = {
 }
 EVENT_OF: Final[Mapping[str, WebhookEventType]] = {**POUR_EVENTS, **MONEY_EVENTS, **INCIDENT_EVENTS, **SHIFT_EVENTS}
 """Which fact is told as what; the other facts are told to nobody."""
-ENDS_POUR: Final = frozenset(POUR_EVENTS.values()) - {WebhookEventType.POUR_AUTHORIZED}
 
 NOT_TOLD: Final = frozenset({"age_ms", "progress_ml", "comment", "reason"})
 """What is left out of the views' objects: what is true at the moment of reading only, and what people typed, maybe about people."""
@@ -154,8 +153,6 @@ async def tell(db: Database, facts: Iterable[AuditEntryView], wanted: Collection
         **{incident.incident_id: incident for incident in await incidents_by_id(db, _subjects(of_interest, INCIDENT_EVENTS))},
         **{shift.shift_id: shift for shift in await shifts_by_id(db, _subjects(of_interest, SHIFT_EVENTS))},
     }
-    ended = {_subject(fact) for fact, kind in told if kind in ENDS_POUR}
-    closed = await incidents_of_pours(db, ended) if WebhookEventType.INCIDENT_RESOLVED in wanted else []
     found: list[Told] = []
     for fact, kind in told:
         subject = _subject(fact)
@@ -163,11 +160,6 @@ async def tell(db: Database, facts: Iterable[AuditEntryView], wanted: Collection
             found.append(_told(fact, kind, bookings[fact.audit_id], subject))
         elif kind in wanted and subject in objects:
             found.append(_told(fact, kind, msgspec.to_builtins(objects[subject]), subject))
-        found += [
-            _told(fact, WebhookEventType.INCIDENT_RESOLVED, msgspec.to_builtins(incident), incident.incident_id)
-            for incident in closed
-            if kind in ENDS_POUR and incident.pour_id == subject and _closed_by_itself(incident, fact)
-        ]
     return found
 
 
@@ -198,11 +190,6 @@ async def _bookings_of(db: Database, facts: Sequence[AuditEntryView]) -> dict[in
 def _is_of(entry: Booked, fact: AuditEntryView) -> bool:
     is_same = (entry.guest_id, entry.created_at) == (_subject(fact), fact.created_at)
     return is_same and (entry.kind.value, entry.amount_minor) == (fact.action, fact.details.get("amount_minor"))
-
-
-def _closed_by_itself(incident: IncidentView, fact: AuditEntryView) -> bool:
-    """Whether the end of its pour ended the incident too: of that the audit log has no entry of its own."""
-    return incident.status is IncidentStatus.RESOLVED and incident.resolved_at == fact.created_at
 
 
 def _subjects(facts: Iterable[AuditEntryView], actions: Collection[str]) -> list[UUID]:

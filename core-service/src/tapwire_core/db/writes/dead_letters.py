@@ -6,7 +6,6 @@ from tapwire_contracts.codec import MAX_PAYLOAD_BYTES
 from tapwire_contracts.reasons import IncidentKind, Malformation
 from tapwire_core.db.decisions import raise_incident
 from tapwire_core.db.store import Store
-from tapwire_core.domain.changes import IncidentRaised
 
 MAX_TOPIC_LENGTH = 512
 
@@ -28,9 +27,11 @@ async def keep_dead_letter(
         hashlib.sha256(payload).digest(),
         len(payload),
     )
-    incident = IncidentRaised(
-        kind=IncidentKind.DEAD_LETTER,
-        cause=f"{device or kept_topic} {malformation}",
-        details={"topic": kept_topic, "malformation": malformation, "explanation": why},
+    await raise_incident(
+        store,
+        IncidentKind.DEAD_LETTER,
+        f"{device or kept_topic} {malformation}",
+        {"topic": kept_topic, "malformation": malformation, "explanation": why},
+        tap_path=device,
+        venue_id=device.split("/")[0] if device else None,
     )
-    await raise_incident(store, incident, tap_path=device, venue_id=device.split("/")[0] if device else None)

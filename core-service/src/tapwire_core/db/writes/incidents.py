@@ -5,10 +5,11 @@ from uuid import UUID
 
 import msgspec
 
-from tapwire_contracts.reasons import IncidentKind, Resolution
+from tapwire_contracts.reasons import IncidentKind
 from tapwire_core.db.store import Store
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.incidents import IncidentFacts, PayingGuest
+from tapwire_core.domain.incident_resolution import IncidentFacts, PayingGuest
+from tapwire_core.domain.incidents import own_pour
 from tapwire_core.domain.odometers import GapNow
 
 _gap: Final = msgspec.json.Decoder(GapNow)
@@ -16,15 +17,9 @@ _facts: Final = msgspec.json.Decoder(IncidentFacts)
 
 
 async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None:
-    """Lock the pour that an incident is about, so that its other incidents wait, then the incident; None when there is none.
-
-    `pour_id` is the pour that it is about; not one that is merely named, by a report that had no right to.
-    """
-    await store.connection.execute(
-        """SELECT FROM pours WHERE pour_id = (
-               SELECT pour_id FROM incidents WHERE incident_id = $1 AND kind <> 'missing_pending') FOR NO KEY UPDATE""",
-        incident_id,
-    )
+    """Lock the pour that an incident is about, so that its other incidents wait, then the incident; None when there is none."""
+    pour_id = await _own_pour(store, incident_id)
+    await store.connection.execute("SELECT FROM pours WHERE pour_id = $1 FOR NO KEY UPDATE", pour_id)
     await store.connection.execute("SELECT FROM incidents WHERE incident_id = $1 FOR NO KEY UPDATE", incident_id)
     # a statement of its own: it must see what was booked while the locks were waited for
     found = await store.connection.fetchval(
@@ -38,9 +33,10 @@ async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None
                'sales_minor', (
                    SELECT coalesce(sum(amount_minor), 0) FROM money_movements
                    WHERE money_movements.pour_id = pours.pour_id AND credit_account = 'sales'))
-           FROM incidents LEFT JOIN pours ON pours.pour_id = incidents.pour_id AND kind <> 'missing_pending'
+           FROM incidents LEFT JOIN pours ON pours.pour_id = $2
            WHERE incident_id = $1""",
         incident_id,
+        pour_id,
     )
     return _facts.decode(found) if found else None
 
@@ -82,12 +78,10 @@ async def lock_paying_guest(store: Store, incident_id: UUID, visit_id: UUID | No
     row = await store.connection.fetchrow(
         """SELECT guest_id, balance_minor - held_minor AS available_minor FROM guests
            WHERE guest_id = CASE WHEN $2::uuid IS NULL
-               THEN (
-                   SELECT guest_id FROM pours JOIN incidents USING (pour_id)
-                   WHERE incident_id = $1 AND incidents.kind <> 'missing_pending')
+               THEN (SELECT guest_id FROM pours WHERE pour_id = $1)
                ELSE (SELECT guest_id FROM visits WHERE visit_id = $2) END
            FOR NO KEY UPDATE""",
-        incident_id,
+        await _own_pour(store, incident_id),
         visit_id,
     )
     return PayingGuest(guest_id=row["guest_id"], available_minor=row["available_minor"]) if row else None
@@ -100,13 +94,6 @@ async def claim(store: Store, incident_id: UUID, actor: Actor) -> None:
     )
 
 
-async def end(store: Store, incident_id: UUID, actor: Actor, resolution: Resolution, comment: str) -> None:
-    """Mark an incident as resolved."""
-    await store.connection.execute(
-        """UPDATE incidents SET status = 'resolved', resolution = $3, comment = $4, resolved_at = now(), resolved_by = $2
-           WHERE incident_id = $1""",
-        incident_id,
-        actor.name,
-        resolution.value,
-        comment,
-    )
+async def _own_pour(store: Store, incident_id: UUID) -> UUID | None:
+    found = await store.connection.fetchrow("SELECT kind, pour_id FROM incidents WHERE incident_id = $1", incident_id)
+    return own_pour(IncidentKind(found["kind"]), found["pour_id"]) if found else None

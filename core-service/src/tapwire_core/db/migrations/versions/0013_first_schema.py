@@ -382,8 +382,7 @@ CREATE TABLE incidents (
     CONSTRAINT ck_incidents_resolution_known CHECK (resolution IN ('charged', 'written_off', 'corrected', 'no_action'))
 );
 
-CREATE INDEX ix_incidents_ended_by_pour ON incidents (pour_id)
-    WHERE status <> 'resolved' AND kind IN ('sync_timeout', 'journal_lost');
+CREATE INDEX ix_incidents_open_of_pour ON incidents (pour_id) WHERE pour_id IS NOT NULL AND status <> 'resolved';
 CREATE INDEX ix_incidents_pour ON incidents (pour_id) WHERE pour_id IS NOT NULL;
 CREATE INDEX ix_incidents_raised ON incidents (raised_at, incident_id);
 CREATE INDEX ix_incidents_unresolved ON incidents (raised_at) WHERE status <> 'resolved';

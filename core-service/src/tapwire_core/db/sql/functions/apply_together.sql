@@ -35,11 +35,6 @@ BEGIN
         UPDATE visits SET active_tap_id = NULL, lock_set_at = NULL
         FROM jsonb_to_recordset(decided) AS change(ended jsonb), jsonb_to_recordset(change.ended) AS ended(visit_id uuid)
         WHERE visits.visit_id = ended.visit_id;
-        UPDATE incidents SET status = 'resolved', resolution = 'no_action', resolved_at = now(), resolved_by = change.actor,
-            comment = 'the pour ended'
-        FROM jsonb_to_recordset(decided) AS change(actor text, ended jsonb),
-            jsonb_to_recordset(change.ended) AS ended(pour_id uuid)
-        WHERE incidents.pour_id = ended.pour_id AND kind IN ('sync_timeout', 'journal_lost') AND status <> 'resolved';
     END IF;
 
     IF 'lock_cleared' = ANY(present) THEN
@@ -132,7 +127,7 @@ BEGIN
     END IF;
 
     IF 'tap_locked' = ANY(present) THEN
-        UPDATE taps SET status = 'locked', status_reason = change.tap_locked, config_revision = config_revision + 1
+        UPDATE taps SET status = 'locked', status_reason = change.tap_locked
         FROM jsonb_to_recordset(decided) AS change(tap_path text, tap_locked text)
         WHERE taps.tap_path = change.tap_path AND change.tap_locked IS NOT NULL;
     END IF;
@@ -208,17 +203,23 @@ BEGIN
             odometer_first_ml = excluded.odometer_first_ml, odometer_covered_ml = excluded.odometer_covered_ml;
     END IF;
 
-    IF 'gaps_filled' = ANY(present) THEN
+    IF 'updated' = ANY(present) THEN
         UPDATE incidents SET
-            details = details || jsonb_build_object('volume_ml', gap.volume_ml, 'value_minor', gap.value_minor),
-            status = CASE gap.volume_ml WHEN 0 THEN 'resolved' ELSE status END,
-            resolution = CASE gap.volume_ml WHEN 0 THEN 'no_action' END,
-            resolved_at = CASE gap.volume_ml WHEN 0 THEN now() END,
-            resolved_by = CASE gap.volume_ml WHEN 0 THEN change.actor END,
-            comment = CASE gap.volume_ml WHEN 0 THEN 'the fact came' END
-        FROM jsonb_to_recordset(decided) AS change(actor text, gaps_filled jsonb),
-            jsonb_to_recordset(change.gaps_filled) AS gap(incident_id uuid, volume_ml bigint, value_minor bigint)
-        WHERE incidents.incident_id = gap.incident_id AND status <> 'resolved';
+            details = incidents.details || one.details,
+            occurrences = occurrences + one.seen_again::integer,
+            last_seen_at = CASE WHEN one.seen_again THEN now() ELSE last_seen_at END
+        FROM jsonb_to_recordset(decided) AS change(updated jsonb),
+            jsonb_to_recordset(change.updated) AS one(incident_id uuid, details jsonb, seen_again boolean)
+        WHERE incidents.incident_id = one.incident_id AND status <> 'resolved';
+    END IF;
+
+    IF 'resolved' = ANY(present) THEN
+        UPDATE incidents SET
+            status = 'resolved', resolution = one.resolution, comment = one.comment,
+            resolved_at = now(), resolved_by = change.actor
+        FROM jsonb_to_recordset(decided) AS change(actor text, resolved jsonb),
+            jsonb_to_recordset(change.resolved) AS one(incident_id uuid, resolution text, comment text)
+        WHERE incidents.incident_id = one.incident_id AND status <> 'resolved';
     END IF;
 
     IF 'audited' = ANY(present) THEN
@@ -234,23 +235,17 @@ BEGIN
         FROM jsonb_to_recordset(decided) AS change(venue_id text, tap_path text, raised jsonb),
             jsonb_to_recordset(change.raised) AS one(incident_id uuid, kind text, cause text, pour_id uuid, details jsonb)
         ON CONFLICT (kind, cause) WHERE status <> 'resolved' DO UPDATE SET
-            occurrences = incident.occurrences + 1,
-            last_seen_at = now(),
-            details = CASE WHEN incident.kind = 'unattributed_flow'
-                THEN excluded.details
-                    || jsonb_strip_nulls(jsonb_build_object('paid_minor', coalesce(
-                        (incident.details->>'paid_minor')::bigint + (excluded.details->>'paid_minor')::bigint,
-                        (incident.details->>'paid_minor')::bigint,
-                        (excluded.details->>'paid_minor')::bigint)))
-                    || jsonb_build_object(
-                        'volume_ml', (incident.details->>'volume_ml')::bigint + (excluded.details->>'volume_ml')::bigint,
-                        -- unknown when one part's value is unknown
-                        'value_minor', (incident.details->>'value_minor')::bigint + (excluded.details->>'value_minor')::bigint)
-                ELSE incident.details
-            END;
+            occurrences = incident.occurrences + 1, last_seen_at = now();
     END IF;
 
     IF 'commands' = ANY(present) THEN
+        -- a command without a payload is the tap's config, which goes out under its next revision
+        UPDATE taps SET config_revision = config_revision + 1
+        WHERE tap_path IN (
+            SELECT sent.tap_path
+            FROM jsonb_to_recordset(decided) AS change(commands jsonb),
+                jsonb_to_recordset(change.commands) AS sent(tap_path text, payload text)
+            WHERE payload IS NULL);
         INSERT INTO command_outbox (tap_path, payload)
         SELECT sent.tap_path, payload
         FROM jsonb_to_recordset(decided) AS change(commands jsonb),

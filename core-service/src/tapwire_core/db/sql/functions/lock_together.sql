@@ -51,11 +51,10 @@ BEGIN
 
     -- a pending pour keeps its shift open by itself; whatever else is booked keeps it from being closed until the commit
     IF asked_pours <> '{}' AND EXISTS (
-        SELECT FROM jsonb_to_recordset(asked) AS one(kind text, tap_path text, pour_id uuid, card_uid text)
+        SELECT FROM jsonb_to_recordset(asked) AS one(kind text, tap_path text, pour_id uuid)
         WHERE kind = 'report' AND NOT EXISTS (
             SELECT FROM pours its
-            WHERE its.pour_id = one.pour_id AND its.tap_path = one.tap_path
-            AND (one.card_uid IS NULL OR its.card_uid = one.card_uid) AND its.sync_status = 'pending_sync')
+            WHERE its.pour_id = one.pour_id AND its.tap_path = one.tap_path AND its.sync_status = 'pending_sync')
     ) THEN
         PERFORM FROM shifts
             WHERE status = 'open' AND venue_id IN (SELECT venue_id FROM taps WHERE tap_path = ANY(tap_paths))

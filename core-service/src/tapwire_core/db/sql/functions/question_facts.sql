@@ -31,6 +31,9 @@ LANGUAGE sql STABLE AS $$
                     'hold_minor', pending.hold_minor,
                     'journal_id', pending.journal_id,
                     'seq', pending.seq,
+                    'open_incidents', (
+                        SELECT coalesce(jsonb_agg(jsonb_build_object('incident_id', incident_id, 'kind', kind)), '[]')
+                        FROM incidents WHERE incidents.pour_id = pending.pour_id AND status <> 'resolved'),
                     'reported', pending.reported OR pending.report_refused OR pending.report_may_have_come OR EXISTS (
                         SELECT FROM pour_reports said
                         WHERE said.pour_id = pending.pour_id AND said.tap_path = one.tap_path)

@@ -11,17 +11,14 @@ LANGUAGE sql STABLE AS $$
                 FROM overlapping_stretches(one.tap_path, one.journal_id, one.from_ml, one.to_ml) AS stretch))
         END AS facts
     FROM ROWS FROM (jsonb_to_recordset(asked) AS (
-        kind text, tap_path text, pour_id uuid, card_uid text, volume_ml bigint, from_ml bigint, to_ml bigint,
-        journal_id uuid)) WITH ORDINALITY
-        AS one(kind, tap_path, pour_id, card_uid, volume_ml, from_ml, to_ml, journal_id, place)
+        kind text, tap_path text, pour_id uuid, volume_ml bigint, from_ml bigint, to_ml bigint, journal_id uuid)) WITH ORDINALITY
+        AS one(kind, tap_path, pour_id, volume_ml, from_ml, to_ml, journal_id, place)
     LEFT JOIN tap_now tap ON tap.tap_path = one.tap_path
     LEFT JOIN pour_reports earlier ON earlier.pour_id = one.pour_id AND earlier.tap_path = one.tap_path
         AND earlier.volume_ml = one.volume_ml
         AND earlier.odometer_from_ml IS NOT DISTINCT FROM one.from_ml
         AND earlier.odometer_to_ml IS NOT DISTINCT FROM one.to_ml
-    -- without a card: a report that can't be read counts for its pour whatever card it names
     LEFT JOIN pours its ON its.pour_id = one.pour_id AND its.tap_path = one.tap_path
-        AND (one.card_uid IS NULL OR its.card_uid = one.card_uid)
     LEFT JOIN pour_facts of_pour ON of_pour.pour_id = its.pour_id
     WHERE one.kind = 'report'
 $$;

@@ -1,4 +1,4 @@
--- A pour, with its guest's balance and its keg's book volume.
+-- A pour, with its guest's balance, its keg's book volume, and its unresolved incidents.
 CREATE OR REPLACE VIEW pour_facts AS
 SELECT pour.pour_id, jsonb_build_object(
     'pour_id', pour.pour_id,
@@ -19,6 +19,9 @@ SELECT pour.pour_id, jsonb_build_object(
     'refused', pour.report_refused,
     'balance_minor', guest.balance_minor,
     'held_minor', guest.held_minor,
-    'keg_ml', keg.book_volume_ml
+    'keg_ml', keg.book_volume_ml,
+    'open_incidents', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('incident_id', incident_id, 'kind', kind)), '[]')
+        FROM incidents WHERE incidents.pour_id = pour.pour_id AND status <> 'resolved')
 ) AS facts
 FROM pours pour JOIN guests guest USING (guest_id) JOIN kegs keg USING (keg_id);

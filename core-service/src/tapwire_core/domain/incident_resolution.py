@@ -1,0 +1,80 @@
+"""What ending an incident books (SYSTEM.md, "Operators"). Pure.
+
+`charged` takes the amount from the guest, at most what is available; the rest is `overpour_loss`. `written_off` books all of it as
+`overpour_loss`. `corrected` gives it back to the guest as an adjustment. `no_action` books nothing.
+"""
+
+from typing import Any, assert_never
+from uuid import UUID
+
+from msgspec import Struct
+
+from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
+from tapwire_core.domain.changes import Changes
+from tapwire_core.domain.closed_sets import Account
+from tapwire_core.domain.incidents import unpaid_minor
+
+
+class IncidentFacts(Struct, frozen=True, kw_only=True):
+    """An incident under its lock. `sales_minor`: what its pour has brought already, whoever paid and for whatever reason."""
+
+    incident_id: UUID
+    kind: IncidentKind
+    status: IncidentStatus
+    owner: str | None
+    venue_id: str | None
+    tap_path: str | None
+    pour_id: UUID | None
+    shift_id: UUID | None
+    details: dict[str, Any]
+    sales_minor: int
+    pour_pending: bool
+
+    @property
+    def unpaid_minor(self) -> int | None:
+        """What nobody has paid yet."""
+        return unpaid_minor(self.kind, self.details, self.sales_minor)
+
+
+class PayingGuest(Struct, frozen=True, kw_only=True):
+    """Whom an incident is charged to, or gives back to."""
+
+    guest_id: UUID
+    available_minor: int
+
+
+def resolve(
+    incident: IncidentFacts, resolution: Resolution, amount_minor: int, guest: PayingGuest | None, comment: str, changes: Changes
+) -> None:
+    """End an incident and book what the resolution says; `guest` is needed for `charged` and `corrected`."""
+    match resolution:
+        case Resolution.CHARGED:
+            assert guest is not None
+            paid_minor = min(amount_minor, guest.available_minor)
+            _book(incident, Account.GUEST, Account.SALES, paid_minor, guest, changes)
+            _book(incident, Account.OVERPOUR_LOSS, Account.SALES, amount_minor - paid_minor, guest, changes)
+        case Resolution.WRITTEN_OFF:
+            _book(incident, Account.OVERPOUR_LOSS, Account.SALES, amount_minor, guest, changes)
+        case Resolution.CORRECTED:
+            if guest is not None:
+                _book(incident, Account.ADJUSTMENT, Account.GUEST, amount_minor, guest, changes)
+        case Resolution.NO_ACTION:
+            pass
+        case _:
+            assert_never(resolution)
+    subjects = (incident.pour_id, incident.tap_path, guest.guest_id if guest else None)
+    changes.resolve_incident(incident.incident_id, incident.kind, resolution, comment, *subjects, amount_minor=amount_minor)
+
+
+def _book(
+    incident: IncidentFacts, debit: Account, credit: Account, amount_minor: int, guest: PayingGuest | None, changes: Changes
+) -> None:
+    changes.move_money(
+        debit,
+        credit,
+        max(amount_minor, 0),
+        guest_id=guest.guest_id if guest else None,
+        pour_id=incident.pour_id,
+        incident_id=incident.incident_id,
+        reason=incident.kind,
+    )
