@@ -16,9 +16,9 @@ from tapwire_admin.requests.dependencies import Db, FromQuery
 from tapwire_admin.requests.parameters import read_day_or_moment
 from tapwire_admin.routes.reports import as_csv
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.losses import Volumes, report_volumes
 from tapwire_core.db.views.reports import SalesBy, SalesReport, report_sales
 from tapwire_core.db.views.system import read_status
+from tapwire_core.db.views.volumes import Volumes, report_volumes
 
 NOT_KNOWN: Final = "-"
 """The key of what nobody knows the tap or the beverage of."""

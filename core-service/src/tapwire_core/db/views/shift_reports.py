@@ -11,13 +11,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, case, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, Pour, Shift, StockMovement
 from tapwire_core.db.views.queries import table
-from tapwire_core.domain.closed_sets import Account, StockKind
+from tapwire_core.db.views.volumes import Lost, volume_field
+from tapwire_core.domain.closed_sets import Account
 
 shifts: Final = table(Shift)
 money: Final = table(MoneyMovement)
@@ -27,7 +28,7 @@ kegs: Final = table(Keg)
 beverages: Final = table(Beverage)
 
 
-class Totals(Struct):
+class Totals(Struct, Lost):
     """What was sold, and what was not; money in minor units, volume in millilitres, each kind apart from the others.
 
     `flowed_ml` is what left the kegs by the books: the sum of the volumes below it. What pending pours take is not known yet, only
@@ -76,14 +77,6 @@ class ShiftReport(Struct, frozen=True, kw_only=True):
 
 
 NOWHERE: Final = "-"
-VOLUME_FIELDS: Final = {
-    StockKind.SALE: "sold_ml",
-    StockKind.OVERPOUR: "written_off_ml",
-    StockKind.UNATTRIBUTED: "unattributed_ml",
-    StockKind.CORRECTION: "corrected_ml",
-    StockKind.LINE_CLEANING: "line_cleaning_ml",
-}
-"""Where each kind of stock movement counts; what a rejected pour took counts as rejected."""
 
 
 async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
@@ -195,9 +188,7 @@ def _money(shift: Any) -> Select[Any]:
 
 
 def _stock(shift: Any) -> Select[Any]:
-    of_rejected = and_(stock.c.kind == StockKind.OVERPOUR.value, pours.c.sync_status == SyncStatus.REJECTED.value)
-    field = case((of_rejected, "rejected_ml"), *((stock.c.kind == kind.value, name) for kind, name in VOLUME_FIELDS.items()))
-    by = (field.label("field"), stock.c.tap_path, beverages.c.name.label("beverage"))
+    by = (volume_field().label("field"), stock.c.tap_path, beverages.c.name.label("beverage"))
     return (
         select(*by, func.sum(stock.c.volume_ml).label("volume_ml"))
         .outerjoin(pours, pours.c.pour_id == stock.c.cause_id)
