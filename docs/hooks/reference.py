@@ -267,7 +267,8 @@ def _words() -> Iterator[str]:
     denials = ((f"`{reason}`", texts[Locale.EN], texts[Locale.RU]) for reason, texts in DENIAL_TEXTS.items())
     yield from _table(("reason", "English", "Russian"), denials)
     yield from _set("Verdicts on reports", Outcome)
-    yield "## Incidents\n\n`urgent`: beer flows now, or a guest or tap is stuck. `money`: somebody must book it. `watch`: it waits.\n"
+    yield "## Incidents\n"
+    yield "`urgent`: beer flows now, or a guest or tap is stuck. `money`: a person must book it. `watch`: it can wait.\n"
     incidents = ((f"`{kind}`", INCIDENTS[kind], SEVERITIES[kind], INCIDENT_HINTS[kind]) for kind in IncidentKind)
     yield from _table(("kind", "the console says", "how soon", "what to do"), incidents)
     yield "## The audit log\n"
