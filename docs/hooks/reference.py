@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from tapwire_admin.__main__ import parser as admin_parser
 from tapwire_admin.app import create_app
-from tapwire_admin.console.words import ACTIONS, INCIDENT_HINTS, INCIDENTS, SEVERITIES
+from tapwire_admin.console.labels import ACTIONS, INCIDENT_HINTS, INCIDENTS, SEVERITIES
 from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi.document import complete
 from tapwire_admin.openapi.page import METHODS
