@@ -40,13 +40,6 @@ from tapwire_node.fleet import parser as fleet_parser
 from tapwire_node.hardware.settings import GpioHardware, Mfrc522Hardware, PcscHardware, SimulatedHardware
 from tapwire_node.simulator.__main__ import parser as simulator_parser
 
-NAMED: Final = {
-    "tap-node.md": "Building a tap",
-    "console.md": "The console",
-    "hardware.md": "Hardware",
-    "bench.md": "Measured figures",
-}
-"""Titles of pages that mkdocs.yml does not name."""
 DECISIONS: Final = "decisions"
 TAP_TOML: Final[Mapping[str, type]] = {
     "tap": node_settings.TapSettings,
@@ -71,7 +64,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     named = str(config.nav)
     further = [file.name for file in sorted(Path(config.docs_dir).glob("*.md")) if file.name not in named]
     if further:
-        config.nav.insert(-2, {"More": [{NAMED.get(name, name.removesuffix(".md").capitalize()): name} for name in further]})
+        config.nav.insert(-2, {"More": [*further]})
     return config
 
 
