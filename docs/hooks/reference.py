@@ -1,46 +1,75 @@
-"""Pages of the site that are made from the code, so that they can't say anything else than it does."""
+"""The site's reference pages, made from the code."""
 
+import argparse
+import ast
+import inspect
+import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from prometheus_client import CollectorRegistry
 
+from tapwire_admin.__main__ import parser as admin_parser
 from tapwire_admin.app import create_app
+from tapwire_admin.console.labels import ACTIONS, INCIDENT_HINTS, INCIDENTS, SEVERITIES
 from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi.document import complete
 from tapwire_admin.openapi.page import METHODS
 from tapwire_contracts.messages import ROUTES, Route, Sender, message_type
-from tapwire_contracts.reasons import DENIAL_TEXTS, IncidentKind, Locale, Outcome, SyncStatus, WebhookEventType
+from tapwire_contracts.reasons import DENIAL_TEXTS, AuditAction, IncidentKind, Locale, Outcome, SyncStatus, WebhookEventType
 from tapwire_contracts.schemas import payload_schema
 from tapwire_contracts.topics import ROOT
+from tapwire_core.__main__ import parser as core_parser
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.pours import TRANSITIONS as POUR_TRANSITIONS
 from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WorkerMetrics
 from tapwire_core.settings import PREFIX, Settings
+from tapwire_node import settings as node_settings
+from tapwire_node.__main__ import parser as node_parser
+from tapwire_node.controller.limits import Limits
 from tapwire_node.controller.transitions import TRANSITIONS as NODE_TRANSITIONS
+from tapwire_node.fleet import parser as fleet_parser
+from tapwire_node.hardware.settings import GpioHardware, Mfrc522Hardware, PcscHardware, SimulatedHardware
+from tapwire_node.simulator.__main__ import parser as simulator_parser
 
-NAMED: Final = {
-    "tap-node.md": "Building a tap",
-    "console.md": "The console",
-    "hardware.md": "Hardware",
-    "bench.md": "Measured figures",
+DECISIONS: Final = "decisions"
+TAP_TOML: Final[Mapping[str, type]] = {
+    "tap": node_settings.TapSettings,
+    "broker": node_settings.BrokerSettings,
+    "journal": node_settings.JournalSettings,
+    'hardware]` with `driver = "gpio"': GpioHardware,
+    'hardware]` with `driver = "simulated"': SimulatedHardware,
+    'hardware]` with `driver = "mfrc522"': Mfrc522Hardware,
+    'hardware]` with `driver = "pcsc"': PcscHardware,
+    "pairing": node_settings.PairingSettings,
+    "limits": Limits,
+    "process": node_settings.ProcessSettings,
 }
-"""Titles of pages that the navigation takes up by themselves when they are there."""
+"""The tables of tap.toml."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put every page into the navigation that mkdocs.yml does not name."""
+    """Add the decisions, and every page that mkdocs.yml does not name, to the navigation."""
+    assert config.nav is not None
+    folder = Path(config.docs_dir) / DECISIONS
+    config.nav.append({"Decisions": [f"{DECISIONS}/index.md", *(f"{DECISIONS}/{name}" for name in _listed(folder / "index.md"))]})
     named = str(config.nav)
     further = [file.name for file in sorted(Path(config.docs_dir).glob("*.md")) if file.name not in named]
     if further:
-        assert config.nav is not None
-        config.nav.insert(-1, {"More": [{NAMED.get(name, name.removesuffix(".md").capitalize()): name} for name in further]})
+        config.nav.insert(-2, {"More": [*further]})
     return config
+
+
+def _listed(index: Path) -> list[str]:
+    return re.findall(r"\]\(([\w-]+\.md)\)", index.read_text(encoding="utf-8"))
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -57,20 +86,21 @@ def pages() -> dict[str, list[str]]:
         "mqtt": list(_mqtt()),
         "rest": list(_rest()),
         "settings": list(_settings()),
+        "commands": list(_commands()),
         "words": list(_words()),
         "metrics": list(_metrics()),
     }
 
 
 def _states() -> Iterator[str]:
-    yield "# States\n\nGenerated from the tables that the programs work by.\n\n## A pour\n"
+    yield "# States\n\nMade from the tables that the programs work by.\n\n## A pour\n"
     yield "```text"
     yield f"  granted ──▶ {SyncStatus.PENDING_SYNC} ──┬── {'what happens':34}──▶ ends as"
     for (_, event), after in POUR_TRANSITIONS.items():
         yield f"{' ' * 27}├── {event.value + ' ':─<34}──▶ {after}"
     yield "```\n"
     yield "Every way out frees the hold and both leases in the transaction that takes it. The other states have none.\n"
-    yield "## A tap node\n\nWhat a node in a phase does when something happens. A pair that is not here moves nothing.\n"
+    yield "## A tap node\n\nThe reaction of each phase to each event. A pair that is not here changes nothing.\n"
     yield from _table(
         ("phase", "event", "what it does"), ((p.value, e.__name__, _sentence(h)) for (p, e), h in NODE_TRANSITIONS.items())
     )
@@ -81,7 +111,7 @@ def _sentence(handler: Any) -> str:
 
 
 def _mqtt() -> Iterator[str]:
-    yield "# MQTT\n\nGenerated from the contract's code. The same as machines read it: `contracts/schema/asyncapi.json`.\n"
+    yield "# MQTT\n\nMade from the contract's code. The same as machines read it: `contracts/schema/asyncapi.json`.\n"
     for route in ROUTES:
         yield f"## `{_topic(route)}`\n"
         yield f"From {route.sender.value}, QoS {route.qos}, {'retained' if route.retain else 'not retained'}.\n"
@@ -116,7 +146,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _rest() -> Iterator[str]:
     app = create_app(Database.nowhere())
     schema = complete(app.openapi_schema.to_schema(), app)
-    yield "# REST\n\nGenerated from the admin API, which shows the same at `/schema` and as OpenAPI at `/schema/openapi.json`.\n"
+    yield "# REST\n\nMade from the admin API, which shows the same at `/schema` and as OpenAPI at `/schema/openapi.json`.\n"
     nouns: dict[str, list[tuple[str, str, str]]] = {}
     for path, item in sorted(schema["paths"].items()):
         for method in METHODS:
@@ -130,20 +160,112 @@ def _rest() -> Iterator[str]:
 
 
 def _settings() -> Iterator[str]:
-    yield "# Settings\n\nOf core and admin API, generated from their code. Each may come from a file: append `_FILE` to its name.\n"
+    yield "# Settings\n\nCore and admin API read `TAPWIRE_*` variables, a tap node reads one `tap.toml`. Made from the code.\n"
+    yield "## Core and admin API\n"
+    yield f"Variables come from the environment or from a file of such lines that `{PREFIX}SETTINGS_FILE` names. Each may have"
+    yield f"a file of its own: `{PREFIX}DATABASE_URL_FILE=/run/secrets/database_url`. The environment wins.\n"
+    meanings = _attribute_docs(Settings)
     rows = (
-        (f"`{PREFIX}{n.upper()}`", f"`{f.default}`" if not f.is_required() else "required")
-        for n, f in Settings.model_fields.items()
+        (f"`{PREFIX}{name.upper()}`", "required" if field.is_required() else _default(field.default), meanings.get(name, ""))
+        for name, field in Settings.model_fields.items()
     )
-    yield from _table(("variable", "default"), rows)
+    yield from _table(("variable", "default", "meaning"), rows)
+    yield "## tap.toml\n"
+    yield f"```text\n{inspect.cleandoc(node_settings.__doc__ or '')}\n```\n"
+    for name, table in TAP_TOML.items():
+        yield f"### `[{name}`\n" if "`" in name else f"### `[{name}]`\n"
+        yield f"{inspect.cleandoc(table.__doc__ or '')}\n"
+        meanings = _attribute_docs(table)
+        rows = ((f"`{one.name}`", _toml_default(one), meanings.get(one.name, "")) for one in msgspec.structs.fields(table))
+        yield from _table(("setting", "default", "meaning"), rows)
+
+
+def _attribute_docs(kind: type) -> dict[str, str]:
+    """The strings below a class's fields, its parents' included."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__[:-1]):
+        if not one.__module__.startswith("tapwire_"):
+            continue
+        (body,) = [node.body for node in ast.parse(textwrap.dedent(inspect.getsource(one))).body if isinstance(node, ast.ClassDef)]
+        for field, below in pairwise(body):
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    found[name] = inspect.cleandoc(text)
+    return found
+
+
+def _default(value: object) -> str:
+    match value:
+        case None | "":
+            return ""
+        case bool():
+            return f"`{str(value).lower()}`"
+        case _:
+            return f"`{value}`"
+
+
+def _toml_default(field: msgspec.structs.FieldInfo) -> str:
+    return "required" if field.required else _default(field.default)
+
+
+def _commands() -> Iterator[str]:
+    yield "# Commands\n\nWhat each program is told on its command line, made from the code. `--help` prints the same.\n"
+    for program in (core_parser(), admin_parser(), node_parser(), simulator_parser(), fleet_parser()):
+        yield f"## {program.prog}\n"
+        yield f"{program.description}\n"
+        helps, commands = _subcommands(program)
+        if not commands:
+            yield from _command(program)
+        for name, command in commands.items():
+            yield f"### {command.prog}\n"
+            yield f"{_as_sentence(helps[name])}\n"
+            yield from _command(command)
+
+
+def _subcommands(program: argparse.ArgumentParser) -> tuple[dict[str, str], Mapping[str, argparse.ArgumentParser]]:
+    for action in program._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return {choice.dest: choice.help or "" for choice in action._choices_actions}, action.choices
+    return {}, {}
+
+
+def _command(command: argparse.ArgumentParser) -> Iterator[str]:
+    usage = " ".join(command.format_usage().removeprefix("usage: ").split())
+    yield f"```text\n{usage.replace(' [-h]', '')}\n```\n"
+    rows = [
+        (f"`{', '.join(one.option_strings) or one.dest}`", _argument_default(one), _meaning(one))
+        for one in command._actions
+        if not isinstance(one, argparse._HelpAction)
+    ]
+    if rows:
+        yield from _table(("argument", "default", "meaning"), rows)
+
+
+def _argument_default(action: argparse.Action) -> str:
+    return "required" if action.required else _default(action.default or None)
+
+
+def _meaning(action: argparse.Action) -> str:
+    choices = ", ".join(f"`{choice}`" for choice in action.choices or ())
+    return ": ".join(part for part in (action.help, choices) if part)
+
+
+def _as_sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _words() -> Iterator[str]:
-    yield "# Words\n\nThe closed sets of the contract, generated from its code.\n\n## Why a card is denied\n"
-    rows = ((f"`{reason}`", texts[Locale.EN], texts[Locale.RU]) for reason, texts in DENIAL_TEXTS.items())
-    yield from _table(("reason", "English", "Russian"), rows)
+    yield "# Words\n\nThe closed sets of the contract: everything that a field of this kind can say. Made from the code.\n"
+    yield "## Why a card is denied\n"
+    denials = ((f"`{reason}`", texts[Locale.EN], texts[Locale.RU]) for reason, texts in DENIAL_TEXTS.items())
+    yield from _table(("reason", "English", "Russian"), denials)
     yield from _set("Verdicts on reports", Outcome)
-    yield from _set("Incidents", IncidentKind)
+    yield "## Incidents\n"
+    yield "`urgent`: beer flows now, or a guest or tap is stuck. `money`: a person must book it. `watch`: it can wait.\n"
+    incidents = ((f"`{kind}`", INCIDENTS[kind], SEVERITIES[kind], INCIDENT_HINTS[kind]) for kind in IncidentKind)
+    yield from _table(("kind", "the console says", "how soon", "what to do"), incidents)
+    yield "## The audit log\n"
+    yield from _table(("action", "the console says"), ((f"`{action}`", ACTIONS[action]) for action in AuditAction))
     yield from _set("Webhooks' events", WebhookEventType)
 
 
@@ -157,7 +279,7 @@ def _metrics() -> Iterator[str]:
     worker, admin = WorkerMetrics(), RequestMetrics()
     DecisionMetrics(admin.registry)
     BooksMetrics(worker.registry)
-    yield "# Metrics and alerts\n\nGenerated from the code and from `deploy/prometheus/alerts.yml`.\n"
+    yield "# Metrics and alerts\n\nMade from the code and from `deploy/prometheus/alerts.yml`.\n"
     for title, registry in (("Core worker", worker.registry), ("Admin API", admin.registry)):
         yield f"## {title}\n"
         yield from _table(("metric", "kind", "what it says"), _families(registry))

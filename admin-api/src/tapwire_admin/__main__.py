@@ -25,10 +25,7 @@ STREAMS_END_WITHIN_S: Final = 3
 
 def main() -> None:
     """Run one command; exit 1 with one clear line on stderr when it can't be done."""
-    parser = argparse.ArgumentParser(prog="tapwire-admin", description="Tapwire's admin API. Settings: TAPWIRE_* variables.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("run", help="serve the admin API and the console")
-    parser.parse_args()
+    parser().parse_args()
     try:
         settings = read_settings()
         set_up_logs("admin")
@@ -36,6 +33,14 @@ def main() -> None:
     except (DomainError, InvalidSettings, LibrariesMissing, OSError) as error:
         print(f"tapwire-admin: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="tapwire-admin", description="Tapwire's admin API. Settings: TAPWIRE_* variables.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("run", help="serve the admin API and the console")
+    return top
 
 
 async def run_admin(settings: Settings) -> None:

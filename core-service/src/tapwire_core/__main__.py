@@ -40,7 +40,7 @@ GARBAGE: Final = 20_000
 
 def main() -> None:
     """Run one command; exit 1 with one clear line on stderr when it can't be done."""
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     command: Callable[[Settings, argparse.Namespace], Coroutine[None, None, int]] = arguments.command
     try:
         settings = read_settings()
@@ -53,9 +53,10 @@ def main() -> None:
     sys.exit(code)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tapwire-core", description="Tapwire's core service. Settings: TAPWIRE_* variables.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="tapwire-core", description="Tapwire's core service. Settings: TAPWIRE_* variables.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("migrate", help="bring the database to this version's schema").set_defaults(command=_migrate)
     commands.add_parser("run", help="run a core worker").set_defaults(command=_run_worker)
     commands.add_parser("check", help="prove that the books balance, or name what differs").set_defaults(command=_check)
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_device_commands(commands)
     add_backup_commands(commands)
     add_import_commands(commands)
-    return parser
+    return top
 
 
 def _add_device_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

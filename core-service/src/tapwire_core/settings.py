@@ -35,53 +35,90 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field(pattern="^postgres(ql)?://")
+    """`postgresql://user:password@host:port/database`; `…@one:5432,two:5432/database` uses the host that accepts writes."""
     owner_database_url: str | None = Field(default=None, pattern="^postgres(ql)?://")
     """The role that owns the tables, for `migrate` and `restore`; the role of `database_url` then may only add to the books."""
     broker_url: str | None = Field(default=None, pattern="^mqtts?://")
+    """`mqtt://user:secret@host:port`, or `mqtts://…` with TLS."""
     broker_protocol: Literal["5", "3.1.1"] = "5"
+    """`3.1.1` for a broker that speaks no MQTT 5."""
     broker_ca_file: Path | None = None
+    """The certificate authority for `mqtts://`; without it those that this machine trusts."""
     shared_subscriptions: bool = True
+    """`false` for a broker without shared subscriptions."""
     share_group: str = Field(default=SHARE_GROUP, pattern="^[A-Za-z0-9_-]{1,64}$")
+    """The workers' shared subscription; a secret name where devices can't be trusted."""
     device_broker_url: str | None = Field(default=None, pattern="^mqtts?://")
+    """Where devices find the broker. `add-device` then also prints a tap's settings, and a device that pairs gets them."""
     home_assistant: bool = False
-    """Taps are told to Home Assistant over the broker."""
+    """Publish the taps for Home Assistant over the broker."""
     home_assistant_prefix: str = Field(default=HOME_ASSISTANT, pattern="^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
+    """Home Assistant's discovery prefix."""
     admin_host: str = LOOPBACK
+    """Where the admin API listens."""
     admin_port: int = Field(default=8080, ge=0, le=65_535)
+    """Its port."""
     metrics_host: str = LOOPBACK
+    """Where a core worker serves `/metrics`, `/health/live` and `/health/ready`."""
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Its port; without one they are not served."""
     currency: str = Field(default="EUR", pattern="^[A-Z]{3}$")
+    """ISO 4217 code of all money."""
     locale: Locale = Locale.EN
+    """Language of the taps' screens."""
     log_format: Literal["text", "json"] = "text"
+    """`json` writes one object a line."""
     session_ttl_h: int = Field(default=12, ge=1)
+    """How long a login lasts."""
     cookie_secure: bool = False
     """The console's cookie goes over TLS alone; so it does anyway when the request came over TLS."""
 
     keep_answers_days: int = Field(default=KEPT.answers_days, ge=1)
+    """Retention of answers to questions."""
     keep_verdicts_days: int = Field(default=KEPT.verdicts_days, ge=1)
+    """Retention of verdicts; longer than nodes keep their facts."""
     keep_dead_letters_days: int = Field(default=KEPT.dead_letters_days, ge=1)
+    """Retention of dead letters."""
     keep_sessions_days: int = Field(default=KEPT.sessions_days, ge=1)
+    """Retention of ended sessions."""
     keep_webhooks_days: int = Field(default=KEPT.webhooks_days, ge=1)
+    """Retention of webhooks' events and deliveries."""
 
     webhook_private_targets: bool = _WEBHOOKS.private_targets
     """Webhooks may be sent to this machine and its private networks, there also without TLS."""
     webhook_timeout_ms: int = Field(default=_WEBHOOKS.timeout_ms, ge=100, le=60_000)
+    """How long a receiver may take."""
     webhook_concurrency: int = Field(default=_WEBHOOKS.concurrency, ge=1, le=100)
+    """Deliveries that a worker sends to one webhook at once."""
     webhook_retry_first_ms: int = Field(default=_WEBHOOKS.retry_first_ms, ge=1)
+    """The first wait before a delivery is tried again."""
     webhook_retry_most_ms: int = Field(default=_WEBHOOKS.retry_most_ms, ge=1)
+    """The longest such wait."""
     webhook_give_up_h: int = Field(default=_WEBHOOKS.give_up_h, ge=1)
+    """How long a delivery is tried."""
     webhook_off_after_days: int = Field(default=_WEBHOOKS.off_after_days, ge=1)
+    """A webhook that took nothing for this long is switched off."""
     webhook_old_secret_h: int = Field(default=_WEBHOOKS.old_secret_h, ge=0)
+    """How long a webhook's old secret signs too after it was renewed."""
 
     start_window_ms: int = Field(default=_LIMITS.start_window_ms, ge=1)
+    """A pour that is pending for longer is asked for."""
     sync_timeout_ms: int = Field(default=_LIMITS.sync_timeout_ms, ge=1)
+    """A pour that is pending for longer is an incident; at least `max_duration_ms` + 30 s."""
     max_duration_ms: int = Field(default=_LIMITS.max_duration_ms, ge=1)
+    """The longest pour."""
     idle_timeout_ms: int = Field(default=_LIMITS.idle_timeout_ms, ge=1)
+    """The longest wait without flow."""
     max_report_ml: int = Field(default=_LIMITS.max_report_ml, ge=1)
+    """A report or hole above this is not believed."""
     max_flow_ml_per_s: int = Field(default=_LIMITS.max_flow_ml_per_s, ge=1)
+    """A report that is faster than this is not believed."""
     overpour_tolerance_ml: int = Field(default=_LIMITS.overpour_tolerance_ml, ge=0)
+    """More than this over the grant locks the tap."""
     late_sync_tolerance_ml: int = Field(default=_LIMITS.late_sync_tolerance_ml, ge=0)
+    """A late report that differs by no more than this agrees with what was booked."""
     idempotency_ttl_h: int = Field(default=_LIMITS.idempotency_ttl_h, ge=1)
+    """How long the answers to requests with an `Idempotency-Key` are kept."""
 
     @property
     def owner_url(self) -> str:

@@ -70,13 +70,18 @@ async def serve(settings: Sequence[Settings]) -> None:
         waiting.cancel()
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m tapwire_node.fleet", description="Many tap nodes in one process.")
+    made.add_argument("--config", type=Path, required=True, action="append", metavar="tap.toml", help="once for each tap")
+    return made
+
+
 def main() -> None:
     """The command line; exits with 2 for wrong settings."""
-    parser = argparse.ArgumentParser(prog="tapwire_node.fleet", description="Many tap nodes in one process.")
-    parser.add_argument("--config", type=Path, required=True, action="append", metavar="tap.toml", help="once for each tap")
     try:
         set_up_logs("fleet")
-        asyncio.run(serve([load_settings(file) for file in parser.parse_args().config]))
+        asyncio.run(serve([load_settings(file) for file in parser().parse_args().config]))
     except REFUSALS as error:
         print(f"tapwire_node.fleet: {error}", file=sys.stderr)
         sys.exit(2)

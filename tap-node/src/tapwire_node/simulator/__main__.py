@@ -18,11 +18,9 @@ REFUSALS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat)
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; exits with 2 for wrong settings."""
-    parser = argparse.ArgumentParser(prog="tapwire_node.simulator", description="Simulated taps that outlive their nodes.")
-    parser.add_argument("--config", type=Path, required=True, action="append", metavar="tap.toml", help="once for each tap")
     try:
         set_up_logs("simulator")
-        simulator = Simulator(*load(parser.parse_args().config))
+        simulator = Simulator(*load(parser().parse_args().config))
     except REFUSALS as error:
         print(f"tapwire_node.simulator: {error}", file=sys.stderr)
         sys.exit(2)
@@ -31,6 +29,13 @@ def main() -> None:
     simulator.start()
     simulator.serve_forever(poll_interval=0.5)
     simulator.end()
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m tapwire_node.simulator", description="Simulated taps that outlive their nodes.")
+    made.add_argument("--config", type=Path, required=True, action="append", metavar="tap.toml", help="once for each tap")
+    return made
 
 
 def load(files: list[Path]) -> tuple[Path, dict[str, tuple[SimulatedHardware, Scenario | None]]]:
