@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from tapwire_contracts.codec import Malformed, decode, decode_from_device
+from tapwire_contracts.denials import denial_text
 from tapwire_contracts.messages import (
     COMMAND,
     CONFIG,
@@ -26,7 +27,7 @@ from tapwire_contracts.messages import (
     TapConfig,
     UnattributedFlow,
 )
-from tapwire_contracts.reasons import ConfigStatus, DenyReason, EndReason, Locale, Presence, VerdictStatus, denial_text
+from tapwire_contracts.reasons import ConfigStatus, DenyReason, EndReason, Locale, Presence, VerdictStatus
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, parse_device_topic
 from tapwire_core.domain.money import charge
 from tapwire_demo.words import amount

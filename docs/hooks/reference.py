@@ -23,8 +23,9 @@ from tapwire_admin.console.labels import ACTIONS, INCIDENT_HINTS, INCIDENTS, SEV
 from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi.document import complete
 from tapwire_admin.openapi.page import METHODS
+from tapwire_contracts.denials import DENIALS
 from tapwire_contracts.messages import ROUTES, Route, Sender, message_type
-from tapwire_contracts.reasons import DENIAL_TEXTS, AuditAction, IncidentKind, Locale, Outcome, SyncStatus, WebhookEventType
+from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, SyncStatus, WebhookEventType
 from tapwire_contracts.schemas import payload_schema
 from tapwire_contracts.topics import ROOT
 from tapwire_core.__main__ import parser as core_parser
@@ -257,7 +258,7 @@ def _as_sentence(text: str) -> str:
 def _words() -> Iterator[str]:
     yield "# Words\n\nThe closed sets of the contract: everything that a field of this kind can say. Made from the code.\n"
     yield "## Why a card is denied\n"
-    denials = ((f"`{reason}`", texts[Locale.EN], texts[Locale.RU]) for reason, texts in DENIAL_TEXTS.items())
+    denials = ((f"`{reason}`", denial.en, denial.ru) for reason, denial in DENIALS.items())
     yield from _table(("reason", "English", "Russian"), denials)
     yield from _set("Verdicts on reports", Outcome)
     yield "## Incidents\n"

@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from tapwire_contracts.denials import INSUFFICIENT_FUNDS_MESSAGE
 from tapwire_contracts.messages import PourAuthorized, PourDenied
-from tapwire_contracts.reasons import INSUFFICIENT_FUNDS_MESSAGE, DenyReason
+from tapwire_contracts.reasons import DenyReason
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor

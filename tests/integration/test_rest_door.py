@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tapwire_admin.routes import controllers
-from tapwire_contracts.reasons import INSUFFICIENT_FUNDS_MESSAGE
+from tapwire_contracts.denials import INSUFFICIENT_FUNDS_MESSAGE
 from tapwire_core.services.cards import report_card_lost
 from tapwire_core.services.devices import add_device, revoke_device
 from tapwire_core.services.pours import settle_report

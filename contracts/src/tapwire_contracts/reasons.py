@@ -1,11 +1,9 @@
-"""The closed sets of words that stand on the wire, in the database and in the API (SYSTEM.md), and their texts for people.
+"""The closed sets of words that stand on the wire, in the database and in the API (SYSTEM.md), and the order that rules give them.
 
 One enum each. Where a rule orders them, the order of the members is the order of precedence.
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
 
 
 class DenyReason(StrEnum):
@@ -282,76 +280,3 @@ class WebhookEventType(StrEnum):
     SHIFT_OPENED = "shift.opened"
     SHIFT_CLOSED = "shift.closed"
     PING = "ping"
-
-
-INSUFFICIENT_FUNDS_MESSAGE: Final = "Insufficient funds: top up guest balance before pouring."
-
-DENIAL_TEXTS: Final[Mapping[DenyReason, Mapping[Locale, str]]] = {
-    DenyReason.TAP_UNKNOWN: {
-        Locale.EN: "This tap is not set up. Please tell the staff.",
-        Locale.RU: "Этот кран не настроен. Пожалуйста, сообщите персоналу.",
-    },
-    DenyReason.STALE_REQUEST: {
-        Locale.EN: "Please take the card off and lay it on again.",
-        Locale.RU: "Пожалуйста, уберите карту и приложите её снова.",
-    },
-    DenyReason.EMERGENCY_STOP: {
-        Locale.EN: "All taps are stopped. Please wait for the staff.",
-        Locale.RU: "Все краны остановлены. Пожалуйста, дождитесь персонала.",
-    },
-    DenyReason.TAP_LOCKED: {
-        Locale.EN: "This tap is out of service. Please use another one.",
-        Locale.RU: "Этот кран не работает. Пожалуйста, выберите другой.",
-    },
-    DenyReason.TAP_CLEANING: {
-        Locale.EN: "This tap is being cleaned. Please use another one.",
-        Locale.RU: "Этот кран промывают. Пожалуйста, выберите другой.",
-    },
-    DenyReason.TAP_NOT_CONFIGURED: {
-        Locale.EN: "Nothing is on this tap right now. Please use another one.",
-        Locale.RU: "К этому крану сейчас ничего не подключено. Пожалуйста, выберите другой.",
-    },
-    DenyReason.KEG_EMPTY: {
-        Locale.EN: "This keg is empty. Please use another tap.",
-        Locale.RU: "Этот кег пуст. Пожалуйста, выберите другой кран.",
-    },
-    DenyReason.SHIFT_CLOSED: {
-        Locale.EN: "We are closed at the moment.",
-        Locale.RU: "Сейчас мы закрыты.",
-    },
-    DenyReason.CARD_UNKNOWN: {
-        Locale.EN: "This card is not known here. Please ask at the counter.",
-        Locale.RU: "Эта карта здесь неизвестна. Пожалуйста, обратитесь на стойку.",
-    },
-    DenyReason.LOST_CARD: {
-        Locale.EN: "This card is no longer valid. Please ask at the counter.",
-        Locale.RU: "Эта карта больше не действует. Пожалуйста, обратитесь на стойку.",
-    },
-    DenyReason.NO_ACTIVE_VISIT: {
-        Locale.EN: "This card is not in use today. Please check in at the counter.",
-        Locale.RU: "Эта карта сегодня не активна. Пожалуйста, отметьтесь на стойке.",
-    },
-    DenyReason.GUEST_BLOCKED: {
-        Locale.EN: "This account is blocked. Please ask at the counter.",
-        Locale.RU: "Этот счёт заблокирован. Пожалуйста, обратитесь на стойку.",
-    },
-    DenyReason.CARD_IN_USE_ON_OTHER_TAP: {
-        Locale.EN: "Your pour at another tap is not finished yet.",
-        Locale.RU: "Ваш налив на другом кране ещё не завершён.",
-    },
-    DenyReason.PROCESSING_SYNC: {
-        Locale.EN: "The last pour at this tap is still being settled. Please try again in a moment.",
-        Locale.RU: "Предыдущий налив на этом кране ещё обрабатывается. Попробуйте через минуту.",
-    },
-    DenyReason.INSUFFICIENT_FUNDS: {
-        Locale.EN: INSUFFICIENT_FUNDS_MESSAGE,
-        Locale.RU: "Недостаточно средств: пополните баланс гостя перед наливом.",
-    },
-}
-
-GRANT_TEXTS: Final[Mapping[Locale, str]] = {Locale.EN: "Enjoy! You may pour now.", Locale.RU: "Приятного отдыха! Можно наливать."}
-
-
-def denial_text(reason: DenyReason, locale: Locale) -> str:
-    """What a guest reads at the tap when the answer is no."""
-    return DENIAL_TEXTS[reason][locale]

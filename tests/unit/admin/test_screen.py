@@ -8,7 +8,8 @@ import pytest
 
 from tapwire_admin.console.formats import Formats
 from tapwire_admin.console.tap_screens import RESULT_S, ScreenState, Seen, screen_of
-from tapwire_contracts.reasons import DenyReason, Locale, denial_text
+from tapwire_contracts.denials import denial_text
+from tapwire_contracts.reasons import DenyReason, Locale
 from tapwire_core.db.views.taps import TapView
 
 POUR = UUID(int=1)

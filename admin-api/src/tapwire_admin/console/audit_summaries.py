@@ -5,7 +5,8 @@ from typing import Any, Final
 from tapwire_admin.console.formats import Formats
 from tapwire_admin.console.problem_texts import PROBLEMS
 from tapwire_admin.console.translations import N_, translations
-from tapwire_contracts.reasons import AuditAction, DenyReason, Locale, denial_text
+from tapwire_contracts.denials import denial_text
+from tapwire_contracts.reasons import AuditAction, DenyReason, Locale
 from tapwire_core.db.views.audit import AuditEntryView
 
 ICONS: Final = {

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from tapwire_admin.console.formats import Formats
 from tapwire_admin.console.translations import N_, translations
-from tapwire_contracts.reasons import DenyReason, Locale, Phase, VerdictStatus, denial_text
+from tapwire_contracts.denials import denial_text
+from tapwire_contracts.reasons import DenyReason, Locale, Phase, VerdictStatus
 from tapwire_core.db.views.taps import TapView
 from tapwire_core.domain.money import charge
 

@@ -22,16 +22,9 @@ from tapwire_admin.requests.field_types import CardUid, Verbatim
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
 from tapwire_contracts.codec import UNREADABLE, read_object
+from tapwire_contracts.denials import DENIALS, INSUFFICIENT_FUNDS_MESSAGE
 from tapwire_contracts.messages import Milliliters, Milliseconds, PourAuthorized, PourDenied, PourSettled
-from tapwire_contracts.reasons import (
-    INSUFFICIENT_FUNDS_MESSAGE,
-    DenyReason,
-    EndReason,
-    Malformation,
-    Outcome,
-    VerdictReason,
-    VerdictStatus,
-)
+from tapwire_contracts.reasons import DenyReason, EndReason, Malformation, Outcome, VerdictReason, VerdictStatus
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import may_work_later
@@ -48,14 +41,7 @@ from tapwire_core.services.pours import EventIdReused, RawMessage, UnknownTap, a
 
 MAX_BATCH: Final = 200
 """The most reports of one request."""
-CONFLICTS: Final = frozenset(
-    {
-        DenyReason.NO_ACTIVE_VISIT,
-        DenyReason.CARD_IN_USE_ON_OTHER_TAP,
-        DenyReason.PROCESSING_SYNC,
-        DenyReason.TAP_NOT_CONFIGURED,
-    }
-)
+CONFLICTS: Final = frozenset(reason for reason, denial in DENIALS.items() if denial.conflict)
 """Denials that are answered 409; all others are 403."""
 REQUEST_ID_REUSED: Final = "request_id_reused"
 

@@ -1,16 +1,12 @@
-"""The words of an answer: decisions as the payloads that tap and guest get. Pure."""
+"""Answers: decisions as the payloads that the tap and its guest get. Pure."""
 
+from tapwire_contracts.denials import DENIALS, GRANT_TEXTS, Personal, denial_text
 from tapwire_contracts.messages import BeverageShown, Display, PourAuthorized, PourDenied, PourSettled
-from tapwire_contracts.reasons import GRANT_TEXTS, DenyReason, Locale, denial_text
+from tapwire_contracts.reasons import DenyReason, Locale
 from tapwire_core.domain.authorization import Facts, Granted, GuestFacts, Question, TapFacts
 from tapwire_core.domain.changes import PourGranted
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pour_reports import Report, Verdict
-
-NAMED: frozenset[DenyReason] = frozenset(
-    {DenyReason.CARD_IN_USE_ON_OTHER_TAP, DenyReason.PROCESSING_SYNC, DenyReason.INSUFFICIENT_FUNDS}
-)
-"""Denials whose screen may greet the guest by name; the earlier ones show nothing personal."""
 
 
 def grant_message(question: Question, granted: Granted, pour: PourGranted, facts: Facts, policy: Policy) -> PourAuthorized:
@@ -28,7 +24,8 @@ def grant_message(question: Question, granted: Granted, pour: PourGranted, facts
 
 def denial_message(question: Question, reason: DenyReason, facts: Facts | None, policy: Policy) -> PourDenied:
     """A refusal, as the tap gets it; `message` is English for programs and logs, the display speaks the tap's language."""
-    guest = facts.guest if facts and reason in NAMED else None
+    shows = DENIALS[reason].shows
+    guest = facts.guest if facts and shows is not Personal.NOTHING else None
     return PourDenied(
         request_id=question.event_id,
         reason=reason,
@@ -38,7 +35,7 @@ def denial_message(question: Question, reason: DenyReason, facts: Facts | None, 
             facts.tap if facts else None,
             policy,
             guest,
-            show_balance=reason is DenyReason.INSUFFICIENT_FUNDS,
+            show_balance=shows is Personal.NAME_AND_BALANCE,
         ),
     )
 

@@ -7,8 +7,9 @@ written to the journal, and once more when it is on disk.
 
 from dataclasses import replace
 
+from tapwire_contracts.denials import DENIAL_TEXTS
 from tapwire_contracts.messages import MAX_UNSETTLED, CardPresented, PourAuthorized
-from tapwire_contracts.reasons import DENIAL_TEXTS, DenyReason, Locale, Phase
+from tapwire_contracts.reasons import DenyReason, Locale, Phase
 from tapwire_node.controller.effects import Effects, Note, Publish, Show, WarnOperator, WriteGrant, WriteQuestion, WriteRefusal
 from tapwire_node.controller.events import (
     CardSeen,

@@ -1,0 +1,114 @@
+"""What each denial says and shows: one row a reason, for every door, screen and log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from tapwire_contracts.reasons import DenyReason, Locale
+
+
+class Personal(Enum):
+    """What a tap's screen may show of the guest beside a denial; the rules before the visit is known show nothing."""
+
+    NOTHING = auto()
+    NAME = auto()
+    NAME_AND_BALANCE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A reason's text for the guest in each language, and how doors treat it.
+
+    `conflict`: at the HTTP door it is 409 instead of 403.
+    """
+
+    en: str
+    ru: str
+    shows: Personal = Personal.NOTHING
+    conflict: bool = False
+
+
+INSUFFICIENT_FUNDS_MESSAGE: Final = "Insufficient funds: top up guest balance before pouring."
+
+DENIALS: Final[Mapping[DenyReason, Denial]] = {
+    DenyReason.TAP_UNKNOWN: Denial(
+        "This tap is not set up. Please tell the staff.",
+        "Этот кран не настроен. Пожалуйста, сообщите персоналу.",
+    ),
+    DenyReason.STALE_REQUEST: Denial(
+        "Please take the card off and lay it on again.",
+        "Пожалуйста, уберите карту и приложите её снова.",
+    ),
+    DenyReason.EMERGENCY_STOP: Denial(
+        "All taps are stopped. Please wait for the staff.",
+        "Все краны остановлены. Пожалуйста, дождитесь персонала.",
+    ),
+    DenyReason.TAP_LOCKED: Denial(
+        "This tap is out of service. Please use another one.",
+        "Этот кран не работает. Пожалуйста, выберите другой.",
+    ),
+    DenyReason.TAP_CLEANING: Denial(
+        "This tap is being cleaned. Please use another one.",
+        "Этот кран промывают. Пожалуйста, выберите другой.",
+    ),
+    DenyReason.TAP_NOT_CONFIGURED: Denial(
+        "Nothing is on this tap right now. Please use another one.",
+        "К этому крану сейчас ничего не подключено. Пожалуйста, выберите другой.",
+        conflict=True,
+    ),
+    DenyReason.KEG_EMPTY: Denial(
+        "This keg is empty. Please use another tap.",
+        "Этот кег пуст. Пожалуйста, выберите другой кран.",
+    ),
+    DenyReason.SHIFT_CLOSED: Denial(
+        "We are closed at the moment.",
+        "Сейчас мы закрыты.",
+    ),
+    DenyReason.CARD_UNKNOWN: Denial(
+        "This card is not known here. Please ask at the counter.",
+        "Эта карта здесь неизвестна. Пожалуйста, обратитесь на стойку.",
+    ),
+    DenyReason.LOST_CARD: Denial(
+        "This card is no longer valid. Please ask at the counter.",
+        "Эта карта больше не действует. Пожалуйста, обратитесь на стойку.",
+    ),
+    DenyReason.NO_ACTIVE_VISIT: Denial(
+        "This card is not in use today. Please check in at the counter.",
+        "Эта карта сегодня не активна. Пожалуйста, отметьтесь на стойке.",
+        conflict=True,
+    ),
+    DenyReason.GUEST_BLOCKED: Denial(
+        "This account is blocked. Please ask at the counter.",
+        "Этот счёт заблокирован. Пожалуйста, обратитесь на стойку.",
+    ),
+    DenyReason.CARD_IN_USE_ON_OTHER_TAP: Denial(
+        "Your pour at another tap is not finished yet.",
+        "Ваш налив на другом кране ещё не завершён.",
+        shows=Personal.NAME,
+        conflict=True,
+    ),
+    DenyReason.PROCESSING_SYNC: Denial(
+        "The last pour at this tap is still being settled. Please try again in a moment.",
+        "Предыдущий налив на этом кране ещё обрабатывается. Попробуйте через минуту.",
+        shows=Personal.NAME,
+        conflict=True,
+    ),
+    DenyReason.INSUFFICIENT_FUNDS: Denial(
+        INSUFFICIENT_FUNDS_MESSAGE,
+        "Недостаточно средств: пополните баланс гостя перед наливом.",
+        shows=Personal.NAME_AND_BALANCE,
+    ),
+}
+
+GRANT_TEXTS: Final[Mapping[Locale, str]] = {Locale.EN: "Enjoy! You may pour now.", Locale.RU: "Приятного отдыха! Можно наливать."}
+
+
+def denial_text(reason: DenyReason, locale: Locale) -> str:
+    """What a guest reads at the tap when the answer is no."""
+    denial = DENIALS[reason]
+    match locale:
+        case Locale.EN:
+            return denial.en
+        case Locale.RU:
+            return denial.ru
