@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tapwire_node.control.socket_file import address_of, control_file
+from tapwire_node.control.socket_file import control_file, short_address
 from tests.integration.node_rig import WAIT_S, Core
 
 NOBODY = '[[guests]]\ncards = ["04a1b2c3"]\npause_ms = 3_600_000\n'
@@ -15,7 +15,7 @@ NOBODY = '[[guests]]\ncards = ["04a1b2c3"]\npause_ms = 3_600_000\n'
 
 
 class Person:
-    """A program at the control socket that says what the test says."""
+    """A program at the control socket, driven by the test."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -24,14 +24,14 @@ class Person:
 
     @classmethod
     async def come(cls, folder: Path) -> "Person":
-        with address_of(control_file(folder / "journal.sqlite")) as address:
+        with short_address(control_file(folder / "journal.sqlite")) as address:
             return cls(*await asyncio.open_unix_connection(address))
 
     def say(self, **line: Any) -> None:
         self._writer.write(json.dumps(line).encode() + b"\n")
 
     def hold(self) -> None:
-        """Say again and again that we are here."""
+        """Keep sending `hold`."""
         self._holding = asyncio.create_task(self._keep_holding())
 
     async def _keep_holding(self) -> None:

@@ -16,8 +16,8 @@ from aiomqtt import Client
 
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.simulator.hand import Hand
-from tapwire_node.simulator.wire import SimulatorGone
+from tapwire_node.simulator.client import SimulatorClient
+from tapwire_node.simulator.protocol import SimulatorUnreachable
 from tests.integration.node_rig import service_client, to_toml
 from tests.integration.node_rig import until as until_soon
 
@@ -71,7 +71,7 @@ class Module:
         await self._end(signal.SIGTERM)
 
     async def wait(self) -> int:
-        """Until it is gone; its exit code."""
+        """Wait until it has ended; returns its exit code."""
         assert self._process is not None
         return await asyncio.wait_for(self._process.wait(), PATIENCE_S)
 
@@ -82,12 +82,12 @@ class Module:
             await self.wait()
 
     def log(self) -> str:
-        """All that it has said."""
+        """Its log so far."""
         return self._log.read_text(errors="replace")
 
 
 class Ear:
-    """Hears every message on the wire, by device path and type, in order."""
+    """Records every MQTT message by device path and type, in order."""
 
     def __init__(self) -> None:
         self._heard: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -142,8 +142,8 @@ async def simulator_of(folder: Path, *configs: dict[str, Any]) -> AsyncIterator[
 def answers(socket: Path, tap: str) -> bool:
     """Whether a simulator serves this tap."""
     try:
-        with Hand(socket, tap) as hand:
+        with SimulatorClient(socket, tap) as hand:
             hand.look()
-    except SimulatorGone:
+    except SimulatorUnreachable:
         return False
     return True

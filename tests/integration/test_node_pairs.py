@@ -1,4 +1,4 @@
-"""`tapwire-node pair` as a process, against the real API: a device without a secret is let in, or told what to do."""
+"""`tapwire-node pair` as a process, against the real API: a device without a secret is paired, or its person is told what to do."""
 
 import asyncio
 import os
@@ -17,8 +17,8 @@ from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import is_secret_of
 from tapwire_core.services.pairings import MOST_AT_ONCE, accept_pairing, begin_pairing
-from tapwire_node.commands.admin_api import AdminApi, ApiAway, PairingRefused
-from tapwire_node.commands.big_letters import GLYPHS, big
+from tapwire_node.commands.big_letters import GLYPHS, big_letters
+from tapwire_node.commands.pairing_api import ApiUnreachable, PairingApi, PairingRefused
 from tapwire_node.settings import broker_address, load_settings
 from tests.integration.node_person import Tool
 from tests.integration.test_rest_process import free_port
@@ -123,7 +123,7 @@ async def test_a_new_device_shows_a_code_and_is_ready_when_an_engineer_has_accep
     await accept_pairing(db, OPERATOR, code, TAP)
     assert await tool.end() == 0, tool.said
 
-    assert any(line.startswith(big(code).splitlines()[0]) for line in tool.said)
+    assert any(line.startswith(big_letters(code).splitlines()[0]) for line in tool.said)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     settings = load_settings(file)
     address = broker_address(settings)
@@ -135,7 +135,7 @@ async def test_a_new_device_shows_a_code_and_is_ready_when_an_engineer_has_accep
     assert "doctor" in tool.said[-1]
 
 
-async def test_a_prepared_file_keeps_all_else_and_a_device_with_a_secret_asks_no_more(
+async def test_a_prepared_file_keeps_its_other_content_and_a_paired_device_does_not_pair_again(
     api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path
 ) -> None:
     tool = await Tool.start(tmp_path, "pair")
@@ -164,28 +164,26 @@ async def test_a_lost_answer_leaves_the_file_as_it_was_and_says_to_pair_again_wi
     await accept_pairing(db, OPERATOR, await code_of(tool), TAP)
 
     assert await tool.end() == 2
-    assert "takes this device's place (`replace`)" in tool.said[-1]
+    assert "accept the new code with `replace`" in tool.said[-1]
     assert (tmp_path / "tap.toml").read_text() == before
     again = await Tool.start(tmp_path, "pair")
     await accept_pairing(db, OPERATOR, await code_of(again), TAP, replace=True)
     assert await again.end() == 0, again.said
 
 
-async def test_an_authority_that_cannot_be_written_costs_no_secret(
-    api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path
-) -> None:
+async def test_a_ca_that_cannot_be_written_costs_no_secret(api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path) -> None:
     file = tmp_path / "tap.toml"
     file.write_text(file.read_text().replace("[broker]", '[broker]\nca_file = "none/ca.crt"'))
     tool = await Tool.start(tmp_path, "pair")
     await accept_pairing(db, OPERATOR, await code_of(tool), TAP)
 
     assert await tool.end() == 0, tool.said
-    assert any("put the certificate of the broker's authority there" in line for line in tool.said)
+    assert any("put the broker's CA certificate there" in line for line in tool.said)
     assert "there is no" in tool.said[-1], "what is still missing"
     assert 'password = "' in file.read_text()
 
 
-async def test_a_code_that_expires_and_a_file_that_cannot_be_written_are_told(
+async def test_an_expired_code_and_an_unwritable_file_are_reported(
     api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path
 ) -> None:
     expired, unwritable = await Tool.start(tmp_path, "pair"), await Tool.start(tmp_path / "none", "pair", "--api", api[0])
@@ -198,17 +196,15 @@ async def test_a_code_that_expires_and_a_file_that_cannot_be_written_are_told(
     assert await db.pool.fetchval("SELECT count(*) FROM device_pairings") == 1, "tried before anything was asked"
 
 
-async def test_what_is_wrong_on_the_way_to_the_api_is_told_with_what_to_do(
-    api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path
-) -> None:
+async def test_connection_errors_say_what_to_do(api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path) -> None:
     address, trusted = api[0], tmp_path / "api" / "tls" / "ca.crt"
     run("certificates.sh", tmp_path / "other", "server", "localhost")
 
     assert "can't be reached: Connection refused" in await told(f"https://localhost:{free_port()}", trusted)
     assert "is not trusted" in await told(address, tmp_path / "other" / "tls" / "ca.crt")
     assert "clock" in await told(address, None)
-    assert "holds no certificate" in await told(address, tmp_path / "tap.toml")
-    assert "no admin API of Tapwire" in await told(f"{address}/console", trusted)
+    assert "holds no readable certificate" in await told(address, tmp_path / "tap.toml")
+    assert "not a Tapwire admin API" in await told(f"{address}/console", trusted)
     for _ in range(MOST_AT_ONCE):
         await begin_pairing(db)
     assert "20 devices wait" in await told(f"{address}/api/", trusted)
@@ -223,23 +219,23 @@ async def test_what_is_wrong_on_the_way_to_the_api_is_told_with_what_to_do(
         ("http://venue.example", "readable for everybody"),
     ],
 )
-def test_an_address_without_tls_is_refused_and_one_that_is_none(address: str, advice: str) -> None:
+def test_an_address_without_tls_and_an_invalid_one_are_refused(address: str, advice: str) -> None:
     with pytest.raises(PairingRefused, match=advice):
-        AdminApi(address, None)
+        PairingApi(address, None)
 
 
 async def told(address: str, trusted: Path | None) -> str:
-    """What the node is told when it asks there."""
+    """The error of pairing at this address."""
 
     def ask() -> None:
-        AdminApi(address, trusted).begin()
+        PairingApi(address, trusted).begin()
 
-    with pytest.raises((PairingRefused, ApiAway)) as refused:
+    with pytest.raises((PairingRefused, ApiUnreachable)) as refused:
         await asyncio.to_thread(ask)
     return str(refused.value)
 
 
-def test_every_letter_of_a_code_can_be_drawn_and_looks_like_no_other() -> None:
+def test_every_character_of_a_code_has_a_distinct_glyph() -> None:
     assert {len(glyph) for glyph in GLYPHS.values()} == {29}
     assert len(set(GLYPHS.values())) == len(GLYPHS)
-    assert big("KXTM-29PQ").count("\n") == 4
+    assert big_letters("KXTM-29PQ").count("\n") == 4

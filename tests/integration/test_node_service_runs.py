@@ -1,4 +1,4 @@
-"""Service runs on the real node: a person's program at the control socket, and what becomes of the valve when it goes."""
+"""Service runs on the real node: a program at the control socket, and the valve when that program ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.control.socket_file import address_of, control_file
+from tapwire_node.control.socket_file import control_file, short_address
 from tests.integration.node_person import Person
 from tests.integration.node_rig import WAIT_S, Rig, rig_at, until
 
@@ -70,7 +70,7 @@ async def test_a_second_person_is_refused_and_the_first_ones_run_goes_on(rig: Ri
     first.hold()
     await first.hear("begun")
     second.say(**START)
-    assert "not over" in (await second.hear("refused"))["text"]
+    assert "in progress" in (await second.hear("refused"))["text"]
     second.say(type="stop_run")
     await second.hang_up()
     await rig.poured(50)
@@ -93,15 +93,15 @@ async def test_the_core_ends_a_run_by_the_config(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("line", [b"{}\n", b"nonsense\n", b'{"type": "start_run", "cause": "beer"}\n', b"x" * 40_000 + b"\n"])
-async def test_what_can_t_be_read_opens_nothing_and_ends_the_connection(rig: Rig, line: bytes) -> None:
-    with address_of(control_file(rig.folder / "journal.sqlite")) as address:
+async def test_an_unreadable_request_opens_nothing_and_ends_the_connection(rig: Rig, line: bytes) -> None:
+    with short_address(control_file(rig.folder / "journal.sqlite")) as address:
         reader, writer = await asyncio.open_unix_connection(address)
     writer.write(line)
     answer = await asyncio.wait_for(reader.read(), WAIT_S)
 
     assert b"refused" in answer
     assert not rig.tap.valve_is_driven
-    assert rig.node.state.service is None
+    assert rig.node.state.service_run is None
     writer.close()
 
 

@@ -21,10 +21,10 @@ from tapwire_core.services.pour_recovery import force_unlock
 from tapwire_core.services.restore import settle_journal
 from tapwire_core.worker.worker import Pace, Worker
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.app import TapNode, running_node
-from tapwire_node.controller.events import ServiceRunAsked, ServiceRunHeld, ServiceRunStopped
-from tapwire_node.hardware.simulated import SimulatedTap
-from tapwire_node.journal.reading import export
+from tapwire_node.controller.events import ServiceRunHeld, ServiceRunRequested, ServiceRunStopped
+from tapwire_node.hardware.simulated_tap import SimulatedTap
+from tapwire_node.journal.inspection import export
+from tapwire_node.runtime.tap_node import TapNode, running_node
 from tapwire_node.settings import Settings
 from tests.integration.node_rig import FLOW_ML_PER_S, TAP, tap_settings, until
 from tests.stolen import Stolen
@@ -68,14 +68,14 @@ class Bar:
 
     async def service_run(self, max_volume_ml: int, *, stop: bool = False) -> None:
         """A run from its start to its verdict, held all the time; stopped as soon as the valve is open, if so said."""
-        self.node.post(partial(ServiceRunAsked, cause=FlowCause.CLEANING, max_volume_ml=max_volume_ml, max_duration_ms=20_000))
+        self.node.post(partial(ServiceRunRequested, cause=FlowCause.CLEANING, max_volume_ml=max_volume_ml, max_duration_ms=20_000))
         await until(lambda: self.node.state.valve_open, "the valve to open")
         if stop:
             self.node.post(ServiceRunStopped)
 
         def is_over() -> bool:
             self.node.post(ServiceRunHeld)
-            return self.node.state.service is None and self.node.state.facts_open == 0
+            return self.node.state.service_run is None and self.node.state.facts_open == 0
 
         await until(is_over, "the run's verdict")
 
@@ -148,7 +148,7 @@ async def test_without_money_nothing_flows(bar: Bar) -> None:
     assert await bar.all_incidents() == []
 
 
-async def test_the_valve_closes_where_the_money_ends_and_the_last_drops_are_the_houses(bar: Bar) -> None:
+async def test_the_valve_closes_when_the_money_is_used_up_and_the_house_bears_the_overpour(bar: Bar) -> None:
     ann = await bar.venue.guest(balance_minor=50_00)
     with Stolen.measured() as stolen:
         await bar.start_pour(ann)
@@ -206,7 +206,7 @@ async def test_a_leak_is_unattributed_and_leaves_no_gap(bar: Bar) -> None:
     bar.tap.leak_ml_per_s = 100
     await bar.flowed(90)
     bar.tap.leak_ml_per_s = 0
-    await until(lambda: bar.node.state.closed_flow.leak is None, "the end of the leak")
+    await until(lambda: bar.node.state.closed_valve_flow.leak is None, "the end of the leak")
     await bar.settled()
 
     assert await bar.venue.keg_ml() == before_ml - bar.tap.flowed_ml
@@ -251,7 +251,7 @@ async def test_a_pour_whose_broker_stays_away_ends_within_its_cap_and_is_settled
     await bar.venue.books_balance()
 
 
-async def test_an_exported_journal_tells_the_books_nothing_new(bar: Bar, tmp_path: Path) -> None:
+async def test_settling_an_exported_journal_changes_nothing(bar: Bar, tmp_path: Path) -> None:
     ann = await bar.venue.guest(balance_minor=300_00)
     await bar.start_pour(ann)
     await bar.flowed(50)

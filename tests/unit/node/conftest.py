@@ -1,17 +1,17 @@
-"""What the node's unit tests may ask for."""
+"""Fixtures of the node's unit tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.node.shelf import Shelf
+from tests.unit.node.disk_journal import DiskJournal
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    """A place for a journal."""
-    shelf = Shelf(tmp_path)
-    yield shelf
-    for journal in shelf.opened:
+def disk_journal(tmp_path: Path) -> Iterator[DiskJournal]:
+    """A journal file in a folder of its own."""
+    disk_journal = DiskJournal(tmp_path)
+    yield disk_journal
+    for journal in disk_journal.opened:
         journal.close()

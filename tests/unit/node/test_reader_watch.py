@@ -1,4 +1,4 @@
-"""A reader that stops looking for cards, for a moment or for good: what the controller hears, and when the tap is free."""
+"""A reader that stops looking for cards, for a moment or for good: the controller's events, and when the tap is free."""
 
 import time
 from collections.abc import Callable
@@ -8,19 +8,19 @@ import pytest
 
 from tapwire_contracts.reasons import Phase
 from tapwire_node.clock import monotonic_ms
-from tapwire_node.controller.effects import Note
-from tapwire_node.controller.events import Part
-from tapwire_node.hardware.polled import CardSource, PolledReader, ReaderBroken
+from tapwire_node.controller.effects import LogLine
+from tapwire_node.controller.events import EventFactory, Part
+from tapwire_node.hardware.polled_reader import CardSource, PolledReader, ReaderBroken
 from tapwire_node.hardware.reader import ReaderListener
-from tapwire_node.reader_watch import Happening, ReaderWatch
-from tests.unit.node.bench import CARD, OTHER_CARD, TICK_MS, Bench
+from tapwire_node.runtime.reader_watch import ReaderWatch
+from tests.unit.node.controller_bench import CARD, OTHER_CARD, TICK_MS, ControllerBench
 
 STALL_MS, HANG_MS, POLL_MS, RETRY_MS = 200, 300, 10, 500
 """The defaults of tap.toml by ten."""
 
 
 class HandReader:
-    """A reader that says what a test has it say, and has looked for a card when the test says so."""
+    """A reader whose events and looks are triggered by the test."""
 
     looked_ms = 0
 
@@ -32,27 +32,27 @@ class HandReader:
 
 
 class Counter:
-    """A tap on the bench with a hand reader and its watch."""
+    """A controller bench with a hand-operated reader and its watch."""
 
     def __init__(self) -> None:
-        self.tap, reader = Bench().in_service(), HandReader()
+        self.tap, reader = ControllerBench().in_service(), HandReader()
         self.watch = ReaderWatch(reader, STALL_MS, self.hear, self.hear)
         self.reader = reader
         self.watch.card_lifted()
         self.look()
 
-    def hear(self, happening: Happening) -> None:
-        self.tap.happen(happening)
+    def hear(self, make_event: EventFactory) -> None:
+        self.tap.happen(make_event)
 
     def look(self) -> None:
         """The reader has just looked."""
         self.reader.looked_ms = monotonic_ms()
-        self.watch.look()
+        self.watch.check_stall()
 
     def stall(self) -> None:
         """The reader has not looked for too long."""
         self.reader.looked_ms = monotonic_ms() - STALL_MS - 1
-        self.watch.look()
+        self.watch.check_stall()
         assert self.tap.is_in(Phase.OUT_OF_SERVICE)
         assert Part.READER in self.tap.state.faults
 
@@ -62,7 +62,7 @@ def counter() -> Counter:
     return Counter()
 
 
-def free_again(tap: Bench) -> bool:
+def free_again(tap: ControllerBench) -> bool:
     tap.wait(tap.limits.card_debounce_ms + TICK_MS)
     return tap.is_in(Phase.IDLE)
 
@@ -76,7 +76,7 @@ def test_a_reader_that_was_slow_with_nothing_on_it_leaves_the_tap_free(counter: 
     assert len(counter.tap.questions) == 1
 
 
-def test_a_card_that_lay_there_all_the_time_must_go_first(counter: Counter) -> None:
+def test_a_card_that_stayed_on_during_the_stall_must_be_removed_first(counter: Counter) -> None:
     counter.watch.card_seen(CARD)
     counter.stall()
     counter.look()
@@ -85,7 +85,7 @@ def test_a_card_that_lay_there_all_the_time_must_go_first(counter: Counter) -> N
     assert free_again(counter.tap)
 
 
-def test_a_card_that_has_changed_meanwhile_must_go_first(counter: Counter) -> None:
+def test_a_card_that_changed_during_the_stall_must_be_removed_first(counter: Counter) -> None:
     counter.watch.card_seen(CARD)
     counter.stall()
     counter.look()
@@ -95,7 +95,7 @@ def test_a_card_that_has_changed_meanwhile_must_go_first(counter: Counter) -> No
     assert free_again(counter.tap)
 
 
-def test_a_reader_that_fails_while_it_is_slow_says_itself_when_it_works(counter: Counter) -> None:
+def test_a_reader_that_fails_during_a_stall_reports_its_recovery_itself(counter: Counter) -> None:
     counter.stall()
     counter.watch.reader_failed("unplugged")
     counter.look()
@@ -128,8 +128,8 @@ class Stand:
     """A tap on the bench with a polled reader, which is looked after for real time."""
 
     def __init__(self, open_source: Callable[[], CardSource]) -> None:
-        self.tap = Bench().in_service()
-        self._said: list[Happening] = []
+        self.tap = ControllerBench().in_service()
+        self._said: list[EventFactory] = []
         self._reader = PolledReader(open_source, POLL_MS, RETRY_MS, HANG_MS)
         self._watch = ReaderWatch(self._reader, STALL_MS, self._said.append, self._said.append)
         self._reader.start(self._watch)
@@ -138,7 +138,7 @@ class Stand:
         deadline = time.monotonic() + for_s
         while time.monotonic() < deadline:
             time.sleep(0.01)
-            self._watch.look()
+            self._watch.check_stall()
             while self._said:
                 self.tap.happen(self._said.pop(0))
 
@@ -170,9 +170,9 @@ def hanging_source() -> CardSource:
 
 
 @pytest.mark.parametrize("open_source", [no_source, hanging_source])
-def test_a_reader_that_is_broken_does_not_count_as_working_for_being_tried_again(open_source: Callable[[], CardSource]) -> None:
+def test_retrying_a_broken_reader_does_not_make_it_count_as_working(open_source: Callable[[], CardSource]) -> None:
     stand = Stand(open_source)
     stand.watch(2.5)
     stand.end()
     assert stand.tap.state.faults == {Part.READER}
-    assert not [note for note in stand.tap.all(Note) if "works again" in note.text]
+    assert not [note for note in stand.tap.all(LogLine) if "works again" in note.text]

@@ -1,4 +1,4 @@
-"""`python -m tapwire_node.simulator --config tap.toml …`: the beer, the readers and the guests of these taps, until told to end."""
+"""`python -m tapwire_node.simulator --config tap.toml …`: simulate beer lines, readers and guests of these taps until stopped."""
 
 import argparse
 import signal
@@ -13,7 +13,7 @@ from tapwire_node.hardware.settings import SimulatedHardware
 from tapwire_node.settings import InvalidSettings, load_settings
 from tapwire_node.simulator.server import Simulator
 
-REFUSALS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat)
+USER_ERRORS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat)
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     try:
         set_up_logs("simulator")
         simulator = Simulator(*load(parser().parse_args().config))
-    except REFUSALS as error:
+    except USER_ERRORS as error:
         print(f"tapwire_node.simulator: {error}", file=sys.stderr)
         sys.exit(2)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def load(files: list[Path]) -> tuple[Path, dict[str, tuple[SimulatedHardware, Scenario | None]]]:
-    """The socket that these files name, and their taps; raises `InvalidSettings` and `InvalidScenario`."""
+    """Read the simulator's socket and the taps from tap.toml files; raises `InvalidSettings` and `InvalidScenario`."""
     taps: dict[str, tuple[SimulatedHardware, Scenario | None]] = {}
     sockets: set[str] = set()
     for file in files:
@@ -51,7 +51,9 @@ def load(files: list[Path]) -> tuple[Path, dict[str, tuple[SimulatedHardware, Sc
         taps[settings.tap.path] = hardware, scenario
         sockets.add(hardware.simulator)
     if len(sockets) != 1:
-        raise InvalidSettings(f"one simulator has one socket, these files name {len(sockets)}: {', '.join(sorted(sockets))}")
+        raise InvalidSettings(
+            f"all files must name the same simulator socket, these name {len(sockets)}: {', '.join(sorted(sockets))}"
+        )
     return Path(sockets.pop()), taps
 
 

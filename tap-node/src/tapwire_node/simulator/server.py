@@ -1,4 +1,4 @@
-"""The simulator process: its taps, and whoever is connected to them."""
+"""The simulator's server: its taps, the nodes attached to them, and its clients."""
 
 import logging
 import os
@@ -14,63 +14,63 @@ from typing import Final, assert_never
 from tapwire_contracts.card_uid import InvalidCardUid
 from tapwire_node.hardware.scenario import Scenario, ScenarioPlayer
 from tapwire_node.hardware.settings import SimulatedHardware
-from tapwire_node.hardware.simulated import SimulatedTap
-from tapwire_node.simulator.wire import (
-    Act,
+from tapwire_node.hardware.simulated_tap import SimulatedTap
+from tapwire_node.simulator.protocol import (
     Action,
     Attach,
-    CardLies,
-    ClockIsWrong,
+    CardOnReader,
+    ClockOffset,
     DriveValve,
+    GroundTruth,
     Line,
     LineSocket,
-    Look,
     Pulses,
-    ReaderBroken,
-    ToNode,
-    Truth,
+    ReaderFault,
+    SimulatorMessage,
+    TapCommand,
+    TruthQuery,
 )
 
 PEER_CREDENTIALS: Final = struct.Struct("3i")
 logger: Final = logging.getLogger(__name__)
 
 
-class NodeLine:
-    """The line to a tap's node: hears what its meter and its reader give."""
+class AttachedNode:
+    """The connection to a tap's node: passes on pulses and reader events."""
 
     def __init__(self, line: LineSocket, pid: int) -> None:
         self._line = line
         self.pid = pid
 
     def pulses(self, count: int) -> None:
-        """From the beer line's thread."""
+        """Send pulses; called on the beer line's thread."""
         self._send(Pulses(count))
 
     def card_seen(self, card_uid: str) -> None:
         """From the reader."""
-        self._send(CardLies(card_uid))
+        self._send(CardOnReader(card_uid))
 
     def card_lifted(self) -> None:
         """From the reader."""
-        self._send(CardLies(None))
+        self._send(CardOnReader(None))
 
     def reader_failed(self, text: str) -> None:
         """From the reader."""
-        self._send(ReaderBroken(text))
+        self._send(ReaderFault(text))
 
     def reader_recovered(self) -> None:
         """From the reader."""
-        self._send(ReaderBroken(None))
+        self._send(ReaderFault(None))
 
-    def clock_is_wrong(self, by_s: int) -> None:
-        """From the tap's clock."""
-        self._send(ClockIsWrong(by_s))
+    def send_clock_offset(self, by_s: int) -> None:
+        """Send the error of the clock, in seconds."""
+        self._send(ClockOffset(by_s))
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._line.close()
 
-    def _send(self, line: ToNode) -> None:
+    def _send(self, line: SimulatorMessage) -> None:
         try:
             self._line.send(line)
         except OSError as error:
@@ -79,29 +79,29 @@ class NodeLine:
 
 
 class HostedTap(SimulatedTap):
-    """A simulated tap whose node is in another process, or just now nowhere."""
+    """A simulated tap with its node in another process, or with no node."""
 
     def __init__(self, settings: SimulatedHardware) -> None:
         super().__init__(settings)
         self._lock = Lock()
-        self._node: NodeLine | None = None
+        self._node: AttachedNode | None = None
         self._left_at_ml: int | None = None
         self._clock_wrong_by_s = 0
 
-    def attach(self, node: NodeLine, *, valve_is_driven: bool) -> None:
-        """A node has come: its pin is what the valve follows from now on, before anything is told to it."""
+    def attach(self, node: AttachedNode, *, valve_is_driven: bool) -> None:
+        """Attach a node: the valve follows its pin from now on, before anything is sent to it."""
         with self._lock:
             self.drive_valve(is_open=valve_is_driven)
             before, self._node = self._node, node
             self.on_pulses = node.pulses
             if self._clock_wrong_by_s:
-                node.clock_is_wrong(self._clock_wrong_by_s)
+                node.send_clock_offset(self._clock_wrong_by_s)
             self.reader.start(node)
         if before is not None:
             before.close()
 
-    def detach(self, node: NodeLine) -> None:
-        """A node has gone; the valve stays as it is. Nothing happens when another one has come already."""
+    def detach(self, node: AttachedNode) -> None:
+        """Detach a node; the valve stays as it is. A node that was replaced already changes nothing."""
         with self._lock:
             if self._node is not node:
                 return
@@ -109,14 +109,14 @@ class HostedTap(SimulatedTap):
             self.on_pulses = None
             self.reader.end()
 
-    def follow_pin(self, node: NodeLine, *, is_driven: bool) -> None:
-        """A node's pin has changed; that of one that was replaced means nothing any more."""
+    def follow_pin(self, node: AttachedNode, *, is_driven: bool) -> None:
+        """Follow the pin of the attached node; that of a replaced one is ignored."""
         with self._lock:
             if self._node is node:
                 self.drive_valve(is_open=is_driven)
 
     def cut_power(self) -> None:
-        """Kill the node, and let the valve fall closed as one without power does."""
+        """Kill the node and close the valve, as a valve without power closes."""
         with self._lock:
             node = self._node
         if node is not None:
@@ -124,17 +124,17 @@ class HostedTap(SimulatedTap):
         self.drive_valve(is_open=False)
 
     def set_clock(self, wrong_by_s: int) -> None:
-        """Make the clock of the tap's machine wrong, for this node and those that come after it."""
+        """Set the error of the tap's machine's clock, for this node and later ones."""
         self._clock_wrong_by_s = wrong_by_s
         with self._lock:
             node = self._node
         if node is not None:
-            node.clock_is_wrong(wrong_by_s)
+            node.send_clock_offset(wrong_by_s)
 
-    def truth(self, refused: str | None = None) -> Truth:
-        """How it stands."""
+    def truth(self, refused: str | None = None) -> GroundTruth:
+        """The tap's true state."""
         with self._lock:
-            return Truth(
+            return GroundTruth(
                 valve_is_driven=self.valve_is_driven,
                 flowed_ml=self.flowed_ml,
                 node_is_attached=self._node is not None,
@@ -155,42 +155,42 @@ class Simulator(ThreadingMixIn, UnixStreamServer):
             ScenarioPlayer(self.taps[path], scenario) for path, (_, scenario) in taps.items() if scenario is not None
         ]
         file.unlink(missing_ok=True)
-        super().__init__(str(file), Visit)
+        super().__init__(str(file), SimulatorConnection)
         file.chmod(0o600)
 
     def find(self, path: str) -> HostedTap | None:
-        """The tap of this path; the only tap where there is but one and no path is said."""
+        """The tap of this path; without a path, the only tap."""
         return next(iter(self.taps.values())) if not path and len(self.taps) == 1 else self.taps.get(path)
 
     def start(self) -> None:
-        """Let time run, and the guests come."""
+        """Start the beer lines and the guests."""
         for tap in self.taps.values():
             tap.start()
         for player in self._players:
             player.start()
 
     def end(self) -> None:
-        """Send the guests home and stop time."""
+        """Stop the guests and the beer lines."""
         for player in self._players:
             player.end()
         for tap in self.taps.values():
             tap.end()
 
 
-class Visit(BaseRequestHandler):
-    """One connection: a node's, or a hand's."""
+class SimulatorConnection(BaseRequestHandler):
+    """One connection, of a node or a client."""
 
     server: Simulator
     request: socket.socket
 
     def handle(self) -> None:
-        """Serve until the other side is gone."""
+        """Serve until the peer disconnects."""
         self._line = LineSocket(self.request)
-        self._attached: tuple[HostedTap, NodeLine] | None = None
+        self._attached: tuple[HostedTap, AttachedNode] | None = None
         try:
             for heard in self._line.lines():
                 if not self._serve(heard):
-                    logger.error("a line that means nothing here: %s; the taps are %s", heard, ", ".join(self.server.taps))
+                    logger.error("unexpected message or unknown tap: %s; the taps are %s", heard, ", ".join(self.server.taps))
                     return
         except OSError as error:
             logger.info("a connection ended: %s", error)
@@ -205,17 +205,17 @@ class Visit(BaseRequestHandler):
                 tap = self.server.find(heard.tap)
                 if tap is None or self._attached is not None:
                     return False
-                node = NodeLine(self._line, peer_pid(self.request))
+                node = AttachedNode(self._line, peer_pid(self.request))
                 self._attached = tap, node
                 tap.attach(node, valve_is_driven=heard.valve_is_driven)
             case DriveValve() if self._attached is not None:
                 tap, node = self._attached
                 tap.follow_pin(node, is_driven=heard.is_driven)
-            case Act() | Look():
+            case TapCommand() | TruthQuery():
                 tap = self.server.find(heard.tap)
                 if tap is None:
                     return False
-                self._line.send(answer(tap, heard))
+                self._line.send(answer_request(tap, heard))
             case _:
                 return False
         return True
@@ -229,19 +229,19 @@ def peer_pid(connected: socket.socket) -> int:
     return pid
 
 
-def answer(tap: HostedTap, asked: Act | Look) -> Truth:
-    """Do what is asked, and tell how the tap stands."""
-    if isinstance(asked, Look):
+def answer_request(tap: HostedTap, asked: TapCommand | TruthQuery) -> GroundTruth:
+    """Carry out a request and return the tap's true state."""
+    if isinstance(asked, TruthQuery):
         return tap.truth()
     try:
-        act(tap, asked)
+        carry_out_action(tap, asked)
     except InvalidCardUid as error:
         return tap.truth(refused=str(error))
     return tap.truth()
 
 
-def act(tap: HostedTap, asked: Act) -> None:
-    """Do one thing to a tap; raises `InvalidCardUid`."""
+def carry_out_action(tap: HostedTap, asked: TapCommand) -> None:
+    """Carry out one action; raises `InvalidCardUid`."""
     match asked.action:
         case Action.PRESENT:
             tap.reader.present(asked.card_uid)

@@ -1,0 +1,278 @@
+"""The connection of a tap or desk reader to the broker; it reconnects by itself.
+
+Each connection sets its last will, subscribes, and publishes the state; will and state carry the number of the connection. What
+can't be sent is dropped: facts are sent again by the resend queue, questions by the controller. Only the state waits for room, as
+nothing else would repeat it. The client library acknowledges messages before they are handled, so nothing relies on delivery.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from functools import partial
+from random import Random
+from typing import Final
+
+from aiomqtt import Client, MqttError, ProtocolVersion, Will
+from aiomqtt import Message as Delivery
+
+from tapwire_contracts.codec import Malformed, decode, encode
+from tapwire_contracts.connections import NO_DELAY
+from tapwire_contracts.messages import (
+    COMMAND,
+    CONFIG,
+    CORE_STATE,
+    ROUTES,
+    STATE,
+    CardPresented,
+    CoreState,
+    FlowRecorded,
+    Message,
+    NodeState,
+    PourAuthorized,
+    PourDenied,
+    PourSettled,
+    ReaderCardPresented,
+    ReportPour,
+    Route,
+    Sender,
+    StopPour,
+    TapConfig,
+)
+from tapwire_contracts.reasons import Presence
+from tapwire_contracts.subscriptions import refused_filters
+from tapwire_contracts.topics import DeviceKind, DevicePath, core_state_topic
+from tapwire_node.clock import monotonic_ms
+from tapwire_node.controller.events import (
+    ConfigReceived,
+    ConfigUnreadable,
+    Connected,
+    CoreGone,
+    CoreSeen,
+    DenialReceived,
+    Disconnected,
+    EventFactory,
+    FlowVerdictReceived,
+    GrantReceived,
+    ReportRequested,
+    StopReceived,
+    VerdictReceived,
+)
+from tapwire_node.settings import BrokerAddress, BrokerSettings
+
+MAX_PENDING_PUBLISHES: Final = 100
+"""Publishes that may wait for the broker; further ones are dropped."""
+RESERVED_FOR_QUESTIONS: Final = 20
+"""The part of them that only questions may use, so that resent facts keep no guest waiting."""
+MS_PER_S: Final = 1_000
+PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
+ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
+    (kind, payload): route for route in ROUTES if route.sender is Sender.NODE for kind in route.kinds for payload in route.payloads
+}
+"""The route on which a device of a kind sends a payload."""
+logger: Final = logging.getLogger(__name__)
+
+
+def make_mqtt_client(path: DevicePath, address: BrokerAddress, settings: BrokerSettings, will: Will | None = None) -> Client:
+    """Make the client for one connection, with the device's path as client id; raises `MqttError` for an unusable CA file."""
+    return Client(
+        address.host,
+        address.port,
+        username=address.username,
+        password=address.password,
+        identifier=str(path),
+        protocol=PROTOCOLS[settings.protocol],
+        will=will,
+        clean_session=None if settings.protocol == "5" else True,
+        timeout=settings.timeout_ms / MS_PER_S,
+        keepalive=settings.keepalive_s,
+        tls_context=tls_context(settings.ca_file) if address.tls else None,
+        socket_options=NO_DELAY,
+    )
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Trust the CAs of the file, or this machine's; raises `MqttError` for a missing or damaged file."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise MqttError(f"broker.ca_file: {ca_file} can't be used: {error}") from error
+
+
+class BrokerConnection:
+    """Connects and reconnects. `describe` makes the node's state for a presence and the number of a connection."""
+
+    def __init__(
+        self,
+        path: DevicePath,
+        address: BrokerAddress,
+        settings: BrokerSettings,
+        describe: Callable[[Presence, int], NodeState],
+        post: Callable[[EventFactory], None],
+        random: Random,
+    ) -> None:
+        self._path = path
+        self._address = address
+        self._settings = settings
+        self._describe = describe
+        self._post = post
+        self._random = random
+        self._client: Client | None = None
+        self._connection = 0
+        self._sending: set[asyncio.Task[None]] = set()
+        self._state_is_due = False
+        self._is_leaving = False
+        self._correction: asyncio.TimerHandle | None = None
+        self._routes = {path.topic(route.leaf): route for route in (COMMAND, CONFIG, STATE) if path.kind in route.kinds}
+
+    @property
+    def is_connected(self) -> bool:
+        """True while connected."""
+        return self._client is not None
+
+    # ── out ─────────────────────────────────────────────────────────────────
+
+    def send(self, message: Message) -> None:
+        """Publish now, or drop the message when there is no connection or too many wait."""
+        if self._client is None:
+            return
+        places = (
+            MAX_PENDING_PUBLISHES
+            if isinstance(message, CardPresented | ReaderCardPresented)
+            else MAX_PENDING_PUBLISHES - RESERVED_FOR_QUESTIONS
+        )
+        if len(self._sending) >= places:
+            logger.warning("%d messages are waiting for the broker, %s is dropped", len(self._sending), type(message).__name__)
+            return
+        self._start_publish(self._client, message)
+
+    def send_state(self) -> None:
+        """Publish the node's state; when too many messages wait, the then current one as soon as there is room."""
+        self._state_is_due = True
+        self._send_due_state()
+
+    def _send_due_state(self) -> None:
+        has_room = len(self._sending) < MAX_PENDING_PUBLISHES - RESERVED_FOR_QUESTIONS
+        if self._client is not None and self._state_is_due and has_room and not self._is_leaving:
+            self._state_is_due = False
+            self._start_publish(self._client, self._describe(Presence.ONLINE, self._connection))
+
+    def _start_publish(self, client: Client, message: Message) -> None:
+        task = asyncio.create_task(self._publish(client, ROUTE_OF[self._path.kind, type(message)], message))
+        self._sending.add(task)
+        task.add_done_callback(self._publish_done)
+
+    def _publish_done(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._send_due_state()
+
+    async def publish_offline(self) -> None:
+        """Publish that the node is offline, and no state after that: a clean disconnect sends no last will."""
+        self._is_leaving = True
+        if self._client is not None:
+            if self._sending:
+                await asyncio.wait(self._sending, timeout=self._settings.timeout_ms / MS_PER_S)
+            await self._publish(self._client, STATE, self._describe(Presence.OFFLINE, self._connection))
+
+    async def _publish(self, client: Client, route: Route, message: Message) -> None:
+        try:
+            await client.publish(self._path.topic(route.leaf), encode(message), qos=route.qos, retain=route.retain)
+        except MqttError as error:
+            logger.info("%s was not sent: %s", type(message).__name__, error)
+
+    # ── the connection ──────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Keep a connection until cancelled."""
+        failures = 0
+        while True:
+            begun_ms = monotonic_ms()
+            try:
+                await self._connect_once()
+            except (MqttError, OSError) as error:  # the library lets errors of a dying socket through
+                logger.warning("no connection to %s:%d: %s", self._address.host, self._address.port, error)
+            failures = 1 if monotonic_ms() - begun_ms >= self._settings.reconnect_stable_ms else failures + 1
+            await asyncio.sleep(self._wait_ms(failures) / MS_PER_S)
+
+    async def _connect_once(self) -> None:
+        self._connection += 1
+        async with self._new_client() as client:
+            wanted = [(topic, 1) for topic in (*self._routes, core_state_topic("+"))]
+            if refused := refused_filters(wanted, await client.subscribe(wanted)):
+                raise MqttError(
+                    f"the broker refuses a subscription to {', '.join(refused)}: check its access rules for this device"
+                )
+            self._client = client
+            logger.info("connected to %s:%d", self._address.host, self._address.port)
+            self._post(Connected)
+            self.send_state()
+            try:
+                async for delivery in client.messages:
+                    self._receive(delivery)
+            finally:
+                self._client = None
+                for task in self._sending:
+                    task.cancel()
+                self._post(Disconnected)
+
+    def _new_client(self) -> Client:
+        will = encode(self._describe(Presence.OFFLINE, self._connection))
+        last = Will(self._path.topic(STATE.leaf), will, qos=STATE.qos, retain=STATE.retain)
+        return make_mqtt_client(self._path, self._address, self._settings, last)
+
+    def _wait_ms(self, failures: int) -> int:
+        longest_ms = min(self._settings.reconnect_first_ms << min(failures - 1, 20), self._settings.reconnect_max_ms)
+        return self._random.randint(longest_ms // 2, longest_ms)
+
+    # ── in ──────────────────────────────────────────────────────────────────
+
+    def _receive(self, delivery: Delivery) -> None:
+        topic, payload = str(delivery.topic), delivery.payload
+        route = self._routes.get(topic, CORE_STATE)
+        if route is COMMAND and delivery.retain:
+            logger.error("ALARM: a retained command was dropped: commands must not be retained")
+            return
+        if route is CORE_STATE and not payload:
+            self._post(partial(CoreGone, instance_id=topic.split("/")[-2]))
+            return
+        try:
+            message = decode(route, payload)
+        except Malformed as error:
+            self._reject_unreadable(route, topic, payload, error)
+            return
+        self._post_message(message)
+
+    def _reject_unreadable(self, route: Route, topic: str, payload: bytes, error: Malformed) -> None:
+        if route is CONFIG and payload:
+            self._post(partial(ConfigUnreadable, text=str(error)))
+        else:
+            logger.warning("a message on %s can't be decoded: %s", topic, error)
+
+    def _post_message(self, message: Message) -> None:
+        match message:
+            case NodeState():
+                self._restore_own_state(message)
+            case PourAuthorized():
+                self._post(partial(GrantReceived, grant=message))
+            case PourDenied():
+                self._post(partial(DenialReceived, denial=message))
+            case PourSettled():
+                self._post(partial(VerdictReceived, verdict=message))
+            case FlowRecorded():
+                self._post(partial(FlowVerdictReceived, verdict=message))
+            case StopPour():
+                self._post(partial(StopReceived, stop=message))
+            case ReportPour():
+                self._post(partial(ReportRequested, ask=message))
+            case TapConfig():
+                self._post(partial(ConfigReceived, config=message))
+            case CoreState():
+                self._post(partial(CoreSeen, core=message))
+
+    def _restore_own_state(self, seen: NodeState) -> None:
+        """Publish our state again when a late will or another client has overwritten it."""
+        ours = self._describe(Presence.ONLINE, self._connection)
+        if (seen.status, seen.boot_id, seen.connection) == (ours.status, ours.boot_id, ours.connection):
+            return
+        if self._correction is None or self._correction.when() <= asyncio.get_running_loop().time():
+            self._correction = asyncio.get_running_loop().call_later(self._settings.correct_state_ms / MS_PER_S, self.send_state)
