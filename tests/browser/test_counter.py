@@ -42,7 +42,7 @@ async def test_a_visit_is_opened_with_a_card_and_each_refusal_has_its_panel(cons
     await console.press("Show the visit")
     await console.press("Card lost")
     await console.press("Report it lost")
-    await expect(console.page.get_by_text("The card works no more.")).to_be_visible()
+    await expect(console.page.get_by_text("The card no longer works.")).to_be_visible()
 
     await new_guest(console, f"Pia {uuid4().hex[:6]}")
     await issue(console, desk, lost)
@@ -50,7 +50,7 @@ async def test_a_visit_is_opened_with_a_card_and_each_refusal_has_its_panel(cons
 
     await console.page.reload()
     activity = console.page.locator("#activity")
-    await expect(activity).to_contain_text("Visit with card refused")
+    await expect(activity).to_contain_text("Check-in refused")
     await expect(activity).to_contain_text(name)
 
 
@@ -81,15 +81,15 @@ async def test_money_is_taken_refused_and_given_back_by_those_who_may(
     await console.go(f"/visits/{visit_id}")
     await console.press("Top up")
     await console.dialog.get_by_label("Amount").fill("12,50")
-    await console.press("Take the money")
+    await console.press("Top up", console.dialog)
     await expect(console.page.locator("[data-available]")).to_have_text(f"€{(before + 1250) / 100:.2f}")
 
     await console.press("Refund")
     await console.dialog.get_by_label("Amount").fill("99999")
-    await console.press("Give the money back")
+    await console.press("Refund", console.dialog)
     await expect(console.dialog.get_by_role("alert")).to_have_text("That is more than the guest has available.")
     await console.dialog.get_by_label("Amount").fill("12.50")
-    await console.press("Give the money back")
+    await console.press("Refund", console.dialog)
     await expect(console.page.locator("[data-available]")).to_have_text(f"€{before / 100:.2f}")
 
     async with Console.opened(browser, demo.api_url) as colleague:
@@ -123,7 +123,7 @@ async def test_a_pour_without_a_report_is_settled_by_hand_and_its_late_report_st
     incident = console.page.locator('[data-kind="late_mismatch"]').first
     await expect(incident.locator(".versus")).to_contain_text(f"{POURED_ML}")
     await expect(incident.locator(".versus")).to_contain_text(f"{REPORTED_ML}")
-    await console.press("I look after it", incident)
+    await console.press("Assign to me", incident)
     await expect(incident).to_contain_text(f"In the hands of {demo.operator.username}")
     await console.press("Resolve", incident)
     await console.dialog.get_by_role("radio", name="Charge a guest").check()

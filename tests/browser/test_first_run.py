@@ -71,20 +71,20 @@ async def test_an_empty_database_leads_an_engineer_to_a_tap_that_may_pour(
         await console.go("/set-up")
 
         await expect(step).to_have_attribute("data-step", "keg")
-        await console.press("Take a keg into stock")
-        await console.press("Take it into stock")
+        await console.press("Add a keg to stock")
+        await console.press("Add to stock")
         await expect(console.page.get_by_text("30.0 l of 30.0 l left")).to_be_visible()
 
         await console.go("/")
         await console.page.get_by_role("button", name="Change keg").click()
-        await console.press("Put this keg on")
+        await console.press("Connect this keg")
         await expect(console.page.locator('[data-tap="bar/taps/left"]')).to_contain_text("€5.20")
 
         await console.go("/set-up")
         await expect(step).to_have_attribute("data-step", "device")
         await console.press("New device")
         await console.dialog.get_by_label("Id:").fill("left")
-        await console.press("Let it speak")
+        await console.press("Add the device")
         await expect(console.dialog.locator("[data-secret]")).not_to_be_empty()
 
         await console.go("/set-up")
@@ -104,7 +104,7 @@ async def test_an_empty_database_leads_an_engineer_to_a_tap_that_may_pour(
 
         await console.go(f"/check-in?guest_id={await give_card_away(empty_database_url, CARD, 'Ann')}")
         await issue_typed(console, CARD)
-        await expect(console.page.locator('[data-result="card_busy"]')).to_contain_text("It is in the visit of Bob.")
+        await expect(console.page.locator('[data-result="card_busy"]')).to_contain_text("It is in use in Bob's visit.")
 
         await console.go(visit)
         await console.press("Close the visit")
@@ -114,7 +114,7 @@ async def test_an_empty_database_leads_an_engineer_to_a_tap_that_may_pour(
         await console.press("Close the shift")
         await console.press("Close the shift", console.dialog)
         await expect(console.page.locator("[data-there=false]", has_text="No shift")).to_be_visible()
-        await console.press("Make the Z report")
+        await console.press("Create the Z report")
         await expect(console.page.get_by_role("heading", name="Z report")).to_be_visible()
 
 

@@ -61,31 +61,31 @@ async def test_the_taps_own_screen_shows_a_pour_to_its_end_and_denials_in_words(
 
 async def test_the_emergency_stop_is_confirmed_closes_every_tap_and_ends(console: Console) -> None:
     await console.press("Emergency stop")
-    await expect(console.dialog).to_contain_text("Every valve of the venue closes now")
+    await expect(console.dialog).to_contain_text("All valves of the venue close now")
     await console.press("Stop all taps now")
     await expect(console.dialog.get_by_role("status")).to_contain_text("bar/taps/open")
-    await console.press("To the taps")
+    await console.press("Show the taps")
 
     try:
         for tap_id in ("left", "middle", "right", "open"):
             await expect(tap(console, tap_id)).to_have_attribute("data-status", "emergency_stop")
-        await expect(console.page.get_by_role("alert").filter(has_text="no tap gives beer")).to_be_visible()
+        await expect(console.page.get_by_role("alert").filter(has_text="all taps are closed")).to_be_visible()
     finally:
         await console.press("End the emergency stop")
-        await console.press("Let the taps work again")
+        await console.press("End the stop")
     await expect(tap(console, "middle")).not_to_have_attribute("data-status", "emergency_stop")
     await expect(tap(console, "middle")).to_have_attribute("data-phase", "POURING")
 
 
 async def test_a_tap_is_taken_out_of_service_and_put_back(console: Console) -> None:
     card = tap(console, "open")
-    await card.get_by_role("button", name="More for Open").click()
+    await card.get_by_role("button", name="More actions for Open").click()
     await console.dialog.get_by_role("radio", name="Lock").check()
     await console.press("Take out of service")
     await expect(card).to_have_attribute("data-status", "locked")
 
-    await console.press("Put back to work", card)
-    await console.press("Put back to work", console.dialog)
+    await console.press("Return to service", card)
+    await console.press("Return to service", console.dialog)
     await expect(card).to_have_attribute("data-status", "active")
 
 
@@ -116,7 +116,7 @@ async def test_a_core_that_is_stopped_is_shown_at_once_and_so_is_its_return(
     try:
         os.kill(running.ready().pids["core"], signal.SIGKILL)
         await expect(core).to_have_attribute("data-there", "false")
-        await expect(core).to_contain_text("Core is away")
+        await expect(core).to_contain_text("Core offline")
         await expect(console.page.locator(".core-away")).to_be_visible()
     finally:
         running.process.send_signal(signal.SIGCONT)

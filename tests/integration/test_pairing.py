@@ -92,7 +92,7 @@ async def test_an_engineer_accepts_a_code_in_the_console(rest: Rest, venue: Venu
     asked = await begun(rest)
     form = {"code": asked["code"].lower(), "kind": "taps", "device_id": "left", "key": "k1"}
 
-    assert "Accept a code" in (await rest.engineer.get("/devices")).text
+    assert "Pair by code" in (await rest.engineer.get("/devices")).text
     assert 'name="code"' in (await rest.engineer.get("/devices/accept", headers=HTMX)).text
     first, again = [await rest.engineer.post("/devices/accept", data=form, headers=HTMX) for _ in range(2)]
 

@@ -64,7 +64,7 @@ async def test_what_is_not_there_is_a_page_in_a_browser_and_a_problem_for_progra
 
     assert (page.status_code, wrong_method.status_code) == (404, 405)
     assert page.headers["content-type"] == wrong_method.headers["content-type"] == "text/html; charset=utf-8"
-    assert "To the taps" in page.text
+    assert "Show the taps" in page.text
     assert wrong_method.headers["allow"]
     refusal(await rest.nobody.get("/nope"), 404, "not_found")
     refusal(await rest.nobody.get("/api/nope", headers=BROWSER), 404, "not_found")

@@ -59,7 +59,7 @@ DENIALS: Final[Mapping[DenyReason, Denial]] = {
     ),
     DenyReason.KEG_EMPTY: Denial(
         "This keg is empty. Please use another tap.",
-        "Этот кег пуст. Пожалуйста, выберите другой кран.",
+        "Эта кега пуста. Пожалуйста, выберите другой кран.",
     ),
     DenyReason.SHIFT_CLOSED: Denial(
         "We are closed at the moment.",

@@ -146,9 +146,9 @@ async def test_the_console_manages_webhooks_as_the_api_does(venue: Venue, rest: 
     deliveries = done(await rest.engineer.get(f"/api{path}/deliveries"))["items"]
     (booked,) = [delivery for delivery in deliveries if delivery["event_type"] == "top_up.booked"]
     assert "Доставлено" in await seen(f"{path}/deliveries?status=delivered")
-    assert "Arrived" in await seen(f"{path}/deliveries/{booked['delivery_id']}", "en")
+    assert "Delivered" in await seen(f"{path}/deliveries/{booked['delivery_id']}", "en")
     assert (await sent(f"{path}/deliveries/{booked['delivery_id']}/replay")).headers["HX-Redirect"] == f"{path}/deliveries"
-    assert "sent again" in (await sent(f"{path}/replay", since="2026-01-01T12:00")).headers["HX-Trigger"]
+    assert "Resending events" in (await sent(f"{path}/replay", since="2026-01-01T12:00")).headers["HX-Trigger"]
     assert "whsec_" in (await sent(f"{path}/rotate")).text
     assert (await sent(path, **wanted)).headers["HX-Redirect"] == "/webhooks"
     assert "switched off" in await seen("/webhooks", "en")

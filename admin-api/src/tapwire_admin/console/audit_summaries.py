@@ -51,7 +51,7 @@ def gist(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:
         said.append(formats.volume(details["volume_ml"]))
     said += [formats.money(details[name]) for name in _MONEY if isinstance(details.get(name), int)]
     if isinstance(details.get("loss_minor"), int) and details["loss_minor"]:
-        said.append(translations(locale).gettext(N_("house bears %s")) % formats.money(details["loss_minor"]))
+        said.append(translations(locale).gettext(N_("written off: %s")) % formats.money(details["loss_minor"]))
     return " · ".join(part for part in said if part)
 
 

@@ -112,7 +112,7 @@ def _read_decimal(text: str, field: str, digits: int) -> int:
     """
     cleaned = "".join(text.split()).replace(",", ".").replace("\N{MINUS SIGN}", "-")
     if not _NUMBER.fullmatch(cleaned):
-        raise Invalid(f"{field}: {text[:40]!r} is no number.", field=field)
+        raise Invalid(f"{field}: {text[:40]!r} is not a number.", field=field)
     whole, _, part = cleaned.partition(".")
     if len(part) > digits:
         raise Invalid(f"{field}: {text[:40]!r} has more than {digits} decimals. Write thousands without a separator.", field=field)

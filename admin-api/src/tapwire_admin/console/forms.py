@@ -57,7 +57,7 @@ class Sent:
             raise Invalid(str(error)) from error
         for field in wanted.difference(money):
             if type(getattr(read, field)) is int and not _INTEGER.fullmatch(self.values[field]):
-                raise Invalid(f"{field}: {self.values[field][:40]!r} is no whole number written in digits alone.", field=field)
+                raise Invalid(f"{field}: {self.values[field][:40]!r} is not a whole number in digits.", field=field)
         return read
 
     def flag(self, field: str) -> bool:

@@ -71,30 +71,30 @@ TAP_STATUSES: Final[Mapping[TapStatus, str]] = {
 }
 PHASES: Final[Mapping[Phase, str]] = {
     Phase.IDLE: N_("Ready"),
-    Phase.AUTHORIZING: N_("Asking"),
+    Phase.AUTHORIZING: N_("Checking the card"),
     Phase.POURING: N_("Pouring"),
     Phase.SETTLING: N_("Settling"),
-    Phase.CARD_MUST_BE_REMOVED: N_("Card must be taken off"),
+    Phase.CARD_MUST_BE_REMOVED: N_("Remove the card"),
     Phase.OUT_OF_SERVICE: N_("Out of service"),
     Phase.FAULT: N_("Fault"),
 }
 SYNC_STATUSES: Final[Mapping[SyncStatus, str]] = {
-    SyncStatus.PENDING_SYNC: N_("Running"),
+    SyncStatus.PENDING_SYNC: N_("In progress"),
     SyncStatus.SYNCED: N_("Settled"),
     SyncStatus.RECONCILED: N_("Settled by hand"),
     SyncStatus.REJECTED: N_("Not charged"),
-    SyncStatus.VOIDED: N_("Void"),
+    SyncStatus.VOIDED: N_("Voided"),
 }
 END_REASONS: Final[Mapping[EndReason, str]] = {
-    EndReason.CARD_REMOVED: N_("card taken off"),
+    EndReason.CARD_REMOVED: N_("card removed"),
     EndReason.LIMIT: N_("limit reached"),
-    EndReason.NO_FLOW: N_("nothing flowed any more"),
+    EndReason.NO_FLOW: N_("flow stopped"),
     EndReason.MAX_DURATION: N_("took too long"),
     EndReason.STOPPED: N_("stopped by staff"),
     EndReason.DISABLED: N_("tap taken out of service"),
     EndReason.POWER_LOSS: N_("power cut"),
     EndReason.NEVER_STARTED: N_("never started"),
-    EndReason.FAULT: N_("fault of the tap"),
+    EndReason.FAULT: N_("tap fault"),
 }
 STOP_REASONS: Final[Mapping[StopReason, str]] = {
     StopReason.LOST_CARD: N_("card reported lost"),
@@ -105,16 +105,16 @@ STOP_REASONS: Final[Mapping[StopReason, str]] = {
 }
 INCIDENTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.MISSING_PENDING: N_("Report of an unknown pour"),
-    IncidentKind.LATE_MISMATCH: N_("Late report says something else"),
+    IncidentKind.LATE_MISMATCH: N_("Late report differs"),
     IncidentKind.OVERPOUR: N_("Valve did not close in time"),
     IncidentKind.REJECTED_INSUFFICIENT_FUNDS: N_("Poured more than the guest can pay"),
-    IncidentKind.INVALID_REPORT: N_("Report can't be believed"),
+    IncidentKind.INVALID_REPORT: N_("Implausible report"),
     IncidentKind.ODOMETER_MISMATCH: N_("Meter and report disagree"),
-    IncidentKind.ODOMETER_REWOUND: N_("Meter went back"),
-    IncidentKind.VOLUME_GAP: N_("Beer that nobody accounts for"),
-    IncidentKind.KEG_OVERDRAWN: N_("Keg gave more than it held"),
+    IncidentKind.ODOMETER_REWOUND: N_("Meter went backwards"),
+    IncidentKind.VOLUME_GAP: N_("Unaccounted beer"),
+    IncidentKind.KEG_OVERDRAWN: N_("The keg's book volume is negative"),
     IncidentKind.UNATTRIBUTED_FLOW: N_("Flow with a closed valve"),
-    IncidentKind.JOURNAL_LOST: N_("Tap lost its memory of a pour"),
+    IncidentKind.JOURNAL_LOST: N_("Tap lost its record of a pour"),
     IncidentKind.SYNC_TIMEOUT: N_("No report of a pour"),
     IncidentKind.DEAD_LETTER: N_("Message that can't be read"),
     IncidentKind.WEBHOOK_FAILING: N_("A webhook was switched off"),
@@ -124,58 +124,58 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
         "A tap reports a pour that was never authorised. Nothing was charged: charge a visit, or write it off."
     ),
     IncidentKind.LATE_MISMATCH: N_(
-        "The pour was settled before its report came. Compare both numbers, then charge, correct or leave it."
+        "The pour was settled before its report arrived. Compare both volumes, then charge, refund or leave it."
     ),
-    IncidentKind.OVERPOUR: N_("Far more flowed than was granted, and the tap was locked. Look at its valve before you unlock it."),
+    IncidentKind.OVERPOUR: N_("Far more flowed than was allowed, and the tap was locked. Check its valve before you unlock it."),
     IncidentKind.REJECTED_INSUFFICIENT_FUNDS: N_(
-        "Nothing was charged and the tap was locked. Look at its valve, then charge or write it off."
+        "Nothing was charged and the tap was locked. Check its valve, then charge a visit, or write it off."
     ),
-    IncidentKind.INVALID_REPORT: N_("The tap's report was kept and not booked. Settle the pour by hand in its visit."),
-    IncidentKind.ODOMETER_MISMATCH: N_("What was reported is not what the meter counted. Check the tap's calibration."),
-    IncidentKind.ODOMETER_REWOUND: N_("The same stretch of the meter was reported twice. Check the tap before you charge anybody."),
+    IncidentKind.INVALID_REPORT: N_("The tap's report was stored, but not booked. Settle the pour by hand in its visit."),
+    IncidentKind.ODOMETER_MISMATCH: N_("The reported volume differs from the meter's. Check the tap's calibration."),
+    IncidentKind.ODOMETER_REWOUND: N_("The same meter readings were reported twice. Check the tap before you charge anybody."),
     IncidentKind.VOLUME_GAP: N_(
-        "The meter moved and no pour explains it. It was taken out of the keg: write it off, or charge a visit."
+        "The meter counted beer that belongs to no pour. It was deducted from the keg: write it off, or charge a visit."
     ),
-    IncidentKind.KEG_OVERDRAWN: N_("By the books the keg is less than empty. Check the calibration, or correct its stock."),
+    IncidentKind.KEG_OVERDRAWN: N_("More was poured than the keg held. Check the calibration, or correct its stock."),
     IncidentKind.UNATTRIBUTED_FLOW: N_(
-        "Beer flows without a grant: look for a leak or an open valve now. Then charge a visit, or write it off."
+        "Beer is flowing without authorisation: look for a leak or an open valve now. Then charge a visit, or write it off."
     ),
-    IncidentKind.JOURNAL_LOST: N_("The tap can't say what became of the pour. Settle it by hand in its visit."),
+    IncidentKind.JOURNAL_LOST: N_("The tap can't tell how the pour ended. Settle it by hand in its visit."),
     IncidentKind.SYNC_TIMEOUT: N_(
-        "The pour still holds its guest and its tap. Wait for the tap, or settle it by hand in its visit."
+        "The pour still blocks its guest and its tap. Wait for the tap, or settle it by hand in its visit."
     ),
-    IncidentKind.DEAD_LETTER: N_("A device sends what nobody understands. An engineer should look at it."),
+    IncidentKind.DEAD_LETTER: N_("A device sends messages that can't be read. An engineer should check it."),
     IncidentKind.WEBHOOK_FAILING: N_(
-        "Its receiver took nothing for days. An engineer should look at it, switch the webhook on again, and send what it missed."
+        "Its receiver accepted nothing for days. An engineer should check it, switch the webhook on again, and resend the missed events."
     ),
 }
 INCIDENT_STATUSES: Final[Mapping[IncidentStatus, str]] = {
     IncidentStatus.OPEN: N_("Open"),
-    IncidentStatus.CLAIMED: N_("In hand"),
+    IncidentStatus.CLAIMED: N_("Assigned"),
     IncidentStatus.RESOLVED: N_("Resolved"),
 }
 RESOLUTIONS: Final[Mapping[Resolution, str]] = {
     Resolution.CHARGED: N_("Charge a guest"),
     Resolution.WRITTEN_OFF: N_("Write off"),
-    Resolution.CORRECTED: N_("Give money back"),
-    Resolution.NO_ACTION: N_("Nothing to book"),
+    Resolution.CORRECTED: N_("Refund the guest"),
+    Resolution.NO_ACTION: N_("No action needed"),
 }
 CARD_STATUSES: Final[Mapping[CardStatus, str]] = {
     CardStatus.AVAILABLE: N_("Free"),
-    CardStatus.BOUND: N_("A guest's"),
+    CardStatus.BOUND: N_("Linked to a guest"),
     CardStatus.LOST: N_("Lost"),
     CardStatus.RETIRED: N_("Retired"),
 }
 KEG_STATUSES: Final[Mapping[KegStatus, str]] = {KegStatus.IN_STOCK: N_("In stock"), KegStatus.RETIRED: N_("Retired")}
 VISIT_STATUSES: Final[Mapping[VisitStatus, str]] = {VisitStatus.ACTIVE: N_("Open"), VisitStatus.CLOSED: N_("Closed")}
-SHIFT_STATUSES: Final[Mapping[ShiftStatus, str]] = {ShiftStatus.OPEN: N_("Open"), ShiftStatus.CLOSED: N_("Closed")}
+SHIFT_STATUSES: Final[Mapping[ShiftStatus, str]] = {ShiftStatus.OPEN: N_("Shift open"), ShiftStatus.CLOSED: N_("Shift closed")}
 METHODS: Final[Mapping[PaymentMethod, str]] = {PaymentMethod.CASH: N_("Cash"), PaymentMethod.CARD: N_("Bank card")}
 MOVEMENTS: Final[Mapping[MovementKind, str]] = {
     MovementKind.TOP_UP: N_("Top-up"),
     MovementKind.REFUND: N_("Refund"),
     MovementKind.ADJUSTMENT: N_("Correction"),
     MovementKind.CHARGE: N_("Charge"),
-    MovementKind.WRITTEN_OFF: N_("Borne by the house"),
+    MovementKind.WRITTEN_OFF: N_("Written off"),
 }
 SALES_BY: Final[Mapping[SalesBy, str]] = {
     SalesBy.HOUR: N_("Hour"),
@@ -184,31 +184,31 @@ SALES_BY: Final[Mapping[SalesBy, str]] = {
     SalesBy.BEVERAGE: N_("Beverage"),
 }
 ACTIONS: Final[Mapping[AuditAction, str]] = {
-    AuditAction.POUR_AUTHORIZED: N_("Pour granted"),
+    AuditAction.POUR_AUTHORIZED: N_("Pour authorised"),
     AuditAction.POUR_DENIED: N_("Pour denied"),
     AuditAction.INSUFFICIENT_FUNDS_DENIED: N_("Pour denied: not enough money"),
-    AuditAction.POUR_VOIDED: N_("Pour void"),
+    AuditAction.POUR_VOIDED: N_("Pour voided"),
     AuditAction.POUR_SYNCED: N_("Pour settled"),
     AuditAction.OVERPOUR_CHARGED: N_("Pour settled, over its limit"),
-    AuditAction.OVERPOUR_WRITTEN_OFF: N_("Pour settled, the rest borne by the house"),
+    AuditAction.OVERPOUR_WRITTEN_OFF: N_("Pour settled, the rest written off"),
     AuditAction.SYNC_REJECTED_INSUFFICIENT_FUNDS: N_("Pour not charged: not enough money"),
     AuditAction.SYNC_REJECTED_INVALID_REPORT: N_("Report refused"),
     AuditAction.SYNC_MISSING_PENDING: N_("Report of an unknown pour"),
-    AuditAction.LATE_SYNC_MATCHED: N_("Late report agrees"),
-    AuditAction.LATE_SYNC_MISMATCH: N_("Late report says something else"),
+    AuditAction.LATE_SYNC_MATCHED: N_("Late report matches"),
+    AuditAction.LATE_SYNC_MISMATCH: N_("Late report differs"),
     AuditAction.UNATTRIBUTED_FLOW_RECORDED: N_("Flow without a pour"),
-    AuditAction.VOLUME_GAP_BOOKED: N_("Gap of the meter booked"),
-    AuditAction.VOLUME_GAP_TAKEN_BACK: N_("Gap of the meter explained"),
+    AuditAction.VOLUME_GAP_BOOKED: N_("Unaccounted beer recorded"),
+    AuditAction.VOLUME_GAP_TAKEN_BACK: N_("Unaccounted beer explained"),
     AuditAction.RECONCILE_DONE: N_("Pour settled by hand"),
     AuditAction.VISIT_FORCE_UNLOCK: N_("Visit unlocked by hand"),
     AuditAction.VISIT_OPENED: N_("Visit opened"),
     AuditAction.VISIT_CLOSED: N_("Visit closed"),
-    AuditAction.CARD_BOUND: N_("Card given to a guest"),
-    AuditAction.CARD_UNBOUND: N_("Card taken back"),
-    AuditAction.CARD_ASSIGNED: N_("Card put into a visit"),
-    AuditAction.CARD_ISSUE_REFUSED: N_("Visit with card refused"),
+    AuditAction.CARD_BOUND: N_("Card linked to a guest"),
+    AuditAction.CARD_UNBOUND: N_("Card unlinked from its guest"),
+    AuditAction.CARD_ASSIGNED: N_("Card added to a visit"),
+    AuditAction.CARD_ISSUE_REFUSED: N_("Check-in refused"),
     AuditAction.CARD_LOST: N_("Card reported lost"),
-    AuditAction.CARD_RESTORED: N_("Card found again"),
+    AuditAction.CARD_RESTORED: N_("Card reactivated"),
     AuditAction.CARD_RETIRED: N_("Card retired"),
     AuditAction.GUEST_CREATED: N_("Guest added"),
     AuditAction.GUEST_CHANGED: N_("Guest changed"),
@@ -217,7 +217,7 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.ADJUSTMENT: N_("Balance corrected"),
     AuditAction.SHIFT_OPENED: N_("Shift opened"),
     AuditAction.SHIFT_CLOSED: N_("Shift closed"),
-    AuditAction.Z_REPORT_MADE: N_("Z report made"),
+    AuditAction.Z_REPORT_MADE: N_("Z report created"),
     AuditAction.VENUE_CREATED: N_("Venue added"),
     AuditAction.VENUE_CHANGED: N_("Venue changed"),
     AuditAction.EMERGENCY_STOP_ON: N_("Emergency stop"),
@@ -225,23 +225,23 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.TAP_CREATED: N_("Tap added"),
     AuditAction.TAP_CHANGED: N_("Tap changed"),
     AuditAction.TAP_STOPPED: N_("Pour stopped by staff"),
-    AuditAction.KEG_CREATED: N_("Keg taken into stock"),
+    AuditAction.KEG_CREATED: N_("Keg added to stock"),
     AuditAction.KEG_CHANGED: N_("Keg changed"),
-    AuditAction.KEG_PUT_ON: N_("Keg put on"),
-    AuditAction.KEG_TAKEN_OFF: N_("Keg taken off"),
-    AuditAction.STOCK_BOOKED: N_("Stock booked"),
+    AuditAction.KEG_PUT_ON: N_("Keg connected"),
+    AuditAction.KEG_TAKEN_OFF: N_("Keg disconnected"),
+    AuditAction.STOCK_BOOKED: N_("Stock movement recorded"),
     AuditAction.BEVERAGE_CREATED: N_("Beverage added"),
     AuditAction.BEVERAGE_CHANGED: N_("Beverage changed"),
     AuditAction.USER_CREATED: N_("User added"),
     AuditAction.USER_CHANGED: N_("User changed"),
     AuditAction.LOGIN_SUCCEEDED: N_("Logged in"),
-    AuditAction.LOGIN_FAILED: N_("Wrong password"),
+    AuditAction.LOGIN_FAILED: N_("Login failed"),
     AuditAction.LOGGED_OUT: N_("Logged out"),
     AuditAction.DEVICE_ADDED: N_("Device added"),
     AuditAction.DEVICE_ROTATED: N_("Device's secret renewed"),
-    AuditAction.DEVICE_REVOKED: N_("Device shut out"),
+    AuditAction.DEVICE_REVOKED: N_("Device access revoked"),
     AuditAction.INCIDENT_RAISED: N_("Incident"),
-    AuditAction.INCIDENT_CLAIMED: N_("Incident taken in hand"),
+    AuditAction.INCIDENT_CLAIMED: N_("Incident assigned"),
     AuditAction.INCIDENT_RESOLVED: N_("Incident resolved"),
     AuditAction.BACKUP_RESTORED: N_("Backup restored"),
     AuditAction.WEBHOOK_CREATED: N_("Webhook added"),
@@ -249,23 +249,23 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.WEBHOOK_DELETED: N_("Webhook deleted"),
     AuditAction.WEBHOOK_ROTATED: N_("Webhook's secret renewed"),
     AuditAction.WEBHOOK_TESTED: N_("Webhook tested"),
-    AuditAction.WEBHOOK_REPLAYED: N_("Webhook sent again"),
+    AuditAction.WEBHOOK_REPLAYED: N_("Webhook events resent"),
     AuditAction.WEBHOOK_SWITCHED_OFF: N_("Webhook switched off"),
 }
 DELIVERY_STATUSES: Final[Mapping[DeliveryStatus, str]] = {
-    DeliveryStatus.PENDING: N_("Waits"),
-    DeliveryStatus.DELIVERED: N_("Arrived"),
-    DeliveryStatus.FAILED: N_("Given up"),
+    DeliveryStatus.PENDING: N_("Pending"),
+    DeliveryStatus.DELIVERED: N_("Delivered"),
+    DeliveryStatus.FAILED: N_("Failed"),
 }
 DELIVERY_CAUSES: Final[Mapping[DeliveryCause, str]] = {
-    DeliveryCause.EVENT: N_("as it happened"),
-    DeliveryCause.REPLAY: N_("sent again"),
-    DeliveryCause.TEST: N_("a test"),
+    DeliveryCause.EVENT: N_("event"),
+    DeliveryCause.REPLAY: N_("resent"),
+    DeliveryCause.TEST: N_("test"),
 }
 OFF_REASONS: Final[Mapping[OffReason, str]] = {
-    OffReason.BY_HAND: N_("switched off"),
-    OffReason.FAILING: N_("switched off: took nothing for days"),
-    OffReason.GONE: N_("switched off: its receiver is gone"),
+    OffReason.BY_HAND: N_("switched off by hand"),
+    OffReason.FAILING: N_("switched off: nothing accepted for days"),
+    OffReason.GONE: N_("switched off: the receiver is gone"),
     OffReason.RESTORED: N_("switched off after a restore"),
 }
 ALL: Final[tuple[Mapping[Any, str], ...]] = (

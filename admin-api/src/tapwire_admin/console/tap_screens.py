@@ -79,8 +79,8 @@ def _moment(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
     if kind == "pour_settled":
         return _thanks(seen.answer, locale, formats)
     if seen.phase == Phase.CARD_MUST_BE_REMOVED:
-        return _say(ScreenState.REMOVE_CARD, locale, N_("Please take your card off"))
-    return _say(ScreenState.READY, locale, N_("Lay your card on the reader"), N_("and pour as much as you like"))
+        return _say(ScreenState.REMOVE_CARD, locale, N_("Please remove your card"))
+    return _say(ScreenState.READY, locale, N_("Place your card on the reader"), N_("and pour as much as you like"))
 
 
 def _blocked(seen: Seen, locale: Locale) -> dict[str, Any] | None:

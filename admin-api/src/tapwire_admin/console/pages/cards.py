@@ -21,7 +21,7 @@ from tapwire_core.services import cards
 from tapwire_core.services.cards import read_card_uid
 
 ACTIONS: Final = {"lost": cards.report_card_lost, "restore": cards.restore_card, "retire": cards.retire_card}
-REASONS: Final = {"lost": N_("guest says so"), "restore": N_("found again"), "retire": N_("card is broken")}
+REASONS: Final = {"lost": N_("reported by the guest"), "restore": N_("card was found"), "retire": N_("card is damaged")}
 
 
 @get("/cards", access=OPERATOR)

@@ -102,7 +102,7 @@ async def show_resolved(db: Db, viewer: Looking, shell: Around, page: AskedPage)
 async def claim(viewer: Looking, actor: By, sent: Form, incident_id: FromPath[UUID]) -> Response[str]:
     """Take an incident in hand."""
     await sent.once(incidents.claim_incident, actor, incident_id)
-    return done(viewer.translate(N_("It is yours now.")), changed=["incident"])
+    return done(viewer.translate(N_("Assigned to you.")), changed=["incident"])
 
 
 @get("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD)

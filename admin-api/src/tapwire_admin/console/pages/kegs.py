@@ -23,7 +23,7 @@ from tapwire_core.domain.closed_sets import KegStatus
 from tapwire_core.services import kegs
 
 KEG_SIZES_L: Final = (20, 30, 50)
-REASONS: Final = {"correction": N_("counted anew"), "line_cleaning": N_("line cleaning")}
+REASONS: Final = {"correction": N_("recounted"), "line_cleaning": N_("line cleaning")}
 
 
 @get("/stock", access=OPERATOR)

@@ -21,7 +21,7 @@ from tapwire_core.services import money
 
 TOP_UPS_MINOR: Final = (10_00, 20_00, 50_00)
 """Amounts that a finger is enough for."""
-REFUND_REASONS: Final = (N_("guest goes home"), N_("something was wrong with the beer"))
+REFUND_REASONS: Final = (N_("guest is leaving"), N_("problem with the beer"))
 MONEY: Final = ("amount_minor",)
 
 
@@ -37,7 +37,7 @@ async def top_up(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromP
     """Take a guest's money."""
     visit, given = await view(db, visit_id), sent.read(TopUp, money=MONEY)
     booked = await sent.once(money.top_up, actor, visit.guest_id, given.amount_minor, given.method, visit.venue_id)
-    said = viewer.translate(N_("Booked. Available now: %s"))
+    said = viewer.translate(N_("Done. Available now: %s"))
     return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
 
 
@@ -55,7 +55,7 @@ async def refund(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromP
     """Give a guest money back."""
     visit, given = await view(db, visit_id), sent.read(Refund, money=MONEY)
     booked = await sent.once(money.refund, actor, visit.guest_id, given.amount_minor, given.method, given.reason, visit.venue_id)
-    said = viewer.translate(N_("Booked. Available now: %s"))
+    said = viewer.translate(N_("Done. Available now: %s"))
     return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
 
 
@@ -71,7 +71,7 @@ async def adjust(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID
     """Correct a balance up or down."""
     given = sent.read(Adjustment, money=MONEY)
     booked = await sent.once(money.adjust, actor, guest_id, given.amount_minor, given.reason, None)
-    said = viewer.translate(N_("Booked. Available now: %s"))
+    said = viewer.translate(N_("Done. Available now: %s"))
     return done(said % viewer.formats.money(booked.available_minor), changed=[str(guest_id)])
 
 

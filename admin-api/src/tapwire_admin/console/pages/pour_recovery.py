@@ -24,8 +24,8 @@ from tapwire_core.domain.money import payable_minor
 from tapwire_core.services import pour_recovery
 from tapwire_core.services.request_limits import MAX_VOLUME_ML
 
-RECONCILE_REASONS: Final = (N_("no report came"), N_("the tap is broken"), N_("estimated with the guest"))
-UNLOCK_REASONS: Final = (N_("nothing was poured"), N_("the tap is broken"))
+RECONCILE_REASONS: Final = (N_("no report received"), N_("tap is broken"), N_("estimated with the guest"))
+UNLOCK_REASONS: Final = (N_("nothing was poured"), N_("tap is broken"))
 MAX_DIGITS: Final = len(str(MAX_VOLUME_ML))
 
 
@@ -81,7 +81,7 @@ async def unlock(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID
     """Give the pour up: nothing is charged, hold and leases are freed."""
     given = sent.read(ForceUnlock)
     await sent.once(pour_recovery.force_unlock, actor, visit_id, reason=given.reason, pour_id=given.pour_id)
-    return done(viewer.translate(N_("The visit is free again.")), changed=[str(visit_id), "visit"])
+    return done(viewer.translate(N_("The visit is unlocked.")), changed=[str(visit_id), "visit"])
 
 
 def _preview(visit: VisitView, volume_ml: int) -> dict[str, int]:

@@ -27,7 +27,7 @@ PARTS: Final = {
     "sold": N_("Sold"),
     "written_off": N_("Written off"),
     "rejected": N_("Not charged"),
-    "unattributed": N_("Nobody's"),
+    "unattributed": N_("Unattributed"),
     "corrected": N_("Corrections"),
     "line_cleaning": N_("Line cleaning"),
 }

@@ -27,7 +27,7 @@ from tapwire_core.services.sessions import LoginRefused
 LANGUAGES: Final = ((Locale.EN.value, "English"), (Locale.RU.value, "Русский"))
 HOME: Final = "/"
 MAX_PATH_LENGTH: Final = 300
-THEME_TEXTS: Final = {"auto": N_("By itself: dark at night"), "dark": N_("Dark"), "light": N_("Light")}
+THEME_TEXTS: Final = {"auto": N_("Auto: dark at night"), "dark": N_("Dark"), "light": N_("Light")}
 
 
 @get("/login", access=EVERYBODY)

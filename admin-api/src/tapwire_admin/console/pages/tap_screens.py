@@ -129,7 +129,7 @@ async def _events(screen: Screen, key: str) -> Events:
 
 async def _require_key(db: Database, path: str, key: str) -> None:
     if not await _is_key(db, path, key):
-        raise PermissionDeniedException("Open this screen by the address that the console shows under Devices.")
+        raise PermissionDeniedException("Open this screen with the address that the console shows under Devices.")
 
 
 async def _is_key(db: Database, path: str, key: str) -> bool:

@@ -30,7 +30,7 @@ from tapwire_core.services import taps
 
 OFFLINE: Final = "OFFLINE"
 NO_NODE: Final = "NO_NODE"
-STOP_REASONS: Final = (N_("stopped by staff"), N_("guest asked for it"), N_("something is wrong with the tap"))
+STOP_REASONS: Final = (N_("stopped by staff"), N_("guest asked for it"), N_("problem with the tap"))
 LOCK_REASONS: Final = (N_("out of order"), N_("keg change"), N_("closed for now"))
 OUT_OF_SERVICE: Final = frozenset({"locked", "cleaning", "emergency_stop"})
 
@@ -120,7 +120,7 @@ async def stop(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, tap: S
     """End what pours at a tap now."""
     path = str(tap_path(venue, tap))
     pour_id = await sent.once(taps.stop_tap, actor, path, sent.read(StopTap).reason)
-    said = N_("The tap was told to stop.") if pour_id else N_("Nothing poured here any more.")
+    said = N_("The tap was told to stop.") if pour_id else N_("The pour had already ended.")
     return done(viewer.translate(said), changed=[path])
 
 
@@ -139,7 +139,7 @@ async def change_keg(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, 
     """Put a keg on a tap, in place of the one that hangs there."""
     path = str(tap_path(venue, tap))
     await taps.put_keg(sent.db, actor, path, sent.read(KegOnTap).keg_id)
-    return done(viewer.translate(N_("The keg is on.")), changed=[path])
+    return done(viewer.translate(N_("The keg is connected.")), changed=[path])
 
 
 @post("/taps/{venue:str}/{tap:str}/keg-off", access=OPERATOR)
@@ -147,7 +147,7 @@ async def take_keg_off(viewer: Looking, actor: By, sent: Form, venue: SlugInPath
     """Take a tap's keg off; what is left in it stays in the books."""
     path = str(tap_path(venue, tap))
     await taps.take_keg_off(sent.db, actor, path)
-    return done(viewer.translate(N_("The keg is off.")), changed=[path])
+    return done(viewer.translate(N_("The keg is disconnected.")), changed=[path])
 
 
 async def _tap(db: Database, venue: str, tap: str) -> TapView:

@@ -14,7 +14,7 @@ from tapwire_admin.requests.dependencies import By
 from tapwire_admin.routes.venues import EmergencyStop, wait_for_confirmation
 from tapwire_core.services import venues
 
-EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer flows out of control"), N_("drill"))
+EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer is flowing out of control"), N_("drill"))
 
 
 @get("/emergency", access=OPERATOR)

@@ -28,7 +28,7 @@ from tapwire_core.db.views.visits import VisitView
 from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.services import cards, visits
 
-LOST_REASONS: Final = (N_("guest says so"), N_("found without its guest"))
+LOST_REASONS: Final = (N_("reported by the guest"), N_("found without a guest"))
 
 
 @get("/visits", access=OPERATOR)
@@ -85,7 +85,7 @@ async def report_lost(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: 
     """Stop the visit's card from working, at once."""
     visit = await view(db, visit_id)
     await sent.once(cards.report_card_lost, actor, found(visit.card_uid, "card of visit", visit_id), sent.read(Because).reason)
-    said = viewer.translate(N_("The card works no more. Give the guest another one, or close the visit."))
+    said = viewer.translate(N_("The card no longer works. Issue another one, or close the visit."))
     return done(said, changed=[str(visit_id), "visit"])
 
 

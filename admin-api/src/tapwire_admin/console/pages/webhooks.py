@@ -123,7 +123,7 @@ async def replay_since(viewer: Looking, actor: By, sent: Form, webhook_id: FromP
     """Send all again since a moment of the venue's time."""
     since = _moment(viewer, sent.values.get("since", ""))
     await sent.once(webhooks.replay_since, actor, webhook_id, since=since)
-    return done(viewer.translate(N_("It is sent again, the oldest first.")))
+    return done(viewer.translate(N_("Resending events, the oldest first.")))
 
 
 def _wanted(sent: Sent) -> list[str]:
@@ -134,7 +134,7 @@ def _moment(viewer: Viewer, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text).replace(tzinfo=viewer.formats.zone)
     except ValueError as error:
-        raise Invalid("Say since when.", field="since") from error
+        raise Invalid("Enter the time to start from.", field="since") from error
     require_sane_year("since", moment)
     return moment
 
