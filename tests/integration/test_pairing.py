@@ -96,8 +96,8 @@ async def test_an_engineer_accepts_a_code_in_the_console(rest: Rest, venue: Venu
     assert 'name="code"' in (await rest.engineer.get("/devices/accept", headers=HTMX)).text
     first, again = [await rest.engineer.post("/devices/accept", data=form, headers=HTMX) for _ in range(2)]
 
-    assert "bar/taps/left is let in" in first.text
-    assert "bar/taps/left is let in" in again.text
+    assert "bar/taps/left is paired" in first.text
+    assert "bar/taps/left is paired" in again.text
     assert done(await claimed(rest, asked))["path"] == TAP
 
 
@@ -109,11 +109,11 @@ async def test_the_console_says_what_is_wrong_with_a_code(rest: Rest, venue: Ven
     async def answered(**changes: str) -> str:
         return (await rest.engineer.post("/devices/accept", data={**form, **changes}, headers=HTMX)).text
 
-    assert "say that the new one takes its place" in await answered()
-    assert "is let in" in await answered(replace="true")
-    assert "accepted for another device" in await answered(device_id="right")
+    assert "tick “Replaces an existing device”" in await answered()
+    assert "is paired" in await answered(replace="true")
+    assert "already used for another device" in await answered(device_id="right")
     assert "Please check what you entered" in await answered(device_id="")
-    assert "This is not there any more" in await answered(code="AAAAAAAA")
+    assert "This no longer exists" in await answered(code="AAAAAAAA")
 
 
 async def begun(rest: Rest) -> dict[str, str]:
