@@ -1,5 +1,5 @@
-// What runs in the browser beside htmx: it keeps the page true while things happen, and looks after dialogs.
-// Whatever is said to people comes from the server, in their language; so does each amount of money.
+// Runs in the browser beside htmx: keeps the page up to date, and manages dialogs.
+// All texts and amounts of money come from the server, in the viewer's language.
 
 const STALE_AFTER_MS = 7_000;
 const RECONNECT_MS = 2_000;
@@ -30,7 +30,7 @@ function listen() {
   on("changed", ({ topics }) => refresh(topics));
   on("end", () => location.reload());
   stream.onopen = () => {
-    if (wasOpen) refresh(["*"]); // a stream begins from now: nobody has told what happened between two
+    if (wasOpen) refresh(["*"]); // a new stream starts now: events between two streams are lost
     wasOpen = true;
   };
   stream.onerror = () => {
@@ -52,7 +52,7 @@ function showValue(value) {
   }
 }
 
-// A pour that the card does not know yet is shown at once; the rest of the card is asked for. Of one that is over nothing is shown.
+// Shows a pour that the card does not know yet at once, and asks for the rest of the card. A pour that is over is not shown.
 function begin(tap, { path, pour_id, visit_id, guest }) {
   if (tap.dataset.phase !== "POURING") return false;
   tap.dataset.pour = pour_id;
@@ -81,8 +81,8 @@ function showLink({ broker, cores }) {
   page.dataset.core = states.core ? "there" : "away";
 }
 
-// Parts of the page that show one of the topics ask for themselves again; many facts at once make one question. Taps are asked for
-// together, and one question at a time: however much happens, the page is as young as the server is quick.
+// Parts of the page that show one of the topics load themselves again; events close together make one request. All taps are loaded
+// by one request, and the next one starts when it is answered, so that many events never queue up.
 const waiting = new Set();
 const staleTaps = new Set();
 let gathering = 0;
@@ -110,7 +110,7 @@ async function askForTaps() {
   try {
     await htmx.ajax("GET", `/parts/taps?${asked}`, { source: "#taps", target: "#taps", swap: "none" });
   } catch {
-    // Said already, by whoever listens to htmx:sendError; when the server is back, all is asked for again.
+    // The htmx:sendError listener has told the viewer; everything is loaded again when the server is back.
   }
   isAsking = false;
   askForTaps();
@@ -145,7 +145,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "dialog-body" && !dialog.open) dialog.showModal();
 });
 dialog?.addEventListener("close", () => {
-  if (!dialog.open) document.getElementById("dialog-body").replaceChildren(); // the event comes late: another may be open by now
+  if (!dialog.open) document.getElementById("dialog-body").replaceChildren(); // the event comes late: another dialog may be open by now
 });
 document.addEventListener("click", (event) => {
   if (event.target === dialog || event.target.closest("[data-close]")) dialog?.close();
@@ -160,13 +160,13 @@ function say(text) {
   setTimeout(() => toast.remove(), TOAST_MS);
 }
 
-// A failed request says so, in the form that sent it or at the edge of the page.
+// A failed request is reported in the form that sent it, or in a toast.
 document.addEventListener("htmx:sendError", () => say(page.dataset.offline));
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.status >= 500) event.detail.shouldSwap = event.detail.xhr.responseText.startsWith("<");
 });
 
-// A button with a preset fills its field; one that changes what a part shows sends the form again.
+// A preset button fills its field; a filter sends its form when it changes.
 document.addEventListener("click", (event) => {
   const preset = event.target.closest("[data-fill]");
   if (!preset) return;
@@ -181,7 +181,7 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-print]")) print();
 });
 
-// Whatever has waited while the device slept is asked for at once.
+// After the device slept, everything is loaded again.
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) refresh(["*"]);
 });

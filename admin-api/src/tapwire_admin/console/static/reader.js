@@ -1,4 +1,4 @@
-// The card on the chosen reader, as it lies there now; a form with it can be sent only while it does.
+// Shows the card on the chosen reader; the form can be sent only while a card lies there or a number is typed.
 
 const CHOSEN = "tapwire-reader";
 

@@ -1,4 +1,4 @@
-// A tap's screen shows what the server says it is to show, and says so itself when the server is gone.
+// Shows on a tap's screen what the server sends, and a notice when the server is gone.
 
 const LOST_AFTER_MS = 7_000;
 const RECONNECT_MS = 2_000;

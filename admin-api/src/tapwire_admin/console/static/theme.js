@@ -1,4 +1,4 @@
-// Before the page is painted: by itself it is dark from evening to morning, when the bar is.
+// Runs before the page is painted: the automatic theme is dark from evening to morning, when the bar is.
 const EVENING = 19, MORNING = 7;
 const root = document.documentElement;
 const hour = new Date().getHours();
