@@ -149,7 +149,7 @@ async def test_who_is_logged_out_is_led_back_to_where_they_wanted_to_go(browser:
         await visitor.page.locator("[name=username]").fill("nobody")
         await visitor.page.locator("[name=password]").fill("wrong")
         await visitor.page.locator("button[type=submit]").click()
-        await expect(visitor.page.get_by_role("alert")).to_have_text("The name or the password is wrong.")
+        await expect(visitor.page.get_by_role("alert")).to_have_text("The username or the password is wrong.")
         await visitor.page.locator("[name=username]").fill(demo.operator.username)
         await visitor.page.locator("[name=password]").fill(demo.operator.password)
         await visitor.page.locator("button[type=submit]").click()
