@@ -124,7 +124,7 @@ async def test_a_pour_without_a_report_is_settled_by_hand_and_its_late_report_st
     await expect(incident.locator(".versus")).to_contain_text(f"{POURED_ML}")
     await expect(incident.locator(".versus")).to_contain_text(f"{REPORTED_ML}")
     await console.press("Assign to me", incident)
-    await expect(incident).to_contain_text(f"In the hands of {demo.operator.username}")
+    await expect(incident).to_contain_text(f"Assigned to {demo.operator.username}")
     await console.press("Resolve", incident)
     await console.dialog.get_by_role("radio", name="Charge a guest").check()
     await console.dialog.get_by_label("What happened").fill("the guest agrees")

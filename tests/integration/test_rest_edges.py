@@ -320,7 +320,7 @@ async def test_a_node_of_another_contract_is_shown_as_one_to_update(rest: Rest, 
 
     assert (device["node_contract_version"], device["node_contract_fits"]) == (version, fits)
     assert f"Contract {version}" in page
-    assert ("does not fit: update the older side" in page) is not fits
+    assert ("is not compatible: update the older side" in page) is not fits
 
 
 async def test_devices_get_secrets_that_are_shown_once_and_can_be_taken_away(rest: Rest, venue: Venue) -> None:
