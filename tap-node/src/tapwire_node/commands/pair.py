@@ -149,7 +149,7 @@ def fetch_secret(api: PairingApi, pairing: PairingSettings, terminal: Terminal) 
 def show_code(code: str, address: str, terminal: Terminal) -> None:
     """Show the code on the terminal, in the log, and in `systemctl status`."""
     terminal.say(f"\n{big_letters(code)}\n\n{code}\n")
-    terminal.say(f"An engineer enters this code at {address} under Devices, Accept a code, and selects this device. Waiting.")
+    terminal.say(f"An engineer enters this code at {address} under Devices, Pair by code, and selects this device. Waiting.")
     logger.info("pairing code %s: an engineer accepts it at %s under Devices", code, address)
     SystemdNotifier().notify_status(f"pairing code {code}")
 
