@@ -85,7 +85,7 @@ pictures: $(VENV)/.dev $(VENDOR) ## let the running demo have an evening, and ta
 
 schemas: $(VENV)/.demo ## write contracts/schema, broker-config/acl and docs/tap-node-phases.md again, from the code
 	$(PY) -m tapwire_contracts
-	$(PY) -m tapwire_node.drawing
+	$(PY) -m tapwire_node.phase_page
 
 clean: ## delete .venv, caches and builds; the demo's data stay
 	rm -rf $(VENV) node_modules $(dir $(VENDOR)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PACKAGES:=/dist) $(PACKAGES:=/build)

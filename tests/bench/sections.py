@@ -16,7 +16,7 @@ from aiomqtt import MqttError
 from msgspec import Struct
 
 from tapwire_core.services.books import check_books
-from tapwire_node.app import running_node
+from tapwire_node.runtime.tap_node import running_node
 from tapwire_node.settings import Settings
 from tests.bench.limit import pgbench_cycles_per_s
 from tests.bench.load import POUR_ML, Plan

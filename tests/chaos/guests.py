@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from tapwire_node.simulator.wire import Action
+from tapwire_node.simulator.protocol import Action
 from tests.chaos.founding import Drinker
 from tests.chaos.site import CLOSING_S, Tap
 

@@ -18,7 +18,7 @@ import psutil
 from aiomqtt import Client, MqttError
 
 from tapwire_contracts.topics import ROOT
-from tapwire_node.simulator.wire import Action
+from tapwire_node.simulator.protocol import Action
 from tests.chaos.flooder import nonsense
 from tests.chaos.founding import FLOODER
 from tests.chaos.kept import KeptProgram

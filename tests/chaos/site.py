@@ -24,8 +24,8 @@ from tapwire_demo.demo import answers
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
 from tapwire_demo.processes import LOOPBACK, free_port
 from tapwire_demo.programs import Program
-from tapwire_node.simulator.hand import Hand
-from tapwire_node.simulator.wire import Action, SimulatorGone, Truth
+from tapwire_node.simulator.client import Hand
+from tapwire_node.simulator.protocol import Action, SimulatorGone, Truth
 from tests.chaos.founding import PULSES_PER_LITER, VENUE, Drinker, found, invite
 from tests.chaos.kept import KeptProgram, KeptServer
 from tests.chaos.link import Link

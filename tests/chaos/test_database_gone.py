@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tapwire_node.simulator.wire import Action
+from tapwire_node.simulator.protocol import Action
 from tests.chaos.audit import Auditor, at_rest
 from tests.chaos.founding import FLOODER, MAX_POUR_ML
 from tests.chaos.monkey import Monkey

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tapwire_node.simulator.wire import Action
+from tapwire_node.simulator.protocol import Action
 from tests.chaos.audit import at_rest
 from tests.chaos.load import POUR_ML, LoadTap
 from tests.chaos.site import CORES, TEST_TIMEOUT_S, open_site

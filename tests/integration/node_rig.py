@@ -21,8 +21,8 @@ from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.connections import NO_DELAY
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import Account, EmbeddedBroker
-from tapwire_node.app import TapNode, running_node
-from tapwire_node.hardware.simulated import SimulatedTap
+from tapwire_node.hardware.simulated_tap import SimulatedTap
+from tapwire_node.runtime.tap_node import TapNode, running_node
 from tapwire_node.settings import Settings
 from tests.mqtt_tap import protocol_of
 

@@ -16,8 +16,8 @@ from aiomqtt import Client
 
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.simulator.hand import Hand
-from tapwire_node.simulator.wire import SimulatorGone
+from tapwire_node.simulator.client import Hand
+from tapwire_node.simulator.protocol import SimulatorGone
 from tests.integration.node_rig import service_client, to_toml
 from tests.integration.node_rig import until as until_soon
 

@@ -15,8 +15,8 @@ from tapwire_admin.live import Live
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.tasks import end_tasks
 from tapwire_demo.broker import Account, EmbeddedBroker
-from tapwire_node.desk import DeskNode
-from tapwire_node.hardware.simulated import SimulatedReader
+from tapwire_node.hardware.simulated_tap import SimulatedReader
+from tapwire_node.runtime.desk_node import DeskNode
 from tapwire_node.settings import Settings
 from tests.integration.node_person import Tool
 from tests.integration.node_rig import CARD, OTHER_CARD, Notified, tap_settings, to_toml

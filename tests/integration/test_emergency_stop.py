@@ -11,7 +11,7 @@ from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
 from tapwire_core.worker.worker import Pace, Worker
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.app import running_node
+from tapwire_node.runtime.tap_node import running_node
 from tapwire_node.settings import Settings
 from tests.integration.node_rig import tap_settings
 from tests.integration.test_node_with_core import Bar

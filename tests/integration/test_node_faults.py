@@ -15,11 +15,11 @@ from aiomqtt import Client
 
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.app import running_node
 from tapwire_node.controller.events import Part
 from tapwire_node.hardware import valve
-from tapwire_node.hardware.simulated import VALVE_PIN, WatchedPin
+from tapwire_node.hardware.simulated_tap import VALVE_PIN, WatchedPin
 from tapwire_node.journal import Journal, JournalBroken
+from tapwire_node.runtime.tap_node import running_node
 from tapwire_node.settings import Settings
 from tests.integration.node_rig import (
     CARD,

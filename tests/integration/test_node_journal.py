@@ -8,7 +8,7 @@ import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.journal.damage import aside_of
-from tapwire_node.simulator.wire import Action
+from tapwire_node.simulator.protocol import Action
 from tests.integration.node_rig import OTHER_CARD
 from tests.integration.simulator_rig import until
 from tests.integration.test_simulator import Stage, stage_at

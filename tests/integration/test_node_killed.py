@@ -24,9 +24,9 @@ from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
 from tapwire_core.worker.worker import Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
-from tapwire_node.journal.reading import export
-from tapwire_node.simulator.hand import Hand
-from tapwire_node.simulator.wire import Action
+from tapwire_node.journal.inspection import export
+from tapwire_node.simulator.client import Hand
+from tapwire_node.simulator.protocol import Action
 from tests.integration.node_rig import tap_settings
 from tests.integration.simulator_rig import BUSY_MACHINE_MS, PATIENCE_S, Ear, Module, ear_at, simulator_of, until
 from tests.integration.test_node_with_core import PACE

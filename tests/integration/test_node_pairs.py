@@ -17,8 +17,8 @@ from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import is_secret_of
 from tapwire_core.services.pairings import MOST_AT_ONCE, accept_pairing, begin_pairing
-from tapwire_node.commands.admin_api import AdminApi, ApiAway, PairingRefused
 from tapwire_node.commands.big_letters import GLYPHS, big
+from tapwire_node.commands.pairing_api import AdminApi, ApiAway, PairingRefused
 from tapwire_node.settings import broker_address, load_settings
 from tests.integration.node_person import Tool
 from tests.integration.test_rest_process import free_port

@@ -15,11 +15,11 @@ from tapwire_contracts.messages import CardPresented, NodeState, PourProgress
 from tapwire_contracts.reasons import ConfigStatus, Presence
 from tapwire_contracts.tasks import end_tasks
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.description import describe
+from tapwire_node.controller.node_state import describe
+from tapwire_node.mqtt.broker_connection import KEPT_FOR_QUESTIONS, MAX_SENDING, Uplink
 from tapwire_node.settings import Settings, broker_address, device_path
-from tapwire_node.uplink import KEPT_FOR_QUESTIONS, MAX_SENDING, Uplink
 from tests.integration.node_rig import CARD, Core, core_at, tap_settings, until
-from tests.unit.node.bench import Bench
+from tests.unit.node.controller_bench import Bench
 
 
 @dataclass

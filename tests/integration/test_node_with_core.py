@@ -21,10 +21,10 @@ from tapwire_core.services.pour_recovery import force_unlock
 from tapwire_core.services.restore import settle_journal
 from tapwire_core.worker.worker import Pace, Worker
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.app import TapNode, running_node
 from tapwire_node.controller.events import ServiceRunAsked, ServiceRunHeld, ServiceRunStopped
-from tapwire_node.hardware.simulated import SimulatedTap
-from tapwire_node.journal.reading import export
+from tapwire_node.hardware.simulated_tap import SimulatedTap
+from tapwire_node.journal.inspection import export
+from tapwire_node.runtime.tap_node import TapNode, running_node
 from tapwire_node.settings import Settings
 from tests.integration.node_rig import FLOW_ML_PER_S, TAP, tap_settings, until
 from tests.stolen import Stolen

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.simulator.hand import Hand
-from tapwire_node.simulator.wire import Action, SimulatorGone
+from tapwire_node.simulator.client import Hand
+from tapwire_node.simulator.protocol import Action, SimulatorGone
 from tests.integration.node_rig import CARD, TAP, Core, core_at, tap_settings, to_toml
 from tests.integration.simulator_rig import BUSY_MACHINE_MS, Module, simulator_of, until
 

@@ -14,7 +14,7 @@ from tapwire_node.controller.effects import JournalEffect
 from tapwire_node.journal import Journal
 from tapwire_node.journal.connection import connect
 from tapwire_node.journal.identity import Place, claim
-from tapwire_node.journal.worker import perform
+from tapwire_node.journal.writer_thread import perform
 from tests.simulation.received import Happening
 from tests.simulation.virtual import Clock
 

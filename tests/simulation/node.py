@@ -45,11 +45,11 @@ from tapwire_node.controller.events import (
     Moment,
     Ticked,
 )
-from tapwire_node.controller.facts import Fact
+from tapwire_node.controller.flow_facts import Fact
 from tapwire_node.controller.limits import Limits
+from tapwire_node.controller.node_state import describe
 from tapwire_node.controller.state import RESTING
-from tapwire_node.description import describe
-from tapwire_node.outbox import OUTBOX_LIMIT, Outbox
+from tapwire_node.mqtt.resend_queue import OUTBOX_LIMIT, Outbox
 from tapwire_node.settings import BrokerSettings
 from tests.simulation.auditor import Auditor
 from tests.simulation.disk import Disk, WriteQueue

@@ -10,20 +10,20 @@ from gpiozero.exc import GPIOZeroError
 
 from tapwire_contracts.logs import InvalidLogFormat, set_up_logs
 from tapwire_node import SOFTWARE
-from tapwire_node.app import run_node
-from tapwire_node.commands.admin_api import PairingRefused
 from tapwire_node.commands.calibrate import calibrate
 from tapwire_node.commands.close_valve import ValveNotOurs, close_valve
 from tapwire_node.commands.doctor import doctor
 from tapwire_node.commands.pair import pair
+from tapwire_node.commands.pairing_api import PairingRefused
 from tapwire_node.commands.service_runs import RunRefused, clean, pour_test
 from tapwire_node.commands.terminal import NoAnswer
 from tapwire_node.control.client import NodeAway
 from tapwire_node.hardware.scenario import InvalidScenario
 from tapwire_node.journal import JournalBroken, JournalInUse
-from tapwire_node.journal.reading import READINGS
+from tapwire_node.journal.inspection import READINGS
+from tapwire_node.runtime.tap_node import run_node
 from tapwire_node.settings import InvalidSettings, Settings, load_settings
-from tapwire_node.simulator.wire import SimulatorGone
+from tapwire_node.simulator.protocol import SimulatorGone
 
 REFUSALS: Final = (
     InvalidSettings,

@@ -18,9 +18,9 @@ from typing import Final
 
 from tapwire_contracts.logs import InvalidLogFormat, set_up_logs
 from tapwire_contracts.topics import DeviceKind
-from tapwire_node.app import TapNode, end_node
 from tapwire_node.hardware.scenario import InvalidScenario
 from tapwire_node.journal import JournalBroken, JournalInUse
+from tapwire_node.runtime.tap_node import TapNode, end_node
 from tapwire_node.settings import InvalidSettings, Settings, device_path, load_settings
 
 STARTING_AT_ONCE: Final = 10

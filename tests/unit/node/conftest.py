@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.node.shelf import Shelf
+from tests.unit.node.journal_fixture import Shelf
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapwire_contracts.reasons import EndReason
+from tapwire_node.controller.closing_lead import REMEMBERED_CLOSINGS, Pace, is_cap_near, lead_ml, learn
 from tapwire_node.controller.effects import Note, WriteReport
 from tapwire_node.controller.events import JournalOpened, Ticked
-from tapwire_node.controller.facts import Closing
-from tapwire_node.controller.lead import REMEMBERED_CLOSINGS, Pace, is_cap_near, lead_ml, learn
+from tapwire_node.controller.flow_facts import Closing
 from tapwire_node.controller.limits import Limits
-from tests.unit.node.bench import Bench
+from tests.unit.node.controller_bench import Bench
 
 CAP_ML = 300
 

@@ -17,7 +17,7 @@ from tapwire_node.controller.events import (
     ShutdownAsked,
     ValveTripped,
 )
-from tests.unit.node.bench import OTHER_CARD, Bench
+from tests.unit.node.controller_bench import OTHER_CARD, Bench
 
 
 @pytest.fixture

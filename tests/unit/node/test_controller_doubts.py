@@ -15,7 +15,7 @@ from tapwire_node.controller.events import (
     JournalFailed,
     Part,
 )
-from tests.unit.node.bench import OTHER_CARD, Bench
+from tests.unit.node.controller_bench import OTHER_CARD, Bench
 
 
 @pytest.fixture

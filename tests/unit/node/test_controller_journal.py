@@ -5,8 +5,8 @@ import pytest
 from tapwire_contracts.reasons import EndReason, Phase
 from tapwire_node.controller.effects import Alarm, Show, WriteGrant, WriteQuestion, WriteReport
 from tapwire_node.controller.events import FactJournalled, GrantJournalled, JournalOpened, QuestionJournalled
-from tapwire_node.controller.screen import ScreenText, screen_text
-from tests.unit.node.bench import Bench
+from tapwire_node.controller.screen_texts import ScreenText, screen_text
+from tests.unit.node.controller_bench import Bench
 
 
 @pytest.fixture

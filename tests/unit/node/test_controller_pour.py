@@ -16,7 +16,7 @@ from tapwire_node.controller.effects import (
 from tapwire_node.controller.events import (
     GrantJournalled,
 )
-from tests.unit.node.bench import CARD, OTHER_CARD, Bench
+from tests.unit.node.controller_bench import CARD, OTHER_CARD, Bench
 
 
 @pytest.fixture

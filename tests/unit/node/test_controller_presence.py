@@ -11,7 +11,7 @@ from tapwire_node.controller.events import (
     Disconnected,
     JournalOpened,
 )
-from tests.unit.node.bench import Bench
+from tests.unit.node.controller_bench import Bench
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from tapwire_node.controller.events import (
     GrantReceived,
     ServiceRunStopped,
 )
-from tests.unit.node.bench import CARD, OTHER_CARD
-from tests.unit.node.valve_doubts import DOUBTS, Doubts
-from tests.unit.node.valve_model import CAP_ML, IDLE_MS, LONGEST_MS, RUN_CAP_ML, RUN_LONGEST_MS, Watched
+from tests.unit.node.controller_bench import CARD, OTHER_CARD
+from tests.unit.node.random_disturbances import DOUBTS, Doubts
+from tests.unit.node.valve_safety_model import CAP_ML, IDLE_MS, LONGEST_MS, RUN_CAP_ML, RUN_LONGEST_MS, Watched
 
 CARDS = st.sampled_from([CARD, OTHER_CARD])
 

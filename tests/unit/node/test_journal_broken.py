@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from tapwire_node.journal import Journal, JournalBroken, JournalInUse
+from tapwire_node.journal.journal_file import Standing
 from tapwire_node.journal.schema import MIGRATIONS
-from tapwire_node.journal.store import Standing
-from tests.unit.node.bench import CARD, CONFIG
-from tests.unit.node.shelf import Shelf, flow, grant, never_started, odometer, pour_until_full, poured, report
+from tests.unit.node.controller_bench import CARD, CONFIG
+from tests.unit.node.journal_fixture import Shelf, flow, grant, never_started, odometer, pour_until_full, poured, report
 
 WRITES: dict[str, Callable[[Journal, UUID], object]] = {
     "question": lambda journal, _: journal.next_question(CARD),

@@ -9,8 +9,8 @@ import pytest
 
 from tapwire_node.journal import Journal, JournalBroken
 from tapwire_node.journal.damage import aside_of
-from tapwire_node.journal.reading import export, pending, show
-from tests.unit.node.shelf import PAGE_BYTES, Shelf, poured
+from tapwire_node.journal.inspection import export, pending, show
+from tests.unit.node.journal_fixture import PAGE_BYTES, Shelf, poured
 
 
 def filled(shelf: Shelf, pours: int = 300) -> Journal:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tapwire_node.journal.identity import note_witness, take_lock
-from tests.unit.node.bench import CARD
-from tests.unit.node.shelf import Shelf, poured, the_report
+from tests.unit.node.controller_bench import CARD
+from tests.unit.node.journal_fixture import Shelf, poured, the_report
 
 
 def test_the_id_stays_over_restarts_and_power_cuts(shelf: Shelf) -> None:

@@ -4,9 +4,9 @@ from uuid import uuid4
 
 from tapwire_contracts.messages import PourCompleted
 from tapwire_contracts.reasons import EndReason
-from tapwire_node.journal.store import Standing
-from tests.unit.node.bench import OTHER_CARD
-from tests.unit.node.shelf import Shelf, grant, never_started, odometer, poured, report, the_report
+from tapwire_node.journal.journal_file import Standing
+from tests.unit.node.controller_bench import OTHER_CARD
+from tests.unit.node.journal_fixture import Shelf, grant, never_started, odometer, poured, report, the_report
 
 
 def test_a_grant_for_a_dead_pour_is_not_taken(shelf: Shelf) -> None:

@@ -1,9 +1,9 @@
 """The journal after a power cut, and what it knows of a pour."""
 
 from tapwire_contracts.reasons import EndReason
-from tapwire_node.journal.store import Standing
-from tests.unit.node.bench import CARD, CONFIG
-from tests.unit.node.shelf import Shelf, flow, grant, never_started, odometer, poured, the_report
+from tapwire_node.journal.journal_file import Standing
+from tests.unit.node.controller_bench import CARD, CONFIG
+from tests.unit.node.journal_fixture import Shelf, flow, grant, never_started, odometer, poured, the_report
 
 
 def test_a_number_that_was_given_is_never_given_again(shelf: Shelf) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tapwire_contracts.messages import UnattributedFlow
 from tapwire_contracts.reasons import FlowCause
-from tapwire_node.controller.facts import Closing, Fact
+from tapwire_node.controller.flow_facts import Closing, Fact
 from tapwire_node.controller.odometer import Odometer
 from tapwire_node.journal import Journal
 from tapwire_node.journal.schema import MIGRATIONS

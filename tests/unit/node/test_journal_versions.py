@@ -9,10 +9,10 @@ import pytest
 from tapwire_node.journal import JournalBroken
 from tapwire_node.journal.damage import aside_of
 from tapwire_node.journal.identity import place_of
-from tapwire_node.journal.reading import show
+from tapwire_node.journal.inspection import show
+from tapwire_node.journal.journal_file import MAX_ALARMS
 from tapwire_node.journal.schema import MIGRATIONS
-from tapwire_node.journal.store import MAX_ALARMS
-from tests.unit.node.shelf import PATH, Shelf, the_report
+from tests.unit.node.journal_fixture import PATH, Shelf, the_report
 
 
 def left_by(file: Path, version: int) -> tuple[UUID, UUID]:

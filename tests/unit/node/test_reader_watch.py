@@ -10,10 +10,10 @@ from tapwire_contracts.reasons import Phase
 from tapwire_node.clock import monotonic_ms
 from tapwire_node.controller.effects import Note
 from tapwire_node.controller.events import Part
-from tapwire_node.hardware.polled import CardSource, PolledReader, ReaderBroken
+from tapwire_node.hardware.polled_reader import CardSource, PolledReader, ReaderBroken
 from tapwire_node.hardware.reader import ReaderListener
-from tapwire_node.reader_watch import Happening, ReaderWatch
-from tests.unit.node.bench import CARD, OTHER_CARD, TICK_MS, Bench
+from tapwire_node.runtime.reader_watch import Happening, ReaderWatch
+from tests.unit.node.controller_bench import CARD, OTHER_CARD, TICK_MS, Bench
 
 STALL_MS, HANG_MS, POLL_MS, RETRY_MS = 200, 300, 10, 500
 """The defaults of tap.toml by ten."""

@@ -9,10 +9,10 @@ import pytest
 
 from tapwire_node.hardware import valve
 from tapwire_node.hardware.drivers import Hardware, open_hardware
-from tapwire_node.hardware.faults import Fault, FaultKind
 from tapwire_node.hardware.scenario import Guest, Scenario, ScenarioPlayer
+from tapwire_node.hardware.scenario_faults import Fault, FaultKind
 from tapwire_node.hardware.settings import SimulatedHardware
-from tapwire_node.hardware.simulated import VALVE_PIN, SimulatedTap, WatchedPin
+from tapwire_node.hardware.simulated_tap import VALVE_PIN, SimulatedTap, WatchedPin
 from tapwire_node.hardware.valve import RETRY_MS, ValveStuck
 from tests.stolen import Stolen
 

@@ -16,7 +16,7 @@ import tomlkit
 from tapwire_contracts.reasons import FlowCause
 from tapwire_contracts.topics import DevicePath
 from tapwire_node.commands.service_runs import let_flow, summary
-from tapwire_node.commands.tap_file import read_document, successor, table_of
+from tapwire_node.commands.tap_toml import read_document, successor, table_of
 from tapwire_node.commands.terminal import Terminal
 from tapwire_node.control.client import NodeConnection
 from tapwire_node.control.messages import StartRun

@@ -21,11 +21,11 @@ from tomlkit import TOMLDocument
 
 from tapwire_contracts.logs import set_up_logs
 from tapwire_node.clock import monotonic_ms
-from tapwire_node.commands.admin_api import AdminApi, ApiAway, CodeGone, LetIn, PairingRefused, PairingWaits
 from tapwire_node.commands.big_letters import big
-from tapwire_node.commands.tap_file import read_document, successor, table_of
+from tapwire_node.commands.pairing_api import AdminApi, ApiAway, CodeGone, LetIn, PairingRefused, PairingWaits
+from tapwire_node.commands.tap_toml import read_document, successor, table_of
 from tapwire_node.commands.terminal import Terminal
-from tapwire_node.service_manager import ServiceManager
+from tapwire_node.runtime.systemd_notify import ServiceManager
 from tapwire_node.settings import InvalidSettings, PairingSettings, Settings, load_settings
 
 CA_FILE: Final = "ca.crt"

@@ -1,4 +1,4 @@
-"""What the controller wants done, as data; `tapwire_node.performer` does it, in the order given.
+"""What the controller wants done, as data; `tapwire_node.runtime.effect_runner` does it, in the order given.
 
 Writes to the journal answer by an event. Those that must not be lost (`journal.worker.KEPT`) are kept and tried again while the
 journal is broken; the others fail with it.
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from tapwire_contracts.messages import CardPresented, CardRemoved, PourAuthorized, PourProgress, PourUnknown, TapConfig
 from tapwire_contracts.reasons import EndReason
-from tapwire_node.controller.facts import Fact
+from tapwire_node.controller.flow_facts import Fact
 from tapwire_node.controller.odometer import Odometer
 
 

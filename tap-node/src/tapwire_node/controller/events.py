@@ -15,7 +15,7 @@ from tapwire_contracts.messages import (
     TapConfig,
 )
 from tapwire_contracts.reasons import FlowCause
-from tapwire_node.controller.facts import Fact
+from tapwire_node.controller.flow_facts import Fact
 
 
 @dataclass(frozen=True, slots=True)

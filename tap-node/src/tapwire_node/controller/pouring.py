@@ -9,13 +9,13 @@ from uuid import UUID
 
 from tapwire_contracts.messages import PourCompleted, PourProgress
 from tapwire_contracts.reasons import EndReason, Phase
-from tapwire_node.controller.closed_flow import begin_closed_flow, end_leak
+from tapwire_node.controller.closed_valve_flow import begin_closed_flow, end_leak
+from tapwire_node.controller.closing_lead import Pace, Shut, closing_of, is_cap_near, lead_ml, learn, told
 from tapwire_node.controller.effects import CloseValve, Note, OpenValve, Publish, Show, WriteCheckpoint, WriteReport
 from tapwire_node.controller.events import Event, Moment, Ticked, VerdictReceived
-from tapwire_node.controller.facts import Closing, Fact
-from tapwire_node.controller.lead import Pace, Shut, closing_of, is_cap_near, lead_ml, learn, told
-from tapwire_node.controller.noting import Step, is_reader_clear
-from tapwire_node.controller.screen import ScreenText, screen_text
+from tapwire_node.controller.flow_facts import Closing, Fact
+from tapwire_node.controller.observations import Step, is_reader_clear
+from tapwire_node.controller.screen_texts import ScreenText, screen_text
 from tapwire_node.controller.state import Awaited, Grant, Pour, State, is_active
 
 

@@ -7,10 +7,10 @@ from uuid import UUID
 from tapwire_contracts import speaks_our_contract
 from tapwire_contracts.messages import CardPresented, PourAuthorized, PresentCard, TapConfig
 from tapwire_contracts.reasons import ConfigStatus, EndReason, FlowCause, Locale, Phase
+from tapwire_node.controller.closing_lead import Pace, Shut
 from tapwire_node.controller.events import Part
-from tapwire_node.controller.lead import Pace, Shut
 from tapwire_node.controller.limits import Limits
-from tapwire_node.controller.meter_race import MeterRace
+from tapwire_node.controller.meter_check import MeterRace
 from tapwire_node.controller.odometer import Odometer
 
 NO_JOURNAL: Final = UUID(int=0)

@@ -22,19 +22,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tapwire_contracts.reasons import Phase
-from tapwire_node.controller.asking import (
-    ask,
-    forget_known_grant,
-    keep_asking,
-    open_if_still_true,
-    refuse_late_grant,
-    refuse_written_grant,
-    send_question,
-    show,
-    take_denial,
-    take_grant,
+from tapwire_node.controller.closed_valve_flow import watch_closed_flow
+from tapwire_node.controller.core_commands import (
+    answer_report_asked,
+    note_flow_verdict,
+    note_grant_journalled,
+    note_journal_failed,
+    note_stop,
+    note_verdict,
+    say_unknown,
+    send_fact,
+    send_found_report,
 )
-from tapwire_node.controller.closed_flow import watch_closed_flow
 from tapwire_node.controller.effects import CloseValve, Effects, OpenValve, OpenValveForService, PublishState, WriteCheckpoint
 from tapwire_node.controller.events import (
     CardLifted,
@@ -73,9 +72,9 @@ from tapwire_node.controller.events import (
     ValveTripped,
     VerdictReceived,
 )
-from tapwire_node.controller.journal_watch import is_checkpoint_on_its_way, note_handed_over, watch_journal
-from tapwire_node.controller.meter_race import judge_meter
-from tapwire_node.controller.noting import (
+from tapwire_node.controller.journal_stall import is_checkpoint_on_its_way, note_handed_over, watch_journal
+from tapwire_node.controller.meter_check import judge_meter
+from tapwire_node.controller.observations import (
     Step,
     note_card,
     note_card_lifted,
@@ -93,20 +92,21 @@ from tapwire_node.controller.noting import (
     note_time,
     note_valve_tripped,
 )
-from tapwire_node.controller.orders import (
-    answer_report_asked,
-    note_flow_verdict,
-    note_grant_journalled,
-    note_journal_failed,
-    note_stop,
-    note_verdict,
-    say_unknown,
-    send_fact,
-    send_found_report,
-)
 from tapwire_node.controller.pouring import checkpoint, free_reader, settle, settle_by_verdict, standing, watch
-from tapwire_node.controller.screen import ScreenText
-from tapwire_node.controller.service import note_run_held, note_run_stopped, open_for_run, take_run, watch_run
+from tapwire_node.controller.question import (
+    ask,
+    forget_known_grant,
+    keep_asking,
+    open_if_still_true,
+    refuse_late_grant,
+    refuse_written_grant,
+    send_question,
+    show,
+    take_denial,
+    take_grant,
+)
+from tapwire_node.controller.screen_texts import ScreenText
+from tapwire_node.controller.service_run import note_run_held, note_run_stopped, open_for_run, take_run, watch_run
 from tapwire_node.controller.state import RESTING, State, differs, resting_phase, shown
 
 Handler = Callable[[State, Any], Step]

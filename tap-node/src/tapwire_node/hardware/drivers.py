@@ -8,11 +8,11 @@ from typing import assert_never
 from gpiozero import DigitalInputDevice, OutputDevice
 
 from tapwire_node.hardware.flow_meter import FlowMeter
-from tapwire_node.hardware.mfrc522 import Mfrc522
-from tapwire_node.hardware.pcsc import PcscReader
-from tapwire_node.hardware.polled import PolledReader
+from tapwire_node.hardware.mfrc522_reader import Mfrc522
+from tapwire_node.hardware.pcsc_reader import PcscReader
+from tapwire_node.hardware.polled_reader import PolledReader
 from tapwire_node.hardware.reader import Reader
-from tapwire_node.hardware.remote import RemoteTap
+from tapwire_node.hardware.remote_tap import RemoteTap
 from tapwire_node.hardware.scenario import ScenarioPlayer, load_scenario
 from tapwire_node.hardware.settings import (
     DeskHardware,
@@ -23,7 +23,7 @@ from tapwire_node.hardware.settings import (
     SimulatedHardware,
     TapHardware,
 )
-from tapwire_node.hardware.simulated import METER_PIN, VALVE_PIN, SimulatedReader, SimulatedTap
+from tapwire_node.hardware.simulated_tap import METER_PIN, VALVE_PIN, SimulatedReader, SimulatedTap
 from tapwire_node.hardware.valve import Valve, ValveListener
 
 

@@ -30,8 +30,8 @@ from msgspec import Meta, Struct
 
 from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
 from tapwire_node.clock import monotonic_ms
-from tapwire_node.hardware.faults import Fault, Wait, play_fault
-from tapwire_node.hardware.simulated import SimulatedTap
+from tapwire_node.hardware.scenario_faults import Fault, Wait, play_fault
+from tapwire_node.hardware.simulated_tap import SimulatedTap
 
 LOOK_S: Final = 0.02
 """How often a guest looks at glass and valve."""

@@ -14,8 +14,8 @@ from typing import Final, assert_never
 from tapwire_contracts.card_uid import InvalidCardUid
 from tapwire_node.hardware.scenario import Scenario, ScenarioPlayer
 from tapwire_node.hardware.settings import SimulatedHardware
-from tapwire_node.hardware.simulated import SimulatedTap
-from tapwire_node.simulator.wire import (
+from tapwire_node.hardware.simulated_tap import SimulatedTap
+from tapwire_node.simulator.protocol import (
     Act,
     Action,
     Attach,

@@ -7,11 +7,11 @@ it tries the parts itself, with the valve closed all the time.
 from pathlib import Path
 
 from tapwire_contracts.topics import DeviceKind
-from tapwire_node.commands.doctor.at_rest import examine_desk, examine_hardware, try_broker
-from tapwire_node.commands.doctor.calibration import examine_calibration
-from tapwire_node.commands.doctor.findings import Finding
-from tapwire_node.commands.doctor.machine import examine_clock, examine_disk, examine_journal, examine_spi, recorded_config
-from tapwire_node.commands.doctor.running import examine_running
+from tapwire_node.commands.doctor.configuration_checks import examine_calibration
+from tapwire_node.commands.doctor.finding import Finding
+from tapwire_node.commands.doctor.machine_checks import examine_clock, examine_disk, examine_journal, examine_spi, recorded_config
+from tapwire_node.commands.doctor.node_checks import examine_running
+from tapwire_node.commands.doctor.part_checks import examine_desk, examine_hardware, try_broker
 from tapwire_node.commands.terminal import Terminal
 from tapwire_node.control.client import NodeAway, NodeConnection, NodeNotRunning
 from tapwire_node.control.messages import Status

@@ -1,0 +1,115 @@
+"""A node's end of the wire to a simulator process: mock pins here, the beer there.
+
+The valve's pin is told as it changes, the meter's pin turns as the simulator says. Should the simulator go away, the reader counts
+as broken, which closes the valve, and the wire is laid again as soon as somebody answers.
+"""
+
+import logging
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Final
+
+from gpiozero.pins.mock import MockFactory
+
+from tapwire_node.clock import TIME_OF_DAY
+from tapwire_node.hardware.simulated_tap import METER_PIN, VALVE_PIN, SimulatedReader, WatchedPin
+from tapwire_node.simulator.protocol import (
+    Attach,
+    CardLies,
+    ClockIsWrong,
+    DriveValve,
+    LineSocket,
+    Pulses,
+    ReaderBroken,
+    SimulatorGone,
+)
+
+RETRY_S: Final = 0.5
+logger: Final = logging.getLogger(__name__)
+
+
+class RemoteTap:
+    """Pins and reader of a tap whose beer is in another process."""
+
+    def __init__(self, simulator: Path, tap: str) -> None:
+        self.factory = MockFactory(pin_class=WatchedPin)
+        self.reader = SimulatedReader()
+        self._simulator = simulator
+        self._tap = tap
+        self._line: LineSocket | None = None
+        self._telling = Lock()
+        self._ended = Event()
+        self._thread = Thread(target=self._follow, name="beer-line", daemon=True)
+        self._valve = self.factory.pin(VALVE_PIN)
+        self._valve.on_change = self._tell_valve
+
+    def connect(self) -> None:
+        """Take the valve over, closed or as its pin is here: the first thing that a node does. Raises `SimulatorGone`."""
+        line = LineSocket.connect(self._simulator)
+        with self._telling:
+            self._line = line
+            line.send(Attach(self._tap, valve_is_driven=bool(self._valve.state)))
+
+    def start(self) -> None:
+        """Hear the meter and the reader."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Hang up; a node may be told to end before it has begun."""
+        self._ended.set()
+        if self._line is not None:
+            self._line.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _tell_valve(self, is_driven: bool) -> None:
+        with self._telling:
+            if self._line is None:
+                return
+            try:
+                self._line.send(DriveValve(is_driven))
+            except OSError as error:
+                logger.error("the simulator was not told that the valve is %s: %s", "open" if is_driven else "closed", error)
+
+    def _follow(self) -> None:
+        while not self._ended.is_set():
+            if self._line is not None:
+                self._hear(self._line)
+                self._line.close()
+            if self._ended.is_set():
+                return
+            self.reader.fail("the simulator is gone")
+            self._ended.wait(RETRY_S)
+            try:
+                self.connect()
+            except (SimulatorGone, OSError) as error:
+                self._line = None
+                logger.warning("%s", error)
+                continue
+            self.reader.recover()
+
+    def _hear(self, line: LineSocket) -> None:
+        for heard in line.lines():
+            match heard:
+                case ClockIsWrong():
+                    TIME_OF_DAY.wrong_by_s = heard.by_s
+                case Pulses():
+                    self._turn_meter(heard.count)
+                case CardLies(card_uid=None):
+                    self.reader.remove()
+                case CardLies(card_uid=str(card_uid)):
+                    self.reader.present(card_uid)
+                case ReaderBroken(text=None):
+                    self.reader.recover()
+                case ReaderBroken(text=str(text)):
+                    self.reader.fail(text)
+                case _:
+                    logger.error("the simulator says what no node asks for: %s", heard)
+                    return
+
+    def _turn_meter(self, pulses: int) -> None:
+        pin = self.factory.pin(METER_PIN)
+        for _ in range(pulses):
+            pin.drive_high()
+            pin.drive_low()
+        pin.clear_states()

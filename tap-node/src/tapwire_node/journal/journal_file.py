@@ -1,0 +1,363 @@
+"""The journal: what a tap node must not forget, in one SQLite file (WAL, synchronous=FULL: a commit is on the disk).
+
+Write-ahead or lost: a grant is a row before the valve opens, a question's number is on disk before the question leaves, a report is
+written before it is sent. After a power cut the file alone says what had flowed: a pour whose valve had opened ends where its last
+checkpoint left it, interrupted; one whose valve had not opened never started.
+
+Not for the event loop: each call may wait for the disk. `worker` has the one thread that makes them.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import Enum, auto
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import Final, Self
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from tapwire_contracts.codec import Malformed, decode, encode
+from tapwire_contracts.messages import CONFIG, PourAuthorized, PourCompleted, TapConfig
+from tapwire_contracts.reasons import EndReason
+from tapwire_node.clock import TIME_OF_DAY, wall_clock
+from tapwire_node.controller.closing_lead import REMEMBERED_CLOSINGS
+from tapwire_node.controller.events import Recovered
+from tapwire_node.controller.flow_facts import Fact
+from tapwire_node.controller.odometer import Odometer
+from tapwire_node.journal.connection import JournalFull, connect, reported, transaction
+from tapwire_node.journal.damage import is_damage, refuse_beside_damaged, require_sound, set_aside
+from tapwire_node.journal.disk_reserve import Reserve
+from tapwire_node.journal.fact_rows import FACT_COLUMNS, fact_to_row, ids_of, read_row, row_to_fact
+from tapwire_node.journal.identity import claim, note_witness, place_of, take_lock
+
+MAX_ALARMS: Final = 1_000
+ALWAYS_KEPT: Final = 10_000
+"""The newest facts, which stay whatever the clock says: that of a Pi without a battery may be wrong by years, either way."""
+_COLUMNS: Final = ", ".join(FACT_COLUMNS)
+_PLACEHOLDERS: Final = ", ".join("?" * len(FACT_COLUMNS))
+_CHANGES: Final = ", ".join(f"{column} = excluded.{column}" for column in FACT_COLUMNS if column not in ("kind", "fact_id"))
+
+_DROP_UNOPENED_RUNS: Final = (
+    "DELETE FROM facts WHERE kind = 'flow' AND cause <> 'closed_valve' AND ended = 0 AND opened = 0"
+    " AND odometer_to_ml = odometer_from_ml"
+)
+
+
+class Standing(Enum):
+    """What the journal knows of a pour that the core asks for."""
+
+    OPEN = auto()
+    SETTLED = auto()
+    NOW_DEAD = auto()
+    RUNNING = auto()
+    ELSEWHERE = auto()
+    LOST = auto()
+    """It was granted here; its report is forgotten or can't be read."""
+
+
+class Journal:
+    """One tap's journal, open for writing in one process and one thread."""
+
+    def __init__(
+        self, db: sqlite3.Connection, lock: TextIOWrapper, journal_id: UUID, boot_id: UUID, reserve: Reserve | None = None
+    ) -> None:
+        self._db = db
+        self._lock = lock
+        self.journal_id = journal_id
+        self._boot_id = boot_id
+        self._reserve = reserve
+
+    @classmethod
+    def open(cls, file: Path, device_path: str, boot_id: UUID, reserve: Reserve | None = None) -> Self:
+        """Open or make the journal, and bring it up to date; raises `JournalBroken`. A damaged one is set aside first.
+
+        On a full disk it takes its reserve for that.
+        """
+        try:
+            return cls._open(file, device_path, boot_id, reserve)
+        except JournalFull:
+            if reserve is None or not reserve.give_up():
+                raise
+        return cls._open(file, device_path, boot_id, reserve)
+
+    @classmethod
+    def _open(cls, file: Path, device_path: str, boot_id: UUID, reserve: Reserve | None) -> Self:
+        with reported():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock = take_lock(file)
+            try:
+                refuse_beside_damaged(file)
+                require_sound(file)
+                db, journal_id = open_claimed(file, device_path, lock)
+            except sqlite3.Error as error:
+                lock.close()
+                if is_damage(error):
+                    raise set_aside(file, str(error)) from error
+                raise
+            except BaseException:
+                lock.close()
+                raise
+        return cls(db, lock, journal_id, boot_id, reserve)
+
+    def hold_reserve(self) -> None:
+        """Keep room for the facts of a running pour; raises `JournalFull` when there is none."""
+        if self._reserve is not None:
+            with reported():
+                self._reserve.hold()
+
+    def give_up_reserve(self) -> bool:
+        """Write into the room that was kept; whether there was any."""
+        with reported():
+            return self._reserve is not None and self._reserve.give_up()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+        self._lock.close()
+
+    # ── after a start ───────────────────────────────────────────────────────
+
+    def recover(self) -> Recovered:
+        """End what another boot left running, and tell what there is; a second call in this boot ends nothing."""
+        with self._write() as db:
+            boot_id = str(self._boot_id)
+            interrupted = db.execute(
+                """
+                UPDATE facts SET ended = 1, end_reason = ?, interrupted = 1
+                WHERE ended = 0 AND kind = 'pour' AND opened AND boot_id <> ?
+                """,
+                (EndReason.POWER_LOSS.value, boot_id),
+            ).rowcount
+            db.execute(
+                "UPDATE facts SET ended = 1, end_reason = ? WHERE ended = 0 AND kind = 'pour' AND boot_id <> ?",
+                (EndReason.NEVER_STARTED.value, boot_id),
+            )
+            db.execute(_DROP_UNOPENED_RUNS + " AND boot_id <> ?", (boot_id,))
+            db.execute("UPDATE facts SET ended = 1 WHERE ended = 0 AND kind = 'flow' AND boot_id <> ?", (boot_id,))
+            journal = db.execute("SELECT * FROM journal").fetchone()
+            closings = db.execute(
+                "SELECT latency_ms FROM facts WHERE latency_ms IS NOT NULL ORDER BY number DESC LIMIT ?", (REMEMBERED_CLOSINGS,)
+            ).fetchall()
+            unsettled = db.execute("SELECT * FROM facts WHERE verdict IS NULL ORDER BY number").fetchall()
+        return Recovered(
+            journal_id=self.journal_id,
+            odometer_ml=journal["odometer_ml"],
+            odometer_remainder=journal["odometer_remainder"],
+            pulses_per_liter=journal["pulses_per_liter"],
+            config=_config(journal["config"]),
+            unsettled=tuple(ids_of(unsettled, "pour")),
+            open_flows=frozenset(ids_of(unsettled, "flow")),
+            interrupted=interrupted > 0,
+            closings=tuple(row["latency_ms"] for row in reversed(closings)),
+            unreadable=tuple(row["fact_id"] for row in unsettled if row["ended"] and read_row(row) is None),
+        )
+
+    def open_facts(self, limit: int) -> list[Fact]:
+        """Reports without a verdict, the oldest first; those that can't be read are left out (`Recovered.unreadable`)."""
+        query = "SELECT * FROM facts WHERE verdict IS NULL AND ended = 1 ORDER BY number"
+        with reported():
+            readable = (fact for row in self._db.execute(query) if (fact := read_row(row)) is not None)
+            return list(islice(readable, limit))
+
+    def forget_older_than(self, days: int) -> None:
+        """Drop facts whose verdict came longer ago, but for the newest. The ids of their pours stay: they were granted here."""
+        before = (TIME_OF_DAY.now() - timedelta(days=days)).isoformat()
+        with self._write() as db:
+            db.execute(
+                "DELETE FROM facts WHERE verdict_at < ? AND number <= (SELECT max(number) FROM facts) - ?", (before, ALWAYS_KEPT)
+            )
+
+    # ── questions and grants ────────────────────────────────────────────────
+
+    def next_question(self, card_uid: str) -> int:
+        """The number of the next question; it is never given again. Raises `JournalFull` without room for what may follow."""
+        self.hold_reserve()
+        with self._write() as db:
+            row = db.execute("UPDATE journal SET seq = seq + 1, last_card_uid = ? RETURNING seq", (card_uid,)).fetchone()
+        return int(row["seq"])
+
+    def record_grant(self, grant: PourAuthorized, started_at: str, odometer_ml: int) -> bool:
+        """Write a grant as a running fact; false when the journal has the pour's id already, as a grant or as dead.
+
+        Raises `JournalFull` without room for what may follow.
+        """
+        self.hold_reserve()
+        with self._write() as db:
+            if not self._insert_id(grant.pour_id, "grant"):
+                return False
+            db.execute(
+                """
+                INSERT INTO facts (kind, fact_id, card_uid, started_at, ended, odometer_from_ml, odometer_to_ml,
+                                   journal_id, boot_id, recorded_at)
+                VALUES ('pour', ?1, ?2, ?3, 0, ?4, ?4, ?5, ?6, ?7)
+                """,
+                (
+                    str(grant.pour_id),
+                    grant.card_uid,
+                    started_at,
+                    odometer_ml,
+                    str(self.journal_id),
+                    str(self._boot_id),
+                    wall_clock(),
+                ),
+            )
+        return True
+
+    def record_tombstone(self, pour_id: UUID) -> None:
+        """Mark an id as dead, unless the journal has it."""
+        with self._write():
+            self._insert_id(pour_id, "dead")
+
+    def refuse(self, report: Fact) -> Fact | None:
+        """Mark a grant as dead and write its report; None when the pour was opened, or its report is or was written already."""
+        with self._write():
+            self._insert_id(report.fact_id, "dead")
+            known = self._fact_row(report.fact_id)
+            if known["ended"] or known["opened"] if known is not None else self._was_granted(report.fact_id):
+                return None
+            self._put_fact(report, ended=True)
+        return report
+
+    def find_report(self, asked_journal_id: UUID, report: Fact) -> tuple[Standing, Fact | None]:
+        """What became of a pour. One that this journal should have and never had is made dead first, and reported as `report`."""
+        known = self._fact_row(report.fact_id)
+        if known is not None and known["ended"]:
+            fact = read_row(known)
+            if fact is None:
+                return Standing.LOST, None
+            return Standing.OPEN if known["verdict"] is None else Standing.SETTLED, fact
+        if known is None and asked_journal_id != self.journal_id:
+            return Standing.ELSEWHERE, None
+        if known is None and self._was_granted(report.fact_id):
+            return Standing.LOST, None
+        refused = self.refuse(self._with_card(report, known))
+        return (Standing.NOW_DEAD, refused) if refused else (Standing.RUNNING, None)
+
+    def _with_card(self, report: Fact, known: sqlite3.Row | None) -> Fact:
+        """The report with the card of the grant, or of the question asked last: the only one whose answer can be missing."""
+        assert isinstance(report.message, PourCompleted)
+        with reported():
+            row = known or self._db.execute("SELECT last_card_uid AS card_uid FROM journal").fetchone()
+        return Fact(replace(report.message, card_uid=row["card_uid"] or report.message.card_uid), report.ended_ms)
+
+    # ── facts ───────────────────────────────────────────────────────────────
+
+    def record_report(self, report: Fact, odometer: Odometer) -> Fact:
+        """Write the one report of a pour; when there is one already, that stays and is returned."""
+        with self._write():
+            known = self._fact_row(report.fact_id)
+            if known is not None and known["ended"]:
+                return row_to_fact(known)
+            self._insert_id(report.fact_id, "grant")
+            self._put_fact(report, ended=True)
+            self._put_odometer(odometer)
+        return report
+
+    def record_flow(self, report: Fact, odometer: Odometer, *, ended: bool) -> None:
+        """Write a flow without a grant, running or ended."""
+        with self._write():
+            self._put_fact(report, ended=ended)
+            self._put_odometer(odometer)
+
+    def drop_run(self, run_id: UUID) -> None:
+        """Forget a service run that opened nothing."""
+        with self._write() as db:
+            db.execute(_DROP_UNOPENED_RUNS + " AND fact_id = ?", (str(run_id),))
+
+    def checkpoint(self, odometer: Odometer, fact_id: UUID | None, odometer_from_ml: int, duration_ms: int) -> None:
+        """Write the odometer, and with it how far the running fact has come."""
+        with self._write() as db:
+            self._put_odometer(odometer)
+            if fact_id is not None:
+                db.execute(
+                    """
+                    UPDATE facts SET opened = 1, odometer_from_ml = ?, odometer_to_ml = ?, duration_ms = ?
+                    WHERE fact_id = ? AND ended = 0
+                    """,
+                    (odometer_from_ml, odometer.ml, duration_ms, str(fact_id)),
+                )
+
+    def record_verdict(self, fact_id: UUID, verdict: bytes) -> None:
+        """Keep the first verdict on a fact."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE facts SET verdict = ?, verdict_at = ? WHERE fact_id = ? AND ended = 1 AND verdict IS NULL",
+                (verdict, wall_clock(), str(fact_id)),
+            )
+
+    def record_config(self, config: TapConfig) -> None:
+        """Keep the config for the next boot."""
+        with self._write() as db:
+            db.execute("UPDATE journal SET config = ?", (encode(config),))
+
+    def record_alarm(self, text: str) -> None:
+        """Keep an alarm for the technician; only the last `MAX_ALARMS` stay."""
+        with self._write() as db:
+            db.execute("INSERT INTO alarms (raised_at, text) VALUES (?, ?)", (wall_clock(), text))
+            db.execute("DELETE FROM alarms WHERE number <= (SELECT max(number) FROM alarms) - ?", (MAX_ALARMS,))
+
+    # ── pieces ──────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with reported(), transaction(self._db):
+            yield self._db
+
+    def _fact_row(self, fact_id: UUID) -> sqlite3.Row | None:
+        with reported():
+            row: sqlite3.Row | None = self._db.execute("SELECT * FROM facts WHERE fact_id = ?", (str(fact_id),)).fetchone()
+        return row
+
+    def _was_granted(self, pour_id: UUID) -> bool:
+        query = "SELECT 1 FROM pour_ids WHERE pour_id = ? AND kind = 'grant'"
+        with reported():
+            return self._db.execute(query, (str(pour_id),)).fetchone() is not None
+
+    def _insert_id(self, pour_id: UUID, kind: str) -> bool:
+        row = (str(pour_id), kind, wall_clock())
+        return self._db.execute("INSERT INTO pour_ids VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row).rowcount == 1
+
+    def _put_fact(self, fact: Fact, *, ended: bool) -> None:
+        row = fact_to_row(fact)
+        self._db.execute(
+            f"""
+            INSERT INTO facts ({_COLUMNS}, ended, recorded_at) VALUES ({_PLACEHOLDERS}, ?, ?)
+            ON CONFLICT (fact_id) DO UPDATE SET {_CHANGES}, ended = excluded.ended WHERE facts.ended = 0
+            """,  # noqa: S608 - the column names are ours
+            (*row, int(ended), wall_clock()),
+        )
+
+    def _put_odometer(self, odometer: Odometer) -> None:
+        self._db.execute(
+            "UPDATE journal SET odometer_ml = ?, odometer_remainder = ?, pulses_per_liter = ?",
+            (odometer.ml, odometer.remainder, odometer.pulses_per_liter),
+        )
+
+
+def open_claimed(file: Path, device_path: str, lock: TextIOWrapper) -> tuple[sqlite3.Connection, UUID]:
+    """The opened file and its id, this opening noted inside and beside it; raises what SQLite and the file system raise."""
+    db = connect(file)
+    try:
+        with transaction(db):
+            claimed = claim(db, place_of(file, device_path), lock)
+        note_witness(lock, claimed.generation)
+    except BaseException:
+        db.close()
+        raise
+    return db, claimed.journal_id
+
+
+def _config(stored: bytes | None) -> TapConfig | None:
+    """The last config; none when an older program wrote one that can't be read any more: the core sends it again."""
+    if stored is None:
+        return None
+    try:
+        config = decode(CONFIG, stored)
+    except Malformed:
+        return None
+    assert isinstance(config, TapConfig)
+    return config

@@ -1,0 +1,181 @@
+"""A desk reader: it tells which card lies on it, and that it is there. It has no valve, no journal, and authorises nothing.
+
+A card counts as gone when it has not been seen for `card_debounce_ms`; it is taken back once. What can't be sent is not kept, but
+a card that lies there when a connection begins is told again, with the same `event_id`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from random import SystemRandom
+from typing import Final
+from uuid import uuid4
+
+from tapwire_contracts import CONTRACT_VERSION
+from tapwire_contracts.messages import CardRemoved, NodeState, PresentCard, ReaderCardPresented
+from tapwire_contracts.reasons import Phase, Presence, ValveState
+from tapwire_contracts.tasks import end_tasks
+from tapwire_node import SOFTWARE
+from tapwire_node.clock import monotonic_ms, wall_clock
+from tapwire_node.controller.events import Connected, Event, Moment
+from tapwire_node.controller.state import NO_JOURNAL
+from tapwire_node.hardware.drivers import DeskParts, open_desk
+from tapwire_node.mqtt.broker_connection import Uplink
+from tapwire_node.runtime.systemd_notify import ServiceManager
+from tapwire_node.settings import Settings, broker_address, desk_hardware, device_path
+
+MS_PER_S: Final = 1_000
+logger: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What lies on the reader, in the words that tell it; `empty_since_ms` while the reader does not see it."""
+
+    presented: ReaderCardPresented | None = None
+    empty_since_ms: int | None = None
+    works: bool = True
+
+
+class DeskNode:
+    """One desk reader. `hardware.simulated` is there for programs that lay cards on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._boot_id = uuid4()
+        self._started_ms = monotonic_ms()
+        self._uplink = Uplink(
+            device_path(settings), broker_address(settings), settings.broker, self._describe, self._hear, SystemRandom()
+        )
+        self._service_manager = ServiceManager()
+        self.hardware: DeskParts = open_desk(desk_hardware(settings))
+        self.desk = Desk()
+
+    # ── from the reader's thread ────────────────────────────────────────────
+
+    def card_seen(self, card_uid: str) -> None:
+        """A card is on the reader."""
+        self._soon(partial(self._note_card, card_uid))
+
+    def card_lifted(self) -> None:
+        """Nothing is on the reader."""
+        self._soon(self._note_empty)
+
+    def reader_failed(self, text: str) -> None:
+        """The reader does not work; what lies on it is not known any more."""
+        self._soon(partial(self._note_fault, text))
+
+    def reader_recovered(self) -> None:
+        """The reader works again."""
+        self._soon(self._note_works)
+
+    def _soon(self, note: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(note)
+
+    # ── on the event loop ───────────────────────────────────────────────────
+
+    def _note_card(self, card_uid: str) -> None:
+        if self.desk.presented is not None and self.desk.presented.card_uid == card_uid:
+            self.desk = replace(self.desk, empty_since_ms=None)
+            return
+        self._take_back()
+        presented = ReaderCardPresented(
+            event_id=uuid4(),
+            card_uid=card_uid,
+            reader_id=self._settings.tap.reader_id,
+            read_at=wall_clock(),
+            boot_id=self._boot_id,
+        )
+        self.desk = Desk(presented, works=self.desk.works)
+        self._uplink.send(presented)
+        self._uplink.send_state()
+        logger.info("card %s", card_uid)
+
+    def _note_empty(self) -> None:
+        if self.desk.empty_since_ms is None:
+            self.desk = replace(self.desk, empty_since_ms=monotonic_ms())
+
+    def _note_fault(self, text: str) -> None:
+        self._note_empty()
+        if self.desk.works:
+            logger.error("ALARM: reader: %s", text)
+            self.desk = replace(self.desk, works=False)
+            self._uplink.send_state()
+
+    def _note_works(self) -> None:
+        if not self.desk.works:
+            logger.info("the reader works again")
+            self.desk = replace(self.desk, works=True)
+            self._uplink.send_state()
+
+    def _take_back(self) -> None:
+        """The card is gone."""
+        presented = self.desk.presented
+        self.desk = Desk(empty_since_ms=self.desk.empty_since_ms, works=self.desk.works)
+        if presented is None:
+            return
+        self._uplink.send(
+            CardRemoved(
+                event_id=uuid4(),
+                card_uid=presented.card_uid,
+                reader_id=presented.reader_id,
+                removed_at=wall_clock(),
+                boot_id=self._boot_id,
+            )
+        )
+        self._uplink.send_state()
+
+    def _hear(self, arrival: Callable[[Moment], Event]) -> None:
+        """From the wire; but for a new connection, nothing there concerns a desk reader."""
+        event = arrival(Moment(monotonic_ms(), wall_clock(), 0, uuid4()))
+        if isinstance(event, Connected) and self.desk.presented is not None:
+            self._uplink.send(self.desk.presented)
+
+    # ── life ────────────────────────────────────────────────────────────────
+
+    async def serve(self) -> None:
+        """Run until cancelled; raises what broke the node."""
+        self.hardware.reader.start(self)
+        tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._uplink.run())]
+        self._service_manager.say_ready()
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for ended in done:
+                ended.result()
+        finally:
+            self._service_manager.say_stopping()
+            await self._uplink.say_goodbye()
+            await end_tasks(*tasks)
+
+    async def _keep_time(self) -> None:
+        debounce_ms = self._settings.limits.card_debounce_ms
+        while True:
+            now_ms, empty_ms = monotonic_ms(), self.desk.empty_since_ms
+            if self.desk.presented is not None and empty_ms is not None and now_ms - empty_ms >= debounce_ms:
+                self._take_back()
+            self._service_manager.beat()
+            await asyncio.sleep(self._settings.process.idle_tick_ms / MS_PER_S)
+
+    def _describe(self, presence: Presence, connection: int) -> NodeState:
+        """Our state for the wire: that of a tap that has nothing but a reader."""
+        is_online, lies = presence is Presence.ONLINE, self.desk.presented
+        card = PresentCard(card_uid=lies.card_uid, reader_id=lies.reader_id, read_at=lies.read_at) if lies else None
+        return NodeState(
+            status=presence,
+            phase=Phase.IDLE if is_online and self.desk.works else Phase.OUT_OF_SERVICE,
+            valve=ValveState.CLOSED,
+            card=card if is_online else None,
+            pour_id=None,
+            facts_open=0,
+            odometer_ml=0,
+            journal_id=NO_JOURNAL,
+            boot_id=self._boot_id,
+            connection=connection,
+            config_revision=0,
+            software=SOFTWARE,
+            contract_version=CONTRACT_VERSION,
+            uptime_ms=monotonic_ms() - self._started_ms,
+        )

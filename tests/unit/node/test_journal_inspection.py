@@ -1,0 +1,79 @@
+"""How long the journal keeps what, and how people read it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tapwire_node.clock import TIME_OF_DAY
+from tapwire_node.journal import JournalBroken
+from tapwire_node.journal.inspection import export, pending, show
+from tapwire_node.journal.journal_file import Standing
+from tests.unit.node.journal_fixture import Shelf, never_started, poured
+
+
+@pytest.fixture
+def nothing_is_kept_for_being_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapwire_node.journal.journal_file.ALWAYS_KEPT", 0)
+
+
+@contextmanager
+def clock_wrong_by(days: int) -> Iterator[None]:
+    TIME_OF_DAY.wrong_by_s = days * 86_400
+    try:
+        yield
+    finally:
+        TIME_OF_DAY.wrong_by_s = 0
+
+
+@pytest.mark.usefixtures("nothing_is_kept_for_being_new")
+def test_facts_are_kept_for_their_days_after_the_verdict_and_for_ever_without_one(shelf: Shelf) -> None:
+    journal = shelf.boot()
+    settled, fresh, waiting = poured(journal), poured(journal), poured(journal)
+    for pour_id in (settled, fresh):
+        journal.record_verdict(pour_id, b"{}")
+    for column in ("verdict_at", "recorded_at"):
+        journal._db.execute(f"UPDATE facts SET {column} = '2020-01-01' WHERE {column} IS NOT NULL AND fact_id <> ?", (str(fresh),))
+
+    journal.forget_older_than(days=30)
+
+    assert journal.find_report(uuid4(), never_started(journal, settled)) == (Standing.ELSEWHERE, None)
+    assert journal.find_report(journal.journal_id, never_started(journal, settled)) == (Standing.LOST, None), "never 0 ml"
+    assert journal.refuse(never_started(journal, settled)) is None
+    assert journal.find_report(uuid4(), never_started(journal, fresh))[0] is Standing.SETTLED
+    assert journal.find_report(uuid4(), never_started(journal, waiting))[0] is Standing.OPEN
+    assert journal.refuse(never_started(journal, waiting)) is None
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_clock_that_is_wrong_makes_no_fact_of_today_forgotten(shelf: Shelf, days: int) -> None:
+    journal = shelf.boot()
+    with clock_wrong_by(min(days, 0)):
+        pour_id = poured(journal, 330)
+        journal.record_verdict(pour_id, b"{}")
+    with clock_wrong_by(max(days, 0)):
+        journal.forget_older_than(days=30)
+
+    standing, fact = journal.find_report(journal.journal_id, never_started(journal, pour_id))
+    assert (standing, fact and fact.message.volume_ml) == (Standing.SETTLED, 330)
+
+
+def test_the_journal_can_be_read_while_it_is_written(shelf: Shelf) -> None:
+    journal = shelf.boot()
+    settled, waiting = poured(journal), poured(journal)
+    journal.record_verdict(settled, b'{"outcome": "pending_updated_to_synced"}')
+
+    assert "pour facts        2, 1 with a verdict" in list(show(shelf.file))
+    (line,) = pending(shelf.file)
+    assert str(waiting) in line
+    exported = [json.loads(line) for line in export(shelf.file)]
+    assert [fact["fact_id"] for fact in exported] == [str(settled), str(waiting)]
+    assert exported[0]["verdict"] == {"outcome": "pending_updated_to_synced"}
+
+
+def test_reading_a_journal_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(JournalBroken, match="there is no journal"):
+        list(show(tmp_path / "none.sqlite"))
