@@ -24,8 +24,8 @@ from tapwire_demo.demo import answers
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
 from tapwire_demo.processes import LOOPBACK, free_port
 from tapwire_demo.programs import Program
-from tapwire_node.simulator.client import Hand
-from tapwire_node.simulator.protocol import Action, SimulatorGone, Truth
+from tapwire_node.simulator.client import SimulatorClient
+from tapwire_node.simulator.protocol import Action, GroundTruth, SimulatorUnreachable
 from tests.chaos.founding import PULSES_PER_LITER, VENUE, Drinker, found, invite
 from tests.chaos.kept import KeptProgram, KeptServer
 from tests.chaos.link import Link
@@ -58,17 +58,17 @@ class Tap:
     socket: Path
     deaths: int = 0
     lost_ml: int = 0
-    _hand: Hand | None = None
+    _hand: SimulatorClient | None = None
     _known_ml: int = 0
 
     @property
-    def hand(self) -> Hand:
+    def hand(self) -> SimulatorClient:
         """A hand at the simulated hardware."""
         if self._hand is None:
-            self._hand = Hand(self.socket, str(self.path))
+            self._hand = SimulatorClient(self.socket, str(self.path))
         return self._hand
 
-    def look(self) -> Truth:
+    def look(self) -> GroundTruth:
         """How it stands, whatever its node believes."""
         return self.hand.look()
 
@@ -225,7 +225,7 @@ async def _drinkers(site: Site) -> list[Drinker]:
 
 
 def _is_served(tap: Tap) -> bool:
-    with contextlib.suppress(SimulatorGone):
+    with contextlib.suppress(SimulatorUnreachable):
         tap.look()
         return True
     return False

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tapwire_node.control.socket_file import address_of, control_file
+from tapwire_node.control.socket_file import control_file, short_address
 from tests.integration.node_rig import WAIT_S, Core
 
 NOBODY = '[[guests]]\ncards = ["04a1b2c3"]\npause_ms = 3_600_000\n'
@@ -24,7 +24,7 @@ class Person:
 
     @classmethod
     async def come(cls, folder: Path) -> "Person":
-        with address_of(control_file(folder / "journal.sqlite")) as address:
+        with short_address(control_file(folder / "journal.sqlite")) as address:
             return cls(*await asyncio.open_unix_connection(address))
 
     def say(self, **line: Any) -> None:

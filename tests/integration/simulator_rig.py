@@ -16,8 +16,8 @@ from aiomqtt import Client
 
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.simulator.client import Hand
-from tapwire_node.simulator.protocol import SimulatorGone
+from tapwire_node.simulator.client import SimulatorClient
+from tapwire_node.simulator.protocol import SimulatorUnreachable
 from tests.integration.node_rig import service_client, to_toml
 from tests.integration.node_rig import until as until_soon
 
@@ -142,8 +142,8 @@ async def simulator_of(folder: Path, *configs: dict[str, Any]) -> AsyncIterator[
 def answers(socket: Path, tap: str) -> bool:
     """Whether a simulator serves this tap."""
     try:
-        with Hand(socket, tap) as hand:
+        with SimulatorClient(socket, tap) as hand:
             hand.look()
-    except SimulatorGone:
+    except SimulatorUnreachable:
         return False
     return True

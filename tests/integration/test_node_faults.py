@@ -208,13 +208,13 @@ async def test_what_waits_for_the_journal_when_the_node_is_told_to_end_is_report
             if not leaks:
                 await rig.pour()
                 await rig.poured(40)
-            node._journal._submit(lambda: [node._journal._break(JournalBroken("disk I/O error"))])
+            node._journal._submit(lambda: [node._journal._mark_broken(JournalBroken("disk I/O error"))])
             await rig.phase("OUT_OF_SERVICE")
             if leaks:
                 rig.tap.leak_ml_per_s = 200
                 await rig.poured(40)
                 rig.tap.leak_ml_per_s = 0
-                await until(lambda: node.state.closed_flow.leak is None, "the end of the leak")
+                await until(lambda: node.state.closed_valve_flow.leak is None, "the end of the leak")
         flowed_ml = rig.tap.flowed_ml
         assert core.all("pour_completed") == core.all("unattributed_flow") == []
         async with running_node(settings) as node:

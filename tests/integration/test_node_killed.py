@@ -25,7 +25,7 @@ from tapwire_core.services import taps
 from tapwire_core.worker.worker import Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.journal.inspection import export
-from tapwire_node.simulator.client import Hand
+from tapwire_node.simulator.client import SimulatorClient
 from tapwire_node.simulator.protocol import Action
 from tests.integration.node_rig import tap_settings
 from tests.integration.simulator_rig import BUSY_MACHINE_MS, PATIENCE_S, Ear, Module, ear_at, simulator_of, until
@@ -59,7 +59,7 @@ class Victim:
     path: str
     config: Path
     guest: Guest
-    hand: Hand
+    hand: SimulatorClient
     ear: Ear
     node: Module
     dice: random.Random
@@ -210,7 +210,7 @@ async def victims_at(venue: Venue, broker: EmbeddedBroker, folder: Path, count: 
             path = config["tap"]["path"]
             node = Module(file.parent / "node.log", "tapwire_node", "run", "--config", str(file))
             guest = await venue.guest(balance_minor=100_000_00)
-            hand = Hand(folder / "beer.sock", path)
+            hand = SimulatorClient(folder / "beer.sock", path)
             victims.append(Victim(path, file, guest, hand, ear, node, random.Random(number)))
         try:
             await asyncio.gather(*(victim.start() for victim in victims))

@@ -17,8 +17,8 @@ from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import is_secret_of
 from tapwire_core.services.pairings import MOST_AT_ONCE, accept_pairing, begin_pairing
-from tapwire_node.commands.big_letters import GLYPHS, big
-from tapwire_node.commands.pairing_api import AdminApi, ApiAway, PairingRefused
+from tapwire_node.commands.big_letters import GLYPHS, big_letters
+from tapwire_node.commands.pairing_api import ApiUnreachable, PairingApi, PairingRefused
 from tapwire_node.settings import broker_address, load_settings
 from tests.integration.node_person import Tool
 from tests.integration.test_rest_process import free_port
@@ -123,7 +123,7 @@ async def test_a_new_device_shows_a_code_and_is_ready_when_an_engineer_has_accep
     await accept_pairing(db, OPERATOR, code, TAP)
     assert await tool.end() == 0, tool.said
 
-    assert any(line.startswith(big(code).splitlines()[0]) for line in tool.said)
+    assert any(line.startswith(big_letters(code).splitlines()[0]) for line in tool.said)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     settings = load_settings(file)
     address = broker_address(settings)
@@ -225,16 +225,16 @@ async def test_what_is_wrong_on_the_way_to_the_api_is_told_with_what_to_do(
 )
 def test_an_address_without_tls_is_refused_and_one_that_is_none(address: str, advice: str) -> None:
     with pytest.raises(PairingRefused, match=advice):
-        AdminApi(address, None)
+        PairingApi(address, None)
 
 
 async def told(address: str, trusted: Path | None) -> str:
     """What the node is told when it asks there."""
 
     def ask() -> None:
-        AdminApi(address, trusted).begin()
+        PairingApi(address, trusted).begin()
 
-    with pytest.raises((PairingRefused, ApiAway)) as refused:
+    with pytest.raises((PairingRefused, ApiUnreachable)) as refused:
         await asyncio.to_thread(ask)
     return str(refused.value)
 
@@ -242,4 +242,4 @@ async def told(address: str, trusted: Path | None) -> str:
 def test_every_letter_of_a_code_can_be_drawn_and_looks_like_no_other() -> None:
     assert {len(glyph) for glyph in GLYPHS.values()} == {29}
     assert len(set(GLYPHS.values())) == len(GLYPHS)
-    assert big("KXTM-29PQ").count("\n") == 4
+    assert big_letters("KXTM-29PQ").count("\n") == 4

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.control.socket_file import address_of, control_file
+from tapwire_node.control.socket_file import control_file, short_address
 from tests.integration.node_person import Person
 from tests.integration.node_rig import WAIT_S, Rig, rig_at, until
 
@@ -94,14 +94,14 @@ async def test_the_core_ends_a_run_by_the_config(rig: Rig) -> None:
 
 @pytest.mark.parametrize("line", [b"{}\n", b"nonsense\n", b'{"type": "start_run", "cause": "beer"}\n', b"x" * 40_000 + b"\n"])
 async def test_what_can_t_be_read_opens_nothing_and_ends_the_connection(rig: Rig, line: bytes) -> None:
-    with address_of(control_file(rig.folder / "journal.sqlite")) as address:
+    with short_address(control_file(rig.folder / "journal.sqlite")) as address:
         reader, writer = await asyncio.open_unix_connection(address)
     writer.write(line)
     answer = await asyncio.wait_for(reader.read(), WAIT_S)
 
     assert b"refused" in answer
     assert not rig.tap.valve_is_driven
-    assert rig.node.state.service is None
+    assert rig.node.state.service_run is None
     writer.close()
 
 

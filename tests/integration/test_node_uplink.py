@@ -15,24 +15,24 @@ from tapwire_contracts.messages import CardPresented, NodeState, PourProgress
 from tapwire_contracts.reasons import ConfigStatus, Presence
 from tapwire_contracts.tasks import end_tasks
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.controller.node_state import describe
-from tapwire_node.mqtt.broker_connection import KEPT_FOR_QUESTIONS, MAX_SENDING, Uplink
+from tapwire_node.controller.node_state import node_state_message
+from tapwire_node.mqtt.broker_connection import MAX_PENDING_PUBLISHES, RESERVED_FOR_QUESTIONS, BrokerConnection
 from tapwire_node.settings import Settings, broker_address, device_path
 from tests.integration.node_rig import CARD, Core, core_at, tap_settings, until
-from tests.unit.node.controller_bench import Bench
+from tests.unit.node.controller_bench import ControllerBench
 
 
 @dataclass
 class Line:
     """The connection of a tap whose controller is on the bench, and the core."""
 
-    tap: Bench
-    uplink: Uplink
+    tap: ControllerBench
+    uplink: BrokerConnection
     core: Core
 
     def crowd(self) -> None:
         """Say as much at once as may wait, and more."""
-        for _ in range(MAX_SENDING):
+        for _ in range(MAX_PENDING_PUBLISHES):
             self.uplink.send(PourProgress(pour_id=uuid4(), volume_ml=1, elapsed_ms=1))
 
     def lock(self) -> None:
@@ -44,17 +44,17 @@ class Line:
 @pytest.fixture
 async def line(mosquitto: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Line]:
     settings = msgspec.convert(await tap_settings(mosquitto, tmp_path), Settings)
-    async with core_at(mosquitto) as core, line_at(settings, Bench().in_service()) as (tap, uplink):
+    async with core_at(mosquitto) as core, line_at(settings, ControllerBench().in_service()) as (tap, uplink):
         await core.hear("node_state", status="online")
         yield Line(tap, uplink, core)
 
 
 @asynccontextmanager
-async def line_at(settings: Settings, tap: Bench) -> AsyncIterator[tuple[Bench, Uplink]]:
+async def line_at(settings: Settings, tap: ControllerBench) -> AsyncIterator[tuple[ControllerBench, BrokerConnection]]:
     def show(presence: Presence, connection: int) -> NodeState:
-        return describe(tap.state, presence, connection, software="test", uptime_ms=1)
+        return node_state_message(tap.state, presence, connection, software="test", uptime_ms=1)
 
-    uplink = Uplink(device_path(settings), broker_address(settings), settings.broker, show, lambda _: None, Random(1))
+    uplink = BrokerConnection(device_path(settings), broker_address(settings), settings.broker, show, lambda _: None, Random(1))
     running = asyncio.create_task(uplink.run())
     yield tap, uplink
     assert not running.done()
@@ -70,7 +70,7 @@ async def test_the_last_state_is_told_however_much_waits_for_the_broker(line: Li
 async def test_no_state_follows_the_goodbye(line: Line) -> None:
     line.crowd()
     line.lock()
-    await line.uplink.say_goodbye()
+    await line.uplink.publish_offline()
     line.uplink.send_state()
     await line.core.hear("node_state", status="offline")
     await asyncio.sleep(0.3)
@@ -84,7 +84,7 @@ async def test_a_card_is_asked_for_however_many_facts_wait_for_the_broker(line: 
     )
     line.uplink.send(question)
     await line.core.hear("card_presented", event_id=str(question.event_id))
-    assert len(line.core.all("pour_progress")) == MAX_SENDING - KEPT_FOR_QUESTIONS
+    assert len(line.core.all("pour_progress")) == MAX_PENDING_PUBLISHES - RESERVED_FOR_QUESTIONS
 
 
 @pytest.mark.parametrize("content", [None, "-----BEGIN CERTIFICATE-----\nMIID"], ids=["gone", "half written"])
@@ -96,5 +96,5 @@ async def test_a_ca_file_that_cant_be_used_is_told_and_tried_again(
     if content is not None:
         ca_file.write_text(content)
     given["broker"] |= {"url": given["broker"]["url"].replace("mqtt://", "mqtts://"), "ca_file": str(ca_file)}
-    async with line_at(msgspec.convert(given, Settings), Bench()):
+    async with line_at(msgspec.convert(given, Settings), ControllerBench()):
         await until(lambda: caplog.text.count(f"broker.ca_file: {ca_file} can't be used") >= 2, lambda: caplog.text)

@@ -21,7 +21,7 @@ from tapwire_core.services.pour_recovery import force_unlock
 from tapwire_core.services.restore import settle_journal
 from tapwire_core.worker.worker import Pace, Worker
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.controller.events import ServiceRunAsked, ServiceRunHeld, ServiceRunStopped
+from tapwire_node.controller.events import ServiceRunHeld, ServiceRunRequested, ServiceRunStopped
 from tapwire_node.hardware.simulated_tap import SimulatedTap
 from tapwire_node.journal.inspection import export
 from tapwire_node.runtime.tap_node import TapNode, running_node
@@ -68,14 +68,14 @@ class Bar:
 
     async def service_run(self, max_volume_ml: int, *, stop: bool = False) -> None:
         """A run from its start to its verdict, held all the time; stopped as soon as the valve is open, if so said."""
-        self.node.post(partial(ServiceRunAsked, cause=FlowCause.CLEANING, max_volume_ml=max_volume_ml, max_duration_ms=20_000))
+        self.node.post(partial(ServiceRunRequested, cause=FlowCause.CLEANING, max_volume_ml=max_volume_ml, max_duration_ms=20_000))
         await until(lambda: self.node.state.valve_open, "the valve to open")
         if stop:
             self.node.post(ServiceRunStopped)
 
         def is_over() -> bool:
             self.node.post(ServiceRunHeld)
-            return self.node.state.service is None and self.node.state.facts_open == 0
+            return self.node.state.service_run is None and self.node.state.facts_open == 0
 
         await until(is_over, "the run's verdict")
 
@@ -206,7 +206,7 @@ async def test_a_leak_is_unattributed_and_leaves_no_gap(bar: Bar) -> None:
     bar.tap.leak_ml_per_s = 100
     await bar.flowed(90)
     bar.tap.leak_ml_per_s = 0
-    await until(lambda: bar.node.state.closed_flow.leak is None, "the end of the leak")
+    await until(lambda: bar.node.state.closed_valve_flow.leak is None, "the end of the leak")
     await bar.settled()
 
     assert await bar.venue.keg_ml() == before_ml - bar.tap.flowed_ml

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.simulator.client import Hand
-from tapwire_node.simulator.protocol import Action, SimulatorGone
+from tapwire_node.simulator.client import SimulatorClient
+from tapwire_node.simulator.protocol import Action, SimulatorUnreachable
 from tests.integration.node_rig import CARD, TAP, Core, core_at, tap_settings, to_toml
 from tests.integration.simulator_rig import BUSY_MACHINE_MS, Module, simulator_of, until
 
@@ -21,7 +21,7 @@ class Stage:
     """A tap in a simulator, its node as a process, and a core that says yes when told to."""
 
     core: Core
-    hand: Hand
+    hand: SimulatorClient
     node: Module
     simulator: Module
     socket: Path
@@ -62,7 +62,7 @@ async def stage_at(broker: EmbeddedBroker, **more: dict[str, Any]) -> AsyncItera
         async with core_at(broker) as core, simulator_of(folder, settings) as (simulator, files):
             socket = folder / "beer.sock"
             node = Module(folder / "node.log", "tapwire_node", "run", "--config", str(files[0]))
-            with Hand(socket, TAP) as hand:
+            with SimulatorClient(socket, TAP) as hand:
                 stage = Stage(core, hand, node, simulator, socket)
                 await stage.start()
                 try:
@@ -145,7 +145,7 @@ async def test_a_node_whose_simulator_goes_away_ends_its_pour_and_finds_it_again
 async def test_a_simulator_refuses_what_no_tap_can_do(stage: Stage) -> None:
     with pytest.raises(ValueError, match="card id"):
         stage.hand.act(Action.PRESENT, card_uid="beer")
-    with Hand(stage.socket, "bar/taps/nowhere") as nobody, pytest.raises(SimulatorGone, match="no tap"):
+    with SimulatorClient(stage.socket, "bar/taps/nowhere") as nobody, pytest.raises(SimulatorUnreachable, match="no tap"):
         nobody.look()
 
 

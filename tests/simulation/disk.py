@@ -13,9 +13,9 @@ from uuid import UUID
 from tapwire_node.controller.effects import JournalEffect
 from tapwire_node.journal import Journal
 from tapwire_node.journal.connection import connect
-from tapwire_node.journal.identity import Place, claim
-from tapwire_node.journal.writer_thread import perform
-from tests.simulation.received import Happening
+from tapwire_node.journal.identity import Place, claim_journal
+from tapwire_node.journal.writer_thread import write_effect
+from tests.simulation.received import EventFactory
 from tests.simulation.virtual import Clock
 
 WRITE_MS: Final = (1, 25)
@@ -25,7 +25,7 @@ WRITE_MS: Final = (1, 25)
 def _formatted() -> bytes:
     """A journal that has just been made: its tables and its one row."""
     made = connect(Path(":memory:"))
-    claim(made, Place("bar/taps/tap0", "journal.sqlite", 1, 1), TextIOWrapper(BytesIO()))
+    claim_journal(made, Place("bar/taps/tap0", "journal.sqlite", 1, 1), TextIOWrapper(BytesIO()))
     return made.serialize()
 
 
@@ -64,9 +64,9 @@ class WriteQueue:
         if len(self._waiting) == 1:
             self._clock.after(self._random.randint(*WRITE_MS), write_next)
 
-    def write_next(self, journal: Journal, write_next: Callable[[], None]) -> list[Happening]:
+    def write_next(self, journal: Journal, write_next: Callable[[], None]) -> list[EventFactory]:
         """Carry out the first write, and have the next one's turn come; what the controller is answered."""
-        answers = perform(journal, self._waiting.popleft())
+        answers = write_effect(journal, self._waiting.popleft())
         if self._waiting:
             self._clock.after(self._random.randint(*WRITE_MS), write_next)
         return answers
@@ -74,5 +74,5 @@ class WriteQueue:
     def cut(self, journal: Journal) -> None:
         """Power fails: of what waits, the first writes may have reached the disk, and nobody will hear of it."""
         for write in list(self._waiting)[: self._random.randint(0, len(self._waiting))]:
-            perform(journal, write)
+            write_effect(journal, write)
         self._waiting.clear()

@@ -17,21 +17,21 @@ from tapwire_contracts.messages import (
 from tapwire_contracts.reasons import Phase, Presence
 from tapwire_node.controller import Identity, State, initial_state, step
 from tapwire_node.controller.effects import (
-    Alarm,
     CloseValve,
     Effect,
     JournalEffect,
-    Note,
+    LogLine,
     OpenValve,
     OpenValveForService,
     Publish,
     PublishState,
+    RaiseAlarm,
     ResendFacts,
-    RunBegun,
-    RunEnded,
-    RunRefused,
     SendFact,
-    Show,
+    ShowOnScreen,
+    TellRunEnded,
+    TellRunRefused,
+    TellRunStarted,
     WarnOperator,
     WriteVerdict,
 )
@@ -47,14 +47,14 @@ from tapwire_node.controller.events import (
 )
 from tapwire_node.controller.flow_facts import Fact
 from tapwire_node.controller.limits import Limits
-from tapwire_node.controller.node_state import describe
-from tapwire_node.controller.state import RESTING
-from tapwire_node.mqtt.resend_queue import OUTBOX_LIMIT, Outbox
+from tapwire_node.controller.node_state import node_state_message
+from tapwire_node.controller.state import RESTING_PHASES
+from tapwire_node.mqtt.resend_queue import RESEND_QUEUE_LIMIT, ResendQueue
 from tapwire_node.settings import BrokerSettings
 from tests.simulation.auditor import Auditor
 from tests.simulation.disk import Disk, WriteQueue
 from tests.simulation.plumbing import Plumbing
-from tests.simulation.received import Happening, happening_of
+from tests.simulation.received import EventFactory, happening_of
 from tests.simulation.site import PULSES_PER_LITER
 from tests.simulation.virtual import Clock
 
@@ -98,12 +98,12 @@ class Node:
         self.powered, self._connection, self._boot_id = True, 0, self._new_id(self._random)
         self.plumbing.set_power(on=True)
         self._journal = self.disk.journal(self._boot_id)
-        self._outbox = Outbox(BROKER, self._random)
+        self._resend_queue = ResendQueue(BROKER, self._random)
         self.state = initial_state(Identity(self._boot_id, "reader"), LIMITS, PULSES_PER_LITER, 0, self._clock.now_ms)
         self._post(partial(JournalOpened, recovered=self._journal.recover()))
         open_ids = {*self.state.journal.unsettled, *self.state.journal.open_flows}
-        facts = [fact for fact in self._journal.open_facts(OUTBOX_LIMIT) if fact.fact_id in open_ids]
-        self._outbox.refill(facts, self._clock.now_ms)
+        facts = [fact for fact in self._journal.open_facts(RESEND_QUEUE_LIMIT) if fact.fact_id in open_ids]
+        self._resend_queue.refill(facts, self._clock.now_ms)
         self.see(self.card_uid)
 
     def power_cut(self) -> None:
@@ -160,7 +160,7 @@ class Node:
             self._post(partial(CoreGone, instance_id=instance_id))
 
     def _describe(self, presence: Presence) -> NodeState:
-        return describe(self.state, presence, self._connection, software="simulated", uptime_ms=self._clock.now_ms)
+        return node_state_message(self.state, presence, self._connection, software="simulated", uptime_ms=self._clock.now_ms)
 
     # ── the reader ──────────────────────────────────────────────────────────
 
@@ -172,11 +172,11 @@ class Node:
 
     # ── the controller ──────────────────────────────────────────────────────
 
-    def _post(self, happening: Happening) -> None:
+    def _post(self, make_event: EventFactory) -> None:
         if not self.powered:
             return
         at = Moment(self._clock.now_ms, "2026-05-01T20:00:00Z", self.plumbing.flow(), UUID(int=self._random.getrandbits(128)))
-        self.state, effects = step(self.state, happening(at))
+        self.state, effects = step(self.state, make_event(at))
         for effect in effects:
             self._burn_fuse()
             if not self.powered:
@@ -198,16 +198,16 @@ class Node:
             case SendFact(settled=True):
                 self._send_fact(effect.fact)
             case SendFact():
-                self._outbox.add(effect.fact, self._clock.now_ms)
+                self._resend_queue.add(effect.fact, self._clock.now_ms)
                 self._send_due()
             case ResendFacts():
-                self._outbox.hurry(self._clock.now_ms)
-            case Show() | WarnOperator() | Alarm() | Note():
+                self._resend_queue.resend_soon(self._clock.now_ms)
+            case ShowOnScreen() | WarnOperator() | RaiseAlarm() | LogLine():
                 pass
-            case OpenValveForService() | RunRefused() | RunBegun() | RunEnded():
+            case OpenValveForService() | TellRunRefused() | TellRunStarted() | TellRunEnded():
                 raise AssertionError("nobody asks for a service run here")
             case WriteVerdict():
-                self._outbox.settle(effect.fact_id)
+                self._resend_queue.remove(effect.fact_id)
                 self._write(effect)
             case _:
                 self._write(effect)
@@ -221,7 +221,7 @@ class Node:
 
     def _send_due(self) -> None:
         if self.connected:
-            for fact in self._outbox.take_due(self._clock.now_ms):
+            for fact in self._resend_queue.take_due(self._clock.now_ms):
                 self._send_fact(fact)
 
     # ── the journal's thread ────────────────────────────────────────────────
@@ -256,9 +256,11 @@ class Node:
 
     def _is_asleep(self) -> bool:
         state = self.state
-        waits = state.card is not None or state.card_must_go or state.facts_open > 0 or state.closed_flow.leak is not None
+        waits = (
+            state.card is not None or state.card_must_be_removed or state.facts_open > 0 or state.closed_valve_flow.leak is not None
+        )
         flows = self.plumbing.leak > 0 or state.odometer.pulses != state.journal.checkpoint_pulses
-        return state.phase in RESTING and not waits and not flows
+        return state.phase in RESTING_PHASES and not waits and not flows
 
     def _tick(self, due_ms: int) -> None:
         if self.powered and due_ms == self._tick_due_ms:

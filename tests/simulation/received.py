@@ -25,27 +25,27 @@ from tapwire_node.controller.events import (
     FlowVerdictReceived,
     GrantReceived,
     Moment,
-    ReportAsked,
+    ReportRequested,
     StopReceived,
     VerdictReceived,
 )
 
-Happening = Callable[[Moment], Event]
+EventFactory = Callable[[Moment], Event]
 """An event that lacks only its moment."""
 
-RECEIVED: Final[Mapping[type[Message], Callable[[Any], Happening]]] = {
+RECEIVED: Final[Mapping[type[Message], Callable[[Any], EventFactory]]] = {
     PourAuthorized: lambda message: partial(GrantReceived, grant=message),
     PourDenied: lambda message: partial(DenialReceived, denial=message),
     PourSettled: lambda message: partial(VerdictReceived, verdict=message),
     FlowRecorded: lambda message: partial(FlowVerdictReceived, verdict=message),
     StopPour: lambda message: partial(StopReceived, stop=message),
-    ReportPour: lambda message: partial(ReportAsked, ask=message),
+    ReportPour: lambda message: partial(ReportRequested, ask=message),
     TapConfig: lambda message: partial(ConfigReceived, config=message),
     CoreState: lambda message: partial(CoreSeen, core=message),
 }
 
 
-def happening_of(message: Message | str) -> Happening:
+def happening_of(message: Message | str) -> EventFactory:
     """What the arrival of a message is; a command comes as its payload."""
     known = decode(COMMAND, message.encode()) if isinstance(message, str) else message
     return RECEIVED[type(known)](known)

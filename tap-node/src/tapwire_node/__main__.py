@@ -15,15 +15,15 @@ from tapwire_node.commands.close_valve import ValveNotOurs, close_valve
 from tapwire_node.commands.doctor import doctor
 from tapwire_node.commands.pair import pair
 from tapwire_node.commands.pairing_api import PairingRefused
-from tapwire_node.commands.service_runs import RunRefused, clean, pour_test
+from tapwire_node.commands.service_runs import ServiceRunRefused, clean, pour_test
 from tapwire_node.commands.terminal import NoAnswer
-from tapwire_node.control.client import NodeAway
+from tapwire_node.control.client import NodeUnreachable
 from tapwire_node.hardware.scenario import InvalidScenario
 from tapwire_node.journal import JournalBroken, JournalInUse
-from tapwire_node.journal.inspection import READINGS
+from tapwire_node.journal.inspection import INSPECTIONS
 from tapwire_node.runtime.tap_node import run_node
 from tapwire_node.settings import InvalidSettings, Settings, load_settings
-from tapwire_node.simulator.protocol import SimulatorGone
+from tapwire_node.simulator.protocol import SimulatorUnreachable
 
 REFUSALS: Final = (
     InvalidSettings,
@@ -31,12 +31,12 @@ REFUSALS: Final = (
     InvalidLogFormat,
     JournalBroken,
     JournalInUse,
-    NodeAway,
-    RunRefused,
+    NodeUnreachable,
+    ServiceRunRefused,
     NoAnswer,
     GPIOZeroError,
     ValveNotOurs,
-    SimulatorGone,
+    SimulatorUnreachable,
     PairingRefused,
 )
 """What a person can put right; anything else is an error of ours and ends with a traceback."""
@@ -50,7 +50,7 @@ def main() -> None:
     try:
         if arguments.command == "pair":
             sys.exit(pair(arguments.config, arguments.api, arguments.ca_file, again=arguments.again))
-        sys.exit(perform(arguments, load_settings(arguments.config)))
+        sys.exit(run_command(arguments, load_settings(arguments.config)))
     except REFUSALS as error:
         print(f"tapwire-node: {error}", file=sys.stderr)
         sys.exit(2)
@@ -58,14 +58,14 @@ def main() -> None:
         sys.exit(INTERRUPTED)
 
 
-def perform(arguments: argparse.Namespace, settings: Settings) -> int:
+def run_command(arguments: argparse.Namespace, settings: Settings) -> int:
     """Do what was asked; the exit code."""
     match arguments.command:
         case "run":
             set_up_logs(settings.tap.path)
             asyncio.run(run_node(settings))
         case "journal":
-            for line in READINGS[arguments.what](Path(settings.journal.file)):
+            for line in INSPECTIONS[arguments.what](Path(settings.journal.file)):
                 print(line)
         case "doctor":
             return doctor(settings)
@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="serve one tap until told to end")
     journal = commands.add_parser("journal", help="read the journal, also while the node runs")
-    journal.add_argument("what", choices=sorted(READINGS), help="a summary, the facts without a verdict, or all as JSON lines")
+    journal.add_argument("what", choices=sorted(INSPECTIONS), help="a summary, the facts without a verdict, or all as JSON lines")
     commands.add_parser("doctor", help="say what keeps the tap from pouring, also while the node runs")
     clean = commands.add_parser("clean", help="flush the line, while the tap's status is cleaning and the node runs")
     clean.add_argument("--ml", type=positive, default=5_000, help="at most this much (default 5000)")

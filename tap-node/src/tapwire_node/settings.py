@@ -152,7 +152,7 @@ def load_settings(file: Path) -> Settings:
     except msgspec.ValidationError as error:
         raise InvalidSettings(f"{file}: {error}") from error
     (tap_hardware if device_path(settings).kind is DeviceKind.TAP else desk_hardware)(settings)
-    settings = beside(settings, file.resolve().parent)
+    settings = resolve_paths(settings, file.resolve().parent)
     broker_address(settings)
     ca_file = settings.broker.ca_file
     if ca_file is not None and not Path(ca_file).is_file():
@@ -160,23 +160,23 @@ def load_settings(file: Path) -> Settings:
     return settings
 
 
-def beside(settings: Settings, folder: Path) -> Settings:
+def resolve_paths(settings: Settings, folder: Path) -> Settings:
     """The same settings with paths made relative to the folder of the file."""
     broker = msgspec.structs.replace(
         settings.broker,
-        password_file=_in(folder, settings.broker.password_file),
-        ca_file=_in(folder, settings.broker.ca_file),
+        password_file=_resolve(folder, settings.broker.password_file),
+        ca_file=_resolve(folder, settings.broker.ca_file),
     )
     journal = msgspec.structs.replace(settings.journal, file=str(folder / settings.journal.file))
     hardware = settings.hardware
     if isinstance(hardware, SimulatedHardware):
         hardware = msgspec.structs.replace(
-            hardware, scenario=_in(folder, hardware.scenario), simulator=_in(folder, hardware.simulator)
+            hardware, scenario=_resolve(folder, hardware.scenario), simulator=_resolve(folder, hardware.simulator)
         )
     return msgspec.structs.replace(settings, broker=broker, journal=journal, hardware=hardware)
 
 
-def _in(folder: Path, file: str | None) -> str | None:
+def _resolve(folder: Path, file: str | None) -> str | None:
     return str(folder / file) if file is not None else None
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.node.journal_fixture import Shelf
+from tests.unit.node.disk_journal import DiskJournal
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
+def disk_journal(tmp_path: Path) -> Iterator[DiskJournal]:
     """A place for a journal."""
-    shelf = Shelf(tmp_path)
-    yield shelf
-    for journal in shelf.opened:
+    disk_journal = DiskJournal(tmp_path)
+    yield disk_journal
+    for journal in disk_journal.opened:
         journal.close()

@@ -52,17 +52,17 @@ from tapwire_node.controller.events import (
     JournalOpened,
     Moment,
     QuestionJournalled,
-    Recovered,
-    ReportAsked,
-    ServiceRunAsked,
+    RecoveredJournal,
+    ReportRequested,
     ServiceRunHeld,
     ServiceRunJournalled,
+    ServiceRunRequested,
     StopReceived,
     Ticked,
     VerdictReceived,
 )
 from tapwire_node.controller.limits import Limits
-from tapwire_node.controller.phase_diagram import is_drawn
+from tapwire_node.controller.phase_diagram import is_in_diagram
 
 CARD = "04a1b2c3"
 OTHER_CARD = "04ffffff"
@@ -83,7 +83,7 @@ CONFIG = TapConfig(
 )
 
 
-class Bench:
+class ControllerBench:
     """One controller and everything that it wanted so far."""
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -104,7 +104,7 @@ class Bench:
         moment = Moment(self.now_ms, "2026-01-01T00:00:00.000+00:00", self.pulses, uuid4())
         happened, phase = event(at=moment, **fields), self.state.phase
         self.state, effects = step(self.state, happened)
-        assert is_drawn(phase, type(happened), self.state.phase), "the drawing of the phases lacks this change"
+        assert is_in_diagram(phase, type(happened), self.state.phase), "the drawing of the phases lacks this change"
         self.phases.add((phase, self.state.phase, type(happened).__name__))
         self.effects += effects
         if self.journal_answers:
@@ -131,7 +131,7 @@ class Bench:
             case _:
                 pass
 
-    def in_service(self, config: TapConfig = CONFIG, *, core: bool = True) -> "Bench":
+    def in_service(self, config: TapConfig = CONFIG, *, core: bool = True) -> "ControllerBench":
         """Journal open, connected, a config and (unless said) a core worker there, nothing on the reader."""
         self.happen(JournalOpened, recovered=self.recovered())
         self.happen(CardLifted)
@@ -143,9 +143,9 @@ class Bench:
         assert self.state.phase is Phase.IDLE
         return self
 
-    def recovered(self, **fields: Any) -> Recovered:
+    def recovered(self, **fields: Any) -> RecoveredJournal:
         """An empty journal, but for what is given."""
-        empty = Recovered(
+        empty = RecoveredJournal(
             journal_id=self.journal_id,
             odometer_ml=0,
             odometer_remainder=0,
@@ -194,7 +194,7 @@ class Bench:
     ) -> list[Effect]:
         """A person asks for a service run."""
         caps = {"max_volume_ml": max_volume_ml, "max_duration_ms": max_duration_ms}
-        return self.happen(ServiceRunAsked, cause=cause, **caps)
+        return self.happen(ServiceRunRequested, cause=cause, **caps)
 
     def run(self, ms: int, flow_ml_per_s: int = 0) -> None:
         """Let time pass with the person there."""
@@ -239,7 +239,7 @@ class Bench:
 
     def ask_report(self, pour_id: UUID, journal_id: UUID | None = None) -> list[Effect]:
         """The core asks for a pour."""
-        return self.happen(ReportAsked, ask=ReportPour(pour_id=pour_id, journal_id=journal_id or self.journal_id))
+        return self.happen(ReportRequested, ask=ReportPour(pour_id=pour_id, journal_id=journal_id or self.journal_id))
 
     def settle(self, pour_id: UUID) -> list[Effect]:
         """The core's verdict on a report."""

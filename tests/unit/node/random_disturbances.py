@@ -21,9 +21,9 @@ from tapwire_node.controller.events import (
     ValveTripped,
 )
 from tests.unit.node.controller_bench import CARD, OTHER_CARD
-from tests.unit.node.valve_safety_model import RACE_ML, TIMEOUT_MS, Watched
+from tests.unit.node.valve_safety_model import RACE_ML, TIMEOUT_MS, JudgedBench
 
-DOUBTS = (
+DISTURBANCES = (
     "lay",
     "lay_another",
     "lift",
@@ -55,10 +55,10 @@ DOUBTS = (
 )
 
 
-class Doubts:
-    """The things in `DOUBTS`, as methods; `tap` is the one they happen to."""
+class Disturbances:
+    """The things in `DISTURBANCES`, as methods; `tap` is the one they happen to."""
 
-    tap: Watched
+    tap: JudgedBench
     revision: int
 
     def lay(self) -> None:
@@ -157,7 +157,7 @@ class Doubts:
         self.tap.happen(ConfigUnreadable, text="status?")
 
     def race_the_meter(self) -> None:
-        self.tap.model.raced_ms = self.tap.now_ms + 20
+        self.tap.model.last_excess_ms = self.tap.now_ms + 20
         self.tap.flow(RACE_ML)
 
     def hold_the_run(self) -> None:

@@ -6,7 +6,7 @@ from threading import Condition
 WAIT_S = 10.0
 
 
-class Ear:
+class RecordingListener:
     """Hears what a reader tells, in order; a repeated failure counts once."""
 
     def __init__(self) -> None:

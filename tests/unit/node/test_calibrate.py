@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapwire_node.commands.calibrate import Measured, factor_of, spread_per_mille, write_factor
+from tapwire_node.commands.calibrate import MeasuredPour, factor_of, spread_per_mille, write_factor
 from tapwire_node.settings import InvalidSettings
 
 TAP_TOML = """# the left tap
@@ -26,9 +26,9 @@ def test_the_factor_is_pulses_per_litre_rounded_half_up(pulses: int, volume_ml: 
 
 
 def test_the_spread_is_how_far_the_pours_lie_apart() -> None:
-    assert spread_per_mille([Measured(450, 1_000)] * 3) == 0
-    assert spread_per_mille([Measured(450, 1_000), Measured(459, 1_000)]) == 20
-    assert spread_per_mille([Measured(450, 1_000), Measured(460, 1_000)]) == 22
+    assert spread_per_mille([MeasuredPour(450, 1_000)] * 3) == 0
+    assert spread_per_mille([MeasuredPour(450, 1_000), MeasuredPour(459, 1_000)]) == 20
+    assert spread_per_mille([MeasuredPour(450, 1_000), MeasuredPour(460, 1_000)]) == 22
 
 
 def test_only_the_factor_changes_in_the_file_and_its_mode_stays(tmp_path: Path) -> None:

@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapwire_contracts.reasons import EndReason
-from tapwire_node.controller.closing_lead import REMEMBERED_CLOSINGS, Pace, is_cap_near, lead_ml, learn
-from tapwire_node.controller.effects import Note, WriteReport
+from tapwire_node.controller.closing_lead import REMEMBERED_CLOSINGS, FlowRate, closing_lead_ml, is_cap_reached, learn_closing
+from tapwire_node.controller.effects import LogLine, WriteReport
 from tapwire_node.controller.events import JournalOpened, Ticked
 from tapwire_node.controller.flow_facts import Closing
 from tapwire_node.controller.limits import Limits
-from tests.unit.node.controller_bench import Bench
+from tests.unit.node.controller_bench import ControllerBench
 
 CAP_ML = 300
 
 
-class Line(Bench):
+class Line(ControllerBench):
     """A bench whose valve takes a while to close: what flows meanwhile goes through the meter."""
 
     def __init__(self, latency_ms: int, flow_ml_per_s: int, tick_ms: int = 20) -> None:
@@ -79,7 +79,7 @@ def test_each_pour_says_what_came_after_closing() -> None:
     tap.pour_to_the_cap()
     closed = closing(tap.all(WriteReport)[-1])
     said = f"{closed.tail_ml} ml after closing, {closed.over_ml:+d} ml against the cap, the valve took {closed.latency_ms} ms"
-    assert any(said in note.text for note in tap.all(Note))
+    assert any(said in note.text for note in tap.all(LogLine))
 
 
 def test_the_lead_follows_the_rate_and_not_the_last_volume() -> None:
@@ -116,17 +116,17 @@ def test_over_a_thousand_pours_nothing_drifts_and_every_pulse_is_in_a_report(pul
 def test_with_a_lead_no_pour_closes_later_than_without_and_each_lets_something_flow(
     closings: tuple[int, ...], flow_ml_per_s: int, cap_ml: int
 ) -> None:
-    limits, pace, ml = Limits(), Pace.begin(0, 0), 0
+    limits, flow_rate, ml = Limits(), FlowRate.begin(0, 0), 0
     for now_ms in range(0, 600_000, 20):
         ml = flow_ml_per_s * now_ms // 1_000
-        lead = lead_ml(closings, pace, limits, now_ms, ml)
+        lead = closing_lead_ml(closings, flow_rate, limits, now_ms, ml)
         assert 0 <= lead <= limits.closing_lead_max_ml
-        if is_cap_near(ml, cap_ml, lead):
+        if is_cap_reached(ml, cap_ml, lead):
             assert ml >= 1
             assert ml >= cap_ml - limits.closing_lead_max_ml
             return
         assert ml < cap_ml
-        pace = pace.go_on(now_ms, ml)
+        flow_rate = flow_rate.sample(now_ms, ml)
 
 
 def test_a_valve_that_does_not_close_and_a_trickle_teach_nothing() -> None:
@@ -140,16 +140,16 @@ def test_a_valve_that_does_not_close_and_a_trickle_teach_nothing() -> None:
 
 
 def test_one_odd_closing_changes_nothing() -> None:
-    limits, pace = Limits(), Pace(0, 0, 250, 25)
-    assert lead_ml((100, 100, 900), pace, limits, 300, 30) == lead_ml((100,), pace, limits, 300, 30) == 10
+    limits, flow_rate = Limits(), FlowRate(0, 0, 250, 25)
+    assert closing_lead_ml((100, 100, 900), flow_rate, limits, 300, 30) == closing_lead_ml((100,), flow_rate, limits, 300, 30) == 10
 
 
 def test_the_last_closings_are_remembered_over_a_restart() -> None:
-    tap = Bench()
+    tap = ControllerBench()
     tap.happen(JournalOpened, recovered=tap.recovered(closings=(90, 100, 110)))
     assert tap.state.closings == (90, 100, 110)
-    assert learn((1, 2, 3, 4, 5), Closing(tail_ml=6, over_ml=None, latency_ms=6)) == (2, 3, 4, 5, 6)
-    assert learn((1,), Closing(tail_ml=6, over_ml=None, latency_ms=None)) == (1,)
+    assert learn_closing((1, 2, 3, 4, 5), Closing(tail_ml=6, over_ml=None, latency_ms=6)) == (2, 3, 4, 5, 6)
+    assert learn_closing((1,), Closing(tail_ml=6, over_ml=None, latency_ms=None)) == (1,)
 
 
 def test_a_pour_that_a_guest_ends_teaches_too_but_has_no_cap_to_compare_with() -> None:

@@ -3,28 +3,28 @@
 import pytest
 
 from tapwire_contracts.reasons import FlowCause, Phase
-from tapwire_node.controller.effects import Alarm, PublishState, WriteCheckpoint, WriteFlow
-from tapwire_node.controller.events import Disconnected, JournalFailed, JournalOpened, ShutdownAsked
-from tapwire_node.controller.state import shown
-from tests.unit.node.controller_bench import CARD, Bench
+from tapwire_node.controller.effects import PublishState, RaiseAlarm, WriteCheckpoint, WriteFlow
+from tapwire_node.controller.events import Disconnected, JournalFailed, JournalOpened, ShutdownRequested
+from tapwire_node.controller.node_state import published_state
+from tests.unit.node.controller_bench import CARD, ControllerBench
 
 
 @pytest.fixture
-def tap() -> Bench:
-    return Bench().in_service()
+def tap() -> ControllerBench:
+    return ControllerBench().in_service()
 
 
-def test_four_millilitres_are_no_alarm_and_five_are(tap: Bench) -> None:
+def test_four_millilitres_are_no_alarm_and_five_are(tap: ControllerBench) -> None:
     tap.flow(4)
     tap.wait(1_000)
-    assert (tap.all(Alarm), tap.state.facts_open) == ([], 0)
+    assert (tap.all(RaiseAlarm), tap.state.facts_open) == ([], 0)
 
     tap.flow(1)
-    assert len(tap.all(Alarm)) == 1
+    assert len(tap.all(RaiseAlarm)) == 1
     assert tap.state.facts_open == 1
 
 
-def test_a_leak_is_one_fact_from_its_first_millilitre_to_its_last(tap: Bench) -> None:
+def test_a_leak_is_one_fact_from_its_first_millilitre_to_its_last(tap: ControllerBench) -> None:
     tap.wait(10_000, flow_ml_per_s=10)
     tap.wait(2_500)
 
@@ -34,7 +34,7 @@ def test_a_leak_is_one_fact_from_its_first_millilitre_to_its_last(tap: Bench) ->
     assert 9_000 <= flow.duration_ms <= 10_500
 
 
-def test_a_leak_that_lasts_is_reported_each_minute_without_a_hole_and_alarmed_once(tap: Bench) -> None:
+def test_a_leak_that_lasts_is_reported_each_minute_without_a_hole_and_alarmed_once(tap: ControllerBench) -> None:
     tap.wait(150_000, flow_ml_per_s=10)
     tap.wait(2_500)
 
@@ -42,13 +42,13 @@ def test_a_leak_that_lasts_is_reported_each_minute_without_a_hole_and_alarmed_on
     assert len(stretches) == 3
     assert [start for start, _ in stretches[1:]] == [end for _, end in stretches[:-1]]
     assert (stretches[0][0], stretches[-1][1]) == (0, 1_500)
-    assert len(tap.all(Alarm)) == 2  # it began, it stopped
+    assert len(tap.all(RaiseAlarm)) == 2  # it began, it stopped
 
 
-def test_a_leak_that_stops_right_before_its_report_is_over_and_the_next_one_is_an_alarm_too(tap: Bench) -> None:
+def test_a_leak_that_stops_right_before_its_report_is_over_and_the_next_one_is_an_alarm_too(tap: ControllerBench) -> None:
     tap.wait(60_000, flow_ml_per_s=10)
     tap.wait(3_600_000, tick_ms=1_000)
-    assert [alarm.text for alarm in tap.all(Alarm)] == [
+    assert [alarm.text for alarm in tap.all(RaiseAlarm)] == [
         "5 ml have flowed through the closed valve",
         "the flow through the closed valve has stopped",
     ]
@@ -58,10 +58,10 @@ def test_a_leak_that_stops_right_before_its_report_is_over_and_the_next_one_is_a
     tap.wait(3_000)
     assert len(tap.flows) == told, "a drop is no fact"
     tap.flow(100)
-    assert len(tap.all(Alarm)) == 3
+    assert len(tap.all(RaiseAlarm)) == 3
 
 
-def test_a_slow_drip_is_reported_as_soon_as_it_is_a_fact(tap: Bench) -> None:
+def test_a_slow_drip_is_reported_as_soon_as_it_is_a_fact(tap: ControllerBench) -> None:
     for _ in range(5):
         tap.wait(30_000)
         tap.flow(1)
@@ -69,7 +69,7 @@ def test_a_slow_drip_is_reported_as_soon_as_it_is_a_fact(tap: Bench) -> None:
     assert [flow.volume_ml for flow in tap.flows] == [5]
 
 
-def test_the_card_on_the_reader_is_named(tap: Bench) -> None:
+def test_the_card_on_the_reader_is_named(tap: ControllerBench) -> None:
     tap.happen(Disconnected)
     tap.lay()
     tap.flow(10)
@@ -77,7 +77,7 @@ def test_the_card_on_the_reader_is_named(tap: Bench) -> None:
     assert tap.flows[0].card_uid == CARD
 
 
-def test_a_pour_ends_a_running_leak_and_neither_takes_the_others_millilitres(tap: Bench) -> None:
+def test_a_pour_ends_a_running_leak_and_neither_takes_the_others_millilitres(tap: ControllerBench) -> None:
     tap.lay()
     tap.flow(20)
     tap.grant()
@@ -89,7 +89,7 @@ def test_a_pour_ends_a_running_leak_and_neither_takes_the_others_millilitres(tap
     assert (tap.reports[-1].odometer_from_ml, tap.reports[-1].odometer_to_ml) == (20, 120)
 
 
-def test_a_leak_is_in_the_journal_from_its_beginning_and_with_checkpoints(tap: Bench) -> None:
+def test_a_leak_is_in_the_journal_from_its_beginning_and_with_checkpoints(tap: ControllerBench) -> None:
     tap.wait(1_000, flow_ml_per_s=50)
 
     begun = [effect for effect in tap.all(WriteFlow) if not effect.ended]
@@ -98,14 +98,14 @@ def test_a_leak_is_in_the_journal_from_its_beginning_and_with_checkpoints(tap: B
     assert len(checkpoints) >= 2
 
 
-def test_the_end_of_the_process_finishes_the_fact(tap: Bench) -> None:
+def test_the_end_of_the_process_finishes_the_fact(tap: ControllerBench) -> None:
     tap.flow(10)
-    tap.happen(ShutdownAsked)
+    tap.happen(ShutdownRequested)
     assert [flow.volume_ml for flow in tap.flows] == [10]
 
 
 def test_what_flowed_before_the_journal_could_be_opened_is_accounted_for() -> None:
-    tap = Bench()
+    tap = ControllerBench()
     tap.happen(JournalFailed, text="disk full")
     tap.flow(30)
     tap.happen(JournalOpened, recovered=tap.recovered(odometer_ml=1_000))
@@ -114,10 +114,10 @@ def test_what_flowed_before_the_journal_could_be_opened_is_accounted_for() -> No
     assert [(flow.odometer_from_ml, flow.odometer_to_ml) for flow in tap.flows] == [(1_000, 1_030)]
 
 
-def test_the_state_tells_each_advance_of_the_odometer_while_no_fact_is_open(tap: Bench) -> None:
+def test_the_state_tells_each_advance_of_the_odometer_while_no_fact_is_open(tap: ControllerBench) -> None:
     tap.flow(3)
     tap.wait(300)
-    assert shown(tap.state).odometer_ml == 3
+    assert published_state(tap.state).odometer_ml == 3
     told = len(tap.all(PublishState))
 
     tap.wait(5_000)
@@ -128,14 +128,14 @@ def test_the_state_tells_each_advance_of_the_odometer_while_no_fact_is_open(tap:
     assert len(tap.all(PublishState)) == told + 1
 
 
-def test_the_odometer_that_is_told_is_the_one_on_disk(tap: Bench) -> None:
+def test_the_odometer_that_is_told_is_the_one_on_disk(tap: ControllerBench) -> None:
     tap.journal_answers = False
     tap.flow(3)
     tap.wait(1_000)
-    assert shown(tap.state).odometer_ml == 0
+    assert published_state(tap.state).odometer_ml == 0
 
 
-def test_checkpoints_of_a_pour_are_at_most_250_ms_or_20_ml_apart(tap: Bench) -> None:
+def test_checkpoints_of_a_pour_are_at_most_250_ms_or_20_ml_apart(tap: ControllerBench) -> None:
     tap.pour()
     tap.effects.clear()
     tap.wait(1_000)

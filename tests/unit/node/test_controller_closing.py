@@ -4,8 +4,8 @@ import pytest
 
 from tapwire_contracts.reasons import ConfigStatus, EndReason, Phase
 from tapwire_node.controller.effects import (
-    Alarm,
     CloseValve,
+    RaiseAlarm,
 )
 from tapwire_node.controller.events import (
     ConfigUnreadable,
@@ -14,18 +14,18 @@ from tapwire_node.controller.events import (
     HardwareFailed,
     JournalFailed,
     Part,
-    ShutdownAsked,
+    ShutdownRequested,
     ValveTripped,
 )
-from tests.unit.node.controller_bench import OTHER_CARD, Bench
+from tests.unit.node.controller_bench import OTHER_CARD, ControllerBench
 
 
 @pytest.fixture
-def tap() -> Bench:
-    return Bench().in_service()
+def tap() -> ControllerBench:
+    return ControllerBench().in_service()
 
 
-def test_the_valve_closes_at_the_cap_and_the_tail_belongs_to_the_pour(tap: Bench) -> None:
+def test_the_valve_closes_at_the_cap_and_the_tail_belongs_to_the_pour(tap: ControllerBench) -> None:
     tap.pour(max_volume_ml=200)
     tap.flow(150)
     assert tap.closed == 0
@@ -37,18 +37,18 @@ def test_the_valve_closes_at_the_cap_and_the_tail_belongs_to_the_pour(tap: Bench
     assert (tap.reports[-1].volume_ml, tap.reports[-1].end_reason) == (207, EndReason.LIMIT)
 
 
-def test_the_tail_ends_after_three_seconds_and_what_flows_on_is_unattributed(tap: Bench) -> None:
+def test_the_tail_ends_after_three_seconds_and_what_flows_on_is_unattributed(tap: ControllerBench) -> None:
     tap.pour(max_volume_ml=100)
     tap.flow(100)
     tap.wait(3_000, flow_ml_per_s=50)
     assert tap.reports[-1].volume_ml == 250
     tap.wait(1_000, flow_ml_per_s=50)
 
-    assert tap.all(Alarm)
+    assert tap.all(RaiseAlarm)
     assert tap.reports[-1].volume_ml == 250
 
 
-def test_a_short_absence_of_the_card_does_not_end_the_pour(tap: Bench) -> None:
+def test_a_short_absence_of_the_card_does_not_end_the_pour(tap: ControllerBench) -> None:
     tap.pour()
     tap.lift()
     tap.wait(780, flow_ml_per_s=50)
@@ -57,41 +57,41 @@ def test_a_short_absence_of_the_card_does_not_end_the_pour(tap: Bench) -> None:
     assert tap.is_in(Phase.POURING)
 
 
-def test_the_cap_counts_on_while_the_card_is_away(tap: Bench) -> None:
+def test_the_cap_counts_on_while_the_card_is_away(tap: ControllerBench) -> None:
     tap.pour(max_volume_ml=100)
     tap.lift()
     tap.flow(100)
     assert tap.closed == 1
 
 
-def test_another_card_closes_at_once(tap: Bench) -> None:
+def test_another_card_closes_at_once(tap: ControllerBench) -> None:
     tap.pour()
     effects = tap.lay(OTHER_CARD)
     assert isinstance(effects[0], CloseValve)
     assert effects[0].reason is EndReason.CARD_REMOVED
 
 
-def test_no_flow_and_the_longest_duration_end_a_pour(tap: Bench) -> None:
+def test_no_flow_and_the_longest_duration_end_a_pour(tap: ControllerBench) -> None:
     tap.pour(idle_timeout_ms=1_000)
     tap.wait(980)
     assert tap.closed == 0
     tap.wait(20)
     assert tap.all(CloseValve)[-1].reason is EndReason.NO_FLOW
 
-    slow = Bench().in_service()
+    slow = ControllerBench().in_service()
     slow.pour(max_duration_ms=2_000)
     slow.wait(2_000, flow_ml_per_s=50)
     assert slow.all(CloseValve)[-1].reason is EndReason.MAX_DURATION
 
 
-def test_stop_pour_closes_at_once(tap: Bench) -> None:
+def test_stop_pour_closes_at_once(tap: ControllerBench) -> None:
     grant = tap.pour()
     effects = tap.stop(grant.pour_id)
     assert effects[0] == CloseValve(grant.pour_id, EndReason.STOPPED)
 
 
 @pytest.mark.parametrize("status", [ConfigStatus.LOCKED, ConfigStatus.CLEANING, ConfigStatus.EMERGENCY_STOP])
-def test_a_config_that_is_not_active_closes_at_once_even_with_an_older_revision(tap: Bench, status: ConfigStatus) -> None:
+def test_a_config_that_is_not_active_closes_at_once_even_with_an_older_revision(tap: ControllerBench, status: ConfigStatus) -> None:
     grant = tap.pour()
     effects = tap.config(status=status, revision=0)
     assert effects[0] == CloseValve(grant.pour_id, EndReason.DISABLED)
@@ -105,7 +105,7 @@ def test_a_config_that_is_not_active_closes_at_once_even_with_an_older_revision(
         (ValveTripped, {}),
     ],
 )
-def test_a_fault_closes_at_once_and_the_pour_is_reported(tap: Bench, event: type, fields: dict[str, object]) -> None:
+def test_a_fault_closes_at_once_and_the_pour_is_reported(tap: ControllerBench, event: type, fields: dict[str, object]) -> None:
     grant = tap.pour()
     tap.flow(40)
     effects = tap.happen(event, **fields)
@@ -114,7 +114,7 @@ def test_a_fault_closes_at_once_and_the_pour_is_reported(tap: Bench, event: type
     assert (tap.reports[-1].volume_ml, tap.reports[-1].end_reason) == (40, EndReason.FAULT)
 
 
-def test_a_config_that_cant_be_read_closes_and_puts_the_tap_out_of_service_until_one_can(tap: Bench) -> None:
+def test_a_config_that_cant_be_read_closes_and_puts_the_tap_out_of_service_until_one_can(tap: ControllerBench) -> None:
     tap.pour()
     effects = tap.happen(ConfigUnreadable, text="status?")
     assert isinstance(effects[0], CloseValve)
@@ -126,7 +126,7 @@ def test_a_config_that_cant_be_read_closes_and_puts_the_tap_out_of_service_until
     assert tap.is_in(Phase.IDLE)
 
 
-def test_a_config_that_is_ignored_does_not_stand_in_for_one_that_cant_be_read(tap: Bench) -> None:
+def test_a_config_that_is_ignored_does_not_stand_in_for_one_that_cant_be_read(tap: ControllerBench) -> None:
     tap.config(revision=7)
     tap.happen(ConfigUnreadable, text="status?")
     tap.config(revision=3)
@@ -135,23 +135,23 @@ def test_a_config_that_is_ignored_does_not_stand_in_for_one_that_cant_be_read(ta
     assert tap.is_in(Phase.IDLE)
 
 
-def test_the_end_of_the_process_closes_and_still_reports(tap: Bench) -> None:
+def test_the_end_of_the_process_closes_and_still_reports(tap: ControllerBench) -> None:
     tap.pour()
     tap.flow(40)
-    effects = tap.happen(ShutdownAsked)
+    effects = tap.happen(ShutdownRequested)
     assert isinstance(effects[0], CloseValve)
     tap.wait(620)
     assert tap.reports[-1].volume_ml == 40
 
 
-def test_a_journal_that_takes_too_long_closes_the_valve(tap: Bench) -> None:
+def test_a_journal_that_takes_too_long_closes_the_valve(tap: ControllerBench) -> None:
     tap.pour()
     tap.journal_answers = False
     tap.wait(2_500, flow_ml_per_s=50)
     assert tap.all(CloseValve)[-1].reason is EndReason.FAULT
 
 
-def test_broker_and_core_may_be_away_while_a_pour_runs(tap: Bench) -> None:
+def test_broker_and_core_may_be_away_while_a_pour_runs(tap: ControllerBench) -> None:
     tap.pour()
     tap.happen(CoreGone, instance_id="core-1")
     tap.happen(Disconnected)

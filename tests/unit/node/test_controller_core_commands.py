@@ -7,13 +7,13 @@ import pytest
 from tapwire_contracts.messages import PourUnknown
 from tapwire_contracts.reasons import ConfigStatus, EndReason, Locale, Phase
 from tapwire_node.controller.effects import (
-    Alarm,
     FindReport,
     Publish,
     PublishState,
+    RaiseAlarm,
     ResendFacts,
     SendFact,
-    Show,
+    ShowOnScreen,
     WriteConfig,
     WriteRefusal,
     WriteTombstone,
@@ -28,16 +28,16 @@ from tapwire_node.controller.events import (
     ReportFound,
     ReportMissing,
 )
-from tapwire_node.controller.state import shown
-from tests.unit.node.controller_bench import CARD, PULSES_PER_LITER, Bench
+from tapwire_node.controller.node_state import published_state
+from tests.unit.node.controller_bench import CARD, PULSES_PER_LITER, ControllerBench
 
 
 @pytest.fixture
-def tap() -> Bench:
-    return Bench().in_service()
+def tap() -> ControllerBench:
+    return ControllerBench().in_service()
 
 
-def poured(tap: Bench, ml: int = 100) -> Bench:
+def poured(tap: ControllerBench, ml: int = 100) -> ControllerBench:
     """A tap that has poured and reported, without a verdict."""
     tap.pour()
     tap.flow(ml)
@@ -49,31 +49,31 @@ def poured(tap: Bench, ml: int = 100) -> Bench:
 # ── config ──────────────────────────────────────────────────────────────────
 
 
-def test_an_older_revision_is_ignored_while_it_is_active(tap: Bench) -> None:
+def test_an_older_revision_is_ignored_while_it_is_active(tap: ControllerBench) -> None:
     tap.config(revision=5)
     tap.config(revision=4, pulses_per_liter=450)
     assert tap.state.config is not None
     assert (tap.state.config.revision, tap.state.odometer.pulses_per_liter) == (5, PULSES_PER_LITER)
 
 
-def test_an_older_revision_that_stops_the_tap_is_obeyed_and_told(tap: Bench) -> None:
+def test_an_older_revision_that_stops_the_tap_is_obeyed_and_told(tap: ControllerBench) -> None:
     tap.config(revision=5)
     tap.config(revision=4, status=ConfigStatus.LOCKED)
     assert tap.is_in(Phase.OUT_OF_SERVICE)
-    assert shown(tap.state).config_revision == 4
+    assert published_state(tap.state).config_revision == 4
 
     tap.config(revision=5)
     assert tap.is_in(Phase.IDLE)
 
 
-def test_the_same_config_again_is_not_written_again(tap: Bench) -> None:
+def test_the_same_config_again_is_not_written_again(tap: ControllerBench) -> None:
     tap.config(revision=5)
     written = len(tap.all(WriteConfig))
     assert tap.config(revision=5) == []
     assert len(tap.all(WriteConfig)) == written
 
 
-def test_a_new_factor_waits_for_the_end_of_the_pour(tap: Bench) -> None:
+def test_a_new_factor_waits_for_the_end_of_the_pour(tap: ControllerBench) -> None:
     tap.pour()
     tap.flow(100)
     tap.config(revision=2, pulses_per_liter=500)
@@ -85,29 +85,29 @@ def test_a_new_factor_waits_for_the_end_of_the_pour(tap: Bench) -> None:
 
     tap.flow(1)
     tap.wait(300)
-    assert shown(tap.state).odometer_ml == 202
+    assert published_state(tap.state).odometer_ml == 202
 
 
-def test_an_active_config_ends_no_pour(tap: Bench) -> None:
+def test_an_active_config_ends_no_pour(tap: ControllerBench) -> None:
     tap.pour()
     tap.config(revision=2, sell_price_per_liter_minor=900)
     tap.wait(500)
     assert tap.is_in(Phase.POURING)
-    assert shown(tap.state).config_revision == 2
+    assert published_state(tap.state).config_revision == 2
 
 
-def test_a_card_on_a_locked_tap_is_refused_and_must_go_before_it_is_asked_for(tap: Bench) -> None:
+def test_a_card_on_a_locked_tap_is_refused_and_must_go_before_it_is_asked_for(tap: ControllerBench) -> None:
     tap.config(revision=2, status=ConfigStatus.LOCKED, locale=Locale.RU)
     tap.lay()
     assert tap.questions == []
-    assert tap.all(Show)[-1].text == "Этот кран не работает. Пожалуйста, выберите другой."
+    assert tap.all(ShowOnScreen)[-1].text == "Этот кран не работает. Пожалуйста, выберите другой."
     tap.config(revision=3)
     tap.wait(2_000)
     assert (tap.questions, tap.phase) == ([], Phase.CARD_MUST_BE_REMOVED)
 
 
 def test_the_journals_config_is_there_before_the_first_message() -> None:
-    tap, other = Bench(), Bench().in_service()
+    tap, other = ControllerBench(), ControllerBench().in_service()
     tap.happen(JournalOpened, recovered=tap.recovered(config=other.state.config))
     assert tap.is_in(Phase.IDLE)
 
@@ -115,7 +115,7 @@ def test_the_journals_config_is_there_before_the_first_message() -> None:
 # ── stop ────────────────────────────────────────────────────────────────────
 
 
-def test_stop_for_an_unknown_pour_is_journalled_and_not_reported(tap: Bench) -> None:
+def test_stop_for_an_unknown_pour_is_journalled_and_not_reported(tap: ControllerBench) -> None:
     grant = poured(tap).grant_for(tap.question)
     tap.effects.clear()
     tap.stop(grant.pour_id)
@@ -126,42 +126,42 @@ def test_stop_for_an_unknown_pour_is_journalled_and_not_reported(tap: Bench) -> 
 # ── report_pour ─────────────────────────────────────────────────────────────
 
 
-def test_a_running_pour_that_is_asked_for_is_answered_with_the_state(tap: Bench) -> None:
+def test_a_running_pour_that_is_asked_for_is_answered_with_the_state(tap: ControllerBench) -> None:
     grant = tap.pour()
     assert tap.ask_report(grant.pour_id) == [PublishState()]
 
 
-def test_any_other_pour_is_looked_up_in_the_journal(tap: Bench) -> None:
+def test_any_other_pour_is_looked_up_in_the_journal(tap: ControllerBench) -> None:
     poured(tap)
     (lookup,) = tap.ask_report(tap.reports[-1].pour_id)
     assert isinstance(lookup, FindReport)
 
 
-def test_a_report_that_was_settled_long_ago_is_sent_again_once(tap: Bench) -> None:
+def test_a_report_that_was_settled_long_ago_is_sent_again_once(tap: ControllerBench) -> None:
     poured(tap)
     report = tap.all(SendFact)[-1].fact
     tap.settle(report.fact_id)
     assert tap.happen(ReportFound, fact=report, settled=True) == [SendFact(report, settled=True)]
 
 
-def test_a_pour_of_another_journal_is_unknown(tap: Bench) -> None:
-    other = Bench()
+def test_a_pour_of_another_journal_is_unknown(tap: ControllerBench) -> None:
+    other = ControllerBench()
     tap.happen(ReportMissing, pour_id=other.boot_id, asked_journal_id=other.journal_id)
     assert Publish(PourUnknown(pour_id=other.boot_id, journal_id=tap.journal_id)) in tap.effects
-    assert "which is not this one" in tap.all(Alarm)[0].text
+    assert "which is not this one" in tap.all(RaiseAlarm)[0].text
 
 
-def test_a_pour_whose_report_this_journal_has_no_more_is_unknown_too(tap: Bench) -> None:
+def test_a_pour_whose_report_this_journal_has_no_more_is_unknown_too(tap: ControllerBench) -> None:
     pour_id = uuid4()
     tap.happen(ReportMissing, pour_id=pour_id, asked_journal_id=tap.journal_id)
     assert Publish(PourUnknown(pour_id=pour_id, journal_id=tap.journal_id)) in tap.effects
-    assert "granted here" in tap.all(Alarm)[0].text
+    assert "granted here" in tap.all(RaiseAlarm)[0].text
 
 
 # ── verdicts ────────────────────────────────────────────────────────────────
 
 
-def test_a_verdict_closes_the_fact_and_is_kept(tap: Bench) -> None:
+def test_a_verdict_closes_the_fact_and_is_kept(tap: ControllerBench) -> None:
     poured(tap)
     assert tap.state.facts_open == 1
     tap.settle(tap.reports[-1].pour_id)
@@ -171,13 +171,13 @@ def test_a_verdict_closes_the_fact_and_is_kept(tap: Bench) -> None:
     assert tap.settle(tap.reports[-1].pour_id) == []
 
 
-def test_a_verdict_on_a_running_pour_is_none(tap: Bench) -> None:
+def test_a_verdict_on_a_running_pour_is_none(tap: ControllerBench) -> None:
     grant = tap.pour()
     tap.settle(grant.pour_id)
     assert (tap.state.facts_open, tap.phase) == (1, Phase.POURING)
 
 
-def test_a_verdict_on_a_running_leak_is_none(tap: Bench) -> None:
+def test_a_verdict_on_a_running_leak_is_none(tap: ControllerBench) -> None:
     tap.flow(10)
     (event_id,) = tap.state.journal.open_flows
     tap.record_flow(event_id)
@@ -187,7 +187,7 @@ def test_a_verdict_on_a_running_leak_is_none(tap: Bench) -> None:
     assert tap.state.facts_open == 0
 
 
-def test_open_facts_are_sent_again_at_each_connect_and_for_each_new_core_worker(tap: Bench) -> None:
+def test_open_facts_are_sent_again_at_each_connect_and_for_each_new_core_worker(tap: ControllerBench) -> None:
     tap.effects.clear()
     tap.happen(Disconnected)
     tap.happen(Connected)
@@ -198,8 +198,8 @@ def test_open_facts_are_sent_again_at_each_connect_and_for_each_new_core_worker(
 
 
 def test_with_too_many_pours_without_a_verdict_no_question_is_asked() -> None:
-    tap = Bench()
-    ids = tuple(Bench().boot_id for _ in range(201))
+    tap = ControllerBench()
+    ids = tuple(ControllerBench().boot_id for _ in range(201))
     tap.happen(JournalOpened, recovered=tap.recovered(unsettled=ids))
     tap.happen(Connected)
     tap.config()
@@ -210,10 +210,10 @@ def test_with_too_many_pours_without_a_verdict_no_question_is_asked() -> None:
 # ── a broken journal ────────────────────────────────────────────────────────
 
 
-def test_a_broken_journal_puts_the_tap_out_of_service_until_it_can_be_written(tap: Bench) -> None:
+def test_a_broken_journal_puts_the_tap_out_of_service_until_it_can_be_written(tap: ControllerBench) -> None:
     tap.happen(JournalFailed, text="disk full")
     assert tap.is_in(Phase.OUT_OF_SERVICE)
-    assert tap.all(Alarm)
+    assert tap.all(RaiseAlarm)
     tap.lay()
     assert tap.questions == []
     tap.lift()
@@ -222,7 +222,7 @@ def test_a_broken_journal_puts_the_tap_out_of_service_until_it_can_be_written(ta
     assert tap.is_in(Phase.IDLE)
 
 
-def test_a_grant_on_its_way_to_a_breaking_journal_is_reported_dead(tap: Bench) -> None:
+def test_a_grant_on_its_way_to_a_breaking_journal_is_reported_dead(tap: ControllerBench) -> None:
     tap.lay()
     tap.journal_answers = False
     grant = tap.grant()
@@ -233,14 +233,14 @@ def test_a_grant_on_its_way_to_a_breaking_journal_is_reported_dead(tap: Bench) -
     assert (tap.opened, tap.phase) == (0, Phase.OUT_OF_SERVICE)
 
 
-def test_a_reopened_journal_keeps_the_odometer_that_ran_on(tap: Bench) -> None:
+def test_a_reopened_journal_keeps_the_odometer_that_ran_on(tap: ControllerBench) -> None:
     poured(tap)
     tap.happen(JournalFailed, text="disk full")
     tap.happen(JournalOpened, recovered=tap.recovered(odometer_ml=0))
     assert tap.state.odometer.ml == 100
 
 
-def test_a_late_grant_of_a_poured_pour_changes_nothing_visible(tap: Bench) -> None:
+def test_a_late_grant_of_a_poured_pour_changes_nothing_visible(tap: ControllerBench) -> None:
     grant = tap.pour()
     tap.flow(100)
     tap.lift()
@@ -248,10 +248,10 @@ def test_a_late_grant_of_a_poured_pour_changes_nothing_visible(tap: Bench) -> No
     tap.settle(grant.pour_id)
     tap.wait(40)
     tap.journal_answers = False  # the journal answers nothing to a refusal of what it has
-    before = shown(tap.state)
+    before = published_state(tap.state)
     tap.happen(GrantReceived, grant=grant)
     tap.wait(100)
-    assert shown(tap.state) == before
+    assert published_state(tap.state) == before
     assert [report.end_reason for report in tap.reports] == [EndReason.CARD_REMOVED]
     tap.journal_answers = True
     tap.lay(CARD)

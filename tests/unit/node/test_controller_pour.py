@@ -16,15 +16,15 @@ from tapwire_node.controller.effects import (
 from tapwire_node.controller.events import (
     GrantJournalled,
 )
-from tests.unit.node.controller_bench import CARD, OTHER_CARD, Bench
+from tests.unit.node.controller_bench import CARD, OTHER_CARD, ControllerBench
 
 
 @pytest.fixture
-def tap() -> Bench:
-    return Bench().in_service()
+def tap() -> ControllerBench:
+    return ControllerBench().in_service()
 
 
-def test_a_card_is_asked_for_granted_poured_and_reported(tap: Bench) -> None:
+def test_a_card_is_asked_for_granted_poured_and_reported(tap: ControllerBench) -> None:
     grant = tap.pour()
     assert (tap.phase, tap.opened) == (Phase.POURING, 1)
 
@@ -43,7 +43,7 @@ def test_a_card_is_asked_for_granted_poured_and_reported(tap: Bench) -> None:
     assert tap.state.facts_open == 0
 
 
-def test_the_grant_is_on_disk_before_the_valve_opens(tap: Bench) -> None:
+def test_the_grant_is_on_disk_before_the_valve_opens(tap: ControllerBench) -> None:
     tap.lay()
     tap.journal_answers = False
 
@@ -55,14 +55,14 @@ def test_the_grant_is_on_disk_before_the_valve_opens(tap: Bench) -> None:
     assert tap.opened == 1
 
 
-def test_the_question_leaves_only_with_its_number_on_disk(tap: Bench) -> None:
+def test_the_question_leaves_only_with_its_number_on_disk(tap: ControllerBench) -> None:
     tap.journal_answers = False
     tap.lay()
     tap.wait(3_000)
     assert tap.questions == []
 
 
-def test_the_question_is_repeated_unchanged_each_second_until_the_node_gives_up(tap: Bench) -> None:
+def test_the_question_is_repeated_unchanged_each_second_until_the_node_gives_up(tap: ControllerBench) -> None:
     tap.lay()
     tap.wait(5_020)
 
@@ -73,7 +73,7 @@ def test_the_question_is_repeated_unchanged_each_second_until_the_node_gives_up(
     assert len(tap.questions) == 6
 
 
-def test_questions_are_numbered_and_name_the_pours_without_a_verdict(tap: Bench) -> None:
+def test_questions_are_numbered_and_name_the_pours_without_a_verdict(tap: ControllerBench) -> None:
     first = tap.pour()
     tap.lift()
     tap.wait(5_000)
@@ -82,7 +82,7 @@ def test_questions_are_numbered_and_name_the_pours_without_a_verdict(tap: Bench)
     assert (tap.question.seq, tap.question.unsettled) == (2, (first.pour_id,))
 
 
-def test_the_next_question_waits_for_the_verdict_or_two_seconds(tap: Bench) -> None:
+def test_the_next_question_waits_for_the_verdict_or_two_seconds(tap: ControllerBench) -> None:
     tap.pour()
     tap.flow(100)
     tap.lift()
@@ -93,7 +93,7 @@ def test_the_next_question_waits_for_the_verdict_or_two_seconds(tap: Bench) -> N
     assert 1_980 <= tap.now_ms - reported_ms <= 2_020
 
 
-def test_a_denial_asks_for_the_card_to_be_taken_off(tap: Bench) -> None:
+def test_a_denial_asks_for_the_card_to_be_taken_off(tap: ControllerBench) -> None:
     tap.lay()
     tap.deny(DenyReason.NO_ACTIVE_VISIT)
 
@@ -104,7 +104,7 @@ def test_a_denial_asks_for_the_card_to_be_taken_off(tap: Bench) -> None:
     assert tap.is_in(Phase.IDLE)
 
 
-def test_a_denial_for_funds_warns_the_operator_in_russian_and_english(tap: Bench) -> None:
+def test_a_denial_for_funds_warns_the_operator_in_russian_and_english(tap: ControllerBench) -> None:
     tap.lay()
     tap.deny(DenyReason.INSUFFICIENT_FUNDS)
 
@@ -113,7 +113,7 @@ def test_a_denial_for_funds_warns_the_operator_in_russian_and_english(tap: Bench
     assert "Недостаточно средств" in warning.text
 
 
-def test_nothing_is_asked_until_the_card_has_been_gone_for_the_debounce_time(tap: Bench) -> None:
+def test_nothing_is_asked_until_the_card_has_been_gone_for_the_debounce_time(tap: ControllerBench) -> None:
     tap.lay()
     tap.deny(DenyReason.GUEST_BLOCKED)
     tap.lift()
@@ -129,7 +129,7 @@ def test_nothing_is_asked_until_the_card_has_been_gone_for_the_debounce_time(tap
     assert len({question.event_id for question in tap.questions}) == 2
 
 
-def test_each_card_that_was_asked_for_is_reported_removed_once(tap: Bench) -> None:
+def test_each_card_that_was_asked_for_is_reported_removed_once(tap: ControllerBench) -> None:
     tap.lay()
     tap.deny(DenyReason.LOST_CARD)
     tap.lift()
@@ -143,7 +143,7 @@ def test_each_card_that_was_asked_for_is_reported_removed_once(tap: Bench) -> No
     assert [message.card_uid for message in removed] == [CARD]
 
 
-def test_progress_is_told_at_most_five_times_a_second(tap: Bench) -> None:
+def test_progress_is_told_at_most_five_times_a_second(tap: ControllerBench) -> None:
     tap.pour()
     tap.wait(2_000, flow_ml_per_s=50)
     told = [effect.message for effect in tap.all(Publish) if isinstance(effect.message, PourProgress)]
@@ -151,7 +151,7 @@ def test_progress_is_told_at_most_five_times_a_second(tap: Bench) -> None:
     assert all(later.elapsed_ms - earlier.elapsed_ms >= 200 for earlier, later in pairwise(told))
 
 
-def test_the_report_is_written_once_and_never_another(tap: Bench) -> None:
+def test_the_report_is_written_once_and_never_another(tap: ControllerBench) -> None:
     tap.pour()
     tap.flow(100)
     tap.lift()

@@ -14,18 +14,18 @@ from tapwire_node.controller.events import (
     ServiceRunStopped,
 )
 from tests.unit.node.controller_bench import CARD, OTHER_CARD
-from tests.unit.node.random_disturbances import DOUBTS, Doubts
-from tests.unit.node.valve_safety_model import CAP_ML, IDLE_MS, LONGEST_MS, RUN_CAP_ML, RUN_LONGEST_MS, Watched
+from tests.unit.node.random_disturbances import DISTURBANCES, Disturbances
+from tests.unit.node.valve_safety_model import CAP_ML, IDLE_MS, LONGEST_MS, RUN_CAP_ML, RUN_LONGEST_MS, JudgedBench
 
 CARDS = st.sampled_from([CARD, OTHER_CARD])
 
 
-class ValveRule(Doubts, RuleBasedStateMachine):
+class ValveRule(Disturbances, RuleBasedStateMachine):
     """Anything may happen at any time."""
 
     @initialize()
     def start(self) -> None:
-        self.tap = Watched()
+        self.tap = JudgedBench()
         self.tap.in_service()
         self.revision = 1
 
@@ -53,7 +53,7 @@ class ValveRule(Doubts, RuleBasedStateMachine):
         self.grant(back=0, card=None)
 
     @precondition(lambda self: any(isinstance(effect, WriteGrant) for effect in self.tap.held))
-    @rule(doubt=st.sampled_from([None, *DOUBTS]))
+    @rule(doubt=st.sampled_from([None, *DISTURBANCES]))
     def something_changes_while_the_grant_is_written(self, doubt: str | None) -> None:
         if doubt:
             getattr(self, doubt)()
@@ -81,7 +81,7 @@ class ValveRule(Doubts, RuleBasedStateMachine):
         assert slowly or cause is FlowCause.CLOSED_VALVE or self.tap.model.open_run is not None
 
     @precondition(lambda self: any(isinstance(effect, WriteServiceRun) for effect in self.tap.held))
-    @rule(doubt=st.sampled_from([None, *DOUBTS]), ms=st.sampled_from([0, 20, 1_020]))
+    @rule(doubt=st.sampled_from([None, *DISTURBANCES]), ms=st.sampled_from([0, 20, 1_020]))
     def something_changes_while_the_run_is_written(self, doubt: str | None, ms: int) -> None:
         if doubt:
             getattr(self, doubt)()
@@ -99,7 +99,7 @@ class ValveRule(Doubts, RuleBasedStateMachine):
     def ask_for_a_run(self, cause: FlowCause) -> None:
         self.tap.ask_run(cause, RUN_CAP_ML, RUN_LONGEST_MS)
 
-    @rule(doubt=st.sampled_from(DOUBTS))
+    @rule(doubt=st.sampled_from(DISTURBANCES))
     def anything(self, doubt: str) -> None:
         getattr(self, doubt)()
 

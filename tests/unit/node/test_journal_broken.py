@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from tapwire_node.journal import Journal, JournalBroken, JournalInUse
-from tapwire_node.journal.journal_file import Standing
+from tapwire_node.journal.journal_file import ReportStatus
 from tapwire_node.journal.schema import MIGRATIONS
 from tests.unit.node.controller_bench import CARD, CONFIG
-from tests.unit.node.journal_fixture import Shelf, flow, grant, never_started, odometer, pour_until_full, poured, report
+from tests.unit.node.disk_journal import DiskJournal, flow, grant, never_started, odometer, pour_until_full, poured, report
 
 WRITES: dict[str, Callable[[Journal, UUID], object]] = {
-    "question": lambda journal, _: journal.next_question(CARD),
+    "question": lambda journal, _: journal.next_seq(CARD),
     "grant": lambda journal, pour_id: journal.record_grant(grant(pour_id), "", 0),
     "tombstone": lambda journal, pour_id: journal.record_tombstone(pour_id),
     "refusal": lambda journal, pour_id: journal.refuse(never_started(journal, pour_id)),
@@ -24,20 +24,20 @@ WRITES: dict[str, Callable[[Journal, UUID], object]] = {
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_write_that_fails_leaves_nothing_behind(shelf: Shelf, write: str) -> None:
-    journal, pour_id = shelf.boot(), uuid4()
+def test_a_write_that_fails_leaves_nothing_behind(disk_journal: DiskJournal, write: str) -> None:
+    journal, pour_id = disk_journal.boot(), uuid4()
     journal._db.execute("PRAGMA query_only = ON")
     with pytest.raises(JournalBroken):
         WRITES[write](journal, pour_id)
     journal._db.execute("PRAGMA query_only = OFF")
 
     assert journal.recover().unsettled == ()
-    assert journal.next_question(CARD) == 1
+    assert journal.next_seq(CARD) == 1
     assert journal.record_grant(grant(pour_id), "", 0) is True
 
 
-def test_a_full_disk_is_told_and_what_was_there_stays(shelf: Shelf) -> None:
-    journal = shelf.boot()
+def test_a_full_disk_is_told_and_what_was_there_stays(disk_journal: DiskJournal) -> None:
+    journal = disk_journal.boot()
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages + 2}")
 
@@ -45,7 +45,7 @@ def test_a_full_disk_is_told_and_what_was_there_stays(shelf: Shelf) -> None:
     with pytest.raises(JournalBroken, match="full"):
         pour_until_full(journal, written)
 
-    after = shelf.cut_power()
+    after = disk_journal.cut_power()
     assert written
     assert written <= {fact.fact_id for fact in after.open_facts(1_000)}
 
@@ -59,12 +59,12 @@ def test_a_full_disk_is_told_and_what_was_there_stays(shelf: Shelf) -> None:
         "UPDATE facts SET fact_id = 'q' || substr(fact_id, 2)",
     ],
 )
-def test_a_row_that_cant_be_read_is_told_and_keeps_no_other_back(shelf: Shelf, spoil: str) -> None:
-    journal = shelf.boot()
+def test_a_row_that_cant_be_read_is_told_and_keeps_no_other_back(disk_journal: DiskJournal, spoil: str) -> None:
+    journal = disk_journal.boot()
     spoilt, sound = poured(journal), poured(journal)
     journal._db.execute(f"{spoil} WHERE fact_id = ?", (str(spoilt),))
 
-    journal = shelf.restart()
+    journal = disk_journal.restart()
     recovered = journal.recover()
 
     assert [fact.fact_id for fact in journal.open_facts(1)] == [sound]
@@ -73,24 +73,24 @@ def test_a_row_that_cant_be_read_is_told_and_keeps_no_other_back(shelf: Shelf, s
     assert sound in recovered.unsettled
 
 
-def test_a_pour_whose_row_cant_be_read_is_one_without_a_verdict_and_lost_to_who_asks(shelf: Shelf) -> None:
-    journal = shelf.boot()
+def test_a_pour_whose_row_cant_be_read_is_one_without_a_verdict_and_lost_to_who_asks(disk_journal: DiskJournal) -> None:
+    journal = disk_journal.boot()
     pour_id = poured(journal)
     journal._db.execute("UPDATE facts SET end_reason = 'keg_changed'")
     assert journal.recover().unsettled == (pour_id,), "or the core would take it for one that never started"
-    assert journal.find_report(journal.journal_id, never_started(journal, pour_id)) == (Standing.LOST, None)
+    assert journal.find_report(journal.journal_id, never_started(journal, pour_id)) == (ReportStatus.LOST, None)
 
 
-def test_a_journal_of_a_newer_program_is_told(shelf: Shelf) -> None:
-    shelf.boot().close()
-    with sqlite3.connect(shelf.file) as db:
+def test_a_journal_of_a_newer_program_is_told(disk_journal: DiskJournal) -> None:
+    disk_journal.boot().close()
+    with sqlite3.connect(disk_journal.file) as db:
         db.execute("INSERT INTO migrations VALUES (?, '')", (len(MIGRATIONS) + 1,))
     db.close()
     with pytest.raises(JournalBroken, match="update tapwire-node"):
-        shelf.boot()
+        disk_journal.boot()
 
 
-def test_two_processes_never_write_to_one_journal(shelf: Shelf) -> None:
-    shelf.boot()
+def test_two_processes_never_write_to_one_journal(disk_journal: DiskJournal) -> None:
+    disk_journal.boot()
     with pytest.raises(JournalInUse, match="one tap node a journal"):
-        shelf.boot()
+        disk_journal.boot()

@@ -10,12 +10,12 @@ import pytest
 from tapwire_node.journal import Journal, JournalBroken
 from tapwire_node.journal.damage import aside_of
 from tapwire_node.journal.inspection import export, pending, show
-from tests.unit.node.journal_fixture import PAGE_BYTES, Shelf, poured
+from tests.unit.node.disk_journal import PAGE_BYTES, DiskJournal, poured
 
 
-def filled(shelf: Shelf, pours: int = 300) -> Journal:
+def filled(disk_journal: DiskJournal, pours: int = 300) -> Journal:
     """A journal with so many pours that a page in its middle holds nothing else."""
-    journal = shelf.boot()
+    journal = disk_journal.boot()
     for _ in range(pours):
         poured(journal)
     return journal
@@ -30,93 +30,93 @@ def page_of_facts(file: Path) -> int:
     return pages[len(pages) // 2]
 
 
-def test_a_damaged_journal_is_set_aside_with_its_side_files_and_nothing_of_it_is_lost(shelf: Shelf) -> None:
-    filled(shelf, 3)
-    shelf.smudge()
-    Path(f"{shelf.file}-wal").write_bytes(b"what was not checkpointed yet")
-    held = {path.name: path.read_bytes() for path in shelf.file.parent.glob("journal.sqlite*")}
+def test_a_damaged_journal_is_set_aside_with_its_side_files_and_nothing_of_it_is_lost(disk_journal: DiskJournal) -> None:
+    filled(disk_journal, 3)
+    disk_journal.corrupt()
+    Path(f"{disk_journal.file}-wal").write_bytes(b"what was not checkpointed yet")
+    held = {path.name: path.read_bytes() for path in disk_journal.file.parent.glob("journal.sqlite*")}
 
     with pytest.raises(JournalBroken, match=r"is damaged .* move journal.sqlite.damaged-.* out of"):
-        shelf.boot()
+        disk_journal.boot()
 
-    (aside,) = aside_of(shelf.file)
+    (aside,) = aside_of(disk_journal.file)
     assert re.fullmatch(r"journal\.sqlite\.damaged-\d{8}T\d{6}Z", aside.name)
-    now = {path.name.replace(aside.name, "journal.sqlite"): path.read_bytes() for path in shelf.file.parent.iterdir()}
+    now = {path.name.replace(aside.name, "journal.sqlite"): path.read_bytes() for path in disk_journal.file.parent.iterdir()}
     assert held.items() <= now.items()
-    assert not shelf.file.exists()
+    assert not disk_journal.file.exists()
 
 
 def test_while_a_damaged_journal_lies_there_no_other_begins_and_moving_it_away_begins_one_with_another_id(
-    shelf: Shelf, tmp_path: Path
+    disk_journal: DiskJournal, tmp_path: Path
 ) -> None:
-    before = filled(shelf, 100)
+    before = filled(disk_journal, 100)
     before.close()
-    shelf.smudge(page_of_facts(shelf.file))
+    disk_journal.corrupt(page_of_facts(disk_journal.file))
     for _ in range(3):
         with pytest.raises(JournalBroken, match="is damaged"):
-            shelf.boot()
-    (aside,) = aside_of(shelf.file)
+            disk_journal.boot()
+    (aside,) = aside_of(disk_journal.file)
 
     elsewhere = tmp_path / "for-the-office"
     elsewhere.mkdir()
     for part in tmp_path.glob(f"{aside.name}*"):
         part.rename(elsewhere / part.name)
 
-    after = shelf.boot()
+    after = disk_journal.boot()
     assert after.journal_id != before.journal_id
     assert after.recover().unsettled == ()
 
 
-def test_a_second_damage_in_the_same_second_takes_no_name_twice(shelf: Shelf) -> None:
+def test_a_second_damage_in_the_same_second_takes_no_name_twice(disk_journal: DiskJournal) -> None:
     for _ in range(3):
-        shelf.file.write_bytes(b"not a database" * 1_000)
-        before = len(aside_of(shelf.file))
-        for aside in aside_of(shelf.file):
+        disk_journal.file.write_bytes(b"not a database" * 1_000)
+        before = len(aside_of(disk_journal.file))
+        for aside in aside_of(disk_journal.file):
             aside.rename(aside.with_name("hidden-" + aside.name))
         with pytest.raises(JournalBroken):
-            shelf.boot()
-        for hidden in shelf.file.parent.glob("hidden-*"):
+            disk_journal.boot()
+        for hidden in disk_journal.file.parent.glob("hidden-*"):
             hidden.rename(hidden.with_name(hidden.name.removeprefix("hidden-") + f"-{before}"))
-    assert len(aside_of(shelf.file)) == 3
+    assert len(aside_of(disk_journal.file)) == 3
 
 
-def test_of_a_damaged_journal_all_is_told_that_can_be_read_and_that_it_is_not_all(shelf: Shelf) -> None:
-    journal = filled(shelf)
+def test_of_a_damaged_journal_all_is_told_that_can_be_read_and_that_it_is_not_all(disk_journal: DiskJournal) -> None:
+    journal = filled(disk_journal)
     written = [str(fact.fact_id) for fact in journal.open_facts(1_000)]
     journal.close()
-    shelf.smudge(page_of_facts(shelf.file))
+    disk_journal.corrupt(page_of_facts(disk_journal.file))
 
     told: list[str] = []
     with pytest.raises(JournalBroken, match="that could be read"):
-        told.extend(json.loads(line)["fact_id"] for line in export(shelf.file))
+        told.extend(json.loads(line)["fact_id"] for line in export(disk_journal.file))
 
     assert told == [fact_id for fact_id in written if fact_id in told], "in their order, none twice"
     assert told[0] == written[0]
     assert told[-1] == written[-1]
     assert len(written) - 40 <= len(told) < len(written)
-    assert any("damaged: " in line for line in show(shelf.file))
+    assert any("damaged: " in line for line in show(disk_journal.file))
 
 
-def test_a_journal_that_was_set_aside_is_the_one_that_is_read(shelf: Shelf) -> None:
-    filled(shelf, 100).close()
-    shelf.smudge(page_of_facts(shelf.file))
+def test_a_journal_that_was_set_aside_is_the_one_that_is_read(disk_journal: DiskJournal) -> None:
+    filled(disk_journal, 100).close()
+    disk_journal.corrupt(page_of_facts(disk_journal.file))
     with pytest.raises(JournalBroken):
-        shelf.boot()
+        disk_journal.boot()
 
-    (aside,) = aside_of(shelf.file)
-    lines = list(show(shelf.file))
+    (aside,) = aside_of(disk_journal.file)
+    lines = list(show(disk_journal.file))
     assert lines[0].startswith(f"damaged           {aside}")
     with pytest.raises(JournalBroken, match="that could be read"):
-        list(pending(shelf.file))
+        list(pending(disk_journal.file))
 
 
 @pytest.mark.parametrize("read", [pending, export])
-def test_reading_facts_from_what_is_no_journal_says_so(shelf: Shelf, read: Callable[[Path], Iterator[str]]) -> None:
-    shelf.file.write_bytes(b"not a database" * 1_000)
+def test_reading_facts_from_what_is_no_journal_says_so(disk_journal: DiskJournal, read: Callable[[Path], Iterator[str]]) -> None:
+    disk_journal.file.write_bytes(b"not a database" * 1_000)
     with pytest.raises(JournalBroken, match="not a database"):
-        list(read(shelf.file))
+        list(read(disk_journal.file))
 
 
-def test_showing_what_is_no_journal_says_so(shelf: Shelf) -> None:
-    shelf.file.write_bytes(b"not a database" * 1_000)
-    assert any("damaged: file is not a database" in line for line in show(shelf.file))
+def test_showing_what_is_no_journal_says_so(disk_journal: DiskJournal) -> None:
+    disk_journal.file.write_bytes(b"not a database" * 1_000)
+    assert any("damaged: file is not a database" in line for line in show(disk_journal.file))

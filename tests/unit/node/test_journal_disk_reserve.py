@@ -6,16 +6,16 @@ from uuid import uuid4
 
 import pytest
 
-from tapwire_node.journal import JournalBroken, Reserve
+from tapwire_node.journal import DiskReserve, JournalBroken
 from tapwire_node.journal.connection import JournalFull
 from tests.unit.node.controller_bench import CARD
-from tests.unit.node.journal_fixture import Shelf, grant, odometer, pour_until_full, report
+from tests.unit.node.disk_journal import DiskJournal, grant, odometer, pour_until_full, report
 
 SIZE_KIB = 64
 
 
 def test_the_reserve_lies_on_the_disk_and_is_given_up_once(tmp_path: Path) -> None:
-    reserve = Reserve(tmp_path / "journal.sqlite", SIZE_KIB)
+    reserve = DiskReserve(tmp_path / "journal.sqlite", SIZE_KIB)
     reserve.hold()
     (held,) = tmp_path.iterdir()
     assert held.stat().st_size == SIZE_KIB * 1_024
@@ -24,39 +24,39 @@ def test_the_reserve_lies_on_the_disk_and_is_given_up_once(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_room_for_the_reserve_no_question_is_asked_and_no_grant_taken(shelf: Shelf) -> None:
-    shelf.reserve = Reserve(shelf.file, 2**40)
-    journal = shelf.boot()
+def test_without_room_for_the_reserve_no_question_is_asked_and_no_grant_taken(disk_journal: DiskJournal) -> None:
+    disk_journal.reserve = DiskReserve(disk_journal.file, 2**40)
+    journal = disk_journal.boot()
     with pytest.raises(JournalFull):
-        journal.next_question(CARD)
+        journal.next_seq(CARD)
     with pytest.raises(JournalFull):
         journal.record_grant(grant(), "", 0)
     assert journal.recover().unsettled == ()
-    assert not Path(f"{shelf.file}.reserve").exists()
+    assert not Path(f"{disk_journal.file}.reserve").exists()
 
 
-def test_what_has_begun_is_written_to_its_end_whatever_room_is_left(shelf: Shelf) -> None:
-    shelf.reserve = Reserve(shelf.file, SIZE_KIB)
-    journal, authorized = shelf.boot(), grant()
+def test_what_has_begun_is_written_to_its_end_whatever_room_is_left(disk_journal: DiskJournal) -> None:
+    disk_journal.reserve = DiskReserve(disk_journal.file, SIZE_KIB)
+    journal, authorized = disk_journal.boot(), grant()
     journal.record_grant(authorized, "", 0)
     journal.give_up_reserve()
-    shelf.reserve = None
+    disk_journal.reserve = None
     journal.checkpoint(odometer(20), authorized.pour_id, 0, 200)
     journal.record_report(report(journal, authorized.pour_id, 0, 25), odometer(25))
     journal.record_verdict(authorized.pour_id, b"{}")
     assert journal.recover().unsettled == ()
 
 
-def test_a_full_database_is_told_as_full_and_not_as_broken(shelf: Shelf) -> None:
-    journal = shelf.boot()
+def test_a_full_database_is_told_as_full_and_not_as_broken(disk_journal: DiskJournal) -> None:
+    journal = disk_journal.boot()
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(JournalFull, match="full"):
         pour_until_full(journal, set())
 
 
-def test_an_error_of_the_disk_is_broken_and_not_full(shelf: Shelf) -> None:
-    journal = shelf.boot()
+def test_an_error_of_the_disk_is_broken_and_not_full(disk_journal: DiskJournal) -> None:
+    journal = disk_journal.boot()
     journal._db.execute("PRAGMA query_only = ON")
     with pytest.raises(JournalBroken) as told:
         journal.record_tombstone(uuid4())

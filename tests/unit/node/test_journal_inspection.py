@@ -11,8 +11,8 @@ import pytest
 from tapwire_node.clock import TIME_OF_DAY
 from tapwire_node.journal import JournalBroken
 from tapwire_node.journal.inspection import export, pending, show
-from tapwire_node.journal.journal_file import Standing
-from tests.unit.node.journal_fixture import Shelf, never_started, poured
+from tapwire_node.journal.journal_file import ReportStatus
+from tests.unit.node.disk_journal import DiskJournal, never_started, poured
 
 
 @pytest.fixture
@@ -30,46 +30,46 @@ def clock_wrong_by(days: int) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("nothing_is_kept_for_being_new")
-def test_facts_are_kept_for_their_days_after_the_verdict_and_for_ever_without_one(shelf: Shelf) -> None:
-    journal = shelf.boot()
+def test_facts_are_kept_for_their_days_after_the_verdict_and_for_ever_without_one(disk_journal: DiskJournal) -> None:
+    journal = disk_journal.boot()
     settled, fresh, waiting = poured(journal), poured(journal), poured(journal)
     for pour_id in (settled, fresh):
         journal.record_verdict(pour_id, b"{}")
     for column in ("verdict_at", "recorded_at"):
         journal._db.execute(f"UPDATE facts SET {column} = '2020-01-01' WHERE {column} IS NOT NULL AND fact_id <> ?", (str(fresh),))
 
-    journal.forget_older_than(days=30)
+    journal.delete_older_than(days=30)
 
-    assert journal.find_report(uuid4(), never_started(journal, settled)) == (Standing.ELSEWHERE, None)
-    assert journal.find_report(journal.journal_id, never_started(journal, settled)) == (Standing.LOST, None), "never 0 ml"
+    assert journal.find_report(uuid4(), never_started(journal, settled)) == (ReportStatus.ELSEWHERE, None)
+    assert journal.find_report(journal.journal_id, never_started(journal, settled)) == (ReportStatus.LOST, None), "never 0 ml"
     assert journal.refuse(never_started(journal, settled)) is None
-    assert journal.find_report(uuid4(), never_started(journal, fresh))[0] is Standing.SETTLED
-    assert journal.find_report(uuid4(), never_started(journal, waiting))[0] is Standing.OPEN
+    assert journal.find_report(uuid4(), never_started(journal, fresh))[0] is ReportStatus.SETTLED
+    assert journal.find_report(uuid4(), never_started(journal, waiting))[0] is ReportStatus.OPEN
     assert journal.refuse(never_started(journal, waiting)) is None
 
 
 @pytest.mark.parametrize("days", [-400, 400])
-def test_a_clock_that_is_wrong_makes_no_fact_of_today_forgotten(shelf: Shelf, days: int) -> None:
-    journal = shelf.boot()
+def test_a_clock_that_is_wrong_makes_no_fact_of_today_forgotten(disk_journal: DiskJournal, days: int) -> None:
+    journal = disk_journal.boot()
     with clock_wrong_by(min(days, 0)):
         pour_id = poured(journal, 330)
         journal.record_verdict(pour_id, b"{}")
     with clock_wrong_by(max(days, 0)):
-        journal.forget_older_than(days=30)
+        journal.delete_older_than(days=30)
 
     standing, fact = journal.find_report(journal.journal_id, never_started(journal, pour_id))
-    assert (standing, fact and fact.message.volume_ml) == (Standing.SETTLED, 330)
+    assert (standing, fact and fact.message.volume_ml) == (ReportStatus.SETTLED, 330)
 
 
-def test_the_journal_can_be_read_while_it_is_written(shelf: Shelf) -> None:
-    journal = shelf.boot()
+def test_the_journal_can_be_read_while_it_is_written(disk_journal: DiskJournal) -> None:
+    journal = disk_journal.boot()
     settled, waiting = poured(journal), poured(journal)
     journal.record_verdict(settled, b'{"outcome": "pending_updated_to_synced"}')
 
-    assert "pour facts        2, 1 with a verdict" in list(show(shelf.file))
-    (line,) = pending(shelf.file)
+    assert "pour facts        2, 1 with a verdict" in list(show(disk_journal.file))
+    (line,) = pending(disk_journal.file)
     assert str(waiting) in line
-    exported = [json.loads(line) for line in export(shelf.file)]
+    exported = [json.loads(line) for line in export(disk_journal.file)]
     assert [fact["fact_id"] for fact in exported] == [str(settled), str(waiting)]
     assert exported[0]["verdict"] == {"outcome": "pending_updated_to_synced"}
 

@@ -12,7 +12,7 @@ from tapwire_node.journal.identity import place_of
 from tapwire_node.journal.inspection import show
 from tapwire_node.journal.journal_file import MAX_ALARMS
 from tapwire_node.journal.schema import MIGRATIONS
-from tests.unit.node.journal_fixture import PATH, Shelf, the_report
+from tests.unit.node.disk_journal import PATH, DiskJournal, the_report
 
 
 def left_by(file: Path, version: int) -> tuple[UUID, UUID]:
@@ -41,11 +41,11 @@ def left_by(file: Path, version: int) -> tuple[UUID, UUID]:
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
-def test_an_older_journal_is_brought_up_to_date_with_its_id_and_its_facts(shelf: Shelf, version: int) -> None:
-    journal_id, pour_id = left_by(shelf.file, version)
-    assert any("1, 0 with a verdict" in line for line in show(shelf.file)), "an older file can be read as it is"
+def test_an_older_journal_is_brought_up_to_date_with_its_id_and_its_facts(disk_journal: DiskJournal, version: int) -> None:
+    journal_id, pour_id = left_by(disk_journal.file, version)
+    assert any("1, 0 with a verdict" in line for line in show(disk_journal.file)), "an older file can be read as it is"
 
-    journal = shelf.boot()
+    journal = disk_journal.boot()
 
     assert journal.journal_id == journal_id
     assert journal.recover().unsettled == (pour_id,)
@@ -55,31 +55,31 @@ def test_an_older_journal_is_brought_up_to_date_with_its_id_and_its_facts(shelf:
     assert versions == list(range(1, len(MIGRATIONS) + 1))
 
 
-def test_an_update_that_was_cut_off_is_done_again(shelf: Shelf) -> None:
-    left_by(shelf.file, len(MIGRATIONS) - 1)
-    db = sqlite3.connect(shelf.file)
+def test_an_update_that_was_cut_off_is_done_again(disk_journal: DiskJournal) -> None:
+    left_by(disk_journal.file, len(MIGRATIONS) - 1)
+    db = sqlite3.connect(disk_journal.file)
     db.executescript(f"BEGIN; {MIGRATIONS[-1]}")
     db.close()  # as a power cut before the commit
-    shelf.boot().record_alarm("whole")
+    disk_journal.boot().record_alarm("whole")
 
 
-def test_a_newer_journal_is_refused_and_not_set_aside(shelf: Shelf) -> None:
-    shelf.boot().close()
-    db = sqlite3.connect(shelf.file)
+def test_a_newer_journal_is_refused_and_not_set_aside(disk_journal: DiskJournal) -> None:
+    disk_journal.boot().close()
+    db = sqlite3.connect(disk_journal.file)
     db.execute("INSERT INTO migrations VALUES (?, '')", (len(MIGRATIONS) + 1,))
     db.commit()
     db.close()
     with pytest.raises(JournalBroken, match="update tapwire-node"):
-        shelf.boot()
-    assert shelf.file.exists()
-    assert aside_of(shelf.file) == []
+        disk_journal.boot()
+    assert disk_journal.file.exists()
+    assert aside_of(disk_journal.file) == []
 
 
-def test_the_last_alarms_are_kept_and_shown(shelf: Shelf) -> None:
-    journal = shelf.boot()
+def test_the_last_alarms_are_kept_and_shown(disk_journal: DiskJournal) -> None:
+    journal = disk_journal.boot()
     for number in range(MAX_ALARMS + 5):
         journal.record_alarm(f"alarm {number}")
     (kept,) = journal._db.execute("SELECT count(*) FROM alarms").fetchone()
     assert kept == MAX_ALARMS
-    shown = [line.rsplit(" ", 2)[-1] for line in show(shelf.file) if line.startswith("alarm")]
+    shown = [line.rsplit(" ", 2)[-1] for line in show(disk_journal.file) if line.startswith("alarm")]
     assert shown == [str(number) for number in range(MAX_ALARMS - 5, MAX_ALARMS + 5)]

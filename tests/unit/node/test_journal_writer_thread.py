@@ -24,6 +24,7 @@ from tapwire_node.controller.effects import (
 from tapwire_node.controller.events import (
     CheckpointJournalled,
     Event,
+    EventFactory,
     FactJournalled,
     JournalFailed,
     JournalOpened,
@@ -31,16 +32,16 @@ from tapwire_node.controller.events import (
     QuestionJournalled,
 )
 from tapwire_node.controller.flow_facts import Fact
-from tapwire_node.journal import Journal, JournalBroken, JournalInUse, JournalWorker, Reserve
-from tapwire_node.journal.writer_thread import DAY_MS, Answer, JournalReplaced
+from tapwire_node.journal import DiskReserve, Journal, JournalBroken, JournalInUse, JournalWriter
+from tapwire_node.journal.writer_thread import DAY_MS, JournalReplaced
 from tests.unit.node.controller_bench import CARD, CONFIG
-from tests.unit.node.journal_fixture import grant, odometer, poured, report
+from tests.unit.node.disk_journal import grant, odometer, poured, report
 
 NOW = Moment(0, "", 0, uuid4())
 WAIT_S = 5.0
 
 
-class FullDisk(Reserve):
+class FullDisk(DiskReserve):
     """A disk without room but for the reserve; `journal` is who writes to it."""
 
     journal: Journal
@@ -51,7 +52,7 @@ class FullDisk(Reserve):
             raise OSError(errno.ENOSPC, "No space left on device")
         super().hold()
 
-    def fill(self) -> list[Answer]:
+    def fill(self) -> list[EventFactory]:
         self.is_full = True
         self.journal._db.execute("PRAGMA max_page_count = 1")
         return []
@@ -73,9 +74,9 @@ class Desk:
         self.failures: list[BaseException] = []
         self.worker = self.hire()
 
-    def hire(self, retry_ms: int = 20) -> JournalWorker:
+    def hire(self, retry_ms: int = 20) -> JournalWriter:
         """A worker, as a process that starts has one."""
-        self.worker = JournalWorker(self.open, self.post, self.failures.append, retry_ms=retry_ms, keep_days=30)
+        self.worker = JournalWriter(self.open, self.post, self.failures.append, retry_ms=retry_ms, keep_days=30)
         return self.worker
 
     async def pour(self) -> Fact:
@@ -90,7 +91,7 @@ class Desk:
     async def break_disk(self) -> None:
         """A write fails, and the file can't be opened again."""
         self.disk_works = False
-        self.worker._submit(lambda: [self.worker._break(JournalBroken("disk I/O error"))])
+        self.worker._submit(lambda: [self.worker._mark_broken(JournalBroken("disk I/O error"))])
         await self.hear(JournalFailed)
 
     def open(self) -> Journal:

@@ -15,7 +15,7 @@ from tapwire_node.hardware.mfrc522_reader import Mfrc522
 from tapwire_node.hardware.polled_reader import ReaderBroken
 from tapwire_node.hardware.settings import GpioHardware
 from tests.unit.node.emulated_mfrc522 import EmulatedCard, EmulatedChip, plugged_in
-from tests.unit.node.recording_listener import Ear
+from tests.unit.node.recording_listener import RecordingListener
 
 SETTINGS = GpioHardware(valve_pin=17, meter_pin=27, reader_poll_ms=10, reader_retry_ms=10, reader_hang_ms=10_000)
 FOUR, SEVEN, TEN = "00a1b2c3", "04a1b2c3d4e5f6", "04112233445566778899"
@@ -145,27 +145,29 @@ def test_closing_lets_go_of_the_bus_and_of_no_other_pin_and_leaves_no_log_handle
 
 
 @pytest.fixture
-def ear(chip: EmulatedChip) -> Iterator[Ear]:
-    ear, reader = Ear(), mfrc522_reader(SETTINGS)
-    reader.start(ear)
-    ear.wait_for("lifted")
-    yield ear
+def listener(chip: EmulatedChip) -> Iterator[RecordingListener]:
+    listener, reader = RecordingListener(), mfrc522_reader(SETTINGS)
+    reader.start(listener)
+    listener.wait_for("lifted")
+    yield listener
     reader.end()
 
 
-def test_the_reader_tells_changes_and_what_it_sees_first(chip: EmulatedChip, ear: Ear) -> None:
+def test_the_reader_tells_changes_and_what_it_sees_first(chip: EmulatedChip, listener: RecordingListener) -> None:
     for uid in (FOUR, SEVEN):
         chip.cards = [card(uid)]
-        ear.wait_for(uid)
+        listener.wait_for(uid)
     chip.cards = []
-    ear.wait_for("lifted", 2)
-    assert ear.heard == ["works", "lifted", FOUR, SEVEN, "lifted"]
+    listener.wait_for("lifted", 2)
+    assert listener.heard == ["works", "lifted", FOUR, SEVEN, "lifted"]
 
 
 @pytest.mark.parametrize("fault", ["bus dead", "power", "unplugged", "hung"])
-def test_a_reader_that_breaks_is_told_and_comes_back_with_its_card(chip: EmulatedChip, ear: Ear, fault: str) -> None:
+def test_a_reader_that_breaks_is_told_and_comes_back_with_its_card(
+    chip: EmulatedChip, listener: RecordingListener, fault: str
+) -> None:
     chip.cards = [card(SEVEN)]
-    ear.wait_for(SEVEN)
+    listener.wait_for(SEVEN)
     match fault:
         case "bus dead":
             chip.bus = 0xFF
@@ -175,30 +177,30 @@ def test_a_reader_that_breaks_is_told_and_comes_back_with_its_card(chip: Emulate
             chip.is_there = False
         case "hung":
             chip.needs_reset = True
-    ear.wait_for("failed")
+    listener.wait_for("failed")
     chip.bus, chip.is_there = None, True
-    ear.wait_for(SEVEN, 2)
-    assert ear.heard[-2:] == ["works", SEVEN]
+    listener.wait_for(SEVEN, 2)
+    assert listener.heard[-2:] == ["works", SEVEN]
 
 
 def test_a_call_that_blocks_is_told_and_given_up_and_what_it_says_later_is_not_heard(chip: EmulatedChip) -> None:
-    ear, reader = Ear(), mfrc522_reader(structs.replace(SETTINGS, reader_hang_ms=400))
+    listener, reader = RecordingListener(), mfrc522_reader(structs.replace(SETTINGS, reader_hang_ms=400))
     chip.cards = [card(SEVEN)]
-    reader.start(ear)
-    ear.wait_for(SEVEN)
+    reader.start(listener)
+    listener.wait_for(SEVEN)
     blocked = chip.blocks = Event()
-    ear.wait_for("failed")
+    listener.wait_for("failed")
     chip.cards, chip.blocks = [card(FOUR)], None
-    ear.wait_for(FOUR)
+    listener.wait_for(FOUR)
     blocked.set()
-    ear.never(SEVEN, again=1)
+    listener.never(SEVEN, again=1)
     reader.end()
 
 
 def test_the_end_does_not_wait_for_a_call_that_never_comes_back(chip: EmulatedChip) -> None:
-    ear, reader = Ear(), mfrc522_reader(SETTINGS)
-    reader.start(ear)
-    ear.wait_for("lifted")
+    listener, reader = RecordingListener(), mfrc522_reader(SETTINGS)
+    reader.start(listener)
+    listener.wait_for("lifted")
     blocked = chip.blocks = Event()
     reader.end()
     blocked.set()

@@ -9,7 +9,7 @@ from tapwire_node.hardware.pcsc_reader import PcscReader
 from tapwire_node.hardware.polled_reader import ReaderBroken
 from tapwire_node.hardware.settings import PcscHardware
 from tests.unit.node.fake_smartcard import SCARD_LEAVE_CARD, Plugged, on_the_desk
-from tests.unit.node.recording_listener import Ear
+from tests.unit.node.recording_listener import RecordingListener
 
 ACR, OTHER = "ACS ACR122U PICC Interface 00 00", "Generic Smart Card Reader 01 00"
 UID = [0x04, 0xA1, 0xB2, 0xC3, 0xD4, 0xE5, 0xF6]
@@ -60,15 +60,15 @@ def test_what_is_missing_is_said(desk: Plugged) -> None:
 
 
 def test_a_reader_that_is_unplugged_is_told_and_found_again_with_its_card(desk: Plugged) -> None:
-    ear, reader = Ear(), pcsc_reader(SETTINGS)
+    listener, reader = RecordingListener(), pcsc_reader(SETTINGS)
     desk.readers = {ACR: UID}
-    reader.start(ear)
-    ear.wait_for("04a1b2c3d4e5f6")
+    reader.start(listener)
+    listener.wait_for("04a1b2c3d4e5f6")
     desk.readers = {}
-    ear.wait_for("failed")
+    listener.wait_for("failed")
     desk.readers = {ACR: None}
-    ear.wait_for("lifted")
+    listener.wait_for("lifted")
     desk.readers = {ACR: UID}
-    ear.wait_for("04a1b2c3d4e5f6", 2)
+    listener.wait_for("04a1b2c3d4e5f6", 2)
     reader.end()
-    assert ear.heard == ["works", "04a1b2c3d4e5f6", "failed", "works", "lifted", "04a1b2c3d4e5f6"]
+    assert listener.heard == ["works", "04a1b2c3d4e5f6", "failed", "works", "lifted", "04a1b2c3d4e5f6"]

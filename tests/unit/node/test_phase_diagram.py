@@ -10,12 +10,12 @@ from tapwire_node.controller.events import (
     HardwareFailed,
     JournalFailed,
     Part,
-    ShutdownAsked,
+    ShutdownRequested,
     ValveTripped,
 )
 from tapwire_node.controller.phase_diagram import EDGES
 from tapwire_node.phase_page import FILE, document
-from tests.unit.node.controller_bench import OTHER_CARD, Bench
+from tests.unit.node.controller_bench import OTHER_CARD, ControllerBench
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,9 +32,9 @@ def test_every_arrow_of_the_drawing_can_be_walked() -> None:
     assert EDGES - walked - at_rest == frozenset()
 
 
-def ended_pours() -> list[Bench]:
+def ended_pours() -> list[ControllerBench]:
     """A pour, ended by each event that can."""
-    taps = [Bench().in_service() for _ in range(9)]
+    taps = [ControllerBench().in_service() for _ in range(9)]
     grants = [tap.pour(max_duration_ms=1_000) for tap in taps]
     taps[0].wait(1_000)
     taps[0].wait(5_000)
@@ -45,15 +45,15 @@ def ended_pours() -> list[Bench]:
     taps[5].happen(JournalFailed, text="disk full")
     taps[6].happen(HardwareFailed, part=Part.READER, text="gone")
     taps[7].happen(ValveTripped)
-    taps[8].happen(ShutdownAsked)
+    taps[8].happen(ShutdownRequested)
     taps[8].wait(700)
     taps[8].settle(grants[8].pour_id)
     return taps
 
 
-def given_up_questions() -> list[Bench]:
+def given_up_questions() -> list[ControllerBench]:
     """A question, given up for each event that can."""
-    taps = [Bench().in_service() for _ in range(9)]
+    taps = [ControllerBench().in_service() for _ in range(9)]
     for tap in taps[1:]:
         tap.lay()
     taps[0].happen(Disconnected)
@@ -65,13 +65,13 @@ def given_up_questions() -> list[Bench]:
     taps[5].happen(JournalFailed, text="disk full")
     taps[6].happen(HardwareFailed, part=Part.READER, text="gone")
     taps[7].core("core-2", contract_version="2.0")
-    taps[8].happen(ShutdownAsked)
+    taps[8].happen(ShutdownRequested)
     return taps
 
 
-def answers() -> list[Bench]:
+def answers() -> list[ControllerBench]:
     """A question that is answered with no, and twice with a yes that can't be."""
-    denied, other_card, too_late = (Bench().in_service() for _ in range(3))
+    denied, other_card, too_late = (ControllerBench().in_service() for _ in range(3))
     for tap in (denied, other_card, too_late):
         tap.lay()
     denied.deny(DenyReason.GUEST_BLOCKED)

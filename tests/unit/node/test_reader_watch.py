@@ -8,12 +8,12 @@ import pytest
 
 from tapwire_contracts.reasons import Phase
 from tapwire_node.clock import monotonic_ms
-from tapwire_node.controller.effects import Note
-from tapwire_node.controller.events import Part
+from tapwire_node.controller.effects import LogLine
+from tapwire_node.controller.events import EventFactory, Part
 from tapwire_node.hardware.polled_reader import CardSource, PolledReader, ReaderBroken
 from tapwire_node.hardware.reader import ReaderListener
-from tapwire_node.runtime.reader_watch import Happening, ReaderWatch
-from tests.unit.node.controller_bench import CARD, OTHER_CARD, TICK_MS, Bench
+from tapwire_node.runtime.reader_watch import ReaderWatch
+from tests.unit.node.controller_bench import CARD, OTHER_CARD, TICK_MS, ControllerBench
 
 STALL_MS, HANG_MS, POLL_MS, RETRY_MS = 200, 300, 10, 500
 """The defaults of tap.toml by ten."""
@@ -35,14 +35,14 @@ class Counter:
     """A tap on the bench with a hand reader and its watch."""
 
     def __init__(self) -> None:
-        self.tap, reader = Bench().in_service(), HandReader()
+        self.tap, reader = ControllerBench().in_service(), HandReader()
         self.watch = ReaderWatch(reader, STALL_MS, self.hear, self.hear)
         self.reader = reader
         self.watch.card_lifted()
         self.look()
 
-    def hear(self, happening: Happening) -> None:
-        self.tap.happen(happening)
+    def hear(self, make_event: EventFactory) -> None:
+        self.tap.happen(make_event)
 
     def look(self) -> None:
         """The reader has just looked."""
@@ -62,7 +62,7 @@ def counter() -> Counter:
     return Counter()
 
 
-def free_again(tap: Bench) -> bool:
+def free_again(tap: ControllerBench) -> bool:
     tap.wait(tap.limits.card_debounce_ms + TICK_MS)
     return tap.is_in(Phase.IDLE)
 
@@ -128,8 +128,8 @@ class Stand:
     """A tap on the bench with a polled reader, which is looked after for real time."""
 
     def __init__(self, open_source: Callable[[], CardSource]) -> None:
-        self.tap = Bench().in_service()
-        self._said: list[Happening] = []
+        self.tap = ControllerBench().in_service()
+        self._said: list[EventFactory] = []
         self._reader = PolledReader(open_source, POLL_MS, RETRY_MS, HANG_MS)
         self._watch = ReaderWatch(self._reader, STALL_MS, self._said.append, self._said.append)
         self._reader.start(self._watch)
@@ -175,4 +175,4 @@ def test_a_reader_that_is_broken_does_not_count_as_working_for_being_tried_again
     stand.watch(2.5)
     stand.end()
     assert stand.tap.state.faults == {Part.READER}
-    assert not [note for note in stand.tap.all(Note) if "works again" in note.text]
+    assert not [note for note in stand.tap.all(LogLine) if "works again" in note.text]

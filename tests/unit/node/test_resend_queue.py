@@ -8,13 +8,13 @@ import pytest
 from tapwire_contracts.messages import UnattributedFlow
 from tapwire_contracts.reasons import FlowCause
 from tapwire_node.controller.flow_facts import Fact
-from tapwire_node.mqtt.resend_queue import OUTBOX_LIMIT, SEND_BATCH, Outbox
+from tapwire_node.mqtt.resend_queue import RESEND_QUEUE_LIMIT, SEND_BATCH, ResendQueue
 from tapwire_node.settings import BrokerSettings
-from tests.unit.node.controller_bench import Bench
+from tests.unit.node.controller_bench import ControllerBench
 
 
 def fact() -> Fact:
-    bench = Bench()
+    bench = ControllerBench()
     message = UnattributedFlow(
         event_id=bench.boot_id,
         cause=FlowCause.CLOSED_VALVE,
@@ -31,17 +31,17 @@ def fact() -> Fact:
 
 
 @pytest.fixture
-def outbox() -> Outbox:
-    return Outbox(BrokerSettings(url="mqtt://x"), Random(1))
+def resend_queue() -> ResendQueue:
+    return ResendQueue(BrokerSettings(url="mqtt://x"), Random(1))
 
 
-def sendings(outbox: Outbox, from_ms: int, to_ms: int) -> list[int]:
-    return [now_ms for now_ms in range(from_ms, to_ms, 100) for _ in outbox.take_due(now_ms)]
+def sendings(resend_queue: ResendQueue, from_ms: int, to_ms: int) -> list[int]:
+    return [now_ms for now_ms in range(from_ms, to_ms, 100) for _ in resend_queue.take_due(now_ms)]
 
 
-def test_a_fact_goes_out_at_once_and_again_with_growing_waits(outbox: Outbox) -> None:
-    outbox.add(fact(), 0)
-    times = sendings(outbox, 0, 600_000)
+def test_a_fact_goes_out_at_once_and_again_with_growing_waits(resend_queue: ResendQueue) -> None:
+    resend_queue.add(fact(), 0)
+    times = sendings(resend_queue, 0, 600_000)
 
     assert times[0] == 0
     waits = [later - earlier for earlier, later in pairwise(times)]
@@ -50,42 +50,42 @@ def test_a_fact_goes_out_at_once_and_again_with_growing_waits(outbox: Outbox) ->
     assert max(waits) <= 60_100
 
 
-def test_a_settled_fact_is_never_sent_again(outbox: Outbox) -> None:
+def test_a_settled_fact_is_never_sent_again(resend_queue: ResendQueue) -> None:
     one = fact()
-    outbox.add(one, 0)
-    outbox.settle(one.fact_id)
-    assert sendings(outbox, 0, 100_000) == []
+    resend_queue.add(one, 0)
+    resend_queue.remove(one.fact_id)
+    assert sendings(resend_queue, 0, 100_000) == []
 
 
-def test_a_new_listener_gets_everything_within_some_seconds(outbox: Outbox) -> None:
+def test_a_new_listener_gets_everything_within_some_seconds(resend_queue: ResendQueue) -> None:
     for _ in range(10):
-        outbox.add(fact(), 0)
-    sendings(outbox, 0, 400_000)
+        resend_queue.add(fact(), 0)
+    sendings(resend_queue, 0, 400_000)
 
-    outbox.hurry(400_000)
+    resend_queue.resend_soon(400_000)
 
-    times = sendings(outbox, 400_000, 403_100)
+    times = sendings(resend_queue, 400_000, 403_100)
     assert len(times) >= 10
     assert len(set(times)) > 3
 
 
-def test_many_facts_go_out_in_batches(outbox: Outbox) -> None:
+def test_many_facts_go_out_in_batches(resend_queue: ResendQueue) -> None:
     for _ in range(SEND_BATCH + 5):
-        outbox.add(fact(), 0)
-    assert len(outbox.take_due(0)) == SEND_BATCH
-    assert len(outbox.take_due(0)) == 5
+        resend_queue.add(fact(), 0)
+    assert len(resend_queue.take_due(0)) == SEND_BATCH
+    assert len(resend_queue.take_due(0)) == 5
 
 
-def test_what_does_not_fit_stays_in_the_journal_until_there_is_room(outbox: Outbox) -> None:
-    facts = [fact() for _ in range(OUTBOX_LIMIT + 1)]
+def test_what_does_not_fit_stays_in_the_journal_until_there_is_room(resend_queue: ResendQueue) -> None:
+    facts = [fact() for _ in range(RESEND_QUEUE_LIMIT + 1)]
     for one in facts:
-        outbox.add(one, 0)
-    assert not outbox.wants_more
+        resend_queue.add(one, 0)
+    assert not resend_queue.needs_refill
 
-    for one in facts[: OUTBOX_LIMIT // 2]:
-        outbox.settle(one.fact_id)
-    assert outbox.wants_more
-    outbox.refill(facts[OUTBOX_LIMIT // 2 :], 0)
-    assert not outbox.wants_more
-    sent = [one for now_ms in range(0, 5_000, 20) for one in outbox.take_due(now_ms)]
+    for one in facts[: RESEND_QUEUE_LIMIT // 2]:
+        resend_queue.remove(one.fact_id)
+    assert resend_queue.needs_refill
+    resend_queue.refill(facts[RESEND_QUEUE_LIMIT // 2 :], 0)
+    assert not resend_queue.needs_refill
+    sent = [one for now_ms in range(0, 5_000, 20) for one in resend_queue.take_due(now_ms)]
     assert facts[-1] in sent

@@ -35,7 +35,7 @@ class Bar:
 
     def __init__(self, watchdog_ms: int = 60_000) -> None:
         settings = SimulatedHardware(flow_ml_per_s=FLOW_ML_PER_S, pulses_per_liter=1_000, closing_ms=0)
-        self.tripped = Event()
+        self.watchdog_tripped = Event()
         self.hardware: Hardware = open_hardware(settings, watchdog_ms, self)
         assert self.hardware.simulated is not None
         self.tap: SimulatedTap = self.hardware.simulated
@@ -61,7 +61,7 @@ class Bar:
         self.hardware.valve.close()
 
     def valve_tripped(self) -> None:
-        self.tripped.set()
+        self.watchdog_tripped.set()
 
     def valve_failed(self, text: str) -> None:
         self.hear("valve")
@@ -152,7 +152,7 @@ def test_an_open_valve_that_nobody_looks_after_closes_and_says_so() -> None:
     for _ in range(TRIES):
         bar = Bar(watchdog_ms)
         longest_gap_ms, stayed_open = look_after_valve(bar)
-        assert bar.tripped.wait(WAIT_S)
+        assert bar.watchdog_tripped.wait(WAIT_S)
         assert not bar.hardware.valve.is_open
         bar.hardware.end()
         if longest_gap_ms < watchdog_ms - 1:  # its clock has whole milliseconds
@@ -168,7 +168,7 @@ def look_after_valve(bar: Bar) -> tuple[float, bool]:
     for _ in range(8):
         time.sleep(0.02)
         before_s = time.monotonic()
-        bar.hardware.valve.look_after()
+        bar.hardware.valve.feed_watchdog()
         longest_gap_s, looked_s = max(longest_gap_s, time.monotonic() - looked_s), before_s
     is_open = bar.hardware.valve.is_open
     return max(longest_gap_s, time.monotonic() - looked_s) * 1_000, is_open
@@ -194,7 +194,7 @@ def test_a_valve_that_should_close_is_not_kept_open_by_whoever_looks_after_it(ba
     bar.hardware.valve.open()
     bar.valve_pin.is_dead = True
     bar.hardware.valve.close()
-    bar.hardware.valve.look_after()
+    bar.hardware.valve.feed_watchdog()
     bar.valve_pin.is_dead = False
     until(lambda: not bar.tap.valve_is_driven)
 
@@ -212,10 +212,10 @@ def test_a_process_that_cant_close_its_valve_for_long_is_to_give_up(bar: Bar, mo
     bar.hardware.valve.open()
     bar.valve_pin.is_dead = True
     bar.hardware.valve.close()
-    bar.hardware.valve.look_after()
+    bar.hardware.valve.feed_watchdog()
     time.sleep(0.4)
     with pytest.raises(ValveStuck):
-        bar.hardware.valve.look_after()
+        bar.hardware.valve.feed_watchdog()
 
 
 def test_the_end_closes_the_valve_for_good(tmp_path: Path) -> None:

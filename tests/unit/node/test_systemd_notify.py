@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tapwire_node.runtime.systemd_notify import BEATS, ServiceManager
+from tapwire_node.runtime.systemd_notify import PINGS_PER_TIMEOUT, SystemdNotifier
 
 
 class Systemd:
@@ -46,38 +46,38 @@ def systemd(place: str) -> Iterator[Systemd]:
 
 
 def test_it_is_told_that_the_node_is_ready_how_it_is_and_that_it_ends(systemd: Systemd, place: str) -> None:
-    manager = ServiceManager({"NOTIFY_SOCKET": place})
-    manager.say_ready()
-    manager.say_status("IDLE")
-    manager.say_stopping()
-    manager.beat()
+    manager = SystemdNotifier({"NOTIFY_SOCKET": place})
+    manager.notify_ready()
+    manager.notify_status("IDLE")
+    manager.notify_stopping()
+    manager.ping_watchdog()
     assert systemd.heard() == ["READY=1", "STATUS=IDLE", "STOPPING=1"]
 
 
 def test_the_watchdog_hears_a_few_beats_in_its_time_and_no_more(systemd: Systemd, place: str) -> None:
     watchdog_ms = 400
-    manager = ServiceManager({"NOTIFY_SOCKET": place, "WATCHDOG_USEC": str(watchdog_ms * 1_000), "WATCHDOG_PID": str(os.getpid())})
-    manager.beat()
-    manager.beat()
+    manager = SystemdNotifier({"NOTIFY_SOCKET": place, "WATCHDOG_USEC": str(watchdog_ms * 1_000), "WATCHDOG_PID": str(os.getpid())})
+    manager.ping_watchdog()
+    manager.ping_watchdog()
     assert systemd.heard() == ["WATCHDOG=1"]
-    time.sleep(watchdog_ms / BEATS / 1_000)
-    manager.beat()
+    time.sleep(watchdog_ms / PINGS_PER_TIMEOUT / 1_000)
+    manager.ping_watchdog()
     assert systemd.heard() == ["WATCHDOG=1"]
 
 
 def test_a_watchdog_that_is_meant_for_another_process_hears_nothing(systemd: Systemd, place: str) -> None:
-    ServiceManager({"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}).beat()
+    SystemdNotifier({"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}).ping_watchdog()
     assert systemd.heard() == []
 
 
 def test_an_abstract_address_is_understood() -> None:
     name = f"tapwire-test-{os.getpid()}"
     listening = Systemd(f"\0{name}")
-    ServiceManager({"NOTIFY_SOCKET": f"@{name}"}).say_ready()
+    SystemdNotifier({"NOTIFY_SOCKET": f"@{name}"}).notify_ready()
     assert listening.heard() == ["READY=1"]
     listening.close()
 
 
 def test_without_systemd_nothing_happens_and_one_that_is_gone_harms_nobody(tmp_path: Path) -> None:
-    ServiceManager({}).say_ready()
-    ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "gone")}).say_ready()
+    SystemdNotifier({}).notify_ready()
+    SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).notify_ready()

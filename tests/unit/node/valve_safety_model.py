@@ -33,7 +33,7 @@ from tapwire_node.controller.events import (
     ServiceRunStopped,
 )
 from tapwire_node.controller.limits import Limits
-from tests.unit.node.controller_bench import Bench
+from tests.unit.node.controller_bench import ControllerBench
 
 CAP_ML, LONGEST_MS, IDLE_MS = 300, 20_000, 6_000
 RUN_CAP_ML, RUN_LONGEST_MS = 200, 8_000
@@ -62,7 +62,7 @@ class Run:
 
 
 @dataclass
-class Model:
+class ValveSafetyModel:
     """What is true outside: the rule is judged by this alone."""
 
     on_reader: str | None = None
@@ -74,7 +74,7 @@ class Model:
     readable: bool = True
     journal_works: bool = True
     broken: set[Part] = field(default_factory=set)
-    raced_ms: int | None = None
+    last_excess_ms: int | None = None
     other_contract: bool = False
     on_disk: set[UUID] = field(default_factory=set)
     stopped: set[UUID] = field(default_factory=set)
@@ -88,16 +88,16 @@ class Model:
 
     def faults(self, now_ms: int) -> set[Part]:
         """What does not work now; a meter that raced counts as sound again after a while."""
-        races = self.raced_ms is not None and now_ms - self.raced_ms < RECOVERY_MS
+        races = self.last_excess_ms is not None and now_ms - self.last_excess_ms < RECOVERY_MS
         return self.broken | ({Part.METER} if races else set())
 
 
-class Watched(Bench):
+class JudgedBench(ControllerBench):
     """A bench that judges every effect as it comes."""
 
     def __init__(self) -> None:
         super().__init__(Limits(meter_max_ml_per_s=100_000, meter_recovery_ms=RECOVERY_MS))
-        self.model = Model()
+        self.model = ValveSafetyModel()
         self.held: list[Effect] = []
 
     def happen(self, event: Any, **fields: Any) -> list[Effect]:
@@ -133,7 +133,7 @@ class Watched(Bench):
             model.broken.add(fields["part"])
         elif event is HardwareRecovered:
             model.broken.discard(fields["part"])
-            model.raced_ms = None if fields["part"] is Part.METER else model.raced_ms
+            model.last_excess_ms = None if fields["part"] is Part.METER else model.last_excess_ms
         elif event is ConfigUnreadable:
             model.readable = False
         elif model.run is not None:

@@ -39,7 +39,7 @@ GLYPHS: Final = {
 """The letters that codes are made of, and their hyphen; of any other only the plain text is shown."""
 
 
-def big(code: str) -> str:
+def big_letters(code: str) -> str:
     """The code in large letters; nothing where it has one that we can't draw."""
     if not set(code) <= GLYPHS.keys():
         return ""

@@ -15,8 +15,8 @@ import tomlkit
 
 from tapwire_contracts.reasons import FlowCause
 from tapwire_contracts.topics import DevicePath
-from tapwire_node.commands.service_runs import let_flow, summary
-from tapwire_node.commands.tap_toml import read_document, successor, table_of
+from tapwire_node.commands.service_runs import carry_out_run, run_summary
+from tapwire_node.commands.tap_toml import atomic_replacement, read_document, table_of
 from tapwire_node.commands.terminal import Terminal
 from tapwire_node.control.client import NodeConnection
 from tapwire_node.control.messages import StartRun
@@ -25,14 +25,14 @@ from tapwire_node.settings import Settings, device_path
 ML_PER_LITER: Final = 1_000
 MAX_SPREAD_PER_MILLE: Final = 20
 """The highest and the lowest factor may differ by 2 % of their mean."""
-LEAST_ML: Final = 50
+MIN_VESSEL_ML: Final = 50
 """A vessel of less can't be read well enough."""
-MOST_ML: Final = 20_000
+MAX_VESSEL_ML: Final = 20_000
 MAX_DURATION_MS: Final = 300_000
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredPour:
     """One pour: what the meter counted, and what the vessel held."""
 
     pulses: int
@@ -49,14 +49,14 @@ def factor_of(pulses: int, volume_ml: int) -> int:
     return (2 * pulses * ML_PER_LITER + volume_ml) // (2 * volume_ml)
 
 
-def spread_per_mille(pours: list[Measured]) -> int:
+def spread_per_mille(pours: list[MeasuredPour]) -> int:
     """How far the factors lie apart, in thousandths of their mean, rounded up."""
     factors = [pour.pulses_per_liter for pour in pours]
     return -(-(max(factors) - min(factors)) * len(factors) * 1_000 // sum(factors))
 
 
 def calibrate(settings: Settings, config: Path, volume_ml: int, times: int) -> int:
-    """The guided calibration; the exit code. Raises `RunRefused`, `NodeAway`, `NoAnswer`."""
+    """The guided calibration; the exit code. Raises `ServiceRunRefused`, `NodeUnreachable`, `NoAnswer`."""
     terminal = Terminal()
     terminal.say(f"Calibration in {times} pours. You need a measuring vessel (or a scale) for {volume_ml + volume_ml // 2} ml.")
     with NodeConnection.open(Path(settings.journal.file)) as node:
@@ -72,21 +72,21 @@ def calibrate(settings: Settings, config: Path, volume_ml: int, times: int) -> i
     if spread > MAX_SPREAD_PER_MILLE:
         terminal.say(f"NOT written: more than {MAX_SPREAD_PER_MILLE / 10:.1f} % apart. Let the line run free of air and try again.")
         return 1
-    note_factor(terminal, config, factor)
+    save_factor(terminal, config, factor)
     terminal.say(how_to_apply(device_path(settings), factor))
     return 0
 
 
-def measure(node: NodeConnection, terminal: Terminal, volume_ml: int, name: str) -> Measured:
+def measure(node: NodeConnection, terminal: Terminal, volume_ml: int, name: str) -> MeasuredPour:
     """One pour into the vessel, again until the person has read it."""
     while True:
         terminal.ask(f"{name}: put the empty vessel under the tap, then press Enter. Enter again stops, at your mark.")
         start = StartRun(cause=FlowCause.CALIBRATION, max_volume_ml=volume_ml, max_duration_ms=MAX_DURATION_MS)
-        run = let_flow(node, terminal, start)
-        terminal.say(summary(run))
+        run = carry_out_run(node, terminal, start)
+        terminal.say(run_summary(run))
         read_ml = ask_volume(terminal)
         if read_ml is not None:
-            measured = Measured(run.pulses, read_ml)
+            measured = MeasuredPour(run.pulses, read_ml)
             terminal.say(f"{name}: {measured.pulses_per_liter} pulses per litre.")
             return measured
 
@@ -97,12 +97,12 @@ def ask_volume(terminal: Terminal) -> int | None:
         answer = terminal.ask("How many ml are in the vessel (or g on the scale)? Nothing: pour this one again.")
         if not answer:
             return None
-        if answer.isascii() and answer.isdigit() and LEAST_ML <= int(answer) <= MOST_ML:
+        if answer.isascii() and answer.isdigit() and MIN_VESSEL_ML <= int(answer) <= MAX_VESSEL_ML:
             return int(answer)
-        terminal.say(f"Please write whole millilitres from {LEAST_ML} to {MOST_ML}.")
+        terminal.say(f"Please write whole millilitres from {MIN_VESSEL_ML} to {MAX_VESSEL_ML}.")
 
 
-def note_factor(terminal: Terminal, config: Path, factor: int) -> None:
+def save_factor(terminal: Terminal, config: Path, factor: int) -> None:
     """Write the factor to tap.toml, or say what to write there."""
     try:
         write_factor(config, factor)
@@ -116,7 +116,7 @@ def write_factor(config: Path, factor: int) -> None:
     """Change the one value in tap.toml; raises `OSError` where that can't be."""
     document = read_document(config)
     table_of(document, "tap")["pulses_per_liter"] = factor
-    with successor(config) as put:
+    with atomic_replacement(config) as put:
         put(tomlkit.dumps(document))
 
 

@@ -10,10 +10,9 @@ from typing import Final
 from gpiozero import OutputDevice
 
 from tapwire_contracts.topics import DeviceKind
-from tapwire_node.commands.pin_errors import PIN_ERRORS
-from tapwire_node.hardware.drivers import open_hardware
+from tapwire_node.hardware.drivers import PIN_ERRORS, open_hardware
 from tapwire_node.hardware.settings import GpioHardware, SimulatedHardware
-from tapwire_node.hardware.valve import Unheard
+from tapwire_node.hardware.valve import NoListener
 from tapwire_node.settings import Settings, device_path, tap_hardware
 
 WATCHDOG_MS: Final = 1_000
@@ -38,6 +37,6 @@ def close_valve(settings: Settings) -> str:
                 raise ValveNotOurs(f"pin {pin} can't be taken: {error}. While the node runs, the valve is its own") from error
             return f"valve closed: pin {pin} is not driven"
         case SimulatedHardware() as simulated:
-            hardware = open_hardware(simulated, WATCHDOG_MS, Unheard(), settings.tap.path)
+            hardware = open_hardware(simulated, WATCHDOG_MS, NoListener(), settings.tap.path)
             hardware.end()
             return "valve closed"

@@ -21,11 +21,11 @@ from tomlkit import TOMLDocument
 
 from tapwire_contracts.logs import set_up_logs
 from tapwire_node.clock import monotonic_ms
-from tapwire_node.commands.big_letters import big
-from tapwire_node.commands.pairing_api import AdminApi, ApiAway, CodeGone, LetIn, PairingRefused, PairingWaits
-from tapwire_node.commands.tap_toml import read_document, successor, table_of
+from tapwire_node.commands.big_letters import big_letters
+from tapwire_node.commands.pairing_api import ApiUnreachable, CodeExpired, PairedDevice, PairingApi, PairingPending, PairingRefused
+from tapwire_node.commands.tap_toml import atomic_replacement, read_document, table_of
 from tapwire_node.commands.terminal import Terminal
-from tapwire_node.runtime.systemd_notify import ServiceManager
+from tapwire_node.runtime.systemd_notify import SystemdNotifier
 from tapwire_node.settings import InvalidSettings, PairingSettings, Settings, load_settings
 
 CA_FILE: Final = "ca.crt"
@@ -33,10 +33,10 @@ CA_FILE: Final = "ca.crt"
 LOGIN: Final = re.compile("//[^/]*@")
 """What may stand in the broker's address, and gives way to the new login."""
 NOT_FOR_OTHERS: Final = 0o770
-PLACEHOLDER: Final = LetIn("bar/taps/left", "bar/taps/left", "secret", "mqtts://broker.example")
+PLACEHOLDER: Final = PairedDevice("bar/taps/left", "bar/taps/left", "secret", "mqtts://broker.example")
 MS_PER_S: Final = 1_000
-AGAIN: Final = "pair again, and the engineer accepts the new code as one that takes this device's place (`replace`)"
-NEW: Final = """\
+PAIR_AGAIN: Final = "pair again, and the engineer accepts the new code as one that takes this device's place (`replace`)"
+NEW_TAP_TOML: Final = """\
 # The secret stands in here: keep this file readable for the node only.
 [tap]
 
@@ -56,27 +56,27 @@ logger: Final = logging.getLogger(__name__)
 
 def pair(config: Path, api: str | None, ca_file: Path | None, *, again: bool) -> int:
     """Let this device be let in; the exit code. Raises `PairingRefused` and `InvalidSettings`."""
-    terminal, made = Terminal(), None
+    terminal, paired = Terminal(), None
     try:
-        document = read_document(config) if config.exists() else tomlkit.parse(NEW)
+        document = read_document(config) if config.exists() else tomlkit.parse(NEW_TAP_TOML)
         if has_secret(document, config) and not again:
             terminal.say(f"{config} has its secret already; to let the device in anew, say --again.")
             return 0
-        asked = read_pairing(document, config, api, ca_file)
-        require_sound(document, config)
+        pairing = pairing_settings(document, config, api, ca_file)
+        check_other_settings(document, config)
         set_up_logs("pairing")
         # so that what was begun is cleared away when systemd ends us
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        keep_from_others(config)
-        with successor(config) as put:
-            made = fetch_secret(AdminApi(asked.api, Path(asked.ca_file) if asked.ca_file else None), asked, terminal)
-            keep_authority(made, document, config, terminal)
-            complete(document, made)
+        restrict_permissions(config)
+        with atomic_replacement(config) as put:
+            paired = fetch_secret(PairingApi(pairing.api, Path(pairing.ca_file) if pairing.ca_file else None), pairing, terminal)
+            write_broker_ca(paired, document, config, terminal)
+            complete_settings(document, paired)
             put(tomlkit.dumps(document))
     except OSError as error:
-        advice = f"the secret is lost, {AGAIN}" if made else "run this as the owner of the file and its folder"
+        advice = f"the secret is lost, {PAIR_AGAIN}" if paired else "run this as the owner of the file and its folder"
         raise PairingRefused(f"{config} can't be written ({error.strerror}): {advice}") from error
-    terminal.say(f"This device is {made.path}. Its secret is in {config}.")
+    terminal.say(f"This device is {paired.path}. Its secret is in {config}.")
     terminal.say(next_step(config))
     return 0
 
@@ -89,7 +89,7 @@ def has_secret(document: TOMLDocument, config: Path) -> bool:
     return is_kept or bool(broker.get("password")) or "@" in str(broker.get("url"))
 
 
-def read_pairing(document: TOMLDocument, config: Path, api: str | None, ca_file: Path | None) -> PairingSettings:
+def pairing_settings(document: TOMLDocument, config: Path, api: str | None, ca_file: Path | None) -> PairingSettings:
     """Where to ask, as the command or the file's [pairing] says."""
     given = dict(table_of(document, "pairing").unwrap()) if "pairing" in document else {}
     if "ca_file" in given:
@@ -106,84 +106,86 @@ def read_pairing(document: TOMLDocument, config: Path, api: str | None, ca_file:
         raise InvalidSettings(f"{config}: pairing: {error}") from error
 
 
-def require_sound(document: TOMLDocument, config: Path) -> None:
+def check_other_settings(document: TOMLDocument, config: Path) -> None:
     """What else the file says must be right before a secret is made for it; raises `InvalidSettings`."""
     completed = tomlkit.parse(tomlkit.dumps(document))
-    complete(completed, PLACEHOLDER)
+    complete_settings(completed, PLACEHOLDER)
     try:
         msgspec.convert(completed.unwrap(), Settings)
     except msgspec.ValidationError as error:
         raise InvalidSettings(f"{config}: {error}") from error
 
 
-def fetch_secret(api: AdminApi, asked: PairingSettings, terminal: Terminal) -> LetIn:
+def fetch_secret(api: PairingApi, pairing: PairingSettings, terminal: Terminal) -> PairedDevice:
     """Show a code and wait until it is accepted; raises `PairingRefused`."""
     try:
         begun = api.begin()
-    except ApiAway as error:
+    except ApiUnreachable as error:
         raise PairingRefused(f"{error}. Is the address right, and the network there?") from error
     show_code(f"{begun.code[:4]}-{begun.code[4:]}", api.address, terminal)
     answered_ms, is_away = monotonic_ms(), False
     while True:
-        time.sleep(asked.poll_ms / MS_PER_S)
+        time.sleep(pairing.poll_ms / MS_PER_S)
         try:
             return api.claim(begun.claim)
-        except PairingWaits:
+        except PairingPending:
             if is_away:
                 terminal.say("It answers again.")
             answered_ms, is_away = monotonic_ms(), False
-        except ApiAway as error:
+        except ApiUnreachable as error:
             if not is_away:
                 terminal.say(f"{error}; asking on.")
             is_away = True
-            if monotonic_ms() - answered_ms > asked.patience_ms:
+            if monotonic_ms() - answered_ms > pairing.patience_ms:
                 raise PairingRefused(f"{error}. Pair again when it is back") from error
-        except CodeGone as error:
+        except CodeExpired as error:
             if is_away:
-                raise PairingRefused(f"the code has expired, or the answer with the secret was lost on the way: {AGAIN}") from error
+                raise PairingRefused(
+                    f"the code has expired, or the answer with the secret was lost on the way: {PAIR_AGAIN}"
+                ) from error
             raise PairingRefused("the code has expired: pair again, there will be a new one") from error
 
 
 def show_code(code: str, address: str, terminal: Terminal) -> None:
     """On the terminal, in the log, and where systemd shows how a unit is."""
-    terminal.say(f"\n{big(code)}\n\n{code}\n")
+    terminal.say(f"\n{big_letters(code)}\n\n{code}\n")
     terminal.say(f"An engineer types this code at {address} under Devices, Accept a code, and says which device this is. Waiting.")
     logger.info("pairing code %s: an engineer accepts it at %s under Devices", code, address)
-    ServiceManager().say_status(f"pairing code {code}")
+    SystemdNotifier().notify_status(f"pairing code {code}")
 
 
-def keep_from_others(config: Path) -> None:
+def restrict_permissions(config: Path) -> None:
     """A file that was prepared without a secret may be readable for everybody: no more; raises `OSError`."""
     if config.exists():
         config.chmod(config.stat().st_mode & NOT_FOR_OTHERS)
 
 
-def keep_authority(made: LetIn, document: TOMLDocument, config: Path, terminal: Terminal) -> None:
+def write_broker_ca(paired: PairedDevice, document: TOMLDocument, config: Path, terminal: Terminal) -> None:
     """Whom to trust at the broker goes beside the settings, unless they name a file that is there."""
-    if made.broker_ca is None:
+    if paired.broker_ca is None:
         return
     named = str(table_of(document, "broker").setdefault("ca_file", CA_FILE))
     file = config.resolve().parent / named
     try:
         if named == CA_FILE or not file.exists():
-            with successor(file) as put:
-                put(made.broker_ca)
+            with atomic_replacement(file) as put:
+                put(paired.broker_ca)
     except OSError as error:
         # the secret is worth more: it goes into its file all the same
         terminal.say(f"{file} can't be written ({error.strerror}): put the certificate of the broker's authority there.")
 
 
-def complete(document: TOMLDocument, made: LetIn) -> None:
+def complete_settings(document: TOMLDocument, paired: PairedDevice) -> None:
     """What the core said goes in; all else stays as it is."""
-    table_of(document, "tap")["path"] = made.path
+    table_of(document, "tap")["path"] = paired.path
     broker = table_of(document, "broker")
-    if made.broker_url is not None:
-        broker["url"] = made.broker_url
+    if paired.broker_url is not None:
+        broker["url"] = paired.broker_url
     elif "url" in broker:
         broker["url"] = LOGIN.sub("//", str(broker["url"]))
-    broker["username"] = made.username
+    broker["username"] = paired.username
     broker.pop("password_file", None)
-    broker["password"] = made.secret
+    broker["password"] = paired.secret
 
 
 def next_step(config: Path) -> str:

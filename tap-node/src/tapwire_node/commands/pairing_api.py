@@ -29,30 +29,30 @@ class PairingRefused(Exception):
     """The device can't be let in so; the text says what to do."""
 
 
-class ApiAway(Exception):
+class ApiUnreachable(Exception):
     """No answer came, or none of the API itself. What was asked may have been done all the same."""
 
 
-class Unreadable(ApiAway):
+class UnreadableAnswer(ApiUnreachable):
     """An answer that is none of Tapwire's: of something else at that address, or damaged on the way."""
 
 
-class PairingWaits(Exception):
+class PairingPending(Exception):
     """Nobody has accepted the code yet."""
 
 
-class CodeGone(Exception):
+class CodeExpired(Exception):
     """The code is worth nothing any more."""
 
 
-class Begun(Struct, frozen=True):
+class PairingStarted(Struct, frozen=True):
     """What the device shows, and what it keeps to itself."""
 
     code: str
     claim: str
 
 
-class LetIn(Struct, frozen=True):
+class PairedDevice(Struct, frozen=True):
     """What the device logs in with, told once, and where, as far as the API was told."""
 
     path: str
@@ -76,7 +76,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """No."""
 
 
-class AdminApi:
+class PairingApi:
     """The admin API at an address, trusted by the authority of `ca_file`, or by whom this machine trusts."""
 
     def __init__(self, address: str, ca_file: Path | None) -> None:
@@ -87,16 +87,16 @@ class AdminApi:
             raise PairingRefused(f"--ca-file: {ca_file} holds no certificate that can be read: {error.strerror}") from error
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=tls), _NoRedirects)
 
-    def begin(self) -> Begun:
-        """Ask to be let in; raises `ApiAway` and `PairingRefused`."""
+    def begin(self) -> PairingStarted:
+        """Ask to be let in; raises `ApiUnreachable` and `PairingRefused`."""
         try:
-            return self._post(PAIRINGS, None, Begun)
-        except Unreadable as error:
+            return self._post(PAIRINGS, None, PairingStarted)
+        except UnreadableAnswer as error:
             raise PairingRefused(f"{error}: it is no admin API of Tapwire, or one of another version") from error
 
-    def claim(self, claim: str) -> LetIn:
-        """Fetch the secret; raises `PairingWaits`, `CodeGone`, `ApiAway` and `PairingRefused`."""
-        return self._post(f"{PAIRINGS}/claim", {"claim": claim}, LetIn)
+    def claim(self, claim: str) -> PairedDevice:
+        """Fetch the secret; raises `PairingPending`, `CodeExpired`, `ApiUnreachable` and `PairingRefused`."""
+        return self._post(f"{PAIRINGS}/claim", {"claim": claim}, PairedDevice)
 
     def _post(self, path: str, body: dict[str, str] | None, answer: type[A]) -> A:
         content = msgspec.json.encode(body) if body is not None else b""
@@ -113,29 +113,29 @@ class AdminApi:
         try:
             return msgspec.json.decode(read, type=answer)
         except msgspec.DecodeError as error:
-            raise Unreadable(f"{self.address} answers what is none of Tapwire's ({error})") from error
+            raise UnreadableAnswer(f"{self.address} answers what is none of Tapwire's ({error})") from error
 
     def _refuse(self, error: urllib.error.HTTPError) -> NoReturn:
         with error:
             if error.code in MOVED:
                 raise PairingRefused(f"{self.address} has moved to {error.headers.get('Location')}: give that address") from error
             if error.code >= BROKEN:
-                raise ApiAway(f"{self.address} answers {error.code} {error.reason}") from error
+                raise ApiUnreachable(f"{self.address} answers {error.code} {error.reason}") from error
             try:
                 problem = msgspec.json.decode(error.read(MAX_ANSWER_BYTES), type=Problem)
             except (msgspec.DecodeError, OSError):
-                raise Unreadable(f"{self.address} answers {error.code} {error.reason}") from error
+                raise UnreadableAnswer(f"{self.address} answers {error.code} {error.reason}") from error
         match problem.code:
             case "pairing_waits":
-                raise PairingWaits
+                raise PairingPending
             case "too_many_pairings":
                 raise PairingRefused(
                     f"{problem.detail} An engineer can accept those that wait; or let this one in with `tapwire-core add-device`."
                 )
             case "not_found" if error.url.endswith("/claim"):
-                raise CodeGone
+                raise CodeExpired
             case _:
-                raise Unreadable(f"{self.address} answers {error.code} {problem.code}: {problem.detail}")
+                raise UnreadableAnswer(f"{self.address} answers {error.code} {problem.code}: {problem.detail}")
 
     def _tell(self, error: object) -> NoReturn:
         match error:
@@ -147,9 +147,9 @@ class AdminApi:
             case ssl.SSLError():
                 raise PairingRefused(f"{self.address} speaks no TLS that we understand ({error.reason}): is it the right port?")
             case OSError():
-                raise ApiAway(f"{self.address} can't be reached: {error.strerror or error}")
+                raise ApiUnreachable(f"{self.address} can't be reached: {error.strerror or error}")
             case _:
-                raise ApiAway(f"{self.address} hung up: {error or type(error).__name__}")
+                raise ApiUnreachable(f"{self.address} hung up: {error or type(error).__name__}")
 
 
 def _checked(address: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from tapwire_contracts.reasons import EndReason, FlowCause
 from tapwire_node.commands.terminal import Terminal
 from tapwire_node.control.client import NodeConnection
-from tapwire_node.control.messages import Answer, Begun, Ended, Hold, Progress, Refused, StartRun, Status, StopRun
+from tapwire_node.control.messages import Answer, Hold, Refused, RunEnded, RunProgress, RunStarted, StartRun, Status, StopRun
 from tapwire_node.settings import Settings
 
 HOLD_S: Final = 0.2
@@ -23,7 +23,7 @@ END_TEXTS: Final = {
 }
 
 
-class RunRefused(Exception):
+class ServiceRunRefused(Exception):
     """The node opens no valve; the text says why."""
 
 
@@ -52,16 +52,16 @@ def pour_test(settings: Settings, volume_ml: int, max_duration_s: int) -> int:
     return 0
 
 
-def _run(settings: Settings, terminal: Terminal, cause: FlowCause, max_volume_ml: int, max_duration_s: int) -> Ended:
+def _run(settings: Settings, terminal: Terminal, cause: FlowCause, max_volume_ml: int, max_duration_s: int) -> RunEnded:
     start = StartRun(cause=cause, max_volume_ml=max_volume_ml, max_duration_ms=max_duration_s * MS_PER_S)
     with NodeConnection.open(Path(settings.journal.file)) as node:
-        run = let_flow(node, terminal, start)
-    terminal.say(summary(run))
+        run = carry_out_run(node, terminal, start)
+    terminal.say(run_summary(run))
     return run
 
 
-def let_flow(node: NodeConnection, terminal: Terminal, start: StartRun) -> Ended:
-    """One run to its report; raises `RunRefused`, `NodeAway`. Enter or Ctrl-C stops it, and its report still comes."""
+def carry_out_run(node: NodeConnection, terminal: Terminal, start: StartRun) -> RunEnded:
+    """One run to its report; raises `ServiceRunRefused`, `NodeUnreachable`. Enter or Ctrl-C stops it, and its report still comes."""
     node.send(start)
     told_ml, stopping = -1, False
     while True:
@@ -70,13 +70,13 @@ def let_flow(node: NodeConnection, terminal: Terminal, start: StartRun) -> Ended
             node.send(StopRun() if wants_stop else Hold())
             for answer in receive_ready(node):
                 match answer:
-                    case Ended():
+                    case RunEnded():
                         return answer
                     case Refused():
-                        raise RunRefused(answer.text)
-                    case Begun():
+                        raise ServiceRunRefused(answer.text)
+                    case RunStarted():
                         terminal.say("the valve is open")
-                    case Progress():
+                    case RunProgress():
                         told_ml = tell_progress(terminal, answer, told_ml)
                     case Status():
                         pass
@@ -94,14 +94,14 @@ def receive_ready(node: NodeConnection) -> list[Answer]:
     return node.receive() if select.select([node.fileno()], [], [], 0)[0] else []
 
 
-def tell_progress(terminal: Terminal, progress: Progress, told_ml: int) -> int:
+def tell_progress(terminal: Terminal, progress: RunProgress, told_ml: int) -> int:
     """Say how far it is, where that has changed; what was said last."""
     if progress.volume_ml != told_ml:
         terminal.say(f"  {progress.volume_ml} ml, {progress.pulses} pulses")
     return progress.volume_ml
 
 
-def summary(run: Ended) -> str:
+def run_summary(run: RunEnded) -> str:
     """One line on what flowed."""
     over = "" if run.over_ml is None else f" ({run.over_ml:+d} ml against the cap)"
     latency = "" if run.latency_ms is None else f", the valve took {run.latency_ms} ms to close"

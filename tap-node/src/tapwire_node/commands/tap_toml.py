@@ -14,7 +14,7 @@ from tomlkit.items import Table
 
 from tapwire_node.settings import InvalidSettings
 
-ROOM: Final = b"#" * 32_768
+PREALLOCATION: Final = b"#" * 32_768
 """More than any tap.toml; written ahead, so that the disk has room when it counts."""
 PRIVATE: Final = 0o600
 PERMISSIONS: Final = 0o777
@@ -39,7 +39,7 @@ def table_of(document: TOMLDocument, name: str) -> Table:
 
 
 @contextmanager
-def successor(file: Path) -> Iterator[Callable[[str], None]]:
+def atomic_replacement(file: Path) -> Iterator[Callable[[str], None]]:
     """What takes the file's place, made ready beside it, owner and room on the disk included; the function puts a text there.
 
     Raises `OSError` before anything is lost. An old file's owner, group and permissions stay, a new one is its owner's alone.
@@ -48,7 +48,7 @@ def successor(file: Path) -> Iterator[Callable[[str], None]]:
     with tempfile.NamedTemporaryFile("wb", dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
         try:
             _take_over(new.fileno(), file)
-            _write(new, ROOM)
+            _write(new, PREALLOCATION)
             yield lambda text: _put(new, text, file)
         finally:
             Path(new.name).unlink(missing_ok=True)

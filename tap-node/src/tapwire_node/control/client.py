@@ -6,17 +6,17 @@ from types import TracebackType
 from typing import Final, Self
 
 from tapwire_node.control.messages import MAX_LINE, Answer, AskStatus, Line, Status, answer_decoder, to_line
-from tapwire_node.control.socket_file import address_of, control_file
+from tapwire_node.control.socket_file import control_file, short_address
 
 ANSWER_S: Final = 5.0
 """How long an answer may take before the node counts as hanging."""
 
 
-class NodeAway(Exception):
+class NodeUnreachable(Exception):
     """The tap's node does not answer; the text says what to do."""
 
 
-class NodeNotRunning(NodeAway):
+class NodeNotRunning(NodeUnreachable):
     """There is no node for this journal."""
 
 
@@ -29,19 +29,19 @@ class NodeConnection:
 
     @classmethod
     def open(cls, journal: Path) -> Self:
-        """Connect to the node that has this journal; raises `NodeNotRunning` and `NodeAway`."""
+        """Connect to the node that has this journal; raises `NodeNotRunning` and `NodeUnreachable`."""
         file = control_file(journal)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(ANSWER_S)
         try:
-            with address_of(file) as address:
+            with short_address(file) as address:
                 connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError) as error:
             connection.close()
             raise NodeNotRunning("the tap's node does not run: start it with `tapwire-node run`, or its systemd unit") from error
         except OSError as error:
             connection.close()
-            raise NodeAway(f"{file} can't be opened: {error.strerror}; use the node's user or group") from error
+            raise NodeUnreachable(f"{file} can't be opened: {error.strerror}; use the node's user or group") from error
         return cls(connection)
 
     def __enter__(self) -> Self:
@@ -55,29 +55,29 @@ class NodeConnection:
         return self._socket.fileno()
 
     def send(self, message: Line) -> None:
-        """Say one thing; raises `NodeAway`."""
+        """Say one thing; raises `NodeUnreachable`."""
         try:
             self._socket.sendall(to_line(message))
         except OSError as error:
-            raise NodeAway(f"the node went away: {error}") from error
+            raise NodeUnreachable(f"the node went away: {error}") from error
 
     def receive(self) -> list[Answer]:
-        """The answers that have come, at least one; raises `NodeAway` when none comes."""
+        """The answers that have come, at least one; raises `NodeUnreachable` when none comes."""
         while b"\n" not in self._read:
             try:
                 more = self._socket.recv(MAX_LINE)
             except OSError as error:
-                raise NodeAway(f"the node does not answer: {error}") from error
+                raise NodeUnreachable(f"the node does not answer: {error}") from error
             if not more:
-                raise NodeAway("the node has ended")
+                raise NodeUnreachable("the node has ended")
             self._read += more
         *lines, self._read = self._read.split(b"\n")
         return [answer_decoder.decode(line) for line in lines]
 
     def status(self) -> Status:
-        """How the node is; raises `NodeAway`."""
+        """How the node is; raises `NodeUnreachable`."""
         self.send(AskStatus())
         for answer in self.receive():
             if isinstance(answer, Status):
                 return answer
-        raise NodeAway("the node answers something else than its state: is it of another version?")
+        raise NodeUnreachable("the node answers something else than its state: is it of another version?")

@@ -19,7 +19,7 @@ class Line(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class StartRun(Line, frozen=True, kw_only=True, tag="start_run"):
-    """Let it flow, up to these caps; answered by `Begun` or `Refused`, then `Progress` and `Ended`."""
+    """Let it flow, up to these caps; answered by `RunStarted` or `Refused`, then `RunProgress` and `RunEnded`."""
 
     cause: FlowCause
     max_volume_ml: int
@@ -47,11 +47,11 @@ class Refused(Line, frozen=True, kw_only=True, tag="refused"):
     text: str
 
 
-class Begun(Line, frozen=True, kw_only=True, tag="begun"):
+class RunStarted(Line, frozen=True, kw_only=True, tag="begun"):
     """The valve is open."""
 
 
-class Progress(Line, frozen=True, kw_only=True, tag="progress"):
+class RunProgress(Line, frozen=True, kw_only=True, tag="progress"):
     """How far the run has come."""
 
     volume_ml: int
@@ -59,7 +59,7 @@ class Progress(Line, frozen=True, kw_only=True, tag="progress"):
     elapsed_ms: int
 
 
-class Ended(Line, frozen=True, kw_only=True, tag="ended"):
+class RunEnded(Line, frozen=True, kw_only=True, tag="ended"):
     """What flowed, tail included; `over_ml`, `latency_ms` as in `controller.facts.Closing`."""
 
     reason: EndReason
@@ -91,7 +91,7 @@ class Status(Line, frozen=True, kw_only=True, tag="status"):
 
 
 Request = StartRun | Hold | StopRun | AskStatus
-Answer = Refused | Begun | Progress | Ended | Status
+Answer = Refused | RunStarted | RunProgress | RunEnded | Status
 request_decoder: Final = msgspec.json.Decoder(Request)
 answer_decoder: Final = msgspec.json.Decoder(Answer)
 

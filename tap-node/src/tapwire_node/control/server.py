@@ -18,12 +18,12 @@ from tapwire_node.control.messages import (
     MAX_LINE,
     Answer,
     AskStatus,
-    Begun,
-    Ended,
     Hold,
-    Progress,
     Refused,
     Request,
+    RunEnded,
+    RunProgress,
+    RunStarted,
     StartRun,
     Status,
     StopRun,
@@ -32,13 +32,13 @@ from tapwire_node.control.messages import (
 )
 from tapwire_node.control.socket_file import bind
 from tapwire_node.controller import State
-from tapwire_node.controller.effects import RunBegun, RunEnded, RunRefused, ServiceEffect
-from tapwire_node.controller.events import Event, Moment, ServiceRunAsked, ServiceRunHeld, ServiceRunStopped
-from tapwire_node.controller.state import out_of_service_because
+from tapwire_node.controller.effects import ServiceRunEffect, TellRunEnded, TellRunRefused, TellRunStarted
+from tapwire_node.controller.events import EventFactory, ServiceRunHeld, ServiceRunRequested, ServiceRunStopped
+from tapwire_node.controller.state import out_of_service_reason
 
 MAX_CONNECTIONS: Final = 8
 PROGRESS_MS: Final = 200
-CREDENTIALS: Final = struct.Struct("3i")
+PEER_CREDENTIALS: Final = struct.Struct("3i")
 """pid, uid and gid of the program at the other end, as Linux gives them."""
 logger: Final = logging.getLogger(__name__)
 
@@ -46,20 +46,20 @@ logger: Final = logging.getLogger(__name__)
 class ControlServer:
     """Hears what a person's program wants; `post` lets an event happen, `state` gives the controller's."""
 
-    def __init__(self, file: Path, post: Callable[[Callable[[Moment], Event]], None], state: Callable[[], State]) -> None:
+    def __init__(self, file: Path, post: Callable[[EventFactory], None], state: Callable[[], State]) -> None:
         self._file = file
         self._post = post
         self._state = state
         self._started_ms = monotonic_ms()
         self._server: asyncio.Server | None = None
         self._connected: set[asyncio.StreamWriter] = set()
-        self._asker: asyncio.StreamWriter | None = None
+        self._run_owner: asyncio.StreamWriter | None = None
         self._told_ms = 0
 
     async def start(self) -> None:
         """Listen. A tap without this door pours all the same: an error is told and left."""
         try:
-            self._server = await asyncio.start_unix_server(self._converse, sock=bind(self._file), limit=MAX_LINE)
+            self._server = await asyncio.start_unix_server(self._serve_connection, sock=bind(self._file), limit=MAX_LINE)
         except OSError as error:
             logger.error("no service runs and no live doctor, %s can't be opened: %s", self._file, error)
 
@@ -74,33 +74,33 @@ class ControlServer:
 
     # ── what the controller tells ───────────────────────────────────────────
 
-    def tell(self, effect: ServiceEffect) -> None:
+    def tell(self, effect: ServiceRunEffect) -> None:
         """Pass on what became of the run to whoever asked for it."""
         match effect:
-            case RunRefused():
-                self._answer(self._asker, Refused(text=effect.text))
-                self._asker = None
-            case RunBegun():
-                self._answer(self._asker, Begun())
-            case RunEnded():
-                self._answer(self._asker, ended(effect))
-                self._asker = None
+            case TellRunRefused():
+                self._answer(self._run_owner, Refused(text=effect.text))
+                self._run_owner = None
+            case TellRunStarted():
+                self._answer(self._run_owner, RunStarted())
+            case TellRunEnded():
+                self._answer(self._run_owner, run_ended(effect))
+                self._run_owner = None
             case _:
                 assert_never(effect)
 
     def tell_progress(self) -> None:
         """Say now and then how far the run has come."""
         state, now_ms = self._state(), monotonic_ms()
-        run = state.service
-        if self._asker is None or run is None or run.opened_ms is None or now_ms - self._told_ms < PROGRESS_MS:
+        run = state.service_run
+        if self._run_owner is None or run is None or run.opened_ms is None or now_ms - self._told_ms < PROGRESS_MS:
             return
         self._told_ms = now_ms
-        progress = Progress(
+        progress = RunProgress(
             volume_ml=state.odometer.ml - run.odometer_from_ml,
             pulses=state.odometer.pulses - run.pulses_from,
             elapsed_ms=now_ms - run.opened_ms,
         )
-        self._answer(self._asker, progress)
+        self._answer(self._run_owner, progress)
 
     def _answer(self, writer: asyncio.StreamWriter | None, answer: Answer) -> None:
         if writer is not None and not writer.is_closing():
@@ -108,34 +108,34 @@ class ControlServer:
 
     # ── what a person's program says ────────────────────────────────────────
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connected) >= MAX_CONNECTIONS:
             writer.close()
             return
         self._connected.add(writer)
         try:
             while line := await reader.readline():
-                self._hear(writer, request_decoder.decode(line))
+                self._receive(writer, request_decoder.decode(line))
         except (msgspec.DecodeError, ValueError) as error:
             self._answer(writer, Refused(text=f"not understood: {error}"))
         except OSError as error:
             logger.info("the control socket's other end went away: %s", error)
         finally:
             self._connected.discard(writer)
-            self._let_go(writer)
+            self._end_owned_run(writer)
             writer.close()
 
-    def _hear(self, writer: asyncio.StreamWriter, request: Request) -> None:
+    def _receive(self, writer: asyncio.StreamWriter, request: Request) -> None:
         match request:
             case AskStatus():
                 self._answer(writer, self._status())
-            case StartRun() if self._asker is not None:
+            case StartRun() if self._run_owner is not None:
                 self._answer(writer, Refused(text="another service run is not over"))
             case StartRun():
                 self._start(writer, request)
-            case Hold() if writer is self._asker:
+            case Hold() if writer is self._run_owner:
                 self._post(ServiceRunHeld)
-            case StopRun() if writer is self._asker:
+            case StopRun() if writer is self._run_owner:
                 self._post(ServiceRunStopped)
             case Hold() | StopRun():
                 pass  # it crossed with the end of the run
@@ -144,21 +144,21 @@ class ControlServer:
 
     def _start(self, writer: asyncio.StreamWriter, request: StartRun) -> None:
         caps = f"up to {request.max_volume_ml} ml and {request.max_duration_ms} ms"
-        logger.warning("service run (%s, %s) asked for by %s", request.cause.value, caps, caller(writer))
-        self._asker = writer
+        logger.warning("service run (%s, %s) asked for by %s", request.cause.value, caps, peer_name(writer))
+        self._run_owner = writer
         self._post(
             partial(
-                ServiceRunAsked,
+                ServiceRunRequested,
                 cause=request.cause,
                 max_volume_ml=request.max_volume_ml,
                 max_duration_ms=request.max_duration_ms,
             )
         )
 
-    def _let_go(self, writer: asyncio.StreamWriter) -> None:
+    def _end_owned_run(self, writer: asyncio.StreamWriter) -> None:
         """The program has gone: what it started ends."""
-        if writer is self._asker:
-            self._asker = None
+        if writer is self._run_owner:
+            self._run_owner = None
             self._post(ServiceRunStopped)
 
     def _status(self) -> Status:
@@ -168,7 +168,7 @@ class ControlServer:
             phase=state.phase,
             valve_open=state.valve_open,
             faults=tuple(sorted(state.faults)),
-            out_of_service=out_of_service_because(state),
+            out_of_service=out_of_service_reason(state),
             connected=state.presence.connected,
             cores=len(state.presence.cores),
             config_status=state.config.status if state.config else None,
@@ -181,11 +181,11 @@ class ControlServer:
         )
 
 
-def ended(effect: RunEnded) -> Ended:
+def run_ended(effect: TellRunEnded) -> RunEnded:
     """A run's end, as it goes over the socket."""
     closing = effect.fact.closing
     assert closing is not None
-    return Ended(
+    return RunEnded(
         reason=effect.reason,
         volume_ml=effect.fact.message.volume_ml,
         pulses=effect.pulses,
@@ -196,10 +196,10 @@ def ended(effect: RunEnded) -> Ended:
     )
 
 
-def caller(writer: asyncio.StreamWriter) -> str:
+def peer_name(writer: asyncio.StreamWriter) -> str:
     """Who is at the other end, for the log."""
     connection = writer.get_extra_info("socket")
     if connection is None or not hasattr(socket, "SO_PEERCRED"):
         return "somebody at this machine"
-    pid, uid, _gid = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+    pid, uid, _gid = PEER_CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size))
     return f"user {uid}, process {pid}"

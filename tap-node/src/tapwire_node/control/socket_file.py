@@ -13,7 +13,7 @@ from typing import Final
 CONTROL_SUFFIX: Final = ".control"
 MAX_ADDRESS: Final = 100
 """Bytes; Linux has room for 107, macOS for 103."""
-PRIVATE: Final = 0o117
+SOCKET_UMASK: Final = 0o117
 """Umask of the socket: its user and group may connect, nobody else."""
 
 
@@ -23,7 +23,7 @@ def control_file(journal: Path) -> Path:
 
 
 @contextmanager
-def address_of(file: Path) -> Iterator[str]:
+def short_address(file: Path) -> Iterator[str]:
     """An address that holds while the block runs; raises `OSError`."""
     if len(os.fsencode(file)) <= MAX_ADDRESS or not hasattr(os, "O_PATH"):
         yield str(file)
@@ -39,9 +39,9 @@ def bind(file: Path) -> socket.socket:
     """A socket that only the node's user and group can connect to, from its first moment on; raises `OSError`."""
     file.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(PRIVATE)
+    before = os.umask(SOCKET_UMASK)
     try:
-        with address_of(file) as address:
+        with short_address(file) as address:
             bound.bind(address)
     except OSError:
         bound.close()

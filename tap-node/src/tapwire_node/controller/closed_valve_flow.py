@@ -10,42 +10,42 @@ from uuid import UUID
 
 from tapwire_contracts.messages import UnattributedFlow
 from tapwire_contracts.reasons import FlowCause
-from tapwire_node.controller.effects import Alarm, Effects, WriteFlow
+from tapwire_node.controller.effects import Effects, RaiseAlarm, WriteFlow
 from tapwire_node.controller.events import Moment
 from tapwire_node.controller.flow_facts import Fact
-from tapwire_node.controller.observations import Step
-from tapwire_node.controller.state import ClosedFlow, Leak, State
+from tapwire_node.controller.observations import StepResult
+from tapwire_node.controller.state import ClosedValveFlow, Leak, State
 
-STOPPED: Final = Alarm("the flow through the closed valve has stopped")
+STOPPED: Final = RaiseAlarm("the flow through the closed valve has stopped")
 
 
-def begin_closed_flow(state: State, at: Moment) -> State:
+def begin_closed_valve_flow(state: State, at: Moment) -> State:
     """From here on flow belongs to nobody."""
     here_ml = state.odometer.ml
-    return replace(state, closed_flow=ClosedFlow(from_ml=here_ml, seen_ml=here_ml, since_ms=at.now_ms))
+    return replace(state, closed_valve_flow=ClosedValveFlow(from_ml=here_ml, seen_ml=here_ml, since_ms=at.now_ms))
 
 
-def watch_closed_flow(state: State, at: Moment) -> Step:
+def watch_closed_valve_flow(state: State, at: Moment) -> StepResult:
     """Account for what flows while no pour is metered."""
     if state.is_metering_pour or state.is_metering_run or not state.journal.opened:
         return state, ()
-    flow = state.closed_flow
+    flow = state.closed_valve_flow
     if state.odometer.ml > flow.seen_ml:
         since_ms = at.now_ms if flow.seen_ml == flow.from_ml else flow.since_ms
         leak = replace(flow.leak, flowed_ms=at.now_ms) if flow.leak else None
         flow = replace(flow, seen_ml=state.odometer.ml, since_ms=since_ms, leak=leak)
-        state = replace(state, closed_flow=flow)
+        state = replace(state, closed_valve_flow=flow)
     if flow.leak is not None:
-        return keep_reporting(state, flow.leak, at)
+        return continue_leak(state, flow.leak, at)
     enough_ml = 1 if flow.going_on else state.limits.leak_ml
     if flow.seen_ml - flow.from_ml >= enough_ml:
         return begin_leak(state, flow, at)
     if flow.going_on and (state.stopping or at.now_ms - flow.since_ms >= state.limits.leak_quiet_ms):
-        return replace(state, closed_flow=replace(flow, going_on=False)), (STOPPED,)
+        return replace(state, closed_valve_flow=replace(flow, going_on=False)), (STOPPED,)
     return state, ()
 
 
-def begin_leak(state: State, flow: ClosedFlow, at: Moment) -> Step:
+def begin_leak(state: State, flow: ClosedValveFlow, at: Moment) -> StepResult:
     """It is a fact now, and an alarm the first time."""
     leak = Leak(
         event_id=at.new_id("leak"),
@@ -54,43 +54,45 @@ def begin_leak(state: State, flow: ClosedFlow, at: Moment) -> Step:
         flowed_ms=at.now_ms,
         card_uid=state.card.card_uid if state.card else None,
     )
-    alarm: Effects = () if flow.going_on else (Alarm(f"{flow.seen_ml - flow.from_ml} ml have flowed through the closed valve"),)
+    alarm: Effects = (
+        () if flow.going_on else (RaiseAlarm(f"{flow.seen_ml - flow.from_ml} ml have flowed through the closed valve"),)
+    )
     state = replace(
         state,
-        closed_flow=replace(flow, leak=leak, going_on=True),
+        closed_valve_flow=replace(flow, leak=leak, going_on=True),
         journal=replace(state.journal, open_flows=state.journal.open_flows | {leak.event_id}),
     )
-    return state, (*alarm, WriteFlow(flow_report(state, leak), ended=False, odometer=state.odometer))
+    return state, (*alarm, WriteFlow(leak_fact(state, leak), ended=False, odometer=state.odometer))
 
 
-def keep_reporting(state: State, leak: Leak, at: Moment) -> Step:
+def continue_leak(state: State, leak: Leak, at: Moment) -> StepResult:
     """Finish the fact when the flow is over, or when it has lasted long enough."""
     is_over = at.now_ms - leak.flowed_ms >= state.limits.leak_quiet_ms or state.stopping
     if not is_over and at.now_ms - leak.started_ms < state.limits.leak_report_ms:
         return state, ()
     state, effects = end_leak(state, at)
     if not is_over:
-        return replace(state, closed_flow=replace(state.closed_flow, going_on=True)), effects
+        return replace(state, closed_valve_flow=replace(state.closed_valve_flow, going_on=True)), effects
     return state, (*effects, STOPPED)
 
 
-def end_leak(state: State, at: Moment) -> Step:
+def end_leak(state: State, at: Moment) -> StepResult:
     """Finish the running fact, if there is one."""
-    leak = state.closed_flow.leak
+    leak = state.closed_valve_flow.leak
     if leak is None:
         return state, ()
-    report = WriteFlow(flow_report(state, leak), ended=True, odometer=state.odometer)
-    return begin_closed_flow(state, at), (report,)
+    report = WriteFlow(leak_fact(state, leak), ended=True, odometer=state.odometer)
+    return begin_closed_valve_flow(state, at), (report,)
 
 
-def flow_report(state: State, leak: Leak) -> Fact:
+def leak_fact(state: State, leak: Leak) -> Fact:
     """What has leaked so far."""
-    stretch = Stretch(leak.odometer_from_ml, leak.flowed_ms - leak.started_ms, ended_ms=leak.flowed_ms)
-    return unattributed(state, leak.event_id, FlowCause.CLOSED_VALVE, stretch, leak.card_uid)
+    stretch = OdometerStretch(leak.odometer_from_ml, leak.flowed_ms - leak.started_ms, ended_ms=leak.flowed_ms)
+    return unattributed_fact(state, leak.event_id, FlowCause.CLOSED_VALVE, stretch, leak.card_uid)
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class OdometerStretch:
     """From where on the odometer, for how long, and until when."""
 
     from_ml: int
@@ -98,7 +100,9 @@ class Stretch:
     ended_ms: int
 
 
-def unattributed(state: State, event_id: UUID, cause: FlowCause, stretch: Stretch, card_uid: str | None = None) -> Fact:
+def unattributed_fact(
+    state: State, event_id: UUID, cause: FlowCause, stretch: OdometerStretch, card_uid: str | None = None
+) -> Fact:
     """What has flowed without a grant up to here; its volume is the length of its stretch of the odometer."""
     message = UnattributedFlow(
         event_id=event_id,

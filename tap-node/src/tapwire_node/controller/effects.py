@@ -45,7 +45,7 @@ class WriteQuestion:
 
 @dataclass(frozen=True, slots=True)
 class WriteGrant:
-    """Take a grant to disk before the valve opens; answered by `GrantJournalled` or `GrantKnown`."""
+    """Take a grant to disk before the valve opens; answered by `GrantJournalled` or `GrantAlreadyJournalled`."""
 
     grant: PourAuthorized
     started_at: str
@@ -161,7 +161,7 @@ class ResendFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
+class ShowOnScreen:
     """Put a text on the tap's screen."""
 
     text: str
@@ -175,35 +175,35 @@ class WarnOperator:
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class RaiseAlarm:
     """Something that should not be is going on at this tap."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class LogLine:
     """A line for the log."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class RunRefused:
+class TellRunRefused:
     """Tell whoever asked for a service run why there is none."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class RunBegun:
+class TellRunStarted:
     """Tell whoever asked that the valve is open."""
 
     run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
-class RunEnded:
+class TellRunEnded:
     """Tell whoever asked what flowed; `pulses` are the meter's."""
 
     fact: Fact
@@ -225,8 +225,8 @@ JournalEffect = (
     | WriteVerdict
     | WriteConfig
 )
-WireEffect = Publish | PublishState | SendFact | ResendFacts
-TalkEffect = Show | WarnOperator | Alarm | Note
-ServiceEffect = RunRefused | RunBegun | RunEnded
-Effect = OpenValve | OpenValveForService | CloseValve | JournalEffect | WireEffect | TalkEffect | ServiceEffect
+MqttEffect = Publish | PublishState | SendFact | ResendFacts
+MessageEffect = ShowOnScreen | WarnOperator | RaiseAlarm | LogLine
+ServiceRunEffect = TellRunRefused | TellRunStarted | TellRunEnded
+Effect = OpenValve | OpenValveForService | CloseValve | JournalEffect | MqttEffect | MessageEffect | ServiceRunEffect
 Effects = tuple[Effect, ...]

@@ -1,5 +1,6 @@
 """What happens to a tap; each event carries its moment, so that the controller needs no clock and no randomness."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID, uuid5
@@ -37,6 +38,10 @@ class Event:
     """Something that happened at a moment."""
 
     at: Moment
+
+
+EventFactory = Callable[[Moment], Event]
+"""Makes an event of the moment at which the event loop handles it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class ValveTripped(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ShutdownAsked(Event):
+class ShutdownRequested(Event):
     """The process is told to end."""
 
 
@@ -96,7 +101,7 @@ class ShutdownAsked(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceRunAsked(Event):
+class ServiceRunRequested(Event):
     """Somebody at the node wants beer to flow: to clean the line, to calibrate, to test."""
 
     cause: FlowCause
@@ -118,7 +123,7 @@ class ServiceRunStopped(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
+class RecoveredJournal:
     """What the journal held when it was opened. `interrupted`: a power cut ended a pour. Ids are those without a verdict.
 
     `closings`: how long the valve took to close the last times, in ms, the oldest first. `unreadable`: ids of reports without a
@@ -141,7 +146,7 @@ class Recovered:
 class JournalOpened(Event):
     """The journal can be written, for the first time in this boot or again."""
 
-    recovered: Recovered
+    recovered: RecoveredJournal
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,7 @@ class GrantJournalled(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class GrantKnown(Event):
+class GrantAlreadyJournalled(Event):
     """The journal had the pour's id already, as a grant or as dead."""
 
     pour_id: UUID
@@ -287,7 +292,7 @@ class StopReceived(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ReportAsked(Event):
+class ReportRequested(Event):
     """The core asks what became of a pour."""
 
     ask: ReportPour

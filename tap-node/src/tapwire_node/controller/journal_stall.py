@@ -9,10 +9,10 @@ from typing import Final
 from uuid import UUID
 
 from tapwire_node.controller.effects import (
-    Alarm,
     Effect,
     Effects,
-    Note,
+    LogLine,
+    RaiseAlarm,
     WriteCheckpoint,
     WriteFlow,
     WriteGrant,
@@ -24,55 +24,55 @@ from tapwire_node.controller.events import (
     CheckpointJournalled,
     Event,
     FactJournalled,
+    GrantAlreadyJournalled,
     GrantJournalled,
-    GrantKnown,
     Moment,
     QuestionJournalled,
     ServiceRunJournalled,
 )
-from tapwire_node.controller.observations import Step
-from tapwire_node.controller.state import State, Unanswered
+from tapwire_node.controller.observations import StepResult
+from tapwire_node.controller.state import PendingWrite, State
 
-CHECKPOINT: Final = UUID(int=1)
+CHECKPOINT_ANSWER_ID: Final = UUID(int=1)
 """What answers a checkpoint names no id; one at a time is on its way."""
 
 
-def watch_journal(state: State, event: Event) -> Step:
+def watch_journal_stall(state: State, event: Event) -> StepResult:
     """Take note of an answer, and say when that changes whether the journal keeps up."""
     journal = state.journal
-    if not journal.unanswered:
+    if not journal.pending_writes:
         return state, ()
-    unanswered = still_unanswered(journal.unanswered, answer_id_of(event))
-    stalled = bool(unanswered) and event.at.now_ms - unanswered[0].handed_ms >= state.limits.journal_stall_ms
-    state = replace(state, journal=replace(journal, unanswered=unanswered, stalled=stalled))
+    pending_writes = writes_after(journal.pending_writes, given_answer_id(event))
+    stalled = bool(pending_writes) and event.at.now_ms - pending_writes[0].handed_ms >= state.limits.journal_stall_ms
+    state = replace(state, journal=replace(journal, pending_writes=pending_writes, stalled=stalled))
     if stalled and not journal.stalled:
-        return state, (Alarm(f"journal: a write has not come back for {state.limits.journal_stall_ms} ms: look at the disk"),)
-    return state, (Note("the journal keeps up again"),) if journal.stalled and not stalled else ()
+        return state, (RaiseAlarm(f"journal: a write has not come back for {state.limits.journal_stall_ms} ms: look at the disk"),)
+    return state, (LogLine("the journal keeps up again"),) if journal.stalled and not stalled else ()
 
 
-def note_handed_over(state: State, effects: Effects, at: Moment) -> State:
+def track_writes(state: State, effects: Effects, at: Moment) -> State:
     """Wait for the answers to what a step wants written."""
-    answer_ids = (answer_due(effect) for effect in effects)
-    handed = tuple(Unanswered(answer_id, at.now_ms) for answer_id in answer_ids if answer_id is not None)
+    answer_ids = (expected_answer_id(effect) for effect in effects)
+    handed = tuple(PendingWrite(answer_id, at.now_ms) for answer_id in answer_ids if answer_id is not None)
     if not handed or not state.journal.writable:
         return state
-    return replace(state, journal=replace(state.journal, unanswered=(*state.journal.unanswered, *handed)))
+    return replace(state, journal=replace(state.journal, pending_writes=(*state.journal.pending_writes, *handed)))
 
 
-def is_checkpoint_on_its_way(state: State) -> bool:
+def is_checkpoint_pending(state: State) -> bool:
     """Whether the last checkpoint is not on disk yet."""
-    return any(write.answer_id == CHECKPOINT for write in state.journal.unanswered)
+    return any(write.answer_id == CHECKPOINT_ANSWER_ID for write in state.journal.pending_writes)
 
 
-def still_unanswered(unanswered: tuple[Unanswered, ...], answer_id: UUID | None) -> tuple[Unanswered, ...]:
+def writes_after(pending_writes: tuple[PendingWrite, ...], answer_id: UUID | None) -> tuple[PendingWrite, ...]:
     """The writes after the one that is answered."""
-    for position, write in enumerate(unanswered, start=1):
+    for position, write in enumerate(pending_writes, start=1):
         if write.answer_id == answer_id:
-            return unanswered[position:]
-    return unanswered
+            return pending_writes[position:]
+    return pending_writes
 
 
-def answer_due(effect: Effect) -> UUID | None:
+def expected_answer_id(effect: Effect) -> UUID | None:
     """What the answer to a write will name; None where there may be none."""
     match effect:
         case WriteQuestion():
@@ -82,23 +82,23 @@ def answer_due(effect: Effect) -> UUID | None:
         case WriteReport() | WriteServiceRun() | WriteFlow(ended=True):
             return effect.report.fact_id
         case WriteCheckpoint():
-            return CHECKPOINT
+            return CHECKPOINT_ANSWER_ID
         case _:
             return None
 
 
-def answer_id_of(event: Event) -> UUID | None:
+def given_answer_id(event: Event) -> UUID | None:
     """Which write an event answers."""
     match event:
         case QuestionJournalled():
             return event.event_id
-        case GrantJournalled() | GrantKnown():
+        case GrantJournalled() | GrantAlreadyJournalled():
             return event.pour_id
         case FactJournalled():
             return event.fact.fact_id
         case ServiceRunJournalled():
             return event.run_id
         case CheckpointJournalled():
-            return CHECKPOINT
+            return CHECKPOINT_ANSWER_ID
         case _:
             return None

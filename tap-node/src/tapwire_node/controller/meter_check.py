@@ -7,7 +7,7 @@ an open valve closes in the same step, and the tap stays out of service until th
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tapwire_node.controller.effects import Alarm, Note
+from tapwire_node.controller.effects import LogLine, RaiseAlarm
 from tapwire_node.controller.events import Moment, Part
 from tapwire_node.controller.limits import Limits
 
@@ -16,31 +16,31 @@ ML_MS_PER_L_S: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class MeterRace:
-    """The stretch of time over which pulses are compared; `raced_ms` is when they were last too many, while that is a fault."""
+class PulseWindow:
+    """The stretch of time over which pulses are compared; `last_excess_ms` is when they were last too many, while that is a fault."""
 
     since_ms: int
     since_pulses: int
-    raced_ms: int | None = None
+    last_excess_ms: int | None = None
 
 
-def judge_meter(
-    race: MeterRace, faults: frozenset[Part], limits: Limits, pulses_per_liter: int, at: Moment
-) -> tuple[MeterRace, frozenset[Part], tuple[Alarm | Note, ...]]:
+def check_meter(
+    race: PulseWindow, faults: frozenset[Part], limits: Limits, pulses_per_liter: int, at: Moment
+) -> tuple[PulseWindow, frozenset[Part], tuple[RaiseAlarm | LogLine, ...]]:
     """Compare what has come with what can come, and say when that changes whether the meter is at fault."""
     elapsed_ms, pulses = at.now_ms - race.since_ms, at.pulses - race.since_pulses
     allowed = limits.meter_max_ml_per_s * pulses_per_liter * max(elapsed_ms, limits.meter_window_ms)
     if pulses * ML_MS_PER_L_S > allowed:
-        race = MeterRace(at.now_ms, at.pulses, raced_ms=at.now_ms)
+        race = PulseWindow(at.now_ms, at.pulses, last_excess_ms=at.now_ms)
         if Part.METER in faults:
             return race, faults, ()
         text = (
             f"meter: {pulses} pulses in {elapsed_ms} ms are more than {limits.meter_max_ml_per_s} ml a second,"
             " which no meter gives: look at its plug and cable, or at limits.meter_max_ml_per_s"
         )
-        return race, faults | {Part.METER}, (Alarm(text),)
+        return race, faults | {Part.METER}, (RaiseAlarm(text),)
     if elapsed_ms >= limits.meter_window_ms:
         race = replace(race, since_ms=at.now_ms, since_pulses=at.pulses)
-    if race.raced_ms is None or at.now_ms - race.raced_ms < limits.meter_recovery_ms:
+    if race.last_excess_ms is None or at.now_ms - race.last_excess_ms < limits.meter_recovery_ms:
         return race, faults, ()
-    return replace(race, raced_ms=None), faults - {Part.METER}, (Note("the meter is plausible again"),)
+    return replace(race, last_excess_ms=None), faults - {Part.METER}, (LogLine("the meter is plausible again"),)

@@ -1,15 +1,53 @@
 """What a node says of itself on the wire."""
 
+from dataclasses import dataclass, replace
+from uuid import UUID
+
 from tapwire_contracts import CONTRACT_VERSION
-from tapwire_contracts.messages import NodeState
+from tapwire_contracts.messages import NodeState, PresentCard
 from tapwire_contracts.reasons import Phase, Presence, ValveState
-from tapwire_node.controller import State
-from tapwire_node.controller.state import shown
+from tapwire_node.controller.state import State
 
 
-def describe(state: State, presence: Presence, connection: int, *, software: str, uptime_ms: int) -> NodeState:
+@dataclass(frozen=True, slots=True)
+class PublishedState:
+    """What `node_state` tells of a state, but for what the connection adds."""
+
+    phase: Phase
+    valve_open: bool
+    card: PresentCard | None
+    pour_id: UUID | None
+    facts_open: int
+    odometer_ml: int
+    journal_id: UUID
+    config_revision: int
+
+
+def published_state(state: State) -> PublishedState:
+    """What there is to publish. The odometer is the one on disk, so that a power cut never takes a published value back."""
+    card = state.card
+    return PublishedState(
+        phase=state.phase,
+        valve_open=state.valve_open,
+        card=PresentCard(card_uid=card.card_uid, reader_id=state.identity.reader_id, read_at=card.read_at) if card else None,
+        pour_id=state.pour.pour_id if state.pour else None,
+        facts_open=state.facts_open,
+        odometer_ml=state.journal.odometer_ml,
+        journal_id=state.journal.journal_id,
+        config_revision=state.config.revision if state.config else 0,
+    )
+
+
+def is_worth_publishing(before: PublishedState, after: PublishedState) -> bool:
+    """Whether the change is worth a `node_state`; the odometer alone only while no fact is open."""
+    if before.odometer_ml != after.odometer_ml and after.facts_open == 0:
+        return True
+    return replace(before, odometer_ml=after.odometer_ml) != after
+
+
+def node_state_message(state: State, presence: Presence, connection: int, *, software: str, uptime_ms: int) -> NodeState:
     """The `node_state` of a controller's state; as a last will, what is true of a node that is gone."""
-    now = shown(state)
+    now = published_state(state)
     is_online = presence is Presence.ONLINE
     return NodeState(
         status=presence,

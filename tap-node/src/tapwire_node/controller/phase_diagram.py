@@ -1,6 +1,6 @@
 """The phases as a drawing, made from the table of transitions.
 
-The table says which handler hears which event in which phase; `LEADS_TO` says where a handler may lead, other than to stay. Every
+The table says which handler hears which event in which phase; `TARGET_PHASES` says where a handler may lead, other than to stay. Every
 test that drives a controller compares what happens with this drawing, so that it can't lie by omission.
 """
 
@@ -9,20 +9,20 @@ from typing import Any, Final
 
 from tapwire_contracts.reasons import Phase
 from tapwire_node.controller.events import Event
-from tapwire_node.controller.pouring import settle, settle_by_verdict, watch
-from tapwire_node.controller.question import ask, keep_asking, open_if_still_true, take_denial, take_grant
-from tapwire_node.controller.state import RESTING
+from tapwire_node.controller.pouring import advance_settling, finish_by_verdict, watch_pour
+from tapwire_node.controller.question import ask_core, open_if_still_true, receive_denial, receive_grant, repeat_or_give_up
+from tapwire_node.controller.state import RESTING_PHASES
 from tapwire_node.controller.transitions import TRANSITIONS
 
-LEADS_TO: Final[Mapping[Any, tuple[Phase, ...]]] = {
-    ask: (Phase.AUTHORIZING, Phase.CARD_MUST_BE_REMOVED),
-    keep_asking: (Phase.CARD_MUST_BE_REMOVED,),
-    take_denial: (Phase.CARD_MUST_BE_REMOVED,),
-    take_grant: (Phase.CARD_MUST_BE_REMOVED,),
+TARGET_PHASES: Final[Mapping[Any, tuple[Phase, ...]]] = {
+    ask_core: (Phase.AUTHORIZING, Phase.CARD_MUST_BE_REMOVED),
+    repeat_or_give_up: (Phase.CARD_MUST_BE_REMOVED,),
+    receive_denial: (Phase.CARD_MUST_BE_REMOVED,),
+    receive_grant: (Phase.CARD_MUST_BE_REMOVED,),
     open_if_still_true: (Phase.POURING, Phase.CARD_MUST_BE_REMOVED),
-    watch: (Phase.SETTLING,),
-    settle: (Phase.CARD_MUST_BE_REMOVED,),
-    settle_by_verdict: (Phase.CARD_MUST_BE_REMOVED,),
+    watch_pour: (Phase.SETTLING,),
+    advance_settling: (Phase.CARD_MUST_BE_REMOVED,),
+    finish_by_verdict: (Phase.CARD_MUST_BE_REMOVED,),
 }
 
 Edge = tuple[Phase, Phase, str]
@@ -32,7 +32,7 @@ Edge = tuple[Phase, Phase, str]
 def edges() -> Iterator[Edge]:
     """Every change of phase that the table can make, in the table's order."""
     for (phase, event), handler in TRANSITIONS.items():
-        for to in LEADS_TO.get(handler, ()):
+        for to in TARGET_PHASES.get(handler, ()):
             if to is not phase:
                 yield phase, to, event.__name__
 
@@ -40,12 +40,12 @@ def edges() -> Iterator[Edge]:
 EDGES: Final = frozenset(edges())
 
 
-def is_drawn(before: Phase, event: type[Event], after: Phase) -> bool:
+def is_in_diagram(before: Phase, event: type[Event], after: Phase) -> bool:
     """Whether the drawing has this change. A tap at rest goes at once to the resting phase that fits."""
-    if before is after or (before in RESTING and after in RESTING):
+    if before is after or (before in RESTING_PHASES and after in RESTING_PHASES):
         return True
     targets = {to for start, to, name in EDGES if (start, name) == (before, event.__name__)}
-    return after in targets or (after in RESTING and Phase.CARD_MUST_BE_REMOVED in targets)
+    return after in targets or (after in RESTING_PHASES and Phase.CARD_MUST_BE_REMOVED in targets)
 
 
 def mermaid() -> str:
@@ -53,7 +53,7 @@ def mermaid() -> str:
     labels: dict[tuple[Phase, Phase], list[str]] = {}
     for before, after, event in edges():
         labels.setdefault((before, after), []).append(event)
-    resting = [f"        {phase.value}" for phase in Phase if phase in RESTING]
+    resting = [f"        {phase.value}" for phase in Phase if phase in RESTING_PHASES]
     arrows = [f"    {before.value} --> {after.value}: {'<br/>'.join(names)}" for (before, after), names in labels.items()]
     return "\n".join(
         ["stateDiagram-v2", "    [*] --> OUT_OF_SERVICE", '    state "at rest" as resting {', *resting, "    }", *arrows]

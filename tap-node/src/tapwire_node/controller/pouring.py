@@ -1,6 +1,6 @@
 """A pour: opening, watching, closing, the tail, and the report.
 
-The valve closes first and the reason is found afterwards to be one of `why_close`; nothing here can keep it open. What flows for a
+The valve closes first and the reason is found afterwards to be one of `pour_end_reason`; nothing here can keep it open. What flows for a
 moment after closing is the tail of the same pour. The report is then written once and never another.
 """
 
@@ -9,17 +9,25 @@ from uuid import UUID
 
 from tapwire_contracts.messages import PourCompleted, PourProgress
 from tapwire_contracts.reasons import EndReason, Phase
-from tapwire_node.controller.closed_valve_flow import begin_closed_flow, end_leak
-from tapwire_node.controller.closing_lead import Pace, Shut, closing_of, is_cap_near, lead_ml, learn, told
-from tapwire_node.controller.effects import CloseValve, Note, OpenValve, Publish, Show, WriteCheckpoint, WriteReport
+from tapwire_node.controller.closed_valve_flow import begin_closed_valve_flow, end_leak
+from tapwire_node.controller.closing_lead import (
+    ClosingPoint,
+    FlowRate,
+    closing_lead_ml,
+    closing_summary,
+    is_cap_reached,
+    learn_closing,
+    measure_closing,
+)
+from tapwire_node.controller.effects import CloseValve, LogLine, OpenValve, Publish, ShowOnScreen, WriteCheckpoint, WriteReport
 from tapwire_node.controller.events import Event, Moment, Ticked, VerdictReceived
 from tapwire_node.controller.flow_facts import Closing, Fact
-from tapwire_node.controller.observations import Step, is_reader_clear
+from tapwire_node.controller.observations import StepResult, is_reader_clear
 from tapwire_node.controller.screen_texts import ScreenText, screen_text
-from tapwire_node.controller.state import Awaited, Grant, Pour, State, is_active
+from tapwire_node.controller.state import AwaitedVerdict, Grant, Pour, State, is_active
 
 
-def open_valve(state: State, grant: Grant, at: Moment) -> Step:
+def open_valve(state: State, grant: Grant, at: Moment) -> StepResult:
     """Let it flow. The checkpoint that goes with it says so to a recovery after a power cut."""
     state, leak_effects = end_leak(state, at)
     now_ms = at.now_ms
@@ -30,13 +38,13 @@ def open_valve(state: State, grant: Grant, at: Moment) -> Step:
         odometer_from_ml=state.odometer.ml,
         flowed_ms=now_ms,
         progress_ms=now_ms,
-        pace=Pace.begin(now_ms, state.odometer.ml),
+        flow_rate=FlowRate.begin(now_ms, state.odometer.ml),
     )
-    state, write = checkpoint(replace(state, phase=Phase.POURING, valve_open=True, pour=pour), at)
-    return state, (OpenValve(pour.pour_id), *leak_effects, write, Show(grant.message.display.message))
+    state, write = take_checkpoint(replace(state, phase=Phase.POURING, valve_open=True, pour=pour), at)
+    return state, (OpenValve(pour.pour_id), *leak_effects, write, ShowOnScreen(grant.message.display.message))
 
 
-def checkpoint(state: State, at: Moment) -> tuple[State, WriteCheckpoint]:
+def take_checkpoint(state: State, at: Moment) -> tuple[State, WriteCheckpoint]:
     """Write the odometer, and with it the running fact; one at a time is on its way."""
     journal = replace(
         state.journal,
@@ -44,12 +52,12 @@ def checkpoint(state: State, at: Moment) -> tuple[State, WriteCheckpoint]:
         checkpoint_ml=state.odometer.ml,
         checkpoint_pulses=state.odometer.pulses,
     )
-    return replace(state, journal=journal), standing(state, at)
+    return replace(state, journal=journal), current_checkpoint(state, at)
 
 
-def standing(state: State, at: Moment) -> WriteCheckpoint:
+def current_checkpoint(state: State, at: Moment) -> WriteCheckpoint:
     """Where the odometer stands, and the fact that runs: a pour, a service run or a leak."""
-    pour, run, leak = state.pour, state.service, state.closed_flow.leak
+    pour, run, leak = state.pour, state.service_run, state.closed_valve_flow.leak
     if pour is not None and state.is_metering_pour:
         return WriteCheckpoint(state.odometer, pour.pour_id, pour.odometer_from_ml, at.now_ms - pour.started_ms)
     if run is not None and run.opened_ms is not None:
@@ -59,16 +67,16 @@ def standing(state: State, at: Moment) -> WriteCheckpoint:
     return WriteCheckpoint(state.odometer, None, state.odometer.ml, 0)
 
 
-def watch(state: State, event: Event) -> Step:
+def watch_pour(state: State, event: Event) -> StepResult:
     """Close as soon as anything says so; else tell how much has flowed."""
     pour = state.pour
     if pour is None:
         return state, ()
-    reason = why_close(state, pour, event.at)
+    reason = pour_end_reason(state, pour, event.at)
     if reason is not None:
-        return close(state, pour, reason, event.at)
+        return close_pour(state, pour, reason, event.at)
     now_ms = event.at.now_ms
-    pour = replace(pour, pace=pour.pace.go_on(now_ms, state.odometer.ml))
+    pour = replace(pour, flow_rate=pour.flow_rate.sample(now_ms, state.odometer.ml))
     state = replace(state, pour=pour)
     if now_ms - pour.progress_ms < state.limits.progress_ms or pour.flowed_ms <= pour.progress_ms:
         return state, ()
@@ -78,9 +86,9 @@ def watch(state: State, event: Event) -> Step:
     return replace(state, pour=replace(pour, progress_ms=now_ms)), (Publish(progress),)
 
 
-def why_close(state: State, pour: Pour, at: Moment) -> EndReason | None:
+def pour_end_reason(state: State, pour: Pour, at: Moment) -> EndReason | None:
     """What ends the pour now; None when it may go on. Broker and core may be away as long as they like."""
-    if state.faults or state.tripped or not state.journal.writable or state.journal.stalled:
+    if state.faults or state.watchdog_tripped or not state.journal.writable or state.journal.stalled:
         return EndReason.FAULT
     if not is_active(state):
         return EndReason.DISABLED
@@ -88,8 +96,8 @@ def why_close(state: State, pour: Pour, at: Moment) -> EndReason | None:
         return EndReason.STOPPED
     if state.card is None or state.card.card_uid != pour.grant.card_uid:
         return EndReason.CARD_REMOVED
-    lead = lead_ml(state.closings, pour.pace, state.limits, at.now_ms, state.odometer.ml)
-    if is_cap_near(state.odometer.ml - pour.odometer_from_ml, pour.grant.max_volume_ml, lead):
+    lead = closing_lead_ml(state.closings, pour.flow_rate, state.limits, at.now_ms, state.odometer.ml)
+    if is_cap_reached(state.odometer.ml - pour.odometer_from_ml, pour.grant.max_volume_ml, lead):
         return EndReason.LIMIT
     if at.now_ms - pour.started_ms >= pour.grant.max_duration_ms:
         return EndReason.MAX_DURATION
@@ -98,22 +106,22 @@ def why_close(state: State, pour: Pour, at: Moment) -> EndReason | None:
     return None
 
 
-def close(state: State, pour: Pour, reason: EndReason, at: Moment) -> Step:
+def close_pour(state: State, pour: Pour, reason: EndReason, at: Moment) -> StepResult:
     """Close the valve; what still comes for a moment is the tail."""
-    ended = replace(pour, end_reason=reason, shut=Shut(at.now_ms, state.odometer.ml, pour.pace))
-    state = replace(state, phase=Phase.SETTLING, valve_open=False, pour=ended, tripped=False)
-    return state, (CloseValve(pour.pour_id, reason), Show(screen_text(ScreenText.POUR_ENDED, state.locale)))
+    ended = replace(pour, end_reason=reason, closing_point=ClosingPoint(at.now_ms, state.odometer.ml, pour.flow_rate))
+    state = replace(state, phase=Phase.SETTLING, valve_open=False, pour=ended, watchdog_tripped=False)
+    return state, (CloseValve(pour.pour_id, reason), ShowOnScreen(screen_text(ScreenText.POUR_ENDED, state.locale)))
 
 
-def settle(state: State, event: Ticked) -> Step:
+def advance_settling(state: State, event: Ticked) -> StepResult:
     """Hand the report over when the tail has ended; be done when its verdict has been waited for long enough."""
     pour, now_ms = state.pour, event.at.now_ms
-    if pour is None or pour.shut is None:
+    if pour is None or pour.closing_point is None:
         return state, ()
     if pour.handed_ms is None:
-        is_over = is_tail_over(state, pour.shut.at_ms, pour.flowed_ms, now_ms)
-        return hand_over(state, pour, pour.shut, event.at) if is_over else (state, ())
-    return finish(state) if now_ms - pour.handed_ms >= state.limits.settle_wait_ms else (state, ())
+        is_over = is_tail_over(state, pour.closing_point.at_ms, pour.flowed_ms, now_ms)
+        return hand_over_report(state, pour, pour.closing_point, event.at) if is_over else (state, ())
+    return finish_pour(state) if now_ms - pour.handed_ms >= state.limits.settle_wait_ms else (state, ())
 
 
 def is_tail_over(state: State, closed_ms: int, flowed_ms: int, now_ms: int) -> bool:
@@ -122,25 +130,25 @@ def is_tail_over(state: State, closed_ms: int, flowed_ms: int, now_ms: int) -> b
     return now_ms - closed_ms >= state.limits.tail_ms or now_ms - quiet_since_ms >= state.limits.tail_quiet_ms
 
 
-def hand_over(state: State, pour: Pour, shut: Shut, at: Moment) -> Step:
+def hand_over_report(state: State, pour: Pour, closing_point: ClosingPoint, at: Moment) -> StepResult:
     """Write the report, once. From here on, flow belongs to nobody."""
     volume_ml = state.odometer.ml - pour.odometer_from_ml
     over_ml = volume_ml - pour.grant.max_volume_ml if pour.end_reason is EndReason.LIMIT else None
-    closing = closing_of(shut, state.odometer.ml, over_ml, state.limits)
-    state = replace(state, pour=replace(pour, handed_ms=at.now_ms), closings=learn(state.closings, closing))
-    state = begin_closed_flow(state, at)
-    report = WriteReport(report_of(state, pour, shut, closing), state.odometer)
-    return state, (report, Note(f"pour {pour.pour_id}: {told(closing)}"))
+    closing = measure_closing(closing_point, state.odometer.ml, over_ml, state.limits)
+    state = replace(state, pour=replace(pour, handed_ms=at.now_ms), closings=learn_closing(state.closings, closing))
+    state = begin_closed_valve_flow(state, at)
+    report = WriteReport(pour_fact(state, pour, closing_point, closing), state.odometer)
+    return state, (report, LogLine(f"pour {pour.pour_id}: {closing_summary(closing)}"))
 
 
-def report_of(state: State, pour: Pour, shut: Shut, closing: Closing) -> Fact:
+def pour_fact(state: State, pour: Pour, closing_point: ClosingPoint, closing: Closing) -> Fact:
     """What flowed; its volume is the length of its stretch of the odometer."""
     assert pour.end_reason is not None
     message = PourCompleted(
         pour_id=pour.pour_id,
         card_uid=pour.grant.card_uid,
         volume_ml=state.odometer.ml - pour.odometer_from_ml,
-        duration_ms=shut.at_ms - pour.started_ms,
+        duration_ms=closing_point.at_ms - pour.started_ms,
         end_reason=pour.end_reason,
         interrupted=False,
         started_at=pour.started_at,
@@ -150,10 +158,10 @@ def report_of(state: State, pour: Pour, shut: Shut, closing: Closing) -> Fact:
         journal_id=state.journal.journal_id,
         boot_id=state.identity.boot_id,
     )
-    return Fact(message, ended_ms=shut.at_ms, closing=closing)
+    return Fact(message, ended_ms=closing_point.at_ms, closing=closing)
 
 
-def never_started(state: State, pour_id: UUID, card_uid: str, at: Moment) -> Fact:
+def never_started_fact(state: State, pour_id: UUID, card_uid: str, at: Moment) -> Fact:
     """The report of a grant that opened no valve, and never will."""
     message = PourCompleted(
         pour_id=pour_id,
@@ -172,23 +180,23 @@ def never_started(state: State, pour_id: UUID, card_uid: str, at: Moment) -> Fac
     return Fact(message, ended_ms=at.now_ms)
 
 
-def settle_by_verdict(state: State, event: VerdictReceived) -> Step:
+def finish_by_verdict(state: State, event: VerdictReceived) -> StepResult:
     """The verdict on the report that was waited for."""
     pour = state.pour
     if pour is None or pour.pour_id != event.verdict.pour_id or pour.handed_ms is None:
         return state, ()
-    return finish(state)
+    return finish_pour(state)
 
 
-def finish(state: State) -> Step:
+def finish_pour(state: State) -> StepResult:
     """The pour is over; the tap is free when the card has gone."""
-    return replace(state, phase=Phase.CARD_MUST_BE_REMOVED, pour=None, card_must_go=True), ()
+    return replace(state, phase=Phase.CARD_MUST_BE_REMOVED, pour=None, card_must_be_removed=True), ()
 
 
-def free_reader(state: State, event: Ticked) -> Step:
+def free_reader(state: State, event: Ticked) -> StepResult:
     """Let the next card ask, once the reader has been empty for the debounce time and no verdict is waited for."""
-    awaited: Awaited | None = state.awaited
+    awaited: AwaitedVerdict | None = state.awaited
     if awaited is not None and event.at.now_ms >= awaited.until_ms:
         awaited = None
     is_free = is_reader_clear(state, event.at) and awaited is None
-    return replace(state, awaited=awaited, card_must_go=state.card_must_go and not is_free), ()
+    return replace(state, awaited=awaited, card_must_be_removed=state.card_must_be_removed and not is_free), ()

@@ -1,7 +1,7 @@
 """The question, and what its answer may do.
 
 A card laid on an idle tap is a question. Its number goes to disk, then it leaves, and is repeated unchanged until it is answered
-or `request_timeout_ms` have passed. A grant opens the valve only if every line of `why_not_open` still holds: once before it is
+or `request_timeout_ms` have passed. A grant opens the valve only if every line of `grant_refusal_reason` still holds: once before it is
 written to the journal, and once more when it is on disk.
 """
 
@@ -9,34 +9,45 @@ from dataclasses import replace
 
 from tapwire_contracts.messages import MAX_UNSETTLED, CardPresented, PourAuthorized
 from tapwire_contracts.reasons import DENIAL_TEXTS, DenyReason, Locale, Phase
-from tapwire_node.controller.effects import Effects, Note, Publish, Show, WarnOperator, WriteGrant, WriteQuestion, WriteRefusal
+from tapwire_node.controller.effects import (
+    Effects,
+    LogLine,
+    Publish,
+    ShowOnScreen,
+    WarnOperator,
+    WriteGrant,
+    WriteQuestion,
+    WriteRefusal,
+)
 from tapwire_node.controller.events import (
     CardSeen,
     DenialReceived,
     Event,
+    GrantAlreadyJournalled,
     GrantJournalled,
-    GrantKnown,
     GrantReceived,
     Moment,
     QuestionJournalled,
 )
 from tapwire_node.controller.limits import REMEMBERED_QUESTIONS
-from tapwire_node.controller.observations import Step
-from tapwire_node.controller.pouring import never_started, open_valve
+from tapwire_node.controller.observations import StepResult
+from tapwire_node.controller.pouring import never_started_fact, open_valve
 from tapwire_node.controller.screen_texts import ScreenText, screen_text
-from tapwire_node.controller.state import Grant, Question, State, is_in_service, out_of_service_because, speaks_another_contract
+from tapwire_node.controller.state import Grant, Question, State, is_in_service, out_of_service_reason, speaks_another_contract
 
 
-def ask(state: State, event: CardSeen) -> Step:
+def ask_core(state: State, event: CardSeen) -> StepResult:
     """A card on an idle tap: ask, or refuse at once when no answer can come."""
-    refusal = why_not_ask(state, event.at)
+    refusal = no_answer_reason(state, event.at)
     if refusal is not None:
-        return wait_for_removal(state, (show(state, ScreenText.NO_CONNECTION), Note(f"card {event.card_uid} refused: {refusal}")))
+        return wait_for_removal(
+            state, (screen_effect(state, ScreenText.NO_CONNECTION), LogLine(f"card {event.card_uid} refused: {refusal}"))
+        )
     question = Question(event_id=event.at.new_id("question"), card_uid=event.card_uid, begun_ms=event.at.now_ms)
     return replace(state, phase=Phase.AUTHORIZING, question=question), (WriteQuestion(question.event_id, question.card_uid),)
 
 
-def why_not_ask(state: State, at: Moment) -> str | None:
+def no_answer_reason(state: State, at: Moment) -> str | None:
     """Why no answer can come. With no core worker ever seen the question is asked all the same."""
     presence = state.presence
     if not presence.connected:
@@ -48,7 +59,7 @@ def why_not_ask(state: State, at: Moment) -> str | None:
     return None
 
 
-def send_question(state: State, event: QuestionJournalled) -> Step:
+def send_question(state: State, event: QuestionJournalled) -> StepResult:
     """The question's number is on disk: it may leave."""
     question = state.question
     if question is None or question.event_id != event.event_id or state.card is None:
@@ -73,9 +84,9 @@ def send_question(state: State, event: QuestionJournalled) -> Step:
     return state, (Publish(asked),)
 
 
-def keep_asking(state: State, event: Event) -> Step:
+def repeat_or_give_up(state: State, event: Event) -> StepResult:
     """Repeat the question each second, unchanged; give up when it has lost its sense or its time is over."""
-    reason = why_give_up(state, event.at)
+    reason = give_up_reason(state, event.at)
     if reason is not None:
         return give_up(state, reason)
     question = state.question
@@ -84,7 +95,7 @@ def keep_asking(state: State, event: Event) -> Step:
     return replace(state, question=replace(question, sent_ms=event.at.now_ms)), (Publish(question.asked),)
 
 
-def why_give_up(state: State, at: Moment) -> ScreenText | None:
+def give_up_reason(state: State, at: Moment) -> ScreenText | None:
     """What has made the question pointless."""
     question = state.question
     if question is None or not is_in_service(state):
@@ -98,30 +109,30 @@ def why_give_up(state: State, at: Moment) -> ScreenText | None:
     return None
 
 
-def give_up(state: State, text: ScreenText) -> Step:
+def give_up(state: State, text: ScreenText) -> StepResult:
     """Wait no longer; an answer that comes now is late."""
-    return wait_for_removal(state, (show(state, text), Note(f"question given up: {text.value}")))
+    return wait_for_removal(state, (screen_effect(state, text), LogLine(f"question given up: {text.value}")))
 
 
-def wait_for_removal(state: State, effects: Effects) -> Step:
+def wait_for_removal(state: State, effects: Effects) -> StepResult:
     """Neither open nor ask again until the card has gone."""
-    return replace(state, phase=Phase.CARD_MUST_BE_REMOVED, question=None, card_must_go=True), effects
+    return replace(state, phase=Phase.CARD_MUST_BE_REMOVED, question=None, card_must_be_removed=True), effects
 
 
-def show(state: State, text: ScreenText) -> Show:
+def screen_effect(state: State, text: ScreenText) -> ShowOnScreen:
     """The text in the tap's language."""
-    return Show(screen_text(text, state.locale))
+    return ShowOnScreen(screen_text(text, state.locale))
 
 
 # ── no ──────────────────────────────────────────────────────────────────────
 
 
-def take_denial(state: State, event: DenialReceived) -> Step:
+def receive_denial(state: State, event: DenialReceived) -> StepResult:
     """The answer is no; for lack of money the staff hear of it in both languages."""
     denial, question = event.denial, state.question
     if question is None or denial.request_id != question.event_id or state.grant is not None:
         return state, ()
-    effects: Effects = (Show(denial.display.message), Note(f"card {question.card_uid} denied: {denial.reason.value}"))
+    effects: Effects = (ShowOnScreen(denial.display.message), LogLine(f"card {question.card_uid} denied: {denial.reason.value}"))
     if denial.reason is DenyReason.INSUFFICIENT_FUNDS:
         texts = DENIAL_TEXTS[denial.reason]
         effects += (WarnOperator(f"card {question.card_uid}: {texts[Locale.EN]} / {texts[Locale.RU]}"),)
@@ -131,19 +142,19 @@ def take_denial(state: State, event: DenialReceived) -> Step:
 # ── yes ─────────────────────────────────────────────────────────────────────
 
 
-def take_grant(state: State, event: GrantReceived) -> Step:
+def receive_grant(state: State, event: GrantReceived) -> StepResult:
     """The answer is yes: to the journal with it, if it may open the valve at all."""
     message = event.grant
     if state.grant is not None and state.grant.message.pour_id == message.pour_id:
         return state, ()
-    reason = "another grant is being written" if state.grant else why_not_open(state, message, event.at)
+    reason = "another grant is being written" if state.grant else grant_refusal_reason(state, message, event.at)
     if reason is not None:
         return refuse_grant(state, message, event.at, reason)
     grant = Grant(message, started_at=event.at.wall)
     return replace(state, grant=grant), (WriteGrant(message, grant.started_at, state.odometer.ml),)
 
 
-def why_not_open(state: State, grant: PourAuthorized, at: Moment) -> str | None:
+def grant_refusal_reason(state: State, grant: PourAuthorized, at: Moment) -> str | None:
     """What forbids the valve to open for this grant; None when nothing does (SYSTEM.md, "The tap node")."""
     question = state.question
     if question is None or question.asked is None or question.event_id != grant.request_id:
@@ -158,22 +169,22 @@ def why_not_open(state: State, grant: PourAuthorized, at: Moment) -> str | None:
         return "the hardware has a fault"
     if speaks_another_contract(state):
         return "a core worker speaks another contract version"
-    return out_of_service_because(state)
+    return out_of_service_reason(state)
 
 
-def open_if_still_true(state: State, event: GrantJournalled) -> Step:
+def open_if_still_true(state: State, event: GrantJournalled) -> StepResult:
     """The grant is on disk: check all of it again, right before the valve opens."""
     grant = state.grant
     if grant is None or grant.message.pour_id != event.pour_id:
         return state, ()
-    reason = "the core took it back" if grant.stopped else why_not_open(state, grant.message, event.at)
+    reason = "the core took it back" if grant.stopped else grant_refusal_reason(state, grant.message, event.at)
     state = replace(state, grant=None)
     if reason is not None:
         return refuse_grant(state, grant.message, event.at, reason)
     return open_valve(replace(state, question=None), grant, event.at)
 
 
-def refuse_written_grant(state: State, event: GrantJournalled) -> Step:
+def refuse_journalled_grant(state: State, event: GrantJournalled) -> StepResult:
     """The grant is on disk, but the question was given up meanwhile."""
     grant = state.grant
     if grant is None or grant.message.pour_id != event.pour_id:
@@ -181,14 +192,14 @@ def refuse_written_grant(state: State, event: GrantJournalled) -> Step:
     return refuse_grant(replace(state, grant=None), grant.message, event.at, "the question was given up")
 
 
-def forget_known_grant(state: State, event: GrantKnown) -> Step:
+def drop_repeated_grant(state: State, event: GrantAlreadyJournalled) -> StepResult:
     """The journal had this pour already: a repetition, which changes nothing."""
     if state.grant is None or state.grant.message.pour_id != event.pour_id:
         return state, ()
-    return replace(state, grant=None), (Note(f"grant {event.pour_id} repeats one that the journal has"),)
+    return replace(state, grant=None), (LogLine(f"grant {event.pour_id} repeats one that the journal has"),)
 
 
-def refuse_late_grant(state: State, event: GrantReceived) -> Step:
+def refuse_late_grant(state: State, event: GrantReceived) -> StepResult:
     """A grant while nothing is asked. That of the running pour is a repetition."""
     running = (state.pour and state.pour.pour_id, state.grant and state.grant.message.pour_id)
     if event.grant.pour_id in running:
@@ -196,14 +207,14 @@ def refuse_late_grant(state: State, event: GrantReceived) -> Step:
     return refuse_grant(state, event.grant, event.at, "nothing is asked")
 
 
-def refuse_grant(state: State, grant: PourAuthorized, at: Moment, reason: str) -> Step:
+def refuse_grant(state: State, grant: PourAuthorized, at: Moment, reason: str) -> StepResult:
     """Journal a grant of this boot's question as dead and report it at once as never started; ignore any other."""
     if grant.request_id not in state.asked_ids:
-        return state, (Note(f"grant {grant.pour_id} ignored: not this boot's question"),)
+        return state, (LogLine(f"grant {grant.pour_id} ignored: not this boot's question"),)
     effects: Effects = (
-        WriteRefusal(never_started(state, grant.pour_id, grant.card_uid, at)),
-        Note(f"grant {grant.pour_id} refused: {reason}"),
+        WriteRefusal(never_started_fact(state, grant.pour_id, grant.card_uid, at)),
+        LogLine(f"grant {grant.pour_id} refused: {reason}"),
     )
     if state.question is not None and state.question.event_id == grant.request_id:
-        return wait_for_removal(state, (show(state, ScreenText.LAY_CARD_AGAIN), *effects))
+        return wait_for_removal(state, (screen_effect(state, ScreenText.LAY_CARD_AGAIN), *effects))
     return state, effects

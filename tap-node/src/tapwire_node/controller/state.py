@@ -1,22 +1,22 @@
 """What the controller knows. Frozen: a step makes a new one."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
 from tapwire_contracts import speaks_our_contract
-from tapwire_contracts.messages import CardPresented, PourAuthorized, PresentCard, TapConfig
+from tapwire_contracts.messages import CardPresented, PourAuthorized, TapConfig
 from tapwire_contracts.reasons import ConfigStatus, EndReason, FlowCause, Locale, Phase
-from tapwire_node.controller.closing_lead import Pace, Shut
+from tapwire_node.controller.closing_lead import ClosingPoint, FlowRate
 from tapwire_node.controller.events import Part
 from tapwire_node.controller.limits import Limits
-from tapwire_node.controller.meter_check import MeterRace
+from tapwire_node.controller.meter_check import PulseWindow
 from tapwire_node.controller.odometer import Odometer
 
 NO_JOURNAL: Final = UUID(int=0)
 """The `journal_id` of a node whose journal could not be opened yet in this boot; it asks no question under it."""
-NO_PACE: Final = Pace.begin(0, 0)
-RESTING: Final = frozenset({Phase.IDLE, Phase.CARD_MUST_BE_REMOVED, Phase.OUT_OF_SERVICE, Phase.FAULT})
+NO_FLOW_RATE: Final = FlowRate.begin(0, 0)
+RESTING_PHASES: Final = frozenset({Phase.IDLE, Phase.CARD_MUST_BE_REMOVED, Phase.OUT_OF_SERVICE, Phase.FAULT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
+class AwaitedVerdict:
     """A report that has just gone out: the next question waits for its verdict, until `until_ms` at the latest."""
 
     pour_id: UUID
@@ -69,7 +69,7 @@ class Awaited:
 class Pour:
     """The pour that runs or is being settled.
 
-    `shut` and `end_reason` are set when the valve closes, `handed_ms` when its report goes to the journal; `flowed_ms` is the
+    `closing_point` and `end_reason` are set when the valve closes, `handed_ms` when its report goes to the journal; `flowed_ms` is the
     last pulse, `progress_ms` the last `pour_progress`.
     """
 
@@ -79,10 +79,10 @@ class Pour:
     odometer_from_ml: int
     flowed_ms: int
     progress_ms: int
-    pace: Pace
+    flow_rate: FlowRate
     stopped: bool = False
     end_reason: EndReason | None = None
-    shut: Shut | None = None
+    closing_point: ClosingPoint | None = None
     handed_ms: int | None = None
 
     @property
@@ -93,7 +93,7 @@ class Pour:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRun:
-    """A service run: on its way to disk until `opened_ms`, ending from `shut` on. `held_ms`: when its person last was there."""
+    """A service run: on its way to disk until `opened_ms`, ending from `closing_point` on. `held_ms`: when its person last was there."""
 
     run_id: UUID
     cause: FlowCause
@@ -105,9 +105,9 @@ class ServiceRun:
     odometer_from_ml: int = 0
     pulses_from: int = 0
     flowed_ms: int = 0
-    pace: Pace = NO_PACE
+    flow_rate: FlowRate = NO_FLOW_RATE
     end_reason: EndReason | None = None
-    shut: Shut | None = None
+    closing_point: ClosingPoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Leak:
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedFlow:
+class ClosedValveFlow:
     """What has gone through the closed valve since `from_ml`; `going_on` from the first alarm until nothing flows any more."""
 
     from_ml: int
@@ -133,7 +133,7 @@ class ClosedFlow:
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
+class PendingWrite:
     """A write that was handed over and will be answered, by an event that names `answer_id`."""
 
     answer_id: UUID
@@ -141,10 +141,10 @@ class Unanswered:
 
 
 @dataclass(frozen=True, slots=True)
-class Journalled:
+class JournalStatus:
     """What the journal has.
 
-    `checkpoint_*` is the last one handed over; `unanswered` are the writes on their way, the oldest first, and `stalled` is set
+    `checkpoint_*` is the last one handed over; `pending_writes` are the writes on their way, the oldest first, and `stalled` is set
     while that one takes too long.
     """
 
@@ -157,7 +157,7 @@ class Journalled:
     checkpoint_ms: int = 0
     checkpoint_ml: int = 0
     checkpoint_pulses: int = 0
-    unanswered: tuple[Unanswered, ...] = ()
+    pending_writes: tuple[PendingWrite, ...] = ()
     stalled: bool = False
 
 
@@ -183,26 +183,26 @@ class State:
     identity: Identity
     limits: Limits
     odometer: Odometer
-    closed_flow: ClosedFlow
-    meter_race: MeterRace
+    closed_valve_flow: ClosedValveFlow
+    pulse_window: PulseWindow
     phase: Phase = Phase.OUT_OF_SERVICE
     valve_open: bool = False
     card: Card | None = None
     reader_empty_ms: int | None = None
-    card_must_go: bool = False
+    card_must_be_removed: bool = False
     question: Question | None = None
     asked_ids: tuple[UUID, ...] = ()
     grant: Grant | None = None
-    awaited: Awaited | None = None
+    awaited: AwaitedVerdict | None = None
     pour: Pour | None = None
-    service: ServiceRun | None = None
+    service_run: ServiceRun | None = None
     closings: tuple[int, ...] = ()
-    journal: Journalled = field(default_factory=Journalled)
+    journal: JournalStatus = field(default_factory=JournalStatus)
     presence: Presence = field(default_factory=Presence)
     config: TapConfig | None = None
     config_unreadable: bool = False
     faults: frozenset[Part] = frozenset()
-    tripped: bool = False
+    watchdog_tripped: bool = False
     stopping: bool = False
 
     @property
@@ -228,26 +228,12 @@ class State:
     @property
     def is_metering_run(self) -> bool:
         """Whether what flows belongs to a service run: from its opening to the end of its tail."""
-        return self.service is not None and self.service.opened_ms is not None
+        return self.service_run is not None and self.service_run.opened_ms is not None
 
     @property
     def is_at_rest(self) -> bool:
         """Whether nothing flows, is asked or is being ended."""
-        return self.phase in RESTING and self.closed_flow.leak is None and self.service is None
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What `node_state` tells of a state, but for what the connection adds."""
-
-    phase: Phase
-    valve_open: bool
-    card: PresentCard | None
-    pour_id: UUID | None
-    facts_open: int
-    odometer_ml: int
-    journal_id: UUID
-    config_revision: int
+        return self.phase in RESTING_PHASES and self.closed_valve_flow.leak is None and self.service_run is None
 
 
 def initial_state(identity: Identity, limits: Limits, pulses_per_liter: int, pulses: int, now_ms: int) -> State:
@@ -256,31 +242,9 @@ def initial_state(identity: Identity, limits: Limits, pulses_per_liter: int, pul
         identity=identity,
         limits=limits,
         odometer=Odometer(ml=0, remainder=0, pulses=pulses, pulses_per_liter=pulses_per_liter),
-        closed_flow=ClosedFlow(from_ml=0, seen_ml=0, since_ms=now_ms),
-        meter_race=MeterRace(since_ms=now_ms, since_pulses=pulses),
+        closed_valve_flow=ClosedValveFlow(from_ml=0, seen_ml=0, since_ms=now_ms),
+        pulse_window=PulseWindow(since_ms=now_ms, since_pulses=pulses),
     )
-
-
-def shown(state: State) -> Shown:
-    """What there is to publish. The odometer is the one on disk, so that a power cut never takes a published value back."""
-    card = state.card
-    return Shown(
-        phase=state.phase,
-        valve_open=state.valve_open,
-        card=PresentCard(card_uid=card.card_uid, reader_id=state.identity.reader_id, read_at=card.read_at) if card else None,
-        pour_id=state.pour.pour_id if state.pour else None,
-        facts_open=state.facts_open,
-        odometer_ml=state.journal.odometer_ml,
-        journal_id=state.journal.journal_id,
-        config_revision=state.config.revision if state.config else 0,
-    )
-
-
-def differs(before: Shown, after: Shown) -> bool:
-    """Whether the change is worth a `node_state`; the odometer alone only while no fact is open."""
-    if before.odometer_ml != after.odometer_ml and after.facts_open == 0:
-        return True
-    return replace(before, odometer_ml=after.odometer_ml) != after
 
 
 def speaks_another_contract(state: State) -> bool:
@@ -288,7 +252,7 @@ def speaks_another_contract(state: State) -> bool:
     return any(not speaks_our_contract(version) for _, version in state.presence.cores)
 
 
-def out_of_service_because(state: State) -> str | None:
+def out_of_service_reason(state: State) -> str | None:
     """What keeps the tap from asking, for the log; None when nothing does."""
     if not state.journal.writable:
         return "the journal can't be written"
@@ -298,7 +262,7 @@ def out_of_service_because(state: State) -> str | None:
         return f"the config says {state.config.status.value}" if state.config else "no config has come yet"
     if speaks_another_contract(state):
         return "a core worker speaks another contract version"
-    if state.service is not None:
+    if state.service_run is not None:
         return "a service run is not over"
     if state.stopping:
         return "the node is ending"
@@ -312,7 +276,7 @@ def is_active(state: State) -> bool:
 
 def is_in_service(state: State) -> bool:
     """Whether nothing but the guest is missing for a question."""
-    return not state.faults and out_of_service_because(state) is None
+    return not state.faults and out_of_service_reason(state) is None
 
 
 def resting_phase(state: State) -> Phase:
@@ -322,6 +286,6 @@ def resting_phase(state: State) -> Phase:
     """
     if state.faults - {Part.READER}:
         return Phase.FAULT
-    if state.faults or out_of_service_because(state) is not None:
+    if state.faults or out_of_service_reason(state) is not None:
         return Phase.OUT_OF_SERVICE
-    return Phase.CARD_MUST_BE_REMOVED if state.card_must_go else Phase.IDLE
+    return Phase.CARD_MUST_BE_REMOVED if state.card_must_be_removed else Phase.IDLE

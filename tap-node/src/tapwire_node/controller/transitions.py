@@ -1,6 +1,6 @@
 """The tap's state machine: one pure step for each thing that happens.
 
-A step has five parts. First the meter's count is converted, and judged, as is the journal's pace. Then `NOTED` takes note of what
+A step has five parts. First the meter's count is converted, and judged, as is the journal's pace. Then `OBSERVERS` takes note of what
 the event tells, in every phase: who is there, what the core and the journal said. Then `TRANSITIONS` decides by the phase. A pair
 that is not in the table is ignored: either it can't happen there (a tick asks nothing of an idle tap) or what it told has been
 noted and the next tick, at most some 20 ms later in a pour, acts on it. Then a service run is watched. At last come flow through
@@ -13,7 +13,7 @@ a pour closed, so that they are reached from everywhere.
     IDLE → AUTHORIZING → POURING → SETTLING → CARD_MUST_BE_REMOVED → IDLE
                       ↘ CARD_MUST_BE_REMOVED                 (at rest: ⇄ OUT_OF_SERVICE, FAULT)
 
-The valve opens in `asking.open_if_still_true`, for a service run in `service.open_for_run`, and nowhere else. It closes before
+The valve opens in `asking.open_if_still_true`, for a service run in `service_run.open_for_run`, and nowhere else. It closes before
 anything else that a step wants. A service run is no phase: the tap is OUT_OF_SERVICE while it goes on, and every step watches it.
 """
 
@@ -22,17 +22,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tapwire_contracts.reasons import Phase
-from tapwire_node.controller.closed_valve_flow import watch_closed_flow
+from tapwire_node.controller.closed_valve_flow import watch_closed_valve_flow
 from tapwire_node.controller.core_commands import (
-    answer_report_asked,
-    note_flow_verdict,
-    note_grant_journalled,
-    note_journal_failed,
-    note_stop,
-    note_verdict,
-    say_unknown,
-    send_fact,
+    answer_report_request,
+    observe_grant_journalled,
+    observe_journal_failed,
+    publish_pour_unknown,
+    receive_flow_verdict,
+    receive_stop,
+    receive_verdict,
     send_found_report,
+    send_journalled_fact,
 )
 from tapwire_node.controller.effects import CloseValve, Effects, OpenValve, OpenValveForService, PublishState, WriteCheckpoint
 from tapwire_node.controller.events import (
@@ -49,8 +49,8 @@ from tapwire_node.controller.events import (
     Event,
     FactJournalled,
     FlowVerdictReceived,
+    GrantAlreadyJournalled,
     GrantJournalled,
-    GrantKnown,
     GrantReceived,
     HardwareFailed,
     HardwareRecovered,
@@ -59,148 +59,156 @@ from tapwire_node.controller.events import (
     Moment,
     Part,
     QuestionJournalled,
-    ReportAsked,
     ReportFound,
     ReportMissing,
-    ServiceRunAsked,
+    ReportRequested,
     ServiceRunHeld,
     ServiceRunJournalled,
+    ServiceRunRequested,
     ServiceRunStopped,
-    ShutdownAsked,
+    ShutdownRequested,
     StopReceived,
     Ticked,
     ValveTripped,
     VerdictReceived,
 )
-from tapwire_node.controller.journal_stall import is_checkpoint_on_its_way, note_handed_over, watch_journal
-from tapwire_node.controller.meter_check import judge_meter
+from tapwire_node.controller.journal_stall import is_checkpoint_pending, track_writes, watch_journal_stall
+from tapwire_node.controller.meter_check import check_meter
+from tapwire_node.controller.node_state import is_worth_publishing, published_state
 from tapwire_node.controller.observations import (
-    Step,
-    note_card,
-    note_card_lifted,
-    note_checkpoint,
-    note_config,
-    note_config_unreadable,
-    note_connected,
-    note_core,
-    note_core_gone,
-    note_disconnected,
-    note_hardware_failed,
-    note_hardware_recovered,
-    note_journal_opened,
-    note_shutdown,
-    note_time,
-    note_valve_tripped,
+    StepResult,
+    observe_card_lifted,
+    observe_card_seen,
+    observe_checkpoint,
+    observe_config,
+    observe_config_unreadable,
+    observe_connected,
+    observe_core_gone,
+    observe_core_seen,
+    observe_disconnected,
+    observe_hardware_failed,
+    observe_hardware_recovered,
+    observe_journal_opened,
+    observe_shutdown,
+    observe_tick,
+    observe_valve_tripped,
 )
-from tapwire_node.controller.pouring import checkpoint, free_reader, settle, settle_by_verdict, standing, watch
+from tapwire_node.controller.pouring import (
+    advance_settling,
+    current_checkpoint,
+    finish_by_verdict,
+    free_reader,
+    take_checkpoint,
+    watch_pour,
+)
 from tapwire_node.controller.question import (
-    ask,
-    forget_known_grant,
-    keep_asking,
+    ask_core,
+    drop_repeated_grant,
     open_if_still_true,
+    receive_denial,
+    receive_grant,
+    refuse_journalled_grant,
     refuse_late_grant,
-    refuse_written_grant,
+    repeat_or_give_up,
+    screen_effect,
     send_question,
-    show,
-    take_denial,
-    take_grant,
 )
 from tapwire_node.controller.screen_texts import ScreenText
-from tapwire_node.controller.service_run import note_run_held, note_run_stopped, open_for_run, take_run, watch_run
-from tapwire_node.controller.state import RESTING, State, differs, resting_phase, shown
+from tapwire_node.controller.service_run import observe_run_held, observe_run_stopped, open_for_run, request_run, watch_run
+from tapwire_node.controller.state import RESTING_PHASES, State, resting_phase
 
-Handler = Callable[[State, Any], Step]
+Handler = Callable[[State, Any], StepResult]
 
 
-def refuse_card(state: State, _event: CardSeen) -> Step:
+def refuse_card(state: State, _event: CardSeen) -> StepResult:
     """A card on a tap that is out of service."""
-    return replace(state, card_must_go=True), (show(state, ScreenText.OUT_OF_SERVICE),)
+    return replace(state, card_must_be_removed=True), (screen_effect(state, ScreenText.OUT_OF_SERVICE),)
 
 
-NOTED: Final[Mapping[type[Event], Handler]] = {
-    Ticked: note_time,
-    CardSeen: note_card,
-    CardLifted: note_card_lifted,
-    HardwareFailed: note_hardware_failed,
-    HardwareRecovered: note_hardware_recovered,
-    ValveTripped: note_valve_tripped,
-    ShutdownAsked: note_shutdown,
-    ServiceRunAsked: take_run,
-    ServiceRunHeld: note_run_held,
-    ServiceRunStopped: note_run_stopped,
+OBSERVERS: Final[Mapping[type[Event], Handler]] = {
+    Ticked: observe_tick,
+    CardSeen: observe_card_seen,
+    CardLifted: observe_card_lifted,
+    HardwareFailed: observe_hardware_failed,
+    HardwareRecovered: observe_hardware_recovered,
+    ValveTripped: observe_valve_tripped,
+    ShutdownRequested: observe_shutdown,
+    ServiceRunRequested: request_run,
+    ServiceRunHeld: observe_run_held,
+    ServiceRunStopped: observe_run_stopped,
     ServiceRunJournalled: open_for_run,
-    JournalOpened: note_journal_opened,
-    JournalFailed: note_journal_failed,
-    GrantJournalled: note_grant_journalled,
-    GrantKnown: forget_known_grant,
-    FactJournalled: send_fact,
+    JournalOpened: observe_journal_opened,
+    JournalFailed: observe_journal_failed,
+    GrantJournalled: observe_grant_journalled,
+    GrantAlreadyJournalled: drop_repeated_grant,
+    FactJournalled: send_journalled_fact,
     ReportFound: send_found_report,
-    ReportMissing: say_unknown,
-    CheckpointJournalled: note_checkpoint,
-    Connected: note_connected,
-    Disconnected: note_disconnected,
-    CoreSeen: note_core,
-    CoreGone: note_core_gone,
-    ConfigReceived: note_config,
-    ConfigUnreadable: note_config_unreadable,
-    VerdictReceived: note_verdict,
-    FlowVerdictReceived: note_flow_verdict,
-    StopReceived: note_stop,
-    ReportAsked: answer_report_asked,
+    ReportMissing: publish_pour_unknown,
+    CheckpointJournalled: observe_checkpoint,
+    Connected: observe_connected,
+    Disconnected: observe_disconnected,
+    CoreSeen: observe_core_seen,
+    CoreGone: observe_core_gone,
+    ConfigReceived: observe_config,
+    ConfigUnreadable: observe_config_unreadable,
+    VerdictReceived: receive_verdict,
+    FlowVerdictReceived: receive_flow_verdict,
+    StopReceived: receive_stop,
+    ReportRequested: answer_report_request,
 }
 
 TRANSITIONS: Final[Mapping[tuple[Phase, type[Event]], Handler]] = {
-    (Phase.IDLE, CardSeen): ask,
+    (Phase.IDLE, CardSeen): ask_core,
     (Phase.AUTHORIZING, QuestionJournalled): send_question,
-    (Phase.AUTHORIZING, DenialReceived): take_denial,
-    (Phase.AUTHORIZING, GrantReceived): take_grant,
+    (Phase.AUTHORIZING, DenialReceived): receive_denial,
+    (Phase.AUTHORIZING, GrantReceived): receive_grant,
     (Phase.AUTHORIZING, GrantJournalled): open_if_still_true,
-    (Phase.AUTHORIZING, Ticked): keep_asking,
-    (Phase.AUTHORIZING, CardSeen): keep_asking,
-    (Phase.AUTHORIZING, ConfigReceived): keep_asking,
-    (Phase.AUTHORIZING, ConfigUnreadable): keep_asking,
-    (Phase.AUTHORIZING, JournalFailed): keep_asking,
-    (Phase.AUTHORIZING, HardwareFailed): keep_asking,
-    (Phase.AUTHORIZING, CoreSeen): keep_asking,
-    (Phase.AUTHORIZING, ShutdownAsked): keep_asking,
-    (Phase.POURING, Ticked): watch,
-    (Phase.POURING, CardSeen): watch,
-    (Phase.POURING, StopReceived): watch,
-    (Phase.POURING, ConfigReceived): watch,
-    (Phase.POURING, ConfigUnreadable): watch,
-    (Phase.POURING, JournalFailed): watch,
-    (Phase.POURING, HardwareFailed): watch,
-    (Phase.POURING, ValveTripped): watch,
-    (Phase.POURING, ShutdownAsked): watch,
-    (Phase.SETTLING, Ticked): settle,
-    (Phase.SETTLING, VerdictReceived): settle_by_verdict,
+    (Phase.AUTHORIZING, Ticked): repeat_or_give_up,
+    (Phase.AUTHORIZING, CardSeen): repeat_or_give_up,
+    (Phase.AUTHORIZING, ConfigReceived): repeat_or_give_up,
+    (Phase.AUTHORIZING, ConfigUnreadable): repeat_or_give_up,
+    (Phase.AUTHORIZING, JournalFailed): repeat_or_give_up,
+    (Phase.AUTHORIZING, HardwareFailed): repeat_or_give_up,
+    (Phase.AUTHORIZING, CoreSeen): repeat_or_give_up,
+    (Phase.AUTHORIZING, ShutdownRequested): repeat_or_give_up,
+    (Phase.POURING, Ticked): watch_pour,
+    (Phase.POURING, CardSeen): watch_pour,
+    (Phase.POURING, StopReceived): watch_pour,
+    (Phase.POURING, ConfigReceived): watch_pour,
+    (Phase.POURING, ConfigUnreadable): watch_pour,
+    (Phase.POURING, JournalFailed): watch_pour,
+    (Phase.POURING, HardwareFailed): watch_pour,
+    (Phase.POURING, ValveTripped): watch_pour,
+    (Phase.POURING, ShutdownRequested): watch_pour,
+    (Phase.SETTLING, Ticked): advance_settling,
+    (Phase.SETTLING, VerdictReceived): finish_by_verdict,
     (Phase.CARD_MUST_BE_REMOVED, Ticked): free_reader,
     (Phase.OUT_OF_SERVICE, Ticked): free_reader,
     (Phase.OUT_OF_SERVICE, CardSeen): refuse_card,
     (Phase.FAULT, Ticked): free_reader,
     (Phase.FAULT, CardSeen): refuse_card,
     **{(phase, GrantReceived): refuse_late_grant for phase in Phase if phase is not Phase.AUTHORIZING},
-    **{(phase, GrantJournalled): refuse_written_grant for phase in Phase if phase is not Phase.AUTHORIZING},
+    **{(phase, GrantJournalled): refuse_journalled_grant for phase in Phase if phase is not Phase.AUTHORIZING},
 }
 
 
-def step(state: State, event: Event) -> Step:
+def step(state: State, event: Event) -> StepResult:
     """The state after an event, and what is to be done, in this order."""
-    before = shown(state)
-    state, judged = judge(meter(state, event.at), event.at)
-    state, watched = watch_journal(state, event)
-    state, noted = NOTED.get(type(event), ignore)(state, event)
-    state, acted = TRANSITIONS.get((state.phase, type(event)), ignore)(state, event)
+    before = published_state(state)
+    state, judged = apply_meter_check(convert_pulses(state, event.at), event.at)
+    state, watched = watch_journal_stall(state, event)
+    state, noted = OBSERVERS.get(type(event), ignore_event)(state, event)
+    state, acted = TRANSITIONS.get((state.phase, type(event)), ignore_event)(state, event)
     state, served = watch_run(state, event.at)
-    state, leaked = watch_closed_flow(state, event.at)
-    state, checkpointed = keep_checkpoints(state, event.at)
-    state = rest(state)
-    told: Effects = (PublishState(),) if differs(before, shown(state)) else ()
-    effects = close_first((*judged, *watched, *noted, *acted, *served, *leaked, *checkpointed, *told))
-    return note_handed_over(state, effects, event.at), effects
+    state, leaked = watch_closed_valve_flow(state, event.at)
+    state, checkpointed = checkpoint_if_due(state, event.at)
+    state = update_resting_phase(state)
+    published: Effects = (PublishState(),) if is_worth_publishing(before, published_state(state)) else ()
+    effects = close_first((*judged, *watched, *noted, *acted, *served, *leaked, *checkpointed, *published))
+    return track_writes(state, effects, event.at), effects
 
 
-def ignore(state: State, _event: Event) -> Step:
+def ignore_event(state: State, _event: Event) -> StepResult:
     """Nothing follows."""
     return state, ()
 
@@ -213,7 +221,7 @@ def close_first(effects: Effects) -> Effects:
     return (*closing, *(effect for effect in effects if not isinstance(effect, CloseValve | OpenValve | OpenValveForService)))
 
 
-def meter(state: State, at: Moment) -> State:
+def convert_pulses(state: State, at: Moment) -> State:
     """Convert the pulses that have come, and remember when a pour last flowed."""
     odometer = state.odometer.advance(at.pulses)
     if odometer is state.odometer:
@@ -221,20 +229,20 @@ def meter(state: State, at: Moment) -> State:
     state = replace(state, odometer=odometer)
     if state.pour is not None and state.is_metering_pour:
         return replace(state, pour=replace(state.pour, flowed_ms=at.now_ms))
-    if state.service is not None and state.is_metering_run:
-        return replace(state, service=replace(state.service, flowed_ms=at.now_ms))
+    if state.service_run is not None and state.is_metering_run:
+        return replace(state, service_run=replace(state.service_run, flowed_ms=at.now_ms))
     return state
 
 
-def judge(state: State, at: Moment) -> Step:
+def apply_meter_check(state: State, at: Moment) -> StepResult:
     """Whether the meter can be believed; when it can again, a card that lay on meanwhile must go first."""
-    race, faults, effects = judge_meter(state.meter_race, state.faults, state.limits, state.odometer.pulses_per_liter, at)
+    race, faults, effects = check_meter(state.pulse_window, state.faults, state.limits, state.odometer.pulses_per_liter, at)
     changed = faults != state.faults
-    state = replace(state, meter_race=race, faults=faults, card_must_go=state.card_must_go or changed)
-    return state, (*effects, show(state, ScreenText.OUT_OF_SERVICE)) if Part.METER in faults and changed else effects
+    state = replace(state, pulse_window=race, faults=faults, card_must_be_removed=state.card_must_be_removed or changed)
+    return state, (*effects, screen_effect(state, ScreenText.OUT_OF_SERVICE)) if Part.METER in faults and changed else effects
 
 
-def keep_checkpoints(state: State, at: Moment) -> Step:
+def checkpoint_if_due(state: State, at: Moment) -> StepResult:
     """Write the odometer while it moves, and a running pour at least each `checkpoint_ms` or `checkpoint_ml`."""
     journal, limits = state.journal, state.limits
     far_enough = (
@@ -242,20 +250,20 @@ def keep_checkpoints(state: State, at: Moment) -> Step:
         or state.odometer.ml - journal.checkpoint_ml >= limits.checkpoint_ml
     )
     moves = state.is_metering_pour or state.is_metering_run or state.odometer.pulses != journal.checkpoint_pulses
-    if not journal.writable or is_checkpoint_on_its_way(state) or not far_enough or not moves:
+    if not journal.writable or is_checkpoint_pending(state) or not far_enough or not moves:
         return state, ()
-    state, write = checkpoint(state, at)
+    state, write = take_checkpoint(state, at)
     return state, (write,)
 
 
 def last_checkpoint(state: State, at: Moment) -> WriteCheckpoint:
     """What the journal is to hold of a node that ends now, wherever it stood."""
-    return standing(meter(state, at), at)
+    return current_checkpoint(convert_pulses(state, at), at)
 
 
-def rest(state: State) -> State:
+def update_resting_phase(state: State) -> State:
     """The phase of a tap at rest, and the conversion factor, which changes between pours only."""
     is_metering = state.is_metering_pour or state.is_metering_run
     if state.config and not is_metering and state.config.pulses_per_liter != state.odometer.pulses_per_liter:
         state = replace(state, odometer=state.odometer.recalibrate(state.config.pulses_per_liter))
-    return replace(state, phase=resting_phase(state)) if state.phase in RESTING else state
+    return replace(state, phase=resting_phase(state)) if state.phase in RESTING_PHASES else state

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import assert_never
+from typing import Final, assert_never
 
 from gpiozero import DigitalInputDevice, OutputDevice
+from gpiozero.exc import GPIOZeroError
 
 from tapwire_node.hardware.flow_meter import FlowMeter
 from tapwire_node.hardware.mfrc522_reader import Mfrc522
@@ -25,6 +27,19 @@ from tapwire_node.hardware.settings import (
 )
 from tapwire_node.hardware.simulated_tap import METER_PIN, VALVE_PIN, SimulatedReader, SimulatedTap
 from tapwire_node.hardware.valve import Valve, ValveListener
+
+
+def lgpio_errors() -> tuple[type[Exception], ...]:
+    """The exceptions of `lgpio`, such as `GPIO busy`, where it is installed: gpiozero lets them through."""
+    try:
+        error: type[Exception] = import_module("lgpio").error
+    except ImportError:
+        return ()
+    return (error,)
+
+
+PIN_ERRORS: Final[tuple[type[Exception], ...]] = (GPIOZeroError, OSError, RuntimeError, ImportError, *lgpio_errors())
+"""The exceptions that opening a pin can raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +108,7 @@ def open_simulated(settings: SimulatedHardware, watchdog_ms: int, listener: Valv
 
 
 def open_remote(tap: RemoteTap, watchdog_ms: int, listener: ValveListener) -> Hardware:
-    """A tap in a simulator process, its valve closed as it is taken over; raises `SimulatorGone`."""
+    """A tap in a simulator process, its valve closed as it is taken over; raises `SimulatorUnreachable`."""
     device = OutputDevice(VALVE_PIN, initial_value=False, pin_factory=tap.factory)
     tap.connect()
     return Hardware(
@@ -125,7 +140,7 @@ def pcsc_reader(settings: PcscHardware) -> PolledReader:
 
 
 @dataclass(frozen=True, slots=True)
-class DeskParts:
+class DeskReaderHardware:
     """A desk reader's one part; `simulated` is what a program may lay cards on."""
 
     reader: Reader
@@ -136,15 +151,15 @@ class DeskParts:
         self.reader.end()
 
 
-def open_desk(settings: DeskHardware) -> DeskParts:
+def open_desk_reader(settings: DeskHardware) -> DeskReaderHardware:
     """A desk reader; what its driver's libraries raise is told to who listens to it."""
     match settings:
         case SimulatedHardware():
             reader = SimulatedReader()
-            return DeskParts(reader, reader)
+            return DeskReaderHardware(reader, reader)
         case Mfrc522Hardware():
-            return DeskParts(mfrc522_reader(settings))
+            return DeskReaderHardware(mfrc522_reader(settings))
         case PcscHardware():
-            return DeskParts(pcsc_reader(settings))
+            return DeskReaderHardware(pcsc_reader(settings))
         case _:
             assert_never(settings)

@@ -45,7 +45,7 @@ class CardSource(Protocol):
         """Let go of it."""
 
 
-class Turn:
+class ReaderSession:
     """One source, from its opening until it fails or is given up."""
 
     def __init__(self, open_source: Callable[[], CardSource], poll_ms: int, listener: ReaderListener) -> None:
@@ -116,14 +116,14 @@ class PolledReader:
         self._hang_ms = hang_ms
         self._ended = Event()
         self._looked_ms = monotonic_ms()
-        self._turn: Turn | None = None
-        self._hanging: list[Turn] = []
+        self._session: ReaderSession | None = None
+        self._hanging: list[ReaderSession] = []
         self._thread: Thread | None = None
 
     @property
     def looked_ms(self) -> int:
         """When it last looked for a card, or found that it can't; monotonic."""
-        return max(self._looked_ms, self._turn.looked_ms if self._turn is not None else 0)
+        return max(self._looked_ms, self._session.looked_ms if self._session is not None else 0)
 
     def start(self, listener: ReaderListener) -> None:
         """Begin to look."""
@@ -135,30 +135,30 @@ class PolledReader:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
-        if self._turn is not None:
-            self._turn.give_up()
-            self._turn.join(END_WAIT_S)
+        if self._session is not None:
+            self._session.give_up()
+            self._session.join(END_WAIT_S)
 
     def _supervise(self, listener: ReaderListener) -> None:
         while not self._ended.is_set():
-            self._hanging = [turn for turn in self._hanging if not turn.is_over]
+            self._hanging = [session for session in self._hanging if not session.is_over]
             if len(self._hanging) < MAX_HANGING:
-                self._turn = Turn(self._open_source, self._poll_ms, listener)
-                failure = self._watch(self._turn)
+                self._session = ReaderSession(self._open_source, self._poll_ms, listener)
+                failure = self._watch(self._session)
                 if failure is None:
                     return
                 listener.reader_failed(failure)
                 self._looked_ms = monotonic_ms()
             self._ended.wait(self._retry_ms / MS_PER_S)
 
-    def _watch(self, turn: Turn) -> str | None:
+    def _watch(self, session: ReaderSession) -> str | None:
         """Wait until the turn is over or hangs, and say why; None at the end of the reader."""
         while not self._ended.wait(SUPERVISE_S):
-            if turn.is_over:
-                return turn.failure
-            if monotonic_ms() - turn.looked_ms >= self._hang_ms:
-                turn.give_up()
-                self._hanging.append(turn)
+            if session.is_over:
+                return session.failure
+            if monotonic_ms() - session.looked_ms >= self._hang_ms:
+                session.give_up()
+                self._hanging.append(session)
                 logger.error("a look for a card has not come back for %d ms; %d hang", self._hang_ms, len(self._hanging))
                 return "it hangs"
         return None

@@ -15,13 +15,13 @@ from tapwire_node.clock import TIME_OF_DAY
 from tapwire_node.hardware.simulated_tap import METER_PIN, VALVE_PIN, SimulatedReader, WatchedPin
 from tapwire_node.simulator.protocol import (
     Attach,
-    CardLies,
-    ClockIsWrong,
+    CardOnReader,
+    ClockOffset,
     DriveValve,
     LineSocket,
     Pulses,
-    ReaderBroken,
-    SimulatorGone,
+    ReaderFault,
+    SimulatorUnreachable,
 )
 
 RETRY_S: Final = 0.5
@@ -44,7 +44,7 @@ class RemoteTap:
         self._valve.on_change = self._tell_valve
 
     def connect(self) -> None:
-        """Take the valve over, closed or as its pin is here: the first thing that a node does. Raises `SimulatorGone`."""
+        """Take the valve over, closed or as its pin is here: the first thing that a node does. Raises `SimulatorUnreachable`."""
         line = LineSocket.connect(self._simulator)
         with self._telling:
             self._line = line
@@ -82,7 +82,7 @@ class RemoteTap:
             self._ended.wait(RETRY_S)
             try:
                 self.connect()
-            except (SimulatorGone, OSError) as error:
+            except (SimulatorUnreachable, OSError) as error:
                 self._line = None
                 logger.warning("%s", error)
                 continue
@@ -91,17 +91,17 @@ class RemoteTap:
     def _hear(self, line: LineSocket) -> None:
         for heard in line.lines():
             match heard:
-                case ClockIsWrong():
+                case ClockOffset():
                     TIME_OF_DAY.wrong_by_s = heard.by_s
                 case Pulses():
                     self._turn_meter(heard.count)
-                case CardLies(card_uid=None):
+                case CardOnReader(card_uid=None):
                     self.reader.remove()
-                case CardLies(card_uid=str(card_uid)):
+                case CardOnReader(card_uid=str(card_uid)):
                     self.reader.present(card_uid)
-                case ReaderBroken(text=None):
+                case ReaderFault(text=None):
                     self.reader.recover()
-                case ReaderBroken(text=str(text)):
+                case ReaderFault(text=str(text)):
                     self.reader.fail(text)
                 case _:
                     logger.error("the simulator says what no node asks for: %s", heard)

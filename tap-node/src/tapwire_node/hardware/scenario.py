@@ -33,7 +33,7 @@ from tapwire_node.clock import monotonic_ms
 from tapwire_node.hardware.scenario_faults import Fault, Wait, play_fault
 from tapwire_node.hardware.simulated_tap import SimulatedTap
 
-LOOK_S: Final = 0.02
+GUEST_POLL_S: Final = 0.02
 """How often a guest looks at glass and valve."""
 MS_PER_S: Final = 1_000
 logger: Final = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class ScenarioPlayer:
         seen_ms = came_ms
         opened_ms: int | None = None
         tap.reader.present(card)
-        while not self._ended.wait(LOOK_S):
+        while not self._ended.wait(GUEST_POLL_S):
             now_ms, poured_ml = monotonic_ms(), tap.flowed_ml - from_ml
             if opened_ms is None and tap.valve_is_driven:
                 opened_ms = now_ms

@@ -21,7 +21,7 @@ from tapwire_node.hardware.settings import SimulatedHardware
 
 VALVE_PIN: Final = 17
 METER_PIN: Final = 27
-PHYSICS_S: Final = 0.01
+SIMULATION_STEP_S: Final = 0.01
 MS_ML_PER_PULSE_UNIT: Final = 1_000_000
 """ms × ml/s × pulses/l that make one pulse."""
 
@@ -203,7 +203,7 @@ class SimulatedTap:
             if self._is_at_rest(monotonic_ms()):
                 self._may_flow.wait()
                 before_ms = monotonic_ms()
-            if self._ended.wait(PHYSICS_S):
+            if self._ended.wait(SIMULATION_STEP_S):
                 return
             now_ms = monotonic_ms()
             units += (now_ms - before_ms) * self._rate_ml_per_s(now_ms) * self._pulses_per_liter

@@ -38,7 +38,7 @@ class ValveListener(Protocol):
         """Its pin could be written again, and it is closed."""
 
 
-class Unheard:
+class NoListener:
     """For programs that only look, or only close: nobody hears of the valve."""
 
     def valve_tripped(self) -> None:
@@ -71,7 +71,7 @@ class Valve:
         return bool(self._device.value)
 
     def open(self) -> None:
-        """Drive the pin; from now on `look_after` must be called again and again."""
+        """Drive the pin; from now on `feed_watchdog` must be called again and again."""
         with self._changed:
             if self._ended:
                 return
@@ -80,7 +80,7 @@ class Valve:
                 self._close_by_ms = monotonic_ms()
             self._changed.notify()
 
-    def look_after(self) -> None:
+    def feed_watchdog(self) -> None:
         """Say that the process still watches the flow; it puts nothing off that is overdue. Raises `ValveStuck`."""
         with self._changed:
             now_ms = monotonic_ms()

@@ -1,9 +1,9 @@
 """What a tap node must not forget: SQLite, written by one thread."""
 
 from tapwire_node.journal.connection import JournalBroken
-from tapwire_node.journal.disk_reserve import Reserve
+from tapwire_node.journal.disk_reserve import DiskReserve
 from tapwire_node.journal.identity import JournalInUse
 from tapwire_node.journal.journal_file import Journal
-from tapwire_node.journal.writer_thread import JournalWorker
+from tapwire_node.journal.writer_thread import JournalWriter
 
-__all__ = ["Journal", "JournalBroken", "JournalInUse", "JournalWorker", "Reserve"]
+__all__ = ["DiskReserve", "Journal", "JournalBroken", "JournalInUse", "JournalWriter"]

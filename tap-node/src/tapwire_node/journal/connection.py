@@ -29,7 +29,7 @@ def connect(file: Path) -> sqlite3.Connection:
     db = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
         db.row_factory = sqlite3.Row
-        db.text_factory = lenient_text
+        db.text_factory = decode_leniently
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         migrate(db, wall_clock())
@@ -39,7 +39,7 @@ def connect(file: Path) -> sqlite3.Connection:
     return db
 
 
-def lenient_text(stored: bytes) -> str:
+def decode_leniently(stored: bytes) -> str:
     """For `text_factory`: one flipped bit spoils one value, and not the whole query."""
     return stored.decode(errors="replace")
 
@@ -58,7 +58,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def reported() -> Iterator[None]:
+def journal_errors() -> Iterator[None]:
     """Turn what SQLite and the file system raise into `JournalBroken`, or `JournalFull`."""
     try:
         yield

@@ -55,7 +55,7 @@ def set_aside(file: Path, why: str) -> JournalDamaged:
         if part.exists():
             part.rename(f"{aside}{suffix}")
     sync_folder(file.parent)
-    return told(file, aside, why)
+    return damaged_error(file, aside, why)
 
 
 def sync_folder(folder: Path) -> None:
@@ -76,10 +76,10 @@ def aside_of(file: Path) -> list[Path]:
 def refuse_beside_damaged(file: Path) -> None:
     """Raises `JournalDamaged` while a damaged journal lies where this one would be."""
     for aside in aside_of(file):
-        raise told(file, aside, "it was found damaged before")
+        raise damaged_error(file, aside, "it was found damaged before")
 
 
-def told(file: Path, aside: Path, why: str) -> JournalDamaged:
+def damaged_error(file: Path, aside: Path, why: str) -> JournalDamaged:
     """What a technician must know."""
     return JournalDamaged(
         f"the journal {file} is damaged ({why}) and lies aside as {aside.name}: save what it holds (tapwire-node journal export), "

@@ -12,7 +12,7 @@ RESERVE_SUFFIX: Final = ".reserve"
 KIB: Final = 1_024
 
 
-class Reserve:
+class DiskReserve:
     """The file that keeps `size_kib` of the disk free for this journal."""
 
     def __init__(self, file: Path, size_kib: int) -> None:

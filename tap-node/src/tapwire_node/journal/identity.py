@@ -52,13 +52,13 @@ def place_of(file: Path, device_path: str) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The journal's id, and its new generation, which `note_witness` takes to the lock file once the journal is committed."""
+    """The journal's id, and its new generation, which `write_generation` takes to the lock file once the journal is committed."""
 
     journal_id: UUID
     generation: str
 
 
-def claim(db: sqlite3.Connection, place: Place, lock: TextIOWrapper) -> Claim:
+def claim_journal(db: sqlite3.Connection, place: Place, lock: TextIOWrapper) -> Claim:
     """Note place and a new generation in the journal; the id stays if all is what it was."""
     noted = db.execute(
         "SELECT journal_id, device_path, file, file_device, file_inode, generation, generation_before FROM journal"
@@ -81,7 +81,7 @@ def claim(db: sqlite3.Connection, place: Place, lock: TextIOWrapper) -> Claim:
     return Claim(journal_id, generation)
 
 
-def note_witness(lock: TextIOWrapper, generation: str) -> None:
+def write_generation(lock: TextIOWrapper, generation: str) -> None:
     """Take the generation to the lock file, and to the disk: in place, so that a power cut leaves the one before or this one."""
     os.pwrite(lock.fileno(), generation.encode(), 0)
     os.fsync(lock.fileno())

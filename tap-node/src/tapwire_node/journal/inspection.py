@@ -11,16 +11,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from tapwire_node.journal.connection import BUSY_TIMEOUT_S, JournalBroken, lenient_text, reported
+from tapwire_node.journal.connection import BUSY_TIMEOUT_S, JournalBroken, decode_leniently, journal_errors
 from tapwire_node.journal.damage import aside_of
 
-SHOWN: Final = ("journal_id", "device_path", "seq", "odometer_ml", "pulses_per_liter")
+SHOWN_COLUMNS: Final = ("journal_id", "device_path", "seq", "odometer_ml", "pulses_per_liter")
 ALARMS_SHOWN: Final = 10
 
 
 def show(file: Path) -> Iterator[str]:
     """What the journal is, how much it holds, and its last alarms."""
-    with reported(), closing(_open(file)) as db:
+    with journal_errors(), closing(_open(file)) as db:
         for aside in aside_of(file):
             yield f"damaged           {aside}, set aside; move it out of its folder, and the tap begins a new journal"
         yield f"file              {_readable(file)}, {_soundness(db)}"
@@ -33,7 +33,7 @@ def show(file: Path) -> Iterator[str]:
 
 def pending(file: Path) -> Iterator[str]:
     """Facts without a verdict, one line each, the oldest first."""
-    with reported(), closing(_open(file)) as db:
+    with journal_errors(), closing(_open(file)) as db:
         for row in _facts(db, "WHERE verdict IS NULL"):
             volume_ml = row["odometer_to_ml"] - row["odometer_from_ml"]
             standing = (row["end_reason"] or row["cause"]) if row["ended"] else "running"
@@ -42,7 +42,7 @@ def pending(file: Path) -> Iterator[str]:
 
 def export(file: Path) -> Iterator[str]:
     """Every fact as one JSON object a line, the oldest first."""
-    with reported(), closing(_open(file)) as db:
+    with journal_errors(), closing(_open(file)) as db:
         for row in _facts(db):
             fact = dict(row)
             fact["volume_ml"] = row["odometer_to_ml"] - row["odometer_from_ml"]
@@ -50,7 +50,7 @@ def export(file: Path) -> Iterator[str]:
             yield json.dumps(fact, ensure_ascii=False)
 
 
-READINGS: Final[Mapping[str, Callable[[Path], Iterator[str]]]] = {"show": show, "pending": pending, "export": export}
+INSPECTIONS: Final[Mapping[str, Callable[[Path], Iterator[str]]]] = {"show": show, "pending": pending, "export": export}
 
 
 def _facts(db: sqlite3.Connection, which: str = "") -> Iterator[sqlite3.Row]:
@@ -80,7 +80,7 @@ def _facts_from_the_end(db: sqlite3.Connection, which: str, after: int) -> list[
 def _identity(db: sqlite3.Connection) -> Iterator[str]:
     journal = db.execute("SELECT * FROM journal").fetchone()
     if journal is not None:
-        yield from (f"{name:17} {journal[name]}" for name in SHOWN)
+        yield from (f"{name:17} {journal[name]}" for name in SHOWN_COLUMNS)
 
 
 def _counts(db: sqlite3.Connection) -> Iterator[str]:
@@ -118,5 +118,5 @@ def _open(file: Path) -> sqlite3.Connection:
     uri = f"{_readable(file).resolve().as_uri()}?mode=ro"
     db = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)
     db.row_factory = sqlite3.Row
-    db.text_factory = lenient_text
+    db.text_factory = decode_leniently
     return db

@@ -25,14 +25,14 @@ from tapwire_contracts.messages import CONFIG, PourAuthorized, PourCompleted, Ta
 from tapwire_contracts.reasons import EndReason
 from tapwire_node.clock import TIME_OF_DAY, wall_clock
 from tapwire_node.controller.closing_lead import REMEMBERED_CLOSINGS
-from tapwire_node.controller.events import Recovered
+from tapwire_node.controller.events import RecoveredJournal
 from tapwire_node.controller.flow_facts import Fact
 from tapwire_node.controller.odometer import Odometer
-from tapwire_node.journal.connection import JournalFull, connect, reported, transaction
+from tapwire_node.journal.connection import JournalFull, connect, journal_errors, transaction
 from tapwire_node.journal.damage import is_damage, refuse_beside_damaged, require_sound, set_aside
-from tapwire_node.journal.disk_reserve import Reserve
+from tapwire_node.journal.disk_reserve import DiskReserve
 from tapwire_node.journal.fact_rows import FACT_COLUMNS, fact_to_row, ids_of, read_row, row_to_fact
-from tapwire_node.journal.identity import claim, note_witness, place_of, take_lock
+from tapwire_node.journal.identity import claim_journal, place_of, take_lock, write_generation
 
 MAX_ALARMS: Final = 1_000
 ALWAYS_KEPT: Final = 10_000
@@ -47,7 +47,7 @@ _DROP_UNOPENED_RUNS: Final = (
 )
 
 
-class Standing(Enum):
+class ReportStatus(Enum):
     """What the journal knows of a pour that the core asks for."""
 
     OPEN = auto()
@@ -63,7 +63,7 @@ class Journal:
     """One tap's journal, open for writing in one process and one thread."""
 
     def __init__(
-        self, db: sqlite3.Connection, lock: TextIOWrapper, journal_id: UUID, boot_id: UUID, reserve: Reserve | None = None
+        self, db: sqlite3.Connection, lock: TextIOWrapper, journal_id: UUID, boot_id: UUID, reserve: DiskReserve | None = None
     ) -> None:
         self._db = db
         self._lock = lock
@@ -72,7 +72,7 @@ class Journal:
         self._reserve = reserve
 
     @classmethod
-    def open(cls, file: Path, device_path: str, boot_id: UUID, reserve: Reserve | None = None) -> Self:
+    def open(cls, file: Path, device_path: str, boot_id: UUID, reserve: DiskReserve | None = None) -> Self:
         """Open or make the journal, and bring it up to date; raises `JournalBroken`. A damaged one is set aside first.
 
         On a full disk it takes its reserve for that.
@@ -85,8 +85,8 @@ class Journal:
         return cls._open(file, device_path, boot_id, reserve)
 
     @classmethod
-    def _open(cls, file: Path, device_path: str, boot_id: UUID, reserve: Reserve | None) -> Self:
-        with reported():
+    def _open(cls, file: Path, device_path: str, boot_id: UUID, reserve: DiskReserve | None) -> Self:
+        with journal_errors():
             file.parent.mkdir(parents=True, exist_ok=True)
             lock = take_lock(file)
             try:
@@ -106,12 +106,12 @@ class Journal:
     def hold_reserve(self) -> None:
         """Keep room for the facts of a running pour; raises `JournalFull` when there is none."""
         if self._reserve is not None:
-            with reported():
+            with journal_errors():
                 self._reserve.hold()
 
     def give_up_reserve(self) -> bool:
         """Write into the room that was kept; whether there was any."""
-        with reported():
+        with journal_errors():
             return self._reserve is not None and self._reserve.give_up()
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class Journal:
 
     # ── after a start ───────────────────────────────────────────────────────
 
-    def recover(self) -> Recovered:
+    def recover(self) -> RecoveredJournal:
         """End what another boot left running, and tell what there is; a second call in this boot ends nothing."""
         with self._write() as db:
             boot_id = str(self._boot_id)
@@ -143,7 +143,7 @@ class Journal:
                 "SELECT latency_ms FROM facts WHERE latency_ms IS NOT NULL ORDER BY number DESC LIMIT ?", (REMEMBERED_CLOSINGS,)
             ).fetchall()
             unsettled = db.execute("SELECT * FROM facts WHERE verdict IS NULL ORDER BY number").fetchall()
-        return Recovered(
+        return RecoveredJournal(
             journal_id=self.journal_id,
             odometer_ml=journal["odometer_ml"],
             odometer_remainder=journal["odometer_remainder"],
@@ -157,13 +157,13 @@ class Journal:
         )
 
     def open_facts(self, limit: int) -> list[Fact]:
-        """Reports without a verdict, the oldest first; those that can't be read are left out (`Recovered.unreadable`)."""
+        """Reports without a verdict, the oldest first; those that can't be read are left out (`RecoveredJournal.unreadable`)."""
         query = "SELECT * FROM facts WHERE verdict IS NULL AND ended = 1 ORDER BY number"
-        with reported():
+        with journal_errors():
             readable = (fact for row in self._db.execute(query) if (fact := read_row(row)) is not None)
             return list(islice(readable, limit))
 
-    def forget_older_than(self, days: int) -> None:
+    def delete_older_than(self, days: int) -> None:
         """Drop facts whose verdict came longer ago, but for the newest. The ids of their pours stay: they were granted here."""
         before = (TIME_OF_DAY.now() - timedelta(days=days)).isoformat()
         with self._write() as db:
@@ -173,7 +173,7 @@ class Journal:
 
     # ── questions and grants ────────────────────────────────────────────────
 
-    def next_question(self, card_uid: str) -> int:
+    def next_seq(self, card_uid: str) -> int:
         """The number of the next question; it is never given again. Raises `JournalFull` without room for what may follow."""
         self.hold_reserve()
         with self._write() as db:
@@ -222,25 +222,25 @@ class Journal:
             self._put_fact(report, ended=True)
         return report
 
-    def find_report(self, asked_journal_id: UUID, report: Fact) -> tuple[Standing, Fact | None]:
+    def find_report(self, asked_journal_id: UUID, report: Fact) -> tuple[ReportStatus, Fact | None]:
         """What became of a pour. One that this journal should have and never had is made dead first, and reported as `report`."""
         known = self._fact_row(report.fact_id)
         if known is not None and known["ended"]:
             fact = read_row(known)
             if fact is None:
-                return Standing.LOST, None
-            return Standing.OPEN if known["verdict"] is None else Standing.SETTLED, fact
+                return ReportStatus.LOST, None
+            return ReportStatus.OPEN if known["verdict"] is None else ReportStatus.SETTLED, fact
         if known is None and asked_journal_id != self.journal_id:
-            return Standing.ELSEWHERE, None
+            return ReportStatus.ELSEWHERE, None
         if known is None and self._was_granted(report.fact_id):
-            return Standing.LOST, None
+            return ReportStatus.LOST, None
         refused = self.refuse(self._with_card(report, known))
-        return (Standing.NOW_DEAD, refused) if refused else (Standing.RUNNING, None)
+        return (ReportStatus.NOW_DEAD, refused) if refused else (ReportStatus.RUNNING, None)
 
     def _with_card(self, report: Fact, known: sqlite3.Row | None) -> Fact:
         """The report with the card of the grant, or of the question asked last: the only one whose answer can be missing."""
         assert isinstance(report.message, PourCompleted)
-        with reported():
+        with journal_errors():
             row = known or self._db.execute("SELECT last_card_uid AS card_uid FROM journal").fetchone()
         return Fact(replace(report.message, card_uid=row["card_uid"] or report.message.card_uid), report.ended_ms)
 
@@ -304,17 +304,17 @@ class Journal:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with reported(), transaction(self._db):
+        with journal_errors(), transaction(self._db):
             yield self._db
 
     def _fact_row(self, fact_id: UUID) -> sqlite3.Row | None:
-        with reported():
+        with journal_errors():
             row: sqlite3.Row | None = self._db.execute("SELECT * FROM facts WHERE fact_id = ?", (str(fact_id),)).fetchone()
         return row
 
     def _was_granted(self, pour_id: UUID) -> bool:
         query = "SELECT 1 FROM pour_ids WHERE pour_id = ? AND kind = 'grant'"
-        with reported():
+        with journal_errors():
             return self._db.execute(query, (str(pour_id),)).fetchone() is not None
 
     def _insert_id(self, pour_id: UUID, kind: str) -> bool:
@@ -343,8 +343,8 @@ def open_claimed(file: Path, device_path: str, lock: TextIOWrapper) -> tuple[sql
     db = connect(file)
     try:
         with transaction(db):
-            claimed = claim(db, place_of(file, device_path), lock)
-        note_witness(lock, claimed.generation)
+            claimed = claim_journal(db, place_of(file, device_path), lock)
+        write_generation(lock, claimed.generation)
     except BaseException:
         db.close()
         raise

@@ -1,7 +1,7 @@
 """The one thread that writes the journal.
 
 The event loop hands effects over and goes on: closing the valve never waits for a disk. Each answer comes back to the loop as an
-event. When a write fails the journal counts as broken: what must not be lost (`KEPT`) waits in order, everything else fails at
+event. When a write fails the journal counts as broken: what must not be lost (`KEPT_WHILE_BROKEN`) waits in order, everything else fails at
 once, and the file is opened anew each `retry_ms` until all that waits is written. The end tries once more; what even then can't be
 written stands in the log, whole, so that a person can book it.
 
@@ -36,13 +36,12 @@ from tapwire_node.controller.effects import (
 )
 from tapwire_node.controller.events import (
     CheckpointJournalled,
-    Event,
+    EventFactory,
     FactJournalled,
+    GrantAlreadyJournalled,
     GrantJournalled,
-    GrantKnown,
     JournalFailed,
     JournalOpened,
-    Moment,
     QuestionJournalled,
     ReportFound,
     ReportMissing,
@@ -51,17 +50,14 @@ from tapwire_node.controller.events import (
 from tapwire_node.controller.flow_facts import Fact
 from tapwire_node.journal.connection import JournalBroken, JournalFull
 from tapwire_node.journal.identity import JournalInUse
-from tapwire_node.journal.journal_file import Journal, Standing
-
-Answer = Callable[[Moment], Event]
-"""An event that lacks only its moment."""
+from tapwire_node.journal.journal_file import Journal, ReportStatus
 
 NEEDS_ROOM: Final = (WriteQuestion, WriteGrant)
 """What is only begun while there is room to bring it to its end."""
-FACTS: Final = (WriteRefusal, WriteReport, WriteFlow, WriteCheckpoint)
+IRREPLACEABLE: Final = (WriteRefusal, WriteReport, WriteFlow, WriteCheckpoint)
 """What nobody else knows: lost last, should there be too much that waits."""
-KEPT: Final = (*FACTS, WriteVerdict, WriteConfig, WriteTombstone)
-LATEST: Final = (WriteCheckpoint, WriteConfig)
+KEPT_WHILE_BROKEN: Final = (*IRREPLACEABLE, WriteVerdict, WriteConfig, WriteTombstone)
+ONLY_LATEST_COUNTS: Final = (WriteCheckpoint, WriteConfig)
 """Of these only the last one counts."""
 MAX_KEPT: Final = 10_000
 """Writes that wait for a broken journal; a leak alone fills this in three days."""
@@ -74,13 +70,13 @@ class JournalReplaced(Exception):
     """Another journal lies where the one of this boot was."""
 
 
-class JournalWorker:
+class JournalWriter:
     """Owns the journal's thread. `post` and `fail` are called on the event loop's thread."""
 
     def __init__(
         self,
         open_journal: Callable[[], Journal],
-        post: Callable[[Answer], None],
+        post: Callable[[EventFactory], None],
         fail: Callable[[BaseException], None],
         retry_ms: int,
         keep_days: int,
@@ -95,12 +91,12 @@ class JournalWorker:
         self._journal: Journal | None = None
         self._journal_id: UUID | None = None
         self._is_full = False
-        self._told: str | None = None
+        self._last_open_error: str | None = None
         """Why the journal could not be opened, as it was told last: an alarm once, not at every try."""
-        self._handed: deque[JournalEffect] = deque()
+        self._untried: deque[JournalEffect] = deque()
         """Handed over, and not tried yet."""
         self._kept: dict[object, JournalEffect] = {}
-        self._forgot_ms: int | None = None
+        self._pruned_ms: int | None = None
         self._ending = False
 
     # ── on the event loop ───────────────────────────────────────────────────
@@ -111,12 +107,12 @@ class JournalWorker:
 
     def write(self, effect: JournalEffect) -> None:
         """Carry one effect out, after all that were handed over before."""
-        self._handed.append(effect)
+        self._untried.append(effect)
         self._submit_unless_ending(self._try_next)
 
-    def note_alarm(self, text: str) -> None:
+    def record_alarm(self, text: str) -> None:
         """Keep an alarm for the technician, if the journal can."""
-        self._submit_unless_ending(partial(self._note_alarm, text))
+        self._submit_unless_ending(partial(self._record_alarm, text))
 
     async def open_facts(self, limit: int) -> list[Fact]:
         """Reports without a verdict, the oldest first; none while the journal is broken, or at the end."""
@@ -130,20 +126,20 @@ class JournalWorker:
         closed = self._loop.run_in_executor(self._thread, self._finish)
         await asyncio.wait([closed], timeout=timeout_ms / MS_PER_S)
         self._thread.shutdown(wait=False, cancel_futures=True)
-        for effect in (*self._kept.values(), *self._handed):
-            if isinstance(effect, KEPT):
+        for effect in (*self._kept.values(), *self._untried):
+            if isinstance(effect, KEPT_WHILE_BROKEN):
                 logger.critical("the node ends, and the journal has not taken this: %s", effect)
 
-    def _submit_unless_ending(self, work: Callable[[], list[Answer]]) -> None:
+    def _submit_unless_ending(self, work: Callable[[], list[EventFactory]]) -> None:
         if not self._ending:
             self._submit(work)
 
-    def _submit(self, work: Callable[[], list[Answer]]) -> Future[list[Answer]]:
+    def _submit(self, work: Callable[[], list[EventFactory]]) -> Future[list[EventFactory]]:
         submitted = self._thread.submit(work)
         submitted.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._answer, done))
         return submitted
 
-    def _answer(self, done: Future[list[Answer]]) -> None:
+    def _answer(self, done: Future[list[EventFactory]]) -> None:
         if done.cancelled():
             return
         error = done.exception()
@@ -155,33 +151,33 @@ class JournalWorker:
 
     # ── on the journal's thread ─────────────────────────────────────────────
 
-    def _reopen(self) -> list[Answer]:
+    def _reopen(self) -> list[EventFactory]:
         """Open the journal if it is not, and write what waits; raises `JournalReplaced`."""
-        answers: list[Answer] = []
+        answers: list[EventFactory] = []
         try:
             journal = self._opened()
             recovered = journal.recover()
             answers.extend(self._write_kept(journal))
         except JournalBroken as error:
-            broken = self._break(error)
-            is_news, self._told = self._told != str(error), str(error)
+            broken = self._mark_broken(error)
+            is_news, self._last_open_error = self._last_open_error != str(error), str(error)
             return [*answers, broken] if is_news else answers
-        self._told = None
+        self._last_open_error = None
         self._require_same(recovered.journal_id)
-        return [partial(JournalOpened, recovered=recovered), *answers, *self._look_for_room()]
+        return [partial(JournalOpened, recovered=recovered), *answers, *self._hold_reserve()]
 
     def _opened(self) -> Journal:
         if self._journal is None:
             self._journal = self._open_journal()
         return self._journal
 
-    def _write_kept(self, journal: Journal) -> Iterator[Answer]:
+    def _write_kept(self, journal: Journal) -> Iterator[EventFactory]:
         """Write what waits, in its order; another journal has an odometer of its own, and takes none."""
         if self._journal_id not in (None, journal.journal_id):
             self._kept.pop(WriteCheckpoint, None)
         while self._kept:
             key = next(iter(self._kept))
-            answers = perform_in_reserve(journal, self._kept[key])
+            answers = write_effect_using_reserve(journal, self._kept[key])
             del self._kept[key]
             yield from answers
 
@@ -192,42 +188,42 @@ class JournalWorker:
             raise JournalReplaced(f"journal {self._journal_id} was replaced by {journal_id}: the node begins anew with it")
         self._journal_id = journal_id
 
-    def _try_next(self) -> list[Answer]:
+    def _try_next(self) -> list[EventFactory]:
         try:
-            return self._try(self._handed[0])
+            return self._try(self._untried[0])
         finally:
-            self._handed.popleft()
+            self._untried.popleft()
 
-    def _try(self, effect: JournalEffect) -> list[Answer]:
+    def _try(self, effect: JournalEffect) -> list[EventFactory]:
         journal = self._journal
         if journal is None or (self._is_full and isinstance(effect, NEEDS_ROOM)):
             self._keep(effect)
-            return [] if isinstance(effect, KEPT) else [partial(JournalFailed, text="it is still broken")]
+            return [] if isinstance(effect, KEPT_WHILE_BROKEN) else [partial(JournalFailed, text="it is still broken")]
         try:
-            self._forget_old(journal)
-            return perform(journal, effect)
+            self._delete_old(journal)
+            return write_effect(journal, effect)
         except JournalFull as error:
-            return self._write_into_reserve(journal, effect, error)
+            return self._write_on_full_disk(journal, effect, error)
         except JournalBroken as error:
             self._keep(effect)
-            return [self._break(error)]
+            return [self._mark_broken(error)]
 
-    def _write_into_reserve(self, journal: Journal, effect: JournalEffect, full: JournalFull) -> list[Answer]:
+    def _write_on_full_disk(self, journal: Journal, effect: JournalEffect, full: JournalFull) -> list[EventFactory]:
         """Let the valve close, and write what has flowed; a question or grant is nothing that has."""
         try:
-            written = [] if isinstance(effect, NEEDS_ROOM) else perform_in_reserve(journal, effect)
+            written = [] if isinstance(effect, NEEDS_ROOM) else write_effect_using_reserve(journal, effect)
         except JournalBroken as error:
             self._keep(effect)
-            return [self._break(error)]
+            return [self._mark_broken(error)]
         self._wait_for_room()
         return [*written, partial(JournalFailed, text=f"the disk is full: {full}")]
 
     def _wait_for_room(self) -> None:
         if not self._is_full:
             self._is_full = True
-            self._later(self._find_room)
+            self._retry_later(self._retry_reserve)
 
-    def _look_for_room(self) -> list[Answer]:
+    def _hold_reserve(self) -> list[EventFactory]:
         """Hold the reserve; without it the tap stays out of service."""
         assert self._journal is not None
         try:
@@ -238,19 +234,19 @@ class JournalWorker:
         self._is_full = False
         return []
 
-    def _find_room(self) -> list[Answer]:
+    def _retry_reserve(self) -> list[EventFactory]:
         """Go on as before if there is room again."""
         if self._journal is None:
             return []
         try:
             self._journal.hold_reserve()
         except JournalBroken:
-            self._later(self._find_room)
+            self._retry_later(self._retry_reserve)
             return []
         self._is_full = False
         return self._reopen()
 
-    def _note_alarm(self, text: str) -> list[Answer]:
+    def _record_alarm(self, text: str) -> list[EventFactory]:
         try:
             if self._journal is not None:
                 self._journal.record_alarm(text)
@@ -258,36 +254,36 @@ class JournalWorker:
             logger.warning("an alarm is in no journal: %s", error)
         return []
 
-    def _forget_old(self, journal: Journal) -> None:
+    def _delete_old(self, journal: Journal) -> None:
         """At the first write of a boot, as many a machine is switched off each night, and each day."""
-        if self._forgot_ms is None or monotonic_ms() - self._forgot_ms >= DAY_MS:
-            journal.forget_older_than(self._keep_days)
-            self._forgot_ms = monotonic_ms()
+        if self._pruned_ms is None or monotonic_ms() - self._pruned_ms >= DAY_MS:
+            journal.delete_older_than(self._keep_days)
+            self._pruned_ms = monotonic_ms()
 
     def _keep(self, effect: JournalEffect) -> None:
-        if not isinstance(effect, KEPT):
+        if not isinstance(effect, KEPT_WHILE_BROKEN):
             return
-        key = type(effect) if isinstance(effect, LATEST) else effect
+        key = type(effect) if isinstance(effect, ONLY_LATEST_COUNTS) else effect
         self._kept.pop(key, None)
         self._kept[key] = effect
         if len(self._kept) > MAX_KEPT:
-            least = next((kept for kept, waiting in self._kept.items() if not isinstance(waiting, FACTS)), key)
+            least = next((kept for kept, waiting in self._kept.items() if not isinstance(waiting, IRREPLACEABLE)), key)
             logger.critical("the journal has been broken for too long, %s is lost", self._kept.pop(least))
 
-    def _break(self, error: JournalBroken) -> Answer:
+    def _mark_broken(self, error: JournalBroken) -> EventFactory:
         """Let go of the file and try again later."""
         self._close()
-        self._later(self._reopen)
+        self._retry_later(self._reopen)
         return partial(JournalFailed, text=str(error))
 
-    def _later(self, work: Callable[[], list[Answer]]) -> None:
+    def _retry_later(self, work: Callable[[], list[EventFactory]]) -> None:
         self._loop.call_soon_threadsafe(self._loop.call_later, self._retry_ms / MS_PER_S, self._submit_unless_ending, work)
 
     def _open_facts(self, limit: int) -> list[Fact]:
         try:
             return self._journal.open_facts(limit) if self._journal else []
         except JournalBroken as error:
-            self._loop.call_soon_threadsafe(self._post, self._break(error))
+            self._loop.call_soon_threadsafe(self._post, self._mark_broken(error))
             return []
 
     def _finish(self) -> None:
@@ -307,21 +303,21 @@ class JournalWorker:
             self._journal = None
 
 
-def perform(journal: Journal, effect: JournalEffect) -> list[Answer]:
+def write_effect(journal: Journal, effect: JournalEffect) -> list[EventFactory]:
     """Write one effect and tell what came of it; raises `JournalBroken`."""
     match effect:
         case WriteQuestion():
-            return [partial(QuestionJournalled, event_id=effect.event_id, seq=journal.next_question(effect.card_uid))]
+            return [partial(QuestionJournalled, event_id=effect.event_id, seq=journal.next_seq(effect.card_uid))]
         case WriteGrant():
             is_new = journal.record_grant(effect.grant, effect.started_at, effect.odometer_ml)
-            return [partial(GrantJournalled if is_new else GrantKnown, pour_id=effect.grant.pour_id)]
+            return [partial(GrantJournalled if is_new else GrantAlreadyJournalled, pour_id=effect.grant.pour_id)]
         case WriteTombstone():
             journal.record_tombstone(effect.pour_id)
         case WriteRefusal():
             refused = journal.refuse(effect.report)
             return [partial(FactJournalled, fact=refused)] if refused else []
         case FindReport():
-            return answer_find(journal, effect)
+            return answer_find_report(journal, effect)
         case WriteReport():
             return [partial(FactJournalled, fact=journal.record_report(effect.report, effect.odometer))]
         case WriteFlow():
@@ -344,29 +340,29 @@ def perform(journal: Journal, effect: JournalEffect) -> list[Answer]:
     return []
 
 
-def perform_in_reserve(journal: Journal, effect: JournalEffect) -> list[Answer]:
+def write_effect_using_reserve(journal: Journal, effect: JournalEffect) -> list[EventFactory]:
     """Write one effect, into the reserve where there is no other room; raises `JournalBroken`."""
     try:
-        return perform(journal, effect)
+        return write_effect(journal, effect)
     except JournalFull:
         if not journal.give_up_reserve():
             raise
-    return perform(journal, effect)
+    return write_effect(journal, effect)
 
 
-def answer_find(journal: Journal, effect: FindReport) -> list[Answer]:
+def answer_find_report(journal: Journal, effect: FindReport) -> list[EventFactory]:
     """What the journal knows of a pour that the core asks for."""
     standing, fact = journal.find_report(effect.asked_journal_id, effect.report)
     match standing:
-        case Standing.OPEN | Standing.SETTLED:
+        case ReportStatus.OPEN | ReportStatus.SETTLED:
             assert fact is not None
-            return [partial(ReportFound, fact=fact, settled=standing is Standing.SETTLED)]
-        case Standing.NOW_DEAD:
+            return [partial(ReportFound, fact=fact, settled=standing is ReportStatus.SETTLED)]
+        case ReportStatus.NOW_DEAD:
             assert fact is not None
             return [partial(FactJournalled, fact=fact)]
-        case Standing.RUNNING:
+        case ReportStatus.RUNNING:
             return []
-        case Standing.ELSEWHERE | Standing.LOST:
+        case ReportStatus.ELSEWHERE | ReportStatus.LOST:
             return [partial(ReportMissing, pour_id=effect.report.fact_id, asked_journal_id=effect.asked_journal_id)]
         case _:
             assert_never(standing)

@@ -52,19 +52,18 @@ from tapwire_node.controller.events import (
     CoreSeen,
     DenialReceived,
     Disconnected,
-    Event,
+    EventFactory,
     FlowVerdictReceived,
     GrantReceived,
-    Moment,
-    ReportAsked,
+    ReportRequested,
     StopReceived,
     VerdictReceived,
 )
 from tapwire_node.settings import BrokerAddress, BrokerSettings
 
-MAX_SENDING: Final = 100
+MAX_PENDING_PUBLISHES: Final = 100
 """Publishes that may wait for the broker at a time; more are dropped."""
-KEPT_FOR_QUESTIONS: Final = 20
+RESERVED_FOR_QUESTIONS: Final = 20
 """Places among these that only cards may take, so that facts which are sent again keep no guest waiting."""
 MS_PER_S: Final = 1_000
 PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
@@ -74,11 +73,8 @@ ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
 """Where a device of a kind sends a payload."""
 logger: Final = logging.getLogger(__name__)
 
-Arrival = Callable[[Moment], Event]
-"""An event that lacks only its moment."""
 
-
-def make_client(path: DevicePath, address: BrokerAddress, settings: BrokerSettings, will: Will | None = None) -> Client:
+def make_mqtt_client(path: DevicePath, address: BrokerAddress, settings: BrokerSettings, will: Will | None = None) -> Client:
     """A client for one connection of a device, under its path as client id; raises `MqttError` for a CA file that can't be used."""
     return Client(
         address.host,
@@ -91,12 +87,12 @@ def make_client(path: DevicePath, address: BrokerAddress, settings: BrokerSettin
         clean_session=None if settings.protocol == "5" else True,
         timeout=settings.timeout_ms / MS_PER_S,
         keepalive=settings.keepalive_s,
-        tls_context=whom_to_trust(settings.ca_file) if address.tls else None,
+        tls_context=tls_context(settings.ca_file) if address.tls else None,
         socket_options=NO_DELAY,
     )
 
 
-def whom_to_trust(ca_file: str | None) -> ssl.SSLContext:
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
     """The CAs of the file, or this machine's; raises `MqttError` for a file that is gone or was written by half."""
     try:
         return ssl.create_default_context(cafile=ca_file)
@@ -104,7 +100,7 @@ def whom_to_trust(ca_file: str | None) -> ssl.SSLContext:
         raise MqttError(f"broker.ca_file: {ca_file} can't be used: {error}") from error
 
 
-class Uplink:
+class BrokerConnection:
     """Connects, and connects again. `describe` gives our state for a presence and a connection."""
 
     def __init__(
@@ -113,7 +109,7 @@ class Uplink:
         address: BrokerAddress,
         settings: BrokerSettings,
         describe: Callable[[Presence, int], NodeState],
-        post: Callable[[Arrival], None],
+        post: Callable[[EventFactory], None],
         random: Random,
     ) -> None:
         self._path = path
@@ -141,7 +137,11 @@ class Uplink:
         """Publish now, or drop it when there is no connection or too much waits."""
         if self._client is None:
             return
-        places = MAX_SENDING if isinstance(message, CardPresented | ReaderCardPresented) else MAX_SENDING - KEPT_FOR_QUESTIONS
+        places = (
+            MAX_PENDING_PUBLISHES
+            if isinstance(message, CardPresented | ReaderCardPresented)
+            else MAX_PENDING_PUBLISHES - RESERVED_FOR_QUESTIONS
+        )
         if len(self._sending) >= places:
             logger.warning("%d messages wait for the broker, %s is dropped", len(self._sending), type(message).__name__)
             return
@@ -153,7 +153,7 @@ class Uplink:
         self._send_due_state()
 
     def _send_due_state(self) -> None:
-        has_room = len(self._sending) < MAX_SENDING - KEPT_FOR_QUESTIONS
+        has_room = len(self._sending) < MAX_PENDING_PUBLISHES - RESERVED_FOR_QUESTIONS
         if self._client is not None and self._state_is_due and has_room and not self._is_leaving:
             self._state_is_due = False
             self._begin(self._client, self._describe(Presence.ONLINE, self._connection))
@@ -167,7 +167,7 @@ class Uplink:
         self._sending.discard(task)
         self._send_due_state()
 
-    async def say_goodbye(self) -> None:
+    async def publish_offline(self) -> None:
         """Publish that we go, and no state after that; a clean end of a connection sends no last will."""
         self._is_leaving = True
         if self._client is not None:
@@ -217,7 +217,7 @@ class Uplink:
     def _new_client(self) -> Client:
         will = encode(self._describe(Presence.OFFLINE, self._connection))
         last = Will(self._path.topic(STATE.leaf), will, qos=STATE.qos, retain=STATE.retain)
-        return make_client(self._path, self._address, self._settings, last)
+        return make_mqtt_client(self._path, self._address, self._settings, last)
 
     def _wait_ms(self, failures: int) -> int:
         longest_ms = min(self._settings.reconnect_first_ms << min(failures - 1, 20), self._settings.reconnect_max_ms)
@@ -262,7 +262,7 @@ class Uplink:
             case StopPour():
                 self._post(partial(StopReceived, stop=message))
             case ReportPour():
-                self._post(partial(ReportAsked, ask=message))
+                self._post(partial(ReportRequested, ask=message))
             case TapConfig():
                 self._post(partial(ConfigReceived, config=message))
             case CoreState():

@@ -1,7 +1,7 @@
 """Facts on their way: each is sent again until the core's verdict on it has come.
 
 A PUBACK is no verdict. Waits between sendings double and are shortened at random, so that many taps don't speak at once.
-The journal has every fact; here are at most `OUTBOX_LIMIT`, the oldest, and `wants_more` says when others can follow.
+The journal has every fact; here are at most `RESEND_QUEUE_LIMIT`, the oldest, and `needs_refill` says when others can follow.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from uuid import UUID
 from tapwire_node.controller.flow_facts import Fact
 from tapwire_node.settings import BrokerSettings
 
-OUTBOX_LIMIT: Final = 500
+RESEND_QUEUE_LIMIT: Final = 500
 SEND_BATCH: Final = 20
 """Facts sent in one go; the rest follow at the next tick."""
 
 
 @dataclass(slots=True)
-class Sending:
+class QueuedFact:
     """One fact: when it is due, and how often it was sent."""
 
     fact: Fact
@@ -26,50 +26,50 @@ class Sending:
     attempts: int = 0
 
 
-class Outbox:
+class ResendQueue:
     """Which fact is to be sent when."""
 
     def __init__(self, settings: BrokerSettings, random: Random) -> None:
         self._settings = settings
         self._random = random
-        self._sendings: dict[UUID, Sending] = {}
+        self._queued: dict[UUID, QueuedFact] = {}
         self._left_out = False
 
     @property
-    def wants_more(self) -> bool:
+    def needs_refill(self) -> bool:
         """Whether facts were left in the journal and there is room for them now."""
-        return self._left_out and len(self._sendings) <= OUTBOX_LIMIT // 2
+        return self._left_out and len(self._queued) <= RESEND_QUEUE_LIMIT // 2
 
     def add(self, fact: Fact, now_ms: int) -> None:
         """Send this fact now, and again until it is settled."""
-        known = self._sendings.get(fact.fact_id)
+        known = self._queued.get(fact.fact_id)
         if known is not None:
             known.due_ms = now_ms
-        elif len(self._sendings) < OUTBOX_LIMIT:
-            self._sendings[fact.fact_id] = Sending(fact, now_ms)
+        elif len(self._queued) < RESEND_QUEUE_LIMIT:
+            self._queued[fact.fact_id] = QueuedFact(fact, now_ms)
         else:
             self._left_out = True
 
     def refill(self, facts: list[Fact], now_ms: int) -> None:
         """Take what the journal has, the oldest first, spread over some seconds."""
-        self._left_out = len(facts) >= OUTBOX_LIMIT
+        self._left_out = len(facts) >= RESEND_QUEUE_LIMIT
         for fact in facts:
-            if fact.fact_id not in self._sendings and len(self._sendings) < OUTBOX_LIMIT:
-                self._sendings[fact.fact_id] = Sending(fact, self._soon(now_ms))
+            if fact.fact_id not in self._queued and len(self._queued) < RESEND_QUEUE_LIMIT:
+                self._queued[fact.fact_id] = QueuedFact(fact, self._soon(now_ms))
 
-    def settle(self, fact_id: UUID) -> None:
+    def remove(self, fact_id: UUID) -> None:
         """Its verdict has come."""
-        self._sendings.pop(fact_id, None)
+        self._queued.pop(fact_id, None)
 
-    def hurry(self, now_ms: int) -> None:
+    def resend_soon(self, now_ms: int) -> None:
         """Send everything again soon, from the shortest wait on: somebody new may be listening."""
-        for sending in self._sendings.values():
+        for sending in self._queued.values():
             sending.due_ms = min(sending.due_ms, self._soon(now_ms))
             sending.attempts = 0
 
     def take_due(self, now_ms: int) -> list[Fact]:
         """The facts to send now, at most `SEND_BATCH`."""
-        due = [sending for sending in self._sendings.values() if sending.due_ms <= now_ms][:SEND_BATCH]
+        due = [sending for sending in self._queued.values() if sending.due_ms <= now_ms][:SEND_BATCH]
         for sending in due:
             wait_ms = min(self._settings.resend_first_ms << min(sending.attempts, 20), self._settings.resend_max_ms)
             sending.due_ms = now_ms + self._random.randint(wait_ms // 2, wait_ms)

@@ -19,11 +19,11 @@ from tapwire_contracts.reasons import Phase, Presence, ValveState
 from tapwire_contracts.tasks import end_tasks
 from tapwire_node import SOFTWARE
 from tapwire_node.clock import monotonic_ms, wall_clock
-from tapwire_node.controller.events import Connected, Event, Moment
+from tapwire_node.controller.events import Connected, EventFactory, Moment
 from tapwire_node.controller.state import NO_JOURNAL
-from tapwire_node.hardware.drivers import DeskParts, open_desk
-from tapwire_node.mqtt.broker_connection import Uplink
-from tapwire_node.runtime.systemd_notify import ServiceManager
+from tapwire_node.hardware.drivers import DeskReaderHardware, open_desk_reader
+from tapwire_node.mqtt.broker_connection import BrokerConnection
+from tapwire_node.runtime.systemd_notify import SystemdNotifier
 from tapwire_node.settings import Settings, broker_address, desk_hardware, device_path
 
 MS_PER_S: Final = 1_000
@@ -47,11 +47,11 @@ class DeskNode:
         self._loop = asyncio.get_running_loop()
         self._boot_id = uuid4()
         self._started_ms = monotonic_ms()
-        self._uplink = Uplink(
+        self._broker = BrokerConnection(
             device_path(settings), broker_address(settings), settings.broker, self._describe, self._hear, SystemRandom()
         )
-        self._service_manager = ServiceManager()
-        self.hardware: DeskParts = open_desk(desk_hardware(settings))
+        self._systemd = SystemdNotifier()
+        self.hardware: DeskReaderHardware = open_desk_reader(desk_hardware(settings))
         self.desk = Desk()
 
     # ── from the reader's thread ────────────────────────────────────────────
@@ -90,8 +90,8 @@ class DeskNode:
             boot_id=self._boot_id,
         )
         self.desk = Desk(presented, works=self.desk.works)
-        self._uplink.send(presented)
-        self._uplink.send_state()
+        self._broker.send(presented)
+        self._broker.send_state()
         logger.info("card %s", card_uid)
 
     def _note_empty(self) -> None:
@@ -103,13 +103,13 @@ class DeskNode:
         if self.desk.works:
             logger.error("ALARM: reader: %s", text)
             self.desk = replace(self.desk, works=False)
-            self._uplink.send_state()
+            self._broker.send_state()
 
     def _note_works(self) -> None:
         if not self.desk.works:
             logger.info("the reader works again")
             self.desk = replace(self.desk, works=True)
-            self._uplink.send_state()
+            self._broker.send_state()
 
     def _take_back(self) -> None:
         """The card is gone."""
@@ -117,7 +117,7 @@ class DeskNode:
         self.desk = Desk(empty_since_ms=self.desk.empty_since_ms, works=self.desk.works)
         if presented is None:
             return
-        self._uplink.send(
+        self._broker.send(
             CardRemoved(
                 event_id=uuid4(),
                 card_uid=presented.card_uid,
@@ -126,37 +126,37 @@ class DeskNode:
                 boot_id=self._boot_id,
             )
         )
-        self._uplink.send_state()
+        self._broker.send_state()
 
-    def _hear(self, arrival: Callable[[Moment], Event]) -> None:
+    def _hear(self, make_event: EventFactory) -> None:
         """From the wire; but for a new connection, nothing there concerns a desk reader."""
-        event = arrival(Moment(monotonic_ms(), wall_clock(), 0, uuid4()))
+        event = make_event(Moment(monotonic_ms(), wall_clock(), 0, uuid4()))
         if isinstance(event, Connected) and self.desk.presented is not None:
-            self._uplink.send(self.desk.presented)
+            self._broker.send(self.desk.presented)
 
     # ── life ────────────────────────────────────────────────────────────────
 
     async def serve(self) -> None:
         """Run until cancelled; raises what broke the node."""
         self.hardware.reader.start(self)
-        tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._uplink.run())]
-        self._service_manager.say_ready()
+        tasks = [asyncio.create_task(self._keep_ticking()), asyncio.create_task(self._broker.run())]
+        self._systemd.notify_ready()
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for ended in done:
                 ended.result()
         finally:
-            self._service_manager.say_stopping()
-            await self._uplink.say_goodbye()
+            self._systemd.notify_stopping()
+            await self._broker.publish_offline()
             await end_tasks(*tasks)
 
-    async def _keep_time(self) -> None:
+    async def _keep_ticking(self) -> None:
         debounce_ms = self._settings.limits.card_debounce_ms
         while True:
             now_ms, empty_ms = monotonic_ms(), self.desk.empty_since_ms
             if self.desk.presented is not None and empty_ms is not None and now_ms - empty_ms >= debounce_ms:
                 self._take_back()
-            self._service_manager.beat()
+            self._systemd.ping_watchdog()
             await asyncio.sleep(self._settings.process.idle_tick_ms / MS_PER_S)
 
     def _describe(self, presence: Presence, connection: int) -> NodeState:

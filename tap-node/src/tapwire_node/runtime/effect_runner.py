@@ -8,55 +8,55 @@ from uuid import UUID
 from tapwire_contracts.messages import PourCompleted, UnattributedFlow
 from tapwire_node.clock import monotonic_ms
 from tapwire_node.controller.effects import (
-    Alarm,
     CloseValve,
     Effect,
-    Note,
+    LogLine,
+    MessageEffect,
+    MqttEffect,
     OpenValve,
     OpenValveForService,
     Publish,
     PublishState,
+    RaiseAlarm,
     ResendFacts,
-    RunBegun,
-    RunEnded,
-    RunRefused,
     SendFact,
-    ServiceEffect,
-    Show,
-    TalkEffect,
+    ServiceRunEffect,
+    ShowOnScreen,
+    TellRunEnded,
+    TellRunRefused,
+    TellRunStarted,
     WarnOperator,
-    WireEffect,
     WriteVerdict,
 )
 from tapwire_node.controller.flow_facts import Fact
 from tapwire_node.hardware.valve import Valve
-from tapwire_node.journal import JournalWorker
-from tapwire_node.mqtt.broker_connection import Uplink
-from tapwire_node.mqtt.resend_queue import Outbox
+from tapwire_node.journal import JournalWriter
+from tapwire_node.mqtt.broker_connection import BrokerConnection
+from tapwire_node.mqtt.resend_queue import ResendQueue
 
 logger: Final = logging.getLogger(__name__)
 
 
-class Performer:
-    """Valve, journal, wire and log, as the controller's hands; `tell_technician` reaches whoever asked for a service run."""
+class EffectRunner:
+    """Valve, journal, wire and log, as the controller's hands; `tell_service_run` reaches whoever asked for a service run."""
 
     def __init__(
         self,
         valve: Valve,
-        journal: JournalWorker,
-        uplink: Uplink,
-        outbox: Outbox,
+        journal: JournalWriter,
+        uplink: BrokerConnection,
+        outbox: ResendQueue,
         boot_id: UUID,
-        tell_technician: Callable[[ServiceEffect], None],
+        tell_service_run: Callable[[ServiceRunEffect], None],
     ) -> None:
         self._valve = valve
         self._journal = journal
-        self._uplink = uplink
-        self._outbox = outbox
+        self._broker = uplink
+        self._resend_queue = outbox
         self._boot_id = boot_id
-        self._tell_technician = tell_technician
+        self._tell_service_run = tell_service_run
 
-    def perform(self, effect: Effect) -> None:
+    def run_effect(self, effect: Effect) -> None:
         """Do one thing."""
         match effect:
             case OpenValve():
@@ -65,68 +65,68 @@ class Performer:
             case OpenValveForService():
                 self._valve.open()
                 logger.info("valve open for service run %s", effect.run_id)
-            case RunRefused() | RunBegun() | RunEnded():
-                self._tell_technician(effect)
+            case TellRunRefused() | TellRunStarted() | TellRunEnded():
+                self._tell_service_run(effect)
             case CloseValve():
                 self._valve.close()
                 logger.info("valve closed: %s", effect.reason.value)
             case Publish() | PublishState() | SendFact() | ResendFacts():
                 self._send(effect)
-            case Alarm():
-                talk(effect)
-                self._journal.note_alarm(effect.text)
-            case Show() | WarnOperator() | Note():
-                talk(effect)
+            case RaiseAlarm():
+                log_message(effect)
+                self._journal.record_alarm(effect.text)
+            case ShowOnScreen() | WarnOperator() | LogLine():
+                log_message(effect)
             case WriteVerdict():
-                self._outbox.settle(effect.fact_id)
+                self._resend_queue.remove(effect.fact_id)
                 self._journal.write(effect)
             case _:
                 self._journal.write(effect)
 
     def send_due(self) -> None:
         """Send the facts that are due, while there is a connection."""
-        if not self._uplink.is_connected:
+        if not self._broker.is_connected:
             return
-        for fact in self._outbox.take_due(monotonic_ms()):
+        for fact in self._resend_queue.take_due(monotonic_ms()):
             self._send_once(fact)
 
-    def _send(self, effect: WireEffect) -> None:
+    def _send(self, effect: MqttEffect) -> None:
         match effect:
             case Publish():
-                self._uplink.send(effect.message)
+                self._broker.send(effect.message)
             case PublishState():
-                self._uplink.send_state()
+                self._broker.send_state()
             case SendFact(settled=True):
                 self._send_once(effect.fact)
             case SendFact():
-                self._outbox.add(effect.fact, monotonic_ms())
+                self._resend_queue.add(effect.fact, monotonic_ms())
                 self.send_due()
             case ResendFacts():
-                self._outbox.hurry(monotonic_ms())
+                self._resend_queue.resend_soon(monotonic_ms())
             case _:
                 assert_never(effect)
 
     def _send_once(self, fact: Fact) -> None:
-        self._uplink.send(fact.payload(monotonic_ms(), self._boot_id))
-        logger.info("report: %s", summary(fact.message))
+        self._broker.send(fact.payload(monotonic_ms(), self._boot_id))
+        logger.info("report: %s", fact_summary(fact.message))
 
 
-def talk(effect: TalkEffect) -> None:
+def log_message(effect: MessageEffect) -> None:
     """Say it: to the guest on the screen, to the staff, to whoever reads the log."""
     match effect:
-        case Show():
+        case ShowOnScreen():
             logger.info("screen: %s", effect.text)
         case WarnOperator():
             logger.warning("operator: %s", effect.text)
-        case Alarm():
+        case RaiseAlarm():
             logger.error("ALARM: %s", effect.text)
-        case Note():
+        case LogLine():
             logger.info("%s", effect.text)
         case _:
             assert_never(effect)
 
 
-def summary(message: PourCompleted | UnattributedFlow) -> str:
+def fact_summary(message: PourCompleted | UnattributedFlow) -> str:
     """One line on what flowed."""
     match message:
         case PourCompleted():

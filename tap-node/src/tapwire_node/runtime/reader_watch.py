@@ -4,11 +4,15 @@ from collections.abc import Callable
 from functools import partial
 
 from tapwire_node.clock import monotonic_ms
-from tapwire_node.controller.events import CardLifted, CardSeen, Event, HardwareFailed, HardwareRecovered, Moment, Part
+from tapwire_node.controller.events import (
+    CardLifted,
+    CardSeen,
+    EventFactory,
+    HardwareFailed,
+    HardwareRecovered,
+    Part,
+)
 from tapwire_node.hardware.reader import Reader
-
-Happening = Callable[[Moment], Event]
-"""An event that lacks only its moment."""
 
 
 class ReaderWatch:
@@ -18,7 +22,7 @@ class ReaderWatch:
     """
 
     def __init__(
-        self, reader: Reader, stall_ms: int, post: Callable[[Happening], None], post_from_thread: Callable[[Happening], None]
+        self, reader: Reader, stall_ms: int, post: Callable[[EventFactory], None], post_from_thread: Callable[[EventFactory], None]
     ) -> None:
         self._reader = reader
         self._stall_ms = stall_ms
@@ -26,7 +30,7 @@ class ReaderWatch:
         self._post_from_thread = post_from_thread
         self._stalled = False
         self._is_broken = False
-        self._seen: Happening | None = None
+        self._seen: EventFactory | None = None
 
     def card_seen(self, card_uid: str) -> None:
         """A card is on the reader."""
@@ -63,6 +67,6 @@ class ReaderWatch:
         if self._seen is not None:
             self._post(self._seen)
 
-    def _pass_on_seen(self, seen: Happening) -> None:
+    def _pass_on_seen(self, seen: EventFactory) -> None:
         self._seen = seen
         self._post_from_thread(seen)

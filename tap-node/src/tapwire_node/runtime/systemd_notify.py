@@ -12,13 +12,13 @@ from typing import Final
 
 from tapwire_node.clock import monotonic_ms
 
-BEATS: Final = 4
+PINGS_PER_TIMEOUT: Final = 4
 """Signs of life in one watchdog time: three may be lost or late."""
 US_PER_MS: Final = 1_000
 logger: Final = logging.getLogger(__name__)
 
 
-class ServiceManager:
+class SystemdNotifier:
     """systemd, if it started us; otherwise nobody, and everything here does nothing."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -26,26 +26,26 @@ class ServiceManager:
         self._address = f"\0{address[1:]}" if address and address.startswith("@") else address
         is_ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         watchdog_us = int(environment.get("WATCHDOG_USEC", "0")) if is_ours else 0
-        self._beat_ms = watchdog_us // US_PER_MS // BEATS
-        self._beaten_ms: int | None = None
+        self._ping_ms = watchdog_us // US_PER_MS // PINGS_PER_TIMEOUT
+        self._pinged_ms: int | None = None
 
-    def say_ready(self) -> None:
+    def notify_ready(self) -> None:
         """The event loop runs; at a tap the valve is closed and the journal was looked at."""
         self._send("READY=1")
 
-    def say_status(self, text: str) -> None:
+    def notify_status(self, text: str) -> None:
         """One line for `systemctl status`."""
         self._send(f"STATUS={text}")
 
-    def say_stopping(self) -> None:
+    def notify_stopping(self) -> None:
         """We end by ourselves."""
         self._send("STOPPING=1")
 
-    def beat(self) -> None:
+    def ping_watchdog(self) -> None:
         """A sign of life, as often as systemd wants: to be given by the very loop that looks after the valve, or the card."""
         now_ms = monotonic_ms()
-        if self._beat_ms and (self._beaten_ms is None or now_ms - self._beaten_ms >= self._beat_ms):
-            self._beaten_ms = now_ms
+        if self._ping_ms and (self._pinged_ms is None or now_ms - self._pinged_ms >= self._ping_ms):
+            self._pinged_ms = now_ms
             self._send("WATCHDOG=1")
 
     def _send(self, text: str) -> None:

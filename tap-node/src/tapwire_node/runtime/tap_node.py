@@ -24,25 +24,26 @@ from tapwire_node.clock import monotonic_ms, wall_clock
 from tapwire_node.control import ControlServer, control_file
 from tapwire_node.controller import Identity, State, initial_state, last_checkpoint, step
 from tapwire_node.controller.events import (
+    EventFactory,
     HardwareFailed,
     HardwareRecovered,
     JournalOpened,
     Moment,
     Part,
-    ShutdownAsked,
+    ShutdownRequested,
     Ticked,
     ValveTripped,
 )
-from tapwire_node.controller.node_state import describe
+from tapwire_node.controller.node_state import node_state_message
 from tapwire_node.hardware.drivers import Hardware, open_hardware
 from tapwire_node.hardware.valve import ValveStuck
-from tapwire_node.journal import Journal, JournalWorker, Reserve
-from tapwire_node.mqtt.broker_connection import Uplink
-from tapwire_node.mqtt.resend_queue import OUTBOX_LIMIT, Outbox
+from tapwire_node.journal import DiskReserve, Journal, JournalWriter
+from tapwire_node.mqtt.broker_connection import BrokerConnection
+from tapwire_node.mqtt.resend_queue import RESEND_QUEUE_LIMIT, ResendQueue
 from tapwire_node.runtime.desk_node import DeskNode
-from tapwire_node.runtime.effect_runner import Performer
-from tapwire_node.runtime.reader_watch import Happening, ReaderWatch
-from tapwire_node.runtime.systemd_notify import ServiceManager
+from tapwire_node.runtime.effect_runner import EffectRunner
+from tapwire_node.runtime.reader_watch import ReaderWatch
+from tapwire_node.runtime.systemd_notify import SystemdNotifier
 from tapwire_node.settings import Settings, broker_address, device_path, tap_hardware
 
 MS_PER_S: Final = 1_000
@@ -61,21 +62,21 @@ class TapNode:
         self._at_rest = asyncio.Event()
         self._refilling: asyncio.Task[None] | None = None
         path, random = device_path(settings), SystemRandom()
-        self._journal = JournalWorker(
+        self._journal = JournalWriter(
             partial(open_journal, settings, self._boot_id),
             post=self.post,
             fail=self.fail,
             retry_ms=settings.journal.retry_ms,
             keep_days=settings.journal.keep_days,
         )
-        self._outbox = Outbox(settings.broker, random)
-        self._uplink = Uplink(path, broker_address(settings), settings.broker, self._describe, self.post, random)
+        self._resend_queue = ResendQueue(settings.broker, random)
+        self._broker = BrokerConnection(path, broker_address(settings), settings.broker, self._describe, self.post, random)
         self.hardware: Hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, self, settings.tap.path)
         self._reader_watch = ReaderWatch(self.hardware.reader, settings.process.reader_stall_ms, self.post, self._post_from_thread)
         self._control = ControlServer(control_file(Path(settings.journal.file)), self.post, lambda: self.state)
-        self._service_manager = ServiceManager()
-        self._performer = Performer(
-            self.hardware.valve, self._journal, self._uplink, self._outbox, self._boot_id, self._control.tell
+        self._systemd = SystemdNotifier()
+        self._effect_runner = EffectRunner(
+            self.hardware.valve, self._journal, self._broker, self._resend_queue, self._boot_id, self._control.tell
         )
         self.state: State = initial_state(
             Identity(self._boot_id, settings.tap.reader_id),
@@ -87,22 +88,22 @@ class TapNode:
 
     # ── events ──────────────────────────────────────────────────────────────
 
-    def post(self, happening: Happening) -> None:
+    def post(self, make_event: EventFactory) -> None:
         """Let the controller step, and do what it wants. The one guard: whatever goes wrong closes the valve and ends the node."""
         if self._failed.done():
             return
         try:
-            event = happening(self._now())
+            event = make_event(self._now())
             phase = self.state.phase
             self.state, effects = step(self.state, event)
             for effect in effects:
-                self._performer.perform(effect)
+                self._effect_runner.run_effect(effect)
         except Exception as error:
             self.fail(error)
             return
         if self.state.phase is not phase:
             logger.info("%s → %s", phase.value, self.state.phase.value)
-            self._service_manager.say_status(self.state.phase.value)
+            self._systemd.notify_status(self.state.phase.value)
         if self.state.is_at_rest:
             self._at_rest.set()
         else:
@@ -128,8 +129,8 @@ class TapNode:
         """The valve is closed after all; from any thread."""
         self._post_from_thread(partial(HardwareRecovered, part=Part.VALVE))
 
-    def _post_from_thread(self, happening: Happening) -> None:
-        self._loop.call_soon_threadsafe(self.post, happening)
+    def _post_from_thread(self, make_event: EventFactory) -> None:
+        self._loop.call_soon_threadsafe(self.post, make_event)
 
     # ── life ────────────────────────────────────────────────────────────────
 
@@ -142,11 +143,11 @@ class TapNode:
             raise
         self.hardware.start()
         self.hardware.reader.start(self._reader_watch)
-        tasks = [asyncio.create_task(self._keep_time()), asyncio.create_task(self._uplink.run())]
+        tasks = [asyncio.create_task(self._keep_ticking()), asyncio.create_task(self._broker.run())]
         try:
             if not self._failed.done():
                 await self._control.start()
-                self._service_manager.say_ready()
+                self._systemd.notify_ready()
             done, _ = await asyncio.wait([*tasks, self._failed], return_when=asyncio.FIRST_COMPLETED)
             for ended in done:
                 ended.result()
@@ -156,12 +157,12 @@ class TapNode:
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         """Close first; then let a running pour come to its report, unless the node is broken."""
         self.hardware.valve.close()
-        self._service_manager.say_stopping()
+        self._systemd.notify_stopping()
         if not self._failed.done():
-            self.post(ShutdownAsked)
+            self.post(ShutdownRequested)
             await self._wait_for_rest()
         await self._control.end()
-        await self._uplink.say_goodbye()
+        await self._broker.publish_offline()
         await end_tasks(*tasks)
         self._write_last_checkpoint()
         await self._journal.close(self._settings.process.shutdown_ms)
@@ -185,50 +186,50 @@ class TapNode:
         except TimeoutError:
             logger.error("the pour could not be ended in time; the next start reports it from the journal")
 
-    async def _keep_time(self) -> None:
+    async def _keep_ticking(self) -> None:
         process = self._settings.process
         while True:
-            self._look_after_valve()
-            self._service_manager.beat()
+            self._feed_valve_watchdog()
+            self._systemd.ping_watchdog()
             self._reader_watch.look()
             self.post(Ticked)
             self._control.tell_progress()
-            self._performer.send_due()
-            if self._outbox.wants_more:
+            self._effect_runner.send_due()
+            if self._resend_queue.needs_refill:
                 self._refill()
             await asyncio.sleep((process.idle_tick_ms if self._at_rest.is_set() else process.tick_ms) / MS_PER_S)
 
-    def _look_after_valve(self) -> None:
+    def _feed_valve_watchdog(self) -> None:
         try:
-            self.hardware.valve.look_after()
+            self.hardware.valve.feed_watchdog()
         except ValveStuck as error:
             self.fail(error)
 
     def _refill(self) -> None:
         """Take facts without a verdict from the journal to the outbox, one time at once."""
         if self._refilling is None or self._refilling.done():
-            self._refilling = self._loop.create_task(self._fill_outbox())
-            self._refilling.add_done_callback(self._look_at_refill)
+            self._refilling = self._loop.create_task(self._fill_resend_queue())
+            self._refilling.add_done_callback(self._check_refill)
 
-    def _look_at_refill(self, refilled: asyncio.Task[None]) -> None:
+    def _check_refill(self, refilled: asyncio.Task[None]) -> None:
         error = None if refilled.cancelled() else refilled.exception()
         if error is not None:
             self.fail(error)
 
-    async def _fill_outbox(self) -> None:
-        facts = await self._journal.open_facts(OUTBOX_LIMIT)
+    async def _fill_resend_queue(self) -> None:
+        facts = await self._journal.open_facts(RESEND_QUEUE_LIMIT)
         open_ids = {*self.state.journal.unsettled, *self.state.journal.open_flows}
-        self._outbox.refill([fact for fact in facts if fact.fact_id in open_ids], monotonic_ms())
+        self._resend_queue.refill([fact for fact in facts if fact.fact_id in open_ids], monotonic_ms())
 
     def _describe(self, presence: Presence, connection: int) -> NodeState:
         uptime_ms = monotonic_ms() - self._started_ms
-        return describe(self.state, presence, connection, software=SOFTWARE, uptime_ms=uptime_ms)
+        return node_state_message(self.state, presence, connection, software=SOFTWARE, uptime_ms=uptime_ms)
 
 
 def open_journal(settings: Settings, boot_id: UUID) -> Journal:
     """The tap's journal, with its reserve; raises `JournalBroken` and `JournalInUse`."""
     file = Path(settings.journal.file)
-    return Journal.open(file, settings.tap.path, boot_id, Reserve(file, settings.journal.reserve_kib))
+    return Journal.open(file, settings.tap.path, boot_id, DiskReserve(file, settings.journal.reserve_kib))
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """What goes over a simulator's socket: one JSON object a line.
 
-A node begins with `Attach`, gives `DriveValve` for each change of its valve's pin, and hears `Pulses`, `CardLies` and
-`ReaderBroken`. A hand (a test, a demo, a person) sends `Act` or `Look` and hears `Truth` after each.
+A node begins with `Attach`, gives `DriveValve` for each change of its valve's pin, and hears `Pulses`, `CardOnReader` and
+`ReaderFault`. A hand (a test, a demo, a person) sends `TapCommand` or `TruthQuery` and hears `GroundTruth` after each.
 """
 
 import socket
@@ -21,10 +21,10 @@ SEND_TIMEOUT_S: Final = 2
 """Who does not read for this long is cut off."""
 _TIMEVAL: Final = struct.Struct("ll")
 ClockError = Annotated[int, Meta(ge=-3_000_000_000, le=3_000_000_000, description="s; some 95 years")]
-FlowRate = Annotated[int, Meta(ge=0, le=1_000, description="ml/s")]
+FlowMlPerS = Annotated[int, Meta(ge=0, le=1_000, description="ml/s")]
 
 
-class SimulatorGone(Exception):
+class SimulatorUnreachable(Exception):
     """Nothing answers at the simulator's socket; the text says what to start."""
 
 
@@ -58,17 +58,17 @@ class Action(StrEnum):
     """Let the valve's pin go, as whoever looks after a killed node does (`ExecStopPost`)."""
 
 
-class Act(Struct, frozen=True, kw_only=True, tag="act"):
+class TapCommand(Struct, frozen=True, kw_only=True, tag="act"):
     """Do something to a tap: `card_uid` for `PRESENT`, `ml_per_s` for `SET_LEAK` and `SET_FLOW`, `wrong_by_s` for `SET_CLOCK`."""
 
     tap: str
     action: Action
     card_uid: str = ""
-    ml_per_s: FlowRate = 0
+    ml_per_s: FlowMlPerS = 0
     wrong_by_s: ClockError = 0
 
 
-class Look(Struct, frozen=True, tag="look"):
+class TruthQuery(Struct, frozen=True, tag="look"):
     """How does the tap stand?"""
 
     tap: str
@@ -80,28 +80,28 @@ class Pulses(Struct, frozen=True, tag="pulses"):
     count: int
 
 
-class CardLies(Struct, frozen=True, tag="card"):
+class CardOnReader(Struct, frozen=True, tag="card"):
     """This lies on the reader now; None when nothing does."""
 
     card_uid: str | None
 
 
-class ReaderBroken(Struct, frozen=True, tag="reader"):
+class ReaderFault(Struct, frozen=True, tag="reader"):
     """The reader does not work, or works again (None)."""
 
     text: str | None
 
 
-class ClockIsWrong(Struct, frozen=True, tag="clock"):
+class ClockOffset(Struct, frozen=True, tag="clock"):
     """The node's time of day is wrong by so many seconds from now on."""
 
     by_s: ClockError
 
 
-class Truth(Struct, frozen=True, kw_only=True, tag="truth"):
+class GroundTruth(Struct, frozen=True, kw_only=True, tag="truth"):
     """How a tap stands, whatever its node believes.
 
-    `left_at_ml` is what had flowed when its last node went away, None before that; `refused` says why an `Act` was not done.
+    `left_at_ml` is what had flowed when its last node went away, None before that; `refused` says why an `TapCommand` was not done.
     """
 
     valve_is_driven: bool
@@ -111,10 +111,10 @@ class Truth(Struct, frozen=True, kw_only=True, tag="truth"):
     refused: str | None = None
 
 
-FromNode = Attach | DriveValve
-FromHand = Act | Look
-ToNode = Pulses | CardLies | ReaderBroken | ClockIsWrong
-Line = Attach | DriveValve | Act | Look | Pulses | CardLies | ReaderBroken | ClockIsWrong | Truth
+NodeMessage = Attach | DriveValve
+ClientRequest = TapCommand | TruthQuery
+SimulatorMessage = Pulses | CardOnReader | ReaderFault | ClockOffset
+Line = Attach | DriveValve | TapCommand | TruthQuery | Pulses | CardOnReader | ReaderFault | ClockOffset | GroundTruth
 _LINE: Final = msgspec.json.Decoder(Line)
 
 
@@ -129,13 +129,13 @@ class LineSocket:
 
     @classmethod
     def connect(cls, file: Path) -> "LineSocket":
-        """Connect to a simulator; raises `SimulatorGone`."""
+        """Connect to a simulator; raises `SimulatorUnreachable`."""
         connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connected.connect(str(file))
         except OSError as error:
             connected.close()
-            raise SimulatorGone(
+            raise SimulatorUnreachable(
                 f"no simulator answers at {file} ({error.strerror or error}): start python -m tapwire_node.simulator"
             ) from error
         return cls(connected)

@@ -16,26 +16,26 @@ from tapwire_node.hardware.scenario import Scenario, ScenarioPlayer
 from tapwire_node.hardware.settings import SimulatedHardware
 from tapwire_node.hardware.simulated_tap import SimulatedTap
 from tapwire_node.simulator.protocol import (
-    Act,
     Action,
     Attach,
-    CardLies,
-    ClockIsWrong,
+    CardOnReader,
+    ClockOffset,
     DriveValve,
+    GroundTruth,
     Line,
     LineSocket,
-    Look,
     Pulses,
-    ReaderBroken,
-    ToNode,
-    Truth,
+    ReaderFault,
+    SimulatorMessage,
+    TapCommand,
+    TruthQuery,
 )
 
 PEER_CREDENTIALS: Final = struct.Struct("3i")
 logger: Final = logging.getLogger(__name__)
 
 
-class NodeLine:
+class AttachedNode:
     """The line to a tap's node: hears what its meter and its reader give."""
 
     def __init__(self, line: LineSocket, pid: int) -> None:
@@ -48,29 +48,29 @@ class NodeLine:
 
     def card_seen(self, card_uid: str) -> None:
         """From the reader."""
-        self._send(CardLies(card_uid))
+        self._send(CardOnReader(card_uid))
 
     def card_lifted(self) -> None:
         """From the reader."""
-        self._send(CardLies(None))
+        self._send(CardOnReader(None))
 
     def reader_failed(self, text: str) -> None:
         """From the reader."""
-        self._send(ReaderBroken(text))
+        self._send(ReaderFault(text))
 
     def reader_recovered(self) -> None:
         """From the reader."""
-        self._send(ReaderBroken(None))
+        self._send(ReaderFault(None))
 
     def clock_is_wrong(self, by_s: int) -> None:
         """From the tap's clock."""
-        self._send(ClockIsWrong(by_s))
+        self._send(ClockOffset(by_s))
 
     def close(self) -> None:
         """Hang up."""
         self._line.close()
 
-    def _send(self, line: ToNode) -> None:
+    def _send(self, line: SimulatorMessage) -> None:
         try:
             self._line.send(line)
         except OSError as error:
@@ -84,11 +84,11 @@ class HostedTap(SimulatedTap):
     def __init__(self, settings: SimulatedHardware) -> None:
         super().__init__(settings)
         self._lock = Lock()
-        self._node: NodeLine | None = None
+        self._node: AttachedNode | None = None
         self._left_at_ml: int | None = None
         self._clock_wrong_by_s = 0
 
-    def attach(self, node: NodeLine, *, valve_is_driven: bool) -> None:
+    def attach(self, node: AttachedNode, *, valve_is_driven: bool) -> None:
         """A node has come: its pin is what the valve follows from now on, before anything is told to it."""
         with self._lock:
             self.drive_valve(is_open=valve_is_driven)
@@ -100,7 +100,7 @@ class HostedTap(SimulatedTap):
         if before is not None:
             before.close()
 
-    def detach(self, node: NodeLine) -> None:
+    def detach(self, node: AttachedNode) -> None:
         """A node has gone; the valve stays as it is. Nothing happens when another one has come already."""
         with self._lock:
             if self._node is not node:
@@ -109,7 +109,7 @@ class HostedTap(SimulatedTap):
             self.on_pulses = None
             self.reader.end()
 
-    def follow_pin(self, node: NodeLine, *, is_driven: bool) -> None:
+    def follow_pin(self, node: AttachedNode, *, is_driven: bool) -> None:
         """A node's pin has changed; that of one that was replaced means nothing any more."""
         with self._lock:
             if self._node is node:
@@ -131,10 +131,10 @@ class HostedTap(SimulatedTap):
         if node is not None:
             node.clock_is_wrong(wrong_by_s)
 
-    def truth(self, refused: str | None = None) -> Truth:
+    def truth(self, refused: str | None = None) -> GroundTruth:
         """How it stands."""
         with self._lock:
-            return Truth(
+            return GroundTruth(
                 valve_is_driven=self.valve_is_driven,
                 flowed_ml=self.flowed_ml,
                 node_is_attached=self._node is not None,
@@ -155,7 +155,7 @@ class Simulator(ThreadingMixIn, UnixStreamServer):
             ScenarioPlayer(self.taps[path], scenario) for path, (_, scenario) in taps.items() if scenario is not None
         ]
         file.unlink(missing_ok=True)
-        super().__init__(str(file), Visit)
+        super().__init__(str(file), SimulatorConnection)
         file.chmod(0o600)
 
     def find(self, path: str) -> HostedTap | None:
@@ -177,7 +177,7 @@ class Simulator(ThreadingMixIn, UnixStreamServer):
             tap.end()
 
 
-class Visit(BaseRequestHandler):
+class SimulatorConnection(BaseRequestHandler):
     """One connection: a node's, or a hand's."""
 
     server: Simulator
@@ -186,7 +186,7 @@ class Visit(BaseRequestHandler):
     def handle(self) -> None:
         """Serve until the other side is gone."""
         self._line = LineSocket(self.request)
-        self._attached: tuple[HostedTap, NodeLine] | None = None
+        self._attached: tuple[HostedTap, AttachedNode] | None = None
         try:
             for heard in self._line.lines():
                 if not self._serve(heard):
@@ -205,13 +205,13 @@ class Visit(BaseRequestHandler):
                 tap = self.server.find(heard.tap)
                 if tap is None or self._attached is not None:
                     return False
-                node = NodeLine(self._line, peer_pid(self.request))
+                node = AttachedNode(self._line, peer_pid(self.request))
                 self._attached = tap, node
                 tap.attach(node, valve_is_driven=heard.valve_is_driven)
             case DriveValve() if self._attached is not None:
                 tap, node = self._attached
                 tap.follow_pin(node, is_driven=heard.is_driven)
-            case Act() | Look():
+            case TapCommand() | TruthQuery():
                 tap = self.server.find(heard.tap)
                 if tap is None:
                     return False
@@ -229,18 +229,18 @@ def peer_pid(connected: socket.socket) -> int:
     return pid
 
 
-def answer(tap: HostedTap, asked: Act | Look) -> Truth:
+def answer(tap: HostedTap, asked: TapCommand | TruthQuery) -> GroundTruth:
     """Do what is asked, and tell how the tap stands."""
-    if isinstance(asked, Look):
+    if isinstance(asked, TruthQuery):
         return tap.truth()
     try:
-        act(tap, asked)
+        carry_out(tap, asked)
     except InvalidCardUid as error:
         return tap.truth(refused=str(error))
     return tap.truth()
 
 
-def act(tap: HostedTap, asked: Act) -> None:
+def carry_out(tap: HostedTap, asked: TapCommand) -> None:
     """Do one thing to a tap; raises `InvalidCardUid`."""
     match asked.action:
         case Action.PRESENT:

@@ -7,13 +7,13 @@ it tries the parts itself, with the valve closed all the time.
 from pathlib import Path
 
 from tapwire_contracts.topics import DeviceKind
-from tapwire_node.commands.doctor.configuration_checks import examine_calibration
+from tapwire_node.commands.doctor.configuration_checks import examine_calibration, examine_config, stored_config
 from tapwire_node.commands.doctor.finding import Finding
-from tapwire_node.commands.doctor.machine_checks import examine_clock, examine_disk, examine_journal, examine_spi, recorded_config
+from tapwire_node.commands.doctor.machine_checks import examine_clock, examine_disk, examine_journal, examine_spi
 from tapwire_node.commands.doctor.node_checks import examine_running
 from tapwire_node.commands.doctor.part_checks import examine_desk, examine_hardware, try_broker
 from tapwire_node.commands.terminal import Terminal
-from tapwire_node.control.client import NodeAway, NodeConnection, NodeNotRunning
+from tapwire_node.control.client import NodeConnection, NodeNotRunning, NodeUnreachable
 from tapwire_node.control.messages import Status
 from tapwire_node.settings import Settings, device_path
 
@@ -23,22 +23,22 @@ def doctor(settings: Settings) -> int:
     findings, terminal = examine(settings), Terminal()
     for finding in findings:
         terminal.say(finding.line())
-    return 0 if all(finding.is_well for finding in findings) else 1
+    return 0 if all(finding.is_ok for finding in findings) else 1
 
 
 def examine(settings: Settings) -> list[Finding]:
     """Everything that can be said of this tap, or desk reader."""
     if device_path(settings).kind is DeviceKind.READER:
-        return [Finding.well("settings", settings.tap.path), examine_desk(settings), examine_spi(settings), try_broker(settings)]
+        return [Finding.ok("settings", settings.tap.path), examine_desk(settings), examine_spi(settings), try_broker(settings)]
     journal = Path(settings.journal.file)
     status = ask_node(journal)
-    findings = [Finding.well("settings", settings.tap.path)]
+    findings = [Finding.ok("settings", settings.tap.path)]
     if isinstance(status, Status):
-        findings += examine_running(status)
+        findings += [*examine_running(status), examine_config(status)]
         factor = (status.pulses_per_liter, status.config_revision) if status.config_status else None
     else:
         findings += [status, *examine_hardware(settings), try_broker(settings)]
-        factor = recorded_config(journal)
+        factor = stored_config(journal)
     return [
         *findings,
         examine_spi(settings),
@@ -55,6 +55,6 @@ def ask_node(journal: Path) -> Status | Finding:
         with NodeConnection.open(journal) as node:
             return node.status()
     except NodeNotRunning:
-        return Finding.well("node", "does not run: the parts are tried without it")
-    except NodeAway as error:
-        return Finding.ill("node", str(error))
+        return Finding.ok("node", "does not run: the parts are tried without it")
+    except NodeUnreachable as error:
+        return Finding.problem("node", str(error))

@@ -9,19 +9,19 @@ class Finding:
     """What was looked at, and how it is; where it is not well, `text` says what to do."""
 
     subject: str
-    is_well: bool
+    is_ok: bool
     text: str
 
     @classmethod
-    def well(cls, subject: str, text: str) -> Self:
+    def ok(cls, subject: str, text: str) -> Self:
         """Nothing to do."""
-        return cls(subject, is_well=True, text=text)
+        return cls(subject, is_ok=True, text=text)
 
     @classmethod
-    def ill(cls, subject: str, text: str) -> Self:
+    def problem(cls, subject: str, text: str) -> Self:
         """Something to do."""
-        return cls(subject, is_well=False, text=text)
+        return cls(subject, is_ok=False, text=text)
 
     def line(self) -> str:
         """As it is printed."""
-        return f"{'ok' if self.is_well else 'DO':3} {self.subject:12} {self.text}"
+        return f"{'ok' if self.is_ok else 'DO':3} {self.subject:12} {self.text}"

@@ -1,6 +1,5 @@
 """What a running node says of its parts."""
 
-from tapwire_contracts.reasons import ConfigStatus
 from tapwire_node.commands.doctor.finding import Finding
 from tapwire_node.control.messages import Status
 from tapwire_node.controller.events import Part
@@ -15,40 +14,28 @@ MS_PER_S = 1_000
 
 def examine_running(status: Status) -> list[Finding]:
     """One line a part."""
-    return [examine_node(status), *(examine_part(status, part) for part in Part), examine_broker(status), examine_config(status)]
+    return [examine_node(status), *(examine_part(status, part) for part in Part), examine_broker(status)]
 
 
 def examine_node(status: Status) -> Finding:
     """The process itself."""
     text = f"runs for {status.uptime_ms // MS_PER_S} s ({status.software}), {status.phase.value}, {status.facts_open} facts open"
     if not status.journal_writable:
-        return Finding.ill("node", f"{text}; its journal can't be written: look at the disk, then at its log")
-    return Finding.well("node", text)
+        return Finding.problem("node", f"{text}; its journal can't be written: look at the disk, then at its log")
+    return Finding.ok("node", text)
 
 
 def examine_part(status: Status, part: Part) -> Finding:
     """A part that the node watches all the time."""
     if part.value in status.faults:
-        return Finding.ill(part.value, ADVICE[part])
-    return Finding.well(part.value, "open" if part is Part.VALVE and status.valve_open else "watched by the node, no fault")
+        return Finding.problem(part.value, ADVICE[part])
+    return Finding.ok(part.value, "open" if part is Part.VALVE and status.valve_open else "watched by the node, no fault")
 
 
 def examine_broker(status: Status) -> Finding:
     """Whom the node is connected with."""
     if not status.connected:
-        return Finding.ill("broker", "no connection: look at the network, at [broker] in tap.toml, and at the node's log")
+        return Finding.problem("broker", "no connection: look at the network, at [broker] in tap.toml, and at the node's log")
     if status.cores == 0:
-        return Finding.ill("broker", "connected, but no core worker has shown itself: is tapwire-core running at this broker?")
-    return Finding.well("broker", f"connected, {status.cores} core worker(s) there")
-
-
-def examine_config(status: Status) -> Finding:
-    """What the core wants of the tap."""
-    if status.config_status is None:
-        return Finding.ill("config", "none has come: add the tap in the core (POST /api/taps)")
-    text = f"{status.config_status.value}, revision {status.config_revision}"
-    if status.config_status is not ConfigStatus.ACTIVE:
-        return Finding.well("config", f"{text}: no guest can pour until the tap's status is active")
-    if status.out_of_service is not None and not status.faults:
-        return Finding.ill("config", f"{text}, but out of service: {status.out_of_service}")
-    return Finding.well("config", text)
+        return Finding.problem("broker", "connected, but no core worker has shown itself: is tapwire-core running at this broker?")
+    return Finding.ok("broker", f"connected, {status.cores} core worker(s) there")

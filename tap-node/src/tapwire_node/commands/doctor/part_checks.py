@@ -7,18 +7,17 @@ from typing import Final
 from aiomqtt import MqttError
 
 from tapwire_node.commands.doctor.finding import Finding
-from tapwire_node.commands.pin_errors import PIN_ERRORS
-from tapwire_node.hardware.drivers import open_desk, open_hardware
+from tapwire_node.hardware.drivers import PIN_ERRORS, open_desk_reader, open_hardware
 from tapwire_node.hardware.reader import Reader
-from tapwire_node.hardware.valve import Unheard
-from tapwire_node.mqtt.broker_connection import make_client
+from tapwire_node.hardware.valve import NoListener
+from tapwire_node.mqtt.broker_connection import make_mqtt_client
 from tapwire_node.settings import Settings, broker_address, desk_hardware, device_path, tap_hardware
 
 READER_WAIT_S: Final = 5.0
 """How long the reader may take to say anything."""
 
 
-class Ear:
+class FirstReaderEvent:
     """Hears the first thing that a reader says."""
 
     def __init__(self) -> None:
@@ -47,34 +46,34 @@ class Ear:
 def examine_hardware(settings: Settings) -> list[Finding]:
     """Take the pins and listen to the reader."""
     try:
-        hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, Unheard(), settings.tap.path)
+        hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, NoListener(), settings.tap.path)
     except PIN_ERRORS as error:
-        return [Finding.ill("pins", f"{error}: is [hardware] right, and this user in the group gpio?")]
+        return [Finding.problem("pins", f"{error}: is [hardware] right, and this user in the group gpio?")]
     try:
-        pins = Finding.well("pins", f"valve and meter are ours, the valve is {'OPEN' if hardware.valve.is_open else 'closed'}")
-        return [pins, listen(hardware.reader)]
+        pins = Finding.ok("pins", f"valve and meter are ours, the valve is {'OPEN' if hardware.valve.is_open else 'closed'}")
+        return [pins, check_reader(hardware.reader)]
     finally:
         hardware.end()
 
 
 def examine_desk(settings: Settings) -> Finding:
     """Listen to a desk reader, which has no other parts."""
-    parts = open_desk(desk_hardware(settings))
+    parts = open_desk_reader(desk_hardware(settings))
     try:
-        return listen(parts.reader)
+        return check_reader(parts.reader)
     finally:
         parts.end()
 
 
-def listen(reader: Reader) -> Finding:
+def check_reader(reader: Reader) -> Finding:
     """Whether the reader answers."""
-    ear = Ear()
-    reader.start(ear)
-    if not ear.heard.wait(READER_WAIT_S):
-        return Finding.ill("reader", f"it said nothing for {READER_WAIT_S:.0f} s: look at its wiring")
-    if ear.failure is not None:
-        return Finding.ill("reader", f"{ear.failure}: look at its wiring and at SPI")
-    return Finding.well("reader", "answers" if ear.card_uid is None else f"answers, card {ear.card_uid} lies on it")
+    first_event = FirstReaderEvent()
+    reader.start(first_event)
+    if not first_event.heard.wait(READER_WAIT_S):
+        return Finding.problem("reader", f"it said nothing for {READER_WAIT_S:.0f} s: look at its wiring")
+    if first_event.failure is not None:
+        return Finding.problem("reader", f"{first_event.failure}: look at its wiring and at SPI")
+    return Finding.ok("reader", "answers" if first_event.card_uid is None else f"answers, card {first_event.card_uid} lies on it")
 
 
 def try_broker(settings: Settings) -> Finding:
@@ -86,7 +85,9 @@ async def _log_in(settings: Settings) -> Finding:
     address, broker = broker_address(settings), settings.broker
     place = f"{address.host}:{address.port}"
     try:
-        async with make_client(device_path(settings), address, broker):
-            return Finding.well("broker", f"{place} takes our login")
+        async with make_mqtt_client(device_path(settings), address, broker):
+            return Finding.ok("broker", f"{place} takes our login")
     except (MqttError, OSError) as error:
-        return Finding.ill("broker", f"{place}: {error}. Look at [broker] in tap.toml, the network, and `tapwire-core add-device`")
+        return Finding.problem(
+            "broker", f"{place}: {error}. Look at [broker] in tap.toml, the network, and `tapwire-core add-device`"
+        )

@@ -7,20 +7,20 @@ from tapwire_contracts.messages import Display, PourAuthorized, PourCompleted, U
 from tapwire_contracts.reasons import EndReason, FlowCause
 from tapwire_node.controller.flow_facts import Fact
 from tapwire_node.controller.odometer import Odometer
-from tapwire_node.journal import Journal, Reserve
+from tapwire_node.journal import DiskReserve, Journal
 from tests.unit.node.controller_bench import CARD
 
 PATH = "bar/taps/left"
 PAGE_BYTES = 4_096
 
 
-class Shelf:
+class DiskJournal:
     """One journal file, and the boots that open it."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "journal.sqlite"
         self.opened: list[Journal] = []
-        self.reserve: Reserve | None = None
+        self.reserve: DiskReserve | None = None
 
     def boot(self, path: str = PATH, file: Path | None = None) -> Journal:
         """Open it as a new boot does."""
@@ -33,7 +33,7 @@ class Shelf:
         self.opened[-1]._lock.close()
         return self.boot()
 
-    def smudge(self, at: int | None = None) -> None:
+    def corrupt(self, at: int | None = None) -> None:
         """The card under the file goes bad: a page of it is garbage, or all of it."""
         self.opened[-1].close()
         content = bytearray(self.file.read_bytes())

@@ -8,22 +8,22 @@ from tapwire_node.controller.effects import (
 )
 from tapwire_node.controller.events import (
     CardLifted,
+    GrantAlreadyJournalled,
     GrantJournalled,
-    GrantKnown,
     GrantReceived,
     HardwareFailed,
     JournalFailed,
     Part,
 )
-from tests.unit.node.controller_bench import OTHER_CARD, Bench
+from tests.unit.node.controller_bench import OTHER_CARD, ControllerBench
 
 
 @pytest.fixture
-def tap() -> Bench:
-    return Bench().in_service()
+def tap() -> ControllerBench:
+    return ControllerBench().in_service()
 
 
-def test_a_late_grant_is_journalled_dead_and_reported_as_never_started(tap: Bench) -> None:
+def test_a_late_grant_is_journalled_dead_and_reported_as_never_started(tap: ControllerBench) -> None:
     tap.lay()
     tap.wait(5_100)
     grant = tap.grant()
@@ -36,7 +36,7 @@ def test_a_late_grant_is_journalled_dead_and_reported_as_never_started(tap: Benc
     )
 
 
-def test_a_grant_that_became_late_while_it_was_written_opens_nothing(tap: Bench) -> None:
+def test_a_grant_that_became_late_while_it_was_written_opens_nothing(tap: ControllerBench) -> None:
     tap.lay()
     tap.journal_answers = False
     grant = tap.grant()
@@ -48,7 +48,7 @@ def test_a_grant_that_became_late_while_it_was_written_opens_nothing(tap: Bench)
 
 
 @pytest.mark.parametrize("doubt", ["lifted", "other card", "locked", "stopped", "journal broken", "fault", "other contract"])
-def test_what_changes_while_the_grant_is_written_keeps_the_valve_closed(tap: Bench, doubt: str) -> None:
+def test_what_changes_while_the_grant_is_written_keeps_the_valve_closed(tap: ControllerBench, doubt: str) -> None:
     tap.lay()
     tap.journal_answers = False
     grant = tap.grant()
@@ -75,8 +75,8 @@ def test_what_changes_while_the_grant_is_written_keeps_the_valve_closed(tap: Ben
     assert not tap.is_in(Phase.POURING)
 
 
-def test_a_grant_for_another_boots_question_is_ignored(tap: Bench) -> None:
-    before = Bench().in_service()
+def test_a_grant_for_another_boots_question_is_ignored(tap: ControllerBench) -> None:
+    before = ControllerBench().in_service()
     before.lay()
     stranger = before.grant_for(before.question)
     tap.lay()
@@ -86,14 +86,14 @@ def test_a_grant_for_another_boots_question_is_ignored(tap: Bench) -> None:
     assert tap.is_in(Phase.AUTHORIZING)
 
 
-def test_a_grant_for_another_card_is_refused(tap: Bench) -> None:
+def test_a_grant_for_another_card_is_refused(tap: ControllerBench) -> None:
     tap.lay()
     tap.grant(card_uid=OTHER_CARD)
     assert tap.opened == 0
     assert tap.reports[-1].end_reason is EndReason.NEVER_STARTED
 
 
-def test_a_grant_for_the_question_before_the_last_opens_nothing(tap: Bench) -> None:
+def test_a_grant_for_the_question_before_the_last_opens_nothing(tap: ControllerBench) -> None:
     tap.lay()
     old = tap.grant_for(tap.question)
     tap.wait(5_100)
@@ -106,29 +106,29 @@ def test_a_grant_for_the_question_before_the_last_opens_nothing(tap: Bench) -> N
     assert tap.is_in(Phase.AUTHORIZING)
 
 
-def test_a_repeated_grant_changes_nothing(tap: Bench) -> None:
+def test_a_repeated_grant_changes_nothing(tap: ControllerBench) -> None:
     grant = tap.pour()
     tap.flow(30)
     assert tap.happen(GrantReceived, grant=grant) == []
     assert (tap.opened, tap.phase) == (1, Phase.POURING)
 
 
-def test_a_grant_whose_id_the_journal_has_is_a_repetition(tap: Bench) -> None:
+def test_a_grant_whose_id_the_journal_has_is_a_repetition(tap: ControllerBench) -> None:
     tap.lay()
     tap.journal_answers = False
     grant = tap.grant()
-    tap.happen(GrantKnown, pour_id=grant.pour_id)
+    tap.happen(GrantAlreadyJournalled, pour_id=grant.pour_id)
     assert (tap.opened, tap.reports, tap.phase) == (0, [], Phase.AUTHORIZING)
 
 
-def test_a_card_that_is_taken_off_while_asking_gives_up_and_the_tap_is_free(tap: Bench) -> None:
+def test_a_card_that_is_taken_off_while_asking_gives_up_and_the_tap_is_free(tap: ControllerBench) -> None:
     tap.lay()
     tap.lift()
     tap.wait(840)
     assert tap.is_in(Phase.IDLE)
 
 
-def test_another_card_while_asking_gives_up(tap: Bench) -> None:
+def test_another_card_while_asking_gives_up(tap: ControllerBench) -> None:
     tap.lay()
     tap.lay(OTHER_CARD)
     assert tap.is_in(Phase.CARD_MUST_BE_REMOVED)
