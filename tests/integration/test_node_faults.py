@@ -75,7 +75,7 @@ async def test_a_pour_goes_on_over_a_broker_restart_and_is_reported_afterwards(b
 async def test_without_a_broker_a_card_is_refused_at_once(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     await rig.broker.stop()
-    await until(lambda: not rig.node.state.presence.connected, "the loss of the connection")
+    await until(lambda: not rig.node.state.peers.connected, "the loss of the connection")
     rig.tap.reader.present(CARD)
     await rig.phase("CARD_MUST_BE_REMOVED")
     assert "screen: No connection. Please tell the staff." in [record.getMessage() for record in caplog.records]

@@ -13,8 +13,7 @@ from tapwire_contracts.reasons import FlowCause
 from tapwire_node.controller.effects import Effects, RaiseAlarm, WriteFlow
 from tapwire_node.controller.events import Moment
 from tapwire_node.controller.flow_facts import Fact
-from tapwire_node.controller.observations import StepResult
-from tapwire_node.controller.state import ClosedValveFlow, Leak, State
+from tapwire_node.controller.state import ClosedValveFlow, Leak, State, StepResult
 
 STOPPED: Final = RaiseAlarm("the flow through the closed valve has stopped")
 

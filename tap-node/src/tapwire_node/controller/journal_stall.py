@@ -30,8 +30,7 @@ from tapwire_node.controller.events import (
     QuestionJournalled,
     ServiceRunJournalled,
 )
-from tapwire_node.controller.observations import StepResult
-from tapwire_node.controller.state import PendingWrite, State
+from tapwire_node.controller.state import PendingWrite, State, StepResult
 
 CHECKPOINT_ANSWER_ID: Final = UUID(int=1)
 """What answers a checkpoint names no id; one at a time is on its way."""

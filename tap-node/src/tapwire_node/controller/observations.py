@@ -7,12 +7,10 @@ from dataclasses import replace
 
 from tapwire_contracts.messages import CardRemoved
 from tapwire_contracts.reasons import ConfigStatus
-from tapwire_node.controller.closing_lead import REMEMBERED_CLOSINGS
 from tapwire_node.controller.effects import Effects, LogLine, Publish, RaiseAlarm, ResendFacts, WriteConfig
 from tapwire_node.controller.events import (
     CardLifted,
     CardSeen,
-    CheckpointJournalled,
     ConfigReceived,
     ConfigUnreadable,
     Connected,
@@ -21,19 +19,13 @@ from tapwire_node.controller.events import (
     Disconnected,
     HardwareFailed,
     HardwareRecovered,
-    JournalOpened,
     Moment,
     Part,
-    RecoveredJournal,
     ShutdownRequested,
     Ticked,
     ValveTripped,
 )
-from tapwire_node.controller.odometer import Odometer
-from tapwire_node.controller.state import Card, ClosedValveFlow, Presence, State, speaks_another_contract
-
-StepResult = tuple[State, Effects]
-
+from tapwire_node.controller.state import Card, Peers, State, StepResult, speaks_another_contract
 
 # ── the card ────────────────────────────────────────────────────────────────
 
@@ -85,21 +77,21 @@ def forget_card(state: State, at: Moment) -> StepResult:
 
 def observe_connected(state: State, event: Connected) -> StepResult:
     """The broker is there; which core workers are, it will say."""
-    presence = Presence(connected=True, ever_seen=state.presence.ever_seen, empty_since_ms=event.at.now_ms)
-    return replace(state, presence=presence), (ResendFacts(),)
+    peers = Peers(connected=True, ever_seen=state.peers.ever_seen, empty_since_ms=event.at.now_ms)
+    return replace(state, peers=peers), (ResendFacts(),)
 
 
 def observe_disconnected(state: State, _event: Disconnected) -> StepResult:
     """The broker is away."""
-    return replace(state, presence=replace(state.presence, connected=False)), ()
+    return replace(state, peers=replace(state.peers, connected=False)), ()
 
 
 def observe_core_seen(state: State, event: CoreSeen) -> StepResult:
     """A core worker is there; to a new one everything open is sent again."""
-    cores = dict(state.presence.cores)
+    cores = dict(state.peers.cores)
     is_new = event.core.instance_id not in cores
     cores[event.core.instance_id] = event.core.contract_version
-    state = replace(state, presence=replace(state.presence, cores=tuple(sorted(cores.items())), ever_seen=True))
+    state = replace(state, peers=replace(state.peers, cores=tuple(sorted(cores.items())), ever_seen=True))
     effects: Effects = (ResendFacts(),) if is_new else ()
     if is_new and speaks_another_contract(state):
         effects += (
@@ -112,13 +104,13 @@ def observe_core_seen(state: State, event: CoreSeen) -> StepResult:
 
 def observe_core_gone(state: State, event: CoreGone) -> StepResult:
     """A core worker is gone."""
-    cores = tuple(core for core in state.presence.cores if core[0] != event.instance_id)
-    if len(cores) == len(state.presence.cores):
+    cores = tuple(core for core in state.peers.cores if core[0] != event.instance_id)
+    if len(cores) == len(state.peers.cores):
         return state, ()
-    presence = replace(state.presence, cores=cores)
+    peers = replace(state.peers, cores=cores)
     if not cores:
-        presence = replace(presence, empty_since_ms=event.at.now_ms)
-    return replace(state, presence=presence), ()
+        peers = replace(peers, empty_since_ms=event.at.now_ms)
+    return replace(state, peers=peers), ()
 
 
 # ── the config ──────────────────────────────────────────────────────────────
@@ -142,58 +134,6 @@ def observe_config(state: State, event: ConfigReceived) -> StepResult:
 def observe_config_unreadable(state: State, event: ConfigUnreadable) -> StepResult:
     """What the tap is to do now is not known: nothing flows until a config has come that can be read."""
     return replace(state, config_unreadable=True), (RaiseAlarm(f"the config can't be read: {event.text}"),)
-
-
-# ── the journal ─────────────────────────────────────────────────────────────
-
-
-def observe_journal_opened(state: State, event: JournalOpened) -> StepResult:
-    """The journal can be written; the first time, what it held is the start of everything."""
-    if state.journal.opened:
-        return replace(state, journal=replace(state.journal, writable=True)), (LogLine("the journal can be written again"),)
-    alarms = tuple(
-        RaiseAlarm(f"the report {fact_id} can't be read in the journal and is not sent: save it (tapwire-node journal export)")
-        for fact_id in event.recovered.unreadable
-    )
-    return adopt_journal(state, event.recovered, event.at), alarms
-
-
-def adopt_journal(state: State, recovered: RecoveredJournal, at: Moment) -> State:
-    """Go on where the journal stopped; what flowed before it could be opened is added."""
-    config = state.config or recovered.config
-    factor = config.pulses_per_liter if config else state.odometer.pulses_per_liter
-    start = Odometer(
-        ml=recovered.odometer_ml,
-        remainder=recovered.odometer_remainder,
-        pulses=state.odometer.pulses,
-        pulses_per_liter=recovered.pulses_per_liter or factor,
-    ).recalibrate(factor)
-    journal = replace(
-        state.journal,
-        journal_id=recovered.journal_id,
-        opened=True,
-        writable=True,
-        odometer_ml=recovered.odometer_ml,
-        unsettled=recovered.unsettled,
-        open_flows=recovered.open_flows,
-        checkpoint_ms=at.now_ms,
-        checkpoint_ml=recovered.odometer_ml,
-        checkpoint_pulses=0,
-    )
-    return replace(
-        state,
-        config=config,
-        odometer=replace(start, ml=start.ml + state.odometer.ml),
-        closed_valve_flow=ClosedValveFlow(from_ml=start.ml, seen_ml=start.ml, since_ms=at.now_ms),
-        journal=journal,
-        closings=recovered.closings[-REMEMBERED_CLOSINGS:],
-        card_must_be_removed=state.card_must_be_removed or recovered.interrupted,
-    )
-
-
-def observe_checkpoint(state: State, event: CheckpointJournalled) -> StepResult:
-    """The odometer up to here is on disk."""
-    return replace(state, journal=replace(state.journal, odometer_ml=event.odometer_ml)), ()
 
 
 # ── the hardware and the process ────────────────────────────────────────────

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from tapwire_contracts.reasons import Phase
 from tapwire_node.controller.events import Event
+from tapwire_node.controller.grant import open_if_still_true, receive_grant
 from tapwire_node.controller.pouring import advance_settling, finish_by_verdict, watch_pour
-from tapwire_node.controller.question import ask_core, open_if_still_true, receive_denial, receive_grant, repeat_or_give_up
+from tapwire_node.controller.question import ask_core, receive_denial, repeat_or_give_up
 from tapwire_node.controller.state import RESTING_PHASES
 from tapwire_node.controller.transitions import TRANSITIONS
 

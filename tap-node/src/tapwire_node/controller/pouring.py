@@ -22,9 +22,9 @@ from tapwire_node.controller.closing_lead import (
 from tapwire_node.controller.effects import CloseValve, LogLine, OpenValve, Publish, ShowOnScreen, WriteCheckpoint, WriteReport
 from tapwire_node.controller.events import Event, Moment, Ticked, VerdictReceived
 from tapwire_node.controller.flow_facts import Closing, Fact
-from tapwire_node.controller.observations import StepResult, is_reader_clear
+from tapwire_node.controller.observations import is_reader_clear
 from tapwire_node.controller.screen_texts import ScreenText, screen_text
-from tapwire_node.controller.state import AwaitedVerdict, Grant, Pour, State, is_active
+from tapwire_node.controller.state import AwaitedVerdict, Grant, Pour, State, StepResult, is_active
 
 
 def open_valve(state: State, grant: Grant, at: Moment) -> StepResult:

@@ -44,10 +44,9 @@ from tapwire_node.controller.events import (
     ServiceRunRequested,
     ServiceRunStopped,
 )
-from tapwire_node.controller.observations import StepResult
 from tapwire_node.controller.pouring import is_tail_over, take_checkpoint
 from tapwire_node.controller.screen_texts import ScreenText, screen_text
-from tapwire_node.controller.state import ServiceRun, State, speaks_another_contract
+from tapwire_node.controller.state import ServiceRun, State, StepResult, speaks_another_contract
 
 SERVICE_CAUSES: Final = frozenset({FlowCause.CLEANING, FlowCause.CALIBRATION, FlowCause.TEST})
 PARTS_NOT_NEEDED: Final = frozenset({Part.READER})

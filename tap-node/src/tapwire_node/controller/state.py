@@ -8,6 +8,7 @@ from tapwire_contracts import speaks_our_contract
 from tapwire_contracts.messages import CardPresented, PourAuthorized, TapConfig
 from tapwire_contracts.reasons import ConfigStatus, EndReason, FlowCause, Locale, Phase
 from tapwire_node.controller.closing_lead import ClosingPoint, FlowRate
+from tapwire_node.controller.effects import Effects
 from tapwire_node.controller.events import Part
 from tapwire_node.controller.limits import Limits
 from tapwire_node.controller.meter_check import PulseWindow
@@ -162,7 +163,7 @@ class JournalStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class Peers:
     """Who is there: the broker, and core workers by instance with their contract version."""
 
     connected: bool = False
@@ -198,7 +199,7 @@ class State:
     service_run: ServiceRun | None = None
     closings: tuple[int, ...] = ()
     journal: JournalStatus = field(default_factory=JournalStatus)
-    presence: Presence = field(default_factory=Presence)
+    peers: Peers = field(default_factory=Peers)
     config: TapConfig | None = None
     config_unreadable: bool = False
     faults: frozenset[Part] = frozenset()
@@ -236,6 +237,10 @@ class State:
         return self.phase in RESTING_PHASES and self.closed_valve_flow.leak is None and self.service_run is None
 
 
+StepResult = tuple[State, Effects]
+"""The new state, and the effects to carry out in this order."""
+
+
 def initial_state(identity: Identity, limits: Limits, pulses_per_liter: int, pulses: int, now_ms: int) -> State:
     """A node that has just started: out of service until its journal is open and it has a config."""
     return State(
@@ -249,7 +254,7 @@ def initial_state(identity: Identity, limits: Limits, pulses_per_liter: int, pul
 
 def speaks_another_contract(state: State) -> bool:
     """Whether a core worker that is there speaks a contract of another major version."""
-    return any(not speaks_our_contract(version) for _, version in state.presence.cores)
+    return any(not speaks_our_contract(version) for _, version in state.peers.cores)
 
 
 def out_of_service_reason(state: State) -> str | None:

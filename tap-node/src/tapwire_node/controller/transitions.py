@@ -23,17 +23,7 @@ from typing import Any, Final
 
 from tapwire_contracts.reasons import Phase
 from tapwire_node.controller.closed_valve_flow import watch_closed_valve_flow
-from tapwire_node.controller.core_commands import (
-    answer_report_request,
-    observe_grant_journalled,
-    observe_journal_failed,
-    publish_pour_unknown,
-    receive_flow_verdict,
-    receive_stop,
-    receive_verdict,
-    send_found_report,
-    send_journalled_fact,
-)
+from tapwire_node.controller.core_commands import answer_report_request, receive_flow_verdict, receive_stop, receive_verdict
 from tapwire_node.controller.effects import CloseValve, Effects, OpenValve, OpenValveForService, PublishState, WriteCheckpoint
 from tapwire_node.controller.events import (
     CardLifted,
@@ -72,14 +62,28 @@ from tapwire_node.controller.events import (
     ValveTripped,
     VerdictReceived,
 )
+from tapwire_node.controller.grant import (
+    drop_repeated_grant,
+    open_if_still_true,
+    receive_grant,
+    refuse_journalled_grant,
+    refuse_late_grant,
+)
+from tapwire_node.controller.journal_answers import (
+    observe_checkpoint,
+    observe_grant_journalled,
+    observe_journal_failed,
+    observe_journal_opened,
+    publish_pour_unknown,
+    send_found_report,
+    send_journalled_fact,
+)
 from tapwire_node.controller.journal_stall import is_checkpoint_pending, track_writes, watch_journal_stall
 from tapwire_node.controller.meter_check import check_meter
 from tapwire_node.controller.node_state import is_worth_publishing, published_state
 from tapwire_node.controller.observations import (
-    StepResult,
     observe_card_lifted,
     observe_card_seen,
-    observe_checkpoint,
     observe_config,
     observe_config_unreadable,
     observe_connected,
@@ -88,7 +92,6 @@ from tapwire_node.controller.observations import (
     observe_disconnected,
     observe_hardware_failed,
     observe_hardware_recovered,
-    observe_journal_opened,
     observe_shutdown,
     observe_tick,
     observe_valve_tripped,
@@ -101,21 +104,10 @@ from tapwire_node.controller.pouring import (
     take_checkpoint,
     watch_pour,
 )
-from tapwire_node.controller.question import (
-    ask_core,
-    drop_repeated_grant,
-    open_if_still_true,
-    receive_denial,
-    receive_grant,
-    refuse_journalled_grant,
-    refuse_late_grant,
-    repeat_or_give_up,
-    screen_effect,
-    send_question,
-)
+from tapwire_node.controller.question import ask_core, receive_denial, repeat_or_give_up, screen_effect, send_question
 from tapwire_node.controller.screen_texts import ScreenText
 from tapwire_node.controller.service_run import observe_run_held, observe_run_stopped, open_for_run, request_run, watch_run
-from tapwire_node.controller.state import RESTING_PHASES, State, resting_phase
+from tapwire_node.controller.state import RESTING_PHASES, State, StepResult, resting_phase
 
 Handler = Callable[[State, Any], StepResult]
 
