@@ -164,7 +164,7 @@ async def test_a_lost_answer_leaves_the_file_as_it_was_and_says_to_pair_again_wi
     await accept_pairing(db, OPERATOR, await code_of(tool), TAP)
 
     assert await tool.end() == 2
-    assert "takes this device's place (`replace`)" in tool.said[-1]
+    assert "accept the new code with `replace`" in tool.said[-1]
     assert (tmp_path / "tap.toml").read_text() == before
     again = await Tool.start(tmp_path, "pair")
     await accept_pairing(db, OPERATOR, await code_of(again), TAP, replace=True)
@@ -180,7 +180,7 @@ async def test_an_authority_that_cannot_be_written_costs_no_secret(
     await accept_pairing(db, OPERATOR, await code_of(tool), TAP)
 
     assert await tool.end() == 0, tool.said
-    assert any("put the certificate of the broker's authority there" in line for line in tool.said)
+    assert any("put the broker's CA certificate there" in line for line in tool.said)
     assert "there is no" in tool.said[-1], "what is still missing"
     assert 'password = "' in file.read_text()
 
@@ -207,8 +207,8 @@ async def test_what_is_wrong_on_the_way_to_the_api_is_told_with_what_to_do(
     assert "can't be reached: Connection refused" in await told(f"https://localhost:{free_port()}", trusted)
     assert "is not trusted" in await told(address, tmp_path / "other" / "tls" / "ca.crt")
     assert "clock" in await told(address, None)
-    assert "holds no certificate" in await told(address, tmp_path / "tap.toml")
-    assert "no admin API of Tapwire" in await told(f"{address}/console", trusted)
+    assert "holds no readable certificate" in await told(address, tmp_path / "tap.toml")
+    assert "not a Tapwire admin API" in await told(f"{address}/console", trusted)
     for _ in range(MOST_AT_ONCE):
         await begin_pairing(db)
     assert "20 devices wait" in await told(f"{address}/api/", trusted)

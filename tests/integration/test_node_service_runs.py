@@ -70,7 +70,7 @@ async def test_a_second_person_is_refused_and_the_first_ones_run_goes_on(rig: Ri
     first.hold()
     await first.hear("begun")
     second.say(**START)
-    assert "not over" in (await second.hear("refused"))["text"]
+    assert "in progress" in (await second.hear("refused"))["text"]
     second.say(type="stop_run")
     await second.hang_up()
     await rig.poured(50)

@@ -21,7 +21,7 @@ async def test_calibrate_leads_through_its_pours_and_writes_the_factor(mosquitto
         code = await tool.end()
         flows = core.all("unattributed_flow")
 
-    assert (code, tool.said[-1]) == (0, "`tapwire-node doctor` says whether it has arrived."), tool.said
+    assert (code, tool.said[-1]) == (0, "`tapwire-node doctor` shows when it has arrived."), tool.said
     assert any('PATCH /api/taps/bar/left {"pulses_per_liter": 500' in line for line in tool.said)
     assert "pulses_per_liter = 500" in (tmp_path / "tap.toml").read_text()
     assert {flow["cause"] for flow in flows} == {"calibration"}

@@ -1,4 +1,4 @@
-"""`tapwire-node run --config tap.toml`, and what a person types at the node: `tapwire-node --help`."""
+"""The command line: `tapwire-node run --config tap.toml`, and the commands for a person at the node (`tapwire-node --help`)."""
 
 import argparse
 import asyncio
@@ -39,13 +39,13 @@ REFUSALS: Final = (
     SimulatorUnreachable,
     PairingRefused,
 )
-"""What a person can put right; anything else is an error of ours and ends with a traceback."""
+"""Errors that a person can fix; any other one is a bug and ends with a traceback."""
 INTERRUPTED: Final = 130
-"""The exit code after Ctrl-C, as a shell has it."""
+"""The exit code after Ctrl-C, by the shell's convention."""
 
 
 def main() -> None:
-    """The command line; exits with 2 for what a person can put right, 1 where a check failed."""
+    """Run the command line; exits with 2 for `REFUSALS`, with 1 where a check failed."""
     arguments = parser().parse_args()
     try:
         if arguments.command == "pair":
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def run_command(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Do what was asked; the exit code."""
+    """Run a command and return the exit code."""
     match arguments.command:
         case "run":
             set_up_logs(settings.tap.path)
@@ -81,35 +81,39 @@ def run_command(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What may be asked."""
+    """The parser of commands and options."""
     top = argparse.ArgumentParser(prog="tapwire-node", description="The program at the tap.")
     top.add_argument("--version", action="version", version=SOFTWARE)
     commands = top.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="serve one tap until told to end")
+    commands.add_parser("run", help="serve one tap or desk reader until stopped")
     journal = commands.add_parser("journal", help="read the journal, also while the node runs")
     journal.add_argument("what", choices=sorted(INSPECTIONS), help="a summary, the facts without a verdict, or all as JSON lines")
-    commands.add_parser("doctor", help="say what keeps the tap from pouring, also while the node runs")
-    clean = commands.add_parser("clean", help="flush the line, while the tap's status is cleaning and the node runs")
-    clean.add_argument("--ml", type=positive, default=5_000, help="at most this much (default 5000)")
-    clean.add_argument("--seconds", type=positive, default=300, help="at most this long (default 300)")
-    test = commands.add_parser("pour-test", help="open, count, close: the same way")
-    test.add_argument("--ml", type=positive, default=100, help="this much (default 100)")
-    test.add_argument("--seconds", type=positive, default=30, help="at most this long (default 30)")
-    calibrate = commands.add_parser("calibrate", help="find the meter's pulses per litre: the same way, with a measuring vessel")
-    calibrate.add_argument("--ml", type=positive, default=500, help="pour about this much each time (default 500)")
-    calibrate.add_argument("--times", type=positive, default=3, help="how many pours (default 3)")
-    pairing = commands.add_parser("pair", help="let a new device in: show a code, wait for an engineer, write the settings")
-    pairing.add_argument("--api", metavar="https://HOST", help="the admin API; otherwise what [pairing] says")
-    pairing.add_argument("--ca-file", type=Path, help="whom to trust there; otherwise whom this machine trusts")
-    pairing.add_argument("--again", action="store_true", help="also when the device has a secret")
-    commands.add_parser("close-valve", help="shut the valve after the node was killed; needs nothing but tap.toml")
+    commands.add_parser("doctor", help="check what keeps the tap from pouring, also while the node runs")
+    clean = commands.add_parser("clean", help="flush the line; needs a running node and the tap's status cleaning")
+    clean.add_argument("--ml", type=positive, default=5_000, help="largest volume (default 5000)")
+    clean.add_argument("--seconds", type=positive, default=300, help="longest duration (default 300)")
+    test = commands.add_parser("pour-test", help="open the valve, count, close; needs the same as clean")
+    test.add_argument("--ml", type=positive, default=100, help="volume (default 100)")
+    test.add_argument("--seconds", type=positive, default=30, help="longest duration (default 30)")
+    calibrate = commands.add_parser(
+        "calibrate", help="find the meter's pulses per litre with a measuring vessel; needs the same as clean"
+    )
+    calibrate.add_argument("--ml", type=positive, default=500, help="approximate volume of each pour (default 500)")
+    calibrate.add_argument("--times", type=positive, default=3, help="number of pours (default 3)")
+    pairing = commands.add_parser(
+        "pair", help="pair a new device: show a code, wait for an engineer to accept it, write the settings"
+    )
+    pairing.add_argument("--api", metavar="https://HOST", help="the admin API (default: api under [pairing])")
+    pairing.add_argument("--ca-file", type=Path, help="CA certificate of the admin API (default: the CAs that this machine trusts)")
+    pairing.add_argument("--again", action="store_true", help="pair a device that already has a secret")
+    commands.add_parser("close-valve", help="close the valve after the node was killed; needs nothing but tap.toml")
     for command in commands.choices.values():
         command.add_argument("--config", type=Path, required=True, metavar="tap.toml")
     return top
 
 
 def positive(text: str) -> int:
-    """A whole number above nothing."""
+    """Parse a whole number above 0."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")

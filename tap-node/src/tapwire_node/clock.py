@@ -1,4 +1,4 @@
-"""Time for durations: monotonic, and counting while the machine sleeps; and the time of day, never more than information."""
+"""The monotonic clock, for durations, and the time of day, which is only ever information."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ NS_PER_MS = 1_000_000
 
 
 def monotonic_ms() -> int:
-    """Milliseconds of a clock that never goes back and counts suspend; it has no meaning across reboots."""
+    """Milliseconds of a clock that never goes back and counts suspend; not comparable across reboots."""
     return time.clock_gettime_ns(_CLOCK) // NS_PER_MS
 
 

@@ -2,8 +2,8 @@
 
     python -m tapwire_node.fleet --config left/tap.toml --config right/tap.toml …
 
-Each is the whole node with a journal and a connection of its own; they share the process and its event loop. Never in earnest: what
-breaks one node ends them all, and a process that is killed leaves every valve as it was.
+Each is a complete node with a journal and a connection of its own; they share the process and its event loop. Not for real taps: an
+error of one node ends them all, and a killed process leaves every valve as it is.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from tapwire_node.runtime.tap_node import TapNode, end_node
 from tapwire_node.settings import InvalidSettings, Settings, device_path, load_settings
 
 STARTING_AT_ONCE: Final = 10
-"""Nodes that open their journals and connect at a time; all at once would keep one another waiting."""
+"""Nodes that start at the same time; all at once would slow one another down."""
 START_PAUSE_S: Final = 0.1
 REFUSALS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat, JournalBroken, JournalInUse)
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The nodes, and what ends when one of them does."""
+    """The nodes, and their tasks, which end when one of them fails."""
 
     nodes: list[TapNode] = field(default_factory=list)
     serving: list[asyncio.Task[None]] = field(default_factory=list)
@@ -39,10 +39,10 @@ class Fleet:
 
 @asynccontextmanager
 async def running_fleet(settings: Sequence[Settings]) -> AsyncIterator[Fleet]:
-    """Nodes that serve while the block runs; leaving it ends them. Raises `InvalidSettings`, and at the end what broke a node."""
+    """Run the nodes while the block runs. Raises `InvalidSettings`, and at the end the error that broke a node."""
     for one in settings:
         if device_path(one).kind is not DeviceKind.TAP:
-            raise InvalidSettings(f"tap.path: {one.tap.path} is a desk reader; a fleet is of taps")
+            raise InvalidSettings(f"tap.path: {one.tap.path} is a desk reader, but a fleet is of taps only")
     fleet = Fleet()
     try:
         for number, one in enumerate(settings, start=1):
@@ -60,7 +60,7 @@ async def running_fleet(settings: Sequence[Settings]) -> AsyncIterator[Fleet]:
 
 
 async def serve(settings: Sequence[Settings]) -> None:
-    """Run the fleet until SIGTERM or SIGINT; raises what broke a node."""
+    """Run the fleet until SIGTERM or SIGINT; raises the error that broke a node."""
     told_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)

@@ -1,4 +1,4 @@
-"""`python -m tapwire_node.phase_page`, part of `make schemas`: write docs/tap-node-phases.md from the controller's table."""
+"""`python -m tapwire_node.phase_page`, part of `make schemas`: write docs/tap-node-phases.md from the transition table."""
 
 from pathlib import Path
 from typing import Final
@@ -9,7 +9,7 @@ FILE: Final = Path("docs/tap-node-phases.md")
 
 
 def document() -> str:
-    """The page with the drawing."""
+    """The page with the diagram."""
     return f"""# The phases of a tap
 
 Made from `TRANSITIONS` in `tap-node/src/tapwire_node/controller/transitions.py` by `make schemas`; a test compares the two.
@@ -18,17 +18,17 @@ Made from `TRANSITIONS` in `tap-node/src/tapwire_node/controller/transitions.py`
 {mermaid()}
 ```
 
-An arrow is an event that can change the phase; whether it does is decided by the function that the table names. Among the phases
-at rest there are no arrows: after each step, whatever happened, a resting tap takes the first of these that fits:
+An arrow names an event that can change the phase; the handler in the table decides if it does. The phases at rest have no arrows
+between them: after each step a resting tap takes the first of these that applies:
 
 | phase | when |
 |---|---|
-| `FAULT` | the valve or the meter can't be trusted |
-| `OUT_OF_SERVICE` | no reader, no writable journal, no active config, a core worker of another contract, a service run, the end |
-| `CARD_MUST_BE_REMOVED` | the reader has not been empty for the debounce time since the last pour, denial or give-up |
+| `FAULT` | the valve or the meter is broken |
+| `OUT_OF_SERVICE` | no reader, no writable journal, no active config, a core worker of another contract, a service run, shutdown |
+| `CARD_MUST_BE_REMOVED` | the reader has not been empty for the debounce time since the last pour, denial or abandoned question |
 | `IDLE` | otherwise |
 
-A service run (cleaning, calibration, test) is no phase of its own: the tap is `OUT_OF_SERVICE` while it goes on.
+A service run (cleaning, calibration, test) is not a phase: the tap is `OUT_OF_SERVICE` meanwhile.
 """
 
 

@@ -1,4 +1,4 @@
-"""`tap.toml`: everything that one tap node is told.
+"""`tap.toml`: the settings of one tap node or desk reader.
 
     [tap]
     path = "bar/taps/left"                   # also the broker's username and client id; "bar/readers/desk" is a desk reader
@@ -16,13 +16,13 @@
     valve_pin = 17
     meter_pin = 27
 
-    [pairing]                                # for `tapwire-node pair`: where a device without a secret asks to be let in
+    [pairing]                                # for `tapwire-node pair`: where a device without a secret asks for one
     api = "https://venue.example"
     ca_file = "api-ca.crt"                   # when this machine does not trust the API's certificate anyway
 
     [limits]                                 # any of controller.limits, when the default doesn't fit
 
-Paths are relative to the file. An unknown name, a missing one or a wrong value is refused with what to change.
+Paths are relative to the file. An unknown name, a missing one or a wrong value is refused with a text that says what to change.
 """
 
 import tomllib
@@ -47,7 +47,7 @@ class InvalidSettings(ValueError):
 
 
 class TapSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which tap this is. `pulses_per_liter` counts until the first config has come."""
+    """The tap's or desk reader's identity. `pulses_per_liter` applies until the first config has come."""
 
     path: str
     reader_id: Name = "tap"
@@ -55,7 +55,7 @@ class TapSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the broker is, and how patiently facts are sent."""
+    """The broker, the login, and the intervals of reconnecting and resending."""
 
     url: str
     username: str | None = None
@@ -65,61 +65,61 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ca_file: str | None = None
     keepalive_s: Annotated[int, Meta(ge=5, le=3_600)] = 15
     timeout_ms: Duration = 5_000
-    """How long connecting, subscribing and one publish may take."""
+    """Longest duration of connecting, subscribing or one publish."""
     reconnect_first_ms: Duration = 500
     reconnect_max_ms: Duration = 15_000
-    """Waits between attempts to connect double from the first to the longest; each is shortened by up to half at random."""
+    """Backoff of reconnecting: waits double from the first to the longest, each shortened by up to half at random."""
     reconnect_stable_ms: Duration = 5_000
-    """A connection that lasted this long makes the next wait the shortest again."""
+    """A connection that lasted this long resets the backoff."""
     correct_state_ms: Duration = 1_000
-    """A retained state of ours that is wrong is published again after this time."""
+    """Delay before a retained state of ours that another client overwrote is published again."""
     resend_first_ms: Duration = 2_000
     resend_max_ms: Duration = 60_000
-    """The same for a fact without a verdict."""
+    """Backoff of resending a fact without a verdict."""
     resend_spread_ms: Duration = 3_000
-    """After a connect and for a new core worker, open facts are sent again spread over this time."""
+    """Time over which open facts are resent after a connect and for a new core worker."""
 
 
 class JournalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the journal is, how long it keeps facts with their verdicts, how often a broken one or a full disk is tried again."""
+    """The journal's file, the retention of its facts, and `retry_ms`, the retry interval of a broken journal or full disk."""
 
     file: str = "journal.sqlite"
     keep_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
-    """After its verdict a fact is kept at least this long by the clock, and the newest 10,000 whatever the clock says."""
+    """Retention of a fact after its verdict; the newest 10,000 are always kept."""
     retry_ms: Duration = 5_000
     reserve_kib: Annotated[int, Meta(ge=64, le=1_048_576)] = 1_024
-    """Kept free on the disk for what a running pour still has to write; without it no pour begins."""
+    """Disk space reserved for the facts of a running pour; without it no pour begins."""
 
 
 class ProcessSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the process keeps time."""
+    """Intervals and timeouts of the process."""
 
     tick_ms: Annotated[int, Meta(ge=1, le=1_000)] = 20
-    """Between two looks at the meter while anything goes on."""
+    """Interval of ticks while the tap is not at rest."""
     idle_tick_ms: Annotated[int, Meta(ge=1, le=1_000)] = 100
-    """The same while the tap is at rest."""
+    """Interval of ticks while the tap is at rest."""
     valve_watchdog_ms: Duration = 1_000
-    """The valve closes by itself when the process has not looked after it for this long."""
+    """The valve's watchdog closes it when the process has not fed the watchdog for this long."""
     reader_stall_ms: Duration = 2_000
     """A reader that has not looked for a card for this long counts as broken."""
     shutdown_ms: Duration = 5_000
-    """How long the end of a pour may take when the process is told to end."""
+    """Longest wait for the end of a pour at shutdown."""
 
 
 class PairingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a device without a secret gets one."""
+    """Pairing: how a device without a secret gets one."""
 
     api: str
     """The admin API, `https://HOST[:PORT]`."""
     ca_file: str | None = None
     poll_ms: Duration = 2_000
-    """Between two looks whether the code was accepted."""
+    """Interval of asking if the code was accepted."""
     patience_ms: Duration = 900_000
-    """For how long an API that is away is asked on."""
+    """How long an unreachable API is tried."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One tap.toml."""
+    """The content of a tap.toml."""
 
     tap: TapSettings
     broker: BrokerSettings
@@ -131,7 +131,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class BrokerAddress(Struct, frozen=True, kw_only=True):
-    """What a client needs to connect."""
+    """The broker's address and the node's login."""
 
     host: str
     port: int
@@ -148,7 +148,7 @@ def load_settings(file: Path) -> Settings:
     except OSError as error:
         raise InvalidSettings(f"{file} can't be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"{file} is no TOML: {error}") from error
+        raise InvalidSettings(f"{file} is not valid TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise InvalidSettings(f"{file}: {error}") from error
     (tap_hardware if device_path(settings).kind is DeviceKind.TAP else desk_hardware)(settings)
@@ -161,7 +161,7 @@ def load_settings(file: Path) -> Settings:
 
 
 def resolve_paths(settings: Settings, folder: Path) -> Settings:
-    """The same settings with paths made relative to the folder of the file."""
+    """Resolve the paths in the settings against the folder of the file."""
     broker = msgspec.structs.replace(
         settings.broker,
         password_file=_resolve(folder, settings.broker.password_file),
@@ -189,7 +189,7 @@ def device_path(settings: Settings) -> DevicePath:
 
 
 def tap_hardware(settings: Settings) -> TapHardware:
-    """What the tap is made of; raises `InvalidSettings` for a driver without a valve."""
+    """The tap's hardware; raises `InvalidSettings` for a driver without a valve."""
     match settings.hardware:
         case SimulatedHardware() | GpioHardware() as hardware:
             return hardware
@@ -198,7 +198,7 @@ def tap_hardware(settings: Settings) -> TapHardware:
 
 
 def desk_hardware(settings: Settings) -> DeskHardware:
-    """What the desk reader is made of; raises `InvalidSettings` for a driver with a valve."""
+    """The desk reader's hardware; raises `InvalidSettings` for a driver with a valve."""
     match settings.hardware:
         case SimulatedHardware() | Mfrc522Hardware() | PcscHardware() as hardware:
             return hardware

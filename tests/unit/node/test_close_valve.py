@@ -54,4 +54,4 @@ def test_a_pin_that_another_program_has_is_told(factory: MockFactory) -> None:
 @pytest.mark.parametrize("driver", ["pcsc", "mfrc522", "simulated"])
 def test_a_desk_reader_has_no_valve_to_close_and_its_unit_ends_well(driver: str) -> None:
     desk = {"tap": {"path": "bar/readers/desk"}, "broker": {"url": "mqtt://nowhere"}, "hardware": {"driver": driver}}
-    assert close_valve(msgspec.convert(desk, Settings)) == "bar/readers/desk is a desk reader: no valve"
+    assert close_valve(msgspec.convert(desk, Settings)) == "bar/readers/desk is a desk reader and has no valve"

@@ -110,7 +110,7 @@ def test_a_run_has_caps(tap: ControllerBench, cause: FlowCause, max_volume_ml: i
 
 def test_one_run_at_a_time(tap: ControllerBench) -> None:
     tap.ask_run()
-    assert refusals(tap.ask_run()) == ["another service run is not over"]
+    assert refusals(tap.ask_run()) == ["another service run is in progress"]
     assert len(tap.all(OpenValveForService)) == 1
 
 

@@ -124,7 +124,7 @@ def test_a_chip_that_lost_its_settings_would_never_see_a_card_again_and_is_broke
 def test_a_chip_that_comes_to_no_end_is_broken(chip: EmulatedChip) -> None:
     reader = Mfrc522(SETTINGS)
     chip.timer_dead = True
-    with pytest.raises(ReaderBroken, match="does not come to an end"):
+    with pytest.raises(ReaderBroken, match="does not finish a read"):
         reader.look()
 
 

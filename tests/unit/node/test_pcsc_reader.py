@@ -52,10 +52,10 @@ def test_the_reader_is_chosen_by_a_part_of_its_name(desk: Plugged) -> None:
 
 
 def test_what_is_missing_is_said(desk: Plugged) -> None:
-    with pytest.raises(ReaderBroken, match="no PC/SC reader at all is plugged in"):
+    with pytest.raises(ReaderBroken, match="no PC/SC reader is plugged in"):
         PcscReader(SETTINGS)
     desk.service_runs = False
-    with pytest.raises(ReaderBroken, match="is pcscd running"):
+    with pytest.raises(ReaderBroken, match="check that pcscd is running"):
         PcscReader(SETTINGS)
 
 

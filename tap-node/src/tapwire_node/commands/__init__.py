@@ -1,1 +1,1 @@
-"""What a person types at the node, besides `run` and `journal`."""
+"""The commands for a person at the node, besides `run` and `journal`."""

@@ -1,4 +1,4 @@
-"""A code in letters that can be read from some steps away, on any terminal: five rows, of `#`."""
+"""Large letters for the pairing code, readable from some steps away on any terminal: five rows of `#`."""
 
 from typing import Final
 
@@ -36,11 +36,11 @@ GLYPHS: Final = {
     "9": ".###. #...# .#### ....# .###.",
     "-": "..... ..... .###. ..... .....",
 }
-"""The letters that codes are made of, and their hyphen; of any other only the plain text is shown."""
+"""The characters of codes, and the hyphen."""
 
 
 def big_letters(code: str) -> str:
-    """The code in large letters; nothing where it has one that we can't draw."""
+    """The code in large letters; empty if one of its characters has no glyph."""
     if not set(code) <= GLYPHS.keys():
         return ""
     rows = zip(*(GLYPHS[letter].split() for letter in code), strict=True)

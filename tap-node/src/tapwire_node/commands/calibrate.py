@@ -1,10 +1,10 @@
-"""`tapwire-node calibrate`: how many pulses the meter gives per litre, from pours into a measuring vessel.
+"""`tapwire-node calibrate`: measure the meter's pulses per litre by pours into a measuring vessel.
 
-The factor is Σ pulses ÷ Σ litres of all pours. It says nothing when the pours disagree (air in the line, foam, a wrong reading), so
+The factor is Σ pulses ÷ Σ litres of all pours. Pours that disagree (air in the line, foam, a misreading) give no usable factor, so
 their spread is shown, and above `MAX_SPREAD_PER_MILLE` nothing is written.
 
-The factor that counts is `pulses_per_liter` of the tap's config, which the core publishes: an engineer sets it there. What is
-written here is the one in tap.toml, which counts until the first config has come, and against which `doctor` compares the config.
+The node uses `pulses_per_liter` of the tap's config, which an engineer sets in the core. This command writes the one in tap.toml,
+which applies until the first config has come and with which `doctor` compares the config.
 """
 
 from dataclasses import dataclass
@@ -24,23 +24,23 @@ from tapwire_node.settings import Settings, device_path
 
 ML_PER_LITER: Final = 1_000
 MAX_SPREAD_PER_MILLE: Final = 20
-"""The highest and the lowest factor may differ by 2 % of their mean."""
+"""Largest difference of the factors: 2 % of their mean."""
 MIN_VESSEL_ML: Final = 50
-"""A vessel of less can't be read well enough."""
+"""A smaller volume can't be read precisely enough."""
 MAX_VESSEL_ML: Final = 20_000
 MAX_DURATION_MS: Final = 300_000
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPour:
-    """One pour: what the meter counted, and what the vessel held."""
+    """One pour: the meter's pulses and the vessel's volume."""
 
     pulses: int
     volume_ml: int
 
     @property
     def pulses_per_liter(self) -> int:
-        """Its factor, rounded half up."""
+        """The pour's factor, rounded half up."""
         return factor_of(self.pulses, self.volume_ml)
 
 
@@ -50,13 +50,13 @@ def factor_of(pulses: int, volume_ml: int) -> int:
 
 
 def spread_per_mille(pours: list[MeasuredPour]) -> int:
-    """How far the factors lie apart, in thousandths of their mean, rounded up."""
+    """The spread of the factors in thousandths of their mean, rounded up."""
     factors = [pour.pulses_per_liter for pour in pours]
     return -(-(max(factors) - min(factors)) * len(factors) * 1_000 // sum(factors))
 
 
 def calibrate(settings: Settings, config: Path, volume_ml: int, times: int) -> int:
-    """The guided calibration; the exit code. Raises `ServiceRunRefused`, `NodeUnreachable`, `NoAnswer`."""
+    """Guide a person through the calibration; return the exit code. Raises `ServiceRunRefused`, `NodeUnreachable`, `NoAnswer`."""
     terminal = Terminal()
     terminal.say(f"Calibration in {times} pours. You need a measuring vessel (or a scale) for {volume_ml + volume_ml // 2} ml.")
     with NodeConnection.open(Path(settings.journal.file)) as node:
@@ -67,10 +67,12 @@ def calibrate(settings: Settings, config: Path, volume_ml: int, times: int) -> i
     found = ", ".join(str(pour.pulses_per_liter) for pour in pours)
     terminal.say(f"Pulses per litre: {found}; together {factor}, spread {spread / 10:.1f} %.")
     if factor < 1:
-        terminal.say("NOT written: the meter gave almost no pulses. Look at its plug and at hardware.meter_pin.")
+        terminal.say("NOT written: the meter gave almost no pulses. Check its plug and hardware.meter_pin.")
         return 1
     if spread > MAX_SPREAD_PER_MILLE:
-        terminal.say(f"NOT written: more than {MAX_SPREAD_PER_MILLE / 10:.1f} % apart. Let the line run free of air and try again.")
+        terminal.say(
+            f"NOT written: more than {MAX_SPREAD_PER_MILLE / 10:.1f} % apart. Flush the air out of the line and try again."
+        )
         return 1
     save_factor(terminal, config, factor)
     terminal.say(how_to_apply(device_path(settings), factor))
@@ -78,9 +80,9 @@ def calibrate(settings: Settings, config: Path, volume_ml: int, times: int) -> i
 
 
 def measure(node: NodeConnection, terminal: Terminal, volume_ml: int, name: str) -> MeasuredPour:
-    """One pour into the vessel, again until the person has read it."""
+    """Pour into the vessel, again until the person has entered its volume."""
     while True:
-        terminal.ask(f"{name}: put the empty vessel under the tap, then press Enter. Enter again stops, at your mark.")
+        terminal.ask(f"{name}: put the empty vessel under the tap and press Enter. Press Enter again to stop.")
         start = StartRun(cause=FlowCause.CALIBRATION, max_volume_ml=volume_ml, max_duration_ms=MAX_DURATION_MS)
         run = carry_out_run(node, terminal, start)
         terminal.say(run_summary(run))
@@ -92,9 +94,9 @@ def measure(node: NodeConnection, terminal: Terminal, volume_ml: int, name: str)
 
 
 def ask_volume(terminal: Terminal) -> int | None:
-    """What the vessel holds; None when this pour is to be made again."""
+    """Ask for the vessel's volume in ml; None when the pour is to be repeated."""
     while True:
-        answer = terminal.ask("How many ml are in the vessel (or g on the scale)? Nothing: pour this one again.")
+        answer = terminal.ask("How many ml are in the vessel (or g on the scale)? Leave empty to repeat this pour.")
         if not answer:
             return None
         if answer.isascii() and answer.isdigit() and MIN_VESSEL_ML <= int(answer) <= MAX_VESSEL_ML:
@@ -103,17 +105,17 @@ def ask_volume(terminal: Terminal) -> int | None:
 
 
 def save_factor(terminal: Terminal, config: Path, factor: int) -> None:
-    """Write the factor to tap.toml, or say what to write there."""
+    """Write the factor to tap.toml, or tell the person to do so."""
     try:
         write_factor(config, factor)
     except OSError as error:
-        terminal.say(f"{config} can't be written ({error.strerror}): write `pulses_per_liter = {factor}` under [tap] there.")
+        terminal.say(f"{config} can't be written ({error.strerror}): add `pulses_per_liter = {factor}` under [tap] by hand.")
     else:
         terminal.say(f"Written to {config}: pulses_per_liter = {factor}.")
 
 
 def write_factor(config: Path, factor: int) -> None:
-    """Change the one value in tap.toml; raises `OSError` where that can't be."""
+    """Set `pulses_per_liter` in tap.toml; raises `OSError`."""
     document = read_document(config)
     table_of(document, "tap")["pulses_per_liter"] = factor
     with atomic_replacement(config) as put:
@@ -121,9 +123,9 @@ def write_factor(config: Path, factor: int) -> None:
 
 
 def how_to_apply(path: DevicePath, factor: int) -> str:
-    """What an engineer must do, so that the node counts with it."""
+    """Text: how an engineer applies the factor in the core."""
     return (
-        f"Now an engineer sets it in the core, and the node counts with it from the next pour on:\n"
+        f"Now an engineer must set it in the core; the node uses it from the next pour on:\n"
         f'  PATCH /api/taps/{path.venue_id}/{path.device_id} {{"pulses_per_liter": {factor}, "status": "active"}}\n'
-        f"`tapwire-node doctor` says whether it has arrived."
+        f"`tapwire-node doctor` shows when it has arrived."
     )

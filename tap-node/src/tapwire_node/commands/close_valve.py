@@ -1,8 +1,8 @@
-"""`tapwire-node close-valve`: shut the valve with nothing but tap.toml, after the node was killed.
+"""`tapwire-node close-valve`: close the valve with nothing but tap.toml, after the node was killed.
 
-A killed process closes no valve, and a Raspberry Pi may keep a pin driven that nobody drives any more. So this takes the pin,
-drives it to closed, and lets go. It reads no journal and no broker; a part that is broken must not keep the valve open. While the
-node runs, the pin is the node's (where the pin factory knows such a thing), and this fails and says so.
+A killed process closes no valve, and a Raspberry Pi may keep the pin of a dead process driven. So this command takes the pin,
+drives it to closed, and releases it. It needs neither journal nor broker, so that no other broken part keeps the valve open. While
+the node runs, the pin is the node's (if the pin factory has owners of pins), and this command fails.
 """
 
 from typing import Final
@@ -23,18 +23,20 @@ class ValveNotOurs(Exception):
 
 
 def close_valve(settings: Settings) -> str:
-    """Close it; what was done. Raises `ValveNotOurs`, and for a simulated tap what its driver raises.
+    """Close the valve and return what was done. Raises `ValveNotOurs`, and for a simulated tap what its driver raises.
 
-    A desk reader's unit is that of a tap, so this is asked of one as well.
+    A desk reader has the same systemd unit, so this command also accepts one.
     """
     if device_path(settings).kind is DeviceKind.READER:
-        return f"{settings.tap.path} is a desk reader: no valve"
+        return f"{settings.tap.path} is a desk reader and has no valve"
     match tap_hardware(settings):
         case GpioHardware(valve_pin=pin, valve_active_high=active_high):
             try:
                 OutputDevice(pin, active_high=active_high, initial_value=False).close()
             except PIN_ERRORS as error:
-                raise ValveNotOurs(f"pin {pin} can't be taken: {error}. While the node runs, the valve is its own") from error
+                raise ValveNotOurs(
+                    f"pin {pin} can't be taken: {error}. While the node runs, only the node can close the valve"
+                ) from error
             return f"valve closed: pin {pin} is not driven"
         case SimulatedHardware() as simulated:
             hardware = open_hardware(simulated, WATCHDOG_MS, NoListener(), settings.tap.path)

@@ -1,11 +1,11 @@
-"""`tapwire-node pair`: a new device is let in without anybody carrying its secret to it.
+"""`tapwire-node pair`: give a new device its secret without anybody copying it.
 
-It asks the admin API, shows the code that it gets, and asks again and again until an engineer has accepted the code; then it
-fetches its secret, once, and writes it to tap.toml with all that it needs to find the broker. Whatever can go wrong with that file
-is tried before the secret is made. What is lost on the way all the same costs a new pairing, and the text says so.
+The command starts a pairing at the admin API, shows the code, and polls until an engineer has accepted the code. Then it fetches
+the secret, once, and writes it to tap.toml with the broker's address and CA. Everything that can go wrong with that file is tried
+before the secret is made. If the answer with the secret is lost all the same, the device must be paired again.
 
-At a machine without a screen the code stands in the log, on the machine's console, and in `systemctl status`
-(`tapwire-pair@.service`): there it is asked anew, under a new code, until somebody accepts.
+On a machine without a screen the code is in the log, on the console, and in `systemctl status`; there the unit
+`tapwire-pair@.service` starts again with a new code until one is accepted.
 """
 
 import logging
@@ -29,15 +29,15 @@ from tapwire_node.runtime.systemd_notify import SystemdNotifier
 from tapwire_node.settings import InvalidSettings, PairingSettings, Settings, load_settings
 
 CA_FILE: Final = "ca.crt"
-"""The broker's authority, beside the tap.toml."""
+"""The file of the broker's CA, beside tap.toml."""
 LOGIN: Final = re.compile("//[^/]*@")
-"""What may stand in the broker's address, and gives way to the new login."""
+"""A login in the broker's URL, which the new login replaces."""
 NOT_FOR_OTHERS: Final = 0o770
 PLACEHOLDER: Final = PairedDevice("bar/taps/left", "bar/taps/left", "secret", "mqtts://broker.example")
 MS_PER_S: Final = 1_000
-PAIR_AGAIN: Final = "pair again, and the engineer accepts the new code as one that takes this device's place (`replace`)"
+PAIR_AGAIN: Final = "pair again, and let the engineer accept the new code with `replace`, for a device that exists already"
 NEW_TAP_TOML: Final = """\
-# The secret stands in here: keep this file readable for the node only.
+# This file contains the secret: keep it readable for the node only.
 [tap]
 
 [broker]
@@ -50,22 +50,22 @@ driver = "gpio"
 valve_pin = 17                           # as wired: BCM numbers
 meter_pin = 27
 """
-"""A tap as docs/tap-node.md wires it; where a file is there already, that one is completed."""
+"""A new tap.toml with the pins of docs/tap-node.md; an existing file is completed instead."""
 logger: Final = logging.getLogger(__name__)
 
 
 def pair(config: Path, api: str | None, ca_file: Path | None, *, again: bool) -> int:
-    """Let this device be let in; the exit code. Raises `PairingRefused` and `InvalidSettings`."""
+    """Pair this device and return the exit code. Raises `PairingRefused` and `InvalidSettings`."""
     terminal, paired = Terminal(), None
     try:
         document = read_document(config) if config.exists() else tomlkit.parse(NEW_TAP_TOML)
         if has_secret(document, config) and not again:
-            terminal.say(f"{config} has its secret already; to let the device in anew, say --again.")
+            terminal.say(f"{config} already has a secret; to pair the device again, use --again.")
             return 0
         pairing = pairing_settings(document, config, api, ca_file)
         check_other_settings(document, config)
         set_up_logs("pairing")
-        # so that what was begun is cleared away when systemd ends us
+        # so that temporary files are removed when systemd stops us
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         restrict_permissions(config)
         with atomic_replacement(config) as put:
@@ -82,7 +82,7 @@ def pair(config: Path, api: str | None, ca_file: Path | None, *, again: bool) ->
 
 
 def has_secret(document: TOMLDocument, config: Path) -> bool:
-    """Whether the device was let in before; a file that is to hold its secret, and isn't there, is none."""
+    """True when tap.toml has a secret; a `password_file` that does not exist is none."""
     broker = table_of(document, "broker").unwrap()
     file = broker.get("password_file")
     is_kept = file is not None and (config.resolve().parent / str(file)).exists()
@@ -90,7 +90,7 @@ def has_secret(document: TOMLDocument, config: Path) -> bool:
 
 
 def pairing_settings(document: TOMLDocument, config: Path, api: str | None, ca_file: Path | None) -> PairingSettings:
-    """Where to ask, as the command or the file's [pairing] says."""
+    """The admin API by the command's options, or else by [pairing] in the file."""
     given = dict(table_of(document, "pairing").unwrap()) if "pairing" in document else {}
     if "ca_file" in given:
         given["ca_file"] = str(config.resolve().parent / given["ca_file"])
@@ -99,7 +99,7 @@ def pairing_settings(document: TOMLDocument, config: Path, api: str | None, ca_f
     if ca_file is not None:
         given["ca_file"] = str(ca_file)
     if "api" not in given:
-        raise PairingRefused(f"say where the admin API is: --api https://HOST, or api under [pairing] in {config}")
+        raise PairingRefused(f"the admin API is not known: use --api https://HOST, or set api under [pairing] in {config}")
     try:
         return msgspec.convert(given, PairingSettings)
     except msgspec.ValidationError as error:
@@ -107,7 +107,7 @@ def pairing_settings(document: TOMLDocument, config: Path, api: str | None, ca_f
 
 
 def check_other_settings(document: TOMLDocument, config: Path) -> None:
-    """What else the file says must be right before a secret is made for it; raises `InvalidSettings`."""
+    """Check the rest of the file before a secret is made for it; raises `InvalidSettings`."""
     completed = tomlkit.parse(tomlkit.dumps(document))
     complete_settings(completed, PLACEHOLDER)
     try:
@@ -117,11 +117,11 @@ def check_other_settings(document: TOMLDocument, config: Path) -> None:
 
 
 def fetch_secret(api: PairingApi, pairing: PairingSettings, terminal: Terminal) -> PairedDevice:
-    """Show a code and wait until it is accepted; raises `PairingRefused`."""
+    """Show a code, wait until it is accepted, and return the login; raises `PairingRefused`."""
     try:
         begun = api.begin()
     except ApiUnreachable as error:
-        raise PairingRefused(f"{error}. Is the address right, and the network there?") from error
+        raise PairingRefused(f"{error}. Check the address and the network") from error
     show_code(f"{begun.code[:4]}-{begun.code[4:]}", api.address, terminal)
     answered_ms, is_away = monotonic_ms(), False
     while True:
@@ -130,38 +130,38 @@ def fetch_secret(api: PairingApi, pairing: PairingSettings, terminal: Terminal) 
             return api.claim(begun.claim)
         except PairingPending:
             if is_away:
-                terminal.say("It answers again.")
+                terminal.say("The admin API answers again.")
             answered_ms, is_away = monotonic_ms(), False
         except ApiUnreachable as error:
             if not is_away:
-                terminal.say(f"{error}; asking on.")
+                terminal.say(f"{error}; trying again.")
             is_away = True
             if monotonic_ms() - answered_ms > pairing.patience_ms:
-                raise PairingRefused(f"{error}. Pair again when it is back") from error
+                raise PairingRefused(f"{error}. Pair again when it answers") from error
         except CodeExpired as error:
             if is_away:
                 raise PairingRefused(
                     f"the code has expired, or the answer with the secret was lost on the way: {PAIR_AGAIN}"
                 ) from error
-            raise PairingRefused("the code has expired: pair again, there will be a new one") from error
+            raise PairingRefused("the code has expired: pair again to get a new one") from error
 
 
 def show_code(code: str, address: str, terminal: Terminal) -> None:
-    """On the terminal, in the log, and where systemd shows how a unit is."""
+    """Show the code on the terminal, in the log, and in `systemctl status`."""
     terminal.say(f"\n{big_letters(code)}\n\n{code}\n")
-    terminal.say(f"An engineer types this code at {address} under Devices, Accept a code, and says which device this is. Waiting.")
+    terminal.say(f"An engineer enters this code at {address} under Devices, Accept a code, and selects this device. Waiting.")
     logger.info("pairing code %s: an engineer accepts it at %s under Devices", code, address)
     SystemdNotifier().notify_status(f"pairing code {code}")
 
 
 def restrict_permissions(config: Path) -> None:
-    """A file that was prepared without a secret may be readable for everybody: no more; raises `OSError`."""
+    """Remove the permissions of others from a prepared file; raises `OSError`."""
     if config.exists():
         config.chmod(config.stat().st_mode & NOT_FOR_OTHERS)
 
 
 def write_broker_ca(paired: PairedDevice, document: TOMLDocument, config: Path, terminal: Terminal) -> None:
-    """Whom to trust at the broker goes beside the settings, unless they name a file that is there."""
+    """Write the broker's CA beside the settings, unless they name a file that exists."""
     if paired.broker_ca is None:
         return
     named = str(table_of(document, "broker").setdefault("ca_file", CA_FILE))
@@ -171,12 +171,12 @@ def write_broker_ca(paired: PairedDevice, document: TOMLDocument, config: Path, 
             with atomic_replacement(file) as put:
                 put(paired.broker_ca)
     except OSError as error:
-        # the secret is worth more: it goes into its file all the same
-        terminal.say(f"{file} can't be written ({error.strerror}): put the certificate of the broker's authority there.")
+        # the secret is given only once, so it is written all the same
+        terminal.say(f"{file} can't be written ({error.strerror}): put the broker's CA certificate there.")
 
 
 def complete_settings(document: TOMLDocument, paired: PairedDevice) -> None:
-    """What the core said goes in; all else stays as it is."""
+    """Set the login and the broker's address; everything else stays."""
     table_of(document, "tap")["path"] = paired.path
     broker = table_of(document, "broker")
     if paired.broker_url is not None:
@@ -189,11 +189,11 @@ def complete_settings(document: TOMLDocument, paired: PairedDevice) -> None:
 
 
 def next_step(config: Path) -> str:
-    """What a person does now."""
+    """Text: the next step for the person."""
     try:
         load_settings(config)
     except InvalidSettings as error:
-        return f"Before it can run: {error}"
+        return f"Before the node can run, fix this: {error}"
     return (
         f"Next: `tapwire-node doctor --config {config}`, then start the node (`systemctl enable --now tapwire-node@{config.stem}`)."
     )

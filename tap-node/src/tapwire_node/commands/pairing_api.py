@@ -1,6 +1,6 @@
-"""The two requests of a device that pairs, over the standard library's HTTP: a Pi needs nothing more for it.
+"""The two requests of pairing to the admin API, with the standard library's HTTP, so that a Pi needs no HTTP library.
 
-Whatever goes wrong on the way is told as what a person can do about it.
+Errors are turned into texts that say what a person can do.
 """
 
 import http.client
@@ -26,34 +26,34 @@ A = TypeVar("A", bound=Struct)
 
 
 class PairingRefused(Exception):
-    """The device can't be let in so; the text says what to do."""
+    """Pairing is impossible this way; the text says what to do."""
 
 
 class ApiUnreachable(Exception):
-    """No answer came, or none of the API itself. What was asked may have been done all the same."""
+    """No answer came, or none of the API itself. The request may have been carried out all the same."""
 
 
 class UnreadableAnswer(ApiUnreachable):
-    """An answer that is none of Tapwire's: of something else at that address, or damaged on the way."""
+    """An answer that is not Tapwire's: something else is at that address, or it was damaged on the way."""
 
 
 class PairingPending(Exception):
-    """Nobody has accepted the code yet."""
+    """The code has not been accepted yet."""
 
 
 class CodeExpired(Exception):
-    """The code is worth nothing any more."""
+    """The code has expired or was used."""
 
 
 class PairingStarted(Struct, frozen=True):
-    """What the device shows, and what it keeps to itself."""
+    """A started pairing: `code` is shown to people, `claim` is the device's own key to the secret."""
 
     code: str
     claim: str
 
 
 class PairedDevice(Struct, frozen=True):
-    """What the device logs in with, told once, and where, as far as the API was told."""
+    """The device's login, given once, and the broker's address and CA, if the API knows them."""
 
     path: str
     username: str
@@ -70,29 +70,29 @@ class Problem(Struct, frozen=True):
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A secret goes only where a person said."""
+    """Refuses redirects: the secret is only asked for at the address that a person gave."""
 
     def redirect_request(self, *_: Any) -> None:
-        """No."""
+        """Return None: don't follow."""
 
 
 class PairingApi:
-    """The admin API at an address, trusted by the authority of `ca_file`, or by whom this machine trusts."""
+    """The admin API at an address; its certificate is checked against `ca_file`, or the CAs that this machine trusts."""
 
     def __init__(self, address: str, ca_file: Path | None) -> None:
         self.address = _checked(address)
         try:
             tls = ssl.create_default_context(cafile=ca_file)
         except OSError as error:  # an SSLError is one
-            raise PairingRefused(f"--ca-file: {ca_file} holds no certificate that can be read: {error.strerror}") from error
+            raise PairingRefused(f"--ca-file: {ca_file} holds no readable certificate: {error.strerror}") from error
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=tls), _NoRedirects)
 
     def begin(self) -> PairingStarted:
-        """Ask to be let in; raises `ApiUnreachable` and `PairingRefused`."""
+        """Start a pairing; raises `ApiUnreachable` and `PairingRefused`."""
         try:
             return self._post(PAIRINGS, None, PairingStarted)
         except UnreadableAnswer as error:
-            raise PairingRefused(f"{error}: it is no admin API of Tapwire, or one of another version") from error
+            raise PairingRefused(f"{error}: it is not a Tapwire admin API, or one of another version") from error
 
     def claim(self, claim: str) -> PairedDevice:
         """Fetch the secret; raises `PairingPending`, `CodeExpired`, `ApiUnreachable` and `PairingRefused`."""
@@ -113,12 +113,12 @@ class PairingApi:
         try:
             return msgspec.json.decode(read, type=answer)
         except msgspec.DecodeError as error:
-            raise UnreadableAnswer(f"{self.address} answers what is none of Tapwire's ({error})") from error
+            raise UnreadableAnswer(f"{self.address} does not answer as a Tapwire admin API ({error})") from error
 
     def _refuse(self, error: urllib.error.HTTPError) -> NoReturn:
         with error:
             if error.code in MOVED:
-                raise PairingRefused(f"{self.address} has moved to {error.headers.get('Location')}: give that address") from error
+                raise PairingRefused(f"{self.address} has moved to {error.headers.get('Location')}: use that address") from error
             if error.code >= BROKEN:
                 raise ApiUnreachable(f"{self.address} answers {error.code} {error.reason}") from error
             try:
@@ -130,7 +130,7 @@ class PairingApi:
                 raise PairingPending
             case "too_many_pairings":
                 raise PairingRefused(
-                    f"{problem.detail} An engineer can accept those that wait; or let this one in with `tapwire-core add-device`."
+                    f"{problem.detail} Ask an engineer to accept the waiting ones, or use `tapwire-core add-device`."
                 )
             case "not_found" if error.url.endswith("/claim"):
                 raise CodeExpired
@@ -141,29 +141,29 @@ class PairingApi:
         match error:
             case ssl.SSLCertVerificationError():
                 raise PairingRefused(
-                    f"the certificate of {self.address} is not trusted: {error.verify_message}. Name the authority that signed it"
-                    f" with --ca-file; and look at this machine's clock, which says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+                    f"the certificate of {self.address} is not trusted: {error.verify_message}. Give its CA"
+                    f" with --ca-file, and check this machine's clock, which says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
                 )
             case ssl.SSLError():
-                raise PairingRefused(f"{self.address} speaks no TLS that we understand ({error.reason}): is it the right port?")
+                raise PairingRefused(f"{self.address} speaks no usable TLS ({error.reason}): check the port")
             case OSError():
                 raise ApiUnreachable(f"{self.address} can't be reached: {error.strerror or error}")
             case _:
-                raise ApiUnreachable(f"{self.address} hung up: {error or type(error).__name__}")
+                raise ApiUnreachable(f"{self.address} closed the connection: {error or type(error).__name__}")
 
 
 def _checked(address: str) -> str:
-    """`https://host[:port]`, as somebody wrote it."""
+    """Check an address, `https://HOST[:PORT]`; raises `PairingRefused`."""
     parts = urlsplit(address.strip())
     try:
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_address = False
     if not is_address:
-        raise PairingRefused(f"{address!r} is no address of the admin API: write https://HOST, or https://HOST:PORT")
+        raise PairingRefused(f"{address!r} is not an address of the admin API: write https://HOST or https://HOST:PORT")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise PairingRefused(
-            f"{address}: the secret would travel readable for everybody. Give the API's https:// address; where it has none,"
-            " `tapwire-core add-device` makes the settings, and you carry them here"
+            f"{address}: the secret would be sent unencrypted. Use the API's https:// address; if it has none,"
+            " make the settings with `tapwire-core add-device` and copy them here"
         )
     return address.strip().rstrip("/").removesuffix("/api")

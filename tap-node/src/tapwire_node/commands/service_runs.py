@@ -11,24 +11,24 @@ from tapwire_node.control.messages import Answer, Hold, Refused, RunEnded, RunPr
 from tapwire_node.settings import Settings
 
 HOLD_S: Final = 0.2
-"""How often the node hears that we are still here."""
+"""Interval of `hold`."""
 MS_PER_S: Final = 1_000
 END_TEXTS: Final = {
-    EndReason.LIMIT: "the volume is reached",
-    EndReason.MAX_DURATION: "the time is over",
+    EndReason.LIMIT: "the volume was reached",
+    EndReason.MAX_DURATION: "the time was up",
     EndReason.STOPPED: "it was stopped",
-    EndReason.NO_FLOW: "nothing flows any more",
-    EndReason.DISABLED: "the tap's config says cleaning no more",
+    EndReason.NO_FLOW: "nothing was flowing",
+    EndReason.DISABLED: "the tap's status is no longer cleaning",
     EndReason.FAULT: "a fault, see the node's log",
 }
 
 
 class ServiceRunRefused(Exception):
-    """The node opens no valve; the text says why."""
+    """The node refuses the service run; the text says why."""
 
 
 def clean(settings: Settings, max_volume_ml: int, max_duration_s: int) -> int:
-    """Flush the line; the exit code."""
+    """Flush the line and return the exit code."""
     terminal = Terminal()
     terminal.say(f"Put a vessel under the tap. Up to {max_volume_ml} ml in {max_duration_s} s; Enter stops it.")
     run = _run(settings, terminal, FlowCause.CLEANING, max_volume_ml, max_duration_s)
@@ -36,13 +36,13 @@ def clean(settings: Settings, max_volume_ml: int, max_duration_s: int) -> int:
 
 
 def pour_test(settings: Settings, volume_ml: int, max_duration_s: int) -> int:
-    """Open, count, close: does the valve open and close, and does the meter count? The exit code."""
+    """Test that the valve opens and closes and the meter counts; return the exit code."""
     terminal = Terminal()
     terminal.say(f"Put a glass under the tap: {volume_ml} ml; Enter stops it.")
     run = _run(settings, terminal, FlowCause.TEST, volume_ml, max_duration_s)
     if run.pulses == 0:
         terminal.say(
-            "FAILED: the meter gave no pulse. Did beer flow? Then look at the meter's plug and meter_pin, else at the valve."
+            "FAILED: the meter gave no pulse. If beer flowed, check the meter's plug and meter_pin; if not, check the valve."
         )
         return 1
     if run.reason is not EndReason.LIMIT:
@@ -61,7 +61,7 @@ def _run(settings: Settings, terminal: Terminal, cause: FlowCause, max_volume_ml
 
 
 def carry_out_run(node: NodeConnection, terminal: Terminal, start: StartRun) -> RunEnded:
-    """One run to its report; raises `ServiceRunRefused`, `NodeUnreachable`. Enter or Ctrl-C stops it, and its report still comes."""
+    """Carry out one run to its end; Enter or Ctrl-C stops it. Raises `ServiceRunRefused` and `NodeUnreachable`."""
     node.send(start)
     told_ml, stopping = -1, False
     while True:
@@ -90,19 +90,19 @@ def carry_out_run(node: NodeConnection, terminal: Terminal, start: StartRun) -> 
 
 
 def receive_ready(node: NodeConnection) -> list[Answer]:
-    """What has come already; nothing when nothing has."""
+    """The answers that have already come, without waiting."""
     return node.receive() if select.select([node.fileno()], [], [], 0)[0] else []
 
 
 def tell_progress(terminal: Terminal, progress: RunProgress, told_ml: int) -> int:
-    """Say how far it is, where that has changed; what was said last."""
+    """Print the volume if it has changed; return it."""
     if progress.volume_ml != told_ml:
         terminal.say(f"  {progress.volume_ml} ml, {progress.pulses} pulses")
     return progress.volume_ml
 
 
 def run_summary(run: RunEnded) -> str:
-    """One line on what flowed."""
+    """The run as one line of text."""
     over = "" if run.over_ml is None else f" ({run.over_ml:+d} ml against the cap)"
     latency = "" if run.latency_ms is None else f", the valve took {run.latency_ms} ms to close"
     return (

@@ -1,4 +1,4 @@
-"""Changing a tap.toml: comments and order stay, and a crash leaves the old file or the new one."""
+"""Editing tap.toml: comments and order are kept, and a crash leaves either the old file or the new one."""
 
 import os
 import tempfile
@@ -15,23 +15,23 @@ from tomlkit.items import Table
 from tapwire_node.settings import InvalidSettings
 
 PREALLOCATION: Final = b"#" * 32_768
-"""More than any tap.toml; written ahead, so that the disk has room when it counts."""
+"""Larger than any tap.toml; written first, so that a full disk is noticed before a secret is fetched."""
 PRIVATE: Final = 0o600
 PERMISSIONS: Final = 0o777
 
 
 def read_document(file: Path) -> TOMLDocument:
-    """A tap.toml, with its comments; raises `InvalidSettings`."""
+    """Read a tap.toml with its comments; raises `InvalidSettings`."""
     try:
         return tomlkit.parse(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidSettings(f"{file} can't be read: {error.strerror}") from error
     except (TOMLKitError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"{file} is no TOML: {error}") from error
+        raise InvalidSettings(f"{file} is not valid TOML: {error}") from error
 
 
 def table_of(document: TOMLDocument, name: str) -> Table:
-    """A table of the document, made where there is none; raises `InvalidSettings`."""
+    """A table of the document, created if missing; raises `InvalidSettings`."""
     table = document.setdefault(name, tomlkit.table())
     if not isinstance(table, Table):
         raise InvalidSettings(f"write [{name}] as a table of its own")
@@ -40,9 +40,9 @@ def table_of(document: TOMLDocument, name: str) -> Table:
 
 @contextmanager
 def atomic_replacement(file: Path) -> Iterator[Callable[[str], None]]:
-    """What takes the file's place, made ready beside it, owner and room on the disk included; the function puts a text there.
+    """Prepare a replacement beside the file, with its owner and disk space; yields the function that puts a text in place.
 
-    Raises `OSError` before anything is lost. An old file's owner, group and permissions stay, a new one is its owner's alone.
+    Raises `OSError` before anything is lost. An existing file keeps owner, group and permissions; a new one is private.
     """
     file = file.resolve()
     with tempfile.NamedTemporaryFile("wb", dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
@@ -55,7 +55,7 @@ def atomic_replacement(file: Path) -> Iterator[Callable[[str], None]]:
 
 
 def _take_over(new: int, file: Path) -> None:
-    """The new file belongs to whom the old one did, or else its folder: the secret in it may be for few."""
+    """Copy owner and permissions of the old file, or the folder's owner for a new one: the file will contain a secret."""
     is_old = file.exists()
     before = file.stat() if is_old else file.parent.stat()
     os.fchmod(new, before.st_mode & PERMISSIONS if is_old else PRIVATE)
@@ -74,7 +74,7 @@ def _put(new: IO[bytes], text: str, file: Path) -> None:
 
 
 def _write(new: IO[bytes], content: bytes) -> None:
-    """Over what is there, so that no room is given back before it is used."""
+    """Overwrite the preallocated bytes, so that their disk space is not freed before it is used."""
     new.seek(0)
     new.write(content)
     new.truncate()

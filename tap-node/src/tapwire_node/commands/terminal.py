@@ -1,4 +1,4 @@
-"""A person at a terminal, or a program that plays one: lines in, lines out."""
+"""The terminal of a person at the node: lines in, lines out."""
 
 import os
 import select
@@ -9,11 +9,11 @@ MAX_READ: Final = 4_096
 
 
 class NoAnswer(Exception):
-    """The input has ended where an answer was needed."""
+    """The input ended where an answer was needed."""
 
 
 class Terminal:
-    """Reads lines without a buffer that a `select` would not see."""
+    """Reads lines with its own buffer, as `select` would not see that of `sys.stdin`."""
 
     def __init__(self, file: int = 0) -> None:
         self._file = file
@@ -21,19 +21,19 @@ class Terminal:
         self._ended = False
 
     def say(self, text: str) -> None:
-        """One line, at once."""
+        """Print a line and flush it."""
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 
     def ask(self, prompt: str) -> str:
-        """The next line, stripped; raises `NoAnswer`."""
+        """Print the prompt and return the next line, stripped; raises `NoAnswer`."""
         self.say(prompt)
         while b"\n" not in self._read and not self._ended:
             self._read_more()
         return self._take_line()
 
     def wait(self, *others: int, timeout_s: float) -> bool:
-        """Wait for a line, for another file descriptor, or for the time to pass; whether a line has come, which it takes."""
+        """Wait for a line, another file descriptor or the timeout; take the line and return True if one has come."""
         files = list(others) if self._ended else [self._file, *others]
         if self._file in select.select(files, [], [], timeout_s)[0]:
             self._read_more()

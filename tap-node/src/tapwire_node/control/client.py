@@ -1,4 +1,4 @@
-"""A person's program's side of the control socket: blocking, one question at a time."""
+"""The client of the control socket, for commands at the node: blocking, one request at a time."""
 
 import socket
 from pathlib import Path
@@ -9,7 +9,7 @@ from tapwire_node.control.messages import MAX_LINE, Answer, AskStatus, Line, Sta
 from tapwire_node.control.socket_file import control_file, short_address
 
 ANSWER_S: Final = 5.0
-"""How long an answer may take before the node counts as hanging."""
+"""Longest wait for an answer."""
 
 
 class NodeUnreachable(Exception):
@@ -17,7 +17,7 @@ class NodeUnreachable(Exception):
 
 
 class NodeNotRunning(NodeUnreachable):
-    """There is no node for this journal."""
+    """No node runs with this journal."""
 
 
 class NodeConnection:
@@ -38,10 +38,12 @@ class NodeConnection:
                 connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError) as error:
             connection.close()
-            raise NodeNotRunning("the tap's node does not run: start it with `tapwire-node run`, or its systemd unit") from error
+            raise NodeNotRunning("the tap's node is not running: start it with `tapwire-node run` or its systemd unit") from error
         except OSError as error:
             connection.close()
-            raise NodeUnreachable(f"{file} can't be opened: {error.strerror}; use the node's user or group") from error
+            raise NodeUnreachable(
+                f"{file} can't be opened ({error.strerror}): run this as the node's user or a member of its group"
+            ) from error
         return cls(connection)
 
     def __enter__(self) -> Self:
@@ -55,29 +57,29 @@ class NodeConnection:
         return self._socket.fileno()
 
     def send(self, message: Line) -> None:
-        """Say one thing; raises `NodeUnreachable`."""
+        """Send a message; raises `NodeUnreachable`."""
         try:
             self._socket.sendall(to_line(message))
         except OSError as error:
-            raise NodeUnreachable(f"the node went away: {error}") from error
+            raise NodeUnreachable(f"the connection to the node is lost ({error}): see its log") from error
 
     def receive(self) -> list[Answer]:
-        """The answers that have come, at least one; raises `NodeUnreachable` when none comes."""
+        """Wait for at least one answer and return all that have come; raises `NodeUnreachable` when none comes."""
         while b"\n" not in self._read:
             try:
                 more = self._socket.recv(MAX_LINE)
             except OSError as error:
-                raise NodeUnreachable(f"the node does not answer: {error}") from error
+                raise NodeUnreachable(f"the node does not answer ({error}): see its log") from error
             if not more:
-                raise NodeUnreachable("the node has ended")
+                raise NodeUnreachable("the node has ended: see its log")
             self._read += more
         *lines, self._read = self._read.split(b"\n")
         return [answer_decoder.decode(line) for line in lines]
 
     def status(self) -> Status:
-        """How the node is; raises `NodeUnreachable`."""
+        """Ask for the node's state; raises `NodeUnreachable`."""
         self.send(AskStatus())
         for answer in self.receive():
             if isinstance(answer, Status):
                 return answer
-        raise NodeUnreachable("the node answers something else than its state: is it of another version?")
+        raise NodeUnreachable("the node does not answer with its state: it may be another version, restart it")

@@ -1,4 +1,4 @@
-"""What is said over the control socket: one JSON object a line, each with its `type`."""
+"""The messages of the control socket: one JSON object per line, each with its `type`."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ class Line(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class StartRun(Line, frozen=True, kw_only=True, tag="start_run"):
-    """Let it flow, up to these caps; answered by `RunStarted` or `Refused`, then `RunProgress` and `RunEnded`."""
+    """Start a service run with these caps; answered by `RunStarted` or `Refused`, then `RunProgress` and `RunEnded`."""
 
     cause: FlowCause
     max_volume_ml: int
@@ -27,22 +27,22 @@ class StartRun(Line, frozen=True, kw_only=True, tag="start_run"):
 
 
 class Hold(Line, frozen=True, kw_only=True, tag="hold"):
-    """Still here: the run goes on."""
+    """Renew the run: the program is still there."""
 
 
 class StopRun(Line, frozen=True, kw_only=True, tag="stop_run"):
-    """Enough: close the valve."""
+    """End the run: close the valve."""
 
 
 class AskStatus(Line, frozen=True, kw_only=True, tag="ask_status"):
-    """Answered by `Status`."""
+    """Ask for the node's state; answered by `Status`."""
 
 
 # ── from the node ──────────────────────────────────────────────────────────
 
 
 class Refused(Line, frozen=True, kw_only=True, tag="refused"):
-    """There is no run, or no answer; the text says what to do."""
+    """The request is refused; the text says why and what to do."""
 
     text: str
 
@@ -52,7 +52,7 @@ class RunStarted(Line, frozen=True, kw_only=True, tag="begun"):
 
 
 class RunProgress(Line, frozen=True, kw_only=True, tag="progress"):
-    """How far the run has come."""
+    """The run's volume and duration so far."""
 
     volume_ml: int
     pulses: int
@@ -60,7 +60,7 @@ class RunProgress(Line, frozen=True, kw_only=True, tag="progress"):
 
 
 class RunEnded(Line, frozen=True, kw_only=True, tag="ended"):
-    """What flowed, tail included; `over_ml`, `latency_ms` as in `controller.facts.Closing`."""
+    """The end of the run, volume with its tail; `over_ml` and `latency_ms` as in `controller.facts.Closing`."""
 
     reason: EndReason
     volume_ml: int
@@ -72,7 +72,7 @@ class RunEnded(Line, frozen=True, kw_only=True, tag="ended"):
 
 
 class Status(Line, frozen=True, kw_only=True, tag="status"):
-    """How the node is. `faults` names broken parts, `out_of_service` what keeps the tap from asking, None when nothing does."""
+    """The node's state. `faults` names broken parts; `out_of_service` says why the tap asks no questions, None when it does."""
 
     software: str
     phase: Phase
@@ -97,5 +97,5 @@ answer_decoder: Final = msgspec.json.Decoder(Answer)
 
 
 def to_line(message: Line) -> bytes:
-    """The message as it goes over the socket."""
+    """Encode a message as a line."""
     return msgspec.json.encode(message) + b"\n"

@@ -1,4 +1,4 @@
-"""The node's side of the control socket. It judges nothing: what is asked becomes events, and the controller decides."""
+"""The node's side of the control socket. Requests become events, and the controller decides on them."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ logger: Final = logging.getLogger(__name__)
 
 
 class ControlServer:
-    """Hears what a person's program wants; `post` lets an event happen, `state` gives the controller's."""
+    """Serves the commands at the node; `post` posts an event, `state` returns the controller's state."""
 
     def __init__(self, file: Path, post: Callable[[EventFactory], None], state: Callable[[], State]) -> None:
         self._file = file
@@ -57,14 +57,16 @@ class ControlServer:
         self._told_ms = 0
 
     async def start(self) -> None:
-        """Listen. A tap without this door pours all the same: an error is told and left."""
+        """Listen. An error is only logged, as the tap pours without its control socket all the same."""
         try:
             self._server = await asyncio.start_unix_server(self._serve_connection, sock=bind(self._file), limit=MAX_LINE)
         except OSError as error:
-            logger.error("no service runs and no live doctor, %s can't be opened: %s", self._file, error)
+            logger.error(
+                "the control socket %s can't be opened, so there are no service runs and no live doctor: %s", self._file, error
+            )
 
     async def end(self) -> None:
-        """Hang up on everybody."""
+        """Close all connections and the socket."""
         if self._server is not None:
             self._server.close()
             with suppress(OSError):  # the next start makes room for itself
@@ -72,10 +74,10 @@ class ControlServer:
         for writer in tuple(self._connected):
             writer.close()
 
-    # ── what the controller tells ───────────────────────────────────────────
+    # ── from the controller ───────────────────────────────────────────
 
     def tell(self, effect: ServiceRunEffect) -> None:
-        """Pass on what became of the run to whoever asked for it."""
+        """Pass the outcome of a service run on to the program that requested it."""
         match effect:
             case TellRunRefused():
                 self._answer(self._run_owner, Refused(text=effect.text))
@@ -89,7 +91,7 @@ class ControlServer:
                 assert_never(effect)
 
     def tell_progress(self) -> None:
-        """Say now and then how far the run has come."""
+        """Send the run's progress each `PROGRESS_MS`."""
         state, now_ms = self._state(), monotonic_ms()
         run = state.service_run
         if self._run_owner is None or run is None or run.opened_ms is None or now_ms - self._told_ms < PROGRESS_MS:
@@ -106,7 +108,7 @@ class ControlServer:
         if writer is not None and not writer.is_closing():
             writer.write(to_line(answer))
 
-    # ── what a person's program says ────────────────────────────────────────
+    # ── from a command ────────────────────────────────────────
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connected) >= MAX_CONNECTIONS:
@@ -117,7 +119,9 @@ class ControlServer:
             while line := await reader.readline():
                 self._receive(writer, request_decoder.decode(line))
         except (msgspec.DecodeError, ValueError) as error:
-            self._answer(writer, Refused(text=f"not understood: {error}"))
+            self._answer(
+                writer, Refused(text=f"the request can't be read ({error}): the command may be another version than the node")
+            )
         except OSError as error:
             logger.info("the control socket's other end went away: %s", error)
         finally:
@@ -130,7 +134,7 @@ class ControlServer:
             case AskStatus():
                 self._answer(writer, self._status())
             case StartRun() if self._run_owner is not None:
-                self._answer(writer, Refused(text="another service run is not over"))
+                self._answer(writer, Refused(text="another service run is in progress"))
             case StartRun():
                 self._start(writer, request)
             case Hold() if writer is self._run_owner:
@@ -138,7 +142,7 @@ class ControlServer:
             case StopRun() if writer is self._run_owner:
                 self._post(ServiceRunStopped)
             case Hold() | StopRun():
-                pass  # it crossed with the end of the run
+                pass  # it was sent before the end of the run had arrived
             case _:
                 assert_never(request)
 
@@ -156,7 +160,7 @@ class ControlServer:
         )
 
     def _end_owned_run(self, writer: asyncio.StreamWriter) -> None:
-        """The program has gone: what it started ends."""
+        """Stop the run of a program that has disconnected."""
         if writer is self._run_owner:
             self._run_owner = None
             self._post(ServiceRunStopped)
@@ -182,7 +186,7 @@ class ControlServer:
 
 
 def run_ended(effect: TellRunEnded) -> RunEnded:
-    """A run's end, as it goes over the socket."""
+    """Make the message about the end of a run."""
     closing = effect.fact.closing
     assert closing is not None
     return RunEnded(
@@ -197,7 +201,7 @@ def run_ended(effect: TellRunEnded) -> RunEnded:
 
 
 def peer_name(writer: asyncio.StreamWriter) -> str:
-    """Who is at the other end, for the log."""
+    """The user and process at the other end, for the log."""
     connection = writer.get_extra_info("socket")
     if connection is None or not hasattr(socket, "SO_PEERCRED"):
         return "somebody at this machine"

@@ -1,6 +1,6 @@
-"""Where the control socket is, and an address of it that fits.
+"""The control socket's file.
 
-A Unix socket's address has room for some hundred bytes; a longer path is reached over its open folder, on Linux.
+The address of a Unix socket has room for some hundred bytes; on Linux a longer path is reached through its opened folder.
 """
 
 import os
@@ -24,7 +24,7 @@ def control_file(journal: Path) -> Path:
 
 @contextmanager
 def short_address(file: Path) -> Iterator[str]:
-    """An address that holds while the block runs; raises `OSError`."""
+    """A short address of the file, valid while the block runs; raises `OSError`."""
     if len(os.fsencode(file)) <= MAX_ADDRESS or not hasattr(os, "O_PATH"):
         yield str(file)
         return
@@ -36,7 +36,7 @@ def short_address(file: Path) -> Iterator[str]:
 
 
 def bind(file: Path) -> socket.socket:
-    """A socket that only the node's user and group can connect to, from its first moment on; raises `OSError`."""
+    """Bind a socket that from the start only the node's user and group can connect to; raises `OSError`."""
     file.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(SOCKET_UMASK)

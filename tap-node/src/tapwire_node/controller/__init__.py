@@ -1,6 +1,9 @@
-"""What a tap does, as a pure state machine: `step(state, event)` gives the new state and the effects.
+"""The tap as a pure state machine: `step(state, event)` returns the new state and the effects to carry out.
 
-No I/O, no clock, no randomness and no logging in here: events bring their moment, effects are data. Valve safety lives here.
+No I/O, no clock, no randomness and no logging in this package: an event carries its moment, an effect is data. Valve safety
+is decided here and nowhere else.
+
+Inputs are `events`, outputs are `effects`, everything remembered is `state`; `flow_facts` are the reports that must reach the core.
 """
 
 from tapwire_node.controller.state import Identity, State, initial_state

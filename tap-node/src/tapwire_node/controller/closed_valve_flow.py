@@ -1,7 +1,7 @@
-"""Flow through a closed valve: below `leak_ml` nothing, from there on an alarm and a fact.
+"""Flow through the closed valve: from `leak_ml` on an alarm and a fact.
 
-While it lasts a fact is finished at the latest each `leak_report_ms`, and the next one begins where it ended, so that the odometer
-is covered without a hole. It is over when nothing has come for `leak_quiet_ms`, be that while a fact runs or right after one.
+While it lasts, a fact is ended at least each `leak_report_ms` and the next one begins where it ended, so that the odometer has no
+hole. The leak is over when nothing has flowed for `leak_quiet_ms`.
 """
 
 from dataclasses import dataclass, replace
@@ -19,13 +19,13 @@ STOPPED: Final = RaiseAlarm("the flow through the closed valve has stopped")
 
 
 def begin_closed_valve_flow(state: State, at: Moment) -> State:
-    """From here on flow belongs to nobody."""
+    """Count flow from now on as unattributed."""
     here_ml = state.odometer.ml
     return replace(state, closed_valve_flow=ClosedValveFlow(from_ml=here_ml, seen_ml=here_ml, since_ms=at.now_ms))
 
 
 def watch_closed_valve_flow(state: State, at: Moment) -> StepResult:
-    """Account for what flows while no pour is metered."""
+    """Account for flow while neither a pour nor a service run is metered."""
     if state.is_metering_pour or state.is_metering_run or not state.journal.opened:
         return state, ()
     flow = state.closed_valve_flow
@@ -45,7 +45,7 @@ def watch_closed_valve_flow(state: State, at: Moment) -> StepResult:
 
 
 def begin_leak(state: State, flow: ClosedValveFlow, at: Moment) -> StepResult:
-    """It is a fact now, and an alarm the first time."""
+    """Begin a fact; raise an alarm unless the leak was already known."""
     leak = Leak(
         event_id=at.new_id("leak"),
         odometer_from_ml=flow.from_ml,
@@ -65,7 +65,7 @@ def begin_leak(state: State, flow: ClosedValveFlow, at: Moment) -> StepResult:
 
 
 def continue_leak(state: State, leak: Leak, at: Moment) -> StepResult:
-    """Finish the fact when the flow is over, or when it has lasted long enough."""
+    """End the fact when the flow has stopped, or after `leak_report_ms`."""
     is_over = at.now_ms - leak.flowed_ms >= state.limits.leak_quiet_ms or state.stopping
     if not is_over and at.now_ms - leak.started_ms < state.limits.leak_report_ms:
         return state, ()
@@ -76,7 +76,7 @@ def continue_leak(state: State, leak: Leak, at: Moment) -> StepResult:
 
 
 def end_leak(state: State, at: Moment) -> StepResult:
-    """Finish the running fact, if there is one."""
+    """End the running fact, if there is one."""
     leak = state.closed_valve_flow.leak
     if leak is None:
         return state, ()
@@ -85,14 +85,14 @@ def end_leak(state: State, at: Moment) -> StepResult:
 
 
 def leak_fact(state: State, leak: Leak) -> Fact:
-    """What has leaked so far."""
+    """The leak's fact as it is now."""
     stretch = OdometerStretch(leak.odometer_from_ml, leak.flowed_ms - leak.started_ms, ended_ms=leak.flowed_ms)
     return unattributed_fact(state, leak.event_id, FlowCause.CLOSED_VALVE, stretch, leak.card_uid)
 
 
 @dataclass(frozen=True, slots=True)
 class OdometerStretch:
-    """From where on the odometer, for how long, and until when."""
+    """A stretch of the odometer up to its present value: its start, its duration, and the monotonic time of its end."""
 
     from_ml: int
     duration_ms: int
@@ -102,7 +102,7 @@ class OdometerStretch:
 def unattributed_fact(
     state: State, event_id: UUID, cause: FlowCause, stretch: OdometerStretch, card_uid: str | None = None
 ) -> Fact:
-    """What has flowed without a grant up to here; its volume is the length of its stretch of the odometer."""
+    """The fact of a flow without a grant; its volume is the length of its stretch of the odometer."""
     message = UnattributedFlow(
         event_id=event_id,
         cause=cause,

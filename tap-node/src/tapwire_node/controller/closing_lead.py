@@ -1,11 +1,11 @@
-"""The closing lead: a valve needs a moment to close, so it is told to close that moment before the cap is reached.
+"""The closing lead: a valve takes a moment to close, so it is told to close that much before the cap is reached.
 
-How long that moment is, the node learns from what flows after each closing: tail ÷ rate, in milliseconds, because a tail in
-millilitres depends on how far the guest has opened the tap. The middle one of the last `REMEMBERED_CLOSINGS` counts, so that one
-odd closing (a hand on the lever at the same moment) changes nothing; a tail as of a valve that does not close teaches nothing.
+The closing time is learned from each closing as tail ÷ flow rate, in ms: the tail in ml depends on how far the guest has opened the
+tap, the time does not. The median of the last `REMEMBERED_CLOSINGS` counts, so that one odd closing (a hand on the lever at that
+moment) changes nothing; a time above `closing_max_ms` means a valve that does not close, and is ignored.
 
-A lead only ever closes earlier, and is at most `closing_lead_max_ml`: with it no pour gets more than without it, and none gets
-noticeably less. Nothing is ever subtracted from what is counted: the tail belongs to its pour.
+The lead only ever closes earlier, by at most `closing_lead_max_ml`. Nothing is subtracted from the count: the tail belongs to its
+pour.
 """
 
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ from tapwire_node.controller.limits import Limits
 
 REMEMBERED_CLOSINGS: Final = 5
 RATE_WINDOW_MS: Final = 250
-"""The rate is taken over one to two of these."""
+"""The flow rate is measured over one to two of these windows."""
 MIN_RATE_ML: Final = 5
-"""Less than this in the time over which the rate is taken is no rate to learn from."""
+"""With less than this in the measured time, the flow rate is too uncertain to learn from."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRate:
-    """Where the odometer stood at two moments before now: the rate is taken from the earlier one on."""
+    """Two earlier readings of the odometer; the rate is measured from the earlier one to now."""
 
     earlier_ms: int
     earlier_ml: int
@@ -32,21 +32,21 @@ class FlowRate:
 
     @classmethod
     def begin(cls, now_ms: int, odometer_ml: int) -> Self:
-        """Nothing is known of the rate yet."""
+        """Start with a rate of 0."""
         return cls(now_ms, odometer_ml, now_ms, odometer_ml)
 
     def sample(self, now_ms: int, odometer_ml: int) -> Self:
-        """Forget what lies too far back."""
+        """Add a reading once the window is over, and drop the oldest one."""
         if now_ms - self.later_ms < RATE_WINDOW_MS:
             return self
         return replace(self, earlier_ms=self.later_ms, earlier_ml=self.later_ml, later_ms=now_ms, later_ml=odometer_ml)
 
     def volume_in(self, ms: int, now_ms: int, odometer_ml: int) -> int:
-        """How many ml flow in this time at the rate of now, rounded down."""
+        """The volume in ml that flows in `ms` at the present rate, rounded down."""
         return (odometer_ml - self.earlier_ml) * ms // max(1, now_ms - self.earlier_ms)
 
     def duration_of(self, ml: int, now_ms: int, odometer_ml: int) -> int | None:
-        """How many ms this volume takes at the rate of now, rounded half up; None when too little flows to say."""
+        """The time in ms that `ml` take at the present rate, rounded half up; None when the rate is too uncertain."""
         flowed_ml = odometer_ml - self.earlier_ml
         if flowed_ml < MIN_RATE_ML:
             return None
@@ -55,7 +55,7 @@ class FlowRate:
 
 @dataclass(frozen=True, slots=True)
 class ClosingPoint:
-    """The moment at which the valve was told to close: where the odometer stood, and how fast it went."""
+    """The moment at which the valve was told to close: time, odometer and flow rate."""
 
     at_ms: int
     odometer_ml: int
@@ -63,7 +63,7 @@ class ClosingPoint:
 
 
 def closing_lead_ml(closings: tuple[int, ...], flow_rate: FlowRate, limits: Limits, now_ms: int, odometer_ml: int) -> int:
-    """How much will flow after a closing now, by what the last closings (in ms) have taught."""
+    """The volume expected to flow after a closing now, by the last closing times in ms."""
     if not closings:
         return 0
     middle_ms = sorted(closings)[(len(closings) - 1) // 2]
@@ -71,12 +71,12 @@ def closing_lead_ml(closings: tuple[int, ...], flow_rate: FlowRate, limits: Limi
 
 
 def is_cap_reached(volume_ml: int, cap_ml: int, lead: int) -> bool:
-    """Whether a closing now meets the cap. At least one millilitre flows, however small the cap."""
+    """True when the valve must close now to meet the cap. At least 1 ml flows, however small the cap."""
     return volume_ml >= max(1, cap_ml - lead)
 
 
 def measure_closing(closing_point: ClosingPoint, odometer_ml: int, over_ml: int | None, limits: Limits) -> Closing:
-    """What the closing was like, now that its tail has ended; `over_ml` where a cap ended it."""
+    """Measure a closing once its tail has ended; `over_ml` is None unless the cap ended it."""
     tail_ml = odometer_ml - closing_point.odometer_ml
     latency_ms = closing_point.flow_rate.duration_of(tail_ml, closing_point.at_ms, closing_point.odometer_ml)
     if latency_ms is not None and latency_ms > limits.closing_max_ms:
@@ -85,14 +85,14 @@ def measure_closing(closing_point: ClosingPoint, odometer_ml: int, over_ml: int 
 
 
 def learn_closing(closings: tuple[int, ...], closing: Closing) -> tuple[int, ...]:
-    """The last closings, this one included if it teaches anything."""
+    """Add the closing time, if it could be measured, and keep the last `REMEMBERED_CLOSINGS`."""
     if closing.latency_ms is None:
         return closings
     return (*closings, closing.latency_ms)[-REMEMBERED_CLOSINGS:]
 
 
 def closing_summary(closing: Closing) -> str:
-    """One line for the log."""
+    """The closing as one line for the log."""
     over = "" if closing.over_ml is None else f", {closing.over_ml:+d} ml against the cap"
     learned = "" if closing.latency_ms is None else f", the valve took {closing.latency_ms} ms"
     return f"{closing.tail_ml} ml after closing{over}{learned}"

@@ -11,11 +11,11 @@ from tapwire_node.controller.service_run import is_current_run
 from tapwire_node.controller.state import State, StepResult
 
 UNKNOWN_CARD_UID: Final = "00000000"
-"""The `card_uid` of a report on a pour that this journal never had, when it has asked no question either."""
+"""The `card_uid` of a report on an unknown pour when the journal has never asked a question."""
 
 
 def receive_stop(state: State, event: StopReceived) -> StepResult:
-    """End the pour, take the grant back, or mark an id that was never heard of as dead."""
+    """End the pour, revoke the grant, or mark an unknown id as dead."""
     stop, note = event.stop, LogLine(f"stop for pour {event.stop.pour_id}: {event.stop.reason.value}")
     if state.pour is not None and state.pour.pour_id == stop.pour_id:
         return replace(state, pour=replace(state.pour, stopped=True)), (note,)
@@ -25,7 +25,7 @@ def receive_stop(state: State, event: StopReceived) -> StepResult:
 
 
 def answer_report_request(state: State, event: ReportRequested) -> StepResult:
-    """Say that the pour is running, or let the journal say what became of it."""
+    """Publish that the pour is running, or look for its report in the journal."""
     ask = event.ask
     runs = state.is_metering_pour and state.pour is not None and state.pour.pour_id == ask.pour_id
     if runs or (state.grant is not None and state.grant.message.pour_id == ask.pour_id):
@@ -34,7 +34,7 @@ def answer_report_request(state: State, event: ReportRequested) -> StepResult:
 
 
 def receive_verdict(state: State, event: VerdictReceived) -> StepResult:
-    """A report is settled and need not be sent again. A verdict on a pour that still runs is none."""
+    """Store the verdict on a report, which is then no longer sent. A verdict on a running pour is ignored."""
     verdict = event.verdict
     runs = state.is_metering_pour and state.pour is not None and state.pour.pour_id == verdict.pour_id
     if runs or verdict.pour_id not in state.journal.unsettled:
@@ -47,7 +47,7 @@ def receive_verdict(state: State, event: VerdictReceived) -> StepResult:
 
 
 def receive_flow_verdict(state: State, event: FlowVerdictReceived) -> StepResult:
-    """An unattributed flow is recorded and need not be sent again."""
+    """Store the answer to an unattributed flow, which is then no longer sent. One for a running flow is ignored."""
     event_id, leak = event.verdict.event_id, state.closed_valve_flow.leak
     runs = is_current_run(state, event_id) or (leak is not None and leak.event_id == event_id)
     if runs or event_id not in state.journal.open_flows:

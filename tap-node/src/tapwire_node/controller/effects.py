@@ -1,7 +1,7 @@
-"""What the controller wants done, as data; `tapwire_node.runtime.effect_runner` does it, in the order given.
+"""Effects, the outputs of the controller, as data; `runtime.effect_runner` carries them out in the order given.
 
-Writes to the journal answer by an event. Those that must not be lost (`journal.worker.KEPT`) are kept and tried again while the
-journal is broken; the others fail with it.
+The journal answers a write by an event. Writes that must not be lost (`journal.writer_thread.KEPT_WHILE_BROKEN`) are kept and tried
+again while the journal is broken; the others fail with it.
 """
 
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from tapwire_node.controller.odometer import Odometer
 
 @dataclass(frozen=True, slots=True)
 class OpenValve:
-    """Let it flow for a grant: the one effect that does."""
+    """Open the valve for a grant: the only effect that does so for a guest."""
 
     pour_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class OpenValveForService:
-    """Let it flow without a grant, for a service run: the one exception."""
+    """Open the valve for a service run, the only flow without a grant."""
 
     run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class CloseValve:
-    """Close it, before anything else that the same step wants; `pour_id` is None for a service run."""
+    """Close the valve, before every other effect of the step; `pour_id` is None for a service run."""
 
     pour_id: UUID | None
     reason: EndReason
@@ -37,7 +37,7 @@ class CloseValve:
 
 @dataclass(frozen=True, slots=True)
 class WriteQuestion:
-    """Take the next `seq` to disk; answered by `QuestionJournalled`."""
+    """Write the next `seq`; answered by `QuestionJournalled`."""
 
     event_id: UUID
     card_uid: str
@@ -45,7 +45,7 @@ class WriteQuestion:
 
 @dataclass(frozen=True, slots=True)
 class WriteGrant:
-    """Take a grant to disk before the valve opens; answered by `GrantJournalled` or `GrantAlreadyJournalled`."""
+    """Write a grant before the valve opens; answered by `GrantJournalled` or `GrantAlreadyJournalled`."""
 
     grant: PourAuthorized
     started_at: str
@@ -54,14 +54,14 @@ class WriteGrant:
 
 @dataclass(frozen=True, slots=True)
 class WriteTombstone:
-    """Mark an id as dead, unless the journal has it; nothing is reported."""
+    """Mark an id as dead, so that a late grant can't open the valve; an id that the journal has stays as it is."""
 
     pour_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class WriteRefusal:
-    """Mark a grant as dead and report it as never started, unless its report is written already."""
+    """Mark a grant as dead and report it as never started, unless its report exists."""
 
     report: Fact
 
@@ -70,8 +70,8 @@ class WriteRefusal:
 class FindReport:
     """Look for a pour's report; answered by `FactJournalled` (now dead), `ReportFound` or `ReportMissing`.
 
-    `report` is what is written where the journal never had the id; it lacks only the card, which the journal fills in from its
-    last question.
+    `report` is written where the journal never had the id; it lacks only the card, which the journal fills in from its last
+    question.
     """
 
     asked_journal_id: UUID
@@ -88,7 +88,7 @@ class WriteReport:
 
 @dataclass(frozen=True, slots=True)
 class WriteFlow:
-    """Write flow through a closed valve, as it begins (`ended` false) and when it is over; then answered by `FactJournalled`."""
+    """Write a flow without a grant, as it begins (`ended` false) and when it has ended; then answered by `FactJournalled`."""
 
     report: Fact
     ended: bool
@@ -97,7 +97,7 @@ class WriteFlow:
 
 @dataclass(frozen=True, slots=True)
 class WriteServiceRun:
-    """Take a service run to disk before the valve opens; answered by `ServiceRunJournalled`."""
+    """Write a service run before the valve opens; answered by `ServiceRunJournalled`."""
 
     report: Fact
     odometer: Odometer
@@ -105,14 +105,17 @@ class WriteServiceRun:
 
 @dataclass(frozen=True, slots=True)
 class DropServiceRun:
-    """Take a service run that opened nothing off the disk again."""
+    """Delete a service run for which the valve never opened."""
 
     run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class WriteCheckpoint:
-    """Write volume and odometer in one go; answered by `CheckpointJournalled`. `fact_id` is the running pour or leak."""
+    """Write the odometer and the running fact's volume together; answered by `CheckpointJournalled`.
+
+    `fact_id` is the running pour, service run or leak; None when there is none.
+    """
 
     odometer: Odometer
     fact_id: UUID | None
@@ -122,7 +125,7 @@ class WriteCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class WriteVerdict:
-    """Keep the core's verdict with its fact, which is not sent again."""
+    """Store the core's verdict with its fact, which is then no longer sent."""
 
     fact_id: UUID
     verdict: bytes
@@ -130,26 +133,26 @@ class WriteVerdict:
 
 @dataclass(frozen=True, slots=True)
 class WriteConfig:
-    """Keep the last config for the next boot."""
+    """Store the last config for the next boot."""
 
     config: TapConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Send now if connected, or drop it: whatever must arrive is a fact."""
+    """Send now if connected, or drop it: what must arrive is a fact."""
 
     message: CardPresented | CardRemoved | PourProgress | PourUnknown
 
 
 @dataclass(frozen=True, slots=True)
 class PublishState:
-    """Send `node_state` as it is now."""
+    """Publish the current `node_state`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendFact:
-    """Send now, and again until its verdict has come; once only where `settled`."""
+    """Send a fact now, and again until its verdict has come; only once where `settled`."""
 
     fact: Fact
     settled: bool
@@ -157,54 +160,54 @@ class SendFact:
 
 @dataclass(frozen=True, slots=True)
 class ResendFacts:
-    """Send every open fact again, spread over some seconds."""
+    """Send every open fact again, spread over `resend_spread_ms`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShowOnScreen:
-    """Put a text on the tap's screen."""
+    """Show a text on the tap's screen."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class WarnOperator:
-    """Tell the staff, in both languages."""
+    """Notify the staff, in both languages."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class RaiseAlarm:
-    """Something that should not be is going on at this tap."""
+    """Raise an alarm for a technician: it goes to the log and into the journal."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line for the log."""
+    """Write a line to the log."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class TellRunRefused:
-    """Tell whoever asked for a service run why there is none."""
+    """Tell the person who requested a service run why it is refused."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class TellRunStarted:
-    """Tell whoever asked that the valve is open."""
+    """Tell the person who requested the run that the valve is open."""
 
     run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class TellRunEnded:
-    """Tell whoever asked what flowed; `pulses` are the meter's."""
+    """Tell the person who requested the run what flowed; `pulses` are the meter's."""
 
     fact: Fact
     reason: EndReason

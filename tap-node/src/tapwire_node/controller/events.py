@@ -1,4 +1,4 @@
-"""What happens to a tap; each event carries its moment, so that the controller needs no clock and no randomness."""
+"""Events, the inputs of the controller. Each carries its moment, so that the controller needs no clock and no randomness."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from tapwire_node.controller.flow_facts import Fact
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When it happened: `now_ms` monotonic, `wall` RFC 3339 for people, `pulses` the meter's count, `entropy` a fresh random id."""
+    """The time of an event: `now_ms` monotonic, `wall` RFC 3339 for people; `pulses` the meter's count, `entropy` a random id."""
 
     now_ms: int
     wall: str
@@ -29,7 +29,7 @@ class Moment:
     entropy: UUID
 
     def new_id(self, purpose: str) -> UUID:
-        """An id that nothing else has; the same moment gives the same id for the same purpose."""
+        """Derive a unique id; the same moment gives the same id for the same purpose."""
         return uuid5(self.entropy, purpose)
 
 
@@ -54,14 +54,14 @@ class Ticked(Event):
 
 @dataclass(frozen=True, slots=True)
 class CardSeen(Event):
-    """The reader sees a card: a new one, another one, or one again that it had lost."""
+    """The reader sees a card: the first one, another one, or the same one again after `CardLifted`."""
 
     card_uid: str
 
 
 @dataclass(frozen=True, slots=True)
 class CardLifted(Event):
-    """The reader sees no card any more."""
+    """The reader no longer sees a card."""
 
 
 class Part(StrEnum):
@@ -89,12 +89,12 @@ class HardwareRecovered(Event):
 
 @dataclass(frozen=True, slots=True)
 class ValveTripped(Event):
-    """The valve was closed behind the controller's back, because the process did not show a sign of life in time."""
+    """The valve's watchdog closed it, because the process did not feed the watchdog in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShutdownRequested(Event):
-    """The process is told to end."""
+    """The process was told to end."""
 
 
 # ── a person at the node ───────────────────────────────────────────────────
@@ -102,7 +102,7 @@ class ShutdownRequested(Event):
 
 @dataclass(frozen=True, slots=True)
 class ServiceRunRequested(Event):
-    """Somebody at the node wants beer to flow: to clean the line, to calibrate, to test."""
+    """A person at the node requests flow: to clean the line, to calibrate or to test."""
 
     cause: FlowCause
     max_volume_ml: int
@@ -111,12 +111,12 @@ class ServiceRunRequested(Event):
 
 @dataclass(frozen=True, slots=True)
 class ServiceRunHeld(Event):
-    """Whoever started the run is still there and wants it."""
+    """The program that started the run is still there."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRunStopped(Event):
-    """Whoever started the run has enough, or is gone."""
+    """The program that started the run stopped it, or disconnected."""
 
 
 # ── the journal ─────────────────────────────────────────────────────────────
@@ -124,10 +124,10 @@ class ServiceRunStopped(Event):
 
 @dataclass(frozen=True, slots=True)
 class RecoveredJournal:
-    """What the journal held when it was opened. `interrupted`: a power cut ended a pour. Ids are those without a verdict.
+    """The journal's content when it was opened. `interrupted`: a power cut ended a pour. Ids are those of facts without a verdict.
 
-    `closings`: how long the valve took to close the last times, in ms, the oldest first. `unreadable`: ids of reports without a
-    verdict whose rows can't be read, as they stand there.
+    `closings`: the last closing times of the valve in ms, the oldest first. `unreadable`: ids, as stored, of reports without a
+    verdict whose rows can't be read.
     """
 
     journal_id: UUID
@@ -166,35 +166,35 @@ class QuestionJournalled(Event):
 
 @dataclass(frozen=True, slots=True)
 class GrantJournalled(Event):
-    """The grant is on disk: now everything is checked once more."""
+    """The grant is on disk; every condition is checked again before the valve opens."""
 
     pour_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class GrantAlreadyJournalled(Event):
-    """The journal had the pour's id already, as a grant or as dead."""
+    """The journal already has the pour's id, as a grant or as dead."""
 
     pour_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRunJournalled(Event):
-    """The service run is on disk: now everything is checked once more."""
+    """The service run is on disk; every condition is checked again before the valve opens."""
 
     run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class FactJournalled(Event):
-    """A report is on disk and may leave."""
+    """A fact is on disk and may be sent."""
 
     fact: Fact
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFound(Event):
-    """The report that the core asked for; `settled` when its verdict came before."""
+    """The report that the core asked for; `settled` when its verdict is already known."""
 
     fact: Fact
     settled: bool
@@ -202,7 +202,7 @@ class ReportFound(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReportMissing(Event):
-    """The journal can't tell what became of a pour: another one was asked, which had it, or its report is gone or can't be read."""
+    """The journal can't say how a pour ended: it belongs to another journal, or its report was deleted or can't be read."""
 
     pour_id: UUID
     asked_journal_id: UUID
@@ -210,89 +210,89 @@ class ReportMissing(Event):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointJournalled(Event):
-    """The odometer up to here survives a power cut."""
+    """The odometer up to this value survives a power cut."""
 
     odometer_ml: int
 
 
-# ── the wire ────────────────────────────────────────────────────────────────
+# ── the broker and the core ────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class Connected(Event):
-    """The broker is there."""
+    """The connection to the broker is established."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected(Event):
-    """The broker is away."""
+    """The connection to the broker is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoreSeen(Event):
-    """A core worker says that it is there."""
+    """A core worker published that it is online."""
 
     core: CoreState
 
 
 @dataclass(frozen=True, slots=True)
 class CoreGone(Event):
-    """A core worker is gone."""
+    """A core worker went offline."""
 
     instance_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigReceived(Event):
-    """How the tap is to work."""
+    """The core published the tap's config."""
 
     config: TapConfig
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigUnreadable(Event):
-    """A config has come that says nothing to us."""
+    """A config arrived that can't be decoded."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class GrantReceived(Event):
-    """A question was answered with yes."""
+    """The core granted a question."""
 
     grant: PourAuthorized
 
 
 @dataclass(frozen=True, slots=True)
 class DenialReceived(Event):
-    """A question was answered with no."""
+    """The core denied a question."""
 
     denial: PourDenied
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictReceived(Event):
-    """The core has settled a report."""
+    """The core's verdict on a pour's report."""
 
     verdict: PourSettled
 
 
 @dataclass(frozen=True, slots=True)
 class FlowVerdictReceived(Event):
-    """The core has recorded an unattributed flow."""
+    """The core recorded an unattributed flow."""
 
     verdict: FlowRecorded
 
 
 @dataclass(frozen=True, slots=True)
 class StopReceived(Event):
-    """A pour is to end now."""
+    """The core orders a pour to end."""
 
     stop: StopPour
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRequested(Event):
-    """The core asks what became of a pour."""
+    """The core asks for the report of a pour."""
 
     ask: ReportPour

@@ -1,4 +1,4 @@
-"""Facts: what flowed, written once and sent until the core's verdict for it has come."""
+"""Facts: reports of flow, each written to the journal once and sent until the core's verdict on it has come."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,10 +10,10 @@ from tapwire_contracts.messages import PourCompleted, UnattributedFlow
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How the valve closed. The core needs none of it; it stays in the journal, and teaches the closing lead.
+    """Measurements of one closing of the valve. They are not sent; the journal keeps them, and `closing_lead` learns from them.
 
-    `tail_ml` came after the closing; `over_ml` is what the whole is above (or, negative, below) its cap, where the cap ended it;
-    `latency_ms` is how long the valve took, None where too little flowed to tell.
+    `tail_ml` flowed after the valve was told to close; `over_ml` is the volume minus its cap, None unless the cap ended it;
+    `latency_ms` is how long the valve took to close, None where too little flowed to tell.
     """
 
     tail_ml: int
@@ -23,7 +23,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A report, complete but for its age; `ended_ms` is on the monotonic clock of the boot that it names."""
+    """A pour's report or an unattributed flow, complete but for its age; `ended_ms` is monotonic, of the message's boot."""
 
     message: PourCompleted | UnattributedFlow
     ended_ms: int
@@ -31,7 +31,7 @@ class Fact:
 
     @property
     def fact_id(self) -> UUID:
-        """The id that its verdict will name."""
+        """The id that the verdict will name."""
         match self.message:
             case PourCompleted(pour_id=pour_id):
                 return pour_id
@@ -39,6 +39,6 @@ class Fact:
                 return event_id
 
     def payload(self, now_ms: int, boot_id: UUID) -> PourCompleted | UnattributedFlow:
-        """What is sent now: `age_ms` is the time since it ended, null when it ended before this boot."""
+        """The message to send now: `age_ms` is the time since the flow ended, null when it ended before this boot."""
         age_ms = max(0, now_ms - self.ended_ms) if self.message.boot_id == boot_id else None
         return replace(self.message, age_ms=age_ms)

@@ -1,7 +1,7 @@
 """The grant, the answer that may open the valve (SYSTEM.md, "The tap node").
 
-`grant_refusal_reason` is checked twice: before the grant is written to the journal, and when it is on disk, right before the valve
-opens. Until then anything may have changed. A grant that opens nothing is reported as never started, so that the core frees its hold.
+`grant_refusal_reason` is checked before the grant is written to the journal, and again when it is on disk, right before the valve
+opens: anything may have changed meanwhile. A refused grant is reported as never started, so that the core frees its hold.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tapwire_node.controller.state import Grant, State, StepResult, out_of_servi
 
 
 def receive_grant(state: State, event: GrantReceived) -> StepResult:
-    """The answer is yes: to the journal with it, if it may open the valve at all."""
+    """Write the grant to the journal if it may open the valve, or refuse it."""
     message = event.grant
     if state.grant is not None and state.grant.message.pour_id == message.pour_id:
         return state, ()
@@ -28,16 +28,16 @@ def receive_grant(state: State, event: GrantReceived) -> StepResult:
 
 
 def grant_refusal_reason(state: State, grant: PourAuthorized, at: Moment) -> str | None:
-    """What forbids the valve to open for this grant; None when nothing does (SYSTEM.md, "The tap node")."""
+    """Why the valve must not open for this grant; None when it may."""
     question = state.question
     if question is None or question.asked is None or question.event_id != grant.request_id:
-        return "it answers another question than the last one"
+        return "it does not answer the last question"
     if at.now_ms - question.asked_ms > state.limits.request_timeout_ms:
         return "it is late"
     if state.card_on_reader != question.card_uid or grant.card_uid != question.card_uid:
-        return "its card does not lie on the reader"
+        return "its card is not on the reader"
     if state.pour is not None or state.valve_open:
-        return "another pour is not over"
+        return "another pour is in progress"
     if state.faults:
         return "the hardware has a fault"
     if speaks_another_contract(state):
@@ -46,11 +46,11 @@ def grant_refusal_reason(state: State, grant: PourAuthorized, at: Moment) -> str
 
 
 def open_if_still_true(state: State, event: GrantJournalled) -> StepResult:
-    """The grant is on disk: check all of it again, right before the valve opens."""
+    """Check every condition again, now that the grant is on disk, and open the valve."""
     grant = state.grant
     if grant is None or grant.message.pour_id != event.pour_id:
         return state, ()
-    reason = "the core took it back" if grant.stopped else grant_refusal_reason(state, grant.message, event.at)
+    reason = "the core revoked it" if grant.stopped else grant_refusal_reason(state, grant.message, event.at)
     state = replace(state, grant=None)
     if reason is not None:
         return refuse_grant(state, grant.message, event.at, reason)
@@ -58,30 +58,30 @@ def open_if_still_true(state: State, event: GrantJournalled) -> StepResult:
 
 
 def refuse_journalled_grant(state: State, event: GrantJournalled) -> StepResult:
-    """The grant is on disk, but the question was given up meanwhile."""
+    """Refuse a grant whose question was abandoned while it was written."""
     grant = state.grant
     if grant is None or grant.message.pour_id != event.pour_id:
         return state, ()
-    return refuse_grant(replace(state, grant=None), grant.message, event.at, "the question was given up")
+    return refuse_grant(replace(state, grant=None), grant.message, event.at, "the question was abandoned")
 
 
 def drop_repeated_grant(state: State, event: GrantAlreadyJournalled) -> StepResult:
-    """The journal had this pour already: a repetition, which changes nothing."""
+    """Ignore a grant whose pour the journal already has."""
     if state.grant is None or state.grant.message.pour_id != event.pour_id:
         return state, ()
-    return replace(state, grant=None), (LogLine(f"grant {event.pour_id} repeats one that the journal has"),)
+    return replace(state, grant=None), (LogLine(f"grant {event.pour_id} ignored: the journal already has this pour"),)
 
 
 def refuse_late_grant(state: State, event: GrantReceived) -> StepResult:
-    """A grant while nothing is asked. That of the running pour is a repetition."""
+    """Refuse a grant that no question waits for; a repeated grant of the running pour is ignored."""
     running = (state.pour and state.pour.pour_id, state.grant and state.grant.message.pour_id)
     if event.grant.pour_id in running:
         return state, ()
-    return refuse_grant(state, event.grant, event.at, "nothing is asked")
+    return refuse_grant(state, event.grant, event.at, "no question is waiting")
 
 
 def refuse_grant(state: State, grant: PourAuthorized, at: Moment, reason: str) -> StepResult:
-    """Journal a grant of this boot's question as dead and report it at once as never started; ignore any other."""
+    """Report a grant for a question of this boot as never started, and mark it as dead; ignore any other."""
     if grant.request_id not in state.asked_ids:
         return state, (LogLine(f"grant {grant.pour_id} ignored: not this boot's question"),)
     effects: Effects = (

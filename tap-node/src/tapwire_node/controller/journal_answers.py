@@ -25,7 +25,7 @@ from tapwire_node.controller.state import AwaitedVerdict, ClosedValveFlow, State
 
 
 def observe_journal_opened(state: State, event: JournalOpened) -> StepResult:
-    """The journal can be written; the first time, what it held is the start of everything."""
+    """The journal can be written; the first time in a boot, its content is adopted."""
     if state.journal.opened:
         return replace(state, journal=replace(state.journal, writable=True)), (LogLine("the journal can be written again"),)
     alarms = tuple(
@@ -36,7 +36,7 @@ def observe_journal_opened(state: State, event: JournalOpened) -> StepResult:
 
 
 def adopt_journal(state: State, recovered: RecoveredJournal, at: Moment) -> State:
-    """Go on where the journal stopped; what flowed before it could be opened is added."""
+    """Continue from the journal's odometer and config; add what flowed before it could be opened."""
     config = state.config or recovered.config
     factor = config.pulses_per_liter if config else state.odometer.pulses_per_liter
     start = Odometer(
@@ -69,12 +69,12 @@ def adopt_journal(state: State, recovered: RecoveredJournal, at: Moment) -> Stat
 
 
 def observe_checkpoint(state: State, event: CheckpointJournalled) -> StepResult:
-    """The odometer up to here is on disk."""
+    """Record the odometer that is on disk."""
     return replace(state, journal=replace(state.journal, odometer_ml=event.odometer_ml)), ()
 
 
 def observe_grant_journalled(state: State, event: GrantJournalled) -> StepResult:
-    """From here on the pour is one without a verdict."""
+    """Count the pour among those without a verdict, from its grant on."""
     return add_unsettled(state, event.pour_id), ()
 
 
@@ -86,7 +86,7 @@ def add_unsettled(state: State, pour_id: UUID) -> State:
 
 
 def observe_journal_failed(state: State, event: JournalFailed) -> StepResult:
-    """Nothing can be written: no valve opens, an open one closes, and a grant that was on its way to disk is dead."""
+    """The journal can't be written: no valve opens, an open one closes, and a grant that was being written is dead."""
     was_writable, grant = state.journal.writable, state.grant
     state = replace(state, grant=None, journal=replace(state.journal, writable=False, pending_writes=(), stalled=False))
     effects: Effects = (RaiseAlarm(f"journal: {event.text}"),) if was_writable or not state.journal.opened else ()
@@ -97,7 +97,7 @@ def observe_journal_failed(state: State, event: JournalFailed) -> StepResult:
 
 
 def send_journalled_fact(state: State, event: FactJournalled) -> StepResult:
-    """A report is on disk: send it. The next question waits a moment for its verdict."""
+    """Send a fact that is on disk. The next question waits `settle_wait_ms` for the verdict on a pour's report."""
     message, now_ms = event.fact.message, event.at.now_ms
     effects: Effects = (SendFact(event.fact, settled=False),)
     if not isinstance(message, PourCompleted):
@@ -112,20 +112,20 @@ def send_journalled_fact(state: State, event: FactJournalled) -> StepResult:
 
 
 def raise_stored_odometer(state: State, odometer_ml: int) -> State:
-    """The odometer up to here is on disk, together with a report."""
+    """Record the odometer that was written with a report; it never goes back."""
     return replace(state, journal=replace(state.journal, odometer_ml=max(state.journal.odometer_ml, odometer_ml)))
 
 
 def send_found_report(state: State, event: ReportFound) -> StepResult:
-    """Send the report again, also when its verdict came long ago."""
+    """Send the report that the core asked for, also when its verdict is already known."""
     return state, (SendFact(event.fact, event.settled),)
 
 
 def publish_pour_unknown(state: State, event: ReportMissing) -> StepResult:
-    """The journal can't tell: only a person can say what became of the pour."""
+    """Tell the core that only a person can say how the pour ended (`pour_unknown`)."""
     unknown = PourUnknown(pour_id=event.pour_id, journal_id=state.journal.journal_id)
     if event.asked_journal_id == state.journal.journal_id:
-        text = f"pour {event.pour_id} was granted here, but its report is forgotten or can't be read"
+        text = f"pour {event.pour_id} was granted here, but its report was deleted or can't be read"
     else:
-        text = f"pour {event.pour_id} was asked by journal {event.asked_journal_id}, which is not this one"
+        text = f"pour {event.pour_id} belongs to journal {event.asked_journal_id}, this is another one"
     return state, (Publish(unknown), RaiseAlarm(text))

@@ -1,7 +1,7 @@
-"""A disk that hangs raises no error: a journal whose oldest write has waited for `journal_stall_ms` counts as broken.
+"""Detection of a stalled journal: a hanging disk raises no error, so the oldest write may wait at most `journal_stall_ms`.
 
-The journal makes one write after the other, so an answer says of all that were handed over before that they are done. While the
-journal can't be written nothing is measured: what is kept for it is answered when it can.
+Writes are made in order, so an answer also completes all earlier ones. While the journal is broken nothing is measured, as writes
+are then kept until it works again.
 """
 
 from dataclasses import replace
@@ -33,11 +33,11 @@ from tapwire_node.controller.events import (
 from tapwire_node.controller.state import PendingWrite, State, StepResult
 
 CHECKPOINT_ANSWER_ID: Final = UUID(int=1)
-"""What answers a checkpoint names no id; one at a time is on its way."""
+"""Stands for the id that a checkpoint's answer lacks; one checkpoint at a time is pending."""
 
 
 def watch_journal_stall(state: State, event: Event) -> StepResult:
-    """Take note of an answer, and say when that changes whether the journal keeps up."""
+    """Remove an answered write, and raise an alarm when the journal begins to stall."""
     journal = state.journal
     if not journal.pending_writes:
         return state, ()
@@ -45,12 +45,12 @@ def watch_journal_stall(state: State, event: Event) -> StepResult:
     stalled = bool(pending_writes) and event.at.now_ms - pending_writes[0].handed_ms >= state.limits.journal_stall_ms
     state = replace(state, journal=replace(journal, pending_writes=pending_writes, stalled=stalled))
     if stalled and not journal.stalled:
-        return state, (RaiseAlarm(f"journal: a write has not come back for {state.limits.journal_stall_ms} ms: look at the disk"),)
+        return state, (RaiseAlarm(f"journal: a write has taken more than {state.limits.journal_stall_ms} ms: check the disk"),)
     return state, (LogLine("the journal keeps up again"),) if journal.stalled and not stalled else ()
 
 
 def track_writes(state: State, effects: Effects, at: Moment) -> State:
-    """Wait for the answers to what a step wants written."""
+    """Add the writes of a step to those that wait for an answer."""
     answer_ids = (expected_answer_id(effect) for effect in effects)
     handed = tuple(PendingWrite(answer_id, at.now_ms) for answer_id in answer_ids if answer_id is not None)
     if not handed or not state.journal.writable:
@@ -59,12 +59,12 @@ def track_writes(state: State, effects: Effects, at: Moment) -> State:
 
 
 def is_checkpoint_pending(state: State) -> bool:
-    """Whether the last checkpoint is not on disk yet."""
+    """True while the last checkpoint is not on disk."""
     return any(write.answer_id == CHECKPOINT_ANSWER_ID for write in state.journal.pending_writes)
 
 
 def writes_after(pending_writes: tuple[PendingWrite, ...], answer_id: UUID | None) -> tuple[PendingWrite, ...]:
-    """The writes after the one that is answered."""
+    """The writes after the answered one."""
     for position, write in enumerate(pending_writes, start=1):
         if write.answer_id == answer_id:
             return pending_writes[position:]
@@ -72,7 +72,7 @@ def writes_after(pending_writes: tuple[PendingWrite, ...], answer_id: UUID | Non
 
 
 def expected_answer_id(effect: Effect) -> UUID | None:
-    """What the answer to a write will name; None where there may be none."""
+    """The id that the answer to a write will name; None for writes that may stay unanswered."""
     match effect:
         case WriteQuestion():
             return effect.event_id
@@ -87,7 +87,7 @@ def expected_answer_id(effect: Effect) -> UUID | None:
 
 
 def given_answer_id(event: Event) -> UUID | None:
-    """Which write an event answers."""
+    """The id of the write that an event answers; None for other events."""
     match event:
         case QuestionJournalled():
             return event.event_id

@@ -1,7 +1,7 @@
-"""Pulses that come faster than the meter can give them are a fault: a wet plug, a valve's sparks, a broken sensor.
+"""Plausibility check of the flow meter: pulses faster than it can give are a fault (a wet plug, a valve's sparks, a broken sensor).
 
-What was counted stays counted and is reported, as a pour's or as flow that belongs to nobody; but no cap can be trusted to it. So
-an open valve closes in the same step, and the tap stays out of service until the meter has been plausible for `meter_recovery_ms`.
+The counted volume stays counted and is reported, with its pour or as unattributed flow, but no cap can rely on it. So an open valve
+closes in the same step, and the tap is in FAULT until the meter has been plausible for `meter_recovery_ms`.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ ML_MS_PER_L_S: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class PulseWindow:
-    """The stretch of time over which pulses are compared; `last_excess_ms` is when they were last too many, while that is a fault."""
+    """The time window over which pulses are counted; `last_excess_ms` is the last excess, None while the meter has no fault."""
 
     since_ms: int
     since_pulses: int
@@ -27,7 +27,7 @@ class PulseWindow:
 def check_meter(
     race: PulseWindow, faults: frozenset[Part], limits: Limits, pulses_per_liter: int, at: Moment
 ) -> tuple[PulseWindow, frozenset[Part], tuple[RaiseAlarm | LogLine, ...]]:
-    """Compare what has come with what can come, and say when that changes whether the meter is at fault."""
+    """Compare the pulses of the window with the possible ones; return the next window, the faults, and what to tell."""
     elapsed_ms, pulses = at.now_ms - race.since_ms, at.pulses - race.since_pulses
     allowed = limits.meter_max_ml_per_s * pulses_per_liter * max(elapsed_ms, limits.meter_window_ms)
     if pulses * ML_MS_PER_L_S > allowed:
@@ -36,7 +36,7 @@ def check_meter(
             return race, faults, ()
         text = (
             f"meter: {pulses} pulses in {elapsed_ms} ms are more than {limits.meter_max_ml_per_s} ml a second,"
-            " which no meter gives: look at its plug and cable, or at limits.meter_max_ml_per_s"
+            " which is impossible: check the meter's plug and cable, or limits.meter_max_ml_per_s"
         )
         return race, faults | {Part.METER}, (RaiseAlarm(text),)
     if elapsed_ms >= limits.meter_window_ms:

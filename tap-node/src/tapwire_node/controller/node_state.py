@@ -1,4 +1,4 @@
-"""What a node says of itself on the wire."""
+"""The `node_state` message: its content by the controller's state, and when a change is worth publishing."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -11,7 +11,7 @@ from tapwire_node.controller.state import State
 
 @dataclass(frozen=True, slots=True)
 class PublishedState:
-    """What `node_state` tells of a state, but for what the connection adds."""
+    """The part of `node_state` that the controller's state determines."""
 
     phase: Phase
     valve_open: bool
@@ -24,7 +24,7 @@ class PublishedState:
 
 
 def published_state(state: State) -> PublishedState:
-    """What there is to publish. The odometer is the one on disk, so that a power cut never takes a published value back."""
+    """Extract what is published. The odometer is the one on disk, so that a power cut never takes a published value back."""
     card = state.card
     return PublishedState(
         phase=state.phase,
@@ -39,14 +39,14 @@ def published_state(state: State) -> PublishedState:
 
 
 def is_worth_publishing(before: PublishedState, after: PublishedState) -> bool:
-    """Whether the change is worth a `node_state`; the odometer alone only while no fact is open."""
+    """True when the change needs a new `node_state`; a change of the odometer alone only while no fact is open."""
     if before.odometer_ml != after.odometer_ml and after.facts_open == 0:
         return True
     return replace(before, odometer_ml=after.odometer_ml) != after
 
 
 def node_state_message(state: State, presence: Presence, connection: int, *, software: str, uptime_ms: int) -> NodeState:
-    """The `node_state` of a controller's state; as a last will, what is true of a node that is gone."""
+    """Build the `node_state` message; with presence OFFLINE (the last will), what is true of a node that is gone."""
     now = published_state(state)
     is_online = presence is Presence.ONLINE
     return NodeState(

@@ -1,6 +1,6 @@
-"""What an event tells, whatever the phase: the card, who is there, the journal, the config, the hardware.
+"""Observers of card, broker, core workers, config and hardware: they record an event in the state, whatever the phase.
 
-These only take note; what follows from it is decided by the phase, in `transitions`.
+What follows from it depends on the phase and is decided in `transitions`.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ from tapwire_node.controller.state import Card, Peers, State, StepResult, speaks
 
 
 def observe_card_seen(state: State, event: CardSeen) -> StepResult:
-    """A card is there. Another one than before takes its place at once."""
+    """Record a card; another card replaces the known one at once."""
     state = replace(state, reader_empty_ms=None)
     if state.card and state.card.card_uid == event.card_uid:
         return state, ()
@@ -40,24 +40,24 @@ def observe_card_seen(state: State, event: CardSeen) -> StepResult:
 
 
 def observe_card_lifted(state: State, event: CardLifted) -> StepResult:
-    """Nothing is on the reader; the card counts as gone only after the debounce time."""
+    """Record that the reader is empty; the card counts as removed only after the debounce time."""
     if state.reader_empty_ms is not None:
         return state, ()
     return replace(state, reader_empty_ms=event.at.now_ms), ()
 
 
 def observe_tick(state: State, event: Ticked) -> StepResult:
-    """The card is gone when the debounce time has passed."""
+    """Remove the card when the debounce time has passed."""
     return forget_card(state, event.at) if is_reader_clear(state, event.at) else (state, ())
 
 
 def is_reader_clear(state: State, at: Moment) -> bool:
-    """Whether the reader has been empty for the debounce time."""
+    """True when the reader has been empty for the debounce time."""
     return state.reader_empty_ms is not None and at.now_ms - state.reader_empty_ms >= state.limits.card_debounce_ms
 
 
 def forget_card(state: State, at: Moment) -> StepResult:
-    """The card is gone; the core hears of it if it heard of the card."""
+    """Remove the card; tell the core if the card was presented to it."""
     card = state.card
     state = replace(state, card=None)
     if card is None or not card.presented:
@@ -72,22 +72,22 @@ def forget_card(state: State, at: Moment) -> StepResult:
     return state, (Publish(removed),)
 
 
-# ── who is there ────────────────────────────────────────────────────────────
+# ── broker, core and config ────────────────────────────────────────────────────────────
 
 
 def observe_connected(state: State, event: Connected) -> StepResult:
-    """The broker is there; which core workers are, it will say."""
+    """Record the connection; core workers show themselves by their retained `core_state`."""
     peers = Peers(connected=True, ever_seen=state.peers.ever_seen, empty_since_ms=event.at.now_ms)
     return replace(state, peers=peers), (ResendFacts(),)
 
 
 def observe_disconnected(state: State, _event: Disconnected) -> StepResult:
-    """The broker is away."""
+    """Record the loss of the connection."""
     return replace(state, peers=replace(state.peers, connected=False)), ()
 
 
 def observe_core_seen(state: State, event: CoreSeen) -> StepResult:
-    """A core worker is there; to a new one everything open is sent again."""
+    """Record a core worker; send every open fact again for a new one."""
     cores = dict(state.peers.cores)
     is_new = event.core.instance_id not in cores
     cores[event.core.instance_id] = event.core.contract_version
@@ -103,7 +103,7 @@ def observe_core_seen(state: State, event: CoreSeen) -> StepResult:
 
 
 def observe_core_gone(state: State, event: CoreGone) -> StepResult:
-    """A core worker is gone."""
+    """Remove a core worker; record the time at which the last one went."""
     cores = tuple(core for core in state.peers.cores if core[0] != event.instance_id)
     if len(cores) == len(state.peers.cores):
         return state, ()
@@ -117,10 +117,10 @@ def observe_core_gone(state: State, event: CoreGone) -> StepResult:
 
 
 def observe_config(state: State, event: ConfigReceived) -> StepResult:
-    """Apply a config, unless an applied one is newer; one that stops the tap is always obeyed.
+    """Apply a config unless the applied one is newer; a config that stops the tap always applies.
 
-    Its revision counts as the applied one then: the core sees the difference in `node_state` and publishes again, so that a
-    stale order can stop a tap for a moment but never for good. One that is ignored says nothing instead of one that can't be read.
+    An older config that stops the tap becomes the applied one: the core sees its revision in `node_state` and publishes the newest
+    again, so that a stale config stops a tap only for a moment. An ignored config does not end the stop by an unreadable one.
     """
     applied, config = state.config, event.config
     if config == applied:
@@ -132,7 +132,7 @@ def observe_config(state: State, event: ConfigReceived) -> StepResult:
 
 
 def observe_config_unreadable(state: State, event: ConfigUnreadable) -> StepResult:
-    """What the tap is to do now is not known: nothing flows until a config has come that can be read."""
+    """Stop the tap until a readable config comes, as the core may have ordered anything."""
     return replace(state, config_unreadable=True), (RaiseAlarm(f"the config can't be read: {event.text}"),)
 
 
@@ -140,7 +140,7 @@ def observe_config_unreadable(state: State, event: ConfigUnreadable) -> StepResu
 
 
 def observe_hardware_failed(state: State, event: HardwareFailed) -> StepResult:
-    """A part does not work: no valve opens, and an open one closes."""
+    """Record a broken part: no valve opens, and an open one closes."""
     known = event.part in state.faults
     empty_ms = None if event.part is Part.READER else state.reader_empty_ms
     state = replace(state, faults=state.faults | {event.part}, reader_empty_ms=empty_ms)
@@ -148,7 +148,7 @@ def observe_hardware_failed(state: State, event: HardwareFailed) -> StepResult:
 
 
 def observe_hardware_recovered(state: State, event: HardwareRecovered) -> StepResult:
-    """A part works again. A card that lay on meanwhile must go first."""
+    """Record a repaired part. A card that lay on the reader meanwhile must be removed first."""
     if event.part not in state.faults:
         return state, ()
     return replace(state, faults=state.faults - {event.part}, card_must_be_removed=True), (
@@ -157,12 +157,12 @@ def observe_hardware_recovered(state: State, event: HardwareRecovered) -> StepRe
 
 
 def observe_valve_tripped(state: State, _event: ValveTripped) -> StepResult:
-    """The valve's watchdog closed it; if it was closed meanwhile anyway, nothing follows."""
+    """Record that the watchdog closed the valve; this matters only if the controller still has it open."""
     return replace(state, watchdog_tripped=state.valve_open), (
         RaiseAlarm("the valve was closed by its watchdog: the node did not keep up"),
     )
 
 
 def observe_shutdown(state: State, _event: ShutdownRequested) -> StepResult:
-    """The process is to end."""
+    """Record that the process is shutting down."""
     return replace(state, stopping=True), ()

@@ -1,8 +1,8 @@
-"""Pulses to millilitres, without drift.
+"""Conversion of pulses to millilitres without drift.
 
 A flow meter gives pulses per LITRE (a YF-S201: 450), so one pulse is rarely a whole number of millilitres. The odometer adds whole
-ones and keeps what is left over, in parts of 1/`pulses_per_liter` ml, for the next pulse: the sum never drifts from the count. A
-new factor converts what comes after it; what has been added stays.
+millilitres and keeps the remainder, in units of 1/`pulses_per_liter` ml, for the next pulse: the sum never drifts from the count. A
+new factor applies to later pulses only.
 """
 
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ ML_PER_LITER: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Odometer:
-    """What has gone through the meter since the journal began.
+    """The volume through the meter since the journal began.
 
-    `ml` is whole millilitres, `remainder` the parts of one still to come (below `pulses_per_liter`), `pulses` the meter's count
-    up to which pulses are converted.
+    `ml` is whole millilitres, `remainder` the rest in units of 1/`pulses_per_liter` ml, `pulses` the meter's count that has been
+    converted.
     """
 
     ml: int
@@ -25,7 +25,7 @@ class Odometer:
     pulses_per_liter: int
 
     def advance(self, pulses: int) -> Self:
-        """Convert the pulses up to this count of the meter; a count that is not higher changes nothing."""
+        """Convert the pulses up to this count; a count that is not higher changes nothing."""
         if pulses <= self.pulses:
             return self
         parts = self.remainder + (pulses - self.pulses) * ML_PER_LITER
@@ -33,6 +33,6 @@ class Odometer:
         return replace(self, ml=self.ml + more_ml, remainder=remainder, pulses=pulses)
 
     def recalibrate(self, pulses_per_liter: int) -> Self:
-        """Convert with another factor from here on; the part of a millilitre left over keeps its size, rounded down."""
+        """Use another factor from now on; the remainder keeps its volume, rounded down."""
         remainder = self.remainder * pulses_per_liter // self.pulses_per_liter
         return replace(self, pulses_per_liter=pulses_per_liter, remainder=remainder)

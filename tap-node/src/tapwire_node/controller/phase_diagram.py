@@ -1,7 +1,7 @@
-"""The phases as a drawing, made from the table of transitions.
+"""The diagram of the phases, made from the transition table.
 
-The table says which handler hears which event in which phase; `TARGET_PHASES` says where a handler may lead, other than to stay. Every
-test that drives a controller compares what happens with this drawing, so that it can't lie by omission.
+`TRANSITIONS` says which handler takes which event in which phase; `TARGET_PHASES` lists the phases to which a handler may lead.
+Every test that drives a controller compares each step with this diagram, so that it can't be incomplete.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,11 +27,11 @@ TARGET_PHASES: Final[Mapping[Any, tuple[Phase, ...]]] = {
 }
 
 Edge = tuple[Phase, Phase, str]
-"""From, to, and the event's name."""
+"""Phase before, phase after, and the event's name."""
 
 
 def edges() -> Iterator[Edge]:
-    """Every change of phase that the table can make, in the table's order."""
+    """Every possible change of phase, in the order of the table."""
     for (phase, event), handler in TRANSITIONS.items():
         for to in TARGET_PHASES.get(handler, ()):
             if to is not phase:
@@ -42,7 +42,7 @@ EDGES: Final = frozenset(edges())
 
 
 def is_in_diagram(before: Phase, event: type[Event], after: Phase) -> bool:
-    """Whether the drawing has this change. A tap at rest goes at once to the resting phase that fits."""
+    """True when the diagram has this change; changes among the resting phases need no arrow."""
     if before is after or (before in RESTING_PHASES and after in RESTING_PHASES):
         return True
     targets = {to for start, to, name in EDGES if (start, name) == (before, event.__name__)}
@@ -50,7 +50,7 @@ def is_in_diagram(before: Phase, event: type[Event], after: Phase) -> bool:
 
 
 def mermaid() -> str:
-    """The drawing, as a Mermaid state diagram."""
+    """The diagram in Mermaid's syntax."""
     labels: dict[tuple[Phase, Phase], list[str]] = {}
     for before, after, event in edges():
         labels.setdefault((before, after), []).append(event)

@@ -1,7 +1,7 @@
 """A pour: opening, watching, closing, the tail, and the report.
 
-The valve closes first and the reason is found afterwards to be one of `pour_end_reason`; nothing here can keep it open. What flows for a
-moment after closing is the tail of the same pour. The report is then written once and never another.
+`pour_end_reason` lists everything that closes the valve; it is checked at every tick. What flows for a moment after closing is the
+tail and belongs to the same pour. Then the report is written, once.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ from tapwire_node.controller.state import AwaitedVerdict, Grant, Pour, State, St
 
 
 def open_valve(state: State, grant: Grant, at: Moment) -> StepResult:
-    """Let it flow. The checkpoint that goes with it says so to a recovery after a power cut."""
+    """Open the valve. The checkpoint tells a recovery after a power cut that it was open."""
     state, leak_effects = end_leak(state, at)
     now_ms = at.now_ms
     pour = Pour(
@@ -45,7 +45,7 @@ def open_valve(state: State, grant: Grant, at: Moment) -> StepResult:
 
 
 def take_checkpoint(state: State, at: Moment) -> tuple[State, WriteCheckpoint]:
-    """Write the odometer, and with it the running fact; one at a time is on its way."""
+    """Record that a checkpoint is handed over, and return it."""
     journal = replace(
         state.journal,
         checkpoint_ms=at.now_ms,
@@ -56,7 +56,7 @@ def take_checkpoint(state: State, at: Moment) -> tuple[State, WriteCheckpoint]:
 
 
 def current_checkpoint(state: State, at: Moment) -> WriteCheckpoint:
-    """Where the odometer stands, and the fact that runs: a pour, a service run or a leak."""
+    """The odometer now, with the running fact: a pour, a service run or a leak."""
     pour, run, leak = state.pour, state.service_run, state.closed_valve_flow.leak
     if pour is not None and state.is_metering_pour:
         return WriteCheckpoint(state.odometer, pour.pour_id, pour.odometer_from_ml, at.now_ms - pour.started_ms)
@@ -68,7 +68,7 @@ def current_checkpoint(state: State, at: Moment) -> WriteCheckpoint:
 
 
 def watch_pour(state: State, event: Event) -> StepResult:
-    """Close as soon as anything says so; else tell how much has flowed."""
+    """Close the valve if there is a reason to; otherwise publish the progress."""
     pour = state.pour
     if pour is None:
         return state, ()
@@ -87,7 +87,7 @@ def watch_pour(state: State, event: Event) -> StepResult:
 
 
 def pour_end_reason(state: State, pour: Pour, at: Moment) -> EndReason | None:
-    """What ends the pour now; None when it may go on. Broker and core may be away as long as they like."""
+    """Why the pour must end now; None when it may go on. A lost broker or core is no reason: the grant is all it needs."""
     if state.faults or state.watchdog_tripped or not state.journal.writable or state.journal.stalled:
         return EndReason.FAULT
     if not is_active(state):
@@ -107,14 +107,14 @@ def pour_end_reason(state: State, pour: Pour, at: Moment) -> EndReason | None:
 
 
 def close_pour(state: State, pour: Pour, reason: EndReason, at: Moment) -> StepResult:
-    """Close the valve; what still comes for a moment is the tail."""
+    """Close the valve; flow from now on is the tail."""
     ended = replace(pour, end_reason=reason, closing_point=ClosingPoint(at.now_ms, state.odometer.ml, pour.flow_rate))
     state = replace(state, phase=Phase.SETTLING, valve_open=False, pour=ended, watchdog_tripped=False)
     return state, (CloseValve(pour.pour_id, reason), ShowOnScreen(screen_text(ScreenText.POUR_ENDED, state.locale)))
 
 
 def advance_settling(state: State, event: Ticked) -> StepResult:
-    """Hand the report over when the tail has ended; be done when its verdict has been waited for long enough."""
+    """Hand the report over when the tail has ended; free the tap after `settle_wait_ms` without a verdict."""
     pour, now_ms = state.pour, event.at.now_ms
     if pour is None or pour.closing_point is None:
         return state, ()
@@ -125,13 +125,13 @@ def advance_settling(state: State, event: Ticked) -> StepResult:
 
 
 def is_tail_over(state: State, closed_ms: int, flowed_ms: int, now_ms: int) -> bool:
-    """Whether what flows from now on is no longer the pour's or the run's; `flowed_ms` is the last pulse."""
+    """True once flow no longer belongs to the pour or run; `flowed_ms` is the last pulse."""
     quiet_since_ms = max(closed_ms, flowed_ms)
     return now_ms - closed_ms >= state.limits.tail_ms or now_ms - quiet_since_ms >= state.limits.tail_quiet_ms
 
 
 def hand_over_report(state: State, pour: Pour, closing_point: ClosingPoint, at: Moment) -> StepResult:
-    """Write the report, once. From here on, flow belongs to nobody."""
+    """Write the report. Flow from now on is unattributed."""
     volume_ml = state.odometer.ml - pour.odometer_from_ml
     over_ml = volume_ml - pour.grant.max_volume_ml if pour.end_reason is EndReason.LIMIT else None
     closing = measure_closing(closing_point, state.odometer.ml, over_ml, state.limits)
@@ -142,7 +142,7 @@ def hand_over_report(state: State, pour: Pour, closing_point: ClosingPoint, at: 
 
 
 def pour_fact(state: State, pour: Pour, closing_point: ClosingPoint, closing: Closing) -> Fact:
-    """What flowed; its volume is the length of its stretch of the odometer."""
+    """The pour's report; its volume is the length of its stretch of the odometer."""
     assert pour.end_reason is not None
     message = PourCompleted(
         pour_id=pour.pour_id,
@@ -162,7 +162,7 @@ def pour_fact(state: State, pour: Pour, closing_point: ClosingPoint, closing: Cl
 
 
 def never_started_fact(state: State, pour_id: UUID, card_uid: str, at: Moment) -> Fact:
-    """The report of a grant that opened no valve, and never will."""
+    """The report of a grant for which the valve never opened and never will."""
     message = PourCompleted(
         pour_id=pour_id,
         card_uid=card_uid,
@@ -181,7 +181,7 @@ def never_started_fact(state: State, pour_id: UUID, card_uid: str, at: Moment) -
 
 
 def finish_by_verdict(state: State, event: VerdictReceived) -> StepResult:
-    """The verdict on the report that was waited for."""
+    """End the pour when the verdict on its report has come."""
     pour = state.pour
     if pour is None or pour.pour_id != event.verdict.pour_id or pour.handed_ms is None:
         return state, ()
@@ -189,12 +189,12 @@ def finish_by_verdict(state: State, event: VerdictReceived) -> StepResult:
 
 
 def finish_pour(state: State) -> StepResult:
-    """The pour is over; the tap is free when the card has gone."""
+    """End the pour; the next card may ask once this one is removed."""
     return replace(state, phase=Phase.CARD_MUST_BE_REMOVED, pour=None, card_must_be_removed=True), ()
 
 
 def free_reader(state: State, event: Ticked) -> StepResult:
-    """Let the next card ask, once the reader has been empty for the debounce time and no verdict is waited for."""
+    """Let the next card ask, once the reader has been empty for the debounce time and no verdict is awaited."""
     awaited: AwaitedVerdict | None = state.awaited
     if awaited is not None and event.at.now_ms >= awaited.until_ms:
         awaited = None

@@ -16,7 +16,7 @@ from tapwire_node.controller.state import Question, State, StepResult, is_in_ser
 
 
 def ask_core(state: State, event: CardSeen) -> StepResult:
-    """A card on an idle tap: ask, or refuse at once when no answer can come."""
+    """Begin a question, or refuse the card at once when no answer can come."""
     refusal = no_answer_reason(state, event.at)
     if refusal is not None:
         return wait_for_removal(
@@ -27,19 +27,19 @@ def ask_core(state: State, event: CardSeen) -> StepResult:
 
 
 def no_answer_reason(state: State, at: Moment) -> str | None:
-    """Why no answer can come. With no core worker ever seen the question is asked all the same."""
+    """Why no answer can come; None when one can. If no core worker was ever seen, the question is asked all the same."""
     peers = state.peers
     if not peers.connected:
         return "no connection to the broker"
     if peers.ever_seen and not peers.cores and at.now_ms - peers.empty_since_ms >= state.limits.core_absence_ms:
-        return "no core worker is there"
+        return "no core worker is online"
     if len(state.journal.unsettled) > MAX_UNSETTLED:
         return f"{len(state.journal.unsettled)} pours have no verdict yet, a question can name {MAX_UNSETTLED}"
     return None
 
 
 def send_question(state: State, event: QuestionJournalled) -> StepResult:
-    """The question's number is on disk: it may leave."""
+    """Publish the question, now that its `seq` is on disk."""
     question = state.question
     if question is None or question.event_id != event.event_id or state.card is None:
         return state, ()
@@ -64,7 +64,7 @@ def send_question(state: State, event: QuestionJournalled) -> StepResult:
 
 
 def repeat_or_give_up(state: State, event: Event) -> StepResult:
-    """Repeat the question each second, unchanged; give up when it has lost its sense or its time is over."""
+    """Repeat the question unchanged each `question_repeat_ms`; give up when it is pointless or timed out."""
     reason = give_up_reason(state, event.at)
     if reason is not None:
         return give_up(state, reason)
@@ -75,7 +75,7 @@ def repeat_or_give_up(state: State, event: Event) -> StepResult:
 
 
 def give_up_reason(state: State, at: Moment) -> ScreenText | None:
-    """What has made the question pointless."""
+    """Why the question is abandoned, as the guest's text; None while it is worth waiting for."""
     question = state.question
     if question is None or not is_in_service(state):
         return ScreenText.OUT_OF_SERVICE
@@ -89,22 +89,22 @@ def give_up_reason(state: State, at: Moment) -> ScreenText | None:
 
 
 def give_up(state: State, text: ScreenText) -> StepResult:
-    """Wait no longer; an answer that comes now is late."""
-    return wait_for_removal(state, (screen_effect(state, text), LogLine(f"question given up: {text.value}")))
+    """Abandon the question; an answer that comes later is refused as late."""
+    return wait_for_removal(state, (screen_effect(state, text), LogLine(f"question abandoned: {text.value}")))
 
 
 def wait_for_removal(state: State, effects: Effects) -> StepResult:
-    """Neither open nor ask again until the card has gone."""
+    """End the question; nothing is asked until the card is removed."""
     return replace(state, phase=Phase.CARD_MUST_BE_REMOVED, question=None, card_must_be_removed=True), effects
 
 
 def screen_effect(state: State, text: ScreenText) -> ShowOnScreen:
-    """The text in the tap's language."""
+    """Show a text in the tap's language."""
     return ShowOnScreen(screen_text(text, state.locale))
 
 
 def receive_denial(state: State, event: DenialReceived) -> StepResult:
-    """The answer is no; for lack of money the staff hear of it in both languages."""
+    """Show the denial to the guest; for lack of funds also warn the staff, in both languages."""
     denial, question = event.denial, state.question
     if question is None or denial.request_id != question.event_id or state.grant is not None:
         return state, ()

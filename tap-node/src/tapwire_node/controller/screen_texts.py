@@ -1,4 +1,4 @@
-"""What the tap's screen says by itself; grants and denials bring their own texts from the core."""
+"""The node's own texts on the tap's screen; texts for grants and denials come from the core."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from tapwire_contracts.reasons import Locale
 
 
 class ScreenText(StrEnum):
-    """The node's own messages to a guest."""
+    """A message of the node to the guest."""
 
     NO_CONNECTION = "no_connection"
     NO_ANSWER = "no_answer"
@@ -26,7 +26,7 @@ SCREEN_TEXTS: Final[Mapping[ScreenText, Mapping[Locale, str]]] = {
         Locale.RU: "Нет связи. Пожалуйста, сообщите персоналу.",
     },
     ScreenText.NO_ANSWER: {
-        Locale.EN: "No answer. Please take the card off and lay it on again.",
+        Locale.EN: "No answer. Please remove your card and try again.",
         Locale.RU: "Нет ответа. Пожалуйста, уберите карту и приложите её снова.",
     },
     ScreenText.OUT_OF_SERVICE: {
@@ -34,15 +34,15 @@ SCREEN_TEXTS: Final[Mapping[ScreenText, Mapping[Locale, str]]] = {
         Locale.RU: "Этот кран не работает. Пожалуйста, выберите другой.",
     },
     ScreenText.OTHER_CARD: {
-        Locale.EN: "Another card was laid on. Please take both off.",
+        Locale.EN: "Another card is on the reader. Please remove both cards.",
         Locale.RU: "Приложена другая карта. Пожалуйста, уберите обе.",
     },
     ScreenText.LAY_CARD_AGAIN: {
-        Locale.EN: "Please take the card off and lay it on again.",
+        Locale.EN: "Please remove your card and try again.",
         Locale.RU: "Пожалуйста, уберите карту и приложите её снова.",
     },
     ScreenText.CARD_TAKEN: {
-        Locale.EN: "The card was taken off.",
+        Locale.EN: "The card was removed.",
         Locale.RU: "Карта убрана.",
     },
     ScreenText.POUR_ENDED: {
@@ -50,12 +50,12 @@ SCREEN_TEXTS: Final[Mapping[ScreenText, Mapping[Locale, str]]] = {
         Locale.RU: "Налив завершён. Пожалуйста, заберите карту.",
     },
     ScreenText.READY: {
-        Locale.EN: "Lay on your card.",
+        Locale.EN: "Place your card on the reader.",
         Locale.RU: "Приложите карту.",
     },
 }
 
 
 def screen_text(text: ScreenText, locale: Locale) -> str:
-    """The text in the tap's language."""
+    """Return the text in the tap's language."""
     return SCREEN_TEXTS[text][locale]

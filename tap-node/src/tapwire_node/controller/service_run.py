@@ -4,8 +4,8 @@ A person at the node starts one while the tap's config says `cleaning`, to clean
 in the journal before the valve opens, ends at its cap in ml and time, and is reported as `unattributed_flow` with its `cause`. The
 tap stays out of service until that report is written, so that no question is asked meanwhile.
 
-Whoever started it must go on saying so: the valve closes when `service_hold_ms` have passed without a `ServiceRunHeld`. A program
-that ended, hangs or was stopped lets go by that alone. What else ends a run is `run_end_reason`, asked again in every step.
+The program that started the run must renew it: the valve closes after `service_hold_ms` without a `ServiceRunHeld`, so a program
+that crashed, hangs or was stopped can't leave it open. `run_end_reason` lists every reason to end a run; each step checks it.
 """
 
 from dataclasses import replace
@@ -50,14 +50,14 @@ from tapwire_node.controller.state import ServiceRun, State, StepResult, speaks_
 
 SERVICE_CAUSES: Final = frozenset({FlowCause.CLEANING, FlowCause.CALIBRATION, FlowCause.TEST})
 PARTS_NOT_NEEDED: Final = frozenset({Part.READER})
-"""A run needs no card: what may be broken."""
+"""Parts that may be broken: a run needs no card."""
 
 
-# ── may it ──────────────────────────────────────────────────────────────────
+# ── before the valve opens ──────────────────────────────────────────────────────────────────
 
 
 def request_run(state: State, event: ServiceRunRequested) -> StepResult:
-    """A person wants beer to flow: to the journal with it, if it may at all."""
+    """Write a requested run to the journal, or refuse it."""
     reason = new_run_refusal(state, event)
     if reason is not None:
         return state, (TellRunRefused(reason), LogLine(f"service run refused: {reason}"))
@@ -75,23 +75,23 @@ def request_run(state: State, event: ServiceRunRequested) -> StepResult:
 
 
 def new_run_refusal(state: State, event: ServiceRunRequested) -> str | None:
-    """What forbids to begin a run; None when nothing does."""
+    """Why the requested run is refused; None when it may begin."""
     limits = state.limits
     if event.cause not in SERVICE_CAUSES:
-        return f"{event.cause.value} is no service run"
+        return f"{event.cause.value} is not a cause of service runs"
     if not 1 <= event.max_volume_ml <= limits.service_max_ml:
-        return f"a run may have 1 to {limits.service_max_ml} ml (limits.service_max_ml)"
+        return f"ask for 1 to {limits.service_max_ml} ml (limits.service_max_ml)"
     if not 1 <= event.max_duration_ms <= limits.service_max_ms:
-        return f"a run may last 1 to {limits.service_max_ms} ms (limits.service_max_ms)"
+        return f"ask for 1 to {limits.service_max_ms} ms (limits.service_max_ms)"
     if state.service_run is not None:
-        return "another service run is not over"
+        return "another service run is in progress"
     return run_refusal(state)
 
 
 def run_refusal(state: State) -> str | None:
-    """What forbids the valve to open for a run, right now; None when nothing does."""
+    """Why the valve must not open for a run now; None when it may."""
     if state.config is None:
-        return "no config has come yet: set the tap up in the core, and the node's broker login in tap.toml"
+        return "the core has sent no config yet: add the tap in the core, and check the node's broker login in tap.toml"
     if state.config_unreadable:
         return "the tap's last config can't be read"
     if state.config.status is not ConfigStatus.CLEANING:
@@ -99,28 +99,28 @@ def run_refusal(state: State) -> str | None:
     if state.faults - PARTS_NOT_NEEDED:
         return f"the hardware has a fault: {', '.join(sorted(state.faults - PARTS_NOT_NEEDED))}"
     if not state.journal.writable or state.journal.stalled:
-        return "the journal can't be written"
+        return "the journal can't be written: see the node's log"
     if speaks_another_contract(state):
         return "a core worker speaks another contract version"
     if state.stopping:
-        return "the node is ending"
+        return "the node is shutting down"
     if state.phase not in (Phase.OUT_OF_SERVICE, Phase.FAULT) or state.pour or state.grant or state.valve_open:
         return f"the tap is busy: {state.phase.value}"
     return None
 
 
 def observe_run_held(state: State, event: ServiceRunHeld) -> StepResult:
-    """The person is still there."""
+    """Record that the program is still there."""
     return (replace(state, service_run=replace(state.service_run, held_ms=event.at.now_ms)) if state.service_run else state), ()
 
 
 def observe_run_stopped(state: State, _event: ServiceRunStopped) -> StepResult:
-    """The person has enough, or has gone."""
+    """Record that the program stopped the run or disconnected."""
     return (replace(state, service_run=replace(state.service_run, stopped=True)) if state.service_run else state), ()
 
 
 def open_for_run(state: State, event: ServiceRunJournalled) -> StepResult:
-    """The run is on disk: check all of it again, right before the valve opens."""
+    """Check every condition again, now that the run is on disk, and open the valve."""
     run = state.service_run
     if run is None or run.run_id != event.run_id or run.opened_ms is not None:
         return state, ()
@@ -145,21 +145,21 @@ def open_for_run(state: State, event: ServiceRunJournalled) -> StepResult:
 
 
 def drop_reason(state: State, run: ServiceRun, at: Moment) -> str | None:
-    """What has made a run pointless before it began."""
+    """Why a run that has not begun is dropped; None when it may begin."""
     if run.stopped:
-        return "it was taken back"
+        return "it was stopped before it began"
     if is_hold_expired(state, run, at):
-        return "whoever started it is gone"
+        return "the program that started it no longer answers"
     return run_refusal(state)
 
 
 def is_hold_expired(state: State, run: ServiceRun, at: Moment) -> bool:
-    """Whether nobody has held the run for too long."""
+    """True when no hold has come for `service_hold_ms`."""
     return at.now_ms - run.held_ms >= state.limits.service_hold_ms
 
 
 def drop_run(state: State, run: ServiceRun, reason: str) -> StepResult:
-    """Nothing has flowed and nothing will."""
+    """Delete a run for which the valve never opened."""
     return replace(state, service_run=None), (
         DropServiceRun(run.run_id),
         TellRunRefused(reason),
@@ -171,7 +171,7 @@ def drop_run(state: State, run: ServiceRun, reason: str) -> StepResult:
 
 
 def watch_run(state: State, at: Moment) -> StepResult:
-    """Close as soon as anything says so, and report when the tail has ended."""
+    """Close the valve if there is a reason to, and report the run when its tail has ended."""
     run = state.service_run
     if run is None:
         return state, ()
@@ -189,7 +189,7 @@ def watch_run(state: State, at: Moment) -> StepResult:
 
 
 def run_end_reason(state: State, run: ServiceRun, opened_ms: int, at: Moment) -> EndReason | None:
-    """What ends the run now; None when it may go on."""
+    """Why the run must end now; None when it may go on."""
     if state.faults - PARTS_NOT_NEEDED or state.watchdog_tripped or not state.journal.writable or state.journal.stalled:
         return EndReason.FAULT
     if state.config is None or state.config_unreadable or state.config.status is not ConfigStatus.CLEANING:
@@ -207,7 +207,7 @@ def run_end_reason(state: State, run: ServiceRun, opened_ms: int, at: Moment) ->
 
 
 def close_run(state: State, run: ServiceRun, reason: EndReason, at: Moment) -> StepResult:
-    """Close the valve; what still comes for a moment is the tail."""
+    """Close the valve; flow from now on is the tail."""
     closing_point = ClosingPoint(at.now_ms, state.odometer.ml, run.flow_rate)
     state = replace(
         state, service_run=replace(run, end_reason=reason, closing_point=closing_point), valve_open=False, watchdog_tripped=False
@@ -216,7 +216,7 @@ def close_run(state: State, run: ServiceRun, reason: EndReason, at: Moment) -> S
 
 
 def hand_over_run_report(state: State, run: ServiceRun, opened_ms: int, closing_point: ClosingPoint, at: Moment) -> StepResult:
-    """Write the report. From here on, flow belongs to nobody."""
+    """Write the report. Flow from now on is unattributed."""
     assert run.end_reason is not None
     stretch = OdometerStretch(run.odometer_from_ml, closing_point.at_ms - opened_ms, ended_ms=closing_point.at_ms)
     report = unattributed_fact(state, run.run_id, run.cause, stretch)
@@ -233,7 +233,7 @@ def hand_over_run_report(state: State, run: ServiceRun, opened_ms: int, closing_
 
 
 def fail_waiting_run(state: State, text: str) -> StepResult:
-    """The journal did not take the run: nothing opens."""
+    """Drop the waiting run, as the journal could not write it."""
     run = state.service_run
     if run is None or run.opened_ms is not None:
         return state, ()
@@ -241,5 +241,5 @@ def fail_waiting_run(state: State, text: str) -> StepResult:
 
 
 def is_current_run(state: State, fact_id: UUID) -> bool:
-    """Whether the fact is the run that goes on; no verdict on it can be meant."""
+    """True when the fact is the run in progress, which can have no verdict yet."""
     return state.service_run is not None and state.service_run.run_id == fact_id

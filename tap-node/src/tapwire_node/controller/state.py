@@ -1,4 +1,4 @@
-"""What the controller knows. Frozen: a step makes a new one."""
+"""The controller's state. Frozen: each step makes a new one."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,14 +15,14 @@ from tapwire_node.controller.meter_check import PulseWindow
 from tapwire_node.controller.odometer import Odometer
 
 NO_JOURNAL: Final = UUID(int=0)
-"""The `journal_id` of a node whose journal could not be opened yet in this boot; it asks no question under it."""
+"""The `journal_id` of a node that has not opened its journal in this boot; no question is asked under it."""
 NO_FLOW_RATE: Final = FlowRate.begin(0, 0)
 RESTING_PHASES: Final = frozenset({Phase.IDLE, Phase.CARD_MUST_BE_REMOVED, Phase.OUT_OF_SERVICE, Phase.FAULT})
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this node is, for the whole boot."""
+    """The node's identity, constant for one boot."""
 
     boot_id: UUID
     reader_id: str
@@ -30,7 +30,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The card that was laid on and is not gone yet; `presented` once the core has heard of it."""
+    """The card on the reader until it counts as removed; `presented` once a question with it was sent to the core."""
 
     card_uid: str
     read_at: str
@@ -39,7 +39,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The question asked last. `asked` and the times are set once its `seq` is on disk and it has left."""
+    """The last question. `asked` and the times are set once its `seq` is on disk and it was sent."""
 
     event_id: UUID
     card_uid: str
@@ -51,7 +51,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A grant on its way to disk; `stopped` when the core took it back meanwhile."""
+    """A grant that is being written to the journal; `stopped` when the core revoked it meanwhile."""
 
     message: PourAuthorized
     started_at: str
@@ -60,7 +60,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class AwaitedVerdict:
-    """A report that has just gone out: the next question waits for its verdict, until `until_ms` at the latest."""
+    """The verdict on a report that was just sent: the next question waits for it, until `until_ms` at the latest."""
 
     pour_id: UUID
     until_ms: int
@@ -68,10 +68,10 @@ class AwaitedVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Pour:
-    """The pour that runs or is being settled.
+    """The pour that is running or being settled.
 
-    `closing_point` and `end_reason` are set when the valve closes, `handed_ms` when its report goes to the journal; `flowed_ms` is the
-    last pulse, `progress_ms` the last `pour_progress`.
+    `closing_point` and `end_reason` are set when the valve closes, `handed_ms` when its report is handed to the journal;
+    `flowed_ms` is the last pulse, `progress_ms` the last `pour_progress`.
     """
 
     grant: PourAuthorized
@@ -88,13 +88,16 @@ class Pour:
 
     @property
     def pour_id(self) -> UUID:
-        """Its id, from the grant."""
+        """The id that the grant gave it."""
         return self.grant.pour_id
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRun:
-    """A service run: on its way to disk until `opened_ms`, ending from `closing_point` on. `held_ms`: when its person last was there."""
+    """A service run: being written to the journal until `opened_ms`, closing from `closing_point` on.
+
+    `held_ms` is the last `ServiceRunHeld`, `flowed_ms` the last pulse.
+    """
 
     run_id: UUID
     cause: FlowCause
@@ -113,7 +116,7 @@ class ServiceRun:
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Flow through the closed valve that has become a fact."""
+    """Flow through the closed valve that reached `leak_ml` and became a fact."""
 
     event_id: UUID
     odometer_from_ml: int
@@ -124,7 +127,7 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class ClosedValveFlow:
-    """What has gone through the closed valve since `from_ml`; `going_on` from the first alarm until nothing flows any more."""
+    """The flow through the closed valve since `from_ml`; `going_on` from the first alarm until it has stopped."""
 
     from_ml: int
     seen_ml: int
@@ -135,7 +138,7 @@ class ClosedValveFlow:
 
 @dataclass(frozen=True, slots=True)
 class PendingWrite:
-    """A write that was handed over and will be answered, by an event that names `answer_id`."""
+    """A write that the journal has not answered yet; the answering event names `answer_id`."""
 
     answer_id: UUID
     handed_ms: int
@@ -143,10 +146,10 @@ class PendingWrite:
 
 @dataclass(frozen=True, slots=True)
 class JournalStatus:
-    """What the journal has.
+    """The journal as far as the controller knows it.
 
-    `checkpoint_*` is the last one handed over; `pending_writes` are the writes on their way, the oldest first, and `stalled` is set
-    while that one takes too long.
+    `checkpoint_*` describe the last checkpoint handed over; `pending_writes` are the oldest first; `stalled` is set while the
+    oldest one takes longer than `journal_stall_ms`.
     """
 
     journal_id: UUID = NO_JOURNAL
@@ -164,7 +167,7 @@ class JournalStatus:
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """Who is there: the broker, and core workers by instance with their contract version."""
+    """The other ends: the broker connection, and the core workers online as (instance id, contract version)."""
 
     connected: bool = False
     cores: tuple[tuple[str, str], ...] = ()
@@ -176,8 +179,8 @@ class Peers:
 class State:
     """Everything that a decision may depend on.
 
-    `closings`: how long the valve took to close the last times, in ms, the oldest first.
-    `reader_empty_ms`: since when the reader has said that nothing is on it; None while it sees a card or has not spoken yet.
+    `closings`: the last closing times of the valve in ms, the oldest first.
+    `reader_empty_ms`: since when the reader reports no card; None while it sees a card or has reported nothing yet.
     `asked_ids`: the questions of this boot, the oldest first.
     """
 
@@ -208,7 +211,7 @@ class State:
 
     @property
     def facts_open(self) -> int:
-        """Facts without a verdict, running ones included."""
+        """Number of facts without a verdict, running ones included (`facts_open` of `node_state`)."""
         return len(self.journal.unsettled) + len(self.journal.open_flows)
 
     @property
@@ -218,22 +221,22 @@ class State:
 
     @property
     def card_on_reader(self) -> str | None:
-        """The card that the reader sees at this moment; none while it may have been lifted."""
+        """The card that the reader sees right now; None during the debounce time after it was lifted."""
         return self.card.card_uid if self.card and self.reader_empty_ms is None else None
 
     @property
     def is_metering_pour(self) -> bool:
-        """Whether what flows belongs to a pour: from its opening to the end of its tail."""
+        """True while flow belongs to a pour: from the opening of the valve to the end of the tail."""
         return self.pour is not None and self.pour.handed_ms is None
 
     @property
     def is_metering_run(self) -> bool:
-        """Whether what flows belongs to a service run: from its opening to the end of its tail."""
+        """True while flow belongs to a service run: from the opening of the valve to the end of the tail."""
         return self.service_run is not None and self.service_run.opened_ms is not None
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether nothing flows, is asked or is being ended."""
+        """True while nothing flows and no question, pour or service run is in progress."""
         return self.phase in RESTING_PHASES and self.closed_valve_flow.leak is None and self.service_run is None
 
 
@@ -242,7 +245,7 @@ StepResult = tuple[State, Effects]
 
 
 def initial_state(identity: Identity, limits: Limits, pulses_per_liter: int, pulses: int, now_ms: int) -> State:
-    """A node that has just started: out of service until its journal is open and it has a config."""
+    """The state of a node that has just started: out of service until its journal is open and it has a config."""
     return State(
         identity=identity,
         limits=limits,
@@ -253,41 +256,41 @@ def initial_state(identity: Identity, limits: Limits, pulses_per_liter: int, pul
 
 
 def speaks_another_contract(state: State) -> bool:
-    """Whether a core worker that is there speaks a contract of another major version."""
+    """True when a core worker that is online speaks a contract of another major version."""
     return any(not speaks_our_contract(version) for _, version in state.peers.cores)
 
 
 def out_of_service_reason(state: State) -> str | None:
-    """What keeps the tap from asking, for the log; None when nothing does."""
+    """Why the tap is out of service, as text for people; None when no reason is found. `faults` are judged elsewhere."""
     if not state.journal.writable:
         return "the journal can't be written"
     if state.journal.stalled:
-        return "the journal takes too long"
+        return "the journal is too slow"
     if not is_active(state):
-        return f"the config says {state.config.status.value}" if state.config else "no config has come yet"
+        return f"the config says {state.config.status.value}" if state.config else "the core has sent no config yet"
     if speaks_another_contract(state):
         return "a core worker speaks another contract version"
     if state.service_run is not None:
-        return "a service run is not over"
+        return "a service run is in progress"
     if state.stopping:
-        return "the node is ending"
+        return "the node is shutting down"
     return None
 
 
 def is_active(state: State) -> bool:
-    """Whether the last config is known and lets the tap pour."""
+    """True when the last config could be read and allows pours."""
     return state.config is not None and state.config.status is ConfigStatus.ACTIVE and not state.config_unreadable
 
 
 def is_in_service(state: State) -> bool:
-    """Whether nothing but the guest is missing for a question."""
+    """True when a card would be asked for."""
     return not state.faults and out_of_service_reason(state) is None
 
 
 def resting_phase(state: State) -> Phase:
     """The phase of a tap that neither asks, pours nor settles.
 
-    A reader that is away takes the tap out of service and comes back by itself; what can't be trusted with beer is a fault.
+    A broken reader only takes the tap out of service; a broken valve or meter can't be trusted with beer and is a fault.
     """
     if state.faults - {Part.READER}:
         return Phase.FAULT

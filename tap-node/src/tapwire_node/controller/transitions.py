@@ -1,20 +1,24 @@
-"""The tap's state machine: one pure step for each thing that happens.
+"""The tap's state machine: one pure step for each event.
 
-A step has five parts. First the meter's count is converted, and judged, as is the journal's pace. Then `OBSERVERS` takes note of what
-the event tells, in every phase: who is there, what the core and the journal said. Then `TRANSITIONS` decides by the phase. A pair
-that is not in the table is ignored: either it can't happen there (a tick asks nothing of an idle tap) or what it told has been
-noted and the next tick, at most some 20 ms later in a pour, acts on it. Then a service run is watched. At last come flow through
-the closed valve, checkpoints, and the phase at rest.
+A step has five parts:
 
-Phases: IDLE, AUTHORIZING, POURING and SETTLING are entered by the table alone. CARD_MUST_BE_REMOVED follows every pour, denial and
-give-up. OUT_OF_SERVICE and FAULT are what a resting tap becomes while something forbids it to ask; asking is given up for them and
-a pour closed, so that they are reached from everywhere.
+1. The meter's count is converted to ml and checked for plausibility; the journal is checked for stalling.
+2. `OBSERVERS` records in the state what the event says, whatever the phase: card, broker, core, journal, config, hardware.
+3. `TRANSITIONS` decides by phase and event. A pair that is not in the table is ignored: either it can't happen, or its observer has
+   recorded it and the next tick (at most 20 ms later during a pour) acts on it.
+4. A service run is watched.
+5. Flow through the closed valve is accounted for, a checkpoint is written if due, and a resting tap takes its phase.
+
+IDLE, AUTHORIZING, POURING and SETTLING are entered by the table alone. CARD_MUST_BE_REMOVED follows every pour, denial and
+abandoned question. A resting tap is OUT_OF_SERVICE or FAULT while something forbids questions; a question is abandoned and a pour
+closed for the same reasons, so these two phases are reached from every other one.
 
     IDLE → AUTHORIZING → POURING → SETTLING → CARD_MUST_BE_REMOVED → IDLE
                       ↘ CARD_MUST_BE_REMOVED                 (at rest: ⇄ OUT_OF_SERVICE, FAULT)
 
-The valve opens in `asking.open_if_still_true`, for a service run in `service_run.open_for_run`, and nowhere else. It closes before
-anything else that a step wants. A service run is no phase: the tap is OUT_OF_SERVICE while it goes on, and every step watches it.
+The valve opens in `grant.open_if_still_true`, for a service run in `service_run.open_for_run`, and nowhere else. Closing comes
+before all other effects of a step. A service run is not a phase: the tap is OUT_OF_SERVICE meanwhile, and every step watches the
+run.
 """
 
 from collections.abc import Callable, Mapping
@@ -113,7 +117,7 @@ Handler = Callable[[State, Any], StepResult]
 
 
 def refuse_card(state: State, _event: CardSeen) -> StepResult:
-    """A card on a tap that is out of service."""
+    """Tell the guest that the tap is out of service; the card must be removed before it can ask."""
     return replace(state, card_must_be_removed=True), (screen_effect(state, ScreenText.OUT_OF_SERVICE),)
 
 
@@ -185,7 +189,7 @@ TRANSITIONS: Final[Mapping[tuple[Phase, type[Event]], Handler]] = {
 
 
 def step(state: State, event: Event) -> StepResult:
-    """The state after an event, and what is to be done, in this order."""
+    """Return the state after an event, and the effects to carry out in this order."""
     before = published_state(state)
     state, judged = apply_meter_check(convert_pulses(state, event.at), event.at)
     state, watched = watch_journal_stall(state, event)
@@ -201,12 +205,12 @@ def step(state: State, event: Event) -> StepResult:
 
 
 def ignore_event(state: State, _event: Event) -> StepResult:
-    """Nothing follows."""
+    """Change nothing."""
     return state, ()
 
 
 def close_first(effects: Effects) -> Effects:
-    """Whatever else a step wants, the valve closes before it; a step that closes opens nothing."""
+    """Move closing the valve before all other effects; a step that closes opens nothing."""
     closing = [effect for effect in effects if isinstance(effect, CloseValve)]
     if not closing:
         return effects
@@ -214,7 +218,7 @@ def close_first(effects: Effects) -> Effects:
 
 
 def convert_pulses(state: State, at: Moment) -> State:
-    """Convert the pulses that have come, and remember when a pour last flowed."""
+    """Convert new pulses to ml, and record when the pour or service run last flowed."""
     odometer = state.odometer.advance(at.pulses)
     if odometer is state.odometer:
         return state
@@ -227,15 +231,15 @@ def convert_pulses(state: State, at: Moment) -> State:
 
 
 def apply_meter_check(state: State, at: Moment) -> StepResult:
-    """Whether the meter can be believed; when it can again, a card that lay on meanwhile must go first."""
-    race, faults, effects = check_meter(state.pulse_window, state.faults, state.limits, state.odometer.pulses_per_liter, at)
+    """Record whether the meter is plausible. A card that lay on the reader meanwhile must be removed first."""
+    window, faults, effects = check_meter(state.pulse_window, state.faults, state.limits, state.odometer.pulses_per_liter, at)
     changed = faults != state.faults
-    state = replace(state, pulse_window=race, faults=faults, card_must_be_removed=state.card_must_be_removed or changed)
+    state = replace(state, pulse_window=window, faults=faults, card_must_be_removed=state.card_must_be_removed or changed)
     return state, (*effects, screen_effect(state, ScreenText.OUT_OF_SERVICE)) if Part.METER in faults and changed else effects
 
 
 def checkpoint_if_due(state: State, at: Moment) -> StepResult:
-    """Write the odometer while it moves, and a running pour at least each `checkpoint_ms` or `checkpoint_ml`."""
+    """Write a checkpoint each `checkpoint_ms` or `checkpoint_ml`, during a pour or run and while the odometer moves."""
     journal, limits = state.journal, state.limits
     far_enough = (
         at.now_ms - journal.checkpoint_ms >= limits.checkpoint_ms
@@ -249,12 +253,12 @@ def checkpoint_if_due(state: State, at: Moment) -> StepResult:
 
 
 def last_checkpoint(state: State, at: Moment) -> WriteCheckpoint:
-    """What the journal is to hold of a node that ends now, wherever it stood."""
+    """The checkpoint of a node that ends now, in any phase."""
     return current_checkpoint(convert_pulses(state, at), at)
 
 
 def update_resting_phase(state: State) -> State:
-    """The phase of a tap at rest, and the conversion factor, which changes between pours only."""
+    """Take the phase of a tap at rest, and the config's conversion factor, which never changes during a pour or run."""
     is_metering = state.is_metering_pour or state.is_metering_run
     if state.config and not is_metering and state.config.pulses_per_liter != state.odometer.pulses_per_liter:
         state = replace(state, odometer=state.odometer.recalibrate(state.config.pulses_per_liter))

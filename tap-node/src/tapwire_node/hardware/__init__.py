@@ -1,1 +1,1 @@
-"""Valve, flow meter and reader, by the driver that tap.toml names."""
+"""Valve, flow meter and card reader: real ones, and simulated ones (`simulated_tap`, `remote_tap`, `scenario`)."""

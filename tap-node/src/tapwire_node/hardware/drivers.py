@@ -1,4 +1,4 @@
-"""Drivers by the name that tap.toml gives."""
+"""Opening the hardware with the driver that tap.toml names."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -44,9 +44,9 @@ PIN_ERRORS: Final[tuple[type[Exception], ...]] = (GPIOZeroError, OSError, Runtim
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """One tap's parts; `simulated` is what a program may do to a simulated one, `guests` who come to it by themselves.
+    """A tap's parts. For a simulated tap: `simulated` is its control, and `guests` plays its scenario.
 
-    `remote` is the wire to a simulated one in another process, which then has the guests.
+    `remote` is the connection to a simulated tap in another process, which then has the guests.
     """
 
     valve: Valve
@@ -57,7 +57,7 @@ class Hardware:
     remote: RemoteTap | None = None
 
     def start(self) -> None:
-        """Let time run, where it is simulated."""
+        """Start the simulation, if there is one."""
         if self.simulated is not None:
             self.simulated.start()
         if self.remote is not None:
@@ -66,7 +66,7 @@ class Hardware:
             self.guests.start()
 
     def end(self) -> None:
-        """Close the valve first, then let go of everything."""
+        """Close the valve first, then release everything."""
         self.valve.end()
         if self.guests is not None:
             self.guests.end()
@@ -79,9 +79,9 @@ class Hardware:
 
 
 def open_hardware(settings: TapHardware, watchdog_ms: int, listener: ValveListener, tap: str = "") -> Hardware:
-    """The parts, with the valve closed; `listener` hears of it. Raises what the driver's libraries raise.
+    """Open a tap's parts, with the valve closed. Raises what the driver's libraries raise (`PIN_ERRORS`).
 
-    `tap` is the path that a simulator process knows the tap by; none will do where it has only one.
+    `tap` is the path by which a simulator process knows the tap; optional where it has only one.
     """
     match settings:
         case SimulatedHardware(simulator=str(simulator)):
@@ -95,7 +95,7 @@ def open_hardware(settings: TapHardware, watchdog_ms: int, listener: ValveListen
 
 
 def open_simulated(settings: SimulatedHardware, watchdog_ms: int, listener: ValveListener) -> Hardware:
-    """A tap in software; raises `InvalidScenario`."""
+    """Open a tap that is simulated in this process; raises `InvalidScenario`."""
     scenario = load_scenario(Path(settings.scenario)) if settings.scenario is not None else None
     tap = SimulatedTap(settings)
     return Hardware(
@@ -108,7 +108,7 @@ def open_simulated(settings: SimulatedHardware, watchdog_ms: int, listener: Valv
 
 
 def open_remote(tap: RemoteTap, watchdog_ms: int, listener: ValveListener) -> Hardware:
-    """A tap in a simulator process, its valve closed as it is taken over; raises `SimulatorUnreachable`."""
+    """Open a tap in a simulator process, and close its valve; raises `SimulatorUnreachable`."""
     device = OutputDevice(VALVE_PIN, initial_value=False, pin_factory=tap.factory)
     tap.connect()
     return Hardware(
@@ -120,7 +120,7 @@ def open_remote(tap: RemoteTap, watchdog_ms: int, listener: ValveListener) -> Ha
 
 
 def open_gpio(settings: GpioHardware, watchdog_ms: int, listener: ValveListener) -> Hardware:
-    """Real pins and the reader on SPI."""
+    """Open real pins and the reader on SPI."""
     device = OutputDevice(settings.valve_pin, active_high=settings.valve_active_high, initial_value=False)
     return Hardware(
         valve=Valve(device, watchdog_ms, listener),
@@ -141,18 +141,18 @@ def pcsc_reader(settings: PcscHardware) -> PolledReader:
 
 @dataclass(frozen=True, slots=True)
 class DeskReaderHardware:
-    """A desk reader's one part; `simulated` is what a program may lay cards on."""
+    """A desk reader's only part; `simulated` controls a simulated one."""
 
     reader: Reader
     simulated: SimulatedReader | None = None
 
     def end(self) -> None:
-        """Let go of it."""
+        """Release it."""
         self.reader.end()
 
 
 def open_desk_reader(settings: DeskHardware) -> DeskReaderHardware:
-    """A desk reader; what its driver's libraries raise is told to who listens to it."""
+    """Open a desk reader; errors of its driver are reported to its listener."""
     match settings:
         case SimulatedHardware():
             reader = SimulatedReader()

@@ -1,6 +1,6 @@
-"""The flow meter: pulses, counted into an int by the thread that sees the pin.
+"""The flow meter: a count of pulses.
 
-Which thread that is depends on the pin factory: a mock pin calls in the thread that drives it, real pins in one of the library's.
+The pin factory decides which thread counts: a mock pin calls in the thread that drives it, real pins in one of the library's.
 """
 
 from threading import Lock
@@ -9,7 +9,7 @@ from gpiozero import DigitalInputDevice
 
 
 class FlowMeter:
-    """One input pin. Millilitres are made of its count by `controller.odometer`."""
+    """The meter on one input pin; `controller.odometer` converts its count to ml."""
 
     def __init__(self, device: DigitalInputDevice) -> None:
         self._device = device
@@ -19,11 +19,11 @@ class FlowMeter:
 
     @property
     def pulses(self) -> int:
-        """Pulses since the start of the process; it only grows."""
+        """Pulses since the start of the process; never decreases."""
         return self._pulses
 
     def end(self) -> None:
-        """Count no more and let go of the pin."""
+        """Stop counting and release the pin."""
         self._device.close()
 
     def _count(self) -> None:

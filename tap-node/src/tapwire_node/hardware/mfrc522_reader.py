@@ -1,16 +1,16 @@
-"""The MFRC522 on SPI, through the library of that name: its registers and its antenna, not its idea of a card id.
+"""The MFRC522 on SPI, through the library `mfrc522`: its access to the chip is used, its reading of card ids is not.
 
-`read_id_no_block` of that library takes the checksum byte into the id, loses leading zeros, and gives a 7-byte card as 0x88 and
-three of its bytes, so that two cards may become one. So anticollision and selection are driven here through its `MFRC522_ToCard`,
-up the cascade levels of ISO 14443-3: one level for 4-byte ids, two for 7, three for 10. An id counts only when every checksum
-agrees and the card itself says that it is whole. Two cards at once collide, and are none. A card that has been selected answers
-only every other wake-up, which is why one look tries twice.
+The library's `read_id_no_block` includes the checksum byte in the id, drops leading zeros, and returns a 7-byte id as 0x88 and
+three of its bytes, so that two cards may get the same id. So anticollision and selection are done here with its `MFRC522_ToCard`,
+up the cascade levels of ISO 14443-3: one level for 4-byte ids, two for 7, three for 10. An id counts only when every checksum is
+right and the card says that it is complete. Two cards at once collide and give no id. A selected card answers only every other
+wake-up, so one look tries twice.
 
-Three things of the library are put right here. It waits for a card by reading a register 2,000 times, as it overlooks the chip's
-own timer: `watch_timer` shows it that, and sleeps between reads. Its `Close_MFRC522` lets go of every pin of the process, the flow
-meter's among them: only the bus is closed. It adds a log handler each time.
+Three defects of the library are worked around. It waits for a card by reading a register 2,000 times, as it overlooks the chip's
+timer: `watch_timer` shows it the timer and sleeps between reads. Its `Close_MFRC522` releases every pin of the process, including
+the flow meter's: only the bus is closed. It adds a log handler at each opening.
 
-It imports RPi.GPIO and spidev, which exist on a Pi only: it is imported when the reader is opened.
+The library imports RPi.GPIO and spidev, which exist on a Pi only, so it is imported when the reader is opened.
 """
 
 import logging
@@ -30,7 +30,7 @@ SELECT: Final = 0x70
 CASCADE_TAG: Final = 0x88
 """First byte of a level that is not the last one."""
 UID_INCOMPLETE: Final = 0x04
-"""The bit by which a selected card says that there is another level."""
+"""The bit that a selected card sets when there is another level."""
 TRANSCEIVE: Final = 0x0C
 IRQ_REGISTER: Final = 0x04
 TIMER_IRQ, IDLE_IRQ, RECEIVED_IRQ = 0x01, 0x10, 0x20
@@ -39,24 +39,24 @@ ANTENNA_REGISTER: Final = 0x14
 ANTENNA_ON: Final = 0x03
 VERSION_REGISTER: Final = 0x37
 DEAD_CHIP: Final = (0x00, 0xFF)
-"""What the version register reads as when no chip answers on the bus."""
+"""Values of the version register when no chip answers on the bus."""
 OK: Final = 0
 SELECTED_BITS: Final = 24
 TRIES: Final = 2
 BCM_NUMBERS: Final = 11
 RESET_S: Final = 0.001
 START_S: Final = 0.05
-"""How long the reset pin is held low, and how long the chip's oscillator may take to start after that."""
+"""Duration of the reset (`RESET_S`) and of the oscillator's start after it."""
 IRQ_LOOK_S: Final = 0.000_5
 MAX_IRQ_LOOKS: Final = 100
-"""The chip's timer ends each wait after 15 ms; one that has not said so after this many looks never will."""
+"""The chip's timer ends each wait after 15 ms; a chip that has not done so after this many looks is broken."""
 
 
 class Bus(Protocol):
     """The part of `spidev.SpiDev` that is used."""
 
     def close(self) -> None:
-        """Let go of the device file."""
+        """Close the device file."""
 
 
 class Chip(Protocol):
@@ -70,10 +70,10 @@ class Chip(Protocol):
         """Reset and set up all registers, and switch the antenna on."""
 
     def MFRC522_Request(self, reqMode: int) -> tuple[int, int | None]:  # noqa: N802, N803
-        """Call for cards; status and the number of bits that came back."""
+        """Call for cards; returns the status and the number of received bits."""
 
     def MFRC522_ToCard(self, command: int, sendData: list[int]) -> tuple[int, list[int], int | None]:  # noqa: N802, N803
-        """Send to the card; status, what came back, and its number of bits."""
+        """Send to the card; returns the status, the answer, and its number of bits."""
 
     def CalulateCRC(self, pIndata: list[int]) -> list[int]:  # noqa: N802, N803
         """The two checksum bytes."""
@@ -83,7 +83,7 @@ class Chip(Protocol):
 
 
 class Mfrc522:
-    """A chip on the settings' bus, fresh from its reset; opening it raises what the library raises off a Pi."""
+    """The chip on the bus that the settings name, after a reset; opening it raises what the library raises off a Pi."""
 
     def __init__(self, settings: Mfrc522Wiring) -> None:
         self._chip = open_chip(settings)
@@ -93,12 +93,12 @@ class Mfrc522:
         return read_card(self._chip)
 
     def close(self) -> None:
-        """Let go of the bus, and of nothing else."""
+        """Close the bus, and nothing else."""
         self._chip.spi.close()
 
 
 def open_chip(settings: Mfrc522Wiring) -> Chip:
-    """Pull the chip's reset, so that a hung one starts anew, and let the library set it up."""
+    """Reset the chip, in case it hangs, and let the library set it up."""
     from mfrc522 import MFRC522
     from RPi import GPIO
 
@@ -122,7 +122,7 @@ def open_chip(settings: Mfrc522Wiring) -> Chip:
 
 
 def watch_timer(read: Callable[[int], int]) -> Callable[[int], int]:
-    """Read registers so that the end of the chip's timer ends the library's wait, without spinning; may raise `ReaderBroken`."""
+    """Wrap the library's register read, so that the chip's timer ends its wait, without spinning; may raise `ReaderBroken`."""
     looks = 0
 
     def read_register(addr: int) -> int:
@@ -136,7 +136,7 @@ def watch_timer(read: Callable[[int], int]) -> Callable[[int], int]:
         if not value & (IDLE_IRQ | RECEIVED_IRQ):
             looks += 1
             if looks > MAX_IRQ_LOOKS:
-                raise ReaderBroken("the MFRC522 does not come to an end: check its power")
+                raise ReaderBroken("the MFRC522 does not finish a read: check its power")
             time.sleep(IRQ_LOOK_S)
         return value
 
@@ -146,7 +146,7 @@ def watch_timer(read: Callable[[int], int]) -> Callable[[int], int]:
 def read_card(chip: Chip) -> str | None:
     """The id of the card on the antenna, None when there is none or it could not be read; raises `ReaderBroken`."""
     if chip.Read_MFRC522(VERSION_REGISTER) in DEAD_CHIP:
-        raise ReaderBroken("no MFRC522 answers: check its wiring, and that SPI is switched on")
+        raise ReaderBroken("no MFRC522 answers: check its wiring, and that SPI is enabled")
     if chip.Read_MFRC522(ANTENNA_REGISTER) & ANTENNA_ON != ANTENNA_ON:
         raise ReaderBroken("the MFRC522 has lost its settings: check its power")
     for _ in range(TRIES):
@@ -159,7 +159,7 @@ def read_card(chip: Chip) -> str | None:
 
 
 def read_uid(chip: Chip) -> str | None:
-    """Climb the cascade levels of a card that is awake."""
+    """Read the id of an awake card, level by level."""
     uid: list[int] = []
     for command in CASCADE_COMMANDS:
         part = read_level(chip, command)
@@ -172,7 +172,7 @@ def read_uid(chip: Chip) -> str | None:
 
 
 def read_level(chip: Chip, command: int) -> list[int] | None:
-    """The four bytes of one level, with the card selected there; None when anything about them does not agree."""
+    """Read the four bytes of one level and select the card there; None when a checksum or flag is wrong."""
     chip.Write_MFRC522(BIT_FRAMING_REGISTER, 0)
     status, answer, _ = chip.MFRC522_ToCard(TRANSCEIVE, [command, ANTICOLLISION])
     if status != OK or len(answer) != 5 or reduce(xor, answer) != 0:

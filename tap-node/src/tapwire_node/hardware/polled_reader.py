@@ -1,7 +1,7 @@
-"""A reader that is asked again and again, on threads of its own: what all real readers have in common.
+"""A reader that is polled on threads of its own; the common part of all real readers.
 
-A turn opens the reader and looks through it until it fails; then, after a pause, comes the next turn. A call into a driver may also
-never come back. Then its turn is given up: another one begins on a fresh thread, and whatever the old one still says is not heard.
+A session opens the reader and polls it until it fails; after a pause the next session begins. A call into a driver may also hang.
+Then its session is abandoned: another one begins on a new thread, and whatever the old one still reports is ignored.
 """
 
 import logging
@@ -15,20 +15,20 @@ from tapwire_node.clock import monotonic_ms
 from tapwire_node.hardware.reader import ReaderListener
 
 MAX_HANGING: Final = 3
-"""Turns that may hang at a time; while so many do, no other one begins."""
+"""Largest number of hanging sessions; while there are so many, no other one begins."""
 END_WAIT_S: Final = 1.0
-"""How long the end waits for a look that is under way."""
+"""Longest wait at shutdown for a look in progress."""
 SUPERVISE_S: Final = 0.1
 MS_PER_S: Final = 1_000
 logger: Final = logging.getLogger(__name__)
 
 
 class ReaderBroken(Exception):
-    """The reader does not answer, or not as it should; the text says what to look at."""
+    """The reader does not answer correctly; the text says what to check."""
 
 
 def uid_or_none(uid: bytes) -> str | None:
-    """A card's id as it is stored; None for what can't be one."""
+    """Normalize a card's id; None if it is not valid."""
     try:
         return normalize_card_uid(uid)
     except InvalidCardUid:
@@ -36,17 +36,17 @@ def uid_or_none(uid: bytes) -> str | None:
 
 
 class CardSource(Protocol):
-    """An opened reader. Its calls may raise `ReaderBroken` and `OSError`; then it is closed and opened anew."""
+    """An open reader. Its calls may raise `ReaderBroken` and `OSError`; then it is closed and opened again."""
 
     def look(self) -> str | None:
-        """The id of the card that lies there now; None when there is none, or not exactly one that can be read."""
+        """The id of the card on the reader; None when there is not exactly one readable card."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the reader."""
 
 
 class ReaderSession:
-    """One source, from its opening until it fails or is given up."""
+    """One source, from its opening until it fails or is abandoned."""
 
     def __init__(self, open_source: Callable[[], CardSource], poll_ms: int, listener: ReaderListener) -> None:
         self._open_source = open_source
@@ -61,11 +61,11 @@ class ReaderSession:
 
     @property
     def is_over(self) -> bool:
-        """Whether its thread is gone."""
+        """True when its thread has ended."""
         return not self._thread.is_alive()
 
     def give_up(self) -> None:
-        """Hear no more of it, whenever its call comes back."""
+        """Ignore all further reports of this session."""
         with self._telling:
             self._given_up.set()
 
@@ -85,7 +85,7 @@ class ReaderSession:
             self.failure = str(error) or type(error).__name__
 
     def _look_through(self, source: CardSource) -> None:
-        """Tell the first look's result and then every change."""
+        """Report the result of the first look, then every change."""
         told: str | None = None
         is_first = True
         while not self._given_up.wait(self._poll_ms / MS_PER_S):
@@ -107,7 +107,7 @@ class ReaderSession:
 
 
 class PolledReader:
-    """Looks for a card each `poll_ms`; opens the source anew `retry_ms` after it failed, or hung for `hang_ms`."""
+    """Looks for a card each `poll_ms`; opens the source again `retry_ms` after it failed or hung for `hang_ms`."""
 
     def __init__(self, open_source: Callable[[], CardSource], poll_ms: int, retry_ms: int, hang_ms: int) -> None:
         self._open_source = open_source
@@ -122,16 +122,16 @@ class PolledReader:
 
     @property
     def looked_ms(self) -> int:
-        """When it last looked for a card, or found that it can't; monotonic."""
+        """The monotonic time of the last look, or of the last failure."""
         return max(self._looked_ms, self._session.looked_ms if self._session is not None else 0)
 
     def start(self, listener: ReaderListener) -> None:
-        """Begin to look."""
+        """Begin to look for cards."""
         self._thread = Thread(target=self._supervise, args=(listener,), name="reader-supervisor", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """Look no more. A call that does not come back is left to the end of the process."""
+        """Stop looking. A hanging call is left until the process ends."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
@@ -152,13 +152,13 @@ class PolledReader:
             self._ended.wait(self._retry_ms / MS_PER_S)
 
     def _watch(self, session: ReaderSession) -> str | None:
-        """Wait until the turn is over or hangs, and say why; None at the end of the reader."""
+        """Wait until the session fails or hangs and return the reason; None when the reader is ended."""
         while not self._ended.wait(SUPERVISE_S):
             if session.is_over:
                 return session.failure
             if monotonic_ms() - session.looked_ms >= self._hang_ms:
                 session.give_up()
                 self._hanging.append(session)
-                logger.error("a look for a card has not come back for %d ms; %d hang", self._hang_ms, len(self._hanging))
+                logger.error("a look for a card has hung for %d ms; %d hanging calls now", self._hang_ms, len(self._hanging))
                 return "it hangs"
         return None

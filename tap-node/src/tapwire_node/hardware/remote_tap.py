@@ -1,7 +1,7 @@
-"""A node's end of the wire to a simulator process: mock pins here, the beer there.
+"""A simulated tap in a simulator process: mock pins in the node, the beer line in the simulator.
 
-The valve's pin is told as it changes, the meter's pin turns as the simulator says. Should the simulator go away, the reader counts
-as broken, which closes the valve, and the wire is laid again as soon as somebody answers.
+Changes of the valve's pin are sent to the simulator; the meter's pin follows its pulses. If the connection is lost, the reader
+counts as broken, which closes the valve, and the connection is tried again each `RETRY_S`.
 """
 
 import logging
@@ -29,7 +29,7 @@ logger: Final = logging.getLogger(__name__)
 
 
 class RemoteTap:
-    """Pins and reader of a tap whose beer is in another process."""
+    """The pins and the reader of a tap that is simulated in another process."""
 
     def __init__(self, simulator: Path, tap: str) -> None:
         self.factory = MockFactory(pin_class=WatchedPin)
@@ -44,18 +44,18 @@ class RemoteTap:
         self._valve.on_change = self._tell_valve
 
     def connect(self) -> None:
-        """Take the valve over, closed or as its pin is here: the first thing that a node does. Raises `SimulatorUnreachable`."""
+        """Connect, and take the valve over with the pin's present level. Raises `SimulatorUnreachable`."""
         line = LineSocket.connect(self._simulator)
         with self._telling:
             self._line = line
             line.send(Attach(self._tap, valve_is_driven=bool(self._valve.state)))
 
     def start(self) -> None:
-        """Hear the meter and the reader."""
+        """Begin to receive pulses and reader events."""
         self._thread.start()
 
     def end(self) -> None:
-        """Hang up; a node may be told to end before it has begun."""
+        """Close the connection; also before `start`."""
         self._ended.set()
         if self._line is not None:
             self._line.close()
@@ -69,7 +69,7 @@ class RemoteTap:
             try:
                 self._line.send(DriveValve(is_driven))
             except OSError as error:
-                logger.error("the simulator was not told that the valve is %s: %s", "open" if is_driven else "closed", error)
+                logger.error("the simulator could not be told that the valve is %s: %s", "open" if is_driven else "closed", error)
 
     def _follow(self) -> None:
         while not self._ended.is_set():
@@ -78,7 +78,7 @@ class RemoteTap:
                 self._line.close()
             if self._ended.is_set():
                 return
-            self.reader.fail("the simulator is gone")
+            self.reader.fail("the simulator does not answer")
             self._ended.wait(RETRY_S)
             try:
                 self.connect()
@@ -104,7 +104,7 @@ class RemoteTap:
                 case ReaderFault(text=str(text)):
                     self.reader.fail(text)
                 case _:
-                    logger.error("the simulator says what no node asks for: %s", heard)
+                    logger.error("unexpected message from the simulator: %s", heard)
                     return
 
     def _turn_meter(self, pulses: int) -> None:

@@ -1,21 +1,21 @@
-"""Guests for a simulated tap, and what breaks meanwhile, from a TOML file:
+"""Guests of a simulated tap, and faults meanwhile, from a TOML file:
 
     repeat = true
 
     [[guests]]
-    cards = ["04a1b2c3", "04a1b2c4"]   # one after the other, each time the guest comes
-    flow_ml_per_s = 60                 # how far the tap is opened
-    leave_after_ml = 300               # or leave_after_ms = 4000, or neither: when the valve closes by itself
+    cards = ["04a1b2c3", "04a1b2c4"]   # used in turn, one for each visit
+    flow_ml_per_s = 60                 # flow while the guest pours
+    leave_after_ml = 300               # or leave_after_ms = 4000, or neither: stays until the valve closes
     pause_ms = 2000                    # before the guest comes
-    walk_off_after_ml = 200            # shuts the tap by hand and goes for a while; the card stays on
-    flicker_every_ms = 900             # the card is not seen for flicker_ms = 300, again and again
+    walk_off_after_ml = 200            # closes the tap's lever and walks off; the card stays on
+    flicker_every_ms = 900             # at this interval the card is not seen for flicker_ms = 300
 
     [[faults]]
     kind = "leaking_valve"             # or reader_loss, stuck_valve, power_cut
-    after_ms = 10000                   # after the start, or after the fault before it was mended
+    after_ms = 10000                   # after the start, or after the previous fault was repaired
     lasts_ms = 5000
 
-A guest whose card is not accepted takes it off again after `patience_ms`. A power cut kills the node.
+A guest who gets no beer leaves after `patience_ms`. A power cut kills the node.
 """
 
 import logging
@@ -34,17 +34,17 @@ from tapwire_node.hardware.scenario_faults import Fault, Wait, play_fault
 from tapwire_node.hardware.simulated_tap import SimulatedTap
 
 GUEST_POLL_S: Final = 0.02
-"""How often a guest looks at glass and valve."""
+"""Interval at which a guest checks glass and valve."""
 MS_PER_S: Final = 1_000
 logger: Final = logging.getLogger(__name__)
 
 
 class InvalidScenario(ValueError):
-    """The file holds no scenario; the text says what to change."""
+    """The file is not a valid scenario; the text says what to change."""
 
 
 class Guest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one guest behaves; durations in ms."""
+    """The behaviour of one guest; durations in ms."""
 
     cards: Annotated[tuple[str, ...], Meta(min_length=1)]
     flow_ml_per_s: Annotated[int, Meta(ge=0, le=1_000)] = 60
@@ -60,7 +60,7 @@ class Guest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Guests who come one after the other, and faults one after the other meanwhile; again and again if `repeat`."""
+    """Guests one after the other, and faults one after the other meanwhile; over again if `repeat`."""
 
     guests: Annotated[tuple[Guest, ...], Meta(min_length=1)]
     faults: tuple[Fault, ...] = ()
@@ -79,7 +79,7 @@ def load_scenario(file: Path) -> Scenario:
 
 
 class ScenarioPlayer:
-    """Plays a scenario until it is over or ended: the guests on one thread, the faults on another."""
+    """Plays a scenario until it is over or stopped: guests on one thread, faults on another."""
 
     def __init__(self, tap: SimulatedTap, scenario: Scenario) -> None:
         self._tap = tap
@@ -90,12 +90,12 @@ class ScenarioPlayer:
             self._threads.append(Thread(target=self._break, name="faults", daemon=True))
 
     def start(self) -> None:
-        """Let the first guest come, and time run for what will break."""
+        """Start the guests and the faults."""
         for thread in self._threads:
             thread.start()
 
     def end(self) -> None:
-        """Send everybody home; a node may be told to end before it has begun."""
+        """Stop guests and faults; also before `start`."""
         self._ended.set()
         for thread in self._threads:
             if thread.is_alive():
@@ -151,7 +151,7 @@ class ScenarioPlayer:
 
 
 def has_enough(guest: Guest, poured_ml: int, poured_ms: int) -> bool:
-    """Whether the guest wants no more."""
+    """True when the guest has poured enough, or long enough."""
     if guest.leave_after_ml is not None and poured_ml >= guest.leave_after_ml:
         return True
     return guest.leave_after_ms is not None and poured_ms >= guest.leave_after_ms

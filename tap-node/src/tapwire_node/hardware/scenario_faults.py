@@ -1,4 +1,4 @@
-"""What breaks at a simulated tap, one thing after the other."""
+"""Faults of a simulated tap, as a scenario lists them."""
 
 from enum import StrEnum
 from threading import Event
@@ -13,7 +13,7 @@ Wait = Annotated[int, Meta(ge=0, le=3_600_000)]
 
 
 class FaultKind(StrEnum):
-    """What can break."""
+    """A kind of fault."""
 
     READER_LOSS = "reader_loss"
     STUCK_VALVE = "stuck_valve"
@@ -22,17 +22,17 @@ class FaultKind(StrEnum):
 
 
 class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that breaks `after_ms` after the one before it was mended; durations in ms. A power cut mends itself."""
+    """One fault: it begins `after_ms` after the previous one was repaired, and lasts `lasts_ms`; a power cut has no duration."""
 
     kind: FaultKind
     after_ms: Annotated[int, Meta(ge=10, le=3_600_000)] = 10_000
     lasts_ms: Wait = 5_000
     leak_ml_per_s: Annotated[int, Meta(ge=1, le=1_000)] = 5
-    """What flows through a valve that leaks."""
+    """Flow through the leaking valve."""
 
 
 def play_fault(tap: SimulatedTap, fault: Fault, ended: Event) -> None:
-    """Wait for its time, break it, and mend it; at the end it is mended at once."""
+    """Wait until the fault is due, cause it, and repair it; at once when `ended` is set."""
     if ended.wait(fault.after_ms / MS_PER_S):
         return
     _set(tap, fault, broken=True)
@@ -43,7 +43,7 @@ def play_fault(tap: SimulatedTap, fault: Fault, ended: Event) -> None:
 def _set(tap: SimulatedTap, fault: Fault, *, broken: bool) -> None:
     match fault.kind:
         case FaultKind.READER_LOSS if broken:
-            tap.reader.fail("lost, as the scenario says")
+            tap.reader.fail("the scenario has it lost")
         case FaultKind.READER_LOSS:
             tap.reader.recover()
         case FaultKind.STUCK_VALVE:

@@ -1,4 +1,4 @@
-"""The `[hardware]` table of tap.toml, one kind for each driver."""
+"""The `[hardware]` table of tap.toml, one class for each driver."""
 
 from typing import Annotated, Literal
 
@@ -14,15 +14,15 @@ class Mfrc522Wiring(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reader_spi_bus: Annotated[int, Meta(ge=0, le=6)] = 0
     reader_spi_device: Annotated[int, Meta(ge=0, le=2)] = 0
     reader_poll_ms: Annotated[int, Meta(ge=10, le=400)] = 50
-    """Between two looks for a card; a look without a card takes some 30 ms, most of which the chip alone works."""
+    """Pause between two looks for a card; a look without a card takes some 30 ms, mostly the chip's."""
     reader_retry_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1_000
-    """Between two tries to open a chip that does not answer."""
+    """Pause between two tries to open a chip that does not answer."""
     reader_hang_ms: Annotated[int, Meta(ge=100, le=60_000)] = 3_000
-    """A look that has not come back for this long is given up, and the chip is opened anew."""
+    """A look that hangs for this long is abandoned, and the chip is opened again."""
 
 
 class GpioHardware(Mfrc522Wiring, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="gpio"):
-    """A tap on real pins. The valve is closed when its pin is not driven; the reader hangs on SPI."""
+    """A tap on real pins. The valve is closed when its pin is not driven; the reader is connected to SPI."""
 
     valve_pin: Pin
     meter_pin: Pin
@@ -36,33 +36,33 @@ class Mfrc522Hardware(Mfrc522Wiring, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class PcscHardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="pcsc"):
-    """A desk reader on USB, as the system's PC/SC service offers it (`pcscd`)."""
+    """A desk reader on USB, through the system's PC/SC service (`pcscd`)."""
 
     reader_name: str = ""
-    """Part of its name, where there are several; the first one otherwise."""
+    """Part of the reader's name, where there are several; otherwise the first one is used."""
     reader_poll_ms: Annotated[int, Meta(ge=10, le=400)] = 200
     reader_retry_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1_000
-    """Between two tries to find a reader that is not there."""
+    """Pause between two tries to find a missing reader."""
     reader_hang_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
-    """A look that has not come back for this long is given up, and the reader is opened anew."""
+    """A look that hangs for this long is abandoned, and the reader is opened again."""
 
 
 class SimulatedHardware(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver", tag="simulated"):
-    """A tap in software: mock pins, a reader that is scripted, and beer that flows while the valve's pin is driven."""
+    """A simulated tap: mock pins, a scripted reader, and beer that flows while the valve's pin is driven."""
 
     flow_ml_per_s: Annotated[int, Meta(ge=0, le=1_000)] = 60
     pulses_per_liter: Annotated[int, Meta(ge=1, le=1_000_000)] = 450
-    """What the simulated meter gives; not what the config says that it gives."""
+    """The true factor of the simulated meter, which may differ from the config's."""
     closing_ms: Annotated[int, Meta(ge=0, le=60_000)] = 40
-    """How long it still flows after the valve's pin went low."""
+    """Flow continues for this long after the valve's pin went low."""
     scenario: str | None = None
-    """A TOML file with the guests who come; without it nobody does."""
+    """A TOML file with the guests; without it none come."""
     simulator: str | None = None
-    """The Unix socket of a simulator process (`python -m tapwire_node.simulator`), which then has the beer, the reader and the
-    guests, and outlives this node; without it they are in the node's own process."""
+    """The Unix socket of a simulator process (`python -m tapwire_node.simulator`), which then simulates the tap and the
+    guests and outlives this node; without it the node's own process does."""
 
 
 TapHardware = SimulatedHardware | GpioHardware
-"""What a tap can be made of."""
+"""The hardware of a tap."""
 DeskHardware = SimulatedHardware | Mfrc522Hardware | PcscHardware
-"""What a desk reader can be made of."""
+"""The hardware of a desk reader."""

@@ -1,8 +1,8 @@
-"""A tap in software: the real node's drivers on mock pins, and the physics between them.
+"""A simulated tap: mock pins for the node's real drivers, and a simulation of the beer line between them.
 
-While the valve's pin is driven, and for a moment after it, beer flows and the meter's pin gives pulses. Everything that a test or a
-scenario may do to a tap is a method or an attribute here; all of it may be used from any thread. While nothing can flow, nothing
-runs: a hundred of these at rest cost nothing.
+While the valve's pin is driven, and for a moment after that, beer flows and the meter's pin gives pulses. Tests and scenarios use
+the methods and attributes of `SimulatedTap`, from any thread. While nothing can flow, the thread sleeps: a hundred taps at rest
+cost almost nothing.
 """
 
 import os
@@ -27,7 +27,7 @@ MS_ML_PER_PULSE_UNIT: Final = 1_000_000
 
 
 class WatchedPin(MockPin):
-    """A mock pin that tells each change of its level, on the thread that makes it; a dead one raises `OSError` instead."""
+    """A mock pin that reports each change of its level, on the thread that makes it; a dead one raises `OSError` instead."""
 
     def __init__(self, *arguments: Any) -> None:
         self.is_dead = False
@@ -44,7 +44,7 @@ class WatchedPin(MockPin):
 
 
 class SimulatedReader:
-    """A reader on which cards are laid by a program."""
+    """A reader whose cards a program presents and removes."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -54,40 +54,40 @@ class SimulatedReader:
 
     @property
     def looked_ms(self) -> int:
-        """It always looks."""
+        """Now: a simulated reader always looks."""
         return monotonic_ms()
 
     def start(self, listener: ReaderListener) -> None:
-        """Tell what lies there now, and each change from now on."""
+        """Report the present card, then each change."""
         with self._lock:
             self._listener = listener
             self._tell()
 
     def end(self) -> None:
-        """Tell nothing any more."""
+        """Stop reporting."""
         with self._lock:
             self._listener = None
 
     def present(self, card_uid: str) -> None:
-        """Lay a card on; raises `InvalidCardUid`."""
+        """Put a card on the reader; raises `InvalidCardUid`."""
         with self._lock:
             self._card_uid = normalize_card_uid(card_uid)
             self._tell()
 
     def remove(self) -> None:
-        """Take the card off."""
+        """Remove the card."""
         with self._lock:
             self._card_uid = None
             self._tell()
 
     def fail(self, text: str) -> None:
-        """Break: until it works again, no card is seen or missed."""
+        """Break the reader: no card is reported until `recover`."""
         with self._lock:
             self._fault = text
             self._tell()
 
     def recover(self) -> None:
-        """Work again."""
+        """Repair the reader."""
         with self._lock:
             self._fault = None
             if self._listener is not None:
@@ -109,7 +109,7 @@ class SimulatedTap:
     """The mock pins, the reader and the beer line.
 
     `flow_ml_per_s` flows through the open valve, `leak_ml_per_s` through the closed one; `valve_sticks` keeps it open for ever.
-    `on_pulses` hears what the meter gives, besides its pin.
+    `on_pulses` is called with the meter's pulses, besides its pin.
     """
 
     def __init__(self, settings: SimulatedHardware) -> None:
@@ -130,12 +130,12 @@ class SimulatedTap:
 
     @property
     def valve_is_driven(self) -> bool:
-        """Whether the node drives the valve open."""
+        """True while the node drives the valve open."""
         return bool(self.factory.pin(VALVE_PIN).state)
 
     @property
     def leak_ml_per_s(self) -> int:
-        """What flows through the closed valve."""
+        """Flow through the closed valve."""
         return self._leak_ml_per_s
 
     @leak_ml_per_s.setter
@@ -145,7 +145,7 @@ class SimulatedTap:
 
     @property
     def valve_sticks(self) -> bool:
-        """Whether a valve that has been open stays open, driven or not."""
+        """True when a valve that was opened stays open, driven or not."""
         return self._valve_sticks
 
     @valve_sticks.setter
@@ -155,15 +155,15 @@ class SimulatedTap:
 
     @property
     def flowed_ml(self) -> int:
-        """What has gone through the meter so far."""
+        """The volume through the meter so far."""
         return self._pulses * 1_000 // self._pulses_per_liter
 
     def start(self) -> None:
-        """Let time run."""
+        """Start the beer line."""
         self._thread.start()
 
     def end(self) -> None:
-        """Stop time; a node may be told to end before it has begun."""
+        """Stop the beer line; also before `start`."""
         self._ended.set()
         self._may_flow.set()
         if self._thread.is_alive():
@@ -178,17 +178,17 @@ class SimulatedTap:
             pin.drive_low()
 
     def cut_power(self) -> None:
-        """Take this process its power, and with it the valve and everything that it did not write down."""
+        """Kill this process, as a power cut would: with it goes everything that is not on the disk."""
         os.kill(os.getpid(), signal.SIGKILL)
 
     def give_pulses(self, count: int) -> None:
-        """Turn the meter by hand."""
+        """Give pulses on the meter's pin."""
         pin = self.factory.pin(METER_PIN)
         for _ in range(count):
             pin.drive_high()
             pin.drive_low()
             self._pulses += 1
-        pin.clear_states()  # the mock keeps every change for ever otherwise
+        pin.clear_states()  # the mock would keep every change for ever
         if count and self.on_pulses is not None:
             self.on_pulses(count)
 
@@ -212,7 +212,7 @@ class SimulatedTap:
             self.give_pulses(pulses)
 
     def _is_at_rest(self, now_ms: int) -> bool:
-        """Whether nothing can flow before somebody does something; that will set `_may_flow`, which is why it is cleared first."""
+        """True when nothing can flow until something changes. A change sets `_may_flow`, so that is cleared first."""
         self._may_flow.clear()
         return not (self.valve_is_driven or self._is_open(now_ms) or self._leak_ml_per_s or self._ended.is_set())
 

@@ -1,7 +1,7 @@
-"""The valve: normally closed, so that no drive means no flow, with a dead man's switch.
+"""The valve, normally closed, with a watchdog.
 
-Only the controller's effects open and close it. Should the process stop looking after an open valve (a hung loop, a blocked log),
-or should its pin not take what is written, a thread of the valve's own closes it, tries until it is closed, and says so.
+The controller's effects open and close it. If the process stops feeding the watchdog of an open valve (a hung loop, a blocked log),
+or if the pin can't be written, the watchdog's thread closes the valve, tries until it is closed, and reports it.
 """
 
 import logging
@@ -14,45 +14,45 @@ from gpiozero import OutputDevice
 from tapwire_node.clock import monotonic_ms
 
 RETRY_MS: Final = 200
-"""Between two tries to close a valve whose pin can't be written."""
+"""Pause between two tries to close a valve whose pin can't be written."""
 GIVE_UP_MS: Final = 5_000
-"""For how long this process is the one to try: what flowed is reported by then, and one that takes the pin anew may close it."""
+"""After failing for this long the process ends: the flow is reported by then, and a new process may be able to take the pin."""
 MS_PER_S: Final = 1_000
 logger: Final = logging.getLogger(__name__)
 
 
 class ValveStuck(Exception):
-    """The valve's pin can't be written by this process; the valve may be open."""
+    """This process can't write the valve's pin; the valve may be open."""
 
 
 class ValveListener(Protocol):
-    """Who hears of the valve; may be called on any thread, and must not wait."""
+    """Listener of the valve's events; called on any thread, and must not block."""
 
     def valve_tripped(self) -> None:
-        """It was closed because nobody looked after it."""
+        """The watchdog closed the valve, as nobody fed it."""
 
     def valve_failed(self, text: str) -> None:
-        """Its pin can't be written: whatever it was to be, it is closed as soon as that works."""
+        """The pin can't be written; the valve will be closed as soon as it can."""
 
     def valve_recovered(self) -> None:
-        """Its pin could be written again, and it is closed."""
+        """The pin could be written again, and the valve is closed."""
 
 
 class NoListener:
-    """For programs that only look, or only close: nobody hears of the valve."""
+    """A listener that ignores everything, for programs that only check or only close the valve."""
 
     def valve_tripped(self) -> None:
-        """Nothing follows."""
+        """Do nothing."""
 
     def valve_failed(self, text: str) -> None:
-        """Nothing follows but the log."""
+        """Do nothing; the failure is logged."""
 
     def valve_recovered(self) -> None:
-        """Nothing follows."""
+        """Do nothing."""
 
 
 class Valve:
-    """One output pin. It has to be closed by `_close_by_ms`, which is None only while it is known to be closed."""
+    """The valve on one output pin. `_close_by_ms` is the watchdog's deadline, None only while the valve is known to be closed."""
 
     def __init__(self, device: OutputDevice, watchdog_ms: int, listener: ValveListener) -> None:
         self._device = device
@@ -67,11 +67,11 @@ class Valve:
 
     @property
     def is_open(self) -> bool:
-        """Whether the pin is driven."""
+        """True while the pin is driven."""
         return bool(self._device.value)
 
     def open(self) -> None:
-        """Drive the pin; from now on `feed_watchdog` must be called again and again."""
+        """Open the valve; from now on `feed_watchdog` must be called within each `watchdog_ms`."""
         with self._changed:
             if self._ended:
                 return
@@ -81,7 +81,7 @@ class Valve:
             self._changed.notify()
 
     def feed_watchdog(self) -> None:
-        """Say that the process still watches the flow; it puts nothing off that is overdue. Raises `ValveStuck`."""
+        """Extend the watchdog's deadline, unless it has passed. Raises `ValveStuck`."""
         with self._changed:
             now_ms = monotonic_ms()
             if self._failed_ms is not None and now_ms - self._failed_ms >= GIVE_UP_MS:
@@ -90,13 +90,13 @@ class Valve:
                 self._close_by_ms = now_ms + self._watchdog_ms
 
     def close(self) -> None:
-        """Stop driving the pin; what does not work is tried again by the watchdog."""
+        """Close the valve; the watchdog retries a failure."""
         with self._changed:
             self._shut()
             self._changed.notify()
 
     def end(self) -> None:
-        """Close for good and let go of the pin."""
+        """Close the valve for good and release the pin."""
         with self._changed:
             self._ended = True
             self._shut()
@@ -105,7 +105,7 @@ class Valve:
         self._thread.join()
 
     def _shut(self) -> bool:
-        """Whether it is closed now; otherwise it is overdue."""
+        """Close the valve; return False, with the deadline passed, if that failed."""
         self._close_by_ms = monotonic_ms()
         if not self._write(self._device.off):
             return False
@@ -116,7 +116,7 @@ class Valve:
         return True
 
     def _write(self, write: Callable[[], None]) -> bool:
-        """Whether the pin took it. Whatever a pin's library raises must end neither the watchdog nor who else closes the valve."""
+        """Write the pin and return success. No exception of the library may end the watchdog or another caller."""
         try:
             write()
         except Exception as error:

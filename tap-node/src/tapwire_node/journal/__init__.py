@@ -1,4 +1,7 @@
-"""What a tap node must not forget: SQLite, written by one thread."""
+"""The node's journal: one SQLite file, written by one thread.
+
+`journal_file` has the operations on the file, `writer_thread` carries out the controller's writes, `inspection` reads for people.
+"""
 
 from tapwire_node.journal.connection import JournalBroken
 from tapwire_node.journal.disk_reserve import DiskReserve

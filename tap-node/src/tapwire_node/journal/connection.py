@@ -1,4 +1,4 @@
-"""One SQLite connection, set up so that a commit is on the disk, and every failure told in one way."""
+"""The SQLite connection (a commit is on the disk) and the journal's exceptions."""
 
 import errno
 import sqlite3
@@ -12,7 +12,7 @@ from tapwire_node.journal.damage import JournalDamaged
 from tapwire_node.journal.schema import JournalTooNew, migrate
 
 BUSY_TIMEOUT_S: Final = 2.0
-"""How long a write waits for a reader's or a backup's lock."""
+"""Longest wait of a write for the lock of a reader or a backup."""
 FULL_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -21,11 +21,11 @@ class JournalBroken(Exception):
 
 
 class JournalFull(JournalBroken):
-    """There is no room left on the disk."""
+    """The disk has no room left."""
 
 
 def connect(file: Path) -> sqlite3.Connection:
-    """Open for writing, with the newest tables."""
+    """Open the file for writing and migrate it."""
     db = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     try:
         db.row_factory = sqlite3.Row
@@ -40,13 +40,13 @@ def connect(file: Path) -> sqlite3.Connection:
 
 
 def decode_leniently(stored: bytes) -> str:
-    """For `text_factory`: one flipped bit spoils one value, and not the whole query."""
+    """A `text_factory` for which a flipped bit spoils one value and not the whole query."""
     return stored.decode(errors="replace")
 
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All of it on the disk, or none."""
+    """Commit the block as a whole, or roll it back."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -59,7 +59,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def journal_errors() -> Iterator[None]:
-    """Turn what SQLite and the file system raise into `JournalBroken`, or `JournalFull`."""
+    """Turn exceptions of SQLite and the file system into `JournalBroken` or `JournalFull`."""
     try:
         yield
     except (sqlite3.Error, OSError, JournalTooNew, JournalDamaged) as error:
@@ -67,7 +67,7 @@ def journal_errors() -> Iterator[None]:
 
 
 def is_full(error: Exception) -> bool:
-    """Whether the disk has no room."""
+    """True when the error says that the disk is full."""
     if isinstance(error, OSError):
         return error.errno in FULL_ERRNOS
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

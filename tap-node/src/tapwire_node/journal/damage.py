@@ -1,8 +1,8 @@
-"""A journal that SQLite finds damaged is set aside: renamed with all that belongs to it, never deleted, never written again.
+"""Damaged journals: they are set aside, that is renamed with their side files, and never deleted or written again.
 
-What it held may be facts that nobody else knows, so nothing begins in its place by itself: while a damaged journal lies in its
-folder the tap is out of service and says so. A technician reads it (`tapwire-node journal export`), then moves it away; with that
-the tap begins a new journal, under a new id, and the core tells a person of each pour whose report the old one took with it.
+A damaged journal may hold facts that nobody else has, so no new journal starts beside it: the tap stays out of service and says so.
+A technician saves its content (`tapwire-node journal export`) and moves it away; then the tap starts a new journal with a new id,
+and the core raises an incident for each pour whose report is lost.
 """
 
 import os
@@ -21,19 +21,19 @@ _PRIMARY_CODE: Final = 0xFF
 
 
 class JournalDamaged(Exception):
-    """The file is there, but not as a journal; the text says where it is now and what to do."""
+    """The journal is damaged; the text says where it was moved and what to do."""
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite says that the file itself is not sound, and not only out of reach."""
+    """True when the file itself is damaged, and not only unreachable."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & _PRIMARY_CODE in DAMAGE_CODES
 
 
 def require_sound(file: Path) -> None:
-    """Look through all pages; raises `sqlite3.DatabaseError` with what is wrong.
+    """Check all pages; raises `sqlite3.DatabaseError` with the damage.
 
-    Read-only: at its end, a connection that may write would take the write-ahead log into a file that can't hold it any more.
+    Read-only: a writing connection would move the write-ahead log into the damaged file when it closes.
     """
     if not file.exists() or file.stat().st_size == 0:
         return
@@ -46,7 +46,7 @@ def require_sound(file: Path) -> None:
 
 
 def set_aside(file: Path, why: str) -> JournalDamaged:
-    """Rename the journal and what belongs to it; what to raise then."""
+    """Rename the journal and its side files; return the exception to raise."""
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     names = (file.with_name(f"{file.name}{DAMAGED}{stamp}{again}") for again in ("", *(f"-{count}" for count in range(2, 100))))
     aside = next(name for name in names if not name.exists())
@@ -59,7 +59,7 @@ def set_aside(file: Path, why: str) -> JournalDamaged:
 
 
 def sync_folder(folder: Path) -> None:
-    """Take renames to the disk."""
+    """Sync renames to the disk."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(opened)
@@ -68,20 +68,20 @@ def sync_folder(folder: Path) -> None:
 
 
 def aside_of(file: Path) -> list[Path]:
-    """The damaged journals that were set aside here, the oldest first."""
+    """The damaged journals beside this one, the oldest first."""
     found = file.parent.glob(f"{file.name}{DAMAGED}*")
     return sorted(path for path in found if not path.name.endswith(SIDE_FILES))
 
 
 def refuse_beside_damaged(file: Path) -> None:
-    """Raises `JournalDamaged` while a damaged journal lies where this one would be."""
+    """Raise `JournalDamaged` while a damaged journal lies in the folder."""
     for aside in aside_of(file):
         raise damaged_error(file, aside, "it was found damaged before")
 
 
 def damaged_error(file: Path, aside: Path, why: str) -> JournalDamaged:
-    """What a technician must know."""
+    """The exception, with the text for the technician."""
     return JournalDamaged(
-        f"the journal {file} is damaged ({why}) and lies aside as {aside.name}: save what it holds (tapwire-node journal export), "
-        f"then move {aside.name}* out of {file.parent}; the tap begins a new journal then"
+        f"the journal {file} is damaged ({why}) and was renamed to {aside.name}: save its content (tapwire-node journal export), "
+        f"then move {aside.name}* out of {file.parent}; the tap then starts a new journal"
     )

@@ -1,7 +1,7 @@
-"""Room on the disk that is kept for the facts of a running pour.
+"""Disk space reserved for the facts of a running pour.
 
-A file of its own beside the journal holds the blocks. No question is asked and no grant taken without it, so whoever fills the disk
-meanwhile, what has begun can be written to its end: the file is given up for it. It must be there again before the next question.
+A file beside the journal holds real blocks. No question is asked and no grant accepted without it. If the disk fills up during a
+pour, the file is deleted and the pour's facts take its space; it must exist again before the next question.
 """
 
 import os
@@ -13,14 +13,14 @@ KIB: Final = 1_024
 
 
 class DiskReserve:
-    """The file that keeps `size_kib` of the disk free for this journal."""
+    """The file that reserves `size_kib` of the disk for a journal."""
 
     def __init__(self, file: Path, size_kib: int) -> None:
         self._file = Path(f"{file}{RESERVE_SUFFIX}")
         self._size = size_kib * KIB
 
     def hold(self) -> None:
-        """Take the room, unless it is held; raises `OSError` when the disk has not so much."""
+        """Create the file unless it exists; raises `OSError` when the disk has not enough room."""
         if self._file.exists() and self._file.stat().st_size >= self._size:
             return
         opened = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
@@ -34,7 +34,7 @@ class DiskReserve:
             os.close(opened)
 
     def give_up(self) -> bool:
-        """Let the journal have the room; whether there was any."""
+        """Delete the file; return whether there was one."""
         is_there = self._file.exists()
         self._file.unlink(missing_ok=True)
         return is_there

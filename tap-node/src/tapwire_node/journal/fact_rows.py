@@ -1,4 +1,4 @@
-"""Facts to and from rows of the journal."""
+"""Conversion between facts and rows of the journal."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ Row = tuple[str | int | None, ...]
 
 
 def fact_to_row(fact: Fact) -> Row:
-    """The values of `FACT_COLUMNS`."""
+    """The values of `FACT_COLUMNS` for a fact."""
     message = fact.message
     match message:
         case PourCompleted():
@@ -49,7 +49,7 @@ def fact_to_row(fact: Fact) -> Row:
 
 
 def read_row(row: sqlite3.Row) -> Fact | None:
-    """The report that a row of an ended fact holds; None when a newer program wrote it, or a bit of it has flipped."""
+    """Convert the row of an ended fact; None when it can't be read: a newer program wrote it, or a bit has flipped."""
     try:
         return row_to_fact(row)
     except ValueError:
@@ -57,7 +57,7 @@ def read_row(row: sqlite3.Row) -> Fact | None:
 
 
 def ids_of(rows: Iterable[sqlite3.Row], kind: str) -> Iterator[UUID]:
-    """The ids of the facts of a kind; of a row that can't be read too, unless it is the id that can't."""
+    """The ids of the facts of a kind, of unreadable rows too unless the id itself is unreadable."""
     for row in rows:
         if row["kind"] == kind:
             with suppress(ValueError):
@@ -65,7 +65,7 @@ def ids_of(rows: Iterable[sqlite3.Row], kind: str) -> Iterator[UUID]:
 
 
 def row_to_fact(row: sqlite3.Row) -> Fact:
-    """The report that a row of an ended fact holds; raises `ValueError`."""
+    """Convert the row of an ended fact; raises `ValueError`."""
     volume_ml = row["odometer_to_ml"] - row["odometer_from_ml"]
     journal_id, boot_id = UUID(row["journal_id"]), UUID(row["boot_id"])
     closing = Closing(row["tail_ml"], row["over_ml"], row["latency_ms"]) if row["tail_ml"] is not None else None

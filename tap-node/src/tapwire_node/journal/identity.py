@@ -1,10 +1,10 @@
-"""Which journal a file is.
+"""The identity of a journal file (`journal_id`).
 
-The core concludes from `journal_id` and `seq` that a pour never started, so two files must never speak as one, and a file that has
-gone back in time must not speak as the newer one that it was. The id stays only while the device's path, the file's place and
-inode, and its generation are the ones noted inside. The generation is new at each opening, and stands also in the lock file beside
-the journal: a backup put back in place has an older one. The journal is written first and the lock file after it, so that a lock
-file one generation behind is an opening that was cut off, and means nothing.
+The core concludes from `journal_id` and `seq` that a pour never started. So two files must never have the same id, and neither may
+an older copy of a file. The id is kept only while the device's path, the file's place and inode, and its generation are the ones
+stored inside. The generation changes at each opening and is also written to the lock file beside the journal: a restored backup has
+an older one. The journal is written first, then the lock file, so a lock file that is one generation behind only means that an
+opening was interrupted.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ class JournalInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a journal lies, and for whom."""
+    """The place of a journal file, and its device."""
 
     device_path: str
     file: str
@@ -34,32 +34,32 @@ class Place:
 
 
 def take_lock(file: Path) -> TextIOWrapper:
-    """Hold the journal for this process until it ends or closes this; raises `JournalInUse`."""
+    """Lock the journal for this process until the file is closed; raises `JournalInUse`."""
     lock = os.fdopen(os.open(f"{file}{LOCK_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         lock.close()
-        raise JournalInUse(f"{file} is in use by another process: one tap node a journal") from error
+        raise JournalInUse(f"{file} is in use by another process: each tap node needs a journal of its own") from error
     return lock
 
 
 def place_of(file: Path, device_path: str) -> Place:
-    """Where the file lies now."""
+    """The present place of the file."""
     found = file.stat()
     return Place(device_path, str(file.resolve()), found.st_dev, found.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The journal's id, and its new generation, which `write_generation` takes to the lock file once the journal is committed."""
+    """The journal's id and its new generation, which goes to the lock file (`write_generation`) after the commit."""
 
     journal_id: UUID
     generation: str
 
 
 def claim_journal(db: sqlite3.Connection, place: Place, lock: TextIOWrapper) -> Claim:
-    """Note place and a new generation in the journal; the id stays if all is what it was."""
+    """Store the place and a new generation in the journal; keep the id if the stored ones match, else make a new one."""
     noted = db.execute(
         "SELECT journal_id, device_path, file, file_device, file_inode, generation, generation_before FROM journal"
     ).fetchone()
@@ -82,6 +82,6 @@ def claim_journal(db: sqlite3.Connection, place: Place, lock: TextIOWrapper) -> 
 
 
 def write_generation(lock: TextIOWrapper, generation: str) -> None:
-    """Take the generation to the lock file, and to the disk: in place, so that a power cut leaves the one before or this one."""
+    """Write the generation to the lock file and sync it: in place, so that a power cut leaves the old or the new one."""
     os.pwrite(lock.fileno(), generation.encode(), 0)
     os.fsync(lock.fileno())

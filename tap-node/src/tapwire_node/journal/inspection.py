@@ -1,7 +1,7 @@
-"""The journal for people and programs, read-only, also while the node writes to it, and also when it is damaged.
+"""Read-only views of the journal for people (`tapwire-node journal`), also while the node writes it and when it is damaged.
 
-Of a damaged journal as much is told as SQLite can read, from both ends towards the damage; then `JournalBroken` says that it is not
-all. Where a damaged journal was set aside and no other has begun, the one set aside is read, the newest if there are several.
+A damaged journal is read from both ends up to the damage; then `JournalBroken` says that the output is incomplete. If a damaged
+journal was set aside and no new one exists, the newest one set aside is read.
 """
 
 import json
@@ -19,10 +19,10 @@ ALARMS_SHOWN: Final = 10
 
 
 def show(file: Path) -> Iterator[str]:
-    """What the journal is, how much it holds, and its last alarms."""
+    """A summary: identity, number of facts, and the last alarms."""
     with journal_errors(), closing(_open(file)) as db:
         for aside in aside_of(file):
-            yield f"damaged           {aside}, set aside; move it out of its folder, and the tap begins a new journal"
+            yield f"damaged           {aside}, was set aside: save it and move it away, then the tap starts a new journal"
         yield f"file              {_readable(file)}, {_soundness(db)}"
         for part in (_identity, _counts, _alarms):
             try:
@@ -54,7 +54,7 @@ INSPECTIONS: Final[Mapping[str, Callable[[Path], Iterator[str]]]] = {"show": sho
 
 
 def _facts(db: sqlite3.Connection, which: str = "") -> Iterator[sqlite3.Row]:
-    """The facts, the oldest first. Behind a damaged page: those that can be reached from the newest, then the error."""
+    """The facts, the oldest first. At a damaged page continue from the newest backwards, then raise `JournalBroken`."""
     last = 0
     try:
         for row in db.execute(f"SELECT * FROM facts NOT INDEXED {which} ORDER BY number"):  # noqa: S608 - ours
@@ -91,7 +91,7 @@ def _counts(db: sqlite3.Connection) -> Iterator[str]:
 
 def _alarms(db: sqlite3.Connection) -> Iterator[str]:
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alarms'").fetchone() is None:
-        return  # an older version's file, which no node has opened since
+        return  # the file of an older version that has not been migrated
     rows = db.execute("SELECT * FROM alarms ORDER BY number DESC LIMIT ?", (ALARMS_SHOWN,)).fetchall()
     for row in reversed(rows):
         yield f"alarm             {row['raised_at']} {row['text']}"

@@ -1,10 +1,10 @@
-"""The journal: what a tap node must not forget, in one SQLite file (WAL, synchronous=FULL: a commit is on the disk).
+"""The journal's file: one SQLite database (WAL, synchronous=FULL, so a commit is on the disk).
 
-Write-ahead or lost: a grant is a row before the valve opens, a question's number is on disk before the question leaves, a report is
-written before it is sent. After a power cut the file alone says what had flowed: a pour whose valve had opened ends where its last
-checkpoint left it, interrupted; one whose valve had not opened never started.
+Everything is written ahead: a grant before the valve opens, a question's `seq` before the question is sent, a report before it is
+sent. After a power cut the file alone says what had flowed: a pour whose valve was open ends at its last checkpoint, marked
+`interrupted`; a pour whose valve was not open never started.
 
-Not for the event loop: each call may wait for the disk. `worker` has the one thread that makes them.
+Not for the event loop: each call may wait for the disk. `writer_thread` has the one thread that makes the calls.
 """
 
 import sqlite3
@@ -36,7 +36,7 @@ from tapwire_node.journal.identity import claim_journal, place_of, take_lock, wr
 
 MAX_ALARMS: Final = 1_000
 ALWAYS_KEPT: Final = 10_000
-"""The newest facts, which stay whatever the clock says: that of a Pi without a battery may be wrong by years, either way."""
+"""The newest facts are never deleted by age: the clock of a Pi without a battery may be wrong by years."""
 _COLUMNS: Final = ", ".join(FACT_COLUMNS)
 _PLACEHOLDERS: Final = ", ".join("?" * len(FACT_COLUMNS))
 _CHANGES: Final = ", ".join(f"{column} = excluded.{column}" for column in FACT_COLUMNS if column not in ("kind", "fact_id"))
@@ -48,15 +48,19 @@ _DROP_UNOPENED_RUNS: Final = (
 
 
 class ReportStatus(Enum):
-    """What the journal knows of a pour that the core asks for."""
+    """The state of a pour that the core asks for, by this journal."""
 
     OPEN = auto()
+    """Its report has no verdict yet."""
     SETTLED = auto()
+    """Its report has a verdict."""
     NOW_DEAD = auto()
+    """It was unknown or never opened, and is now marked as dead and reported as never started."""
     RUNNING = auto()
     ELSEWHERE = auto()
+    """It belongs to another journal."""
     LOST = auto()
-    """It was granted here; its report is forgotten or can't be read."""
+    """It was granted here, but its report was deleted or can't be read."""
 
 
 class Journal:
@@ -73,9 +77,9 @@ class Journal:
 
     @classmethod
     def open(cls, file: Path, device_path: str, boot_id: UUID, reserve: DiskReserve | None = None) -> Self:
-        """Open or make the journal, and bring it up to date; raises `JournalBroken`. A damaged one is set aside first.
+        """Open or create the journal and migrate it; raises `JournalBroken`, after setting a damaged file aside.
 
-        On a full disk it takes its reserve for that.
+        On a full disk the reserve is given up for this.
         """
         try:
             return cls._open(file, device_path, boot_id, reserve)
@@ -104,25 +108,25 @@ class Journal:
         return cls(db, lock, journal_id, boot_id, reserve)
 
     def hold_reserve(self) -> None:
-        """Keep room for the facts of a running pour; raises `JournalFull` when there is none."""
+        """Reserve room for the facts of a running pour; raises `JournalFull` when there is none."""
         if self._reserve is not None:
             with journal_errors():
                 self._reserve.hold()
 
     def give_up_reserve(self) -> bool:
-        """Write into the room that was kept; whether there was any."""
+        """Free the reserve for writing; return whether there was one."""
         with journal_errors():
             return self._reserve is not None and self._reserve.give_up()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file and release its lock."""
         self._db.close()
         self._lock.close()
 
     # ── after a start ───────────────────────────────────────────────────────
 
     def recover(self) -> RecoveredJournal:
-        """End what another boot left running, and tell what there is; a second call in this boot ends nothing."""
+        """End the facts that an earlier boot left running, and return the content; a second call in this boot ends nothing."""
         with self._write() as db:
             boot_id = str(self._boot_id)
             interrupted = db.execute(
@@ -157,14 +161,17 @@ class Journal:
         )
 
     def open_facts(self, limit: int) -> list[Fact]:
-        """Reports without a verdict, the oldest first; those that can't be read are left out (`RecoveredJournal.unreadable`)."""
+        """Ended facts without a verdict, the oldest first; unreadable ones are left out (`RecoveredJournal.unreadable`)."""
         query = "SELECT * FROM facts WHERE verdict IS NULL AND ended = 1 ORDER BY number"
         with journal_errors():
             readable = (fact for row in self._db.execute(query) if (fact := read_row(row)) is not None)
             return list(islice(readable, limit))
 
     def delete_older_than(self, days: int) -> None:
-        """Drop facts whose verdict came longer ago, but for the newest. The ids of their pours stay: they were granted here."""
+        """Delete facts whose verdict is older, except the newest `ALWAYS_KEPT`.
+
+        Pour ids stay, so that the core hears of a deleted report that it is lost.
+        """
         before = (TIME_OF_DAY.now() - timedelta(days=days)).isoformat()
         with self._write() as db:
             db.execute(
@@ -174,16 +181,16 @@ class Journal:
     # ── questions and grants ────────────────────────────────────────────────
 
     def next_seq(self, card_uid: str) -> int:
-        """The number of the next question; it is never given again. Raises `JournalFull` without room for what may follow."""
+        """Write and return the next question's `seq`, which is never used again; raises `JournalFull` without the reserve."""
         self.hold_reserve()
         with self._write() as db:
             row = db.execute("UPDATE journal SET seq = seq + 1, last_card_uid = ? RETURNING seq", (card_uid,)).fetchone()
         return int(row["seq"])
 
     def record_grant(self, grant: PourAuthorized, started_at: str, odometer_ml: int) -> bool:
-        """Write a grant as a running fact; false when the journal has the pour's id already, as a grant or as dead.
+        """Write a grant as a running fact; return False when the journal already has the pour's id, as a grant or as dead.
 
-        Raises `JournalFull` without room for what may follow.
+        Raises `JournalFull` without the reserve.
         """
         self.hold_reserve()
         with self._write() as db:
@@ -208,12 +215,12 @@ class Journal:
         return True
 
     def record_tombstone(self, pour_id: UUID) -> None:
-        """Mark an id as dead, unless the journal has it."""
+        """Mark an id as dead unless the journal has it."""
         with self._write():
             self._insert_id(pour_id, "dead")
 
     def refuse(self, report: Fact) -> Fact | None:
-        """Mark a grant as dead and write its report; None when the pour was opened, or its report is or was written already."""
+        """Mark a grant as dead and write its report; return None if the valve was opened for it, or a report exists or existed."""
         with self._write():
             self._insert_id(report.fact_id, "dead")
             known = self._fact_row(report.fact_id)
@@ -223,7 +230,7 @@ class Journal:
         return report
 
     def find_report(self, asked_journal_id: UUID, report: Fact) -> tuple[ReportStatus, Fact | None]:
-        """What became of a pour. One that this journal should have and never had is made dead first, and reported as `report`."""
+        """Find a pour's report. A pour of this journal that it never had is marked as dead, and `report` is written for it."""
         known = self._fact_row(report.fact_id)
         if known is not None and known["ended"]:
             fact = read_row(known)
@@ -238,7 +245,7 @@ class Journal:
         return (ReportStatus.NOW_DEAD, refused) if refused else (ReportStatus.RUNNING, None)
 
     def _with_card(self, report: Fact, known: sqlite3.Row | None) -> Fact:
-        """The report with the card of the grant, or of the question asked last: the only one whose answer can be missing."""
+        """The report with the card of the grant, or of the last question, as only its grant can be missing."""
         assert isinstance(report.message, PourCompleted)
         with journal_errors():
             row = known or self._db.execute("SELECT last_card_uid AS card_uid FROM journal").fetchone()
@@ -247,7 +254,7 @@ class Journal:
     # ── facts ───────────────────────────────────────────────────────────────
 
     def record_report(self, report: Fact, odometer: Odometer) -> Fact:
-        """Write the one report of a pour; when there is one already, that stays and is returned."""
+        """Write a pour's report; an existing report stays and is returned."""
         with self._write():
             known = self._fact_row(report.fact_id)
             if known is not None and known["ended"]:
@@ -264,12 +271,12 @@ class Journal:
             self._put_odometer(odometer)
 
     def drop_run(self, run_id: UUID) -> None:
-        """Forget a service run that opened nothing."""
+        """Delete a service run for which the valve never opened."""
         with self._write() as db:
             db.execute(_DROP_UNOPENED_RUNS + " AND fact_id = ?", (str(run_id),))
 
     def checkpoint(self, odometer: Odometer, fact_id: UUID | None, odometer_from_ml: int, duration_ms: int) -> None:
-        """Write the odometer, and with it how far the running fact has come."""
+        """Write the odometer and the running fact's stretch and duration."""
         with self._write() as db:
             self._put_odometer(odometer)
             if fact_id is not None:
@@ -282,7 +289,7 @@ class Journal:
                 )
 
     def record_verdict(self, fact_id: UUID, verdict: bytes) -> None:
-        """Keep the first verdict on a fact."""
+        """Store the verdict on a fact; the first one stays."""
         with self._write() as db:
             db.execute(
                 "UPDATE facts SET verdict = ?, verdict_at = ? WHERE fact_id = ? AND ended = 1 AND verdict IS NULL",
@@ -290,12 +297,12 @@ class Journal:
             )
 
     def record_config(self, config: TapConfig) -> None:
-        """Keep the config for the next boot."""
+        """Store the config for the next boot."""
         with self._write() as db:
             db.execute("UPDATE journal SET config = ?", (encode(config),))
 
     def record_alarm(self, text: str) -> None:
-        """Keep an alarm for the technician; only the last `MAX_ALARMS` stay."""
+        """Store an alarm for the technician; only the last `MAX_ALARMS` stay."""
         with self._write() as db:
             db.execute("INSERT INTO alarms (raised_at, text) VALUES (?, ?)", (wall_clock(), text))
             db.execute("DELETE FROM alarms WHERE number <= (SELECT max(number) FROM alarms) - ?", (MAX_ALARMS,))
@@ -339,7 +346,7 @@ class Journal:
 
 
 def open_claimed(file: Path, device_path: str, lock: TextIOWrapper) -> tuple[sqlite3.Connection, UUID]:
-    """The opened file and its id, this opening noted inside and beside it; raises what SQLite and the file system raise."""
+    """Open the file and claim it; return the connection and the journal's id. Raises what SQLite and the file system raise."""
     db = connect(file)
     try:
         with transaction(db):
@@ -352,7 +359,7 @@ def open_claimed(file: Path, device_path: str, lock: TextIOWrapper) -> tuple[sql
 
 
 def _config(stored: bytes | None) -> TapConfig | None:
-    """The last config; none when an older program wrote one that can't be read any more: the core sends it again."""
+    """The stored config; None when it can no longer be read, as the core sends it again."""
     if stored is None:
         return None
     try:

@@ -1,8 +1,8 @@
-"""The journal's tables, and how an older file becomes a newer one.
+"""The journal's tables and their migrations.
 
-`pour_ids` holds grants and tombstones as inserts of one key: whichever came first stays. `facts` holds reports, running ones
-(`ended` 0) included; `opened` is set by the first checkpoint after the valve has opened. Volume is nowhere: it is
-`odometer_to_ml − odometer_from_ml`. How the valve closed (`tail_ml`, `over_ml`, `latency_ms`) is `controller.facts.Closing`.
+`pour_ids` holds grants and tombstones under one key: the first insert wins. `facts` holds reports, running ones
+(`ended` 0) included; `opened` is set by the first checkpoint after the valve has opened. There is no volume column: it is
+`odometer_to_ml − odometer_from_ml`. `tail_ml`, `over_ml` and `latency_ms` are `controller.facts.Closing`.
 `alarms` are for a technician; only the last ones are kept.
 """
 
@@ -75,7 +75,7 @@ class JournalTooNew(Exception):
 
 
 def migrate(db: sqlite3.Connection, now: str) -> None:
-    """Bring the file to the newest version, each step in its own transaction; raises `JournalTooNew`."""
+    """Migrate the file to the newest version, each step in its own transaction; raises `JournalTooNew`."""
     db.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
     (applied,) = db.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()
     if applied > len(MIGRATIONS):

@@ -1,12 +1,12 @@
-"""The one thread that writes the journal.
+"""The thread that writes the journal.
 
-The event loop hands effects over and goes on: closing the valve never waits for a disk. Each answer comes back to the loop as an
-event. When a write fails the journal counts as broken: what must not be lost (`KEPT_WHILE_BROKEN`) waits in order, everything else fails at
-once, and the file is opened anew each `retry_ms` until all that waits is written. The end tries once more; what even then can't be
-written stands in the log, whole, so that a person can book it.
+The event loop hands effects over and goes on, so that closing the valve never waits for the disk. Answers come back to the loop as
+events. After a failed write the journal counts as broken: writes that must not be lost (`KEPT_WHILE_BROKEN`) wait in order, all
+others fail at once, and the file is opened again each `retry_ms` until all waiting writes are done. Shutdown tries once more; what
+can't be written then is logged completely, so that a person can book it.
 
-When the disk is full the journal gives up its reserve, so that what has begun is written to its end, and the tap asks nothing more
-until the reserve can be held again. A journal that comes back with another id was replaced: with it the node begins anew.
+On a full disk the journal gives up its reserve, so that a running pour is written to its end, and the tap asks no question until
+the reserve exists again. A journal that comes back with another id was replaced: the node ends and must be started again with it.
 """
 
 import asyncio
@@ -53,25 +53,25 @@ from tapwire_node.journal.identity import JournalInUse
 from tapwire_node.journal.journal_file import Journal, ReportStatus
 
 NEEDS_ROOM: Final = (WriteQuestion, WriteGrant)
-"""What is only begun while there is room to bring it to its end."""
+"""Writes that begin a pour: they need the disk's reserve."""
 IRREPLACEABLE: Final = (WriteRefusal, WriteReport, WriteFlow, WriteCheckpoint)
-"""What nobody else knows: lost last, should there be too much that waits."""
+"""Writes of facts that nobody else has: dropped last when too many wait."""
 KEPT_WHILE_BROKEN: Final = (*IRREPLACEABLE, WriteVerdict, WriteConfig, WriteTombstone)
 ONLY_LATEST_COUNTS: Final = (WriteCheckpoint, WriteConfig)
-"""Of these only the last one counts."""
+"""Writes of which a later one replaces an earlier one."""
 MAX_KEPT: Final = 10_000
-"""Writes that wait for a broken journal; a leak alone fills this in three days."""
+"""Largest number of writes that wait for a broken journal; a leak alone fills this in three days."""
 DAY_MS: Final = 86_400_000
 MS_PER_S: Final = 1_000
 logger: Final = logging.getLogger(__name__)
 
 
 class JournalReplaced(Exception):
-    """Another journal lies where the one of this boot was."""
+    """The journal of this boot was replaced by another one."""
 
 
 class JournalWriter:
-    """Owns the journal's thread. `post` and `fail` are called on the event loop's thread."""
+    """Owns the journal's thread; `post` and `fail` are called on the event loop's thread."""
 
     def __init__(
         self,
@@ -92,9 +92,9 @@ class JournalWriter:
         self._journal_id: UUID | None = None
         self._is_full = False
         self._last_open_error: str | None = None
-        """Why the journal could not be opened, as it was told last: an alarm once, not at every try."""
+        """The last error of opening, so that a repeated one raises no alarm again."""
         self._untried: deque[JournalEffect] = deque()
-        """Handed over, and not tried yet."""
+        """Handed over and not tried yet."""
         self._kept: dict[object, JournalEffect] = {}
         self._pruned_ms: int | None = None
         self._ending = False
@@ -102,33 +102,33 @@ class JournalWriter:
     # ── on the event loop ───────────────────────────────────────────────────
 
     async def open(self) -> None:
-        """Open the journal; the answer, `JournalOpened` or `JournalFailed`, is posted before this returns."""
+        """Open the journal; `JournalOpened` or `JournalFailed` is posted before this returns."""
         await asyncio.wait([asyncio.wrap_future(self._submit(self._reopen))])
 
     def write(self, effect: JournalEffect) -> None:
-        """Carry one effect out, after all that were handed over before."""
+        """Carry out an effect, after all those handed over before."""
         self._untried.append(effect)
         self._submit_unless_ending(self._try_next)
 
     def record_alarm(self, text: str) -> None:
-        """Keep an alarm for the technician, if the journal can."""
+        """Store an alarm for the technician, if the journal works."""
         self._submit_unless_ending(partial(self._record_alarm, text))
 
     async def open_facts(self, limit: int) -> list[Fact]:
-        """Reports without a verdict, the oldest first; none while the journal is broken, or at the end."""
+        """Ended facts without a verdict, the oldest first; none while the journal is broken or closing."""
         if self._ending:
             return []
         return await self._loop.run_in_executor(self._thread, self._open_facts, limit)
 
     async def close(self, timeout_ms: int) -> None:
-        """Let go of the journal when all that was handed over is written, or the time is over."""
+        """Close the journal when everything handed over is written, or after the timeout."""
         self._ending = True
         closed = self._loop.run_in_executor(self._thread, self._finish)
         await asyncio.wait([closed], timeout=timeout_ms / MS_PER_S)
         self._thread.shutdown(wait=False, cancel_futures=True)
         for effect in (*self._kept.values(), *self._untried):
             if isinstance(effect, KEPT_WHILE_BROKEN):
-                logger.critical("the node ends, and the journal has not taken this: %s", effect)
+                logger.critical("the node ends without writing this to its journal, book it by hand: %s", effect)
 
     def _submit_unless_ending(self, work: Callable[[], list[EventFactory]]) -> None:
         if not self._ending:
@@ -152,7 +152,7 @@ class JournalWriter:
     # ── on the journal's thread ─────────────────────────────────────────────
 
     def _reopen(self) -> list[EventFactory]:
-        """Open the journal if it is not, and write what waits; raises `JournalReplaced`."""
+        """Open the journal if necessary, and write what waits; raises `JournalReplaced`."""
         answers: list[EventFactory] = []
         try:
             journal = self._opened()
@@ -172,7 +172,7 @@ class JournalWriter:
         return self._journal
 
     def _write_kept(self, journal: Journal) -> Iterator[EventFactory]:
-        """Write what waits, in its order; another journal has an odometer of its own, and takes none."""
+        """Write what waits, in order. A replaced journal has an odometer of its own, so the checkpoint is dropped."""
         if self._journal_id not in (None, journal.journal_id):
             self._kept.pop(WriteCheckpoint, None)
         while self._kept:
@@ -182,10 +182,10 @@ class JournalWriter:
             yield from answers
 
     def _require_same(self, journal_id: UUID) -> None:
-        """What the controller knows is of the journal that was opened first; all that waited is written by now."""
+        """Raise `JournalReplaced` for another journal than the first one: the controller's state does not fit it."""
         if self._journal_id not in (None, journal_id):
             self._close()
-            raise JournalReplaced(f"journal {self._journal_id} was replaced by {journal_id}: the node begins anew with it")
+            raise JournalReplaced(f"journal {self._journal_id} was replaced by {journal_id}: the node ends, to start again with it")
         self._journal_id = journal_id
 
     def _try_next(self) -> list[EventFactory]:
@@ -209,7 +209,7 @@ class JournalWriter:
             return [self._mark_broken(error)]
 
     def _write_on_full_disk(self, journal: Journal, effect: JournalEffect, full: JournalFull) -> list[EventFactory]:
-        """Let the valve close, and write what has flowed; a question or grant is nothing that has."""
+        """Report the full disk, so that the valve closes, and write what has flowed; a question or grant fails."""
         try:
             written = [] if isinstance(effect, NEEDS_ROOM) else write_effect_using_reserve(journal, effect)
         except JournalBroken as error:
@@ -224,7 +224,7 @@ class JournalWriter:
             self._retry_later(self._retry_reserve)
 
     def _hold_reserve(self) -> list[EventFactory]:
-        """Hold the reserve; without it the tap stays out of service."""
+        """Create the reserve; without it the tap stays out of service."""
         assert self._journal is not None
         try:
             self._journal.hold_reserve()
@@ -235,7 +235,7 @@ class JournalWriter:
         return []
 
     def _retry_reserve(self) -> list[EventFactory]:
-        """Go on as before if there is room again."""
+        """Return to normal if the disk has room again."""
         if self._journal is None:
             return []
         try:
@@ -251,11 +251,11 @@ class JournalWriter:
             if self._journal is not None:
                 self._journal.record_alarm(text)
         except JournalBroken as error:
-            logger.warning("an alarm is in no journal: %s", error)
+            logger.warning("an alarm could not be stored in the journal: %s", error)
         return []
 
     def _delete_old(self, journal: Journal) -> None:
-        """At the first write of a boot, as many a machine is switched off each night, and each day."""
+        """Delete old facts at the first write of a boot (many machines are switched off each night) and then daily."""
         if self._pruned_ms is None or monotonic_ms() - self._pruned_ms >= DAY_MS:
             journal.delete_older_than(self._keep_days)
             self._pruned_ms = monotonic_ms()
@@ -268,10 +268,10 @@ class JournalWriter:
         self._kept[key] = effect
         if len(self._kept) > MAX_KEPT:
             least = next((kept for kept, waiting in self._kept.items() if not isinstance(waiting, IRREPLACEABLE)), key)
-            logger.critical("the journal has been broken for too long, %s is lost", self._kept.pop(least))
+            logger.critical("the journal has been broken for too long and %s is lost: book it by hand", self._kept.pop(least))
 
     def _mark_broken(self, error: JournalBroken) -> EventFactory:
-        """Let go of the file and try again later."""
+        """Close the file and schedule the next try."""
         self._close()
         self._retry_later(self._reopen)
         return partial(JournalFailed, text=str(error))
@@ -287,12 +287,12 @@ class JournalWriter:
             return []
 
     def _finish(self) -> None:
-        """Try once more for what waits, and let go of the file."""
+        """Try once more to write what waits, then close the file."""
         try:
             if self._kept:
                 list(self._write_kept(self._opened()))
         except (JournalBroken, JournalInUse) as error:
-            logger.error("the journal can't be written at the end: %s", error)
+            logger.error("the journal can't be written at shutdown: %s", error)
         finally:
             self._close()
 
@@ -304,7 +304,7 @@ class JournalWriter:
 
 
 def write_effect(journal: Journal, effect: JournalEffect) -> list[EventFactory]:
-    """Write one effect and tell what came of it; raises `JournalBroken`."""
+    """Write one effect and return the answers to it; raises `JournalBroken`."""
     match effect:
         case WriteQuestion():
             return [partial(QuestionJournalled, event_id=effect.event_id, seq=journal.next_seq(effect.card_uid))]
@@ -341,7 +341,7 @@ def write_effect(journal: Journal, effect: JournalEffect) -> list[EventFactory]:
 
 
 def write_effect_using_reserve(journal: Journal, effect: JournalEffect) -> list[EventFactory]:
-    """Write one effect, into the reserve where there is no other room; raises `JournalBroken`."""
+    """Write one effect, giving up the reserve on a full disk; raises `JournalBroken`."""
     try:
         return write_effect(journal, effect)
     except JournalFull:
@@ -351,7 +351,7 @@ def write_effect_using_reserve(journal: Journal, effect: JournalEffect) -> list[
 
 
 def answer_find_report(journal: Journal, effect: FindReport) -> list[EventFactory]:
-    """What the journal knows of a pour that the core asks for."""
+    """Answer the core's request for a pour's report."""
     standing, fact = journal.find_report(effect.asked_journal_id, effect.report)
     match standing:
         case ReportStatus.OPEN | ReportStatus.SETTLED:

@@ -1,9 +1,8 @@
-"""A device on the wire, tap or desk reader: one MQTT connection after the other.
+"""The connection of a tap or desk reader to the broker; it reconnects by itself.
 
-A connection begins with its last will, both numbered by `connection`, then the subscriptions, then the state as birth; facts that
-are open follow. What can't be sent is dropped here: a fact is resent by the outbox, a question by the controller. The state alone
-waits for room, as nobody would say it again. The client library acknowledges what comes before we have looked at it, which is why
-nothing here relies on delivery.
+Each connection sets its last will, subscribes, and publishes the state; will and state carry the number of the connection. What
+can't be sent is dropped: facts are sent again by the resend queue, questions by the controller. Only the state waits for room, as
+nothing else would repeat it. The client library acknowledges messages before they are handled, so nothing relies on delivery.
 """
 
 import asyncio
@@ -62,20 +61,20 @@ from tapwire_node.controller.events import (
 from tapwire_node.settings import BrokerAddress, BrokerSettings
 
 MAX_PENDING_PUBLISHES: Final = 100
-"""Publishes that may wait for the broker at a time; more are dropped."""
+"""Publishes that may wait for the broker; further ones are dropped."""
 RESERVED_FOR_QUESTIONS: Final = 20
-"""Places among these that only cards may take, so that facts which are sent again keep no guest waiting."""
+"""The part of them that only questions may use, so that resent facts keep no guest waiting."""
 MS_PER_S: Final = 1_000
 PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
 ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
     (kind, payload): route for route in ROUTES if route.sender is Sender.NODE for kind in route.kinds for payload in route.payloads
 }
-"""Where a device of a kind sends a payload."""
+"""The route on which a device of a kind sends a payload."""
 logger: Final = logging.getLogger(__name__)
 
 
 def make_mqtt_client(path: DevicePath, address: BrokerAddress, settings: BrokerSettings, will: Will | None = None) -> Client:
-    """A client for one connection of a device, under its path as client id; raises `MqttError` for a CA file that can't be used."""
+    """Make the client for one connection, with the device's path as client id; raises `MqttError` for an unusable CA file."""
     return Client(
         address.host,
         address.port,
@@ -93,7 +92,7 @@ def make_mqtt_client(path: DevicePath, address: BrokerAddress, settings: BrokerS
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """The CAs of the file, or this machine's; raises `MqttError` for a file that is gone or was written by half."""
+    """Trust the CAs of the file, or this machine's; raises `MqttError` for a missing or damaged file."""
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:
@@ -101,7 +100,7 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
 
 
 class BrokerConnection:
-    """Connects, and connects again. `describe` gives our state for a presence and a connection."""
+    """Connects and reconnects. `describe` makes the node's state for a presence and the number of a connection."""
 
     def __init__(
         self,
@@ -128,13 +127,13 @@ class BrokerConnection:
 
     @property
     def is_connected(self) -> bool:
-        """Whether something sent now may arrive."""
+        """True while connected."""
         return self._client is not None
 
     # ── out ─────────────────────────────────────────────────────────────────
 
     def send(self, message: Message) -> None:
-        """Publish now, or drop it when there is no connection or too much waits."""
+        """Publish now, or drop the message when there is no connection or too many wait."""
         if self._client is None:
             return
         places = (
@@ -143,12 +142,12 @@ class BrokerConnection:
             else MAX_PENDING_PUBLISHES - RESERVED_FOR_QUESTIONS
         )
         if len(self._sending) >= places:
-            logger.warning("%d messages wait for the broker, %s is dropped", len(self._sending), type(message).__name__)
+            logger.warning("%d messages are waiting for the broker, %s is dropped", len(self._sending), type(message).__name__)
             return
         self._begin(self._client, message)
 
     def send_state(self) -> None:
-        """Publish our state; where too much waits, what it is then as soon as there is room."""
+        """Publish the node's state; when too many messages wait, the then current one as soon as there is room."""
         self._state_is_due = True
         self._send_due_state()
 
@@ -168,7 +167,7 @@ class BrokerConnection:
         self._send_due_state()
 
     async def publish_offline(self) -> None:
-        """Publish that we go, and no state after that; a clean end of a connection sends no last will."""
+        """Publish that the node is offline, and no state after that: a clean disconnect sends no last will."""
         self._is_leaving = True
         if self._client is not None:
             if self._sending:
@@ -200,7 +199,9 @@ class BrokerConnection:
         async with self._new_client() as client:
             wanted = [(topic, 1) for topic in (*self._routes, core_state_topic("+"))]
             if refused := refused_filters(wanted, await client.subscribe(wanted)):
-                raise MqttError(f"the broker refuses a subscription to {', '.join(refused)}: look at its rules for this device")
+                raise MqttError(
+                    f"the broker refuses a subscription to {', '.join(refused)}: check its access rules for this device"
+                )
             self._client = client
             logger.info("connected to %s:%d", self._address.host, self._address.port)
             self._post(Connected)
@@ -229,7 +230,7 @@ class BrokerConnection:
         topic, payload = str(delivery.topic), delivery.payload
         route = self._routes.get(topic, CORE_STATE)
         if route is COMMAND and delivery.retain:
-            logger.error("ALARM: a retained command was dropped: an order is never kept")
+            logger.error("ALARM: a retained command was dropped: commands must not be retained")
             return
         if route is CORE_STATE and not payload:
             self._post(partial(CoreGone, instance_id=topic.split("/")[-2]))
@@ -245,7 +246,7 @@ class BrokerConnection:
         if route is CONFIG and payload:
             self._post(partial(ConfigUnreadable, text=str(error)))
         else:
-            logger.warning("a message on %s can't be read: %s", topic, error)
+            logger.warning("a message on %s can't be decoded: %s", topic, error)
 
     def _take(self, message: Message) -> None:
         match message:
@@ -269,7 +270,7 @@ class BrokerConnection:
                 self._post(partial(CoreSeen, core=message))
 
     def _compare(self, seen: NodeState) -> None:
-        """Publish our state again when a late will, or somebody else, has overwritten it."""
+        """Publish our state again when a late will or another client has overwritten it."""
         ours = self._describe(Presence.ONLINE, self._connection)
         if (seen.status, seen.boot_id, seen.connection) == (ours.status, ours.boot_id, ours.connection):
             return

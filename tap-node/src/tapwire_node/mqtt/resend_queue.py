@@ -1,7 +1,7 @@
-"""Facts on their way: each is sent again until the core's verdict on it has come.
+"""The resend queue: each fact is sent again until the core's verdict on it has come, as a PUBACK is no verdict.
 
-A PUBACK is no verdict. Waits between sendings double and are shortened at random, so that many taps don't speak at once.
-The journal has every fact; here are at most `RESEND_QUEUE_LIMIT`, the oldest, and `needs_refill` says when others can follow.
+Retries use exponential backoff with jitter, so that many taps don't send at once.
+The journal has every fact; the queue holds the oldest `RESEND_QUEUE_LIMIT`, and `needs_refill` says when there is room for more.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from tapwire_node.settings import BrokerSettings
 
 RESEND_QUEUE_LIMIT: Final = 500
 SEND_BATCH: Final = 20
-"""Facts sent in one go; the rest follow at the next tick."""
+"""Facts sent at one tick; the rest follow at the next one."""
 
 
 @dataclass(slots=True)
 class QueuedFact:
-    """One fact: when it is due, and how often it was sent."""
+    """A fact, the time at which it is due, and how often it was sent."""
 
     fact: Fact
     due_ms: int
@@ -27,7 +27,7 @@ class QueuedFact:
 
 
 class ResendQueue:
-    """Which fact is to be sent when."""
+    """The facts without a verdict, and when each is sent next."""
 
     def __init__(self, settings: BrokerSettings, random: Random) -> None:
         self._settings = settings
@@ -37,7 +37,7 @@ class ResendQueue:
 
     @property
     def needs_refill(self) -> bool:
-        """Whether facts were left in the journal and there is room for them now."""
+        """True when facts were left in the journal and there is room for them now."""
         return self._left_out and len(self._queued) <= RESEND_QUEUE_LIMIT // 2
 
     def add(self, fact: Fact, now_ms: int) -> None:
@@ -51,24 +51,24 @@ class ResendQueue:
             self._left_out = True
 
     def refill(self, facts: list[Fact], now_ms: int) -> None:
-        """Take what the journal has, the oldest first, spread over some seconds."""
+        """Add the journal's facts, the oldest first, due over `resend_spread_ms`."""
         self._left_out = len(facts) >= RESEND_QUEUE_LIMIT
         for fact in facts:
             if fact.fact_id not in self._queued and len(self._queued) < RESEND_QUEUE_LIMIT:
                 self._queued[fact.fact_id] = QueuedFact(fact, self._soon(now_ms))
 
     def remove(self, fact_id: UUID) -> None:
-        """Its verdict has come."""
+        """Remove a fact on which the verdict has come."""
         self._queued.pop(fact_id, None)
 
     def resend_soon(self, now_ms: int) -> None:
-        """Send everything again soon, from the shortest wait on: somebody new may be listening."""
+        """Make every fact due within `resend_spread_ms` and reset its backoff, as a new core worker may be listening."""
         for sending in self._queued.values():
             sending.due_ms = min(sending.due_ms, self._soon(now_ms))
             sending.attempts = 0
 
     def take_due(self, now_ms: int) -> list[Fact]:
-        """The facts to send now, at most `SEND_BATCH`."""
+        """Take the facts to send now, at most `SEND_BATCH`, and schedule their next sending."""
         due = [sending for sending in self._queued.values() if sending.due_ms <= now_ms][:SEND_BATCH]
         for sending in due:
             wait_ms = min(self._settings.resend_first_ms << min(sending.attempts, 20), self._settings.resend_max_ms)

@@ -1,7 +1,7 @@
-"""A desk reader: it tells which card lies on it, and that it is there. It has no valve, no journal, and authorises nothing.
+"""The desk reader: it publishes the card on it and its own presence. It has no valve and no journal, and authorises nothing.
 
-A card counts as gone when it has not been seen for `card_debounce_ms`; it is taken back once. What can't be sent is not kept, but
-a card that lies there when a connection begins is told again, with the same `event_id`.
+A card counts as removed when it has not been seen for `card_debounce_ms`. What can't be sent is dropped, but a card that is on the
+reader when a connection begins is published again, with the same `event_id`.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ logger: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What lies on the reader, in the words that tell it; `empty_since_ms` while the reader does not see it."""
+    """The card on the reader, as it was published; `empty_since_ms` is set while the reader does not see it."""
 
     presented: ReaderCardPresented | None = None
     empty_since_ms: int | None = None
@@ -40,7 +40,7 @@ class Desk:
 
 
 class DeskNode:
-    """One desk reader. `hardware.simulated` is there for programs that lay cards on."""
+    """One desk reader. Programs that play guests use `hardware.simulated`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -65,7 +65,7 @@ class DeskNode:
         self._soon(self._note_empty)
 
     def reader_failed(self, text: str) -> None:
-        """The reader does not work; what lies on it is not known any more."""
+        """The reader does not work; the card on it is no longer known."""
         self._soon(partial(self._note_fault, text))
 
     def reader_recovered(self) -> None:
@@ -112,7 +112,7 @@ class DeskNode:
             self._broker.send_state()
 
     def _take_back(self) -> None:
-        """The card is gone."""
+        """Publish that the card was removed."""
         presented = self.desk.presented
         self.desk = Desk(empty_since_ms=self.desk.empty_since_ms, works=self.desk.works)
         if presented is None:
@@ -129,15 +129,15 @@ class DeskNode:
         self._broker.send_state()
 
     def _hear(self, make_event: EventFactory) -> None:
-        """From the wire; but for a new connection, nothing there concerns a desk reader."""
+        """Publish the card again on a new connection; no other event concerns a desk reader."""
         event = make_event(Moment(monotonic_ms(), wall_clock(), 0, uuid4()))
         if isinstance(event, Connected) and self.desk.presented is not None:
             self._broker.send(self.desk.presented)
 
-    # ── life ────────────────────────────────────────────────────────────────
+    # ── start and end ────────────────────────────────────────────────────────────────
 
     async def serve(self) -> None:
-        """Run until cancelled; raises what broke the node."""
+        """Run until cancelled; raises the error that broke the node."""
         self.hardware.reader.start(self)
         tasks = [asyncio.create_task(self._keep_ticking()), asyncio.create_task(self._broker.run())]
         self._systemd.notify_ready()
@@ -160,7 +160,7 @@ class DeskNode:
             await asyncio.sleep(self._settings.process.idle_tick_ms / MS_PER_S)
 
     def _describe(self, presence: Presence, connection: int) -> NodeState:
-        """Our state for the wire: that of a tap that has nothing but a reader."""
+        """Build the `node_state` message: that of a tap with a reader and nothing else."""
         is_online, lies = presence is Presence.ONLINE, self.desk.presented
         card = PresentCard(card_uid=lies.card_uid, reader_id=lies.reader_id, read_at=lies.read_at) if lies else None
         return NodeState(

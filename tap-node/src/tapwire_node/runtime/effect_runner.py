@@ -1,4 +1,4 @@
-"""Does what the controller wants, effect by effect, in its order."""
+"""Carries out the controller's effects, in their order."""
 
 import logging
 from collections.abc import Callable
@@ -38,7 +38,7 @@ logger: Final = logging.getLogger(__name__)
 
 
 class EffectRunner:
-    """Valve, journal, wire and log, as the controller's hands; `tell_service_run` reaches whoever asked for a service run."""
+    """Passes effects to valve, journal, broker and log; `tell_service_run` reaches the person who requested a service run."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class EffectRunner:
         self._tell_service_run = tell_service_run
 
     def run_effect(self, effect: Effect) -> None:
-        """Do one thing."""
+        """Carry out one effect."""
         match effect:
             case OpenValve():
                 self._valve.open()
@@ -84,7 +84,7 @@ class EffectRunner:
                 self._journal.write(effect)
 
     def send_due(self) -> None:
-        """Send the facts that are due, while there is a connection."""
+        """Send the facts that are due, if connected."""
         if not self._broker.is_connected:
             return
         for fact in self._resend_queue.take_due(monotonic_ms()):
@@ -112,7 +112,7 @@ class EffectRunner:
 
 
 def log_message(effect: MessageEffect) -> None:
-    """Say it: to the guest on the screen, to the staff, to whoever reads the log."""
+    """Log a message for the guest's screen, the staff or the technician."""
     match effect:
         case ShowOnScreen():
             logger.info("screen: %s", effect.text)
@@ -127,7 +127,7 @@ def log_message(effect: MessageEffect) -> None:
 
 
 def fact_summary(message: PourCompleted | UnattributedFlow) -> str:
-    """One line on what flowed."""
+    """A fact as one line for the log."""
     match message:
         case PourCompleted():
             return f"pour {message.pour_id}, {message.volume_ml} ml, {message.end_reason.value}"

@@ -1,4 +1,4 @@
-"""What the reader tells, from its own thread, as events; and whether it still looks for cards at all."""
+"""Turns what the reader reports, on its own thread, into events, and detects a reader that has stopped looking for cards."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ from tapwire_node.hardware.reader import Reader
 class ReaderWatch:
     """A `ReaderListener`. `post` is for the event loop's thread, `post_from_thread` for any other.
 
-    It remembers what lies there: a reader that was only slow does not say it again, and after a fault the controller must hear it.
+    It keeps the last reading: a reader that was only slow does not repeat it, and the controller needs it after a fault.
     """
 
     def __init__(
@@ -51,16 +51,16 @@ class ReaderWatch:
         self._post_from_thread(partial(HardwareRecovered, part=Part.READER))
 
     def look(self) -> None:
-        """On the event loop, now and then: a reader that has stopped looking counts as broken."""
+        """Check the reader, at each tick: one that has not looked for `stall_ms` counts as broken."""
         stalled = monotonic_ms() - self._reader.looked_ms > self._stall_ms
         if stalled and not self._stalled:
-            self._post(partial(HardwareFailed, part=Part.READER, text="it does not look for cards any more"))
+            self._post(partial(HardwareFailed, part=Part.READER, text="it no longer looks for cards"))
         if self._stalled and not stalled:
             self._end_stall()
         self._stalled = stalled
 
     def _end_stall(self) -> None:
-        """It looks again; one that has said that it does not work says itself when it does."""
+        """The reader looks again. One that reported a failure itself also reports its recovery itself."""
         if self._is_broken:
             return
         self._post(partial(HardwareRecovered, part=Part.READER))

@@ -1,7 +1,7 @@
-"""Telling systemd how the node is: a datagram on the socket that `NOTIFY_SOCKET` names.
+"""Notifications to systemd (sd_notify(3)): a datagram on the socket that `NOTIFY_SOCKET` names.
 
-The whole protocol is a few lines of text in one datagram, documented as stable (sd_notify(3)). The libraries for it are either
-without a release for years or need a compiler and libsystemd on the Pi, so these lines are our own.
+The protocol is a few lines of text, documented as stable. The libraries for it have had no release for years, or need a compiler
+and libsystemd on the Pi.
 """
 
 import logging
@@ -13,13 +13,13 @@ from typing import Final
 from tapwire_node.clock import monotonic_ms
 
 PINGS_PER_TIMEOUT: Final = 4
-"""Signs of life in one watchdog time: three may be lost or late."""
+"""Pings per watchdog timeout, so that three may be lost or late."""
 US_PER_MS: Final = 1_000
 logger: Final = logging.getLogger(__name__)
 
 
 class SystemdNotifier:
-    """systemd, if it started us; otherwise nobody, and everything here does nothing."""
+    """Notifies systemd if it started this process; otherwise does nothing."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET")
@@ -30,19 +30,19 @@ class SystemdNotifier:
         self._pinged_ms: int | None = None
 
     def notify_ready(self) -> None:
-        """The event loop runs; at a tap the valve is closed and the journal was looked at."""
+        """Notify that the node is ready: a tap's valve is closed, and its journal is open or found broken."""
         self._send("READY=1")
 
     def notify_status(self, text: str) -> None:
-        """One line for `systemctl status`."""
+        """Set the line that `systemctl status` shows."""
         self._send(f"STATUS={text}")
 
     def notify_stopping(self) -> None:
-        """We end by ourselves."""
+        """Notify that the process is shutting down."""
         self._send("STOPPING=1")
 
     def ping_watchdog(self) -> None:
-        """A sign of life, as often as systemd wants: to be given by the very loop that looks after the valve, or the card."""
+        """Ping the watchdog as often as systemd expects; called only by the loop that feeds the valve's watchdog."""
         now_ms = monotonic_ms()
         if self._ping_ms and (self._pinged_ms is None or now_ms - self._pinged_ms >= self._ping_ms):
             self._pinged_ms = now_ms
@@ -56,4 +56,4 @@ class SystemdNotifier:
                 notify.setblocking(False)
                 notify.sendto(text.encode(), self._address)
         except OSError as error:
-            logger.warning("systemd was not told %s: %s", text, error)
+            logger.warning("systemd could not be notified of %s: %s", text, error)

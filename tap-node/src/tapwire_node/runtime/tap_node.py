@@ -1,7 +1,7 @@
-"""One tap node, wired: hardware, journal and uplink around the controller.
+"""The tap node: hardware, journal and broker connection around the controller, on one event loop.
 
-Everything that happens becomes an event on the one event loop, the controller's step gives effects, the performer does them.
-Nothing else touches the valve, but for its watchdog, and the end: on an error, a signal and at every exit the valve closes first.
+Everything that happens becomes an event, the controller's step returns effects, and the effect runner carries them out. Nothing
+else touches the valve, except its watchdog and the shutdown: on an error, a signal and every other exit the valve closes first.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ logger: Final = logging.getLogger(__name__)
 
 
 class TapNode:
-    """One tap. `hardware.simulated` is there for programs that play guest; `state` for whoever looks on."""
+    """One tap. Programs that play guests use `hardware.simulated`; observers read `state`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -89,7 +89,7 @@ class TapNode:
     # ── events ──────────────────────────────────────────────────────────────
 
     def post(self, make_event: EventFactory) -> None:
-        """Let the controller step, and do what it wants. The one guard: whatever goes wrong closes the valve and ends the node."""
+        """Step the controller and carry out its effects. Any exception closes the valve and ends the node."""
         if self._failed.done():
             return
         try:
@@ -112,30 +112,30 @@ class TapNode:
             self._refill()
 
     def fail(self, error: BaseException) -> None:
-        """End the node with this error, and close the valve."""
+        """Close the valve and end the node with this error."""
         if not self._failed.done():
             self._failed.set_exception(error)
             self.hardware.valve.close()
 
     def valve_tripped(self) -> None:
-        """Nobody looked after the valve; from its watchdog."""
+        """The valve's watchdog closed it; called on the watchdog's thread."""
         self._post_from_thread(ValveTripped)
 
     def valve_failed(self, text: str) -> None:
-        """The valve can't be closed, or not be opened; from any thread."""
+        """The valve's pin can't be written; called on any thread."""
         self._post_from_thread(partial(HardwareFailed, part=Part.VALVE, text=text))
 
     def valve_recovered(self) -> None:
-        """The valve is closed after all; from any thread."""
+        """The valve's pin can be written again; called on any thread."""
         self._post_from_thread(partial(HardwareRecovered, part=Part.VALVE))
 
     def _post_from_thread(self, make_event: EventFactory) -> None:
         self._loop.call_soon_threadsafe(self.post, make_event)
 
-    # ── life ────────────────────────────────────────────────────────────────
+    # ── start and end ────────────────────────────────────────────────────────────────
 
     async def serve(self) -> None:
-        """Run until cancelled; raises what broke the node."""
+        """Run until cancelled; raises the error that broke the node."""
         try:
             await self._journal.open()
         except asyncio.CancelledError:
@@ -155,7 +155,7 @@ class TapNode:
             await self._end(tasks)
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
-        """Close first; then let a running pour come to its report, unless the node is broken."""
+        """Close the valve first; then let a running pour write its report, unless the node is broken."""
         self.hardware.valve.close()
         self._systemd.notify_stopping()
         if not self._failed.done():
@@ -170,12 +170,14 @@ class TapNode:
             self._failed.result()
 
     def _write_last_checkpoint(self) -> None:
-        """Whatever has flowed is on disk at the end, with the fact that a broken node leaves running."""
+        """Write what has flowed, with the fact that a broken node leaves running."""
         write = last_checkpoint(self.state, self._now())
         if self.state.journal.opened:
             self._journal.write(write)
         elif write.odometer.ml:
-            logger.critical("%d ml have flowed, and the journal could never be opened", write.odometer.ml)
+            logger.critical(
+                "%d ml have flowed and are not in the journal, which could never be opened: book them by hand", write.odometer.ml
+            )
 
     def _now(self) -> Moment:
         return Moment(monotonic_ms(), wall_clock(), self.hardware.meter.pulses, uuid4())
@@ -184,7 +186,7 @@ class TapNode:
         try:
             await asyncio.wait_for(self._at_rest.wait(), self._settings.process.shutdown_ms / MS_PER_S)
         except TimeoutError:
-            logger.error("the pour could not be ended in time; the next start reports it from the journal")
+            logger.error("the pour did not end in time; the next start will report it from the journal")
 
     async def _keep_ticking(self) -> None:
         process = self._settings.process
@@ -206,7 +208,7 @@ class TapNode:
             self.fail(error)
 
     def _refill(self) -> None:
-        """Take facts without a verdict from the journal to the outbox, one time at once."""
+        """Load facts without a verdict from the journal into the resend queue, one load at a time."""
         if self._refilling is None or self._refilling.done():
             self._refilling = self._loop.create_task(self._fill_resend_queue())
             self._refilling.add_done_callback(self._check_refill)
@@ -227,14 +229,14 @@ class TapNode:
 
 
 def open_journal(settings: Settings, boot_id: UUID) -> Journal:
-    """The tap's journal, with its reserve; raises `JournalBroken` and `JournalInUse`."""
+    """Open the tap's journal with its reserve; raises `JournalBroken` and `JournalInUse`."""
     file = Path(settings.journal.file)
     return Journal.open(file, settings.tap.path, boot_id, DiskReserve(file, settings.journal.reserve_kib))
 
 
 @asynccontextmanager
 async def running_node(settings: Settings) -> AsyncIterator[TapNode]:
-    """A node that serves while the block runs; leaving it ends the node. Raises what broke it."""
+    """Run a node while the block runs; raises the error that broke it."""
     node = TapNode(settings)
     serving = asyncio.create_task(node.serve())
     try:
@@ -244,7 +246,7 @@ async def running_node(settings: Settings) -> AsyncIterator[TapNode]:
 
 
 async def run_node(settings: Settings) -> None:
-    """Serve a tap or a desk reader until SIGTERM or SIGINT; raises what broke the node."""
+    """Run a tap node or a desk reader until SIGTERM or SIGINT; raises the error that broke it."""
     told_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
@@ -259,7 +261,7 @@ async def run_node(settings: Settings) -> None:
 
 
 async def end_node(node: TapNode | DeskNode, serving: asyncio.Task[None]) -> None:
-    """Let the node come to its end, with the valve closed first; raises what broke it."""
+    """End the node, with the valve closed first; raises the error that broke it."""
     serving.cancel()
     try:
         await asyncio.wait([serving])

@@ -1,4 +1,4 @@
-"""`python -m tapwire_node.simulator --config tap.toml …`: the beer, the readers and the guests of these taps, until told to end."""
+"""`python -m tapwire_node.simulator --config tap.toml …`: simulate beer lines, readers and guests of these taps until stopped."""
 
 import argparse
 import signal
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def load(files: list[Path]) -> tuple[Path, dict[str, tuple[SimulatedHardware, Scenario | None]]]:
-    """The socket that these files name, and their taps; raises `InvalidSettings` and `InvalidScenario`."""
+    """Read the simulator's socket and the taps from tap.toml files; raises `InvalidSettings` and `InvalidScenario`."""
     taps: dict[str, tuple[SimulatedHardware, Scenario | None]] = {}
     sockets: set[str] = set()
     for file in files:
@@ -46,7 +46,9 @@ def load(files: list[Path]) -> tuple[Path, dict[str, tuple[SimulatedHardware, Sc
         taps[settings.tap.path] = hardware, scenario
         sockets.add(hardware.simulator)
     if len(sockets) != 1:
-        raise InvalidSettings(f"one simulator has one socket, these files name {len(sockets)}: {', '.join(sorted(sockets))}")
+        raise InvalidSettings(
+            f"all files must name the same simulator socket, these name {len(sockets)}: {', '.join(sorted(sockets))}"
+        )
     return Path(sockets.pop()), taps
 
 

@@ -1,4 +1,4 @@
-"""A program's hand at a simulated tap in another process: lay a card on, break something, look."""
+"""The client of a simulator process: act on a simulated tap (present a card, break a part) and read its true state."""
 
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from tapwire_node.simulator.protocol import (
 
 
 class SimulatorClient:
-    """Does things to one tap of a simulator, and sees the truth. Blocking, but short; not to be shared between threads."""
+    """Acts on one tap of a simulator. Blocking, but short; not to be shared between threads."""
 
     def __init__(self, simulator: Path, tap: str) -> None:
         self._tap = tap
@@ -30,11 +30,11 @@ class SimulatorClient:
         self._line.close()
 
     def look(self) -> GroundTruth:
-        """How the tap stands; raises `SimulatorUnreachable`."""
+        """Read the tap's true state; raises `SimulatorUnreachable`."""
         return self._request(TruthQuery(self._tap))
 
     def act(self, action: Action, *, card_uid: str = "", ml_per_s: int = 0, wrong_by_s: int = 0) -> GroundTruth:
-        """Do something, and see how the tap stands then; raises `SimulatorUnreachable`, and `ValueError` where it was refused."""
+        """Act on the tap and return its true state; raises `SimulatorUnreachable`, and `ValueError` for a refusal."""
         truth = self._request(TapCommand(tap=self._tap, action=action, card_uid=card_uid, ml_per_s=ml_per_s, wrong_by_s=wrong_by_s))
         if truth.refused is not None:
             raise ValueError(truth.refused)

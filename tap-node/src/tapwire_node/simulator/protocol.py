@@ -1,7 +1,8 @@
-"""What goes over a simulator's socket: one JSON object a line.
+"""The protocol of a simulator's socket: one JSON object per line.
 
-A node begins with `Attach`, gives `DriveValve` for each change of its valve's pin, and hears `Pulses`, `CardOnReader` and
-`ReaderFault`. A hand (a test, a demo, a person) sends `TapCommand` or `TruthQuery` and hears `GroundTruth` after each.
+A node begins with `Attach`, sends `DriveValve` for each change of its valve's pin, and receives `Pulses`, `CardOnReader`,
+`ReaderFault` and `ClockOffset`. A client (a test or a demo) sends `TapCommand` or `TruthQuery` and receives `GroundTruth` after
+each.
 """
 
 import socket
@@ -18,31 +19,31 @@ from msgspec import Meta, Struct
 
 MAX_LINE_BYTES: Final = 4_096
 SEND_TIMEOUT_S: Final = 2
-"""Who does not read for this long is cut off."""
+"""A peer that does not read for this long is disconnected."""
 _TIMEVAL: Final = struct.Struct("ll")
 ClockError = Annotated[int, Meta(ge=-3_000_000_000, le=3_000_000_000, description="s; some 95 years")]
 FlowMlPerS = Annotated[int, Meta(ge=0, le=1_000, description="ml/s")]
 
 
 class SimulatorUnreachable(Exception):
-    """Nothing answers at the simulator's socket; the text says what to start."""
+    """No simulator answers at the socket; the text says what to start."""
 
 
 class Attach(Struct, frozen=True, tag="attach"):
-    """The node of this tap is here, with its valve's pin so; it takes the place of one that was here before."""
+    """A node connects to its tap and gives its valve pin's level; it replaces an earlier node."""
 
     tap: str
     valve_is_driven: bool = False
 
 
 class DriveValve(Struct, frozen=True, tag="drive_valve"):
-    """The node drives its valve's pin, or no more."""
+    """The level of the node's valve pin has changed."""
 
     is_driven: bool
 
 
 class Action(StrEnum):
-    """What may be done to a tap by hand."""
+    """An action on a simulated tap."""
 
     PRESENT = "present"
     REMOVE = "remove"
@@ -55,11 +56,11 @@ class Action(StrEnum):
     CUT_POWER = "cut_power"
     SET_CLOCK = "set_clock"
     SHUT_VALVE = "shut_valve"
-    """Let the valve's pin go, as whoever looks after a killed node does (`ExecStopPost`)."""
+    """Release the valve's pin, as `ExecStopPost` does after a node was killed."""
 
 
 class TapCommand(Struct, frozen=True, kw_only=True, tag="act"):
-    """Do something to a tap: `card_uid` for `PRESENT`, `ml_per_s` for `SET_LEAK` and `SET_FLOW`, `wrong_by_s` for `SET_CLOCK`."""
+    """Act on a tap: `card_uid` for `PRESENT`, `ml_per_s` for `SET_LEAK` and `SET_FLOW`, `wrong_by_s` for `SET_CLOCK`."""
 
     tap: str
     action: Action
@@ -69,19 +70,19 @@ class TapCommand(Struct, frozen=True, kw_only=True, tag="act"):
 
 
 class TruthQuery(Struct, frozen=True, tag="look"):
-    """How does the tap stand?"""
+    """Ask for the tap's true state."""
 
     tap: str
 
 
 class Pulses(Struct, frozen=True, tag="pulses"):
-    """The meter has turned."""
+    """The meter gave pulses."""
 
     count: int
 
 
 class CardOnReader(Struct, frozen=True, tag="card"):
-    """This lies on the reader now; None when nothing does."""
+    """The card that is on the reader now; None when there is none."""
 
     card_uid: str | None
 
@@ -93,13 +94,13 @@ class ReaderFault(Struct, frozen=True, tag="reader"):
 
 
 class ClockOffset(Struct, frozen=True, tag="clock"):
-    """The node's time of day is wrong by so many seconds from now on."""
+    """The error of the node's time of day from now on, in seconds."""
 
     by_s: ClockError
 
 
 class GroundTruth(Struct, frozen=True, kw_only=True, tag="truth"):
-    """How a tap stands, whatever its node believes.
+    """The true state of a tap, independent of its node.
 
     `left_at_ml` is what had flowed when its last node went away, None before that; `refused` says why an `TapCommand` was not done.
     """
@@ -119,7 +120,7 @@ _LINE: Final = msgspec.json.Decoder(Line)
 
 
 class LineSocket:
-    """A connected socket that carries lines; sending is safe from any thread."""
+    """A connected socket for lines; sending is thread-safe."""
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(SEND_TIMEOUT_S, 0))
@@ -146,7 +147,7 @@ class LineSocket:
             self._socket.sendall(msgspec.json.encode(line) + b"\n")
 
     def lines(self) -> Iterator[Line]:
-        """What comes, until the other side is gone or sends what is no line."""
+        """Yield received lines until the peer disconnects or sends an invalid line."""
         while True:
             head, newline, rest = self._rest.partition(b"\n")
             if newline:
@@ -165,7 +166,7 @@ class LineSocket:
             self._rest += more
 
     def close(self) -> None:
-        """Hang up, also for a thread that waits in `lines`."""
+        """Close the connection, also for a thread that waits in `lines`."""
         with suppress(OSError):  # the other side was faster
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

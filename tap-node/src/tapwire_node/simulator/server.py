@@ -1,4 +1,4 @@
-"""The simulator process: its taps, and whoever is connected to them."""
+"""The simulator's server: its taps, the nodes attached to them, and its clients."""
 
 import logging
 import os
@@ -36,14 +36,14 @@ logger: Final = logging.getLogger(__name__)
 
 
 class AttachedNode:
-    """The line to a tap's node: hears what its meter and its reader give."""
+    """The connection to a tap's node: passes on pulses and reader events."""
 
     def __init__(self, line: LineSocket, pid: int) -> None:
         self._line = line
         self.pid = pid
 
     def pulses(self, count: int) -> None:
-        """From the beer line's thread."""
+        """Send pulses; called on the beer line's thread."""
         self._send(Pulses(count))
 
     def card_seen(self, card_uid: str) -> None:
@@ -63,11 +63,11 @@ class AttachedNode:
         self._send(ReaderFault(None))
 
     def clock_is_wrong(self, by_s: int) -> None:
-        """From the tap's clock."""
+        """Send the error of the clock, in seconds."""
         self._send(ClockOffset(by_s))
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._line.close()
 
     def _send(self, line: SimulatorMessage) -> None:
@@ -79,7 +79,7 @@ class AttachedNode:
 
 
 class HostedTap(SimulatedTap):
-    """A simulated tap whose node is in another process, or just now nowhere."""
+    """A simulated tap with its node in another process, or with no node."""
 
     def __init__(self, settings: SimulatedHardware) -> None:
         super().__init__(settings)
@@ -89,7 +89,7 @@ class HostedTap(SimulatedTap):
         self._clock_wrong_by_s = 0
 
     def attach(self, node: AttachedNode, *, valve_is_driven: bool) -> None:
-        """A node has come: its pin is what the valve follows from now on, before anything is told to it."""
+        """Attach a node: the valve follows its pin from now on, before anything is sent to it."""
         with self._lock:
             self.drive_valve(is_open=valve_is_driven)
             before, self._node = self._node, node
@@ -101,7 +101,7 @@ class HostedTap(SimulatedTap):
             before.close()
 
     def detach(self, node: AttachedNode) -> None:
-        """A node has gone; the valve stays as it is. Nothing happens when another one has come already."""
+        """Detach a node; the valve stays as it is. A node that was replaced already changes nothing."""
         with self._lock:
             if self._node is not node:
                 return
@@ -110,13 +110,13 @@ class HostedTap(SimulatedTap):
             self.reader.end()
 
     def follow_pin(self, node: AttachedNode, *, is_driven: bool) -> None:
-        """A node's pin has changed; that of one that was replaced means nothing any more."""
+        """Follow the pin of the attached node; that of a replaced one is ignored."""
         with self._lock:
             if self._node is node:
                 self.drive_valve(is_open=is_driven)
 
     def cut_power(self) -> None:
-        """Kill the node, and let the valve fall closed as one without power does."""
+        """Kill the node and close the valve, as a valve without power closes."""
         with self._lock:
             node = self._node
         if node is not None:
@@ -124,7 +124,7 @@ class HostedTap(SimulatedTap):
         self.drive_valve(is_open=False)
 
     def set_clock(self, wrong_by_s: int) -> None:
-        """Make the clock of the tap's machine wrong, for this node and those that come after it."""
+        """Set the error of the tap's machine's clock, for this node and later ones."""
         self._clock_wrong_by_s = wrong_by_s
         with self._lock:
             node = self._node
@@ -132,7 +132,7 @@ class HostedTap(SimulatedTap):
             node.clock_is_wrong(wrong_by_s)
 
     def truth(self, refused: str | None = None) -> GroundTruth:
-        """How it stands."""
+        """The tap's true state."""
         with self._lock:
             return GroundTruth(
                 valve_is_driven=self.valve_is_driven,
@@ -159,18 +159,18 @@ class Simulator(ThreadingMixIn, UnixStreamServer):
         file.chmod(0o600)
 
     def find(self, path: str) -> HostedTap | None:
-        """The tap of this path; the only tap where there is but one and no path is said."""
+        """The tap of this path; without a path, the only tap."""
         return next(iter(self.taps.values())) if not path and len(self.taps) == 1 else self.taps.get(path)
 
     def start(self) -> None:
-        """Let time run, and the guests come."""
+        """Start the beer lines and the guests."""
         for tap in self.taps.values():
             tap.start()
         for player in self._players:
             player.start()
 
     def end(self) -> None:
-        """Send the guests home and stop time."""
+        """Stop the guests and the beer lines."""
         for player in self._players:
             player.end()
         for tap in self.taps.values():
@@ -178,19 +178,19 @@ class Simulator(ThreadingMixIn, UnixStreamServer):
 
 
 class SimulatorConnection(BaseRequestHandler):
-    """One connection: a node's, or a hand's."""
+    """One connection, of a node or a client."""
 
     server: Simulator
     request: socket.socket
 
     def handle(self) -> None:
-        """Serve until the other side is gone."""
+        """Serve until the peer disconnects."""
         self._line = LineSocket(self.request)
         self._attached: tuple[HostedTap, AttachedNode] | None = None
         try:
             for heard in self._line.lines():
                 if not self._serve(heard):
-                    logger.error("a line that means nothing here: %s; the taps are %s", heard, ", ".join(self.server.taps))
+                    logger.error("unexpected message or unknown tap: %s; the taps are %s", heard, ", ".join(self.server.taps))
                     return
         except OSError as error:
             logger.info("a connection ended: %s", error)
@@ -230,7 +230,7 @@ def peer_pid(connected: socket.socket) -> int:
 
 
 def answer(tap: HostedTap, asked: TapCommand | TruthQuery) -> GroundTruth:
-    """Do what is asked, and tell how the tap stands."""
+    """Carry out a request and return the tap's true state."""
     if isinstance(asked, TruthQuery):
         return tap.truth()
     try:
@@ -241,7 +241,7 @@ def answer(tap: HostedTap, asked: TapCommand | TruthQuery) -> GroundTruth:
 
 
 def carry_out(tap: HostedTap, asked: TapCommand) -> None:
-    """Do one thing to a tap; raises `InvalidCardUid`."""
+    """Carry out one action; raises `InvalidCardUid`."""
     match asked.action:
         case Action.PRESENT:
             tap.reader.present(asked.card_uid)

@@ -1,7 +1,7 @@
-"""`tapwire-node doctor`: what keeps this tap from pouring, line by line: `ok`, or what to do.
+"""`tapwire-node doctor`: check everything that can keep this tap from pouring; each line is `ok` or says what to do.
 
-Next to a running node it takes no pin, no broker login and no journal lock, but asks the node over its control socket. Without one
-it tries the parts itself, with the valve closed all the time.
+Beside a running node it takes no pin, broker login or journal lock, but asks the node over its control socket. Without a running
+node it tries the parts itself, with the valve closed all the time.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from tapwire_node.settings import Settings, device_path
 
 
 def doctor(settings: Settings) -> int:
-    """Print every finding; the exit code is 1 when one of them wants something done."""
+    """Print every finding; return 1 when there is something to do, else 0."""
     findings, terminal = examine(settings), Terminal()
     for finding in findings:
         terminal.say(finding.line())
@@ -27,7 +27,7 @@ def doctor(settings: Settings) -> int:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Everything that can be said of this tap, or desk reader."""
+    """All findings on this tap or desk reader."""
     if device_path(settings).kind is DeviceKind.READER:
         return [Finding.ok("settings", settings.tap.path), examine_desk(settings), examine_spi(settings), try_broker(settings)]
     journal = Path(settings.journal.file)
@@ -50,11 +50,11 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def ask_node(journal: Path) -> Status | Finding:
-    """The running node's state, or what is to be said of there being none."""
+    """The running node's state, or the finding that there is none."""
     try:
         with NodeConnection.open(journal) as node:
             return node.status()
     except NodeNotRunning:
-        return Finding.ok("node", "does not run: the parts are tried without it")
+        return Finding.ok("node", "not running: the parts are checked without it")
     except NodeUnreachable as error:
         return Finding.problem("node", str(error))

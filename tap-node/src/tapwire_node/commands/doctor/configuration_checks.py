@@ -14,25 +14,25 @@ from tapwire_node.settings import Settings
 
 
 def examine_calibration(settings: Settings, applied: tuple[int, int] | None) -> Finding:
-    """Compare tap.toml's factor, which `calibrate` writes, with the config's: `applied`, with its revision, if one has come."""
+    """Compare tap.toml's factor, which `calibrate` writes, with the config's; `applied` is the latter and its revision."""
     measured = settings.tap.pulses_per_liter
     if applied is None:
-        return Finding.ok("calibration", f"{measured} pulses per litre, from tap.toml, until the core's config has come")
+        return Finding.ok("calibration", f"{measured} pulses per litre from tap.toml, until the core's config has come")
     pulses_per_liter, revision = applied
     if pulses_per_liter == measured:
         return Finding.ok("calibration", f"{measured} pulses per litre (config revision {revision})")
     path = settings.tap.path.replace("/taps/", "/")
     return Finding.problem(
         "calibration",
-        f"tap.toml says {measured} pulses per litre, the core's config {pulses_per_liter} (revision {revision}), which counts:"
+        f"tap.toml says {measured} pulses per litre, the core's config {pulses_per_liter} (revision {revision}), which is used:"
         f' PATCH /api/taps/{path} {{"pulses_per_liter": {measured}}}, or write {pulses_per_liter} under [tap] in tap.toml',
     )
 
 
 def examine_config(status: Status) -> Finding:
-    """What the core wants of the tap."""
+    """Check that the tap's config lets guests pour."""
     if status.config_status is None:
-        return Finding.problem("config", "none has come: add the tap in the core (POST /api/taps)")
+        return Finding.problem("config", "the core has sent none: add the tap in the core (POST /api/taps)")
     text = f"{status.config_status.value}, revision {status.config_revision}"
     if status.config_status is not ConfigStatus.ACTIVE:
         return Finding.ok("config", f"{text}: no guest can pour until the tap's status is active")
@@ -42,7 +42,7 @@ def examine_config(status: Status) -> Finding:
 
 
 def stored_config(journal: Path) -> tuple[int, int] | None:
-    """Factor and revision of the last config that the journal has; None without one."""
+    """Factor and revision of the config stored in the journal; None without one."""
     try:
         with closing(open_read_only(journal)) as db:
             (stored,) = db.execute("SELECT config FROM journal").fetchone() or (None,)

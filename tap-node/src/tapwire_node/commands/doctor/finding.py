@@ -1,4 +1,4 @@
-"""One line of the doctor."""
+"""The result of one check of the doctor."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,7 +6,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, and how it is; where it is not well, `text` says what to do."""
+    """The result of one check; `text` says what to do unless it is ok."""
 
     subject: str
     is_ok: bool
@@ -23,5 +23,5 @@ class Finding:
         return cls(subject, is_ok=False, text=text)
 
     def line(self) -> str:
-        """As it is printed."""
+        """The finding as it is printed."""
         return f"{'ok' if self.is_ok else 'DO':3} {self.subject:12} {self.text}"

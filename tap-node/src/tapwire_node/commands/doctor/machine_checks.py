@@ -1,4 +1,4 @@
-"""The machine under the node: SPI, clock, disk, and the journal as a file. Nothing here writes."""
+"""Checks of the machine: SPI, clock, disk, and the journal's file. Nothing is written."""
 
 import ctypes
 import os
@@ -15,52 +15,50 @@ from tapwire_node.journal.connection import BUSY_TIMEOUT_S
 from tapwire_node.settings import Settings
 
 MIN_FREE_BYTES: Final = 64 * 1024 * 1024
-"""Below this, someone should make room; a year of pours takes some 30 MB."""
+"""Below this the doctor asks for room; a year of pours takes some 30 MB."""
 OLDEST_YEAR: Final = 2025
 TIME_ERROR: Final = 5
-"""What adjtimex answers while nothing has set the clock."""
+"""The answer of adjtimex while nothing has set the clock."""
 TIMEX_BYTES: Final = 256
-"""More than `struct timex` has on any machine; all zero, it asks and changes nothing."""
+"""Larger than `struct timex` on any machine; all zero means read and change nothing."""
 
 
 def examine_spi(settings: Settings) -> Finding:
-    """Whether the bus of the reader is there."""
+    """Check that the reader's bus exists and can be opened."""
     hardware = settings.hardware
     if not isinstance(hardware, Mfrc522Wiring):
         return Finding.ok("SPI", "not used")
     device = Path(f"/dev/spidev{hardware.reader_spi_bus}.{hardware.reader_spi_device}")
     if not device.exists():
-        return Finding.problem(
-            "SPI", f"there is no {device}: switch SPI on (raspi-config nonint do_spi 0), then start the Pi again"
-        )
+        return Finding.problem("SPI", f"there is no {device}: enable SPI (raspi-config nonint do_spi 0), then restart the Pi")
     if not os.access(device, os.R_OK | os.W_OK):
         return Finding.problem("SPI", f"{device} can't be opened by this user: add it to the group spi")
     return Finding.ok("SPI", str(device))
 
 
 def examine_clock(journal: Path) -> Finding:
-    """The time of day is information only; but people compare it, so it should not be absurd."""
+    """Check the time of day. It is information only, but people compare it."""
     now = datetime.now(UTC)
     text = now.isoformat(timespec="seconds")
     latest = latest_entry(journal)
     if now.year < OLDEST_YEAR or (latest is not None and text < latest[: len("2025-01-01T00:00:00")]):
         return Finding.problem("clock", f"{text} is in the past: let the Pi reach a time server (timedatectl set-ntp true)")
     if not is_clock_set():
-        return Finding.ok("clock", f"{text}, set by no time server: times in logs may be wrong, pours are not")
+        return Finding.ok("clock", f"{text}, not set by a time server: times in logs may be wrong, pours are not affected")
     return Finding.ok("clock", text)
 
 
 def is_clock_set() -> bool:
-    """Whether a time server sets the clock, as the kernel says; True where it can't be asked."""
+    """True when the kernel says that a time server sets the clock, or can't be asked."""
     adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
     return adjtimex is None or adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)) != TIME_ERROR
 
 
 def examine_disk(journal: Path) -> Finding:
-    """Room for the journal, in a folder that can be written."""
+    """Check that the journal's folder can be written and the disk has room."""
     folder = next(parent for parent in journal.parents if parent.exists())
     if not os.access(folder, os.W_OK):
-        return Finding.problem("disk", f"{folder} can't be written by this user: chown it to the node's")
+        return Finding.problem("disk", f"{folder} can't be written by this user: change its owner to the node's user")
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
         return Finding.problem("disk", f"{free // 2**20} MB free at {folder}: make room, {MIN_FREE_BYTES // 2**20} MB at least")
@@ -68,9 +66,9 @@ def examine_disk(journal: Path) -> Finding:
 
 
 def examine_journal(journal: Path) -> Finding:
-    """Whether the file is sound, and what it still has to tell."""
+    """Check that the journal is sound, and count its facts without a verdict."""
     if not journal.exists():
-        return Finding.ok("journal", f"none yet: the node makes {journal} when it first starts")
+        return Finding.ok("journal", f"none yet: the node creates {journal} at its first start")
     try:
         with closing(open_read_only(journal)) as db:
             (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
@@ -87,7 +85,7 @@ def examine_journal(journal: Path) -> Finding:
 
 
 def latest_entry(journal: Path) -> str | None:
-    """When the journal was last written, as far as it says."""
+    """The time of the journal's last fact; None if unknown."""
     try:
         with closing(open_read_only(journal)) as db:
             (latest,) = db.execute("SELECT max(recorded_at) FROM facts").fetchone()
@@ -97,5 +95,5 @@ def latest_entry(journal: Path) -> str | None:
 
 
 def open_read_only(journal: Path) -> sqlite3.Connection:
-    """The journal's file, also while the node writes to it; raises `sqlite3.Error`."""
+    """Open the journal's file, also while the node writes it; raises `sqlite3.Error`."""
     return sqlite3.connect(f"{journal.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)

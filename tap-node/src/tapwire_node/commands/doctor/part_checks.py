@@ -1,4 +1,4 @@
-"""Trying the parts themselves, while no node has them. The valve is closed all the time."""
+"""Checks of pins, reader and broker by using them, while no node runs. The valve is closed all the time."""
 
 import asyncio
 from threading import Event
@@ -14,11 +14,11 @@ from tapwire_node.mqtt.broker_connection import make_mqtt_client
 from tapwire_node.settings import Settings, broker_address, desk_hardware, device_path, tap_hardware
 
 READER_WAIT_S: Final = 5.0
-"""How long the reader may take to say anything."""
+"""Longest wait for the reader's first event."""
 
 
 class FirstReaderEvent:
-    """Hears the first thing that a reader says."""
+    """A reader's listener that waits for the first event."""
 
     def __init__(self) -> None:
         self.heard = Event()
@@ -26,38 +26,38 @@ class FirstReaderEvent:
         self.card_uid: str | None = None
 
     def card_seen(self, card_uid: str) -> None:
-        """It works, and a card lies on it."""
+        """The reader works and has a card on it."""
         self.card_uid = card_uid
         self.heard.set()
 
     def card_lifted(self) -> None:
-        """It works, and is empty."""
+        """The reader works and is empty."""
         self.heard.set()
 
     def reader_failed(self, text: str) -> None:
-        """It does not work."""
+        """The reader does not work."""
         self.failure = text
         self.heard.set()
 
     def reader_recovered(self) -> None:
-        """It works; what lies on it comes next."""
+        """The reader works; its card, or none, is reported next."""
 
 
 def examine_hardware(settings: Settings) -> list[Finding]:
-    """Take the pins and listen to the reader."""
+    """Check the pins and the reader."""
     try:
         hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, NoListener(), settings.tap.path)
     except PIN_ERRORS as error:
-        return [Finding.problem("pins", f"{error}: is [hardware] right, and this user in the group gpio?")]
+        return [Finding.problem("pins", f"{error}: check [hardware], and that this user is in the group gpio")]
     try:
-        pins = Finding.ok("pins", f"valve and meter are ours, the valve is {'OPEN' if hardware.valve.is_open else 'closed'}")
+        pins = Finding.ok("pins", f"valve and meter can be used, the valve is {'OPEN' if hardware.valve.is_open else 'closed'}")
         return [pins, check_reader(hardware.reader)]
     finally:
         hardware.end()
 
 
 def examine_desk(settings: Settings) -> Finding:
-    """Listen to a desk reader, which has no other parts."""
+    """Check a desk reader."""
     parts = open_desk_reader(desk_hardware(settings))
     try:
         return check_reader(parts.reader)
@@ -66,18 +66,18 @@ def examine_desk(settings: Settings) -> Finding:
 
 
 def check_reader(reader: Reader) -> Finding:
-    """Whether the reader answers."""
+    """Wait for the reader's first event."""
     first_event = FirstReaderEvent()
     reader.start(first_event)
     if not first_event.heard.wait(READER_WAIT_S):
-        return Finding.problem("reader", f"it said nothing for {READER_WAIT_S:.0f} s: look at its wiring")
+        return Finding.problem("reader", f"no answer for {READER_WAIT_S:.0f} s: check its wiring")
     if first_event.failure is not None:
-        return Finding.problem("reader", f"{first_event.failure}: look at its wiring and at SPI")
-    return Finding.ok("reader", "answers" if first_event.card_uid is None else f"answers, card {first_event.card_uid} lies on it")
+        return Finding.problem("reader", f"{first_event.failure}: check its wiring and SPI")
+    return Finding.ok("reader", "answers" if first_event.card_uid is None else f"answers, card {first_event.card_uid} is on it")
 
 
 def try_broker(settings: Settings) -> Finding:
-    """Log in as the node would, and go again; nothing is published."""
+    """Log in at the broker as the node would; nothing is published."""
     return asyncio.run(_log_in(settings))
 
 
@@ -86,8 +86,8 @@ async def _log_in(settings: Settings) -> Finding:
     place = f"{address.host}:{address.port}"
     try:
         async with make_mqtt_client(device_path(settings), address, broker):
-            return Finding.ok("broker", f"{place} takes our login")
+            return Finding.ok("broker", f"{place} accepts our login")
     except (MqttError, OSError) as error:
         return Finding.problem(
-            "broker", f"{place}: {error}. Look at [broker] in tap.toml, the network, and `tapwire-core add-device`"
+            "broker", f"{place}: {error}. Check [broker] in tap.toml, the network, and `tapwire-core add-device`"
         )
