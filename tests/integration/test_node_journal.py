@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tapwire_node.journal.damage import aside_of
+from tapwire_node.journal.damage import damaged_journals
 from tapwire_node.simulator.protocol import Action
 from tests.integration.node_rig import OTHER_CARD
 from tests.integration.simulator_rig import until
@@ -28,7 +28,7 @@ def journal_of(stage: Stage) -> Path:
     return stage.socket.parent / "tap-0" / "journal.sqlite"
 
 
-def give_up_reserve(stage: Stage) -> None:
+def release_reserve(stage: Stage) -> None:
     Path(f"{journal_of(stage)}.reserve").unlink()
 
 
@@ -61,7 +61,7 @@ async def test_a_disk_that_takes_no_more_closes_the_valve_and_the_report_comes_w
 
 async def test_without_room_for_what_a_pour_may_have_to_write_none_begins(stage: Stage) -> None:
     await stage.node.end()
-    give_up_reserve(stage)
+    release_reserve(stage)
     stage.node.largest_file = LESS_THAN_THE_RESERVE
     await stage.start()
     await stage.core.hear("node_state", status="online", phase="OUT_OF_SERVICE")
@@ -85,7 +85,7 @@ async def test_a_spoilt_journal_is_set_aside_and_the_tap_waits_for_a_technician(
     await stage.start()
     await stage.core.hear("node_state", status="online", phase="OUT_OF_SERVICE")
     await nothing_flows(stage)
-    (aside,) = aside_of(journal_of(stage))
+    (aside,) = damaged_journals(journal_of(stage))
     assert stage.node.log().count("ALARM: journal: the journal") <= 2, (
         "when it is found, and when it is found again; not at every try"
     )

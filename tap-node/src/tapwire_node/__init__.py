@@ -1,4 +1,4 @@
-"""The program at the tap: reader, valve, flow meter, journal and uplink of one tap."""
+"""The program at the tap: reader, valve, flow meter, journal and broker connection of one tap."""
 
 from typing import Final
 

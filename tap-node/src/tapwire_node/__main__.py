@@ -25,7 +25,7 @@ from tapwire_node.runtime.tap_node import run_node
 from tapwire_node.settings import InvalidSettings, Settings, load_settings
 from tapwire_node.simulator.protocol import SimulatorUnreachable
 
-REFUSALS: Final = (
+USER_ERRORS: Final = (
     InvalidSettings,
     InvalidScenario,
     InvalidLogFormat,
@@ -45,13 +45,13 @@ INTERRUPTED: Final = 130
 
 
 def main() -> None:
-    """Run the command line; exits with 2 for `REFUSALS`, with 1 where a check failed."""
+    """Run the command line; exits with 2 for `USER_ERRORS`, with 1 where a check failed."""
     arguments = parser().parse_args()
     try:
         if arguments.command == "pair":
             sys.exit(pair(arguments.config, arguments.api, arguments.ca_file, again=arguments.again))
         sys.exit(run_command(arguments, load_settings(arguments.config)))
-    except REFUSALS as error:
+    except USER_ERRORS as error:
         print(f"tapwire-node: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

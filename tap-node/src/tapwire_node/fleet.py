@@ -23,10 +23,10 @@ from tapwire_node.journal import JournalBroken, JournalInUse
 from tapwire_node.runtime.tap_node import TapNode, end_node
 from tapwire_node.settings import InvalidSettings, Settings, device_path, load_settings
 
-STARTING_AT_ONCE: Final = 10
+START_BATCH: Final = 10
 """Nodes that start at the same time; all at once would slow one another down."""
 START_PAUSE_S: Final = 0.1
-REFUSALS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat, JournalBroken, JournalInUse)
+USER_ERRORS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat, JournalBroken, JournalInUse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ async def running_fleet(settings: Sequence[Settings]) -> AsyncIterator[Fleet]:
             node = TapNode(one)
             fleet.nodes.append(node)
             fleet.serving.append(asyncio.create_task(node.serve()))
-            if number % STARTING_AT_ONCE == 0:
+            if number % START_BATCH == 0:
                 await asyncio.sleep(START_PAUSE_S)
         yield fleet
     finally:
@@ -61,11 +61,11 @@ async def running_fleet(settings: Sequence[Settings]) -> AsyncIterator[Fleet]:
 
 async def serve(settings: Sequence[Settings]) -> None:
     """Run the fleet until SIGTERM or SIGINT; raises the error that broke a node."""
-    told_to_end = asyncio.Event()
+    stop_requested = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
     async with running_fleet(settings) as fleet:
-        waiting = asyncio.create_task(told_to_end.wait())
+        waiting = asyncio.create_task(stop_requested.wait())
         await asyncio.wait([waiting, *fleet.serving], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
 
@@ -77,7 +77,7 @@ def main() -> None:
     try:
         set_up_logs("fleet")
         asyncio.run(serve([load_settings(file) for file in parser.parse_args().config]))
-    except REFUSALS as error:
+    except USER_ERRORS as error:
         print(f"tapwire_node.fleet: {error}", file=sys.stderr)
         sys.exit(2)
 

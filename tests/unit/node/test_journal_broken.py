@@ -16,7 +16,7 @@ WRITES: dict[str, Callable[[Journal, UUID], object]] = {
     "question": lambda journal, _: journal.next_seq(CARD),
     "grant": lambda journal, pour_id: journal.record_grant(grant(pour_id), "", 0),
     "tombstone": lambda journal, pour_id: journal.record_tombstone(pour_id),
-    "refusal": lambda journal, pour_id: journal.refuse(never_started(journal, pour_id)),
+    "refusal": lambda journal, pour_id: journal.record_refusal(never_started(journal, pour_id)),
     "report": lambda journal, pour_id: journal.record_report(report(journal, pour_id, 0, 10), odometer(10)),
     "flow": lambda journal, pour_id: journal.record_flow(flow(journal, 0, 10, pour_id), odometer(10), ended=True),
     "config": lambda journal, _: journal.record_config(CONFIG),

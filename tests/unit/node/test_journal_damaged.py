@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tapwire_node.journal import Journal, JournalBroken
-from tapwire_node.journal.damage import aside_of
+from tapwire_node.journal.damage import damaged_journals
 from tapwire_node.journal.inspection import export, pending, show
 from tests.unit.node.disk_journal import PAGE_BYTES, DiskJournal, poured
 
@@ -39,7 +39,7 @@ def test_a_damaged_journal_is_set_aside_with_its_side_files_and_nothing_of_it_is
     with pytest.raises(JournalBroken, match=r"is damaged .* move journal.sqlite.damaged-.* out of"):
         disk_journal.boot()
 
-    (aside,) = aside_of(disk_journal.file)
+    (aside,) = damaged_journals(disk_journal.file)
     assert re.fullmatch(r"journal\.sqlite\.damaged-\d{8}T\d{6}Z", aside.name)
     now = {path.name.replace(aside.name, "journal.sqlite"): path.read_bytes() for path in disk_journal.file.parent.iterdir()}
     assert held.items() <= now.items()
@@ -55,7 +55,7 @@ def test_while_a_damaged_journal_lies_there_no_other_begins_and_moving_it_away_b
     for _ in range(3):
         with pytest.raises(JournalBroken, match="is damaged"):
             disk_journal.boot()
-    (aside,) = aside_of(disk_journal.file)
+    (aside,) = damaged_journals(disk_journal.file)
 
     elsewhere = tmp_path / "for-the-office"
     elsewhere.mkdir()
@@ -70,14 +70,14 @@ def test_while_a_damaged_journal_lies_there_no_other_begins_and_moving_it_away_b
 def test_a_second_damage_in_the_same_second_takes_no_name_twice(disk_journal: DiskJournal) -> None:
     for _ in range(3):
         disk_journal.file.write_bytes(b"not a database" * 1_000)
-        before = len(aside_of(disk_journal.file))
-        for aside in aside_of(disk_journal.file):
+        before = len(damaged_journals(disk_journal.file))
+        for aside in damaged_journals(disk_journal.file):
             aside.rename(aside.with_name("hidden-" + aside.name))
         with pytest.raises(JournalBroken):
             disk_journal.boot()
         for hidden in disk_journal.file.parent.glob("hidden-*"):
             hidden.rename(hidden.with_name(hidden.name.removeprefix("hidden-") + f"-{before}"))
-    assert len(aside_of(disk_journal.file)) == 3
+    assert len(damaged_journals(disk_journal.file)) == 3
 
 
 def test_of_a_damaged_journal_all_is_told_that_can_be_read_and_that_it_is_not_all(disk_journal: DiskJournal) -> None:
@@ -103,7 +103,7 @@ def test_a_journal_that_was_set_aside_is_the_one_that_is_read(disk_journal: Disk
     with pytest.raises(JournalBroken):
         disk_journal.boot()
 
-    (aside,) = aside_of(disk_journal.file)
+    (aside,) = damaged_journals(disk_journal.file)
     lines = list(show(disk_journal.file))
     assert lines[0].startswith(f"damaged           {aside}")
     with pytest.raises(JournalBroken, match="that could be read"):

@@ -16,11 +16,11 @@ SIZE_KIB = 64
 
 def test_the_reserve_lies_on_the_disk_and_is_given_up_once(tmp_path: Path) -> None:
     reserve = DiskReserve(tmp_path / "journal.sqlite", SIZE_KIB)
-    reserve.hold()
+    reserve.allocate()
     (held,) = tmp_path.iterdir()
     assert held.stat().st_size == SIZE_KIB * 1_024
     assert held.stat().st_blocks * 512 >= SIZE_KIB * 1_024, "the room is taken, not only promised"
-    assert [reserve.give_up(), reserve.give_up()] == [True, False]
+    assert [reserve.release(), reserve.release()] == [True, False]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -39,7 +39,7 @@ def test_what_has_begun_is_written_to_its_end_whatever_room_is_left(disk_journal
     disk_journal.reserve = DiskReserve(disk_journal.file, SIZE_KIB)
     journal, authorized = disk_journal.boot(), grant()
     journal.record_grant(authorized, "", 0)
-    journal.give_up_reserve()
+    journal.release_reserve()
     disk_journal.reserve = None
     journal.checkpoint(odometer(20), authorized.pour_id, 0, 200)
     journal.record_report(report(journal, authorized.pour_id, 0, 25), odometer(25))

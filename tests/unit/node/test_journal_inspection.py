@@ -42,10 +42,10 @@ def test_facts_are_kept_for_their_days_after_the_verdict_and_for_ever_without_on
 
     assert journal.find_report(uuid4(), never_started(journal, settled)) == (ReportStatus.ELSEWHERE, None)
     assert journal.find_report(journal.journal_id, never_started(journal, settled)) == (ReportStatus.LOST, None), "never 0 ml"
-    assert journal.refuse(never_started(journal, settled)) is None
+    assert journal.record_refusal(never_started(journal, settled)) is None
     assert journal.find_report(uuid4(), never_started(journal, fresh))[0] is ReportStatus.SETTLED
     assert journal.find_report(uuid4(), never_started(journal, waiting))[0] is ReportStatus.OPEN
-    assert journal.refuse(never_started(journal, waiting)) is None
+    assert journal.record_refusal(never_started(journal, waiting)) is None
 
 
 @pytest.mark.parametrize("days", [-400, 400])

@@ -26,7 +26,7 @@ def test_a_tombstone_does_not_touch_a_pour_that_the_journal_has(disk_journal: Di
     journal = disk_journal.boot()
     pour_id = poured(journal, ml=100)
     journal.record_tombstone(pour_id)
-    assert journal.refuse(never_started(journal, pour_id)) is None
+    assert journal.record_refusal(never_started(journal, pour_id)) is None
     assert the_report(journal).volume_ml == 100
 
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from tapwire_node.journal import JournalBroken
-from tapwire_node.journal.damage import aside_of
+from tapwire_node.journal.damage import damaged_journals
 from tapwire_node.journal.identity import place_of
 from tapwire_node.journal.inspection import show
 from tapwire_node.journal.journal_file import MAX_ALARMS
@@ -72,7 +72,7 @@ def test_a_newer_journal_is_refused_and_not_set_aside(disk_journal: DiskJournal)
     with pytest.raises(JournalBroken, match="update tapwire-node"):
         disk_journal.boot()
     assert disk_journal.file.exists()
-    assert aside_of(disk_journal.file) == []
+    assert damaged_journals(disk_journal.file) == []
 
 
 def test_the_last_alarms_are_kept_and_shown(disk_journal: DiskJournal) -> None:

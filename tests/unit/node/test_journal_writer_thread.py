@@ -47,19 +47,19 @@ class FullDisk(DiskReserve):
     journal: Journal
     is_full = False
 
-    def hold(self) -> None:
+    def allocate(self) -> None:
         if self.is_full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        super().hold()
+        super().allocate()
 
     def fill(self) -> list[EventFactory]:
         self.is_full = True
         self.journal._db.execute("PRAGMA max_page_count = 1")
         return []
 
-    def give_up(self) -> bool:
+    def release(self) -> bool:
         self.journal._db.execute("PRAGMA max_page_count = 1000000")
-        return super().give_up()
+        return super().release()
 
 
 class Desk:

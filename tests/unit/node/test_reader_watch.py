@@ -47,12 +47,12 @@ class Counter:
     def look(self) -> None:
         """The reader has just looked."""
         self.reader.looked_ms = monotonic_ms()
-        self.watch.look()
+        self.watch.check_stall()
 
     def stall(self) -> None:
         """The reader has not looked for too long."""
         self.reader.looked_ms = monotonic_ms() - STALL_MS - 1
-        self.watch.look()
+        self.watch.check_stall()
         assert self.tap.is_in(Phase.OUT_OF_SERVICE)
         assert Part.READER in self.tap.state.faults
 
@@ -138,7 +138,7 @@ class Stand:
         deadline = time.monotonic() + for_s
         while time.monotonic() < deadline:
             time.sleep(0.01)
-            self._watch.look()
+            self._watch.check_stall()
             while self._said:
                 self.tap.happen(self._said.pop(0))
 

@@ -61,7 +61,7 @@ def calibrate(settings: Settings, config: Path, volume_ml: int, times: int) -> i
     terminal.say(f"Calibration in {times} pours. You need a measuring vessel (or a scale) for {volume_ml + volume_ml // 2} ml.")
     with NodeConnection.open(Path(settings.journal.file)) as node:
         terminal.say(f"The node counts {node.status().pulses_per_liter} pulses per litre now.")
-        pours = [measure(node, terminal, volume_ml, f"Pour {number} of {times}") for number in range(1, times + 1)]
+        pours = [measure_pour(node, terminal, volume_ml, f"Pour {number} of {times}") for number in range(1, times + 1)]
     factor = factor_of(sum(pour.pulses for pour in pours), sum(pour.volume_ml for pour in pours))
     spread = spread_per_mille(pours)
     found = ", ".join(str(pour.pulses_per_liter) for pour in pours)
@@ -79,7 +79,7 @@ def calibrate(settings: Settings, config: Path, volume_ml: int, times: int) -> i
     return 0
 
 
-def measure(node: NodeConnection, terminal: Terminal, volume_ml: int, name: str) -> MeasuredPour:
+def measure_pour(node: NodeConnection, terminal: Terminal, volume_ml: int, name: str) -> MeasuredPour:
     """Pour into the vessel, again until the person has entered its volume."""
     while True:
         terminal.ask(f"{name}: put the empty vessel under the tap and press Enter. Press Enter again to stop.")

@@ -19,10 +19,10 @@ TIMEOUT_S: Final = 10.0
 MAX_ANSWER_BYTES: Final = 262_144
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 PAIRINGS: Final = "/api/devices/pairings"
-MOVED: Final = range(300, 400)
-BROKEN: Final = 500
+REDIRECTS: Final = range(300, 400)
+FIRST_SERVER_ERROR: Final = 500
 
-A = TypeVar("A", bound=Struct)
+AnswerT = TypeVar("AnswerT", bound=Struct)
 
 
 class PairingRefused(Exception):
@@ -80,7 +80,7 @@ class PairingApi:
     """The admin API at an address; its certificate is checked against `ca_file`, or the CAs that this machine trusts."""
 
     def __init__(self, address: str, ca_file: Path | None) -> None:
-        self.address = _checked(address)
+        self.address = checked_address(address)
         try:
             tls = ssl.create_default_context(cafile=ca_file)
         except OSError as error:  # an SSLError is one
@@ -98,7 +98,7 @@ class PairingApi:
         """Fetch the secret; raises `PairingPending`, `CodeExpired`, `ApiUnreachable` and `PairingRefused`."""
         return self._post(f"{PAIRINGS}/claim", {"claim": claim}, PairedDevice)
 
-    def _post(self, path: str, body: dict[str, str] | None, answer: type[A]) -> A:
+    def _post(self, path: str, body: dict[str, str] | None, answer: type[AnswerT]) -> AnswerT:
         content = msgspec.json.encode(body) if body is not None else b""
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         # the address was checked: http or https
@@ -107,19 +107,19 @@ class PairingApi:
             with self._opener.open(request, timeout=TIMEOUT_S) as response:
                 read = response.read(MAX_ANSWER_BYTES)
         except urllib.error.HTTPError as error:
-            self._refuse(error)
+            self._raise_refusal(error)
         except (OSError, http.client.HTTPException) as error:
-            self._tell(getattr(error, "reason", error) or error)
+            self._raise_connection_error(getattr(error, "reason", error) or error)
         try:
             return msgspec.json.decode(read, type=answer)
         except msgspec.DecodeError as error:
             raise UnreadableAnswer(f"{self.address} does not answer as a Tapwire admin API ({error})") from error
 
-    def _refuse(self, error: urllib.error.HTTPError) -> NoReturn:
+    def _raise_refusal(self, error: urllib.error.HTTPError) -> NoReturn:
         with error:
-            if error.code in MOVED:
+            if error.code in REDIRECTS:
                 raise PairingRefused(f"{self.address} has moved to {error.headers.get('Location')}: use that address") from error
-            if error.code >= BROKEN:
+            if error.code >= FIRST_SERVER_ERROR:
                 raise ApiUnreachable(f"{self.address} answers {error.code} {error.reason}") from error
             try:
                 problem = msgspec.json.decode(error.read(MAX_ANSWER_BYTES), type=Problem)
@@ -137,7 +137,7 @@ class PairingApi:
             case _:
                 raise UnreadableAnswer(f"{self.address} answers {error.code} {problem.code}: {problem.detail}")
 
-    def _tell(self, error: object) -> NoReturn:
+    def _raise_connection_error(self, error: object) -> NoReturn:
         match error:
             case ssl.SSLCertVerificationError():
                 raise PairingRefused(
@@ -152,7 +152,7 @@ class PairingApi:
                 raise ApiUnreachable(f"{self.address} closed the connection: {error or type(error).__name__}")
 
 
-def _checked(address: str) -> str:
+def checked_address(address: str) -> str:
     """Check an address, `https://HOST[:PORT]`; raises `PairingRefused`."""
     parts = urlsplit(address.strip())
     try:

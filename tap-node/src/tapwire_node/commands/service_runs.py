@@ -63,7 +63,7 @@ def _run(settings: Settings, terminal: Terminal, cause: FlowCause, max_volume_ml
 def carry_out_run(node: NodeConnection, terminal: Terminal, start: StartRun) -> RunEnded:
     """Carry out one run to its end; Enter or Ctrl-C stops it. Raises `ServiceRunRefused` and `NodeUnreachable`."""
     node.send(start)
-    told_ml, stopping = -1, False
+    printed_ml, stopping = -1, False
     while True:
         try:
             wants_stop = terminal.wait(node.fileno(), timeout_s=HOLD_S)
@@ -77,7 +77,7 @@ def carry_out_run(node: NodeConnection, terminal: Terminal, start: StartRun) -> 
                     case RunStarted():
                         terminal.say("the valve is open")
                     case RunProgress():
-                        told_ml = tell_progress(terminal, answer, told_ml)
+                        printed_ml = print_progress(terminal, answer, printed_ml)
                     case Status():
                         pass
                     case _:
@@ -94,9 +94,9 @@ def receive_ready(node: NodeConnection) -> list[Answer]:
     return node.receive() if select.select([node.fileno()], [], [], 0)[0] else []
 
 
-def tell_progress(terminal: Terminal, progress: RunProgress, told_ml: int) -> int:
+def print_progress(terminal: Terminal, progress: RunProgress, printed_ml: int) -> int:
     """Print the volume if it has changed; return it."""
-    if progress.volume_ml != told_ml:
+    if progress.volume_ml != printed_ml:
         terminal.say(f"  {progress.volume_ml} ml, {progress.pulses} pulses")
     return progress.volume_ml
 

@@ -54,7 +54,7 @@ class ControlServer:
         self._server: asyncio.Server | None = None
         self._connected: set[asyncio.StreamWriter] = set()
         self._run_owner: asyncio.StreamWriter | None = None
-        self._told_ms = 0
+        self._progress_sent_ms = 0
 
     async def start(self) -> None:
         """Listen. An error is only logged, as the tap pours without its control socket all the same."""
@@ -76,7 +76,7 @@ class ControlServer:
 
     # ── from the controller ───────────────────────────────────────────
 
-    def tell(self, effect: ServiceRunEffect) -> None:
+    def report_outcome(self, effect: ServiceRunEffect) -> None:
         """Pass the outcome of a service run on to the program that requested it."""
         match effect:
             case TellRunRefused():
@@ -90,13 +90,13 @@ class ControlServer:
             case _:
                 assert_never(effect)
 
-    def tell_progress(self) -> None:
+    def send_progress(self) -> None:
         """Send the run's progress each `PROGRESS_MS`."""
         state, now_ms = self._state(), monotonic_ms()
         run = state.service_run
-        if self._run_owner is None or run is None or run.opened_ms is None or now_ms - self._told_ms < PROGRESS_MS:
+        if self._run_owner is None or run is None or run.opened_ms is None or now_ms - self._progress_sent_ms < PROGRESS_MS:
             return
-        self._told_ms = now_ms
+        self._progress_sent_ms = now_ms
         progress = RunProgress(
             volume_ml=state.odometer.ml - run.odometer_from_ml,
             pulses=state.odometer.pulses - run.pulses_from,

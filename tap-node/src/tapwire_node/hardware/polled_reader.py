@@ -52,8 +52,8 @@ class ReaderSession:
         self._open_source = open_source
         self._poll_ms = poll_ms
         self._listener = listener
-        self._telling = Lock()
-        self._given_up = Event()
+        self._reporting = Lock()
+        self._abandoned = Event()
         self.looked_ms = monotonic_ms()
         self.failure = "it ended unexpectedly, see the log"
         self._thread = Thread(target=self._run, name="reader", daemon=True)
@@ -64,10 +64,10 @@ class ReaderSession:
         """True when its thread has ended."""
         return not self._thread.is_alive()
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """Ignore all further reports of this session."""
-        with self._telling:
-            self._given_up.set()
+        with self._reporting:
+            self._abandoned.set()
 
     def join(self, timeout_s: float) -> None:
         """Wait for its end."""
@@ -86,23 +86,23 @@ class ReaderSession:
 
     def _look_through(self, source: CardSource) -> None:
         """Report the result of the first look, then every change."""
-        told: str | None = None
+        reported: str | None = None
         is_first = True
-        while not self._given_up.wait(self._poll_ms / MS_PER_S):
+        while not self._abandoned.wait(self._poll_ms / MS_PER_S):
             seen = source.look()
             self.looked_ms = monotonic_ms()
-            with self._telling:
-                if self._given_up.is_set():
+            with self._reporting:
+                if self._abandoned.is_set():
                     return
-                self._tell(seen, told, is_first=is_first)
-            told, is_first = seen, False
+                self._report(seen, reported, is_first=is_first)
+            reported, is_first = seen, False
 
-    def _tell(self, seen: str | None, told: str | None, *, is_first: bool) -> None:
+    def _report(self, seen: str | None, reported: str | None, *, is_first: bool) -> None:
         if is_first:
             self._listener.reader_recovered()
-        if seen is not None and (is_first or seen != told):
+        if seen is not None and (is_first or seen != reported):
             self._listener.card_seen(seen)
-        if seen is None and (is_first or told is not None):
+        if seen is None and (is_first or reported is not None):
             self._listener.card_lifted()
 
 
@@ -136,7 +136,7 @@ class PolledReader:
         if self._thread is not None:
             self._thread.join()
         if self._session is not None:
-            self._session.give_up()
+            self._session.abandon()
             self._session.join(END_WAIT_S)
 
     def _supervise(self, listener: ReaderListener) -> None:
@@ -157,7 +157,7 @@ class PolledReader:
             if session.is_over:
                 return session.failure
             if monotonic_ms() - session.looked_ms >= self._hang_ms:
-                session.give_up()
+                session.abandon()
                 self._hanging.append(session)
                 logger.error("a look for a card has hung for %d ms; %d hanging calls now", self._hang_ms, len(self._hanging))
                 return "it hangs"

@@ -37,16 +37,16 @@ class RemoteTap:
         self._simulator = simulator
         self._tap = tap
         self._line: LineSocket | None = None
-        self._telling = Lock()
+        self._reporting = Lock()
         self._ended = Event()
         self._thread = Thread(target=self._follow, name="beer-line", daemon=True)
         self._valve = self.factory.pin(VALVE_PIN)
-        self._valve.on_change = self._tell_valve
+        self._valve.on_change = self._send_valve_level
 
     def connect(self) -> None:
         """Connect, and take the valve over with the pin's present level. Raises `SimulatorUnreachable`."""
         line = LineSocket.connect(self._simulator)
-        with self._telling:
+        with self._reporting:
             self._line = line
             line.send(Attach(self._tap, valve_is_driven=bool(self._valve.state)))
 
@@ -62,8 +62,8 @@ class RemoteTap:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _tell_valve(self, is_driven: bool) -> None:
-        with self._telling:
+    def _send_valve_level(self, is_driven: bool) -> None:
+        with self._reporting:
             if self._line is None:
                 return
             try:
@@ -74,7 +74,7 @@ class RemoteTap:
     def _follow(self) -> None:
         while not self._ended.is_set():
             if self._line is not None:
-                self._hear(self._line)
+                self._receive(self._line)
                 self._line.close()
             if self._ended.is_set():
                 return
@@ -88,7 +88,7 @@ class RemoteTap:
                 continue
             self.reader.recover()
 
-    def _hear(self, line: LineSocket) -> None:
+    def _receive(self, line: LineSocket) -> None:
         for heard in line.lines():
             match heard:
                 case ClockOffset():

@@ -85,9 +85,9 @@ class ScenarioPlayer:
         self._tap = tap
         self._scenario = scenario
         self._ended = Event()
-        self._threads = [Thread(target=self._play, name="guests", daemon=True)]
+        self._threads = [Thread(target=self._play_guests, name="guests", daemon=True)]
         if scenario.faults:
-            self._threads.append(Thread(target=self._break, name="faults", daemon=True))
+            self._threads.append(Thread(target=self._play_faults, name="faults", daemon=True))
 
     def start(self) -> None:
         """Start the guests and the faults."""
@@ -101,14 +101,14 @@ class ScenarioPlayer:
             if thread.is_alive():
                 thread.join()
 
-    def _break(self) -> None:
+    def _play_faults(self) -> None:
         while not self._ended.is_set():
             for fault in self._scenario.faults:
                 play_fault(self._tap, fault, self._ended)
             if not self._scenario.repeat:
                 return
 
-    def _play(self) -> None:
+    def _play_guests(self) -> None:
         for visit in count():
             for guest in self._scenario.guests:
                 if self._ended.wait(guest.pause_ms / MS_PER_S):

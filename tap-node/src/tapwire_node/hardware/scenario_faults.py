@@ -35,12 +35,12 @@ def play_fault(tap: SimulatedTap, fault: Fault, ended: Event) -> None:
     """Wait until the fault is due, cause it, and repair it; at once when `ended` is set."""
     if ended.wait(fault.after_ms / MS_PER_S):
         return
-    _set(tap, fault, broken=True)
+    _apply(tap, fault, broken=True)
     ended.wait(fault.lasts_ms / MS_PER_S)
-    _set(tap, fault, broken=False)
+    _apply(tap, fault, broken=False)
 
 
-def _set(tap: SimulatedTap, fault: Fault, *, broken: bool) -> None:
+def _apply(tap: SimulatedTap, fault: Fault, *, broken: bool) -> None:
     match fault.kind:
         case FaultKind.READER_LOSS if broken:
             tap.reader.fail("the scenario has it lost")

@@ -61,7 +61,7 @@ class SimulatedReader:
         """Report the present card, then each change."""
         with self._lock:
             self._listener = listener
-            self._tell()
+            self._report()
 
     def end(self) -> None:
         """Stop reporting."""
@@ -72,19 +72,19 @@ class SimulatedReader:
         """Put a card on the reader; raises `InvalidCardUid`."""
         with self._lock:
             self._card_uid = normalize_card_uid(card_uid)
-            self._tell()
+            self._report()
 
     def remove(self) -> None:
         """Remove the card."""
         with self._lock:
             self._card_uid = None
-            self._tell()
+            self._report()
 
     def fail(self, text: str) -> None:
         """Break the reader: no card is reported until `recover`."""
         with self._lock:
             self._fault = text
-            self._tell()
+            self._report()
 
     def recover(self) -> None:
         """Repair the reader."""
@@ -92,9 +92,9 @@ class SimulatedReader:
             self._fault = None
             if self._listener is not None:
                 self._listener.reader_recovered()
-            self._tell()
+            self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._listener is None:
             return
         if self._fault is not None:
@@ -126,7 +126,7 @@ class SimulatedTap:
         self._ended = Event()
         self._may_flow = Event()
         self._thread = Thread(target=self._flow, name="beer-line", daemon=True)
-        self.factory.pin(VALVE_PIN).on_change = self._note_valve
+        self.factory.pin(VALVE_PIN).on_change = self._valve_changed
 
     @property
     def valve_is_driven(self) -> bool:
@@ -192,7 +192,7 @@ class SimulatedTap:
         if count and self.on_pulses is not None:
             self.on_pulses(count)
 
-    def _note_valve(self, is_driven: bool) -> None:
+    def _valve_changed(self, is_driven: bool) -> None:
         if not is_driven:
             self._opened_ms = monotonic_ms()
         self._may_flow.set()

@@ -92,19 +92,19 @@ class Valve:
     def close(self) -> None:
         """Close the valve; the watchdog retries a failure."""
         with self._changed:
-            self._shut()
+            self._try_close()
             self._changed.notify()
 
     def end(self) -> None:
         """Close the valve for good and release the pin."""
         with self._changed:
             self._ended = True
-            self._shut()
+            self._try_close()
             self._write(self._device.close)
             self._changed.notify()
         self._thread.join()
 
-    def _shut(self) -> bool:
+    def _try_close(self) -> bool:
         """Close the valve; return False, with the deadline passed, if that failed."""
         self._close_by_ms = monotonic_ms()
         if not self._write(self._device.off):
@@ -138,8 +138,8 @@ class Valve:
                     self._close_overdue()
 
     def _close_overdue(self) -> None:
-        is_abandoned = self._failed_ms is None
-        if not self._shut():
+        was_unfed = self._failed_ms is None
+        if not self._try_close():
             self._changed.wait(RETRY_MS / MS_PER_S)
-        elif is_abandoned:
+        elif was_unfed:
             self._listener.valve_tripped()

@@ -67,7 +67,7 @@ def sync_folder(folder: Path) -> None:
         os.close(opened)
 
 
-def aside_of(file: Path) -> list[Path]:
+def damaged_journals(file: Path) -> list[Path]:
     """The damaged journals beside this one, the oldest first."""
     found = file.parent.glob(f"{file.name}{DAMAGED}*")
     return sorted(path for path in found if not path.name.endswith(SIDE_FILES))
@@ -75,7 +75,7 @@ def aside_of(file: Path) -> list[Path]:
 
 def refuse_beside_damaged(file: Path) -> None:
     """Raise `JournalDamaged` while a damaged journal lies in the folder."""
-    for aside in aside_of(file):
+    for aside in damaged_journals(file):
         raise damaged_error(file, aside, "it was found damaged before")
 
 

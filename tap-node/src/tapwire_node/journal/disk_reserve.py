@@ -19,7 +19,7 @@ class DiskReserve:
         self._file = Path(f"{file}{RESERVE_SUFFIX}")
         self._size = size_kib * KIB
 
-    def hold(self) -> None:
+    def allocate(self) -> None:
         """Create the file unless it exists; raises `OSError` when the disk has not enough room."""
         if self._file.exists() and self._file.stat().st_size >= self._size:
             return
@@ -33,7 +33,7 @@ class DiskReserve:
         finally:
             os.close(opened)
 
-    def give_up(self) -> bool:
+    def release(self) -> bool:
         """Delete the file; return whether there was one."""
         is_there = self._file.exists()
         self._file.unlink(missing_ok=True)

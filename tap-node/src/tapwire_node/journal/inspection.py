@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tapwire_node.journal.connection import BUSY_TIMEOUT_S, JournalBroken, decode_leniently, journal_errors
-from tapwire_node.journal.damage import aside_of
+from tapwire_node.journal.damage import damaged_journals
 
 SHOWN_COLUMNS: Final = ("journal_id", "device_path", "seq", "odometer_ml", "pulses_per_liter")
 ALARMS_SHOWN: Final = 10
@@ -21,9 +21,9 @@ ALARMS_SHOWN: Final = 10
 def show(file: Path) -> Iterator[str]:
     """A summary: identity, number of facts, and the last alarms."""
     with journal_errors(), closing(_open(file)) as db:
-        for aside in aside_of(file):
+        for aside in damaged_journals(file):
             yield f"damaged           {aside}, was set aside: save it and move it away, then the tap starts a new journal"
-        yield f"file              {_readable(file)}, {_soundness(db)}"
+        yield f"file              {_file_to_read(file)}, {_soundness(db)}"
         for part in (_identity, _counts, _alarms):
             try:
                 yield from part(db)
@@ -105,17 +105,17 @@ def _soundness(db: sqlite3.Connection) -> str:
     return "sound" if found == "ok" else f"damaged: {found}"
 
 
-def _readable(file: Path) -> Path:
+def _file_to_read(file: Path) -> Path:
     if file.exists():
         return file
-    aside = aside_of(file)
+    aside = damaged_journals(file)
     if not aside:
         raise JournalBroken(f"there is no journal at {file}")
     return aside[-1]
 
 
 def _open(file: Path) -> sqlite3.Connection:
-    uri = f"{_readable(file).resolve().as_uri()}?mode=ro"
+    uri = f"{_file_to_read(file).resolve().as_uri()}?mode=ro"
     db = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)
     db.row_factory = sqlite3.Row
     db.text_factory = decode_leniently

@@ -84,7 +84,7 @@ class Journal:
         try:
             return cls._open(file, device_path, boot_id, reserve)
         except JournalFull:
-            if reserve is None or not reserve.give_up():
+            if reserve is None or not reserve.release():
                 raise
         return cls._open(file, device_path, boot_id, reserve)
 
@@ -107,16 +107,16 @@ class Journal:
                 raise
         return cls(db, lock, journal_id, boot_id, reserve)
 
-    def hold_reserve(self) -> None:
+    def allocate_reserve(self) -> None:
         """Reserve room for the facts of a running pour; raises `JournalFull` when there is none."""
         if self._reserve is not None:
             with journal_errors():
-                self._reserve.hold()
+                self._reserve.allocate()
 
-    def give_up_reserve(self) -> bool:
+    def release_reserve(self) -> bool:
         """Free the reserve for writing; return whether there was one."""
         with journal_errors():
-            return self._reserve is not None and self._reserve.give_up()
+            return self._reserve is not None and self._reserve.release()
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -182,7 +182,7 @@ class Journal:
 
     def next_seq(self, card_uid: str) -> int:
         """Write and return the next question's `seq`, which is never used again; raises `JournalFull` without the reserve."""
-        self.hold_reserve()
+        self.allocate_reserve()
         with self._write() as db:
             row = db.execute("UPDATE journal SET seq = seq + 1, last_card_uid = ? RETURNING seq", (card_uid,)).fetchone()
         return int(row["seq"])
@@ -192,7 +192,7 @@ class Journal:
 
         Raises `JournalFull` without the reserve.
         """
-        self.hold_reserve()
+        self.allocate_reserve()
         with self._write() as db:
             if not self._insert_id(grant.pour_id, "grant"):
                 return False
@@ -219,7 +219,7 @@ class Journal:
         with self._write():
             self._insert_id(pour_id, "dead")
 
-    def refuse(self, report: Fact) -> Fact | None:
+    def record_refusal(self, report: Fact) -> Fact | None:
         """Mark a grant as dead and write its report; return None if the valve was opened for it, or a report exists or existed."""
         with self._write():
             self._insert_id(report.fact_id, "dead")
@@ -241,7 +241,7 @@ class Journal:
             return ReportStatus.ELSEWHERE, None
         if known is None and self._was_granted(report.fact_id):
             return ReportStatus.LOST, None
-        refused = self.refuse(self._with_card(report, known))
+        refused = self.record_refusal(self._with_card(report, known))
         return (ReportStatus.NOW_DEAD, refused) if refused else (ReportStatus.RUNNING, None)
 
     def _with_card(self, report: Fact, known: sqlite3.Row | None) -> Fact:

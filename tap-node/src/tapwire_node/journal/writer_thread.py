@@ -108,7 +108,7 @@ class JournalWriter:
     def write(self, effect: JournalEffect) -> None:
         """Carry out an effect, after all those handed over before."""
         self._untried.append(effect)
-        self._submit_unless_ending(self._try_next)
+        self._submit_unless_ending(self._write_next)
 
     def record_alarm(self, text: str) -> None:
         """Store an alarm for the technician, if the journal works."""
@@ -155,7 +155,7 @@ class JournalWriter:
         """Open the journal if necessary, and write what waits; raises `JournalReplaced`."""
         answers: list[EventFactory] = []
         try:
-            journal = self._opened()
+            journal = self._ensure_open()
             recovered = journal.recover()
             answers.extend(self._write_kept(journal))
         except JournalBroken as error:
@@ -163,10 +163,10 @@ class JournalWriter:
             is_news, self._last_open_error = self._last_open_error != str(error), str(error)
             return [*answers, broken] if is_news else answers
         self._last_open_error = None
-        self._require_same(recovered.journal_id)
-        return [partial(JournalOpened, recovered=recovered), *answers, *self._hold_reserve()]
+        self._require_same_journal(recovered.journal_id)
+        return [partial(JournalOpened, recovered=recovered), *answers, *self._allocate_reserve()]
 
-    def _opened(self) -> Journal:
+    def _ensure_open(self) -> Journal:
         if self._journal is None:
             self._journal = self._open_journal()
         return self._journal
@@ -181,20 +181,20 @@ class JournalWriter:
             del self._kept[key]
             yield from answers
 
-    def _require_same(self, journal_id: UUID) -> None:
+    def _require_same_journal(self, journal_id: UUID) -> None:
         """Raise `JournalReplaced` for another journal than the first one: the controller's state does not fit it."""
         if self._journal_id not in (None, journal_id):
             self._close()
             raise JournalReplaced(f"journal {self._journal_id} was replaced by {journal_id}: the node ends, to start again with it")
         self._journal_id = journal_id
 
-    def _try_next(self) -> list[EventFactory]:
+    def _write_next(self) -> list[EventFactory]:
         try:
-            return self._try(self._untried[0])
+            return self._write_one(self._untried[0])
         finally:
             self._untried.popleft()
 
-    def _try(self, effect: JournalEffect) -> list[EventFactory]:
+    def _write_one(self, effect: JournalEffect) -> list[EventFactory]:
         journal = self._journal
         if journal is None or (self._is_full and isinstance(effect, NEEDS_ROOM)):
             self._keep(effect)
@@ -223,11 +223,11 @@ class JournalWriter:
             self._is_full = True
             self._retry_later(self._retry_reserve)
 
-    def _hold_reserve(self) -> list[EventFactory]:
+    def _allocate_reserve(self) -> list[EventFactory]:
         """Create the reserve; without it the tap stays out of service."""
         assert self._journal is not None
         try:
-            self._journal.hold_reserve()
+            self._journal.allocate_reserve()
         except JournalBroken as error:
             self._wait_for_room()
             return [partial(JournalFailed, text=f"the disk has no room for the journal's reserve: {error}")]
@@ -239,7 +239,7 @@ class JournalWriter:
         if self._journal is None:
             return []
         try:
-            self._journal.hold_reserve()
+            self._journal.allocate_reserve()
         except JournalBroken:
             self._retry_later(self._retry_reserve)
             return []
@@ -290,7 +290,7 @@ class JournalWriter:
         """Try once more to write what waits, then close the file."""
         try:
             if self._kept:
-                list(self._write_kept(self._opened()))
+                list(self._write_kept(self._ensure_open()))
         except (JournalBroken, JournalInUse) as error:
             logger.error("the journal can't be written at shutdown: %s", error)
         finally:
@@ -314,7 +314,7 @@ def write_effect(journal: Journal, effect: JournalEffect) -> list[EventFactory]:
         case WriteTombstone():
             journal.record_tombstone(effect.pour_id)
         case WriteRefusal():
-            refused = journal.refuse(effect.report)
+            refused = journal.record_refusal(effect.report)
             return [partial(FactJournalled, fact=refused)] if refused else []
         case FindReport():
             return answer_find_report(journal, effect)
@@ -345,7 +345,7 @@ def write_effect_using_reserve(journal: Journal, effect: JournalEffect) -> list[
     try:
         return write_effect(journal, effect)
     except JournalFull:
-        if not journal.give_up_reserve():
+        if not journal.release_reserve():
             raise
     return write_effect(journal, effect)
 

@@ -144,7 +144,7 @@ class BrokerConnection:
         if len(self._sending) >= places:
             logger.warning("%d messages are waiting for the broker, %s is dropped", len(self._sending), type(message).__name__)
             return
-        self._begin(self._client, message)
+        self._start_publish(self._client, message)
 
     def send_state(self) -> None:
         """Publish the node's state; when too many messages wait, the then current one as soon as there is room."""
@@ -155,14 +155,14 @@ class BrokerConnection:
         has_room = len(self._sending) < MAX_PENDING_PUBLISHES - RESERVED_FOR_QUESTIONS
         if self._client is not None and self._state_is_due and has_room and not self._is_leaving:
             self._state_is_due = False
-            self._begin(self._client, self._describe(Presence.ONLINE, self._connection))
+            self._start_publish(self._client, self._describe(Presence.ONLINE, self._connection))
 
-    def _begin(self, client: Client, message: Message) -> None:
+    def _start_publish(self, client: Client, message: Message) -> None:
         task = asyncio.create_task(self._publish(client, ROUTE_OF[self._path.kind, type(message)], message))
         self._sending.add(task)
-        task.add_done_callback(self._note_sent)
+        task.add_done_callback(self._publish_done)
 
-    def _note_sent(self, task: asyncio.Task[None]) -> None:
+    def _publish_done(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
         self._send_due_state()
 
@@ -238,20 +238,20 @@ class BrokerConnection:
         try:
             message = decode(route, payload)
         except Malformed as error:
-            self._take_unreadable(route, topic, payload, error)
+            self._reject_unreadable(route, topic, payload, error)
             return
-        self._take(message)
+        self._post_message(message)
 
-    def _take_unreadable(self, route: Route, topic: str, payload: bytes, error: Malformed) -> None:
+    def _reject_unreadable(self, route: Route, topic: str, payload: bytes, error: Malformed) -> None:
         if route is CONFIG and payload:
             self._post(partial(ConfigUnreadable, text=str(error)))
         else:
             logger.warning("a message on %s can't be decoded: %s", topic, error)
 
-    def _take(self, message: Message) -> None:
+    def _post_message(self, message: Message) -> None:
         match message:
             case NodeState():
-                self._compare(message)
+                self._restore_own_state(message)
             case PourAuthorized():
                 self._post(partial(GrantReceived, grant=message))
             case PourDenied():
@@ -269,7 +269,7 @@ class BrokerConnection:
             case CoreState():
                 self._post(partial(CoreSeen, core=message))
 
-    def _compare(self, seen: NodeState) -> None:
+    def _restore_own_state(self, seen: NodeState) -> None:
         """Publish our state again when a late will or another client has overwritten it."""
         ours = self._describe(Presence.ONLINE, self._connection)
         if (seen.status, seen.boot_id, seen.connection) == (ours.status, ours.boot_id, ours.connection):

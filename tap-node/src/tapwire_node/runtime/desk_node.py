@@ -31,7 +31,7 @@ logger: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class DeskState:
     """The card on the reader, as it was published; `empty_since_ms` is set while the reader does not see it."""
 
     presented: ReaderCardPresented | None = None
@@ -48,40 +48,40 @@ class DeskNode:
         self._boot_id = uuid4()
         self._started_ms = monotonic_ms()
         self._broker = BrokerConnection(
-            device_path(settings), broker_address(settings), settings.broker, self._describe, self._hear, SystemRandom()
+            device_path(settings), broker_address(settings), settings.broker, self._describe, self._handle_event, SystemRandom()
         )
         self._systemd = SystemdNotifier()
         self.hardware: DeskReaderHardware = open_desk_reader(desk_hardware(settings))
-        self.desk = Desk()
+        self.desk = DeskState()
 
     # ── from the reader's thread ────────────────────────────────────────────
 
     def card_seen(self, card_uid: str) -> None:
         """A card is on the reader."""
-        self._soon(partial(self._note_card, card_uid))
+        self._post_from_thread(partial(self._observe_card, card_uid))
 
     def card_lifted(self) -> None:
         """Nothing is on the reader."""
-        self._soon(self._note_empty)
+        self._post_from_thread(self._observe_empty)
 
     def reader_failed(self, text: str) -> None:
         """The reader does not work; the card on it is no longer known."""
-        self._soon(partial(self._note_fault, text))
+        self._post_from_thread(partial(self._observe_fault, text))
 
     def reader_recovered(self) -> None:
         """The reader works again."""
-        self._soon(self._note_works)
+        self._post_from_thread(self._observe_recovery)
 
-    def _soon(self, note: Callable[[], None]) -> None:
+    def _post_from_thread(self, note: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(note)
 
     # ── on the event loop ───────────────────────────────────────────────────
 
-    def _note_card(self, card_uid: str) -> None:
+    def _observe_card(self, card_uid: str) -> None:
         if self.desk.presented is not None and self.desk.presented.card_uid == card_uid:
             self.desk = replace(self.desk, empty_since_ms=None)
             return
-        self._take_back()
+        self._publish_removed()
         presented = ReaderCardPresented(
             event_id=uuid4(),
             card_uid=card_uid,
@@ -89,32 +89,32 @@ class DeskNode:
             read_at=wall_clock(),
             boot_id=self._boot_id,
         )
-        self.desk = Desk(presented, works=self.desk.works)
+        self.desk = DeskState(presented, works=self.desk.works)
         self._broker.send(presented)
         self._broker.send_state()
         logger.info("card %s", card_uid)
 
-    def _note_empty(self) -> None:
+    def _observe_empty(self) -> None:
         if self.desk.empty_since_ms is None:
             self.desk = replace(self.desk, empty_since_ms=monotonic_ms())
 
-    def _note_fault(self, text: str) -> None:
-        self._note_empty()
+    def _observe_fault(self, text: str) -> None:
+        self._observe_empty()
         if self.desk.works:
             logger.error("ALARM: reader: %s", text)
             self.desk = replace(self.desk, works=False)
             self._broker.send_state()
 
-    def _note_works(self) -> None:
+    def _observe_recovery(self) -> None:
         if not self.desk.works:
             logger.info("the reader works again")
             self.desk = replace(self.desk, works=True)
             self._broker.send_state()
 
-    def _take_back(self) -> None:
+    def _publish_removed(self) -> None:
         """Publish that the card was removed."""
         presented = self.desk.presented
-        self.desk = Desk(empty_since_ms=self.desk.empty_since_ms, works=self.desk.works)
+        self.desk = DeskState(empty_since_ms=self.desk.empty_since_ms, works=self.desk.works)
         if presented is None:
             return
         self._broker.send(
@@ -128,7 +128,7 @@ class DeskNode:
         )
         self._broker.send_state()
 
-    def _hear(self, make_event: EventFactory) -> None:
+    def _handle_event(self, make_event: EventFactory) -> None:
         """Publish the card again on a new connection; no other event concerns a desk reader."""
         event = make_event(Moment(monotonic_ms(), wall_clock(), 0, uuid4()))
         if isinstance(event, Connected) and self.desk.presented is not None:
@@ -155,7 +155,7 @@ class DeskNode:
         while True:
             now_ms, empty_ms = monotonic_ms(), self.desk.empty_since_ms
             if self.desk.presented is not None and empty_ms is not None and now_ms - empty_ms >= debounce_ms:
-                self._take_back()
+                self._publish_removed()
             self._systemd.ping_watchdog()
             await asyncio.sleep(self._settings.process.idle_tick_ms / MS_PER_S)
 

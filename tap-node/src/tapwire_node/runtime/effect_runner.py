@@ -44,15 +44,15 @@ class EffectRunner:
         self,
         valve: Valve,
         journal: JournalWriter,
-        uplink: BrokerConnection,
-        outbox: ResendQueue,
+        broker: BrokerConnection,
+        resend_queue: ResendQueue,
         boot_id: UUID,
         tell_service_run: Callable[[ServiceRunEffect], None],
     ) -> None:
         self._valve = valve
         self._journal = journal
-        self._broker = uplink
-        self._resend_queue = outbox
+        self._broker = broker
+        self._resend_queue = resend_queue
         self._boot_id = boot_id
         self._tell_service_run = tell_service_run
 

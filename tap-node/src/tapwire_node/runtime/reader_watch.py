@@ -50,7 +50,7 @@ class ReaderWatch:
         self._is_broken, self._seen = False, None
         self._post_from_thread(partial(HardwareRecovered, part=Part.READER))
 
-    def look(self) -> None:
+    def check_stall(self) -> None:
         """Check the reader, at each tick: one that has not looked for `stall_ms` counts as broken."""
         stalled = monotonic_ms() - self._reader.looked_ms > self._stall_ms
         if stalled and not self._stalled:

@@ -76,7 +76,7 @@ class TapNode:
         self._control = ControlServer(control_file(Path(settings.journal.file)), self.post, lambda: self.state)
         self._systemd = SystemdNotifier()
         self._effect_runner = EffectRunner(
-            self.hardware.valve, self._journal, self._broker, self._resend_queue, self._boot_id, self._control.tell
+            self.hardware.valve, self._journal, self._broker, self._resend_queue, self._boot_id, self._control.report_outcome
         )
         self.state: State = initial_state(
             Identity(self._boot_id, settings.tap.reader_id),
@@ -193,9 +193,9 @@ class TapNode:
         while True:
             self._feed_valve_watchdog()
             self._systemd.ping_watchdog()
-            self._reader_watch.look()
+            self._reader_watch.check_stall()
             self.post(Ticked)
-            self._control.tell_progress()
+            self._control.send_progress()
             self._effect_runner.send_due()
             if self._resend_queue.needs_refill:
                 self._refill()
@@ -247,12 +247,12 @@ async def running_node(settings: Settings) -> AsyncIterator[TapNode]:
 
 async def run_node(settings: Settings) -> None:
     """Run a tap node or a desk reader until SIGTERM or SIGINT; raises the error that broke it."""
-    told_to_end = asyncio.Event()
+    stop_requested = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
     is_desk = device_path(settings).kind is DeviceKind.READER
     node: TapNode | DeskNode = DeskNode(settings) if is_desk else TapNode(settings)
-    serving, waiting = asyncio.create_task(node.serve()), asyncio.create_task(told_to_end.wait())
+    serving, waiting = asyncio.create_task(node.serve()), asyncio.create_task(stop_requested.wait())
     try:
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -13,7 +13,7 @@ from tapwire_node.hardware.settings import SimulatedHardware
 from tapwire_node.settings import InvalidSettings, load_settings
 from tapwire_node.simulator.server import Simulator
 
-REFUSALS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat)
+USER_ERRORS: Final = (InvalidSettings, InvalidScenario, InvalidLogFormat)
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     try:
         set_up_logs("simulator")
         simulator = Simulator(*load(parser.parse_args().config))
-    except REFUSALS as error:
+    except USER_ERRORS as error:
         print(f"tapwire_node.simulator: {error}", file=sys.stderr)
         sys.exit(2)
     for number in (signal.SIGTERM, signal.SIGINT):

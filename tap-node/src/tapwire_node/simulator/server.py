@@ -62,7 +62,7 @@ class AttachedNode:
         """From the reader."""
         self._send(ReaderFault(None))
 
-    def clock_is_wrong(self, by_s: int) -> None:
+    def send_clock_offset(self, by_s: int) -> None:
         """Send the error of the clock, in seconds."""
         self._send(ClockOffset(by_s))
 
@@ -95,7 +95,7 @@ class HostedTap(SimulatedTap):
             before, self._node = self._node, node
             self.on_pulses = node.pulses
             if self._clock_wrong_by_s:
-                node.clock_is_wrong(self._clock_wrong_by_s)
+                node.send_clock_offset(self._clock_wrong_by_s)
             self.reader.start(node)
         if before is not None:
             before.close()
@@ -129,7 +129,7 @@ class HostedTap(SimulatedTap):
         with self._lock:
             node = self._node
         if node is not None:
-            node.clock_is_wrong(wrong_by_s)
+            node.send_clock_offset(wrong_by_s)
 
     def truth(self, refused: str | None = None) -> GroundTruth:
         """The tap's true state."""
@@ -215,7 +215,7 @@ class SimulatorConnection(BaseRequestHandler):
                 tap = self.server.find(heard.tap)
                 if tap is None:
                     return False
-                self._line.send(answer(tap, heard))
+                self._line.send(answer_request(tap, heard))
             case _:
                 return False
         return True
@@ -229,18 +229,18 @@ def peer_pid(connected: socket.socket) -> int:
     return pid
 
 
-def answer(tap: HostedTap, asked: TapCommand | TruthQuery) -> GroundTruth:
+def answer_request(tap: HostedTap, asked: TapCommand | TruthQuery) -> GroundTruth:
     """Carry out a request and return the tap's true state."""
     if isinstance(asked, TruthQuery):
         return tap.truth()
     try:
-        carry_out(tap, asked)
+        carry_out_action(tap, asked)
     except InvalidCardUid as error:
         return tap.truth(refused=str(error))
     return tap.truth()
 
 
-def carry_out(tap: HostedTap, asked: TapCommand) -> None:
+def carry_out_action(tap: HostedTap, asked: TapCommand) -> None:
     """Carry out one action; raises `InvalidCardUid`."""
     match asked.action:
         case Action.PRESENT:
