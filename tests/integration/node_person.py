@@ -15,7 +15,7 @@ NOBODY = '[[guests]]\ncards = ["04a1b2c3"]\npause_ms = 3_600_000\n'
 
 
 class Person:
-    """A program at the control socket that says what the test says."""
+    """A program at the control socket, driven by the test."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -31,7 +31,7 @@ class Person:
         self._writer.write(json.dumps(line).encode() + b"\n")
 
     def hold(self) -> None:
-        """Say again and again that we are here."""
+        """Keep sending `hold`."""
         self._holding = asyncio.create_task(self._keep_holding())
 
     async def _keep_holding(self) -> None:

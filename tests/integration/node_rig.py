@@ -52,14 +52,14 @@ SHORT: Final = {
 
 
 class Core:
-    """A core worker's connection: it hears everything of the tap and answers only when told to."""
+    """A core worker's connection: it records everything of the tap and answers only when told to."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._heard: list[dict[str, Any]] = []
         self._news = asyncio.Condition()
         self.verdicts = True
-        """Whether each report gets its verdict at once."""
+        """True: each fact gets its verdict at once."""
 
     async def listen(self) -> None:
         async for message in self._client.messages:
@@ -214,7 +214,7 @@ async def tap_settings(broker: EmbeddedBroker, folder: Path, scenario: Path | No
 
 
 class Rig:
-    """A node in this process, and the core."""
+    """A node in this process, and its core."""
 
     def __init__(self, node: TapNode, core: Core, broker: EmbeddedBroker, folder: Path) -> None:
         self.node = node

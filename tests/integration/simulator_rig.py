@@ -71,7 +71,7 @@ class Module:
         await self._end(signal.SIGTERM)
 
     async def wait(self) -> int:
-        """Until it is gone; its exit code."""
+        """Wait until it has ended; returns its exit code."""
         assert self._process is not None
         return await asyncio.wait_for(self._process.wait(), PATIENCE_S)
 
@@ -82,12 +82,12 @@ class Module:
             await self.wait()
 
     def log(self) -> str:
-        """All that it has said."""
+        """Its log so far."""
         return self._log.read_text(errors="replace")
 
 
 class Ear:
-    """Hears every message on the wire, by device path and type, in order."""
+    """Records every MQTT message by device path and type, in order."""
 
     def __init__(self) -> None:
         self._heard: dict[tuple[str, str], list[dict[str, Any]]] = {}

@@ -1,4 +1,4 @@
-"""A desk reader at a real broker: what the console hears of it."""
+"""A desk reader at a real broker, and the console."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ DESK = "bar/readers/desk"
 
 @dataclass
 class Counter:
-    """A counter with a desk reader, and who listens to it."""
+    """A counter with a desk reader, and a client that listens to it."""
 
     node: DeskNode
     ear: Ear
@@ -78,7 +78,7 @@ async def desk_at(settings: Settings) -> AsyncIterator[DeskNode]:
         node.hardware.end()
 
 
-async def test_a_card_on_the_desk_is_told_once_and_taken_back_once_and_asks_for_nothing(counter: Counter) -> None:
+async def test_a_card_on_the_desk_is_published_once_and_removed_once_without_a_question(counter: Counter) -> None:
     counter.reader.present(CARD)
     told = await counter.hear("card_presented")
     await counter.shows(card={"card_uid": CARD, "reader_id": "counter", "read_at": told["read_at"]})
@@ -91,7 +91,7 @@ async def test_a_card_on_the_desk_is_told_once_and_taken_back_once_and_asks_for_
     assert len(counter.ear.all(DESK, "card_presented")) == 1
 
 
-async def test_a_flicker_shorter_than_the_debounce_time_is_nothing(counter: Counter) -> None:
+async def test_a_flicker_shorter_than_the_debounce_time_is_ignored(counter: Counter) -> None:
     counter.reader.present(CARD)
     await counter.hear("card_presented")
     counter.reader.remove()
@@ -114,7 +114,7 @@ async def test_a_reader_that_is_lost_is_out_of_service_its_card_is_gone_and_it_c
     await counter.shows(phase="IDLE")
 
 
-async def test_a_card_that_was_laid_on_before_there_was_a_connection_is_told_with_it(
+async def test_a_card_that_was_on_the_desk_before_the_connection_is_published_with_it(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     settings = msgspec.convert(await desk_settings(broker, tmp_path), Settings)
@@ -151,7 +151,7 @@ async def test_the_program_serves_a_desk_reader_whose_path_the_file_has(mosquitt
     assert not (tmp_path / "journal.sqlite").exists()
 
 
-async def test_systemd_is_told_of_a_desk_readers_start_life_and_end(
+async def test_systemd_is_notified_of_a_desk_readers_start_pings_and_end(
     mosquitto: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "tap.toml"
@@ -167,7 +167,7 @@ async def test_systemd_is_told_of_a_desk_readers_start_life_and_end(
     await systemd.hear("STOPPING=1")
 
 
-async def test_doctor_tries_a_desk_reader_and_its_broker(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+async def test_doctor_checks_a_desk_reader_and_its_broker(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
     (tmp_path / "tap.toml").write_text(to_toml(await desk_settings(mosquitto, tmp_path)))
 
     doctor = await Tool.start(tmp_path, "doctor")

@@ -71,7 +71,7 @@ async def test_a_hundred_taps_in_one_process_are_ready_and_each_asks_for_its_car
         assert len({ear.all(path_of(number), "card_presented")[0]["journal_id"] for number in range(TAPS)}) == TAPS
 
 
-async def test_a_node_that_breaks_is_told_when_the_fleet_ends(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+async def test_the_error_of_a_broken_node_is_raised_when_the_fleet_ends(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
     settings = await fleet_settings(mosquitto, tmp_path, 3)
     with pytest.raises(ZeroDivisionError):
         await break_one(settings)

@@ -82,7 +82,7 @@ async def test_without_a_broker_a_card_is_refused_at_once(rig: Rig, caplog: pyte
     await rig.broker.start()
 
 
-async def test_a_node_ends_when_it_is_told_to_at_any_moment_of_its_start(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+async def test_a_node_can_be_stopped_at_any_moment_of_its_start(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
     settings = msgspec.convert(await tap_settings(mosquitto, tmp_path), Settings)
     for wait_ms in range(0, 30, 2):
         async with running_node(settings):
@@ -101,7 +101,7 @@ async def test_a_retained_command_is_dropped_and_alarmed(
         assert rig.core.all("pour_unknown") == []
 
 
-async def test_our_own_state_is_published_again_when_somebody_overwrites_it(rig: Rig) -> None:
+async def test_the_nodes_state_is_published_again_when_somebody_overwrites_it(rig: Rig) -> None:
     state = await rig.core.hear("node_state", phase="IDLE")
     account = rig.broker.account(TAP)
     async with Client(
@@ -149,12 +149,12 @@ async def test_a_hung_event_loop_closes_the_valve(mosquitto: EmbeddedBroker, tmp
     assert flowed_ml - before_ml < 300, "at 200 ml/s it flowed for less than the two seconds that the loop hung"
 
 
-async def test_an_error_inside_closes_the_valve_and_ends_the_node(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+async def test_an_internal_error_closes_the_valve_and_ends_the_node(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         await break_while_pouring(mosquitto, tmp_path)
 
 
-async def test_an_error_inside_leaves_what_was_counted_with_its_pour(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+async def test_an_internal_error_keeps_the_counted_volume_with_its_pour(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         await break_while_pouring(mosquitto, tmp_path, checkpoint_ms=10_000, checkpoint_ml=10_000)
     with sqlite3.connect(tmp_path / "journal.sqlite") as db:
@@ -195,7 +195,7 @@ async def test_a_report_that_cant_be_read_is_an_alarm_and_the_others_are_sent(
 
 
 @pytest.mark.parametrize("leaks", [False, True])
-async def test_what_waits_for_the_journal_when_the_node_is_told_to_end_is_reported_by_the_next(
+async def test_writes_that_wait_at_shutdown_are_reported_after_the_next_start(
     mosquitto: EmbeddedBroker, tmp_path: Path, *, leaks: bool
 ) -> None:
     given = await tap_settings(mosquitto, tmp_path)
@@ -235,9 +235,7 @@ async def break_while_pouring(broker: EmbeddedBroker, folder: Path, **limits: in
 
 
 @pytest.mark.parametrize("failing_ms", [50, 1_500], ids=["a moment", "longer than the tail"])
-async def test_a_valve_that_cant_be_closed_is_a_fault_until_it_is_and_what_flows_meanwhile_is_reported_once(
-    rig: Rig, failing_ms: int
-) -> None:
+async def test_a_valve_that_cant_be_closed_is_a_fault_and_its_flow_is_reported_once(rig: Rig, failing_ms: int) -> None:
     pour_id = await rig.pour()
     await rig.poured(20)
     valve_pin(rig).is_dead = True
@@ -316,7 +314,7 @@ async def test_a_node_that_is_killed_mid_pour_reports_the_interrupted_pour_at_it
         assert birth["boot_id"] != question["boot_id"]
 
 
-async def test_a_node_that_is_told_to_end_closes_reports_and_says_goodbye(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+async def test_a_node_that_is_stopped_closes_reports_and_publishes_offline(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
     async with core_at(mosquitto) as core, process_at(mosquitto, tmp_path, ONE_LONG_POUR) as node:
         question = await core.hear("card_presented")
         await core.grant(question)

@@ -1,4 +1,4 @@
-"""The real node when its disk is full, fails, or has spoilt the journal: nothing flows, and everybody can see why."""
+"""The real node with a full or failing disk or a damaged journal: nothing flows, and the reason is visible."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -33,7 +33,7 @@ def release_reserve(stage: Stage) -> None:
 
 
 async def nothing_flows(stage: Stage) -> None:
-    """A card laid on now is refused on the screen, is no question, and opens nothing."""
+    """Check that a card is refused on the screen, without a question and with the valve closed."""
     refusals = stage.node.log().count("out of service. Please use another one")
     flowed_ml, asked = stage.hand.look().flowed_ml, len(stage.core.all("card_presented"))
     stage.hand.act(Action.REMOVE)
@@ -44,7 +44,7 @@ async def nothing_flows(stage: Stage) -> None:
     assert stage.hand.look().flowed_ml == flowed_ml
 
 
-async def test_a_disk_that_takes_no_more_closes_the_valve_and_the_report_comes_when_it_does(stage: Stage) -> None:
+async def test_a_full_disk_closes_the_valve_and_the_report_comes_once_there_is_room(stage: Stage) -> None:
     pour_id = await stage.pour()
     stage.core.forget()
     stage.node.limit_files(LESS_THAN_A_COMMIT)
@@ -59,7 +59,7 @@ async def test_a_disk_that_takes_no_more_closes_the_valve_and_the_report_comes_w
     await stage.core.hear("node_state", phase="IDLE", facts_open=0)
 
 
-async def test_without_room_for_what_a_pour_may_have_to_write_none_begins(stage: Stage) -> None:
+async def test_without_room_for_the_reserve_no_pour_begins(stage: Stage) -> None:
     await stage.node.end()
     release_reserve(stage)
     stage.node.largest_file = LESS_THAN_THE_RESERVE
@@ -74,7 +74,7 @@ async def test_without_room_for_what_a_pour_may_have_to_write_none_begins(stage:
     await stage.core.hear("pour_completed", pour_id=pour_id)
 
 
-async def test_a_spoilt_journal_is_set_aside_and_the_tap_waits_for_a_technician(stage: Stage) -> None:
+async def test_a_damaged_journal_is_set_aside_and_the_tap_waits_for_a_technician(stage: Stage) -> None:
     pour_id = await stage.pour()
     stage.hand.act(Action.REMOVE)
     await stage.core.hear("pour_completed", pour_id=pour_id)

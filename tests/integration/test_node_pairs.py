@@ -1,4 +1,4 @@
-"""`tapwire-node pair` as a process, against the real API: a device without a secret is let in, or told what to do."""
+"""`tapwire-node pair` as a process, against the real API: a device without a secret is paired, or its person is told what to do."""
 
 import asyncio
 import os
@@ -135,7 +135,7 @@ async def test_a_new_device_shows_a_code_and_is_ready_when_an_engineer_has_accep
     assert "doctor" in tool.said[-1]
 
 
-async def test_a_prepared_file_keeps_all_else_and_a_device_with_a_secret_asks_no_more(
+async def test_a_prepared_file_keeps_its_other_content_and_a_paired_device_does_not_pair_again(
     api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path
 ) -> None:
     tool = await Tool.start(tmp_path, "pair")
@@ -171,9 +171,7 @@ async def test_a_lost_answer_leaves_the_file_as_it_was_and_says_to_pair_again_wi
     assert await again.end() == 0, again.said
 
 
-async def test_an_authority_that_cannot_be_written_costs_no_secret(
-    api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path
-) -> None:
+async def test_a_ca_that_cannot_be_written_costs_no_secret(api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path) -> None:
     file = tmp_path / "tap.toml"
     file.write_text(file.read_text().replace("[broker]", '[broker]\nca_file = "none/ca.crt"'))
     tool = await Tool.start(tmp_path, "pair")
@@ -185,7 +183,7 @@ async def test_an_authority_that_cannot_be_written_costs_no_secret(
     assert 'password = "' in file.read_text()
 
 
-async def test_a_code_that_expires_and_a_file_that_cannot_be_written_are_told(
+async def test_an_expired_code_and_an_unwritable_file_are_reported(
     api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path
 ) -> None:
     expired, unwritable = await Tool.start(tmp_path, "pair"), await Tool.start(tmp_path / "none", "pair", "--api", api[0])
@@ -198,9 +196,7 @@ async def test_a_code_that_expires_and_a_file_that_cannot_be_written_are_told(
     assert await db.pool.fetchval("SELECT count(*) FROM device_pairings") == 1, "tried before anything was asked"
 
 
-async def test_what_is_wrong_on_the_way_to_the_api_is_told_with_what_to_do(
-    api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path
-) -> None:
+async def test_connection_errors_say_what_to_do(api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path) -> None:
     address, trusted = api[0], tmp_path / "api" / "tls" / "ca.crt"
     run("certificates.sh", tmp_path / "other", "server", "localhost")
 
@@ -223,13 +219,13 @@ async def test_what_is_wrong_on_the_way_to_the_api_is_told_with_what_to_do(
         ("http://venue.example", "readable for everybody"),
     ],
 )
-def test_an_address_without_tls_is_refused_and_one_that_is_none(address: str, advice: str) -> None:
+def test_an_address_without_tls_and_an_invalid_one_are_refused(address: str, advice: str) -> None:
     with pytest.raises(PairingRefused, match=advice):
         PairingApi(address, None)
 
 
 async def told(address: str, trusted: Path | None) -> str:
-    """What the node is told when it asks there."""
+    """The error of pairing at this address."""
 
     def ask() -> None:
         PairingApi(address, trusted).begin()
@@ -239,7 +235,7 @@ async def told(address: str, trusted: Path | None) -> str:
     return str(refused.value)
 
 
-def test_every_letter_of_a_code_can_be_drawn_and_looks_like_no_other() -> None:
+def test_every_character_of_a_code_has_a_distinct_glyph() -> None:
     assert {len(glyph) for glyph in GLYPHS.values()} == {29}
     assert len(set(GLYPHS.values())) == len(GLYPHS)
     assert big_letters("KXTM-29PQ").count("\n") == 4

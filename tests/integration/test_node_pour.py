@@ -1,4 +1,4 @@
-"""The real node on the wire: questions, grants, reports, and what the core asks for."""
+"""The real node at a broker: questions, grants, reports, and the core's requests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -141,7 +141,7 @@ async def test_a_report_is_sent_until_its_verdict_comes_and_only_its_age_changes
     assert rig.core.all("pour_completed") == []
 
 
-async def test_a_new_core_worker_gets_what_is_open(rig: Rig) -> None:
+async def test_a_new_core_worker_gets_the_open_facts(rig: Rig) -> None:
     rig.core.verdicts = False
     await rig.pour(max_volume_ml=20)
     await rig.core.hear("pour_completed", 4)

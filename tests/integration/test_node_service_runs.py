@@ -1,4 +1,4 @@
-"""Service runs on the real node: a person's program at the control socket, and what becomes of the valve when it goes."""
+"""Service runs on the real node: a program at the control socket, and the valve when that program ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -93,7 +93,7 @@ async def test_the_core_ends_a_run_by_the_config(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("line", [b"{}\n", b"nonsense\n", b'{"type": "start_run", "cause": "beer"}\n', b"x" * 40_000 + b"\n"])
-async def test_what_can_t_be_read_opens_nothing_and_ends_the_connection(rig: Rig, line: bytes) -> None:
+async def test_an_unreadable_request_opens_nothing_and_ends_the_connection(rig: Rig, line: bytes) -> None:
     with short_address(control_file(rig.folder / "journal.sqlite")) as address:
         reader, writer = await asyncio.open_unix_connection(address)
     writer.write(line)

@@ -1,4 +1,4 @@
-"""What systemd hears of a node: that it is ready, that it lives, that it ends; and nothing while its loop stands still."""
+"""The node's notifications to systemd: ready, watchdog pings, stopping; and no ping while its loop hangs."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ async def supervised(
         yield node, systemd
 
 
-async def test_systemd_is_told_of_start_life_and_end(supervised: tuple[NodeProcess, Notified]) -> None:
+async def test_systemd_is_notified_of_start_pings_and_end(supervised: tuple[NodeProcess, Notified]) -> None:
     node, systemd = supervised
     await systemd.hear("READY=1")
     for _ in range(3):
@@ -30,7 +30,7 @@ async def test_systemd_is_told_of_start_life_and_end(supervised: tuple[NodeProce
     await systemd.hear("STOPPING=1")
 
 
-async def test_a_node_that_stands_still_gives_no_sign_of_life(supervised: tuple[NodeProcess, Notified]) -> None:
+async def test_a_hanging_node_sends_no_ping(supervised: tuple[NodeProcess, Notified]) -> None:
     node, systemd = supervised
     await systemd.hear("WATCHDOG=1")
     node.signal(signal.SIGSTOP)

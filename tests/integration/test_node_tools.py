@@ -1,4 +1,4 @@
-"""What a person types at the node: calibrate, pour-test, clean, doctor, close-valve; each in a process beside the node's."""
+"""The commands at the node: calibrate, pour-test, clean, doctor, close-valve; each in a process beside the node's."""
 
 import signal
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.integration.node_rig import TAP, core_at, process_at, to_toml
 from tests.integration.node_rig import tap_settings as make_settings
 
 
-async def test_calibrate_leads_through_its_pours_and_writes_the_factor(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+async def test_calibrate_guides_through_its_pours_and_writes_the_factor(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
     async with process_at(mosquitto, tmp_path, NOBODY), core_at(mosquitto) as core:
         await cleaned(core)
         tool = await Tool.start(tmp_path, "calibrate", "--ml", "100", "--times", "2")
@@ -116,7 +116,7 @@ async def test_doctor_says_what_to_do_and_fails(mosquitto: EmbeddedBroker, tmp_p
     assert to_do == {"broker", "journal"}, tool.said
 
 
-async def test_doctor_tells_a_factor_that_has_not_reached_the_core(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+async def test_doctor_reports_a_factor_that_has_not_reached_the_core(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
     async with process_at(mosquitto, tmp_path, NOBODY), core_at(mosquitto) as core:
         await core.hear("node_state", phase="IDLE")
         config = tmp_path / "tap.toml"

@@ -1,4 +1,4 @@
-"""A device's connection when too much waits for the broker, and when its CA file can't be used."""
+"""A device's connection when too many messages wait for the broker, and with an unusable CA file."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ class Line:
     core: Core
 
     def crowd(self) -> None:
-        """Say as much at once as may wait, and more."""
+        """Send more messages at once than may wait."""
         for _ in range(MAX_PENDING_PUBLISHES):
             self.uplink.send(PourProgress(pour_id=uuid4(), volume_ml=1, elapsed_ms=1))
 
@@ -61,13 +61,13 @@ async def line_at(settings: Settings, tap: ControllerBench) -> AsyncIterator[tup
     await end_tasks(running)
 
 
-async def test_the_last_state_is_told_however_much_waits_for_the_broker(line: Line) -> None:
+async def test_the_last_state_is_published_although_many_messages_wait(line: Line) -> None:
     line.crowd()
     line.lock()
     await line.core.hear("node_state", config_revision=2, phase="OUT_OF_SERVICE")
 
 
-async def test_no_state_follows_the_goodbye(line: Line) -> None:
+async def test_no_state_follows_the_offline_state(line: Line) -> None:
     line.crowd()
     line.lock()
     await line.uplink.publish_offline()
@@ -77,7 +77,7 @@ async def test_no_state_follows_the_goodbye(line: Line) -> None:
     assert line.core.all("node_state")[-1]["status"] == "offline"
 
 
-async def test_a_card_is_asked_for_however_many_facts_wait_for_the_broker(line: Line) -> None:
+async def test_a_question_is_sent_although_many_facts_wait(line: Line) -> None:
     line.crowd()
     question = CardPresented(
         event_id=uuid4(), card_uid=CARD, reader_id="tap", read_at="", boot_id=uuid4(), journal_id=uuid4(), seq=1, unsettled=()
@@ -88,7 +88,7 @@ async def test_a_card_is_asked_for_however_many_facts_wait_for_the_broker(line: 
 
 
 @pytest.mark.parametrize("content", [None, "-----BEGIN CERTIFICATE-----\nMIID"], ids=["gone", "half written"])
-async def test_a_ca_file_that_cant_be_used_is_told_and_tried_again(
+async def test_an_unusable_ca_file_is_logged_and_tried_again(
     mosquitto: EmbeddedBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str | None
 ) -> None:
     given = await tap_settings(mosquitto, tmp_path)

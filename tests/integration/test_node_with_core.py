@@ -148,7 +148,7 @@ async def test_without_money_nothing_flows(bar: Bar) -> None:
     assert await bar.all_incidents() == []
 
 
-async def test_the_valve_closes_where_the_money_ends_and_the_last_drops_are_the_houses(bar: Bar) -> None:
+async def test_the_valve_closes_when_the_money_is_used_up_and_the_house_bears_the_overpour(bar: Bar) -> None:
     ann = await bar.venue.guest(balance_minor=50_00)
     with Stolen.measured() as stolen:
         await bar.start_pour(ann)
@@ -251,7 +251,7 @@ async def test_a_pour_whose_broker_stays_away_ends_within_its_cap_and_is_settled
     await bar.venue.books_balance()
 
 
-async def test_an_exported_journal_tells_the_books_nothing_new(bar: Bar, tmp_path: Path) -> None:
+async def test_settling_an_exported_journal_changes_nothing(bar: Bar, tmp_path: Path) -> None:
     ann = await bar.venue.guest(balance_minor=300_00)
     await bar.start_pour(ann)
     await bar.flowed(50)

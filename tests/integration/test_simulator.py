@@ -1,4 +1,4 @@
-"""Simulated taps in a process of their own: what stays when a node dies, and what a node makes of it when it comes back."""
+"""Simulated taps in a process of their own: their state after a node's death, and the node's next start."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from tests.integration.simulator_rig import BUSY_MACHINE_MS, Module, simulator_o
 
 @dataclass
 class Stage:
-    """A tap in a simulator, its node as a process, and a core that says yes when told to."""
+    """A tap in a simulator, its node as a process, and a core that grants when told to."""
 
     core: Core
     hand: SimulatorClient
@@ -94,7 +94,7 @@ async def test_a_valve_left_open_by_a_killed_node_flows_until_the_next_start_shu
     assert report["interrupted"]
 
 
-async def test_whoever_looks_after_a_killed_node_shuts_its_valve(stage: Stage) -> None:
+async def test_close_valve_closes_the_valve_of_a_killed_node(stage: Stage) -> None:
     await stage.pour()
     await stage.node.kill()
     assert stage.hand.look().valve_is_driven
@@ -124,7 +124,7 @@ async def test_a_reader_that_is_lost_closes_the_valve(stage: Stage) -> None:
     await stage.core.hear("node_state", phase="IDLE", facts_open=0, odometer_ml=stage.hand.look().flowed_ml)
 
 
-async def test_a_valve_that_sticks_is_told_as_flow_through_a_closed_valve(stage: Stage) -> None:
+async def test_a_stuck_valve_is_reported_as_flow_through_a_closed_valve(stage: Stage) -> None:
     await stage.pour()
     stage.hand.act(Action.STICK_VALVE)
     stage.hand.act(Action.REMOVE)
@@ -133,7 +133,7 @@ async def test_a_valve_that_sticks_is_told_as_flow_through_a_closed_valve(stage:
     stage.hand.act(Action.FREE_VALVE)
 
 
-async def test_a_node_whose_simulator_goes_away_ends_its_pour_and_finds_it_again(stage: Stage) -> None:
+async def test_a_node_that_loses_its_simulator_ends_its_pour_and_reconnects(stage: Stage) -> None:
     await stage.pour()
     await stage.simulator.kill()
     assert (await stage.core.hear("pour_completed"))["end_reason"] == "fault"
@@ -142,7 +142,7 @@ async def test_a_node_whose_simulator_goes_away_ends_its_pour_and_finds_it_again
     await stage.core.hear("node_state", phase="IDLE", valve="closed")
 
 
-async def test_a_simulator_refuses_what_no_tap_can_do(stage: Stage) -> None:
+async def test_a_simulator_refuses_an_impossible_action(stage: Stage) -> None:
     with pytest.raises(ValueError, match="card id"):
         stage.hand.act(Action.PRESENT, card_uid="beer")
     with SimulatorClient(stage.socket, "bar/taps/nowhere") as nobody, pytest.raises(SimulatorUnreachable, match="no tap"):
@@ -160,7 +160,7 @@ async def test_a_node_without_its_simulator_says_what_to_start(mosquitto: Embedd
     assert "start python -m tapwire_node.simulator" in node.log()
 
 
-async def test_a_clock_that_jumps_is_information_and_disturbs_no_pour(stage: Stage) -> None:
+async def test_a_jump_of_the_clock_disturbs_no_pour(stage: Stage) -> None:
     pour_id = await stage.pour()
     stage.hand.act(Action.SET_CLOCK, wrong_by_s=-30 * 365 * 86_400)
     stage.hand.act(Action.REMOVE)

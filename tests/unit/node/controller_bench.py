@@ -1,4 +1,4 @@
-"""A tap's controller on the bench: time, pulses, cards and messages by hand; the journal answers at once unless told not to."""
+"""A test bench for the controller: time, pulses, cards and messages are given by hand; the journal answers at once by default."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -84,7 +84,7 @@ CONFIG = TapConfig(
 
 
 class ControllerBench:
-    """One controller and everything that it wanted so far."""
+    """One controller and all its effects so far."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.now_ms = 1_000_000
@@ -97,14 +97,14 @@ class ControllerBench:
         self.phases: set[tuple[Phase, Phase, str]] = set()
         self.state = initial_state(Identity(self.boot_id, "tap"), self.limits, PULSES_PER_LITER, 0, self.now_ms)
 
-    # ── what happens ────────────────────────────────────────────────────────
+    # ── events ────────────────────────────────────────────────────────
 
     def happen(self, event: Callable[..., Event], **fields: Any) -> list[Effect]:
-        """Let an event happen now; returns what the controller wanted, before the journal's answers."""
+        """Post an event now; returns its effects, without those of the journal's answers."""
         moment = Moment(self.now_ms, "2026-01-01T00:00:00.000+00:00", self.pulses, uuid4())
         happened, phase = event(at=moment, **fields), self.state.phase
         self.state, effects = step(self.state, happened)
-        assert is_in_diagram(phase, type(happened), self.state.phase), "the drawing of the phases lacks this change"
+        assert is_in_diagram(phase, type(happened), self.state.phase), "the diagram of the phases lacks this change"
         self.phases.add((phase, self.state.phase, type(happened).__name__))
         self.effects += effects
         if self.journal_answers:
@@ -113,7 +113,7 @@ class ControllerBench:
         return list(effects)
 
     def answer(self, effect: Effect) -> None:
-        """What a working journal answers to a write."""
+        """Post the answer of a working journal to a write."""
         match effect:
             case WriteQuestion():
                 self.seq += 1
@@ -144,7 +144,7 @@ class ControllerBench:
         return self
 
     def recovered(self, **fields: Any) -> RecoveredJournal:
-        """An empty journal, but for what is given."""
+        """An empty journal's content, with the given changes."""
         empty = RecoveredJournal(
             journal_id=self.journal_id,
             odometer_ml=0,
@@ -158,11 +158,11 @@ class ControllerBench:
         return replace(empty, **fields)
 
     def core(self, instance_id: str, contract_version: str = "1.0") -> None:
-        """A core worker shows up."""
+        """A core worker goes online."""
         self.happen(CoreSeen, core=CoreState(instance_id=instance_id, software="core", contract_version=contract_version))
 
     def config(self, **changes: Any) -> list[Effect]:
-        """A config like the first, but for the changes."""
+        """Receive the first config with changes."""
         fields = {name: getattr(CONFIG, name) for name in CONFIG.__struct_fields__}
         return self.happen(ConfigReceived, config=TapConfig(**{**fields, **changes}))
 
@@ -180,11 +180,11 @@ class ControllerBench:
         return self.happen(Ticked)
 
     def lay(self, card: str = CARD) -> list[Effect]:
-        """Lay a card on."""
+        """Put a card on the reader."""
         return self.happen(CardSeen, card_uid=card)
 
     def lift(self) -> list[Effect]:
-        """Take the card off; it counts as gone after the debounce time."""
+        """Lift the card; it counts as removed after the debounce time."""
         return self.happen(CardLifted)
 
     # ── a person at the node ────────────────────────────────────────────────
@@ -192,20 +192,20 @@ class ControllerBench:
     def ask_run(
         self, cause: FlowCause = FlowCause.CLEANING, max_volume_ml: int = 500, max_duration_ms: int = 60_000
     ) -> list[Effect]:
-        """A person asks for a service run."""
+        """A person requests a service run."""
         caps = {"max_volume_ml": max_volume_ml, "max_duration_ms": max_duration_ms}
         return self.happen(ServiceRunRequested, cause=cause, **caps)
 
     def run(self, ms: int, flow_ml_per_s: int = 0) -> None:
-        """Let time pass with the person there."""
+        """Let time pass while the person holds the run."""
         for _ in range(0, ms, 200):
             self.happen(ServiceRunHeld)
             self.wait(200, flow_ml_per_s)
 
-    # ── what the core says ──────────────────────────────────────────────────
+    # ── the core's messages ──────────────────────────────────────────────────
 
     def grant_for(self, question: CardPresented, **changes: Any) -> PourAuthorized:
-        """A grant that fits the question, but for the changes."""
+        """A grant for the question, with changes."""
         fields: dict[str, Any] = {
             "request_id": question.event_id,
             "pour_id": uuid4(),
@@ -229,7 +229,7 @@ class ControllerBench:
         return self.happen(DenialReceived, denial=denial)
 
     def pour(self, **changes: Any) -> PourAuthorized:
-        """Lay the card on and have it granted."""
+        """Put the card on the reader and grant its question."""
         self.lay()
         return self.grant(**changes)
 
@@ -238,7 +238,7 @@ class ControllerBench:
         return self.happen(StopReceived, stop=StopPour(pour_id=pour_id, reason=StopReason.OPERATOR))
 
     def ask_report(self, pour_id: UUID, journal_id: UUID | None = None) -> list[Effect]:
-        """The core asks for a pour."""
+        """The core asks for a pour's report."""
         return self.happen(ReportRequested, ask=ReportPour(pour_id=pour_id, journal_id=journal_id or self.journal_id))
 
     def settle(self, pour_id: UUID) -> list[Effect]:
@@ -259,7 +259,7 @@ class ControllerBench:
         """The core's verdict on an unattributed flow."""
         return self.happen(FlowVerdictReceived, verdict=FlowRecorded(event_id=event_id))
 
-    # ── what the controller wanted ──────────────────────────────────────────
+    # ── effects and state ──────────────────────────────────────────
 
     def all(self, kind: type[E]) -> list[E]:
         """Every effect of a kind so far."""
@@ -271,27 +271,27 @@ class ControllerBench:
         return self.state.phase
 
     def is_in(self, phase: Phase) -> bool:
-        """Whether the tap is in this phase now."""
+        """True when the tap is in this phase."""
         return self.state.phase is phase
 
     @property
     def questions(self) -> list[CardPresented]:
-        """Every sending of a question."""
+        """All sent questions, repetitions included."""
         return [effect.message for effect in self.all(Publish) if isinstance(effect.message, CardPresented)]
 
     @property
     def question(self) -> CardPresented:
-        """The last one."""
+        """The last question."""
         return self.questions[-1]
 
     @property
     def reports(self) -> list[PourCompleted]:
-        """Pour reports that went out."""
+        """All sent reports of pours."""
         return [effect.fact.message for effect in self.all(SendFact) if isinstance(effect.fact.message, PourCompleted)]
 
     @property
     def flows(self) -> list[UnattributedFlow]:
-        """Flows without a grant that went out."""
+        """All sent unattributed flows."""
         return [effect.fact.message for effect in self.all(SendFact) if isinstance(effect.fact.message, UnattributedFlow)]
 
     @property

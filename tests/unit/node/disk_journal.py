@@ -1,4 +1,4 @@
-"""The vocabulary of the journal's tests: one journal file, the boots that open it, and what is written into it."""
+"""Helpers of the journal's tests: a journal file, the boots that open it, and writes to it."""
 
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -29,12 +29,12 @@ class DiskJournal:
         return journal
 
     def cut_power(self) -> Journal:
-        """Whatever runs is gone without a word; the next boot opens the file."""
+        """End the process without closing; the next boot opens the file."""
         self.opened[-1]._lock.close()
         return self.boot()
 
     def corrupt(self, at: int | None = None) -> None:
-        """The card under the file goes bad: a page of it is garbage, or all of it."""
+        """Overwrite a page of the file, or all of it, with garbage."""
         self.opened[-1].close()
         content = bytearray(self.file.read_bytes())
         content[at or 0 : None if at is None else at + PAGE_BYTES] = b"\xa5" * (len(content) if at is None else PAGE_BYTES)
@@ -101,7 +101,7 @@ def flow(journal: Journal, from_ml: int, to_ml: int, event_id: UUID | None = Non
 
 
 def poured(journal: Journal, ml: int = 100) -> UUID:
-    """A whole pour, reported and without a verdict."""
+    """Write a complete pour with a report and no verdict."""
     authorized = grant()
     journal.record_grant(authorized, "", 0)
     journal.checkpoint(odometer(0), authorized.pour_id, 0, 0)

@@ -23,11 +23,11 @@ TIMER_IRQ, RECEIVED_IRQ, SENT_IRQ, CRC_IRQ = 0x01, 0x20, 0x40, 0x04
 COLLISION, TIMER_AUTO = 0x08, 0x80
 AFTER_RESET: Final = {COMMAND: 0x20, COMM_IRQ: 0x14, TX_CONTROL: 0x80, MODE: 0x3F}
 TIMER_READS: Final = 3
-"""After so many looks at the flags the chip's timer has run out."""
+"""Number of reads of the flags after which the chip's timer has run out."""
 WAKE_UP, REQUEST, HALT = 0x52, 0x26, 0x50
 CASCADE: Final = (0x93, 0x95, 0x97)
 Frame = tuple[tuple[int, ...], int]
-"""Bytes, and how many bits of the last one count (0: all)."""
+"""Bytes, and the number of valid bits of the last one (0: all)."""
 
 
 def crc_a(content: tuple[int, ...] | list[int]) -> tuple[int, int]:
@@ -42,7 +42,7 @@ def crc_a(content: tuple[int, ...] | list[int]) -> tuple[int, int]:
 
 @dataclass
 class EmulatedCard:
-    """A card: `uid` of 4, 7 or 10 bytes. `frames_left`: how many frames it hears before it is taken away."""
+    """A card: `uid` of 4, 7 or 10 bytes. `frames_left`: frames that it receives before it is removed."""
 
     uid: bytes
     frames_left: int | None = None
@@ -61,7 +61,7 @@ class EmulatedCard:
         return [*levels, tuple(rest)]
 
     def hear(self, frame: Frame) -> tuple[int, ...] | None:
-        """What it answers to a frame."""
+        """The answer to a frame."""
         if self.frames_left is not None:
             if self.frames_left == 0:
                 return None
@@ -122,7 +122,7 @@ class EmulatedChip:
     opened: int = 0
     closed: int = 0
     let_go: int = 0
-    """How often all the process's pins were let go of."""
+    """How often all pins of the process were released."""
     _registers: dict[int, int] = field(default_factory=lambda: dict(AFTER_RESET))
     _fifo: list[int] = field(default_factory=list)
     _waits: int = 0
@@ -138,7 +138,7 @@ class EmulatedChip:
             self.lose_power()
 
     def lose_power(self) -> None:
-        """For a moment: it comes back without its settings."""
+        """A short power cut: the chip comes back without its settings."""
         self._registers, self._fifo = dict(AFTER_RESET), []
 
     def transfer(self, sent: list[int]) -> list[int]:
@@ -223,7 +223,7 @@ def pad(answer: tuple[int, ...], length: int) -> tuple[int, ...]:
 
 
 class SpiDev:
-    """As spidev's; `chip` is set by `plugged_in`."""
+    """Has the interface of spidev's class; `chip` is set by `plugged_in`."""
 
     chip: EmulatedChip
 

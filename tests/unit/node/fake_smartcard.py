@@ -34,13 +34,13 @@ class EstablishContextException(SmartcardException):
 
 @dataclass
 class Plugged:
-    """What is on the desk: readers by name, and the card on each, with the answer to GET DATA."""
+    """The plugged-in readers by name, with the card on each and its answer to GET DATA."""
 
     readers: dict[str, list[int] | None] = field(default_factory=dict)
     service_runs: bool = True
     status: tuple[int, int] = (0x90, 0x00)
     leaves_card: bool = False
-    """Whether the card goes between `connect` and `transmit`."""
+    """True: the card is removed between `connect` and `transmit`."""
     dispositions: list[int | None] = field(default_factory=list)
 
 
@@ -84,7 +84,7 @@ class Reader:
 
 
 def on_the_desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugged]:
-    """A PC/SC service of ours while the test runs."""
+    """A fake PC/SC service while the test runs."""
     desk = Plugged()
 
     def readers(groups: list[str] | None = None) -> list[Reader]:

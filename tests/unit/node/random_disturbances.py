@@ -1,4 +1,4 @@
-"""What may go wrong at a tap at any moment, by name: each tells the controller, and the model of what is true."""
+"""Disturbances that may happen at any moment, by name: each is posted to the controller and recorded in the safety model."""
 
 from uuid import uuid4
 
@@ -56,7 +56,7 @@ DISTURBANCES = (
 
 
 class Disturbances:
-    """The things in `DISTURBANCES`, as methods; `tap` is the one they happen to."""
+    """The names in `DISTURBANCES` as methods; they act on `tap`."""
 
     tap: JudgedBench
     revision: int

@@ -1,4 +1,4 @@
-"""Who hears what a reader tells."""
+"""A listener that records a reader's events."""
 
 import time
 from threading import Condition
@@ -7,7 +7,7 @@ WAIT_S = 10.0
 
 
 class RecordingListener:
-    """Hears what a reader tells, in order; a repeated failure counts once."""
+    """Records a reader's events in order; a repeated failure counts once."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -32,11 +32,11 @@ class RecordingListener:
             self._news.notify_all()
 
     def wait_for(self, word: str, count: int = 1) -> None:
-        """Until the word was heard so often."""
+        """Wait until the event was recorded `count` times."""
         with self._news:
             assert self._news.wait_for(lambda: self.heard.count(word) >= count, WAIT_S), self.heard
 
     def never(self, word: str, again: int = 0, for_s: float = 0.3) -> None:
-        """The word is not heard for a while, but for the times that it was before."""
+        """Assert that the event does not happen for a while, beyond `again` earlier times."""
         time.sleep(for_s)
         assert self.heard.count(word) == again, self.heard

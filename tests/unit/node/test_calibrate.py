@@ -1,4 +1,4 @@
-"""The calibration's figures, and the one line that it changes in tap.toml."""
+"""The calibration's arithmetic, and its edit of tap.toml."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_the_factor_is_pulses_per_litre_rounded_half_up(pulses: int, volume_ml: 
     assert -volume_ml <= 2 * (pulses * 1_000 - factor * volume_ml) < volume_ml or pulses == 0
 
 
-def test_the_spread_is_how_far_the_pours_lie_apart() -> None:
+def test_the_spread_is_the_largest_difference_of_the_pours_factors() -> None:
     assert spread_per_mille([MeasuredPour(450, 1_000)] * 3) == 0
     assert spread_per_mille([MeasuredPour(450, 1_000), MeasuredPour(459, 1_000)]) == 20
     assert spread_per_mille([MeasuredPour(450, 1_000), MeasuredPour(460, 1_000)]) == 22
@@ -54,7 +54,7 @@ def test_a_factor_that_was_not_there_is_added_and_a_link_stays_a_link(tmp_path: 
     assert "pulses_per_liter = 462" in file.read_text().split("[broker]")[0]
 
 
-def test_a_tap_that_is_no_table_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+def test_a_tap_key_that_is_no_table_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     file = tmp_path / "tap.toml"
     file.write_text('tap.path = "bar/taps/left"\ntap = 3\n'.replace("tap.path", "path"))
     with pytest.raises(InvalidSettings):

@@ -1,4 +1,4 @@
-"""Shutting the valve after a kill -9, on mock pins that stand as the killed process left them."""
+"""Closing the valve after a kill -9, on mock pins in the state that the killed process left."""
 
 from collections.abc import Iterator
 
@@ -34,7 +34,7 @@ def tap(*, active_high: bool = True) -> Settings:
 
 
 @pytest.mark.parametrize("active_high", [True, False])
-def test_a_pin_that_was_left_driven_is_driven_to_closed_and_let_go(factory: MockFactory, active_high: bool) -> None:
+def test_a_pin_that_was_left_driven_is_driven_to_closed_and_released(factory: MockFactory, active_high: bool) -> None:
     pin = factory.pin(VALVE_PIN)
     pin.function, pin.state = "output", active_high
     pin.clear_states()
@@ -46,12 +46,12 @@ def test_a_pin_that_was_left_driven_is_driven_to_closed_and_let_go(factory: Mock
     assert str(VALVE_PIN) in said
 
 
-def test_a_pin_that_another_program_has_is_told(factory: MockFactory) -> None:
+def test_a_pin_that_another_program_has_is_refused_with_a_reason(factory: MockFactory) -> None:
     with OutputDevice(VALVE_PIN), pytest.raises(ValveNotOurs, match="While the node runs"):
         close_valve(tap())
 
 
 @pytest.mark.parametrize("driver", ["pcsc", "mfrc522", "simulated"])
-def test_a_desk_reader_has_no_valve_to_close_and_its_unit_ends_well(driver: str) -> None:
+def test_closing_the_valve_of_a_desk_reader_succeeds_without_a_valve(driver: str) -> None:
     desk = {"tap": {"path": "bar/readers/desk"}, "broker": {"url": "mqtt://nowhere"}, "hardware": {"driver": driver}}
     assert close_valve(msgspec.convert(desk, Settings)) == "bar/readers/desk is a desk reader and has no valve"

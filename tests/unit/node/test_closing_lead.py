@@ -1,4 +1,4 @@
-"""The closing lead: learned from tails, never more beer than without it, nothing lost and nothing drifting."""
+"""The closing lead: it is learned from tails, never pours more than without it, and loses nothing."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ CAP_ML = 300
 
 
 class Line(ControllerBench):
-    """A bench whose valve takes a while to close: what flows meanwhile goes through the meter."""
+    """A bench whose valve takes a while to close; the flow meanwhile is metered."""
 
     def __init__(self, latency_ms: int, flow_ml_per_s: int, tick_ms: int = 20) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Line(ControllerBench):
             self.pass_tick()
 
     def pour_to_the_cap(self, cap_ml: int = CAP_ML) -> WriteReport:
-        """One pour by the cap, its report, and the card taken off."""
+        """One pour up to the cap, its report, and the card removed."""
         before = len(self.all(WriteReport))
         grant = self.pour(max_volume_ml=cap_ml)
         self.until(lambda: len(self.all(WriteReport)) > before)
@@ -74,7 +74,7 @@ def test_the_first_pour_overshoots_and_the_next_ones_meet_the_cap() -> None:
     assert second.tail_ml >= 5, "the tail is counted all the same"
 
 
-def test_each_pour_says_what_came_after_closing() -> None:
+def test_each_pour_reports_its_tail() -> None:
     tap = Line(latency_ms=100, flow_ml_per_s=60)
     tap.pour_to_the_cap()
     closed = closing(tap.all(WriteReport)[-1])
@@ -129,7 +129,7 @@ def test_with_a_lead_no_pour_closes_later_than_without_and_each_lets_something_f
         flow_rate = flow_rate.sample(now_ms, ml)
 
 
-def test_a_valve_that_does_not_close_and_a_trickle_teach_nothing() -> None:
+def test_a_valve_that_does_not_close_and_a_trickle_are_not_learned_from() -> None:
     stuck = Line(latency_ms=2_500, flow_ml_per_s=60)
     stuck.pour_to_the_cap()
     assert stuck.state.closings == ()
@@ -152,7 +152,7 @@ def test_the_last_closings_are_remembered_over_a_restart() -> None:
     assert learn_closing((1,), Closing(tail_ml=6, over_ml=None, latency_ms=None)) == (1,)
 
 
-def test_a_pour_that_a_guest_ends_teaches_too_but_has_no_cap_to_compare_with() -> None:
+def test_a_pour_ended_by_the_guest_is_learned_from_but_has_no_overshoot() -> None:
     tap = Line(latency_ms=100, flow_ml_per_s=60)
     tap.pour(max_volume_ml=CAP_ML)
     for _ in range(50):

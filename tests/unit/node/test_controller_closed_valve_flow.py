@@ -1,4 +1,4 @@
-"""Flow through a closed valve, and the odometer that is told."""
+"""Flow through the closed valve, and the published odometer."""
 
 import pytest
 
@@ -77,7 +77,7 @@ def test_the_card_on_the_reader_is_named(tap: ControllerBench) -> None:
     assert tap.flows[0].card_uid == CARD
 
 
-def test_a_pour_ends_a_running_leak_and_neither_takes_the_others_millilitres(tap: ControllerBench) -> None:
+def test_a_pour_ends_a_running_leak_and_each_keeps_its_own_millilitres(tap: ControllerBench) -> None:
     tap.lay()
     tap.flow(20)
     tap.grant()
@@ -98,7 +98,7 @@ def test_a_leak_is_in_the_journal_from_its_beginning_and_with_checkpoints(tap: C
     assert len(checkpoints) >= 2
 
 
-def test_the_end_of_the_process_finishes_the_fact(tap: ControllerBench) -> None:
+def test_shutdown_ends_the_running_leak(tap: ControllerBench) -> None:
     tap.flow(10)
     tap.happen(ShutdownRequested)
     assert [flow.volume_ml for flow in tap.flows] == [10]
@@ -114,7 +114,7 @@ def test_what_flowed_before_the_journal_could_be_opened_is_accounted_for() -> No
     assert [(flow.odometer_from_ml, flow.odometer_to_ml) for flow in tap.flows] == [(1_000, 1_030)]
 
 
-def test_the_state_tells_each_advance_of_the_odometer_while_no_fact_is_open(tap: ControllerBench) -> None:
+def test_the_state_publishes_each_advance_of_the_odometer_while_no_fact_is_open(tap: ControllerBench) -> None:
     tap.flow(3)
     tap.wait(300)
     assert published_state(tap.state).odometer_ml == 3
@@ -128,7 +128,7 @@ def test_the_state_tells_each_advance_of_the_odometer_while_no_fact_is_open(tap:
     assert len(tap.all(PublishState)) == told + 1
 
 
-def test_the_odometer_that_is_told_is_the_one_on_disk(tap: ControllerBench) -> None:
+def test_the_published_odometer_is_the_one_on_disk(tap: ControllerBench) -> None:
     tap.journal_answers = False
     tap.flow(3)
     tap.wait(1_000)

@@ -1,4 +1,4 @@
-"""What closes the valve of a running pour, and what belongs to the pour afterwards."""
+"""Reasons that close the valve of a running pour, and its tail."""
 
 import pytest
 
@@ -126,7 +126,7 @@ def test_a_config_that_cant_be_read_closes_and_puts_the_tap_out_of_service_until
     assert tap.is_in(Phase.IDLE)
 
 
-def test_a_config_that_is_ignored_does_not_stand_in_for_one_that_cant_be_read(tap: ControllerBench) -> None:
+def test_an_ignored_config_does_not_replace_an_unreadable_one(tap: ControllerBench) -> None:
     tap.config(revision=7)
     tap.happen(ConfigUnreadable, text="status?")
     tap.config(revision=3)
@@ -135,7 +135,7 @@ def test_a_config_that_is_ignored_does_not_stand_in_for_one_that_cant_be_read(ta
     assert tap.is_in(Phase.IDLE)
 
 
-def test_the_end_of_the_process_closes_and_still_reports(tap: ControllerBench) -> None:
+def test_shutdown_closes_the_valve_and_still_reports(tap: ControllerBench) -> None:
     tap.pour()
     tap.flow(40)
     effects = tap.happen(ShutdownRequested)

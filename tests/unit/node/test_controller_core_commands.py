@@ -1,4 +1,4 @@
-"""Configs, stops, questions about old pours, verdicts, and a journal that breaks."""
+"""Configs, stop commands, requests for reports, verdicts, and a failing journal."""
 
 from uuid import uuid4
 
@@ -56,7 +56,7 @@ def test_an_older_revision_is_ignored_while_it_is_active(tap: ControllerBench) -
     assert (tap.state.config.revision, tap.state.odometer.pulses_per_liter) == (5, PULSES_PER_LITER)
 
 
-def test_an_older_revision_that_stops_the_tap_is_obeyed_and_told(tap: ControllerBench) -> None:
+def test_an_older_revision_that_stops_the_tap_is_applied_and_published(tap: ControllerBench) -> None:
     tap.config(revision=5)
     tap.config(revision=4, status=ConfigStatus.LOCKED)
     assert tap.is_in(Phase.OUT_OF_SERVICE)
@@ -96,7 +96,7 @@ def test_an_active_config_ends_no_pour(tap: ControllerBench) -> None:
     assert published_state(tap.state).config_revision == 2
 
 
-def test_a_card_on_a_locked_tap_is_refused_and_must_go_before_it_is_asked_for(tap: ControllerBench) -> None:
+def test_a_card_on_a_locked_tap_is_refused_and_must_be_removed_before_it_is_asked_for(tap: ControllerBench) -> None:
     tap.config(revision=2, status=ConfigStatus.LOCKED, locale=Locale.RU)
     tap.lay()
     assert tap.questions == []
@@ -151,7 +151,7 @@ def test_a_pour_of_another_journal_is_unknown(tap: ControllerBench) -> None:
     assert "which is not this one" in tap.all(RaiseAlarm)[0].text
 
 
-def test_a_pour_whose_report_this_journal_has_no_more_is_unknown_too(tap: ControllerBench) -> None:
+def test_a_pour_whose_report_was_deleted_is_unknown_too(tap: ControllerBench) -> None:
     pour_id = uuid4()
     tap.happen(ReportMissing, pour_id=pour_id, asked_journal_id=tap.journal_id)
     assert Publish(PourUnknown(pour_id=pour_id, journal_id=tap.journal_id)) in tap.effects
@@ -171,13 +171,13 @@ def test_a_verdict_closes_the_fact_and_is_kept(tap: ControllerBench) -> None:
     assert tap.settle(tap.reports[-1].pour_id) == []
 
 
-def test_a_verdict_on_a_running_pour_is_none(tap: ControllerBench) -> None:
+def test_a_verdict_on_a_running_pour_is_ignored(tap: ControllerBench) -> None:
     grant = tap.pour()
     tap.settle(grant.pour_id)
     assert (tap.state.facts_open, tap.phase) == (1, Phase.POURING)
 
 
-def test_a_verdict_on_a_running_leak_is_none(tap: ControllerBench) -> None:
+def test_a_verdict_on_a_running_leak_is_ignored(tap: ControllerBench) -> None:
     tap.flow(10)
     (event_id,) = tap.state.journal.open_flows
     tap.record_flow(event_id)

@@ -1,4 +1,4 @@
-"""Grants that open nothing: late, repeated, for another card, or overtaken by what changed meanwhile."""
+"""Grants that open nothing: late, repeated, for another card, or overtaken by a change."""
 
 import pytest
 
@@ -121,14 +121,14 @@ def test_a_grant_whose_id_the_journal_has_is_a_repetition(tap: ControllerBench) 
     assert (tap.opened, tap.reports, tap.phase) == (0, [], Phase.AUTHORIZING)
 
 
-def test_a_card_that_is_taken_off_while_asking_gives_up_and_the_tap_is_free(tap: ControllerBench) -> None:
+def test_removing_the_card_abandons_the_question_and_frees_the_tap(tap: ControllerBench) -> None:
     tap.lay()
     tap.lift()
     tap.wait(840)
     assert tap.is_in(Phase.IDLE)
 
 
-def test_another_card_while_asking_gives_up(tap: ControllerBench) -> None:
+def test_another_card_abandons_the_question(tap: ControllerBench) -> None:
     tap.lay()
     tap.lay(OTHER_CARD)
     assert tap.is_in(Phase.CARD_MUST_BE_REMOVED)

@@ -1,4 +1,4 @@
-"""What a tap makes of a journal that hangs, and of one that holds what can't be read."""
+"""The controller with a journal that stalls, or that has unreadable reports."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def tap() -> ControllerBench:
     return ControllerBench().in_service()
 
 
-def test_a_question_that_the_journal_does_not_take_puts_the_tap_out_of_service_with_one_alarm(tap: ControllerBench) -> None:
+def test_a_stalled_question_puts_the_tap_out_of_service_with_one_alarm(tap: ControllerBench) -> None:
     tap.journal_answers = False
     for _ in range(20):  # guests who give up before the time is over
         tap.lay()
@@ -27,7 +27,7 @@ def test_a_question_that_the_journal_does_not_take_puts_the_tap_out_of_service_w
     assert ShowOnScreen(screen_text(ScreenText.OUT_OF_SERVICE, tap.state.locale)) in tap.lay()
 
 
-def test_a_grant_that_the_journal_does_not_take_opens_nothing_and_ends_the_wait(tap: ControllerBench) -> None:
+def test_a_stalled_grant_opens_nothing_and_ends_the_question(tap: ControllerBench) -> None:
     tap.lay()
     tap.journal_answers = False
     grant = tap.grant()
@@ -48,7 +48,7 @@ def test_a_journal_that_hangs_while_it_pours_closes_the_valve_and_is_an_alarm(ta
     assert (tap.closed, len(tap.all(RaiseAlarm))) == (1, 1)
 
 
-def test_a_report_that_the_journal_does_not_take_keeps_the_tap_from_asking(tap: ControllerBench) -> None:
+def test_a_stalled_report_keeps_the_tap_from_asking(tap: ControllerBench) -> None:
     tap.pour()
     tap.flow(100)
     tap.wait(300)
@@ -74,7 +74,7 @@ def test_a_journal_that_only_was_slow_is_no_alarm_and_pours(tap: ControllerBench
     assert (tap.phase, tap.all(RaiseAlarm)) == (Phase.POURING, [])
 
 
-def test_a_report_that_cant_be_read_is_an_alarm_at_the_start() -> None:
+def test_an_unreadable_report_is_an_alarm_at_the_start() -> None:
     tap = ControllerBench()
     tap.happen(JournalOpened, recovered=tap.recovered(unreadable=("5e0c",)))
     assert "5e0c can't be read" in tap.all(RaiseAlarm)[0].text

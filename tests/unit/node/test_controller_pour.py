@@ -55,7 +55,7 @@ def test_the_grant_is_on_disk_before_the_valve_opens(tap: ControllerBench) -> No
     assert tap.opened == 1
 
 
-def test_the_question_leaves_only_with_its_number_on_disk(tap: ControllerBench) -> None:
+def test_the_question_is_sent_only_with_its_seq_on_disk(tap: ControllerBench) -> None:
     tap.journal_answers = False
     tap.lay()
     tap.wait(3_000)
@@ -93,7 +93,7 @@ def test_the_next_question_waits_for_the_verdict_or_two_seconds(tap: ControllerB
     assert 1_980 <= tap.now_ms - reported_ms <= 2_020
 
 
-def test_a_denial_asks_for_the_card_to_be_taken_off(tap: ControllerBench) -> None:
+def test_a_denial_asks_for_the_card_to_be_removed(tap: ControllerBench) -> None:
     tap.lay()
     tap.deny(DenyReason.NO_ACTIVE_VISIT)
 
@@ -143,7 +143,7 @@ def test_each_card_that_was_asked_for_is_reported_removed_once(tap: ControllerBe
     assert [message.card_uid for message in removed] == [CARD]
 
 
-def test_progress_is_told_at_most_five_times_a_second(tap: ControllerBench) -> None:
+def test_progress_is_published_at_most_five_times_a_second(tap: ControllerBench) -> None:
     tap.pour()
     tap.wait(2_000, flow_ml_per_s=50)
     told = [effect.message for effect in tap.all(Publish) if isinstance(effect.message, PourProgress)]

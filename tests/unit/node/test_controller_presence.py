@@ -1,4 +1,4 @@
-"""Who must be there for a card to be asked for: broker, core workers, and a card that has gone in between."""
+"""Preconditions of a question: broker, core workers, and a card that was removed in between."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_a_core_worker_of_another_contract_keeps_the_tap_out_of_service(tap: Con
     assert tap.is_in(Phase.IDLE)
 
 
-def test_an_interrupted_pour_wants_the_card_gone_before_anything_is_asked() -> None:
+def test_after_an_interrupted_pour_the_card_must_be_removed_before_a_question() -> None:
     tap = ControllerBench()
     tap.happen(JournalOpened, recovered=tap.recovered(interrupted=True))
     tap.config()

@@ -1,4 +1,4 @@
-"""The valve rule, under any order of events, against a model that knows nothing of the controller's insides."""
+"""The valve's safety rule under any order of events, checked against a model independent of the controller."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Service runs: the valve open without a grant, because a person at the node holds it so while the tap is being cleaned."""
+"""Service runs: a person at the node opens the valve without a grant while the tap's status is cleaning."""
 
 import pytest
 
@@ -148,14 +148,14 @@ def test_a_run_closes_in_the_same_step(tap: ControllerBench, event: type, fields
     assert [flow.volume_ml for flow in tap.flows] == [20]
 
 
-def test_a_config_that_says_cleaning_no_more_closes_at_once(tap: ControllerBench) -> None:
+def test_a_config_that_is_no_longer_cleaning_closes_at_once(tap: ControllerBench) -> None:
     tap.ask_run()
     assert tap.config(status=ConfigStatus.ACTIVE, revision=3)[0] == CloseValve(None, EndReason.DISABLED)
     tap.wait(1_000)
     assert tap.is_in(Phase.IDLE)
 
 
-def test_a_run_ends_when_nobody_holds_it_any_more(tap: ControllerBench) -> None:
+def test_a_run_ends_when_nobody_holds_it(tap: ControllerBench) -> None:
     tap.ask_run()
     tap.run(2_000, flow_ml_per_s=50)
     assert tap.all(CloseValve) == []
@@ -239,6 +239,6 @@ def test_the_factor_does_not_change_within_a_run(tap: ControllerBench) -> None:
     assert tap.all(WriteFlow)[-1].ended
 
 
-def test_holding_nothing_does_nothing(tap: ControllerBench) -> None:
+def test_holding_without_a_run_does_nothing(tap: ControllerBench) -> None:
     assert tap.happen(ServiceRunHeld) == []
     assert tap.happen(ServiceRunStopped) == []

@@ -1,4 +1,4 @@
-"""Pulses, counted from whatever thread the pin library calls in."""
+"""Counting pulses on the threads of the pin library."""
 
 import time
 from collections.abc import Iterator

@@ -36,7 +36,7 @@ def test_a_write_that_fails_leaves_nothing_behind(disk_journal: DiskJournal, wri
     assert journal.record_grant(grant(pour_id), "", 0) is True
 
 
-def test_a_full_disk_is_told_and_what_was_there_stays(disk_journal: DiskJournal) -> None:
+def test_a_full_disk_is_reported_and_keeps_what_was_written(disk_journal: DiskJournal) -> None:
     journal = disk_journal.boot()
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages + 2}")
@@ -59,7 +59,7 @@ def test_a_full_disk_is_told_and_what_was_there_stays(disk_journal: DiskJournal)
         "UPDATE facts SET fact_id = 'q' || substr(fact_id, 2)",
     ],
 )
-def test_a_row_that_cant_be_read_is_told_and_keeps_no_other_back(disk_journal: DiskJournal, spoil: str) -> None:
+def test_an_unreadable_row_is_reported_and_holds_no_other_back(disk_journal: DiskJournal, spoil: str) -> None:
     journal = disk_journal.boot()
     spoilt, sound = poured(journal), poured(journal)
     journal._db.execute(f"{spoil} WHERE fact_id = ?", (str(spoilt),))
@@ -73,7 +73,7 @@ def test_a_row_that_cant_be_read_is_told_and_keeps_no_other_back(disk_journal: D
     assert sound in recovered.unsettled
 
 
-def test_a_pour_whose_row_cant_be_read_is_one_without_a_verdict_and_lost_to_who_asks(disk_journal: DiskJournal) -> None:
+def test_a_pour_with_an_unreadable_row_has_no_verdict_and_is_lost_when_asked_for(disk_journal: DiskJournal) -> None:
     journal = disk_journal.boot()
     pour_id = poured(journal)
     journal._db.execute("UPDATE facts SET end_reason = 'keg_changed'")
@@ -81,7 +81,7 @@ def test_a_pour_whose_row_cant_be_read_is_one_without_a_verdict_and_lost_to_who_
     assert journal.find_report(journal.journal_id, never_started(journal, pour_id)) == (ReportStatus.LOST, None)
 
 
-def test_a_journal_of_a_newer_program_is_told(disk_journal: DiskJournal) -> None:
+def test_a_journal_of_a_newer_program_is_refused_with_a_reason(disk_journal: DiskJournal) -> None:
     disk_journal.boot().close()
     with sqlite3.connect(disk_journal.file) as db:
         db.execute("INSERT INTO migrations VALUES (?, '')", (len(MIGRATIONS) + 1,))

@@ -1,4 +1,4 @@
-"""A journal whose file is damaged: set aside with all that it holds, read as far as it goes, and not replaced by itself."""
+"""Damaged journals: they are set aside complete, read as far as possible, and not replaced automatically."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def filled(disk_journal: DiskJournal, pours: int = 300) -> Journal:
 
 
 def page_of_facts(file: Path) -> int:
-    """Where in the middle of the file a page with pours lies."""
+    """The offset of a page with pours in the middle of the file."""
     content = file.read_bytes()
     leaf, fact = b"\x0d", b"card_removed"
     starts = range(0, len(content), PAGE_BYTES)
@@ -46,7 +46,7 @@ def test_a_damaged_journal_is_set_aside_with_its_side_files_and_nothing_of_it_is
     assert not disk_journal.file.exists()
 
 
-def test_while_a_damaged_journal_lies_there_no_other_begins_and_moving_it_away_begins_one_with_another_id(
+def test_no_new_journal_starts_beside_a_damaged_one_and_moving_it_away_starts_one_with_another_id(
     disk_journal: DiskJournal, tmp_path: Path
 ) -> None:
     before = filled(disk_journal, 100)
@@ -80,7 +80,7 @@ def test_a_second_damage_in_the_same_second_takes_no_name_twice(disk_journal: Di
     assert len(damaged_journals(disk_journal.file)) == 3
 
 
-def test_of_a_damaged_journal_all_is_told_that_can_be_read_and_that_it_is_not_all(disk_journal: DiskJournal) -> None:
+def test_a_damaged_journal_is_shown_as_far_as_it_can_be_read_and_as_incomplete(disk_journal: DiskJournal) -> None:
     journal = filled(disk_journal)
     written = [str(fact.fact_id) for fact in journal.open_facts(1_000)]
     journal.close()
@@ -111,12 +111,14 @@ def test_a_journal_that_was_set_aside_is_the_one_that_is_read(disk_journal: Disk
 
 
 @pytest.mark.parametrize("read", [pending, export])
-def test_reading_facts_from_what_is_no_journal_says_so(disk_journal: DiskJournal, read: Callable[[Path], Iterator[str]]) -> None:
+def test_reading_facts_from_a_file_that_is_no_journal_says_so(
+    disk_journal: DiskJournal, read: Callable[[Path], Iterator[str]]
+) -> None:
     disk_journal.file.write_bytes(b"not a database" * 1_000)
     with pytest.raises(JournalBroken, match="not a database"):
         list(read(disk_journal.file))
 
 
-def test_showing_what_is_no_journal_says_so(disk_journal: DiskJournal) -> None:
+def test_showing_a_file_that_is_no_journal_says_so(disk_journal: DiskJournal) -> None:
     disk_journal.file.write_bytes(b"not a database" * 1_000)
     assert any("damaged: file is not a database" in line for line in show(disk_journal.file))

@@ -1,4 +1,4 @@
-"""Room on the disk for what has begun: nothing begins without it, and what has begun is written to its end."""
+"""The disk's reserve: no pour begins without it, and a running pour is written to its end."""
 
 import sqlite3
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.unit.node.disk_journal import DiskJournal, grant, odometer, pour_unti
 SIZE_KIB = 64
 
 
-def test_the_reserve_lies_on_the_disk_and_is_given_up_once(tmp_path: Path) -> None:
+def test_the_reserve_is_on_the_disk_and_is_released_once(tmp_path: Path) -> None:
     reserve = DiskReserve(tmp_path / "journal.sqlite", SIZE_KIB)
     reserve.allocate()
     (held,) = tmp_path.iterdir()
@@ -35,7 +35,7 @@ def test_without_room_for_the_reserve_no_question_is_asked_and_no_grant_taken(di
     assert not Path(f"{disk_journal.file}.reserve").exists()
 
 
-def test_what_has_begun_is_written_to_its_end_whatever_room_is_left(disk_journal: DiskJournal) -> None:
+def test_a_pour_that_has_begun_is_written_to_its_end_on_a_full_disk(disk_journal: DiskJournal) -> None:
     disk_journal.reserve = DiskReserve(disk_journal.file, SIZE_KIB)
     journal, authorized = disk_journal.boot(), grant()
     journal.record_grant(authorized, "", 0)
@@ -47,7 +47,7 @@ def test_what_has_begun_is_written_to_its_end_whatever_room_is_left(disk_journal
     assert journal.recover().unsettled == ()
 
 
-def test_a_full_database_is_told_as_full_and_not_as_broken(disk_journal: DiskJournal) -> None:
+def test_a_full_database_is_reported_as_full_and_not_as_broken(disk_journal: DiskJournal) -> None:
     journal = disk_journal.boot()
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages + 1}")

@@ -1,4 +1,4 @@
-"""Which journal a file is, when it was copied, moved or put back."""
+"""The identity of a journal that was copied, moved or restored."""
 
 import resource
 import shutil
@@ -13,7 +13,7 @@ from tests.unit.node.controller_bench import CARD
 from tests.unit.node.disk_journal import DiskJournal, poured, the_report
 
 
-def test_the_id_stays_over_restarts_and_power_cuts(disk_journal: DiskJournal) -> None:
+def test_the_id_survives_restarts_and_power_cuts(disk_journal: DiskJournal) -> None:
     ids = {
         disk_journal.boot().journal_id,
         disk_journal.restart().journal_id,
@@ -23,7 +23,7 @@ def test_the_id_stays_over_restarts_and_power_cuts(disk_journal: DiskJournal) ->
     assert len(ids) == 1
 
 
-def test_an_opening_that_was_cut_off_before_the_lock_file_was_written_keeps_the_id(disk_journal: DiskJournal) -> None:
+def test_an_opening_interrupted_before_the_lock_file_was_written_keeps_the_id(disk_journal: DiskJournal) -> None:
     first = disk_journal.boot()
     witness = Path(f"{disk_journal.file}.lock").read_text()
     disk_journal.restart()
@@ -42,7 +42,7 @@ def disk_that_takes_nothing() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_lock_file_that_could_not_be_written_again_is_still_the_one_before(tmp_path: Path) -> None:
+def test_a_lock_file_that_could_not_be_rewritten_keeps_its_old_content(tmp_path: Path) -> None:
     lock = take_lock(tmp_path / "journal.sqlite")
     write_generation(lock, "a" * 32)
     with disk_that_takes_nothing(), pytest.raises(OSError, match="too large"):

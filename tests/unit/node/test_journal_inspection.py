@@ -1,4 +1,4 @@
-"""How long the journal keeps what, and how people read it."""
+"""Retention of facts, and reading the journal."""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def clock_wrong_by(days: int) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("nothing_is_kept_for_being_new")
-def test_facts_are_kept_for_their_days_after_the_verdict_and_for_ever_without_one(disk_journal: DiskJournal) -> None:
+def test_facts_are_kept_for_the_retention_period_after_the_verdict_and_for_ever_without_one(disk_journal: DiskJournal) -> None:
     journal = disk_journal.boot()
     settled, fresh, waiting = poured(journal), poured(journal), poured(journal)
     for pour_id in (settled, fresh):
@@ -49,7 +49,7 @@ def test_facts_are_kept_for_their_days_after_the_verdict_and_for_ever_without_on
 
 
 @pytest.mark.parametrize("days", [-400, 400])
-def test_a_clock_that_is_wrong_makes_no_fact_of_today_forgotten(disk_journal: DiskJournal, days: int) -> None:
+def test_a_wrong_clock_deletes_no_recent_fact(disk_journal: DiskJournal, days: int) -> None:
     journal = disk_journal.boot()
     with clock_wrong_by(min(days, 0)):
         pour_id = poured(journal, 330)
@@ -74,6 +74,6 @@ def test_the_journal_can_be_read_while_it_is_written(disk_journal: DiskJournal) 
     assert exported[0]["verdict"] == {"outcome": "pending_updated_to_synced"}
 
 
-def test_reading_a_journal_that_is_not_there_says_so(tmp_path: Path) -> None:
+def test_reading_a_missing_journal_says_so(tmp_path: Path) -> None:
     with pytest.raises(JournalBroken, match="there is no journal"):
         list(show(tmp_path / "none.sqlite"))

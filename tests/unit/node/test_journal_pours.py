@@ -1,4 +1,4 @@
-"""What the journal knows of a pour: one key for grants and tombstones, one report and never another."""
+"""Pours in the journal: one key for grants and tombstones, and one report."""
 
 from uuid import uuid4
 
@@ -30,7 +30,7 @@ def test_a_tombstone_does_not_touch_a_pour_that_the_journal_has(disk_journal: Di
     assert the_report(journal).volume_ml == 100
 
 
-def test_there_is_one_report_and_never_another(disk_journal: DiskJournal) -> None:
+def test_a_pour_has_one_report_and_never_another(disk_journal: DiskJournal) -> None:
     journal = disk_journal.boot()
     pour_id = poured(journal, ml=100)
     again = journal.record_report(report(journal, pour_id, 0, 999), odometer(999))

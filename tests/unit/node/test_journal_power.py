@@ -1,4 +1,4 @@
-"""The journal after a power cut, and what it knows of a pour."""
+"""The journal after a power cut."""
 
 from tapwire_contracts.reasons import EndReason
 from tapwire_node.journal.journal_file import ReportStatus
@@ -6,7 +6,7 @@ from tests.unit.node.controller_bench import CARD, CONFIG
 from tests.unit.node.disk_journal import DiskJournal, flow, grant, never_started, odometer, poured, the_report
 
 
-def test_a_number_that_was_given_is_never_given_again(disk_journal: DiskJournal) -> None:
+def test_a_seq_is_never_used_again(disk_journal: DiskJournal) -> None:
     first = disk_journal.boot().next_seq(CARD)
     second = disk_journal.cut_power().next_seq(CARD)
     third = disk_journal.cut_power().next_seq(CARD)
@@ -32,7 +32,7 @@ def test_a_grant_whose_valve_never_opened_never_started(disk_journal: DiskJourna
     assert not recovered.interrupted
 
 
-def test_a_pour_that_was_cut_off_ends_at_its_last_checkpoint(disk_journal: DiskJournal) -> None:
+def test_an_interrupted_pour_ends_at_its_last_checkpoint(disk_journal: DiskJournal) -> None:
     authorized = grant()
     before = disk_journal.boot()
     before.record_grant(authorized, "", 40)
@@ -70,7 +70,7 @@ def test_a_report_that_was_written_stays_as_it_is(disk_journal: DiskJournal) -> 
     assert (told.pour_id, told.volume_ml, told.end_reason, told.interrupted) == (pour_id, 250, EndReason.CARD_REMOVED, False)
 
 
-def test_a_leak_that_was_cut_off_ends_at_its_last_checkpoint(disk_journal: DiskJournal) -> None:
+def test_an_interrupted_leak_ends_at_its_last_checkpoint(disk_journal: DiskJournal) -> None:
     before = disk_journal.boot()
     leak = flow(before, 0, 5)
     before.record_flow(leak, odometer(5), ended=False)
@@ -94,7 +94,7 @@ def test_recovering_again_in_the_same_boot_ends_nothing(disk_journal: DiskJourna
     assert journal.open_facts(10) == []
 
 
-def test_a_verdict_survives_and_its_fact_is_not_open_any_more(disk_journal: DiskJournal) -> None:
+def test_a_verdict_survives_and_its_fact_is_no_longer_open(disk_journal: DiskJournal) -> None:
     journal = disk_journal.boot()
     pour_id = poured(journal)
     journal.record_verdict(pour_id, b'{"type":"pour_settled"}')

@@ -1,4 +1,4 @@
-"""Service runs and closings in the journal's file, and an older file that learns of them."""
+"""Service runs and closing measurements in the journal, and the migration of an older file."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def run(journal: Journal, run_id: UUID, to_ml: int = OPENED_AT_ML, how_it_closed
     return Fact(message, ended_ms=5, closing=how_it_closed)
 
 
-def test_a_run_whose_valve_never_opened_is_forgotten(journal: Journal, file: Path) -> None:
+def test_a_run_whose_valve_never_opened_is_deleted(journal: Journal, file: Path) -> None:
     dropped, cut_off = uuid4(), uuid4()
     for run_id in (dropped, cut_off):
         journal.record_flow(run(journal, run_id), odometer(OPENED_AT_ML), ended=False)
@@ -68,7 +68,7 @@ def test_a_run_whose_valve_never_opened_is_forgotten(journal: Journal, file: Pat
     later.close()
 
 
-def test_a_run_that_was_cut_off_ends_at_its_last_checkpoint_with_its_cause(journal: Journal, file: Path) -> None:
+def test_an_interrupted_run_ends_at_its_last_checkpoint_with_its_cause(journal: Journal, file: Path) -> None:
     run_id = uuid4()
     journal.record_flow(run(journal, run_id), odometer(OPENED_AT_ML), ended=False)
     journal.checkpoint(odometer(70), run_id, OPENED_AT_ML, 900)
@@ -82,7 +82,7 @@ def test_a_run_that_was_cut_off_ends_at_its_last_checkpoint_with_its_cause(journ
     later.close()
 
 
-def test_how_the_valve_closed_is_kept_with_the_fact_and_known_after_a_restart(journal: Journal, file: Path) -> None:
+def test_closing_measurements_are_kept_with_the_fact_and_known_after_a_restart(journal: Journal, file: Path) -> None:
     latencies = [80, None, 90, 100, 110, 120, 130]
     for number, latency_ms in enumerate(latencies):
         how = Closing(tail_ml=6, over_ml=None if number % 2 else -1, latency_ms=latency_ms)
@@ -95,7 +95,7 @@ def test_how_the_valve_closed_is_kept_with_the_fact_and_known_after_a_restart(jo
     later.close()
 
 
-def test_a_journal_from_before_closings_were_kept_is_brought_up_to_date(file: Path) -> None:
+def test_a_journal_without_closing_measurements_is_migrated(file: Path) -> None:
     with closing(sqlite3.connect(file)) as old:
         old.execute("CREATE TABLE migrations (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL) STRICT")
         old.executescript(f"{MIGRATIONS[0]}; INSERT INTO migrations VALUES (1, '2026-01-01')")

@@ -1,4 +1,4 @@
-"""A journal of an older version is brought to this one's, with all that it holds; one of a newer version is left alone."""
+"""Migrations: an older journal keeps its content; a newer one is refused and left as it is."""
 
 import sqlite3
 from pathlib import Path
@@ -41,7 +41,7 @@ def left_by(file: Path, version: int) -> tuple[UUID, UUID]:
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
-def test_an_older_journal_is_brought_up_to_date_with_its_id_and_its_facts(disk_journal: DiskJournal, version: int) -> None:
+def test_an_older_journal_is_migrated_with_its_id_and_its_facts(disk_journal: DiskJournal, version: int) -> None:
     journal_id, pour_id = left_by(disk_journal.file, version)
     assert any("1, 0 with a verdict" in line for line in show(disk_journal.file)), "an older file can be read as it is"
 
@@ -55,7 +55,7 @@ def test_an_older_journal_is_brought_up_to_date_with_its_id_and_its_facts(disk_j
     assert versions == list(range(1, len(MIGRATIONS) + 1))
 
 
-def test_an_update_that_was_cut_off_is_done_again(disk_journal: DiskJournal) -> None:
+def test_an_interrupted_migration_is_repeated(disk_journal: DiskJournal) -> None:
     left_by(disk_journal.file, len(MIGRATIONS) - 1)
     db = sqlite3.connect(disk_journal.file)
     db.executescript(f"BEGIN; {MIGRATIONS[-1]}")

@@ -1,4 +1,4 @@
-"""The journal's thread when the journal can't be opened, and when it can again."""
+"""The journal's writer thread when the journal fails and recovers."""
 
 import asyncio
 import errno
@@ -42,7 +42,7 @@ WAIT_S = 5.0
 
 
 class FullDisk(DiskReserve):
-    """A disk without room but for the reserve; `journal` is who writes to it."""
+    """A full disk with a reserve; `journal` writes to it."""
 
     journal: Journal
     is_full = False
@@ -63,7 +63,7 @@ class FullDisk(DiskReserve):
 
 
 class Desk:
-    """A worker whose journal opens only while `disk_works`; `events` is what it answered."""
+    """A writer whose journal opens only while `disk_works`; `events` are its answers."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -75,12 +75,12 @@ class Desk:
         self.worker = self.hire()
 
     def hire(self, retry_ms: int = 20) -> JournalWriter:
-        """A worker, as a process that starts has one."""
+        """A new writer, as a starting process has one."""
         self.worker = JournalWriter(self.open, self.post, self.failures.append, retry_ms=retry_ms, keep_days=30)
         return self.worker
 
     async def pour(self) -> Fact:
-        """A pour that runs; the report that it will have."""
+        """Begin a pour; returns its later report."""
         authorized = grant()
         self.worker.write(WriteGrant(authorized, "", 0))
         self.worker.write(WriteCheckpoint(odometer(0), authorized.pour_id, 0, 0))
@@ -132,7 +132,7 @@ def refusal() -> WriteRefusal:
     return WriteRefusal(Fact(message, ended_ms=0))
 
 
-async def test_what_must_not_be_lost_waits_for_the_journal_in_order_and_a_question_fails(tmp_path: Path) -> None:
+async def test_writes_that_must_not_be_lost_wait_in_order_while_a_question_fails(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "journal.sqlite")
     desk.disk_works = False
     await desk.worker.open()
@@ -176,7 +176,7 @@ async def test_a_journal_of_another_process_ends_the_node(tmp_path: Path) -> Non
     await desk.worker.close(1_000)
 
 
-async def test_a_journal_that_was_replaced_gets_what_waits_and_then_the_node_begins_anew(tmp_path: Path) -> None:
+async def test_a_replaced_journal_gets_the_waiting_writes_and_then_the_node_ends(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "journal.sqlite")
     await desk.worker.open()
     await desk.break_disk()
@@ -204,7 +204,7 @@ async def test_a_journal_that_was_replaced_gets_what_waits_and_then_the_node_beg
 # ── the end ─────────────────────────────────────────────────────────────────
 
 
-async def test_what_waits_is_written_at_the_end_with_the_odometer(tmp_path: Path) -> None:
+async def test_waiting_writes_are_written_at_shutdown_with_the_odometer(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "journal.sqlite")
     desk.hire(retry_ms=60_000)
     await desk.worker.open()
@@ -222,7 +222,7 @@ async def test_what_waits_is_written_at_the_end_with_the_odometer(tmp_path: Path
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-async def test_what_cant_be_written_at_the_end_either_is_in_the_log_with_its_id_and_millilitres(
+async def test_writes_that_fail_at_shutdown_too_are_logged_with_id_and_millilitres(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, *, hangs: bool
 ) -> None:
     desk, disk_comes_back = Desk(tmp_path / "journal.sqlite"), threading.Event()
@@ -243,7 +243,9 @@ async def test_what_cant_be_written_at_the_end_either_is_in_the_log_with_its_id_
     assert "volume_ml=330" in lost
 
 
-async def test_repeated_stops_and_configs_push_no_report_out_of_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_repeated_stops_and_configs_push_no_report_out_of_the_waiting_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tapwire_node.journal.writer_thread.MAX_KEPT", 20)
     desk, dead = Desk(tmp_path / "journal.sqlite"), uuid4()
     await desk.worker.open()
@@ -265,7 +267,7 @@ async def test_repeated_stops_and_configs_push_no_report_out_of_what_waits(tmp_p
     again.close()
 
 
-async def test_old_facts_are_forgotten_also_where_the_machine_never_runs_for_a_day(
+async def test_old_facts_are_deleted_also_on_a_machine_that_never_runs_for_a_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tapwire_node.journal.journal_file.ALWAYS_KEPT", 0)
@@ -285,7 +287,7 @@ async def test_old_facts_are_forgotten_also_where_the_machine_never_runs_for_a_d
     journal.close()
 
 
-async def test_on_a_full_disk_what_has_begun_is_written_and_nothing_begins_until_there_is_room(tmp_path: Path) -> None:
+async def test_on_a_full_disk_a_running_pour_is_written_and_no_new_one_begins(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "journal.sqlite")
     disk = desk.disk = FullDisk(desk.file, 64)
     await desk.worker.open()

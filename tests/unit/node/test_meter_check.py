@@ -1,4 +1,4 @@
-"""A meter that gives more pulses than it can is a fault, and what it gave is reported all the same."""
+"""The plausibility check of the meter: impossible pulses are a fault, and are reported all the same."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def tap() -> ControllerBench:
     return ControllerBench(Limits(meter_max_ml_per_s=MOST_ML_PER_S, meter_window_ms=1_000, meter_recovery_ms=5_000)).in_service()
 
 
-def test_pulses_that_no_meter_gives_close_the_valve_in_the_same_step_and_are_reported(tap: ControllerBench) -> None:
+def test_impossible_pulses_close_the_valve_in_the_same_step_and_are_reported(tap: ControllerBench) -> None:
     grant = tap.pour(max_volume_ml=1_000)
     effects = tap.flow(501)
 
@@ -39,7 +39,7 @@ def test_a_long_gap_between_two_looks_allows_as_much_as_flows_in_it(tap: Control
     assert tap.is_in(Phase.POURING)
 
 
-def test_on_a_closed_tap_it_is_a_fault_with_one_alarm_and_a_fact_of_what_was_counted(tap: ControllerBench) -> None:
+def test_impossible_pulses_at_a_closed_tap_are_a_fault_with_one_alarm_and_a_fact(tap: ControllerBench) -> None:
     for _ in range(10):
         tap.flow(600)
     assert tap.is_in(Phase.FAULT)
@@ -49,7 +49,7 @@ def test_on_a_closed_tap_it_is_a_fault_with_one_alarm_and_a_fact_of_what_was_cou
     assert [(flow.cause, flow.volume_ml) for flow in tap.flows] == [(FlowCause.CLOSED_VALVE, 6_000)]
 
 
-def test_while_it_lasts_no_card_is_asked_for_and_afterwards_the_card_must_go_first(tap: ControllerBench) -> None:
+def test_during_the_fault_no_card_is_asked_for_and_afterwards_the_card_must_be_removed_first(tap: ControllerBench) -> None:
     tap.flow(600)
     tap.lay()
     tap.wait(4_000)
@@ -62,7 +62,7 @@ def test_while_it_lasts_no_card_is_asked_for_and_afterwards_the_card_must_go_fir
     assert tap.is_in(Phase.IDLE)
 
 
-def test_it_counts_as_sound_again_only_after_the_last_race(tap: ControllerBench) -> None:
+def test_the_fault_is_cleared_only_after_the_last_excess(tap: ControllerBench) -> None:
     tap.flow(600)
     tap.wait(4_000)
     tap.flow(600)
@@ -70,7 +70,7 @@ def test_it_counts_as_sound_again_only_after_the_last_race(tap: ControllerBench)
     assert tap.is_in(Phase.FAULT)
 
 
-def test_an_odometer_that_starts_high_is_no_race() -> None:
+def test_an_odometer_that_starts_high_is_no_fault() -> None:
     tap = ControllerBench()
     tap.happen(JournalOpened, recovered=tap.recovered(odometer_ml=1_000_000))
     tap.config()

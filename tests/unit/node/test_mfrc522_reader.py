@@ -86,7 +86,7 @@ def test_two_cards_at_once_are_none_and_the_one_that_stays_is_read(chip: Emulate
 
 
 @pytest.mark.parametrize("frames", range(1, 5))
-def test_a_card_that_leaves_while_it_is_asked_is_no_card_even_if_its_like_comes_at_that_moment(
+def test_a_card_removed_during_its_read_is_no_card_even_if_a_similar_one_comes_at_that_moment(
     chip: EmulatedChip, frames: int
 ) -> None:
     reader = Mfrc522(SETTINGS)
@@ -97,7 +97,7 @@ def test_a_card_that_leaves_while_it_is_asked_is_no_card_even_if_its_like_comes_
 
 
 @pytest.mark.parametrize("flaw", ["wrong_bcc", "wrong_sak_crc", "denies_cascade"])
-def test_an_answer_that_does_not_agree_with_itself_is_no_card(chip: EmulatedChip, flaw: str) -> None:
+def test_an_inconsistent_answer_is_no_card(chip: EmulatedChip, flaw: str) -> None:
     reader = Mfrc522(SETTINGS)
     chip.cards = [card(SEVEN, **{flaw: True})]
     assert reader.look() is None
@@ -121,20 +121,20 @@ def test_a_chip_that_lost_its_settings_would_never_see_a_card_again_and_is_broke
         reader.look()
 
 
-def test_a_chip_that_comes_to_no_end_is_broken(chip: EmulatedChip) -> None:
+def test_a_chip_that_never_finishes_is_broken(chip: EmulatedChip) -> None:
     reader = Mfrc522(SETTINGS)
     chip.timer_dead = True
     with pytest.raises(ReaderBroken, match="does not finish a read"):
         reader.look()
 
 
-def test_opening_pulls_the_reset_of_a_hung_chip(chip: EmulatedChip) -> None:
+def test_opening_resets_a_hung_chip(chip: EmulatedChip) -> None:
     chip.needs_reset = True
     chip.cards = [card(FOUR)]
     assert Mfrc522(SETTINGS).look() == FOUR
 
 
-def test_closing_lets_go_of_the_bus_and_of_no_other_pin_and_leaves_no_log_handler(chip: EmulatedChip) -> None:
+def test_closing_releases_the_bus_and_no_other_pin_and_leaves_no_log_handler(chip: EmulatedChip) -> None:
     for _ in range(3):
         Mfrc522(SETTINGS).close()
     assert (chip.opened, chip.closed, chip.let_go) == (3, 3, 0)
@@ -153,7 +153,7 @@ def listener(chip: EmulatedChip) -> Iterator[RecordingListener]:
     reader.end()
 
 
-def test_the_reader_tells_changes_and_what_it_sees_first(chip: EmulatedChip, listener: RecordingListener) -> None:
+def test_the_reader_reports_its_first_reading_and_every_change(chip: EmulatedChip, listener: RecordingListener) -> None:
     for uid in (FOUR, SEVEN):
         chip.cards = [card(uid)]
         listener.wait_for(uid)
@@ -163,7 +163,7 @@ def test_the_reader_tells_changes_and_what_it_sees_first(chip: EmulatedChip, lis
 
 
 @pytest.mark.parametrize("fault", ["bus dead", "power", "unplugged", "hung"])
-def test_a_reader_that_breaks_is_told_and_comes_back_with_its_card(
+def test_a_broken_reader_is_reported_and_recovers_with_its_card(
     chip: EmulatedChip, listener: RecordingListener, fault: str
 ) -> None:
     chip.cards = [card(SEVEN)]
@@ -183,7 +183,7 @@ def test_a_reader_that_breaks_is_told_and_comes_back_with_its_card(
     assert listener.heard[-2:] == ["works", SEVEN]
 
 
-def test_a_call_that_blocks_is_told_and_given_up_and_what_it_says_later_is_not_heard(chip: EmulatedChip) -> None:
+def test_a_hanging_call_is_reported_and_abandoned_and_its_late_result_is_ignored(chip: EmulatedChip) -> None:
     listener, reader = RecordingListener(), mfrc522_reader(structs.replace(SETTINGS, reader_hang_ms=400))
     chip.cards = [card(SEVEN)]
     reader.start(listener)
@@ -197,7 +197,7 @@ def test_a_call_that_blocks_is_told_and_given_up_and_what_it_says_later_is_not_h
     reader.end()
 
 
-def test_the_end_does_not_wait_for_a_call_that_never_comes_back(chip: EmulatedChip) -> None:
+def test_shutdown_does_not_wait_for_a_hanging_call(chip: EmulatedChip) -> None:
     listener, reader = RecordingListener(), mfrc522_reader(SETTINGS)
     reader.start(listener)
     listener.wait_for("lifted")

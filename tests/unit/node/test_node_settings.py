@@ -1,4 +1,4 @@
-"""tap.toml and scenarios: what is taken, and what a wrong one is told."""
+"""tap.toml and scenario files: valid ones, and the errors for wrong ones."""
 
 from pathlib import Path
 

@@ -21,7 +21,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugged]:
     yield from on_the_desk(monkeypatch)
 
 
-def test_the_id_of_the_card_is_read_and_the_card_left_in_peace(desk: Plugged) -> None:
+def test_the_cards_id_is_read_and_the_card_stays_powered(desk: Plugged) -> None:
     desk.readers = {ACR: UID}
     reader = PcscReader(SETTINGS)
     assert [reader.look(), reader.look()] == ["04a1b2c3d4e5f6"] * 2
@@ -39,7 +39,7 @@ def test_an_empty_reader_and_a_card_that_has_no_id_are_no_card(desk: Plugged) ->
     assert reader.look() is None
 
 
-def test_a_card_that_leaves_while_it_is_asked_is_no_card(desk: Plugged) -> None:
+def test_a_card_removed_during_its_read_is_no_card(desk: Plugged) -> None:
     desk.readers, desk.leaves_card = {ACR: UID}, True
     assert PcscReader(SETTINGS).look() is None
 
@@ -51,7 +51,7 @@ def test_the_reader_is_chosen_by_a_part_of_its_name(desk: Plugged) -> None:
         PcscReader(PcscHardware(reader_name="Omnikey"))
 
 
-def test_what_is_missing_is_said(desk: Plugged) -> None:
+def test_a_missing_reader_or_service_is_named_in_the_error(desk: Plugged) -> None:
     with pytest.raises(ReaderBroken, match="no PC/SC reader is plugged in"):
         PcscReader(SETTINGS)
     desk.service_runs = False
@@ -59,7 +59,7 @@ def test_what_is_missing_is_said(desk: Plugged) -> None:
         PcscReader(SETTINGS)
 
 
-def test_a_reader_that_is_unplugged_is_told_and_found_again_with_its_card(desk: Plugged) -> None:
+def test_an_unplugged_reader_is_reported_and_found_again_with_its_card(desk: Plugged) -> None:
     listener, reader = RecordingListener(), pcsc_reader(SETTINGS)
     desk.readers = {ACR: UID}
     reader.start(listener)

@@ -1,4 +1,4 @@
-"""The drawing of the phases: committed as the table makes it, and every arrow of it can be walked."""
+"""The diagram of the phases: it is committed as generated, and every arrow can happen."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ from tests.unit.node.controller_bench import OTHER_CARD, ControllerBench
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_drawing_is_committed_as_the_table_makes_it() -> None:
+def test_the_committed_diagram_is_made_from_the_table() -> None:
     assert (ROOT / FILE).read_text(encoding="utf-8") == document(), "run `make schemas` and commit what it changes"
 
 
-def test_every_arrow_of_the_drawing_can_be_walked() -> None:
+def test_every_arrow_of_the_diagram_can_happen() -> None:
     walked = {edge for tap in [*ended_pours(), *given_up_questions(), *answers()] for edge in tap.phases}
     at_rest = {(before, Phase.CARD_MUST_BE_REMOVED, event) for before, after, event in walked if after is Phase.OUT_OF_SERVICE}
     at_rest |= {(before, Phase.CARD_MUST_BE_REMOVED, event) for before, after, event in walked if after is Phase.FAULT}
@@ -52,7 +52,7 @@ def ended_pours() -> list[ControllerBench]:
 
 
 def given_up_questions() -> list[ControllerBench]:
-    """A question, given up for each event that can."""
+    """A question, abandoned by each event that can."""
     taps = [ControllerBench().in_service() for _ in range(9)]
     for tap in taps[1:]:
         tap.lay()
@@ -70,7 +70,7 @@ def given_up_questions() -> list[ControllerBench]:
 
 
 def answers() -> list[ControllerBench]:
-    """A question that is answered with no, and twice with a yes that can't be."""
+    """A question that is denied, and two with a grant that must be refused."""
     denied, other_card, too_late = (ControllerBench().in_service() for _ in range(3))
     for tap in (denied, other_card, too_late):
         tap.lay()

@@ -1,4 +1,4 @@
-"""A reader that stops looking for cards, for a moment or for good: what the controller hears, and when the tap is free."""
+"""A reader that stops looking for cards, for a moment or for good: the controller's events, and when the tap is free."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ STALL_MS, HANG_MS, POLL_MS, RETRY_MS = 200, 300, 10, 500
 
 
 class HandReader:
-    """A reader that says what a test has it say, and has looked for a card when the test says so."""
+    """A reader whose events and looks are triggered by the test."""
 
     looked_ms = 0
 
@@ -32,7 +32,7 @@ class HandReader:
 
 
 class Counter:
-    """A tap on the bench with a hand reader and its watch."""
+    """A controller bench with a hand-operated reader and its watch."""
 
     def __init__(self) -> None:
         self.tap, reader = ControllerBench().in_service(), HandReader()
@@ -76,7 +76,7 @@ def test_a_reader_that_was_slow_with_nothing_on_it_leaves_the_tap_free(counter: 
     assert len(counter.tap.questions) == 1
 
 
-def test_a_card_that_lay_there_all_the_time_must_go_first(counter: Counter) -> None:
+def test_a_card_that_stayed_on_during_the_stall_must_be_removed_first(counter: Counter) -> None:
     counter.watch.card_seen(CARD)
     counter.stall()
     counter.look()
@@ -85,7 +85,7 @@ def test_a_card_that_lay_there_all_the_time_must_go_first(counter: Counter) -> N
     assert free_again(counter.tap)
 
 
-def test_a_card_that_has_changed_meanwhile_must_go_first(counter: Counter) -> None:
+def test_a_card_that_changed_during_the_stall_must_be_removed_first(counter: Counter) -> None:
     counter.watch.card_seen(CARD)
     counter.stall()
     counter.look()
@@ -95,7 +95,7 @@ def test_a_card_that_has_changed_meanwhile_must_go_first(counter: Counter) -> No
     assert free_again(counter.tap)
 
 
-def test_a_reader_that_fails_while_it_is_slow_says_itself_when_it_works(counter: Counter) -> None:
+def test_a_reader_that_fails_during_a_stall_reports_its_recovery_itself(counter: Counter) -> None:
     counter.stall()
     counter.watch.reader_failed("unplugged")
     counter.look()
@@ -170,7 +170,7 @@ def hanging_source() -> CardSource:
 
 
 @pytest.mark.parametrize("open_source", [no_source, hanging_source])
-def test_a_reader_that_is_broken_does_not_count_as_working_for_being_tried_again(open_source: Callable[[], CardSource]) -> None:
+def test_retrying_a_broken_reader_does_not_make_it_count_as_working(open_source: Callable[[], CardSource]) -> None:
     stand = Stand(open_source)
     stand.watch(2.5)
     stand.end()

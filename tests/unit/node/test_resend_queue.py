@@ -1,4 +1,4 @@
-"""When facts are sent again."""
+"""The resend queue's schedule."""
 
 from itertools import pairwise
 from random import Random
@@ -39,7 +39,7 @@ def sendings(resend_queue: ResendQueue, from_ms: int, to_ms: int) -> list[int]:
     return [now_ms for now_ms in range(from_ms, to_ms, 100) for _ in resend_queue.take_due(now_ms)]
 
 
-def test_a_fact_goes_out_at_once_and_again_with_growing_waits(resend_queue: ResendQueue) -> None:
+def test_a_fact_is_sent_at_once_and_again_with_growing_waits(resend_queue: ResendQueue) -> None:
     resend_queue.add(fact(), 0)
     times = sendings(resend_queue, 0, 600_000)
 
@@ -76,7 +76,7 @@ def test_many_facts_go_out_in_batches(resend_queue: ResendQueue) -> None:
     assert len(resend_queue.take_due(0)) == 5
 
 
-def test_what_does_not_fit_stays_in_the_journal_until_there_is_room(resend_queue: ResendQueue) -> None:
+def test_facts_beyond_the_limit_stay_in_the_journal_until_there_is_room(resend_queue: ResendQueue) -> None:
     facts = [fact() for _ in range(RESEND_QUEUE_LIMIT + 1)]
     for one in facts:
         resend_queue.add(one, 0)

@@ -1,4 +1,4 @@
-"""Simulated hardware: beer flows while the pin is driven, guests come and go, the watchdog closes what nobody looks after."""
+"""Simulated hardware: beer flows while the pin is driven, guests come and go, and the watchdog closes the valve."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -147,7 +147,7 @@ def test_a_guest_stays_until_the_valve_closes_by_itself(bar: Bar) -> None:
     player.end()
 
 
-def test_an_open_valve_that_nobody_looks_after_closes_and_says_so() -> None:
+def test_an_open_valve_with_an_unfed_watchdog_closes_and_reports_it() -> None:
     watchdog_ms = 80
     for _ in range(TRIES):
         bar = Bar(watchdog_ms)
@@ -162,7 +162,7 @@ def test_an_open_valve_that_nobody_looks_after_closes_and_says_so() -> None:
 
 
 def look_after_valve(bar: Bar) -> tuple[float, bool]:
-    """Open the valve and look after it for 160 ms: the longest while that nobody did, in ms, and whether it is open after that."""
+    """Open the valve and feed its watchdog for 160 ms; returns the longest gap in ms, and True if the valve is still open."""
     looked_s, longest_gap_s = time.monotonic(), 0.0
     bar.hardware.valve.open()
     for _ in range(8):
@@ -175,7 +175,7 @@ def look_after_valve(bar: Bar) -> tuple[float, bool]:
 
 
 @pytest.mark.parametrize("who", ["the controller", "the watchdog"])
-def test_a_valve_whose_pin_cant_be_written_is_told_and_closes_as_soon_as_it_can(who: str) -> None:
+def test_an_unwritable_pin_is_reported_and_the_valve_closes_as_soon_as_it_can(who: str) -> None:
     bar = Bar(watchdog_ms=60_000 if who == "the controller" else 50)
     bar.hardware.valve.open()
     bar.valve_pin.is_dead = True
@@ -190,7 +190,7 @@ def test_a_valve_whose_pin_cant_be_written_is_told_and_closes_as_soon_as_it_can(
     bar.hardware.end()
 
 
-def test_a_valve_that_should_close_is_not_kept_open_by_whoever_looks_after_it(bar: Bar) -> None:
+def test_feeding_the_watchdog_does_not_keep_a_valve_open_that_should_close(bar: Bar) -> None:
     bar.hardware.valve.open()
     bar.valve_pin.is_dead = True
     bar.hardware.valve.close()
@@ -207,7 +207,7 @@ def test_a_valve_that_cant_be_opened_is_closed(bar: Bar) -> None:
     assert not bar.tap.valve_is_driven
 
 
-def test_a_process_that_cant_close_its_valve_for_long_is_to_give_up(bar: Bar, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_cant_close_its_valve_for_long_gives_up(bar: Bar, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(valve, "GIVE_UP_MS", 300)
     bar.hardware.valve.open()
     bar.valve_pin.is_dead = True
@@ -218,7 +218,7 @@ def test_a_process_that_cant_close_its_valve_for_long_is_to_give_up(bar: Bar, mo
         bar.hardware.valve.feed_watchdog()
 
 
-def test_the_end_closes_the_valve_for_good(tmp_path: Path) -> None:
+def test_ending_the_valve_closes_it_for_good(tmp_path: Path) -> None:
     bar = Bar()
     bar.hardware.valve.open()
     bar.hardware.end()
@@ -235,7 +235,7 @@ def test_a_card_that_flickers_is_lost_and_found_again_while_it_pours(bar: Bar) -
     assert bar.heard[:5] == ["lifted", CARD, "lifted", CARD, "lifted"]
 
 
-def test_a_guest_who_walks_off_shuts_the_tap_by_hand_and_leaves_the_card(bar: Bar) -> None:
+def test_a_guest_who_walks_off_closes_the_lever_and_leaves_the_card(bar: Bar) -> None:
     guest = Guest(cards=(CARD,), flow_ml_per_s=400, walk_off_after_ml=40, pause_ms=10)
     player = ScenarioPlayer(bar.tap, Scenario(guests=(guest,), repeat=False))
     player.start()
@@ -248,7 +248,7 @@ def test_a_guest_who_walks_off_shuts_the_tap_by_hand_and_leaves_the_card(bar: Ba
     player.end()
 
 
-def test_what_breaks_in_a_scenario_breaks_in_its_order_and_is_mended(bar: Bar) -> None:
+def test_faults_of_a_scenario_happen_in_their_order_and_are_repaired(bar: Bar) -> None:
     faults = (
         Fault(kind=FaultKind.READER_LOSS, after_ms=10, lasts_ms=50),
         Fault(kind=FaultKind.LEAKING_VALVE, after_ms=10, lasts_ms=300, leak_ml_per_s=200),

@@ -1,4 +1,4 @@
-"""What systemd is told, over a real datagram socket."""
+"""Notifications to systemd, over a real datagram socket."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ class Systemd:
         self._socket.setblocking(False)
 
     def heard(self) -> list[str]:
-        """Everything said since the last call."""
+        """All notifications since the last call."""
         said = []
         while True:
             try:
@@ -45,7 +45,7 @@ def systemd(place: str) -> Iterator[Systemd]:
     listening.close()
 
 
-def test_it_is_told_that_the_node_is_ready_how_it_is_and_that_it_ends(systemd: Systemd, place: str) -> None:
+def test_systemd_is_notified_of_readiness_status_and_shutdown(systemd: Systemd, place: str) -> None:
     manager = SystemdNotifier({"NOTIFY_SOCKET": place})
     manager.notify_ready()
     manager.notify_status("IDLE")
@@ -54,7 +54,7 @@ def test_it_is_told_that_the_node_is_ready_how_it_is_and_that_it_ends(systemd: S
     assert systemd.heard() == ["READY=1", "STATUS=IDLE", "STOPPING=1"]
 
 
-def test_the_watchdog_hears_a_few_beats_in_its_time_and_no_more(systemd: Systemd, place: str) -> None:
+def test_the_watchdog_gets_a_few_pings_per_timeout_and_no_more(systemd: Systemd, place: str) -> None:
     watchdog_ms = 400
     manager = SystemdNotifier({"NOTIFY_SOCKET": place, "WATCHDOG_USEC": str(watchdog_ms * 1_000), "WATCHDOG_PID": str(os.getpid())})
     manager.ping_watchdog()
@@ -65,7 +65,7 @@ def test_the_watchdog_hears_a_few_beats_in_its_time_and_no_more(systemd: Systemd
     assert systemd.heard() == ["WATCHDOG=1"]
 
 
-def test_a_watchdog_that_is_meant_for_another_process_hears_nothing(systemd: Systemd, place: str) -> None:
+def test_a_watchdog_of_another_process_gets_no_ping(systemd: Systemd, place: str) -> None:
     SystemdNotifier({"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}).ping_watchdog()
     assert systemd.heard() == []
 
@@ -78,6 +78,6 @@ def test_an_abstract_address_is_understood() -> None:
     listening.close()
 
 
-def test_without_systemd_nothing_happens_and_one_that_is_gone_harms_nobody(tmp_path: Path) -> None:
+def test_without_systemd_nothing_happens_and_a_lost_socket_does_no_harm(tmp_path: Path) -> None:
     SystemdNotifier({}).notify_ready()
     SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).notify_ready()

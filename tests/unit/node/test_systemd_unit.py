@@ -1,4 +1,4 @@
-"""The unit templates: systemd can read them, and what they start exists."""
+"""The unit templates: systemd can read them, and their commands exist."""
 
 import shlex
 import shutil
@@ -42,7 +42,7 @@ def test_each_command_that_a_unit_names_exists_and_takes_its_arguments(unit: Pat
     assert (Path(sys.executable).parent / "tapwire-node").exists()
 
 
-def test_the_node_is_watched_restarted_for_ever_and_its_valve_shut_afterwards() -> None:
+def test_the_unit_watches_and_restarts_the_node_and_closes_its_valve_afterwards() -> None:
     assert values("Type") == ["notify"]
     assert values("Restart") == ["always"]
     assert values("StartLimitIntervalSec") == ["0"]
@@ -58,7 +58,7 @@ def test_a_device_is_paired_before_its_node_starts_with_as_many_codes_as_it_take
     assert (values("User", PAIRING), values("ReadWritePaths", PAIRING)) == (["tapwire"], ["/etc/tapwire"])
 
 
-def test_it_is_not_root_and_has_the_groups_of_the_pins() -> None:
+def test_the_unit_does_not_run_as_root_and_has_the_groups_of_the_pins() -> None:
     assert values("User") == ["tapwire"]
     assert values("SupplementaryGroups") == ["gpio spi"]
     assert values("CapabilityBoundingSet") == [""]

@@ -1,4 +1,4 @@
-"""What is true outside a controller, and a bench that judges by this alone whether the valve may be open."""
+"""A model of the truth outside the controller, and a bench that checks the valve against this model alone."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,7 @@ RUN_CAP_ML, RUN_LONGEST_MS = 200, 8_000
 DEBOUNCE_MS, TIMEOUT_MS = 800, 5_000
 HOLD_MS, RECOVERY_MS = 1_000, 30_000
 RACE_ML = 150_000
-"""More than the bench's meter can give."""
+"""More than the bench's meter may give in one tick."""
 
 
 KEPT = (WriteReport, WriteFlow, SendFact, Publish)
@@ -49,7 +49,7 @@ KEPT = (WriteReport, WriteFlow, SendFact, Publish)
 
 @dataclass
 class Run:
-    """A service run that was let through to the journal."""
+    """A service run that was accepted and handed to the journal."""
 
     run_id: UUID
     max_volume_ml: int
@@ -63,7 +63,7 @@ class Run:
 
 @dataclass
 class ValveSafetyModel:
-    """What is true outside: the rule is judged by this alone."""
+    """The truth outside the controller."""
 
     on_reader: str | None = None
     empty_since_ms: int | None = None
@@ -87,13 +87,13 @@ class ValveSafetyModel:
     flowed_ms: int = 0
 
     def faults(self, now_ms: int) -> set[Part]:
-        """What does not work now; a meter that raced counts as sound again after a while."""
+        """The broken parts now; the meter recovers `RECOVERY_MS` after impossible pulses."""
         races = self.last_excess_ms is not None and now_ms - self.last_excess_ms < RECOVERY_MS
         return self.broken | ({Part.METER} if races else set())
 
 
 class JudgedBench(ControllerBench):
-    """A bench that judges every effect as it comes."""
+    """A bench that checks every effect against the model."""
 
     def __init__(self) -> None:
         super().__init__(Limits(meter_max_ml_per_s=100_000, meter_recovery_ms=RECOVERY_MS))
@@ -203,7 +203,7 @@ class JudgedBench(ControllerBench):
         self.judge_running(run)
 
     def judge_running(self, run: Run) -> None:
-        """What must hold as long as the valve is open for a run."""
+        """Check the conditions of an open valve during a run."""
         model = self.model
         assert model.status is ConfigStatus.CLEANING
         assert model.readable
@@ -215,7 +215,7 @@ class JudgedBench(ControllerBench):
         assert self.now_ms - run.opened_ms < run.max_duration_ms
 
     def judge_pouring(self, pour_id: UUID) -> None:
-        """What must hold as long as the valve is open for a pour."""
+        """Check the conditions of an open valve during a pour."""
         model, grant = self.model, self.model.grants[pour_id]
         opened_ms, from_pulses = model.opened[pour_id]
         assert model.status is ConfigStatus.ACTIVE
