@@ -148,7 +148,7 @@ def test_a_pour_of_another_journal_is_unknown(tap: ControllerBench) -> None:
     other = ControllerBench()
     tap.happen(ReportMissing, pour_id=other.boot_id, asked_journal_id=other.journal_id)
     assert Publish(PourUnknown(pour_id=other.boot_id, journal_id=tap.journal_id)) in tap.effects
-    assert "which is not this one" in tap.all(RaiseAlarm)[0].text
+    assert "this is another one" in tap.all(RaiseAlarm)[0].text
 
 
 def test_a_pour_whose_report_was_deleted_is_unknown_too(tap: ControllerBench) -> None:

@@ -92,5 +92,5 @@ def test_a_journal_of_a_newer_program_is_refused_with_a_reason(disk_journal: Dis
 
 def test_two_processes_never_write_to_one_journal(disk_journal: DiskJournal) -> None:
     disk_journal.boot()
-    with pytest.raises(JournalInUse, match="one tap node a journal"):
+    with pytest.raises(JournalInUse, match="each tap node needs a journal of its own"):
         disk_journal.boot()

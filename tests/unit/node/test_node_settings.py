@@ -65,7 +65,7 @@ def test_user_and_secret_may_stand_in_the_url(tmp_path: Path) -> None:
         ('driver = "gpio"', 'driver = "toaster"', "toaster"),
         ("valve_pin = 17", "", "valve_pin"),
         ('driver = "gpio"\nvalve_pin = 17\nmeter_pin = 27', 'driver = "pcsc"', "needs a valve"),
-        ("[tap]", "[tap", "no TOML"),
+        ("[tap]", "[tap", "not valid TOML"),
     ],
 )
 def test_a_wrong_tap_toml_is_refused_with_what_to_change(tmp_path: Path, right: str, wrong: str, told: str) -> None:

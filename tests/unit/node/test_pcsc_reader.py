@@ -47,7 +47,7 @@ def test_a_card_removed_during_its_read_is_no_card(desk: Plugged) -> None:
 def test_the_reader_is_chosen_by_a_part_of_its_name(desk: Plugged) -> None:
     desk.readers = {OTHER: None, ACR: UID}
     assert PcscReader(PcscHardware(reader_name="ACR122")).look() == "04a1b2c3d4e5f6"
-    with pytest.raises(ReaderBroken, match=f"no PC/SC reader Omnikey is plugged in; there are {OTHER}, {ACR}"):
+    with pytest.raises(ReaderBroken, match=f"no PC/SC reader named Omnikey is plugged in; there are {OTHER}, {ACR}"):
         PcscReader(PcscHardware(reader_name="Omnikey"))
 
 

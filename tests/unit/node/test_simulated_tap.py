@@ -258,7 +258,7 @@ def test_faults_of_a_scenario_happen_in_their_order_and_are_repaired(bar: Bar) -
     player = ScenarioPlayer(bar.tap, Scenario(guests=(Guest(cards=(CARD,), pause_ms=3_600_000),), faults=faults, repeat=False))
     player.start()
     until(lambda: bar.heard[-2:] == ["works", "lifted"])
-    assert "lost, as the scenario says" in bar.heard
+    assert "the scenario has it lost" in bar.heard
     until(lambda: bar.tap.flowed_ml >= 20)
     until(lambda: bar.tap.valve_sticks)
     assert bar.tap.leak_ml_per_s == 0
