@@ -12,14 +12,15 @@ def document() -> str:
     """The page with the diagram."""
     return f"""# The phases of a tap
 
-Made from `TRANSITIONS` in `tap-node/src/tapwire_node/controller/transitions.py` by `make schemas`; a test compares the two.
+`make schemas` makes this page from `TRANSITIONS` in `tap-node/src/tapwire_node/controller/transitions.py`; a test
+compares the two.
 
 ```mermaid
 {mermaid()}
 ```
 
-An arrow names an event that can change the phase; the handler in the table decides if it does. The phases at rest have no arrows
-between them: after each step a resting tap takes the first of these that applies:
+An arrow names an event that can change the phase; the handler in the table decides if it does. The phases at rest have
+no arrows between them: after each step a resting tap takes the first of these that applies:
 
 | phase | when |
 |---|---|
