@@ -216,7 +216,7 @@ async def test_connection_errors_say_what_to_do(api: tuple[str, ForgetfulProxy],
         ("venue.example", "write https://HOST"),
         ("https://", "write https://HOST"),
         ("https://venue.example:port", "write https://HOST"),
-        ("http://venue.example", "readable for everybody"),
+        ("http://venue.example", "sent unencrypted"),
     ],
 )
 def test_an_address_without_tls_and_an_invalid_one_are_refused(address: str, advice: str) -> None:
