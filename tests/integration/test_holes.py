@@ -7,14 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from alembic import command
 from msgspec.structs import replace
-from sqlalchemy import text
 
 from tapwire_contracts.messages import PourCompleted, UnattributedFlow
 from tapwire_contracts.reasons import Resolution
-from tapwire_core.db.engine import Database, open_engine
-from tapwire_core.db.schema import config, migrate
+from tapwire_core.db.engine import Database
 from tapwire_core.services.flows import record_flow, refuse_unreadable_flow
 from tapwire_core.services.incidents import AlreadyResolved, resolve_incident
 from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
@@ -168,26 +165,6 @@ async def test_a_hole_that_is_paid_while_its_fact_comes_is_paid_for_once(venue: 
     await _write_off(venue, "missing_pending")
 
     assert await venue.sales_minor() == 150_00
-
-
-async def test_holes_and_incidents_of_the_version_before_are_put_right_by_migrating(venue: Venue) -> None:
-    await venue.idle()
-    first, second = venue.tap.flow(100), venue.tap.flow(200)
-    await venue.idle()
-    await record_flow(venue.db, venue.tap.path, first, RAW)
-    engine = open_engine(venue.db.url)
-    async with engine.begin() as connection:
-        await connection.run_sync(lambda on: command.downgrade(config(on), "0011"))
-        await connection.execute(text("UPDATE odometer_stretches SET fact_id = gen_random_uuid() WHERE is_hole"))
-        before = {"details": json.dumps({"volume_ml": 300, "value_minor": 150_00})}
-        await connection.execute(text("UPDATE incidents SET details = details || :details WHERE kind = 'volume_gap'"), before)
-    await engine.dispose()
-
-    await migrate(venue.db.url)
-
-    assert await _gaps(venue) == [(200, 100_00)]
-    await record_flow(venue.db, venue.tap.path, second, RAW)
-    assert await _gaps(venue) == []
 
 
 # ── not believed ────────────────────────────────────────────────────────────

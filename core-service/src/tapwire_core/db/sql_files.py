@@ -38,9 +38,10 @@ FUNCTIONS: Final = Kind(
     "functions",
     """SELECT proname AS name, format('FUNCTION public.%I(%s)', proname, oidvectortypes(proargtypes)) AS identity,
         concat(pg_get_function_arguments(proc.oid), ' returns ', pg_get_function_result(proc.oid)) AS signature,
-        substr(pg_get_functiondef(proc.oid), length(format('CREATE OR REPLACE FUNCTION %I.', nspname)) + 1) AS definition,
+        -- without the schema before the name
+        substring(pg_get_functiondef(proc.oid) FROM position(format('%I(', proname) IN pg_get_functiondef(proc.oid))) AS definition,
         obj_description(proc.oid, 'pg_proc') AS comment
-    FROM pg_proc proc JOIN pg_namespace AS schema ON schema.oid = pronamespace
+    FROM pg_proc AS proc
     WHERE pronamespace = {schema} AND prokind = 'f' AND NOT EXISTS (
         SELECT FROM pg_depend WHERE classid = CAST('pg_proc' AS regclass) AND objid = proc.oid AND deptype = 'e')""",
 )
