@@ -3,7 +3,8 @@
 #
 # URL is where they find the broker, such as mqtts://broker.example:8884. SECRETS gets one file each with the whole URL for
 # TAPWIRE_BROKER_URL_FILE (core_broker_url, admin_broker_url), operator_password for mosquitto_sub, home_password for Home Assistant,
-# and share_group for TAPWIRE_SHARE_GROUP_FILE. Reload the broker afterwards. From the environment: BROKER_USER (mosquitto).
+# and share_group for TAPWIRE_SHARE_GROUP_FILE. Reload the broker afterwards. From the environment: BROKER_USER (whose
+# the folder is).
 set -eu
 
 [ $# -eq 3 ] || { sed -n '2s/^# //p' "$0" >&2; exit 2; }
@@ -24,6 +25,6 @@ for name in core admin operator home; do
 done
 random > "$3/share_group"
 mosquitto_passwd -U "$1/services.new"
-[ "$(id -u)" != 0 ] || chown "${BROKER_USER:-mosquitto}" "$1/services.new"
+[ "$(id -u)" != 0 ] || chown "${BROKER_USER:-$(stat -c %u "$1")}" "$1/services.new"
 mv "$1/services.new" "$1/services"
 echo "Accounts core, admin, operator and home are new; their secrets are in $3."

@@ -1,14 +1,16 @@
 #!/bin/sh
-# certificates.sh FOLDER server HOST... | device PATH | revoke PATH: certificates of an authority of our own.
+# certificates.sh FOLDER server HOST... | renew | device PATH | revoke PATH: certificates of an authority of our own.
 #
-# server: FOLDER/tls/ca.crt (once) and server.crt for these names and addresses. device: FOLDER/authority/devices/PATH.crt and .key,
+# server: FOLDER/tls/ca.crt (once) and server.crt for these names and addresses. renew: a new server.crt for the same ones. device: FOLDER/authority/devices/PATH.crt and .key,
 # with the device's path as common name. revoke: put a device's certificate on FOLDER/tls/revoked.crl. The broker needs FOLDER/tls;
-# FOLDER/authority may be kept on another machine. From the environment: BROKER_USER (who may read tls/; mosquitto), DAYS (825).
+# FOLDER/authority may be kept on another machine. From the environment: BROKER_USER (who may read tls/; who may read it now, else
+# mosquitto), DAYS (825).
 set -eu
 
 usage() { sed -n '2s/^# //p' "$0" >&2; exit 2; }
-[ $# -ge 3 ] || usage
+[ $# -ge 3 ] || [ "$#,${2:-}" = 2,renew ] || usage
 umask 077
+reader=${BROKER_USER:-$(stat -c %u "$1/tls/server.key" 2>/dev/null || echo mosquitto)}
 mkdir -p "$1/authority/devices" "$1/tls"
 cd "$1/authority"
 step=$2
@@ -68,16 +70,22 @@ give_broker() { # FILE... : as new files, so that a running broker never reads h
         mv "../tls/$file.new" "../tls/$file"
     done
     chmod 755 ../tls
-    [ "$(id -u)" != 0 ] || chown -R "${BROKER_USER:-mosquitto}" ../tls
+    [ "$(id -u)" != 0 ] || chown -R "$reader" ../tls
 }
 
 files_of() { printf 'devices/%s' "$(printf %s "$1" | tr / _)"; }
 
 prepare
 case $step in
-server)
+server | renew)
     names=
+    if [ "$step" = renew ]; then
+        names=$(openssl x509 -in ../tls/server.crt -noout -ext subjectAltName | sed -n '2{s/IP Address:/IP:/g; s/ //g; p;}')
+        [ -n "$names" ] || { echo "certificates.sh: $(dirname "$PWD")/tls/server.crt names no host: use server HOST..." >&2; exit 1; }
+        set -- "$(expr "$names" : '[A-Z]*:\([^,]*\)')"
+    fi
     for host in "$@"; do
+        [ "$step" = server ] || break
         case $host in *[!0-9.]*) kind=DNS ;; *) kind=IP ;; esac
         names="$names${names:+,}$kind:$host"
     done

@@ -18,7 +18,13 @@ secret() { [ -e "$state/secrets/$1" ] || printf %s "$2" > "$state/secrets/$1"; }
 secret postgres_password "$(random)"
 secret replication_password "$(random)"
 secret grafana_password "$(random)"
-secret database_url "postgresql://tapwire:$(cat $state/secrets/postgres_password)@postgres:5432/tapwire"
+secret program_password "$(random)"
+if [ ! -e $state/secrets/owner_database_url ]; then # two roles: the programs' own, made by `migrate`, may only add to books and audit log
+    hosts=$(sed -n 's/.*@\(.*\)/\1/p' $state/secrets/database_url 2>/dev/null || true)
+    hosts=${hosts:-postgres:5432/tapwire}
+    printf %s "postgresql://tapwire_program:$(cat $state/secrets/program_password)@$hosts" > $state/secrets/database_url
+    printf %s "postgresql://tapwire:$(cat $state/secrets/postgres_password)@$hosts" > $state/secrets/owner_database_url
+fi
 export BROKER_USER="$uid"
 AS=/etc/tapwire/broker broker-config/install.sh $state/broker tls
 [ -e $state/ca/tls/server.crt ] || broker-config/certificates.sh $state/ca server "$1" mosquitto localhost
@@ -26,4 +32,4 @@ AS=/etc/tapwire/broker broker-config/install.sh $state/broker tls
 others=$(grep -v -E '^TAPWIRE_(HOST|UID|GID)=' .env 2>/dev/null || true)
 printf 'TAPWIRE_HOST=%s\nTAPWIRE_UID=%s\nTAPWIRE_GID=%s\n%s\n' "$1" "$uid" "$gid" "$others" > .env
 [ "$(id -u)" != 0 ] || chown -R "$uid:$gid" $state
-echo "Ready for: docker compose up -d"
+echo "Ready for: docker compose up -d --build"

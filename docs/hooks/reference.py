@@ -29,6 +29,7 @@ from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, SyncSt
 from tapwire_contracts.schemas import payload_schema
 from tapwire_contracts.topics import ROOT
 from tapwire_core.__main__ import parser as core_parser
+from tapwire_core.backup_folder import BackupCollector
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.pours import TRANSITIONS as POUR_TRANSITIONS
 from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WorkerMetrics
@@ -280,6 +281,7 @@ def _metrics() -> Iterator[str]:
     worker, admin = WorkerMetrics(), RequestMetrics()
     DecisionMetrics(admin.registry)
     BooksMetrics(worker.registry)
+    worker.registry.register(BackupCollector(Path()))
     yield "# Metrics and alerts\n\nMade from the code and from `deploy/prometheus/alerts.yml`.\n"
     for title, registry in (("Core worker", worker.registry), ("Admin API", admin.registry)):
         yield f"## {title}\n"

@@ -1,4 +1,4 @@
-"""A synchronous standby: a commit counts when it has it, and it takes over when the primary is gone."""
+"""A synchronous standby as it is shipped (`deploy/postgres/server.sh`): a commit counts when it has it, and it takes over."""
 
 import asyncio
 import os
@@ -14,9 +14,10 @@ from tapwire_demo.postgres import DEFAULTS, EmbeddedPostgres
 from tapwire_demo.postgres_home import installed_binaries
 from tapwire_demo.processes import LOOPBACK, Child, Owner
 
+SERVER: Final = Path(__file__).parents[2] / "deploy" / "postgres" / "server.sh"
 READY_S: Final = 60.0
 LOOK_S: Final = 0.1
-ENVIRONMENT: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
+PASSWORD: Final = "of the replicator"
 
 
 class Standby:
@@ -39,26 +40,20 @@ async def standby_of(primary: EmbeddedPostgres, port: int, logs: Path) -> AsyncI
     """Copy the primary, follow it, and make it wait for us at every commit."""
     connection = await asyncpg.connect(primary.url)
     try:
-        copied_from = Path(await connection.fetchval("SHOW data_directory"))
-        data = copied_from.with_name("standby")
-        await _copy(primary.url, data, logs)
-        owner = _give_to_owner_of(copied_from, data) if os.geteuid() == 0 else None
-        options = ("--listen_addresses=127.0.0.1", "--unix_socket_directories=", "--synchronous_standby_names=")
-        server = Child(
-            [installed_binaries() / "postgres", "-D", data, "-p", str(port), *options],
-            log=logs / "standby.log",
-            stop_steps=DEFAULTS.stop_steps,
-            owner=owner,
-            env=ENVIRONMENT,
-            cwd=data,
-        )
+        await connection.execute(f"CREATE ROLE replicator LOGIN REPLICATION PASSWORD '{PASSWORD}'")
+        data = Path(await connection.fetchval("SHOW data_directory"))
+        server = _start(primary, data, port, logs)
         try:
-            await connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            await connection.execute("SELECT pg_reload_conf()")
             async with asyncio.timeout(READY_S):
-                while await connection.fetchval("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != 1:
+                # by its name: the copy streams too, and would take a setting with it that is made meanwhile
+                while await connection.fetchval("SELECT count(*) FROM pg_stat_replication WHERE application_name = 'standby'") != 1:
                     assert server.running, server.log_tail()
                     await asyncio.sleep(LOOK_S)
+                await connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (standby)'")
+                await connection.execute("SELECT pg_reload_conf()")
+                while await connection.fetchval("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'") != 1:
+                    await asyncio.sleep(LOOK_S)
+            assert await connection.fetchval("SELECT active FROM pg_replication_slots WHERE slot_name = 'standby'")
             yield Standby(primary.url, port)
         finally:
             await server.stop()
@@ -66,27 +61,29 @@ async def standby_of(primary: EmbeddedPostgres, port: int, logs: Path) -> AsyncI
         connection.terminate()
 
 
-def _give_to_owner_of(copied_from: Path, data: Path) -> Owner:
-    """PostgreSQL refuses root; the standby runs as the user whose the primary is."""
-    status = copied_from.stat()
-    for path in (data, *data.rglob("*")):
-        os.chown(path, status.st_uid, status.st_gid)
-    return Owner(status.st_uid, status.st_gid)
-
-
-async def _copy(primary_url: str, data: Path, logs: Path) -> None:
-    login = urlsplit(primary_url)
-    copying = Child(
-        [
-            *(installed_binaries() / "pg_basebackup", "-h", LOOPBACK, "-p", str(login.port), "-U", str(login.username)),
-            *("-D", data, "--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"),
-        ],
-        log=logs / "basebackup.log",
+def _start(primary: EmbeddedPostgres, primary_data: Path, port: int, logs: Path) -> Child:
+    folder = primary_data.with_name("standby")
+    folder.mkdir()
+    (folder / "password").write_text(PASSWORD)
+    status = primary_data.stat()
+    owner = Owner(status.st_uid, status.st_gid) if os.geteuid() == 0 else None
+    if owner is not None:  # PostgreSQL refuses root; the standby runs as the user whose the primary is
+        for path in (folder, folder / "password"):
+            os.chown(path, owner.uid, owner.gid)
+    return Child(
+        ["bash", SERVER, "standby"],
+        log=logs / "standby.log",
         stop_steps=DEFAULTS.stop_steps,
-        env={**ENVIRONMENT, "PGPASSWORD": str(login.password)},
+        owner=owner,
+        env={
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "PATH": f"{installed_binaries()}:/usr/bin:/bin",
+            "PGDATA": str(folder / "data"),
+            "PRIMARY": "postgres",
+            "PRIMARY_ADDRESS": f"host={LOOPBACK} port={primary.port}",
+            "REPLICATION_PASSWORD_FILE": str(folder / "password"),
+            "SETTINGS": f"port={port} listen_addresses={LOOPBACK} unix_socket_directories=",
+        },
+        cwd=folder,
     )
-    try:
-        assert await copying.ended(READY_S), "the copy of the primary takes too long"
-        assert copying.exit_code == 0, copying.log_tail()
-    finally:
-        copying.kill()

@@ -1,13 +1,14 @@
 """The primary is killed while guests pour, and its synchronous standby takes over: nothing that was said is lost."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from tapwire_core.db.connections import connect, hosts_of
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.policy import Policy
-from tapwire_demo.postgres import EmbeddedPostgres
+from tapwire_demo.postgres import EmbeddedPostgres, embedded_postgres
 from tapwire_demo.processes import free_port
 from tests.chaos.link import Link
 from tests.chaos.monkey import Monkey
@@ -43,6 +44,18 @@ async def test_a_standby_takes_over_and_nothing_is_lost_or_charged_twice() -> No
 
     assert outcome.findings == []
     assert outcome.pours["synced"] >= TAPS
+
+
+async def test_a_first_host_that_is_a_standby_is_passed_over(tmp_path: Path) -> None:
+    """The old primary, rebuilt as the standby of the one that took over, still stands first in `database_url`."""
+    port = free_port()
+    async with embedded_postgres(tmp_path / "database") as primary, standby_of(primary, port, tmp_path) as standby:
+        first, second = f"127.0.0.1:{port}", f"127.0.0.1:{primary.port}"
+
+        connection = await connect(standby.url.replace(first, f"{first},{second}"))
+
+        assert not await connection.fetchval("SELECT pg_is_in_recovery()")
+        await connection.close()
 
 
 async def test_a_first_host_without_power_does_not_hide_the_second(postgres: EmbeddedPostgres, database_url: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PINNED = re.compile(r"postgres:\d+\.\d+-\w+|.+:v?\d+\.\d+\.\d+(-\w+)*")
 """To the patch; PostgreSQL has two numbers."""
 DEFAULT = re.compile(r"\$\{TAPWIRE_[A-Z]+_IMAGE:-([^}]+)\}")
-OURS = {"tapwire-services", "tapwire-node"}
-UNCHECKED = {"migrate", "sync-broker", "tap-left", "prometheus", "grafana"}
-"""One ends by itself; of the others nothing depends, and who looks after them sees their end."""
+VERSION = tomllib.loads((ROOT / "core-service" / "pyproject.toml").read_text())["project"]["version"]
+OURS = {f"tapwire-services:{VERSION}", f"tapwire-node:{VERSION}"}
+"""With the version in the tag, an upgrade whose build was forgotten does not go on with the old image."""
+UNCHECKED = {"migrate", "cli", "sync-broker", "backup", "tap-left", "prometheus", "grafana"}
+"""Some end by themselves; nothing depends on the others."""
 
 every_service = pytest.mark.parametrize("service", list(SERVICES))
 
@@ -81,6 +84,28 @@ def test_each_mounted_file_is_there_or_made_by_the_preparation(service: str) -> 
     for volume in SERVICES[service].get("volumes", []):
         source = volume.split(":")[0]
         assert source in COMPOSE["volumes"] or source.startswith("./deploy/state/") or (ROOT / source).exists(), source
+
+
+def test_commands_start_nothing_else_and_migrate_nothing() -> None:
+    assert "depends_on" not in SERVICES["cli"]
+
+
+def test_a_standby_has_the_settings_of_its_primary() -> None:
+    primary, standby = SERVICES["postgres"], SERVICES["standby"]
+
+    assert {key: primary[key] for key in ("image", "environment", "entrypoint")} == {
+        key: standby[key] for key in ("image", "environment", "entrypoint")
+    }
+    assert (primary["command"], standby["command"]) == (["postgres"], ["standby"]), "each knows its own name"
+
+
+@pytest.mark.parametrize("service", ["postgres", "standby"])
+def test_a_health_check_that_is_cut_off_is_no_child_of_postgresql(service: str) -> None:
+    assert SERVICES[service]["init"] is True
+
+
+def test_no_service_lives_in_the_processes_of_another() -> None:
+    assert [name for name, given in SERVICES.items() if "pid" in given] == []
 
 
 def test_only_devices_and_services_of_the_broker_are_open_to_the_network() -> None:

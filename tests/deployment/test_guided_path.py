@@ -41,6 +41,25 @@ def test_the_path_has_no_block_that_is_not_tried() -> None:
     assert text.count("```sh\n") * 2 == text.count("```")
 
 
+def test_a_part_that_does_not_come_is_named_and_ends_the_waiting(tmp_path: Path) -> None:
+    [await_function] = [block for block in BLOCK.findall((ROOT / "docs" / "guided-path.md").read_text()) if "await() {" in block]
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "admin.log").write_text("the console lacks htmx.js\n")
+    at_once = f"set -eu\nsleep() {{ :; }}\n{await_function}\nawait 'admin API' false"
+
+    ended = run_shell(at_once, {"PATH": os.defpath, "VENUE": str(tmp_path)})
+
+    assert ended.returncode == 1
+    assert "No admin API within two minutes." in ended.stderr
+    assert "the console lacks htmx.js" in ended.stderr
+
+
+def test_no_block_waits_without_an_end() -> None:
+    blocks = BLOCK.findall((ROOT / "docs" / "guided-path.md").read_text())
+
+    assert [block for block in blocks if re.search(r"^(until|while) ", block, re.MULTILINE)] == []
+
+
 def run_shell(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a script; whatever becomes of it, nothing that it began goes on."""
     process = subprocess.Popen(

@@ -12,6 +12,7 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tapwire_admin.metrics import RequestMetrics
+from tapwire_core.backup_folder import BackupCollector
 from tapwire_core.db.views.monitoring import PENDING_AGES_S, DeviceStanding, Standing, WebhookStanding
 from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WebhookMetrics, WorkerMetrics
 
@@ -46,6 +47,7 @@ def exposed() -> str:
     device = DeviceStanding(path="bar/taps/left", online=True, facts_open=0, contract_version=None)
     webhook = WebhookStanding(webhook_id="9c", waiting=0, oldest_waiting_ms=0, failures=0, failing_ms=0)
     WebhookMetrics(worker.registry)
+    worker.registry.register(BackupCollector(DEPLOY))
     books._standing.latest = Standing(tuple(0 for _ in PENDING_AGES_S), {}, (device,), 0, 0, (webhook,))
     registries: list[CollectorRegistry] = [worker.registry, admin.registry]
     return "".join(generate_latest(registry).decode() for registry in registries)

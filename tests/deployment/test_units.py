@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from tests.command_line import done
 from tests.deployment.setting_names import is_setting
 
 ROOT = Path(__file__).parents[2]
@@ -42,10 +43,14 @@ def test_a_unit_starts_our_program_as_nobody_special_and_again_when_it_dies(unit
 
     program = service["ExecStart"].split()
     assert program[0].startswith("/opt/tapwire/bin/tapwire-")
-    assert service["Restart"] == "always"
     assert service["User"] in ("tapwire", "mosquitto")
     assert {key: service[key] for key in HARDENED} == HARDENED
-    assert read(unit)["Unit"]["StartLimitIntervalSec"] == "0", "a database may be away for long"
+    assert "\nEnvironment=HOME=/var/lib/" in unit.read_text(), (
+        "the database's driver looks into the home, and ProtectHome forbids /home"
+    )
+    if service.get("Type") != "oneshot":
+        assert service["Restart"] == "always"
+        assert read(unit)["Unit"]["StartLimitIntervalSec"] == "0", "a database may be away for long"
     assert Path(service["EnvironmentFile"]).name + ".example" in {example.name for example in EXAMPLES}
 
 
@@ -54,3 +59,17 @@ def test_each_setting_in_an_example_is_one(example: Path) -> None:
     lines = [line for line in example.read_text().splitlines() if line and not line.startswith("#")]
 
     assert [line for line in lines if not is_setting(line.split("=")[0])] == []
+
+
+def test_each_timer_starts_a_unit_that_is_there() -> None:
+    timers = list(ROOT.glob("*/systemd/*.timer"))
+
+    assert timers
+    assert [timer for timer in timers if not timer.with_suffix(".service").exists()] == []
+
+
+async def test_the_commands_read_the_units_file_with_its_secrets_in_files_of_their_own(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "database_url").write_text(database_url + "\n")
+    (tmp_path / "core.env").write_text(f"# as systemd reads it\nTAPWIRE_DATABASE_URL_FILE={tmp_path / 'database_url'}\n")
+
+    assert "The books balance." in await done("tapwire_core", "check", TAPWIRE_SETTINGS_FILE=str(tmp_path / "core.env"))

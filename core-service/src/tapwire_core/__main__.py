@@ -86,7 +86,7 @@ def _add_device_commands(commands: "argparse._SubParsersAction[argparse.Argument
         device.add_argument("path", help="VENUE/taps/TAP or VENUE/readers/READER")
     sync = commands.add_parser("sync-broker", help="keep Mosquitto's password file of devices as the database has it")
     sync.add_argument("--file", type=Path, required=True, help="the password file of the devices' listener")
-    sync.add_argument("--pid-file", type=Path, required=True, help="where the broker writes its process id")
+    sync.add_argument("--pid-file", type=Path, help="the broker's process id; without it the broker is not signalled")
     sync.add_argument("--once", action="store_true", help="look once, and end")
     sync.set_defaults(command=_sync_broker)
 

@@ -4,11 +4,12 @@ Each setting, secrets above all, may also come from a file of its own: `TAPWIRE_
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tapwire_contracts.reasons import Locale
 from tapwire_contracts.topics import HOME_ASSISTANT
@@ -62,6 +63,8 @@ class Settings(BaseSettings):
     """Where a core worker serves `/metrics`, `/health/live` and `/health/ready`."""
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
     """Its port; without one they are not served."""
+    backup_folder: Path | None = None
+    """Where `tapwire-core backup FOLDER` puts its files: /metrics tells the age of the newest."""
     currency: str = Field(default="EUR", pattern="^[A-Z]{3}$")
     """ISO 4217 code of all money."""
     locale: Locale = Locale.EN
@@ -173,14 +176,20 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment first, then secrets from files, then the settings file."""
-        return init_settings, env_settings, _SecretsFromFiles(settings_cls), dotenv_settings
+        in_file = dotenv_settings.env_vars if isinstance(dotenv_settings, DotEnvSettingsSource) else {}
+        return init_settings, env_settings, _SecretsFromFiles(settings_cls, in_file), dotenv_settings
 
 
 class _SecretsFromFiles(PydanticBaseSettingsSource):
     """`TAPWIRE_DATABASE_URL_FILE=/run/secrets/…` gives `database_url`, and so for every setting."""
 
+    def __init__(self, settings_cls: type[BaseSettings], in_settings_file: Mapping[str, str | None]) -> None:
+        super().__init__(settings_cls)
+        self._in_settings_file: Final = in_settings_file
+
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
-        named = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        named = os.environ.get(variable) or self._in_settings_file.get(variable.lower())
         return (Path(named).read_text(encoding="utf-8").strip() if named else None), field_name, False
 
     def __call__(self) -> dict[str, Any]:

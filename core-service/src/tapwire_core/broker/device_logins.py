@@ -33,10 +33,13 @@ class BrokerNotTold(Exception):
 
 @dataclass(slots=True)
 class DeviceLogins:
-    """The password file, and the broker that reads it. `told`: the running broker has been asked to read the file as it is now."""
+    """The password file, and the broker that reads it. `told`: the running broker has been asked to read the file as it is now.
+
+    Without a `pid_file` the broker is not signalled: it watches the file by itself (`broker-config/run.sh`).
+    """
 
     file: Path
-    pid_file: Path
+    pid_file: Path | None
     told: bool = False
 
     def set(self, hashes: Mapping[str, str]) -> None:
@@ -46,7 +49,7 @@ class DeviceLogins:
             self.told = False
             write_private(self.file, wanted)
             log.info("%s has %d devices now", self.file, len(hashes))
-        if not self.told:
+        if not self.told and self.pid_file is not None:
             reload_broker(self.pid_file)
             self.told = True
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from tapwire_core.backup_folder import back_up_each, delete_oldest, new_file
 from tapwire_core.commands.open_database import open_database
 from tapwire_core.db.backup import load_backup, write_backup
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report
@@ -14,7 +15,8 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import read_path
 from tapwire_core.services.restore import begin_after_restore, settle_journal
-from tapwire_core.settings import Settings
+from tapwire_core.settings import InvalidSettings, Settings
+from tapwire_core.worker.worker import run_until_told
 
 DONE: Final = 0
 NOT_DONE: Final = 1
@@ -24,7 +26,9 @@ COMMAND_LINE: Final = Actor("command-line")
 def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands to `tapwire-core`'s."""
     backup = commands.add_parser("backup", help="copy the whole database into a file while everything runs")
-    backup.add_argument("file", type=Path)
+    backup.add_argument("file", type=Path, help="the file, or a folder in which it gets a name by the time")
+    backup.add_argument("--keep", type=_positive, metavar="N", help="in a folder: delete all but the N newest backups afterwards")
+    backup.add_argument("--each-h", type=_positive, metavar="HOURS", help="in a folder: go on, with a backup each so many hours")
     backup.set_defaults(command=_backup)
     restore = commands.add_parser("restore", help="load a backup into a new database; no core worker may run")
     restore.add_argument("file", type=Path)
@@ -45,6 +49,13 @@ def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     journal.set_defaults(command=_settle_journal)
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 on")
+    return number
+
+
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
@@ -53,10 +64,36 @@ def _moment(text: str) -> datetime:
 
 
 async def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
-    manifest = await write_backup(settings.database_url, arguments.file)
-    rows = sum(table.rows for table in manifest.tables)
-    print(f"{arguments.file}: {rows} rows as of {_second(manifest.taken_at)}, revision {manifest.revision}.")
+    folder = _folder_of(arguments)
+    if folder is None:
+        await _take(settings, arguments.file)
+        return DONE
+
+    async def take(file: Path) -> None:
+        await _take(settings, file)
+        if arguments.keep:
+            delete_oldest(folder, arguments.keep)
+
+    if arguments.each_h:
+        await run_until_told(back_up_each(folder, arguments.each_h, take))
+    else:
+        await take(new_file(folder))
     return DONE
+
+
+def _folder_of(arguments: argparse.Namespace) -> Path | None:
+    target: Path = arguments.file
+    if target.is_dir():
+        return target
+    if arguments.keep or arguments.each_h:
+        raise InvalidSettings(f"--keep and --each-h are for a folder, and {target} is none")
+    return None
+
+
+async def _take(settings: Settings, file: Path) -> None:
+    manifest = await write_backup(settings.database_url, file)
+    rows = sum(table.rows for table in manifest.tables)
+    print(f"{file}: {rows} rows as of {_second(manifest.taken_at)}, revision {manifest.revision}.", flush=True)
 
 
 async def _restore(settings: Settings, arguments: argparse.Namespace) -> int:

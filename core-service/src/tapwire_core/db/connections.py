@@ -46,6 +46,7 @@ NOT_THIS_HOST: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
+    asyncpg.TargetServerAttributeNotMatched,
 )
 """What says that a host is away, is starting or stopping, or is a standby; anything else is true of all of them."""
 

@@ -20,6 +20,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
 from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
+from tapwire_core.backup_folder import BackupCollector
 from tapwire_core.broker.client import subscribe, until_lost
 from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
@@ -258,6 +259,8 @@ async def _run_with_metrics(worker: Worker, settings: Settings) -> None:
         await worker.run()
         return
     books = BooksMetrics(worker.metrics.registry)
+    if settings.backup_folder is not None:
+        worker.metrics.registry.register(BackupCollector(settings.backup_folder))
     with serve_health(worker.metrics.registry, worker.signs, settings.metrics_port, settings.metrics_host):
         pace, db = worker.pace, worker.db
         looking = every(pace.books_look_s, lambda: books.look(db))

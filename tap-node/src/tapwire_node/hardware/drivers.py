@@ -1,5 +1,7 @@
 """Opening the hardware with the driver that tap.toml names."""
 
+import os
+import tempfile
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -31,6 +33,8 @@ from tapwire_node.hardware.valve import Valve, ValveListener
 
 def lgpio_errors() -> tuple[type[Exception], ...]:
     """The exceptions of `lgpio`, such as `GPIO busy`, where it is installed: gpiozero lets them through."""
+    if not os.access(os.curdir, os.W_OK):
+        os.environ.setdefault("LG_WD", tempfile.gettempdir())  # lgpio writes there when it is imported, and fails otherwise
     try:
         error: type[Exception] = import_module("lgpio").error
     except ImportError:

@@ -1,0 +1,77 @@
+"""A folder of backups: a new one at regular intervals, the oldest deleted, and the age of the newest for Prometheus."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from tapwire_core.db.failures import DatabaseGone, telling_database_gone
+from tapwire_core.errors import DomainError
+
+SUFFIX: Final = ".backup"
+RETRY_S: Final = 60.0
+"""Pause after a backup that failed."""
+HOUR_S: Final = 3600.0
+
+log: Final = logging.getLogger(__name__)
+
+TakeBackup = Callable[[Path], Awaitable[None]]
+"""Writes a backup into this file in one step; raises `DomainError`, `OSError` and what says that the database is gone."""
+
+
+def new_file(folder: Path) -> Path:
+    """A name for a backup that is taken now; names sort by time."""
+    return folder / f"tapwire-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
+
+
+def backups_in(folder: Path) -> list[Path]:
+    """The backups that were made here by name, oldest first."""
+    return sorted(folder.glob(f"tapwire-*{SUFFIX}"))
+
+
+def delete_oldest(folder: Path, keep: int) -> None:
+    """Keep so many of the newest backups."""
+    for file in backups_in(folder)[:-keep]:
+        file.unlink()
+        log.info("%s is deleted: %d newer backups are kept", file, keep)
+
+
+async def back_up_each(folder: Path, each_h: float, take: TakeBackup) -> None:
+    """Take a backup whenever the newest is older than this, whatever fails meanwhile; ends only by cancellation."""
+    while True:
+        due_in_s = each_h * HOUR_S - (time.time() - newest_at(folder))
+        if due_in_s > 0:
+            await asyncio.sleep(min(due_in_s, HOUR_S))
+            continue
+        try:
+            with telling_database_gone():
+                await take(new_file(folder))
+        except (DatabaseGone, DomainError, OSError) as error:
+            log.error("no backup: %s; trying again in %d s", error, RETRY_S)
+            await asyncio.sleep(RETRY_S)
+
+
+def newest_at(folder: Path) -> float:
+    """When the newest backup was finished, in seconds since 1970; 0 without one."""
+    return max((file.stat().st_mtime for file in backups_in(folder)), default=0.0)
+
+
+class BackupCollector(Collector):
+    """The newest backup's time, read from the folder at each scrape."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder: Final = folder
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the one gauge."""
+        gauge = GaugeMetricFamily(
+            "tapwire_last_backup_timestamp_seconds", "When the newest backup in TAPWIRE_BACKUP_FOLDER was finished; 0 without one"
+        )
+        gauge.add_metric([], newest_at(self._folder))
+        yield gauge
