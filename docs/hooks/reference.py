@@ -29,7 +29,7 @@ from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, SyncSt
 from tapwire_contracts.schemas import payload_schema
 from tapwire_contracts.topics import ROOT
 from tapwire_core.__main__ import parser as core_parser
-from tapwire_core.backup_folder import BackupCollector
+from tapwire_core.commands.backup_folder import BackupCollector
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.pours import TRANSITIONS as POUR_TRANSITIONS
 from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WorkerMetrics

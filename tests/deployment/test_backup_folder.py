@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tapwire_core.backup_folder import BackupCollector, back_up_each, backups_in
+from tapwire_core.commands.backup_folder import BackupCollector, back_up_each, backups_in
 from tapwire_core.db.backup import write_backup
 from tests.command_line import command, done, running
 from tests.venue import Venue

@@ -12,7 +12,7 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from tapwire_admin.metrics import RequestMetrics
-from tapwire_core.backup_folder import BackupCollector
+from tapwire_core.commands.backup_folder import BackupCollector
 from tapwire_core.db.views.monitoring import PENDING_AGES_S, DeviceStanding, Standing, WebhookStanding
 from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WebhookMetrics, WorkerMetrics
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from tapwire_core.backup_folder import back_up_each, delete_oldest, new_file
+from tapwire_core.commands.backup_folder import back_up_each, delete_oldest, new_file
 from tapwire_core.commands.open_database import open_database
 from tapwire_core.db.backup import load_backup, write_backup
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report

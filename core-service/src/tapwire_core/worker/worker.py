@@ -20,8 +20,8 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
 from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
-from tapwire_core.backup_folder import BackupCollector
 from tapwire_core.broker.client import subscribe, until_lost
+from tapwire_core.commands.backup_folder import BackupCollector
 from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
