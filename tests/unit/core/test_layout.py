@@ -7,7 +7,7 @@ import pytest
 
 import tapwire_admin
 import tapwire_core
-from tapwire_core.db.tables import __all__ as table_classes
+from tapwire_core.db import tables
 
 CORE: Final = Path(tapwire_core.__file__).parent
 ADMIN: Final = Path(tapwire_admin.__file__).parent
@@ -101,8 +101,8 @@ def test_a_noun_has_its_file_in_each_layer(noun: str) -> None:
 
 
 def test_each_table_class_is_in_the_file_of_its_noun() -> None:
-    for name in table_classes:
-        module = getattr(tapwire_core.db.tables, name).__module__.rsplit(".", 1)[-1]
+    for name in tables.__all__:
+        module = getattr(tables, name).__module__.rsplit(".", 1)[-1]
         assert module in NOUNS, f"{name} is in tables/{module}.py"
 
 
