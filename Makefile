@@ -27,7 +27,7 @@ RUN      := PYTHONPATH=demo exec $(PY)
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-install: $(VENV)/.demo ## all programs into .venv/bin
+install: $(VENV)/.demo $(VENDOR) ## all programs into .venv/bin
 
 demo: $(VENV)/.demo $(VENDOR) ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
 	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BROKER),--broker $(BROKER))
