@@ -34,9 +34,9 @@ class _PrintCompletion(argparse.Action):
     """Print the completion script of the whole command line; shtab is loaded only for this."""
 
     def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+        self, parser: argparse.ArgumentParser, _namespace: argparse.Namespace, values: Any, option_string: str | None = None
     ) -> None:
-        import shtab  # noqa: PLC0415
+        import shtab
 
         if values not in shtab.SUPPORTED_SHELLS:
             parser.error(f"{option_string}: {values} is none of {', '.join(shtab.SUPPORTED_SHELLS)}")
