@@ -46,7 +46,7 @@ class _PrintCompletion(argparse.Action):
 def add_units_options(parser: argparse.ArgumentParser, *, has_settings: bool) -> None:
     """Add where the units go, and where their settings do."""
     parser.add_argument("--folder", type=Path, default=UNITS, help=f"where systemd looks for units (default {UNITS})")
-    parser.add_argument("--programs", type=Path, default=Path(sysconfig.get_path("scripts")), help="where the programs are")
+    parser.add_argument("--programs", type=Path, help="where the programs are (default: where this one is)")
     if has_settings:
         parser.add_argument(
             "--settings", type=Path, default=SETTINGS, help=f"where settings that are not there yet go ({SETTINGS})"
@@ -117,8 +117,9 @@ def _write_settings(file: Path, text: str) -> str:
 
 def print_units_installed(package: str, arguments: argparse.Namespace) -> None:
     """Do what `install-units` was told, line by line; raises `UnitsNotInstalled`."""
+    programs = arguments.programs or Path(sysconfig.get_path("scripts"))
     try:
-        for line in install_units(package, arguments.programs, arguments.folder, getattr(arguments, "settings", None)):
+        for line in install_units(package, programs, arguments.folder, getattr(arguments, "settings", None)):
             print(line)
     except OSError as error:
         raise UnitsNotInstalled(f"{error.filename} can't be written: {error.strerror}") from error
