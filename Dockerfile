@@ -9,10 +9,19 @@ FROM base AS wheels
 WORKDIR /src
 COPY requirements/build.txt requirements/build.txt
 RUN python3 -m venv /opt/build && /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt
+# the console's libraries, from npm, in exactly the bytes that package-lock.json names
+COPY requirements/npm.txt requirements/npm.txt
+RUN /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements/npm.txt
+COPY package.json package.json
+COPY package-lock.json package-lock.json
+COPY .npmrc .npmrc
+RUN PATH="/opt/build/bin:$PATH" npm ci --omit=dev --ignore-scripts
+COPY requirements/exact_versions.py requirements/exact_versions.py
 COPY contracts contracts
 COPY core-service core-service
 COPY admin-api admin-api
 COPY tap-node tap-node
+RUN /opt/build/bin/python -P admin-api/src/tapwire_admin/console/libraries.py
 RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /opt/wheels ./contracts ./core-service ./admin-api ./tap-node
 
 FROM base AS services-installed

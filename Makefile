@@ -21,13 +21,13 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help install demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
+.PHONY: help install dist test-install demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-install: $(VENV)/.demo ## all programs into .venv/bin
+install: $(VENV)/.demo $(VENDOR) ## all programs into .venv/bin
 
 demo: $(VENV)/.demo $(VENDOR) ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
 	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BROKER),--broker $(BROKER))
@@ -45,11 +45,17 @@ test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
 test-long: lint ## what takes too long for every day: the images' installations, step by step
 	$(PY) -m pytest -m slow --timeout 900
 
+test-install: $(VENV)/.dev $(VENV)/.dist ## what a machine that has nothing gets: the packages, from a fresh checkout, and the drivers of a Raspberry Pi
+	$(PY) -m pytest -m install --timeout 900
+
 audit: $(VENV)/.dev ## look for known faults in what is pinned; says so where their list can't be had
 	@$(PY) requirements/audit.py services node demo dev
 
 docs: $(VENV)/.dev ## build the documentation into site/, which needs no network to be read
 	$(PY) -m mkdocs --quiet build --strict
+
+dist: $(VENV)/.dist $(VENDOR) ## the four packages into dist/, with checksums, a bill of materials (CycloneDX) and all licences
+	@$(VENV)/dist-tools/bin/python requirements/dist.py dist
 
 backup: $(VENV)/.demo ## copy the database of TAPWIRE_DATABASE_URL into FILE, while everything runs
 	@$(RUN) -m tapwire_core backup $(FILE)
@@ -88,7 +94,7 @@ schemas: $(VENV)/.demo ## write contracts/schema, broker-config/acl and docs/tap
 	$(PY) -m tapwire_node.phase_page
 
 clean: ## delete .venv, caches and builds; the demo's data stay
-	rm -rf $(VENV) node_modules $(dir $(VENDOR)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(PACKAGES:=/dist) $(PACKAGES:=/build)
+	rm -rf $(VENV) node_modules $(dir $(VENDOR)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 
 # --- the environment -------------------------------------------------------------------------------------------------------------
 
@@ -123,6 +129,12 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
 	@$(PIP) install --require-hashes -r $<
 	@touch $@
 
+# apart from the programs: what it needs must not differ from what they are tested with
+$(VENV)/.dist: requirements/dist.txt $(VENV)/.place
+	@$(PY) -m venv $(VENV)/dist-tools
+	@$(VENV)/dist-tools/bin/python -m pip --disable-pip-version-check --no-input --quiet install --require-hashes -r $<
+	@touch $@
+
 define install
 	@echo "Installing $(1)"
 	@$(PIP) install --require-hashes -r $(1)
@@ -151,6 +163,7 @@ requirements: $(VENV)/.place ## pin again what .venv holds; UPGRADE=1 takes the 
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --no-deps requirements/emulator.in -o requirements/emulator.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/npm.in -o requirements/npm.txt
-	for part in demo services node build bench; do \
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --no-emit-package rpi-gpio -c requirements/dev.txt requirements/pi.in -o requirements/pi.txt
+	for part in demo services node build bench dist; do \
 		$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements/dev.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; \
 	done

@@ -70,7 +70,7 @@ def test_an_image_is_pinned_has_no_root_and_copies_only_what_was_installed(image
 def test_each_installation_is_by_hashes() -> None:
     installs = [rest for stage in STAGES.values() for name, rest in stage.steps if name == "RUN" and "-r requirements" in rest]
 
-    assert len(installs) == 3
+    assert len(installs) == 4
     assert all("--require-hashes" in install for install in installs)
 
 
@@ -140,7 +140,7 @@ def copy(source: Path, target: Path) -> None:
     """One COPY of the build's context."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"), dirs_exist_ok=True)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "vendor"), dirs_exist_ok=True)
     else:
         shutil.copy(source, target)
 

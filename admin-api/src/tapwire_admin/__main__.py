@@ -1,4 +1,4 @@
-"""`tapwire-admin run`: the admin API on `TAPWIRE_ADMIN_HOST` and `TAPWIRE_ADMIN_PORT`."""
+"""`tapwire-admin run`: the admin API on `TAPWIRE_ADMIN_HOST` and `TAPWIRE_ADMIN_PORT`; `install-units`: its systemd unit."""
 
 import argparse
 import asyncio
@@ -12,6 +12,7 @@ from tapwire_admin.app import create_app
 from tapwire_admin.console.libraries import LibrariesMissing, require_libraries
 from tapwire_admin.live import Live
 from tapwire_contracts.logs import set_up_logs
+from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, add_units_options, print_units_installed
 from tapwire_contracts.tasks import run_together
 from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
@@ -19,18 +20,22 @@ from tapwire_core.db.schema import require_newest
 from tapwire_core.errors import DomainError
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
 
+PACKAGE: Final = "tapwire-admin"
 STREAMS_END_WITHIN_S: Final = 3
 """How long a stopping server waits for open event streams."""
 
 
 def main() -> None:
     """Run one command; exit 1 with one clear line on stderr when it can't be done."""
-    parser().parse_args()
+    arguments = parser().parse_args()
     try:
+        if arguments.command == "install-units":
+            print_units_installed(PACKAGE, arguments)
+            return
         settings = read_settings()
         set_up_logs("admin")
         asyncio.run(run_admin(settings))
-    except (DomainError, InvalidSettings, LibrariesMissing, OSError) as error:
+    except (DomainError, InvalidSettings, LibrariesMissing, UnitsNotInstalled, OSError) as error:
         print(f"tapwire-admin: {error}", file=sys.stderr)
         sys.exit(1)
 
@@ -38,8 +43,11 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="tapwire-admin", description="Tapwire's admin API. Settings: TAPWIRE_* variables.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    add_common_options(top, PACKAGE)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="serve the admin API and the console")
+    units = commands.add_parser("install-units", help="write the systemd unit, and an example of its settings")
+    add_units_options(units, has_settings=True)
     return top
 
 

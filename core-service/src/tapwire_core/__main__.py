@@ -12,6 +12,7 @@ from typing import Final
 import uvloop
 
 from tapwire_contracts.logs import set_up_logs
+from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, add_units_options, print_units_installed
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.broker.device_logins import BrokerNotTold, DeviceLogins, keep_device_logins, sync_device_logins
 from tapwire_core.broker.private_file import write_private
@@ -29,6 +30,7 @@ from tapwire_core.services.users import create_user
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
 from tapwire_core.worker.worker import run_core, run_until_told
 
+PACKAGE: Final = "tapwire-core"
 DONE: Final = 0
 NOT_DONE: Final = 1
 COMMAND_LINE: Final = Actor("command-line")
@@ -41,13 +43,16 @@ GARBAGE: Final = 20_000
 def main() -> None:
     """Run one command; exit 1 with one clear line on stderr when it can't be done."""
     arguments = parser().parse_args()
-    command: Callable[[Settings, argparse.Namespace], Coroutine[None, None, int]] = arguments.command
+    command: Callable[[Settings, argparse.Namespace], Coroutine[None, None, int]] | None = arguments.command
     try:
+        if command is None:
+            print_units_installed(PACKAGE, arguments)
+            sys.exit(DONE)
         settings = read_settings()
         set_up_logs("core")
         logging.getLogger("alembic").setLevel(logging.WARNING)
         code = uvloop.run(command(settings, arguments))
-    except (DomainError, InvalidSettings, OSError) as error:
+    except (DomainError, InvalidSettings, UnitsNotInstalled, OSError) as error:
         print(f"tapwire-core: {error}", file=sys.stderr)
         code = NOT_DONE
     sys.exit(code)
@@ -56,6 +61,7 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="tapwire-core", description="Tapwire's core service. Settings: TAPWIRE_* variables.")
+    add_common_options(top, PACKAGE)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("migrate", help="bring the database to this version's schema").set_defaults(command=_migrate)
     commands.add_parser("run", help="run a core worker").set_defaults(command=_run_worker)
@@ -68,6 +74,9 @@ def parser() -> argparse.ArgumentParser:
     _add_device_commands(commands)
     add_backup_commands(commands)
     add_import_commands(commands)
+    units = commands.add_parser("install-units", help="write the systemd units, and examples of their settings")
+    add_units_options(units, has_settings=True)
+    units.set_defaults(command=None)
     return top
 
 

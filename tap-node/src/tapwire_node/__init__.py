@@ -1,6 +1,7 @@
 """The program at the tap: reader, valve, flow meter, journal and broker connection of one tap."""
 
+from importlib.metadata import version
 from typing import Final
 
-VERSION: Final = "0.1.0"
-SOFTWARE: Final = f"tapwire-node {VERSION}"
+PACKAGE: Final = "tapwire-node"
+SOFTWARE: Final = f"{PACKAGE} {version(PACKAGE)}"

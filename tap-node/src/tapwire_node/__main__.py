@@ -9,7 +9,8 @@ from typing import Final
 from gpiozero.exc import GPIOZeroError
 
 from tapwire_contracts.logs import InvalidLogFormat, set_up_logs
-from tapwire_node import SOFTWARE
+from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, add_units_options, print_units_installed
+from tapwire_node import PACKAGE
 from tapwire_node.commands.calibrate import calibrate
 from tapwire_node.commands.close_valve import ValveNotOurs, close_valve
 from tapwire_node.commands.doctor import doctor
@@ -38,6 +39,7 @@ USER_ERRORS: Final = (
     ValveNotOurs,
     SimulatorUnreachable,
     PairingRefused,
+    UnitsNotInstalled,
 )
 """Errors that a person can fix; any other one is a bug and ends with a traceback."""
 INTERRUPTED: Final = 130
@@ -48,6 +50,9 @@ def main() -> None:
     """Run the command line; exits with 2 for `USER_ERRORS`, with 1 where a check failed."""
     arguments = parser().parse_args()
     try:
+        if arguments.command == "install-unit":
+            print_units_installed(PACKAGE, arguments)
+            return
         if arguments.command == "pair":
             sys.exit(pair(arguments.config, arguments.api, arguments.ca_file, again=arguments.again))
         sys.exit(run_command(arguments, load_settings(arguments.config)))
@@ -83,7 +88,7 @@ def run_command(arguments: argparse.Namespace, settings: Settings) -> int:
 def parser() -> argparse.ArgumentParser:
     """The parser of commands and options."""
     top = argparse.ArgumentParser(prog="tapwire-node", description="The program at the tap.")
-    top.add_argument("--version", action="version", version=SOFTWARE)
+    add_common_options(top, PACKAGE)
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="serve one tap or desk reader until stopped")
     journal = commands.add_parser("journal", help="read the journal, also while the node runs")
@@ -109,6 +114,8 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("close-valve", help="close the valve after the node was killed; needs nothing but tap.toml")
     for command in commands.choices.values():
         command.add_argument("--config", type=Path, required=True, metavar="tap.toml")
+    units = commands.add_parser("install-unit", help="write the systemd units of nodes and of pairing")
+    add_units_options(units, has_settings=False)
     return top
 
 

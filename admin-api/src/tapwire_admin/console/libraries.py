@@ -23,6 +23,17 @@ SCRIPTS: Final[Mapping[str, str]] = {
     },
 }
 """What is served, and where it lies below `node_modules`."""
+LICENCES: Final[Mapping[str, str]] = {
+    f"LICENSE-{name}.txt": f"{package}/LICENSE"
+    for name, package in (
+        ("htmx", "htmx.org"),
+        ("idiomorph", "idiomorph"),
+        ("inter", _INTER),
+        ("lucide", "lucide-static"),
+        ("uplot", "uplot"),
+    )
+}
+"""The licences' texts, which must go wherever the libraries go."""
 
 ICONS: Final = (
     "banknote",
@@ -74,11 +85,16 @@ class LibrariesMissing(Exception):
     """The console's libraries were not fetched."""
 
 
-def require_libraries() -> None:
-    """Raise `LibrariesMissing` unless everything that pages need is there."""
-    missing = [name for name in (*SCRIPTS, *map(_icon_file, ICONS)) if not (VENDOR / name).exists()]
+def require_libraries(*more: str) -> None:
+    """Raise `LibrariesMissing` unless everything that pages need, and `more`, is there."""
+    missing = [name for name in (*SCRIPTS, *map(_icon_file, ICONS), *more) if not (VENDOR / name).exists()]
     if missing:
-        raise LibrariesMissing(f"the console lacks {', '.join(missing[:3])}: fetch what it is made of with `make console`")
+        raise LibrariesMissing(f"the console lacks {', '.join(missing[:3])}: run `make console` in the checkout, which fetches it")
+
+
+def list_vendored() -> list[str]:
+    """The names of everything that belongs into `vendor/`."""
+    return [*SCRIPTS, *LICENCES, *map(_icon_file, ICONS)]
 
 
 def read_icon(name: str) -> str:
@@ -89,7 +105,7 @@ def read_icon(name: str) -> str:
 def fetch_libraries(node_modules: Path) -> None:
     """Copy what is served out of a `node_modules` that npm has filled."""
     VENDOR.mkdir(exist_ok=True)
-    wanted = {**SCRIPTS, **{_icon_file(name): f"lucide-static/icons/{name}.svg" for name in ICONS}}
+    wanted = {**SCRIPTS, **LICENCES, **{_icon_file(name): f"lucide-static/icons/{name}.svg" for name in ICONS}}
     for name, source in wanted.items():
         shutil.copyfile(node_modules / source, VENDOR / name)
 

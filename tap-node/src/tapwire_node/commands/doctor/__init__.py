@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tapwire_contracts.topics import DeviceKind
 from tapwire_node.commands.doctor.configuration_checks import examine_calibration, examine_config, stored_config
+from tapwire_node.commands.doctor.driver_checks import examine_pin_factory, examine_rpi_gpio
 from tapwire_node.commands.doctor.finding import Finding
 from tapwire_node.commands.doctor.machine_checks import examine_clock, examine_disk, examine_journal, examine_spi
 from tapwire_node.commands.doctor.node_checks import examine_running
@@ -29,7 +30,8 @@ def doctor(settings: Settings) -> int:
 def examine(settings: Settings) -> list[Finding]:
     """All findings on this tap or desk reader."""
     if device_path(settings).kind is DeviceKind.READER:
-        return [Finding.ok("settings", settings.tap.path), examine_desk(settings), examine_spi(settings), try_broker(settings)]
+        parts = [examine_desk(settings), examine_spi(settings), examine_rpi_gpio(settings), try_broker(settings)]
+        return [Finding.ok("settings", settings.tap.path), *parts]
     journal = Path(settings.journal.file)
     status = ask_node(journal)
     findings = [Finding.ok("settings", settings.tap.path)]
@@ -42,6 +44,8 @@ def examine(settings: Settings) -> list[Finding]:
     return [
         *findings,
         examine_spi(settings),
+        examine_pin_factory(settings),
+        examine_rpi_gpio(settings),
         examine_calibration(settings, factor),
         examine_clock(journal),
         examine_disk(journal),
