@@ -68,11 +68,11 @@ def install_units(package: str, programs: Path, folder: Path, settings: Path | N
     units = [file for file in shipped if file.suffix in _UNIT_SUFFIXES]
     for unit in units:
         yield _write(folder / unit.name, _at_their_place(unit.read_text(encoding="utf-8"), programs))
-    for example in shipped if settings is not None else ():
-        if example.name.endswith(_EXAMPLE):
+    for example in shipped:
+        if settings is not None and example.name.endswith(_EXAMPLE):
             yield _write_settings(settings / example.name.removesuffix(_EXAMPLE), example.read_text(encoding="utf-8"))
     yield f"Now: {'fill in the settings, ' if settings else ''}systemctl daemon-reload, systemctl enable --now " + " ".join(
-        unit.stem.replace("@", "@NAME") for unit in units
+        unit.name.removesuffix(".service").replace("@", "@NAME") for unit in units
     )
 
 
