@@ -13,5 +13,5 @@ CONTRACT_MAJOR: Final = CONTRACT_VERSION.partition(".")[0]
 
 
 def speaks_our_contract(version: str) -> bool:
-    """Whether who speaks this version of the contract can be worked with."""
+    """Return whether this version of the contract is compatible with ours."""
     return version.partition(".")[0] == CONTRACT_MAJOR

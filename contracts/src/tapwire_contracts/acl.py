@@ -1,4 +1,4 @@
-"""Who may publish and read what: the broker's rules, generated from `messages.ROUTES`.
+"""Access rules of the broker, generated from `messages.ROUTES`.
 
 Every broker of ours enforces these, whatever syntax it speaks: `mosquitto_acl` writes them for Mosquitto, `emqx_acl` for EMQX, and
 `may` answers for a broker that asks. One rule covers every device: its username is its path, so it writes only its own facts and
@@ -14,7 +14,7 @@ from tapwire_contracts.topics import HOME_ASSISTANT, HOME_ROOT, ROOT, core_state
 
 
 class BrokerRole(StrEnum):
-    """What a broker account is for."""
+    """Kinds of broker accounts."""
 
     DEVICE = "device"
     CORE = "core"
@@ -23,7 +23,7 @@ class BrokerRole(StrEnum):
 
 
 class Access(StrEnum):
-    """What an account wants to do with a topic; the values are Mosquitto's words."""
+    """Kinds of access to a topic; the values are Mosquitto's words."""
 
     READ = "read"
     WRITE = "write"
@@ -100,7 +100,7 @@ def _emqx_line(who: str, access: Access, topic: str) -> str:
 
 
 def may(role: BrokerRole, username: str, access: Access, topic_filter: str) -> bool:
-    """Whether the account may publish on a topic, or subscribe to a filter as a whole."""
+    """Return whether the account may publish on a topic, or subscribe to a filter as a whole."""
     wanted = topic_filter.split("/")
     if wanted[0] == "$share":
         wanted = wanted[2:]

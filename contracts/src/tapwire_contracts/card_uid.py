@@ -9,14 +9,14 @@ CARD_UID_PATTERN: Final = "^([0-9a-f]{8}|[0-9a-f]{14}|[0-9a-f]{20})$"
 GIVEN_CARD_UID_PATTERN: Final = (
     "^" + "|".join(rf"[\s:-]*([0-9A-Fa-f][\s:-]*){{{digits}}}" for digits in (8, 14, 20)).join("()") + "$"
 )
-"""What `normalize_card_uid` takes, for documentation."""
+"""The pattern of `normalize_card_uid`, for documentation."""
 
 _SEPARATORS: Final = re.compile(r"[\s:\-]+")
 _CARD_UID: Final = re.compile(CARD_UID_PATTERN)
 
 
 class InvalidCardUid(ValueError):
-    """What was given is no card id: not 8, 14 or 20 hex digits once blanks, colons and hyphens are gone."""
+    """The text is no card id: not 8, 14 or 20 hex digits once blanks, colons and hyphens are removed."""
 
 
 def normalize_card_uid(given: str | bytes) -> str:

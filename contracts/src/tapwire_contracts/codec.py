@@ -12,7 +12,7 @@ from tapwire_contracts.topics import DeviceKind, DevicePath, InvalidTopic, parse
 MAX_PAYLOAD_BYTES: Final = 16 * 1024
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on bytes that are no JSON, that don't fit their payload, or that nest without end."""
+"""Errors of msgspec for bytes that are no JSON, don't fit their payload, or nest too deep."""
 MAX_INTEGER_DIGITS: Final = 18
 
 _NUL_ESCAPE: Final = b"\\u0000"
@@ -64,7 +64,7 @@ def decode_from_device(topic: str, payload: bytes) -> tuple[DevicePath, Message]
 
 
 def read_object(payload: bytes) -> dict[str, Any] | None:
-    """What can be read of a payload that is malformed, as a JSON object; numbers that are no 64-bit integers come as text."""
+    """Read a malformed payload as a JSON object, as far as possible; numbers beyond 64-bit integers come as text."""
     try:
         content = json.loads(payload, parse_int=_small_integer, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):

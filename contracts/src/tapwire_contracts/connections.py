@@ -1,4 +1,4 @@
-"""What every client's connection to the broker has in common."""
+"""Settings of every client's connection to the broker."""
 
 import socket
 from typing import Final

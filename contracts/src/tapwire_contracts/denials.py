@@ -1,4 +1,4 @@
-"""What each denial says and shows: one row a reason, for every door, screen and log."""
+"""Denials: text and treatment of each reason in one row, for every door, screen and log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tapwire_contracts.reasons import DenyReason, Locale
 
 
 class Personal(Enum):
-    """What a tap's screen may show of the guest beside a denial; the rules before the visit is known show nothing."""
+    """Personal data on a tap's screen beside a denial; rules that come before the visit is known show none."""
 
     NOTHING = auto()
     NAME = auto()
@@ -105,7 +105,7 @@ GRANT_TEXTS: Final[Mapping[Locale, str]] = {Locale.EN: "Enjoy! You may pour now.
 
 
 def denial_text(reason: DenyReason, locale: Locale) -> str:
-    """What a guest reads at the tap when the answer is no."""
+    """The guest's text for a denial."""
     denial = DENIALS[reason]
     match locale:
         case Locale.EN:

@@ -33,7 +33,7 @@ def set_up_logs(source: str) -> None:
 
 
 def structured(facts: Mapping[str, object]) -> dict[str, object]:
-    """What a log call takes as `extra`, so that a JSON line has these facts as fields of their own; a text line has its message."""
+    """The `extra` of a log call: a JSON line has these as fields of its own, a text line has only the message."""
     return {_FACTS: facts}
 
 

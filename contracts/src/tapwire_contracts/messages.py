@@ -88,7 +88,7 @@ class CardRemoved(Message, frozen=True, kw_only=True, tag="card_removed"):
 
 
 class PourProgress(Message, frozen=True, kw_only=True, tag="pour_progress"):
-    """How much has flowed so far; best effort, at most five a second."""
+    """The volume so far; best effort, at most five a second."""
 
     pour_id: UUID
     volume_ml: Milliliters
@@ -143,7 +143,7 @@ class PresentCard(Struct, frozen=True, kw_only=True):
 
 
 class NodeState(Message, frozen=True, kw_only=True, tag="node_state"):
-    """What a tap node or desk reader is; retained, and its last will says `offline`."""
+    """The state of a tap node or desk reader; retained, and its last will says `offline`."""
 
     status: Presence
     phase: Phase
@@ -165,7 +165,7 @@ class NodeState(Message, frozen=True, kw_only=True, tag="node_state"):
 
 
 class BeverageShown(Struct, frozen=True, kw_only=True):
-    """What a tap's screen says of the beverage."""
+    """The beverage on the tap's screen."""
 
     name: Name
     style: Name | None = None
@@ -173,7 +173,7 @@ class BeverageShown(Struct, frozen=True, kw_only=True):
 
 
 class Display(Struct, frozen=True, kw_only=True):
-    """What the tap's screen shows; nothing else personal than a grant's first name and balance."""
+    """The tap's screen; nothing else personal than a grant's first name and balance."""
 
     message: Text
     beverage: BeverageShown | None = None
@@ -238,7 +238,7 @@ class ReportPour(Message, frozen=True, kw_only=True, tag="report_pour"):
 
 
 class TapConfig(Message, frozen=True, kw_only=True, tag="tap_config"):
-    """How a tap works now; retained, applied by `revision`, and a `status` that isn't `active` always."""
+    """A tap's settings; retained, applied by `revision`, and a `status` that isn't `active` always."""
 
     status: ConfigStatus
     beverage: BeverageShown | None
@@ -262,7 +262,7 @@ class CoreState(Message, frozen=True, kw_only=True, tag="core_state"):
 
 
 class Sender(StrEnum):
-    """Who may publish on a topic."""
+    """Publishers of topics."""
 
     NODE = "node"
     CORE = "core"

@@ -1,4 +1,4 @@
-"""What every program's command line has besides its own commands: `--version`, shell completion, and its systemd units."""
+"""Options of every program's command line: `--version`, shell completion, and installation of its systemd units."""
 
 import argparse
 import shlex
@@ -11,9 +11,9 @@ from typing import Any, Final
 UNITS: Final = Path("/etc/systemd/system")
 SETTINGS: Final = Path("/etc/tapwire")
 _DOCUMENTED_BIN: Final = "/opt/tapwire/bin/"
-"""Where the programs are in the units as they are written; `install_units` puts the real folder in its place."""
+"""The programs' folder in the shipped units; `install_units` replaces it by the real one."""
 _HIDDEN: Final = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
-"""Where a unit can't start a program: `ProtectHome` and `PrivateTmp` hide these folders from it."""
+"""Folders whose programs a unit can't start: `ProtectHome` and `PrivateTmp` hide them."""
 _EXAMPLE: Final = ".env.example"
 _UNIT_SUFFIXES: Final = (".service", ".timer")
 _PRIVATE: Final = 0o600

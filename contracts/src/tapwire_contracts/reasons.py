@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class DenyReason(StrEnum):
-    """Why a card may not pour; the order is the order of the rules in SYSTEM.md, "Authorisation"."""
+    """Reasons of a denial, in the order of the rules in SYSTEM.md, "Authorisation"."""
 
     TAP_UNKNOWN = "tap_unknown"
     STALE_REQUEST = "stale_request"
@@ -45,7 +45,7 @@ class VerdictStatus(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a report did; `synced_without_pending` must never exist."""
+    """Outcomes of a report; `synced_without_pending` must never exist."""
 
     PENDING_UPDATED_TO_SYNCED = "pending_updated_to_synced"
     ACCEPTED_ZERO_VOLUME = "accepted_zero_volume"
@@ -58,7 +58,7 @@ class Outcome(StrEnum):
 
 
 class VerdictReason(StrEnum):
-    """Why a report was not simply accepted."""
+    """Reasons why a report was not simply accepted."""
 
     MISSING_PENDING_AUTHORIZE = "missing_pending_authorize"
     LATE_SYNC_MATCHED = "late_sync_matched"
@@ -68,7 +68,7 @@ class VerdictReason(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Why the node ended a pour."""
+    """Reasons for the end of a pour, by its node."""
 
     CARD_REMOVED = "card_removed"
     LIMIT = "limit"
@@ -82,7 +82,7 @@ class EndReason(StrEnum):
 
 
 class FlowCause(StrEnum):
-    """Why beer flowed without a grant."""
+    """Causes of a flow without a grant."""
 
     CLOSED_VALVE = "closed_valve"
     CLEANING = "cleaning"
@@ -91,7 +91,7 @@ class FlowCause(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why the core tells a node to end a pour."""
+    """Reasons of `stop_pour`."""
 
     LOST_CARD = "lost_card"
     OPERATOR = "operator"
@@ -101,7 +101,7 @@ class StopReason(StrEnum):
 
 
 class Phase(StrEnum):
-    """What a tap node is doing."""
+    """Phases of a tap node."""
 
     IDLE = "IDLE"
     AUTHORIZING = "AUTHORIZING"
@@ -113,21 +113,21 @@ class Phase(StrEnum):
 
 
 class Presence(StrEnum):
-    """Whether a node is connected, as its state and its last will say."""
+    """Presence of a node, as its state and its last will say."""
 
     ONLINE = "online"
     OFFLINE = "offline"
 
 
 class ValveState(StrEnum):
-    """What a node's valve is told to be."""
+    """The commanded state of a node's valve."""
 
     OPEN = "open"
     CLOSED = "closed"
 
 
 class ConfigStatus(StrEnum):
-    """What `tap_config` lets a node do; anything but `active` ends a running pour."""
+    """Statuses of `tap_config`; any but `active` ends a running pour."""
 
     ACTIVE = "active"
     LOCKED = "locked"
@@ -143,7 +143,7 @@ class Locale(StrEnum):
 
 
 class Malformation(StrEnum):
-    """What is wrong with a message that can't be read; kept with its dead letter."""
+    """Faults of a message that can't be used; kept with its dead letter."""
 
     OVERSIZE = "oversize"
     NOT_JSON = "not_json"
@@ -157,7 +157,7 @@ class Malformation(StrEnum):
 
 
 class IncidentKind(StrEnum):
-    """What a person must look at."""
+    """Kinds of incidents."""
 
     MISSING_PENDING = "missing_pending"
     LATE_MISMATCH = "late_mismatch"
@@ -176,7 +176,7 @@ class IncidentKind(StrEnum):
 
 
 class IncidentStatus(StrEnum):
-    """How far a person is with an incident."""
+    """States of an incident."""
 
     OPEN = "open"
     CLAIMED = "claimed"
@@ -184,7 +184,7 @@ class IncidentStatus(StrEnum):
 
 
 class Resolution(StrEnum):
-    """How an incident ended."""
+    """Resolutions of an incident."""
 
     CHARGED = "charged"
     WRITTEN_OFF = "written_off"
@@ -193,7 +193,7 @@ class Resolution(StrEnum):
 
 
 class AuditAction(StrEnum):
-    """What the audit log says happened."""
+    """Actions of the audit log."""
 
     POUR_AUTHORIZED = "pour_authorized"
     POUR_DENIED = "pour_denied"
@@ -265,7 +265,7 @@ class AuditAction(StrEnum):
 
 
 class WebhookEventType(StrEnum):
-    """What a receiver outside can be told of; `ping` comes when an engineer tests an endpoint, and is asked for by none."""
+    """Types of webhook events; `ping` comes when an engineer tests an endpoint, and can't be subscribed to."""
 
     POUR_AUTHORIZED = "pour.authorized"
     POUR_SETTLED = "pour.settled"

@@ -1,4 +1,4 @@
-"""What a broker answers to a subscription. Client libraries return a refusal as if it were none, and nothing is heard then."""
+"""The broker's answers to subscriptions. Client libraries return a refusal like any answer, and then nothing is received."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final

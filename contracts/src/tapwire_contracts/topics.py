@@ -11,17 +11,17 @@ from typing import Final, Self
 
 ROOT: Final = "tapwire/v1"
 HOME_ROOT: Final = "tapwire/home/v1"
-"""What home automation may read; no device's topic is below it."""
+"""The prefix of topics for home automation; no device's topic is below it."""
 HOME_ASSISTANT: Final = "homeassistant"
 """Home Assistant's own discovery prefix, unless somebody has changed it there."""
 SLUG_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,30}$"
 DEVICE_PATH_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,30}/(taps|readers)/[a-z0-9][a-z0-9-]{0,30}$"
-"""What `DevicePath.parse` takes, for documentation."""
+"""The pattern of `DevicePath.parse`, for documentation."""
 _SLUG: Final = re.compile(SLUG_PATTERN)
 
 
 class DeviceKind(StrEnum):
-    """What stands at the end of a path; the value is the path's middle part."""
+    """Kinds of devices; the value is the path's middle part."""
 
     TAP = "taps"
     READER = "readers"
@@ -67,7 +67,7 @@ def tap_path(venue_id: str, tap_id: str) -> DevicePath:
 
 
 def is_slug(text: str) -> bool:
-    """Whether the text may be the id of a venue, tap or reader."""
+    """Return whether the text may be the id of a venue, tap or reader."""
     return _SLUG.fullmatch(text) is not None
 
 
@@ -85,10 +85,10 @@ def parse_device_topic(topic: str) -> tuple[DevicePath, str]:
 
 
 def home_topic(venue_id: str, tap_id: str) -> str:
-    """Where home automation reads how a tap is."""
+    """The topic of a tap's state for home automation."""
     return f"{HOME_ROOT}/{venue_id}/{tap_id}"
 
 
 def core_state_topic(instance_id: str) -> str:
-    """Where one core worker says that it is there."""
+    """The topic of one core worker's presence."""
     return f"{ROOT}/core/{instance_id}/state"

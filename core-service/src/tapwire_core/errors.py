@@ -1,4 +1,4 @@
-"""What use cases raise when a precondition is broken: a machine `code`, a text that says what to do, and the ids to do it with.
+"""Errors of use cases: a machine `code`, a text that says what to do, and the ids to do it with.
 
 Refusals that are an everyday answer (a card that may not pour) are values, not errors. Status codes exist only in
 `tapwire_admin.responses.errors`.
@@ -27,7 +27,7 @@ class NotFound(DomainError):
 
 
 class Invalid(DomainError):
-    """What was given can't be used whatever the state of things."""
+    """The input is invalid in any state."""
 
     code = "invalid"
 

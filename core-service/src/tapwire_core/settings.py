@@ -29,7 +29,7 @@ class InvalidSettings(Exception):
 
 
 class Settings(BaseSettings):
-    """What core and admin are told from outside. Limits are those of SYSTEM.md, by name."""
+    """Settings of core and admin API. Limits have their names from SYSTEM.md."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=os.environ.get(f"{PREFIX}SETTINGS_FILE"), extra="ignore", frozen=True
@@ -50,21 +50,21 @@ class Settings(BaseSettings):
     share_group: str = Field(default=SHARE_GROUP, pattern="^[A-Za-z0-9_-]{1,64}$")
     """The workers' shared subscription; a secret name where devices can't be trusted."""
     device_broker_url: str | None = Field(default=None, pattern="^mqtts?://")
-    """Where devices find the broker. `add-device` then also prints a tap's settings, and a device that pairs gets them."""
+    """The broker's address for devices. With it `add-device` also prints a tap's settings, and a device that pairs gets them."""
     home_assistant: bool = False
     """Publish the taps for Home Assistant over the broker."""
     home_assistant_prefix: str = Field(default=HOME_ASSISTANT, pattern="^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
     """Home Assistant's discovery prefix."""
     admin_host: str = LOOPBACK
-    """Where the admin API listens."""
+    """Address on which the admin API listens."""
     admin_port: int = Field(default=8080, ge=0, le=65_535)
     """Its port."""
     metrics_host: str = LOOPBACK
-    """Where a core worker serves `/metrics`, `/health/live` and `/health/ready`."""
+    """Port on which a core worker serves `/metrics`, `/health/live` and `/health/ready`."""
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
     """Its port; without one they are not served."""
     backup_folder: Path | None = None
-    """Where `tapwire-core backup FOLDER` puts its files: /metrics tells the age of the newest."""
+    """Folder of `tapwire-core backup FOLDER`: /metrics tells the age of its newest file."""
     currency: str = Field(default="EUR", pattern="^[A-Z]{3}$")
     """ISO 4217 code of all money."""
     locale: Locale = Locale.EN
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     """`json` writes one object a line."""
     session_ttl_h: int = Field(default=12, ge=1)
-    """How long a login lasts."""
+    """Duration of a login."""
     cookie_secure: bool = False
     """The console's cookie goes over TLS alone; so it does anyway when the request came over TLS."""
 
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     webhook_private_targets: bool = _WEBHOOKS.private_targets
     """Webhooks may be sent to this machine and its private networks, there also without TLS."""
     webhook_timeout_ms: int = Field(default=_WEBHOOKS.timeout_ms, ge=100, le=60_000)
-    """How long a receiver may take."""
+    """Timeout of a delivery to a receiver."""
     webhook_concurrency: int = Field(default=_WEBHOOKS.concurrency, ge=1, le=100)
     """Deliveries that a worker sends to one webhook at once."""
     webhook_retry_first_ms: int = Field(default=_WEBHOOKS.retry_first_ms, ge=1)
@@ -98,11 +98,11 @@ class Settings(BaseSettings):
     webhook_retry_most_ms: int = Field(default=_WEBHOOKS.retry_most_ms, ge=1)
     """The longest such wait."""
     webhook_give_up_h: int = Field(default=_WEBHOOKS.give_up_h, ge=1)
-    """How long a delivery is tried."""
+    """Period for which a delivery is retried."""
     webhook_off_after_days: int = Field(default=_WEBHOOKS.off_after_days, ge=1)
     """A webhook that took nothing for this long is switched off."""
     webhook_old_secret_h: int = Field(default=_WEBHOOKS.old_secret_h, ge=0)
-    """How long a webhook's old secret signs too after it was renewed."""
+    """Period for which a webhook's old secret signs too after it was renewed."""
 
     start_window_ms: int = Field(default=_LIMITS.start_window_ms, ge=1)
     """A pour that is pending for longer is asked for."""
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     late_sync_tolerance_ml: int = Field(default=_LIMITS.late_sync_tolerance_ml, ge=0)
     """A late report that differs by no more than this agrees with what was booked."""
     idempotency_ttl_h: int = Field(default=_LIMITS.idempotency_ttl_h, ge=1)
-    """How long the answers to requests with an `Idempotency-Key` are kept."""
+    """Retention of the answers to requests with an `Idempotency-Key`."""
 
     @property
     def owner_url(self) -> str:
@@ -157,7 +157,7 @@ class Settings(BaseSettings):
 
     @property
     def keeping(self) -> Keeping:
-        """For how long is kept what isn't kept for good."""
+        """The retention periods."""
         return Keeping(
             answers_days=self.keep_answers_days,
             verdicts_days=self.keep_verdicts_days,

@@ -17,14 +17,14 @@ _PINS: Final = "valve_pin = 17                           # as wired: BCM numbers
 
 @dataclass(frozen=True, slots=True)
 class DevicesBroker:
-    """Where devices find the broker, and whom to trust there, as PEM; None for what the settings don't say."""
+    """The broker's address for devices and its trusted authority as PEM; None for what the settings don't say."""
 
     url: str | None = None
     ca: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """As the settings say; raises `OSError` for an authority that can't be read."""
+        """Read it from the settings; raises `OSError` for an authority that can't be read."""
         file = settings.broker_ca_file if (settings.device_broker_url or "").startswith("mqtts:") else None
         return cls(settings.device_broker_url, file.read_text(encoding="ascii") if file else None)
 

@@ -58,7 +58,7 @@ async def back_up_each(folder: Path, each_h: float, take: TakeBackup) -> None:
 
 
 def newest_at(folder: Path) -> float:
-    """When the newest backup was finished, in seconds since 1970; 0 without one."""
+    """Time of the newest backup in seconds since 1970; 0 without one."""
     return max((file.stat().st_mtime for file in backups_in(folder)), default=0.0)
 
 

@@ -44,7 +44,7 @@ class TableCopied(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """What a backup is. `taken_at` is the database's time of its snapshot."""
+    """A backup's manifest. `taken_at` is the database's time of its snapshot."""
 
     format: int
     software: str

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 CONNECT_TIMEOUT_S: Final = 5.0
-"""How long one host may take."""
+"""Timeout of connecting to one host."""
 COMMAND_TIMEOUT_S: Final = 30.0
-"""How long one statement may take."""
+"""Timeout of one statement."""
 SILENT_FOR_S: Final = 10
 """After so long without a word from the other side it is asked whether it is there."""
 ASKED_EACH_S: Final = 5
@@ -48,7 +48,7 @@ NOT_THIS_HOST: Final = (
     asyncpg.InterfaceError,
     asyncpg.TargetServerAttributeNotMatched,
 )
-"""What says that a host is away, is starting or stopping, or is a standby; anything else is true of all of them."""
+"""Errors of a host that is away, is starting or stopping, or is a standby; any other error holds for all hosts."""
 
 
 async def connect(url: str, **options: Any) -> asyncpg.Connection:

@@ -18,7 +18,7 @@ from tapwire_core.domain.pour_reports import PourFacts, SettlementFacts, TapNow
 
 
 class EarlierAnswer(Struct, frozen=True):
-    """What the same question was answered before; `pending`: the pour that it granted still is."""
+    """The earlier answer to the same question; `pending`: the pour that it granted still is."""
 
     fingerprint: str
     payload: str
@@ -42,7 +42,7 @@ class LockedReport(Struct, frozen=True):
 
 
 class QuestionAsked(Struct, frozen=True, kw_only=True, tag_field="kind", tag="question"):
-    """What a question's locks and facts are found by."""
+    """The key of a question's locks and facts."""
 
     tap_path: str
     card_uid: str
@@ -51,7 +51,7 @@ class QuestionAsked(Struct, frozen=True, kw_only=True, tag_field="kind", tag="qu
 
 
 class ReportAsked(Struct, frozen=True, kw_only=True, tag_field="kind", tag="report"):
-    """What a report's locks and facts are found by."""
+    """The key of a report's locks and facts."""
 
     tap_path: str
     pour_id: UUID
@@ -92,7 +92,7 @@ _pour: Final = msgspec.json.Decoder(LockedPour)
 _encoder: Final = msgspec.json.Encoder()
 
 FOR_EVER_MS: Final = 0
-"""As how long to wait for a row: until the statement's own time is over."""
+"""As a wait for a row: until the statement's own timeout."""
 
 
 async def lock_together(

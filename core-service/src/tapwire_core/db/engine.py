@@ -20,15 +20,15 @@ from tapwire_core.db.store import Store
 from tapwire_core.domain.policy import Policy
 
 DEADLOCK_RETRIES: Final = 5
-"""How often a transaction that the database gave up (a deadlock, a lost race for a unique row) is run again."""
+"""Retries of a transaction that the database aborted (a deadlock, a lost race for a unique row)."""
 
 POOL_SIZE: Final = 10
 URGENT_SIZE: Final = 2
 """Connections beside the pool's, for what must not queue behind others; opened when they are needed."""
 ROW_WAIT_MS: Final = 2_000
-"""How long a row is waited for that somebody else holds: who waits keeps a connection from all others."""
+"""Longest wait for a row that another transaction holds: a waiting one occupies a connection."""
 GOODBYE_S: Final = 3.0
-"""How long a database may take over what is still said to it when a program ends."""
+"""Time for the pool to close when a program ends."""
 
 RETRIED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
@@ -121,7 +121,7 @@ def urgent_use_case(steps: Callable[Concatenate[Store, P], Awaitable[R]]) -> Cal
 
 
 def is_urgent(made: Callable[..., Any]) -> bool:
-    """Whether it was made by `urgent_use_case`."""
+    """Return whether `urgent_use_case` made it."""
     return bool(getattr(made, "urgent", False))
 
 
@@ -144,7 +144,7 @@ def _in_transaction(
 
 
 Steps = Callable[[Store], Awaitable[None]]
-"""What is left for one transaction."""
+"""Time left for one transaction."""
 
 
 def prepared_use_case(

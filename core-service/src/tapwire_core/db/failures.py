@@ -1,4 +1,4 @@
-"""Whether the database answers, and whether it is to blame for an error."""
+"""Database failures: a readiness check, and the classification of errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +18,11 @@ GONE: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
-"""What a database raises that can't be reached, is being stopped or started, or has no connection left."""
+"""Errors of a database that can't be reached, is starting or stopping, or has no connection left."""
 
 
 async def is_ready(db: Database) -> bool:
-    """Whether the database answers a question."""
+    """Return whether the database answers a query."""
     try:
         async with db.engine.connect() as connection:
             await connection.execute(select(literal(1)))
@@ -47,15 +47,15 @@ def telling_database_gone() -> Iterator[None]:
 
 
 def may_work_later(error: BaseException) -> bool:
-    """Whether the same may succeed when it is tried again: the database is gone, or gave up a transaction for another one."""
+    """Return whether a retry may succeed: the database is gone, or aborted the transaction for another one."""
     return is_database_gone(error) or is_row_held(error) or isinstance(error, RETRIED)
 
 
 def is_row_held(error: BaseException) -> bool:
-    """Whether an error says that somebody else held a row for longer than it was to be waited for."""
+    """Return whether an error is a lock timeout."""
     return isinstance(error, asyncpg.LockNotAvailableError)
 
 
 def is_database_gone(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, says that the database can't be used now."""
+    """Return whether an error, or its cause, says that the database can't be used now."""
     return error is not None and (isinstance(error, GONE) or is_database_gone(error.__cause__))

@@ -27,7 +27,7 @@ R = TypeVar("R")
 MIGRATION_LOCK: Final = 7_461_707
 """An advisory lock, so that two `migrate` at once run one after the other."""
 LOCK_WAITS_MS: Final = (200, 400, 800, 1_600, 3_200)
-"""How long each attempt waits for a table or view that workers use; they queue behind it meanwhile."""
+"""Lock timeouts of the attempts; workers queue behind a waiting one."""
 PAUSE_S: Final = 0.2
 """Between two attempts: what queued behind one gets its turn."""
 BEFORE_RELEASE: Final = frozenset(f"{number:04}" for number in range(1, 13))
@@ -75,12 +75,12 @@ async def revision_of(url: str) -> str | None:
 
 
 def is_known(revision: str) -> bool:
-    """Whether this version has the migration to this revision."""
+    """Return whether this version has the migration to this revision."""
     return revision in {known.revision for known in _scripts().walk_revisions()}
 
 
 def is_before_release(revision: str) -> bool:
-    """Whether a development version before the first release made this revision."""
+    """Return whether a development version before the first release made this revision."""
     return revision in BEFORE_RELEASE
 
 

@@ -131,7 +131,7 @@ def _put(connection: Connection, file: _File, wanted: _Object, found: _Object | 
 
 
 def _try(connection: Connection, kind: Kind, file: _File) -> _Object:
-    """What the file makes, by the catalogue; nothing of it stays."""
+    """Run the file on trial, and return the catalogue's object; the trial is rolled back."""
     trial = connection.begin_nested()
     try:
         connection.execute(text("SET LOCAL search_path = pg_temp, public"))

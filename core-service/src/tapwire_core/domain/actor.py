@@ -1,4 +1,4 @@
-"""Who does something: an operator, a device, or the core itself."""
+"""The author of a change: an operator, a device, or the core itself."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,4 +13,4 @@ class Actor:
 
 
 CORE: Final = Actor("core")
-"""What no person and no device asked for: sweeps and checks."""
+"""The author of sweeps and checks, which no person and no device asked for."""

@@ -66,5 +66,5 @@ def _display(message: str, tap: TapFacts | None, policy: Policy, guest: GuestFac
 
 
 def shown_beverage(name: str | None, style: str | None, abv: float | None) -> BeverageShown | None:
-    """What a tap's screen says of a beverage; None for a tap that has none."""
+    """A beverage as a tap's screen shows it; None for a tap without one."""
     return BeverageShown(name=name, style=style, abv=abv) if name is not None else None

@@ -1,4 +1,4 @@
-"""Who may pour: the ordered rules of SYSTEM.md, "Authorisation".
+"""Authorisation of a pour: the ordered rules of SYSTEM.md, "Authorisation".
 
 Pure: facts in, decision out. The first rule that fails gives the reason; the order of RULES is the order of precedence.
 
@@ -60,7 +60,7 @@ class GuestFacts(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """What the database says about one question, read under its row locks."""
+    """The facts of one question, read under its row locks."""
 
     tap: TapFacts | None
     card_status: CardStatus | None
@@ -79,7 +79,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who asks what: a card at a tap. `journal_id` and `seq` are null at a tap without a journal (the HTTP door)."""
+    """A card's question at a tap. `journal_id` and `seq` are null at a tap without a journal (the HTTP door)."""
 
     tap_path: str
     event_id: UUID
@@ -130,20 +130,20 @@ class Case:
 
     @property
     def available_minor(self) -> int:
-        """What the guest may spend: balance less holds, the hold of a pour proved never started given back."""
+        """The guest's available amount: balance less holds, without the hold of a pour proved never started."""
         freed = self.never_started
         given_back = freed.hold_minor if freed and freed.guest_id == self.guest.guest_id else 0
         return self.guest.balance_minor - self.guest.held_minor + given_back
 
     @property
     def leased_elsewhere(self) -> bool:
-        """Whether another tap's pour holds the visit."""
+        """True if another tap's pour holds the visit."""
         visit = self.facts.visit
         return visit is not None and visit.leased_tap not in (None, self.question.tap_path)
 
     @property
     def tap_leased(self) -> bool:
-        """Whether a pour that may have started holds the tap."""
+        """True if a pour that may have started holds the tap."""
         return self.tap.pending is not None and self.never_started is None
 
 

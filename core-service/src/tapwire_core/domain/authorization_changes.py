@@ -1,4 +1,4 @@
-"""What a question changes: its answer, a grant or a denial, the audit entry, and the pour that it proves never started. Pure."""
+"""Changes of a question: its answer, the grant, the audit entry, and the pour that it proves never started. Pure."""
 
 from uuid import UUID
 

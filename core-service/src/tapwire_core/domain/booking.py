@@ -7,7 +7,7 @@ from tapwire_core.domain.pour_reports import PourFacts
 
 
 def share_due(volume_ml: int, sell_price_per_liter_minor: int, payable_minor: int) -> tuple[int, int]:
-    """What a guest pays of a volume's charge, at most `payable_minor`, and the rest, which the venue bears."""
+    """Split a volume's charge into what the guest pays, at most `payable_minor`, and the rest, which the venue bears."""
     due_minor = charge(volume_ml, sell_price_per_liter_minor)
     amount_minor = min(due_minor, payable_minor)
     return amount_minor, due_minor - amount_minor

@@ -1,4 +1,4 @@
-"""What a decision changes, as plain data: rules fill a `Changes`, `db.decisions` writes it in one statement.
+"""The changes of a decision, as plain data: rules fill a `Changes`, `db.decisions` writes it in one statement.
 
 Nothing else writes pours, holds, leases, money or stock. The cached sums (`guests.balance_minor`, `guests.held_minor`,
 `kegs.book_volume_ml`) are never set by a decision: they follow from the movements and holds written here, so they can't drift from
@@ -189,7 +189,7 @@ class CommandSent(Struct, frozen=True, kw_only=True):
 
 
 class EarlierBooking(Struct, frozen=True, kw_only=True):
-    """What ending the incidents of holes has booked for a volume that turns out to be this fact's."""
+    """Bookings by the incidents of holes for a volume that turns out to be this fact's."""
 
     fact_id: UUID
     volume_ml: int

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class TapStatus(StrEnum):
-    """What an operator made of a tap."""
+    """A tap's status, set by operators."""
 
     ACTIVE = "active"
     LOCKED = "locked"
@@ -12,14 +12,14 @@ class TapStatus(StrEnum):
 
 
 class KegStatus(StrEnum):
-    """Whether a keg may still be put on a tap."""
+    """A keg's status: only one in stock may be put on a tap."""
 
     IN_STOCK = "in_stock"
     RETIRED = "retired"
 
 
 class CardStatus(StrEnum):
-    """What a card is good for."""
+    """A card's status."""
 
     AVAILABLE = "available"
     BOUND = "bound"
@@ -28,21 +28,21 @@ class CardStatus(StrEnum):
 
 
 class VisitStatus(StrEnum):
-    """Whether a guest is here."""
+    """A visit's status."""
 
     ACTIVE = "active"
     CLOSED = "closed"
 
 
 class ShiftStatus(StrEnum):
-    """Whether a venue works."""
+    """A shift's status."""
 
     OPEN = "open"
     CLOSED = "closed"
 
 
 class Role(StrEnum):
-    """What an operator may do; each includes the ones before it."""
+    """Operators' roles; each includes the ones before it."""
 
     OPERATOR = "operator"
     SHIFT_LEAD = "shift_lead"
@@ -61,14 +61,14 @@ class Account(StrEnum):
 
 
 class PaymentMethod(StrEnum):
-    """How money comes in and goes out; each is an `Account` of the same name."""
+    """Payment methods; each is an `Account` of the same name."""
 
     CASH = "cash"
     CARD = "card"
 
 
 class StockKind(StrEnum):
-    """Why a keg's book volume changed."""
+    """Kinds of stock movements."""
 
     SALE = "sale"
     OVERPOUR = "overpour"

@@ -1,4 +1,4 @@
-"""What ending an incident books (SYSTEM.md, "Operators"). Pure.
+"""Resolutions of incidents and their bookings (SYSTEM.md, "Operators"). Pure.
 
 `charged` takes the amount from the guest, at most what is available; the rest is `overpour_loss`. `written_off` books all of it as
 `overpour_loss`. `corrected` gives it back to the guest as an adjustment. `no_action` books nothing.
@@ -32,12 +32,12 @@ class IncidentFacts(Struct, frozen=True, kw_only=True):
 
     @property
     def unpaid_minor(self) -> int | None:
-        """What nobody has paid yet."""
+        """The part that nobody has paid yet."""
         return unpaid_minor(self.kind, self.details, self.sales_minor)
 
 
 class PayingGuest(Struct, frozen=True, kw_only=True):
-    """Whom an incident is charged to, or gives back to."""
+    """The guest whom an incident is charged to, or refunded to."""
 
     guest_id: UUID
     available_minor: int

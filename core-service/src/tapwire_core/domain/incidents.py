@@ -1,4 +1,4 @@
-"""What an incident is about, and what its volume is worth. Pure."""
+"""Facts about incidents: the pour of each, and its volume's worth. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -32,12 +32,12 @@ def own_pour(kind: IncidentKind, pour_id: UUID | None) -> UUID | None:
 
 
 def worth_minor(kind: IncidentKind, details: Mapping[str, Any]) -> int | None:
-    """What an incident's volume is worth, if it is known."""
+    """The worth of an incident's volume; None where it is unknown."""
     found = details.get(WORTH.get(kind, "value_minor"))
     return found if isinstance(found, int) else None
 
 
 def unpaid_minor(kind: IncidentKind, details: Mapping[str, Any], sales_minor: int) -> int | None:
-    """What is still to be paid of an incident's volume when its pour has brought `sales_minor`; None where no worth is known."""
+    """The unpaid part of an incident's volume when its pour has brought `sales_minor`; None where no worth is known."""
     worth = worth_minor(kind, details)
     return None if worth is None else max(worth - sales_minor - details.get(PAID, 0), 0)

@@ -9,15 +9,15 @@ ML_PER_LITER: Final = 1000
 
 
 def charge(volume_ml: int, sell_price_per_liter_minor: int) -> int:
-    """What a volume costs, in minor units, rounded half up."""
+    """The price of a volume in minor units, rounded half up."""
     return (volume_ml * sell_price_per_liter_minor + ML_PER_LITER // 2) // ML_PER_LITER
 
 
 def affordable_ml(available_minor: int, sell_price_per_liter_minor: int) -> int:
-    """How many whole millilitres an amount pays for."""
+    """The whole millilitres that an amount pays for."""
     return available_minor * ML_PER_LITER // sell_price_per_liter_minor
 
 
 def payable_minor(balance_minor: int, held_minor: int, hold_minor: int) -> int:
-    """What a guest can pay for a pour: its hold and all that is available, and never more than the balance."""
+    """The most that a guest can pay for a pour: its hold and all that is available, never more than the balance."""
     return balance_minor - max(held_minor - hold_minor, 0)

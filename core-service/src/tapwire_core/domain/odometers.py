@@ -54,7 +54,7 @@ class StretchFacts(Struct, frozen=True, kw_only=True):
 
 
 class OdometerFacts(Struct, frozen=True, kw_only=True):
-    """Where a journal's odometer was first seen, how far it is proved to be covered, and the stretches beyond.
+    """A journal's odometer: its first known value, how far it is proved to be covered, and the stretches beyond.
 
     `covered_ml` is null while nothing is proved: at first, and after a fact has come from before the first value seen.
     """
@@ -65,7 +65,7 @@ class OdometerFacts(Struct, frozen=True, kw_only=True):
 
 
 class GapNow(Struct, frozen=True, kw_only=True):
-    """Where the hole of an incident is, at most up to where the odometer stands now, and what is accounted for meanwhile."""
+    """The hole of an incident, at most up to the odometer's present value, and the stretches accounted for in it since."""
 
     journal_id: UUID
     from_ml: int
@@ -217,7 +217,7 @@ def _reduce_gaps(filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
 
 
 def _note_earlier_bookings(fact_id: UUID, filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
-    """What ending a hole's incident has booked is not booked again for the fact that fills the hole."""
+    """Keep what ending a hole's incident has booked from being booked again for the fact that fills the hole."""
     paid = {gap: gap.share_of(gap.booked_minor, volume_ml) for gap, volume_ml in filled_ml.items() if gap.booked_minor}
     if paid:
         changes.paid_before.append(

@@ -8,7 +8,7 @@ from tapwire_core.domain.webhooks import WebhookLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How this installation works: its currency, language and limits. The defaults are those of SYSTEM.md."""
+    """The installation's currency, language and limits. The defaults are those of SYSTEM.md."""
 
     currency: str = "EUR"
     locale: Locale = Locale.EN

@@ -1,4 +1,4 @@
-"""What an operator does when no report comes: reconcile by hand, or void (SYSTEM.md, "When no report comes"). Pure."""
+"""Pours without a report: reconcile by hand, or void (SYSTEM.md, "When no report comes"). Pure."""
 
 from tapwire_contracts.reasons import AuditAction, StopReason
 from tapwire_core.domain.booking import book_sale

@@ -1,4 +1,4 @@
-"""What the books know of a pour, what a tap says of it, and what it is answered. Pure data."""
+"""A pour in the books, a tap's report of it, and the verdict. Pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,12 +54,12 @@ class PourFacts(Struct, frozen=True, kw_only=True):
 
     @property
     def payable_minor(self) -> int:
-        """What the guest can pay for this pour."""
+        """The most that the guest can pay for this pour."""
         return payable_minor(self.balance_minor, self.held_minor, self.hold_minor)
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """What an audit entry about this pour can be found by."""
+        """The ids by which an audit entry about this pour is found."""
         return (str(self.pour_id), str(self.visit_id), str(self.guest_id), self.tap_path, self.card_uid)
 
 
@@ -78,12 +78,12 @@ class TapNow(Struct, frozen=True, kw_only=True):
         return {self.keg_id: self.keg_ml} if self.keg_id is not None and self.keg_ml is not None else {}
 
     def value_of(self, volume_ml: int) -> int | None:
-        """What a volume is worth by the tap's price; None where there is none."""
+        """A volume's value at the tap's price; None where there is none."""
         return charge(volume_ml, self.price_minor) if self.price_minor else None
 
 
 class SettlementFacts(Struct, frozen=True, kw_only=True):
-    """What the database says about a report, read under its row locks. `pour` is null when it isn't this tap's."""
+    """The facts of a report, read under its row locks. `pour` is null when it isn't this tap's."""
 
     tap: TapNow
     pour: PourFacts | None
@@ -107,7 +107,7 @@ class SettlementFacts(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a tap says of a pour. The HTTP door's reports have no odometer."""
+    """A tap's report of a pour. The HTTP door's reports have no odometer."""
 
     tap_path: str
     pour_id: UUID
@@ -148,7 +148,7 @@ class Verdict:
 
 
 def why_not_believable(report: Report, policy: Policy) -> str | None:
-    """What makes a report impossible, or None."""
+    """Say why a report can't be believed; None for one that can."""
     if report.volume_ml > policy.max_report_ml:
         return f"{report.volume_ml} ml is more than max_report_ml, {policy.max_report_ml}"
     most_ml = policy.max_flow_ml_per_s * (report.duration_ms + FLOW_GRACE_MS) // 1000

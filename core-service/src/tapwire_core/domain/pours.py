@@ -31,7 +31,7 @@ class PendingPour(Struct, frozen=True, kw_only=True):
 
 
 class PourEvent(StrEnum):
-    """What may happen to a pour."""
+    """Events that end a pour."""
 
     REPORT_COVERED = "report covered"
     REPORT_NOT_COVERED = "report not covered"

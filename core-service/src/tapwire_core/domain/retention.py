@@ -1,4 +1,4 @@
-"""For how long is kept what is kept for a while only. Pours, the audit log and the books are kept for good."""
+"""Retention periods. Pours, the audit log and the books are kept for good."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
-    """For how many days each is kept.
+    """Days for which each is kept.
 
     A node repeats a fact for 30 days (SYSTEM.md, "The tap node"), so a verdict is kept for longer: else the repeat would be taken
     for another report.
@@ -20,4 +20,4 @@ class Keeping:
 
 
 KEPT: Final = Keeping()
-"""What holds where nobody sets it otherwise."""
+"""The defaults."""

@@ -1,4 +1,4 @@
-"""What a report does: the ordered cases of SYSTEM.md, "Settlement"; the first that fits decides. Pure.
+"""Settlement of a report: the ordered cases of SYSTEM.md, "Settlement"; the first that fits decides. Pure.
 
 Case 1, the very same report again, never comes here: its verdict is looked up under the tap's lock and repeated.
 

@@ -25,7 +25,7 @@ Address = IPv4Address | IPv6Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookLimits:
-    """How webhooks are sent. `concurrency` is of one worker and one endpoint: endpoints never wait for each other."""
+    """Limits of sending webhooks. `concurrency` is of one worker and one endpoint: endpoints never wait for each other."""
 
     private_targets: bool = False
     timeout_ms: int = 10_000
@@ -38,7 +38,7 @@ class WebhookLimits:
 
 
 class DeliveryStatus(StrEnum):
-    """How far a delivery is; only `pending` ones are tried."""
+    """States of a delivery; only `pending` ones are tried."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -46,7 +46,7 @@ class DeliveryStatus(StrEnum):
 
 
 class DeliveryCause(StrEnum):
-    """Why something is sent: it happened, somebody wants it again, or the endpoint is tested."""
+    """Causes of a delivery: an event, a replay, or a test of the endpoint."""
 
     EVENT = "event"
     REPLAY = "replay"
@@ -54,7 +54,7 @@ class DeliveryCause(StrEnum):
 
 
 class OffReason(StrEnum):
-    """Why an endpoint is switched off."""
+    """Reasons for switching an endpoint off."""
 
     BY_HAND = "by_hand"
     FAILING = "failing"
@@ -79,24 +79,24 @@ def sign_with_all(secrets: Iterable[str], event_id: str, timestamp: int, body: s
 
 
 def wait_ms(failures: int, jitter: float, limits: WebhookLimits) -> int:
-    """How long to wait after so many failures: twice as long each time, of which `jitter` (0 to 1) takes off up to a half."""
+    """Milliseconds to wait after so many failures: doubled each time, of which `jitter` (0 to 1) takes off up to a half."""
     doubled = limits.retry_first_ms << min(failures - 1, 30)
     return round(min(doubled, limits.retry_most_ms) * (1 - jitter / 2))
 
 
 def pause_ms(failures: int, jitter: float, limits: WebhookLimits) -> int:
-    """How long a whole endpoint is left alone that failed so often in a row; 0 while it may be a single event's fault."""
+    """Milliseconds for which an endpoint that failed so often in a row is left alone; 0 while one event may be at fault."""
     beyond = failures - FAILURES_BEFORE_PAUSE
     return wait_ms(beyond + 1, jitter, limits) if beyond >= 0 else 0
 
 
 def is_given_up(age: timedelta, limits: WebhookLimits) -> bool:
-    """Whether a delivery of this age is not tried again."""
+    """Return whether a delivery of this age is given up."""
     return age >= timedelta(hours=limits.give_up_h)
 
 
 def is_switched_off(failing_for: timedelta, limits: WebhookLimits) -> bool:
-    """Whether an endpoint that has taken nothing for so long is switched off."""
+    """Return whether an endpoint that has taken nothing for so long is switched off."""
     return failing_for >= timedelta(days=limits.off_after_days)
 
 
@@ -135,7 +135,7 @@ def check_address(address: Address, *, is_encrypted: bool, limits: WebhookLimits
 
 
 _METADATA: Final = frozenset(map(ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
-"""Where clouds tell a machine its credentials."""
+"""Metadata addresses, at which clouds give a machine its credentials."""
 _INSIDE: Final = tuple(
     map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7"))
 )

@@ -38,7 +38,7 @@ class Signs:
 
     @property
     def is_live(self) -> bool:
-        """Whether the event loop has turned lately."""
+        """True if the event loop has run lately."""
         return time.monotonic() - self.turned_at < STUCK_AFTER_S
 
 

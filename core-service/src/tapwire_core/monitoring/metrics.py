@@ -1,4 +1,4 @@
-"""What a core worker tells Prometheus: what it decided and how fast, what waits, and whether the books balance.
+"""Metrics of a core worker: decisions and their speed, queues, and the state of the books.
 
 Counters and durations are of this process since its start, repetitions included; gauges of the books are of the whole installation,
 so of several workers that show the same ones any will do. Served with the health of the worker on `TAPWIRE_METRICS_PORT`.
@@ -66,7 +66,7 @@ class DecisionMetrics:
 
 
 class WorkerMetrics:
-    """What one worker does."""
+    """Counters and timings of one worker."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry: Final = registry or CollectorRegistry()
@@ -107,7 +107,7 @@ class WorkerMetrics:
 
 
 class WebhookMetrics:
-    """What one worker sends to receivers outside."""
+    """Counters of one worker's webhook deliveries."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._attempts: Final = Counter(
@@ -158,7 +158,7 @@ class BooksMetrics:
 
 
 class StandingCollector:
-    """How the installation stands, of one moment: each scrape gets all of one look, devices that are gone are gone from it too."""
+    """Gauges of the installation at one moment; a device that is gone disappears from them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.latest: Standing | None = None

@@ -29,7 +29,7 @@ COMMAND_EXPIRY.MessageExpiryInterval = COMMAND_EXPIRY_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAddress:
-    """Where the broker is and what it speaks. `shared` subscriptions spread the load over several workers, where it has them.
+    """The broker's address and protocol. `shared` subscriptions spread the load over several workers, where the broker has them.
 
     Mosquitto lets any client join a shared subscription, and then hands it messages that its rules keep from it: they are lost. So
     the name of the group should be one that no device can guess.
@@ -40,7 +40,7 @@ class BrokerAddress:
     shared: bool = True
     share_group: str = SHARE_GROUP
     ca_file: Path | None = None
-    """Whom to trust for `mqtts://`; None: whom this machine trusts."""
+    """The trusted authority for `mqtts://`; None: those of this machine."""
 
     def client(self, instance_id: str, receive: Receive) -> Client:
         """A client for one connection, which hands over what it hears; its will takes the worker's `core_state` back."""
@@ -52,7 +52,7 @@ class BrokerAddress:
         return make_client(self.url, self.protocol, identifier, ca_file=self.ca_file)
 
     def subscriptions(self) -> Iterator[tuple[str, int]]:
-        """What a worker hears. Every worker hears every state: only so does the broker hand it the retained ones."""
+        """A worker's subscriptions. Every worker subscribes to every state: only so does the broker send it the retained ones."""
         for route in ROUTES:
             if route.sender is Sender.NODE:
                 prefix = f"$share/{self.share_group}/" if self.shared and route is not STATE else ""
@@ -62,7 +62,7 @@ class BrokerAddress:
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """What a worker sends, on an open connection; each raises `aiomqtt.MqttError` when the broker doesn't take it."""
+    """Publishes on an open connection; each method raises `aiomqtt.MqttError` when the broker doesn't take it."""
 
     client: Client
     address: BrokerAddress

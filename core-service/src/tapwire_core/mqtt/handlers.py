@@ -49,7 +49,7 @@ log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a handler works with. `progress` keeps the latest of each tap until it is written."""
+    """The context of all handlers. `progress` keeps the latest of each tap until it is written."""
 
     db: Database
     publisher: Publisher
@@ -178,7 +178,7 @@ def _log_verdict(path: DevicePath, pour_id: UUID, volume_ml: int | None, outcome
 
 
 class _Answer(Struct):
-    """What of an answer is counted and logged: a grant has no reason, a denial no pour."""
+    """The parts of an answer that are counted and logged: a grant has no reason, a denial no pour."""
 
     reason: str = GRANTED
     pour_id: UUID | None = None

@@ -30,16 +30,16 @@ TURN: Final = 0x7A_0000_0001
 GONE: Final = b""
 """A retained message that takes the one before it back."""
 UNKNOWN: Final = b"?"
-"""What may stand on the broker, of a time before ours: never what is to stand there."""
+"""Payloads that an earlier run may have left on the broker."""
 RETAINED_WITHIN_S: Final = 0.5
-"""How long a broker may take to hand over what it has retained."""
+"""Longest wait for the broker's retained messages."""
 
 log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomeAssistant:
-    """What a worker tells Home Assistant, below the discovery `prefix`."""
+    """A worker's publisher for Home Assistant, below the discovery `prefix`."""
 
     db: Database
     address: BrokerAddress
@@ -104,7 +104,7 @@ class HomeAssistant:
 
 
 def _changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> dict[str, bytes]:
-    """What to publish: what is new or differs, and of what is no more that it is gone."""
+    """The messages to publish: new or changed payloads, and empty ones for taps that are gone."""
     differing = {topic: payload for topic, payload in after.items() if before.get(topic) != payload}
     return dict.fromkeys(before.keys() - after.keys(), GONE) | differing
 

@@ -1,4 +1,4 @@
-"""What Home Assistant is told of a tap: a discovery config that makes it a device there, and its state as JSON.
+"""Payloads for Home Assistant: a discovery config that makes a tap a device there, and the tap's state as JSON.
 
 Pure. Nothing in it is personal, and no entity has a command topic: Home Assistant shows taps, and opens no valve. No node publishes
 a temperature; the day one does, it is one more row of `ENTITIES` and one more field of `HomeState`.
@@ -17,7 +17,7 @@ from tapwire_core.db.views.taps import TapView
 EXPIRES_S: Final = 180
 """A value that was not published again for so long is shown as unavailable: nobody tells Home Assistant any more."""
 STATUSES: Final = ("active", "processing_sync", "locked", "cleaning", "empty", "emergency_stop")
-"""What a guest would meet at a tap (`TapView.status`)."""
+"""A tap's status as a guest would meet it (`TapView.status`)."""
 WHOLE: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 THOUSANDTHS: Final = "BHD IQD JOD KWD LYD OMR TND"
 """Currencies (ISO 4217) whose minor unit is not a hundredth: there is none, or it is a thousandth."""
@@ -64,7 +64,7 @@ class HomeState(Struct, frozen=True, kw_only=True):
 
 
 def discovery_topic(prefix: str, venue_id: str, tap_id: str) -> str:
-    """Where a tap's config stands; ids have no underscore, so no two taps share one."""
+    """The topic of a tap's discovery config; ids have no underscore, so no two taps share one."""
     return f"{prefix}/device/{_identifier(venue_id, tap_id)}/config"
 
 
@@ -129,6 +129,6 @@ def _identifier(venue_id: str, tap_id: str) -> str:
 
 
 def _template(field: str, platform: str) -> str:
-    """How Home Assistant finds the value; it takes None for unknown."""
+    """A Home Assistant template for the value; None there means unknown."""
     value = f"value_json.{field}"
     return f"{{{{ 'ON' if {value} else 'OFF' }}}}" if platform == "binary_sensor" else f"{{{{ {value} }}}}"

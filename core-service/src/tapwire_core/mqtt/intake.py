@@ -1,4 +1,4 @@
-"""What has been received and waits to be worked on: bounded, and fair between devices.
+"""The queue of received messages: bounded, and fair between devices.
 
 An MQTT library reads as fast as the broker sends, and acknowledges on receipt. So under too much load what waits would grow without
 end, and one device that speaks without pause would make all others wait behind it. Here each device waits in a queue of its own,
@@ -18,7 +18,7 @@ MAX_WAITING_OF_DEVICE: Final = 600
 MAX_IN_HAND_OF_DEVICE: Final = 2
 """Messages of one device that are worked on at once: one that is decided, and the next."""
 NOTHING_NEW_PAUSE_S: Final = 0.2
-"""How much later a device is heard again after a message that can't be used or only repeats, so that a broken one costs nobody else
+"""Delay of a device's next message after one that can't be used or only repeats, so that a broken device costs nobody else
 their turn; an honest one repeats itself once a second."""
 
 log: Final = logging.getLogger(__name__)

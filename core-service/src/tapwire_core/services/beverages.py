@@ -21,7 +21,7 @@ class BeverageOnTap(Refused):
 
 
 class BeverageChanges(TypedDict, total=False):
-    """What may be changed about a beverage; the price is per litre, in minor units."""
+    """Changes of a beverage; the price is per litre, in minor units."""
 
     name: str
     style: str | None

@@ -18,6 +18,6 @@ async def check_books(db: Database) -> list[Difference]:
 
 
 async def what_waits(db: Database) -> Waiting:
-    """What waits for a report, a person or the broker."""
+    """Count what waits for a report, a person or the broker."""
     async with db.snapshot() as store:
         return await books.what_waits(store)

@@ -43,7 +43,7 @@ class CardNotLost(Refused):
 
 
 class Stage(StrEnum):
-    """What happened to a card on its way into a visit."""
+    """Stages of a card on its way into a visit."""
 
     BOUND = "bound"
     ALREADY_BOUND = "already_bound"

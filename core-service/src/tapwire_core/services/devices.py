@@ -36,7 +36,7 @@ class DeviceExists(Refused):
 
 @dataclass(frozen=True, slots=True)
 class DeviceSecret:
-    """What a device logs in with; the secret is shown once."""
+    """A device's login; the secret is shown once."""
 
     path: str
     username: str
@@ -103,12 +103,12 @@ def broker_hash(secret: str) -> str:
 
 
 def screen_secret(secret_hash: bytes) -> str:
-    """What lets a display show a tap's screen, made from what is kept of the tap's secret: it ends with that, and opens no more."""
+    """The secret of a tap's screen, derived from the hash of the tap's secret: it ends with that, and opens nothing else."""
     return hmac.digest(secret_hash, _SCREEN, "sha256").hex()[:SCREEN_SECRET_LENGTH]
 
 
 def is_secret_of(made: str, secret: str) -> bool:
-    """Whether a hash that `broker_hash` made is of this secret."""
+    """Check a secret against a hash that `broker_hash` made."""
     salt = base64.b64decode(made.split("$")[3])
     return hmac.compare_digest(_broker_hash(secret, salt), made)
 

@@ -16,7 +16,7 @@ from tapwire_core.errors import Invalid, NotFound
 
 
 class GuestChanges(TypedDict, total=False):
-    """What may be changed about a guest."""
+    """Changes of a guest."""
 
     first_name: str
     last_name: str | None

@@ -53,7 +53,7 @@ class BeverageLine(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many lines were new, and how many were there already."""
+    """The number of lines that were new, and of those already known."""
 
     added: int
     known: int

@@ -86,7 +86,7 @@ async def resolve_incident(
 
 
 def _require_settled(incident: IncidentFacts, resolution: Resolution) -> None:
-    """What still flows, or was not reported yet, is booked when it is: it would be paid for twice."""
+    """Refuse to book a sale for a pending pour: its settlement would book it a second time."""
     if incident.pour_pending and resolution in BOOKS_A_SALE:
         raise PourPending("Its pour has not ended yet: reconcile it, or wait for its report.", pour_ids=[incident.pour_id])
 

@@ -53,7 +53,7 @@ class Booking(Struct, frozen=True):
 
 
 class Till(Struct, frozen=True):
-    """Where a booking belongs: a venue and its open shift, as far as there is one."""
+    """The place of a booking: a venue and its open shift, where there is one."""
 
     venue_id: str | None
     shift_id: UUID | None

@@ -88,5 +88,5 @@ async def keep_unusable(store: Store, topic: str, payload: bytes, malformation: 
 
 @use_case
 async def device_is_known(store: Store, path: DevicePath) -> bool:
-    """Whether the device has credentials or a tap."""
+    """Return whether the device has credentials or a tap."""
     return await nodes.device_is_known(store, str(path))

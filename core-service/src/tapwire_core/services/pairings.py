@@ -21,7 +21,7 @@ from tapwire_core.services.devices import DeviceExists, DeviceSecret, let_in, re
 from tapwire_core.services.sessions import hash_token
 
 LASTS_S: Final = 600
-"""How long a code is good."""
+"""Lifetime of a code."""
 MOST_AT_ONCE: Final = 20
 """Pairings that may be open; more are refused until one is used or expires."""
 CODE_LETTERS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -49,7 +49,7 @@ class PairingAccepted(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """What a device shows (`code`) and what it keeps to itself (`claim`)."""
+    """A pairing as the device knows it: the `code` that it shows, and the secret `claim`."""
 
     code: str
     claim: str

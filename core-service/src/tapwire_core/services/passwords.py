@@ -21,7 +21,7 @@ from tapwire_core.errors import DomainError
 PLACES: Final = 20
 """So many may be in a lane; the last one waits some seconds."""
 BUSY_MS: Final = 1_000
-"""When to try again where there was no place; some have become free by then."""
+"""Pause before the next try where every lane was taken."""
 SCRYPT_COST: Final = 2**14
 """16 MiB and tens of milliseconds."""
 
@@ -78,7 +78,7 @@ async def hash_slowly(content: bytes, salt: bytes) -> bytes:
 
 
 def is_password(password_hash: str | None, password: str) -> bool:
-    """Whether this is the password; run it in a lane. Without a hash it is not, and finding that out takes as long."""
+    """Check a password; run it in a lane. Without a hash it is wrong, and finding that out takes as long."""
     try:
         return _hasher.verify(password_hash or _nobodys_hash(), password)
     except (VerificationError, InvalidHashError):

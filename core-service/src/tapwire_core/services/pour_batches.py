@@ -27,7 +27,7 @@ MAX_BATCHES: Final = 4
 MAX_ALONE: Final = 4
 """Decisions at once that are made alone, since together they could not be made; with the others fewer than the pool takes."""
 ROW_WAIT_MS: Final = 250
-"""How long a row is waited for that somebody else holds."""
+"""Longest wait for a row that another transaction holds."""
 OVERTAKEN_AFTER_S: Final = 0.02
 """A batch that has been at the database for this long is not waited for by the next one."""
 SECOND_BATCH_AT: Final = 8
@@ -50,7 +50,7 @@ class Batches:
         self._queue: Final[deque[_Waiting]] = deque()
         self._busy_taps: Final[set[str]] = set()
         self._making: Final[dict[asyncio.Task[None], float]] = {}
-        """What is at the database, and by when others overtake it, by the loop's clock."""
+        """The batches at the database, and the loop time from which others may overtake each."""
         self._alone: Final[deque[_Waiting]] = deque()
         self._making_alone: Final[set[asyncio.Task[None]]] = set()
         self._news = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What an operator does when no report comes: reconcile by hand, unlock by force, void (SYSTEM.md, "When no report comes")."""
+"""Pours without a report: reconcile by hand, unlock by force, void (SYSTEM.md, "When no report comes")."""
 
 from uuid import UUID
 

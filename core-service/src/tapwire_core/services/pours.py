@@ -108,7 +108,7 @@ class CardAsks:
 
     @property
     def asked(self) -> QuestionAsked:
-        """What its locks and facts are found by."""
+        """The key of its locks and facts."""
         asked = self.question
         return QuestionAsked(tap_path=asked.tap_path, card_uid=asked.card_uid, journal_id=asked.journal_id, event_id=asked.event_id)
 
@@ -143,7 +143,7 @@ class TapReports:
 
     @property
     def asked(self) -> ReportAsked:
-        """What its locks and facts are found by."""
+        """The key of its locks and facts."""
         return ReportAsked(
             tap_path=self.report.tap_path,
             pour_id=self.report.pour_id,

@@ -24,7 +24,7 @@ from tapwire_core.services.flows import record_flow
 from tapwire_core.services.pours import RawMessage, UnknownTap, report_of_node, settle_report
 
 RECORDED: Final = "recorded"
-"""What becomes of a flow that no grant explains."""
+"""The outcome of a flow without a grant."""
 
 
 class ExportedFact(Struct, frozen=True):

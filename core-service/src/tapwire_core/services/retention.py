@@ -1,4 +1,4 @@
-"""What is kept for a while only. Pours, the audit log and the books are kept for good and have no place here."""
+"""Retention sweeps. Pours, the audit log and the books are kept for good."""
 
 from typing import Final
 

@@ -87,7 +87,7 @@ async def log_out(store: Store, actor: Actor, token: str) -> None:
 
 
 def hash_token(token: str) -> bytes:
-    """What is kept of a token or a device's secret: both are long and random, so a plain hash gives nothing away."""
+    """Hash a token or a device's secret for storage: both are long and random, so a plain hash gives nothing away."""
     return hashlib.sha256(token.encode()).digest()
 
 
@@ -102,7 +102,7 @@ async def _count_try(store: Store, actor: Actor) -> user_views.LockedUser | None
 
 
 def _wait_after(tries: int) -> int:
-    """How many milliseconds must pass after so many tries."""
+    """Milliseconds that must pass after so many tries."""
     excess = tries - FREE_TRIES
     return min(FIRST_WAIT_MS * 2 ** min(excess, 20), LONGEST_WAIT_MS) if excess >= 0 else 0
 

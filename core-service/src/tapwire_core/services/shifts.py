@@ -16,7 +16,7 @@ from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.venues import resolve_venue
 
 MAX_LISTED: Final = 100
-"""How many visits and how many pours a refused close names."""
+"""The most visits, and the most pours, that a refused close names."""
 
 
 class ShiftAlreadyOpen(Refused):
@@ -76,7 +76,7 @@ async def close_shift(store: Store, actor: Actor, venue_id: str | None = None) -
 
 @use_case
 async def make_x_report(store: Store, report: ShiftReport) -> ShiftReport:  # noqa: ARG001  a use case's first argument
-    """What a shift sums up to now: a repeat of the same request gets it as it was."""
+    """Sum up a shift as of now; a repeat of the same request gets the same report."""
     return report
 
 

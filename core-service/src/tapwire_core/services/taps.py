@@ -42,7 +42,7 @@ class KegNotUsable(Refused):
 
 
 class TapChanges(TypedDict, total=False):
-    """What may be changed about a tap; `reason` is the status's."""
+    """Changes of a tap; `reason` is the status's."""
 
     name: str
     pulses_per_liter: int

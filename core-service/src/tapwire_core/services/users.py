@@ -34,7 +34,7 @@ class LastEngineer(Refused):
 
 
 class UserChanges(TypedDict, total=False):
-    """What may be changed about a user."""
+    """Changes of a user."""
 
     role: Role
     disabled: bool

@@ -32,7 +32,7 @@ class VenueExists(Refused):
 
 
 class VenueChanges(TypedDict, total=False):
-    """What may be changed about a venue."""
+    """Changes of a venue."""
 
     name: str
     time_zone: str

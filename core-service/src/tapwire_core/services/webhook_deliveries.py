@@ -30,7 +30,7 @@ from tapwire_core.domain.webhooks import (
 )
 
 LEASE_BEYOND_TIMEOUT_MS: Final = 30_000
-"""How much longer than its timeout a delivery belongs to the worker that took it up."""
+"""Time beyond its timeout for which a delivery belongs to the worker that took it up."""
 MOST_WAITING_AT_REPLAY: Final = 1_000
 """A replay goes on while fewer deliveries wait at its endpoint."""
 GONE: Final = 410

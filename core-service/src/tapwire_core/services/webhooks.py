@@ -44,7 +44,7 @@ class TooManyWebhooks(Refused):
 
 
 class WebhookChanges(TypedDict, total=False):
-    """What may be changed about an endpoint."""
+    """Changes of an endpoint."""
 
     url: str
     event_types: Sequence[WebhookEventType]

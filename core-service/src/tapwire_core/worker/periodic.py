@@ -1,4 +1,4 @@
-"""What a worker does again and again goes on when the database fails: it is logged and tried the next time."""
+"""Periodic tasks survive database errors: they are logged, and the next turn tries again."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ log: Final = logging.getLogger(__name__)
 
 
 async def tried(step: Callable[[], Awaitable[R]]) -> R | None:
-    """What the step gives; None when the database did not let it."""
+    """The step's result; None when the database failed."""
     try:
         return await step()
     except DATABASE_ERRORS as error:

@@ -35,11 +35,11 @@ log: Final = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 1.0
 """Between two looks for new facts and for deliveries that are due."""
 MAX_ANSWER_BYTES: Final = 500
-"""How much of an answer is read and kept; nobody reads the rest."""
+"""The part of an answer that is read and kept, in bytes."""
 ADDRESSES_TRIED: Final = 3
 NAME_THREADS: Final = 64
 NOT_SENT: Final = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, AddressRefused)
-"""What may come of sending, instead of an answer."""
+"""Errors that sending may raise."""
 
 
 @dataclass(slots=True)
@@ -151,7 +151,7 @@ class WebhookSender:
         raise failed or AddressRefused(f"{url.host} has no address.")
 
     async def _addresses(self, url: httpx.URL, limits: WebhookLimits) -> list[Address]:
-        """Where a URL's host leads now, as far as something may be sent there; raises `AddressRefused` if nowhere."""
+        """Resolve a URL's host to the addresses that may be sent to; raises `AddressRefused` if there is none."""
         port = url.port or (443 if url.scheme == "https" else 80)
         look_up = asyncio.get_running_loop().run_in_executor(self._names, _look_up, url.host, port)
         refused: AddressRefused | None = None

@@ -48,7 +48,7 @@ log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often a worker does what nobody asked for."""
+    """Intervals of a worker's periodic tasks."""
 
     sweep_s: float = 2.0
     """Between two looks for pours that no report comes for."""

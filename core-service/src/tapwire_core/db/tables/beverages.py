@@ -11,7 +11,7 @@ from tapwire_core.db.tables.columns import key, made_now, moment, number, words
 
 
 class Beverage(SQLModel, table=True):
-    """What a keg holds, and its price now."""
+    """A beverage with its current price."""
 
     __tablename__ = "beverages"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""How our columns are spelled: one function for each kind, so that every table says the same thing the same way."""
+"""Columns of each kind: one function a kind, so that all tables declare them alike."""
 
 from collections.abc import Iterable
 from enum import StrEnum

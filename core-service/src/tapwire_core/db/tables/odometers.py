@@ -19,7 +19,7 @@ from tapwire_core.db.tables.columns import (
 
 
 class TapJournal(SQLModel, table=True):
-    """What a journal has said so far: its highest question decided, and the part of its odometer that is accounted for."""
+    """A tap node's journal: its highest question decided, and the part of its odometer that is accounted for."""
 
     __tablename__ = "tap_journals"
     __table_args__: Any = ({"postgresql_with": {"fillfactor": "70"}},)

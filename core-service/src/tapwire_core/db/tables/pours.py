@@ -92,7 +92,7 @@ class Pour(SQLModel, table=True):
 
 
 class AuthorizationAnswer(SQLModel, table=True):
-    """What a question was answered, grant or denial, to repeat it to the letter. `fingerprint` is of the question's content."""
+    """The answer to a question, grant or denial, to be repeated to the letter. `fingerprint` is of the question's content."""
 
     __tablename__ = "authorization_answers"
 

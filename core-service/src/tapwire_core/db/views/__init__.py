@@ -1,1 +1,1 @@
-"""What people and programs read, by noun: frozen structs, paged lists."""
+"""Reads for people and programs, by noun: frozen structs, paged lists."""

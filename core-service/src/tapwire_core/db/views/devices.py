@@ -82,7 +82,7 @@ async def device_of_secret(db: Database, secret_hash: bytes) -> str | None:
 
 
 async def secret_hash_of(db: Database, path: str) -> bytes | None:
-    """What is kept of a device's secret, while the device may speak; None otherwise."""
+    """Read the hash of a device's secret; None for an unknown or revoked device."""
     statement = select(devices.c.secret_hash).where(devices.c.path == path, devices.c.revoked_at.is_(None))
     async with db.engine.connect() as connection:
         return (await connection.execute(statement)).scalar_one_or_none()

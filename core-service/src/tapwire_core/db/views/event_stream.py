@@ -30,7 +30,7 @@ LATE: Final = 2_000
 
 
 class FactKind(StrEnum):
-    """What a fact is about; what is about nothing else is `audit`."""
+    """The subject of an event; `audit` where it has no other."""
 
     POUR = "pour"
     INCIDENT = "incident"
@@ -73,7 +73,7 @@ KIND_OF: Final = {
 
 
 def kind_of(action: str) -> FactKind:
-    """What an entry of the audit log is about."""
+    """Classify an entry of the audit log."""
     return KIND_OF.get(AuditAction(action), FactKind.AUDIT)
 
 

@@ -51,7 +51,7 @@ class IncidentView(Struct, frozen=True):
 
 
 class PourSales(Struct, frozen=True):
-    """What a pour has brought so far, whoever paid."""
+    """A pour's sales so far, by all payers."""
 
     pour_id: UUID
     sales_minor: int
@@ -92,7 +92,7 @@ async def incidents_by_id(db: Database, incident_ids: Collection[UUID]) -> list[
 
 
 async def sales_of_pours(db: Database, pour_ids: Collection[UUID]) -> list[PourSales]:
-    """What these pours have brought, in any order; those that brought nothing are left out."""
+    """Read the sales of these pours, in any order; pours without sales are left out."""
     sales_minor = func.sum(movements.c.amount_minor).cast(BigInteger).label("sales_minor")
     statement = select(movements.c.pour_id, sales_minor).group_by(movements.c.pour_id)
     statement = statement.where(movements.c.pour_id.in_(pour_ids), movements.c.credit_account == Account.SALES.value)

@@ -18,7 +18,7 @@ movements: Final = table(MoneyMovement)
 
 
 class MovementKind(StrEnum):
-    """What a movement was, seen from the guest's account."""
+    """Kinds of movements, seen from the guest's account."""
 
     TOP_UP = "top_up"
     REFUND = "refund"
@@ -59,7 +59,7 @@ async def list_ledger(db: Database, guest_id: UUID, page: PageRequest = FIRST_PA
 
 
 async def bookings_at(db: Database, moments: Collection[tuple[UUID, datetime]]) -> list[Booked]:
-    """What was booked on guests' accounts at these moments; a booking has the time of the audit entry that goes with it."""
+    """Read bookings on guests' accounts by guest and time; a booking has the time of its audit entry."""
     if not moments:
         return []
     booked = tuple_(movements.c.guest_id, movements.c.created_at).in_(moments)

@@ -1,4 +1,4 @@
-"""How the whole installation stands, for Prometheus: what waits and for how long, and each device."""
+"""The installation for Prometheus: queues with their ages, and each device."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""How views read: a statement's rows as frozen structs, and lists page by page.
+"""Queries of views: rows as frozen structs, and lists page by page.
 
 A page begins after the row that the cursor names, by the values it is ordered by: pages neither skip nor repeat rows while others
 are written, and the last page costs what the first one does.
@@ -28,7 +28,7 @@ _KEYS: Final[Mapping[type, Any]] = {
     datetime: Annotated[datetime, msgspec.Meta(tz=True)],
 }
 _TEXT: Final = Annotated[str, msgspec.Meta(pattern="^[^\0]*$")]
-"""What a cursor may hold: values that the database can compare."""
+"""Types of a cursor's values, which the database can compare."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
@@ -65,7 +65,7 @@ def table(rows: type[SQLModel]) -> Table:
 
 
 def age_ms(moment: ColumnElement[Any]) -> ColumnElement[int]:
-    """How long ago something was, by the database's clock."""
+    """Age of a time in milliseconds, by the database's clock."""
     return func.floor(func.extract("epoch", func.now() - moment) * 1000).cast(BigInteger)
 
 

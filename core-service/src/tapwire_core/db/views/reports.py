@@ -1,4 +1,4 @@
-"""What was sold in a period, by tap, beverage, hour or day of the venue.
+"""Sales of a period, by tap, beverage, hour or day of the venue.
 
 Money is that of the movements, volume and number those of the pours that were settled; hours and days are the venue's own.
 """
@@ -27,7 +27,7 @@ MAX_DAYS: Final = 366
 
 
 class SalesBy(StrEnum):
-    """How sales are taken apart."""
+    """The groupings of a sales report."""
 
     TAP = "tap"
     BEVERAGE = "beverage"
@@ -155,7 +155,7 @@ def _key(by: SalesBy, at: ColumnElement[Any]) -> ColumnElement[str]:
 
 
 def _offset(local: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[str]:
-    """How far the venue's clock is from UTC at a moment, as in `+02:00`: it tells the two hours apart that autumn makes of one."""
+    """The venue's distance from UTC at a moment, as in `+02:00`: it tells the repeated hour of autumn from the first one."""
     ahead = local - func.timezone("UTC", at)
     sign = case((local < func.timezone("UTC", at), "-"), else_="+")
     return sign.concat(func.to_char(func.greatest(ahead, -ahead), "HH24:MI"))

@@ -1,4 +1,4 @@
-"""What a restore left open: what the nodes bring back, and what nobody can but people."""
+"""Open points after a restore: facts that nodes will send again, and those that only people can settle."""
 
 from datetime import datetime
 from typing import Any, Final

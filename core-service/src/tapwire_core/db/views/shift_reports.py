@@ -1,4 +1,4 @@
-"""What a shift sums up to: its X report at any time, its Z report once it is closed (SYSTEM.md, "Operators").
+"""A shift's totals: the X report at any time, the Z report once it is closed (SYSTEM.md, "Operators").
 
 Money comes from the money movements and volume from the stock movements, so a report can't say what the books don't. What is booked
 while no shift is open belongs to the next one: a row without a shift counts for the first shift opened after it.
@@ -29,7 +29,7 @@ beverages: Final = table(Beverage)
 
 
 class Totals(Struct, Lost):
-    """What was sold, and what was not; money in minor units, volume in millilitres, each kind apart from the others.
+    """Sales and losses, each kind apart from the others; money in minor units, volume in millilitres.
 
     `flowed_ml` is what left the kegs by the books: the sum of the volumes below it. What pending pours take is not known yet, only
     that it is `pending_max_ml` at the most.
@@ -168,7 +168,7 @@ def _add(sums: Sequence[Struct], **amounts: int) -> None:
 def _of_shift(
     shift: Any, shift_id: ColumnElement[Any], venue_id: ColumnElement[Any], at: ColumnElement[Any]
 ) -> ColumnElement[bool]:
-    """Whether a row belongs to the shift: booked in it, or booked without one before it was opened and after the one before."""
+    """The condition that a row belongs to the shift: booked in it, or without a shift between the one before and this one."""
     between = select(shifts.c.shift_id).where(
         shifts.c.venue_id == shift.venue_id, shifts.c.opened_at > at, shifts.c.opened_at < shift.opened_at
     )

@@ -1,4 +1,4 @@
-"""How the whole installation is, in one look."""
+"""The status of the whole installation."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -40,7 +40,7 @@ class VenueStatus(Struct, frozen=True):
 
 
 class SystemStatus(Struct, frozen=True):
-    """What waits, and for how long the oldest of it has; null where nothing does."""
+    """Queues, and the age of the oldest entry of each; null where a queue is empty."""
 
     now: datetime
     software: str
@@ -66,7 +66,7 @@ class Status(Struct, frozen=True):
 
 
 async def read_status(db: Database) -> Status:
-    """How the whole installation is now."""
+    """Read the status of the whole installation."""
     system = await read_one(db, _system(db), SystemStatus)
     assert system is not None
     return Status(system, await read_all(db, _venues(), VenueStatus))

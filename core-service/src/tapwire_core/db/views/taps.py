@@ -102,7 +102,7 @@ async def get_tap(db: Database, tap: str) -> TapView | None:
 
 
 def is_confirmed() -> ColumnElement[bool]:
-    """Whether the tap's node is there and works by the newest config."""
+    """The condition that the tap's node is online and has the newest config."""
     applied = number_in(nodes.c.state, "config_revision")
     return func.coalesce(and_(nodes.c.status == Presence.ONLINE.value, applied >= taps.c.config_revision), False)
 
@@ -150,7 +150,7 @@ def _taps(db: Database) -> Select[Any]:
 
 
 def _names_pour() -> ColumnElement[bool]:
-    """Whether the node's last progress is of the pour that holds the tap."""
+    """The condition that the node's last progress is of the pour that holds the tap."""
     named: ColumnElement[bool] = nodes.c.progress["pour_id"].as_string() == cast(pours.c.pour_id, Text)
     return named
 
@@ -162,7 +162,7 @@ def _open_incidents() -> ColumnElement[int]:
 
 
 def _shown_status() -> ColumnElement[str]:
-    """What blocks the tap, in the order of the rules of authorisation; a running pour before an empty keg."""
+    """The tap's status in the order of the rules of authorisation; a running pour comes before an empty keg."""
     return case(
         (venues.c.emergency_stop, "emergency_stop"),
         (taps.c.status != "active", taps.c.status),

@@ -35,7 +35,7 @@ class UserView(Struct, frozen=True):
 
 
 class Operator(Struct, frozen=True):
-    """Who is logged in."""
+    """The operator of a session."""
 
     username: str
     role: Role
@@ -52,7 +52,7 @@ async def get_user(db: Database, username: str) -> UserView | None:
 
 
 async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:
-    """Who began the session of this token, while it lasts."""
+    """Read the operator of a session's token; None once the session has ended."""
     lasts = and_(sessions.c.revoked_at.is_(None), sessions.c.expires_at > func.now(), ~users.c.disabled)
     statement = (
         select(users.c.username, users.c.role)

@@ -135,13 +135,13 @@ def _pending_pour() -> ColumnElement[Any]:
 
 
 def _progress_ml() -> ColumnElement[Any]:
-    """What the pour's node last said has flowed in it."""
+    """The volume of the node's last progress message of this pour."""
     of_this = nodes.c.progress["pour_id"].as_string() == cast(pours.c.pour_id, Text)
     return case((of_this, number_in(nodes.c.progress, "volume_ml")))
 
 
 def _is_stuck(db: Database) -> ColumnElement[bool]:
-    """Whether a person must look at the visit: a lock without a pour, a report that was refused, or a pour that nobody pours.
+    """True if a person must look at the visit: a lock without a pour, a refused report, or a pour that no node is pouring.
 
     A pour is known to run while its node is there and names it. Otherwise one that is pending longer than `start_window_ms` waits
     for a node that is away; one pending longer than `sync_timeout_ms` is stuck whatever its node says.

@@ -1,4 +1,4 @@
-"""What left the kegs, by what became of it: sold, or lost in one of the ways that the books know."""
+"""Volumes that left the kegs, by destination: sold, or lost in one of the ways that the books know."""
 
 from datetime import datetime
 from typing import Any, Final, assert_never
@@ -46,7 +46,7 @@ class _Sum(Struct, frozen=True):
 
 
 async def report_volumes(db: Database, venue_id: str, since: datetime, until: datetime) -> Volumes:
-    """What left a venue's kegs from a moment up to, and without, another."""
+    """Sum up the volumes that left a venue's kegs in a period; `until` is exclusive."""
     sums = await read_all(db, _sums(venue_id, since, until), _Sum)
     return Volumes(**{row.field: row.volume_ml for row in sums})
 

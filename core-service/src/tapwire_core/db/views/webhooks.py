@@ -54,7 +54,7 @@ EVENT_OF: Final[Mapping[str, WebhookEventType]] = {**POUR_EVENTS, **MONEY_EVENTS
 """Which fact is told as what; the other facts are told to nobody."""
 
 NOT_TOLD: Final = frozenset({"age_ms", "progress_ml", "comment", "reason"})
-"""What is left out of the views' objects: what is true at the moment of reading only, and what people typed, maybe about people."""
+"""Fields left out of events: those that are true only at the moment of reading, and texts that people typed, maybe about people."""
 
 
 class WebhookView(Struct, frozen=True):
@@ -127,7 +127,7 @@ async def get_webhook(db: Database, webhook_id: UUID) -> WebhookView | None:
 async def list_deliveries(
     db: Database, webhook_id: UUID, *, status: DeliveryStatus | None = None, page: PageRequest = FIRST_PAGE
 ) -> Page[DeliveryView]:
-    """What is or was on its way to an endpoint, the latest first."""
+    """List an endpoint's deliveries, the latest first."""
     statement = _deliveries().where(deliveries.c.webhook_id == webhook_id)
     if status is not None:
         statement = statement.where(deliveries.c.status == status.value)
@@ -176,7 +176,7 @@ def _told(fact: AuditEntryView, kind: WebhookEventType, content: Mapping[str, An
 
 
 async def _bookings_of(db: Database, facts: Sequence[AuditEntryView]) -> dict[int, dict[str, Any]]:
-    """What was booked with each fact, by the fact's id; a fact has its booking's time, account and amount."""
+    """The booking of each fact, by the fact's id; a fact has its booking's time, account and amount."""
     left = await bookings_at(db, {(_subject(fact), fact.created_at) for fact in facts})
     found: dict[int, dict[str, Any]] = {}
     for fact in facts:
@@ -197,7 +197,7 @@ def _subjects(facts: Iterable[AuditEntryView], actions: Collection[str]) -> list
 
 
 def _subject(fact: AuditEntryView) -> UUID:
-    """What the fact is about: the first of its subjects. Of a visit that was unlocked without a pour it is the visit."""
+    """The fact's main subject, its first one. Of a visit that was unlocked without a pour it is the visit."""
     return UUID(fact.subjects[0])
 
 

@@ -1,1 +1,1 @@
-"""What transactions do, by noun: plain functions on a `Store` that lock, read and record."""
+"""Writes, by noun: functions on a `Store` that lock, read and record in one transaction."""

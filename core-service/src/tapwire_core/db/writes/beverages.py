@@ -17,7 +17,7 @@ async def share_beverage(store: Store, beverage_id: UUID) -> None:
 
 
 async def beverage_is_archived(store: Store, beverage_id: UUID) -> bool | None:
-    """Whether the beverage is sold no more; None when there is none of this id."""
+    """Return whether the beverage is archived; None when there is no such beverage."""
     found: bool | None = await store.connection.fetchval(
         "SELECT archived_at IS NOT NULL FROM beverages WHERE beverage_id = $1 FOR SHARE", beverage_id
     )

@@ -81,7 +81,7 @@ RULES: Final[Mapping[str, str]] = {
 MOST_OF_A_RULE: Final = 1_000
 """So many differences are told of each rule: a mistake that is everywhere must not fill the memory."""
 RULE_TIMEOUT_S: Final = 600.0
-"""How long one rule may read."""
+"""Timeout of one rule's query."""
 
 
 async def differences(store: Store) -> list[Difference]:
@@ -95,7 +95,7 @@ async def differences(store: Store) -> list[Difference]:
 
 
 class Waiting(Struct, frozen=True):
-    """What waits for a report, a person or the broker."""
+    """Count what waits for a report, a person or the broker."""
 
     pending_pours: int
     oldest_pending_ms: int

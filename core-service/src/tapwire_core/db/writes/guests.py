@@ -20,12 +20,12 @@ class LockedGuest(Struct, frozen=True):
 
     @property
     def available_minor(self) -> int:
-        """What no running pour holds."""
+        """Balance less holds."""
         return self.balance_minor - self.held_minor
 
 
 class PourOfGuest(Struct, frozen=True):
-    """Where a pour was, and whose."""
+    """A pour's venue and guest."""
 
     guest_id: UUID
     venue_id: str
@@ -40,7 +40,7 @@ async def lock_guest(store: Store, guest_id: UUID) -> LockedGuest | None:
 
 
 async def is_of_age(store: Store, guest_id: UUID, venue_id: str) -> bool:
-    """Whether the guest may be served at the venue today: a birth date decides, without one that somebody has checked."""
+    """Return whether the guest is of legal age at the venue today: by birth date, without one by a recorded check."""
     # today is the venue's day
     found = await store.connection.fetchval(
         """SELECT legal_age = 0 OR CASE WHEN birth_date IS NULL THEN age_checked_at IS NOT NULL
@@ -53,7 +53,7 @@ async def is_of_age(store: Store, guest_id: UUID, venue_id: str) -> bool:
 
 
 async def lies_ahead(store: Store, day: date) -> bool:
-    """Whether a day is after today, wherever one is."""
+    """Return whether a day is after today in every time zone."""
     return bool(await store.connection.fetchval("SELECT $1 > (now() AT TIME ZONE 'UTC')::date + 1", day))
 
 
@@ -76,6 +76,6 @@ async def last_venue_of_guest(store: Store, guest_id: UUID) -> str | None:
 
 
 async def pour_of_guest(store: Store, pour_id: UUID) -> PourOfGuest | None:
-    """Where a pour was, and whose."""
+    """A pour's venue and guest."""
     row = await store.connection.fetchrow("SELECT guest_id, venue_id FROM pours WHERE pour_id = $1", pour_id)
     return as_struct(row, PourOfGuest)

@@ -8,12 +8,12 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 
 SWEPT_AT_ONCE: Final = 20
-"""How many answers past their time one request deletes."""
+"""The most expired answers that one request deletes."""
 _KEPT: Final = "SELECT body_hash, done, status_code, answer FROM idempotent_answers WHERE scope = $1 AND idempotency_key = $2"
 
 
 class KeptRow(Struct, frozen=True):
-    """What is kept of the first request: `answer` is the use case's result until `done`, then the body that was sent."""
+    """The stored first request: `answer` is the use case's result until `done`, then the body that was sent."""
 
     body_hash: bytes
     done: bool
@@ -45,7 +45,7 @@ async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> KeptRow
 
 
 async def seek(store: Store, scope: str, key: str) -> KeptRow | None:
-    """What is kept of a request, unless its time is past."""
+    """Read a stored request that has not expired."""
     row = await store.connection.fetchrow(
         f"{_KEPT} AND created_at >= now() - make_interval(hours => $3)", scope, key, store.policy.idempotency_ttl_h
     )
@@ -53,7 +53,7 @@ async def seek(store: Store, scope: str, key: str) -> KeptRow | None:
 
 
 async def kept(store: Store, scope: str, key: str) -> KeptRow:
-    """What is kept of a request that was made before."""
+    """Read the stored request of a repetition."""
     row = await store.connection.fetchrow(_KEPT, scope, key)
     found = as_struct(row, KeptRow)
     assert found is not None, "only a claim deletes, and only what is past its time"

@@ -28,6 +28,6 @@ async def lock_keg(store: Store, keg_id: UUID) -> LockedKeg | None:
 
 
 async def beverage_of_keg(store: Store, keg_id: UUID) -> UUID | None:
-    """What a keg holds; that never changes."""
+    """Read a keg's beverage, which never changes."""
     found: UUID | None = await store.connection.fetchval("SELECT beverage_id FROM kegs WHERE keg_id = $1", keg_id)
     return found

@@ -1,4 +1,4 @@
-"""What nodes say of themselves, and what the core must say to them again."""
+"""States of nodes, and the commands and questions that must be repeated to them."""
 
 from typing import Final
 from uuid import UUID
@@ -11,7 +11,7 @@ from tapwire_core.db.store import Store, to_json
 
 
 class NodeNoted(Struct, frozen=True):
-    """What the books say of a device whose state was noted.
+    """The books' view of a device whose state was stored.
 
     `device_known`: it has credentials or a tap. `config_revision`: null when there is no such tap. `covered_ml`: up to where its
     odometer is proved to be accounted for. `pending`: a pour leases the tap. `stop`: why the pour that its state names must end.
@@ -126,7 +126,7 @@ async def raise_sync_timeouts(store: Store) -> None:
 
 
 async def pour_waits_for(store: Store, tap_path: str, pour_id: UUID) -> bool:
-    """Whether this pour of this tap is pending; it then stays so until this transaction ends."""
+    """Return whether this pour of this tap is pending; it then stays so until this transaction ends."""
     found = await store.connection.fetchval(
         "SELECT true FROM pours WHERE pour_id = $1 AND tap_path = $2 AND sync_status = 'pending_sync' FOR NO KEY UPDATE",
         pour_id,
@@ -136,7 +136,7 @@ async def pour_waits_for(store: Store, tap_path: str, pour_id: UUID) -> bool:
 
 
 async def device_is_known(store: Store, path: str) -> bool:
-    """Whether there are credentials or a tap of this path."""
+    """Return whether credentials or a tap of this path exist."""
     found = await store.connection.fetchval(
         """SELECT true
            WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1::text) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1::text)""",

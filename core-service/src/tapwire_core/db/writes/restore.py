@@ -1,4 +1,4 @@
-"""What a database must be told that was set back to an earlier moment."""
+"""Writes that follow the restore of an earlier database."""
 
 from tapwire_core.db.store import Store
 

@@ -1,4 +1,4 @@
-"""What every noun's writes share: a row as a typed struct, and the change of one row by its key.
+"""Helpers of all writes: a row as a typed struct, and the change of one row by its key.
 
 Rows are locked in one order, so that no two transactions wait for each other in a circle:
 

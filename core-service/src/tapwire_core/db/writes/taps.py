@@ -20,7 +20,7 @@ class LockedTap(Struct, frozen=True):
 
 
 async def tap_exists(store: Store, tap_path: str) -> bool:
-    """Whether there is such a tap."""
+    """Return whether the tap exists."""
     return bool(await store.connection.fetchval("SELECT true FROM taps WHERE tap_path = $1", tap_path))
 
 

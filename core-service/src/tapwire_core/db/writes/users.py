@@ -25,7 +25,7 @@ async def lock_user(store: Store, username: str) -> LockedUser | None:
 
 
 async def user_exists(store: Store, username: str) -> bool:
-    """Whether there is such a user."""
+    """Return whether the user exists."""
     return bool(await store.connection.fetchval("SELECT true FROM users WHERE username = $1", username))
 
 

@@ -12,7 +12,7 @@ async def sole_venue_id(store: Store) -> str | None:
 
 
 async def venue_exists(store: Store, venue_id: str) -> bool:
-    """Whether there is such a venue."""
+    """Return whether the venue exists."""
     return bool(await store.connection.fetchval("SELECT true FROM venues WHERE venue_id = $1", venue_id))
 
 
@@ -28,7 +28,7 @@ async def legal_age(store: Store, venue_id: str) -> int:
 
 
 async def is_time_zone(store: Store, name: str) -> bool:
-    """Whether the database knows the time zone by this name; its reports are made there."""
+    """Return whether the database knows the time zone; reports are made there."""
     return bool(await store.connection.fetchval("SELECT true FROM pg_timezone_names WHERE name = $1", name))
 
 

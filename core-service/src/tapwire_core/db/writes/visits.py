@@ -31,7 +31,7 @@ class ActiveVisit(Struct, frozen=True):
 
 
 class PourOfVisit(Struct, frozen=True):
-    """What has become of a pour."""
+    """A pour's state."""
 
     sync_status: SyncStatus
     volume_ml: int

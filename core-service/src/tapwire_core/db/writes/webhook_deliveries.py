@@ -1,4 +1,4 @@
-"""What is on its way to webhooks.
+"""Webhook deliveries.
 
 Nothing is locked while something is sent: a delivery that is taken up becomes due again some time later, so that another worker
 takes it up when this one is gone by then.
@@ -40,7 +40,7 @@ class StillPending(Struct, frozen=True):
 
 
 class Attempted(Struct, frozen=True, kw_only=True):
-    """What came of sending: an answer, or why there is none."""
+    """The result of an attempt: an answer, or the error."""
 
     answer_status: int | None = None
     answer: str | None = None

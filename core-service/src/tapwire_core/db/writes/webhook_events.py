@@ -1,4 +1,4 @@
-"""What webhooks are told of: up to which fact events were made, and what an endpoint is to be given again."""
+"""Webhook events: the cursor in the audit log, and replays to an endpoint."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,7 +40,7 @@ async def begin_cursor(store: Store) -> datetime:
 
 
 async def database_time(store: Store) -> datetime:
-    """When this transaction began, by the database's clock."""
+    """The start of this transaction, by the database's clock."""
     now: datetime = await store.connection.fetchval("SELECT now()")
     return now
 

@@ -28,12 +28,12 @@ class LockedWebhook(Struct, frozen=True):
 
     @property
     def host(self) -> str | None:
-        """Where it is, without what may be a secret in its address."""
+        """The endpoint's address without parts that may be secret."""
         return urlsplit(self.url).hostname
 
 
 async def count_webhooks(store: Store) -> int:
-    """How many endpoints there are."""
+    """Count the endpoints."""
     return int(await store.connection.fetchval("SELECT count(*) FROM webhooks"))
 
 
