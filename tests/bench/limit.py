@@ -69,12 +69,12 @@ async def _script(stage: Stage, place: Place) -> str:
 async def _statements(store: Store, decision: Decision) -> list[str]:
     """Make a decision; what it sends."""
     (locked,) = await lock_together(store, [decision.asked])
-    decided = decision.decide(locked, store.policy)
-    assert decided.changes is not None
-    await write_changes(store, decided.changes)
+    concluded = decision.conclude(locked, store.policy)
+    assert concluded.changes is not None
+    await write_changes(store, concluded.changes)
     return [
         f"SELECT lock_together(({_literal([decision.asked])})::jsonb, {ROW_WAIT_MS})",
-        f"SELECT apply_together(({_literal([decided.changes])})::jsonb)",
+        f"SELECT apply_together(({_literal([concluded.changes])})::jsonb)",
     ]
 
 

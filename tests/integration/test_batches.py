@@ -48,7 +48,7 @@ async def taps(venue: Venue) -> list[SimulatedTap]:
 async def decided(batches: Batches, decisions: Sequence[Decision]) -> list[Said]:
     """The answers to decisions that arrive at once."""
     async with asyncio.timeout(SOON_S):
-        answers = await asyncio.gather(*(batches.decide(decision) for decision in decisions))
+        answers = await asyncio.gather(*(batches.submit(decision) for decision in decisions))
     return [said(answer) for answer in answers]
 
 
@@ -89,7 +89,7 @@ async def test_a_message_that_the_database_refuses_fails_alone(venue: Venue, bat
     grant = await venue.grant(ann, taps[0])
     refused = replace(venue.reports(taps[0].report(grant.pour_id, ann.card_uid, 50), taps[0]), content={"text": "\0"})
 
-    failing = asyncio.create_task(batches.decide(refused))
+    failing = asyncio.create_task(batches.submit(refused))
     (answer,) = await decided(batches, [venue.asks(taps[1].question(bob.card_uid), taps[1])])
 
     assert isinstance(answer, PourAuthorized)
@@ -104,7 +104,7 @@ async def test_a_row_that_somebody_holds_stops_only_the_decision_that_needs_it(
     asks = venue.asks(taps[0].question(ann.card_uid), taps[0])
     async with venue.db.transaction() as held:
         await held.connection.execute("SELECT 1 FROM guests WHERE guest_id = $1 FOR UPDATE", ann.guest_id)
-        waiting = asyncio.create_task(batches.decide(asks))
+        waiting = asyncio.create_task(batches.submit(asks))
 
         (answer,) = await decided(batches, [venue.asks(taps[1].question(bob.card_uid), taps[1])])
 
@@ -125,7 +125,7 @@ async def test_a_row_that_is_held_when_a_decision_writes_keeps_nobody_else_waiti
     report = venue.reports(venue.tap.report(grant.pour_id, ann.card_uid, 100))
     async with venue.db.transaction() as held:
         await held.connection.execute("SELECT FROM incidents FOR UPDATE")
-        overdue = asyncio.create_task(batches.decide(report))
+        overdue = asyncio.create_task(batches.submit(report))
 
         async with asyncio.timeout(WITHIN_S):
             (answer,) = await decided(batches, [venue.asks(taps[1].question(bob.card_uid), taps[1])])
@@ -145,7 +145,7 @@ async def test_a_venue_whose_rows_are_all_held_keeps_no_other_venue_waiting(
     async with venue.db.transaction() as held:
         await held.connection.execute("SELECT 1 FROM taps WHERE venue_id = $1 FOR UPDATE", venue.venue_id)
         for tap, guest in zip(taps, guests, strict=True):
-            held_for_long += [asyncio.create_task(batches.decide(venue.asks(tap.question(guest.card_uid), tap))) for _ in range(2)]
+            held_for_long += [asyncio.create_task(batches.submit(venue.asks(tap.question(guest.card_uid), tap))) for _ in range(2)]
             await asyncio.sleep(APART_S)
 
         async with asyncio.timeout(WITHIN_S):

@@ -26,7 +26,7 @@ class Database:
         self._gates.setdefault(name, asyncio.Event()).set()
 
     async def decide(self, _: object, decisions: Sequence[Any], wait_ms: int) -> list[str]:
-        """Stands for `decide_together`."""
+        """Stands for `make_decisions`."""
         if len(decisions) > 1:
             raise ValueError("not together")
         name = decisions[0].name
@@ -42,19 +42,19 @@ def decision(tap: str, name: str) -> Any:
 
 async def test_a_tap_is_in_one_transaction_at_a_time_also_after_a_batch_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     database = Database()
-    monkeypatch.setattr(pour_batches, "decide_together", database.decide)
+    monkeypatch.setattr(pour_batches, "make_decisions", database.decide)
     made: Any = Batches(database)  # type: ignore[arg-type]
     running = asyncio.create_task(made.run())
     async with asyncio.timeout(SOON_S):
-        slow, first = [asyncio.create_task(made.decide(one)) for one in (decision("left", "slow"), decision("right", "first"))]
+        slow, first = [asyncio.create_task(made.submit(one)) for one in (decision("left", "slow"), decision("right", "first"))]
         database.let("first")
         await first
-        second = asyncio.create_task(made.decide(decision("right", "second")))
+        second = asyncio.create_task(made.submit(decision("right", "second")))
         while "second" not in database.begun:
             await asyncio.sleep(0)
         database.let("slow")
         await slow  # the whole batch that failed is through
-        third = asyncio.create_task(made.decide(decision("right", "third")))
+        third = asyncio.create_task(made.submit(decision("right", "third")))
         await asyncio.sleep(pour_batches.OVERTAKEN_AFTER_S * 3)
         assert database.begun[-1] == "second"
         database.let("second")

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSe
 from tapwire_contracts.reasons import Locale
 from tapwire_contracts.topics import HOME_ASSISTANT
 from tapwire_core.domain.policy import Policy
-from tapwire_core.domain.retention import KEPT, Keeping
+from tapwire_core.domain.retention import KEPT, RetentionPeriods
 from tapwire_core.domain.webhooks import WebhookLimits
 
 PREFIX: Final = "TAPWIRE_"
@@ -156,9 +156,9 @@ class Settings(BaseSettings):
         )
 
     @property
-    def keeping(self) -> Keeping:
+    def retention(self) -> RetentionPeriods:
         """The retention periods."""
-        return Keeping(
+        return RetentionPeriods(
             answers_days=self.keep_answers_days,
             verdicts_days=self.keep_verdicts_days,
             dead_letters_days=self.keep_dead_letters_days,

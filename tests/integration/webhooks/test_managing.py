@@ -10,7 +10,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import Role
-from tapwire_core.domain.retention import Keeping
+from tapwire_core.domain.retention import RetentionPeriods
 from tapwire_core.services import webhooks
 from tapwire_core.services.restore import begin_after_restore
 from tapwire_core.services.retention import sweep
@@ -199,8 +199,8 @@ async def test_deliveries_and_events_go_when_their_time_has_come(venue: Venue, r
         await until(venue.db, ALL_ARRIVED)
     for table in ("webhook_events", "webhook_deliveries"):
         await venue.db.pool.execute(f"UPDATE {table} SET created_at = created_at - interval '29 days'")
-    assert not any((await sweep(venue.db, Keeping())).values())
+    assert not any((await sweep(venue.db, RetentionPeriods())).values())
 
-    gone = await sweep(venue.db, Keeping(webhooks_days=29))
+    gone = await sweep(venue.db, RetentionPeriods(webhooks_days=29))
 
     assert (gone["webhook_deliveries"], gone["webhook_events"]) == (1, 1)

@@ -10,7 +10,7 @@ from tapwire_core.db.connections import connect
 
 
 @asynccontextmanager
-async def turn(url: str, lock: int, retry_s: float) -> AsyncIterator[asyncpg.Connection]:
+async def hold_lock(url: str, lock: int, retry_s: float) -> AsyncIterator[asyncpg.Connection]:
     """Wait for the turn and have it during the block; it is ours as long as the connection answers.
 
     It is asked for again and again: to wait for it in the database would hold a snapshot, and keep dead rows from being cleared.

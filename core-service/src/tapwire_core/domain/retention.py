@@ -5,7 +5,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
+class RetentionPeriods:
     """Days for which each is kept.
 
     A node repeats a fact for 30 days (SYSTEM.md, "The tap node"), so a verdict is kept for longer: else the repeat would be taken
@@ -19,5 +19,5 @@ class Keeping:
     webhooks_days: int = 30
 
 
-KEPT: Final = Keeping()
+KEPT: Final = RetentionPeriods()
 """The defaults."""

@@ -48,7 +48,7 @@ log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class HandlerContext:
     """The context of all handlers. `progress` keeps the latest of each tap until it is written."""
 
     db: Database
@@ -72,92 +72,94 @@ class Desk:
 UNKNOWN_DEVICE: Final = "no such tap is set up; create the tap, or take the device's credentials away"
 
 
-async def answer_card(desk: Desk, path: DevicePath, presented: CardPresented, raw: RawMessage) -> bool:
+async def answer_card(context: HandlerContext, path: DevicePath, presented: CardPresented, raw: RawMessage) -> bool:
     """A card asks to pour."""
     fingerprint = hashlib.sha256(encode(presented)).hexdigest()
     actor = Actor(str(path), str(presented.event_id))
-    match await desk.batches.decide(CardAsks(Question.of_node(str(path), presented), fingerprint, actor, uuid4())):
+    match await context.batches.submit(CardAsks(Question.of_node(str(path), presented), fingerprint, actor, uuid4())):
         case EventIdReused():
-            await desk.keep(raw, Malformation.EVENT_ID_REUSED, "this event_id was used for another question", path)
+            await context.keep(raw, Malformation.EVENT_ID_REUSED, "this event_id was used for another question", path)
         case Answered(payload, tap_known, is_repetition):
-            await desk.send(path, payload)
+            await context.send(path, payload)
             said = _answer.decode(payload)
-            desk.metrics.decisions.count_answer(said.reason)
+            context.metrics.decisions.count_answer(said.reason)
             _log_answer(path, presented, said)
             if not tap_known:
-                await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+                await context.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
             return tap_known and not is_repetition
     return False
 
 
-async def settle_pour(desk: Desk, path: DevicePath, completed: PourCompleted, raw: RawMessage) -> bool:
+async def settle_pour(context: HandlerContext, path: DevicePath, completed: PourCompleted, raw: RawMessage) -> bool:
     """A pour is reported."""
     report = report_of_node(str(path), completed)
     actor = Actor(str(path), str(completed.pour_id))
     content = msgspec.to_builtins(completed)
-    answer = await desk.batches.decide(TapReports(report, completed.journal_id, actor, content, raw))
+    answer = await context.batches.submit(TapReports(report, completed.journal_id, actor, content, raw))
     verdict = answer.payload if isinstance(answer, Answered) else UnknownTap()
-    await _send_verdict(desk, path, raw, verdict)
+    await _send_verdict(context, path, raw, verdict)
     if isinstance(verdict, str):
-        _log_verdict(path, completed.pour_id, completed.volume_ml, desk.metrics.decisions.count_verdict(verdict))
+        _log_verdict(path, completed.pour_id, completed.volume_ml, context.metrics.decisions.count_verdict(verdict))
     return isinstance(answer, Answered) and not answer.is_repetition
 
 
-async def note_flow(desk: Desk, path: DevicePath, flow: UnattributedFlow, raw: RawMessage) -> bool:
+async def note_flow(context: HandlerContext, path: DevicePath, flow: UnattributedFlow, raw: RawMessage) -> bool:
     """Beer flowed without a grant."""
-    await _send_verdict(desk, path, raw, await record_flow(desk.db, path, flow, raw))
+    await _send_verdict(context, path, raw, await record_flow(context.db, path, flow, raw))
     return True
 
 
-async def note_unknown_pour(desk: Desk, path: DevicePath, unknown: PourUnknown, raw: RawMessage) -> bool:  # noqa: ARG001
+async def note_unknown_pour(context: HandlerContext, path: DevicePath, unknown: PourUnknown, raw: RawMessage) -> bool:  # noqa: ARG001
     """A tap has lost the journal of a pour."""
-    await note_pour_unknown(desk.db, path, unknown)
+    await note_pour_unknown(context.db, path, unknown)
     return True
 
 
-async def note_node(desk: Desk, path: DevicePath, state: NodeState, raw: RawMessage) -> bool:
+async def note_node(context: HandlerContext, path: DevicePath, state: NodeState, raw: RawMessage) -> bool:
     """A node says what it is."""
-    if await note_state(desk.db, path, state):
+    if await note_state(context.db, path, state):
         return True
-    await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+    await context.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
     return False
 
 
-async def note_progress(desk: Desk, path: DevicePath, progress: PourProgress, raw: RawMessage) -> bool:  # noqa: ARG001
+async def note_progress(context: HandlerContext, path: DevicePath, progress: PourProgress, raw: RawMessage) -> bool:  # noqa: ARG001
     """A pour goes on; the latest is kept."""
-    desk.progress[str(path)] = progress
+    context.progress[str(path)] = progress
     return True
 
 
-async def note_card(desk: Desk, path: DevicePath, card: CardRemoved | ReaderCardPresented, raw: RawMessage) -> bool:  # noqa: ARG001
+async def note_card(context: HandlerContext, path: DevicePath, card: CardRemoved | ReaderCardPresented, raw: RawMessage) -> bool:  # noqa: ARG001
     """A card was taken off, or lies on a desk reader: the console shows it, the books don't change."""
-    if await device_is_known(desk.db, path):
+    if await device_is_known(context.db, path):
         return True
-    await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+    await context.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
     return False
 
 
-async def answer_unreadable(desk: Desk, path: DevicePath, raw: RawMessage, malformation: Malformation, why: str) -> None:
+async def answer_unreadable(
+    context: HandlerContext, path: DevicePath, raw: RawMessage, malformation: Malformation, why: str
+) -> None:
     """A message that can't be read: kept; a fact whose id can be read is answered all the same."""
     content = read_object(raw.payload) or {}
     kind, pour_id, event_id = content.get("type"), readable_uuid(content.get("pour_id")), readable_uuid(content.get("event_id"))
     if kind == message_type(PourCompleted) and pour_id is not None:
-        verdict = await refuse_unreadable_report(desk.db, path, pour_id, content, why, raw)
-        await _send_verdict(desk, path, raw, verdict)
+        verdict = await refuse_unreadable_report(context.db, path, pour_id, content, why, raw)
+        await _send_verdict(context, path, raw, verdict)
         if isinstance(verdict, str):
-            _log_verdict(path, pour_id, None, desk.metrics.decisions.count_verdict(verdict))
+            _log_verdict(path, pour_id, None, context.metrics.decisions.count_verdict(verdict))
     elif kind == message_type(UnattributedFlow) and event_id is not None:
-        await _send_verdict(desk, path, raw, await refuse_unreadable_flow(desk.db, path, event_id, why, raw))
+        await _send_verdict(context, path, raw, await refuse_unreadable_flow(context.db, path, event_id, why, raw))
     else:
-        await desk.keep(raw, malformation, why, path)
+        await context.keep(raw, malformation, why, path)
 
 
-async def _send_verdict(desk: Desk, path: DevicePath, raw: RawMessage, verdict: str | UnknownTap) -> None:
+async def _send_verdict(context: HandlerContext, path: DevicePath, raw: RawMessage, verdict: str | UnknownTap) -> None:
     match verdict:
         case UnknownTap():
-            await desk.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
+            await context.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
         case str():
-            await desk.send(path, verdict)
+            await context.send(path, verdict)
 
 
 def _log_answer(path: DevicePath, presented: CardPresented, said: "_Answer") -> None:
@@ -187,7 +189,7 @@ class _Answer(Struct):
 _answer: Final = msgspec.json.Decoder(_Answer)
 
 
-Handler = Callable[[Desk, DevicePath, Any, RawMessage], Awaitable[bool]]
+Handler = Callable[[HandlerContext, DevicePath, Any, RawMessage], Awaitable[bool]]
 """Returns whether the message said anything new that can be used: what does not must not cost other devices their turn."""
 
 HANDLERS: Final[Mapping[type[Message], Handler]] = {

@@ -17,7 +17,7 @@ from aiomqtt import Client, MqttError
 
 from tapwire_contracts.topics import HOME_ROOT, home_topic
 from tapwire_core.broker.client import subscribe
-from tapwire_core.db.advisory_lock import turn
+from tapwire_core.db.advisory_lock import hold_lock
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import DatabaseGone, telling_database_gone
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
@@ -57,7 +57,7 @@ class HomeAssistant:
         while True:
             try:
                 with telling_database_gone():
-                    async with turn(self.db.url, TURN, self.retry_s) as still_ours, self._client() as client:
+                    async with hold_lock(self.db.url, TURN, self.retry_s) as still_ours, self._client() as client:
                         await self._publish(client, still_ours)
             except (MqttError, DatabaseGone) as error:
                 log.warning("Home Assistant is told nothing for now: %s", error)

@@ -18,7 +18,7 @@ from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
 from tapwire_core.db.failures import is_database_gone, is_row_held
 from tapwire_core.monitoring.metrics import UNREADABLE
-from tapwire_core.mqtt.handlers import HANDLERS, Desk, answer_unreadable
+from tapwire_core.mqtt.handlers import HANDLERS, HandlerContext, answer_unreadable
 from tapwire_core.mqtt.intake import NOTHING_NEW_PAUSE_S, Intake
 from tapwire_core.services.pours import RawMessage
 
@@ -33,7 +33,7 @@ def receive(intake: Intake[RawMessage], topic: str, payload: bytes) -> None:
     intake.put(str(_path_of(topic)), RawMessage(topic, payload))
 
 
-async def work(desk: Desk, intake: Intake[RawMessage]) -> None:
+async def work(context: HandlerContext, intake: Intake[RawMessage]) -> None:
     """Work on every message that was received, until cancelled."""
     free, in_hand = asyncio.Semaphore(MAX_IN_HAND), set[asyncio.Task[bool]]()
 
@@ -49,51 +49,51 @@ async def work(desk: Desk, intake: Intake[RawMessage]) -> None:
         while True:
             await free.acquire()
             device, message = await intake.take()
-            task = asyncio.create_task(_work_on(desk, message))
+            task = asyncio.create_task(_work_on(context, message))
             in_hand.add(task)
             task.add_done_callback(functools.partial(put_down, device))
     finally:
         await end_tasks(*in_hand)
 
 
-async def _work_on(desk: Desk, raw: RawMessage) -> bool:
+async def _work_on(context: HandlerContext, raw: RawMessage) -> bool:
     """Work on a message, whatever comes of it; False when it could not be used, or said nothing new."""
     began_s = time.monotonic()
     try:
-        kind, is_new = await _handle(desk, raw)
+        kind, is_new = await _handle(context, raw)
     except MqttError as error:
-        desk.metrics.count_failure()
+        context.metrics.count_failure()
         log.warning("could not answer on %s, the node will ask again: %s", raw.topic, error)
     except Exception as error:
-        desk.metrics.count_failure()
+        context.metrics.count_failure()
         if is_database_gone(error) or is_row_held(error):
             log.warning("database: %s; not answered on %s, the node will ask again", error, raw.topic)
         else:
             log.exception("could not work on a message on %s; a node repeats what it was not answered", raw.topic)
     else:
-        desk.metrics.observe(kind, time.monotonic() - began_s)
+        context.metrics.observe(kind, time.monotonic() - began_s)
         return is_new
     return True
 
 
-async def _handle(desk: Desk, raw: RawMessage) -> tuple[str, bool]:
+async def _handle(context: HandlerContext, raw: RawMessage) -> tuple[str, bool]:
     """Work on a message; returns its type, and whether it said anything new."""
     try:
         path, message = decode_from_device(raw.topic, raw.payload)
     except Malformed as error:
-        await _answer_malformed(desk, raw, error)
+        await _answer_malformed(context, raw, error)
         return UNREADABLE, False
-    is_new = await HANDLERS[type(message)](desk, path, message, raw)
+    is_new = await HANDLERS[type(message)](context, path, message, raw)
     return message_type(type(message)), is_new
 
 
-async def _answer_malformed(desk: Desk, raw: RawMessage, error: Malformed) -> None:
+async def _answer_malformed(context: HandlerContext, raw: RawMessage, error: Malformed) -> None:
     path = _path_of(raw.topic)
     if path is None:
-        await desk.keep(raw, error.malformation, str(error), None)
+        await context.keep(raw, error.malformation, str(error), None)
     elif raw.payload or not raw.topic.endswith("/state"):
         # an empty retained state is how a device that was taken away is cleared from the broker
-        await answer_unreadable(desk, path, raw, error.malformation, str(error))
+        await answer_unreadable(context, path, raw, error.malformation, str(error))
 
 
 def _path_of(topic: str) -> DevicePath | None:

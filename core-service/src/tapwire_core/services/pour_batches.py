@@ -18,7 +18,7 @@ from typing import Final
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import is_database_gone
-from tapwire_core.services.pours import Answer, Decision, decide_together
+from tapwire_core.services.pours import Answer, Decision, make_decisions
 
 MAX_BATCH: Final = 32
 """Decisions in one transaction."""
@@ -55,7 +55,7 @@ class Batches:
         self._making_alone: Final[set[asyncio.Task[None]]] = set()
         self._news = asyncio.Event()
 
-    async def decide(self, decision: Decision) -> Answer:
+    async def submit(self, decision: Decision) -> Answer:
         """Make a decision, soon; raises what the database raises."""
         waiting = _Waiting(decision)
         self._queue.append(waiting)
@@ -111,7 +111,7 @@ class Batches:
     async def _make(self, batch: Sequence[_Waiting]) -> None:
         outcomes: Sequence[Answer | Exception | None]
         try:
-            outcomes = await decide_together(self._db, [waiting.decision for waiting in batch], ROW_WAIT_MS)
+            outcomes = await make_decisions(self._db, [waiting.decision for waiting in batch], ROW_WAIT_MS)
         except Exception as error:
             if len(batch) > 1 and not is_database_gone(error):
                 log.warning("%d decisions could not be made together, each is made alone: %r", len(batch), error)

@@ -82,7 +82,7 @@ def report_of_node(tap_path: str, completed: PourCompleted) -> Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class Conclusion:
     """An answer, and what it changes if it is a new one.
 
     `rows` are what it was read from and what it changes, `unbelievable` is why a report is kept as a dead letter too.
@@ -112,15 +112,15 @@ class CardAsks:
         asked = self.question
         return QuestionAsked(tap_path=asked.tap_path, card_uid=asked.card_uid, journal_id=asked.journal_id, event_id=asked.event_id)
 
-    def decide(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Decided:
+    def conclude(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Conclusion:
         """Answer it on what was locked."""
         assert isinstance(locked, LockedQuestion)
         if locked.earlier is not None:
-            return Decided(self._repeat(locked.earlier, policy))
+            return Conclusion(self._repeat(locked.earlier, policy))
         facts = locked.facts
         assert facts is not None
         payload, changes = answer_question(self.question, self.fingerprint, facts, policy, self.new_pour_id, self.actor)
-        return Decided(Answered(payload, tap_known=facts.tap is not None), changes, facts.rows)
+        return Conclusion(Answered(payload, tap_known=facts.tap is not None), changes, facts.rows)
 
     def _repeat(self, earlier: EarlierAnswer, policy: Policy) -> Answer:
         if earlier.fingerprint != self.fingerprint:
@@ -153,47 +153,47 @@ class TapReports:
             journal_id=self.journal_id,
         )
 
-    def decide(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Decided:
+    def conclude(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Conclusion:
         """Give its verdict on what was locked."""
         assert not isinstance(locked, LockedQuestion)
         if locked is None:
-            return Decided(UnknownTap())
+            return Conclusion(UnknownTap())
         if locked.earlier_verdict is not None:
-            return Decided(Answered(locked.earlier_verdict, is_repetition=True))
+            return Conclusion(Answered(locked.earlier_verdict, is_repetition=True))
         assert locked.facts is not None
         settled = settle_new_report(
             self.report, self.journal_id, locked.facts, locked.overlapping, policy, self.actor, self.content
         )
-        return Decided(Answered(settled.payload), settled.changes, locked.facts.rows, settled.why_not_believable)
+        return Conclusion(Answered(settled.payload), settled.changes, locked.facts.rows, settled.why_not_believable)
 
 
 Decision = CardAsks | TapReports
 
 
 @use_case
-async def decide_together(store: Store, decisions: Sequence[Decision], wait_ms: int) -> list[Answer | None]:
+async def make_decisions(store: Store, decisions: Sequence[Decision], wait_ms: int) -> list[Answer | None]:
     """Make decisions of different taps in one transaction; None for one that must wait for a next one, as it shares a row.
 
     A row that somebody else holds for longer than `wait_ms` makes all of them fail, as `db.views.health.is_row_held` tells.
     """
-    return await _decide(store, decisions, wait_ms)
+    return await _make_decisions(store, decisions, wait_ms)
 
 
-async def _decide(store: Store, decisions: Sequence[Decision], wait_ms: int = FOR_EVER_MS) -> list[Answer | None]:
+async def _make_decisions(store: Store, decisions: Sequence[Decision], wait_ms: int = FOR_EVER_MS) -> list[Answer | None]:
     locked = await lock_together(store, [decision.asked for decision in decisions], wait_ms)
     answers, changed, taken = list[Answer | None](), list[Changes](), set[UUID]()
     for decision, found in zip(decisions, locked, strict=True):
-        decided = decision.decide(found, store.policy)
-        if not taken.isdisjoint(decided.rows):
+        concluded = decision.conclude(found, store.policy)
+        if not taken.isdisjoint(concluded.rows):
             answers.append(None)
             continue
-        answers.append(decided.answer)
-        taken |= decided.rows
-        if decided.changes is not None:
-            changed.append(decided.changes)
-        if decided.unbelievable is not None:
+        answers.append(concluded.answer)
+        taken |= concluded.rows
+        if concluded.changes is not None:
+            changed.append(concluded.changes)
+        if concluded.unbelievable is not None:
             assert isinstance(decision, TapReports)
-            await _keep_unbelievable(store, decision, decided.unbelievable)
+            await _keep_unbelievable(store, decision, concluded.unbelievable)
     await write_changes(store, *changed)
     return answers
 
@@ -208,7 +208,7 @@ async def authorize_pour(
     store: Store, question: Question, fingerprint: str, actor: Actor, new_pour_id: UUID
 ) -> Answered | EventIdReused:
     """Answer a card's question, exactly once; the arguments are those of `CardAsks`."""
-    (answer,) = await _decide(store, [CardAsks(question, fingerprint, actor, new_pour_id)])
+    (answer,) = await _make_decisions(store, [CardAsks(question, fingerprint, actor, new_pour_id)])
     assert isinstance(answer, Answered | EventIdReused)
     return answer
 
@@ -218,6 +218,6 @@ async def settle_report(
     store: Store, report: Report, journal_id: UUID | None, actor: Actor, content: object, raw: RawMessage
 ) -> str | UnknownTap:
     """Give a report its verdict, exactly once, and return the verdict's payload; the arguments are those of `TapReports`."""
-    (answer,) = await _decide(store, [TapReports(report, journal_id, actor, content, raw)])
+    (answer,) = await _make_decisions(store, [TapReports(report, journal_id, actor, content, raw)])
     assert isinstance(answer, Answered | UnknownTap)
     return answer if isinstance(answer, UnknownTap) else answer.payload

@@ -5,22 +5,22 @@ from typing import Final
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import retention as writes
-from tapwire_core.domain.retention import Keeping
+from tapwire_core.domain.retention import RetentionPeriods
 
 LOGIN_TRIES_DAYS: Final = 1
 """The longest wait is minutes: who has stopped trying for a day begins anew."""
 
 
-async def sweep(db: Database, keeping: Keeping) -> dict[str, int]:
+async def sweep(db: Database, periods: RetentionPeriods) -> dict[str, int]:
     """Delete what was kept long enough, a bounded part at a time; how many rows of which table went."""
     kept_days = {
-        "authorization_answers": keeping.answers_days,
-        "pour_reports": keeping.verdicts_days,
-        "dead_letters": keeping.dead_letters_days,
-        "sessions": keeping.sessions_days,
+        "authorization_answers": periods.answers_days,
+        "pour_reports": periods.verdicts_days,
+        "dead_letters": periods.dead_letters_days,
+        "sessions": periods.sessions_days,
         "login_tries": LOGIN_TRIES_DAYS,
-        "webhook_deliveries": keeping.webhooks_days,
-        "webhook_events": keeping.webhooks_days,
+        "webhook_deliveries": periods.webhooks_days,
+        "webhook_events": periods.webhooks_days,
     }
     gone = dict.fromkeys(kept_days, 0)
     for table, days in kept_days.items():

@@ -17,7 +17,7 @@ DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.
 log: Final = logging.getLogger(__name__)
 
 
-async def tried(step: Callable[[], Awaitable[R]]) -> R | None:
+async def survive(step: Callable[[], Awaitable[R]]) -> R | None:
     """The step's result; None when the database failed."""
     try:
         return await step()
@@ -26,9 +26,9 @@ async def tried(step: Callable[[], Awaitable[R]]) -> R | None:
         return None
 
 
-async def every(pause_s: float, step: Callable[[], Awaitable[object]], *, rests: float = 0.0) -> Never:
+async def repeat(pause_s: float, step: Callable[[], Awaitable[object]], *, rests: float = 0.0) -> Never:
     """Do a step again and again, resting at least `rests` times as long as it took."""
     while True:
         began_s = time.monotonic()
-        await tried(step)
+        await survive(step)
         await asyncio.sleep(max(pause_s, rests * (time.monotonic() - began_s)))

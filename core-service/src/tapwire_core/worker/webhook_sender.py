@@ -28,7 +28,7 @@ from tapwire_core.db.writes.webhook_deliveries import Attempted, TakenUp
 from tapwire_core.domain.webhooks import Address, AddressRefused, WebhookLimits, check_address, check_url, sign_with_all
 from tapwire_core.monitoring.metrics import WebhookMetrics
 from tapwire_core.services.webhook_deliveries import EventWriter, note_delivered, note_failed, replay_some, take_up_deliveries
-from tapwire_core.worker.periodic import tried
+from tapwire_core.worker.periodic import survive
 
 log: Final = logging.getLogger(__name__)
 
@@ -71,13 +71,13 @@ class WebhookSender:
 
     async def _make_events(self, writer: EventWriter) -> None:
         while True:
-            if not await tried(writer.write_events):
+            if not await survive(writer.write_events):
                 self._woken.set()
                 await asyncio.sleep(self.look_every_s)
 
     async def _replay(self) -> None:
         while True:
-            if await tried(lambda: replay_some(self.db)):
+            if await survive(lambda: replay_some(self.db)):
                 self._woken.set()
             else:
                 await asyncio.sleep(self.look_every_s)
@@ -86,7 +86,7 @@ class WebhookSender:
         async with asyncio.TaskGroup() as sending:
             while True:
                 self._woken.clear()
-                taken_up = await tried(lambda: take_up_deliveries(self.db, dict(self._busy)))
+                taken_up = await survive(lambda: take_up_deliveries(self.db, dict(self._busy)))
                 for taken in taken_up or ():
                     self._busy[taken.webhook_id] += 1
                     sending.create_task(self._send(client, taken))
@@ -100,11 +100,11 @@ class WebhookSender:
             arrived = attempted.error is None
             self.metrics.count(arrived=arrived)
             if arrived:
-                await tried(lambda: note_delivered(self.db, taken, attempted))
+                await survive(lambda: note_delivered(self.db, taken, attempted))
             else:
                 log.info("webhook %s: %s, attempt %d", taken.webhook_id, attempted.error, taken.attempts)
                 jitter = random.random()  # noqa: S311  jitter, not a secret
-                await tried(lambda: note_failed(self.db, taken, attempted, jitter))
+                await survive(lambda: note_failed(self.db, taken, attempted, jitter))
         finally:
             self._busy[taken.webhook_id] -= 1
             if not self._busy[taken.webhook_id]:

@@ -26,11 +26,11 @@ from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
-from tapwire_core.domain.retention import KEPT, Keeping
+from tapwire_core.domain.retention import KEPT, RetentionPeriods
 from tapwire_core.monitoring.health_server import Signs, serve_health
 from tapwire_core.monitoring.metrics import BooksMetrics, WebhookMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
-from tapwire_core.mqtt.handlers import Desk
+from tapwire_core.mqtt.handlers import HandlerContext
 from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.mqtt.intake import Intake
 from tapwire_core.mqtt.listener import receive, work
@@ -40,7 +40,7 @@ from tapwire_core.services.pour_batches import Batches
 from tapwire_core.services.pours import RawMessage
 from tapwire_core.services.retention import sweep
 from tapwire_core.settings import InvalidSettings, Settings
-from tapwire_core.worker.periodic import DATABASE_ERRORS, every, tried
+from tapwire_core.worker.periodic import DATABASE_ERRORS, repeat, survive
 from tapwire_core.worker.webhook_sender import WebhookSender
 
 log: Final = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Pace:
     """Between two looks at what waits, and at least between two checks of the books, for the metrics."""
     books_check_rests: float = 20.0
     """A check reads everything: so many times as long as it took, none is made after it."""
-    keeping_s: float = 3_600.0
+    retention_s: float = 3_600.0
     """Between two looks for what was kept long enough."""
     reconnect_max_s: float = 10.0
     """The longest wait before connecting to the broker again."""
@@ -80,7 +80,7 @@ class Worker:
     address: BrokerAddress
     pace: Pace
     instance_id: str
-    keeping: Keeping = KEPT
+    retention: RetentionPeriods = KEPT
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     signs: Signs = field(default_factory=Signs)
 
@@ -103,7 +103,7 @@ class Worker:
         async with self.address.client(self.instance_id, functools.partial(receive, intake)) as client:
             self.metrics.count_connect()
             publisher = Publisher(client, self.address, self.instance_id)
-            await self._work(Desk(self.db, publisher, Batches(self.db), self.metrics), intake)
+            await self._work(HandlerContext(self.db, publisher, Batches(self.db), self.metrics), intake)
 
     async def keep_turning(self) -> None:
         """Show that the event loop turns."""
@@ -115,21 +115,21 @@ class Worker:
         self.signs.is_ready = is_ready
         self.metrics.ready.set(is_ready)
 
-    async def _work(self, desk: Desk, intake: Intake[RawMessage]) -> None:
-        client, publisher = desk.publisher.client, desk.publisher
+    async def _work(self, context: HandlerContext, intake: Intake[RawMessage]) -> None:
+        client, publisher = context.publisher.client, context.publisher
         woken = asyncio.Event()
         await subscribe(client, list(self.address.subscriptions()))
         try:
             await run_together(
                 until_lost(client),
-                work(desk, intake),
-                desk.batches.run(),
+                work(context, intake),
+                context.batches.run(),
                 self._keep_presence(publisher),
                 self._hear_outbox(woken),
                 self._empty_outbox(publisher, woken),
-                every(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)),
-                every(self.pace.progress_s, lambda: self._write_progress(desk)),
-                every(self.pace.keeping_s, self._sweep),
+                repeat(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)),
+                repeat(self.pace.progress_s, lambda: self._write_progress(context)),
+                repeat(self.pace.retention_s, self._sweep),
             )
         finally:
             # a broker publishes a will only of a connection that was lost, not of one that was ended
@@ -182,7 +182,7 @@ class Worker:
     async def _empty_outbox(self, publisher: Publisher, woken: asyncio.Event) -> None:
         while True:
             woken.clear()
-            if not await tried(lambda: publish_waiting(self.db, publisher.send_command, publisher.send_config)):
+            if not await survive(lambda: publish_waiting(self.db, publisher.send_command, publisher.send_config)):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self.pace.outbox_s):
                         await woken.wait()
@@ -192,14 +192,14 @@ class Worker:
             report = ReportPour(pour_id=asked.pour_id, journal_id=asked.journal_id)
             await publisher.send_command(asked.tap_path, encode(report).decode())
 
-    async def _write_progress(self, desk: Desk) -> None:
-        latest = dict(desk.progress)
-        desk.progress.clear()
+    async def _write_progress(self, context: HandlerContext) -> None:
+        latest = dict(context.progress)
+        context.progress.clear()
         if latest:
             await keep_progress(self.db, latest)
 
     async def _sweep(self) -> None:
-        gone = await sweep(self.db, self.keeping)
+        gone = await sweep(self.db, self.retention)
         if any(gone.values()):
             log.info("kept long enough and deleted: %s", ", ".join(f"{count} {table}" for table, count in gone.items() if count))
 
@@ -221,7 +221,7 @@ async def run_core(settings: Settings) -> None:
         ca_file=settings.broker_ca_file,
     )
     async with Database.open(settings.database_url, settings.policy) as db:
-        worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}", settings.keeping)
+        worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}", settings.retention)
         home = HomeAssistant(db=db, address=address, instance_id=worker.instance_id, prefix=settings.home_assistant_prefix)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
         sender = WebhookSender(db, WebhookMetrics(worker.metrics.registry))
@@ -263,6 +263,6 @@ async def _run_with_metrics(worker: Worker, settings: Settings) -> None:
         worker.metrics.registry.register(BackupCollector(settings.backup_folder))
     with serve_health(worker.metrics.registry, worker.signs, settings.metrics_port, settings.metrics_host):
         pace, db = worker.pace, worker.db
-        looking = every(pace.books_look_s, lambda: books.look(db))
-        checking = every(pace.books_look_s, lambda: books.check(db), rests=pace.books_check_rests)
+        looking = repeat(pace.books_look_s, lambda: books.look(db))
+        checking = repeat(pace.books_look_s, lambda: books.check(db), rests=pace.books_check_rests)
         await run_together(worker.run(), worker.keep_turning(), looking, checking)

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.worker.periodic import every
+from tapwire_core.worker.periodic import repeat
 
 RESTS = 4
 
@@ -18,7 +18,7 @@ async def test_what_takes_long_is_done_the_less_often_and_goes_on_when_it_fails(
         ended_s.append(time.monotonic())
         raise ConnectionResetError("the database is gone")
 
-    again = asyncio.create_task(every(0.0, step, rests=RESTS))
+    again = asyncio.create_task(repeat(0.0, step, rests=RESTS))
     async with asyncio.timeout(20):
         while len(began_s) < 3:
             await asyncio.sleep(0.01)
