@@ -159,7 +159,7 @@ async def test_add_device_prints_the_secret_once_and_the_ready_settings(db: Data
     assert "tap.toml" not in reader
     assert (again.code, "rotate its secret" in again.errors) == (1, True)
     assert secret not in rotated
-    assert "may speak no more" in await done("tapwire_core", "revoke-device", TAP, **settings)
+    assert "is revoked" in await done("tapwire_core", "revoke-device", TAP, **settings)
 
 
 async def test_a_folder_without_the_brokers_address_is_refused_before_a_secret_is_made(

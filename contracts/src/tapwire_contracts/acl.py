@@ -1,6 +1,6 @@
 """Access rules of the broker, generated from `messages.ROUTES`.
 
-Every broker of ours enforces these, whatever syntax it speaks: `mosquitto_acl` writes them for Mosquitto, `emqx_acl` for EMQX, and
+Every broker enforces these in its own syntax: `mosquitto_acl` writes them for Mosquitto, `emqx_acl` for EMQX, and
 `may` answers for a broker that asks. One rule covers every device: its username is its path, so it writes only its own facts and
 reads only its own commands.
 """
@@ -64,7 +64,7 @@ def _core_rules() -> Iterator[tuple[Access, str]]:
     yield Access.READ, core_state_topic("+")
     yield Access.WRITE, home_topic("+", "+")
     yield Access.WRITE, f"{HOME_ASSISTANT}/device/+/config"
-    # a core worker takes back what it has told of a tap that is no more
+    # a core worker removes the retained messages of a tap that is gone
     yield Access.READ, home_topic("+", "+")
 
 

@@ -89,7 +89,7 @@ def _add_device_commands(commands: "argparse._SubParsersAction[argparse.Argument
         secret.add_argument("--folder", type=Path, help="write the tap's settings into this folder, and print no secret")
         secret.add_argument("--driver", choices=DRIVERS, default=GPIO, help="the tap's hardware")
         secret.set_defaults(command=_give_secret, use_case=use_case)
-    revoke = commands.add_parser("revoke-device", help="let a device speak no more")
+    revoke = commands.add_parser("revoke-device", help="revoke a device's credentials")
     revoke.set_defaults(command=_revoke_device)
     for device in (add, rotate, revoke):
         device.add_argument("path", help="VENUE/taps/TAP or VENUE/readers/READER")
@@ -163,7 +163,7 @@ def _write_tap_folder(folder: Path, ready: str, ca_file: Path | None) -> None:
 async def _revoke_device(settings: Settings, arguments: argparse.Namespace) -> int:
     async with open_database(settings) as db:
         await revoke_device(db, COMMAND_LINE, arguments.path)
-    print(f"Device {arguments.path} may speak no more.")
+    print(f"Device {arguments.path} is revoked.")
     return DONE
 
 

@@ -76,7 +76,7 @@ async def rotate_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven
 
 @post("/devices/revoke", access=ENGINEER, status_code=204, refuses=(NotFound,))
 async def revoke_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> None:
-    """Let a device speak no more."""
+    """Revoke a device's credentials."""
     await once(devices.revoke_device, actor, data.path)
 
 

@@ -1,6 +1,6 @@
 """Mosquitto's password file for devices, kept as the database has it: who was added may log in, who was revoked is thrown out.
 
-Mosquitto reads its files at the start and at SIGHUP, and then ends the connections whose login is good no more. The file is
+Mosquitto reads its files at the start and at SIGHUP, and then ends the connections whose login is no longer valid. The file is
 replaced in one step, so that a broker that starts meanwhile never reads half of it. A broker that could not be told is told again:
 between the write and the signal either program may die.
 """
@@ -55,7 +55,7 @@ class DeviceLogins:
 
 
 async def keep_device_logins(db: Database, logins: DeviceLogins, pause_s: float = LOOK_AGAIN_S) -> None:
-    """Do what `sync_device_logins` does again and again, whatever goes away meanwhile; ends only by cancellation."""
+    """Repeat `sync_device_logins`, also while database or broker are gone; ends only by cancellation."""
     complaint = None
     while True:
         try:

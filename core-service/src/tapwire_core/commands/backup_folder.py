@@ -43,7 +43,7 @@ def delete_oldest(folder: Path, keep: int) -> None:
 
 
 async def back_up_each(folder: Path, each_h: float, take: TakeBackup) -> None:
-    """Take a backup whenever the newest is older than this, whatever fails meanwhile; ends only by cancellation."""
+    """Take a backup when the newest is older than this, and retry after failures; ends only by cancellation."""
     while True:
         due_in_s = each_h * HOUR_S - (time.time() - newest_at(folder))
         if due_in_s > 0:

@@ -24,7 +24,7 @@ ASKED_TIMES: Final = 3
 UNHEARD_FOR_MS: Final = 15_000
 """A side that has not received what was sent to it for so long is gone."""
 IDLE_IN_TRANSACTION_MS: Final = 30_000
-"""The server ends a transaction that nothing is said in for so long: whoever began it is gone, or is frozen with rows locked."""
+"""The server ends a transaction that is idle for so long: its client is dead, or frozen with rows locked."""
 SERVER_SETTINGS: Final = {
     "tcp_keepalives_idle": str(SILENT_FOR_S),
     "tcp_keepalives_interval": str(ASKED_EACH_S),

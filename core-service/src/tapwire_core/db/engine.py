@@ -38,7 +38,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Database:
-    """An open database, and the house whose books it keeps. `urgent`: the pool of `urgent_use_case`."""
+    """An open database with the installation's policy. `urgent`: the pool of `urgent_use_case`."""
 
     pool: asyncpg.Pool
     urgent: asyncpg.Pool

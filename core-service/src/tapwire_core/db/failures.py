@@ -37,7 +37,7 @@ class DatabaseGone(Exception):
 
 @contextmanager
 def telling_database_gone() -> Iterator[None]:
-    """Raise `DatabaseGone` in place of whatever says that the database can't be used now: drivers' errors share no class."""
+    """Raise `DatabaseGone` in place of the drivers' errors for a database that can't be used now: they share no class."""
     try:
         yield
     except Exception as error:

@@ -37,7 +37,7 @@ BEFORE_RELEASE: Final = frozenset(f"{number:04}" for number in range(1, 13))
 async def migrate(url: str, application_url: str | None = None, revision: str = "head", sql: Path = SQL) -> str:
     """Bring the database to a revision, the newest unless said otherwise, and say which the newest is; raises `NotMigrated`.
 
-    `url` is the owner's. With an `application_url` of another role, that role gets what the application needs, and no more. At the
+    `url` is the owner's. With an `application_url` of another role, that role gets only what the application needs. At the
     newest revision the functions, views and triggers of the folder `sql` are put in place too. It is one transaction; while others
     hold what it needs for too long it begins anew.
     """

@@ -21,7 +21,7 @@ OUTBOX_CHANNEL: Final = "tapwire_outbox"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One open transaction on the house's books."""
+    """One open transaction."""
 
     connection: asyncpg.Connection
     policy: Policy

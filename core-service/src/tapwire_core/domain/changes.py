@@ -72,7 +72,7 @@ class LockCleared(Struct, frozen=True, kw_only=True):
 
 
 class MoneyMoved(Struct, frozen=True, kw_only=True):
-    """An amount from one account to another; `guest_id` says whose account `guest` is."""
+    """An amount from one account to another; `guest_id` is the guest of account `guest`."""
 
     debit_account: Account
     credit_account: Account

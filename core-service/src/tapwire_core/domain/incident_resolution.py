@@ -16,7 +16,7 @@ from tapwire_core.domain.incidents import unpaid_minor
 
 
 class IncidentFacts(Struct, frozen=True, kw_only=True):
-    """An incident under its lock. `sales_minor`: what its pour has brought already, whoever paid and for whatever reason."""
+    """An incident under its lock. `sales_minor`: its pour's sales so far, by all payers."""
 
     incident_id: UUID
     kind: IncidentKind

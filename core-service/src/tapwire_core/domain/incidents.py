@@ -14,7 +14,7 @@ WORTH: Final[Mapping[IncidentKind, str]] = {
 }
 """Key of an incident's details under which its volume's worth stands, where it is not `value_minor`."""
 PAID: Final = "paid_minor"
-"""Key of the amount already booked for the incident's volume, before it was known whose it is."""
+"""Key of the amount already booked for the incident's volume, before its pour was known."""
 ENDED_BY_POUR: Final = frozenset({IncidentKind.SYNC_TIMEOUT, IncidentKind.JOURNAL_LOST})
 """Incidents that wait for their pour's end, and are resolved by it."""
 

@@ -24,7 +24,7 @@ VOLUME_GAP_INCIDENT_ML: Final = 5
 
 
 SAID_BY_A_PERSON: Final = (SyncStatus.PENDING_SYNC, SyncStatus.RECONCILED)
-"""The states of a pour whose volume a person will say, or has said, when its report can't be believed."""
+"""States of a pour in which a person enters, or has entered, its volume when its report can't be believed."""
 
 
 class GapFacts(Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """Taps in Home Assistant, where that is switched on: one worker publishes their discovery configs and states, retained.
 
-It has a connection to the broker of its own, and looks at the taps every few seconds: what guests wait for knows nothing of it.
+It has its own connection to the broker, and looks at the taps every few seconds: guests never wait for it.
 What differs from what was published is published, and all states once a minute, so that Home Assistant knows a value is not stale.
-What stands on the broker of a tap that is no more is taken back, and of every tap once the option is off.
+The retained messages of a tap that is gone are removed, and those of every tap once the option is off.
 """
 
 import asyncio

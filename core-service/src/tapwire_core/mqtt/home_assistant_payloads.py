@@ -15,7 +15,7 @@ from tapwire_core import SOFTWARE
 from tapwire_core.db.views.taps import TapView
 
 EXPIRES_S: Final = 180
-"""A value that was not published again for so long is shown as unavailable: nobody tells Home Assistant any more."""
+"""A value that was not published again for so long is shown as unavailable: no worker publishes it."""
 STATUSES: Final = ("active", "processing_sync", "locked", "cleaning", "empty", "emergency_stop")
 """A tap's status as a guest would meet it (`TapView.status`)."""
 WHOLE: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"

@@ -30,7 +30,7 @@ class Intake(Generic[T]):
     def __init__(self) -> None:
         self._waiting: Final[dict[str, deque[T]]] = {}
         self._ready: Final[deque[str]] = deque()
-        """Devices whose turn comes: they have something waiting, and may have more in hand."""
+        """Devices in turn: each has a message waiting, and may have another one in work."""
         self._in_hand: Final[Counter[str]] = Counter()
         self._overflowing: Final[set[str]] = set()
         self._news = asyncio.Event()
@@ -65,7 +65,7 @@ class Intake(Generic[T]):
         return device, message
 
     def done(self, device: str) -> None:
-        """A message of this device is in hand no more."""
+        """A message of this device has been processed."""
         self._in_hand[device] -= 1
         if not self._in_hand[device]:
             del self._in_hand[device]

@@ -1,4 +1,4 @@
-"""The core's only subscriber: it reads what devices say, hands each message to its handler, and goes on whatever one of them does.
+"""The core's only subscriber: it receives devices' messages, hands each to its handler, and survives a handler's failure.
 
 MQTT libraries acknowledge a message on receipt, before anything is committed. So nothing here relies on acknowledgements: a node
 repeats a question until it is answered, and a fact until its verdict comes.
@@ -57,7 +57,7 @@ async def work(context: HandlerContext, intake: Intake[RawMessage]) -> None:
 
 
 async def _work_on(context: HandlerContext, raw: RawMessage) -> bool:
-    """Work on a message, whatever comes of it; False when it could not be used, or said nothing new."""
+    """Handle a message, and survive any failure; False when it could not be used, or said nothing new."""
     began_s = time.monotonic()
     try:
         kind, is_new = await _handle(context, raw)

@@ -1,4 +1,4 @@
-"""Cards: whose they are, and what they are good for."""
+"""Cards: binding, loss, and retirement."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -86,7 +86,7 @@ async def report_card_lost(store: Store, actor: Actor, card_uid: str, reason: st
 
 @use_case
 async def restore_card(store: Store, actor: Actor, card_uid: str, reason: str) -> None:
-    """Let a card that was lost work again, for the guest whose it was."""
+    """Reactivate a lost card, for the same guest."""
     card = await require_card(store, card_uid)
     if card.status is not CardStatus.LOST:
         raise CardNotLost(f"The card is {card.status}, not lost.", card_status=card.status)

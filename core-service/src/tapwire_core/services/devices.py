@@ -1,6 +1,6 @@
 """Devices: tap nodes, desk readers and HTTP controllers. A secret is made here, shown once, and kept as a hash.
 
-The broker's password file is written by whoever runs the broker, from `broker_logins`: a secret that was revoked here is worth
+`sync-broker` writes the broker's password file from `broker_logins`: a secret that was revoked here is worth
 nothing at the HTTP door at once, and at the broker when its file is written anew.
 """
 
@@ -84,7 +84,7 @@ async def rotate_device(store: Store, actor: Actor, path: DevicePath | str) -> D
 
 @use_case
 async def revoke_device(store: Store, actor: Actor, path: DevicePath | str) -> None:
-    """Let a device speak no more."""
+    """Revoke a device's credentials."""
     device = await _require_device(store, path)
     await writes.revoke(store, str(device))
     await store.audit(AuditAction.DEVICE_REVOKED, actor, str(device))

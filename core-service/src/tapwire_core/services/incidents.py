@@ -37,7 +37,7 @@ class AmountRequired(Invalid):
 
 
 class GuestRequired(Invalid):
-    """The resolution books on a guest's account, and neither the incident nor the request says whose."""
+    """The resolution books on a guest's account, and neither the incident nor the request names the guest."""
 
     code = "guest_required"
 
@@ -68,7 +68,7 @@ async def resolve_incident(
     """End an incident and book what the resolution says (`domain.incidents`).
 
     `amount_minor`: what is charged, written off or given back; without it what nobody has paid yet of the incident's volume.
-    `visit_id`: whose guest is charged; without it the guest of the incident's pour.
+    `visit_id`: the visit of the guest to charge; without it the guest of the incident's pour.
     """
     await writes.lock_tap_of_gap(store, incident_id)
     guest = await writes.lock_paying_guest(store, incident_id, visit_id)
@@ -101,7 +101,9 @@ def _amount(incident: IncidentFacts, resolution: Resolution, given_minor: int | 
         raise Invalid("amount_minor can't be negative; `corrected` gives money back.", field="amount_minor")
     gives_back = resolution is Resolution.CORRECTED and given_minor
     if (resolution is Resolution.CHARGED or gives_back) and guest is None:
-        raise GuestRequired("Say visit_id: the incident doesn't know whose account is meant.", incident_id=incident.incident_id)
+        raise GuestRequired(
+            "The incident names no guest: send visit_id, the visit of the guest to book on.", incident_id=incident.incident_id
+        )
     if resolution is Resolution.CORRECTED:
         return given_minor or 0
     return amount_minor or 0

@@ -28,7 +28,7 @@ class KegOnTap(Refused):
 
 
 class BeverageArchived(Refused):
-    """The beverage is sold no more."""
+    """The beverage is archived."""
 
     code = "beverage_archived"
 

@@ -1,6 +1,6 @@
 """Top-ups, refunds and adjustments of guests' accounts (SYSTEM.md, "Money").
 
-Each is one movement with two sides: what a guest has is owed by the house, so a top-up debits `cash` or `card` and credits `guest`.
+Each is one movement with two sides: the venue owes the guest's balance, so a top-up debits `cash` or `card` and credits `guest`.
 """
 
 from uuid import UUID

@@ -1,6 +1,6 @@
 """Passwords as argon2id hashes. Each takes 64 MiB and up to 0.2 s of two cores: they are made and checked in two lanes, one by one.
 
-More at once would fill the memory. Whoever has no session yet waits in the lane of the logins: they may fill it, but hold nobody up
+More at once would fill the memory. Logins wait in a lane of their own: they may fill it, but hold nobody up
 who is logged in.
 """
 
@@ -62,7 +62,7 @@ class Lane:
 
 LOGINS: Final = Lane("logins")
 STAFF: Final = Lane("staff")
-"""For whoever has a session, and for commands."""
+"""For operators with a session, and for commands."""
 
 
 async def hash_password(password: str) -> str:

@@ -4,8 +4,8 @@ While one batch is at the database the next one gathers, so that the batches gro
 what a decision costs falls with their size. One that takes long, as a disk is slow, holds up nobody: others overtake it, and so do
 many that wait. A tap is in one batch at a time, which keeps what it says in order.
 
-A batch that fails is made again one by one, beside the others: whatever is wrong with one message is its own affair. So is a row
-that somebody holds: it is waited for a moment only, as whoever is not answered says it again.
+A batch that fails is made again one by one, beside the others: one message cannot fail its batch. Neither can a row that another
+transaction holds: the wait for it is short, as a device without an answer repeats its message.
 """
 
 import asyncio
@@ -127,7 +127,7 @@ class Batches:
 
 
 def _settle(waiting: _Waiting, outcome: Answer | Exception) -> None:
-    """Hand the outcome over, unless nobody waits for it any more."""
+    """Hand the outcome over, unless the caller has gone."""
     if waiting.answer.done():
         return
     if isinstance(outcome, Exception):

@@ -57,7 +57,7 @@ async def log_in(db: Database, username: str, password: str, *, ttl_h: int, requ
 
 
 async def prove_password(db: Database, lane: Lane, actor: Actor, password: str) -> str:
-    """The hash of the actor's password, which is this one; whoever then uses it forgets the tries.
+    """Check the actor's password and return its hash; the caller then forgets the tries.
 
     Raises `LoginRefused`, `LoginLocked` with how long to wait, or `PasswordsBusy`.
     """

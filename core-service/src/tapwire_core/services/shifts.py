@@ -82,7 +82,7 @@ async def make_x_report(store: Store, report: ShiftReport) -> ShiftReport:  # no
 
 @use_case
 async def make_z_report(store: Store, actor: Actor, report: ShiftReport) -> ShiftReport:
-    """Keep what a closed shift sums up to for good, once: nothing is booked into it any more, so its sums can't change."""
+    """Store a closed shift's totals for good, once: nothing is booked into it afterwards, so they can't change."""
     shift_id = report.shift_id
     shift = await writes.lock_shift(store, shift_id)
     if shift is None or shift.status is not ShiftStatus.CLOSED or report.closed_at is None:

@@ -34,7 +34,7 @@ LEASE_BEYOND_TIMEOUT_MS: Final = 30_000
 MOST_WAITING_AT_REPLAY: Final = 1_000
 """A replay goes on while fewer deliveries wait at its endpoint."""
 GONE: Final = 410
-"""By this answer a receiver says that it wants nothing any more."""
+"""The answer by which a receiver unsubscribes."""
 
 
 class EventWriter:

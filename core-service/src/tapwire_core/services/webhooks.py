@@ -141,7 +141,7 @@ async def send_test(store: Store, actor: Actor, webhook_id: UUID) -> UUID:
 
 @use_case
 async def replay_delivery(store: Store, actor: Actor, webhook_id: UUID, delivery_id: UUID) -> UUID:
-    """Send an event again, with the id that it had, whatever became of it; the new delivery's id."""
+    """Send an event again under its id; returns the new delivery's id."""
     await _require_webhook(store, webhook_id)
     event_id = await webhook_deliveries.event_of_delivery(store, webhook_id, delivery_id)
     if event_id is None:

@@ -54,7 +54,7 @@ class WebhookSender:
     _names: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(NAME_THREADS, "webhook-names"))
 
     async def run(self) -> None:
-        """Make events and send them; ends only by cancellation. Whatever fails here, the worker goes on serving cards."""
+        """Make events and send them; ends only by cancellation. A failure here does not stop the worker from serving cards."""
         try:
             while True:
                 try:

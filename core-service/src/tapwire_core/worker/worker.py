@@ -251,7 +251,7 @@ async def _run_with_home(work: Coroutine[None, None, None], home: HomeAssistant,
 
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
-        log.error("Home Assistant is told nothing any more, until this worker starts again", exc_info=task.exception())
+        log.error("Publishing for Home Assistant has ended until this worker restarts", exc_info=task.exception())
 
 
 async def _run_with_metrics(worker: Worker, settings: Settings) -> None:

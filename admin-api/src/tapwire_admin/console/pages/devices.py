@@ -66,7 +66,7 @@ async def rotate_device(request: Request[Any, Any, Any], viewer: Looking, actor:
 
 @post("/devices/revoke", access=ENGINEER)
 async def revoke_device(actor: By, sent: Form) -> Response[str]:
-    """Let a device speak no more."""
+    """Revoke a device's credentials."""
     await sent.once(devices.revoke_device, actor, sent.read(DevicePathGiven).path)
     return go_to("/devices")
 

@@ -20,7 +20,7 @@ _NOW: Final = text("now()")
 
 
 def key(foreign_key: str | None = None) -> Any:
-    """A text or UUID primary key, made by whoever creates the thing."""
+    """A text or UUID primary key, made by the code that inserts the row."""
     return Field(primary_key=True, foreign_key=foreign_key) if foreign_key else Field(primary_key=True)
 
 

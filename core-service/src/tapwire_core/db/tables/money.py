@@ -11,7 +11,7 @@ from tapwire_core.domain.closed_sets import Account
 
 
 class MoneyMovement(SQLModel, table=True):
-    """An amount from one account to another. `guest_id` says whose account `guest` is."""
+    """An amount from one account to another. `guest_id` is the guest of account `guest`."""
 
     __tablename__ = "money_movements"
     __table_args__ = (

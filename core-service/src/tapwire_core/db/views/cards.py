@@ -18,7 +18,7 @@ visits: Final = table(Visit)
 
 
 class CardView(Struct, frozen=True):
-    """A card, whose it is, and the active visit that it is used in."""
+    """A card with its guest and its active visit."""
 
     card_uid: str
     status: CardStatus

@@ -124,7 +124,7 @@ class FactsReader:
         return facts if facts or len(rows) < BATCH else await self.read_on()
 
     async def _complete_to(self) -> int:
-        """Up to which id nothing can come any more; must be known before the rows are read."""
+        """The id below which no row can still appear; read it before the rows."""
         if self._gap is None or self._gap.writers & await self._writers():
             return 0
         return self._gap.seen_id

@@ -28,7 +28,7 @@ class MovementKind(StrEnum):
 
 
 class LedgerEntry(Struct, frozen=True):
-    """A movement of a guest's account; `amount_minor` is what it changed the balance by, 0 for what the house bore."""
+    """A movement of a guest's account; `amount_minor` is what it changed the balance by, 0 for what the venue bore."""
 
     movement_id: int
     kind: MovementKind
@@ -47,7 +47,7 @@ class LedgerEntry(Struct, frozen=True):
 
 
 class Booked(LedgerEntry, frozen=True):
-    """A movement, and whose account it moved."""
+    """A movement with its guest."""
 
     guest_id: UUID
 

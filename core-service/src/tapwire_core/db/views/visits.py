@@ -144,7 +144,7 @@ def _is_stuck(db: Database) -> ColumnElement[bool]:
     """True if a person must look at the visit: a lock without a pour, a refused report, or a pour that no node is pouring.
 
     A pour is known to run while its node is there and names it. Otherwise one that is pending longer than `start_window_ms` waits
-    for a node that is away; one pending longer than `sync_timeout_ms` is stuck whatever its node says.
+    for a node that is away; one pending longer than `sync_timeout_ms` is stuck in any case.
     """
     pending_ms = age_ms(pours.c.authorized_at)
     named = and_(nodes.c.status == Presence.ONLINE.value, nodes.c.state["pour_id"].as_string() == cast(pours.c.pour_id, Text))

@@ -25,7 +25,7 @@ async def beverage_is_archived(store: Store, beverage_id: UUID) -> bool | None:
 
 
 async def set_archived(store: Store, beverage_id: UUID, *, archived: bool) -> None:
-    """Note since when the beverage is sold no more, or that it is sold again."""
+    """Archive the beverage, or bring it back."""
     await store.connection.execute(
         "UPDATE beverages SET archived_at = CASE WHEN $2 THEN coalesce(archived_at, now()) END WHERE beverage_id = $1",
         beverage_id,

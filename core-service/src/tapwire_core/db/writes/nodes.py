@@ -26,7 +26,7 @@ class NodeNoted(Struct, frozen=True):
 
 
 class AskedAgain(Struct, frozen=True):
-    """A pour whose report is asked for."""
+    """A pour to ask the node about."""
 
     tap_path: str
     pour_id: UUID

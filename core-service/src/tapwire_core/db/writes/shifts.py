@@ -1,4 +1,4 @@
-"""Shifts. Whoever takes cash or opens a visit shares the open shift's row, and whoever closes the shift takes it alone.
+"""Shifts. Taking cash and opening a visit share-lock the open shift's row; closing the shift locks it exclusively.
 
 A closing transaction waits for nothing once it has the row, so sharing it can't be part of a circle of waits.
 """
@@ -37,7 +37,7 @@ class VisitInTheWay(Struct, frozen=True):
 
 
 class PourInTheWay(Struct, frozen=True):
-    """A pending pour that keeps a shift open, with where it is and whose."""
+    """A pending pour that keeps a shift open, with its tap and guest."""
 
     pour_id: UUID
     visit_id: UUID

@@ -1,6 +1,6 @@
 """Webhooks: who is told, with which secret, and whether it takes what is sent.
 
-Whoever needs both locks an endpoint before its deliveries.
+A transaction that needs both locks an endpoint before its deliveries.
 """
 
 from collections.abc import Mapping
@@ -67,12 +67,12 @@ async def switch_on(store: Store, webhook_id: UUID, active_since: datetime) -> N
 
 
 async def switch_off(store: Store, webhook_id: UUID, reason: OffReason) -> None:
-    """Send nothing to an endpoint any more."""
+    """Switch an endpoint off."""
     await store.connection.execute("UPDATE webhooks SET enabled = false, off_reason = $2 WHERE webhook_id = $1", webhook_id, reason)
 
 
 async def switch_all_off(store: Store, reason: OffReason) -> int:
-    """Send nothing to any endpoint any more; says how many were switched on."""
+    """Switch all endpoints off; returns how many were on."""
     rows = await store.connection.fetch(
         "UPDATE webhooks SET enabled = false, off_reason = $1 WHERE enabled RETURNING webhook_id", reason
     )

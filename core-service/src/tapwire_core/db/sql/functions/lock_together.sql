@@ -49,7 +49,7 @@ BEGIN
         PERFORM FROM pours WHERE pour_id = ANY(pour_ids) ORDER BY pour_id FOR NO KEY UPDATE;
     END IF;
 
-    -- a pending pour keeps its shift open by itself; whatever else is booked keeps it from being closed until the commit
+    -- a pending pour keeps its shift open by itself; any other booking keeps it from being closed until the commit
     IF asked_pours <> '{}' AND EXISTS (
         SELECT FROM jsonb_to_recordset(asked) AS one(kind text, tap_path text, pour_id uuid)
         WHERE kind = 'report' AND NOT EXISTS (
