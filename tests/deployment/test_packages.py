@@ -137,7 +137,7 @@ def test_the_wheels_alone_give_every_program_with_console_units_and_completion(w
     for program, install in PROGRAMS.items():
         started = place / "bin" / program
         assert re.fullmatch(rf"{program} \d+\.\d+\.\d+\n", run(started, "--version"))
-        run("bash", "-n", "/dev/stdin", given=run(started, "--print-completion", "bash"))
+        assert install in completed(run(started, "--print-completion", "bash"), program, "ins")
         said = run(started, install, "--folder", tmp_path / "units", "--programs", "/opt/tapwire/bin")
         assert f"wrote {tmp_path / 'units'}/{program}" in said
     run(place / "bin" / "python", "-c", "from tapwire_admin.console.libraries import require_libraries; require_libraries()")
@@ -196,6 +196,12 @@ def download(python: str, processor: str, requirements: Path, folder: Path) -> N
     target += [f"--platform={platform}" for platform in platforms]
     pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:")
     run(*pip, *target, "--require-hashes", "-r", requirements, "-d", folder)
+
+
+def completed(script: str, program: str, typed: str) -> str:
+    """What bash offers for a word that is typed after a program's name, once it has read the completion script."""
+    asked = f'COMP_WORDS=({program} {typed}); COMP_CWORD=1; _shtab_{program.replace("-", "_")}; echo "${{COMPREPLY[*]}}"'
+    return run("bash", "/dev/stdin", given=f"{script}\n{asked}\n")
 
 
 def run(*command: str | Path, given: str | None = None, folder: Path | None = None, **more: str) -> str:

@@ -41,7 +41,8 @@ class _PrintCompletion(argparse.Action):
 
         if values not in shtab.SUPPORTED_SHELLS:
             parser.error(f"{option_string}: {values} is none of {', '.join(shtab.SUPPORTED_SHELLS)}")
-        parser.exit(message=f"{shtab.complete(parser, shell=values)}\n")
+        print(shtab.complete(parser, shell=values))
+        parser.exit()
 
 
 def add_units_options(parser: argparse.ArgumentParser, *, has_settings: bool) -> None:
