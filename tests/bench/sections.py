@@ -22,7 +22,7 @@ from tests.bench.limit import pgbench_cycles_per_s
 from tests.bench.load import POUR_ML, Plan
 from tests.bench.meters import Spread, cpu_between
 from tests.bench.stage import Place, Stage
-from tests.integration.node_rig import CARD, WAIT_S, Rig, core_at, tap_settings
+from tests.integration.node.rig import CARD, WAIT_S, Rig, core_at, tap_settings
 from tests.mqtt_tap import MqttTap, connect_tap
 from tests.unit.core.crowd import FILL_TIMEOUT_S, fill
 

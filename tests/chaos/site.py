@@ -30,8 +30,8 @@ from tests.chaos.founding import PULSES_PER_LITER, VENUE, Drinker, found, invite
 from tests.chaos.kept import KeptProgram, KeptServer
 from tests.chaos.link import Link
 from tests.chaos.memory import Memory
-from tests.integration.node_rig import to_toml
-from tests.integration.simulator_rig import BUSY_MACHINE_MS
+from tests.integration.node.rig import to_toml
+from tests.integration.node.simulator_rig import BUSY_MACHINE_MS
 from tests.venue import OPERATOR
 
 RICH_MINOR: Final = 10_000_00

@@ -11,7 +11,7 @@ from tests.chaos.founding import FLOODER, MAX_POUR_ML
 from tests.chaos.monkey import Monkey
 from tests.chaos.site import CLOSING_S, TEST_TIMEOUT_S, Site, Tap, open_site
 from tests.chaos.staff import Staff
-from tests.integration.simulator_rig import Ear, ear_at, until
+from tests.integration.node.simulator_rig import Ear, ear_at, until
 from tests.mqtt_tap import connect_tap
 
 pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)

@@ -10,7 +10,7 @@ from tests.chaos.audit import at_rest
 from tests.chaos.load import POUR_ML, LoadTap
 from tests.chaos.site import CORES, TEST_TIMEOUT_S, open_site
 from tests.chaos.test_database_gone import judged
-from tests.integration.simulator_rig import ear_at, until
+from tests.integration.node.simulator_rig import ear_at, until
 
 pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
 STRANGERS = 12

@@ -20,7 +20,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PINNED = re.compile(r"postgres:\d+\.\d+-\w+|.+:v?\d+\.\d+\.\d+(-\w+)*")
 """To the patch; PostgreSQL has two numbers."""
 DEFAULT = re.compile(r"\$\{TAPWIRE_[A-Z]+_IMAGE:-([^}]+)\}")
-VERSION = tomllib.loads((ROOT / "core-service" / "pyproject.toml").read_text())["project"]["version"]
+VERSION = tomllib.loads((ROOT / "contracts" / "pyproject.toml").read_text())["project"]["version"]
 OURS = {f"tapwire-services:{VERSION}", f"tapwire-node:{VERSION}"}
 """With the version in the tag, an upgrade whose build was forgotten does not go on with the old image."""
 UNCHECKED = {"migrate", "cli", "sync-broker", "backup", "tap-left", "prometheus", "grafana"}

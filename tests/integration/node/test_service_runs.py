@@ -8,8 +8,8 @@ import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.control.socket_file import control_file, short_address
-from tests.integration.node_person import Person
-from tests.integration.node_rig import WAIT_S, Rig, rig_at, until
+from tests.integration.node.person import Person
+from tests.integration.node.rig import WAIT_S, Rig, rig_at, until
 
 START = {"type": "start_run", "cause": "cleaning", "max_volume_ml": 20_000, "max_duration_ms": 60_000}
 

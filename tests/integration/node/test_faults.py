@@ -21,18 +21,7 @@ from tapwire_node.hardware.simulated_tap import VALVE_PIN, WatchedPin
 from tapwire_node.journal import Journal, JournalBroken
 from tapwire_node.runtime.tap_node import running_node
 from tapwire_node.settings import Settings
-from tests.integration.node_rig import (
-    CARD,
-    OTHER_CARD,
-    TAP,
-    Rig,
-    blocked_journal,
-    core_at,
-    process_at,
-    rig_at,
-    tap_settings,
-    until,
-)
+from tests.integration.node.rig import CARD, OTHER_CARD, TAP, Rig, blocked_journal, core_at, process_at, rig_at, tap_settings, until
 from tests.mqtt_tap import protocol_of
 from tests.stolen import Stolen
 

@@ -12,7 +12,7 @@ from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.policy import Policy
 from tapwire_core.services.books import check_books
 from tapwire_core.services.users import create_user
-from tests.integration.test_rest_process import running
+from tests.integration.rest.test_process import running
 from tests.rest import done, refusal, with_key
 from tests.venue import OPERATOR
 

@@ -16,7 +16,7 @@ from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.policy import Policy
 from tapwire_core.services import devices
 from tapwire_core.services.books import check_books
-from tests.integration.test_rest_process import running
+from tests.integration.rest.test_process import running
 from tests.rest import add_user
 from tests.venue import OPERATOR, Venue
 
@@ -25,7 +25,7 @@ EXAMPLES: Final = 4
 """Random cases of each kind for an operation, beside those that its schema's edges give."""
 ENDS_WITHIN_S: Final = 540
 """For a busy machine; on a quiet one it takes a quarter of it."""
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 
 EXCLUDED_CHECKS: Final = {
     "positive_data_acceptance": "in its place: what_fits_its_schema_is_refused_by_rule_alone, which names what no schema can say",

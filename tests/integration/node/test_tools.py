@@ -4,9 +4,9 @@ import signal
 from pathlib import Path
 
 from tapwire_demo.broker import EmbeddedBroker
-from tests.integration.node_person import NOBODY, Tool, cleaned
-from tests.integration.node_rig import TAP, core_at, process_at, to_toml
-from tests.integration.node_rig import tap_settings as make_settings
+from tests.integration.node.person import NOBODY, Tool, cleaned
+from tests.integration.node.rig import TAP, core_at, process_at, to_toml
+from tests.integration.node.rig import tap_settings as make_settings
 
 
 async def test_calibrate_guides_through_its_pours_and_writes_the_factor(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:

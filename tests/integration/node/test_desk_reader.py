@@ -18,9 +18,9 @@ from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.hardware.simulated_tap import SimulatedReader
 from tapwire_node.runtime.desk_node import DeskNode
 from tapwire_node.settings import Settings
-from tests.integration.node_person import Tool
-from tests.integration.node_rig import CARD, OTHER_CARD, Notified, tap_settings, to_toml
-from tests.integration.simulator_rig import Ear, Module, ear_at, until
+from tests.integration.node.person import Tool
+from tests.integration.node.rig import CARD, OTHER_CARD, Notified, tap_settings, to_toml
+from tests.integration.node.simulator_rig import Ear, Module, ear_at, until
 
 DESK = "bar/readers/desk"
 

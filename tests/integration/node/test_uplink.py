@@ -18,7 +18,7 @@ from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.controller.node_state import node_state_message
 from tapwire_node.mqtt.broker_connection import MAX_PENDING_PUBLISHES, RESERVED_FOR_QUESTIONS, BrokerConnection
 from tapwire_node.settings import Settings, broker_address, device_path
-from tests.integration.node_rig import CARD, Core, core_at, tap_settings, until
+from tests.integration.node.rig import CARD, Core, core_at, tap_settings, until
 from tests.unit.node.controller_bench import ControllerBench
 
 

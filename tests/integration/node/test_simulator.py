@@ -12,8 +12,8 @@ import pytest
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.simulator.client import SimulatorClient
 from tapwire_node.simulator.protocol import Action, SimulatorUnreachable
-from tests.integration.node_rig import CARD, TAP, Core, core_at, tap_settings, to_toml
-from tests.integration.simulator_rig import BUSY_MACHINE_MS, Module, simulator_of, until
+from tests.integration.node.rig import CARD, TAP, Core, core_at, tap_settings, to_toml
+from tests.integration.node.simulator_rig import BUSY_MACHINE_MS, Module, simulator_of, until
 
 
 @dataclass

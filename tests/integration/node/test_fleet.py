@@ -15,8 +15,8 @@ from tapwire_core.services.devices import broker_hash
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.fleet import running_fleet
 from tapwire_node.settings import InvalidSettings, Settings
-from tests.integration.node_rig import CARD, core_at, tap_settings
-from tests.integration.simulator_rig import ear_at, until
+from tests.integration.node.rig import CARD, core_at, tap_settings
+from tests.integration.node.simulator_rig import ear_at, until
 from tests.mqtt_tap import protocol_of
 
 TAPS: Final = 100

@@ -9,9 +9,9 @@ import pytest
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.journal.damage import damaged_journals
 from tapwire_node.simulator.protocol import Action
-from tests.integration.node_rig import OTHER_CARD
-from tests.integration.simulator_rig import until
-from tests.integration.test_simulator import Stage, stage_at
+from tests.integration.node.rig import OTHER_CARD
+from tests.integration.node.simulator_rig import until
+from tests.integration.node.test_simulator import Stage, stage_at
 
 LESS_THAN_A_COMMIT: Final = 4_096
 """One page of the journal's log and its header are more; what the node says in its log is less."""

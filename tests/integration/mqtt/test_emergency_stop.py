@@ -13,8 +13,8 @@ from tapwire_core.worker.worker import Pace, Worker
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.runtime.tap_node import running_node
 from tapwire_node.settings import Settings
-from tests.integration.node_rig import tap_settings
-from tests.integration.test_node_with_core import Bar
+from tests.integration.node.rig import tap_settings
+from tests.integration.node.test_with_core import Bar
 from tests.rest import Rest, done
 from tests.venue import OPERATOR, Venue
 

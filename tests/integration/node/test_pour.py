@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tests.integration.node_rig import CARD, FLOW_ML_PER_S, OTHER_CARD, SHORT, Rig, rig_at
+from tests.integration.node.rig import CARD, FLOW_ML_PER_S, OTHER_CARD, SHORT, Rig, rig_at
 from tests.stolen import Stolen
 
 

@@ -27,9 +27,9 @@ from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.journal.inspection import export
 from tapwire_node.simulator.client import SimulatorClient
 from tapwire_node.simulator.protocol import Action
-from tests.integration.node_rig import tap_settings
-from tests.integration.simulator_rig import BUSY_MACHINE_MS, PATIENCE_S, Ear, Module, ear_at, simulator_of, until
-from tests.integration.test_node_with_core import PACE
+from tests.integration.node.rig import tap_settings
+from tests.integration.node.simulator_rig import BUSY_MACHINE_MS, PATIENCE_S, Ear, Module, ear_at, simulator_of, until
+from tests.integration.node.test_with_core import PACE
 from tests.stolen import Stolen
 from tests.venue import OPERATOR, PRICE_MINOR, Guest, Venue
 

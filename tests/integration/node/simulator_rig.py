@@ -18,8 +18,8 @@ from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.simulator.client import SimulatorClient
 from tapwire_node.simulator.protocol import SimulatorUnreachable
-from tests.integration.node_rig import service_client, to_toml
-from tests.integration.node_rig import until as until_soon
+from tests.integration.node.rig import service_client, to_toml
+from tests.integration.node.rig import until as until_soon
 
 PATIENCE_S: Final = 60.0
 BUSY_MACHINE_MS: Final = 5_000

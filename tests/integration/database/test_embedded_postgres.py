@@ -23,7 +23,7 @@ from tapwire_demo.processes import Child, StopStep, free_port
 
 SETTINGS: Final = PostgresSettings(durable=False)
 PATIENCE_S: Final = 10.0
-DEMO: Final = Path(__file__).parents[2] / "demo"
+DEMO: Final = Path(__file__).parents[3] / "demo"
 STOP: Final = (StopStep(signal.SIGKILL, 5.0),)
 
 SERVE: Final = """

@@ -22,7 +22,7 @@ from tapwire_core.services import taps
 from tapwire_core.settings import Settings
 from tapwire_core.worker.worker import run_core
 from tapwire_demo.broker import Account, EmbeddedBroker
-from tests.integration.node_rig import service_client
+from tests.integration.node.rig import service_client
 from tests.venue import OPERATOR, Venue
 
 WITHIN_S = 15

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
-from tests.integration.node_person import NOBODY
-from tests.integration.node_rig import NodeProcess, Notified, process_at
+from tests.integration.node.person import NOBODY
+from tests.integration.node.rig import NodeProcess, Notified, process_at
 
 
 @pytest.fixture

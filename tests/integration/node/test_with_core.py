@@ -26,7 +26,7 @@ from tapwire_node.hardware.simulated_tap import SimulatedTap
 from tapwire_node.journal.inspection import export
 from tapwire_node.runtime.tap_node import TapNode, running_node
 from tapwire_node.settings import Settings
-from tests.integration.node_rig import FLOW_ML_PER_S, TAP, tap_settings, until
+from tests.integration.node.rig import FLOW_ML_PER_S, TAP, tap_settings, until
 from tests.stolen import Stolen
 from tests.venue import OPERATOR, Guest, Venue
 

@@ -20,8 +20,8 @@ from tapwire_core.services.pairings import MOST_AT_ONCE, accept_pairing, begin_p
 from tapwire_node.commands.big_letters import GLYPHS, big_letters
 from tapwire_node.commands.pairing_api import ApiUnreachable, PairingApi, PairingRefused
 from tapwire_node.settings import broker_address, load_settings
-from tests.integration.node_person import Tool
-from tests.integration.test_rest_process import free_port
+from tests.integration.node.person import Tool
+from tests.integration.rest.test_process import free_port
 from tests.shipped_broker import run
 from tests.venue import OPERATOR
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tapwire_node.control.socket_file import control_file, short_address
-from tests.integration.node_rig import WAIT_S, Core
+from tests.integration.node.rig import WAIT_S, Core
 
 NOBODY = '[[guests]]\ncards = ["04a1b2c3"]\npause_ms = 3_600_000\n'
 """A scenario in which no guest comes while a test runs."""

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tapwire_core.db.engine import Database
-from tests.integration.test_rest_events import serving
+from tests.integration.rest.test_event_stream import serving
 from tests.rest import Rest, refusal
 from tests.venue import Venue
 

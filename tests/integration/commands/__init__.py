@@ -1,0 +1,1 @@
+"""The commands of operators of an installation."""

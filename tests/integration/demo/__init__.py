@@ -1,0 +1,1 @@
+"""Make demo as a newcomer meets it."""

@@ -1,0 +1,1 @@
+"""The core as devices meet it, over MQTT."""

@@ -1,0 +1,1 @@
+"""The tap node as people and the core meet it."""
