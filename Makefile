@@ -145,11 +145,17 @@ endef
 
 NPM = $(or $(shell command -v npm),$(VENV)/bin/npm)
 
-$(VENDOR): package-lock.json admin-api/src/tapwire_admin/console/libraries.py $(VENV)/.demo
+CONSOLE_FILES := $(shell find admin-api/src/tapwire_admin/console -name '*.py' -o -name '*.html')
+
+node_modules/.complete: package-lock.json $(VENV)/.demo
 	@command -v npm >/dev/null || [ -x $(VENV)/bin/npm ] || \
 		{ echo 'Installing npm into $(VENV)'; $(PIP) install --require-hashes -r requirements/npm.txt; }
 	@echo 'Fetching the libraries of the console'
 	@PATH="$$PATH:$$(pwd)/$(VENV)/bin" $(NPM) ci --silent --ignore-scripts
+	@touch $@
+
+# these files name the icons
+$(VENDOR): node_modules/.complete $(CONSOLE_FILES)
 	@$(PY) -m tapwire_admin.console.libraries
 	@touch $@
 

@@ -6,32 +6,14 @@ from contextlib import asynccontextmanager
 import pytest
 from playwright.async_api import Browser, expect
 
+from tapwire_admin.console.menu import MENU
 from tapwire_demo.demo_file import DemoFile
 from tests.browser.api import Api
 from tests.browser.console import MAX_SCRIPT_BYTES, Console
 
 pytestmark = pytest.mark.timeout(240)
 
-PAGES = (
-    "/",
-    "/check-in",
-    "/visits",
-    "/attention",
-    "/attention/resolved",
-    "/shift",
-    "/guests",
-    "/cards?card_uid=04a1b2c3",
-    "/stock",
-    "/reports",
-    "/reports?by=beverage",
-    "/audit",
-    "/devices",
-    "/webhooks",
-    "/users",
-    "/set-up",
-    "/me",
-    "/more",
-)
+PAGES = (*(entry.path for entry in MENU), "/attention/resolved", "/cards?card_uid=04a1b2c3", "/reports?by=beverage")
 DIALOGS = (
     "/taps/bar/left/actions",
     "/taps/bar/left/stop",

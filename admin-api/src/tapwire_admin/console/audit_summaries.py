@@ -1,46 +1,48 @@
 """An entry of the audit log in one short line, as people read it."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tapwire_admin.console.formats import Formats
+from tapwire_admin.console.libraries import Icon
 from tapwire_admin.console.problem_texts import PROBLEMS
 from tapwire_admin.console.translations import N_, translations
 from tapwire_contracts.denials import denial_text
 from tapwire_contracts.reasons import AuditAction, DenyReason, Locale
 from tapwire_core.db.views.audit import AuditEntryView
 
-ICONS: Final = {
-    "pour": "beer",
-    "insufficient": "ban",
-    "overpour": "beer",
-    "sync": "beer",
-    "late": "beer",
-    "visit": "door-open",
-    "card": "credit-card",
-    "guest": "users",
-    "top": "banknote",
-    "refund": "banknote",
-    "adjustment": "scale",
-    "shift": "clock",
-    "z": "receipt",
-    "keg": "barrel",
-    "stock": "barrel",
-    "beverage": "barrel",
-    "tap": "beer",
-    "incident": "triangle-alert",
-    "volume": "droplets",
-    "unattributed": "droplets",
-    "reconcile": "scale",
-    "emergency": "octagon-x",
-    "webhook": "webhook",
+ICONS: Final[Mapping[str, Icon]] = {
+    "pour": Icon("beer"),
+    "insufficient": Icon("ban"),
+    "overpour": Icon("beer"),
+    "sync": Icon("beer"),
+    "late": Icon("beer"),
+    "visit": Icon("door-open"),
+    "card": Icon("credit-card"),
+    "guest": Icon("users"),
+    "top": Icon("banknote"),
+    "refund": Icon("banknote"),
+    "adjustment": Icon("scale"),
+    "shift": Icon("clock"),
+    "z": Icon("receipt"),
+    "keg": Icon("barrel"),
+    "stock": Icon("barrel"),
+    "beverage": Icon("barrel"),
+    "tap": Icon("beer"),
+    "incident": Icon("triangle-alert"),
+    "volume": Icon("droplets"),
+    "unattributed": Icon("droplets"),
+    "reconcile": Icon("scale"),
+    "emergency": Icon("octagon-x"),
+    "webhook": Icon("webhook"),
 }
 """An entry's icon, by the first word of its action."""
 _MONEY: Final = ("amount_minor", "hold_minor")
 
 
-def icon_of(action: str) -> str:
+def icon_of(action: str) -> Icon:
     """The icon of an entry."""
-    return "ban" if "denied" in action or "refused" in action else ICONS.get(action.split("_")[0], "history")
+    return Icon("ban") if "denied" in action or "refused" in action else ICONS.get(action.split("_")[0], Icon("history"))
 
 
 def gist(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:

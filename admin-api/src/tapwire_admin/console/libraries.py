@@ -3,13 +3,15 @@
 `package.json` says which libraries, `package-lock.json` which bytes of them. Nothing comes from anywhere else when a page is read.
 """
 
+import re
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NewType
 
-VENDOR: Final = Path(__file__).parent / "vendor"
+CONSOLE: Final = Path(__file__).parent
+VENDOR: Final = CONSOLE / "vendor"
 NODE_MODULES: Final = Path("node_modules")
 
 _INTER: Final = "@fontsource-variable/inter"
@@ -35,50 +37,19 @@ LICENCES: Final[Mapping[str, str]] = {
 }
 """The licences' texts, which must go wherever the libraries go."""
 
-ICONS: Final = (
-    "banknote",
-    "barrel",
-    "beer",
-    "ban",
-    "chart-column",
-    "check",
-    "chevron-right",
-    "circle-stop",
-    "clock",
-    "cpu",
-    "credit-card",
-    "door-open",
-    "download",
-    "droplets",
-    "ellipsis",
-    "history",
-    "languages",
-    "lock",
-    "lock-open",
-    "log-out",
-    "moon",
-    "nfc",
-    "octagon-x",
-    "plus",
-    "printer",
-    "radio-tower",
-    "receipt",
-    "router",
-    "scale",
-    "search",
-    "settings",
-    "spray-can",
-    "sun",
-    "triangle-alert",
-    "user-cog",
-    "user-plus",
-    "users",
-    "wallet",
-    "webhook",
-    "wifi-off",
-    "x",
-)
-"""The icons that pages use, of `lucide-static`; they are written into the pages."""
+Icon = NewType("Icon", str)
+"""An icon's name in `lucide-static`. Write it as `Icon("…")` in Python and `icon("…")` in templates: that is how it is found."""
+_IN_USE: Final = re.compile(r"""\b[Ii]con\("([a-z0-9-]+)"\)""")
+
+
+def find_icons() -> tuple[Icon, ...]:
+    """The icons that the console's Python and templates name, sorted."""
+    files = (file for kind in ("*.py", "*.html") for file in CONSOLE.rglob(kind))
+    names = {name for file in files for name in _IN_USE.findall(file.read_text(encoding="utf-8"))}
+    return tuple(Icon(name) for name in sorted(names))
+
+
+ICONS: Final = find_icons()
 
 
 class LibrariesMissing(Exception):
@@ -97,7 +68,7 @@ def list_vendored() -> list[str]:
     return [*SCRIPTS, *LICENCES, *map(_icon_file, ICONS)]
 
 
-def read_icon(name: str) -> str:
+def read_icon(name: Icon) -> str:
     """An icon's SVG."""
     return (VENDOR / _icon_file(name)).read_text(encoding="utf-8")
 
@@ -110,7 +81,7 @@ def fetch_libraries(node_modules: Path) -> None:
         shutil.copyfile(node_modules / source, VENDOR / name)
 
 
-def _icon_file(name: str) -> str:
+def _icon_file(name: Icon) -> str:
     return f"icon-{name}.svg"
 
 

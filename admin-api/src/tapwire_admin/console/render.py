@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from tapwire_admin.console.assets import asset
 from tapwire_admin.console.labels import WORDS
-from tapwire_admin.console.libraries import read_icon
+from tapwire_admin.console.libraries import Icon, read_icon
+from tapwire_admin.console.menu import MENU
 from tapwire_admin.console.translations import translations
 from tapwire_contracts.reasons import Locale
 
@@ -47,7 +48,14 @@ def environment(locale: Locale) -> Environment:
     )
     texts = translations(locale)
     made.install_gettext_translations(texts, newstyle=True)  # type: ignore[attr-defined]
-    made.globals |= {"icon": icon, "asset": asset, "new_key": new_key, "liquid": liquid, "say": functools.partial(say, locale)}
+    made.globals |= {
+        "icon": icon,
+        "asset": asset,
+        "menu": MENU,
+        "new_key": new_key,
+        "liquid": liquid,
+        "say": functools.partial(say, locale),
+    }
     return made
 
 
@@ -71,7 +79,7 @@ def liquid(style: str | None, name: str | None) -> str:
 
 
 @functools.cache
-def icon(name: str) -> Markup:
+def icon(name: Icon) -> Markup:
     """An icon, for the eye alone: what it stands beside says the same in words."""
     drawing = read_icon(name)
     inside = drawing[drawing.index(">", drawing.index("<svg")) + 1 : drawing.rindex("</svg>")].strip()

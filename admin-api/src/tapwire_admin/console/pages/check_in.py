@@ -105,10 +105,10 @@ async def open_visit(db: Db, viewer: Looking, live: NamedDependency[Live], actor
         text = problem_text(viewer, refusal.code, str(refusal))
         visit = await _visit_in_the_way(db, refusal)
         result = Result(refusal.code, text, visit, refusal.facts, guest, wanted.card_uid)
-        return viewer.show("parts/desk.html", **await _desk(db, viewer, live, guest, result))
+        return viewer.show("parts/check_in.html", **await _desk(db, viewer, live, guest, result))
     visit = await get_visit(db, opened.visit_id)
     result = Result("success", "", visit, {"stages": opened.stages}, guest, wanted.card_uid)
-    return viewer.show("parts/desk.html", **await _desk(db, viewer, live, None, result))
+    return viewer.show("parts/check_in.html", **await _desk(db, viewer, live, None, result))
 
 
 async def _desk(db: Database, viewer: Viewer, live: Live, guest: GuestView | None, result: Result | None) -> dict[str, Any]:

@@ -34,13 +34,13 @@ async def ask_for_device(viewer: Looking) -> Response[str]:
 async def add_device(request: Request[Any, Any, Any], viewer: Looking, actor: By, sent: Form) -> Response[str]:
     """Let a device speak; its secret is shown this once."""
     made = await devices.add_device(sent.db, actor, _named(viewer, sent))
-    return viewer.show("dialogs/secret.html", made=made, screen=await _screen(request, sent.db, made.path))
+    return viewer.show("dialogs/device_secret.html", made=made, screen=await _screen(request, sent.db, made.path))
 
 
 @get("/devices/accept", access=ENGINEER)
 async def ask_for_code(viewer: Looking) -> Response[str]:
     """Which code a new device shows, and which device it is."""
-    return viewer.show("dialogs/accept_code.html", kinds=list(DeviceKind))
+    return viewer.show("dialogs/accept_pairing.html", kinds=list(DeviceKind))
 
 
 @post("/devices/accept", access=ENGINEER)
@@ -48,20 +48,20 @@ async def accept_code(viewer: Looking, actor: By, sent: Form) -> Response[str]:
     """Let the device that shows a code fetch its secret."""
     code, path, replace = sent.values.get("code", ""), _named(viewer, sent), sent.flag("replace")
     accepted = await sent.once(pairings.accept_pairing, actor, code, path, replace=replace)
-    return viewer.show("dialogs/code_accepted.html", path=accepted)
+    return viewer.show("dialogs/pairing_accepted.html", path=accepted)
 
 
 @get("/devices/rotate", access=ENGINEER)
 async def show_device(request: Request[Any, Any, Any], db: Db, viewer: Looking, path: FromQuery[str]) -> Response[str]:
     """A device's screen, and a new secret, after which the old one is worth nothing."""
-    return viewer.show("dialogs/rotate.html", path=path, screen=await _screen(request, db, path))
+    return viewer.show("dialogs/device.html", path=path, screen=await _screen(request, db, path))
 
 
 @post("/devices/rotate", access=ENGINEER)
 async def rotate_device(request: Request[Any, Any, Any], viewer: Looking, actor: By, sent: Form) -> Response[str]:
     """Give a device a new secret, shown this once."""
     made = await devices.rotate_device(sent.db, actor, sent.read(DevicePathGiven).path)
-    return viewer.show("dialogs/secret.html", made=made, screen=await _screen(request, sent.db, made.path))
+    return viewer.show("dialogs/device_secret.html", made=made, screen=await _screen(request, sent.db, made.path))
 
 
 @post("/devices/revoke", access=ENGINEER)

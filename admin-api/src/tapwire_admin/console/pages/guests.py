@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.audit_summaries import gist, icon_of
 from tapwire_admin.console.forms import Form
+from tapwire_admin.console.libraries import Icon
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import Around
 from tapwire_admin.console.translations import N_
@@ -40,7 +41,7 @@ class Happened(Struct, frozen=True):
     """One line of a guest's timeline; `amount_minor` is what it changed the balance by."""
 
     at: datetime
-    icon: str
+    icon: Icon
     kind: str
     word: str
     detail: str = ""
@@ -111,9 +112,9 @@ async def _timeline(db: Database, viewer: Viewer, guest_id: UUID) -> list[Happen
     page = PageRequest(limit=TIMELINE)
     happened = await _movements(db, guest_id, page)
     for visit in (await list_visits(db, guest_id=guest_id, page=page)).items:
-        happened.append(Happened(visit.opened_at, "door-open", "action", "visit_opened", visit.opened_by))
+        happened.append(Happened(visit.opened_at, Icon("door-open"), "action", "visit_opened", visit.opened_by))
         if visit.closed_at:
-            happened.append(Happened(visit.closed_at, "door-open", "action", "visit_closed", visit.closed_by or ""))
+            happened.append(Happened(visit.closed_at, Icon("door-open"), "action", "visit_closed", visit.closed_by or ""))
     for entry in (await list_audit(db, subject=str(guest_id), page=page)).items:
         if entry.action not in TOLD_OTHERWISE:
             detail = gist(viewer.locale, viewer.formats, entry) or entry.actor
@@ -129,10 +130,12 @@ async def _movements(db: Database, guest_id: UUID, page: PageRequest) -> list[Ha
         pour = pours.get(entry.pour_id) if entry.pour_id else None
         if pour is not None and entry.kind is MovementKind.CHARGE:
             detail = f"{pour.beverage_name} · {pour.tap_id}"
-            happened.append(Happened(entry.created_at, "beer", "movement", entry.kind, detail, pour.volume_ml, entry.amount_minor))
+            happened.append(
+                Happened(entry.created_at, Icon("beer"), "movement", entry.kind, detail, pour.volume_ml, entry.amount_minor)
+            )
         else:
             detail = " · ".join(part for part in (entry.reason, entry.actor) if part)
-            happened.append(Happened(entry.created_at, "banknote", "movement", entry.kind, detail, None, entry.amount_minor))
+            happened.append(Happened(entry.created_at, Icon("banknote"), "movement", entry.kind, detail, None, entry.amount_minor))
     return happened
 
 

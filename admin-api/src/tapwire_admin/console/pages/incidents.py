@@ -82,20 +82,20 @@ class Shown:
 @get("/attention", access=OPERATOR)
 async def show_attention(db: Db, viewer: Looking, shell: Around) -> Response[str]:
     """Incidents that wait."""
-    return viewer.show("attention.html", shell=shell, shown=await _unresolved(db, viewer.the_venue.venue_id))
+    return viewer.show("incidents.html", shell=shell, shown=await _unresolved(db, viewer.the_venue.venue_id))
 
 
 @get("/parts/attention", access=OPERATOR)
 async def show_list(db: Db, viewer: Looking) -> Response[str]:
     """The list of them."""
-    return viewer.show("parts/attention.html", shown=await _unresolved(db, viewer.the_venue.venue_id))
+    return viewer.show("parts/incidents.html", shown=await _unresolved(db, viewer.the_venue.venue_id))
 
 
 @get("/attention/resolved", access=OPERATOR)
 async def show_resolved(db: Db, viewer: Looking, shell: Around, page: AskedPage) -> Response[str]:
     """Those that ended."""
     resolved = await views.list_incidents(db, status=IncidentStatus.RESOLVED, venue_id=viewer.the_venue.venue_id, page=page)
-    return viewer.show("resolved.html", shell=shell, page=resolved)
+    return viewer.show("resolved_incidents.html", shell=shell, page=resolved)
 
 
 @post("/attention/{incident_id:uuid}/claim", access=OPERATOR)
@@ -113,7 +113,7 @@ async def ask_to_resolve(db: Db, viewer: Looking, incident_id: FromPath[UUID]) -
     here = await list_visits(db, venue_id=viewer.the_venue.venue_id, status=VisitStatus.ACTIVE, page=PageRequest(limit=MAX_LIMIT))
     whose = await get_visit(db, shown.visit_id) if shown.visit_id else None
     visits = [*([whose] if whose else []), *(visit for visit in here.items if not whose or visit.visit_id != whose.visit_id)]
-    return viewer.show("dialogs/resolve.html", shown=shown, visits=visits, whose=whose, resolutions=list(Resolution))
+    return viewer.show("dialogs/resolve_incident.html", shown=shown, visits=visits, whose=whose, resolutions=list(Resolution))
 
 
 @post("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD)

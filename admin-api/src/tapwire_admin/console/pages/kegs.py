@@ -34,7 +34,7 @@ async def show_stock(db: Db, viewer: Looking, shell: Around, page: AskedPage, re
     sold = await beverage_views.list_beverages(db, page=PageRequest(limit=MAX_LIMIT))
     archived = await beverage_views.list_beverages(db, archived=True, page=PageRequest(limit=MAX_LIMIT))
     context = {"page": in_stock, "beverages": sold.items, "archived": archived.items, "retired": retired}
-    return viewer.show("stock.html", shell=shell, **context)
+    return viewer.show("kegs.html", shell=shell, **context)
 
 
 @get("/stock/new-keg", access=OPERATOR)

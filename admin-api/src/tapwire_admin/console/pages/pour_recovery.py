@@ -50,7 +50,7 @@ async def preview_charge(db: Db, viewer: Looking, visit_id: FromPath[UUID], volu
     known = int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= MAX_DIGITS else None
     visit = await view(db, visit_id)
     preview = _preview(visit, known) if known is not None and visit.pending_pour else None
-    return viewer.show("parts/preview.html", preview=preview)
+    return viewer.show("parts/charge_preview.html", preview=preview)
 
 
 @post("/visits/{visit_id:uuid}/reconcile", access=SHIFT_LEAD)

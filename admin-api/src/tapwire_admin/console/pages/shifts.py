@@ -67,7 +67,7 @@ async def close_shift(viewer: Looking, actor: By, sent: Form) -> Response[str]:
     except ShiftInUse:
         visits = await list_visits(sent.db, venue_id=venue_id, status=VisitStatus.ACTIVE)
         pours = await list_pours(sent.db, PourFilter(venue_id=venue_id, sync_status=SyncStatus.PENDING_SYNC))
-        return show_in(SLOT, viewer.show("parts/close_refused.html", visits=visits, pours=pours))
+        return show_in(SLOT, viewer.show("parts/shift_in_use.html", visits=visits, pours=pours))
     return go_to(f"/shift/{shift_id}")
 
 

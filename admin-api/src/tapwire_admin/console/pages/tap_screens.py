@@ -60,7 +60,7 @@ async def show_screen(
         return Redirect(own, status_code=303, cookies=[kept])
     shown = Screen(db, live, path)
     await shown.look()
-    return html(render(db.policy.locale, "screen.html", {"locale": db.policy.locale, "screen": shown.now(), "own": own}))
+    return html(render(db.policy.locale, "tap_screen.html", {"locale": db.policy.locale, "screen": shown.now(), "own": own}))
 
 
 @get("/screen/{venue:str}/{tap:str}/live", access=EVERYBODY)

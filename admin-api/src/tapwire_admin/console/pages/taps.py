@@ -112,7 +112,7 @@ async def show_actions(
 @get("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)
 async def ask_to_stop(db: Db, viewer: Looking, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
     """Ask why the pour is stopped."""
-    return viewer.show("dialogs/stop.html", tap=await _tap(db, venue, tap), reasons=_said(viewer, STOP_REASONS))
+    return viewer.show("dialogs/stop_tap.html", tap=await _tap(db, venue, tap), reasons=_said(viewer, STOP_REASONS))
 
 
 @post("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)

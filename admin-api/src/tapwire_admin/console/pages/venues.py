@@ -31,7 +31,7 @@ async def set_emergency(viewer: Looking, actor: By, sent: Form) -> Response[str]
     unconfirmed = await wait_for_confirmation(sent.db, venue_id)
     if not wanted.on:
         return go_to("/")
-    body = viewer.render("parts/stopped.html", unconfirmed=unconfirmed)
+    body = viewer.render("parts/emergency_stopped.html", unconfirmed=unconfirmed)
     return done(changed=[venue_id], close=False, body=body)
 
 

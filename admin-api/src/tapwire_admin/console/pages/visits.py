@@ -63,7 +63,7 @@ async def show_body(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Respon
 async def ask_for_card(db: Db, viewer: Looking, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
     """The card for the visit, in place of the one it has."""
     readers = await readers_of(db, viewer, live)
-    return viewer.show("dialogs/reissue.html", visit=await view(db, visit_id), readers=readers)
+    return viewer.show("dialogs/assign_card.html", visit=await view(db, visit_id), readers=readers)
 
 
 @post("/visits/{visit_id:uuid}/card", access=OPERATOR)
@@ -77,7 +77,7 @@ async def assign_card(viewer: Looking, actor: By, sent: Form, visit_id: FromPath
 async def ask_for_lost(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
     """Make sure that the card is lost."""
     reasons = [viewer.translate(reason) for reason in LOST_REASONS]
-    return viewer.show("dialogs/lost.html", visit=await view(db, visit_id), reasons=reasons)
+    return viewer.show("dialogs/report_card_lost.html", visit=await view(db, visit_id), reasons=reasons)
 
 
 @post("/visits/{visit_id:uuid}/lost", access=OPERATOR)
@@ -92,7 +92,7 @@ async def report_lost(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: 
 @get("/visits/{visit_id:uuid}/close", access=OPERATOR)
 async def ask_to_close(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
     """Make sure that the guest goes."""
-    return viewer.show("dialogs/close.html", visit=await view(db, visit_id))
+    return viewer.show("dialogs/close_visit.html", visit=await view(db, visit_id))
 
 
 @post("/visits/{visit_id:uuid}/close", access=OPERATOR)

@@ -1,0 +1,56 @@
+"""The console's menu: one row an entry, shown beside each page and, on narrow screens, by the page "More"."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from tapwire_admin.console.libraries import Icon
+from tapwire_admin.console.translations import N_
+from tapwire_core.domain.closed_sets import Role
+
+
+class Shown(StrEnum):
+    """Where an entry stands; the value is its class in `console.css`."""
+
+    ALWAYS = "always"
+    WIDE_ONLY = "wide-only"
+    """In the menu of wide windows. In narrow ones the page "More" has it."""
+    NARROW_ONLY = "narrow-menu"
+
+
+@dataclass(frozen=True, slots=True)
+class MenuEntry:
+    """A link to a page. `role`: the least that sees it; `starts_group`: a line stands above it."""
+
+    path: str
+    icon: Icon
+    label: str
+    shown: Shown = Shown.WIDE_ONLY
+    role: Role = Role.OPERATOR
+    starts_group: bool = False
+    counts_incidents: bool = False
+
+    @property
+    def is_in_more(self) -> bool:
+        """True for an entry of the page "More"."""
+        return self.shown is Shown.WIDE_ONLY
+
+
+MENU: Final = (
+    MenuEntry("/", Icon("beer"), N_("Taps"), Shown.ALWAYS),
+    MenuEntry("/check-in", Icon("nfc"), N_("Check in"), Shown.ALWAYS),
+    MenuEntry("/visits", Icon("door-open"), N_("Visits"), Shown.ALWAYS),
+    MenuEntry("/attention", Icon("triangle-alert"), N_("Attention"), Shown.ALWAYS, counts_incidents=True),
+    MenuEntry("/shift", Icon("clock"), N_("Shift")),
+    MenuEntry("/guests", Icon("users"), N_("Guests"), starts_group=True),
+    MenuEntry("/cards", Icon("credit-card"), N_("Cards")),
+    MenuEntry("/stock", Icon("barrel"), N_("Kegs & beverages")),
+    MenuEntry("/reports", Icon("chart-column"), N_("Reports")),
+    MenuEntry("/audit", Icon("history"), N_("Audit log")),
+    MenuEntry("/devices", Icon("router"), N_("Devices"), role=Role.ENGINEER, starts_group=True),
+    MenuEntry("/webhooks", Icon("webhook"), N_("Webhooks"), role=Role.ENGINEER),
+    MenuEntry("/users", Icon("user-cog"), N_("Users"), role=Role.ENGINEER),
+    MenuEntry("/set-up", Icon("plus"), N_("Set-up"), role=Role.ENGINEER),
+    MenuEntry("/me", Icon("settings"), N_("Settings")),
+    MenuEntry("/more", Icon("ellipsis"), N_("More"), Shown.NARROW_ONLY),
+)
