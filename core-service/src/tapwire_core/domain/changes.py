@@ -196,7 +196,7 @@ class EarlierBooking(Struct, frozen=True, kw_only=True):
     paid_minor: int
     incident_ids: tuple[UUID, ...]
 
-    def stated_in(self, details: Mapping[str, Any]) -> dict[str, Any]:
+    def added_to(self, details: Mapping[str, Any]) -> dict[str, Any]:
         """An incident's details with this booking, beside what they state of earlier ones."""
         paid_by = {*details.get("paid_by", ()), *map(str, self.incident_ids)}
         return {**details, PAID: details.get(PAID, 0) + self.paid_minor, "paid_by": sorted(paid_by)}
@@ -346,7 +346,7 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     def complete(self) -> None:
         """Add what only the whole change tells: overdrawn kegs, and earlier bookings of a fact. Repeating it adds nothing."""
         for booking in self.paid_before:
-            self._state_booking(booking)
+            self._add_earlier_booking(booking)
         for keg_id, before_ml in self.kegs.items():
             self._raise_if_overdrawn(keg_id, before_ml)
         self.kegs, self.paid_before = {}, []
@@ -355,20 +355,20 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         assert self.tap_path is not None
         self.commands.append(CommandSent(tap_path=self.tap_path, payload=payload))
 
-    def _state_booking(self, booking: EarlierBooking) -> None:
+    def _add_earlier_booking(self, booking: EarlierBooking) -> None:
         """State the booking in the fact's own incident, which proposes so much less.
 
         A fact without an incident, because it is paid already or never will be, raises one, so that a person corrects it.
         """
         for place, raised in enumerate(self.raised):
             if worth_minor(raised.kind, raised.details) is not None:
-                self.raised[place] = replace(raised, details=booking.stated_in(raised.details))
+                self.raised[place] = replace(raised, details=booking.added_to(raised.details))
                 return
         for place, updated in enumerate(self.updated):
             if worth_minor(updated.kind, updated.details) is not None:
-                self.updated[place] = replace(updated, details=booking.stated_in(updated.details))
+                self.updated[place] = replace(updated, details=booking.added_to(updated.details))
                 return
-        details = booking.stated_in({"fact": str(booking.fact_id), "volume_ml": booking.volume_ml})
+        details = booking.added_to({"fact": str(booking.fact_id), "volume_ml": booking.volume_ml})
         cause = f"{self.tap_path} {booking.fact_id} paid before"
         self.raise_incident(IncidentKind.VOLUME_GAP, cause, {**details, "hint": "give back what was booked twice"})
 

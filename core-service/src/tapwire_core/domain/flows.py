@@ -12,7 +12,7 @@ from tapwire_core.domain.changes import Changes, FlowRemembered, StretchAccounte
 from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.odometers import StretchFacts, account_fact
 from tapwire_core.domain.policy import Policy
-from tapwire_core.domain.pour_reports import Report, TapNow, why_not_believable
+from tapwire_core.domain.pour_reports import CurrentTap, Report, implausibility
 
 
 class LeakFacts(Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class LeakFacts(Struct, frozen=True, kw_only=True):
 def record_new_flow(
     path: str,
     flow: UnattributedFlow,
-    tap: TapNow,
+    tap: CurrentTap,
     overlapping: Sequence[StretchFacts],
     leak: LeakFacts | None,
     policy: Policy,
@@ -45,7 +45,7 @@ def record_new_flow(
         keg_id=tap.keg_id,
         stock_kind=kind,
     )
-    why_not = why_not_believable(_as_report(path, flow), policy)
+    why_not = implausibility(_as_report(path, flow), policy)
     if why_not is not None:
         details = {"why": why_not, "reported_volume_ml": flow.volume_ml, "cause": flow.cause}
         changes.raise_incident(IncidentKind.INVALID_REPORT, f"{path} {flow.event_id}", details)

@@ -17,17 +17,17 @@ from msgspec.structs import replace
 from tapwire_contracts.reasons import AuditAction, IncidentKind, Resolution, SyncStatus
 from tapwire_core.domain.changes import Changes, EarlierBooking, OdometerCovered, StretchAccounted
 from tapwire_core.domain.closed_sets import StockKind
-from tapwire_core.domain.pour_reports import PourFacts, TapNow
+from tapwire_core.domain.pour_reports import CurrentTap, PourFacts
 
 VOLUME_GAP_INCIDENT_ML: Final = 5
 """From here on a hole is not only booked but also an incident `volume_gap`."""
 
 
-SAID_BY_A_PERSON: Final = (SyncStatus.PENDING_SYNC, SyncStatus.RECONCILED)
+VOLUME_BY_OPERATOR: Final = (SyncStatus.PENDING_SYNC, SyncStatus.RECONCILED)
 """States of a pour in which a person enters, or has entered, its volume when its report can't be believed."""
 
 
-class GapFacts(Struct, frozen=True, kw_only=True):
+class GapIncident(Struct, frozen=True, kw_only=True):
     """A hole's incident. `volume_ml` and `value_minor`: what it says is missing; `booked_minor`: what ending it has booked."""
 
     incident_id: UUID
@@ -50,7 +50,7 @@ class StretchFacts(Struct, frozen=True, kw_only=True):
     fact_id: UUID
     is_hole: bool
     keg_id: UUID | None
-    gap: GapFacts | None = None
+    gap: GapIncident | None = None
 
 
 class OdometerFacts(Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ class OdometerFacts(Struct, frozen=True, kw_only=True):
     stretches: tuple[StretchFacts, ...]
 
 
-class GapNow(Struct, frozen=True, kw_only=True):
+class IncidentHole(Struct, frozen=True, kw_only=True):
     """The hole of an incident, at most up to the odometer's present value, and the stretches accounted for in it since."""
 
     journal_id: UUID
@@ -91,13 +91,13 @@ def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFact
     ):
         return
     changes.stretches.append(stretch)
-    filled_ml = Counter[GapFacts]()
+    filled_ml = Counter[GapIncident]()
     for other in overlapping:
         from_ml, to_ml = max(other.from_ml, stretch.from_ml), min(other.to_ml, stretch.to_ml)
         if from_ml >= to_ml:
             continue
         if other.is_hole:
-            _take_back(other, stretch, from_ml, to_ml, changes)
+            _reverse_hole(other, stretch, from_ml, to_ml, changes)
             if other.gap is not None:
                 filled_ml[other.gap] += to_ml - from_ml
         else:
@@ -106,14 +106,14 @@ def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFact
     _note_earlier_bookings(stretch.fact_id, filled_ml, changes)
 
 
-def account_unbelieved(
+def account_implausible(
     stretch: StretchAccounted, pour: PourFacts | None, overlapping: Sequence[StretchFacts], changes: Changes
 ) -> None:
     """Account for the stretch of a report that can't be believed, when a person says the volume of the `pour` that it names.
 
     Otherwise nothing books that stretch: it is a hole, found later or booked already, whichever comes first.
     """
-    if pour is not None and pour.sync_status in SAID_BY_A_PERSON:
+    if pour is not None and pour.sync_status in VOLUME_BY_OPERATOR:
         account_stretch(stretch, overlapping, changes)
 
 
@@ -121,7 +121,7 @@ def book_holes(
     journal_id: UUID,
     odometer_ml: int,
     facts: OdometerFacts,
-    tap: TapNow,
+    tap: CurrentTap,
     hole_ids: Iterable[UUID],
     max_hole_ml: int,
     changes: Changes,
@@ -138,14 +138,14 @@ def book_holes(
     covered_ml = max(start_ml, odometer_ml)
     for (from_ml, to_ml), hole_id in zip(_holes(start_ml, odometer_ml, facts.stretches), hole_ids, strict=False):
         if to_ml - from_ml > max_hole_ml:
-            _raise_not_believed(journal_id, from_ml, to_ml, hole_id, changes)
+            _raise_implausible_hole(journal_id, from_ml, to_ml, hole_id, changes)
             covered_ml = min(covered_ml, from_ml)
         else:
             _book_hole(journal_id, from_ml, to_ml, hole_id, tap, changes)
     changes.covered = OdometerCovered(journal_id=journal_id, first_ml=facts.first_ml, covered_ml=covered_ml)
 
 
-def account_by_word(gap: GapNow, incident_id: UUID, changes: Changes) -> None:
+def account_on_resolution(gap: IncidentHole, incident_id: UUID, changes: Changes) -> None:
     """Account for a hole by the word of the person who ends its incident: what nothing accounts for yet moves no stock."""
     for from_ml, to_ml in _holes(gap.from_ml, gap.to_ml, gap.stretches):
         changes.account(gap.journal_id, from_ml, to_ml, incident_id, is_hole=True)
@@ -159,7 +159,7 @@ def _holes(start_ml: int, odometer_ml: int, stretches: Sequence[StretchFacts]) -
         position_ml = max(position_ml, to_ml)
 
 
-def _raise_not_believed(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, changes: Changes) -> None:
+def _raise_implausible_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, changes: Changes) -> None:
     details = {
         "volume_ml": to_ml - from_ml,
         "from_ml": from_ml,
@@ -176,7 +176,7 @@ def _raise_gap(hole_id: UUID, details: Mapping[str, object], changes: Changes) -
     changes.raise_incident(IncidentKind.VOLUME_GAP, cause, details, incident_id=hole_id)
 
 
-def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: TapNow, changes: Changes) -> None:
+def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: CurrentTap, changes: Changes) -> None:
     volume_ml = to_ml - from_ml
     changes.account(journal_id, from_ml, to_ml, hole_id, is_hole=True, keg_id=tap.keg_id)
     changes.move_stock(tap.keg_id, StockKind.UNATTRIBUTED, volume_ml, cause_id=hole_id)
@@ -192,7 +192,7 @@ def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: T
         _raise_gap(hole_id, details, changes)
 
 
-def _take_back(hole: StretchFacts, stretch: StretchAccounted, from_ml: int, to_ml: int, changes: Changes) -> None:
+def _reverse_hole(hole: StretchFacts, stretch: StretchAccounted, from_ml: int, to_ml: int, changes: Changes) -> None:
     changes.holes_reopened.append(hole.stretch_id)
     for rest_from_ml, rest_to_ml in ((hole.from_ml, from_ml), (to_ml, hole.to_ml)):
         if rest_from_ml < rest_to_ml:
@@ -202,7 +202,7 @@ def _take_back(hole: StretchFacts, stretch: StretchAccounted, from_ml: int, to_m
     changes.audit(AuditAction.VOLUME_GAP_TAKEN_BACK, hole.fact_id, stretch.fact_id, changes.tap_path, details=details)
 
 
-def _reduce_gaps(filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
+def _reduce_gaps(filled_ml: Mapping[GapIncident, int], changes: Changes) -> None:
     for gap, volume_ml in filled_ml.items():
         if gap.is_resolved:
             continue
@@ -216,7 +216,7 @@ def _reduce_gaps(filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
             )
 
 
-def _note_earlier_bookings(fact_id: UUID, filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
+def _note_earlier_bookings(fact_id: UUID, filled_ml: Mapping[GapIncident, int], changes: Changes) -> None:
     """Keep what ending a hole's incident has booked from being booked again for the fact that fills the hole."""
     paid = {gap: gap.share_of(gap.booked_minor, volume_ml) for gap, volume_ml in filled_ml.items() if gap.booked_minor}
     if paid:

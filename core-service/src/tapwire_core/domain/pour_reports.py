@@ -63,7 +63,7 @@ class PourFacts(Struct, frozen=True, kw_only=True):
         return (str(self.pour_id), str(self.visit_id), str(self.guest_id), self.tap_path, self.card_uid)
 
 
-class TapNow(Struct, frozen=True, kw_only=True):
+class CurrentTap(Struct, frozen=True, kw_only=True):
     """The tap that reports, as it is now."""
 
     venue_id: str
@@ -85,7 +85,7 @@ class TapNow(Struct, frozen=True, kw_only=True):
 class SettlementFacts(Struct, frozen=True, kw_only=True):
     """The facts of a report, read under its row locks. `pour` is null when it isn't this tap's."""
 
-    tap: TapNow
+    tap: CurrentTap
     pour: PourFacts | None
 
     @property
@@ -147,7 +147,7 @@ class Verdict:
     balance_minor: int | None
 
 
-def why_not_believable(report: Report, policy: Policy) -> str | None:
+def implausibility(report: Report, policy: Policy) -> str | None:
     """Say why a report can't be believed; None for one that can."""
     if report.volume_ml > policy.max_report_ml:
         return f"{report.volume_ml} ml is more than max_report_ml, {policy.max_report_ml}"

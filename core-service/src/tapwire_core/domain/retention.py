@@ -19,5 +19,5 @@ class RetentionPeriods:
     webhooks_days: int = 30
 
 
-KEPT: Final = RetentionPeriods()
+DEFAULT_RETENTION: Final = RetentionPeriods()
 """The defaults."""

@@ -19,9 +19,9 @@ from tapwire_core.domain.booking import book_sale, book_sold_stock
 from tapwire_core.domain.changes import Changes, PourReported, StretchAccounted, VerdictRemembered
 from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.money import charge
-from tapwire_core.domain.odometers import StretchFacts, account_fact, account_unbelieved
+from tapwire_core.domain.odometers import StretchFacts, account_fact, account_implausible
 from tapwire_core.domain.policy import Policy
-from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, TapNow, Verdict, why_not_believable
+from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, Report, SettlementFacts, Verdict, implausibility
 from tapwire_core.domain.pours import PourEvent, end_pour
 
 
@@ -31,7 +31,7 @@ class Settled:
 
     payload: str
     changes: Changes
-    why_not_believable: str | None
+    implausibility: str | None
 
 
 def settle_new_report(
@@ -49,13 +49,13 @@ def settle_new_report(
     """
     facts = facts.for_card(report.binding_card)
     changes = Changes.by(actor, tap_path=report.tap_path, venue_id=facts.tap.venue_id, shift_id=facts.tap.shift_id, kegs=facts.kegs)
-    why_not = why_not_believable(report, policy)
+    why_not = implausibility(report, policy)
     verdict = refuse(report, facts.pour, why_not, changes) if why_not else settle(report, facts, policy, changes)
     if report.stretch is not None and journal_id is not None:
         from_ml, to_ml = report.stretch
         stretch = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=report.pour_id)
         if why_not:
-            account_unbelieved(stretch, facts.pour, overlapping, changes)
+            account_implausible(stretch, facts.pour, overlapping, changes)
         else:
             account_fact(stretch, report.volume_ml, overlapping, changes)
     payload = encode(settled_message(report, verdict, policy)).decode()
@@ -115,7 +115,7 @@ def refuse(report: Report, pour: PourFacts | None, why: str, changes: Changes) -
     )
 
 
-def _missing_pending(report: Report, tap: TapNow, changes: Changes) -> Verdict:
+def _missing_pending(report: Report, tap: CurrentTap, changes: Changes) -> Verdict:
     details: dict[str, object] = {
         "volume_ml": report.volume_ml,
         "card_uid": report.card_uid,

@@ -78,7 +78,7 @@ def sign_with_all(secrets: Iterable[str], event_id: str, timestamp: int, body: s
     return " ".join(sign(secret, event_id, timestamp, body) for secret in secrets)
 
 
-def wait_ms(failures: int, jitter: float, limits: WebhookLimits) -> int:
+def backoff_ms(failures: int, jitter: float, limits: WebhookLimits) -> int:
     """Milliseconds to wait after so many failures: doubled each time, of which `jitter` (0 to 1) takes off up to a half."""
     doubled = limits.retry_first_ms << min(failures - 1, 30)
     return round(min(doubled, limits.retry_most_ms) * (1 - jitter / 2))
@@ -87,7 +87,7 @@ def wait_ms(failures: int, jitter: float, limits: WebhookLimits) -> int:
 def pause_ms(failures: int, jitter: float, limits: WebhookLimits) -> int:
     """Milliseconds for which an endpoint that failed so often in a row is left alone; 0 while one event may be at fault."""
     beyond = failures - FAILURES_BEFORE_PAUSE
-    return wait_ms(beyond + 1, jitter, limits) if beyond >= 0 else 0
+    return backoff_ms(beyond + 1, jitter, limits) if beyond >= 0 else 0
 
 
 def is_given_up(age: timedelta, limits: WebhookLimits) -> bool:
