@@ -1,4 +1,4 @@
-"""Beer that flowed without a grant: what it takes from the keg, its stretch of the odometer, and its incident. Pure."""
+"""Beer that flowed without a grant: its stock movement, its stretch of the odometer, and its incident. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,9 +31,9 @@ def record_new_flow(
     policy: Policy,
     changes: Changes,
 ) -> str | None:
-    """Record a flow that was not recorded before; why it can't be believed, if it can't, and then its stretch stays a hole.
+    """Record a new flow. Return why it is implausible, then its stretch stays a hole; None for a plausible one.
 
-    `overlapping` are the stretches of this journal's odometer that meet the flow's, `leak` is the incident that it adds to.
+    `overlapping`: the stretches of this journal's odometer that overlap the flow's. `leak`: the incident that it adds to.
     """
     kind = StockKind.UNATTRIBUTED if flow.cause is FlowCause.CLOSED_VALVE else StockKind.LINE_CLEANING
     changes.flow = FlowRemembered(
@@ -68,7 +68,7 @@ def record_new_flow(
 
 
 def _raise_leak(path: str, details: Mapping[str, object], leak: LeakFacts | None, changes: Changes) -> None:
-    """A tap's leaks add up in one incident until somebody resolves it."""
+    """Add a leak to the tap's unresolved incident, or raise one."""
     if leak is None:
         changes.raise_incident(IncidentKind.UNATTRIBUTED_FLOW, path, details)
     else:
@@ -78,7 +78,7 @@ def _raise_leak(path: str, details: Mapping[str, object], leak: LeakFacts | None
 
 
 def _sum(before: object, added: object) -> int | None:
-    """Not known where one part is not."""
+    """The sum; None where one part is unknown."""
     return before + added if isinstance(before, int) and isinstance(added, int) else None
 
 

@@ -1,9 +1,8 @@
-"""Volume is conserved, and checked (SYSTEM.md, "Volume is conserved, and checked"). Pure.
+"""Conservation of volume (SYSTEM.md, "Volume is conserved, and checked"). Pure.
 
-Each fact names its stretch of the flow meter's odometer, within its journal. Once a node says that it has no open fact, the
-stretches that the core has must cover the odometer from the first value seen. A hole is volume that nobody accounted for: it is
-booked out of the keg as `unattributed`, and kept as a stretch of its own kind, so that a fact that comes later can take exactly
-that booking back.
+Each fact names its stretch of the flow meter's odometer, within its journal. Once a node says that it has no open fact, the core's
+stretches must cover the odometer from the first value seen. A hole is volume that no fact accounts for: it is booked out of the keg
+as `unattributed`, and kept as a stretch of its own kind, so that a later fact can reverse exactly that booking.
 """
 
 from collections import Counter
@@ -20,7 +19,7 @@ from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.pour_reports import CurrentTap, PourFacts
 
 VOLUME_GAP_INCIDENT_ML: Final = 5
-"""From here on a hole is not only booked but also an incident `volume_gap`."""
+"""A hole of at least this also raises the incident `volume_gap`."""
 
 
 VOLUME_BY_OPERATOR: Final = (SyncStatus.PENDING_SYNC, SyncStatus.RECONCILED)
@@ -28,7 +27,7 @@ VOLUME_BY_OPERATOR: Final = (SyncStatus.PENDING_SYNC, SyncStatus.RECONCILED)
 
 
 class GapIncident(Struct, frozen=True, kw_only=True):
-    """A hole's incident. `volume_ml` and `value_minor`: what it says is missing; `booked_minor`: what ending it has booked."""
+    """The incident of a hole. `volume_ml`, `value_minor`: what is missing, and its worth; `booked_minor`: booked by its resolution."""
 
     incident_id: UUID
     is_resolved: bool
@@ -37,12 +36,12 @@ class GapIncident(Struct, frozen=True, kw_only=True):
     booked_minor: int
 
     def share_of(self, amount_minor: int, volume_ml: int) -> int:
-        """The part of an amount for the whole gap that a part of its volume is worth, rounded half up."""
+        """The share of the whole gap's amount for a part of its volume, rounded half up."""
         return (2 * amount_minor * volume_ml + self.volume_ml) // (2 * self.volume_ml)
 
 
 class StretchFacts(Struct, frozen=True, kw_only=True):
-    """A stretch that is already accounted for. `gap`: the incident of a hole that has one; read for what fills holes."""
+    """A stretch that is already accounted for. `gap`: a hole's incident, if it has one; read when a fact may fill the hole."""
 
     stretch_id: int
     from_ml: int
@@ -56,7 +55,7 @@ class StretchFacts(Struct, frozen=True, kw_only=True):
 class OdometerFacts(Struct, frozen=True, kw_only=True):
     """A journal's odometer: its first known value, how far it is proved to be covered, and the stretches beyond.
 
-    `covered_ml` is null while nothing is proved: at first, and after a fact has come from before the first value seen.
+    `covered_ml` is null while nothing is proved: at first, and after a fact from before the first value seen.
     """
 
     first_ml: int | None
@@ -65,7 +64,7 @@ class OdometerFacts(Struct, frozen=True, kw_only=True):
 
 
 class IncidentHole(Struct, frozen=True, kw_only=True):
-    """The hole of an incident, at most up to the odometer's present value, and the stretches accounted for in it since."""
+    """The hole of an incident, at most up to the odometer's current value, and the stretches accounted for in it since."""
 
     journal_id: UUID
     from_ml: int
@@ -74,10 +73,10 @@ class IncidentHole(Struct, frozen=True, kw_only=True):
 
 
 def account_fact(fact: StretchAccounted, volume_ml: int, overlapping: Sequence[StretchFacts], changes: Changes) -> None:
-    """Account for what a fact that is booked says of the odometer.
+    """Account for the stretch of a booked fact.
 
-    A fact's volume is the length of its stretch. One that says otherwise raises an incident, and only as much of its stretch is
-    accounted for as its volume, which is what was booked: the rest stays a hole, and is found.
+    A fact's volume must be the length of its stretch. Any other raises an incident, and only as much of the stretch is accounted
+    for as was booked, its volume: the rest stays a hole, and is booked later.
     """
     if volume_ml != fact.to_ml - fact.from_ml:
         _raise_mismatch(fact, volume_ml, changes)
@@ -85,7 +84,7 @@ def account_fact(fact: StretchAccounted, volume_ml: int, overlapping: Sequence[S
 
 
 def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFacts], changes: Changes) -> None:
-    """Account for a stretch: take back the holes that it fills, and raise an incident where another fact already was."""
+    """Account for a stretch: reverse the holes that it fills, and raise an incident where it overlaps another fact."""
     if stretch.to_ml <= stretch.from_ml or any(
         other.fact_id == stretch.fact_id and not other.is_hole and _span(other) == _span(stretch) for other in overlapping
     ):
@@ -109,9 +108,9 @@ def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFact
 def account_implausible(
     stretch: StretchAccounted, pour: PourFacts | None, overlapping: Sequence[StretchFacts], changes: Changes
 ) -> None:
-    """Account for the stretch of a report that can't be believed, when a person says the volume of the `pour` that it names.
+    """Account for the stretch of an implausible report if a person enters the volume of its `pour`.
 
-    Otherwise nothing books that stretch: it is a hole, found later or booked already, whichever comes first.
+    Otherwise the stretch is a hole: booked already, or by a later check.
     """
     if pour is not None and pour.sync_status in VOLUME_BY_OPERATOR:
         account_stretch(stretch, overlapping, changes)
@@ -126,10 +125,10 @@ def book_holes(
     max_hole_ml: int,
     changes: Changes,
 ) -> None:
-    """Book every hole up to where the odometer stands, once the node says that it has no open fact.
+    """Book every hole up to the odometer's value, once the node says that it has no open fact.
 
-    A hole of more than `max_hole_ml` is not believed: a person is told, and nothing is proved beyond it until that person has ended
-    the incident (`account_by_word`).
+    A hole of more than `max_hole_ml` is implausible: it raises an incident, and nothing is proved beyond it until a person has
+    resolved that (`account_on_resolution`).
     """
     if facts.first_ml is None or odometer_ml < facts.first_ml:
         changes.covered = OdometerCovered(journal_id=journal_id, first_ml=odometer_ml, covered_ml=odometer_ml)
@@ -146,7 +145,7 @@ def book_holes(
 
 
 def account_on_resolution(gap: IncidentHole, incident_id: UUID, changes: Changes) -> None:
-    """Account for a hole by the word of the person who ends its incident: what nothing accounts for yet moves no stock."""
+    """Account for a hole because a person resolved its incident; its remaining parts move no stock."""
     for from_ml, to_ml in _holes(gap.from_ml, gap.to_ml, gap.stretches):
         changes.account(gap.journal_id, from_ml, to_ml, incident_id, is_hole=True)
 
@@ -165,13 +164,13 @@ def _raise_implausible_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id:
         "from_ml": from_ml,
         "to_ml": to_ml,
         "journal_id": str(journal_id),
-        "hint": "the node's odometer can't be right; nothing was booked, and nothing will be once this is resolved",
+        "hint": "the node's odometer is implausible; nothing was booked, and resolving this books nothing either",
     }
     _raise_gap(hole_id, details, changes)
 
 
 def _raise_gap(hole_id: UUID, details: Mapping[str, object], changes: Changes) -> None:
-    """A hole's incident has the hole's id: so it is found by what fills the hole."""
+    """Raise a hole's incident under the hole's id, so that a fact that fills the hole finds it."""
     cause = f"{changes.tap_path} {details['journal_id']} {details['from_ml']}-{details['to_ml']}"
     changes.raise_incident(IncidentKind.VOLUME_GAP, cause, details, incident_id=hole_id)
 
@@ -217,7 +216,7 @@ def _reduce_gaps(filled_ml: Mapping[GapIncident, int], changes: Changes) -> None
 
 
 def _note_earlier_bookings(fact_id: UUID, filled_ml: Mapping[GapIncident, int], changes: Changes) -> None:
-    """Keep what ending a hole's incident has booked from being booked again for the fact that fills the hole."""
+    """Note the amounts booked by a hole's incident, so that the fact that fills the hole does not book them again."""
     paid = {gap: gap.share_of(gap.booked_minor, volume_ml) for gap, volume_ml in filled_ml.items() if gap.booked_minor}
     if paid:
         changes.paid_before.append(
