@@ -30,7 +30,15 @@ from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import beverages, guests, kegs, money, shifts, taps, venues, visits
 from tapwire_core.services.books import check_books
 from tapwire_core.services.nodes import note_state
-from tapwire_core.services.pours import Answered, CardAsks, RawMessage, TapReports, authorize_pour, report_of_node, settle_report
+from tapwire_core.services.pours import (
+    Answered,
+    AuthorizationRequest,
+    RawMessage,
+    SettlementRequest,
+    authorize_pour,
+    report_of_node,
+    settle_report,
+)
 
 OPERATOR = Actor("test-operator")
 PRICE_MINOR = 500_00
@@ -194,17 +202,17 @@ class Venue:
         assert isinstance(answer, Answered), answer
         return answer.payload
 
-    def asks(self, question: CardPresented, tap: SimulatedTap | None = None) -> CardAsks:
+    def asks(self, question: CardPresented, tap: SimulatedTap | None = None) -> AuthorizationRequest:
         """A question, to decide."""
         path = str((tap or self.tap).path)
-        return CardAsks(Question.of_node(path, question), payload_of(question).hex()[:64], Actor(path), uuid4())
+        return AuthorizationRequest(Question.of_node(path, question), payload_of(question).hex()[:64], Actor(path), uuid4())
 
-    def reports(self, report: PourCompleted, tap: SimulatedTap | None = None) -> TapReports:
+    def reports(self, report: PourCompleted, tap: SimulatedTap | None = None) -> SettlementRequest:
         """A report, to decide."""
         path = (tap or self.tap).path
         raw = RawMessage(path.topic("pour/completed"), payload_of(report))
         content = msgspec.to_builtins(report)
-        return TapReports(report_of_node(str(path), report), report.journal_id, Actor(str(path)), content, raw)
+        return SettlementRequest(report_of_node(str(path), report), report.journal_id, Actor(str(path)), content, raw)
 
     async def grant(self, guest: Guest, tap: SimulatedTap | None = None) -> PourAuthorized:
         """A guest lays the card on a tap and gets a grant."""

@@ -13,8 +13,8 @@ import msgspec
 
 from tapwire_core.db.decisions import lock_together, write_changes
 from tapwire_core.db.store import Store
-from tapwire_core.services.pour_batches import ROW_WAIT_MS
-from tapwire_core.services.pours import Decision
+from tapwire_core.services.pour_batches import LOCK_TIMEOUT_MS
+from tapwire_core.services.pours import DecisionRequest
 from tests.bench.load import POUR_ML
 from tests.bench.stage import Place, Stage
 
@@ -66,14 +66,14 @@ async def _script(stage: Stage, place: Place) -> str:
     return "\n".join(lines)
 
 
-async def _statements(store: Store, decision: Decision) -> list[str]:
+async def _statements(store: Store, decision: DecisionRequest) -> list[str]:
     """Make a decision; what it sends."""
-    (locked,) = await lock_together(store, [decision.asked])
+    (locked,) = await lock_together(store, [decision.key])
     concluded = decision.conclude(locked, store.policy)
     assert concluded.changes is not None
     await write_changes(store, concluded.changes)
     return [
-        f"SELECT lock_together(({_literal([decision.asked])})::jsonb, {ROW_WAIT_MS})",
+        f"SELECT lock_together(({_literal([decision.key])})::jsonb, {LOCK_TIMEOUT_MS})",
         f"SELECT apply_together(({_literal([concluded.changes])})::jsonb)",
     ]
 

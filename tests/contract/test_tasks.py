@@ -41,7 +41,7 @@ async def begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 
 async def test_a_task_that_lost_its_cancellation_is_cancelled_again() -> None:
     tasks = [await begun(deaf_once()), await begun(for_ever())]
-    await end_tasks(*tasks, again_s=SOON_S)
+    await end_tasks(*tasks, cancel_interval_s=SOON_S)
     assert all(task.cancelled() for task in tasks)
 
 

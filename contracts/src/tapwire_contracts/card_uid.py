@@ -6,7 +6,7 @@ from typing import Final
 CARD_UID_PATTERN: Final = "^([0-9a-f]{8}|[0-9a-f]{14}|[0-9a-f]{20})$"
 """A stored `card_uid`: lower-case hex of the 4, 7 or 10 bytes that ISO 14443-3 allows."""
 
-GIVEN_CARD_UID_PATTERN: Final = (
+CARD_UID_INPUT_PATTERN: Final = (
     "^" + "|".join(rf"[\s:-]*([0-9A-Fa-f][\s:-]*){{{digits}}}" for digits in (8, 14, 20)).join("()") + "$"
 )
 """The pattern of `normalize_card_uid`, for documentation."""
@@ -19,12 +19,12 @@ class InvalidCardUid(ValueError):
     """The text is no card id: not 8, 14 or 20 hex digits once blanks, colons and hyphens are removed."""
 
 
-def normalize_card_uid(given: str | bytes) -> str:
+def normalize_card_uid(entered: str | bytes) -> str:
     """Make the stored form from anything a reader (bytes) or a person (text such as `04 A1:B2-c3`) gives.
 
     Raises `InvalidCardUid`, with a message that a person can act on.
     """
-    text = given.hex() if isinstance(given, bytes) else _SEPARATORS.sub("", given).lower()
+    text = entered.hex() if isinstance(entered, bytes) else _SEPARATORS.sub("", entered).lower()
     # fullmatch, because `$` would let a trailing newline pass
     if not _CARD_UID.fullmatch(text):
         raise InvalidCardUid("a card id has 8, 14 or 20 hexadecimal digits; blanks, colons and hyphens between them are fine")

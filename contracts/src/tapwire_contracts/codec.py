@@ -11,7 +11,7 @@ from tapwire_contracts.topics import DeviceKind, DevicePath, InvalidTopic, parse
 
 MAX_PAYLOAD_BYTES: Final = 16 * 1024
 
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of msgspec for bytes that are no JSON, don't fit their payload, or nest too deep."""
 MAX_INTEGER_DIGITS: Final = 18
 
@@ -47,8 +47,8 @@ def decode(route: Route, payload: bytes) -> Message:
         raise Malformed(Malformation.INVALID_FIELD, "texts must not hold the NUL character")
     try:
         return _decoders[route].decode(payload)
-    except UNREADABLE as error:
-        raise Malformed(_what_is_wrong(route, payload), str(error)) from error
+    except DECODE_ERRORS as error:
+        raise Malformed(_malformation(route, payload), str(error)) from error
 
 
 def decode_from_device(topic: str, payload: bytes) -> tuple[DevicePath, Message]:
@@ -76,7 +76,7 @@ def _small_integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= MAX_INTEGER_DIGITS else digits
 
 
-def _what_is_wrong(route: Route, payload: bytes) -> Malformation:
+def _malformation(route: Route, payload: bytes) -> Malformation:
     content = read_object(payload)
     if content is None:
         return Malformation.NOT_JSON

@@ -7,9 +7,9 @@ FIRST_REFUSAL: Final = 0x80
 """From here on a SUBACK's reason codes are refusals (MQTT 5, 3.9.3); MQTT 3.1.1 has this one alone."""
 
 
-def refused_filters(asked: Sequence[tuple[str, int]], codes: Iterable[Any]) -> list[str]:
+def refused_filters(subscriptions: Sequence[tuple[str, int]], codes: Iterable[Any]) -> list[str]:
     """The topic filters that were refused, of those asked for with their QoS; a code is a number, or has one as its `value`."""
-    return [topic for (topic, _), code in zip(asked, codes, strict=True) if _number(code) >= FIRST_REFUSAL]
+    return [topic for (topic, _), code in zip(subscriptions, codes, strict=True) if _number(code) >= FIRST_REFUSAL]
 
 
 def _number(code: Any) -> int:

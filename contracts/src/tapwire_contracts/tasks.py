@@ -9,16 +9,16 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
-AGAIN_S: Final = 3.0
+CANCEL_INTERVAL_S: Final = 3.0
 """Between two cancellations of a task: longer than a proper goodbye takes, as the second would cut it off."""
 
 
-async def end_tasks(*tasks: asyncio.Task[Any], again_s: float = AGAIN_S) -> None:
+async def end_tasks(*tasks: asyncio.Task[Any], cancel_interval_s: float = CANCEL_INTERVAL_S) -> None:
     """Cancel tasks until they have ended, however they end."""
     while running := {task for task in tasks if not task.done()}:
         for task in running:
             task.cancel()
-        await asyncio.wait(running, timeout=again_s)
+        await asyncio.wait(running, timeout=cancel_interval_s)
 
 
 async def run_together(*work: Coroutine[Any, Any, None]) -> None:

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSe
 from tapwire_contracts.reasons import Locale
 from tapwire_contracts.topics import HOME_ASSISTANT
 from tapwire_core.domain.policy import Policy
-from tapwire_core.domain.retention import KEPT, RetentionPeriods
+from tapwire_core.domain.retention import DEFAULT_RETENTION, RetentionPeriods
 from tapwire_core.domain.webhooks import WebhookLimits
 
 PREFIX: Final = "TAPWIRE_"
@@ -76,15 +76,15 @@ class Settings(BaseSettings):
     cookie_secure: bool = False
     """The console's cookie goes over TLS alone; so it does anyway when the request came over TLS."""
 
-    keep_answers_days: int = Field(default=KEPT.answers_days, ge=1)
+    keep_answers_days: int = Field(default=DEFAULT_RETENTION.answers_days, ge=1)
     """Retention of answers to questions."""
-    keep_verdicts_days: int = Field(default=KEPT.verdicts_days, ge=1)
+    keep_verdicts_days: int = Field(default=DEFAULT_RETENTION.verdicts_days, ge=1)
     """Retention of verdicts; longer than nodes keep their facts."""
-    keep_dead_letters_days: int = Field(default=KEPT.dead_letters_days, ge=1)
+    keep_dead_letters_days: int = Field(default=DEFAULT_RETENTION.dead_letters_days, ge=1)
     """Retention of dead letters."""
-    keep_sessions_days: int = Field(default=KEPT.sessions_days, ge=1)
+    keep_sessions_days: int = Field(default=DEFAULT_RETENTION.sessions_days, ge=1)
     """Retention of ended sessions."""
-    keep_webhooks_days: int = Field(default=KEPT.webhooks_days, ge=1)
+    keep_webhooks_days: int = Field(default=DEFAULT_RETENTION.webhooks_days, ge=1)
     """Retention of webhooks' events and deliveries."""
 
     webhook_private_targets: bool = _WEBHOOKS.private_targets

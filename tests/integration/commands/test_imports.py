@@ -9,7 +9,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views.beverages import list_beverages
 from tapwire_core.db.views.guests import list_guests
 from tapwire_core.errors import Invalid
-from tapwire_core.services.imports import Imported, import_beverages, import_guests
+from tapwire_core.services.imports import ImportResult, import_beverages, import_guests
 from tests.command_line import command, done
 from tests.venue import OPERATOR
 
@@ -21,7 +21,7 @@ async def test_guests_are_added_once_however_often_the_file_is_imported(db: Data
     first = await import_guests(db, OPERATOR, GUESTS)
     again = await import_guests(db, OPERATOR, [*GUESTS, "Cleo,,+3,,no\n", "Cleo,,+3,,no\n"])
 
-    assert (first, again) == (Imported(2, 0), Imported(1, 3))
+    assert (first, again) == (ImportResult(2, 0), ImportResult(1, 3))
     (ann,) = (await list_guests(db, phone="+1")).items
     assert (ann.first_name, ann.last_name, ann.birth_date) == ("Ann", "O'Neil, sr.", date(1990, 5, 1))
     assert await db.pool.fetchval("SELECT age_checked_by FROM guests WHERE phone = '+2'") == OPERATOR.name
@@ -32,7 +32,7 @@ async def test_beverages_are_added_once_and_keep_their_price(db: Database) -> No
 
     again = await import_beverages(db, OPERATOR, [BEVERAGES[0], "Water,900,,\n"])
 
-    assert again == Imported(0, 1)
+    assert again == ImportResult(0, 1)
     found = {beverage.name: beverage.sell_price_per_liter_minor for beverage in (await list_beverages(db)).items}
     assert found == {"Harbour Pils": 700, "Water": 1}
 

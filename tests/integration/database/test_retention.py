@@ -1,7 +1,7 @@
 """What is kept for a while goes when its time has come; what may still be asked for, and the books, stay."""
 
 from tapwire_core.domain.retention import RetentionPeriods
-from tapwire_core.services.retention import sweep
+from tapwire_core.services.retention import delete_expired
 from tests.rest import Rest, done
 from tests.venue import Venue
 
@@ -25,9 +25,9 @@ async def test_answers_verdicts_and_dead_letters_go_when_nobody_can_ask_for_them
     books = await venue.db.pool.fetch("SELECT movement_id FROM money_movements UNION ALL SELECT movement_id FROM stock_movements")
 
     await age(venue, 29)
-    assert not any((await sweep(venue.db, RetentionPeriods())).values())
+    assert not any((await delete_expired(venue.db, RetentionPeriods())).values())
     await age(venue, 3)
-    gone = await sweep(venue.db, RetentionPeriods())
+    gone = await delete_expired(venue.db, RetentionPeriods())
 
     assert (gone["authorization_answers"], gone["pour_reports"]) == (1, 1)
     left = await venue.db.pool.fetch("SELECT movement_id FROM money_movements UNION ALL SELECT movement_id FROM stock_movements")
@@ -44,11 +44,11 @@ async def test_what_a_pending_pour_or_an_open_incident_needs_stays(rest: Rest, v
     answer = await venue.ask_raw(question)
 
     await age(venue, 400)
-    gone = await sweep(venue.db, RetentionPeriods())
+    gone = await delete_expired(venue.db, RetentionPeriods())
 
     assert (gone["authorization_answers"], gone["pour_reports"]) == (1, 0)
     assert await venue.ask_raw(question) == answer
     (incident,) = done(await rest.operator.get("/api/incidents?status=open"))["items"]
     resolved = {"resolution": "no_action", "comment": "spilled"}
     done(await rest.shift_lead.post(f"/api/incidents/{incident['incident_id']}/resolve", json=resolved))
-    assert (await sweep(venue.db, RetentionPeriods()))["pour_reports"] == 1
+    assert (await delete_expired(venue.db, RetentionPeriods()))["pour_reports"] == 1

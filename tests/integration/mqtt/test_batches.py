@@ -15,7 +15,7 @@ from tapwire_contracts.reasons import DenyReason
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.services.nodes import ask_for_reports
 from tapwire_core.services.pour_batches import Batches
-from tapwire_core.services.pours import Answer, Answered, CardAsks, Decision
+from tapwire_core.services.pours import Answer, Answered, AuthorizationRequest, DecisionRequest
 from tests.venue import Guest, SimulatedTap, Venue
 
 TAPS: Final = 6
@@ -45,7 +45,7 @@ async def taps(venue: Venue) -> list[SimulatedTap]:
     return [venue.tap, *[await venue.another_tap(f"tap{number}") for number in range(1, TAPS)]]
 
 
-async def decided(batches: Batches, decisions: Sequence[Decision]) -> list[Said]:
+async def decided(batches: Batches, decisions: Sequence[DecisionRequest]) -> list[Said]:
     """The answers to decisions that arrive at once."""
     async with asyncio.timeout(SOON_S):
         answers = await asyncio.gather(*(batches.submit(decision) for decision in decisions))
@@ -191,6 +191,6 @@ async def test_whatever_comes_together_the_books_balance(
     assert settled_ml == flowed_ml
 
 
-def _questions(venue: Venue, random: Random, taps: Sequence[SimulatedTap], guests: Sequence[Guest]) -> list[CardAsks]:
+def _questions(venue: Venue, random: Random, taps: Sequence[SimulatedTap], guests: Sequence[Guest]) -> list[AuthorizationRequest]:
     """Each tap asks for some guest; at times for one who stands at another tap too."""
     return [venue.asks(tap.question(random.choice(guests).card_uid), tap) for tap in random.sample(taps, len(taps))]

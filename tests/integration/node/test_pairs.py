@@ -16,7 +16,7 @@ from tapwire_admin.app import create_app
 from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import is_secret_of
-from tapwire_core.services.pairings import MOST_AT_ONCE, accept_pairing, begin_pairing
+from tapwire_core.services.pairings import MAX_OPEN_PAIRINGS, accept_pairing, begin_pairing
 from tapwire_node.commands.big_letters import GLYPHS, big_letters
 from tapwire_node.commands.pairing_api import ApiUnreachable, PairingApi, PairingRefused
 from tapwire_node.settings import broker_address, load_settings
@@ -205,7 +205,7 @@ async def test_connection_errors_say_what_to_do(api: tuple[str, ForgetfulProxy],
     assert "clock" in await told(address, None)
     assert "holds no readable certificate" in await told(address, tmp_path / "tap.toml")
     assert "not a Tapwire admin API" in await told(f"{address}/console", trusted)
-    for _ in range(MOST_AT_ONCE):
+    for _ in range(MAX_OPEN_PAIRINGS):
         await begin_pairing(db)
     assert "20 devices wait" in await told(f"{address}/api/", trusted)
 

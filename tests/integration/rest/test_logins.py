@@ -9,7 +9,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.retention import RetentionPeriods
 from tapwire_core.services import sessions, users
-from tapwire_core.services.retention import sweep
+from tapwire_core.services.retention import delete_expired
 from tapwire_core.services.sessions import FREE_TRIES, LONGEST_WAIT_MS
 from tests.rest import Rest, done, log_in, refusal, with_key
 from tests.venue import OPERATOR, Venue
@@ -141,9 +141,9 @@ async def test_an_own_password_that_is_changed_meanwhile_is_not_changed_again(re
 async def test_counted_tries_are_forgotten_after_a_day(rest: Rest, db: Database) -> None:
     refusal(await try_login(rest, "nobody", "guess"), 401, "login_refused")
 
-    assert (await sweep(db, RetentionPeriods()))["login_tries"] == 0
+    assert (await delete_expired(db, RetentionPeriods()))["login_tries"] == 0
     await db.pool.execute("UPDATE login_tries SET tried_at = tried_at - interval '25 hours'")
-    assert (await sweep(db, RetentionPeriods()))["login_tries"] == 1
+    assert (await delete_expired(db, RetentionPeriods()))["login_tries"] == 1
 
 
 async def test_a_flood_of_logins_is_refused_at_once_and_holds_up_nobody_who_is_logged_in(rest: Rest, db: Database) -> None:

@@ -6,7 +6,7 @@ import httpx
 
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import add_device
-from tapwire_core.services.pairings import CODE_LETTERS, MOST_AT_ONCE
+from tapwire_core.services.pairings import CODE_LETTERS, MAX_OPEN_PAIRINGS
 from tapwire_core.services.sessions import hash_token
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import OPERATOR, Venue
@@ -80,9 +80,9 @@ async def test_one_code_is_one_device(rest: Rest) -> None:
 
 
 async def test_only_so_many_devices_wait_at_a_time(db: Database, rest: Rest) -> None:
-    answers = await asyncio.gather(*(rest.nobody.post("/api/devices/pairings") for _ in range(MOST_AT_ONCE + 3)))
+    answers = await asyncio.gather(*(rest.nobody.post("/api/devices/pairings") for _ in range(MAX_OPEN_PAIRINGS + 3)))
 
-    assert sorted(answer.status_code for answer in answers) == [201] * MOST_AT_ONCE + [409] * 3
+    assert sorted(answer.status_code for answer in answers) == [201] * MAX_OPEN_PAIRINGS + [409] * 3
     await db.pool.execute("UPDATE device_pairings SET expires_at = now()")
     await begun(rest)
     assert await db.pool.fetchval("SELECT count(*) FROM device_pairings") == 1

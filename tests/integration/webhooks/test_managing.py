@@ -13,7 +13,7 @@ from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.retention import RetentionPeriods
 from tapwire_core.services import webhooks
 from tapwire_core.services.restore import begin_after_restore
-from tapwire_core.services.retention import sweep
+from tapwire_core.services.retention import delete_expired
 from tests.integration.webhooks.rig import ALL_ARRIVED, TOP_UPS, answers, sending, subscribed, topped_up, until
 from tests.receiver import Receiver
 from tests.rest import Rest, done, log_in, refusal, with_key
@@ -165,7 +165,7 @@ async def test_there_are_only_so_many_webhooks(db: Database, rest: Rest, receive
         """INSERT INTO webhooks (webhook_id, url, event_types, enabled, off_reason, active_since, secret, created_by)
            SELECT gen_random_uuid(), url, event_types, false, 'by_hand', now(), secret, 'x'
            FROM webhooks, generate_series(2, $1)""",
-        webhooks.MOST_WEBHOOKS,
+        webhooks.MAX_WEBHOOKS,
     )
 
     one_more = {"url": receiver.url, "event_types": ["pour.settled"]}
@@ -199,8 +199,8 @@ async def test_deliveries_and_events_go_when_their_time_has_come(venue: Venue, r
         await until(venue.db, ALL_ARRIVED)
     for table in ("webhook_events", "webhook_deliveries"):
         await venue.db.pool.execute(f"UPDATE {table} SET created_at = created_at - interval '29 days'")
-    assert not any((await sweep(venue.db, RetentionPeriods())).values())
+    assert not any((await delete_expired(venue.db, RetentionPeriods())).values())
 
-    gone = await sweep(venue.db, RetentionPeriods(webhooks_days=29))
+    gone = await delete_expired(venue.db, RetentionPeriods(webhooks_days=29))
 
     assert (gone["webhook_deliveries"], gone["webhook_events"]) == (1, 1)

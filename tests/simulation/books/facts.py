@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tapwire_contracts.reasons import IncidentKind
 from tapwire_core.domain.authorization import Facts, GuestFacts, Question, TapFacts, VisitFacts
 from tapwire_core.domain.flows import LeakFacts
-from tapwire_core.domain.odometers import GapFacts, OdometerFacts, StretchFacts
+from tapwire_core.domain.odometers import GapIncident, OdometerFacts, StretchFacts
 from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, TapNow
 from tapwire_core.domain.pours import PendingPour
 from tests.simulation.books.rows import JournalRow, PourRow, StretchRow, Tables
@@ -147,11 +147,11 @@ def odometer_facts(tables: Tables, path: str, journal_id: UUID) -> OdometerFacts
     return OdometerFacts(first_ml=journal.first_ml, covered_ml=journal.covered_ml, stretches=tuple(map(_stretch, stretches)))
 
 
-def _gap(tables: Tables, row: StretchRow) -> GapFacts | None:
+def _gap(tables: Tables, row: StretchRow) -> GapIncident | None:
     gap = tables.gap(row.fact_id) if row.is_hole else None
     if gap is None:
         return None
-    return GapFacts(
+    return GapIncident(
         incident_id=gap.incident_id, is_resolved=False, volume_ml=gap.volume_ml, value_minor=gap.value_minor, booked_minor=0
     )
 

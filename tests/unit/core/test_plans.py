@@ -21,7 +21,7 @@ from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.policy import Policy
 from tapwire_core.services import cards, money, nodes, pour_recovery, pours, visits
 from tapwire_core.services.flows import record_flow
-from tapwire_core.services.pour_batches import ROW_WAIT_MS
+from tapwire_core.services.pour_batches import LOCK_TIMEOUT_MS
 from tapwire_core.services.pours import report_of_node
 from tapwire_demo.postgres import EmbeddedPostgres
 from tests.unit.core.bench import flow_of
@@ -85,7 +85,7 @@ async def decisions_made_together(venue: Venue, ann: Guest, store: Store) -> Non
     guests = [await venue.guest(balance_minor=100_00) for _ in range(2)]
     others = [await venue.another_tap(f"other-{uuid4().hex[:8]}") for _ in guests]
     asked = [venue.asks(tap.question(guest.card_uid), tap) for tap, guest in zip(others, guests, strict=True)]
-    answers = await unwrap(pours.make_decisions)(store, [venue.reports(report), *asked], ROW_WAIT_MS)
+    answers = await unwrap(pours.make_decisions)(store, [venue.reports(report), *asked], LOCK_TIMEOUT_MS)
     assert all("pour_settled" in answer.payload or "pour_authorized" in answer.payload for answer in answers)
 
 

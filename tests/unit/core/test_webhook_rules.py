@@ -9,13 +9,13 @@ from tapwire_core.domain.webhooks import (
     FAILURES_BEFORE_PAUSE,
     AddressRefused,
     WebhookLimits,
+    backoff_ms,
     check_address,
     check_url,
     is_given_up,
     is_switched_off,
     pause_ms,
     sign,
-    wait_ms,
 )
 
 PUBLIC, INSIDE = WebhookLimits(), WebhookLimits(private_targets=True)
@@ -97,8 +97,8 @@ def test_an_address_inside_another_one_is_what_counts(address: str) -> None:
 def test_waits_double_up_to_the_most_and_are_spread() -> None:
     limits = WebhookLimits(retry_first_ms=1_000, retry_most_ms=10_000)
 
-    assert [wait_ms(failures, 0, limits) for failures in (1, 2, 3, 4, 5, 1_000)] == [1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
-    assert wait_ms(3, 1, limits) == 2_000
+    assert [backoff_ms(failures, 0, limits) for failures in (1, 2, 3, 4, 5, 1_000)] == [1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
+    assert backoff_ms(3, 1, limits) == 2_000
 
 
 def test_one_event_that_fails_leaves_its_endpoint_alone_and_several_in_a_row_pause_it() -> None:

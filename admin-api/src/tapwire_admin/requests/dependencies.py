@@ -7,7 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryP
 
 from tapwire_admin.requests.field_types import MAX_CARD_UID_TEXT, NO_NUL
 from tapwire_admin.requests.idempotency import Once
-from tapwire_contracts.card_uid import GIVEN_CARD_UID_PATTERN
+from tapwire_contracts.card_uid import CARD_UID_INPUT_PATTERN
 from tapwire_contracts.topics import SLUG_PATTERN
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.queries import PageRequest
@@ -22,7 +22,7 @@ AskedPage = NamedDependency[PageRequest]
 
 SlugInPath = Annotated[str, PathParameter(pattern=SLUG_PATTERN)]
 UsernameInPath = Annotated[str, PathParameter(pattern=USERNAME_PATTERN)]
-CardInPath = Annotated[str, PathParameter(max_length=MAX_CARD_UID_TEXT, schema_extra={"pattern": GIVEN_CARD_UID_PATTERN})]
+CardInPath = Annotated[str, PathParameter(max_length=MAX_CARD_UID_TEXT, schema_extra={"pattern": CARD_UID_INPUT_PATTERN})]
 AskedVenue = Annotated[str | None, QueryParameter(pattern=SLUG_PATTERN)]
 AskedText = Annotated[str | None, QueryParameter(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from litestar.openapi.spec import Schema
 from msgspec import Meta
 
-from tapwire_contracts.card_uid import GIVEN_CARD_UID_PATTERN
+from tapwire_contracts.card_uid import CARD_UID_INPUT_PATTERN
 from tapwire_contracts.topics import DEVICE_PATH_PATTERN, SLUG_PATTERN
 from tapwire_core.domain.names import NAME_PATTERN
 from tapwire_core.domain.webhooks import MAX_URL_LENGTH
@@ -52,7 +52,7 @@ CardUid = Annotated[
         min_length=8,
         max_length=MAX_CARD_UID_TEXT,
         description="8, 14 or 20 hex digits, as read or written",
-        extra_json_schema={"extra": {"pattern": GIVEN_CARD_UID_PATTERN}},
+        extra_json_schema={"extra": {"pattern": CARD_UID_INPUT_PATTERN}},
     ),
 ]
 Username = Annotated[str, Meta(pattern=USERNAME_PATTERN)]

@@ -21,7 +21,7 @@ from tapwire_admin.requests.dependencies import Db, JSONBody
 from tapwire_admin.requests.field_types import CardUid, Verbatim
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
-from tapwire_contracts.codec import UNREADABLE, read_object
+from tapwire_contracts.codec import DECODE_ERRORS, read_object
 from tapwire_contracts.denials import DENIALS, INSUFFICIENT_FUNDS_MESSAGE
 from tapwire_contracts.messages import Milliliters, Milliseconds, PourAuthorized, PourDenied, PourSettled
 from tapwire_contracts.reasons import DenyReason, EndReason, Malformation, Outcome, VerdictReason, VerdictStatus
@@ -184,7 +184,7 @@ def split_batch(body: bytes) -> list[bytes]:
     """The reports of a batch, unread; raises 400 for a body that is none."""
     try:
         return [bytes(item) for item in msgspec.json.decode(body, type=PoursToSync).pours]
-    except UNREADABLE as error:
+    except DECODE_ERRORS as error:
         # one item that is hardly JSON, such as half a surrogate, must not keep the others from being read
         items = (read_object(body.decode(errors="replace").encode()) or {}).get("pours")
         if not isinstance(items, list) or len(items) > MAX_BATCH:
@@ -205,7 +205,7 @@ async def _sync(db: Database, device: DevicePath, actor: Actor, raw: RawMessage)
             odometer_from_ml=None,
             odometer_to_ml=None,
         )
-    except (*UNREADABLE, InvalidCardUid) as error:
+    except (*DECODE_ERRORS, InvalidCardUid) as error:
         return await _refuse(db, device, str(error), raw)
     content = {**msgspec.to_builtins(reported), "card_uid": report.card_uid}
     verdict = await settle_report(db, report, None, actor, content, raw)

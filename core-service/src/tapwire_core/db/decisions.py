@@ -14,7 +14,7 @@ from tapwire_core.domain.authorization import Facts
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.flows import LeakFacts
 from tapwire_core.domain.odometers import OdometerFacts, StretchFacts
-from tapwire_core.domain.pour_reports import PourFacts, SettlementFacts, TapNow
+from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, SettlementFacts
 
 
 class EarlierAnswer(Struct, frozen=True):
@@ -41,7 +41,7 @@ class LockedReport(Struct, frozen=True):
     overlapping: tuple[StretchFacts, ...] = ()
 
 
-class QuestionAsked(Struct, frozen=True, kw_only=True, tag_field="kind", tag="question"):
+class QuestionKey(Struct, frozen=True, kw_only=True, tag_field="kind", tag="question"):
     """The key of a question's locks and facts."""
 
     tap_path: str
@@ -50,7 +50,7 @@ class QuestionAsked(Struct, frozen=True, kw_only=True, tag_field="kind", tag="qu
     event_id: UUID
 
 
-class ReportAsked(Struct, frozen=True, kw_only=True, tag_field="kind", tag="report"):
+class ReportKey(Struct, frozen=True, kw_only=True, tag_field="kind", tag="report"):
     """The key of a report's locks and facts."""
 
     tap_path: str
@@ -65,7 +65,7 @@ class LockedFlow(Struct, frozen=True):
     """An unattributed flow under its row locks."""
 
     recorded: bool
-    tap: TapNow
+    tap: CurrentTap
     overlapping: tuple[StretchFacts, ...]
     leak: LeakFacts | None
 
@@ -73,7 +73,7 @@ class LockedFlow(Struct, frozen=True):
 class LockedOdometer(Struct, frozen=True):
     """A journal's odometer under its tap's lock."""
 
-    tap: TapNow
+    tap: CurrentTap
     odometer: OdometerFacts
 
 
@@ -91,26 +91,26 @@ _odometer: Final = msgspec.json.Decoder(LockedOdometer)
 _pour: Final = msgspec.json.Decoder(LockedPour)
 _encoder: Final = msgspec.json.Encoder()
 
-FOR_EVER_MS: Final = 0
+NO_LOCK_TIMEOUT_MS: Final = 0
 """As a wait for a row: until the statement's own timeout."""
 
 
 async def lock_together(
-    store: Store, asked: Sequence[QuestionAsked | ReportAsked], wait_ms: int = FOR_EVER_MS
+    store: Store, keys: Sequence[QuestionKey | ReportKey], wait_ms: int = NO_LOCK_TIMEOUT_MS
 ) -> list[LockedQuestion | LockedReport | None]:
     """Lock all that these touch and read the facts of each; None for a report from a tap that isn't there.
 
     They are locked class by class, so that two transactions that each decide several never wait for each other; a row that somebody
     else holds for longer than `wait_ms` raises `asyncpg.LockNotAvailableError`.
     """
-    found = await store.connection.fetch("SELECT lock_together($1, $2)", _encoder.encode(asked).decode(), wait_ms)
-    decoders = (_question if isinstance(one, QuestionAsked) else _report for one in asked)
+    found = await store.connection.fetch("SELECT lock_together($1, $2)", _encoder.encode(keys).decode(), wait_ms)
+    decoders = (_question if isinstance(key, QuestionKey) else _report for key in keys)
     return [decoder.decode(facts or "null") for decoder, (facts,) in zip(decoders, found, strict=True)]
 
 
-async def lock_report(store: Store, asked: ReportAsked) -> LockedReport | None:
+async def lock_report(store: Store, key: ReportKey) -> LockedReport | None:
     """Lock what one report touches and read the facts; None when there is no such tap."""
-    (locked,) = await lock_together(store, [asked])
+    (locked,) = await lock_together(store, [key])
     assert not isinstance(locked, LockedQuestion)
     return locked
 

@@ -6,11 +6,11 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The name that the audit log shows (an operator's username, or a device's path), and the request it came with."""
+    """The author's name in the audit log (an operator's username, or a device's path), and the id of the request."""
 
     name: str
     request_id: str | None = None
 
 
 CORE: Final = Actor("core")
-"""The author of sweeps and checks, which no person and no device asked for."""
+"""The author of periodic tasks and checks, which no person or device requested."""

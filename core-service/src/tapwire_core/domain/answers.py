@@ -1,4 +1,4 @@
-"""Answers: decisions as the payloads that the tap and its guest get. Pure."""
+"""Answers: decisions as payloads for the tap and its guest. Pure."""
 
 from tapwire_contracts.denials import DENIALS, GRANT_TEXTS, Personal, denial_text
 from tapwire_contracts.messages import BeverageShown, Display, PourAuthorized, PourDenied, PourSettled
@@ -10,7 +10,7 @@ from tapwire_core.domain.pour_reports import Report, Verdict
 
 
 def grant_message(question: Question, granted: Granted, pour: PourGranted, facts: Facts, policy: Policy) -> PourAuthorized:
-    """A grant, as the tap gets it."""
+    """The message that grants a pour."""
     return PourAuthorized(
         request_id=question.event_id,
         pour_id=pour.pour_id,
@@ -23,7 +23,7 @@ def grant_message(question: Question, granted: Granted, pour: PourGranted, facts
 
 
 def denial_message(question: Question, reason: DenyReason, facts: Facts | None, policy: Policy) -> PourDenied:
-    """A refusal, as the tap gets it; `message` is English for programs and logs, the display speaks the tap's language."""
+    """The message that denies a pour; `message` is English, for programs and logs, the display's text in the tap's language."""
     shows = DENIALS[reason].shows
     guest = facts.guest if facts and shows is not Personal.NOTHING else None
     return PourDenied(
@@ -41,7 +41,7 @@ def denial_message(question: Question, reason: DenyReason, facts: Facts | None, 
 
 
 def settled_message(report: Report, verdict: Verdict, policy: Policy) -> PourSettled:
-    """A verdict, as the tap gets it."""
+    """The message with a report's verdict."""
     return PourSettled(
         pour_id=report.pour_id,
         status=verdict.status,
@@ -66,5 +66,5 @@ def _display(message: str, tap: TapFacts | None, policy: Policy, guest: GuestFac
 
 
 def shown_beverage(name: str | None, style: str | None, abv: float | None) -> BeverageShown | None:
-    """A beverage as a tap's screen shows it; None for a tap without one."""
+    """The beverage for a tap's screen; None for a tap without one."""
     return BeverageShown(name=name, style=style, abv=abv) if name is not None else None

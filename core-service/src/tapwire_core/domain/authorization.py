@@ -2,10 +2,10 @@
 
 Pure: facts in, decision out. The first rule that fails gives the reason; the order of RULES is the order of precedence.
 
-A question also proves something about older ones. A node asks only when it neither pours nor counts a tail, so a pour of this tap
-that the same journal asked for earlier, that the question does not list as unsettled and of which no report has come, was never
-started and never can be: the node journals a grant before it opens the valve, and a journalled pour stays listed until its verdict.
-Such a pour is voided first, then the rules run on what is left, also when they then deny. Nothing is concluded across journals.
+A question also proves something about older ones. A node asks only when it neither pours nor counts a tail, journals a grant before
+it opens the valve, and lists a journalled pour as unsettled until its verdict. So an earlier pour of the same tap and journal that
+is not listed, and has no report, never started and never can. It is voided before the rules run, also when they deny. Questions of
+one journal prove nothing about another journal's.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from tapwire_core.domain.pours import PendingPour
 
 
 class TapFacts(Struct, frozen=True, kw_only=True):
-    """The tap, its venue, and what is on it. `highest_seq`: the highest question decided for the asking journal."""
+    """The tap with its venue, keg and beverage. `highest_seq`: the highest `seq` decided for the question's journal."""
 
     venue_id: str
     status: TapStatus
@@ -60,7 +60,7 @@ class GuestFacts(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """The facts of one question, read under its row locks."""
+    """The facts for one question, read under row locks."""
 
     tap: TapFacts | None
     card_status: CardStatus | None
@@ -69,17 +69,17 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     @property
     def rows(self) -> frozenset[UUID]:
-        """The visits, guests and kegs that these facts are about: another decision on one of them may change the answer."""
+        """Ids of the visits, guests and kegs in these facts: another decision on one of them may change the answer."""
         tap, visit, guest = self.tap, self.visit, self.guest
-        found = [visit.visit_id if visit else None, guest.guest_id if guest else None, tap.keg_id if tap else None]
+        ids = [visit.visit_id if visit else None, guest.guest_id if guest else None, tap.keg_id if tap else None]
         if tap is not None and tap.pending is not None:
-            found += [tap.pending.visit_id, tap.pending.guest_id]
-        return frozenset(row for row in found if row is not None)
+            ids += [tap.pending.visit_id, tap.pending.guest_id]
+        return frozenset(row_id for row_id in ids if row_id is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A card's question at a tap. `journal_id` and `seq` are null at a tap without a journal (the HTTP door)."""
+    """A card's request to pour at a tap. `journal_id` and `seq` are null at a tap without a journal (the HTTP door)."""
 
     tap_path: str
     event_id: UUID
@@ -90,7 +90,7 @@ class Question:
 
     @classmethod
     def of_node(cls, tap_path: str, presented: CardPresented) -> "Question":
-        """The question that a tap node's `card_presented` asks."""
+        """Make a question from a tap node's `card_presented`."""
         return cls(
             tap_path, presented.event_id, presented.card_uid, presented.journal_id, presented.seq, frozenset(presented.unsettled)
         )
@@ -98,7 +98,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A question with its facts, as the rules look at them; `never_started`: the pour that the question proves never started."""
+    """The rules' view of a question and its facts; `never_started`: the pour that the question proves never started."""
 
     question: Question
     facts: Facts
@@ -132,8 +132,8 @@ class Case:
     def available_minor(self) -> int:
         """The guest's available amount: balance less holds, without the hold of a pour proved never started."""
         freed = self.never_started
-        given_back = freed.hold_minor if freed and freed.guest_id == self.guest.guest_id else 0
-        return self.guest.balance_minor - self.guest.held_minor + given_back
+        freed_minor = freed.hold_minor if freed and freed.guest_id == self.guest.guest_id else 0
+        return self.guest.balance_minor - self.guest.held_minor + freed_minor
 
     @property
     def leased_elsewhere(self) -> bool:
@@ -168,7 +168,7 @@ RULES: Final[tuple[tuple[DenyReason, Callable[[Case], bool]], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The pour may start: how much may flow, what is held for it, and the price that it will be settled at."""
+    """The pour may start: its volume limit, its hold, and the price that it will be settled at."""
 
     max_volume_ml: int
     hold_minor: int

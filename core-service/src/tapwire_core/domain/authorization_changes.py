@@ -1,4 +1,4 @@
-"""Changes of a question: its answer, the grant, the audit entry, and the pour that it proves never started. Pure."""
+"""Changes made by a question: its answer, the grant, the audit entry, and the end of a pour that never started. Pure."""
 
 from uuid import UUID
 
@@ -15,9 +15,9 @@ from tapwire_core.domain.pours import PendingPour, PourEvent, end_pour
 def answer_question(
     question: Question, fingerprint: str, facts: Facts, policy: Policy, new_pour_id: UUID, actor: Actor
 ) -> tuple[str, Changes]:
-    """Decide on a question that was not answered before: the answer's payload, and all that it changes.
+    """Answer a new question; return the answer's payload and its changes.
 
-    `fingerprint` (hex) is of the question's whole content, `new_pour_id` becomes the pour's id if one is granted.
+    `fingerprint`: hash of the question's whole content, hex. `new_pour_id`: id of the pour, if it is granted.
     """
     decision, tap = authorize(question, facts), facts.tap
     changes = Changes.by(

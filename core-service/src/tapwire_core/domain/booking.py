@@ -1,4 +1,4 @@
-"""Bookings that several rules share: a sale with its unpaid rest, and what leaves the keg for it. Pure."""
+"""Bookings shared by several rules: a sale with its unpaid rest, and the stock that it takes from the keg. Pure."""
 
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, StockKind
@@ -7,14 +7,14 @@ from tapwire_core.domain.pour_reports import PourFacts
 
 
 def share_due(volume_ml: int, sell_price_per_liter_minor: int, payable_minor: int) -> tuple[int, int]:
-    """Split a volume's charge into what the guest pays, at most `payable_minor`, and the rest, which the venue bears."""
+    """Split a volume's charge into the guest's part, at most `payable_minor`, and the rest, which the venue bears."""
     due_minor = charge(volume_ml, sell_price_per_liter_minor)
     amount_minor = min(due_minor, payable_minor)
     return amount_minor, due_minor - amount_minor
 
 
 def book_sale(pour: PourFacts, volume_ml: int, changes: Changes) -> tuple[int, int]:
-    """Book a volume's charge, at most what the guest can pay, the rest as `overpour_loss`; return both amounts."""
+    """Charge the guest for a volume, up to the payable amount, and book the rest as `overpour_loss`; return both amounts."""
     amount_minor, loss_minor = share_due(volume_ml, pour.sell_price_per_liter_minor, pour.payable_minor)
     for debit, due_minor in ((Account.GUEST, amount_minor), (Account.OVERPOUR_LOSS, loss_minor)):
         changes.move_money(debit, Account.SALES, due_minor, guest_id=pour.guest_id, pour_id=pour.pour_id)
@@ -22,7 +22,7 @@ def book_sale(pour: PourFacts, volume_ml: int, changes: Changes) -> tuple[int, i
 
 
 def book_sold_stock(pour: PourFacts, volume_ml: int, amount_minor: int, loss_minor: int, changes: Changes) -> None:
-    """Book a reported volume out of the keg: what was paid for as `sale`, the unpaid part as `overpour`."""
+    """Book a reported volume out of the keg: the paid part as `sale`, the unpaid part as `overpour`."""
     unpaid_ml = volume_ml - min(volume_ml, affordable_ml(amount_minor, pour.sell_price_per_liter_minor)) if loss_minor else 0
     changes.move_stock(pour.keg_id, StockKind.SALE, volume_ml - unpaid_ml, cause_id=pour.pour_id)
     changes.move_stock(pour.keg_id, StockKind.OVERPOUR, unpaid_ml, cause_id=pour.pour_id)

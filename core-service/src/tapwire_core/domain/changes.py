@@ -21,7 +21,7 @@ from tapwire_core.domain.incidents import PAID, worth_minor
 
 
 class PourGranted(Struct, frozen=True, kw_only=True):
-    """A new `pending_sync` pour with its hold, its leases, and what is frozen into it."""
+    """A new `pending_sync` pour with its hold, its leases, and its frozen keg, price and limits."""
 
     pour_id: UUID
     visit_id: UUID
@@ -38,7 +38,7 @@ class PourGranted(Struct, frozen=True, kw_only=True):
 
 
 class PourEnded(Struct, frozen=True, kw_only=True):
-    """A pending pour's way out: its hold and both leases end with it."""
+    """The end of a pending pour, and of its hold and both leases."""
 
     pour_id: UUID
     visit_id: UUID
@@ -52,21 +52,21 @@ class PourEnded(Struct, frozen=True, kw_only=True):
 
 
 class PourReported(Struct, frozen=True, kw_only=True):
-    """A report of a pour came. `stock_ml` is what its keg has given for it in all; null: the report can't be believed."""
+    """A report of a pour. `stock_ml`: the total taken from the keg for this pour; null: the report is implausible."""
 
     pour_id: UUID
     stock_ml: int | None
 
 
 class PourStopped(Struct, frozen=True, kw_only=True):
-    """The node must end this pour; `stop_pour` is repeated while its state still names it."""
+    """An order to the node to end this pour; `stop_pour` is repeated while its state still names it."""
 
     pour_id: UUID
     reason: StopReason
 
 
 class LockCleared(Struct, frozen=True, kw_only=True):
-    """A visit's lock that no pending pour explains is taken off."""
+    """Removal of a visit's lock that no pending pour explains."""
 
     visit_id: UUID
 
@@ -84,7 +84,7 @@ class MoneyMoved(Struct, frozen=True, kw_only=True):
 
 
 class StockMoved(Struct, frozen=True, kw_only=True):
-    """A volume that left a keg; negative when a booking is taken back. `cause_id`: the pour, flow or incident."""
+    """A volume that left a keg; negative for a reversal. `cause_id`: the pour, flow or incident."""
 
     keg_id: UUID
     kind: StockKind
@@ -94,7 +94,7 @@ class StockMoved(Struct, frozen=True, kw_only=True):
 
 
 class Audited(Struct, frozen=True, kw_only=True):
-    """An entry of the audit log; `subjects` are the ids it can be found by."""
+    """An entry of the audit log; `subjects` are the ids to find it by."""
 
     action: AuditAction
     subjects: tuple[str, ...]
@@ -102,7 +102,7 @@ class Audited(Struct, frozen=True, kw_only=True):
 
 
 class IncidentRaised(Struct, frozen=True, kw_only=True):
-    """Something a person must look at, once per `kind` and `cause` while unresolved; `incident_id`: null for any."""
+    """A new incident, once per `kind` and `cause` while unresolved; `incident_id`: null for a new id."""
 
     kind: IncidentKind
     cause: str
@@ -112,7 +112,7 @@ class IncidentRaised(Struct, frozen=True, kw_only=True):
 
 
 class IncidentUpdated(Struct, frozen=True, kw_only=True):
-    """New details of an unresolved incident; `seen_again`: its cause came up once more."""
+    """New details of an unresolved incident; `seen_again`: its cause occurred once more."""
 
     incident_id: UUID
     kind: IncidentKind
@@ -129,7 +129,7 @@ class IncidentResolved(Struct, frozen=True, kw_only=True):
 
 
 class AnswerRemembered(Struct, frozen=True, kw_only=True):
-    """The answer to a question, to be repeated to the letter."""
+    """The answer to a question; a repeated question gets the identical answer."""
 
     event_id: UUID
     fingerprint: str
@@ -140,7 +140,7 @@ class AnswerRemembered(Struct, frozen=True, kw_only=True):
 
 
 class VerdictRemembered(Struct, frozen=True, kw_only=True):
-    """The verdict on a report, to be repeated to the letter."""
+    """The verdict on a report; a repeated report gets the identical verdict."""
 
     pour_id: UUID
     volume_ml: int
@@ -163,7 +163,7 @@ class FlowRemembered(Struct, frozen=True, kw_only=True):
 
 
 class StretchAccounted(Struct, frozen=True, kw_only=True):
-    """A stretch of a journal's odometer that is accounted for: by a fact, or as a hole booked on `keg_id`."""
+    """A stretch of a journal's odometer, accounted for by a fact, or as a hole booked on `keg_id`."""
 
     journal_id: UUID
     from_ml: int
@@ -174,7 +174,7 @@ class StretchAccounted(Struct, frozen=True, kw_only=True):
 
 
 class OdometerCovered(Struct, frozen=True, kw_only=True):
-    """From where a journal's odometer is known, and up to where it has been proved to be accounted for."""
+    """The range of a journal's odometer that is proved to be accounted for, from its first known value."""
 
     journal_id: UUID
     first_ml: int
@@ -182,30 +182,30 @@ class OdometerCovered(Struct, frozen=True, kw_only=True):
 
 
 class CommandSent(Struct, frozen=True, kw_only=True):
-    """A command for a tap, published once the change is committed. Without a payload: the tap's next config revision."""
+    """A command for a tap, published after the commit. Without a payload: the tap's next config revision."""
 
     tap_path: str
     payload: str | None
 
 
 class EarlierBooking(Struct, frozen=True, kw_only=True):
-    """Bookings by the incidents of holes for a volume that turns out to be this fact's."""
+    """Money booked by incidents of holes, for a volume that turned out to be this fact's."""
 
     fact_id: UUID
     volume_ml: int
     paid_minor: int
     incident_ids: tuple[UUID, ...]
 
-    def stated_in(self, details: Mapping[str, Any]) -> dict[str, Any]:
-        """An incident's details with this booking, beside what they state of earlier ones."""
+    def added_to(self, details: Mapping[str, Any]) -> dict[str, Any]:
+        """The incident's details with this booking added to the earlier ones."""
         paid_by = {*details.get("paid_by", ()), *map(str, self.incident_ids)}
         return {**details, PAID: details.get(PAID, 0) + self.paid_minor, "paid_by": sorted(paid_by)}
 
 
 class Changes(Struct, kw_only=True, omit_defaults=True):
-    """All that one transaction changes. A decision fills it through its methods; `complete` ends it, right before it is written.
+    """The changes of one transaction. A decision fills it through its methods; `complete` runs right before it is written.
 
-    `kegs` (book volumes before the change, in ml) and `paid_before` are what `complete` works from; they are not written.
+    `kegs` (book volumes before the change, in ml) and `paid_before` are the input of `complete`; they are not written.
     """
 
     tap_path: str | None
@@ -245,7 +245,7 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         shift_id: UUID | None = None,
         kegs: Mapping[UUID, int] | None = None,
     ) -> "Changes":
-        """An empty change by this actor's request, at this place; `kegs` as above."""
+        """Empty changes for this actor's request, at this place; `kegs` as above."""
         return cls(
             tap_path=tap_path,
             venue_id=venue_id,
@@ -256,9 +256,9 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         )
 
     def audit(self, action: AuditAction, *subjects: object, details: Mapping[str, Any]) -> None:
-        """Write to the audit log; `subjects` are the ids that the entry can be found by, null ones are left out."""
-        found_by = tuple(str(subject) for subject in subjects if subject is not None)
-        self.audited.append(Audited(action=action, subjects=found_by, details=details))
+        """Write to the audit log; `subjects` are the ids to find the entry by, null ones are left out."""
+        ids = tuple(str(subject) for subject in subjects if subject is not None)
+        self.audited.append(Audited(action=action, subjects=ids, details=details))
 
     def move_money(
         self,
@@ -301,14 +301,14 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         pour_id: UUID | None = None,
         incident_id: UUID | None = None,
     ) -> None:
-        """Raise an incident, once for each kind and cause: one statement writes all of a transaction, each row once."""
+        """Raise an incident, once for each kind and cause: the one statement that writes them can insert each row only once."""
         if all((kind, cause) != (raised.kind, raised.cause) for raised in self.raised):
             self.raised.append(IncidentRaised(kind=kind, cause=cause, details=details, pour_id=pour_id, incident_id=incident_id))
 
     def update_incident(
         self, incident_id: UUID, kind: IncidentKind, details: Mapping[str, Any], *, seen_again: bool = False
     ) -> None:
-        """Set these details of an unresolved incident; the others stay."""
+        """Set these details of an unresolved incident; the others keep their values."""
         self.updated.append(IncidentUpdated(incident_id=incident_id, kind=kind, details=details, seen_again=seen_again))
 
     def resolve_incident(
@@ -320,13 +320,13 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         *subjects: object,
         amount_minor: int = 0,
     ) -> None:
-        """End an incident, and say so in the audit log."""
+        """Resolve an incident, and write it to the audit log."""
         self.resolved.append(IncidentResolved(incident_id=incident_id, resolution=resolution, comment=comment))
         details = {"kind": kind, "resolution": resolution, "amount_minor": amount_minor, "comment": comment}
         self.audit(AuditAction.INCIDENT_RESOLVED, incident_id, *subjects, details=details)
 
     def stop_pour(self, pour_id: UUID, reason: StopReason) -> None:
-        """Have the tap's node end a pour; the command is repeated while its state still names the pour."""
+        """Tell the tap's node to end a pour; the command is repeated while its state still names the pour."""
         self.stopped = PourStopped(pour_id=pour_id, reason=reason)
         self._send(encode(StopPour(pour_id=pour_id, reason=reason)).decode())
 
@@ -344,9 +344,9 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         )
 
     def complete(self) -> None:
-        """Add what only the whole change tells: overdrawn kegs, and earlier bookings of a fact. Repeating it adds nothing."""
+        """Add what depends on all changes: overdrawn kegs, and earlier bookings of a fact. Idempotent."""
         for booking in self.paid_before:
-            self._state_booking(booking)
+            self._add_earlier_booking(booking)
         for keg_id, before_ml in self.kegs.items():
             self._raise_if_overdrawn(keg_id, before_ml)
         self.kegs, self.paid_before = {}, []
@@ -355,25 +355,25 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         assert self.tap_path is not None
         self.commands.append(CommandSent(tap_path=self.tap_path, payload=payload))
 
-    def _state_booking(self, booking: EarlierBooking) -> None:
-        """State the booking in the fact's own incident, which proposes so much less.
+    def _add_earlier_booking(self, booking: EarlierBooking) -> None:
+        """Add the booking to the fact's own incident, which then proposes that much less.
 
         A fact without an incident, because it is paid already or never will be, raises one, so that a person corrects it.
         """
         for place, raised in enumerate(self.raised):
             if worth_minor(raised.kind, raised.details) is not None:
-                self.raised[place] = replace(raised, details=booking.stated_in(raised.details))
+                self.raised[place] = replace(raised, details=booking.added_to(raised.details))
                 return
         for place, updated in enumerate(self.updated):
             if worth_minor(updated.kind, updated.details) is not None:
-                self.updated[place] = replace(updated, details=booking.stated_in(updated.details))
+                self.updated[place] = replace(updated, details=booking.added_to(updated.details))
                 return
-        details = booking.stated_in({"fact": str(booking.fact_id), "volume_ml": booking.volume_ml})
+        details = booking.added_to({"fact": str(booking.fact_id), "volume_ml": booking.volume_ml})
         cause = f"{self.tap_path} {booking.fact_id} paid before"
         self.raise_incident(IncidentKind.VOLUME_GAP, cause, {**details, "hint": "give back what was booked twice"})
 
     def _raise_if_overdrawn(self, keg_id: UUID, before_ml: int) -> None:
-        """A keg below zero is a fault of calibration, never a failing report (SYSTEM.md, "Settlement")."""
+        """Raise an incident for a keg below zero: a calibration fault, never a failing report (SYSTEM.md, "Settlement")."""
         moved_ml = sum(moved.volume_ml for moved in self.stock if moved.keg_id == keg_id)
         left_ml = before_ml - moved_ml
         if moved_ml > 0 and left_ml < 0:

@@ -1,4 +1,4 @@
-"""The closed sets of words that only the core and its API use; those on the wire are in `tapwire_contracts.reasons`."""
+"""Enums that only the core and its API use; those on the wire are in `tapwire_contracts.reasons`."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Beer that flowed without a grant: what it takes from the keg, its stretch of the odometer, and its incident. Pure."""
+"""Beer that flowed without a grant: its stock movement, its stretch of the odometer, and its incident. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from tapwire_core.domain.changes import Changes, FlowRemembered, StretchAccounte
 from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.odometers import StretchFacts, account_fact
 from tapwire_core.domain.policy import Policy
-from tapwire_core.domain.pour_reports import Report, TapNow, why_not_believable
+from tapwire_core.domain.pour_reports import CurrentTap, Report, implausibility
 
 
 class LeakFacts(Struct, frozen=True, kw_only=True):
@@ -25,15 +25,15 @@ class LeakFacts(Struct, frozen=True, kw_only=True):
 def record_new_flow(
     path: str,
     flow: UnattributedFlow,
-    tap: TapNow,
+    tap: CurrentTap,
     overlapping: Sequence[StretchFacts],
     leak: LeakFacts | None,
     policy: Policy,
     changes: Changes,
 ) -> str | None:
-    """Record a flow that was not recorded before; why it can't be believed, if it can't, and then its stretch stays a hole.
+    """Record a new flow. Return why it is implausible, then its stretch stays a hole; None for a plausible one.
 
-    `overlapping` are the stretches of this journal's odometer that meet the flow's, `leak` is the incident that it adds to.
+    `overlapping`: the stretches of this journal's odometer that overlap the flow's. `leak`: the incident that it adds to.
     """
     kind = StockKind.UNATTRIBUTED if flow.cause is FlowCause.CLOSED_VALVE else StockKind.LINE_CLEANING
     changes.flow = FlowRemembered(
@@ -45,7 +45,7 @@ def record_new_flow(
         keg_id=tap.keg_id,
         stock_kind=kind,
     )
-    why_not = why_not_believable(_as_report(path, flow), policy)
+    why_not = implausibility(_as_report(path, flow), policy)
     if why_not is not None:
         details = {"why": why_not, "reported_volume_ml": flow.volume_ml, "cause": flow.cause}
         changes.raise_incident(IncidentKind.INVALID_REPORT, f"{path} {flow.event_id}", details)
@@ -68,7 +68,7 @@ def record_new_flow(
 
 
 def _raise_leak(path: str, details: Mapping[str, object], leak: LeakFacts | None, changes: Changes) -> None:
-    """A tap's leaks add up in one incident until somebody resolves it."""
+    """Add a leak to the tap's unresolved incident, or raise one."""
     if leak is None:
         changes.raise_incident(IncidentKind.UNATTRIBUTED_FLOW, path, details)
     else:
@@ -78,7 +78,7 @@ def _raise_leak(path: str, details: Mapping[str, object], leak: LeakFacts | None
 
 
 def _sum(before: object, added: object) -> int | None:
-    """Not known where one part is not."""
+    """The sum; None where one part is unknown."""
     return before + added if isinstance(before, int) and isinstance(added, int) else None
 
 

@@ -32,7 +32,7 @@ class IncidentFacts(Struct, frozen=True, kw_only=True):
 
     @property
     def unpaid_minor(self) -> int | None:
-        """The part that nobody has paid yet."""
+        """The part of its worth that is not paid yet."""
         return unpaid_minor(self.kind, self.details, self.sales_minor)
 
 
@@ -46,7 +46,7 @@ class PayingGuest(Struct, frozen=True, kw_only=True):
 def resolve(
     incident: IncidentFacts, resolution: Resolution, amount_minor: int, guest: PayingGuest | None, comment: str, changes: Changes
 ) -> None:
-    """End an incident and book what the resolution says; `guest` is needed for `charged` and `corrected`."""
+    """Resolve an incident and make its bookings; `guest` is needed for `charged` and `corrected`."""
     match resolution:
         case Resolution.CHARGED:
             assert guest is not None

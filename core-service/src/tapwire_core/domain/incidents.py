@@ -12,11 +12,11 @@ WORTH: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.LATE_MISMATCH: "reported_value_minor",
     IncidentKind.REJECTED_INSUFFICIENT_FUNDS: "due_minor",
 }
-"""Key of an incident's details under which its volume's worth stands, where it is not `value_minor`."""
+"""Key of the volume's worth in an incident's details, where it is not `value_minor`."""
 PAID: Final = "paid_minor"
 """Key of the amount already booked for the incident's volume, before its pour was known."""
 ENDED_BY_POUR: Final = frozenset({IncidentKind.SYNC_TIMEOUT, IncidentKind.JOURNAL_LOST})
-"""Incidents that wait for their pour's end, and are resolved by it."""
+"""Incidents that the end of their pour resolves."""
 
 
 class OpenIncident(Struct, frozen=True, kw_only=True):
@@ -27,17 +27,17 @@ class OpenIncident(Struct, frozen=True, kw_only=True):
 
 
 def own_pour(kind: IncidentKind, pour_id: UUID | None) -> UUID | None:
-    """The pour that an incident is about; a `missing_pending` merely names one, in a report that had no right to it."""
+    """The pour that an incident is about; None for a `missing_pending`: its report named a pour that was not its own."""
     return None if kind is IncidentKind.MISSING_PENDING else pour_id
 
 
 def worth_minor(kind: IncidentKind, details: Mapping[str, Any]) -> int | None:
     """The worth of an incident's volume; None where it is unknown."""
-    found = details.get(WORTH.get(kind, "value_minor"))
-    return found if isinstance(found, int) else None
+    worth = details.get(WORTH.get(kind, "value_minor"))
+    return worth if isinstance(worth, int) else None
 
 
 def unpaid_minor(kind: IncidentKind, details: Mapping[str, Any], sales_minor: int) -> int | None:
-    """The unpaid part of an incident's volume when its pour has brought `sales_minor`; None where no worth is known."""
+    """The worth of an incident's volume less `sales_minor` of its pour and earlier payments; None where it is unknown."""
     worth = worth_minor(kind, details)
     return None if worth is None else max(worth - sales_minor - details.get(PAID, 0), 0)

@@ -1,6 +1,6 @@
 """The formulas of money and volume (SYSTEM.md, "Words"); every gate, screen and settlement uses these.
 
-Integers all through: minor units of the currency, millilitres, prices per litre of at least 1.
+All are integers: minor units of the currency, millilitres, prices per litre of at least 1.
 """
 
 from typing import Final
@@ -14,10 +14,10 @@ def charge(volume_ml: int, sell_price_per_liter_minor: int) -> int:
 
 
 def affordable_ml(available_minor: int, sell_price_per_liter_minor: int) -> int:
-    """The whole millilitres that an amount pays for."""
+    """The volume that an amount pays for, in whole millilitres."""
     return available_minor * ML_PER_LITER // sell_price_per_liter_minor
 
 
 def payable_minor(balance_minor: int, held_minor: int, hold_minor: int) -> int:
-    """The most that a guest can pay for a pour: its hold and all that is available, never more than the balance."""
+    """The most that a guest can pay for a pour: its hold plus the available amount, never more than the balance."""
     return balance_minor - max(held_minor - hold_minor, 0)

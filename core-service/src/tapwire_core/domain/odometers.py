@@ -1,9 +1,8 @@
-"""Volume is conserved, and checked (SYSTEM.md, "Volume is conserved, and checked"). Pure.
+"""Conservation of volume (SYSTEM.md, "Volume is conserved, and checked"). Pure.
 
-Each fact names its stretch of the flow meter's odometer, within its journal. Once a node says that it has no open fact, the
-stretches that the core has must cover the odometer from the first value seen. A hole is volume that nobody accounted for: it is
-booked out of the keg as `unattributed`, and kept as a stretch of its own kind, so that a fact that comes later can take exactly
-that booking back.
+Each fact names its stretch of the flow meter's odometer, within its journal. Once a node says that it has no open fact, the core's
+stretches must cover the odometer from the first value seen. A hole is volume that no fact accounts for: it is booked out of the keg
+as `unattributed`, and kept as a stretch of its own kind, so that a later fact can reverse exactly that booking.
 """
 
 from collections import Counter
@@ -17,18 +16,18 @@ from msgspec.structs import replace
 from tapwire_contracts.reasons import AuditAction, IncidentKind, Resolution, SyncStatus
 from tapwire_core.domain.changes import Changes, EarlierBooking, OdometerCovered, StretchAccounted
 from tapwire_core.domain.closed_sets import StockKind
-from tapwire_core.domain.pour_reports import PourFacts, TapNow
+from tapwire_core.domain.pour_reports import CurrentTap, PourFacts
 
 VOLUME_GAP_INCIDENT_ML: Final = 5
-"""From here on a hole is not only booked but also an incident `volume_gap`."""
+"""A hole of at least this also raises the incident `volume_gap`."""
 
 
-SAID_BY_A_PERSON: Final = (SyncStatus.PENDING_SYNC, SyncStatus.RECONCILED)
+VOLUME_BY_OPERATOR: Final = (SyncStatus.PENDING_SYNC, SyncStatus.RECONCILED)
 """States of a pour in which a person enters, or has entered, its volume when its report can't be believed."""
 
 
-class GapFacts(Struct, frozen=True, kw_only=True):
-    """A hole's incident. `volume_ml` and `value_minor`: what it says is missing; `booked_minor`: what ending it has booked."""
+class GapIncident(Struct, frozen=True, kw_only=True):
+    """The incident of a hole. `volume_ml`, `value_minor`: what is missing, and its worth; `booked_minor`: booked by its resolution."""
 
     incident_id: UUID
     is_resolved: bool
@@ -37,12 +36,12 @@ class GapFacts(Struct, frozen=True, kw_only=True):
     booked_minor: int
 
     def share_of(self, amount_minor: int, volume_ml: int) -> int:
-        """The part of an amount for the whole gap that a part of its volume is worth, rounded half up."""
+        """The share of the whole gap's amount for a part of its volume, rounded half up."""
         return (2 * amount_minor * volume_ml + self.volume_ml) // (2 * self.volume_ml)
 
 
 class StretchFacts(Struct, frozen=True, kw_only=True):
-    """A stretch that is already accounted for. `gap`: the incident of a hole that has one; read for what fills holes."""
+    """A stretch that is already accounted for. `gap`: a hole's incident, if it has one; read when a fact may fill the hole."""
 
     stretch_id: int
     from_ml: int
@@ -50,13 +49,13 @@ class StretchFacts(Struct, frozen=True, kw_only=True):
     fact_id: UUID
     is_hole: bool
     keg_id: UUID | None
-    gap: GapFacts | None = None
+    gap: GapIncident | None = None
 
 
 class OdometerFacts(Struct, frozen=True, kw_only=True):
     """A journal's odometer: its first known value, how far it is proved to be covered, and the stretches beyond.
 
-    `covered_ml` is null while nothing is proved: at first, and after a fact has come from before the first value seen.
+    `covered_ml` is null while nothing is proved: at first, and after a fact from before the first value seen.
     """
 
     first_ml: int | None
@@ -64,8 +63,8 @@ class OdometerFacts(Struct, frozen=True, kw_only=True):
     stretches: tuple[StretchFacts, ...]
 
 
-class GapNow(Struct, frozen=True, kw_only=True):
-    """The hole of an incident, at most up to the odometer's present value, and the stretches accounted for in it since."""
+class IncidentHole(Struct, frozen=True, kw_only=True):
+    """The hole of an incident, at most up to the odometer's current value, and the stretches accounted for in it since."""
 
     journal_id: UUID
     from_ml: int
@@ -74,10 +73,10 @@ class GapNow(Struct, frozen=True, kw_only=True):
 
 
 def account_fact(fact: StretchAccounted, volume_ml: int, overlapping: Sequence[StretchFacts], changes: Changes) -> None:
-    """Account for what a fact that is booked says of the odometer.
+    """Account for the stretch of a booked fact.
 
-    A fact's volume is the length of its stretch. One that says otherwise raises an incident, and only as much of its stretch is
-    accounted for as its volume, which is what was booked: the rest stays a hole, and is found.
+    A fact's volume must be the length of its stretch. Any other raises an incident, and only as much of the stretch is accounted
+    for as was booked, its volume: the rest stays a hole, and is booked later.
     """
     if volume_ml != fact.to_ml - fact.from_ml:
         _raise_mismatch(fact, volume_ml, changes)
@@ -85,19 +84,19 @@ def account_fact(fact: StretchAccounted, volume_ml: int, overlapping: Sequence[S
 
 
 def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFacts], changes: Changes) -> None:
-    """Account for a stretch: take back the holes that it fills, and raise an incident where another fact already was."""
+    """Account for a stretch: reverse the holes that it fills, and raise an incident where it overlaps another fact."""
     if stretch.to_ml <= stretch.from_ml or any(
         other.fact_id == stretch.fact_id and not other.is_hole and _span(other) == _span(stretch) for other in overlapping
     ):
         return
     changes.stretches.append(stretch)
-    filled_ml = Counter[GapFacts]()
+    filled_ml = Counter[GapIncident]()
     for other in overlapping:
         from_ml, to_ml = max(other.from_ml, stretch.from_ml), min(other.to_ml, stretch.to_ml)
         if from_ml >= to_ml:
             continue
         if other.is_hole:
-            _take_back(other, stretch, from_ml, to_ml, changes)
+            _reverse_hole(other, stretch, from_ml, to_ml, changes)
             if other.gap is not None:
                 filled_ml[other.gap] += to_ml - from_ml
         else:
@@ -106,14 +105,14 @@ def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFact
     _note_earlier_bookings(stretch.fact_id, filled_ml, changes)
 
 
-def account_unbelieved(
+def account_implausible(
     stretch: StretchAccounted, pour: PourFacts | None, overlapping: Sequence[StretchFacts], changes: Changes
 ) -> None:
-    """Account for the stretch of a report that can't be believed, when a person says the volume of the `pour` that it names.
+    """Account for the stretch of an implausible report if a person enters the volume of its `pour`.
 
-    Otherwise nothing books that stretch: it is a hole, found later or booked already, whichever comes first.
+    Otherwise the stretch is a hole: booked already, or by a later check.
     """
-    if pour is not None and pour.sync_status in SAID_BY_A_PERSON:
+    if pour is not None and pour.sync_status in VOLUME_BY_OPERATOR:
         account_stretch(stretch, overlapping, changes)
 
 
@@ -121,15 +120,15 @@ def book_holes(
     journal_id: UUID,
     odometer_ml: int,
     facts: OdometerFacts,
-    tap: TapNow,
+    tap: CurrentTap,
     hole_ids: Iterable[UUID],
     max_hole_ml: int,
     changes: Changes,
 ) -> None:
-    """Book every hole up to where the odometer stands, once the node says that it has no open fact.
+    """Book every hole up to the odometer's value, once the node says that it has no open fact.
 
-    A hole of more than `max_hole_ml` is not believed: a person is told, and nothing is proved beyond it until that person has ended
-    the incident (`account_by_word`).
+    A hole of more than `max_hole_ml` is implausible: it raises an incident, and nothing is proved beyond it until a person has
+    resolved that (`account_on_resolution`).
     """
     if facts.first_ml is None or odometer_ml < facts.first_ml:
         changes.covered = OdometerCovered(journal_id=journal_id, first_ml=odometer_ml, covered_ml=odometer_ml)
@@ -138,15 +137,15 @@ def book_holes(
     covered_ml = max(start_ml, odometer_ml)
     for (from_ml, to_ml), hole_id in zip(_holes(start_ml, odometer_ml, facts.stretches), hole_ids, strict=False):
         if to_ml - from_ml > max_hole_ml:
-            _raise_not_believed(journal_id, from_ml, to_ml, hole_id, changes)
+            _raise_implausible_hole(journal_id, from_ml, to_ml, hole_id, changes)
             covered_ml = min(covered_ml, from_ml)
         else:
             _book_hole(journal_id, from_ml, to_ml, hole_id, tap, changes)
     changes.covered = OdometerCovered(journal_id=journal_id, first_ml=facts.first_ml, covered_ml=covered_ml)
 
 
-def account_by_word(gap: GapNow, incident_id: UUID, changes: Changes) -> None:
-    """Account for a hole by the word of the person who ends its incident: what nothing accounts for yet moves no stock."""
+def account_on_resolution(gap: IncidentHole, incident_id: UUID, changes: Changes) -> None:
+    """Account for a hole because a person resolved its incident; its remaining parts move no stock."""
     for from_ml, to_ml in _holes(gap.from_ml, gap.to_ml, gap.stretches):
         changes.account(gap.journal_id, from_ml, to_ml, incident_id, is_hole=True)
 
@@ -159,24 +158,24 @@ def _holes(start_ml: int, odometer_ml: int, stretches: Sequence[StretchFacts]) -
         position_ml = max(position_ml, to_ml)
 
 
-def _raise_not_believed(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, changes: Changes) -> None:
+def _raise_implausible_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, changes: Changes) -> None:
     details = {
         "volume_ml": to_ml - from_ml,
         "from_ml": from_ml,
         "to_ml": to_ml,
         "journal_id": str(journal_id),
-        "hint": "the node's odometer can't be right; nothing was booked, and nothing will be once this is resolved",
+        "hint": "the node's odometer is implausible; nothing was booked, and resolving this books nothing either",
     }
     _raise_gap(hole_id, details, changes)
 
 
 def _raise_gap(hole_id: UUID, details: Mapping[str, object], changes: Changes) -> None:
-    """A hole's incident has the hole's id: so it is found by what fills the hole."""
+    """Raise a hole's incident under the hole's id, so that a fact that fills the hole finds it."""
     cause = f"{changes.tap_path} {details['journal_id']} {details['from_ml']}-{details['to_ml']}"
     changes.raise_incident(IncidentKind.VOLUME_GAP, cause, details, incident_id=hole_id)
 
 
-def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: TapNow, changes: Changes) -> None:
+def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: CurrentTap, changes: Changes) -> None:
     volume_ml = to_ml - from_ml
     changes.account(journal_id, from_ml, to_ml, hole_id, is_hole=True, keg_id=tap.keg_id)
     changes.move_stock(tap.keg_id, StockKind.UNATTRIBUTED, volume_ml, cause_id=hole_id)
@@ -192,7 +191,7 @@ def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: T
         _raise_gap(hole_id, details, changes)
 
 
-def _take_back(hole: StretchFacts, stretch: StretchAccounted, from_ml: int, to_ml: int, changes: Changes) -> None:
+def _reverse_hole(hole: StretchFacts, stretch: StretchAccounted, from_ml: int, to_ml: int, changes: Changes) -> None:
     changes.holes_reopened.append(hole.stretch_id)
     for rest_from_ml, rest_to_ml in ((hole.from_ml, from_ml), (to_ml, hole.to_ml)):
         if rest_from_ml < rest_to_ml:
@@ -202,7 +201,7 @@ def _take_back(hole: StretchFacts, stretch: StretchAccounted, from_ml: int, to_m
     changes.audit(AuditAction.VOLUME_GAP_TAKEN_BACK, hole.fact_id, stretch.fact_id, changes.tap_path, details=details)
 
 
-def _reduce_gaps(filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
+def _reduce_gaps(filled_ml: Mapping[GapIncident, int], changes: Changes) -> None:
     for gap, volume_ml in filled_ml.items():
         if gap.is_resolved:
             continue
@@ -216,8 +215,8 @@ def _reduce_gaps(filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
             )
 
 
-def _note_earlier_bookings(fact_id: UUID, filled_ml: Mapping[GapFacts, int], changes: Changes) -> None:
-    """Keep what ending a hole's incident has booked from being booked again for the fact that fills the hole."""
+def _note_earlier_bookings(fact_id: UUID, filled_ml: Mapping[GapIncident, int], changes: Changes) -> None:
+    """Note the amounts booked by a hole's incident, so that the fact that fills the hole does not book them again."""
     paid = {gap: gap.share_of(gap.booked_minor, volume_ml) for gap, volume_ml in filled_ml.items() if gap.booked_minor}
     if paid:
         changes.paid_before.append(

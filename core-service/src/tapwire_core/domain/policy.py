@@ -1,4 +1,4 @@
-"""The limits of SYSTEM.md, "Limits", and the other settings that rules depend on."""
+"""Limits (SYSTEM.md, "Limits") and the other settings that rules depend on."""
 
 from dataclasses import dataclass, field
 
@@ -32,4 +32,4 @@ class Policy:
 
 
 SYNC_TIMEOUT_MARGIN_MS = 30_000
-"""A pour may run for `max_duration_ms`; only this much later is a missing report an incident."""
+"""Time after `max_duration_ms` before a missing report is an incident."""

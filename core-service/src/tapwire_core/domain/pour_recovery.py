@@ -9,7 +9,7 @@ from tapwire_core.domain.pours import PourEvent, end_pour
 
 
 def reconcile(pour: PourFacts, volume_ml: int, reason: str, comment: str | None, changes: Changes) -> None:
-    """Settle a pending pour by the volume that an operator gives, at its frozen price."""
+    """Settle a pending pour with an operator's volume, at its frozen price."""
     amount_minor, loss_minor = book_sale(pour, volume_ml, changes)
     end_pour(
         pour,

@@ -20,11 +20,11 @@ from tapwire_core.domain.money import charge, payable_minor
 from tapwire_core.domain.policy import Policy
 
 FLOW_GRACE_MS: Final = 5_000
-"""A meter may count this much longer than the node's clock says that the pour took."""
+"""Time that a meter may count beyond the pour's duration."""
 
 
 class PourFacts(Struct, frozen=True, kw_only=True):
-    """A pour as the books have it. `reported`: a report that can be believed has come before; `refused`: one that can't."""
+    """A pour in the books. `reported`: it has a plausible report; `refused`: it has an implausible one."""
 
     pour_id: UUID
     visit_id: UUID
@@ -59,12 +59,12 @@ class PourFacts(Struct, frozen=True, kw_only=True):
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """The ids by which an audit entry about this pour is found."""
+        """Ids to find an audit entry about this pour by."""
         return (str(self.pour_id), str(self.visit_id), str(self.guest_id), self.tap_path, self.card_uid)
 
 
-class TapNow(Struct, frozen=True, kw_only=True):
-    """The tap that reports, as it is now."""
+class CurrentTap(Struct, frozen=True, kw_only=True):
+    """The reporting tap's current state."""
 
     venue_id: str
     shift_id: UUID | None
@@ -74,18 +74,18 @@ class TapNow(Struct, frozen=True, kw_only=True):
 
     @property
     def kegs(self) -> Mapping[UUID, int]:
-        """The book volume of the keg that is on it, in ml."""
+        """The book volume of its current keg, in ml."""
         return {self.keg_id: self.keg_ml} if self.keg_id is not None and self.keg_ml is not None else {}
 
     def value_of(self, volume_ml: int) -> int | None:
-        """A volume's value at the tap's price; None where there is none."""
+        """A volume's value at the tap's price; None without a price."""
         return charge(volume_ml, self.price_minor) if self.price_minor else None
 
 
 class SettlementFacts(Struct, frozen=True, kw_only=True):
-    """The facts of a report, read under its row locks. `pour` is null when it isn't this tap's."""
+    """The facts for a report, read under row locks. `pour` is null when it isn't this tap's."""
 
-    tap: TapNow
+    tap: CurrentTap
     pour: PourFacts | None
 
     @property
@@ -94,13 +94,13 @@ class SettlementFacts(Struct, frozen=True, kw_only=True):
         return {**self.tap.kegs, **(self.pour.kegs if self.pour else {})}
 
     def for_card(self, card_uid: str | None) -> "SettlementFacts":
-        """The facts for a report of a card: without the pour, if it was granted to another one. None stands for any card."""
-        is_its = self.pour is None or card_uid in (None, self.pour.card_uid)
-        return self if is_its else replace(self, pour=None)
+        """The facts without the pour, if it was granted to another card; None matches any card."""
+        matches = self.pour is None or card_uid in (None, self.pour.card_uid)
+        return self if matches else replace(self, pour=None)
 
     @property
     def rows(self) -> frozenset[UUID]:
-        """The visits, guests and kegs that these facts are about: another decision on one of them may change the verdict."""
+        """Ids of the visits, guests and kegs in these facts: another decision on one of them may change the verdict."""
         of_pour = [self.pour.visit_id, self.pour.guest_id, self.pour.keg_id] if self.pour else []
         return frozenset([*of_pour, *([self.tap.keg_id] if self.tap.keg_id else [])])
 
@@ -120,16 +120,16 @@ class Report:
 
     @property
     def binding_card(self) -> str | None:
-        """The card that the pour must have been granted to.
+        """The card that the pour must have been granted to; None for a pour that never started.
 
-        None for one that never started: a node that never had it may not know its card, and nothing flowed that could be another's.
+        A node that never had the pour may not know its card, and no volume could be booked on the wrong guest.
         """
         never_started = self.volume_ml == 0 and self.end_reason is EndReason.NEVER_STARTED
         return None if never_started else self.card_uid
 
     @property
     def stretch(self) -> tuple[int, int] | None:
-        """From where to where the odometer went, if the report says."""
+        """The odometer before and after the pour, in ml; None where the report lacks one."""
         if self.odometer_from_ml is None or self.odometer_to_ml is None:
             return None
         return self.odometer_from_ml, self.odometer_to_ml
@@ -147,8 +147,8 @@ class Verdict:
     balance_minor: int | None
 
 
-def why_not_believable(report: Report, policy: Policy) -> str | None:
-    """Say why a report can't be believed; None for one that can."""
+def implausibility(report: Report, policy: Policy) -> str | None:
+    """Explain why a report is implausible; None for a plausible one."""
     if report.volume_ml > policy.max_report_ml:
         return f"{report.volume_ml} ml is more than max_report_ml, {policy.max_report_ml}"
     most_ml = policy.max_flow_ml_per_s * (report.duration_ms + FLOW_GRACE_MS) // 1000

@@ -1,7 +1,7 @@
-"""The states of a pour and the ways between them (SYSTEM.md, "A pour and its states"). Pure.
+"""The states of a pour and the transitions between them (SYSTEM.md, "A pour and its states"). Pure.
 
-`pending_sync` is the only state with ways out. The same row moves; there is never a second one for one authorisation. Each way out
-frees the hold and both leases in the transaction that takes it, and nothing else does.
+`pending_sync` is the only state with transitions. They change the same row; there is never a second one for one authorisation. Each
+frees the hold and both leases in its own transaction, and nothing else does.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from tapwire_core.domain.pour_reports import PourFacts, Report
 
 
 class PendingPour(Struct, frozen=True, kw_only=True):
-    """The pour that leases the tap now. `reported`: some report of it has come, readable or not."""
+    """The pour that leases the tap now. `reported`: a report of it has come, readable or not."""
 
     pour_id: UUID
     visit_id: UUID
@@ -51,14 +51,14 @@ TRANSITIONS: Final[Mapping[tuple[SyncStatus, PourEvent], SyncStatus]] = {
     (SyncStatus.PENDING_SYNC, PourEvent.UNLOCKED_BY_HAND): SyncStatus.VOIDED,
     (SyncStatus.PENDING_SYNC, PourEvent.VISIT_CLOSED): SyncStatus.VOIDED,
 }
-"""A pair that is not here never happens: a terminal state has no way out, and what comes later is only recorded."""
+"""A pair that is missing here is impossible: a terminal state has no transitions, and later reports are only recorded."""
 
 
 def state_diagram() -> str:
     """The table as a Mermaid diagram, for the docs."""
-    ways = [f"    {before} --> {after}: {event}" for (before, event), after in TRANSITIONS.items()]
+    transitions = [f"    {before} --> {after}: {event}" for (before, event), after in TRANSITIONS.items()]
     ends = [f"    {state} --> [*]" for state in SyncStatus if state is not SyncStatus.PENDING_SYNC]
-    return "\n".join(["stateDiagram-v2", f"    [*] --> {SyncStatus.PENDING_SYNC}: granted", *ways, *ends])
+    return "\n".join(["stateDiagram-v2", f"    [*] --> {SyncStatus.PENDING_SYNC}: granted", *transitions, *ends])
 
 
 def end_pour(
@@ -71,9 +71,9 @@ def end_pour(
     amount_minor: int = 0,
     loss_minor: int = 0,
 ) -> None:
-    """Take the way out of `pending_sync` that an event takes, and resolve the incidents that waited for it.
+    """End a pending pour by an event's transition, and resolve the incidents that waited for it.
 
-    A `report` says how the pour itself ended.
+    A `report` gives the end reason and the duration.
     """
     state = pour.sync_status if isinstance(pour, PourFacts) else SyncStatus.PENDING_SYNC
     changes.ended.append(

@@ -6,10 +6,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPeriods:
-    """Days for which each is kept.
+    """Retention periods in days.
 
-    A node repeats a fact for 30 days (SYSTEM.md, "The tap node"), so a verdict is kept for longer: else the repeat would be taken
-    for another report.
+    A node repeats a fact for 30 days (SYSTEM.md, "The tap node"), so a verdict is kept for longer: without it the repeat would be
+    settled as another report.
     """
 
     answers_days: int = 30
@@ -19,5 +19,5 @@ class RetentionPeriods:
     webhooks_days: int = 30
 
 
-KEPT: Final = RetentionPeriods()
+DEFAULT_RETENTION: Final = RetentionPeriods()
 """The defaults."""

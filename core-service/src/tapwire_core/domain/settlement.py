@@ -1,10 +1,9 @@
-"""Settlement of a report: the ordered cases of SYSTEM.md, "Settlement"; the first that fits decides. Pure.
+"""Settlement of a report: the ordered cases of SYSTEM.md, "Settlement"; the first that fits applies. Pure.
 
-Case 1, the very same report again, never comes here: its verdict is looked up under the tap's lock and repeated.
+Case 1, a repeated report, never comes here: its verdict is looked up under the tap's lock and repeated.
 
-Physical facts always move stock. The keg that is frozen in the grant has given in all what the largest of the pour's reports says;
-what an operator typed counts only until the first report. So a late report moves stock by the difference, also when it charges
-nothing.
+Physical facts always move stock. The total taken from the grant's keg is the largest volume that a report of the pour states; an
+operator's volume counts only until the first report. So a late report moves stock by the difference, also when it charges nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,19 +18,19 @@ from tapwire_core.domain.booking import book_sale, book_sold_stock
 from tapwire_core.domain.changes import Changes, PourReported, StretchAccounted, VerdictRemembered
 from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.money import charge
-from tapwire_core.domain.odometers import StretchFacts, account_fact, account_unbelieved
+from tapwire_core.domain.odometers import StretchFacts, account_fact, account_implausible
 from tapwire_core.domain.policy import Policy
-from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, TapNow, Verdict, why_not_believable
+from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, Report, SettlementFacts, Verdict, implausibility
 from tapwire_core.domain.pours import PourEvent, end_pour
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The verdict's payload, all that it changes, and why the report can't be believed, if it can't."""
+    """The verdict's payload, its changes, and why the report is implausible (None for a plausible one)."""
 
     payload: str
     changes: Changes
-    why_not_believable: str | None
+    implausibility: str | None
 
 
 def settle_new_report(
@@ -43,19 +42,19 @@ def settle_new_report(
     actor: Actor,
     content: object,
 ) -> Settled:
-    """Settle a report that was not processed before.
+    """Settle a new report.
 
-    `overlapping` are the stretches of this journal's odometer that meet the report's; `content` is the report as JSON, to keep.
+    `overlapping`: the stretches of this journal's odometer that overlap the report's. `content`: the report as JSON, to keep.
     """
     facts = facts.for_card(report.binding_card)
     changes = Changes.by(actor, tap_path=report.tap_path, venue_id=facts.tap.venue_id, shift_id=facts.tap.shift_id, kegs=facts.kegs)
-    why_not = why_not_believable(report, policy)
+    why_not = implausibility(report, policy)
     verdict = refuse(report, facts.pour, why_not, changes) if why_not else settle(report, facts, policy, changes)
     if report.stretch is not None and journal_id is not None:
         from_ml, to_ml = report.stretch
         stretch = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=report.pour_id)
         if why_not:
-            account_unbelieved(stretch, facts.pour, overlapping, changes)
+            account_implausible(stretch, facts.pour, overlapping, changes)
         else:
             account_fact(stretch, report.volume_ml, overlapping, changes)
     payload = encode(settled_message(report, verdict, policy)).decode()
@@ -71,7 +70,7 @@ def settle_new_report(
 
 
 def settle(report: Report, facts: SettlementFacts, policy: Policy, changes: Changes) -> Verdict:
-    """Give a believable report its verdict, and fill `changes` with what it does."""
+    """Give a plausible report its verdict, and fill in its changes."""
     pour = facts.pour
     if pour is None:
         return _missing_pending(report, facts.tap, changes)
@@ -90,9 +89,9 @@ def settle(report: Report, facts: SettlementFacts, policy: Policy, changes: Chan
 
 
 def refuse(report: Report, pour: PourFacts | None, why: str, changes: Changes) -> Verdict:
-    """Give a report that can't be believed its verdict; the pour stays as it is until a person ends it.
+    """Give an implausible report its verdict; the pour keeps its state until a person ends it.
 
-    The dead letter keeps each such report; the audit log notes only the first of a pour, as a node may repeat it for days.
+    Each such report is kept as a dead letter; the audit log notes only a pour's first, as a node may repeat it for days.
     """
     if pour is not None and not pour.refused:
         details = {"why": why, "volume_ml": report.volume_ml}
@@ -115,7 +114,7 @@ def refuse(report: Report, pour: PourFacts | None, why: str, changes: Changes) -
     )
 
 
-def _missing_pending(report: Report, tap: TapNow, changes: Changes) -> Verdict:
+def _missing_pending(report: Report, tap: CurrentTap, changes: Changes) -> Verdict:
     details: dict[str, object] = {
         "volume_ml": report.volume_ml,
         "card_uid": report.card_uid,
@@ -236,6 +235,6 @@ def _reject(report: Report, pour: PourFacts, moved_ml: int, changes: Changes) ->
 
 
 def _lock_failing_valve(kind: IncidentKind, pour: PourFacts, details: Mapping[str, object], changes: Changes) -> None:
-    changes.lock_tap(f"pour {pour.pour_id} ran far over its limit: the valve does not close as it should")
-    found = {**details, "guest_id": str(pour.guest_id), "visit_id": str(pour.visit_id)}
-    changes.raise_incident(kind, str(pour.pour_id), found, pour_id=pour.pour_id)
+    changes.lock_tap(f"pour {pour.pour_id} ran far over its limit: check the valve")
+    details = {**details, "guest_id": str(pour.guest_id), "visit_id": str(pour.visit_id)}
+    changes.raise_incident(kind, str(pour.pour_id), details, pour_id=pour.pour_id)

@@ -1,4 +1,4 @@
-"""Webhooks, the rules: where events may be sent, how they are signed, when they are sent again, and when an endpoint is given up.
+"""Rules of webhooks: permitted URLs, signatures, retries with backoff, and switching endpoints off.
 
 Pure. Signatures are those of Standard Webhooks, so that any library for it verifies them.
 """
@@ -14,18 +14,18 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105  what stands before each secret, none itself
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105  the prefix of every secret, none itself
 SECRET_BYTES: Final = 32
 MAX_URL_LENGTH: Final = 2_000
 FAILURES_BEFORE_PAUSE: Final = 3
-"""An endpoint that failed so often, one time after the other, is tried with one delivery at a time, further and further apart."""
+"""Failures in a row after which an endpoint gets one delivery at a time, with growing pauses."""
 
 Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookLimits:
-    """Limits of sending webhooks. `concurrency` is of one worker and one endpoint: endpoints never wait for each other."""
+    """Limits of sending webhooks. `concurrency` is per worker and endpoint: endpoints never wait for each other."""
 
     private_targets: bool = False
     timeout_ms: int = 10_000
@@ -63,58 +63,58 @@ class OffReason(StrEnum):
 
 
 class AddressRefused(Exception):
-    """Nothing is sent there; the text says why."""
+    """The URL or address is not permitted; the text says why."""
 
 
 def sign(secret: str, event_id: str, timestamp: int, body: str) -> str:
-    """The signature of a delivery, as Standard Webhooks has it."""
+    """The signature of a delivery by Standard Webhooks."""
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
     signed = hmac.digest(key, f"{event_id}.{timestamp}.{body}".encode(), hashlib.sha256)
     return f"v1,{base64.b64encode(signed).decode()}"
 
 
 def sign_with_all(secrets: Iterable[str], event_id: str, timestamp: int, body: str) -> str:
-    """The signatures by each secret that is good now; a receiver looks for one that it can verify."""
+    """The signatures by each valid secret; a receiver looks for one that it can verify."""
     return " ".join(sign(secret, event_id, timestamp, body) for secret in secrets)
 
 
-def wait_ms(failures: int, jitter: float, limits: WebhookLimits) -> int:
-    """Milliseconds to wait after so many failures: doubled each time, of which `jitter` (0 to 1) takes off up to a half."""
+def backoff_ms(failures: int, jitter: float, limits: WebhookLimits) -> int:
+    """Backoff after so many failures, in milliseconds: doubled each time, reduced by `jitter` (0 to 1) by up to a half."""
     doubled = limits.retry_first_ms << min(failures - 1, 30)
     return round(min(doubled, limits.retry_most_ms) * (1 - jitter / 2))
 
 
 def pause_ms(failures: int, jitter: float, limits: WebhookLimits) -> int:
-    """Milliseconds for which an endpoint that failed so often in a row is left alone; 0 while one event may be at fault."""
+    """Pause of an endpoint after so many failures in a row, in milliseconds; 0 while one event may be at fault."""
     beyond = failures - FAILURES_BEFORE_PAUSE
-    return wait_ms(beyond + 1, jitter, limits) if beyond >= 0 else 0
+    return backoff_ms(beyond + 1, jitter, limits) if beyond >= 0 else 0
 
 
 def is_given_up(age: timedelta, limits: WebhookLimits) -> bool:
-    """Return whether a delivery of this age is given up."""
+    """Return True for a delivery too old to retry."""
     return age >= timedelta(hours=limits.give_up_h)
 
 
 def is_switched_off(failing_for: timedelta, limits: WebhookLimits) -> bool:
-    """Return whether an endpoint that has taken nothing for so long is switched off."""
+    """Return True for an endpoint that has failed long enough to switch it off."""
     return failing_for >= timedelta(days=limits.off_after_days)
 
 
 def check_url(url: str, limits: WebhookLimits) -> None:
-    """Raise `AddressRefused` for a URL that nothing is ever sent to; where its name leads is looked at before each sending."""
+    """Raise `AddressRefused` for a URL that is not permitted; the address of its host is checked before each delivery."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise AddressRefused("This is no URL.") from error
+        raise AddressRefused("This is not a URL: write one such as https://example.com/tapwire.") from error
     if len(url) > MAX_URL_LENGTH or not url.isascii() or not url.isprintable() or " " in url:
         raise AddressRefused(f"A URL is at most {MAX_URL_LENGTH} characters of ASCII, without spaces.")
     if parts.scheme not in ("https", "http") or not host or port == 0:
-        raise AddressRefused("Name a URL such as https://example.com/tapwire.")
+        raise AddressRefused("The URL needs a scheme and a host: write one such as https://example.com/tapwire.")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise AddressRefused("The URL must hold no user name, password or fragment: deliveries are signed.")
     if parts.scheme == "http" and not limits.private_targets:
-        raise AddressRefused("Use https: without it anybody on the way reads and keeps what is sent.")
+        raise AddressRefused("Use https: without it anybody on the network path can read the events.")
     address = _read_address(host)
     if host == "localhost" or host.endswith(".localhost"):
         address = IPv4Address("127.0.0.1")
@@ -123,28 +123,28 @@ def check_url(url: str, limits: WebhookLimits) -> None:
 
 
 def check_address(address: Address, *, is_encrypted: bool, limits: WebhookLimits) -> None:
-    """Raise `AddressRefused` for an address that nothing is sent to."""
+    """Raise `AddressRefused` for an address that is not permitted."""
     real = _embedded(address)
     is_inside = any(real in network for network in _INSIDE if network.version == real.version)
     if real in _METADATA or not (is_inside or real.is_global) or real.is_multicast:
-        raise AddressRefused(f"{address} is no place for a receiver.")
+        raise AddressRefused(f"{address} can't be a receiver's address: it is reserved.")
     if is_inside and not limits.private_targets:
-        raise AddressRefused(f"{address} is inside this network: set TAPWIRE_WEBHOOK_PRIVATE_TARGETS if receivers may be there.")
+        raise AddressRefused(f"{address} is a private address: set TAPWIRE_WEBHOOK_PRIVATE_TARGETS to allow it.")
     if not is_inside and not is_encrypted:
-        raise AddressRefused(f"{address} is outside this network: use https.")
+        raise AddressRefused(f"{address} is a public address: use https.")
 
 
 _METADATA: Final = frozenset(map(ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
-"""Metadata addresses, at which clouds give a machine its credentials."""
+"""Cloud metadata services, which hand out a machine's credentials."""
 _INSIDE: Final = tuple(
     map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7"))
 )
-"""This machine, and networks that nobody reaches from outside."""
+"""Loopback and private networks."""
 _NAT64: Final = ip_network("64:ff9b::/96")
 
 
 def _embedded(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one leads to, if it does."""
+    """The IPv4 address embedded in an IPv6 address, else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:

@@ -19,7 +19,7 @@ from tapwire_contracts.reasons import DenyReason, IncidentKind, Outcome
 from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.monitoring import PENDING_AGES_S, Standing, read_standing
-from tapwire_core.services.books import BOOK_RULES, check_books, what_waits
+from tapwire_core.services.books import BOOK_RULES, check_books, count_backlog
 
 GRANTED: Final = "granted"
 UNREADABLE: Final = "unreadable"
@@ -148,7 +148,7 @@ class BooksMetrics:
 
     async def look(self, db: Database) -> None:
         """Count what waits."""
-        waiting = await what_waits(db)
+        waiting = await count_backlog(db)
         self._pending.set(waiting.pending_pours)
         self._oldest.set(waiting.oldest_pending_ms / 1000)
         self._held.set(waiting.held_minor)

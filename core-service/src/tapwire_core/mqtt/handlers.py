@@ -36,10 +36,10 @@ from tapwire_core.services.nodes import device_is_known, keep_unusable, note_pou
 from tapwire_core.services.pour_batches import Batches
 from tapwire_core.services.pours import (
     Answered,
-    CardAsks,
+    AuthorizationRequest,
     EventIdReused,
     RawMessage,
-    TapReports,
+    SettlementRequest,
     UnknownTap,
     report_of_node,
 )
@@ -76,7 +76,7 @@ async def answer_card(context: HandlerContext, path: DevicePath, presented: Card
     """A card asks to pour."""
     fingerprint = hashlib.sha256(encode(presented)).hexdigest()
     actor = Actor(str(path), str(presented.event_id))
-    match await context.batches.submit(CardAsks(Question.of_node(str(path), presented), fingerprint, actor, uuid4())):
+    match await context.batches.submit(AuthorizationRequest(Question.of_node(str(path), presented), fingerprint, actor, uuid4())):
         case EventIdReused():
             await context.keep(raw, Malformation.EVENT_ID_REUSED, "this event_id was used for another question", path)
         case Answered(payload, tap_known, is_repetition):
@@ -95,7 +95,7 @@ async def settle_pour(context: HandlerContext, path: DevicePath, completed: Pour
     report = report_of_node(str(path), completed)
     actor = Actor(str(path), str(completed.pour_id))
     content = msgspec.to_builtins(completed)
-    answer = await context.batches.submit(TapReports(report, completed.journal_id, actor, content, raw))
+    answer = await context.batches.submit(SettlementRequest(report, completed.journal_id, actor, content, raw))
     verdict = answer.payload if isinstance(answer, Answered) else UnknownTap()
     await _send_verdict(context, path, raw, verdict)
     if isinstance(verdict, str):

@@ -3,9 +3,9 @@
 from tapwire_core.db.engine import Database
 from tapwire_core.db.writes import books
 from tapwire_core.db.writes.books import RULES as BOOK_RULES
-from tapwire_core.db.writes.books import Difference, Waiting
+from tapwire_core.db.writes.books import Backlog, Difference
 
-__all__ = ["BOOK_RULES", "Difference", "check_books", "what_waits"]
+__all__ = ["BOOK_RULES", "Difference", "check_books", "count_backlog"]
 
 
 async def check_books(db: Database) -> list[Difference]:
@@ -17,7 +17,7 @@ async def check_books(db: Database) -> list[Difference]:
         return await books.differences(store)
 
 
-async def what_waits(db: Database) -> Waiting:
+async def count_backlog(db: Database) -> Backlog:
     """Count what waits for a report, a person or the broker."""
     async with db.snapshot() as store:
-        return await books.what_waits(store)
+        return await books.count_backlog(store)

@@ -125,10 +125,10 @@ async def require_card(store: Store, card_uid: str) -> LockedCard:
     return card
 
 
-def read_card_uid(given: str) -> str:
+def read_card_uid(entered: str) -> str:
     """The stored form of a card id that a person or a reader gave; raises `Invalid`."""
     try:
-        return normalize_card_uid(given)
+        return normalize_card_uid(entered)
     except InvalidCardUid as error:
         raise Invalid(str(error), field="card_uid") from error
 

@@ -50,10 +50,10 @@ async def add_device(store: Store, actor: Actor, path: DevicePath | str) -> Devi
     known = await writes.lock_device(store, str(device))
     if known is not None and not known.revoked:
         raise DeviceExists(f"There is a device {device} already: rotate its secret, if it is lost.", path=str(device))
-    return await let_in(store, actor, device)
+    return await issue_secret(store, actor, device)
 
 
-async def let_in(store: Store, actor: Actor, device: DevicePath) -> DeviceSecret:
+async def issue_secret(store: Store, actor: Actor, device: DevicePath) -> DeviceSecret:
     """Give a device a secret, in place of one that it has; part of a larger use case."""
     known = await writes.lock_device(store, str(device))
     made = _new_secret(device)

@@ -7,7 +7,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import MAX_INTEGER, FlowRecorded, UnattributedFlow
 from tapwire_contracts.reasons import Malformation
 from tapwire_contracts.topics import DevicePath
-from tapwire_core.db.decisions import ReportAsked, lock_flow, lock_report, write_changes
+from tapwire_core.db.decisions import ReportKey, lock_flow, lock_report, write_changes
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import keep_dead_letter
@@ -16,8 +16,8 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.answers import settled_message
 from tapwire_core.domain.changes import Changes, StretchAccounted
 from tapwire_core.domain.flows import record_new_flow
-from tapwire_core.domain.odometers import account_unbelieved
-from tapwire_core.domain.pour_reports import Report, TapNow
+from tapwire_core.domain.odometers import account_implausible
+from tapwire_core.domain.pour_reports import CurrentTap, Report
 from tapwire_core.domain.settlement import refuse
 from tapwire_core.services.pours import RawMessage, UnknownTap
 
@@ -37,7 +37,7 @@ async def record_flow(store: Store, path: DevicePath, flow: UnattributedFlow, ra
     return encode(FlowRecorded(event_id=flow.event_id)).decode()
 
 
-def _changes(path: DevicePath, tap: TapNow, request_id: str | None = None) -> Changes:
+def _changes(path: DevicePath, tap: CurrentTap, request_id: str | None = None) -> Changes:
     actor = Actor(str(path), request_id)
     return Changes.by(actor, tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id, kegs=tap.kegs)
 
@@ -49,8 +49,8 @@ async def refuse_unreadable_report(
     """Give a report whose `pour_id` alone can be read its verdict; the pour waits for a person."""
     stretch, journal_id = readable_stretch(content), readable_uuid(content.get("journal_id"))
     from_ml, to_ml = stretch or (None, None)
-    asked = ReportAsked(tap_path=str(path), pour_id=pour_id, volume_ml=None, from_ml=from_ml, to_ml=to_ml, journal_id=journal_id)
-    locked = await lock_report(store, asked)
+    key = ReportKey(tap_path=str(path), pour_id=pour_id, volume_ml=None, from_ml=from_ml, to_ml=to_ml, journal_id=journal_id)
+    locked = await lock_report(store, key)
     await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=str(path))
     if locked is None:
         return UnknownTap()
@@ -61,7 +61,7 @@ async def refuse_unreadable_report(
     verdict = refuse(report, pour, why, changes)
     if stretch is not None and journal_id is not None:
         accounted = StretchAccounted(journal_id=journal_id, from_ml=stretch[0], to_ml=stretch[1], fact_id=pour_id)
-        account_unbelieved(accounted, pour, locked.overlapping, changes)
+        account_implausible(accounted, pour, locked.overlapping, changes)
     await write_changes(store, changes)
     return encode(settled_message(report, verdict, store.policy)).decode()
 

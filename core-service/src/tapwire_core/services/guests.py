@@ -59,8 +59,8 @@ async def change_guest(store: Store, actor: Actor, guest_id: UUID, **changes: Un
     await change_row(store, Guest, {"guest_id": guest_id}, columns)
     if "age_checked" in changes:
         await writes.set_age_check(store, guest_id, actor if changes["age_checked"] else None)
-    told = {name: value for name, value in changes.items() if name in ("blocked", "age_checked")}
-    await store.audit(AuditAction.GUEST_CHANGED, actor, guest_id, details={"changed": sorted(changes), **told})
+    audited = {name: value for name, value in changes.items() if name in ("blocked", "age_checked")}
+    await store.audit(AuditAction.GUEST_CHANGED, actor, guest_id, details={"changed": sorted(changes), **audited})
 
 
 async def require_guest(store: Store, guest_id: UUID) -> LockedGuest:

@@ -52,14 +52,14 @@ class BeverageLine(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportResult:
     """The number of lines that were new, and of those already known."""
 
     added: int
     known: int
 
 
-async def import_guests(db: Database, actor: Actor, text: Iterable[str]) -> Imported:
+async def import_guests(db: Database, actor: Actor, text: Iterable[str]) -> ImportResult:
     """Add the guests of a CSV file whose phone numbers nobody has; raises `Invalid` before anything is added."""
     lines, added = _read(text, GuestLine), 0
     today = (await read_status(db)).system.now.date()
@@ -69,10 +69,10 @@ async def import_guests(db: Database, actor: Actor, text: Iterable[str]) -> Impo
         if not (await list_guests(db, phone=line.phone)).items:
             await create_guest(db, actor, **msgspec.structs.asdict(line))
             added += 1
-    return Imported(added, len(lines) - added)
+    return ImportResult(added, len(lines) - added)
 
 
-async def import_beverages(db: Database, actor: Actor, text: Iterable[str]) -> Imported:
+async def import_beverages(db: Database, actor: Actor, text: Iterable[str]) -> ImportResult:
     """Add the beverages of a CSV file whose names are not sold yet; raises `Invalid` before anything is added."""
     lines, known, added = _read(text, BeverageLine), await _beverage_names(db), 0
     for line in lines:
@@ -82,7 +82,7 @@ async def import_beverages(db: Database, actor: Actor, text: Iterable[str]) -> I
             await create_beverage(db, actor, name=line.name, style=line.style, abv=abv, sell_price_per_liter_minor=price)
             known.add(line.name)
             added += 1
-    return Imported(added, len(lines) - added)
+    return ImportResult(added, len(lines) - added)
 
 
 async def _beverage_names(db: Database) -> set[str]:
@@ -105,12 +105,12 @@ def _read(text: Iterable[str], kind: type[Line]) -> list[Line]:
 
 
 def _line(number: int, row: dict[str, str], kind: type[Line]) -> Line:
-    given = {name: normalize_name(value) for name, value in row.items() if isinstance(value, str) and value.strip()}
-    if "age_checked" in given:
-        given["age_checked"] = {"yes": "true", "no": "false"}.get(given["age_checked"].lower(), given["age_checked"])
+    values = {name: normalize_name(value) for name, value in row.items() if isinstance(value, str) and value.strip()}
+    if "age_checked" in values:
+        values["age_checked"] = {"yes": "true", "no": "false"}.get(values["age_checked"].lower(), values["age_checked"])
     try:
         if None in row:
             raise msgspec.ValidationError("more values than columns")
-        return msgspec.convert(given, kind, strict=False)
+        return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"Line {number}: {error}.", line=number) from error

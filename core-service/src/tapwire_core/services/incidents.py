@@ -11,11 +11,11 @@ from tapwire_core.db.writes import incidents as writes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.incident_resolution import IncidentFacts, PayingGuest, resolve
-from tapwire_core.domain.odometers import account_by_word
+from tapwire_core.domain.odometers import account_on_resolution
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.visits import PourPending
 
-BOOKS_A_SALE: Final = (Resolution.CHARGED, Resolution.WRITTEN_OFF)
+SALE_RESOLUTIONS: Final = (Resolution.CHARGED, Resolution.WRITTEN_OFF)
 
 
 class AlreadyResolved(Refused):
@@ -81,31 +81,31 @@ async def resolve_incident(
     resolve(incident, resolution, amount, guest, comment, changes)
     gap = await writes.read_gap(store, incident)
     if gap is not None:
-        account_by_word(gap, incident_id, changes)
+        account_on_resolution(gap, incident_id, changes)
     await write_changes(store, changes)
 
 
 def _require_settled(incident: IncidentFacts, resolution: Resolution) -> None:
     """Refuse to book a sale for a pending pour: its settlement would book it a second time."""
-    if incident.pour_pending and resolution in BOOKS_A_SALE:
+    if incident.pour_pending and resolution in SALE_RESOLUTIONS:
         raise PourPending("Its pour has not ended yet: reconcile it, or wait for its report.", pour_ids=[incident.pour_id])
 
 
-def _amount(incident: IncidentFacts, resolution: Resolution, given_minor: int | None, guest: PayingGuest | None) -> int:
-    amount_minor = incident.unpaid_minor if given_minor is None else given_minor
-    if resolution in BOOKS_A_SALE and amount_minor is None:
+def _amount(incident: IncidentFacts, resolution: Resolution, requested_minor: int | None, guest: PayingGuest | None) -> int:
+    amount_minor = incident.unpaid_minor if requested_minor is None else requested_minor
+    if resolution in SALE_RESOLUTIONS and amount_minor is None:
         raise AmountRequired(
             "Say amount_minor: the incident doesn't know what its volume is worth.", incident_id=incident.incident_id
         )
     if amount_minor is not None and amount_minor < 0:
         raise Invalid("amount_minor can't be negative; `corrected` gives money back.", field="amount_minor")
-    gives_back = resolution is Resolution.CORRECTED and given_minor
+    gives_back = resolution is Resolution.CORRECTED and requested_minor
     if (resolution is Resolution.CHARGED or gives_back) and guest is None:
         raise GuestRequired(
             "The incident names no guest: send visit_id, the visit of the guest to book on.", incident_id=incident.incident_id
         )
     if resolution is Resolution.CORRECTED:
-        return given_minor or 0
+        return requested_minor or 0
     return amount_minor or 0
 
 

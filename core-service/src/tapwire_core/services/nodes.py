@@ -14,7 +14,7 @@ from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.odometers import book_holes
 
-MAX_ASKED_AT_ONCE = 500
+MAX_REQUESTED_AT_ONCE = 500
 """Pours that one sweep asks for; the rest come with the next."""
 
 
@@ -61,7 +61,7 @@ async def keep_progress(store: Store, latest: dict[str, PourProgress]) -> None:
 async def ask_for_reports(store: Store, ask_again_ms: int) -> list[nodes.AskedAgain]:
     """Raise incidents for pours that have waited too long, and say which pours to ask their nodes for now."""
     await nodes.raise_sync_timeouts(store)
-    return await nodes.pours_to_ask_for(store, ask_again_ms, MAX_ASKED_AT_ONCE)
+    return await nodes.pours_to_ask_for(store, ask_again_ms, MAX_REQUESTED_AT_ONCE)
 
 
 @use_case

@@ -17,12 +17,12 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes import devices, pairings
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import NotFound, Refused
-from tapwire_core.services.devices import DeviceExists, DeviceSecret, let_in, read_path
+from tapwire_core.services.devices import DeviceExists, DeviceSecret, issue_secret, read_path
 from tapwire_core.services.sessions import hash_token
 
-LASTS_S: Final = 600
+CODE_LIFETIME_S: Final = 600
 """Lifetime of a code."""
-MOST_AT_ONCE: Final = 20
+MAX_OPEN_PAIRINGS: Final = 20
 """Pairings that may be open; more are refused until one is used or expires."""
 CODE_LETTERS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """None that people take for another."""
@@ -59,10 +59,10 @@ class Pairing:
 @use_case
 async def begin_pairing(store: Store) -> Pairing:
     """A new device asks to be let in; raises `TooManyPairings`."""
-    if not await pairings.make_room(store, MOST_AT_ONCE):
-        raise TooManyPairings(f"{MOST_AT_ONCE} devices wait to be let in: try again in some minutes.", most=MOST_AT_ONCE)
+    if not await pairings.make_room(store, MAX_OPEN_PAIRINGS):
+        raise TooManyPairings(f"{MAX_OPEN_PAIRINGS} devices wait to be let in: try again in some minutes.", most=MAX_OPEN_PAIRINGS)
     code, claim = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)), secrets.token_urlsafe()
-    return Pairing(code, claim, await pairings.open_pairing(store, hash_token(claim), code, LASTS_S))
+    return Pairing(code, claim, await pairings.open_pairing(store, hash_token(claim), code, CODE_LIFETIME_S))
 
 
 @use_case
@@ -92,7 +92,7 @@ async def claim_pairing(store: Store, claim: str) -> DeviceSecret:
         raise NotFound("pairing", "of this claim")
     if pairing.path is None or pairing.accepted_by is None:
         raise PairingWaits("Nobody has accepted this device yet: show its code, and ask again in some seconds.", code=pairing.code)
-    made = await let_in(store, Actor(pairing.accepted_by), read_path(pairing.path))
+    made = await issue_secret(store, Actor(pairing.accepted_by), read_path(pairing.path))
     await pairings.close(store, pairing.code)
     return made
 

@@ -18,9 +18,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from tapwire_core.errors import DomainError
 
-PLACES: Final = 20
+MAX_QUEUED: Final = 20
 """So many may be in a lane; the last one waits some seconds."""
-BUSY_MS: Final = 1_000
+RETRY_AFTER_MS: Final = 1_000
 """Pause before the next try where every lane was taken."""
 SCRYPT_COST: Final = 2**14
 """16 MiB and tens of milliseconds."""
@@ -47,8 +47,10 @@ class Lane:
     @contextmanager
     def place(self) -> Iterator[None]:
         """A place in the lane; raises `PasswordsBusy` at once when all are taken."""
-        if self._taken >= PLACES:
-            raise PasswordsBusy("Too many passwords are waiting to be checked: try again in a moment.", retry_after_ms=BUSY_MS)
+        if self._taken >= MAX_QUEUED:
+            raise PasswordsBusy(
+                "Too many passwords are waiting to be checked: try again in a moment.", retry_after_ms=RETRY_AFTER_MS
+            )
         self._taken += 1
         try:
             yield

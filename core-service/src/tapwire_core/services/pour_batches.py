@@ -18,7 +18,7 @@ from typing import Final
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import is_database_gone
-from tapwire_core.services.pours import Answer, Decision, make_decisions
+from tapwire_core.services.pours import Answer, DecisionRequest, make_decisions
 
 MAX_BATCH: Final = 32
 """Decisions in one transaction."""
@@ -26,7 +26,7 @@ MAX_BATCHES: Final = 4
 """Transactions at once."""
 MAX_ALONE: Final = 4
 """Decisions at once that are made alone, since together they could not be made; with the others fewer than the pool takes."""
-ROW_WAIT_MS: Final = 250
+LOCK_TIMEOUT_MS: Final = 250
 """Longest wait for a row that another transaction holds."""
 OVERTAKEN_AFTER_S: Final = 0.02
 """A batch that has been at the database for this long is not waited for by the next one."""
@@ -37,8 +37,8 @@ log: Final = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class _Waiting:
-    decision: Decision
+class _Queued:
+    decision: DecisionRequest
     answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -47,71 +47,71 @@ class Batches:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._queue: Final[deque[_Waiting]] = deque()
+        self._queue: Final[deque[_Queued]] = deque()
         self._busy_taps: Final[set[str]] = set()
-        self._making: Final[dict[asyncio.Task[None], float]] = {}
+        self._running: Final[dict[asyncio.Task[None], float]] = {}
         """The batches at the database, and the loop time from which others may overtake each."""
-        self._alone: Final[deque[_Waiting]] = deque()
-        self._making_alone: Final[set[asyncio.Task[None]]] = set()
-        self._news = asyncio.Event()
+        self._alone: Final[deque[_Queued]] = deque()
+        self._running_alone: Final[set[asyncio.Task[None]]] = set()
+        self._wake = asyncio.Event()
 
-    async def submit(self, decision: Decision) -> Answer:
+    async def submit(self, decision: DecisionRequest) -> Answer:
         """Make a decision, soon; raises what the database raises."""
-        waiting = _Waiting(decision)
+        waiting = _Queued(decision)
         self._queue.append(waiting)
-        self._news.set()
+        self._wake.set()
         return await waiting.answer
 
     async def run(self) -> None:
         """Make what waits, until cancelled."""
         try:
             while True:
-                await self._news.wait()
-                self._news.clear()
-                while self._may_begin() and (batch := self._take()):
-                    self._begin(batch)
-                while self._alone and len(self._making_alone) < MAX_ALONE:
-                    self._begin_alone(self._alone.popleft())
+                await self._wake.wait()
+                self._wake.clear()
+                while self._may_start() and (batch := self._take()):
+                    self._start(batch)
+                while self._alone and len(self._running_alone) < MAX_ALONE:
+                    self._start_alone(self._alone.popleft())
         finally:
-            await end_tasks(*self._making, *self._making_alone)
+            await end_tasks(*self._running, *self._running_alone)
 
-    def _may_begin(self) -> bool:
+    def _may_start(self) -> bool:
         now_s = asyncio.get_running_loop().time()
-        waited_for = sum(overtaken_s > now_s for overtaken_s in self._making.values())
-        return len(self._making) < MAX_BATCHES and (not waited_for or (waited_for == 1 and len(self._queue) >= SECOND_BATCH_AT))
+        waited_for = sum(overtaken_s > now_s for overtaken_s in self._running.values())
+        return len(self._running) < MAX_BATCHES and (not waited_for or (waited_for == 1 and len(self._queue) >= SECOND_BATCH_AT))
 
-    def _begin(self, batch: Sequence[_Waiting]) -> None:
+    def _start(self, batch: Sequence[_Queued]) -> None:
         loop = asyncio.get_running_loop()
         overtaken_s = loop.time() + OVERTAKEN_AFTER_S
-        task = loop.create_task(self._make(batch))
-        self._making[task] = overtaken_s
-        task.add_done_callback(self._put_down)
-        loop.call_at(overtaken_s, self._news.set)
+        task = loop.create_task(self._run_batch(batch))
+        self._running[task] = overtaken_s
+        task.add_done_callback(self._finish)
+        loop.call_at(overtaken_s, self._wake.set)
 
-    def _begin_alone(self, waiting: _Waiting) -> None:
-        task = asyncio.get_running_loop().create_task(self._make([waiting]))
-        self._making_alone.add(task)
-        task.add_done_callback(self._making_alone.discard)
-        task.add_done_callback(lambda _: self._news.set())
+    def _start_alone(self, waiting: _Queued) -> None:
+        task = asyncio.get_running_loop().create_task(self._run_batch([waiting]))
+        self._running_alone.add(task)
+        task.add_done_callback(self._running_alone.discard)
+        task.add_done_callback(lambda _: self._wake.set())
 
-    def _take(self) -> list[_Waiting]:
-        batch, left = list[_Waiting](), list[_Waiting]()
+    def _take(self) -> list[_Queued]:
+        batch, left = list[_Queued](), list[_Queued]()
         while self._queue and len(batch) < MAX_BATCH:
             waiting = self._queue.popleft()
-            tap = waiting.decision.asked.tap_path
+            tap = waiting.decision.key.tap_path
             (left if tap in self._busy_taps else batch).append(waiting)
             self._busy_taps.add(tap)
         self._queue.extendleft(reversed(left))
         return batch
 
-    def _put_down(self, task: asyncio.Task[None]) -> None:
-        del self._making[task]
-        self._news.set()
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._wake.set()
 
-    async def _make(self, batch: Sequence[_Waiting]) -> None:
+    async def _run_batch(self, batch: Sequence[_Queued]) -> None:
         outcomes: Sequence[Answer | Exception | None]
         try:
-            outcomes = await make_decisions(self._db, [waiting.decision for waiting in batch], ROW_WAIT_MS)
+            outcomes = await make_decisions(self._db, [waiting.decision for waiting in batch], LOCK_TIMEOUT_MS)
         except Exception as error:
             if len(batch) > 1 and not is_database_gone(error):
                 log.warning("%d decisions could not be made together, each is made alone: %r", len(batch), error)
@@ -119,14 +119,14 @@ class Batches:
                 return
             outcomes = [error] * len(batch)
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            self._busy_taps.remove(waiting.decision.asked.tap_path)
+            self._busy_taps.remove(waiting.decision.key.tap_path)
             if outcome is None:
                 self._queue.appendleft(waiting)
             else:
-                _settle(waiting, outcome)
+                _deliver(waiting, outcome)
 
 
-def _settle(waiting: _Waiting, outcome: Answer | Exception) -> None:
+def _deliver(waiting: _Queued, outcome: Answer | Exception) -> None:
     """Hand the outcome over, unless the caller has gone."""
     if waiting.answer.done():
         return

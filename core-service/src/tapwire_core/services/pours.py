@@ -12,12 +12,12 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import PourCompleted
 from tapwire_contracts.reasons import DenyReason, Malformation
 from tapwire_core.db.decisions import (
-    FOR_EVER_MS,
+    NO_LOCK_TIMEOUT_MS,
     EarlierAnswer,
     LockedQuestion,
     LockedReport,
-    QuestionAsked,
-    ReportAsked,
+    QuestionKey,
+    ReportKey,
     lock_together,
     write_changes,
 )
@@ -91,11 +91,11 @@ class Conclusion:
     answer: Answer
     changes: Changes | None = None
     rows: frozenset[UUID] = frozenset()
-    unbelievable: str | None = None
+    implausibility: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class CardAsks:
+class AuthorizationRequest:
     """A card's question (SYSTEM.md, "Authorisation").
 
     `fingerprint` (hex) is of the question's whole content, `new_pour_id` becomes the pour's id if one is granted.
@@ -107,10 +107,12 @@ class CardAsks:
     new_pour_id: UUID
 
     @property
-    def asked(self) -> QuestionAsked:
+    def key(self) -> QuestionKey:
         """The key of its locks and facts."""
-        asked = self.question
-        return QuestionAsked(tap_path=asked.tap_path, card_uid=asked.card_uid, journal_id=asked.journal_id, event_id=asked.event_id)
+        question = self.question
+        return QuestionKey(
+            tap_path=question.tap_path, card_uid=question.card_uid, journal_id=question.journal_id, event_id=question.event_id
+        )
 
     def conclude(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Conclusion:
         """Answer it on what was locked."""
@@ -132,7 +134,7 @@ class CardAsks:
 
 
 @dataclass(frozen=True, slots=True)
-class TapReports:
+class SettlementRequest:
     """A report of a pour (SYSTEM.md, "Settlement"); `content` is the report as JSON, kept with its verdict."""
 
     report: Report
@@ -142,9 +144,9 @@ class TapReports:
     raw: RawMessage
 
     @property
-    def asked(self) -> ReportAsked:
+    def key(self) -> ReportKey:
         """The key of its locks and facts."""
-        return ReportAsked(
+        return ReportKey(
             tap_path=self.report.tap_path,
             pour_id=self.report.pour_id,
             volume_ml=self.report.volume_ml,
@@ -164,23 +166,25 @@ class TapReports:
         settled = settle_new_report(
             self.report, self.journal_id, locked.facts, locked.overlapping, policy, self.actor, self.content
         )
-        return Conclusion(Answered(settled.payload), settled.changes, locked.facts.rows, settled.why_not_believable)
+        return Conclusion(Answered(settled.payload), settled.changes, locked.facts.rows, settled.implausibility)
 
 
-Decision = CardAsks | TapReports
+DecisionRequest = AuthorizationRequest | SettlementRequest
 
 
 @use_case
-async def make_decisions(store: Store, decisions: Sequence[Decision], wait_ms: int) -> list[Answer | None]:
+async def make_decisions(store: Store, decisions: Sequence[DecisionRequest], lock_timeout_ms: int) -> list[Answer | None]:
     """Make decisions of different taps in one transaction; None for one that must wait for a next one, as it shares a row.
 
     A row that somebody else holds for longer than `wait_ms` makes all of them fail, as `db.views.health.is_row_held` tells.
     """
-    return await _make_decisions(store, decisions, wait_ms)
+    return await _make_decisions(store, decisions, lock_timeout_ms)
 
 
-async def _make_decisions(store: Store, decisions: Sequence[Decision], wait_ms: int = FOR_EVER_MS) -> list[Answer | None]:
-    locked = await lock_together(store, [decision.asked for decision in decisions], wait_ms)
+async def _make_decisions(
+    store: Store, decisions: Sequence[DecisionRequest], lock_timeout_ms: int = NO_LOCK_TIMEOUT_MS
+) -> list[Answer | None]:
+    locked = await lock_together(store, [decision.key for decision in decisions], lock_timeout_ms)
     answers, changed, taken = list[Answer | None](), list[Changes](), set[UUID]()
     for decision, found in zip(decisions, locked, strict=True):
         concluded = decision.conclude(found, store.policy)
@@ -191,14 +195,14 @@ async def _make_decisions(store: Store, decisions: Sequence[Decision], wait_ms: 
         taken |= concluded.rows
         if concluded.changes is not None:
             changed.append(concluded.changes)
-        if concluded.unbelievable is not None:
-            assert isinstance(decision, TapReports)
-            await _keep_unbelievable(store, decision, concluded.unbelievable)
+        if concluded.implausibility is not None:
+            assert isinstance(decision, SettlementRequest)
+            await _keep_implausible(store, decision, concluded.implausibility)
     await write_changes(store, *changed)
     return answers
 
 
-async def _keep_unbelievable(store: Store, decision: TapReports, why: str) -> None:
+async def _keep_implausible(store: Store, decision: SettlementRequest, why: str) -> None:
     raw, device = decision.raw, decision.report.tap_path
     await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=device)
 
@@ -208,7 +212,7 @@ async def authorize_pour(
     store: Store, question: Question, fingerprint: str, actor: Actor, new_pour_id: UUID
 ) -> Answered | EventIdReused:
     """Answer a card's question, exactly once; the arguments are those of `CardAsks`."""
-    (answer,) = await _make_decisions(store, [CardAsks(question, fingerprint, actor, new_pour_id)])
+    (answer,) = await _make_decisions(store, [AuthorizationRequest(question, fingerprint, actor, new_pour_id)])
     assert isinstance(answer, Answered | EventIdReused)
     return answer
 
@@ -218,6 +222,6 @@ async def settle_report(
     store: Store, report: Report, journal_id: UUID | None, actor: Actor, content: object, raw: RawMessage
 ) -> str | UnknownTap:
     """Give a report its verdict, exactly once, and return the verdict's payload; the arguments are those of `TapReports`."""
-    (answer,) = await _make_decisions(store, [TapReports(report, journal_id, actor, content, raw)])
+    (answer,) = await _make_decisions(store, [SettlementRequest(report, journal_id, actor, content, raw)])
     assert isinstance(answer, Answered | UnknownTap)
     return answer if isinstance(answer, UnknownTap) else answer.payload

@@ -11,7 +11,7 @@ LOGIN_TRIES_DAYS: Final = 1
 """The longest wait is minutes: who has stopped trying for a day begins anew."""
 
 
-async def sweep(db: Database, periods: RetentionPeriods) -> dict[str, int]:
+async def delete_expired(db: Database, periods: RetentionPeriods) -> dict[str, int]:
     """Delete what was kept long enough, a bounded part at a time; how many rows of which table went."""
     kept_days = {
         "authorization_answers": periods.answers_days,

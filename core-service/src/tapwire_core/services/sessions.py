@@ -13,8 +13,8 @@ from typing import Final
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
-from tapwire_core.db.writes import sessions as session_views
-from tapwire_core.db.writes import users as user_views
+from tapwire_core.db.writes import sessions as session_writes
+from tapwire_core.db.writes import users as user_writes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.errors import DomainError
@@ -70,19 +70,19 @@ async def prove_password(db: Database, lane: Lane, actor: Actor, password: str) 
     return user.password_hash
 
 
-async def lock_proven(store: Store, actor: Actor, password_hash: str) -> user_views.LockedUser:
+async def lock_proven(store: Store, actor: Actor, password_hash: str) -> user_writes.LockedUser:
     """Lock the actor's row, and forget the tries; raises `LoginRefused` when the password is another one by now."""
-    user = await user_views.lock_user(store, actor.name)
+    user = await user_writes.lock_user(store, actor.name)
     if user is None or user.disabled or user.password_hash != password_hash:
         raise _refused()
-    await session_views.forget_tries(store, actor.name)
+    await session_writes.forget_tries(store, actor.name)
     return user
 
 
 @use_case
 async def log_out(store: Store, actor: Actor, token: str) -> None:
     """End the session of this token."""
-    await session_views.end_session(store, hash_token(token))
+    await session_writes.end_session(store, hash_token(token))
     await store.audit(AuditAction.LOGGED_OUT, actor, actor.name)
 
 
@@ -92,12 +92,12 @@ def hash_token(token: str) -> bytes:
 
 
 @use_case
-async def _count_try(store: Store, actor: Actor) -> user_views.LockedUser | None:
-    user = await user_views.lock_user(store, actor.name)
-    counted = await session_views.lock_tries(store, actor.name)
+async def _count_try(store: Store, actor: Actor) -> user_writes.LockedUser | None:
+    user = await user_writes.lock_user(store, actor.name)
+    counted = await session_writes.lock_tries(store, actor.name)
     if counted.locked_ms:
         raise LoginLocked("Too many wrong passwords: wait and try again.", retry_after_ms=counted.locked_ms)
-    await session_views.count_try(store, actor.name, _wait_after(counted.tries + 1))
+    await session_writes.count_try(store, actor.name, _wait_after(counted.tries + 1))
     return user
 
 
@@ -115,7 +115,7 @@ async def _note_failure(store: Store, actor: Actor, *, known_user: bool) -> None
 @use_case
 async def _begin(store: Store, actor: Actor, password_hash: str, token: str, ttl_h: int) -> Login:
     user = await lock_proven(store, actor, password_hash)
-    expires_at = await session_views.open_session(store, user.username, hash_token(token), ttl_h)
+    expires_at = await session_writes.open_session(store, user.username, hash_token(token), ttl_h)
     await store.audit(AuditAction.LOGIN_SUCCEEDED, actor, actor.name)
     return Login(token, user.username, user.role, expires_at)
 

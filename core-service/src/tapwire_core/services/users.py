@@ -7,8 +7,8 @@ from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database, Steps, prepared_use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import User
-from tapwire_core.db.writes import sessions as session_views
-from tapwire_core.db.writes import users as user_views
+from tapwire_core.db.writes import sessions as session_writes
+from tapwire_core.db.writes import users as user_writes
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.closed_sets import Role
@@ -50,7 +50,7 @@ async def create_user(_: Database, actor: Actor, username: str, role: Role, pass
     password_hash = await hash_password(password)
 
     async def add(store: Store) -> None:
-        if await user_views.user_exists(store, username):
+        if await user_writes.user_exists(store, username):
             raise UserExists(f"There is a user {username!r} already.", username=username)
         await store.insert(User, username=username, role=role.value, password_hash=password_hash)
         await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role})
@@ -68,7 +68,7 @@ async def change_own_password(db: Database, actor: Actor, token: str, old: str, 
     async def change(store: Store) -> None:
         await lock_proven(store, actor, old_hash)
         await change_row(store, User, {"username": actor.name}, {"password_hash": new_hash})
-        await session_views.end_sessions(store, actor.name, besides=hash_token(token))
+        await session_writes.end_sessions(store, actor.name, besides=hash_token(token))
         await store.audit(AuditAction.USER_CHANGED, actor, actor.name, details={"password": "changed"})
 
     return change
@@ -81,24 +81,24 @@ async def change_user(_: Database, actor: Actor, username: str, **changes: Unpac
     A new password ends all sessions of the user, and a lock-out; disabling ends the sessions too.
     """
     password = changes.pop("password", None)
-    columns, told = dict(changes), dict(changes)
+    columns, audited = dict(changes), dict(changes)
     if password is not None:
         require_password(password)
         columns["password_hash"] = await hash_password(password)
-        told["password"] = "changed"  # noqa: S105  the audit log's word for it
+        audited["password"] = "changed"  # noqa: S105  the audit log's word for it
     leaves = changes.get("disabled", False) or changes.get("role", Role.ENGINEER) is not Role.ENGINEER
 
     async def change(store: Store) -> None:
-        engineers = await user_views.lock_enabled_engineers(store)
+        engineers = await user_writes.lock_enabled_engineers(store)
         await _require_user(store, username)
         if leaves and engineers == [username]:
             raise LastEngineer("This is the last engineer: make another one first.")
         await change_row(store, User, {"username": username}, columns)
         if password is not None:
-            await session_views.forget_tries(store, username)
+            await session_writes.forget_tries(store, username)
         if password is not None or changes.get("disabled"):
-            await session_views.end_sessions(store, username)
-        await store.audit(AuditAction.USER_CHANGED, actor, username, details=told)
+            await session_writes.end_sessions(store, username)
+        await store.audit(AuditAction.USER_CHANGED, actor, username, details=audited)
 
     return change
 
@@ -109,8 +109,8 @@ def require_password(password: str) -> None:
         raise Invalid(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.", field="password")
 
 
-async def _require_user(store: Store, username: str) -> user_views.LockedUser:
-    user = await user_views.lock_user(store, username)
+async def _require_user(store: Store, username: str) -> user_writes.LockedUser:
+    user = await user_writes.lock_user(store, username)
     if user is None:
         raise NotFound("user", username)
     return user

@@ -70,7 +70,7 @@ async def open_visit(store: Store, actor: Actor, venue_id: str | None, guest_id:
     """Open a visit without a card; needs the venue's open shift and a guest of legal age."""
     venue_id = await resolve_venue(store, venue_id)
     shift_id = await require_open_shift(store, venue_id)
-    await _require_welcome(store, venue_id, guest_id)
+    await _require_admissible(store, venue_id, guest_id)
     active = await writes.active_visit_of_guest(store, guest_id)
     if active is not None:
         raise _already_active(active)
@@ -83,7 +83,7 @@ async def open_and_assign_card(store: Store, actor: Actor, venue_id: str | None,
     venue_id = await resolve_venue(store, venue_id)
     shift_id = await require_open_shift(store, venue_id)
     card = await card_writes.lock_or_add_card(store, read_card_uid(card_uid))
-    await _require_welcome(store, venue_id, guest_id)
+    await _require_admissible(store, venue_id, guest_id)
     active = await writes.active_visit_of_guest(store, guest_id)
     bound = await bind_locked_card(store, actor, guest_id, card)
     if active is not None and (active.venue_id, active.card_uid) == (venue_id, card.card_uid) and active.opening_stages:
@@ -159,7 +159,7 @@ async def _close(store: Store, actor: Actor, visit: LockedVisit) -> None:
     await store.audit(AuditAction.VISIT_CLOSED, actor, visit_id, visit.guest_id, visit.card_uid, visit.venue_id)
 
 
-async def _require_welcome(store: Store, venue_id: str, guest_id: UUID) -> None:
+async def _require_admissible(store: Store, venue_id: str, guest_id: UUID) -> None:
     guest = await require_guest(store, guest_id)
     if guest.blocked:
         raise GuestBlocked("The guest is blocked.", guest_id=guest_id)

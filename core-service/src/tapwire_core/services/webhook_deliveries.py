@@ -14,7 +14,7 @@ from tapwire_core.db.decisions import raise_incident
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.views.event_stream import BATCH, FactsReader, read_facts
-from tapwire_core.db.views.webhooks import tell
+from tapwire_core.db.views.webhooks import make_events
 from tapwire_core.db.writes import webhook_deliveries, webhook_events
 from tapwire_core.db.writes import webhooks as endpoints
 from tapwire_core.db.writes.webhook_deliveries import Attempted, StillPending, TakenUp
@@ -23,15 +23,15 @@ from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.webhooks import (
     DeliveryCause,
     OffReason,
+    backoff_ms,
     is_given_up,
     is_switched_off,
     pause_ms,
-    wait_ms,
 )
 
 LEASE_BEYOND_TIMEOUT_MS: Final = 30_000
 """Time beyond its timeout for which a delivery belongs to the worker that took it up."""
-MOST_WAITING_AT_REPLAY: Final = 1_000
+MAX_BACKLOG_AT_REPLAY: Final = 1_000
 """A replay goes on while fewer deliveries wait at its endpoint."""
 GONE: Final = 410
 """The answer by which a receiver unsubscribes."""
@@ -50,8 +50,8 @@ class EventWriter:
             after = await webhook_events.lock_cursor(store)
             if after is None:
                 return False
-            wanting = await webhook_events.who_wants_what(store)
-            if not wanting:
+            subscriptions = await webhook_events.list_subscriptions(store)
+            if not subscriptions:
                 await webhook_events.move_cursor_to_newest(store)
                 return False
             if self._reader.after != after:
@@ -59,15 +59,17 @@ class EventWriter:
             facts = await self._reader.read_on()
             if not facts:
                 return False
-            told = await tell(self._db, facts, {kind for one in wanting for kind in one.event_types})
+            events = await make_events(
+                self._db, facts, {kind for subscription in subscriptions for kind in subscription.event_types}
+            )
             to_send = [
-                (one.webhook_id, event.event_id)
-                for event in told
-                for one in wanting
-                if event.event_type in one.event_types and event.occurred_at >= one.active_since
+                (subscription.webhook_id, event.event_id)
+                for event in events
+                for subscription in subscriptions
+                if event.event_type in subscription.event_types and event.occurred_at >= subscription.active_since
             ]
             sent = {event_id for _, event_id in to_send}
-            await webhook_events.keep_events(store, [event for event in told if event.event_id in sent])
+            await webhook_events.keep_events(store, [event for event in events if event.event_id in sent])
             await webhook_deliveries.send_events(store, to_send, DeliveryCause.EVENT)
             await webhook_events.move_cursor(store, self._reader.after)
         return len(facts) == BATCH
@@ -76,13 +78,13 @@ class EventWriter:
 async def replay_some(db: Database) -> bool:
     """Give an endpoint some of the facts again that it is to have; whether there was one."""
     async with db.transaction() as store:
-        due = await webhook_events.lock_replay(store, MOST_WAITING_AT_REPLAY)
+        due = await webhook_events.lock_replay(store, MAX_BACKLOG_AT_REPLAY)
         if due is None:
             return False
         facts = await read_facts(db, due.replay_after, due.replay_until)
-        told = await tell(db, facts, due.event_types)
-        await webhook_events.keep_events(store, told)
-        await webhook_deliveries.send_events(store, [(due.webhook_id, event.event_id) for event in told], DeliveryCause.REPLAY)
+        events = await make_events(db, facts, due.event_types)
+        await webhook_events.keep_events(store, events)
+        await webhook_deliveries.send_events(store, [(due.webhook_id, event.event_id) for event in events], DeliveryCause.REPLAY)
         await webhook_events.note_replayed(store, due.webhook_id, facts[-1].audit_id if len(facts) == BATCH else None)
     return True
 
@@ -111,7 +113,7 @@ async def note_failed(store: Store, taken: TakenUp, attempted: Attempted, jitter
     delivery = await webhook_deliveries.lock_delivery(store, taken.delivery_id)
     if webhook is None or delivery is None or delivery.attempts != taken.attempts:
         return  # deleted, or another worker has taken it up since
-    await webhook_deliveries.note_failed(store, taken.delivery_id, attempted, _wait_ms(store, delivery, jitter))
+    await webhook_deliveries.note_failed(store, taken.delivery_id, attempted, _retry_after_ms(store, delivery, jitter))
     if delivery.cause is DeliveryCause.TEST:
         return
     await endpoints.note_failure(store, webhook.webhook_id, pause_ms(webhook.failures + 1, jitter, store.policy.webhooks))
@@ -123,11 +125,11 @@ async def note_failed(store: Store, taken: TakenUp, attempted: Attempted, jitter
         await _switch_off(store, webhook, attempted, OffReason.FAILING)
 
 
-def _wait_ms(store: Store, delivery: StillPending, jitter: float) -> int | None:
+def _retry_after_ms(store: Store, delivery: StillPending, jitter: float) -> int | None:
     limits = store.policy.webhooks
     if delivery.cause is DeliveryCause.TEST or is_given_up(delivery.age, limits):
         return None
-    return wait_ms(delivery.attempts, jitter, limits)
+    return backoff_ms(delivery.attempts, jitter, limits)
 
 
 async def _switch_off(store: Store, webhook: LockedWebhook, attempted: Attempted, reason: OffReason) -> None:

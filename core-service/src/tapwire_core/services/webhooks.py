@@ -18,7 +18,7 @@ from tapwire_contracts.reasons import AuditAction, WebhookEventType
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Webhook
-from tapwire_core.db.views.webhooks import Told, payload_of
+from tapwire_core.db.views.webhooks import OutgoingEvent, payload_of
 from tapwire_core.db.writes import webhook_deliveries, webhook_events
 from tapwire_core.db.writes import webhooks as endpoints
 from tapwire_core.db.writes.webhooks import LockedWebhook
@@ -26,7 +26,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.webhooks import SECRET_BYTES, SECRET_PREFIX, AddressRefused, DeliveryCause, OffReason, check_url
 from tapwire_core.errors import Invalid, NotFound, Refused
 
-MOST_WEBHOOKS: Final = 50
+MAX_WEBHOOKS: Final = 50
 """Each has room of its own in every worker, so that none waits for another."""
 SUBSCRIBABLE: Final = frozenset(WebhookEventType) - {WebhookEventType.PING}
 
@@ -68,8 +68,8 @@ async def create_webhook(
     _require_url(store, url)
     wanted = _require_types(event_types)
     active_since = await webhook_events.begin_cursor(store)
-    if await endpoints.count_webhooks(store) >= MOST_WEBHOOKS:
-        raise TooManyWebhooks(f"There are {MOST_WEBHOOKS} webhooks already: delete one first.", most=MOST_WEBHOOKS)
+    if await endpoints.count_webhooks(store) >= MAX_WEBHOOKS:
+        raise TooManyWebhooks(f"There are {MAX_WEBHOOKS} webhooks already: delete one first.", most=MAX_WEBHOOKS)
     made = WebhookSecret(uuid4(), _new_secret(), None)
     await store.insert(
         Webhook,
@@ -102,9 +102,9 @@ async def change_webhook(store: Store, actor: Actor, webhook_id: UUID, **changes
     if changes.get("enabled") is False and webhook.enabled:
         await endpoints.switch_off(store, webhook_id, OffReason.BY_HAND)
     # an address may hold a secret of the receiver's: the log, which operators read, gets its host alone
-    told = {**changes, **_where(changes["url"])} if "url" in changes else changes
+    audited = {**changes, **_where(changes["url"])} if "url" in changes else changes
     await store.audit(
-        AuditAction.WEBHOOK_CHANGED, actor, webhook_id, details={name: value for name, value in told.items() if name != "url"}
+        AuditAction.WEBHOOK_CHANGED, actor, webhook_id, details={name: value for name, value in audited.items() if name != "url"}
     )
 
 
@@ -133,7 +133,7 @@ async def send_test(store: Store, actor: Actor, webhook_id: UUID) -> UUID:
     await _require_webhook(store, webhook_id)
     event_id, now = uuid4(), await webhook_events.database_time(store)
     payload = payload_of(event_id, WebhookEventType.PING, now, {"webhook_id": webhook_id})
-    await webhook_events.keep_events(store, [Told(event_id, None, WebhookEventType.PING, now, payload)])
+    await webhook_events.keep_events(store, [OutgoingEvent(event_id, None, WebhookEventType.PING, now, payload)])
     (delivery_id,) = await webhook_deliveries.send_events(store, [(webhook_id, event_id)], DeliveryCause.TEST)
     await store.audit(AuditAction.WEBHOOK_TESTED, actor, webhook_id)
     return delivery_id

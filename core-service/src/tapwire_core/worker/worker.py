@@ -26,7 +26,7 @@ from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
-from tapwire_core.domain.retention import KEPT, RetentionPeriods
+from tapwire_core.domain.retention import DEFAULT_RETENTION, RetentionPeriods
 from tapwire_core.monitoring.health_server import Signs, serve_health
 from tapwire_core.monitoring.metrics import BooksMetrics, WebhookMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
@@ -38,7 +38,7 @@ from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.services.pour_batches import Batches
 from tapwire_core.services.pours import RawMessage
-from tapwire_core.services.retention import sweep
+from tapwire_core.services.retention import delete_expired
 from tapwire_core.settings import InvalidSettings, Settings
 from tapwire_core.worker.periodic import DATABASE_ERRORS, repeat, survive
 from tapwire_core.worker.webhook_sender import WebhookSender
@@ -80,7 +80,7 @@ class Worker:
     address: BrokerAddress
     pace: Pace
     instance_id: str
-    retention: RetentionPeriods = KEPT
+    retention: RetentionPeriods = DEFAULT_RETENTION
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     signs: Signs = field(default_factory=Signs)
 
@@ -199,7 +199,7 @@ class Worker:
             await keep_progress(self.db, latest)
 
     async def _sweep(self) -> None:
-        gone = await sweep(self.db, self.retention)
+        gone = await delete_expired(self.db, self.retention)
         if any(gone.values()):
             log.info("kept long enough and deleted: %s", ", ".join(f"{count} {table}" for table, count in gone.items() if count))
 

@@ -53,7 +53,7 @@ SHIFT_EVENTS: Final[Mapping[str, WebhookEventType]] = {
 EVENT_OF: Final[Mapping[str, WebhookEventType]] = {**POUR_EVENTS, **MONEY_EVENTS, **INCIDENT_EVENTS, **SHIFT_EVENTS}
 """Which fact is told as what; the other facts are told to nobody."""
 
-NOT_TOLD: Final = frozenset({"age_ms", "progress_ml", "comment", "reason"})
+OMITTED_FIELDS: Final = frozenset({"age_ms", "progress_ml", "comment", "reason"})
 """Fields left out of events: those that are true only at the moment of reading, and texts that people typed, maybe about people."""
 
 
@@ -104,7 +104,7 @@ class DeliveryDetail(DeliveryView, frozen=True):
     payload: str
 
 
-class Told(Struct, frozen=True):
+class OutgoingEvent(Struct, frozen=True):
     """An event, as it is kept and sent."""
 
     event_id: UUID
@@ -143,7 +143,7 @@ async def get_delivery(db: Database, webhook_id: UUID, delivery_id: UUID) -> Del
     return await read_one(db, statement.where(one), DeliveryDetail)
 
 
-async def tell(db: Database, facts: Iterable[AuditEntryView], wanted: Collection[str]) -> list[Told]:
+async def make_events(db: Database, facts: Iterable[AuditEntryView], wanted: Collection[str]) -> list[OutgoingEvent]:
     """The events that facts are told as, in the facts' order; only those of the wanted types."""
     told = [(fact, EVENT_OF[fact.action]) for fact in facts if fact.action in EVENT_OF]
     of_interest = [fact for fact, kind in told if kind in wanted]
@@ -153,26 +153,26 @@ async def tell(db: Database, facts: Iterable[AuditEntryView], wanted: Collection
         **{incident.incident_id: incident for incident in await incidents_by_id(db, _subjects(of_interest, INCIDENT_EVENTS))},
         **{shift.shift_id: shift for shift in await shifts_by_id(db, _subjects(of_interest, SHIFT_EVENTS))},
     }
-    found: list[Told] = []
+    found: list[OutgoingEvent] = []
     for fact, kind in told:
         subject = _subject(fact)
         if kind in wanted and fact.audit_id in bookings:
-            found.append(_told(fact, kind, bookings[fact.audit_id], subject))
+            found.append(_make_event(fact, kind, bookings[fact.audit_id], subject))
         elif kind in wanted and subject in objects:
-            found.append(_told(fact, kind, msgspec.to_builtins(objects[subject]), subject))
+            found.append(_make_event(fact, kind, msgspec.to_builtins(objects[subject]), subject))
     return found
 
 
 def payload_of(event_id: UUID, kind: WebhookEventType, at: datetime, content: Mapping[str, Any]) -> str:
     """The body that is signed and sent."""
-    data = {name: value for name, value in content.items() if name not in NOT_TOLD}
+    data = {name: value for name, value in content.items() if name not in OMITTED_FIELDS}
     body = {"id": event_id, "type": kind, "timestamp": at, "venue_id": data.get("venue_id"), "data": data}
     return msgspec.json.encode(body).decode()
 
 
-def _told(fact: AuditEntryView, kind: WebhookEventType, content: Mapping[str, Any], subject: UUID) -> Told:
+def _make_event(fact: AuditEntryView, kind: WebhookEventType, content: Mapping[str, Any], subject: UUID) -> OutgoingEvent:
     event_id = uuid5(EVENT_NAMESPACE, f"{fact.audit_id} {fact.created_at.isoformat()} {kind} {subject}")
-    return Told(event_id, fact.audit_id, kind, fact.created_at, payload_of(event_id, kind, fact.created_at, content))
+    return OutgoingEvent(event_id, fact.audit_id, kind, fact.created_at, payload_of(event_id, kind, fact.created_at, content))
 
 
 async def _bookings_of(db: Database, facts: Sequence[AuditEntryView]) -> dict[int, dict[str, Any]]:

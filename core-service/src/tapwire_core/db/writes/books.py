@@ -94,7 +94,7 @@ async def differences(store: Store) -> list[Difference]:
     return found
 
 
-class Waiting(Struct, frozen=True):
+class Backlog(Struct, frozen=True):
     """Count what waits for a report, a person or the broker."""
 
     pending_pours: int
@@ -104,7 +104,7 @@ class Waiting(Struct, frozen=True):
     outbox_commands: int
 
 
-async def what_waits(store: Store) -> Waiting:
+async def count_backlog(store: Store) -> Backlog:
     """Count what waits."""
     row = await store.connection.fetchrow(
         """SELECT count(*), coalesce(extract(epoch FROM now() - min(authorized_at)) * 1000, 0)::bigint,
@@ -112,4 +112,4 @@ async def what_waits(store: Store) -> Waiting:
                (SELECT count(*) FROM incidents WHERE status <> 'resolved'), (SELECT count(*) FROM command_outbox)
            FROM pours WHERE sync_status = 'pending_sync'"""
     )
-    return Waiting(*row)
+    return Backlog(*row)

@@ -10,9 +10,9 @@ from tapwire_core.db.store import Store
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.incident_resolution import IncidentFacts, PayingGuest
 from tapwire_core.domain.incidents import own_pour
-from tapwire_core.domain.odometers import GapNow
+from tapwire_core.domain.odometers import IncidentHole
 
-_gap: Final = msgspec.json.Decoder(GapNow)
+_gap: Final = msgspec.json.Decoder(IncidentHole)
 _facts: Final = msgspec.json.Decoder(IncidentFacts)
 
 
@@ -50,7 +50,7 @@ async def lock_tap_of_gap(store: Store, incident_id: UUID) -> None:
     )
 
 
-async def read_gap(store: Store, incident: IncidentFacts) -> GapNow | None:
+async def read_gap(store: Store, incident: IncidentFacts) -> IncidentHole | None:
     """The hole that an incident is about, under its tap's lock; None when it is about none.
 
     A meter that was misread for a moment stands below the hole's end again: what it will count from there on is no part of it.

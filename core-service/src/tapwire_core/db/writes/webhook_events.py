@@ -7,11 +7,11 @@ from uuid import UUID
 from msgspec import Struct
 
 from tapwire_core.db.store import Store
-from tapwire_core.db.views.webhooks import Told
+from tapwire_core.db.views.webhooks import OutgoingEvent
 from tapwire_core.db.writes.rows import as_struct
 
 
-class Wanting(Struct, frozen=True):
+class Subscription(Struct, frozen=True):
     """An endpoint that is switched on, and what it wants to be told of, from when on."""
 
     webhook_id: UUID
@@ -64,13 +64,13 @@ async def move_cursor_to_newest(store: Store) -> None:
     )
 
 
-async def who_wants_what(store: Store) -> list[Wanting]:
+async def list_subscriptions(store: Store) -> list[Subscription]:
     """The endpoints that are switched on."""
     rows = await store.connection.fetch("SELECT webhook_id, event_types, active_since FROM webhooks WHERE enabled")
-    return [Wanting(row["webhook_id"], tuple(row["event_types"]), row["active_since"]) for row in rows]
+    return [Subscription(row["webhook_id"], tuple(row["event_types"]), row["active_since"]) for row in rows]
 
 
-async def keep_events(store: Store, told: Sequence[Told]) -> None:
+async def keep_events(store: Store, told: Sequence[OutgoingEvent]) -> None:
     """Keep events; one that is kept already stays as it was told first."""
     await store.connection.execute(
         """INSERT INTO webhook_events (event_id, audit_id, event_type, occurred_at, payload)
