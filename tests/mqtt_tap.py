@@ -9,8 +9,8 @@ from typing import Any
 from aiomqtt import Client, ProtocolVersion, Will
 
 from tapwire_contracts.codec import encode
-from tapwire_contracts.connections import NO_DELAY
 from tapwire_contracts.messages import Message
+from tapwire_contracts.mqtt_clients import NO_DELAY
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import EmbeddedBroker
 

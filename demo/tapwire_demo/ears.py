@@ -7,7 +7,7 @@ from typing import Final
 
 import aiomqtt
 
-from tapwire_contracts.connections import NO_DELAY
+from tapwire_contracts.mqtt_clients import NO_DELAY
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.embedded_broker import Account, EmbeddedBroker
 

@@ -12,8 +12,8 @@ from uuid import UUID
 from aiomqtt import Client
 
 from tapwire_contracts.codec import encode
-from tapwire_contracts.connections import NO_DELAY
 from tapwire_contracts.messages import Message
+from tapwire_contracts.mqtt_clients import NO_DELAY
 from tapwire_contracts.topics import ROOT
 from tests.chaos.site import Site, Stranger
 from tests.venue import SimulatedTap

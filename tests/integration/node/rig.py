@@ -18,7 +18,7 @@ import pytest
 from aiomqtt import Client
 
 from tapwire_contracts.acl import BrokerRole
-from tapwire_contracts.connections import NO_DELAY
+from tapwire_contracts.mqtt_clients import NO_DELAY
 from tapwire_contracts.topics import ROOT
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.hardware.simulated_tap import SimulatedTap

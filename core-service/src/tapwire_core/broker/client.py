@@ -10,8 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
 
-from tapwire_contracts.connections import NO_DELAY
-from tapwire_contracts.subscriptions import refused_filters
+from tapwire_contracts.mqtt_clients import NO_DELAY, refused_filters
 
 DEFAULT_PORT: Final = {"mqtt": 1883, "mqtts": 8883}
 KEEPALIVE_S: Final = 15

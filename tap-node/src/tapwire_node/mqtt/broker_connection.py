@@ -17,7 +17,6 @@ from aiomqtt import Client, MqttError, ProtocolVersion, Will
 from aiomqtt import Message as Delivery
 
 from tapwire_contracts.codec import Malformed, decode, encode
-from tapwire_contracts.connections import NO_DELAY
 from tapwire_contracts.messages import (
     COMMAND,
     CONFIG,
@@ -39,8 +38,8 @@ from tapwire_contracts.messages import (
     StopPour,
     TapConfig,
 )
+from tapwire_contracts.mqtt_clients import NO_DELAY, refused_filters
 from tapwire_contracts.reasons import Presence
-from tapwire_contracts.subscriptions import refused_filters
 from tapwire_contracts.topics import DeviceKind, DevicePath, core_state_topic
 from tapwire_node.clock import monotonic_ms
 from tapwire_node.controller.events import (
