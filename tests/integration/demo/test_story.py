@@ -14,7 +14,7 @@ from tapwire_contracts.topics import tap_path
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_demo.ears import listen
 from tapwire_demo.screen import Screen, taps_table
-from tapwire_demo.story import Line, Mood, Story, CurrentTap
+from tapwire_demo.story import Line, Mood, Story, TapNow
 from tests.mqtt_tap import connect_tap
 
 COMES_WITHIN_S: Final = 10
@@ -167,7 +167,7 @@ async def test_the_demo_goes_on_hearing_after_a_message_that_it_fails_on(mosquit
 
 
 def test_what_a_tap_sells_is_shown_as_it_is_called() -> None:
-    taps = [CurrentTap("[/name]", beverage="[/beer] [red]", guest="[/]")]
+    taps = [TapNow("[/name]", beverage="[/beer] [red]", guest="[/]")]
 
     console = Console(width=120)
     with console.capture() as shown:

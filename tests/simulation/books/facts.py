@@ -8,7 +8,7 @@ from tapwire_contracts.reasons import IncidentKind
 from tapwire_core.domain.authorization import Facts, GuestFacts, Question, TapFacts, VisitFacts
 from tapwire_core.domain.flows import LeakFacts
 from tapwire_core.domain.odometers import GapIncident, OdometerFacts, StretchFacts
-from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, CurrentTap
+from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, Report, SettlementFacts
 from tapwire_core.domain.pours import PendingPour
 from tests.simulation.books.rows import JournalRow, PourRow, StretchRow, Tables
 

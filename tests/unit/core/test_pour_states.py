@@ -14,7 +14,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization_changes import answer_question
 from tapwire_core.domain.changes import Changes, PourEnded
 from tapwire_core.domain.policy import Policy
-from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, CurrentTap
+from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, Report, SettlementFacts
 from tapwire_core.domain.pours import TRANSITIONS, PourEvent, state_diagram
 from tapwire_core.domain.settlement import settle_new_report
 from tests.unit.core.situations import GUEST, JOURNAL, KEG, PENDING, PRICE_MINOR, TAP, VISIT, facts, pending, question
