@@ -5,22 +5,16 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from tapwire_core.commands.backup_folder import back_up_each, delete_oldest, new_file
-from tapwire_core.commands.open_database import open_database
+from tapwire_core.commands.common import COMMAND_LINE, DONE, NOT_DONE, open_database
 from tapwire_core.db.backup import load_backup, write_backup
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report
-from tapwire_core.domain.actor import Actor
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import read_path
 from tapwire_core.services.restore import begin_after_restore, settle_journal
 from tapwire_core.settings import InvalidSettings, Settings
 from tapwire_core.worker.worker import run_until_told
-
-DONE: Final = 0
-NOT_DONE: Final = 1
-COMMAND_LINE: Final = Actor("command-line")
 
 
 def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

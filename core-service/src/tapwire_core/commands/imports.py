@@ -2,13 +2,9 @@
 
 import argparse
 
-from tapwire_core.commands.open_database import open_database
-from tapwire_core.domain.actor import Actor
+from tapwire_core.commands.common import COMMAND_LINE, DONE, open_database
 from tapwire_core.services.imports import import_beverages, import_guests
 from tapwire_core.settings import Settings
-
-DONE = 0
-COMMAND_LINE = Actor("command-line")
 
 
 def add_import_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

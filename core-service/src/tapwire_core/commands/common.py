@@ -1,16 +1,22 @@
-"""Opening the database for one command."""
+"""What all commands share: the opened database, exit codes, and their actor in the audit log."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
+from tapwire_core.domain.actor import Actor
 from tapwire_core.settings import Settings
+
+DONE: Final = 0
+NOT_DONE: Final = 1
+COMMAND_LINE: Final = Actor("command-line")
 
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database of the settings; raises `NotMigrated`."""
+    """Open the database of the settings; raises `NotMigrated`."""
     await require_newest(settings.database_url)
     async with Database.open(settings.database_url, settings.policy, pool_size=1) as db:
         yield db
