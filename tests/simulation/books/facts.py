@@ -8,7 +8,7 @@ from tapwire_contracts.reasons import IncidentKind
 from tapwire_core.domain.authorization import Facts, GuestFacts, Question, TapFacts, VisitFacts
 from tapwire_core.domain.flows import LeakFacts
 from tapwire_core.domain.odometers import GapIncident, OdometerFacts, StretchFacts
-from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, TapNow
+from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, Report, SettlementFacts
 from tapwire_core.domain.pours import PendingPour
 from tests.simulation.books.rows import JournalRow, PourRow, StretchRow, Tables
 
@@ -82,10 +82,10 @@ def report_facts(tables: Tables, report: Report) -> SettlementFacts:
     return SettlementFacts(tap=tap_now(tables, report.tap_path), pour=pour_facts(tables, report.pour_id) if is_its else None)
 
 
-def tap_now(tables: Tables, path: str) -> TapNow:
+def tap_now(tables: Tables, path: str) -> CurrentTap:
     """A tap as it is."""
     tap = tables.taps[path]
-    return TapNow(
+    return CurrentTap(
         venue_id=tables.venue_id,
         shift_id=tables.shift_id,
         keg_id=tap.keg_id,

@@ -14,7 +14,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization_changes import answer_question
 from tapwire_core.domain.changes import Changes, PourEnded
 from tapwire_core.domain.policy import Policy
-from tapwire_core.domain.pour_reports import PourFacts, Report, SettlementFacts, TapNow
+from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, Report, SettlementFacts
 from tapwire_core.domain.pours import TRANSITIONS, PourEvent, state_diagram
 from tapwire_core.domain.settlement import settle_new_report
 from tests.unit.core.situations import GUEST, JOURNAL, KEG, PENDING, PRICE_MINOR, TAP, VISIT, facts, pending, question
@@ -56,7 +56,7 @@ def changes() -> Changes:
 def reported(volume_ml: int, of: PourFacts) -> Changes:
     """What a report of a volume changes."""
     report = Report(TAP, PENDING, "04a1b2c3", volume_ml, 10_000, EndReason.CARD_REMOVED, 0, volume_ml)
-    now = TapNow(venue_id="bar", shift_id=None, keg_id=KEG, keg_ml=30_000, price_minor=PRICE_MINOR)
+    now = CurrentTap(venue_id="bar", shift_id=None, keg_id=KEG, keg_ml=30_000, price_minor=PRICE_MINOR)
     return settle_new_report(report, JOURNAL, SettlementFacts(tap=now, pour=of), (), HOUSE, Actor(TAP), {}).changes
 
 
