@@ -1,6 +1,6 @@
-"""Errors of use cases: a machine `code`, a text that says what to do, and the ids to do it with.
+"""Errors of use cases: a machine `code`, a text that says what to do, and the ids that this needs.
 
-Refusals that are an everyday answer (a card that may not pour) are values, not errors. Status codes exist only in
+Everyday refusals (a card that may not pour) are values, not errors. Status codes exist only in
 `tapwire_admin.responses.errors`.
 """
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class DomainError(Exception):
-    """A use case that can't be done; nothing was changed. `facts` are the ids and limits that the caller needs to act."""
+    """A failed use case; nothing was changed. `facts` are the ids and limits that the caller needs to act."""
 
     code: ClassVar[str]
 
@@ -18,7 +18,7 @@ class DomainError(Exception):
 
 
 class NotFound(DomainError):
-    """There is nothing with this id."""
+    """Nothing has this id."""
 
     code = "not_found"
 
@@ -33,12 +33,12 @@ class Invalid(DomainError):
 
 
 class Refused(DomainError):
-    """A rule, or a conflict with how things are now."""
+    """A refusal by a rule, or a conflict with the current state."""
 
     code = "refused"
 
 
 class NotMigrated(DomainError):
-    """The database's schema is not the one that this version works with."""
+    """The database's schema is not this version's."""
 
     code = "not_migrated"

@@ -1,4 +1,4 @@
-"""Settings: `TAPWIRE_*` environment variables, or a file of such lines that `TAPWIRE_SETTINGS_FILE` names.
+"""Settings: `TAPWIRE_*` environment variables, or lines of a file that `TAPWIRE_SETTINGS_FILE` names.
 
 Each setting, secrets above all, may also come from a file of its own: `TAPWIRE_DATABASE_URL_FILE=/run/secrets/database_url`.
 """
@@ -25,7 +25,7 @@ _WEBHOOKS: Final = _LIMITS.webhooks
 
 
 class InvalidSettings(Exception):
-    """A setting is missing or can't be used; the text names it and says what it needs."""
+    """A setting is missing or invalid; the text names it and what it needs."""
 
 
 class Settings(BaseSettings):
@@ -38,19 +38,20 @@ class Settings(BaseSettings):
     database_url: str = Field(pattern="^postgres(ql)?://")
     """`postgresql://user:password@host:port/database`; `…@one:5432,two:5432/database` uses the host that accepts writes."""
     owner_database_url: str | None = Field(default=None, pattern="^postgres(ql)?://")
-    """The role that owns the tables, for `migrate` and `restore`; the role of `database_url` then may only add to the books."""
+    """The database as the role that owns the tables, for `migrate` and `restore`; the role of `database_url` then may only add to
+    the books."""
     broker_url: str | None = Field(default=None, pattern="^mqtts?://")
     """`mqtt://user:secret@host:port`, or `mqtts://…` with TLS."""
     broker_protocol: Literal["5", "3.1.1"] = "5"
-    """`3.1.1` for a broker that speaks no MQTT 5."""
+    """`3.1.1` for a broker without MQTT 5."""
     broker_ca_file: Path | None = None
-    """The certificate authority for `mqtts://`; without it those that this machine trusts."""
+    """The certificate authority for `mqtts://`; without it the machine's trusted ones."""
     shared_subscriptions: bool = True
     """`false` for a broker without shared subscriptions."""
     share_group: str = Field(default=SHARE_GROUP, pattern="^[A-Za-z0-9_-]{1,64}$")
     """The workers' shared subscription; a secret name where devices can't be trusted."""
     device_broker_url: str | None = Field(default=None, pattern="^mqtts?://")
-    """The broker's address for devices. With it `add-device` also prints a tap's settings, and a device that pairs gets them."""
+    """The broker's address for devices; `add-device` prints it with a tap's settings, and a device that pairs gets it."""
     home_assistant: bool = False
     """Publish the taps for Home Assistant over the broker."""
     home_assistant_prefix: str = Field(default=HOME_ASSISTANT, pattern="^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
@@ -58,28 +59,28 @@ class Settings(BaseSettings):
     admin_host: str = LOOPBACK
     """Address on which the admin API listens."""
     admin_port: int = Field(default=8080, ge=0, le=65_535)
-    """Its port."""
+    """Port on which the admin API listens."""
     metrics_host: str = LOOPBACK
-    """Port on which a core worker serves `/metrics`, `/health/live` and `/health/ready`."""
+    """Address on which a core worker serves `/metrics`, `/health/live` and `/health/ready`."""
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
-    """Its port; without one they are not served."""
+    """Port of `/metrics` and `/health`; without one they are not served."""
     backup_folder: Path | None = None
-    """Folder of `tapwire-core backup FOLDER`: /metrics tells the age of its newest file."""
+    """Folder of `tapwire-core backup FOLDER`; `/metrics` shows the age of its newest file."""
     currency: str = Field(default="EUR", pattern="^[A-Z]{3}$")
     """ISO 4217 code of all money."""
     locale: Locale = Locale.EN
     """Language of the taps' screens."""
     log_format: Literal["text", "json"] = "text"
-    """`json` writes one object a line."""
+    """`json` for one JSON object per line."""
     session_ttl_h: int = Field(default=12, ge=1)
     """Duration of a login."""
     cookie_secure: bool = False
-    """The console's cookie goes over TLS alone; so it does anyway when the request came over TLS."""
+    """Send the console's cookie over TLS only, also when the login came without TLS."""
 
     keep_answers_days: int = Field(default=DEFAULT_RETENTION.answers_days, ge=1)
     """Retention of answers to questions."""
     keep_verdicts_days: int = Field(default=DEFAULT_RETENTION.verdicts_days, ge=1)
-    """Retention of verdicts; longer than nodes keep their facts."""
+    """Retention of verdicts; keep them longer than nodes keep their facts."""
     keep_dead_letters_days: int = Field(default=DEFAULT_RETENTION.dead_letters_days, ge=1)
     """Retention of dead letters."""
     keep_sessions_days: int = Field(default=DEFAULT_RETENTION.sessions_days, ge=1)
@@ -88,49 +89,49 @@ class Settings(BaseSettings):
     """Retention of webhooks' events and deliveries."""
 
     webhook_private_targets: bool = _WEBHOOKS.private_targets
-    """Webhooks may be sent to this machine and its private networks, there also without TLS."""
+    """Allow webhooks to this machine and private networks, there also without TLS."""
     webhook_timeout_ms: int = Field(default=_WEBHOOKS.timeout_ms, ge=100, le=60_000)
     """Timeout of a delivery to a receiver."""
     webhook_concurrency: int = Field(default=_WEBHOOKS.concurrency, ge=1, le=100)
-    """Deliveries that a worker sends to one webhook at once."""
+    """Concurrent deliveries of a worker to one webhook."""
     webhook_retry_first_ms: int = Field(default=_WEBHOOKS.retry_first_ms, ge=1)
-    """The first wait before a delivery is tried again."""
+    """Shortest wait before a retry of a delivery."""
     webhook_retry_most_ms: int = Field(default=_WEBHOOKS.retry_most_ms, ge=1)
-    """The longest such wait."""
+    """Longest wait before a retry of a delivery."""
     webhook_give_up_h: int = Field(default=_WEBHOOKS.give_up_h, ge=1)
     """Period for which a delivery is retried."""
     webhook_off_after_days: int = Field(default=_WEBHOOKS.off_after_days, ge=1)
-    """A webhook that took nothing for this long is switched off."""
+    """Time without a success after which a webhook is switched off."""
     webhook_old_secret_h: int = Field(default=_WEBHOOKS.old_secret_h, ge=0)
-    """Period for which a webhook's old secret signs too after it was renewed."""
+    """Period for which a webhook's old secret still signs after a rotation."""
 
     start_window_ms: int = Field(default=_LIMITS.start_window_ms, ge=1)
-    """A pour that is pending for longer is asked for."""
+    """Time after which a pending pour's report is requested."""
     sync_timeout_ms: int = Field(default=_LIMITS.sync_timeout_ms, ge=1)
-    """A pour that is pending for longer is an incident; at least `max_duration_ms` + 30 s."""
+    """Time after which a pending pour is an incident; at least `max_duration_ms` + 30 s."""
     max_duration_ms: int = Field(default=_LIMITS.max_duration_ms, ge=1)
     """The longest pour."""
     idle_timeout_ms: int = Field(default=_LIMITS.idle_timeout_ms, ge=1)
     """The longest wait without flow."""
     max_report_ml: int = Field(default=_LIMITS.max_report_ml, ge=1)
-    """A report or hole above this is not believed."""
+    """Largest plausible volume of a report or hole."""
     max_flow_ml_per_s: int = Field(default=_LIMITS.max_flow_ml_per_s, ge=1)
-    """A report that is faster than this is not believed."""
+    """Fastest plausible flow of a report."""
     overpour_tolerance_ml: int = Field(default=_LIMITS.overpour_tolerance_ml, ge=0)
-    """More than this over the grant locks the tap."""
+    """Largest volume over the grant that does not lock the tap."""
     late_sync_tolerance_ml: int = Field(default=_LIMITS.late_sync_tolerance_ml, ge=0)
-    """A late report that differs by no more than this agrees with what was booked."""
+    """Largest difference at which a late report agrees with the booked volume."""
     idempotency_ttl_h: int = Field(default=_LIMITS.idempotency_ttl_h, ge=1)
     """Retention of the answers to requests with an `Idempotency-Key`."""
 
     @property
     def owner_url(self) -> str:
-        """The database, as the role that owns the tables."""
+        """URL of the database as the role that owns the tables."""
         return self.owner_database_url or self.database_url
 
     @property
     def policy(self) -> Policy:
-        """The settings that rules depend on."""
+        """The limits and settings for the rules."""
         return Policy(
             currency=self.currency,
             locale=self.locale,
@@ -175,13 +176,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment first, then secrets from files, then the settings file."""
+        """Order the sources: environment, then secrets from files, then the settings file."""
         in_file = dotenv_settings.env_vars if isinstance(dotenv_settings, DotEnvSettingsSource) else {}
         return init_settings, env_settings, _SecretsFromFiles(settings_cls, in_file), dotenv_settings
 
 
 class _SecretsFromFiles(PydanticBaseSettingsSource):
-    """`TAPWIRE_DATABASE_URL_FILE=/run/secrets/…` gives `database_url`, and so for every setting."""
+    """Values from files: `TAPWIRE_DATABASE_URL_FILE=/run/secrets/…` sets `database_url`; likewise for every setting."""
 
     def __init__(self, settings_cls: type[BaseSettings], in_settings_file: Mapping[str, str | None]) -> None:
         super().__init__(settings_cls)
@@ -189,16 +190,16 @@ class _SecretsFromFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
         variable = f"{PREFIX}{field_name.upper()}_FILE"
-        named = os.environ.get(variable) or self._in_settings_file.get(variable.lower())
-        return (Path(named).read_text(encoding="utf-8").strip() if named else None), field_name, False
+        file = os.environ.get(variable) or self._in_settings_file.get(variable.lower())
+        return (Path(file).read_text(encoding="utf-8").strip() if file else None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in found.items() if value is not None}
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def read_settings() -> Settings:
-    """Read the settings; raises `InvalidSettings` with one line a problem."""
+    """Read the settings; raises `InvalidSettings` with one line per problem."""
     try:
         settings = Settings()
         assert settings.policy

@@ -255,6 +255,6 @@ async def test_a_name_that_leads_inside_is_refused_when_something_is_sent(venue:
     async with sending(with_limits(venue.db, private_targets=False)):
         await until(venue.db, "SELECT error IS NOT NULL FROM webhook_deliveries")
 
-    assert "inside this network" in await venue.db.pool.fetchval("SELECT error FROM webhook_deliveries")
+    assert "is a private address" in await venue.db.pool.fetchval("SELECT error FROM webhook_deliveries")
     assert receiver.heard == []
     assert made.secret

@@ -27,7 +27,7 @@ VOLUME_BY_OPERATOR: Final = (SyncStatus.PENDING_SYNC, SyncStatus.RECONCILED)
 
 
 class GapIncident(Struct, frozen=True, kw_only=True):
-    """The incident of a hole. `volume_ml`, `value_minor`: what is missing and its worth; `booked_minor`: booked by its end."""
+    """The incident of a hole. `volume_ml`, `value_minor`: what is missing; `booked_minor`: booked by its resolution."""
 
     incident_id: UUID
     is_resolved: bool

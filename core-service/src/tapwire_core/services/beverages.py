@@ -1,4 +1,4 @@
-"""Beverages: what is sold, and for how much. A new price is for new pours; a running pour keeps the one frozen into it."""
+"""Beverages and their prices. A new price applies to new pours; a running pour keeps its frozen price."""
 
 from decimal import Decimal
 from typing import TypedDict, Unpack
@@ -15,7 +15,7 @@ from tapwire_core.errors import NotFound, Refused
 
 
 class BeverageOnTap(Refused):
-    """A keg of the beverage hangs on a tap."""
+    """A keg of the beverage is connected to a tap."""
 
     code = "beverage_on_tap"
 
@@ -50,14 +50,14 @@ async def create_beverage(
 
 @use_case
 async def change_beverage(store: Store, actor: Actor, beverage_id: UUID, **changes: Unpack[BeverageChanges]) -> None:
-    """Change a beverage; the taps that carry it show the new name and price at once. One that is to be `archived`, which is sold no
-    more, must hang on no tap.
+    """Change a beverage; its taps show the new name and price at once. `archived`: no longer sold, then no keg of it may be
+    connected to a tap.
     """
     if not await writes.lock_beverage(store, beverage_id):
         raise NotFound("beverage", beverage_id)
     taps = await writes.taps_with_beverage(store, beverage_id)
     if changes.get("archived") and taps:
-        raise BeverageOnTap(f"A keg of it hangs on {', '.join(taps)}: take it off first.", taps=taps)
+        raise BeverageOnTap(f"A keg of it is connected to {', '.join(taps)}: take it off first.", taps=taps)
     columns = {name: value for name, value in changes.items() if name != "archived"}
     await change_row(store, Beverage, {"beverage_id": beverage_id}, columns)
     if "archived" in changes:

@@ -1,4 +1,4 @@
-"""The books check: what must be equal, and where it is not (SYSTEM.md, "Money")."""
+"""The check of the books: sums that must be equal, and their differences (SYSTEM.md, "Money")."""
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.writes import books
@@ -9,15 +9,15 @@ __all__ = ["BOOK_RULES", "Difference", "check_books", "count_backlog"]
 
 
 async def check_books(db: Database) -> list[Difference]:
-    """Every place where the books do not balance, each named; an empty list proves that they do.
+    """List the differences in the books; an empty list proves that they balance.
 
-    All is read from one snapshot, so that a running system can be checked.
+    It reads one snapshot, so that it can check a running system.
     """
     async with db.snapshot() as store:
         return await books.differences(store)
 
 
 async def count_backlog(db: Database) -> Backlog:
-    """Count what waits for a report, a person or the broker."""
+    """Count pours, incidents and commands that wait for a report, a person or the broker."""
     async with db.snapshot() as store:
         return await books.count_backlog(store)

@@ -52,7 +52,7 @@ class Stage(StrEnum):
 
 @use_case
 async def bind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str) -> Stage:
-    """Make a card a guest's; a card that is the guest's already stays as it is."""
+    """Bind a card to a guest; a card that is bound to the guest already stays so."""
     card = await writes.lock_or_add_card(store, read_card_uid(card_uid))
     await require_guest(store, guest_id)
     return await bind_locked_card(store, actor, guest_id, card)
@@ -60,7 +60,7 @@ async def bind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str) -
 
 @use_case
 async def unbind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str) -> None:
-    """Take a guest's card back, for anybody's use; it must be in no active visit."""
+    """Unbind a guest's card, so that it is available again; it must be in no active visit."""
     card = await require_card(store, card_uid)
     if card.guest_id != guest_id or card.status is not CardStatus.BOUND:
         raise NotFound("card of this guest", card.card_uid)
@@ -71,10 +71,10 @@ async def unbind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str)
 
 @use_case
 async def report_card_lost(store: Store, actor: Actor, card_uid: str, reason: str) -> None:
-    """Stop a card from working, at once; a running pour of it is told to end, and settles as its tap reports it."""
+    """Block a lost card at once; its running pour is stopped, and settles as its tap reports it."""
     card = await require_card(store, card_uid)
     if card.status is CardStatus.RETIRED:
-        raise LostCard("The card is retired already.", card_status=card.status)
+        raise LostCard("The card is retired and can't be used anyway.", card_status=card.status)
     await _set(store, card, CardStatus.LOST, card.guest_id)
     stopped = await writes.mark_pours_of_card_stopped(store, card.card_uid, StopReason.LOST_CARD)
     for pour in stopped:
@@ -104,7 +104,7 @@ async def retire_card(store: Store, actor: Actor, card_uid: str, reason: str) ->
 
 
 async def bind_locked_card(store: Store, actor: Actor, guest_id: UUID, card: LockedCard) -> Stage:
-    """The rule of binding, for a locked card and a locked guest."""
+    """Apply the rule of binding to a locked card and a locked guest."""
     if card.status in (CardStatus.LOST, CardStatus.RETIRED):
         raise LostCard(f"The card is {card.status}: take another one.", card_uid=card.card_uid, card_status=card.status)
     if card.guest_id == guest_id:
@@ -126,7 +126,7 @@ async def require_card(store: Store, card_uid: str) -> LockedCard:
 
 
 def read_card_uid(entered: str) -> str:
-    """The stored form of a card id that a person or a reader gave; raises `Invalid`."""
+    """Normalise a card id from a person or a reader; raises `Invalid`."""
     try:
         return normalize_card_uid(entered)
     except InvalidCardUid as error:

@@ -1,4 +1,4 @@
-"""Devices: tap nodes, desk readers and HTTP controllers. A secret is made here, shown once, and kept as a hash.
+"""Devices: tap nodes, desk readers and HTTP controllers. A secret is generated here, shown once, and kept as a hash.
 
 `sync-broker` writes the broker's password file from `broker_logins`: a secret that was revoked here is worth
 nothing at the HTTP door at once, and at the broker when its file is written anew.
@@ -29,7 +29,7 @@ HASH_ITERATIONS: Final = 101
 
 
 class DeviceExists(Refused):
-    """A device has this path and may speak."""
+    """A device with this path exists, and is not revoked."""
 
     code = "device_exists"
 
@@ -45,16 +45,16 @@ class DeviceSecret:
 
 @use_case
 async def add_device(store: Store, actor: Actor, path: DevicePath | str) -> DeviceSecret:
-    """Let a device speak; one that was revoked gets a new secret."""
+    """Add a device and give it a secret; a revoked one gets a new secret."""
     device = read_path(path)
     known = await writes.lock_device(store, str(device))
     if known is not None and not known.revoked:
-        raise DeviceExists(f"There is a device {device} already: rotate its secret, if it is lost.", path=str(device))
+        raise DeviceExists(f"There is already a device {device}: rotate its secret if it is lost.", path=str(device))
     return await issue_secret(store, actor, device)
 
 
 async def issue_secret(store: Store, actor: Actor, device: DevicePath) -> DeviceSecret:
-    """Give a device a secret, in place of one that it has; part of a larger use case."""
+    """Give a device a secret, in place of its old one; part of a larger use case."""
     known = await writes.lock_device(store, str(device))
     made = _new_secret(device)
     if known is None:
@@ -74,7 +74,7 @@ async def issue_secret(store: Store, actor: Actor, device: DevicePath) -> Device
 
 @use_case
 async def rotate_device(store: Store, actor: Actor, path: DevicePath | str) -> DeviceSecret:
-    """Give a device a new secret; the old one is worth nothing from now on."""
+    """Give a device a new secret; the old one is no longer valid."""
     device = await _require_device(store, path)
     made = _new_secret(device)
     await writes.give_secret(store, made.path, hash_token(made.secret), broker_hash(made.secret))
@@ -92,18 +92,18 @@ async def revoke_device(store: Store, actor: Actor, path: DevicePath | str) -> N
 
 @use_case
 async def deny_other_tap(store: Store, actor: Actor, device: DevicePath, asked_tap: str, card_uid: str) -> None:
-    """Note that a controller asked for a tap that its secret does not belong to; nothing else changes."""
+    """Audit the question of a controller for a tap that its secret does not belong to; nothing else changes."""
     details = {"reason": DenyReason.TAP_UNKNOWN, "asked_tap": asked_tap}
     await store.audit(AuditAction.POUR_DENIED, actor, device, card_uid, details=details)
 
 
 def broker_hash(secret: str) -> str:
-    """A secret as Mosquitto's password file has it: PBKDF2 with SHA-512."""
+    """A secret's hash for Mosquitto's password file: PBKDF2 with SHA-512."""
     return _broker_hash(secret, secrets.token_bytes(SALT_BYTES))
 
 
 def screen_secret(secret_hash: bytes) -> str:
-    """The secret of a tap's screen, derived from the hash of the tap's secret: it ends with that, and opens nothing else."""
+    """The secret of a tap's screen, derived from the hash of the tap's secret: it expires with that, and gives no other access."""
     return hmac.digest(secret_hash, _SCREEN, "sha256").hex()[:SCREEN_SECRET_LENGTH]
 
 
@@ -119,7 +119,7 @@ def _broker_hash(secret: str, salt: bytes) -> str:
 
 
 def read_path(path: DevicePath | str) -> DevicePath:
-    """A device's path as somebody wrote it; raises `Invalid`."""
+    """Read a device's path as typed; raises `Invalid`."""
     try:
         return DevicePath.parse(str(path))
     except InvalidPath as error:

@@ -1,4 +1,4 @@
-"""Beer that flowed without a grant, and reports that can't be read: recorded once, answered always."""
+"""Beer that flowed without a grant, and unreadable reports: each is recorded once and always answered."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -24,7 +24,7 @@ from tapwire_core.services.pours import RawMessage, UnknownTap
 
 @use_case
 async def record_flow(store: Store, path: DevicePath, flow: UnattributedFlow, raw: RawMessage) -> str | UnknownTap:
-    """Record an unattributed flow, exactly once, and return the answer's payload."""
+    """Record an unattributed flow exactly once; return the answer's payload."""
     locked = await lock_flow(store, str(path), flow.event_id, flow.journal_id, flow.odometer_from_ml, flow.odometer_to_ml)
     if locked is None:
         return UnknownTap()
@@ -46,7 +46,7 @@ def _changes(path: DevicePath, tap: CurrentTap, request_id: str | None = None) -
 async def refuse_unreadable_report(
     store: Store, path: DevicePath, pour_id: UUID, content: Mapping[str, object], why: str, raw: RawMessage
 ) -> str | UnknownTap:
-    """Give a report whose `pour_id` alone can be read its verdict; the pour waits for a person."""
+    """Give a report of which only the `pour_id` can be read its verdict; a person must end the pour."""
     stretch, journal_id = readable_stretch(content), readable_uuid(content.get("journal_id"))
     from_ml, to_ml = stretch or (None, None)
     key = ReportKey(tap_path=str(path), pour_id=pour_id, volume_ml=None, from_ml=from_ml, to_ml=to_ml, journal_id=journal_id)
@@ -68,9 +68,9 @@ async def refuse_unreadable_report(
 
 @use_case
 async def refuse_unreadable_flow(store: Store, path: DevicePath, event_id: UUID, why: str, raw: RawMessage) -> str | UnknownTap:
-    """Answer a flow of which its `event_id` alone can be read, so that its node need not repeat it; a person looks at it.
+    """Answer a flow of which only the `event_id` can be read, so that its node stops repeating it; its dead letter is for a person.
 
-    What its meter counted stays a hole, and is booked as one.
+    Its volume stays a hole of the odometer, and is booked as one.
     """
     await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why, device=str(path))
     if not await tap_exists(store, str(path)):
@@ -79,7 +79,7 @@ async def refuse_unreadable_flow(store: Store, path: DevicePath, event_id: UUID,
 
 
 def readable_stretch(content: Mapping[str, object]) -> tuple[int, int] | None:
-    """The odometer's stretch that an unreadable fact names, if that much can be read."""
+    """The odometer's stretch of an unreadable fact, if that much can be read."""
     from_ml, to_ml = content.get("odometer_from_ml"), content.get("odometer_to_ml")
     if type(from_ml) is int and type(to_ml) is int and 0 <= from_ml <= to_ml <= MAX_INTEGER:
         return from_ml, to_ml
@@ -87,7 +87,7 @@ def readable_stretch(content: Mapping[str, object]) -> tuple[int, int] | None:
 
 
 def readable_uuid(value: object) -> UUID | None:
-    """A UUID from an unreadable fact, if it is one."""
+    """A UUID of an unreadable fact, if that much can be read."""
     try:
         return UUID(value) if isinstance(value, str) else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Guests: who has an account. An identity document's number is never stored, only the birth date or who checked the age."""
+"""Guests: people with an account. A document's number is never stored, only the birth date, or the operator who checked the age."""
 
 from datetime import date
 from typing import TypedDict, Unpack
@@ -51,7 +51,7 @@ async def create_guest(
 @use_case
 async def change_guest(store: Store, actor: Actor, guest_id: UUID, **changes: Unpack[GuestChanges]) -> None:
     """Change a guest; a blocked one can't open a visit or pour. `age_checked`: the operator has seen that the guest is of age, or
-    takes that back. The audit log names the fields, and of who the guest is not what they hold.
+    withdraws that. The audit log names the changed fields, and no personal data.
     """
     await require_guest(store, guest_id)
     await _require_past(store, changes.get("birth_date"))
@@ -73,4 +73,4 @@ async def require_guest(store: Store, guest_id: UUID) -> LockedGuest:
 
 async def _require_past(store: Store, birth_date: date | None) -> None:
     if birth_date is not None and await writes.lies_ahead(store, birth_date):
-        raise Invalid("birth_date lies ahead.", field="birth_date")
+        raise Invalid("birth_date is in the future: check it.", field="birth_date")

@@ -1,11 +1,11 @@
-"""Requests that may be repeated: the same `Idempotency-Key` with the same body has its effect once, and the first answer again.
+"""Idempotent requests: the same `Idempotency-Key` with the same body has its effect once, and repeats get the first answer.
 
-The key is claimed, and the use case's result kept, in the transaction of the effect, so a crash between commit and answer loses
+The transaction of the effect also claims the key and keeps the use case's result, so a crash between commit and answer loses
 neither: the repeat makes its answer from the kept result. The answer itself is kept before it is sent, and from then on repeated to
-the letter. A request that is refused keeps nothing, because nothing was done.
+the letter. A refused request keeps nothing, because nothing was done.
 
-What is kept of an answer that tells a secret is sealed with a key that its asker alone has: the asker gets it again, and who asks
-with another key, or reads the database, does not.
+An answer with a secret is kept sealed with a key that only its client has: a repeat with that key gets the secret again, another
+key, or a reader of the database, does not.
 """
 
 import inspect
@@ -27,20 +27,20 @@ R = TypeVar("R")
 
 
 class IdempotencyKeyReused(DomainError):
-    """The key came before with another body."""
+    """The key was used before with another body."""
 
     code = "idempotency_key_reused"
 
 
 class SecretShownOnce(Refused):
-    """The first answer tells a secret, and is kept for the session that asked for it alone."""
+    """The first answer has a secret, and is kept only for the session that requested it."""
 
     code = "secret_shown_once"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request with an `Idempotency-Key`; `scope` is the user and the route. With a `sealing_key` its answer is kept sealed."""
+    """A request with an `Idempotency-Key`; `scope` is the user and the route. A `sealing_key` seals its kept answer."""
 
     scope: str
     key: str
@@ -48,20 +48,20 @@ class KeyedRequest:
     sealing_key: bytes | None = None
 
     def seal(self, text: str) -> str:
-        """A text of the answer, as it is kept."""
+        """Seal a text of the answer, to keep it."""
         return text if self.sealing_key is None else seal(self.sealing_key, text)
 
     def unseal(self, kept: str) -> str:
-        """A text of the answer, as it was; raises `SecretShownOnce`."""
+        """Restore a kept text of the answer; raises `SecretShownOnce`."""
         text = kept if self.sealing_key is None else unseal(self.sealing_key, kept)
         if text is None:
-            raise SecretShownOnce("The secret was told to another session, and is kept for no other: rotate it to get a new one.")
+            raise SecretShownOnce("The secret was shown to another session and can't be shown again: rotate it to get a new one.")
         return text
 
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """The answer that was given to the first request."""
+    """The answer to the first request."""
 
     status_code: int
     body: str
@@ -74,7 +74,7 @@ async def run_once(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> R | KeptAnswer:
-    """Run a `use_case` for a request, or give what it gave the first time; raises `IdempotencyKeyReused`."""
+    """Run a `use_case` for a request, or return its first result again; raises `IdempotencyKeyReused`."""
     steps: Callable[..., Awaitable[R]] = inspect.unwrap(wanted)
     claim = _claim_urgently if is_urgent(wanted) else _claim
     return await claim(db, request, lambda store: steps(store, *args, **kwargs), _result_type(steps))
@@ -87,7 +87,7 @@ async def run_prepared_once(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> KeptAnswer | None:
-    """The same for a `prepared_use_case`. Nothing is prepared for a repeat: by then a password that was right is another one."""
+    """Run a `prepared_use_case` once. A repeat prepares nothing: its old password is no longer the right one."""
     before = await _seek(db, request)
     if before is not None:
         return _repeat(request, before, NoneType)
@@ -117,7 +117,7 @@ _claim_urgently: Final = urgent_use_case(inspect.unwrap(_claim))
 
 def _repeat(request: KeyedRequest, before: writes.KeptRow, result_type: type[R]) -> R | KeptAnswer:
     if before.body_hash != request.body_hash:
-        raise IdempotencyKeyReused("This Idempotency-Key came before with another body: take a new key.")
+        raise IdempotencyKeyReused("This Idempotency-Key was used with another body: send a new key.")
     if before.done:
         return _answer(request, before)
     assert before.answer is not None, "the result is kept in the transaction that claims the key"
@@ -126,7 +126,7 @@ def _repeat(request: KeyedRequest, before: writes.KeptRow, result_type: type[R])
 
 @urgent_use_case
 async def keep_answer(store: Store, request: KeyedRequest, answer: KeptAnswer) -> KeptAnswer:
-    """Keep the answer that is about to be sent, and return the one to send: the first that was kept."""
+    """Keep an answer before it is sent, and return the one to send: the first that was kept."""
     await writes.keep_answer(store, request.scope, request.key, answer.status_code, request.seal(answer.body))
     return _answer(request, await writes.kept(store, request.scope, request.key))
 

@@ -1,7 +1,7 @@
-"""Guests and beverages from a CSV file, as another system exports them.
+"""Import of guests and beverages from another system's CSV file.
 
-Every line is read before the first is written; what is there already (a guest's phone number, a beverage's name) is left as it is.
-So a file that was refused changed nothing, and one that was cut short is simply imported again.
+Every line is read before the first is written; a known guest (by phone number) or beverage (by name) is left as it is. So a refused
+file changes nothing, and an interrupted import is simply repeated.
 """
 
 import csv
@@ -33,7 +33,7 @@ Line = TypeVar("Line", bound=Struct)
 
 
 class GuestLine(Struct, frozen=True, forbid_unknown_fields=True):
-    """One guest. The phone number tells guests apart; `age_checked` is `yes` where somebody has seen that the guest is of age."""
+    """One guest, identified by the phone number; `age_checked` is `yes` where somebody has seen that the guest is of age."""
 
     first_name: Name
     phone: Phone
@@ -53,18 +53,18 @@ class BeverageLine(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """The number of lines that were new, and of those already known."""
+    """Counts of new and of known lines."""
 
     added: int
     known: int
 
 
 async def import_guests(db: Database, actor: Actor, text: Iterable[str]) -> ImportResult:
-    """Add the guests of a CSV file whose phone numbers nobody has; raises `Invalid` before anything is added."""
+    """Add the guests of a CSV file with new phone numbers; raises `Invalid` before anything is added."""
     lines, added = _read(text, GuestLine), 0
     today = (await read_status(db)).system.now.date()
     if any(line.birth_date is not None and line.birth_date > today for line in lines):
-        raise Invalid("A birth date lies in the future.", field="birth_date")
+        raise Invalid("A birth date is in the future: correct the file.", field="birth_date")
     for line in lines:
         if not (await list_guests(db, phone=line.phone)).items:
             await create_guest(db, actor, **msgspec.structs.asdict(line))
@@ -73,7 +73,7 @@ async def import_guests(db: Database, actor: Actor, text: Iterable[str]) -> Impo
 
 
 async def import_beverages(db: Database, actor: Actor, text: Iterable[str]) -> ImportResult:
-    """Add the beverages of a CSV file whose names are not sold yet; raises `Invalid` before anything is added."""
+    """Add the beverages of a CSV file with new names; raises `Invalid` before anything is added."""
     lines, known, added = _read(text, BeverageLine), await _beverage_names(db), 0
     for line in lines:
         if line.name not in known:
@@ -100,7 +100,7 @@ def _read(text: Iterable[str], kind: type[Line]) -> list[Line]:
     reader = csv.DictReader(text)
     expected = [field.name for field in msgspec.structs.fields(kind)]
     if not set(reader.fieldnames or ()) <= set(expected):
-        raise Invalid(f"The first line names the columns, some of: {', '.join(expected)}.", columns=expected)
+        raise Invalid(f"The first line must name the columns, some of: {', '.join(expected)}.", columns=expected)
     return [_line(number, row, kind) for number, row in enumerate(reader, start=2)]
 
 

@@ -1,4 +1,4 @@
-"""Incidents: claimed by a person, and ended by a resolution that books what it says."""
+"""Incidents: a person claims one, and resolves it with a resolution and its bookings."""
 
 from typing import Final
 from uuid import UUID
@@ -19,19 +19,19 @@ SALE_RESOLUTIONS: Final = (Resolution.CHARGED, Resolution.WRITTEN_OFF)
 
 
 class AlreadyResolved(Refused):
-    """The incident has ended."""
+    """The incident is resolved."""
 
     code = "already_resolved"
 
 
 class AlreadyClaimed(Refused):
-    """Another operator looks after the incident."""
+    """Another operator is handling the incident."""
 
     code = "already_claimed"
 
 
 class AmountRequired(Invalid):
-    """The resolution books an amount, and the incident doesn't know one."""
+    """The resolution books an amount, and the incident has none."""
 
     code = "amount_required"
 
@@ -44,12 +44,12 @@ class GuestRequired(Invalid):
 
 @use_case
 async def claim_incident(store: Store, actor: Actor, incident_id: UUID) -> None:
-    """Make the actor the owner; one who owns it already changes nothing."""
+    """Assign an unassigned incident to the actor; repeating it changes nothing."""
     incident = await _lock_open(store, incident_id)
     if incident.owner == actor.name:
         return
     if incident.owner is not None:
-        raise AlreadyClaimed(f"{incident.owner} has claimed this incident: talk to them.", owner=incident.owner)
+        raise AlreadyClaimed(f"{incident.owner} is handling this incident: talk to them.", owner=incident.owner)
     await writes.claim(store, incident_id, actor)
     await store.audit(AuditAction.INCIDENT_CLAIMED, actor, incident_id, incident.tap_path, details={"kind": incident.kind})
 
@@ -65,9 +65,9 @@ async def resolve_incident(
     amount_minor: int | None = None,
     visit_id: UUID | None = None,
 ) -> None:
-    """End an incident and book what the resolution says (`domain.incidents`).
+    """Resolve an incident and make its bookings (`domain.incident_resolution`).
 
-    `amount_minor`: what is charged, written off or given back; without it what nobody has paid yet of the incident's volume.
+    `amount_minor`: the amount to charge, write off or give back; without it the unpaid worth of the incident's volume.
     `visit_id`: the visit of the guest to charge; without it the guest of the incident's pour.
     """
     await writes.lock_tap_of_gap(store, incident_id)
@@ -114,5 +114,5 @@ async def _lock_open(store: Store, incident_id: UUID) -> IncidentFacts:
     if incident is None:
         raise NotFound("incident", incident_id)
     if incident.status is IncidentStatus.RESOLVED:
-        raise AlreadyResolved("The incident is resolved already.", incident_id=incident_id)
+        raise AlreadyResolved("The incident is already resolved.", incident_id=incident_id)
     return incident

@@ -1,4 +1,4 @@
-"""Kegs: what is in stock, and what leaves a keg otherwise than through a pour."""
+"""Kegs: stock, and bookings of volume that no pour took."""
 
 from uuid import UUID, uuid4
 
@@ -22,7 +22,7 @@ from tapwire_core.services.venues import resolve_venue
 
 
 class KegOnTap(Refused):
-    """The keg hangs on a tap."""
+    """The keg is connected to a tap."""
 
     code = "keg_on_tap"
 
@@ -35,7 +35,7 @@ class BeverageArchived(Refused):
 
 @use_case
 async def create_keg(store: Store, actor: Actor, *, venue_id: str | None = None, beverage_id: UUID, initial_volume_ml: int) -> UUID:
-    """Take a full keg into a venue's stock; its volume in millilitres."""
+    """Add a full keg to a venue's stock; its volume in millilitres."""
     venue_id = await resolve_venue(store, venue_id)
     if not 1 <= initial_volume_ml <= MAX_VOLUME_ML:
         raise Invalid(f"initial_volume_ml must be 1 to {MAX_VOLUME_ML}.", field="initial_volume_ml")
@@ -55,17 +55,17 @@ async def create_keg(store: Store, actor: Actor, *, venue_id: str | None = None,
 
 @use_case
 async def retire_keg(store: Store, actor: Actor, keg_id: UUID) -> None:
-    """Take a keg out of use for good, empty or not; it must hang on no tap."""
+    """Take a keg out of use for good, empty or not; it must not be connected to a tap."""
     await _require_keg(store, keg_id)
     tap = await tap_writes.tap_of_keg(store, keg_id)
     if tap is not None:
-        raise KegOnTap(f"The keg hangs on {tap}: take it off first.", tap=tap)
+        raise KegOnTap(f"The keg is connected to {tap}: take it off first.", tap=tap)
     await _set_status(store, actor, keg_id, KegStatus.RETIRED)
 
 
 @use_case
 async def restock_keg(store: Store, actor: Actor, keg_id: UUID) -> None:
-    """Take a retired keg back into stock, with the book volume that it had."""
+    """Take a retired keg back into stock, with its old book volume."""
     await _require_keg(store, keg_id)
     await _set_status(store, actor, keg_id, KegStatus.IN_STOCK)
 
@@ -78,7 +78,7 @@ async def correct_stock(store: Store, actor: Actor, keg_id: UUID, volume_ml: int
 
 @use_case
 async def book_line_cleaning(store: Store, actor: Actor, keg_id: UUID, volume_ml: int, reason: str) -> int:
-    """Book what a line cleaning took out of a keg; return its new book volume."""
+    """Book a line cleaning's volume out of a keg; return its new book volume."""
     if volume_ml < 1:
         raise Invalid("A line cleaning takes volume out of the keg: volume_ml must be 1 or more.", field="volume_ml")
     return await _book(store, actor, keg_id, StockKind.LINE_CLEANING, volume_ml, reason)
@@ -86,7 +86,7 @@ async def book_line_cleaning(store: Store, actor: Actor, keg_id: UUID, volume_ml
 
 async def _book(store: Store, actor: Actor, keg_id: UUID, kind: StockKind, volume_ml: int, reason: str) -> int:
     if volume_ml == 0 or abs(volume_ml) > MAX_VOLUME_ML:
-        raise Invalid(f"volume_ml must not be 0, and at most {MAX_VOLUME_ML} either way.", field="volume_ml")
+        raise Invalid(f"volume_ml must be -{MAX_VOLUME_ML} to {MAX_VOLUME_ML}, and not 0.", field="volume_ml")
     keg = await _require_keg(store, keg_id)
     tap = await tap_writes.tap_of_keg(store, keg_id)
     left_ml = keg.book_volume_ml - volume_ml
