@@ -73,13 +73,13 @@ async def run_admin(settings: Settings) -> None:
             access_log=False,
             timeout_graceful_shutdown=STREAMS_END_WITHIN_S,
         )
-        _outlive_signals()
+        _ignore_resent_signals()
         broker = settings.broker_protocol, settings.broker_ca_file
         following = [live.follow(settings.broker_url, *broker)] if settings.broker_url else []
         await run_together(uvicorn.Server(config).serve(), *following)
 
 
-def _outlive_signals() -> None:
+def _ignore_resent_signals() -> None:
     """Uvicorn ends on a signal and then sends it again to whoever listened before: we do, to close the database in order."""
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, lambda: None)

@@ -33,14 +33,14 @@ class ForgedRequest(DomainError):
     code = "csrf_token_required"
 
 
-def require_own_page(request: Request[Any, Any, Any]) -> None:
+def require_same_site(request: Request[Any, Any, Any]) -> None:
     """Raise `ForgedRequest` when a browser says that another site makes it log its user in here."""
     if request.headers.get("Sec-Fetch-Site") == "cross-site":
         raise ForgedRequest("Another site may not log its visitors in here: use the console's own page.")
 
 
 def remember_login(request: Request[Any, Any, Any], login: Login) -> Cookie:
-    """The cookie of a session that has begun, for as long as the browser runs; ask `require_own_page` first."""
+    """The cookie of a session that has begun, for as long as the browser runs; ask `require_same_site` first."""
     return _cookie(request, login.token)
 
 
@@ -64,20 +64,20 @@ async def require_csrf_token(request: Request[Any, Any, Any]) -> None:
     """Raise `ForgedRequest` unless a request that the cookie allows changes nothing, or shows the session's CSRF token."""
     if request.method in SAFE_METHODS:
         return
-    shown = request.headers.get(CSRF_HEADER) or await _shown_in_form(request)
+    shown = request.headers.get(CSRF_HEADER) or await _token_in_form(request)
     if not hmac.compare_digest(shown.encode(), csrf_token_of(request).encode()):
         raise ForgedRequest(
             f"Send the session's CSRF token in {CSRF_HEADER}, or as the form's field {CSRF_FIELD}.", header=CSRF_HEADER
         )
 
 
-async def forbid_keeping(message: Any, scope: Any) -> None:
+async def forbid_caching(message: Any, scope: Any) -> None:
     """Let no browser keep what the API answered: after logging out, going back would show it to the next one at the counter."""
     if message["type"] == "http.response.start" and scope["path"].startswith(PRIVATE_PATHS):
         MutableScopeHeaders.from_message(message)["Cache-Control"] = "no-store"
 
 
-async def _shown_in_form(request: Request[Any, Any, Any]) -> str:
+async def _token_in_form(request: Request[Any, Any, Any]) -> str:
     if request.content_type[0] not in _FORMS:
         return ""
     shown = (await request.form()).get(CSRF_FIELD)

@@ -12,7 +12,7 @@ from tapwire_admin.access.auth import EVERYBODY
 from tapwire_admin.console.libraries import VENDOR
 
 STATIC: Final = Path(__file__).parent / "static"
-KEPT_S: Final = 365 * 24 * 3600
+CACHE_S: Final = 365 * 24 * 3600
 _DIGEST_LENGTH: Final = 12
 _digests: dict[tuple[str, float], str] = {}
 
@@ -34,5 +34,5 @@ def static_files() -> Router:
         directories=[STATIC, VENDOR],
         opt=options,
         include_in_schema=False,
-        cache_control=CacheControlHeader(max_age=KEPT_S, public=True),
+        cache_control=CacheControlHeader(max_age=CACHE_S, public=True),
     )

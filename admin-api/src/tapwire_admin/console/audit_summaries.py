@@ -45,7 +45,7 @@ def icon_of(action: str) -> Icon:
     return Icon("ban") if "denied" in action or "refused" in action else ICONS.get(action.split("_")[0], Icon("history"))
 
 
-def gist(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:
+def audit_summary(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:
     """What an entry's details come to, in one short line."""
     details = entry.details
     said = [_reason(locale, entry.action, details)]

@@ -1,7 +1,7 @@
 """What a form sent: its fields as the very bodies that the REST routes take, and a key that makes a double press harmless.
 
 Each form is rendered with a new key. Sent twice, it has its effect once, and the second answer is made from the first's result.
-The result of a form that says `tells_secret` is kept for the sending session alone, as the REST API keeps such answers.
+The result of a form that says `returns_secret` is kept for the sending session alone, as the REST API keeps such answers.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SubmittedForm:
     """A form's fields, without those that were left empty."""
 
     values: Mapping[str, str]
@@ -73,10 +73,12 @@ class Sent:
         return result
 
 
-Form = NamedDependency[Sent]
+Form = NamedDependency[SubmittedForm]
 
 
-async def provide_sent(request: Request[Any, Any, Any], db: NamedDependency[Database], viewer: NamedDependency[Viewer]) -> Sent:
+async def provide_form(
+    request: Request[Any, Any, Any], db: NamedDependency[Database], viewer: NamedDependency[Viewer]
+) -> SubmittedForm:
     """What the form sent."""
     fields = await request.form() if request.method == "POST" else {}
     typed = {name: value for name, value in fields.items() if isinstance(value, str)}
@@ -86,10 +88,10 @@ async def provide_sent(request: Request[Any, Any, Any], db: NamedDependency[Data
     values = {name: value for name, value in texts.items() if value and name not in (KEY_FIELD, CSRF_FIELD)}
     key = texts.get(KEY_FIELD, "")[:MAX_KEY_LENGTH]
     keyed = _keyed(request, key, values) if key and request.scope["state"].get("operator") else None
-    return Sent(values, viewer, db, keyed)
+    return SubmittedForm(values, viewer, db, keyed)
 
 
 def _keyed(request: Request[Any, Any, Any], key: str, values: Mapping[str, str]) -> KeyedRequest:
     body_hash = hashlib.sha256(msgspec.json.encode(values, order="sorted")).digest()
-    tells_secret = request.route_handler.opt.get("tells_secret")
-    return KeyedRequest(scope_of(request), key, body_hash, sealing_key_of(request, key) if tells_secret else None)
+    returns_secret = request.route_handler.opt.get("returns_secret")
+    return KeyedRequest(scope_of(request), key, body_hash, sealing_key_of(request, key) if returns_secret else None)

@@ -54,7 +54,7 @@ def environment(locale: Locale) -> Environment:
         "menu": MENU,
         "new_key": new_key,
         "liquid": liquid,
-        "say": functools.partial(say, locale),
+        "label_of": functools.partial(label_of, locale),
     }
     return made
 
@@ -64,7 +64,7 @@ def render(locale: Locale, template: str, context: Mapping[str, Any]) -> str:
     return environment(locale).get_template(template).render(context)
 
 
-def say(locale: Locale, kind: str, word: str | None) -> str:
+def label_of(locale: Locale, kind: str, word: str | None) -> str:
     """A word of a closed set, for people; one that is not known is shown as it is."""
     if word is None:
         return "–"

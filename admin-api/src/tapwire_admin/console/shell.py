@@ -9,7 +9,7 @@ from litestar.params import FromQuery
 from litestar.response import Response
 
 from tapwire_admin.access.auth import OPERATOR
-from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Live
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.system import read_status
@@ -25,7 +25,7 @@ class Shell:
     incidents: int
 
 
-Around = NamedDependency[Shell]
+ShellContext = NamedDependency[Shell]
 
 
 async def provide_shell(db: NamedDependency[Database], viewer: NamedDependency[Viewer], live: NamedDependency[Live]) -> Shell:
@@ -38,13 +38,13 @@ async def provide_shell(db: NamedDependency[Database], viewer: NamedDependency[V
 
 
 @get("/parts/status", access=OPERATOR)
-async def show_status(viewer: Looking, shell: Around) -> Response[str]:
+async def show_status(viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
     """The status bar."""
     return viewer.show("parts/status.html", shell=shell)
 
 
 @get("/parts/nav", access=OPERATOR)
-async def show_nav(viewer: Looking, shell: Around, at: FromQuery[str] = "/") -> Response[str]:
+async def show_nav(viewer: CurrentViewer, shell: ShellContext, at: FromQuery[str] = "/") -> Response[str]:
     """The main menu, as the page at this path shows it."""
     return replace(viewer, path=at).show("parts/nav.html", shell=shell)
 

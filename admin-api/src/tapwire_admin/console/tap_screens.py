@@ -34,7 +34,7 @@ class ScreenState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TapSnapshot:
     """What is known of a tap: the books, its node's state, the newest progress and the core's newest answer with its age."""
 
     tap: TapView
@@ -51,7 +51,7 @@ class Seen:
         return str(self.node.get("phase", "")) if self.node.get("status") == "online" else ""
 
 
-def screen_of(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
+def screen_texts(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, Any]:
     """All that the screen shows, as texts."""
     tap = seen.tap
     offer = {
@@ -63,7 +63,7 @@ def screen_of(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
     return {**offer, "ml": "", "money": "", "balance": "", "share": 0, "name": "", **_moment(seen, locale, formats)}
 
 
-def _moment(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
+def _moment(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, Any]:
     """What is now, the weightiest first."""
     blocked = _blocked(seen, locale)
     if seen.phase == Phase.POURING:
@@ -83,7 +83,7 @@ def _moment(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
     return _say(ScreenState.READY, locale, N_("Place your card on the reader"), N_("and pour as much as you like"))
 
 
-def _blocked(seen: Seen, locale: Locale) -> dict[str, Any] | None:
+def _blocked(seen: TapSnapshot, locale: Locale) -> dict[str, Any] | None:
     """Why nobody can pour here now, if so."""
     tap = seen.tap
     reasons = {"emergency_stop": DenyReason.EMERGENCY_STOP, "locked": DenyReason.TAP_LOCKED, "cleaning": DenyReason.TAP_CLEANING}
@@ -103,7 +103,7 @@ def _blocked(seen: Seen, locale: Locale) -> dict[str, Any] | None:
     return None
 
 
-def _pouring(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
+def _pouring(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, Any]:
     """The running pour: what flowed, what it costs, what is left."""
     pour_id = seen.node.get("pour_id")
     ml = int(seen.progress["volume_ml"]) if seen.progress.get("pour_id") == pour_id else 0

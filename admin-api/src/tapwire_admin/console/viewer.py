@@ -1,5 +1,6 @@
 """Who looks: the language, the theme and the venue that they chose, who they are, and how pages are made for them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -10,7 +11,7 @@ from litestar.di import NamedDependency
 
 from tapwire_admin.access.auth import may
 from tapwire_admin.access.cookies import csrf_token_of
-from tapwire_admin.console.audit_summaries import gist, icon_of
+from tapwire_admin.console.audit_summaries import audit_summary, icon_of
 from tapwire_admin.console.formats import Formats, zone_of
 from tapwire_admin.console.render import html, render
 from tapwire_admin.console.translations import translations
@@ -24,7 +25,7 @@ from tapwire_core.domain.closed_sets import Role
 LANGUAGE_COOKIE: Final = "tapwire_language"
 THEME_COOKIE: Final = "tapwire_theme"
 VENUE_COOKIE: Final = "tapwire_venue"
-KEPT_S: Final = 365 * 24 * 3600
+COOKIE_MAX_AGE_S: Final = 365 * 24 * 3600
 THEMES: Final = ("auto", "dark", "light")
 """`auto`: as the device wants it by day, and dark at night."""
 
@@ -53,7 +54,7 @@ class Viewer:
         return self.operator is not None and may(self.operator, Role(role))
 
     @property
-    def the_venue(self) -> VenueView:
+    def required_venue(self) -> VenueView:
         """The venue that they look at; for pages that need one."""
         assert self.venue is not None
         return self.venue
@@ -62,6 +63,10 @@ class Viewer:
         """One of the console's own texts, in their language."""
         return translations(self.locale).gettext(text)
 
+    def translate_all(self, texts: Iterable[str]) -> list[str]:
+        """Several of the console's own texts, in the viewer's language."""
+        return [self.translate(text) for text in texts]
+
     def show(self, template: str, /, **context: Any) -> Response[str]:
         """A page, or a part of one."""
         return html(self.render(template, **context))
@@ -69,14 +74,14 @@ class Viewer:
     def render(self, template: str, /, **context: Any) -> str:
         """A page, or a part of one, as text."""
         formats = self.formats
-        writing = {name: getattr(formats, name) for name in WRITING}
-        reading = {"icon_of": icon_of, "gist": partial(gist, self.locale, formats)}
+        writing = {name: getattr(formats, name) for name in FORMATTERS}
+        reading = {"icon_of": icon_of, "audit_summary": partial(audit_summary, self.locale, formats)}
         return render(self.locale, template, {"viewer": self, "sign": formats.sign, **writing, **reading, **context})
 
 
-WRITING: Final = ("money", "plain_money", "volume", "number", "moment", "long_moment", "clock", "day", "age")
+FORMATTERS: Final = ("money", "plain_money", "volume", "number", "moment", "long_moment", "clock", "day", "age")
 """What templates write with."""
-Looking = NamedDependency[Viewer]
+CurrentViewer = NamedDependency[Viewer]
 
 
 async def provide_viewer(request: Request[Any, Any, Any], db: NamedDependency[Database]) -> Viewer:

@@ -22,7 +22,7 @@ from tapwire_admin.openapi.examples import EXAMPLE_REQUEST_ID, example_of
 from tapwire_admin.openapi.page import POLICY, make_page, noun_of
 from tapwire_admin.openapi.refusals import PROBLEM, document_refusals, refusals_of
 from tapwire_admin.requests.idempotency import HEADER, KEY_PATTERN
-from tapwire_admin.requests.parameters import changeable
+from tapwire_admin.requests.parameters import changeable_fields
 from tapwire_core.domain.closed_sets import Role
 
 BEARER: Final = "session"
@@ -109,7 +109,7 @@ def _complete_body(method: str, operation: dict[str, Any], handler: HTTPRouteHan
     given = handler.parsed_fn_signature.parameters.get("data")
     if given is not None:
         body["required"] = not given.has_default
-        if method == "PATCH" and (fields := changeable(given.annotation)):
+        if method == "PATCH" and (fields := changeable_fields(given.annotation)):
             schemas[given.annotation.__name__]["anyOf"] = [{"required": [field]} for field in fields]
     body["content"][JSON]["example"] = example_of(body["content"][JSON]["schema"], schemas)
 

@@ -83,8 +83,8 @@ def _kinds(method: str, handler: HTTPRouteHandler) -> Iterator[type[DomainError]
     if "once" in given:
         yield from (Invalid, IdempotencyKeyReused)
         yield from (IdempotencyKeyRequired,) if handler.opt.get("key_required") else ()
-        yield from (SecretShownOnce,) if handler.opt.get("tells_secret") else ()
-        yield from (PasswordsBusy,) if handler.opt.get("takes_secret") else ()
+        yield from (SecretShownOnce,) if handler.opt.get("returns_secret") else ()
+        yield from (PasswordsBusy,) if handler.opt.get("accepts_secret") else ()
 
 
 def _statuses(handler: HTTPRouteHandler) -> Iterator[HTTPStatus]:

@@ -1,7 +1,7 @@
 """`Idempotency-Key` at the edge: which requests carry one, and sending the first answer again to the letter.
 
-A route that says `tells_secret` has its answer kept for the asking session alone: sealed with a key made of the session's token,
-of which the database has only a hash, and the `Idempotency-Key`. One that says `takes_secret` has its body recognised by a slow
+A route that says `returns_secret` has its answer kept for the asking session alone: sealed with a key made of the session's token,
+of which the database has only a hash, and the `Idempotency-Key`. One that says `accepts_secret` has its body recognised by a slow
 hash, because a quick one would let the password in it be guessed.
 """
 
@@ -41,7 +41,7 @@ class IdempotencyKeyRequired(Invalid):
     code = "idempotency_key_required"
 
 
-class AnsweredBefore(Exception):
+class AlreadyAnswered(Exception):
     """The request came before; its first answer is sent again."""
 
     def __init__(self, answer: KeptAnswer) -> None:
@@ -73,7 +73,7 @@ class Once:
 
     def _first(self, result: R | KeptAnswer) -> R:
         if isinstance(result, KeptAnswer):
-            raise AnsweredBefore(result)
+            raise AlreadyAnswered(result)
         self.state["keyed_request"] = self.request
         return result
 
@@ -89,23 +89,23 @@ async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Data
         raise Invalid(f"{HEADER} is 1 to 200 visible ASCII characters.", header=HEADER)
     scope = scope_of(request)
     declared, body = request.route_handler.opt, await request.body()
-    slow = hash_slowly(body, f"{scope} {key}".encode()) if declared.get("takes_secret") else None
+    slow = hash_slowly(body, f"{scope} {key}".encode()) if declared.get("accepts_secret") else None
     keyed = KeyedRequest(
         scope,
         key,
         body_hash=await slow if slow else hashlib.sha256(body).digest(),
-        sealing_key=sealing_key_of(request, key) if declared.get("tells_secret") else None,
+        sealing_key=sealing_key_of(request, key) if declared.get("returns_secret") else None,
     )
     return Once(db, keyed, request.scope["state"])
 
 
 def scope_of(request: Request[Any, Any, Any]) -> str:
     """Whose request it is, and to which route, with each id as it is usually written: a UUID and a card have many spellings."""
-    ids = {name: _usual(name, value) for name, value in request.path_params.items()}
+    ids = {name: _canonical(name, value) for name, value in request.path_params.items()}
     return f"{operator_of(request).username} {request.method} {request.scope['path_template'].format_map(ids)}"
 
 
-def _usual(name: str, given: object) -> str:
+def _canonical(name: str, given: object) -> str:
     with suppress(InvalidCardUid):
         return normalize_card_uid(str(given)) if name == CARD_IN_PATH else str(given)
     return str(given)
@@ -116,12 +116,12 @@ def sealing_key_of(request: Request[Any, Any, Any], key: str) -> bytes:
     return hmac.digest(token_of(request).encode(), key.encode(), "sha256")
 
 
-def repeat_answer(_: Request[Any, Any, Any], error: AnsweredBefore) -> Response[bytes]:
+def repeat_answer(_: Request[Any, Any, Any], error: AlreadyAnswered) -> Response[bytes]:
     """The first answer again."""
     return Response(error.answer.body.encode(), status_code=error.answer.status_code, media_type="application/json")
 
 
-class KeepAnswers(ASGIMiddleware):
+class StoreAnswers(ASGIMiddleware):
     """Keeps the answer to a request that ran once, before it is sent."""
 
     scopes = (ScopeType.HTTP,)

@@ -26,12 +26,12 @@ Cursor = Annotated[
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="the most items of one page")]
 
 
-Sorted = Annotated[
+SortOrder = Annotated[
     Sort | None, QueryParameter(description="the other way than usual: by what the list goes by, up or down; the same on each page")
 ]
 
 
-def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, sort: Sorted = None) -> PageRequest:
+def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, sort: SortOrder = None) -> PageRequest:
     """Which part of a list is wanted."""
     return PageRequest(cursor, limit, sort)
 
@@ -62,14 +62,14 @@ def require_sane_year(field: str, day: date) -> None:
         raise Invalid(f"{field}: {day.year} is no year of this century.", field=field)
 
 
-def found(view: T | None, noun: str, identifier: object) -> T:
+def require_found(view: T | None, noun: str, identifier: object) -> T:
     """The view, or 404."""
     if view is None:
         raise NotFound(noun, identifier)
     return view
 
 
-async def the_venue(db: Database, venue_id: str | None) -> str:
+async def require_venue_id(db: Database, venue_id: str | None) -> str:
     """The venue that is meant: the one named, or the only one."""
     if venue_id is not None:
         return venue_id
@@ -81,13 +81,13 @@ async def the_venue(db: Database, venue_id: str | None) -> str:
 
 def changes_of(body: Struct) -> dict[str, Any]:
     """The fields that a PATCH names; one that names none has a mistake in it."""
-    fields = changeable(type(body))
+    fields = changeable_fields(type(body))
     changes = {name: value for name in fields if (value := getattr(body, name)) is not UNSET}
     if not changes:
         raise Invalid(f"Nothing to change: name at least one of {', '.join(fields)}.")
     return changes
 
 
-def changeable(body: type[Struct]) -> list[str]:
+def changeable_fields(body: type[Struct]) -> list[str]:
     """The fields of a PATCH that change something when they are named; what else it may hold goes with them."""
     return [field.name for field in msgspec.structs.fields(body) if field.default is UNSET]

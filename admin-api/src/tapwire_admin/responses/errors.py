@@ -90,7 +90,7 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
     """What was refused before a use case was called: unreadable, no login, not the role, no such route."""
     code = CODE_OF.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"))
     if isinstance(error, ValidationException):
-        wrong = what_is_wrong(error)
+        wrong = invalid_fields(error)
         facts = {"field": wrong[0].field, "errors": wrong} if wrong else {"errors": []}
         return problem(request, HTTPStatus.BAD_REQUEST, code, "; ".join(map(str, wrong)) or error.detail, facts)
     facts = error.extra if isinstance(error.extra, dict) else {}
@@ -118,7 +118,7 @@ def fault_of(request: Request[Any, Any, Any], error: Exception) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class FieldError:
     """One thing in a request that can't be read. `field`: a parameter's name, or the place in the body, as in `detail.ids[3]`."""
 
     field: str | None
@@ -128,14 +128,14 @@ class Wrong:
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
-def what_is_wrong(error: ValidationException) -> list[Wrong]:
+def invalid_fields(error: ValidationException) -> list[FieldError]:
     """Each thing that can't be read, from what msgspec and Litestar say of it."""
     if missing := _MISSING.match(error.detail):
-        return [Wrong(missing["field"], f"Missing required {missing['source']} parameter.")]
+        return [FieldError(missing["field"], f"Missing required {missing['source']} parameter.")]
     told = [part for part in error.extra or [] if isinstance(part, dict)]
     if [part.get("key") for part in told] == ["data"]:
-        return [Wrong(None, "The request needs a JSON object as its body.")]
-    return [Wrong(part.get("key") or part.get("source"), part.get("message", "")) for part in told]
+        return [FieldError(None, "The request needs a JSON object as its body.")]
+    return [FieldError(part.get("key") or part.get("source"), part.get("message", "")) for part in told]
 
 
 def problem(

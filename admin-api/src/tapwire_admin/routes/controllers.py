@@ -150,7 +150,7 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
             return Response(PourAllowed(**msgspec.structs.asdict(grant)))
         case PourDenied() as denial:
             decisions.count_answer(denial.reason)
-            return _denial(denial.reason, denial.message, await _pour_in_the_way(db, device, denial.reason))
+            return _denial(denial.reason, denial.message, await _blocking_pour_id(db, device, denial.reason))
 
 
 @post("/sync/pours", access=DEVICES, body=ReportedPours, status_code=200)
@@ -176,7 +176,7 @@ async def _sync_all(db: Database, device: DevicePath, actor: Actor, raws: list[R
                 raise
             if may_work_later(error):
                 return results + [_undecided(left) for left in raws[len(results) :]]
-            results.append(await _give_up(db, device, raw, error))
+            results.append(await _keep_failed(db, device, raw, error))
     return results
 
 
@@ -222,7 +222,7 @@ async def _refuse(db: Database, device: DevicePath, why: str, raw: RawMessage) -
     return await _result(db, device, pour_id, verdict, raw)
 
 
-async def _give_up(db: Database, device: DevicePath, raw: RawMessage, error: Exception) -> SyncResult:
+async def _keep_failed(db: Database, device: DevicePath, raw: RawMessage, error: Exception) -> SyncResult:
     """An item that we fail on, each time: kept whole for a person, so that it keeps no other item waiting."""
     _log.error("could not settle a report of %s", device, exc_info=error)
     await keep_unusable(db, raw.topic, raw.payload, Malformation.INVALID_REPORT, f"failed: {type(error).__name__}", str(device))
@@ -267,7 +267,7 @@ _REQUEST_IDS: Final = UUID("5f0a5a52-7f5c-4f0b-9a31-3a8e3b1f7d11")
 """The namespace of ids made from a controller's own request ids."""
 
 
-async def _pour_in_the_way(db: Database, device: DevicePath, reason: DenyReason) -> UUID | None:
+async def _blocking_pour_id(db: Database, device: DevicePath, reason: DenyReason) -> UUID | None:
     if reason is not DenyReason.PROCESSING_SYNC:
         return None
     tap = await get_tap(db, str(device))

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from tapwire_admin.access.auth import ENGINEER, EVERYBODY
-from tapwire_admin.requests.dependencies import AskedPage, By, Db, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce
 from tapwire_admin.requests.field_types import DevicePathText, Verbatim
 from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.views import devices as views
@@ -57,25 +57,25 @@ class DeviceLetIn(Struct, frozen=True, kw_only=True):
 
 
 @get("/devices", access=ENGINEER)
-async def list_devices(db: Db, page: AskedPage) -> Page[DeviceView]:
+async def list_devices(db: Db, page: PageQuery) -> Page[DeviceView]:
     """Devices by path, and how each last said it is."""
     return await views.list_devices(db, page)
 
 
-@post("/devices", access=ENGINEER, tells_secret=True, refuses=(devices.DeviceExists,))
-async def add_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
+@post("/devices", access=ENGINEER, returns_secret=True, refuses=(devices.DeviceExists,))
+async def add_device(actor: CurrentActor, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
     """Let a device speak; its secret is shown once, and again to a repeat of this session with the same key."""
     return await once(devices.add_device, actor, data.path)
 
 
-@post("/devices/rotate", access=ENGINEER, tells_secret=True, status_code=200, refuses=(NotFound,))
-async def rotate_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
+@post("/devices/rotate", access=ENGINEER, returns_secret=True, status_code=200, refuses=(NotFound,))
+async def rotate_device(actor: CurrentActor, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
     """Give a device a new secret, shown once, and again to a repeat of this session with the same key."""
     return await once(devices.rotate_device, actor, data.path)
 
 
 @post("/devices/revoke", access=ENGINEER, status_code=204, refuses=(NotFound,))
-async def revoke_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> None:
+async def revoke_device(actor: CurrentActor, once: RunOnce, data: JSONBody[DevicePathGiven]) -> None:
     """Let a device speak no more."""
     await once(devices.revoke_device, actor, data.path)
 
@@ -92,7 +92,7 @@ async def begin_pairing(db: Db) -> Pairing:
     status_code=200,
     refuses=(NotFound, pairings.PairingAccepted, devices.DeviceExists),
 )
-async def accept_pairing(actor: By, once: RunOnce, data: JSONBody[CodeAccepted]) -> PairingAccepted:
+async def accept_pairing(actor: CurrentActor, once: RunOnce, data: JSONBody[CodeAccepted]) -> PairingAccepted:
     """Say which device shows this code; with `replace` it takes the place of one that may speak already."""
     return PairingAccepted(path=await once(pairings.accept_pairing, actor, data.code, data.path, replace=data.replace))
 

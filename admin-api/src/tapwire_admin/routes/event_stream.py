@@ -25,7 +25,7 @@ from tapwire_core.db.views.event_stream import FactsReader, kind_of, newest_fact
 from tapwire_core.db.views.users import operator_of_token
 from tapwire_core.services.sessions import hash_token
 
-LOOK_EVERY_S: Final = 0.5
+POLL_INTERVAL_S: Final = 0.5
 """Between two looks for new facts."""
 HEARTBEAT_S: Final = 10.0
 """Between two signs of life; at each it is looked whether the session still lasts."""
@@ -64,25 +64,25 @@ async def _events(db: Database, live: Live, facts: FactsReader, session: bytes, 
     if is_reset:
         yield ServerSentEventMessage(data="{}", event=RESET, id=facts.after)
     with live.listen() as listener:
-        beat_at = look_at = time.monotonic()
+        beat_at = poll_at = time.monotonic()
         while True:
             if time.monotonic() >= beat_at:
                 if await operator_of_token(db, session) is None:
                     return
                 beat_at = time.monotonic() + HEARTBEAT_S
                 yield ServerSentEventMessage(data=None, comment="alive")
-            if time.monotonic() >= look_at:
+            if time.monotonic() >= poll_at:
                 for fact in await facts.read_on():
                     yield ServerSentEventMessage(data=_json(fact), event=kind_of(fact.action), id=fact.audit_id)
-                look_at = time.monotonic() + LOOK_EVERY_S
+                poll_at = time.monotonic() + POLL_INTERVAL_S
             for kind, value in listener.take():
                 yield ServerSentEventMessage(data=_json(value), event=kind)
-            await _wait(listener, look_at - time.monotonic())
+            await _wait(listener, poll_at - time.monotonic())
 
 
 async def _wait(listener: Listener, most_s: float) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(listener.news.wait(), max(most_s, 0))
+        await asyncio.wait_for(listener.ready.wait(), max(most_s, 0))
 
 
 def _json(content: object) -> str:

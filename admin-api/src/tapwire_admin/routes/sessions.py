@@ -15,9 +15,9 @@ from tapwire_admin.access.cookies import (
     forget_login,
     make_csrf_token,
     remember_login,
-    require_own_page,
+    require_same_site,
 )
-from tapwire_admin.requests.dependencies import By, Db, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, RunOnce
 from tapwire_admin.requests.field_types import GivenPassword, Password, Verbatim
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_core.db.views.users import Operator
@@ -65,14 +65,14 @@ async def begin_session(
 ) -> Response[SessionBegun]:
     """Log in."""
     if data.cookie:
-        require_own_page(request)
+        require_same_site(request)
     request_id = request_id_of(request.scope)
     login = await sessions.log_in(db, data.username, data.password, ttl_h=session_length.hours, request_id=request_id)
     return Response(_begun(login, in_cookie=data.cookie), cookies=[remember_login(request, login)] if data.cookie else None)
 
 
 @delete("/session", access=OPERATOR)
-async def end_session(request: Request[Any, Any, Any], db: Db, actor: By) -> Response[None]:
+async def end_session(request: Request[Any, Any, Any], db: Db, actor: CurrentActor) -> Response[None]:
     """Log out: the token is worth nothing from now on, and a cookie with it is taken away."""
     await sessions.log_out(db, actor, token_of(request))
     return Response(None, cookies=[forget_login(request)] if SESSION_COOKIE in request.cookies else None)
@@ -84,8 +84,10 @@ async def read_me(request: Request[Any, Any, Any]) -> Operator:
     return operator_of(request)
 
 
-@post("/me/password", access=OPERATOR, takes_secret=True, status_code=204, refuses=(LoginRefused, LoginLocked))
-async def change_password(request: Request[Any, Any, Any], actor: By, once: RunOnce, data: JSONBody[PasswordChange]) -> None:
+@post("/me/password", access=OPERATOR, accepts_secret=True, status_code=204, refuses=(LoginRefused, LoginLocked))
+async def change_password(
+    request: Request[Any, Any, Any], actor: CurrentActor, once: RunOnce, data: JSONBody[PasswordChange]
+) -> None:
     """Change one's own password; one's other sessions end."""
     await once.prepared(users.change_own_password, actor, token_of(request), data.old_password, data.new_password)
 

@@ -7,9 +7,9 @@ from litestar import Request, delete, get, patch, post, put
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR, operator_of, require_role
-from tapwire_admin.requests.dependencies import AskedPage, AskedVenue, By, Db, JSONBody, RunOnce, SlugInPath
+from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath, VenueQuery
 from tapwire_admin.requests.field_types import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
-from tapwire_admin.requests.parameters import changes_of, found
+from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as views
@@ -60,13 +60,13 @@ class KegOnTap(Struct, kw_only=True):
 
 
 @get("/taps", access=OPERATOR)
-async def list_taps(db: Db, page: AskedPage, venue_id: AskedVenue = None) -> Page[TapView]:
+async def list_taps(db: Db, page: PageQuery, venue_id: VenueQuery = None) -> Page[TapView]:
     """Taps by path, with what is on them and how their nodes are."""
     return await views.list_taps(db, venue_id, page)
 
 
 @post("/taps", access=ENGINEER, refuses=(taps.TapExists, NotFound, VenueRequired))
-async def create_tap(db: Db, actor: By, once: RunOnce, data: JSONBody[NewTap]) -> TapView:
+async def create_tap(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewTap]) -> TapView:
     """Add a tap."""
     tap = await once(
         taps.create_tap,
@@ -77,7 +77,7 @@ async def create_tap(db: Db, actor: By, once: RunOnce, data: JSONBody[NewTap]) -
         pulses_per_liter=data.pulses_per_liter,
         max_pour_ml=data.max_pour_ml,
     )
-    return found(await views.get_tap(db, tap), "tap", tap)
+    return require_found(await views.get_tap(db, tap), "tap", tap)
 
 
 @get("/taps/{venue:str}/{tap:str}", access=OPERATOR)
@@ -88,7 +88,7 @@ async def read_tap(db: Db, venue: SlugInPath, tap: SlugInPath) -> TapView:
 
 @patch("/taps/{venue:str}/{tap:str}", access=OPERATOR)
 async def change_tap(
-    request: Request[Any, Any, Any], db: Db, actor: By, venue: SlugInPath, tap: SlugInPath, data: JSONBody[TapChange]
+    request: Request[Any, Any, Any], db: Db, actor: CurrentActor, venue: SlugInPath, tap: SlugInPath, data: JSONBody[TapChange]
 ) -> TapView:
     """Lock or unlock a tap, have it cleaned, or change how it works. Anything but `active` ends a running pour."""
     changes = changes_of(data)
@@ -101,20 +101,20 @@ async def change_tap(
 
 
 @post("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR, status_code=200)
-async def stop_tap(actor: By, once: RunOnce, venue: SlugInPath, tap: SlugInPath, data: JSONBody[StopTap]) -> TapStopped:
+async def stop_tap(actor: CurrentActor, once: RunOnce, venue: SlugInPath, tap: SlugInPath, data: JSONBody[StopTap]) -> TapStopped:
     """End what pours at a tap now; it settles as its node reports it."""
     return TapStopped(pour_id=await once(taps.stop_tap, actor, _path(venue, tap), data.reason))
 
 
 @put("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, refuses=(taps.KegOnOtherTap, taps.KegNotUsable))
-async def put_keg(db: Db, actor: By, venue: SlugInPath, tap: SlugInPath, data: JSONBody[KegOnTap]) -> TapView:
+async def put_keg(db: Db, actor: CurrentActor, venue: SlugInPath, tap: SlugInPath, data: JSONBody[KegOnTap]) -> TapView:
     """Put a keg on a tap, in place of the one that hangs there."""
     await taps.put_keg(db, actor, _path(venue, tap), data.keg_id)
     return await _view(db, venue, tap)
 
 
 @delete("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, status_code=200)
-async def take_keg_off(db: Db, actor: By, venue: SlugInPath, tap: SlugInPath) -> TapView:
+async def take_keg_off(db: Db, actor: CurrentActor, venue: SlugInPath, tap: SlugInPath) -> TapView:
     """Take a tap's keg off; it keeps its book volume."""
     await taps.take_keg_off(db, actor, _path(venue, tap))
     return await _view(db, venue, tap)
@@ -122,7 +122,7 @@ async def take_keg_off(db: Db, actor: By, venue: SlugInPath, tap: SlugInPath) ->
 
 async def _view(db: Database, venue: str, tap: str) -> TapView:
     path = _path(venue, tap)
-    return found(await views.get_tap(db, path), "tap", path)
+    return require_found(await views.get_tap(db, path), "tap", path)
 
 
 def _path(venue: str, tap: str) -> str:

@@ -10,9 +10,9 @@ from litestar import Response, get, post
 from tapwire_admin.access.auth import ENGINEER
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
-from tapwire_admin.console.shell import Around
-from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.requests.dependencies import By, Db
+from tapwire_admin.console.shell import ShellContext
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
+from tapwire_admin.requests.dependencies import CurrentActor, Db
 from tapwire_admin.routes.taps import NewTap
 from tapwire_admin.routes.venues import NewVenue
 from tapwire_contracts.topics import DeviceKind
@@ -36,7 +36,7 @@ class Step:
 
 
 @get("/set-up", access=ENGINEER)
-async def show_set_up(db: Db, viewer: Looking, shell: Around) -> Response[str]:
+async def show_set_up(db: Db, viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
     """What is done, and what comes next."""
     steps = await _steps(db, viewer, shell_open=shell.shift_open)
     following = next((step.name for step in steps if not step.done), "")
@@ -44,20 +44,20 @@ async def show_set_up(db: Db, viewer: Looking, shell: Around) -> Response[str]:
 
 
 @post("/set-up/venue", access=ENGINEER)
-async def create_venue(actor: By, sent: Form) -> Response[str]:
+async def create_venue(actor: CurrentActor, form: Form) -> Response[str]:
     """Add a venue."""
-    new = sent.read(NewVenue)
-    await sent.once(
+    new = form.read(NewVenue)
+    await form.once(
         venues.create_venue, actor, venue_id=new.venue_id, name=new.name, time_zone=new.time_zone, legal_age=new.legal_age
     )
     return go_to("/set-up")
 
 
 @post("/set-up/tap", access=ENGINEER)
-async def create_tap(viewer: Looking, actor: By, sent: Form) -> Response[str]:
+async def create_tap(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
     """Add a tap."""
-    new = sent.read(NewTap, venue_id=viewer.the_venue.venue_id)
-    await sent.once(
+    new = form.read(NewTap, venue_id=viewer.required_venue.venue_id)
+    await form.once(
         taps.create_tap,
         actor,
         venue_id=new.venue_id,
