@@ -1,4 +1,4 @@
-"""The application: the API under `/api`, the console below `/`; one guard, one map of errors, one place for request ids."""
+"""The application: the API under `/api`, the console under `/`, with one guard, one map of errors and request ids."""
 
 from typing import Any, Final
 
@@ -86,12 +86,12 @@ def create_app(
     live: Live | None = None,
     devices_broker: DevicesBroker = UNKNOWN_BROKER,
 ) -> Litestar:
-    """The application on an open database; a session lasts `session_ttl_h` hours. Without `live` no live values are streamed.
+    """The application on an open database; a session lasts `session_ttl_h` hours. Without `live`, streams carry no live values.
 
-    With `cookie_secure` a browser sends the login's cookie over TLS alone, also where the request came here without it.
-    `devices_broker` is what a device that pairs is told.
+    `cookie_secure` marks the login's cookie for TLS only, also behind a proxy that ends TLS. `devices_broker` goes to devices
+    that pair.
     """
-    heard = live or Live()
+    live_values = live or Live()
     metrics = RequestMetrics()
     app = Litestar(
         [
@@ -110,7 +110,7 @@ def create_app(
             "db": Provide(_provide_db, sync_to_thread=False),
             "request_metrics": Provide(lambda: metrics, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
-            "live": Provide(lambda: heard, sync_to_thread=False),
+            "live": Provide(lambda: live_values, sync_to_thread=False),
             "broker": Provide(lambda: devices_broker, sync_to_thread=False),
             "actor": Provide(_provide_actor, sync_to_thread=False),
             "page": Provide(provide_page, sync_to_thread=False),
@@ -133,9 +133,9 @@ def create_app(
 
 
 def _answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """What HTTP itself refuses; who comes with a browser to where no route is gets a page, except from the API."""
-    is_lost = "route_handler" not in request.scope and not f"{request.url.path}/".startswith(PRIVATE_PATHS)
-    wants_page = is_lost and MediaType.HTML in request.headers.get("Accept", "")
+    """Answer a refusal of HTTP itself. A browser on a path without a route gets a page, except under `/api`."""
+    has_no_route = "route_handler" not in request.scope and not f"{request.url.path}/".startswith(PRIVATE_PATHS)
+    wants_page = has_no_route and MediaType.HTML in request.headers.get("Accept", "")
     return (show_http_error if wants_page else answer_http_error)(request, error)
 
 

@@ -1,4 +1,4 @@
-"""What was done lately at the counter: entries of the audit log, which survives every reload and every restart."""
+"""Recent activity at the counter, from the audit log."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -36,11 +36,11 @@ COUNTER: Final = frozenset(
         AuditAction.SHIFT_CLOSED,
     }
 )
-"""What happens at the counter."""
+"""Actions at the counter."""
 
 
 class NamedEntry(Struct, frozen=True):
-    """An entry, and the guest that it is about."""
+    """An entry of the audit log with its guest."""
 
     entry: AuditEntryView
     guest_id: str | None
@@ -49,17 +49,17 @@ class NamedEntry(Struct, frozen=True):
 
 @get("/parts/activity", access=OPERATOR)
 async def show_activity(db: Db, viewer: CurrentViewer) -> Response[str]:
-    """The latest at the counter."""
+    """The latest activity at the counter."""
     return viewer.show("parts/activity.html", entries=await latest_at_counter(db))
 
 
 async def latest_at_counter(db: Database) -> list[NamedEntry]:
-    """The latest entries of what happens at the counter."""
+    """The latest entries of actions at the counter."""
     return await with_names(db, (await list_audit(db, actions=COUNTER, page=PageRequest(limit=MAX_ENTRIES))).items)
 
 
 async def with_names(db: Database, entries: Iterable[AuditEntryView]) -> list[NamedEntry]:
-    """Entries with the names of the guests that they are about."""
+    """Add the guests' names to entries."""
     shown = list(entries)
     names = await names_of_guests(db, {found for entry in shown for found in map(_uuid, entry.subjects) if found})
     guest_ids = [next((subject for subject in entry.subjects if subject in names), None) for entry in shown]

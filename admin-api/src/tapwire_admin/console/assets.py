@@ -1,4 +1,4 @@
-"""What pages load: files of ours and of the libraries, each under an address that changes with its bytes."""
+"""Static files, our own and third-party, under addresses that change with their content."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,7 @@ _digests: dict[tuple[str, float], str] = {}
 
 
 def asset(name: str) -> str:
-    """The address of a file."""
+    """The address of a file, with a digest of its content."""
     file = next(folder / name for folder in (STATIC, VENDOR) if (folder / name).exists())
     key = (name, file.stat().st_mtime)
     if key not in _digests:

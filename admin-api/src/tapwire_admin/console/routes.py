@@ -1,4 +1,4 @@
-"""All pages of the console below `/`, with what they share: who looks, what stands around a page, how a refusal is told."""
+"""The console's routes under `/`, with their shared dependencies, headers and error handlers."""
 
 from typing import Final
 
@@ -45,7 +45,7 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-"""Of every page: nothing from elsewhere, in nobody's frame, kept nowhere."""
+"""Headers of every page: no other hosts, no framing, no caching."""
 PARTS: Final = (activity, shell, stream)
 PAGES: Final = (
     audit,

@@ -1,4 +1,4 @@
-"""What stands around every page: how broker, core and shift are, and how many incidents wait."""
+"""The frame of every page: state of broker, core and shift, and the number of open incidents."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +17,7 @@ from tapwire_core.db.views.system import read_status
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """How everything is now; `link` is what the broker's connection shows."""
+    """Content of the frame; `link` is the state of the broker's connection (`Live.link`)."""
 
     link: dict[str, Any]
     shift_open: bool
@@ -29,7 +29,7 @@ ShellContext = NamedDependency[Shell]
 
 
 async def provide_shell(db: NamedDependency[Database], viewer: NamedDependency[Viewer], live: NamedDependency[Live]) -> Shell:
-    """How everything is now."""
+    """Read the frame's content."""
     status = await read_status(db)
     venue_id = viewer.venue.venue_id if viewer.venue else None
     here = next((venue for venue in status.venues if venue.venue_id == venue_id), None)
@@ -45,7 +45,7 @@ async def show_status(viewer: CurrentViewer, shell: ShellContext) -> Response[st
 
 @get("/parts/nav", access=OPERATOR)
 async def show_nav(viewer: CurrentViewer, shell: ShellContext, at: FromQuery[str] = "/") -> Response[str]:
-    """The main menu, as the page at this path shows it."""
+    """The main menu on the page at this path."""
     return replace(viewer, path=at).show("parts/nav.html", shell=shell)
 
 

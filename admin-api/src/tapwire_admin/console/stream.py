@@ -1,8 +1,8 @@
-"""The console's stream of events, for one viewer: values ready to be shown, and the names of what has changed.
+"""The console's stream of events for one viewer: values ready to be shown, and the names of changed things.
 
-`values`: what moves while beer flows, as texts; money by the one formula of the core. `card`: what lies on a reader. `link`:
-whether broker and core are there. `changed`: the ids of the things that a new fact is about, and its kind; parts of a page that
-show one of them ask for themselves again. `beat` tells that the stream still lives, `end` that the login does not.
+`values`: texts that change while beer flows; money by the core's formula. `card`: the card on a reader. `link`: state of broker and
+core. `changed`: kind, action and ids of a new fact; parts of a page that show one of them are requested again. `beat`: heartbeat.
+`end`: the session has ended.
 """
 
 import asyncio
@@ -32,24 +32,24 @@ from tapwire_core.domain.money import charge
 from tapwire_core.services.sessions import hash_token
 
 POLL_INTERVAL_S: Final = 0.3
-"""Between two looks for new facts."""
+"""Interval between queries for new facts."""
 BATCH_WINDOW_S: Final = 0.05
-"""So long values gather before they are sent together."""
+"""Time to collect values into one event."""
 HEARTBEAT_S: Final = 3.0
 MAX_POURS: Final = 500
-"""Pours whose grant is remembered."""
+"""Maximum number of pours whose grant is cached."""
 KINDS: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE, LiveKind.LINK})
 
 
 @get("/live", access=OPERATOR, include_in_schema=False)
 async def stream(request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, live: NamedDependency[Live]) -> ServerSentEvent:
-    """What happens from now on."""
+    """Stream events from now on."""
     facts = await FactsReader.from_now(db)
     return stream_events(_events(LiveTexts(db, viewer, live), facts, hash_token(token_of(request))))
 
 
 class LiveTexts:
-    """Values as one viewer reads them."""
+    """Live values as texts for one viewer."""
 
     def __init__(self, db: Database, viewer: Viewer, live: Live) -> None:
         self.db: Final = db
@@ -60,16 +60,16 @@ class LiveTexts:
         self._loading: asyncio.Task[None] | None = None
 
     def values(self, listener: Listener, updates: Sequence[tuple[LiveKind, dict[str, Any]]]) -> list[dict[str, Any]]:
-        """What taps do, and then how much has flowed in their pours: whoever begins to pour has a first value of it at once.
+        """Phases of taps, then volumes of their pours; a pour that begins has its first value at once.
 
-        Nothing here waits for the database. A pour that is not known yet is looked up meanwhile, and its value is told then.
+        Never waits for the database: an unknown pour is looked up in the background, and its value follows.
         """
         states = [value for kind, value in updates if kind is LiveKind.NODE]
         flowing = {state["path"]: self._last_progress(state) for state in states if state["phase"] == Phase.POURING}
         flowing |= {value["path"]: value for kind, value in updates if kind is LiveKind.PROGRESS}
         unknown = {value["pour_id"]: path for path, value in flowing.items() if value["pour_id"] not in self._pours}
         if self._loading is not None and self._loading.done():
-            self._loading.result()  # a database that is away ends the stream, and the browser comes again
+            self._loading.result()  # an unreachable database ends the stream, and the browser reconnects
             self._loading = None
         if unknown and self._loading is None:
             self._loading = asyncio.create_task(self._load_pours(unknown, listener))
@@ -77,23 +77,23 @@ class LiveTexts:
         return [*(self._phase(state) for state in states), *(value for value in texts if value is not None)]
 
     def close(self) -> None:
-        """Look nothing up any more."""
+        """Cancel the lookup in progress."""
         if self._loading is not None:
             _cancel(self._loading)
 
     def presence_changed(self, state: dict[str, Any]) -> bool:
-        """Whether a node has come or gone since it was last shown."""
+        """True if a node came online or went offline since its last state."""
         before = self._presence.get(state["path"])
         self._presence[state["path"]] = state["status"]
         return before is not None and before != state["status"]
 
     def _phase(self, state: dict[str, Any]) -> dict[str, Any]:
-        """What a tap's node does."""
+        """The phase of a tap's node."""
         phase = state["phase"] if state["status"] == "online" else "OFFLINE"
         return {"path": state["path"], "phase": phase, "phase_text": label_of(self._viewer.locale, "phase", state["phase"])}
 
     def _progress(self, value: dict[str, Any]) -> dict[str, Any] | None:
-        """How much has flowed for whom, and what it costs; nothing of a pour that is over."""
+        """Volume, cost and guest of a running pour; None for one that has ended."""
         tap, ml = self._pours.get(value["pour_id"]), value["volume_ml"]
         if tap is None or not tap.pending_price_minor or not tap.pending_max_volume_ml:
             return None
@@ -108,14 +108,14 @@ class LiveTexts:
         }
 
     def _last_progress(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The newest progress of the pour that a tap is in; if there is none yet, that nothing has flowed."""
+        """The newest progress of a tap's current pour; 0 ml before the first."""
         newest = self.live.newest(LiveKind.PROGRESS, state["path"])
         if newest is not None and newest["pour_id"] == state["pour_id"]:
             return newest
         return {"path": state["path"], "pour_id": state["pour_id"], "volume_ml": 0}
 
     async def _load_pours(self, unknown: dict[str, str], listener: Listener) -> None:
-        """Read whose pours these are and what was granted, and have their newest values told again."""
+        """Read guests and grants of these pours, then queue their newest values again."""
         taps = await find_taps(self.db, set(unknown.values()))
         self._pours |= dict.fromkeys(unknown)
         self._pours |= {str(tap.pending_pour_id): tap for tap in taps}
@@ -129,12 +129,12 @@ class LiveTexts:
 
 
 def topics_of(fact: AuditEntryView) -> list[str]:
-    """What a fact is about: its kind, what it says happened, and every id that it names."""
+    """Topics of a fact: its kind, its action, and every id that it names."""
     return [kind_of(fact.action).value, fact.action, *fact.subjects]
 
 
 async def _events(texts: LiveTexts, facts: FactsReader, session: bytes) -> Events:
-    """Live values as they come, and what the looks at the database find; the one does not wait for the other."""
+    """Merge live values with facts from the database; neither waits for the other."""
     with texts.live.listen(KINDS) as listener:
         events: deque[ServerSentEventMessage] = deque()
         polling = asyncio.create_task(_poll(texts, facts, session, events, listener.ready))
@@ -156,7 +156,7 @@ async def _events(texts: LiveTexts, facts: FactsReader, session: bytes) -> Event
 async def _poll(
     texts: LiveTexts, facts: FactsReader, session: bytes, events: deque[ServerSentEventMessage], ready: asyncio.Event
 ) -> None:
-    """Look for new facts again and again; ends with the login."""
+    """Query for new facts periodically; ends with the session."""
     beat_at = time.monotonic()
     try:
         while True:
@@ -176,13 +176,13 @@ async def _poll(
 
 
 def _cancel(task: asyncio.Task[None]) -> None:
-    """End a task of a stream that ends; where both have failed, one has told why."""
+    """Cancel a task of an ending stream, and mark its exception as seen: the stream reports the other's."""
     if not task.cancel() and not task.cancelled():
         task.exception()
 
 
 def _values(texts: LiveTexts, listener: Listener) -> Iterator[ServerSentEventMessage]:
-    """All new values, those of taps as one event; and which nodes have come or gone."""
+    """New values, those of taps as one event, and changes of nodes' presence."""
     updates, topics = listener.take(), list[str]()
     if values := texts.values(listener, updates):
         yield _event("values", values)
@@ -203,7 +203,7 @@ def _values(texts: LiveTexts, listener: Listener) -> Iterator[ServerSentEventMes
 
 
 async def _wait(listener: Listener) -> None:
-    """Wait for news, then a moment more, so that many values go as one event."""
+    """Wait for a value, then `BATCH_WINDOW_S` more, so that many go as one event."""
     await listener.ready.wait()
     listener.ready.clear()
     await asyncio.sleep(BATCH_WINDOW_S)

@@ -1,7 +1,6 @@
-"""The API's documentation: `/schema/openapi.json` for programs, and `/schema` as one page that needs nothing from elsewhere.
+"""The API's documentation: `/schema/openapi.json` for programs, and `/schema` as one self-contained page.
 
-What holds for every route is added here, from what the route declares: how it refuses, who may call it, whether it takes a key; and
-an example of each body.
+Common parts are added here from each route's declaration: refusals, access, idempotency key, and an example of each body.
 """
 
 from importlib.metadata import version
@@ -48,7 +47,7 @@ class Document(JsonRenderPlugin):
 
 
 def openapi_config() -> OpenAPIConfig:
-    """How the documentation is made and served."""
+    """Configuration of the document and its routes."""
     schemes: dict[str, SecurityScheme | Reference] = {
         BEARER: SecurityScheme(type="http", scheme="bearer", description="the token of POST /api/session"),
         COOKIE: SecurityScheme(
@@ -62,7 +61,7 @@ def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Tapwire admin API",
         version=version("tapwire-admin"),
-        description="What an operator does. Money is in minor units, volume in millilitres; errors are RFC 9457 problems.",
+        description="Operators' actions. Money is in minor units, volume in millilitres; errors are RFC 9457 problems.",
         use_handler_docstrings=True,
         components=Components(security_schemes=schemes),
         render_plugins=[OnePage(path="/", favicon="", style=""), Document()],
@@ -77,7 +76,7 @@ def openapi_config() -> OpenAPIConfig:
 
 
 def complete(document: dict[str, Any], app: Litestar) -> dict[str, Any]:
-    """Add to each operation of the document, once, what its route declares."""
+    """Add what each route declares to its operation, once."""
     schemas = document["components"]["schemas"]
     if "Problem" not in schemas:
         for route in app.routes:
@@ -154,7 +153,7 @@ def _complete_responses(method: str, operation: dict[str, Any], handler: HTTPRou
 
 
 def _schema_of(kind: type | UnionType, schemas: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a body that the route reads or answers by itself; the schemas that this takes are added."""
+    """The schema of a body that the route reads or writes by itself; adds the schemas that it refers to."""
     (schema,), named = schema_components([kind], ref_template="#/components/schemas/{name}")
     for name, definition in named.items():
         schemas.setdefault(name, definition)

@@ -1,4 +1,4 @@
-"""What handlers are given: the database, who asks, how to run once, a page, the body; and what path and query may hold."""
+"""Types of handlers' parameters: injected dependencies, and values of path and query."""
 
 from typing import Annotated
 

@@ -18,7 +18,7 @@ async def list_audit(
     subject: TextQuery = None,
     since: TextQuery = None,
 ) -> Page[AuditEntryView]:
-    """What happened, the latest first; `subject` is any id that an entry is about, `since` a time with its zone."""
+    """Entries of the audit log, the latest first; `subject` is any id that an entry names, `since` a time with its zone."""
     moment = read_moment("since", since) if since is not None else None
     return await views.list_audit(db, action=action, subject=subject, since=moment, page=page)
 

@@ -26,7 +26,7 @@ class NewBeverage(Struct, kw_only=True):
 
 
 class BeverageChange(Struct, kw_only=True):
-    """What to change about a beverage."""
+    """Changes of a beverage."""
 
     name: Name | UnsetType = UNSET
     sell_price_per_liter_minor: PriceMinor | UnsetType = UNSET
@@ -37,7 +37,7 @@ class BeverageChange(Struct, kw_only=True):
 
 @get("/beverages", access=OPERATOR)
 async def list_beverages(db: Db, page: PageQuery, archived: FromQuery[bool] = False) -> Page[BeverageView]:
-    """Beverages by name: those that are sold, or with `archived` those that are sold no more."""
+    """Beverages by name: those that are sold, or with `archived` those that are no longer sold."""
     return await views.list_beverages(db, archived=archived, page=page)
 
 
@@ -67,7 +67,7 @@ async def change_beverage(db: Db, actor: CurrentActor, beverage_id: FromPath[UUI
 
 
 def percent(given: float | None) -> Decimal | None:
-    """A percentage as it is kept."""
+    """A percentage as the database stores it."""
     return None if given is None else Decimal(str(given))
 
 

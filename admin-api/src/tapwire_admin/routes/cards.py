@@ -1,4 +1,4 @@
-"""Cards: what they are good for."""
+"""Cards: state, loss and retirement."""
 
 from litestar import get, post
 from msgspec import Struct
@@ -15,27 +15,27 @@ from tapwire_core.services.cards import read_card_uid
 
 
 class Because(Struct, kw_only=True):
-    """Why something is done."""
+    """The reason of an action, for the audit log."""
 
     reason: Reason
 
 
 @get("/cards/{card_uid:str}", access=OPERATOR)
 async def read_card(db: Db, card_uid: CardInPath) -> CardView:
-    """One card, whose it is and where it is used."""
+    """One card with its guest and its visit."""
     return await _view(db, card_uid)
 
 
 @post("/cards/{card_uid:str}/lost", access=OPERATOR, status_code=200, refuses=(cards.LostCard,))
 async def report_card_lost(db: Db, actor: CurrentActor, once: RunOnce, card_uid: CardInPath, data: JSONBody[Because]) -> CardView:
-    """Stop a card from working at once; a running pour of it is told to end."""
+    """Stop a card from working at once; a running pour with it is ended."""
     await once(cards.report_card_lost, actor, card_uid, data.reason)
     return await _view(db, card_uid)
 
 
 @post("/cards/{card_uid:str}/restore", access=OPERATOR, status_code=200, refuses=(cards.CardNotLost,))
 async def restore_card(db: Db, actor: CurrentActor, once: RunOnce, card_uid: CardInPath, data: JSONBody[Because]) -> CardView:
-    """Let a lost card work again."""
+    """Reactivate a lost card."""
     await once(cards.restore_card, actor, card_uid, data.reason)
     return await _view(db, card_uid)
 

@@ -20,7 +20,7 @@ from tapwire_core.services import cards, guests
 
 
 class NewGuest(Struct, kw_only=True):
-    """A guest to be added; `age_checked`: the operator has seen that the guest is of age."""
+    """A guest to be added; `age_checked`: the operator has checked that the guest is of age."""
 
     first_name: Name
     last_name: Text | None = None
@@ -30,7 +30,7 @@ class NewGuest(Struct, kw_only=True):
 
 
 class GuestChange(Struct, kw_only=True):
-    """What to change about a guest."""
+    """Changes of a guest."""
 
     first_name: Name | UnsetType = UNSET
     last_name: Text | UnsetType | None = UNSET
@@ -41,14 +41,14 @@ class GuestChange(Struct, kw_only=True):
 
 
 class CardToBind(Struct, kw_only=True):
-    """The card to make the guest's."""
+    """The card to link to the guest."""
 
     card_uid: CardUid
 
 
 @get("/guests", access=OPERATOR)
 async def list_guests(db: Db, page: PageQuery, search: TextQuery = None, phone: TextQuery = None) -> Page[GuestView]:
-    """Guests, the newest first; `search` looks at the start of names and phone numbers."""
+    """Guests, the newest first; `search` matches the start of names and phone numbers."""
     return await guest_views.list_guests(db, search=search, phone=phone, page=page)
 
 
@@ -75,7 +75,7 @@ async def read_guest(db: Db, guest_id: FromPath[UUID]) -> GuestView:
 
 @patch("/guests/{guest_id:uuid}", access=OPERATOR)
 async def change_guest(db: Db, actor: CurrentActor, guest_id: FromPath[UUID], data: JSONBody[GuestChange]) -> GuestView:
-    """Change a guest, block one, or note that the age was checked, or that it was not."""
+    """Change or block a guest, or set and clear the age check."""
     if changes := changes_of(data):
         await guests.change_guest(db, actor, guest_id, **changes)
     return await require_guest(db, guest_id)
@@ -83,7 +83,7 @@ async def change_guest(db: Db, actor: CurrentActor, guest_id: FromPath[UUID], da
 
 @post("/guests/{guest_id:uuid}/cards", access=OPERATOR, refuses=(cards.BindConflict, cards.LostCard))
 async def bind_card(db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[CardToBind]) -> CardView:
-    """Make a card a guest's."""
+    """Link a card to a guest."""
     await once(cards.bind_card, actor, guest_id, data.card_uid)
     card_uid = cards.read_card_uid(data.card_uid)
     return require_found(await card_views.get_card(db, card_uid), "card", card_uid)
@@ -91,7 +91,7 @@ async def bind_card(db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPa
 
 @delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR, refuses=(cards.CardBusy,))
 async def unbind_card(db: Db, actor: CurrentActor, guest_id: FromPath[UUID], card_uid: CardInPath) -> None:
-    """Take a guest's card back, for anybody's use."""
+    """Unlink a guest's card, so that any guest may get it."""
     await cards.unbind_card(db, actor, guest_id, card_uid)
 
 

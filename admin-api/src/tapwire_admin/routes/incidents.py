@@ -1,4 +1,4 @@
-"""Incidents: what a person must look at, who does, and how it ended."""
+"""Incidents: list, claim and resolve."""
 
 from typing import Annotated
 from uuid import UUID
@@ -20,7 +20,7 @@ from tapwire_core.services.visits import PourPending
 
 
 class Resolve(Struct, kw_only=True):
-    """How an incident ended. What is charged is taken from the visit's guest, or else the guest of the incident's pour."""
+    """An incident's resolution. A charge goes to the visit's guest, else to the guest of the incident's pour."""
 
     resolution: Resolution
     comment: Annotated[Comment, Meta(min_length=1)]
@@ -53,7 +53,7 @@ async def read_incident(db: Db, incident_id: FromPath[UUID]) -> IncidentView:
     refuses=(incidents.AlreadyResolved, incidents.AlreadyClaimed),
 )
 async def claim_incident(db: Db, actor: CurrentActor, once: RunOnce, incident_id: FromPath[UUID]) -> IncidentView:
-    """Take care of an incident."""
+    """Assign an incident to oneself."""
     await once(incidents.claim_incident, actor, incident_id)
     return await _view(db, incident_id)
 
@@ -67,7 +67,7 @@ async def claim_incident(db: Db, actor: CurrentActor, once: RunOnce, incident_id
 async def resolve_incident(
     db: Db, actor: CurrentActor, once: RunOnce, incident_id: FromPath[UUID], data: JSONBody[Resolve]
 ) -> IncidentView:
-    """End an incident, and book what its resolution says."""
+    """Resolve an incident, and make its booking."""
     await once(
         incidents.resolve_incident,
         actor,

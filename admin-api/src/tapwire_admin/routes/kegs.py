@@ -1,4 +1,4 @@
-"""Kegs: stock, and what leaves a keg otherwise than through a pour."""
+"""Kegs: stock, and bookings of volume outside pours."""
 
 from typing import Any, Literal
 from uuid import UUID
@@ -29,13 +29,13 @@ class NewKeg(Struct, kw_only=True):
 
 
 class KegChange(Struct, kw_only=True):
-    """Whether the keg may still be put on a tap."""
+    """The keg's status: in stock, or retired."""
 
     status: KegStatus
 
 
 class StockBooking(Struct, kw_only=True):
-    """A volume that left a keg otherwise than through a pour."""
+    """A volume that left a keg outside a pour."""
 
     kind: Literal["correction", "line_cleaning"]
     volume_ml: SignedVolumeMl
@@ -52,7 +52,7 @@ async def list_kegs(
 
 @get("/kegs/suggest", access=OPERATOR, refuses=(NotFound,))
 async def suggest_keg(db: Db, beverage_id: FromQuery[UUID], venue_id: VenueQuery = None) -> KegView:
-    """The keg to put on next, first in first out; 404 when none is in stock."""
+    """The keg to connect next, first in, first out; 404 when none is in stock."""
     return require_found(await views.suggest_keg(db, beverage_id, venue_id), "keg in stock of beverage", beverage_id)
 
 

@@ -27,12 +27,14 @@ EXAMPLE: Final = "tap,pours,volume_ml,sold_minor,written_off_minor,currency\r\nb
 async def report(
     request: Request[Any, Any, Any],
     db: Db,
-    since: Annotated[str, QueryParameter(name="from", max_length=40, description="a day of the venue, or a time with its zone")],
+    since: Annotated[
+        str, QueryParameter(name="from", max_length=40, description="the first day of the venue, or a time with its zone")
+    ],
     until: Annotated[str, QueryParameter(name="to", max_length=40, description="the last day, or a time with its zone")],
     by: FromQuery[SalesBy] = SalesBy.DAY,
     venue_id: VenueQuery = None,
 ) -> Response[Any]:
-    """What was sold, by tap, beverage, hour or day."""
+    """Sales by tap, beverage, hour or day."""
     first, last = read_day_or_moment("from", since), read_day_or_moment("to", until)
     sales = await report_sales(db, await require_venue_id(db, venue_id), first, last, by)
     return as_csv(sales) if wants_csv(request) else Response(sales)

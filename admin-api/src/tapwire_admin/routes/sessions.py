@@ -28,11 +28,11 @@ from tapwire_core.services.sessions import LoginLocked, LoginRefused
 
 
 class Credentials(Struct, kw_only=True):
-    """What an operator logs in with."""
+    """An operator's login."""
 
     username: Verbatim
     password: GivenPassword
-    cookie: Annotated[bool, Meta(description="put the token into a cookie that no script can read; answer its CSRF token")] = False
+    cookie: Annotated[bool, Meta(description="put the token into an HTTP-only cookie, and answer its CSRF token")] = False
 
 
 class PasswordChange(Struct, kw_only=True):
@@ -43,7 +43,7 @@ class PasswordChange(Struct, kw_only=True):
 
 
 class SessionBegun(Struct, frozen=True, kw_only=True):
-    """A session; its token is shown once, or set as a cookie and `csrf_token` shown."""
+    """A session; its token is shown once, or set as a cookie with `csrf_token` shown."""
 
     token: str | None
     csrf_token: str | None
@@ -54,7 +54,7 @@ class SessionBegun(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class SessionLength:
-    """How long a session lasts, in hours."""
+    """Duration of a session, in hours."""
 
     hours: int
 
@@ -73,14 +73,14 @@ async def begin_session(
 
 @delete("/session", access=OPERATOR)
 async def end_session(request: Request[Any, Any, Any], db: Db, actor: CurrentActor) -> Response[None]:
-    """Log out: the token is worth nothing from now on, and a cookie with it is taken away."""
+    """Log out: the token becomes invalid, and its cookie is deleted."""
     await sessions.log_out(db, actor, token_of(request))
     return Response(None, cookies=[forget_login(request)] if SESSION_COOKIE in request.cookies else None)
 
 
 @get("/me", access=OPERATOR)
 async def read_me(request: Request[Any, Any, Any]) -> Operator:
-    """Who is logged in."""
+    """The logged-in operator."""
     return operator_of(request)
 
 

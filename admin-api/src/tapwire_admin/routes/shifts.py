@@ -1,4 +1,4 @@
-"""Shifts."""
+"""Shifts and their reports."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -28,7 +28,7 @@ REPORT: Final = {200: (ShiftReport, "the report")}
 
 
 class OfVenue(Struct, kw_only=True):
-    """Which venue is meant; may be left out where there is one."""
+    """The venue; optional if there is only one."""
 
     venue_id: Slug | None = None
 
@@ -59,13 +59,13 @@ async def read_current_shift(db: Db, venue_id: VenueQuery = None) -> ShiftView:
 
 @get("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR, answers=REPORT, as_text={CSV: EXAMPLE})
 async def read_x_report(request: Request[Any, Any, Any], db: Db, shift_id: FromPath[UUID]) -> Response[Any]:
-    """What the shift sums up to now."""
+    """The shift's sums so far."""
     return _answer(request, require_found(await sum_up_shift(db, shift_id), "shift", shift_id))
 
 
 @post("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR)
 async def make_x_report(db: Db, once: RunOnce, shift_id: FromPath[UUID]) -> ShiftReport:
-    """What the shift sums up to now; nothing is kept of it but the answer to a repeat."""
+    """The shift's sums so far; stored only to answer a repeat."""
     return await once(shifts.make_x_report, require_found(await sum_up_shift(db, shift_id), "shift", shift_id))
 
 
@@ -77,7 +77,7 @@ async def read_z_report(request: Request[Any, Any, Any], db: Db, shift_id: FromP
 
 @post("/shifts/{shift_id:uuid}/reports/z", access=SHIFT_LEAD, refuses=(shifts.ShiftOpen, shifts.ZReportMade))
 async def make_z_report(db: Db, actor: CurrentActor, once: RunOnce, shift_id: FromPath[UUID]) -> ShiftReport:
-    """Sum a closed shift up for good, once."""
+    """Make a closed shift's final report, once."""
     return await once(shifts.make_z_report, actor, require_found(await sum_up_shift(db, shift_id), "shift", shift_id))
 
 
@@ -86,7 +86,7 @@ def _answer(request: Request[Any, Any, Any], report: ShiftReport) -> Response[An
 
 
 def _rows(report: ShiftReport) -> Iterator[tuple[str | int | None, ...]]:
-    """One row for each part of the shift; what a part doesn't count is left empty."""
+    """One row for each part of the shift; columns that a part lacks are empty."""
     parts: dict[str, dict[str, Totals | Till]] = {
         "shift": {"sold": report.totals, "till": report.till},
         "tap": {**report.by_tap},

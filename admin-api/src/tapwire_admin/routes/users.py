@@ -24,7 +24,7 @@ class NewUser(Struct, kw_only=True):
 
 
 class UserChange(Struct, kw_only=True):
-    """What to change about an operator."""
+    """Changes of an operator."""
 
     role: Role | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET

@@ -19,7 +19,7 @@ from tapwire_core.db.views.venues import VenueView
 from tapwire_core.services import venues
 
 CONFIRMATION_WAIT_MS: Final = 1_000
-"""How long the answer to an emergency stop waits for the taps to confirm it."""
+"""Time that the answer to an emergency stop waits for the taps' confirmation."""
 CONFIRMATION_POLL_MS: Final = 100
 
 
@@ -33,7 +33,7 @@ class NewVenue(Struct, kw_only=True):
 
 
 class VenueChange(Struct, kw_only=True):
-    """What to change about a venue."""
+    """Changes of a venue."""
 
     name: Name | UnsetType = UNSET
     time_zone: Text | UnsetType = UNSET
@@ -48,7 +48,7 @@ class EmergencyStop(Struct, kw_only=True):
 
 
 class EmergencyStopSet(Struct, frozen=True, kw_only=True):
-    """The venue's emergency stop, and the taps whose node has not confirmed it: go and look at these."""
+    """The venue's emergency stop, and the taps that have not confirmed it: check these in person."""
 
     venue_id: str
     emergency_stop: bool
@@ -81,14 +81,14 @@ async def change_venue(db: Db, actor: CurrentActor, venue: SlugInPath, data: JSO
 async def set_emergency_stop(
     db: Db, actor: CurrentActor, once: RunOnce, venue: SlugInPath, data: JSONBody[EmergencyStop]
 ) -> EmergencyStopSet:
-    """Close all valves of a venue, or let its taps work again."""
+    """Close all valves of a venue, or release them."""
     await once(venues.stop_venue if data.on else venues.release_venue, actor, venue, data.reason)
     unconfirmed = await wait_for_confirmation(db, venue)
     return EmergencyStopSet(venue_id=venue, emergency_stop=data.on, taps_not_confirmed=unconfirmed)
 
 
 async def wait_for_confirmation(db: Database, venue_id: str) -> list[UnconfirmedTap]:
-    """The taps that have not confirmed the emergency stop, once all that are there have, or after `CONFIRMATION_WAIT_MS`."""
+    """Taps without a confirmed emergency stop; waits for all online ones, at most `CONFIRMATION_WAIT_MS`."""
     for _ in range(CONFIRMATION_WAIT_MS // CONFIRMATION_POLL_MS):
         unconfirmed = await tap_views.list_unconfirmed_taps(db, venue_id)
         if not any(tap.node_status == "online" for tap in unconfirmed):

@@ -1,4 +1,4 @@
-"""Visits: opening, the card, and what a person does when a pour's report does not come."""
+"""Visits: opening, cards, closing, and recovery of a pour without a report."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -34,7 +34,7 @@ from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.venues import VenueRequired
 
 DEFAULT_REASON: Final = "visit closed"
-"""Why a pending pour is given up where nobody says it."""
+"""Default reason for voiding a pending pour."""
 OPENING: Final = (
     NotFound,
     VenueRequired,
@@ -43,9 +43,9 @@ OPENING: Final = (
     visits.GuestBlocked,
     visits.GuestUnderage,
 )
-"""How opening a visit may be refused."""
+"""Refusals of opening a visit."""
 ISSUING: Final = (BindConflict, CardBusy, LostCard)
-"""How giving a visit a card may be refused."""
+"""Refusals of assigning a card."""
 
 
 class NewVisit(Struct, kw_only=True):
@@ -70,7 +70,7 @@ class CardForVisit(Struct, kw_only=True):
 
 
 class ReconcilePour(Struct, kw_only=True):
-    """What flowed by an operator's judgement; without `pour_id` the visit's pending pour is meant, or its latest."""
+    """The volume by an operator's estimate; `pour_id` defaults to the visit's pending pour, else its latest."""
 
     volume_ml: PouredMl
     reason: Reason
@@ -79,14 +79,14 @@ class ReconcilePour(Struct, kw_only=True):
 
 
 class ForceUnlock(Struct, kw_only=True):
-    """Why a pour is given up."""
+    """The reason for voiding a pour."""
 
     reason: Reason
     pour_id: UUID | None = None
 
 
 class CloseVisit(Struct, kw_only=True):
-    """How to close; `void_pending` gives up a pending pour, and needs a shift lead. `pour_id`: the one that is thought pending."""
+    """Options of closing; `void_pending` voids the pending pour, and needs a shift lead. `pour_id`: the expected pending pour."""
 
     void_pending: bool = False
     pour_id: UUID | None = None
@@ -109,7 +109,7 @@ async def list_visits(
     venue_id: VenueQuery = None,
     guest_id: FromQuery[UUID | None] = None,
 ) -> Page[VisitView]:
-    """Visits, the latest first; `stuck`: those that wait for a person."""
+    """Visits, the latest first; `stuck`: those that need a person."""
     return await visit_views.list_visits(db, status=status, stuck=stuck, venue_id=venue_id, guest_id=guest_id, page=page)
 
 
@@ -121,7 +121,7 @@ async def open_visit(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[
 
 @post("/visits/open-and-assign-card", access=OPERATOR, refuses=(*OPENING, *ISSUING))
 async def open_and_assign_card(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVisitWithCard]) -> OpenedVisitView:
-    """Open a visit and issue its card, or change nothing; a double click gives one visit and the same answer."""
+    """Open a visit and assign its card, both or neither; a repeat gets the same visit and answer."""
     opened = await once(visits.open_and_assign_card, actor, data.venue_id, data.guest_id, data.card_uid)
     return OpenedVisitView(visit=await _view(db, opened.visit_id), stages=opened.stages)
 
@@ -147,7 +147,7 @@ async def read_visit(db: Db, visit_id: FromPath[UUID]) -> VisitView:
 async def assign_card(
     db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[CardForVisit]
 ) -> OpenedVisitView:
-    """Give an active visit a card, in place of the one it has."""
+    """Assign a card to an active visit; it replaces the current one."""
     assigned = await once(visits.assign_card, actor, visit_id, data.card_uid)
     return OpenedVisitView(visit=await _view(db, visit_id), stages=assigned.stages)
 
@@ -183,7 +183,7 @@ async def reconcile_pour(
 async def force_unlock(
     db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ForceUnlock]
 ) -> VisitView:
-    """Give a pending pour up: nothing is charged, hold and leases are freed."""
+    """Void a pending pour: nothing is charged, hold and leases are freed."""
     await once(pour_recovery.force_unlock, actor, visit_id, reason=data.reason, pour_id=data.pour_id)
     return await _view(db, visit_id)
 
@@ -197,7 +197,7 @@ async def close_visit(
     visit_id: FromPath[UUID],
     data: JSONBody[CloseVisit | None] = None,
 ) -> VisitView:
-    """Close a visit; with a pending pour only by `void_pending`."""
+    """Close a visit; a pending pour needs `void_pending`."""
     wanted = data or CloseVisit()
     if wanted.void_pending:
         require_role(operator_of(request), SHIFT_LEAD)

@@ -1,4 +1,4 @@
-"""Webhooks: who is told of what happens, what is on its way there, and sending it again."""
+"""Webhooks: endpoints, their deliveries, and resending."""
 
 from datetime import datetime
 from typing import Annotated
@@ -25,7 +25,7 @@ Since = Annotated[datetime, Meta(tz=True)]
 
 
 class NewWebhook(Struct, kw_only=True):
-    """An endpoint to be told of events."""
+    """An endpoint that receives events."""
 
     url: Url
     event_types: EventTypes
@@ -33,7 +33,7 @@ class NewWebhook(Struct, kw_only=True):
 
 
 class WebhookChange(Struct, kw_only=True):
-    """What to change about an endpoint; `enabled` switches it off and on."""
+    """Changes of an endpoint; `enabled` switches it off and on."""
 
     url: Url | UnsetType = UNSET
     event_types: EventTypes | UnsetType = UNSET
@@ -42,7 +42,7 @@ class WebhookChange(Struct, kw_only=True):
 
 
 class Replay(Struct, kw_only=True):
-    """From where on everything is sent again: since a moment, or after an event. One of the two."""
+    """Start of a resend: since a time, or after an event. Exactly one of the two."""
 
     since: Since | None = None
     after_event: UUID | None = None
@@ -50,13 +50,13 @@ class Replay(Struct, kw_only=True):
 
 @get("/webhooks", access=ENGINEER)
 async def list_webhooks(db: Db, page: PageQuery) -> Page[WebhookView]:
-    """Endpoints, the oldest first, and how each takes what is sent."""
+    """Endpoints, the oldest first, with the state of their deliveries."""
     return await views.list_webhooks(db, page)
 
 
 @post("/webhooks", access=ENGINEER, returns_secret=True, refuses=(webhooks.WebhookUrlRefused, webhooks.TooManyWebhooks))
 async def create_webhook(actor: CurrentActor, once: RunOnce, data: JSONBody[NewWebhook]) -> WebhookSecret:
-    """Tell an endpoint of what happens from now on; its secret is shown once, as a new device's is."""
+    """Add an endpoint for new events; its secret is shown once, as a new device's is."""
     return await once(webhooks.create_webhook, actor, url=data.url, event_types=data.event_types, description=data.description)
 
 
@@ -68,14 +68,14 @@ async def show_webhook(db: Db, webhook_id: FromPath[UUID]) -> WebhookView:
 
 @patch("/webhooks/{webhook_id:uuid}", access=ENGINEER, refuses=(webhooks.WebhookUrlRefused,))
 async def change_webhook(db: Db, actor: CurrentActor, webhook_id: FromPath[UUID], data: JSONBody[WebhookChange]) -> WebhookView:
-    """Change where an endpoint is and what it wants, or switch it off or on; what waits goes out when it is on again."""
+    """Change an endpoint, or switch it off or on; waiting deliveries go out when it is on again."""
     await webhooks.change_webhook(db, actor, webhook_id, **changes_of(data))
     return require_found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
 
 
 @delete("/webhooks/{webhook_id:uuid}", access=ENGINEER)
 async def delete_webhook(db: Db, actor: CurrentActor, webhook_id: FromPath[UUID]) -> None:
-    """Forget an endpoint and what was sent to it."""
+    """Delete an endpoint and its deliveries."""
     await webhooks.delete_webhook(db, actor, webhook_id)
 
 
@@ -87,7 +87,7 @@ async def rotate_secret(actor: CurrentActor, once: RunOnce, webhook_id: FromPath
 
 @post("/webhooks/{webhook_id:uuid}/test", access=ENGINEER)
 async def send_test(db: Db, actor: CurrentActor, once: RunOnce, webhook_id: FromPath[UUID]) -> DeliveryView:
-    """Send an endpoint a `ping`, once, also while it is switched off; the answer names the delivery to look for."""
+    """Send an endpoint one `ping`, also while it is switched off; answers the delivery."""
     delivery_id = await once(webhooks.send_test, actor, webhook_id)
     return require_found(await views.get_delivery(db, webhook_id, delivery_id), "delivery", delivery_id)
 
@@ -96,14 +96,14 @@ async def send_test(db: Db, actor: CurrentActor, once: RunOnce, webhook_id: From
 async def list_deliveries(
     db: Db, page: PageQuery, webhook_id: FromPath[UUID], status: FromQuery[DeliveryStatus | None] = None
 ) -> Page[DeliveryView]:
-    """What is or was on its way to an endpoint, the latest first."""
+    """Deliveries to an endpoint, the latest first."""
     require_found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
     return await views.list_deliveries(db, webhook_id, status=status, page=page)
 
 
 @get("/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}", access=ENGINEER)
 async def show_delivery(db: Db, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]) -> DeliveryDetail:
-    """One delivery, with the body that is sent."""
+    """One delivery, with its body."""
     return require_found(await views.get_delivery(db, webhook_id, delivery_id), "delivery", delivery_id)
 
 
@@ -111,7 +111,7 @@ async def show_delivery(db: Db, webhook_id: FromPath[UUID], delivery_id: FromPat
 async def replay_delivery(
     db: Db, actor: CurrentActor, once: RunOnce, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]
 ) -> DeliveryView:
-    """Send an event again, whatever became of it, with the id that it had."""
+    """Send an event again, with its id, whether or not it was delivered."""
     again = await once(webhooks.replay_delivery, actor, webhook_id, delivery_id)
     return require_found(await views.get_delivery(db, webhook_id, again), "delivery", again)
 
@@ -120,7 +120,7 @@ async def replay_delivery(
 async def replay_since(
     db: Db, actor: CurrentActor, once: RunOnce, webhook_id: FromPath[UUID], data: JSONBody[Replay]
 ) -> WebhookView:
-    """Send an endpoint all that it wants since a moment, or after an event, again, also what it was never sent."""
+    """Resend all events of an endpoint's types since a time, or after an event, also those never sent."""
     await once(webhooks.replay_since, actor, webhook_id, since=data.since, after_event=data.after_event)
     return require_found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
 

@@ -1,4 +1,4 @@
-"""The journal: everything that happened, by what, about what and since when."""
+"""The audit log, filtered by action, subject and time."""
 
 from datetime import datetime
 from typing import Final
@@ -28,7 +28,7 @@ async def show_audit(
     subject: TextQuery = None,
     since: TextQuery = None,
 ) -> Response[str]:
-    """The journal, the latest first."""
+    """The audit log, the latest first."""
     about = (subject or "").strip() or None
     day = read_day_or_moment("since", since) if since else None
     if day is not None and not isinstance(day, datetime):

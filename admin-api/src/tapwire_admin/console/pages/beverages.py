@@ -22,7 +22,7 @@ PRICE: Final = ("sell_price_per_liter_minor",)
 
 @get("/stock/new-beverage", access=ENGINEER)
 async def ask_for_beverage(viewer: CurrentViewer) -> Response[str]:
-    """What is sold, and for how much."""
+    """The form of a new beverage."""
     return viewer.show("dialogs/beverage.html", beverage=None)
 
 
@@ -43,7 +43,7 @@ async def add_beverage(actor: CurrentActor, form: Form) -> Response[str]:
 
 @get("/stock/beverages/{beverage_id:uuid}", access=ENGINEER)
 async def ask_for_change(db: Db, viewer: CurrentViewer, beverage_id: FromPath[UUID]) -> Response[str]:
-    """What is known of a beverage."""
+    """The form of a beverage."""
     beverage = require_found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
     return viewer.show("dialogs/beverage.html", beverage=beverage)
 
@@ -62,7 +62,7 @@ async def change_beverage(actor: CurrentActor, form: Form, beverage_id: FromPath
 
 @post("/stock/beverages/{beverage_id:uuid}/archive", access=ENGINEER)
 async def archive(actor: CurrentActor, form: Form, beverage_id: FromPath[UUID]) -> Response[str]:
-    """Sell a beverage no more, or again."""
+    """Archive a beverage, or sell it again."""
     await beverages.change_beverage(form.db, actor, beverage_id, archived=form.flag("archived"))
     return go_to("/stock")
 

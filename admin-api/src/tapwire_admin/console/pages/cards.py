@@ -1,4 +1,4 @@
-"""Cards: laid on a reader or typed, whose they are, and what they are good for."""
+"""Cards: found by reader or number; state, loss and retirement."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ REASONS: Final = {"lost": N_("reported by the guest"), "restore": N_("card was f
 async def show_cards(
     db: Db, viewer: CurrentViewer, shell: ShellContext, live: NamedDependency[Live], card_uid: TextQuery = None
 ) -> Response[str]:
-    """The card that was asked for."""
+    """The card with this id."""
     uid = read_card_uid(card_uid) if card_uid else None
     card = await get_card(db, uid) if uid else None
     entries = (await list_audit(db, subject=uid)).items if uid else ()
@@ -39,7 +39,7 @@ async def show_cards(
 
 @post("/cards/{card_uid:str}/{action:str}", access=OPERATOR)
 async def change_card(actor: CurrentActor, form: Form, card_uid: CardInPath, action: CardInPath) -> Response[str]:
-    """Report a card lost, let it work again, or take it out of use for good."""
+    """Report a card lost, reactivate it, or retire it."""
     await form.once(ACTIONS.get(action, cards.report_card_lost), actor, card_uid, form.read(Because).reason)
     return go_to(f"/cards?card_uid={read_card_uid(card_uid)}")
 

@@ -1,4 +1,4 @@
-"""Opening a visit and issuing its card: pick a guest, lay a card on a reader, press once."""
+"""Check-in: pick a guest, place a card on a reader, open the visit with one press."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,7 +35,7 @@ MAX_SUGGESTIONS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A reader of the venue, and the card that lies on it now."""
+    """A reader of the venue, and the card on it."""
 
     path: DevicePath
     online: bool
@@ -44,7 +44,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an attempt ended: `success`, or the code of the refusal with its facts."""
+    """Result of an attempt: `success`, or the refusal's code with its facts."""
 
     code: str
     text: str
@@ -58,7 +58,7 @@ class Result:
 async def show_check_in(
     db: Db, viewer: CurrentViewer, shell: ShellContext, live: NamedDependency[Live], guest_id: FromQuery[UUID | None] = None
 ) -> Response[str]:
-    """The page, perhaps with the guest picked."""
+    """The page, with the guest if one was picked."""
     guest = require_found(await views.get_guest(db, guest_id), "guest", guest_id) if guest_id else None
     desk = await _page_context(db, viewer, live, guest, None)
     return viewer.show("check_in.html", shell=shell, entries=await latest_at_counter(db), **desk)
@@ -66,14 +66,14 @@ async def show_check_in(
 
 @get("/check-in/guests", access=OPERATOR)
 async def search_guests(db: Db, viewer: CurrentViewer, search: TextQuery = None) -> Response[str]:
-    """Guests as one types."""
+    """Guests that match the typed text."""
     page = await views.list_guests(db, search=search or None, page=PageRequest(limit=MAX_SUGGESTIONS))
     return viewer.show("parts/guests_found.html", guests=page.items)
 
 
 @get("/check-in/new-guest", access=OPERATOR)
 async def ask_for_guest(viewer: CurrentViewer, search: TextQuery = None) -> Response[str]:
-    """The form of a new guest, who was perhaps searched for before."""
+    """The form of a new guest, filled with the search text."""
     return viewer.show("dialogs/new_guest.html", name=search or "")
 
 
@@ -95,7 +95,7 @@ async def create_guest(actor: CurrentActor, form: Form) -> Response[str]:
 
 @post("/check-in", access=OPERATOR)
 async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live], actor: CurrentActor, form: Form) -> Response[str]:
-    """Open the visit and issue the card, or say why not and what to do next."""
+    """Open the visit and assign the card, or show the refusal and the next step."""
     wanted = form.read(NewVisitWithCard, venue_id=viewer.required_venue.venue_id)
     guest = await views.get_guest(db, wanted.guest_id)
     try:
@@ -137,10 +137,10 @@ async def readers_of(db: Database, viewer: Viewer, live: Live) -> list[Reader]:
 
 
 def _card_on(live: Live, path: str, state: dict[str, Any]) -> str | None:
-    """The card on a reader: what it said last of it, or what its state says."""
-    said = live.newest(LiveKind.CARD, path)
-    if said is not None:
-        return str(said["card_uid"]) if said["type"] == "card_presented" else None
+    """The card on a reader, by its last card message, else by its state."""
+    message = live.newest(LiveKind.CARD, path)
+    if message is not None:
+        return str(message["card_uid"]) if message["type"] == "card_presented" else None
     card = state.get("card")
     return str(card["card_uid"]) if card else None
 

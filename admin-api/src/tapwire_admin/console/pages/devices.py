@@ -1,4 +1,4 @@
-"""Devices that may speak: tap nodes and desk readers, their secrets, and their taps' screens."""
+"""Devices: tap nodes and desk readers, their secrets, and their taps' screens."""
 
 from typing import Any
 
@@ -20,32 +20,32 @@ from tapwire_core.services.devices import read_path, screen_secret
 
 @get("/devices", access=ENGINEER)
 async def show_devices(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
-    """Devices by path, and how each last said it is."""
+    """Devices by path, with their last reported state."""
     return viewer.show("devices.html", shell=shell, page=await list_devices(db, page))
 
 
 @get("/devices/new", access=ENGINEER)
 async def ask_for_device(viewer: CurrentViewer) -> Response[str]:
-    """Which device."""
+    """The form of a new device."""
     return viewer.show("dialogs/new_device.html", kinds=list(DeviceKind))
 
 
 @post("/devices/new", access=ENGINEER)
 async def add_device(request: Request[Any, Any, Any], viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
-    """Let a device speak; its secret is shown this once."""
+    """Add a device; its secret is shown this once."""
     made = await devices.add_device(form.db, actor, _entered_path(viewer, form))
     return viewer.show("dialogs/device_secret.html", made=made, screen=await _screen(request, form.db, made.path))
 
 
 @get("/devices/accept", access=ENGINEER)
 async def ask_for_code(viewer: CurrentViewer) -> Response[str]:
-    """Which code a new device shows, and which device it is."""
+    """The form of a pairing: code and path."""
     return viewer.show("dialogs/accept_pairing.html", kinds=list(DeviceKind))
 
 
 @post("/devices/accept", access=ENGINEER)
 async def accept_code(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
-    """Let the device that shows a code fetch its secret."""
+    """Accept the device that shows a code; it then fetches its secret."""
     code, path, replace = form.values.get("code", ""), _entered_path(viewer, form), form.flag("replace")
     accepted = await form.once(pairings.accept_pairing, actor, code, path, replace=replace)
     return viewer.show("dialogs/pairing_accepted.html", path=accepted)
@@ -53,31 +53,31 @@ async def accept_code(viewer: CurrentViewer, actor: CurrentActor, form: Form) ->
 
 @get("/devices/rotate", access=ENGINEER)
 async def show_device(request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, path: FromQuery[str]) -> Response[str]:
-    """A device's screen, and a new secret, after which the old one is worth nothing."""
+    """A device: its tap's screen, a new secret, revocation."""
     return viewer.show("dialogs/device.html", path=path, screen=await _screen(request, db, path))
 
 
 @post("/devices/rotate", access=ENGINEER)
 async def rotate_device(request: Request[Any, Any, Any], viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
-    """Give a device a new secret, shown this once."""
+    """Replace a device's secret; the new one is shown this once."""
     made = await devices.rotate_device(form.db, actor, form.read(DevicePathGiven).path)
     return viewer.show("dialogs/device_secret.html", made=made, screen=await _screen(request, form.db, made.path))
 
 
 @post("/devices/revoke", access=ENGINEER)
 async def revoke_device(actor: CurrentActor, form: Form) -> Response[str]:
-    """Let a device speak no more."""
+    """Revoke a device's credentials."""
     await form.once(devices.revoke_device, actor, form.read(DevicePathGiven).path)
     return go_to("/devices")
 
 
 def _entered_path(viewer: Viewer, form: SubmittedForm) -> str:
-    """The path of the device that a form names."""
+    """The path of the form's device."""
     return f"{viewer.required_venue.venue_id}/{form.values.get('kind', '')}/{form.values.get('device_id', '')}"
 
 
 async def _screen(request: Request[Any, Any, Any], db: Database, path: str) -> str | None:
-    """The address of a tap's screen, with the secret that is good for it alone."""
+    """The address of a tap's screen, with its secret; None for other devices."""
     device, kept = read_path(path), await secret_hash_of(db, path)
     if device.kind is not DeviceKind.TAP or kept is None:
         return None

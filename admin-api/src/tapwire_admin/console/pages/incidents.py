@@ -1,4 +1,4 @@
-"""What a person must look at: incidents by how soon, and by age; taken in hand, and ended with the booking that they need."""
+"""Incidents by urgency and age: assign, and resolve with a booking."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ from tapwire_core.services import incidents
 ORDER: Final = {severity: place for place, severity in enumerate(Severity)}
 MONEY: Final = ("amount_minor",)
 STUCK: Final = frozenset({IncidentKind.SYNC_TIMEOUT, IncidentKind.JOURNAL_LOST, IncidentKind.INVALID_REPORT})
-"""Ended by settling the pour in its visit."""
+"""Kinds resolved by settling the pour in its visit."""
 
 
 class IncidentDetails(Struct, frozen=True):
-    """What incidents' details may tell; volumes in millilitres, money in minor units."""
+    """Fields of incidents' details that pages show; millilitres and minor units."""
 
     volume_ml: int | None = None
     over_ml: int | None = None
@@ -56,23 +56,23 @@ class IncidentDetails(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class IncidentCard:
-    """An incident with what its details tell, and how soon it is to be looked at."""
+    """An incident with its details and urgency, as a card."""
 
     incident: IncidentView
     severity: Severity
     details: IncidentDetails
     visit_id: UUID | None
     unpaid_minor: int | None
-    """What nobody has paid yet, which is what a resolution books when it says no amount."""
+    """The unpaid amount: a resolution's default."""
 
     @property
     def is_mismatch(self) -> bool:
-        """Whether two numbers stand against each other."""
+        """True if booked and reported volume differ."""
         return self.details.booked_volume_ml is not None and self.details.reported_volume_ml is not None
 
     @property
     def suggested_minor(self) -> int | None:
-        """What is probably to be booked: what nobody has paid yet, or what the guest paid for more than flowed."""
+        """The proposed amount: the unpaid amount, or what the guest overpaid."""
         details = self.details
         if not self.unpaid_minor and details.reported_value_minor is not None and details.booked_amount_minor is not None:
             return max(details.booked_amount_minor - details.reported_value_minor, 0)
@@ -81,33 +81,33 @@ class IncidentCard:
 
 @get("/attention", access=OPERATOR)
 async def show_attention(db: Db, viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
-    """Incidents that wait."""
+    """Unresolved incidents."""
     return viewer.show("incidents.html", shell=shell, cards=await _unresolved(db, viewer.required_venue.venue_id))
 
 
 @get("/parts/attention", access=OPERATOR)
 async def show_list(db: Db, viewer: CurrentViewer) -> Response[str]:
-    """The list of them."""
+    """The list of unresolved incidents."""
     return viewer.show("parts/incidents.html", cards=await _unresolved(db, viewer.required_venue.venue_id))
 
 
 @get("/attention/resolved", access=OPERATOR)
 async def show_resolved(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
-    """Those that ended."""
+    """Resolved incidents."""
     resolved = await views.list_incidents(db, status=IncidentStatus.RESOLVED, venue_id=viewer.required_venue.venue_id, page=page)
     return viewer.show("resolved_incidents.html", shell=shell, page=resolved)
 
 
 @post("/attention/{incident_id:uuid}/claim", access=OPERATOR)
 async def claim(viewer: CurrentViewer, actor: CurrentActor, form: Form, incident_id: FromPath[UUID]) -> Response[str]:
-    """Take an incident in hand."""
+    """Assign an incident to the operator."""
     await form.once(incidents.claim_incident, actor, incident_id)
     return done(viewer.translate(N_("Assigned to you.")), changed=["incident"])
 
 
 @get("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD)
 async def ask_to_resolve(db: Db, viewer: CurrentViewer, incident_id: FromPath[UUID]) -> Response[str]:
-    """How it ended, and what is booked."""
+    """The form of a resolution."""
     incident = require_found(await views.get_incident(db, incident_id), "incident", incident_id)
     (card,) = await _cards(db, [incident])
     here = await list_visits(
@@ -123,7 +123,7 @@ async def ask_to_resolve(db: Db, viewer: CurrentViewer, incident_id: FromPath[UU
 
 @post("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD)
 async def resolve(viewer: CurrentViewer, actor: CurrentActor, form: Form, incident_id: FromPath[UUID]) -> Response[str]:
-    """End it, and book what its resolution says."""
+    """Resolve an incident, and make its booking."""
     given = form.read(Resolve, money=MONEY)
     books = given.resolution is not Resolution.NO_ACTION
     await form.once(
@@ -139,7 +139,7 @@ async def resolve(viewer: CurrentViewer, actor: CurrentActor, form: Form, incide
 
 
 async def _unresolved(db: Database, venue_id: str) -> list[IncidentCard]:
-    """The most urgent first, and among those the oldest."""
+    """Unresolved incidents, the most urgent first, then the oldest."""
     cards = await _cards(db, await views.list_unresolved(db, venue_id))
     return sorted(cards, key=lambda card: (ORDER[card.severity], card.incident.raised_at))
 
@@ -161,7 +161,7 @@ def _explain(incident: IncidentView, pours: Mapping[UUID, PourView], sales: Mapp
 
 
 def _read_details(details: dict[str, Any]) -> IncidentDetails:
-    """What can be read of an incident's details; devices wrote parts of them."""
+    """Read an incident's details; empty if unreadable, since devices write parts of them."""
     try:
         return msgspec.convert(details, IncidentDetails, strict=False)
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""Kegs in stock, and what leaves a keg other than by a pour."""
+"""Kegs and beverages in stock, and bookings of volume outside pours."""
 
 from typing import Final
 from uuid import UUID
@@ -30,7 +30,7 @@ REASONS: Final = {"correction": N_("recounted"), "line_cleaning": N_("line clean
 async def show_stock(
     db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery, retired: FromQuery[bool] = False
 ) -> Response[str]:
-    """Kegs, the oldest first, and what is sold."""
+    """Kegs, the oldest first, and beverages."""
     status = KegStatus.RETIRED if retired else KegStatus.IN_STOCK
     in_stock = await keg_views.list_kegs(db, viewer.required_venue.venue_id, status, page)
     sold = await beverage_views.list_beverages(db, page=PageRequest(limit=MAX_LIMIT))
@@ -41,7 +41,7 @@ async def show_stock(
 
 @get("/stock/new-keg", access=OPERATOR)
 async def ask_for_keg(db: Db, viewer: CurrentViewer) -> Response[str]:
-    """Which beverage, and how much of it."""
+    """The form of a new keg."""
     sold = await beverage_views.list_beverages(db, page=PageRequest(limit=MAX_LIMIT))
     return viewer.show("dialogs/new_keg.html", beverages=sold.items, sizes_l=KEG_SIZES_L)
 
@@ -63,7 +63,7 @@ async def add_keg(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Res
 
 @get("/stock/kegs/{keg_id:uuid}", access=OPERATOR)
 async def show_keg(db: Db, viewer: CurrentViewer, keg_id: FromPath[UUID]) -> Response[str]:
-    """What can be done with a keg."""
+    """A keg and its actions."""
     keg = require_found(await keg_views.get_keg(db, keg_id), "keg", keg_id)
     reasons = {kind: viewer.translate(reason) for kind, reason in REASONS.items()}
     return viewer.show("dialogs/keg.html", keg=keg, reasons=reasons)
@@ -79,7 +79,7 @@ async def change_keg(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) ->
 
 @post("/stock/kegs/{keg_id:uuid}/cleaning", access=OPERATOR)
 async def book_cleaning(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Response[str]:
-    """Book what a line cleaning took."""
+    """Book a line cleaning."""
     given = form.read(StockBooking, kind="line_cleaning")
     await form.once(kegs.book_line_cleaning, actor, keg_id, given.volume_ml, given.reason)
     return go_to("/stock")
@@ -87,7 +87,7 @@ async def book_cleaning(actor: CurrentActor, form: Form, keg_id: FromPath[UUID])
 
 @post("/stock/kegs/{keg_id:uuid}/correction", access=SHIFT_LEAD)
 async def correct(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Response[str]:
-    """Book a difference."""
+    """Correct a keg's stock."""
     given = form.read(StockBooking, kind="correction")
     await form.once(kegs.correct_stock, actor, keg_id, given.volume_ml, given.reason)
     return go_to("/stock")

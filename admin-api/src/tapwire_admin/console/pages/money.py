@@ -20,14 +20,14 @@ from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import money
 
 TOP_UPS_MINOR: Final = (10_00, 20_00, 50_00)
-"""Amounts that a finger is enough for."""
+"""Preset amounts."""
 REFUND_REASONS: Final = (N_("guest is leaving"), N_("problem with the beer"))
 MONEY: Final = ("amount_minor",)
 
 
 @get("/visits/{visit_id:uuid}/top-up", access=OPERATOR)
 async def ask_for_top_up(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
-    """How much, and how it is paid."""
+    """The form of a top-up."""
     presets = [(viewer.formats.plain_money(minor), viewer.formats.money(minor)) for minor in TOP_UPS_MINOR]
     return viewer.show("dialogs/top_up.html", visit=await require_visit(db, visit_id), presets=presets, methods=list(PaymentMethod))
 
@@ -43,7 +43,7 @@ async def top_up(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form,
 
 @get("/visits/{visit_id:uuid}/refund", access=SHIFT_LEAD)
 async def ask_for_refund(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
-    """How much, and why."""
+    """The form of a refund."""
     visit = await require_visit(db, visit_id)
     reasons = viewer.translate_all(REFUND_REASONS)
     presets = [(viewer.formats.plain_money(visit.available_minor), viewer.formats.money(visit.available_minor))]
@@ -61,7 +61,7 @@ async def refund(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form,
 
 @get("/guests/{guest_id:uuid}/adjust", access=SHIFT_LEAD)
 async def ask_to_adjust(db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
-    """How much, and why."""
+    """The form of an adjustment."""
     guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
     return viewer.show("dialogs/adjust.html", guest=guest)
 

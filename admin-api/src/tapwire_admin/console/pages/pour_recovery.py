@@ -1,4 +1,4 @@
-"""When no report comes: settle a pour by hand, or unlock its visit, knowing what was granted and what the tap said last."""
+"""Recovery of a pour without a report: settle it by hand, or unlock its visit."""
 
 from typing import Final
 from uuid import UUID
@@ -31,7 +31,7 @@ MAX_DIGITS: Final = len(str(MAX_VOLUME_ML))
 
 @get("/visits/{visit_id:uuid}/reconcile", access=SHIFT_LEAD)
 async def ask_to_reconcile(db: Db, viewer: CurrentViewer, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
-    """What was granted, how long ago, what the node said last, and so what probably flowed."""
+    """The form of settling by hand, with the grant and the tap's last known volume."""
     visit = await require_visit(db, visit_id)
     pour = require_found(visit.pending_pour, "pending pour of visit", visit_id)
     reasons = viewer.translate_all(RECONCILE_REASONS)
@@ -45,7 +45,7 @@ async def ask_to_reconcile(db: Db, viewer: CurrentViewer, live: NamedDependency[
 
 @get("/visits/{visit_id:uuid}/reconcile/preview", access=SHIFT_LEAD)
 async def preview_charge(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID], volume_ml: FromQuery[str] = "") -> Response[str]:
-    """What a volume would cost, as one types it."""
+    """The cost of a typed volume."""
     typed = volume_ml.strip()
     known = int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= MAX_DIGITS else None
     visit = await require_visit(db, visit_id)
@@ -71,21 +71,21 @@ async def reconcile(viewer: CurrentViewer, actor: CurrentActor, form: Form, visi
 
 @get("/visits/{visit_id:uuid}/unlock", access=SHIFT_LEAD)
 async def ask_to_unlock(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
-    """Make sure that nothing is to be charged."""
+    """Ask for confirmation that nothing is charged."""
     reasons = viewer.translate_all(UNLOCK_REASONS)
     return viewer.show("dialogs/unlock.html", visit=await require_visit(db, visit_id), reasons=reasons)
 
 
 @post("/visits/{visit_id:uuid}/unlock", access=SHIFT_LEAD)
 async def unlock(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Give the pour up: nothing is charged, hold and leases are freed."""
+    """Void the pour: nothing is charged, hold and leases are freed."""
     given = form.read(ForceUnlock)
     await form.once(pour_recovery.force_unlock, actor, visit_id, reason=given.reason, pour_id=given.pour_id)
     return done(viewer.translate(N_("The visit is unlocked.")), changed=[str(visit_id), "visit"])
 
 
 def _preview(visit: VisitView, volume_ml: int) -> dict[str, int]:
-    """What the guest would pay, what the venue would bear, and what the guest would have left."""
+    """The guest's charge, the house's loss, and the guest's remaining balance."""
     pour = visit.pending_pour
     assert pour is not None
     payable = payable_minor(visit.balance_minor, visit.held_minor, pour.hold_minor)

@@ -1,4 +1,4 @@
-"""Sales and volume over a period, as a chart with its table and CSV; and what was poured, sold and lost."""
+"""Sales and volumes of a period, as chart, table and CSV."""
 
 from collections import Counter
 from datetime import date, datetime
@@ -21,7 +21,7 @@ from tapwire_core.db.views.system import read_status
 from tapwire_core.db.views.volumes import Volumes, report_volumes
 
 UNKNOWN_KEY: Final = "-"
-"""The key of what nobody knows the tap or the beverage of."""
+"""The key of sales without a known tap or beverage."""
 BY_TIME: Final = (SalesBy.HOUR, SalesBy.DAY)
 PARTS: Final = {
     "sold": N_("Sold"),
@@ -84,7 +84,7 @@ async def _days(db: Database, viewer: Viewer, since: str | None, until: str | No
 
 
 def _labels(viewer: Viewer, sales: SalesReport, by: SalesBy) -> dict[str, str]:
-    """What people call each row. Of two hours of one name, when clocks are set back, each has its distance from UTC."""
+    """Labels of rows. Two hours of one name, when clocks go back, also get their UTC offset."""
     if by is SalesBy.HOUR:
         said = {row.key: viewer.formats.moment(datetime.fromisoformat(row.key)) for row in sales.items if row.key != UNKNOWN_KEY}
         twice = {label for label, count in Counter(said.values()).items() if count > 1}
@@ -95,7 +95,7 @@ def _labels(viewer: Viewer, sales: SalesReport, by: SalesBy) -> dict[str, str]:
 
 
 def _parts(viewer: Viewer, volumes: Volumes) -> list[dict[str, Any]]:
-    """What left the kegs, part by part, and how large each part is."""
+    """The volume that left the kegs, by part, with shares in per cent."""
     texts, found = translations(viewer.locale), asdict(volumes)
     total_ml = sum(max(found[f"{name}_ml"], 0) for name in PARTS) or 1
     parts, at = [], 0.0
@@ -108,7 +108,7 @@ def _parts(viewer: Viewer, volumes: Volumes) -> list[dict[str, Any]]:
 
 
 def _chart(viewer: Viewer, sales: SalesReport, labels: dict[str, str]) -> dict[str, Any]:
-    """What the chart draws: the venue's own times, money in major units, litres."""
+    """The chart's data: venue's time, money in major units, litres."""
     per_major = 10 ** (len(viewer.formats.plain_money(0).partition(".")[2]))
     return {
         "keys": [labels.get(row.key, row.key) for row in sales.items],

@@ -1,4 +1,4 @@
-"""Logging in and out, and what a viewer chooses for themselves: language, theme, venue, password."""
+"""Logging in and out, and personal settings: language, theme, venue, password."""
 
 from typing import Annotated, Any, Final
 
@@ -50,7 +50,7 @@ async def show_login(
 async def log_in(
     request: Request[Any, Any, Any], db: Db, session_length: NamedDependency[SessionLength], form: Form
 ) -> Response[Any]:
-    """Log in, and go where one wanted to go."""
+    """Log in, and go to the requested page."""
     require_same_site(request)
     given, wanted = form.read(Credentials), form.values.get("next", HOME)
     try:
@@ -73,7 +73,7 @@ async def log_out(request: Request[Any, Any, Any], db: Db, actor: CurrentActor) 
 
 @get("/me", access=OPERATOR)
 async def show_me(viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
-    """What one chooses for oneself."""
+    """Personal settings."""
     texts = translations(viewer.locale)
     themes = [(theme, texts.gettext(THEME_TEXTS[theme])) for theme in THEMES]
     return viewer.show("me.html", shell=shell, languages=LANGUAGES, themes=themes)
@@ -97,25 +97,25 @@ async def change_password(
 
 @get("/language/{language:str}", access=EVERYBODY)
 async def choose_language(request: Request[Any, Any, Any], language: FromPath[str]) -> Redirect:
-    """Read the console in another language."""
+    """Choose the console's language."""
     chosen = Locale(language) if language in set(Locale) else Locale.EN
     return _back(request, LANGUAGE_COOKIE, chosen.value)
 
 
 @get("/theme/{theme:str}", access=EVERYBODY)
 async def choose_theme(request: Request[Any, Any, Any], theme: FromPath[str]) -> Redirect:
-    """Read the console light or dark."""
+    """Choose the console's theme."""
     return _back(request, THEME_COOKIE, theme if theme in THEMES else THEMES[0])
 
 
 @post("/venue", access=OPERATOR)
 async def choose_venue(form: Form) -> Redirect:
-    """Look at another venue."""
+    """Choose the venue."""
     return Redirect(HOME, status_code=303, cookies=[_preference_cookie(VENUE_COOKIE, form.values.get("venue_id", ""))])
 
 
 def _back(request: Request[Any, Any, Any], name: str, value: str) -> Redirect:
-    """Remember a choice, and show the page again that it was made on."""
+    """Store a choice in a cookie, and return to the page."""
     came_from = request.headers.get("Referer", HOME)
     own = f"{request.url.scheme}://{request.url.netloc}/"
     path = came_from.removeprefix(own[:-1]) if came_from.startswith(own) else HOME
@@ -123,7 +123,7 @@ def _back(request: Request[Any, Any, Any], name: str, value: str) -> Redirect:
 
 
 def _own_path(wanted: str) -> str:
-    """A path of ours, never another site's."""
+    """A path of this site; `HOME` for any other address."""
     is_ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
     return wanted if is_ours else HOME
 

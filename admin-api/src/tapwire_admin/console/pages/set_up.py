@@ -1,4 +1,4 @@
-"""The first run: from an empty database to a tap that pours, step by step."""
+"""Set-up of a new installation, step by step to a working tap."""
 
 import functools
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ LIKELY_ZONE: Final = "Europe/Berlin"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do, and whether it is done."""
+    """A step of the set-up."""
 
     name: str
     done: bool
@@ -37,7 +37,7 @@ class Step:
 
 @get("/set-up", access=ENGINEER)
 async def show_set_up(db: Db, viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
-    """What is done, and what comes next."""
+    """Steps done, and the next one."""
     steps = await _steps(db, viewer, shell_open=shell.shift_open)
     following = next((step.name for step in steps if not step.done), "")
     return viewer.show("set_up.html", shell=shell, steps=steps, following=following, zones=_zones(), likely_zone=LIKELY_ZONE)
@@ -89,7 +89,7 @@ async def _steps(db: Database, viewer: Viewer, *, shell_open: bool) -> list[Step
 
 @functools.cache
 def _zones() -> list[str]:
-    """The time zones of places."""
+    """IANA time zones of places."""
     return sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/")))
 
 

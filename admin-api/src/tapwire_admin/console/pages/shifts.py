@@ -1,4 +1,4 @@
-"""The shift: opened, summed up at any time (X), closed once nobody is here, and summed up for good (Z)."""
+"""The shift: open, interim report (X), close, final report (Z)."""
 
 from typing import Any
 from uuid import UUID
@@ -53,7 +53,7 @@ async def open_shift(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> 
 
 @get("/shift/close", access=SHIFT_LEAD)
 async def ask_to_close(db: Db, viewer: CurrentViewer) -> Response[str]:
-    """Make sure that the day is over."""
+    """Ask for confirmation."""
     shift = require_found(
         await views.get_open_shift(db, viewer.required_venue.venue_id), "open shift of venue", viewer.required_venue.venue_id
     )
@@ -75,13 +75,13 @@ async def close_shift(viewer: CurrentViewer, actor: CurrentActor, form: Form) ->
 
 @get("/shift/{shift_id:uuid}", access=OPERATOR)
 async def show_report(db: Db, viewer: CurrentViewer, shell: ShellContext, shift_id: FromPath[UUID]) -> Response[str]:
-    """A shift's report to be read and printed: its Z where it was made, or what it sums up to now."""
+    """A shift's report, to read and print: its Z report, else its sums so far."""
     return viewer.show("shift_report.html", shell=shell, **await _report(db, shift_id))
 
 
 @post("/shift/{shift_id:uuid}/z", access=SHIFT_LEAD)
 async def make_z(db: Db, actor: CurrentActor, form: Form, shift_id: FromPath[UUID]) -> Response[str]:
-    """Sum a closed shift up for good."""
+    """Make a closed shift's final report."""
     await form.once(shifts.make_z_report, actor, require_found(await sum_up_shift(db, shift_id), "shift", shift_id))
     return go_to(f"/shift/{shift_id}")
 

@@ -1,6 +1,6 @@
-"""A tap's own screen: full-screen at the tap, without a login, opened by a secret that is good for this screen alone.
+"""A tap's own screen: full-screen at the tap, without a login, opened by a secret for this screen alone.
 
-The secret comes once, behind the `?` of the address that an engineer is shown, and stays in a cookie of the display.
+The secret comes once, in the query of the address shown to an engineer, and stays in the display's cookie.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from tapwire_core.services.devices import screen_secret
 COOKIE: Final = "tapwire_screen"
 MAX_SECRET_LENGTH: Final = 200
 POLL_INTERVAL_S: Final = 1.0
-"""Between two looks at the books; what happens at the tap itself comes at once."""
+"""Interval between reads of the books; the tap's own events come at once."""
 HEARTBEAT_S: Final = 3.0
 KINDS: Final = frozenset({LiveKind.PROGRESS, LiveKind.NODE, LiveKind.LINK, LiveKind.ANSWER})
 
@@ -50,7 +50,7 @@ async def show_screen(
     tap: SlugInPath,
     key: Annotated[str | None, QueryParameter(max_length=MAX_SECRET_LENGTH)] = None,
 ) -> Response[Any]:
-    """The screen; with its key it keeps that, and shows an address without it."""
+    """The screen; a key in the query moves into a cookie, and the address is shown without it."""
     path = str(tap_path(venue, tap))
     await _require_key(db, path, key or request.cookies.get(COOKIE, ""))
     own = f"/screen/{venue}/{tap}"
@@ -67,14 +67,14 @@ async def show_screen(
 async def stream_screen(
     request: Request[Any, Any, Any], db: Db, live: NamedDependency[Live], venue: SlugInPath, tap: SlugInPath
 ) -> ServerSentEvent:
-    """The screen as it changes."""
+    """Stream the screen's changes."""
     path, key = str(tap_path(venue, tap)), request.cookies.get(COOKIE, "")
     await _require_key(db, path, key)
     return stream_events(_events(Screen(db, live, path), key))
 
 
 class Screen:
-    """What one tap's screen shows, as it becomes known."""
+    """State of one tap's screen."""
 
     def __init__(self, db: Database, live: Live, path: str) -> None:
         self.db: Final = db
@@ -86,17 +86,17 @@ class Screen:
         self._shift_open = False
 
     async def refresh(self) -> None:
-        """Read what the books say of the tap."""
+        """Read tap and venue from the books."""
         self._tap = require_found(await get_tap(self.db, self.path), "tap", self.path)
         venue = require_found(await get_venue(self.db, self._tap.venue_id), "venue", self._tap.venue_id)
         self._shift_open = venue.open_shift_id is not None
 
     def note_answer(self) -> None:
-        """The core has answered the tap just now."""
+        """Record that the core has just answered the tap."""
         self._answered_s = time.monotonic()
 
     def now(self) -> dict[str, Any]:
-        """What is to be shown."""
+        """The screen's current texts."""
         assert self._tap is not None
         kinds = (LiveKind.NODE, LiveKind.PROGRESS, LiveKind.ANSWER)
         node, progress, answer = (self.live.newest(kind, self.path) or {} for kind in kinds)

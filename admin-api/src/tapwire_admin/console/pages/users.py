@@ -23,7 +23,7 @@ async def show_users(db: Db, viewer: CurrentViewer, shell: ShellContext, page: P
 
 @get("/users/new", access=ENGINEER)
 async def ask_for_user(viewer: CurrentViewer) -> Response[str]:
-    """Who, and what they may do."""
+    """The form of a new operator."""
     return viewer.show("dialogs/user.html", user=None, roles=list(Role))
 
 
@@ -37,7 +37,7 @@ async def add_user(actor: CurrentActor, form: Form) -> Response[str]:
 
 @get("/users/{username:str}", access=ENGINEER)
 async def ask_for_change(db: Db, viewer: CurrentViewer, username: UsernameInPath) -> Response[str]:
-    """What may be changed."""
+    """The form of an operator."""
     return viewer.show("dialogs/user.html", user=require_found(await get_user(db, username), "user", username), roles=list(Role))
 
 

@@ -18,13 +18,13 @@ EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer is flowing out of
 
 @get("/emergency", access=OPERATOR)
 async def ask_for_emergency(viewer: CurrentViewer) -> Response[str]:
-    """Ask before every valve of the venue is closed, or works again."""
+    """Ask for confirmation and the reason."""
     return viewer.show("dialogs/emergency.html", reasons=viewer.translate_all(EMERGENCY_REASONS))
 
 
 @post("/emergency", access=OPERATOR)
 async def set_emergency(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
-    """Close every valve of the venue, or let its taps work again; then say which taps have not confirmed."""
+    """Close every valve of the venue, or release them; then show the taps that have not confirmed."""
     wanted, venue_id = form.read(EmergencyStop), viewer.required_venue.venue_id
     await form.once(venues.stop_venue if wanted.on else venues.release_venue, actor, venue_id, wanted.reason)
     unconfirmed = await wait_for_confirmation(form.db, venue_id)

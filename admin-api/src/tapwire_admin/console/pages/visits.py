@@ -1,4 +1,4 @@
-"""Visits: who is here, their cards, and the end of a visit; stuck visits first."""
+"""Visits: open ones, their cards and closing; stuck visits first."""
 
 from typing import Final
 from uuid import UUID
@@ -35,7 +35,7 @@ LOST_REASONS: Final = (N_("reported by the guest"), N_("found without a guest"))
 async def show_visits(
     db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery, status: FromQuery[VisitStatus] = VisitStatus.ACTIVE
 ) -> Response[str]:
-    """Open visits, or those that were closed."""
+    """Open or closed visits."""
     shown = await _visits(db, viewer.required_venue.venue_id, status, page)
     return viewer.show("visits.html", shell=shell, status=status, **shown)
 
@@ -55,34 +55,34 @@ async def show_visit(db: Db, viewer: CurrentViewer, shell: ShellContext, visit_i
 
 @get("/visits/{visit_id:uuid}/body", access=OPERATOR)
 async def show_body(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
-    """What changes about one visit."""
+    """The live part of a visit's page."""
     return viewer.show("parts/visit.html", **await _visit(db, visit_id))
 
 
 @get("/visits/{visit_id:uuid}/card", access=OPERATOR)
 async def ask_for_card(db: Db, viewer: CurrentViewer, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
-    """The card for the visit, in place of the one it has."""
+    """The form of a new card for the visit."""
     readers = await readers_of(db, viewer, live)
     return viewer.show("dialogs/assign_card.html", visit=await require_visit(db, visit_id), readers=readers)
 
 
 @post("/visits/{visit_id:uuid}/card", access=OPERATOR)
 async def assign_card(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Give the visit a card."""
+    """Assign a card to the visit."""
     await form.once(visits.assign_card, actor, visit_id, form.read(CardForVisit).card_uid)
     return done(viewer.translate(N_("The card works now.")), changed=[str(visit_id), "visit"])
 
 
 @get("/visits/{visit_id:uuid}/lost", access=OPERATOR)
 async def ask_for_lost(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
-    """Make sure that the card is lost."""
+    """Ask for confirmation that the card is lost."""
     reasons = viewer.translate_all(LOST_REASONS)
     return viewer.show("dialogs/report_card_lost.html", visit=await require_visit(db, visit_id), reasons=reasons)
 
 
 @post("/visits/{visit_id:uuid}/lost", access=OPERATOR)
 async def report_lost(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Stop the visit's card from working, at once."""
+    """Report the visit's card lost."""
     visit = await require_visit(db, visit_id)
     await form.once(
         cards.report_card_lost, actor, require_found(visit.card_uid, "card of visit", visit_id), form.read(Because).reason
@@ -93,20 +93,20 @@ async def report_lost(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: 
 
 @get("/visits/{visit_id:uuid}/close", access=OPERATOR)
 async def ask_to_close(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
-    """Make sure that the guest goes."""
+    """Ask for confirmation."""
     return viewer.show("dialogs/close_visit.html", visit=await require_visit(db, visit_id))
 
 
 @post("/visits/{visit_id:uuid}/close", access=OPERATOR)
 async def close(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Close the visit; one whose pour nobody reports is closed by `void`."""
+    """Close the visit; one with a pending pour needs `void`."""
     await form.once(visits.close_visit, actor, visit_id, form.read(CloseVisit).pour_id)
     return done(viewer.translate(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
 
 
 @post("/visits/{visit_id:uuid}/void", access=SHIFT_LEAD)
 async def void_and_close(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Give the pending pour up, and close the visit."""
+    """Void the pending pour, and close the visit."""
     wanted = form.read(CloseVisit)
     await form.once(visits.void_and_close_visit, actor, visit_id, wanted.pour_id, wanted.reason or DEFAULT_REASON)
     return done(viewer.translate(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
@@ -118,7 +118,7 @@ async def require_visit(db: Database, visit_id: UUID) -> VisitView:
 
 
 async def _visits(db: Database, venue_id: str, status: VisitStatus, page: PageRequest) -> dict[str, object]:
-    """The stuck ones apart, and the others."""
+    """Stuck visits and the others, apart."""
     stuck = await visit_views.list_visits(db, venue_id=venue_id, stuck=True, page=PageRequest(limit=MAX_LIMIT))
     shown = await visit_views.list_visits(db, venue_id=venue_id, status=status, page=page)
     is_first = page.cursor is None and status is VisitStatus.ACTIVE

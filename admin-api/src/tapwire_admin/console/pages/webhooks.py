@@ -1,4 +1,4 @@
-"""Webhooks: receivers outside, what each is told of, and what is on its way there."""
+"""Webhooks: endpoints, their events and deliveries."""
 
 from datetime import datetime
 from typing import Final
@@ -28,19 +28,19 @@ CHOICES: Final = tuple(kind for kind in WebhookEventType if kind in webhooks.SUB
 
 @get("/webhooks", access=ENGINEER)
 async def show_webhooks(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
-    """Endpoints, and how each takes what is sent."""
+    """Endpoints with the state of their deliveries."""
     return viewer.show("webhooks.html", shell=shell, page=await list_webhooks(db, page))
 
 
 @get("/webhooks/new", access=ENGINEER)
 async def ask_for_webhook(viewer: CurrentViewer) -> Response[str]:
-    """Where to, and of what."""
+    """The form of a new endpoint."""
     return viewer.show("dialogs/webhook.html", webhook=None, choices=CHOICES)
 
 
 @post("/webhooks/new", access=ENGINEER, returns_secret=True)
 async def add_webhook(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
-    """Tell an endpoint of what happens; its secret is shown this once."""
+    """Add an endpoint; its secret is shown this once."""
     given = form.read(NewWebhook, event_types=_wanted(form))
     made = await form.once(
         webhooks.create_webhook, actor, url=given.url, event_types=given.event_types, description=given.description
@@ -50,13 +50,13 @@ async def add_webhook(viewer: CurrentViewer, actor: CurrentActor, form: Form) ->
 
 @get("/webhooks/{webhook_id:uuid}", access=ENGINEER)
 async def show_webhook(db: Db, viewer: CurrentViewer, webhook_id: FromPath[UUID]) -> Response[str]:
-    """What may be changed, and what may be done."""
+    """An endpoint and its actions."""
     return viewer.show("dialogs/webhook.html", webhook=await _webhook(db, webhook_id), choices=CHOICES)
 
 
 @post("/webhooks/{webhook_id:uuid}", access=ENGINEER)
 async def change_webhook(actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
-    """Change where an endpoint is, what it wants, and whether anything is sent there."""
+    """Change an endpoint: address, events, on or off."""
     given = form.read(NewWebhook, event_types=_wanted(form))
     await webhooks.change_webhook(
         form.db,
@@ -72,13 +72,13 @@ async def change_webhook(actor: CurrentActor, form: Form, webhook_id: FromPath[U
 
 @post("/webhooks/{webhook_id:uuid}/rotate", access=ENGINEER, returns_secret=True)
 async def rotate_secret(viewer: CurrentViewer, actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
-    """Give an endpoint a new secret, shown this once."""
+    """Replace an endpoint's secret; the new one is shown this once."""
     return viewer.show("dialogs/webhook_secret.html", made=await form.once(webhooks.rotate_secret, actor, webhook_id))
 
 
 @post("/webhooks/{webhook_id:uuid}/delete", access=ENGINEER)
 async def delete_webhook(actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
-    """Forget an endpoint."""
+    """Delete an endpoint."""
     await webhooks.delete_webhook(form.db, actor, webhook_id)
     return go_to("/webhooks")
 
@@ -92,21 +92,21 @@ async def show_deliveries(
     webhook_id: FromPath[UUID],
     status: FromQuery[DeliveryStatus | None] = None,
 ) -> Response[str]:
-    """What is or was on its way to an endpoint, the latest first."""
+    """Deliveries to an endpoint, the latest first."""
     webhook, shown = await _webhook(db, webhook_id), await list_deliveries(db, webhook_id, status=status, page=page)
     return viewer.show("deliveries.html", shell=shell, webhook=webhook, page=shown, status=status, statuses=list(DeliveryStatus))
 
 
 @get("/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}", access=ENGINEER)
 async def show_delivery(db: Db, viewer: CurrentViewer, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]) -> Response[str]:
-    """One delivery: what is sent, and what came back."""
+    """One delivery with its body and answer."""
     delivery = require_found(await get_delivery(db, webhook_id, delivery_id), "delivery", delivery_id)
     return viewer.show("dialogs/delivery.html", delivery=delivery)
 
 
 @post("/webhooks/{webhook_id:uuid}/test", access=ENGINEER)
 async def send_test(actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
-    """Send a `ping`, and show what becomes of it."""
+    """Send a `ping`, and show its delivery."""
     await form.once(webhooks.send_test, actor, webhook_id)
     return go_to(f"/webhooks/{webhook_id}/deliveries")
 
@@ -122,7 +122,7 @@ async def replay_delivery(
 
 @post("/webhooks/{webhook_id:uuid}/replay", access=ENGINEER)
 async def replay_since(viewer: CurrentViewer, actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
-    """Send all again since a moment of the venue's time."""
+    """Resend events since a time of the venue."""
     since = _moment(viewer, form.values.get("since", ""))
     await form.once(webhooks.replay_since, actor, webhook_id, since=since)
     return done(viewer.translate(N_("Resending events, the oldest first.")))
