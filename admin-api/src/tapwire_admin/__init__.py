@@ -1,1 +1,1 @@
-"""The admin API: everything that an operator does, over REST. Handlers parse and render; what is done is the core's."""
+"""The admin API: all operator actions over REST, and the console. Handlers parse and render; use cases decide and write."""

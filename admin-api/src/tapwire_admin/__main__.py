@@ -22,11 +22,11 @@ from tapwire_core.settings import InvalidSettings, Settings, read_settings
 
 PACKAGE: Final = "tapwire-admin"
 STREAMS_END_WITHIN_S: Final = 3
-"""How long a stopping server waits for open event streams."""
+"""Time that a stopping server gives open event streams to end."""
 
 
 def main() -> None:
-    """Run one command; exit 1 with one clear line on stderr when it can't be done."""
+    """Run one command; exit with 1 and one line on stderr when it fails."""
     arguments = parser().parse_args()
     try:
         if arguments.command == "install-units":
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 async def run_admin(settings: Settings) -> None:
-    """Serve until told to stop; raises `NotMigrated` on another version's database, `LibrariesMissing` without the console's."""
+    """Serve until stopped; raises `NotMigrated` for another version's database, `LibrariesMissing` without third-party assets."""
     require_libraries()
     devices_broker = DevicesBroker.of(settings)
     await require_newest(settings.database_url)
@@ -73,14 +73,14 @@ async def run_admin(settings: Settings) -> None:
             access_log=False,
             timeout_graceful_shutdown=STREAMS_END_WITHIN_S,
         )
-        _outlive_signals()
+        _ignore_resent_signals()
         broker = settings.broker_protocol, settings.broker_ca_file
-        following = [live.follow(settings.broker_url, *broker)] if settings.broker_url else []
-        await run_together(uvicorn.Server(config).serve(), *following)
+        followers = [live.follow(settings.broker_url, *broker)] if settings.broker_url else []
+        await run_together(uvicorn.Server(config).serve(), *followers)
 
 
-def _outlive_signals() -> None:
-    """Uvicorn ends on a signal and then sends it again to whoever listened before: we do, to close the database in order."""
+def _ignore_resent_signals() -> None:
+    """Ignore the signal that Uvicorn sends again after it has stopped, so that the database is closed in order."""
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, lambda: None)
 

@@ -1,4 +1,4 @@
-"""The application: the API under `/api`, the console below `/`; one guard, one map of errors, one place for request ids."""
+"""The application: the API under `/api`, the console under `/`, with one guard, one map of errors and request ids."""
 
 from typing import Any, Final
 
@@ -9,14 +9,14 @@ from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 
 from tapwire_admin.access.auth import actor_of, enforce_access
-from tapwire_admin.access.cookies import PRIVATE_PATHS, forbid_keeping
-from tapwire_admin.console.error_answers import tell_http_error
+from tapwire_admin.access.cookies import PRIVATE_PATHS, forbid_caching
+from tapwire_admin.console.error_answers import show_http_error
 from tapwire_admin.console.routes import console
 from tapwire_admin.live import Live
 from tapwire_admin.metrics import RequestMetrics, read_metrics
 from tapwire_admin.openapi.document import openapi_config
 from tapwire_admin.requests.bodies import require_strict_body
-from tapwire_admin.requests.idempotency import AnsweredBefore, KeepAnswers, provide_once, repeat_answer
+from tapwire_admin.requests.idempotency import AlreadyAnswered, StoreAnswers, provide_once, repeat_answer
 from tapwire_admin.requests.implied_methods import AnswerOptions, with_head
 from tapwire_admin.requests.parameters import provide_page
 from tapwire_admin.requests.request_ids import echo_request_id
@@ -53,7 +53,7 @@ from tapwire_core.monitoring.metrics import DecisionMetrics
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DEFAULT_SESSION_HOURS: Final = 12
-NOT_TOLD: Final = DevicesBroker()
+UNKNOWN_BROKER: Final = DevicesBroker()
 NOUNS: Final = (
     sessions,
     users,
@@ -84,14 +84,14 @@ def create_app(
     session_ttl_h: int = DEFAULT_SESSION_HOURS,
     cookie_secure: bool = False,
     live: Live | None = None,
-    devices_broker: DevicesBroker = NOT_TOLD,
+    devices_broker: DevicesBroker = UNKNOWN_BROKER,
 ) -> Litestar:
-    """The application on an open database; a session lasts `session_ttl_h` hours. Without `live` no live values are streamed.
+    """The application on an open database; a session lasts `session_ttl_h` hours. Without `live`, streams carry no live values.
 
-    With `cookie_secure` a browser sends the login's cookie over TLS alone, also where the request came here without it.
-    `devices_broker` is what a device that pairs is told.
+    `cookie_secure` marks the login's cookie for TLS only, also behind a proxy that ends TLS. `devices_broker` goes to devices
+    that pair.
     """
-    heard = live or Live()
+    live_values = live or Live()
     metrics = RequestMetrics()
     app = Litestar(
         [
@@ -104,13 +104,13 @@ def create_app(
             *console(),
         ],
         guards=[enforce_access],
-        middleware=[AnswerOptions(), KeepAnswers()],
-        before_send=[echo_request_id, forbid_keeping, metrics.observe],
+        middleware=[AnswerOptions(), StoreAnswers()],
+        before_send=[echo_request_id, forbid_caching, metrics.observe],
         dependencies={
             "db": Provide(_provide_db, sync_to_thread=False),
             "request_metrics": Provide(lambda: metrics, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
-            "live": Provide(lambda: heard, sync_to_thread=False),
+            "live": Provide(lambda: live_values, sync_to_thread=False),
             "broker": Provide(lambda: devices_broker, sync_to_thread=False),
             "actor": Provide(_provide_actor, sync_to_thread=False),
             "page": Provide(provide_page, sync_to_thread=False),
@@ -119,7 +119,7 @@ def create_app(
         exception_handlers={
             DomainError: answer_domain_error,
             HTTPException: _answer_http_error,
-            AnsweredBefore: repeat_answer,
+            AlreadyAnswered: repeat_answer,
             Exception: answer_fault,
         },
         openapi_config=openapi_config(),
@@ -133,10 +133,10 @@ def create_app(
 
 
 def _answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """What HTTP itself refuses; who comes with a browser to where no route is gets a page, except from the API."""
-    is_lost = "route_handler" not in request.scope and not f"{request.url.path}/".startswith(PRIVATE_PATHS)
-    wants_page = is_lost and MediaType.HTML in request.headers.get("Accept", "")
-    return (tell_http_error if wants_page else answer_http_error)(request, error)
+    """Answer a refusal of HTTP itself. A browser on a path without a route gets a page, except under `/api`."""
+    has_no_route = "route_handler" not in request.scope and not f"{request.url.path}/".startswith(PRIVATE_PATHS)
+    wants_page = has_no_route and MediaType.HTML in request.headers.get("Accept", "")
+    return (show_http_error if wants_page else answer_http_error)(request, error)
 
 
 def _provide_db(state: State) -> Database:

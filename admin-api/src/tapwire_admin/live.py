@@ -1,9 +1,9 @@
-"""What the console shows live: one read-only subscription to the broker, fanned out to whoever listens.
+"""Live values: one read-only subscription to the broker, fanned out to all listeners of this process.
 
-Live values have no ids and are not kept: a listener gets the newest of each when it comes and then each newer one, and one that
-reads slowly gets only the newest. Facts are another matter; they come from the database (`routes.events`).
+Live values have no ids and are not stored. A new listener gets the newest value of each kind and device, then each newer one; a
+slow listener gets only the newest. Facts with ids come from the database (`routes/event_stream.py`).
 
-Beside what devices say, the console hears which core workers are there, and the taps' screens hear what the core answers their tap.
+Besides devices' messages, the console gets the presence of core workers, and taps' screens get the core's answers to their tap.
 """
 
 import asyncio
@@ -41,30 +41,30 @@ from tapwire_contracts.messages import (
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
 from tapwire_core.broker.client import make_client, subscribe, until_lost
 
-FIRST_WAIT_S: Final = 0.5
-LONGEST_WAIT_S: Final = 10.0
+FIRST_RETRY_S: Final = 0.5
+MAX_RETRY_S: Final = 10.0
 MAX_LISTENERS: Final = 100
 """Streams that one process serves at once."""
-_CORES: Final = f"{ROOT}/core/"
+_CORE_TOPICS: Final = f"{ROOT}/core/"
 LEAVES: Final = (STATE.leaf, CARD.leaf, PROGRESS.leaf, COMMAND.leaf)
 
 _log: Final = logging.getLogger("tapwire.admin.live")
 
 
 class LiveKind(StrEnum):
-    """What a live value is."""
+    """Kinds of live values."""
 
     PROGRESS = "progress"
     CARD = "card"
     NODE = "node"
     ANSWER = "answer"
-    """What the core told a tap: a grant, a denial, a verdict. For that tap's own screen."""
+    """The core's answer to a tap: a grant, a denial, a verdict. For that tap's own screen."""
     LINK = "link"
-    """Whether the broker is there, and how many core workers. For the console's status bar."""
+    """The broker's connection and the number of core workers. For the console's status bar."""
 
 
 STREAMED: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE})
-"""What `GET /api/events` tells."""
+"""Kinds that `GET /api/events` streams."""
 KIND_OF: Final[dict[type[Message], LiveKind]] = {
     PourProgress: LiveKind.PROGRESS,
     CardPresented: LiveKind.CARD,
@@ -81,36 +81,36 @@ Key = tuple[LiveKind, str]
 
 @dataclass(eq=False)
 class Listener:
-    """One stream: what it has not been told yet, by kind and device, of the kinds that it listens to."""
+    """One stream's unsent values, by kind and device; only of its `kinds`."""
 
-    waiting: dict[Key, dict[str, Any]]
+    pending: dict[Key, dict[str, Any]]
     kinds: frozenset[LiveKind] = STREAMED
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def tell(self, key: Key, value: dict[str, Any]) -> None:
-        """Note a newer value, in place of one that was not told yet."""
+    def put(self, key: Key, value: dict[str, Any]) -> None:
+        """Add a value; it replaces an older one that was not taken yet."""
         if key[0] not in self.kinds:
             return
-        self.waiting[key] = value
-        self.news.set()
+        self.pending[key] = value
+        self.ready.set()
 
     def take(self) -> list[tuple[LiveKind, dict[str, Any]]]:
-        """All that was not told yet."""
-        told = [(kind, value) for (kind, _), value in self.waiting.items()]
-        self.waiting.clear()
-        self.news.clear()
-        return told
+        """Remove and return all values that were not taken yet."""
+        values = [(kind, value) for (kind, _), value in self.pending.items()]
+        self.pending.clear()
+        self.ready.clear()
+        return values
 
 
 class BrokerStatus(Struct, frozen=True, kw_only=True):
-    """Whether this process hears the broker now, and the core workers that show their presence there."""
+    """This process's connection to the broker, and the core workers present there."""
 
     connected: bool
     core_workers: list[CoreState]
 
 
 class Live:
-    """The newest live values, and who listens to them."""
+    """The newest live values and their listeners."""
 
     def __init__(self) -> None:
         self._newest: Final[dict[Key, dict[str, Any]]] = {}
@@ -120,15 +120,15 @@ class Live:
 
     @property
     def link(self) -> dict[str, Any]:
-        """Whether the broker is there, and how many core workers show themselves on it."""
+        """State of the connection: `broker` is connected or not, `cores` counts core workers."""
         return {"broker": self._connected, "cores": len(self._workers)}
 
     def newest(self, kind: LiveKind, path: str) -> dict[str, Any] | None:
-        """The newest value of a device."""
+        """The newest value of a device, or None."""
         return self._newest.get((kind, path))
 
     def is_full(self) -> bool:
-        """Whether `MAX_LISTENERS` are served already."""
+        """True while `MAX_LISTENERS` streams are open."""
         return len(self._listeners) >= MAX_LISTENERS
 
     @contextmanager
@@ -141,72 +141,72 @@ class Live:
         finally:
             self._listeners.remove(listener)
 
-    def hear(self, topic: str, payload: bytes) -> None:
-        """A message from the broker. One that can't be read is the core's to keep."""
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Take a message from the broker; ignore one that can't be read, since the core keeps it as a dead letter."""
         try:
-            if topic.startswith(_CORES):
-                self.hear_worker(topic.removeprefix(_CORES).partition("/")[0], payload)
+            if topic.startswith(_CORE_TOPICS):
+                self.receive_presence(topic.removeprefix(_CORE_TOPICS).partition("/")[0], payload)
             else:
-                self._note(*_read(topic, payload))
+                self._publish_device_value(*_read(topic, payload))
         except (Malformed, InvalidTopic):
             return
 
-    def _note(self, path: DevicePath, message: Message) -> None:
+    def _publish_device_value(self, path: DevicePath, message: Message) -> None:
         kind = KIND_OF.get(type(message))
         if kind is None:
             return
-        self._tell((kind, str(path)), {"path": str(path), **msgspec.to_builtins(message)})
+        self._publish((kind, str(path)), {"path": str(path), **msgspec.to_builtins(message)})
 
-    def _tell_link(self) -> None:
-        self._tell((LiveKind.LINK, ""), self.link)
+    def _publish_link(self) -> None:
+        self._publish((LiveKind.LINK, ""), self.link)
 
-    def _tell(self, key: Key, value: dict[str, Any]) -> None:
+    def _publish(self, key: Key, value: dict[str, Any]) -> None:
         self._newest[key] = value
         for listener in self._listeners:
-            listener.tell(key, value)
+            listener.put(key, value)
 
     def read_broker(self) -> BrokerStatus:
-        """How the broker is, and which core workers it knows of."""
+        """The broker's connection and the core workers, by name."""
         return BrokerStatus(connected=self._connected, core_workers=[self._workers[name] for name in sorted(self._workers)])
 
-    def hear_worker(self, instance_id: str, payload: bytes) -> None:
-        """A core worker shows its presence, or with an empty payload is gone."""
+    def receive_presence(self, instance_id: str, payload: bytes) -> None:
+        """Record a core worker's presence; an empty payload ends it."""
         try:
             self._workers[instance_id] = msgspec.json.decode(payload, type=CoreState)
         except msgspec.DecodeError:
             self._workers.pop(instance_id, None)
-        self._tell_link()
+        self._publish_link()
 
     async def follow(self, broker_url: str, protocol: str, ca_file: Path | None = None) -> None:
-        """Subscribe and hear, again and again, until cancelled."""
-        wait_s = FIRST_WAIT_S
+        """Stay subscribed until cancelled; reconnect with backoff."""
+        wait_s = FIRST_RETRY_S
         while True:
             try:
                 name = f"admin-{uuid4().hex[:16]}"
-                async with make_client(broker_url, protocol, name, ca_file=ca_file, receive=self.hear) as client:
-                    wait_s = FIRST_WAIT_S
-                    await self._hear_all(client)
+                async with make_client(broker_url, protocol, name, ca_file=ca_file, receive=self.receive) as client:
+                    wait_s = FIRST_RETRY_S
+                    await self._listen_until_lost(client)
             except MqttError as error:
-                _log.warning("no live values, the broker is away: %s", error)
+                _log.warning("no live values: the broker is unreachable: %s", error)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
-            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+            wait_s = min(wait_s * 2, MAX_RETRY_S)
 
-    async def _hear_all(self, client: Client) -> None:
-        """Hear until the connection ends; what is known of core workers ends with it, and is heard anew."""
-        self._note_connected(connected=True)
+    async def _listen_until_lost(self, client: Client) -> None:
+        """Receive until the connection is lost; presence of core workers is forgotten with it and learned again."""
+        self._set_connected(connected=True)
         try:
             await subscribe(client, [(core_state_topic("+"), 0), *((f"{ROOT}/+/+/+/{leaf}", 0) for leaf in LEAVES)])
             await until_lost(client)
         finally:
-            self._note_connected(connected=False)
+            self._set_connected(connected=False)
 
-    def _note_connected(self, *, connected: bool) -> None:
+    def _set_connected(self, *, connected: bool) -> None:
         self._connected = connected
         self._workers.clear()
-        self._tell_link()
+        self._publish_link()
 
 
 def _read(topic: str, payload: bytes) -> tuple[DevicePath, Message]:
-    """A message on a device's topic, whoever sent it; raises `Malformed` or `InvalidTopic`."""
+    """Decode a message on a device's topic, from device or core; raises `Malformed` or `InvalidTopic`."""
     path, leaf = parse_device_topic(topic)
     return (path, decode(COMMAND, payload)) if leaf == COMMAND.leaf else decode_from_device(topic, payload)

@@ -1,6 +1,6 @@
-"""What the API tells Prometheus of itself: how many requests, how long, with which answer, and what the HTTP door decided.
+"""The API's own metrics for Prometheus: request durations by status, and the HTTP door's decisions.
 
-The books' metrics are the core's.
+The core exports the metrics of the books.
 """
 
 import time
@@ -20,7 +20,7 @@ METHODS: Final = frozenset(method.value for method in HttpMethod)
 
 
 class RequestMetrics:
-    """Counts and durations, by method, route and status; requests of no route count together."""
+    """Counts and durations, by method, route and status; requests without a route share one label."""
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
@@ -32,7 +32,7 @@ class RequestMetrics:
         )
 
     async def observe(self, message: Any, scope: Any) -> None:
-        """Count an answer that begins; runs after the request was named and timed."""
+        """Count an answer that begins; runs after the request has its id and start time."""
         if message["type"] == "http.response.start" and "began" in scope["state"]:
             route = scope.get("path_template") or NO_ROUTE
             took_s = time.monotonic() - scope["state"]["began"]

@@ -133,7 +133,7 @@ async def test_the_console_shows_the_card_and_the_desk_reader(counter: Counter) 
     await counter.hear("card_presented")
     live = Live()
     for kind, leaf in (("card_presented", "card"), ("node_state", "state")):
-        live.hear(f"tapwire/v1/{DESK}/{leaf}", json.dumps(counter.ear.all(DESK, kind)[-1]).encode())
+        live.receive(f"tapwire/v1/{DESK}/{leaf}", json.dumps(counter.ear.all(DESK, kind)[-1]).encode())
     with live.listen() as listener:
         assert {(kind.value, value["path"]) for kind, value in listener.take()} == {("card", DESK), ("node", DESK)}
 

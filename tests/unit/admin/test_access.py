@@ -173,10 +173,10 @@ def test_repeatable_routes_that_take_or_tell_a_secret_say_so(app: Litestar) -> N
             for handler, _ in route.route_handler_map.values()
             if handler.opt.get(word) and "once" in handler.parsed_fn_signature.parameters
         }
-        for word in ("takes_secret", "tells_secret")
+        for word in ("accepts_secret", "returns_secret")
     }
 
     assert saying == {
-        "takes_secret": {"/api/users", "/api/me/password"},
-        "tells_secret": {"/api/devices", "/api/devices/rotate", "/api/webhooks", "/api/webhooks/{webhook_id:uuid}/rotate"},
+        "accepts_secret": {"/api/users", "/api/me/password"},
+        "returns_secret": {"/api/devices", "/api/devices/rotate", "/api/webhooks", "/api/webhooks/{webhook_id:uuid}/rotate"},
     }

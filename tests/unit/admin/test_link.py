@@ -15,28 +15,28 @@ WORKER = CoreState(instance_id="one", software="x", contract_version="1")
 
 def test_a_core_worker_is_there_until_it_takes_its_presence_back() -> None:
     live = Live()
-    live._note_connected(connected=True)
+    live._set_connected(connected=True)
     for _ in range(2):
-        live.hear(core_state_topic("one"), encode(WORKER))
+        live.receive(core_state_topic("one"), encode(WORKER))
     assert live.link == {"broker": True, "cores": 1}
 
-    live.hear(core_state_topic("one"), b"")
+    live.receive(core_state_topic("one"), b"")
     assert live.link == {"broker": True, "cores": 0}
 
 
 def test_without_a_broker_no_core_is_known_to_be_there() -> None:
     live = Live()
-    live._note_connected(connected=True)
-    live.hear(core_state_topic("one"), encode(WORKER))
-    live._note_connected(connected=False)
+    live._set_connected(connected=True)
+    live.receive(core_state_topic("one"), encode(WORKER))
+    live._set_connected(connected=False)
     assert live.link == {"broker": False, "cores": 0}
 
 
 def test_answers_to_taps_are_for_their_screens_and_not_in_the_apis_stream() -> None:
     live = Live()
     with live.listen() as api, live.listen(frozenset({LiveKind.ANSWER})) as screen:
-        live.hear(LEFT.topic("command"), encode(DENIAL))
-        live.hear(LEFT.topic("command"), encode(StopPour(pour_id=uuid4(), reason=StopReason.OPERATOR)))
+        live.receive(LEFT.topic("command"), encode(DENIAL))
+        live.receive(LEFT.topic("command"), encode(StopPour(pour_id=uuid4(), reason=StopReason.OPERATOR)))
         assert api.take() == []
         told = screen.take()
     assert [(kind, value["message"]) for kind, value in told] == [(LiveKind.ANSWER, "no")]
@@ -46,5 +46,5 @@ def test_what_is_no_message_of_ours_ends_nothing() -> None:
     live = Live()
     for topic in (LEFT.topic("command"), LEFT.topic("elsewhere"), "tapwire/v1/x", core_state_topic("+")):
         for payload in (b"", b"{}", b"no json"):
-            live.hear(topic, payload)
+            live.receive(topic, payload)
     assert live.newest(LiveKind.ANSWER, str(LEFT)) is None

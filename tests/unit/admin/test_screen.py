@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tapwire_admin.console.formats import Formats
-from tapwire_admin.console.tap_screens import RESULT_S, ScreenState, Seen, screen_of
+from tapwire_admin.console.tap_screens import RESULT_S, ScreenState, TapSnapshot, screen_texts
 from tapwire_contracts.denials import denial_text
 from tapwire_contracts.reasons import DenyReason, Locale
 from tapwire_core.db.views.taps import TapView
@@ -49,16 +49,16 @@ def seen(
     shift_open: bool = True,
     cores: int = 1,
     **now: Any,
-) -> Seen:
+) -> TapSnapshot:
     """What is known; `now` is of the tap."""
     node = {"status": "online", "phase": phase, "pour_id": str(POUR) if phase == "POURING" else None}
     progress = {"pour_id": str(POUR), "volume_ml": 100}
     link = {"broker": True, "cores": cores}
-    return Seen(tap(**now), shift_open, link, node, progress, answer or {}, age_s)
+    return TapSnapshot(tap(**now), shift_open, link, node, progress, answer or {}, age_s)
 
 
-def shown(known: Seen, locale: Locale = Locale.EN) -> dict[str, Any]:
-    return screen_of(known, locale, Formats(locale, "EUR"))
+def shown(known: TapSnapshot, locale: Locale = Locale.EN) -> dict[str, Any]:
+    return screen_texts(known, locale, Formats(locale, "EUR"))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def shown(known: Seen, locale: Locale = Locale.EN) -> dict[str, Any]:
         (seen(), ScreenState.READY),
     ],
 )
-def test_the_weightiest_is_shown(known: Seen, state: ScreenState) -> None:
+def test_the_weightiest_is_shown(known: TapSnapshot, state: ScreenState) -> None:
     assert shown(known)["state"] is state
 
 

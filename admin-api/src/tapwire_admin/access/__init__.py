@@ -1,1 +1,1 @@
-"""Who may call what: guards, tokens and the console's cookies."""
+"""Access control: guards, tokens and the console's cookies."""

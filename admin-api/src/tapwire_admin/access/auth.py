@@ -1,7 +1,7 @@
-"""Who may call what. Each route declares its `access`; a route without one is refused to everybody.
+"""Access control. Each route declares its `access`; a route without one refuses everybody.
 
-A session's token comes as `Authorization: Bearer …`, or in the console's cookie (`cookies`); its user's role is read at every
-request, so that a change counts at once. The controller of a tap sends the device's secret as `X-Internal-Token`.
+A session's token comes as `Authorization: Bearer …`, or in the console's cookie (`cookies`). The user's role is read on every
+request, so that a change takes effect at once. The controller of a tap sends the device's secret as `X-Internal-Token`.
 """
 
 from enum import StrEnum
@@ -45,7 +45,7 @@ _RANK: Final = {role: rank for rank, role in enumerate(Role)}
 
 
 async def enforce_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """The guard of the whole application; what comes in is named and timed from here on."""
+    """The guard of the whole application; it also gives the request its id and start time."""
     request_id_of(connection.scope)
     access = handler.opt.get("access")
     if access is DEVICES:
@@ -54,7 +54,7 @@ async def enforce_access(connection: ASGIConnection[Any, Any, Any, Any], handler
     if access is EVERYBODY:
         return
     if not isinstance(access, Role):
-        raise PermissionDeniedException("This route says of nobody that they may call it.")
+        raise PermissionDeniedException("This route declares no access, so nobody may call it.")
     operator = await _operator(connection)
     connection.scope["state"]["operator"] = operator
     connection.scope["state"]["username"] = operator.username
@@ -68,12 +68,12 @@ def require_role(operator: Operator, role: Role) -> None:
 
 
 def may(operator: Operator, role: Role) -> bool:
-    """Whether the operator has this role, or one that includes it."""
+    """True if the operator has this role, or one that includes it."""
     return _RANK[operator.role] >= _RANK[role]
 
 
 def token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    """The session's token, as the caller sent it; raises 401."""
+    """The session's token from header or cookie; raises 401."""
     token = _bearer_of(connection) or connection.cookies.get(SESSION_COOKIE, "")
     if not 0 < len(token) <= MAX_TOKEN_LENGTH:
         raise NotAuthorizedException("Log in with POST /api/session, and send the token as 'Authorization: Bearer …'.")
@@ -81,7 +81,7 @@ def token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
 
 
 def operator_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Operator:
-    """Who is logged in; for routes that ask for a role."""
+    """The logged-in operator; for routes that require a role."""
     operator: Operator = connection.scope["state"]["operator"]
     return operator
 
@@ -92,7 +92,7 @@ def actor_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Actor:
 
 
 def device_of(connection: ASGIConnection[Any, Any, Any, Any]) -> DevicePath:
-    """The tap whose controller asks; for routes that are open to devices."""
+    """The calling controller's tap; for routes that are open to devices."""
     device: DevicePath = connection.scope["state"]["device"]
     return device
 

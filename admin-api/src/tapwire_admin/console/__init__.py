@@ -1,7 +1,7 @@
 """The operators' console and the taps' screens: pages for people, over the same use cases and views as the REST API.
 
-Pages are rendered here; htmx swaps their parts. What runs in the browser beside it is one small module of our own
-(`static/console.js`). It listens to one stream of events: values that move several times a second (ml, money, phase) it writes into
-the page as the text that the stream brings, and for everything else it is told which parts have changed, and asks for those again.
-Rendering each part for each viewer at each drop would cost more than it shows.
+Pages are rendered on the server; htmx swaps their parts. Besides it, one small module of our own runs in the browser
+(`static/console.js`) and reads one stream of events. Values that change several times a second (ml, money, phase) come as texts and
+are written into the page. For everything else the stream names the parts that have changed, and the page requests those again:
+rendering each part for each viewer at each drop would cost too much.
 """

@@ -1,4 +1,4 @@
-"""What was done lately at the counter: entries of the audit log, which survives every reload and every restart."""
+"""Recent activity at the counter, from the audit log."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -9,7 +9,7 @@ from litestar.response import Response
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR
-from tapwire_admin.console.viewer import Looking
+from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.requests.dependencies import Db
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database
@@ -17,7 +17,7 @@ from tapwire_core.db.views.audit import AuditEntryView, list_audit
 from tapwire_core.db.views.guests import names_of_guests
 from tapwire_core.db.views.queries import PageRequest
 
-SHOWN: Final = 12
+MAX_ENTRIES: Final = 12
 COUNTER: Final = frozenset(
     {
         AuditAction.VISIT_OPENED,
@@ -36,11 +36,11 @@ COUNTER: Final = frozenset(
         AuditAction.SHIFT_CLOSED,
     }
 )
-"""What happens at the counter."""
+"""Actions at the counter."""
 
 
-class Named(Struct, frozen=True):
-    """An entry, and the guest that it is about."""
+class NamedEntry(Struct, frozen=True):
+    """An entry of the audit log with its guest."""
 
     entry: AuditEntryView
     guest_id: str | None
@@ -48,22 +48,22 @@ class Named(Struct, frozen=True):
 
 
 @get("/parts/activity", access=OPERATOR)
-async def show_activity(db: Db, viewer: Looking) -> Response[str]:
-    """The latest at the counter."""
+async def show_activity(db: Db, viewer: CurrentViewer) -> Response[str]:
+    """The latest activity at the counter."""
     return viewer.show("parts/activity.html", entries=await latest_at_counter(db))
 
 
-async def latest_at_counter(db: Database) -> list[Named]:
-    """The latest entries of what happens at the counter."""
-    return await with_names(db, (await list_audit(db, actions=COUNTER, page=PageRequest(limit=SHOWN))).items)
+async def latest_at_counter(db: Database) -> list[NamedEntry]:
+    """The latest entries of actions at the counter."""
+    return await with_names(db, (await list_audit(db, actions=COUNTER, page=PageRequest(limit=MAX_ENTRIES))).items)
 
 
-async def with_names(db: Database, entries: Iterable[AuditEntryView]) -> list[Named]:
-    """Entries with the names of the guests that they are about."""
+async def with_names(db: Database, entries: Iterable[AuditEntryView]) -> list[NamedEntry]:
+    """Add the guests' names to entries."""
     shown = list(entries)
     names = await names_of_guests(db, {found for entry in shown for found in map(_uuid, entry.subjects) if found})
-    whose = [next((subject for subject in entry.subjects if subject in names), None) for entry in shown]
-    return [Named(entry, guest, names.get(guest or "")) for entry, guest in zip(shown, whose, strict=True)]
+    guest_ids = [next((subject for subject in entry.subjects if subject in names), None) for entry in shown]
+    return [NamedEntry(entry, guest, names.get(guest or "")) for entry, guest in zip(shown, guest_ids, strict=True)]
 
 
 def _uuid(text: str) -> UUID | None:

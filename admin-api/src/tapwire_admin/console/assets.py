@@ -1,4 +1,4 @@
-"""What pages load: files of ours and of the libraries, each under an address that changes with its bytes."""
+"""Static files, our own and third-party, under addresses that change with their content."""
 
 import hashlib
 from pathlib import Path
@@ -12,13 +12,13 @@ from tapwire_admin.access.auth import EVERYBODY
 from tapwire_admin.console.libraries import VENDOR
 
 STATIC: Final = Path(__file__).parent / "static"
-KEPT_S: Final = 365 * 24 * 3600
+CACHE_S: Final = 365 * 24 * 3600
 _DIGEST_LENGTH: Final = 12
 _digests: dict[tuple[str, float], str] = {}
 
 
 def asset(name: str) -> str:
-    """The address of a file."""
+    """The address of a file, with a digest of its content."""
     file = next(folder / name for folder in (STATIC, VENDOR) if (folder / name).exists())
     key = (name, file.stat().st_mtime)
     if key not in _digests:
@@ -34,5 +34,5 @@ def static_files() -> Router:
         directories=[STATIC, VENDOR],
         opt=options,
         include_in_schema=False,
-        cache_control=CacheControlHeader(max_age=KEPT_S, public=True),
+        cache_control=CacheControlHeader(max_age=CACHE_S, public=True),
     )

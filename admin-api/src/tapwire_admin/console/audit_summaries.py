@@ -1,4 +1,4 @@
-"""An entry of the audit log in one short line, as people read it."""
+"""One-line summaries of audit log entries, with their icons."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -45,8 +45,8 @@ def icon_of(action: str) -> Icon:
     return Icon("ban") if "denied" in action or "refused" in action else ICONS.get(action.split("_")[0], Icon("history"))
 
 
-def gist(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:
-    """What an entry's details come to, in one short line."""
+def audit_summary(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:
+    """An entry's details in one short line."""
     details = entry.details
     said = [_reason(locale, entry.action, details)]
     if isinstance(details.get("volume_ml"), int):

@@ -1,6 +1,6 @@
-"""What the console answers when something can't be done: the reason in words, in the form that asked, with the next step.
+"""The console's answers to errors: the reason and the next step, shown in the form that was sent.
 
-A refusal inside a page is a page's everyday answer, so it comes with status 200; a page that is not there says 404.
+A refusal inside a page is an expected answer, so its status is 200; a missing page has 404.
 """
 
 from http import HTTPStatus
@@ -19,51 +19,53 @@ from tapwire_admin.responses.errors import CODE_OF, FAULTS, STATUS_OF, fault_of
 from tapwire_core.errors import DomainError
 
 SLOT: Final = "find .problem"
-"""Where a form shows what was refused."""
+"""The element of a form that shows a refusal."""
 TOASTS: Final = "#toasts"
-UNEXPLAINED: Final = N_("This can't be done.")
-TOLD_IN_FULL: Final = frozenset({"invalid"})
-"""Codes whose text alone would not say what is wrong: the error's own words stand below it."""
+FALLBACK_TEXT: Final = N_("This can't be done.")
+WITH_DETAIL: Final = frozenset({"invalid"})
+"""Codes with a general text: the error's own text is shown below it."""
 
 
-def tell_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
-    """A use case that can't be done."""
+def show_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
+    """Show a use case's refusal."""
     status = next((STATUS_OF[parent] for parent in type(error).__mro__ if parent in STATUS_OF), HTTPStatus.CONFLICT)
-    return _tell(request, error.code, str(error), error.facts, status)
+    return _show_problem(request, error.code, str(error), error.facts, status)
 
 
-def tell_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """What was refused before a use case was called."""
-    answer = _tell(request, CODE_OF.get(error.status_code, "invalid"), error.detail, {}, HTTPStatus(error.status_code))
+def show_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """Show a refusal before any use case."""
+    answer = _show_problem(request, CODE_OF.get(error.status_code, "invalid"), error.detail, {}, HTTPStatus(error.status_code))
     answer.headers |= error.headers or {}
     return answer
 
 
-def ask_to_log_in(request: Request[Any, Any, Any], _: NotAuthorizedException) -> Response[Any]:
-    """Lead whoever is not logged in to the login, and back afterwards."""
+def redirect_to_login(request: Request[Any, Any, Any], _: NotAuthorizedException) -> Response[Any]:
+    """Redirect to the login, and back afterwards."""
     if request.headers.get("HX-Request") == "true":
         return html("", headers={"HX-Redirect": "/login"})
     wanted = f"?next={quote(request.url.path)}" if request.method == "GET" and request.url.path != "/" else ""
     return Redirect(f"/login{wanted}", status_code=303)
 
 
-def tell_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """What no use case says, told without its inside."""
+def show_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Show an unexpected error without its details."""
     code = fault_of(request, error)
-    return _tell(request, code, "", {}, FAULTS[code])
+    return _show_problem(request, code, "", {}, FAULTS[code])
 
 
 def problem_text(viewer: Viewer, code: str, otherwise: str) -> str:
     """A problem in the viewer's language."""
     texts = translations(viewer.locale)
     known = PROBLEMS.get(code)
-    return texts.gettext(known) if known else otherwise or texts.gettext(UNEXPLAINED)
+    return texts.gettext(known) if known else otherwise or texts.gettext(FALLBACK_TEXT)
 
 
-def _tell(request: Request[Any, Any, Any], code: str, detail: str, facts: dict[str, object], status: HTTPStatus) -> Response[Any]:
+def _show_problem(
+    request: Request[Any, Any, Any], code: str, detail: str, facts: dict[str, object], status: HTTPStatus
+) -> Response[Any]:
     viewer = plain_viewer(request, request.scope["state"].get("operator"))
     text = problem_text(viewer, code, detail)
-    context = {"code": code, "text": text, "detail": detail if code in TOLD_IN_FULL else "", "facts": facts}
+    context = {"code": code, "text": text, "detail": detail if code in WITH_DETAIL else "", "facts": facts}
     if not viewer.is_part:
         return html(viewer.render("problem_page.html", **context), status.value)
     is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -72,6 +74,6 @@ def _tell(request: Request[Any, Any, Any], code: str, detail: str, facts: dict[s
 
 
 def show_in(place: str, answer: Response[Any]) -> Response[Any]:
-    """Have htmx put an answer into another place than the form named."""
+    """Make htmx put the answer into another element than the form's target."""
     answer.headers |= {"HX-Retarget": place, "HX-Reswap": "innerHTML"}
     return answer

@@ -1,4 +1,4 @@
-"""How money, volumes and times are written for people of one language; the numbers themselves stay integers everywhere else."""
+"""Formats of money, volumes and times for people of one language; elsewhere they stay integers."""
 
 import functools
 import re
@@ -20,17 +20,17 @@ from tapwire_core.errors import Invalid
 
 ML_PER_LITER: Final = 1000
 LITERS_FROM_ML: Final = 1000
-"""From here on a volume is written in litres."""
+"""Volumes from here on are shown in litres."""
 LITER_DIGITS: Final = 2
-"""The most decimals of a number of litres: with three, `1,000` could be a thousand."""
+"""Maximum decimals of typed litres: with three, `1,000` could be a thousand."""
 BABEL_LOCALES: Final = {Locale.EN: "en_GB", Locale.RU: "ru"}
-"""English with 24 hours and days before months: bars of the world outside the USA."""
+"""British English: 24 hours, day before month."""
 UTC: Final = ZoneInfo("UTC")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 class Formats:
-    """One language's way to write, at one venue's time."""
+    """Formats of one language, currency and time zone."""
 
     def __init__(self, locale: Locale, currency: str, zone: tzinfo = UTC) -> None:
         self.locale: Final = BABEL_LOCALES[locale]
@@ -63,7 +63,7 @@ class Formats:
         return f"{format_decimal(Decimal(ml) / ML_PER_LITER, '#,##0.0', locale=self.locale)}\N{NO-BREAK SPACE}{liter}"
 
     def number(self, value: int) -> str:
-        """A number with its thousands set apart."""
+        """A number with thousands separators."""
         return str(format_decimal(value, locale=self.locale))
 
     def moment(self, at: datetime) -> str:
@@ -71,7 +71,7 @@ class Formats:
         return str(format_datetime(at, "d MMM, HH:mm", tzinfo=self.zone, locale=self.locale))
 
     def long_moment(self, at: datetime) -> str:
-        """A day with its year and a time, for what is printed."""
+        """A day with its year and a time, for print."""
         return str(format_datetime(at, "d MMMM y, HH:mm", tzinfo=self.zone, locale=self.locale))
 
     def clock(self, at: datetime) -> str:
@@ -87,7 +87,7 @@ class Formats:
         return str(format_date(day, "EEE d MMM", locale=self.locale))
 
     def age(self, ms: int | None) -> str:
-        """How long ago, in one unit: `4 min`."""
+        """An age in one unit: `4 min`."""
         if ms is None:
             return "–"
         return str(format_timedelta(max(ms, 0) // 1000, granularity="second", threshold=1.5, format="short", locale=self.locale))
@@ -106,9 +106,9 @@ def read_liters(text: str, field: str) -> int:
 
 
 def _read_decimal(text: str, field: str, digits: int) -> int:
-    """A number with a comma or a point, in units of its last digit: who types at a counter doesn't think of the page's language.
+    """Read a decimal with comma or point, in units of its last digit, in any language of the page.
 
-    So neither of them sets thousands apart; where one is meant to, too many digits follow, and the number is refused.
+    Neither is a thousands separator: used as one, too many decimals follow, and the number is refused.
     """
     cleaned = "".join(text.split()).replace(",", ".").replace("\N{MINUS SIGN}", "-")
     if not _NUMBER.fullmatch(cleaned):

@@ -1,7 +1,7 @@
-"""What a form sent: its fields as the very bodies that the REST routes take, and a key that makes a double press harmless.
+"""Submitted forms: their fields as the bodies of the REST routes, and an idempotency key.
 
-Each form is rendered with a new key. Sent twice, it has its effect once, and the second answer is made from the first's result.
-The result of a form that says `tells_secret` is kept for the sending session alone, as the REST API keeps such answers.
+Each form is rendered with a new key. Sent twice, it takes effect once, and the second answer is made from the stored result. The
+result of a handler with `returns_secret` is stored for the sending session alone, as in the REST API.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, run_once
 KEY_FIELD: Final = "key"
 MAX_KEY_LENGTH: Final = 60
 AS_TYPED: Final = frozenset({"password", "old_password", "new_password"})
-"""Fields whose blanks at the ends are meant; those of all others are slips."""
+"""Fields whose leading and trailing blanks are kept; they are stripped from all others."""
 _INTEGER: Final = re.compile(r"-?[0-9]+")
-"""msgspec takes `1.000` for 1: whoever types that may mean a thousand."""
+"""msgspec reads `1.000` as 1, but the person may mean a thousand."""
 
 S = TypeVar("S", bound=Struct)
 P = ParamSpec("P")
@@ -36,8 +36,8 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A form's fields, without those that were left empty."""
+class SubmittedForm:
+    """A form's non-empty fields."""
 
     values: Mapping[str, str]
     viewer: Viewer
@@ -45,39 +45,41 @@ class Sent:
     request: KeyedRequest | None
 
     def read(self, body: type[S], *, money: tuple[str, ...] = (), **known: object) -> S:
-        """The fields as a body of the REST API; `money` are those that a person writes as an amount. Raises `Invalid`."""
-        wanted = {field for field in body.__struct_fields__ if field in self.values}
-        values: dict[str, object] = {field: self.values[field] for field in wanted}
+        """The fields as a body of the REST API; `money` names fields typed as an amount. Raises `Invalid`."""
+        present = {field for field in body.__struct_fields__ if field in self.values}
+        values: dict[str, object] = {field: self.values[field] for field in present}
         for field in money:
-            if field in wanted:
+            if field in present:
                 values[field] = self.viewer.formats.read_money(self.values[field], field)
         try:
             read: S = read_as(body, {**values, **known}, strict=False)
         except msgspec.ValidationError as error:
             raise Invalid(str(error)) from error
-        for field in wanted.difference(money):
+        for field in present.difference(money):
             if type(getattr(read, field)) is int and not _INTEGER.fullmatch(self.values[field]):
                 raise Invalid(f"{field}: {self.values[field][:40]!r} is not a whole number in digits.", field=field)
         return read
 
     def flag(self, field: str) -> bool:
-        """Whether a box is ticked."""
+        """True for a ticked box."""
         return self.values.get(field) == "true"
 
     async def once(self, use_case: Callable[Concatenate[Database, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a use case once for this form; its result again when the form comes again."""
+        """Run a use case once for this form; a repeated form gets the stored result."""
         if self.request is None:
             return await use_case(self.db, *args, **kwargs)
         result = await run_once(self.db, self.request, use_case, *args, **kwargs)
-        assert not isinstance(result, KeptAnswer), "a form's answer is made anew from the kept result"
+        assert not isinstance(result, KeptAnswer), "a form's answer is made from the stored result"
         return result
 
 
-Form = NamedDependency[Sent]
+Form = NamedDependency[SubmittedForm]
 
 
-async def provide_sent(request: Request[Any, Any, Any], db: NamedDependency[Database], viewer: NamedDependency[Viewer]) -> Sent:
-    """What the form sent."""
+async def provide_form(
+    request: Request[Any, Any, Any], db: NamedDependency[Database], viewer: NamedDependency[Viewer]
+) -> SubmittedForm:
+    """The submitted form."""
     fields = await request.form() if request.method == "POST" else {}
     typed = {name: value for name, value in fields.items() if isinstance(value, str)}
     texts = {name: value if name in AS_TYPED else value.strip() for name, value in typed.items()}
@@ -86,10 +88,10 @@ async def provide_sent(request: Request[Any, Any, Any], db: NamedDependency[Data
     values = {name: value for name, value in texts.items() if value and name not in (KEY_FIELD, CSRF_FIELD)}
     key = texts.get(KEY_FIELD, "")[:MAX_KEY_LENGTH]
     keyed = _keyed(request, key, values) if key and request.scope["state"].get("operator") else None
-    return Sent(values, viewer, db, keyed)
+    return SubmittedForm(values, viewer, db, keyed)
 
 
 def _keyed(request: Request[Any, Any, Any], key: str, values: Mapping[str, str]) -> KeyedRequest:
     body_hash = hashlib.sha256(msgspec.json.encode(values, order="sorted")).digest()
-    tells_secret = request.route_handler.opt.get("tells_secret")
-    return KeyedRequest(scope_of(request), key, body_hash, sealing_key_of(request, key) if tells_secret else None)
+    returns_secret = request.route_handler.opt.get("returns_secret")
+    return KeyedRequest(scope_of(request), key, body_hash, sealing_key_of(request, key) if returns_secret else None)

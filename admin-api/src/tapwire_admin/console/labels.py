@@ -1,6 +1,6 @@
-"""How the closed sets of words of contract and core are said to operators; `say` translates what stands here.
+"""Operators' labels for the closed sets of contract and core; `render.label_of` translates them.
 
-A test walks every enum, so that a new member can't come without its words.
+A test checks that every member of every enum has one.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReaso
 
 
 class Severity(StrEnum):
-    """How soon a person must look at an incident."""
+    """Urgency of an incident."""
 
     URGENT = "urgent"
     MONEY = "money"
@@ -48,7 +48,7 @@ SEVERITIES: Final[Mapping[IncidentKind, Severity]] = {
     IncidentKind.DEAD_LETTER: Severity.WATCH,
     IncidentKind.WEBHOOK_FAILING: Severity.WATCH,
 }
-"""Beer that flows now, or a guest or tap that is stuck, before money that a person must book, before what can wait till morning."""
+"""First beer that flows now and blocked guests or taps, then money to be booked, then what can wait till morning."""
 
 ROLES: Final[Mapping[Role, str]] = {
     Role.OPERATOR: N_("Operator"),
@@ -315,4 +315,4 @@ WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "delivery_cause": DELIVERY_CAUSES,
     "off_reason": OFF_REASONS,
 }
-"""The sets by the name that templates call them."""
+"""Labels by the name that templates use for a set."""

@@ -1,6 +1,6 @@
-"""The parts of the console that others make: taken from `node_modules` into `vendor/`, by `make console`, and served from there.
+"""Third-party assets of the console: copied from `node_modules` into `vendor/` by `make console`, and served from there.
 
-`package.json` says which libraries, `package-lock.json` which bytes of them. Nothing comes from anywhere else when a page is read.
+`package.json` lists them, `package-lock.json` pins their bytes. Pages load nothing from other hosts.
 """
 
 import re
@@ -24,7 +24,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
         f"inter-{subset}.woff2": f"{_INTER}/files/inter-{subset}-wght-normal.woff2" for subset in ("latin", "latin-ext", "cyrillic")
     },
 }
-"""What is served, and where it lies below `node_modules`."""
+"""Served files, and their sources below `node_modules`."""
 LICENCES: Final[Mapping[str, str]] = {
     f"LICENSE-{name}.txt": f"{package}/LICENSE"
     for name, package in (
@@ -38,7 +38,7 @@ LICENCES: Final[Mapping[str, str]] = {
 """The licences' texts, which must go wherever the libraries go."""
 
 Icon = NewType("Icon", str)
-"""An icon's name in `lucide-static`. Write it as `Icon("…")` in Python and `icon("…")` in templates: that is how it is found."""
+"""An icon's name in `lucide-static`. Write it as `Icon("…")` in Python and `icon("…")` in templates: the build finds it so."""
 _IN_USE: Final = re.compile(r"""\b[Ii]con\("([a-z0-9-]+)"\)""")
 
 

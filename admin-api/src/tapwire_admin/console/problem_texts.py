@@ -1,6 +1,6 @@
-"""What went wrong, in the operator's language, with the next step: one text for each machine `code` that the console can meet.
+"""Texts of errors for operators, with the next step: one for each `code` that the console can get.
 
-A code that has none here is told in the words of the error itself, in English: better those than none.
+A code without a text here shows the error's own English text.
 """
 
 from collections.abc import Mapping

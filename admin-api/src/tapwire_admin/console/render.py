@@ -1,4 +1,4 @@
-"""Templates to HTML, in the viewer's language: whole pages, parts of them for htmx, and what a part tells the page around it."""
+"""Rendering of templates to HTML in one language, and answers to htmx with events for the page."""
 
 import functools
 import json
@@ -32,7 +32,7 @@ _LIQUIDS: Final = {
     "ipa": "amber",
     "ale": "amber",
 }
-"""What a beverage looks like in its keg's picture, by how a word of its style or its name begins."""
+"""Colour of a beverage in its keg's picture, by the start of a word of its style or name."""
 
 
 @functools.cache
@@ -54,7 +54,7 @@ def environment(locale: Locale) -> Environment:
         "menu": MENU,
         "new_key": new_key,
         "liquid": liquid,
-        "say": functools.partial(say, locale),
+        "label_of": functools.partial(label_of, locale),
     }
     return made
 
@@ -64,8 +64,8 @@ def render(locale: Locale, template: str, context: Mapping[str, Any]) -> str:
     return environment(locale).get_template(template).render(context)
 
 
-def say(locale: Locale, kind: str, word: str | None) -> str:
-    """A word of a closed set, for people; one that is not known is shown as it is."""
+def label_of(locale: Locale, kind: str, word: str | None) -> str:
+    """The label of a closed set's word; an unknown word is shown unchanged."""
     if word is None:
         return "–"
     text = WORDS[kind].get(word)
@@ -73,14 +73,14 @@ def say(locale: Locale, kind: str, word: str | None) -> str:
 
 
 def liquid(style: str | None, name: str | None) -> str:
-    """What colour a beverage has in its keg's picture."""
+    """The colour of a beverage in its keg's picture."""
     words = f"{style or ''} {name or ''}".lower().split()
     return next((look for start, look in _LIQUIDS.items() if any(word.startswith(start) for word in words)), "gold")
 
 
 @functools.cache
 def icon(name: Icon) -> Markup:
-    """An icon, for the eye alone: what it stands beside says the same in words."""
+    """An icon; hidden from screen readers, since a text stands beside it."""
     drawing = read_icon(name)
     inside = drawing[drawing.index(">", drawing.index("<svg")) + 1 : drawing.rindex("</svg>")].strip()
     return Markup(  # noqa: S704  a file of ours
@@ -90,20 +90,20 @@ def icon(name: Icon) -> Markup:
 
 
 def new_key() -> str:
-    """The key of a new form, which makes a double press harmless."""
+    """A new form's idempotency key."""
     return str(uuid4())
 
 
 def html(content: str, status_code: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
-    """An HTML answer."""
+    """An answer of HTML."""
     return Response(content, status_code=status_code, media_type=MediaType.HTML, headers=dict(headers or {}))
 
 
-def done(said: str | None = None, *, changed: Sequence[str] = (), close: bool = True, body: str | None = None) -> Response[str]:
-    """What a form answers when it was done: it closes its dialog, says a sentence, and names the parts that have changed."""
+def done(message: str | None = None, *, changed: Sequence[str] = (), close: bool = True, body: str | None = None) -> Response[str]:
+    """The answer to a successful form: closes its dialog, shows a message, and names the changed parts."""
     events: dict[str, Any] = {"changed": {"topics": list(changed)}} if changed else {}
-    if said:
-        events["said"] = {"text": said}
+    if message:
+        events["said"] = {"text": message}
     if close:
         events["closeDialog"] = {}
     headers = {"HX-Trigger": json.dumps(events)} if events else {}
@@ -113,5 +113,5 @@ def done(said: str | None = None, *, changed: Sequence[str] = (), close: bool = 
 
 
 def go_to(path: str) -> Response[str]:
-    """Lead the whole page of an htmx request elsewhere."""
+    """Redirect the whole page of an htmx request."""
     return html("", headers={"HX-Redirect": path})

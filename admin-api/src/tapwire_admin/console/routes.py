@@ -1,4 +1,4 @@
-"""All pages of the console below `/`, with what they share: who looks, what stands around a page, how a refusal is told."""
+"""The console's routes under `/`, with their shared dependencies, headers and error handlers."""
 
 from typing import Final
 
@@ -9,8 +9,8 @@ from litestar.types import ControllerRouterHandler
 
 from tapwire_admin.console import activity, shell, stream
 from tapwire_admin.console.assets import static_files
-from tapwire_admin.console.error_answers import ask_to_log_in, tell_domain_error, tell_fault, tell_http_error
-from tapwire_admin.console.forms import provide_sent
+from tapwire_admin.console.error_answers import redirect_to_login, show_domain_error, show_fault, show_http_error
+from tapwire_admin.console.forms import provide_form
 from tapwire_admin.console.pages import (
     audit,
     beverages,
@@ -45,7 +45,7 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-"""Of every page: nothing from elsewhere, in nobody's frame, kept nowhere."""
+"""Headers of every page: no other hosts, no framing, no caching."""
 PARTS: Final = (activity, shell, stream)
 PAGES: Final = (
     audit,
@@ -80,13 +80,13 @@ def console() -> list[ControllerRouterHandler]:
         dependencies={
             "viewer": Provide(provide_viewer),
             "shell": Provide(shell.provide_shell),
-            "sent": Provide(provide_sent),
+            "form": Provide(provide_form),
         },
         exception_handlers={
-            NotAuthorizedException: ask_to_log_in,
-            HTTPException: tell_http_error,
-            DomainError: tell_domain_error,
-            Exception: tell_fault,
+            NotAuthorizedException: redirect_to_login,
+            HTTPException: show_http_error,
+            DomainError: show_domain_error,
+            Exception: show_fault,
         },
         response_headers=HEADERS,
         include_in_schema=False,

@@ -1,4 +1,4 @@
-"""What stands around every page: how broker, core and shift are, and how many incidents wait."""
+"""The frame of every page: state of broker, core and shift, and the number of open incidents."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +9,7 @@ from litestar.params import FromQuery
 from litestar.response import Response
 
 from tapwire_admin.access.auth import OPERATOR
-from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Live
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.system import read_status
@@ -17,7 +17,7 @@ from tapwire_core.db.views.system import read_status
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """How everything is now; `link` is what the broker's connection shows."""
+    """Content of the frame; `link` is the state of the broker's connection (`Live.link`)."""
 
     link: dict[str, Any]
     shift_open: bool
@@ -25,11 +25,11 @@ class Shell:
     incidents: int
 
 
-Around = NamedDependency[Shell]
+ShellContext = NamedDependency[Shell]
 
 
 async def provide_shell(db: NamedDependency[Database], viewer: NamedDependency[Viewer], live: NamedDependency[Live]) -> Shell:
-    """How everything is now."""
+    """Read the frame's content."""
     status = await read_status(db)
     venue_id = viewer.venue.venue_id if viewer.venue else None
     here = next((venue for venue in status.venues if venue.venue_id == venue_id), None)
@@ -38,14 +38,14 @@ async def provide_shell(db: NamedDependency[Database], viewer: NamedDependency[V
 
 
 @get("/parts/status", access=OPERATOR)
-async def show_status(viewer: Looking, shell: Around) -> Response[str]:
+async def show_status(viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
     """The status bar."""
     return viewer.show("parts/status.html", shell=shell)
 
 
 @get("/parts/nav", access=OPERATOR)
-async def show_nav(viewer: Looking, shell: Around, at: FromQuery[str] = "/") -> Response[str]:
-    """The main menu, as the page at this path shows it."""
+async def show_nav(viewer: CurrentViewer, shell: ShellContext, at: FromQuery[str] = "/") -> Response[str]:
+    """The main menu on the page at this path."""
     return replace(viewer, path=at).show("parts/nav.html", shell=shell)
 
 

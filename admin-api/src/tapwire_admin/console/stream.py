@@ -1,8 +1,8 @@
-"""The console's stream of events, for one viewer: values ready to be shown, and the names of what has changed.
+"""The console's stream of events for one viewer: values ready to be shown, and the names of changed things.
 
-`values`: what moves while beer flows, as texts; money by the one formula of the core. `card`: what lies on a reader. `link`:
-whether broker and core are there. `changed`: the ids of the things that a new fact is about, and its kind; parts of a page that
-show one of them ask for themselves again. `beat` tells that the stream still lives, `end` that the login does not.
+`values`: texts that change while beer flows; money by the core's formula. `card`: the card on a reader. `link`: state of broker and
+core. `changed`: kind, action and ids of a new fact; parts of a page that show one of them are requested again. `beat`: heartbeat.
+`end`: the session has ended.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from tapwire_admin.access.auth import OPERATOR, token_of
-from tapwire_admin.console.render import say
-from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.console.render import label_of
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Listener, Live, LiveKind
 from tapwire_admin.requests.dependencies import Db
 from tapwire_admin.responses.event_streams import Events, stream_events
@@ -31,25 +31,25 @@ from tapwire_core.db.views.users import operator_of_token
 from tapwire_core.domain.money import charge
 from tapwire_core.services.sessions import hash_token
 
-LOOK_EVERY_S: Final = 0.3
-"""Between two looks for new facts."""
-GATHER_S: Final = 0.05
-"""So long values gather before they are sent together."""
-BEAT_S: Final = 3.0
+POLL_INTERVAL_S: Final = 0.3
+"""Interval between queries for new facts."""
+BATCH_WINDOW_S: Final = 0.05
+"""Time to collect values into one event."""
+HEARTBEAT_S: Final = 3.0
 MAX_POURS: Final = 500
-"""Pours whose grant is remembered."""
+"""Maximum number of pours whose grant is cached."""
 KINDS: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE, LiveKind.LINK})
 
 
 @get("/live", access=OPERATOR, include_in_schema=False)
-async def stream(request: Request[Any, Any, Any], db: Db, viewer: Looking, live: NamedDependency[Live]) -> ServerSentEvent:
-    """What happens from now on."""
+async def stream(request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, live: NamedDependency[Live]) -> ServerSentEvent:
+    """Stream events from now on."""
     facts = await FactsReader.from_now(db)
-    return stream_events(_events(Shown(db, viewer, live), facts, hash_token(token_of(request))))
+    return stream_events(_events(LiveTexts(db, viewer, live), facts, hash_token(token_of(request))))
 
 
-class Shown:
-    """Values as one viewer reads them."""
+class LiveTexts:
+    """Live values as texts for one viewer."""
 
     def __init__(self, db: Database, viewer: Viewer, live: Live) -> None:
         self.db: Final = db
@@ -57,43 +57,43 @@ class Shown:
         self._viewer: Final = viewer
         self._pours: dict[str, TapView | None] = {}
         self._presence: dict[str, str] = {}
-        self._finding: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[None] | None = None
 
-    def values(self, listener: Listener, told: Sequence[tuple[LiveKind, dict[str, Any]]]) -> list[dict[str, Any]]:
-        """What taps do, and then how much has flowed in their pours: whoever begins to pour has a first value of it at once.
+    def values(self, listener: Listener, updates: Sequence[tuple[LiveKind, dict[str, Any]]]) -> list[dict[str, Any]]:
+        """Phases of taps, then volumes of their pours; a pour that begins has its first value at once.
 
-        Nothing here waits for the database. A pour that is not known yet is looked up meanwhile, and its value is told then.
+        Never waits for the database: an unknown pour is looked up in the background, and its value follows.
         """
-        states = [value for kind, value in told if kind is LiveKind.NODE]
+        states = [value for kind, value in updates if kind is LiveKind.NODE]
         flowing = {state["path"]: self._last_progress(state) for state in states if state["phase"] == Phase.POURING}
-        flowing |= {value["path"]: value for kind, value in told if kind is LiveKind.PROGRESS}
+        flowing |= {value["path"]: value for kind, value in updates if kind is LiveKind.PROGRESS}
         unknown = {value["pour_id"]: path for path, value in flowing.items() if value["pour_id"] not in self._pours}
-        if self._finding is not None and self._finding.done():
-            self._finding.result()  # a database that is away ends the stream, and the browser comes again
-            self._finding = None
-        if unknown and self._finding is None:
-            self._finding = asyncio.create_task(self._find(unknown, listener))
-        shown = (self._progress(value) for value in flowing.values())
-        return [*(self._phase(state) for state in states), *(value for value in shown if value is not None)]
+        if self._loading is not None and self._loading.done():
+            self._loading.result()  # an unreachable database ends the stream, and the browser reconnects
+            self._loading = None
+        if unknown and self._loading is None:
+            self._loading = asyncio.create_task(self._load_pours(unknown, listener))
+        texts = (self._progress(value) for value in flowing.values())
+        return [*(self._phase(state) for state in states), *(value for value in texts if value is not None)]
 
     def close(self) -> None:
-        """Look nothing up any more."""
-        if self._finding is not None:
-            _end(self._finding)
+        """Cancel the lookup in progress."""
+        if self._loading is not None:
+            _cancel(self._loading)
 
-    def is_news(self, state: dict[str, Any]) -> bool:
-        """Whether a node has come or gone since it was last shown."""
+    def presence_changed(self, state: dict[str, Any]) -> bool:
+        """True if a node came online or went offline since its last state."""
         before = self._presence.get(state["path"])
         self._presence[state["path"]] = state["status"]
         return before is not None and before != state["status"]
 
     def _phase(self, state: dict[str, Any]) -> dict[str, Any]:
-        """What a tap's node does."""
+        """The phase of a tap's node."""
         phase = state["phase"] if state["status"] == "online" else "OFFLINE"
-        return {"path": state["path"], "phase": phase, "phase_text": say(self._viewer.locale, "phase", state["phase"])}
+        return {"path": state["path"], "phase": phase, "phase_text": label_of(self._viewer.locale, "phase", state["phase"])}
 
     def _progress(self, value: dict[str, Any]) -> dict[str, Any] | None:
-        """How much has flowed for whom, and what it costs; nothing of a pour that is over."""
+        """Volume, cost and guest of a running pour; None for one that has ended."""
         tap, ml = self._pours.get(value["pour_id"]), value["volume_ml"]
         if tap is None or not tap.pending_price_minor or not tap.pending_max_volume_ml:
             return None
@@ -108,14 +108,14 @@ class Shown:
         }
 
     def _last_progress(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The newest progress of the pour that a tap is in; if there is none yet, that nothing has flowed."""
+        """The newest progress of a tap's current pour; 0 ml before the first."""
         newest = self.live.newest(LiveKind.PROGRESS, state["path"])
         if newest is not None and newest["pour_id"] == state["pour_id"]:
             return newest
         return {"path": state["path"], "pour_id": state["pour_id"], "volume_ml": 0}
 
-    async def _find(self, unknown: dict[str, str], listener: Listener) -> None:
-        """Read whose pours these are and what was granted, and have their newest values told again."""
+    async def _load_pours(self, unknown: dict[str, str], listener: Listener) -> None:
+        """Read guests and grants of these pours, then queue their newest values again."""
         taps = await find_taps(self.db, set(unknown.values()))
         self._pours |= dict.fromkeys(unknown)
         self._pours |= {str(tap.pending_pour_id): tap for tap in taps}
@@ -125,71 +125,71 @@ class Shown:
             for kind in (LiveKind.NODE, LiveKind.PROGRESS):
                 newest = self.live.newest(kind, path)
                 if newest is not None:
-                    listener.tell((kind, path), newest)
+                    listener.put((kind, path), newest)
 
 
 def topics_of(fact: AuditEntryView) -> list[str]:
-    """What a fact is about: its kind, what it says happened, and every id that it names."""
+    """Topics of a fact: its kind, its action, and every id that it names."""
     return [kind_of(fact.action).value, fact.action, *fact.subjects]
 
 
-async def _events(shown: Shown, facts: FactsReader, session: bytes) -> Events:
-    """Live values as they come, and what the looks at the database find; the one does not wait for the other."""
-    with shown.live.listen(KINDS) as listener:
-        found: deque[ServerSentEventMessage] = deque()
-        looking = asyncio.create_task(_look(shown, facts, session, found, listener.news))
+async def _events(texts: LiveTexts, facts: FactsReader, session: bytes) -> Events:
+    """Merge live values with facts from the database; neither waits for the other."""
+    with texts.live.listen(KINDS) as listener:
+        events: deque[ServerSentEventMessage] = deque()
+        polling = asyncio.create_task(_poll(texts, facts, session, events, listener.ready))
         try:
-            yield _event("link", shown.live.link)
-            while not looking.done():
-                for event in _values(shown, listener):
+            yield _event("link", texts.live.link)
+            while not polling.done():
+                for event in _values(texts, listener):
                     yield event
-                while found:
-                    yield found.popleft()
+                while events:
+                    yield events.popleft()
                 await _wait(listener)
-            looking.result()
+            polling.result()
             yield _event("end", {})
         finally:
-            _end(looking)
-            shown.close()
+            _cancel(polling)
+            texts.close()
 
 
-async def _look(
-    shown: Shown, facts: FactsReader, session: bytes, found: deque[ServerSentEventMessage], news: asyncio.Event
+async def _poll(
+    texts: LiveTexts, facts: FactsReader, session: bytes, events: deque[ServerSentEventMessage], ready: asyncio.Event
 ) -> None:
-    """Look for new facts again and again; ends with the login."""
+    """Query for new facts periodically; ends with the session."""
     beat_at = time.monotonic()
     try:
         while True:
             if time.monotonic() >= beat_at:
-                if await operator_of_token(shown.db, session) is None:
+                if await operator_of_token(texts.db, session) is None:
                     return
-                beat_at = time.monotonic() + BEAT_S
-                found.append(_event("beat", shown.live.link))
+                beat_at = time.monotonic() + HEARTBEAT_S
+                events.append(_event("beat", texts.live.link))
             topics = [topic for fact in await facts.read_on() for topic in topics_of(fact)]
             if topics:
-                found.append(_changed(topics))
-            if found:
-                news.set()
-            await asyncio.sleep(LOOK_EVERY_S)
+                events.append(_changed(topics))
+            if events:
+                ready.set()
+            await asyncio.sleep(POLL_INTERVAL_S)
     finally:
-        news.set()
+        ready.set()
 
 
-def _end(task: asyncio.Task[None]) -> None:
-    """End a task of a stream that ends; where both have failed, one has told why."""
+def _cancel(task: asyncio.Task[None]) -> None:
+    """Cancel a task of an ending stream, and mark its exception as seen: the stream reports the other's."""
     if not task.cancel() and not task.cancelled():
         task.exception()
 
 
-def _values(shown: Shown, listener: Listener) -> Iterator[ServerSentEventMessage]:
-    """All new values, those of taps as one event; and which nodes have come or gone."""
-    told, topics = listener.take(), list[str]()
-    if values := shown.values(listener, told):
+def _values(texts: LiveTexts, listener: Listener) -> Iterator[ServerSentEventMessage]:
+    """New values, those of taps as one event, and changes of nodes' presence."""
+    updates, topics = listener.take(), list[str]()
+    if values := texts.values(listener, updates):
         yield _event("values", values)
-    for kind, value in told:
+    for kind, value in updates:
         match kind:
             case LiveKind.NODE:
-                if shown.is_news(value):
+                if texts.presence_changed(value):
                     topics += [value["path"], "presence"]
             case LiveKind.CARD:
                 laid_on = value["card_uid"] if value["type"] == "card_presented" else None
@@ -203,10 +203,10 @@ def _values(shown: Shown, listener: Listener) -> Iterator[ServerSentEventMessage
 
 
 async def _wait(listener: Listener) -> None:
-    """Wait for news, then a moment more, so that many values go as one event."""
-    await listener.news.wait()
-    listener.news.clear()
-    await asyncio.sleep(GATHER_S)
+    """Wait for a value, then `BATCH_WINDOW_S` more, so that many go as one event."""
+    await listener.ready.wait()
+    listener.ready.clear()
+    await asyncio.sleep(BATCH_WINDOW_S)
 
 
 def _changed(topics: Iterable[str]) -> ServerSentEventMessage:

@@ -1,7 +1,7 @@
-"""What a tap's own screen shows, by precedence: what is wrong for everybody, what this guest does, what the tap offers. Pure.
+"""Content of a tap's own screen, by precedence: faults for everybody, the guest's pour, the tap's offer. Pure.
 
-Nothing personal stands on it but the first name, the balance and the pour of whoever's card lies on the reader: the core sends a
-tap nothing else (`display` in CONTRACT.md). When broker or core are away the screen says so, because no card is served then.
+Its only personal data are first name, balance and pour of the guest whose card is on the reader: the core sends a tap nothing else
+(`display` in CONTRACT.md). Without broker or core the screen says so, because cards are not served then.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from tapwire_core.db.views.taps import TapView
 from tapwire_core.domain.money import charge
 
 RESULT_S: Final = 10.0
-"""So long a result or a denial stays when the card was taken off."""
+"""Time that a result or denial stays after the card was removed."""
 
 
 class ScreenState(StrEnum):
-    """What the screen is about; a style for each."""
+    """States of the screen, each with its style."""
 
     STOPPED = "stopped"
     NO_CONNECTION = "no_connection"
@@ -34,8 +34,8 @@ class ScreenState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What is known of a tap: the books, its node's state, the newest progress and the core's newest answer with its age."""
+class TapSnapshot:
+    """Inputs of the screen: the books, the node's state, the newest progress, the core's newest answer and its age."""
 
     tap: TapView
     shift_open: bool
@@ -47,12 +47,12 @@ class Seen:
 
     @property
     def phase(self) -> str:
-        """What the node does; empty for none."""
+        """The node's phase; empty while it is offline."""
         return str(self.node.get("phase", "")) if self.node.get("status") == "online" else ""
 
 
-def screen_of(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
-    """All that the screen shows, as texts."""
+def screen_texts(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, Any]:
+    """All texts of the screen."""
     tap = seen.tap
     offer = {
         "beverage": tap.beverage_name or "",
@@ -63,8 +63,8 @@ def screen_of(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
     return {**offer, "ml": "", "money": "", "balance": "", "share": 0, "name": "", **_moment(seen, locale, formats)}
 
 
-def _moment(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
-    """What is now, the weightiest first."""
+def _moment(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, Any]:
+    """The current state, by precedence."""
     blocked = _blocked(seen, locale)
     if seen.phase == Phase.POURING:
         return _pouring(seen, locale, formats)
@@ -83,8 +83,8 @@ def _moment(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
     return _say(ScreenState.READY, locale, N_("Place your card on the reader"), N_("and pour as much as you like"))
 
 
-def _blocked(seen: Seen, locale: Locale) -> dict[str, Any] | None:
-    """Why nobody can pour here now, if so."""
+def _blocked(seen: TapSnapshot, locale: Locale) -> dict[str, Any] | None:
+    """The state that keeps everybody from pouring, or None."""
     tap = seen.tap
     reasons = {"emergency_stop": DenyReason.EMERGENCY_STOP, "locked": DenyReason.TAP_LOCKED, "cleaning": DenyReason.TAP_CLEANING}
     if tap.status == "emergency_stop":
@@ -103,8 +103,8 @@ def _blocked(seen: Seen, locale: Locale) -> dict[str, Any] | None:
     return None
 
 
-def _pouring(seen: Seen, locale: Locale, formats: Formats) -> dict[str, Any]:
-    """The running pour: what flowed, what it costs, what is left."""
+def _pouring(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, Any]:
+    """The running pour: volume, cost, remaining balance."""
     pour_id = seen.node.get("pour_id")
     ml = int(seen.progress["volume_ml"]) if seen.progress.get("pour_id") == pour_id else 0
     is_granted = seen.answer.get("type") == "pour_authorized" and seen.answer.get("pour_id") == pour_id

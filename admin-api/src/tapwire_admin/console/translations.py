@@ -1,7 +1,7 @@
 """The console's own texts in its languages: English stands in the code and in the templates, the others in `locales/*.po`.
 
-`python -m tapwire_admin.console.translations` (`make texts`) collects the texts; a new text waits in each catalogue, empty, until
-somebody translates it, and a test fails until then. Texts that guests read come from `tapwire_contracts.reasons`.
+`python -m tapwire_admin.console.translations` (`make texts`) collects the texts. A new text stays empty in each catalogue until it
+is translated, and a test fails until then. Guests' texts come from `tapwire_contracts.denials`.
 """
 
 import functools
@@ -25,7 +25,7 @@ _METHODS: Final = [("**.py", "python"), ("**.html", "jinja2")]
 
 
 def N_(text: str) -> str:  # noqa: N802  gettext's own name for it
-    """Mark a text for translation where it stands; it is translated where it is shown."""
+    """Mark a text for translation where it stands; it is translated when it is shown."""
     return text
 
 
@@ -41,13 +41,13 @@ def translations(locale: Locale) -> NullTranslations:
 
 
 def read_catalog(locale: Locale) -> Catalog:
-    """A language's catalogue as it is kept."""
+    """A language's catalogue."""
     with _file(locale).open("rb") as file:
         return read_po(file, locale=locale.value)
 
 
 def collect_texts() -> Catalog:
-    """All texts that code and templates say, without translations."""
+    """All texts of code and templates, without translations."""
     catalog = Catalog(project="Tapwire", charset="utf-8")
     found = extract_from_dir(HOME, _METHODS, keywords={"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)})
     for file, _line, message, comments, context in found:
@@ -56,7 +56,7 @@ def collect_texts() -> Catalog:
 
 
 def update_catalogs() -> None:
-    """Bring each language's catalogue up to the texts: new ones come in empty, those that nobody says any more go."""
+    """Update each catalogue: new texts come in empty, unused ones are removed."""
     texts = collect_texts()
     for locale in TRANSLATED:
         catalog = read_catalog(locale) if _file(locale).exists() else Catalog(locale=locale.value)

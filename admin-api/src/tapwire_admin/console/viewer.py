@@ -1,5 +1,6 @@
-"""Who looks: the language, the theme and the venue that they chose, who they are, and how pages are made for them."""
+"""The viewer of a page: operator, language, theme and venue; renders templates for them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -10,7 +11,7 @@ from litestar.di import NamedDependency
 
 from tapwire_admin.access.auth import may
 from tapwire_admin.access.cookies import csrf_token_of
-from tapwire_admin.console.audit_summaries import gist, icon_of
+from tapwire_admin.console.audit_summaries import audit_summary, icon_of
 from tapwire_admin.console.formats import Formats, zone_of
 from tapwire_admin.console.render import html, render
 from tapwire_admin.console.translations import translations
@@ -24,14 +25,14 @@ from tapwire_core.domain.closed_sets import Role
 LANGUAGE_COOKIE: Final = "tapwire_language"
 THEME_COOKIE: Final = "tapwire_theme"
 VENUE_COOKIE: Final = "tapwire_venue"
-KEPT_S: Final = 365 * 24 * 3600
+COOKIE_MAX_AGE_S: Final = 365 * 24 * 3600
 THEMES: Final = ("auto", "dark", "light")
-"""`auto`: as the device wants it by day, and dark at night."""
+"""`auto`: the device's scheme by day, dark at night."""
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks at a page, and how it is written for them."""
+    """The viewer of a page, and their choices."""
 
     locale: Locale
     theme: str
@@ -45,22 +46,26 @@ class Viewer:
 
     @property
     def formats(self) -> Formats:
-        """How numbers and times are written for them."""
+        """Formats of numbers and times for the viewer."""
         return Formats(self.locale, self.currency, zone_of(self.venue.time_zone if self.venue else "UTC"))
 
     def may(self, role: str) -> bool:
-        """Whether their role is this one, or includes it."""
+        """True if the operator has this role, or one that includes it."""
         return self.operator is not None and may(self.operator, Role(role))
 
     @property
-    def the_venue(self) -> VenueView:
-        """The venue that they look at; for pages that need one."""
+    def required_venue(self) -> VenueView:
+        """The chosen venue; for pages that need one."""
         assert self.venue is not None
         return self.venue
 
     def translate(self, text: str) -> str:
-        """One of the console's own texts, in their language."""
+        """One of the console's own texts, in the viewer's language."""
         return translations(self.locale).gettext(text)
+
+    def translate_all(self, texts: Iterable[str]) -> list[str]:
+        """Several of the console's own texts, in the viewer's language."""
+        return [self.translate(text) for text in texts]
 
     def show(self, template: str, /, **context: Any) -> Response[str]:
         """A page, or a part of one."""
@@ -69,18 +74,18 @@ class Viewer:
     def render(self, template: str, /, **context: Any) -> str:
         """A page, or a part of one, as text."""
         formats = self.formats
-        writing = {name: getattr(formats, name) for name in WRITING}
-        reading = {"icon_of": icon_of, "gist": partial(gist, self.locale, formats)}
-        return render(self.locale, template, {"viewer": self, "sign": formats.sign, **writing, **reading, **context})
+        formatters = {name: getattr(formats, name) for name in FORMATTERS}
+        audit = {"icon_of": icon_of, "audit_summary": partial(audit_summary, self.locale, formats)}
+        return render(self.locale, template, {"viewer": self, "sign": formats.sign, **formatters, **audit, **context})
 
 
-WRITING: Final = ("money", "plain_money", "volume", "number", "moment", "long_moment", "clock", "day", "age")
-"""What templates write with."""
-Looking = NamedDependency[Viewer]
+FORMATTERS: Final = ("money", "plain_money", "volume", "number", "moment", "long_moment", "clock", "day", "age")
+"""Methods of `Formats` that templates use."""
+CurrentViewer = NamedDependency[Viewer]
 
 
 async def provide_viewer(request: Request[Any, Any, Any], db: NamedDependency[Database]) -> Viewer:
-    """Who looks, at which venue: the one that they chose, or the first."""
+    """The request's viewer, at the chosen venue or the first."""
     operator: Operator | None = request.scope["state"].get("operator")
     viewer = plain_viewer(request, operator)
     if operator is None:
@@ -92,7 +97,7 @@ async def provide_viewer(request: Request[Any, Any, Any], db: NamedDependency[Da
 
 
 def plain_viewer(request: Request[Any, Any, Any], operator: Operator | None = None) -> Viewer:
-    """Who looks, as far as the request alone says it."""
+    """The viewer without venues, from the request alone."""
     policy = request.app.state.db.policy
     theme = request.cookies.get(THEME_COOKIE, "auto")
     return Viewer(

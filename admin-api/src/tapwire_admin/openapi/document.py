@@ -1,7 +1,6 @@
-"""The API's documentation: `/schema/openapi.json` for programs, and `/schema` as one page that needs nothing from elsewhere.
+"""The API's documentation: `/schema/openapi.json` for programs, and `/schema` as one self-contained page.
 
-What holds for every route is added here, from what the route declares: how it refuses, who may call it, whether it takes a key; and
-an example of each body.
+Common parts are added here from each route's declaration: refusals, access, idempotency key, and an example of each body.
 """
 
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from tapwire_admin.openapi.examples import EXAMPLE_REQUEST_ID, example_of
 from tapwire_admin.openapi.page import POLICY, make_page, noun_of
 from tapwire_admin.openapi.refusals import PROBLEM, document_refusals, refusals_of
 from tapwire_admin.requests.idempotency import HEADER, KEY_PATTERN
-from tapwire_admin.requests.parameters import changeable
+from tapwire_admin.requests.parameters import changeable_fields
 from tapwire_core.domain.closed_sets import Role
 
 BEARER: Final = "session"
@@ -48,7 +47,7 @@ class Document(JsonRenderPlugin):
 
 
 def openapi_config() -> OpenAPIConfig:
-    """How the documentation is made and served."""
+    """Configuration of the document and its routes."""
     schemes: dict[str, SecurityScheme | Reference] = {
         BEARER: SecurityScheme(type="http", scheme="bearer", description="the token of POST /api/session"),
         COOKIE: SecurityScheme(
@@ -62,7 +61,7 @@ def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Tapwire admin API",
         version=version("tapwire-admin"),
-        description="What an operator does. Money is in minor units, volume in millilitres; errors are RFC 9457 problems.",
+        description="Operators' actions. Money is in minor units, volume in millilitres; errors are RFC 9457 problems.",
         use_handler_docstrings=True,
         components=Components(security_schemes=schemes),
         render_plugins=[OnePage(path="/", favicon="", style=""), Document()],
@@ -77,7 +76,7 @@ def openapi_config() -> OpenAPIConfig:
 
 
 def complete(document: dict[str, Any], app: Litestar) -> dict[str, Any]:
-    """Add to each operation of the document, once, what its route declares."""
+    """Add what each route declares to its operation, once."""
     schemas = document["components"]["schemas"]
     if "Problem" not in schemas:
         for route in app.routes:
@@ -109,7 +108,7 @@ def _complete_body(method: str, operation: dict[str, Any], handler: HTTPRouteHan
     given = handler.parsed_fn_signature.parameters.get("data")
     if given is not None:
         body["required"] = not given.has_default
-        if method == "PATCH" and (fields := changeable(given.annotation)):
+        if method == "PATCH" and (fields := changeable_fields(given.annotation)):
             schemas[given.annotation.__name__]["anyOf"] = [{"required": [field]} for field in fields]
     body["content"][JSON]["example"] = example_of(body["content"][JSON]["schema"], schemas)
 
@@ -154,7 +153,7 @@ def _complete_responses(method: str, operation: dict[str, Any], handler: HTTPRou
 
 
 def _schema_of(kind: type | UnionType, schemas: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a body that the route reads or answers by itself; the schemas that this takes are added."""
+    """The schema of a body that the route reads or writes by itself; adds the schemas that it refers to."""
     (schema,), named = schema_components([kind], ref_template="#/components/schemas/{name}")
     for name, definition in named.items():
         schemas.setdefault(name, definition)

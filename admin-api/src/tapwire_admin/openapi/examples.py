@@ -1,7 +1,7 @@
-"""Examples for the API's documentation: a name means the same thing everywhere, so it has one example, here.
+"""Examples for the API's documentation: one for each field name, since a name means the same everywhere.
 
-An example that stands in the schema goes before it. What has neither is made from what the schema says: a constant, a closed set, a
-default, a type.
+An example in the schema takes precedence. Without either, the example follows from the schema: constant, closed set, default or
+type.
 """
 
 import re
@@ -84,7 +84,7 @@ _MEASURES: Final = {"_minor": 2_000, "_ml": 400, "_ms": 12_000}
 
 
 def example_of(schema: dict[str, Any], named: dict[str, Any], name: str = "") -> Any:
-    """An example of a schema; `named` are the document's schemas, `name` is what the value is called where it stands."""
+    """An example of a schema; `named` are the document's schemas, `name` is the field that holds the value."""
     schema = _resolved(schema, named)
     if schema.get("type") == "object" and "properties" in schema:
         return {field: example_of(part, named, field) for field, part in schema["properties"].items()}
@@ -103,7 +103,7 @@ def example_of(schema: dict[str, Any], named: dict[str, Any], name: str = "") ->
 
 
 def _resolved(schema: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
-    """What a reference means, and of several choices the first that is something."""
+    """Follow a reference; of several alternatives, take the first that is not null."""
     while "$ref" in schema:
         schema = named[schema["$ref"].rpartition("/")[2]]
     if choices := schema.get("oneOf") or ("properties" not in schema and schema.get("anyOf")):

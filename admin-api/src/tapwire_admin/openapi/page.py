@@ -1,4 +1,4 @@
-"""`/schema`: the OpenAPI document as one page of plain HTML, to browse without a script and without anything from elsewhere."""
+"""`/schema`: the OpenAPI document as one page of plain HTML, without scripts or external files."""
 
 import json
 from collections import defaultdict
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
-"""What a browser may load for the page: nothing but its own style."""
+"""The page's content security policy: its own style only."""
 STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color-scheme: light dark; }
 code, pre { font-family: ui-monospace, monospace; font-size: .9em; }
@@ -34,7 +34,7 @@ def make_page(document: dict[str, Any]) -> bytes:
 
 
 def noun_of(path: str) -> str:
-    """What an operation is about: the part of its path after `/api`."""
+    """The noun of an operation: the part of its path after `/api`."""
     parts = path.strip("/").split("/")
     return parts[1] if parts[0] == "api" else parts[0]
 
@@ -44,8 +44,8 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     rows = "".join(_parameter(parameter) for parameter in operation.get("parameters", []))
     parts = [f"<p>{escape(text)}</p>", f"<table>{rows}</table>" if rows else "", _body(operation.get("requestBody"))]
     parts += [_response(status, response) for status, response in sorted(operation["responses"].items())]
-    who = f'<span class="access">{escape(access.rstrip("."))}</span>'
-    summary = f"<summary><code>{method.upper()} {escape(path)}</code> {escape(text)} {who}</summary>"
+    access_note = f'<span class="access">{escape(access.rstrip("."))}</span>'
+    summary = f"<summary><code>{method.upper()} {escape(path)}</code> {escape(text)} {access_note}</summary>"
     return f"<details>{summary}<div>{''.join(parts)}</div></details>"
 
 

@@ -1,7 +1,7 @@
-"""How each operation may refuse, for the documentation: made from what the route declares, so that no code is written down twice.
+"""Refusals of each operation, for the documentation: derived from the route's declaration, so that no code is written twice.
 
-Most follows from the route itself: one with an `access` asks for a login, one with a body may get an unreadable one. The use cases'
-own refusals a route names as classes, `refuses=(CardBusy, …)`; their codes and statuses are those of `errors`.
+Most follow from the route itself: an `access` needs a login, a body may be unreadable. A route names its use cases' own refusals as
+classes, `refuses=(CardBusy, …)`; `responses/errors.py` has their statuses.
 """
 
 from collections import defaultdict
@@ -23,14 +23,14 @@ from tapwire_core.services.idempotency import IdempotencyKeyReused, SecretShownO
 from tapwire_core.services.passwords import PasswordsBusy
 
 MEANING_OF: Final = {
-    HTTPStatus.UNAUTHORIZED: "Nobody is logged in, or the session or the device's secret is worth nothing any more.",
-    HTTPStatus.FORBIDDEN: "The login has not the role that this needs.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than the API takes.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is said to be something else than JSON.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of ours; the request may be repeated with its Idempotency-Key.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The database, or room for one more stream, is not there now: try again in a moment.",
+    HTTPStatus.UNAUTHORIZED: "Nobody is logged in, or the session or the device's secret is no longer valid.",
+    HTTPStatus.FORBIDDEN: "The operator's role does not allow this.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than the API accepts.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body's content type is not JSON.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "An internal error; the request may be repeated with its Idempotency-Key.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The database is unreachable, or all streams are in use: try again in a moment.",
 }
-"""What HTTP itself refuses, in words."""
+"""Texts of HTTP's own refusals."""
 
 _TEXT: Final = {"type": "string"}
 PROBLEM: Final = {
@@ -44,22 +44,22 @@ PROBLEM: Final = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Refusal:
-    """One way to say no."""
+    """One documented refusal of an operation."""
 
     status: HTTPStatus
     code: str
     meaning: str
 
 
-HELD: Final = Refusal(FAULTS[BUSY], BUSY, "Somebody else is changing the same right now: try again in a moment.")
+ROW_HELD: Final = Refusal(FAULTS[BUSY], BUSY, "Somebody else is changing the same record: try again in a moment.")
 
 
 def refusals_of(method: str, handler: HTTPRouteHandler) -> list[Refusal]:
-    """Every refusal that an operation may answer, by status and code."""
+    """All refusals of an operation, sorted by status and code."""
     kinds, statuses = set(_kinds(method, handler)), set(_statuses(handler))
     known = {Refusal(status_of(kind), kind.code, _first_line(kind)) for kind in kinds}
     by_http = {Refusal(status, CODE_OF[status], MEANING_OF[status]) for status in statuses}
-    held = {HELD} if HELD.status in statuses and method not in SAFE_METHODS else set[Refusal]()
+    held = {ROW_HELD} if ROW_HELD.status in statuses and method not in SAFE_METHODS else set[Refusal]()
     return sorted(known | by_http | held)
 
 
@@ -83,8 +83,8 @@ def _kinds(method: str, handler: HTTPRouteHandler) -> Iterator[type[DomainError]
     if "once" in given:
         yield from (Invalid, IdempotencyKeyReused)
         yield from (IdempotencyKeyRequired,) if handler.opt.get("key_required") else ()
-        yield from (SecretShownOnce,) if handler.opt.get("tells_secret") else ()
-        yield from (PasswordsBusy,) if handler.opt.get("takes_secret") else ()
+        yield from (SecretShownOnce,) if handler.opt.get("returns_secret") else ()
+        yield from (PasswordsBusy,) if handler.opt.get("accepts_secret") else ()
 
 
 def _statuses(handler: HTTPRouteHandler) -> Iterator[HTTPStatus]:
@@ -100,12 +100,12 @@ def _statuses(handler: HTTPRouteHandler) -> Iterator[HTTPStatus]:
 
 
 def takes_body(handler: HTTPRouteHandler) -> bool:
-    """Whether a route reads a body."""
+    """True for a route that reads a body."""
     return "data" in handler.parsed_fn_signature.parameters or handler.opt.get("body") is not None
 
 
 def takes_input(handler: HTTPRouteHandler) -> bool:
-    """Whether a route reads anything that may be unreadable."""
+    """True for a route with input that may be invalid."""
     provided = {"db", "actor", "once", "live", "request", "session_length"}
     return takes_body(handler) or bool(set(handler.parsed_fn_signature.parameters) - provided)
 

@@ -1,1 +1,1 @@
-"""What comes in: bodies, field types, parameters, idempotency keys, request ids."""
+"""Requests: bodies, field types, parameters, idempotency keys, request ids."""

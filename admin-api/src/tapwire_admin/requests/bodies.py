@@ -1,7 +1,7 @@
-"""Bodies are read strictly: a number is a number, and `"5"` is not one.
+"""Strict reading of bodies: `"5"` is not a number.
 
-Litestar reads query and path, which are text, and bodies by one lenient rule; so a body is checked before, by the strict one. What
-no type can say is done here too, for the API and the console's forms alike: names are normalized, and times are of this century.
+Litestar reads query, path and body by one lenient rule, so bodies are checked strictly before. Rules that no type can express are
+applied here too, for the API and the console's forms alike: names are normalized, and times are of this century.
 """
 
 import functools
@@ -25,15 +25,15 @@ _MISSING: Final = re.compile(r"Object missing required field `(?P<field>[^`]+)`"
 
 
 class NotJson(ClientException):
-    """The body is said to be something else than JSON."""
+    """The body's content type is not JSON."""
 
     status_code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE.value
 
 
 async def require_strict_body(request: Request[Any, Any, Any]) -> None:
-    """Raise 415 for a body that is said to be no JSON, 400 for one that is not what the route's documentation says.
+    """Raise 415 for a content type that is not JSON, 400 for a body that does not fit the route's type.
 
-    That a body is missing is found out later.
+    Litestar refuses a missing body later.
     """
     given, declared = request.route_handler.parsed_fn_signature.parameters.get("data"), request.route_handler.opt.get("body")
     if given is None and declared is None:
@@ -41,18 +41,18 @@ async def require_strict_body(request: Request[Any, Any, Any]) -> None:
     body = await request.body()
     if not body:
         return
-    said = request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
-    if not JSON_TYPES.fullmatch(said):
-        raise NotJson(f"Send the body as JSON, with Content-Type: application/json; {said[:100]!r} is none.")
+    content_type = request.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower()
+    if not JSON_TYPES.fullmatch(content_type):
+        raise NotJson(f"Send the body as JSON, with Content-Type: application/json, not {content_type[:100]!r}.")
     if given is not None:
         try:
-            read_as(given.annotation, await request.json())  # the request keeps what it has parsed, and hands that on
+            read_as(given.annotation, await request.json())  # the request caches its parsed body
         except (SerializationException, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
             raise unreadable_body(error) from error
 
 
 def read_as(kind: Any, content: Any, *, strict: bool = True) -> Any:
-    """A body from its parsed content, whose names are normalized in place; raises `Invalid`, or what msgspec does."""
+    """Convert parsed content to a body; normalizes names in place. Raises `Invalid` or msgspec's errors."""
     if isinstance(content, dict):
         given = _names_in(kind).intersection(content)
         content |= {field: normalize_name(content[field]) for field in given if isinstance(content[field], str)}
@@ -65,14 +65,14 @@ def read_as(kind: Any, content: Any, *, strict: bool = True) -> Any:
 
 @functools.cache
 def _names_in(kind: Any) -> frozenset[str]:
-    """The fields of a body that are names."""
+    """The fields of a body whose type is a name."""
     structs = [part for part in (kind, *get_args(kind)) if isinstance(part, type) and issubclass(part, Struct)]
     fields = [field for struct in structs for field in msgspec.structs.fields(struct)]
     return frozenset(field.name for field in fields if any(part in NAMES for part in (field.type, *get_args(field.type))))
 
 
 def unreadable_body(error: Exception) -> ValidationException:
-    """What msgspec says of a body, with the field apart from the message."""
+    """A 400 from msgspec's error, with the field apart from the message."""
     text = str(error)
     placed, missing = _PLACE.fullmatch(text), _MISSING.search(text)
     inside = placed["field"] if placed else ""

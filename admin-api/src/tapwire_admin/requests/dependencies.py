@@ -1,4 +1,4 @@
-"""What handlers are given: the database, who asks, how to run once, a page, the body; and what path and query may hold."""
+"""Types of handlers' parameters: injected dependencies, and values of path and query."""
 
 from typing import Annotated
 
@@ -16,27 +16,27 @@ from tapwire_core.services.request_limits import MAX_NAME_LENGTH
 from tapwire_core.services.users import USERNAME_PATTERN
 
 Db = NamedDependency[Database]
-By = NamedDependency[Actor]
+CurrentActor = NamedDependency[Actor]
 RunOnce = NamedDependency[Once]
-AskedPage = NamedDependency[PageRequest]
+PageQuery = NamedDependency[PageRequest]
 
 SlugInPath = Annotated[str, PathParameter(pattern=SLUG_PATTERN)]
 UsernameInPath = Annotated[str, PathParameter(pattern=USERNAME_PATTERN)]
 CardInPath = Annotated[str, PathParameter(max_length=MAX_CARD_UID_TEXT, schema_extra={"pattern": CARD_UID_INPUT_PATTERN})]
-AskedVenue = Annotated[str | None, QueryParameter(pattern=SLUG_PATTERN)]
-AskedText = Annotated[str | None, QueryParameter(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
+VenueQuery = Annotated[str | None, QueryParameter(pattern=SLUG_PATTERN)]
+TextQuery = Annotated[str | None, QueryParameter(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
 
 __all__ = [
-    "AskedPage",
-    "AskedText",
-    "AskedVenue",
-    "By",
     "CardInPath",
+    "CurrentActor",
     "Db",
     "FromPath",
     "FromQuery",
     "JSONBody",
+    "PageQuery",
     "RunOnce",
     "SlugInPath",
+    "TextQuery",
     "UsernameInPath",
+    "VenueQuery",
 ]

@@ -1,6 +1,6 @@
-"""What a request may hold: lengths, amounts and characters, as types that the API's documentation shows.
+"""Types of fields in requests: limits of length, amount and characters, which the API's documentation shows.
 
-The NUL character is refused everywhere: the database can't keep it.
+The NUL character is refused everywhere: PostgreSQL can't store it.
 """
 
 from typing import Annotated, Final
@@ -29,12 +29,12 @@ from tapwire_core.services.users import USERNAME_PATTERN
 
 NO_NUL: Final = r"^[^\x00]*$"
 MAX_CARD_UID_TEXT: Final = 60
-"""A card id as a person writes it: 20 digits, and separators between them."""
+"""The longest card id as people write it: 20 digits with separators."""
 NOT_0: Final = {"extra": {"schema_not": Schema(const=0)}}
-"""What msgspec can't check and the use case refuses, for the documentation."""
+"""For the documentation: msgspec can't check it, the use case refuses it."""
 FROM_0: Final = {"extra": {"minimum": 0}}
-"""Litestar leaves a limit of 0 out of the documentation."""
-NORMALIZED: Final = "kept composed (NFC), and without blanks around it"
+"""Litestar omits a limit of 0 from the documentation."""
+NORMALIZED: Final = "stored in composed form (NFC), without blanks around it"
 
 Slug = Annotated[str, Meta(pattern=SLUG_PATTERN, description="small letters, digits and hyphens")]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN, description=NORMALIZED)]
@@ -45,7 +45,7 @@ Url = Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH, pattern=NO_NU
 Text = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NO_NUL, description=NORMALIZED)]
 Verbatim = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
 NAMES: Final = (Name, Text)
-"""What `bodies` normalizes."""
+"""Types that `bodies` normalizes."""
 CardUid = Annotated[
     str,
     Meta(
@@ -88,7 +88,7 @@ DevicePathText = Annotated[
         extra_json_schema={"extra": {"pattern": DEVICE_PATH_PATTERN}},
     ),
 ]
-PulsesPerLiter = Annotated[int, Meta(ge=1, le=MAX_PULSES_PER_LITER, description="what one litre makes the meter count")]
+PulsesPerLiter = Annotated[int, Meta(ge=1, le=MAX_PULSES_PER_LITER, description="the meter's pulses per litre")]
 MaxPourMl = Annotated[int, Meta(ge=1, le=MAX_POUR_ML, description="millilitres, the most that one grant allows")]
 LegalAge = Annotated[int, Meta(ge=0, le=120, description="years", extra_json_schema=FROM_0)]
 PercentByVolume = Annotated[float, Meta(ge=0, le=100, extra_json_schema=FROM_0)]

@@ -1,8 +1,8 @@
-"""`Idempotency-Key` at the edge: which requests carry one, and sending the first answer again to the letter.
+"""`Idempotency-Key` of HTTP requests: reads the key, and repeats the first answer byte for byte.
 
-A route that says `tells_secret` has its answer kept for the asking session alone: sealed with a key made of the session's token,
-of which the database has only a hash, and the `Idempotency-Key`. One that says `takes_secret` has its body recognised by a slow
-hash, because a quick one would let the password in it be guessed.
+The answer of a route with `returns_secret` is stored for the asking session alone: encrypted with a key derived from the session's
+token, of which the database has only a hash, and the `Idempotency-Key`. The body of a route with `accepts_secret` is recognised by
+a slow hash, because a fast one would let its password be guessed.
 """
 
 import hashlib
@@ -36,29 +36,29 @@ R = TypeVar("R")
 
 
 class IdempotencyKeyRequired(Invalid):
-    """The route takes money: without a key, a repeat would take it twice."""
+    """The route moves money: without a key, a repeat would move it twice."""
 
     code = "idempotency_key_required"
 
 
-class AnsweredBefore(Exception):
-    """The request came before; its first answer is sent again."""
+class AlreadyAnswered(Exception):
+    """The request was answered before; that answer is sent again."""
 
     def __init__(self, answer: KeptAnswer) -> None:
-        super().__init__("the request came before")
+        super().__init__("the request was answered before")
         self.answer = answer
 
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """Runs a use case once for a request with a key, and simply for one without."""
+    """Runs a use case once for each key; without a key, at each request."""
 
     db: Database
     request: KeyedRequest | None
     state: dict[str, Any]
 
     async def __call__(self, use_case: Callable[Concatenate[Database, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a use case; raises `AnsweredBefore` when the answer is known already."""
+        """Run a use case; raises `AnsweredBefore` when its answer is stored already."""
         if self.request is None:
             return await use_case(self.db, *args, **kwargs)
         return self._first(await run_once(self.db, self.request, use_case, *args, **kwargs))
@@ -73,7 +73,7 @@ class Once:
 
     def _first(self, result: R | KeptAnswer) -> R:
         if isinstance(result, KeptAnswer):
-            raise AnsweredBefore(result)
+            raise AlreadyAnswered(result)
         self.state["keyed_request"] = self.request
         return result
 
@@ -89,45 +89,45 @@ async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Data
         raise Invalid(f"{HEADER} is 1 to 200 visible ASCII characters.", header=HEADER)
     scope = scope_of(request)
     declared, body = request.route_handler.opt, await request.body()
-    slow = hash_slowly(body, f"{scope} {key}".encode()) if declared.get("takes_secret") else None
+    slow = hash_slowly(body, f"{scope} {key}".encode()) if declared.get("accepts_secret") else None
     keyed = KeyedRequest(
         scope,
         key,
         body_hash=await slow if slow else hashlib.sha256(body).digest(),
-        sealing_key=sealing_key_of(request, key) if declared.get("tells_secret") else None,
+        sealing_key=sealing_key_of(request, key) if declared.get("returns_secret") else None,
     )
     return Once(db, keyed, request.scope["state"])
 
 
 def scope_of(request: Request[Any, Any, Any]) -> str:
-    """Whose request it is, and to which route, with each id as it is usually written: a UUID and a card have many spellings."""
-    ids = {name: _usual(name, value) for name, value in request.path_params.items()}
+    """The key's scope: user, method and path, with ids in canonical form, since UUIDs and card ids have many spellings."""
+    ids = {name: _canonical(name, value) for name, value in request.path_params.items()}
     return f"{operator_of(request).username} {request.method} {request.scope['path_template'].format_map(ids)}"
 
 
-def _usual(name: str, given: object) -> str:
+def _canonical(name: str, given: object) -> str:
     with suppress(InvalidCardUid):
         return normalize_card_uid(str(given)) if name == CARD_IN_PATH else str(given)
     return str(given)
 
 
 def sealing_key_of(request: Request[Any, Any, Any], key: str) -> bytes:
-    """What an answer is kept by that its asker alone may have again."""
+    """The key that encrypts a stored answer for its session alone."""
     return hmac.digest(token_of(request).encode(), key.encode(), "sha256")
 
 
-def repeat_answer(_: Request[Any, Any, Any], error: AnsweredBefore) -> Response[bytes]:
-    """The first answer again."""
+def repeat_answer(_: Request[Any, Any, Any], error: AlreadyAnswered) -> Response[bytes]:
+    """The stored answer."""
     return Response(error.answer.body.encode(), status_code=error.answer.status_code, media_type="application/json")
 
 
-class KeepAnswers(ASGIMiddleware):
-    """Keeps the answer to a request that ran once, before it is sent."""
+class StoreAnswers(ASGIMiddleware):
+    """Stores the answer to a request with a key before it is sent."""
 
     scopes = (ScopeType.HTTP,)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Hold the answer back until it is whole and kept."""
+        """Buffer the answer until it is complete and stored."""
         messages: list[Any] = []
 
         async def hold_back(message: Any) -> None:
@@ -136,13 +136,13 @@ class KeepAnswers(ASGIMiddleware):
                 return
             messages.append(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                for kept in await _kept(scope, messages):
-                    await send(kept)
+                for message_out in await _store(scope, messages):
+                    await send(message_out)
 
         await next_app(scope, receive, hold_back)
 
 
-async def _kept(scope: Scope, messages: list[Any]) -> list[Any]:
+async def _store(scope: Scope, messages: list[Any]) -> list[Any]:
     start = messages[0]
     if start["status"] >= 300:
         return messages

@@ -1,4 +1,4 @@
-"""What HTTP asks of every route: HEAD where GET is, and OPTIONS, which tells anybody the methods of a path."""
+"""Methods that HTTP implies: HEAD for each GET, and OPTIONS, which lists the methods of a path."""
 
 from collections.abc import Iterable, Iterator
 from copy import copy
@@ -12,9 +12,9 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 
 def with_head(handlers: Iterable[HTTPRouteHandler]) -> Iterator[HTTPRouteHandler]:
-    """The handlers, and each that answers GET once more for HEAD, but for streams, which never end.
+    """The handlers, and a copy for HEAD of each GET handler except endless streams.
 
-    The HTTP server leaves the body of the answer out.
+    The HTTP server drops the answer's body.
     """
     for handler in handlers:
         yield handler
@@ -25,12 +25,12 @@ def with_head(handlers: Iterable[HTTPRouteHandler]) -> Iterator[HTTPRouteHandler
 
 
 class AnswerOptions(ASGIMiddleware):
-    """Answers OPTIONS, without a login; Litestar's own answer names the methods of the first handler of a path alone."""
+    """Answers OPTIONS without a login; Litestar's own answer names only the methods of the path's first handler."""
 
     scopes = (ScopeType.HTTP,)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Tell the path's methods, or hand on what asks for something else."""
+        """Answer OPTIONS with the path's methods; pass on other requests."""
         if scope.get("method") != HttpMethod.OPTIONS:
             await next_app(scope, receive, send)
             return

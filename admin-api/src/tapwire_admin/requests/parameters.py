@@ -1,4 +1,4 @@
-"""What handlers share: a page request from the query, a thing that must be there, the fields that a PATCH names."""
+"""Reading of parameters: pages, times, venues, the fields that a PATCH names, and 404 for what is missing."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -21,18 +21,19 @@ _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 T = TypeVar("T")
 Cursor = Annotated[
-    str | None, QueryParameter(max_length=MAX_CURSOR_LENGTH, pattern=CURSOR_PATTERN, description="`next_cursor` of the page before")
+    str | None,
+    QueryParameter(max_length=MAX_CURSOR_LENGTH, pattern=CURSOR_PATTERN, description="the previous page's `next_cursor`"),
 ]
-Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="the most items of one page")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="maximum number of items")]
 
 
-Sorted = Annotated[
-    Sort | None, QueryParameter(description="the other way than usual: by what the list goes by, up or down; the same on each page")
+SortOrder = Annotated[
+    Sort | None, QueryParameter(description="order by the list's own field, up or down; send the same with each page")
 ]
 
 
-def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, sort: Sorted = None) -> PageRequest:
-    """Which part of a list is wanted."""
+def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, sort: SortOrder = None) -> PageRequest:
+    """The requested part of a list."""
     return PageRequest(cursor, limit, sort)
 
 
@@ -41,7 +42,7 @@ def read_moment(field: str, text: str) -> datetime:
     try:
         moment = msgspec.convert(text, _Moment)
     except msgspec.ValidationError as error:
-        raise Invalid(f"{field}: write a time with its zone, such as 2026-05-01T20:00:00Z.", field=field) from error
+        raise Invalid(f"{field}: expected a time with its zone, such as 2026-05-01T20:00:00Z.", field=field) from error
     require_sane_year(field, moment)
     return moment
 
@@ -57,20 +58,20 @@ def read_day_or_moment(field: str, text: str) -> date | datetime:
 
 
 def require_sane_year(field: str, day: date) -> None:
-    """Raise `Invalid` for a day of another century: nobody means it, and in some time zone it may be none that the database has."""
+    """Raise `Invalid` for a day of another century: it is a slip, and some time zone may move it out of the database's range."""
     if day.year not in SANE_YEARS:
-        raise Invalid(f"{field}: {day.year} is no year of this century.", field=field)
+        raise Invalid(f"{field}: {day.year} is not a year of this century.", field=field)
 
 
-def found(view: T | None, noun: str, identifier: object) -> T:
-    """The view, or 404."""
+def require_found(view: T | None, noun: str, identifier: object) -> T:
+    """Return the view; raise `NotFound` (404) for None."""
     if view is None:
         raise NotFound(noun, identifier)
     return view
 
 
-async def the_venue(db: Database, venue_id: str | None) -> str:
-    """The venue that is meant: the one named, or the only one."""
+async def require_venue_id(db: Database, venue_id: str | None) -> str:
+    """The named venue's id, or that of the only venue; raises `VenueRequired` where there are several."""
     if venue_id is not None:
         return venue_id
     venues = await list_venues(db, PageRequest(limit=2))
@@ -80,14 +81,14 @@ async def the_venue(db: Database, venue_id: str | None) -> str:
 
 
 def changes_of(body: Struct) -> dict[str, Any]:
-    """The fields that a PATCH names; one that names none has a mistake in it."""
-    fields = changeable(type(body))
+    """The fields that a PATCH names; raises `Invalid` when it names none."""
+    fields = changeable_fields(type(body))
     changes = {name: value for name in fields if (value := getattr(body, name)) is not UNSET}
     if not changes:
         raise Invalid(f"Nothing to change: name at least one of {', '.join(fields)}.")
     return changes
 
 
-def changeable(body: type[Struct]) -> list[str]:
-    """The fields of a PATCH that change something when they are named; what else it may hold goes with them."""
+def changeable_fields(body: type[Struct]) -> list[str]:
+    """The fields of a PATCH that are changes; others, such as a reason, only accompany them."""
     return [field.name for field in msgspec.structs.fields(body) if field.default is UNSET]

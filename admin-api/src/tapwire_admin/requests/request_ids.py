@@ -1,4 +1,4 @@
-"""`X-Request-ID`: taken from the caller or made, echoed, logged, and kept with what the request wrote to the audit log."""
+"""`X-Request-ID`: taken from the caller or generated, echoed, logged, and written to the audit log with the request's entries."""
 
 import logging
 import re
@@ -15,7 +15,7 @@ _log: Final = logging.getLogger("tapwire.admin")
 
 
 def request_id_of(scope: Any) -> str:
-    """The id of a request: the caller's, where it is 1 to 128 visible ASCII characters, or one of ours."""
+    """The id of a request: the caller's, where it is 1 to 128 visible ASCII characters, or a generated one."""
     state = scope["state"]
     if "request_id" not in state:
         given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
@@ -26,7 +26,7 @@ def request_id_of(scope: Any) -> str:
 
 
 async def echo_request_id(message: Any, scope: Any) -> None:
-    """Put the id into the answer, and the answer into the log."""
+    """Add the id to the answer, and log the request."""
     if message["type"] != "http.response.start":
         return
     MutableScopeHeaders.from_message(message)[HEADER] = request_id_of(scope)

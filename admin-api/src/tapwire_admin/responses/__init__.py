@@ -1,1 +1,1 @@
-"""What goes out: problem documents, CSV tables, event streams."""
+"""Responses: problem documents, CSV tables, event streams."""

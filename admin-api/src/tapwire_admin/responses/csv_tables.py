@@ -1,4 +1,4 @@
-"""Reports for a spreadsheet: CSV as RFC 4180 has it, in which no name can be taken for a formula."""
+"""CSV for spreadsheets (RFC 4180), in which no name can act as a formula."""
 
 import csv
 import io
@@ -10,13 +10,13 @@ from litestar import Request, Response
 CSV: Final = "text/csv"
 JSON: Final = "application/json"
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the start of a formula; a text that starts so gets an apostrophe before it."""
+"""Characters that start a formula in a spreadsheet; such a text gets an apostrophe before it."""
 
 Cell = str | int | None
 
 
 def wants_csv(request: Request[Any, Any, Any]) -> bool:
-    """Whether the caller would rather have CSV than JSON."""
+    """True if the caller prefers CSV to JSON."""
     return request.accept.best_match([JSON, CSV], default=JSON) == CSV
 
 
@@ -26,7 +26,7 @@ def answer_csv(header: Iterable[str], rows: Iterable[Iterable[Cell]]) -> Respons
 
 
 def write_csv(header: Iterable[str], rows: Iterable[Iterable[Cell]]) -> str:
-    """A table as text; an empty cell is what is not known."""
+    """A table as text; None becomes an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(header)

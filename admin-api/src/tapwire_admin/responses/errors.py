@@ -1,6 +1,6 @@
-"""The one map from what can go wrong to an HTTP answer: RFC 9457 `application/problem+json` with a machine `code`.
+"""The map from errors to HTTP answers: RFC 9457 `application/problem+json` with a machine-readable `code`.
 
-Ids and limits that the caller needs to act on stand beside `code`, as in `{"code": "card_busy", "visit_id": "…"}`.
+Ids and limits that the caller needs stand beside `code`, as in `{"code": "card_busy", "visit_id": "…"}`.
 """
 
 import logging
@@ -51,75 +51,75 @@ CODE_OF: Final[Mapping[int, str]] = {
     HTTPStatus.INTERNAL_SERVER_ERROR: INTERNAL_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE: UNAVAILABLE,
 }
-"""Codes of what HTTP itself refuses."""
+"""Codes of HTTP's own refusals."""
 
 FAULTS: Final[Mapping[str, HTTPStatus]] = {
     BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
     UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-"""What may be wrong with us: somebody else holds what is to be changed, the database is away, or it is our mistake."""
+"""Faults of the server: a row is locked by somebody else, the database is unreachable, or a bug."""
 
 TEXTS: Final[Mapping[str, str]] = {
-    BUSY: "Somebody else is changing the same right now: try again in a moment, a booking with the same Idempotency-Key.",
-    UNAVAILABLE: "The database can't be reached now: try again in a moment, a booking with the same Idempotency-Key.",
-    INTERNAL_ERROR: "Something went wrong here. Nothing was booked twice: the request may be repeated with its Idempotency-Key.",
+    BUSY: "Somebody else is changing the same record. Try again in a moment; repeat a booking with the same Idempotency-Key.",
+    UNAVAILABLE: "The database is unreachable. Try again in a moment; repeat a booking with the same Idempotency-Key.",
+    INTERNAL_ERROR: "An internal error occurred. The request may be repeated with its Idempotency-Key; nothing is booked twice.",
 }
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 TRY_AGAIN: Final[Mapping[str, str]] = MappingProxyType({"Retry-After": "1"})
 
 _MISSING: Final = re.compile(r"Missing required (?P<source>\w+) parameter '(?P<field>[^']+)'")
-"""What Litestar says of a parameter that is not there, in its text alone."""
+"""Litestar reports a missing parameter in its text only."""
 _log: Final = logging.getLogger("tapwire.admin")
 
 
 def answer_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
-    """A use case that can't be done."""
+    """Answer a use case's refusal."""
     wait_ms = error.facts.get("retry_after_ms")
     headers = {"Retry-After": str(math.ceil(wait_ms / 1_000))} if isinstance(wait_ms, int) else NO_HEADERS
     return problem(request, status_of(type(error)), error.code, str(error), error.facts, headers)
 
 
 def status_of(kind: type[DomainError]) -> HTTPStatus:
-    """The status that a kind of domain error is answered with."""
+    """The HTTP status of a kind of domain error."""
     return next((STATUS_OF[parent] for parent in kind.__mro__ if parent in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """What was refused before a use case was called: unreadable, no login, not the role, no such route."""
+    """Answer a refusal before any use case: invalid input, no login, wrong role, no such route."""
     code = CODE_OF.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"))
     if isinstance(error, ValidationException):
-        wrong = what_is_wrong(error)
-        facts = {"field": wrong[0].field, "errors": wrong} if wrong else {"errors": []}
-        return problem(request, HTTPStatus.BAD_REQUEST, code, "; ".join(map(str, wrong)) or error.detail, facts)
+        invalid = invalid_fields(error)
+        facts = {"field": invalid[0].field, "errors": invalid} if invalid else {"errors": []}
+        return problem(request, HTTPStatus.BAD_REQUEST, code, "; ".join(map(str, invalid)) or error.detail, facts)
     facts = error.extra if isinstance(error.extra, dict) else {}
     return problem(request, HTTPStatus(error.status_code), code, error.detail, facts, error.headers or {})
 
 
 def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """What no use case says; the caller gets the id to find it by, and nothing of its inside."""
+    """Answer an unexpected exception; the caller gets the request's id, and no internals."""
     code = fault_of(request, error)
     headers = NO_HEADERS if code == INTERNAL_ERROR else TRY_AGAIN
     return problem(request, FAULTS[code], code, TEXTS[code], {}, headers)
 
 
 def fault_of(request: Request[Any, Any, Any], error: Exception) -> str:
-    """The code of a fault, which is logged: one of `FAULTS`."""
+    """Log a fault and return its code, one of `FAULTS`."""
     where = f"{request.method} {quote(request.url.path)}"
     if is_row_held(error):
         _log.warning("%s: somebody else held a row for too long", where)
         return BUSY
     if is_database_gone(error):
-        _log.warning("%s: the database is gone, %r", where, error)
+        _log.warning("%s: the database is unreachable, %r", where, error)
         return UNAVAILABLE
     _log.error("%s failed, request %s", where, request_id_of(request.scope), exc_info=error)
     return INTERNAL_ERROR
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
-    """One thing in a request that can't be read. `field`: a parameter's name, or the place in the body, as in `detail.ids[3]`."""
+class FieldError:
+    """One invalid field of a request. `field`: a parameter's name, or the place in the body, as in `detail.ids[3]`."""
 
     field: str | None
     message: str
@@ -128,14 +128,14 @@ class Wrong:
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
-def what_is_wrong(error: ValidationException) -> list[Wrong]:
-    """Each thing that can't be read, from what msgspec and Litestar say of it."""
+def invalid_fields(error: ValidationException) -> list[FieldError]:
+    """All invalid fields of a request, from the errors of msgspec and Litestar."""
     if missing := _MISSING.match(error.detail):
-        return [Wrong(missing["field"], f"Missing required {missing['source']} parameter.")]
-    told = [part for part in error.extra or [] if isinstance(part, dict)]
-    if [part.get("key") for part in told] == ["data"]:
-        return [Wrong(None, "The request needs a JSON object as its body.")]
-    return [Wrong(part.get("key") or part.get("source"), part.get("message", "")) for part in told]
+        return [FieldError(missing["field"], f"Missing required {missing['source']} parameter.")]
+    parts = [part for part in error.extra or [] if isinstance(part, dict)]
+    if [part.get("key") for part in parts] == ["data"]:
+        return [FieldError(None, "The request needs a JSON object as its body.")]
+    return [FieldError(part.get("key") or part.get("source"), part.get("message", "")) for part in parts]
 
 
 def problem(

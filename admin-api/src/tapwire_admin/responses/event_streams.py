@@ -1,4 +1,4 @@
-"""Streams of server-sent events, as each of them ends: quietly also where the database goes, since whoever listens comes again."""
+"""Streams of server-sent events; a lost database ends them without an error, since clients reconnect."""
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -15,7 +15,7 @@ _log: Final = logging.getLogger("tapwire.admin")
 
 
 def stream_events(events: Events) -> ServerSentEvent:
-    """The answer that tells these events."""
+    """The answer that streams these events."""
     return ServerSentEvent(_until_database_gone(events))
 
 
@@ -26,4 +26,4 @@ async def _until_database_gone(events: Events) -> AsyncIterator[ServerSentEventM
                 async for event in events:
                     yield event
     except DatabaseGone as gone:
-        _log.warning("a stream ends: the database is gone, %s", gone)
+        _log.warning("a stream ends: the database is unreachable, %s", gone)

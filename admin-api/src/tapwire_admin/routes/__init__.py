@@ -1,1 +1,1 @@
-"""The routes, one file a noun: each handler declares who may call it (`access`), and calls one use case or one view."""
+"""REST routes, one file a noun: each handler declares its `access` and calls one use case or one view."""

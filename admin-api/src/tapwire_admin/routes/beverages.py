@@ -7,9 +7,9 @@ from litestar import get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
-from tapwire_admin.requests.dependencies import AskedPage, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, FromQuery, JSONBody, PageQuery, RunOnce
 from tapwire_admin.requests.field_types import Name, PercentByVolume, PriceMinor, Text
-from tapwire_admin.requests.parameters import changes_of, found
+from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.views import beverages as views
 from tapwire_core.db.views.beverages import BeverageView
 from tapwire_core.db.views.queries import Page
@@ -26,7 +26,7 @@ class NewBeverage(Struct, kw_only=True):
 
 
 class BeverageChange(Struct, kw_only=True):
-    """What to change about a beverage."""
+    """Changes of a beverage."""
 
     name: Name | UnsetType = UNSET
     sell_price_per_liter_minor: PriceMinor | UnsetType = UNSET
@@ -36,13 +36,13 @@ class BeverageChange(Struct, kw_only=True):
 
 
 @get("/beverages", access=OPERATOR)
-async def list_beverages(db: Db, page: AskedPage, archived: FromQuery[bool] = False) -> Page[BeverageView]:
-    """Beverages by name: those that are sold, or with `archived` those that are sold no more."""
+async def list_beverages(db: Db, page: PageQuery, archived: FromQuery[bool] = False) -> Page[BeverageView]:
+    """Beverages by name: those that are sold, or with `archived` those that are no longer sold."""
     return await views.list_beverages(db, archived=archived, page=page)
 
 
 @post("/beverages", access=ENGINEER)
-async def create_beverage(db: Db, actor: By, once: RunOnce, data: JSONBody[NewBeverage]) -> BeverageView:
+async def create_beverage(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewBeverage]) -> BeverageView:
     """Add a beverage with its price per litre."""
     beverage_id = await once(
         beverages.create_beverage,
@@ -52,22 +52,22 @@ async def create_beverage(db: Db, actor: By, once: RunOnce, data: JSONBody[NewBe
         style=data.style,
         abv=percent(data.abv),
     )
-    return found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
+    return require_found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
 
 
 @patch("/beverages/{beverage_id:uuid}", access=ENGINEER, refuses=(beverages.BeverageOnTap,))
-async def change_beverage(db: Db, actor: By, beverage_id: FromPath[UUID], data: JSONBody[BeverageChange]) -> BeverageView:
+async def change_beverage(db: Db, actor: CurrentActor, beverage_id: FromPath[UUID], data: JSONBody[BeverageChange]) -> BeverageView:
     """Change a beverage, or its price for new pours."""
     changes = changes_of(data)
     if "abv" in changes:
         changes["abv"] = percent(changes["abv"])
     if changes:
         await beverages.change_beverage(db, actor, beverage_id, **changes)
-    return found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
+    return require_found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
 
 
 def percent(given: float | None) -> Decimal | None:
-    """A percentage as it is kept."""
+    """A percentage as the database stores it."""
     return None if given is None else Decimal(str(given))
 
 

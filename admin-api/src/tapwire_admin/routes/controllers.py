@@ -1,7 +1,7 @@
-"""The HTTP door, for controllers without MQTT: the same two use cases that tap nodes call, with the same answers.
+"""The HTTP door, for controllers without MQTT: the two use cases that tap nodes call, with the same answers.
 
-The device's secret comes in `X-Internal-Token` and decides the tap. A denial is `{"detail": {"reason", "message"}}`, the one answer
-of this API that is no problem document.
+The device's secret in `X-Internal-Token` identifies the tap. A denial is `{"detail": {"reason", "message"}}`, the only refusal of
+this API that is not a problem document.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ from tapwire_core.services.nodes import keep_unusable
 from tapwire_core.services.pours import EventIdReused, RawMessage, UnknownTap, authorize_pour, settle_report
 
 MAX_BATCH: Final = 200
-"""The most reports of one request."""
+"""Maximum number of reports in one request."""
 CONFLICTS: Final = frozenset(reason for reason, denial in DENIALS.items() if denial.conflict)
 """Denials that are answered 409; all others are 403."""
 REQUEST_ID_REUSED: Final = "request_id_reused"
@@ -51,7 +51,7 @@ _verdict: Final = msgspec.json.Decoder(PourSettled)
 
 
 class AuthorizePour(Struct, kw_only=True):
-    """A card asks to pour. The same `request_id` again gets the same answer; without one each request is a new question."""
+    """A card's request to pour. A repeated `request_id` gets the same answer; without one, each request is new."""
 
     card_uid: CardUid
     tap_id: Verbatim | None = None
@@ -59,13 +59,13 @@ class AuthorizePour(Struct, kw_only=True):
 
 
 class PoursToSync(Struct, kw_only=True):
-    """What flowed, pour by pour; each is read by itself, so that one that can't be read fails no other."""
+    """Reports of a batch, undecoded: each is decoded by itself, so that an invalid one fails no other."""
 
     pours: Annotated[list[msgspec.Raw], Meta(max_length=MAX_BATCH)]
 
 
 class ReportedPour(Struct, kw_only=True):
-    """A controller's one statement of what flowed in a pour."""
+    """A controller's one report of a pour."""
 
     pour_id: UUID
     card_uid: Annotated[str, Meta(description="8, 14 or 20 hex digits, as read or written")]
@@ -75,19 +75,19 @@ class ReportedPour(Struct, kw_only=True):
 
 
 class ReportedPours(Struct, kw_only=True):
-    """What flowed, as it is documented: `PoursToSync` with each report as it should be."""
+    """A batch as documented: `PoursToSync` with the type of its reports."""
 
     pours: Annotated[list[ReportedPour], Meta(max_length=MAX_BATCH)]
 
 
 class PourAllowed(PourAuthorized, frozen=True, kw_only=True, tag="pour_authorized"):
-    """A grant: how much may flow, for how long."""
+    """A grant, with its limits of volume and time."""
 
     allowed: bool = True
 
 
 class Denial(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why nothing may flow; `pour_id` is the pour that holds the tap."""
+    """The reason of a denial; `pour_id` is the pour that holds the tap."""
 
     reason: Annotated[str, Meta(examples=[DenyReason.INSUFFICIENT_FUNDS])]
     message: Annotated[str, Meta(examples=[INSUFFICIENT_FUNDS_MESSAGE])]
@@ -95,15 +95,15 @@ class Denial(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Denied(Struct, frozen=True, kw_only=True):
-    """The one answer of this API that is no problem document."""
+    """A denial: the only refusal that is not a problem document."""
 
     detail: Denial
 
 
 class SyncResult(Struct, frozen=True, kw_only=True):
-    """The verdict on one report; `pour_id` is null where none can be read.
+    """The verdict on one report; `pour_id` is null if it can't be read.
 
-    Without a status there is no verdict yet, because the database went away: send the report again.
+    Without a status there is no verdict yet, because the database became unreachable: send the report again.
     """
 
     pour_id: UUID | None
@@ -113,7 +113,7 @@ class SyncResult(Struct, frozen=True, kw_only=True):
 
 
 class SyncResults(Struct, frozen=True, kw_only=True):
-    """One verdict a report, in their order."""
+    """One verdict for each report, in their order."""
 
     results: list[SyncResult]
 
@@ -130,18 +130,18 @@ class SyncResults(Struct, frozen=True, kw_only=True):
     },
 )
 async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[AuthorizePour]) -> Response[PourAllowed | Denied]:
-    """May this card pour at this controller's tap, and how much?"""
+    """Decide whether a card may pour at the controller's tap, and how much."""
     device, card_uid = device_of(request), read_card_uid(data.card_uid)
     actor = Actor(str(device), request_id_of(request.scope))
     if data.tap_id not in (None, device.device_id, str(device)):
         await deny_other_tap(db, actor, device, data.tap_id, card_uid)
-        return _denial(DenyReason.TAP_UNKNOWN, "The token is another tap's.", None)
+        return _denial(DenyReason.TAP_UNKNOWN, "The token belongs to another tap.", None)
     event_id = _event_id(device, data.request_id)
     fingerprint = hashlib.sha256(f"{device} {card_uid}".encode()).hexdigest()
     question = Question(str(device), event_id, card_uid, None, None, frozenset())
     answered = await authorize_pour(db, question, fingerprint, actor, uuid4())
     if isinstance(answered, EventIdReused):
-        reused = Denied(detail=Denial(reason=REQUEST_ID_REUSED, message="This request_id came before with another card."))
+        reused = Denied(detail=Denial(reason=REQUEST_ID_REUSED, message="This request_id was used before with another card."))
         return Response(reused, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
     decisions = request.app.state.decisions
     match _answer.decode(answered.payload):
@@ -150,12 +150,12 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
             return Response(PourAllowed(**msgspec.structs.asdict(grant)))
         case PourDenied() as denial:
             decisions.count_answer(denial.reason)
-            return _denial(denial.reason, denial.message, await _pour_in_the_way(db, device, denial.reason))
+            return _denial(denial.reason, denial.message, await _blocking_pour_id(db, device, denial.reason))
 
 
 @post("/sync/pours", access=DEVICES, body=ReportedPours, status_code=200)
 async def sync_pours(request: Request[Any, Any, Any], db: Db) -> SyncResults:
-    """Report what flowed; each report gets its verdict, exactly once."""
+    """Settle reports; each gets its verdict, exactly once."""
     device, actor = device_of(request), Actor(str(device_of(request)), request_id_of(request.scope))
     raws = [RawMessage(f"http:{device}/sync/pours", item) for item in split_batch(await request.body())]
     results = await _sync_all(db, device, actor, raws)
@@ -166,7 +166,7 @@ async def sync_pours(request: Request[Any, Any, Any], db: Db) -> SyncResults:
 
 
 async def _sync_all(db: Database, device: DevicePath, actor: Actor, raws: list[RawMessage]) -> list[SyncResult]:
-    """One result a report; raises when the database is gone before the first one."""
+    """One result for each report; raises if the database is unreachable before the first."""
     results: list[SyncResult] = []
     for raw in raws:
         try:
@@ -176,16 +176,16 @@ async def _sync_all(db: Database, device: DevicePath, actor: Actor, raws: list[R
                 raise
             if may_work_later(error):
                 return results + [_undecided(left) for left in raws[len(results) :]]
-            results.append(await _give_up(db, device, raw, error))
+            results.append(await _keep_failed(db, device, raw, error))
     return results
 
 
 def split_batch(body: bytes) -> list[bytes]:
-    """The reports of a batch, unread; raises 400 for a body that is none."""
+    """The undecoded reports of a batch; raises 400 for a body that is not a batch."""
     try:
         return [bytes(item) for item in msgspec.json.decode(body, type=PoursToSync).pours]
     except DECODE_ERRORS as error:
-        # one item that is hardly JSON, such as half a surrogate, must not keep the others from being read
+        # one item with invalid text, such as half a surrogate, must not fail the others
         items = (read_object(body.decode(errors="replace").encode()) or {}).get("pours")
         if not isinstance(items, list) or len(items) > MAX_BATCH:
             raise unreadable_body(error) from error
@@ -222,8 +222,8 @@ async def _refuse(db: Database, device: DevicePath, why: str, raw: RawMessage) -
     return await _result(db, device, pour_id, verdict, raw)
 
 
-async def _give_up(db: Database, device: DevicePath, raw: RawMessage, error: Exception) -> SyncResult:
-    """An item that we fail on, each time: kept whole for a person, so that it keeps no other item waiting."""
+async def _keep_failed(db: Database, device: DevicePath, raw: RawMessage, error: Exception) -> SyncResult:
+    """Keep a report that fails every time as a dead letter, so that it does not block the others."""
     _log.error("could not settle a report of %s", device, exc_info=error)
     await keep_unusable(db, raw.topic, raw.payload, Malformation.INVALID_REPORT, f"failed: {type(error).__name__}", str(device))
     return _unusable(readable_uuid((read_object(raw.payload) or {}).get("pour_id")))
@@ -252,22 +252,22 @@ def _undecided(raw: RawMessage) -> SyncResult:
 
 
 def printable(text: str) -> str:
-    """A text that quotes what came, without what the database can't keep."""
+    """A text that quotes input, without characters that PostgreSQL can't store."""
     return text.replace("\0", "").encode(errors="backslashreplace").decode()
 
 
 def _event_id(device: DevicePath, request_id: str | None) -> UUID:
-    """The question's id: the caller's where it is a UUID, one made from it where it is any other text."""
+    """The question's id: the caller's if it is a UUID, else one derived from it."""
     if request_id is None:
         return uuid4()
     return readable_uuid(request_id) or uuid5(_REQUEST_IDS, f"{device} {request_id}")
 
 
 _REQUEST_IDS: Final = UUID("5f0a5a52-7f5c-4f0b-9a31-3a8e3b1f7d11")
-"""The namespace of ids made from a controller's own request ids."""
+"""Namespace of ids derived from controllers' request ids."""
 
 
-async def _pour_in_the_way(db: Database, device: DevicePath, reason: DenyReason) -> UUID | None:
+async def _blocking_pour_id(db: Database, device: DevicePath, reason: DenyReason) -> UUID | None:
     if reason is not DenyReason.PROCESSING_SYNC:
         return None
     tap = await get_tap(db, str(device))

@@ -1,11 +1,11 @@
-"""Devices that may speak: tap nodes, desk readers, HTTP controllers."""
+"""Devices and their credentials: tap nodes, desk readers, HTTP controllers."""
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from msgspec import Struct
 
 from tapwire_admin.access.auth import ENGINEER, EVERYBODY
-from tapwire_admin.requests.dependencies import AskedPage, By, Db, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce
 from tapwire_admin.requests.field_types import DevicePathText, Verbatim
 from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.views import devices as views
@@ -18,13 +18,13 @@ from tapwire_core.services.pairings import Pairing
 
 
 class DevicePathGiven(Struct, kw_only=True):
-    """Which device."""
+    """A device, by its path."""
 
     path: DevicePathText
 
 
 class CodeAccepted(Struct, kw_only=True):
-    """The code that a new device shows, and which device it is."""
+    """The code that a new device shows, and the path to give it."""
 
     code: Verbatim
     path: DevicePathText
@@ -32,19 +32,19 @@ class CodeAccepted(Struct, kw_only=True):
 
 
 class PairingAccepted(Struct, frozen=True, kw_only=True):
-    """The device that may fetch its secret now."""
+    """The device that may now fetch its secret."""
 
     path: str
 
 
 class Claim(Struct, kw_only=True):
-    """What a new device kept to itself."""
+    """The new device's own proof, from the start of its pairing."""
 
     claim: Verbatim
 
 
 class DeviceLetIn(Struct, frozen=True, kw_only=True):
-    """What a device that paired logs in with, told this once, and where: null is what nobody has told the API.
+    """A paired device's login, shown this once, and its broker; null for values that the API's settings lack.
 
     `broker_ca` is the certificate of the authority to trust at `broker_url`, as PEM.
     """
@@ -57,32 +57,32 @@ class DeviceLetIn(Struct, frozen=True, kw_only=True):
 
 
 @get("/devices", access=ENGINEER)
-async def list_devices(db: Db, page: AskedPage) -> Page[DeviceView]:
-    """Devices by path, and how each last said it is."""
+async def list_devices(db: Db, page: PageQuery) -> Page[DeviceView]:
+    """Devices by path, with their last reported state."""
     return await views.list_devices(db, page)
 
 
-@post("/devices", access=ENGINEER, tells_secret=True, refuses=(devices.DeviceExists,))
-async def add_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
-    """Let a device speak; its secret is shown once, and again to a repeat of this session with the same key."""
+@post("/devices", access=ENGINEER, returns_secret=True, refuses=(devices.DeviceExists,))
+async def add_device(actor: CurrentActor, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
+    """Add a device; its secret is shown once, and again to a repeat of this session with the same key."""
     return await once(devices.add_device, actor, data.path)
 
 
-@post("/devices/rotate", access=ENGINEER, tells_secret=True, status_code=200, refuses=(NotFound,))
-async def rotate_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
+@post("/devices/rotate", access=ENGINEER, returns_secret=True, status_code=200, refuses=(NotFound,))
+async def rotate_device(actor: CurrentActor, once: RunOnce, data: JSONBody[DevicePathGiven]) -> DeviceSecret:
     """Give a device a new secret, shown once, and again to a repeat of this session with the same key."""
     return await once(devices.rotate_device, actor, data.path)
 
 
 @post("/devices/revoke", access=ENGINEER, status_code=204, refuses=(NotFound,))
-async def revoke_device(actor: By, once: RunOnce, data: JSONBody[DevicePathGiven]) -> None:
+async def revoke_device(actor: CurrentActor, once: RunOnce, data: JSONBody[DevicePathGiven]) -> None:
     """Revoke a device's credentials."""
     await once(devices.revoke_device, actor, data.path)
 
 
 @post("/devices/pairings", access=EVERYBODY, refuses=(pairings.TooManyPairings,))
 async def begin_pairing(db: Db) -> Pairing:
-    """A new device asks to be let in: it shows the `code`, and keeps the `claim`."""
+    """Begin the pairing of a new device: it shows the `code`, and keeps the `claim` secret."""
     return await pairings.begin_pairing(db)
 
 
@@ -92,14 +92,14 @@ async def begin_pairing(db: Db) -> Pairing:
     status_code=200,
     refuses=(NotFound, pairings.PairingAccepted, devices.DeviceExists),
 )
-async def accept_pairing(actor: By, once: RunOnce, data: JSONBody[CodeAccepted]) -> PairingAccepted:
-    """Say which device shows this code; with `replace` it takes the place of one that may speak already."""
+async def accept_pairing(actor: CurrentActor, once: RunOnce, data: JSONBody[CodeAccepted]) -> PairingAccepted:
+    """Accept the device that shows this code; with `replace` it replaces an existing device."""
     return PairingAccepted(path=await once(pairings.accept_pairing, actor, data.code, data.path, replace=data.replace))
 
 
 @post("/devices/pairings/claim", access=EVERYBODY, status_code=200, refuses=(NotFound, pairings.PairingWaits))
 async def claim_pairing(db: Db, broker: NamedDependency[DevicesBroker], data: JSONBody[Claim]) -> DeviceLetIn:
-    """The device fetches its secret, once, and where its broker is; 409 `pairing_waits` until a person has accepted it."""
+    """Fetch the paired device's secret, once, and its broker's address; 409 `pairing_waits` until a person has accepted it."""
     made = await pairings.claim_pairing(db, data.claim)
     return DeviceLetIn(path=made.path, username=made.username, secret=made.secret, broker_url=broker.url, broker_ca=broker.ca)
 

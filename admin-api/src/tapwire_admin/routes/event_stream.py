@@ -1,7 +1,7 @@
-"""What happens, as it happens: server-sent events.
+"""The outward stream of server-sent events.
 
-Facts (`pour`, `incident`, `visit`, `shift`, `audit`) come from the database with the audit log's ids, so a stream that broke goes
-on where it was by `Last-Event-ID`. Live values (`progress`, `card`, `node`) come from the broker, without ids.
+Facts (`pour`, `incident`, `visit`, `shift`, `audit`) come from the database with the audit log's ids, so that a client resumes by
+`Last-Event-ID`. Live values (`progress`, `card`, `node`) come from the broker, without ids.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from tapwire_core.db.views.event_stream import FactsReader, kind_of, newest_fact
 from tapwire_core.db.views.users import operator_of_token
 from tapwire_core.services.sessions import hash_token
 
-LOOK_EVERY_S: Final = 0.5
-"""Between two looks for new facts."""
+POLL_INTERVAL_S: Final = 0.5
+"""Interval between queries for new facts."""
 HEARTBEAT_S: Final = 10.0
-"""Between two signs of life; at each it is looked whether the session still lasts."""
+"""Interval between heartbeats; each also checks the session."""
 RESET: Final = "reset"
-"""Said first where `Last-Event-ID` is above every id there is, as after a restore: the stream begins from now, so fetch anew."""
+"""First event if `Last-Event-ID` is above the newest id, as after a restore: the stream begins now, so clients fetch anew."""
 MAX_FACT_ID: Final = 2**63 - 1
 
 LastEventId = Annotated[int | None, HeaderParameter(name="Last-Event-ID", ge=0, le=MAX_FACT_ID)]
@@ -51,10 +51,10 @@ async def stream(
 ) -> ServerSentEvent:
     """Facts after `Last-Event-ID`, or from now on, and live values.
 
-    Where that id is above the newest, as after a restore, the first event is `reset` and facts come from now on: fetch anew.
+    If that id is above the newest, as after a restore, the first event is `reset` and facts begin now: fetch anew.
     """
     if live.is_full():
-        raise ServiceUnavailableException(f"{MAX_LISTENERS} streams are open already: close one, or try later.")
+        raise ServiceUnavailableException(f"{MAX_LISTENERS} streams are open already: close one, or retry later.")
     is_reset = last_event_id is not None and last_event_id > await newest_fact_id(db)
     facts = await FactsReader.from_now(db) if last_event_id is None or is_reset else FactsReader(db, last_event_id)
     return stream_events(_events(db, live, facts, hash_token(token_of(request)), is_reset=is_reset))
@@ -64,25 +64,25 @@ async def _events(db: Database, live: Live, facts: FactsReader, session: bytes, 
     if is_reset:
         yield ServerSentEventMessage(data="{}", event=RESET, id=facts.after)
     with live.listen() as listener:
-        beat_at = look_at = time.monotonic()
+        beat_at = poll_at = time.monotonic()
         while True:
             if time.monotonic() >= beat_at:
                 if await operator_of_token(db, session) is None:
                     return
                 beat_at = time.monotonic() + HEARTBEAT_S
                 yield ServerSentEventMessage(data=None, comment="alive")
-            if time.monotonic() >= look_at:
+            if time.monotonic() >= poll_at:
                 for fact in await facts.read_on():
                     yield ServerSentEventMessage(data=_json(fact), event=kind_of(fact.action), id=fact.audit_id)
-                look_at = time.monotonic() + LOOK_EVERY_S
+                poll_at = time.monotonic() + POLL_INTERVAL_S
             for kind, value in listener.take():
                 yield ServerSentEventMessage(data=_json(value), event=kind)
-            await _wait(listener, look_at - time.monotonic())
+            await _wait(listener, poll_at - time.monotonic())
 
 
 async def _wait(listener: Listener, most_s: float) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(listener.news.wait(), max(most_s, 0))
+        await asyncio.wait_for(listener.ready.wait(), max(most_s, 0))
 
 
 def _json(content: object) -> str:

@@ -7,9 +7,9 @@ from litestar import delete, get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import OPERATOR
-from tapwire_admin.requests.dependencies import AskedPage, AskedText, By, CardInPath, Db, FromPath, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CardInPath, CurrentActor, Db, FromPath, JSONBody, PageQuery, RunOnce, TextQuery
 from tapwire_admin.requests.field_types import CardUid, Name, Phone, Text
-from tapwire_admin.requests.parameters import changes_of, found
+from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import cards as card_views
 from tapwire_core.db.views import guests as guest_views
@@ -20,7 +20,7 @@ from tapwire_core.services import cards, guests
 
 
 class NewGuest(Struct, kw_only=True):
-    """A guest to be added; `age_checked`: the operator has seen that the guest is of age."""
+    """A guest to be added; `age_checked`: the operator has checked that the guest is of age."""
 
     first_name: Name
     last_name: Text | None = None
@@ -30,7 +30,7 @@ class NewGuest(Struct, kw_only=True):
 
 
 class GuestChange(Struct, kw_only=True):
-    """What to change about a guest."""
+    """Changes of a guest."""
 
     first_name: Name | UnsetType = UNSET
     last_name: Text | UnsetType | None = UNSET
@@ -41,19 +41,19 @@ class GuestChange(Struct, kw_only=True):
 
 
 class CardToBind(Struct, kw_only=True):
-    """The card to make the guest's."""
+    """The card to link to the guest."""
 
     card_uid: CardUid
 
 
 @get("/guests", access=OPERATOR)
-async def list_guests(db: Db, page: AskedPage, search: AskedText = None, phone: AskedText = None) -> Page[GuestView]:
-    """Guests, the newest first; `search` looks at the start of names and phone numbers."""
+async def list_guests(db: Db, page: PageQuery, search: TextQuery = None, phone: TextQuery = None) -> Page[GuestView]:
+    """Guests, the newest first; `search` matches the start of names and phone numbers."""
     return await guest_views.list_guests(db, search=search, phone=phone, page=page)
 
 
 @post("/guests", access=OPERATOR)
-async def create_guest(db: Db, actor: By, once: RunOnce, data: JSONBody[NewGuest]) -> GuestView:
+async def create_guest(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewGuest]) -> GuestView:
     """Add a guest."""
     guest_id = await once(
         guests.create_guest,
@@ -64,39 +64,39 @@ async def create_guest(db: Db, actor: By, once: RunOnce, data: JSONBody[NewGuest
         birth_date=data.birth_date,
         age_checked=data.age_checked,
     )
-    return await _view(db, guest_id)
+    return await require_guest(db, guest_id)
 
 
 @get("/guests/{guest_id:uuid}", access=OPERATOR)
 async def read_guest(db: Db, guest_id: FromPath[UUID]) -> GuestView:
     """One guest, with balance and cards."""
-    return await _view(db, guest_id)
+    return await require_guest(db, guest_id)
 
 
 @patch("/guests/{guest_id:uuid}", access=OPERATOR)
-async def change_guest(db: Db, actor: By, guest_id: FromPath[UUID], data: JSONBody[GuestChange]) -> GuestView:
-    """Change a guest, block one, or note that the age was checked, or that it was not."""
+async def change_guest(db: Db, actor: CurrentActor, guest_id: FromPath[UUID], data: JSONBody[GuestChange]) -> GuestView:
+    """Change or block a guest, or set and clear the age check."""
     if changes := changes_of(data):
         await guests.change_guest(db, actor, guest_id, **changes)
-    return await _view(db, guest_id)
+    return await require_guest(db, guest_id)
 
 
 @post("/guests/{guest_id:uuid}/cards", access=OPERATOR, refuses=(cards.BindConflict, cards.LostCard))
-async def bind_card(db: Db, actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[CardToBind]) -> CardView:
-    """Make a card a guest's."""
+async def bind_card(db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[CardToBind]) -> CardView:
+    """Link a card to a guest."""
     await once(cards.bind_card, actor, guest_id, data.card_uid)
     card_uid = cards.read_card_uid(data.card_uid)
-    return found(await card_views.get_card(db, card_uid), "card", card_uid)
+    return require_found(await card_views.get_card(db, card_uid), "card", card_uid)
 
 
 @delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR, refuses=(cards.CardBusy,))
-async def unbind_card(db: Db, actor: By, guest_id: FromPath[UUID], card_uid: CardInPath) -> None:
-    """Take a guest's card back, for anybody's use."""
+async def unbind_card(db: Db, actor: CurrentActor, guest_id: FromPath[UUID], card_uid: CardInPath) -> None:
+    """Unlink a guest's card, so that any guest may get it."""
     await cards.unbind_card(db, actor, guest_id, card_uid)
 
 
-async def _view(db: Database, guest_id: UUID) -> GuestView:
-    return found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
+async def require_guest(db: Database, guest_id: UUID) -> GuestView:
+    return require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
 
 
 HANDLERS = (

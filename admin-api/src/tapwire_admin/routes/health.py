@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve."""
+"""Liveness and readiness probes."""
 
 from litestar import get
 from litestar.exceptions import ServiceUnavailableException
@@ -10,20 +10,20 @@ from tapwire_core.db.failures import is_ready
 
 
 class Health(Struct, frozen=True):
-    """It is well."""
+    """A passed probe."""
 
     status: str = "ok"
 
 
 @get("/health/live", access=EVERYBODY)
 async def read_live() -> Health:
-    """The process answers."""
+    """Liveness: the process answers."""
     return Health()
 
 
 @get("/health/ready", access=EVERYBODY)
 async def read_ready(db: Db) -> Health:
-    """The database answers too."""
+    """Readiness: the database answers too."""
     if not await is_ready(db):
         raise ServiceUnavailableException("The database does not answer.")
     return Health()

@@ -1,4 +1,4 @@
-"""Incidents: what a person must look at, who does, and how it ended."""
+"""Incidents: list, claim and resolve."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,9 +7,9 @@ from litestar import get, post
 from msgspec import Meta, Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.requests.dependencies import AskedPage, AskedVenue, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, FromQuery, JSONBody, PageQuery, RunOnce, VenueQuery
 from tapwire_admin.requests.field_types import Comment, SignedAmountMinor
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.requests.parameters import require_found
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import incidents as views
@@ -20,7 +20,7 @@ from tapwire_core.services.visits import PourPending
 
 
 class Resolve(Struct, kw_only=True):
-    """How an incident ended. What is charged is taken from the visit's guest, or else the guest of the incident's pour."""
+    """An incident's resolution. A charge goes to the visit's guest, else to the guest of the incident's pour."""
 
     resolution: Resolution
     comment: Annotated[Comment, Meta(min_length=1)]
@@ -31,9 +31,9 @@ class Resolve(Struct, kw_only=True):
 @get("/incidents", access=OPERATOR)
 async def list_incidents(
     db: Db,
-    page: AskedPage,
+    page: PageQuery,
     status: FromQuery[IncidentStatus | None] = None,
-    venue_id: AskedVenue = None,
+    venue_id: VenueQuery = None,
     kind: FromQuery[IncidentKind | None] = None,
 ) -> Page[IncidentView]:
     """Incidents, the latest first."""
@@ -52,8 +52,8 @@ async def read_incident(db: Db, incident_id: FromPath[UUID]) -> IncidentView:
     status_code=200,
     refuses=(incidents.AlreadyResolved, incidents.AlreadyClaimed),
 )
-async def claim_incident(db: Db, actor: By, once: RunOnce, incident_id: FromPath[UUID]) -> IncidentView:
-    """Take care of an incident."""
+async def claim_incident(db: Db, actor: CurrentActor, once: RunOnce, incident_id: FromPath[UUID]) -> IncidentView:
+    """Assign an incident to oneself."""
     await once(incidents.claim_incident, actor, incident_id)
     return await _view(db, incident_id)
 
@@ -64,8 +64,10 @@ async def claim_incident(db: Db, actor: By, once: RunOnce, incident_id: FromPath
     status_code=200,
     refuses=(incidents.AlreadyResolved, incidents.AmountRequired, incidents.GuestRequired, PourPending),
 )
-async def resolve_incident(db: Db, actor: By, once: RunOnce, incident_id: FromPath[UUID], data: JSONBody[Resolve]) -> IncidentView:
-    """End an incident, and book what its resolution says."""
+async def resolve_incident(
+    db: Db, actor: CurrentActor, once: RunOnce, incident_id: FromPath[UUID], data: JSONBody[Resolve]
+) -> IncidentView:
+    """Resolve an incident, and make its booking."""
     await once(
         incidents.resolve_incident,
         actor,
@@ -79,7 +81,7 @@ async def resolve_incident(db: Db, actor: By, once: RunOnce, incident_id: FromPa
 
 
 async def _view(db: Database, incident_id: UUID) -> IncidentView:
-    return found(await views.get_incident(db, incident_id), "incident", incident_id)
+    return require_found(await views.get_incident(db, incident_id), "incident", incident_id)
 
 
 HANDLERS = (list_incidents, read_incident, claim_incident, resolve_incident)

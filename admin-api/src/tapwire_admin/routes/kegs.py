@@ -1,4 +1,4 @@
-"""Kegs: stock, and what leaves a keg otherwise than through a pour."""
+"""Kegs: stock, and bookings of volume outside pours."""
 
 from typing import Any, Literal
 from uuid import UUID
@@ -7,9 +7,9 @@ from litestar import Request, get, patch, post
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
-from tapwire_admin.requests.dependencies import AskedPage, AskedVenue, By, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, FromQuery, JSONBody, PageQuery, RunOnce, VenueQuery
 from tapwire_admin.requests.field_types import Reason, SignedVolumeMl, Slug, VolumeMl
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.requests.parameters import require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import kegs as views
 from tapwire_core.db.views.kegs import KegView
@@ -29,13 +29,13 @@ class NewKeg(Struct, kw_only=True):
 
 
 class KegChange(Struct, kw_only=True):
-    """Whether the keg may still be put on a tap."""
+    """The keg's status: in stock, or retired."""
 
     status: KegStatus
 
 
 class StockBooking(Struct, kw_only=True):
-    """A volume that left a keg otherwise than through a pour."""
+    """A volume that left a keg outside a pour."""
 
     kind: Literal["correction", "line_cleaning"]
     volume_ml: SignedVolumeMl
@@ -44,20 +44,20 @@ class StockBooking(Struct, kw_only=True):
 
 @get("/kegs", access=OPERATOR)
 async def list_kegs(
-    db: Db, page: AskedPage, venue_id: AskedVenue = None, status: FromQuery[KegStatus | None] = None
+    db: Db, page: PageQuery, venue_id: VenueQuery = None, status: FromQuery[KegStatus | None] = None
 ) -> Page[KegView]:
     """Kegs, the oldest first."""
     return await views.list_kegs(db, venue_id, status, page)
 
 
 @get("/kegs/suggest", access=OPERATOR, refuses=(NotFound,))
-async def suggest_keg(db: Db, beverage_id: FromQuery[UUID], venue_id: AskedVenue = None) -> KegView:
-    """The keg to put on next, first in first out; 404 when none is in stock."""
-    return found(await views.suggest_keg(db, beverage_id, venue_id), "keg in stock of beverage", beverage_id)
+async def suggest_keg(db: Db, beverage_id: FromQuery[UUID], venue_id: VenueQuery = None) -> KegView:
+    """The keg to connect next, first in, first out; 404 when none is in stock."""
+    return require_found(await views.suggest_keg(db, beverage_id, venue_id), "keg in stock of beverage", beverage_id)
 
 
 @post("/kegs", access=OPERATOR, refuses=(kegs.BeverageArchived, NotFound, VenueRequired))
-async def create_keg(db: Db, actor: By, once: RunOnce, data: JSONBody[NewKeg]) -> KegView:
+async def create_keg(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewKeg]) -> KegView:
     """Take a full keg into stock."""
     keg_id = await once(
         kegs.create_keg, actor, venue_id=data.venue_id, beverage_id=data.beverage_id, initial_volume_ml=data.initial_volume_ml
@@ -72,7 +72,7 @@ async def read_keg(db: Db, keg_id: FromPath[UUID]) -> KegView:
 
 
 @patch("/kegs/{keg_id:uuid}", access=OPERATOR, refuses=(kegs.KegOnTap,))
-async def change_keg(db: Db, actor: By, keg_id: FromPath[UUID], data: JSONBody[KegChange]) -> KegView:
+async def change_keg(db: Db, actor: CurrentActor, keg_id: FromPath[UUID], data: JSONBody[KegChange]) -> KegView:
     """Retire a keg, or take it back into stock."""
     await (kegs.retire_keg if data.status is KegStatus.RETIRED else kegs.restock_keg)(db, actor, keg_id)
     return await _view(db, keg_id)
@@ -80,7 +80,12 @@ async def change_keg(db: Db, actor: By, keg_id: FromPath[UUID], data: JSONBody[K
 
 @post("/kegs/{keg_id:uuid}/stock", access=OPERATOR)
 async def book_stock(
-    request: Request[Any, Any, Any], db: Db, actor: By, once: RunOnce, keg_id: FromPath[UUID], data: JSONBody[StockBooking]
+    request: Request[Any, Any, Any],
+    db: Db,
+    actor: CurrentActor,
+    once: RunOnce,
+    keg_id: FromPath[UUID],
+    data: JSONBody[StockBooking],
 ) -> KegView:
     """Book a line cleaning, or as a shift lead a correction."""
     if data.kind == "correction":
@@ -91,7 +96,7 @@ async def book_stock(
 
 
 async def _view(db: Database, keg_id: UUID) -> KegView:
-    return found(await views.get_keg(db, keg_id), "keg", keg_id)
+    return require_found(await views.get_keg(db, keg_id), "keg", keg_id)
 
 
 HANDLERS = (list_kegs, suggest_keg, create_keg, read_keg, change_keg, book_stock)

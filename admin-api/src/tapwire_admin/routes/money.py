@@ -6,9 +6,9 @@ from litestar import get, post
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.requests.dependencies import AskedPage, By, Db, FromPath, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, JSONBody, PageQuery, RunOnce
 from tapwire_admin.requests.field_types import AmountMinor, Reason, SignedAmountMinor, Slug
-from tapwire_admin.routes.guests import _view
+from tapwire_admin.routes.guests import require_guest
 from tapwire_core.db.views import money as views
 from tapwire_core.db.views.money import LedgerEntry
 from tapwire_core.db.views.queries import Page
@@ -44,14 +44,14 @@ class Adjustment(Struct, kw_only=True):
 
 
 @get("/guests/{guest_id:uuid}/ledger", access=OPERATOR)
-async def read_ledger(db: Db, guest_id: FromPath[UUID], page: AskedPage) -> Page[LedgerEntry]:
+async def read_ledger(db: Db, guest_id: FromPath[UUID], page: PageQuery) -> Page[LedgerEntry]:
     """The movements of a guest's account, the newest first."""
-    await _view(db, guest_id)
+    await require_guest(db, guest_id)
     return await views.list_ledger(db, guest_id, page)
 
 
 @post("/guests/{guest_id:uuid}/top-ups", access=OPERATOR, key_required=True, refuses=(money.ShiftClosed, VenueRequired))
-async def top_up(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[TopUp]) -> Booking:
+async def top_up(actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[TopUp]) -> Booking:
     """Take a guest's money."""
     return await once(money.top_up, actor, guest_id, data.amount_minor, data.method, data.venue_id)
 
@@ -62,7 +62,7 @@ async def top_up(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONB
     key_required=True,
     refuses=(money.ShiftClosed, money.InsufficientFunds, VenueRequired),
 )
-async def refund(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Refund]) -> Booking:
+async def refund(actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Refund]) -> Booking:
     """Give a guest money back, at most what is available."""
     return await once(money.refund, actor, guest_id, data.amount_minor, data.method, data.reason, data.venue_id)
 
@@ -73,7 +73,7 @@ async def refund(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONB
     key_required=True,
     refuses=(money.InsufficientFunds, money.NotTheGuestsPour),
 )
-async def adjust(actor: By, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Adjustment]) -> Booking:
+async def adjust(actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Adjustment]) -> Booking:
     """Correct a balance up or down."""
     return await once(money.adjust, actor, guest_id, data.amount_minor, data.reason, data.pour_id)
 

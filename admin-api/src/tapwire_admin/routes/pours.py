@@ -5,8 +5,8 @@ from uuid import UUID
 from litestar import get
 
 from tapwire_admin.access.auth import OPERATOR
-from tapwire_admin.requests.dependencies import AskedPage, AskedText, AskedVenue, Db, FromPath, FromQuery
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.requests.dependencies import Db, FromPath, FromQuery, PageQuery, TextQuery, VenueQuery
+from tapwire_admin.requests.parameters import require_found
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.views import pours as views
 from tapwire_core.db.views.pours import PourDetail, PourFilter, PourView
@@ -16,11 +16,11 @@ from tapwire_core.db.views.queries import Page
 @get("/pours", access=OPERATOR)
 async def list_pours(
     db: Db,
-    page: AskedPage,
+    page: PageQuery,
     visit_id: FromQuery[UUID | None] = None,
     guest_id: FromQuery[UUID | None] = None,
-    venue_id: AskedVenue = None,
-    tap: AskedText = None,
+    venue_id: VenueQuery = None,
+    tap: TextQuery = None,
     sync_status: FromQuery[SyncStatus | None] = None,
 ) -> Page[PourView]:
     """Pours, the latest first; `tap` is a path `{venue}/taps/{tap}`, or an id."""
@@ -31,7 +31,7 @@ async def list_pours(
 @get("/pours/{pour_id:uuid}", access=OPERATOR)
 async def read_pour(db: Db, pour_id: FromPath[UUID]) -> PourDetail:
     """One pour, with its reports."""
-    return found(await views.get_pour(db, pour_id), "pour", pour_id)
+    return require_found(await views.get_pour(db, pour_id), "pour", pour_id)
 
 
 HANDLERS = (list_pours, read_pour)

@@ -7,8 +7,8 @@ from litestar import Request, Response, get
 from litestar.params import QueryParameter
 
 from tapwire_admin.access.auth import OPERATOR
-from tapwire_admin.requests.dependencies import AskedVenue, Db, FromQuery
-from tapwire_admin.requests.parameters import read_day_or_moment, the_venue
+from tapwire_admin.requests.dependencies import Db, FromQuery, VenueQuery
+from tapwire_admin.requests.parameters import read_day_or_moment, require_venue_id
 from tapwire_admin.responses.csv_tables import CSV, answer_csv, wants_csv
 from tapwire_core.db.views.reports import SalesBy, SalesReport, SalesRow, report_sales
 from tapwire_core.errors import NotFound
@@ -27,14 +27,16 @@ EXAMPLE: Final = "tap,pours,volume_ml,sold_minor,written_off_minor,currency\r\nb
 async def report(
     request: Request[Any, Any, Any],
     db: Db,
-    since: Annotated[str, QueryParameter(name="from", max_length=40, description="a day of the venue, or a time with its zone")],
+    since: Annotated[
+        str, QueryParameter(name="from", max_length=40, description="the first day of the venue, or a time with its zone")
+    ],
     until: Annotated[str, QueryParameter(name="to", max_length=40, description="the last day, or a time with its zone")],
     by: FromQuery[SalesBy] = SalesBy.DAY,
-    venue_id: AskedVenue = None,
+    venue_id: VenueQuery = None,
 ) -> Response[Any]:
-    """What was sold, by tap, beverage, hour or day."""
+    """Sales by tap, beverage, hour or day."""
     first, last = read_day_or_moment("from", since), read_day_or_moment("to", until)
-    sales = await report_sales(db, await the_venue(db, venue_id), first, last, by)
+    sales = await report_sales(db, await require_venue_id(db, venue_id), first, last, by)
     return as_csv(sales) if wants_csv(request) else Response(sales)
 
 

@@ -15,9 +15,9 @@ from tapwire_admin.access.cookies import (
     forget_login,
     make_csrf_token,
     remember_login,
-    require_own_page,
+    require_same_site,
 )
-from tapwire_admin.requests.dependencies import By, Db, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, RunOnce
 from tapwire_admin.requests.field_types import GivenPassword, Password, Verbatim
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_core.db.views.users import Operator
@@ -28,11 +28,11 @@ from tapwire_core.services.sessions import LoginLocked, LoginRefused
 
 
 class Credentials(Struct, kw_only=True):
-    """What an operator logs in with."""
+    """An operator's login."""
 
     username: Verbatim
     password: GivenPassword
-    cookie: Annotated[bool, Meta(description="put the token into a cookie that no script can read; answer its CSRF token")] = False
+    cookie: Annotated[bool, Meta(description="put the token into an HTTP-only cookie, and answer its CSRF token")] = False
 
 
 class PasswordChange(Struct, kw_only=True):
@@ -43,7 +43,7 @@ class PasswordChange(Struct, kw_only=True):
 
 
 class SessionBegun(Struct, frozen=True, kw_only=True):
-    """A session; its token is shown once, or set as a cookie and `csrf_token` shown."""
+    """A session; its token is shown once, or set as a cookie with `csrf_token` shown."""
 
     token: str | None
     csrf_token: str | None
@@ -54,7 +54,7 @@ class SessionBegun(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class SessionLength:
-    """How long a session lasts, in hours."""
+    """Duration of a session, in hours."""
 
     hours: int
 
@@ -65,27 +65,29 @@ async def begin_session(
 ) -> Response[SessionBegun]:
     """Log in."""
     if data.cookie:
-        require_own_page(request)
+        require_same_site(request)
     request_id = request_id_of(request.scope)
     login = await sessions.log_in(db, data.username, data.password, ttl_h=session_length.hours, request_id=request_id)
     return Response(_begun(login, in_cookie=data.cookie), cookies=[remember_login(request, login)] if data.cookie else None)
 
 
 @delete("/session", access=OPERATOR)
-async def end_session(request: Request[Any, Any, Any], db: Db, actor: By) -> Response[None]:
-    """Log out: the token is worth nothing from now on, and a cookie with it is taken away."""
+async def end_session(request: Request[Any, Any, Any], db: Db, actor: CurrentActor) -> Response[None]:
+    """Log out: the token becomes invalid, and its cookie is deleted."""
     await sessions.log_out(db, actor, token_of(request))
     return Response(None, cookies=[forget_login(request)] if SESSION_COOKIE in request.cookies else None)
 
 
 @get("/me", access=OPERATOR)
 async def read_me(request: Request[Any, Any, Any]) -> Operator:
-    """Who is logged in."""
+    """The logged-in operator."""
     return operator_of(request)
 
 
-@post("/me/password", access=OPERATOR, takes_secret=True, status_code=204, refuses=(LoginRefused, LoginLocked))
-async def change_password(request: Request[Any, Any, Any], actor: By, once: RunOnce, data: JSONBody[PasswordChange]) -> None:
+@post("/me/password", access=OPERATOR, accepts_secret=True, status_code=204, refuses=(LoginRefused, LoginLocked))
+async def change_password(
+    request: Request[Any, Any, Any], actor: CurrentActor, once: RunOnce, data: JSONBody[PasswordChange]
+) -> None:
     """Change one's own password; one's other sessions end."""
     await once.prepared(users.change_own_password, actor, token_of(request), data.old_password, data.new_password)
 

@@ -1,4 +1,4 @@
-"""Shifts."""
+"""Shifts and their reports."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -8,9 +8,9 @@ from litestar import Request, Response, get, post
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.requests.dependencies import AskedVenue, By, Db, FromPath, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, JSONBody, RunOnce, VenueQuery
 from tapwire_admin.requests.field_types import Slug
-from tapwire_admin.requests.parameters import found, the_venue
+from tapwire_admin.requests.parameters import require_found, require_venue_id
 from tapwire_admin.responses.csv_tables import CSV, answer_csv, wants_csv
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
@@ -28,13 +28,13 @@ REPORT: Final = {200: (ShiftReport, "the report")}
 
 
 class OfVenue(Struct, kw_only=True):
-    """Which venue is meant; may be left out where there is one."""
+    """The venue; optional if there is only one."""
 
     venue_id: Slug | None = None
 
 
 @post("/shifts/open", access=OPERATOR, refuses=(shifts.ShiftAlreadyOpen, NotFound, VenueRequired))
-async def open_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
+async def open_shift(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
     """Open a venue's shift."""
     return await _view(db, await once(shifts.open_shift, actor, data.venue_id if data else None))
 
@@ -45,40 +45,40 @@ async def open_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue | 
     status_code=200,
     refuses=(ShiftClosed, shifts.ShiftInUse, NotFound, VenueRequired),
 )
-async def close_shift(db: Db, actor: By, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
+async def close_shift(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
     """Close a venue's shift; refused, with the list, while visits are active or pours pending."""
     return await _view(db, await once(shifts.close_shift, actor, data.venue_id if data else None))
 
 
 @get("/shifts/current", access=OPERATOR, refuses=(NotFound, VenueRequired))
-async def read_current_shift(db: Db, venue_id: AskedVenue = None) -> ShiftView:
+async def read_current_shift(db: Db, venue_id: VenueQuery = None) -> ShiftView:
     """The open shift; 404 when none is open."""
-    venue = await the_venue(db, venue_id)
-    return found(await views.get_open_shift(db, venue), "open shift of venue", venue)
+    venue = await require_venue_id(db, venue_id)
+    return require_found(await views.get_open_shift(db, venue), "open shift of venue", venue)
 
 
 @get("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR, answers=REPORT, as_text={CSV: EXAMPLE})
 async def read_x_report(request: Request[Any, Any, Any], db: Db, shift_id: FromPath[UUID]) -> Response[Any]:
-    """What the shift sums up to now."""
-    return _answer(request, found(await sum_up_shift(db, shift_id), "shift", shift_id))
+    """The shift's sums so far."""
+    return _answer(request, require_found(await sum_up_shift(db, shift_id), "shift", shift_id))
 
 
 @post("/shifts/{shift_id:uuid}/reports/x", access=OPERATOR)
 async def make_x_report(db: Db, once: RunOnce, shift_id: FromPath[UUID]) -> ShiftReport:
-    """What the shift sums up to now; nothing is kept of it but the answer to a repeat."""
-    return await once(shifts.make_x_report, found(await sum_up_shift(db, shift_id), "shift", shift_id))
+    """The shift's sums so far; stored only to answer a repeat."""
+    return await once(shifts.make_x_report, require_found(await sum_up_shift(db, shift_id), "shift", shift_id))
 
 
 @get("/shifts/{shift_id:uuid}/reports/z", access=OPERATOR, answers=REPORT, as_text={CSV: EXAMPLE})
 async def read_z_report(request: Request[Any, Any, Any], db: Db, shift_id: FromPath[UUID]) -> Response[Any]:
     """The closed shift's Z report; 404 until it is made."""
-    return _answer(request, found(await views.get_z_report(db, shift_id), "Z report of shift", shift_id))
+    return _answer(request, require_found(await views.get_z_report(db, shift_id), "Z report of shift", shift_id))
 
 
 @post("/shifts/{shift_id:uuid}/reports/z", access=SHIFT_LEAD, refuses=(shifts.ShiftOpen, shifts.ZReportMade))
-async def make_z_report(db: Db, actor: By, once: RunOnce, shift_id: FromPath[UUID]) -> ShiftReport:
-    """Sum a closed shift up for good, once."""
-    return await once(shifts.make_z_report, actor, found(await sum_up_shift(db, shift_id), "shift", shift_id))
+async def make_z_report(db: Db, actor: CurrentActor, once: RunOnce, shift_id: FromPath[UUID]) -> ShiftReport:
+    """Make a closed shift's final report, once."""
+    return await once(shifts.make_z_report, actor, require_found(await sum_up_shift(db, shift_id), "shift", shift_id))
 
 
 def _answer(request: Request[Any, Any, Any], report: ShiftReport) -> Response[Any]:
@@ -86,7 +86,7 @@ def _answer(request: Request[Any, Any, Any], report: ShiftReport) -> Response[An
 
 
 def _rows(report: ShiftReport) -> Iterator[tuple[str | int | None, ...]]:
-    """One row for each part of the shift; what a part doesn't count is left empty."""
+    """One row for each part of the shift; columns that a part lacks are empty."""
     parts: dict[str, dict[str, Totals | Till]] = {
         "shift": {"sold": report.totals, "till": report.till},
         "tap": {**report.by_tap},
@@ -100,7 +100,7 @@ def _rows(report: ShiftReport) -> Iterator[tuple[str | int | None, ...]]:
 
 
 async def _view(db: Database, shift_id: UUID) -> ShiftView:
-    return found(await views.get_shift(db, shift_id), "shift", shift_id)
+    return require_found(await views.get_shift(db, shift_id), "shift", shift_id)
 
 
 HANDLERS = (open_shift, close_shift, read_current_shift, read_x_report, make_x_report, read_z_report, make_z_report)

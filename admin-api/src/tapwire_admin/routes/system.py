@@ -1,4 +1,4 @@
-"""The whole installation in one look."""
+"""Status of the whole installation."""
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -11,7 +11,7 @@ from tapwire_core.db.views.system import SystemStatus, VenueStatus, read_status
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """The installation, the broker as this process hears it, and each venue."""
+    """The installation, this process's connection to the broker, and each venue."""
 
     system: SystemStatus
     broker: BrokerStatus
@@ -20,7 +20,7 @@ class Status(Struct, frozen=True, kw_only=True):
 
 @get("/system/status", access=OPERATOR)
 async def read_system_status(db: Db, live: NamedDependency[Live]) -> Status:
-    """What runs, what waits, and what a person must look at."""
+    """Running services, waiting work and open incidents."""
     status = await read_status(db)
     return Status(system=status.system, broker=live.read_broker(), venues=status.venues)
 

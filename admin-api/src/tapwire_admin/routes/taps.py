@@ -1,4 +1,4 @@
-"""Taps: their settings and their keg, and stopping what pours there."""
+"""Taps: settings, keg, and stopping a pour."""
 
 from typing import Any
 from uuid import UUID
@@ -7,9 +7,9 @@ from litestar import Request, delete, get, patch, post, put
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR, operator_of, require_role
-from tapwire_admin.requests.dependencies import AskedPage, AskedVenue, By, Db, JSONBody, RunOnce, SlugInPath
+from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath, VenueQuery
 from tapwire_admin.requests.field_types import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
-from tapwire_admin.requests.parameters import changes_of, found
+from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as views
@@ -32,7 +32,7 @@ class NewTap(Struct, kw_only=True):
 
 
 class TapChange(Struct, kw_only=True):
-    """What to change about a tap; its status may be changed by anybody, the rest by an engineer. `reason` is the status's."""
+    """Changes of a tap: any operator may set the status, with its `reason`; the rest needs an engineer."""
 
     status: TapStatus | UnsetType = UNSET
     reason: Reason | None = None
@@ -42,31 +42,31 @@ class TapChange(Struct, kw_only=True):
 
 
 class StopTap(Struct, kw_only=True):
-    """Why a running pour is ended."""
+    """The reason for ending a running pour."""
 
     reason: Reason
 
 
 class TapStopped(Struct, frozen=True, kw_only=True):
-    """The pour that was told to stop; null when none was pending."""
+    """The stopped pour; null if none was pending."""
 
     pour_id: UUID | None
 
 
 class KegOnTap(Struct, kw_only=True):
-    """The keg to put on."""
+    """The keg to connect."""
 
     keg_id: UUID
 
 
 @get("/taps", access=OPERATOR)
-async def list_taps(db: Db, page: AskedPage, venue_id: AskedVenue = None) -> Page[TapView]:
-    """Taps by path, with what is on them and how their nodes are."""
+async def list_taps(db: Db, page: PageQuery, venue_id: VenueQuery = None) -> Page[TapView]:
+    """Taps by path, with their keg and the state of their node."""
     return await views.list_taps(db, venue_id, page)
 
 
 @post("/taps", access=ENGINEER, refuses=(taps.TapExists, NotFound, VenueRequired))
-async def create_tap(db: Db, actor: By, once: RunOnce, data: JSONBody[NewTap]) -> TapView:
+async def create_tap(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewTap]) -> TapView:
     """Add a tap."""
     tap = await once(
         taps.create_tap,
@@ -77,7 +77,7 @@ async def create_tap(db: Db, actor: By, once: RunOnce, data: JSONBody[NewTap]) -
         pulses_per_liter=data.pulses_per_liter,
         max_pour_ml=data.max_pour_ml,
     )
-    return found(await views.get_tap(db, tap), "tap", tap)
+    return require_found(await views.get_tap(db, tap), "tap", tap)
 
 
 @get("/taps/{venue:str}/{tap:str}", access=OPERATOR)
@@ -88,9 +88,9 @@ async def read_tap(db: Db, venue: SlugInPath, tap: SlugInPath) -> TapView:
 
 @patch("/taps/{venue:str}/{tap:str}", access=OPERATOR)
 async def change_tap(
-    request: Request[Any, Any, Any], db: Db, actor: By, venue: SlugInPath, tap: SlugInPath, data: JSONBody[TapChange]
+    request: Request[Any, Any, Any], db: Db, actor: CurrentActor, venue: SlugInPath, tap: SlugInPath, data: JSONBody[TapChange]
 ) -> TapView:
-    """Lock or unlock a tap, have it cleaned, or change how it works. Anything but `active` ends a running pour."""
+    """Lock or unlock a tap, set it to cleaning, or change its settings. Any status but `active` ends a running pour."""
     changes = changes_of(data)
     reason = changes.pop("reason", None)
     if changes.keys() - {"status"}:
@@ -101,28 +101,28 @@ async def change_tap(
 
 
 @post("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR, status_code=200)
-async def stop_tap(actor: By, once: RunOnce, venue: SlugInPath, tap: SlugInPath, data: JSONBody[StopTap]) -> TapStopped:
-    """End what pours at a tap now; it settles as its node reports it."""
+async def stop_tap(actor: CurrentActor, once: RunOnce, venue: SlugInPath, tap: SlugInPath, data: JSONBody[StopTap]) -> TapStopped:
+    """End a tap's running pour; it is settled from its report."""
     return TapStopped(pour_id=await once(taps.stop_tap, actor, _path(venue, tap), data.reason))
 
 
 @put("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, refuses=(taps.KegOnOtherTap, taps.KegNotUsable))
-async def put_keg(db: Db, actor: By, venue: SlugInPath, tap: SlugInPath, data: JSONBody[KegOnTap]) -> TapView:
-    """Put a keg on a tap, in place of the one that hangs there."""
+async def put_keg(db: Db, actor: CurrentActor, venue: SlugInPath, tap: SlugInPath, data: JSONBody[KegOnTap]) -> TapView:
+    """Connect a keg to a tap; it replaces the connected one."""
     await taps.put_keg(db, actor, _path(venue, tap), data.keg_id)
     return await _view(db, venue, tap)
 
 
 @delete("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, status_code=200)
-async def take_keg_off(db: Db, actor: By, venue: SlugInPath, tap: SlugInPath) -> TapView:
-    """Take a tap's keg off; it keeps its book volume."""
+async def take_keg_off(db: Db, actor: CurrentActor, venue: SlugInPath, tap: SlugInPath) -> TapView:
+    """Disconnect a tap's keg; its book volume stays."""
     await taps.take_keg_off(db, actor, _path(venue, tap))
     return await _view(db, venue, tap)
 
 
 async def _view(db: Database, venue: str, tap: str) -> TapView:
     path = _path(venue, tap)
-    return found(await views.get_tap(db, path), "tap", path)
+    return require_found(await views.get_tap(db, path), "tap", path)
 
 
 def _path(venue: str, tap: str) -> str:

@@ -4,9 +4,9 @@ from litestar import get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER
-from tapwire_admin.requests.dependencies import AskedPage, By, Db, JSONBody, RunOnce, UsernameInPath
+from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, UsernameInPath
 from tapwire_admin.requests.field_types import Password, Username
-from tapwire_admin.requests.parameters import changes_of, found
+from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.views import users as views
 from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.users import UserView
@@ -24,7 +24,7 @@ class NewUser(Struct, kw_only=True):
 
 
 class UserChange(Struct, kw_only=True):
-    """What to change about an operator."""
+    """Changes of an operator."""
 
     role: Role | UnsetType = UNSET
     disabled: bool | UnsetType = UNSET
@@ -32,23 +32,23 @@ class UserChange(Struct, kw_only=True):
 
 
 @get("/users", access=ENGINEER)
-async def list_users(db: Db, page: AskedPage) -> Page[UserView]:
+async def list_users(db: Db, page: PageQuery) -> Page[UserView]:
     """Operators by name."""
     return await views.list_users(db, page)
 
 
-@post("/users", access=ENGINEER, takes_secret=True, refuses=(users.UserExists,))
-async def create_user(db: Db, actor: By, once: RunOnce, data: JSONBody[NewUser]) -> UserView:
+@post("/users", access=ENGINEER, accepts_secret=True, refuses=(users.UserExists,))
+async def create_user(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewUser]) -> UserView:
     """Add an operator."""
     await once.prepared(users.create_user, actor, data.username, data.role, data.password)
-    return found(await views.get_user(db, data.username), "user", data.username)
+    return require_found(await views.get_user(db, data.username), "user", data.username)
 
 
 @patch("/users/{username:str}", access=ENGINEER, refuses=(users.LastEngineer, PasswordsBusy))
-async def change_user(db: Db, actor: By, username: UsernameInPath, data: JSONBody[UserChange]) -> UserView:
+async def change_user(db: Db, actor: CurrentActor, username: UsernameInPath, data: JSONBody[UserChange]) -> UserView:
     """Change an operator's role or password, or disable the operator; sessions end with the old password."""
     await users.change_user(db, actor, username, **changes_of(data))
-    return found(await views.get_user(db, username), "user", username)
+    return require_found(await views.get_user(db, username), "user", username)
 
 
 HANDLERS = (list_users, create_user, change_user)

@@ -7,9 +7,9 @@ from litestar import get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
-from tapwire_admin.requests.dependencies import AskedPage, By, Db, JSONBody, RunOnce, SlugInPath
+from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath
 from tapwire_admin.requests.field_types import LegalAge, Name, Reason, Slug, Text
-from tapwire_admin.requests.parameters import changes_of, found
+from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as tap_views
 from tapwire_core.db.views import venues as venue_views
@@ -19,8 +19,8 @@ from tapwire_core.db.views.venues import VenueView
 from tapwire_core.services import venues
 
 CONFIRMATION_WAIT_MS: Final = 1_000
-"""How long the answer to an emergency stop waits for the taps to confirm it."""
-LOOK_AGAIN_MS: Final = 100
+"""Time that the answer to an emergency stop waits for the taps' confirmation."""
+CONFIRMATION_POLL_MS: Final = 100
 
 
 class NewVenue(Struct, kw_only=True):
@@ -33,7 +33,7 @@ class NewVenue(Struct, kw_only=True):
 
 
 class VenueChange(Struct, kw_only=True):
-    """What to change about a venue."""
+    """Changes of a venue."""
 
     name: Name | UnsetType = UNSET
     time_zone: Text | UnsetType = UNSET
@@ -48,7 +48,7 @@ class EmergencyStop(Struct, kw_only=True):
 
 
 class EmergencyStopSet(Struct, frozen=True, kw_only=True):
-    """The venue's emergency stop, and the taps whose node has not confirmed it: go and look at these."""
+    """The venue's emergency stop, and the taps that have not confirmed it: check these in person."""
 
     venue_id: str
     emergency_stop: bool
@@ -56,44 +56,44 @@ class EmergencyStopSet(Struct, frozen=True, kw_only=True):
 
 
 @get("/venues", access=OPERATOR)
-async def list_venues(db: Db, page: AskedPage) -> Page[VenueView]:
+async def list_venues(db: Db, page: PageQuery) -> Page[VenueView]:
     """Venues by id."""
     return await venue_views.list_venues(db, page)
 
 
 @post("/venues", access=ENGINEER, refuses=(venues.VenueExists,))
-async def create_venue(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVenue]) -> VenueView:
+async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVenue]) -> VenueView:
     """Add a venue; its time zone is an IANA name."""
     venue_id = await once(
         venues.create_venue, actor, venue_id=data.venue_id, name=data.name, time_zone=data.time_zone, legal_age=data.legal_age
     )
-    return found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
+    return require_found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 
 
 @patch("/venues/{venue:str}", access=ENGINEER)
-async def change_venue(db: Db, actor: By, venue: SlugInPath, data: JSONBody[VenueChange]) -> VenueView:
+async def change_venue(db: Db, actor: CurrentActor, venue: SlugInPath, data: JSONBody[VenueChange]) -> VenueView:
     """Change a venue."""
     await venues.change_venue(db, actor, venue, **changes_of(data))
-    return found(await venue_views.get_venue(db, venue), "venue", venue)
+    return require_found(await venue_views.get_venue(db, venue), "venue", venue)
 
 
 @post("/venues/{venue:str}/emergency-stop", access=OPERATOR, status_code=200)
 async def set_emergency_stop(
-    db: Db, actor: By, once: RunOnce, venue: SlugInPath, data: JSONBody[EmergencyStop]
+    db: Db, actor: CurrentActor, once: RunOnce, venue: SlugInPath, data: JSONBody[EmergencyStop]
 ) -> EmergencyStopSet:
-    """Close all valves of a venue, or let its taps work again."""
+    """Close all valves of a venue, or release them."""
     await once(venues.stop_venue if data.on else venues.release_venue, actor, venue, data.reason)
     unconfirmed = await wait_for_confirmation(db, venue)
     return EmergencyStopSet(venue_id=venue, emergency_stop=data.on, taps_not_confirmed=unconfirmed)
 
 
 async def wait_for_confirmation(db: Database, venue_id: str) -> list[UnconfirmedTap]:
-    """The taps that have not confirmed the emergency stop, once all that are there have, or after `CONFIRMATION_WAIT_MS`."""
-    for _ in range(CONFIRMATION_WAIT_MS // LOOK_AGAIN_MS):
+    """Taps without a confirmed emergency stop; waits for all online ones, at most `CONFIRMATION_WAIT_MS`."""
+    for _ in range(CONFIRMATION_WAIT_MS // CONFIRMATION_POLL_MS):
         unconfirmed = await tap_views.list_unconfirmed_taps(db, venue_id)
         if not any(tap.node_status == "online" for tap in unconfirmed):
             return unconfirmed
-        await asyncio.sleep(LOOK_AGAIN_MS / 1000)
+        await asyncio.sleep(CONFIRMATION_POLL_MS / 1000)
     return await tap_views.list_unconfirmed_taps(db, venue_id)
 
 

@@ -1,4 +1,4 @@
-"""Visits: opening, the card, and what a person does when a pour's report does not come."""
+"""Visits: opening, cards, closing, and recovery of a pour without a report."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -7,9 +7,19 @@ from litestar import Request, get, post
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
-from tapwire_admin.requests.dependencies import AskedPage, AskedVenue, By, CardInPath, Db, FromPath, FromQuery, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import (
+    CardInPath,
+    CurrentActor,
+    Db,
+    FromPath,
+    FromQuery,
+    JSONBody,
+    PageQuery,
+    RunOnce,
+    VenueQuery,
+)
 from tapwire_admin.requests.field_types import CardUid, Comment, PouredMl, Reason, Slug
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.requests.parameters import require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import pours as pour_views
 from tapwire_core.db.views import visits as visit_views
@@ -24,7 +34,7 @@ from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.venues import VenueRequired
 
 DEFAULT_REASON: Final = "visit closed"
-"""Why a pending pour is given up where nobody says it."""
+"""Default reason for voiding a pending pour."""
 OPENING: Final = (
     NotFound,
     VenueRequired,
@@ -33,9 +43,9 @@ OPENING: Final = (
     visits.GuestBlocked,
     visits.GuestUnderage,
 )
-"""How opening a visit may be refused."""
+"""Refusals of opening a visit."""
 ISSUING: Final = (BindConflict, CardBusy, LostCard)
-"""How giving a visit a card may be refused."""
+"""Refusals of assigning a card."""
 
 
 class NewVisit(Struct, kw_only=True):
@@ -60,7 +70,7 @@ class CardForVisit(Struct, kw_only=True):
 
 
 class ReconcilePour(Struct, kw_only=True):
-    """What flowed by an operator's judgement; without `pour_id` the visit's pending pour is meant, or its latest."""
+    """The volume by an operator's estimate; `pour_id` defaults to the visit's pending pour, else its latest."""
 
     volume_ml: PouredMl
     reason: Reason
@@ -69,14 +79,14 @@ class ReconcilePour(Struct, kw_only=True):
 
 
 class ForceUnlock(Struct, kw_only=True):
-    """Why a pour is given up."""
+    """The reason for voiding a pour."""
 
     reason: Reason
     pour_id: UUID | None = None
 
 
 class CloseVisit(Struct, kw_only=True):
-    """How to close; `void_pending` gives up a pending pour, and needs a shift lead. `pour_id`: the one that is thought pending."""
+    """Options of closing; `void_pending` voids the pending pour, and needs a shift lead. `pour_id`: the expected pending pour."""
 
     void_pending: bool = False
     pour_id: UUID | None = None
@@ -93,25 +103,25 @@ class OpenedVisitView(Struct, frozen=True, kw_only=True):
 @get("/visits", access=OPERATOR)
 async def list_visits(
     db: Db,
-    page: AskedPage,
+    page: PageQuery,
     status: FromQuery[VisitStatus | None] = None,
     stuck: FromQuery[bool] = False,
-    venue_id: AskedVenue = None,
+    venue_id: VenueQuery = None,
     guest_id: FromQuery[UUID | None] = None,
 ) -> Page[VisitView]:
-    """Visits, the latest first; `stuck`: those that wait for a person."""
+    """Visits, the latest first; `stuck`: those that need a person."""
     return await visit_views.list_visits(db, status=status, stuck=stuck, venue_id=venue_id, guest_id=guest_id, page=page)
 
 
 @post("/visits", access=OPERATOR, refuses=OPENING)
-async def open_visit(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVisit]) -> VisitView:
+async def open_visit(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVisit]) -> VisitView:
     """Open a visit; its card comes with `assign-card`."""
     return await _view(db, await once(visits.open_visit, actor, data.venue_id, data.guest_id))
 
 
 @post("/visits/open-and-assign-card", access=OPERATOR, refuses=(*OPENING, *ISSUING))
-async def open_and_assign_card(db: Db, actor: By, once: RunOnce, data: JSONBody[NewVisitWithCard]) -> OpenedVisitView:
-    """Open a visit and issue its card, or change nothing; a double click gives one visit and the same answer."""
+async def open_and_assign_card(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVisitWithCard]) -> OpenedVisitView:
+    """Open a visit and assign its card, both or neither; a repeat gets the same visit and answer."""
     opened = await once(visits.open_and_assign_card, actor, data.venue_id, data.guest_id, data.card_uid)
     return OpenedVisitView(visit=await _view(db, opened.visit_id), stages=opened.stages)
 
@@ -119,7 +129,7 @@ async def open_and_assign_card(db: Db, actor: By, once: RunOnce, data: JSONBody[
 @get("/visits/active/by-card/{card_uid:str}", access=OPERATOR)
 async def read_active_visit_by_card(db: Db, card_uid: CardInPath) -> VisitView:
     """The active visit that holds a card."""
-    return found(await visit_views.get_active_visit_by_card(db, read_card_uid(card_uid)), "active visit of card", card_uid)
+    return require_found(await visit_views.get_active_visit_by_card(db, read_card_uid(card_uid)), "active visit of card", card_uid)
 
 
 @get("/visits/{visit_id:uuid}", access=OPERATOR)
@@ -134,8 +144,10 @@ async def read_visit(db: Db, visit_id: FromPath[UUID]) -> VisitView:
     status_code=200,
     refuses=(*ISSUING, visits.VisitNotActive, visits.GuestBlocked),
 )
-async def assign_card(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[CardForVisit]) -> OpenedVisitView:
-    """Give an active visit a card, in place of the one it has."""
+async def assign_card(
+    db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[CardForVisit]
+) -> OpenedVisitView:
+    """Assign a card to an active visit; it replaces the current one."""
     assigned = await once(visits.assign_card, actor, visit_id, data.card_uid)
     return OpenedVisitView(visit=await _view(db, visit_id), stages=assigned.stages)
 
@@ -146,7 +158,9 @@ async def assign_card(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID]
     status_code=200,
     refuses=(pour_recovery.PourNotPending, pour_recovery.AlreadyReconciled),
 )
-async def reconcile_pour(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ReconcilePour]) -> PourDetail:
+async def reconcile_pour(
+    db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ReconcilePour]
+) -> PourDetail:
     """Settle a pending pour by hand, when its report never came."""
     pour_id = await once(
         pour_recovery.reconcile_pour,
@@ -157,7 +171,7 @@ async def reconcile_pour(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UU
         comment=data.comment,
         pour_id=data.pour_id,
     )
-    return found(await pour_views.get_pour(db, pour_id), "pour", pour_id)
+    return require_found(await pour_views.get_pour(db, pour_id), "pour", pour_id)
 
 
 @post(
@@ -166,8 +180,10 @@ async def reconcile_pour(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UU
     status_code=200,
     refuses=(pour_recovery.NotLocked, pour_recovery.PourNotPending),
 )
-async def force_unlock(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ForceUnlock]) -> VisitView:
-    """Give a pending pour up: nothing is charged, hold and leases are freed."""
+async def force_unlock(
+    db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ForceUnlock]
+) -> VisitView:
+    """Void a pending pour: nothing is charged, hold and leases are freed."""
     await once(pour_recovery.force_unlock, actor, visit_id, reason=data.reason, pour_id=data.pour_id)
     return await _view(db, visit_id)
 
@@ -176,12 +192,12 @@ async def force_unlock(db: Db, actor: By, once: RunOnce, visit_id: FromPath[UUID
 async def close_visit(
     request: Request[Any, Any, Any],
     db: Db,
-    actor: By,
+    actor: CurrentActor,
     once: RunOnce,
     visit_id: FromPath[UUID],
     data: JSONBody[CloseVisit | None] = None,
 ) -> VisitView:
-    """Close a visit; with a pending pour only by `void_pending`."""
+    """Close a visit; a pending pour needs `void_pending`."""
     wanted = data or CloseVisit()
     if wanted.void_pending:
         require_role(operator_of(request), SHIFT_LEAD)
@@ -192,7 +208,7 @@ async def close_visit(
 
 
 async def _view(db: Database, visit_id: UUID) -> VisitView:
-    return found(await visit_views.get_visit(db, visit_id), "visit", visit_id)
+    return require_found(await visit_views.get_visit(db, visit_id), "visit", visit_id)
 
 
 HANDLERS = (

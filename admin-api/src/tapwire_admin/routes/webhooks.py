@@ -1,4 +1,4 @@
-"""Webhooks: who is told of what happens, what is on its way there, and sending it again."""
+"""Webhooks: endpoints, their deliveries, and resending."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,9 +9,9 @@ from litestar.params import FromPath, FromQuery
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER
-from tapwire_admin.requests.dependencies import AskedPage, By, Db, JSONBody, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce
 from tapwire_admin.requests.field_types import Text, Url
-from tapwire_admin.requests.parameters import changes_of, found
+from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_contracts.reasons import WebhookEventType
 from tapwire_core.db.views import webhooks as views
 from tapwire_core.db.views.queries import Page
@@ -25,7 +25,7 @@ Since = Annotated[datetime, Meta(tz=True)]
 
 
 class NewWebhook(Struct, kw_only=True):
-    """An endpoint to be told of events."""
+    """An endpoint that receives events."""
 
     url: Url
     event_types: EventTypes
@@ -33,7 +33,7 @@ class NewWebhook(Struct, kw_only=True):
 
 
 class WebhookChange(Struct, kw_only=True):
-    """What to change about an endpoint; `enabled` switches it off and on."""
+    """Changes of an endpoint; `enabled` switches it off and on."""
 
     url: Url | UnsetType = UNSET
     event_types: EventTypes | UnsetType = UNSET
@@ -42,85 +42,87 @@ class WebhookChange(Struct, kw_only=True):
 
 
 class Replay(Struct, kw_only=True):
-    """From where on everything is sent again: since a moment, or after an event. One of the two."""
+    """Start of a resend: since a time, or after an event. Exactly one of the two."""
 
     since: Since | None = None
     after_event: UUID | None = None
 
 
 @get("/webhooks", access=ENGINEER)
-async def list_webhooks(db: Db, page: AskedPage) -> Page[WebhookView]:
-    """Endpoints, the oldest first, and how each takes what is sent."""
+async def list_webhooks(db: Db, page: PageQuery) -> Page[WebhookView]:
+    """Endpoints, the oldest first, with the state of their deliveries."""
     return await views.list_webhooks(db, page)
 
 
-@post("/webhooks", access=ENGINEER, tells_secret=True, refuses=(webhooks.WebhookUrlRefused, webhooks.TooManyWebhooks))
-async def create_webhook(actor: By, once: RunOnce, data: JSONBody[NewWebhook]) -> WebhookSecret:
-    """Tell an endpoint of what happens from now on; its secret is shown once, as a new device's is."""
+@post("/webhooks", access=ENGINEER, returns_secret=True, refuses=(webhooks.WebhookUrlRefused, webhooks.TooManyWebhooks))
+async def create_webhook(actor: CurrentActor, once: RunOnce, data: JSONBody[NewWebhook]) -> WebhookSecret:
+    """Add an endpoint for new events; its secret is shown once, as a new device's is."""
     return await once(webhooks.create_webhook, actor, url=data.url, event_types=data.event_types, description=data.description)
 
 
 @get("/webhooks/{webhook_id:uuid}", access=ENGINEER)
 async def show_webhook(db: Db, webhook_id: FromPath[UUID]) -> WebhookView:
     """One endpoint."""
-    return found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
+    return require_found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
 
 
 @patch("/webhooks/{webhook_id:uuid}", access=ENGINEER, refuses=(webhooks.WebhookUrlRefused,))
-async def change_webhook(db: Db, actor: By, webhook_id: FromPath[UUID], data: JSONBody[WebhookChange]) -> WebhookView:
-    """Change where an endpoint is and what it wants, or switch it off or on; what waits goes out when it is on again."""
+async def change_webhook(db: Db, actor: CurrentActor, webhook_id: FromPath[UUID], data: JSONBody[WebhookChange]) -> WebhookView:
+    """Change an endpoint, or switch it off or on; waiting deliveries go out when it is on again."""
     await webhooks.change_webhook(db, actor, webhook_id, **changes_of(data))
-    return found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
+    return require_found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
 
 
 @delete("/webhooks/{webhook_id:uuid}", access=ENGINEER)
-async def delete_webhook(db: Db, actor: By, webhook_id: FromPath[UUID]) -> None:
-    """Forget an endpoint and what was sent to it."""
+async def delete_webhook(db: Db, actor: CurrentActor, webhook_id: FromPath[UUID]) -> None:
+    """Delete an endpoint and its deliveries."""
     await webhooks.delete_webhook(db, actor, webhook_id)
 
 
-@post("/webhooks/{webhook_id:uuid}/rotate", access=ENGINEER, tells_secret=True, status_code=200)
-async def rotate_secret(actor: By, once: RunOnce, webhook_id: FromPath[UUID]) -> WebhookSecret:
+@post("/webhooks/{webhook_id:uuid}/rotate", access=ENGINEER, returns_secret=True, status_code=200)
+async def rotate_secret(actor: CurrentActor, once: RunOnce, webhook_id: FromPath[UUID]) -> WebhookSecret:
     """Give an endpoint a new secret, shown once; until `old_secret_until` deliveries are signed with the old one too."""
     return await once(webhooks.rotate_secret, actor, webhook_id)
 
 
 @post("/webhooks/{webhook_id:uuid}/test", access=ENGINEER)
-async def send_test(db: Db, actor: By, once: RunOnce, webhook_id: FromPath[UUID]) -> DeliveryView:
-    """Send an endpoint a `ping`, once, also while it is switched off; the answer names the delivery to look for."""
+async def send_test(db: Db, actor: CurrentActor, once: RunOnce, webhook_id: FromPath[UUID]) -> DeliveryView:
+    """Send an endpoint one `ping`, also while it is switched off; answers the delivery."""
     delivery_id = await once(webhooks.send_test, actor, webhook_id)
-    return found(await views.get_delivery(db, webhook_id, delivery_id), "delivery", delivery_id)
+    return require_found(await views.get_delivery(db, webhook_id, delivery_id), "delivery", delivery_id)
 
 
 @get("/webhooks/{webhook_id:uuid}/deliveries", access=ENGINEER)
 async def list_deliveries(
-    db: Db, page: AskedPage, webhook_id: FromPath[UUID], status: FromQuery[DeliveryStatus | None] = None
+    db: Db, page: PageQuery, webhook_id: FromPath[UUID], status: FromQuery[DeliveryStatus | None] = None
 ) -> Page[DeliveryView]:
-    """What is or was on its way to an endpoint, the latest first."""
-    found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
+    """Deliveries to an endpoint, the latest first."""
+    require_found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
     return await views.list_deliveries(db, webhook_id, status=status, page=page)
 
 
 @get("/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}", access=ENGINEER)
 async def show_delivery(db: Db, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]) -> DeliveryDetail:
-    """One delivery, with the body that is sent."""
-    return found(await views.get_delivery(db, webhook_id, delivery_id), "delivery", delivery_id)
+    """One delivery, with its body."""
+    return require_found(await views.get_delivery(db, webhook_id, delivery_id), "delivery", delivery_id)
 
 
 @post("/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay", access=ENGINEER)
 async def replay_delivery(
-    db: Db, actor: By, once: RunOnce, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]
+    db: Db, actor: CurrentActor, once: RunOnce, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]
 ) -> DeliveryView:
-    """Send an event again, whatever became of it, with the id that it had."""
+    """Send an event again, with its id, whether or not it was delivered."""
     again = await once(webhooks.replay_delivery, actor, webhook_id, delivery_id)
-    return found(await views.get_delivery(db, webhook_id, again), "delivery", again)
+    return require_found(await views.get_delivery(db, webhook_id, again), "delivery", again)
 
 
 @post("/webhooks/{webhook_id:uuid}/replay", access=ENGINEER, status_code=202)
-async def replay_since(db: Db, actor: By, once: RunOnce, webhook_id: FromPath[UUID], data: JSONBody[Replay]) -> WebhookView:
-    """Send an endpoint all that it wants since a moment, or after an event, again, also what it was never sent."""
+async def replay_since(
+    db: Db, actor: CurrentActor, once: RunOnce, webhook_id: FromPath[UUID], data: JSONBody[Replay]
+) -> WebhookView:
+    """Resend all events of an endpoint's types since a time, or after an event, also those never sent."""
     await once(webhooks.replay_since, actor, webhook_id, since=data.since, after_event=data.after_event)
-    return found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
+    return require_found(await views.get_webhook(db, webhook_id), "webhook", webhook_id)
 
 
 HANDLERS = (

@@ -1,1 +1,1 @@
-"""The pages, one file a subject: a handler reads what it needs, calls one use case or some views, and shows a template."""
+"""The console's pages, one file a noun: a handler calls views or one use case, and shows a template."""

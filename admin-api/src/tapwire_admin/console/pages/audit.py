@@ -1,4 +1,4 @@
-"""The journal: everything that happened, by what, about what and since when."""
+"""The audit log, filtered by action, subject and time."""
 
 from datetime import datetime
 from typing import Final
@@ -8,9 +8,9 @@ from litestar import Response, get
 
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.activity import with_names
-from tapwire_admin.console.shell import Around
-from tapwire_admin.console.viewer import Looking
-from tapwire_admin.requests.dependencies import AskedPage, AskedText, Db
+from tapwire_admin.console.shell import ShellContext
+from tapwire_admin.console.viewer import CurrentViewer
+from tapwire_admin.requests.dependencies import Db, PageQuery, TextQuery
 from tapwire_admin.requests.parameters import read_day_or_moment
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.views.audit import list_audit
@@ -21,14 +21,14 @@ ACTIONS: Final = tuple(AuditAction)
 @get("/audit", access=OPERATOR)
 async def show_audit(
     db: Db,
-    viewer: Looking,
-    shell: Around,
-    page: AskedPage,
-    action: AskedText = None,
-    subject: AskedText = None,
-    since: AskedText = None,
+    viewer: CurrentViewer,
+    shell: ShellContext,
+    page: PageQuery,
+    action: TextQuery = None,
+    subject: TextQuery = None,
+    since: TextQuery = None,
 ) -> Response[str]:
-    """The journal, the latest first."""
+    """The audit log, the latest first."""
     about = (subject or "").strip() or None
     day = read_day_or_moment("since", since) if since else None
     if day is not None and not isinstance(day, datetime):

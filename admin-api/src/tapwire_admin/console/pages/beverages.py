@@ -10,9 +10,9 @@ from msgspec import UNSET
 from tapwire_admin.access.auth import ENGINEER
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
-from tapwire_admin.console.viewer import Looking
-from tapwire_admin.requests.dependencies import By, Db
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.console.viewer import CurrentViewer
+from tapwire_admin.requests.dependencies import CurrentActor, Db
+from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.beverages import BeverageChange, NewBeverage, percent
 from tapwire_core.db.views import beverages as views
 from tapwire_core.services import beverages
@@ -21,16 +21,16 @@ PRICE: Final = ("sell_price_per_liter_minor",)
 
 
 @get("/stock/new-beverage", access=ENGINEER)
-async def ask_for_beverage(viewer: Looking) -> Response[str]:
-    """What is sold, and for how much."""
+async def ask_for_beverage(viewer: CurrentViewer) -> Response[str]:
+    """The form of a new beverage."""
     return viewer.show("dialogs/beverage.html", beverage=None)
 
 
 @post("/stock/new-beverage", access=ENGINEER)
-async def add_beverage(actor: By, sent: Form) -> Response[str]:
+async def add_beverage(actor: CurrentActor, form: Form) -> Response[str]:
     """Add a beverage."""
-    given = sent.read(NewBeverage, money=PRICE)
-    await sent.once(
+    given = form.read(NewBeverage, money=PRICE)
+    await form.once(
         beverages.create_beverage,
         actor,
         name=given.name,
@@ -42,28 +42,28 @@ async def add_beverage(actor: By, sent: Form) -> Response[str]:
 
 
 @get("/stock/beverages/{beverage_id:uuid}", access=ENGINEER)
-async def ask_for_change(db: Db, viewer: Looking, beverage_id: FromPath[UUID]) -> Response[str]:
-    """What is known of a beverage."""
-    beverage = found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
+async def ask_for_change(db: Db, viewer: CurrentViewer, beverage_id: FromPath[UUID]) -> Response[str]:
+    """The form of a beverage."""
+    beverage = require_found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
     return viewer.show("dialogs/beverage.html", beverage=beverage)
 
 
 @post("/stock/beverages/{beverage_id:uuid}", access=ENGINEER)
-async def change_beverage(actor: By, sent: Form, beverage_id: FromPath[UUID]) -> Response[str]:
+async def change_beverage(actor: CurrentActor, form: Form, beverage_id: FromPath[UUID]) -> Response[str]:
     """Change a beverage, or its price for new pours."""
-    given = sent.read(BeverageChange, money=PRICE)
+    given = form.read(BeverageChange, money=PRICE)
     changes: dict[str, Any] = {"style": None, "abv": None}
     changes |= {name: getattr(given, name) for name in ("name", "style", *PRICE) if getattr(given, name) is not UNSET}
     if isinstance(given.abv, float):
         changes["abv"] = percent(given.abv)
-    await beverages.change_beverage(sent.db, actor, beverage_id, **changes)
+    await beverages.change_beverage(form.db, actor, beverage_id, **changes)
     return go_to("/stock")
 
 
 @post("/stock/beverages/{beverage_id:uuid}/archive", access=ENGINEER)
-async def archive(actor: By, sent: Form, beverage_id: FromPath[UUID]) -> Response[str]:
-    """Sell a beverage no more, or again."""
-    await beverages.change_beverage(sent.db, actor, beverage_id, archived=sent.flag("archived"))
+async def archive(actor: CurrentActor, form: Form, beverage_id: FromPath[UUID]) -> Response[str]:
+    """Archive a beverage, or sell it again."""
+    await beverages.change_beverage(form.db, actor, beverage_id, archived=form.flag("archived"))
     return go_to("/stock")
 
 

@@ -1,4 +1,4 @@
-"""Cards: laid on a reader or typed, whose they are, and what they are good for."""
+"""Cards: found by reader or number; state, loss and retirement."""
 
 from typing import Final
 
@@ -9,11 +9,11 @@ from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.pages.check_in import readers_of
 from tapwire_admin.console.render import go_to
-from tapwire_admin.console.shell import Around
+from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import Looking
+from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.live import Live
-from tapwire_admin.requests.dependencies import AskedText, By, CardInPath, Db
+from tapwire_admin.requests.dependencies import CardInPath, CurrentActor, Db, TextQuery
 from tapwire_admin.routes.cards import Because
 from tapwire_core.db.views.audit import list_audit
 from tapwire_core.db.views.cards import get_card
@@ -26,9 +26,9 @@ REASONS: Final = {"lost": N_("reported by the guest"), "restore": N_("card was f
 
 @get("/cards", access=OPERATOR)
 async def show_cards(
-    db: Db, viewer: Looking, shell: Around, live: NamedDependency[Live], card_uid: AskedText = None
+    db: Db, viewer: CurrentViewer, shell: ShellContext, live: NamedDependency[Live], card_uid: TextQuery = None
 ) -> Response[str]:
-    """The card that was asked for."""
+    """The card with this id."""
     uid = read_card_uid(card_uid) if card_uid else None
     card = await get_card(db, uid) if uid else None
     entries = (await list_audit(db, subject=uid)).items if uid else ()
@@ -38,9 +38,9 @@ async def show_cards(
 
 
 @post("/cards/{card_uid:str}/{action:str}", access=OPERATOR)
-async def change_card(actor: By, sent: Form, card_uid: CardInPath, action: CardInPath) -> Response[str]:
-    """Report a card lost, let it work again, or take it out of use for good."""
-    await sent.once(ACTIONS.get(action, cards.report_card_lost), actor, card_uid, sent.read(Because).reason)
+async def change_card(actor: CurrentActor, form: Form, card_uid: CardInPath, action: CardInPath) -> Response[str]:
+    """Report a card lost, reactivate it, or retire it."""
+    await form.once(ACTIONS.get(action, cards.report_card_lost), actor, card_uid, form.read(Because).reason)
     return go_to(f"/cards?card_uid={read_card_uid(card_uid)}")
 
 

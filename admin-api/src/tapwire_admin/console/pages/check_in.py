@@ -1,4 +1,4 @@
-"""Opening a visit and issuing its card: pick a guest, lay a card on a reader, press once."""
+"""Check-in: pick a guest, place a card on a reader, open the visit with one press."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,11 +13,11 @@ from tapwire_admin.console.activity import latest_at_counter
 from tapwire_admin.console.error_answers import problem_text
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
-from tapwire_admin.console.shell import Around
-from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.console.shell import ShellContext
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Live, LiveKind
-from tapwire_admin.requests.dependencies import AskedText, By, Db
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.requests.dependencies import CurrentActor, Db, TextQuery
+from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.guests import NewGuest
 from tapwire_admin.routes.visits import NewVisitWithCard
 from tapwire_contracts.topics import DevicePath, InvalidPath
@@ -30,12 +30,12 @@ from tapwire_core.db.views.visits import VisitView, get_visit
 from tapwire_core.errors import Refused
 from tapwire_core.services import guests, visits
 
-FOUND_AT_ONCE: Final = 6
+MAX_SUGGESTIONS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A reader of the venue, and the card that lies on it now."""
+    """A reader of the venue, and the card on it."""
 
     path: DevicePath
     online: bool
@@ -44,7 +44,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an attempt ended: `success`, or the code of the refusal with its facts."""
+    """Result of an attempt: `success`, or the refusal's code with its facts."""
 
     code: str
     text: str
@@ -56,32 +56,32 @@ class Result:
 
 @get("/check-in", access=OPERATOR)
 async def show_check_in(
-    db: Db, viewer: Looking, shell: Around, live: NamedDependency[Live], guest_id: FromQuery[UUID | None] = None
+    db: Db, viewer: CurrentViewer, shell: ShellContext, live: NamedDependency[Live], guest_id: FromQuery[UUID | None] = None
 ) -> Response[str]:
-    """The page, perhaps with the guest picked."""
-    guest = found(await views.get_guest(db, guest_id), "guest", guest_id) if guest_id else None
-    desk = await _desk(db, viewer, live, guest, None)
+    """The page, with the guest if one was picked."""
+    guest = require_found(await views.get_guest(db, guest_id), "guest", guest_id) if guest_id else None
+    desk = await _page_context(db, viewer, live, guest, None)
     return viewer.show("check_in.html", shell=shell, entries=await latest_at_counter(db), **desk)
 
 
 @get("/check-in/guests", access=OPERATOR)
-async def search_guests(db: Db, viewer: Looking, search: AskedText = None) -> Response[str]:
-    """Guests as one types."""
-    page = await views.list_guests(db, search=search or None, page=PageRequest(limit=FOUND_AT_ONCE))
+async def search_guests(db: Db, viewer: CurrentViewer, search: TextQuery = None) -> Response[str]:
+    """Guests that match the typed text."""
+    page = await views.list_guests(db, search=search or None, page=PageRequest(limit=MAX_SUGGESTIONS))
     return viewer.show("parts/guests_found.html", guests=page.items)
 
 
 @get("/check-in/new-guest", access=OPERATOR)
-async def ask_for_guest(viewer: Looking, search: AskedText = None) -> Response[str]:
-    """The form of a new guest, who was perhaps searched for before."""
+async def ask_for_guest(viewer: CurrentViewer, search: TextQuery = None) -> Response[str]:
+    """The form of a new guest, filled with the search text."""
     return viewer.show("dialogs/new_guest.html", name=search or "")
 
 
 @post("/check-in/new-guest", access=OPERATOR)
-async def create_guest(actor: By, sent: Form) -> Response[str]:
+async def create_guest(actor: CurrentActor, form: Form) -> Response[str]:
     """Add a guest, and pick them."""
-    new = sent.read(NewGuest)
-    guest_id = await sent.once(
+    new = form.read(NewGuest)
+    guest_id = await form.once(
         guests.create_guest,
         actor,
         first_name=new.first_name,
@@ -94,29 +94,29 @@ async def create_guest(actor: By, sent: Form) -> Response[str]:
 
 
 @post("/check-in", access=OPERATOR)
-async def open_visit(db: Db, viewer: Looking, live: NamedDependency[Live], actor: By, sent: Form) -> Response[str]:
-    """Open the visit and issue the card, or say why not and what to do next."""
-    wanted = sent.read(NewVisitWithCard, venue_id=viewer.the_venue.venue_id)
+async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live], actor: CurrentActor, form: Form) -> Response[str]:
+    """Open the visit and assign the card, or show the refusal and the next step."""
+    wanted = form.read(NewVisitWithCard, venue_id=viewer.required_venue.venue_id)
     guest = await views.get_guest(db, wanted.guest_id)
     try:
-        opened = await sent.once(visits.open_and_assign_card, actor, wanted.venue_id, wanted.guest_id, wanted.card_uid)
+        opened = await form.once(visits.open_and_assign_card, actor, wanted.venue_id, wanted.guest_id, wanted.card_uid)
     except Refused as refusal:
         await visits.note_refused_issue(db, actor, wanted.guest_id, wanted.card_uid, refusal)
         text = problem_text(viewer, refusal.code, str(refusal))
-        visit = await _visit_in_the_way(db, refusal)
+        visit = await _blocking_visit(db, refusal)
         result = Result(refusal.code, text, visit, refusal.facts, guest, wanted.card_uid)
-        return viewer.show("parts/check_in.html", **await _desk(db, viewer, live, guest, result))
+        return viewer.show("parts/check_in.html", **await _page_context(db, viewer, live, guest, result))
     visit = await get_visit(db, opened.visit_id)
     result = Result("success", "", visit, {"stages": opened.stages}, guest, wanted.card_uid)
-    return viewer.show("parts/check_in.html", **await _desk(db, viewer, live, None, result))
+    return viewer.show("parts/check_in.html", **await _page_context(db, viewer, live, None, result))
 
 
-async def _desk(db: Database, viewer: Viewer, live: Live, guest: GuestView | None, result: Result | None) -> dict[str, Any]:
+async def _page_context(db: Database, viewer: Viewer, live: Live, guest: GuestView | None, result: Result | None) -> dict[str, Any]:
     readers = await readers_of(db, viewer, live)
     return {"guest": guest, "result": result, "readers": readers}
 
 
-async def _visit_in_the_way(db: Database, refusal: Refused) -> VisitView | None:
+async def _blocking_visit(db: Database, refusal: Refused) -> VisitView | None:
     visit_id = refusal.facts.get("visit_id")
     return await get_visit(db, visit_id) if isinstance(visit_id, UUID) else None
 
@@ -130,17 +130,17 @@ async def readers_of(db: Database, viewer: Viewer, live: Live) -> list[Reader]:
             path = DevicePath.parse(device.path)
         except InvalidPath:
             continue
-        if path.venue_id == viewer.the_venue.venue_id and device.revoked_at is None:
+        if path.venue_id == viewer.required_venue.venue_id and device.revoked_at is None:
             state = live.newest(LiveKind.NODE, device.path) or device.node_state or {}
             readers.append(Reader(path, state.get("status") == "online", _card_on(live, device.path, state)))
     return sorted(readers, key=lambda reader: (reader.path.kind.value != "readers", not reader.online, reader.path))
 
 
 def _card_on(live: Live, path: str, state: dict[str, Any]) -> str | None:
-    """The card on a reader: what it said last of it, or what its state says."""
-    said = live.newest(LiveKind.CARD, path)
-    if said is not None:
-        return str(said["card_uid"]) if said["type"] == "card_presented" else None
+    """The card on a reader, by its last card message, else by its state."""
+    message = live.newest(LiveKind.CARD, path)
+    if message is not None:
+        return str(message["card_uid"]) if message["type"] == "card_presented" else None
     card = state.get("card")
     return str(card["card_uid"]) if card else None
 

@@ -9,15 +9,15 @@ from litestar.params import FromPath
 from msgspec import UNSET, Struct
 
 from tapwire_admin.access.auth import OPERATOR
-from tapwire_admin.console.audit_summaries import gist, icon_of
+from tapwire_admin.console.audit_summaries import audit_summary, icon_of
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.libraries import Icon
 from tapwire_admin.console.render import done, go_to
-from tapwire_admin.console.shell import Around
+from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.requests.dependencies import AskedPage, AskedText, By, Db
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
+from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery, TextQuery
+from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.guests import GuestChange
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as guest_views
@@ -29,16 +29,16 @@ from tapwire_core.db.views.queries import PageRequest
 from tapwire_core.db.views.visits import list_visits
 from tapwire_core.services import guests
 
-TIMELINE: Final = 100
-"""The most entries of each kind in a guest's timeline."""
-TOLD_OTHERWISE: Final = frozenset(
+MAX_TIMELINE: Final = 100
+"""Maximum number of entries of each kind in a guest's timeline."""
+SHOWN_AS_MOVEMENTS: Final = frozenset(
     {"pour_authorized", "pour_synced", "top_up", "refund", "adjustment", "visit_opened", "visit_closed"}
 )
-"""Entries of the audit log whose movement, pour or visit is in the timeline already."""
+"""Audit actions that the timeline shows as movement, pour or visit already."""
 
 
-class Happened(Struct, frozen=True):
-    """One line of a guest's timeline; `amount_minor` is what it changed the balance by."""
+class TimelineEntry(Struct, frozen=True):
+    """One line of a guest's timeline; `amount_minor` is the change of the balance."""
 
     at: datetime
     icon: Icon
@@ -50,93 +50,97 @@ class Happened(Struct, frozen=True):
 
 
 @get("/guests", access=OPERATOR)
-async def show_guests(db: Db, viewer: Looking, shell: Around, page: AskedPage, search: AskedText = None) -> Response[str]:
-    """Guests, found as one types."""
+async def show_guests(
+    db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery, search: TextQuery = None
+) -> Response[str]:
+    """Guests that match the search."""
     shown = await guest_views.list_guests(db, search=search or None, page=page)
     return viewer.show("guests.html", shell=shell, page=shown, search=search or "")
 
 
 @get("/parts/guests", access=OPERATOR)
-async def show_list(db: Db, viewer: Looking, search: AskedText = None) -> Response[str]:
-    """The guests that fit what was typed."""
+async def show_list(db: Db, viewer: CurrentViewer, search: TextQuery = None) -> Response[str]:
+    """The list of guests that match the typed text."""
     shown = await guest_views.list_guests(db, search=search or None)
     return viewer.show("parts/guests.html", page=shown, search=search or "")
 
 
 @get("/guests/{guest_id:uuid}", access=OPERATOR)
-async def show_guest(db: Db, viewer: Looking, shell: Around, guest_id: FromPath[UUID]) -> Response[str]:
+async def show_guest(db: Db, viewer: CurrentViewer, shell: ShellContext, guest_id: FromPath[UUID]) -> Response[str]:
     """One guest."""
     return viewer.show("guest.html", shell=shell, **await _guest(db, viewer, guest_id))
 
 
 @get("/guests/{guest_id:uuid}/body", access=OPERATOR)
-async def show_body(db: Db, viewer: Looking, guest_id: FromPath[UUID]) -> Response[str]:
-    """What changes about one guest."""
+async def show_body(db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
+    """The live part of a guest's page."""
     return viewer.show("parts/guest.html", **await _guest(db, viewer, guest_id))
 
 
 @get("/guests/{guest_id:uuid}/change", access=OPERATOR)
-async def ask_for_change(db: Db, viewer: Looking, guest_id: FromPath[UUID]) -> Response[str]:
-    """What is known of the guest."""
-    guest = found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
+async def ask_for_change(db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
+    """The form of a guest."""
+    guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
     return viewer.show("dialogs/guest.html", guest=guest)
 
 
 @post("/guests/{guest_id:uuid}/change", access=OPERATOR)
-async def change(viewer: Looking, actor: By, sent: Form, guest_id: FromPath[UUID]) -> Response[str]:
-    """Change what is known; a field that was emptied is forgotten."""
-    given, before = sent.read(GuestChange), found(await guest_views.get_guest(sent.db, guest_id), "guest", guest_id)
-    emptied = {field: None for field in ("last_name", "phone", "birth_date") if field not in sent.values}
+async def change(viewer: CurrentViewer, actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Response[str]:
+    """Change a guest; an emptied field is cleared."""
+    given, before = form.read(GuestChange), require_found(await guest_views.get_guest(form.db, guest_id), "guest", guest_id)
+    emptied = {field: None for field in ("last_name", "phone", "birth_date") if field not in form.values}
     wanted = {name: getattr(given, name) for name in ("first_name", "last_name", "phone", "birth_date")}
     changes: dict[str, Any] = emptied | {name: value for name, value in wanted.items() if value is not UNSET}
-    if sent.flag("age_checked") != (before.age_checked_by is not None):
-        changes["age_checked"] = sent.flag("age_checked")
-    await guests.change_guest(sent.db, actor, guest_id, **changes)
+    if form.flag("age_checked") != (before.age_checked_by is not None):
+        changes["age_checked"] = form.flag("age_checked")
+    await guests.change_guest(form.db, actor, guest_id, **changes)
     return done(viewer.translate(N_("Done.")), changed=[str(guest_id)])
 
 
 @post("/guests/{guest_id:uuid}/block", access=OPERATOR)
-async def block(actor: By, sent: Form, guest_id: FromPath[UUID]) -> Response[str]:
-    """Block a guest, or lift that."""
-    await guests.change_guest(sent.db, actor, guest_id, blocked=sent.flag("blocked"))
+async def block(actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Response[str]:
+    """Block or unblock a guest."""
+    await guests.change_guest(form.db, actor, guest_id, blocked=form.flag("blocked"))
     return go_to(f"/guests/{guest_id}")
 
 
 async def _guest(db: Database, viewer: Viewer, guest_id: UUID) -> dict[str, Any]:
-    guest = found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
+    guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
     return {"guest": guest, "timeline": await _timeline(db, viewer, guest_id)}
 
 
-async def _timeline(db: Database, viewer: Viewer, guest_id: UUID) -> list[Happened]:
-    """All that is known of a guest's doings, the latest first."""
-    page = PageRequest(limit=TIMELINE)
-    happened = await _movements(db, guest_id, page)
+async def _timeline(db: Database, viewer: Viewer, guest_id: UUID) -> list[TimelineEntry]:
+    """A guest's timeline, the latest first."""
+    page = PageRequest(limit=MAX_TIMELINE)
+    timeline = await _movements(db, guest_id, page)
     for visit in (await list_visits(db, guest_id=guest_id, page=page)).items:
-        happened.append(Happened(visit.opened_at, Icon("door-open"), "action", "visit_opened", visit.opened_by))
+        timeline.append(TimelineEntry(visit.opened_at, Icon("door-open"), "action", "visit_opened", visit.opened_by))
         if visit.closed_at:
-            happened.append(Happened(visit.closed_at, Icon("door-open"), "action", "visit_closed", visit.closed_by or ""))
+            timeline.append(TimelineEntry(visit.closed_at, Icon("door-open"), "action", "visit_closed", visit.closed_by or ""))
     for entry in (await list_audit(db, subject=str(guest_id), page=page)).items:
-        if entry.action not in TOLD_OTHERWISE:
-            detail = gist(viewer.locale, viewer.formats, entry) or entry.actor
-            happened.append(Happened(entry.created_at, icon_of(entry.action), "action", entry.action, detail))
-    return sorted(happened, key=lambda one: one.at, reverse=True)[:TIMELINE]
+        if entry.action not in SHOWN_AS_MOVEMENTS:
+            detail = audit_summary(viewer.locale, viewer.formats, entry) or entry.actor
+            timeline.append(TimelineEntry(entry.created_at, icon_of(entry.action), "action", entry.action, detail))
+    return sorted(timeline, key=lambda entry: entry.at, reverse=True)[:MAX_TIMELINE]
 
 
-async def _movements(db: Database, guest_id: UUID, page: PageRequest) -> list[Happened]:
-    """Money that moved; that for a pour is told with the pour's volume."""
+async def _movements(db: Database, guest_id: UUID, page: PageRequest) -> list[TimelineEntry]:
+    """Movements of money; a charge shows its pour's volume."""
     pours = {pour.pour_id: pour for pour in (await list_pours(db, PourFilter(guest_id=guest_id), page)).items}
-    happened = []
+    timeline = []
     for entry in (await money_views.list_ledger(db, guest_id, page)).items:
         pour = pours.get(entry.pour_id) if entry.pour_id else None
         if pour is not None and entry.kind is MovementKind.CHARGE:
             detail = f"{pour.beverage_name} · {pour.tap_id}"
-            happened.append(
-                Happened(entry.created_at, Icon("beer"), "movement", entry.kind, detail, pour.volume_ml, entry.amount_minor)
+            timeline.append(
+                TimelineEntry(entry.created_at, Icon("beer"), "movement", entry.kind, detail, pour.volume_ml, entry.amount_minor)
             )
         else:
             detail = " · ".join(part for part in (entry.reason, entry.actor) if part)
-            happened.append(Happened(entry.created_at, Icon("banknote"), "movement", entry.kind, detail, None, entry.amount_minor))
-    return happened
+            timeline.append(
+                TimelineEntry(entry.created_at, Icon("banknote"), "movement", entry.kind, detail, None, entry.amount_minor)
+            )
+    return timeline
 
 
 HANDLERS = (

@@ -1,4 +1,4 @@
-"""What a person must look at: incidents by how soon, and by age; taken in hand, and ended with the booking that they need."""
+"""Incidents by urgency and age: assign, and resolve with a booking."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.labels import SEVERITIES, Severity
 from tapwire_admin.console.render import done
-from tapwire_admin.console.shell import Around
+from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import Looking
-from tapwire_admin.requests.dependencies import AskedPage, By, Db
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.console.viewer import CurrentViewer
+from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery
+from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.incidents import Resolve
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.engine import Database
@@ -34,11 +34,11 @@ from tapwire_core.services import incidents
 ORDER: Final = {severity: place for place, severity in enumerate(Severity)}
 MONEY: Final = ("amount_minor",)
 STUCK: Final = frozenset({IncidentKind.SYNC_TIMEOUT, IncidentKind.JOURNAL_LOST, IncidentKind.INVALID_REPORT})
-"""Ended by settling the pour in its visit."""
+"""Kinds resolved by settling the pour in its visit."""
 
 
-class Known(Struct, frozen=True):
-    """What incidents' details may tell; volumes in millilitres, money in minor units."""
+class IncidentDetails(Struct, frozen=True):
+    """Fields of incidents' details that pages show; millilitres and minor units."""
 
     volume_ml: int | None = None
     over_ml: int | None = None
@@ -55,73 +55,78 @@ class Known(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """An incident with what its details tell, and how soon it is to be looked at."""
+class IncidentCard:
+    """An incident with its details and urgency, as a card."""
 
     incident: IncidentView
     severity: Severity
-    known: Known
+    details: IncidentDetails
     visit_id: UUID | None
     unpaid_minor: int | None
-    """What nobody has paid yet, which is what a resolution books when it says no amount."""
+    """The unpaid amount: a resolution's default."""
 
     @property
     def is_mismatch(self) -> bool:
-        """Whether two numbers stand against each other."""
-        return self.known.booked_volume_ml is not None and self.known.reported_volume_ml is not None
+        """True if booked and reported volume differ."""
+        return self.details.booked_volume_ml is not None and self.details.reported_volume_ml is not None
 
     @property
     def suggested_minor(self) -> int | None:
-        """What is probably to be booked: what nobody has paid yet, or what the guest paid for more than flowed."""
-        known = self.known
-        if not self.unpaid_minor and known.reported_value_minor is not None and known.booked_amount_minor is not None:
-            return max(known.booked_amount_minor - known.reported_value_minor, 0)
+        """The proposed amount: the unpaid amount, or what the guest overpaid."""
+        details = self.details
+        if not self.unpaid_minor and details.reported_value_minor is not None and details.booked_amount_minor is not None:
+            return max(details.booked_amount_minor - details.reported_value_minor, 0)
         return self.unpaid_minor
 
 
 @get("/attention", access=OPERATOR)
-async def show_attention(db: Db, viewer: Looking, shell: Around) -> Response[str]:
-    """Incidents that wait."""
-    return viewer.show("incidents.html", shell=shell, shown=await _unresolved(db, viewer.the_venue.venue_id))
+async def show_attention(db: Db, viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
+    """Unresolved incidents."""
+    return viewer.show("incidents.html", shell=shell, cards=await _unresolved(db, viewer.required_venue.venue_id))
 
 
 @get("/parts/attention", access=OPERATOR)
-async def show_list(db: Db, viewer: Looking) -> Response[str]:
-    """The list of them."""
-    return viewer.show("parts/incidents.html", shown=await _unresolved(db, viewer.the_venue.venue_id))
+async def show_list(db: Db, viewer: CurrentViewer) -> Response[str]:
+    """The list of unresolved incidents."""
+    return viewer.show("parts/incidents.html", cards=await _unresolved(db, viewer.required_venue.venue_id))
 
 
 @get("/attention/resolved", access=OPERATOR)
-async def show_resolved(db: Db, viewer: Looking, shell: Around, page: AskedPage) -> Response[str]:
-    """Those that ended."""
-    resolved = await views.list_incidents(db, status=IncidentStatus.RESOLVED, venue_id=viewer.the_venue.venue_id, page=page)
+async def show_resolved(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
+    """Resolved incidents."""
+    resolved = await views.list_incidents(db, status=IncidentStatus.RESOLVED, venue_id=viewer.required_venue.venue_id, page=page)
     return viewer.show("resolved_incidents.html", shell=shell, page=resolved)
 
 
 @post("/attention/{incident_id:uuid}/claim", access=OPERATOR)
-async def claim(viewer: Looking, actor: By, sent: Form, incident_id: FromPath[UUID]) -> Response[str]:
-    """Take an incident in hand."""
-    await sent.once(incidents.claim_incident, actor, incident_id)
+async def claim(viewer: CurrentViewer, actor: CurrentActor, form: Form, incident_id: FromPath[UUID]) -> Response[str]:
+    """Assign an incident to the operator."""
+    await form.once(incidents.claim_incident, actor, incident_id)
     return done(viewer.translate(N_("Assigned to you.")), changed=["incident"])
 
 
 @get("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD)
-async def ask_to_resolve(db: Db, viewer: Looking, incident_id: FromPath[UUID]) -> Response[str]:
-    """How it ended, and what is booked."""
-    incident = found(await views.get_incident(db, incident_id), "incident", incident_id)
-    (shown,) = await _shown(db, [incident])
-    here = await list_visits(db, venue_id=viewer.the_venue.venue_id, status=VisitStatus.ACTIVE, page=PageRequest(limit=MAX_LIMIT))
-    whose = await get_visit(db, shown.visit_id) if shown.visit_id else None
-    visits = [*([whose] if whose else []), *(visit for visit in here.items if not whose or visit.visit_id != whose.visit_id)]
-    return viewer.show("dialogs/resolve_incident.html", shown=shown, visits=visits, whose=whose, resolutions=list(Resolution))
+async def ask_to_resolve(db: Db, viewer: CurrentViewer, incident_id: FromPath[UUID]) -> Response[str]:
+    """The form of a resolution."""
+    incident = require_found(await views.get_incident(db, incident_id), "incident", incident_id)
+    (card,) = await _cards(db, [incident])
+    here = await list_visits(
+        db, venue_id=viewer.required_venue.venue_id, status=VisitStatus.ACTIVE, page=PageRequest(limit=MAX_LIMIT)
+    )
+    guest_visit = await get_visit(db, card.visit_id) if card.visit_id else None
+    others = [visit for visit in here.items if guest_visit is None or visit.visit_id != guest_visit.visit_id]
+    visits = [guest_visit, *others] if guest_visit else others
+    return viewer.show(
+        "dialogs/resolve_incident.html", card=card, visits=visits, guest_visit=guest_visit, resolutions=list(Resolution)
+    )
 
 
 @post("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD)
-async def resolve(viewer: Looking, actor: By, sent: Form, incident_id: FromPath[UUID]) -> Response[str]:
-    """End it, and book what its resolution says."""
-    given = sent.read(Resolve, money=MONEY)
+async def resolve(viewer: CurrentViewer, actor: CurrentActor, form: Form, incident_id: FromPath[UUID]) -> Response[str]:
+    """Resolve an incident, and make its booking."""
+    given = form.read(Resolve, money=MONEY)
     books = given.resolution is not Resolution.NO_ACTION
-    await sent.once(
+    await form.once(
         incidents.resolve_incident,
         actor,
         incident_id,
@@ -133,34 +138,34 @@ async def resolve(viewer: Looking, actor: By, sent: Form, incident_id: FromPath[
     return done(viewer.translate(N_("The incident is resolved.")), changed=["incident"])
 
 
-async def _unresolved(db: Database, venue_id: str) -> list[Shown]:
-    """The most urgent first, and among those the oldest."""
-    shown = await _shown(db, await views.list_unresolved(db, venue_id))
-    return sorted(shown, key=lambda one: (ORDER[one.severity], one.incident.raised_at))
+async def _unresolved(db: Database, venue_id: str) -> list[IncidentCard]:
+    """Unresolved incidents, the most urgent first, then the oldest."""
+    cards = await _cards(db, await views.list_unresolved(db, venue_id))
+    return sorted(cards, key=lambda card: (ORDER[card.severity], card.incident.raised_at))
 
 
-async def _shown(db: Database, shown: Sequence[IncidentView]) -> list[Shown]:
+async def _cards(db: Database, shown: Sequence[IncidentView]) -> list[IncidentCard]:
     pour_ids = {incident.pour_id for incident in shown if incident.pour_id}
     pours = {pour.pour_id: pour for pour in await pours_by_id(db, pour_ids)}
     sales = {pour.pour_id: pour.sales_minor for pour in await views.sales_of_pours(db, pour_ids)}
     return [_explain(incident, pours, sales) for incident in shown]
 
 
-def _explain(incident: IncidentView, pours: Mapping[UUID, PourView], sales: Mapping[UUID, int]) -> Shown:
-    known = _read_details(incident.details)
+def _explain(incident: IncidentView, pours: Mapping[UUID, PourView], sales: Mapping[UUID, int]) -> IncidentCard:
+    details = _read_details(incident.details)
     own = rules.own_pour(incident.kind, incident.pour_id)
     pour = pours.get(own) if own else None
-    visit_id = UUID(known.visit_id) if known.visit_id else pour.visit_id if pour else None
+    visit_id = UUID(details.visit_id) if details.visit_id else pour.visit_id if pour else None
     unpaid_minor = rules.unpaid_minor(incident.kind, incident.details, sales.get(own, 0) if own else 0)
-    return Shown(incident, SEVERITIES[incident.kind], known, visit_id, unpaid_minor)
+    return IncidentCard(incident, SEVERITIES[incident.kind], details, visit_id, unpaid_minor)
 
 
-def _read_details(details: dict[str, Any]) -> Known:
-    """What can be read of an incident's details; devices wrote parts of them."""
+def _read_details(details: dict[str, Any]) -> IncidentDetails:
+    """Read an incident's details; empty if unreadable, since devices write parts of them."""
     try:
-        return msgspec.convert(details, Known, strict=False)
+        return msgspec.convert(details, IncidentDetails, strict=False)
     except msgspec.ValidationError:
-        return Known()
+        return IncidentDetails()
 
 
 HANDLERS = (show_attention, show_list, show_resolved, claim, ask_to_resolve, resolve)

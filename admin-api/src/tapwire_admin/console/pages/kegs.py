@@ -1,4 +1,4 @@
-"""Kegs in stock, and what leaves a keg other than by a pour."""
+"""Kegs and beverages in stock, and bookings of volume outside pours."""
 
 from typing import Final
 from uuid import UUID
@@ -10,11 +10,11 @@ from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.console.formats import read_liters
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
-from tapwire_admin.console.shell import Around
+from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import Looking
-from tapwire_admin.requests.dependencies import AskedPage, By, Db
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.console.viewer import CurrentViewer
+from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery
+from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.kegs import KegChange, NewKeg, StockBooking
 from tapwire_core.db.views import beverages as beverage_views
 from tapwire_core.db.views import kegs as keg_views
@@ -27,10 +27,12 @@ REASONS: Final = {"correction": N_("recounted"), "line_cleaning": N_("line clean
 
 
 @get("/stock", access=OPERATOR)
-async def show_stock(db: Db, viewer: Looking, shell: Around, page: AskedPage, retired: FromQuery[bool] = False) -> Response[str]:
-    """Kegs, the oldest first, and what is sold."""
+async def show_stock(
+    db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery, retired: FromQuery[bool] = False
+) -> Response[str]:
+    """Kegs, the oldest first, and beverages."""
     status = KegStatus.RETIRED if retired else KegStatus.IN_STOCK
-    in_stock = await keg_views.list_kegs(db, viewer.the_venue.venue_id, status, page)
+    in_stock = await keg_views.list_kegs(db, viewer.required_venue.venue_id, status, page)
     sold = await beverage_views.list_beverages(db, page=PageRequest(limit=MAX_LIMIT))
     archived = await beverage_views.list_beverages(db, archived=True, page=PageRequest(limit=MAX_LIMIT))
     context = {"page": in_stock, "beverages": sold.items, "archived": archived.items, "retired": retired}
@@ -38,18 +40,18 @@ async def show_stock(db: Db, viewer: Looking, shell: Around, page: AskedPage, re
 
 
 @get("/stock/new-keg", access=OPERATOR)
-async def ask_for_keg(db: Db, viewer: Looking) -> Response[str]:
-    """Which beverage, and how much of it."""
+async def ask_for_keg(db: Db, viewer: CurrentViewer) -> Response[str]:
+    """The form of a new keg."""
     sold = await beverage_views.list_beverages(db, page=PageRequest(limit=MAX_LIMIT))
     return viewer.show("dialogs/new_keg.html", beverages=sold.items, sizes_l=KEG_SIZES_L)
 
 
 @post("/stock/new-keg", access=OPERATOR)
-async def add_keg(viewer: Looking, actor: By, sent: Form) -> Response[str]:
+async def add_keg(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
     """Take a full keg into stock."""
-    volume_ml = read_liters(sent.values.get("liters", ""), "liters")
-    given = sent.read(NewKeg, initial_volume_ml=volume_ml, venue_id=viewer.the_venue.venue_id)
-    await sent.once(
+    volume_ml = read_liters(form.values.get("liters", ""), "liters")
+    given = form.read(NewKeg, initial_volume_ml=volume_ml, venue_id=viewer.required_venue.venue_id)
+    await form.once(
         kegs.create_keg,
         actor,
         venue_id=given.venue_id,
@@ -60,34 +62,34 @@ async def add_keg(viewer: Looking, actor: By, sent: Form) -> Response[str]:
 
 
 @get("/stock/kegs/{keg_id:uuid}", access=OPERATOR)
-async def show_keg(db: Db, viewer: Looking, keg_id: FromPath[UUID]) -> Response[str]:
-    """What can be done with a keg."""
-    keg = found(await keg_views.get_keg(db, keg_id), "keg", keg_id)
+async def show_keg(db: Db, viewer: CurrentViewer, keg_id: FromPath[UUID]) -> Response[str]:
+    """A keg and its actions."""
+    keg = require_found(await keg_views.get_keg(db, keg_id), "keg", keg_id)
     reasons = {kind: viewer.translate(reason) for kind, reason in REASONS.items()}
     return viewer.show("dialogs/keg.html", keg=keg, reasons=reasons)
 
 
 @post("/stock/kegs/{keg_id:uuid}/status", access=OPERATOR)
-async def change_keg(actor: By, sent: Form, keg_id: FromPath[UUID]) -> Response[str]:
+async def change_keg(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Response[str]:
     """Retire a keg, or take it back into stock."""
-    wanted = sent.read(KegChange).status
-    await (kegs.retire_keg if wanted is KegStatus.RETIRED else kegs.restock_keg)(sent.db, actor, keg_id)
+    wanted = form.read(KegChange).status
+    await (kegs.retire_keg if wanted is KegStatus.RETIRED else kegs.restock_keg)(form.db, actor, keg_id)
     return go_to("/stock")
 
 
 @post("/stock/kegs/{keg_id:uuid}/cleaning", access=OPERATOR)
-async def book_cleaning(actor: By, sent: Form, keg_id: FromPath[UUID]) -> Response[str]:
-    """Book what a line cleaning took."""
-    given = sent.read(StockBooking, kind="line_cleaning")
-    await sent.once(kegs.book_line_cleaning, actor, keg_id, given.volume_ml, given.reason)
+async def book_cleaning(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Response[str]:
+    """Book a line cleaning."""
+    given = form.read(StockBooking, kind="line_cleaning")
+    await form.once(kegs.book_line_cleaning, actor, keg_id, given.volume_ml, given.reason)
     return go_to("/stock")
 
 
 @post("/stock/kegs/{keg_id:uuid}/correction", access=SHIFT_LEAD)
-async def correct(actor: By, sent: Form, keg_id: FromPath[UUID]) -> Response[str]:
-    """Book a difference."""
-    given = sent.read(StockBooking, kind="correction")
-    await sent.once(kegs.correct_stock, actor, keg_id, given.volume_ml, given.reason)
+async def correct(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Response[str]:
+    """Correct a keg's stock."""
+    given = form.read(StockBooking, kind="correction")
+    await form.once(kegs.correct_stock, actor, keg_id, given.volume_ml, given.reason)
     return go_to("/stock")
 
 

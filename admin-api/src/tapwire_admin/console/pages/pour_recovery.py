@@ -1,4 +1,4 @@
-"""When no report comes: settle a pour by hand, or unlock its visit, knowing what was granted and what the tap said last."""
+"""Recovery of a pour without a report: settle it by hand, or unlock its visit."""
 
 from typing import Final
 from uuid import UUID
@@ -9,13 +9,13 @@ from litestar.params import FromPath, FromQuery
 
 from tapwire_admin.access.auth import SHIFT_LEAD
 from tapwire_admin.console.forms import Form
-from tapwire_admin.console.pages.visits import view
+from tapwire_admin.console.pages.visits import require_visit
 from tapwire_admin.console.render import done
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import Looking
+from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.live import Live, LiveKind
-from tapwire_admin.requests.dependencies import By, Db
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.requests.dependencies import CurrentActor, Db
+from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.visits import ForceUnlock, ReconcilePour
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.db.views.visits import VisitView
@@ -30,11 +30,11 @@ MAX_DIGITS: Final = len(str(MAX_VOLUME_ML))
 
 
 @get("/visits/{visit_id:uuid}/reconcile", access=SHIFT_LEAD)
-async def ask_to_reconcile(db: Db, viewer: Looking, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
-    """What was granted, how long ago, what the node said last, and so what probably flowed."""
-    visit = await view(db, visit_id)
-    pour = found(visit.pending_pour, "pending pour of visit", visit_id)
-    reasons = [viewer.translate(reason) for reason in RECONCILE_REASONS]
+async def ask_to_reconcile(db: Db, viewer: CurrentViewer, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
+    """The form of settling by hand, with the grant and the tap's last known volume."""
+    visit = await require_visit(db, visit_id)
+    pour = require_found(visit.pending_pour, "pending pour of visit", visit_id)
+    reasons = viewer.translate_all(RECONCILE_REASONS)
     said = live.newest(LiveKind.PROGRESS, pour.tap) or {}
     heard_ml = said["volume_ml"] if said.get("pour_id") == str(pour.pour_id) else pour.progress_ml
     tap = await get_tap(db, pour.tap)
@@ -44,20 +44,20 @@ async def ask_to_reconcile(db: Db, viewer: Looking, live: NamedDependency[Live],
 
 
 @get("/visits/{visit_id:uuid}/reconcile/preview", access=SHIFT_LEAD)
-async def preview_charge(db: Db, viewer: Looking, visit_id: FromPath[UUID], volume_ml: FromQuery[str] = "") -> Response[str]:
-    """What a volume would cost, as one types it."""
+async def preview_charge(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID], volume_ml: FromQuery[str] = "") -> Response[str]:
+    """The cost of a typed volume."""
     typed = volume_ml.strip()
     known = int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= MAX_DIGITS else None
-    visit = await view(db, visit_id)
+    visit = await require_visit(db, visit_id)
     preview = _preview(visit, known) if known is not None and visit.pending_pour else None
     return viewer.show("parts/charge_preview.html", preview=preview)
 
 
 @post("/visits/{visit_id:uuid}/reconcile", access=SHIFT_LEAD)
-async def reconcile(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
+async def reconcile(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Settle the pour by hand."""
-    given = sent.read(ReconcilePour)
-    await sent.once(
+    given = form.read(ReconcilePour)
+    await form.once(
         pour_recovery.reconcile_pour,
         actor,
         visit_id,
@@ -70,22 +70,22 @@ async def reconcile(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[U
 
 
 @get("/visits/{visit_id:uuid}/unlock", access=SHIFT_LEAD)
-async def ask_to_unlock(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
-    """Make sure that nothing is to be charged."""
-    reasons = [viewer.translate(reason) for reason in UNLOCK_REASONS]
-    return viewer.show("dialogs/unlock.html", visit=await view(db, visit_id), reasons=reasons)
+async def ask_to_unlock(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
+    """Ask for confirmation that nothing is charged."""
+    reasons = viewer.translate_all(UNLOCK_REASONS)
+    return viewer.show("dialogs/unlock.html", visit=await require_visit(db, visit_id), reasons=reasons)
 
 
 @post("/visits/{visit_id:uuid}/unlock", access=SHIFT_LEAD)
-async def unlock(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Give the pour up: nothing is charged, hold and leases are freed."""
-    given = sent.read(ForceUnlock)
-    await sent.once(pour_recovery.force_unlock, actor, visit_id, reason=given.reason, pour_id=given.pour_id)
+async def unlock(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Void the pour: nothing is charged, hold and leases are freed."""
+    given = form.read(ForceUnlock)
+    await form.once(pour_recovery.force_unlock, actor, visit_id, reason=given.reason, pour_id=given.pour_id)
     return done(viewer.translate(N_("The visit is unlocked.")), changed=[str(visit_id), "visit"])
 
 
 def _preview(visit: VisitView, volume_ml: int) -> dict[str, int]:
-    """What the guest would pay, what the venue would bear, and what the guest would have left."""
+    """The guest's charge, the house's loss, and the guest's remaining balance."""
     pour = visit.pending_pour
     assert pour is not None
     payable = payable_minor(visit.balance_minor, visit.held_minor, pour.hold_minor)

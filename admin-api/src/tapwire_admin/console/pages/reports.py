@@ -1,4 +1,4 @@
-"""Sales and volume over a period, as a chart with its table and CSV; and what was poured, sold and lost."""
+"""Sales and volumes of a period, as chart, table and CSV."""
 
 from collections import Counter
 from datetime import date, datetime
@@ -9,9 +9,9 @@ from litestar.params import QueryParameter
 from msgspec.structs import asdict
 
 from tapwire_admin.access.auth import OPERATOR
-from tapwire_admin.console.shell import Around
+from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_, translations
-from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.requests.dependencies import Db, FromQuery
 from tapwire_admin.requests.parameters import read_day_or_moment
 from tapwire_admin.routes.reports import as_csv
@@ -20,8 +20,8 @@ from tapwire_core.db.views.reports import SalesBy, SalesReport, report_sales
 from tapwire_core.db.views.system import read_status
 from tapwire_core.db.views.volumes import Volumes, report_volumes
 
-NOT_KNOWN: Final = "-"
-"""The key of what nobody knows the tap or the beverage of."""
+UNKNOWN_KEY: Final = "-"
+"""The key of sales without a known tap or beverage."""
 BY_TIME: Final = (SalesBy.HOUR, SalesBy.DAY)
 PARTS: Final = {
     "sold": N_("Sold"),
@@ -36,16 +36,16 @@ PARTS: Final = {
 @get("/reports", access=OPERATOR)
 async def show_reports(
     db: Db,
-    viewer: Looking,
-    shell: Around,
+    viewer: CurrentViewer,
+    shell: ShellContext,
     since: Annotated[str | None, QueryParameter(name="from", max_length=40)] = None,
     until: Annotated[str | None, QueryParameter(name="to", max_length=40)] = None,
     by: FromQuery[SalesBy] = SalesBy.HOUR,
 ) -> Response[str]:
     """The report of a period; without one, of today."""
     first, last = await _days(db, viewer, since, until)
-    sales = await report_sales(db, viewer.the_venue.venue_id, first, last, by)
-    volumes = await report_volumes(db, viewer.the_venue.venue_id, sales.since, sales.until)
+    sales = await report_sales(db, viewer.required_venue.venue_id, first, last, by)
+    volumes = await report_volumes(db, viewer.required_venue.venue_id, sales.since, sales.until)
     labels, parts = _labels(viewer, sales, by), _parts(viewer, volumes)
     poured_ml = sum(part["volume_ml"] for part in parts)
     context = {
@@ -63,14 +63,14 @@ async def show_reports(
 @get("/reports/sales.csv", access=OPERATOR)
 async def download(
     db: Db,
-    viewer: Looking,
+    viewer: CurrentViewer,
     since: Annotated[str, QueryParameter(name="from", max_length=40)],
     until: Annotated[str, QueryParameter(name="to", max_length=40)],
     by: FromQuery[SalesBy] = SalesBy.DAY,
 ) -> Response[str]:
     """The report for a spreadsheet."""
     first, last = await _days(db, viewer, since, until)
-    sales = await report_sales(db, viewer.the_venue.venue_id, first, last, by)
+    sales = await report_sales(db, viewer.required_venue.venue_id, first, last, by)
     answer = as_csv(sales)
     answer.headers["Content-Disposition"] = f'attachment; filename="sales-{first}-{last}-{by}.csv"'
     return answer
@@ -84,18 +84,18 @@ async def _days(db: Database, viewer: Viewer, since: str | None, until: str | No
 
 
 def _labels(viewer: Viewer, sales: SalesReport, by: SalesBy) -> dict[str, str]:
-    """What people call each row. Of two hours of one name, when clocks are set back, each has its distance from UTC."""
+    """Labels of rows. Two hours of one name, when clocks go back, also get their UTC offset."""
     if by is SalesBy.HOUR:
-        said = {row.key: viewer.formats.moment(datetime.fromisoformat(row.key)) for row in sales.items if row.key != NOT_KNOWN}
+        said = {row.key: viewer.formats.moment(datetime.fromisoformat(row.key)) for row in sales.items if row.key != UNKNOWN_KEY}
         twice = {label for label, count in Counter(said.values()).items() if count > 1}
         return {key: f"{label} ({key[-6:]})" if label in twice else label for key, label in said.items()}
     if by is SalesBy.DAY:
-        return {row.key: viewer.formats.short_day(date.fromisoformat(row.key)) for row in sales.items if row.key != NOT_KNOWN}
-    return {row.key: row.key.split("/")[-1] if by is SalesBy.TAP else row.key for row in sales.items if row.key != NOT_KNOWN}
+        return {row.key: viewer.formats.short_day(date.fromisoformat(row.key)) for row in sales.items if row.key != UNKNOWN_KEY}
+    return {row.key: row.key.split("/")[-1] if by is SalesBy.TAP else row.key for row in sales.items if row.key != UNKNOWN_KEY}
 
 
 def _parts(viewer: Viewer, volumes: Volumes) -> list[dict[str, Any]]:
-    """What left the kegs, part by part, and how large each part is."""
+    """The volume that left the kegs, by part, with shares in per cent."""
     texts, found = translations(viewer.locale), asdict(volumes)
     total_ml = sum(max(found[f"{name}_ml"], 0) for name in PARTS) or 1
     parts, at = [], 0.0
@@ -108,7 +108,7 @@ def _parts(viewer: Viewer, volumes: Volumes) -> list[dict[str, Any]]:
 
 
 def _chart(viewer: Viewer, sales: SalesReport, labels: dict[str, str]) -> dict[str, Any]:
-    """What the chart draws: the venue's own times, money in major units, litres."""
+    """The chart's data: venue's time, money in major units, litres."""
     per_major = 10 ** (len(viewer.formats.plain_money(0).partition(".")[2]))
     return {
         "keys": [labels.get(row.key, row.key) for row in sales.items],

@@ -1,4 +1,4 @@
-"""Logging in and out, and what a viewer chooses for themselves: language, theme, venue, password."""
+"""Logging in and out, and personal settings: language, theme, venue, password."""
 
 from typing import Annotated, Any, Final
 
@@ -9,14 +9,22 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
 
 from tapwire_admin.access.auth import EVERYBODY, OPERATOR, token_of
-from tapwire_admin.access.cookies import forget_login, remember_login, require_own_page
+from tapwire_admin.access.cookies import forget_login, remember_login, require_same_site
 from tapwire_admin.console.error_answers import problem_text
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import done
-from tapwire_admin.console.shell import Around
+from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_, translations
-from tapwire_admin.console.viewer import KEPT_S, LANGUAGE_COOKIE, THEME_COOKIE, THEMES, VENUE_COOKIE, Looking, plain_viewer
-from tapwire_admin.requests.dependencies import By, Db
+from tapwire_admin.console.viewer import (
+    COOKIE_MAX_AGE_S,
+    LANGUAGE_COOKIE,
+    THEME_COOKIE,
+    THEMES,
+    VENUE_COOKIE,
+    CurrentViewer,
+    plain_viewer,
+)
+from tapwire_admin.requests.dependencies import CurrentActor, Db
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_admin.routes.sessions import Credentials, PasswordChange, SessionLength
 from tapwire_contracts.reasons import Locale
@@ -40,11 +48,11 @@ async def show_login(
 
 @post("/login", access=EVERYBODY)
 async def log_in(
-    request: Request[Any, Any, Any], db: Db, session_length: NamedDependency[SessionLength], sent: Form
+    request: Request[Any, Any, Any], db: Db, session_length: NamedDependency[SessionLength], form: Form
 ) -> Response[Any]:
-    """Log in, and go where one wanted to go."""
-    require_own_page(request)
-    given, wanted = sent.read(Credentials), sent.values.get("next", HOME)
+    """Log in, and go to the requested page."""
+    require_same_site(request)
+    given, wanted = form.read(Credentials), form.values.get("next", HOME)
     try:
         login = await sessions.log_in(
             db, given.username, given.password, ttl_h=session_length.hours, request_id=request_id_of(request.scope)
@@ -57,69 +65,71 @@ async def log_in(
 
 
 @post("/logout", access=OPERATOR)
-async def log_out(request: Request[Any, Any, Any], db: Db, actor: By) -> Redirect:
+async def log_out(request: Request[Any, Any, Any], db: Db, actor: CurrentActor) -> Redirect:
     """Log out."""
     await sessions.log_out(db, actor, token_of(request))
     return Redirect("/login", status_code=303, cookies=[forget_login(request)])
 
 
 @get("/me", access=OPERATOR)
-async def show_me(viewer: Looking, shell: Around) -> Response[str]:
-    """What one chooses for oneself."""
+async def show_me(viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
+    """Personal settings."""
     texts = translations(viewer.locale)
     themes = [(theme, texts.gettext(THEME_TEXTS[theme])) for theme in THEMES]
     return viewer.show("me.html", shell=shell, languages=LANGUAGES, themes=themes)
 
 
 @get("/more", access=OPERATOR)
-async def show_more(viewer: Looking, shell: Around) -> Response[str]:
+async def show_more(viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
     """The rest of the menu, for narrow screens."""
     return viewer.show("more.html", shell=shell)
 
 
 @post("/me/password", access=OPERATOR)
-async def change_password(request: Request[Any, Any, Any], db: Db, actor: By, viewer: Looking, sent: Form) -> Response[str]:
+async def change_password(
+    request: Request[Any, Any, Any], db: Db, actor: CurrentActor, viewer: CurrentViewer, form: Form
+) -> Response[str]:
     """Change one's own password."""
-    given = sent.read(PasswordChange)
+    given = form.read(PasswordChange)
     await users.change_own_password(db, actor, token_of(request), given.old_password, given.new_password)
     return done(viewer.translate(N_("Your password is changed.")))
 
 
 @get("/language/{language:str}", access=EVERYBODY)
 async def choose_language(request: Request[Any, Any, Any], language: FromPath[str]) -> Redirect:
-    """Read the console in another language."""
+    """Choose the console's language."""
     chosen = Locale(language) if language in set(Locale) else Locale.EN
     return _back(request, LANGUAGE_COOKIE, chosen.value)
 
 
 @get("/theme/{theme:str}", access=EVERYBODY)
 async def choose_theme(request: Request[Any, Any, Any], theme: FromPath[str]) -> Redirect:
-    """Read the console light or dark."""
+    """Choose the console's theme."""
     return _back(request, THEME_COOKIE, theme if theme in THEMES else THEMES[0])
 
 
 @post("/venue", access=OPERATOR)
-async def choose_venue(sent: Form) -> Redirect:
-    """Look at another venue."""
-    return Redirect(HOME, status_code=303, cookies=[_kept(VENUE_COOKIE, sent.values.get("venue_id", ""))])
+async def choose_venue(form: Form) -> Redirect:
+    """Choose the venue."""
+    return Redirect(HOME, status_code=303, cookies=[_preference_cookie(VENUE_COOKIE, form.values.get("venue_id", ""))])
 
 
 def _back(request: Request[Any, Any, Any], name: str, value: str) -> Redirect:
-    """Remember a choice, and show the page again that it was made on."""
+    """Store a choice in a cookie, and return to the page."""
     came_from = request.headers.get("Referer", HOME)
     own = f"{request.url.scheme}://{request.url.netloc}/"
     path = came_from.removeprefix(own[:-1]) if came_from.startswith(own) else HOME
-    return Redirect(_own_path(path), status_code=303, cookies=[_kept(name, value)])
+    return Redirect(_own_path(path), status_code=303, cookies=[_preference_cookie(name, value)])
 
 
 def _own_path(wanted: str) -> str:
-    """A path of ours, never another site's."""
+    """A path of this site; `HOME` for any other address."""
     is_ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
     return wanted if is_ours else HOME
 
 
-def _kept(name: str, value: str) -> Cookie:
-    return Cookie(name, value=value, max_age=KEPT_S, httponly=True, samesite="lax")
+def _preference_cookie(name: str, value: str) -> Cookie:
+    return Cookie(name, value=value, max_age=COOKIE_MAX_AGE_S, httponly=True, samesite="lax")
 
 
 HANDLERS = (

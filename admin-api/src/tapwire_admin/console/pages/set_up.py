@@ -1,4 +1,4 @@
-"""The first run: from an empty database to a tap that pours, step by step."""
+"""Set-up of a new installation, step by step to a working tap."""
 
 import functools
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from litestar import Response, get, post
 from tapwire_admin.access.auth import ENGINEER
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
-from tapwire_admin.console.shell import Around
-from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.requests.dependencies import By, Db
+from tapwire_admin.console.shell import ShellContext
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
+from tapwire_admin.requests.dependencies import CurrentActor, Db
 from tapwire_admin.routes.taps import NewTap
 from tapwire_admin.routes.venues import NewVenue
 from tapwire_contracts.topics import DeviceKind
@@ -29,35 +29,35 @@ LIKELY_ZONE: Final = "Europe/Berlin"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do, and whether it is done."""
+    """A step of the set-up."""
 
     name: str
     done: bool
 
 
 @get("/set-up", access=ENGINEER)
-async def show_set_up(db: Db, viewer: Looking, shell: Around) -> Response[str]:
-    """What is done, and what comes next."""
+async def show_set_up(db: Db, viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
+    """Steps done, and the next one."""
     steps = await _steps(db, viewer, shell_open=shell.shift_open)
     following = next((step.name for step in steps if not step.done), "")
     return viewer.show("set_up.html", shell=shell, steps=steps, following=following, zones=_zones(), likely_zone=LIKELY_ZONE)
 
 
 @post("/set-up/venue", access=ENGINEER)
-async def create_venue(actor: By, sent: Form) -> Response[str]:
+async def create_venue(actor: CurrentActor, form: Form) -> Response[str]:
     """Add a venue."""
-    new = sent.read(NewVenue)
-    await sent.once(
+    new = form.read(NewVenue)
+    await form.once(
         venues.create_venue, actor, venue_id=new.venue_id, name=new.name, time_zone=new.time_zone, legal_age=new.legal_age
     )
     return go_to("/set-up")
 
 
 @post("/set-up/tap", access=ENGINEER)
-async def create_tap(viewer: Looking, actor: By, sent: Form) -> Response[str]:
+async def create_tap(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
     """Add a tap."""
-    new = sent.read(NewTap, venue_id=viewer.the_venue.venue_id)
-    await sent.once(
+    new = form.read(NewTap, venue_id=viewer.required_venue.venue_id)
+    await form.once(
         taps.create_tap,
         actor,
         venue_id=new.venue_id,
@@ -89,7 +89,7 @@ async def _steps(db: Database, viewer: Viewer, *, shell_open: bool) -> list[Step
 
 @functools.cache
 def _zones() -> list[str]:
-    """The time zones of places."""
+    """IANA time zones of places."""
     return sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "posix/", "right/")))
 
 

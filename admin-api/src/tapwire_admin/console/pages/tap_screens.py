@@ -1,6 +1,6 @@
-"""A tap's own screen: full-screen at the tap, without a login, opened by a secret that is good for this screen alone.
+"""A tap's own screen: full-screen at the tap, without a login, opened by a secret for this screen alone.
 
-The secret comes once, behind the `?` of the address that an engineer is shown, and stays in a cookie of the display.
+The secret comes once, in the query of the address shown to an engineer, and stays in the display's cookie.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from litestar.response import Redirect, ServerSentEvent, ServerSentEventMessage
 from tapwire_admin.access.auth import EVERYBODY
 from tapwire_admin.console.formats import Formats
 from tapwire_admin.console.render import html, render
-from tapwire_admin.console.tap_screens import RESULT_S, Seen, screen_of
-from tapwire_admin.console.viewer import KEPT_S
+from tapwire_admin.console.tap_screens import RESULT_S, TapSnapshot, screen_texts
+from tapwire_admin.console.viewer import COOKIE_MAX_AGE_S
 from tapwire_admin.live import Live, LiveKind
 from tapwire_admin.requests.dependencies import Db, SlugInPath
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.responses.event_streams import Events, stream_events
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
@@ -35,9 +35,9 @@ from tapwire_core.services.devices import screen_secret
 
 COOKIE: Final = "tapwire_screen"
 MAX_SECRET_LENGTH: Final = 200
-LOOK_EVERY_S: Final = 1.0
-"""Between two looks at the books; what happens at the tap itself comes at once."""
-BEAT_S: Final = 3.0
+POLL_INTERVAL_S: Final = 1.0
+"""Interval between reads of the books; the tap's own events come at once."""
+HEARTBEAT_S: Final = 3.0
 KINDS: Final = frozenset({LiveKind.PROGRESS, LiveKind.NODE, LiveKind.LINK, LiveKind.ANSWER})
 
 
@@ -50,16 +50,16 @@ async def show_screen(
     tap: SlugInPath,
     key: Annotated[str | None, QueryParameter(max_length=MAX_SECRET_LENGTH)] = None,
 ) -> Response[Any]:
-    """The screen; with its key it keeps that, and shows an address without it."""
+    """The screen; a key in the query moves into a cookie, and the address is shown without it."""
     path = str(tap_path(venue, tap))
     await _require_key(db, path, key or request.cookies.get(COOKIE, ""))
     own = f"/screen/{venue}/{tap}"
     if key is not None:
         is_secure = request.url.scheme == "https"
-        kept = Cookie(COOKIE, value=key, path=own, max_age=KEPT_S, httponly=True, samesite="lax", secure=is_secure)
+        kept = Cookie(COOKIE, value=key, path=own, max_age=COOKIE_MAX_AGE_S, httponly=True, samesite="lax", secure=is_secure)
         return Redirect(own, status_code=303, cookies=[kept])
     shown = Screen(db, live, path)
-    await shown.look()
+    await shown.refresh()
     return html(render(db.policy.locale, "tap_screen.html", {"locale": db.policy.locale, "screen": shown.now(), "own": own}))
 
 
@@ -67,14 +67,14 @@ async def show_screen(
 async def stream_screen(
     request: Request[Any, Any, Any], db: Db, live: NamedDependency[Live], venue: SlugInPath, tap: SlugInPath
 ) -> ServerSentEvent:
-    """The screen as it changes."""
+    """Stream the screen's changes."""
     path, key = str(tap_path(venue, tap)), request.cookies.get(COOKIE, "")
     await _require_key(db, path, key)
     return stream_events(_events(Screen(db, live, path), key))
 
 
 class Screen:
-    """What one tap's screen shows, as it becomes known."""
+    """State of one tap's screen."""
 
     def __init__(self, db: Database, live: Live, path: str) -> None:
         self.db: Final = db
@@ -85,35 +85,35 @@ class Screen:
         self._tap: TapView | None = None
         self._shift_open = False
 
-    async def look(self) -> None:
-        """Read what the books say of the tap."""
-        self._tap = found(await get_tap(self.db, self.path), "tap", self.path)
-        venue = found(await get_venue(self.db, self._tap.venue_id), "venue", self._tap.venue_id)
+    async def refresh(self) -> None:
+        """Read tap and venue from the books."""
+        self._tap = require_found(await get_tap(self.db, self.path), "tap", self.path)
+        venue = require_found(await get_venue(self.db, self._tap.venue_id), "venue", self._tap.venue_id)
         self._shift_open = venue.open_shift_id is not None
 
     def note_answer(self) -> None:
-        """The core has answered the tap just now."""
+        """Record that the core has just answered the tap."""
         self._answered_s = time.monotonic()
 
     def now(self) -> dict[str, Any]:
-        """What is to be shown."""
+        """The screen's current texts."""
         assert self._tap is not None
         kinds = (LiveKind.NODE, LiveKind.PROGRESS, LiveKind.ANSWER)
         node, progress, answer = (self.live.newest(kind, self.path) or {} for kind in kinds)
         age_s = time.monotonic() - self._answered_s
-        seen = Seen(self._tap, self._shift_open, self.live.link, node, progress, answer, age_s)
-        return screen_of(seen, self.db.policy.locale, self._formats)
+        seen = TapSnapshot(self._tap, self._shift_open, self.live.link, node, progress, answer, age_s)
+        return screen_texts(seen, self.db.policy.locale, self._formats)
 
 
 async def _events(screen: Screen, key: str) -> Events:
-    look_at = beat_at = time.monotonic()
+    poll_at = beat_at = time.monotonic()
     shown: dict[str, Any] = {}
     with screen.live.listen(KINDS) as listener:
         listener.take()
         while True:
-            if time.monotonic() >= look_at:
-                await screen.look()
-                look_at = time.monotonic() + LOOK_EVERY_S
+            if time.monotonic() >= poll_at:
+                await screen.refresh()
+                poll_at = time.monotonic() + POLL_INTERVAL_S
             for kind, value in listener.take():
                 if kind is LiveKind.ANSWER and value["path"] == screen.path:
                     screen.note_answer()
@@ -121,10 +121,10 @@ async def _events(screen: Screen, key: str) -> Events:
             if now != shown or time.monotonic() >= beat_at:
                 if time.monotonic() >= beat_at and not await _is_key(screen.db, screen.path, key):
                     return
-                shown, beat_at = now, time.monotonic() + BEAT_S
+                shown, beat_at = now, time.monotonic() + HEARTBEAT_S
                 yield ServerSentEventMessage(data=json.dumps(now, ensure_ascii=False), event="screen")
             with suppress(TimeoutError):
-                await asyncio.wait_for(listener.news.wait(), max(look_at - time.monotonic(), 0))
+                await asyncio.wait_for(listener.ready.wait(), max(poll_at - time.monotonic(), 0))
 
 
 async def _require_key(db: Database, path: str, key: str) -> None:

@@ -1,4 +1,4 @@
-"""The taps as they are now, and what an operator does at once: stop, lock, clean, change the keg."""
+"""The taps' live cards, and operators' actions: stop, lock, clean, change the keg."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -9,12 +9,12 @@ from litestar.params import QueryParameter
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import done, go_to
-from tapwire_admin.console.shell import Around
+from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import Looking, Viewer
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Live, LiveKind
-from tapwire_admin.requests.dependencies import By, Db, FromQuery, SlugInPath
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromQuery, SlugInPath
+from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.taps import KegOnTap, StopTap, TapChange
 from tapwire_contracts.reasons import Phase
 from tapwire_contracts.topics import tap_path
@@ -36,7 +36,7 @@ OUT_OF_SERVICE: Final = frozenset({"locked", "cleaning", "emergency_stop"})
 
 
 class Card:
-    """A tap as its card shows it: what the books say, and over it what its node said last."""
+    """A tap's card: the books, overridden by the node's newest live values."""
 
     def __init__(self, tap: TapView, live: Live) -> None:
         self.tap: Final = tap
@@ -48,22 +48,22 @@ class Card:
 
     @property
     def flows(self) -> bool:
-        """Whether a pour is what the card is about: not on a tap that was taken out of service meanwhile."""
+        """True if the card shows a pour; false on a tap taken out of service meanwhile."""
         return self.tap.pending_pour_id is not None and self.tap.status not in OUT_OF_SERVICE
 
     @property
     def money_minor(self) -> int:
-        """What has flowed costs."""
+        """Cost of the volume so far."""
         return charge(self.ml, self.tap.pending_price_minor) if self.tap.pending_price_minor else 0
 
     @property
     def share(self) -> float:
-        """How much of the grant has flowed, 0 to 1."""
+        """Share of the grant that has flowed, 0 to 1."""
         return min(self.ml / self.tap.pending_max_volume_ml, 1) if self.tap.pending_max_volume_ml else 0
 
     @property
     def topics(self) -> str:
-        """What facts change this card."""
+        """Topics of facts that change this card."""
         tap = self.tap
         return " ".join(str(found) for found in (tap.tap, tap.venue_id, tap.keg_id, tap.beverage_id) if found)
 
@@ -76,8 +76,8 @@ class Card:
 
 
 @get("/", access=OPERATOR)
-async def show_taps(db: Db, viewer: Looking, shell: Around, live: NamedDependency[Live]) -> Response[Any]:
-    """All taps of the venue; an installation without a venue or a tap is set up first."""
+async def show_taps(db: Db, viewer: CurrentViewer, shell: ShellContext, live: NamedDependency[Live]) -> Response[Any]:
+    """All taps of the venue; without a venue or tap, the set-up."""
     if viewer.venue is None:
         return _set_up(viewer)
     found_taps = await tap_views.list_taps(db, viewer.venue.venue_id, PageRequest(limit=MAX_LIMIT))
@@ -88,75 +88,71 @@ async def show_taps(db: Db, viewer: Looking, shell: Around, live: NamedDependenc
 
 @get("/parts/taps", access=OPERATOR)
 async def show_cards(
-    db: Db, viewer: Looking, live: NamedDependency[Live], tap: Annotated[list[str], QueryParameter(max_items=MAX_LIMIT)]
+    db: Db, viewer: CurrentViewer, live: NamedDependency[Live], tap: Annotated[list[str], QueryParameter(max_items=MAX_LIMIT)]
 ) -> Response[str]:
-    """The cards of some taps, each in place of the one that the page shows."""
-    cards = [Card(one, live) for one in await tap_views.find_taps(db, tap)]
+    """Fresh cards of some taps, each replacing the page's."""
+    cards = [Card(tap_view, live) for tap_view in await tap_views.find_taps(db, tap)]
     return viewer.show("parts/taps.html", in_place=True, cards=cards)
 
 
 @get("/taps/{venue:str}/{tap:str}/actions", access=OPERATOR)
 async def show_actions(
-    db: Db, viewer: Looking, venue: SlugInPath, tap: SlugInPath, first: FromQuery[Literal["keg", "service"]] = "keg"
+    db: Db, viewer: CurrentViewer, venue: SlugInPath, tap: SlugInPath, first: FromQuery[Literal["keg", "service"]] = "keg"
 ) -> Response[str]:
-    """What can be done with a tap: its state and its keg, first what was asked for."""
+    """A tap's actions: status and keg; `first` comes first."""
     shown = await _tap(db, venue, tap)
     in_stock = (await keg_views.list_kegs(db, venue, KegStatus.IN_STOCK, PageRequest(limit=MAX_LIMIT))).items
     free = [keg for keg in in_stock if keg.tap is None and keg.book_volume_ml > 0]
     suggested = await keg_views.suggest_keg(db, shown.beverage_id, venue) if shown.beverage_id else None
     free.sort(key=lambda keg: (suggested is None or keg.keg_id != suggested.keg_id, keg.created_at))
-    context = {"tap": shown, "kegs": free, "suggested": suggested, "reasons": _said(viewer, LOCK_REASONS)}
+    context = {"tap": shown, "kegs": free, "suggested": suggested, "reasons": viewer.translate_all(LOCK_REASONS)}
     return viewer.show("dialogs/tap.html", service_first=first == "service", **context)
 
 
 @get("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)
-async def ask_to_stop(db: Db, viewer: Looking, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
-    """Ask why the pour is stopped."""
-    return viewer.show("dialogs/stop_tap.html", tap=await _tap(db, venue, tap), reasons=_said(viewer, STOP_REASONS))
+async def ask_to_stop(db: Db, viewer: CurrentViewer, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """Ask for the reason."""
+    return viewer.show("dialogs/stop_tap.html", tap=await _tap(db, venue, tap), reasons=viewer.translate_all(STOP_REASONS))
 
 
 @post("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)
-async def stop(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
-    """End what pours at a tap now."""
+async def stop(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """End a tap's running pour."""
     path = str(tap_path(venue, tap))
-    pour_id = await sent.once(taps.stop_tap, actor, path, sent.read(StopTap).reason)
+    pour_id = await form.once(taps.stop_tap, actor, path, form.read(StopTap).reason)
     said = N_("The tap was told to stop.") if pour_id else N_("The pour had already ended.")
     return done(viewer.translate(said), changed=[path])
 
 
 @post("/taps/{venue:str}/{tap:str}/status", access=OPERATOR)
-async def set_status(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
-    """Lock a tap, have it cleaned, or let it work again."""
-    path, wanted = str(tap_path(venue, tap)), sent.read(TapChange)
+async def set_status(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """Lock a tap, set it to cleaning, or return it to service."""
+    path, wanted = str(tap_path(venue, tap)), form.read(TapChange)
     status = wanted.status if isinstance(wanted.status, TapStatus) else TapStatus.ACTIVE
     reason = wanted.reason if isinstance(wanted.reason, str) and status is not TapStatus.ACTIVE else None
-    await taps.change_tap(sent.db, actor, path, status=status, reason=reason)
+    await taps.change_tap(form.db, actor, path, status=status, reason=reason)
     return done(viewer.translate(N_("Done.")), changed=[path])
 
 
 @post("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR)
-async def change_keg(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
-    """Put a keg on a tap, in place of the one that hangs there."""
+async def change_keg(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """Connect a keg to a tap; it replaces the connected one."""
     path = str(tap_path(venue, tap))
-    await taps.put_keg(sent.db, actor, path, sent.read(KegOnTap).keg_id)
+    await taps.put_keg(form.db, actor, path, form.read(KegOnTap).keg_id)
     return done(viewer.translate(N_("The keg is connected.")), changed=[path])
 
 
 @post("/taps/{venue:str}/{tap:str}/keg-off", access=OPERATOR)
-async def take_keg_off(viewer: Looking, actor: By, sent: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
-    """Take a tap's keg off; what is left in it stays in the books."""
+async def take_keg_off(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """Disconnect a tap's keg; its book volume stays."""
     path = str(tap_path(venue, tap))
-    await taps.take_keg_off(sent.db, actor, path)
+    await taps.take_keg_off(form.db, actor, path)
     return done(viewer.translate(N_("The keg is disconnected.")), changed=[path])
 
 
 async def _tap(db: Database, venue: str, tap: str) -> TapView:
     path = str(tap_path(venue, tap))
-    return found(await tap_views.get_tap(db, path), "tap", path)
-
-
-def _said(viewer: Viewer, reasons: tuple[str, ...]) -> list[str]:
-    return [viewer.translate(reason) for reason in reasons]
+    return require_found(await tap_views.get_tap(db, path), "tap", path)
 
 
 def _set_up(viewer: Viewer) -> Response[Any]:

@@ -5,10 +5,10 @@ from litestar import Response, get, post
 from tapwire_admin.access.auth import ENGINEER
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
-from tapwire_admin.console.shell import Around
-from tapwire_admin.console.viewer import Looking
-from tapwire_admin.requests.dependencies import AskedPage, By, Db, UsernameInPath
-from tapwire_admin.requests.parameters import changes_of, found
+from tapwire_admin.console.shell import ShellContext
+from tapwire_admin.console.viewer import CurrentViewer
+from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery, UsernameInPath
+from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_admin.routes.users import NewUser, UserChange
 from tapwire_core.db.views.users import get_user, list_users
 from tapwire_core.domain.closed_sets import Role
@@ -16,36 +16,36 @@ from tapwire_core.services import users
 
 
 @get("/users", access=ENGINEER)
-async def show_users(db: Db, viewer: Looking, shell: Around, page: AskedPage) -> Response[str]:
+async def show_users(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
     """Operators by name."""
     return viewer.show("users.html", shell=shell, page=await list_users(db, page))
 
 
 @get("/users/new", access=ENGINEER)
-async def ask_for_user(viewer: Looking) -> Response[str]:
-    """Who, and what they may do."""
+async def ask_for_user(viewer: CurrentViewer) -> Response[str]:
+    """The form of a new operator."""
     return viewer.show("dialogs/user.html", user=None, roles=list(Role))
 
 
 @post("/users/new", access=ENGINEER)
-async def add_user(actor: By, sent: Form) -> Response[str]:
+async def add_user(actor: CurrentActor, form: Form) -> Response[str]:
     """Add an operator."""
-    given = sent.read(NewUser)
-    await users.create_user(sent.db, actor, given.username, given.role, given.password)
+    given = form.read(NewUser)
+    await users.create_user(form.db, actor, given.username, given.role, given.password)
     return go_to("/users")
 
 
 @get("/users/{username:str}", access=ENGINEER)
-async def ask_for_change(db: Db, viewer: Looking, username: UsernameInPath) -> Response[str]:
-    """What may be changed."""
-    return viewer.show("dialogs/user.html", user=found(await get_user(db, username), "user", username), roles=list(Role))
+async def ask_for_change(db: Db, viewer: CurrentViewer, username: UsernameInPath) -> Response[str]:
+    """The form of an operator."""
+    return viewer.show("dialogs/user.html", user=require_found(await get_user(db, username), "user", username), roles=list(Role))
 
 
 @post("/users/{username:str}", access=ENGINEER)
-async def change_user(actor: By, sent: Form, username: UsernameInPath) -> Response[str]:
+async def change_user(actor: CurrentActor, form: Form, username: UsernameInPath) -> Response[str]:
     """Change an operator's role or password, or disable the operator."""
-    given = sent.read(UserChange, disabled=sent.flag("disabled"))
-    await users.change_user(sent.db, actor, username, **changes_of(given))
+    given = form.read(UserChange, disabled=form.flag("disabled"))
+    await users.change_user(form.db, actor, username, **changes_of(given))
     return go_to("/users")
 
 

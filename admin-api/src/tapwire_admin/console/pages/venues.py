@@ -6,11 +6,10 @@ from litestar import Response, get, post
 
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.forms import Form
-from tapwire_admin.console.pages.taps import _said
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import Looking
-from tapwire_admin.requests.dependencies import By
+from tapwire_admin.console.viewer import CurrentViewer
+from tapwire_admin.requests.dependencies import CurrentActor
 from tapwire_admin.routes.venues import EmergencyStop, wait_for_confirmation
 from tapwire_core.services import venues
 
@@ -18,17 +17,17 @@ EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer is flowing out of
 
 
 @get("/emergency", access=OPERATOR)
-async def ask_for_emergency(viewer: Looking) -> Response[str]:
-    """Ask before every valve of the venue is closed, or works again."""
-    return viewer.show("dialogs/emergency.html", reasons=_said(viewer, EMERGENCY_REASONS))
+async def ask_for_emergency(viewer: CurrentViewer) -> Response[str]:
+    """Ask for confirmation and the reason."""
+    return viewer.show("dialogs/emergency.html", reasons=viewer.translate_all(EMERGENCY_REASONS))
 
 
 @post("/emergency", access=OPERATOR)
-async def set_emergency(viewer: Looking, actor: By, sent: Form) -> Response[str]:
-    """Close every valve of the venue, or let its taps work again; then say which taps have not confirmed."""
-    wanted, venue_id = sent.read(EmergencyStop), viewer.the_venue.venue_id
-    await sent.once(venues.stop_venue if wanted.on else venues.release_venue, actor, venue_id, wanted.reason)
-    unconfirmed = await wait_for_confirmation(sent.db, venue_id)
+async def set_emergency(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
+    """Close every valve of the venue, or release them; then show the taps that have not confirmed."""
+    wanted, venue_id = form.read(EmergencyStop), viewer.required_venue.venue_id
+    await form.once(venues.stop_venue if wanted.on else venues.release_venue, actor, venue_id, wanted.reason)
+    unconfirmed = await wait_for_confirmation(form.db, venue_id)
     if not wanted.on:
         return go_to("/")
     body = viewer.render("parts/emergency_stopped.html", unconfirmed=unconfirmed)

@@ -1,4 +1,4 @@
-"""Visits: who is here, their cards, and the end of a visit; stuck visits first."""
+"""Visits: open ones, their cards and closing; stuck visits first."""
 
 from typing import Final
 from uuid import UUID
@@ -11,12 +11,12 @@ from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.pages.check_in import readers_of
 from tapwire_admin.console.render import done
-from tapwire_admin.console.shell import Around
+from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import Looking
+from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.live import Live
-from tapwire_admin.requests.dependencies import AskedPage, By, Db, FromQuery
-from tapwire_admin.requests.parameters import found
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromQuery, PageQuery
+from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.cards import Because
 from tapwire_admin.routes.visits import DEFAULT_REASON, CardForVisit, CloseVisit
 from tapwire_core.db.engine import Database
@@ -33,90 +33,92 @@ LOST_REASONS: Final = (N_("reported by the guest"), N_("found without a guest"))
 
 @get("/visits", access=OPERATOR)
 async def show_visits(
-    db: Db, viewer: Looking, shell: Around, page: AskedPage, status: FromQuery[VisitStatus] = VisitStatus.ACTIVE
+    db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery, status: FromQuery[VisitStatus] = VisitStatus.ACTIVE
 ) -> Response[str]:
-    """Open visits, or those that were closed."""
-    shown = await _visits(db, viewer.the_venue.venue_id, status, page)
+    """Open or closed visits."""
+    shown = await _visits(db, viewer.required_venue.venue_id, status, page)
     return viewer.show("visits.html", shell=shell, status=status, **shown)
 
 
 @get("/parts/visits", access=OPERATOR)
-async def show_list(db: Db, viewer: Looking) -> Response[str]:
+async def show_list(db: Db, viewer: CurrentViewer) -> Response[str]:
     """The open visits."""
-    shown = await _visits(db, viewer.the_venue.venue_id, VisitStatus.ACTIVE, PageRequest())
+    shown = await _visits(db, viewer.required_venue.venue_id, VisitStatus.ACTIVE, PageRequest())
     return viewer.show("parts/visits.html", status=VisitStatus.ACTIVE, **shown)
 
 
 @get("/visits/{visit_id:uuid}", access=OPERATOR)
-async def show_visit(db: Db, viewer: Looking, shell: Around, visit_id: FromPath[UUID]) -> Response[str]:
+async def show_visit(db: Db, viewer: CurrentViewer, shell: ShellContext, visit_id: FromPath[UUID]) -> Response[str]:
     """One visit with its pours."""
     return viewer.show("visit.html", shell=shell, **await _visit(db, visit_id))
 
 
 @get("/visits/{visit_id:uuid}/body", access=OPERATOR)
-async def show_body(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
-    """What changes about one visit."""
+async def show_body(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
+    """The live part of a visit's page."""
     return viewer.show("parts/visit.html", **await _visit(db, visit_id))
 
 
 @get("/visits/{visit_id:uuid}/card", access=OPERATOR)
-async def ask_for_card(db: Db, viewer: Looking, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
-    """The card for the visit, in place of the one it has."""
+async def ask_for_card(db: Db, viewer: CurrentViewer, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
+    """The form of a new card for the visit."""
     readers = await readers_of(db, viewer, live)
-    return viewer.show("dialogs/assign_card.html", visit=await view(db, visit_id), readers=readers)
+    return viewer.show("dialogs/assign_card.html", visit=await require_visit(db, visit_id), readers=readers)
 
 
 @post("/visits/{visit_id:uuid}/card", access=OPERATOR)
-async def assign_card(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Give the visit a card."""
-    await sent.once(visits.assign_card, actor, visit_id, sent.read(CardForVisit).card_uid)
+async def assign_card(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Assign a card to the visit."""
+    await form.once(visits.assign_card, actor, visit_id, form.read(CardForVisit).card_uid)
     return done(viewer.translate(N_("The card works now.")), changed=[str(visit_id), "visit"])
 
 
 @get("/visits/{visit_id:uuid}/lost", access=OPERATOR)
-async def ask_for_lost(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
-    """Make sure that the card is lost."""
-    reasons = [viewer.translate(reason) for reason in LOST_REASONS]
-    return viewer.show("dialogs/report_card_lost.html", visit=await view(db, visit_id), reasons=reasons)
+async def ask_for_lost(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
+    """Ask for confirmation that the card is lost."""
+    reasons = viewer.translate_all(LOST_REASONS)
+    return viewer.show("dialogs/report_card_lost.html", visit=await require_visit(db, visit_id), reasons=reasons)
 
 
 @post("/visits/{visit_id:uuid}/lost", access=OPERATOR)
-async def report_lost(db: Db, viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Stop the visit's card from working, at once."""
-    visit = await view(db, visit_id)
-    await sent.once(cards.report_card_lost, actor, found(visit.card_uid, "card of visit", visit_id), sent.read(Because).reason)
+async def report_lost(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Report the visit's card lost."""
+    visit = await require_visit(db, visit_id)
+    await form.once(
+        cards.report_card_lost, actor, require_found(visit.card_uid, "card of visit", visit_id), form.read(Because).reason
+    )
     said = viewer.translate(N_("The card no longer works. Issue another one, or close the visit."))
     return done(said, changed=[str(visit_id), "visit"])
 
 
 @get("/visits/{visit_id:uuid}/close", access=OPERATOR)
-async def ask_to_close(db: Db, viewer: Looking, visit_id: FromPath[UUID]) -> Response[str]:
-    """Make sure that the guest goes."""
-    return viewer.show("dialogs/close_visit.html", visit=await view(db, visit_id))
+async def ask_to_close(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
+    """Ask for confirmation."""
+    return viewer.show("dialogs/close_visit.html", visit=await require_visit(db, visit_id))
 
 
 @post("/visits/{visit_id:uuid}/close", access=OPERATOR)
-async def close(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Close the visit; one whose pour nobody reports is closed by `void`."""
-    await sent.once(visits.close_visit, actor, visit_id, sent.read(CloseVisit).pour_id)
+async def close(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Close the visit; one with a pending pour needs `void`."""
+    await form.once(visits.close_visit, actor, visit_id, form.read(CloseVisit).pour_id)
     return done(viewer.translate(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
 
 
 @post("/visits/{visit_id:uuid}/void", access=SHIFT_LEAD)
-async def void_and_close(viewer: Looking, actor: By, sent: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Give the pending pour up, and close the visit."""
-    wanted = sent.read(CloseVisit)
-    await sent.once(visits.void_and_close_visit, actor, visit_id, wanted.pour_id, wanted.reason or DEFAULT_REASON)
+async def void_and_close(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Void the pending pour, and close the visit."""
+    wanted = form.read(CloseVisit)
+    await form.once(visits.void_and_close_visit, actor, visit_id, wanted.pour_id, wanted.reason or DEFAULT_REASON)
     return done(viewer.translate(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
 
 
-async def view(db: Database, visit_id: UUID) -> VisitView:
+async def require_visit(db: Database, visit_id: UUID) -> VisitView:
     """One visit, or 404."""
-    return found(await visit_views.get_visit(db, visit_id), "visit", visit_id)
+    return require_found(await visit_views.get_visit(db, visit_id), "visit", visit_id)
 
 
 async def _visits(db: Database, venue_id: str, status: VisitStatus, page: PageRequest) -> dict[str, object]:
-    """The stuck ones apart, and the others."""
+    """Stuck visits and the others, apart."""
     stuck = await visit_views.list_visits(db, venue_id=venue_id, stuck=True, page=PageRequest(limit=MAX_LIMIT))
     shown = await visit_views.list_visits(db, venue_id=venue_id, status=status, page=page)
     is_first = page.cursor is None and status is VisitStatus.ACTIVE
@@ -126,10 +128,10 @@ async def _visits(db: Database, venue_id: str, status: VisitStatus, page: PageRe
 
 
 async def _visit(db: Database, visit_id: UUID) -> dict[str, object]:
-    visit = await view(db, visit_id)
+    visit = await require_visit(db, visit_id)
     stuck = await visit_views.list_visits(db, guest_id=visit.guest_id, stuck=True)
     pours = await pour_views.list_pours(db, PourFilter(visit_id=visit_id))
-    is_stuck = any(found_one.visit_id == visit_id for found_one in stuck.items)
+    is_stuck = any(stuck_visit.visit_id == visit_id for stuck_visit in stuck.items)
     return {"visit": visit, "pours": pours.items, "is_stuck": is_stuck}
 
 

@@ -1,4 +1,4 @@
-"""Webhooks: receivers outside, what each is told of, and what is on its way there."""
+"""Webhooks: endpoints, their events and deliveries."""
 
 from datetime import datetime
 from typing import Final
@@ -8,13 +8,13 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 
 from tapwire_admin.access.auth import ENGINEER
-from tapwire_admin.console.forms import Form, Sent
+from tapwire_admin.console.forms import Form, SubmittedForm
 from tapwire_admin.console.render import done, go_to
-from tapwire_admin.console.shell import Around
+from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import Looking, Viewer
-from tapwire_admin.requests.dependencies import AskedPage, By, Db
-from tapwire_admin.requests.parameters import found, require_sane_year
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
+from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery
+from tapwire_admin.requests.parameters import require_found, require_sane_year
 from tapwire_admin.routes.webhooks import NewWebhook
 from tapwire_contracts.reasons import WebhookEventType
 from tapwire_core.db.engine import Database
@@ -27,107 +27,109 @@ CHOICES: Final = tuple(kind for kind in WebhookEventType if kind in webhooks.SUB
 
 
 @get("/webhooks", access=ENGINEER)
-async def show_webhooks(db: Db, viewer: Looking, shell: Around, page: AskedPage) -> Response[str]:
-    """Endpoints, and how each takes what is sent."""
+async def show_webhooks(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
+    """Endpoints with the state of their deliveries."""
     return viewer.show("webhooks.html", shell=shell, page=await list_webhooks(db, page))
 
 
 @get("/webhooks/new", access=ENGINEER)
-async def ask_for_webhook(viewer: Looking) -> Response[str]:
-    """Where to, and of what."""
+async def ask_for_webhook(viewer: CurrentViewer) -> Response[str]:
+    """The form of a new endpoint."""
     return viewer.show("dialogs/webhook.html", webhook=None, choices=CHOICES)
 
 
-@post("/webhooks/new", access=ENGINEER, tells_secret=True)
-async def add_webhook(viewer: Looking, actor: By, sent: Form) -> Response[str]:
-    """Tell an endpoint of what happens; its secret is shown this once."""
-    given = sent.read(NewWebhook, event_types=_wanted(sent))
-    made = await sent.once(
+@post("/webhooks/new", access=ENGINEER, returns_secret=True)
+async def add_webhook(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
+    """Add an endpoint; its secret is shown this once."""
+    given = form.read(NewWebhook, event_types=_wanted(form))
+    made = await form.once(
         webhooks.create_webhook, actor, url=given.url, event_types=given.event_types, description=given.description
     )
     return viewer.show("dialogs/webhook_secret.html", made=made)
 
 
 @get("/webhooks/{webhook_id:uuid}", access=ENGINEER)
-async def show_webhook(db: Db, viewer: Looking, webhook_id: FromPath[UUID]) -> Response[str]:
-    """What may be changed, and what may be done."""
+async def show_webhook(db: Db, viewer: CurrentViewer, webhook_id: FromPath[UUID]) -> Response[str]:
+    """An endpoint and its actions."""
     return viewer.show("dialogs/webhook.html", webhook=await _webhook(db, webhook_id), choices=CHOICES)
 
 
 @post("/webhooks/{webhook_id:uuid}", access=ENGINEER)
-async def change_webhook(actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
-    """Change where an endpoint is, what it wants, and whether anything is sent there."""
-    given = sent.read(NewWebhook, event_types=_wanted(sent))
+async def change_webhook(actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
+    """Change an endpoint: address, events, on or off."""
+    given = form.read(NewWebhook, event_types=_wanted(form))
     await webhooks.change_webhook(
-        sent.db,
+        form.db,
         actor,
         webhook_id,
         url=given.url,
         event_types=given.event_types,
         description=given.description,
-        enabled=sent.flag("enabled"),
+        enabled=form.flag("enabled"),
     )
     return go_to("/webhooks")
 
 
-@post("/webhooks/{webhook_id:uuid}/rotate", access=ENGINEER, tells_secret=True)
-async def rotate_secret(viewer: Looking, actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
-    """Give an endpoint a new secret, shown this once."""
-    return viewer.show("dialogs/webhook_secret.html", made=await sent.once(webhooks.rotate_secret, actor, webhook_id))
+@post("/webhooks/{webhook_id:uuid}/rotate", access=ENGINEER, returns_secret=True)
+async def rotate_secret(viewer: CurrentViewer, actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
+    """Replace an endpoint's secret; the new one is shown this once."""
+    return viewer.show("dialogs/webhook_secret.html", made=await form.once(webhooks.rotate_secret, actor, webhook_id))
 
 
 @post("/webhooks/{webhook_id:uuid}/delete", access=ENGINEER)
-async def delete_webhook(actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
-    """Forget an endpoint."""
-    await webhooks.delete_webhook(sent.db, actor, webhook_id)
+async def delete_webhook(actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
+    """Delete an endpoint."""
+    await webhooks.delete_webhook(form.db, actor, webhook_id)
     return go_to("/webhooks")
 
 
 @get("/webhooks/{webhook_id:uuid}/deliveries", access=ENGINEER)
 async def show_deliveries(
     db: Db,
-    viewer: Looking,
-    shell: Around,
-    page: AskedPage,
+    viewer: CurrentViewer,
+    shell: ShellContext,
+    page: PageQuery,
     webhook_id: FromPath[UUID],
     status: FromQuery[DeliveryStatus | None] = None,
 ) -> Response[str]:
-    """What is or was on its way to an endpoint, the latest first."""
+    """Deliveries to an endpoint, the latest first."""
     webhook, shown = await _webhook(db, webhook_id), await list_deliveries(db, webhook_id, status=status, page=page)
     return viewer.show("deliveries.html", shell=shell, webhook=webhook, page=shown, status=status, statuses=list(DeliveryStatus))
 
 
 @get("/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}", access=ENGINEER)
-async def show_delivery(db: Db, viewer: Looking, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]) -> Response[str]:
-    """One delivery: what is sent, and what came back."""
-    delivery = found(await get_delivery(db, webhook_id, delivery_id), "delivery", delivery_id)
+async def show_delivery(db: Db, viewer: CurrentViewer, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]) -> Response[str]:
+    """One delivery with its body and answer."""
+    delivery = require_found(await get_delivery(db, webhook_id, delivery_id), "delivery", delivery_id)
     return viewer.show("dialogs/delivery.html", delivery=delivery)
 
 
 @post("/webhooks/{webhook_id:uuid}/test", access=ENGINEER)
-async def send_test(actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
-    """Send a `ping`, and show what becomes of it."""
-    await sent.once(webhooks.send_test, actor, webhook_id)
+async def send_test(actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
+    """Send a `ping`, and show its delivery."""
+    await form.once(webhooks.send_test, actor, webhook_id)
     return go_to(f"/webhooks/{webhook_id}/deliveries")
 
 
 @post("/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay", access=ENGINEER)
-async def replay_delivery(actor: By, sent: Form, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]) -> Response[str]:
+async def replay_delivery(
+    actor: CurrentActor, form: Form, webhook_id: FromPath[UUID], delivery_id: FromPath[UUID]
+) -> Response[str]:
     """Send an event again."""
-    await sent.once(webhooks.replay_delivery, actor, webhook_id, delivery_id)
+    await form.once(webhooks.replay_delivery, actor, webhook_id, delivery_id)
     return go_to(f"/webhooks/{webhook_id}/deliveries")
 
 
 @post("/webhooks/{webhook_id:uuid}/replay", access=ENGINEER)
-async def replay_since(viewer: Looking, actor: By, sent: Form, webhook_id: FromPath[UUID]) -> Response[str]:
-    """Send all again since a moment of the venue's time."""
-    since = _moment(viewer, sent.values.get("since", ""))
-    await sent.once(webhooks.replay_since, actor, webhook_id, since=since)
+async def replay_since(viewer: CurrentViewer, actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
+    """Resend events since a time of the venue."""
+    since = _moment(viewer, form.values.get("since", ""))
+    await form.once(webhooks.replay_since, actor, webhook_id, since=since)
     return done(viewer.translate(N_("Resending events, the oldest first.")))
 
 
-def _wanted(sent: Sent) -> list[str]:
-    return [kind.value for kind in CHOICES if sent.flag(f"wants {kind}")]
+def _wanted(form: SubmittedForm) -> list[str]:
+    return [kind.value for kind in CHOICES if form.flag(f"wants {kind}")]
 
 
 def _moment(viewer: Viewer, text: str) -> datetime:
@@ -140,7 +142,7 @@ def _moment(viewer: Viewer, text: str) -> datetime:
 
 
 async def _webhook(db: Database, webhook_id: UUID) -> WebhookView:
-    return found(await get_webhook(db, webhook_id), "webhook", webhook_id)
+    return require_found(await get_webhook(db, webhook_id), "webhook", webhook_id)
 
 
 HANDLERS = (
