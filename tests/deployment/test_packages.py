@@ -107,8 +107,8 @@ def test_units_start_the_programs_where_they_are_and_an_operators_settings_stay(
     assert "/opt/tapwire/bin" not in unit
     assert (settings / "core.env").read_text() == "MINE=1\n"
     assert (settings / "sync-broker.env").stat().st_mode & 0o777 == 0o600
-    assert f"{settings / 'core.env'} is there, and was left alone" in said
-    assert f"{tmp_path / 'units' / 'tapwire-core@.service'} is as it should be" in again
+    assert f"{settings / 'core.env'} exists and was not changed" in said
+    assert f"{tmp_path / 'units' / 'tapwire-core@.service'} is up to date" in again
 
 
 def test_programs_that_a_unit_could_not_see_get_none(tmp_path: Path) -> None:

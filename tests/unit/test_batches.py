@@ -37,7 +37,7 @@ class Database:
 
 def decision(tap: str, name: str) -> Any:
     """Something to decide at a tap."""
-    return SimpleNamespace(name=name, asked=SimpleNamespace(tap_path=tap))
+    return SimpleNamespace(name=name, key=SimpleNamespace(tap_path=tap))
 
 
 async def test_a_tap_is_in_one_transaction_at_a_time_also_after_a_batch_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:

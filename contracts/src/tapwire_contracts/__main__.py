@@ -7,7 +7,7 @@ from tapwire_contracts.schemas import documents
 
 
 def main() -> None:
-    """Write every generated document and name it."""
+    """Write every generated document and print its path."""
     root = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
     for path, text in documents():
         target = root / path

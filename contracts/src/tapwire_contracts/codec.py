@@ -1,4 +1,4 @@
-"""To and from bytes, with the size limit, and one clear word for what is wrong with a message that can't be read."""
+"""Encoding and decoding of messages, with the size limit, and one `Malformation` for each that can't be read."""
 
 import json
 from typing import Any, Final
@@ -12,7 +12,7 @@ from tapwire_contracts.topics import DeviceKind, DevicePath, InvalidTopic, parse
 MAX_PAYLOAD_BYTES: Final = 16 * 1024
 
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""Errors of msgspec for bytes that are no JSON, don't fit their payload, or nest too deep."""
+"""Errors of msgspec for bytes that are not JSON, don't fit their payload, or nest too deep."""
 MAX_INTEGER_DIGITS: Final = 18
 
 _NUL_ESCAPE: Final = b"\\u0000"
@@ -20,7 +20,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class Malformed(ValueError):
-    """A message that can't be read: `malformation` is the word for programs, the text says what is wrong."""
+    """A message that can't be read; `malformation` is for programs, the text for people."""
 
     def __init__(self, malformation: Malformation, text: str) -> None:
         super().__init__(text)
@@ -28,21 +28,21 @@ class Malformed(ValueError):
 
 
 class Oversize(ValueError):
-    """A message of ours that is larger than any receiver takes; never sent."""
+    """A message of ours above the size limit of receivers; never sent."""
 
 
 def encode(message: Message) -> bytes:
-    """The payload's bytes; raises `Oversize` above `MAX_PAYLOAD_BYTES`."""
+    """Encode a payload; raises `Oversize` above `MAX_PAYLOAD_BYTES`."""
     payload = _encoder.encode(message)
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise Oversize(f"{type(message).__name__} has {len(payload)} bytes, at most {MAX_PAYLOAD_BYTES} are taken")
+        raise Oversize(f"{type(message).__name__} has {len(payload)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed")
     return payload
 
 
 def decode(route: Route, payload: bytes) -> Message:
-    """Read a payload that came on a topic of this route; raises `Malformed`."""
+    """Decode a payload from a topic of this route; raises `Malformed`."""
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise Malformed(Malformation.OVERSIZE, f"{len(payload)} bytes, at most {MAX_PAYLOAD_BYTES} are taken")
+        raise Malformed(Malformation.OVERSIZE, f"{len(payload)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed")
     if _NUL_ESCAPE in payload:
         raise Malformed(Malformation.INVALID_FIELD, "texts must not hold the NUL character")
     try:
@@ -52,11 +52,11 @@ def decode(route: Route, payload: bytes) -> Message:
 
 
 def decode_from_device(topic: str, payload: bytes) -> tuple[DevicePath, Message]:
-    """Read what came on a device's topic, by a device; raises `Malformed`."""
+    """Decode a device's message; raises `Malformed`."""
     try:
         path, leaf = parse_device_topic(topic)
     except InvalidTopic as error:
-        raise Malformed(Malformation.UNKNOWN_TOPIC, f"{error} is no device's topic") from error
+        raise Malformed(Malformation.UNKNOWN_TOPIC, f"{error} is not a device's topic") from error
     route = _device_routes.get((path.kind, leaf))
     if route is None:
         raise Malformed(Malformation.UNKNOWN_TOPIC, f"{path.kind.value} have no topic {leaf[:100]!r}")
@@ -64,7 +64,7 @@ def decode_from_device(topic: str, payload: bytes) -> tuple[DevicePath, Message]
 
 
 def read_object(payload: bytes) -> dict[str, Any] | None:
-    """Read a malformed payload as a JSON object, as far as possible; numbers beyond 64-bit integers come as text."""
+    """Read a malformed payload as a JSON object, if it is one; numbers beyond 64-bit integers become text."""
     try:
         content = json.loads(payload, parse_int=_small_integer, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Denials: text and treatment of each reason in one row, for every door, screen and log."""
+"""Denials: each reason's texts and treatment in one row, for MQTT, HTTP, screens and logs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tapwire_contracts.reasons import DenyReason, Locale
 
 
 class Personal(Enum):
-    """Personal data on a tap's screen beside a denial; rules that come before the visit is known show none."""
+    """Personal data on a tap's screen beside a denial; rules before the visit is known show none."""
 
     NOTHING = auto()
     NAME = auto()
@@ -18,9 +18,9 @@ class Personal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A reason's text for the guest in each language, and how doors treat it.
+    """A reason's text for the guest in each language, and its treatment.
 
-    `conflict`: at the HTTP door it is 409 instead of 403.
+    `conflict`: over HTTP the status is 409 instead of 403.
     """
 
     en: str

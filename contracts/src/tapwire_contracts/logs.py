@@ -1,4 +1,4 @@
-"""One line a message to stderr: readable, or JSON with `TAPWIRE_LOG_FORMAT=json`."""
+"""Logging to stderr, one line per message: text, or JSON with `TAPWIRE_LOG_FORMAT=json`."""
 
 import json
 import logging
@@ -18,22 +18,23 @@ class InvalidLogFormat(ValueError):
 
 
 def set_up_logs(source: str) -> None:
-    """Log to stderr, each line naming its source; raises `InvalidLogFormat`.
+    """Log to stderr, each line with its source; raises `InvalidLogFormat`.
 
-    What no line of ours shows is not looked up (Python's logging HOWTO, "Optimization"): it is half of what a line costs.
+    Thread, process and code line are not looked up, as no line shows them: that halves a line's cost (Python's logging HOWTO,
+    "Optimization").
     """
-    wanted = os.environ.get(FORMAT_VARIABLE, FORMATS[0])
-    if wanted not in FORMATS:
-        raise InvalidLogFormat(f"{FORMAT_VARIABLE} is {wanted!r}: set it to text or json")
+    log_format = os.environ.get(FORMAT_VARIABLE, FORMATS[0])
+    if log_format not in FORMATS:
+        raise InvalidLogFormat(f"{FORMAT_VARIABLE} is {log_format!r}: set it to text or json")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLine(source) if wanted == "json" else TextLine(source))
+    handler.setFormatter(JsonLine(source) if log_format == "json" else TextLine(source))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # the HOWTO has no other name for where in the source a line was logged
 
 
 def structured(facts: Mapping[str, object]) -> dict[str, object]:
-    """The `extra` of a log call: a JSON line has these as fields of its own, a text line has only the message."""
+    """Make the `extra` of a log call: fields of a JSON line; a text line has only the message."""
     return {_FACTS: facts}
 
 
@@ -45,21 +46,21 @@ class TextLine(logging.Formatter):
         self._source = source
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, with a traceback below it where there is one."""
+        """Format one line, with its traceback, if any, below it."""
         at = datetime.fromtimestamp(record.created, UTC).astimezone()
         line = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d} {record.levelname.lower():8} {self._source}: {record.getMessage()}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class JsonLine(logging.Formatter):
-    """`{"at": …, "level": …, "source": …, "message": …}`, and the facts that were logged with it."""
+    """`{"at": …, "level": …, "source": …, "message": …}`, with the fields of `structured`."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
         self._source = source
 
     def format(self, record: logging.LogRecord) -> str:
-        """One object in one line."""
+        """Format one JSON object in one line."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

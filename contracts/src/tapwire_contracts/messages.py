@@ -1,4 +1,4 @@
-"""Every payload of CONTRACT.md, and in `ROUTES` where it goes: topic, sender, QoS and retain in one place.
+"""Every payload of CONTRACT.md, and in `ROUTES` its topic, sender, QoS and retain flag.
 
 Integers are minor units of money (`*_minor`), millilitres (`*_ml`) or milliseconds (`*_ms`). Receivers ignore fields that they
 don't know; a missing field or an unknown `type` makes a message malformed.
@@ -29,11 +29,11 @@ from tapwire_contracts.reasons import (
 from tapwire_contracts.topics import DeviceKind
 
 MAX_INTEGER: Final = 2**53 - 1
-"""The largest integer that every JSON reader keeps exactly."""
+"""Largest integer that every JSON reader keeps exactly."""
 MAX_NAME_LENGTH: Final = 200
 MAX_TEXT_LENGTH: Final = 1_000
 MAX_UNSETTLED: Final = 200
-"""Pours that one question may list; 200 UUIDs stay well under the payload limit."""
+"""Limit of pours listed in a question; 200 UUIDs stay well under the payload limit."""
 
 CardUid = Annotated[str, Meta(pattern=CARD_UID_PATTERN, description="card id: lower-case hex, 8, 14 or 20 digits")]
 Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
@@ -48,14 +48,14 @@ WallClock = Annotated[str, Meta(max_length=64, description="the node's wall cloc
 
 
 class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
-    """One MQTT payload; the `type` field says which."""
+    """An MQTT payload, named by its `type` field."""
 
 
 # ── node → core ────────────────────────────────────────────────────────────
 
 
 class CardPresented(Message, frozen=True, kw_only=True, tag="card_presented"):
-    """A card lies on a tap's reader: the request to pour. Repeated unchanged each second until answered."""
+    """A request to pour, made by a card on a tap's reader. Repeated unchanged each second until answered."""
 
     event_id: UUID
     card_uid: CardUid
@@ -68,7 +68,7 @@ class CardPresented(Message, frozen=True, kw_only=True, tag="card_presented"):
 
 
 class ReaderCardPresented(Message, frozen=True, kw_only=True, tag="card_presented"):
-    """A card lies on a desk reader; it authorises nothing."""
+    """A card on a desk reader; it authorises nothing."""
 
     event_id: UUID
     card_uid: CardUid
@@ -78,7 +78,7 @@ class ReaderCardPresented(Message, frozen=True, kw_only=True, tag="card_presente
 
 
 class CardRemoved(Message, frozen=True, kw_only=True, tag="card_removed"):
-    """The card has been gone for the debounce time; one per `card_presented`."""
+    """Removal of a card, once it has been gone for the debounce time; one per `card_presented`."""
 
     event_id: UUID
     card_uid: CardUid
@@ -88,7 +88,7 @@ class CardRemoved(Message, frozen=True, kw_only=True, tag="card_removed"):
 
 
 class PourProgress(Message, frozen=True, kw_only=True, tag="pour_progress"):
-    """The volume so far; best effort, at most five a second."""
+    """A running pour's volume so far; best effort, at most five per second."""
 
     pour_id: UUID
     volume_ml: Milliliters
@@ -96,7 +96,7 @@ class PourProgress(Message, frozen=True, kw_only=True, tag="pour_progress"):
 
 
 class PourCompleted(Message, frozen=True, kw_only=True, tag="pour_completed"):
-    """The node's one statement of what flowed in a pour; `volume_ml` is the length of the odometer's stretch."""
+    """The node's one report of a pour; `volume_ml` is the length of the odometer's stretch."""
 
     pour_id: UUID
     card_uid: CardUid
@@ -113,7 +113,7 @@ class PourCompleted(Message, frozen=True, kw_only=True, tag="pour_completed"):
 
 
 class PourUnknown(Message, frozen=True, kw_only=True, tag="pour_unknown"):
-    """The journal that was asked for is not this node's: it can't say what became of the pour."""
+    """The answer to `report_pour` for a journal that this node has lost: it can't report the pour."""
 
     pour_id: UUID
     journal_id: UUID
@@ -135,7 +135,7 @@ class UnattributedFlow(Message, frozen=True, kw_only=True, tag="unattributed_flo
 
 
 class PresentCard(Struct, frozen=True, kw_only=True):
-    """The card that lies on a reader now."""
+    """The card on a reader now."""
 
     card_uid: CardUid
     reader_id: Name
@@ -143,7 +143,7 @@ class PresentCard(Struct, frozen=True, kw_only=True):
 
 
 class NodeState(Message, frozen=True, kw_only=True, tag="node_state"):
-    """The state of a tap node or desk reader; retained, and its last will says `offline`."""
+    """The state of a tap node or desk reader; retained, its last will has status `offline`."""
 
     status: Presence
     phase: Phase
@@ -173,7 +173,7 @@ class BeverageShown(Struct, frozen=True, kw_only=True):
 
 
 class Display(Struct, frozen=True, kw_only=True):
-    """The tap's screen; nothing else personal than a grant's first name and balance."""
+    """The content of a tap's screen; its only personal data are first name and balance."""
 
     message: Text
     beverage: BeverageShown | None = None
@@ -184,7 +184,7 @@ class Display(Struct, frozen=True, kw_only=True):
 
 
 class PourAuthorized(Message, frozen=True, kw_only=True, tag="pour_authorized"):
-    """A grant: how much may flow, for how long, to the card that asked."""
+    """A grant for the card of the question, with its limits of volume and time."""
 
     request_id: UUID
     pour_id: UUID
@@ -205,7 +205,7 @@ class PourDenied(Message, frozen=True, kw_only=True, tag="pour_denied"):
 
 
 class PourSettled(Message, frozen=True, kw_only=True, tag="pour_settled"):
-    """The verdict on a report: remembered, and repeated to the letter."""
+    """The verdict on a report; a repeated report gets it again to the letter."""
 
     pour_id: UUID
     status: VerdictStatus
@@ -224,21 +224,21 @@ class FlowRecorded(Message, frozen=True, kw_only=True, tag="flow_recorded"):
 
 
 class StopPour(Message, frozen=True, kw_only=True, tag="stop_pour"):
-    """End this pour now; a node that doesn't know it journals its id as dead."""
+    """An order to end a pour now; a node that doesn't know it journals its id as dead."""
 
     pour_id: UUID
     reason: StopReason
 
 
 class ReportPour(Message, frozen=True, kw_only=True, tag="report_pour"):
-    """Say again what became of this pour; `journal_id` is the journal that asked for it."""
+    """A request to report a pour again; `journal_id` is the journal that it was asked with."""
 
     pour_id: UUID
     journal_id: UUID
 
 
 class TapConfig(Message, frozen=True, kw_only=True, tag="tap_config"):
-    """A tap's settings; retained, applied by `revision`, and a `status` that isn't `active` always."""
+    """A tap's settings; retained. The node applies a newer `revision`, and a `status` other than `active` always."""
 
     status: ConfigStatus
     beverage: BeverageShown | None
@@ -251,14 +251,14 @@ class TapConfig(Message, frozen=True, kw_only=True, tag="tap_config"):
 
 
 class CoreState(Message, frozen=True, kw_only=True, tag="core_state"):
-    """A core worker is there; an empty retained message takes it back."""
+    """A core worker's presence; retained, and cleared by an empty message."""
 
     instance_id: Name
     software: Name
     contract_version: Name
 
 
-# ── where each goes ────────────────────────────────────────────────────────────
+# ── routes ────────────────────────────────────────────────────────────
 
 
 class Sender(StrEnum):
@@ -270,9 +270,9 @@ class Sender(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One topic: the leaf below a device's path (or below `core/{instance_id}`), who sends, how, and which payloads.
+    """A topic: its leaf below a device's path (or below `core/{instance_id}`), sender, QoS, retain flag and payloads.
 
-    `kinds` are the devices that have the topic; empty for a core worker's own.
+    `kinds`: the kinds of devices with this topic; empty for a core worker's own.
     """
 
     leaf: str
@@ -303,5 +303,5 @@ ROUTES: Final = (STATE, CARD, READER_CARD, PROGRESS, COMPLETED, FLOW, COMMAND, C
 
 
 def message_type(payload: type[Message]) -> str:
-    """The `type` that a payload carries on the wire."""
+    """The `type` field of a payload on the wire."""
     return str(payload.__struct_config__.tag)

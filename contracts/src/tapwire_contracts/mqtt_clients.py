@@ -5,15 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
-"""The socket's options: a small packet waits for no acknowledgement of the last one, which would cost a round trip 40 to 90 ms."""
-
-
+"""Socket options: a small packet does not wait for the last one's acknowledgement, which would add 40 to 90 ms to a round trip."""
 FIRST_REFUSAL: Final = 0x80
-"""From here on a SUBACK's reason codes are refusals (MQTT 5, 3.9.3); MQTT 3.1.1 has this one alone."""
+"""The lowest reason code of a refusal in a SUBACK (MQTT 5, 3.9.3), and the only one of MQTT 3.1.1."""
 
 
 def refused_filters(subscriptions: Sequence[tuple[str, int]], codes: Iterable[Any]) -> list[str]:
-    """The topic filters that were refused, of those asked for with their QoS; a code is a number, or has one as its `value`."""
+    """List the refused filters of these subscriptions (filter, QoS); a code is a number, or has one as its `value`."""
     return [topic for (topic, _), code in zip(subscriptions, codes, strict=True) if _number(code) >= FIRST_REFUSAL]
 
 

@@ -20,7 +20,7 @@ _PRIVATE: Final = 0o600
 
 
 class UnitsNotInstalled(Exception):
-    """The systemd units can't be installed, and why."""
+    """The systemd units can't be installed; the text says why."""
 
 
 def add_common_options(parser: argparse.ArgumentParser, package: str) -> None:
@@ -46,7 +46,7 @@ class _PrintCompletion(argparse.Action):
 
 
 def add_units_options(parser: argparse.ArgumentParser, *, has_settings: bool) -> None:
-    """Add where the units go, and where their settings do."""
+    """Add the options for the folders of units, programs and settings."""
     parser.add_argument("--folder", type=Path, default=UNITS, help=f"where systemd looks for units (default {UNITS})")
     parser.add_argument("--programs", type=Path, help="where the programs are (default: where this one is)")
     if has_settings:
@@ -56,14 +56,14 @@ def add_units_options(parser: argparse.ArgumentParser, *, has_settings: bool) ->
 
 
 def install_units(package: str, programs: Path, folder: Path, settings: Path | None = None) -> Iterator[str]:
-    """Write a package's units, and settings that are not there yet: yields a line for each thing done, then what is left to do.
+    """Write a package's units, and missing settings; yield a line for each file, then the next steps.
 
-    Raises `UnitsNotInstalled` where units could not start these programs, and OSError where a file can't be written.
+    Raises `UnitsNotInstalled` if units could not start these programs, and OSError if a file can't be written.
     """
     hidden = next((place for place in _HIDDEN if programs.is_relative_to(place)), None)
     if hidden is not None:
         raise UnitsNotInstalled(
-            f"units see nothing below {hidden}, where these programs are ({programs}): install them in /opt/tapwire"
+            f"systemd units can't start programs below {hidden}, where these are ({programs}): install them in /opt/tapwire"
         )
     shipped = sorted(_shipped(package), key=lambda file: file.name)
     units = [file for file in shipped if file.suffix in _UNIT_SUFFIXES]
@@ -84,7 +84,7 @@ def _shipped(package: str) -> Iterator[Path]:
 
 
 def _at_their_place(unit: str, programs: Path) -> str:
-    """The unit with the programs' real folder; systemd wants a path with a blank in quotes, and % twice."""
+    """Replace the programs' folder in a unit by the real one; systemd needs a path with a blank in quotes, and % doubled."""
     place = str(programs).replace("%", "%%")
     lines = unit.splitlines(keepends=True)
     return "".join(_quoted(line, place) if _DOCUMENTED_BIN in line else line for line in lines)
@@ -99,7 +99,7 @@ def _quoted(line: str, place: str) -> str:
 
 def _write(file: Path, text: str) -> str:
     if file.exists() and file.read_text(encoding="utf-8") == text:
-        return f"{file} is as it should be"
+        return f"{file} is up to date"
     did = "replaced" if file.exists() else "wrote"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
@@ -107,18 +107,18 @@ def _write(file: Path, text: str) -> str:
 
 
 def _write_settings(file: Path, text: str) -> str:
-    """Settings are an operator's: those that are there stay."""
+    """Write example settings; existing ones belong to the operator and stay."""
     stem = file.with_name(f"{file.name}.env")
     if stem.exists():
-        return f"{stem} is there, and was left alone"
+        return f"{stem} exists and was not changed"
     stem.parent.mkdir(parents=True, exist_ok=True)
     stem.touch(mode=_PRIVATE)
     stem.write_text(text, encoding="utf-8")
-    return f"wrote {stem}: an example, to be filled in"
+    return f"wrote {stem}: an example, fill it in"
 
 
 def print_units_installed(package: str, arguments: argparse.Namespace) -> None:
-    """Do what `install-units` was told, line by line; raises `UnitsNotInstalled`."""
+    """Run `install-units` and print its lines; raises `UnitsNotInstalled`."""
     programs = arguments.programs or Path(sysconfig.get_path("scripts"))
     try:
         for line in install_units(package, programs, arguments.folder, getattr(arguments, "settings", None)):

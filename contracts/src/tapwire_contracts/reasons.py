@@ -1,6 +1,6 @@
-"""The closed sets of words that stand on the wire, in the database and in the API (SYSTEM.md), and the order that rules give them.
+"""Enums of the wire, the database and the API (SYSTEM.md).
 
-One enum each. Where a rule orders them, the order of the members is the order of precedence.
+Where a rule orders the members, their order here is the order of precedence.
 """
 
 from enum import StrEnum
@@ -27,7 +27,7 @@ class DenyReason(StrEnum):
 
 
 class SyncStatus(StrEnum):
-    """The states of a pour; `pending_sync` alone has ways out."""
+    """The states of a pour; only `pending_sync` has transitions."""
 
     PENDING_SYNC = "pending_sync"
     SYNCED = "synced"
@@ -58,7 +58,7 @@ class Outcome(StrEnum):
 
 
 class VerdictReason(StrEnum):
-    """Reasons why a report was not simply accepted."""
+    """Reasons of a verdict other than plain acceptance."""
 
     MISSING_PENDING_AUTHORIZE = "missing_pending_authorize"
     LATE_SYNC_MATCHED = "late_sync_matched"
@@ -68,7 +68,7 @@ class VerdictReason(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Reasons for the end of a pour, by its node."""
+    """Reasons for the end of a pour, as its node reports them."""
 
     CARD_REMOVED = "card_removed"
     LIMIT = "limit"
@@ -113,7 +113,7 @@ class Phase(StrEnum):
 
 
 class Presence(StrEnum):
-    """Presence of a node, as its state and its last will say."""
+    """Presence of a node, from its state or its last will."""
 
     ONLINE = "online"
     OFFLINE = "offline"
@@ -136,14 +136,14 @@ class ConfigStatus(StrEnum):
 
 
 class Locale(StrEnum):
-    """The languages that guests and operators are spoken to in."""
+    """Languages of guests' and operators' texts."""
 
     EN = "en"
     RU = "ru"
 
 
 class Malformation(StrEnum):
-    """Faults of a message that can't be used; kept with its dead letter."""
+    """Faults of an unusable message; kept with its dead letter."""
 
     OVERSIZE = "oversize"
     NOT_JSON = "not_json"
@@ -265,7 +265,7 @@ class AuditAction(StrEnum):
 
 
 class WebhookEventType(StrEnum):
-    """Types of webhook events; `ping` comes when an engineer tests an endpoint, and can't be subscribed to."""
+    """Types of webhook events; `ping` is sent when an engineer tests an endpoint, and can't be subscribed to."""
 
     POUR_AUTHORIZED = "pour.authorized"
     POUR_SETTLED = "pour.settled"

@@ -1,6 +1,6 @@
-"""The documents generated from the code: JSON Schema for each payload, one AsyncAPI 3.0 document, the brokers' ACLs.
+"""Documents generated from the code: JSON Schema for each payload, one AsyncAPI 3.0 document, the brokers' ACLs.
 
-They are committed; a test fails when they differ from what this module makes.
+They are committed; a test fails when they differ from this module's output.
 """
 
 import json
@@ -26,7 +26,7 @@ ACCOUNTS: Final = {
 
 
 def documents() -> Iterator[tuple[Path, str]]:
-    """Every generated file: its path from the project's root, and its text."""
+    """Yield every generated file's path from the project's root, and its text."""
     for route in ROUTES:
         for payload in route.payloads:
             yield Path("contracts/schema") / f"{schema_name(payload)}.json", _pretty(payload_schema(payload))
@@ -36,13 +36,13 @@ def documents() -> Iterator[tuple[Path, str]]:
 
 
 def schema_name(payload: type[Message]) -> str:
-    """A name for the payload's schema; its `type`, but for the desk reader's shorter `card_presented`."""
+    """The name of the payload's schema: its `type`, with the prefix `reader_` for the desk reader's `card_presented`."""
     name = message_type(payload)
     return f"reader_{name}" if payload.__name__.startswith("Reader") else name
 
 
 def payload_schema(payload: type[Message]) -> dict[str, Any]:
-    """The payload's JSON Schema (2020-12), all definitions inside."""
+    """The payload's JSON Schema (2020-12), with all its definitions."""
     (_,), definitions = msgspec.json.schema_components([payload], ref_template="#/$defs/{name}")
     own = definitions.pop(payload.__name__)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **own, **({"$defs": definitions} if definitions else {})}

@@ -1,8 +1,8 @@
-"""Ending asyncio tasks that may lose a cancellation.
+"""Reliable cancellation of asyncio tasks that may lose one.
 
-Before Python 3.12 `asyncio.wait_for` keeps a cancellation to itself that comes together with its result (CPython 86296), and an
-`aiomqtt.Client` whose goodbye fails raises that error in the place of a cancellation. A loop around either goes on for ever, so
-that a program told to end never would. Such tasks are ended here, and not by an `asyncio.TaskGroup`, which cancels only once.
+Before Python 3.12 `asyncio.wait_for` swallows a cancellation that arrives together with its result (CPython 86296), and an
+`aiomqtt.Client` that fails to disconnect raises that error instead of the cancellation. A loop around either then never ends, and
+neither does its program. `end_tasks` repeats the cancellation; an `asyncio.TaskGroup` cancels only once.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 CANCEL_INTERVAL_S: Final = 3.0
-"""Between two cancellations of a task: longer than a proper goodbye takes, as the second would cut it off."""
+"""Interval between two cancellations of a task: longer than a proper disconnect takes, as the second would cut it off."""
 
 
 async def end_tasks(*tasks: asyncio.Task[Any], cancel_interval_s: float = CANCEL_INTERVAL_S) -> None:
-    """Cancel tasks until they have ended, however they end."""
+    """Cancel tasks until all have ended, with a result or an error."""
     while running := {task for task in tasks if not task.done()}:
         for task in running:
             task.cancel()
@@ -22,7 +22,7 @@ async def end_tasks(*tasks: asyncio.Task[Any], cancel_interval_s: float = CANCEL
 
 
 async def run_together(*work: Coroutine[Any, Any, None]) -> None:
-    """Run until one of these ends, then end the others; raises what a task raised, the first of them in the order given."""
+    """Run until one of these ends, then end the others; raises the first task's error, in the order of the arguments."""
     tasks = [asyncio.create_task(each) for each in work]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

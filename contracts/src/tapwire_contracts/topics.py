@@ -1,4 +1,4 @@
-"""Topics, and who a device is (CONTRACT.md, "Identity" and "MQTT").
+"""Topics, and paths of devices (CONTRACT.md, "Identity" and "MQTT").
 
 A device's path is its MQTT username, its client id and the start of all its topics, so that one broker rule covers every device.
 """
@@ -13,7 +13,7 @@ ROOT: Final = "tapwire/v1"
 HOME_ROOT: Final = "tapwire/home/v1"
 """The prefix of topics for home automation; no device's topic is below it."""
 HOME_ASSISTANT: Final = "homeassistant"
-"""Home Assistant's own discovery prefix, unless somebody has changed it there."""
+"""Home Assistant's default discovery prefix."""
 SLUG_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,30}$"
 DEVICE_PATH_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,30}/(taps|readers)/[a-z0-9][a-z0-9-]{0,30}$"
 """The pattern of `DevicePath.parse`, for documentation."""
@@ -28,16 +28,16 @@ class DeviceKind(StrEnum):
 
 
 class InvalidPath(ValueError):
-    """Not a device's path: `{venue}/taps/{tap}` or `{venue}/readers/{reader}`, ids as in CONTRACT.md, "Identity"."""
+    """The text is not a device's path: `{venue}/taps/{tap}` or `{venue}/readers/{reader}` (CONTRACT.md, "Identity")."""
 
 
 class InvalidTopic(ValueError):
-    """Not a device's topic below `tapwire/v1`."""
+    """The topic is not a device's topic below `tapwire/v1`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class DevicePath:
-    """`{venue}/taps/{tap}` or `{venue}/readers/{reader}`."""
+    """A device's path: `{venue}/taps/{tap}` or `{venue}/readers/{reader}`."""
 
     venue_id: str
     kind: DeviceKind
@@ -49,7 +49,7 @@ class DevicePath:
         parts = text.split("/")
         if len(parts) != 3 or parts[1] not in (DeviceKind.TAP, DeviceKind.READER) or not (is_slug(parts[0]) and is_slug(parts[2])):
             raise InvalidPath(
-                f"{text[:100]!r} is no device path: write VENUE/taps/TAP or VENUE/readers/READER, ids of a-z, 0-9 and hyphens"
+                f"{text[:100]!r} is not a device path: write VENUE/taps/TAP or VENUE/readers/READER, ids of a-z, 0-9 and hyphens"
             )
         return cls(parts[0], DeviceKind(parts[1]), parts[2])
 
@@ -62,12 +62,12 @@ class DevicePath:
 
 
 def tap_path(venue_id: str, tap_id: str) -> DevicePath:
-    """The path of a tap; raises `InvalidPath` when an id is not one."""
+    """Make a tap's path; raises `InvalidPath` for an invalid id."""
     return DevicePath.parse(f"{venue_id}/{DeviceKind.TAP.value}/{tap_id}")
 
 
 def is_slug(text: str) -> bool:
-    """Return whether the text may be the id of a venue, tap or reader."""
+    """Return True for a valid id of a venue, tap or reader."""
     return _SLUG.fullmatch(text) is not None
 
 

@@ -1,7 +1,7 @@
 """Devices: tap nodes, desk readers and HTTP controllers. A secret is generated here, shown once, and kept as a hash.
 
-`sync-broker` writes the broker's password file from `broker_logins`: a secret that was revoked here is worth
-nothing at the HTTP door at once, and at the broker when its file is written anew.
+`sync-broker` writes the broker's password file from `broker_logins`: HTTP refuses a revoked secret at once, the broker after the
+next write of that file.
 """
 
 import base64

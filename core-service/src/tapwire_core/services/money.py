@@ -30,7 +30,7 @@ class ShiftClosed(Refused):
 
 
 class InsufficientFunds(Refused):
-    """More than the guest has available."""
+    """The amount is more than the guest has available."""
 
     code = "insufficient_funds"
 
@@ -42,7 +42,7 @@ class NotTheGuestsPour(Refused):
 
 
 class Booking(Struct, frozen=True):
-    """A booking and the account after it, in minor units; `amount_minor` is what it changed the balance by."""
+    """A booking and the account after it, in minor units; `amount_minor` is the change of the balance."""
 
     guest_id: UUID
     amount_minor: int
@@ -53,7 +53,7 @@ class Booking(Struct, frozen=True):
 
 
 class Till(Struct, frozen=True):
-    """The place of a booking: a venue and its open shift, where there is one."""
+    """The place of a booking: a venue and its open shift, if there is one."""
 
     venue_id: str | None
     shift_id: UUID | None
@@ -91,7 +91,7 @@ async def refund(
 async def adjust(
     store: Store, actor: Actor, guest_id: UUID, amount_minor: int, reason: str, pour_id: UUID | None = None
 ) -> Booking:
-    """Correct a balance up or down, down by at most what is available; `pour_id` says which pour it is about."""
+    """Correct a balance up, or down by at most what is available; `pour_id`: the pour that it corrects."""
     _require_amount(abs(amount_minor))
     till = await _till_of_adjustment(store, guest_id, pour_id)
     up = amount_minor > 0
@@ -107,7 +107,7 @@ async def adjust(
 
 
 async def require_open_shift(store: Store, venue_id: str) -> UUID:
-    """Share the venue's open shift; raises `ShiftClosed`."""
+    """Share-lock the venue's open shift; raises `ShiftClosed`."""
     shift_id = await shift_writes.open_shift_id(store, venue_id)
     if shift_id is None:
         raise ShiftClosed(f"Venue {venue_id!r} has no open shift: open one first.", venue_id=venue_id)
@@ -120,7 +120,7 @@ async def _open_till(store: Store, venue_id: str | None) -> Till:
 
 
 async def _till_of_adjustment(store: Store, guest_id: UUID, pour_id: UUID | None) -> Till:
-    """The venue of the pour, else where the guest is or was last, else the only venue; a guest who was nowhere has no till."""
+    """The pour's venue, else that of the guest's latest visit, else the only venue; else none."""
     if pour_id is not None:
         venue_id: str | None = await _venue_of_pour(store, guest_id, pour_id)
     else:
@@ -133,7 +133,7 @@ async def _venue_of_pour(store: Store, guest_id: UUID, pour_id: UUID) -> str:
     if pour is None:
         raise NotFound("pour", pour_id)
     if pour.guest_id != guest_id:
-        raise NotTheGuestsPour("The pour was another guest's.", guest_id=pour.guest_id)
+        raise NotTheGuestsPour("The pour belongs to another guest: check pour_id.", guest_id=pour.guest_id)
     return pour.venue_id
 
 
@@ -145,7 +145,7 @@ async def _book(
     change_minor = moved.amount_minor if moved.credit_account is Account.GUEST else -moved.amount_minor
     if guest.available_minor + change_minor < 0:
         raise InsufficientFunds(
-            f"{moved.amount_minor} is more than the {guest.available_minor} that the guest has available.",
+            f"The amount, {moved.amount_minor}, is more than the guest has available, {guest.available_minor}.",
             available_minor=guest.available_minor,
             balance_minor=guest.balance_minor,
             held_minor=guest.held_minor,

@@ -1,4 +1,4 @@
-"""Keeping in step with the nodes: their states, their odometers, and the pours that no report comes for."""
+"""Synchronisation with the nodes: their states, their odometers, and pours without a report."""
 
 from uuid import uuid4
 
@@ -15,12 +15,12 @@ from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.odometers import book_holes
 
 MAX_REQUESTED_AT_ONCE = 500
-"""Pours that one sweep asks for; the rest come with the next."""
+"""Largest number of reports requested in one run; the rest come with the next."""
 
 
 @use_case
 async def note_state(store: Store, path: DevicePath, state: NodeState) -> bool:
-    """Keep a node's state, and put right what it shows to be out of step. False: no such device is known."""
+    """Record a node's state, and correct its differences from the core's. False: no such device is known."""
     noted = await nodes.note_node_state(store, str(path), state)
     if not noted.noted or path.kind is not DeviceKind.TAP or state.status is not Presence.ONLINE:
         return noted.device_known
@@ -59,14 +59,14 @@ async def keep_progress(store: Store, latest: dict[str, PourProgress]) -> None:
 
 @use_case
 async def ask_for_reports(store: Store, ask_again_ms: int) -> list[nodes.AskedAgain]:
-    """Raise incidents for pours that have waited too long, and say which pours to ask their nodes for now."""
+    """Raise incidents for pours that have waited too long, and list the pours to ask nodes about now."""
     await nodes.raise_sync_timeouts(store)
     return await nodes.pours_to_ask_for(store, ask_again_ms, MAX_REQUESTED_AT_ONCE)
 
 
 @use_case
 async def note_pour_unknown(store: Store, path: DevicePath, unknown: PourUnknown) -> None:
-    """A tap has lost the journal that a pending pour was asked with: a person must reconcile it."""
+    """Raise an incident for a pending pour of a journal that its tap has lost: a person must reconcile it."""
     if await nodes.pour_waits_for(store, str(path), unknown.pour_id):
         details = {"journal_id": str(unknown.journal_id), "hint": "reconcile the pour: its tap's journal is gone"}
         await raise_incident(
@@ -82,11 +82,11 @@ async def note_pour_unknown(store: Store, path: DevicePath, unknown: PourUnknown
 
 @use_case
 async def keep_unusable(store: Store, topic: str, payload: bytes, malformation: Malformation, why: str, device: str | None) -> None:
-    """Keep a message that can't be used, with its reason; an incident is raised once per device and kind."""
+    """Keep an unusable message as a dead letter; an incident is raised once per device and kind."""
     await keep_dead_letter(store, topic, payload, malformation, why, device=device)
 
 
 @use_case
 async def device_is_known(store: Store, path: DevicePath) -> bool:
-    """Return whether the device has credentials or a tap."""
+    """Return True for a device with credentials or a tap."""
     return await nodes.device_is_known(store, str(path))

@@ -1,4 +1,4 @@
-"""Emptying the command outbox: what a use case committed reaches the broker at least once."""
+"""The outbox relay: commands of committed use cases reach the broker at least once."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -11,13 +11,13 @@ from tapwire_core.db.writes import outbox
 MAX_COMMANDS_AT_ONCE: Final = 100
 
 SendCommand = Callable[[str, str], Awaitable[None]]
-"""Publish a payload on a tap's command topic; raises when the broker doesn't take it."""
+"""Publishes a payload on a tap's command topic; raises when the broker doesn't take it."""
 SendConfig = Callable[[str, TapConfig], Awaitable[None]]
-"""Publish a tap's config, retained; raises when the broker doesn't take it."""
+"""Publishes a tap's config, retained; raises when the broker doesn't take it."""
 
 
 async def publish_waiting(db: Database, send_command: SendCommand, send_config: SendConfig) -> int:
-    """Publish the oldest waiting commands and forget them; says how many. What raises stays and is published again."""
+    """Publish the oldest waiting commands, delete them, and return their number. After an error they stay, and are retried."""
     async with db.transaction() as store:
         waiting = await outbox.lock_commands(store, MAX_COMMANDS_AT_ONCE)
         configs = await outbox.tap_configs(store, [command.tap_path for command in waiting if command.payload is None])
@@ -32,5 +32,5 @@ async def publish_waiting(db: Database, send_command: SendCommand, send_config: 
 
 @use_case
 async def all_configs(store: Store) -> dict[str, TapConfig]:
-    """The config of every tap; a worker publishes them all at each connect, as no broker is trusted to keep them."""
+    """List every tap's config; a worker publishes all of them at each connect, as no broker is trusted to keep them."""
     return await outbox.tap_configs(store, await outbox.tap_paths(store))

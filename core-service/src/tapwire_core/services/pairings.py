@@ -1,9 +1,9 @@
-"""Letting a new device in without carrying its secret to it.
+"""Pairing of a new device, so that nobody has to copy its secret to it.
 
-The device asks, and shows the code that it gets. A person who stands before it types that code and says which device it is. Then
-the device fetches its secret, once, with a token that nobody else has seen: so the code alone opens nothing, and what the person
-accepts is the device that they look at. The secret is made when it is fetched and is kept nowhere but as hashes. A pairing lives
-some minutes and is used once; only so many are open at a time, so that nobody fills the database.
+The device requests a pairing and shows its code. A person in front of it enters that code and the device's path. Then the device
+fetches its secret, once, with a token that only it knows: the code alone gives no access, and the person accepts the device that
+they see. The secret is generated when it is fetched, and kept only as hashes. A pairing expires after some minutes and is used
+once; the number of open ones is limited, so that nobody fills the database.
 """
 
 import secrets
@@ -23,14 +23,14 @@ from tapwire_core.services.sessions import hash_token
 CODE_LIFETIME_S: Final = 600
 """Lifetime of a code."""
 MAX_OPEN_PAIRINGS: Final = 20
-"""Pairings that may be open; more are refused until one is used or expires."""
+"""Limit of open pairings; more are refused until one is used or expires."""
 CODE_LETTERS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
-"""None that people take for another."""
+"""Letters and digits that are not mistaken for each other."""
 CODE_LENGTH: Final = 8
 
 
 class TooManyPairings(Refused):
-    """Too many devices wait to be let in."""
+    """Too many pairings are open."""
 
     code = "too_many_pairings"
 
@@ -42,14 +42,14 @@ class PairingWaits(Refused):
 
 
 class PairingAccepted(Refused):
-    """The code was accepted before, for another device."""
+    """The code was already accepted for another device."""
 
     code = "pairing_accepted"
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """A pairing as the device knows it: the `code` that it shows, and the secret `claim`."""
+    """The device's side of a pairing: the `code` that it shows, and the secret `claim`."""
 
     code: str
     claim: str
@@ -58,35 +58,35 @@ class Pairing:
 
 @use_case
 async def begin_pairing(store: Store) -> Pairing:
-    """A new device asks to be let in; raises `TooManyPairings`."""
+    """Open a pairing for a new device; raises `TooManyPairings`."""
     if not await pairings.make_room(store, MAX_OPEN_PAIRINGS):
-        raise TooManyPairings(f"{MAX_OPEN_PAIRINGS} devices wait to be let in: try again in some minutes.", most=MAX_OPEN_PAIRINGS)
+        raise TooManyPairings(f"{MAX_OPEN_PAIRINGS} pairings are open: try again in some minutes.", most=MAX_OPEN_PAIRINGS)
     code, claim = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)), secrets.token_urlsafe()
     return Pairing(code, claim, await pairings.open_pairing(store, hash_token(claim), code, CODE_LIFETIME_S))
 
 
 @use_case
 async def accept_pairing(store: Store, actor: Actor, code: str, path: DevicePath | str, *, replace: bool = False) -> str:
-    """A person says which device shows this code, and returns its path; `replace` a device that may speak already.
+    """Accept the device that shows this code, and return its path; `replace`: it takes the place of an existing device.
 
-    The same again changes nothing. Raises `NotFound` for a code that is not good, `PairingAccepted` and `DeviceExists`.
+    Idempotent. Raises `NotFound` for a code that is unknown or expired, `PairingAccepted` and `DeviceExists`.
     """
     device = str(read_path(path))
     pairing = await pairings.lock_by_code(store, read_code(code))
     if pairing is None or pairing.claimed:
         raise NotFound("pairing", code)
     if pairing.path not in (None, device):
-        raise PairingAccepted(f"This code was accepted for {pairing.path}.", path=pairing.path)
+        raise PairingAccepted(f"This code was already accepted for {pairing.path}: start a new pairing.", path=pairing.path)
     known = await devices.lock_device(store, device)
     if known is not None and not known.revoked and not replace:
-        raise DeviceExists(f"There is a device {device} already: say `replace` if this one takes its place.", path=device)
+        raise DeviceExists(f"There is already a device {device}: set `replace` if this one takes its place.", path=device)
     await pairings.accept(store, pairing.code, device, actor.name)
     return device
 
 
 @use_case
 async def claim_pairing(store: Store, claim: str) -> DeviceSecret:
-    """The device fetches its secret, once; raises `PairingWaits` until a person has accepted it, `NotFound` when it is too late."""
+    """Give an accepted device its secret, once; raises `PairingWaits` before it is accepted, `NotFound` after it has expired."""
     pairing = await pairings.lock_by_claim(store, hash_token(claim))
     if pairing is None or pairing.claimed:
         raise NotFound("pairing", "of this claim")
@@ -98,5 +98,5 @@ async def claim_pairing(store: Store, claim: str) -> DeviceSecret:
 
 
 def read_code(text: str) -> str:
-    """A code as a person typed it."""
+    """Normalise a code from a person's input."""
     return "".join(text.upper().split()).replace("-", "")

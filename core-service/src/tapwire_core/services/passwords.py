@@ -1,7 +1,6 @@
-"""Passwords as argon2id hashes. Each takes 64 MiB and up to 0.2 s of two cores: they are made and checked in two lanes, one by one.
+"""Passwords as argon2id hashes. Each takes 64 MiB and up to 0.2 s of two cores, so two lanes make and check them one by one.
 
-More at once would fill the memory. Logins wait in a lane of their own: they may fill it, but hold nobody up
-who is logged in.
+More at once would fill the memory. Logins have their own lane: when they fill it, operators who are logged in don't wait.
 """
 
 import asyncio
@@ -19,11 +18,11 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from tapwire_core.errors import DomainError
 
 MAX_QUEUED: Final = 20
-"""So many may be in a lane; the last one waits some seconds."""
+"""Limit of queued passwords in a lane; the last one waits some seconds."""
 RETRY_AFTER_MS: Final = 1_000
-"""Pause before the next try where every lane was taken."""
+"""Wait before a retry when a lane is full."""
 SCRYPT_COST: Final = 2**14
-"""16 MiB and tens of milliseconds."""
+"""Cost of scrypt: 16 MiB and tens of milliseconds."""
 
 _hasher: Final = PasswordHasher()
 
@@ -32,13 +31,13 @@ R = TypeVar("R")
 
 
 class PasswordsBusy(DomainError):
-    """So many passwords wait to be checked that one more would wait too long."""
+    """The lane is full: one more password would wait too long."""
 
     code = "passwords_busy"
 
 
 class Lane:
-    """A thread that hashes, and a bounded queue before it."""
+    """A hashing thread with a bounded queue."""
 
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"password-{name}")
@@ -46,7 +45,7 @@ class Lane:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place in the lane; raises `PasswordsBusy` at once when all are taken."""
+        """Take a place in the lane; raises `PasswordsBusy` at once when it is full."""
         if self._taken >= MAX_QUEUED:
             raise PasswordsBusy(
                 "Too many passwords are waiting to be checked: try again in a moment.", retry_after_ms=RETRY_AFTER_MS
@@ -58,7 +57,7 @@ class Lane:
             self._taken -= 1
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do something slow when its turn comes; take a place before."""
+        """Run slow work in the lane's thread; take a place first."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, functools.partial(work, *args, **kwargs))
 
 
@@ -68,19 +67,19 @@ STAFF: Final = Lane("staff")
 
 
 async def hash_password(password: str) -> str:
-    """The hash to keep."""
+    """Hash a password for storage."""
     with STAFF.place():
         return await STAFF.run(_hasher.hash, password)
 
 
 async def hash_slowly(content: bytes, salt: bytes) -> bytes:
-    """A hash to recognise a content by that holds a password: always the same, and no easier to guess from than a password's."""
+    """Hash content that includes a password, for comparison: deterministic, and as slow to guess as a password's hash."""
     with STAFF.place():
         return await STAFF.run(hashlib.scrypt, content, salt=salt, n=SCRYPT_COST, r=8, p=1)
 
 
 def is_password(password_hash: str | None, password: str) -> bool:
-    """Check a password; run it in a lane. Without a hash it is wrong, and finding that out takes as long."""
+    """Check a password; run it in a lane. Without a hash it takes as long, and returns False."""
     try:
         return _hasher.verify(password_hash or _nobodys_hash(), password)
     except (VerificationError, InvalidHashError):

@@ -1,8 +1,8 @@
-"""Decisions that arrive together are made together: one transaction, four round trips, one sync to disk for all of them.
+"""Batches of decisions: one transaction, four round trips and one sync to disk for all decisions that arrive together.
 
-While one batch is at the database the next one gathers, so that the batches grow with the load and a lone question never waits:
-what a decision costs falls with their size. One that takes long, as a disk is slow, holds up nobody: others overtake it, and so do
-many that wait. A tap is in one batch at a time, which keeps what it says in order.
+While one batch is at the database the next one gathers, so that batches grow with the load, and a lone question never waits. A
+batch on a slow disk delays nobody: others overtake it, also when many are queued. A tap is in one batch at a time, which keeps its
+messages in order.
 
 A batch that fails is made again one by one, beside the others: one message cannot fail its batch. Neither can a row that another
 transaction holds: the wait for it is short, as a device without an answer repeats its message.
@@ -25,13 +25,13 @@ MAX_BATCH: Final = 32
 MAX_BATCHES: Final = 4
 """Transactions at once."""
 MAX_ALONE: Final = 4
-"""Decisions at once that are made alone, since together they could not be made; with the others fewer than the pool takes."""
+"""Transactions at once for decisions of failed batches; together with `MAX_BATCHES` fewer than the pool's connections."""
 LOCK_TIMEOUT_MS: Final = 250
 """Longest wait for a row that another transaction holds."""
 OVERTAKEN_AFTER_S: Final = 0.02
-"""A batch that has been at the database for this long is not waited for by the next one."""
+"""Time at the database after which the next batch does not wait for this one."""
 SECOND_BATCH_AT: Final = 8
-"""So many that wait are worth a second transaction at once: it reads while the first one writes, and costs little more for each."""
+"""Queue length that starts a second transaction: it reads while the first one writes, and costs little more per decision."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class _Queued:
 
 
 class Batches:
-    """Makes decisions while `run` runs."""
+    """A queue of decisions, made in batches while `run` runs."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -56,14 +56,14 @@ class Batches:
         self._wake = asyncio.Event()
 
     async def submit(self, decision: DecisionRequest) -> Answer:
-        """Make a decision, soon; raises what the database raises."""
+        """Queue a decision and return its answer; raises the database's errors."""
         waiting = _Queued(decision)
         self._queue.append(waiting)
         self._wake.set()
         return await waiting.answer
 
     async def run(self) -> None:
-        """Make what waits, until cancelled."""
+        """Make queued decisions, until cancelled."""
         try:
             while True:
                 await self._wake.wait()
@@ -114,7 +114,7 @@ class Batches:
             outcomes = await make_decisions(self._db, [waiting.decision for waiting in batch], LOCK_TIMEOUT_MS)
         except Exception as error:
             if len(batch) > 1 and not is_database_gone(error):
-                log.warning("%d decisions could not be made together, each is made alone: %r", len(batch), error)
+                log.warning("a batch of %d decisions failed, each is made alone: %r", len(batch), error)
                 self._alone.extend(batch)
                 return
             outcomes = [error] * len(batch)

@@ -1,4 +1,4 @@
-"""Pours without a report: reconcile by hand, unlock by force, void (SYSTEM.md, "When no report comes")."""
+"""Pours without a report: reconcile, force-unlock, void (SYSTEM.md, "When no report comes")."""
 
 from uuid import UUID
 
@@ -15,19 +15,19 @@ from tapwire_core.errors import Invalid, NotFound, Refused
 
 
 class PourNotPending(Refused):
-    """The pour has ended already; `sync_status` says how."""
+    """The pour has ended; `sync_status` is its final state."""
 
     code = "pour_not_pending"
 
 
 class AlreadyReconciled(Refused):
-    """The pour was reconciled with another volume; an adjustment corrects it."""
+    """The pour was reconciled with another volume; correct it by an adjustment."""
 
     code = "already_reconciled"
 
 
 class NotLocked(Refused):
-    """Nothing holds the visit."""
+    """The visit has no pending pour and no lock."""
 
     code = "not_locked"
 
@@ -43,24 +43,23 @@ async def reconcile_pour(
     comment: str | None = None,
     pour_id: UUID | None = None,
 ) -> UUID:
-    """Settle a pending pour by hand at its frozen price, and return its id. The same again changes nothing.
+    """Settle a pending pour by hand at its frozen price, and return its id; idempotent.
 
-    Without `pour_id` the visit's pending pour is meant, or its latest if none is pending.
+    `pour_id` defaults to the visit's pending pour, or its latest if none is pending.
     """
     if not 0 <= volume_ml <= store.policy.max_report_ml:
         raise Invalid(
-            f"A pour has between 0 and {store.policy.max_report_ml} ml.",
+            f"volume_ml must be 0 to {store.policy.max_report_ml}.",
             field="volume_ml",
             max_volume_ml=store.policy.max_report_ml,
         )
-    found = pour_id or await find_pour(store, visit_id, or_latest=True)
-    locked = await _lock(store, visit_id, found)
+    locked = await _lock(store, visit_id, pour_id or await find_pour(store, visit_id, or_latest=True))
     pour = locked.pour
     if pour.sync_status is SyncStatus.RECONCILED:
         if pour.volume_ml == volume_ml:
             return pour.pour_id
         raise AlreadyReconciled(
-            f"The pour was reconciled with {pour.volume_ml} ml; correct it by an adjustment.",
+            f"The pour was already reconciled with {pour.volume_ml} ml: correct it by an adjustment.",
             pour_id=pour.pour_id,
             volume_ml=pour.volume_ml,
         )
@@ -74,15 +73,15 @@ async def reconcile_pour(
 @use_case
 async def force_unlock(store: Store, actor: Actor, visit_id: UUID, *, reason: str, pour_id: UUID | None = None) -> None:
     """Void a visit's pending pour and free its hold and leases; also clear a lock that no pending pour explains."""
-    found = pour_id or await find_pour(store, visit_id)
-    if found is not None:
-        await _void(store, actor, visit_id, found, PourEvent.UNLOCKED_BY_HAND, reason)
+    pending_id = pour_id or await find_pour(store, visit_id)
+    if pending_id is not None:
+        await _void(store, actor, visit_id, pending_id, PourEvent.UNLOCKED_BY_HAND, reason)
         return
     visit = await lock_visit_of_no_pour(store, visit_id)
     if visit is None:
         raise NotFound("visit", visit_id)
     if not visit.locked:
-        raise NotLocked("Nothing holds this visit: it has no pending pour and no lock.", visit_id=visit_id)
+        raise NotLocked("This visit has no pending pour and no lock: there is nothing to unlock.", visit_id=visit_id)
     changes = Changes.by(actor, venue_id=visit.venue_id)
     changes.lock_cleared = LockCleared(visit_id=visit_id)
     details = {"reason": reason, "lock": "no pending pour explained it"}
@@ -91,11 +90,11 @@ async def force_unlock(store: Store, actor: Actor, visit_id: UUID, *, reason: st
 
 
 async def void_pending_pour(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID | None, reason: str) -> UUID | None:
-    """Void a visit's pending pour so that the visit can be closed; returns its id, or None when none was pending."""
-    found = pour_id or await find_pour(store, visit_id)
-    if found is not None:
-        await _void(store, actor, visit_id, found, PourEvent.VISIT_CLOSED, reason)
-    return found
+    """Void a visit's pending pour so that the visit can be closed; return its id, or None when none was pending."""
+    pending_id = pour_id or await find_pour(store, visit_id)
+    if pending_id is not None:
+        await _void(store, actor, visit_id, pending_id, PourEvent.VISIT_CLOSED, reason)
+    return pending_id
 
 
 async def _void(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID, event: PourEvent, reason: str) -> None:
@@ -119,9 +118,9 @@ async def _lock(store: Store, visit_id: UUID, pour_id: UUID | None) -> LockedPou
 
 
 def require_pending(pour_id: UUID, sync_status: SyncStatus, volume_ml: int) -> None:
-    """Raise `PourNotPending` for a pour that has ended; none ends without its visit's lock."""
+    """Raise `PourNotPending` for a pour that has ended; the caller holds its visit's lock, so it can't end meanwhile."""
     if sync_status is not SyncStatus.PENDING_SYNC:
-        raise PourNotPending(f"The pour is {sync_status} already.", pour_id=pour_id, sync_status=sync_status, volume_ml=volume_ml)
+        raise PourNotPending(f"The pour is already {sync_status}.", pour_id=pour_id, sync_status=sync_status, volume_ml=volume_ml)
 
 
 def _changes(locked: LockedPour, actor: Actor) -> Changes:

@@ -1,7 +1,7 @@
-"""The two decisions that Tapwire exists for: a card asks to pour, a report is settled. Each is made exactly once.
+"""The two decisions on pours: authorisation of a card's question, and settlement of a report. Each is made exactly once.
 
-A decision is made in one transaction, alone or together with others. Those that touch a common row (`rows`) are never made in one:
-each must see what the one before has changed.
+A decision is made in one transaction, alone or with others. Two that share a row (`rows`) are never made in the same transaction:
+the later one must read the earlier one's changes.
 """
 
 from collections.abc import Sequence
@@ -36,19 +36,19 @@ from tapwire_core.domain.settlement import settle_new_report
 
 @dataclass(frozen=True, slots=True)
 class EventIdReused:
-    """The question's `event_id` was used before for another question; it gets no answer."""
+    """The question's `event_id` was already used for another question; it gets no answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownTap:
-    """There is no such tap; what it says can't be booked."""
+    """There is no such tap; its message can't be booked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer's payload, to the letter the one that was remembered.
+    """The answer's payload; a repetition gets the remembered one to the letter.
 
-    `tap_known`: whether there is such a tap; `is_repetition`: whether it was decided before.
+    `tap_known`: the tap exists. `is_repetition`: the answer was remembered.
     """
 
     payload: str
@@ -61,14 +61,14 @@ Answer = Answered | EventIdReused | UnknownTap
 
 @dataclass(frozen=True, slots=True)
 class RawMessage:
-    """A report as it came, for the dead letter that it becomes when it can't be believed."""
+    """A message as received, kept as a dead letter if it is unusable."""
 
     topic: str
     payload: bytes
 
 
 def report_of_node(tap_path: str, completed: PourCompleted) -> Report:
-    """The report that a tap node's `pour_completed` is."""
+    """Make a report from a tap node's `pour_completed`."""
     return Report(
         tap_path=tap_path,
         pour_id=completed.pour_id,
@@ -83,9 +83,9 @@ def report_of_node(tap_path: str, completed: PourCompleted) -> Report:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """An answer, and what it changes if it is a new one.
+    """An answer, with its changes if it is a new one.
 
-    `rows` are what it was read from and what it changes, `unbelievable` is why a report is kept as a dead letter too.
+    `rows`: ids of the rows that it read and changes. `implausibility`: why the report is also kept as a dead letter.
     """
 
     answer: Answer
@@ -98,7 +98,7 @@ class Conclusion:
 class AuthorizationRequest:
     """A card's question (SYSTEM.md, "Authorisation").
 
-    `fingerprint` (hex) is of the question's whole content, `new_pour_id` becomes the pour's id if one is granted.
+    `fingerprint`: hash of the question's whole content, hex. `new_pour_id`: id of the pour, if it is granted.
     """
 
     question: Question
@@ -115,7 +115,7 @@ class AuthorizationRequest:
         )
 
     def conclude(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Conclusion:
-        """Answer it on what was locked."""
+        """Answer the question from the locked facts."""
         assert isinstance(locked, LockedQuestion)
         if locked.earlier is not None:
             return Conclusion(self._repeat(locked.earlier, policy))
@@ -156,7 +156,7 @@ class SettlementRequest:
         )
 
     def conclude(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Conclusion:
-        """Give its verdict on what was locked."""
+        """Give the report its verdict from the locked facts."""
         assert not isinstance(locked, LockedQuestion)
         if locked is None:
             return Conclusion(UnknownTap())
@@ -174,9 +174,9 @@ DecisionRequest = AuthorizationRequest | SettlementRequest
 
 @use_case
 async def make_decisions(store: Store, decisions: Sequence[DecisionRequest], lock_timeout_ms: int) -> list[Answer | None]:
-    """Make decisions of different taps in one transaction; None for one that must wait for a next one, as it shares a row.
+    """Make decisions of different taps in one transaction; None for one that shares a row with another, and must wait for the next.
 
-    A row that somebody else holds for longer than `wait_ms` makes all of them fail, as `db.views.health.is_row_held` tells.
+    A row that another transaction holds for longer than `lock_timeout_ms` makes all of them fail (`db.failures.is_row_held`).
     """
     return await _make_decisions(store, decisions, lock_timeout_ms)
 
@@ -186,8 +186,8 @@ async def _make_decisions(
 ) -> list[Answer | None]:
     locked = await lock_together(store, [decision.key for decision in decisions], lock_timeout_ms)
     answers, changed, taken = list[Answer | None](), list[Changes](), set[UUID]()
-    for decision, found in zip(decisions, locked, strict=True):
-        concluded = decision.conclude(found, store.policy)
+    for decision, locked_facts in zip(decisions, locked, strict=True):
+        concluded = decision.conclude(locked_facts, store.policy)
         if not taken.isdisjoint(concluded.rows):
             answers.append(None)
             continue

@@ -1,4 +1,4 @@
-"""After a database was set back: what makes it safe to work with, and how facts come back that only the nodes still have."""
+"""Recovery after a database was restored: make it safe to use, and settle facts that only the nodes still have."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ RECORDED: Final = "recorded"
 
 
 class ExportedFact(Struct, frozen=True):
-    """One line of `tapwire-node journal export`; it has more fields, which say nothing to the books."""
+    """One line of `tapwire-node journal export`; its other fields are not needed for the books."""
 
     kind: str
     fact_id: UUID
@@ -47,7 +47,7 @@ class ExportedFact(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class SettledFact:
-    """A fact of a journal, and what became of it now or before."""
+    """A fact of a journal with its outcome, new or remembered."""
 
     fact_id: UUID
     volume_ml: int
@@ -60,24 +60,24 @@ class _Verdict(Struct):
 
 @use_case
 async def begin_after_restore(store: Store, actor: Actor, taken_at: datetime) -> int:
-    """Make a database that was set back to `taken_at` safe to work with; returns how many pours are asked for again.
+    """Make a database in its state of `taken_at` safe to use; return the number of pours whose reports are requested again.
 
-    For a backup, a point-in-time recovery, or a standby that missed commits alike. No core worker may run meanwhile. Webhooks are
-    switched off: the copy may be one that nobody should hear of, and receivers know what these books do not.
+    It serves a backup, a point-in-time recovery, and a standby that missed commits. No core worker may run meanwhile. Webhooks are
+    switched off: this may be a test copy, and receivers know of events that are missing here.
     """
-    asked = await restore.ask_again_for_pending_pours(store)
+    requested = await restore.ask_again_for_pending_pours(store)
     await restore.forget_commands(store)
     await restore.end_sessions(store)
     switched_off = await webhooks.switch_all_off(store, OffReason.RESTORED)
-    details = {"taken_at": taken_at.isoformat(), "pending_pours": asked, "webhooks_switched_off": switched_off}
+    details = {"taken_at": taken_at.isoformat(), "pending_pours": requested, "webhooks_switched_off": switched_off}
     await store.audit(AuditAction.BACKUP_RESTORED, actor, details=details)
-    return asked
+    return requested
 
 
 async def settle_journal(db: Database, actor: Actor, path: DevicePath, lines: Iterable[str]) -> list[SettledFact]:
-    """Give every ended fact of a node's exported journal its verdict; those that the books know get the one they had.
+    """Give every ended fact of a node's exported journal its verdict; a known fact gets its earlier one.
 
-    Raises `Invalid` before anything is booked when a line is no fact, and `NotFound` for a tap that isn't set up.
+    Raises `Invalid` before anything is booked when a line is not a fact, and `NotFound` for a tap that isn't set up.
     """
     facts = [_read(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     return [await _settle(db, actor, path, fact) for fact in facts if fact.ended]
@@ -89,7 +89,7 @@ def _read(number: int, line: str) -> ExportedFact:
         if fact.ended:
             _message(fact)
     except (msgspec.MsgspecError, InvalidCardUid) as error:
-        raise Invalid(f"Line {number} is no fact of `tapwire-node journal export`: {error}", line=number) from error
+        raise Invalid(f"Line {number} is not a line of `tapwire-node journal export`: {error}", line=number) from error
     return fact
 
 

@@ -8,11 +8,11 @@ from tapwire_core.db.writes import retention as writes
 from tapwire_core.domain.retention import RetentionPeriods
 
 LOGIN_TRIES_DAYS: Final = 1
-"""The longest wait is minutes: who has stopped trying for a day begins anew."""
+"""Retention of counted logins; the longest lock-out is minutes."""
 
 
 async def delete_expired(db: Database, periods: RetentionPeriods) -> dict[str, int]:
-    """Delete what was kept long enough, a bounded part at a time; how many rows of which table went."""
+    """Delete rows past their retention period, in bounded batches; return the number of deleted rows by table."""
     kept_days = {
         "authorization_answers": periods.answers_days,
         "pour_reports": periods.verdicts_days,
@@ -22,11 +22,11 @@ async def delete_expired(db: Database, periods: RetentionPeriods) -> dict[str, i
         "webhook_deliveries": periods.webhooks_days,
         "webhook_events": periods.webhooks_days,
     }
-    gone = dict.fromkeys(kept_days, 0)
+    deleted = dict.fromkeys(kept_days, 0)
     for table, days in kept_days.items():
-        while deleted := await _delete_old(db, table, days):
-            gone[table] += deleted
-    return gone
+        while count := await _delete_old(db, table, days):
+            deleted[table] += count
+    return deleted
 
 
 @use_case

@@ -1,4 +1,4 @@
-"""Keeping a text that only its asker can read again: sealed with a key that is not kept (AES-256-GCM)."""
+"""Sealed texts: encrypted with a key that is not kept (AES-256-GCM), so that only the key's owner can read them."""
 
 import base64
 import secrets
@@ -15,13 +15,13 @@ PURPOSE: Final = b"tapwire sealed answer"
 
 
 def seal(key: bytes, text: str) -> str:
-    """The text as it may be kept; `key` has at least 128 bits that nobody can guess."""
+    """Encrypt a text; `key` has at least 128 bits of entropy."""
     nonce = secrets.token_bytes(NONCE_BYTES)
     return base64.b64encode(nonce + _cipher(key).encrypt(nonce, text.encode(), None)).decode()
 
 
 def unseal(key: bytes, sealed: str) -> str | None:
-    """The text again; None when it was sealed with another key."""
+    """Decrypt a text; None when it was sealed with another key."""
     kept = base64.b64decode(sealed)
     try:
         return _cipher(key).decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], None).decode()

@@ -1,7 +1,7 @@
-"""Logging in and out. A wrong password is answered like an unknown name; after a few of them each next try must wait longer.
+"""Logging in and out. A wrong password gets the same answer as an unknown name; after a few, each next try must wait longer.
 
-A try is counted, and the wait after it set, before its password is looked at, and taken back when the password was right. So tries
-made at once are no more than tries made one by one; and while one must wait, a right password is answered like a wrong one.
+A try is counted, and its wait set, before the password is checked, and taken back when the password was right. So concurrent tries
+gain nothing over sequential ones; during the wait a right password gets the same answer as a wrong one.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from tapwire_core.errors import DomainError
 from tapwire_core.services.passwords import LOGINS, Lane, is_password
 
 FREE_TRIES: Final = 5
-"""So many wrong passwords in a row cost nothing; nor do so many right ones at once."""
+"""Tries in a row, or concurrent ones, that cause no wait."""
 FIRST_WAIT_MS: Final = 1_000
 LONGEST_WAIT_MS: Final = 300_000
 """The wait doubles with each wrong password, up to this."""
@@ -34,14 +34,14 @@ class LoginRefused(DomainError):
 
 
 class LoginLocked(LoginRefused):
-    """Too many wrong passwords: no login is tried for a while."""
+    """Too many wrong passwords: logins are locked for a while."""
 
     code = "login_locked"
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A session that has begun; the token is shown once."""
+    """A new session; the token is shown once."""
 
     token: str
     username: str
@@ -50,7 +50,7 @@ class Login:
 
 
 async def log_in(db: Database, username: str, password: str, *, ttl_h: int, request_id: str | None = None) -> Login:
-    """Begin a session of `ttl_h` hours; raises what `prove_password` raises."""
+    """Begin a session of `ttl_h` hours; raises the errors of `prove_password`."""
     actor = Actor(username, request_id)
     password_hash = await prove_password(db, LOGINS, actor, password)
     return await _begin(db, actor, password_hash, secrets.token_urlsafe(), ttl_h)
@@ -71,7 +71,7 @@ async def prove_password(db: Database, lane: Lane, actor: Actor, password: str) 
 
 
 async def lock_proven(store: Store, actor: Actor, password_hash: str) -> user_writes.LockedUser:
-    """Lock the actor's row, and forget the tries; raises `LoginRefused` when the password is another one by now."""
+    """Lock the actor's row, and reset the counted tries; raises `LoginRefused` when the password was changed meanwhile."""
     user = await user_writes.lock_user(store, actor.name)
     if user is None or user.disabled or user.password_hash != password_hash:
         raise _refused()
@@ -87,7 +87,7 @@ async def log_out(store: Store, actor: Actor, token: str) -> None:
 
 
 def hash_token(token: str) -> bytes:
-    """Hash a token or a device's secret for storage: both are long and random, so a plain hash gives nothing away."""
+    """Hash a token or a device's secret for storage: both are long and random, so a fast hash is enough."""
     return hashlib.sha256(token.encode()).digest()
 
 
@@ -102,7 +102,7 @@ async def _count_try(store: Store, actor: Actor) -> user_writes.LockedUser | Non
 
 
 def _wait_after(tries: int) -> int:
-    """Milliseconds that must pass after so many tries."""
+    """The wait after so many tries, in milliseconds."""
     excess = tries - FREE_TRIES
     return min(FIRST_WAIT_MS * 2 ** min(excess, 20), LONGEST_WAIT_MS) if excess >= 0 else 0
 

@@ -1,4 +1,4 @@
-"""Shifts: opening, closing, and the Z report that sums one up for good."""
+"""Shifts: opening, closing, X and Z reports."""
 
 from typing import Final
 from uuid import UUID, uuid4
@@ -16,7 +16,7 @@ from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.venues import resolve_venue
 
 MAX_LISTED: Final = 100
-"""The most visits, and the most pours, that a refused close names."""
+"""Largest number of visits, and of pours, listed when closing is refused."""
 
 
 class ShiftAlreadyOpen(Refused):
@@ -26,13 +26,13 @@ class ShiftAlreadyOpen(Refused):
 
 
 class ShiftOpen(Refused):
-    """A Z report is of a closed shift."""
+    """The shift is open; a Z report needs a closed one."""
 
     code = "shift_open"
 
 
 class ZReportMade(Refused):
-    """A shift has one Z report."""
+    """The shift's Z report was already made."""
 
     code = "z_report_made"
 
@@ -49,7 +49,7 @@ async def open_shift(store: Store, actor: Actor, venue_id: str | None = None) ->
     venue_id = await resolve_venue(store, venue_id)
     running = await writes.open_shift_id(store, venue_id)
     if running is not None:
-        raise ShiftAlreadyOpen("The venue's shift is open already.", shift_id=running)
+        raise ShiftAlreadyOpen("The venue already has an open shift: close it first.", shift_id=running)
     shift_id = uuid4()
     await store.insert(Shift, shift_id=shift_id, venue_id=venue_id, opened_by=actor.name)
     await store.audit(AuditAction.SHIFT_OPENED, actor, shift_id, venue_id)
@@ -62,12 +62,12 @@ async def close_shift(store: Store, actor: Actor, venue_id: str | None = None) -
     venue_id = await resolve_venue(store, venue_id)
     shift_id = await writes.lock_open_shift(store, venue_id)
     if shift_id is None:
-        raise ShiftClosed(f"Venue {venue_id!r} has no open shift.", venue_id=venue_id)
+        raise ShiftClosed(f"Venue {venue_id!r} has no open shift to close.", venue_id=venue_id)
     visits = await writes.active_visits(store, venue_id, MAX_LISTED)
     pours = await writes.pending_pours(store, venue_id, MAX_LISTED)
     if visits or pours:
         raise ShiftInUse(
-            "Visits are active or pours pending: close them first.", active_visits=visits, pending_pours=pours, listed=MAX_LISTED
+            "Visits are active or pours pending: end them first.", active_visits=visits, pending_pours=pours, listed=MAX_LISTED
         )
     await writes.close_shift(store, actor, shift_id)
     await store.audit(AuditAction.SHIFT_CLOSED, actor, shift_id, venue_id)
@@ -76,7 +76,7 @@ async def close_shift(store: Store, actor: Actor, venue_id: str | None = None) -
 
 @use_case
 async def make_x_report(store: Store, report: ShiftReport) -> ShiftReport:  # noqa: ARG001  a use case's first argument
-    """Sum up a shift as of now; a repeat of the same request gets the same report."""
+    """Return a shift's sums as of now; a repeat of the same request gets the same report."""
     return report
 
 
@@ -88,7 +88,7 @@ async def make_z_report(store: Store, actor: Actor, report: ShiftReport) -> Shif
     if shift is None or shift.status is not ShiftStatus.CLOSED or report.closed_at is None:
         raise ShiftOpen("Close the shift first; an X report can be made at any time.", shift_id=shift_id)
     if shift.has_z_report:
-        raise ZReportMade("The shift's Z report was made already: read it with GET.", shift_id=shift_id)
+        raise ZReportMade("The shift's Z report was already made: read it with GET.", shift_id=shift_id)
     await writes.keep_z_report(store, actor, shift_id, report)
     await store.audit(AuditAction.Z_REPORT_MADE, actor, shift_id, shift.venue_id)
     return report

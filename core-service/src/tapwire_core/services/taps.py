@@ -1,4 +1,4 @@
-"""Taps: their settings, their keg, and stopping what pours there now."""
+"""Taps: settings, keg, and stopping a running pour."""
 
 from typing import Final, TypedDict, Unpack
 from uuid import UUID
@@ -24,25 +24,25 @@ DEFAULT_MAX_POUR_ML: Final = 1_000
 
 
 class TapExists(Refused):
-    """The venue has a tap of this id."""
+    """The venue has a tap with this id."""
 
     code = "tap_exists"
 
 
 class KegOnOtherTap(Refused):
-    """The keg hangs on another tap."""
+    """The keg is connected to another tap."""
 
     code = "keg_on_other_tap"
 
 
 class KegNotUsable(Refused):
-    """The keg is retired, or stands in another venue."""
+    """The keg is retired, or in another venue."""
 
     code = "keg_not_usable"
 
 
 class TapChanges(TypedDict, total=False):
-    """Changes of a tap; `reason` is the status's."""
+    """Changes of a tap; `reason` explains the status."""
 
     name: str
     pulses_per_liter: int
@@ -67,7 +67,7 @@ async def create_tap(
     require_slug("tap_id", tap_id)
     path = str(tap_path(venue_id, tap_id))
     if await writes.tap_exists(store, path):
-        raise TapExists(f"There is a tap {path!r} already.", tap=path)
+        raise TapExists(f"There is already a tap {path!r}: use another id.", tap=path)
     await store.insert(
         Tap,
         tap_path=path,
@@ -84,8 +84,8 @@ async def create_tap(
 
 @urgent_use_case
 async def change_tap(store: Store, actor: Actor, tap: DevicePath | str, **changes: Unpack[TapChanges]) -> None:
-    """Change a tap's name, `pulses_per_liter` (what one litre makes its meter count), `max_pour_ml` (a grant's limit), or its
-    `status`: take it out of service, have it cleaned, or put it back; anything but `active` ends a running pour.
+    """Change a tap's name, `pulses_per_liter` (its meter's pulses), `max_pour_ml` (a grant's limit), or `status`: out of service,
+    cleaning, or active; anything but `active` ends a running pour.
     """
     locked = await require_tap(store, tap)
     columns: dict[str, object] = {name: value for name, value in changes.items() if name not in ("status", "reason")}
@@ -101,7 +101,7 @@ async def change_tap(store: Store, actor: Actor, tap: DevicePath | str, **change
 
 @use_case
 async def put_keg(store: Store, actor: Actor, tap: DevicePath | str, keg_id: UUID) -> None:
-    """Put a keg on a tap; one that hangs there is taken off and keeps its book volume. Running pours keep their keg and price."""
+    """Connect a keg to a tap, in place of its old one, which keeps its book volume. Running pours keep their keg and price."""
     beverage_id = await keg_writes.beverage_of_keg(store, keg_id)
     if beverage_id is None:
         raise NotFound("keg", keg_id)
@@ -130,7 +130,7 @@ async def take_keg_off(store: Store, actor: Actor, tap: DevicePath | str) -> Non
 
 @urgent_use_case
 async def stop_tap(store: Store, actor: Actor, tap: DevicePath | str, reason: str) -> UUID | None:
-    """End what pours at the tap now; return the pour that was told to stop. It settles as its tap reports it."""
+    """Stop the tap's running pour and return its id; it settles as its tap reports it."""
     locked = await require_tap(store, tap)
     pour_id = await writes.mark_pour_stopped(store, locked.tap_path, StopReason.OPERATOR)
     if pour_id is not None:
@@ -152,9 +152,9 @@ async def _require_usable(store: Store, tap: LockedTap, keg_id: UUID) -> None:
     if keg is None:
         raise NotFound("keg", keg_id)
     if keg.venue_id != tap.venue_id:
-        raise KegNotUsable(f"The keg stands in venue {keg.venue_id!r}, the tap in {tap.venue_id!r}.", venue_id=keg.venue_id)
+        raise KegNotUsable(f"The keg is in venue {keg.venue_id!r}, the tap in {tap.venue_id!r}.", venue_id=keg.venue_id)
     if keg.status is not KegStatus.IN_STOCK:
         raise KegNotUsable("The keg is retired: take another one, or put it back in stock first.", keg_status=keg.status)
     other = await writes.tap_of_keg(store, keg_id)
     if other is not None:
-        raise KegOnOtherTap(f"The keg hangs on {other}: take it off there first.", tap=other)
+        raise KegOnOtherTap(f"The keg is connected to {other}: take it off there first.", tap=other)

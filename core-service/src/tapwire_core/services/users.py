@@ -28,7 +28,7 @@ class UserExists(Refused):
 
 
 class LastEngineer(Refused):
-    """Nobody would be left who may change users."""
+    """No enabled engineer would be left."""
 
     code = "last_engineer"
 
@@ -51,7 +51,7 @@ async def create_user(_: Database, actor: Actor, username: str, role: Role, pass
 
     async def add(store: Store) -> None:
         if await user_writes.user_exists(store, username):
-            raise UserExists(f"There is a user {username!r} already.", username=username)
+            raise UserExists(f"There is already a user {username!r}: use another name.", username=username)
         await store.insert(User, username=username, role=role.value, password_hash=password_hash)
         await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role})
 
@@ -60,7 +60,7 @@ async def create_user(_: Database, actor: Actor, username: str, role: Role, pass
 
 @prepared_use_case
 async def change_own_password(db: Database, actor: Actor, token: str, old: str, new: str) -> Steps:
-    """Change one's own password; a wrong old one is refused like a wrong login, and counts as one. One's other sessions end."""
+    """Change the actor's own password and end their other sessions; a wrong old password counts as a wrong login."""
     require_password(new)
     old_hash = await prove_password(db, STAFF, actor, old)
     new_hash = await hash_password(new)
@@ -78,7 +78,7 @@ async def change_own_password(db: Database, actor: Actor, token: str, old: str, 
 async def change_user(_: Database, actor: Actor, username: str, **changes: Unpack[UserChanges]) -> Steps:
     """Change a user, all or nothing; one enabled engineer must stay.
 
-    A new password ends all sessions of the user, and a lock-out; disabling ends the sessions too.
+    A new password ends the user's sessions and lock-out; disabling ends the sessions.
     """
     password = changes.pop("password", None)
     columns, audited = dict(changes), dict(changes)

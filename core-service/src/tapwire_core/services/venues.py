@@ -1,4 +1,4 @@
-"""Venues, and the emergency stop that closes all their taps at once."""
+"""Venues, and the emergency stop, which closes all taps of one."""
 
 from typing import Final, TypedDict, Unpack
 
@@ -16,12 +16,12 @@ DEFAULT_LEGAL_AGE: Final = 18
 
 
 class VenueRequired(Invalid):
-    """The venue was left out, and there is not exactly one to mean."""
+    """The request names no venue, and there is not exactly one."""
 
     code = "venue_required"
 
     def __init__(self) -> None:
-        text = "Say which venue is meant, by venue_id: there is not exactly one. GET /api/venues lists them."
+        text = "Set venue_id: there is not exactly one venue. GET /api/venues lists them."
         super().__init__(text, field="venue_id")
 
 
@@ -47,7 +47,7 @@ async def create_venue(
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
     if await writes.venue_exists(store, venue_id):
-        raise VenueExists(f"There is a venue {venue_id!r} already.", venue_id=venue_id)
+        raise VenueExists(f"There is already a venue {venue_id!r}: use another id.", venue_id=venue_id)
     await store.insert(Venue, venue_id=venue_id, name=name, time_zone=time_zone, legal_age=legal_age)
     await store.audit(AuditAction.VENUE_CREATED, actor, venue_id, details={"name": name, "time_zone": time_zone})
     return venue_id
@@ -66,20 +66,20 @@ async def change_venue(store: Store, actor: Actor, venue_id: str, **changes: Unp
 
 @urgent_use_case
 async def stop_venue(store: Store, actor: Actor, venue_id: str, reason: str) -> None:
-    """Emergency stop: every tap of the venue closes its valve, and no card may pour."""
+    """Start the emergency stop: every tap of the venue closes its valve, and denies every card."""
     await _set_emergency_stop(store, venue_id, {"emergency_stop": True, "emergency_stop_reason": reason})
     await store.audit(AuditAction.EMERGENCY_STOP_ON, actor, venue_id, details={"reason": reason})
 
 
 @use_case
 async def release_venue(store: Store, actor: Actor, venue_id: str, reason: str) -> None:
-    """End the emergency stop; the taps work again as they are set."""
+    """End the emergency stop; each tap returns to its own status."""
     await _set_emergency_stop(store, venue_id, {"emergency_stop": False, "emergency_stop_reason": None})
     await store.audit(AuditAction.EMERGENCY_STOP_OFF, actor, venue_id, details={"reason": reason})
 
 
 async def resolve_venue(store: Store, venue_id: str | None) -> str:
-    """The venue that is meant: the one named, or the only one."""
+    """Return the named venue, or the only one; raises `NotFound` or `VenueRequired`."""
     if venue_id is None:
         sole = await writes.sole_venue_id(store)
         if sole is None:
@@ -93,7 +93,7 @@ async def resolve_venue(store: Store, venue_id: str | None) -> str:
 def require_slug(field: str, text: str) -> None:
     """Raise `Invalid` unless the text may be the id of a venue, tap or reader."""
     if not is_slug(text):
-        raise Invalid(f"{field} must match {SLUG_PATTERN}: small letters, digits and hyphens, at most 31.", field=field)
+        raise Invalid(f"{field} must match {SLUG_PATTERN}: lower-case letters, digits and hyphens, at most 31.", field=field)
 
 
 async def _set_emergency_stop(store: Store, venue_id: str, columns: dict[str, object]) -> None:
@@ -107,4 +107,4 @@ async def _set_emergency_stop(store: Store, venue_id: str, columns: dict[str, ob
 
 async def _require_time_zone(store: Store, name: str) -> None:
     if not await writes.is_time_zone(store, name):
-        raise Invalid(f"{name[:100]!r} is no time zone: write an IANA name such as 'Europe/Berlin'.", field="time_zone")
+        raise Invalid(f"{name[:100]!r} is not a time zone: write an IANA name such as 'Europe/Berlin'.", field="time_zone")

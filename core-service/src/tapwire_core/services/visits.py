@@ -1,7 +1,7 @@
-"""Visits: a guest comes, gets a card, perhaps another one, and goes (SYSTEM.md, "Operators").
+"""Visits: opening, assigning cards, closing (SYSTEM.md, "Operators").
 
-Opening a visit and issuing its card is one transaction made of the rules of binding and assigning. It locks the open shift, the
-card and then the guest, so a double click waits for the first one, sees the visit that it made, and gives the same answer.
+Opening a visit and issuing its card is one transaction, with the rules of binding and assigning. It locks the open shift, the card
+and then the guest, so the second click of a double click waits, sees the first one's visit, and gives the same answer.
 """
 
 from uuid import UUID, uuid4
@@ -29,7 +29,7 @@ from tapwire_core.services.venues import resolve_venue
 
 
 class VisitAlreadyActive(Refused):
-    """The guest is here already."""
+    """The guest has an active visit."""
 
     code = "visit_already_active"
 
@@ -41,7 +41,7 @@ class VisitNotActive(Refused):
 
 
 class GuestUnderage(Refused):
-    """The guest is too young, or nobody has checked."""
+    """The guest is under age, or the age was not checked."""
 
     code = "guest_underage"
 
@@ -59,7 +59,7 @@ class PourPending(Refused):
 
 
 class OpenedVisit(Struct, frozen=True):
-    """A visit with its card, and the stages that it took."""
+    """A visit, and the stages of its card."""
 
     visit_id: UUID
     stages: tuple[Stage, ...]
@@ -79,7 +79,7 @@ async def open_visit(store: Store, actor: Actor, venue_id: str | None, guest_id:
 
 @use_case
 async def open_and_assign_card(store: Store, actor: Actor, venue_id: str | None, guest_id: UUID, card_uid: str) -> OpenedVisit:
-    """Open a visit and give it a card, or change nothing at all."""
+    """Open a visit and assign a card to it, or change nothing at all."""
     venue_id = await resolve_venue(store, venue_id)
     shift_id = await require_open_shift(store, venue_id)
     card = await card_writes.lock_or_add_card(store, read_card_uid(card_uid))
@@ -98,7 +98,7 @@ async def open_and_assign_card(store: Store, actor: Actor, venue_id: str | None,
 
 @use_case
 async def note_refused_issue(store: Store, actor: Actor, guest_id: UUID, card_uid: str, refusal: Refused) -> None:
-    """Note that a visit could not be opened with a card, and why: what was tried at the counter is to be seen there later."""
+    """Write the refusal of a card's issue to the audit log, so that operators can see later what was tried."""
     known = {name: str(fact) for name, fact in refusal.facts.items() if fact is not None}
     details = {**known, "reason": refusal.code}
     await store.audit(AuditAction.CARD_ISSUE_REFUSED, actor, guest_id, read_card_uid(card_uid), details=details)
@@ -106,14 +106,14 @@ async def note_refused_issue(store: Store, actor: Actor, guest_id: UUID, card_ui
 
 @use_case
 async def assign_card(store: Store, actor: Actor, visit_id: UUID, card_uid: str) -> OpenedVisit:
-    """Give an active visit a card, in place of the one it has; that one stays the guest's."""
+    """Assign a card to an active visit, in place of its old one, which stays bound to the guest."""
     card = await card_writes.lock_or_add_card(store, read_card_uid(card_uid))
     visit = await _require_visit(store, visit_id)
     if visit.status is not VisitStatus.ACTIVE:
         raise VisitNotActive("The visit is closed: open a new one.", visit_id=visit_id)
     guest = await require_guest(store, visit.guest_id)
     if guest.blocked:
-        raise GuestBlocked("The guest is blocked.", guest_id=visit.guest_id)
+        raise GuestBlocked("The guest is blocked: unblock them first.", guest_id=visit.guest_id)
     bound = await bind_locked_card(store, actor, visit.guest_id, card)
     await _assign(store, actor, visit_id, visit.guest_id, visit.card_uid, card)
     return OpenedVisit(visit_id, (bound, Stage.ASSIGNED))
@@ -121,9 +121,9 @@ async def assign_card(store: Store, actor: Actor, visit_id: UUID, card_uid: str)
 
 @use_case
 async def close_visit(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID | None = None) -> None:
-    """Close a visit that has no pending pour; one that is closed already stays so. The card stays the guest's.
+    """Close a visit that has no pending pour; a closed one stays so. The card stays bound to the guest.
 
-    `pour_id` names a pour that is thought to be pending: raises `PourNotPending` when it has ended.
+    `pour_id`: a pour that the caller takes for pending; raises `PourNotPending` when it has ended.
     """
     visit = await _require_visit(store, visit_id)
     if pour_id is not None:
@@ -133,13 +133,13 @@ async def close_visit(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID 
 
 @use_case
 async def void_and_close_visit(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID | None, reason: str) -> None:
-    """Void the visit's pending pour, if there is one, and close the visit; a report that still comes charges nothing."""
+    """Void the visit's pending pour, if there is one, and close the visit; a late report charges nothing."""
     await void_pending_pour(store, actor, visit_id, pour_id, reason)
     await _close(store, actor, await _require_visit(store, visit_id))
 
 
 async def _require_pending(store: Store, visit_id: UUID, pour_id: UUID) -> None:
-    """Raise unless the pour of a locked visit is pending: none of its pours ends without the visit's lock."""
+    """Raise unless the pour of a locked visit is pending; it can't end while the visit is locked."""
     pour = await writes.pour_of_visit(store, visit_id, pour_id)
     if pour is None:
         raise NotFound("pour of this visit", pour_id)
@@ -162,10 +162,10 @@ async def _close(store: Store, actor: Actor, visit: LockedVisit) -> None:
 async def _require_admissible(store: Store, venue_id: str, guest_id: UUID) -> None:
     guest = await require_guest(store, guest_id)
     if guest.blocked:
-        raise GuestBlocked("The guest is blocked.", guest_id=guest_id)
+        raise GuestBlocked("The guest is blocked: unblock them first.", guest_id=guest_id)
     if not await guest_writes.is_of_age(store, guest_id, venue_id):
         raise GuestUnderage(
-            "The guest is too young, or neither a birth date nor an age check is noted: check the age and note it.",
+            "The guest is under age, or has neither a birth date nor an age check: check the age and record it.",
             guest_id=guest_id,
         )
 
@@ -190,12 +190,12 @@ async def _open(
 async def _assign(
     store: Store, actor: Actor, visit_id: UUID, guest_id: UUID, earlier_card_uid: str | None, card: LockedCard
 ) -> None:
-    """The rule of assigning, for a locked card that is the guest's."""
+    """Apply the rule of assigning to a locked card that is bound to the guest."""
     holder = await card_writes.active_visit_of_card(store, card.card_uid)
     if holder == visit_id:
         return
     if holder is not None:
-        raise CardBusy("The card is in use in another visit.", card_uid=card.card_uid, visit_id=holder)
+        raise CardBusy("The card is in use in another visit: take another card.", card_uid=card.card_uid, visit_id=holder)
     await change_row(store, Visit, {"visit_id": visit_id}, {"card_uid": card.card_uid})
     details = {"earlier_card_uid": earlier_card_uid}
     await store.audit(AuditAction.CARD_ASSIGNED, actor, visit_id, card.card_uid, guest_id, details=details)
@@ -210,5 +210,5 @@ async def _require_visit(store: Store, visit_id: UUID) -> LockedVisit:
 
 def _already_active(active: ActiveVisit) -> VisitAlreadyActive:
     return VisitAlreadyActive(
-        "The guest has an active visit.", visit_id=active.visit_id, venue_id=active.venue_id, card_uid=active.card_uid
+        "The guest already has an active visit.", visit_id=active.visit_id, venue_id=active.venue_id, card_uid=active.card_uid
     )

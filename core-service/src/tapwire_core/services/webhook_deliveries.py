@@ -1,8 +1,7 @@
-"""Webhooks, as core workers send them: events are made of facts that are written down anyway, and each delivery is a row.
+"""Delivery of webhooks by core workers: events are made from the audit log, and each delivery is a row.
 
-Any number of workers does this side by side. The cursor's lock lets one at a time make events, in the order of the facts; a
-delivery is taken up by one, and by another when that one has not said in time what came of it. So each event arrives at least
-once, and seldom twice.
+Any number of workers runs side by side. The cursor's lock lets one at a time make events, in the audit log's order. A worker leases
+a delivery; when the lease expires without a result, another worker takes it. So each event arrives at least once, and seldom twice.
 """
 
 from collections.abc import Mapping
@@ -30,22 +29,22 @@ from tapwire_core.domain.webhooks import (
 )
 
 LEASE_BEYOND_TIMEOUT_MS: Final = 30_000
-"""Time beyond its timeout for which a delivery belongs to the worker that took it up."""
+"""Lease of a delivery beyond its timeout."""
 MAX_BACKLOG_AT_REPLAY: Final = 1_000
-"""A replay goes on while fewer deliveries wait at its endpoint."""
+"""A replay pauses while this many deliveries wait for its endpoint."""
 GONE: Final = 410
 """The answer by which a receiver unsubscribes."""
 
 
 class EventWriter:
-    """Makes events of facts, one worker at a time; remembers nothing that another worker could not find out."""
+    """Makes events from the audit log, one worker at a time; its state is only a cache of the database's."""
 
     def __init__(self, db: Database) -> None:
         self._db: Final = db
         self._reader = FactsReader(db, 0)
 
     async def write_events(self) -> bool:
-        """Make events of the next facts; whether there may be more."""
+        """Make events from the next audit entries; return True if there may be more."""
         async with self._db.transaction() as store:
             after = await webhook_events.lock_cursor(store)
             if after is None:
@@ -76,7 +75,7 @@ class EventWriter:
 
 
 async def replay_some(db: Database) -> bool:
-    """Give an endpoint some of the facts again that it is to have; whether there was one."""
+    """Make some events of one endpoint's replay; return False if no replay is due."""
     async with db.transaction() as store:
         due = await webhook_events.lock_replay(store, MAX_BACKLOG_AT_REPLAY)
         if due is None:
@@ -91,13 +90,13 @@ async def replay_some(db: Database) -> bool:
 
 @use_case
 async def take_up_deliveries(store: Store, busy: Mapping[UUID, int]) -> list[TakenUp]:
-    """Deliveries for this worker to send now, beside those that it is busy with at each endpoint."""
+    """Lease deliveries for this worker to send now; `busy`: its running deliveries by endpoint."""
     return await webhook_deliveries.take_up(store, busy, store.policy.webhooks.timeout_ms + LEASE_BEYOND_TIMEOUT_MS)
 
 
 @use_case
 async def note_delivered(store: Store, taken: TakenUp, attempted: Attempted) -> None:
-    """The receiver has it."""
+    """Mark a delivery as delivered, and reset its endpoint's failures."""
     if await endpoints.lock_webhook(store, taken.webhook_id) is None:
         return
     if await webhook_deliveries.lock_delivery(store, taken.delivery_id) is not None:
@@ -108,11 +107,11 @@ async def note_delivered(store: Store, taken: TakenUp, attempted: Attempted) -> 
 
 @use_case
 async def note_failed(store: Store, taken: TakenUp, attempted: Attempted, jitter: float) -> None:
-    """The receiver has it not: try again later, and switch an endpoint off that has taken nothing for days. `jitter`: 0 to 1."""
+    """Schedule a retry of a failed delivery, and switch its endpoint off after days of failures. `jitter`: 0 to 1."""
     webhook = await endpoints.lock_webhook(store, taken.webhook_id)
     delivery = await webhook_deliveries.lock_delivery(store, taken.delivery_id)
     if webhook is None or delivery is None or delivery.attempts != taken.attempts:
-        return  # deleted, or another worker has taken it up since
+        return  # deleted, or leased by another worker since
     await webhook_deliveries.note_failed(store, taken.delivery_id, attempted, _retry_after_ms(store, delivery, jitter))
     if delivery.cause is DeliveryCause.TEST:
         return

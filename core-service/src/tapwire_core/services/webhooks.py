@@ -1,7 +1,7 @@
 """Webhooks, as engineers manage them: who is told of what, with which secret, and what is sent again.
 
-An endpoint is told of what happens while it is switched on. What waits when it is switched off goes out when it is switched on
-again; what happened meanwhile it can be given by a replay, which makes the events anew from the audit log.
+An endpoint gets events while it is switched on. Deliveries that wait when it is switched off are sent when it is switched on again;
+a replay sends the events in between, made anew from the audit log.
 """
 
 import base64
@@ -32,13 +32,13 @@ SUBSCRIBABLE: Final = frozenset(WebhookEventType) - {WebhookEventType.PING}
 
 
 class WebhookUrlRefused(Invalid):
-    """Nothing is sent to this URL."""
+    """The URL is not permitted."""
 
     code = "webhook_url_refused"
 
 
 class TooManyWebhooks(Refused):
-    """There are as many endpoints as there may be."""
+    """The limit of endpoints is reached."""
 
     code = "too_many_webhooks"
 
@@ -53,7 +53,7 @@ class WebhookChanges(TypedDict, total=False):
 
 
 class WebhookSecret(Struct, frozen=True):
-    """An endpoint's secret, shown once. After a change the one before is good until `old_secret_until`: both sign till then."""
+    """An endpoint's secret, shown once. After a rotation the old one is valid until `old_secret_until`: both sign until then."""
 
     webhook_id: UUID
     secret: str
@@ -64,12 +64,12 @@ class WebhookSecret(Struct, frozen=True):
 async def create_webhook(
     store: Store, actor: Actor, *, url: str, event_types: Sequence[WebhookEventType], description: str | None = None
 ) -> WebhookSecret:
-    """Tell an endpoint of what happens from now on; raises `WebhookUrlRefused` and `TooManyWebhooks`."""
+    """Send events from now on to an endpoint; raises `WebhookUrlRefused` and `TooManyWebhooks`."""
     _require_url(store, url)
     wanted = _require_types(event_types)
     active_since = await webhook_events.begin_cursor(store)
     if await endpoints.count_webhooks(store) >= MAX_WEBHOOKS:
-        raise TooManyWebhooks(f"There are {MAX_WEBHOOKS} webhooks already: delete one first.", most=MAX_WEBHOOKS)
+        raise TooManyWebhooks(f"There are already {MAX_WEBHOOKS} webhooks: delete one first.", most=MAX_WEBHOOKS)
     made = WebhookSecret(uuid4(), _new_secret(), None)
     await store.insert(
         Webhook,
@@ -88,7 +88,7 @@ async def create_webhook(
 
 @use_case
 async def change_webhook(store: Store, actor: Actor, webhook_id: UUID, **changes: Unpack[WebhookChanges]) -> None:
-    """Change where an endpoint is and what it wants, or switch it off or on."""
+    """Change an endpoint's URL, description and event types, or switch it off or on."""
     columns: dict[str, object] = {name: value for name, value in changes.items() if name in ("url", "description")}
     if "url" in changes:
         _require_url(store, changes["url"])
@@ -101,7 +101,7 @@ async def change_webhook(store: Store, actor: Actor, webhook_id: UUID, **changes
         await endpoints.switch_on(store, webhook_id, now)
     if changes.get("enabled") is False and webhook.enabled:
         await endpoints.switch_off(store, webhook_id, OffReason.BY_HAND)
-    # an address may hold a secret of the receiver's: the log, which operators read, gets its host alone
+    # a URL may hold a secret of the receiver: the audit log, which operators read, gets only its host
     audited = {**changes, **_where(changes["url"])} if "url" in changes else changes
     await store.audit(
         AuditAction.WEBHOOK_CHANGED, actor, webhook_id, details={name: value for name, value in audited.items() if name != "url"}
@@ -110,7 +110,7 @@ async def change_webhook(store: Store, actor: Actor, webhook_id: UUID, **changes
 
 @use_case
 async def delete_webhook(store: Store, actor: Actor, webhook_id: UUID) -> None:
-    """Forget an endpoint and what was sent to it."""
+    """Delete an endpoint and its deliveries."""
     await webhook_events.begin_cursor(store)
     webhook = await _require_webhook(store, webhook_id)
     await endpoints.delete_webhook(store, webhook_id)
@@ -129,7 +129,7 @@ async def rotate_secret(store: Store, actor: Actor, webhook_id: UUID) -> Webhook
 
 @use_case
 async def send_test(store: Store, actor: Actor, webhook_id: UUID) -> UUID:
-    """Send an endpoint a `ping`, once, also while it is switched off; the delivery's id."""
+    """Send an endpoint a `ping`, once, also while it is switched off; return the delivery's id."""
     await _require_webhook(store, webhook_id)
     event_id, now = uuid4(), await webhook_events.database_time(store)
     payload = payload_of(event_id, WebhookEventType.PING, now, {"webhook_id": webhook_id})
@@ -155,9 +155,9 @@ async def replay_delivery(store: Store, actor: Actor, webhook_id: UUID, delivery
 async def replay_since(
     store: Store, actor: Actor, webhook_id: UUID, *, since: datetime | None = None, after_event: UUID | None = None
 ) -> None:
-    """Send an endpoint all that it wants since a moment, or after an event, again; workers make the events, some at a time."""
+    """Replay an endpoint's events since a time, or after an event; workers make the events, some at a time."""
     if (since is None) == (after_event is None):
-        raise Invalid("Say either since when, or after which event: since or after_event.", field="since")
+        raise Invalid("Set either since or after_event, not both.", field="since")
     await _require_webhook(store, webhook_id)
     if after_event is not None:
         after = await webhook_events.fact_of_event(store, after_event)
@@ -180,7 +180,7 @@ def _require_url(store: Store, url: str) -> None:
 
 def _require_types(event_types: Sequence[WebhookEventType]) -> list[str]:
     if not event_types or not set(event_types) <= SUBSCRIBABLE:
-        raise Invalid("Name the events that are wanted, at least one; `ping` comes by itself.", field="event_types")
+        raise Invalid("Name at least one event type; `ping` can't be subscribed to.", field="event_types")
     return [kind.value for kind in WebhookEventType if kind in event_types]
 
 
