@@ -48,13 +48,13 @@ def icon_of(action: str) -> Icon:
 def audit_summary(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:
     """An entry's details in one short line."""
     details = entry.details
-    said = [_reason(locale, entry.action, details)]
+    parts = [_reason(locale, entry.action, details)]
     if isinstance(details.get("volume_ml"), int):
-        said.append(formats.volume(details["volume_ml"]))
-    said += [formats.money(details[name]) for name in _MONEY if isinstance(details.get(name), int)]
+        parts.append(formats.volume(details["volume_ml"]))
+    parts += [formats.money(details[name]) for name in _MONEY if isinstance(details.get(name), int)]
     if isinstance(details.get("loss_minor"), int) and details["loss_minor"]:
-        said.append(translations(locale).gettext(N_("written off: %s")) % formats.money(details["loss_minor"]))
-    return " · ".join(part for part in said if part)
+        parts.append(translations(locale).gettext(N_("written off: %s")) % formats.money(details["loss_minor"]))
+    return " · ".join(part for part in parts if part)
 
 
 def _reason(locale: Locale, action: str, details: dict[str, Any]) -> str:

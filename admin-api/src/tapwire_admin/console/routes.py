@@ -1,5 +1,8 @@
 """The console's routes under `/`, with their shared dependencies, headers and error handlers."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Final
 
 from litestar import Router
@@ -7,32 +10,10 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.types import ControllerRouterHandler
 
-from tapwire_admin.console import activity, shell, stream
+from tapwire_admin.console import activity, pages, shell, stream
 from tapwire_admin.console.assets import static_files
 from tapwire_admin.console.error_answers import redirect_to_login, show_domain_error, show_fault, show_http_error
 from tapwire_admin.console.forms import provide_form
-from tapwire_admin.console.pages import (
-    audit,
-    beverages,
-    cards,
-    check_in,
-    devices,
-    guests,
-    incidents,
-    kegs,
-    money,
-    pour_recovery,
-    reports,
-    sessions,
-    set_up,
-    shifts,
-    tap_screens,
-    taps,
-    users,
-    venues,
-    visits,
-    webhooks,
-)
 from tapwire_admin.console.viewer import provide_viewer
 from tapwire_admin.requests.implied_methods import with_head
 from tapwire_core.errors import DomainError
@@ -47,34 +28,12 @@ HEADERS: Final = {
 }
 """Headers of every page: no other hosts, no framing, no caching."""
 PARTS: Final = (activity, shell, stream)
-PAGES: Final = (
-    audit,
-    beverages,
-    cards,
-    check_in,
-    devices,
-    guests,
-    incidents,
-    kegs,
-    money,
-    pour_recovery,
-    reports,
-    sessions,
-    set_up,
-    shifts,
-    tap_screens,
-    taps,
-    users,
-    venues,
-    visits,
-    webhooks,
-)
 
 
 def console() -> list[ControllerRouterHandler]:
     """The console's routes."""
-    handlers = with_head(handler for part in (*PARTS, *PAGES) for handler in part.HANDLERS)
-    pages = Router(
+    handlers = with_head(handler for module in (*PARTS, *_page_modules()) for handler in module.HANDLERS)
+    router = Router(
         "/",
         route_handlers=[*handlers],
         dependencies={
@@ -91,4 +50,9 @@ def console() -> list[ControllerRouterHandler]:
         response_headers=HEADERS,
         include_in_schema=False,
     )
-    return [pages, static_files()]
+    return [router, static_files()]
+
+
+def _page_modules() -> list[ModuleType]:
+    """All modules of `pages/`, so that a new page needs no row here."""
+    return [import_module(f"{pages.__name__}.{module.name}") for module in iter_modules(pages.__path__)]

@@ -117,7 +117,7 @@ def _complete_parameters(operation: dict[str, Any], handler: HTTPRouteHandler, s
     parameters = operation.setdefault("parameters", [])
     if "once" in handler.parsed_fn_signature.parameters:
         schema = {"type": "string", "pattern": KEY_PATTERN}
-        said = "the same key with the same body has its effect once, and gets the first answer again"
+        text = "a repeated key with the same body takes effect once, and gets the first answer again"
         required = bool(handler.opt.get("key_required"))
         parameters.append(
             {
@@ -125,7 +125,7 @@ def _complete_parameters(operation: dict[str, Any], handler: HTTPRouteHandler, s
                 "in": "header",
                 "required": required,
                 "schema": schema,
-                "description": said,
+                "description": text,
                 "example": EXAMPLE_REQUEST_ID,
             }
         )
@@ -146,9 +146,9 @@ def _complete_responses(method: str, operation: dict[str, Any], handler: HTTPRou
         as_text = {media_type: {"schema": {"type": "string"}, "example": example} for media_type, example in texts.items()}
         responses["200"]["content"] = kept | as_text
     for response in responses.values():
-        for said in response.get("content", {}).values():
-            if "example" not in said and "examples" not in said:
-                said["example"] = example_of(said["schema"], schemas)
+        for media in response.get("content", {}).values():
+            if "example" not in media and "examples" not in media:
+                media["example"] = example_of(media["schema"], schemas)
     responses |= refused
 
 

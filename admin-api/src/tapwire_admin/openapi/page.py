@@ -51,10 +51,10 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
 
 def _parameter(parameter: dict[str, Any]) -> str:
     needed = "required" if parameter.get("required") else "optional"
-    said = parameter.get("description") or parameter["schema"].get("description", "")
+    text = parameter.get("description") or parameter["schema"].get("description", "")
     return (
         f"<tr><td><code>{escape(parameter['name'])}</code></td><td>{parameter['in']}, {needed}</td>"
-        f"<td>{escape(said)}</td><td><code>{escape(str(parameter.get('example', '')))}</code></td></tr>"
+        f"<td>{escape(text)}</td><td><code>{escape(str(parameter.get('example', '')))}</code></td></tr>"
     )
 
 
@@ -65,13 +65,15 @@ def _body(body: dict[str, Any] | None) -> str:
 def _response(status: str, response: dict[str, Any]) -> str:
     heading = f"<p>{status} {HTTPStatus(int(status)).phrase}</p>"
     content = response.get("content", {})
-    refusals = [row for said in content.values() for row in said.get("examples", {}).items()]
+    refusals = [row for media in content.values() for row in media.get("examples", {}).items()]
     rows = "".join(f"<tr><td><code>{code}</code></td><td>{escape(example['summary'])}</td></tr>" for code, example in refusals)
     return f"{heading}<table>{rows}</table>" if rows else f"{heading}{_content(content)}"
 
 
 def _content(content: dict[str, Any]) -> str:
-    return "".join(f"<p><code>{kind}</code></p>{_example(said['example'])}" for kind, said in content.items() if "example" in said)
+    return "".join(
+        f"<p><code>{kind}</code></p>{_example(media['example'])}" for kind, media in content.items() if "example" in media
+    )
 
 
 def _example(example: object) -> str:

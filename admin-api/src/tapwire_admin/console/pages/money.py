@@ -37,8 +37,8 @@ async def top_up(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form,
     """Take a guest's money."""
     visit, given = await require_visit(db, visit_id), form.read(TopUp, money=MONEY)
     booked = await form.once(money.top_up, actor, visit.guest_id, given.amount_minor, given.method, visit.venue_id)
-    said = viewer.translate(N_("Done. Available now: %s"))
-    return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
+    message = viewer.translate(N_("Done. Available now: %s"))
+    return done(message % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
 
 
 @get("/visits/{visit_id:uuid}/refund", access=SHIFT_LEAD)
@@ -55,8 +55,8 @@ async def refund(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form,
     """Give a guest money back."""
     visit, given = await require_visit(db, visit_id), form.read(Refund, money=MONEY)
     booked = await form.once(money.refund, actor, visit.guest_id, given.amount_minor, given.method, given.reason, visit.venue_id)
-    said = viewer.translate(N_("Done. Available now: %s"))
-    return done(said % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
+    message = viewer.translate(N_("Done. Available now: %s"))
+    return done(message % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
 
 
 @get("/guests/{guest_id:uuid}/adjust", access=SHIFT_LEAD)
@@ -71,8 +71,8 @@ async def adjust(viewer: CurrentViewer, actor: CurrentActor, form: Form, guest_i
     """Correct a balance up or down."""
     given = form.read(Adjustment, money=MONEY)
     booked = await form.once(money.adjust, actor, guest_id, given.amount_minor, given.reason, None)
-    said = viewer.translate(N_("Done. Available now: %s"))
-    return done(said % viewer.formats.money(booked.available_minor), changed=[str(guest_id)])
+    message = viewer.translate(N_("Done. Available now: %s"))
+    return done(message % viewer.formats.money(booked.available_minor), changed=[str(guest_id)])
 
 
 HANDLERS = (

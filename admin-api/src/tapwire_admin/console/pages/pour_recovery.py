@@ -35,8 +35,8 @@ async def ask_to_reconcile(db: Db, viewer: CurrentViewer, live: NamedDependency[
     visit = await require_visit(db, visit_id)
     pour = require_found(visit.pending_pour, "pending pour of visit", visit_id)
     reasons = viewer.translate_all(RECONCILE_REASONS)
-    said = live.newest(LiveKind.PROGRESS, pour.tap) or {}
-    heard_ml = said["volume_ml"] if said.get("pour_id") == str(pour.pour_id) else pour.progress_ml
+    progress = live.newest(LiveKind.PROGRESS, pour.tap) or {}
+    heard_ml = progress["volume_ml"] if progress.get("pour_id") == str(pour.pour_id) else pour.progress_ml
     tap = await get_tap(db, pour.tap)
     preview = _preview(visit, heard_ml or 0)
     context = {"visit": visit, "pour": pour, "tap": tap, "heard_ml": heard_ml, "reasons": reasons}

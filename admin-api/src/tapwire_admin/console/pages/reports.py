@@ -86,9 +86,9 @@ async def _days(db: Database, viewer: Viewer, since: str | None, until: str | No
 def _labels(viewer: Viewer, sales: SalesReport, by: SalesBy) -> dict[str, str]:
     """Labels of rows. Two hours of one name, when clocks go back, also get their UTC offset."""
     if by is SalesBy.HOUR:
-        said = {row.key: viewer.formats.moment(datetime.fromisoformat(row.key)) for row in sales.items if row.key != UNKNOWN_KEY}
-        twice = {label for label, count in Counter(said.values()).items() if count > 1}
-        return {key: f"{label} ({key[-6:]})" if label in twice else label for key, label in said.items()}
+        names = {row.key: viewer.formats.moment(datetime.fromisoformat(row.key)) for row in sales.items if row.key != UNKNOWN_KEY}
+        twice = {label for label, count in Counter(names.values()).items() if count > 1}
+        return {key: f"{label} ({key[-6:]})" if label in twice else label for key, label in names.items()}
     if by is SalesBy.DAY:
         return {row.key: viewer.formats.short_day(date.fromisoformat(row.key)) for row in sales.items if row.key != UNKNOWN_KEY}
     return {row.key: row.key.split("/")[-1] if by is SalesBy.TAP else row.key for row in sales.items if row.key != UNKNOWN_KEY}

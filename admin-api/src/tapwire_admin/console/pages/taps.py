@@ -120,8 +120,8 @@ async def stop(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: Sl
     """End a tap's running pour."""
     path = str(tap_path(venue, tap))
     pour_id = await form.once(taps.stop_tap, actor, path, form.read(StopTap).reason)
-    said = N_("The tap was told to stop.") if pour_id else N_("The pour had already ended.")
-    return done(viewer.translate(said), changed=[path])
+    message = N_("The tap was told to stop.") if pour_id else N_("The pour had already ended.")
+    return done(viewer.translate(message), changed=[path])
 
 
 @post("/taps/{venue:str}/{tap:str}/status", access=OPERATOR)

@@ -87,8 +87,8 @@ async def report_lost(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: 
     await form.once(
         cards.report_card_lost, actor, require_found(visit.card_uid, "card of visit", visit_id), form.read(Because).reason
     )
-    said = viewer.translate(N_("The card no longer works. Issue another one, or close the visit."))
-    return done(said, changed=[str(visit_id), "visit"])
+    message = viewer.translate(N_("The card no longer works. Issue another one, or close the visit."))
+    return done(message, changed=[str(visit_id), "visit"])
 
 
 @get("/visits/{visit_id:uuid}/close", access=OPERATOR)
