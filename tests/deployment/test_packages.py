@@ -112,7 +112,7 @@ def test_units_start_the_programs_where_they_are_and_an_operators_settings_stay(
 
 
 def test_programs_that_a_unit_could_not_see_get_none(tmp_path: Path) -> None:
-    with pytest.raises(UnitsNotInstalled, match="nothing below /home"):
+    with pytest.raises(UnitsNotInstalled, match="programs below /home"):
         list(install_units("tapwire-node", Path("/home/ann/tapwire/bin"), tmp_path))
 
     assert list(tmp_path.iterdir()) == []

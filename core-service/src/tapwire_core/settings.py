@@ -38,8 +38,7 @@ class Settings(BaseSettings):
     database_url: str = Field(pattern="^postgres(ql)?://")
     """`postgresql://user:password@host:port/database`; `…@one:5432,two:5432/database` uses the host that accepts writes."""
     owner_database_url: str | None = Field(default=None, pattern="^postgres(ql)?://")
-    """The database as the role that owns the tables, for `migrate` and `restore`; the role of `database_url` then may only add to
-    the books."""
+    """URL for the tables' owner, for `migrate` and `restore`; the role of `database_url` may then only add to the books."""
     broker_url: str | None = Field(default=None, pattern="^mqtts?://")
     """`mqtt://user:secret@host:port`, or `mqtts://…` with TLS."""
     broker_protocol: Literal["5", "3.1.1"] = "5"

@@ -211,7 +211,7 @@ async def _keep_implausible(store: Store, decision: SettlementRequest, why: str)
 async def authorize_pour(
     store: Store, question: Question, fingerprint: str, actor: Actor, new_pour_id: UUID
 ) -> Answered | EventIdReused:
-    """Answer a card's question, exactly once; the arguments are those of `CardAsks`."""
+    """Answer a card's question, exactly once; the arguments are those of `AuthorizationRequest`."""
     (answer,) = await _make_decisions(store, [AuthorizationRequest(question, fingerprint, actor, new_pour_id)])
     assert isinstance(answer, Answered | EventIdReused)
     return answer
@@ -221,7 +221,7 @@ async def authorize_pour(
 async def settle_report(
     store: Store, report: Report, journal_id: UUID | None, actor: Actor, content: object, raw: RawMessage
 ) -> str | UnknownTap:
-    """Give a report its verdict, exactly once, and return the verdict's payload; the arguments are those of `TapReports`."""
+    """Give a report its verdict, exactly once, and return its payload; the arguments are those of `SettlementRequest`."""
     (answer,) = await _make_decisions(store, [SettlementRequest(report, journal_id, actor, content, raw)])
     assert isinstance(answer, Answered | UnknownTap)
     return answer if isinstance(answer, UnknownTap) else answer.payload
