@@ -41,7 +41,7 @@ class AmqttBroker(EmbeddedBroker):
 
     @property
     def running(self) -> bool:
-        """Whether it was started and not stopped: it lives as long as this process."""
+        """True while it is started: it lives as long as this process."""
         return self._server is not None
 
     async def start(self) -> None:
@@ -84,7 +84,7 @@ class Accounts:
         self._device_hashes = device_hashes
 
     def admit(self, session: Session) -> bool:
-        """Whether the login is good, the client id may be used with it, and its last will may be published."""
+        """Return whether the login is valid, with its client id and last will."""
         username, password = session.username or "", session.password or ""
         if not self._knows(username, password):
             return False
@@ -93,7 +93,7 @@ class Accounts:
         return session.client_id == username or not self._is_device(session.client_id or "")
 
     def permit(self, session: Session, access: Access, topic: str) -> bool:
-        """Whether the session's account may use the topic or the whole filter so."""
+        """Return whether the session's account has this access to the topic or the whole filter."""
         username = session.username or ""
         role = BrokerRole.DEVICE if self._is_device(username) else self._by_username[username].role
         return not topic.startswith("$") and may(role, username, access, topic)
@@ -116,18 +116,18 @@ class AccountsPlugin(BaseAuthPlugin, BaseTopicPlugin):
 
     @dataclass
     class Config:
-        """What amqtt hands to the plugin."""
+        """The context that amqtt gives the plugin."""
 
         accounts: Accounts = field(default_factory=lambda: Accounts({}, {}))
 
     async def authenticate(self, *, session: Session) -> bool:
-        """Whether the client may connect."""
+        """Return whether the client may connect."""
         return self._accounts.admit(session)
 
     async def topic_filtering(
         self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
     ) -> bool:
-        """Whether the client may publish, subscribe or receive; nobody may without saying what."""
+        """Return whether the client may publish, subscribe or receive; without a topic nobody may."""
         if session is None or topic is None or action is None:
             return False
         return self._accounts.permit(session, _ACCESS[action], topic)

@@ -20,7 +20,7 @@ KEG_LOW_ML: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Beverage:
-    """What a tap sells; the price is per litre, in minor units."""
+    """A beverage; the price is per litre, in minor units."""
 
     name: str
     style: str

@@ -23,18 +23,18 @@ from tapwire_core.domain.policy import Policy
 from tapwire_core.errors import NotMigrated, Refused
 from tapwire_demo.bar import AT_THE_TAPS, TAPS, BarTap
 from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
+from tapwire_demo.broker_listener import listen
 from tapwire_demo.demo_file import remove_demo_file, write_demo_file
-from tapwire_demo.ears import listen
+from tapwire_demo.money_format import CURRENCY, amount
 from tapwire_demo.postgres import EmbeddedPostgres, embedded_postgres
 from tapwire_demo.processes import LOOPBACK, free_port
+from tapwire_demo.program_table import WATCHER, accounts, admin_api, books_check, core, demo_file, tap_node
 from tapwire_demo.programs import Crew, Program, start_program
 from tapwire_demo.screen import Screen
 from tapwire_demo.set_up import SetUp, set_up
+from tapwire_demo.staff import change_low_kegs, fill_purses
 from tapwire_demo.story import Line, Mood, Story
 from tapwire_demo.tap_files import write_tap_files
-from tapwire_demo.upkeep import change_low_kegs, fill_purses
-from tapwire_demo.wiring import WATCHER, accounts, admin_api, books_check, core, demo_file, tap_node
-from tapwire_demo.words import CURRENCY, amount
 
 READY_TIMEOUT_S: Final = 60.0
 CHECK_TIMEOUT_S: Final = 60.0
@@ -215,7 +215,7 @@ def _log_to(logs: Path) -> None:
 
 
 async def answers(port: int) -> bool:
-    """Whether the admin API says that it is ready."""
+    """Return whether the admin API is ready."""
     try:
         reader, writer = await asyncio.open_connection(LOOPBACK, port)
     except OSError:

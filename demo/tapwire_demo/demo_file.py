@@ -61,7 +61,7 @@ class DemoFile(msgspec.Struct, frozen=True):
 
 
 def read_demo_file(folder: Path) -> DemoFile:
-    """What the running demo wrote; raises `NoDemo`."""
+    """Read the running demo's file; raises `NoDemo`."""
     try:
         return msgspec.json.decode((folder / _NAME).read_bytes(), type=DemoFile)
     except FileNotFoundError as error:

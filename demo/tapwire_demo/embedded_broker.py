@@ -1,4 +1,4 @@
-"""What every embedded broker offers, whichever program it is: accounts, two ports, start and stop."""
+"""The interface of embedded brokers: accounts, two ports, start and stop."""
 
 import re
 from abc import ABC, abstractmethod
@@ -49,9 +49,9 @@ class EmbeddedBroker(ABC):
     protocol: str
     """The highest MQTT version that it speaks, "5" or "3.1.1"; an MQTT 5 client hangs at a broker that lacks it."""
     port: int
-    """Where core, admin and operators connect."""
+    """The port of core, admin API and operators."""
     device_port: int
-    """Where devices connect, each under its username as its client id."""
+    """The port of devices, each with its username as its client id."""
 
     def __init__(self, accounts: Iterable[Account]) -> None:
         self._accounts: dict[str, Account] = {account.username: account for account in accounts}
@@ -60,13 +60,13 @@ class EmbeddedBroker(ABC):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The broker's name for people."""
         return self.kind.value
 
     @property
     @abstractmethod
     def running(self) -> bool:
-        """Whether it is there, neither stopped nor dead."""
+        """True while it runs."""
 
     @property
     def pid(self) -> int | None:

@@ -79,7 +79,7 @@ class MosquittoBroker(EmbeddedBroker):
 
     @property
     def running(self) -> bool:
-        """Whether its process is there."""
+        """True while its process runs."""
         return self._server is not None and self._server.running
 
     @property
@@ -146,7 +146,7 @@ class MosquittoBroker(EmbeddedBroker):
 
 
 async def _login(account: Account, port: int) -> bool | None:
-    """Whether the broker lets the account in; None when nothing answers."""
+    """Return whether the broker accepts the account; None when nothing answers."""
     client = aiomqtt.Client(
         LOOPBACK,
         port,

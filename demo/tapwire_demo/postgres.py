@@ -43,21 +43,21 @@ _NOT_DURABLE: Final = ("fsync=off", "full_page_writes=off")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostgresSettings:
-    """How one embedded server behaves."""
+    """Settings of one embedded server."""
 
     durable: bool = True
     """False: no fsync, for tests. What was committed then survives a killed server, but not a power cut."""
     max_connections: int = 100
     initdb_timeout_s: float = 120.0
     start_timeout_s: float = 60.0
-    """How long a start may take, recovery after a crash included."""
+    """Longest start, recovery after a crash included."""
     fast_stop_s: float = 20.0
-    """How long the fast shutdown (SIGINT) may take; then comes the immediate one (SIGQUIT)."""
+    """Longest fast shutdown (SIGINT); then comes the immediate one (SIGQUIT)."""
     immediate_stop_s: float = 5.0
 
     @property
     def stop_steps(self) -> tuple[StopStep, StopStep]:
-        """How the server is asked to end."""
+        """The signal of the shutdown."""
         return StopStep(signal.SIGINT, self.fast_stop_s), StopStep(signal.SIGQUIT, self.immediate_stop_s)
 
 
@@ -111,7 +111,7 @@ class EmbeddedPostgres:
 
     def __init__(self, home: PostgresHome, binaries: Path, folder: Path, settings: PostgresSettings, *, created: bool) -> None:
         self.created: Final = created
-        """Whether its data were made by this run."""
+        """True if this run created its data."""
         self._home = home
         self._binaries = binaries
         self._log = folder / "postgres.log"
@@ -128,7 +128,7 @@ class EmbeddedPostgres:
 
     @property
     def running(self) -> bool:
-        """Whether its process is there."""
+        """True while its process runs."""
         return self._server is not None and self._server.running
 
     @property

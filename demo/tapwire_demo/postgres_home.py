@@ -1,4 +1,4 @@
-"""Where the embedded database keeps its data, and as whom it runs.
+"""The embedded database's data folder and user.
 
 An ordinary user's database lies in the demo's own folder and runs as that user. PostgreSQL refuses root, so for root it runs as
 `nobody`: `initdb` insists on a user that has a name, and this one exists everywhere. A checkout may lie below a folder that only
@@ -43,7 +43,7 @@ class PostgresHome:
 
     path: Path
     owner: Owner | None
-    """Whose the folder is and whom the server runs as; None: ourselves."""
+    """The owner of the folder and user of the server; None: our own."""
 
     @property
     def data(self) -> Path:

@@ -39,7 +39,7 @@ def only_one_server(folder: Path) -> Iterator[None]:
 
 EMPTY_FILE_LOOKS: Final = 20
 EMPTY_FILE_PAUSE_S: Final = 0.1
-"""How often, and how far apart, an empty pid file is looked at before it counts as nobody's."""
+"""Number and interval of the looks at an empty pid file before it counts as abandoned."""
 
 
 async def stop_orphan(data: Path, stop_steps: Sequence[StopStep]) -> None:
@@ -84,7 +84,7 @@ def _words_of(file: Path) -> list[str]:
 
 
 def _serves(pid: int, data: Path) -> bool:
-    """Whether the process is a PostgreSQL that was started on the data directory."""
+    """Return whether the process is a PostgreSQL on the data directory."""
     try:
         command = psutil.Process(pid).cmdline()
     except psutil.NoSuchProcess:

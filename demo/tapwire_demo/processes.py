@@ -84,7 +84,7 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """True while it runs."""
         return self._process.poll() is None
 
     @property
@@ -142,7 +142,7 @@ def free_port() -> int:
 
 
 def _die_with(parent_pid: int, number: signal.Signals) -> Callable[[], None] | None:
-    """What a new child runs before its program, to be signalled at our death; None where the kernel can't do it.
+    """A child's first step, which has the kernel signal it at our death; None where the kernel can't do it.
 
     The kernel forgets the request when user ids change, so this must come after that, as `preexec_fn` does.
     """

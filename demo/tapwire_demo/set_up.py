@@ -24,7 +24,7 @@ from tapwire_core.services import devices, guests, shifts, taps, users, venues, 
 from tapwire_core.services.cards import BindConflict, CardBusy, LostCard
 from tapwire_demo.bar import GUESTS, TAPS, TIME_ZONE, VENUE_ID, VENUE_NAME, Person
 from tapwire_demo.demo_file import Login
-from tapwire_demo.upkeep import STAFF, fill_purses, find_guest, put_full_keg
+from tapwire_demo.staff import STAFF, fill_purses, find_guest, put_full_keg
 
 OPERATOR: Final = "operator"
 CARD_UID_BYTES: Final = 4
@@ -42,13 +42,13 @@ class Present(Struct, frozen=True):
 
 
 class SetUp(Struct, frozen=True):
-    """What the demo needs to know of its bar; the devices' secrets are new at each start."""
+    """The demo's bar; the devices' secrets are new at each start."""
 
     operator: Login
     secrets: dict[DevicePath, str]
     present: list[Present]
     away: list[str]
-    """Who could not come, and why."""
+    """The guests who could not check in, and the reason."""
 
 
 async def set_up(db: Database, folder: Path) -> SetUp:

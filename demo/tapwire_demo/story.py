@@ -1,4 +1,4 @@
-"""What the broker's messages mean, told for people: nothing is known here but what they say, and names."""
+"""The demo's story for people, told from the broker's messages alone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from tapwire_contracts.messages import (
 from tapwire_contracts.reasons import ConfigStatus, DenyReason, EndReason, Locale, Presence, VerdictStatus
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, parse_device_topic
 from tapwire_core.domain.money import charge
-from tapwire_demo.words import amount
+from tapwire_demo.money_format import amount
 
 V = TypeVar("V")
 
@@ -53,7 +53,7 @@ END_REASONS: Final[Mapping[EndReason, str]] = {
 
 
 class Mood(StrEnum):
-    """How a line is meant."""
+    """Moods of a line."""
 
     PLAIN = "plain"
     QUIET = "quiet"
@@ -72,7 +72,7 @@ class Line:
 
 @dataclass(slots=True)
 class Tally:
-    """What has happened so far."""
+    """The state of the story."""
 
     grants: int = 0
     denials: dict[DenyReason, int] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class Story:
         self._told_once: dict[UUID, bool] = {}
 
     def hear(self, topic: str, payload: bytes) -> list[Line]:
-        """What one message adds to the story."""
+        """Tell one message."""
         if topic.startswith(f"{ROOT}/core/"):
             return list(self._core(topic, present=bool(payload)))
         if not payload:  # a retained message is taken back

@@ -10,7 +10,7 @@ from tapwire_demo.bar import BarTap, Drinker
 from tapwire_demo.embedded_broker import EmbeddedBroker
 
 PATIENCE_MS: Final = 1_500
-"""How long a guest waits who is refused."""
+"""Time for which a refused guest waits."""
 PAUSE_MS: Final = 2_500
 """Between two guests: long enough for the last pour to be settled, or the next card is not looked at before it was lifted."""
 

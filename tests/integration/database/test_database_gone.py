@@ -17,7 +17,7 @@ from tapwire_core.domain.policy import Policy
 from tapwire_core.services.beverages import create_beverage
 from tapwire_demo.bar import AT_THE_TAPS
 from tapwire_demo.postgres import PostgresSettings, temporary_postgres
-from tapwire_demo.upkeep import fill_purses
+from tapwire_demo.staff import fill_purses
 from tests.venue import OPERATOR
 
 BACK_WITHIN_S = 30

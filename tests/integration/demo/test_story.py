@@ -12,7 +12,7 @@ from tapwire_contracts.messages import CardPresented, Display, Message, PourAuth
 from tapwire_contracts.reasons import DenyReason, Outcome, VerdictReason, VerdictStatus
 from tapwire_contracts.topics import tap_path
 from tapwire_demo.broker import Account, EmbeddedBroker
-from tapwire_demo.ears import listen
+from tapwire_demo.broker_listener import listen
 from tapwire_demo.screen import Screen, taps_table
 from tapwire_demo.story import Line, Mood, Story, TapNow
 from tests.mqtt_tap import connect_tap

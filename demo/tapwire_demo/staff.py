@@ -1,4 +1,4 @@
-"""What the demo's staff do while guests pour, so that it can go on for days: change kegs, and take the money of who has run out."""
+"""The demo's staff, so that it can run for days: they change kegs and top up guests without money."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -14,7 +14,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import beverages, kegs, money, taps
 from tapwire_demo.bar import KEG_LOW_ML, KEG_ML, VENUE_ID, BarTap, Beverage, Person
-from tapwire_demo.words import amount
+from tapwire_demo.money_format import amount
 
 STAFF: Final = Actor("demo")
 

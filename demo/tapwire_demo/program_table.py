@@ -1,4 +1,4 @@
-"""Which programs the demo runs, with which settings and logins: the one table of them."""
+"""The demo's programs with their settings and logins."""
 
 import secrets
 from pathlib import Path
@@ -19,7 +19,7 @@ _ROLES: Final = {CORE: BrokerRole.CORE, ADMIN: BrokerRole.WATCHER, WATCHER: Brok
 
 
 def accounts(bar: SetUp) -> list[Account]:
-    """Who may connect to the broker."""
+    """The broker's accounts."""
     services = [Account(name, secrets.token_urlsafe(), role) for name, role in _ROLES.items()]
     return services + [Account(str(path), secret, BrokerRole.DEVICE) for path, secret in bar.secrets.items()]
 
@@ -50,7 +50,7 @@ def books_check(database_url: str) -> Program:
 
 
 def demo_file(bar: SetUp, broker: EmbeddedBroker, api_url: str, pids: dict[str, int]) -> DemoFile:
-    """What programs from outside may know; they get the cards that no simulated tap uses, and one without money."""
+    """The demo's description for other programs: with the cards that no simulated tap uses, and one without money."""
     simulated = {tap.path for tap in TAPS if tap.drinkers}
     at_the_counter = [guest for guest in bar.present if guest.person in AT_THE_COUNTER]
     penniless = [guest for guest in bar.present if guest.person not in AT_THE_COUNTER and not guest.person.purse_minor]

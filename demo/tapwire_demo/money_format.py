@@ -1,4 +1,4 @@
-"""Amounts as the demo's people read them."""
+"""Amounts of money as the demo shows them."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The demo's own connection to the broker: as the watcher it reads every topic, and never publishes."""
+"""The demo's own connection to the broker: the watcher's, which reads every topic and never publishes."""
 
 import asyncio
 import logging
