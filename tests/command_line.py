@@ -14,7 +14,7 @@ ENDS_WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command left: its exit code and what it said."""
+    """A command's result: its exit code and output."""
 
     code: int
     output: str

@@ -1,4 +1,4 @@
-"""What every test may ask for: a PostgreSQL, a database of its own, a broker of either kind.
+"""Fixtures of all tests: a PostgreSQL, a database of the test's own, a broker of either kind.
 
 Each worker of a parallel run has a server of its own, so that the tests need not know of one another.
 """

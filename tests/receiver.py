@@ -20,7 +20,7 @@ class Heard:
 
     @property
     def event_id(self) -> str:
-        """What a receiver tells repeats by."""
+        """The key by which a receiver recognises repeats."""
         return self.headers["webhook-id"]
 
     @property
@@ -34,7 +34,7 @@ class Heard:
 
 
 Behave = Callable[[Heard], Awaitable[int]]
-"""What the receiver answers."""
+"""The receiver's answers."""
 
 
 async def take(_: Heard) -> int:
@@ -72,7 +72,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its address."""
         return f"http://127.0.0.1:{self.port}/hook"
 
     @property

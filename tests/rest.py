@@ -70,7 +70,7 @@ def refusal(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 
 def documented(method: str, path: str) -> dict[str, Any] | None:
-    """What the API's document says of the operation that a request reaches; None for no operation of it."""
+    """The OpenAPI operation that a request reaches; None for none."""
     matching = [item for pattern, item in _documented_paths() if pattern.fullmatch(path)]
     found: dict[str, Any] | None = matching[0].get(method.lower()) if matching else None
     return found

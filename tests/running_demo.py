@@ -51,7 +51,7 @@ class RunningDemo:
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """Its output so far."""
         return self._output.read_text(encoding="utf-8")
 
     def ready(self) -> DemoFile:

@@ -1,4 +1,4 @@
-"""What we ask of every answer to schemathesis, beside its own checks; it loads this module by `SCHEMATHESIS_HOOKS`."""
+"""Our checks of every answer to schemathesis, beside its own; it loads this module by `SCHEMATHESIS_HOOKS`."""
 
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ EXCUSED: Final = {
     "event_types": "`ping` is a type of event that nobody asks for",
     "birth_date": "no schema says what day is today",
 }
-"""What fits the schema and is unreadable all the same, by field, and why no schema can say it."""
+"""Values that fit the schema and are refused all the same, by field, and why no schema can say it."""
 EXCUSED_CODES: Final = {
     "idempotency_key_reused": "another request came with this key before",
     "webhook_url_refused": "where a name leads, and whether something may be sent there, no schema says",
@@ -52,7 +52,7 @@ def what_fits_its_schema_is_refused_by_rule_alone(ctx: CheckContext, response: R
 
 @schemathesis.check
 def without_a_login_nothing_is_told(_ctx: CheckContext, response: Response, case: Case[Any]) -> bool | None:
-    """What asks for a login answers nobody, whatever else is wrong with the request."""
+    """A route with a login answers 401 before any other error."""
     asks = case.operation.definition.raw.get("security")
     if asks and not _carries_login(response) and response.status_code not in (405, 413):
         assert response.status_code in (401, 404), f"{response.status_code} without a login"
@@ -60,7 +60,7 @@ def without_a_login_nothing_is_told(_ctx: CheckContext, response: Response, case
 
 
 def _is_documented_method(response: Response, case: Case[Any]) -> bool:
-    """Whether the request was the operation's: some are sent by another method, to see it refused."""
+    """Return whether the request was the operation's: some are sent by another method, to see it refused."""
     return bool(response.request.method == case.operation.method.upper())
 
 

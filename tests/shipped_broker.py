@@ -41,7 +41,7 @@ class ShippedBroker:
 
     @property
     def logins(self) -> DeviceLogins:
-        """What `tapwire-core sync-broker` works on."""
+        """The files of `tapwire-core sync-broker`."""
         return DeviceLogins(self.folder / "devices", self.folder / "mosquitto.pid")
 
     def device(
@@ -74,7 +74,7 @@ class ShippedBroker:
 
     @property
     def ca_file(self) -> Path | None:
-        """Whom its clients must trust."""
+        """The authority that its clients must trust."""
         return self.folder / "tls" / "ca.crt" if self.tls else None
 
     def client(
@@ -120,7 +120,7 @@ async def shipped_broker(folder: Path, variant: str) -> AsyncIterator[ShippedBro
 
 
 def install(folder: Path, variant: str, device_port: int, service_port: int) -> None:
-    """What README.md of broker-config tells a person to do."""
+    """The steps of broker-config/README.md."""
     scheme = "mqtt" if variant == "plain" else "mqtts"
     run("install.sh", folder, variant, DEVICE_PORT=str(device_port), SERVICE_PORT=str(service_port), BIND=LOOPBACK)
     if variant != "plain":

@@ -1,4 +1,4 @@
-"""What a test's machine takes away from it: a moment in which nothing ran is nobody's fault, and nothing else is excused."""
+"""Stolen time: a moment in which nothing ran is nobody's fault, and nothing else is excused."""
 
 import math
 import time
@@ -11,7 +11,7 @@ _PAUSE_S: Final = 0.01
 
 
 class Stolen:
-    """For how long this machine has kept a program that wanted to run waiting, at worst: what no node can help.
+    """Longest time for which this machine kept a runnable program waiting: no node can help it.
 
     A thread of its own measures it, so that an event loop which hangs by a fault of ours counts as no such moment.
     """
@@ -42,7 +42,7 @@ class Stolen:
         return math.ceil(self._worst_s * 1_000)
 
     def flow_ml(self, ml_per_s: int) -> int:
-        """What flows in such a moment through a valve that was to be closed just then."""
+        """Volume in such a moment through a valve that was to be closed just then."""
         return self.worst_ms * ml_per_s // 1_000
 
     def _measure(self) -> None:

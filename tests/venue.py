@@ -55,7 +55,7 @@ def payload_of(message: CardPresented | PourCompleted) -> bytes:
 
 @dataclass
 class SimulatedTap:
-    """What a tap node keeps: its journal's id and question count, its boot, and its odometer."""
+    """A tap node's memory: its journal's id and question count, its boot, and its odometer."""
 
     path: DevicePath
     journal_id: UUID = field(default_factory=uuid4)
@@ -265,7 +265,7 @@ class Venue:
         return int(await self.db.pool.fetchval("SELECT book_volume_ml FROM kegs WHERE keg_id = $1", self.keg_id))
 
     async def sales_minor(self) -> int:
-        """What was sold, whoever paid."""
+        """All sales."""
         statement = "SELECT coalesce(sum(amount_minor), 0) FROM money_movements WHERE credit_account = 'sales'"
         return int(await self.db.pool.fetchval(statement))
 
@@ -276,7 +276,7 @@ class Venue:
             await self.idle()
 
     async def audited(self, action: str) -> int:
-        """How often the audit log has an action."""
+        """Number of the audit log's entries of an action."""
         return int(await self.db.pool.fetchval("SELECT count(*) FROM audit WHERE action = $1", action))
 
     async def incidents(self, kind: str) -> list[dict[str, object]]:

@@ -1,1 +1,1 @@
-"""How fast Tapwire is beside the physical limit of the same machine: `make bench`, all figures from one run."""
+"""Benchmarks beside the physical limit of the same machine: `make bench`, all figures from one run."""

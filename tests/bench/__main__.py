@@ -99,7 +99,7 @@ async def measure_screen(seconds: float) -> ScreenFigures | None:
 
 
 def say(text: str) -> None:
-    """What happens now."""
+    """Print the current step."""
     print(f"… {text}", flush=True)
 
 
@@ -123,7 +123,7 @@ async def main() -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """How long, how much."""
+    """Durations and sizes."""
     made = argparse.ArgumentParser(prog="make bench", description="How fast Tapwire is beside the limit of this machine.")
     made.add_argument("--seconds", type=int, default=8, help="of each measurement")
     made.add_argument("--steady", type=float, default=300.0, help="seconds of the run that shows whether it gets slower")

@@ -23,7 +23,7 @@ FROM_ML: Final = 7_770_000_000_000
 HIGHEST: Final = 1_000_000_000
 _SPEED: Final = re.compile(rb"tps = ([0-9.]+)")
 _VARIABLE: Final = re.compile(r":(?=\w)")
-"""What pgbench would take for a variable; between keys and values there is a space."""
+"""Colons that pgbench would take for variables; between keys and values there is a space."""
 
 
 async def pgbench_cycles_per_s(stage: Stage, places: list[Place], seconds: int, folder: Path) -> float:

@@ -66,7 +66,7 @@ class TapPlan(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What to do. `cycle` is card, grant, report, verdict; `echo` a message to `echo_by` and back; `backlog` reports at once.
+    """The load. `cycle` is card, grant, report, verdict; `echo` a message to `echo_by` and back; `backlog` reports at once.
 
     `rate` is cycles a second of all taps together; without it each tap asks again as soon as it has its verdict.
     """
@@ -80,7 +80,7 @@ class Plan(Struct, frozen=True):
 
 
 class Measured(Struct, frozen=True):
-    """What was measured: latencies in milliseconds, and the processor time of the generator itself."""
+    """Results: latencies in milliseconds, and the processor time of the generator itself."""
 
     first_ms: list[float]
     """Card to grant, or message to echo."""
@@ -145,7 +145,7 @@ def _socket_of(client: Client) -> socket.socket:
 
 
 class Notes:
-    """What has been measured so far."""
+    """The results so far."""
 
     def __init__(self) -> None:
         self.first_s: list[float] = []

@@ -1,4 +1,4 @@
-"""What processes take, and what a list of latencies says."""
+"""Processor time of processes, and statistics of latencies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

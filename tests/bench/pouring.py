@@ -33,7 +33,7 @@ from tests.bench.load import Connections, TapPlan, commands
 from tests.venue import SimulatedTap
 
 PROGRESS_EVERY_S: Final = 0.2
-"""As often as the contract allows."""
+"""The contract's highest rate."""
 FLOW_ML: Final = 10
 """In that time."""
 POUR_ML: Final = 400
@@ -59,7 +59,7 @@ class Said(Struct, frozen=True):
 
 
 class Poured(Struct):
-    """What was said. A card is noted with the pour that it was granted."""
+    """The messages. A card is noted with the pour that it was granted."""
 
     cards: list[Said] = []
     progress: list[Said] = []
@@ -86,7 +86,7 @@ class PouringTap:
         self._show(Phase.IDLE)
 
     def wait_until(self, first_s: float) -> None:
-        """When its first card comes."""
+        """Time of its first card."""
         self._due_s = first_s
 
     def act(self, now_s: float, *, may_begin: bool) -> None:

@@ -20,7 +20,7 @@ BYTES_PER_GB: Final = 1 << 30
 
 
 class Machine(Struct, frozen=True):
-    """Where the figures come from."""
+    """The origin of the figures."""
 
     measured_at: str
     software: str
@@ -57,7 +57,7 @@ class Figures(Struct, frozen=True):
 
 
 def this_machine(postgres: str) -> Machine:
-    """What this is."""
+    """The machine's description."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     said = subprocess.run(["mosquitto", "-h"], capture_output=True, text=True, check=False).stdout

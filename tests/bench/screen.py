@@ -48,7 +48,7 @@ WATCH: Final = """() => {
 
 
 class Seen(Struct, frozen=True, array_like=True):
-    """What a tap's card showed, from a time in milliseconds since 1970 on."""
+    """A tap's card, from a time in milliseconds since 1970 on."""
 
     at_ms: float
     path: str
@@ -58,7 +58,7 @@ class Seen(Struct, frozen=True, array_like=True):
 
 
 class ScreenFigures(Struct, frozen=True):
-    """How soon the console shows what happens; processor time as a share of one core."""
+    """Latencies of the console's screen; processor time as a share of one core."""
 
     taps: int
     pours: int
@@ -125,7 +125,7 @@ def _figures(poured: Poured, seen: list[Seen], cpu_share: dict[str, float]) -> S
 
 
 def _waited_ms(said: Said, seen: list[Seen]) -> float | None:
-    """How long it took until the card showed this or more of the pour; nothing if it never did."""
+    """Time until the card showed this or more of the pour; None if it never did."""
     return next((one.at_ms - said.at_ms for one in seen if one.volume_ml >= said.volume_ml), None)
 
 

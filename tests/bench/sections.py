@@ -1,4 +1,4 @@
-"""What is measured, one function each; all in one run, so that the figures may be set beside each other."""
+"""Measurements, one function each; all in one run, so that the figures are comparable."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What is measured, whole: a durable PostgreSQL, Mosquitto, core workers as processes of their own, and a venue with many taps."""
+"""The measured installation: a durable PostgreSQL, Mosquitto, core workers as processes, and a venue with many taps."""
 
 import asyncio
 import os
@@ -99,7 +99,7 @@ class Stage:
         return subprocess.Popen([sys.executable, "-m", module, "run"], env={**os.environ, **given}, stderr=subprocess.DEVNULL)
 
     def uses(self) -> dict[str, Use]:
-        """What each program has taken so far."""
+        """Processor time of each program so far."""
         assert self.broker.pid is not None
         pids = {"postgres": [self.postgres.pid], "mosquitto": [self.broker.pid], "core": [core.pid for core in self.cores]}
         return {name: Use.of(those) for name, those in pids.items()}
@@ -128,7 +128,7 @@ class Stage:
         return measured
 
     def login(self, username: str) -> Login:
-        """Where and as whom an account of the broker connects."""
+        """Address and login of a broker account."""
         return login_of(self.broker, username)
 
 
@@ -149,7 +149,7 @@ async def _is_ready(client: httpx.AsyncClient) -> bool:
 
 
 def login_of(broker: EmbeddedBroker, username: str) -> Login:
-    """Where and as whom an account connects."""
+    """Address and login of an account."""
     parts = urlsplit(broker.url(username))
     assert parts.hostname
     assert parts.port

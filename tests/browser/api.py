@@ -29,7 +29,7 @@ class Api:
             yield cls(client)
 
     async def read(self, path: str) -> Any:
-        """What the API says."""
+        """The API's answer."""
         return (await self._client.get(path)).raise_for_status().json()
 
     async def make(self, path: str, body: dict[str, Any]) -> Any:

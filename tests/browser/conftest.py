@@ -1,4 +1,4 @@
-"""What browser tests may ask for: a running demo, a browser, a console that somebody is logged in to."""
+"""Fixtures of browser tests: a running demo, a browser, a console with a session."""
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,7 +33,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
 
 @pytest.fixture
 def demo(running: RunningDemo) -> DemoFile:
-    """What the demo tells programs from outside, now."""
+    """The demo's file for other programs, as of now."""
     return running.ready()
 
 

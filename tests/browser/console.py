@@ -29,7 +29,7 @@ AXE: Final = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 PATIENCE_MS: Final = 40_000
 MAX_SCRIPT_BYTES: Final = 150_000
 TOUCHED: Final = "button, .button, .nav a, select, summary, input:not([type=hidden], [type=radio], [type=checkbox])"
-"""What is touched to do something; radio buttons and boxes have labels that are touched for them."""
+"""Touch targets; radio buttons and boxes are touched by their labels."""
 LEAST_TARGET_PX: Final = 44
 WCAG: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
@@ -41,7 +41,7 @@ LEFT_EARLY: Final = ("htmx:sendAbort", "htmx:afterRequest")
 
 
 def has_chromium() -> bool:
-    """Whether there is a browser to test with."""
+    """Return whether a browser is installed."""
     return Path(CHROMIUM).exists()
 
 
@@ -124,7 +124,7 @@ class Console:
         return self.page.locator("dialog[open]")
 
     async def violations(self) -> list[str]:
-        """What axe finds wrong with the page as it is."""
+        """Findings of axe on the page as it is."""
         await self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found: dict[str, Any] = await self.page.evaluate("(tags) => axe.run(document, {runOnly: tags})", WCAG)
         return [
@@ -134,7 +134,7 @@ class Console:
         ]
 
     async def small_targets(self) -> list[str]:
-        """What is to be touched, and is lower than a wet finger needs; links in running text aside."""
+        """Touch targets lower than a wet finger needs; links in running text aside."""
         found: list[str] = await self.page.evaluate(
             """([touched, least]) => [...document.querySelectorAll(touched)]
               .filter((one) => one.checkVisibility() && !one.matches(".visually-hidden"))

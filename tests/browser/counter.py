@@ -1,4 +1,4 @@
-"""What people do at the counter, for the tests of it."""
+"""Actions at the counter, for its tests."""
 
 from playwright.async_api import expect
 

@@ -37,7 +37,7 @@ LEAK_ML: Final = 140
 
 @dataclass(frozen=True)
 class Evening:
-    """What pictures are taken of."""
+    """Subjects of the pictures."""
 
     stuck_visit_id: str
     visit_id: str

@@ -111,7 +111,7 @@ async def _take_dialogs(console: Console, dialogs: dict[str, str], where: Path) 
 
 
 async def _take_refusals(console: Console, evening: Evening, where: Path) -> None:
-    """What the desk says to a card that can't be given, and the shift to who wants to close it."""
+    """Refusals: a card that can't be issued, and a shift that can't be closed."""
     page = console.page
     for name, guest_id, card in (
         ("lost", evening.coming_guest_id, evening.lost_card),

@@ -1,4 +1,4 @@
-"""What people at the counter do: check guests in, take money, help with cards, settle by hand, close the shift."""
+"""Work at the counter: check-in, money, cards, settling by hand, closing the shift."""
 
 import re
 from collections.abc import Awaitable, Callable

@@ -30,7 +30,7 @@ async def chaos(seed: int, minutes: float, taps: int) -> int:
 
 
 def account(outcome: Outcome) -> list[str]:
-    """What happened, in a few lines."""
+    """Summary of a run."""
     pours, books = outcome.pours, outcome.books
     stock: dict[str, int] = {}
     for (_, kind), ml in books.stock_ml.items():

@@ -26,7 +26,7 @@ FASTEST_ML_PER_S: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What the books say at quiet time."""
+    """The books at a quiet time."""
 
     pours: list[dict[str, Any]]
     guests: dict[Any, dict[str, Any]]
@@ -56,17 +56,17 @@ class Booked:
 
     @property
     def at_rest(self) -> bool:
-        """Whether nothing waits: no pour, no command, no fact of a node."""
+        """True if nothing waits: no pour, no command, no fact of a node."""
         pending = any(pour["sync_status"] == SyncStatus.PENDING_SYNC for pour in self.pours)
         return not (pending or self.outbox or any(node["facts_open"] for path, node in self.nodes.items() if path != str(FLOODER)))
 
     def typed_ml(self, path: str) -> int:
-        """What operators typed for pours of a tap that no report came of."""
+        """Volumes that operators entered for a tap's pours without a report."""
         ended = [pour for pour in self.pours if pour["tap_path"] == path and pour["sync_status"] == SyncStatus.RECONCILED]
         return sum(pour["stock_ml"] for pour in ended if not pour["reported"])
 
     def what_waits(self) -> str:
-        """What keeps it from being at rest."""
+        """The reasons why it is not at rest."""
         pending = [f"{pour['tap_path']} {pour['pour_id']}" for pour in self.pours if pour["sync_status"] == SyncStatus.PENDING_SYNC]
         open_at = [path for path, node in self.nodes.items() if node["facts_open"]]
         return f"pending {pending}, open facts at {open_at}, {self.outbox} commands wait"

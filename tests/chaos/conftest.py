@@ -1,4 +1,4 @@
-"""What every test of the chaos needs: Mosquitto, for shared subscriptions."""
+"""Fixtures of the chaos tests: Mosquitto, for shared subscriptions."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the bar's books hold when it opens: venue, taps with full kegs, devices, guests with money and a card."""
+"""The bar's first data: venue, taps with full kegs, devices, guests with money and a card."""
 
 import secrets
 from dataclasses import dataclass

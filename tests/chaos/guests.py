@@ -11,9 +11,9 @@ from tests.chaos.site import CLOSING_S, Tap
 
 LOOK_S: Final = 0.05
 PATIENCE_S: Final = (2.0, 7.0)
-"""How long a guest waits for beer: some for longer than a node waits for an answer."""
+"""Time that a guest waits for beer: some longer than a node waits for an answer."""
 LONGEST_S: Final = 15.0
-"""How long a guest drinks at most."""
+"""Longest pour of a guest."""
 WANTS_ML: Final = (30, 150)
 FLOW_ML_PER_S: Final = (25, 60)
 PAUSE_S: Final = (1.0, 2.0)

@@ -56,7 +56,7 @@ class KeptProgram:
             self._child.send(number)
 
     def memory(self) -> Memory:
-        """How much memory it has now."""
+        """Its memory now."""
         return memory_of(self.pid)
 
     def log(self) -> str:
@@ -85,11 +85,11 @@ class KeptProgram:
 
 
 class Server(Protocol):
-    """What the embedded servers have in common."""
+    """Base of the embedded servers."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name for people."""
 
     @property
     def pid(self) -> int | None:
@@ -97,7 +97,7 @@ class Server(Protocol):
 
     @property
     def running(self) -> bool:
-        """Whether its process is there."""
+        """True while its process runs."""
 
     async def start(self) -> object:
         """Start it again."""
@@ -112,7 +112,7 @@ class KeptServer:
         self._server = server
 
     def kill(self) -> None:
-        """As the kernel does it that needs memory."""
+        """Kill it like the kernel's out-of-memory killer."""
         if self._server.running and self._server.pid is not None:
             os.kill(self._server.pid, signal.SIGKILL)
 
@@ -122,7 +122,7 @@ class KeptServer:
         return self._server.pid if self._server.running else None
 
     def memory(self) -> Memory:
-        """How much memory it and its children have now."""
+        """Memory of it and its children now."""
         return memory_of(self.pid)
 
     async def up(self) -> None:

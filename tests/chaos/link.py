@@ -10,7 +10,7 @@ from tapwire_demo.processes import LOOPBACK
 
 CHUNK_BYTES: Final = 65_536
 CHUNKS_ON_THE_WAY: Final = 32
-"""What a link holds in each direction; more stays with the sender, as it does in a full socket."""
+"""Bytes that a link holds in each direction; more stays with the sender, as in a full socket."""
 
 
 class Link:
@@ -40,7 +40,7 @@ class Link:
 
     @property
     def port(self) -> int:
-        """Where the program connects."""
+        """The address that the program connects to."""
         assert self._server is not None
         port: int = self._server.sockets[0].getsockname()[1]
         return port

@@ -1,4 +1,4 @@
-"""How much memory a program has."""
+"""Memory of programs."""
 
 import contextlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ BYTES_PER_KIB: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a program has now: resident bytes, and how many processes they are in. It is nothing while it doesn't run."""
+    """A program's memory now: resident bytes and the number of its processes; nothing while it doesn't run."""
 
     resident_bytes: int = 0
     processes: int = 0

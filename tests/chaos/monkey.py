@@ -83,7 +83,7 @@ class Monkey:
         self.tell(self.log[-1])
 
     def did(self, what: str, target: str) -> bool:
-        """Whether it did this to that."""
+        """Return whether it did this to that."""
         return any((line.what, line.target) == (what, target) for line in self.log)
 
     def _begin(self, fault: "Fault") -> None:
@@ -218,7 +218,7 @@ FAULTS: Final[Mapping[Fault, int]] = {
     Monkey.fill_queues: 1,
     Monkey.move_clock: 2,
 }
-"""What it does, and how often compared with the others."""
+"""Its faults with their relative frequencies."""
 
 
 async def flood(site: Site, count: int) -> None:

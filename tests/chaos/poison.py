@@ -24,10 +24,10 @@ TAPS: Final = 8
 PAUSE_S: Final = 0.1
 """Between two cycles of a tap, so that the machine is not at its limit before the flood begins."""
 PER_SECOND: Final = 1_000
-"""What the poisoned device sends: some two hundred times what an honest one does at most."""
+"""The poisoned device's rate: some two hundred times an honest one's."""
 WARM_S: Final = 3.0
 TURNS: Final = 5
-"""How often each kind is switched on and off again."""
+"""Number of switches of each kind."""
 MS_PER_S: Final = 1_000
 KINDS: Final = ("garbage", "replay")
 

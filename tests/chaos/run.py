@@ -24,7 +24,7 @@ LOOK_S: Final = 0.1
 
 @dataclass
 class Outcome:
-    """What a run showed. `recovered_s`: how long after the last fault a tap's first good pour was granted."""
+    """The result of a run. `recovered_s`: time from the last fault to a tap's first good grant."""
 
     auditor: Auditor
     books: Booked
@@ -40,7 +40,7 @@ class Outcome:
 
     @property
     def pours(self) -> Counter[str]:
-        """How many pours came to which end."""
+        """Number of pours by their end."""
         return Counter(pour["sync_status"] for pour in self.books.pours)
 
 
@@ -88,17 +88,17 @@ async def run_chaos(
 
 
 class Day:
-    """Whether guests may come and operators are there."""
+    """Return whether guests may come and operators are there."""
 
     def __init__(self) -> None:
         self._open = self._staffed = True
 
     def is_open(self) -> bool:
-        """Whether guests may come."""
+        """True while guests may come."""
         return self._open
 
     def has_staff(self) -> bool:
-        """Whether operators are there."""
+        """True while operators are there."""
         return self._staffed
 
     def staff_goes(self) -> None:
@@ -111,7 +111,7 @@ class Day:
 
 
 class Stalls:
-    """How long this machine has kept a program that wanted to run waiting, at worst."""
+    """Longest time for which this machine kept a runnable program waiting."""
 
     def __init__(self) -> None:
         self.worst_s = 0.0

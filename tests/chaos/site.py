@@ -40,10 +40,10 @@ ADMIN: Final = "admin"
 SIMULATOR: Final = "simulator"
 READY_S: Final = 90.0
 TEST_TIMEOUT_S: Final = 300
-"""What a test with all these processes may take on a machine that has much else to do."""
+"""Timeout of a test with all these processes on a busy machine."""
 LOOK_S: Final = 0.05
 CLOSING_S: Final = 0.15
-"""What still flows when a valve has closed has flowed after this time."""
+"""Time after which nothing flows through a closed valve."""
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Tap:
         return self._hand
 
     def look(self) -> GroundTruth:
-        """How it stands, whatever its node believes."""
+        """The valve's real state."""
         return self.hand.look()
 
     async def after_death(self) -> None:
@@ -107,9 +107,9 @@ class Site:
     servers: dict[str, KeptServer] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
     database_url: str = ""
-    """Where the books are just now."""
+    """The current database."""
     standby_port: int | None = None
-    """Where a standby will be, which core and admin know of."""
+    """The address of the future standby, which core and admin know of."""
     api_url: str = ""
     staff_password: str = ""
 

@@ -44,7 +44,7 @@ async def soak(minutes: float, taps: int, seed: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Quarter:
-    """What a program had in a quarter of the time, on average."""
+    """A program's average memory in a quarter of the time."""
 
     mib: float
     processes: float

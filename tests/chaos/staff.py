@@ -18,7 +18,7 @@ TOP_UP_MINOR: Final = 1_00
 LONG_PENDING_MS: Final = 6_000
 """A pour pending longer than this looks stuck to an operator who sees the guest waiting."""
 IMPATIENT: Final = 0.05
-"""How often an operator ends a pour that runs as it should."""
+"""Rate at which an operator ends a pour that runs as it should."""
 GONE: Final = 500
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
 PATIENCE_S = 60.0
 FLOW_ML_PER_S = 40
 SLACK_ML = 100
-"""What flows while this machine keeps a node waiting that wants to close its valve."""
+"""Volume that flows while this machine keeps a node from closing its valve."""
 
 
 async def test_while_the_database_is_gone_cards_are_refused_at_once_and_running_pours_settle_after() -> None:
@@ -79,6 +79,6 @@ async def refused_at_once(tap: Tap, ear: Ear) -> None:
 
 
 async def judged(site: Site) -> list[str]:
-    """What the auditor finds where nobody else had a hand in it."""
+    """The auditor's findings without other faults."""
     auditor = Auditor(site, Monkey(site, Random(0)), Staff(site, Random(0)), worst_stall_s=0)
     return await auditor.judge(await at_rest(site, PATIENCE_S))

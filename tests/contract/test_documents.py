@@ -1,4 +1,4 @@
-"""What is committed is what the code says: schemas, AsyncAPI, ACL; the import law; one handler for each payload."""
+"""Committed files agree with the code: schemas, AsyncAPI, ACL; the import law; one handler for each payload."""
 
 import json
 import subprocess

@@ -12,7 +12,7 @@ SOON_S = 0.01
 
 
 class Lost(Exception):
-    """What a connection raises that has gone."""
+    """The error of a lost connection."""
 
 
 async def deaf_once(*, then: BaseException | None = None) -> None:

@@ -20,7 +20,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "tapwire.json").read_text())
 SCRAPES = {"up"}
-"""What Prometheus itself adds."""
+"""Metrics that Prometheus itself adds."""
 _NAME = re.compile(r"\b(tapwire_[a-z_]+|up)\b(?=[{\[)\s]|$)")
 _VALUE = re.compile(r'(\w+)(=~?)"([^"]*)"')
 

@@ -30,7 +30,7 @@ BUILT: Final[Mapping[tuple[str, str], set[str]]] = {
     ("313", "aarch64"): {"spidev", "lgpio"},
     ("313", "armv7l"): {"spidev", "lgpio", "msgspec"},
 }
-"""What has no wheel for a Raspberry Pi's Python and processor; docs/tap-node.md names the Debian packages that build it."""
+"""Packages without a wheel for a Raspberry Pi; docs/tap-node.md names the Debian packages that build them."""
 BUILDERS: Final = ("gcc", "swig")
 
 
@@ -199,7 +199,7 @@ def download(python: str, processor: str, requirements: Path, folder: Path) -> N
 
 
 def completed(script: str, program: str, typed: str) -> str:
-    """What bash offers for a word that is typed after a program's name, once it has read the completion script."""
+    """Bash's completions of a word after a program's name, with the completion script loaded."""
     asked = f'COMP_WORDS=({program} {typed}); COMP_CWORD=1; _shtab_{program.replace("-", "_")}; echo "${{COMPREPLY[*]}}"'
     return run("bash", "/dev/stdin", given=f"{script}\n{asked}\n")
 

@@ -1,4 +1,4 @@
-"""What the tests of the REST API may ask for."""
+"""Fixtures of the integration tests."""
 
 from collections.abc import AsyncIterator
 

@@ -20,7 +20,7 @@ OVERPOUR_ML = 50
 
 
 class Wrong(StrEnum):
-    """What can be wrong."""
+    """Kinds of findings."""
 
     BOOKED_TWICE = "more left the kegs in the books than flowed"
     NOT_BOOKED = "less left the kegs in the books than flowed"
@@ -63,7 +63,7 @@ class GrantSeen:
 
 @dataclass(slots=True)
 class Flowed:
-    """What flowed in a pour, in ml: while its valve was open, for a moment after, and what a power cut made the meter forget."""
+    """Volume of a pour in ml: while its valve was open, for a moment after, and the part that a power cut made the meter forget."""
 
     open_ml: int = 0
     tail_ml: int = 0
@@ -72,7 +72,7 @@ class Flowed:
 
 @dataclass(slots=True)
 class TapSeen:
-    """What flowed at a tap in all, what of it a power cut made the meter forget, and the kegs that hung there."""
+    """Volume of a tap in all, the part that a power cut made the meter forget, and its kegs."""
 
     metered_ml: int = 0
     forgotten_ml: int = 0
@@ -271,6 +271,6 @@ class Auditor:
 
 
 def _worth(volume_ml: int, price_minor: int) -> int:
-    """What a volume costs, rounded half up: the auditor's own sum, not the core's."""
+    """The price of a volume, rounded half up: the auditor's own formula, not the core's."""
     whole, rest = divmod(volume_ml * price_minor, 1_000)
     return whole + (1 if rest * 2 >= 1_000 else 0)

@@ -42,7 +42,7 @@ WORKERS: Final = ("core-1", "core-2")
 
 
 class Death(Enum):
-    """Where a worker dies, if it does."""
+    """The step at which a worker dies, if it does."""
 
     NONE = auto()
     BEFORE_COMMIT = auto()
@@ -51,7 +51,7 @@ class Death(Enum):
 
 @dataclass(slots=True)
 class PriceList:
-    """What a litre costs now: known to everybody at the venue."""
+    """The price per litre now."""
 
     price_minor: int
 
@@ -96,7 +96,7 @@ class Core:
         self._clock.after(SWEEP_MS, self._sweep)
 
     def presence(self) -> list[Message]:
-        """What the broker has retained about workers."""
+        """The broker's retained messages of workers."""
         return [_present(worker) for worker in sorted(self.alive)]
 
     # ── messages ────────────────────────────────────────────────────────────

@@ -30,7 +30,7 @@ def _formatted() -> bytes:
 
 
 class Disk:
-    """What of a node survives a power cut."""
+    """The part of a node that survives a power cut."""
 
     def __init__(self, journal_id: UUID) -> None:
         self.journal_id = journal_id
@@ -45,13 +45,13 @@ class Disk:
 
     @property
     def odometer_ml(self) -> int:
-        """How much has gone through the meter, as far as the disk knows."""
+        """The meter's odometer on the disk."""
         (odometer_ml,) = self._db.execute("SELECT odometer_ml FROM journal").fetchone()
         return int(odometer_ml)
 
 
 class WriteQueue:
-    """What waits for the disk: written one after the other, each after a moment."""
+    """Writes that wait for the disk: one after the other, each after a moment."""
 
     def __init__(self, clock: Clock, random: Random) -> None:
         self._clock = clock

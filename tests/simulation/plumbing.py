@@ -1,4 +1,4 @@
-"""What physically happens at a tap: a valve, a line, a meter. It knows no rule, and tells the auditor alone what flows."""
+"""The physics of a tap: a valve, a line, a meter. It knows no rule, and tells only the auditor what flows."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +8,7 @@ from tests.simulation.auditor import Auditor
 from tests.simulation.virtual import Clock
 
 TAIL_MS: Final = 3_400
-"""What flows this long after a pour's valve was told to close may still be that pour's: the node's tail, and a tick."""
+"""Time after closing for which flow may still be that pour's: the node's tail, and a tick."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Plumbing:
 
     @property
     def is_open(self) -> bool:
-        """Whether the valve lets beer through."""
+        """True while the valve lets beer through."""
         return self.powered and (self.open_for is not None or (self.stuck and self.closed_for is not None))
 
     def flow(self) -> int:

@@ -1,4 +1,4 @@
-"""What a message from the core is to a node's controller."""
+"""Messages from the core as a node controller's events."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -46,6 +46,6 @@ RECEIVED: Final[Mapping[type[Message], Callable[[Any], EventFactory]]] = {
 
 
 def happening_of(message: Message | str) -> EventFactory:
-    """What the arrival of a message is; a command comes as its payload."""
+    """The event of a message's arrival; a command comes as its payload."""
     known = decode(COMMAND, message.encode()) if isinstance(message, str) else message
     return RECEIVED[type(known)](known)

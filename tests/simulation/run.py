@@ -12,12 +12,12 @@ from tests.simulation.world import Outcome, World, silent
 
 @dataclass(frozen=True, slots=True)
 class Sabotage:
-    """What is switched off in this run; nothing by default."""
+    """Rules that are switched off in this run; none by default."""
 
     answers_early: bool = False
     """An answer leaves before its commit."""
     forgets_answers: bool = False
-    """What was answered before is not looked up."""
+    """Skip the lookup of earlier answers."""
     several_leases: bool = False
     """The unique indexes of pending pours are gone; the rules have to be taken away, too."""
 

@@ -34,7 +34,7 @@ class TapSite:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What there is before the first guest comes. Guests have names and no money yet."""
+    """The venue before the first guest. Guests have names and no money yet."""
 
     beverage_id: UUID
     shift_id: UUID
@@ -45,7 +45,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much there is of everything."""
+    """Sizes of the simulated venue."""
 
     taps: int
     spare_kegs: int

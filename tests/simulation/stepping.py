@@ -14,7 +14,7 @@ POLL_S: Final = 0.001
 STUCK_S: Final = 10.0
 
 UseCase = Callable[[Store], Awaitable[Any]]
-"""What one transaction does."""
+"""The steps of one transaction."""
 DIED: Final = "died"
 
 

@@ -189,7 +189,7 @@ async def set_scene(venue: Venue, tap_id: str, *, granted: bool) -> Scene:
 
 
 def summary(result: Any) -> str:
-    """What a use case came to, without ids."""
+    """The result of a use case, without ids."""
     match result:
         case Answered(payload):
             answer = msgspec.json.decode(payload)

@@ -74,7 +74,7 @@ async def test_a_hole_that_facts_fill_piece_by_piece_is_the_same_in_both(db: Dat
 
 
 def differences(imagined: Statement, found: Statement) -> dict[str, tuple[object, object]]:
-    """What the two books have differently, by table."""
+    """Differences of the two books, by table."""
     tables = [table.name for table in fields(Statement)]
     return {
         table: (getattr(imagined, table), getattr(found, table))

@@ -17,7 +17,7 @@ LEASE_RULES: Final = (DenyReason.CARD_IN_USE_ON_OTHER_TAP, DenyReason.PROCESSING
 
 
 def found_in(seeds: int, sabotage: Sabotage, until: Wrong) -> set[Wrong]:
-    """What the auditor finds in the first seeds, up to the first finding of a kind."""
+    """The auditor's findings in the first seeds, up to the first of a kind."""
     found = set[Wrong]()
     for seed in range(seeds):
         found |= {finding.wrong for finding in run_seed(seed, sabotage).findings}

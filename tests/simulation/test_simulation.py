@@ -20,7 +20,7 @@ def test_no_storm_leaves_beer_unbooked_money_lost_or_anybody_stuck(first: int) -
 
 
 def findings_of(seed: int) -> list[str]:
-    """What the auditor finds in a seed; what a rule raises names the seed, too."""
+    """The auditor's findings in a seed; a rule's exception names the seed, too."""
     try:
         return [str(finding) for finding in run_seed(seed).findings]
     except Exception as error:

@@ -1,4 +1,4 @@
-"""How bad things are in one simulation: what is drawn once, from the seed."""
+"""Fault rates of one simulation, drawn once from the seed."""
 
 from dataclasses import dataclass, replace
 from random import Random
@@ -17,15 +17,15 @@ class Weather:
     worker_death: float
     """A core worker dies while it handles a message."""
     power_cuts: int
-    """How often a node's power fails."""
+    """Rate of a node's power cuts."""
     disconnects: int
-    """How often a node loses its broker."""
+    """Rate of a node's lost connections."""
     leaks: int
-    """How often a valve leaks, or does not close."""
+    """Rate of valves that leak or do not close."""
     meddling: int
-    """What operators do, in all."""
+    """Rate of all operators' actions."""
     lost_journals: int
-    """How often a node's disk is replaced."""
+    """Rate of replaced disks."""
 
     @classmethod
     def draw(cls, random: Random) -> "Weather":

@@ -29,12 +29,12 @@ STORM_MS: Final = 30_000
 CALM_MS: Final = 30_000
 ENCORE_MS: Final = 8_000
 MAX_FORGOTTEN_ML: Final = 150
-"""What may flow, at the fastest, between two checkpoints that a simulated node gets to its disk."""
+"""Largest volume between two checkpoints on a simulated node's disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a seed."""
+    """The result of a seed."""
 
     seed: int
     findings: tuple[Finding, ...]

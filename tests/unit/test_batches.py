@@ -1,4 +1,4 @@
-"""What is decided together, and what waits for what."""
+"""Batches of decisions, and their order."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What core and admin tell Prometheus, and whether a worker lives and can work."""
+"""Metrics of core and admin API, and a worker's health."""
 
 import asyncio
 import json
@@ -144,7 +144,7 @@ async def test_the_http_doors_decisions_are_counted_by_the_admin_api(venue: Venu
 
 
 async def looked_at(venue: Venue) -> dict[str, float]:
-    """What a worker shows after a look at the books."""
+    """A worker's metrics after a look at the books."""
     metrics, port = WorkerMetrics(), free_port()
     books = BooksMetrics(metrics.registry)
     await books.look(venue.db)
@@ -164,7 +164,7 @@ def parsed(page: str) -> dict[str, float]:
 
 
 async def status(port: int, path: str) -> int:
-    """What a worker answers."""
+    """A worker's answer."""
     try:
         return int((await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}{path}")).status)
     except HTTPError as error:

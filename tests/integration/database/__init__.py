@@ -1,1 +1,1 @@
-"""What the database keeps by itself."""
+"""The database: schema, functions, constraints, connections."""

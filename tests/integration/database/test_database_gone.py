@@ -29,7 +29,7 @@ async def read(db: Database) -> object:
 
 
 async def read_several(db: Database) -> object:
-    """What the demo's staff look at."""
+    """The input of the demo's staff."""
     return await fill_purses(db, AT_THE_TAPS)
 
 

@@ -27,7 +27,7 @@ SERVER_NAMES: Final = {
     "TCP_KEEPCNT": "tcp_keepalives_count",
     "TCP_USER_TIMEOUT": "tcp_user_timeout",
 }
-"""What PostgreSQL calls our socket's options."""
+"""PostgreSQL's names of our socket options."""
 
 
 async def look(db: Database) -> None:

@@ -1,4 +1,4 @@
-"""What is kept for a while goes when its time has come; what may still be asked for, and the books, stay."""
+"""Expired rows are deleted; rows that may still be asked for, and the books, stay."""
 
 from tapwire_core.domain.retention import RetentionPeriods
 from tapwire_core.services.retention import delete_expired

@@ -26,7 +26,7 @@ CATALOGUE: Final = """
     UNION ALL
     SELECT tgrelid::regclass || '.' || tgname, concat(tgenabled, pg_get_triggerdef(oid)) FROM pg_trigger WHERE NOT tgisinternal
     ORDER BY 1, 2"""
-"""What the database has of functions, views and triggers."""
+"""The database's functions, views and triggers."""
 VERSIONS: Final = """
     SELECT 'function', oid, xmin::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
     UNION ALL

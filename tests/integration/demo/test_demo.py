@@ -64,7 +64,7 @@ def shown_for(seconds: str, folder: Path) -> tuple[RunningDemo, int]:
 
 
 def untold(demo: RunningDemo) -> list[str]:
-    """What a stranger should have seen and has not."""
+    """Lines that a stranger should have seen and has not."""
     return [line for line in STORY if not re.search(line, demo.output)]
 
 

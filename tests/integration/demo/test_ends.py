@@ -1,4 +1,4 @@
-"""However and whenever the demo is ended, no process of it stays behind."""
+"""Ending the demo leaves no process behind, in any way and at any time."""
 
 import asyncio
 import random
@@ -61,7 +61,7 @@ def wait_for_first_line(demo: RunningDemo) -> None:
 
 
 def catches_ctrl_c(pid: int) -> bool:
-    """Whether a process has a handler for SIGINT."""
+    """Return whether a process has a handler for SIGINT."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     (caught,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
     return bool(int(caught, 16) >> signal.SIGINT - 1 & 1)

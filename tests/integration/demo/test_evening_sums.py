@@ -112,7 +112,7 @@ async def test_a_report_adds_up_to_what_left_the_kegs_and_to_what_was_paid(db: D
 
 
 def _is_the_sum_of_its_parts(report: ShiftReport) -> None:
-    """What is told by tap, by beverage and by operator is all that there is, and nothing twice."""
+    """Rows by tap, beverage and operator add up to the total."""
     for name in Totals.__struct_fields__:
         whole = getattr(report.totals, name)
         assert sum(getattr(part, name) for part in report.by_tap.values()) == whole, name

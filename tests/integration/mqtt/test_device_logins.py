@@ -197,7 +197,7 @@ async def _heard(device: Client) -> None:
 
 
 async def lets_in(broker: ShippedBroker, secret: str) -> bool:
-    """Whether the tap can log in now."""
+    """Return whether the tap can log in now."""
     try:
         async with broker.device(TAP, secret):
             return True

@@ -274,7 +274,7 @@ async def test_logins_that_change_while_a_broker_starts_again_are_good_once_it_h
 
 
 async def _lets_in(broker: EmbeddedBroker, username: str, password: str) -> bool:
-    """Whether a login is good, once the broker has had time to read its files again."""
+    """Return whether a login is valid, once the broker has had time to read its files again."""
     await asyncio.sleep(0.3)
     try:
         async with aiomqtt.Client(broker.host, broker.device_port, username=username, password=password, identifier=username):

@@ -38,7 +38,7 @@ async def _write_off(venue: Venue, kind: str, amount_minor: int | None = None) -
 
 
 async def _gaps(venue: Venue) -> list[tuple[int, int]]:
-    """What the unresolved incidents of holes say is missing: millilitres, and their worth."""
+    """Missing volume and worth of the unresolved incidents of holes."""
     details = [json.loads(str(incident["details"])) for incident in await venue.incidents("volume_gap")]
     return sorted((gap["volume_ml"], gap["value_minor"]) for gap in details)
 

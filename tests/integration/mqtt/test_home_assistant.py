@@ -76,7 +76,7 @@ async def home(mosquitto: EmbeddedBroker) -> AsyncIterator[Home]:
 
 
 def teller(venue: Venue, broker: EmbeddedBroker, name: str = "core-1", **pace: float) -> HomeAssistant:
-    """What a core worker tells Home Assistant with."""
+    """A core worker's publisher for Home Assistant."""
     return HomeAssistant(
         db=venue.db,
         address=BrokerAddress(url=broker.url("core")),

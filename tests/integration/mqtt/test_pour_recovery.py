@@ -1,4 +1,4 @@
-"""When no report comes: every way out of SYSTEM.md, and that none leaves a guest, a tap or an operator stuck."""
+"""Pours without a report: every way out of SYSTEM.md, and none leaves a guest, a tap or an operator stuck."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -74,7 +74,7 @@ class Core:
                 await self.command("flow_recorded", event_id=heard["event_id"])
 
     def all(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
-        """What was heard of a type, with these values."""
+        """Received messages of a type, with these values."""
         return [heard for heard in self._heard if heard["type"] == kind and fields.items() <= heard.items()]
 
     async def hear(self, kind: str, count: int = 1, **fields: Any) -> dict[str, Any]:
@@ -282,12 +282,12 @@ class NodeProcess:
         self._process.send_signal(number)
 
     async def kill(self) -> None:
-        """As a power cut."""
+        """Kill it like a power cut."""
         self._process.send_signal(signal.SIGKILL)
         await self._process.wait()
 
     async def end(self) -> int:
-        """As systemd stops it; returns the exit code."""
+        """Stop it like systemd; returns the exit code."""
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
         return await asyncio.wait_for(self._process.wait(), WAIT_S)
@@ -322,7 +322,7 @@ class Notified:
         self._here.setblocking(False)
 
     def start_the_next(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What is started from now on belongs to it, and has a watchdog."""
+        """Start programs under it from now on, with a watchdog."""
         monkeypatch.setenv("NOTIFY_SOCKET", self.address)
         monkeypatch.setenv("WATCHDOG_USEC", "400000")
 

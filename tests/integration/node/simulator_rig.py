@@ -63,11 +63,11 @@ class Module:
         return self._process is not None and self._process.returncode is None
 
     async def kill(self) -> None:
-        """As a power cut, or the kernel that needs memory."""
+        """Kill it like a power cut or the out-of-memory killer."""
         await self._end(signal.SIGKILL)
 
     async def end(self) -> None:
-        """As systemd stops it."""
+        """Stop it like systemd."""
         await self._end(signal.SIGTERM)
 
     async def wait(self) -> int:
@@ -93,7 +93,7 @@ class Ear:
         self._heard: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
     def all(self, path: str, kind: str) -> list[dict[str, Any]]:
-        """What was heard of a device, or was said to it."""
+        """Messages of a device and to it."""
         return self._heard.setdefault((path, kind), [])
 
     async def listen(self, client: Client) -> None:
@@ -140,7 +140,7 @@ async def simulator_of(folder: Path, *configs: dict[str, Any]) -> AsyncIterator[
 
 
 def answers(socket: Path, tap: str) -> bool:
-    """Whether a simulator serves this tap."""
+    """Return whether a simulator serves this tap."""
     try:
         with SimulatorClient(socket, tap) as hand:
             hand.look()

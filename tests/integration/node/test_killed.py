@@ -40,7 +40,7 @@ PULSES_PER_LITER: Final = 10_000
 TOLERANCE_ML: Final = 20
 """Of the two tolerances, 20 ml and 250 ms of flow, the larger at this flow."""
 STEPS: Final = ("question", "grant", "journal", "valve open", "flow", "card taken", "valve closed", "report", "verdict")
-"""What is waited for before the kill; a few random milliseconds then decide on which side of the journal's write it falls."""
+"""Events before the kill; a few random milliseconds then decide on which side of the journal's write it falls."""
 
 
 @dataclass
@@ -116,7 +116,7 @@ class Victim:
                     await self.reach_end(step, asked)
 
     def story(self) -> str:
-        """What this tap was last heard to do, for whoever asks why nothing happens."""
+        """This tap's last known state, for the message of a timeout."""
         return f"{self.path}, {self.hand.look()}, its node says:\n{self.node.log()[-2_000:]}"
 
     async def reach_end(self, step: str, asked: dict[str, int]) -> None:
@@ -148,7 +148,7 @@ class Victim:
         assert self.node.runs, self.node.log()
 
     def checkpoints(self) -> dict[str, int]:
-        """What the journal has of pours without a verdict, as a technician would read it."""
+        """The journal's pours without a verdict, as a technician reads them."""
         facts = [json.loads(line) for line in export(self.config.parent / "journal.sqlite")]
         return {fact["fact_id"]: fact["volume_ml"] for fact in facts if fact["verdict"] is None}
 

@@ -32,7 +32,7 @@ from tests.venue import OPERATOR, Guest, Venue
 
 PACE = Pace(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
 BUSY_MACHINE_ML = 5_000
-"""What a house bears that flows on while a machine full of other tests keeps its node waiting; how much may, each test says."""
+"""Volume that may flow on while a busy machine keeps the node waiting; each test says how much."""
 
 
 @dataclass

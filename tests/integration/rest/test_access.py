@@ -1,4 +1,4 @@
-"""Who may call what: no login 401, not the role 403, and nothing by accident."""
+"""Access: no login 401, not the role 403, and nothing open by accident."""
 
 import httpx
 import pytest

@@ -13,7 +13,7 @@ BLANKS = "  blanks at both ends "
 
 
 def in_browser(token: str) -> dict[str, str]:
-    """What a page of the console sends with a form."""
+    """The fields that a console page sends with a form."""
     return {"Cookie": f"{SESSION_COOKIE}={token}", CSRF_HEADER: make_csrf_token(token), "HX-Request": "true"}
 
 

@@ -83,7 +83,7 @@ class Evening:
         return str(grant["pour_id"])
 
     async def audited(self, action: str, subject: str) -> list[dict[str, Any]]:
-        """What the audit log has of an action, about a subject."""
+        """The audit log's entries of an action, about a subject."""
         found = await self.operator.get("/api/audit/", params={"action": action, "subject": subject})
         return list(done(found)["items"])
 

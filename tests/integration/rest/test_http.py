@@ -1,4 +1,4 @@
-"""What HTTP asks of every route: HEAD, OPTIONS, schemes of any case, one content type; and a page for who looks with a browser."""
+"""HTTP on every route: HEAD, OPTIONS, schemes of any case, one content type; and error pages for browsers."""
 
 import httpx
 import pytest

@@ -16,7 +16,7 @@ TAP = "/api/taps/bar/left"
 
 
 async def configs_sent(db: Database, tap: str = "bar/taps/left") -> int:
-    """How many configs wait to be published to a tap; takes them out."""
+    """Take a tap's waiting configs out, and return their number."""
     gone = await db.pool.fetch("DELETE FROM command_outbox WHERE tap_path = $1 AND payload IS NULL RETURNING 1", tap)
     return len(gone)
 

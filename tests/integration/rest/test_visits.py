@@ -19,12 +19,12 @@ async def newcomer(venue: Venue, *, birth_date: date | None = None, age_checked:
 
 
 def body(guest_id: UUID, card_uid: str = "04a1b2c3") -> dict[str, str]:
-    """What opens a visit."""
+    """The body that opens a visit."""
     return {"guest_id": str(guest_id), "card_uid": card_uid}
 
 
 async def counts(venue: Venue) -> tuple[int, int, int]:
-    """How many visits, cards and audit entries there are."""
+    """Number of visits, cards and audit entries."""
     row = await venue.db.pool.fetchrow(
         "SELECT (SELECT count(*) FROM visits), (SELECT count(*) FROM cards), (SELECT count(*) FROM audit)"
     )

@@ -1,4 +1,4 @@
-"""What both of them need: a house that sends to this machine, a receiver, and workers that find nothing wrong."""
+"""Fixtures of the webhook tests: a database that sends to this machine, a receiver, and workers without errors."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -25,6 +25,6 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def no_fault(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """What workers try again must not be a fault of theirs."""
+    """Fail when a worker logs an error."""
     yield
     assert [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.WARNING] == []

@@ -1,4 +1,4 @@
-"""What happens is told to receivers outside, signed, at least once, whatever fails on the way."""
+"""Events reach receivers, signed, at least once, through every failure on the way."""
 
 import asyncio
 import socket

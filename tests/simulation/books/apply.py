@@ -1,4 +1,4 @@
-"""What the schema's function `apply_together` does with each decision, in its order, and the constraints that the schema keeps."""
+"""The mirror of the schema's function `apply_together`, in its order, and of the schema's constraints."""
 
 from collections.abc import Mapping
 from typing import Any

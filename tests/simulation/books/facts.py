@@ -1,4 +1,4 @@
-"""What the functions `lock_together`, `lock_flow`, `lock_odometer` and `lock_pour` of the schema read, from rows."""
+"""The mirror of the schema's functions `lock_together`, `lock_flow`, `lock_odometer` and `lock_pour`."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from tests.simulation.books.rows import JournalRow, PourRow, StretchRow, Tables
 
 
 def question_facts(tables: Tables, question: Question) -> Facts:
-    """What there is to know about a question."""
+    """The facts of a question."""
     tap = tables.taps.get(question.tap_path)
     if tap is None:
         return Facts(tap=None, card_status=None, visit=None, guest=None)
@@ -76,7 +76,7 @@ def _pending(tables: Tables, pour: PourRow) -> PendingPour:
 
 
 def report_facts(tables: Tables, report: Report) -> SettlementFacts:
-    """What there is to know about a report."""
+    """The facts of a report."""
     pour = tables.pours.get(report.pour_id)
     is_its = pour is not None and pour.tap_path == report.tap_path
     return SettlementFacts(tap=tap_now(tables, report.tap_path), pour=pour_facts(tables, report.pour_id) if is_its else None)

@@ -1,4 +1,4 @@
-"""What a simulated venue asks of the core: the use cases, and the books that they leave behind.
+"""The interface of the core to a simulated venue: the use cases, and the books that they leave behind.
 
 `Ledger` answers with the real rules on plain Python values, `PostgresBooks` with the real services on a real database.
 """
@@ -34,7 +34,7 @@ class Account(NamedTuple):
 
 
 class PourLine(NamedTuple):
-    """What the books say of a pour."""
+    """A pour in the books."""
 
     guest_id: UUID
     tap_path: str
@@ -54,7 +54,7 @@ class PourLine(NamedTuple):
 
 
 class VisitLine(NamedTuple):
-    """What the books say of a visit."""
+    """A visit in the books."""
 
     guest_id: UUID
     card_uid: str | None
@@ -63,7 +63,7 @@ class VisitLine(NamedTuple):
 
 
 class TapLine(NamedTuple):
-    """What the books say of a tap."""
+    """A tap in the books."""
 
     keg_id: UUID | None
     status: str
@@ -71,7 +71,7 @@ class TapLine(NamedTuple):
 
 
 class JournalLine(NamedTuple):
-    """What the books say of a journal."""
+    """A journal in the books."""
 
     highest_seq: int
     first_ml: int | None
@@ -109,7 +109,7 @@ class MoneyLine(NamedTuple):
 
 
 class GapLine(NamedTuple):
-    """What the incident of a hole says is missing."""
+    """Missing volume of a hole's incident."""
 
     volume_ml: int
     value_minor: int | None
@@ -155,7 +155,7 @@ class Books(Protocol):
         """Pours whose report is asked for now."""
 
     async def take_commands(self) -> list[Command]:
-        """What waits in the outbox, in order; it is forgotten there."""
+        """Take the outbox's contents, in order."""
 
     async def configs(self) -> list[Command]:
         """The config of every tap."""

@@ -104,7 +104,7 @@ class PostgresBooks:
         return sorted(AskedReport(asked.tap_path, asked.pour_id, asked.journal_id) for asked in await ask_for_reports(self.db, 0))
 
     async def take_commands(self) -> list[Command]:
-        """What waits in the outbox."""
+        """The outbox's contents."""
         taken: list[Command] = []
         configs: dict[str, TapConfig] = {}
 

@@ -79,13 +79,13 @@ class PourRow:
 
     @property
     def pending(self) -> bool:
-        """Whether it still holds money, tap and visit."""
+        """True while it holds money, tap and visit."""
         return self.sync_status is SyncStatus.PENDING_SYNC
 
 
 @dataclass(slots=True)
 class JournalRow:
-    """What is known of a tap node's journal."""
+    """A tap node's journal."""
 
     highest_seq: int = 0
     first_ml: int | None = None
@@ -118,7 +118,7 @@ class StockRow:
 
 @dataclass(slots=True)
 class AnswerRow:
-    """What a question was answered."""
+    """The answer to a question."""
 
     payload: str
     pour_id: UUID | None
@@ -126,7 +126,7 @@ class AnswerRow:
 
 @dataclass(slots=True)
 class GapRow:
-    """What the incident of a hole says is missing."""
+    """Missing volume of a hole's incident."""
 
     incident_id: UUID
     volume_ml: int

@@ -1,4 +1,4 @@
-"""What a statement of the books reads from a database; the columns are those of the lines in `interface`, after the keys."""
+"""Queries of a statement of the books; the columns are those of the lines in `interface`, after the keys."""
 
 from typing import Final
 

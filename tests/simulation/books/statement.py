@@ -18,7 +18,7 @@ from tests.simulation.books.rows import PourRow, Tables
 
 
 def state_books(tables: Tables) -> Statement:
-    """What the rows say."""
+    """The statement of these rows."""
     facts = {*tables.pours, *(key[1] for key in tables.verdicts), *(event_id for _, event_id in tables.flows)}
     return Statement(
         guests={guest.guest_id: Account(guest.balance_minor, guest.held_minor) for guest in tables.guests.values()},

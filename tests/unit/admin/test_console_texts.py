@@ -1,4 +1,4 @@
-"""What the console says: complete in each language, for every word of the closed sets and every refusal."""
+"""The console's texts: complete in each language, for every member of the closed sets and every refusal."""
 
 import re
 from collections.abc import Iterator

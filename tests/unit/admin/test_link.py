@@ -1,4 +1,4 @@
-"""What the console hears beside devices: whether broker and core are there, and what the core answers a tap."""
+"""The console's subscriptions beside devices: presence of broker and core, and the core's answers to a tap."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""What a tap's screen shows comes first: danger before connection, a pour before everything that only concerns the next guest."""
+"""Priorities of a tap's screen: danger before connection, a pour before everything that only concerns the next guest."""
 
 from typing import Any
 from uuid import UUID
@@ -50,7 +50,7 @@ def seen(
     cores: int = 1,
     **now: Any,
 ) -> TapSnapshot:
-    """What is known; `now` is of the tap."""
+    """The screen's input; `now` is of the tap."""
     node = {"status": "online", "phase": phase, "pour_id": str(POUR) if phase == "POURING" else None}
     progress = {"pour_id": str(POUR), "volume_ml": 100}
     link = {"broker": True, "cores": cores}

@@ -71,7 +71,7 @@ class Bench:
         run_now(self.ledger.note_state(str(tap.path), tap.state()))
 
     def booked_ml(self, tap: SimulatedTap) -> int:
-        """What has left the tap's keg, in the books."""
+        """The volume that has left the tap's keg, in the books."""
         keg = self.tables.kegs[self.tables.taps[str(tap.path)].keg_id]
         return keg.initial_ml - keg.book_ml
 

@@ -31,7 +31,7 @@ EXCLUSIVE: Final = (
 
 
 def is_possible(obstacles: Iterable[DenyReason]) -> bool:
-    """Whether these obstacles can be there together."""
+    """Return whether these obstacles can occur together."""
     return not any(pair <= set(obstacles) for pair in EXCLUSIVE)
 
 

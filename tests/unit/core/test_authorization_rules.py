@@ -1,4 +1,4 @@
-"""Who may pour: the order of the rules, on every set of obstacles that can be there together."""
+"""Authorisation: the order of the rules, on every set of obstacles that can occur together."""
 
 import itertools
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What waits to be worked on is bounded, and no device makes another wait behind it."""
+"""The queue of received messages is bounded, and no device makes another wait behind it."""
 
 import asyncio
 

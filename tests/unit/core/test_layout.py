@@ -55,7 +55,7 @@ NOUNS: Final = frozenset(
         "volumes",
     }
 )
-"""What files are about. A part of a noun that is large has a file of its own, named after it: `pour_recovery`, `shift_reports`."""
+"""The nouns of files. A large part of a noun has a file of its own, named after it: `pour_recovery`, `shift_reports`."""
 HELPERS: Final = {
     "tables": {"columns"},
     "writes": {"rows"},
@@ -83,7 +83,7 @@ EVERYWHERE: Final = {
     "audit": {"tables", "views", "routes", "pages"},
     "reports": {"views", "routes", "pages"},
 }
-"""Where a noun must have its file, since people look for it there."""
+"""The layers in which a noun must have its file, since people look for it there."""
 LOOSE: Final = {"__init__", "__main__", "errors", "settings"}
 """Modules of the core that are in no folder: everybody uses them."""
 

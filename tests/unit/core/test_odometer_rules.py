@@ -20,7 +20,7 @@ SOON_UNBELIEVABLE_ML = 1_000
 
 
 class Told(Enum):
-    """What the node makes of a piece of its odometer."""
+    """The node's fact for a piece of its odometer."""
 
     NOT = auto()
     FACT = auto()
@@ -63,12 +63,12 @@ def test_facts_and_holes_cover_the_odometer_once(pieces: list[tuple[int, Told]],
 
 
 def _told_ml(bench: Bench) -> Counter[UUID]:
-    """What the incidents of holes say is missing."""
+    """Missing volume of the incidents of holes."""
     return Counter({row.gap.incident_id: row.gap.volume_ml for row in bench.tables.incidents.values() if row.gap})
 
 
 def _missing_ml(bench: Bench) -> Counter[UUID]:
-    """What the holes are that have an incident."""
+    """The holes that have an incident."""
     missing = Counter[UUID]()
     for row in bench.tables.stretches:
         if row.is_hole and bench.tables.gap(row.fact_id):

@@ -1,4 +1,4 @@
-"""What a worker does again and again."""
+"""Periodic tasks of a worker."""
 
 import asyncio
 import time

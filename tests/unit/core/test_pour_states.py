@@ -54,28 +54,28 @@ def changes() -> Changes:
 
 
 def reported(volume_ml: int, of: PourFacts) -> Changes:
-    """What a report of a volume changes."""
+    """The changes of a report of a volume."""
     report = Report(TAP, PENDING, "04a1b2c3", volume_ml, 10_000, EndReason.CARD_REMOVED, 0, volume_ml)
     now = CurrentTap(venue_id="bar", shift_id=None, keg_id=KEG, keg_ml=30_000, price_minor=PRICE_MINOR)
     return settle_new_report(report, JOURNAL, SettlementFacts(tap=now, pour=of), (), HOUSE, Actor(TAP), {}).changes
 
 
 def reconciled() -> Changes:
-    """What reconciling by hand changes."""
+    """The changes of a reconcile."""
     filled = changes()
     pour_recovery.reconcile(pour(), 100, "no report", None, filled)
     return filled
 
 
 def voided(event: PourEvent, action: AuditAction, why: StopReason) -> Changes:
-    """What voiding by hand changes."""
+    """The changes of a void."""
     filled = changes()
     pour_recovery.void(pour(), event, action, why, "no report", filled)
     return filled
 
 
 def proved() -> Changes:
-    """What a newer question changes."""
+    """The changes of a newer question."""
     return answer_question(question(), "00", facts((), pending()), HOUSE, UUID(int=12), Actor(TAP))[1]
 
 

@@ -1,4 +1,4 @@
-"""How often a decision goes to the database: begin, lock and read, write, commit; nothing else."""
+"""Round trips of a decision: begin, lock and read, write, commit; nothing else."""
 
 from collections.abc import AsyncIterator
 
@@ -22,7 +22,7 @@ class Wire:
         self._sent = sent
 
     def taken(self) -> list[str]:
-        """What was sent since the last look."""
+        """The statements since the last look."""
         taken = self._sent[:]
         self._sent.clear()
         return taken

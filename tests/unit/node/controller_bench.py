@@ -296,10 +296,10 @@ class ControllerBench:
 
     @property
     def opened(self) -> int:
-        """How often the valve was opened for a grant."""
+        """Number of openings for a grant."""
         return len(self.all(OpenValve))
 
     @property
     def closed(self) -> int:
-        """How often the valve was closed."""
+        """Number of closings."""
         return len(self.all(CloseValve))

@@ -122,7 +122,7 @@ class EmulatedChip:
     opened: int = 0
     closed: int = 0
     let_go: int = 0
-    """How often all pins of the process were released."""
+    """Number of times that all pins of the process were released."""
     _registers: dict[int, int] = field(default_factory=lambda: dict(AFTER_RESET))
     _fifo: list[int] = field(default_factory=list)
     _waits: int = 0
