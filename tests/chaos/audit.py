@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tapwire_contracts.reasons import IncidentKind, SyncStatus
 from tapwire_demo.programs import Program, start_program
-from tests.chaos.founding import FLOODER, PRICE_MINOR, Drinker
+from tests.chaos.first_data import FLOODER, PRICE_MINOR, Drinker
 from tests.chaos.monkey import Monkey
 from tests.chaos.site import Site, Tap
 from tests.chaos.staff import Staff

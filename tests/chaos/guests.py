@@ -6,7 +6,7 @@ from random import Random
 from typing import Final
 
 from tapwire_node.simulator.protocol import Action
-from tests.chaos.founding import Drinker
+from tests.chaos.first_data import Drinker
 from tests.chaos.site import CLOSING_S, Tap
 
 LOOK_S: Final = 0.05

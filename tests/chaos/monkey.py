@@ -19,10 +19,10 @@ from aiomqtt import Client, MqttError
 
 from tapwire_contracts.topics import ROOT
 from tapwire_node.simulator.protocol import Action
+from tests.chaos.first_data import FLOODER
 from tests.chaos.flooder import nonsense
-from tests.chaos.founding import FLOODER
-from tests.chaos.kept import KeptProgram
 from tests.chaos.link import Link
+from tests.chaos.programs import KeptProgram
 from tests.chaos.site import ADMIN, CORES, Site, Tap
 
 PAUSE_S: Final = (0.2, 1.2)

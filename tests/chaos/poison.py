@@ -15,9 +15,9 @@ from statistics import median
 from typing import Final
 
 from tapwire_demo.programs import Program
-from tests.chaos.founding import FLOODER
-from tests.chaos.kept import KeptProgram
+from tests.chaos.first_data import FLOODER
 from tests.chaos.load import LoadTap
+from tests.chaos.programs import KeptProgram
 from tests.chaos.site import LOOK_S, READY_S, Site, Stranger, open_site
 
 TAPS: Final = 8

@@ -11,9 +11,9 @@ from typing import Final
 
 from tests.chaos.audit import Auditor, Booked, at_rest
 from tests.chaos.guests import play_guests
-from tests.chaos.kept import besides
 from tests.chaos.memory import Memory
 from tests.chaos.monkey import Done, Monkey
+from tests.chaos.programs import besides
 from tests.chaos.site import Site
 from tests.chaos.staff import Staff
 

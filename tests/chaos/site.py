@@ -26,10 +26,10 @@ from tapwire_demo.processes import LOOPBACK, free_port
 from tapwire_demo.programs import Program
 from tapwire_node.simulator.client import SimulatorClient
 from tapwire_node.simulator.protocol import Action, GroundTruth, SimulatorUnreachable
-from tests.chaos.founding import PULSES_PER_LITER, VENUE, Drinker, found, invite
-from tests.chaos.kept import KeptProgram, KeptServer
+from tests.chaos.first_data import PULSES_PER_LITER, VENUE, Drinker, found, invite
 from tests.chaos.link import Link
 from tests.chaos.memory import Memory
+from tests.chaos.programs import KeptProgram, KeptServer
 from tests.integration.node.rig import to_toml
 from tests.integration.node.simulator_rig import BUSY_MACHINE_MS
 from tests.venue import OPERATOR

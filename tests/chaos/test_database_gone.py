@@ -7,7 +7,7 @@ import pytest
 
 from tapwire_node.simulator.protocol import Action
 from tests.chaos.audit import Auditor, at_rest
-from tests.chaos.founding import FLOODER, MAX_POUR_ML
+from tests.chaos.first_data import FLOODER, MAX_POUR_ML
 from tests.chaos.monkey import Monkey
 from tests.chaos.site import CLOSING_S, TEST_TIMEOUT_S, Site, Tap, open_site
 from tests.chaos.staff import Staff

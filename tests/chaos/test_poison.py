@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.chaos.audit import at_rest
-from tests.chaos.founding import FLOODER
+from tests.chaos.first_data import FLOODER
 from tests.chaos.load import POUR_ML, LoadTap
 from tests.chaos.poison import KINDS, poisoned, serve
 from tests.chaos.site import TEST_TIMEOUT_S, open_site

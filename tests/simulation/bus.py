@@ -3,8 +3,8 @@
 from random import Random
 from typing import Final
 
+from tests.simulation.fault_rates import Weather
 from tests.simulation.virtual import Action, Clock
-from tests.simulation.weather import Weather
 
 PROMPT_MS: Final = (1, 40)
 SLOW_MS: Final = (500, 9_000)

@@ -15,7 +15,7 @@ from tapwire_node.journal import Journal
 from tapwire_node.journal.connection import connect
 from tapwire_node.journal.identity import Place, claim_journal
 from tapwire_node.journal.writer_thread import write_effect
-from tests.simulation.received import EventFactory
+from tests.simulation.node_events import EventFactory
 from tests.simulation.virtual import Clock
 
 WRITE_MS: Final = (1, 25)

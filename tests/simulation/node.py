@@ -53,9 +53,9 @@ from tapwire_node.mqtt.resend_queue import RESEND_QUEUE_LIMIT, ResendQueue
 from tapwire_node.settings import BrokerSettings
 from tests.simulation.auditor import Auditor
 from tests.simulation.disk import Disk, WriteQueue
-from tests.simulation.plumbing import Plumbing
-from tests.simulation.received import EventFactory, happening_of
+from tests.simulation.node_events import EventFactory, happening_of
 from tests.simulation.site import PULSES_PER_LITER
+from tests.simulation.tap_physics import Plumbing
 from tests.simulation.virtual import Clock
 
 LIMITS: Final = Limits(leak_report_ms=6_000)

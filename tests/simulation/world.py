@@ -19,11 +19,11 @@ from tests.simulation.books.interface import Books, Statement
 from tests.simulation.books.wrapped import Say, brief, told
 from tests.simulation.bus import Bus
 from tests.simulation.core import WORKERS, Core, PriceList
+from tests.simulation.fault_rates import Weather
 from tests.simulation.node import Node
 from tests.simulation.people import Guest, People
 from tests.simulation.site import KEG_ML, PRICE_MINOR, Site
 from tests.simulation.virtual import Clock
-from tests.simulation.weather import Weather
 
 STORM_MS: Final = 30_000
 CALM_MS: Final = 30_000

@@ -23,7 +23,7 @@ from tapwire_node.runtime.tap_node import running_node
 from tapwire_node.settings import Settings
 from tests.integration.node.rig import CARD, OTHER_CARD, TAP, Rig, blocked_journal, core_at, process_at, rig_at, tap_settings, until
 from tests.mqtt_tap import protocol_of
-from tests.stolen import Stolen
+from tests.stolen_time import Stolen
 
 LONG_POUR_ML_PER_S = 100
 ONE_LONG_POUR = f"""

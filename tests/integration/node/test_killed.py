@@ -30,7 +30,7 @@ from tapwire_node.simulator.protocol import Action
 from tests.integration.node.rig import tap_settings
 from tests.integration.node.simulator_rig import BUSY_MACHINE_MS, PATIENCE_S, Ear, Module, ear_at, simulator_of, until
 from tests.integration.node.test_with_core import PACE
-from tests.stolen import Stolen
+from tests.stolen_time import Stolen
 from tests.venue import OPERATOR, PRICE_MINOR, Guest, Venue
 
 KILLS: Final = 102

@@ -9,7 +9,7 @@ import pytest
 
 from tapwire_demo.broker import EmbeddedBroker
 from tests.integration.node.rig import CARD, FLOW_ML_PER_S, OTHER_CARD, SHORT, Rig, rig_at
-from tests.stolen import Stolen
+from tests.stolen_time import Stolen
 
 
 @pytest.fixture

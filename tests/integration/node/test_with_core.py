@@ -27,7 +27,7 @@ from tapwire_node.journal.inspection import export
 from tapwire_node.runtime.tap_node import TapNode, running_node
 from tapwire_node.settings import Settings
 from tests.integration.node.rig import FLOW_ML_PER_S, TAP, tap_settings, until
-from tests.stolen import Stolen
+from tests.stolen_time import Stolen
 from tests.venue import OPERATOR, Guest, Venue
 
 PACE = Pace(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)

@@ -14,7 +14,7 @@ from tapwire_node.hardware.scenario_faults import Fault, FaultKind
 from tapwire_node.hardware.settings import SimulatedHardware
 from tapwire_node.hardware.simulated_tap import VALVE_PIN, SimulatedTap, WatchedPin
 from tapwire_node.hardware.valve import RETRY_MS, ValveStuck
-from tests.stolen import Stolen
+from tests.stolen_time import Stolen
 
 CARD = "04a1b2c3"
 WAIT_S = 5.0
