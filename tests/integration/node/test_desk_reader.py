@@ -173,4 +173,4 @@ async def test_doctor_checks_a_desk_reader_and_its_broker(mosquitto: EmbeddedBro
     doctor = await Tool.start(tmp_path, "doctor")
 
     assert await doctor.end() == 0, doctor.said
-    assert {line.split()[1] for line in doctor.said} == {"settings", "reader", "SPI", "broker"}
+    assert {line.split()[1] for line in doctor.said} == {"settings", "reader", "SPI", "broker", "RPi.GPIO"}
