@@ -16,7 +16,7 @@ from typing import Final
 
 from tapwire_contracts.topics import ROOT
 from tapwire_core.db.engine import Database
-from tapwire_core.db.failures import DatabaseGone, telling_database_gone
+from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.schema import migrate
 from tapwire_core.db.views.devices import broker_logins
 from tapwire_core.domain.policy import Policy
@@ -152,7 +152,7 @@ class Demo:
     async def _keep_logins(self) -> None:
         """Let devices in at the broker as the core knows them: added, rotated or revoked while the demo runs."""
         while True:
-            with contextlib.suppress(DatabaseGone), telling_database_gone():
+            with contextlib.suppress(DatabaseUnavailable), translate_database_errors():
                 await self._broker.set_device_logins(await broker_logins(self._db))
             await asyncio.sleep(LOGINS_CHECK_S)
 
@@ -194,9 +194,9 @@ class Demo:
         while True:
             await asyncio.sleep(UPKEEP_S)
             try:
-                with telling_database_gone():
+                with translate_database_errors():
                     done = await fill_purses(self._db, AT_THE_TAPS) + await change_low_kegs(self._db, SIMULATED)
-            except (DatabaseGone, Refused) as error:
+            except (DatabaseUnavailable, Refused) as error:
                 done = [f"the staff can't help: {error}"]
             self._screen.tell(Line("", text, Mood.QUIET) for text in done)
 

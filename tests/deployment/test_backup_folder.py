@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tapwire_core.commands.backup_folder import BackupCollector, back_up_each, backups_in
+from tapwire_core.commands.backup_folder import BackupCollector, back_up_periodically, list_backups
 from tapwire_core.db.backup import write_backup
 from tests.command_line import command, done, running
 from tests.venue import Venue
@@ -24,7 +24,7 @@ async def test_what_the_nightly_backup_made_is_restored_and_its_books_balance(
     await venue.guest(balance_minor=50_00)
 
     await done("tapwire_core", "backup", tmp_path, "--keep", "2", TAPWIRE_DATABASE_URL=venue.db.url)
-    [backup] = backups_in(tmp_path)
+    [backup] = list_backups(tmp_path)
     await done("tapwire_core", "restore", backup, TAPWIRE_DATABASE_URL=empty_database_url)
 
     checked = await done("tapwire_core", "check", TAPWIRE_DATABASE_URL=empty_database_url)
@@ -37,7 +37,7 @@ async def test_only_the_newest_are_kept_and_files_of_other_names_are_left_alone(
 
     await done("tapwire_core", "backup", tmp_path, "--keep", "2", TAPWIRE_DATABASE_URL=venue.db.url)
 
-    oldest, newest = backups_in(tmp_path)
+    oldest, newest = list_backups(tmp_path)
     assert (oldest.name, newest.name > OLD[1]) == (OLD[1], True)
     assert (tmp_path / "before-the-move.backup").exists()
 
@@ -45,7 +45,7 @@ async def test_only_the_newest_are_kept_and_files_of_other_names_are_left_alone(
 async def test_the_service_makes_one_at_once_and_none_while_the_newest_is_young(venue: Venue, tmp_path: Path) -> None:
     async with running("tapwire_core", "backup", tmp_path, "--each-h", "24", TAPWIRE_DATABASE_URL=venue.db.url) as process:
         ends = time.monotonic() + WITHIN_S
-        while not backups_in(tmp_path):
+        while not list_backups(tmp_path):
             assert process.returncode is None
             assert time.monotonic() < ends
             await asyncio.sleep(0.1)
@@ -55,8 +55,8 @@ async def test_the_service_makes_one_at_once_and_none_while_the_newest_is_young(
 
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1):
-            await back_up_each(tmp_path, 24, take)
-    assert len(backups_in(tmp_path)) == 1
+            await back_up_periodically(tmp_path, 24, take)
+    assert len(list_backups(tmp_path)) == 1
 
 
 async def test_keeping_needs_a_folder(venue: Venue, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from tapwire_admin.metrics import RequestMetrics
 from tapwire_core.commands.backup_folder import BackupCollector
-from tapwire_core.db.views.monitoring import PENDING_AGES_S, DeviceStanding, Standing, WebhookStanding
+from tapwire_core.db.views.monitoring import PENDING_AGES_S, DeviceGauges, InstallationGauges, WebhookGauges
 from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WebhookMetrics, WorkerMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -44,11 +44,11 @@ def exposed() -> str:
     admin._seconds.labels("GET", "/api/taps", "200").observe(0.1)
     books = BooksMetrics(worker.registry)
     books._differences.labels("a rule").set(0)
-    device = DeviceStanding(path="bar/taps/left", online=True, facts_open=0, contract_version=None)
-    webhook = WebhookStanding(webhook_id="9c", waiting=0, oldest_waiting_ms=0, failures=0, failing_ms=0)
+    device = DeviceGauges(path="bar/taps/left", online=True, facts_open=0, contract_version=None)
+    webhook = WebhookGauges(webhook_id="9c", waiting=0, oldest_waiting_ms=0, failures=0, failing_ms=0)
     WebhookMetrics(worker.registry)
     worker.registry.register(BackupCollector(DEPLOY))
-    books._standing.latest = Standing(tuple(0 for _ in PENDING_AGES_S), {}, (device,), 0, 0, (webhook,))
+    books._gauges.latest = InstallationGauges(tuple(0 for _ in PENDING_AGES_S), {}, (device,), 0, 0, (webhook,))
     registries: list[CollectorRegistry] = [worker.registry, admin.registry]
     return "".join(generate_latest(registry).decode() for registry in registries)
 

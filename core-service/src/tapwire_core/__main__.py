@@ -17,7 +17,7 @@ from tapwire_core.commands.backup import add_backup_commands
 from tapwire_core.commands.common import COMMAND_LINE, DONE, NOT_DONE, open_database
 from tapwire_core.commands.devices import add_device_commands
 from tapwire_core.commands.imports import add_import_commands
-from tapwire_core.db.failures import DatabaseGone, telling_database_gone
+from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.errors import DomainError
@@ -28,7 +28,7 @@ from tapwire_core.worker.worker import run_core
 
 PACKAGE: Final = "tapwire-core"
 PASSWORD_BYTES: Final = 12
-GARBAGE: Final = 20_000
+GC_THRESHOLD: Final = 20_000
 """So many new objects that are still there are worth a look for cycles; pours leave hardly any, and each look costs them time."""
 
 
@@ -43,9 +43,9 @@ def main() -> None:
         settings = read_settings()
         set_up_logs("core")
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        with telling_database_gone():
+        with translate_database_errors():
             code = uvloop.run(command(settings, arguments))
-    except (DomainError, InvalidSettings, UnitsNotInstalled, DatabaseGone, OSError) as error:
+    except (DomainError, InvalidSettings, UnitsNotInstalled, DatabaseUnavailable, OSError) as error:
         print(f"tapwire-core: {error}", file=sys.stderr)
         code = NOT_DONE
     sys.exit(code)
@@ -84,7 +84,7 @@ async def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:  #
 
 async def _run_worker(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
     gc.freeze()  # what is imported stays: no collection need look at it again
-    gc.set_threshold(GARBAGE)
+    gc.set_threshold(GC_THRESHOLD)
     await run_core(settings)
     return DONE
 

@@ -13,19 +13,19 @@ import pytest
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.logs import JsonLine
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.monitoring.health_server import STUCK_AFTER_S, Signs, serve_health
+from tapwire_core.monitoring.health_server import STUCK_AFTER_S, WorkerHealth, serve_health
 from tapwire_core.monitoring.metrics import BooksMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services.devices import add_device
 from tapwire_core.services.nodes import note_state
-from tapwire_core.worker.worker import Pace, Worker
+from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_demo.processes import free_port
 from tests.mqtt_tap import connect_tap
 from tests.rest import Rest, done
 from tests.venue import OPERATOR, Venue
 
-PACE = Pace(sweep_s=0.05, outbox_s=0.5, database_check_s=0.05, reconnect_max_s=0.3)
+PACE = Intervals(sweep_s=0.05, outbox_s=0.5, database_check_s=0.05, reconnect_max_s=0.3)
 WITHIN_S = 20.0
 
 
@@ -60,7 +60,7 @@ async def test_a_worker_counts_what_it_decided_and_is_ready_while_broker_and_dat
     await mosquitto.add_account(Account(str(venue.tap.path), "secret", BrokerRole.DEVICE))
     worker = Worker(venue.db, BrokerAddress(url=mosquitto.url("core")), PACE, "core-1")
     port = free_port()
-    with serve_health(worker.metrics.registry, worker.signs, port):
+    with serve_health(worker.metrics.registry, worker.health, port):
         assert await status(port, "/health/ready") == 503
         running = asyncio.create_task(worker.run())
         try:
@@ -117,11 +117,11 @@ def facts_of(caplog: pytest.LogCaptureFixture, pour_id: str) -> list[dict[str, o
 
 
 async def test_a_worker_whose_event_loop_is_stuck_does_not_live() -> None:
-    port, signs = free_port(), Signs(turned_at=time.monotonic() - STUCK_AFTER_S, is_ready=True)
-    with serve_health(WorkerMetrics().registry, signs, port):
+    port, health = free_port(), WorkerHealth(beat_at=time.monotonic() - STUCK_AFTER_S, is_ready=True)
+    with serve_health(WorkerMetrics().registry, health, port):
         assert await status(port, "/health/live") == 503
         assert await status(port, "/health/ready") == 503
-        signs.turn()
+        health.beat()
         assert await status(port, "/health/live") == 200
         assert await status(port, "/elsewhere") == 404
 
@@ -147,9 +147,9 @@ async def looked_at(venue: Venue) -> dict[str, float]:
     """A worker's metrics after a look at the books."""
     metrics, port = WorkerMetrics(), free_port()
     books = BooksMetrics(metrics.registry)
-    await books.look(venue.db)
-    await books.check(venue.db)
-    with serve_health(metrics.registry, Signs(), port):
+    await books.update_backlog(venue.db)
+    await books.update_differences(venue.db)
+    with serve_health(metrics.registry, WorkerHealth(), port):
         return await scraped(port)
 
 

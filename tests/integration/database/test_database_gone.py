@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tapwire_core.db.engine import Database
-from tapwire_core.db.failures import DatabaseGone, telling_database_gone
+from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.schema import migrate
 from tapwire_core.db.views.devices import broker_logins
 from tapwire_core.domain.policy import Policy
@@ -51,10 +51,10 @@ async def test_a_server_whose_backend_was_killed_is_at_most_gone_for_a_while_and
             async with asyncio.timeout(BACK_WITHIN_S):
                 while True:
                     try:
-                        with telling_database_gone():
+                        with translate_database_errors():
                             await use(db)
                         break
-                    except DatabaseGone:
+                    except DatabaseUnavailable:
                         await asyncio.sleep(0.01)
 
 
@@ -73,14 +73,14 @@ async def test_a_read_that_loses_its_connection_in_the_middle_says_that_the_data
         pid = int((await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one())
         asyncio.get_running_loop().call_later(0.2, os.kill, pid, signal.SIGKILL)
 
-        with pytest.raises(DatabaseGone), telling_database_gone():
+        with pytest.raises(DatabaseUnavailable), translate_database_errors():
             await connection.execute(text("SELECT pg_sleep(20)"))
 
 
 async def test_a_fault_of_ours_is_not_called_a_database_that_is_gone(db: Database) -> None:
-    with suppress(LookupError), telling_database_gone():
+    with suppress(LookupError), translate_database_errors():
         raise LookupError
-    with pytest.raises(Exception, match="elsewhere") as raised, telling_database_gone():
+    with pytest.raises(Exception, match="elsewhere") as raised, translate_database_errors():
         async with db.engine.connect() as connection:
             await connection.execute(text("SELECT * FROM elsewhere"))
-    assert not isinstance(raised.value, DatabaseGone)
+    assert not isinstance(raised.value, DatabaseUnavailable)

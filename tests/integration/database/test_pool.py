@@ -11,7 +11,7 @@ import pytest
 from tapwire_core.db import connections
 from tapwire_core.db.connections import SOCKET_OPTIONS, connect
 from tapwire_core.db.engine import Database
-from tapwire_core.db.failures import is_database_gone
+from tapwire_core.db.failures import is_database_unavailable
 from tapwire_core.domain.policy import Policy
 from tapwire_demo.postgres import EmbeddedPostgres
 from tests.chaos.link import Link
@@ -31,7 +31,7 @@ SERVER_NAMES: Final = {
 
 
 async def look(db: Database) -> None:
-    await db.look(1.0)
+    await db.check_connection(1.0)
 
 
 async def transact(db: Database) -> None:
@@ -77,7 +77,7 @@ async def test_a_transaction_of_a_program_that_is_gone_keeps_no_row_locked(
         async with asyncio.timeout(SOON_S):
             with pytest.raises(asyncpg.InterfaceError) as failed:
                 await freeze()
-        assert is_database_gone(failed.value), "what was said must be said again"
+        assert is_database_unavailable(failed.value), "what was said must be said again"
         async with asyncio.timeout(SOON_S), frozen.transaction() as store:
             await store.connection.execute(lock)
 
@@ -105,7 +105,7 @@ async def test_connections_that_lead_to_a_database_that_is_silent_are_given_up_t
             primary.silence()
 
             with pytest.raises(TimeoutError):
-                await db.look(0.2)
+                await db.check_connection(0.2)
 
             async with asyncio.timeout(SOON_S):
-                await db.look(SOON_S)
+                await db.check_connection(SOON_S)

@@ -15,13 +15,13 @@ from tapwire_core.domain.closed_sets import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
 from tapwire_core.services.pour_recovery import force_unlock
-from tapwire_core.worker.worker import Pace, Worker
+from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tests.mqtt_tap import MqttTap, connect_tap
 from tests.venue import OPERATOR, Venue
 
 ENDS_WITHIN_S = 15
-PACE = Pace(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
+PACE = Intervals(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
 HEARS_ONLY = replace(PACE, outbox_s=3_600, database_check_s=1.0)
 """A worker that looks into its outbox only when it is told to, and listens again a second after it lost that connection."""
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"

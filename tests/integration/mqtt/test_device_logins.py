@@ -13,7 +13,7 @@ import pytest
 from aiomqtt import Client, MqttError
 
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.broker.device_logins import BrokerNotTold, DeviceLogins, keep_device_logins, reload_broker
+from tapwire_core.broker.device_logins import BrokerNotReloaded, DeviceLogins, keep_device_logins, reload_broker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import add_device, revoke_device, rotate_device
 from tapwire_node.settings import broker_address, load_settings
@@ -117,7 +117,7 @@ def test_a_process_that_the_signal_would_end_is_not_signalled(tmp_path: Path, pr
     try:
         while Path(f"/proc/{other.pid}/comm").read_text().strip() != program:  # it gets its name a moment after Popen is through
             time.sleep(SOON_S)
-        with pytest.raises(BrokerNotTold, match=complaint):
+        with pytest.raises(BrokerNotReloaded, match=complaint):
             reload_broker(tmp_path / "pid")
         assert other.poll() is None
     finally:

@@ -9,7 +9,7 @@ import msgspec
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
-from tapwire_core.worker.worker import Pace, Worker
+from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.runtime.tap_node import running_node
 from tapwire_node.settings import Settings
@@ -28,8 +28,8 @@ async def test_an_emergency_stop_closes_the_valve_of_a_running_pour_and_charges_
     await taps.change_tap(venue.db, OPERATOR, venue.tap.path, pulses_per_liter=1_000, max_pour_ml=5_000)
     ann = await venue.guest(balance_minor=500_00)
     address = BrokerAddress(url=mosquitto.url("core"), protocol=mosquitto.protocol, shared=True)
-    pace = Pace(outbox_s=NEVER_S, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
-    core = asyncio.create_task(Worker(venue.db, address, pace, f"core-{secrets.token_hex(4)}").run())
+    intervals = Intervals(outbox_s=NEVER_S, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
+    core = asyncio.create_task(Worker(venue.db, address, intervals, f"core-{secrets.token_hex(4)}").run())
     async with running_node(msgspec.convert(await tap_settings(mosquitto, tmp_path), Settings)) as node:
         bar = Bar(venue, node, mosquitto)
         await bar.start_pour(ann)

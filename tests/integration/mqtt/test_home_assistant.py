@@ -82,7 +82,7 @@ def teller(venue: Venue, broker: EmbeddedBroker, name: str = "core-1", **pace: f
         address=BrokerAddress(url=broker.url("core")),
         instance_id=name,
         prefix="homeassistant",
-        **{"look_s": 0.05, "retry_s": 0.1, **pace},
+        **{"poll_s": 0.05, "retry_s": 0.1, **pace},
     )
 
 

@@ -19,7 +19,7 @@ from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services import taps
 from tapwire_core.services.pour_recovery import force_unlock
 from tapwire_core.services.restore import settle_journal
-from tapwire_core.worker.worker import Pace, Worker
+from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.controller.events import ServiceRunHeld, ServiceRunRequested, ServiceRunStopped
 from tapwire_node.hardware.simulated_tap import SimulatedTap
@@ -30,7 +30,7 @@ from tests.integration.node.rig import FLOW_ML_PER_S, TAP, tap_settings, until
 from tests.stolen_time import Stolen
 from tests.venue import OPERATOR, Guest, Venue
 
-PACE = Pace(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
+PACE = Intervals(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
 BUSY_MACHINE_ML = 5_000
 """Volume that may flow on while a busy machine keeps the node waiting; each test says how much."""
 

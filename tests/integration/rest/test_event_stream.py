@@ -24,7 +24,7 @@ from tapwire_contracts.topics import core_state_topic
 from tapwire_core.broker.client import make_client
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
-from tapwire_core.db.views.event_stream import FactsReader
+from tapwire_core.db.views.event_stream import AuditReader
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.policy import Policy
 from tapwire_core.services.sessions import log_out
@@ -152,7 +152,7 @@ async def test_a_stream_whose_database_goes_ends_quietly(path: str, caplog: pyte
 
 
 async def test_a_fact_that_commits_after_a_later_one_is_not_skipped(db: Database) -> None:
-    reader = FactsReader(db, 0)
+    reader = AuditReader(db, 0)
     async with db.pool.acquire() as slow, db.pool.acquire() as fast:
         transaction = slow.transaction()
         await transaction.start()
@@ -173,7 +173,7 @@ async def test_a_fact_that_commits_after_a_later_one_is_not_skipped(db: Database
 
 
 async def test_a_transaction_that_began_after_a_later_facts_one_is_waited_for_too(db: Database) -> None:
-    reader = FactsReader(db, 0)
+    reader = AuditReader(db, 0)
     async with db.pool.acquire() as early, db.pool.acquire() as late:
         first, second = early.transaction(), late.transaction()
         await first.start()
@@ -203,7 +203,7 @@ async def test_a_stream_from_now_on_tells_what_was_being_written_when_it_began(d
         await slow.connection.execute(INSERT, "late, with the smaller id")
         async with db.transaction() as quick:
             await quick.connection.execute(INSERT, "there already")
-        reader = await FactsReader.from_now(db)
+        reader = await AuditReader.from_now(db)
         meanwhile = await reader.read_on()
     async with db.transaction() as store:
         await store.connection.execute(INSERT, "after")

@@ -33,7 +33,7 @@ def with_limits(db: Database, **limits: Any) -> Database:
 @asynccontextmanager
 async def sending(db: Database, workers: int = 1) -> AsyncIterator[None]:
     """Workers that send."""
-    senders = [asyncio.create_task(WebhookSender(db, look_every_s=0.02).run()) for _ in range(workers)]
+    senders = [asyncio.create_task(WebhookSender(db, poll_interval_s=0.02).run()) for _ in range(workers)]
     try:
         yield
     finally:

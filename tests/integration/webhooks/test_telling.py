@@ -6,7 +6,7 @@ from collections import Counter
 from uuid import UUID
 
 from tapwire_contracts.reasons import Resolution, WebhookEventType
-from tapwire_core.db.views.monitoring import read_standing
+from tapwire_core.db.views.monitoring import read_gauges
 from tapwire_core.db.views.webhooks import get_webhook
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.webhooks import FAILURES_BEFORE_PAUSE
@@ -215,7 +215,7 @@ async def test_an_endpoint_that_takes_nothing_for_days_is_switched_off_and_a_per
     async with sending(venue.db):
         await receiver.hears(1)
         await until(venue.db, "SELECT failing_since IS NOT NULL FROM webhooks")
-        standing = (await read_standing(venue.db)).webhooks
+        standing = (await read_gauges(venue.db)).webhooks
         await venue.db.pool.execute("UPDATE webhooks SET failing_since = failing_since - interval '5 days'")
         await until(venue.db, "SELECT NOT enabled FROM webhooks")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tapwire_admin.responses.errors import STATUS_OF
-from tapwire_core.db.failures import is_database_gone
+from tapwire_core.db.failures import is_database_unavailable
 from tapwire_core.errors import DomainError, NotMigrated
 
 
@@ -32,6 +32,6 @@ def test_an_error_that_a_lost_connection_caused_says_that_the_database_is_gone()
     lost, wrapped = ConnectionRefusedError(), RuntimeError("could not read")
     wrapped.__cause__ = lost
 
-    assert is_database_gone(lost)
-    assert is_database_gone(wrapped)
-    assert not is_database_gone(RuntimeError("a fault of ours"))
+    assert is_database_unavailable(lost)
+    assert is_database_unavailable(wrapped)
+    assert not is_database_unavailable(RuntimeError("a fault of ours"))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tapwire_core.mqtt.intake import MAX_IN_HAND_OF_DEVICE, MAX_WAITING_OF_DEVICE, Intake
+from tapwire_core.mqtt.intake import MAX_IN_PROGRESS_PER_DEVICE, MAX_QUEUED_PER_DEVICE, Intake
 
 
 async def test_a_device_that_floods_takes_turns_with_the_others() -> None:
@@ -20,26 +20,26 @@ async def test_a_device_that_floods_takes_turns_with_the_others() -> None:
 
 async def test_few_messages_of_one_device_are_in_hand_at_a_time() -> None:
     intake = Intake[int]()
-    for number in range(MAX_IN_HAND_OF_DEVICE + 1):
+    for number in range(MAX_IN_PROGRESS_PER_DEVICE + 1):
         intake.put("tap", number)
-    for number in range(MAX_IN_HAND_OF_DEVICE):
+    for number in range(MAX_IN_PROGRESS_PER_DEVICE):
         assert await intake.take() == ("tap", number)
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(intake.take(), 0.05)
     intake.done("tap")
 
-    assert await intake.take() == ("tap", MAX_IN_HAND_OF_DEVICE)
+    assert await intake.take() == ("tap", MAX_IN_PROGRESS_PER_DEVICE)
 
 
 async def test_what_a_full_queue_has_no_room_for_is_dropped_and_there_is_room_again_later() -> None:
     intake = Intake[int]()
-    assert all(intake.put("tap", number) for number in range(MAX_WAITING_OF_DEVICE))
+    assert all(intake.put("tap", number) for number in range(MAX_QUEUED_PER_DEVICE))
 
     assert not intake.put("tap", -1)
     await intake.take()
 
-    assert intake.put("tap", MAX_WAITING_OF_DEVICE)
+    assert intake.put("tap", MAX_QUEUED_PER_DEVICE)
     assert intake.put("another", 0)
 
 

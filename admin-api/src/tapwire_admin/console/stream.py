@@ -25,7 +25,7 @@ from tapwire_admin.responses.event_streams import Events, stream_events
 from tapwire_contracts.reasons import Phase
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.audit import AuditEntryView
-from tapwire_core.db.views.event_stream import FactsReader, kind_of
+from tapwire_core.db.views.event_stream import AuditReader, kind_of
 from tapwire_core.db.views.taps import TapView, find_taps
 from tapwire_core.db.views.users import operator_of_token
 from tapwire_core.domain.money import charge
@@ -44,7 +44,7 @@ KINDS: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE, LiveK
 @get("/live", access=OPERATOR, include_in_schema=False)
 async def stream(request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, live: NamedDependency[Live]) -> ServerSentEvent:
     """Stream events from now on."""
-    facts = await FactsReader.from_now(db)
+    facts = await AuditReader.from_now(db)
     return stream_events(_events(LiveTexts(db, viewer, live), facts, hash_token(token_of(request))))
 
 
@@ -133,7 +133,7 @@ def topics_of(fact: AuditEntryView) -> list[str]:
     return [kind_of(fact.action).value, fact.action, *fact.subjects]
 
 
-async def _events(texts: LiveTexts, facts: FactsReader, session: bytes) -> Events:
+async def _events(texts: LiveTexts, facts: AuditReader, session: bytes) -> Events:
     """Merge live values with facts from the database; neither waits for the other."""
     with texts.live.listen(KINDS) as listener:
         events: deque[ServerSentEventMessage] = deque()
@@ -154,7 +154,7 @@ async def _events(texts: LiveTexts, facts: FactsReader, session: bytes) -> Event
 
 
 async def _poll(
-    texts: LiveTexts, facts: FactsReader, session: bytes, events: deque[ServerSentEventMessage], ready: asyncio.Event
+    texts: LiveTexts, facts: AuditReader, session: bytes, events: deque[ServerSentEventMessage], ready: asyncio.Event
 ) -> None:
     """Query for new facts periodically; ends with the session."""
     beat_at = time.monotonic()

@@ -18,7 +18,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from tapwire_admin.access.cookies import ForgedRequest
 from tapwire_admin.requests.request_ids import request_id_of
-from tapwire_core.db.failures import is_database_gone, is_row_held
+from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
 from tapwire_core.errors import DomainError, Invalid, NotFound, Refused
 from tapwire_core.services.idempotency import IdempotencyKeyReused
 from tapwire_core.services.passwords import PasswordsBusy
@@ -107,10 +107,10 @@ def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[
 def fault_of(request: Request[Any, Any, Any], error: Exception) -> str:
     """Log a fault and return its code, one of `FAULTS`."""
     where = f"{request.method} {quote(request.url.path)}"
-    if is_row_held(error):
+    if is_lock_timeout(error):
         _log.warning("%s: somebody else held a row for too long", where)
         return BUSY
-    if is_database_gone(error):
+    if is_database_unavailable(error):
         _log.warning("%s: the database is unreachable, %r", where, error)
         return UNAVAILABLE
     _log.error("%s failed, request %s", where, request_id_of(request.scope), exc_info=error)

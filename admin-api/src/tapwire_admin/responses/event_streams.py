@@ -7,7 +7,7 @@ from typing import Final
 
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from tapwire_core.db.failures import DatabaseGone, telling_database_gone
+from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 
 Events = AsyncGenerator[ServerSentEventMessage, None]
 
@@ -21,9 +21,9 @@ def stream_events(events: Events) -> ServerSentEvent:
 
 async def _until_database_gone(events: Events) -> AsyncIterator[ServerSentEventMessage]:
     try:
-        with telling_database_gone():
+        with translate_database_errors():
             async with aclosing(events):
                 async for event in events:
                     yield event
-    except DatabaseGone as gone:
+    except DatabaseUnavailable as gone:
         _log.warning("a stream ends: the database is unreachable, %s", gone)

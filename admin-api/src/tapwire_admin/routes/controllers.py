@@ -27,7 +27,7 @@ from tapwire_contracts.messages import Milliliters, Milliseconds, PourAuthorized
 from tapwire_contracts.reasons import DenyReason, EndReason, Malformation, Outcome, VerdictReason, VerdictStatus
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
-from tapwire_core.db.failures import may_work_later
+from tapwire_core.db.failures import is_retryable
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
@@ -172,9 +172,9 @@ async def _sync_all(db: Database, device: DevicePath, actor: Actor, raws: list[R
         try:
             results.append(await _sync(db, device, actor, raw))
         except Exception as error:
-            if may_work_later(error) and not results:
+            if is_retryable(error) and not results:
                 raise
-            if may_work_later(error):
+            if is_retryable(error):
                 return results + [_undecided(left) for left in raws[len(results) :]]
             results.append(await _keep_failed(db, device, raw, error))
     return results

@@ -21,7 +21,7 @@ from tapwire_admin.live import MAX_LISTENERS, Listener, Live
 from tapwire_admin.requests.dependencies import Db
 from tapwire_admin.responses.event_streams import Events, stream_events
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.event_stream import FactsReader, kind_of, newest_fact_id
+from tapwire_core.db.views.event_stream import AuditReader, kind_of, newest_audit_id
 from tapwire_core.db.views.users import operator_of_token
 from tapwire_core.services.sessions import hash_token
 
@@ -55,12 +55,12 @@ async def stream(
     """
     if live.is_full():
         raise ServiceUnavailableException(f"{MAX_LISTENERS} streams are open already: close one, or retry later.")
-    is_reset = last_event_id is not None and last_event_id > await newest_fact_id(db)
-    facts = await FactsReader.from_now(db) if last_event_id is None or is_reset else FactsReader(db, last_event_id)
+    is_reset = last_event_id is not None and last_event_id > await newest_audit_id(db)
+    facts = await AuditReader.from_now(db) if last_event_id is None or is_reset else AuditReader(db, last_event_id)
     return stream_events(_events(db, live, facts, hash_token(token_of(request)), is_reset=is_reset))
 
 
-async def _events(db: Database, live: Live, facts: FactsReader, session: bytes, *, is_reset: bool) -> Events:
+async def _events(db: Database, live: Live, facts: AuditReader, session: bytes, *, is_reset: bool) -> Events:
     if is_reset:
         yield ServerSentEventMessage(data="{}", event=RESET, id=facts.after)
     with live.listen() as listener:

@@ -16,18 +16,18 @@ from typing import Final
 
 from tapwire_core.broker.private_file import write_private
 from tapwire_core.db.engine import Database
-from tapwire_core.db.failures import DatabaseGone, telling_database_gone
+from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.views.devices import broker_logins
 
 BROKER_PROGRAM: Final = "mosquitto"
 PROCESSES: Final = Path("/proc")
-LOOK_AGAIN_S: Final = 1.0
+POLL_INTERVAL_S: Final = 1.0
 """Between two looks into the database, unless said otherwise."""
 
 log: Final = logging.getLogger(__name__)
 
 
-class BrokerNotTold(Exception):
+class BrokerNotReloaded(Exception):
     """The broker did not get the signal; the text says why."""
 
 
@@ -40,28 +40,28 @@ class DeviceLogins:
 
     file: Path
     pid_file: Path | None
-    told: bool = False
+    is_reloaded: bool = False
 
     def set(self, hashes: Mapping[str, str]) -> None:
         """Let in these devices and no others, by their secrets' hashes; raises `BrokerNotTold` and `OSError`."""
         wanted = "".join(f"{path}:{made}\n" for path, made in sorted(hashes.items()))
         if not self.file.exists() or self.file.read_text(encoding="utf-8") != wanted:
-            self.told = False
+            self.is_reloaded = False
             write_private(self.file, wanted)
             log.info("%s has %d devices now", self.file, len(hashes))
-        if not self.told and self.pid_file is not None:
+        if not self.is_reloaded and self.pid_file is not None:
             reload_broker(self.pid_file)
-            self.told = True
+            self.is_reloaded = True
 
 
-async def keep_device_logins(db: Database, logins: DeviceLogins, pause_s: float = LOOK_AGAIN_S) -> None:
+async def keep_device_logins(db: Database, logins: DeviceLogins, pause_s: float = POLL_INTERVAL_S) -> None:
     """Repeat `sync_device_logins`, also while database or broker are gone; ends only by cancellation."""
     complaint = None
     while True:
         try:
             await sync_device_logins(db, logins)
             complaint = None
-        except (BrokerNotTold, DatabaseGone, OSError) as error:
+        except (BrokerNotReloaded, DatabaseUnavailable, OSError) as error:
             if complaint != str(error):
                 complaint = str(error)
                 log.warning("%s; trying again", complaint)
@@ -70,7 +70,7 @@ async def keep_device_logins(db: Database, logins: DeviceLogins, pause_s: float 
 
 async def sync_device_logins(db: Database, logins: DeviceLogins) -> None:
     """Let the devices log in that may do so now; raises `BrokerNotTold`, `DatabaseGone` and `OSError`."""
-    with telling_database_gone():
+    with translate_database_errors():
         hashes = await broker_logins(db)
     logins.set(hashes)
 
@@ -83,11 +83,11 @@ def reload_broker(pid_file: Path) -> None:
             _check_it_listens(pid, pid_file)
         os.kill(pid, signal.SIGHUP)
     except (FileNotFoundError, ProcessLookupError):
-        raise BrokerNotTold(f"the broker of {pid_file} does not run; it reads the file when it starts") from None
+        raise BrokerNotReloaded(f"the broker of {pid_file} does not run; it reads the file when it starts") from None
     except PermissionError:
-        raise BrokerNotTold(f"the broker of {pid_file} can't be signalled: run this as the user that the broker runs as") from None
+        raise BrokerNotReloaded(f"the broker of {pid_file} can't be signalled: run this as the broker's user") from None
     except ValueError:
-        raise BrokerNotTold(f"{pid_file} holds no process id") from None
+        raise BrokerNotReloaded(f"{pid_file} holds no process id") from None
 
 
 def _check_it_listens(pid: int, pid_file: Path) -> None:
@@ -96,6 +96,6 @@ def _check_it_listens(pid: int, pid_file: Path) -> None:
     """
     status = dict(line.split(":", 1) for line in (PROCESSES / str(pid) / "status").read_text(encoding="utf-8").splitlines())
     if status["Name"].strip() != BROKER_PROGRAM:
-        raise BrokerNotTold(f"{pid_file} names process {pid}, which is not {BROKER_PROGRAM}")
+        raise BrokerNotReloaded(f"{pid_file} names process {pid}, which is not {BROKER_PROGRAM}")
     if not int(status["SigCgt"], 16) & 1 << signal.SIGHUP - 1:
-        raise BrokerNotTold(f"the broker of {pid_file} is still starting")
+        raise BrokerNotReloaded(f"the broker of {pid_file} is still starting")

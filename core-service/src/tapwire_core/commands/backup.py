@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from tapwire_core.commands.backup_folder import back_up_each, delete_oldest, new_file
+from tapwire_core.commands.backup_folder import back_up_periodically, delete_oldest, new_file
 from tapwire_core.commands.common import COMMAND_LINE, DONE, NOT_DONE, open_database
 from tapwire_core.db.backup import load_backup, write_backup
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report
@@ -14,7 +14,7 @@ from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import read_path
 from tapwire_core.services.restore import begin_after_restore, settle_journal
 from tapwire_core.settings import InvalidSettings, Settings
-from tapwire_core.worker.worker import run_until_told
+from tapwire_core.worker.worker import run_until_signalled
 
 
 def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -69,7 +69,7 @@ async def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
             delete_oldest(folder, arguments.keep)
 
     if arguments.each_h:
-        await run_until_told(back_up_each(folder, arguments.each_h, take))
+        await run_until_signalled(back_up_periodically(folder, arguments.each_h, take))
     else:
         await take(new_file(folder))
     return DONE

@@ -11,7 +11,7 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from tapwire_core.db.failures import DatabaseGone, telling_database_gone
+from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.errors import DomainError
 
 SUFFIX: Final = ".backup"
@@ -30,19 +30,19 @@ def new_file(folder: Path) -> Path:
     return folder / f"tapwire-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
 
 
-def backups_in(folder: Path) -> list[Path]:
+def list_backups(folder: Path) -> list[Path]:
     """The backups that were made here by name, oldest first."""
     return sorted(folder.glob(f"tapwire-*{SUFFIX}"))
 
 
 def delete_oldest(folder: Path, keep: int) -> None:
     """Keep so many of the newest backups."""
-    for file in backups_in(folder)[:-keep]:
+    for file in list_backups(folder)[:-keep]:
         file.unlink()
         log.info("%s is deleted: %d newer backups are kept", file, keep)
 
 
-async def back_up_each(folder: Path, each_h: float, take: TakeBackup) -> None:
+async def back_up_periodically(folder: Path, each_h: float, take: TakeBackup) -> None:
     """Take a backup when the newest is older than this, and retry after failures; ends only by cancellation."""
     while True:
         due_in_s = each_h * HOUR_S - (time.time() - newest_at(folder))
@@ -50,16 +50,16 @@ async def back_up_each(folder: Path, each_h: float, take: TakeBackup) -> None:
             await asyncio.sleep(min(due_in_s, HOUR_S))
             continue
         try:
-            with telling_database_gone():
+            with translate_database_errors():
                 await take(new_file(folder))
-        except (DatabaseGone, DomainError, OSError) as error:
+        except (DatabaseUnavailable, DomainError, OSError) as error:
             log.error("no backup: %s; trying again in %d s", error, RETRY_S)
             await asyncio.sleep(RETRY_S)
 
 
 def newest_at(folder: Path) -> float:
     """Time of the newest backup in seconds since 1970; 0 without one."""
-    return max((file.stat().st_mtime for file in backups_in(folder)), default=0.0)
+    return max((file.stat().st_mtime for file in list_backups(folder)), default=0.0)
 
 
 class BackupCollector(Collector):

@@ -34,7 +34,7 @@ class BackupRefused(Refused):
     code = "backup_refused"
 
 
-class TableCopied(Struct, frozen=True):
+class TableManifest(Struct, frozen=True):
     """One table of a backup, in an order in which rows come after those that they refer to. `sha256` is of its COPY text."""
 
     name: str
@@ -50,7 +50,7 @@ class Manifest(Struct, frozen=True):
     software: str
     revision: str
     taken_at: datetime
-    tables: tuple[TableCopied, ...]
+    tables: tuple[TableManifest, ...]
 
 
 async def write_backup(url: str, file: Path) -> Manifest:
@@ -90,7 +90,7 @@ async def load_backup(url: str, file: Path, application_url: str | None = None) 
     return manifest
 
 
-async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path) -> TableCopied:
+async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path) -> TableManifest:
     columns = [
         row["attname"]
         for row in await connection.fetch(
@@ -101,10 +101,10 @@ async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path) -> 
     target = folder / _member(name)
     copied = await connection.copy_from_table(name, columns=columns, output=target)
     digest = await asyncio.to_thread(_digest_of, target)
-    return TableCopied(name, tuple(columns), int(copied.split()[-1]), digest)
+    return TableManifest(name, tuple(columns), int(copied.split()[-1]), digest)
 
 
-async def _copy_in(connection: asyncpg.Connection, table: TableCopied, content: IO[bytes]) -> None:
+async def _copy_in(connection: asyncpg.Connection, table: TableManifest, content: IO[bytes]) -> None:
     # what a trigger would write stands in the backup already
     await connection.execute(f'ALTER TABLE "{table.name}" DISABLE TRIGGER USER')
     await connection.copy_to_table(table.name, columns=list(table.columns), source=content)
@@ -170,7 +170,7 @@ def _read_manifest(file: Path) -> Manifest:
     return manifest
 
 
-def _digest_in(packed: zipfile.ZipFile, table: TableCopied) -> str:
+def _digest_in(packed: zipfile.ZipFile, table: TableManifest) -> str:
     with packed.open(_member(table.name)) as content:
         return _digest(content)
 

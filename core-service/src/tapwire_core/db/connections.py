@@ -17,30 +17,30 @@ CONNECT_TIMEOUT_S: Final = 5.0
 """Timeout of connecting to one host."""
 COMMAND_TIMEOUT_S: Final = 30.0
 """Timeout of one statement."""
-SILENT_FOR_S: Final = 10
+KEEPALIVE_IDLE_S: Final = 10
 """After so long without a word from the other side it is asked whether it is there."""
-ASKED_EACH_S: Final = 5
-ASKED_TIMES: Final = 3
-UNHEARD_FOR_MS: Final = 15_000
+KEEPALIVE_INTERVAL_S: Final = 5
+KEEPALIVE_PROBES: Final = 3
+TCP_USER_TIMEOUT_MS: Final = 15_000
 """A side that has not received what was sent to it for so long is gone."""
 IDLE_IN_TRANSACTION_MS: Final = 30_000
 """The server ends a transaction that is idle for so long: its client is dead, or frozen with rows locked."""
 SERVER_SETTINGS: Final = {
-    "tcp_keepalives_idle": str(SILENT_FOR_S),
-    "tcp_keepalives_interval": str(ASKED_EACH_S),
-    "tcp_keepalives_count": str(ASKED_TIMES),
-    "tcp_user_timeout": str(UNHEARD_FOR_MS),
+    "tcp_keepalives_idle": str(KEEPALIVE_IDLE_S),
+    "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL_S),
+    "tcp_keepalives_count": str(KEEPALIVE_PROBES),
+    "tcp_user_timeout": str(TCP_USER_TIMEOUT_MS),
     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
 }
 SOCKET_OPTIONS: Final = {
-    "TCP_KEEPIDLE": SILENT_FOR_S,
-    "TCP_KEEPINTVL": ASKED_EACH_S,
-    "TCP_KEEPCNT": ASKED_TIMES,
-    "TCP_USER_TIMEOUT": UNHEARD_FOR_MS,
+    "TCP_KEEPIDLE": KEEPALIVE_IDLE_S,
+    "TCP_KEEPINTVL": KEEPALIVE_INTERVAL_S,
+    "TCP_KEEPCNT": KEEPALIVE_PROBES,
+    "TCP_USER_TIMEOUT": TCP_USER_TIMEOUT_MS,
 }
 """The same for our side, as far as the operating system knows them."""
 WRITABLE: Final = "read-write"
-NOT_THIS_HOST: Final = (
+HOST_ERRORS: Final = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -59,7 +59,7 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection:
     for host in others:
         try:
             return await _connect_to(host, options)
-        except NOT_THIS_HOST:
+        except HOST_ERRORS:
             continue
     return await _connect_to(last, options)
 
@@ -67,11 +67,11 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection:
 async def _connect_to(host: str, options: dict[str, Any]) -> asyncpg.Connection:
     given = {"command_timeout": COMMAND_TIMEOUT_S, "server_settings": SERVER_SETTINGS} | options
     connection = await asyncpg.connect(host, timeout=CONNECT_TIMEOUT_S, **given)
-    _notice_death(connection._transport.get_extra_info("socket"))  # asyncpg has no option for it
+    _enable_keepalive(connection._transport.get_extra_info("socket"))  # asyncpg has no option for it
     return connection
 
 
-def _notice_death(connected: socket.socket) -> None:
+def _enable_keepalive(connected: socket.socket) -> None:
     if connected.family in (socket.AF_INET, socket.AF_INET6):
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in SOCKET_OPTIONS.items():

@@ -23,14 +23,14 @@ DEADLOCK_RETRIES: Final = 5
 """Retries of a transaction that the database aborted (a deadlock, a lost race for a unique row)."""
 
 POOL_SIZE: Final = 10
-URGENT_SIZE: Final = 2
+URGENT_POOL_SIZE: Final = 2
 """Connections beside the pool's, for what must not queue behind others; opened when they are needed."""
-ROW_WAIT_MS: Final = 2_000
+ROW_LOCK_TIMEOUT_MS: Final = 2_000
 """Longest wait for a row that another transaction holds: a waiting one occupies a connection."""
-GOODBYE_S: Final = 3.0
+CLOSE_TIMEOUT_S: Final = 3.0
 """Time for the pool to close when a program ends."""
 
-RETRIED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+RETRYABLE_ERRORS: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,17 +56,17 @@ class Database:
     async def open(cls, url: str, policy: Policy, *, pool_size: int = POOL_SIZE) -> AsyncIterator[Self]:
         """Connect to `postgresql://…`; `pool_size` bounds the transactions that run at once."""
         engine = open_engine(url, pool_size=pool_size, pool_pre_ping=True)
-        pool, urgent = [await _open_pool(url, size) for size in (pool_size, URGENT_SIZE)]
+        pool, urgent = [await _open_pool(url, size) for size in (pool_size, URGENT_POOL_SIZE)]
         try:
             yield cls(pool, urgent, engine, policy, url)
         finally:
             # a pool that can't be closed in time is ended: the database may be silent
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE_S):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await asyncio.gather(pool.close(), urgent.close())
             await engine.dispose()
 
-    async def look(self, timeout_s: float) -> None:
+    async def check_connection(self, timeout_s: float) -> None:
         """See whether the database is there; raises what it raises, or `TimeoutError`.
 
         Outside a transaction a statement must go by the simple protocol, as this one does. Of any other that is cut off when it is
@@ -95,7 +95,7 @@ class Database:
 
 
 async def _open_pool(url: str, size: int) -> asyncpg.Pool:
-    settings = SERVER_SETTINGS | {"lock_timeout": str(ROW_WAIT_MS)}
+    settings = SERVER_SETTINGS | {"lock_timeout": str(ROW_LOCK_TIMEOUT_MS)}
     return await asyncpg.create_pool(
         url, min_size=0, max_size=size, connect=connect, reset=_reset_if_needed, server_settings=settings
     )
@@ -134,7 +134,7 @@ def _in_transaction(
             try:
                 async with db.transaction(urgent=urgent) as store:
                     return await steps(store, *args, **kwargs)
-            except RETRIED:
+            except RETRYABLE_ERRORS:
                 continue
         async with db.transaction(urgent=urgent) as store:
             return await steps(store, *args, **kwargs)

@@ -8,9 +8,9 @@ import asyncpg
 from sqlalchemy import literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from tapwire_core.db.engine import RETRIED, Database
+from tapwire_core.db.engine import RETRYABLE_ERRORS, Database
 
-GONE: Final = (
+UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
@@ -26,36 +26,36 @@ async def is_ready(db: Database) -> bool:
     try:
         async with db.engine.connect() as connection:
             await connection.execute(select(literal(1)))
-    except (SQLAlchemyError, *GONE):
+    except (SQLAlchemyError, *UNAVAILABLE):
         return False
     return True
 
 
-class DatabaseGone(Exception):
+class DatabaseUnavailable(Exception):
     """The database can't be used now; what it was that said so is the cause."""
 
 
 @contextmanager
-def telling_database_gone() -> Iterator[None]:
+def translate_database_errors() -> Iterator[None]:
     """Raise `DatabaseGone` in place of the drivers' errors for a database that can't be used now: they share no class."""
     try:
         yield
     except Exception as error:
-        if is_database_gone(error):
-            raise DatabaseGone(str(error)) from error
+        if is_database_unavailable(error):
+            raise DatabaseUnavailable(str(error)) from error
         raise
 
 
-def may_work_later(error: BaseException) -> bool:
+def is_retryable(error: BaseException) -> bool:
     """Return whether a retry may succeed: the database is gone, or aborted the transaction for another one."""
-    return is_database_gone(error) or is_row_held(error) or isinstance(error, RETRIED)
+    return is_database_unavailable(error) or is_lock_timeout(error) or isinstance(error, RETRYABLE_ERRORS)
 
 
-def is_row_held(error: BaseException) -> bool:
+def is_lock_timeout(error: BaseException) -> bool:
     """Return whether an error is a lock timeout."""
     return isinstance(error, asyncpg.LockNotAvailableError)
 
 
-def is_database_gone(error: BaseException | None) -> bool:
+def is_database_unavailable(error: BaseException | None) -> bool:
     """Return whether an error, or its cause, says that the database can't be used now."""
-    return error is not None and (isinstance(error, GONE) or is_database_gone(error.__cause__))
+    return error is not None and (isinstance(error, UNAVAILABLE) or is_database_unavailable(error.__cause__))

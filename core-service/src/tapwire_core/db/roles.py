@@ -16,7 +16,7 @@ ONLY_ADDED_TO: Final = tuple(str(rows.__tablename__) for rows in (AuditEntry, Mo
 """The tables whose rows are never changed."""
 
 
-def admit_application(connection: Connection, application_url: str) -> None:
+def grant_application(connection: Connection, application_url: str) -> None:
     """Let the role of this URL work with the schema, and make the role when there is none; as the owner of the tables."""
     application = make_url(hosts_of(application_url)[0])
     if application.username == connection.execute(text("SELECT current_user")).scalar():

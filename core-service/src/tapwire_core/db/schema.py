@@ -18,8 +18,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from tapwire_core.db.engine import open_engine
-from tapwire_core.db.roles import admit_application
-from tapwire_core.db.sql_files import SQL, names_not_in_place, put_in_place
+from tapwire_core.db.roles import grant_application
+from tapwire_core.db.sql_files import SQL, install_objects, outdated_objects
 from tapwire_core.errors import NotMigrated
 
 R = TypeVar("R")
@@ -62,7 +62,7 @@ async def require_newest(url: str) -> None:
         raise NotMigrated(
             f"The database is at revision {found!r}, this version needs {newest_revision()!r}: run `tapwire-core migrate`."
         )
-    others = await _on_connection(url, names_not_in_place)
+    others = await _on_connection(url, outdated_objects)
     if others:
         raise NotMigrated(
             f"The database's functions are of another version ({', '.join(others)}): run `tapwire-core migrate` of the newer one."
@@ -106,9 +106,9 @@ def _upgrade(connection: Connection, application_url: str | None, revision: str,
     _require_known(_revision_on(connection))
     command.upgrade(config(connection), revision)
     if revision == "head":
-        put_in_place(connection, sql)
+        install_objects(connection, sql)
     if application_url is not None:
-        admit_application(connection, application_url)
+        grant_application(connection, application_url)
 
 
 def _require_known(found: str | None) -> None:

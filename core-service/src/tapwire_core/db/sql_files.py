@@ -92,7 +92,7 @@ class _File:
         return MARK + hashlib.sha256(self.statement.encode()).hexdigest()[:16]
 
 
-def put_in_place(connection: Connection, folder: Path = SQL) -> None:
+def install_objects(connection: Connection, folder: Path = SQL) -> None:
     """Make the functions, views and triggers what the files say, inside the caller's transaction; the tables are there already."""
     connection.execute(text("SET LOCAL search_path = public"))
     connection.execute(text("SET LOCAL check_function_bodies = off"))  # a body may name what comes later
@@ -109,7 +109,7 @@ def put_in_place(connection: Connection, folder: Path = SQL) -> None:
         connection.exec_driver_sql(f"DROP {other.identity}")
 
 
-def names_not_in_place(connection: Connection) -> list[str]:
+def outdated_objects(connection: Connection) -> list[str]:
     """The functions, views and triggers that `migrate` did not put into the database from this version's files."""
     return [
         file.name

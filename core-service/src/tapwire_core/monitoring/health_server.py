@@ -26,26 +26,26 @@ Respond = Callable[[str, list[tuple[str, str]]], Any]
 
 
 @dataclass(slots=True)
-class Signs:
+class WorkerHealth:
     """Signs of life, set by the worker and read by the server's thread."""
 
-    turned_at: float = field(default_factory=time.monotonic)
+    beat_at: float = field(default_factory=time.monotonic)
     is_ready: bool = False
 
-    def turn(self) -> None:
+    def beat(self) -> None:
         """The event loop turns."""
-        self.turned_at = time.monotonic()
+        self.beat_at = time.monotonic()
 
     @property
     def is_live(self) -> bool:
         """True if the event loop has run lately."""
-        return time.monotonic() - self.turned_at < STUCK_AFTER_S
+        return time.monotonic() - self.beat_at < STUCK_AFTER_S
 
 
 @contextmanager
-def serve_health(registry: CollectorRegistry, signs: Signs, port: int, host: str = LOOPBACK) -> Iterator[None]:
+def serve_health(registry: CollectorRegistry, health: WorkerHealth, port: int, host: str = LOOPBACK) -> Iterator[None]:
     """Serve on this address while the block runs."""
-    server = make_server(host, port, _application(registry, signs), server_class=_Server, handler_class=_QuietHandler)
+    server = make_server(host, port, _application(registry, health), server_class=_Server, handler_class=_QuietHandler)
     thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     try:
@@ -56,7 +56,7 @@ def serve_health(registry: CollectorRegistry, signs: Signs, port: int, host: str
         thread.join()
 
 
-def _application(registry: CollectorRegistry, signs: Signs) -> Callable[[dict[str, Any], Respond], Iterable[bytes]]:
+def _application(registry: CollectorRegistry, health: WorkerHealth) -> Callable[[dict[str, Any], Respond], Iterable[bytes]]:
     metrics = make_wsgi_app(registry)
 
     def answer(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
@@ -65,9 +65,9 @@ def _application(registry: CollectorRegistry, signs: Signs) -> Callable[[dict[st
                 page: Iterable[bytes] = metrics(environ, respond)
                 return page
             case "/health/live":
-                return _say(respond, signs.is_live, "the event loop is stuck")
+                return _say(respond, health.is_live, "the event loop is stuck")
             case "/health/ready":
-                return _say(respond, signs.is_live and signs.is_ready, "waiting for the broker or the database")
+                return _say(respond, health.is_live and health.is_ready, "waiting for the broker or the database")
             case _:
                 respond(_status(HTTPStatus.NOT_FOUND), [("Content-Type", "text/plain")])
                 return [b"/metrics, /health/live, /health/ready\n"]

@@ -18,14 +18,14 @@ from tapwire_contracts.messages import ROUTES, Sender, message_type
 from tapwire_contracts.reasons import DenyReason, IncidentKind, Outcome
 from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.monitoring import PENDING_AGES_S, Standing, read_standing
+from tapwire_core.db.views.monitoring import PENDING_AGES_S, InstallationGauges, read_gauges
 from tapwire_core.services.books import BOOK_RULES, check_books, count_backlog
 
 GRANTED: Final = "granted"
 UNREADABLE: Final = "unreadable"
 ARRIVED: Final = "arrived"
 FAILED: Final = "failed"
-HEARD: Final = sorted({message_type(kind) for route in ROUTES if route.sender is Sender.NODE for kind in route.payloads})
+MESSAGE_TYPES: Final = sorted({message_type(kind) for route in ROUTES if route.sender is Sender.NODE for kind in route.payloads})
 SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """A node waits 5 s for an answer and asks again each second; a local database decides in some milliseconds."""
 
@@ -86,7 +86,7 @@ class WorkerMetrics:
         self.ready: Final = Gauge("tapwire_worker_ready", "1 while broker and database are both there", registry=self.registry)
         software = Gauge("tapwire_build_info", "Always 1", ["software", "contract_version"], registry=self.registry)
         software.labels(SOFTWARE, CONTRACT_VERSION).set(1)
-        for kind in (*HEARD, UNREADABLE):
+        for kind in (*MESSAGE_TYPES, UNREADABLE):
             self._seconds.labels(kind)
 
     def observe(self, kind: str, seconds: float) -> None:
@@ -137,16 +137,16 @@ class BooksMetrics:
         self._held: Final = Gauge("tapwire_held_minor", "Money held for pending pours, in minor units", registry=registry)
         self._incidents: Final = Gauge("tapwire_unresolved_incidents", "Incidents that a person must end", registry=registry)
         self._outbox: Final = Gauge("tapwire_outbox_commands", "Commands that wait to be published", registry=registry)
-        self._standing: Final = StandingCollector(registry)
+        self._gauges: Final = InstallationCollector(registry)
 
-    async def check(self, db: Database) -> None:
+    async def update_differences(self, db: Database) -> None:
         """Check the books."""
         found = Tally(difference.rule for difference in await check_books(db))
         for rule in BOOK_RULES:
             self._differences.labels(rule).set(found[rule])
         self._checked.set_to_current_time()
 
-    async def look(self, db: Database) -> None:
+    async def update_backlog(self, db: Database) -> None:
         """Count what waits."""
         waiting = await count_backlog(db)
         self._pending.set(waiting.pending_pours)
@@ -154,14 +154,14 @@ class BooksMetrics:
         self._held.set(waiting.held_minor)
         self._incidents.set(waiting.unresolved_incidents)
         self._outbox.set(waiting.outbox_commands)
-        self._standing.latest = await read_standing(db)
+        self._gauges.latest = await read_gauges(db)
 
 
-class StandingCollector:
+class InstallationCollector:
     """Gauges of the installation at one moment; a device that is gone disappears from them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.latest: Standing | None = None
+        self.latest: InstallationGauges | None = None
         registry.register(self)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

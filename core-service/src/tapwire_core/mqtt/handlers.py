@@ -81,9 +81,9 @@ async def answer_card(context: HandlerContext, path: DevicePath, presented: Card
             await context.keep(raw, Malformation.EVENT_ID_REUSED, "this event_id was used for another question", path)
         case Answered(payload, tap_known, is_repetition):
             await context.send(path, payload)
-            said = _answer.decode(payload)
-            context.metrics.decisions.count_answer(said.reason)
-            _log_answer(path, presented, said)
+            answer = _answer.decode(payload)
+            context.metrics.decisions.count_answer(answer.reason)
+            _log_answer(path, presented, answer)
             if not tap_known:
                 await context.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
             return tap_known and not is_repetition
@@ -162,15 +162,15 @@ async def _send_verdict(context: HandlerContext, path: DevicePath, raw: RawMessa
             await context.send(path, verdict)
 
 
-def _log_answer(path: DevicePath, presented: CardPresented, said: "_Answer") -> None:
+def _log_answer(path: DevicePath, presented: CardPresented, answer: "_Answer") -> None:
     """The first line of a pour: from here to its settlement every line has its `pour_id`."""
-    event_id, card_uid, answer = presented.event_id, presented.card_uid, said.reason
-    facts = {"device": str(path), "event_id": str(event_id), "card_uid": card_uid, "answer": answer}
+    event_id, card_uid, reason = presented.event_id, presented.card_uid, answer.reason
+    facts = {"device": str(path), "event_id": str(event_id), "card_uid": card_uid, "answer": reason}
     named = ""
-    if said.pour_id is not None:
-        facts["pour_id"] = str(said.pour_id)
-        named = f", pour {said.pour_id}"
-    log.info("%s asks for card %s: %s%s, event %s", path, card_uid, answer, named, event_id, extra=structured(facts))
+    if answer.pour_id is not None:
+        facts["pour_id"] = str(answer.pour_id)
+        named = f", pour {answer.pour_id}"
+    log.info("%s asks for card %s: %s%s, event %s", path, card_uid, reason, named, event_id, extra=structured(facts))
 
 
 def _log_verdict(path: DevicePath, pour_id: UUID, volume_ml: int | None, outcome: str) -> None:

@@ -19,15 +19,15 @@ from tapwire_contracts.topics import HOME_ROOT, home_topic
 from tapwire_core.broker.client import subscribe
 from tapwire_core.db.advisory_lock import hold_lock
 from tapwire_core.db.engine import Database
-from tapwire_core.db.failures import DatabaseGone, telling_database_gone
+from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.taps import TapView, list_taps
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.mqtt.home_assistant_payloads import discovery_config, discovery_topic, home_state
 
-TURN: Final = 0x7A_0000_0001
+PUBLISHER_LOCK: Final = 0x7A_0000_0001
 """An advisory lock: one worker at a time publishes, so that no slower one puts an older state over a newer."""
-GONE: Final = b""
+CLEARED: Final = b""
 """A retained message that takes the one before it back."""
 UNKNOWN: Final = b"?"
 """Payloads that an earlier run may have left on the broker."""
@@ -45,7 +45,7 @@ class HomeAssistant:
     address: BrokerAddress
     instance_id: str
     prefix: str
-    look_s: float = 5.0
+    poll_s: float = 5.0
     """Between two looks at the taps."""
     refresh_s: float = 60.0
     """Between two publications of a state that has not changed; well under `EXPIRES_S`."""
@@ -56,10 +56,10 @@ class HomeAssistant:
         """Publish while it is our turn; ends only by cancellation."""
         while True:
             try:
-                with telling_database_gone():
-                    async with hold_lock(self.db.url, TURN, self.retry_s) as still_ours, self._client() as client:
-                        await self._publish(client, still_ours)
-            except (MqttError, DatabaseGone) as error:
+                with translate_database_errors():
+                    async with hold_lock(self.db.url, PUBLISHER_LOCK, self.retry_s) as lock_connection, self._client() as client:
+                        await self._publish(client, lock_connection)
+            except (MqttError, DatabaseUnavailable) as error:
                 log.warning("Home Assistant is told nothing for now: %s", error)
             await asyncio.sleep(self.retry_s)
 
@@ -68,9 +68,9 @@ class HomeAssistant:
         while True:
             try:
                 async with self._client() as client:
-                    for venue_id, tap_id in await _told_before(client):
+                    for venue_id, tap_id in await _retained_taps(client):
                         topics = discovery_topic(self.prefix, venue_id, tap_id), home_topic(venue_id, tap_id)
-                        await self._put(client, dict.fromkeys(topics, GONE))
+                        await self._put(client, dict.fromkeys(topics, CLEARED))
                 return
             except MqttError as error:
                 log.debug("what Home Assistant was told before: %s", error)
@@ -79,15 +79,15 @@ class HomeAssistant:
     def _client(self) -> Client:
         return self.address.plain_client(f"{self.instance_id}-home")
 
-    async def _publish(self, client: Client, still_ours: asyncpg.Connection) -> None:
+    async def _publish(self, client: Client, lock_connection: asyncpg.Connection) -> None:
         clock = asyncio.get_running_loop().time
         configs: dict[str, bytes] = {}
         states: dict[str, bytes] = {}
-        for venue_id, tap_id in await _told_before(client):
+        for venue_id, tap_id in await _retained_taps(client):
             configs[discovery_topic(self.prefix, venue_id, tap_id)] = states[home_topic(venue_id, tap_id)] = UNKNOWN
         refreshed_at = clock()
         while True:
-            await still_ours.fetchval("SELECT 1")
+            await lock_connection.fetchval("SELECT 1")
             taps = await _all_taps(self.db)
             wanted = {discovery_topic(self.prefix, tap.venue_id, tap.tap_id): discovery_config(tap) for tap in taps}
             shown = {home_topic(tap.venue_id, tap.tap_id): home_state(tap) for tap in taps}
@@ -96,7 +96,7 @@ class HomeAssistant:
                 states, refreshed_at = dict.fromkeys(states, UNKNOWN), clock()
             await self._put(client, _changes(states, shown))
             configs, states = wanted, shown
-            await asyncio.sleep(self.look_s)
+            await asyncio.sleep(self.poll_s)
 
     async def _put(self, client: Client, retained: Mapping[str, bytes]) -> None:
         for topic, payload in retained.items():
@@ -106,10 +106,10 @@ class HomeAssistant:
 def _changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> dict[str, bytes]:
     """The messages to publish: new or changed payloads, and empty ones for taps that are gone."""
     differing = {topic: payload for topic, payload in after.items() if before.get(topic) != payload}
-    return dict.fromkeys(before.keys() - after.keys(), GONE) | differing
+    return dict.fromkeys(before.keys() - after.keys(), CLEARED) | differing
 
 
-async def _told_before(client: Client) -> set[tuple[str, str]]:
+async def _retained_taps(client: Client) -> set[tuple[str, str]]:
     """Venue and id of every tap whose state stands on the broker."""
     await subscribe(client, [(home_topic("+", "+"), 1)])
     found = set[tuple[str, str]]()

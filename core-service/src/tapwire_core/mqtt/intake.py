@@ -13,11 +13,11 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-MAX_WAITING_OF_DEVICE: Final = 600
+MAX_QUEUED_PER_DEVICE: Final = 600
 """Messages of one device that wait: more than a node sends that has come back with a full outbox."""
-MAX_IN_HAND_OF_DEVICE: Final = 2
+MAX_IN_PROGRESS_PER_DEVICE: Final = 2
 """Messages of one device that are worked on at once: one that is decided, and the next."""
-NOTHING_NEW_PAUSE_S: Final = 0.2
+REPEAT_DELAY_S: Final = 0.2
 """Delay of a device's next message after one that can't be used or only repeats, so that a broken device costs nobody else
 their turn; an honest one repeats itself once a second."""
 
@@ -40,7 +40,7 @@ class Intake(Generic[T]):
         queue = self._waiting.get(device)
         if queue is None:
             queue = self._waiting[device] = deque()
-        elif len(queue) >= MAX_WAITING_OF_DEVICE:
+        elif len(queue) >= MAX_QUEUED_PER_DEVICE:
             if device not in self._overflowing:
                 self._overflowing.add(device)
                 log.warning("%s sends more than can be worked on: what it sends now is dropped, it will send it again", device)
@@ -72,6 +72,6 @@ class Intake(Generic[T]):
         self._line_up(device)
 
     def _line_up(self, device: str) -> None:
-        if device in self._waiting and device not in self._ready and self._in_hand[device] < MAX_IN_HAND_OF_DEVICE:
+        if device in self._waiting and device not in self._ready and self._in_hand[device] < MAX_IN_PROGRESS_PER_DEVICE:
             self._ready.append(device)
             self._news.set()

@@ -16,13 +16,13 @@ from tapwire_contracts.codec import Malformed, decode_from_device
 from tapwire_contracts.messages import message_type
 from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
-from tapwire_core.db.failures import is_database_gone, is_row_held
+from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
 from tapwire_core.monitoring.metrics import UNREADABLE
 from tapwire_core.mqtt.handlers import HANDLERS, HandlerContext, answer_unreadable
-from tapwire_core.mqtt.intake import NOTHING_NEW_PAUSE_S, Intake
+from tapwire_core.mqtt.intake import REPEAT_DELAY_S, Intake
 from tapwire_core.services.pours import RawMessage
 
-MAX_IN_HAND: Final = 64
+MAX_CONCURRENT: Final = 64
 """Messages that are worked on at once; the next waits until one is done."""
 
 log: Final = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def receive(intake: Intake[RawMessage], topic: str, payload: bytes) -> None:
 
 async def work(context: HandlerContext, intake: Intake[RawMessage]) -> None:
     """Work on every message that was received, until cancelled."""
-    free, in_hand = asyncio.Semaphore(MAX_IN_HAND), set[asyncio.Task[bool]]()
+    free, in_hand = asyncio.Semaphore(MAX_CONCURRENT), set[asyncio.Task[bool]]()
 
     def put_down(device: str, task: asyncio.Task[bool]) -> None:
         in_hand.remove(task)
@@ -43,7 +43,7 @@ async def work(context: HandlerContext, intake: Intake[RawMessage]) -> None:
         if task.cancelled() or task.result():
             intake.done(device)
         else:
-            asyncio.get_running_loop().call_later(NOTHING_NEW_PAUSE_S, intake.done, device)
+            asyncio.get_running_loop().call_later(REPEAT_DELAY_S, intake.done, device)
 
     try:
         while True:
@@ -66,7 +66,7 @@ async def _work_on(context: HandlerContext, raw: RawMessage) -> bool:
         log.warning("could not answer on %s, the node will ask again: %s", raw.topic, error)
     except Exception as error:
         context.metrics.count_failure()
-        if is_database_gone(error) or is_row_held(error):
+        if is_database_unavailable(error) or is_lock_timeout(error):
             log.warning("database: %s; not answered on %s, the node will ask again", error, raw.topic)
         else:
             log.exception("could not work on a message on %s; a node repeats what it was not answered", raw.topic)

@@ -72,5 +72,5 @@ async def require_guest(store: Store, guest_id: UUID) -> LockedGuest:
 
 
 async def _require_past(store: Store, birth_date: date | None) -> None:
-    if birth_date is not None and await writes.lies_ahead(store, birth_date):
+    if birth_date is not None and await writes.is_future(store, birth_date):
         raise Invalid("birth_date is in the future: check it.", field="birth_date")

@@ -96,8 +96,8 @@ async def run_prepared_once(
 
 
 @use_case
-async def _seek(store: Store, request: KeyedRequest) -> writes.KeptRow | None:
-    return await writes.seek(store, request.scope, request.key)
+async def _seek(store: Store, request: KeyedRequest) -> writes.StoredRequest | None:
+    return await writes.read_unexpired(store, request.scope, request.key)
 
 
 @use_case
@@ -115,7 +115,7 @@ async def _claim(
 _claim_urgently: Final = urgent_use_case(inspect.unwrap(_claim))
 
 
-def _repeat(request: KeyedRequest, before: writes.KeptRow, result_type: type[R]) -> R | KeptAnswer:
+def _repeat(request: KeyedRequest, before: writes.StoredRequest, result_type: type[R]) -> R | KeptAnswer:
     if before.body_hash != request.body_hash:
         raise IdempotencyKeyReused("This Idempotency-Key was used with another body: send a new key.")
     if before.done:
@@ -128,10 +128,10 @@ def _repeat(request: KeyedRequest, before: writes.KeptRow, result_type: type[R])
 async def keep_answer(store: Store, request: KeyedRequest, answer: KeptAnswer) -> KeptAnswer:
     """Keep an answer before it is sent, and return the one to send: the first that was kept."""
     await writes.keep_answer(store, request.scope, request.key, answer.status_code, request.seal(answer.body))
-    return _answer(request, await writes.kept(store, request.scope, request.key))
+    return _answer(request, await writes.read_stored(store, request.scope, request.key))
 
 
-def _answer(request: KeyedRequest, row: writes.KeptRow) -> KeptAnswer:
+def _answer(request: KeyedRequest, row: writes.StoredRequest) -> KeptAnswer:
     assert row.status_code is not None
     assert row.answer is not None
     return KeptAnswer(row.status_code, request.unseal(row.answer))

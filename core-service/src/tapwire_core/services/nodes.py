@@ -21,7 +21,7 @@ MAX_REQUESTED_AT_ONCE = 500
 @use_case
 async def note_state(store: Store, path: DevicePath, state: NodeState) -> bool:
     """Record a node's state, and correct its differences from the core's. False: no such device is known."""
-    noted = await nodes.note_node_state(store, str(path), state)
+    noted = await nodes.store_node_state(store, str(path), state)
     if not noted.noted or path.kind is not DeviceKind.TAP or state.status is not Presence.ONLINE:
         return noted.device_known
     if noted.config_revision is not None and noted.config_revision != state.config_revision:
@@ -67,7 +67,7 @@ async def ask_for_reports(store: Store, ask_again_ms: int) -> list[nodes.AskedAg
 @use_case
 async def note_pour_unknown(store: Store, path: DevicePath, unknown: PourUnknown) -> None:
     """Raise an incident for a pending pour of a journal that its tap has lost: a person must reconcile it."""
-    if await nodes.pour_waits_for(store, str(path), unknown.pour_id):
+    if await nodes.lock_pending_pour(store, str(path), unknown.pour_id):
         details = {"journal_id": str(unknown.journal_id), "hint": "reconcile the pour: its tap's journal is gone"}
         await raise_incident(
             store,

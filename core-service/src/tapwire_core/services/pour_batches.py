@@ -17,7 +17,7 @@ from typing import Final
 
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.db.engine import Database
-from tapwire_core.db.failures import is_database_gone
+from tapwire_core.db.failures import is_database_unavailable
 from tapwire_core.services.pours import Answer, DecisionRequest, make_decisions
 
 MAX_BATCH: Final = 32
@@ -113,7 +113,7 @@ class Batches:
         try:
             outcomes = await make_decisions(self._db, [waiting.decision for waiting in batch], LOCK_TIMEOUT_MS)
         except Exception as error:
-            if len(batch) > 1 and not is_database_gone(error):
+            if len(batch) > 1 and not is_database_unavailable(error):
                 log.warning("a batch of %d decisions failed, each is made alone: %r", len(batch), error)
                 self._alone.extend(batch)
                 return

@@ -6,7 +6,7 @@ from tapwire_contracts.reasons import AuditAction, StopReason, SyncStatus
 from tapwire_core.db.decisions import LockedPour, lock_pour, write_changes
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
-from tapwire_core.db.writes.pour_recovery import find_pour, lock_visit_of_no_pour
+from tapwire_core.db.writes.pour_recovery import find_pour, lock_visit_without_pour
 from tapwire_core.domain import pour_recovery
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes, LockCleared
@@ -77,7 +77,7 @@ async def force_unlock(store: Store, actor: Actor, visit_id: UUID, *, reason: st
     if pending_id is not None:
         await _void(store, actor, visit_id, pending_id, PourEvent.UNLOCKED_BY_HAND, reason)
         return
-    visit = await lock_visit_of_no_pour(store, visit_id)
+    visit = await lock_visit_without_pour(store, visit_id)
     if visit is None:
         raise NotFound("visit", visit_id)
     if not visit.locked:

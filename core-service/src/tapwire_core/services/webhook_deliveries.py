@@ -12,11 +12,11 @@ from tapwire_contracts.reasons import AuditAction, IncidentKind
 from tapwire_core.db.decisions import raise_incident
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
-from tapwire_core.db.views.event_stream import BATCH, FactsReader, read_facts
+from tapwire_core.db.views.event_stream import BATCH, AuditReader, read_audit
 from tapwire_core.db.views.webhooks import make_events
 from tapwire_core.db.writes import webhook_deliveries, webhook_events
 from tapwire_core.db.writes import webhooks as endpoints
-from tapwire_core.db.writes.webhook_deliveries import Attempted, StillPending, TakenUp
+from tapwire_core.db.writes.webhook_deliveries import AttemptResult, LeasedDelivery, PendingDelivery
 from tapwire_core.db.writes.webhooks import LockedWebhook
 from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.webhooks import (
@@ -41,7 +41,7 @@ class EventWriter:
 
     def __init__(self, db: Database) -> None:
         self._db: Final = db
-        self._reader = FactsReader(db, 0)
+        self._reader = AuditReader(db, 0)
 
     async def write_events(self) -> bool:
         """Make events from the next audit entries; return True if there may be more."""
@@ -54,7 +54,7 @@ class EventWriter:
                 await webhook_events.move_cursor_to_newest(store)
                 return False
             if self._reader.after != after:
-                self._reader = FactsReader(self._db, after)
+                self._reader = AuditReader(self._db, after)
             facts = await self._reader.read_on()
             if not facts:
                 return False
@@ -68,7 +68,7 @@ class EventWriter:
                 if event.event_type in subscription.event_types and event.occurred_at >= subscription.active_since
             ]
             sent = {event_id for _, event_id in to_send}
-            await webhook_events.keep_events(store, [event for event in events if event.event_id in sent])
+            await webhook_events.store_events(store, [event for event in events if event.event_id in sent])
             await webhook_deliveries.send_events(store, to_send, DeliveryCause.EVENT)
             await webhook_events.move_cursor(store, self._reader.after)
         return len(facts) == BATCH
@@ -80,33 +80,33 @@ async def replay_some(db: Database) -> bool:
         due = await webhook_events.lock_replay(store, MAX_BACKLOG_AT_REPLAY)
         if due is None:
             return False
-        facts = await read_facts(db, due.replay_after, due.replay_until)
+        facts = await read_audit(db, due.replay_after, due.replay_until)
         events = await make_events(db, facts, due.event_types)
-        await webhook_events.keep_events(store, events)
+        await webhook_events.store_events(store, events)
         await webhook_deliveries.send_events(store, [(due.webhook_id, event.event_id) for event in events], DeliveryCause.REPLAY)
         await webhook_events.note_replayed(store, due.webhook_id, facts[-1].audit_id if len(facts) == BATCH else None)
     return True
 
 
 @use_case
-async def take_up_deliveries(store: Store, busy: Mapping[UUID, int]) -> list[TakenUp]:
+async def lease_due_deliveries(store: Store, busy: Mapping[UUID, int]) -> list[LeasedDelivery]:
     """Lease deliveries for this worker to send now; `busy`: its running deliveries by endpoint."""
-    return await webhook_deliveries.take_up(store, busy, store.policy.webhooks.timeout_ms + LEASE_BEYOND_TIMEOUT_MS)
+    return await webhook_deliveries.lease_deliveries(store, busy, store.policy.webhooks.timeout_ms + LEASE_BEYOND_TIMEOUT_MS)
 
 
 @use_case
-async def note_delivered(store: Store, taken: TakenUp, attempted: Attempted) -> None:
+async def note_delivered(store: Store, taken: LeasedDelivery, attempted: AttemptResult) -> None:
     """Mark a delivery as delivered, and reset its endpoint's failures."""
     if await endpoints.lock_webhook(store, taken.webhook_id) is None:
         return
     if await webhook_deliveries.lock_delivery(store, taken.delivery_id) is not None:
         await webhook_deliveries.note_delivered(store, taken.delivery_id, attempted)
     if taken.cause is not DeliveryCause.TEST:
-        await endpoints.forget_failures(store, taken.webhook_id)
+        await endpoints.reset_failures(store, taken.webhook_id)
 
 
 @use_case
-async def note_failed(store: Store, taken: TakenUp, attempted: Attempted, jitter: float) -> None:
+async def note_failed(store: Store, taken: LeasedDelivery, attempted: AttemptResult, jitter: float) -> None:
     """Schedule a retry of a failed delivery, and switch its endpoint off after days of failures. `jitter`: 0 to 1."""
     webhook = await endpoints.lock_webhook(store, taken.webhook_id)
     delivery = await webhook_deliveries.lock_delivery(store, taken.delivery_id)
@@ -115,7 +115,7 @@ async def note_failed(store: Store, taken: TakenUp, attempted: Attempted, jitter
     await webhook_deliveries.note_failed(store, taken.delivery_id, attempted, _retry_after_ms(store, delivery, jitter))
     if delivery.cause is DeliveryCause.TEST:
         return
-    await endpoints.note_failure(store, webhook.webhook_id, pause_ms(webhook.failures + 1, jitter, store.policy.webhooks))
+    await endpoints.count_endpoint_failure(store, webhook.webhook_id, pause_ms(webhook.failures + 1, jitter, store.policy.webhooks))
     if not webhook.enabled:
         return
     if attempted.answer_status == GONE:
@@ -124,14 +124,14 @@ async def note_failed(store: Store, taken: TakenUp, attempted: Attempted, jitter
         await _switch_off(store, webhook, attempted, OffReason.FAILING)
 
 
-def _retry_after_ms(store: Store, delivery: StillPending, jitter: float) -> int | None:
+def _retry_after_ms(store: Store, delivery: PendingDelivery, jitter: float) -> int | None:
     limits = store.policy.webhooks
     if delivery.cause is DeliveryCause.TEST or is_given_up(delivery.age, limits):
         return None
     return backoff_ms(delivery.attempts, jitter, limits)
 
 
-async def _switch_off(store: Store, webhook: LockedWebhook, attempted: Attempted, reason: OffReason) -> None:
+async def _switch_off(store: Store, webhook: LockedWebhook, attempted: AttemptResult, reason: OffReason) -> None:
     details = {
         "webhook_id": str(webhook.webhook_id),
         "host": webhook.host,

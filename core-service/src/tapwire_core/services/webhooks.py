@@ -133,7 +133,7 @@ async def send_test(store: Store, actor: Actor, webhook_id: UUID) -> UUID:
     await _require_webhook(store, webhook_id)
     event_id, now = uuid4(), await webhook_events.database_time(store)
     payload = payload_of(event_id, WebhookEventType.PING, now, {"webhook_id": webhook_id})
-    await webhook_events.keep_events(store, [OutgoingEvent(event_id, None, WebhookEventType.PING, now, payload)])
+    await webhook_events.store_events(store, [OutgoingEvent(event_id, None, WebhookEventType.PING, now, payload)])
     (delivery_id,) = await webhook_deliveries.send_events(store, [(webhook_id, event_id)], DeliveryCause.TEST)
     await store.audit(AuditAction.WEBHOOK_TESTED, actor, webhook_id)
     return delivery_id
@@ -160,14 +160,14 @@ async def replay_since(
         raise Invalid("Set either since or after_event, not both.", field="since")
     await _require_webhook(store, webhook_id)
     if after_event is not None:
-        after = await webhook_events.fact_of_event(store, after_event)
+        after = await webhook_events.audit_id_of_event(store, after_event)
         if after is None:
             raise NotFound("event", after_event)
     else:
         assert since is not None
-        after = await webhook_events.fact_before(store, since)
+        after = await webhook_events.audit_id_before(store, since)
     if after is not None:
-        await webhook_events.want_replay(store, webhook_id, after)
+        await webhook_events.request_replay(store, webhook_id, after)
     await store.audit(AuditAction.WEBHOOK_REPLAYED, actor, webhook_id, details={"since": since, "after_event": after_event})
 
 

@@ -24,15 +24,15 @@ import httpx
 from tapwire_contracts.tasks import run_together
 from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
-from tapwire_core.db.writes.webhook_deliveries import Attempted, TakenUp
+from tapwire_core.db.writes.webhook_deliveries import AttemptResult, LeasedDelivery
 from tapwire_core.domain.webhooks import Address, AddressRefused, WebhookLimits, check_address, check_url, sign_with_all
 from tapwire_core.monitoring.metrics import WebhookMetrics
-from tapwire_core.services.webhook_deliveries import EventWriter, note_delivered, note_failed, replay_some, take_up_deliveries
+from tapwire_core.services.webhook_deliveries import EventWriter, lease_due_deliveries, note_delivered, note_failed, replay_some
 from tapwire_core.worker.periodic import survive
 
 log: Final = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 1.0
+POLL_INTERVAL_S: Final = 1.0
 """Between two looks for new facts and for deliveries that are due."""
 MAX_ANSWER_BYTES: Final = 500
 """The part of an answer that is read and kept, in bytes."""
@@ -48,7 +48,7 @@ class WebhookSender:
 
     db: Database
     metrics: WebhookMetrics = field(default_factory=WebhookMetrics)
-    look_every_s: float = LOOK_EVERY_S
+    poll_interval_s: float = POLL_INTERVAL_S
     _busy: "Tally[UUID]" = field(default_factory=Tally)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _names: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(NAME_THREADS, "webhook-names"))
@@ -61,7 +61,7 @@ class WebhookSender:
                     await self._work()
                 except Exception:
                     log.exception("webhooks failed; they go on in a moment")
-                await asyncio.sleep(self.look_every_s)
+                await asyncio.sleep(self.poll_interval_s)
         finally:
             self._names.shutdown(wait=False, cancel_futures=True)
 
@@ -73,28 +73,28 @@ class WebhookSender:
         while True:
             if not await survive(writer.write_events):
                 self._woken.set()
-                await asyncio.sleep(self.look_every_s)
+                await asyncio.sleep(self.poll_interval_s)
 
     async def _replay(self) -> None:
         while True:
             if await survive(lambda: replay_some(self.db)):
                 self._woken.set()
             else:
-                await asyncio.sleep(self.look_every_s)
+                await asyncio.sleep(self.poll_interval_s)
 
     async def _send_what_is_due(self, client: httpx.AsyncClient) -> None:
         async with asyncio.TaskGroup() as sending:
             while True:
                 self._woken.clear()
-                taken_up = await survive(lambda: take_up_deliveries(self.db, dict(self._busy)))
-                for taken in taken_up or ():
+                leased = await survive(lambda: lease_due_deliveries(self.db, dict(self._busy)))
+                for taken in leased or ():
                     self._busy[taken.webhook_id] += 1
                     sending.create_task(self._send(client, taken))
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self.look_every_s):
+                    async with asyncio.timeout(self.poll_interval_s):
                         await self._woken.wait()
 
-    async def _send(self, client: httpx.AsyncClient, taken: TakenUp) -> None:
+    async def _send(self, client: httpx.AsyncClient, taken: LeasedDelivery) -> None:
         try:
             attempted = await self._attempt(client, taken)
             arrived = attempted.error is None
@@ -111,7 +111,7 @@ class WebhookSender:
                 del self._busy[taken.webhook_id]
             self._woken.set()
 
-    async def _attempt(self, client: httpx.AsyncClient, taken: TakenUp) -> Attempted:
+    async def _attempt(self, client: httpx.AsyncClient, taken: LeasedDelivery) -> AttemptResult:
         limits = self.db.policy.webhooks
         clock = asyncio.get_running_loop().time
         began, status, answer, error = clock(), None, None, None
@@ -124,9 +124,9 @@ class WebhookSender:
             error = f"No answer within {limits.timeout_ms} ms."
         except NOT_SENT as failure:
             error = (getattr(failure, "strerror", None) or str(failure) or type(failure).__name__)[:MAX_ANSWER_BYTES]
-        return Attempted(answer_status=status, answer=answer, error=error, duration_ms=round((clock() - began) * 1000))
+        return AttemptResult(answer_status=status, answer=answer, error=error, duration_ms=round((clock() - began) * 1000))
 
-    async def _post(self, client: httpx.AsyncClient, taken: TakenUp, limits: WebhookLimits) -> tuple[int, str]:
+    async def _post(self, client: httpx.AsyncClient, taken: LeasedDelivery, limits: WebhookLimits) -> tuple[int, str]:
         check_url(taken.url, limits)
         url = httpx.URL(taken.url)
         failed: httpx.TransportError | None = None
@@ -173,7 +173,7 @@ def _look_up(host: str, port: int) -> list[Address]:
     return list(dict.fromkeys(ip_address(str(place[0]).partition("%")[0]) for *_, place in found))
 
 
-def _headers(taken: TakenUp) -> dict[str, str]:
+def _headers(taken: LeasedDelivery) -> dict[str, str]:
     secrets = [secret for secret in (taken.secret, taken.old_secret) if secret is not None]
     event_id = str(taken.event_id)
     return {

@@ -27,7 +27,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
 from tapwire_core.domain.retention import DEFAULT_RETENTION, RetentionPeriods
-from tapwire_core.monitoring.health_server import Signs, serve_health
+from tapwire_core.monitoring.health_server import WorkerHealth, serve_health
 from tapwire_core.monitoring.metrics import BooksMetrics, WebhookMetrics, WorkerMetrics
 from tapwire_core.mqtt.connection import BrokerAddress, Publisher
 from tapwire_core.mqtt.handlers import HandlerContext
@@ -47,7 +47,7 @@ log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Intervals:
     """Intervals of a worker's periodic tasks."""
 
     sweep_s: float = 2.0
@@ -62,7 +62,7 @@ class Pace:
     """Between two looks whether the database is there."""
     presence_s: float = 30.0
     """Between two publications of a worker's presence."""
-    books_look_s: float = 60.0
+    backlog_s: float = 60.0
     """Between two looks at what waits, and at least between two checks of the books, for the metrics."""
     books_check_rests: float = 20.0
     """A check reads everything: so many times as long as it took, none is made after it."""
@@ -78,11 +78,11 @@ class Worker:
 
     db: Database
     address: BrokerAddress
-    pace: Pace
+    intervals: Intervals
     instance_id: str
     retention: RetentionPeriods = DEFAULT_RETENTION
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
-    signs: Signs = field(default_factory=Signs)
+    health: WorkerHealth = field(default_factory=WorkerHealth)
 
     async def run(self) -> None:
         """Connect, work, and connect again when the connection is lost; ends only by cancellation."""
@@ -92,11 +92,11 @@ class Worker:
             try:
                 await run_together(self._connect_and_work())
             except MqttError as error:
-                self._show_ready(is_ready=False)
+                self._set_ready(is_ready=False)
                 log.warning("broker: %s; connecting again within %.1f s", error, wait_s)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
-            held = asyncio.get_running_loop().time() - began > self.pace.reconnect_max_s
-            wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.pace.reconnect_max_s)
+            held = asyncio.get_running_loop().time() - began > self.intervals.reconnect_max_s
+            wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.intervals.reconnect_max_s)
 
     async def _connect_and_work(self) -> None:
         intake = Intake[RawMessage]()
@@ -105,14 +105,14 @@ class Worker:
             publisher = Publisher(client, self.address, self.instance_id)
             await self._work(HandlerContext(self.db, publisher, Batches(self.db), self.metrics), intake)
 
-    async def keep_turning(self) -> None:
+    async def keep_heartbeat(self) -> None:
         """Show that the event loop turns."""
         while True:
-            self.signs.turn()
-            await asyncio.sleep(self.pace.database_check_s)
+            self.health.beat()
+            await asyncio.sleep(self.intervals.database_check_s)
 
-    def _show_ready(self, *, is_ready: bool) -> None:
-        self.signs.is_ready = is_ready
+    def _set_ready(self, *, is_ready: bool) -> None:
+        self.health.is_ready = is_ready
         self.metrics.ready.set(is_ready)
 
     async def _work(self, context: HandlerContext, intake: Intake[RawMessage]) -> None:
@@ -127,9 +127,9 @@ class Worker:
                 self._keep_presence(publisher),
                 self._hear_outbox(woken),
                 self._empty_outbox(publisher, woken),
-                repeat(self.pace.sweep_s, lambda: self._ask_for_reports(publisher)),
-                repeat(self.pace.progress_s, lambda: self._write_progress(context)),
-                repeat(self.pace.retention_s, self._sweep),
+                repeat(self.intervals.sweep_s, lambda: self._ask_for_reports(publisher)),
+                repeat(self.intervals.progress_s, lambda: self._write_progress(context)),
+                repeat(self.intervals.retention_s, self._sweep),
             )
         finally:
             # a broker publishes a will only of a connection that was lost, not of one that was ended
@@ -145,50 +145,50 @@ class Worker:
         clock = asyncio.get_running_loop().time
         while True:
             try:
-                await self.db.look(DATABASE_CHECK_TIMEOUT_S)
+                await self.db.check_connection(DATABASE_CHECK_TIMEOUT_S)
                 if shown_at is None:
                     for tap_path, config in (await all_configs(self.db)).items():
                         await publisher.send_config(tap_path, config)
                     log.info("%s is there", self.instance_id)
-                if shown_at is None or clock() - shown_at >= self.pace.presence_s:
+                if shown_at is None or clock() - shown_at >= self.intervals.presence_s:
                     await publisher.show_presence()
                     shown_at = clock()
-                    self._show_ready(is_ready=True)
+                    self._set_ready(is_ready=True)
             except DATABASE_ERRORS as error:
                 if shown_at is not None:
-                    self._show_ready(is_ready=False)
+                    self._set_ready(is_ready=False)
                     await publisher.withdraw_presence()
                     log.error("database: %s; nodes refuse cards until it is back", error)
                     shown_at = None
-            await asyncio.sleep(self.pace.database_check_s)
+            await asyncio.sleep(self.intervals.database_check_s)
 
     async def _hear_outbox(self, woken: asyncio.Event) -> None:
         while True:
             try:
-                connection, gone = await connect(self.db.url), asyncio.Event()
+                connection, lost = await connect(self.db.url), asyncio.Event()
                 try:
-                    connection.add_termination_listener(lambda _, gone=gone: gone.set())
+                    connection.add_termination_listener(lambda _, lost=lost: lost.set())
                     await connection.add_listener(OUTBOX_CHANNEL, lambda *_: woken.set())
                     # of what was queued before this moment, a notification came to nobody
                     woken.set()
-                    await gone.wait()
+                    await lost.wait()
                 finally:
                     # at once and without waiting: an error of a slow goodbye would take the place of a cancellation
                     connection.terminate()
             except DATABASE_ERRORS as error:
                 log.debug("outbox notifications: %s; polling meanwhile", error)
-            await asyncio.sleep(self.pace.database_check_s)
+            await asyncio.sleep(self.intervals.database_check_s)
 
     async def _empty_outbox(self, publisher: Publisher, woken: asyncio.Event) -> None:
         while True:
             woken.clear()
             if not await survive(lambda: publish_waiting(self.db, publisher.send_command, publisher.send_config)):
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self.pace.outbox_s):
+                    async with asyncio.timeout(self.intervals.outbox_s):
                         await woken.wait()
 
     async def _ask_for_reports(self, publisher: Publisher) -> None:
-        for asked in await ask_for_reports(self.db, round(self.pace.ask_again_s * 1000)):
+        for asked in await ask_for_reports(self.db, round(self.intervals.ask_again_s * 1000)):
             report = ReportPour(pour_id=asked.pour_id, journal_id=asked.journal_id)
             await publisher.send_command(asked.tap_path, encode(report).decode())
 
@@ -199,9 +199,9 @@ class Worker:
             await keep_progress(self.db, latest)
 
     async def _sweep(self) -> None:
-        gone = await delete_expired(self.db, self.retention)
-        if any(gone.values()):
-            log.info("kept long enough and deleted: %s", ", ".join(f"{count} {table}" for table, count in gone.items() if count))
+        deleted = await delete_expired(self.db, self.retention)
+        if any(deleted.values()):
+            log.info("kept long enough and deleted: %s", ", ".join(f"{count} {table}" for table, count in deleted.items() if count))
 
 
 RECONNECT_MIN_S: Final = 0.2
@@ -221,16 +221,16 @@ async def run_core(settings: Settings) -> None:
         ca_file=settings.broker_ca_file,
     )
     async with Database.open(settings.database_url, settings.policy) as db:
-        worker = Worker(db, address, Pace(), f"core-{secrets.token_hex(4)}", settings.retention)
+        worker = Worker(db, address, Intervals(), f"core-{secrets.token_hex(4)}", settings.retention)
         home = HomeAssistant(db=db, address=address, instance_id=worker.instance_id, prefix=settings.home_assistant_prefix)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
         sender = WebhookSender(db, WebhookMetrics(worker.metrics.registry))
         served = run_together(_run_with_metrics(worker, settings), sender.run())
-        await run_until_told(_run_with_home(served, home, is_on=settings.home_assistant))
+        await run_until_signalled(_run_with_home(served, home, is_on=settings.home_assistant))
         log.info("%s ends", worker.instance_id)
 
 
-async def run_until_told(work: Coroutine[None, None, None]) -> None:
+async def run_until_signalled(work: Coroutine[None, None, None]) -> None:
     """Work until SIGINT or SIGTERM."""
     running = asyncio.create_task(work)
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -261,8 +261,8 @@ async def _run_with_metrics(worker: Worker, settings: Settings) -> None:
     books = BooksMetrics(worker.metrics.registry)
     if settings.backup_folder is not None:
         worker.metrics.registry.register(BackupCollector(settings.backup_folder))
-    with serve_health(worker.metrics.registry, worker.signs, settings.metrics_port, settings.metrics_host):
-        pace, db = worker.pace, worker.db
-        looking = repeat(pace.books_look_s, lambda: books.look(db))
-        checking = repeat(pace.books_look_s, lambda: books.check(db), rests=pace.books_check_rests)
-        await run_together(worker.run(), worker.keep_turning(), looking, checking)
+    with serve_health(worker.metrics.registry, worker.health, settings.metrics_port, settings.metrics_host):
+        intervals, db = worker.intervals, worker.db
+        backlog = repeat(intervals.backlog_s, lambda: books.update_backlog(db))
+        differences = repeat(intervals.backlog_s, lambda: books.update_differences(db), rests=intervals.books_check_rests)
+        await run_together(worker.run(), worker.keep_heartbeat(), backlog, differences)

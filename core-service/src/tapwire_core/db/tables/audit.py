@@ -8,10 +8,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlmodel import Field, SQLModel
 
 from tapwire_core.db.tables.columns import (
-    document,
-    made_now,
+    default_now,
+    json_object,
     serial,
-    words,
+    string,
 )
 
 
@@ -26,9 +26,9 @@ class AuditEntry(SQLModel, table=True):
     )
 
     audit_id: int | None = serial()
-    action: str = words()
-    actor: str = words()
+    action: str = string()
+    actor: str = string()
     subjects: list[str] = Field(sa_type=ARRAY(TEXT), nullable=False)
-    details: dict[str, Any] = document()
-    request_id: str | None = words()
-    created_at: datetime = made_now()
+    details: dict[str, Any] = json_object()
+    request_id: str | None = string()
+    created_at: datetime = default_now()

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Numeric
 from sqlmodel import Field, SQLModel
 
-from tapwire_core.db.tables.columns import key, made_now, moment, number, words
+from tapwire_core.db.tables.columns import default_now, key, number, optional_time, string
 
 
 class Beverage(SQLModel, table=True):
@@ -20,9 +20,9 @@ class Beverage(SQLModel, table=True):
     )
 
     beverage_id: UUID = key()
-    name: str = words()
-    style: str | None = words()
+    name: str = string()
+    style: str | None = string()
     abv: Decimal | None = Field(default=None, sa_type=Numeric(5, 2))
     sell_price_per_liter_minor: int = number()
-    archived_at: datetime | None = moment()
-    created_at: datetime = made_now()
+    archived_at: datetime | None = optional_time()
+    created_at: datetime = default_now()

@@ -8,10 +8,10 @@ from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
     closed_set,
+    default_now,
     key,
-    made_now,
     optional_reference,
-    words,
+    string,
 )
 from tapwire_core.domain.closed_sets import CardStatus
 
@@ -27,6 +27,6 @@ class Card(SQLModel, table=True):
     )
 
     card_uid: str = key()
-    status: str = words(default=CardStatus.AVAILABLE)
+    status: str = string(default=CardStatus.AVAILABLE)
     guest_id: UUID | None = optional_reference("guests.guest_id", index=True)
-    created_at: datetime = made_now()
+    created_at: datetime = default_now()

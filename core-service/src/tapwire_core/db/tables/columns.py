@@ -39,7 +39,7 @@ def optional_reference(target: str, *, index: bool = False) -> Any:
     return Field(default=None, foreign_key=target, index=index)
 
 
-def words(*, default: str | None = None) -> Any:
+def string(*, default: str | None = None) -> Any:
     """Text of any length, not null unless the annotation says so."""
     return Field(default=default, sa_type=Text, sa_column_kwargs={"server_default": default} if default is not None else {})
 
@@ -55,27 +55,27 @@ def flag() -> Any:
     return Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
-def moment() -> Any:
+def optional_time() -> Any:
     """A time that something may happen at; null until it does."""
     return Field(default=None, sa_type=DateTime(timezone=True))
 
 
-def made_now() -> Any:
+def default_now() -> Any:
     """The database's time when the row was made."""
     return Field(default=None, sa_type=DateTime(timezone=True), nullable=False, sa_column_kwargs={"server_default": _NOW})
 
 
-def due() -> Any:
+def required_time() -> Any:
     """A time that the row is made with."""
     return Field(sa_type=DateTime(timezone=True))
 
 
-def document() -> Any:
+def json_object() -> Any:
     """A JSON object for people and programs to read; no rule looks inside."""
     return Field(default_factory=dict, sa_type=JSONB, nullable=False, sa_column_kwargs={"server_default": text("'{}'::jsonb")})
 
 
-def optional_document() -> Any:
+def optional_json_object() -> Any:
     """A JSON object that may be null."""
     return Field(default=None, sa_type=JSONB)
 

@@ -8,10 +8,10 @@ from sqlmodel import SQLModel
 from tapwire_contracts.reasons import Malformation
 from tapwire_core.db.tables.columns import (
     closed_set,
-    made_now,
+    default_now,
     number,
     serial,
-    words,
+    string,
 )
 
 
@@ -25,12 +25,12 @@ class DeadLetter(SQLModel, table=True):
     )
 
     dead_letter_id: int | None = serial()
-    topic: str = words()
-    malformation: str = words()
-    explanation: str = words()
+    topic: str = string()
+    malformation: str = string()
+    explanation: str = string()
     payload: bytes
     payload_hash: bytes
     payload_bytes: int = number()
     occurrences: int = number(default=1)
-    received_at: datetime = made_now()
-    last_received_at: datetime = made_now()
+    received_at: datetime = default_now()
+    last_received_at: datetime = default_now()

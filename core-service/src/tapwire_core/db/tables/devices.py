@@ -7,10 +7,10 @@ from sqlmodel import SQLModel
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.tables.columns import (
     closed_set,
+    default_now,
     key,
-    made_now,
-    moment,
-    words,
+    optional_time,
+    string,
 )
 
 
@@ -24,9 +24,9 @@ class Device(SQLModel, table=True):
     __table_args__ = (closed_set("kind", DeviceKind),)
 
     path: str = key()
-    kind: str = words()
+    kind: str = string()
     secret_hash: bytes
-    broker_hash: str = words()
-    created_at: datetime = made_now()
-    rotated_at: datetime | None = moment()
-    revoked_at: datetime | None = moment()
+    broker_hash: str = string()
+    created_at: datetime = default_now()
+    rotated_at: datetime | None = optional_time()
+    revoked_at: datetime | None = optional_time()

@@ -8,12 +8,12 @@ from sqlmodel import SQLModel
 from tapwire_contracts.reasons import FlowCause
 from tapwire_core.db.tables.columns import (
     closed_set,
+    default_now,
     key,
-    made_now,
     number,
     optional_reference,
     reference,
-    words,
+    string,
 )
 from tapwire_core.domain.closed_sets import StockKind
 
@@ -26,11 +26,11 @@ class Flow(SQLModel, table=True):
 
     tap_path: str = key("taps.tap_path")
     event_id: UUID = key()
-    cause: str = words()
+    cause: str = string()
     volume_ml: int = number()
     duration_ms: int = number()
-    card_uid: str | None = words()
+    card_uid: str | None = string()
     keg_id: UUID | None = optional_reference("kegs.keg_id")
     venue_id: str = reference("venues.venue_id")
-    stock_kind: str = words(default=StockKind.UNATTRIBUTED)
-    recorded_at: datetime = made_now()
+    stock_kind: str = string(default=StockKind.UNATTRIBUTED)
+    recorded_at: datetime = default_now()

@@ -8,12 +8,12 @@ from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from tapwire_core.db.tables.columns import (
+    default_now,
     flag,
     key,
-    made_now,
-    moment,
     number,
-    words,
+    optional_time,
+    string,
 )
 
 
@@ -28,13 +28,13 @@ class Guest(SQLModel, table=True):
     )
 
     guest_id: UUID = key()
-    first_name: str = words()
-    last_name: str | None = words()
+    first_name: str = string()
+    last_name: str | None = string()
     phone: str | None = Field(default=None, index=True)
     birth_date: date | None = None
-    age_checked_by: str | None = words()
-    age_checked_at: datetime | None = moment()
+    age_checked_by: str | None = string()
+    age_checked_at: datetime | None = optional_time()
     blocked: bool = flag()
     balance_minor: int = number(default=0)
     held_minor: int = number(default=0)
-    created_at: datetime = made_now()
+    created_at: datetime = default_now()

@@ -6,11 +6,11 @@ from sqlalchemy import Index
 from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
+    default_now,
     flag,
     key,
-    made_now,
     number,
-    words,
+    string,
 )
 
 
@@ -25,5 +25,5 @@ class IdempotentAnswer(SQLModel, table=True):
     body_hash: bytes
     done: bool = flag()
     status_code: int | None = number()
-    answer: str | None = words()
-    created_at: datetime = made_now()
+    answer: str | None = string()
+    created_at: datetime = default_now()

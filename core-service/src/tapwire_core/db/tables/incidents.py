@@ -10,12 +10,12 @@ from sqlmodel import SQLModel
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.tables.columns import (
     closed_set,
-    document,
+    default_now,
+    json_object,
     key,
-    made_now,
-    moment,
     number,
-    words,
+    optional_time,
+    string,
 )
 
 
@@ -39,19 +39,19 @@ class Incident(SQLModel, table=True):
     )
 
     incident_id: UUID = key()
-    kind: str = words()
-    cause: str = words()
-    status: str = words(default=IncidentStatus.OPEN)
-    venue_id: str | None = words()
-    tap_path: str | None = words()
+    kind: str = string()
+    cause: str = string()
+    status: str = string(default=IncidentStatus.OPEN)
+    venue_id: str | None = string()
+    tap_path: str | None = string()
     pour_id: UUID | None = None
-    details: dict[str, Any] = document()
+    details: dict[str, Any] = json_object()
     occurrences: int = number(default=1)
-    raised_at: datetime = made_now()
-    last_seen_at: datetime = made_now()
-    owner: str | None = words()
-    claimed_at: datetime | None = moment()
-    resolution: str | None = words()
-    resolved_at: datetime | None = moment()
-    resolved_by: str | None = words()
-    comment: str | None = words()
+    raised_at: datetime = default_now()
+    last_seen_at: datetime = default_now()
+    owner: str | None = string()
+    claimed_at: datetime | None = optional_time()
+    resolution: str | None = string()
+    resolved_at: datetime | None = optional_time()
+    resolved_by: str | None = string()
+    comment: str | None = string()

@@ -9,13 +9,13 @@ from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
     closed_set,
+    default_now,
     key,
-    made_now,
     number,
     optional_reference,
     reference,
     serial,
-    words,
+    string,
 )
 from tapwire_core.domain.closed_sets import KegStatus, StockKind
 
@@ -34,15 +34,15 @@ class StockMovement(SQLModel, table=True):
 
     movement_id: int | None = serial()
     keg_id: UUID = reference("kegs.keg_id")
-    kind: str = words()
+    kind: str = string()
     volume_ml: int = number()
     venue_id: str = reference("venues.venue_id")
     tap_path: str | None = optional_reference("taps.tap_path")
     shift_id: UUID | None = optional_reference("shifts.shift_id")
     cause_id: UUID | None = None
-    reason: str | None = words()
-    actor: str = words()
-    created_at: datetime = made_now()
+    reason: str | None = string()
+    actor: str = string()
+    created_at: datetime = default_now()
 
 
 class Keg(SQLModel, table=True):
@@ -58,7 +58,7 @@ class Keg(SQLModel, table=True):
     keg_id: UUID = key()
     venue_id: str = reference("venues.venue_id", index=True)
     beverage_id: UUID = reference("beverages.beverage_id", index=True)
-    status: str = words(default=KegStatus.IN_STOCK)
+    status: str = string(default=KegStatus.IN_STOCK)
     initial_volume_ml: int = number()
     book_volume_ml: int = number()
-    created_at: datetime = made_now()
+    created_at: datetime = default_now()

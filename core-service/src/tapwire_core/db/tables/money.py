@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
-from tapwire_core.db.tables.columns import closed_set, made_now, number, optional_reference, serial, words
+from tapwire_core.db.tables.columns import closed_set, default_now, number, optional_reference, serial, string
 from tapwire_core.domain.closed_sets import Account
 
 
@@ -30,15 +30,15 @@ class MoneyMovement(SQLModel, table=True):
     )
 
     movement_id: int | None = serial()
-    debit_account: str = words()
-    credit_account: str = words()
+    debit_account: str = string()
+    credit_account: str = string()
     amount_minor: int = number()
     guest_id: UUID | None = optional_reference("guests.guest_id")
     venue_id: str | None = optional_reference("venues.venue_id")
     shift_id: UUID | None = optional_reference("shifts.shift_id")
     pour_id: UUID | None = optional_reference("pours.pour_id")
     incident_id: UUID | None = None
-    reason: str | None = words()
-    actor: str = words()
+    reason: str | None = string()
+    actor: str = string()
     request_id: str | None = Field(default=None)
-    created_at: datetime = made_now()
+    created_at: datetime = default_now()

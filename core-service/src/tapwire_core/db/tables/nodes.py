@@ -9,13 +9,13 @@ from sqlmodel import SQLModel
 from tapwire_contracts.reasons import Presence
 from tapwire_core.db.tables.columns import (
     closed_set,
-    document,
+    default_now,
+    json_object,
     key,
-    made_now,
-    moment,
     number,
-    optional_document,
-    words,
+    optional_json_object,
+    optional_time,
+    string,
 )
 
 
@@ -26,10 +26,10 @@ class NodeStatus(SQLModel, table=True):
     __table_args__: Any = (closed_set("status", Presence), {"postgresql_with": {"fillfactor": "50"}})
 
     path: str = key()
-    status: str = words()
+    status: str = string()
     boot_id: UUID
     connection: int = number()
-    state: dict[str, Any] = document()
-    seen_at: datetime = made_now()
-    progress: dict[str, Any] | None = optional_document()
-    progress_at: datetime | None = moment()
+    state: dict[str, Any] = json_object()
+    seen_at: datetime = default_now()
+    progress: dict[str, Any] | None = optional_json_object()
+    progress_at: datetime | None = optional_time()

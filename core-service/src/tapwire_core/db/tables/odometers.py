@@ -8,9 +8,9 @@ from sqlalchemy import CheckConstraint, Index
 from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
+    default_now,
     flag,
     key,
-    made_now,
     number,
     optional_reference,
     reference,
@@ -49,4 +49,4 @@ class Stretch(SQLModel, table=True):
     fact_id: UUID
     is_hole: bool = flag()
     keg_id: UUID | None = optional_reference("kegs.keg_id")
-    recorded_at: datetime = made_now()
+    recorded_at: datetime = default_now()

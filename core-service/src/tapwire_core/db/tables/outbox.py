@@ -5,9 +5,9 @@ from datetime import datetime
 from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
-    made_now,
+    default_now,
     serial,
-    words,
+    string,
 )
 
 
@@ -17,6 +17,6 @@ class Command(SQLModel, table=True):
     __tablename__ = "command_outbox"
 
     command_id: int | None = serial()
-    tap_path: str = words()
-    payload: str | None = words()
-    created_at: datetime = made_now()
+    tap_path: str = string()
+    payload: str | None = string()
+    created_at: datetime = default_now()

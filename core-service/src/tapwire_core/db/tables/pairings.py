@@ -6,11 +6,11 @@ from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
-    due,
+    default_now,
     key,
-    made_now,
-    moment,
-    words,
+    optional_time,
+    required_time,
+    string,
 )
 
 
@@ -25,9 +25,9 @@ class DevicePairing(SQLModel, table=True):
     )
 
     claim_hash: bytes = key()
-    code: str = words()
-    expires_at: datetime = due()
-    path: str | None = words()
-    accepted_by: str | None = words()
-    claimed_at: datetime | None = moment()
-    created_at: datetime = made_now()
+    code: str = string()
+    expires_at: datetime = required_time()
+    path: str | None = string()
+    accepted_by: str | None = string()
+    claimed_at: datetime | None = optional_time()
+    created_at: datetime = default_now()

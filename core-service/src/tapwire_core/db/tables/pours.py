@@ -10,19 +10,19 @@ from sqlmodel import SQLModel
 from tapwire_contracts.reasons import EndReason, StopReason, SyncStatus
 from tapwire_core.db.tables.columns import (
     closed_set,
-    document,
+    default_now,
     flag,
+    json_object,
     key,
-    made_now,
-    moment,
     number,
     optional_reference,
+    optional_time,
     reference,
     serial,
-    words,
+    string,
 )
 
-LISTING: Final = "C"
+LIST_COLLATION: Final = "C"
 """The collation by which the pours of a tap are listed."""
 
 
@@ -67,7 +67,7 @@ class Pour(SQLModel, table=True):
     keg_id: UUID = reference("kegs.keg_id", index=True)
     beverage_id: UUID = reference("beverages.beverage_id")
     shift_id: UUID | None = optional_reference("shifts.shift_id")
-    sync_status: str = words(default=SyncStatus.PENDING_SYNC)
+    sync_status: str = string(default=SyncStatus.PENDING_SYNC)
     request_id: UUID
     journal_id: UUID | None = None
     seq: int | None = number()
@@ -81,14 +81,14 @@ class Pour(SQLModel, table=True):
     reported: bool = flag()
     report_refused: bool = flag()
     report_may_have_come: bool = flag()
-    end_reason: str | None = words()
-    stop_reason: str | None = words()
+    end_reason: str | None = string()
+    stop_reason: str | None = string()
     duration_ms: int | None = number()
-    asked_at: datetime | None = moment()
-    authorized_at: datetime = made_now()
-    settled_at: datetime | None = moment()
+    asked_at: datetime | None = optional_time()
+    authorized_at: datetime = default_now()
+    settled_at: datetime | None = optional_time()
     settled_shift_id: UUID | None = optional_reference("shifts.shift_id", index=True)
-    settled_by: str | None = words()
+    settled_by: str | None = string()
 
 
 class AuthorizationAnswer(SQLModel, table=True):
@@ -100,8 +100,8 @@ class AuthorizationAnswer(SQLModel, table=True):
     event_id: UUID = key()
     fingerprint: bytes
     pour_id: UUID | None = optional_reference("pours.pour_id")
-    payload: str = words()
-    decided_at: datetime = made_now()
+    payload: str = string()
+    decided_at: datetime = default_now()
 
 
 class PourReport(SQLModel, table=True):
@@ -122,11 +122,11 @@ class PourReport(SQLModel, table=True):
     )
 
     report_id: int | None = serial()
-    tap_path: str = words()
+    tap_path: str = string()
     pour_id: UUID
     volume_ml: int = number()
     odometer_from_ml: int | None = number()
     odometer_to_ml: int | None = number()
-    report: dict[str, Any] = document()
-    verdict: str = words()
-    received_at: datetime = made_now()
+    report: dict[str, Any] = json_object()
+    verdict: str = string()
+    received_at: datetime = default_now()

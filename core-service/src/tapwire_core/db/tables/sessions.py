@@ -5,12 +5,12 @@ from datetime import datetime
 from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
-    due,
+    default_now,
     key,
-    made_now,
-    moment,
     number,
+    optional_time,
     reference,
+    required_time,
 )
 
 
@@ -21,8 +21,8 @@ class LoginTries(SQLModel, table=True):
 
     username: str = key()
     tries: int = number()
-    locked_until: datetime | None = moment()
-    tried_at: datetime = made_now()
+    locked_until: datetime | None = optional_time()
+    tried_at: datetime = default_now()
 
 
 class Session(SQLModel, table=True):
@@ -32,6 +32,6 @@ class Session(SQLModel, table=True):
 
     token_hash: bytes = key()
     username: str = reference("users.username", index=True)
-    created_at: datetime = made_now()
-    expires_at: datetime = due()
-    revoked_at: datetime | None = moment()
+    created_at: datetime = default_now()
+    expires_at: datetime = required_time()
+    revoked_at: datetime | None = optional_time()

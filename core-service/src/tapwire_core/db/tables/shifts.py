@@ -9,12 +9,12 @@ from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
     closed_set,
+    default_now,
     key,
-    made_now,
-    moment,
-    optional_document,
+    optional_json_object,
+    optional_time,
     reference,
-    words,
+    string,
 )
 from tapwire_core.domain.closed_sets import ShiftStatus
 
@@ -31,11 +31,11 @@ class Shift(SQLModel, table=True):
 
     shift_id: UUID = key()
     venue_id: str = reference("venues.venue_id", index=True)
-    status: str = words(default=ShiftStatus.OPEN)
-    opened_at: datetime = made_now()
-    opened_by: str = words()
-    closed_at: datetime | None = moment()
-    closed_by: str | None = words()
-    z_report: dict[str, Any] | None = optional_document()
-    z_report_at: datetime | None = moment()
-    z_report_by: str | None = words()
+    status: str = string(default=ShiftStatus.OPEN)
+    opened_at: datetime = default_now()
+    opened_by: str = string()
+    closed_at: datetime | None = optional_time()
+    closed_by: str | None = string()
+    z_report: dict[str, Any] | None = optional_json_object()
+    z_report_at: datetime | None = optional_time()
+    z_report_by: str | None = string()

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import SQLModel
 
-from tapwire_core.db.tables.columns import closed_set, key, made_now, number, optional_reference, reference, words
+from tapwire_core.db.tables.columns import closed_set, default_now, key, number, optional_reference, reference, string
 from tapwire_core.domain.closed_sets import TapStatus
 
 
@@ -26,12 +26,12 @@ class Tap(SQLModel, table=True):
 
     tap_path: str = key()
     venue_id: str = reference("venues.venue_id", index=True)
-    tap_id: str = words()
-    name: str = words()
-    status: str = words(default=TapStatus.ACTIVE)
-    status_reason: str | None = words()
+    tap_id: str = string()
+    name: str = string()
+    status: str = string(default=TapStatus.ACTIVE)
+    status_reason: str | None = string()
     pulses_per_liter: int = number(default=450)
     max_pour_ml: int = number(default=1000)
     keg_id: UUID | None = optional_reference("kegs.keg_id")
     config_revision: int = number(default=1)
-    created_at: datetime = made_now()
+    created_at: datetime = default_now()

@@ -6,12 +6,12 @@ from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
     closed_set,
+    default_now,
     flag,
     key,
-    made_now,
-    moment,
     number,
-    words,
+    optional_time,
+    string,
 )
 from tapwire_core.domain.closed_sets import Role
 
@@ -26,9 +26,9 @@ class User(SQLModel, table=True):
     __table_args__ = (closed_set("role", Role),)
 
     username: str = key()
-    role: str = words()
-    password_hash: str = words()
+    role: str = string()
+    password_hash: str = string()
     disabled: bool = flag()
     failed_logins: int = number(default=0)
-    locked_until: datetime | None = moment()
-    created_at: datetime = made_now()
+    locked_until: datetime | None = optional_time()
+    created_at: datetime = default_now()

@@ -10,12 +10,12 @@ from sqlmodel import Field, SQLModel
 
 from tapwire_core.db.tables.columns import (
     closed_set,
+    default_now,
     key,
-    made_now,
-    moment,
     optional_reference,
+    optional_time,
     reference,
-    words,
+    string,
 )
 from tapwire_core.domain.closed_sets import VisitStatus
 
@@ -48,10 +48,10 @@ class Visit(SQLModel, table=True):
     shift_id: UUID | None = optional_reference("shifts.shift_id")
     card_uid: str | None = optional_reference("cards.card_uid")
     opening_stages: list[str] | None = Field(default=None, sa_type=ARRAY(TEXT))
-    status: str = words(default=VisitStatus.ACTIVE)
-    opened_at: datetime = made_now()
-    opened_by: str = words()
-    closed_at: datetime | None = moment()
-    closed_by: str | None = words()
-    active_tap_id: str | None = words()
-    lock_set_at: datetime | None = moment()
+    status: str = string(default=VisitStatus.ACTIVE)
+    opened_at: datetime = default_now()
+    opened_by: str = string()
+    closed_at: datetime | None = optional_time()
+    closed_by: str | None = string()
+    active_tap_id: str | None = string()
+    lock_set_at: datetime | None = optional_time()

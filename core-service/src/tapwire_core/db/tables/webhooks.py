@@ -7,7 +7,17 @@ from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlmodel import Field, SQLModel
 
-from tapwire_core.db.tables.columns import closed_set, due, flag, key, made_now, moment, number, reference, words
+from tapwire_core.db.tables.columns import (
+    closed_set,
+    default_now,
+    flag,
+    key,
+    number,
+    optional_time,
+    reference,
+    required_time,
+    string,
+)
 from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
 
 
@@ -28,22 +38,22 @@ class Webhook(SQLModel, table=True):
     )
 
     webhook_id: UUID = key()
-    url: str = words()
-    description: str | None = words()
+    url: str = string()
+    description: str | None = string()
     event_types: list[str] = Field(sa_type=ARRAY(TEXT), nullable=False)
     enabled: bool = flag()
-    off_reason: str | None = words()
-    active_since: datetime = due()
-    secret: str = words()
-    old_secret: str | None = words()
-    old_secret_until: datetime | None = moment()
+    off_reason: str | None = string()
+    active_since: datetime = required_time()
+    secret: str = string()
+    old_secret: str | None = string()
+    old_secret_until: datetime | None = optional_time()
     failures: int = number(default=0)
-    failing_since: datetime | None = moment()
-    retry_at: datetime | None = moment()
+    failing_since: datetime | None = optional_time()
+    retry_at: datetime | None = optional_time()
     replay_after: int | None = number()
     replay_until: int | None = number()
-    created_at: datetime = made_now()
-    created_by: str = words()
+    created_at: datetime = default_now()
+    created_by: str = string()
 
 
 class WebhookCursor(SQLModel, table=True):
@@ -64,10 +74,10 @@ class WebhookEvent(SQLModel, table=True):
 
     event_id: UUID = key()
     audit_id: int | None = number()
-    event_type: str = words()
-    occurred_at: datetime = due()
-    payload: str = words()
-    created_at: datetime = made_now()
+    event_type: str = string()
+    occurred_at: datetime = required_time()
+    payload: str = string()
+    created_at: datetime = default_now()
 
 
 class WebhookDelivery(SQLModel, table=True):
@@ -88,14 +98,14 @@ class WebhookDelivery(SQLModel, table=True):
     delivery_id: UUID = key()
     webhook_id: UUID = reference("webhooks.webhook_id")
     event_id: UUID = reference("webhook_events.event_id")
-    cause: str = words(default=DeliveryCause.EVENT)
-    status: str = words(default=DeliveryStatus.PENDING)
+    cause: str = string(default=DeliveryCause.EVENT)
+    status: str = string(default=DeliveryStatus.PENDING)
     attempts: int = number(default=0)
-    due_at: datetime = made_now()
-    attempted_at: datetime | None = moment()
-    delivered_at: datetime | None = moment()
+    due_at: datetime = default_now()
+    attempted_at: datetime | None = optional_time()
+    delivered_at: datetime | None = optional_time()
     answer_status: int | None = number()
-    answer: str | None = words()
-    error: str | None = words()
+    answer: str | None = string()
+    error: str | None = string()
     duration_ms: int | None = number()
-    created_at: datetime = made_now()
+    created_at: datetime = default_now()

@@ -25,11 +25,11 @@ audit: Final = table(AuditEntry)
 
 BATCH: Final = 200
 """The most facts of one look."""
-LATE: Final = 2_000
+SETTLED_AFTER: Final = 2_000
 """So many facts later, a transaction that wrote one has ended."""
 
 
-class FactKind(StrEnum):
+class EventKind(StrEnum):
     """The subject of an event; `audit` where it has no other."""
 
     POUR = "pour"
@@ -54,7 +54,7 @@ KIND_OF: Final = {
             AuditAction.LATE_SYNC_MISMATCH,
             AuditAction.RECONCILE_DONE,
         ),
-        FactKind.POUR,
+        EventKind.POUR,
     ),
     **dict.fromkeys(
         (
@@ -65,16 +65,16 @@ KIND_OF: Final = {
             AuditAction.CARD_LOST,
             AuditAction.CARD_ISSUE_REFUSED,
         ),
-        FactKind.VISIT,
+        EventKind.VISIT,
     ),
-    **dict.fromkeys((AuditAction.SHIFT_OPENED, AuditAction.SHIFT_CLOSED, AuditAction.Z_REPORT_MADE), FactKind.SHIFT),
-    **dict.fromkeys((AuditAction.INCIDENT_RAISED, AuditAction.INCIDENT_CLAIMED, AuditAction.INCIDENT_RESOLVED), FactKind.INCIDENT),
+    **dict.fromkeys((AuditAction.SHIFT_OPENED, AuditAction.SHIFT_CLOSED, AuditAction.Z_REPORT_MADE), EventKind.SHIFT),
+    **dict.fromkeys((AuditAction.INCIDENT_RAISED, AuditAction.INCIDENT_CLAIMED, AuditAction.INCIDENT_RESOLVED), EventKind.INCIDENT),
 }
 
 
-def kind_of(action: str) -> FactKind:
+def kind_of(action: str) -> EventKind:
     """Classify an entry of the audit log."""
-    return KIND_OF.get(AuditAction(action), FactKind.AUDIT)
+    return KIND_OF.get(AuditAction(action), EventKind.AUDIT)
 
 
 class _Gap(Struct, frozen=True):
@@ -84,7 +84,7 @@ class _Gap(Struct, frozen=True):
     writers: frozenset[str]
 
 
-class FactsReader:
+class AuditReader:
     """Reads the audit log on from an id; for one listener."""
 
     def __init__(self, db: Database, after: int, known: Iterable[int] = ()) -> None:
@@ -99,7 +99,7 @@ class FactsReader:
         async with db.engine.connect() as connection:
             newest_first = (await connection.execute(_newest_ids())).scalars().all()
         known = newest_first[::-1]
-        after = known[0] if len(known) == LATE else 0
+        after = known[0] if len(known) == SETTLED_AFTER else 0
         for audit_id in known:
             if audit_id > after + 1:
                 break
@@ -109,7 +109,7 @@ class FactsReader:
     async def read_on(self) -> list[AuditEntryView]:
         """The next facts, at most `BATCH`."""
         complete_to = await self._complete_to()
-        rows = await read_all(self._db, _facts_after(self.after).limit(BATCH), AuditEntryView)
+        rows = await read_all(self._db, _entries_after(self.after).limit(BATCH), AuditEntryView)
         facts: list[AuditEntryView] = []
         for row in rows:
             if row.audit_id > max(self.after + 1, complete_to):
@@ -149,20 +149,20 @@ _WRITERS: Final = text(
 )
 
 
-async def read_facts(db: Database, after: int, until: int) -> list[AuditEntryView]:
+async def read_audit(db: Database, after: int, until: int) -> list[AuditEntryView]:
     """Facts of the past again, at most `BATCH`: up to an id that a `FactsReader` has come to, so that none is missing."""
-    return await read_all(db, _facts_after(after).where(audit.c.audit_id <= until).limit(BATCH), AuditEntryView)
+    return await read_all(db, _entries_after(after).where(audit.c.audit_id <= until).limit(BATCH), AuditEntryView)
 
 
-async def newest_fact_id(db: Database) -> int:
+async def newest_audit_id(db: Database) -> int:
     """The highest id of a fact that is there; ids go back when a backup is restored."""
     async with db.engine.connect() as connection:
         return int((await connection.execute(select(func.coalesce(func.max(audit.c.audit_id), 0)))).scalar_one())
 
 
 def _newest_ids() -> Select[Any]:
-    return select(audit.c.audit_id).order_by(audit.c.audit_id.desc()).limit(LATE)
+    return select(audit.c.audit_id).order_by(audit.c.audit_id.desc()).limit(SETTLED_AFTER)
 
 
-def _facts_after(after: int) -> Select[Any]:
+def _entries_after(after: int) -> Select[Any]:
     return select(*audit.c).where(audit.c.audit_id > after).order_by(audit.c.audit_id)

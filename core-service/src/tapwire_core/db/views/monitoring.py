@@ -11,7 +11,7 @@ PENDING_AGES_S: Final = (0, 10, 60, 360, 3_600)
 """Pending pours are counted that are older than each of these."""
 
 
-class DeviceStanding(Struct, frozen=True):
+class DeviceGauges(Struct, frozen=True):
     """A device that may speak; without a word from it yet it is not online and has no open facts."""
 
     path: str
@@ -20,7 +20,7 @@ class DeviceStanding(Struct, frozen=True):
     contract_version: str | None
 
 
-class WebhookStanding(Struct, frozen=True):
+class WebhookGauges(Struct, frozen=True):
     """A webhook that is switched on."""
 
     webhook_id: str
@@ -30,21 +30,21 @@ class WebhookStanding(Struct, frozen=True):
     failing_ms: int
 
 
-class Standing(Struct, frozen=True):
+class InstallationGauges(Struct, frozen=True):
     """One moment. `pending_older_than` goes with `PENDING_AGES_S`; `incidents` counts the unresolved ones by kind."""
 
     pending_older_than: tuple[int, ...]
     incidents: dict[str, int]
-    devices: tuple[DeviceStanding, ...]
+    devices: tuple[DeviceGauges, ...]
     oldest_command_ms: int
     dead_letters: int
-    webhooks: tuple[WebhookStanding, ...] = ()
+    webhooks: tuple[WebhookGauges, ...] = ()
 
 
-_standing: Final = msgspec.json.Decoder(Standing)
+_gauges: Final = msgspec.json.Decoder(InstallationGauges)
 
 
-async def read_standing(db: Database) -> Standing:
+async def read_gauges(db: Database) -> InstallationGauges:
     """Look once, in one statement."""
     async with db.snapshot() as store:
         found = await store.connection.fetchval(
@@ -80,4 +80,4 @@ async def read_standing(db: Database) -> Standing:
                        WHERE enabled))""",
             list(PENDING_AGES_S),
         )
-    return _standing.decode(found)
+    return _gauges.decode(found)

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from tapwire_contracts.reasons import EndReason, StopReason, SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, NodeStatus, Pour, PourReport, Tap
-from tapwire_core.db.tables.pours import LISTING
+from tapwire_core.db.tables.pours import LIST_COLLATION
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_all, read_one, read_page, table
 from tapwire_core.db.views.visits import _progress_ml
 
@@ -118,7 +118,7 @@ async def pours_by_id(db: Database, pour_ids: Collection[UUID]) -> list[PourView
 
 
 def _is_of_tap(tap: str) -> ColumnElement[bool]:
-    path = pours.c.tap_path.collate(LISTING)
+    path = pours.c.tap_path.collate(LIST_COLLATION)
     return path == tap if "/" in tap else path.in_(select(taps.c.tap_path).where(taps.c.tap_id == tap))
 
 

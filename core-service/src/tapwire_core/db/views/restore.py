@@ -29,7 +29,7 @@ class OpenIncident(Struct, frozen=True):
     details: dict[str, Any]
 
 
-class LastKnown(Struct, frozen=True):
+class LatestEntry(Struct, frozen=True):
     """The last thing of a kind that the books know from before the restore."""
 
     action: str
@@ -48,7 +48,7 @@ class RestoreReport(Struct, frozen=True):
     waiting_pours: tuple[WaitingPour, ...]
     incidents: tuple[OpenIncident, ...]
     silent_taps: tuple[str, ...]
-    last_known: tuple[LastKnown, ...]
+    last_known: tuple[LatestEntry, ...]
 
 
 _report: Final = msgspec.json.Decoder(RestoreReport)
@@ -83,12 +83,12 @@ async def read_restore_report(db: Database) -> RestoreReport | None:
                            WHERE audit_id < restored.audit_id AND action = ANY($1::text[])
                            ORDER BY action, audit_id DESC) AS latest))
                FROM restored""",
-            list(ONLY_PEOPLE_KNOW),
+            list(MANUAL_ACTIONS),
         )
     return _report.decode(found) if found else None
 
 
-ONLY_PEOPLE_KNOW: Final = (
+MANUAL_ACTIONS: Final = (
     "top_up",
     "refund",
     "adjustment",

@@ -17,7 +17,7 @@ from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, Pour, Shift, StockMovement
 from tapwire_core.db.views.queries import table
-from tapwire_core.db.views.volumes import Lost, volume_field
+from tapwire_core.db.views.volumes import LostVolumes, volume_field
 from tapwire_core.domain.closed_sets import Account
 
 shifts: Final = table(Shift)
@@ -28,7 +28,7 @@ kegs: Final = table(Keg)
 beverages: Final = table(Beverage)
 
 
-class Totals(Struct, Lost):
+class Totals(Struct, LostVolumes):
     """Sales and losses, each kind apart from the others; money in minor units, volume in millilitres.
 
     `flowed_ml` is what left the kegs by the books: the sum of the volumes below it. What pending pours take is not known yet, only
@@ -76,7 +76,7 @@ class ShiftReport(Struct, frozen=True, kw_only=True):
     by_operator: dict[str, Till]
 
 
-NOWHERE: Final = "-"
+UNKNOWN_KEY: Final = "-"
 
 
 async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
@@ -89,7 +89,7 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         moved = (await connection.execute(_money(shift))).all()
         flowed = (await connection.execute(_stock(shift))).all()
         ended = (await connection.execute(_pours(shift))).all()
-    sold = _Sums()
+    sold = _Accumulator()
     for row in moved:
         sold.add_money(row)
     for row in flowed:
@@ -112,7 +112,7 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
     )
 
 
-class _Sums:
+class _Accumulator:
     """The sums as they grow, row by row."""
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ class _Sums:
                 pass
 
     def _add_sold(self, row: Any, **amounts: int) -> None:
-        _add([self.totals, self.by_tap[row.tap_path or NOWHERE], self.by_beverage[row.beverage or NOWHERE]], **amounts)
+        _add([self.totals, self.by_tap[row.tap_path or UNKNOWN_KEY], self.by_beverage[row.beverage or UNKNOWN_KEY]], **amounts)
 
 
 def _add(sums: Sequence[Struct], **amounts: int) -> None:

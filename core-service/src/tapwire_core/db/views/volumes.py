@@ -16,7 +16,7 @@ stock: Final = table(StockMovement)
 pours: Final = table(Pour)
 
 
-class Lost:
+class LostVolumes:
     """Mixed into sums of volumes: one meaning of lost beer for every page."""
 
     written_off_ml: int
@@ -29,7 +29,7 @@ class Lost:
         return self.written_off_ml + self.rejected_ml + self.unattributed_ml
 
 
-class Volumes(Struct, Lost, frozen=True, kw_only=True):
+class Volumes(Struct, LostVolumes, frozen=True, kw_only=True):
     """Millilitres that left the kegs, by what became of them; corrections may be negative."""
 
     sold_ml: int = 0
@@ -40,14 +40,14 @@ class Volumes(Struct, Lost, frozen=True, kw_only=True):
     line_cleaning_ml: int = 0
 
 
-class _Sum(Struct, frozen=True):
+class _VolumeSum(Struct, frozen=True):
     field: str
     volume_ml: int
 
 
 async def report_volumes(db: Database, venue_id: str, since: datetime, until: datetime) -> Volumes:
     """Sum up the volumes that left a venue's kegs in a period; `until` is exclusive."""
-    sums = await read_all(db, _sums(venue_id, since, until), _Sum)
+    sums = await read_all(db, _sums(venue_id, since, until), _VolumeSum)
     return Volumes(**{row.field: row.volume_ml for row in sums})
 
 

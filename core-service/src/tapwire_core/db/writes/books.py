@@ -78,7 +78,7 @@ RULES: Final[Mapping[str, str]] = {
         HAVING count(pour.pour_id) <> 1 OR count(answer.event_id) > 1
             OR (count(answer.event_id) = 0 AND bool_or(pour.sync_status = 'pending_sync'))""",  # others' answers are swept in time
 }
-MOST_OF_A_RULE: Final = 1_000
+MAX_DIFFERENCES_PER_RULE: Final = 1_000
 """So many differences are told of each rule: a mistake that is everywhere must not fill the memory."""
 RULE_TIMEOUT_S: Final = 600.0
 """Timeout of one rule's query."""
@@ -90,7 +90,9 @@ async def differences(store: Store) -> list[Difference]:
     for rule, statement in RULES.items():
         # as a whole: planned for the first rows alone, it would take for ever where there are none
         first = f"WITH rule AS MATERIALIZED ({statement}) SELECT * FROM rule LIMIT $1"  # noqa: S608 - ours
-        found += [Difference(rule, *row) for row in await store.connection.fetch(first, MOST_OF_A_RULE, timeout=RULE_TIMEOUT_S)]
+        found += [
+            Difference(rule, *row) for row in await store.connection.fetch(first, MAX_DIFFERENCES_PER_RULE, timeout=RULE_TIMEOUT_S)
+        ]
     return found
 
 

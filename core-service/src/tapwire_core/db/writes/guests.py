@@ -52,7 +52,7 @@ async def is_of_age(store: Store, guest_id: UUID, venue_id: str) -> bool:
     return bool(found)
 
 
-async def lies_ahead(store: Store, day: date) -> bool:
+async def is_future(store: Store, day: date) -> bool:
     """Return whether a day is after today in every time zone."""
     return bool(await store.connection.fetchval("SELECT $1 > (now() AT TIME ZONE 'UTC')::date + 1", day))
 

@@ -12,7 +12,7 @@ SWEPT_AT_ONCE: Final = 20
 _KEPT: Final = "SELECT body_hash, done, status_code, answer FROM idempotent_answers WHERE scope = $1 AND idempotency_key = $2"
 
 
-class KeptRow(Struct, frozen=True):
+class StoredRequest(Struct, frozen=True):
     """The stored first request: `answer` is the use case's result until `done`, then the body that was sent."""
 
     body_hash: bytes
@@ -21,7 +21,7 @@ class KeptRow(Struct, frozen=True):
     answer: str | None
 
 
-async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> KeptRow | None:
+async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> StoredRequest | None:
     """Claim a key; None when it is ours. A repeat waits here for the transaction of the first request to end."""
     await store.connection.execute(
         """DELETE FROM idempotent_answers WHERE (scope, idempotency_key) IN (
@@ -41,21 +41,21 @@ async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> KeptRow
         body_hash,
         store.policy.idempotency_ttl_h,
     )
-    return None if claimed else await kept(store, scope, key)
+    return None if claimed else await read_stored(store, scope, key)
 
 
-async def seek(store: Store, scope: str, key: str) -> KeptRow | None:
+async def read_unexpired(store: Store, scope: str, key: str) -> StoredRequest | None:
     """Read a stored request that has not expired."""
     row = await store.connection.fetchrow(
         f"{_KEPT} AND created_at >= now() - make_interval(hours => $3)", scope, key, store.policy.idempotency_ttl_h
     )
-    return as_struct(row, KeptRow)
+    return as_struct(row, StoredRequest)
 
 
-async def kept(store: Store, scope: str, key: str) -> KeptRow:
+async def read_stored(store: Store, scope: str, key: str) -> StoredRequest:
     """Read the stored request of a repetition."""
     row = await store.connection.fetchrow(_KEPT, scope, key)
-    found = as_struct(row, KeptRow)
+    found = as_struct(row, StoredRequest)
     assert found is not None, "only a claim deletes, and only what is past its time"
     return found
 

@@ -10,7 +10,7 @@ from tapwire_contracts.messages import NodeState, PourProgress
 from tapwire_core.db.store import Store, to_json
 
 
-class NodeNoted(Struct, frozen=True):
+class StoredNodeState(Struct, frozen=True):
     """The books' view of a device whose state was stored.
 
     `device_known`: it has credentials or a tap. `config_revision`: null when there is no such tap. `covered_ml`: up to where its
@@ -33,10 +33,10 @@ class AskedAgain(Struct, frozen=True):
     journal_id: UUID
 
 
-_noted: Final = msgspec.json.Decoder(NodeNoted)
+_noted: Final = msgspec.json.Decoder(StoredNodeState)
 
 
-async def note_node_state(store: Store, path: str, state: NodeState) -> NodeNoted:
+async def store_node_state(store: Store, path: str, state: NodeState) -> StoredNodeState:
     """Keep a device's latest state; a will that is not of the latest connection seen is ignored.
 
     Of the states of one connection the one with the higher `uptime_ms` is kept: they come to several workers, and are noted in any
@@ -125,7 +125,7 @@ async def raise_sync_timeouts(store: Store) -> None:
     )
 
 
-async def pour_waits_for(store: Store, tap_path: str, pour_id: UUID) -> bool:
+async def lock_pending_pour(store: Store, tap_path: str, pour_id: UUID) -> bool:
     """Return whether this pour of this tap is pending; it then stays so until this transaction ends."""
     found = await store.connection.fetchval(
         "SELECT true FROM pours WHERE pour_id = $1 AND tap_path = $2 AND sync_status = 'pending_sync' FOR NO KEY UPDATE",

@@ -7,7 +7,7 @@ from msgspec import Struct
 from tapwire_core.db.store import Store
 
 
-class HeldVisit(Struct, frozen=True):
+class VisitWithoutPour(Struct, frozen=True):
     """A visit without a pending pour; `locked`: its columns show a lock all the same."""
 
     venue_id: str
@@ -26,11 +26,11 @@ async def find_pour(store: Store, visit_id: UUID, *, or_latest: bool = False) ->
     return found
 
 
-async def lock_visit_of_no_pour(store: Store, visit_id: UUID) -> HeldVisit | None:
+async def lock_visit_without_pour(store: Store, visit_id: UUID) -> VisitWithoutPour | None:
     """Lock a visit that has no pending pour; None when there is no such visit."""
     row = await store.connection.fetchrow(
         """SELECT venue_id, guest_id, active_tap_id IS NOT NULL OR lock_set_at IS NOT NULL AS locked
            FROM visits WHERE visit_id = $1 FOR NO KEY UPDATE""",
         visit_id,
     )
-    return HeldVisit(*row) if row else None
+    return VisitWithoutPour(*row) if row else None

@@ -25,7 +25,7 @@ class LockedShift(Struct, frozen=True):
     has_z_report: bool
 
 
-class VisitInTheWay(Struct, frozen=True):
+class BlockingVisit(Struct, frozen=True):
     """An active visit that keeps a shift open, with what a person needs to find the guest."""
 
     visit_id: UUID
@@ -36,7 +36,7 @@ class VisitInTheWay(Struct, frozen=True):
     age_ms: int
 
 
-class PourInTheWay(Struct, frozen=True):
+class BlockingPour(Struct, frozen=True):
     """A pending pour that keeps a shift open, with its tap and guest."""
 
     pour_id: UUID
@@ -73,7 +73,7 @@ async def lock_shift(store: Store, shift_id: UUID) -> LockedShift | None:
     return as_struct(row, LockedShift)
 
 
-async def active_visits(store: Store, venue_id: str, limit: int) -> list[VisitInTheWay]:
+async def active_visits(store: Store, venue_id: str, limit: int) -> list[BlockingVisit]:
     """Visits that keep the venue's shift open, oldest first."""
     rows = await store.connection.fetch(
         """SELECT visit_id, guest_id, concat_ws(' ', first_name, last_name) AS guest_name, card_uid, opened_at,
@@ -83,10 +83,10 @@ async def active_visits(store: Store, venue_id: str, limit: int) -> list[VisitIn
         venue_id,
         limit,
     )
-    return [msgspec.convert(dict(row), VisitInTheWay) for row in rows]
+    return [msgspec.convert(dict(row), BlockingVisit) for row in rows]
 
 
-async def pending_pours(store: Store, venue_id: str, limit: int) -> list[PourInTheWay]:
+async def pending_pours(store: Store, venue_id: str, limit: int) -> list[BlockingPour]:
     """Pours that keep the venue's shift open, oldest first."""
     rows = await store.connection.fetch(
         """SELECT pour_id, visit_id, guest_id, concat_ws(' ', first_name, last_name) AS guest_name, tap_path AS tap, authorized_at,
@@ -96,7 +96,7 @@ async def pending_pours(store: Store, venue_id: str, limit: int) -> list[PourInT
         venue_id,
         limit,
     )
-    return [msgspec.convert(dict(row), PourInTheWay) for row in rows]
+    return [msgspec.convert(dict(row), BlockingPour) for row in rows]
 
 
 async def close_shift(store: Store, actor: Actor, shift_id: UUID) -> None:

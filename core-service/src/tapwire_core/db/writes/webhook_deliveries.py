@@ -16,7 +16,7 @@ from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.webhooks import FAILURES_BEFORE_PAUSE, DeliveryCause
 
 
-class TakenUp(Struct, frozen=True):
+class LeasedDelivery(Struct, frozen=True):
     """A delivery that this worker sends now. `old_secret`: the one before, while it is good. `timestamp`: now, in seconds."""
 
     delivery_id: UUID
@@ -31,7 +31,7 @@ class TakenUp(Struct, frozen=True):
     timestamp: int
 
 
-class StillPending(Struct, frozen=True):
+class PendingDelivery(Struct, frozen=True):
     """A delivery that was tried so often, and how long ago it was made."""
 
     cause: DeliveryCause
@@ -39,7 +39,7 @@ class StillPending(Struct, frozen=True):
     age: timedelta
 
 
-class Attempted(Struct, frozen=True, kw_only=True):
+class AttemptResult(Struct, frozen=True, kw_only=True):
     """The result of an attempt: an answer, or the error."""
 
     answer_status: int | None = None
@@ -69,7 +69,7 @@ async def event_of_delivery(store: Store, webhook_id: UUID, delivery_id: UUID) -
     return found
 
 
-async def take_up(store: Store, busy: Mapping[UUID, int], lease_ms: int) -> list[TakenUp]:
+async def lease_deliveries(store: Store, busy: Mapping[UUID, int], lease_ms: int) -> list[LeasedDelivery]:
     """Take up deliveries that are due, as many as there is room for at each endpoint beside those that this worker is `busy` with.
 
     They are due again after the lease. An endpoint that fails gets one at a time, and none before it is to be tried again; tests
@@ -102,31 +102,31 @@ async def take_up(store: Store, busy: Mapping[UUID, int], lease_ms: int) -> list
         FAILURES_BEFORE_PAUSE,
         lease_ms,
     )
-    return [found for row in rows if (found := as_struct(row, TakenUp))]
+    return [found for row in rows if (found := as_struct(row, LeasedDelivery))]
 
 
-async def lock_delivery(store: Store, delivery_id: UUID) -> StillPending | None:
+async def lock_delivery(store: Store, delivery_id: UUID) -> PendingDelivery | None:
     """Lock a delivery that is pending."""
     row = await store.connection.fetchrow(
         """SELECT cause, attempts, now() - created_at AS age FROM webhook_deliveries
            WHERE delivery_id = $1 AND status = 'pending' FOR UPDATE""",
         delivery_id,
     )
-    return as_struct(row, StillPending)
+    return as_struct(row, PendingDelivery)
 
 
-async def note_delivered(store: Store, delivery_id: UUID, attempted: Attempted) -> None:
+async def note_delivered(store: Store, delivery_id: UUID, attempted: AttemptResult) -> None:
     """Note that the receiver has it."""
     await _note_attempt(store, delivery_id, attempted, "status = 'delivered', delivered_at = now()")
 
 
-async def note_failed(store: Store, delivery_id: UUID, attempted: Attempted, wait_ms: int | None) -> None:
+async def note_failed(store: Store, delivery_id: UUID, attempted: AttemptResult, wait_ms: int | None) -> None:
     """Note that the receiver has it not, and when it is tried again; None: never."""
     ending = "status = 'failed'" if wait_ms is None else f"due_at = now() + {int(wait_ms)} * interval '1 millisecond'"
     await _note_attempt(store, delivery_id, attempted, ending)
 
 
-async def _note_attempt(store: Store, delivery_id: UUID, attempted: Attempted, ending: str) -> None:
+async def _note_attempt(store: Store, delivery_id: UUID, attempted: AttemptResult, ending: str) -> None:
     # the ending is our own
     columns: dict[str, Any] = {
         "answer_status": attempted.answer_status,

@@ -19,7 +19,7 @@ class Subscription(Struct, frozen=True):
     active_since: datetime
 
 
-class ReplayDue(Struct, frozen=True):
+class PendingReplay(Struct, frozen=True):
     """Facts of the past that an endpoint is still to be given again."""
 
     webhook_id: UUID
@@ -70,7 +70,7 @@ async def list_subscriptions(store: Store) -> list[Subscription]:
     return [Subscription(row["webhook_id"], tuple(row["event_types"]), row["active_since"]) for row in rows]
 
 
-async def keep_events(store: Store, told: Sequence[OutgoingEvent]) -> None:
+async def store_events(store: Store, told: Sequence[OutgoingEvent]) -> None:
     """Keep events; one that is kept already stays as it was told first."""
     await store.connection.execute(
         """INSERT INTO webhook_events (event_id, audit_id, event_type, occurred_at, payload)
@@ -84,20 +84,20 @@ async def keep_events(store: Store, told: Sequence[OutgoingEvent]) -> None:
     )
 
 
-async def fact_of_event(store: Store, event_id: UUID) -> int | None:
+async def audit_id_of_event(store: Store, event_id: UUID) -> int | None:
     """The fact that an event was made of, while the event is kept."""
     found: int | None = await store.connection.fetchval("SELECT audit_id FROM webhook_events WHERE event_id = $1", event_id)
     return found
 
 
-async def fact_before(store: Store, moment: datetime) -> int | None:
+async def audit_id_before(store: Store, moment: datetime) -> int | None:
     """The id before the first fact since a moment; None when nothing happened since."""
     # + 0: by the small index on times; the one on ids would be read from its beginning
     found: int | None = await store.connection.fetchval("SELECT min(audit_id + 0) - 1 FROM audit WHERE created_at >= $1", moment)
     return found
 
 
-async def want_replay(store: Store, webhook_id: UUID, after: int) -> None:
+async def request_replay(store: Store, webhook_id: UUID, after: int) -> None:
     """Have the facts after this one, up to where events were made, given to an endpoint again, beside what already is to be."""
     await store.connection.execute(
         """UPDATE webhooks SET replay_after = least(replay_after, $2), replay_until = cursor.audit_id
@@ -107,7 +107,7 @@ async def want_replay(store: Store, webhook_id: UUID, after: int) -> None:
     )
 
 
-async def lock_replay(store: Store, most_waiting: int) -> ReplayDue | None:
+async def lock_replay(store: Store, most_waiting: int) -> PendingReplay | None:
     """An endpoint that is to be given facts again, and has not too much waiting."""
     row = await store.connection.fetchrow(
         """SELECT webhook_id, event_types, replay_after, replay_until FROM webhooks
@@ -118,7 +118,7 @@ async def lock_replay(store: Store, most_waiting: int) -> ReplayDue | None:
            LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED""",
         most_waiting,
     )
-    return as_struct(row, ReplayDue)
+    return as_struct(row, PendingReplay)
 
 
 async def note_replayed(store: Store, webhook_id: UUID, up_to: int | None) -> None:

@@ -91,14 +91,14 @@ async def rotate_secret(store: Store, webhook_id: UUID, secret: str, old_secret_
     return until
 
 
-async def forget_failures(store: Store, webhook_id: UUID) -> None:
+async def reset_failures(store: Store, webhook_id: UUID) -> None:
     """Note that an endpoint takes what is sent."""
     await store.connection.execute(
         "UPDATE webhooks SET failures = 0, failing_since = NULL, retry_at = NULL WHERE webhook_id = $1 AND failures > 0", webhook_id
     )
 
 
-async def note_failure(store: Store, webhook_id: UUID, pause_ms: int) -> None:
+async def count_endpoint_failure(store: Store, webhook_id: UUID, pause_ms: int) -> None:
     """Count a failure of an endpoint, and leave the endpoint alone for a while."""
     await store.connection.execute(
         """UPDATE webhooks SET failures = failures + 1, failing_since = coalesce(failing_since, now()),
