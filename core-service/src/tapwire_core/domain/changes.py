@@ -1,6 +1,6 @@
 """The changes of a decision, as plain data: rules fill a `Changes`, `db.decisions` writes it in one statement.
 
-Nothing else writes pours, holds, leases, money or stock. The cached sums (`guests.balance_minor`, `guests.held_minor`,
+Nothing else grants or ends pours, or writes holds, leases, money or stock. The cached sums (`guests.balance_minor`, `guests.held_minor`,
 `kegs.book_volume_ml`) are never set by a decision: they follow from the movements and holds written here, so they can't drift from
 them.
 """

@@ -176,7 +176,7 @@ DecisionRequest = AuthorizationRequest | SettlementRequest
 async def make_decisions(store: Store, decisions: Sequence[DecisionRequest], lock_timeout_ms: int) -> list[Answer | None]:
     """Make decisions of different taps in one transaction; None for one that shares a row with another, and must wait for the next.
 
-    A row that another transaction holds for longer than `lock_timeout_ms` makes all of them fail (`db.failures.is_row_held`).
+    A row that another transaction holds for longer than `lock_timeout_ms` makes all of them fail (`db.failures.is_lock_timeout`).
     """
     return await _make_decisions(store, decisions, lock_timeout_ms)
 

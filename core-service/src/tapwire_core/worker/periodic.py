@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 R = TypeVar("R")
 
 DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError)
-"""All that a database may raise, gone (`db.failures.is_database_gone`) or not: a worker goes on and tries again."""
+"""All that a database may raise, gone (`db.failures.is_database_unavailable`) or not: a worker goes on and tries again."""
 
 log: Final = logging.getLogger(__name__)
 
