@@ -1,7 +1,7 @@
 """Tapwire's core service: authorises, holds, settles and keeps the books.
 
-`domain` has the rules, `db` the facts, `services` the use cases, `mqtt` the door for tap nodes. `tapwire_admin` uses the services
-and views as a library.
+`domain` has the rules, `db` the database, `services` the use cases, `mqtt` the tap nodes' interface. `tapwire_admin` uses the
+services and views as a library.
 """
 
 from importlib.metadata import version

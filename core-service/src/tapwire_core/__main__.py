@@ -1,4 +1,4 @@
-"""`tapwire-core`: migrate, run, check, create-user, the devices' commands, sync-broker, those of backups and imports."""
+"""The `tapwire-core` command line: migrate, run, check and create-user here, all other commands in `commands/`."""
 
 import argparse
 import gc
@@ -29,11 +29,11 @@ from tapwire_core.worker.worker import run_core
 PACKAGE: Final = "tapwire-core"
 PASSWORD_BYTES: Final = 12
 GC_THRESHOLD: Final = 20_000
-"""So many new objects that are still there are worth a look for cycles; pours leave hardly any, and each look costs them time."""
+"""Number of surviving new objects that starts a collection; pours leave hardly any, and each collection delays them."""
 
 
 def main() -> None:
-    """Run one command; exit 1 with one clear line on stderr when it can't be done."""
+    """Run one command; exit 1 with one line on stderr when it fails."""
     arguments = parser().parse_args()
     command: Callable[[Settings, argparse.Namespace], Coroutine[None, None, int]] | None = arguments.command
     try:
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("migrate", help="bring the database to this version's schema").set_defaults(command=_migrate)
     commands.add_parser("run", help="run a core worker").set_defaults(command=_run_worker)
-    commands.add_parser("check", help="prove that the books balance, or name what differs").set_defaults(command=_check)
+    commands.add_parser("check", help="prove that the books balance, or list the differences").set_defaults(command=_check)
     user = commands.add_parser("create-user", help="create an operator's login; prints a password once unless given")
     user.add_argument("name")
     user.add_argument("--role", required=True, choices=[role.value for role in Role])
@@ -83,7 +83,7 @@ async def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:  #
 
 
 async def _run_worker(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    gc.freeze()  # what is imported stays: no collection need look at it again
+    gc.freeze()  # imported modules stay: no collection needs to scan them again
     gc.set_threshold(GC_THRESHOLD)
     await run_core(settings)
     return DONE

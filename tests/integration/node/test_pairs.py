@@ -207,7 +207,7 @@ async def test_connection_errors_say_what_to_do(api: tuple[str, ForgetfulProxy],
     assert "not a Tapwire admin API" in await told(f"{address}/console", trusted)
     for _ in range(MAX_OPEN_PAIRINGS):
         await begin_pairing(db)
-    assert "20 devices wait" in await told(f"{address}/api/", trusted)
+    assert "20 pairings are open" in await told(f"{address}/api/", trusted)
 
 
 @pytest.mark.parametrize(

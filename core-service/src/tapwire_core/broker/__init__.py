@@ -1,1 +1,1 @@
-"""The broker: connecting to it, and keeping its list of device logins."""
+"""The broker: its client, and its list of device logins."""

@@ -1,4 +1,4 @@
-"""One way to make a client of the broker, from its URL: for core workers, and for the admin API's read-only subscription."""
+"""The broker's client, made from its URL: for core workers, and for the admin API's read-only subscription."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ MQTT_5: Final = "5"
 
 
 Receive = Callable[[str, bytes], object]
-"""Is told a message's topic and payload, in the order in which they come. A message that makes it raise is logged, and lost."""
+"""Callback for a message's topic and payload, called in order of arrival. A message that makes it raise is logged and lost."""
 
 log: Final = logging.getLogger(__name__)
 
@@ -26,12 +26,12 @@ log: Final = logging.getLogger(__name__)
 def make_client(
     url: str, protocol: str, identifier: str, will: Will | None = None, ca_file: Path | None = None, receive: Receive | None = None
 ) -> Client:
-    """A client for one connection to `mqtt://user:secret@host:port`, or `mqtts://…` with TLS.
+    """Make a client for one connection to `mqtt://user:secret@host:port`, or `mqtts://…` with TLS.
 
-    `ca_file` is whom to trust for `mqtts://`; without it, whom this machine trusts. With `receive`, messages are handed to it as
-    they are read, and `until_lost` is what to wait for; without it, they are in `messages`.
+    `ca_file` is the trusted authority for `mqtts://`; without it, the machine's own are trusted. With `receive`, each message is
+    handed to it as it is read, and the caller waits with `until_lost`; without it, messages are in `messages`.
 
-    `protocol` is `5` or `3.1.1`. The session is clean, as no message of an old one is worth anything.
+    `protocol` is `5` or `3.1.1`. The session is clean: messages of an old session are stale.
     """
     parts = urlsplit(url)
     return Client(
@@ -51,9 +51,9 @@ def make_client(
 
 
 async def subscribe(client: Client, filters: Sequence[tuple[str, int]]) -> None:
-    """Hear these topics, each with its QoS; raises `aiomqtt.MqttError` when the broker refuses one."""
+    """Subscribe to these topics, each with its QoS; raises `aiomqtt.MqttError` when the broker refuses one."""
     if refused := refused_filters(filters, await client.subscribe(list(filters))):
-        raise MqttError(f"the broker refuses a subscription to {', '.join(refused)}: look at its rules for our account")
+        raise MqttError(f"the broker refuses a subscription to {', '.join(refused)}: check its access rules for our account")
 
 
 async def until_lost(client: Client) -> None:
@@ -63,7 +63,7 @@ async def until_lost(client: Client) -> None:
 
 
 def _handing_over_to(receive: Receive) -> type[asyncio.Queue[Message]]:
-    """A queue that keeps nothing: aiomqtt makes a task for each message that is taken from one, at more cost than reading it."""
+    """A queue that keeps nothing: aiomqtt would start a task for each queued message, which costs more than reading it."""
 
     class HandingOver(asyncio.Queue[Message]):
         def put_nowait(self, message: Message) -> None:
@@ -72,7 +72,7 @@ def _handing_over_to(receive: Receive) -> type[asyncio.Queue[Message]]:
                 assert isinstance(message.payload, bytes)
                 receive(topic, message.payload)
             except Exception:
-                # paho would read the same packet for ever
+                # if this raised, paho would read the same packet for ever
                 log.exception("could not take a message on %s", topic)
 
     return HandingOver

@@ -1,8 +1,8 @@
-"""Mosquitto's password file for devices, kept as the database has it: who was added may log in, who was revoked is thrown out.
+"""Mosquitto's password file for devices, kept in step with the database: added devices may log in, revoked ones are disconnected.
 
-Mosquitto reads its files at the start and at SIGHUP, and then ends the connections whose login is no longer valid. The file is
-replaced in one step, so that a broker that starts meanwhile never reads half of it. A broker that could not be told is told again:
-between the write and the signal either program may die.
+Mosquitto reads its files at the start and at SIGHUP, and then ends connections with logins that are no longer valid. The file is
+replaced in one step, so that a starting broker never reads half of it. A failed signal is retried: either program may die between
+the write and the signal.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from tapwire_core.db.views.devices import broker_logins
 BROKER_PROGRAM: Final = "mosquitto"
 PROCESSES: Final = Path("/proc")
 POLL_INTERVAL_S: Final = 1.0
-"""Between two looks into the database, unless said otherwise."""
+"""Default interval between two reads of the database."""
 
 log: Final = logging.getLogger(__name__)
 
 
 class BrokerNotReloaded(Exception):
-    """The broker did not get the signal; the text says why."""
+    """The broker was not signalled; the text says why."""
 
 
 @dataclass(slots=True)
 class DeviceLogins:
-    """The password file, and the broker that reads it. `told`: the running broker has been asked to read the file as it is now.
+    """The password file, and the broker that reads it. `is_reloaded`: the running broker was signalled since the last write.
 
     Without a `pid_file` the broker is not signalled: it watches the file by itself (`broker-config/run.sh`).
     """
@@ -43,19 +43,19 @@ class DeviceLogins:
     is_reloaded: bool = False
 
     def set(self, hashes: Mapping[str, str]) -> None:
-        """Let in these devices and no others, by their secrets' hashes; raises `BrokerNotTold` and `OSError`."""
+        """Allow exactly these devices, by their secrets' hashes; raises `BrokerNotReloaded` and `OSError`."""
         wanted = "".join(f"{path}:{made}\n" for path, made in sorted(hashes.items()))
         if not self.file.exists() or self.file.read_text(encoding="utf-8") != wanted:
             self.is_reloaded = False
             write_private(self.file, wanted)
-            log.info("%s has %d devices now", self.file, len(hashes))
+            log.info("%s now has %d devices", self.file, len(hashes))
         if not self.is_reloaded and self.pid_file is not None:
             reload_broker(self.pid_file)
             self.is_reloaded = True
 
 
 async def keep_device_logins(db: Database, logins: DeviceLogins, pause_s: float = POLL_INTERVAL_S) -> None:
-    """Repeat `sync_device_logins`, also while database or broker are gone; ends only by cancellation."""
+    """Repeat `sync_device_logins`, also while database or broker are unavailable; ends only by cancellation."""
     complaint = None
     while True:
         try:
@@ -69,21 +69,21 @@ async def keep_device_logins(db: Database, logins: DeviceLogins, pause_s: float 
 
 
 async def sync_device_logins(db: Database, logins: DeviceLogins) -> None:
-    """Let the devices log in that may do so now; raises `BrokerNotTold`, `DatabaseGone` and `OSError`."""
+    """Write the current logins; raises `BrokerNotReloaded`, `DatabaseUnavailable` and `OSError`."""
     with translate_database_errors():
         hashes = await broker_logins(db)
     logins.set(hashes)
 
 
 def reload_broker(pid_file: Path) -> None:
-    """Have the broker read its files again; raises `BrokerNotTold`. A number that is another program's now is not signalled."""
+    """Make the broker read its files again; raises `BrokerNotReloaded`. Another program's process id gets no signal."""
     try:
         pid = int(pid_file.read_text(encoding="ascii"))
         if PROCESSES.exists():
             _check_it_listens(pid, pid_file)
         os.kill(pid, signal.SIGHUP)
     except (FileNotFoundError, ProcessLookupError):
-        raise BrokerNotReloaded(f"the broker of {pid_file} does not run; it reads the file when it starts") from None
+        raise BrokerNotReloaded(f"the broker of {pid_file} is not running; it reads the file when it starts") from None
     except PermissionError:
         raise BrokerNotReloaded(f"the broker of {pid_file} can't be signalled: run this as the broker's user") from None
     except ValueError:
@@ -91,8 +91,9 @@ def reload_broker(pid_file: Path) -> None:
 
 
 def _check_it_listens(pid: int, pid_file: Path) -> None:
-    """Mosquitto writes its number before it catches SIGHUP: the signal would end a broker that is still starting, and no
-    `Restart=on-failure` starts it again. Raises `BrokerNotTold`, and `FileNotFoundError` where no such process runs.
+    """Check that the process is Mosquitto and catches SIGHUP; raises `BrokerNotReloaded`, or `FileNotFoundError` without a process.
+
+    Mosquitto writes its process id first: the signal would end a starting broker, and `Restart=on-failure` would not restart it.
     """
     status = dict(line.split(":", 1) for line in (PROCESSES / str(pid) / "status").read_text(encoding="utf-8").splitlines())
     if status["Name"].strip() != BROKER_PROGRAM:

@@ -1,4 +1,4 @@
-"""Files that hold secrets: readable for us only, and replaced in one step."""
+"""Files with secrets: readable only by their owner, replaced in one step."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The ready settings of a new tap node: what `tapwire-node run --config tap.toml` reads, with the secret in it."""
+"""Ready settings for a new tap node, secret included: the file that `tapwire-node run --config tap.toml` reads."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _PINS: Final = "valve_pin = 17                           # as wired: BCM numbers
 
 @dataclass(frozen=True, slots=True)
 class DevicesBroker:
-    """The broker's address for devices and its trusted authority as PEM; None for what the settings don't say."""
+    """The broker's address for devices and its trusted authority as PEM; None where the settings have none."""
 
     url: str | None = None
     ca: str | None = None
@@ -30,10 +30,10 @@ class DevicesBroker:
 
 
 def tap_toml(device: DeviceSecret, broker_url: str, *, driver: str = GPIO, has_ca_file: bool = False) -> str:
-    """The text of a tap.toml; `broker_url` is where devices find the broker, without a login."""
+    """The text of a tap.toml; `broker_url` is the devices' URL of the broker, without a login."""
     ca_file = f"ca_file = {_quoted(CA_FILE)}\n" if has_ca_file else ""
     return f"""\
-# The secret stands in here: keep this file readable for the node only.
+# This file contains the secret: keep it readable for the node only.
 [tap]
 path = {_quoted(device.path)}
 
@@ -50,5 +50,5 @@ driver = {_quoted(driver)}
 
 
 def _quoted(text: str) -> str:
-    """A TOML string; JSON's are that too."""
+    """A TOML string: JSON strings are valid TOML."""
     return json.dumps(text)

@@ -1,1 +1,1 @@
-"""The commands of `tapwire-core`, each a thin shell around its use case."""
+"""The commands of `tapwire-core`: each parses arguments and calls its use case."""

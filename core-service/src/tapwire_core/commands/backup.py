@@ -18,27 +18,29 @@ from tapwire_core.worker.worker import run_until_signalled
 
 
 def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands to `tapwire-core`'s."""
-    backup = commands.add_parser("backup", help="copy the whole database into a file while everything runs")
-    backup.add_argument("file", type=Path, help="the file, or a folder in which it gets a name by the time")
+    """Add the commands for backups and restores."""
+    backup = commands.add_parser("backup", help="copy the whole database into a file; workers may run")
+    backup.add_argument("file", type=Path, help="the file, or a folder for a file named by the time")
     backup.add_argument("--keep", type=_positive, metavar="N", help="in a folder: delete all but the N newest backups afterwards")
-    backup.add_argument("--each-h", type=_positive, metavar="HOURS", help="in a folder: go on, with a backup each so many hours")
+    backup.add_argument(
+        "--each-h", type=_positive, metavar="HOURS", help="in a folder: keep running, with a backup each HOURS hours"
+    )
     backup.set_defaults(command=_backup)
-    restore = commands.add_parser("restore", help="load a backup into a new database; no core worker may run")
+    restore = commands.add_parser("restore", help="load a backup into a new database; stop all core workers first")
     restore.add_argument("file", type=Path)
     restore.set_defaults(command=_restore)
     after = commands.add_parser(
-        "after-restore", help="make a database safe that was set back by other means; no core worker may run"
+        "after-restore", help="make a database safe that was restored by other means; stop all core workers first"
     )
-    after.add_argument("taken_at", type=_moment, help="the moment that it was set back to, as 2026-05-01T20:00:00+02:00")
+    after.add_argument("taken_at", type=_moment, help="the time of the restored state, such as 2026-05-01T20:00:00+02:00")
     after.set_defaults(command=_after_restore)
-    commands.add_parser("restore-report", help="what the latest restore left open, and what can't be recovered").set_defaults(
+    commands.add_parser("restore-report", help="list what the latest restore left open, and what can't be recovered").set_defaults(
         command=_restore_report
     )
-    journal = commands.add_parser("settle-journal", help="book what a node's journal has and the books don't")
+    journal = commands.add_parser("settle-journal", help="book the facts of a node's journal that the books lack")
     journal.add_argument("path", help="the node's path, VENUE/taps/TAP")
     journal.add_argument(
-        "file", type=argparse.FileType(encoding="utf-8"), help="what `tapwire-node journal export` printed; - for stdin"
+        "file", type=argparse.FileType(encoding="utf-8"), help="the output of `tapwire-node journal export`; - for stdin"
     )
     journal.set_defaults(command=_settle_journal)
 
@@ -46,14 +48,14 @@ def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1 on")
+        raise argparse.ArgumentTypeError("expected a whole number of at least 1")
     return number
 
 
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError("say the time zone too, as 2026-05-01T20:00:00+02:00")
+        raise argparse.ArgumentTypeError("add the time zone, such as 2026-05-01T20:00:00+02:00")
     return moment
 
 
@@ -80,7 +82,7 @@ def _folder_of(arguments: argparse.Namespace) -> Path | None:
     if target.is_dir():
         return target
     if arguments.keep or arguments.each_h:
-        raise InvalidSettings(f"--keep and --each-h are for a folder, and {target} is none")
+        raise InvalidSettings(f"--keep and --each-h need a folder, and {target} is none")
     return None
 
 
@@ -133,16 +135,16 @@ def _second(moment: datetime) -> str:
 
 def _lines(report: RestoreReport) -> Iterator[str]:
     yield f"The books are those of {_second(report.taken_at)}, restored {_second(report.restored_at)}."
-    yield "\nThe nodes bring back by themselves:"
+    yield "\nThe nodes will send by themselves:"
     for pour in report.waiting_pours:
         yield f"  pour {pour.pour_id} at {pour.tap_path}, card {pour.card_uid}, up to {pour.max_volume_ml} ml: its node is asked"
-    yield "  and every fact that has no verdict yet. Pours that the books don't know become incidents, with card, volume and worth."
-    yield "\nTaps to bring back by hand what had its verdict after the backup:"
-    yield "  at each:  tapwire-node journal export --config tap.toml > journal.jsonl"
-    yield "  here:     tapwire-core settle-journal VENUE/taps/TAP journal.jsonl"
-    yield from (f"  not heard since: {tap}" for tap in report.silent_taps)
+    yield "  and every fact that has no verdict yet. Pours unknown to the books become incidents, with card, volume and value."
+    yield "\nFacts that got their verdict after the backup, to bring back by hand:"
+    yield "  at each tap: tapwire-node journal export --config tap.toml > journal.jsonl"
+    yield "  here:        tapwire-core settle-journal VENUE/taps/TAP journal.jsonl"
+    yield from (f"  not seen since: {tap}" for tap in report.silent_taps)
     yield "\nUnresolved since the restore:"
     yield from (f"  {incident.kind} {incident.tap or ''} {incident.details}" for incident in report.incidents)
-    yield "\nCan't be recovered from any node; the last of each that the books know:"
+    yield "\nCan't be recovered from any node; the latest entry of each kind in the books:"
     yield from (f"  {known.action}: {_second(known.at)} {' '.join(known.subjects)}" for known in report.last_known)
-    yield "  Compare cash drawer, card terminal and people's memories with these. Who was revoked since may speak again."
+    yield "  Compare cash drawer, card terminal and people's memories with these. Devices revoked since then have access again."

@@ -1,4 +1,4 @@
-"""A folder of backups: a new one at regular intervals, the oldest deleted, and the age of the newest for Prometheus."""
+"""A folder of backups: taken at regular intervals, the oldest deleted, with the newest one's time for Prometheus."""
 
 import asyncio
 import logging
@@ -16,34 +16,34 @@ from tapwire_core.errors import DomainError
 
 SUFFIX: Final = ".backup"
 RETRY_S: Final = 60.0
-"""Pause after a backup that failed."""
+"""Wait after a failed backup."""
 HOUR_S: Final = 3600.0
 
 log: Final = logging.getLogger(__name__)
 
 TakeBackup = Callable[[Path], Awaitable[None]]
-"""Writes a backup into this file in one step; raises `DomainError`, `OSError` and what says that the database is gone."""
+"""Writes a backup into this file in one step; raises `DomainError`, `OSError` and the drivers' errors."""
 
 
 def new_file(folder: Path) -> Path:
-    """A name for a backup that is taken now; names sort by time."""
+    """The path of a backup taken now; names sort by time."""
     return folder / f"tapwire-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
 
 
 def list_backups(folder: Path) -> list[Path]:
-    """The backups that were made here by name, oldest first."""
+    """The folder's backups, oldest first."""
     return sorted(folder.glob(f"tapwire-*{SUFFIX}"))
 
 
 def delete_oldest(folder: Path, keep: int) -> None:
-    """Keep so many of the newest backups."""
+    """Delete all but the `keep` newest backups."""
     for file in list_backups(folder)[:-keep]:
         file.unlink()
-        log.info("%s is deleted: %d newer backups are kept", file, keep)
+        log.info("deleted %s, kept the %d newest backups", file, keep)
 
 
 async def back_up_periodically(folder: Path, each_h: float, take: TakeBackup) -> None:
-    """Take a backup when the newest is older than this, and retry after failures; ends only by cancellation."""
+    """Take a backup when the newest is older than `each_h`, and retry after failures; ends only by cancellation."""
     while True:
         due_in_s = each_h * HOUR_S - (time.time() - newest_at(folder))
         if due_in_s > 0:

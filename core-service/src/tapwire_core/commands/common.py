@@ -1,4 +1,4 @@
-"""What all commands share: the opened database, exit codes, and their actor in the audit log."""
+"""Shared by all commands: the opened database, exit codes, and the actor in the audit log."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

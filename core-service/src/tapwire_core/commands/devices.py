@@ -17,11 +17,11 @@ TAP_TOML: Final = "tap.toml"
 
 
 def add_device_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands to `tapwire-core`'s."""
+    """Add the commands for devices and their credentials."""
     add = commands.add_parser(
-        "add-device", help="let a tap node or desk reader speak; prints its secret once, and a tap's settings"
+        "add-device", help="give a tap node or desk reader credentials; prints the secret once, and a tap's settings"
     )
-    rotate = commands.add_parser("rotate-device", help="give a device a new secret, printed once; the old one is worth nothing")
+    rotate = commands.add_parser("rotate-device", help="give a device a new secret, printed once; the old one is no longer valid")
     for secret, use_case in ((add, add_device), (rotate, rotate_device)):
         secret.add_argument("--folder", type=Path, help="write the tap's settings into this folder, and print no secret")
         secret.add_argument("--driver", choices=DRIVERS, default=GPIO, help="the tap's hardware")
@@ -30,10 +30,10 @@ def add_device_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     revoke.set_defaults(command=_revoke_device)
     for device in (add, rotate, revoke):
         device.add_argument("path", help="VENUE/taps/TAP or VENUE/readers/READER")
-    sync = commands.add_parser("sync-broker", help="keep Mosquitto's password file of devices as the database has it")
+    sync = commands.add_parser("sync-broker", help="keep Mosquitto's password file of devices in step with the database")
     sync.add_argument("--file", type=Path, required=True, help="the password file of the devices' listener")
     sync.add_argument("--pid-file", type=Path, help="the broker's process id; without it the broker is not signalled")
-    sync.add_argument("--once", action="store_true", help="look once, and end")
+    sync.add_argument("--once", action="store_true", help="write the file once, and exit")
     sync.set_defaults(command=_sync_broker)
 
 
@@ -41,8 +41,8 @@ async def _give_secret(settings: Settings, arguments: argparse.Namespace) -> int
     is_tap = read_path(arguments.path).kind is DeviceKind.TAP
     if arguments.folder is not None:
         if not is_tap or settings.device_broker_url is None:
-            raise InvalidSettings("--folder is for taps, and needs TAPWIRE_DEVICE_BROKER_URL: where devices find the broker")
-        # before the secret is made: one that can't be written down would be lost
+            raise InvalidSettings("--folder is for taps, and needs TAPWIRE_DEVICE_BROKER_URL: the devices' URL of the broker")
+        # before the secret is made: a secret that can't be written would be lost
         arguments.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with open_database(settings) as db:
         device = await arguments.use_case(db, COMMAND_LINE, arguments.path)

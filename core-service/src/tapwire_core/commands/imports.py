@@ -8,12 +8,12 @@ from tapwire_core.settings import Settings
 
 
 def add_import_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands to `tapwire-core`'s."""
+    """Add the commands for CSV imports."""
     for name, use_case, columns in (
         ("import-guests", import_guests, "first_name, phone, last_name, birth_date, age_checked (yes or no)"),
         ("import-beverages", import_beverages, "name, sell_price_per_liter_minor, style, abv"),
     ):
-        command = commands.add_parser(name, help=f"add what is new in a CSV file; its first line names its columns: {columns}")
+        command = commands.add_parser(name, help=f"add the new rows of a CSV file; its first line names the columns: {columns}")
         command.add_argument("file", type=argparse.FileType(encoding="utf-8-sig"), help="- for stdin")
         command.set_defaults(command=_import, use_case=use_case)
 

@@ -1,4 +1,4 @@
-"""Work that one process at a time does, of however many: by an advisory lock that ends with its connection."""
+"""Advisory lock for work that only one process at a time may do; it ends with its connection."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,9 +11,9 @@ from tapwire_core.db.connections import connect
 
 @asynccontextmanager
 async def hold_lock(url: str, lock: int, retry_s: float) -> AsyncIterator[asyncpg.Connection]:
-    """Wait for the turn and have it during the block; it is ours as long as the connection answers.
+    """Wait for the lock and hold it during the block, as long as the yielded connection answers.
 
-    It is asked for again and again: to wait for it in the database would hold a snapshot, and keep dead rows from being cleared.
+    Polls each `retry_s` seconds: a wait inside the database would hold a snapshot, and keep dead rows from being vacuumed.
     """
     connection = await connect(url)
     try:
@@ -23,5 +23,5 @@ async def hold_lock(url: str, lock: int, retry_s: float) -> AsyncIterator[asyncp
             await asyncio.sleep(retry_s)
         yield connection
     finally:
-        # at once and without waiting: an error of a slow goodbye would take the place of a cancellation
+        # without waiting: an error of a graceful close would replace a cancellation
         connection.terminate()

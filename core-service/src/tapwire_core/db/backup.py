@@ -1,8 +1,8 @@
-"""The whole database in one file, and back: consistent, without other programs, across versions of PostgreSQL and of Tapwire.
+"""Backup and restore of the whole database as one file: consistent, without other programs, across PostgreSQL and Tapwire versions.
 
-All tables are copied in one snapshot while everything runs. The file is a zip of one COPY text per table and a manifest that names
-the schema's revision. It is restored into a database without rows: that revision's schema is made, the tables are loaded in one
-transaction, and the schema is brought to this version's. A file that is damaged, or of a newer version, changes nothing.
+All tables are copied in one snapshot while workers run. The file is a zip of one COPY text per table and a manifest that names the
+schema's revision. A restore needs a database without rows: it creates that revision's schema, loads the tables in one transaction,
+and migrates to this version's schema. A file that is damaged, or of a newer version, changes nothing.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class BackupRefused(Refused):
 
 
 class TableManifest(Struct, frozen=True):
-    """One table of a backup, in an order in which rows come after those that they refer to. `sha256` is of its COPY text."""
+    """One table of a backup; tables come after those that they refer to. `sha256` is of the COPY text."""
 
     name: str
     columns: tuple[str, ...]
@@ -105,7 +105,7 @@ async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path) -> 
 
 
 async def _copy_in(connection: asyncpg.Connection, table: TableManifest, content: IO[bytes]) -> None:
-    # what a trigger would write stands in the backup already
+    # the backup already has the rows that a trigger would write
     await connection.execute(f'ALTER TABLE "{table.name}" DISABLE TRIGGER USER')
     await connection.copy_to_table(table.name, columns=list(table.columns), source=content)
     await connection.execute(f'ALTER TABLE "{table.name}" ENABLE TRIGGER USER')

@@ -1,10 +1,10 @@
-"""Connecting to a database that may have a standby: `postgresql://user:secret@one:5432,two:5432/tapwire`.
+"""Connections to a database that may have a standby: `postgresql://user:secret@one:5432,two:5432/tapwire`.
 
-The hosts are tried in their order, each for a bounded time: asyncpg's own timeout is for all of them together, so a machine without
-power that stands first would hide the one that took over. Of several hosts only one that accepts writes is taken.
+The hosts are tried in order, each with its own timeout: asyncpg's timeout covers all of them together, so a dead first host
+would hide the one that took over. Of several hosts only one that accepts writes is used.
 
-A machine that dies says no goodbye. By itself TCP would believe in it for a quarter of an hour, when something is sent to it, and
-for hours when not: a worker would wait for a database that is gone, and a database keep rows locked for a worker that is gone.
+Dead peers are detected by keepalives. TCP alone notices a dead machine after a quarter of an hour when something is sent to it, and
+after hours otherwise: workers would wait for a dead database, and rows stay locked for dead workers.
 """
 
 import socket
@@ -18,13 +18,13 @@ CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 30.0
 """Timeout of one statement."""
 KEEPALIVE_IDLE_S: Final = 10
-"""After so long without a word from the other side it is asked whether it is there."""
+"""Idle time before the first keepalive probe."""
 KEEPALIVE_INTERVAL_S: Final = 5
 KEEPALIVE_PROBES: Final = 3
 TCP_USER_TIMEOUT_MS: Final = 15_000
-"""A side that has not received what was sent to it for so long is gone."""
+"""Time without acknowledgement of sent data after which the peer counts as dead."""
 IDLE_IN_TRANSACTION_MS: Final = 30_000
-"""The server ends a transaction that is idle for so long: its client is dead, or frozen with rows locked."""
+"""Idle time after which the server ends a transaction: its client is dead, or frozen with rows locked."""
 SERVER_SETTINGS: Final = {
     "tcp_keepalives_idle": str(KEEPALIVE_IDLE_S),
     "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL_S),
@@ -38,7 +38,7 @@ SOCKET_OPTIONS: Final = {
     "TCP_KEEPCNT": KEEPALIVE_PROBES,
     "TCP_USER_TIMEOUT": TCP_USER_TIMEOUT_MS,
 }
-"""The same for our side, as far as the operating system knows them."""
+"""The same settings for the client's socket, where the operating system has them."""
 WRITABLE: Final = "read-write"
 HOST_ERRORS: Final = (
     OSError,
@@ -48,11 +48,11 @@ HOST_ERRORS: Final = (
     asyncpg.InterfaceError,
     asyncpg.TargetServerAttributeNotMatched,
 )
-"""Errors of a host that is away, is starting or stopping, or is a standby; any other error holds for all hosts."""
+"""Errors of a host that is unreachable, starting, stopping, or a standby; any other error holds for all hosts."""
 
 
 async def connect(url: str, **options: Any) -> asyncpg.Connection:
-    """Connect to the first host that will do; raises what the last one raised."""
+    """Connect to the first usable host; raises the last host's error."""
     *others, last = hosts_of(url)
     if others and "target_session_attrs" not in parse_qs(urlsplit(url).query):
         options["target_session_attrs"] = WRITABLE

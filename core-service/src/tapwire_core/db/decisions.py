@@ -18,7 +18,7 @@ from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, SettlementFa
 
 
 class EarlierAnswer(Struct, frozen=True):
-    """The earlier answer to the same question; `pending`: the pour that it granted still is."""
+    """The earlier answer to the same question; `pending`: the granted pour is still pending."""
 
     fingerprint: str
     payload: str
@@ -27,14 +27,14 @@ class EarlierAnswer(Struct, frozen=True):
 
 
 class LockedQuestion(Struct, frozen=True):
-    """A question under its row locks: answered before, or the facts to decide on."""
+    """A question under its row locks: its earlier answer, or the facts to decide on."""
 
     earlier: EarlierAnswer | None = None
     facts: Facts | None = None
 
 
 class LockedReport(Struct, frozen=True):
-    """A report under its row locks: its verdict from before, or the facts to settle on."""
+    """A report under its row locks: its earlier verdict, or the facts to settle on."""
 
     earlier_verdict: str | None = None
     facts: SettlementFacts | None = None
@@ -92,16 +92,16 @@ _pour: Final = msgspec.json.Decoder(LockedPour)
 _encoder: Final = msgspec.json.Encoder()
 
 NO_LOCK_TIMEOUT_MS: Final = 0
-"""As a wait for a row: until the statement's own timeout."""
+"""No lock timeout: a lock waits until the statement's own timeout."""
 
 
 async def lock_together(
     store: Store, keys: Sequence[QuestionKey | ReportKey], wait_ms: int = NO_LOCK_TIMEOUT_MS
 ) -> list[LockedQuestion | LockedReport | None]:
-    """Lock all that these touch and read the facts of each; None for a report from a tap that isn't there.
+    """Lock the rows that these keys touch and read the facts of each; None for a report of an unknown tap.
 
-    They are locked class by class, so that two transactions that each decide several never wait for each other; a row that somebody
-    else holds for longer than `wait_ms` raises `asyncpg.LockNotAvailableError`.
+    Rows are locked class by class, so that two batches never deadlock. A row that another transaction holds longer than
+    `wait_ms` raises `asyncpg.LockNotAvailableError`.
     """
     found = await store.connection.fetch("SELECT lock_together($1, $2)", _encoder.encode(keys).decode(), wait_ms)
     decoders = (_question if isinstance(key, QuestionKey) else _report for key in keys)
@@ -109,14 +109,14 @@ async def lock_together(
 
 
 async def lock_report(store: Store, key: ReportKey) -> LockedReport | None:
-    """Lock what one report touches and read the facts; None when there is no such tap."""
+    """Lock the rows that one report touches and read the facts; None when there is no such tap."""
     (locked,) = await lock_together(store, [key])
     assert not isinstance(locked, LockedQuestion)
     return locked
 
 
 async def lock_flow(store: Store, tap_path: str, event_id: UUID, journal_id: UUID, from_ml: int, to_ml: int) -> LockedFlow | None:
-    """Lock what an unattributed flow touches and read the facts; None when there is no such tap."""
+    """Lock the rows that an unattributed flow touches and read the facts; None when there is no such tap."""
     found = await store.connection.fetchval("SELECT lock_flow($1, $2, $3, $4, $5)", tap_path, event_id, journal_id, from_ml, to_ml)
     return _flow.decode(found) if found else None
 
@@ -143,14 +143,14 @@ async def raise_incident(
     venue_id: str | None,
     pour_id: UUID | None = None,
 ) -> None:
-    """Raise an incident that no decision has to do with."""
+    """Raise an incident that belongs to no decision."""
     changes = Changes.by(CORE, tap_path=tap_path, venue_id=venue_id)
     changes.raise_incident(kind, cause, details, pour_id=pour_id)
     await write_changes(store, changes)
 
 
 async def write_changes(store: Store, *decided: Changes) -> None:
-    """Complete and write all that decisions change, commands to the tap included."""
+    """Complete and write the changes of decisions, commands to the tap included."""
     for changes in decided:
         changes.complete()
     if decided:

@@ -1,7 +1,7 @@
-"""The database: one pool for transactions, one engine for reads, and the decorator that makes a function one transaction.
+"""The database: connection pools for transactions, an engine for reads, and decorators that make a function one transaction.
 
 Transactions run on asyncpg itself, with prepared statements and without ORM objects: they are the hot path. Reads are built with
-SQLAlchemy from the same tables. Both see what is committed, and the rows of neither leave `tapwire_core.db`.
+SQLAlchemy from the same tables. Both see committed data, and neither lets rows leave `tapwire_core.db`.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ DEADLOCK_RETRIES: Final = 5
 
 POOL_SIZE: Final = 10
 URGENT_POOL_SIZE: Final = 2
-"""Connections beside the pool's, for what must not queue behind others; opened when they are needed."""
+"""Connections beside the pool's, for use cases that must not queue behind others; opened on demand."""
 ROW_LOCK_TIMEOUT_MS: Final = 2_000
-"""Longest wait for a row that another transaction holds: a waiting one occupies a connection."""
+"""Longest wait for a row that another transaction holds: the waiting transaction occupies a connection."""
 CLOSE_TIMEOUT_S: Final = 3.0
 """Time for the pool to close when a program ends."""
 
@@ -48,7 +48,7 @@ class Database:
 
     @classmethod
     def nowhere(cls) -> Self:
-        """No database, for an application that is only described."""
+        """No database, for an application that only describes its API."""
         return cls(None, None, None, Policy(), "")  # type: ignore[arg-type]
 
     @classmethod
@@ -60,25 +60,25 @@ class Database:
         try:
             yield cls(pool, urgent, engine, policy, url)
         finally:
-            # a pool that can't be closed in time is ended: the database may be silent
+            # a pool that does not close in time is abandoned: the database may not answer
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await asyncio.gather(pool.close(), urgent.close())
             await engine.dispose()
 
     async def check_connection(self, timeout_s: float) -> None:
-        """See whether the database is there; raises what it raises, or `TimeoutError`.
+        """Check that the database answers; raises the driver's error, or `TimeoutError`.
 
-        Outside a transaction a statement must go by the simple protocol, as this one does. Of any other that is cut off when it is
-        prepared, the server keeps the transaction that it has begun for that, and the next one would have its time.
+        Outside a transaction a statement must use the simple protocol, as this one does. For one that is cancelled while it is
+        prepared, the server keeps the transaction it began, and the next one would see that transaction's time.
         """
         try:
-            # the pool's own timeout is also how long it waits for what was cut off when the connection comes back to it
+            # the pool's timeout also limits its wait for a cancelled statement when the connection is returned
             async with asyncio.timeout(timeout_s), self.pool.acquire(timeout=timeout_s) as connection:
                 await connection.execute("SELECT 1")
         except Exception:
             for pool in (self.pool, self.urgent):
-                await pool.expire_connections()  # those that wait for use may lead to the same database that is gone
+                await pool.expire_connections()  # idle connections may lead to the same dead database
             raise
 
     @asynccontextmanager
@@ -102,13 +102,13 @@ async def _open_pool(url: str, size: int) -> asyncpg.Pool:
 
 
 async def _reset_if_needed(connection: asyncpg.Connection) -> None:
-    """Spare each decision the round trip of asyncpg's own reset: nothing that we do leaves anything behind on a connection."""
+    """Skip the round trip of asyncpg's own reset: our statements leave no session state on a connection."""
     if connection.is_in_transaction():
         await connection.reset()
 
 
 def use_case(steps: Callable[Concatenate[Store, P], Awaitable[R]]) -> Callable[Concatenate[Database, P], Awaitable[R]]:
-    """Make a function on a `Store` one transaction on a `Database`, run again when the database gives it up.
+    """Make a function on a `Store` one transaction on a `Database`, retried when the database aborts it.
 
     The bare function stays reachable as `__wrapped__`, for a use case that is part of a larger one.
     """
@@ -116,7 +116,7 @@ def use_case(steps: Callable[Concatenate[Store, P], Awaitable[R]]) -> Callable[C
 
 
 def urgent_use_case(steps: Callable[Concatenate[Store, P], Awaitable[R]]) -> Callable[Concatenate[Database, P], Awaitable[R]]:
-    """A `use_case` that closes a valve, or is over at once: it does not queue for a connection behind all that wait for rows."""
+    """A `use_case` that closes a valve, or is very short: it never queues for a connection behind transactions that wait."""
     return _in_transaction(steps, urgent=True)
 
 
@@ -144,15 +144,15 @@ def _in_transaction(
 
 
 Steps = Callable[[Store], Awaitable[None]]
-"""Time left for one transaction."""
+"""The writes of a prepared use case, in one transaction."""
 
 
 def prepared_use_case(
     prepare: Callable[Concatenate[Database, P], Awaitable[Steps]],
 ) -> Callable[Concatenate[Database, P], Awaitable[None]]:
-    """Make a function a use case that does first what is slow, and returns the steps of its one transaction.
+    """Make a function a use case that does slow work first, and returns the steps of its one transaction.
 
-    So no connection and no row waits for what is slow. What was read before may be otherwise by then: the steps look again.
+    So no connection and no row waits for the slow work. Data read before may have changed by then: the steps read it again.
     """
 
     @functools.wraps(prepare)

@@ -18,7 +18,7 @@ UNAVAILABLE: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
-"""Errors of a database that can't be reached, is starting or stopping, or has no connection left."""
+"""Errors of a database that is unreachable, starting, stopping, or has no free connection."""
 
 
 async def is_ready(db: Database) -> bool:
@@ -32,12 +32,12 @@ async def is_ready(db: Database) -> bool:
 
 
 class DatabaseUnavailable(Exception):
-    """The database can't be used now; what it was that said so is the cause."""
+    """The database is unavailable; the driver's error is the cause."""
 
 
 @contextmanager
 def translate_database_errors() -> Iterator[None]:
-    """Raise `DatabaseGone` in place of the drivers' errors for a database that can't be used now: they share no class."""
+    """Raise `DatabaseUnavailable` in place of the drivers' errors for it, which share no base class."""
     try:
         yield
     except Exception as error:
@@ -47,7 +47,7 @@ def translate_database_errors() -> Iterator[None]:
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Return whether a retry may succeed: the database is gone, or aborted the transaction for another one."""
+    """Return whether a retry may succeed: the database is unavailable, or aborted the transaction for another one."""
     return is_database_unavailable(error) or is_lock_timeout(error) or isinstance(error, RETRYABLE_ERRORS)
 
 
@@ -57,5 +57,5 @@ def is_lock_timeout(error: BaseException) -> bool:
 
 
 def is_database_unavailable(error: BaseException | None) -> bool:
-    """Return whether an error, or its cause, says that the database can't be used now."""
+    """Return whether an error, or its cause, means that the database is unavailable."""
     return error is not None and (isinstance(error, UNAVAILABLE) or is_database_unavailable(error.__cause__))

@@ -1,7 +1,7 @@
-"""Two roles of one database: the owner, who migrates, and the application's, whom the books let read and add but nothing else.
+"""The database's two roles: the owner, for migrations, and the application's, which can only read and insert rows of the books.
 
-What the application's role may do is given anew after each migration. The triggers `rows_stay_as_they_are` refuse the same to every
-role; but an owner could drop them, and a program that logs in as the application can't.
+The application's privileges are granted again after each migration. The triggers `rows_stay_as_they_are` protect the books from
+every role; but an owner can drop them, and the application's role can't.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ ONLY_ADDED_TO: Final = tuple(str(rows.__tablename__) for rows in (AuditEntry, Mo
 
 
 def grant_application(connection: Connection, application_url: str) -> None:
-    """Let the role of this URL work with the schema, and make the role when there is none; as the owner of the tables."""
+    """Grant this URL's role its privileges, and create the role if needed; the connection is the tables' owner."""
     application = make_url(hosts_of(application_url)[0])
     if application.username == connection.execute(text("SELECT current_user")).scalar():
         return

@@ -1,6 +1,6 @@
-"""Bringing a database to this version's schema, and refusing one that is not there.
+"""Migration of a database to this version's schema, and the check that it has it.
 
-The schema is two things: the tables, by Alembic's migrations, and the functions, views and triggers, by `sql_files`.
+The schema has two parts: tables, by Alembic's migrations, and functions, views and triggers, by `sql_files`.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ from tapwire_core.errors import NotMigrated
 R = TypeVar("R")
 
 MIGRATION_LOCK: Final = 7_461_707
-"""An advisory lock, so that two `migrate` at once run one after the other."""
+"""Key of the advisory lock that serialises concurrent migrations."""
 LOCK_WAITS_MS: Final = (200, 400, 800, 1_600, 3_200)
 """Lock timeouts of the attempts; workers queue behind a waiting one."""
 PAUSE_S: Final = 0.2
-"""Between two attempts: what queued behind one gets its turn."""
+"""Pause between two attempts, for the transactions that queued behind one."""
 BEFORE_RELEASE: Final = frozenset(f"{number:04}" for number in range(1, 13))
 """The revisions of development versions before the first release; no migration leads on from them."""
 
 
 async def migrate(url: str, application_url: str | None = None, revision: str = "head", sql: Path = SQL) -> str:
-    """Bring the database to a revision, the newest unless said otherwise, and say which the newest is; raises `NotMigrated`.
+    """Migrate the database to a revision, by default the newest, and return the newest revision; raises `NotMigrated`.
 
-    `url` is the owner's. With an `application_url` of another role, that role gets only what the application needs. At the
-    newest revision the functions, views and triggers of the folder `sql` are put in place too. It is one transaction; while others
-    hold what it needs for too long it begins anew.
+    `url` is the owner's. With an `application_url` of another role, that role gets only the privileges that the application needs.
+    At the newest revision the functions, views and triggers of the folder `sql` are installed too. All in one transaction, which is
+    retried when others hold its locks for too long.
     """
     for wait_ms in LOCK_WAITS_MS:
         step = functools.partial(_upgrade, application_url=application_url, revision=revision, sql=sql, wait_ms=wait_ms)
@@ -70,7 +70,7 @@ async def require_newest(url: str) -> None:
 
 
 async def revision_of(url: str) -> str | None:
-    """The revision that the database is at; None where nothing was migrated yet."""
+    """The database's revision; None before its first migration."""
     return await _on_connection(url, _revision_on)
 
 
@@ -116,8 +116,8 @@ def _require_known(found: str | None) -> None:
         return
     if is_before_release(found):
         raise NotMigrated(
-            f"The database is at revision {found!r}, of a version before the first release, and can't be brought to this version's "
-            "schema: export what you need with the version that made it, and begin with an empty database."
+            f"The database is at revision {found!r}, of a version before the first release, and can't be migrated to this "
+            "version's schema: export what you need with the version that made it, and begin with an empty database."
         )
     raise NotMigrated(f"The database is at revision {found!r}, which is newer than this version: install the newer version.")
 

@@ -1,11 +1,11 @@
-"""The functions, views and triggers of `sql/`: `migrate` puts each into the database where it differs from its file.
+"""Installation of the functions, views and triggers of `sql/`: `migrate` replaces each that differs from its file.
 
-PostgreSQL itself says what differs. Each file is run in the session's temporary schema, the catalogue's text of the result is
-compared with the text of the object in `public`, and the trial is rolled back. So an object that was changed by hand is put right,
-and one that is as its file says is not touched: no lock, no new row in the catalogue.
+PostgreSQL itself finds the differences. Each file runs in the session's temporary schema, the catalogue's text of the result is
+compared with that of the object in `public`, and the trial is rolled back. So an object changed by hand is corrected, and one that
+equals its file is not touched: no lock, no new row in the catalogue.
 
-A comment on each object marks it as ours and has a digest of its file. It tells `migrate` what to drop when a file is gone, and a
-program that starts whether `migrate` ran with its files. Anything else in `public` belongs to somebody else and stays.
+A comment on each object marks it as ours and has a digest of its file. By it `migrate` finds and drops objects without a
+file, and a starting program checks that `migrate` ran with its files. All other objects in `public` stay.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ TRIAL: Final = "pg_my_temp_schema()"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of object: its folder, and the query for those of a schema that no extension brought.
+    """A kind of object: its folder, and the query for a schema's objects that belong to no extension.
 
-    Of each: `name` as the files have it, `identity` for DROP and COMMENT, `signature` (with another one it can't be replaced, only
-    dropped and created), `definition`, and its comment.
+    The query returns `name` as in the file names, `identity` for DROP and COMMENT, `signature` (when it changes, the object must be
+    dropped and created), `definition`, and the comment.
     """
 
     folder: str
@@ -93,9 +93,9 @@ class _File:
 
 
 def install_objects(connection: Connection, folder: Path = SQL) -> None:
-    """Make the functions, views and triggers what the files say, inside the caller's transaction; the tables are there already."""
+    """Install the functions, views and triggers of the files in the caller's transaction; the tables must exist."""
     connection.execute(text("SET LOCAL search_path = public"))
-    connection.execute(text("SET LOCAL check_function_bodies = off"))  # a body may name what comes later
+    connection.execute(text("SET LOCAL check_function_bodies = off"))  # a body may refer to later objects
     without_file: list[_Object] = []
     for kind in KINDS:
         present = {found.identity: found for found in _objects(connection, kind, PUBLIC)}
@@ -110,7 +110,7 @@ def install_objects(connection: Connection, folder: Path = SQL) -> None:
 
 
 def outdated_objects(connection: Connection) -> list[str]:
-    """The functions, views and triggers that `migrate` did not put into the database from this version's files."""
+    """The functions, views and triggers that `migrate` did not install from this version's files."""
     return [
         file.name
         for kind in KINDS

@@ -1,4 +1,4 @@
-"""One transaction: what every write needs. The writes themselves are in `tapwire_core.db.writes`, by noun."""
+"""One transaction, with the statements that all writes share. The writes are in `tapwire_core.db.writes`, by noun."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Store:
     async def audit(
         self, action: AuditAction, actor: Actor, *subjects: object, details: Mapping[str, object] | None = None
     ) -> None:
-        """Write what happened to the audit log; `subjects` are the ids that it can be found by."""
+        """Add an entry to the audit log; it can be found by the ids in `subjects`."""
         await self.connection.execute(
             "INSERT INTO audit (action, actor, subjects, details, request_id) VALUES ($1, $2, $3, $4, $5)",
             action.value,
@@ -48,16 +48,16 @@ class Store:
         )
 
     async def send_command(self, tap: DevicePath | str, message: Message) -> None:
-        """Put a command into the outbox; a core worker publishes it once this transaction is committed."""
+        """Put a command into the outbox; a core worker publishes it after the commit."""
         await self._enqueue(str(tap), encode(message).decode())
 
     async def send_config(self, tap: DevicePath | str) -> None:
-        """Count the tap's config up and have it published once this transaction is committed."""
+        """Increment the tap's config revision and publish the config after the commit."""
         await self.connection.execute("UPDATE taps SET config_revision = config_revision + 1 WHERE tap_path = $1", str(tap))
         await self.publish_config(tap)
 
     async def publish_config(self, tap: DevicePath | str) -> None:
-        """Have the tap's config published again once this transaction is committed."""
+        """Publish the tap's config again after the commit."""
         await self._enqueue(str(tap), None)
 
     async def _enqueue(self, tap_path: str, payload: str | None) -> None:

@@ -1,8 +1,8 @@
 """The changes of a decision, as plain data: rules fill a `Changes`, `db.decisions` writes it in one statement.
 
-Nothing else grants or ends pours, or writes holds, leases, money or stock. The cached sums (`guests.balance_minor`, `guests.held_minor`,
-`kegs.book_volume_ml`) are never set by a decision: they follow from the movements and holds written here, so they can't drift from
-them.
+Nothing else grants or ends pours, or writes holds, leases, money or stock. The cached sums (`guests.balance_minor`,
+`guests.held_minor`, `kegs.book_volume_ml`) are never set by a decision: they follow from the movements and holds written here, so
+they can't drift from them.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """`/metrics`, `/health/live` and `/health/ready` of a core worker, served from a thread of its own.
 
-Live: the worker's event loop still turns; when it doesn't, only a restart helps. Ready: broker and database are both there, so that
-cards are answered; when they aren't, the worker itself waits for them, and a restart would help nobody.
+Live: the worker's event loop runs; when it doesn't, only a restart helps. Ready: broker and database are both available, so cards
+are answered; otherwise the worker waits for them, and a restart would not help.
 """
 
 import json
@@ -20,25 +20,25 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from tapwire_core.settings import LOOPBACK
 
 STUCK_AFTER_S: Final = 30.0
-"""An event loop that has not turned for so long counts as stuck."""
+"""Time without a heartbeat after which the event loop counts as stuck."""
 
 Respond = Callable[[str, list[tuple[str, str]]], Any]
 
 
 @dataclass(slots=True)
 class WorkerHealth:
-    """Signs of life, set by the worker and read by the server's thread."""
+    """The worker's health, set by the worker and read by the server's thread."""
 
     beat_at: float = field(default_factory=time.monotonic)
     is_ready: bool = False
 
     def beat(self) -> None:
-        """The event loop turns."""
+        """Record a heartbeat of the event loop."""
         self.beat_at = time.monotonic()
 
     @property
     def is_live(self) -> bool:
-        """True if the event loop has run lately."""
+        """True if the event loop has run recently."""
         return time.monotonic() - self.beat_at < STUCK_AFTER_S
 
 
@@ -90,4 +90,4 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the library's name
-        """Say nothing: a scrape every few seconds is no news."""
+        """Log nothing: there is a scrape every few seconds."""

@@ -1,7 +1,7 @@
 """Metrics of a core worker: decisions and their speed, queues, and the state of the books.
 
-Counters and durations are of this process since its start, repetitions included; gauges of the books are of the whole installation,
-so of several workers that show the same ones any will do. Served with the health of the worker on `TAPWIRE_METRICS_PORT`.
+Counters and durations are those of this process since its start, repetitions included; gauges of the books are those of the whole
+installation, the same in every worker. Served with the health of the worker on `TAPWIRE_METRICS_PORT`.
 """
 
 from collections import Counter as Tally
@@ -38,11 +38,11 @@ _verdict: Final = msgspec.json.Decoder(_Verdict)
 
 
 class DecisionMetrics:
-    """Answers to cards and verdicts on reports, whichever door they went out by."""
+    """Answers to cards and verdicts on reports, by MQTT or HTTP."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._decisions: Final = Counter(
-            "tapwire_decisions", "Answers to cards, by reason; 'granted' lets flow", ["reason"], registry=registry
+            "tapwire_decisions", "Answers to cards, by deny reason; 'granted' allows a pour", ["reason"], registry=registry
         )
         self._settlements: Final = Counter("tapwire_settlements", "Verdicts on reports, by outcome", ["outcome"], registry=registry)
         for reason in (GRANTED, *DenyReason):
@@ -51,7 +51,7 @@ class DecisionMetrics:
             self._settlements.labels(outcome.value)
 
     def count_answer(self, reason: str) -> None:
-        """Count an answer by why it denies, or as `GRANTED`."""
+        """Count an answer by its deny reason, or as `GRANTED`."""
         self._decisions.labels(reason).inc()
 
     def count_verdict(self, payload: str) -> str:
@@ -73,36 +73,34 @@ class WorkerMetrics:
         self.decisions: Final = DecisionMetrics(self.registry)
         self._seconds: Final = Histogram(
             "tapwire_message_seconds",
-            "Time from receiving a device's message to having handed over its answer",
+            "Time from receiving a device's message to sending its answer",
             ["type"],
             buckets=SECONDS,
             registry=self.registry,
         )
-        self._failures: Final = Counter(
-            "tapwire_message_failures", "Messages that were not worked on to the end", registry=self.registry
-        )
+        self._failures: Final = Counter("tapwire_message_failures", "Messages whose processing failed", registry=self.registry)
         self._dead_letters: Final = Counter("tapwire_dead_letters_kept", "Messages that could not be used", registry=self.registry)
         self._connects: Final = Counter("tapwire_broker_connects", "Connections made to the broker", registry=self.registry)
-        self.ready: Final = Gauge("tapwire_worker_ready", "1 while broker and database are both there", registry=self.registry)
+        self.ready: Final = Gauge("tapwire_worker_ready", "1 while broker and database are both available", registry=self.registry)
         software = Gauge("tapwire_build_info", "Always 1", ["software", "contract_version"], registry=self.registry)
         software.labels(SOFTWARE, CONTRACT_VERSION).set(1)
         for kind in (*MESSAGE_TYPES, UNREADABLE):
             self._seconds.labels(kind)
 
     def observe(self, kind: str, seconds: float) -> None:
-        """A message of this type was worked on."""
+        """Record the duration of processing a message of this type."""
         self._seconds.labels(kind).observe(seconds)
 
     def count_failure(self) -> None:
-        """A message was not worked on to the end; its node repeats it."""
+        """Count a message whose processing failed; its node repeats it."""
         self._failures.inc()
 
     def count_dead_letter(self) -> None:
-        """A message was kept because it can't be used."""
+        """Count a stored message that can't be used."""
         self._dead_letters.inc()
 
     def count_connect(self) -> None:
-        """The worker is connected to the broker."""
+        """Count a connection to the broker."""
         self._connects.inc()
 
 
@@ -112,7 +110,7 @@ class WebhookMetrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._attempts: Final = Counter(
             "tapwire_webhook_attempts",
-            "Deliveries tried, by whether the receiver took them",
+            "Delivery attempts, by whether the receiver accepted them",
             ["result"],
             registry=registry or CollectorRegistry(),
         )
@@ -125,29 +123,31 @@ class WebhookMetrics:
 
 
 class BooksMetrics:
-    """Gauges of the books, set anew at each look, and at each check, which takes longer the more there is in them."""
+    """Gauges of the books: the backlog, and the differences, whose check takes longer as the books grow."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._differences: Final = Gauge(
             "tapwire_books_differences", "Places where the books do not balance; 0 proves that they do", ["rule"], registry=registry
         )
-        self._checked: Final = Gauge("tapwire_books_checked_timestamp_seconds", "When that was last checked", registry=registry)
+        self._checked: Final = Gauge(
+            "tapwire_books_checked_timestamp_seconds", "Time of the last check of the books", registry=registry
+        )
         self._pending: Final = Gauge("tapwire_pending_pours", "Pours that wait for their report", registry=registry)
-        self._oldest: Final = Gauge("tapwire_oldest_pending_pour_seconds", "Age of the oldest of them", registry=registry)
+        self._oldest: Final = Gauge("tapwire_oldest_pending_pour_seconds", "Age of the oldest pending pour", registry=registry)
         self._held: Final = Gauge("tapwire_held_minor", "Money held for pending pours, in minor units", registry=registry)
-        self._incidents: Final = Gauge("tapwire_unresolved_incidents", "Incidents that a person must end", registry=registry)
+        self._incidents: Final = Gauge("tapwire_unresolved_incidents", "Incidents that a person must resolve", registry=registry)
         self._outbox: Final = Gauge("tapwire_outbox_commands", "Commands that wait to be published", registry=registry)
         self._gauges: Final = InstallationCollector(registry)
 
     async def update_differences(self, db: Database) -> None:
-        """Check the books."""
+        """Check the books and set the gauges of differences."""
         found = Tally(difference.rule for difference in await check_books(db))
         for rule in BOOK_RULES:
             self._differences.labels(rule).set(found[rule])
         self._checked.set_to_current_time()
 
     async def update_backlog(self, db: Database) -> None:
-        """Count what waits."""
+        """Set the gauges of everything that waits."""
         waiting = await count_backlog(db)
         self._pending.set(waiting.pending_pours)
         self._oldest.set(waiting.oldest_pending_ms / 1000)
@@ -158,26 +158,28 @@ class BooksMetrics:
 
 
 class InstallationCollector:
-    """Gauges of the installation at one moment; a device that is gone disappears from them."""
+    """Gauges of the installation at one moment; a revoked device disappears from them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.latest: InstallationGauges | None = None
         registry.register(self)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Every family, without samples before the first look."""
+        """Yield every family, without samples before the first update."""
         latest = self.latest
-        ages = _family("tapwire_pending_pours_older_than", "Pours that have waited longer than so many seconds", "seconds")
-        incidents = _family("tapwire_unresolved_incidents_of", "Incidents that a person must end, by kind", "kind")
-        online = _family("tapwire_device_online", "1 while the device says that it is there; 0: gone or never seen", "path")
-        unsettled = _family("tapwire_device_unsettled_facts", "Facts of a device that have no verdict yet, as it last said", "path")
-        outdated = _family("tapwire_device_contract_differs", "1: the device speaks another contract version than the core", "path")
+        ages = _family("tapwire_pending_pours_older_than", "Pending pours older than this many seconds", "seconds")
+        incidents = _family("tapwire_unresolved_incidents_of", "Incidents that a person must resolve, by kind", "kind")
+        online = _family("tapwire_device_online", "1 while the device is online; 0: offline or never seen", "path")
+        unsettled = _family("tapwire_device_unsettled_facts", "Facts of a device without a verdict, from its last state", "path")
+        outdated = _family("tapwire_device_contract_differs", "1: the device has another contract version than the core", "path")
         lag = GaugeMetricFamily("tapwire_oldest_outbox_command_seconds", "Age of the oldest command that waits to be published")
-        letters = GaugeMetricFamily("tapwire_dead_letters", "Messages in the database that could not be used, each counted once")
-        backlog = _family("tapwire_webhook_backlog", "Deliveries that wait, by webhook that is switched on", "webhook_id")
-        oldest = _family("tapwire_oldest_webhook_delivery_seconds", "Age of the oldest of them", "webhook_id")
+        letters = GaugeMetricFamily("tapwire_dead_letters", "Distinct unusable messages in the database")
+        backlog = _family("tapwire_webhook_backlog", "Waiting deliveries of each enabled webhook", "webhook_id")
+        oldest = _family("tapwire_oldest_webhook_delivery_seconds", "Age of a webhook's oldest waiting delivery", "webhook_id")
         failures = _family("tapwire_webhook_failures", "Failures since the last success", "webhook_id")
-        failing = _family("tapwire_webhook_failing_seconds", "For how long a webhook has taken nothing", "webhook_id")
+        failing = _family(
+            "tapwire_webhook_failing_seconds", "Time since the webhook's first failure after its last success", "webhook_id"
+        )
         if latest is not None:
             for age_s, count in zip(PENDING_AGES_S, latest.pending_older_than, strict=True):
                 ages.add_metric([str(age_s)], count)

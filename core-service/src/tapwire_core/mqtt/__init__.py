@@ -1,1 +1,1 @@
-"""The core's door for tap nodes: one listener, one handler for each payload, one publisher."""
+"""The core's MQTT interface for tap nodes: one listener, one handler for each payload, one publisher."""

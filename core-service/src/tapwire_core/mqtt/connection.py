@@ -1,4 +1,4 @@
-"""One worker's connection to the broker: who it says it is, what it hears, what it sends.
+"""A worker's connection to the broker: its presence, its subscriptions and its publications.
 
 The broker is never trusted to keep anything: sessions are clean, and at each connect the worker's own `core_state` and every tap's
 `tap_config` are published again.
@@ -22,17 +22,17 @@ from tapwire_core.broker.client import MQTT_5, Receive, make_client
 from tapwire_core.settings import SHARE_GROUP
 
 COMMAND_EXPIRY_S: Final = 30
-"""A command that could not be delivered for this long is worth nothing: its node has asked again, or will report."""
+"""Expiry of an undelivered command: by then its node has asked again, or will report."""
 COMMAND_EXPIRY: Final = Properties(PacketTypes.PUBLISH)
 COMMAND_EXPIRY.MessageExpiryInterval = COMMAND_EXPIRY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAddress:
-    """The broker's address and protocol. `shared` subscriptions spread the load over several workers, where the broker has them.
+    """The broker's address and protocol. `shared` subscriptions spread the load over several workers, if the broker supports them.
 
-    Mosquitto lets any client join a shared subscription, and then hands it messages that its rules keep from it: they are lost. So
-    the name of the group should be one that no device can guess.
+    Mosquitto lets any client join a shared subscription, and messages that its access rules then withhold from that client are
+    lost. So no device should be able to guess the group's name.
     """
 
     url: str
@@ -40,19 +40,19 @@ class BrokerAddress:
     shared: bool = True
     share_group: str = SHARE_GROUP
     ca_file: Path | None = None
-    """The trusted authority for `mqtts://`; None: those of this machine."""
+    """The trusted authority for `mqtts://`; None: the machine's own."""
 
     def client(self, instance_id: str, receive: Receive) -> Client:
-        """A client for one connection, which hands over what it hears; its will takes the worker's `core_state` back."""
+        """A client for one connection that hands each message to `receive`; its will clears the worker's `core_state`."""
         will = Will(core_state_topic(instance_id), payload=b"", qos=CORE_STATE.qos, retain=CORE_STATE.retain)
         return make_client(self.url, self.protocol, instance_id, will, self.ca_file, receive)
 
     def plain_client(self, identifier: str) -> Client:
-        """A client for one connection that shows no worker's presence."""
+        """A client for one connection without a worker's presence."""
         return make_client(self.url, self.protocol, identifier, ca_file=self.ca_file)
 
     def subscriptions(self) -> Iterator[tuple[str, int]]:
-        """A worker's subscriptions. Every worker subscribes to every state: only so does the broker send it the retained ones."""
+        """A worker's subscriptions. States are never shared: the broker sends retained messages only to plain subscriptions."""
         for route in ROUTES:
             if route.sender is Sender.NODE:
                 prefix = f"$share/{self.share_group}/" if self.shared and route is not STATE else ""
@@ -62,7 +62,7 @@ class BrokerAddress:
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Publishes on an open connection; each method raises `aiomqtt.MqttError` when the broker doesn't take it."""
+    """Publishes on an open connection; each method raises `aiomqtt.MqttError` when the broker doesn't accept the message."""
 
     client: Client
     address: BrokerAddress
@@ -83,12 +83,12 @@ class Publisher:
         await self.client.publish(f"{ROOT}/{tap_path}/{CONFIG.leaf}", encode(config), qos=CONFIG.qos, retain=CONFIG.retain)
 
     async def show_presence(self) -> None:
-        """Say that this worker is there."""
+        """Publish this worker's presence."""
         state = CoreState(instance_id=self.instance_id, software=SOFTWARE, contract_version=CONTRACT_VERSION)
         await self._publish_presence(encode(state))
 
     async def withdraw_presence(self) -> None:
-        """Take this worker's presence back, so that nodes refuse cards at once rather than wait for an answer."""
+        """Clear this worker's presence, so that nodes refuse cards at once rather than wait for an answer."""
         await self._publish_presence(b"")
 
     async def _publish_presence(self, payload: bytes) -> None:

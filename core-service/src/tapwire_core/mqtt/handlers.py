@@ -1,4 +1,4 @@
-"""One handler for each payload that a device sends: it calls its use case, sends the answer, and says whether it was new."""
+"""One handler for each payload that a device sends: it calls the use case, sends the answer, and returns whether it was new."""
 
 import hashlib
 import logging
@@ -49,7 +49,7 @@ log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HandlerContext:
-    """The context of all handlers. `progress` keeps the latest of each tap until it is written."""
+    """The context of all handlers. `progress` has each tap's latest message until it is written."""
 
     db: Database
     publisher: Publisher
@@ -62,18 +62,18 @@ class HandlerContext:
         await self.publisher.send_command(str(path), answer)
 
     async def keep(self, raw: RawMessage, malformation: Malformation, why: str, path: DevicePath | None) -> None:
-        """Keep a message that can't be used, and say so in one log line."""
+        """Store a message that can't be used, and log it."""
         device = str(path) if path else None
         log.warning("dead letter on %s: %s, %s", raw.topic[:200], malformation, why)
         self.metrics.count_dead_letter()
         await keep_unusable(self.db, raw.topic, raw.payload, malformation, why, device)
 
 
-UNKNOWN_DEVICE: Final = "no such tap is set up; create the tap, or take the device's credentials away"
+UNKNOWN_DEVICE: Final = "no such tap is set up; create the tap, or revoke the device's credentials"
 
 
 async def answer_card(context: HandlerContext, path: DevicePath, presented: CardPresented, raw: RawMessage) -> bool:
-    """A card asks to pour."""
+    """Answer a card that asks to pour."""
     fingerprint = hashlib.sha256(encode(presented)).hexdigest()
     actor = Actor(str(path), str(presented.event_id))
     match await context.batches.submit(AuthorizationRequest(Question.of_node(str(path), presented), fingerprint, actor, uuid4())):
@@ -91,7 +91,7 @@ async def answer_card(context: HandlerContext, path: DevicePath, presented: Card
 
 
 async def settle_pour(context: HandlerContext, path: DevicePath, completed: PourCompleted, raw: RawMessage) -> bool:
-    """A pour is reported."""
+    """Settle a reported pour."""
     report = report_of_node(str(path), completed)
     actor = Actor(str(path), str(completed.pour_id))
     content = msgspec.to_builtins(completed)
@@ -104,19 +104,19 @@ async def settle_pour(context: HandlerContext, path: DevicePath, completed: Pour
 
 
 async def note_flow(context: HandlerContext, path: DevicePath, flow: UnattributedFlow, raw: RawMessage) -> bool:
-    """Beer flowed without a grant."""
+    """Book beer that flowed without a grant."""
     await _send_verdict(context, path, raw, await record_flow(context.db, path, flow, raw))
     return True
 
 
 async def note_unknown_pour(context: HandlerContext, path: DevicePath, unknown: PourUnknown, raw: RawMessage) -> bool:  # noqa: ARG001
-    """A tap has lost the journal of a pour."""
+    """Raise an incident for a pour that a tap no longer has in its journal."""
     await note_pour_unknown(context.db, path, unknown)
     return True
 
 
 async def note_node(context: HandlerContext, path: DevicePath, state: NodeState, raw: RawMessage) -> bool:
-    """A node says what it is."""
+    """Store a node's state."""
     if await note_state(context.db, path, state):
         return True
     await context.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
@@ -124,13 +124,13 @@ async def note_node(context: HandlerContext, path: DevicePath, state: NodeState,
 
 
 async def note_progress(context: HandlerContext, path: DevicePath, progress: PourProgress, raw: RawMessage) -> bool:  # noqa: ARG001
-    """A pour goes on; the latest is kept."""
+    """Keep a pour's latest progress."""
     context.progress[str(path)] = progress
     return True
 
 
 async def note_card(context: HandlerContext, path: DevicePath, card: CardRemoved | ReaderCardPresented, raw: RawMessage) -> bool:  # noqa: ARG001
-    """A card was taken off, or lies on a desk reader: the console shows it, the books don't change."""
+    """Accept a card removed from a tap or presented at a desk reader; only the console shows it."""
     if await device_is_known(context.db, path):
         return True
     await context.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
@@ -140,7 +140,7 @@ async def note_card(context: HandlerContext, path: DevicePath, card: CardRemoved
 async def answer_unreadable(
     context: HandlerContext, path: DevicePath, raw: RawMessage, malformation: Malformation, why: str
 ) -> None:
-    """A message that can't be read: kept; a fact whose id can be read is answered all the same."""
+    """Store a message that can't be read; a fact with a readable id is answered all the same."""
     content = read_object(raw.payload) or {}
     kind, pour_id, event_id = content.get("type"), readable_uuid(content.get("pour_id")), readable_uuid(content.get("event_id"))
     if kind == message_type(PourCompleted) and pour_id is not None:
@@ -163,7 +163,7 @@ async def _send_verdict(context: HandlerContext, path: DevicePath, raw: RawMessa
 
 
 def _log_answer(path: DevicePath, presented: CardPresented, answer: "_Answer") -> None:
-    """The first line of a pour: from here to its settlement every line has its `pour_id`."""
+    """Log a pour's first line; all later lines until its settlement have its `pour_id`."""
     event_id, card_uid, reason = presented.event_id, presented.card_uid, answer.reason
     facts = {"device": str(path), "event_id": str(event_id), "card_uid": card_uid, "answer": reason}
     named = ""
@@ -175,7 +175,7 @@ def _log_answer(path: DevicePath, presented: CardPresented, answer: "_Answer") -
 
 def _log_verdict(path: DevicePath, pour_id: UUID, volume_ml: int | None, outcome: str) -> None:
     facts = {"device": str(path), "pour_id": str(pour_id), "volume_ml": volume_ml, "outcome": outcome}
-    volume = "what can't be read" if volume_ml is None else f"{volume_ml} ml"
+    volume = "an unreadable volume" if volume_ml is None else f"{volume_ml} ml"
     log.info("%s reports %s: %s, pour %s", path, volume, outcome, pour_id, extra=structured(facts))
 
 
@@ -190,7 +190,7 @@ _answer: Final = msgspec.json.Decoder(_Answer)
 
 
 Handler = Callable[[HandlerContext, DevicePath, Any, RawMessage], Awaitable[bool]]
-"""Returns whether the message said anything new that can be used: what does not must not cost other devices their turn."""
+"""Returns whether the message was usable and new: the queue delays devices that send others."""
 
 HANDLERS: Final[Mapping[type[Message], Handler]] = {
     CardPresented: answer_card,

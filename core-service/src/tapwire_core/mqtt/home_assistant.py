@@ -1,8 +1,8 @@
-"""Taps in Home Assistant, where that is switched on: one worker publishes their discovery configs and states, retained.
+"""Taps in Home Assistant, as an option: one worker publishes their discovery configs and states, retained.
 
-It has its own connection to the broker, and looks at the taps every few seconds: guests never wait for it.
-What differs from what was published is published, and all states once a minute, so that Home Assistant knows a value is not stale.
-The retained messages of a tap that is gone are removed, and those of every tap once the option is off.
+It has its own connection to the broker, and reads the taps every few seconds: guests never wait for it.
+It publishes changes, and all states once a minute, so that Home Assistant knows a value is not stale.
+It clears the retained messages of deleted taps, and those of every tap once the option is off.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.mqtt.home_assistant_payloads import discovery_config, discovery_topic, home_state
 
 PUBLISHER_LOCK: Final = 0x7A_0000_0001
-"""An advisory lock: one worker at a time publishes, so that no slower one puts an older state over a newer."""
+"""Key of the advisory lock: one worker at a time publishes, so that a slower one never overwrites a newer state."""
 CLEARED: Final = b""
-"""A retained message that takes the one before it back."""
+"""Empty payload that deletes a retained message."""
 UNKNOWN: Final = b"?"
-"""Payloads that an earlier run may have left on the broker."""
+"""Stand-in for the payload that an earlier run left on the broker."""
 RETAINED_WITHIN_S: Final = 0.5
 """Longest wait for the broker's retained messages."""
 
@@ -46,25 +46,25 @@ class HomeAssistant:
     instance_id: str
     prefix: str
     poll_s: float = 5.0
-    """Between two looks at the taps."""
+    """Interval between two reads of the taps."""
     refresh_s: float = 60.0
-    """Between two publications of a state that has not changed; well under `EXPIRES_S`."""
+    """Interval between two publications of an unchanged state; well under `EXPIRES_S`."""
     retry_s: float = 5.0
-    """Between two tries to have the turn, the broker or the database."""
+    """Interval between two attempts to get the lock, the broker or the database."""
 
     async def run(self) -> None:
-        """Publish while it is our turn; ends only by cancellation."""
+        """Publish while this worker holds the lock; ends only by cancellation."""
         while True:
             try:
                 with translate_database_errors():
                     async with hold_lock(self.db.url, PUBLISHER_LOCK, self.retry_s) as lock_connection, self._client() as client:
                         await self._publish(client, lock_connection)
             except (MqttError, DatabaseUnavailable) as error:
-                log.warning("Home Assistant is told nothing for now: %s", error)
+                log.warning("Home Assistant gets no updates: %s; retrying", error)
             await asyncio.sleep(self.retry_s)
 
     async def withdraw(self) -> None:
-        """Take back what stands on the broker from a time when the option was on."""
+        """Clear the retained messages from a time when the option was on."""
         while True:
             try:
                 async with self._client() as client:
@@ -73,7 +73,7 @@ class HomeAssistant:
                         await self._put(client, dict.fromkeys(topics, CLEARED))
                 return
             except MqttError as error:
-                log.debug("what Home Assistant was told before: %s", error)
+                log.debug("clearing retained messages of Home Assistant: %s", error)
             await asyncio.sleep(self.retry_s)
 
     def _client(self) -> Client:
@@ -104,13 +104,13 @@ class HomeAssistant:
 
 
 def _changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The messages to publish: new or changed payloads, and empty ones for taps that are gone."""
+    """The messages to publish: new or changed payloads, and empty ones for deleted taps."""
     differing = {topic: payload for topic, payload in after.items() if before.get(topic) != payload}
     return dict.fromkeys(before.keys() - after.keys(), CLEARED) | differing
 
 
 async def _retained_taps(client: Client) -> set[tuple[str, str]]:
-    """Venue and id of every tap whose state stands on the broker."""
+    """Venue and id of every tap with a retained state on the broker."""
     await subscribe(client, [(home_topic("+", "+"), 1)])
     found = set[tuple[str, str]]()
     with contextlib.suppress(TimeoutError):

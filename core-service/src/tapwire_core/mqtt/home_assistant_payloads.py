@@ -1,7 +1,7 @@
 """Payloads for Home Assistant: a discovery config that makes a tap a device there, and the tap's state as JSON.
 
-Pure. Nothing in it is personal, and no entity has a command topic: Home Assistant shows taps, and opens no valve. No node publishes
-a temperature; the day one does, it is one more row of `ENTITIES` and one more field of `HomeState`.
+Pure. The payloads have no personal data, and no entity has a command topic: Home Assistant shows taps, and opens no valve. No node
+publishes a temperature; adding one takes a row of `ENTITIES` and a field of `HomeState`.
 """
 
 from typing import Any, Final
@@ -15,12 +15,12 @@ from tapwire_core import SOFTWARE
 from tapwire_core.db.views.taps import TapView
 
 EXPIRES_S: Final = 180
-"""A value that was not published again for so long is shown as unavailable: no worker publishes it."""
+"""Home Assistant shows a value as unavailable when it was not published for this long."""
 STATUSES: Final = ("active", "processing_sync", "locked", "cleaning", "empty", "emergency_stop")
-"""A tap's status as a guest would meet it (`TapView.status`)."""
+"""The values of `TapView.status`."""
 WHOLE: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 THOUSANDTHS: Final = "BHD IQD JOD KWD LYD OMR TND"
-"""Currencies (ISO 4217) whose minor unit is not a hundredth: there is none, or it is a thousandth."""
+"""Currencies (ISO 4217) without a minor unit, and those with a thousandth as the minor unit."""
 
 ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "status": {"platform": "sensor", "name": "Status", "device_class": "enum", "options": list(STATUSES)},
@@ -44,11 +44,11 @@ ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "online": {"platform": "binary_sensor", "name": "Node", "device_class": "connectivity"},
     "needs_attention": {"platform": "binary_sensor", "name": "Needs attention", "device_class": "problem"},
 }
-"""Each entity by the field of the state that it shows."""
+"""Each entity, by the field of `HomeState` that it shows."""
 
 
 class HomeState(Struct, frozen=True, kw_only=True):
-    """A tap as the books and its node have it; null is what there is not, such as the level without a keg."""
+    """A tap's state from the books and its node; null where there is no value, such as the level without a keg."""
 
     venue_id: str
     tap_id: str

@@ -23,18 +23,18 @@ from tapwire_core.mqtt.intake import REPEAT_DELAY_S, Intake
 from tapwire_core.services.pours import RawMessage
 
 MAX_CONCURRENT: Final = 64
-"""Messages that are worked on at once; the next waits until one is done."""
+"""Messages in progress at once; the next waits until one is done."""
 
 log: Final = logging.getLogger(__name__)
 
 
 def receive(intake: Intake[RawMessage], topic: str, payload: bytes) -> None:
-    """Let a message wait for its device's turn."""
+    """Queue a message for its device."""
     intake.put(str(_path_of(topic)), RawMessage(topic, payload))
 
 
 async def work(context: HandlerContext, intake: Intake[RawMessage]) -> None:
-    """Work on every message that was received, until cancelled."""
+    """Process every received message, until cancelled."""
     free, in_hand = asyncio.Semaphore(MAX_CONCURRENT), set[asyncio.Task[bool]]()
 
     def put_down(device: str, task: asyncio.Task[bool]) -> None:
@@ -57,7 +57,7 @@ async def work(context: HandlerContext, intake: Intake[RawMessage]) -> None:
 
 
 async def _work_on(context: HandlerContext, raw: RawMessage) -> bool:
-    """Handle a message, and survive any failure; False when it could not be used, or said nothing new."""
+    """Process a message, and survive any failure; False when it was unusable or nothing new."""
     began_s = time.monotonic()
     try:
         kind, is_new = await _handle(context, raw)
@@ -69,7 +69,7 @@ async def _work_on(context: HandlerContext, raw: RawMessage) -> bool:
         if is_database_unavailable(error) or is_lock_timeout(error):
             log.warning("database: %s; not answered on %s, the node will ask again", error, raw.topic)
         else:
-            log.exception("could not work on a message on %s; a node repeats what it was not answered", raw.topic)
+            log.exception("could not process a message on %s; the node repeats it until it is answered", raw.topic)
     else:
         context.metrics.observe(kind, time.monotonic() - began_s)
         return is_new
@@ -77,7 +77,7 @@ async def _work_on(context: HandlerContext, raw: RawMessage) -> bool:
 
 
 async def _handle(context: HandlerContext, raw: RawMessage) -> tuple[str, bool]:
-    """Work on a message; returns its type, and whether it said anything new."""
+    """Decode a message and call its handler; returns its type, and whether it was new."""
     try:
         path, message = decode_from_device(raw.topic, raw.payload)
     except Malformed as error:
@@ -92,7 +92,7 @@ async def _answer_malformed(context: HandlerContext, raw: RawMessage, error: Mal
     if path is None:
         await context.keep(raw, error.malformation, str(error), None)
     elif raw.payload or not raw.topic.endswith("/state"):
-        # an empty retained state is how a device that was taken away is cleared from the broker
+        # an empty retained state clears a removed device from the broker
         await answer_unreadable(context, path, raw, error.malformation, str(error))
 
 

@@ -1,4 +1,4 @@
-"""Periodic tasks survive database errors: they are logged, and the next turn tries again."""
+"""Periodic tasks that survive database errors: an error is logged, and the next run retries."""
 
 import asyncio
 import logging
@@ -12,13 +12,13 @@ from sqlalchemy.exc import DBAPIError
 R = TypeVar("R")
 
 DATABASE_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError)
-"""All that a database may raise, gone (`db.failures.is_database_unavailable`) or not: a worker goes on and tries again."""
+"""Any error of the database, not only unavailability (`db.failures.is_database_unavailable`): a worker retries."""
 
 log: Final = logging.getLogger(__name__)
 
 
 async def survive(step: Callable[[], Awaitable[R]]) -> R | None:
-    """The step's result; None when the database failed."""
+    """Run a step and return its result; None when the database failed."""
     try:
         return await step()
     except DATABASE_ERRORS as error:
@@ -27,7 +27,7 @@ async def survive(step: Callable[[], Awaitable[R]]) -> R | None:
 
 
 async def repeat(pause_s: float, step: Callable[[], Awaitable[object]], *, rests: float = 0.0) -> Never:
-    """Do a step again and again, resting at least `rests` times as long as it took."""
+    """Repeat a step, with a pause of `pause_s`, or of `rests` times the step's duration if that is longer."""
     while True:
         began_s = time.monotonic()
         await survive(step)

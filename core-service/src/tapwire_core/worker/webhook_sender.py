@@ -1,8 +1,8 @@
-"""Webhooks leave here: a worker's part of making events and sending them, each over a connection of its own.
+"""A worker's part of webhooks: making events and sending them, each over its own connection.
 
-No transaction is open while something is sent, and endpoints share nothing that one of them could use up: each has its own room for
-deliveries, and names are looked up in threads that nothing else needs. Before each sending it is looked at where the name leads;
-that very address is connected to, so a name that leads elsewhere a moment later does not lead us there.
+No transaction is open during a request, and endpoints share no resource that one could exhaust: each has its own limit of
+concurrent deliveries, and names are resolved in threads of their own. Each attempt resolves the host, checks the address and
+connects to that very address, so a name that changes in between can't redirect it.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ from tapwire_core.worker.periodic import survive
 log: Final = logging.getLogger(__name__)
 
 POLL_INTERVAL_S: Final = 1.0
-"""Between two looks for new facts and for deliveries that are due."""
+"""Interval between two polls for new audit entries and due deliveries."""
 MAX_ANSWER_BYTES: Final = 500
-"""The part of an answer that is read and kept, in bytes."""
+"""The part of an answer that is read and stored, in bytes."""
 ADDRESSES_TRIED: Final = 3
 NAME_THREADS: Final = 64
 NOT_SENT: Final = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, AddressRefused)
@@ -54,20 +54,20 @@ class WebhookSender:
     _names: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(NAME_THREADS, "webhook-names"))
 
     async def run(self) -> None:
-        """Make events and send them; ends only by cancellation. A failure here does not stop the worker from serving cards."""
+        """Make and send events; ends only by cancellation. A failure here does not stop the worker from serving cards."""
         try:
             while True:
                 try:
                     await self._work()
                 except Exception:
-                    log.exception("webhooks failed; they go on in a moment")
+                    log.exception("webhooks failed; retrying")
                 await asyncio.sleep(self.poll_interval_s)
         finally:
             self._names.shutdown(wait=False, cancel_futures=True)
 
     async def _work(self) -> None:
         async with _client() as client:
-            await run_together(self._make_events(EventWriter(self.db)), self._replay(), self._send_what_is_due(client))
+            await run_together(self._make_events(EventWriter(self.db)), self._replay(), self._send_due(client))
 
     async def _make_events(self, writer: EventWriter) -> None:
         while True:
@@ -82,7 +82,7 @@ class WebhookSender:
             else:
                 await asyncio.sleep(self.poll_interval_s)
 
-    async def _send_what_is_due(self, client: httpx.AsyncClient) -> None:
+    async def _send_due(self, client: httpx.AsyncClient) -> None:
         async with asyncio.TaskGroup() as sending:
             while True:
                 self._woken.clear()
@@ -187,7 +187,7 @@ def _headers(taken: LeasedDelivery) -> dict[str, str]:
 
 
 async def _beginning_of(answer: httpx.Response) -> str:
-    """The first bytes of an answer's body, as text that the database can keep."""
+    """The first bytes of an answer's body, as text that the database can store."""
     body = b""
     async for part in answer.aiter_raw():
         body += part
@@ -198,7 +198,7 @@ async def _beginning_of(answer: httpx.Response) -> str:
 
 @asynccontextmanager
 async def _client() -> AsyncIterator[httpx.AsyncClient]:
-    """Keep no connection and no cookie: what was made for a host must not serve another at the same address. Follow no redirect."""
+    """An HTTP client without kept connections, cookies and redirects: a connection must not serve another host at its address."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     async with httpx.AsyncClient(limits=limits, cookies=no_cookies, trust_env=False, follow_redirects=False) as client:

@@ -1,6 +1,6 @@
-"""A core worker: a database, a connection to the broker, and the tasks that run while both are there.
+"""A core worker: a database, a connection to the broker, and the tasks that run while both are available.
 
-A worker keeps no truth in memory. Any number run side by side on one database, and any may die at any moment.
+A worker keeps no state that matters in memory. Any number run side by side on one database, and any may die at any moment.
 """
 
 import asyncio
@@ -51,30 +51,30 @@ class Intervals:
     """Intervals of a worker's periodic tasks."""
 
     sweep_s: float = 2.0
-    """Between two looks for pours that no report comes for."""
+    """Search for pours whose report is overdue."""
     ask_again_s: float = 10.0
-    """Between two `report_pour` for the same pour."""
+    """Repetition of `report_pour` for the same pour."""
     outbox_s: float = 2.0
-    """Between two looks into the command outbox when no notification comes."""
+    """Poll of the command outbox when no notification comes."""
     progress_s: float = 1.0
-    """Between two writes of the latest progress."""
+    """Write of the latest progress."""
     database_check_s: float = 1.0
-    """Between two looks whether the database is there."""
+    """Check of the database connection, and heartbeat of the event loop."""
     presence_s: float = 30.0
-    """Between two publications of a worker's presence."""
+    """Publication of the worker's presence."""
     backlog_s: float = 60.0
-    """Between two looks at what waits, and at least between two checks of the books, for the metrics."""
+    """Metrics: update of the backlog, and at least the interval between two checks of the books."""
     books_check_rests: float = 20.0
-    """A check reads everything: so many times as long as it took, none is made after it."""
+    """Pause after a check of the books, as a multiple of its duration: a check reads everything."""
     retention_s: float = 3_600.0
-    """Between two looks for what was kept long enough."""
+    """Retention sweep."""
     reconnect_max_s: float = 10.0
-    """The longest wait before connecting to the broker again."""
+    """Longest wait before reconnecting to the broker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One core worker, known on the broker by `instance_id`."""
+    """A core worker; `instance_id` is its name on the broker."""
 
     db: Database
     address: BrokerAddress
@@ -85,7 +85,7 @@ class Worker:
     health: WorkerHealth = field(default_factory=WorkerHealth)
 
     async def run(self) -> None:
-        """Connect, work, and connect again when the connection is lost; ends only by cancellation."""
+        """Connect, work, and reconnect when the connection is lost; ends only by cancellation."""
         wait_s = RECONNECT_MIN_S
         while True:
             began = asyncio.get_running_loop().time()
@@ -93,7 +93,7 @@ class Worker:
                 await run_together(self._connect_and_work())
             except MqttError as error:
                 self._set_ready(is_ready=False)
-                log.warning("broker: %s; connecting again within %.1f s", error, wait_s)
+                log.warning("broker: %s; reconnecting within %.1f s", error, wait_s)
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
             held = asyncio.get_running_loop().time() - began > self.intervals.reconnect_max_s
             wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.intervals.reconnect_max_s)
@@ -106,7 +106,7 @@ class Worker:
             await self._work(HandlerContext(self.db, publisher, Batches(self.db), self.metrics), intake)
 
     async def keep_heartbeat(self) -> None:
-        """Show that the event loop turns."""
+        """Record that the event loop runs."""
         while True:
             self.health.beat()
             await asyncio.sleep(self.intervals.database_check_s)
@@ -125,21 +125,21 @@ class Worker:
                 work(context, intake),
                 context.batches.run(),
                 self._keep_presence(publisher),
-                self._hear_outbox(woken),
-                self._empty_outbox(publisher, woken),
+                self._listen_to_outbox(woken),
+                self._publish_outbox(publisher, woken),
                 repeat(self.intervals.sweep_s, lambda: self._ask_for_reports(publisher)),
                 repeat(self.intervals.progress_s, lambda: self._write_progress(context)),
                 repeat(self.intervals.retention_s, self._sweep),
             )
         finally:
-            # a broker publishes a will only of a connection that was lost, not of one that was ended
+            # a broker publishes the will of a lost connection only, not of a closed one
             with contextlib.suppress(MqttError):
                 await publisher.withdraw_presence()
 
     async def _keep_presence(self, publisher: Publisher) -> None:
-        """Show presence while the database answers, and again now and then, as no message is trusted to arrive or to last.
+        """Publish presence while the database answers, repeatedly, because no message is trusted to arrive or to be retained.
 
-        Every tap's config is published each time the database comes back.
+        Publishes every tap's config each time the database comes back.
         """
         shown_at: float | None = None
         clock = asyncio.get_running_loop().time
@@ -149,7 +149,7 @@ class Worker:
                 if shown_at is None:
                     for tap_path, config in (await all_configs(self.db)).items():
                         await publisher.send_config(tap_path, config)
-                    log.info("%s is there", self.instance_id)
+                    log.info("%s is ready", self.instance_id)
                 if shown_at is None or clock() - shown_at >= self.intervals.presence_s:
                     await publisher.show_presence()
                     shown_at = clock()
@@ -162,24 +162,24 @@ class Worker:
                     shown_at = None
             await asyncio.sleep(self.intervals.database_check_s)
 
-    async def _hear_outbox(self, woken: asyncio.Event) -> None:
+    async def _listen_to_outbox(self, woken: asyncio.Event) -> None:
         while True:
             try:
                 connection, lost = await connect(self.db.url), asyncio.Event()
                 try:
                     connection.add_termination_listener(lambda _, lost=lost: lost.set())
                     await connection.add_listener(OUTBOX_CHANNEL, lambda *_: woken.set())
-                    # of what was queued before this moment, a notification came to nobody
+                    # commands queued before this moment notified nobody
                     woken.set()
                     await lost.wait()
                 finally:
-                    # at once and without waiting: an error of a slow goodbye would take the place of a cancellation
+                    # without waiting: an error of a graceful close would replace a cancellation
                     connection.terminate()
             except DATABASE_ERRORS as error:
-                log.debug("outbox notifications: %s; polling meanwhile", error)
+                log.debug("outbox notifications: %s; polling instead", error)
             await asyncio.sleep(self.intervals.database_check_s)
 
-    async def _empty_outbox(self, publisher: Publisher, woken: asyncio.Event) -> None:
+    async def _publish_outbox(self, publisher: Publisher, woken: asyncio.Event) -> None:
         while True:
             woken.clear()
             if not await survive(lambda: publish_waiting(self.db, publisher.send_command, publisher.send_config)):
@@ -201,7 +201,7 @@ class Worker:
     async def _sweep(self) -> None:
         deleted = await delete_expired(self.db, self.retention)
         if any(deleted.values()):
-            log.info("kept long enough and deleted: %s", ", ".join(f"{count} {table}" for table, count in deleted.items() if count))
+            log.info("retention: deleted %s", ", ".join(f"{count} {table}" for table, count in deleted.items() if count))
 
 
 RECONNECT_MIN_S: Final = 0.2
@@ -209,9 +209,9 @@ DATABASE_CHECK_TIMEOUT_S: Final = 2.0
 
 
 async def run_core(settings: Settings) -> None:
-    """Run one core worker until SIGINT or SIGTERM; raises `NotMigrated` on a database that isn't."""
+    """Run one core worker until SIGINT or SIGTERM; raises `NotMigrated` and `InvalidSettings`."""
     if settings.broker_url is None:
-        raise InvalidSettings("TAPWIRE_BROKER_URL: say where the broker is, mqtt://user:secret@host:port")
+        raise InvalidSettings("TAPWIRE_BROKER_URL: set the broker's URL, mqtt://user:secret@host:port")
     await require_newest(settings.database_url)
     address = BrokerAddress(
         url=settings.broker_url,
@@ -231,7 +231,7 @@ async def run_core(settings: Settings) -> None:
 
 
 async def run_until_signalled(work: Coroutine[None, None, None]) -> None:
-    """Work until SIGINT or SIGTERM."""
+    """Run until SIGINT or SIGTERM."""
     running = asyncio.create_task(work)
     for ending in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
@@ -240,18 +240,18 @@ async def run_until_signalled(work: Coroutine[None, None, None]) -> None:
 
 
 async def _run_with_home(work: Coroutine[None, None, None], home: HomeAssistant, *, is_on: bool) -> None:
-    """Work, and tell Home Assistant beside it: what goes wrong there ends no worker."""
-    telling = asyncio.create_task(home.run() if is_on else home.withdraw())
-    telling.add_done_callback(_log_failure)
+    """Run the worker, and publish for Home Assistant beside it: a failure there does not end the worker."""
+    publishing = asyncio.create_task(home.run() if is_on else home.withdraw())
+    publishing.add_done_callback(_log_failure)
     try:
         await work
     finally:
-        await end_tasks(telling)
+        await end_tasks(publishing)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
-        log.error("Publishing for Home Assistant has ended until this worker restarts", exc_info=task.exception())
+        log.error("publishing for Home Assistant has stopped until this worker restarts", exc_info=task.exception())
 
 
 async def _run_with_metrics(worker: Worker, settings: Settings) -> None:
