@@ -63,7 +63,7 @@ async def test_keeping_needs_a_folder(venue: Venue, tmp_path: Path) -> None:
     ended = await command("tapwire_core", "backup", tmp_path / "one.backup", "--keep", "2", TAPWIRE_DATABASE_URL=venue.db.url)
 
     assert ended.code == 1
-    assert "--keep and --each-h are for a folder" in ended.errors
+    assert "--keep and --each-h need a folder" in ended.errors
 
 
 @pytest.mark.parametrize("made_at", [None, 1_700_000_000.0])
