@@ -49,7 +49,7 @@ async def test_the_applications_role_can_do_all_that_an_evening_needs(applicatio
 
 
 async def test_a_mistake_that_is_everywhere_is_told_of_the_first_places_only(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(books, "MOST_OF_A_RULE", 2)
+    monkeypatch.setattr(books, "MAX_DIFFERENCES_PER_RULE", 2)
     for _ in range(4):
         await venue.guest()
     await venue.db.pool.execute("UPDATE guests SET balance_minor = 1")

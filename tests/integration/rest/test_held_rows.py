@@ -28,7 +28,7 @@ async def held(db: Database, guest: Guest) -> AsyncIterator[None]:
 async def test_a_booking_on_a_held_account_is_told_to_come_again_and_then_books_once(
     db: Database, database_url: str, venue: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "ROW_WAIT_MS", 50)
+    monkeypatch.setattr(engine, "ROW_LOCK_TIMEOUT_MS", 50)
     ann = await venue.guest()
     path, once = f"/api/guests/{ann.guest_id}/top-ups", with_key()
     body = {"amount_minor": 5_00, "method": "cash"}
@@ -48,7 +48,7 @@ async def test_a_booking_on_a_held_account_is_told_to_come_again_and_then_books_
 async def test_taps_are_stopped_and_locked_at_once_however_many_bookings_wait(
     db: Database, database_url: str, venue: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "ROW_WAIT_MS", PATIENT_MS)
+    monkeypatch.setattr(engine, "ROW_LOCK_TIMEOUT_MS", PATIENT_MS)
     ann = await venue.guest()
     path, change = f"/api/guests/{ann.guest_id}", {"last_name": "Lee"}
     async with Database.open(database_url, Policy()) as patient, Rest.open(patient) as rest:
