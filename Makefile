@@ -24,7 +24,7 @@ RUN      := PYTHONPATH=demo exec $(PY)
 .PHONY: help install dist test-install demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
-help: ## what there is to do
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 install: $(VENV)/.demo $(VENDOR) ## all programs into .venv/bin
@@ -42,13 +42,13 @@ test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 240 --ignore tests/browser
 	$(PY) -m pytest --timeout 240 tests/browser  # by themselves: a browser, and a demo that pours all the time, want the whole machine
 
-test-long: lint ## what takes too long for every day: the images' installations, step by step
+test-long: lint ## slow tests: the images' installations, step by step
 	$(PY) -m pytest -m slow --timeout 900
 
-test-install: $(VENV)/.dev $(VENV)/.dist ## what a machine that has nothing gets: the packages, from a fresh checkout, and the drivers of a Raspberry Pi
+test-install: $(VENV)/.dev $(VENV)/.dist ## test the packages from a fresh checkout, and the drivers of a Raspberry Pi
 	$(PY) -m pytest -m install --timeout 900
 
-audit: $(VENV)/.dev ## look for known faults in what is pinned; says so where their list can't be had
+audit: $(VENV)/.dev ## look up known faults of the pinned packages
 	@$(PY) requirements/audit.py services node demo dev
 
 docs: $(VENV)/.dev ## build the documentation into site/, which needs no network to be read
@@ -63,25 +63,25 @@ backup: $(VENV)/.demo ## copy the database of TAPWIRE_DATABASE_URL into FILE, wh
 sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where everything goes wrong; SEED=n
 	@$(RUN) -m tests.simulation $(SEED)
 
-bench: $(VENV)/.bench $(VENDOR) ## how fast it is beside this machine's own limit, a quarter of an hour; DURATION=s each, STEADY=s on end, ROWS=n of history, DOCS=1 for docs/performance.md, ONLY=screen
+bench: $(VENV)/.bench $(VENDOR) ## measure speed beside the limit of this machine, a quarter of an hour; DURATION=s each, STEADY=s on end, ROWS=n of history, DOCS=1 for docs/performance.md, ONLY=screen
 	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(DURATION),--seconds $(DURATION)) $(if $(STEADY),--steady $(STEADY)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
 
 chaos: $(VENV)/.demo $(VENDOR) ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
 	@$(RUN) -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
 
-poison: $(VENV)/.demo $(VENDOR) ## how much slower others are served beside one device that floods nonsense; SECONDS=n for each case
+poison: $(VENV)/.demo $(VENDOR) ## measure how others are served beside a device that floods nonsense; SECONDS=n for each case
 	@$(RUN) -m tests.chaos.poison $(if $(SECONDS),--seconds $(SECONDS))
 
 soak: $(VENV)/.demo $(VENDOR) ## mixed load for an hour, and the memory of each process at its beginning and end; MINUTES=n, SEED=n, TAPS=n
 	@$(RUN) -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
 
-lint: $(VENV)/.dev ## style, types, and who may import whom
+lint: $(VENV)/.dev ## style, types, and the import law
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy $(CHECKED)
 	$(VENV)/bin/lint-imports
 
-console: $(VENDOR) ## fetch what the console is made of beside our own, from npm
+console: $(VENDOR) ## fetch the third-party assets of the console from npm
 
 texts: $(VENV)/.dev ## collect the console's texts into its catalogues; then translate what is new
 	@$(PY) -m tapwire_admin.console.translations
@@ -89,7 +89,7 @@ texts: $(VENV)/.dev ## collect the console's texts into its catalogues; then tra
 pictures: $(VENV)/.dev $(VENDOR) ## let the running demo have an evening, and take a picture of every page and dialog, in each theme, language and width; FOLDER=, or README
 	@$(RUN) -m tests.browser.pictures $(FOLDER)
 
-schemas: $(VENV)/.demo ## write contracts/schema, broker-config/acl and docs/tap-node-phases.md again, from the code
+schemas: $(VENV)/.demo ## regenerate contracts/schema, broker-config/acl and docs/tap-node-phases.md from the code
 	$(PY) -m tapwire_contracts
 	$(PY) -m tapwire_node.phase_page
 
