@@ -148,7 +148,10 @@ async def test_a_stream_whose_database_goes_ends_quietly(path: str, caplog: pyte
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert told <= {"link", "beat", "audit"}
     assert answer.status_code == 503
-    assert [text.split(",")[0] for text in warnings] == ["a stream ends: the database is gone", f"GET {path}: the database is gone"]
+    assert [text.split(",")[0] for text in warnings] == [
+        "a stream ends: the database is unreachable",
+        f"GET {path}: the database is unreachable",
+    ]
 
 
 async def test_a_fact_that_commits_after_a_later_one_is_not_skipped(db: Database) -> None:
