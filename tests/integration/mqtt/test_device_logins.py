@@ -93,7 +93,7 @@ async def test_the_command_keeps_the_file_and_once_writes_it_for_a_broker_that_i
 
     said = await done("tapwire_core", *options, "--once", TAPWIRE_DATABASE_URL=database_url)
 
-    assert "does not run" in said
+    assert "is not running" in said
     assert (tmp_path / "devices").read_text().startswith(f"{TAP}:$7$")
     assert (tmp_path / "devices").stat().st_mode & 0o777 == 0o600
     async with running("tapwire_core", *options, TAPWIRE_DATABASE_URL=database_url):
