@@ -1,4 +1,4 @@
-"""`python requirements/dist.py FOLDER`: the four packages as wheels, and what whoever passes them on needs beside them.
+"""`python requirements/dist.py FOLDER`: the four packages as wheels, with the files that their distribution needs.
 
 FOLDER gets the wheels, the pinned requirements, `tapwire-VERSION.cdx.json` (a bill of materials, CycloneDX), `LICENCES.txt` and
 `SHA256SUMS`. Run by `make dist`, with the Python of `requirements/dist.txt`, in a checkout in which `make console` has run.

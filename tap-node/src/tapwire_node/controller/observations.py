@@ -1,4 +1,4 @@
-"""Observers of card, broker, core workers, config and hardware: they record an event in the state, whatever the phase.
+"""Observers of card, broker, core workers, config and hardware: they record an event in the state, in every phase.
 
 What follows from it depends on the phase and is decided in `transitions`.
 """

@@ -3,7 +3,7 @@
 A step has five parts:
 
 1. The meter's count is converted to ml and checked for plausibility; the journal is checked for stalling.
-2. `OBSERVERS` records in the state what the event says, whatever the phase: card, broker, core, journal, config, hardware.
+2. `OBSERVERS` records in the state what the event says, in every phase: card, broker, core, journal, config, hardware.
 3. `TRANSITIONS` decides by phase and event. A pair that is not in the table is ignored: either it can't happen, or its observer has
    recorded it and the next tick (at most 20 ms later during a pour) acts on it.
 4. A service run is watched.

@@ -1,7 +1,7 @@
 """A reader that is polled on threads of its own; the common part of all real readers.
 
 A session opens the reader and polls it until it fails; after a pause the next session begins. A call into a driver may also hang.
-Then its session is abandoned: another one begins on a new thread, and whatever the old one still reports is ignored.
+Then its session is abandoned: another one begins on a new thread, and late reports of the old one are ignored.
 """
 
 import logging
