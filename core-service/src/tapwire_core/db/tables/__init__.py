@@ -1,7 +1,7 @@
 """Every table of Tapwire, as SQLModel rows: columns, keys and named constraints. The rows never leave `db/`.
 
-The database keeps by itself what must never be otherwise: closed sets as CHECK constraints, the two leases as partial unique
-indexes, `balance ≥ held ≥ 0`. Times are the database's `now()`.
+Constraints enforce the invariants: closed sets as CHECK constraints, the two leases as partial unique indexes,
+`balance ≥ held ≥ 0`. Times are the database's `now()`.
 """
 
 from tapwire_core.db.tables.audit import AuditEntry

@@ -1,4 +1,4 @@
-"""The audit log: what happened, by whom, to what. Rows are only ever added."""
+"""The audit log, append-only."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from tapwire_core.db.tables.columns import (
 
 
 class AuditEntry(SQLModel, table=True):
-    """Something that happened, by whom, to what. Only ever added to. `subjects` are the ids it can be found by."""
+    """An audited action with its actor. `subjects` are the ids that it can be found by."""
 
     __tablename__ = "audit"
     __table_args__ = (

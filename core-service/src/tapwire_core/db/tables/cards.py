@@ -17,7 +17,7 @@ from tapwire_core.domain.closed_sets import CardStatus
 
 
 class Card(SQLModel, table=True):
-    """An NFC card; a lost one keeps its guest, so that it can be restored."""
+    """An NFC card; a lost card keeps its guest, so that it can be restored."""
 
     __tablename__ = "cards"
     __table_args__ = (

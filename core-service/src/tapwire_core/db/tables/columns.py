@@ -1,4 +1,4 @@
-"""Columns of each kind: one function a kind, so that all tables declare them alike."""
+"""Column kinds, one function each, so that all tables declare them alike."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -20,12 +20,12 @@ _NOW: Final = text("now()")
 
 
 def key(foreign_key: str | None = None) -> Any:
-    """A text or UUID primary key, made by the code that inserts the row."""
+    """A text or UUID primary key, set by the code that inserts the row."""
     return Field(primary_key=True, foreign_key=foreign_key) if foreign_key else Field(primary_key=True)
 
 
 def serial() -> Any:
-    """A number that the database gives; rows in the order of their numbers are in the order of their making."""
+    """A serial primary key; its order is the order of insertion."""
     return Field(default=None, primary_key=True, sa_type=BigInteger)
 
 
@@ -51,27 +51,27 @@ def number(*, default: int | None = None) -> Any:
 
 
 def flag() -> Any:
-    """A boolean that starts false."""
+    """A boolean, false by default."""
     return Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 def optional_time() -> Any:
-    """A time that something may happen at; null until it does."""
+    """A time that is null until the event happens."""
     return Field(default=None, sa_type=DateTime(timezone=True))
 
 
 def default_now() -> Any:
-    """The database's time when the row was made."""
+    """A time, by default that of the insert."""
     return Field(default=None, sa_type=DateTime(timezone=True), nullable=False, sa_column_kwargs={"server_default": _NOW})
 
 
 def required_time() -> Any:
-    """A time that the row is made with."""
+    """A time that the insert must give."""
     return Field(sa_type=DateTime(timezone=True))
 
 
 def json_object() -> Any:
-    """A JSON object for people and programs to read; no rule looks inside."""
+    """A JSON object that no rule reads."""
     return Field(default_factory=dict, sa_type=JSONB, nullable=False, sa_column_kwargs={"server_default": text("'{}'::jsonb")})
 
 
@@ -81,6 +81,6 @@ def optional_json_object() -> Any:
 
 
 def closed_set(column: str, members: type[StrEnum] | Iterable[str]) -> CheckConstraint:
-    """The constraint that a text column holds one of these words."""
+    """The constraint that a text column has one of these values."""
     listed = ", ".join(f"'{member}'" for member in members)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")

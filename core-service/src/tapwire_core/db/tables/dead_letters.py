@@ -1,4 +1,4 @@
-"""Messages that could not be used, kept whole."""
+"""Dead letters: messages that could not be used."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from tapwire_core.db.tables.columns import (
 
 
 class DeadLetter(SQLModel, table=True):
-    """A message that could not be used, kept whole (a larger one than the limit: its start). The same one again is counted."""
+    """An unusable message, truncated at the size limit. Repetitions are counted."""
 
     __tablename__ = "dead_letters"
     __table_args__ = (

@@ -15,9 +15,9 @@ from tapwire_core.db.tables.columns import (
 
 
 class Device(SQLModel, table=True):
-    """A tap node, desk reader or HTTP controller that may speak; its secret is stored hashed.
+    """A tap node, desk reader or HTTP controller with credentials; its secret is stored hashed.
 
-    `secret_hash` opens the HTTP door, `broker_hash` is the same secret as a broker's password file has it.
+    `secret_hash` is for HTTP, `broker_hash` is the same secret in the format of a broker's password file.
     """
 
     __tablename__ = "devices"

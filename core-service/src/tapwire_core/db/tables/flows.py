@@ -19,7 +19,7 @@ from tapwire_core.domain.closed_sets import StockKind
 
 
 class Flow(SQLModel, table=True):
-    """Beer that flowed without a grant, as its tap node reported it."""
+    """Beer that flowed without a grant, as reported by its tap node."""
 
     __tablename__ = "flows"
     __table_args__ = (closed_set("cause", FlowCause),)

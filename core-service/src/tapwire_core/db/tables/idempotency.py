@@ -1,4 +1,4 @@
-"""First answers of requests that carry an `Idempotency-Key`."""
+"""First answers to requests with an `Idempotency-Key`."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from tapwire_core.db.tables.columns import (
 
 
 class IdempotentAnswer(SQLModel, table=True):
-    """The first answer to a request that carried an `Idempotency-Key`; `scope` is user and route."""
+    """The first answer to a request with an `Idempotency-Key`; `scope` is user and route."""
 
     __tablename__ = "idempotent_answers"
     __table_args__ = (Index("ix_idempotent_answers_created_at", "created_at"),)

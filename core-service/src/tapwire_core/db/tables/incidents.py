@@ -1,4 +1,4 @@
-"""Incidents: what a person must look at."""
+"""Incidents: tasks for a person."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from tapwire_core.db.tables.columns import (
 
 
 class Incident(SQLModel, table=True):
-    """Something a person must look at; one row a cause while it is unresolved, however often the cause recurs."""
+    """A problem that a person must resolve; one unresolved row per cause, however often the cause recurs."""
 
     __tablename__ = "incidents"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Kegs, and the stock movements that their book volumes follow from."""
+"""Kegs, and the stock movements that determine their book volumes."""
 
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ from tapwire_core.domain.closed_sets import KegStatus, StockKind
 
 
 class StockMovement(SQLModel, table=True):
-    """A volume that left a keg's book volume; negative when a booking is taken back. `cause_id` is the pour, flow or stretch."""
+    """A volume taken from a keg's book volume; negative for a reversal. `cause_id` is the pour, flow or stretch."""
 
     __tablename__ = "stock_movements"
     __table_args__ = (
@@ -46,7 +46,7 @@ class StockMovement(SQLModel, table=True):
 
 
 class Keg(SQLModel, table=True):
-    """A keg and the book volume that is left in it; below zero when meters and books disagree."""
+    """A keg and its remaining book volume, which is negative when meters and books disagree."""
 
     __tablename__ = "kegs"
     __table_args__: Any = (

@@ -1,4 +1,4 @@
-"""Money movements: written once, in the transaction of their cause, and never changed. A correction is a new row."""
+"""Money movements, append-only: written in the transaction of their cause. A correction is a new row."""
 
 from datetime import datetime
 from uuid import UUID

@@ -19,7 +19,7 @@ from tapwire_core.db.tables.columns import (
 
 
 class TapJournal(SQLModel, table=True):
-    """A tap node's journal: its highest question decided, and the part of its odometer that is accounted for."""
+    """A tap node's journal: its highest decided question, and the part of its odometer that is accounted for."""
 
     __tablename__ = "tap_journals"
     __table_args__: Any = ({"postgresql_with": {"fillfactor": "70"}},)
@@ -32,7 +32,7 @@ class TapJournal(SQLModel, table=True):
 
 
 class Stretch(SQLModel, table=True):
-    """A stretch of a meter's odometer that is accounted for: by a fact, or as a hole that the books had to fill."""
+    """A stretch of a meter's odometer that is accounted for: by a fact, or by a hole that the books filled."""
 
     __tablename__ = "odometer_stretches"
     __table_args__ = (

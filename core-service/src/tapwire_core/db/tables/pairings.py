@@ -1,4 +1,4 @@
-"""Devices that wait to be accepted."""
+"""Pairings: new devices that wait for acceptance."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from tapwire_core.db.tables.columns import (
 
 
 class DevicePairing(SQLModel, table=True):
-    """A new device that waits to be let in; `claim_hash` is of the token by which it fetches its secret, once."""
+    """A new device that waits for acceptance; `claim_hash` is of the token with which it fetches its secret, once."""
 
     __tablename__ = "device_pairings"
     __table_args__ = (

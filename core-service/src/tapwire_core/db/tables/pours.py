@@ -23,11 +23,11 @@ from tapwire_core.db.tables.columns import (
 )
 
 LIST_COLLATION: Final = "C"
-"""The collation by which the pours of a tap are listed."""
+"""The collation of the index for lists of a tap's pours."""
 
 
 class Pour(SQLModel, table=True):
-    """One authorisation and what became of it. The same row moves from `pending_sync` to one of the other states.
+    """An authorisation and its outcome. The row moves from `pending_sync` to one of the other states.
 
     Price, keg and limits are frozen at authorisation. The two partial unique indexes ARE the leases of visit and tap.
     """
@@ -51,8 +51,8 @@ class Pour(SQLModel, table=True):
         ),
         Index("ix_pours_authorized", "authorized_at", "pour_id"),
         Index("ix_pours_visit", "visit_id", "authorized_at"),
-        # for lists alone: the migration makes it by the collation `LISTING`, which Alembic does not see, so that no decision looks
-        # for a tap's pending pour among all its pours
+        # for lists only: the migration creates it with `LIST_COLLATION`, which Alembic does not see, so that decisions don't use it to
+        # find a tap's pending pour among all its pours
         Index("ix_pours_tap", "tap_path", "authorized_at"),
         Index("ix_pours_venue", "venue_id", "authorized_at"),
         {"postgresql_with": {"fillfactor": "70"}},
@@ -92,7 +92,7 @@ class Pour(SQLModel, table=True):
 
 
 class AuthorizationAnswer(SQLModel, table=True):
-    """The answer to a question, grant or denial, to be repeated to the letter. `fingerprint` is of the question's content."""
+    """The answer to a question, grant or denial, repeated verbatim. `fingerprint` is the hash of the question's content."""
 
     __tablename__ = "authorization_answers"
 
@@ -105,7 +105,7 @@ class AuthorizationAnswer(SQLModel, table=True):
 
 
 class PourReport(SQLModel, table=True):
-    """A report and the verdict it got; the unique index says what makes two reports the same."""
+    """A report and its verdict; the unique index defines which reports are the same."""
 
     __tablename__ = "pour_reports"
     __table_args__ = (

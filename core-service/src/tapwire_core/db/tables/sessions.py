@@ -1,4 +1,4 @@
-"""Operators' sessions, and the failed tries to open one."""
+"""Operators' sessions, and failed login attempts."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from tapwire_core.db.tables.columns import (
 
 
 class LoginTries(SQLModel, table=True):
-    """The tries to log in under a name since the last right one, for names that nobody has too, which so look the same."""
+    """Failed login attempts under a name since its last login; unknown names have rows too, so they behave the same."""
 
     __tablename__ = "login_tries"
 

@@ -12,7 +12,7 @@ from tapwire_core.domain.closed_sets import TapStatus
 
 
 class Tap(SQLModel, table=True):
-    """A tap; the row every decision about it is serialised on."""
+    """A tap; its row lock serialises all decisions about it."""
 
     __tablename__ = "taps"
     __table_args__: Any = (

@@ -19,7 +19,7 @@ from tapwire_core.domain.closed_sets import Role
 class User(SQLModel, table=True):
     """An operator's login; the hash is argon2's.
 
-    `failed_logins` and `locked_until` are the former version's: `LoginTries` counts now.
+    `failed_logins` and `locked_until` are unused: `LoginTries` replaces them.
     """
 
     __tablename__ = "users"

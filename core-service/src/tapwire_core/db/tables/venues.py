@@ -9,7 +9,7 @@ from tapwire_core.db.tables.columns import default_now, flag, key, number, strin
 
 
 class Venue(SQLModel, table=True):
-    """A place with taps; one open shift at a time."""
+    """A place with taps; it has at most one open shift."""
 
     __tablename__ = "venues"
     __table_args__ = (CheckConstraint("legal_age BETWEEN 0 AND 120", name="legal_age_sane"),)

@@ -23,7 +23,7 @@ from tapwire_core.domain.closed_sets import VisitStatus
 class Visit(SQLModel, table=True):
     """A guest's stay. `active_tap_id` and `lock_set_at` are for people; the pending pour alone decides.
 
-    `opening_stages` is what opening it together with its card did, to answer a double click like the first one.
+    `opening_stages` records what opening the visit with its card did, so that a double click gets the first answer.
     """
 
     __tablename__ = "visits"

@@ -1,4 +1,4 @@
-"""Webhooks: who wants to be told of what, what happened, and each delivery of it."""
+"""Webhooks: endpoints, events and deliveries."""
 
 from datetime import datetime
 from uuid import UUID
@@ -22,10 +22,10 @@ from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReaso
 
 
 class Webhook(SQLModel, table=True):
-    """An endpoint that is told of events. Its secret is kept readable, since deliveries are signed with it.
+    """An endpoint for events. Its secret is stored readable, since deliveries are signed with it.
 
-    It is told of what happens from `active_since` on. `failures` counts those since the last success, the first of them at
-    `failing_since`. With a `replay_after` facts of the past are given to it again, up to `replay_until`.
+    It gets events from `active_since` on. `failures` counts those since the last success, the first at `failing_since`. With a
+    `replay_after` it gets earlier audit entries again, up to `replay_until`.
     """
 
     __tablename__ = "webhooks"
@@ -57,7 +57,7 @@ class Webhook(SQLModel, table=True):
 
 
 class WebhookCursor(SQLModel, table=True):
-    """Up to which fact events were made. The one row comes with the first webhook; who has its lock goes on."""
+    """The last audit id of which events were made. The first webhook adds the only row; its lock selects the worker."""
 
     __tablename__ = "webhook_cursor"
     __table_args__ = (CheckConstraint("one = 1", name="only_row"),)
@@ -67,7 +67,7 @@ class WebhookCursor(SQLModel, table=True):
 
 
 class WebhookEvent(SQLModel, table=True):
-    """Something that happened, as it is told: the very text that is signed and sent, however often. `audit_id`: null for a test."""
+    """An event: the text that every delivery signs and sends. `audit_id`: null for a test."""
 
     __tablename__ = "webhook_events"
     __table_args__ = (Index("ix_webhook_events_created_at", "created_at"),)
@@ -81,7 +81,7 @@ class WebhookEvent(SQLModel, table=True):
 
 
 class WebhookDelivery(SQLModel, table=True):
-    """An event on its way to an endpoint. While it is sent, `due_at` is when another worker may take it up."""
+    """The delivery of an event to an endpoint. While it is being sent, `due_at` is the end of the worker's lease."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (

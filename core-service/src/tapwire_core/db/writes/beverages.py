@@ -6,13 +6,13 @@ from tapwire_core.db.store import Store
 
 
 async def lock_beverage(store: Store, beverage_id: UUID) -> bool:
-    """Lock a beverage's row for a change; False when there is none."""
+    """Lock a beverage's row for a change; False when there is no such beverage."""
     found = await store.connection.fetchval("SELECT true FROM beverages WHERE beverage_id = $1 FOR NO KEY UPDATE", beverage_id)
     return bool(found)
 
 
 async def share_beverage(store: Store, beverage_id: UUID) -> None:
-    """Keep a beverage from being changed until this transaction ends, so that no tap's config misses the change."""
+    """Share-lock a beverage until this transaction ends, so that no tap's config misses a change of it."""
     await store.connection.execute("SELECT FROM beverages WHERE beverage_id = $1 FOR SHARE", beverage_id)
 
 
@@ -25,7 +25,7 @@ async def beverage_is_archived(store: Store, beverage_id: UUID) -> bool | None:
 
 
 async def set_archived(store: Store, beverage_id: UUID, *, archived: bool) -> None:
-    """Archive the beverage, or bring it back."""
+    """Archive or restore the beverage."""
     await store.connection.execute(
         "UPDATE beverages SET archived_at = CASE WHEN $2 THEN coalesce(archived_at, now()) END WHERE beverage_id = $1",
         beverage_id,

@@ -1,4 +1,4 @@
-"""The sums that the books check compares, one statement a rule. Each gives the rows where the rule does not hold."""
+"""The rules of the books check, one statement each; a statement returns the rows that break its rule."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,7 +9,7 @@ from tapwire_core.db.store import Store
 
 
 class Difference(Struct, frozen=True):
-    """A place where the books do not balance: which rule, of what, what it should be and what it is."""
+    """A place where the books do not balance: the rule, the subject, the expected and the found value."""
 
     rule: str
     subject: str
@@ -76,19 +76,19 @@ RULES: Final[Mapping[str, str]] = {
         WHERE pour.pour_id IS NOT NULL OR answer.pour_id IS NOT NULL
         GROUP BY coalesce(pour.pour_id, answer.pour_id)
         HAVING count(pour.pour_id) <> 1 OR count(answer.event_id) > 1
-            OR (count(answer.event_id) = 0 AND bool_or(pour.sync_status = 'pending_sync'))""",  # others' answers are swept in time
+            OR (count(answer.event_id) = 0 AND bool_or(pour.sync_status = 'pending_sync'))""",  # retention deletes others
 }
 MAX_DIFFERENCES_PER_RULE: Final = 1_000
-"""So many differences are told of each rule: a mistake that is everywhere must not fill the memory."""
+"""Differences reported of each rule: a widespread mistake must not fill the memory."""
 RULE_TIMEOUT_S: Final = 600.0
 """Timeout of one rule's query."""
 
 
 async def differences(store: Store) -> list[Difference]:
-    """Run every rule, and tell the first differences of each; the store's transaction is one snapshot."""
+    """Run every rule, and return the first differences of each; the store's transaction is one snapshot."""
     found: list[Difference] = []
     for rule, statement in RULES.items():
-        # as a whole: planned for the first rows alone, it would take for ever where there are none
+        # materialized: a plan for the first rows alone takes for ever where there are none
         first = f"WITH rule AS MATERIALIZED ({statement}) SELECT * FROM rule LIMIT $1"  # noqa: S608 - ours
         found += [
             Difference(rule, *row) for row in await store.connection.fetch(first, MAX_DIFFERENCES_PER_RULE, timeout=RULE_TIMEOUT_S)
@@ -97,7 +97,7 @@ async def differences(store: Store) -> list[Difference]:
 
 
 class Backlog(Struct, frozen=True):
-    """Count what waits for a report, a person or the broker."""
+    """Counts of pours, incidents and commands that wait for a report, a person or the broker."""
 
     pending_pours: int
     oldest_pending_ms: int
@@ -107,7 +107,7 @@ class Backlog(Struct, frozen=True):
 
 
 async def count_backlog(store: Store) -> Backlog:
-    """Count what waits."""
+    """Count waiting pours, incidents and commands."""
     row = await store.connection.fetchrow(
         """SELECT count(*), coalesce(extract(epoch FROM now() - min(authorized_at)) * 1000, 0)::bigint,
                coalesce(sum(hold_minor), 0)::bigint,

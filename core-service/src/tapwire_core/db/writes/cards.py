@@ -1,4 +1,4 @@
-"""Cards, and what runs on them now."""
+"""Cards, and their visits and running pours."""
 
 from uuid import UUID
 
@@ -19,7 +19,7 @@ class LockedCard(Struct, frozen=True):
 
 
 class StoppedPour(Struct, frozen=True):
-    """A running pour that was marked to end."""
+    """A running pour that was marked as stopped."""
 
     pour_id: UUID
     tap_path: str
@@ -34,7 +34,7 @@ async def lock_card(store: Store, card_uid: str) -> LockedCard | None:
 
 
 async def lock_or_add_card(store: Store, card_uid: str) -> LockedCard:
-    """Lock a card's row for a change; a card that has never been seen is taken in as `available`."""
+    """Lock a card's row for a change; a card that has never been seen is added as `available`."""
     await store.connection.execute("INSERT INTO cards (card_uid) VALUES ($1) ON CONFLICT DO NOTHING", card_uid)
     card = await lock_card(store, card_uid)
     assert card is not None, "cards are never deleted"
@@ -50,7 +50,7 @@ async def active_visit_of_card(store: Store, card_uid: str) -> UUID | None:
 
 
 async def mark_pours_of_card_stopped(store: Store, card_uid: str, reason: StopReason) -> list[StoppedPour]:
-    """Mark the card's pending pours as ones that must end; `stop_pour` is repeated while their nodes name them."""
+    """Mark the card's pending pours as stopped; `stop_pour` is repeated while their nodes still report them."""
     rows = await store.connection.fetch(
         """UPDATE pours SET stop_reason = $2 WHERE card_uid = $1 AND sync_status = 'pending_sync'
            RETURNING pour_id, tap_path""",

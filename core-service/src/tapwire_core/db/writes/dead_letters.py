@@ -1,4 +1,4 @@
-"""Keeping what could not be used."""
+"""Dead letters: messages that could not be used."""
 
 import hashlib
 
@@ -13,7 +13,7 @@ MAX_TOPIC_LENGTH = 512
 async def keep_dead_letter(
     store: Store, topic: str, payload: bytes, malformation: Malformation, explanation: str, *, device: str | None
 ) -> None:
-    """Keep a message whole (of a larger one than the limit, its start), and raise an incident once per device and kind."""
+    """Store a message, truncated at the size limit, and raise one incident per device and kind."""
     kept_topic, why = topic.replace("\0", "")[:MAX_TOPIC_LENGTH], explanation.replace("\0", "")
     await store.connection.execute(
         """INSERT INTO dead_letters AS letter (topic, malformation, explanation, payload, payload_hash, payload_bytes)

@@ -1,4 +1,4 @@
-"""Devices that may speak."""
+"""Devices' credentials."""
 
 from msgspec import Struct
 
@@ -22,7 +22,7 @@ async def lock_device(store: Store, path: str) -> LockedDevice | None:
 
 
 async def give_secret(store: Store, path: str, secret_hash: bytes, broker_hash: str) -> None:
-    """Replace a device's secret; the old one is worth nothing from now on, and a revoked device may speak again."""
+    """Replace a device's secret; the old one is no longer valid, and a revoked device has access again."""
     await store.connection.execute(
         "UPDATE devices SET secret_hash = $2, broker_hash = $3, rotated_at = now(), revoked_at = NULL WHERE path = $1",
         path,
@@ -32,5 +32,5 @@ async def give_secret(store: Store, path: str, secret_hash: bytes, broker_hash: 
 
 
 async def revoke(store: Store, path: str) -> None:
-    """Note since when the device may not speak."""
+    """Revoke the device's credentials; a repetition keeps the first time."""
     await store.connection.execute("UPDATE devices SET revoked_at = coalesce(revoked_at, now()) WHERE path = $1", path)

@@ -58,7 +58,7 @@ async def is_future(store: Store, day: date) -> bool:
 
 
 async def set_age_check(store: Store, guest_id: UUID, by: Actor | None) -> None:
-    """Note who has seen that the guest is old enough, and when; None takes it back."""
+    """Record an age check, by whom and when; None removes it."""
     await store.connection.execute(
         """UPDATE guests SET age_checked_by = $2::text, age_checked_at = CASE WHEN $2::text IS NOT NULL THEN now() END
            WHERE guest_id = $1""",
@@ -68,7 +68,7 @@ async def set_age_check(store: Store, guest_id: UUID, by: Actor | None) -> None:
 
 
 async def last_venue_of_guest(store: Store, guest_id: UUID) -> str | None:
-    """The venue of the guest's active visit, or of the latest one; None for a guest who has had none."""
+    """The venue of the guest's active visit, or of the latest one; None without any visit."""
     found: str | None = await store.connection.fetchval(
         "SELECT venue_id FROM visits WHERE guest_id = $1 ORDER BY status = 'active' DESC, opened_at DESC LIMIT 1", guest_id
     )

@@ -1,4 +1,4 @@
-"""Answers kept for requests that are repeated with one `Idempotency-Key`."""
+"""Stored answers to requests with an `Idempotency-Key`."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _KEPT: Final = "SELECT body_hash, done, status_code, answer FROM idempotent_answ
 
 
 class StoredRequest(Struct, frozen=True):
-    """The stored first request: `answer` is the use case's result until `done`, then the body that was sent."""
+    """The stored first request; `answer` is the use case's result until `done`, then the body that was sent."""
 
     body_hash: bytes
     done: bool
@@ -22,7 +22,7 @@ class StoredRequest(Struct, frozen=True):
 
 
 async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> StoredRequest | None:
-    """Claim a key; None when it is ours. A repeat waits here for the transaction of the first request to end."""
+    """Claim a key; returns the first request, or None for a new key. A repeat waits until the first transaction ends."""
     await store.connection.execute(
         """DELETE FROM idempotent_answers WHERE (scope, idempotency_key) IN (
                SELECT scope, idempotency_key FROM idempotent_answers
@@ -56,19 +56,19 @@ async def read_stored(store: Store, scope: str, key: str) -> StoredRequest:
     """Read the stored request of a repetition."""
     row = await store.connection.fetchrow(_KEPT, scope, key)
     found = as_struct(row, StoredRequest)
-    assert found is not None, "only a claim deletes, and only what is past its time"
+    assert found is not None, "only a claim deletes, and only expired answers"
     return found
 
 
 async def keep_result(store: Store, scope: str, key: str, result: str) -> None:
-    """Keep the use case's result, in its own transaction."""
+    """Store the use case's result, in the use case's transaction."""
     await store.connection.execute(
         "UPDATE idempotent_answers SET answer = $3 WHERE scope = $1 AND idempotency_key = $2", scope, key, result
     )
 
 
 async def keep_answer(store: Store, scope: str, key: str, status_code: int, body: str) -> None:
-    """Keep the body that is about to be sent, unless another request has kept one for this key."""
+    """Store the body to send, unless another request has stored one for this key."""
     await store.connection.execute(
         """UPDATE idempotent_answers SET done = true, status_code = $3, answer = $4
            WHERE scope = $1 AND idempotency_key = $2 AND NOT done""",

@@ -1,4 +1,4 @@
-"""Incidents, as the people who end them find them."""
+"""Incidents: locks, facts and the owner, for people who resolve them."""
 
 from typing import Final
 from uuid import UUID
@@ -17,11 +17,11 @@ _facts: Final = msgspec.json.Decoder(IncidentFacts)
 
 
 async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None:
-    """Lock the pour that an incident is about, so that its other incidents wait, then the incident; None when there is none."""
+    """Lock an incident's pour, so that its other incidents wait, then the incident; None when there is no such incident."""
     pour_id = await _own_pour(store, incident_id)
     await store.connection.execute("SELECT FROM pours WHERE pour_id = $1 FOR NO KEY UPDATE", pour_id)
     await store.connection.execute("SELECT FROM incidents WHERE incident_id = $1 FOR NO KEY UPDATE", incident_id)
-    # a statement of its own: it must see what was booked while the locks were waited for
+    # a separate statement, to see what was booked during the wait for the locks
     found = await store.connection.fetchval(
         """SELECT jsonb_build_object(
                'incident_id', incident_id, 'kind', kind, 'status', incidents.status, 'venue_id', incidents.venue_id,
@@ -42,7 +42,7 @@ async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None
 
 
 async def lock_tap_of_gap(store: Store, incident_id: UUID) -> None:
-    """Lock the tap whose odometer an incident is about, so that no fact fills a hole while it is paid."""
+    """Lock the tap of a `volume_gap` incident, so that no fact fills the hole while it is paid."""
     await store.connection.execute(
         """SELECT FROM taps WHERE tap_path = (SELECT tap_path FROM incidents WHERE incident_id = $1 AND kind = 'volume_gap')
            FOR NO KEY UPDATE""",
@@ -51,9 +51,9 @@ async def lock_tap_of_gap(store: Store, incident_id: UUID) -> None:
 
 
 async def read_gap(store: Store, incident: IncidentFacts) -> IncidentHole | None:
-    """The hole that an incident is about, under its tap's lock; None when it is about none.
+    """Read the hole of an incident, under its tap's lock; None for an incident without one.
 
-    A meter that was misread for a moment stands below the hole's end again: what it will count from there on is no part of it.
+    A meter that was misread for a moment stands below the hole's end again: what it counts from there is not part of the hole.
     """
     if incident.kind is not IncidentKind.VOLUME_GAP:
         return None

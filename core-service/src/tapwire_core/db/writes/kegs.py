@@ -1,4 +1,4 @@
-"""Kegs."""
+"""Kegs and their beverages."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""States of nodes, and the commands and questions that must be repeated to them."""
+"""Nodes' states, and the commands and questions that are repeated to nodes."""
 
 from typing import Final
 from uuid import UUID
@@ -11,10 +11,10 @@ from tapwire_core.db.store import Store, to_json
 
 
 class StoredNodeState(Struct, frozen=True):
-    """The books' view of a device whose state was stored.
+    """The books' view of a device after its state was stored; `noted`: False for an ignored state.
 
-    `device_known`: it has credentials or a tap. `config_revision`: null when there is no such tap. `covered_ml`: up to where its
-    odometer is proved to be accounted for. `pending`: a pour leases the tap. `stop`: why the pour that its state names must end.
+    `device_known`: it has credentials or a tap. `config_revision`: null when there is no such tap. `covered_ml`: the odometer is
+    accounted for up to here. `pending`: a pour leases the tap. `stop`: the stop reason of the pour that its state names.
     """
 
     noted: bool
@@ -37,10 +37,10 @@ _noted: Final = msgspec.json.Decoder(StoredNodeState)
 
 
 async def store_node_state(store: Store, path: str, state: NodeState) -> StoredNodeState:
-    """Keep a device's latest state; a will that is not of the latest connection seen is ignored.
+    """Store a device's latest state; a will of an earlier connection is ignored.
 
-    Of the states of one connection the one with the higher `uptime_ms` is kept: they come to several workers, and are noted in any
-    order. An older one is noted all the same, for what it shows to be out of step.
+    Of one connection's states the one with the highest `uptime_ms` is kept: several workers receive them, and store them in any
+    order. An older one still counts as `noted`, so that the caller corrects what it shows to be out of step.
     """
     found = await store.connection.fetchval(
         """WITH noted AS (
@@ -78,7 +78,7 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
 
 
 async def keep_progress(store: Store, latest: dict[str, PourProgress]) -> None:
-    """Keep the latest progress of each tap, for screens and for a person who must estimate a pour."""
+    """Store each tap's latest progress, for screens and for a person who must estimate a pour."""
     await store.connection.executemany(
         "UPDATE node_status SET progress = $2, progress_at = now() WHERE path = $1",
         [(path, to_json(progress)) for path, progress in sorted(latest.items())],
@@ -86,14 +86,14 @@ async def keep_progress(store: Store, latest: dict[str, PourProgress]) -> None:
 
 
 async def raise_config_revision(store: Store, tap_path: str, above: int) -> None:
-    """Count on from a node's higher config revision (a database restored from a backup), so that it applies what comes."""
+    """Raise the config revision above a node's (higher after a restore), so that the node applies new configs."""
     await store.connection.execute(
         "UPDATE taps SET config_revision = greatest(config_revision, $2::bigint + 1) WHERE tap_path = $1", tap_path, above
     )
 
 
 async def pours_to_ask_for(store: Store, ask_again_ms: int, limit: int) -> list[AskedAgain]:
-    """Pours pending longer than `start_window_ms` without a report, at most `limit`; each is marked as asked for now."""
+    """Find pours pending longer than `start_window_ms` without a report, at most `limit`, and mark them as asked for."""
     rows = await store.connection.fetch(
         """UPDATE pours SET asked_at = now() WHERE pour_id IN (
                SELECT pour_id FROM pours
@@ -110,7 +110,7 @@ async def pours_to_ask_for(store: Store, ask_again_ms: int, limit: int) -> list[
 
 
 async def raise_sync_timeouts(store: Store) -> None:
-    """Raise `sync_timeout` for each pour pending longer than `sync_timeout_ms`, once; it closes itself when the pour ends."""
+    """Raise `sync_timeout` for each pour pending longer than `sync_timeout_ms`, once; the pour's end resolves it."""
     await store.connection.execute(
         """INSERT INTO incidents (incident_id, kind, cause, venue_id, tap_path, pour_id, details)
            SELECT gen_random_uuid(), 'sync_timeout', pour_id::text, venue_id, tap_path, pour_id, jsonb_build_object(
@@ -126,7 +126,7 @@ async def raise_sync_timeouts(store: Store) -> None:
 
 
 async def lock_pending_pour(store: Store, tap_path: str, pour_id: UUID) -> bool:
-    """Return whether this pour of this tap is pending; it then stays so until this transaction ends."""
+    """Lock this pour of this tap if it is pending, and return whether it is."""
     found = await store.connection.fetchval(
         "SELECT true FROM pours WHERE pour_id = $1 AND tap_path = $2 AND sync_status = 'pending_sync' FOR NO KEY UPDATE",
         pour_id,

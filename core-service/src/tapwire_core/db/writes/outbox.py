@@ -1,4 +1,4 @@
-"""The command outbox, as the publisher empties it: what is committed is published at least once, each tap's in order."""
+"""The command outbox for its publisher: committed commands are published at least once, each tap's in order."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.domain.answers import shown_beverage
 
 TAPS_COMMANDS_LOCK: Final = 0x7A9C
-"""The first half of an advisory lock; the second is a hash of the tap, whose commands one worker at a time publishes."""
+"""First half of an advisory lock's key; the second is a hash of the tap. One worker at a time publishes a tap's commands."""
 
 
 class PendingCommand(Struct, frozen=True):
@@ -22,7 +22,7 @@ class PendingCommand(Struct, frozen=True):
 
 
 async def lock_commands(store: Store, limit: int) -> list[PendingCommand]:
-    """The oldest commands, locked for this worker with all that comes for their taps; other workers skip them."""
+    """Lock the oldest commands, and later ones of their taps, for this worker; other workers skip them."""
     rows = await store.connection.fetch(
         """SELECT command_id, tap_path, payload FROM command_outbox WHERE pg_try_advisory_xact_lock($2, hashtext(tap_path))
            ORDER BY command_id LIMIT $1 FOR UPDATE SKIP LOCKED""",
@@ -33,17 +33,17 @@ async def lock_commands(store: Store, limit: int) -> list[PendingCommand]:
 
 
 async def delete_commands(store: Store, command_ids: list[int]) -> None:
-    """Forget commands that the broker has taken."""
+    """Delete published commands."""
     await store.connection.execute("DELETE FROM command_outbox WHERE command_id = ANY($1::bigint[])", command_ids)
 
 
 async def tap_paths(store: Store) -> list[str]:
-    """Every tap."""
+    """The paths of all taps."""
     return [row["tap_path"] for row in await store.connection.fetch("SELECT tap_path FROM taps ORDER BY tap_path")]
 
 
 async def tap_configs(store: Store, paths: list[str]) -> dict[str, TapConfig]:
-    """The config of each of these taps, as it is now."""
+    """The current config of each of these taps."""
     rows = await store.connection.fetch(
         """SELECT tap_path, tap.status, emergency_stop, pulses_per_liter, max_pour_ml, config_revision,
                beverage.name AS beverage, style, abv::float8, sell_price_per_liter_minor

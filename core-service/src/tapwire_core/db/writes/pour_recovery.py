@@ -1,4 +1,4 @@
-"""Finding what holds a visit."""
+"""Visits and their pours, for operators who unlock a visit or settle a pour by hand."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from tapwire_core.db.store import Store
 
 
 class VisitWithoutPour(Struct, frozen=True):
-    """A visit without a pending pour; `locked`: its columns show a lock all the same."""
+    """A visit without a pending pour; `locked`: its lock columns are set all the same."""
 
     venue_id: str
     guest_id: UUID

@@ -1,19 +1,19 @@
-"""Deleting what was kept long enough: answers and verdicts that nobody can ask for again, and messages that nobody looked at."""
+"""Retention: deletes old answers, verdicts, dead letters, webhook deliveries, sessions and login tries."""
 
 from typing import Final
 
 from tapwire_core.db.store import Store
 
 BATCH: Final = 1_000
-"""The most rows that one statement deletes, so that it holds nobody up."""
+"""Rows that one statement deletes at most, so that it delays no other transaction."""
 
 _OLD_ROWS: Final = {
-    # a question of a pour that is still pending is answered again
+    # the answer of a pending pour may still be repeated
     "authorization_answers": """
         SELECT answer.ctid FROM authorization_answers AS answer LEFT JOIN pours USING (pour_id)
         WHERE answer.decided_at < now() - make_interval(days => $1) AND pours.sync_status IS DISTINCT FROM 'pending_sync'
         LIMIT $2""",
-    # a report that came counts as come until its pour has ended, and a person may need it for what they must look at
+    # a report is needed until its pour has ended, and while an incident of it is open
     "pour_reports": """
         SELECT report.ctid FROM pour_reports AS report LEFT JOIN pours USING (pour_id)
         WHERE report.received_at < now() - make_interval(days => $1)
@@ -21,7 +21,7 @@ _OLD_ROWS: Final = {
           AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.pour_id = report.pour_id AND incidents.status <> 'resolved')
         LIMIT $2""",
     "dead_letters": "SELECT ctid FROM dead_letters WHERE last_received_at < now() - make_interval(days => $1) LIMIT $2",
-    # what waits for an endpoint that is switched off goes too: it can be made again from the audit log
+    # includes deliveries to disabled endpoints: a replay makes them again from the audit log
     "webhook_deliveries": "SELECT ctid FROM webhook_deliveries WHERE created_at < now() - make_interval(days => $1) LIMIT $2",
     "webhook_events": """
         SELECT event.ctid FROM webhook_events AS event
@@ -31,11 +31,11 @@ _OLD_ROWS: Final = {
     "sessions": "SELECT ctid FROM sessions WHERE expires_at < now() - make_interval(days => $1) LIMIT $2",
     "login_tries": "SELECT ctid FROM login_tries WHERE tried_at < now() - make_interval(days => $1) LIMIT $2",
 }
-"""Which rows of a table are older than some days and may go."""
+"""The query for each table's expired rows: older than $1 days, at most $2."""
 
 
 async def delete_old(store: Store, table: str, days: int) -> int:
-    """Delete up to `BATCH` rows that were kept for so many days; how many went."""
-    # the table is one of ours, never input
+    """Delete up to `BATCH` rows older than `days`; returns their number."""
+    # the table name is our own code's, never input
     statement = f"DELETE FROM {table} WHERE ctid = ANY(ARRAY({_OLD_ROWS[table]}))"  # noqa: S608
     return int((await store.connection.execute(statement, days, BATCH)).removeprefix("DELETE "))

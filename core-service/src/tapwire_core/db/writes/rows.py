@@ -1,10 +1,10 @@
 """Helpers of all writes: a row as a typed struct, and the change of one row by its key.
 
-Rows are locked in one order, so that no two transactions wait for each other in a circle:
+Rows are locked in one order, so that transactions don't deadlock:
 
     idempotent answer, user, login tries, venue, shift, beverage, tap, card, visit, guest, keg, pour, incident
 
-and of two of one kind the smaller id first. `FOR NO KEY UPDATE` is the lock of a row that changes: it lets others refer to the row.
+and of two of one kind the smaller id first. `FOR NO KEY UPDATE` is the lock of a row that changes: others may still refer to it.
 A venue's emergency stop locks the venue's taps before the venue, because a tap's decision reads the venue under the tap's lock.
 """
 
@@ -20,7 +20,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 async def change_row(store: Store, table: type[SQLModel], key: Mapping[str, object], changes: Mapping[str, object]) -> None:
-    """Set the columns in `changes` of the row with this key; nothing to change is no statement."""
+    """Set the columns in `changes` of the row with this key; without changes there is no statement."""
     if not changes:
         return
     sets = ", ".join(f"{column} = ${position}" for position, column in enumerate(changes, start=1))

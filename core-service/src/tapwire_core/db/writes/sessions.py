@@ -1,4 +1,4 @@
-"""Operators' sessions, and the failed tries to open one."""
+"""Operators' sessions, and failed login attempts."""
 
 from datetime import datetime
 
@@ -9,14 +9,14 @@ from tapwire_core.db.writes.rows import as_struct
 
 
 class LockedTries(Struct, frozen=True):
-    """The tries under a name, locked for a change. `locked_ms`: for how long yet no login is tried."""
+    """The failed login attempts under a name, locked for a change; `locked_ms`: time until the next attempt is allowed."""
 
     tries: int
     locked_ms: int
 
 
 async def lock_tries(store: Store, username: str) -> LockedTries:
-    """Lock the count of tries under a name, which begins with none."""
+    """Lock the count of login attempts under a name; it starts at 0."""
     row = await store.connection.fetchrow(
         """INSERT INTO login_tries AS known (username, tries) VALUES ($1, 0)
            ON CONFLICT (username) DO UPDATE SET tries = known.tries
@@ -24,12 +24,12 @@ async def lock_tries(store: Store, username: str) -> LockedTries:
         username,
     )
     tries = as_struct(row, LockedTries)
-    assert tries is not None, "the row is there, or made"
+    assert tries is not None, "the statement inserts a missing row"
     return tries
 
 
 async def count_try(store: Store, username: str, wait_ms: int) -> None:
-    """Count a try under a name, and let none be made for a while."""
+    """Count a login attempt under a name, and allow no other for `wait_ms`."""
     await store.connection.execute(
         """UPDATE login_tries SET tries = tries + 1, tried_at = now(),
                   locked_until = CASE WHEN $2 > 0 THEN now() + make_interval(secs => $2::float8 / 1000) END
@@ -40,12 +40,12 @@ async def count_try(store: Store, username: str, wait_ms: int) -> None:
 
 
 async def forget_tries(store: Store, username: str) -> None:
-    """Begin the count of tries anew, and end a wait."""
+    """Reset the count of login attempts, and end a wait."""
     await store.connection.execute("DELETE FROM login_tries WHERE username = $1", username)
 
 
 async def open_session(store: Store, username: str, token_hash: bytes, ttl_h: int) -> datetime:
-    """Begin a session and return when it ends; forget sessions that ended long ago."""
+    """Begin a session and return its expiry; delete the user's sessions that expired more than 30 days ago."""
     await store.connection.execute("DELETE FROM sessions WHERE username = $1 AND expires_at < now() - interval '30 days'", username)
     expires_at: datetime = await store.connection.fetchval(
         """INSERT INTO sessions (token_hash, username, expires_at) VALUES ($1, $2, now() + make_interval(hours => $3))
@@ -65,7 +65,7 @@ async def end_session(store: Store, token_hash: bytes) -> None:
 
 
 async def end_sessions(store: Store, username: str, *, besides: bytes = b"") -> None:
-    """End all sessions of a user, but for one."""
+    """End all sessions of a user except `besides`."""
     await store.connection.execute(
         "UPDATE sessions SET revoked_at = now() WHERE username = $1 AND token_hash <> $2 AND revoked_at IS NULL", username, besides
     )

@@ -1,6 +1,6 @@
 """Shifts. Taking cash and opening a visit share-lock the open shift's row; closing the shift locks it exclusively.
 
-A closing transaction waits for nothing once it has the row, so sharing it can't be part of a circle of waits.
+A closing transaction waits for nothing once it has the row, so the share lock can't be part of a deadlock.
 """
 
 from datetime import datetime
@@ -26,7 +26,7 @@ class LockedShift(Struct, frozen=True):
 
 
 class BlockingVisit(Struct, frozen=True):
-    """An active visit that keeps a shift open, with what a person needs to find the guest."""
+    """An active visit that blocks the end of a shift, with the data to find the guest."""
 
     visit_id: UUID
     guest_id: UUID
@@ -37,7 +37,7 @@ class BlockingVisit(Struct, frozen=True):
 
 
 class BlockingPour(Struct, frozen=True):
-    """A pending pour that keeps a shift open, with its tap and guest."""
+    """A pending pour that blocks the end of a shift, with its tap and guest."""
 
     pour_id: UUID
     visit_id: UUID
@@ -49,7 +49,7 @@ class BlockingPour(Struct, frozen=True):
 
 
 async def open_shift_id(store: Store, venue_id: str) -> UUID | None:
-    """Share the venue's open shift until this transaction ends, and return its id; None when none is open."""
+    """Share-lock the venue's open shift, and return its id; None when none is open."""
     found: UUID | None = await store.connection.fetchval(
         "SELECT shift_id FROM shifts WHERE venue_id = $1 AND status = 'open' FOR SHARE", venue_id
     )
@@ -57,7 +57,7 @@ async def open_shift_id(store: Store, venue_id: str) -> UUID | None:
 
 
 async def lock_open_shift(store: Store, venue_id: str) -> UUID | None:
-    """Take the venue's open shift alone, to close it; None when none is open."""
+    """Lock the venue's open shift exclusively, to close it; None when none is open."""
     found: UUID | None = await store.connection.fetchval(
         "SELECT shift_id FROM shifts WHERE venue_id = $1 AND status = 'open' FOR UPDATE", venue_id
     )
@@ -74,7 +74,7 @@ async def lock_shift(store: Store, shift_id: UUID) -> LockedShift | None:
 
 
 async def active_visits(store: Store, venue_id: str, limit: int) -> list[BlockingVisit]:
-    """Visits that keep the venue's shift open, oldest first."""
+    """Visits that block the end of the venue's shift, oldest first."""
     rows = await store.connection.fetch(
         """SELECT visit_id, guest_id, concat_ws(' ', first_name, last_name) AS guest_name, card_uid, opened_at,
                   floor(extract(epoch FROM now() - opened_at) * 1000)::bigint AS age_ms
@@ -87,7 +87,7 @@ async def active_visits(store: Store, venue_id: str, limit: int) -> list[Blockin
 
 
 async def pending_pours(store: Store, venue_id: str, limit: int) -> list[BlockingPour]:
-    """Pours that keep the venue's shift open, oldest first."""
+    """Pours that block the end of the venue's shift, oldest first."""
     rows = await store.connection.fetch(
         """SELECT pour_id, visit_id, guest_id, concat_ws(' ', first_name, last_name) AS guest_name, tap_path AS tap, authorized_at,
                   floor(extract(epoch FROM now() - authorized_at) * 1000)::bigint AS age_ms
@@ -100,14 +100,14 @@ async def pending_pours(store: Store, venue_id: str, limit: int) -> list[Blockin
 
 
 async def close_shift(store: Store, actor: Actor, shift_id: UUID) -> None:
-    """Mark a shift closed, now."""
+    """Close a shift."""
     await store.connection.execute(
         "UPDATE shifts SET status = 'closed', closed_at = now(), closed_by = $2 WHERE shift_id = $1", shift_id, actor.name
     )
 
 
 async def keep_z_report(store: Store, actor: Actor, shift_id: UUID, report: Any) -> None:
-    """Keep a shift's Z report for good."""
+    """Store a shift's Z report."""
     await store.connection.execute(
         "UPDATE shifts SET z_report = $2, z_report_at = now(), z_report_by = $3 WHERE shift_id = $1",
         shift_id,

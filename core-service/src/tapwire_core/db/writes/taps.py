@@ -39,7 +39,7 @@ async def tap_of_keg(store: Store, keg_id: UUID) -> str | None:
 
 
 async def mark_pour_stopped(store: Store, tap_path: str, reason: StopReason) -> UUID | None:
-    """Mark the tap's pending pour as one that must end; `stop_pour` is repeated while the node names it."""
+    """Mark the tap's pending pour as stopped; `stop_pour` is repeated while the node still reports it."""
     found: UUID | None = await store.connection.fetchval(
         "UPDATE pours SET stop_reason = $2 WHERE tap_path = $1 AND sync_status = 'pending_sync' RETURNING pour_id",
         tap_path,

@@ -30,7 +30,7 @@ async def user_exists(store: Store, username: str) -> bool:
 
 
 async def lock_enabled_engineers(store: Store) -> list[str]:
-    """Lock the rows of all engineers who may log in, in order."""
+    """Lock the rows of all enabled engineers, in order."""
     rows = await store.connection.fetch(
         "SELECT username FROM users WHERE role = 'engineer' AND NOT disabled ORDER BY username FOR NO KEY UPDATE"
     )

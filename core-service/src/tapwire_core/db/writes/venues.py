@@ -17,18 +17,18 @@ async def venue_exists(store: Store, venue_id: str) -> bool:
 
 
 async def lock_venue(store: Store, venue_id: str) -> bool:
-    """Lock the venue's row for a change; False when there is none."""
+    """Lock the venue's row for a change; False when there is no such venue."""
     return bool(await store.connection.fetchval("SELECT true FROM venues WHERE venue_id = $1 FOR NO KEY UPDATE", venue_id))
 
 
 async def legal_age(store: Store, venue_id: str) -> int:
-    """The age in years from which the venue serves."""
+    """The minimum age in years of the venue's guests."""
     found: int = await store.connection.fetchval("SELECT legal_age FROM venues WHERE venue_id = $1", venue_id)
     return found
 
 
 async def is_time_zone(store: Store, name: str) -> bool:
-    """Return whether the database knows the time zone; reports are made there."""
+    """Return whether the database, which makes the reports, knows the time zone."""
     return bool(await store.connection.fetchval("SELECT true FROM pg_timezone_names WHERE name = $1", name))
 
 

@@ -1,4 +1,4 @@
-"""Visits: who is here, and with which card."""
+"""Visits, with their guests and cards."""
 
 from uuid import UUID
 
@@ -22,7 +22,7 @@ class LockedVisit(Struct, frozen=True):
 
 
 class ActiveVisit(Struct, frozen=True):
-    """A guest's active visit, and what opening it together with its card did."""
+    """A guest's active visit, and the stages of opening it with its card."""
 
     visit_id: UUID
     venue_id: str
@@ -46,7 +46,7 @@ async def lock_visit(store: Store, visit_id: UUID) -> LockedVisit | None:
 
 
 async def active_visit_of_guest(store: Store, guest_id: UUID) -> ActiveVisit | None:
-    """The guest's active visit; under the guest's lock no other one can begin."""
+    """The guest's active visit; the guest's lock keeps another from being opened."""
     row = await store.connection.fetchrow(
         "SELECT visit_id, venue_id, card_uid, opening_stages FROM visits WHERE guest_id = $1 AND status = 'active'", guest_id
     )
@@ -54,13 +54,13 @@ async def active_visit_of_guest(store: Store, guest_id: UUID) -> ActiveVisit | N
 
 
 async def pending_pours_of_visit(store: Store, visit_id: UUID) -> list[UUID]:
-    """The visit's pours that no report, person or rule has ended yet."""
+    """The visit's pending pours."""
     rows = await store.connection.fetch("SELECT pour_id FROM pours WHERE visit_id = $1 AND sync_status = 'pending_sync'", visit_id)
     return [row["pour_id"] for row in rows]
 
 
 async def pour_of_visit(store: Store, visit_id: UUID, pour_id: UUID) -> PourOfVisit | None:
-    """A pour of the visit; under the visit's lock it stays as it is."""
+    """A pour of the visit; the visit's lock keeps it unchanged."""
     row = await store.connection.fetchrow(
         "SELECT sync_status, volume_ml FROM pours WHERE pour_id = $1 AND visit_id = $2", pour_id, visit_id
     )
@@ -68,7 +68,7 @@ async def pour_of_visit(store: Store, visit_id: UUID, pour_id: UUID) -> PourOfVi
 
 
 async def close_visit(store: Store, actor: Actor, visit_id: UUID) -> None:
-    """Mark a visit closed, now, and take off a lock that no pending pour explains."""
+    """Close a visit, and clear a lock without a pending pour."""
     await store.connection.execute(
         """UPDATE visits SET status = 'closed', closed_at = now(), closed_by = $2, active_tap_id = NULL, lock_set_at = NULL
            WHERE visit_id = $1""",

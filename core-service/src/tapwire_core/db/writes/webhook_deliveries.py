@@ -1,7 +1,7 @@
 """Webhook deliveries.
 
-Nothing is locked while something is sent: a delivery that is taken up becomes due again some time later, so that another worker
-takes it up when this one is gone by then.
+A worker leases a delivery and holds no lock during the request: after the lease the delivery is due again, so that another worker
+retries it if this one has died.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from tapwire_core.domain.webhooks import FAILURES_BEFORE_PAUSE, DeliveryCause
 
 
 class LeasedDelivery(Struct, frozen=True):
-    """A delivery that this worker sends now. `old_secret`: the one before, while it is good. `timestamp`: now, in seconds."""
+    """A delivery leased to this worker. `old_secret`: the previous one while it is valid. `timestamp`: now, in Unix seconds."""
 
     delivery_id: UUID
     webhook_id: UUID
@@ -32,7 +32,7 @@ class LeasedDelivery(Struct, frozen=True):
 
 
 class PendingDelivery(Struct, frozen=True):
-    """A delivery that was tried so often, and how long ago it was made."""
+    """A pending delivery: its attempts and age."""
 
     cause: DeliveryCause
     attempts: int
@@ -49,7 +49,7 @@ class AttemptResult(Struct, frozen=True, kw_only=True):
 
 
 async def send_events(store: Store, to_send: Sequence[tuple[UUID, UUID]], cause: DeliveryCause) -> list[UUID]:
-    """Have events sent: pairs of endpoint and event; the ids of the deliveries."""
+    """Add deliveries for pairs of endpoint and event; returns their ids."""
     rows = await store.connection.fetch(
         """INSERT INTO webhook_deliveries (delivery_id, webhook_id, event_id, cause)
            SELECT gen_random_uuid(), webhook_id, event_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS wanted(webhook_id, event_id)
@@ -70,10 +70,9 @@ async def event_of_delivery(store: Store, webhook_id: UUID, delivery_id: UUID) -
 
 
 async def lease_deliveries(store: Store, busy: Mapping[UUID, int], lease_ms: int) -> list[LeasedDelivery]:
-    """Take up deliveries that are due, as many as there is room for at each endpoint beside those that this worker is `busy` with.
+    """Lease due deliveries, up to each endpoint's concurrency less this worker's `busy` ones.
 
-    They are due again after the lease. An endpoint that fails gets one at a time, and none before it is to be tried again; tests
-    go at once, wherever.
+    They are due again after the lease. A failing endpoint gets one at a time, none before its `retry_at`; tests are sent at once.
     """
     rows = await store.connection.fetch(
         """WITH busy AS (SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS busy(webhook_id, count)),
@@ -106,7 +105,7 @@ async def lease_deliveries(store: Store, busy: Mapping[UUID, int], lease_ms: int
 
 
 async def lock_delivery(store: Store, delivery_id: UUID) -> PendingDelivery | None:
-    """Lock a delivery that is pending."""
+    """Lock a pending delivery; None when it is not pending."""
     row = await store.connection.fetchrow(
         """SELECT cause, attempts, now() - created_at AS age FROM webhook_deliveries
            WHERE delivery_id = $1 AND status = 'pending' FOR UPDATE""",
@@ -116,18 +115,18 @@ async def lock_delivery(store: Store, delivery_id: UUID) -> PendingDelivery | No
 
 
 async def note_delivered(store: Store, delivery_id: UUID, attempted: AttemptResult) -> None:
-    """Note that the receiver has it."""
+    """Record a successful delivery."""
     await _note_attempt(store, delivery_id, attempted, "status = 'delivered', delivered_at = now()")
 
 
 async def note_failed(store: Store, delivery_id: UUID, attempted: AttemptResult, wait_ms: int | None) -> None:
-    """Note that the receiver has it not, and when it is tried again; None: never."""
+    """Record a failed attempt; it is retried after `wait_ms`, or never if None."""
     ending = "status = 'failed'" if wait_ms is None else f"due_at = now() + {int(wait_ms)} * interval '1 millisecond'"
     await _note_attempt(store, delivery_id, attempted, ending)
 
 
 async def _note_attempt(store: Store, delivery_id: UUID, attempted: AttemptResult, ending: str) -> None:
-    # the ending is our own
+    # the ending is our own code's, never input
     columns: dict[str, Any] = {
         "answer_status": attempted.answer_status,
         "answer": attempted.answer,

@@ -12,7 +12,7 @@ from tapwire_core.db.writes.rows import as_struct
 
 
 class Subscription(Struct, frozen=True):
-    """An endpoint that is switched on, and what it wants to be told of, from when on."""
+    """An enabled endpoint, its event types, and the start of its subscription."""
 
     webhook_id: UUID
     event_types: tuple[str, ...]
@@ -20,7 +20,7 @@ class Subscription(Struct, frozen=True):
 
 
 class PendingReplay(Struct, frozen=True):
-    """Facts of the past that an endpoint is still to be given again."""
+    """Audit entries that an endpoint still has to get again."""
 
     webhook_id: UUID
     event_types: tuple[str, ...]
@@ -29,7 +29,7 @@ class PendingReplay(Struct, frozen=True):
 
 
 async def begin_cursor(store: Store) -> datetime:
-    """Lock the cursor, make it if there is none, and say what time it is then: from then on facts are told."""
+    """Lock the cursor, create it if needed, and return the time then: events are made from that time on."""
     await store.connection.execute(
         "INSERT INTO webhook_cursor (audit_id) SELECT coalesce(max(audit_id), 0) FROM audit ON CONFLICT (one) DO NOTHING"
     )
@@ -46,18 +46,18 @@ async def database_time(store: Store) -> datetime:
 
 
 async def lock_cursor(store: Store) -> int | None:
-    """Up to which fact events were made; None where there is no webhook, or another worker is at it."""
+    """Lock the cursor and return the last processed audit id; None without a webhook, or when another worker has the lock."""
     found: int | None = await store.connection.fetchval("SELECT audit_id FROM webhook_cursor FOR UPDATE SKIP LOCKED")
     return found
 
 
 async def move_cursor(store: Store, audit_id: int) -> None:
-    """Note that events were made of the facts up to this one."""
+    """Record that events were made up to this audit id."""
     await store.connection.execute("UPDATE webhook_cursor SET audit_id = $1", audit_id)
 
 
 async def move_cursor_to_newest(store: Store) -> None:
-    """Pass over what nobody wants to be told of."""
+    """Skip entries that no endpoint subscribes to."""
     await store.connection.execute(
         """UPDATE webhook_cursor SET audit_id = newest.audit_id FROM (SELECT max(audit_id) AS audit_id FROM audit) AS newest
            WHERE webhook_cursor.audit_id < newest.audit_id"""
@@ -65,13 +65,13 @@ async def move_cursor_to_newest(store: Store) -> None:
 
 
 async def list_subscriptions(store: Store) -> list[Subscription]:
-    """The endpoints that are switched on."""
+    """The enabled endpoints."""
     rows = await store.connection.fetch("SELECT webhook_id, event_types, active_since FROM webhooks WHERE enabled")
     return [Subscription(row["webhook_id"], tuple(row["event_types"]), row["active_since"]) for row in rows]
 
 
 async def store_events(store: Store, told: Sequence[OutgoingEvent]) -> None:
-    """Keep events; one that is kept already stays as it was told first."""
+    """Store events; an event that is already stored stays unchanged."""
     await store.connection.execute(
         """INSERT INTO webhook_events (event_id, audit_id, event_type, occurred_at, payload)
            SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[])
@@ -85,20 +85,20 @@ async def store_events(store: Store, told: Sequence[OutgoingEvent]) -> None:
 
 
 async def audit_id_of_event(store: Store, event_id: UUID) -> int | None:
-    """The fact that an event was made of, while the event is kept."""
+    """The audit id of an event, while the event is stored."""
     found: int | None = await store.connection.fetchval("SELECT audit_id FROM webhook_events WHERE event_id = $1", event_id)
     return found
 
 
 async def audit_id_before(store: Store, moment: datetime) -> int | None:
-    """The id before the first fact since a moment; None when nothing happened since."""
-    # + 0: by the small index on times; the one on ids would be read from its beginning
+    """The id before the first audit entry since a moment; None when there is none since."""
+    # + 0 forces the small index on times; the index on ids would be read from its start
     found: int | None = await store.connection.fetchval("SELECT min(audit_id + 0) - 1 FROM audit WHERE created_at >= $1", moment)
     return found
 
 
 async def request_replay(store: Store, webhook_id: UUID, after: int) -> None:
-    """Have the facts after this one, up to where events were made, given to an endpoint again, beside what already is to be."""
+    """Request a replay to an endpoint of all entries after this one up to the cursor; extends a pending replay."""
     await store.connection.execute(
         """UPDATE webhooks SET replay_after = least(replay_after, $2), replay_until = cursor.audit_id
            FROM webhook_cursor AS cursor WHERE webhook_id = $1 AND $2 < cursor.audit_id""",
@@ -108,7 +108,7 @@ async def request_replay(store: Store, webhook_id: UUID, after: int) -> None:
 
 
 async def lock_replay(store: Store, most_waiting: int) -> PendingReplay | None:
-    """An endpoint that is to be given facts again, and has not too much waiting."""
+    """Lock an endpoint with a pending replay and fewer than `most_waiting` pending deliveries."""
     row = await store.connection.fetchrow(
         """SELECT webhook_id, event_types, replay_after, replay_until FROM webhooks
            WHERE enabled AND replay_after IS NOT NULL AND $1 > (
@@ -122,7 +122,7 @@ async def lock_replay(store: Store, most_waiting: int) -> PendingReplay | None:
 
 
 async def note_replayed(store: Store, webhook_id: UUID, up_to: int | None) -> None:
-    """Note up to which fact an endpoint was given them again; None: all."""
+    """Record the replay's progress up to an audit id; None: it is complete."""
     await store.connection.execute(
         "UPDATE webhooks SET replay_after = $2, replay_until = CASE WHEN $2::bigint IS NULL THEN NULL ELSE replay_until END "
         "WHERE webhook_id = $1",

@@ -1,4 +1,4 @@
-"""Webhooks: who is told, with which secret, and whether it takes what is sent.
+"""Webhook endpoints: their secrets, and their failures.
 
 A transaction that needs both locks an endpoint before its deliveries.
 """
@@ -17,7 +17,7 @@ from tapwire_core.domain.webhooks import OffReason
 
 
 class LockedWebhook(Struct, frozen=True):
-    """An endpoint, locked for a change; `failing_for`: since its first failure after the last success."""
+    """An endpoint, locked for a change; `failing_for`: time since its first failure after the last success."""
 
     webhook_id: UUID
     url: str
@@ -28,7 +28,7 @@ class LockedWebhook(Struct, frozen=True):
 
     @property
     def host(self) -> str | None:
-        """The endpoint's address without parts that may be secret."""
+        """The endpoint's host: its URL without parts that may be secret."""
         return urlsplit(self.url).hostname
 
 
@@ -53,7 +53,7 @@ async def change_webhook(store: Store, webhook_id: UUID, changes: Mapping[str, o
 
 
 async def switch_on(store: Store, webhook_id: UUID, active_since: datetime) -> None:
-    """Send to an endpoint again, as if it had never failed: what waits now, and what happens from now on."""
+    """Enable an endpoint and reset its failures; it gets its waiting deliveries, and events from now on."""
     await store.connection.execute(
         """UPDATE webhooks SET enabled = true, off_reason = NULL, active_since = $2,
                failures = 0, failing_since = NULL, retry_at = NULL
@@ -67,12 +67,12 @@ async def switch_on(store: Store, webhook_id: UUID, active_since: datetime) -> N
 
 
 async def switch_off(store: Store, webhook_id: UUID, reason: OffReason) -> None:
-    """Switch an endpoint off."""
+    """Disable an endpoint."""
     await store.connection.execute("UPDATE webhooks SET enabled = false, off_reason = $2 WHERE webhook_id = $1", webhook_id, reason)
 
 
 async def switch_all_off(store: Store, reason: OffReason) -> int:
-    """Switch all endpoints off; returns how many were on."""
+    """Disable all endpoints; returns the number of those that were enabled."""
     rows = await store.connection.fetch(
         "UPDATE webhooks SET enabled = false, off_reason = $1 WHERE enabled RETURNING webhook_id", reason
     )
@@ -80,7 +80,7 @@ async def switch_all_off(store: Store, reason: OffReason) -> int:
 
 
 async def rotate_secret(store: Store, webhook_id: UUID, secret: str, old_secret_h: int) -> datetime | None:
-    """Give an endpoint a new secret; until when the old one is good."""
+    """Replace an endpoint's secret; returns the expiry of the old one."""
     until: datetime | None = await store.connection.fetchval(
         """UPDATE webhooks SET secret = $2, old_secret = secret, old_secret_until = now() + make_interval(hours => $3)
            WHERE webhook_id = $1 RETURNING old_secret_until""",
@@ -92,14 +92,14 @@ async def rotate_secret(store: Store, webhook_id: UUID, secret: str, old_secret_
 
 
 async def reset_failures(store: Store, webhook_id: UUID) -> None:
-    """Note that an endpoint takes what is sent."""
+    """Reset an endpoint's failures after a success."""
     await store.connection.execute(
         "UPDATE webhooks SET failures = 0, failing_since = NULL, retry_at = NULL WHERE webhook_id = $1 AND failures > 0", webhook_id
     )
 
 
 async def count_endpoint_failure(store: Store, webhook_id: UUID, pause_ms: int) -> None:
-    """Count a failure of an endpoint, and leave the endpoint alone for a while."""
+    """Count a failure of an endpoint, and pause it for `pause_ms`."""
     await store.connection.execute(
         """UPDATE webhooks SET failures = failures + 1, failing_since = coalesce(failing_since, now()),
                retry_at = now() + $2 * interval '1 millisecond'
@@ -110,8 +110,8 @@ async def count_endpoint_failure(store: Store, webhook_id: UUID, pause_ms: int) 
 
 
 async def delete_webhook(store: Store, webhook_id: UUID) -> None:
-    """Forget an endpoint and all that was sent to it."""
-    # alone, so that nobody has anything more sent to it meanwhile
+    """Delete an endpoint and its deliveries."""
+    # exclusive lock, so that nobody adds a delivery meanwhile
     await store.connection.execute("SELECT webhook_id FROM webhooks WHERE webhook_id = $1 FOR UPDATE", webhook_id)
     await store.connection.execute("DELETE FROM webhook_deliveries WHERE webhook_id = $1", webhook_id)
     await store.connection.execute("DELETE FROM webhooks WHERE webhook_id = $1", webhook_id)
