@@ -51,8 +51,8 @@ class Pour(SQLModel, table=True):
         ),
         Index("ix_pours_authorized", "authorized_at", "pour_id"),
         Index("ix_pours_visit", "visit_id", "authorized_at"),
-        # for lists only: the migration creates it with `LIST_COLLATION`, which Alembic does not see, so that decisions don't use it to
-        # find a tap's pending pour among all its pours
+        # for lists only: the migration creates it with `LIST_COLLATION`, which Alembic does not see, so that no decision uses
+        # it to find a tap's pending pour among all its pours
         Index("ix_pours_tap", "tap_path", "authorized_at"),
         Index("ix_pours_venue", "venue_id", "authorized_at"),
         {"postgresql_with": {"fillfactor": "70"}},

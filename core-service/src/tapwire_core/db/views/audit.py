@@ -1,4 +1,4 @@
-"""The audit log, page by page."""
+"""The audit log, in pages."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -22,7 +22,7 @@ audit: Final = table(AuditEntry)
 
 
 class AuditEntryView(Struct, frozen=True):
-    """Something that happened, by whom, to what."""
+    """An audited action, with its actor and subjects."""
 
     audit_id: int
     action: str

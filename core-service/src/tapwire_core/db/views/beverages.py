@@ -28,7 +28,7 @@ class BeverageView(Struct, frozen=True):
 
 
 async def list_beverages(db: Database, *, archived: bool = False, page: PageRequest = FIRST_PAGE) -> Page[BeverageView]:
-    """Beverages by name: those that are sold, or the archived ones."""
+    """Beverages by name: those on sale, or the archived ones."""
     of_interest = beverages.c.archived_at.is_not(None) if archived else beverages.c.archived_at.is_(None)
     order = [beverages.c.name, beverages.c.beverage_id]
     return await read_page(db, _beverages(db).where(of_interest), BeverageView, order, page)

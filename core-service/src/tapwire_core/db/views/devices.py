@@ -26,10 +26,10 @@ nodes: Final = table(NodeStatus)
 
 
 class DeviceView(Struct, frozen=True):
-    """A device, and how its node last said it is; without a node status it has never been seen.
+    """A device, and its node's latest state; without a node status it has never been seen.
 
-    `node_facts_open`: the facts that the node has no verdict for yet. `node_contract_fits`: whether its contract version has our
-    number before the dot; node and core refuse to work together when it has not.
+    `node_facts_open`: the node's facts that have no verdict yet. `node_contract_fits`: true if its contract version has the core's
+    major number; otherwise node and core refuse to work together.
     """
 
     path: str
@@ -48,7 +48,7 @@ class DeviceView(Struct, frozen=True):
 
 
 async def list_devices(db: Database, page: PageRequest = FIRST_PAGE) -> Page[DeviceView]:
-    """Devices by path, those that were revoked too."""
+    """Devices by path, including revoked ones."""
     contract_version = nodes.c.state["contract_version"].as_string()
     statement = select(
         *(devices.c[name] for name in ("path", "kind", "created_at", "rotated_at", "revoked_at")),
@@ -65,16 +65,16 @@ async def list_devices(db: Database, page: PageRequest = FIRST_PAGE) -> Page[Dev
 
 
 async def broker_logins(db: Database) -> dict[str, str]:
-    """Every device that may speak, by path, with its secret as a broker's password file has it."""
+    """The hashes for a broker's password file, by path, of all devices with valid credentials."""
     statement = select(devices.c.path, devices.c.broker_hash).where(devices.c.revoked_at.is_(None))
     async with db.engine.connect() as connection:
         return {row.path: row.broker_hash for row in await connection.execute(statement)}
 
 
 async def device_of_secret(db: Database, secret_hash: bytes) -> str | None:
-    """The path of the device that this secret lets speak; None for none.
+    """The path of the device with this secret; None for an unknown or revoked one.
 
-    It is looked up by its SHA-256: how long that takes tells something of a hash, which nobody can choose, and nothing of a secret.
+    The lookup is by SHA-256: its timing reveals something of a hash, which nobody can choose, and nothing of the secret.
     """
     statement = select(devices.c.path).where(devices.c.secret_hash == secret_hash, devices.c.revoked_at.is_(None))
     async with db.engine.connect() as connection:

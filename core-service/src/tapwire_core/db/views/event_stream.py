@@ -1,11 +1,11 @@
-"""The audit log as a stream: read on from an id, in order, skipping nothing.
+"""The audit log as a stream: read from an id on, in order, skipping nothing.
 
-Ids are given before their transactions commit, so a smaller id may appear after a larger one, and a reader that went on from the
-largest id it saw would lose such a row. So it stops before a gap in the ids, until every transaction that was writing to the log
-when the gap was found has ended: then the missing rows are there, or will never be.
+Ids are assigned before their transactions commit, so a smaller id may appear after a larger one, and a reader that continued from
+the largest id it saw would lose such a row. So it stops before a gap in the ids until every transaction that was writing to the log
+when the gap was found has ended: by then the missing rows are visible, or will never exist.
 
-Who writes is known by the lock on the table, which is taken before an id is and let go after the row is seen. A snapshot's `xmax`
-would not do: transactions that began after the latest one to end are above it, and run all the same.
+Writers are found by their lock on the table, which they take before an id and release after the row is visible. A snapshot's `xmax`
+is no substitute: transactions that began after the latest one to end are above it, and are running all the same.
 """
 
 from collections.abc import Iterable
@@ -24,13 +24,13 @@ from tapwire_core.db.views.queries import read_all, table
 audit: Final = table(AuditEntry)
 
 BATCH: Final = 200
-"""The most facts of one look."""
+"""The most entries of one read."""
 SETTLED_AFTER: Final = 2_000
-"""So many facts later, a transaction that wrote one has ended."""
+"""Number of later entries after which a transaction that wrote one is assumed to have ended."""
 
 
 class EventKind(StrEnum):
-    """The subject of an event; `audit` where it has no other."""
+    """The subject of an entry; `audit` where it has no other."""
 
     POUR = "pour"
     INCIDENT = "incident"
@@ -78,14 +78,14 @@ def kind_of(action: str) -> EventKind:
 
 
 class _Gap(Struct, frozen=True):
-    """Ids that are missing before a fact that was seen, and the transactions that may still bring them."""
+    """Missing ids before an entry that was seen, and the transactions that may still commit them."""
 
     seen_id: int
     writers: frozenset[str]
 
 
 class AuditReader:
-    """Reads the audit log on from an id; for one listener."""
+    """Reads the audit log from an id on; for one listener."""
 
     def __init__(self, db: Database, after: int, known: Iterable[int] = ()) -> None:
         self._db: Final = db
@@ -95,7 +95,7 @@ class AuditReader:
 
     @classmethod
     async def from_now(cls, db: Database) -> Self:
-        """A reader of what is not there yet: of facts before the newest one too, whose transactions have not ended."""
+        """A reader of future entries, including those before the newest one whose transactions have not ended."""
         async with db.engine.connect() as connection:
             newest_first = (await connection.execute(_newest_ids())).scalars().all()
         known = newest_first[::-1]
@@ -107,7 +107,7 @@ class AuditReader:
         return cls(db, after, (audit_id for audit_id in known if audit_id > after))
 
     async def read_on(self) -> list[AuditEntryView]:
-        """The next facts, at most `BATCH`."""
+        """The next entries, at most `BATCH`."""
         complete_to = await self._complete_to()
         rows = await read_all(self._db, _entries_after(self.after).limit(BATCH), AuditEntryView)
         facts: list[AuditEntryView] = []
@@ -130,14 +130,14 @@ class AuditReader:
         return self._gap.seen_id
 
     async def _is_new_gap(self, seen_id: int) -> bool:
-        """Note a gap before this id; whether it is a new one that nobody writes into: what was missing may be there by now."""
+        """Record a gap before this id; True if it is new and has no writers, so that its rows may be visible by now."""
         if self._gap is not None and seen_id <= self._gap.seen_id:
             return False
         self._gap = _Gap(seen_id, await self._writers())
         return not self._gap.writers
 
     async def _writers(self) -> frozenset[str]:
-        """The transactions that have written to the log and run, or are about to."""
+        """The running transactions that have written to the log, or are about to."""
         async with self._db.engine.connect() as connection:
             return frozenset((await connection.execute(_WRITERS)).scalars())
 
@@ -150,12 +150,12 @@ _WRITERS: Final = text(
 
 
 async def read_audit(db: Database, after: int, until: int) -> list[AuditEntryView]:
-    """Facts of the past again, at most `BATCH`: up to an id that a `FactsReader` has come to, so that none is missing."""
+    """Read past entries again, at most `BATCH`; `until` must be an id that an `AuditReader` has passed, so that none is missing."""
     return await read_all(db, _entries_after(after).where(audit.c.audit_id <= until).limit(BATCH), AuditEntryView)
 
 
 async def newest_audit_id(db: Database) -> int:
-    """The highest id of a fact that is there; ids go back when a backup is restored."""
+    """The highest visible id; a restored backup sets ids back."""
     async with db.engine.connect() as connection:
         return int((await connection.execute(select(func.coalesce(func.max(audit.c.audit_id), 0)))).scalar_one())
 

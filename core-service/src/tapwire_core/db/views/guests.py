@@ -19,7 +19,7 @@ visits: Final = table(Visit)
 
 
 class GuestView(Struct, frozen=True):
-    """A guest and the account, in minor units; `available_minor` is what no running pour holds."""
+    """A guest and the account, in minor units; `available_minor` is the balance less the holds of pending pours."""
 
     guest_id: UUID
     first_name: str
@@ -57,7 +57,7 @@ async def get_guest(db: Database, guest_id: UUID) -> GuestView | None:
 
 
 async def names_of_guests(db: Database, guest_ids: Collection[UUID]) -> dict[str, str]:
-    """Guests' names by id, as an entry of the audit log has it; ids that are no guest's are left out."""
+    """Guests' names by id, as text like in the audit log; ids of no guest are left out."""
     if not guest_ids:
         return {}
     statement = select(cast(guests.c.guest_id, Text).label("guest_id"), full_name().label("name"))
@@ -67,7 +67,7 @@ async def names_of_guests(db: Database, guest_ids: Collection[UUID]) -> dict[str
 
 
 def full_name() -> Any:
-    """A guest's first and last name, as far as they are known."""
+    """A guest's full name, as far as it is known."""
     return func.nullif(func.concat_ws(" ", guests.c.first_name, guests.c.last_name), "")
 
 

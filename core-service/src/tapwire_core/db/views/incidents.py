@@ -1,4 +1,4 @@
-"""Incidents, as operators see them."""
+"""Incidents, for operators."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -29,7 +29,7 @@ movements: Final = table(MoneyMovement)
 
 
 class IncidentView(Struct, frozen=True):
-    """Something that a person must look at; `occurrences` counts how often its cause came up."""
+    """A problem that a person must resolve; `occurrences` counts how often its cause came up."""
 
     incident_id: UUID
     kind: IncidentKind
@@ -75,7 +75,7 @@ async def list_incidents(
 
 
 async def list_unresolved(db: Database, venue_id: str) -> list[IncidentView]:
-    """The incidents of a venue that a person must still look at, the oldest first, and those that no venue is known of."""
+    """Unresolved incidents of a venue, and those without a known venue, the oldest first."""
     here = or_(incidents.c.venue_id == venue_id, incidents.c.venue_id.is_(None))
     statement = _incidents().where(incidents.c.status != IncidentStatus.RESOLVED.value, here)
     return await read_all(db, statement.order_by(incidents.c.raised_at).limit(MAX_LIMIT), IncidentView)

@@ -18,7 +18,7 @@ kegs: Final = table(Keg)
 
 
 class KegView(Struct, frozen=True):
-    """A keg, what is left in it by the books, and the tap it hangs on."""
+    """A keg, its book volume, and the tap it is connected to."""
 
     keg_id: UUID
     venue_id: str
@@ -50,7 +50,7 @@ async def get_keg(db: Database, keg_id: UUID) -> KegView | None:
 
 
 async def suggest_keg(db: Database, beverage_id: UUID, venue_id: str | None = None) -> KegView | None:
-    """The keg to put on next, first in first out: the oldest in stock that hangs on no tap and is not empty."""
+    """The keg to connect next, first in first out: the oldest in stock that is on no tap and is not empty."""
     statement = _kegs().where(
         kegs.c.beverage_id == beverage_id,
         kegs.c.status == KegStatus.IN_STOCK.value,

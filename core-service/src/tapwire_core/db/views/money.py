@@ -28,7 +28,7 @@ class MovementKind(StrEnum):
 
 
 class LedgerEntry(Struct, frozen=True):
-    """A movement of a guest's account; `amount_minor` is what it changed the balance by, 0 for what the venue bore."""
+    """A movement of a guest's account; `amount_minor` is the change of the balance, 0 for a write-off."""
 
     movement_id: int
     kind: MovementKind

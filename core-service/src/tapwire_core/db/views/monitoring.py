@@ -8,11 +8,11 @@ from msgspec import Struct
 from tapwire_core.db.engine import Database
 
 PENDING_AGES_S: Final = (0, 10, 60, 360, 3_600)
-"""Pending pours are counted that are older than each of these."""
+"""Ages of pending pours; those older than each are counted."""
 
 
 class DeviceGauges(Struct, frozen=True):
-    """A device that may speak; without a word from it yet it is not online and has no open facts."""
+    """A device with valid credentials; one that was never seen is offline and has no open facts."""
 
     path: str
     online: bool
@@ -21,7 +21,7 @@ class DeviceGauges(Struct, frozen=True):
 
 
 class WebhookGauges(Struct, frozen=True):
-    """A webhook that is switched on."""
+    """An enabled webhook."""
 
     webhook_id: str
     waiting: int
@@ -31,7 +31,7 @@ class WebhookGauges(Struct, frozen=True):
 
 
 class InstallationGauges(Struct, frozen=True):
-    """One moment. `pending_older_than` goes with `PENDING_AGES_S`; `incidents` counts the unresolved ones by kind."""
+    """Gauges at one moment. `pending_older_than` goes with `PENDING_AGES_S`; `incidents` counts the unresolved ones by kind."""
 
     pending_older_than: tuple[int, ...]
     incidents: dict[str, int]
@@ -45,7 +45,7 @@ _gauges: Final = msgspec.json.Decoder(InstallationGauges)
 
 
 async def read_gauges(db: Database) -> InstallationGauges:
-    """Look once, in one statement."""
+    """Read all gauges, in one statement."""
     async with db.snapshot() as store:
         found = await store.connection.fetchval(
             """SELECT jsonb_build_object(

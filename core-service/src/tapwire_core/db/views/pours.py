@@ -23,11 +23,11 @@ beverages: Final = table(Beverage)
 nodes: Final = table(NodeStatus)
 reports: Final = table(PourReport)
 MAX_REPORTS_SHOWN: Final = 20
-"""A node writes one report a pour; more are a fault of the node, and the first ones tell the story."""
+"""A node writes one report per pour; more are a fault of the node, and the first ones are enough."""
 
 
 class PourView(Struct, frozen=True):
-    """A pour: what was granted, and what became of it; volumes in millilitres, money in minor units."""
+    """A pour, its grant and its outcome; volumes in millilitres, money in minor units."""
 
     pour_id: UUID
     visit_id: UUID
@@ -60,7 +60,7 @@ class PourView(Struct, frozen=True):
 
 
 class ReportView(Struct, frozen=True):
-    """A report of a pour, as it came, and the verdict that it got."""
+    """A report of a pour, as received, and its verdict."""
 
     received_at: datetime
     tap: str
@@ -69,13 +69,13 @@ class ReportView(Struct, frozen=True):
 
 
 class PourDetail(PourView, frozen=True):
-    """A pour with the reports of it, as they came, and their verdicts."""
+    """A pour with its reports and their verdicts."""
 
     reports: tuple[ReportView, ...]
 
 
 class PourFilter(Struct, frozen=True):
-    """Which pours are wanted; null: any. `tap`: its path, or its id at any venue."""
+    """A filter of pours; null: any. `tap`: its path, or its id at any venue."""
 
     visit_id: UUID | None = None
     guest_id: UUID | None = None

@@ -1,7 +1,7 @@
 """Queries of views: rows as frozen structs, and lists page by page.
 
-A page begins after the row that the cursor names, by the values it is ordered by: pages neither skip nor repeat rows while others
-are written, and the last page costs what the first one does.
+Keyset pagination: a cursor has the ordering values of the row before its page. So pages neither skip nor repeat rows while others
+are written, and the last page costs as much as the first one.
 """
 
 import base64
@@ -35,21 +35,21 @@ T = TypeVar("T")
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """A part of a list; `next_cursor` asks for what follows, and is null at the end."""
+    """A page of a list; `next_cursor` requests the next page, and is null at the end."""
 
     items: tuple[T, ...]
     next_cursor: str | None
 
 
 class Sort(StrEnum):
-    """Which way a list goes."""
+    """The direction of a list."""
 
     ASC = "asc"
     DESC = "desc"
 
 
 class PageRequest(msgspec.Struct, frozen=True):
-    """Which part of a list is wanted; without a `sort` the list goes its usual way."""
+    """The requested page of a list; without a `sort` the list has its default direction."""
 
     cursor: str | None = None
     limit: int = DEFAULT_LIMIT
@@ -70,13 +70,13 @@ def age_ms(moment: ColumnElement[Any]) -> ColumnElement[int]:
 
 
 def number_in(document: ColumnElement[Any], field: str) -> ColumnElement[int]:
-    """A number in a JSON document, of any size that a message may say."""
+    """A 64-bit number in a JSON document."""
     number: ColumnElement[int] = document[field].as_string().cast(BigInteger)
     return number
 
 
 async def read_all(db: Database, statement: Select[Any], struct: type[S]) -> list[S]:
-    """All rows of a statement; for what is few by its nature."""
+    """All rows of a statement; only for small results."""
     async with db.engine.connect() as connection:
         rows = await connection.execute(statement)
         return [msgspec.convert(dict(row), struct) for row in rows.mappings()]
@@ -125,4 +125,4 @@ def _read_cursor(cursor: str, order: Sequence[ColumnElement[Any]]) -> tuple[Any,
         kinds = [_KEYS.get(column.type.python_type, _TEXT) for column in order]
         return tuple(msgspec.convert(value, kind) for value, kind in zip(values, kinds, strict=True))
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
-        raise Invalid("This cursor is none that a list of this kind gave.", field="cursor") from error
+        raise Invalid("This cursor comes from no list of this kind: request the first page again.", field="cursor") from error

@@ -1,6 +1,6 @@
 """Sales of a period, by tap, beverage, hour or day of the venue.
 
-Money is that of the movements, volume and number those of the pours that were settled; hours and days are the venue's own.
+Money comes from the movements, volume and count from settled pours; hours and days are in the venue's time zone.
 """
 
 from datetime import date, datetime, timedelta
@@ -36,9 +36,9 @@ class SalesBy(StrEnum):
 
 
 class SalesRow(Struct, frozen=True):
-    """One tap's, beverage's, hour's or day's sales; `-`: charged later, for a pour that no tap can be named for.
+    """One tap's, beverage's, hour's or day's sales; `-`: charged later, for a pour without a known tap.
 
-    An hour is named by its beginning, with the venue's distance from UTC: `2026-10-25T02:00+02:00`.
+    An hour's key is its beginning, with the venue's UTC offset: `2026-10-25T02:00+02:00`.
     """
 
     key: str
@@ -49,7 +49,7 @@ class SalesRow(Struct, frozen=True):
 
 
 class SalesReport(Struct, frozen=True, kw_only=True):
-    """Sales from a moment up to, and without, another."""
+    """Sales from `since` to `until`, exclusive."""
 
     venue_id: str
     currency: str
@@ -65,7 +65,7 @@ class _Period(Struct, frozen=True):
 
 
 async def report_sales(db: Database, venue_id: str, first: date | datetime, last: date | datetime, by: SalesBy) -> SalesReport:
-    """Sales of a venue; a day without a time means the whole day, by the venue's clock. Raises `Invalid` above `MAX_DAYS`."""
+    """Sales of a venue; a day without a time means the whole day, in the venue's time zone. Raises `Invalid` above `MAX_DAYS`."""
     until = _moment(last + timedelta(days=1) if _is_day(last) else last)
     ends: tuple[Any, Any] = (_moment(first).label("since"), until.label("until"))
     wanted: Select[Any] = select(*ends).where(venues.c.venue_id == venue_id)
@@ -83,7 +83,7 @@ def _is_day(given: date | datetime) -> bool:
 
 
 def _moment(given: date | datetime) -> ColumnElement[datetime]:
-    """The moment itself, or the beginning of a day by the venue's clock."""
+    """The moment itself, or the beginning of a day in the venue's time zone."""
     if _is_day(given):
         return func.timezone(venues.c.time_zone, cast(literal(datetime(given.year, given.month, given.day)), DateTime))  # noqa: DTZ001
     return literal(given, DateTime(timezone=True))
@@ -94,7 +94,7 @@ def _sales(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
     sums = [
         cast(func.sum(parts.c[name]), BigInteger).label(name) for name in ("pours", "volume_ml", "sold_minor", "written_off_minor")
     ]
-    # an hour that a clock set back repeats has two names, of which the later sorts first
+    # the hour repeated at the end of summer time has two keys, and the later one sorts first
     order = [func.min(parts.c.at)] if by is SalesBy.HOUR else []
     return select(parts.c.key, *sums).group_by(parts.c.key).order_by(*order, parts.c.key)
 
@@ -155,7 +155,7 @@ def _key(by: SalesBy, at: ColumnElement[Any]) -> ColumnElement[str]:
 
 
 def _offset(local: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[str]:
-    """The venue's distance from UTC at a moment, as in `+02:00`: it tells the repeated hour of autumn from the first one."""
+    """The venue's UTC offset at a moment, such as `+02:00`: it distinguishes the repeated hour of autumn from the first."""
     ahead = local - func.timezone("UTC", at)
     sign = case((local < func.timezone("UTC", at), "-"), else_="+")
     return sign.concat(func.to_char(func.greatest(ahead, -ahead), "HH24:MI"))

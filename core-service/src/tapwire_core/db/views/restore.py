@@ -1,4 +1,4 @@
-"""Open points after a restore: facts that nodes will send again, and those that only people can settle."""
+"""Open points after a restore: facts that nodes will send again, and those that only people know."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -11,7 +11,7 @@ from tapwire_core.db.engine import Database
 
 
 class WaitingPour(Struct, frozen=True):
-    """A pour that was pending at the backup; its node is asked for it."""
+    """A pour that was pending at the backup; the core asks its node for it."""
 
     pour_id: UUID
     tap_path: str
@@ -21,7 +21,7 @@ class WaitingPour(Struct, frozen=True):
 
 
 class OpenIncident(Struct, frozen=True):
-    """An unresolved incident since the restore: volume that is in the books as stock, but that nobody paid."""
+    """An unresolved incident since the restore: volume that left the stock, but that nobody paid for."""
 
     incident_id: UUID
     kind: str
@@ -30,7 +30,7 @@ class OpenIncident(Struct, frozen=True):
 
 
 class LatestEntry(Struct, frozen=True):
-    """The last thing of a kind that the books know from before the restore."""
+    """The latest audit entry of an action before the restore."""
 
     action: str
     at: datetime
@@ -38,9 +38,9 @@ class LatestEntry(Struct, frozen=True):
 
 
 class RestoreReport(Struct, frozen=True):
-    """The latest restore. What happened from `taken_at` to `restored_at` is in the books only where nodes have said it since.
+    """The latest restore. The books have events between `taken_at` and `restored_at` only if nodes have sent them since.
 
-    `silent_taps` have not spoken since the restore.
+    `silent_taps` have not been seen since the restore.
     """
 
     taken_at: datetime
@@ -55,7 +55,7 @@ _report: Final = msgspec.json.Decoder(RestoreReport)
 
 
 async def read_restore_report(db: Database) -> RestoreReport | None:
-    """The latest restore and what it left open; None when this database was never restored."""
+    """Read the latest restore and its open points; None when this database was never restored."""
     async with db.snapshot() as store:
         found = await store.connection.fetchval(
             """WITH restored AS (
@@ -108,4 +108,4 @@ MANUAL_ACTIONS: Final = (
     "user_created",
     "user_changed",
 )
-"""Audit actions that no node remembers: from the backup on they are to be found on paper, on receipts and in memories."""
+"""Audit actions that no node can send again; those after the backup must be found on paper, on receipts and in memories."""

@@ -1,7 +1,7 @@
 """A shift's totals: the X report at any time, the Z report once it is closed (SYSTEM.md, "Operators").
 
-Money comes from the money movements and volume from the stock movements, so a report can't say what the books don't. What is booked
-while no shift is open belongs to the next one: a row without a shift counts for the first shift opened after it.
+Money comes from the money movements and volume from the stock movements, so a report always agrees with the books. A row booked
+while no shift is open counts for the next shift opened at its venue.
 """
 
 from collections import defaultdict
@@ -29,10 +29,10 @@ beverages: Final = table(Beverage)
 
 
 class Totals(Struct, LostVolumes):
-    """Sales and losses, each kind apart from the others; money in minor units, volume in millilitres.
+    """Sales and losses by kind; money in minor units, volume in millilitres.
 
-    `flowed_ml` is what left the kegs by the books: the sum of the volumes below it. What pending pours take is not known yet, only
-    that it is `pending_max_ml` at the most.
+    `flowed_ml` is the book volume that left the kegs: the sum of the volumes below it. The volume of pending pours is unknown;
+    `pending_max_ml` is its upper bound.
     """
 
     flowed_ml: int = 0
@@ -52,7 +52,7 @@ class Totals(Struct, LostVolumes):
 
 
 class Till(Struct):
-    """Money that came in and went out, in minor units."""
+    """Top-ups, refunds and adjustments, in minor units."""
 
     top_ups_minor: int = 0
     refunds_minor: int = 0
@@ -60,7 +60,7 @@ class Till(Struct):
 
 
 class ShiftReport(Struct, frozen=True, kw_only=True):
-    """A shift's totals, in all and apart; `by_tap` and `by_beverage` have `-` for what no tap or keg is known of."""
+    """A shift's totals, overall and by group; the key `-` of `by_tap` and `by_beverage` is for rows without a tap or keg."""
 
     shift_id: UUID
     venue_id: str
@@ -80,7 +80,7 @@ UNKNOWN_KEY: Final = "-"
 
 
 async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
-    """A shift's report as of now, all of it from one moment; None when there is no such shift."""
+    """A shift's current report, from one snapshot; None when there is no such shift."""
     async with db.engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="REPEATABLE READ")
         shift = (await connection.execute(select(*shifts.c, func.now().label("now")).where(shifts.c.shift_id == shift_id))).first()
@@ -113,7 +113,7 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
 
 
 class _Accumulator:
-    """The sums as they grow, row by row."""
+    """Accumulates the sums, row by row."""
 
     def __init__(self) -> None:
         self.totals = Totals()
@@ -124,7 +124,7 @@ class _Accumulator:
         self.by_operator: defaultdict[str, Till] = defaultdict(Till)
 
     def add_money(self, row: Any) -> None:
-        """One sum of movements between two accounts."""
+        """Add a sum of movements between two accounts."""
         debit, credit, amount = Account(row.debit_account), Account(row.credit_account), int(row.amount_minor)
         if credit is Account.SALES:
             field = "sold_minor" if debit is Account.GUEST else "written_off_minor"
@@ -139,11 +139,11 @@ class _Accumulator:
             _add(tills, adjustments_minor=amount if debit is Account.ADJUSTMENT else -amount)
 
     def add_stock(self, row: Any) -> None:
-        """One sum of volumes of one kind."""
+        """Add a sum of volumes of one kind."""
         self._add_sold(row, **{row.field: int(row.volume_ml)}, flowed_ml=int(row.volume_ml))
 
     def add_pours(self, row: Any) -> None:
-        """One sum of pours that ended, or have not, in one way."""
+        """Add a count of pours of one status."""
         match SyncStatus(row.sync_status):
             case SyncStatus.SYNCED | SyncStatus.RECONCILED:
                 self._add_sold(row, pours=row.pours)
@@ -168,7 +168,7 @@ def _add(sums: Sequence[Struct], **amounts: int) -> None:
 def _of_shift(
     shift: Any, shift_id: ColumnElement[Any], venue_id: ColumnElement[Any], at: ColumnElement[Any]
 ) -> ColumnElement[bool]:
-    """The condition that a row belongs to the shift: booked in it, or without a shift between the one before and this one."""
+    """The condition that a row belongs to the shift: booked in it, or without a shift since the previous one opened."""
     between = select(shifts.c.shift_id).where(
         shifts.c.venue_id == shift.venue_id, shifts.c.opened_at > at, shifts.c.opened_at < shift.opened_at
     )

@@ -1,4 +1,4 @@
-"""Shifts, as operators see them."""
+"""Shifts, for operators."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -19,7 +19,7 @@ shifts: Final = table(Shift)
 
 
 class ShiftView(Struct, frozen=True):
-    """A shift, and whether its Z report was made."""
+    """A shift, with the time and author of its Z report."""
 
     shift_id: UUID
     venue_id: str
@@ -55,7 +55,7 @@ async def list_shifts(db: Database, venue_id: str, page: PageRequest = FIRST_PAG
 
 
 async def get_z_report(db: Database, shift_id: UUID) -> ShiftReport | None:
-    """A shift's Z report, as it was made."""
+    """A shift's stored Z report."""
     statement = select(shifts.c.z_report).where(shifts.c.shift_id == shift_id, shifts.c.z_report.is_not(None))
     async with db.engine.connect() as connection:
         kept = (await connection.execute(statement)).scalar_one_or_none()

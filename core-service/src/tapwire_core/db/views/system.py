@@ -27,7 +27,7 @@ dead_letters: Final = table(DeadLetter)
 
 
 class VenueStatus(Struct, frozen=True):
-    """A venue now. A tap is unconfirmed while its node is away or has not said that it works by the newest config."""
+    """A venue now. A tap is unconfirmed while its node is offline or has not confirmed the newest config."""
 
     venue_id: str
     shift_open: bool
@@ -46,7 +46,7 @@ class SystemStatus(Struct, frozen=True):
     software: str
     contract_version: str
     schema_revision: str
-    """The database's; the program starts on no other than its own."""
+    """The database's revision; the program starts only on its own."""
     currency: str
     devices: int
     pending_pours: int

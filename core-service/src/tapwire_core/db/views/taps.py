@@ -1,4 +1,4 @@
-"""Taps, with what is on them and what their nodes last said."""
+"""Taps, with their kegs and their nodes' latest states."""
 
 from collections.abc import Collection
 from typing import Any, Final
@@ -24,17 +24,17 @@ incidents: Final = table(Incident)
 
 
 class UnconfirmedTap(Struct, frozen=True):
-    """A tap whose node has not said yet that it works by the newest config."""
+    """A tap whose node has not confirmed the newest config."""
 
     tap: str
     node_status: Presence | None
 
 
 class TapView(Struct, frozen=True):
-    """A tap, what is on it, and its node as it last said it is. `status`: what a guest would meet there now.
+    """A tap, its keg and beverage, and its node's latest state. `status`: the tap's status for guests now.
 
-    `pending_*`: the pour that holds it; `pending_price_minor` is the price per litre frozen into that pour, `pending_progress_ml`
-    what its node last said has flowed.
+    `pending_*`: the pour that holds it; `pending_price_minor` is that pour's frozen price per litre, `pending_progress_ml` the
+    volume of its node's latest progress.
     """
 
     tap: str
@@ -73,7 +73,7 @@ class TapView(Struct, frozen=True):
 
 
 async def list_unconfirmed_taps(db: Database, venue_id: str) -> list[UnconfirmedTap]:
-    """The taps of a venue whose node is away, or has not confirmed the newest config."""
+    """The taps of a venue whose node is offline, or has not confirmed the newest config."""
     statement = (
         select(taps.c.tap_path.label("tap"), nodes.c.status.label("node_status"))
         .outerjoin(nodes, nodes.c.path == taps.c.tap_path)
@@ -92,7 +92,7 @@ async def list_taps(db: Database, venue_id: str | None = None, page: PageRequest
 
 
 async def find_taps(db: Database, paths: Collection[str]) -> list[TapView]:
-    """Those of these taps that there are."""
+    """The existing taps of these paths."""
     return await read_all(db, _taps(db).where(taps.c.tap_path.in_(paths)), TapView)
 
 
@@ -150,7 +150,7 @@ def _taps(db: Database) -> Select[Any]:
 
 
 def _names_pour() -> ColumnElement[bool]:
-    """The condition that the node's last progress is of the pour that holds the tap."""
+    """The condition that the node's latest progress is of the tap's pending pour."""
     named: ColumnElement[bool] = nodes.c.progress["pour_id"].as_string() == cast(pours.c.pour_id, Text)
     return named
 
@@ -162,7 +162,7 @@ def _open_incidents() -> ColumnElement[int]:
 
 
 def _shown_status() -> ColumnElement[str]:
-    """The tap's status in the order of the rules of authorisation; a running pour comes before an empty keg."""
+    """The tap's status, by the order of the authorisation rules; a running pour comes before an empty keg."""
     return case(
         (venues.c.emergency_stop, "emergency_stop"),
         (taps.c.status != "active", taps.c.status),

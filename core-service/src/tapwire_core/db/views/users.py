@@ -1,4 +1,4 @@
-"""Operators, and the one that a session belongs to."""
+"""Operators, and the operator of a session."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -25,7 +25,7 @@ login_tries: Final = table(LoginTries)
 
 
 class UserView(Struct, frozen=True):
-    """An operator; `locked_ms`: for how long yet no login is tried."""
+    """An operator; `locked_ms`: time until the next login attempt is allowed."""
 
     username: str
     role: Role

@@ -1,4 +1,4 @@
-"""Venues, as operators see them."""
+"""Venues, for operators."""
 
 from datetime import datetime
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Visits, as operators see them."""
+"""Visits, for operators."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -23,7 +23,7 @@ nodes: Final = table(NodeStatus)
 
 
 class PendingPour(Struct, frozen=True):
-    """The pour that holds a visit's lease. `progress_ml`: what its node last said has flowed, for a person who must estimate."""
+    """The pour that holds a visit's lease. `progress_ml`: the volume of its node's latest progress, for an estimate."""
 
     pour_id: UUID
     tap: str
@@ -39,7 +39,7 @@ class PendingPour(Struct, frozen=True):
 
 
 class VisitView(Struct, frozen=True):
-    """A visit; `active_tap_id` and `lock_set_at` show what its pending pour holds. `spent_minor`: what its pours were charged."""
+    """A visit; `active_tap_id` and `lock_set_at` show its pending pour's lock. `spent_minor`: the sum of its pours' charges."""
 
     visit_id: UUID
     venue_id: str
@@ -135,7 +135,7 @@ def _pending_pour() -> ColumnElement[Any]:
 
 
 def _progress_ml() -> ColumnElement[Any]:
-    """The volume of the node's last progress message of this pour."""
+    """The volume of the node's latest progress of this pour."""
     of_this = nodes.c.progress["pour_id"].as_string() == cast(pours.c.pour_id, Text)
     return case((of_this, number_in(nodes.c.progress, "volume_ml")))
 
@@ -143,8 +143,8 @@ def _progress_ml() -> ColumnElement[Any]:
 def _is_stuck(db: Database) -> ColumnElement[bool]:
     """True if a person must look at the visit: a lock without a pour, a refused report, or a pour that no node is pouring.
 
-    A pour is known to run while its node is there and names it. Otherwise one that is pending longer than `start_window_ms` waits
-    for a node that is away; one pending longer than `sync_timeout_ms` is stuck in any case.
+    A pour is running while its node is online and names it. Otherwise one that is pending longer than `start_window_ms` waits for
+    an offline node; one pending longer than `sync_timeout_ms` is stuck in any case.
     """
     pending_ms = age_ms(pours.c.authorized_at)
     named = and_(nodes.c.status == Presence.ONLINE.value, nodes.c.state["pour_id"].as_string() == cast(pours.c.pour_id, Text))

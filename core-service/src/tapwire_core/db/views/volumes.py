@@ -1,4 +1,4 @@
-"""Volumes that left the kegs, by destination: sold, or lost in one of the ways that the books know."""
+"""Volumes that left the kegs, by kind: sold, lost, corrected, or used for cleaning."""
 
 from datetime import datetime
 from typing import Any, Final, assert_never
@@ -17,7 +17,7 @@ pours: Final = table(Pour)
 
 
 class LostVolumes:
-    """Mixed into sums of volumes: one meaning of lost beer for every page."""
+    """Mixin for sums of volumes: the one definition of lost beer."""
 
     written_off_ml: int
     rejected_ml: int
@@ -30,7 +30,7 @@ class LostVolumes:
 
 
 class Volumes(Struct, LostVolumes, frozen=True, kw_only=True):
-    """Millilitres that left the kegs, by what became of them; corrections may be negative."""
+    """Millilitres that left the kegs, by kind; corrections may be negative."""
 
     sold_ml: int = 0
     written_off_ml: int = 0
@@ -52,7 +52,7 @@ async def report_volumes(db: Database, venue_id: str, since: datetime, until: da
 
 
 def volume_field() -> ColumnElement[Any]:
-    """The field of `Volumes` that a stock movement counts in; for statements that join a movement's pour."""
+    """The field of `Volumes` that a stock movement counts in; for statements that join the movement's pour."""
     of_rejected = and_(stock.c.kind == StockKind.OVERPOUR.value, pours.c.sync_status == SyncStatus.REJECTED.value)
     return case((of_rejected, "rejected_ml"), *((stock.c.kind == kind.value, _field_of(kind)) for kind in StockKind))
 

@@ -1,4 +1,4 @@
-"""Webhooks and their deliveries, as engineers see them, and what is told of facts: the objects of the other views, by fact."""
+"""Webhooks and their deliveries, for engineers, and events made of audit entries with the objects of the other views."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ events: Final = table(WebhookEvent)
 deliveries: Final = table(WebhookDelivery)
 
 EVENT_NAMESPACE: Final = UUID("6f0f4f0e-7f0b-5c7e-9f53-0d3c6c5d2f4a")
-"""Ids of events are made in it from the fact, so that the same fact has the same id whenever and by whomever it is told again."""
+"""Namespace of event ids, which are derived from the audit entry: a replayed event keeps its id."""
 
 POUR_EVENTS: Final[Mapping[str, WebhookEventType]] = {
     AuditAction.POUR_AUTHORIZED: WebhookEventType.POUR_AUTHORIZED,
@@ -51,10 +51,10 @@ SHIFT_EVENTS: Final[Mapping[str, WebhookEventType]] = {
     AuditAction.SHIFT_CLOSED: WebhookEventType.SHIFT_CLOSED,
 }
 EVENT_OF: Final[Mapping[str, WebhookEventType]] = {**POUR_EVENTS, **MONEY_EVENTS, **INCIDENT_EVENTS, **SHIFT_EVENTS}
-"""Which fact is told as what; the other facts are told to nobody."""
+"""The event type of each audited action; other actions make no event."""
 
 OMITTED_FIELDS: Final = frozenset({"age_ms", "progress_ml", "comment", "reason"})
-"""Fields left out of events: those that are true only at the moment of reading, and texts that people typed, maybe about people."""
+"""Fields left out of events: values true only at the moment of reading, and texts that may be about people."""
 
 
 class WebhookView(Struct, frozen=True):
@@ -78,7 +78,7 @@ class WebhookView(Struct, frozen=True):
 
 
 class DeliveryView(Struct, frozen=True):
-    """An event on its way to an endpoint. `due_at`: when it is tried next. `answer`: how the receiver's last answer began."""
+    """The delivery of an event to an endpoint. `due_at`: time of the next attempt. `answer`: the start of the latest answer."""
 
     delivery_id: UUID
     webhook_id: UUID
@@ -99,13 +99,13 @@ class DeliveryView(Struct, frozen=True):
 
 
 class DeliveryDetail(DeliveryView, frozen=True):
-    """A delivery with the body that is sent, to the letter."""
+    """A delivery with the exact body that is sent."""
 
     payload: str
 
 
 class OutgoingEvent(Struct, frozen=True):
-    """An event, as it is kept and sent."""
+    """An event, as stored and sent."""
 
     event_id: UUID
     audit_id: int | None
@@ -137,14 +137,14 @@ async def list_deliveries(
 
 
 async def get_delivery(db: Database, webhook_id: UUID, delivery_id: UUID) -> DeliveryDetail | None:
-    """One delivery to an endpoint, with what is sent."""
+    """One delivery to an endpoint, with its body."""
     statement = _deliveries().add_columns(events.c.payload)
     one = (deliveries.c.webhook_id == webhook_id) & (deliveries.c.delivery_id == delivery_id)
     return await read_one(db, statement.where(one), DeliveryDetail)
 
 
 async def make_events(db: Database, facts: Iterable[AuditEntryView], wanted: Collection[str]) -> list[OutgoingEvent]:
-    """The events that facts are told as, in the facts' order; only those of the wanted types."""
+    """Make the events of audit entries, in their order; only those of the wanted types."""
     told = [(fact, EVENT_OF[fact.action]) for fact in facts if fact.action in EVENT_OF]
     of_interest = [fact for fact, kind in told if kind in wanted]
     bookings = await _bookings_of(db, [fact for fact in of_interest if fact.action in MONEY_EVENTS])
@@ -164,7 +164,7 @@ async def make_events(db: Database, facts: Iterable[AuditEntryView], wanted: Col
 
 
 def payload_of(event_id: UUID, kind: WebhookEventType, at: datetime, content: Mapping[str, Any]) -> str:
-    """The body that is signed and sent."""
+    """The body that is signed and sent, as JSON."""
     data = {name: value for name, value in content.items() if name not in OMITTED_FIELDS}
     body = {"id": event_id, "type": kind, "timestamp": at, "venue_id": data.get("venue_id"), "data": data}
     return msgspec.json.encode(body).decode()
@@ -176,7 +176,7 @@ def _make_event(fact: AuditEntryView, kind: WebhookEventType, content: Mapping[s
 
 
 async def _bookings_of(db: Database, facts: Sequence[AuditEntryView]) -> dict[int, dict[str, Any]]:
-    """The booking of each fact, by the fact's id; a fact has its booking's time, account and amount."""
+    """The booking of each audit entry, by the entry's id; they share time, account and amount."""
     left = await bookings_at(db, {(_subject(fact), fact.created_at) for fact in facts})
     found: dict[int, dict[str, Any]] = {}
     for fact in facts:
@@ -197,7 +197,7 @@ def _subjects(facts: Iterable[AuditEntryView], actions: Collection[str]) -> list
 
 
 def _subject(fact: AuditEntryView) -> UUID:
-    """The fact's main subject, its first one. Of a visit that was unlocked without a pour it is the visit."""
+    """The entry's main subject, its first one; for a visit unlocked without a pour it is the visit."""
     return UUID(fact.subjects[0])
 
 

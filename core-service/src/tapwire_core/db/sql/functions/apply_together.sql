@@ -1,5 +1,5 @@
--- Writes what decisions change (`tapwire_core.domain.changes`). `lock_together` holds the rows already, and no two decisions touch the
--- same one. Balances, holds and book volumes follow from the movements and pours written here, and from nothing else.
+-- Writes the changes of decisions (`tapwire_core.domain.changes`). `lock_together` has locked the rows, and no two decisions touch the
+-- same one. Balances, holds and book volumes are derived only from the movements and pours written here.
 CREATE OR REPLACE FUNCTION apply_together(decided jsonb) RETURNS void
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
@@ -109,7 +109,7 @@ BEGIN
         WHERE kegs.keg_id = touched.keg_id;
     END IF;
 
-    -- a pour that ends with its report has been told so above
+    -- a pour that ends with its report was updated above
     IF jsonb_path_exists(decided, '$[*] ? (exists(@.reported) && !(@.reported.pour_id == @.ended[*].pour_id))') THEN
         UPDATE pours SET
             reported = pours.reported OR said.stock_ml IS NOT NULL,
@@ -239,7 +239,7 @@ BEGIN
     END IF;
 
     IF 'commands' = ANY(present) THEN
-        -- a command without a payload is the tap's config, which goes out under its next revision
+        -- a command without a payload is the tap's config, published with its next revision
         UPDATE taps SET config_revision = config_revision + 1
         WHERE tap_path IN (
             SELECT sent.tap_path

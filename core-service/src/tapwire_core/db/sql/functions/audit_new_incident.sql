@@ -1,4 +1,4 @@
--- Writes each new incident to the audit log; one that recurs is only counted.
+-- Writes each new incident to the audit log; a recurrence is only counted.
 CREATE OR REPLACE FUNCTION audit_new_incident() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- Locks what an unattributed flow touches and returns its facts; null when there is no such tap.
+-- Locks the rows that an unattributed flow touches and returns its facts; null when there is no such tap.
 CREATE OR REPLACE FUNCTION lock_flow(asked_tap text, said_event uuid, said_journal uuid, said_from_ml bigint, said_to_ml bigint)
 RETURNS jsonb
 LANGUAGE plpgsql

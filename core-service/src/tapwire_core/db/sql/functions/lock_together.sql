@@ -1,5 +1,5 @@
 -- Locks the rows that these questions and reports touch, class by class in the fixed order, then returns the facts of each in the
--- order in which they were asked. A `wait_ms` above 0 limits the wait for each row of this transaction, also while it writes.
+-- order of `asked`. A `wait_ms` above 0 limits the wait for each row of this transaction, also while it writes.
 CREATE OR REPLACE FUNCTION lock_together(asked jsonb, wait_ms integer) RETURNS SETOF jsonb
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
@@ -32,7 +32,7 @@ BEGIN
         PERFORM FROM cards WHERE card_uid = ANY(card_uids) ORDER BY card_uid FOR NO KEY UPDATE;
         visit_ids := ARRAY(SELECT visit_id FROM visits WHERE card_uid = ANY(card_uids) AND status = 'active');
     END IF;
-    -- a tap's lock keeps its pending pour as it is
+    -- a tap's lock keeps its pending pour from changing
     SELECT array_agg(pour_id), array_agg(visit_id) || visit_ids, array_agg(guest_id), array_agg(keg_id)
     INTO pour_ids, visit_ids, guest_ids, keg_ids
     FROM (
@@ -49,7 +49,7 @@ BEGIN
         PERFORM FROM pours WHERE pour_id = ANY(pour_ids) ORDER BY pour_id FOR NO KEY UPDATE;
     END IF;
 
-    -- a pending pour keeps its shift open by itself; any other booking keeps it from being closed until the commit
+    -- a pending pour keeps its shift open; any other booking must lock the shift until the commit
     IF asked_pours <> '{}' AND EXISTS (
         SELECT FROM jsonb_to_recordset(asked) AS one(kind text, tap_path text, pour_id uuid)
         WHERE kind = 'report' AND NOT EXISTS (

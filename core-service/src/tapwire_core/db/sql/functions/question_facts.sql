@@ -1,4 +1,4 @@
--- The facts that questions are decided on, each with its place in `asked`; read under the locks of `lock_together`.
+-- The facts for deciding questions, each with its place in `asked`; read under the locks of `lock_together`.
 CREATE OR REPLACE FUNCTION question_facts(asked jsonb) RETURNS TABLE (place bigint, facts jsonb)
 LANGUAGE sql STABLE AS $$
     SELECT one.place, CASE

@@ -1,4 +1,4 @@
--- Refuses to change or delete rows of the audit log and the books, to every role.
+-- Refuses changes and deletions in the audit log and the books, to every role.
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN

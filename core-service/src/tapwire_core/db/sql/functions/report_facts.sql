@@ -1,4 +1,4 @@
--- The facts that reports are settled on, each with its place in `asked`; read under the locks of `lock_together`.
+-- The facts for settling reports, each with its place in `asked`; read under the locks of `lock_together`.
 CREATE OR REPLACE FUNCTION report_facts(asked jsonb) RETURNS TABLE (place bigint, facts jsonb)
 LANGUAGE sql STABLE AS $$
     SELECT one.place, CASE

@@ -1,4 +1,4 @@
--- A tap, with what is booked at it now: venue, open shift, keg and price.
+-- A tap with its current venue, open shift, keg and price.
 CREATE OR REPLACE VIEW tap_now AS
 SELECT tap.tap_path, jsonb_build_object(
     'venue_id', tap.venue_id,
