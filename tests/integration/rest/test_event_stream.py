@@ -161,16 +161,16 @@ async def test_a_fact_that_commits_after_a_later_one_is_not_skipped(db: Database
         await transaction.start()
         await slow.execute(INSERT, "first, and slow")
         await fast.execute(INSERT, "second")
-        before = [fact.actor for fact in await reader.read_on()]
+        before = [fact.actor for fact in await reader.read_next()]
         await transaction.commit()
-        after = [fact.actor for fact in await reader.read_on()]
+        after = [fact.actor for fact in await reader.read_next()]
 
         transaction = slow.transaction()
         await transaction.start()
         await slow.execute(INSERT, "never")
         await fast.execute(INSERT, "third")
         await transaction.rollback()
-        last = [fact.actor for fact in await reader.read_on()]
+        last = [fact.actor for fact in await reader.read_next()]
 
     assert (before, after, last) == ([], ["first, and slow", "second"], ["third"])
 
@@ -187,9 +187,9 @@ async def test_a_transaction_that_began_after_a_later_facts_one_is_waited_for_to
         await early.execute(INSERT, "early")
         await first.commit()
 
-        before = [await reader.read_on() for _ in range(3)]
+        before = [await reader.read_next() for _ in range(3)]
         await second.commit()
-        after = await reader.read_on()
+        after = await reader.read_next()
 
     assert before == [[], [], []]
     assert [fact.actor for fact in after] == ["late, with the smaller id", "early"]
@@ -207,15 +207,15 @@ async def test_a_stream_from_now_on_tells_what_was_being_written_when_it_began(d
         async with db.transaction() as quick:
             await quick.connection.execute(INSERT, "there already")
         reader = await AuditReader.from_now(db)
-        meanwhile = await reader.read_on()
+        meanwhile = await reader.read_next()
     async with db.transaction() as store:
         await store.connection.execute(INSERT, "after")
 
-    told = await reader.read_on()
+    told = await reader.read_next()
 
     assert meanwhile == []
     assert [fact.actor for fact in told] == ["late, with the smaller id", "after"]
-    assert await reader.read_on() == []
+    assert await reader.read_next() == []
 
 
 async def test_live_values_come_from_the_broker_and_the_newest_again_to_each_listener(

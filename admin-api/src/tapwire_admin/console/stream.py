@@ -165,7 +165,7 @@ async def _poll(
                     return
                 beat_at = time.monotonic() + HEARTBEAT_S
                 events.append(_event("beat", texts.live.link))
-            topics = [topic for fact in await facts.read_on() for topic in topics_of(fact)]
+            topics = [topic for fact in await facts.read_next() for topic in topics_of(fact)]
             if topics:
                 events.append(_changed(topics))
             if events:

@@ -72,7 +72,7 @@ async def _events(db: Database, live: Live, facts: AuditReader, session: bytes, 
                 beat_at = time.monotonic() + HEARTBEAT_S
                 yield ServerSentEventMessage(data=None, comment="alive")
             if time.monotonic() >= poll_at:
-                for fact in await facts.read_on():
+                for fact in await facts.read_next():
                     yield ServerSentEventMessage(data=_json(fact), event=kind_of(fact.action), id=fact.audit_id)
                 poll_at = time.monotonic() + POLL_INTERVAL_S
             for kind, value in listener.take():

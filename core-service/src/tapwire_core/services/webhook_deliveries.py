@@ -55,7 +55,7 @@ class EventWriter:
                 return False
             if self._reader.after != after:
                 self._reader = AuditReader(self._db, after)
-            facts = await self._reader.read_on()
+            facts = await self._reader.read_next()
             if not facts:
                 return False
             events = await make_events(

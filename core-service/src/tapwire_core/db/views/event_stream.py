@@ -106,22 +106,22 @@ class AuditReader:
             after = audit_id
         return cls(db, after, (audit_id for audit_id in known if audit_id > after))
 
-    async def read_on(self) -> list[AuditEntryView]:
+    async def read_next(self) -> list[AuditEntryView]:
         """The next entries, at most `BATCH`."""
         complete_to = await self._complete_to()
         rows = await read_all(self._db, _entries_after(self.after).limit(BATCH), AuditEntryView)
-        facts: list[AuditEntryView] = []
+        entries: list[AuditEntryView] = []
         for row in rows:
             if row.audit_id > max(self.after + 1, complete_to):
                 if await self._is_new_gap(row.audit_id):
-                    return facts or await self.read_on()
-                return facts
+                    return entries or await self.read_next()
+                return entries
             self.after = row.audit_id
             if row.audit_id in self._known:
                 self._known.remove(row.audit_id)
             else:
-                facts.append(row)
-        return facts if facts or len(rows) < BATCH else await self.read_on()
+                entries.append(row)
+        return entries if entries or len(rows) < BATCH else await self.read_next()
 
     async def _complete_to(self) -> int:
         """The id below which no row can still appear; read it before the rows."""

@@ -143,23 +143,23 @@ async def get_delivery(db: Database, webhook_id: UUID, delivery_id: UUID) -> Del
     return await read_one(db, statement.where(one), DeliveryDetail)
 
 
-async def make_events(db: Database, facts: Iterable[AuditEntryView], wanted: Collection[str]) -> list[OutgoingEvent]:
+async def make_events(db: Database, entries: Iterable[AuditEntryView], wanted: Collection[str]) -> list[OutgoingEvent]:
     """Make the events of audit entries, in their order; only those of the wanted types."""
-    told = [(fact, EVENT_OF[fact.action]) for fact in facts if fact.action in EVENT_OF]
-    of_interest = [fact for fact, kind in told if kind in wanted]
-    bookings = await _bookings_of(db, [fact for fact in of_interest if fact.action in MONEY_EVENTS])
+    typed = [(entry, EVENT_OF[entry.action]) for entry in entries if entry.action in EVENT_OF]
+    of_interest = [entry for entry, kind in typed if kind in wanted]
+    bookings = await _bookings_of(db, [entry for entry in of_interest if entry.action in MONEY_EVENTS])
     objects: dict[UUID, PourView | IncidentView | ShiftView] = {
         **{pour.pour_id: pour for pour in await pours_by_id(db, _subjects(of_interest, POUR_EVENTS))},
         **{incident.incident_id: incident for incident in await incidents_by_id(db, _subjects(of_interest, INCIDENT_EVENTS))},
         **{shift.shift_id: shift for shift in await shifts_by_id(db, _subjects(of_interest, SHIFT_EVENTS))},
     }
     found: list[OutgoingEvent] = []
-    for fact, kind in told:
-        subject = _subject(fact)
-        if kind in wanted and fact.audit_id in bookings:
-            found.append(_make_event(fact, kind, bookings[fact.audit_id], subject))
+    for entry, kind in typed:
+        subject = _subject(entry)
+        if kind in wanted and entry.audit_id in bookings:
+            found.append(_make_event(entry, kind, bookings[entry.audit_id], subject))
         elif kind in wanted and subject in objects:
-            found.append(_make_event(fact, kind, msgspec.to_builtins(objects[subject]), subject))
+            found.append(_make_event(entry, kind, msgspec.to_builtins(objects[subject]), subject))
     return found
 
 
@@ -170,35 +170,35 @@ def payload_of(event_id: UUID, kind: WebhookEventType, at: datetime, content: Ma
     return msgspec.json.encode(body).decode()
 
 
-def _make_event(fact: AuditEntryView, kind: WebhookEventType, content: Mapping[str, Any], subject: UUID) -> OutgoingEvent:
-    event_id = uuid5(EVENT_NAMESPACE, f"{fact.audit_id} {fact.created_at.isoformat()} {kind} {subject}")
-    return OutgoingEvent(event_id, fact.audit_id, kind, fact.created_at, payload_of(event_id, kind, fact.created_at, content))
+def _make_event(entry: AuditEntryView, kind: WebhookEventType, content: Mapping[str, Any], subject: UUID) -> OutgoingEvent:
+    event_id = uuid5(EVENT_NAMESPACE, f"{entry.audit_id} {entry.created_at.isoformat()} {kind} {subject}")
+    return OutgoingEvent(event_id, entry.audit_id, kind, entry.created_at, payload_of(event_id, kind, entry.created_at, content))
 
 
-async def _bookings_of(db: Database, facts: Sequence[AuditEntryView]) -> dict[int, dict[str, Any]]:
+async def _bookings_of(db: Database, entries: Sequence[AuditEntryView]) -> dict[int, dict[str, Any]]:
     """The booking of each audit entry, by the entry's id; they share time, account and amount."""
-    left = await bookings_at(db, {(_subject(fact), fact.created_at) for fact in facts})
+    left = await bookings_at(db, {(_subject(entry), entry.created_at) for entry in entries})
     found: dict[int, dict[str, Any]] = {}
-    for fact in facts:
-        booked = next((entry for entry in left if _is_of(entry, fact)), None)
+    for entry in entries:
+        booked = next((booking for booking in left if _is_of(booking, entry)), None)
         if booked is not None:
             left.remove(booked)
-            found[fact.audit_id] = {**msgspec.to_builtins(booked), "balance_minor": fact.details.get("balance_minor")}
+            found[entry.audit_id] = {**msgspec.to_builtins(booked), "balance_minor": entry.details.get("balance_minor")}
     return found
 
 
-def _is_of(entry: Booked, fact: AuditEntryView) -> bool:
-    is_same = (entry.guest_id, entry.created_at) == (_subject(fact), fact.created_at)
-    return is_same and (entry.kind.value, entry.amount_minor) == (fact.action, fact.details.get("amount_minor"))
+def _is_of(booking: Booked, entry: AuditEntryView) -> bool:
+    is_same = (booking.guest_id, booking.created_at) == (_subject(entry), entry.created_at)
+    return is_same and (booking.kind.value, booking.amount_minor) == (entry.action, entry.details.get("amount_minor"))
 
 
-def _subjects(facts: Iterable[AuditEntryView], actions: Collection[str]) -> list[UUID]:
-    return [_subject(fact) for fact in facts if fact.action in actions]
+def _subjects(entries: Iterable[AuditEntryView], actions: Collection[str]) -> list[UUID]:
+    return [_subject(entry) for entry in entries if entry.action in actions]
 
 
-def _subject(fact: AuditEntryView) -> UUID:
+def _subject(entry: AuditEntryView) -> UUID:
     """The entry's main subject, its first one; for a visit unlocked without a pour it is the visit."""
-    return UUID(fact.subjects[0])
+    return UUID(entry.subjects[0])
 
 
 def _webhooks() -> Select[Any]:

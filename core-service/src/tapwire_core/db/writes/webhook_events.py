@@ -70,17 +70,17 @@ async def list_subscriptions(store: Store) -> list[Subscription]:
     return [Subscription(row["webhook_id"], tuple(row["event_types"]), row["active_since"]) for row in rows]
 
 
-async def store_events(store: Store, told: Sequence[OutgoingEvent]) -> None:
+async def store_events(store: Store, events: Sequence[OutgoingEvent]) -> None:
     """Store events; an event that is already stored stays unchanged."""
     await store.connection.execute(
         """INSERT INTO webhook_events (event_id, audit_id, event_type, occurred_at, payload)
            SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[])
            ON CONFLICT (event_id) DO NOTHING""",
-        [event.event_id for event in told],
-        [event.audit_id for event in told],
-        [event.event_type.value for event in told],
-        [event.occurred_at for event in told],
-        [event.payload for event in told],
+        [event.event_id for event in events],
+        [event.audit_id for event in events],
+        [event.event_type.value for event in events],
+        [event.occurred_at for event in events],
+        [event.payload for event in events],
     )
 
 

@@ -1,5 +1,5 @@
--- Writes the changes of decisions (`tapwire_core.domain.changes`). `lock_together` has locked the rows, and no two decisions touch the
--- same one. Balances, holds and book volumes are derived only from the movements and pours written here.
+-- Writes the changes of decisions (`tapwire_core.domain.changes`). `lock_together` has locked the rows, and no two decisions touch
+-- the same one. Balances, holds and book volumes are derived only from the movements and pours written here.
 CREATE OR REPLACE FUNCTION apply_together(decided jsonb) RETURNS void
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
