@@ -31,9 +31,9 @@ class Intake(Generic[T]):
         self._waiting: Final[dict[str, deque[T]]] = {}
         self._ready: Final[deque[str]] = deque()
         """Devices to serve next: each has a message waiting, and room for one more in progress."""
-        self._in_hand: Final[Counter[str]] = Counter()
+        self._in_progress: Final[Counter[str]] = Counter()
         self._overflowing: Final[set[str]] = set()
-        self._news = asyncio.Event()
+        self._not_empty = asyncio.Event()
 
     def put(self, device: str, message: T) -> bool:
         """Queue a message; False when the device's queue is full and the message was dropped."""
@@ -52,26 +52,26 @@ class Intake(Generic[T]):
     async def take(self) -> tuple[str, T]:
         """Wait for the next message, and return it with its device; call `done` with the device afterwards."""
         while not self._ready:
-            self._news.clear()
-            await self._news.wait()
+            self._not_empty.clear()
+            await self._not_empty.wait()
         device = self._ready.popleft()
         queue = self._waiting[device]
         message = queue.popleft()
         if not queue:
             del self._waiting[device]
             self._overflowing.discard(device)
-        self._in_hand[device] += 1
+        self._in_progress[device] += 1
         self._line_up(device)
         return device, message
 
     def done(self, device: str) -> None:
         """Report that a message of this device has been processed."""
-        self._in_hand[device] -= 1
-        if not self._in_hand[device]:
-            del self._in_hand[device]
+        self._in_progress[device] -= 1
+        if not self._in_progress[device]:
+            del self._in_progress[device]
         self._line_up(device)
 
     def _line_up(self, device: str) -> None:
-        if device in self._waiting and device not in self._ready and self._in_hand[device] < MAX_IN_PROGRESS_PER_DEVICE:
+        if device in self._waiting and device not in self._ready and self._in_progress[device] < MAX_IN_PROGRESS_PER_DEVICE:
             self._ready.append(device)
-            self._news.set()
+            self._not_empty.set()

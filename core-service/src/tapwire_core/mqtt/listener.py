@@ -35,10 +35,10 @@ def receive(intake: Intake[RawMessage], topic: str, payload: bytes) -> None:
 
 async def work(context: HandlerContext, intake: Intake[RawMessage]) -> None:
     """Process every received message, until cancelled."""
-    free, in_hand = asyncio.Semaphore(MAX_CONCURRENT), set[asyncio.Task[bool]]()
+    free, in_progress = asyncio.Semaphore(MAX_CONCURRENT), set[asyncio.Task[bool]]()
 
-    def put_down(device: str, task: asyncio.Task[bool]) -> None:
-        in_hand.remove(task)
+    def release(device: str, task: asyncio.Task[bool]) -> None:
+        in_progress.remove(task)
         free.release()
         if task.cancelled() or task.result():
             intake.done(device)
@@ -50,10 +50,10 @@ async def work(context: HandlerContext, intake: Intake[RawMessage]) -> None:
             await free.acquire()
             device, message = await intake.take()
             task = asyncio.create_task(_work_on(context, message))
-            in_hand.add(task)
-            task.add_done_callback(functools.partial(put_down, device))
+            in_progress.add(task)
+            task.add_done_callback(functools.partial(release, device))
     finally:
-        await end_tasks(*in_hand)
+        await end_tasks(*in_progress)
 
 
 async def _work_on(context: HandlerContext, raw: RawMessage) -> bool:

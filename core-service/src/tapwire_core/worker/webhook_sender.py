@@ -87,37 +87,37 @@ class WebhookSender:
             while True:
                 self._woken.clear()
                 leased = await survive(lambda: lease_due_deliveries(self.db, dict(self._busy)))
-                for taken in leased or ():
-                    self._busy[taken.webhook_id] += 1
-                    sending.create_task(self._send(client, taken))
+                for delivery in leased or ():
+                    self._busy[delivery.webhook_id] += 1
+                    sending.create_task(self._send(client, delivery))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self.poll_interval_s):
                         await self._woken.wait()
 
-    async def _send(self, client: httpx.AsyncClient, taken: LeasedDelivery) -> None:
+    async def _send(self, client: httpx.AsyncClient, delivery: LeasedDelivery) -> None:
         try:
-            attempted = await self._attempt(client, taken)
+            attempted = await self._attempt(client, delivery)
             arrived = attempted.error is None
             self.metrics.count(arrived=arrived)
             if arrived:
-                await survive(lambda: note_delivered(self.db, taken, attempted))
+                await survive(lambda: note_delivered(self.db, delivery, attempted))
             else:
-                log.info("webhook %s: %s, attempt %d", taken.webhook_id, attempted.error, taken.attempts)
+                log.info("webhook %s: %s, attempt %d", delivery.webhook_id, attempted.error, delivery.attempts)
                 jitter = random.random()  # noqa: S311  jitter, not a secret
-                await survive(lambda: note_failed(self.db, taken, attempted, jitter))
+                await survive(lambda: note_failed(self.db, delivery, attempted, jitter))
         finally:
-            self._busy[taken.webhook_id] -= 1
-            if not self._busy[taken.webhook_id]:
-                del self._busy[taken.webhook_id]
+            self._busy[delivery.webhook_id] -= 1
+            if not self._busy[delivery.webhook_id]:
+                del self._busy[delivery.webhook_id]
             self._woken.set()
 
-    async def _attempt(self, client: httpx.AsyncClient, taken: LeasedDelivery) -> AttemptResult:
+    async def _attempt(self, client: httpx.AsyncClient, delivery: LeasedDelivery) -> AttemptResult:
         limits = self.db.policy.webhooks
         clock = asyncio.get_running_loop().time
         began, status, answer, error = clock(), None, None, None
         try:
             async with asyncio.timeout(limits.timeout_ms / 1000):
-                status, answer = await self._post(client, taken, limits)
+                status, answer = await self._post(client, delivery, limits)
             if not httpx.codes.is_success(status):
                 error = f"The receiver answered {status}."
         except TimeoutError:
@@ -126,17 +126,17 @@ class WebhookSender:
             error = (getattr(failure, "strerror", None) or str(failure) or type(failure).__name__)[:MAX_ANSWER_BYTES]
         return AttemptResult(answer_status=status, answer=answer, error=error, duration_ms=round((clock() - began) * 1000))
 
-    async def _post(self, client: httpx.AsyncClient, taken: LeasedDelivery, limits: WebhookLimits) -> tuple[int, str]:
-        check_url(taken.url, limits)
-        url = httpx.URL(taken.url)
+    async def _post(self, client: httpx.AsyncClient, delivery: LeasedDelivery, limits: WebhookLimits) -> tuple[int, str]:
+        check_url(delivery.url, limits)
+        url = httpx.URL(delivery.url)
         failed: httpx.TransportError | None = None
         for address in (await self._addresses(url, limits))[:ADDRESSES_TRIED]:
             request = client.build_request(
                 "POST",
                 url.copy_with(host=str(address)),
-                content=taken.payload.encode(),
+                content=delivery.payload.encode(),
                 timeout=httpx.Timeout(limits.timeout_ms / 1000, connect=limits.timeout_ms / 1000 / 2),
-                headers={"Host": url.netloc.decode("ascii"), **_headers(taken)},
+                headers={"Host": url.netloc.decode("ascii"), **_headers(delivery)},
                 extensions={"sni_hostname": url.host},
             )
             try:
@@ -173,16 +173,16 @@ def _look_up(host: str, port: int) -> list[Address]:
     return list(dict.fromkeys(ip_address(str(place[0]).partition("%")[0]) for *_, place in found))
 
 
-def _headers(taken: LeasedDelivery) -> dict[str, str]:
-    secrets = [secret for secret in (taken.secret, taken.old_secret) if secret is not None]
-    event_id = str(taken.event_id)
+def _headers(delivery: LeasedDelivery) -> dict[str, str]:
+    secrets = [secret for secret in (delivery.secret, delivery.old_secret) if secret is not None]
+    event_id = str(delivery.event_id)
     return {
         "Accept-Encoding": "identity",
         "Content-Type": "application/json",
         "User-Agent": SOFTWARE.replace(" ", "/"),
         "webhook-id": event_id,
-        "webhook-timestamp": str(taken.timestamp),
-        "webhook-signature": sign_with_all(secrets, event_id, taken.timestamp, taken.payload),
+        "webhook-timestamp": str(delivery.timestamp),
+        "webhook-signature": sign_with_all(secrets, event_id, delivery.timestamp, delivery.payload),
     }
 
 
