@@ -42,8 +42,8 @@ test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 240 --ignore tests/browser
 	$(PY) -m pytest --timeout 240 tests/browser  # by themselves: a browser, and a demo that pours all the time, want the whole machine
 
-test-long: lint ## slow tests: the images' installations, step by step
-	$(PY) -m pytest -m slow --timeout 900
+test-long: lint ## slow tests, and more repetitions of those that repeat
+	THOROUGH=1 $(PY) -m pytest -m "slow or thorough" --timeout 900
 
 test-install: $(VENV)/.dev $(VENV)/.dist ## test the packages from a fresh checkout, and the drivers of a Raspberry Pi
 	$(PY) -m pytest -m install --timeout 900

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
@@ -63,7 +64,7 @@ async def database_url(postgres: EmbeddedPostgres, migrated_database: str) -> As
 @pytest.fixture
 def application_url(postgres: EmbeddedPostgres, database_url: str) -> str:
     """The test's database, for the role that programs log in with: it may only add to the books."""
-    return postgres.application_url_of(database_url.rpartition("/")[2])
+    return postgres.application_url_of(urlsplit(database_url).path.removeprefix("/"))
 
 
 @pytest.fixture(params=list(BrokerKind), ids=str)

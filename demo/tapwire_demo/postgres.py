@@ -38,6 +38,8 @@ _ENVIRONMENT: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 _INITDB_STOP: Final = (StopStep(signal.SIGKILL, 5.0),)
 
 _SETTINGS: Final = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=64MB", "max_wal_size=256MB")
+NO_TLS: Final = "sslmode=disable"
+"""The server has no certificate, listens on loopback only, and asyncpg logs an error when its question for TLS is cancelled."""
 _NOT_DURABLE: Final = ("fsync=off", "full_page_writes=off")
 
 
@@ -143,17 +145,17 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """`postgresql://user:password@127.0.0.1:port/tapwire`."""
+        """`postgresql://user:password@127.0.0.1:port/tapwire?sslmode=disable`."""
         return self.url_of(DATABASE)
 
     def url_of(self, database: str) -> str:
         """The URL of one of its databases, for the role that owns it."""
-        return f"postgresql://{USERNAME}:{self._password}@{LOOPBACK}:{self.port}/{database}"
+        return f"postgresql://{USERNAME}:{self._password}@{LOOPBACK}:{self.port}/{database}?{NO_TLS}"
 
     def application_url_of(self, database: str = DATABASE) -> str:
         """The URL of one of its databases, for the role that programs log in with; `migrate` makes it."""
         password = hashlib.sha256(f"{APPLICATION} {self._password}".encode()).hexdigest()
-        return f"postgresql://{APPLICATION}:{password}@{LOOPBACK}:{self.port}/{database}"
+        return f"postgresql://{APPLICATION}:{password}@{LOOPBACK}:{self.port}/{database}?{NO_TLS}"
 
     async def start(self) -> Self:
         """Start the server and wait until it answers; also after `stop` or a crash. Raises `EmbeddedPostgresError`."""

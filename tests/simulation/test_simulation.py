@@ -5,11 +5,13 @@ from typing import Final
 import pytest
 
 from tests.simulation.run import run_seed
+from tests.thoroughness import short_or_long
 
-SEEDS: Final = 2_000
+SEEDS: Final = short_or_long(1_000, 5_000)
 BATCH: Final = 100
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
 def test_no_storm_leaves_beer_unbooked_money_lost_or_anybody_stuck(first: int) -> None:
     found: list[str] = []

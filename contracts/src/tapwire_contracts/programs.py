@@ -68,7 +68,7 @@ def install_units(package: str, programs: Path, folder: Path, settings: Path | N
     shipped = sorted(_shipped(package), key=lambda file: file.name)
     units = [file for file in shipped if file.suffix in _UNIT_SUFFIXES]
     for unit in units:
-        yield _write(folder / unit.name, _at_their_place(unit.read_text(encoding="utf-8"), programs))
+        yield _write(folder / unit.name, unit_for(unit.read_text(encoding="utf-8"), programs))
     for example in shipped:
         if settings is not None and example.name.endswith(_EXAMPLE):
             yield _write_settings(settings / example.name.removesuffix(_EXAMPLE), example.read_text(encoding="utf-8"))
@@ -83,7 +83,7 @@ def _shipped(package: str) -> Iterator[Path]:
             yield Path(str(file.locate())).resolve()
 
 
-def _at_their_place(unit: str, programs: Path) -> str:
+def unit_for(unit: str, programs: Path) -> str:
     """Replace the programs' folder in a unit by the real one; systemd needs a path with a blank in quotes, and % doubled."""
     place = str(programs).replace("%", "%%")
     lines = unit.splitlines(keepends=True)

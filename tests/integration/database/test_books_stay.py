@@ -1,5 +1,7 @@
 """The audit log and the books are only ever added to, and the database itself sees to it."""
 
+from urllib.parse import urlsplit
+
 import asyncpg
 import pytest
 
@@ -61,7 +63,7 @@ async def test_a_mistake_that_is_everywhere_is_told_of_the_first_places_only(ven
 
 
 async def test_migrating_again_makes_the_role_once(postgres: EmbeddedPostgres, empty_database_url: str) -> None:
-    application_url = postgres.application_url_of(empty_database_url.rpartition("/")[2])
+    application_url = postgres.application_url_of(urlsplit(empty_database_url).path.removeprefix("/"))
 
     for _ in range(2):
         await migrate(empty_database_url, application_url)

@@ -13,8 +13,9 @@ import pytest
 
 from tapwire_demo.postgres import remove_postgres
 from tests.running_demo import RunningDemo, running_demo
+from tests.thoroughness import short_or_long
 
-MOMENTS_S: Final = (0.3, 1.0, 1.8, 2.6, 3.6, 6.0)
+MOMENTS_S: Final = short_or_long((0.3, 1.8, 3.6), (0.3, 1.0, 1.8, 2.6, 3.6, 6.0))
 """From the demo's first line over `initdb`, the migrations and the servers to the first guests."""
 BEGUN_S: Final = 10.0
 GONE_S: Final = 20.0
@@ -31,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     asyncio.run(remove_postgres(folder))
 
 
+@pytest.mark.thorough
 def test_ctrl_c_at_any_moment_of_a_start_leaves_no_process(folder: Path) -> None:
     chance = random.Random(20260501)
     for moment_s in MOMENTS_S:

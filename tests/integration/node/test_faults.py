@@ -19,9 +19,21 @@ from tapwire_node.controller.events import Part
 from tapwire_node.hardware import valve
 from tapwire_node.hardware.simulated_tap import VALVE_PIN, WatchedPin
 from tapwire_node.journal import Journal, JournalBroken
-from tapwire_node.runtime.tap_node import running_node
+from tapwire_node.runtime.tap_node import TapNode, end_node, running_node
 from tapwire_node.settings import Settings
-from tests.integration.node.rig import CARD, OTHER_CARD, TAP, Rig, blocked_journal, core_at, process_at, rig_at, tap_settings, until
+from tests.integration.node.rig import (
+    CARD,
+    OTHER_CARD,
+    TAP,
+    WAIT_S,
+    Rig,
+    blocked_journal,
+    core_at,
+    process_at,
+    rig_at,
+    tap_settings,
+    until,
+)
 from tests.mqtt_tap import protocol_of
 from tests.stolen_time import Stolen
 
@@ -156,9 +168,13 @@ async def test_an_error_while_stored_reports_are_read_ends_the_node(
     mosquitto: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Journal, "open_facts", lambda *_: 1 // 0)
+    node = TapNode(msgspec.convert(await tap_settings(mosquitto, tmp_path), Settings))
+    serving = asyncio.create_task(node.serve())
+
+    await asyncio.wait([serving], timeout=WAIT_S)
+
     with pytest.raises(ZeroDivisionError):
-        async with rig_at(mosquitto, tmp_path):
-            pass
+        await end_node(node, serving)
 
 
 async def test_a_report_that_cant_be_read_is_an_alarm_and_the_others_are_sent(

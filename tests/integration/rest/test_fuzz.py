@@ -18,10 +18,11 @@ from tapwire_core.services import devices
 from tapwire_core.services.books import check_books
 from tests.integration.rest.test_process import running
 from tests.rest import add_user
+from tests.thoroughness import short_or_long
 from tests.venue import OPERATOR, Venue
 
 SEED: Final = 20260501
-EXAMPLES: Final = 4
+EXAMPLES: Final = short_or_long(2, 8)
 """Random cases of each kind for an operation, beside those that its schema's edges give."""
 ENDS_WITHIN_S: Final = 540
 """For a busy machine; on a quiet one it takes a quarter of it."""
@@ -61,6 +62,7 @@ async def run_schemathesis(folder: Path, url: str, *arguments: str, phases: str 
     assert process.returncode == 0, output.decode()[-20_000:]
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(600)
 async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_answer(
     database_url: str, application_url: str, tmp_path: Path
@@ -76,6 +78,7 @@ async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_ans
         assert await check_books(db) == []
 
 
+@pytest.mark.slow  # test_access asks each route once
 @pytest.mark.timeout(600)
 async def test_without_a_login_no_request_is_told_anything(application_url: str, tmp_path: Path) -> None:
     async with running(application_url) as client:

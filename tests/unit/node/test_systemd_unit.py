@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tapwire_contracts.programs import unit_for
 from tapwire_node.__main__ import parser
 
 UNITS = Path(__file__).parents[3] / "tap-node/systemd"
@@ -70,7 +71,7 @@ def test_systemd_reads_the_unit(template: Path, tmp_path: Path) -> None:
     if analyze is None:
         pytest.skip("systemd-analyze is not installed")
     unit = tmp_path / template.name.replace("@", "@left")
-    unit.write_text(template.read_text(encoding="utf-8").replace(PROGRAM, sys.executable), encoding="utf-8")
+    unit.write_text(unit_for(template.read_text(encoding="utf-8"), Path(sys.executable).parent), encoding="utf-8")
 
     checked = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, timeout=60, check=False)
 
