@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from msgspec.structs import replace
 
-from tapwire_contracts.reasons import DenyReason, EndReason
-from tapwire_core.services import cards, kegs, taps
+from tapwire_contracts.reasons import DenyReason, EndReason, Resolution
+from tapwire_core.services import cards, incidents, kegs, taps
 from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tests.venue import KEG_ML, OPERATOR, SimulatedTap, Venue
 
@@ -127,15 +127,44 @@ async def test_an_overpour_that_the_balance_covers_is_charged(venue: Venue) -> N
     assert await venue.incidents("overpour") == []
 
 
-async def test_an_overpour_far_over_the_grant_locks_the_tap(venue: Venue) -> None:
+async def test_far_over_the_grant_the_grant_is_charged_and_a_person_decides_about_the_rest(venue: Venue) -> None:
     ann = await venue.guest(balance_minor=2000_00)
     grant = await venue.grant(ann)
 
     verdict = await venue.report(grant, 1200)
 
-    assert verdict.outcome == "pending_updated_to_synced"
-    assert len(await venue.incidents("overpour")) == 1
+    assert (verdict.outcome, verdict.volume_ml, verdict.amount_minor) == ("pending_updated_to_synced", 1200, 500_00)
+    assert await venue.balance(ann) == (1500_00, 0)
+    assert await venue.keg_ml() == KEG_ML - 1200
     assert await venue.denial(ann) is DenyReason.TAP_LOCKED
+    (incident,) = await venue.incidents("overpour")
+    await incidents.resolve_incident(
+        venue.db, OPERATOR, UUID(str(incident["incident_id"])), resolution=Resolution.CHARGED, comment="drunk"
+    )
+    assert await venue.balance(ann) == (1400_00, 0)
+
+
+async def test_a_report_of_more_than_can_have_flowed_since_its_grant_is_refused(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=20_000_00)
+    grant = await venue.grant(ann)
+    report = replace(venue.tap.report(grant.pour_id, ann.card_uid, 9_000), duration_ms=500_000)
+
+    verdict = await venue.deliver(report)
+
+    assert verdict.outcome == "rejected_invalid_report"
+    assert (await venue.balance(ann))[0] == 20_000_00
+    assert (await venue.pour(grant.pour_id))["sync_status"] == "pending_sync"
+
+
+async def test_a_report_that_waited_for_the_network_may_be_as_long_as_it_says(venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=20_000_00)
+    grant = await venue.grant(ann)
+    await venue.db.pool.execute("UPDATE pours SET authorized_at = authorized_at - interval '1 day'")
+    report = replace(venue.tap.report(grant.pour_id, ann.card_uid, 900), duration_ms=60_000)
+
+    verdict = await venue.deliver(report)
+
+    assert verdict.outcome == "pending_updated_to_synced"
 
 
 async def test_a_small_overpour_that_is_not_covered_is_written_off(venue: Venue) -> None:

@@ -1,5 +1,6 @@
 """The mirror of the schema's functions `lock_together`, `lock_flow`, `lock_odometer` and `lock_pour`."""
 
+from typing import Final
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -94,6 +95,10 @@ def tap_now(tables: Tables, path: str) -> CurrentTap:
     )
 
 
+LONG_AGO_MS: Final = 3_600_000
+"""The time since each grant: no duration that a node of the simulation reports is longer."""
+
+
 def pour_facts(tables: Tables, pour_id: UUID) -> PourFacts:
     """A pour with its guest's account and its keg."""
     pour = tables.pours[pour_id]
@@ -115,6 +120,7 @@ def pour_facts(tables: Tables, pour_id: UUID) -> PourFacts:
         stock_ml=pour.stock_ml,
         reported=pour.reported,
         refused=pour.report_refused,
+        elapsed_ms=LONG_AGO_MS,
         balance_minor=guest.balance_minor,
         held_minor=guest.held_minor,
         keg_ml=tables.kegs[granted.keg_id].book_ml,

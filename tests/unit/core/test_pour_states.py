@@ -7,12 +7,16 @@ from typing import Final
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tapwire_contracts.reasons import AuditAction, EndReason, StopReason, SyncStatus
 from tapwire_core.domain import pour_recovery
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization_changes import answer_question
 from tapwire_core.domain.changes import Changes, PourEnded
+from tapwire_core.domain.closed_sets import Account
+from tapwire_core.domain.money import charge
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, Report, SettlementFacts
 from tapwire_core.domain.pours import TRANSITIONS, PourEvent, state_diagram
@@ -23,7 +27,7 @@ HOUSE: Final = Policy()
 ARCHITECTURE: Final = Path(__file__).parents[3] / "ARCHITECTURE.md"
 
 
-def pour(sync_status: SyncStatus = SyncStatus.PENDING_SYNC, balance_minor: int = 1_80) -> PourFacts:
+def pour(sync_status: SyncStatus = SyncStatus.PENDING_SYNC, balance_minor: int = 1_80, elapsed_ms: int = 10_000) -> PourFacts:
     """A pour of at most 200 ml, by a guest who has just enough for it."""
     return PourFacts(
         pour_id=PENDING,
@@ -42,6 +46,7 @@ def pour(sync_status: SyncStatus = SyncStatus.PENDING_SYNC, balance_minor: int =
         stock_ml=0,
         reported=False,
         refused=False,
+        elapsed_ms=elapsed_ms,
         balance_minor=balance_minor,
         held_minor=1_80,
         keg_ml=30_000,
@@ -53,9 +58,9 @@ def changes() -> Changes:
     return Changes(tap_path=TAP, venue_id="bar", shift_id=None, actor="test")
 
 
-def reported(volume_ml: int, of: PourFacts) -> Changes:
+def reported(volume_ml: int, of: PourFacts, duration_ms: int = 10_000) -> Changes:
     """The changes of a report of a volume."""
-    report = Report(TAP, PENDING, "04a1b2c3", volume_ml, 10_000, EndReason.CARD_REMOVED, 0, volume_ml)
+    report = Report(TAP, PENDING, "04a1b2c3", volume_ml, duration_ms, EndReason.CARD_REMOVED, 0, volume_ml)
     now = CurrentTap(venue_id="bar", shift_id=None, keg_id=KEG, keg_ml=30_000, price_minor=PRICE_MINOR)
     return settle_new_report(report, JOURNAL, SettlementFacts(tap=now, pour=of), (), HOUSE, Actor(TAP), {}).changes
 
@@ -139,3 +144,24 @@ def test_the_architecture_shows_the_table_as_it_is() -> None:
 
     assert shown is not None, f"{ARCHITECTURE.name} has no diagram after <!-- pour states -->"
     assert shown.group(1) == state_diagram()
+
+
+@given(
+    volume_ml=st.integers(1, 120_000),
+    duration_ms=st.integers(0, 86_400_000),
+    elapsed_ms=st.integers(-86_400_000, 86_400_000),
+    balance_minor=st.integers(1_80, 1_000_000_00),
+)
+def test_a_guest_never_pays_for_more_than_the_grant_and_the_tolerance(
+    volume_ml: int, duration_ms: int, elapsed_ms: int, balance_minor: int
+) -> None:
+    of = pour(balance_minor=balance_minor, elapsed_ms=elapsed_ms)
+
+    found = reported(volume_ml, of, duration_ms)
+
+    paid_minor = sum(moved.amount_minor for moved in found.money if moved.debit_account is Account.GUEST)
+    assert paid_minor <= charge(of.max_volume_ml + HOUSE.overpour_tolerance_ml, PRICE_MINOR)
+    if found.ended:
+        assert sum(moved.volume_ml for moved in found.stock) == volume_ml
+        longest_ms = elapsed_ms + 5_000 if elapsed_ms >= 0 else HOUSE.max_duration_ms
+        assert volume_ml <= HOUSE.max_flow_ml_per_s * (min(duration_ms, longest_ms) + 5_000) // 1000

@@ -126,7 +126,10 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.LATE_MISMATCH: N_(
         "The pour was settled before its report arrived. Compare both volumes, then charge, refund or leave it."
     ),
-    IncidentKind.OVERPOUR: N_("Far more flowed than was allowed, and the tap was locked. Check its valve before you unlock it."),
+    IncidentKind.OVERPOUR: N_(
+        "Far more flowed than was allowed. What was allowed was charged, and the tap was locked. "
+        "Check its valve, then charge the rest, or write it off."
+    ),
     IncidentKind.REJECTED_INSUFFICIENT_FUNDS: N_(
         "Nothing was charged and the tap was locked. Check its valve, then charge a visit, or write it off."
     ),

@@ -21,10 +21,15 @@ from tapwire_core.domain.policy import Policy
 
 FLOW_GRACE_MS: Final = 5_000
 """Time that a meter may count beyond the pour's duration."""
+CLOCK_GRACE_MS: Final = 5_000
+"""Time that a pour may have lasted beyond the database's time since its grant."""
 
 
 class PourFacts(Struct, frozen=True, kw_only=True):
-    """A pour in the books. `reported`: it has a plausible report; `refused`: it has an implausible one."""
+    """A pour in the books. `reported`: it has a plausible report; `refused`: it has an implausible one.
+
+    `elapsed_ms` is the database's time since its grant, negative after the database's clock was set back.
+    """
 
     pour_id: UUID
     visit_id: UUID
@@ -42,6 +47,7 @@ class PourFacts(Struct, frozen=True, kw_only=True):
     stock_ml: int
     reported: bool
     refused: bool
+    elapsed_ms: int
     balance_minor: int
     held_minor: int
     keg_ml: int
@@ -147,11 +153,17 @@ class Verdict:
     balance_minor: int | None
 
 
-def implausibility(report: Report, policy: Policy) -> str | None:
-    """Explain why a report is implausible; None for a plausible one."""
+def implausibility(report: Report, policy: Policy, pour: PourFacts | None = None) -> str | None:
+    """Explain why a report is implausible; None for a plausible one. The pour's grant bounds the report's duration."""
     if report.volume_ml > policy.max_report_ml:
         return f"{report.volume_ml} ml is more than max_report_ml, {policy.max_report_ml}"
-    most_ml = policy.max_flow_ml_per_s * (report.duration_ms + FLOW_GRACE_MS) // 1000
+    duration_ms = report.duration_ms if pour is None else min(report.duration_ms, _longest_ms(pour, policy))
+    most_ml = policy.max_flow_ml_per_s * (duration_ms + FLOW_GRACE_MS) // 1000
     if report.volume_ml > most_ml:
-        return f"{report.volume_ml} ml in {report.duration_ms} ms is more than max_flow_ml_per_s allows, {most_ml} ml"
+        return f"{report.volume_ml} ml in {duration_ms} ms is more than max_flow_ml_per_s allows, {most_ml} ml"
     return None
+
+
+def _longest_ms(pour: PourFacts, policy: Policy) -> int:
+    """The longest that a pour can have lasted by the database's clock, whatever its node says."""
+    return pour.elapsed_ms + CLOCK_GRACE_MS if pour.elapsed_ms >= 0 else policy.max_duration_ms

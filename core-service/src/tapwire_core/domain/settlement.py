@@ -48,7 +48,7 @@ def settle_new_report(
     """
     facts = facts.for_card(report.binding_card)
     changes = Changes.by(actor, tap_path=report.tap_path, venue_id=facts.tap.venue_id, shift_id=facts.tap.shift_id, kegs=facts.kegs)
-    why_not = implausibility(report, policy)
+    why_not = implausibility(report, policy, facts.pour)
     verdict = refuse(report, facts.pour, why_not, changes) if why_not else settle(report, facts, policy, changes)
     if report.stretch is not None and journal_id is not None:
         from_ml, to_ml = report.stretch
@@ -81,11 +81,13 @@ def settle(report: Report, facts: SettlementFacts, policy: Policy, changes: Chan
         return _late(report, pour, moved_ml, policy, changes)
     if report.volume_ml == 0:
         return _nothing_flowed(report, pour, moved_ml, changes)
-    over_ml = report.volume_ml - pour.max_volume_ml
+    is_far_over = report.volume_ml - pour.max_volume_ml > policy.overpour_tolerance_ml
     covered = charge(report.volume_ml, pour.sell_price_per_liter_minor) <= pour.payable_minor
-    if not covered and over_ml > policy.overpour_tolerance_ml:
+    if not is_far_over:
+        return _charge_what_flowed(report, pour, moved_ml, changes, covered=covered)
+    if not covered:
         return _reject(report, pour, moved_ml, changes)
-    return _charge_what_flowed(report, pour, moved_ml, policy, changes, covered=covered)
+    return _charge_grant(report, pour, moved_ml, changes)
 
 
 def refuse(report: Report, pour: PourFacts | None, why: str, changes: Changes) -> Verdict:
@@ -172,9 +174,7 @@ def _nothing_flowed(report: Report, pour: PourFacts, moved_ml: int, changes: Cha
     return Verdict(VerdictStatus.ACCEPTED, Outcome.ACCEPTED_ZERO_VOLUME, None, 0, 0, pour.balance_minor)
 
 
-def _charge_what_flowed(
-    report: Report, pour: PourFacts, moved_ml: int, policy: Policy, changes: Changes, *, covered: bool
-) -> Verdict:
+def _charge_what_flowed(report: Report, pour: PourFacts, moved_ml: int, changes: Changes, *, covered: bool) -> Verdict:
     amount_minor, loss_minor = book_sale(pour, report.volume_ml, changes)
     end_pour(
         pour,
@@ -192,16 +192,47 @@ def _charge_what_flowed(
         "amount_minor": amount_minor,
         "loss_minor": loss_minor,
     }
-    over_ml = report.volume_ml - pour.max_volume_ml
     if not covered:
         action = AuditAction.OVERPOUR_WRITTEN_OFF
-    elif over_ml > 0:
+    elif report.volume_ml > pour.max_volume_ml:
         action = AuditAction.OVERPOUR_CHARGED
     else:
         action = AuditAction.POUR_SYNCED
     changes.audit(action, *pour.subjects, details=details)
-    if over_ml > policy.overpour_tolerance_ml:
-        _lock_failing_valve(IncidentKind.OVERPOUR, pour, {**details, "over_ml": over_ml}, changes)
+    return _synced(report, pour, amount_minor)
+
+
+def _charge_grant(report: Report, pour: PourFacts, moved_ml: int, changes: Changes) -> Verdict:
+    """Charge a pour far over its grant for the grant alone.
+
+    A person decides about the rest: a report without flow, of a failing meter or a stolen node, may not take a guest's balance.
+    """
+    over_ml = report.volume_ml - pour.max_volume_ml
+    amount_minor, loss_minor = book_sale(pour, pour.max_volume_ml, changes)
+    end_pour(
+        pour,
+        PourEvent.REPORT_COVERED,
+        changes,
+        report,
+        volume_ml=pour.max_volume_ml,
+        amount_minor=amount_minor,
+        loss_minor=loss_minor,
+    )
+    book_sold_stock(pour, moved_ml - over_ml, amount_minor, loss_minor, changes)
+    changes.move_stock(pour.keg_id, StockKind.OVERPOUR, over_ml, cause_id=pour.pour_id)
+    details = {
+        "volume_ml": report.volume_ml,
+        "max_volume_ml": pour.max_volume_ml,
+        "over_ml": over_ml,
+        "amount_minor": amount_minor,
+        "value_minor": charge(report.volume_ml, pour.sell_price_per_liter_minor),
+    }
+    changes.audit(AuditAction.OVERPOUR_CHARGED, *pour.subjects, details=details)
+    _lock_failing_valve(IncidentKind.OVERPOUR, pour, details, changes)
+    return _synced(report, pour, amount_minor)
+
+
+def _synced(report: Report, pour: PourFacts, amount_minor: int) -> Verdict:
     return Verdict(
         VerdictStatus.ACCEPTED,
         Outcome.PENDING_UPDATED_TO_SYNCED,

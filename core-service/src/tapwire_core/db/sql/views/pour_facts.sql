@@ -17,6 +17,7 @@ SELECT pour.pour_id, jsonb_build_object(
     'stock_ml', pour.stock_ml,
     'reported', pour.reported,
     'refused', pour.report_refused,
+    'elapsed_ms', (extract(epoch FROM now() - pour.authorized_at) * 1000)::bigint,
     'balance_minor', guest.balance_minor,
     'held_minor', guest.held_minor,
     'keg_ml', keg.book_volume_ml,
