@@ -3,7 +3,8 @@
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, StockKind
 from tapwire_core.domain.money import affordable_ml, charge
-from tapwire_core.domain.pour_reports import PourFacts
+from tapwire_core.domain.pour_reports import PourFacts, Report
+from tapwire_core.domain.pours import PourEvent, end_pour
 
 
 def share_due(volume_ml: int, sell_price_per_liter_minor: int, payable_minor: int) -> tuple[int, int]:
@@ -13,11 +14,17 @@ def share_due(volume_ml: int, sell_price_per_liter_minor: int, payable_minor: in
     return amount_minor, due_minor - amount_minor
 
 
-def book_sale(pour: PourFacts, volume_ml: int, changes: Changes) -> tuple[int, int]:
-    """Charge the guest for a volume, up to the payable amount, and book the rest as `overpour_loss`; return both amounts."""
+def end_with_sale(
+    pour: PourFacts, event: PourEvent, volume_ml: int, changes: Changes, report: Report | None = None
+) -> tuple[int, int]:
+    """End a pending pour with the sale of a volume; return the guest's part and the venue's.
+
+    The guest pays up to the payable amount; the rest is booked as `overpour_loss`.
+    """
     amount_minor, loss_minor = share_due(volume_ml, pour.sell_price_per_liter_minor, pour.payable_minor)
     for debit, due_minor in ((Account.GUEST, amount_minor), (Account.OVERPOUR_LOSS, loss_minor)):
         changes.move_money(debit, Account.SALES, due_minor, guest_id=pour.guest_id, pour_id=pour.pour_id)
+    end_pour(pour, event, changes, report, volume_ml=volume_ml, amount_minor=amount_minor, loss_minor=loss_minor)
     return amount_minor, loss_minor
 
 

@@ -14,7 +14,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, SyncStatus, VerdictReason, VerdictStatus
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.answers import settled_message
-from tapwire_core.domain.booking import book_sale, book_sold_stock
+from tapwire_core.domain.booking import book_sold_stock, end_with_sale
 from tapwire_core.domain.changes import Changes, PourReported, StretchAccounted, VerdictRemembered
 from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.money import charge
@@ -175,16 +175,7 @@ def _nothing_flowed(report: Report, pour: PourFacts, moved_ml: int, changes: Cha
 
 
 def _charge_what_flowed(report: Report, pour: PourFacts, moved_ml: int, changes: Changes, *, covered: bool) -> Verdict:
-    amount_minor, loss_minor = book_sale(pour, report.volume_ml, changes)
-    end_pour(
-        pour,
-        PourEvent.REPORT_COVERED,
-        changes,
-        report,
-        volume_ml=report.volume_ml,
-        amount_minor=amount_minor,
-        loss_minor=loss_minor,
-    )
+    amount_minor, loss_minor = end_with_sale(pour, PourEvent.REPORT_COVERED, report.volume_ml, changes, report)
     book_sold_stock(pour, moved_ml, amount_minor, loss_minor, changes)
     details = {
         "volume_ml": report.volume_ml,
@@ -208,16 +199,7 @@ def _charge_grant(report: Report, pour: PourFacts, moved_ml: int, changes: Chang
     A person decides about the rest: a report without flow, of a failing meter or a stolen node, may not take a guest's balance.
     """
     over_ml = report.volume_ml - pour.max_volume_ml
-    amount_minor, loss_minor = book_sale(pour, pour.max_volume_ml, changes)
-    end_pour(
-        pour,
-        PourEvent.REPORT_COVERED,
-        changes,
-        report,
-        volume_ml=pour.max_volume_ml,
-        amount_minor=amount_minor,
-        loss_minor=loss_minor,
-    )
+    amount_minor, loss_minor = end_with_sale(pour, PourEvent.REPORT_COVERED, pour.max_volume_ml, changes, report)
     book_sold_stock(pour, moved_ml - over_ml, amount_minor, loss_minor, changes)
     changes.move_stock(pour.keg_id, StockKind.OVERPOUR, over_ml, cause_id=pour.pour_id)
     details = {
