@@ -64,7 +64,17 @@ async def database_url(postgres: EmbeddedPostgres, migrated_database: str) -> As
 @pytest.fixture
 def application_url(postgres: EmbeddedPostgres, database_url: str) -> str:
     """The test's database, for the role that programs log in with: it may only add to the books."""
-    return postgres.application_url_of(urlsplit(database_url).path.removeprefix("/"))
+    return _application_url(postgres, database_url)
+
+
+@pytest.fixture
+def empty_application_url(postgres: EmbeddedPostgres, empty_database_url: str) -> str:
+    """The empty database, for the role that programs log in with; `migrate` makes it."""
+    return _application_url(postgres, empty_database_url)
+
+
+def _application_url(postgres: EmbeddedPostgres, owner_url: str) -> str:
+    return postgres.application_url_of(urlsplit(owner_url).path.removeprefix("/"))
 
 
 @pytest.fixture(params=list(BrokerKind), ids=str)

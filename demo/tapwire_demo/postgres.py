@@ -150,12 +150,15 @@ class EmbeddedPostgres:
 
     def url_of(self, database: str) -> str:
         """The URL of one of its databases, for the role that owns it."""
-        return f"postgresql://{USERNAME}:{self._password}@{LOOPBACK}:{self.port}/{database}?{NO_TLS}"
+        return self._url(USERNAME, self._password, database)
 
     def application_url_of(self, database: str = DATABASE) -> str:
         """The URL of one of its databases, for the role that programs log in with; `migrate` makes it."""
         password = hashlib.sha256(f"{APPLICATION} {self._password}".encode()).hexdigest()
-        return f"postgresql://{APPLICATION}:{password}@{LOOPBACK}:{self.port}/{database}?{NO_TLS}"
+        return self._url(APPLICATION, password, database)
+
+    def _url(self, role: str, password: str, database: str) -> str:
+        return f"postgresql://{role}:{password}@{LOOPBACK}:{self.port}/{database}?{NO_TLS}"
 
     async def start(self) -> Self:
         """Start the server and wait until it answers; also after `stop` or a crash. Raises `EmbeddedPostgresError`."""

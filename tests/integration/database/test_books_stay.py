@@ -1,7 +1,5 @@
 """The audit log and the books are only ever added to, and the database itself sees to it."""
 
-from urllib.parse import urlsplit
-
 import asyncpg
 import pytest
 
@@ -11,7 +9,6 @@ from tapwire_core.db.schema import migrate, require_newest
 from tapwire_core.db.writes import books
 from tapwire_core.domain.policy import Policy
 from tapwire_core.services.books import check_books
-from tapwire_demo.postgres import EmbeddedPostgres
 from tests.venue import Venue
 
 CHANGES = ("UPDATE {} SET actor = 'nobody'", "DELETE FROM {}", "TRUNCATE {} CASCADE")
@@ -62,10 +59,8 @@ async def test_a_mistake_that_is_everywhere_is_told_of_the_first_places_only(ven
     await venue.db.pool.execute("UPDATE guests SET balance_minor = 0")
 
 
-async def test_migrating_again_makes_the_role_once(postgres: EmbeddedPostgres, empty_database_url: str) -> None:
-    application_url = postgres.application_url_of(urlsplit(empty_database_url).path.removeprefix("/"))
-
+async def test_migrating_again_makes_the_role_once(empty_database_url: str, empty_application_url: str) -> None:
     for _ in range(2):
-        await migrate(empty_database_url, application_url)
+        await migrate(empty_database_url, empty_application_url)
 
-    await require_newest(application_url)
+    await require_newest(empty_application_url)
