@@ -160,7 +160,7 @@ async def test_a_report_that_waited_for_the_network_may_be_as_long_as_it_says(ve
     ann = await venue.guest(balance_minor=20_000_00)
     grant = await venue.grant(ann)
     await venue.db.pool.execute("UPDATE pours SET authorized_at = authorized_at - interval '1 day'")
-    report = replace(venue.tap.report(grant.pour_id, ann.card_uid, 900), duration_ms=60_000)
+    report = replace(venue.tap.report(grant.pour_id, ann.card_uid, 5_000), duration_ms=60_000)
 
     verdict = await venue.deliver(report)
 
