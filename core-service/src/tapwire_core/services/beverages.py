@@ -1,7 +1,7 @@
 """Beverages and their prices. A new price applies to new pours; a running pour keeps its frozen price."""
 
 from decimal import Decimal
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 from uuid import UUID, uuid4
 
 from tapwire_contracts.reasons import AuditAction
@@ -30,8 +30,7 @@ class BeverageChanges(TypedDict, total=False):
     archived: bool
 
 
-@use_case
-async def create_beverage(
+async def add_beverage(
     store: Store,
     actor: Actor,
     *,
@@ -46,6 +45,9 @@ async def create_beverage(
     await store.insert(Beverage, beverage_id=beverage_id, **columns)
     await store.audit(AuditAction.BEVERAGE_CREATED, actor, beverage_id, details=columns)
     return beverage_id
+
+
+create_beverage: Final = use_case(add_beverage)
 
 
 @use_case
