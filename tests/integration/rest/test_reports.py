@@ -4,7 +4,10 @@ import csv
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import DateTime, Text, column, select, text
 
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.reports import first_midnight
 from tapwire_core.services.beverages import change_beverage
 from tests.rest import Rest, done, refusal
 from tests.venue import OPERATOR, Venue
@@ -72,6 +75,53 @@ async def test_an_hour_that_the_clock_repeats_is_two_hours_and_one_that_it_skips
     assert await keys("day", "2026-10-25") == ["2026-10-25"]
     await move_sales(venue, "2026-03-29T01:00:00Z")  # 2:00 becomes 3:00
     assert await keys("hour", "2026-03-29") == ["2026-03-29T03:00+02:00"]
+
+
+async def test_the_day_of_two_midnights_has_25_hours(rest: Rest, venue: Venue) -> None:
+    await venue.db.pool.execute("UPDATE venues SET time_zone = 'America/Havana'")
+    ann = await venue.guest(balance_minor=500_00)
+    hours = [f"2026-11-01T{hour:02}:30:00Z" for hour in range(4, 24)] + [f"2026-11-02T{hour:02}:30:00Z" for hour in range(5)]
+    for moment in hours:
+        await venue.report(await venue.grant(ann), 10)
+        await move_sales(venue, moment, only_later_than="2026-11-03T00:00:00Z")
+
+    report = done(await rest.operator.get("/api/reports/sales", params={"by": "hour", "from": "2026-11-01", "to": "2026-11-01"}))
+
+    keys = [row["key"] for row in report["items"]]
+    assert (len(keys), keys[:2], keys[-1]) == (25, ["2026-11-01T00:00-04:00", "2026-11-01T00:00-05:00"], "2026-11-01T23:00-05:00")
+    assert (report["since"], report["until"]) == ("2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z")
+
+
+CHANGED_DAYS = """
+    WITH zone AS (
+        SELECT min(name) AS name FROM (
+            SELECT name, array_agg(timezone(name, week) - timezone('UTC', week) ORDER BY week) AS offsets
+            FROM pg_timezone_names, generate_series('2020-01-01Z', '2031-01-01Z', interval '14 days') AS week GROUP BY name
+        ) AS same GROUP BY offsets
+    ), change AS (
+        SELECT name, week FROM zone, generate_series('2020-01-01Z', '2030-12-25Z', interval '7 days') AS week
+        WHERE timezone(name, week) + interval '7 days' <> timezone(name, week + interval '7 days')
+    ), day AS (
+        SELECT name, noon::date::timestamp AS day
+        FROM change, generate_series(week, week + interval '7 days', interval '1 day') AS noon
+        WHERE timezone(name, noon - interval '2 days') + interval '4 days' <> timezone(name, noon + interval '2 days')
+    )
+    SELECT name, day, min(moment) AS begins
+    FROM day, generate_series(timezone('UTC', day) - interval '15 hours', timezone('UTC', day) + interval '15 hours',
+                              interval '15 minutes') AS moment
+    WHERE timezone(name, moment)::date = day::date GROUP BY name, day
+"""
+
+
+async def test_each_day_begins_at_its_first_moment_in_every_zone(db: Database) -> None:
+    columns = column("name", Text), column("day", DateTime), column("begins", DateTime(timezone=True))
+    days = text(CHANGED_DAYS).columns(*columns).subquery()
+    asked = select(days, first_midnight(days.c.name, days.c.day).label("found"))
+    async with db.engine.connect() as connection:
+        rows = (await connection.execute(asked)).all()
+
+    assert len(rows) > 1000
+    assert [row for row in rows if row.found != row.begins] == []
 
 
 async def test_a_spreadsheet_gets_the_same_rows_and_no_formulas(rest: Rest, venue: Venue) -> None:

@@ -13,6 +13,7 @@ from tapwire_core.db.tables.flows import Flow
 from tapwire_core.db.tables.guests import Guest
 from tapwire_core.db.tables.idempotency import IdempotentAnswer
 from tapwire_core.db.tables.incidents import Incident
+from tapwire_core.db.tables.installation import Installation
 from tapwire_core.db.tables.kegs import Keg, StockMovement
 from tapwire_core.db.tables.money import MoneyMovement
 from tapwire_core.db.tables.nodes import NodeStatus
@@ -41,6 +42,7 @@ __all__ = [
     "Guest",
     "IdempotentAnswer",
     "Incident",
+    "Installation",
     "Keg",
     "LoginTries",
     "MoneyMovement",

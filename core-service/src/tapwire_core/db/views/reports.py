@@ -85,8 +85,18 @@ def _is_day(given: date | datetime) -> bool:
 def _moment(given: date | datetime) -> ColumnElement[datetime]:
     """The moment itself, or the beginning of a day in the venue's time zone."""
     if _is_day(given):
-        return func.timezone(venues.c.time_zone, cast(literal(datetime(given.year, given.month, given.day)), DateTime))  # noqa: DTZ001
+        midnight = datetime(given.year, given.month, given.day)  # noqa: DTZ001  of the venue's clock
+        return first_midnight(venues.c.time_zone, cast(literal(midnight), DateTime))
     return literal(given, DateTime(timezone=True))
+
+
+def first_midnight(zone: ColumnElement[str], midnight: ColumnElement[datetime]) -> ColumnElement[datetime]:
+    """The beginning of a day in a time zone: the first of two midnights, or the moment at which the clock skips midnight."""
+    # of a time that comes twice PostgreSQL takes the later one, so the offset of the day before is tried too
+    usual = func.timezone(zone, midnight)
+    offset_before = func.timezone(zone, usual - timedelta(days=1)) - func.timezone("UTC", usual - timedelta(days=1))
+    other = func.timezone("UTC", midnight - offset_before)
+    return case((func.timezone(zone, other) == midnight, func.least(other, usual)), else_=usual)
 
 
 def _sales(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
