@@ -10,6 +10,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Beverage
 from tapwire_core.db.writes import beverages as writes
 from tapwire_core.db.writes.rows import change_row
+from tapwire_core.db.writes.search import index_beverage
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import NotFound, Refused
 
@@ -43,6 +44,7 @@ async def add_beverage(
     beverage_id = uuid4()
     columns = {"name": name, "style": style, "abv": abv, "sell_price_per_liter_minor": sell_price_per_liter_minor}
     await store.insert(Beverage, beverage_id=beverage_id, **columns)
+    await index_beverage(store, beverage_id)
     await store.audit(AuditAction.BEVERAGE_CREATED, actor, beverage_id, details=columns)
     return beverage_id
 
@@ -62,6 +64,7 @@ async def change_beverage(store: Store, actor: Actor, beverage_id: UUID, **chang
         raise BeverageOnTap(f"A keg of it is connected to {', '.join(taps)}: take it off first.", taps=taps)
     columns = {name: value for name, value in changes.items() if name != "archived"}
     await change_row(store, Beverage, {"beverage_id": beverage_id}, columns)
+    await index_beverage(store, beverage_id)
     if "archived" in changes:
         await writes.set_archived(store, beverage_id, archived=changes["archived"])
     for tap in taps:

@@ -11,6 +11,7 @@ from tapwire_core.db.tables import Guest
 from tapwire_core.db.writes import guests as writes
 from tapwire_core.db.writes.guests import LockedGuest
 from tapwire_core.db.writes.rows import change_row
+from tapwire_core.db.writes.search import index_guest
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.names import is_phone, normalize_phone
 from tapwire_core.errors import Invalid, NotFound
@@ -45,6 +46,7 @@ async def add_guest(
     guest_id = uuid4()
     names = {"first_name": first_name, "last_name": last_name, "phone": phone, "birth_date": birth_date}
     await store.insert(Guest, guest_id=guest_id, **names)
+    await index_guest(store, guest_id)
     if age_checked:
         await writes.set_age_check(store, guest_id, actor)
     await store.audit(AuditAction.GUEST_CREATED, actor, guest_id, details={"age_checked": age_checked})
@@ -65,6 +67,7 @@ async def change_guest(store: Store, actor: Actor, guest_id: UUID, **changes: Un
     await _require_past(store, changes.get("birth_date"))
     columns = {name: value for name, value in changes.items() if name != "age_checked"}
     await change_row(store, Guest, {"guest_id": guest_id}, columns)
+    await index_guest(store, guest_id)
     if "age_checked" in changes:
         await writes.set_age_check(store, guest_id, actor if changes["age_checked"] else None)
     audited = {name: value for name, value in changes.items() if name in ("blocked", "age_checked")}

@@ -21,6 +21,7 @@ from tapwire_core.db.tables.odometers import Stretch, TapJournal
 from tapwire_core.db.tables.outbox import Command
 from tapwire_core.db.tables.pairings import DevicePairing
 from tapwire_core.db.tables.pours import AuthorizationAnswer, Pour, PourReport
+from tapwire_core.db.tables.search import SearchEntry
 from tapwire_core.db.tables.sessions import LoginTries, Session
 from tapwire_core.db.tables.shifts import Shift
 from tapwire_core.db.tables.taps import Tap
@@ -49,6 +50,7 @@ __all__ = [
     "NodeStatus",
     "Pour",
     "PourReport",
+    "SearchEntry",
     "Session",
     "Shift",
     "StockMovement",
