@@ -14,6 +14,7 @@ from babel.numbers import (
     format_currency,
     format_decimal,
     get_currency_symbol,
+    get_decimal_symbol,
 )
 
 from tapwire_contracts.currencies import CURRENCY_DIGITS, decimal_amount
@@ -53,6 +54,15 @@ class Formats:
     def plain_money(self, minor: int) -> str:
         """An amount as a person types it: without the currency's sign."""
         return decimal_amount(minor, self.currency)
+
+    def typed_money(self, minor: int) -> str:
+        """An amount in the language's notation, without thousands separators and the currency's sign."""
+        return decimal_amount(minor, self.currency, self.decimal_mark)
+
+    @property
+    def decimal_mark(self) -> str:
+        """The language's decimal mark."""
+        return str(get_decimal_symbol(self.locale))
 
     @property
     def sign(self) -> str:

@@ -45,6 +45,7 @@ async def add_beverage(
     columns = {"name": name, "style": style, "abv": abv, "sell_price_per_liter_minor": sell_price_per_liter_minor}
     await store.insert(Beverage, beverage_id=beverage_id, **columns)
     await index_beverage(store, beverage_id)
+    await writes.keep_name(store, beverage_id)
     await store.audit(AuditAction.BEVERAGE_CREATED, actor, beverage_id, details=columns)
     return beverage_id
 
@@ -65,6 +66,7 @@ async def change_beverage(store: Store, actor: Actor, beverage_id: UUID, **chang
     columns = {name: value for name, value in changes.items() if name != "archived"}
     await change_row(store, Beverage, {"beverage_id": beverage_id}, columns)
     await index_beverage(store, beverage_id)
+    await writes.keep_name(store, beverage_id)
     if "archived" in changes:
         await writes.set_archived(store, beverage_id, archived=changes["archived"])
     for tap in taps:

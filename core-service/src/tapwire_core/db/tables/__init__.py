@@ -5,7 +5,7 @@ Constraints enforce the invariants: closed sets as CHECK constraints, the two le
 """
 
 from tapwire_core.db.tables.audit import AuditEntry
-from tapwire_core.db.tables.beverages import Beverage
+from tapwire_core.db.tables.beverages import Beverage, BeverageName
 from tapwire_core.db.tables.cards import Card
 from tapwire_core.db.tables.dead_letters import DeadLetter
 from tapwire_core.db.tables.devices import Device
@@ -34,6 +34,7 @@ __all__ = [
     "AuditEntry",
     "AuthorizationAnswer",
     "Beverage",
+    "BeverageName",
     "Card",
     "Command",
     "DeadLetter",
