@@ -6,13 +6,13 @@ import logging
 import secrets
 import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from tapwire_contracts.logs import set_up_logs
 from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, add_units_options, print_units_installed
+from tapwire_contracts.text_files import read_text_file
 from tapwire_core.commands.backup import add_backup_commands
 from tapwire_core.commands.common import COMMAND_LINE, DONE, NOT_DONE, open_database
 from tapwire_core.commands.devices import add_device_commands
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _text_of(file: str) -> str:
-    return Path(file).read_text(encoding="utf-8").strip()
+    return read_text_file(file).strip()
 
 
 async def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tapwire_contracts.reasons import Locale
+from tapwire_contracts.text_files import ENCODING, read_text_file
 from tapwire_contracts.topics import HOME_ASSISTANT
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.retention import DEFAULT_RETENTION, RetentionPeriods
@@ -32,7 +33,11 @@ class Settings(BaseSettings):
     """Settings of core and admin API. Limits have their names from SYSTEM.md."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=os.environ.get(f"{PREFIX}SETTINGS_FILE"), extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_file=os.environ.get(f"{PREFIX}SETTINGS_FILE"),
+        env_file_encoding=ENCODING,
+        extra="ignore",
+        frozen=True,
     )
 
     database_url: str = Field(pattern="^postgres(ql)?://")
@@ -196,7 +201,7 @@ class _SecretsFromFiles(PydanticBaseSettingsSource):
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
         variable = f"{PREFIX}{field_name.upper()}_FILE"
         file = os.environ.get(variable) or self._in_settings_file.get(variable.lower())
-        return (Path(file).read_text(encoding="utf-8").strip() if file else None), field_name, False
+        return (read_text_file(file).strip() if file else None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}

@@ -21,10 +21,13 @@ from sqlmodel import SQLModel
 
 from tapwire_core import SOFTWARE
 from tapwire_core.db.schema import is_before_release, is_known, migrate, newest_revision, require_newest, revision_of
+from tapwire_core.db.tables import Installation
 from tapwire_core.errors import Refused
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
+INSTALLATION: Final = str(Installation.__tablename__)
+"""The table that a program writes before any other row is there; the backup's row replaces it."""
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
@@ -81,6 +84,8 @@ async def load_backup(url: str, file: Path, application_url: str | None = None) 
     try:
         with zipfile.ZipFile(file) as packed:
             async with connection.transaction():
+                if any(table.name == INSTALLATION for table in manifest.tables):
+                    await connection.execute(f"DELETE FROM {INSTALLATION}")  # noqa: S608  our schema's name
                 for table in manifest.tables:
                     with packed.open(_member(table.name)) as content:
                         await _copy_in(connection, table, content)
@@ -127,7 +132,7 @@ async def _require_empty(url: str, manifest: Manifest) -> None:
     connection = await asyncpg.connect(url)
     try:
         for table in manifest.tables:
-            if await connection.fetchval(f'SELECT EXISTS (SELECT 1 FROM "{table.name}")'):  # noqa: S608  checked against our schema
+            if table.name != INSTALLATION and await connection.fetchval(f'SELECT EXISTS (SELECT 1 FROM "{table.name}")'):  # noqa: S608  checked against our schema
                 raise BackupRefused(
                     f"This database has rows already (table {table.name}): restore into a new, empty one (createdb)."
                 )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from tapwire_contracts.currencies import CURRENCY_DIGITS
 from tapwire_contracts.reasons import Locale
 from tapwire_core.domain.webhooks import WebhookLimits
 
@@ -25,6 +26,8 @@ class Policy:
     webhooks: WebhookLimits = field(default_factory=WebhookLimits)
 
     def __post_init__(self) -> None:
+        if self.currency not in CURRENCY_DIGITS:
+            raise ValueError(f"TAPWIRE_CURRENCY: {self.currency!r} is no currency of ISO 4217, such as EUR")
         if self.sync_timeout_ms < self.max_duration_ms + SYNC_TIMEOUT_MARGIN_MS:
             raise ValueError(
                 f"sync_timeout_ms ({self.sync_timeout_ms}) must be at least max_duration_ms ({self.max_duration_ms}) "

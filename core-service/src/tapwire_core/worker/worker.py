@@ -24,7 +24,7 @@ from tapwire_core.broker.client import subscribe, until_lost
 from tapwire_core.commands.backup_folder import BackupCollector
 from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
-from tapwire_core.db.schema import require_newest
+from tapwire_core.db.installation import require_installation
 from tapwire_core.db.store import OUTBOX_CHANNEL
 from tapwire_core.domain.closed_sets import Program
 from tapwire_core.domain.retention import DEFAULT_RETENTION, RetentionPeriods
@@ -211,10 +211,10 @@ DATABASE_CHECK_TIMEOUT_S: Final = 2.0
 
 
 async def run_core(settings: Settings) -> None:
-    """Run one core worker until SIGINT or SIGTERM; raises `NotMigrated` and `InvalidSettings`."""
+    """Run one core worker until SIGINT or SIGTERM; raises `NotMigrated`, `CurrencyDiffers` and `InvalidSettings`."""
     if settings.broker_url is None:
         raise InvalidSettings("TAPWIRE_BROKER_URL: set the broker's URL, mqtt://user:secret@host:port")
-    await require_newest(settings.database_url)
+    await require_installation(settings.database_url, settings.currency)
     address = BrokerAddress(
         url=settings.broker_url,
         protocol=settings.broker_protocol,

@@ -7,6 +7,7 @@ from msgspec import Struct
 from sqlalchemy import Select, and_, column, func, literal, select, text, true
 
 from tapwire_contracts import CONTRACT_VERSION
+from tapwire_contracts.currencies import CURRENCY_DIGITS
 from tapwire_contracts.reasons import IncidentStatus, Presence, SyncStatus
 from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
@@ -63,6 +64,8 @@ class SystemStatus(Struct, frozen=True):
     schema_revision: str
     """The database's revision; the program starts only on its own."""
     currency: str
+    currency_digits: int
+    """Decimals of amounts by ISO 4217."""
     devices: int
     pending_pours: int
     oldest_pending_ms: int | None
@@ -123,6 +126,7 @@ def _system(db: Database) -> Select[Any]:
         literal(CONTRACT_VERSION).label("contract_version"),
         select(column("version_num")).select_from(text("alembic_version")).scalar_subquery().label("schema_revision"),
         literal(db.policy.currency).label("currency"),
+        literal(CURRENCY_DIGITS[db.policy.currency]).label("currency_digits"),
         _count(devices, devices.c.revoked_at.is_(None)).label("devices"),
         _count(pours, pending).label("pending_pours"),
         select(age_ms(func.min(pours.c.authorized_at))).where(pending).scalar_subquery().label("oldest_pending_ms"),
