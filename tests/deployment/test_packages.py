@@ -32,6 +32,22 @@ BUILT: Final[Mapping[tuple[str, str], set[str]]] = {
 }
 """Packages without a wheel for a Raspberry Pi; docs/tap-node.md names the Debian packages that build them."""
 BUILDERS: Final = ("gcc", "swig")
+A_PI: Final = "c03114"
+"""A revision of a Raspberry Pi 4, for rpi-lgpio, which refuses to be loaded elsewhere."""
+UNWRITABLE: Final = Path("/proc")
+"""A folder in which not even root can make a file."""
+TAP: Final = """\
+[tap]
+path = "bar/taps/left"
+
+[broker]
+url = "mqtt://127.0.0.1:1"
+
+[hardware]
+driver = "gpio"
+valve_pin = 17
+meter_pin = 27
+"""
 
 
 @pytest.fixture(scope="module")
@@ -171,10 +187,22 @@ def test_the_drivers_are_built_with_the_debian_packages_that_the_docs_name(wheel
     run(*pip, "--require-hashes", "-r", ROOT / "requirements" / "pi.txt", PYPI="1")
     run(*pip, *wheels.glob("tapwire_contracts-*"), *wheels.glob("tapwire_node-*"))
 
-    owners = (
-        "from importlib.metadata import packages_distributions as owners; import lgpio, spidev, mfrc522; print(owners()['RPi'])"
-    )
-    assert run(place / "bin" / "python", "-c", owners, folder=tmp_path) == "['rpi-lgpio']\n"
+    owners = "from importlib.metadata import packages_distributions as owners; import spidev, mfrc522; print(owners()['RPi'])"
+    assert run(place / "bin" / "python", "-c", owners, folder=place, RPI_LGPIO_REVISION=A_PI) == "['rpi-lgpio']\n"
+    (tmp_path / "left.toml").write_text(TAP)
+    node = place / "bin" / "tapwire-node"
+    for folder, config in ((UNWRITABLE, tmp_path / "left.toml"), (tmp_path, "left.toml")):
+        doctor = subprocess.run([node, "doctor", "--config", config], cwd=folder, capture_output=True, text=True, check=False)
+        assert (doctor.returncode, doctor.stderr) == (1, "")
+        assert "DO  pins         Unable to load any default pin factory! (lgpio: unable to locate Pi revision" in doctor.stdout
+        assert "ok  factory      lgpio, from lgpio " in doctor.stdout
+        assert "ok  RPi.GPIO     from rpi-lgpio " in doctor.stdout
+        for command in ("run", "close-valve"):
+            refused = subprocess.run([node, command, "--config", config], cwd=folder, capture_output=True, text=True, check=False)
+            assert (refused.returncode, refused.stdout) == (2, "")
+            assert refused.stderr.startswith("tapwire-node: ")
+            assert "unable to locate Pi revision" in refused.stderr
+    assert [file.name for file in tmp_path.glob(".lgd-nfy*")] == []
 
 
 def build(package: Path, folder: Path) -> subprocess.CompletedProcess[str]:
