@@ -82,7 +82,9 @@ class ReaderSession:
             finally:
                 with suppress(OSError, ReaderBroken):
                     source.close()
-        except (ReaderBroken, *pin_errors()) as error:
+        except ReaderBroken as error:
+            self.failure = str(error)
+        except pin_errors() as error:
             self.failure = str(error) or type(error).__name__
 
     def _look_through(self, source: CardSource) -> None:
