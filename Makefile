@@ -9,6 +9,7 @@ FILE    ?= tapwire-$(shell date +%Y%m%d-%H%M%S).backup
 MINUTES ?=
 TAPS    ?= 16
 WORKERS ?= 2
+URL     ?=
 
 VENV     := .venv
 PY       := $(VENV)/bin/python
@@ -54,8 +55,8 @@ audit: $(VENV)/.dev ## look up known faults of the pinned packages
 docs: $(VENV)/.dev ## build the documentation into site/, which needs no network to be read
 	$(PY) -m mkdocs --quiet build --strict
 
-dist: $(VENV)/.dist $(VENDOR) ## the four packages into dist/, with checksums, a bill of materials (CycloneDX) and all licences
-	@$(VENV)/dist-tools/bin/python requirements/dist.py dist
+dist: $(VENV)/.dist $(VENDOR) ## the four packages into dist/, with checksums, a bill of materials (CycloneDX) and all licences; URL=address of the repository
+	@TAPWIRE_PROJECT_URL='$(URL)' $(VENV)/dist-tools/bin/python requirements/dist.py dist
 
 backup: $(VENV)/.demo ## copy the database of TAPWIRE_DATABASE_URL into FILE, while everything runs
 	@$(RUN) -m tapwire_core backup $(FILE)

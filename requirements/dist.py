@@ -1,7 +1,8 @@
 """`python requirements/dist.py FOLDER`: the four packages as wheels, with the files that their distribution needs.
 
 FOLDER gets the wheels, the pinned requirements, `tapwire-VERSION.cdx.json` (a bill of materials, CycloneDX), `LICENCES.txt` and
-`SHA256SUMS`. Run by `make dist`, with the Python of `requirements/dist.txt`, in a checkout in which `make console` has run.
+`SHA256SUMS`. The packages name the address TAPWIRE_PROJECT_URL, if it is set. `make dist` runs it with the Python of
+`requirements/dist.txt`, in a checkout in which `make console` has run.
 """
 
 import hashlib
