@@ -16,6 +16,7 @@ from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, ad
 from tapwire_contracts.tasks import run_together
 from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
+from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.installation import require_installation
 from tapwire_core.errors import DomainError
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
@@ -34,8 +35,9 @@ def main() -> None:
             return
         settings = read_settings()
         set_up_logs("admin")
-        asyncio.run(run_admin(settings))
-    except (DomainError, InvalidSettings, LibrariesMissing, UnitsNotInstalled, OSError) as error:
+        with translate_database_errors():
+            asyncio.run(run_admin(settings))
+    except (DomainError, InvalidSettings, LibrariesMissing, UnitsNotInstalled, DatabaseUnavailable, OSError) as error:
         print(f"tapwire-admin: {error}", file=sys.stderr)
         sys.exit(1)
 
