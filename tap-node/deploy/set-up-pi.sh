@@ -50,6 +50,9 @@ for package in "$here"/tapwire_contracts-*.whl "$here"/tapwire_node-*.whl "$here
     [ -e "$package" ] || refuse "there is no $package: run this in the folder that make dist made"
 done
 [ "$(id -u)" = 0 ] || refuse 'run this as root (sudo)'
+for ready in "$settings/tap.toml" "$file"; do # settings that are there name their driver
+    [ ! -e "$ready" ] || driver=$(sed -n 's/^driver = "\(.*\)".*/\1/p' "$ready")
+done
 command -v systemctl > /dev/null || refuse 'there is no systemd, which starts the node and closes its valve'
 
 # --- the machine -----------------------------------------------------------------------------------------------------------------
@@ -95,7 +98,8 @@ $place/bin/tapwire-node install-unit | sed '/^Now:/d; s/^/set-up-pi: /'
 
 owner=root
 [ -z "$api" ] || owner=tapwire # pairing writes there
-if [ ! -d $etc ] || [ -n "$api" ]; then install -d -o $owner -g tapwire -m 750 $etc; fi
+if [ ! -d $etc ]; then install -d -o $owner -g tapwire -m 750 $etc; fi
+[ -z "$api" ] || chown tapwire $etc
 umask 027
 if [ -e "$file" ]; then
     say "$file exists and was not changed"
