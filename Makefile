@@ -10,6 +10,8 @@ MINUTES ?=
 TAPS    ?= 16
 WORKERS ?= 2
 URL     ?=
+IMAGE   ?= debian:trixie
+COMMAND ?= .ci/run
 
 VENV     := .venv
 PY       := $(VENV)/bin/python
@@ -22,7 +24,14 @@ CHECKED  := $(PACKAGES:=/src) demo tests
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help install dist test-install demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
+# what tests run or build beside Python's packages, by the names of Debian; a browser is Chromium or Chrome
+TESTED_WITH     = ca-certificates curl git make mosquitto mosquitto-clients openssl $(MISSING_VENV)
+INSTALLED_WITH  = gcc libc6-dev python3-dev swig systemd docker.io debootstrap iptables iproute2
+MISSING_VENV    = $(if $(shell python3 -c 'import venv, ensurepip' 2>/dev/null && echo there),,python3-venv)
+BROWSER         = $(shell command -v chromium google-chrome)
+SUDO            = $(if $(filter-out 0,$(shell id -u)),sudo)
+
+.PHONY: help install dist test-install test-debian system-packages demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -48,6 +57,17 @@ test-long: lint ## slow tests, and more repetitions of those that repeat
 
 test-install: $(VENV)/.dev $(VENV)/.dist ## test the packages from a fresh checkout, the drivers of a Raspberry Pi, and as root the stack of compose
 	$(PY) -m pytest -m install --timeout 900
+
+test-debian: ## run COMMAND (.ci/run) as root in a container of IMAGE that has nothing, on what is committed here; needs docker
+	docker run --rm --privileged --volume /tmp --volume "$$(pwd):/checkout:ro" --env CI=true '$(IMAGE)' sh -euc '\
+		apt-get update -qq; apt-get install -qq --no-install-recommends ca-certificates git make python3-venv > /dev/null; \
+		git -c safe.directory="*" clone --quiet /checkout /tmp/tapwire; cd /tmp/tapwire; \
+		make system-packages INSTALL=1; $(COMMAND)'
+
+system-packages: ## install what the tests use from Debian or Ubuntu, as root or by sudo; INSTALL=1 adds what `make test-install` uses
+	@$(SUDO) apt-get update -qq
+	@$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(TESTED_WITH) \
+		$(if $(INSTALL),$(INSTALLED_WITH)) $(if $(BROWSER),,chromium) > /dev/null
 
 audit: $(VENV)/.dev ## look up known faults of the pinned packages
 	@$(PY) requirements/audit.py services node demo dev

@@ -25,6 +25,7 @@ DECISIONS: Final = ROOT / "docs" / "decisions"
 CORE: Final = "core-service/src/tapwire_core"
 ADMIN: Final = "admin-api/src/tapwire_admin"
 FOLDERS: Final = (
+    ".github",
     "contracts",
     "core-service",
     "tap-node",
