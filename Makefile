@@ -12,6 +12,7 @@ WORKERS ?= 2
 URL     ?=
 IMAGE   ?= debian:trixie
 COMMAND ?= .ci/run
+DOCKER_OPTIONS ?= --privileged
 
 VENV     := .venv
 PY       := $(VENV)/bin/python
@@ -59,7 +60,7 @@ test-install: $(VENV)/.dev $(VENV)/.dist ## test the packages from a fresh check
 	$(PY) -m pytest -m install --timeout 900
 
 test-debian: ## run COMMAND (.ci/run) as root in a container of IMAGE that has nothing, on what is committed here; needs docker
-	docker run --rm --privileged --volume /tmp --volume "$$(pwd):/checkout:ro" --env CI=true '$(IMAGE)' sh -euc '\
+	docker run --rm $(DOCKER_OPTIONS) --volume /tmp --volume "$$(pwd):/checkout:ro" --env CI=true '$(IMAGE)' sh -euc '\
 		apt-get update -qq; apt-get install -qq --no-install-recommends ca-certificates git make python3-venv > /dev/null; \
 		git -c safe.directory="*" clone --quiet /checkout /tmp/tapwire; cd /tmp/tapwire; \
 		make system-packages INSTALL=1; $(COMMAND)'
