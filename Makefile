@@ -60,9 +60,11 @@ test-install: $(VENV)/.dev $(VENV)/.dist ## test the packages from a fresh check
 	$(PY) -m pytest -m install --timeout 900
 
 test-debian: ## run COMMAND (.ci/run) as root in a container of IMAGE that has nothing, on what is committed here; needs docker
-	docker run --rm $(DOCKER_OPTIONS) --volume /tmp --volume "$$(pwd):/checkout:ro" --env CI=true '$(IMAGE)' sh -euc '\
-		apt-get update -qq; apt-get install -qq --no-install-recommends ca-certificates git make python3-venv > /dev/null; \
-		git -c safe.directory="*" clone --quiet /checkout /tmp/tapwire; cd /tmp/tapwire; \
+	git archive HEAD | docker run --rm --interactive $(DOCKER_OPTIONS) --volume /tmp --env CI=true --env DEBIAN_FRONTEND=noninteractive \
+		'$(IMAGE)' sh -euc ' \
+		mkdir /tmp/tapwire; cd /tmp/tapwire; tar -x; \
+		apt-get update -qq; apt-get install -qq --no-install-recommends ca-certificates git make > /dev/null; \
+		git init --quiet; git add --all; \
 		make system-packages INSTALL=1; $(COMMAND)'
 
 system-packages: ## install what the tests use from Debian or Ubuntu, as root or by sudo; INSTALL=1 adds what `make test-install` uses
