@@ -28,6 +28,7 @@ RUN      := PYTHONPATH=demo exec $(PY)
 # what tests run or build beside Python's packages, by the names of Debian; a browser is Chromium or Chrome
 TESTED_WITH     = ca-certificates curl git make mosquitto mosquitto-clients openssl $(MISSING_VENV)
 INSTALLED_WITH  = gcc libc6-dev python3-dev swig systemd docker.io debootstrap iptables iproute2
+# and docker-cli, where docker.io does not have it
 MISSING_VENV    = $(if $(shell python3 -c 'import venv, ensurepip' 2>/dev/null && echo there),,python3-venv)
 BROWSER         = $(shell command -v chromium google-chrome)
 SUDO            = $(if $(filter-out 0,$(shell id -u)),sudo)
@@ -56,7 +57,7 @@ test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
 test-long: lint ## slow tests, and more repetitions of those that repeat
 	THOROUGH=1 $(PY) -m pytest -m "slow or thorough" --timeout 900
 
-test-install: $(VENV)/.dev $(VENV)/.dist ## test the packages from a fresh checkout, the drivers of a Raspberry Pi, and as root the stack of compose
+test-install: $(VENV)/.dev $(VENV)/.dist $(VENDOR) ## test the packages from a fresh checkout, the drivers of a Raspberry Pi, and as root the stack of compose
 	$(PY) -m pytest -m install --timeout 900
 
 test-debian: ## run COMMAND (.ci/run) as root in a container of IMAGE that has nothing, on what is committed here; needs docker
@@ -70,7 +71,7 @@ test-debian: ## run COMMAND (.ci/run) as root in a container of IMAGE that has n
 system-packages: ## install what the tests use from Debian or Ubuntu, as root or by sudo; INSTALL=1 adds what `make test-install` uses
 	@$(SUDO) apt-get update -qq
 	@$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(TESTED_WITH) \
-		$(if $(INSTALL),$(INSTALLED_WITH)) $(if $(BROWSER),,chromium) > /dev/null
+		$(if $(INSTALL),$(INSTALLED_WITH) $$(apt-cache pkgnames docker-cli)) $(if $(BROWSER),,chromium) > /dev/null
 
 audit: $(VENV)/.dev ## look up known faults of the pinned packages
 	@$(PY) requirements/audit.py services node demo dev

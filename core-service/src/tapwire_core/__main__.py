@@ -17,6 +17,7 @@ from tapwire_core.commands.backup import add_backup_commands
 from tapwire_core.commands.common import COMMAND_LINE, DONE, NOT_DONE, open_database
 from tapwire_core.commands.devices import add_device_commands
 from tapwire_core.commands.imports import add_import_commands
+from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.closed_sets import Role
@@ -78,7 +79,9 @@ def _text_of(file: str) -> str:
 
 
 async def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    print(f"The database is at revision {await migrate(settings.owner_url, settings.database_url)}.")
+    with progress_line() as advance:
+        revision = await migrate(settings.owner_url, settings.database_url, advance=advance)
+    print(f"The database is at revision {revision}.")
     return DONE
 
 
@@ -91,7 +94,9 @@ async def _run_worker(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
     async with open_database(settings) as db:
-        differences = await check_books(db)
+        with progress_line() as advance:
+            advance("proving the books", 0, 0)
+            differences = await check_books(db)
     for difference in differences:
         print(difference)
     print(f"The books do not balance: {len(differences)} differences." if differences else "The books balance.")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tapwire_core.commands.common import COMMAND_LINE, DONE, open_database
+from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.services.imports import import_beverages, import_guests, text_of
 from tapwire_core.settings import Settings
 
@@ -26,6 +27,7 @@ def add_import_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
 async def _import(settings: Settings, arguments: argparse.Namespace) -> int:
     content = sys.stdin.buffer.read() if arguments.file == STDIN else arguments.file.read_bytes()
     async with open_database(settings) as db:
-        imported = await arguments.use_case(db, COMMAND_LINE, text_of(content))
+        with progress_line() as advance:
+            imported = await arguments.use_case(db, COMMAND_LINE, text_of(content), advance)
     print(f"{imported.added} added, {imported.known} there already.")
     return DONE

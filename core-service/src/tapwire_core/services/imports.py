@@ -26,6 +26,7 @@ from tapwire_core.db.writes import imports as writes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.names import NAME_PATTERN, is_phone, normalize_name, normalize_phone
 from tapwire_core.errors import Invalid
+from tapwire_core.progress import Advance, untold
 from tapwire_core.services.beverages import add_beverage
 from tapwire_core.services.guests import add_guest
 from tapwire_core.services.request_limits import MAX_NAME_LENGTH, MAX_PHONE_LENGTH, MAX_PRICE_MINOR
@@ -77,12 +78,13 @@ def text_of(content: bytes) -> str:
 
 
 @use_case
-async def import_guests(store: Store, actor: Actor, text: str | Iterable[str]) -> ImportResult:
+async def import_guests(store: Store, actor: Actor, text: str | Iterable[str], advance: Advance = untold) -> ImportResult:
     """Add the guests of a CSV file who are not known yet; raises `Invalid` and adds nothing when a line can't be used."""
     lines = list(_read(text, GuestLine))
     await writes.lock_imports(store)
     known, added = await writes.known_guests(store), 0
-    for number, line in lines:
+    for done, (number, line) in enumerate(lines):
+        advance("guests", done, len(lines))
         guest = writes.guest_key(line.phone, line.first_name, line.last_name)
         if guest in known:
             continue
@@ -96,12 +98,13 @@ async def import_guests(store: Store, actor: Actor, text: str | Iterable[str]) -
 
 
 @use_case
-async def import_beverages(store: Store, actor: Actor, text: str | Iterable[str]) -> ImportResult:
+async def import_beverages(store: Store, actor: Actor, text: str | Iterable[str], advance: Advance = untold) -> ImportResult:
     """Add the beverages of a CSV file with new names; raises `Invalid` and adds nothing when a line can't be used."""
     lines = list(_read(text, BeverageLine))
     await writes.lock_imports(store)
     known, added = await writes.known_beverages(store), 0
-    for _, line in lines:
+    for done, (_, line) in enumerate(lines):
+        advance("beverages", done, len(lines))
         if line.name not in known:
             await add_beverage(store, actor, **msgspec.structs.asdict(line))
             known.add(line.name)
