@@ -2,6 +2,7 @@
 
 PYTHON  ?=
 SECONDS ?=
+PORT    ?=
 BROKER  ?=
 TOPIC   ?= tapwire/v1/\#
 SEED    ?= 1
@@ -22,6 +23,12 @@ FOLDER   ?= .pictures
 PACKAGES := contracts core-service tap-node admin-api
 PYPROJECTS := $(PACKAGES:=/pyproject.toml)
 CHECKED  := $(PACKAGES:=/src) demo tests
+# some shells export HOST, the machine's name: only what was typed after `make` counts
+DEMO_HOST := $(if $(filter command,$(origin HOST)),$(HOST))
+# Ctrl-C ends the command with all that it began, and make's own line says so; Python and npm would each print a traceback.
+# A session of its own keeps the terminal's Ctrl-C from it.
+INTERRUPTIBLE := run() { setsid "$$@" & job=$$!; \
+	trap 'exec 2> /dev/null; kill -TERM -$$job; wait $$job; trap - INT TERM; kill -INT $$$$' INT TERM; wait $$job; };
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
@@ -41,8 +48,9 @@ help: ## list the targets
 
 install: $(VENV)/.demo $(VENDOR) ## all programs into .venv/bin
 
-demo: $(VENV)/.demo $(VENDOR) ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
-	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BROKER),--broker $(BROKER))
+demo: $(VENV)/.demo $(VENDOR) ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, PORT=n, HOST=0.0.0.0 for a tablet, BROKER=amqtt
+	@$(RUN) -m tapwire_demo $(if $(SECONDS),'--seconds=$(SECONDS)') $(if $(PORT),'--port=$(PORT)') $(if $(DEMO_HOST),'--host=$(DEMO_HOST)') \
+		$(if $(BROKER),--broker $(BROKER))
 
 demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts anew
 	@$(RUN) -m tapwire_demo.reset
@@ -92,13 +100,13 @@ bench: $(VENV)/.bench $(VENDOR) ## measure speed beside the limit of this machin
 	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(DURATION),--seconds $(DURATION)) $(if $(STEADY),--steady $(STEADY)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
 
 chaos: $(VENV)/.demo $(VENDOR) ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
-	@$(RUN) -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
+	@$(RUN) -m tests.chaos $(if $(MINUTES),'--minutes=$(MINUTES)') --seed $(SEED) --taps $(TAPS)
 
 poison: $(VENV)/.demo $(VENDOR) ## measure how others are served beside a device that floods nonsense; SECONDS=n for each case
-	@$(RUN) -m tests.chaos.poison $(if $(SECONDS),--seconds $(SECONDS))
+	@$(RUN) -m tests.chaos.poison $(if $(SECONDS),'--seconds=$(SECONDS)')
 
 soak: $(VENV)/.demo $(VENDOR) ## mixed load for an hour, and the memory of each process at its beginning and end; MINUTES=n, SEED=n, TAPS=n
-	@$(RUN) -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
+	@$(RUN) -m tests.chaos.soak $(if $(MINUTES),'--minutes=$(MINUTES)') --seed $(SEED) --taps $(TAPS)
 
 lint: $(VENV)/.dev ## style, types, and the import law
 	$(PY) -m ruff check .
@@ -138,7 +146,7 @@ $(VENV)/.place:
 		echo "$$found lacks venv: install it (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; \
 	fi; \
 	echo "Setting up $(VENV) with $$("$$found" --version), once"; \
-	"$$found" -m venv $(VENV)
+	$(INTERRUPTIBLE) run "$$found" -m venv $(VENV)
 	@pwd -P > $@
 
 $(VENV)/.demo: requirements/demo.txt $(PYPROJECTS) $(VENV)/.place
@@ -147,11 +155,11 @@ $(VENV)/.demo: requirements/demo.txt $(PYPROJECTS) $(VENV)/.place
 
 $(VENV)/.dev: requirements/dev.txt requirements/emulator.txt $(PYPROJECTS) $(VENV)/.place
 	$(call install,requirements/dev.txt)
-	@$(PIP) install --no-deps --require-hashes -r requirements/emulator.txt
+	@$(INTERRUPTIBLE) run $(PIP) install --no-deps --require-hashes -r requirements/emulator.txt
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
-	@$(PIP) install --require-hashes -r $<
+	@$(INTERRUPTIBLE) run $(PIP) install --require-hashes -r $<
 	@touch $@
 
 # apart from the programs: what it needs must not differ from what they are tested with
@@ -162,8 +170,8 @@ $(VENV)/.dist: requirements/dist.txt $(VENV)/.place
 
 define install
 	@echo "Installing $(1)"
-	@$(PIP) install --require-hashes -r $(1)
-	@$(PIP) install --no-deps --no-build-isolation $(PACKAGES:%=-e %)
+	@$(INTERRUPTIBLE) run $(PIP) install --require-hashes -r $(1)
+	@$(INTERRUPTIBLE) run $(PIP) install --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 endef
 
 # --- the console's libraries ----------------------------------------------------------------------------------------------------
@@ -174,9 +182,9 @@ CONSOLE_FILES := $(shell find admin-api/src/tapwire_admin/console -name '*.py' -
 
 node_modules/.complete: package-lock.json $(VENV)/.demo
 	@command -v npm >/dev/null || [ -x $(VENV)/bin/npm ] || \
-		{ echo 'Installing npm into $(VENV)'; $(PIP) install --require-hashes -r requirements/npm.txt; }
+		{ echo 'Installing npm into $(VENV)'; $(INTERRUPTIBLE) run $(PIP) install --require-hashes -r requirements/npm.txt; }
 	@echo 'Fetching the libraries of the console'
-	@PATH="$$PATH:$$(pwd)/$(VENV)/bin" $(NPM) ci --silent --ignore-scripts
+	@export PATH="$$PATH:$$(pwd)/$(VENV)/bin"; $(INTERRUPTIBLE) run $(NPM) ci --loglevel=error --ignore-scripts > /dev/null
 	@touch $@
 
 # these files name the icons

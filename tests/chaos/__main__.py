@@ -1,11 +1,11 @@
 """`make chaos MINUTES=n [SEED=n] [TAPS=n]`: a bar under fire, told as it happens. Exits 1 when the auditor finds something."""
 
-import argparse
 import asyncio
 import sys
 from typing import Final
 
 from tapwire_core.commands.progress_line import progress_line
+from tapwire_demo.arguments import MakeParser, minutes_above_zero
 from tests.chaos.monkey import Monkey
 from tests.chaos.programs import besides, tell_the_time
 from tests.chaos.run import RECOVERY_S, Outcome, run_chaos
@@ -62,8 +62,8 @@ def account(outcome: Outcome) -> list[str]:
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="make chaos", description="Break a whole bar, and let an auditor judge it.")
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser = MakeParser(prog="make chaos", description="Break a whole bar, and let an auditor judge it.")
+    parser.add_argument("--minutes", type=minutes_above_zero, default=2.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--taps", type=int, default=16)
     arguments = parser.parse_args()

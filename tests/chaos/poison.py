@@ -4,7 +4,6 @@ The device floods what can't be read, or replays old messages of another tap und
 the broker's rules see to that.
 """
 
-import argparse
 import asyncio
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import Final
 
 from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.progress import Advance
+from tapwire_demo.arguments import MakeParser, seconds_above_zero
 from tapwire_demo.programs import Program
 from tests.chaos.first_data import FLOODER
 from tests.chaos.load import LoadTap
@@ -104,8 +104,8 @@ def tell(name: str, waits_s: list[float], alone_s: list[float]) -> None:
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="make poison", description="How others are served beside a poisoned device.")
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser = MakeParser(prog="make poison", description="How others are served beside a poisoned device.")
+    parser.add_argument("--seconds", type=seconds_above_zero, default=20.0)
     arguments = parser.parse_args()
     with progress_line() as advance:
         asyncio.run(compare(arguments.seconds, advance))

@@ -1,6 +1,5 @@
 """`make soak MINUTES=n`: mixed load without faults, and the memory of each process in the first and the last quarter of it."""
 
-import argparse
 import asyncio
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Final, Self
 
 from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.progress import Advance
+from tapwire_demo.arguments import MakeParser, minutes_above_zero
 from tests.chaos.__main__ import MIB, PATIENCE_S, S_PER_MINUTE, account
 from tests.chaos.memory import Memory
 from tests.chaos.monkey import Monkey
@@ -77,8 +77,8 @@ async def _watch(monkey: Monkey, seconds: float, seen: dict[str, list[Memory]], 
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="make soak", description="Mixed load for long, and whether memory grows.")
-    parser.add_argument("--minutes", type=float, default=60.0)
+    parser = MakeParser(prog="make soak", description="Mixed load for long, and whether memory grows.")
+    parser.add_argument("--minutes", type=minutes_above_zero, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--taps", type=int, default=16)
     arguments = parser.parse_args()
