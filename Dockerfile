@@ -16,7 +16,7 @@ COPY package.json package.json
 COPY package-lock.json package-lock.json
 COPY .npmrc .npmrc
 RUN PATH="/opt/build/bin:$PATH" npm ci --omit=dev --ignore-scripts
-COPY requirements/exact_versions.py requirements/exact_versions.py
+COPY requirements/package_metadata.py requirements/package_metadata.py
 COPY contracts contracts
 COPY core-service core-service
 COPY admin-api admin-api

@@ -2,6 +2,7 @@
 
 PYTHON  ?=
 SECONDS ?=
+PORT    ?=
 BROKER  ?=
 TOPIC   ?= tapwire/v1/\#
 SEED    ?= 1
@@ -9,6 +10,10 @@ FILE    ?= tapwire-$(shell date +%Y%m%d-%H%M%S).backup
 MINUTES ?=
 TAPS    ?= 16
 WORKERS ?= 2
+URL     ?=
+IMAGE   ?= debian:trixie
+COMMAND ?= .ci/run
+DOCKER_OPTIONS ?= --privileged
 
 VENV     := .venv
 PY       := $(VENV)/bin/python
@@ -18,10 +23,24 @@ FOLDER   ?= .pictures
 PACKAGES := contracts core-service tap-node admin-api
 PYPROJECTS := $(PACKAGES:=/pyproject.toml)
 CHECKED  := $(PACKAGES:=/src) demo tests
+# some shells export HOST, the machine's name: only what was typed after `make` counts
+DEMO_HOST := $(if $(filter command,$(origin HOST)),$(HOST))
+# Ctrl-C ends the command with all that it began, and make's own line says so; Python and npm would each print a traceback.
+# A session of its own keeps the terminal's Ctrl-C from it.
+INTERRUPTIBLE := run() { setsid "$$@" & job=$$!; \
+	trap 'exec 2> /dev/null; kill -TERM -$$job; wait $$job; trap - INT TERM; kill -INT $$$$' INT TERM; wait $$job; };
 # exec: Ctrl-C then reaches make and the program, and make waits for the program
 RUN      := PYTHONPATH=demo exec $(PY)
 
-.PHONY: help install dist test-install demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
+# what tests run or build beside Python's packages, by the names of Debian; a browser is Chromium or Chrome
+TESTED_WITH     = ca-certificates curl git make mosquitto mosquitto-clients openssl $(MISSING_VENV)
+INSTALLED_WITH  = gcc libc6-dev python3-dev swig systemd docker.io debootstrap iptables iproute2
+# and docker-cli, where docker.io does not have it
+MISSING_VENV    = $(if $(shell python3 -c 'import venv, ensurepip' 2>/dev/null && echo there),,python3-venv)
+BROWSER         = $(shell command -v chromium google-chrome)
+SUDO            = $(if $(filter-out 0,$(shell id -u)),sudo)
+
+.PHONY: help install dist test-install test-debian system-packages demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -29,8 +48,9 @@ help: ## list the targets
 
 install: $(VENV)/.demo $(VENDOR) ## all programs into .venv/bin
 
-demo: $(VENV)/.demo $(VENDOR) ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, BROKER=amqtt
-	@$(RUN) -m tapwire_demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BROKER),--broker $(BROKER))
+demo: $(VENV)/.demo $(VENDOR) ## everything embedded: database, broker, core, admin API, simulated taps; SECONDS=n ends it by itself, PORT=n, HOST=0.0.0.0 for a tablet, BROKER=amqtt
+	@$(RUN) -m tapwire_demo $(if $(SECONDS),'--seconds=$(SECONDS)') $(if $(PORT),'--port=$(PORT)') $(if $(DEMO_HOST),'--host=$(DEMO_HOST)') \
+		$(if $(BROKER),--broker $(BROKER))
 
 demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts anew
 	@$(RUN) -m tapwire_demo.reset
@@ -45,8 +65,21 @@ test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
 test-long: lint ## slow tests, and more repetitions of those that repeat
 	THOROUGH=1 $(PY) -m pytest -m "slow or thorough" --timeout 900
 
-test-install: $(VENV)/.dev $(VENV)/.dist ## test the packages from a fresh checkout, and the drivers of a Raspberry Pi
+test-install: $(VENV)/.dev $(VENV)/.dist $(VENDOR) ## test the packages from a fresh checkout, the drivers of a Raspberry Pi, and as root the stack of compose
 	$(PY) -m pytest -m install --timeout 900
+
+test-debian: ## run COMMAND (.ci/run) as root in a container of IMAGE that has nothing, on what is committed here; needs docker
+	git archive HEAD | docker run --rm --interactive $(DOCKER_OPTIONS) --volume /tmp --env CI=true --env DEBIAN_FRONTEND=noninteractive \
+		'$(IMAGE)' sh -euc ' \
+		mkdir /tmp/tapwire; cd /tmp/tapwire; tar -x; \
+		apt-get update -qq; apt-get install -qq --no-install-recommends ca-certificates git make > /dev/null; \
+		git init --quiet; git add --all; \
+		make system-packages INSTALL=1; $(COMMAND)'
+
+system-packages: ## install what the tests use from Debian or Ubuntu, as root or by sudo; INSTALL=1 adds what `make test-install` uses
+	@$(SUDO) apt-get update -qq
+	@$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(TESTED_WITH) \
+		$(if $(INSTALL),$(INSTALLED_WITH) $$(apt-cache pkgnames docker-cli)) $(if $(BROWSER),,chromium) > /dev/null
 
 audit: $(VENV)/.dev ## look up known faults of the pinned packages
 	@$(PY) requirements/audit.py services node demo dev
@@ -54,8 +87,8 @@ audit: $(VENV)/.dev ## look up known faults of the pinned packages
 docs: $(VENV)/.dev ## build the documentation into site/, which needs no network to be read
 	$(PY) -m mkdocs --quiet build --strict
 
-dist: $(VENV)/.dist $(VENDOR) ## the four packages into dist/, with checksums, a bill of materials (CycloneDX) and all licences
-	@$(VENV)/dist-tools/bin/python requirements/dist.py dist
+dist: $(VENV)/.dist $(VENDOR) ## the four packages into dist/, with checksums, a bill of materials (CycloneDX) and all licences; URL=address of the repository
+	@TAPWIRE_PROJECT_URL='$(URL)' $(VENV)/dist-tools/bin/python requirements/dist.py dist
 
 backup: $(VENV)/.demo ## copy the database of TAPWIRE_DATABASE_URL into FILE, while everything runs
 	@$(RUN) -m tapwire_core backup $(FILE)
@@ -67,13 +100,13 @@ bench: $(VENV)/.bench $(VENDOR) ## measure speed beside the limit of this machin
 	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(DURATION),--seconds $(DURATION)) $(if $(STEADY),--steady $(STEADY)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
 
 chaos: $(VENV)/.demo $(VENDOR) ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
-	@$(RUN) -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
+	@$(RUN) -m tests.chaos $(if $(MINUTES),'--minutes=$(MINUTES)') --seed $(SEED) --taps $(TAPS)
 
 poison: $(VENV)/.demo $(VENDOR) ## measure how others are served beside a device that floods nonsense; SECONDS=n for each case
-	@$(RUN) -m tests.chaos.poison $(if $(SECONDS),--seconds $(SECONDS))
+	@$(RUN) -m tests.chaos.poison $(if $(SECONDS),'--seconds=$(SECONDS)')
 
 soak: $(VENV)/.demo $(VENDOR) ## mixed load for an hour, and the memory of each process at its beginning and end; MINUTES=n, SEED=n, TAPS=n
-	@$(RUN) -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) --seed $(SEED) --taps $(TAPS)
+	@$(RUN) -m tests.chaos.soak $(if $(MINUTES),'--minutes=$(MINUTES)') --seed $(SEED) --taps $(TAPS)
 
 lint: $(VENV)/.dev ## style, types, and the import law
 	$(PY) -m ruff check .
@@ -113,7 +146,7 @@ $(VENV)/.place:
 		echo "$$found lacks venv: install it (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; \
 	fi; \
 	echo "Setting up $(VENV) with $$("$$found" --version), once"; \
-	"$$found" -m venv $(VENV)
+	$(INTERRUPTIBLE) run "$$found" -m venv $(VENV)
 	@pwd -P > $@
 
 $(VENV)/.demo: requirements/demo.txt $(PYPROJECTS) $(VENV)/.place
@@ -122,11 +155,11 @@ $(VENV)/.demo: requirements/demo.txt $(PYPROJECTS) $(VENV)/.place
 
 $(VENV)/.dev: requirements/dev.txt requirements/emulator.txt $(PYPROJECTS) $(VENV)/.place
 	$(call install,requirements/dev.txt)
-	@$(PIP) install --no-deps --require-hashes -r requirements/emulator.txt
+	@$(INTERRUPTIBLE) run $(PIP) install --no-deps --require-hashes -r requirements/emulator.txt
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
-	@$(PIP) install --require-hashes -r $<
+	@$(INTERRUPTIBLE) run $(PIP) install --require-hashes -r $<
 	@touch $@
 
 # apart from the programs: what it needs must not differ from what they are tested with
@@ -137,8 +170,8 @@ $(VENV)/.dist: requirements/dist.txt $(VENV)/.place
 
 define install
 	@echo "Installing $(1)"
-	@$(PIP) install --require-hashes -r $(1)
-	@$(PIP) install --no-deps --no-build-isolation $(PACKAGES:%=-e %)
+	@$(INTERRUPTIBLE) run $(PIP) install --require-hashes -r $(1)
+	@$(INTERRUPTIBLE) run $(PIP) install --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 endef
 
 # --- the console's libraries ----------------------------------------------------------------------------------------------------
@@ -149,9 +182,9 @@ CONSOLE_FILES := $(shell find admin-api/src/tapwire_admin/console -name '*.py' -
 
 node_modules/.complete: package-lock.json $(VENV)/.demo
 	@command -v npm >/dev/null || [ -x $(VENV)/bin/npm ] || \
-		{ echo 'Installing npm into $(VENV)'; $(PIP) install --require-hashes -r requirements/npm.txt; }
+		{ echo 'Installing npm into $(VENV)'; $(INTERRUPTIBLE) run $(PIP) install --require-hashes -r requirements/npm.txt; }
 	@echo 'Fetching the libraries of the console'
-	@PATH="$$PATH:$$(pwd)/$(VENV)/bin" $(NPM) ci --silent --ignore-scripts
+	@export PATH="$$PATH:$$(pwd)/$(VENV)/bin"; $(INTERRUPTIBLE) run $(NPM) ci --loglevel=error --ignore-scripts > /dev/null
 	@touch $@
 
 # these files name the icons

@@ -86,7 +86,9 @@ server | renew)
     fi
     for host in "$@"; do
         [ "$step" = server ] || break
-        case $host in *[!0-9.]*) kind=DNS ;; *) kind=IP ;; esac
+        host=${host#[}
+        host=${host%]}
+        case $host in *:*) kind=IP ;; *[!0-9.]*) kind=DNS ;; *) kind=IP ;; esac
         names="$names${names:+,}$kind:$host"
     done
     issue server "$1" "subjectAltName = $names

@@ -29,7 +29,8 @@ export BROKER_USER="$uid"
 AS=/etc/tapwire/broker broker-config/install.sh $state/broker tls
 [ -e $state/ca/tls/server.crt ] || broker-config/certificates.sh $state/ca server "$1" mosquitto localhost
 [ -e $state/secrets/core_broker_url ] || broker-config/accounts.sh $state/broker mqtts://mosquitto:8884 $state/secrets
+case $1 in *:*) host="[$(printf %s "$1" | tr -d '[]')]" ;; *) host=$1 ;; esac # as a URL has an address of IPv6
 others=$(grep -v -E '^TAPWIRE_(HOST|UID|GID)=' .env 2>/dev/null || true)
-printf 'TAPWIRE_HOST=%s\nTAPWIRE_UID=%s\nTAPWIRE_GID=%s\n%s\n' "$1" "$uid" "$gid" "$others" > .env
+printf 'TAPWIRE_HOST=%s\nTAPWIRE_UID=%s\nTAPWIRE_GID=%s\n%s\n' "$host" "$uid" "$gid" "$others" > .env
 [ "$(id -u)" != 0 ] || chown -R "$uid:$gid" $state
 echo "Ready for: docker compose up -d --build"

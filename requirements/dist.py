@@ -1,7 +1,8 @@
 """`python requirements/dist.py FOLDER`: the four packages as wheels, with the files that their distribution needs.
 
-FOLDER gets the wheels, the pinned requirements, `tapwire-VERSION.cdx.json` (a bill of materials, CycloneDX), `LICENCES.txt` and
-`SHA256SUMS`. Run by `make dist`, with the Python of `requirements/dist.txt`, in a checkout in which `make console` has run.
+FOLDER gets the wheels, the pinned requirements, the script that sets a Pi up, `tapwire-VERSION.cdx.json` (a bill of materials,
+CycloneDX), `LICENCES.txt` and `SHA256SUMS`. The packages name the address TAPWIRE_PROJECT_URL, if it is set. `make dist` runs it
+with the Python of `requirements/dist.txt`, in a checkout in which `make console` has run.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ DRIVERS: Final = {"lgpio": "Unlicense", "mfrc522": "GPL-3.0-only", "rpi-lgpio": 
 """The licences of what only a Raspberry Pi installs, and whose metadata is therefore not to be had here."""
 UNNAMED: Final = {"rich-click": "MIT"}
 """The licences of packages whose metadata name none, but which have its text."""
+SET_UP: Final = "tap-node/deploy/set-up-pi.sh"
 PIN: Final = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
 SPEC_VERSION: Final = SchemaVersion.V1_6
 GPL_NOTE: Final = """\
@@ -46,6 +48,7 @@ def main() -> None:
     run(sys.executable, "-m", "twine", "check", "--strict", *map(str, wheels))
     for name in (*INSTALLED, "pi"):
         shutil.copy(ROOT / "requirements" / f"{name}.txt", folder)
+    shutil.copy(ROOT / SET_UP, folder)
     version = wheels[0].name.split("-")[1]
     bill = bill_of_materials(wheels)
     (folder / f"tapwire-{version}.cdx.json").write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8")

@@ -9,11 +9,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from tapwire_demo.address import AddressUnusable, ConsoleAddress
+from tapwire_demo.arguments import MakeParser, port_number, seconds_above_zero
 from tapwire_demo.broker import BrokerKind, best_broker
 from tapwire_demo.demo import DemoFailed, run_demo
 from tapwire_demo.demo_file import FOLDER
 from tapwire_demo.embedded_broker import EmbeddedBrokerError
 from tapwire_demo.postgres_home import EmbeddedPostgresError
+from tapwire_demo.processes import LOOPBACK
 from tapwire_demo.programs import ProgramFailed
 from tapwire_demo.screen import Screen
 
@@ -25,8 +28,10 @@ def main() -> None:
     arguments = _parser().parse_args()
     screen, failed = Screen(), False
     try:
-        asyncio.run(_until_told(run_demo(arguments.folder.resolve(), arguments.seconds, arguments.broker, screen), screen))
-    except* (DemoFailed, ProgramFailed, EmbeddedBrokerError, EmbeddedPostgresError) as failures:
+        address = ConsoleAddress.usable(arguments.host, arguments.port)
+        demo = run_demo(arguments.folder.resolve(), arguments.seconds, arguments.broker, address, screen)
+        asyncio.run(_until_told(demo, screen))
+    except* (AddressUnusable, DemoFailed, ProgramFailed, EmbeddedBrokerError, EmbeddedPostgresError) as failures:
         failed = True
         for failure in _single(failures):
             print(f"make demo: {failure}", file=sys.stderr)
@@ -67,8 +72,12 @@ def _single(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make demo", description="A whole bar on this machine, with guests who pour.")
-    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds, and check the books")
+    parser = MakeParser(prog="make demo", description="A whole bar on this machine, with guests who pour.")
+    parser.add_argument(
+        "--seconds", type=seconds_above_zero, metavar="N", help="end by itself after N seconds, and check the books"
+    )
+    parser.add_argument("--port", type=port_number, help="the console's (default: a free one)")
+    parser.add_argument("--host", default=LOOPBACK, help=f"the console's; 0.0.0.0 lets other machines in (default {LOOPBACK})")
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"where its data are kept ({FOLDER}, unless said otherwise)")
     parser.add_argument("--broker", type=BrokerKind, choices=list(BrokerKind), default=best_broker(), help="which one to embed")
     return parser

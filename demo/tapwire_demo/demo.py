@@ -21,13 +21,13 @@ from tapwire_core.db.schema import migrate
 from tapwire_core.db.views.devices import broker_logins
 from tapwire_core.domain.policy import Policy
 from tapwire_core.errors import NotMigrated, Refused
+from tapwire_demo.address import ConsoleAddress
 from tapwire_demo.bar import AT_THE_TAPS, TAPS, BarTap
 from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.broker_listener import listen
 from tapwire_demo.demo_file import remove_demo_file, write_demo_file
 from tapwire_demo.money_format import CURRENCY, amount
 from tapwire_demo.postgres import EmbeddedPostgres, embedded_postgres
-from tapwire_demo.processes import LOOPBACK, free_port
 from tapwire_demo.program_table import WATCHER, accounts, admin_api, books_check, core, demo_file, tap_node
 from tapwire_demo.programs import Crew, Program, start_program
 from tapwire_demo.screen import Screen
@@ -50,7 +50,7 @@ class DemoFailed(Exception):
     """The demo can't go on, or did not show what it should; the text says why."""
 
 
-async def run_demo(folder: Path, seconds: float | None, broker_kind: BrokerKind, screen: Screen) -> None:
+async def run_demo(folder: Path, seconds: float | None, broker_kind: BrokerKind, address: ConsoleAddress, screen: Screen) -> None:
     """Run until cancelled, or for so long and then check the books; raises `DemoFailed`, and what its parts raise."""
     async with embedded_postgres(folder) as postgres:
         remove_demo_file(folder)
@@ -60,7 +60,7 @@ async def run_demo(folder: Path, seconds: float | None, broker_kind: BrokerKind,
         async with Database.open(postgres.application_url_of(), Policy(), pool_size=POOL_SIZE) as db:
             bar = await set_up(db, folder)
             async with open_broker(broker_kind, folder / "broker", accounts(bar)) as broker:
-                demo = Demo(folder, screen, postgres, db, broker, bar)
+                demo = Demo(folder, screen, postgres, db, broker, bar, address)
                 async with demo.open():
                     await asyncio.sleep(seconds) if seconds else await asyncio.Event().wait()
                 demo.sum_up()
@@ -73,7 +73,14 @@ class Demo:
     """A running demo, once its servers are there."""
 
     def __init__(
-        self, folder: Path, screen: Screen, postgres: EmbeddedPostgres, db: Database, broker: EmbeddedBroker, bar: SetUp
+        self,
+        folder: Path,
+        screen: Screen,
+        postgres: EmbeddedPostgres,
+        db: Database,
+        broker: EmbeddedBroker,
+        bar: SetUp,
+        address: ConsoleAddress,
     ) -> None:
         self._folder = folder
         self._screen = screen
@@ -81,7 +88,7 @@ class Demo:
         self._db = db
         self._broker = broker
         self._bar = bar
-        self._api_port = free_port()
+        self._address = address
         self._shown = False
         self._crew = Crew(folder / "logs", self._note_restart)
         self.story = Story({guest.card_uid: guest.person.first_name for guest in bar.present}, {tap.path: tap.name for tap in TAPS})
@@ -90,7 +97,7 @@ class Demo:
     async def open(self) -> AsyncIterator[None]:
         """Have everything at work during the block, and show what happens."""
         database_url = self._postgres.application_url_of()
-        services = [core(database_url, self._broker), admin_api(database_url, self._broker, self._api_port)]
+        services = [core(database_url, self._broker), admin_api(database_url, self._broker, self._address)]
         nodes = [self._tap_node(tap) for tap in SIMULATED]
         async with asyncio.TaskGroup() as tasks:
             besides = [
@@ -134,7 +141,7 @@ class Demo:
     async def _until_ready(self) -> None:
         """Wait for the core and the admin API, so that the first guest is served at once; raises `DemoFailed`."""
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while not (self.story.cores and await answers(self._api_port)):
+        while not (self.story.cores and await answers(self._address)):
             if time.monotonic() > deadline:
                 missing = "the admin API" if self.story.cores else "the core"
                 raise DemoFailed(f"{missing} is not there after {READY_TIMEOUT_S:.0f} s; see {self._folder}/logs/")
@@ -160,20 +167,17 @@ class Demo:
         servers = {"demo": os.getpid(), self._postgres.name: self._postgres.pid}
         if self._broker.pid is not None:
             servers[self._broker.name] = self._broker.pid
-        write_demo_file(self._folder, demo_file(self._bar, self._broker, self._api_url, servers | self._crew.pids))
-
-    @property
-    def _api_url(self) -> str:
-        return f"http://{LOOPBACK}:{self._api_port}"
+        write_demo_file(self._folder, demo_file(self._bar, self._broker, self._address.url, servers | self._crew.pids))
 
     def _introduce(self) -> None:
         broker, watcher = self._broker, self._broker.account(WATCHER)
         login_options = f"-u {watcher.username} -P {watcher.password}"
-        login = self._bar.operator
+        login, url, outside = self._bar.operator, self._address.url, self._address.outside_url
         for line in (
             "",
-            f"  console  {self._api_url}",
-            f"  API      {self._api_url}/api   (its description: {self._api_url}/schema)",
+            f"  console  {url}",
+            *([f"  tablet   {outside}"] if outside else []),
+            f"  API      {url}/api   (its description: {url}/schema)",
             f"  login    {login.username}   password {login.password}",
             f"  broker   mqtt://{broker.host}:{broker.port}   ({broker.kind})",
             f"  topics   mosquitto_sub -h {broker.host} -p {broker.port} {login_options} -v -t '{ROOT}/#'",
@@ -214,10 +218,10 @@ def _log_to(logs: Path) -> None:
     logging.basicConfig(filename=logs / "demo.log", level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
 
 
-async def answers(port: int) -> bool:
+async def answers(address: ConsoleAddress) -> bool:
     """Return whether the admin API is ready."""
     try:
-        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        reader, writer = await asyncio.open_connection(address.reached_at, address.port)
     except OSError:
         return False
     try:

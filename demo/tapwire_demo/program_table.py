@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from tapwire_contracts.acl import BrokerRole
+from tapwire_demo.address import ConsoleAddress
 from tapwire_demo.bar import AT_THE_COUNTER, TAPS, VENUE_ID, BarTap
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_demo.demo_file import DemoCard, DemoFile, DemoTap, Login
-from tapwire_demo.processes import LOOPBACK
 from tapwire_demo.programs import Program
 from tapwire_demo.set_up import SetUp
 
@@ -29,11 +29,11 @@ def core(database_url: str, broker: EmbeddedBroker) -> Program:
     return Program("core", ("tapwire_core", "run"), _service_settings(database_url, broker, CORE))
 
 
-def admin_api(database_url: str, broker: EmbeddedBroker, port: int) -> Program:
+def admin_api(database_url: str, broker: EmbeddedBroker, address: ConsoleAddress) -> Program:
     """The admin API, with the console."""
     own = {
-        "TAPWIRE_ADMIN_HOST": LOOPBACK,
-        "TAPWIRE_ADMIN_PORT": str(port),
+        "TAPWIRE_ADMIN_HOST": address.host,
+        "TAPWIRE_ADMIN_PORT": str(address.port),
         "TAPWIRE_DEVICE_BROKER_URL": f"mqtt://{broker.host}:{broker.device_port}",
     }
     return Program("admin", ("tapwire_admin", "run"), _service_settings(database_url, broker, ADMIN) | own)

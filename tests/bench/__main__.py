@@ -10,6 +10,8 @@ from typing import Final
 
 import uvloop
 
+from tapwire_core.commands.progress_line import progress_line
+from tapwire_core.progress import Advance
 from tests.bench import sections
 from tests.bench.report import Figures, as_json, as_text, draw, this_machine
 from tests.bench.screen import ScreenFigures, as_rows, watch
@@ -25,6 +27,8 @@ PACED_TAPS: Final = 16
 WATCHED_TAPS: Final = 50
 WATCHED_AT_LEAST_S: Final = 20.0
 SCREEN: Final = "screen"
+STEPS: Final = 9 + len(TAPS)
+"""Of a whole run."""
 PAGE: Final = """# How fast it is
 
 `make bench` measures all of this in one run; `make bench DOCS=1` writes this page.
@@ -34,37 +38,51 @@ PAGE: Final = """# How fast it is
 {table}"""
 
 
-async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFigures | None) -> Figures:
+class Steps:
+    """Says each step as it begins, and on a terminal how many there are."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+        self._said = 0
+
+    def say(self, text: str) -> None:
+        """Print the step that begins."""
+        print(f"… {text}", flush=True)
+        self._advance(text, self._said, STEPS)
+        self._said += 1
+
+
+async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFigures | None, steps: Steps) -> Figures:
     """Everything, one after the other; what a section changes the next ones can live with."""
     seconds, postgres = arguments.seconds, await stage.db.pool.fetchval("SELECT split_part(version(), ' on ', 1)")
-    say("the limit: echo, commit, pgbench")
+    steps.say("the limit: echo, commit, pgbench")
     echo, commit = await sections.echo(stage, seconds / 2), await sections.commit(stage)
     spare = stage.places[max(TAPS) :]
     limit = {clients: await sections.limit(stage, spare[:clients], seconds) for clients in LIMIT_CLIENTS}
     await stage.start_cores(1)
     closed = []
     for taps in TAPS:
-        say(f"{taps} taps")
+        steps.say(f"{taps} taps")
         closed.append(await sections.closed_loop(stage, taps, seconds))
     reached = next(loop for loop in closed if loop.taps == PACED_TAPS)
-    say("a third of the rate")
+    steps.say("a third of the rate")
     paced = await sections.closed_loop(stage, PACED_TAPS, seconds, reached.cycles_per_s * PACED_SHARE)
-    say("two workers")
+    steps.say("two workers")
     await stage.start_cores(1)
     two_workers = await sections.closed_loop(stage, PACED_TAPS, seconds)
     stage.end_cores()
     await stage.start_cores(1)
-    say(f"{arguments.steady:g} s on end")
+    steps.say(f"{arguments.steady:g} s on end")
     steady = await sections.steady(stage, PACED_TAPS, arguments.steady)
-    say(f"{arguments.reports:,} reports at once")
+    steps.say(f"{arguments.reports:,} reports at once")
     backlog_per_s = await sections.backlog(stage, arguments.reports)
-    say("restarts")
+    steps.say("restarts")
     recovery_s = await sections.recovery_s(stage)
-    say(f"{arguments.rows:,} pours of history")
+    steps.say(f"{arguments.rows:,} pours of history")
     young = await sections.quickest(stage, 1, seconds)
     await sections.grow(stage, arguments.rows)
     old = await sections.quickest(stage, 1, seconds)
-    say("a node")
+    steps.say("a node")
     stage.end_cores()  # what answers the node is ours, and leaves its presence behind
     node = await sections.node(stage)
     return Figures(
@@ -87,31 +105,29 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
     )
 
 
-async def measure_screen(seconds: float) -> ScreenFigures | None:
+async def measure_screen(seconds: float, steps: Steps) -> ScreenFigures | None:
     """The console in a browser, at a venue of its own: with as many taps as are watched. Needs Chromium."""
     if not has_chromium():
-        say("no event to screen: chromium is not installed")
+        steps.say("no event to screen: chromium is not installed")
         return None
-    say(f"event to screen: {WATCHED_TAPS} taps pour")
+    steps.say(f"event to screen: {WATCHED_TAPS} taps pour")
     async with open_stage(WATCHED_TAPS) as stage:
         await stage.start_cores(1)
         return await watch(stage, max(seconds, WATCHED_AT_LEAST_S))
 
 
-def say(text: str) -> None:
-    """Print the current step."""
-    print(f"… {text}", flush=True)
-
-
 async def main() -> None:
     """Measure and write."""
     arguments = parser().parse_args()
-    screen = await measure_screen(arguments.seconds)
-    if arguments.only == SCREEN:
+    with progress_line() as advance:
+        steps, figures = Steps(advance), None
+        screen = await measure_screen(arguments.seconds, steps)
+        if arguments.only != SCREEN:
+            async with open_stage(max(TAPS) + max(LIMIT_CLIENTS)) as stage:
+                figures = await measure(stage, arguments, screen, steps)
+    if figures is None:
         print("\n".join(f"{name}: {value}" for name, value in as_rows(screen).items()) if screen else "nothing was measured")
         return
-    async with open_stage(max(TAPS) + max(LIMIT_CLIENTS)) as stage:
-        figures = await measure(stage, arguments, screen)
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "performance.json").write_bytes(as_json(figures))
     table = as_text(figures)

@@ -4,6 +4,7 @@ Whatever the browser complains about on its console fails the test that made it 
 """
 
 import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locato
 
 from tapwire_demo.demo_file import Login
 
-CHROMIUM: Final = "/usr/bin/chromium"
+CHROMIUM: Final = shutil.which("chromium") or shutil.which("google-chrome")
 ARGUMENTS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -42,7 +43,7 @@ LEFT_EARLY: Final = ("htmx:sendAbort", "htmx:afterRequest")
 
 def has_chromium() -> bool:
     """Return whether a browser is installed."""
-    return Path(CHROMIUM).exists()
+    return CHROMIUM is not None
 
 
 def require_chromium() -> None:

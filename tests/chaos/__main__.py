@@ -1,10 +1,13 @@
 """`make chaos MINUTES=n [SEED=n] [TAPS=n]`: a bar under fire, told as it happens. Exits 1 when the auditor finds something."""
 
-import argparse
 import asyncio
 import sys
 from typing import Final
 
+from tapwire_core.commands.progress_line import progress_line
+from tapwire_demo.arguments import MakeParser, minutes_above_zero
+from tests.chaos.monkey import Monkey
+from tests.chaos.programs import besides, tell_the_time
 from tests.chaos.run import RECOVERY_S, Outcome, run_chaos
 from tests.chaos.site import open_site
 
@@ -16,10 +19,16 @@ PATIENCE_S: Final = 120.0
 async def chaos(seed: int, minutes: float, taps: int) -> int:
     """Run it and print the account."""
     print(f"A bar with {taps} taps, two core workers and operators; {minutes:g} minutes of faults from seed {seed}.")
-    async with open_site(taps) as site:
-        outcome = await run_chaos(
-            site, seed, lambda monkey: monkey.rage(minutes * S_PER_MINUTE), PATIENCE_S, lambda line: print(line, flush=True)
-        )
+    with progress_line() as advance:
+
+        async def rage(monkey: Monkey) -> None:
+            async with besides(tell_the_time(advance, "faults", minutes * S_PER_MINUTE)):
+                await monkey.rage(minutes * S_PER_MINUTE)
+            advance("until all is at rest", 0, 0)
+
+        advance("opening the bar", 0, 0)
+        async with open_site(taps) as site:
+            outcome = await run_chaos(site, seed, rage, PATIENCE_S, lambda line: print(line, flush=True))
     slow = [f"{tap} poured again only after {s:.1f} s" for tap, s in outcome.recovered_s.items() if s > RECOVERY_S]
     for line in account(outcome):
         print(line)
@@ -53,8 +62,8 @@ def account(outcome: Outcome) -> list[str]:
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="make chaos", description="Break a whole bar, and let an auditor judge it.")
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser = MakeParser(prog="make chaos", description="Break a whole bar, and let an auditor judge it.")
+    parser.add_argument("--minutes", type=minutes_above_zero, default=2.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--taps", type=int, default=16)
     arguments = parser.parse_args()

@@ -4,7 +4,6 @@ The device floods what can't be read, or replays old messages of another tap und
 the broker's rules see to that.
 """
 
-import argparse
 import asyncio
 import signal
 import sys
@@ -14,6 +13,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import median
 from typing import Final
 
+from tapwire_core.commands.progress_line import progress_line
+from tapwire_core.progress import Advance
+from tapwire_demo.arguments import MakeParser, seconds_above_zero
 from tapwire_demo.programs import Program
 from tests.chaos.first_data import FLOODER
 from tests.chaos.load import LoadTap
@@ -70,15 +72,17 @@ async def serve(taps: list[LoadTap], seconds: float) -> list[float]:
     return [wait_s for tap in taps for wait_s in tap.waits_s]
 
 
-async def compare(seconds: float) -> None:
+async def compare(seconds: float, advance: Advance) -> None:
     """Print how fast answers come without and beside each kind of poison, by turns: a machine is not as fast at any time."""
+    advance("opening the bar", 0, 0)
     async with open_site(0, strangers=TAPS) as site, AsyncExitStack() as stack:
         taps = [await stack.enter_async_context(LoadTap.connected(site, stranger)) for stranger in site.strangers]
         await serve(taps, WARM_S)
         for kind in KINDS:
             alone, beside = list[float](), list[float]()
             async with poisoned(site, kind, site.strangers[0]) as flooder:
-                for _ in range(TURNS):
+                for turn in range(TURNS):
+                    advance(f"beside {kind}", turn, TURNS)
                     flooder.send(signal.SIGSTOP)
                     alone += await serve(taps, seconds / TURNS)
                     flooder.send(signal.SIGCONT)
@@ -100,9 +104,11 @@ def tell(name: str, waits_s: list[float], alone_s: list[float]) -> None:
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="make poison", description="How others are served beside a poisoned device.")
-    parser.add_argument("--seconds", type=float, default=20.0)
-    asyncio.run(compare(parser.parse_args().seconds))
+    parser = MakeParser(prog="make poison", description="How others are served beside a poisoned device.")
+    parser.add_argument("--seconds", type=seconds_above_zero, default=20.0)
+    arguments = parser.parse_args()
+    with progress_line() as advance:
+        asyncio.run(compare(arguments.seconds, advance))
     return 0
 
 

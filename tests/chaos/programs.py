@@ -5,12 +5,14 @@ import contextlib
 import math
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from tapwire_contracts.tasks import end_tasks
+from tapwire_core.progress import Advance
 from tapwire_demo.embedded_broker import EmbeddedBrokerError
 from tapwire_demo.postgres_home import EmbeddedPostgresError
 from tapwire_demo.processes import Child
@@ -19,6 +21,7 @@ from tests.chaos.memory import Memory, memory_of
 
 RESTART_PAUSE_S: Final = 0.3
 SERVER_LOOK_S: Final = 0.1
+TOLD_EACH_S: Final = 0.5
 
 
 @asynccontextmanager
@@ -32,6 +35,14 @@ async def besides(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     for task in tasks:
         if not task.cancelled():
             task.result()
+
+
+async def tell_the_time(advance: Advance, step: str, seconds: float) -> None:
+    """Tell how much of a step's time has passed, until cancelled."""
+    begun_s = time.monotonic()
+    while True:
+        advance(step, int(time.monotonic() - begun_s), max(int(seconds), 1))
+        await asyncio.sleep(TOLD_EACH_S)
 
 
 class KeptProgram:

@@ -19,6 +19,7 @@ from tapwire_core.db.schema import migrate
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.policy import Policy
 from tapwire_core.services import users
+from tapwire_demo.address import ConsoleAddress
 from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.demo import answers
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
@@ -247,7 +248,7 @@ async def _not_ready(site: Site) -> dict[str, str]:
     missing = {str(tap.path): f"{known.get(str(tap.path))} {tap.node.log()}" for tap in site.taps if str(tap.path) not in idle}
     port = urlsplit(site.api_url).port
     assert port
-    return missing if await answers(port) else missing | {ADMIN: site.programs[ADMIN].log()}
+    return missing if await answers(ConsoleAddress(LOOPBACK, port)) else missing | {ADMIN: site.programs[ADMIN].log()}
 
 
 def through(url: str, link: Link) -> str:

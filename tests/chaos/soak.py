@@ -1,15 +1,18 @@
 """`make soak MINUTES=n`: mixed load without faults, and the memory of each process in the first and the last quarter of it."""
 
-import argparse
 import asyncio
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import mean
 from typing import Final, Self
 
+from tapwire_core.commands.progress_line import progress_line
+from tapwire_core.progress import Advance
+from tapwire_demo.arguments import MakeParser, minutes_above_zero
 from tests.chaos.__main__ import MIB, PATIENCE_S, S_PER_MINUTE, account
 from tests.chaos.memory import Memory
 from tests.chaos.monkey import Monkey
@@ -26,8 +29,11 @@ SMALL_MIB: Final = 5.0
 async def soak(minutes: float, taps: int, seed: int) -> int:
     """Run it, print the account, and say which program grew; 1 when one did, or the auditor found something."""
     seen: dict[str, list[Memory]] = defaultdict(list)
-    async with open_site(taps) as site:
-        outcome = await run_chaos(site, seed, lambda monkey: _watch(monkey, minutes * S_PER_MINUTE, seen), PATIENCE_S)
+    with progress_line() as advance:
+        advance("opening the bar", 0, 0)
+        async with open_site(taps) as site:
+            watch = partial(_watch, seconds=minutes * S_PER_MINUTE, seen=seen, advance=advance)
+            outcome = await run_chaos(site, seed, watch, PATIENCE_S)
     print("\n".join(account(outcome)))
     print(f"\n{'':<12} {'first quarter':>32} {'last quarter':>32}")
     grown = []
@@ -58,19 +64,21 @@ class Quarter:
         return f"{self.mib:.1f} MiB" + (f" in {self.processes:.1f} processes" if self.processes > 1 else "")
 
 
-async def _watch(monkey: Monkey, seconds: float, seen: dict[str, list[Memory]]) -> None:
+async def _watch(monkey: Monkey, seconds: float, seen: dict[str, list[Memory]], advance: Advance) -> None:
     """Break nothing, and look at the memory now and then."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while (left := deadline - time.monotonic()) > 0:
+        advance("load", int(seconds - left), int(seconds))
         for name, memory in monkey.site.memory().items():
             seen[name].append(memory)
         await asyncio.sleep(seconds / LOOKS)
+    advance("until all is at rest", 0, 0)
 
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="make soak", description="Mixed load for long, and whether memory grows.")
-    parser.add_argument("--minutes", type=float, default=60.0)
+    parser = MakeParser(prog="make soak", description="Mixed load for long, and whether memory grows.")
+    parser.add_argument("--minutes", type=minutes_above_zero, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--taps", type=int, default=16)
     arguments = parser.parse_args()

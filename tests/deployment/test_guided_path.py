@@ -3,11 +3,14 @@
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tapwire_core.domain.money import charge
 from tapwire_demo.processes import free_port
 from tests.conftest import require_mosquitto
 from tests.deployment.fresh_checkout import fresh_checkout
@@ -31,11 +34,33 @@ def test_a_newcomer_who_copies_every_block_gets_a_pour_that_is_settled_and_books
 
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}\n{logs(tmp_path / 'venue' / 'logs')}"
     assert "tapwire/v1/bar/taps/left/state" in ended.stdout
-    assert '"sync_status":"synced"' in ended.stdout
-    balance_minor = re.search(r"Ann has (\d+)", ended.stdout)
-    assert balance_minor
-    assert 1_700 < int(balance_minor[1]) <= 1_790
+    poured = re.search(r"^Ann poured (\d+) ml for (\d+) cents, and has (\d+) cents\.$", ended.stdout, re.MULTILINE)
+    assert poured
+    volume_ml, amount_minor, balance_minor = map(int, poured.groups())
+    assert 290 <= volume_ml <= 330, "about 300 ml, as the page says"
+    assert (amount_minor, balance_minor) == (charge(volume_ml, 700), 2_000 - amount_minor)
     assert "The books balance." in ended.stdout
+    assert all(line.count("{") <= 1 or line.startswith('{"') for line in ended.stdout.splitlines()), "an answer is a line"
+    refusal, said = ended.stdout.splitlines()[-3:-1]
+    assert "no connection" in refusal
+    assert "Not authorized" in refusal
+    assert said == "The right tap is refused."
+    assert ended.stdout.splitlines()[-1] == f"Everything has ended. What it wrote is in {tmp_path / 'venue'}."
+
+
+def test_a_port_that_is_taken_is_named_before_anything_is_started(tmp_path: Path) -> None:
+    [check] = [block for block in BLOCK.findall((ROOT / "docs" / "guided-path.md").read_text()) if "probe.bind" in block]
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = str(other.getsockname()[1])
+        ports = {"DEVICE_PORT": str(free_port()), "SERVICE_PORT": taken, "ADMIN_PORT": str(free_port())}
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
+
+        refused = run_shell(f"set -eu\n{check}", tmp_path, {"PATH": path, **ports})
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"Port {taken} is taken: export SERVICE_PORT= with another one, and begin again.\n"
 
 
 def test_the_path_has_no_block_that_is_not_tried() -> None:

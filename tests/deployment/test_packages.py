@@ -1,5 +1,6 @@
 """The four packages as they are built and installed: complete, of one version, and with nothing of a checkout."""
 
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,10 @@ ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("contracts", "core-service", "tap-node", "admin-api")
 PROGRAMS: Final = {"tapwire-core": "install-units", "tapwire-admin": "install-units", "tapwire-node": "install-unit"}
 PIN: Final = re.compile(r"^(?P<name>[\w.-]+)==", re.MULTILINE)
+ADDRESS: Final = "https://git.example/tapwire"
+MIT: Final = "MIT"
+LIBRARIES: Final = "0BSD AND ISC AND OFL-1.1"
+"""The licences of the console's libraries, which tapwire-admin contains."""
 GLIBC: Final = range(17, 37)
 """The manylinux versions that Debian 12 and what is newer can run."""
 BUILT: Final[Mapping[tuple[str, str], set[str]]] = {
@@ -32,6 +37,22 @@ BUILT: Final[Mapping[tuple[str, str], set[str]]] = {
 }
 """Packages without a wheel for a Raspberry Pi; docs/tap-node.md names the Debian packages that build them."""
 BUILDERS: Final = ("gcc", "swig")
+A_PI: Final = "c03114"
+"""A revision of a Raspberry Pi 4, for rpi-lgpio, which refuses to be loaded elsewhere."""
+UNWRITABLE: Final = Path("/proc")
+"""A folder in which not even root can make a file."""
+TAP: Final = """\
+[tap]
+path = "bar/taps/left"
+
+[broker]
+url = "mqtt://127.0.0.1:1"
+
+[hardware]
+driver = "gpio"
+valve_pin = 17
+meter_pin = 27
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +60,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the four wheels, built from this checkout."""
     folder = tmp_path_factory.mktemp("the wheels")
     for package in PACKAGES:
-        built = build(ROOT / package, folder)
+        built = build(ROOT / package, folder, TAPWIRE_PROJECT_URL=f"{ADDRESS}/")
         assert built.returncode == 0, built.stderr
     return folder
 
@@ -87,11 +108,22 @@ def test_the_packages_have_one_version_need_exactly_each_others_and_say_what_the
         "tapwire-admin": {f"tapwire-contracts=={version}", f"tapwire-core=={version}"},
     }
     for data in metadata:
-        assert (data["License-Expression"], data["License-File"]) == ("MIT", "LICENSE")
+        assert data["License-Expression"] == (MIT if data["Name"] != "tapwire-admin" else f"{MIT} AND {LIBRARIES}")
+        assert data["License-File"] == "LICENSE"
+        assert data.get_all("Project-URL") == [f"Source, {ADDRESS}", f"Issues, {ADDRESS}/issues"]
         assert data["Description-Content-Type"] == "text/markdown"
         assert data["Name"] in str(data.get_payload())
         assert "Programming Language :: Python :: 3.13" in data.get_all("Classifier", [])
     assert {(ROOT / package / "LICENSE").read_text() for package in PACKAGES} == {(ROOT / "LICENSE").read_text()}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_source_archive_of_one_package_is_not_built_and_the_reason_is_said(package: str, tmp_path: Path) -> None:
+    refused = build(ROOT / package, tmp_path, "sdist")
+
+    assert refused.returncode == 1
+    assert "has no source archive, the source is the repository: build wheels with `make dist`" in refused.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_units_start_the_programs_where_they_are_and_an_operators_settings_stay(tmp_path: Path) -> None:
@@ -125,6 +157,25 @@ def test_the_drivers_of_a_raspberry_pi_are_hashed_and_only_one_package_owns_rpi_
     assert {"lgpio", "mfrc522", "rpi-lgpio", "spidev", "gpiozero"} <= set(pins)
     assert "rpi-gpio" not in pins
     assert all("--hash=sha256:" in part for part in PIN.split(text)[2::2])
+
+
+@pytest.mark.install
+def test_make_dist_adds_checksums_a_bill_of_materials_and_the_licences(tmp_path: Path) -> None:
+    tools = Path(sys.prefix) / "dist-tools" / "bin" / "python"
+
+    run(tools, ROOT / "requirements" / "dist.py", tmp_path / "dist", TAPWIRE_PROJECT_URL=ADDRESS)
+
+    dist = tmp_path / "dist"
+    listed = {line.split("  ")[1] for line in (dist / "SHA256SUMS").read_text().splitlines()}
+    assert listed == {file.name for file in dist.iterdir()} - {"SHA256SUMS"}
+    run("sha256sum", "--check", "--strict", "SHA256SUMS", folder=dist)
+    (bill,) = dist.glob("tapwire-*.cdx.json")
+    parts = {part["name"]: part for part in json.loads(bill.read_text())["components"]}
+    assert {"tapwire-core", "sqlalchemy", "lgpio", "mfrc522", "htmx.org", "uplot"} <= {name.lower() for name in parts}
+    licences = (dist / "LICENCES.txt").read_text()
+    assert "mfrc522, the driver of the card reader, is under the GNU General Public License, version 3." in licences
+    assert re.search(r"^mfrc522 [\d.]+ +GPL-3.0-only$", licences, re.MULTILINE)
+    assert all(f"{name}, a part of tapwire-admin" in licences for name in ("htmx.org", "uplot", "lucide-static", "inter"))
 
 
 @pytest.mark.install
@@ -171,16 +222,28 @@ def test_the_drivers_are_built_with_the_debian_packages_that_the_docs_name(wheel
     run(*pip, "--require-hashes", "-r", ROOT / "requirements" / "pi.txt", PYPI="1")
     run(*pip, *wheels.glob("tapwire_contracts-*"), *wheels.glob("tapwire_node-*"))
 
-    owners = (
-        "from importlib.metadata import packages_distributions as owners; import lgpio, spidev, mfrc522; print(owners()['RPi'])"
-    )
-    assert run(place / "bin" / "python", "-c", owners, folder=tmp_path) == "['rpi-lgpio']\n"
+    owners = "from importlib.metadata import packages_distributions as owners; import spidev, mfrc522; print(owners()['RPi'])"
+    assert run(place / "bin" / "python", "-c", owners, folder=place, RPI_LGPIO_REVISION=A_PI) == "['rpi-lgpio']\n"
+    (tmp_path / "left.toml").write_text(TAP)
+    node = place / "bin" / "tapwire-node"
+    for folder, config in ((UNWRITABLE, tmp_path / "left.toml"), (tmp_path, "left.toml")):
+        doctor = subprocess.run([node, "doctor", "--config", config], cwd=folder, capture_output=True, text=True, check=False)
+        assert (doctor.returncode, doctor.stderr) == (1, "")
+        assert "DO  pins         Unable to load any default pin factory! (lgpio: unable to locate Pi revision" in doctor.stdout
+        assert "ok  factory      lgpio, from lgpio " in doctor.stdout
+        assert "ok  RPi.GPIO     from rpi-lgpio " in doctor.stdout
+        for command in ("run", "close-valve"):
+            refused = subprocess.run([node, command, "--config", config], cwd=folder, capture_output=True, text=True, check=False)
+            assert (refused.returncode, refused.stdout) == (2, "")
+            assert refused.stderr.startswith("tapwire-node: ")
+            assert "unable to locate Pi revision" in refused.stderr
+    assert [file.name for file in tmp_path.glob(".lgd-nfy*")] == []
 
 
-def build(package: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Build a package's wheel into a folder."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    return subprocess.run(command, cwd=package, capture_output=True, text=True, check=False)
+def build(package: Path, folder: Path, target: str = "wheel", **more: str) -> subprocess.CompletedProcess[str]:
+    """Build a package into a folder."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
+    return subprocess.run(command, cwd=package, env={**os.environ, **more}, capture_output=True, text=True, check=False)
 
 
 def metadata_of(wheel: Path) -> Message:

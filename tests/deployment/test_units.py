@@ -21,6 +21,7 @@ HARDENED: Final = {
     "PrivateDevices": "yes",
     "RestrictSUIDSGID": "yes",
     "CapabilityBoundingSet": "",
+    "SystemCallErrorNumber": "EPERM",
 }
 
 

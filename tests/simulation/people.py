@@ -210,7 +210,7 @@ class People:
         return guest.cards[-1] if guest.cards else self._new_card(guest)
 
     def _new_card(self, guest: Guest) -> str:
-        guest.cards.append(f"{self.random.getrandbits(32):08x}")
+        guest.cards.append(f"04{self.random.getrandbits(24):06x}")
         return guest.cards[-1]
 
     def _new_id(self) -> UUID:

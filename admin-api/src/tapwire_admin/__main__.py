@@ -16,7 +16,8 @@ from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, ad
 from tapwire_contracts.tasks import run_together
 from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
-from tapwire_core.db.schema import require_newest
+from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
+from tapwire_core.db.installation import require_installation
 from tapwire_core.errors import DomainError
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
 
@@ -34,8 +35,9 @@ def main() -> None:
             return
         settings = read_settings()
         set_up_logs("admin")
-        asyncio.run(run_admin(settings))
-    except (DomainError, InvalidSettings, LibrariesMissing, UnitsNotInstalled, OSError) as error:
+        with translate_database_errors():
+            asyncio.run(run_admin(settings))
+    except (DomainError, InvalidSettings, LibrariesMissing, UnitsNotInstalled, DatabaseUnavailable, OSError) as error:
         print(f"tapwire-admin: {error}", file=sys.stderr)
         sys.exit(1)
 
@@ -52,10 +54,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 async def run_admin(settings: Settings) -> None:
-    """Serve until stopped; raises `NotMigrated` for another version's database, `LibrariesMissing` without third-party assets."""
+    """Serve until stopped; raises `NotMigrated`, `CurrencyDiffers`, or `LibrariesMissing` without third-party assets."""
     require_libraries()
     devices_broker = DevicesBroker.of(settings)
-    await require_newest(settings.database_url)
+    await require_installation(settings.database_url, settings.currency)
     async with Database.open(settings.database_url, settings.policy) as db:
         live = Live()
         app = create_app(

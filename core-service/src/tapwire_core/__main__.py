@@ -6,17 +6,18 @@ import logging
 import secrets
 import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from tapwire_contracts.logs import set_up_logs
 from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, add_units_options, print_units_installed
+from tapwire_contracts.text_files import read_text_file
 from tapwire_core.commands.backup import add_backup_commands
 from tapwire_core.commands.common import COMMAND_LINE, DONE, NOT_DONE, open_database
 from tapwire_core.commands.devices import add_device_commands
 from tapwire_core.commands.imports import add_import_commands
+from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.closed_sets import Role
@@ -74,11 +75,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _text_of(file: str) -> str:
-    return Path(file).read_text(encoding="utf-8").strip()
+    return read_text_file(file).strip()
 
 
 async def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    print(f"The database is at revision {await migrate(settings.owner_url, settings.database_url)}.")
+    with progress_line() as advance:
+        revision = await migrate(settings.owner_url, settings.database_url, advance=advance)
+    print(f"The database is at revision {revision}.")
     return DONE
 
 
@@ -91,7 +94,9 @@ async def _run_worker(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001
     async with open_database(settings) as db:
-        differences = await check_books(db)
+        with progress_line() as advance:
+            advance("proving the books", 0, 0)
+            differences = await check_books(db)
     for difference in differences:
         print(difference)
     print(f"The books do not balance: {len(differences)} differences." if differences else "The books balance.")

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tapwire_contracts.reasons import Locale
+from tapwire_contracts.text_files import ENCODING, read_text_file
 from tapwire_contracts.topics import HOME_ASSISTANT
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.retention import DEFAULT_RETENTION, RetentionPeriods
@@ -32,7 +33,11 @@ class Settings(BaseSettings):
     """Settings of core and admin API. Limits have their names from SYSTEM.md."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=os.environ.get(f"{PREFIX}SETTINGS_FILE"), extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_file=os.environ.get(f"{PREFIX}SETTINGS_FILE"),
+        env_file_encoding=ENCODING,
+        extra="ignore",
+        frozen=True,
     )
 
     database_url: str = Field(pattern="^postgres(ql)?://")
@@ -86,6 +91,8 @@ class Settings(BaseSettings):
     """Retention of ended sessions."""
     keep_webhooks_days: int = Field(default=DEFAULT_RETENTION.webhooks_days, ge=1)
     """Retention of webhooks' events and deliveries."""
+    keep_heartbeats_days: int = Field(default=DEFAULT_RETENTION.heartbeats_days, ge=1, le=365)
+    """Retention of the heartbeats of processes that are gone; a program's last one stays until its incident is resolved."""
 
     webhook_private_targets: bool = _WEBHOOKS.private_targets
     """Allow webhooks to this machine and private networks, there also without TLS."""
@@ -122,6 +129,8 @@ class Settings(BaseSettings):
     """Largest difference at which a late report agrees with the booked volume."""
     idempotency_ttl_h: int = Field(default=_LIMITS.idempotency_ttl_h, ge=1)
     """Retention of the answers to requests with an `Idempotency-Key`."""
+    heartbeat_ms: int = Field(default=_LIMITS.heartbeat_ms, ge=100, le=600_000)
+    """Interval of a program's heartbeat in the database; one whose last process misses three is an incident."""
 
     @property
     def owner_url(self) -> str:
@@ -143,6 +152,7 @@ class Settings(BaseSettings):
             overpour_tolerance_ml=self.overpour_tolerance_ml,
             late_sync_tolerance_ml=self.late_sync_tolerance_ml,
             idempotency_ttl_h=self.idempotency_ttl_h,
+            heartbeat_ms=self.heartbeat_ms,
             webhooks=WebhookLimits(
                 private_targets=self.webhook_private_targets,
                 timeout_ms=self.webhook_timeout_ms,
@@ -164,6 +174,7 @@ class Settings(BaseSettings):
             dead_letters_days=self.keep_dead_letters_days,
             sessions_days=self.keep_sessions_days,
             webhooks_days=self.keep_webhooks_days,
+            heartbeats_days=self.keep_heartbeats_days,
         )
 
     @classmethod
@@ -190,7 +201,7 @@ class _SecretsFromFiles(PydanticBaseSettingsSource):
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
         variable = f"{PREFIX}{field_name.upper()}_FILE"
         file = os.environ.get(variable) or self._in_settings_file.get(variable.lower())
-        return (Path(file).read_text(encoding="utf-8").strip() if file else None), field_name, False
+        return (read_text_file(file).strip() if file else None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}

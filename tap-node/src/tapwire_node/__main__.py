@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from gpiozero.exc import GPIOZeroError
-
 from tapwire_contracts.logs import InvalidLogFormat, set_up_logs
 from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, add_units_options, print_units_installed
 from tapwire_node import PACKAGE
@@ -19,6 +17,7 @@ from tapwire_node.commands.pairing_api import PairingRefused
 from tapwire_node.commands.service_runs import ServiceRunRefused, clean, pour_test
 from tapwire_node.commands.terminal import NoAnswer
 from tapwire_node.control.client import NodeUnreachable
+from tapwire_node.hardware.pin_libraries import PinsUnavailable
 from tapwire_node.hardware.scenario import InvalidScenario
 from tapwire_node.journal import JournalBroken, JournalInUse
 from tapwire_node.journal.inspection import INSPECTIONS
@@ -35,7 +34,7 @@ USER_ERRORS: Final = (
     NodeUnreachable,
     ServiceRunRefused,
     NoAnswer,
-    GPIOZeroError,
+    PinsUnavailable,
     ValveNotOurs,
     SimulatorUnreachable,
     PairingRefused,

@@ -34,6 +34,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tapwire_contracts.messages import Name
+from tapwire_contracts.text_files import read_text_file
 from tapwire_contracts.topics import DeviceKind, DevicePath, InvalidPath
 from tapwire_node.controller.limits import Duration, Limits
 from tapwire_node.hardware.settings import DeskHardware, GpioHardware, Mfrc522Hardware, PcscHardware, SimulatedHardware, TapHardware
@@ -143,7 +144,7 @@ class BrokerAddress(Struct, frozen=True, kw_only=True):
 def load_settings(file: Path) -> Settings:
     """Read and check a tap.toml; raises `InvalidSettings`."""
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text_file(file))
         settings = msgspec.convert(content, Settings)
     except OSError as error:
         raise InvalidSettings(f"{file} can't be read: {error.strerror}") from error
@@ -235,6 +236,8 @@ def _password(broker: BrokerSettings, from_url: str | None) -> str | None:
     if broker.password_file is None:
         return broker.password or from_url
     try:
-        return Path(broker.password_file).read_text(encoding="utf-8").strip()
+        return read_text_file(broker.password_file).strip()
     except OSError as error:
         raise InvalidSettings(f"broker.password_file: {broker.password_file} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidSettings(f"broker.password_file: {broker.password_file} is not UTF-8: save it as UTF-8") from error

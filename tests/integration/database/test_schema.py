@@ -1,6 +1,7 @@
 """The schema: migrations make what the tables say, and a database that isn't there is refused with the way to get there."""
 
 import asyncio
+import codecs
 import os
 import subprocess
 import sys
@@ -111,9 +112,10 @@ def test_a_setting_that_cannot_be_used_is_named(setting: str, value: str, said: 
     assert "Traceback" not in ended.stderr
 
 
-def test_a_secret_can_come_from_a_file(tmp_path: Any) -> None:
+@pytest.mark.parametrize("content", [b"mysql://from-the-file\n", codecs.BOM_UTF8 + b"mysql://from-the-file\r\n"])
+def test_a_secret_can_come_from_a_file(tmp_path: Any, content: bytes) -> None:
     secret = tmp_path / "url"
-    secret.write_text("mysql://from-the-file\n")
+    secret.write_bytes(content)
     environment = {key: value for key, value in os.environ.items() if key != "TAPWIRE_DATABASE_URL"}
 
     ended = subprocess.run(
@@ -126,6 +128,7 @@ def test_a_secret_can_come_from_a_file(tmp_path: Any) -> None:
     )
 
     assert "TAPWIRE_DATABASE_URL: String should match pattern" in ended.stderr
+    assert "ufeff" not in ended.stderr
 
 
 async def test_what_lists_a_taps_pours_cannot_be_what_finds_its_pending_one(db: Database) -> None:

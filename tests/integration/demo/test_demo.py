@@ -13,9 +13,11 @@ import httpx
 import pytest
 
 from tapwire_core.domain.money import charge
+from tapwire_demo.address import own_address
 from tapwire_demo.broker import BrokerKind, best_broker
 from tapwire_demo.demo_file import DemoFile, DemoTap
 from tapwire_demo.postgres import remove_postgres
+from tapwire_demo.processes import free_port
 from tests.running_demo import OutsideTap, RunningDemo, of_kind, running_demo
 
 SECONDS: Final = "20"
@@ -69,8 +71,12 @@ def untold(demo: RunningDemo) -> list[str]:
 
 
 def test_programs_from_outside_pour_with_what_demo_json_tells_and_the_next_start_knows_it(folder: Path) -> None:
-    with running_demo(folder, *of_kind(BrokerKind.AMQTT)) as demo:
+    port = str(free_port())
+    with running_demo(folder, *of_kind(BrokerKind.AMQTT), "--host", "0.0.0.0", "--port", port) as demo:
         first = demo.ready()
+        assert first.api_url == f"http://127.0.0.1:{port}"
+        demo.wait_for(f"tablet   http://{own_address()}:{port}")
+        assert httpx.get(f"http://{own_address()}:{port}/login").status_code == 200
         assert stat.S_IMODE((folder / "demo.json").stat().st_mode) == 0o600
         settled = pour_as_an_outside_program(first)
         assert balance_over_rest(first, first.cards[0].guest_id) == settled["balance_minor"]

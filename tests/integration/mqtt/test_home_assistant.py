@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from tapwire_contracts.acl import BrokerRole
+from tapwire_contracts.currencies import decimal_amount
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.domain.closed_sets import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.mqtt.home_assistant import RETAINED_WITHIN_S, HomeAssistant
-from tapwire_core.mqtt.home_assistant_payloads import decimal
 from tapwire_core.services import taps
 from tapwire_core.settings import Settings
 from tapwire_core.worker.worker import run_core
@@ -205,4 +205,4 @@ async def test_it_goes_on_when_the_broker_was_away(venue: Venue, mosquitto: Embe
     ("minor", "currency", "text"), [(700, "EUR", "7.00"), (5, "EUR", "0.05"), (700, "JPY", "700"), (1_250, "KWD", "1.250")]
 )
 def test_a_price_is_told_in_whole_units_of_its_currency(minor: int, currency: str, text: str) -> None:
-    assert decimal(minor, currency) == text
+    assert decimal_amount(minor, currency) == text

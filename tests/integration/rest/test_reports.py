@@ -4,7 +4,10 @@ import csv
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import DateTime, Text, column, select, text
 
+from tapwire_core.db.engine import Database
+from tapwire_core.db.views.reports import first_midnight
 from tapwire_core.services.beverages import change_beverage
 from tests.rest import Rest, done, refusal
 from tests.venue import OPERATOR, Venue
@@ -39,7 +42,16 @@ async def test_sales_are_taken_apart_by_tap_and_beverage(rest: Rest, venue: Venu
     left = {"key": "bar/taps/left", "pours": 2, "volume_ml": 300, "sold_minor": 150_00, "written_off_minor": 0}
     right = {"key": "bar/taps/right", "pours": 1, "volume_ml": 50, "sold_minor": 20_00, "written_off_minor": 5_00}
     assert by_tap["items"] == [left, right]
-    assert by_beverage["items"] == [{"key": "Pils", "pours": 3, "volume_ml": 350, "sold_minor": 170_00, "written_off_minor": 5_00}]
+    assert by_beverage["items"] == [
+        {
+            "key": "Pils",
+            "pours": 3,
+            "volume_ml": 350,
+            "sold_minor": 170_00,
+            "written_off_minor": 5_00,
+            "beverage_id": str(venue.beverage_id),
+        }
+    ]
 
 
 async def test_hours_and_days_are_the_venues_own(rest: Rest, venue: Venue) -> None:
@@ -74,6 +86,53 @@ async def test_an_hour_that_the_clock_repeats_is_two_hours_and_one_that_it_skips
     assert await keys("hour", "2026-03-29") == ["2026-03-29T03:00+02:00"]
 
 
+async def test_the_day_of_two_midnights_has_25_hours(rest: Rest, venue: Venue) -> None:
+    await venue.db.pool.execute("UPDATE venues SET time_zone = 'America/Havana'")
+    ann = await venue.guest(balance_minor=500_00)
+    hours = [f"2026-11-01T{hour:02}:30:00Z" for hour in range(4, 24)] + [f"2026-11-02T{hour:02}:30:00Z" for hour in range(5)]
+    for moment in hours:
+        await venue.report(await venue.grant(ann), 10)
+        await move_sales(venue, moment, only_later_than="2026-11-03T00:00:00Z")
+
+    report = done(await rest.operator.get("/api/reports/sales", params={"by": "hour", "from": "2026-11-01", "to": "2026-11-01"}))
+
+    keys = [row["key"] for row in report["items"]]
+    assert (len(keys), keys[:2], keys[-1]) == (25, ["2026-11-01T00:00-04:00", "2026-11-01T00:00-05:00"], "2026-11-01T23:00-05:00")
+    assert (report["since"], report["until"]) == ("2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z")
+
+
+CHANGED_DAYS = """
+    WITH zone AS (
+        SELECT min(name) AS name FROM (
+            SELECT name, array_agg(timezone(name, week) - timezone('UTC', week) ORDER BY week) AS offsets
+            FROM pg_timezone_names, generate_series('2020-01-01Z', '2031-01-01Z', interval '14 days') AS week GROUP BY name
+        ) AS same GROUP BY offsets
+    ), change AS (
+        SELECT name, week FROM zone, generate_series('2020-01-01Z', '2030-12-25Z', interval '7 days') AS week
+        WHERE timezone(name, week) + interval '7 days' <> timezone(name, week + interval '7 days')
+    ), day AS (
+        SELECT name, noon::date::timestamp AS day
+        FROM change, generate_series(week, week + interval '7 days', interval '1 day') AS noon
+        WHERE timezone(name, noon - interval '2 days') + interval '4 days' <> timezone(name, noon + interval '2 days')
+    )
+    SELECT name, day, min(moment) AS begins
+    FROM day, generate_series(timezone('UTC', day) - interval '15 hours', timezone('UTC', day) + interval '15 hours',
+                              interval '15 minutes') AS moment
+    WHERE timezone(name, moment)::date = day::date GROUP BY name, day
+"""
+
+
+async def test_each_day_begins_at_its_first_moment_in_every_zone(db: Database) -> None:
+    columns = column("name", Text), column("day", DateTime), column("begins", DateTime(timezone=True))
+    days = text(CHANGED_DAYS).columns(*columns).subquery()
+    asked = select(days, first_midnight(days.c.name, days.c.day).label("found"))
+    async with db.engine.connect() as connection:
+        rows = (await connection.execute(asked)).all()
+
+    assert len(rows) > 1000
+    assert [row for row in rows if row.found != row.begins] == []
+
+
 async def test_a_spreadsheet_gets_the_same_rows_and_no_formulas(rest: Rest, venue: Venue) -> None:
     await change_beverage(venue.db, OPERATOR, venue.beverage_id, name='=HYPERLINK("x")')
     await sell(venue)
@@ -84,9 +143,55 @@ async def test_a_spreadsheet_gets_the_same_rows_and_no_formulas(rest: Rest, venu
 
     assert answer.headers["content-type"].startswith("text/csv")
     assert list(csv.reader(answer.text.splitlines())) == [
-        ["beverage", "pours", "volume_ml", "sold_minor", "written_off_minor", "currency"],
-        ['\'=HYPERLINK("x")', "3", "350", "17000", "500", "EUR"],
+        ["beverage", "pours", "volume_ml", "sold_minor", "written_off_minor", "currency", "beverage_id"],
+        ['\'=HYPERLINK("x")', "3", "350", "17000", "500", "EUR", str(venue.beverage_id)],
     ]
+
+
+async def test_the_consoles_export_is_in_the_operators_notation(rest: Rest, venue: Venue) -> None:
+    await change_beverage(venue.db, OPERATOR, venue.beverage_id, name="Pils;=cmd|calc!A0")
+    await sell(venue)
+    period = {"from": str(await venue.today()), "to": str(await venue.today()), "by": "beverage"}
+
+    async def export(language: str) -> list[str]:
+        rest.operator.cookies.set("tapwire_language", language)
+        answer = await rest.operator.get("/reports/sales.csv", params=period)
+        assert answer.text.startswith("\ufeff")
+        return answer.text.removeprefix("\ufeff").splitlines()
+
+    assert await export("en") == [
+        'Beverage,Pours,"Volume, ml",Sold (EUR),Written off (EUR)',
+        "Pils;'=cmd|calc!A0,3,350,170.00,5.00",
+    ]
+    assert await export("ru") == [
+        "Напиток;Наливы;Объём, мл;Продано (EUR);Записано в потери (EUR)",
+        '"Pils;\'=cmd|calc!A0";3;350;170,00;5,00',
+    ]
+
+
+async def test_history_keeps_the_name_of_the_day(rest: Rest, venue: Venue) -> None:
+    other = done(await rest.engineer.post("/api/beverages", json={"name": "Pils", "sell_price_per_liter_minor": 50000}), 201)
+    stock = {"venue_id": "bar", "beverage_id": other["beverage_id"], "initial_volume_ml": 30_000}
+    keg_id = done(await rest.engineer.post("/api/kegs", json=stock), 201)["keg_id"]
+    ann = await venue.guest(balance_minor=500_00)
+    await venue.report(await venue.grant(ann), 100)
+    await change_beverage(venue.db, OPERATOR, venue.beverage_id, name="Lager")
+    await venue.report(await venue.grant(ann), 40)
+    done(await rest.operator.put("/api/taps/bar/left/keg", json={"keg_id": keg_id}))
+    await venue.report(await venue.grant(ann), 7)
+
+    period = {"from": str(await venue.today()), "to": str(await venue.today()), "by": "beverage"}
+    sales = done(await rest.operator.get("/api/reports/sales", params=period))["items"]
+    shift_id = done(await rest.operator.get("/api/shifts/current"))["shift_id"]
+    shift = done(await rest.operator.get(f"/api/shifts/{shift_id}/reports/x"))
+    pours = done(await rest.operator.get("/api/pours"))["items"]
+
+    mine, others = str(venue.beverage_id), other["beverage_id"]
+    sold = {(row["key"], row["beverage_id"]): row["volume_ml"] for row in sales}
+    assert sold == {("Pils", mine): 100, ("Lager", mine): 40, ("Pils", others): 7}
+    in_shift = {(key.split(" ")[0], shift["beverage_ids"][key]): sums["sold_ml"] for key, sums in shift["by_beverage"].items()}
+    assert in_shift == sold
+    assert [(pour["beverage_name"], pour["beverage_id"]) for pour in pours] == [("Pils", others), ("Lager", mine), ("Pils", mine)]
 
 
 @pytest.mark.parametrize(

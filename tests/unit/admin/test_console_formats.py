@@ -1,20 +1,34 @@
 """Money, volumes and times as people write and read them; never a float on the way."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tapwire_admin.console.formats import Formats
+from tapwire_contracts.currencies import CURRENCY_DIGITS, decimal_amount
 from tapwire_contracts.reasons import Locale
 from tapwire_core.errors import Invalid
 
 AMOUNTS = st.integers(min_value=-(10**9), max_value=10**9)
 
 
-@given(AMOUNTS, st.sampled_from(list(Locale)), st.sampled_from(["EUR", "RUB", "JPY", "KWD"]))
+@given(AMOUNTS, st.sampled_from(list(Locale)), st.sampled_from(sorted(CURRENCY_DIGITS)))
 def test_an_amount_that_is_shown_in_a_field_is_read_as_the_same_amount(minor: int, locale: Locale, currency: str) -> None:
     formats = Formats(locale, currency)
     assert formats.read_money(formats.plain_money(minor), "amount") == minor
+
+
+def test_the_console_shows_as_many_decimals_as_home_assistant_and_exports() -> None:
+    for currency, digits in CURRENCY_DIGITS.items():
+        shown = Formats(Locale.RU, currency).money(123_456)
+        assert (
+            len(re.sub("[^0-9,]", "", shown).partition(",")[2])
+            == digits
+            == len(decimal_amount(123_456, currency).partition(".")[2])
+        )
+    assert [CURRENCY_DIGITS[code] for code in ["RSD", "ALL", "LBP", "IQD", "SOS", "SYP", "JPY"]] == [2, 2, 2, 3, 2, 2, 0]
 
 
 @pytest.mark.parametrize(("typed", "minor"), [("12.50", 1250), ("12,5", 1250), (" 1 200 ", 120000), ("−3", -300), ("0.01", 1)])

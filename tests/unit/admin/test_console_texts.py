@@ -12,6 +12,7 @@ from tapwire_admin.console.problem_texts import PROBLEMS
 from tapwire_admin.console.translations import TRANSLATED, collect_texts, read_catalog
 from tapwire_contracts.reasons import Locale
 from tapwire_core.db.backup import BackupRefused
+from tapwire_core.db.installation import CurrencyDiffers
 from tapwire_core.errors import DomainError, NotMigrated, Refused
 from tapwire_core.services.pairings import PairingWaits, TooManyPairings
 from tapwire_core.services.venues import VenueRequired
@@ -19,6 +20,7 @@ from tapwire_core.services.venues import VenueRequired
 PLACEHOLDER = re.compile(r"%\(\w+\)s|%s")
 SAID_BY_NO_PAGE = {
     NotMigrated.code,
+    CurrencyDiffers.code,
     Refused.code,
     VenueRequired.code,
     BackupRefused.code,

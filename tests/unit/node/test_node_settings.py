@@ -1,5 +1,6 @@
 """tap.toml and scenario files: valid ones, and the errors for wrong ones."""
 
+import codecs
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def load(folder: Path, text: str) -> Settings:
     file = folder / "tap.toml"
     file.write_text(text)
     return load_settings(file)
+
+
+def test_files_from_windows_are_read_as_any_others(tmp_path: Path) -> None:
+    plain = load(tmp_path, GOOD)
+    for name in ("tap.toml", "secret"):
+        file = tmp_path / name
+        file.write_bytes(codecs.BOM_UTF8 + file.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert load_settings(tmp_path / "tap.toml") == plain
 
 
 def test_a_tap_toml_is_read_with_paths_beside_it(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Formats of money, volumes and times for people of one language; elsewhere they stay integers."""
 
+import copy
 import functools
 import re
 from datetime import date, datetime, tzinfo
@@ -7,14 +8,16 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel.core import Locale as BabelLocale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import (
     format_currency,
     format_decimal,
-    get_currency_precision,
     get_currency_symbol,
+    get_decimal_symbol,
 )
 
+from tapwire_contracts.currencies import CURRENCY_DIGITS, decimal_amount
 from tapwire_contracts.reasons import Locale
 from tapwire_core.errors import Invalid
 
@@ -36,17 +39,30 @@ class Formats:
         self.locale: Final = BABEL_LOCALES[locale]
         self.currency: Final = currency
         self.zone: Final = zone
+        self._digits: Final = CURRENCY_DIGITS[currency]
+        # Babel's own digits are CLDR's
+        self._pattern: Final = copy.copy(BabelLocale.parse(self.locale).currency_formats["standard"])
+        self._pattern.frac_prec = (self._digits, self._digits)
 
     def money(self, minor: int | None) -> str:
         """An amount in minor units, such as `12.50 €`."""
         if minor is None:
             return "–"
-        return str(format_currency(self._major(minor), self.currency, locale=self.locale))
+        major = Decimal(minor).scaleb(-self._digits)
+        return str(format_currency(major, self.currency, self._pattern, locale=self.locale, currency_digits=False))
 
     def plain_money(self, minor: int) -> str:
         """An amount as a person types it: without the currency's sign."""
-        digits = get_currency_precision(self.currency)
-        return f"{self._major(minor):.{digits}f}"
+        return decimal_amount(minor, self.currency)
+
+    def typed_money(self, minor: int) -> str:
+        """An amount in the language's notation, without thousands separators and the currency's sign."""
+        return decimal_amount(minor, self.currency, self.decimal_mark)
+
+    @property
+    def decimal_mark(self) -> str:
+        """The language's decimal mark."""
+        return str(get_decimal_symbol(self.locale))
 
     @property
     def sign(self) -> str:
@@ -94,10 +110,7 @@ class Formats:
 
     def read_money(self, text: str, field: str) -> int:
         """Minor units of what a person typed, such as `12,50`; raises `Invalid`."""
-        return _read_decimal(text, field, get_currency_precision(self.currency))
-
-    def _major(self, minor: int) -> Decimal:
-        return Decimal(minor).scaleb(-get_currency_precision(self.currency))
+        return _read_decimal(text, field, self._digits)
 
 
 def read_liters(text: str, field: str) -> int:

@@ -19,6 +19,8 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "busy": N_("Somebody else is changing this right now. Try again in a moment."),
     "card_busy": N_("This card is in use in another visit. Use another card, or close that visit."),
     "card_not_lost": N_("Only a lost card can be reactivated."),
+    "card_uid_invalid": N_("This is not the id of a card. Read the card again."),
+    "card_uid_random": N_("This is a telephone: it shows another id at each reading. Use a card."),
     "csrf_token_required": N_("This page is out of date. Reload it."),
     "device_exists": N_(
         "This device already exists. Create a new secret for it if the old one is lost, or tick “Replaces an existing device”."

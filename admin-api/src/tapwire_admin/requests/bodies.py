@@ -1,11 +1,12 @@
 """Strict reading of bodies: `"5"` is not a number.
 
 Litestar reads query, path and body by one lenient rule, so bodies are checked strictly before. Rules that no type can express are
-applied here too, for the API and the console's forms alike: names are normalized, and times are of this century.
+applied here too, for the API and the console's forms alike: texts are normalized, and times are of this century.
 """
 
 import functools
 import re
+from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, get_args
@@ -15,9 +16,8 @@ from litestar import Request
 from litestar.exceptions import ClientException, SerializationException, ValidationException
 from msgspec import Struct
 
-from tapwire_admin.requests.field_types import NAMES
+from tapwire_admin.requests.field_types import NORMALIZERS
 from tapwire_admin.requests.parameters import require_sane_year
-from tapwire_core.domain.names import normalize_name
 
 JSON_TYPES: Final = re.compile(r"application/([\w.+-]+\+)?json")
 _PLACE: Final = re.compile(r"(?P<message>.*) - at `(key in )?\$\.?(?P<field>.*)`", re.DOTALL)
@@ -54,8 +54,8 @@ async def require_strict_body(request: Request[Any, Any, Any]) -> None:
 def read_as(kind: Any, content: Any, *, strict: bool = True) -> Any:
     """Convert parsed content to a body; normalizes names in place. Raises `Invalid` or msgspec's errors."""
     if isinstance(content, dict):
-        given = _names_in(kind).intersection(content)
-        content |= {field: normalize_name(content[field]) for field in given if isinstance(content[field], str)}
+        texts = {field: value for field, value in content.items() if isinstance(value, str)}
+        content |= {field: normalize(texts[field]) for field, normalize in _normalizers_of(kind).items() if field in texts}
     body = msgspec.convert(content, kind, strict=strict)
     for field in getattr(body, "__struct_fields__", ()):
         if isinstance(moment := getattr(body, field), datetime):
@@ -64,11 +64,16 @@ def read_as(kind: Any, content: Any, *, strict: bool = True) -> Any:
 
 
 @functools.cache
-def _names_in(kind: Any) -> frozenset[str]:
-    """The fields of a body whose type is a name."""
+def _normalizers_of(kind: Any) -> Mapping[str, Callable[[str], str]]:
+    """The fields of a body whose texts are normalized."""
     structs = [part for part in (kind, *get_args(kind)) if isinstance(part, type) and issubclass(part, Struct)]
     fields = [field for struct in structs for field in msgspec.structs.fields(struct)]
-    return frozenset(field.name for field in fields if any(part in NAMES for part in (field.type, *get_args(field.type))))
+    return {
+        field.name: NORMALIZERS[part]
+        for field in fields
+        for part in (field.type, *get_args(field.type))
+        if isinstance(part, Hashable) and part in NORMALIZERS
+    }
 
 
 def unreadable_body(error: Exception) -> ValidationException:

@@ -3,14 +3,22 @@
 The NUL character is refused everywhere: PostgreSQL can't store it.
 """
 
-from typing import Annotated, Final
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
 
 from litestar.openapi.spec import Schema
 from msgspec import Meta
 
 from tapwire_contracts.card_uid import CARD_UID_INPUT_PATTERN
 from tapwire_contracts.topics import DEVICE_PATH_PATTERN, SLUG_PATTERN
-from tapwire_core.domain.names import NAME_PATTERN
+from tapwire_core.domain.names import (
+    LINE_PATTERN,
+    LINES_PATTERN,
+    NAME_PATTERN,
+    PHONE_PATTERN,
+    normalize_name,
+    normalize_phone,
+)
 from tapwire_core.domain.webhooks import MAX_URL_LENGTH
 from tapwire_core.services.request_limits import (
     MAX_AMOUNT_MINOR,
@@ -38,14 +46,32 @@ NORMALIZED: Final = "stored in composed form (NFC), without blanks around it"
 
 Slug = Annotated[str, Meta(pattern=SLUG_PATTERN, description="small letters, digits and hyphens")]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAME_PATTERN, description=NORMALIZED)]
-Reason = Annotated[str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, pattern=NO_NUL, description="why, for the audit log")]
-Comment = Annotated[str, Meta(max_length=MAX_COMMENT_LENGTH, pattern=NO_NUL)]
-Phone = Annotated[str, Meta(min_length=1, max_length=MAX_PHONE_LENGTH, pattern=NO_NUL)]
+Reason = Annotated[
+    str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, pattern=LINE_PATTERN, description="why, for the audit log")
+]
+Comment = Annotated[str, Meta(max_length=MAX_COMMENT_LENGTH, pattern=LINES_PATTERN)]
+RequiredComment = Annotated[str, Meta(min_length=1, max_length=MAX_COMMENT_LENGTH, pattern=LINES_PATTERN)]
+Phone = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_PHONE_LENGTH,
+        pattern=PHONE_PATTERN,
+        description="digits, blanks and `( ) . / -`, with `+` at the start",
+    ),
+]
 Url = Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH, pattern=NO_NUL, description="`https://…`, without a login")]
-Text = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NO_NUL, description=NORMALIZED)]
+Text = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=LINE_PATTERN, description=NORMALIZED)]
 Verbatim = Annotated[str, Meta(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
-NAMES: Final = (Name, Text)
-"""Types that `bodies` normalizes."""
+NORMALIZERS: Final[Mapping[Any, Callable[[str], str]]] = {
+    Name: normalize_name,
+    Text: normalize_name,
+    Reason: normalize_name,
+    Comment: normalize_name,
+    RequiredComment: normalize_name,
+    Phone: normalize_phone,
+}
+"""The types that `bodies` normalizes before it checks them."""
 CardUid = Annotated[
     str,
     Meta(

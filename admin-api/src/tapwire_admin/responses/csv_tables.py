@@ -1,7 +1,8 @@
-"""CSV for spreadsheets (RFC 4180), in which no name can act as a formula."""
+"""CSV (RFC 4180), in which no text can act as a formula: for programs, and for a spreadsheet in the viewer's notation."""
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -9,10 +10,18 @@ from litestar import Request, Response
 
 CSV: Final = "text/csv"
 JSON: Final = "application/json"
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""Characters that start a formula in a spreadsheet; such a text gets an apostrophe before it."""
+BYTE_ORDER_MARK: Final = "\ufeff"
+"""Spreadsheets take a file without it for one of their old encodings."""
+_FORMULA: Final = re.compile(r"(^|[,;|\t\r\n\"])([\s\u200b-\u200f\ufeff]*)(?=[=+\-@\N{MINUS SIGN}＝＋－＠﹦﹢﹣﹫])")
+"""The beginning of a formula: in a cell, or after a separator, since a file may be opened with another one than its own."""
 
 Cell = str | int | None
+
+
+class Amount(str):
+    """A number as people of one language write it; it is no formula, also with a minus."""
+
+    __slots__ = ()
 
 
 def wants_csv(request: Request[Any, Any, Any]) -> bool:
@@ -21,18 +30,25 @@ def wants_csv(request: Request[Any, Any, Any]) -> bool:
 
 
 def answer_csv(header: Iterable[str], rows: Iterable[Iterable[Cell]]) -> Response[str]:
-    """A table as CSV."""
+    """A table as CSV for programs."""
     return Response(write_csv(header, rows), media_type=CSV)
 
 
-def write_csv(header: Iterable[str], rows: Iterable[Iterable[Cell]]) -> str:
+def answer_spreadsheet(header: Iterable[str], rows: Iterable[Iterable[Cell]], decimal_mark: str) -> Response[str]:
+    """A table for a spreadsheet: where the comma is the decimal mark, such programs expect semicolons between cells."""
+    delimiter = ";" if decimal_mark == "," else ","
+    return Response(BYTE_ORDER_MARK + write_csv(header, rows, delimiter), media_type=f"{CSV}; charset=utf-8")
+
+
+def write_csv(header: Iterable[str], rows: Iterable[Iterable[Cell]], delimiter: str = ",") -> str:
     """A table as text; None becomes an empty cell."""
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv.writer(text, delimiter=delimiter)
     writer.writerow(header)
     writer.writerows([_safe(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 
 def _safe(cell: Cell) -> Cell:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    """A cell with an apostrophe before each beginning of a formula."""
+    return _FORMULA.sub(r"\1\2'", cell) if isinstance(cell, str) and not isinstance(cell, Amount) else cell

@@ -1,6 +1,7 @@
 """Guests and their cards."""
 
 from datetime import date
+from typing import Final
 from uuid import UUID
 
 from litestar import delete, get, patch, post
@@ -17,6 +18,8 @@ from tapwire_core.db.views.cards import CardView
 from tapwire_core.db.views.guests import GuestView
 from tapwire_core.db.views.queries import Page
 from tapwire_core.services import cards, guests
+
+ISSUING: Final = (cards.BindConflict, cards.LostCard, cards.CardUidRandom, cards.CardUidInvalid)
 
 
 class NewGuest(Struct, kw_only=True):
@@ -48,7 +51,7 @@ class CardToBind(Struct, kw_only=True):
 
 @get("/guests", access=OPERATOR)
 async def list_guests(db: Db, page: PageQuery, search: TextQuery = None, phone: TextQuery = None) -> Page[GuestView]:
-    """Guests, the newest first; `search` matches the start of names and phone numbers."""
+    """Guests, the newest first; `search` matches names, telephone numbers and cards, as `/api/search` does."""
     return await guest_views.list_guests(db, search=search, phone=phone, page=page)
 
 
@@ -81,7 +84,11 @@ async def change_guest(db: Db, actor: CurrentActor, guest_id: FromPath[UUID], da
     return await require_guest(db, guest_id)
 
 
-@post("/guests/{guest_id:uuid}/cards", access=OPERATOR, refuses=(cards.BindConflict, cards.LostCard))
+@post(
+    "/guests/{guest_id:uuid}/cards",
+    access=OPERATOR,
+    refuses=ISSUING,
+)
 async def bind_card(db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[CardToBind]) -> CardView:
     """Link a card to a guest."""
     await once(cards.bind_card, actor, guest_id, data.card_uid)

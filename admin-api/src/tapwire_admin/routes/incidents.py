@@ -1,14 +1,13 @@
 """Incidents: list, claim and resolve."""
 
-from typing import Annotated
 from uuid import UUID
 
 from litestar import get, post
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, FromQuery, JSONBody, PageQuery, RunOnce, VenueQuery
-from tapwire_admin.requests.field_types import Comment, SignedAmountMinor
+from tapwire_admin.requests.field_types import RequiredComment, SignedAmountMinor
 from tapwire_admin.requests.parameters import require_found
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.engine import Database
@@ -23,7 +22,7 @@ class Resolve(Struct, kw_only=True):
     """An incident's resolution. A charge goes to the visit's guest, else to the guest of the incident's pour."""
 
     resolution: Resolution
-    comment: Annotated[Comment, Meta(min_length=1)]
+    comment: RequiredComment
     amount_minor: SignedAmountMinor | None = None
     visit_id: UUID | None = None
 

@@ -1,19 +1,20 @@
 """Sales over a period, as JSON or, with `Accept: text/csv`, for a spreadsheet."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-import msgspec
 from litestar import Request, Response, get
 from litestar.params import QueryParameter
 
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.requests.dependencies import Db, FromQuery, VenueQuery
 from tapwire_admin.requests.parameters import read_day_or_moment, require_venue_id
-from tapwire_admin.responses.csv_tables import CSV, answer_csv, wants_csv
+from tapwire_admin.responses.csv_tables import CSV, Cell, answer_csv, wants_csv
 from tapwire_core.db.views.reports import SalesBy, SalesReport, SalesRow, report_sales
 from tapwire_core.errors import NotFound
 from tapwire_core.services.venues import VenueRequired
 
+SUMS: Final = ("pours", "volume_ml", "sold_minor", "written_off_minor")
 EXAMPLE: Final = "tap,pours,volume_ml,sold_minor,written_off_minor,currency\r\nbar/taps/left,12,4800,33600,0,EUR\r\n"
 
 
@@ -41,9 +42,18 @@ async def report(
 
 
 def as_csv(sales: SalesReport) -> Response[str]:
-    """A report for a spreadsheet."""
-    rows = ((*msgspec.structs.astuple(row), sales.currency) for row in sales.items)
-    return answer_csv([sales.by, *SalesRow.__struct_fields__[1:], "currency"], rows)
+    """A report as CSV for programs: amounts in minor units."""
+    by_beverage = sales.by is SalesBy.BEVERAGE
+    header = [sales.by, *SUMS, "currency", *(["beverage_id"] if by_beverage else [])]
+    return answer_csv(header, (_cells(row, sales.currency, by_beverage=by_beverage) for row in sales.items))
+
+
+def _cells(row: SalesRow, currency: str, *, by_beverage: bool) -> Iterator[Cell]:
+    yield row.key
+    yield from (getattr(row, name) for name in SUMS)
+    yield currency
+    if by_beverage:
+        yield str(row.beverage_id) if row.beverage_id else None
 
 
 HANDLERS = (report,)

@@ -20,6 +20,7 @@ from tapwire_admin.requests.dependencies import (
 )
 from tapwire_admin.requests.field_types import CardUid, Comment, PouredMl, Reason, Slug
 from tapwire_admin.requests.parameters import require_found
+from tapwire_contracts.card_uid import CardUidProblem
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import pours as pour_views
 from tapwire_core.db.views import visits as visit_views
@@ -29,7 +30,16 @@ from tapwire_core.db.views.visits import VisitView
 from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.errors import NotFound
 from tapwire_core.services import pour_recovery, visits
-from tapwire_core.services.cards import BindConflict, CardBusy, LostCard, Stage, read_card_uid
+from tapwire_core.services.cards import (
+    BindConflict,
+    CardBusy,
+    CardUidInvalid,
+    CardUidRandom,
+    LostCard,
+    Stage,
+    card_warnings,
+    read_card_uid,
+)
 from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.venues import VenueRequired
 
@@ -44,7 +54,7 @@ OPENING: Final = (
     visits.GuestUnderage,
 )
 """Refusals of opening a visit."""
-ISSUING: Final = (BindConflict, CardBusy, LostCard)
+ISSUING: Final = (BindConflict, CardBusy, LostCard, CardUidRandom, CardUidInvalid)
 """Refusals of assigning a card."""
 
 
@@ -94,10 +104,11 @@ class CloseVisit(Struct, kw_only=True):
 
 
 class OpenedVisitView(Struct, frozen=True, kw_only=True):
-    """The visit, and the stages that happened: `bound` or `already_bound`, then `assigned`."""
+    """The visit, the stages that happened (`bound` or `already_bound`, then `assigned`), and warnings about the card."""
 
     visit: VisitView
     stages: tuple[Stage, ...]
+    warnings: tuple[CardUidProblem, ...] = ()
 
 
 @get("/visits", access=OPERATOR)
@@ -123,7 +134,7 @@ async def open_visit(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[
 async def open_and_assign_card(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVisitWithCard]) -> OpenedVisitView:
     """Open a visit and assign its card, both or neither; a repeat gets the same visit and answer."""
     opened = await once(visits.open_and_assign_card, actor, data.venue_id, data.guest_id, data.card_uid)
-    return OpenedVisitView(visit=await _view(db, opened.visit_id), stages=opened.stages)
+    return OpenedVisitView(visit=await _view(db, opened.visit_id), stages=opened.stages, warnings=card_warnings(data.card_uid))
 
 
 @get("/visits/active/by-card/{card_uid:str}", access=OPERATOR)

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Final, Self
 
+from tapwire_contracts.text_files import read_text_file
 from tapwire_core.services.devices import DeviceSecret
 from tapwire_core.settings import Settings
 
@@ -26,7 +27,7 @@ class DevicesBroker:
     def of(cls, settings: Settings) -> Self:
         """Read it from the settings; raises `OSError` for an authority that can't be read."""
         file = settings.broker_ca_file if (settings.device_broker_url or "").startswith("mqtts:") else None
-        return cls(settings.device_broker_url, file.read_text(encoding="ascii") if file else None)
+        return cls(settings.device_broker_url, read_text_file(file) if file else None)
 
 
 def tap_toml(device: DeviceSecret, broker_url: str, *, driver: str = GPIO, has_ca_file: bool = False) -> str:

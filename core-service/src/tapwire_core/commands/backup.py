@@ -2,18 +2,23 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from tapwire_contracts.tasks import run_together
 from tapwire_core.commands.backup_folder import back_up_periodically, delete_oldest, new_file
 from tapwire_core.commands.common import COMMAND_LINE, DONE, NOT_DONE, open_database
+from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.db.backup import load_backup, write_backup
+from tapwire_core.db.engine import Database
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report
+from tapwire_core.domain.closed_sets import Program
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import read_path
 from tapwire_core.services.restore import begin_after_restore, settle_journal
 from tapwire_core.settings import InvalidSettings, Settings
+from tapwire_core.worker.heartbeats import instance_of_this_process, keep_heartbeat
 from tapwire_core.worker.worker import run_until_signalled
 
 
@@ -71,10 +76,15 @@ async def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
             delete_oldest(folder, arguments.keep)
 
     if arguments.each_h:
-        await run_until_signalled(back_up_periodically(folder, arguments.each_h, take))
+        await run_until_signalled(_run_with_heartbeat(settings, back_up_periodically(folder, arguments.each_h, take)))
     else:
         await take(new_file(folder))
     return DONE
+
+
+async def _run_with_heartbeat(settings: Settings, backups: Coroutine[None, None, None]) -> None:
+    async with Database.open(settings.database_url, settings.policy, pool_size=1) as db:
+        await run_together(backups, keep_heartbeat(db, Program.BACKUP, instance_of_this_process()))
 
 
 def _folder_of(arguments: argparse.Namespace) -> Path | None:
@@ -87,13 +97,15 @@ def _folder_of(arguments: argparse.Namespace) -> Path | None:
 
 
 async def _take(settings: Settings, file: Path) -> None:
-    manifest = await write_backup(settings.database_url, file)
+    with progress_line() as advance:
+        manifest = await write_backup(settings.database_url, file, advance)
     rows = sum(table.rows for table in manifest.tables)
     print(f"{file}: {rows} rows as of {_second(manifest.taken_at)}, revision {manifest.revision}.", flush=True)
 
 
 async def _restore(settings: Settings, arguments: argparse.Namespace) -> int:
-    manifest = await load_backup(settings.owner_url, arguments.file, settings.database_url)
+    with progress_line() as advance:
+        manifest = await load_backup(settings.owner_url, arguments.file, settings.database_url, advance)
     return await _begin(settings, manifest.taken_at)
 
 
@@ -103,8 +115,11 @@ async def _after_restore(settings: Settings, arguments: argparse.Namespace) -> i
 
 async def _begin(settings: Settings, taken_at: datetime) -> int:
     async with open_database(settings) as db:
-        await begin_after_restore(db, COMMAND_LINE, taken_at)
-        differences = await check_books(db)
+        with progress_line() as advance:
+            advance("after the restore", 0, 0)
+            await begin_after_restore(db, COMMAND_LINE, taken_at)
+            advance("proving the books", 0, 0)
+            differences = await check_books(db)
         report = await read_restore_report(db)
     for difference in differences:
         print(difference)
@@ -122,7 +137,8 @@ async def _restore_report(settings: Settings, arguments: argparse.Namespace) -> 
 
 async def _settle_journal(settings: Settings, arguments: argparse.Namespace) -> int:
     async with open_database(settings) as db:
-        settled = await settle_journal(db, COMMAND_LINE, read_path(arguments.path), arguments.file)
+        with progress_line() as advance:
+            settled = await settle_journal(db, COMMAND_LINE, read_path(arguments.path), arguments.file, advance)
     for outcome, count in sorted(Counter(fact.outcome for fact in settled).items()):
         print(f"{outcome}: {count}")
     print(f"{len(settled)} facts, {sum(fact.volume_ml for fact in settled)} ml.")

@@ -10,6 +10,7 @@ import hashlib
 import os
 import tempfile
 import zipfile
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final
@@ -21,10 +22,14 @@ from sqlmodel import SQLModel
 
 from tapwire_core import SOFTWARE
 from tapwire_core.db.schema import is_before_release, is_known, migrate, newest_revision, require_newest, revision_of
+from tapwire_core.db.tables import Installation
 from tapwire_core.errors import Refused
+from tapwire_core.progress import Advance, untold
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
+INSTALLATION: Final = str(Installation.__tablename__)
+"""The table that a program writes before any other row is there; the backup's row replaces it."""
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
@@ -53,7 +58,7 @@ class Manifest(Struct, frozen=True):
     tables: tuple[TableManifest, ...]
 
 
-async def write_backup(url: str, file: Path) -> Manifest:
+async def write_backup(url: str, file: Path, advance: Advance = untold) -> Manifest:
     """Copy the database into a file, mode 600, in one step; raises `NotMigrated` and `OSError`."""
     await require_newest(url)
     connection = await asyncpg.connect(url)
@@ -61,36 +66,87 @@ async def write_backup(url: str, file: Path) -> Manifest:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}-") as folder:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 taken_at: datetime = await connection.fetchval("SELECT now()")
-                tables = [await _copy_out(connection, str(table.name), Path(folder)) for table in SQLModel.metadata.sorted_tables]
+                copying = _Rows(advance, await _estimated_rows(connection))
+                tables = [
+                    await _copy_out(connection, str(table.name), Path(folder), copying) for table in SQLModel.metadata.sorted_tables
+                ]
             manifest = Manifest(FORMAT, SOFTWARE, newest_revision(), taken_at, tuple(tables))
-            await asyncio.to_thread(_pack, manifest, Path(folder), file)
+            await asyncio.to_thread(_pack, manifest, Path(folder), file, advance)
     finally:
         await connection.close()
     return manifest
 
 
-async def load_backup(url: str, file: Path, application_url: str | None = None) -> Manifest:
+async def load_backup(url: str, file: Path, application_url: str | None = None, advance: Advance = untold) -> Manifest:
     """Load a backup into a database without rows and bring it to this version's schema; raises `BackupRefused`.
 
     The URLs are as for `migrate`.
     """
-    manifest = await asyncio.to_thread(_read_manifest, file)
+    manifest = await asyncio.to_thread(_read_manifest, file, advance)
     await _require_empty(url, manifest)
-    await migrate(url, revision=manifest.revision)
+    await migrate(url, revision=manifest.revision, advance=advance)
     connection = await asyncpg.connect(url)
     try:
         with zipfile.ZipFile(file) as packed:
             async with connection.transaction():
+                if any(table.name == INSTALLATION for table in manifest.tables):
+                    await connection.execute(f"DELETE FROM {INSTALLATION}")  # noqa: S608  our schema's name
+                loading = _Bytes(advance, "loading", packed.infolist())
                 for table in manifest.tables:
                     with packed.open(_member(table.name)) as content:
-                        await _copy_in(connection, table, content)
+                        await _copy_in(connection, table, loading.chunks_of(content))
     finally:
         await connection.close()
-    await migrate(url, application_url)
+    await migrate(url, application_url, advance=advance)
     return manifest
 
 
-async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path) -> TableManifest:
+class _Rows:
+    """Counts the rows that are copied, out of an estimated number."""
+
+    def __init__(self, advance: Advance, total: int) -> None:
+        self._advance = advance
+        self._total = total
+        self._done = 0
+
+    def count(self, chunk: bytes) -> None:
+        """Count a part of a COPY text: a line is a row."""
+        self._done += chunk.count(b"\n")
+        self._advance("copying", self._done, self._total)
+
+
+class _Bytes:
+    """Counts the bytes that are read, out of all that the members of a backup have."""
+
+    def __init__(self, advance: Advance, step: str, members: Iterable[zipfile.ZipInfo]) -> None:
+        self._advance = advance
+        self._step = step
+        self._total = sum(member.file_size for member in members)
+        self._done = 0
+
+    def read(self, content: IO[bytes]) -> Iterator[bytes]:
+        """The content in chunks."""
+        while chunk := content.read(_CHUNK_BYTES):
+            yield chunk
+            self._done += len(chunk)
+            self._advance(self._step, self._done, self._total)
+
+    async def chunks_of(self, content: IO[bytes]) -> AsyncIterator[bytes]:
+        """The content in chunks, for a COPY."""
+        for chunk in self.read(content):
+            yield chunk
+
+
+async def _estimated_rows(connection: asyncpg.Connection) -> int:
+    """Rows of all our tables by the last ANALYZE; too few, or 0, where there was none."""
+    names = [str(table.name) for table in SQLModel.metadata.sorted_tables]
+    found = await connection.fetchval(
+        "SELECT sum(greatest(reltuples, 0))::bigint FROM pg_class WHERE oid = ANY(SELECT unnest($1::text[])::regclass)", names
+    )
+    return int(found)
+
+
+async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path, rows: _Rows) -> TableManifest:
     columns = [
         row["attname"]
         for row in await connection.fetch(
@@ -98,13 +154,19 @@ async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path) -> 
             name,
         )
     ]
-    target = folder / _member(name)
-    copied = await connection.copy_from_table(name, columns=columns, output=target)
-    digest = await asyncio.to_thread(_digest_of, target)
-    return TableManifest(name, tuple(columns), int(copied.split()[-1]), digest)
+    digest = hashlib.sha256()
+    with (folder / _member(name)).open("wb") as target:
+
+        async def keep(chunk: bytes) -> None:
+            target.write(chunk)
+            digest.update(chunk)
+            rows.count(chunk)
+
+        copied = await connection.copy_from_table(name, columns=columns, output=keep)
+    return TableManifest(name, tuple(columns), int(copied.split()[-1]), digest.hexdigest())
 
 
-async def _copy_in(connection: asyncpg.Connection, table: TableManifest, content: IO[bytes]) -> None:
+async def _copy_in(connection: asyncpg.Connection, table: TableManifest, content: AsyncIterator[bytes]) -> None:
     # the backup already has the rows that a trigger would write
     await connection.execute(f'ALTER TABLE "{table.name}" DISABLE TRIGGER USER')
     await connection.copy_to_table(table.name, columns=list(table.columns), source=content)
@@ -127,7 +189,7 @@ async def _require_empty(url: str, manifest: Manifest) -> None:
     connection = await asyncpg.connect(url)
     try:
         for table in manifest.tables:
-            if await connection.fetchval(f'SELECT EXISTS (SELECT 1 FROM "{table.name}")'):  # noqa: S608  checked against our schema
+            if table.name != INSTALLATION and await connection.fetchval(f'SELECT EXISTS (SELECT 1 FROM "{table.name}")'):  # noqa: S608  checked against our schema
                 raise BackupRefused(
                     f"This database has rows already (table {table.name}): restore into a new, empty one (createdb)."
                 )
@@ -135,25 +197,30 @@ async def _require_empty(url: str, manifest: Manifest) -> None:
         await connection.close()
 
 
-def _pack(manifest: Manifest, folder: Path, file: Path) -> None:
+def _pack(manifest: Manifest, folder: Path, file: Path, advance: Advance) -> None:
     new = folder / "backup"
     new.touch(mode=0o600)
     with new.open("wb") as target:
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
             packed.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
-            for table in manifest.tables:
-                packed.write(folder / _member(table.name), _member(table.name))
+            members = [zipfile.ZipInfo.from_file(folder / _member(table.name), _member(table.name)) for table in manifest.tables]
+            packing = _Bytes(advance, "packing", members)
+            for member in members:
+                member.compress_type = packed.compression
+                with (folder / member.filename).open("rb") as content, packed.open(member, "w") as packed_member:
+                    packed_member.writelines(packing.read(content))
         target.flush()
         os.fsync(target.fileno())
     new.replace(file)
 
 
-def _read_manifest(file: Path) -> Manifest:
+def _read_manifest(file: Path, advance: Advance) -> Manifest:
     """Read the manifest and verify every table before anything is changed."""
     try:
         with zipfile.ZipFile(file) as packed:
             manifest = msgspec.json.decode(packed.read(MANIFEST), type=Manifest)
-            damaged = [table.name for table in manifest.tables if _digest_in(packed, table) != table.sha256]
+            checking = _Bytes(advance, "checking the file", packed.infolist())
+            damaged = [table.name for table in manifest.tables if _digest_in(packed, table, checking) != table.sha256]
     except (OSError, EOFError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
         raise BackupRefused(f"{file} is no backup of Tapwire, or is damaged: {error}") from error
     if damaged:
@@ -170,20 +237,11 @@ def _read_manifest(file: Path) -> Manifest:
     return manifest
 
 
-def _digest_in(packed: zipfile.ZipFile, table: TableManifest) -> str:
-    with packed.open(_member(table.name)) as content:
-        return _digest(content)
-
-
-def _digest_of(file: Path) -> str:
-    with file.open("rb") as content:
-        return _digest(content)
-
-
-def _digest(content: IO[bytes]) -> str:
+def _digest_in(packed: zipfile.ZipFile, table: TableManifest, checking: _Bytes) -> str:
     digest = hashlib.sha256()
-    while chunk := content.read(_CHUNK_BYTES):
-        digest.update(chunk)
+    with packed.open(_member(table.name)) as content:
+        for chunk in checking.read(content):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

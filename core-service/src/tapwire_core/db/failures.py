@@ -1,5 +1,6 @@
 """Database failures: a readiness check, and the classification of errors."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -19,6 +20,10 @@ UNAVAILABLE: Final = (
     asyncpg.InsufficientResourcesError,
 )
 """Errors of a database that is unreachable, starting, stopping, or has no free connection."""
+_UNREACHED: Final = (ConnectionError, socket.gaierror, TimeoutError)
+_LOGIN_REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""A wrong password, an unknown user or an unknown database."""
+_ADVICE: Final = "check TAPWIRE_DATABASE_URL"
 
 
 async def is_ready(db: Database) -> bool:
@@ -32,7 +37,7 @@ async def is_ready(db: Database) -> bool:
 
 
 class DatabaseUnavailable(Exception):
-    """The database is unavailable; the driver's error is the cause."""
+    """The database is unavailable, or refuses the login; the text is for people, the driver's error is the cause."""
 
 
 @contextmanager
@@ -41,9 +46,21 @@ def translate_database_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        for cause in _causes(error):
+            if isinstance(cause, _LOGIN_REFUSED):
+                raise DatabaseUnavailable(f"the database refuses the login ({cause}): {_ADVICE}") from error
+            if isinstance(cause, _UNREACHED):
+                raise DatabaseUnavailable(f"the database does not answer ({cause or 'in time'}): {_ADVICE}") from error
         if is_database_unavailable(error):
             raise DatabaseUnavailable(str(error)) from error
         raise
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, its cause, the cause's cause, and so on: SQLAlchemy wraps the driver's errors."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -58,4 +75,4 @@ def is_lock_timeout(error: BaseException) -> bool:
 
 def is_database_unavailable(error: BaseException | None) -> bool:
     """Return whether an error, or its cause, means that the database is unavailable."""
-    return error is not None and (isinstance(error, UNAVAILABLE) or is_database_unavailable(error.__cause__))
+    return any(isinstance(cause, UNAVAILABLE) for cause in _causes(error))

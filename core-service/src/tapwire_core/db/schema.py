@@ -6,6 +6,7 @@ The schema has two parts: tables, by Alembic's migrations, and functions, views 
 import asyncio
 import functools
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -21,6 +22,7 @@ from tapwire_core.db.engine import open_engine
 from tapwire_core.db.roles import grant_application
 from tapwire_core.db.sql_files import SQL, install_objects, outdated_objects
 from tapwire_core.errors import NotMigrated
+from tapwire_core.progress import Advance, untold
 
 R = TypeVar("R")
 
@@ -34,15 +36,19 @@ BEFORE_RELEASE: Final = frozenset(f"{number:04}" for number in range(1, 13))
 """The revisions of development versions before the first release; no migration leads on from them."""
 
 
-async def migrate(url: str, application_url: str | None = None, revision: str = "head", sql: Path = SQL) -> str:
+async def migrate(
+    url: str, application_url: str | None = None, revision: str = "head", sql: Path = SQL, advance: Advance = untold
+) -> str:
     """Migrate the database to a revision, by default the newest, and return the newest revision; raises `NotMigrated`.
 
     `url` is the owner's. With an `application_url` of another role, that role gets only the privileges that the application needs.
-    At the newest revision the functions, views and triggers of the folder `sql` are installed too. All in one transaction, which is
-    retried when others hold its locks for too long.
+    At the newest revision the functions, views and triggers of the folder `sql` are installed too. `advance` is told of each
+    revision. All in one transaction, which is retried when others hold its locks for too long.
     """
     for wait_ms in LOCK_WAITS_MS:
-        step = functools.partial(_upgrade, application_url=application_url, revision=revision, sql=sql, wait_ms=wait_ms)
+        step = functools.partial(
+            _upgrade, application_url=application_url, revision=revision, sql=sql, wait_ms=wait_ms, advance=advance
+        )
         try:
             await _on_connection(url, step)
         except DBAPIError as error:
@@ -100,15 +106,31 @@ def config(connection: Connection | None = None) -> Config:
     return made
 
 
-def _upgrade(connection: Connection, application_url: str | None, revision: str, sql: Path, wait_ms: int) -> None:
+def _upgrade(connection: Connection, application_url: str | None, revision: str, sql: Path, wait_ms: int, advance: Advance) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
     connection.execute(text("SELECT set_config('lock_timeout', :wait_ms, true)"), {"wait_ms": str(wait_ms)})
-    _require_known(_revision_on(connection))
-    command.upgrade(config(connection), revision)
+    found = _revision_on(connection)
+    _require_known(found)
+    _run_migrations(connection, found, revision, advance)
     if revision == "head":
+        advance("functions, views and triggers", 0, 0)
         install_objects(connection, sql)
     if application_url is not None:
         grant_application(connection, application_url)
+
+
+def _run_migrations(connection: Connection, found: str | None, revision: str, advance: Advance) -> None:
+    upgrade = config(connection)
+    ahead = [script.revision for script in _scripts().iterate_revisions(revision, found or "base")][::-1]
+
+    def tell(done: int) -> None:
+        if done < len(ahead):
+            advance(f"revision {ahead[done]}", done, len(ahead))
+
+    tell(0)
+    applied = count(1)
+    upgrade.attributes["on_version_apply"] = lambda **_: tell(next(applied))
+    command.upgrade(upgrade, revision)
 
 
 def _require_known(found: str | None) -> None:

@@ -3,6 +3,14 @@
 from enum import StrEnum
 
 
+class SearchNoun(StrEnum):
+    """Things with search words of their own; the others are found through these."""
+
+    GUEST = "guest"
+    BEVERAGE = "beverage"
+    TAP = "tap"
+
+
 class TapStatus(StrEnum):
     """A tap's status, set by operators."""
 
@@ -39,6 +47,14 @@ class ShiftStatus(StrEnum):
 
     OPEN = "open"
     CLOSED = "closed"
+
+
+class Program(StrEnum):
+    """Programs that keep a heartbeat in the database."""
+
+    CORE = "core"
+    SYNC_BROKER = "sync-broker"
+    BACKUP = "backup"
 
 
 class Role(StrEnum):

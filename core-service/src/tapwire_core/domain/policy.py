@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from tapwire_contracts.currencies import CURRENCY_DIGITS
 from tapwire_contracts.reasons import Locale
 from tapwire_core.domain.webhooks import WebhookLimits
 
@@ -21,9 +22,12 @@ class Policy:
     overpour_tolerance_ml: int = 50
     late_sync_tolerance_ml: int = 5
     idempotency_ttl_h: int = 24
+    heartbeat_ms: int = 10_000
     webhooks: WebhookLimits = field(default_factory=WebhookLimits)
 
     def __post_init__(self) -> None:
+        if self.currency not in CURRENCY_DIGITS:
+            raise ValueError(f"TAPWIRE_CURRENCY: {self.currency!r} is no currency of ISO 4217, such as EUR")
         if self.sync_timeout_ms < self.max_duration_ms + SYNC_TIMEOUT_MARGIN_MS:
             raise ValueError(
                 f"sync_timeout_ms ({self.sync_timeout_ms}) must be at least max_duration_ms ({self.max_duration_ms}) "

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from tapwire_contracts.currencies import decimal_amount
 from tapwire_contracts.reasons import Phase, Presence
 from tapwire_contracts.topics import home_topic
 from tapwire_core import SOFTWARE
@@ -18,9 +19,6 @@ EXPIRES_S: Final = 180
 """Home Assistant shows a value as unavailable when it was not published for this long."""
 STATUSES: Final = ("active", "processing_sync", "locked", "cleaning", "empty", "emergency_stop")
 """The values of `TapView.status`."""
-WHOLE: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
-THOUSANDTHS: Final = "BHD IQD JOD KWD LYD OMR TND"
-"""Currencies (ISO 4217) without a minor unit, and those with a thousandth as the minor unit."""
 
 ENTITIES: Final[dict[str, dict[str, Any]]] = {
     "status": {"platform": "sensor", "name": "Status", "device_class": "enum", "options": list(STATUSES)},
@@ -108,20 +106,13 @@ def home_state(tap: TapView) -> bytes:
         phase=tap.node_phase,
         online=tap.node_status is Presence.ONLINE,
         beverage=tap.beverage_name,
-        price_per_liter=decimal(price_minor, tap.currency) if price_minor is not None else None,
+        price_per_liter=decimal_amount(price_minor, tap.currency) if price_minor is not None else None,
         currency=tap.currency,
         keg_ml=level_ml,
         keg_percent=max(level_ml, 0) * 100 // full_ml if level_ml is not None and full_ml else None,
         needs_attention=tap.open_incidents > 0,
     )
     return msgspec.json.encode(state)
-
-
-def decimal(minor: int, currency: str) -> str:
-    """An amount in whole units, as text: 7.00 for 700 cents."""
-    digits = 0 if currency in WHOLE else 3 if currency in THOUSANDTHS else 2
-    text = str(minor).zfill(digits + 1)
-    return f"{text[:-digits]}.{text[-digits:]}" if digits else text
 
 
 def _identifier(venue_id: str, tap_id: str) -> str:

@@ -1,7 +1,7 @@
 """Beverages and their prices. A new price applies to new pours; a running pour keeps its frozen price."""
 
 from decimal import Decimal
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 from uuid import UUID, uuid4
 
 from tapwire_contracts.reasons import AuditAction
@@ -10,6 +10,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Beverage
 from tapwire_core.db.writes import beverages as writes
 from tapwire_core.db.writes.rows import change_row
+from tapwire_core.db.writes.search import index_beverage
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import NotFound, Refused
 
@@ -30,8 +31,7 @@ class BeverageChanges(TypedDict, total=False):
     archived: bool
 
 
-@use_case
-async def create_beverage(
+async def add_beverage(
     store: Store,
     actor: Actor,
     *,
@@ -44,8 +44,13 @@ async def create_beverage(
     beverage_id = uuid4()
     columns = {"name": name, "style": style, "abv": abv, "sell_price_per_liter_minor": sell_price_per_liter_minor}
     await store.insert(Beverage, beverage_id=beverage_id, **columns)
+    await index_beverage(store, beverage_id)
+    await writes.keep_name(store, beverage_id)
     await store.audit(AuditAction.BEVERAGE_CREATED, actor, beverage_id, details=columns)
     return beverage_id
+
+
+create_beverage: Final = use_case(add_beverage)
 
 
 @use_case
@@ -60,6 +65,8 @@ async def change_beverage(store: Store, actor: Actor, beverage_id: UUID, **chang
         raise BeverageOnTap(f"A keg of it is connected to {', '.join(taps)}: take it off first.", taps=taps)
     columns = {name: value for name, value in changes.items() if name != "archived"}
     await change_row(store, Beverage, {"beverage_id": beverage_id}, columns)
+    await index_beverage(store, beverage_id)
+    await writes.keep_name(store, beverage_id)
     if "archived" in changes:
         await writes.set_archived(store, beverage_id, archived=changes["archived"])
     for tap in taps:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from uuid import UUID
 
-from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
+from tapwire_contracts.card_uid import CardUidProblem, InvalidCardUid, card_uid_problem, normalize_card_uid
 from tapwire_contracts.messages import StopPour
 from tapwire_contracts.reasons import AuditAction, StopReason
 from tapwire_core.db.engine import use_case
@@ -36,6 +36,18 @@ class CardBusy(Refused):
     code = "card_busy"
 
 
+class CardUidRandom(Refused):
+    """The id is made anew at each reading, as telephones do: no later reading will give it."""
+
+    code = "card_uid_random"
+
+
+class CardUidInvalid(Refused):
+    """The id is no card's: a reading error, or a wrong length."""
+
+    code = "card_uid_invalid"
+
+
 class CardNotLost(Refused):
     """Only a lost card can be restored."""
 
@@ -53,7 +65,7 @@ class Stage(StrEnum):
 @use_case
 async def bind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str) -> Stage:
     """Bind a card to a guest; a card that is bound to the guest already stays so."""
-    card = await writes.lock_or_add_card(store, read_card_uid(card_uid))
+    card = await lock_card_for_issue(store, card_uid)
     await require_guest(store, guest_id)
     return await bind_locked_card(store, actor, guest_id, card)
 
@@ -115,6 +127,27 @@ async def bind_locked_card(store: Store, actor: Actor, guest_id: UUID, card: Loc
     await _set(store, card, CardStatus.BOUND, guest_id)
     await store.audit(AuditAction.CARD_BOUND, actor, card.card_uid, guest_id)
     return Stage.BOUND
+
+
+async def lock_card_for_issue(store: Store, card_uid: str) -> LockedCard:
+    """Lock a card that is to be issued, and add it if it is new; raises `CardUidRandom` and `CardUidInvalid`."""
+    try:
+        uid = normalize_card_uid(card_uid)
+    except InvalidCardUid as error:
+        raise CardUidInvalid(f"This card can't be issued: {error}.", field="card_uid") from error
+    match card_uid_problem(uid):
+        case CardUidProblem.RANDOM:
+            raise CardUidRandom("A telephone makes a new id at each reading: take a card.", field="card_uid", card_uid=uid)
+        case CardUidProblem.INVALID:
+            raise CardUidInvalid("This is no card's id: read the card again.", field="card_uid", card_uid=uid)
+        case _:
+            return await writes.lock_or_add_card(store, uid)
+
+
+def card_warnings(card_uid: str) -> tuple[CardUidProblem, ...]:
+    """Warnings about a card that was issued."""
+    problem = card_uid_problem(read_card_uid(card_uid))
+    return () if problem is None else (problem,)
 
 
 async def require_card(store: Store, card_uid: str) -> LockedCard:

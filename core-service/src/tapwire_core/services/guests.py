@@ -1,7 +1,7 @@
 """Guests: people with an account. A document's number is never stored, only the birth date, or the operator who checked the age."""
 
 from datetime import date
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 from uuid import UUID, uuid4
 
 from tapwire_contracts.reasons import AuditAction
@@ -11,8 +11,12 @@ from tapwire_core.db.tables import Guest
 from tapwire_core.db.writes import guests as writes
 from tapwire_core.db.writes.guests import LockedGuest
 from tapwire_core.db.writes.rows import change_row
+from tapwire_core.db.writes.search import index_guest
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.names import is_phone, normalize_phone
 from tapwire_core.errors import Invalid, NotFound
+
+FIRST_BIRTH_YEAR: Final = 1900
 
 
 class GuestChanges(TypedDict, total=False):
@@ -26,8 +30,7 @@ class GuestChanges(TypedDict, total=False):
     age_checked: bool
 
 
-@use_case
-async def create_guest(
+async def add_guest(
     store: Store,
     actor: Actor,
     *,
@@ -38,14 +41,19 @@ async def create_guest(
     age_checked: bool = False,
 ) -> UUID:
     """Add a guest. `age_checked`: the operator has seen that the guest is of age."""
+    phone = _phone_of(phone)
     await _require_past(store, birth_date)
     guest_id = uuid4()
     names = {"first_name": first_name, "last_name": last_name, "phone": phone, "birth_date": birth_date}
     await store.insert(Guest, guest_id=guest_id, **names)
+    await index_guest(store, guest_id)
     if age_checked:
         await writes.set_age_check(store, guest_id, actor)
     await store.audit(AuditAction.GUEST_CREATED, actor, guest_id, details={"age_checked": age_checked})
     return guest_id
+
+
+create_guest: Final = use_case(add_guest)
 
 
 @use_case
@@ -54,9 +62,12 @@ async def change_guest(store: Store, actor: Actor, guest_id: UUID, **changes: Un
     withdraws that. The audit log names the changed fields, and no personal data.
     """
     await require_guest(store, guest_id)
+    if "phone" in changes:
+        changes["phone"] = _phone_of(changes["phone"])
     await _require_past(store, changes.get("birth_date"))
     columns = {name: value for name, value in changes.items() if name != "age_checked"}
     await change_row(store, Guest, {"guest_id": guest_id}, columns)
+    await index_guest(store, guest_id)
     if "age_checked" in changes:
         await writes.set_age_check(store, guest_id, actor if changes["age_checked"] else None)
     audited = {name: value for name, value in changes.items() if name in ("blocked", "age_checked")}
@@ -71,6 +82,15 @@ async def require_guest(store: Store, guest_id: UUID) -> LockedGuest:
     return locked
 
 
+def _phone_of(text: str | None) -> str | None:
+    phone = normalize_phone(text) if text is not None else None
+    if phone is not None and not is_phone(phone):
+        raise Invalid("phone is no telephone number: write digits, blanks and ( ) . / -, with + at the start.", field="phone")
+    return phone
+
+
 async def _require_past(store: Store, birth_date: date | None) -> None:
+    if birth_date is not None and birth_date.year < FIRST_BIRTH_YEAR:
+        raise Invalid(f"birth_date is before {FIRST_BIRTH_YEAR}: check it.", field="birth_date")
     if birth_date is not None and await writes.is_future(store, birth_date):
         raise Invalid("birth_date is in the future: check it.", field="birth_date")

@@ -17,9 +17,11 @@ from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import restore, webhooks
+from tapwire_core.db.writes.heartbeats import forget_heartbeats
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.webhooks import OffReason
 from tapwire_core.errors import Invalid, NotFound
+from tapwire_core.progress import Advance, untold
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.pours import RawMessage, UnknownTap, report_of_node, settle_report
 
@@ -67,6 +69,7 @@ async def begin_after_restore(store: Store, actor: Actor, taken_at: datetime) ->
     """
     requested = await restore.ask_again_for_pending_pours(store)
     await restore.forget_commands(store)
+    await forget_heartbeats(store)
     await restore.end_sessions(store)
     switched_off = await webhooks.switch_all_off(store, OffReason.RESTORED)
     details = {"taken_at": taken_at.isoformat(), "pending_pours": requested, "webhooks_switched_off": switched_off}
@@ -74,13 +77,20 @@ async def begin_after_restore(store: Store, actor: Actor, taken_at: datetime) ->
     return requested
 
 
-async def settle_journal(db: Database, actor: Actor, path: DevicePath, lines: Iterable[str]) -> list[SettledFact]:
+async def settle_journal(
+    db: Database, actor: Actor, path: DevicePath, lines: Iterable[str], advance: Advance = untold
+) -> list[SettledFact]:
     """Give every ended fact of a node's exported journal its verdict; a known fact gets its earlier one.
 
     Raises `Invalid` before anything is booked when a line is not a fact, and `NotFound` for a tap that isn't set up.
     """
     facts = [_read(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    return [await _settle(db, actor, path, fact) for fact in facts if fact.ended]
+    ended = [fact for fact in facts if fact.ended]
+    settled: list[SettledFact] = []
+    for fact in ended:
+        advance("facts", len(settled), len(ended))
+        settled.append(await _settle(db, actor, path, fact))
+    return settled
 
 
 def _read(number: int, line: str) -> ExportedFact:

@@ -13,6 +13,7 @@ from tapwire_core.db.writes import beverages as beverage_writes
 from tapwire_core.db.writes import kegs as keg_writes
 from tapwire_core.db.writes import taps as writes
 from tapwire_core.db.writes.rows import change_row
+from tapwire_core.db.writes.search import index_tap
 from tapwire_core.db.writes.taps import LockedTap
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import KegStatus, TapStatus
@@ -77,6 +78,7 @@ async def create_tap(
         pulses_per_liter=pulses_per_liter,
         max_pour_ml=max_pour_ml,
     )
+    await index_tap(store, path)
     await store.send_config(path)
     await store.audit(AuditAction.TAP_CREATED, actor, path, venue_id, details={"name": name})
     return path
@@ -95,6 +97,8 @@ async def change_tap(store: Store, actor: Actor, tap: DevicePath | str, **change
         columns |= {"status": status.value, "status_reason": reason}
         details |= {"status": status, "before": locked.status, "reason": reason}
     await change_row(store, Tap, {"tap_path": locked.tap_path}, columns)
+    if "name" in changes:
+        await index_tap(store, locked.tap_path)
     await store.send_config(locked.tap_path)
     await store.audit(AuditAction.TAP_CHANGED, actor, locked.tap_path, details=details)
 

@@ -21,7 +21,7 @@ from tapwire_core.db.writes.visits import ActiveVisit, LockedVisit
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.errors import NotFound, Refused
-from tapwire_core.services.cards import CardBusy, Stage, bind_locked_card, read_card_uid
+from tapwire_core.services.cards import CardBusy, CardUidInvalid, Stage, bind_locked_card, lock_card_for_issue, read_card_uid
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import require_open_shift
 from tapwire_core.services.pour_recovery import require_pending, void_pending_pour
@@ -82,7 +82,7 @@ async def open_and_assign_card(store: Store, actor: Actor, venue_id: str | None,
     """Open a visit and assign a card to it, or change nothing at all."""
     venue_id = await resolve_venue(store, venue_id)
     shift_id = await require_open_shift(store, venue_id)
-    card = await card_writes.lock_or_add_card(store, read_card_uid(card_uid))
+    card = await lock_card_for_issue(store, card_uid)
     await _require_admissible(store, venue_id, guest_id)
     active = await writes.active_visit_of_guest(store, guest_id)
     bound = await bind_locked_card(store, actor, guest_id, card)
@@ -101,13 +101,14 @@ async def note_refused_issue(store: Store, actor: Actor, guest_id: UUID, card_ui
     """Write the refusal of a card's issue to the audit log, so that operators can see later what was tried."""
     known = {name: str(fact) for name, fact in refusal.facts.items() if fact is not None}
     details = {**known, "reason": refusal.code}
-    await store.audit(AuditAction.CARD_ISSUE_REFUSED, actor, guest_id, read_card_uid(card_uid), details=details)
+    uid = None if isinstance(refusal, CardUidInvalid) else read_card_uid(card_uid)
+    await store.audit(AuditAction.CARD_ISSUE_REFUSED, actor, guest_id, uid, details=details)
 
 
 @use_case
 async def assign_card(store: Store, actor: Actor, visit_id: UUID, card_uid: str) -> OpenedVisit:
     """Assign a card to an active visit, in place of its old one, which stays bound to the guest."""
-    card = await card_writes.lock_or_add_card(store, read_card_uid(card_uid))
+    card = await lock_card_for_issue(store, card_uid)
     visit = await _require_visit(store, visit_id)
     if visit.status is not VisitStatus.ACTIVE:
         raise VisitNotActive("The visit is closed: open a new one.", visit_id=visit_id)

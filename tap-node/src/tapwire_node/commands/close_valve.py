@@ -10,7 +10,8 @@ from typing import Final
 from gpiozero import OutputDevice
 
 from tapwire_contracts.topics import DeviceKind
-from tapwire_node.hardware.drivers import PIN_ERRORS, open_hardware
+from tapwire_node.hardware.drivers import open_hardware
+from tapwire_node.hardware.pin_libraries import PinsUnavailable, opening_pins
 from tapwire_node.hardware.settings import GpioHardware, SimulatedHardware
 from tapwire_node.hardware.valve import NoListener
 from tapwire_node.settings import Settings, device_path, tap_hardware
@@ -32,8 +33,9 @@ def close_valve(settings: Settings) -> str:
     match tap_hardware(settings):
         case GpioHardware(valve_pin=pin, valve_active_high=active_high):
             try:
-                OutputDevice(pin, active_high=active_high, initial_value=False).close()
-            except PIN_ERRORS as error:
+                with opening_pins():
+                    OutputDevice(pin, active_high=active_high, initial_value=False).close()
+            except PinsUnavailable as error:
                 raise ValveNotOurs(
                     f"pin {pin} can't be taken: {error}. While the node runs, only the node can close the valve"
                 ) from error

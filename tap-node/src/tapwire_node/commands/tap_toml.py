@@ -12,6 +12,7 @@ from tomlkit import TOMLDocument
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
+from tapwire_contracts.text_files import read_text_file
 from tapwire_node.settings import InvalidSettings
 
 PREALLOCATION: Final = b"#" * 32_768
@@ -23,7 +24,7 @@ PERMISSIONS: Final = 0o777
 def read_document(file: Path) -> TOMLDocument:
     """Read a tap.toml with its comments; raises `InvalidSettings`."""
     try:
-        return tomlkit.parse(file.read_text(encoding="utf-8"))
+        return tomlkit.parse(read_text_file(file))
     except OSError as error:
         raise InvalidSettings(f"{file} can't be read: {error.strerror}") from error
     except (TOMLKitError, UnicodeDecodeError) as error:

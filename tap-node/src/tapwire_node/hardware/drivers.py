@@ -1,19 +1,16 @@
 """Opening the hardware with the driver that tap.toml names."""
 
-import os
-import tempfile
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Final, assert_never
+from typing import assert_never
 
 from gpiozero import DigitalInputDevice, OutputDevice
-from gpiozero.exc import GPIOZeroError
 
 from tapwire_node.hardware.flow_meter import FlowMeter
 from tapwire_node.hardware.mfrc522_reader import Mfrc522
 from tapwire_node.hardware.pcsc_reader import PcscReader
+from tapwire_node.hardware.pin_libraries import opening_pins
 from tapwire_node.hardware.polled_reader import PolledReader
 from tapwire_node.hardware.reader import Reader
 from tapwire_node.hardware.remote_tap import RemoteTap
@@ -29,21 +26,6 @@ from tapwire_node.hardware.settings import (
 )
 from tapwire_node.hardware.simulated_tap import METER_PIN, VALVE_PIN, SimulatedReader, SimulatedTap
 from tapwire_node.hardware.valve import Valve, ValveListener
-
-
-def lgpio_errors() -> tuple[type[Exception], ...]:
-    """The exceptions of `lgpio`, such as `GPIO busy`, where it is installed: gpiozero lets them through."""
-    if not os.access(os.curdir, os.W_OK):
-        os.environ.setdefault("LG_WD", tempfile.gettempdir())  # lgpio writes there when it is imported, and fails otherwise
-    try:
-        error: type[Exception] = import_module("lgpio").error
-    except ImportError:
-        return ()
-    return (error,)
-
-
-PIN_ERRORS: Final[tuple[type[Exception], ...]] = (GPIOZeroError, OSError, RuntimeError, ImportError, *lgpio_errors())
-"""The exceptions that opening a pin can raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +65,7 @@ class Hardware:
 
 
 def open_hardware(settings: TapHardware, watchdog_ms: int, listener: ValveListener, tap: str = "") -> Hardware:
-    """Open a tap's parts, with the valve closed. Raises what the driver's libraries raise (`PIN_ERRORS`).
+    """Open a tap's parts, with the valve closed; raises `PinsUnavailable`.
 
     `tap` is the path by which a simulator process knows the tap; optional where it has only one.
     """
@@ -124,13 +106,14 @@ def open_remote(tap: RemoteTap, watchdog_ms: int, listener: ValveListener) -> Ha
 
 
 def open_gpio(settings: GpioHardware, watchdog_ms: int, listener: ValveListener) -> Hardware:
-    """Open real pins and the reader on SPI."""
-    device = OutputDevice(settings.valve_pin, active_high=settings.valve_active_high, initial_value=False)
-    return Hardware(
-        valve=Valve(device, watchdog_ms, listener),
-        meter=FlowMeter(DigitalInputDevice(settings.meter_pin, pull_up=settings.meter_pull_up)),
-        reader=mfrc522_reader(settings),
-    )
+    """Open real pins and the reader on SPI; raises `PinsUnavailable`."""
+    with opening_pins():
+        device = OutputDevice(settings.valve_pin, active_high=settings.valve_active_high, initial_value=False)
+        return Hardware(
+            valve=Valve(device, watchdog_ms, listener),
+            meter=FlowMeter(DigitalInputDevice(settings.meter_pin, pull_up=settings.meter_pull_up)),
+            reader=mfrc522_reader(settings),
+        )
 
 
 def mfrc522_reader(settings: Mfrc522Wiring) -> PolledReader:
@@ -162,7 +145,8 @@ def open_desk_reader(settings: DeskHardware) -> DeskReaderHardware:
             reader = SimulatedReader()
             return DeskReaderHardware(reader, reader)
         case Mfrc522Hardware():
-            return DeskReaderHardware(mfrc522_reader(settings))
+            with opening_pins():
+                return DeskReaderHardware(mfrc522_reader(settings))
         case PcscHardware():
             return DeskReaderHardware(pcsc_reader(settings))
         case _:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
 from tapwire_node.clock import monotonic_ms
+from tapwire_node.hardware.pin_libraries import pin_errors
 from tapwire_node.hardware.reader import ReaderListener
 
 MAX_HANGING: Final = 3
@@ -81,7 +82,9 @@ class ReaderSession:
             finally:
                 with suppress(OSError, ReaderBroken):
                     source.close()
-        except (ReaderBroken, OSError, RuntimeError, ImportError) as error:
+        except ReaderBroken as error:
+            self.failure = str(error)
+        except pin_errors() as error:
             self.failure = str(error) or type(error).__name__
 
     def _look_through(self, source: CardSource) -> None:

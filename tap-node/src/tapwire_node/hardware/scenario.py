@@ -29,6 +29,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
+from tapwire_contracts.text_files import read_text_file
 from tapwire_node.clock import monotonic_ms
 from tapwire_node.hardware.scenario_faults import Fault, Wait, play_fault
 from tapwire_node.hardware.simulated_tap import SimulatedTap
@@ -70,7 +71,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def load_scenario(file: Path) -> Scenario:
     """Read a scenario; raises `InvalidScenario`."""
     try:
-        scenario = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Scenario)
+        scenario = msgspec.convert(tomllib.loads(read_text_file(file)), Scenario)
         for card in (card for guest in scenario.guests for card in guest.cards):
             normalize_card_uid(card)
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, InvalidCardUid) as error:

@@ -26,9 +26,11 @@ from tapwire_core.db.views import guests as views
 from tapwire_core.db.views.devices import list_devices
 from tapwire_core.db.views.guests import GuestView
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.search import count_guests
 from tapwire_core.db.views.visits import VisitView, get_visit
 from tapwire_core.errors import Refused
 from tapwire_core.services import guests, visits
+from tapwire_core.services.cards import card_warnings
 
 MAX_SUGGESTIONS: Final = 6
 
@@ -68,7 +70,8 @@ async def show_check_in(
 async def search_guests(db: Db, viewer: CurrentViewer, search: TextQuery = None) -> Response[str]:
     """Guests that match the typed text."""
     page = await views.list_guests(db, search=search or None, page=PageRequest(limit=MAX_SUGGESTIONS))
-    return viewer.show("parts/guests_found.html", guests=page.items)
+    more = await count_guests(db, search) - len(page.items) if search and page.next_cursor else 0
+    return viewer.show("parts/guests_found.html", guests=page.items, more=more, search=search or "")
 
 
 @get("/check-in/new-guest", access=OPERATOR)
@@ -107,7 +110,8 @@ async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live],
         result = Result(refusal.code, text, visit, refusal.facts, guest, wanted.card_uid)
         return viewer.show("parts/check_in.html", **await _page_context(db, viewer, live, guest, result))
     visit = await get_visit(db, opened.visit_id)
-    result = Result("success", "", visit, {"stages": opened.stages}, guest, wanted.card_uid)
+    facts = {"stages": opened.stages, "warnings": card_warnings(wanted.card_uid)}
+    result = Result("success", "", visit, facts, guest, wanted.card_uid)
     return viewer.show("parts/check_in.html", **await _page_context(db, viewer, live, None, result))
 
 

@@ -1,6 +1,7 @@
 """Sales and volumes of a period, as chart, table and CSV."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
@@ -9,20 +10,30 @@ from litestar.params import QueryParameter
 from msgspec.structs import asdict
 
 from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.console.formats import Formats
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_, translations
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.requests.dependencies import Db, FromQuery
 from tapwire_admin.requests.parameters import read_day_or_moment
-from tapwire_admin.routes.reports import as_csv
+from tapwire_admin.responses.csv_tables import Amount, Cell, answer_spreadsheet
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.reports import SalesBy, SalesReport, report_sales
+from tapwire_core.db.views.reports import SalesBy, SalesReport, SalesRow, report_sales
 from tapwire_core.db.views.system import read_status
 from tapwire_core.db.views.volumes import Volumes, report_volumes
 
 UNKNOWN_KEY: Final = "-"
 """The key of sales without a known tap or beverage."""
 BY_TIME: Final = (SalesBy.HOUR, SalesBy.DAY)
+BY_LABELS: Final = {
+    SalesBy.TAP: N_("Tap"),
+    SalesBy.BEVERAGE: N_("Beverage"),
+    SalesBy.HOUR: N_("Hour"),
+    SalesBy.DAY: N_("Day"),
+}
+VOLUMES: Final = (N_("Pours"), N_("Volume, ml"))
+MONEY: Final = (N_("Sold"), N_("Written off"))
+"""The columns of a report for a spreadsheet, after the first."""
 PARTS: Final = {
     "sold": N_("Sold"),
     "written_off": N_("Written off"),
@@ -71,9 +82,20 @@ async def download(
     """The report for a spreadsheet."""
     first, last = await _days(db, viewer, since, until)
     sales = await report_sales(db, viewer.required_venue.venue_id, first, last, by)
-    answer = as_csv(sales)
+    labels = _labels(viewer, sales, by)
+    money = f" ({sales.currency})"
+    header = [*(viewer.translate(text) for text in (BY_LABELS[by], *VOLUMES)), *(viewer.translate(text) + money for text in MONEY)]
+    rows = ([labels.get(row.key, "–"), *_cells(viewer.formats, row)] for row in sales.items)
+    answer = answer_spreadsheet(header, rows, viewer.formats.decimal_mark)
     answer.headers["Content-Disposition"] = f'attachment; filename="sales-{first}-{last}-{by}.csv"'
     return answer
+
+
+def _cells(formats: Formats, row: SalesRow) -> Iterator[Cell]:
+    yield row.pours
+    yield row.volume_ml
+    yield Amount(formats.typed_money(row.sold_minor))
+    yield Amount(formats.typed_money(row.written_off_minor))
 
 
 async def _days(db: Database, viewer: Viewer, since: str | None, until: str | None) -> tuple[date, date]:

@@ -5,14 +5,16 @@ Constraints enforce the invariants: closed sets as CHECK constraints, the two le
 """
 
 from tapwire_core.db.tables.audit import AuditEntry
-from tapwire_core.db.tables.beverages import Beverage
+from tapwire_core.db.tables.beverages import Beverage, BeverageName
 from tapwire_core.db.tables.cards import Card
 from tapwire_core.db.tables.dead_letters import DeadLetter
 from tapwire_core.db.tables.devices import Device
 from tapwire_core.db.tables.flows import Flow
 from tapwire_core.db.tables.guests import Guest
+from tapwire_core.db.tables.heartbeats import ProgramHeartbeat
 from tapwire_core.db.tables.idempotency import IdempotentAnswer
 from tapwire_core.db.tables.incidents import Incident
+from tapwire_core.db.tables.installation import Installation
 from tapwire_core.db.tables.kegs import Keg, StockMovement
 from tapwire_core.db.tables.money import MoneyMovement
 from tapwire_core.db.tables.nodes import NodeStatus
@@ -20,6 +22,7 @@ from tapwire_core.db.tables.odometers import Stretch, TapJournal
 from tapwire_core.db.tables.outbox import Command
 from tapwire_core.db.tables.pairings import DevicePairing
 from tapwire_core.db.tables.pours import AuthorizationAnswer, Pour, PourReport
+from tapwire_core.db.tables.search import SearchEntry
 from tapwire_core.db.tables.sessions import LoginTries, Session
 from tapwire_core.db.tables.shifts import Shift
 from tapwire_core.db.tables.taps import Tap
@@ -32,6 +35,7 @@ __all__ = [
     "AuditEntry",
     "AuthorizationAnswer",
     "Beverage",
+    "BeverageName",
     "Card",
     "Command",
     "DeadLetter",
@@ -41,12 +45,15 @@ __all__ = [
     "Guest",
     "IdempotentAnswer",
     "Incident",
+    "Installation",
     "Keg",
     "LoginTries",
     "MoneyMovement",
     "NodeStatus",
     "Pour",
     "PourReport",
+    "ProgramHeartbeat",
+    "SearchEntry",
     "Session",
     "Shift",
     "StockMovement",

@@ -4,10 +4,22 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Numeric
+from sqlalchemy import CheckConstraint, DateTime, Numeric, text
 from sqlmodel import Field, SQLModel
 
 from tapwire_core.db.tables.columns import default_now, key, number, optional_time, string
+
+
+class BeverageName(SQLModel, table=True):
+    """A beverage's name since a moment; the newest is the current one."""
+
+    __tablename__ = "beverage_names"
+
+    beverage_id: UUID = key("beverages.beverage_id")
+    since: datetime = Field(
+        default=None, primary_key=True, sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")}
+    )
+    name: str = string()
 
 
 class Beverage(SQLModel, table=True):

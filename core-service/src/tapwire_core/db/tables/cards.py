@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, Index
 from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
@@ -23,6 +23,7 @@ class Card(SQLModel, table=True):
     __table_args__ = (
         closed_set("status", CardStatus),
         CheckConstraint("(status = 'bound') <= (guest_id IS NOT NULL)", name="bound_has_guest"),
+        Index("ix_cards_uid_beginning", "card_uid", postgresql_ops={"card_uid": "varchar_pattern_ops"}),
         CheckConstraint("card_uid ~ '^([0-9a-f]{8}|[0-9a-f]{14}|[0-9a-f]{20})$'", name="card_uid_normal"),
     )
 

@@ -5,13 +5,16 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Float, Select, cast, literal, select
+from sqlalchemy import ColumnElement, DateTime, Float, Select, Subquery, and_, case, cast, func, literal, select
 
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Beverage
+from tapwire_core.db.tables import Beverage, BeverageName
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
 
 beverages: Final = table(Beverage)
+names: Final = table(BeverageName)
+_BEFORE: Final = cast(literal("-infinity"), DateTime(timezone=True))
+_AFTER: Final = cast(literal("infinity"), DateTime(timezone=True))
 
 
 class BeverageView(Struct, frozen=True):
@@ -37,6 +40,23 @@ async def list_beverages(db: Database, *, archived: bool = False, page: PageRequ
 async def get_beverage(db: Database, beverage_id: UUID) -> BeverageView | None:
     """One beverage."""
     return await read_one(db, _beverages(db).where(beverages.c.beverage_id == beverage_id), BeverageView)
+
+
+def names_over_time() -> Subquery:
+    """Names of beverages with their periods; the first one counts for all time before too."""
+    of_one = {"partition_by": names.c.beverage_id, "order_by": names.c.since}
+    is_first = func.row_number().over(**of_one) == 1
+    return select(
+        names.c.beverage_id,
+        names.c.name,
+        case((is_first, _BEFORE), else_=names.c.since).label("since"),
+        func.lead(names.c.since, 1, _AFTER).over(**of_one).label("until"),
+    ).subquery("beverage_names_over_time")
+
+
+def is_name_at(periods: Subquery, beverage_id: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The condition that a row of `names_over_time` is the beverage's name at a moment."""
+    return and_(periods.c.beverage_id == beverage_id, at >= periods.c.since, at < periods.c.until)
 
 
 def _beverages(db: Database) -> Select[Any]:

@@ -6,12 +6,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ARRAY, Select, Text, cast, func, literal, or_, select
+from sqlalchemy import ARRAY, Select, Text, cast, func, literal, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, Visit
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
-from tapwire_core.domain.names import normalize_name
+from tapwire_core.db.views.search import guests_found, guests_with_phone
+from tapwire_core.domain.search import query_of
 
 guests: Final = table(Guest)
 cards: Final = table(Card)
@@ -41,13 +42,12 @@ class GuestView(Struct, frozen=True):
 async def list_guests(
     db: Database, *, search: str | None = None, phone: str | None = None, page: PageRequest = FIRST_PAGE
 ) -> Page[GuestView]:
-    """Guests, the newest first; `search` looks at the start of names and at phone numbers."""
+    """Guests, the newest first, as far as they match `search` and have exactly this `phone`."""
     statement = _guests(db)
     if phone is not None:
-        statement = statement.where(guests.c.phone == phone)
+        statement = statement.where(guests.c.guest_id.in_(guests_with_phone(phone)))
     if search is not None:
-        columns = (guests.c.first_name, guests.c.last_name, guests.c.phone)
-        statement = statement.where(or_(*(column.istartswith(normalize_name(search), autoescape=True) for column in columns)))
+        statement = statement.where(guests.c.guest_id.in_(guests_found(query_of(search))))
     return await read_page(db, statement, GuestView, [guests.c.created_at, guests.c.guest_id], page, newest_first=True)
 
 

@@ -7,13 +7,14 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, cast, literal, select
+from sqlalchemy import ColumnElement, Select, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tapwire_contracts.reasons import EndReason, StopReason, SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, NodeStatus, Pour, PourReport, Tap
 from tapwire_core.db.tables.pours import LIST_COLLATION
+from tapwire_core.db.views.beverages import is_name_at, names_over_time
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_all, read_one, read_page, table
 from tapwire_core.db.views.visits import _progress_ml
 
@@ -27,7 +28,7 @@ MAX_REPORTS_SHOWN: Final = 20
 
 
 class PourView(Struct, frozen=True):
-    """A pour, its grant and its outcome; volumes in millilitres, money in minor units."""
+    """A pour, its grant and its outcome; volumes in millilitres, money in minor units. `beverage_name` is that of its time."""
 
     pour_id: UUID
     visit_id: UUID
@@ -123,17 +124,19 @@ def _is_of_tap(tap: str) -> ColumnElement[bool]:
 
 
 def _pours(db: Database) -> Select[Any]:
+    then = names_over_time()
     return (
         select(
             *pours.c,
             pours.c.tap_path.label("tap"),
             taps.c.tap_id,
-            beverages.c.name.label("beverage_name"),
+            func.coalesce(then.c.name, beverages.c.name).label("beverage_name"),
             literal(db.policy.currency).label("currency"),
             age_ms(pours.c.authorized_at).label("age_ms"),
             _progress_ml().label("progress_ml"),
         )
         .join(taps, taps.c.tap_path == pours.c.tap_path)
         .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)
+        .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .outerjoin(nodes, nodes.c.path == pours.c.tap_path)
     )

@@ -6,13 +6,30 @@ Money comes from the movements, volume and count from settled pours; hours and d
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
+from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Select, and_, case, cast, func, literal, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Select,
+    Subquery,
+    Uuid,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
 
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, MoneyMovement, Pour, Venue
+from tapwire_core.db.views.beverages import is_name_at, names_over_time
 from tapwire_core.db.views.queries import read_all, read_one, table
 from tapwire_core.domain.closed_sets import Account
 from tapwire_core.errors import Invalid, NotFound
@@ -35,7 +52,7 @@ class SalesBy(StrEnum):
     DAY = "day"
 
 
-class SalesRow(Struct, frozen=True):
+class SalesRow(Struct, frozen=True, omit_defaults=True):
     """One tap's, beverage's, hour's or day's sales; `-`: charged later, for a pour without a known tap.
 
     An hour's key is its beginning, with the venue's UTC offset: `2026-10-25T02:00+02:00`.
@@ -46,6 +63,7 @@ class SalesRow(Struct, frozen=True):
     volume_ml: int
     sold_minor: int
     written_off_minor: int
+    beverage_id: UUID | None = None
 
 
 class SalesReport(Struct, frozen=True, kw_only=True):
@@ -85,8 +103,18 @@ def _is_day(given: date | datetime) -> bool:
 def _moment(given: date | datetime) -> ColumnElement[datetime]:
     """The moment itself, or the beginning of a day in the venue's time zone."""
     if _is_day(given):
-        return func.timezone(venues.c.time_zone, cast(literal(datetime(given.year, given.month, given.day)), DateTime))  # noqa: DTZ001
+        midnight = datetime(given.year, given.month, given.day)  # noqa: DTZ001  of the venue's clock
+        return first_midnight(venues.c.time_zone, cast(literal(midnight), DateTime))
     return literal(given, DateTime(timezone=True))
+
+
+def first_midnight(zone: ColumnElement[str], midnight: ColumnElement[datetime]) -> ColumnElement[datetime]:
+    """The beginning of a day in a time zone: the first of two midnights, or the moment at which the clock skips midnight."""
+    # of a time that comes twice PostgreSQL takes the later one, so the offset of the day before is tried too
+    usual = func.timezone(zone, midnight)
+    offset_before = func.timezone(zone, usual - timedelta(days=1)) - func.timezone("UTC", usual - timedelta(days=1))
+    other = func.timezone("UTC", midnight - offset_before)
+    return case((func.timezone(zone, other) == midnight, func.least(other, usual)), else_=usual)
 
 
 def _sales(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
@@ -96,13 +124,16 @@ def _sales(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
     ]
     # the hour repeated at the end of summer time has two keys, and the later one sorts first
     order = [func.min(parts.c.at)] if by is SalesBy.HOUR else []
-    return select(parts.c.key, *sums).group_by(parts.c.key).order_by(*order, parts.c.key)
+    keys = (parts.c.key, parts.c.beverage_id)
+    return select(parts.c.key, parts.c.beverage_id.label("beverage_id"), *sums).group_by(*keys).order_by(*order, *keys)
 
 
 def _settled(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
+    then = names_over_time()
     return (
         select(
-            _key(by, pours.c.settled_at).label("key"),
+            _key(by, pours.c.settled_at, then).label("key"),
+            _beverage_id(by).label("beverage_id"),
             pours.c.settled_at.label("at"),
             literal(1).label("pours"),
             pours.c.volume_ml,
@@ -111,6 +142,7 @@ def _settled(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
         )
         .join(venues, venues.c.venue_id == pours.c.venue_id)
         .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)
+        .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .where(
             pours.c.venue_id == venue_id,
             pours.c.sync_status.in_([SyncStatus.SYNCED.value, SyncStatus.RECONCILED.value]),
@@ -120,10 +152,11 @@ def _settled(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
 
 
 def _moved(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
-    sold = money.c.debit_account == Account.GUEST.value
+    sold, then = money.c.debit_account == Account.GUEST.value, names_over_time()
     return (
         select(
-            _key(by, money.c.created_at),
+            _key(by, money.c.created_at, then),
+            _beverage_id(by),
             money.c.created_at,
             literal(0),
             literal(0),
@@ -133,6 +166,7 @@ def _moved(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
         .join(venues, venues.c.venue_id == money.c.venue_id)
         .outerjoin(pours, pours.c.pour_id == money.c.pour_id)
         .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
+        .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .where(
             money.c.venue_id == venue_id,
             money.c.credit_account == Account.SALES.value,
@@ -141,13 +175,17 @@ def _moved(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
     )
 
 
-def _key(by: SalesBy, at: ColumnElement[Any]) -> ColumnElement[str]:
+def _beverage_id(by: SalesBy) -> ColumnElement[Any]:
+    return pours.c.beverage_id if by is SalesBy.BEVERAGE else cast(null(), Uuid())
+
+
+def _key(by: SalesBy, at: ColumnElement[Any], then: Subquery) -> ColumnElement[str]:
     local = func.timezone(venues.c.time_zone, at)
     match by:
         case SalesBy.TAP:
             return func.coalesce(pours.c.tap_path, "-")
         case SalesBy.BEVERAGE:
-            return func.coalesce(beverages.c.name, "-")
+            return func.coalesce(then.c.name, beverages.c.name, "-")
         case SalesBy.HOUR:
             return func.to_char(local, 'YYYY-MM-DD"T"HH24:00').concat(_offset(local, at))
         case SalesBy.DAY:

@@ -5,17 +5,18 @@ while no shift is open counts for the next shift opened at its venue.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, func, not_, or_, select
 
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, Pour, Shift, StockMovement
+from tapwire_core.db.views.beverages import is_name_at, names_over_time
 from tapwire_core.db.views.queries import table
 from tapwire_core.db.views.volumes import LostVolumes, volume_field
 from tapwire_core.domain.closed_sets import Account
@@ -74,9 +75,13 @@ class ShiftReport(Struct, frozen=True, kw_only=True):
     by_beverage: dict[str, Totals]
     by_method: dict[str, Till]
     by_operator: dict[str, Till]
+    beverage_ids: dict[str, UUID] = {}
 
 
 UNKNOWN_KEY: Final = "-"
+SHOWN_ID_DIGITS: Final = 8
+NamedBeverage = tuple[str, UUID | None]
+"""A beverage's name of the day, and its id."""
 
 
 async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
@@ -96,6 +101,7 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         sold.add_stock(row)
     for row in ended:
         sold.add_pours(row)
+    keys = _keys(sold.by_beverage)
     return ShiftReport(
         shift_id=shift.shift_id,
         venue_id=shift.venue_id,
@@ -106,7 +112,8 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         totals=sold.totals,
         till=sold.till,
         by_tap=dict(sorted(sold.by_tap.items())),
-        by_beverage=dict(sorted(sold.by_beverage.items())),
+        by_beverage={key: sold.by_beverage[named] for key, named in keys.items()},
+        beverage_ids={key: beverage_id for key, (_, beverage_id) in keys.items() if beverage_id is not None},
         by_method=dict(sorted(sold.by_method.items())),
         by_operator=dict(sorted(sold.by_operator.items())),
     )
@@ -119,7 +126,7 @@ class _Accumulator:
         self.totals = Totals()
         self.till = Till()
         self.by_tap: defaultdict[str, Totals] = defaultdict(Totals)
-        self.by_beverage: defaultdict[str, Totals] = defaultdict(Totals)
+        self.by_beverage: defaultdict[NamedBeverage, Totals] = defaultdict(Totals)
         self.by_method: defaultdict[str, Till] = defaultdict(Till)
         self.by_operator: defaultdict[str, Till] = defaultdict(Till)
 
@@ -156,7 +163,17 @@ class _Accumulator:
                 pass
 
     def _add_sold(self, row: Any, **amounts: int) -> None:
-        _add([self.totals, self.by_tap[row.tap_path or UNKNOWN_KEY], self.by_beverage[row.beverage or UNKNOWN_KEY]], **amounts)
+        beverage = self.by_beverage[row.beverage or UNKNOWN_KEY, row.beverage_id]
+        _add([self.totals, self.by_tap[row.tap_path or UNKNOWN_KEY], beverage], **amounts)
+
+
+def _keys(beverages_sold: Iterable[NamedBeverage]) -> dict[str, NamedBeverage]:
+    """One key for each beverage and name, sorted."""
+    keys: dict[str, NamedBeverage] = {}
+    for named in sorted(beverages_sold, key=str):
+        name, beverage_id = named
+        keys[f"{name} ({str(beverage_id)[:SHOWN_ID_DIGITS]})" if name in keys else name] = named
+    return keys
 
 
 def _add(sums: Sequence[Struct], **amounts: int) -> None:
@@ -176,31 +193,42 @@ def _of_shift(
     return or_(shift_id == shift.shift_id, earlier)
 
 
+def _beverage(then: Subquery) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """A beverage's name of the time, and its id."""
+    return func.coalesce(then.c.name, beverages.c.name).label("beverage"), beverages.c.beverage_id
+
+
 def _money(shift: Any) -> Select[Any]:
-    by = (money.c.debit_account, money.c.credit_account, money.c.actor, pours.c.tap_path, beverages.c.name.label("beverage"))
+    then = names_over_time()
+    by = (money.c.debit_account, money.c.credit_account, money.c.actor, pours.c.tap_path, *_beverage(then))
     return (
         select(*by, func.sum(money.c.amount_minor).label("amount_minor"))
         .outerjoin(pours, pours.c.pour_id == money.c.pour_id)
         .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
+        .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .where(_of_shift(shift, money.c.shift_id, money.c.venue_id, money.c.created_at))
         .group_by(*by)
     )
 
 
 def _stock(shift: Any) -> Select[Any]:
-    by = (volume_field().label("field"), stock.c.tap_path, beverages.c.name.label("beverage"))
+    then = names_over_time()
+    by = (volume_field().label("field"), stock.c.tap_path, *_beverage(then))
+    poured_at = func.coalesce(pours.c.authorized_at, stock.c.created_at)
     return (
         select(*by, func.sum(stock.c.volume_ml).label("volume_ml"))
         .outerjoin(pours, pours.c.pour_id == stock.c.cause_id)
         .join(kegs, kegs.c.keg_id == stock.c.keg_id)
         .join(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
+        .outerjoin(then, is_name_at(then, kegs.c.beverage_id, poured_at))
         .where(_of_shift(shift, stock.c.shift_id, stock.c.venue_id, stock.c.created_at))
         .group_by(*by)
     )
 
 
 def _pours(shift: Any) -> Select[Any]:
-    by = (pours.c.sync_status, pours.c.tap_path, beverages.c.name.label("beverage"))
+    then = names_over_time()
+    by = (pours.c.sync_status, pours.c.tap_path, *_beverage(then))
     pending = and_(pours.c.sync_status == SyncStatus.PENDING_SYNC.value, pours.c.shift_id == shift.shift_id)
     ended = and_(
         pours.c.sync_status != SyncStatus.PENDING_SYNC.value,
@@ -214,6 +242,7 @@ def _pours(shift: Any) -> Select[Any]:
             func.sum(pours.c.max_volume_ml).label("max_volume_ml"),
         )
         .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)
+        .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .where(or_(pending, ended))
         .group_by(*by)
     )

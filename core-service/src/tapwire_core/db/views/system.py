@@ -7,12 +7,27 @@ from msgspec import Struct
 from sqlalchemy import Select, and_, column, func, literal, select, text, true
 
 from tapwire_contracts import CONTRACT_VERSION
+from tapwire_contracts.currencies import CURRENCY_DIGITS
 from tapwire_contracts.reasons import IncidentStatus, Presence, SyncStatus
 from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Command, DeadLetter, Device, Incident, NodeStatus, Pour, Shift, Tap, Venue, Visit
+from tapwire_core.db.tables import (
+    Command,
+    DeadLetter,
+    Device,
+    Incident,
+    NodeStatus,
+    Pour,
+    ProgramHeartbeat,
+    Shift,
+    Tap,
+    Venue,
+    Visit,
+)
 from tapwire_core.db.views.queries import age_ms, read_all, read_one, table
 from tapwire_core.db.views.taps import is_confirmed
+from tapwire_core.db.writes.heartbeats import MISSED_BEATS
+from tapwire_core.domain.closed_sets import Program
 
 venues: Final = table(Venue)
 shifts: Final = table(Shift)
@@ -22,6 +37,7 @@ devices: Final = table(Device)
 visits: Final = table(Visit)
 pours: Final = table(Pour)
 incidents: Final = table(Incident)
+heartbeats: Final = table(ProgramHeartbeat)
 outbox: Final = table(Command)
 dead_letters: Final = table(DeadLetter)
 
@@ -48,6 +64,8 @@ class SystemStatus(Struct, frozen=True):
     schema_revision: str
     """The database's revision; the program starts only on its own."""
     currency: str
+    currency_digits: int
+    """Decimals of amounts by ISO 4217."""
     devices: int
     pending_pours: int
     oldest_pending_ms: int | None
@@ -56,6 +74,20 @@ class SystemStatus(Struct, frozen=True):
     commands_waiting: int
     oldest_command_ms: int | None
     dead_letters: int
+
+
+class ProgramStatus(Struct, frozen=True):
+    """A process that keeps a heartbeat: a core worker, `sync-broker`, or the backup loop.
+
+    `running` is false when it has missed three beats.
+    """
+
+    program: Program
+    instance: str
+    running: bool
+    started_at: datetime
+    beat_at: datetime
+    beat_age_ms: int
 
 
 class Status(Struct, frozen=True):
@@ -72,6 +104,20 @@ async def read_status(db: Database) -> Status:
     return Status(system, await read_all(db, _venues(), VenueStatus))
 
 
+async def list_programs(db: Database) -> list[ProgramStatus]:
+    """List the processes with a heartbeat, the latest of each program first."""
+    age = age_ms(heartbeats.c.beat_at)
+    statement = select(
+        heartbeats.c.program,
+        heartbeats.c.instance,
+        (age < MISSED_BEATS * heartbeats.c.interval_ms).label("running"),
+        heartbeats.c.started_at,
+        heartbeats.c.beat_at,
+        age.label("beat_age_ms"),
+    )
+    return await read_all(db, statement.order_by(heartbeats.c.program, heartbeats.c.beat_at.desc()), ProgramStatus)
+
+
 def _system(db: Database) -> Select[Any]:
     pending = pours.c.sync_status == SyncStatus.PENDING_SYNC.value
     return select(
@@ -80,6 +126,7 @@ def _system(db: Database) -> Select[Any]:
         literal(CONTRACT_VERSION).label("contract_version"),
         select(column("version_num")).select_from(text("alembic_version")).scalar_subquery().label("schema_revision"),
         literal(db.policy.currency).label("currency"),
+        literal(CURRENCY_DIGITS[db.policy.currency]).label("currency_digits"),
         _count(devices, devices.c.revoked_at.is_(None)).label("devices"),
         _count(pours, pending).label("pending_pours"),
         select(age_ms(func.min(pours.c.authorized_at))).where(pending).scalar_subquery().label("oldest_pending_ms"),

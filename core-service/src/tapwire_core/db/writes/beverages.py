@@ -24,6 +24,17 @@ async def beverage_is_archived(store: Store, beverage_id: UUID) -> bool | None:
     return found
 
 
+async def keep_name(store: Store, beverage_id: UUID) -> None:
+    """Note the beverage's present name as its name from now on, if it is a new one."""
+    await store.connection.execute(
+        """INSERT INTO beverage_names (beverage_id, name)
+           SELECT beverage_id, name FROM beverages WHERE beverage_id = $1 AND name IS DISTINCT FROM (
+               SELECT earlier.name FROM beverage_names AS earlier WHERE earlier.beverage_id = $1 ORDER BY since DESC LIMIT 1)
+           ON CONFLICT (beverage_id, since) DO UPDATE SET name = excluded.name""",
+        beverage_id,
+    )
+
+
 async def set_archived(store: Store, beverage_id: UUID, *, archived: bool) -> None:
     """Archive or restore the beverage."""
     await store.connection.execute(

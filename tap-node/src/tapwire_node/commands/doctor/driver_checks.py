@@ -5,6 +5,8 @@ from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from typing import Final
 
+from gpiozero import Device
+
 from tapwire_node.commands.doctor.finding import Finding
 from tapwire_node.hardware.settings import GpioHardware, Mfrc522Wiring
 from tapwire_node.settings import Settings
@@ -26,7 +28,16 @@ def examine_pin_factory(settings: Settings) -> Finding:
     found = next((factory for factory, module in FACTORY_MODULES.items() if find_spec(module)), None)
     if found is None:
         return Finding.problem("factory", f"gpiozero has only native, which knows few boards: {INSTALL}")
-    return Finding.ok("factory", f"{found}, from {_owners(FACTORY_MODULES[found])}")
+    text, used = f"{found}, from {_owners(FACTORY_MODULES[found])}", _used_factory()
+    if used not in (None, found):
+        return Finding.problem("factory", f"{text}, can't be used here, so gpiozero takes {used}: its log lines above say why")
+    return Finding.ok("factory", text)
+
+
+def _used_factory() -> str | None:
+    """The pin factory that gpiozero has made in this process; None before the pins are opened, or if none could be."""
+    factory = Device.pin_factory
+    return type(factory).__module__.rpartition(".")[2] if factory is not None else None
 
 
 def examine_rpi_gpio(settings: Settings) -> Finding:

@@ -7,7 +7,8 @@ from typing import Final
 from aiomqtt import MqttError
 
 from tapwire_node.commands.doctor.finding import Finding
-from tapwire_node.hardware.drivers import PIN_ERRORS, open_desk_reader, open_hardware
+from tapwire_node.hardware.drivers import open_desk_reader, open_hardware
+from tapwire_node.hardware.pin_libraries import PinsUnavailable
 from tapwire_node.hardware.reader import Reader
 from tapwire_node.hardware.valve import NoListener
 from tapwire_node.mqtt.broker_connection import make_mqtt_client
@@ -47,7 +48,7 @@ def examine_hardware(settings: Settings) -> list[Finding]:
     """Check the pins and the reader."""
     try:
         hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, NoListener(), settings.tap.path)
-    except PIN_ERRORS as error:
+    except PinsUnavailable as error:
         return [Finding.problem("pins", f"{error}: check [hardware], and that this user is in the group gpio")]
     try:
         pins = Finding.ok("pins", f"valve and meter can be used, the valve is {'OPEN' if hardware.valve.is_open else 'closed'}")

@@ -1,0 +1,90 @@
+"""Search: people by name in any order, number in any spelling, or card; one search over everything."""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+from tapwire_core.db.engine import Database
+from tapwire_core.db.search_index import fill_search_index
+from tapwire_core.db.views.search import search_everything
+from tapwire_core.services.guests import change_guest
+from tests.rest import Rest, done
+from tests.venue import OPERATOR, Venue
+
+SOFIA = {"first_name": "Sofía", "last_name": "Ibáñez O'Neil", "phone": "+34 612 55 01 09", "age_checked": True}
+SPELLINGS = (
+    "Sofía Ib",
+    "Ibáñez Sofía",
+    "ibanez",
+    "SOF",
+    "oneil",
+    "o'neil sofia",
+    "612 55 01 09",
+    "34612550109",
+    "+34-612-55",
+    "5501",
+)
+
+
+async def names(rest: Rest, search: str) -> list[str]:
+    """First names of the guests that a search lists."""
+    found = done(await rest.operator.get("/api/guests", params={"search": search}))["items"]
+    return [guest["first_name"] for guest in found]
+
+
+async def test_a_guest_is_found_by_any_beginning_and_any_spelling(rest: Rest, venue: Venue) -> None:
+    sofia = done(await rest.operator.post("/api/guests", json=SOFIA), 201)
+    done(await rest.operator.post(f"/api/guests/{sofia['guest_id']}/cards", json={"card_uid": "04a1b2c3"}), 201)
+    done(await rest.operator.post("/api/guests", json={"first_name": "Bob", "phone": "0151 234"}), 201)
+
+    for search in (*SPELLINGS, "04 A1:B2", "04a1b2c3"):
+        assert await names(rest, search) == ["Sofía"], search
+    for search in ("fia", "Sofía Bob", "613 55", "!!", "a1b2c3", "'", "\\", "%"):
+        assert await names(rest, search) == [], search
+    assert await names(rest, "+49 151 234") == await names(rest, "0151-234") == await names(rest, "151234") == ["Bob"]
+
+
+async def test_a_changed_name_is_found_by_the_new_one_alone(rest: Rest, venue: Venue) -> None:
+    sofia = done(await rest.operator.post("/api/guests", json=SOFIA), 201)
+    await change_guest(venue.db, OPERATOR, sofia["guest_id"], first_name="Zoë", phone=None)
+
+    assert (await names(rest, "zoe"), await names(rest, "sofia"), await names(rest, "34612")) == (["Zoë"], [], [])
+
+
+async def test_one_search_finds_people_cards_visits_taps_and_kegs(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest()
+
+    async def search(q: str) -> dict[str, Any]:
+        found = done(await rest.operator.get("/api/search", params={"q": q}))
+        return {kind: results["items"] for kind, results in found.items()}
+
+    by_card = await search(ann.card_uid[:6])
+    by_beverage = await search("pil")
+    by_tap = await search("left")
+    by_id = await search(str(venue.keg_id))
+
+    assert [card["card_uid"] for card in by_card["cards"]] == [ann.card_uid]
+    assert [guest["guest_id"] for guest in by_card["guests"]] == [str(ann.guest_id)]
+    assert [visit["card_uid"] for visit in by_card["visits"]] == [ann.card_uid]
+    assert [keg["keg_id"] for keg in by_beverage["kegs"]] == [str(venue.keg_id)]
+    assert [tap["tap"] for tap in by_beverage["taps"]] == [tap["tap"] for tap in by_tap["taps"]] == ["bar/taps/left"]
+    assert [keg["keg_id"] for keg in by_id["kegs"]] == [str(venue.keg_id)]
+
+
+async def test_five_thousand_guests_are_searched_within_100_ms(rest: Rest, db: Database) -> None:
+    firsts, lasts = ("Maria", "João", "Ana", "Rui", "Inês"), ("Silva", "Santos", "Ferreira", "Pereira", "Costa")
+    rows = [(uuid4(), firsts[n % 5], lasts[n // 5 % 5], f"+351 9{n:08}") for n in range(5_000)]
+    await db.pool.copy_records_to_table("guests", records=rows, columns=["guest_id", "first_name", "last_name", "phone"])
+    async with db.engine.begin() as connection:
+        await connection.run_sync(fill_search_index)
+        await connection.exec_driver_sql("ANALYZE")
+
+    found = await search_everything(db, "silva mar")
+    took_s = []
+    for text in ("m", "maria silva", "900000123", "sil", "9"):
+        began = time.perf_counter()
+        await search_everything(db, text)
+        took_s.append(time.perf_counter() - began)
+
+    assert (len(found.guests.items), found.guests.more) == (6, 194)
+    assert sorted(took_s)[len(took_s) // 2] < 0.1, took_s
