@@ -22,3 +22,15 @@ def test_a_json_line_has_the_facts_beside_the_message() -> None:
 def test_a_text_line_has_the_message_alone_and_so_has_json_without_facts() -> None:
     assert TextLine("core").format(record(pour_id="1f")).endswith("core: a pour of 250 ml")
     assert json.loads(JsonLine("core").format(record())).keys() == {"at", "level", "source", "message"}
+
+
+def test_text_of_others_forges_no_line_and_moves_no_cursor() -> None:
+    forged = logging.LogRecord(
+        "tapwire", logging.INFO, __file__, 1, "type %s", ("x\n12:00 info core: paid\x1b[2J\u202e\u2028",), None
+    )
+
+    text, line = TextLine("core").format(forged), JsonLine("core").format(forged)
+
+    assert text.endswith(r"core: type x\n12:00 info core: paid\x1b[2J\u202e\u2028")
+    assert (text.isprintable(), line.isprintable()) == (True, True)
+    assert json.loads(line)["message"] == forged.getMessage()

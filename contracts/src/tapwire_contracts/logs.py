@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,9 @@ from typing import Final
 FORMAT_VARIABLE: Final = "TAPWIRE_LOG_FORMAT"
 FORMATS: Final = ("text", "json")
 _FACTS: Final = "tapwire_facts"
+_ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
+"""What JSON leaves as it is, and a terminal obeys."""
+_UNSAFE: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]")
 
 
 class InvalidLogFormat(ValueError):
@@ -38,6 +42,11 @@ def structured(facts: Mapping[str, object]) -> dict[str, object]:
     return {_FACTS: facts}
 
 
+def in_one_line(text: str) -> str:
+    """The text with control characters, line separators and bidirectional overrides escaped: what others said forges no line."""
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 class TextLine(logging.Formatter):
     """`12:00:01.250 warning bar/taps/left: …`"""
 
@@ -48,7 +57,8 @@ class TextLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Format one line, with its traceback, if any, below it."""
         at = datetime.fromtimestamp(record.created, UTC).astimezone()
-        line = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d} {record.levelname.lower():8} {self._source}: {record.getMessage()}"
+        message = in_one_line(record.getMessage())
+        line = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d} {record.levelname.lower():8} {self._source}: {message}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -70,4 +80,4 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False).translate(_ESCAPED)

@@ -1,9 +1,11 @@
 """The brake on guessing passwords, and what a flood of logins may not hold up."""
 
 import asyncio
+import unicodedata
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import Role
@@ -190,3 +192,45 @@ async def test_a_new_password_of_an_engineer_ends_a_lock_out(rest: Rest, db: Dat
     done(await rest.engineer.patch(f"/api/users/{anna}", json={"password": NEW}))
 
     done(await try_login(rest, anna, NEW), 201)
+
+
+async def test_login_names_are_compared_without_case(rest: Rest, db: Database, anna: str) -> None:
+    for name in ("Anna", "ANNA"):
+        body = {"username": name, "role": "operator", "password": NEW}
+        refusal(await rest.engineer.post("/api/users", json=body), 409, "user_exists")
+        assert done(await try_login(rest, name, PASSWORD), 201)["username"] == anna
+    done(await rest.engineer.patch("/api/users/ANNA", json={"role": "shift_lead"}))
+    for name in ("anna", "ANNA", "Anna", "aNNA", "annA"):
+        refusal(await try_login(rest, name, "wrong"), 401, "login_refused")
+
+    refusal(await try_login(rest, "AnnA", PASSWORD), 401, "login_locked")
+    assert await db.pool.fetchval("SELECT role FROM users WHERE username = 'anna'") == "shift_lead"
+    refusal(await rest.engineer.post("/api/users", json={"username": "CORE", "role": "operator", "password": NEW}), 400, "invalid")
+
+
+async def test_a_password_is_taken_however_its_letters_are_composed(rest: Rest, db: Database, anna: str) -> None:
+    forms = [unicodedata.normalize(form, "Zoë Müller été") for form in ("NFC", "NFD")]
+    for stored in forms:
+        await users.change_user(db, OPERATOR, anna, password=stored)
+        for typed in forms:
+            done(await try_login(rest, anna, typed), 201)
+    await db.pool.execute("UPDATE users SET password_hash = $1 WHERE username = 'anna'", PasswordHasher().hash(forms[1]))
+
+    done(await try_login(rest, anna, forms[0]), 201)
+
+
+async def test_a_password_of_blanks_is_refused(rest: Rest, anna: str) -> None:
+    for blank in (" " * 8, "\u00a0" * 9, "\u200b" * 8, " \t" * 5):
+        refusal(await rest.engineer.patch(f"/api/users/{anna}", json={"password": blank}), 400, "invalid")
+
+
+async def test_a_lock_ends_by_its_own_maximum_when_the_clock_was_set_back(rest: Rest, db: Database, anna: str) -> None:
+    for _ in range(FREE_TRIES):
+        await try_login(rest, anna, "wrong")
+    await db.pool.execute("UPDATE login_tries SET locked_until = now() + interval '24 hours'")
+
+    problem = refusal(await try_login(rest, anna, PASSWORD), 401, "login_locked")
+    left = await db.pool.fetchval("SELECT extract(epoch FROM locked_until - now()) * 1000 FROM login_tries")
+
+    assert problem["retry_after_ms"] <= LONGEST_WAIT_MS
+    assert left <= LONGEST_WAIT_MS

@@ -154,3 +154,18 @@ async def test_every_post_of_an_operator_says_that_it_takes_a_key(rest: Rest) ->
 
     of_devices = {"/api/visits/authorize-pour", "/api/sync/pours", "/api/devices/pairings", "/api/devices/pairings/claim"}
     assert without == {"/api/session"} | of_devices
+
+
+async def test_the_key_of_a_booking_is_kept_for_good(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest()
+    path, key = f"/api/guests/{ann.guest_id}/top-ups", with_key()
+    first = done(await rest.operator.post(path, json={"amount_minor": 500, "method": "cash"}, headers=key), 201)
+    done(await rest.operator.post("/api/guests", json={"first_name": "Bob"}, headers=key), 201)
+    await venue.db.pool.execute("UPDATE idempotent_answers SET created_at = now() - interval '400 days'")
+
+    again = done(await rest.operator.post(path, json={"amount_minor": 500, "method": "cash"}, headers=key), 201)
+    done(await rest.operator.post("/api/guests", json={"first_name": "Bob"}, headers=key), 201)
+
+    assert again == first
+    assert await venue.db.pool.fetchval("SELECT count(*) FROM money_movements WHERE debit_account = 'cash'") == 1
+    assert await venue.db.pool.fetchval("SELECT count(*) FROM guests WHERE first_name = 'Bob'") == 2

@@ -172,6 +172,9 @@ async def test_stock_is_booked_out_of_a_keg_by_kind_and_role(rest: Rest, venue: 
 
     assert done(await rest.operator.post(path, json=cleaning), 201)["book_volume_ml"] == KEG_ML - 500
     refusal(await rest.operator.post(path, json={**cleaning, "volume_ml": -1}), 400, "invalid")
+    refusal(await rest.operator.post(path, json={**cleaning, "volume_ml": 1_501}), 403, "role_required")
+    form = {"volume_ml": "29000", "reason": "Monday"}
+    assert (await rest.operator.post(f"/stock/kegs/{venue.keg_id}/cleaning", data=form)).status_code == 403
     refusal(await rest.operator.post(path, json=correction), 403, "role_required")
     assert done(await rest.shift_lead.post(path, json=correction), 201)["book_volume_ml"] == -500
     assert len(await venue.incidents("keg_overdrawn")) == 1

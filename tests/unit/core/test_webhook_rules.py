@@ -81,6 +81,18 @@ def test_with_private_targets_receivers_inside_need_no_tls_and_those_outside_sti
         "224.0.0.1",
         "255.255.255.255",
         "240.0.0.1",
+        "192.0.0.192",
+        "192.0.2.1",
+        "198.51.100.7",
+        "2001:db8::1",
+        "2001::1",
+        "3fff::1",
+        "5f00::1",
+        "fec0::1",
+        "ff02::1",
+        "64:ff9b:1::a00:1",
+        "::ffff:0:169.254.169.254",
+        "::169.254.169.254",
     ],
 )
 def test_where_clouds_tell_credentials_and_where_nobody_is_nothing_is_ever_sent(address: str) -> None:
@@ -88,10 +100,21 @@ def test_where_clouds_tell_credentials_and_where_nobody_is_nothing_is_ever_sent(
         check_address(ip_address(address), is_encrypted=True, limits=INSIDE)
 
 
-@pytest.mark.parametrize("address", ["64:ff9b::7f00:1", "2002:7f00:1::1", "::ffff:192.168.1.1"])
+ADDRESSES_INSIDE = (
+    *("64:ff9b::7f00:1", "2002:7f00:1::1", "::ffff:192.168.1.1", "::127.0.0.1", "::ffff:0:127.0.0.1"),
+    *("2a00:1450::5efe:7f00:1", "2a00:1450::200:5efe:a00:1"),
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES_INSIDE)
 def test_an_address_inside_another_one_is_what_counts(address: str) -> None:
     with pytest.raises(AddressRefused, match="private"):
         check_address(ip_address(address), is_encrypted=True, limits=PUBLIC)
+
+
+@pytest.mark.parametrize("address", ["93.184.215.14", "2a00:1450:4001::5", "2606:2800:220:1::1", "2002:5db8:d70e::1"])
+def test_global_unicast_addresses_are_reached(address: str) -> None:
+    check_address(ip_address(address), is_encrypted=True, limits=PUBLIC)
 
 
 def test_waits_double_up_to_the_most_and_are_spread() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.exceptions import ClientException, NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 
 from tapwire_admin.access.cookies import SESSION_COOKIE, require_csrf_token
@@ -47,6 +47,8 @@ _RANK: Final = {role: rank for rank, role in enumerate(Role)}
 async def enforce_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """The guard of the whole application; it also gives the request its id and start time."""
     request_id_of(connection.scope)
+    if "\0" in connection.scope["path"]:
+        raise ClientException("A path must not hold the NUL character.")
     access = handler.opt.get("access")
     if access is DEVICES:
         connection.scope["state"]["device"] = await _device(connection)

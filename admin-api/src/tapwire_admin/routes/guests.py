@@ -15,7 +15,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import cards as card_views
 from tapwire_core.db.views import guests as guest_views
 from tapwire_core.db.views.cards import CardView
-from tapwire_core.db.views.guests import GuestView
+from tapwire_core.db.views.guests import GuestInList, GuestView
 from tapwire_core.db.views.queries import Page
 from tapwire_core.services import cards, guests
 
@@ -50,9 +50,9 @@ class CardToBind(Struct, kw_only=True):
 
 
 @get("/guests", access=OPERATOR)
-async def list_guests(db: Db, page: PageQuery, search: TextQuery = None, phone: TextQuery = None) -> Page[GuestView]:
+async def list_guests(db: Db, page: PageQuery, search: TextQuery = None, phone: TextQuery = None) -> Page[GuestInList]:
     """Guests, the newest first; `search` matches names, telephone numbers and cards, as `/api/search` does."""
-    return await guest_views.list_guests(db, search=search, phone=phone, page=page)
+    return guest_views.in_list(await guest_views.list_guests(db, search=search, phone=phone, page=page))
 
 
 @post("/guests", access=OPERATOR)

@@ -120,6 +120,17 @@ def urgent_use_case(steps: Callable[Concatenate[Store, P], Awaitable[R]]) -> Cal
     return _in_transaction(steps, urgent=True)
 
 
+def moves_money(steps: Callable[P, R]) -> Callable[P, R]:
+    """Mark the bare function of a use case that books money: the key of such a request is kept for good."""
+    steps.moves_money = True  # type: ignore[attr-defined]
+    return steps
+
+
+def is_booking(steps: Callable[..., Any]) -> bool:
+    """Return whether `moves_money` marked it."""
+    return bool(getattr(steps, "moves_money", False))
+
+
 def is_urgent(made: Callable[..., Any]) -> bool:
     """Return whether `urgent_use_case` made it."""
     return bool(getattr(made, "urgent", False))

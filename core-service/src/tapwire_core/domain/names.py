@@ -25,6 +25,8 @@ LINES_PATTERN: Final = rf"^[^{_ALWAYS_REFUSED}]*$"
 PHONE_PATTERN: Final = r"^\(?\+?[0-9 ().\/-]*[0-9][0-9 ().\/-]*$"
 """A telephone number: digits, blanks and `( ) . / -`, and a `+` at the start."""
 
+VISIBLE_DIGITS: Final = 2
+
 _NAME: Final = re.compile(NAME_PATTERN)
 _PHONE: Final = re.compile(PHONE_PATTERN)
 _HYPHENS: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
@@ -44,6 +46,14 @@ def normalize_phone(text: str) -> str:
     """The text with plain digits, blanks and hyphens, as keyboards of all scripts write them."""
     plain = unicodedata.normalize("NFKC", text.strip()).translate(_HYPHENS)
     return "".join(str(unicodedata.decimal(mark)) if mark.isdecimal() else mark for mark in plain)
+
+
+def mask_phone(phone: str | None) -> str | None:
+    """A telephone number of which only the last two digits can be read, for lists."""
+    if phone is None:
+        return None
+    shown = len(phone) - VISIBLE_DIGITS
+    return "".join("•" if mark.isdecimal() and place < shown else mark for place, mark in enumerate(phone))
 
 
 def is_phone(text: str) -> bool:

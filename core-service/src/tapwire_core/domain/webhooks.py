@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ FAILURES_BEFORE_PAUSE: Final = 3
 """Failures in a row after which an endpoint gets one delivery at a time, with growing pauses."""
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +124,15 @@ def check_url(url: str, limits: WebhookLimits) -> None:
 
 
 def check_address(address: Address, *, is_encrypted: bool, limits: WebhookLimits) -> None:
-    """Raise `AddressRefused` for an address that is not permitted."""
-    real = _embedded(address)
-    is_inside = any(real in network for network in _INSIDE if network.version == real.version)
-    if real in _METADATA or not (is_inside or real.is_global) or real.is_multicast:
-        raise AddressRefused(f"{address} can't be a receiver's address: it is reserved.")
-    if is_inside and not limits.private_targets:
-        raise AddressRefused(f"{address} is a private address: set TAPWIRE_WEBHOOK_PRIVATE_TARGETS to allow it.")
-    if not is_inside and not is_encrypted:
-        raise AddressRefused(f"{address} is a public address: use https.")
+    """Raise `AddressRefused` for an address that is not permitted: neither global unicast nor of a private network."""
+    for real in _targets_of(address):
+        is_inside = _is_in(real, _INSIDE)
+        if real in _METADATA or not (is_inside or _is_global_unicast(real)):
+            raise AddressRefused(f"{address} can't be a receiver's address: it is reserved.")
+        if is_inside and not limits.private_targets:
+            raise AddressRefused(f"{address} is a private address: set TAPWIRE_WEBHOOK_PRIVATE_TARGETS to allow it.")
+        if not is_inside and not is_encrypted:
+            raise AddressRefused(f"{address} is a public address: use https.")
 
 
 _METADATA: Final = frozenset(map(ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
@@ -140,16 +141,48 @@ _INSIDE: Final = tuple(
     map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7"))
 )
 """Loopback and private networks."""
-_NAT64: Final = ip_network("64:ff9b::/96")
+_GLOBAL_IPV6: Final = ip_network("2000::/3")
+_RESERVED: Final = tuple(
+    map(
+        ip_network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"),
+            *("192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24"),
+            *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+            *("2001::/23", "2001:db8::/32", "2620:4f:8000::/48", "3fff::/20"),
+        ),
+    )
+)
+"""IANA's special-purpose networks (RFC 6890): a table of ours, since the interpreter's differs by version."""
+_WRAPPERS: Final = tuple(map(ip_network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+"""IPv6 networks whose last 32 bits are an IPv4 address: compatible, mapped, translated, NAT64."""
+_SIX_TO_FOUR: Final = ip_network("2002::/16")
+_ISATAP: Final = 0x5EFE
+_LOOPBACK: Final = ip_address("::1")
+_LOW_32: Final = 0xFFFF_FFFF
 
 
-def _embedded(address: Address) -> Address:
-    """The IPv4 address embedded in an IPv6 address, else the address itself."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or address.sixtofour or address
+def _is_global_unicast(address: Address) -> bool:
+    return (address.version == 4 or address in _GLOBAL_IPV6) and not _is_in(address, _RESERVED)
+
+
+def _is_in(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
+
+
+def _targets_of(address: Address) -> tuple[Address, ...]:
+    """The addresses that a packet for this one may reach: the IPv4 address inside an IPv6 address, or the address itself."""
+    if isinstance(address, IPv4Address) or address == _LOOPBACK:
+        return (address,)
+    low = IPv4Address(int(address) & _LOW_32)
+    if _is_in(address, _WRAPPERS):
+        return (low,)
+    if address in _SIX_TO_FOUR:
+        return (IPv4Address(int(address) >> 80 & _LOW_32),)
+    # the second bit of an ISATAP interface id says whether its IPv4 address is unique
+    if int(address) >> 32 & 0xFDFF_FFFF == _ISATAP:
+        return (address, low)
+    return (address,)
 
 
 def _read_address(host: str) -> Address | None:

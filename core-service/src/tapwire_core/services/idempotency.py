@@ -2,7 +2,8 @@
 
 The transaction of the effect also claims the key and keeps the use case's result, so a crash between commit and answer loses
 neither: the repeat makes its answer from the kept result. The answer itself is kept before it is sent, and from then on repeated to
-the letter. A refused request keeps nothing, because nothing was done.
+the letter. A refused request keeps nothing, because nothing was done. The key of a booking is kept for good, with its
+movement: a clock that jumps must not let a repeat book again.
 
 An answer with a secret is kept sealed with a key that only its client has: a repeat with that key gets the secret again, another
 key, or a reader of the database, does not.
@@ -16,7 +17,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar, get_type_hints
 
 import msgspec
 
-from tapwire_core.db.engine import Database, Steps, is_urgent, urgent_use_case, use_case
+from tapwire_core.db.engine import Database, Steps, is_booking, is_urgent, urgent_use_case, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import idempotency as writes
 from tapwire_core.errors import DomainError, Refused
@@ -77,7 +78,8 @@ async def run_once(
     """Run a `use_case` for a request, or return its first result again; raises `IdempotencyKeyReused`."""
     steps: Callable[..., Awaitable[R]] = inspect.unwrap(wanted)
     claim = _claim_urgently if is_urgent(wanted) else _claim
-    return await claim(db, request, lambda store: steps(store, *args, **kwargs), _result_type(steps))
+    kept_for_good = is_booking(steps)
+    return await claim(db, request, lambda store: steps(store, *args, **kwargs), _result_type(steps), kept_for_good=kept_for_good)
 
 
 async def run_prepared_once(
@@ -102,13 +104,19 @@ async def _seek(store: Store, request: KeyedRequest) -> writes.StoredRequest | N
 
 @use_case
 async def _claim(
-    store: Store, request: KeyedRequest, steps: Callable[[Store], Awaitable[R]], result_type: type[R]
+    store: Store,
+    request: KeyedRequest,
+    steps: Callable[[Store], Awaitable[R]],
+    result_type: type[R],
+    *,
+    kept_for_good: bool = False,
 ) -> R | KeptAnswer:
     before = await writes.claim(store, request.scope, request.key, request.body_hash)
     if before is not None:
         return _repeat(request, before, result_type)
     result = await steps(store)
-    await writes.keep_result(store, request.scope, request.key, request.seal(msgspec.json.encode(result).decode()))
+    kept = request.seal(msgspec.json.encode(result).decode())
+    await writes.keep_result(store, request.scope, request.key, kept, for_good=kept_for_good)
     return result
 
 

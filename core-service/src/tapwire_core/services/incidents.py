@@ -5,7 +5,7 @@ from uuid import UUID
 
 from tapwire_contracts.reasons import AuditAction, IncidentStatus, Resolution
 from tapwire_core.db.decisions import write_changes
-from tapwire_core.db.engine import use_case
+from tapwire_core.db.engine import moves_money, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import incidents as writes
 from tapwire_core.domain.actor import Actor
@@ -55,6 +55,7 @@ async def claim_incident(store: Store, actor: Actor, incident_id: UUID) -> None:
 
 
 @use_case
+@moves_money
 async def resolve_incident(
     store: Store,
     actor: Actor,

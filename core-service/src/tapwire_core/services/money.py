@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.decisions import write_changes
-from tapwire_core.db.engine import use_case
+from tapwire_core.db.engine import moves_money, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import guests as guest_writes
 from tapwire_core.db.writes import shifts as shift_writes
@@ -60,6 +60,7 @@ class Till(Struct, frozen=True):
 
 
 @use_case
+@moves_money
 async def top_up(
     store: Store, actor: Actor, guest_id: UUID, amount_minor: int, method: PaymentMethod, venue_id: str | None = None
 ) -> Booking:
@@ -71,6 +72,7 @@ async def top_up(
 
 
 @use_case
+@moves_money
 async def refund(
     store: Store, actor: Actor, guest_id: UUID, amount_minor: int, method: PaymentMethod, reason: str, venue_id: str | None = None
 ) -> Booking:
@@ -88,6 +90,7 @@ async def refund(
 
 
 @use_case
+@moves_money
 async def adjust(
     store: Store, actor: Actor, guest_id: UUID, amount_minor: int, reason: str, pour_id: UUID | None = None
 ) -> Booking:

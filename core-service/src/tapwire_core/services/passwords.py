@@ -7,6 +7,7 @@ import asyncio
 import functools
 import hashlib
 import secrets
+import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -67,9 +68,9 @@ STAFF: Final = Lane("staff")
 
 
 async def hash_password(password: str) -> str:
-    """Hash a password for storage."""
+    """Hash a password for storage, in composed form: keyboards differ in how they compose letters."""
     with STAFF.place():
-        return await STAFF.run(_hasher.hash, password)
+        return await STAFF.run(_hasher.hash, normalize_password(password))
 
 
 async def hash_slowly(content: bytes, salt: bytes) -> bytes:
@@ -79,7 +80,20 @@ async def hash_slowly(content: bytes, salt: bytes) -> bytes:
 
 
 def is_password(password_hash: str | None, password: str) -> bool:
-    """Check a password; run it in a lane. Without a hash it takes as long, and returns False."""
+    """Check a password; run it in a lane. Without a hash it takes as long, and returns False.
+
+    Also in the other forms of its letters, since a hash may be of a former version, which took what was typed.
+    """
+    forms = dict.fromkeys((normalize_password(password), password, unicodedata.normalize("NFD", password)))
+    return any(_is_hash_of(password_hash, form) for form in forms)
+
+
+def normalize_password(password: str) -> str:
+    """The composed form (NFC) of a password."""
+    return unicodedata.normalize("NFC", password)
+
+
+def _is_hash_of(password_hash: str | None, password: str) -> bool:
     try:
         return _hasher.verify(password_hash or _nobodys_hash(), password)
     except (VerificationError, InvalidHashError):

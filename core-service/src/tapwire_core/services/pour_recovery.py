@@ -4,7 +4,7 @@ from uuid import UUID
 
 from tapwire_contracts.reasons import AuditAction, StopReason, SyncStatus
 from tapwire_core.db.decisions import LockedPour, lock_pour, write_changes
-from tapwire_core.db.engine import use_case
+from tapwire_core.db.engine import moves_money, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.pour_recovery import find_pour, lock_visit_without_pour
 from tapwire_core.domain import pour_recovery
@@ -33,6 +33,7 @@ class NotLocked(Refused):
 
 
 @use_case
+@moves_money
 async def reconcile_pour(
     store: Store,
     actor: Actor,

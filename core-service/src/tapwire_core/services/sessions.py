@@ -62,7 +62,9 @@ async def prove_password(db: Database, lane: Lane, actor: Actor, password: str) 
     Raises `LoginRefused`, `LoginLocked` with how long to wait, or `PasswordsBusy`.
     """
     with lane.place():
-        user = await _count_try(db, actor)
+        user, locked_ms = await _count_try(db, actor)
+        if locked_ms:
+            raise LoginLocked("Too many wrong passwords: wait and try again.", retry_after_ms=locked_ms)
         right = await lane.run(is_password, user.password_hash if user else None, password)
     if user is None or not right or user.disabled:
         await _note_failure(db, actor, known_user=user is not None)
@@ -92,13 +94,13 @@ def hash_token(token: str) -> bytes:
 
 
 @use_case
-async def _count_try(store: Store, actor: Actor) -> user_writes.LockedUser | None:
+async def _count_try(store: Store, actor: Actor) -> tuple[user_writes.LockedUser | None, int]:
+    """Count a try, and return the user, and how long to wait if the try is none; a wait that was cut must stay so."""
     user = await user_writes.lock_user(store, actor.name)
-    counted = await session_writes.lock_tries(store, actor.name)
-    if counted.locked_ms:
-        raise LoginLocked("Too many wrong passwords: wait and try again.", retry_after_ms=counted.locked_ms)
-    await session_writes.count_try(store, actor.name, _wait_after(counted.tries + 1))
-    return user
+    counted = await session_writes.lock_tries(store, actor.name, LONGEST_WAIT_MS)
+    if not counted.locked_ms:
+        await session_writes.count_try(store, actor.name, _wait_after(counted.tries + 1))
+    return user, counted.locked_ms
 
 
 def _wait_after(tries: int) -> int:
@@ -116,7 +118,7 @@ async def _note_failure(store: Store, actor: Actor, *, known_user: bool) -> None
 async def _begin(store: Store, actor: Actor, password_hash: str, token: str, ttl_h: int) -> Login:
     user = await lock_proven(store, actor, password_hash)
     expires_at = await session_writes.open_session(store, user.username, hash_token(token), ttl_h)
-    await store.audit(AuditAction.LOGIN_SUCCEEDED, actor, actor.name)
+    await store.audit(AuditAction.LOGIN_SUCCEEDED, Actor(user.username, actor.request_id), user.username)
     return Login(token, user.username, user.role, expires_at)
 
 

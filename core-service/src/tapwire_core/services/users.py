@@ -12,8 +12,9 @@ from tapwire_core.db.writes import users as user_writes
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.names import is_name
 from tapwire_core.errors import Invalid, NotFound, Refused
-from tapwire_core.services.passwords import STAFF, hash_password
+from tapwire_core.services.passwords import STAFF, hash_password, normalize_password
 from tapwire_core.services.request_limits import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from tapwire_core.services.sessions import hash_token, lock_proven, prove_password
 
@@ -44,7 +45,7 @@ class UserChanges(TypedDict, total=False):
 @prepared_use_case
 async def create_user(_: Database, actor: Actor, username: str, role: Role, password: str) -> Steps:
     """Add an operator."""
-    if not _USERNAME.fullmatch(username) or username == CORE.name:
+    if not _USERNAME.fullmatch(username) or username.casefold() == CORE.name:
         raise Invalid(f"username must match {USERNAME_PATTERN}, and not be {CORE.name!r}.", field="username")
     require_password(password)
     password_hash = await hash_password(password)
@@ -90,23 +91,25 @@ async def change_user(_: Database, actor: Actor, username: str, **changes: Unpac
 
     async def change(store: Store) -> None:
         engineers = await user_writes.lock_enabled_engineers(store)
-        await _require_user(store, username)
-        if leaves and engineers == [username]:
+        known = (await _require_user(store, username)).username
+        if leaves and engineers == [known]:
             raise LastEngineer("This is the last engineer: make another one first.")
-        await change_row(store, User, {"username": username}, columns)
+        await change_row(store, User, {"username": known}, columns)
         if password is not None:
-            await session_writes.forget_tries(store, username)
+            await session_writes.forget_tries(store, known)
         if password is not None or changes.get("disabled"):
-            await session_writes.end_sessions(store, username)
-        await store.audit(AuditAction.USER_CHANGED, actor, username, details=audited)
+            await session_writes.end_sessions(store, known)
+        await store.audit(AuditAction.USER_CHANGED, actor, known, details=audited)
 
     return change
 
 
 def require_password(password: str) -> None:
-    """Raise `Invalid` for a password that is too short or too long."""
-    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+    """Raise `Invalid` for a password that is too short, too long, or has no visible character."""
+    if not MIN_PASSWORD_LENGTH <= len(normalize_password(password)) <= MAX_PASSWORD_LENGTH:
         raise Invalid(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.", field="password")
+    if not is_name("".join(mark for mark in password if mark.isprintable())):
+        raise Invalid("A password needs a visible character.", field="password")
 
 
 async def _require_user(store: Store, username: str) -> user_writes.LockedUser:

@@ -69,7 +69,7 @@ async def show_check_in(
 @get("/check-in/guests", access=OPERATOR)
 async def search_guests(db: Db, viewer: CurrentViewer, search: TextQuery = None) -> Response[str]:
     """Guests that match the typed text."""
-    page = await views.list_guests(db, search=search or None, page=PageRequest(limit=MAX_SUGGESTIONS))
+    page = views.in_list(await views.list_guests(db, search=search or None, page=PageRequest(limit=MAX_SUGGESTIONS)))
     more = await count_guests(db, search) - len(page.items) if search and page.next_cursor else 0
     return viewer.show("parts/guests_found.html", guests=page.items, more=more, search=search or "")
 

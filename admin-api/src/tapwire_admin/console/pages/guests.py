@@ -54,14 +54,14 @@ async def show_guests(
     db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery, search: TextQuery = None
 ) -> Response[str]:
     """Guests that match the search."""
-    shown = await guest_views.list_guests(db, search=search or None, page=page)
+    shown = guest_views.in_list(await guest_views.list_guests(db, search=search or None, page=page))
     return viewer.show("guests.html", shell=shell, page=shown, search=search or "")
 
 
 @get("/parts/guests", access=OPERATOR)
 async def show_list(db: Db, viewer: CurrentViewer, search: TextQuery = None) -> Response[str]:
     """The list of guests that match the typed text."""
-    shown = await guest_views.list_guests(db, search=search or None)
+    shown = guest_views.in_list(await guest_views.list_guests(db, search=search or None))
     return viewer.show("parts/guests.html", page=shown, search=search or "")
 
 

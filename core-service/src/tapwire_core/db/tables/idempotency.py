@@ -15,7 +15,7 @@ from tapwire_core.db.tables.columns import (
 
 
 class IdempotentAnswer(SQLModel, table=True):
-    """The first answer to a request with an `Idempotency-Key`; `scope` is user and route."""
+    """The first answer to a request with an `Idempotency-Key`; `scope` is user and route. Those of bookings are kept for good."""
 
     __tablename__ = "idempotent_answers"
     __table_args__ = (Index("ix_idempotent_answers_created_at", "created_at"),)
@@ -27,3 +27,4 @@ class IdempotentAnswer(SQLModel, table=True):
     status_code: int | None = number()
     answer: str | None = string()
     created_at: datetime = default_now()
+    kept_for_good: bool = flag()

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import Index, text
 from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import (
@@ -17,13 +18,16 @@ from tapwire_core.domain.closed_sets import Role
 
 
 class User(SQLModel, table=True):
-    """An operator's login; the hash is argon2's.
+    """An operator's login; names differ by more than case. The hash is argon2's.
 
     `failed_logins` and `locked_until` are unused: `LoginTries` replaces them.
     """
 
     __tablename__ = "users"
-    __table_args__ = (closed_set("role", Role),)
+    __table_args__ = (
+        closed_set("role", Role),
+        Index("uq_users_name", text("lower(username)"), unique=True),
+    )
 
     username: str = key()
     role: str = string()

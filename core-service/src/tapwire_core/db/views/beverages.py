@@ -44,13 +44,12 @@ async def get_beverage(db: Database, beverage_id: UUID) -> BeverageView | None:
 
 def names_over_time() -> Subquery:
     """Names of beverages with their periods; the first one counts for all time before too."""
-    of_one = {"partition_by": names.c.beverage_id, "order_by": names.c.since}
-    is_first = func.row_number().over(**of_one) == 1
+    is_first = func.row_number().over(partition_by=names.c.beverage_id, order_by=names.c.since) == 1
     return select(
         names.c.beverage_id,
         names.c.name,
         case((is_first, _BEFORE), else_=names.c.since).label("since"),
-        func.lead(names.c.since, 1, _AFTER).over(**of_one).label("until"),
+        func.lead(names.c.since, 1, _AFTER).over(partition_by=names.c.beverage_id, order_by=names.c.since).label("until"),
     ).subquery("beverage_names_over_time")
 
 

@@ -5,18 +5,21 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
-from sqlalchemy import ARRAY, Select, Text, cast, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, case, cast, func, literal, select
 
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Card, Guest, Visit
+from tapwire_core.db.tables import Card, Guest, Venue, Visit
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
 from tapwire_core.db.views.search import guests_found, guests_with_phone
+from tapwire_core.domain.names import mask_phone
 from tapwire_core.domain.search import query_of
 
 guests: Final = table(Guest)
 cards: Final = table(Card)
 visits: Final = table(Visit)
+venues: Final = table(Venue)
 
 
 class GuestView(Struct, frozen=True):
@@ -29,6 +32,8 @@ class GuestView(Struct, frozen=True):
     birth_date: date | None
     age_checked_by: str | None
     age_checked_at: datetime | None
+    of_age: bool
+    """By the birth date or a check, at the venue with the highest legal age."""
     blocked: bool
     balance_minor: int
     held_minor: int
@@ -71,6 +76,36 @@ def full_name() -> Any:
     return func.nullif(func.concat_ws(" ", guests.c.first_name, guests.c.last_name), "")
 
 
+class GuestInList(Struct, frozen=True):
+    """A guest as lists show one: the telephone number masked, and of the birth date only whether the guest is of age."""
+
+    guest_id: UUID
+    first_name: str
+    last_name: str | None
+    phone: str | None
+    of_age: bool
+    blocked: bool
+    balance_minor: int
+    held_minor: int
+    available_minor: int
+    currency: str
+    cards: tuple[str, ...]
+    active_visit_id: UUID | None
+    created_at: datetime
+
+
+def in_list(page: Page[GuestView]) -> Page[GuestInList]:
+    """A page of guests without their personal data."""
+    items = (msgspec.structs.asdict(guest) | {"phone": mask_phone(guest.phone)} for guest in page.items)
+    return Page(tuple(msgspec.convert(item, GuestInList) for item in items), page.next_cursor)
+
+
+def _of_age() -> ColumnElement[bool]:
+    highest = select(func.coalesce(func.max(venues.c.legal_age), 0)).scalar_subquery()
+    by_birth = guests.c.birth_date + func.make_interval(cast(highest, Integer)) <= func.current_date()
+    return case((guests.c.birth_date.is_not(None), by_birth), else_=guests.c.age_checked_at.is_not(None))
+
+
 def _guests(db: Database) -> Select[Any]:
     bound = (
         select(func.coalesce(func.array_agg(cast(cards.c.card_uid, Text)), cast([], ARRAY(Text))))
@@ -82,6 +117,7 @@ def _guests(db: Database) -> Select[Any]:
         *guests.c,
         (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
         literal(db.policy.currency).label("currency"),
+        _of_age().label("of_age"),
         bound.label("cards"),
         visit.label("active_visit_id"),
     )

@@ -48,7 +48,7 @@ async def list_users(db: Database, page: PageRequest = FIRST_PAGE) -> Page[UserV
 
 async def get_user(db: Database, username: str) -> UserView | None:
     """One user."""
-    return await read_one(db, _users().where(users.c.username == username), UserView)
+    return await read_one(db, _users().where(func.lower(users.c.username) == username.casefold()), UserView)
 
 
 async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:
@@ -65,5 +65,5 @@ async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:
 def _users() -> Select[Any]:
     wait_ms = func.greatest(0, func.coalesce(-age_ms(login_tries.c.locked_until), 0))
     shown = [users.c[name] for name in ("username", "role", "disabled", "created_at")]
-    with_tries = users.outerjoin(login_tries, login_tries.c.username == users.c.username)
+    with_tries = users.outerjoin(login_tries, login_tries.c.username == func.lower(users.c.username))
     return select(*shown, wait_ms.label("locked_ms")).select_from(with_tries)

@@ -26,7 +26,8 @@ async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> StoredR
     await store.connection.execute(
         """DELETE FROM idempotent_answers WHERE (scope, idempotency_key) IN (
                SELECT scope, idempotency_key FROM idempotent_answers
-               WHERE created_at < now() - make_interval(hours => $1) ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)""",
+               WHERE created_at < now() - make_interval(hours => $1) AND NOT kept_for_good
+               ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)""",
         store.policy.idempotency_ttl_h,
         SWEPT_AT_ONCE,
     )
@@ -34,7 +35,7 @@ async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> StoredR
         """INSERT INTO idempotent_answers AS kept (scope, idempotency_key, body_hash) VALUES ($1, $2, $3)
            ON CONFLICT (scope, idempotency_key) DO UPDATE
            SET body_hash = excluded.body_hash, done = false, status_code = NULL, answer = NULL, created_at = now()
-           WHERE kept.created_at < now() - make_interval(hours => $4)
+           WHERE kept.created_at < now() - make_interval(hours => $4) AND NOT kept.kept_for_good
            RETURNING true""",
         scope,
         key,
@@ -47,7 +48,10 @@ async def claim(store: Store, scope: str, key: str, body_hash: bytes) -> StoredR
 async def read_unexpired(store: Store, scope: str, key: str) -> StoredRequest | None:
     """Read a stored request that has not expired."""
     row = await store.connection.fetchrow(
-        f"{_KEPT} AND created_at >= now() - make_interval(hours => $3)", scope, key, store.policy.idempotency_ttl_h
+        f"{_KEPT} AND (kept_for_good OR created_at >= now() - make_interval(hours => $3))",
+        scope,
+        key,
+        store.policy.idempotency_ttl_h,
     )
     return as_struct(row, StoredRequest)
 
@@ -60,10 +64,14 @@ async def read_stored(store: Store, scope: str, key: str) -> StoredRequest:
     return found
 
 
-async def keep_result(store: Store, scope: str, key: str, result: str) -> None:
+async def keep_result(store: Store, scope: str, key: str, result: str, *, for_good: bool) -> None:
     """Store the use case's result, in the use case's transaction."""
     await store.connection.execute(
-        "UPDATE idempotent_answers SET answer = $3 WHERE scope = $1 AND idempotency_key = $2", scope, key, result
+        "UPDATE idempotent_answers SET answer = $3, kept_for_good = $4 WHERE scope = $1 AND idempotency_key = $2",
+        scope,
+        key,
+        result,
+        for_good,
     )
 
 

@@ -15,13 +15,20 @@ class LockedTries(Struct, frozen=True):
     locked_ms: int
 
 
-async def lock_tries(store: Store, username: str) -> LockedTries:
-    """Lock the count of login attempts under a name; it starts at 0."""
+async def lock_tries(store: Store, username: str, longest_wait_ms: int) -> LockedTries:
+    """Lock the count of login attempts under a name, whatever its case; it starts at 0.
+
+    No wait is longer than `longest_wait_ms`: one that is was made before the database's clock was set back, and is cut.
+    """
     row = await store.connection.fetchrow(
         """INSERT INTO login_tries AS known (username, tries) VALUES ($1, 0)
-           ON CONFLICT (username) DO UPDATE SET tries = known.tries
+           ON CONFLICT (username) DO UPDATE
+           SET tries = known.tries,
+               locked_until = CASE WHEN known.locked_until IS NOT NULL
+                   THEN least(known.locked_until, now() + make_interval(secs => $2::float8 / 1000)) END
            RETURNING tries, greatest(0, coalesce(extract(epoch FROM locked_until - now()) * 1000, 0))::bigint AS locked_ms""",
-        username,
+        username.casefold(),
+        longest_wait_ms,
     )
     tries = as_struct(row, LockedTries)
     assert tries is not None, "the statement inserts a missing row"
@@ -34,14 +41,14 @@ async def count_try(store: Store, username: str, wait_ms: int) -> None:
         """UPDATE login_tries SET tries = tries + 1, tried_at = now(),
                   locked_until = CASE WHEN $2 > 0 THEN now() + make_interval(secs => $2::float8 / 1000) END
            WHERE username = $1""",
-        username,
+        username.casefold(),
         wait_ms,
     )
 
 
 async def forget_tries(store: Store, username: str) -> None:
     """Reset the count of login attempts, and end a wait."""
-    await store.connection.execute("DELETE FROM login_tries WHERE username = $1", username)
+    await store.connection.execute("DELETE FROM login_tries WHERE username = $1", username.casefold())
 
 
 async def open_session(store: Store, username: str, token_hash: bytes, ttl_h: int) -> datetime:

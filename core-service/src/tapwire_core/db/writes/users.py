@@ -17,16 +17,17 @@ class LockedUser(Struct, frozen=True):
 
 
 async def lock_user(store: Store, username: str) -> LockedUser | None:
-    """Lock a user's row for a change."""
+    """Lock a user's row for a change; names are compared without case."""
     row = await store.connection.fetchrow(
-        "SELECT username, role, password_hash, disabled FROM users WHERE username = $1 FOR NO KEY UPDATE", username
+        "SELECT username, role, password_hash, disabled FROM users WHERE lower(username) = $1 FOR NO KEY UPDATE",
+        username.casefold(),
     )
     return as_struct(row, LockedUser)
 
 
 async def user_exists(store: Store, username: str) -> bool:
     """Return whether the user exists."""
-    return bool(await store.connection.fetchval("SELECT true FROM users WHERE username = $1", username))
+    return bool(await store.connection.fetchval("SELECT true FROM users WHERE lower(username) = $1", username.casefold()))
 
 
 async def lock_enabled_engineers(store: Store) -> list[str]:
