@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from tapwire_admin.metrics import RequestMetrics
 from tapwire_core.commands.backup_folder import BackupCollector
-from tapwire_core.db.views.monitoring import PENDING_AGES_S, DeviceGauges, InstallationGauges, WebhookGauges
+from tapwire_core.db.views.monitoring import PENDING_AGES_S, DeviceGauges, InstallationGauges, ProgramGauges, WebhookGauges
 from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WebhookMetrics, WorkerMetrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -48,7 +48,8 @@ def exposed() -> str:
     webhook = WebhookGauges(webhook_id="9c", waiting=0, oldest_waiting_ms=0, failures=0, failing_ms=0)
     WebhookMetrics(worker.registry)
     worker.registry.register(BackupCollector(DEPLOY))
-    books._gauges.latest = InstallationGauges(tuple(0 for _ in PENDING_AGES_S), {}, (device,), 0, 0, (webhook,))
+    programs = (ProgramGauges(program="core", heartbeat_ms=0),)
+    books._gauges.latest = InstallationGauges(tuple(0 for _ in PENDING_AGES_S), {}, (device,), 0, 0, (webhook,), programs)
     registries: list[CollectorRegistry] = [worker.registry, admin.registry]
     return "".join(generate_latest(registry).decode() for registry in registries)
 

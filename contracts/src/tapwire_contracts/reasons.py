@@ -173,6 +173,7 @@ class IncidentKind(StrEnum):
     SYNC_TIMEOUT = "sync_timeout"
     DEAD_LETTER = "dead_letter"
     WEBHOOK_FAILING = "webhook_failing"
+    PROGRAM_MISSING = "program_missing"
 
 
 class IncidentStatus(StrEnum):

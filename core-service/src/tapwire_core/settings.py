@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     """Retention of ended sessions."""
     keep_webhooks_days: int = Field(default=DEFAULT_RETENTION.webhooks_days, ge=1)
     """Retention of webhooks' events and deliveries."""
+    keep_heartbeats_days: int = Field(default=DEFAULT_RETENTION.heartbeats_days, ge=1, le=365)
+    """Retention of the heartbeats of processes that are gone; a program's last one stays until its incident is resolved."""
 
     webhook_private_targets: bool = _WEBHOOKS.private_targets
     """Allow webhooks to this machine and private networks, there also without TLS."""
@@ -122,6 +124,8 @@ class Settings(BaseSettings):
     """Largest difference at which a late report agrees with the booked volume."""
     idempotency_ttl_h: int = Field(default=_LIMITS.idempotency_ttl_h, ge=1)
     """Retention of the answers to requests with an `Idempotency-Key`."""
+    heartbeat_ms: int = Field(default=_LIMITS.heartbeat_ms, ge=100, le=600_000)
+    """Interval of a program's heartbeat in the database; one whose last process misses three is an incident."""
 
     @property
     def owner_url(self) -> str:
@@ -143,6 +147,7 @@ class Settings(BaseSettings):
             overpour_tolerance_ml=self.overpour_tolerance_ml,
             late_sync_tolerance_ml=self.late_sync_tolerance_ml,
             idempotency_ttl_h=self.idempotency_ttl_h,
+            heartbeat_ms=self.heartbeat_ms,
             webhooks=WebhookLimits(
                 private_targets=self.webhook_private_targets,
                 timeout_ms=self.webhook_timeout_ms,
@@ -164,6 +169,7 @@ class Settings(BaseSettings):
             dead_letters_days=self.keep_dead_letters_days,
             sessions_days=self.keep_sessions_days,
             webhooks_days=self.keep_webhooks_days,
+            heartbeats_days=self.keep_heartbeats_days,
         )
 
     @classmethod

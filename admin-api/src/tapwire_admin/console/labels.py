@@ -20,7 +20,7 @@ from tapwire_contracts.reasons import (
 )
 from tapwire_core.db.views.money import MovementKind
 from tapwire_core.db.views.reports import SalesBy
-from tapwire_core.domain.closed_sets import CardStatus, KegStatus, PaymentMethod, Role, ShiftStatus, TapStatus, VisitStatus
+from tapwire_core.domain.closed_sets import CardStatus, KegStatus, PaymentMethod, Program, Role, ShiftStatus, TapStatus, VisitStatus
 from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
 
 
@@ -38,6 +38,7 @@ SEVERITIES: Final[Mapping[IncidentKind, Severity]] = {
     IncidentKind.REJECTED_INSUFFICIENT_FUNDS: Severity.URGENT,
     IncidentKind.SYNC_TIMEOUT: Severity.URGENT,
     IncidentKind.JOURNAL_LOST: Severity.URGENT,
+    IncidentKind.PROGRAM_MISSING: Severity.URGENT,
     IncidentKind.MISSING_PENDING: Severity.MONEY,
     IncidentKind.LATE_MISMATCH: Severity.MONEY,
     IncidentKind.INVALID_REPORT: Severity.MONEY,
@@ -118,6 +119,7 @@ INCIDENTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.SYNC_TIMEOUT: N_("No report of a pour"),
     IncidentKind.DEAD_LETTER: N_("Message that can't be read"),
     IncidentKind.WEBHOOK_FAILING: N_("A webhook was switched off"),
+    IncidentKind.PROGRAM_MISSING: N_("A program has stopped"),
 }
 INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.MISSING_PENDING: N_(
@@ -150,6 +152,9 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.DEAD_LETTER: N_("A device sends messages that can't be read. An engineer should check it."),
     IncidentKind.WEBHOOK_FAILING: N_(
         "Its receiver accepted nothing for days. An engineer should check it, switch the webhook on again, and resend the missed events."
+    ),
+    IncidentKind.PROGRAM_MISSING: N_(
+        "An engineer should start it again; this incident is then resolved by itself. If it is no longer in use, resolve the incident."
     ),
 }
 INCIDENT_STATUSES: Final[Mapping[IncidentStatus, str]] = {
@@ -255,6 +260,11 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.WEBHOOK_REPLAYED: N_("Webhook events resent"),
     AuditAction.WEBHOOK_SWITCHED_OFF: N_("Webhook switched off"),
 }
+PROGRAMS: Final[Mapping[Program, str]] = {
+    Program.CORE: N_("Core worker"),
+    Program.SYNC_BROKER: N_("Device logins at the broker"),
+    Program.BACKUP: N_("Backup"),
+}
 DELIVERY_STATUSES: Final[Mapping[DeliveryStatus, str]] = {
     DeliveryStatus.PENDING: N_("Pending"),
     DeliveryStatus.DELIVERED: N_("Delivered"),
@@ -290,6 +300,7 @@ ALL: Final[tuple[Mapping[Any, str], ...]] = (
     MOVEMENTS,
     SALES_BY,
     ACTIONS,
+    PROGRAMS,
     DELIVERY_STATUSES,
     DELIVERY_CAUSES,
     OFF_REASONS,
@@ -314,6 +325,7 @@ WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "movement": MOVEMENTS,
     "by": SALES_BY,
     "action": ACTIONS,
+    "program": PROGRAMS,
     "delivery_status": DELIVERY_STATUSES,
     "delivery_cause": DELIVERY_CAUSES,
     "off_reason": OFF_REASONS,

@@ -2,18 +2,22 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from tapwire_contracts.tasks import run_together
 from tapwire_core.commands.backup_folder import back_up_periodically, delete_oldest, new_file
 from tapwire_core.commands.common import COMMAND_LINE, DONE, NOT_DONE, open_database
 from tapwire_core.db.backup import load_backup, write_backup
+from tapwire_core.db.engine import Database
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report
+from tapwire_core.domain.closed_sets import Program
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import read_path
 from tapwire_core.services.restore import begin_after_restore, settle_journal
 from tapwire_core.settings import InvalidSettings, Settings
+from tapwire_core.worker.heartbeats import instance_of_this_process, keep_heartbeat
 from tapwire_core.worker.worker import run_until_signalled
 
 
@@ -71,10 +75,15 @@ async def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
             delete_oldest(folder, arguments.keep)
 
     if arguments.each_h:
-        await run_until_signalled(back_up_periodically(folder, arguments.each_h, take))
+        await run_until_signalled(_run_with_heartbeat(settings, back_up_periodically(folder, arguments.each_h, take)))
     else:
         await take(new_file(folder))
     return DONE
+
+
+async def _run_with_heartbeat(settings: Settings, backups: Coroutine[None, None, None]) -> None:
+    async with Database.open(settings.database_url, settings.policy, pool_size=1) as db:
+        await run_together(backups, keep_heartbeat(db, Program.BACKUP, instance_of_this_process()))
 
 
 def _folder_of(arguments: argparse.Namespace) -> Path | None:

@@ -4,13 +4,16 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from tapwire_contracts.tasks import run_together
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.broker.device_logins import BrokerNotReloaded, DeviceLogins, keep_device_logins, sync_device_logins
 from tapwire_core.broker.private_file import write_private
 from tapwire_core.broker.tap_toml import CA_FILE, DRIVERS, GPIO, tap_toml
 from tapwire_core.commands.common import COMMAND_LINE, DONE, open_database
+from tapwire_core.domain.closed_sets import Program
 from tapwire_core.services.devices import add_device, read_path, revoke_device, rotate_device
 from tapwire_core.settings import InvalidSettings, Settings
+from tapwire_core.worker.heartbeats import instance_of_this_process, keep_heartbeat
 from tapwire_core.worker.worker import run_until_signalled
 
 TAP_TOML: Final = "tap.toml"
@@ -75,7 +78,8 @@ async def _sync_broker(settings: Settings, arguments: argparse.Namespace) -> int
     logins = DeviceLogins(arguments.file, arguments.pid_file)
     async with open_database(settings) as db:
         if not arguments.once:
-            await run_until_signalled(keep_device_logins(db, logins))
+            heartbeat = keep_heartbeat(db, Program.SYNC_BROKER, instance_of_this_process())
+            await run_until_signalled(run_together(keep_device_logins(db, logins), heartbeat))
             return DONE
         try:
             await sync_device_logins(db, logins)

@@ -41,6 +41,14 @@ class ShiftStatus(StrEnum):
     CLOSED = "closed"
 
 
+class Program(StrEnum):
+    """Programs that keep a heartbeat in the database."""
+
+    CORE = "core"
+    SYNC_BROKER = "sync-broker"
+    BACKUP = "backup"
+
+
 class Role(StrEnum):
     """Operators' roles; each includes the ones before it."""
 

@@ -21,6 +21,7 @@ class Policy:
     overpour_tolerance_ml: int = 50
     late_sync_tolerance_ml: int = 5
     idempotency_ttl_h: int = 24
+    heartbeat_ms: int = 10_000
     webhooks: WebhookLimits = field(default_factory=WebhookLimits)
 
     def __post_init__(self) -> None:

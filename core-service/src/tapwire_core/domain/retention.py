@@ -17,6 +17,7 @@ class RetentionPeriods:
     dead_letters_days: int = 30
     sessions_days: int = 30
     webhooks_days: int = 30
+    heartbeats_days: int = 1
 
 
 DEFAULT_RETENTION: Final = RetentionPeriods()

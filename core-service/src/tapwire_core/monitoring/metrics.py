@@ -180,7 +180,10 @@ class InstallationCollector:
         failing = _family(
             "tapwire_webhook_failing_seconds", "Time since the webhook's first failure after its last success", "webhook_id"
         )
+        heartbeats = _family("tapwire_program_heartbeat_age_seconds", "Age of a program's latest heartbeat", "program")
         if latest is not None:
+            for program in latest.programs:
+                heartbeats.add_metric([program.program], program.heartbeat_ms / 1000)
             for age_s, count in zip(PENDING_AGES_S, latest.pending_older_than, strict=True):
                 ages.add_metric([str(age_s)], count)
             for kind in IncidentKind:
@@ -196,7 +199,7 @@ class InstallationCollector:
                 failing.add_metric([webhook.webhook_id], webhook.failing_ms / 1000)
             lag.add_metric([], latest.oldest_command_ms / 1000)
             letters.add_metric([], latest.dead_letters)
-        yield from (ages, incidents, online, unsettled, outdated, lag, letters, backlog, oldest, failures, failing)
+        yield from (ages, incidents, online, unsettled, outdated, lag, letters, backlog, oldest, failures, failing, heartbeats)
 
 
 def _family(name: str, explanation: str, label: str) -> GaugeMetricFamily:

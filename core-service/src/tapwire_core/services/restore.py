@@ -17,6 +17,7 @@ from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import restore, webhooks
+from tapwire_core.db.writes.heartbeats import forget_heartbeats
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.webhooks import OffReason
 from tapwire_core.errors import Invalid, NotFound
@@ -67,6 +68,7 @@ async def begin_after_restore(store: Store, actor: Actor, taken_at: datetime) ->
     """
     requested = await restore.ask_again_for_pending_pours(store)
     await restore.forget_commands(store)
+    await forget_heartbeats(store)
     await restore.end_sessions(store)
     switched_off = await webhooks.switch_all_off(store, OffReason.RESTORED)
     details = {"taken_at": taken_at.isoformat(), "pending_pours": requested, "webhooks_switched_off": switched_off}

@@ -21,6 +21,7 @@ async def delete_expired(db: Database, periods: RetentionPeriods) -> dict[str, i
         "login_tries": LOGIN_TRIES_DAYS,
         "webhook_deliveries": periods.webhooks_days,
         "webhook_events": periods.webhooks_days,
+        "program_heartbeats": periods.heartbeats_days,
     }
     deleted = dict.fromkeys(kept_days, 0)
     for table, days in kept_days.items():

@@ -26,6 +26,7 @@ from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import require_newest
 from tapwire_core.db.store import OUTBOX_CHANNEL
+from tapwire_core.domain.closed_sets import Program
 from tapwire_core.domain.retention import DEFAULT_RETENTION, RetentionPeriods
 from tapwire_core.monitoring.health_server import WorkerHealth, serve_health
 from tapwire_core.monitoring.metrics import BooksMetrics, WebhookMetrics, WorkerMetrics
@@ -40,6 +41,7 @@ from tapwire_core.services.pour_batches import Batches
 from tapwire_core.services.pours import RawMessage
 from tapwire_core.services.retention import delete_expired
 from tapwire_core.settings import InvalidSettings, Settings
+from tapwire_core.worker.heartbeats import keep_heartbeat
 from tapwire_core.worker.periodic import DATABASE_ERRORS, repeat, survive
 from tapwire_core.worker.webhook_sender import WebhookSender
 
@@ -225,7 +227,8 @@ async def run_core(settings: Settings) -> None:
         home = HomeAssistant(db=db, address=address, instance_id=worker.instance_id, prefix=settings.home_assistant_prefix)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
         sender = WebhookSender(db, WebhookMetrics(worker.metrics.registry))
-        served = run_together(_run_with_metrics(worker, settings), sender.run())
+        heartbeat = keep_heartbeat(db, Program.CORE, worker.instance_id)
+        served = run_together(_run_with_metrics(worker, settings), sender.run(), heartbeat)
         await run_until_signalled(_run_with_home(served, home, is_on=settings.home_assistant))
         log.info("%s ends", worker.instance_id)
 

@@ -14,14 +14,15 @@ from tapwire_admin.routes.devices import DevicePathGiven
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.devices import list_devices, secret_hash_of
+from tapwire_core.db.views.system import list_programs
 from tapwire_core.services import devices, pairings
 from tapwire_core.services.devices import read_path, screen_secret
 
 
 @get("/devices", access=ENGINEER)
 async def show_devices(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
-    """Devices by path, with their last reported state."""
-    return viewer.show("devices.html", shell=shell, page=await list_devices(db, page))
+    """Devices by path, with their last reported state, and the programs that serve them."""
+    return viewer.show("devices.html", shell=shell, page=await list_devices(db, page), programs=await list_programs(db))
 
 
 @get("/devices/new", access=ENGINEER)

@@ -52,6 +52,8 @@ class IncidentDetails(Struct, frozen=True):
     why: str | None = None
     cause: str | None = None
     visit_id: str | None = None
+    program: str | None = None
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

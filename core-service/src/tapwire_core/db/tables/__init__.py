@@ -11,6 +11,7 @@ from tapwire_core.db.tables.dead_letters import DeadLetter
 from tapwire_core.db.tables.devices import Device
 from tapwire_core.db.tables.flows import Flow
 from tapwire_core.db.tables.guests import Guest
+from tapwire_core.db.tables.heartbeats import ProgramHeartbeat
 from tapwire_core.db.tables.idempotency import IdempotentAnswer
 from tapwire_core.db.tables.incidents import Incident
 from tapwire_core.db.tables.kegs import Keg, StockMovement
@@ -47,6 +48,7 @@ __all__ = [
     "NodeStatus",
     "Pour",
     "PourReport",
+    "ProgramHeartbeat",
     "Session",
     "Shift",
     "StockMovement",

@@ -30,6 +30,13 @@ class WebhookGauges(Struct, frozen=True):
     failing_ms: int
 
 
+class ProgramGauges(Struct, frozen=True):
+    """A program that keeps a heartbeat, with the age of its latest one."""
+
+    program: str
+    heartbeat_ms: int
+
+
 class InstallationGauges(Struct, frozen=True):
     """Gauges at one moment. `pending_older_than` goes with `PENDING_AGES_S`; `incidents` counts the unresolved ones by kind."""
 
@@ -39,6 +46,7 @@ class InstallationGauges(Struct, frozen=True):
     oldest_command_ms: int
     dead_letters: int
     webhooks: tuple[WebhookGauges, ...] = ()
+    programs: tuple[ProgramGauges, ...] = ()
 
 
 _gauges: Final = msgspec.json.Decoder(InstallationGauges)
@@ -67,6 +75,11 @@ async def read_gauges(db: Database) -> InstallationGauges:
                    'oldest_command_ms', (
                        SELECT coalesce(extract(epoch FROM now() - min(created_at)) * 1000, 0)::bigint FROM command_outbox),
                    'dead_letters', (SELECT count(*) FROM dead_letters),
+                   'programs', (
+                       SELECT coalesce(jsonb_agg(jsonb_build_object('program', program, 'heartbeat_ms', heartbeat_ms)), '[]')
+                       FROM (
+                           SELECT program, (extract(epoch FROM now() - max(beat_at)) * 1000)::bigint AS heartbeat_ms
+                           FROM program_heartbeats GROUP BY program) AS latest),
                    'webhooks', (
                        SELECT coalesce(jsonb_agg(jsonb_build_object(
                            'webhook_id', webhook_id,

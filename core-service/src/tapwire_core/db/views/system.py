@@ -10,9 +10,23 @@ from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.reasons import IncidentStatus, Presence, SyncStatus
 from tapwire_core import SOFTWARE
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Command, DeadLetter, Device, Incident, NodeStatus, Pour, Shift, Tap, Venue, Visit
+from tapwire_core.db.tables import (
+    Command,
+    DeadLetter,
+    Device,
+    Incident,
+    NodeStatus,
+    Pour,
+    ProgramHeartbeat,
+    Shift,
+    Tap,
+    Venue,
+    Visit,
+)
 from tapwire_core.db.views.queries import age_ms, read_all, read_one, table
 from tapwire_core.db.views.taps import is_confirmed
+from tapwire_core.db.writes.heartbeats import MISSED_BEATS
+from tapwire_core.domain.closed_sets import Program
 
 venues: Final = table(Venue)
 shifts: Final = table(Shift)
@@ -22,6 +36,7 @@ devices: Final = table(Device)
 visits: Final = table(Visit)
 pours: Final = table(Pour)
 incidents: Final = table(Incident)
+heartbeats: Final = table(ProgramHeartbeat)
 outbox: Final = table(Command)
 dead_letters: Final = table(DeadLetter)
 
@@ -58,6 +73,20 @@ class SystemStatus(Struct, frozen=True):
     dead_letters: int
 
 
+class ProgramStatus(Struct, frozen=True):
+    """A process that keeps a heartbeat: a core worker, `sync-broker`, or the backup loop.
+
+    `running` is false when it has missed three beats.
+    """
+
+    program: Program
+    instance: str
+    running: bool
+    started_at: datetime
+    beat_at: datetime
+    beat_age_ms: int
+
+
 class Status(Struct, frozen=True):
     """The installation, and each of its venues."""
 
@@ -70,6 +99,20 @@ async def read_status(db: Database) -> Status:
     system = await read_one(db, _system(db), SystemStatus)
     assert system is not None
     return Status(system, await read_all(db, _venues(), VenueStatus))
+
+
+async def list_programs(db: Database) -> list[ProgramStatus]:
+    """List the processes with a heartbeat, the latest of each program first."""
+    age = age_ms(heartbeats.c.beat_at)
+    statement = select(
+        heartbeats.c.program,
+        heartbeats.c.instance,
+        (age < MISSED_BEATS * heartbeats.c.interval_ms).label("running"),
+        heartbeats.c.started_at,
+        heartbeats.c.beat_at,
+        age.label("beat_age_ms"),
+    )
+    return await read_all(db, statement.order_by(heartbeats.c.program, heartbeats.c.beat_at.desc()), ProgramStatus)
 
 
 def _system(db: Database) -> Select[Any]:

@@ -1,4 +1,4 @@
-"""Retention: deletes old answers, verdicts, dead letters, webhook deliveries, sessions and login tries."""
+"""Retention: deletes old answers, verdicts, dead letters, webhook deliveries, heartbeats, sessions and login tries."""
 
 from typing import Final
 
@@ -27,6 +27,19 @@ _OLD_ROWS: Final = {
         SELECT event.ctid FROM webhook_events AS event
         WHERE created_at < now() - make_interval(days => $1)
           AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS delivery WHERE delivery.event_id = event.event_id)
+        LIMIT $2""",
+    # the last one of a program stays until a person has resolved that it is missing
+    "program_heartbeats": """
+        SELECT gone.ctid FROM program_heartbeats AS gone
+        WHERE beat_at < now() - make_interval(days => $1)
+          AND (
+              EXISTS (
+                  SELECT 1 FROM program_heartbeats AS later
+                  WHERE later.program = gone.program AND later.beat_at > gone.beat_at)
+              OR EXISTS (
+                  SELECT 1 FROM incidents
+                  WHERE kind = 'program_missing' AND status = 'resolved'
+                    AND cause = concat(gone.program, ' ', extract(epoch FROM gone.beat_at))))
         LIMIT $2""",
     "sessions": "SELECT ctid FROM sessions WHERE expires_at < now() - make_interval(days => $1) LIMIT $2",
     "login_tries": "SELECT ctid FROM login_tries WHERE tried_at < now() - make_interval(days => $1) LIMIT $2",

@@ -1,0 +1,24 @@
+"""Heartbeats: each program that runs for ever shows in the database that it is alive, and watches the others."""
+
+from tapwire_contracts.reasons import IncidentKind, Resolution
+from tapwire_core.db.decisions import write_changes
+from tapwire_core.db.engine import use_case
+from tapwire_core.db.store import Store
+from tapwire_core.db.writes import heartbeats
+from tapwire_core.domain.actor import CORE
+from tapwire_core.domain.changes import Changes
+from tapwire_core.domain.closed_sets import Program
+
+
+@use_case
+async def beat(store: Store, program: Program, instance: str) -> None:
+    """Record a heartbeat, resolve the incident that this program was missing, and raise those of others that are missing."""
+    is_steady = await heartbeats.record_beat(store, program, instance, store.policy.heartbeat_ms)
+    changes = Changes.by(CORE, tap_path=None, venue_id=None)
+    for incident_id in await heartbeats.lock_incidents_of(store, program):
+        comment = f"{program} runs again"
+        changes.resolve_incident(incident_id, IncidentKind.PROGRAM_MISSING, Resolution.NO_ACTION, comment)
+    if changes.resolved:
+        await write_changes(store, changes)
+    if is_steady:
+        await heartbeats.raise_missing_programs(store)
