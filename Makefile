@@ -45,7 +45,7 @@ test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
 test-long: lint ## slow tests, and more repetitions of those that repeat
 	THOROUGH=1 $(PY) -m pytest -m "slow or thorough" --timeout 900
 
-test-install: $(VENV)/.dev $(VENV)/.dist ## test the packages from a fresh checkout, and the drivers of a Raspberry Pi
+test-install: $(VENV)/.dev $(VENV)/.dist ## test the packages from a fresh checkout, the drivers of a Raspberry Pi, and as root the stack of compose
 	$(PY) -m pytest -m install --timeout 900
 
 audit: $(VENV)/.dev ## look up known faults of the pinned packages

@@ -72,8 +72,10 @@ def install_units(package: str, programs: Path, folder: Path, settings: Path | N
     for example in shipped:
         if settings is not None and example.name.endswith(_EXAMPLE):
             yield _write_settings(settings / example.name.removesuffix(_EXAMPLE), example.read_text(encoding="utf-8"))
+    # the others are started by a timer
+    enabled = [unit.name for unit in units if "\n[Install]\n" in unit.read_text(encoding="utf-8")]
     yield f"Now: {'fill in the settings, ' if settings else ''}systemctl daemon-reload, systemctl enable --now " + " ".join(
-        unit.name.removesuffix(".service").replace("@", "@NAME") for unit in units
+        name.removesuffix(".service").replace("@", "@NAME") for name in enabled
     )
 
 

@@ -1,0 +1,216 @@
+"""A Docker engine of the test's own, with compose 2, and a base image made from a Debian root file system: no registry of images.
+
+A running engine is left alone: the stack has the names of an installation's images and volumes, which may be there.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+SUITE: Final = "trixie"
+"""The base image's Debian, which has PostgreSQL 17 and Python 3.13; compose 2 comes from it too where the machine has none."""
+PACKAGES: Final = ("ca-certificates", "mosquitto", "mosquitto-clients", "postgresql", "python3", "python3-venv")
+NEEDED: Final[Mapping[str, str]] = {
+    "dockerd": "docker.io",
+    "docker": "docker.io",
+    "debootstrap": "debootstrap",
+    "iptables": "iptables",
+}
+"""Programs, and the Debian package of each."""
+STARTS_WITHIN_S: Final = 60
+TRUST: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+CARRIED: Final = (str(TRUST).lstrip("/"), "etc/pip.conf", "root/.config/pip/pip.conf", "root/.npmrc")
+"""The machine's authorities, and the settings by which pip and npm find packages; the images' builds need them too."""
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/17/bin"
+USER: Final = 10001
+"""As `deploy/prepare.sh` has it for root. The registry's images know any user; Debian's programs want it in /etc/passwd."""
+ENTRYPOINT: Final = """#!/bin/bash
+# Makes a new database of POSTGRES_* and /docker-entrypoint-initdb.d, then runs the server, as the image of PostgreSQL does.
+set -euo pipefail
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    initdb -D "$PGDATA" -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --encoding=UTF8 --locale=C.UTF-8 \\
+        --auth-local=trust --auth-host=scram-sha-256
+    echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
+    pg_ctl -D "$PGDATA" -o "-c listen_addresses=''" -w start
+    createdb -U "$POSTGRES_USER" "$POSTGRES_DB"
+    for file in /docker-entrypoint-initdb.d/*.sh; do . "$file"; done
+    pg_ctl -D "$PGDATA" -m fast -w stop
+fi
+exec "$@" -c listen_addresses='*'
+"""
+
+
+class NoEngine(Exception):
+    """This machine can't run the test's engine; the text says why, and what to install."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine, by the environment in which `docker` finds it."""
+
+    environment: dict[str, str] = field(repr=False)
+
+    def run(self, *command: object, cwd: Path | None = None, within_s: float = 120) -> str:
+        """Run a program; its output. A failure raises `AssertionError` with all it said."""
+        arguments = [str(part) for part in command]
+        ended = subprocess.run(
+            arguments, cwd=cwd, env=self.environment, capture_output=True, text=True, check=False, timeout=within_s
+        )
+        assert ended.returncode == 0, (
+            f"{' '.join(arguments)}: exit {ended.returncode}\n{ended.stdout[-4000:]}\n{ended.stderr[-4000:]}"
+        )
+        return ended.stdout
+
+
+@contextmanager
+def docker_engine() -> Iterator[Engine]:
+    """Run an engine of its own until the block ends; raises `NoEngine`."""
+    _require()
+    folder = Path(tempfile.mkdtemp(prefix="tapwire-docker-"))
+    had_bridge = Path("/sys/class/net/docker0").exists()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("TAPWIRE_", "COMPOSE_", "DOCKER_"))},
+        "DOCKER_HOST": f"unix://{folder}/socket",
+        "DOCKER_CONFIG": str(folder / "config"),
+        "DOCKER_BUILDKIT": "1",
+    }
+    options = ["--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"]
+    with (folder / "log").open("w") as log:
+        daemon = subprocess.Popen(
+            ["dockerd", "--host", environment["DOCKER_HOST"], *options], stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        engine = Engine(environment)
+        _await_start(engine, daemon, folder / "log")
+        _install_compose(engine, folder)
+        yield engine
+    finally:
+        _stop(daemon)
+        if not had_bridge:
+            subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
+        with contextlib.suppress(OSError):  # a mount of the engine's may take its time to go
+            shutil.rmtree(folder)
+
+
+def import_base(engine: Engine, names: list[str]) -> None:
+    """Make a Debian root file system with all that the images of other makes have, and import it under these names."""
+    with tempfile.TemporaryDirectory(prefix="tapwire-root-") as made:
+        root = Path(made)
+        engine.run("debootstrap", "--variant=minbase", SUITE, root, _mirror(), within_s=300)
+        shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+        shutil.copytree("/etc/apt/apt.conf.d", root / "etc/apt/apt.conf.d", dirs_exist_ok=True)
+        # no service starts, and no database of Debian's own is made, while packages are installed
+        _write(root / "usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
+        _write(root / "etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n")
+        chrooted = ["chroot", root, "env", "DEBIAN_FRONTEND=noninteractive", f"PATH={PATH}"]
+        engine.run(*chrooted, "apt-get", "update", "-qq", within_s=120)
+        engine.run(*chrooted, "apt-get", "install", "-qq", "--no-install-recommends", *PACKAGES, within_s=300)
+        engine.run(*chrooted, "apt-get", "clean")
+        _carry_settings(root)
+        _write(root / "usr/local/bin/docker-entrypoint.sh", ENTRYPOINT)
+        with (root / "etc/passwd").open("a") as users:
+            users.write(f"tapwire:x:{USER}:{USER}::/var/lib/postgresql:/usr/sbin/nologin\n")
+        for folder in ("var/lib/postgresql", "run/postgresql"):
+            (root / folder).mkdir(exist_ok=True)
+            (root / folder).chmod(0o1777)
+        archive = subprocess.Popen(["tar", "-C", root, "--one-file-system", "-c", "."], stdout=subprocess.PIPE)
+        settings = ["--change", f"ENV PATH={PATH} NODE_EXTRA_CA_CERTS={TRUST}"]
+        imported = subprocess.run(
+            ["docker", "import", *settings, "-", names[0]],
+            stdin=archive.stdout,
+            env=engine.environment,
+            capture_output=True,
+            check=False,
+        )
+        assert (archive.wait(), imported.returncode) == (0, 0), imported.stderr.decode()
+    for name in names[1:]:
+        engine.run("docker", "tag", names[0], name)
+
+
+def _require() -> None:
+    if os.geteuid() != 0:
+        raise NoEngine("the test's Docker engine needs root")
+    missing = [package for program, package in NEEDED.items() if shutil.which(program) is None]
+    if missing:
+        raise NoEngine(f"apt-get install {' '.join(dict.fromkeys(missing))}")
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
+        raise NoEngine("a Docker engine runs here already, perhaps with an installation of Tapwire: stop it first")
+
+
+def _await_start(engine: Engine, daemon: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while subprocess.run(["docker", "info"], env=engine.environment, capture_output=True, check=False).returncode != 0:
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            raise NoEngine(f"dockerd does not start here:\n{log.read_text()[-2000:]}")
+        time.sleep(0.2)
+
+
+def _stop(daemon: "subprocess.Popen[bytes]") -> None:
+    daemon.terminate()
+    try:
+        daemon.wait(STARTS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(daemon.pid, signal.SIGKILL)
+        daemon.wait()
+
+
+def _install_compose(engine: Engine, folder: Path) -> None:
+    """Fetch compose 2 from Debian, without changing the machine's packages, where docker has none."""
+    found = subprocess.run(["docker", "compose", "version"], env=engine.environment, capture_output=True, check=False)
+    if found.returncode == 0:
+        return
+    apt = folder / "apt"
+    for made in ("lists/partial", "cache/archives/partial", "parts"):
+        (apt / made).mkdir(parents=True)
+    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    (apt / "sources.list").write_text(f"deb [signed-by={keys}] {_mirror()} {SUITE} main\n")
+    (apt / "status").touch()
+    options = {
+        "Dir::Etc::SourceList": apt / "sources.list",
+        "Dir::Etc::SourceParts": apt / "parts",
+        "Dir::State::Lists": apt / "lists",
+        "Dir::State::Status": apt / "status",
+        "Dir::Cache": apt / "cache",
+        "APT::Sandbox::User": "root",
+    }
+    apt_get = ["apt-get", "-qq", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]
+    engine.run(*apt_get, "update")
+    engine.run(*apt_get, "download", "docker-compose", cwd=apt)
+    (package,) = apt.glob("docker-compose_*.deb")
+    engine.run("dpkg-deb", "--extract", package, apt / "files")
+    plugins = folder / "config" / "cli-plugins"
+    plugins.mkdir(parents=True)
+    shutil.copy(next((apt / "files").rglob("cli-plugins/docker-compose")), plugins)
+    engine.run("docker", "compose", "version")
+
+
+def _mirror() -> str:
+    """The Debian archive that this machine's apt uses."""
+    listed = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    lines = "\n".join(file.read_text() for file in listed if file.is_file())
+    found = re.findall(r"^(?:URIs:|deb(?: \[[^]]*\])?)\s+(\S+/debian)/?(?:\s|$)", lines, re.MULTILINE)
+    if not found:
+        raise NoEngine("this machine's apt names no Debian archive")
+    return str(found[0])
+
+
+def _carry_settings(root: Path) -> None:
+    for name in CARRIED:
+        if (Path("/") / name).exists():
+            _write(root / name, (Path("/") / name).read_text())
+
+
+def _write(file: Path, content: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    file.chmod(0o755)
