@@ -1,6 +1,6 @@
 """A Docker engine of the test's own, with compose 2, and a base image made from a Debian root file system: no registry of images.
 
-A running engine is left alone: the stack has the names of an installation's images and volumes, which may be there.
+An engine of the machine's is left alone: the stack has the names of an installation's images and volumes, which may be there.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ NEEDED: Final[Mapping[str, str]] = {
     "docker": "docker.io",
     "debootstrap": "debootstrap",
     "iptables": "iptables",
+    "ip": "iproute2",
 }
 """Programs, and the Debian package of each."""
 STARTS_WITHIN_S: Final = 60
@@ -143,8 +144,8 @@ def _require() -> None:
     missing = [package for program, package in NEEDED.items() if shutil.which(program) is None]
     if missing:
         raise NoEngine(f"apt-get install {' '.join(dict.fromkeys(missing))}")
-    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
-        raise NoEngine("a Docker engine runs here already, perhaps with an installation of Tapwire: stop it first")
+    if subprocess.run(["docker", "ps", "--all", "--quiet"], capture_output=True, check=False).stdout:
+        raise NoEngine("a Docker engine runs here already and has containers, perhaps those of a venue: stop it first")
 
 
 def _await_start(engine: Engine, daemon: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -54,6 +54,14 @@ def test_each_image_is_ours_or_pinned(service: str) -> None:
     assert image in OURS or DEFAULT.fullmatch(image), "a digest can take its place"
 
 
+@pytest.mark.parametrize("image", sorted(OURS))
+def test_each_image_of_ours_is_built_by_one_service_and_pulled_by_none(image: str) -> None:
+    users = [given for given in SERVICES.values() if given["image"] == image]
+
+    assert sum("build" in given for given in users) == 1, "an image for each would differ, and `up` would start all of them anew"
+    assert all("build" in given or given["pull_policy"] == "never" for given in users)
+
+
 @every_service
 def test_each_service_that_others_wait_for_says_whether_it_is_well(service: str) -> None:
     assert ("healthcheck" in SERVICES[service]) == (service not in UNCHECKED)
