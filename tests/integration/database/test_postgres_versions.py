@@ -39,7 +39,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if user is not None:
         shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
     data = folder / "data"
-    choices = "--username=tapwire --auth=trust --encoding=UTF8 --locale=C --no-sync".split()
+    choices = ["--username=tapwire", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
     initdb = [str(binaries / "initdb"), "-D", str(data), *choices]
     try:
         subprocess.run(initdb, check=True, capture_output=True, user=user, cwd=folder)
