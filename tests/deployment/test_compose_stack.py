@@ -130,7 +130,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             import_base(engine, sorted(set(named)))
             made = Stack(engine, folder)
             engine.run("deploy/prepare.sh", "venue.example", cwd=folder)
-            made.compose("up", "-d", "--build", within_s=400)
+            made.compose("up", "-d", "--build", within_s=600)
             try:
                 until("the stack is well", made.is_well, made)
                 made.log_in()
