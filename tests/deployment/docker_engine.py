@@ -47,7 +47,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     for file in /docker-entrypoint-initdb.d/*.sh; do . "$file"; done
     pg_ctl -D "$PGDATA" -m fast -w stop
 fi
-exec "$@" -c listen_addresses='*'
+exec "$@"
 """
 
 
@@ -85,7 +85,8 @@ def docker_engine() -> Iterator[Engine]:
         "DOCKER_CONFIG": str(folder / "config"),
         "DOCKER_BUILDKIT": "1",
     }
-    options = ["--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"]
+    places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "pid"}
+    options = [part for option, name in places.items() for part in (option, str(folder / name))]
     with (folder / "log").open("w") as log:
         daemon = subprocess.Popen(
             ["dockerd", "--host", environment["DOCKER_HOST"], *options], stdout=log, stderr=log, start_new_session=True
@@ -118,6 +119,9 @@ def import_base(engine: Engine, names: list[str]) -> None:
         engine.run(*chrooted, "apt-get", "install", "-qq", "--no-install-recommends", *PACKAGES, within_s=300)
         engine.run(*chrooted, "apt-get", "clean")
         _carry_settings(root)
+        (sample,) = root.glob("usr/share/postgresql/*/postgresql.conf.sample")
+        with sample.open("a") as defaults:
+            defaults.write("listen_addresses = '*'\n")
         _write(root / "usr/local/bin/docker-entrypoint.sh", ENTRYPOINT)
         with (root / "etc/passwd").open("a") as users:
             users.write(f"tapwire:x:{USER}:{USER}::/var/lib/postgresql:/usr/sbin/nologin\n")

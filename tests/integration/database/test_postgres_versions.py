@@ -39,7 +39,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if user is not None:
         shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
     data = folder / "data"
-    initdb = [binaries / "initdb", "-D", data, "--username=tapwire", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    choices = ["--username=tapwire", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    initdb = [str(binaries / "initdb"), "-D", str(data), *choices]
     try:
         subprocess.run(initdb, check=True, capture_output=True, user=user, cwd=folder)
         options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-p", str(port)]
