@@ -33,14 +33,19 @@ class AskedAgain(Struct, frozen=True):
     journal_id: UUID
 
 
+EARLIER_BOOTS_KEPT: Final = 32
+"""Boots of a device that are remembered as earlier ones; past it the oldest ones are forgotten together."""
+
 _noted: Final = msgspec.json.Decoder(StoredNodeState)
 
 
 async def store_node_state(store: Store, path: str, state: NodeState) -> StoredNodeState:
-    """Store a device's latest state; a will of an earlier connection is ignored.
+    """Store a device's latest state; a state that is older than the stored one changes nothing.
 
-    Of one connection's states the one with the highest `uptime_ms` is kept: several workers receive them, and store them in any
-    order. An older one still counts as `noted`, so that the caller corrects what it shows to be out of step.
+    Several workers receive a device's states, and store them in any order. A state is older if its boot was superseded and it has
+    no higher connection than that boot had; in one boot, if its connection is lower; in one connection, if its `uptime_ms` is
+    lower or the connection has ended. `offline` ends a connection: a will has the uptime of the connection's beginning.
+    An older state of the same connection still counts as `noted`, so that the caller corrects what it shows to be out of step.
     """
     found = await store.connection.fetchval(
         """WITH noted AS (
@@ -49,15 +54,22 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
                WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1::text) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1::text)
                ON CONFLICT (path) DO UPDATE SET
                    status = excluded.status, boot_id = excluded.boot_id, connection = excluded.connection,
-                   seen_at = now(), state = CASE
-                       WHEN node.boot_id = excluded.boot_id AND excluded.connection = node.connection AND excluded.status = 'online'
-                           AND (excluded.state->>'uptime_ms')::bigint < (node.state->>'uptime_ms')::bigint THEN node.state
-                       ELSE excluded.state END
-               WHERE CASE WHEN node.boot_id = excluded.boot_id THEN excluded.connection >= node.connection
-                   ELSE excluded.status = 'online' END
+                   seen_at = now(), state = excluded.state, earlier_boots = CASE
+                       WHEN node.boot_id = excluded.boot_id THEN node.earlier_boots
+                       ELSE jsonb_build_object(node.boot_id, node.connection) || CASE
+                           WHEN (SELECT count(*) FROM jsonb_object_keys(node.earlier_boots)) < $8
+                               THEN node.earlier_boots - ARRAY[excluded.boot_id::text, node.boot_id::text]
+                           ELSE '{}' END END
+               WHERE CASE
+                   WHEN node.boot_id <> excluded.boot_id THEN excluded.status = 'online'
+                       AND excluded.connection > coalesce((node.earlier_boots->>excluded.boot_id::text)::bigint, -1)
+                   WHEN node.connection <> excluded.connection THEN excluded.connection > node.connection
+                   ELSE node.status = 'online' AND (excluded.status = 'offline'
+                       OR (excluded.state->>'uptime_ms')::bigint >= (node.state->>'uptime_ms')::bigint) END
                RETURNING 1)
            SELECT jsonb_build_object(
-               'noted', EXISTS (SELECT 1 FROM noted),
+               'noted', EXISTS (SELECT 1 FROM noted) OR EXISTS (
+                   SELECT 1 FROM node_status WHERE path = $1::text AND boot_id = $3 AND connection = $4 AND status = 'online'),
                'device_known', tap.tap_path IS NOT NULL OR EXISTS (SELECT 1 FROM devices WHERE path = $1::text),
                'config_revision', tap.config_revision,
                'covered_ml', journal.odometer_covered_ml,
@@ -73,6 +85,7 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
         to_json(state),
         state.pour_id,
         state.journal_id,
+        EARLIER_BOOTS_KEPT,
     )
     return _noted.decode(found)
 
