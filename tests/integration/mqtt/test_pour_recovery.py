@@ -226,6 +226,33 @@ async def test_a_node_that_still_names_a_pour_that_was_unlocked_is_told_to_stop_
     assert await _stops_sent(venue) == 4
 
 
+async def test_a_node_that_pours_what_a_newer_question_voided_is_told_to_stop_at_once_and_again(venue: Venue) -> None:
+    """A cloned card: the second node asks with a higher `seq`, the first one still pours."""
+    ann, ben = await venue.guest(balance_minor=100_00), await venue.guest(balance_minor=100_00)
+    voided = await venue.grant(ann)
+    await venue.grant(ben)
+    assert await _stops_sent(venue) == 1
+
+    pouring = replace(venue.tap.state(facts_open=1, pour_id=voided.pour_id), phase=Phase.POURING)
+    for of_clone in (replace(pouring, boot_id=uuid4()), pouring, replace(pouring, uptime_ms=1)):
+        await note_state(venue.db, venue.tap.path, of_clone)
+
+    assert await _stops_sent(venue) == 4
+    assert (await venue.pour(voided.pour_id))["stop_reason"] is None
+
+
+async def test_a_node_that_pours_what_was_settled_already_is_told_to_stop(venue: Venue) -> None:
+    grant = await venue.grant(await venue.guest(balance_minor=100_00))
+    state = replace(venue.tap.state(facts_open=1, pour_id=grant.pour_id), phase=Phase.POURING)
+    await note_state(venue.db, venue.tap.path, state)
+    assert await _stops_sent(venue) == 0
+
+    await venue.report(grant, 100)
+    await note_state(venue.db, venue.tap.path, state)
+
+    assert await _stops_sent(venue) == 1
+
+
 async def test_a_will_of_an_older_connection_is_ignored(venue: Venue) -> None:
     online = venue.tap.state(connection=5)
     await note_state(venue.db, venue.tap.path, online)

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from tapwire_contracts.messages import NodeState, PourProgress
+from tapwire_contracts.reasons import StopReason
 from tapwire_core.db.store import Store, to_json
 
 
@@ -14,7 +15,8 @@ class StoredNodeState(Struct, frozen=True):
     """The books' view of a device after its state was stored; `noted`: False for an ignored state.
 
     `device_known`: it has credentials or a tap. `config_revision`: null when there is no such tap. `covered_ml`: the odometer is
-    accounted for up to here. `pending`: a pour leases the tap. `stop`: the stop reason of the pour that its state names.
+    accounted for up to here. `pending`: a pour leases the tap. `stop`: the stop reason of the pour that its state names, if a
+    person stopped it, or the books have ended it while the node pours.
     """
 
     noted: bool
@@ -74,7 +76,9 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
                'config_revision', tap.config_revision,
                'covered_ml', journal.odometer_covered_ml,
                'pending', EXISTS (SELECT 1 FROM pours WHERE tap_path = $1::text AND sync_status = 'pending_sync'),
-               'stop', (SELECT stop_reason FROM pours WHERE pour_id = $6 AND tap_path = $1::text))
+               'stop', (SELECT coalesce(
+                       stop_reason, CASE WHEN sync_status <> 'pending_sync' AND $5::jsonb->>'phase' = 'POURING' THEN $9 END)
+                   FROM pours WHERE pour_id = $6 AND tap_path = $1::text))
            FROM (SELECT 1) AS one
            LEFT JOIN taps tap ON tap.tap_path = $1::text
            LEFT JOIN tap_journals journal ON journal.tap_path = $1::text AND journal.journal_id = $7""",
@@ -86,6 +90,7 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
         state.pour_id,
         state.journal_id,
         EARLIER_BOOTS_KEPT,
+        StopReason.FORCE_UNLOCKED.value,
     )
     return _noted.decode(found)
 
