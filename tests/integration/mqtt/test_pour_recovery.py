@@ -1,6 +1,7 @@
 """Pours without a report: every way out of SYSTEM.md, and none leaves a guest, a tap or an operator stuck."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -225,6 +226,33 @@ async def test_a_node_that_still_names_a_pour_that_was_unlocked_is_told_to_stop_
     assert await _stops_sent(venue) == 4
 
 
+async def test_a_node_that_pours_what_a_newer_question_voided_is_told_to_stop_at_once_and_again(venue: Venue) -> None:
+    """A cloned card: the second node asks with a higher `seq`, the first one still pours."""
+    ann, ben = await venue.guest(balance_minor=100_00), await venue.guest(balance_minor=100_00)
+    voided = await venue.grant(ann)
+    await venue.grant(ben)
+    assert await _stops_sent(venue) == 1
+
+    pouring = replace(venue.tap.state(facts_open=1, pour_id=voided.pour_id), phase=Phase.POURING)
+    for of_clone in (replace(pouring, boot_id=uuid4()), pouring, replace(pouring, uptime_ms=1)):
+        await note_state(venue.db, venue.tap.path, of_clone)
+
+    assert await _stops_sent(venue) == 4
+    assert (await venue.pour(voided.pour_id))["stop_reason"] is None
+
+
+async def test_a_node_that_pours_what_was_settled_already_is_told_to_stop(venue: Venue) -> None:
+    grant = await venue.grant(await venue.guest(balance_minor=100_00))
+    state = replace(venue.tap.state(facts_open=1, pour_id=grant.pour_id), phase=Phase.POURING)
+    await note_state(venue.db, venue.tap.path, state)
+    assert await _stops_sent(venue) == 0
+
+    await venue.report(grant, 100)
+    await note_state(venue.db, venue.tap.path, state)
+
+    assert await _stops_sent(venue) == 1
+
+
 async def test_a_will_of_an_older_connection_is_ignored(venue: Venue) -> None:
     online = venue.tap.state(connection=5)
     await note_state(venue.db, venue.tap.path, online)
@@ -235,6 +263,32 @@ async def test_a_will_of_an_older_connection_is_ignored(venue: Venue) -> None:
     assert await venue.db.pool.fetchval("SELECT status FROM node_status") == "online"
     await note_state(venue.db, venue.tap.path, replace(online, status=Presence.OFFLINE, connection=5))
     assert await venue.db.pool.fetchval("SELECT status FROM node_status") == "offline"
+
+
+async def test_an_older_state_changes_no_column_in_whatever_order_the_states_are_noted(venue: Venue) -> None:
+    """Two boots, each with a connection that breaks and one that ends gently: the last state of all is what stays."""
+    history = [
+        replace(venue.tap.state(connection=connection), boot_id=boot_id, status=status, uptime_ms=uptime_ms)
+        for boot_id in (uuid4(), uuid4())
+        for connection, status, uptime_ms in (
+            (1, Presence.ONLINE, 1_000),
+            (1, Presence.ONLINE, 2_000),
+            (1, Presence.OFFLINE, 1_000),
+            (2, Presence.ONLINE, 3_000),
+            (2, Presence.ONLINE, 4_000),
+            (2, Presence.OFFLINE, 5_000),
+        )
+    ]
+    first_boot, second_boot = history[:6], history[6:]
+    for seed in range(12):
+        shuffled = random.Random(seed)
+        await venue.db.pool.execute("DELETE FROM node_status")
+        states = shuffled.sample(first_boot, 6)
+        states += [second_boot[0], *shuffled.sample(second_boot[1:], 5)]
+        for state in [*states, *shuffled.sample(first_boot, 6)]:
+            await note_state(venue.db, venue.tap.path, state)
+        row = await venue.db.pool.fetchrow("SELECT status, boot_id, connection, state->>'uptime_ms' FROM node_status")
+        assert tuple(row) == ("offline", second_boot[-1].boot_id, 2, "5000"), f"seed {seed}"
 
 
 async def test_a_state_that_is_noted_late_does_not_take_the_place_of_a_newer_one(venue: Venue) -> None:

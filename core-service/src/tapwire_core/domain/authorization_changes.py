@@ -48,6 +48,7 @@ def answer_question(
 
 def _void_never_started(question: Question, pour: PendingPour, changes: Changes) -> None:
     end_pour(pour, PourEvent.PROVED_NEVER_STARTED, changes)
+    changes.stop_ended_pour(pour.pour_id)  # of two nodes with one journal the other may pour it
     changes.audit(
         AuditAction.POUR_VOIDED,
         pour.pour_id,

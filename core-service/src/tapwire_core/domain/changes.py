@@ -330,6 +330,10 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         self.stopped = PourStopped(pour_id=pour_id, reason=reason)
         self._send(encode(StopPour(pour_id=pour_id, reason=reason)).decode())
 
+    def stop_ended_pour(self, pour_id: UUID) -> None:
+        """Tell the tap's node to end a pour that the books have ended by themselves: no person's reason is kept with it."""
+        self._send(encode(StopPour(pour_id=pour_id, reason=StopReason.FORCE_UNLOCKED)).decode())
+
     def lock_tap(self, reason: str) -> None:
         """Take the tap out of service, by a new config revision."""
         self.tap_locked = reason

@@ -22,12 +22,14 @@ MAX_REQUESTED_AT_ONCE = 500
 async def note_state(store: Store, path: DevicePath, state: NodeState) -> bool:
     """Record a node's state, and correct its differences from the core's. False: no such device is known."""
     noted = await nodes.store_node_state(store, str(path), state)
-    if not noted.noted or path.kind is not DeviceKind.TAP or state.status is not Presence.ONLINE:
+    if path.kind is not DeviceKind.TAP or state.status is not Presence.ONLINE:
+        return noted.device_known
+    if state.pour_id is not None and noted.stop is not None:
+        await store.send_command(path, StopPour(pour_id=state.pour_id, reason=StopReason(noted.stop)))
+    if not noted.noted:
         return noted.device_known
     if noted.config_revision is not None and noted.config_revision != state.config_revision:
         await _publish_config_again(store, path, noted.config_revision, state.config_revision)
-    if state.pour_id is not None and noted.stop is not None:
-        await store.send_command(path, StopPour(pour_id=state.pour_id, reason=StopReason(noted.stop)))
     proved = noted.covered_ml is not None and noted.covered_ml >= state.odometer_ml
     if state.facts_open == 0 and not noted.pending and not proved:
         await _account_for_odometer(store, path, state)

@@ -20,7 +20,10 @@ from tapwire_core.db.tables.columns import (
 
 
 class NodeStatus(SQLModel, table=True):
-    """The latest `node_state` of a device, and its latest progress; for screens, and for a person who must estimate a pour."""
+    """The latest `node_state` of a device, and its latest progress; for screens, and for a person who must estimate a pour.
+
+    `earlier_boots`: for each boot before the latest one the number of its last connection.
+    """
 
     __tablename__ = "node_status"
     __table_args__: Any = (closed_set("status", Presence), {"postgresql_with": {"fillfactor": "50"}})
@@ -30,6 +33,7 @@ class NodeStatus(SQLModel, table=True):
     boot_id: UUID
     connection: int = number()
     state: dict[str, Any] = json_object()
+    earlier_boots: dict[str, Any] = json_object()
     seen_at: datetime = default_now()
     progress: dict[str, Any] | None = optional_json_object()
     progress_at: datetime | None = optional_time()

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from tapwire_contracts.messages import NodeState, PourProgress
+from tapwire_contracts.reasons import StopReason
 from tapwire_core.db.store import Store, to_json
 
 
@@ -14,7 +15,8 @@ class StoredNodeState(Struct, frozen=True):
     """The books' view of a device after its state was stored; `noted`: False for an ignored state.
 
     `device_known`: it has credentials or a tap. `config_revision`: null when there is no such tap. `covered_ml`: the odometer is
-    accounted for up to here. `pending`: a pour leases the tap. `stop`: the stop reason of the pour that its state names.
+    accounted for up to here. `pending`: a pour leases the tap. `stop`: the stop reason of the pour that its state names, if a
+    person stopped it, or the books have ended it while the node pours.
     """
 
     noted: bool
@@ -33,14 +35,19 @@ class AskedAgain(Struct, frozen=True):
     journal_id: UUID
 
 
+EARLIER_BOOTS_KEPT: Final = 32
+"""Boots of a device that are remembered as earlier ones; past it the oldest ones are forgotten together."""
+
 _noted: Final = msgspec.json.Decoder(StoredNodeState)
 
 
 async def store_node_state(store: Store, path: str, state: NodeState) -> StoredNodeState:
-    """Store a device's latest state; a will of an earlier connection is ignored.
+    """Store a device's latest state; a state that is older than the stored one changes nothing.
 
-    Of one connection's states the one with the highest `uptime_ms` is kept: several workers receive them, and store them in any
-    order. An older one still counts as `noted`, so that the caller corrects what it shows to be out of step.
+    Several workers receive a device's states, and store them in any order. A state is older if its boot was superseded and it has
+    no higher connection than that boot had; in one boot, if its connection is lower; in one connection, if its `uptime_ms` is
+    lower or the connection has ended. `offline` ends a connection: a will has the uptime of the connection's beginning.
+    An older state of the same connection still counts as `noted`, so that the caller corrects what it shows to be out of step.
     """
     found = await store.connection.fetchval(
         """WITH noted AS (
@@ -49,20 +56,29 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
                WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1::text) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1::text)
                ON CONFLICT (path) DO UPDATE SET
                    status = excluded.status, boot_id = excluded.boot_id, connection = excluded.connection,
-                   seen_at = now(), state = CASE
-                       WHEN node.boot_id = excluded.boot_id AND excluded.connection = node.connection AND excluded.status = 'online'
-                           AND (excluded.state->>'uptime_ms')::bigint < (node.state->>'uptime_ms')::bigint THEN node.state
-                       ELSE excluded.state END
-               WHERE CASE WHEN node.boot_id = excluded.boot_id THEN excluded.connection >= node.connection
-                   ELSE excluded.status = 'online' END
+                   seen_at = now(), state = excluded.state, earlier_boots = CASE
+                       WHEN node.boot_id = excluded.boot_id THEN node.earlier_boots
+                       ELSE jsonb_build_object(node.boot_id, node.connection) || CASE
+                           WHEN (SELECT count(*) FROM jsonb_object_keys(node.earlier_boots)) < $8
+                               THEN node.earlier_boots - ARRAY[excluded.boot_id::text, node.boot_id::text]
+                           ELSE '{}' END END
+               WHERE CASE
+                   WHEN node.boot_id <> excluded.boot_id THEN excluded.status = 'online'
+                       AND excluded.connection > coalesce((node.earlier_boots->>excluded.boot_id::text)::bigint, -1)
+                   WHEN node.connection <> excluded.connection THEN excluded.connection > node.connection
+                   ELSE node.status = 'online' AND (excluded.status = 'offline'
+                       OR (excluded.state->>'uptime_ms')::bigint >= (node.state->>'uptime_ms')::bigint) END
                RETURNING 1)
            SELECT jsonb_build_object(
-               'noted', EXISTS (SELECT 1 FROM noted),
+               'noted', EXISTS (SELECT 1 FROM noted) OR EXISTS (
+                   SELECT 1 FROM node_status WHERE path = $1::text AND boot_id = $3 AND connection = $4 AND status = 'online'),
                'device_known', tap.tap_path IS NOT NULL OR EXISTS (SELECT 1 FROM devices WHERE path = $1::text),
                'config_revision', tap.config_revision,
                'covered_ml', journal.odometer_covered_ml,
                'pending', EXISTS (SELECT 1 FROM pours WHERE tap_path = $1::text AND sync_status = 'pending_sync'),
-               'stop', (SELECT stop_reason FROM pours WHERE pour_id = $6 AND tap_path = $1::text))
+               'stop', (SELECT coalesce(
+                       stop_reason, CASE WHEN sync_status <> 'pending_sync' AND $5::jsonb->>'phase' = 'POURING' THEN $9 END)
+                   FROM pours WHERE pour_id = $6 AND tap_path = $1::text))
            FROM (SELECT 1) AS one
            LEFT JOIN taps tap ON tap.tap_path = $1::text
            LEFT JOIN tap_journals journal ON journal.tap_path = $1::text AND journal.journal_id = $7""",
@@ -73,6 +89,8 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
         to_json(state),
         state.pour_id,
         state.journal_id,
+        EARLIER_BOOTS_KEPT,
+        StopReason.FORCE_UNLOCKED.value,
     )
     return _noted.decode(found)
 
