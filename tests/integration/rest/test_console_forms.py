@@ -173,3 +173,19 @@ async def test_a_page_keeps_its_venue_when_another_tab_chooses_one(rest: Rest, d
     part = await rest.nobody.get("/parts/shift", headers={**tab.headers("station"), "X-Tapwire-Venue": "bar"})
 
     assert "Open since" in part.text
+
+
+async def test_every_page_and_dialog_with_a_form_says_what_it_shows(rest: Rest, db: Database, venue: Venue) -> None:
+    tab, guest = await engineer(rest, db), await venue.guest(balance_minor=10_00)
+    visit_id = await db.pool.fetchval("SELECT visit_id FROM visits WHERE guest_id = $1", guest.guest_id)
+    await venue.grant(guest)
+    webhook = {"url": "https://books.example/tapwire", "event_types": ["shift.closed"]}
+    webhook_id = (await rest.engineer.post("/api/webhooks", json=webhook)).json()["webhook_id"]
+    of_guest = [f"/guests/{guest.guest_id}{rest}" for rest in ("", "/change", "/adjust")]
+    of_visit = [f"/visits/{visit_id}/{dialog}" for dialog in ("card", "lost", "close", "reconcile", "unlock")]
+    of_tap = [f"/taps/bar/left/{dialog}" for dialog in ("actions", "stop")]
+    others = ["/check-in", "/stock/new-keg", "/devices/new", "/devices/accept", "/emergency", "/shift/close", "/users/operator"]
+    things = [f"/cards?card_uid={guest.card_uid}", f"/stock/kegs/{venue.keg_id}", f"/stock/beverages/{venue.beverage_id}"]
+
+    for path in (*of_guest, *of_visit, *of_tap, *others, *things, f"/webhooks/{webhook_id}"):
+        assert json.loads(await tab.see(path))["key"], path
