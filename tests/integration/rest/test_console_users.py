@@ -1,5 +1,8 @@
 """Operators' logins on the console's pages."""
 
+import re
+from html import unescape
+
 import httpx
 
 from tapwire_admin.access.cookies import CSRF_HEADER, SESSION_COOKIE, make_csrf_token
@@ -8,6 +11,7 @@ from tapwire_core.domain.closed_sets import Role
 from tests.rest import Rest, done, log_in, refusal
 from tests.venue import Venue
 
+SHOWN = re.compile(r'name="shown" value="([^"]*)"')
 NEW = "battery staple"
 BLANKS = "  blanks at both ends "
 
@@ -17,12 +21,20 @@ def in_browser(token: str) -> dict[str, str]:
     return {"Cookie": f"{SESSION_COOKIE}={token}", CSRF_HEADER: make_csrf_token(token), "HX-Request": "true"}
 
 
+def shown_in(page: httpx.Response) -> str:
+    """What a page shows, as its first form sends it."""
+    found = SHOWN.search(page.text)
+    assert found is not None, f"{page.request.url.path} has no form that says what it shows"
+    return unescape(found[1])
+
+
 async def test_a_change_that_is_refused_changes_nothing_by_either_door(rest: Rest, db: Database) -> None:
     before = await db.pool.fetch("SELECT * FROM users ORDER BY username")
     page, change = in_browser(await log_in(db, Role.ENGINEER)), {"role": "operator", "password": NEW}
 
     refusal(await rest.engineer.patch("/api/users/engineer", json=change), 409, "last_engineer")
-    assert "last engineer" in (await rest.nobody.post("/users/engineer", data=change, headers=page)).text
+    form = change | {"shown": shown_in(await rest.nobody.get("/users/engineer", headers=page))}
+    assert "last engineer" in (await rest.nobody.post("/users/engineer", data=form, headers=page)).text
 
     assert await db.pool.fetch("SELECT * FROM users ORDER BY username") == before
     assert done(await rest.engineer.get("/api/me"))["role"] == "engineer"
@@ -51,7 +63,8 @@ async def test_every_form_takes_a_password_as_it_is_typed(rest: Rest, db: Databa
     token = await begin(BLANKS)
     await send(token, "/me/password", old_password=BLANKS, new_password=f"{BLANKS} ")
     await begin(f"{BLANKS} ")
-    await send(engineer, "/users/bob", role="operator", password=f" {BLANKS}")
+    shown = shown_in(await rest.nobody.get("/users/bob", headers=in_browser(engineer)))
+    await send(engineer, "/users/bob", shown=shown, role="operator", password=f" {BLANKS}")
     await begin(f" {BLANKS}")
 
     assert (await rest.nobody.post("/login", data={"username": "bob", "password": f" {BLANKS}"})).status_code == 303

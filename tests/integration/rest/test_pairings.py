@@ -12,6 +12,8 @@ from tests.rest import Rest, done, refusal, with_key
 from tests.venue import OPERATOR, Venue
 
 TAP = "bar/taps/left"
+THE_BAR = '{"noun":"venue","key":"bar","values":{}}'
+"""The venue that the form's page showed."""
 HTMX = {"HX-Request": "true"}
 
 
@@ -90,7 +92,7 @@ async def test_only_so_many_devices_wait_at_a_time(db: Database, rest: Rest) -> 
 
 async def test_an_engineer_accepts_a_code_in_the_console(rest: Rest, venue: Venue) -> None:
     asked = await begun(rest)
-    form = {"code": asked["code"].lower(), "kind": "taps", "device_id": "left", "key": "k1"}
+    form = {"code": asked["code"].lower(), "kind": "taps", "device_id": "left", "key": "k1", "shown": THE_BAR}
 
     assert "Pair by code" in (await rest.engineer.get("/devices")).text
     assert 'name="code"' in (await rest.engineer.get("/devices/accept", headers=HTMX)).text
@@ -104,7 +106,7 @@ async def test_an_engineer_accepts_a_code_in_the_console(rest: Rest, venue: Venu
 async def test_the_console_says_what_is_wrong_with_a_code(rest: Rest, venue: Venue) -> None:
     await add_device(venue.db, OPERATOR, TAP)
     asked = await begun(rest)
-    form = {"code": asked["code"], "kind": "taps", "device_id": "left"}
+    form = {"code": asked["code"], "kind": "taps", "device_id": "left", "shown": THE_BAR}
 
     async def answered(**changes: str) -> str:
         return (await rest.engineer.post("/devices/accept", data={**form, **changes}, headers=HTMX)).text

@@ -22,6 +22,8 @@ SLOT: Final = "find .problem"
 """The element of a form that shows a refusal."""
 TOASTS: Final = "#toasts"
 FALLBACK_TEXT: Final = N_("This can't be done.")
+WITH_STATUS: Final = frozenset({"changed_meanwhile", "page_out_of_date"})
+"""Codes whose status stays that of the REST API inside a page too: the page itself was wrong."""
 WITH_DETAIL: Final = frozenset({"invalid"})
 """Codes with a general text: the error's own text is shown below it."""
 
@@ -68,7 +70,7 @@ def _show_problem(
     context = {"code": code, "text": text, "detail": detail if code in WITH_DETAIL else "", "facts": facts}
     if not viewer.is_part:
         return html(viewer.render("problem_page.html", **context), status.value)
-    is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in WITH_STATUS
     answer = html(viewer.render("parts/problem.html", **context), status.value if is_ours else HTTPStatus.OK)
     return show_in(SLOT if request.method == "POST" else TOASTS, answer)
 

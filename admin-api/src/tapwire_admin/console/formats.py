@@ -78,6 +78,12 @@ class Formats:
             return f"{ml}\N{NO-BREAK SPACE}{milliliter}"
         return f"{format_decimal(Decimal(ml) / ML_PER_LITER, '#,##0.0', locale=self.locale)}\N{NO-BREAK SPACE}{liter}"
 
+    def shown_value(self, field: str, value: object) -> str:
+        """A value that was changed meanwhile, by the name of its field."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self.money(value) if field.endswith("_minor") else self.number(value)
+        return "–" if value is None else str(value)
+
     def number(self, value: int) -> str:
         """A number with thousands separators."""
         return str(format_decimal(value, locale=self.locale))

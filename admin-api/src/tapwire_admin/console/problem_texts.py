@@ -21,6 +21,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "card_not_lost": N_("Only a lost card can be reactivated."),
     "card_uid_invalid": N_("This is not the id of a card. Read the card again."),
     "card_uid_random": N_("This is a telephone: it shows another id at each reading. Use a card."),
+    "changed_meanwhile": N_("This was changed meanwhile by somebody else. Nothing was done: close this and open it again."),
     "csrf_token_required": N_("This page is out of date. Reload it."),
     "device_exists": N_(
         "This device already exists. Create a new secret for it if the old one is lost, or tick “Replaces an existing device”."
@@ -44,6 +45,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "not_locked": N_("This visit is no longer locked."),
     "not_the_guests_pour": N_("That pour belongs to another guest."),
     "pairing_accepted": N_("This code was already used for another device. Pair again: the device then shows a new code."),
+    "page_out_of_date": N_("This page is out of date. Reload it."),
     "passwords_busy": N_("Too many passwords are being checked right now. Try again in a moment."),
     "pour_not_pending": N_("This pour has ended in the meantime."),
     "pour_pending": N_(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.enums import MediaType
@@ -18,6 +19,7 @@ from tapwire_admin.console.libraries import Icon, read_icon
 from tapwire_admin.console.menu import MENU
 from tapwire_admin.console.translations import translations
 from tapwire_contracts.reasons import Locale
+from tapwire_core.services.shown import Shown
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 _LIQUIDS: Final = {
@@ -53,6 +55,7 @@ def environment(locale: Locale) -> Environment:
         "asset": asset,
         "menu": MENU,
         "new_key": new_key,
+        "shown_json": shown_json,
         "liquid": liquid,
         "label_of": functools.partial(label_of, locale),
     }
@@ -92,6 +95,11 @@ def icon(name: Icon) -> Markup:
 def new_key() -> str:
     """A new form's idempotency key."""
     return str(uuid4())
+
+
+def shown_json(shown: Shown) -> str:
+    """What a page shows, for the hidden field of its forms."""
+    return msgspec.json.encode(shown).decode()
 
 
 def html(content: str, status_code: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:

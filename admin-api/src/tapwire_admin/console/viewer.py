@@ -21,10 +21,14 @@ from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.users import Operator
 from tapwire_core.db.views.venues import VenueView, list_venues
 from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.shown import Noun
+from tapwire_core.services.shown import Shown
 
 LANGUAGE_COOKIE: Final = "tapwire_language"
 THEME_COOKIE: Final = "tapwire_theme"
 VENUE_COOKIE: Final = "tapwire_venue"
+VENUE_HEADER: Final = "X-Tapwire-Venue"
+"""The venue of the page that sends the request: a tab keeps its venue when another tab chooses one."""
 COOKIE_MAX_AGE_S: Final = 365 * 24 * 3600
 THEMES: Final = ("auto", "dark", "light")
 """`auto`: the device's scheme by day, dark at night."""
@@ -54,6 +58,11 @@ class Viewer:
         return self.operator is not None and may(self.operator, Role(role))
 
     @property
+    def shown_venue(self) -> Shown:
+        """The chosen venue, for forms that act on it."""
+        return Shown(Noun.VENUE, self.required_venue.venue_id, {})
+
+    @property
     def required_venue(self) -> VenueView:
         """The chosen venue; for pages that need one."""
         assert self.venue is not None
@@ -76,7 +85,11 @@ class Viewer:
         formats = self.formats
         formatters = {name: getattr(formats, name) for name in FORMATTERS}
         audit = {"icon_of": icon_of, "audit_summary": partial(audit_summary, self.locale, formats)}
-        return render(self.locale, template, {"viewer": self, "sign": formats.sign, **formatters, **audit, **context})
+        return render(
+            self.locale,
+            template,
+            {"viewer": self, "sign": formats.sign, "shown_value": formats.shown_value, **formatters, **audit, **context},
+        )
 
 
 FORMATTERS: Final = ("money", "plain_money", "volume", "number", "moment", "long_moment", "clock", "day", "age")
@@ -91,7 +104,7 @@ async def provide_viewer(request: Request[Any, Any, Any], db: NamedDependency[Da
     if operator is None:
         return viewer
     venues = (await list_venues(db, PageRequest(limit=MAX_LIMIT))).items
-    chosen = request.cookies.get(VENUE_COOKIE)
+    chosen = request.headers.get(VENUE_HEADER) or request.cookies.get(VENUE_COOKIE)
     venue = next((venue for venue in venues if venue.venue_id == chosen), venues[0] if venues else None)
     return replace(viewer, venue=venue, venues=venues)
 

@@ -18,6 +18,7 @@ from tapwire_core.db.writes.taps import LockedTap
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import KegStatus, TapStatus
 from tapwire_core.errors import NotFound, Refused
+from tapwire_core.services.shown import Shown, require_as_shown
 from tapwire_core.services.venues import require_slug, resolve_venue
 
 DEFAULT_PULSES_PER_LITER: Final = 450
@@ -104,13 +105,14 @@ async def change_tap(store: Store, actor: Actor, tap: DevicePath | str, **change
 
 
 @use_case
-async def put_keg(store: Store, actor: Actor, tap: DevicePath | str, keg_id: UUID) -> None:
+async def put_keg(store: Store, actor: Actor, tap: DevicePath | str, keg_id: UUID, *, shown: Shown | None = None) -> None:
     """Connect a keg to a tap, in place of its old one, which keeps its book volume. Running pours keep their keg and price."""
     beverage_id = await keg_writes.beverage_of_keg(store, keg_id)
     if beverage_id is None:
         raise NotFound("keg", keg_id)
     await beverage_writes.share_beverage(store, beverage_id)
     locked = await require_tap(store, tap)
+    await require_as_shown(store, shown)
     if locked.keg_id == keg_id:
         return
     await _require_usable(store, locked, keg_id)

@@ -17,6 +17,7 @@ from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.passwords import STAFF, hash_password, normalize_password
 from tapwire_core.services.request_limits import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from tapwire_core.services.sessions import hash_token, lock_proven, prove_password
+from tapwire_core.services.shown import Shown, require_as_shown
 
 USERNAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 _USERNAME: Final = re.compile(USERNAME_PATTERN)
@@ -76,7 +77,9 @@ async def change_own_password(db: Database, actor: Actor, token: str, old: str, 
 
 
 @prepared_use_case
-async def change_user(_: Database, actor: Actor, username: str, **changes: Unpack[UserChanges]) -> Steps:
+async def change_user(
+    _: Database, actor: Actor, username: str, *, shown: Shown | None = None, **changes: Unpack[UserChanges]
+) -> Steps:
     """Change a user, all or nothing; one enabled engineer must stay.
 
     A new password ends the user's sessions and lock-out; disabling ends the sessions.
@@ -92,6 +95,7 @@ async def change_user(_: Database, actor: Actor, username: str, **changes: Unpac
     async def change(store: Store) -> None:
         engineers = await user_writes.lock_enabled_engineers(store)
         known = (await _require_user(store, username)).username
+        await require_as_shown(store, shown)
         if leaves and engineers == [known]:
             raise LastEngineer("This is the last engineer: make another one first.")
         await change_row(store, User, {"username": known}, columns)

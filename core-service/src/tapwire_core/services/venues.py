@@ -11,6 +11,7 @@ from tapwire_core.db.writes import venues as writes
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.services.shown import Shown, require_as_shown
 
 DEFAULT_LEGAL_AGE: Final = 18
 
@@ -72,9 +73,9 @@ async def stop_venue(store: Store, actor: Actor, venue_id: str, reason: str) -> 
 
 
 @use_case
-async def release_venue(store: Store, actor: Actor, venue_id: str, reason: str) -> None:
+async def release_venue(store: Store, actor: Actor, venue_id: str, reason: str, *, shown: Shown | None = None) -> None:
     """End the emergency stop; each tap returns to its own status."""
-    await _set_emergency_stop(store, venue_id, {"emergency_stop": False, "emergency_stop_reason": None})
+    await _set_emergency_stop(store, venue_id, {"emergency_stop": False, "emergency_stop_reason": None}, shown)
     await store.audit(AuditAction.EMERGENCY_STOP_OFF, actor, venue_id, details={"reason": reason})
 
 
@@ -96,10 +97,11 @@ def require_slug(field: str, text: str) -> None:
         raise Invalid(f"{field} must match {SLUG_PATTERN}: lower-case letters, digits and hyphens, at most 31.", field=field)
 
 
-async def _set_emergency_stop(store: Store, venue_id: str, columns: dict[str, object]) -> None:
+async def _set_emergency_stop(store: Store, venue_id: str, columns: dict[str, object], shown: Shown | None = None) -> None:
     taps = await writes.lock_taps_of_venue(store, venue_id)
     if not await writes.lock_venue(store, venue_id):
         raise NotFound("venue", venue_id)
+    await require_as_shown(store, shown)
     await change_row(store, Venue, {"venue_id": venue_id}, columns)
     for tap in taps:
         await store.send_config(tap)

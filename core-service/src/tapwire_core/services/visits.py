@@ -25,6 +25,7 @@ from tapwire_core.services.cards import CardBusy, CardUidInvalid, Stage, bind_lo
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import require_open_shift
 from tapwire_core.services.pour_recovery import require_pending, void_pending_pour
+from tapwire_core.services.shown import Shown, require_as_shown
 from tapwire_core.services.venues import resolve_venue
 
 
@@ -106,10 +107,11 @@ async def note_refused_issue(store: Store, actor: Actor, guest_id: UUID, card_ui
 
 
 @use_case
-async def assign_card(store: Store, actor: Actor, visit_id: UUID, card_uid: str) -> OpenedVisit:
+async def assign_card(store: Store, actor: Actor, visit_id: UUID, card_uid: str, *, shown: Shown | None = None) -> OpenedVisit:
     """Assign a card to an active visit, in place of its old one, which stays bound to the guest."""
     card = await lock_card_for_issue(store, card_uid)
     visit = await _require_visit(store, visit_id)
+    await require_as_shown(store, shown)
     if visit.status is not VisitStatus.ACTIVE:
         raise VisitNotActive("The visit is closed: open a new one.", visit_id=visit_id)
     guest = await require_guest(store, visit.guest_id)

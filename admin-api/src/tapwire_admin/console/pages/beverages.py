@@ -15,7 +15,9 @@ from tapwire_admin.requests.dependencies import CurrentActor, Db
 from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.beverages import BeverageChange, NewBeverage, percent
 from tapwire_core.db.views import beverages as views
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import beverages
+from tapwire_core.services.shown import read_shown
 
 PRICE: Final = ("sell_price_per_liter_minor",)
 
@@ -44,26 +46,30 @@ async def add_beverage(actor: CurrentActor, form: Form) -> Response[str]:
 @get("/stock/beverages/{beverage_id:uuid}", access=ENGINEER)
 async def ask_for_change(db: Db, viewer: CurrentViewer, beverage_id: FromPath[UUID]) -> Response[str]:
     """The form of a beverage."""
+    shown = await read_shown(db, Noun.BEVERAGE, beverage_id)
     beverage = require_found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
-    return viewer.show("dialogs/beverage.html", beverage=beverage)
+    return viewer.show("dialogs/beverage.html", beverage=beverage, shown=shown)
 
 
-@post("/stock/beverages/{beverage_id:uuid}", access=ENGINEER)
+@post("/stock/beverages/{beverage_id:uuid}", access=ENGINEER, shows=Noun.BEVERAGE)
 async def change_beverage(actor: CurrentActor, form: Form, beverage_id: FromPath[UUID]) -> Response[str]:
-    """Change a beverage, or its price for new pours."""
+    """Change what the form changed of a beverage; a new price is for new pours."""
     given = form.read(BeverageChange, money=PRICE)
-    changes: dict[str, Any] = {"style": None, "abv": None}
-    changes |= {name: getattr(given, name) for name in ("name", "style", *PRICE) if getattr(given, name) is not UNSET}
+    typed: dict[str, Any] = {"style": None, "abv": None}
+    typed |= {name: getattr(given, name) for name in ("name", "style", *PRICE) if getattr(given, name) is not UNSET}
     if isinstance(given.abv, float):
-        changes["abv"] = percent(given.abv)
-    await beverages.change_beverage(form.db, actor, beverage_id, **changes)
+        typed["abv"] = given.abv
+    if changes := form.changed(**typed):
+        if "abv" in changes:
+            changes["abv"] = percent(changes["abv"])
+        await form.only(changes).once(beverages.change_beverage, actor, beverage_id, **changes)
     return go_to("/stock")
 
 
-@post("/stock/beverages/{beverage_id:uuid}/archive", access=ENGINEER)
+@post("/stock/beverages/{beverage_id:uuid}/archive", access=ENGINEER, shows=Noun.BEVERAGE)
 async def archive(actor: CurrentActor, form: Form, beverage_id: FromPath[UUID]) -> Response[str]:
     """Archive a beverage, or sell it again."""
-    await beverages.change_beverage(form.db, actor, beverage_id, archived=form.flag("archived"))
+    await form.only(["archived"]).once(beverages.change_beverage, actor, beverage_id, archived=form.flag("archived"))
     return go_to("/stock")
 
 

@@ -17,8 +17,10 @@ from tapwire_admin.requests.dependencies import CardInPath, CurrentActor, Db, Te
 from tapwire_admin.routes.cards import Because
 from tapwire_core.db.views.audit import list_audit
 from tapwire_core.db.views.cards import get_card
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import cards
 from tapwire_core.services.cards import read_card_uid
+from tapwire_core.services.shown import read_shown
 
 ACTIONS: Final = {"lost": cards.report_card_lost, "restore": cards.restore_card, "retire": cards.retire_card}
 REASONS: Final = {"lost": N_("reported by the guest"), "restore": N_("card was found"), "retire": N_("card is damaged")}
@@ -30,14 +32,16 @@ async def show_cards(
 ) -> Response[str]:
     """The card with this id."""
     uid = read_card_uid(card_uid) if card_uid else None
-    card = await get_card(db, uid) if uid else None
+    known = uid is not None and await get_card(db, uid) is not None
+    shown = await read_shown(db, Noun.CARD, uid) if uid and known else None
+    card = await get_card(db, uid) if uid and known else None
     entries = (await list_audit(db, subject=uid)).items if uid else ()
     reasons = {name: viewer.translate(reason) for name, reason in REASONS.items()}
-    context = {"readers": await readers_of(db, viewer, live), "uid": uid, "card": card, "entries": entries}
+    context = {"readers": await readers_of(db, viewer, live), "uid": uid, "shown": shown, "card": card, "entries": entries}
     return viewer.show("cards.html", shell=shell, reasons=reasons, **context)
 
 
-@post("/cards/{card_uid:str}/{action:str}", access=OPERATOR)
+@post("/cards/{card_uid:str}/{action:str}", access=OPERATOR, shows=Noun.CARD)
 async def change_card(actor: CurrentActor, form: Form, card_uid: CardInPath, action: CardInPath) -> Response[str]:
     """Report a card lost, reactivate it, or retire it."""
     await form.once(ACTIONS.get(action, cards.report_card_lost), actor, card_uid, form.read(Because).reason)

@@ -28,6 +28,7 @@ from tapwire_core.db.views.guests import GuestView
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.search import count_guests
 from tapwire_core.db.views.visits import VisitView, get_visit
+from tapwire_core.domain.shown import Noun
 from tapwire_core.errors import Refused
 from tapwire_core.services import guests, visits
 from tapwire_core.services.cards import card_warnings
@@ -96,10 +97,10 @@ async def create_guest(actor: CurrentActor, form: Form) -> Response[str]:
     return go_to(f"/check-in?guest_id={guest_id}")
 
 
-@post("/check-in", access=OPERATOR)
+@post("/check-in", access=OPERATOR, shows=Noun.VENUE)
 async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live], actor: CurrentActor, form: Form) -> Response[str]:
     """Open the visit and assign the card, or show the refusal and the next step."""
-    wanted = form.read(NewVisitWithCard, venue_id=viewer.required_venue.venue_id)
+    wanted = form.read(NewVisitWithCard, venue_id=form.venue_id)
     guest = await views.get_guest(db, wanted.guest_id)
     try:
         opened = await form.once(visits.open_and_assign_card, actor, wanted.venue_id, wanted.guest_id, wanted.card_uid)

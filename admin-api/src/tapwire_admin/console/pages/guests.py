@@ -27,7 +27,9 @@ from tapwire_core.db.views.money import MovementKind
 from tapwire_core.db.views.pours import PourFilter, list_pours
 from tapwire_core.db.views.queries import PageRequest
 from tapwire_core.db.views.visits import list_visits
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import guests
+from tapwire_core.services.shown import read_shown
 
 MAX_TIMELINE: Final = 100
 """Maximum number of entries of each kind in a guest's timeline."""
@@ -80,33 +82,34 @@ async def show_body(db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> 
 @get("/guests/{guest_id:uuid}/change", access=OPERATOR)
 async def ask_for_change(db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
     """The form of a guest."""
+    shown = await read_shown(db, Noun.GUEST, guest_id)
     guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
-    return viewer.show("dialogs/guest.html", guest=guest)
+    return viewer.show("dialogs/guest.html", guest=guest, shown=shown)
 
 
-@post("/guests/{guest_id:uuid}/change", access=OPERATOR)
+@post("/guests/{guest_id:uuid}/change", access=OPERATOR, shows=Noun.GUEST)
 async def change(viewer: CurrentViewer, actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Response[str]:
     """Change a guest; an emptied field is cleared."""
-    given, before = form.read(GuestChange), require_found(await guest_views.get_guest(form.db, guest_id), "guest", guest_id)
+    given = form.read(GuestChange)
     emptied = {field: None for field in ("last_name", "phone", "birth_date") if field not in form.values}
     wanted = {name: getattr(given, name) for name in ("first_name", "last_name", "phone", "birth_date")}
-    changes: dict[str, Any] = emptied | {name: value for name, value in wanted.items() if value is not UNSET}
-    if form.flag("age_checked") != (before.age_checked_by is not None):
-        changes["age_checked"] = form.flag("age_checked")
-    await guests.change_guest(form.db, actor, guest_id, **changes)
+    typed: dict[str, Any] = emptied | {name: value for name, value in wanted.items() if value is not UNSET}
+    if changes := form.changed(**typed, age_checked=form.flag("age_checked")):
+        await form.only(changes).once(guests.change_guest, actor, guest_id, **changes)
     return done(viewer.translate(N_("Done.")), changed=[str(guest_id)])
 
 
-@post("/guests/{guest_id:uuid}/block", access=OPERATOR)
+@post("/guests/{guest_id:uuid}/block", access=OPERATOR, shows=Noun.GUEST)
 async def block(actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Response[str]:
     """Block or unblock a guest."""
-    await guests.change_guest(form.db, actor, guest_id, blocked=form.flag("blocked"))
+    await form.only(["blocked"]).once(guests.change_guest, actor, guest_id, blocked=form.flag("blocked"))
     return go_to(f"/guests/{guest_id}")
 
 
 async def _guest(db: Database, viewer: Viewer, guest_id: UUID) -> dict[str, Any]:
+    shown = await read_shown(db, Noun.GUEST, guest_id)
     guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
-    return {"guest": guest, "timeline": await _timeline(db, viewer, guest_id)}
+    return {"shown": shown, "guest": guest, "timeline": await _timeline(db, viewer, guest_id)}
 
 
 async def _timeline(db: Database, viewer: Viewer, guest_id: UUID) -> list[TimelineEntry]:

@@ -29,7 +29,9 @@ from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.visits import get_visit, list_visits
 from tapwire_core.domain import incidents as rules
 from tapwire_core.domain.closed_sets import VisitStatus
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import incidents
+from tapwire_core.services.shown import read_shown
 
 ORDER: Final = {severity: place for place, severity in enumerate(Severity)}
 MONEY: Final = ("amount_minor",)
@@ -110,6 +112,7 @@ async def claim(viewer: CurrentViewer, actor: CurrentActor, form: Form, incident
 @get("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD)
 async def ask_to_resolve(db: Db, viewer: CurrentViewer, incident_id: FromPath[UUID]) -> Response[str]:
     """The form of a resolution."""
+    shown = await read_shown(db, Noun.INCIDENT, incident_id)
     incident = require_found(await views.get_incident(db, incident_id), "incident", incident_id)
     (card,) = await _cards(db, [incident])
     here = await list_visits(
@@ -119,11 +122,16 @@ async def ask_to_resolve(db: Db, viewer: CurrentViewer, incident_id: FromPath[UU
     others = [visit for visit in here.items if guest_visit is None or visit.visit_id != guest_visit.visit_id]
     visits = [guest_visit, *others] if guest_visit else others
     return viewer.show(
-        "dialogs/resolve_incident.html", card=card, visits=visits, guest_visit=guest_visit, resolutions=list(Resolution)
+        "dialogs/resolve_incident.html",
+        shown=shown,
+        card=card,
+        visits=visits,
+        guest_visit=guest_visit,
+        resolutions=list(Resolution),
     )
 
 
-@post("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD)
+@post("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD, shows=Noun.INCIDENT)
 async def resolve(viewer: CurrentViewer, actor: CurrentActor, form: Form, incident_id: FromPath[UUID]) -> Response[str]:
     """Resolve an incident, and make its booking."""
     given = form.read(Resolve, money=MONEY)

@@ -20,7 +20,9 @@ from tapwire_core.db.views import beverages as beverage_views
 from tapwire_core.db.views import kegs as keg_views
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.domain.closed_sets import KegStatus
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import kegs
+from tapwire_core.services.shown import read_shown
 
 KEG_SIZES_L: Final = (20, 30, 50)
 REASONS: Final = {"correction": N_("recounted"), "line_cleaning": N_("line cleaning")}
@@ -46,11 +48,11 @@ async def ask_for_keg(db: Db, viewer: CurrentViewer) -> Response[str]:
     return viewer.show("dialogs/new_keg.html", beverages=sold.items, sizes_l=KEG_SIZES_L)
 
 
-@post("/stock/new-keg", access=OPERATOR)
-async def add_keg(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
+@post("/stock/new-keg", access=OPERATOR, shows=Noun.VENUE)
+async def add_keg(actor: CurrentActor, form: Form) -> Response[str]:
     """Take a full keg into stock."""
     volume_ml = read_liters(form.values.get("liters", ""), "liters")
-    given = form.read(NewKeg, initial_volume_ml=volume_ml, venue_id=viewer.required_venue.venue_id)
+    given = form.read(NewKeg, initial_volume_ml=volume_ml, venue_id=form.venue_id)
     await form.once(
         kegs.create_keg,
         actor,
@@ -64,20 +66,21 @@ async def add_keg(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Res
 @get("/stock/kegs/{keg_id:uuid}", access=OPERATOR)
 async def show_keg(db: Db, viewer: CurrentViewer, keg_id: FromPath[UUID]) -> Response[str]:
     """A keg and its actions."""
+    shown = await read_shown(db, Noun.KEG, keg_id)
     keg = require_found(await keg_views.get_keg(db, keg_id), "keg", keg_id)
     reasons = {kind: viewer.translate(reason) for kind, reason in REASONS.items()}
-    return viewer.show("dialogs/keg.html", keg=keg, reasons=reasons)
+    return viewer.show("dialogs/keg.html", keg=keg, shown=shown, reasons=reasons)
 
 
-@post("/stock/kegs/{keg_id:uuid}/status", access=OPERATOR)
+@post("/stock/kegs/{keg_id:uuid}/status", access=OPERATOR, shows=Noun.KEG)
 async def change_keg(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Response[str]:
     """Retire a keg, or take it back into stock."""
     wanted = form.read(KegChange).status
-    await (kegs.retire_keg if wanted is KegStatus.RETIRED else kegs.restock_keg)(form.db, actor, keg_id)
+    await form.once(kegs.retire_keg if wanted is KegStatus.RETIRED else kegs.restock_keg, actor, keg_id)
     return go_to("/stock")
 
 
-@post("/stock/kegs/{keg_id:uuid}/cleaning", access=OPERATOR)
+@post("/stock/kegs/{keg_id:uuid}/cleaning", access=OPERATOR, shows=Noun.KEG)
 async def book_cleaning(request: Request[Any, Any, Any], actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Response[str]:
     """Book a line cleaning; above two litres a day it takes a shift lead."""
     given = form.read(StockBooking, kind="line_cleaning")
@@ -87,7 +90,7 @@ async def book_cleaning(request: Request[Any, Any, Any], actor: CurrentActor, fo
     return go_to("/stock")
 
 
-@post("/stock/kegs/{keg_id:uuid}/correction", access=SHIFT_LEAD)
+@post("/stock/kegs/{keg_id:uuid}/correction", access=SHIFT_LEAD, shows=Noun.KEG)
 async def correct(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Response[str]:
     """Correct a keg's stock."""
     given = form.read(StockBooking, kind="correction")

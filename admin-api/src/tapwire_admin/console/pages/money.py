@@ -17,7 +17,9 @@ from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.money import Adjustment, Refund, TopUp
 from tapwire_core.db.views import guests as guest_views
 from tapwire_core.domain.closed_sets import PaymentMethod
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import money
+from tapwire_core.services.shown import read_shown
 
 TOP_UPS_MINOR: Final = (10_00, 20_00, 50_00)
 """Preset amounts."""
@@ -62,11 +64,12 @@ async def refund(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form,
 @get("/guests/{guest_id:uuid}/adjust", access=SHIFT_LEAD)
 async def ask_to_adjust(db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
     """The form of an adjustment."""
+    shown = await read_shown(db, Noun.BALANCE, guest_id)
     guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
-    return viewer.show("dialogs/adjust.html", guest=guest)
+    return viewer.show("dialogs/adjust.html", guest=guest, shown=shown)
 
 
-@post("/guests/{guest_id:uuid}/adjust", access=SHIFT_LEAD)
+@post("/guests/{guest_id:uuid}/adjust", access=SHIFT_LEAD, shows=Noun.BALANCE)
 async def adjust(viewer: CurrentViewer, actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Response[str]:
     """Correct a balance up or down."""
     given = form.read(Adjustment, money=MONEY)

@@ -21,8 +21,10 @@ from tapwire_core.db.views.taps import get_tap
 from tapwire_core.db.views.visits import VisitView
 from tapwire_core.domain.booking import share_due
 from tapwire_core.domain.money import payable_minor
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import pour_recovery
 from tapwire_core.services.request_limits import MAX_VOLUME_ML
+from tapwire_core.services.shown import read_shown
 
 RECONCILE_REASONS: Final = (N_("no report received"), N_("tap is broken"), N_("estimated with the guest"))
 UNLOCK_REASONS: Final = (N_("nothing was poured"), N_("tap is broken"))
@@ -32,6 +34,7 @@ MAX_DIGITS: Final = len(str(MAX_VOLUME_ML))
 @get("/visits/{visit_id:uuid}/reconcile", access=SHIFT_LEAD)
 async def ask_to_reconcile(db: Db, viewer: CurrentViewer, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
     """The form of settling by hand, with the grant and the tap's last known volume."""
+    shown = await read_shown(db, Noun.VISIT, visit_id)
     visit = await require_visit(db, visit_id)
     pour = require_found(visit.pending_pour, "pending pour of visit", visit_id)
     reasons = viewer.translate_all(RECONCILE_REASONS)
@@ -39,7 +42,7 @@ async def ask_to_reconcile(db: Db, viewer: CurrentViewer, live: NamedDependency[
     heard_ml = progress["volume_ml"] if progress.get("pour_id") == str(pour.pour_id) else pour.progress_ml
     tap = await get_tap(db, pour.tap)
     preview = _preview(visit, heard_ml or 0)
-    context = {"visit": visit, "pour": pour, "tap": tap, "heard_ml": heard_ml, "reasons": reasons}
+    context = {"visit": visit, "shown": shown, "pour": pour, "tap": tap, "heard_ml": heard_ml, "reasons": reasons}
     return viewer.show("dialogs/reconcile.html", **context, preview=preview)
 
 
@@ -53,11 +56,11 @@ async def preview_charge(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]
     return viewer.show("parts/charge_preview.html", preview=preview)
 
 
-@post("/visits/{visit_id:uuid}/reconcile", access=SHIFT_LEAD)
+@post("/visits/{visit_id:uuid}/reconcile", access=SHIFT_LEAD, shows=Noun.VISIT)
 async def reconcile(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Settle the pour by hand."""
     given = form.read(ReconcilePour)
-    await form.once(
+    await form.only(()).once(  # its own pour_id says more: the pour's final state
         pour_recovery.reconcile_pour,
         actor,
         visit_id,
@@ -72,15 +75,15 @@ async def reconcile(viewer: CurrentViewer, actor: CurrentActor, form: Form, visi
 @get("/visits/{visit_id:uuid}/unlock", access=SHIFT_LEAD)
 async def ask_to_unlock(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
     """Ask for confirmation that nothing is charged."""
-    reasons = viewer.translate_all(UNLOCK_REASONS)
-    return viewer.show("dialogs/unlock.html", visit=await require_visit(db, visit_id), reasons=reasons)
+    shown, reasons = await read_shown(db, Noun.VISIT, visit_id), viewer.translate_all(UNLOCK_REASONS)
+    return viewer.show("dialogs/unlock.html", shown=shown, visit=await require_visit(db, visit_id), reasons=reasons)
 
 
-@post("/visits/{visit_id:uuid}/unlock", access=SHIFT_LEAD)
+@post("/visits/{visit_id:uuid}/unlock", access=SHIFT_LEAD, shows=Noun.VISIT)
 async def unlock(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Void the pour: nothing is charged, hold and leases are freed."""
     given = form.read(ForceUnlock)
-    await form.once(pour_recovery.force_unlock, actor, visit_id, reason=given.reason, pour_id=given.pour_id)
+    await form.only(["pour_id"]).once(pour_recovery.force_unlock, actor, visit_id, reason=given.reason, pour_id=given.pour_id)
     return done(viewer.translate(N_("The visit is unlocked.")), changed=[str(visit_id), "visit"])
 
 

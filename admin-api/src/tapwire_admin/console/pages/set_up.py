@@ -22,6 +22,7 @@ from tapwire_core.db.views.devices import list_devices
 from tapwire_core.db.views.kegs import list_kegs
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.taps import list_taps
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import taps, venues
 
 LIKELY_ZONE: Final = "Europe/Berlin"
@@ -53,10 +54,10 @@ async def create_venue(actor: CurrentActor, form: Form) -> Response[str]:
     return go_to("/set-up")
 
 
-@post("/set-up/tap", access=ENGINEER)
-async def create_tap(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
+@post("/set-up/tap", access=ENGINEER, shows=Noun.VENUE)
+async def create_tap(actor: CurrentActor, form: Form) -> Response[str]:
     """Add a tap."""
-    new = form.read(NewTap, venue_id=viewer.required_venue.venue_id)
+    new = form.read(NewTap, venue_id=form.venue_id)
     await form.once(
         taps.create_tap,
         actor,

@@ -22,8 +22,10 @@ from tapwire_core.db.views.shift_reports import ShiftReport, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
 from tapwire_core.db.views.visits import list_visits
 from tapwire_core.domain.closed_sets import VisitStatus
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import shifts
 from tapwire_core.services.shifts import ShiftInUse
+from tapwire_core.services.shown import read_shown
 
 
 @get("/shift", access=OPERATOR)
@@ -44,10 +46,10 @@ async def show_sums(db: Db, viewer: CurrentViewer) -> Response[str]:
     return viewer.show("parts/shift.html", shift=shift, report=report)
 
 
-@post("/shift/open", access=OPERATOR)
-async def open_shift(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
+@post("/shift/open", access=OPERATOR, shows=Noun.VENUE)
+async def open_shift(actor: CurrentActor, form: Form) -> Response[str]:
     """Open the shift."""
-    await form.once(shifts.open_shift, actor, viewer.required_venue.venue_id)
+    await form.once(shifts.open_shift, actor, form.venue_id)
     return go_to("/shift")
 
 
@@ -57,13 +59,13 @@ async def ask_to_close(db: Db, viewer: CurrentViewer) -> Response[str]:
     shift = require_found(
         await views.get_open_shift(db, viewer.required_venue.venue_id), "open shift of venue", viewer.required_venue.venue_id
     )
-    return viewer.show("dialogs/close_shift.html", shift=shift)
+    return viewer.show("dialogs/close_shift.html", shift=shift, shown=await read_shown(db, Noun.SHIFT, shift.shift_id))
 
 
-@post("/shift/close", access=SHIFT_LEAD)
+@post("/shift/close", access=SHIFT_LEAD, shows=Noun.SHIFT)
 async def close_shift(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
     """Close the shift; refused, with the list, while visits are active or pours pending."""
-    venue_id = viewer.required_venue.venue_id
+    venue_id = str(form.required_shown.values.get("venue_id"))
     try:
         shift_id = await form.once(shifts.close_shift, actor, venue_id)
     except ShiftInUse:

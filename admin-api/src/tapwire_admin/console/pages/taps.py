@@ -25,8 +25,10 @@ from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.taps import TapView
 from tapwire_core.domain.closed_sets import KegStatus, TapStatus
 from tapwire_core.domain.money import charge
+from tapwire_core.domain.shown import Noun
 from tapwire_core.errors import NotFound
 from tapwire_core.services import taps
+from tapwire_core.services.shown import read_shown
 
 OFFLINE: Final = "OFFLINE"
 NO_NODE: Final = "NO_NODE"
@@ -100,53 +102,57 @@ async def show_actions(
     db: Db, viewer: CurrentViewer, venue: SlugInPath, tap: SlugInPath, first: FromQuery[Literal["keg", "service"]] = "keg"
 ) -> Response[str]:
     """A tap's actions: status and keg; `first` comes first."""
+    as_shown = await read_shown(db, Noun.TAP, str(tap_path(venue, tap)))
     shown = await _tap(db, venue, tap)
     in_stock = (await keg_views.list_kegs(db, venue, KegStatus.IN_STOCK, PageRequest(limit=MAX_LIMIT))).items
     free = [keg for keg in in_stock if keg.tap is None and keg.book_volume_ml > 0]
     suggested = await keg_views.suggest_keg(db, shown.beverage_id, venue) if shown.beverage_id else None
     free.sort(key=lambda keg: (suggested is None or keg.keg_id != suggested.keg_id, keg.created_at))
-    context = {"tap": shown, "kegs": free, "suggested": suggested, "reasons": viewer.translate_all(LOCK_REASONS)}
+    context = {"tap": shown, "shown": as_shown, "kegs": free, "suggested": suggested, "reasons": viewer.translate_all(LOCK_REASONS)}
     return viewer.show("dialogs/tap.html", service_first=first == "service", **context)
 
 
 @get("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)
 async def ask_to_stop(db: Db, viewer: CurrentViewer, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
     """Ask for the reason."""
-    return viewer.show("dialogs/stop_tap.html", tap=await _tap(db, venue, tap), reasons=viewer.translate_all(STOP_REASONS))
+    shown = await read_shown(db, Noun.TAP, str(tap_path(venue, tap)))
+    return viewer.show(
+        "dialogs/stop_tap.html", shown=shown, tap=await _tap(db, venue, tap), reasons=viewer.translate_all(STOP_REASONS)
+    )
 
 
-@post("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)
+@post("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR, shows=Noun.TAP)
 async def stop(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
     """End a tap's running pour."""
     path = str(tap_path(venue, tap))
-    pour_id = await form.once(taps.stop_tap, actor, path, form.read(StopTap).reason)
+    pour_id = await form.only(["pour_id"]).once(taps.stop_tap, actor, path, form.read(StopTap).reason)
     message = N_("The tap was told to stop.") if pour_id else N_("The pour had already ended.")
     return done(viewer.translate(message), changed=[path])
 
 
-@post("/taps/{venue:str}/{tap:str}/status", access=OPERATOR)
+@post("/taps/{venue:str}/{tap:str}/status", access=OPERATOR, shows=Noun.TAP)
 async def set_status(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
     """Lock a tap, set it to cleaning, or return it to service."""
     path, wanted = str(tap_path(venue, tap)), form.read(TapChange)
     status = wanted.status if isinstance(wanted.status, TapStatus) else TapStatus.ACTIVE
     reason = wanted.reason if isinstance(wanted.reason, str) and status is not TapStatus.ACTIVE else None
-    await taps.change_tap(form.db, actor, path, status=status, reason=reason)
+    await form.only(["status", "status_reason"]).once(taps.change_tap, actor, path, status=status, reason=reason)
     return done(viewer.translate(N_("Done.")), changed=[path])
 
 
-@post("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR)
+@post("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, shows=Noun.TAP)
 async def change_keg(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
     """Connect a keg to a tap; it replaces the connected one."""
     path = str(tap_path(venue, tap))
-    await taps.put_keg(form.db, actor, path, form.read(KegOnTap).keg_id)
+    await form.only(["keg_id"]).once(taps.put_keg, actor, path, form.read(KegOnTap).keg_id)
     return done(viewer.translate(N_("The keg is connected.")), changed=[path])
 
 
-@post("/taps/{venue:str}/{tap:str}/keg-off", access=OPERATOR)
+@post("/taps/{venue:str}/{tap:str}/keg-off", access=OPERATOR, shows=Noun.TAP)
 async def take_keg_off(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
     """Disconnect a tap's keg; its book volume stays."""
     path = str(tap_path(venue, tap))
-    await taps.take_keg_off(form.db, actor, path)
+    await form.only(["keg_id"]).once(taps.take_keg_off, actor, path)
     return done(viewer.translate(N_("The keg is disconnected.")), changed=[path])
 
 

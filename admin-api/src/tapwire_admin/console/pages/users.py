@@ -12,7 +12,10 @@ from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_admin.routes.users import NewUser, UserChange
 from tapwire_core.db.views.users import get_user, list_users
 from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import users
+from tapwire_core.services.shown import read_shown
+from tapwire_core.services.users import UserChanges
 
 
 @get("/users", access=ENGINEER)
@@ -38,14 +41,23 @@ async def add_user(actor: CurrentActor, form: Form) -> Response[str]:
 @get("/users/{username:str}", access=ENGINEER)
 async def ask_for_change(db: Db, viewer: CurrentViewer, username: UsernameInPath) -> Response[str]:
     """The form of an operator."""
-    return viewer.show("dialogs/user.html", user=require_found(await get_user(db, username), "user", username), roles=list(Role))
+    shown = await read_shown(db, Noun.USER, username)
+    return viewer.show(
+        "dialogs/user.html", shown=shown, user=require_found(await get_user(db, username), "user", username), roles=list(Role)
+    )
 
 
-@post("/users/{username:str}", access=ENGINEER)
+@post("/users/{username:str}", access=ENGINEER, shows=Noun.USER)
 async def change_user(actor: CurrentActor, form: Form, username: UsernameInPath) -> Response[str]:
     """Change an operator's role or password, or disable the operator."""
     given = form.read(UserChange, disabled=form.flag("disabled"))
-    await users.change_user(form.db, actor, username, **changes_of(given))
+    typed = changes_of(given)
+    changes: UserChanges = form.changed(**{name: typed[name] for name in ("role", "disabled") if name in typed})  # type: ignore[assignment]
+    wanted = form.only(changes)
+    if "password" in typed:
+        changes["password"] = typed["password"]
+    if changes:
+        await users.change_user(form.db, actor, username, shown=wanted.shown, **changes)
     return go_to("/users")
 
 

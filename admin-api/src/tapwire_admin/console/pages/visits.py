@@ -26,7 +26,9 @@ from tapwire_core.db.views.pours import PourFilter
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.visits import VisitView
 from tapwire_core.domain.closed_sets import VisitStatus
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import cards, visits
+from tapwire_core.services.shown import read_shown
 
 LOST_REASONS: Final = (N_("reported by the guest"), N_("found without a guest"))
 
@@ -62,29 +64,30 @@ async def show_body(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> 
 @get("/visits/{visit_id:uuid}/card", access=OPERATOR)
 async def ask_for_card(db: Db, viewer: CurrentViewer, live: NamedDependency[Live], visit_id: FromPath[UUID]) -> Response[str]:
     """The form of a new card for the visit."""
+    shown = await read_shown(db, Noun.VISIT, visit_id)
     readers = await readers_of(db, viewer, live)
-    return viewer.show("dialogs/assign_card.html", visit=await require_visit(db, visit_id), readers=readers)
+    return viewer.show("dialogs/assign_card.html", visit=await require_visit(db, visit_id), readers=readers, shown=shown)
 
 
-@post("/visits/{visit_id:uuid}/card", access=OPERATOR)
+@post("/visits/{visit_id:uuid}/card", access=OPERATOR, shows=Noun.VISIT)
 async def assign_card(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Assign a card to the visit."""
-    await form.once(visits.assign_card, actor, visit_id, form.read(CardForVisit).card_uid)
+    await form.only(["card_uid"]).once(visits.assign_card, actor, visit_id, form.read(CardForVisit).card_uid)
     return done(viewer.translate(N_("The card works now.")), changed=[str(visit_id), "visit"])
 
 
 @get("/visits/{visit_id:uuid}/lost", access=OPERATOR)
 async def ask_for_lost(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
     """Ask for confirmation that the card is lost."""
-    reasons = viewer.translate_all(LOST_REASONS)
-    return viewer.show("dialogs/report_card_lost.html", visit=await require_visit(db, visit_id), reasons=reasons)
+    shown, reasons = await read_shown(db, Noun.VISIT, visit_id), viewer.translate_all(LOST_REASONS)
+    return viewer.show("dialogs/report_card_lost.html", shown=shown, visit=await require_visit(db, visit_id), reasons=reasons)
 
 
-@post("/visits/{visit_id:uuid}/lost", access=OPERATOR)
+@post("/visits/{visit_id:uuid}/lost", access=OPERATOR, shows=Noun.VISIT)
 async def report_lost(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Report the visit's card lost."""
     visit = await require_visit(db, visit_id)
-    await form.once(
+    await form.only(["card_uid"]).once(
         cards.report_card_lost, actor, require_found(visit.card_uid, "card of visit", visit_id), form.read(Because).reason
     )
     message = viewer.translate(N_("The card no longer works. Issue another one, or close the visit."))
@@ -94,21 +97,22 @@ async def report_lost(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: 
 @get("/visits/{visit_id:uuid}/close", access=OPERATOR)
 async def ask_to_close(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
     """Ask for confirmation."""
-    return viewer.show("dialogs/close_visit.html", visit=await require_visit(db, visit_id))
+    shown = await read_shown(db, Noun.VISIT, visit_id)
+    return viewer.show("dialogs/close_visit.html", shown=shown, visit=await require_visit(db, visit_id))
 
 
-@post("/visits/{visit_id:uuid}/close", access=OPERATOR)
+@post("/visits/{visit_id:uuid}/close", access=OPERATOR, shows=Noun.VISIT)
 async def close(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Close the visit; one with a pending pour needs `void`."""
-    await form.once(visits.close_visit, actor, visit_id, form.read(CloseVisit).pour_id)
+    await form.only(["pour_id"]).once(visits.close_visit, actor, visit_id, form.read(CloseVisit).pour_id)
     return done(viewer.translate(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
 
 
-@post("/visits/{visit_id:uuid}/void", access=SHIFT_LEAD)
+@post("/visits/{visit_id:uuid}/void", access=SHIFT_LEAD, shows=Noun.VISIT)
 async def void_and_close(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Void the pending pour, and close the visit."""
     wanted = form.read(CloseVisit)
-    await form.once(visits.void_and_close_visit, actor, visit_id, wanted.pour_id, wanted.reason or DEFAULT_REASON)
+    await form.only(["pour_id"]).once(visits.void_and_close_visit, actor, visit_id, wanted.pour_id, wanted.reason or DEFAULT_REASON)
     return done(viewer.translate(N_("The visit is closed.")), changed=[str(visit_id), "visit"])
 
 

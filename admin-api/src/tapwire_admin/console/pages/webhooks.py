@@ -19,9 +19,11 @@ from tapwire_admin.routes.webhooks import NewWebhook
 from tapwire_contracts.reasons import WebhookEventType
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.webhooks import WebhookView, get_delivery, get_webhook, list_deliveries, list_webhooks
+from tapwire_core.domain.shown import Noun
 from tapwire_core.domain.webhooks import DeliveryStatus
 from tapwire_core.errors import Invalid
 from tapwire_core.services import webhooks
+from tapwire_core.services.shown import read_shown
 
 CHOICES: Final = tuple(kind for kind in WebhookEventType if kind in webhooks.SUBSCRIBABLE)
 
@@ -51,35 +53,32 @@ async def add_webhook(viewer: CurrentViewer, actor: CurrentActor, form: Form) ->
 @get("/webhooks/{webhook_id:uuid}", access=ENGINEER)
 async def show_webhook(db: Db, viewer: CurrentViewer, webhook_id: FromPath[UUID]) -> Response[str]:
     """An endpoint and its actions."""
-    return viewer.show("dialogs/webhook.html", webhook=await _webhook(db, webhook_id), choices=CHOICES)
+    shown = await read_shown(db, Noun.WEBHOOK, webhook_id)
+    return viewer.show("dialogs/webhook.html", shown=shown, webhook=await _webhook(db, webhook_id), choices=CHOICES)
 
 
-@post("/webhooks/{webhook_id:uuid}", access=ENGINEER)
+@post("/webhooks/{webhook_id:uuid}", access=ENGINEER, shows=Noun.WEBHOOK)
 async def change_webhook(actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
     """Change an endpoint: address, events, on or off."""
     given = form.read(NewWebhook, event_types=_wanted(form))
-    await webhooks.change_webhook(
-        form.db,
-        actor,
-        webhook_id,
-        url=given.url,
-        event_types=given.event_types,
-        description=given.description,
-        enabled=form.flag("enabled"),
+    changes = form.changed(
+        url=given.url, event_types=given.event_types, description=given.description, enabled=form.flag("enabled")
     )
+    if changes:
+        await form.only(changes).once(webhooks.change_webhook, actor, webhook_id, **changes)
     return go_to("/webhooks")
 
 
-@post("/webhooks/{webhook_id:uuid}/rotate", access=ENGINEER, returns_secret=True)
+@post("/webhooks/{webhook_id:uuid}/rotate", access=ENGINEER, returns_secret=True, shows=Noun.WEBHOOK)
 async def rotate_secret(viewer: CurrentViewer, actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
     """Replace an endpoint's secret; the new one is shown this once."""
     return viewer.show("dialogs/webhook_secret.html", made=await form.once(webhooks.rotate_secret, actor, webhook_id))
 
 
-@post("/webhooks/{webhook_id:uuid}/delete", access=ENGINEER)
+@post("/webhooks/{webhook_id:uuid}/delete", access=ENGINEER, shows=Noun.WEBHOOK)
 async def delete_webhook(actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
     """Delete an endpoint."""
-    await webhooks.delete_webhook(form.db, actor, webhook_id)
+    await form.once(webhooks.delete_webhook, actor, webhook_id)
     return go_to("/webhooks")
 
 
@@ -104,7 +103,7 @@ async def show_delivery(db: Db, viewer: CurrentViewer, webhook_id: FromPath[UUID
     return viewer.show("dialogs/delivery.html", delivery=delivery)
 
 
-@post("/webhooks/{webhook_id:uuid}/test", access=ENGINEER)
+@post("/webhooks/{webhook_id:uuid}/test", access=ENGINEER, shows=Noun.WEBHOOK)
 async def send_test(actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
     """Send a `ping`, and show its delivery."""
     await form.once(webhooks.send_test, actor, webhook_id)
@@ -120,7 +119,7 @@ async def replay_delivery(
     return go_to(f"/webhooks/{webhook_id}/deliveries")
 
 
-@post("/webhooks/{webhook_id:uuid}/replay", access=ENGINEER)
+@post("/webhooks/{webhook_id:uuid}/replay", access=ENGINEER, shows=Noun.WEBHOOK)
 async def replay_since(viewer: CurrentViewer, actor: CurrentActor, form: Form, webhook_id: FromPath[UUID]) -> Response[str]:
     """Resend events since a time of the venue."""
     since = _moment(viewer, form.values.get("since", ""))

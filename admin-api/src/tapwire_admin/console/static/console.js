@@ -163,7 +163,7 @@ function say(text) {
 // A failed request is reported in the form that sent it, or in a toast.
 document.addEventListener("htmx:sendError", () => say(page.dataset.offline));
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.xhr.status >= 500) event.detail.shouldSwap = event.detail.xhr.responseText.startsWith("<");
+  if (event.detail.xhr.status >= 400) event.detail.shouldSwap = event.detail.xhr.responseText.startsWith("<");
 });
 
 // A preset button fills its field; a filter sends its form when it changes.

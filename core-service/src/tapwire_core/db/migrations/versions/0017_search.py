@@ -4,8 +4,8 @@ from alembic import op
 
 from tapwire_core.db.search_index import fill_search_index
 
-revision = "0015"
-down_revision = "0014"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ Of several logins that differ only by case the oldest stays; the others are disa
 
 from alembic import op
 
-revision = "0017"
-down_revision = "0016"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,116 @@
+"""Rows as a page showed them, read again under their lock."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from tapwire_core.db.store import Store
+from tapwire_core.domain.shown import Noun
+
+_PENDING: Final = "(SELECT pour_id FROM pours WHERE pours.{0} = {1}.{0} AND sync_status = 'pending_sync')"
+_SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
+    Noun.VENUE: ("venues", "venue_id", {}),
+    Noun.EMERGENCY_STOP: (
+        "venues",
+        "venue_id",
+        {
+            "emergency_stop": "emergency_stop",
+            "emergency_stop_reason": "emergency_stop_reason",
+            "stop": "(SELECT max(audit_id) FROM audit WHERE action = 'emergency_stop_on'"
+            " AND subjects @> ARRAY[venues.venue_id::text])",
+        },
+    ),
+    Noun.SHIFT: ("shifts", "shift_id", {"venue_id": "venue_id", "status": "status"}),
+    Noun.BEVERAGE: (
+        "beverages",
+        "beverage_id",
+        {
+            "name": "name",
+            "sell_price_per_liter_minor": "sell_price_per_liter_minor",
+            "style": "style",
+            "abv": "abv",
+            "archived": "archived_at IS NOT NULL",
+        },
+    ),
+    Noun.TAP: (
+        "taps",
+        "tap_path",
+        {
+            "name": "name",
+            "pulses_per_liter": "pulses_per_liter",
+            "max_pour_ml": "max_pour_ml",
+            "status": "status",
+            "status_reason": "status_reason",
+            "keg_id": "keg_id",
+            "pour_id": _PENDING.format("tap_path", "taps"),
+        },
+    ),
+    Noun.CARD: (
+        "cards",
+        "card_uid",
+        {
+            "status": "status",
+            "guest_id": "guest_id",
+            "visit_id": "(SELECT visit_id FROM visits WHERE visits.card_uid = cards.card_uid AND visits.status = 'active')",
+        },
+    ),
+    Noun.VISIT: (
+        "visits",
+        "visit_id",
+        {"status": "status", "card_uid": "card_uid", "pour_id": _PENDING.format("visit_id", "visits")},
+    ),
+    Noun.GUEST: (
+        "guests",
+        "guest_id",
+        {
+            "first_name": "first_name",
+            "last_name": "last_name",
+            "phone": "phone",
+            "birth_date": "birth_date",
+            "age_checked": "age_checked_by IS NOT NULL",
+            "blocked": "blocked",
+        },
+    ),
+    Noun.BALANCE: ("guests", "guest_id", {"balance_minor": "balance_minor"}),
+    Noun.KEG: (
+        "kegs",
+        "keg_id",
+        {
+            "status": "status",
+            "tap": "(SELECT tap_path FROM taps WHERE taps.keg_id = kegs.keg_id)",
+            "booked_by_hand_ml": "(SELECT coalesce(sum(volume_ml), 0) FROM stock_movements AS moved"
+            " WHERE moved.keg_id = kegs.keg_id AND kind IN ('correction', 'line_cleaning') AND cause_id IS NULL)",
+        },
+    ),
+    Noun.INCIDENT: (
+        "incidents",
+        "incident_id",
+        {"status": "status", "owner": "owner", "occurrences": "occurrences", "details": "details"},
+    ),
+    Noun.USER: ("users", "username", {"role": "role", "disabled": "disabled"}),
+    Noun.DEVICE: ("devices", "path", {"rotated_at": "rotated_at", "revoked_at": "revoked_at"}),
+    Noun.WEBHOOK: (
+        "webhooks",
+        "webhook_id",
+        {
+            "url": "url",
+            "description": "description",
+            "event_types": "event_types",
+            "enabled": "enabled",
+            "old_secret_until": "old_secret_until",
+        },
+    ),
+}
+"""Table, key column, and the shown values with their SQL."""
+
+
+async def read_values(store: Store, noun: Noun, key: str, *, lock: bool) -> dict[str, Any] | None:
+    """The values that forms show of a row, as JSON has them; None without the row. `lock` locks it for a change."""
+    table, key_column, columns = _SOURCES[noun]
+    pairs = ", ".join(f"'{name}', {source}" for name, source in columns.items())
+    tail = " FOR NO KEY UPDATE" if lock and columns else ""
+    # tables and columns are this module's own, never input
+    statement = f"SELECT jsonb_build_object({pairs})::text FROM {table} WHERE {key_column}::text = $1{tail}"  # noqa: S608
+    found = await store.connection.fetchval(statement, key)
+    return None if found is None else msgspec.json.decode(found)

@@ -1,0 +1,22 @@
+"""Things that a page shows and its forms act on."""
+
+from enum import StrEnum
+
+
+class Noun(StrEnum):
+    """Kinds of things that forms act on. A form sends the key and the values of the one that its page showed."""
+
+    VENUE = "venue"
+    EMERGENCY_STOP = "emergency_stop"
+    SHIFT = "shift"
+    BEVERAGE = "beverage"
+    TAP = "tap"
+    CARD = "card"
+    VISIT = "visit"
+    GUEST = "guest"
+    BALANCE = "balance"
+    KEG = "keg"
+    INCIDENT = "incident"
+    USER = "user"
+    DEVICE = "device"
+    WEBHOOK = "webhook"

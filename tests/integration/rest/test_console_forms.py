@@ -1,0 +1,191 @@
+"""Forms of the console act on what their page showed, or are refused."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from tapwire_admin.app import create_app
+from tapwire_core.db.engine import Database
+from tapwire_core.domain.closed_sets import Role
+from tapwire_core.services import beverages, kegs, shifts, taps, venues
+from tests.integration.rest.test_console_users import in_browser, shown_in
+from tests.rest import Rest, log_in
+from tests.venue import OPERATOR, Venue
+
+MAKES_NEW = {
+    "/check-in/new-guest",
+    "/stock/new-beverage",
+    "/users/new",
+    "/webhooks/new",
+    "/set-up/venue",
+}
+"""Forms that add something and change nothing that a page shows."""
+OWN = {"/login", "/logout", "/venue", "/me/password"}
+"""Forms about the sender alone; `/venue` chooses what the next page shows."""
+NAMES_ALL = {
+    "/attention/{incident_id:uuid}/claim",
+    "/shift/{shift_id:uuid}/z",
+    "/visits/{visit_id:uuid}/top-up",
+    "/visits/{visit_id:uuid}/refund",
+    "/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay",
+}
+"""Forms whose address names all that they act on, and whose use case refuses by itself what has ended meanwhile."""
+
+
+class Tab:
+    """A tab of a browser, which keeps what its page showed."""
+
+    def __init__(self, rest: Rest, token: str, venue_id: str = "bar") -> None:
+        self.client, self.token, self.venue_id = rest.nobody, token, venue_id
+
+    def headers(self, chosen: str | None = None) -> dict[str, str]:
+        """The fields of a request; another tab may have chosen another venue."""
+        headers = in_browser(self.token)
+        return {**headers, "Cookie": f"{headers['Cookie']}; tapwire_venue={chosen or self.venue_id}"}
+
+    async def see(self, path: str) -> str:
+        """The page's or dialog's first shown thing, as its forms send it."""
+        page = await self.client.get(path, headers=self.headers())
+        assert page.status_code == 200, page.text
+        return shown_in(page)
+
+    async def send(self, path: str, shown: str, chosen: str | None = None, **fields: str) -> httpx.Response:
+        """Send a form."""
+        return await self.client.post(path, data={"shown": shown, **fields}, headers=self.headers(chosen))
+
+
+async def engineer(rest: Rest, db: Database, venue_id: str = "bar") -> Tab:
+    return Tab(rest, await log_in(db, Role.ENGINEER), venue_id)
+
+
+def console_forms(app: Litestar) -> Mapping[str, Any]:
+    routes = [route for route in app.routes if isinstance(route, HTTPRoute) and not route.path.startswith("/api")]
+    return {
+        route.path_format_original if hasattr(route, "path_format_original") else route.path: handler
+        for route in routes
+        for handler in route.route_handlers
+        if "POST" in handler.http_methods
+    }
+
+
+def test_every_form_says_what_its_page_shows_or_why_it_need_not() -> None:
+    forms = console_forms(create_app(Database.nowhere()))
+
+    silent = {path for path, handler in forms.items() if handler.opt.get("shows") is None}
+
+    assert len(forms) > 40
+    assert silent == MAKES_NEW | OWN | NAMES_ALL
+
+
+async def test_a_form_that_lacks_what_its_page_showed_is_refused(rest: Rest, db: Database, venue: Venue) -> None:
+    tab = await engineer(rest, db)
+    guest = await venue.guest()
+    paths = {
+        "guest_id:uuid": str(guest.guest_id),
+        "venue:str": "bar",
+        "tap:str": "left",
+        "username:str": "operator",
+        "card_uid:str": guest.card_uid,
+        "action:str": "lost",
+    }
+    for path, handler in console_forms(create_app(Database.nowhere())).items():
+        if handler.opt.get("shows") is None:
+            continue
+        address = re.sub(r"\{([^}]+)\}", lambda part: paths.get(part[1], "00000000-0000-4000-8000-000000000000"), path)
+        for lacking in ("", "{}", '{"noun":"venue","key":"bar"}'):
+            answer = await tab.send(address, lacking)
+            assert answer.status_code == 400, (path, answer.status_code, answer.text)
+            assert "page_out_of_date" in answer.text, path
+
+
+async def test_a_dialog_closes_the_shift_of_the_venue_that_it_showed(rest: Rest, db: Database, venue: Venue) -> None:
+    await venues.create_venue(db, OPERATOR, venue_id="station", name="Station", time_zone="Europe/Berlin")
+    await shifts.open_shift(db, OPERATOR, "station")
+    tab = await engineer(rest, db)
+    shown = await tab.see("/shift/close")
+
+    answer = await tab.send("/shift/close", shown, chosen="station")
+
+    assert answer.status_code == 200
+    assert await db.pool.fetch("SELECT venue_id, status FROM shifts ORDER BY venue_id") == [("bar", "closed"), ("station", "open")]
+    assert (await tab.send("/shift/close", shown)).status_code == 409
+
+
+async def test_an_emergency_stop_stops_the_venue_that_it_showed_and_ends_only_the_stop_that_it_showed(
+    rest: Rest, db: Database, venue: Venue
+) -> None:
+    await venues.create_venue(db, OPERATOR, venue_id="station", name="Station", time_zone="Europe/Berlin")
+    tab = await engineer(rest, db)
+    await tab.send("/emergency", await tab.see("/emergency"), chosen="station", on="true", reason="drill")
+    assert await db.pool.fetchval("SELECT venue_id FROM venues WHERE emergency_stop") == "bar"
+
+    first = await tab.see("/emergency")
+    await venues.release_venue(db, OPERATOR, "bar", "over")
+    await venues.stop_venue(db, OPERATOR, "bar", "drill")
+    answer = await tab.send("/emergency", first, on="false", reason="over")
+
+    assert (answer.status_code, "changed_meanwhile" in answer.text) == (409, True)
+    assert await db.pool.fetchval("SELECT emergency_stop FROM venues WHERE venue_id = 'bar'")
+
+
+async def test_two_people_edit_one_beverage_and_neither_undoes_the_other(rest: Rest, db: Database, venue: Venue) -> None:
+    tab = await engineer(rest, db)
+    beverage_id = await beverages.create_beverage(db, OPERATOR, name="Pils", sell_price_per_liter_minor=700)
+    path = f"/stock/beverages/{beverage_id}"
+    shown = await tab.see(path)
+    await beverages.change_beverage(db, OPERATOR, beverage_id, sell_price_per_liter_minor=800)
+
+    styled = await tab.send(path, shown, name="Pils", sell_price_per_liter_minor="7.00", style="pilsner")
+    priced = await tab.send(path, shown, name="Pils", sell_price_per_liter_minor="7.50")
+
+    assert styled.status_code == 200
+    found = await db.pool.fetchrow("SELECT style, sell_price_per_liter_minor FROM beverages WHERE beverage_id = $1", beverage_id)
+    assert found == ("pilsner", 800)
+    assert priced.status_code == 409
+    assert "€7.00" in priced.text
+    assert "€8.00" in priced.text
+
+
+async def test_a_keg_that_a_colleague_connected_meanwhile_stays_on(rest: Rest, db: Database, venue: Venue) -> None:
+    tab, path = await engineer(rest, db), "/taps/bar/left"
+    shown = await tab.see(f"{path}/actions")
+    beverage_id = await db.pool.fetchval("SELECT beverage_id FROM beverages LIMIT 1")
+    keg_id = await kegs.create_keg(db, OPERATOR, venue_id="bar", beverage_id=beverage_id, initial_volume_ml=30_000)
+    await taps.put_keg(db, OPERATOR, venue.tap.path, keg_id)
+
+    answer = await tab.send(f"{path}/keg-off", shown)
+
+    assert answer.status_code == 409
+    assert await db.pool.fetchval("SELECT keg_id FROM taps WHERE tap_path = $1", str(venue.tap.path)) == keg_id
+    tampered = json.dumps({**json.loads(shown), "key": "bar/taps/other"})
+    assert (await tab.send(f"{path}/keg-off", tampered)).status_code == 400
+
+
+async def test_a_page_keeps_its_venue_when_another_tab_chooses_one(rest: Rest, db: Database, venue: Venue) -> None:
+    await venues.create_venue(db, OPERATOR, venue_id="station", name="Station", time_zone="Europe/Berlin")
+    tab = await engineer(rest, db)
+
+    part = await rest.nobody.get("/parts/shift", headers={**tab.headers("station"), "X-Tapwire-Venue": "bar"})
+
+    assert "Open since" in part.text
+
+
+async def test_every_page_and_dialog_with_a_form_says_what_it_shows(rest: Rest, db: Database, venue: Venue) -> None:
+    tab, guest = await engineer(rest, db), await venue.guest(balance_minor=10_00)
+    visit_id = await db.pool.fetchval("SELECT visit_id FROM visits WHERE guest_id = $1", guest.guest_id)
+    await venue.grant(guest)
+    webhook = {"url": "https://books.example/tapwire", "event_types": ["shift.closed"]}
+    webhook_id = (await rest.engineer.post("/api/webhooks", json=webhook)).json()["webhook_id"]
+    of_guest = [f"/guests/{guest.guest_id}{rest}" for rest in ("", "/change", "/adjust")]
+    of_visit = [f"/visits/{visit_id}/{dialog}" for dialog in ("card", "lost", "close", "reconcile", "unlock")]
+    of_tap = [f"/taps/bar/left/{dialog}" for dialog in ("actions", "stop")]
+    others = ["/check-in", "/stock/new-keg", "/devices/new", "/devices/accept", "/emergency", "/shift/close", "/users/operator"]
+    things = [f"/cards?card_uid={guest.card_uid}", f"/stock/kegs/{venue.keg_id}", f"/stock/beverages/{venue.beverage_id}"]
+
+    for path in (*of_guest, *of_visit, *of_tap, *others, *things, f"/webhooks/{webhook_id}"):
+        assert json.loads(await tab.see(path))["key"], path
