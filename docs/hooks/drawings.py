@@ -56,20 +56,20 @@ def tap_phases() -> str:
         labels.setdefault((before, after), []).append(event)
     removal = Phase.CARD_MUST_BE_REMOVED
     places = {
-        Phase.IDLE: 60, removal: 250, Phase.OUT_OF_SERVICE: 370, Phase.FAULT: 440,
-        Phase.AUTHORIZING: 60, Phase.POURING: 250, Phase.SETTLING: 440,
+        Phase.IDLE: 60, removal: 250, Phase.OUT_OF_SERVICE: 400, Phase.FAULT: 480,
+        Phase.AUTHORIZING: 60, Phase.POURING: 250, Phase.SETTLING: 480,
     }  # fmt: skip
     arrows: Mapping[tuple[Phase, Phase], tuple[str, str, tuple[int, int], int]] = {
         (Phase.IDLE, Phase.AUTHORIZING): ("M244 80H572", "M580 80l-10-4v8z", (400, 74), 1),
         (Phase.IDLE, removal): ("M134 104V242", "M134 250l-4-10h8z", (144, 178), 1),
         (Phase.AUTHORIZING, removal): ("M580 94H560V264H252", "M244 264l10-4v8z", (272, 154), 2),
         (Phase.AUTHORIZING, Phase.POURING): ("M660 104V242", "M660 250l-4-10h8z", (672, 178), 1),
-        (Phase.POURING, Phase.SETTLING): ("M660 294V432", "M660 440l-4-10h8z", (672, 312), 1),
-        (Phase.SETTLING, removal): ("M580 462H420V280H252", "M244 280l10-4v8z", (432, 436), 1),
+        (Phase.POURING, Phase.SETTLING): ("M660 294V472", "M660 480l-4-10h8z", (672, 312), 1),
+        (Phase.SETTLING, removal): ("M580 502H420V280H252", "M244 280l10-4v8z", (432, 476), 1),
     }
     if labels.keys() != arrows.keys() or set(places) != set(Phase):
         raise ValueError(f"tap_phases draws {sorted(arrows)}, the table has {sorted(labels)}")
-    parts = ['<rect class="line dashed" x="12" y="40" width="244" height="456" rx="12"/>', _text(30, 30, "at rest", "soft")]
+    parts = ['<rect class="line dashed" x="12" y="40" width="244" height="496" rx="12"/>', _text(30, 30, "at rest", "soft")]
     for phase, y in places.items():
         x, width = (24, 220) if phase in RESTING_PHASES else (580, 160)
         parts += [_box(x, y, width, 44), _text(x + width / 2, y + 27, phase, "name code middle")]
@@ -77,7 +77,7 @@ def tap_phases() -> str:
         parts += [f'<path class="line strong" d="{line}"/>', f'<path class="tip strong" d="{tip}"/>']
         rows = -(-len(labels[pair]) // columns)
         parts += [_text(x + (i // rows) * 144, y + (i % rows) * ROW, name, "soft") for i, name in enumerate(labels[pair])]
-    return _svg(830, 510, "The phases of a tap and the events that lead from one to another", parts)
+    return _svg(830, 550, "The phases of a tap and the events that lead from one to another", parts)
 
 
 def inline(file: Path) -> str:
