@@ -52,7 +52,7 @@ audit: $(VENV)/.dev ## look up known faults of the pinned packages
 	@$(PY) requirements/audit.py services node demo dev
 
 docs: $(VENV)/.dev $(VENDOR) ## build the documentation into site/, which needs no network to be read
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs --quiet build --strict
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 dist: $(VENV)/.dist $(VENDOR) ## the four packages into dist/, with checksums, a bill of materials (CycloneDX) and all licences
 	@$(VENV)/dist-tools/bin/python requirements/dist.py dist
