@@ -84,8 +84,8 @@ system-packages: ## install what the tests use from Debian or Ubuntu, as root or
 audit: $(VENV)/.dev ## look up known faults of the pinned packages
 	@$(PY) requirements/audit.py services node demo dev
 
-docs: $(VENV)/.dev ## build the documentation into site/, which needs no network to be read
-	$(PY) -m mkdocs --quiet build --strict
+docs: $(VENV)/.dev $(VENDOR) ## build the documentation into site/, which needs no network to be read
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 dist: $(VENV)/.dist $(VENDOR) ## the four packages into dist/, with checksums, a bill of materials (CycloneDX) and all licences; URL=address of the repository
 	@TAPWIRE_PROJECT_URL='$(URL)' $(VENV)/dist-tools/bin/python requirements/dist.py dist

@@ -4,6 +4,7 @@ import argparse
 import ast
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -25,13 +26,12 @@ from tapwire_admin.openapi.document import complete
 from tapwire_admin.openapi.page import METHODS
 from tapwire_contracts.denials import DENIALS
 from tapwire_contracts.messages import ROUTES, Route, Sender, message_type
-from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, SyncStatus, WebhookEventType
+from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, WebhookEventType
 from tapwire_contracts.schemas import payload_schema
 from tapwire_contracts.topics import ROOT
 from tapwire_core.__main__ import parser as core_parser
 from tapwire_core.commands.backup_folder import BackupCollector
 from tapwire_core.db.engine import Database
-from tapwire_core.domain.pours import TRANSITIONS as POUR_TRANSITIONS
 from tapwire_core.monitoring.metrics import BooksMetrics, DecisionMetrics, WorkerMetrics
 from tapwire_core.settings import PREFIX, Settings
 from tapwire_node import settings as node_settings
@@ -41,6 +41,9 @@ from tapwire_node.controller.transitions import TRANSITIONS as NODE_TRANSITIONS
 from tapwire_node.fleet import parser as fleet_parser
 from tapwire_node.hardware.settings import GpioHardware, Mfrc522Hardware, PcscHardware, SimulatedHardware
 from tapwire_node.simulator.__main__ import parser as simulator_parser
+
+sys.path.insert(0, str(Path(__file__).parent))
+from drawings import inline_made
 
 DECISIONS: Final = "decisions"
 TAP_TOML: Final[Mapping[str, type]] = {
@@ -59,14 +62,10 @@ TAP_TOML: Final[Mapping[str, type]] = {
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the decisions, and every page that mkdocs.yml does not name, to the navigation."""
+    """Add the decisions to the navigation, as their index lists them."""
     assert config.nav is not None
     folder = Path(config.docs_dir) / DECISIONS
     config.nav.append({"Decisions": [f"{DECISIONS}/index.md", *(f"{DECISIONS}/{name}" for name in _listed(folder / "index.md"))]})
-    named = str(config.nav)
-    further = [file.name for file in sorted(Path(config.docs_dir).glob("*.md")) if file.name not in named]
-    if further:
-        config.nav.insert(-2, {"More": [*further]})
     return config
 
 
@@ -96,11 +95,7 @@ def pages() -> dict[str, list[str]]:
 
 def _states() -> Iterator[str]:
     yield "# States\n\nMade from the tables that the programs work by.\n\n## A pour\n"
-    yield "```text"
-    yield f"  granted ──▶ {SyncStatus.PENDING_SYNC} ──┬── {'what happens':34}──▶ ends as"
-    for (_, event), after in POUR_TRANSITIONS.items():
-        yield f"{' ' * 27}├── {event.value + ' ':─<34}──▶ {after}"
-    yield "```\n"
+    yield f"{inline_made('pour-states.svg')}\n"
     yield "Every way out frees the hold and both leases in the transaction that takes it. The other states have none.\n"
     yield "## A tap node\n\nThe reaction of each phase to each event. A pair that is not here changes nothing.\n"
     yield from _table(

@@ -1,7 +1,7 @@
 """`make pictures`: every page of the running demo's console as a picture, in each theme, language and width; for people to look at.
 
 `python -m tests.browser.pictures FOLDER`. Before that the demo has an evening (`evening.py`), so that there is something to see.
-With `README` as the folder it takes the few that the README shows, of the demo as it is.
+With `README` as the folder it takes the few that README and docs show, of the demo as it is.
 """
 
 import asyncio
@@ -47,22 +47,25 @@ async def take_pictures(demo: DemoFile, folder: Path) -> None:
 
 
 async def take_for_readme(demo: DemoFile) -> None:
-    """The few that the README shows."""
+    """The few that README and docs show, each in both themes; a tap's own screen has one look."""
     README.mkdir(parents=True, exist_ok=True)
     async with open_chromium() as browser:
-        async with Console.opened(browser, demo.api_url, width=1280, height=800) as console:
-            await console.log_in(demo.operator)
-            await _two_pouring(console.page)
-            await console.page.screenshot(path=README / "taps.jpg", type="jpeg", quality=QUALITY)
-        async with Console.opened(browser, demo.api_url, theme="light", width=1280, height=800) as console:
-            await console.log_in(demo.operator)
-            await console.see(f"/check-in?guest_id={demo.cards[0].guest_id}")
-            await console.page.screenshot(path=README / "check-in.jpg", type="jpeg", quality=QUALITY)
-        async with Console.opened(browser, demo.api_url, language="ru", width=360, height=740) as console:
-            await console.log_in(demo.operator)
-            await _two_pouring(console.page)
-            await console.page.screenshot(path=README / "phone.jpg", type="jpeg", quality=QUALITY)
+        for theme in THEMES:
+            async with Console.opened(browser, demo.api_url, theme=theme, width=1280, height=800) as console:
+                await console.log_in(demo.operator)
+                await _two_pouring(console.page)
+                await _photo(console.page, f"taps-{theme}")
+                await console.see(f"/check-in?guest_id={demo.cards[0].guest_id}")
+                await _photo(console.page, f"check-in-{theme}")
+            async with Console.opened(browser, demo.api_url, theme=theme, width=360, height=740) as console:
+                await console.log_in(demo.operator)
+                await _two_pouring(console.page)
+                await _photo(console.page, f"phone-{theme}")
         await _screen(browser, demo, "pouring", README / "screen.jpg")
+
+
+async def _photo(page: Page, name: str) -> None:
+    await page.screenshot(path=README / f"{name}.jpg", type="jpeg", quality=QUALITY)
 
 
 async def _pages_of(api: Api, evening: Evening) -> dict[str, str]:

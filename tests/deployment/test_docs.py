@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser, _SubParsersAction
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,9 +52,38 @@ LOADS: Final = {
     "16 taps at a third of one worker's rate": "a third of one worker's rate",
 }
 """The rows of scaling.md, and those of performance.md that they are made from."""
-LOADED = re.compile(
-    r'<(?:script|img|iframe|source)[^>]*\bsrc="(\w+:)?//|<link[^>]*rel="(?:stylesheet|preconnect|icon)"[^>]*href="(\w+:)?//'
-)
+ADDRESS: Final = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?//|^(?:mailto|tel|javascript):", re.IGNORECASE)
+LOADING: Final = {"script": "src", "img": "src", "iframe": "src", "source": "srcset", "use": "href", "image": "href"}
+"""Elements that load the address of an attribute; links do so by their `rel`."""
+
+
+class SitePage(HTMLParser):
+    """The addresses and ids of one page of the site."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+        self.menu: list[str] = []
+        self._nav = 0
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.ids |= {given[name] for name in ("id", "name") if name in given}
+        self._nav += tag == "nav"
+        if tag in LOADING and given.get(LOADING[tag]):
+            self.loaded.append(given[LOADING[tag]])
+        elif tag == "link" and given.get("rel") not in ("prev", "next", "canonical"):
+            self.loaded.append(given["href"])
+        elif tag == "a" and "href" in given:
+            self.links.append(given["href"])
+            if self._nav:
+                self.menu.append(given["href"])
+
+    def handle_endtag(self, tag: str) -> None:
+        self._nav -= tag == "nav"
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +96,40 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
-    pages = list(site.glob("**/*.html"))
+@pytest.fixture(scope="module")
+def parsed(site: Path) -> dict[Path, SitePage]:
+    """Every page of the site."""
+    return {file: SitePage(file) for file in site.glob("**/*.html") if file.name != "404.html"}
 
-    assert len(pages) > 15
-    assert {page.name: LOADED.search(page.read_text()) for page in pages if LOADED.search(page.read_text())} == {}
+
+def test_no_page_loads_anything_from_elsewhere(site: Path, parsed: dict[Path, SitePage]) -> None:
+    assert len(parsed) > 15
+    assert {file.name: one.loaded for file, one in parsed.items() if any(map(ADDRESS.match, one.loaded))} == {}
+    for file, one in parsed.items():
+        assert [name for name in one.loaded if not (file.parent / name.partition("#")[0]).is_file()] == []
+        assert 'class="mermaid' not in file.read_text()
     for sheet in site.glob("**/*.css"):
-        assert "url(http" not in sheet.read_text()
+        assert re.findall(r"(?:url\(|@import )[\"']?(?:\w+:)?//", sheet.read_text()) == []
+
+
+def test_every_link_of_the_site_leads_to_a_page_and_a_place_that_there_are(parsed: dict[Path, SitePage]) -> None:
+    broken = []
+    for file, one in parsed.items():
+        for link in one.links:
+            if ADDRESS.match(link):
+                continue
+            name, _, place = link.partition("#")
+            to = (file.parent / name).resolve() if name else file
+            if not to.is_file() or (place and to in parsed and place not in parsed[to].ids):
+                broken.append(f"{file.name}: {link}")
+
+    assert broken == []
+
+
+def test_every_page_of_the_site_is_in_the_menu(site: Path, parsed: dict[Path, SitePage]) -> None:
+    listed = {(site / link.partition("#")[0]).resolve() for link in parsed[site / "concepts.html"].menu if not ADDRESS.match(link)}
+
+    assert {file.name for file in parsed if file.resolve() not in listed} == set()
 
 
 def test_the_reference_has_routes_and_payloads(site: Path) -> None:
