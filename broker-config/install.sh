@@ -13,11 +13,11 @@ variant=${2:-tls}
 mkdir -p "$1/listeners" "$1/tls"
 folder=$(cd "$1" && pwd)
 named=${AS:-$folder}
-case $named in *[\ \#\&]*) echo "install.sh: mosquitto can't read a folder with a blank, # or & in its name" >&2; exit 2 ;; esac
+placed=$(printf %s "$named" | sed 's/[#&\\]/\\&/g')
 
 case $variant in plain) devices=1883 services=1884 ;; *) devices=8883 services=8884 ;; esac
 place() {
-    sed -e "s#/etc/tapwire/broker#$named#" \
+    sed -e "s#/etc/tapwire/broker#$placed#" \
         -e "s#^user .*#user ${BROKER_USER:-mosquitto}#" \
         -e "s#^listener $devices\$#listener ${DEVICE_PORT:-$devices}${BIND:+ $BIND}#" \
         -e "s#^listener $services\$#listener ${SERVICE_PORT:-$services}${BIND:+ $BIND}#" "$1"
@@ -32,4 +32,4 @@ for file in devices services; do [ -e "$folder/$file" ] || : > "$folder/$file"; 
 chmod 755 "$folder"
 [ "$(id -u)" != 0 ] || chown "${BROKER_USER:-mosquitto}" "$folder" "$folder"/listeners "$folder"/listeners/* "$folder"/tls "$folder"/mosquitto.conf \
     "$folder"/acl "$folder"/devices "$folder"/services
-echo "$folder is ready for: mosquitto -c $named/mosquitto.conf"
+echo "$folder is ready for: mosquitto -c '$named/mosquitto.conf'"

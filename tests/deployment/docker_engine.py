@@ -19,7 +19,18 @@ from typing import Final
 
 SUITE: Final = "trixie"
 """The base image's Debian, which has PostgreSQL 17 and Python 3.13; compose 2 comes from it too where the machine has none."""
-PACKAGES: Final = ("ca-certificates", "mosquitto", "mosquitto-clients", "postgresql", "python3", "python3-venv")
+BARE: Final = "debian:tapwire-test"
+PACKAGES: Final = (
+    "ca-certificates",
+    "make",
+    "mosquitto",
+    "mosquitto-clients",
+    "openssl",
+    "postgresql",
+    "python3",
+    "python3-venv",
+    "systemd-sysv",
+)
 NEEDED: Final[Mapping[str, str]] = {
     "dockerd": "docker.io",
     "docker": "docker.io",

@@ -14,21 +14,14 @@ import httpx
 import pytest
 import yaml
 
-from tests.deployment.docker_engine import Engine, NoEngine, docker_engine, import_base
+from tests.deployment.docker_engine import Engine
 from tests.deployment.fresh_checkout import fresh_checkout
+from tests.deployment.small_venue import SCENARIO, TAP, furnish
 
 pytestmark = pytest.mark.install
 
 ROOT: Final = Path(__file__).parents[2]
 API: Final = "http://127.0.0.1:8080"
-TAP: Final = "bar/taps/left"
-CARD: Final = "04a1b2c3"
-SCENARIO: Final = f"""repeat = true
-
-[[guests]]
-cards = ["{CARD}"]
-leave_after_ml = 300
-"""
 WITHIN_S: Final = 90.0
 RESTARTED: Final = ("postgres", "mosquitto", "sync-broker", "backup", "core", "admin", "tap-left")
 ALARM: Final = re.compile(r"time\(\) - max\(tapwire_last_backup_timestamp_seconds\) > (\d+)")
@@ -121,40 +114,19 @@ def until(what: str, is_so: Callable[[], Any], stack: Stack) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack that docs/deployment.md starts, in a fresh checkout, with a venue in it."""
+    folder = fresh_checkout(tmp_path_factory.mktemp("stack") / "tapwire")
+    made = Stack(engine, folder)
+    engine.run("deploy/prepare.sh", "venue.example", cwd=folder)
+    made.compose("up", "-d", "--build", within_s=600)
     try:
-        with docker_engine() as engine:
-            folder = fresh_checkout(tmp_path_factory.mktemp("stack") / "tapwire")
-            named = re.findall(r"_IMAGE:-((?:python|postgres|eclipse-mosquitto):[^}]+)\}", (folder / "compose.yaml").read_text())
-            import_base(engine, sorted(set(named)))
-            made = Stack(engine, folder)
-            engine.run("deploy/prepare.sh", "venue.example", cwd=folder)
-            made.compose("up", "-d", "--build", within_s=600)
-            try:
-                until("the stack is well", made.is_well, made)
-                made.log_in()
-                furnish(made)
-                yield made
-            finally:
-                made.compose("--profile", "*", "down", "--volumes", "--timeout", "10")
-    except NoEngine as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-
-
-def furnish(stack: Stack) -> None:
-    """A venue with a tap, a keg on it, an open shift, and a guest with a card."""
-    stack.api("POST", "venues", {"venue_id": "bar", "name": "The Bar", "time_zone": "Europe/Berlin"})
-    stack.api("POST", "taps", {"venue_id": "bar", "tap_id": "left", "name": "Left", "max_pour_ml": 500})
-    beverage_id = stack.api("POST", "beverages", {"name": "Pils", "sell_price_per_liter_minor": 700})["beverage_id"]
-    keg = {"venue_id": "bar", "beverage_id": beverage_id, "initial_volume_ml": 30_000}
-    stack.api("PUT", "taps/bar/left/keg", {"keg_id": stack.api("POST", "kegs", keg)["keg_id"]})
-    stack.api("POST", "shifts/open", {"venue_id": "bar"})
-    guest_id = stack.api("POST", "guests", {"first_name": "Ann", "age_checked": True})["guest_id"]
-    stack.api("POST", f"guests/{guest_id}/top-ups", {"amount_minor": 50_000, "method": "cash"})
-    stack.api("POST", "visits/open-and-assign-card", {"venue_id": "bar", "guest_id": guest_id, "card_uid": CARD})
+        until("the stack is well", made.is_well, made)
+        made.log_in()
+        furnish(made.api)
+        yield made
+    finally:
+        made.compose("--profile", "*", "down", "--volumes", "--timeout", "10")
 
 
 def test_a_simulated_tap_pours_and_the_pour_is_settled(stack: Stack) -> None:

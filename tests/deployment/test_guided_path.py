@@ -26,15 +26,16 @@ def test_a_newcomer_who_copies_every_block_gets_a_pour_that_is_settled_and_books
     blocks = BLOCK.findall((ROOT / "docs" / "guided-path.md").read_text())
     script = "\n".join(["set -eu", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT", *blocks, "trap - EXIT"])
     ports = {name: str(free_port()) for name in ("DEVICE_PORT", "SERVICE_PORT", "ADMIN_PORT")}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TAPWIRE_")}
-
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TAPWIRE_") and name != "VENUE"}
     checkout = fresh_checkout(tmp_path / "a checkout")
+    venue = checkout / "venue"
 
-    ended = run_shell(script, checkout, {**kept, **ports, "VENUE": str(tmp_path / "venue")})
+    ended = run_shell(script, checkout, {**kept, **ports})
 
-    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}\n{logs(tmp_path / 'venue' / 'logs')}"
+    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}\n{logs(venue / 'logs')}"
     assert "tapwire/v1/bar/taps/left/state" in ended.stdout
-    poured = re.search(r"^Ann poured (\d+) ml for (\d+) cents, and has (\d+) cents\.$", ended.stdout, re.MULTILINE)
+    told = r"^Ann poured (\d+) ml for (\d+) cents\.\nShe has (\d+) cents left\.$"
+    poured = re.search(told, ended.stdout, re.MULTILINE)
     assert poured
     volume_ml, amount_minor, balance_minor = map(int, poured.groups())
     assert 290 <= volume_ml <= 330, "about 300 ml, as the page says"
@@ -45,7 +46,7 @@ def test_a_newcomer_who_copies_every_block_gets_a_pour_that_is_settled_and_books
     assert "no connection" in refusal
     assert "Not authorized" in refusal
     assert said == "The right tap is refused."
-    assert ended.stdout.splitlines()[-1] == f"Everything has ended. What it wrote is in {tmp_path / 'venue'}."
+    assert ended.stdout.splitlines()[-1] == f"Everything has ended. What it wrote is in {venue}."
 
 
 def test_a_port_that_is_taken_is_named_before_anything_is_started(tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 def test_ctrl_c_while_everything_is_set_up_is_one_line_and_leaves_no_process(checkout: Path, said: str, after_s: float) -> None:
     output = checkout / "output"
     with output.open("wb") as target:
-        make = ["make", "demo", f"PYTHON={sys.executable}"]
+        # a shell starts what it runs in the background with Ctrl-C ignored, and the tests may run there
+        make = ["env", "--default-signal=INT", "make", "demo", f"PYTHON={sys.executable}"]
         started = subprocess.Popen(make, cwd=checkout, stdout=target, stderr=target, start_new_session=True, env=plain())
     try:
         wait_for(said, output)
