@@ -51,6 +51,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import DomainError
 from tapwire_core.monitoring.metrics import DecisionMetrics
+from tapwire_core.services.decision_rates import DecisionRates
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DEFAULT_SESSION_HOURS: Final = 12
@@ -130,6 +131,7 @@ def create_app(
     )
     app.state.db = db
     app.state.cookie_secure = cookie_secure
+    app.state.rates = DecisionRates(db.policy.device_decisions_per_minute)
     app.state.decisions = DecisionMetrics(metrics.registry)
     return app
 

@@ -16,6 +16,7 @@ SHIFT_LEADS = {
     "POST /api/visits/{visit_id:uuid}/reconcile-pour",
     "POST /api/visits/{visit_id:uuid}/force-unlock",
     "POST /api/incidents/{incident_id:uuid}/resolve",
+    "POST /api/incidents/resolve",
     "POST /api/shifts/close",
     "POST /api/shifts/{shift_id:uuid}/reports/z",
 }
