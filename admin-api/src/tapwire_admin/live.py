@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 import msgspec
 from aiomqtt import Client, MqttError
@@ -182,8 +181,7 @@ class Live:
         wait_s = FIRST_RETRY_S
         while True:
             try:
-                name = f"admin-{uuid4().hex[:16]}"
-                async with make_client(broker_url, protocol, name, ca_file=ca_file, receive=self.receive) as client:
+                async with make_client(broker_url, protocol, ca_file=ca_file, receive=self.receive) as client:
                     wait_s = FIRST_RETRY_S
                     await self._listen_until_lost(client)
             except MqttError as error:

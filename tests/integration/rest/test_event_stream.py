@@ -286,7 +286,7 @@ async def test_the_status_names_the_core_workers_that_show_themselves_and_forget
         async with (
             asyncio.timeout(COMES_WITHIN_S),
             serving(db, live) as url,
-            make_client(broker.url("core"), broker.protocol, "core-1") as core,
+            make_client(broker.url("core"), broker.protocol) as core,
             httpx.AsyncClient(base_url=url, headers=rest.operator.headers) as client,
         ):
             await core.publish(core_state_topic("core-1"), encode(worker), qos=1, retain=True)

@@ -21,7 +21,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
 from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
-from tapwire_core.broker.client import subscribe, until_lost
+from tapwire_core.broker.client import new_client_id, subscribe, until_lost
 from tapwire_core.commands.backup_folder import BackupCollector
 from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
@@ -78,13 +78,14 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Worker:
-    """A core worker; `instance_id` is its name on the broker."""
+    """A core worker; `instance_id` is its published name, `client_id` its secret one at the broker."""
 
     db: Database
     address: BrokerAddress
     intervals: Intervals
     instance_id: str
     retention: RetentionPeriods = DEFAULT_RETENTION
+    client_id: str = field(default_factory=new_client_id, repr=False)
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     health: WorkerHealth = field(default_factory=WorkerHealth)
 
@@ -109,7 +110,7 @@ class Worker:
 
     async def _connect_and_work(self) -> None:
         intake, gate = Intake[RawMessage](), Gate(self.rates)
-        async with self.address.client(self.instance_id, functools.partial(gate.receive, intake)) as client:
+        async with self.address.client(self.instance_id, self.client_id, functools.partial(gate.receive, intake)) as client:
             self.metrics.count_connect()
             publisher = Publisher(client, self.address, self.instance_id)
             await self._work(HandlerContext(self.db, publisher, Batches(self.db), self.metrics), intake, gate)
@@ -236,7 +237,7 @@ async def run_core(settings: Settings) -> None:
     )
     async with Database.open(settings.database_url, settings.policy) as db:
         worker = Worker(db, address, Intervals(), f"core-{secrets.token_hex(4)}", settings.retention)
-        home = HomeAssistant(db=db, address=address, instance_id=worker.instance_id, prefix=settings.home_assistant_prefix)
+        home = HomeAssistant(db=db, address=address, prefix=settings.home_assistant_prefix)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
         sender = WebhookSender(db, WebhookMetrics(worker.metrics.registry))
         heartbeat = keep_heartbeat(db, Program.CORE, worker.instance_id)
