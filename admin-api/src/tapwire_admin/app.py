@@ -21,6 +21,7 @@ from tapwire_admin.requests.implied_methods import AnswerOptions, with_head
 from tapwire_admin.requests.parameters import provide_page
 from tapwire_admin.requests.request_ids import echo_request_id
 from tapwire_admin.responses.errors import answer_domain_error, answer_fault, answer_http_error
+from tapwire_admin.responses.event_streams import OpenStreams
 from tapwire_admin.routes import (
     audit,
     beverages,
@@ -95,7 +96,7 @@ def create_app(
     that pair.
     """
     live_values = live or Live()
-    metrics = RequestMetrics()
+    metrics, streams = RequestMetrics(), OpenStreams()
     app = Litestar(
         [
             Router(
@@ -114,6 +115,7 @@ def create_app(
             "request_metrics": Provide(lambda: metrics, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
             "live": Provide(lambda: live_values, sync_to_thread=False),
+            "streams": Provide(lambda: streams, sync_to_thread=False),
             "broker": Provide(lambda: devices_broker, sync_to_thread=False),
             "actor": Provide(_provide_actor, sync_to_thread=False),
             "page": Provide(provide_page, sync_to_thread=False),

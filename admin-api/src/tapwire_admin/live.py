@@ -42,8 +42,6 @@ from tapwire_core.broker.client import make_client, subscribe, until_lost
 
 FIRST_RETRY_S: Final = 0.5
 MAX_RETRY_S: Final = 10.0
-MAX_LISTENERS: Final = 100
-"""Streams that one process serves at once."""
 _CORE_TOPICS: Final = f"{ROOT}/core/"
 LEAVES: Final = (STATE.leaf, CARD.leaf, PROGRESS.leaf, COMMAND.leaf)
 
@@ -125,10 +123,6 @@ class Live:
     def newest(self, kind: LiveKind, path: str) -> dict[str, Any] | None:
         """The newest value of a device, or None."""
         return self._newest.get((kind, path))
-
-    def is_full(self) -> bool:
-        """True while `MAX_LISTENERS` streams are open."""
-        return len(self._listeners) >= MAX_LISTENERS
 
     @contextmanager
     def listen(self, kinds: frozenset[LiveKind] = STREAMED) -> Iterator[Listener]:
