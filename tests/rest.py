@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import httpx
 from litestar import Litestar
+from prometheus_client import generate_latest
 
 from tapwire_admin.app import create_app
 from tapwire_admin.openapi.document import complete
@@ -112,6 +113,11 @@ def _app_on(db: Database) -> Litestar:
     _app().state.db = db
     set_decisions_per_minute(db.policy.device_decisions_per_minute)
     return _app()
+
+
+def metrics_page() -> str:
+    """The application's metrics, as its port for them has them."""
+    return generate_latest(_app().state.metrics).decode()
 
 
 def set_decisions_per_minute(per_minute: int) -> None:

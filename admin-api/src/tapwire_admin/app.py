@@ -13,7 +13,7 @@ from tapwire_admin.access.cookies import PRIVATE_PATHS, forbid_caching
 from tapwire_admin.console.error_answers import show_http_error
 from tapwire_admin.console.routes import console
 from tapwire_admin.live import Live
-from tapwire_admin.metrics import RequestMetrics, read_metrics
+from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi.document import openapi_config
 from tapwire_admin.requests.bodies import require_strict_body
 from tapwire_admin.requests.idempotency import AlreadyAnswered, StoreAnswers, provide_once, repeat_answer
@@ -104,7 +104,7 @@ def create_app(
                 route_handlers=[*with_head(handler for noun in NOUNS for handler in noun.HANDLERS)],
                 before_request=require_strict_body,
             ),
-            *with_head([*health.HANDLERS, read_metrics]),
+            *with_head(health.HANDLERS),
             *console(),
         ],
         guards=[enforce_access],
@@ -112,7 +112,6 @@ def create_app(
         before_send=[echo_request_id, forbid_caching, metrics.observe],
         dependencies={
             "db": Provide(_provide_db, sync_to_thread=False),
-            "request_metrics": Provide(lambda: metrics, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
             "live": Provide(lambda: live_values, sync_to_thread=False),
             "streams": Provide(lambda: streams, sync_to_thread=False),
@@ -134,6 +133,7 @@ def create_app(
     app.state.db = db
     app.state.cookie_secure = cookie_secure
     app.state.rates = DecisionRates(db.policy.device_decisions_per_minute)
+    app.state.metrics = metrics.registry
     app.state.decisions = DecisionMetrics(metrics.registry)
     return app
 

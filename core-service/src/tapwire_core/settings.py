@@ -65,9 +65,11 @@ class Settings(BaseSettings):
     admin_port: int = Field(default=8080, ge=0, le=65_535)
     """Port on which the admin API listens."""
     metrics_host: str = LOOPBACK
-    """Address on which a core worker serves `/metrics`, `/health/live` and `/health/ready`."""
+    """Address on which a core worker serves `/metrics`, `/health/live` and `/health/ready`, and the admin API `/metrics`."""
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
-    """Port of `/metrics` and `/health`; without one they are not served."""
+    """Port of a core worker's `/metrics` and `/health`; without one they are not served."""
+    admin_metrics_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Port of the admin API's `/metrics`, which never are on its public port; without one they are not served."""
     backup_folder: Path | None = None
     """Folder of `tapwire-core backup FOLDER`; `/metrics` shows the age of its newest file."""
     currency: str = Field(default="EUR", pattern="^[A-Z]{3}$")

@@ -51,13 +51,13 @@ class Event:
 
 
 @asynccontextmanager
-async def serving(db: Database, live: Live | None = None) -> AsyncIterator[str]:
+async def serving(db: Database, live: Live | None = None, **options: Any) -> AsyncIterator[str]:
     """The API on a port of its own: a stream needs a real connection."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         app = asgi(create_app(db, live=live))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, **options))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=[listening]))
             try:

@@ -52,7 +52,6 @@ EVERYBODY = {
     "POST /api/session",
     "GET /health/live",
     "GET /health/ready",
-    "GET /metrics",
 }
 CONSOLE_SHIFT_LEADS = {
     "GET /attention/{incident_id:uuid}/resolve",
