@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import httpx
 from litestar import Litestar
+from prometheus_client import generate_latest
 
 from tapwire_admin.app import create_app
 from tapwire_admin.openapi.document import complete
@@ -18,6 +19,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes.sessions import open_session
 from tapwire_core.domain.closed_sets import Role
+from tapwire_core.services.decision_rates import DecisionRates
 from tapwire_core.services.sessions import hash_token
 
 
@@ -109,7 +111,18 @@ def _app() -> Litestar:
 def _app_on(db: Database) -> Litestar:
     """The one application of this process, on a test's database; making it costs more than a test."""
     _app().state.db = db
+    set_decisions_per_minute(db.policy.device_decisions_per_minute)
     return _app()
+
+
+def metrics_page() -> str:
+    """The application's metrics, as its port for them has them."""
+    return generate_latest(_app().state.metrics).decode()
+
+
+def set_decisions_per_minute(per_minute: int) -> None:
+    """Give each device a new allowance of decisions at the application."""
+    _app().state.rates = DecisionRates(per_minute)
 
 
 async def log_in(db: Database, role: Role) -> str:

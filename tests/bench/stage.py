@@ -34,6 +34,8 @@ PRICE_MINOR: Final = 500
 ENDS_WITHIN_S: Final = 10
 ADMIN_COMES_WITHIN_S: Final = 30
 LOOK_S: Final = 0.1
+UNLIMITED: Final = str(1_000_000)
+"""Decisions per minute: the load of a few taps is that of many."""
 ROOT: Final = Path(__file__).parents[2]
 Answer = TypeVar("Answer")
 
@@ -95,7 +97,12 @@ class Stage:
 
     def _start(self, module: str, account: str, **settings: str) -> subprocess.Popen[bytes]:
         """One of our services, with its database and its login at the broker."""
-        given = {"TAPWIRE_DATABASE_URL": self.postgres.url, "TAPWIRE_BROKER_URL": self.broker.url(account), **settings}
+        given = {
+            "TAPWIRE_DATABASE_URL": self.postgres.url,
+            "TAPWIRE_BROKER_URL": self.broker.url(account),
+            "TAPWIRE_DEVICE_DECISIONS_PER_MINUTE": UNLIMITED,
+            **settings,
+        }
         return subprocess.Popen([sys.executable, "-m", module, "run"], env={**os.environ, **given}, stderr=subprocess.DEVNULL)
 
     def uses(self) -> dict[str, Use]:

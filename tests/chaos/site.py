@@ -40,6 +40,8 @@ CORES: Final = ("core-1", "core-2")
 ADMIN: Final = "admin"
 SIMULATOR: Final = "simulator"
 READY_S: Final = 90.0
+UNLIMITED: Final = str(1_000_000)
+"""Decisions per minute: one tap of the load pours as fast as many."""
 TEST_TIMEOUT_S: Final = 300
 """Timeout of a test with all these processes on a busy machine."""
 LOOK_S: Final = 0.05
@@ -165,6 +167,7 @@ async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mappi
         settings = {
             "TAPWIRE_DATABASE_URL": _database_url(site, to_database),
             "TAPWIRE_BROKER_URL": through(site.broker.url(account), to_broker),
+            "TAPWIRE_DEVICE_DECISIONS_PER_MINUTE": UNLIMITED,
             **core_settings,
         }
         if name == ADMIN:

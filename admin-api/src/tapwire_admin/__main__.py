@@ -4,12 +4,16 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import uvicorn
+from litestar import Litestar
 
 from tapwire_admin.app import create_app
 from tapwire_admin.console.libraries import LibrariesMissing, require_libraries
+from tapwire_admin.http_timeouts import TimedHTTPProtocol
 from tapwire_admin.live import Live
 from tapwire_contracts.logs import set_up_logs
 from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, add_units_options, print_units_installed
@@ -19,6 +23,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.installation import require_installation
 from tapwire_core.errors import DomainError
+from tapwire_core.monitoring.health_server import serve_metrics
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
 
 PACKAGE: Final = "tapwire-admin"
@@ -73,12 +78,24 @@ async def run_admin(settings: Settings) -> None:
             port=settings.admin_port,
             log_config=None,
             access_log=False,
+            http=TimedHTTPProtocol,
             timeout_graceful_shutdown=STREAMS_END_WITHIN_S,
         )
         _ignore_resent_signals()
         broker = settings.broker_protocol, settings.broker_ca_file
         followers = [live.follow(settings.broker_url, *broker)] if settings.broker_url else []
-        await run_together(uvicorn.Server(config).serve(), *followers)
+        with _metrics_served(app, settings):
+            await run_together(uvicorn.Server(config).serve(), *followers)
+
+
+@contextmanager
+def _metrics_served(app: Litestar, settings: Settings) -> Iterator[None]:
+    """Serve `/metrics` on its own port while the block runs, if the settings name one."""
+    if settings.admin_metrics_port is None:
+        yield
+        return
+    with serve_metrics(app.state.metrics, settings.admin_metrics_port, settings.metrics_host):
+        yield
 
 
 def _ignore_resent_signals() -> None:

@@ -13,7 +13,7 @@ from tapwire_admin.access.cookies import PRIVATE_PATHS, forbid_caching
 from tapwire_admin.console.error_answers import show_http_error
 from tapwire_admin.console.routes import console
 from tapwire_admin.live import Live
-from tapwire_admin.metrics import RequestMetrics, read_metrics
+from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi.document import openapi_config
 from tapwire_admin.requests.bodies import require_strict_body
 from tapwire_admin.requests.idempotency import AlreadyAnswered, StoreAnswers, provide_once, repeat_answer
@@ -21,6 +21,7 @@ from tapwire_admin.requests.implied_methods import AnswerOptions, with_head
 from tapwire_admin.requests.parameters import provide_page
 from tapwire_admin.requests.request_ids import echo_request_id
 from tapwire_admin.responses.errors import answer_domain_error, answer_fault, answer_http_error
+from tapwire_admin.responses.event_streams import OpenStreams
 from tapwire_admin.routes import (
     audit,
     beverages,
@@ -51,6 +52,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import DomainError
 from tapwire_core.monitoring.metrics import DecisionMetrics
+from tapwire_core.services.decision_rates import DecisionRates
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DEFAULT_SESSION_HOURS: Final = 12
@@ -94,7 +96,7 @@ def create_app(
     that pair.
     """
     live_values = live or Live()
-    metrics = RequestMetrics()
+    metrics, streams = RequestMetrics(), OpenStreams()
     app = Litestar(
         [
             Router(
@@ -102,7 +104,7 @@ def create_app(
                 route_handlers=[*with_head(handler for noun in NOUNS for handler in noun.HANDLERS)],
                 before_request=require_strict_body,
             ),
-            *with_head([*health.HANDLERS, read_metrics]),
+            *with_head(health.HANDLERS),
             *console(),
         ],
         guards=[enforce_access],
@@ -110,9 +112,9 @@ def create_app(
         before_send=[echo_request_id, forbid_caching, metrics.observe],
         dependencies={
             "db": Provide(_provide_db, sync_to_thread=False),
-            "request_metrics": Provide(lambda: metrics, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
             "live": Provide(lambda: live_values, sync_to_thread=False),
+            "streams": Provide(lambda: streams, sync_to_thread=False),
             "broker": Provide(lambda: devices_broker, sync_to_thread=False),
             "actor": Provide(_provide_actor, sync_to_thread=False),
             "page": Provide(provide_page, sync_to_thread=False),
@@ -130,6 +132,8 @@ def create_app(
     )
     app.state.db = db
     app.state.cookie_secure = cookie_secure
+    app.state.rates = DecisionRates(db.policy.device_decisions_per_minute)
+    app.state.metrics = metrics.registry
     app.state.decisions = DecisionMetrics(metrics.registry)
     return app
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 import msgspec
 from aiomqtt import Client, MqttError
@@ -43,8 +42,6 @@ from tapwire_core.broker.client import make_client, subscribe, until_lost
 
 FIRST_RETRY_S: Final = 0.5
 MAX_RETRY_S: Final = 10.0
-MAX_LISTENERS: Final = 100
-"""Streams that one process serves at once."""
 _CORE_TOPICS: Final = f"{ROOT}/core/"
 LEAVES: Final = (STATE.leaf, CARD.leaf, PROGRESS.leaf, COMMAND.leaf)
 
@@ -127,10 +124,6 @@ class Live:
         """The newest value of a device, or None."""
         return self._newest.get((kind, path))
 
-    def is_full(self) -> bool:
-        """True while `MAX_LISTENERS` streams are open."""
-        return len(self._listeners) >= MAX_LISTENERS
-
     @contextmanager
     def listen(self, kinds: frozenset[LiveKind] = STREAMED) -> Iterator[Listener]:
         """Listen while the block runs."""
@@ -182,8 +175,7 @@ class Live:
         wait_s = FIRST_RETRY_S
         while True:
             try:
-                name = f"admin-{uuid4().hex[:16]}"
-                async with make_client(broker_url, protocol, name, ca_file=ca_file, receive=self.receive) as client:
+                async with make_client(broker_url, protocol, ca_file=ca_file, receive=self.receive) as client:
                     wait_s = FIRST_RETRY_S
                     await self._listen_until_lost(client)
             except MqttError as error:

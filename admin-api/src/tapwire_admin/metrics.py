@@ -1,18 +1,13 @@
 """The API's own metrics for Prometheus: request durations by status, and the HTTP door's decisions.
 
-The core exports the metrics of the books.
+They have a port of their own (`TAPWIRE_ADMIN_METRICS_PORT`). The core exports the metrics of the books.
 """
 
 import time
 from typing import Any, Final
 
-from litestar import Response, get
-from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-
-from tapwire_admin.access.auth import EVERYBODY
+from prometheus_client import CollectorRegistry, Histogram
 
 NO_ROUTE: Final = "none"
 NO_METHOD: Final = "other"
@@ -38,9 +33,3 @@ class RequestMetrics:
             took_s = time.monotonic() - scope["state"]["began"]
             method = scope["method"] if scope["method"] in METHODS else NO_METHOD
             self._seconds.labels(method, route, message["status"]).observe(took_s)
-
-
-@get("/metrics", access=EVERYBODY, include_in_schema=False)
-async def read_metrics(request_metrics: NamedDependency[RequestMetrics]) -> Response[bytes]:
-    """Counts and durations of this process's requests, for Prometheus."""
-    return Response(generate_latest(request_metrics.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -174,6 +174,7 @@ class IncidentKind(StrEnum):
     DEAD_LETTER = "dead_letter"
     WEBHOOK_FAILING = "webhook_failing"
     PROGRAM_MISSING = "program_missing"
+    DEVICE_MISBEHAVING = "device_misbehaving"
 
 
 class IncidentStatus(StrEnum):

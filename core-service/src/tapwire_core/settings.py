@@ -65,9 +65,11 @@ class Settings(BaseSettings):
     admin_port: int = Field(default=8080, ge=0, le=65_535)
     """Port on which the admin API listens."""
     metrics_host: str = LOOPBACK
-    """Address on which a core worker serves `/metrics`, `/health/live` and `/health/ready`."""
+    """Address on which a core worker serves `/metrics`, `/health/live` and `/health/ready`, and the admin API `/metrics`."""
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
-    """Port of `/metrics` and `/health`; without one they are not served."""
+    """Port of a core worker's `/metrics` and `/health`; without one they are not served."""
+    admin_metrics_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Port of the admin API's `/metrics`, which never are on its public port; without one they are not served."""
     backup_folder: Path | None = None
     """Folder of `tapwire-core backup FOLDER`; `/metrics` shows the age of its newest file."""
     currency: str = Field(default="EUR", pattern="^[A-Z]{3}$")
@@ -132,6 +134,14 @@ class Settings(BaseSettings):
     heartbeat_ms: int = Field(default=_LIMITS.heartbeat_ms, ge=100, le=600_000)
     """Interval of a program's heartbeat in the database; one whose last process misses three is an incident."""
 
+    device_incidents_per_hour: int = Field(default=_LIMITS.device_incidents_per_hour, ge=1)
+    """Incidents that one device raises in an hour; further ones are counted in its incident `device_misbehaving`."""
+    device_dead_letters_per_hour: int = Field(default=_LIMITS.device_dead_letters_per_hour, ge=1)
+    """Dead letters that are kept of one device in an hour; further ones are counted likewise."""
+    device_decisions_per_minute: int = Field(default=_LIMITS.device_decisions_per_minute, ge=1)
+    """Questions, facts and unreadable messages of one device that a worker decides in a minute; further ones get no decision and
+    are counted likewise. The device repeats what was not answered."""
+
     @property
     def owner_url(self) -> str:
         """URL of the database as the role that owns the tables."""
@@ -153,6 +163,9 @@ class Settings(BaseSettings):
             late_sync_tolerance_ml=self.late_sync_tolerance_ml,
             idempotency_ttl_h=self.idempotency_ttl_h,
             heartbeat_ms=self.heartbeat_ms,
+            device_incidents_per_hour=self.device_incidents_per_hour,
+            device_dead_letters_per_hour=self.device_dead_letters_per_hour,
+            device_decisions_per_minute=self.device_decisions_per_minute,
             webhooks=WebhookLimits(
                 private_targets=self.webhook_private_targets,
                 timeout_ms=self.webhook_timeout_ms,

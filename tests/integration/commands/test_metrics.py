@@ -22,7 +22,7 @@ from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_demo.processes import free_port
 from tests.mqtt_tap import connect_tap
-from tests.rest import Rest, done
+from tests.rest import Rest, done, metrics_page
 from tests.venue import OPERATOR, Venue
 
 PACE = Intervals(sweep_s=0.05, outbox_s=0.5, database_check_s=0.05, reconnect_max_s=0.3)
@@ -130,14 +130,14 @@ async def test_the_http_doors_decisions_are_counted_by_the_admin_api(venue: Venu
     def counted(page: str) -> float:
         return parsed(page)['tapwire_decisions_total{reason="card_unknown"}']
 
-    before = counted((await rest.nobody.get("/metrics")).text)
+    before = counted(metrics_page())
     secret = (await add_device(venue.db, OPERATOR, venue.tap.path)).secret
     await rest.nobody.post("/api/visits/authorize-pour", json={"card_uid": "04ffffff"}, headers={"X-Internal-Token": secret})
     report = {
         "pours": [{"pour_id": "00000000-0000-4000-8000-000000000000", "card_uid": "04ffffff", "volume_ml": 0, "duration_ms": 1}]
     }
     done(await rest.nobody.post("/api/sync/pours", json=report, headers={"X-Internal-Token": secret}))
-    page = (await rest.nobody.get("/metrics")).text
+    page = metrics_page()
 
     assert counted(page) - before == 1
     assert parsed(page)['tapwire_settlements_total{outcome="audit_missing_pending"}'] >= 1

@@ -28,8 +28,8 @@ async def test_a_message_that_fails_whoever_hears_it_is_noted_once_and_the_next_
     topic = f"{ROOT}/{LEFT}/command"
     async with (
         asyncio.timeout(SOON_S),
-        make_client(broker.url("watcher"), broker.protocol, "watcher", receive=receive) as watcher,
-        make_client(broker.url("core"), broker.protocol, "core-1") as core,
+        make_client(broker.url("watcher"), broker.protocol, receive=receive) as watcher,
+        make_client(broker.url("core"), broker.protocol) as core,
     ):
         await subscribe(watcher, [(topic, 1)])
         lost = asyncio.create_task(until_lost(watcher))
@@ -46,7 +46,7 @@ async def test_a_subscription_that_the_broker_refuses_is_an_error(amqtt: Embedde
     await amqtt.add_account(Account(LEFT, secrets.token_urlsafe(), BrokerRole.DEVICE))
     ours, anothers = f"{ROOT}/{LEFT}/command", f"{ROOT}/bar/taps/right/command"
 
-    async with make_client(amqtt.url(LEFT), amqtt.protocol, LEFT, receive=print) as client:
+    async with make_client(amqtt.url(LEFT), amqtt.protocol, client_id=LEFT, receive=print) as client:
         await subscribe(client, [(ours, 1)])
         with pytest.raises(MqttError, match=f"refuses a subscription to {anothers}"):
             await subscribe(client, [(ours, 1), (anothers, 1)])

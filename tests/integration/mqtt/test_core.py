@@ -11,8 +11,10 @@ import pytest
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.tasks import end_tasks
+from tapwire_core.broker.client import make_client, subscribe
 from tapwire_core.domain.closed_sets import TapStatus
 from tapwire_core.mqtt.connection import BrokerAddress
+from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.services import taps
 from tapwire_core.services.pour_recovery import force_unlock
 from tapwire_core.worker.worker import Intervals, Worker
@@ -220,3 +222,39 @@ async def _eventually(venue: Venue, statement: str) -> dict[str, object]:
         while (row := await venue.db.pool.fetchrow(statement)) is None:
             await asyncio.sleep(0.02)
     return dict(row)
+
+
+async def test_what_the_core_publishes_tells_no_client_id_and_taking_its_published_name_throws_it_off_nowhere(
+    venue: Venue, mosquitto: EmbeddedBroker
+) -> None:
+    for name, role in ((str(venue.tap.path), BrokerRole.DEVICE), ("home", BrokerRole.HOME)):
+        await mosquitto.add_account(Account(name, secrets.token_urlsafe(), role))
+    ann, address = await venue.guest(balance_minor=300_00), BrokerAddress(url=mosquitto.url("core"))
+    worker, heard = Worker(venue.db, address, PACE, "core-one"), list[str]()
+    home = HomeAssistant(db=venue.db, address=address, prefix="homeassistant", poll_s=0.05)
+    running = [asyncio.create_task(program) for program in (worker.run(), home.run())]
+
+    def receive(topic: str, payload: bytes) -> None:
+        heard.append(f"{topic} {payload.decode()}")
+
+    try:
+        async with (
+            connect_tap(mosquitto, str(venue.tap.path)) as tap,
+            make_client(mosquitto.url("watcher"), "5", client_id="core-one", receive=receive) as watcher,
+            make_client(mosquitto.url("home"), "5", client_id="core-one-home", receive=receive) as listener,
+        ):
+            for client in (watcher, listener):
+                await subscribe(client, [("#", 1)])
+            await tap.core()
+            await tap.send("card", venue.tap.question(ann.card_uid))
+            grant = await tap.command("pour_authorized")
+            await tap.send("pour/completed", venue.tap.report(UUID(grant["pour_id"]), ann.card_uid, 250))
+            await tap.command("pour_settled")
+            async with asyncio.timeout(ENDS_WITHIN_S):
+                while not any(said.startswith("tapwire/home/") for said in heard):
+                    await asyncio.sleep(0.02)
+    finally:
+        await end_tasks(*running)
+
+    assert any("pour_settled" in said for said in heard)
+    assert [said for said in heard if worker.client_id in said] == []

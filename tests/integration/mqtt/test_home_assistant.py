@@ -75,12 +75,11 @@ async def home(mosquitto: EmbeddedBroker) -> AsyncIterator[Home]:
         listening.cancel()
 
 
-def teller(venue: Venue, broker: EmbeddedBroker, name: str = "core-1", **pace: float) -> HomeAssistant:
+def teller(venue: Venue, broker: EmbeddedBroker, **pace: float) -> HomeAssistant:
     """A core worker's publisher for Home Assistant."""
     return HomeAssistant(
         db=venue.db,
         address=BrokerAddress(url=broker.url("core")),
-        instance_id=name,
         prefix="homeassistant",
         **{"poll_s": 0.05, "retry_s": 0.1, **pace},
     )
@@ -163,7 +162,7 @@ async def test_an_unchanged_state_is_told_again_now_and_then_or_it_would_expire(
 async def test_one_worker_tells_and_another_takes_over(venue: Venue, mosquitto: EmbeddedBroker, home: Home) -> None:
     async with telling(teller(venue, mosquitto)) as (first,):
         await home.until(lambda retained: STATE in retained)
-        async with telling(teller(venue, mosquitto, "core-2")):
+        async with telling(teller(venue, mosquitto)):
             await asyncio.sleep(1)
             assert len(home.told(STATE)) == 1, "the second waits"
             first.cancel()

@@ -13,10 +13,11 @@ from tapwire_contracts.denials import INSUFFICIENT_FUNDS_MESSAGE
 from tapwire_core.services.cards import report_card_lost
 from tapwire_core.services.devices import add_device, revoke_device
 from tapwire_core.services.pours import settle_report
-from tests.rest import Rest, done, refusal
+from tests.rest import Rest, done, refusal, set_decisions_per_minute
 from tests.venue import OPERATOR, Venue
 
 ASK, SYNC = "/api/visits/authorize-pour", "/api/sync/pours"
+CARD = {"card_uid": "04a1b2c3"}
 
 
 @pytest.fixture
@@ -46,6 +47,23 @@ async def test_a_controller_asks_reports_and_the_guest_pays_what_flowed(rest: Re
     assert first == again == {"results": [verdict]}
     assert await venue.balance(ann) == (40_00, 0)
     await venue.books_balance()
+
+
+async def test_a_controller_beyond_its_rate_gets_no_decision_is_counted_and_may_say_it_again(
+    rest: Rest, venue: Venue, token: dict[str, str]
+) -> None:
+    set_decisions_per_minute(2)
+    item = {"pour_id": str(uuid4()), "card_uid": "04a1b2c3", "volume_ml": 120, "duration_ms": 4000}
+    asked = await rest.nobody.post(SYNC, json={"pours": [item, item]}, headers=token)
+    refused = [await rest.nobody.post(path, json=body, headers=token) for path, body in ((SYNC, {"pours": [item]}), (ASK, CARD))]
+    set_decisions_per_minute(2)
+    again = await rest.nobody.post(SYNC, json={"pours": [item]}, headers=token)
+
+    (incident,) = await venue.incidents("device_misbehaving")
+    assert done(asked)["results"][:1] == done(again)["results"]
+    assert [refusal(answer, 429, "rate_limited")["retry_after_ms"] > 0 for answer in refused] == [True, True]
+    assert incident["tap_path"] == "bar/taps/left"
+    assert await venue.audited("pour_denied") == 0
 
 
 async def test_one_request_id_is_one_question_however_often_it_is_asked(rest: Rest, venue: Venue, token: dict[str, str]) -> None:

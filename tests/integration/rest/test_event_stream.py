@@ -14,9 +14,11 @@ from uuid import uuid4
 import httpx
 import pytest
 import uvicorn
+from litestar.exceptions import ServiceUnavailableException
 
 from tapwire_admin.app import create_app
 from tapwire_admin.live import Live
+from tapwire_admin.responses.event_streams import MAX_OF_OWNER, OpenStreams
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import CoreState, PourProgress
@@ -28,11 +30,12 @@ from tapwire_core.db.views.event_stream import AuditReader
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.policy import Policy
 from tapwire_core.services.sessions import log_out
+from tapwire_core.services.users import change_user
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_demo.postgres import PostgresSettings, temporary_postgres
 from tests.mqtt_tap import connect_tap
 from tests.rest import Rest, asgi
-from tests.venue import Venue
+from tests.venue import OPERATOR, Venue
 
 COMES_WITHIN_S = 10
 INSERT = "INSERT INTO audit (action, actor, subjects) VALUES ('top_up', $1, '{}')"
@@ -48,13 +51,13 @@ class Event:
 
 
 @asynccontextmanager
-async def serving(db: Database, live: Live | None = None) -> AsyncIterator[str]:
+async def serving(db: Database, live: Live | None = None, **options: Any) -> AsyncIterator[str]:
     """The API on a port of its own: a stream needs a real connection."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         app = asgi(create_app(db, live=live))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, **options))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=[listening]))
             try:
@@ -276,6 +279,59 @@ async def test_a_stream_ends_when_its_session_does(rest: Rest, venue: Venue, mon
         assert [event.data["action"] async for event in events] in ([], ["logged_out"])
 
 
+@pytest.mark.parametrize("path", ["/api/events", "/live"])
+@pytest.mark.parametrize("ends", ["logout", "disabled"])
+async def test_a_stream_ends_at_once_with_its_session_also_when_another_process_ends_it(
+    rest: Rest, venue: Venue, path: str, ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("routes.event_stream", "console.stream"):
+        monkeypatch.setattr(f"tapwire_admin.{module}.HEARTBEAT_S", 3_600.0)
+    token = rest.operator.headers["Authorization"].removeprefix("Bearer ")
+    async with serving(venue.db) as url, stream(url, rest, path=path) as events:
+        if path == "/live":
+            await next_events(events, 2)
+        if ends == "logout":
+            await log_out(venue.db, Actor("operator"), token)
+        else:
+            await change_user(venue.db, OPERATOR, "operator", disabled=True)
+        told = [(event.kind, event.data) async for event in events]
+
+    assert told == ([("end", {"reason": "session_ended"})] if path == "/live" else [])
+
+
+async def test_the_newest_stream_of_a_user_wins_and_the_oldest_is_told_why_it_ends(rest: Rest, venue: Venue) -> None:
+    async with serving(venue.db) as url, contextlib.AsyncExitStack() as stack:
+        oldest = await stack.enter_async_context(stream(url, rest))
+        for path in ("/live", "/api/events") * (MAX_OF_OWNER // 2):
+            newest = await stack.enter_async_context(stream(url, rest, path=path))
+        last = [(event.kind, event.data) async for event in oldest]
+        await venue.guest()
+        (created,) = await next_events(newest, 1)
+
+    assert last == [("end", {"reason": "superseded"})]
+    assert created.data["action"] == "guest_created"
+
+
+def test_one_user_takes_no_places_of_others_by_number_or_by_address() -> None:
+    streams = OpenStreams(total=6, of_owner=5, of_address=4)
+    greedy = [streams.take("operator", "here") for _ in range(4)] + [streams.take("operator", "there")]
+    streams.take("engineer", "here")
+    for address in ("there", "elsewhere"):
+        streams.take("shift_lead", address)
+
+    assert [place.superseded.is_set() for place in greedy] == [True, True, False, False, False]
+
+
+def test_a_full_house_refuses_who_would_take_more_than_others_have() -> None:
+    streams = OpenStreams(total=2)
+    for owner in ("ann", "bob"):
+        streams.take(owner, owner)
+
+    with pytest.raises(ServiceUnavailableException):
+        streams.take("eve", "eve")
+    assert streams.take("ann", "ann").owner == "ann"
+
+
 async def test_the_status_names_the_core_workers_that_show_themselves_and_forgets_those_that_go(
     db: Database, rest: Rest, broker: EmbeddedBroker
 ) -> None:
@@ -286,7 +342,7 @@ async def test_the_status_names_the_core_workers_that_show_themselves_and_forget
         async with (
             asyncio.timeout(COMES_WITHIN_S),
             serving(db, live) as url,
-            make_client(broker.url("core"), broker.protocol, "core-1") as core,
+            make_client(broker.url("core"), broker.protocol) as core,
             httpx.AsyncClient(base_url=url, headers=rest.operator.headers) as client,
         ):
             await core.publish(core_state_topic("core-1"), encode(worker), qos=1, retain=True)

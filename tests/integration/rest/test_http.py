@@ -1,10 +1,13 @@
 """HTTP on every route: HEAD, OPTIONS, schemes of any case, one content type; and error pages for browsers."""
 
+import asyncio
+
 import httpx
 import pytest
 
+from tapwire_admin.http_timeouts import TimedHTTPProtocol
 from tapwire_core.db.engine import Database
-from tests.integration.rest.test_event_stream import serving
+from tests.integration.rest.test_event_stream import next_events, serving, stream
 from tests.rest import Rest, refusal
 from tests.venue import Venue
 
@@ -12,7 +15,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 CORS = "access-control-"
 
 
-@pytest.mark.parametrize("path", ["/api/guests", "/api/session", "/api/events", "/guests", "/live", "/health/live", "/metrics"])
+@pytest.mark.parametrize("path", ["/api/guests", "/api/session", "/api/events", "/guests", "/live", "/health/live"])
 async def test_options_tells_everybody_which_methods_there_are_and_lets_no_other_site_in(rest: Rest, path: str) -> None:
     asked = await rest.nobody.options(path, headers={"Origin": "https://elsewhere", "Access-Control-Request-Method": "GET"})
     refused = await rest.nobody.request("TRACE", path)
@@ -31,7 +34,7 @@ async def test_head_answers_as_get_does_without_the_body(rest: Rest, venue: Venu
         httpx.AsyncClient(base_url=url, headers=rest.engineer.headers) as engineer,
         httpx.AsyncClient(base_url=url) as nobody,
     ):
-        for path in ("/health/live", "/health/ready", "/metrics", "/login", "/api/guests", f"/api/guests/{ann.guest_id}", "/stock"):
+        for path in ("/health/live", "/health/ready", "/login", "/api/guests", f"/api/guests/{ann.guest_id}", "/stock"):
             got, headed = await engineer.get(path), await engineer.head(path)
             assert (got.status_code, headed.status_code, headed.content) == (200, 200, b""), path
             assert headed.headers["content-type"] == got.headers["content-type"]
@@ -52,10 +55,8 @@ async def test_the_case_of_the_logins_scheme_counts_for_nothing(rest: Rest, sche
         refusal(await rest.nobody.get("/api/me", headers={"Authorization": none}), 401, "login_required")
 
 
-async def test_metrics_say_once_how_they_are_encoded(rest: Rest) -> None:
-    answer = await rest.nobody.get("/metrics")
-
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+async def test_the_public_port_has_no_metrics(rest: Rest) -> None:
+    refusal(await rest.nobody.get("/metrics"), 404, "not_found")
 
 
 async def test_what_is_not_there_is_a_page_in_a_browser_and_a_problem_for_programs(rest: Rest, db: Database) -> None:
@@ -69,3 +70,44 @@ async def test_what_is_not_there_is_a_page_in_a_browser_and_a_problem_for_progra
     refusal(await rest.nobody.get("/nope"), 404, "not_found")
     refusal(await rest.nobody.get("/api/nope", headers=BROWSER), 404, "not_found")
     refusal(await rest.nobody.get("/api", headers=BROWSER), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /health/live HTTP/1.1\r\nHost: x\r\n",
+        b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET",
+        b"POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "half a second head", "half a body"],
+)
+async def test_a_request_that_never_ends_loses_its_connection_however_it_drips(
+    db: Database, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    for limit in ("HEAD_TIMEOUT_S", "BODY_TIMEOUT_S"):
+        monkeypatch.setattr(f"tapwire_admin.http_timeouts.{limit}", 0.3)
+    async with serving(db, http=TimedHTTPProtocol, timeout_keep_alive=1) as url, asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(sent)
+        dripping = asyncio.create_task(_drip(writer) if sent.endswith(b"x\r\n") else asyncio.sleep(0))
+        answered = await reader.read()
+        dripping.cancel()
+        writer.close()
+
+    assert answered.count(b"HTTP/1.1 200") == sent.count(b"\r\n\r\nGET")
+
+
+async def test_a_slow_answer_is_no_slow_request(db: Database, rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("HEAD_TIMEOUT_S", "BODY_TIMEOUT_S"):
+        monkeypatch.setattr(f"tapwire_admin.http_timeouts.{limit}", 0.1)
+    async with serving(db, http=TimedHTTPProtocol) as url, stream(url, rest) as events:
+        await asyncio.sleep(0.3)
+        await venue.guest()
+        assert (await next_events(events, 1))[0].kind == "audit"
+
+
+async def _drip(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"a: b\r\n")
+        await asyncio.sleep(0.05)

@@ -69,7 +69,8 @@ async def test_it_serves_logs_in_tells_a_paired_device_its_broker_and_ends_when_
     async with Database.open(database_url, Policy()) as db:
         await create_user(db, OPERATOR, "anna", Role.ENGINEER, PASSWORD)
 
-    async with running(database_url, **broker) as client:
+    metrics_port = free_port()
+    async with running(database_url, TAPWIRE_ADMIN_METRICS_PORT=str(metrics_port), **broker) as client:
         session = done(await client.post("/api/session", json={"username": "anna", "password": PASSWORD}), 201)
         by_anna = {"Authorization": f"Bearer {session['token']}"}
         me = done(await client.get("/api/me", headers=by_anna))
@@ -77,8 +78,12 @@ async def test_it_serves_logs_in_tells_a_paired_device_its_broker_and_ends_when_
         accepted = {"code": asked["code"], "path": "bar/taps/left"}
         done(await client.post("/api/devices/pairings/accept", json=accepted, headers=by_anna))
         device = done(await client.post("/api/devices/pairings/claim", json={"claim": asked["claim"]}))
+        metrics = await client.get(f"http://127.0.0.1:{metrics_port}/metrics")
+        elsewhere = [await client.get(url) for url in ("/metrics", f"http://127.0.0.1:{metrics_port}/health/live")]
 
     assert me == {"username": "anna", "role": "engineer"}
+    assert "tapwire_admin_request_seconds_count" in metrics.text
+    assert [answer.status_code for answer in elsewhere] == [404, 404]
     assert (device["broker_url"], device["broker_ca"]) == ("mqtts://broker.example", "an authority\n")
 
 

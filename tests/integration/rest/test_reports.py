@@ -9,7 +9,7 @@ from sqlalchemy import DateTime, Text, column, select, text
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.reports import first_midnight
 from tapwire_core.services.beverages import change_beverage
-from tests.rest import Rest, done, refusal
+from tests.rest import Rest, done, metrics_page, refusal
 from tests.venue import OPERATOR, Venue
 
 
@@ -211,7 +211,7 @@ async def test_requests_are_counted_by_route_and_answer(rest: Rest, venue: Venue
     done(await rest.operator.get("/api/taps/bar/left"))
     refusal(await rest.operator.get("/api/nowhere"), 404, "not_found")
 
-    metrics = (await rest.nobody.get("/metrics")).text
+    metrics = metrics_page()
 
     assert 'tapwire_admin_request_seconds_count{method="GET",route="/api/taps/{venue}/{tap}",status="200"}' in metrics
     assert 'route="none",status="404"}' in metrics

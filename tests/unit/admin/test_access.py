@@ -16,6 +16,7 @@ SHIFT_LEADS = {
     "POST /api/visits/{visit_id:uuid}/reconcile-pour",
     "POST /api/visits/{visit_id:uuid}/force-unlock",
     "POST /api/incidents/{incident_id:uuid}/resolve",
+    "POST /api/incidents/resolve",
     "POST /api/shifts/close",
     "POST /api/shifts/{shift_id:uuid}/reports/z",
 }
@@ -51,7 +52,6 @@ EVERYBODY = {
     "POST /api/session",
     "GET /health/live",
     "GET /health/ready",
-    "GET /metrics",
 }
 CONSOLE_SHIFT_LEADS = {
     "GET /attention/{incident_id:uuid}/resolve",

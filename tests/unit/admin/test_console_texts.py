@@ -14,6 +14,7 @@ from tapwire_contracts.reasons import Locale
 from tapwire_core.db.backup import BackupRefused
 from tapwire_core.db.installation import CurrencyDiffers
 from tapwire_core.errors import DomainError, NotMigrated, Refused
+from tapwire_core.services.decision_rates import RateLimited
 from tapwire_core.services.pairings import PairingWaits, TooManyPairings
 from tapwire_core.services.venues import VenueRequired
 
@@ -26,6 +27,7 @@ SAID_BY_NO_PAGE = {
     BackupRefused.code,
     TooManyPairings.code,
     PairingWaits.code,
+    RateLimited.code,
     "idempotency_key_required",
 }
 """Codes that no page of the console can meet: it names the venue, its forms have keys, it isn't a device, and restores nothing."""

@@ -42,6 +42,7 @@ NOUNS: Final = frozenset(
         "books",
         "controllers",
         "dead_letters",
+        "decision_rates",
         "event_stream",
         "flows",
         "idempotency",

@@ -39,6 +39,7 @@ SEVERITIES: Final[Mapping[IncidentKind, Severity]] = {
     IncidentKind.SYNC_TIMEOUT: Severity.URGENT,
     IncidentKind.JOURNAL_LOST: Severity.URGENT,
     IncidentKind.PROGRAM_MISSING: Severity.URGENT,
+    IncidentKind.DEVICE_MISBEHAVING: Severity.URGENT,
     IncidentKind.MISSING_PENDING: Severity.MONEY,
     IncidentKind.LATE_MISMATCH: Severity.MONEY,
     IncidentKind.INVALID_REPORT: Severity.MONEY,
@@ -120,6 +121,7 @@ INCIDENTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.DEAD_LETTER: N_("Message that can't be read"),
     IncidentKind.WEBHOOK_FAILING: N_("A webhook was switched off"),
     IncidentKind.PROGRAM_MISSING: N_("A program has stopped"),
+    IncidentKind.DEVICE_MISBEHAVING: N_("A device says far too much"),
 }
 INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.MISSING_PENDING: N_(
@@ -155,6 +157,10 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
     ),
     IncidentKind.PROGRAM_MISSING: N_(
         "An engineer should start it again; this incident is then resolved by itself. If it is no longer in use, resolve the incident."
+    ),
+    IncidentKind.DEVICE_MISBEHAVING: N_(
+        "What it says beyond its limits is counted, not kept. If nobody is testing it, an engineer should revoke its access now, then "
+        "check it."
     ),
 }
 INCIDENT_STATUSES: Final[Mapping[IncidentStatus, str]] = {

@@ -2,7 +2,7 @@
 
 `values`: texts that change while beer flows; money by the core's formula. `card`: the card on a reader. `link`: state of broker and
 core. `changed`: kind, action and ids of a new fact; parts of a page that show one of them are requested again. `beat`: heartbeat.
-`end`: the session has ended.
+`end`: the session has ended, or the user has opened one stream too many.
 """
 
 import asyncio
@@ -10,18 +10,19 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from tapwire_admin.access.auth import OPERATOR, token_of
+from tapwire_admin.access.auth import OPERATOR, operator_of, token_of
 from tapwire_admin.console.render import label_of
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Listener, Live, LiveKind
 from tapwire_admin.requests.dependencies import Db
-from tapwire_admin.responses.event_streams import Events, stream_events
+from tapwire_admin.responses.event_streams import SESSION_ENDED, Events, OpenStreams, end_event, ends_session, stream_events
 from tapwire_contracts.reasons import Phase
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.audit import AuditEntryView
@@ -42,10 +43,25 @@ KINDS: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE, LiveK
 
 
 @get("/live", access=OPERATOR, include_in_schema=False)
-async def stream(request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, live: NamedDependency[Live]) -> ServerSentEvent:
+async def stream(
+    request: Request[Any, Any, Any],
+    db: Db,
+    viewer: CurrentViewer,
+    live: NamedDependency[Live],
+    streams: NamedDependency[OpenStreams],
+) -> ServerSentEvent:
     """Stream events from now on."""
     facts = await AuditReader.from_now(db)
-    return stream_events(_events(LiveTexts(db, viewer, live), facts, hash_token(token_of(request))))
+    session = Session(operator_of(request).username, hash_token(token_of(request)))
+    return stream_events(streams, request, session.username, _events(LiveTexts(db, viewer, live), facts, session))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The session that a stream belongs to."""
+
+    username: str
+    token_hash: bytes
 
 
 class LiveTexts:
@@ -133,7 +149,7 @@ def topics_of(fact: AuditEntryView) -> list[str]:
     return [kind_of(fact.action).value, fact.action, *fact.subjects]
 
 
-async def _events(texts: LiveTexts, facts: AuditReader, session: bytes) -> Events:
+async def _events(texts: LiveTexts, facts: AuditReader, session: Session) -> Events:
     """Merge live values with facts from the database; neither waits for the other."""
     with texts.live.listen(KINDS) as listener:
         events: deque[ServerSentEventMessage] = deque()
@@ -147,25 +163,28 @@ async def _events(texts: LiveTexts, facts: AuditReader, session: bytes) -> Event
                     yield events.popleft()
                 await _wait(listener)
             polling.result()
-            yield _event("end", {})
+            yield end_event(SESSION_ENDED)
         finally:
             _cancel(polling)
             texts.close()
 
 
 async def _poll(
-    texts: LiveTexts, facts: AuditReader, session: bytes, events: deque[ServerSentEventMessage], ready: asyncio.Event
+    texts: LiveTexts, facts: AuditReader, session: Session, events: deque[ServerSentEventMessage], ready: asyncio.Event
 ) -> None:
     """Query for new facts periodically; ends with the session."""
     beat_at = time.monotonic()
     try:
         while True:
             if time.monotonic() >= beat_at:
-                if await operator_of_token(texts.db, session) is None:
+                if await operator_of_token(texts.db, session.token_hash) is None:
                     return
                 beat_at = time.monotonic() + HEARTBEAT_S
                 events.append(_event("beat", texts.live.link))
-            topics = [topic for fact in await facts.read_next() for topic in topics_of(fact)]
+            told = await facts.read_next()
+            if ends_session(told, session.username) and await operator_of_token(texts.db, session.token_hash) is None:
+                return
+            topics = [topic for fact in told for topic in topics_of(fact)]
             if topics:
                 events.append(_changed(topics))
             if events:

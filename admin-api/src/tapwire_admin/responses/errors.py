@@ -20,6 +20,7 @@ from tapwire_admin.access.cookies import ForgedRequest
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
 from tapwire_core.errors import DomainError, Invalid, NotFound, Refused
+from tapwire_core.services.decision_rates import RateLimited
 from tapwire_core.services.idempotency import IdempotencyKeyReused
 from tapwire_core.services.passwords import PasswordsBusy
 from tapwire_core.services.sessions import LoginRefused
@@ -32,6 +33,7 @@ STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
     LoginRefused: HTTPStatus.UNAUTHORIZED,
     ForgedRequest: HTTPStatus.FORBIDDEN,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     PasswordsBusy: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Status of each kind of domain error; a subclass has that of its nearest parent."""

@@ -7,6 +7,7 @@ this API that is not a problem document.
 import hashlib
 import json
 import logging
+import time
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from uuid import UUID, uuid4, uuid5
@@ -34,6 +35,7 @@ from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.pour_reports import Report
 from tapwire_core.monitoring.metrics import GRANTED
 from tapwire_core.services.cards import read_card_uid
+from tapwire_core.services.decision_rates import RateLimited, write_undecided
 from tapwire_core.services.devices import deny_other_tap
 from tapwire_core.services.flows import readable_uuid, refuse_unreadable_report
 from tapwire_core.services.nodes import keep_unusable
@@ -118,6 +120,19 @@ class SyncResults(Struct, frozen=True, kw_only=True):
     results: list[SyncResult]
 
 
+async def _admit(request: Request[Any, Any, Any], db: Database, device: DevicePath, topic: str, decisions: int = 1) -> None:
+    """Take decisions off the device's allowance; raises `RateLimited`, and counts what gets no decision."""
+    rates, now_s = request.app.state.rates, time.monotonic()
+    if rates.admit(str(device), now_s, decisions):
+        return
+    rates.count(str(device), topic, await request.body(), decisions)
+    if rates.is_due(now_s):
+        await write_undecided(db, rates, now_s)
+    raise RateLimited(
+        "This device asks and reports too fast: send the same again later.", retry_after_ms=rates.retry_after_ms(str(device))
+    )
+
+
 @post(
     "/visits/authorize-pour",
     access=DEVICES,
@@ -128,10 +143,13 @@ class SyncResults(Struct, frozen=True, kw_only=True):
         409: (Denied, "denied for now: " + ", ".join(reason for reason in DenyReason if reason in CONFLICTS)),
         422: (Denied, REQUEST_ID_REUSED),
     },
+    refuses=(RateLimited,),
 )
 async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[AuthorizePour]) -> Response[PourAllowed | Denied]:
     """Decide whether a card may pour at the controller's tap, and how much."""
-    device, card_uid = device_of(request), read_card_uid(data.card_uid)
+    device = device_of(request)
+    await _admit(request, db, device, f"http:{device}/authorize-pour")
+    card_uid = read_card_uid(data.card_uid)
     actor = Actor(str(device), request_id_of(request.scope))
     if data.tap_id not in (None, device.device_id, str(device)):
         await deny_other_tap(db, actor, device, data.tap_id, card_uid)
@@ -153,11 +171,12 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
             return _denial(denial.reason, denial.message, await _blocking_pour_id(db, device, denial.reason))
 
 
-@post("/sync/pours", access=DEVICES, body=ReportedPours, status_code=200)
+@post("/sync/pours", access=DEVICES, body=ReportedPours, status_code=200, refuses=(RateLimited,))
 async def sync_pours(request: Request[Any, Any, Any], db: Db) -> SyncResults:
     """Settle reports; each gets its verdict, exactly once."""
     device, actor = device_of(request), Actor(str(device_of(request)), request_id_of(request.scope))
     raws = [RawMessage(f"http:{device}/sync/pours", item) for item in split_batch(await request.body())]
+    await _admit(request, db, device, f"http:{device}/sync/pours", max(len(raws), 1))
     results = await _sync_all(db, device, actor, raws)
     for result in results:
         if result.outcome is not None:

@@ -12,14 +12,13 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, get
 from litestar.di import NamedDependency
-from litestar.exceptions import ServiceUnavailableException
 from litestar.params import HeaderParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from tapwire_admin.access.auth import OPERATOR, token_of
-from tapwire_admin.live import MAX_LISTENERS, Listener, Live
+from tapwire_admin.access.auth import OPERATOR, operator_of, token_of
+from tapwire_admin.live import Listener, Live
 from tapwire_admin.requests.dependencies import Db
-from tapwire_admin.responses.event_streams import Events, stream_events
+from tapwire_admin.responses.event_streams import Events, OpenStreams, ends_session, stream_events
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.event_stream import AuditReader, kind_of, newest_audit_id
 from tapwire_core.db.views.users import operator_of_token
@@ -47,20 +46,25 @@ data: {"path":"bar/taps/left","type":"pour_progress","pour_id":"…","volume_ml"
 
 @get("/events", access=OPERATOR, as_text={"text/event-stream": EXAMPLE})
 async def stream(
-    request: Request[Any, Any, Any], db: Db, live: NamedDependency[Live], last_event_id: LastEventId = None
+    request: Request[Any, Any, Any],
+    db: Db,
+    live: NamedDependency[Live],
+    streams: NamedDependency[OpenStreams],
+    last_event_id: LastEventId = None,
 ) -> ServerSentEvent:
     """Facts after `Last-Event-ID`, or from now on, and live values.
 
-    If that id is above the newest, as after a restore, the first event is `reset` and facts begin now: fetch anew.
+    If that id is above the newest, as after a restore, the first event is `reset` and facts begin now: fetch anew. A user's oldest
+    stream ends for one too many, with the event `end` and the reason `superseded`: don't open it again at once.
     """
-    if live.is_full():
-        raise ServiceUnavailableException(f"{MAX_LISTENERS} streams are open already: close one, or retry later.")
     is_reset = last_event_id is not None and last_event_id > await newest_audit_id(db)
     facts = await AuditReader.from_now(db) if last_event_id is None or is_reset else AuditReader(db, last_event_id)
-    return stream_events(_events(db, live, facts, hash_token(token_of(request)), is_reset=is_reset))
+    username = operator_of(request).username
+    session = hash_token(token_of(request))
+    return stream_events(streams, request, username, _events(db, live, facts, session, username, is_reset=is_reset))
 
 
-async def _events(db: Database, live: Live, facts: AuditReader, session: bytes, *, is_reset: bool) -> Events:
+async def _events(db: Database, live: Live, facts: AuditReader, session: bytes, username: str, *, is_reset: bool) -> Events:
     if is_reset:
         yield ServerSentEventMessage(data="{}", event=RESET, id=facts.after)
     with live.listen() as listener:
@@ -72,7 +76,10 @@ async def _events(db: Database, live: Live, facts: AuditReader, session: bytes, 
                 beat_at = time.monotonic() + HEARTBEAT_S
                 yield ServerSentEventMessage(data=None, comment="alive")
             if time.monotonic() >= poll_at:
-                for fact in await facts.read_next():
+                told = await facts.read_next()
+                if ends_session(told, username) and await operator_of_token(db, session) is None:
+                    return
+                for fact in told:
                     yield ServerSentEventMessage(data=_json(fact), event=kind_of(fact.action), id=fact.audit_id)
                 poll_at = time.monotonic() + POLL_INTERVAL_S
             for kind, value in listener.take():

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, FromQuery, JSONBody, PageQuery, RunOnce, VenueQuery
-from tapwire_admin.requests.field_types import RequiredComment, SignedAmountMinor
+from tapwire_admin.requests.field_types import DevicePathText, RequiredComment, SignedAmountMinor
 from tapwire_admin.requests.parameters import require_found
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.engine import Database
@@ -25,6 +25,22 @@ class Resolve(Struct, kw_only=True):
     comment: RequiredComment
     amount_minor: SignedAmountMinor | None = None
     visit_id: UUID | None = None
+
+
+class ResolveTogether(Struct, kw_only=True):
+    """The resolution of all incidents of one kind and tap: `no_action`, or `written_off` for what each is worth."""
+
+    kind: IncidentKind
+    tap: DevicePathText
+    resolution: Resolution
+    comment: RequiredComment
+
+
+class ResolvedTogether(Struct, frozen=True, kw_only=True):
+    """The number of incidents resolved, and of those left of the same kind and tap: send the request again for them."""
+
+    resolved: int
+    left: int
 
 
 @get("/incidents", access=OPERATOR)
@@ -79,8 +95,27 @@ async def resolve_incident(
     return await _view(db, incident_id)
 
 
+@post(
+    "/incidents/resolve",
+    access=SHIFT_LEAD,
+    status_code=200,
+    refuses=(incidents.AmountRequired, PourPending),
+)
+async def resolve_incidents(actor: CurrentActor, once: RunOnce, data: JSONBody[ResolveTogether]) -> ResolvedTogether:
+    """Resolve all incidents of one kind and tap, up to 500 at once."""
+    ended = await once(
+        incidents.resolve_incidents_of,
+        actor,
+        kind=data.kind,
+        tap_path=data.tap,
+        resolution=data.resolution,
+        comment=data.comment,
+    )
+    return ResolvedTogether(resolved=ended.resolved, left=ended.left)
+
+
 async def _view(db: Database, incident_id: UUID) -> IncidentView:
     return require_found(await views.get_incident(db, incident_id), "incident", incident_id)
 
 
-HANDLERS = (list_incidents, read_incident, claim_incident, resolve_incident)
+HANDLERS = (list_incidents, read_incident, claim_incident, resolve_incident, resolve_incidents)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,13 +24,29 @@ Receive = Callable[[str, bytes], object]
 log: Final = logging.getLogger(__name__)
 
 
+def new_client_id() -> str:
+    """A random client id of 22 hex digits: MQTT 3.1.1 promises no broker that takes longer ones.
+
+    A broker ends the connection whose id another client uses. So the id of a service must not be guessed, and is never published.
+    """
+    return secrets.token_hex(11)
+
+
 def make_client(
-    url: str, protocol: str, identifier: str, will: Will | None = None, ca_file: Path | None = None, receive: Receive | None = None
+    url: str,
+    protocol: str,
+    *,
+    client_id: str | None = None,
+    will: Will | None = None,
+    ca_file: Path | None = None,
+    receive: Receive | None = None,
 ) -> Client:
     """Make a client for one connection to `mqtt://user:secret@host:port`, or `mqtts://…` with TLS.
 
-    `ca_file` is the trusted authority for `mqtts://`; without it, the machine's own are trusted. With `receive`, each message is
-    handed to it as it is read, and the caller waits with `until_lost`; without it, messages are in `messages`.
+    `client_id`: an id of `new_client_id` that stays the same over reconnects, so that an old connection's will comes before the new
+    connection speaks; without it, a new one. `ca_file` is the trusted authority for `mqtts://`; without it, the machine's own are
+    trusted. With `receive`, each message is handed to it as it is read, and the caller waits with `until_lost`; without it,
+    messages are in `messages`.
 
     `protocol` is `5` or `3.1.1`. The session is clean: messages of an old session are stale.
     """
@@ -39,7 +56,7 @@ def make_client(
         port=parts.port or DEFAULT_PORT[parts.scheme],
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
-        identifier=identifier,
+        identifier=client_id or new_client_id(),
         protocol=ProtocolVersion.V5 if protocol == MQTT_5 else ProtocolVersion.V311,
         will=will,
         clean_session=None if protocol == MQTT_5 else True,

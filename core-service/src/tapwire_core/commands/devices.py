@@ -34,7 +34,12 @@ def add_device_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     for device in (add, rotate, revoke):
         device.add_argument("path", help="VENUE/taps/TAP or VENUE/readers/READER")
     sync = commands.add_parser("sync-broker", help="keep Mosquitto's password file of devices in step with the database")
-    sync.add_argument("--file", type=Path, required=True, help="the password file of the devices' listener")
+    sync.add_argument(
+        "--file",
+        type=Path,
+        required=True,
+        help="the password file of the devices' listener, which binds client ids (use_username_as_clientid)",
+    )
     sync.add_argument("--pid-file", type=Path, help="the broker's process id; without it the broker is not signalled")
     sync.add_argument("--once", action="store_true", help="write the file once, and exit")
     sync.set_defaults(command=_sync_broker)

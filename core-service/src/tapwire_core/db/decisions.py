@@ -153,5 +153,7 @@ async def write_changes(store: Store, *decided: Changes) -> None:
     """Complete and write the changes of decisions, commands to the tap included."""
     for changes in decided:
         changes.complete()
+        if changes.raised:
+            changes.incident_budget = store.policy.device_incidents_per_hour
     if decided:
         await store.connection.execute("SELECT apply_together($1)", _encoder.encode(decided).decode())

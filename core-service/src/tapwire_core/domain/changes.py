@@ -205,6 +205,7 @@ class EarlierBooking(Struct, frozen=True, kw_only=True):
 class Changes(Struct, kw_only=True, omit_defaults=True):
     """The changes of one transaction. A decision fills it through its methods; `complete` runs right before it is written.
 
+    `incident_budget`: incidents that the device may raise in an hour; past it the database folds them into `device_misbehaving`.
     `kegs` (book volumes before the change, in ml) and `paid_before` are the input of `complete`; they are not written.
     """
 
@@ -222,6 +223,7 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     stock: list[StockMoved] = []
     audited: list[Audited] = []
     raised: list[IncidentRaised] = []
+    incident_budget: int = 0
     updated: list[IncidentUpdated] = []
     resolved: list[IncidentResolved] = []
     tap_locked: str | None = None

@@ -1,4 +1,4 @@
-"""`/metrics`, `/health/live` and `/health/ready` of a core worker, served from a thread of its own.
+"""`/metrics`, `/health/live` and `/health/ready` of a core worker, and the admin API's `/metrics`, each served from a thread.
 
 Live: the worker's event loop runs; when it doesn't, only a restart helps. Ready: broker and database are both available, so cards
 are answered; otherwise the worker waits for them, and a restart would not help.
@@ -22,7 +22,11 @@ from tapwire_core.settings import LOOPBACK
 STUCK_AFTER_S: Final = 30.0
 """Time without a heartbeat after which the event loop counts as stuck."""
 
+REQUEST_TIMEOUT_S: Final = 10.0
+"""Longest wait for a part of a request."""
+
 Respond = Callable[[str, list[tuple[str, str]]], Any]
+Application = Callable[[dict[str, Any], Respond], Iterable[bytes]]
 
 
 @dataclass(slots=True)
@@ -45,7 +49,20 @@ class WorkerHealth:
 @contextmanager
 def serve_health(registry: CollectorRegistry, health: WorkerHealth, port: int, host: str = LOOPBACK) -> Iterator[None]:
     """Serve on this address while the block runs."""
-    server = make_server(host, port, _application(registry, health), server_class=_Server, handler_class=_QuietHandler)
+    with _serving(_application(registry, health), port, host):
+        yield
+
+
+@contextmanager
+def serve_metrics(registry: CollectorRegistry, port: int, host: str = LOOPBACK) -> Iterator[None]:
+    """Serve `/metrics` alone on this address while the block runs."""
+    with _serving(_application(registry, None), port, host):
+        yield
+
+
+@contextmanager
+def _serving(application: Application, port: int, host: str) -> Iterator[None]:
+    server = make_server(host, port, application, server_class=_Server, handler_class=_QuietHandler)
     thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     try:
@@ -56,7 +73,7 @@ def serve_health(registry: CollectorRegistry, health: WorkerHealth, port: int, h
         thread.join()
 
 
-def _application(registry: CollectorRegistry, health: WorkerHealth) -> Callable[[dict[str, Any], Respond], Iterable[bytes]]:
+def _application(registry: CollectorRegistry, health: WorkerHealth | None) -> Application:
     metrics = make_wsgi_app(registry)
 
     def answer(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
@@ -64,13 +81,13 @@ def _application(registry: CollectorRegistry, health: WorkerHealth) -> Callable[
             case "/metrics":
                 page: Iterable[bytes] = metrics(environ, respond)
                 return page
-            case "/health/live":
+            case "/health/live" if health is not None:
                 return _say(respond, health.is_live, "the event loop is stuck")
-            case "/health/ready":
+            case "/health/ready" if health is not None:
                 return _say(respond, health.is_live and health.is_ready, "waiting for the broker or the database")
             case _:
                 respond(_status(HTTPStatus.NOT_FOUND), [("Content-Type", "text/plain")])
-                return [b"/metrics, /health/live, /health/ready\n"]
+                return [b"/metrics, /health/live, /health/ready\n" if health is not None else b"/metrics\n"]
 
     return answer
 
@@ -89,5 +106,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _QuietHandler(WSGIRequestHandler):
+    timeout = REQUEST_TIMEOUT_S
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the library's name
         """Log nothing: there is a scrape every few seconds."""

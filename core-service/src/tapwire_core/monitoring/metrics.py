@@ -80,6 +80,9 @@ class WorkerMetrics:
         )
         self._failures: Final = Counter("tapwire_message_failures", "Messages whose processing failed", registry=self.registry)
         self._dead_letters: Final = Counter("tapwire_dead_letters_kept", "Messages that could not be used", registry=self.registry)
+        self._undecided: Final = Counter(
+            "tapwire_messages_undecided", "Messages beyond their device's rate, which got no decision", registry=self.registry
+        )
         self._connects: Final = Counter("tapwire_broker_connects", "Connections made to the broker", registry=self.registry)
         self.ready: Final = Gauge("tapwire_worker_ready", "1 while broker and database are both available", registry=self.registry)
         software = Gauge("tapwire_build_info", "Always 1", ["software", "contract_version"], registry=self.registry)
@@ -98,6 +101,10 @@ class WorkerMetrics:
     def count_dead_letter(self) -> None:
         """Count a stored message that can't be used."""
         self._dead_letters.inc()
+
+    def count_undecided(self, messages: int) -> None:
+        """Count messages of a device beyond its rate."""
+        self._undecided.inc(messages)
 
     def count_connect(self) -> None:
         """Count a connection to the broker."""

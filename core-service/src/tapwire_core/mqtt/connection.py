@@ -42,14 +42,17 @@ class BrokerAddress:
     ca_file: Path | None = None
     """The trusted authority for `mqtts://`; None: the machine's own."""
 
-    def client(self, instance_id: str, receive: Receive) -> Client:
-        """A client for one connection that hands each message to `receive`; its will clears the worker's `core_state`."""
-        will = Will(core_state_topic(instance_id), payload=b"", qos=CORE_STATE.qos, retain=CORE_STATE.retain)
-        return make_client(self.url, self.protocol, instance_id, will, self.ca_file, receive)
+    def client(self, instance_id: str, client_id: str, receive: Receive) -> Client:
+        """A client for one connection that hands each message to `receive`; its will clears the worker's `core_state`.
 
-    def plain_client(self, identifier: str) -> Client:
+        `instance_id` is published, `client_id` never (`new_client_id`).
+        """
+        will = Will(core_state_topic(instance_id), payload=b"", qos=CORE_STATE.qos, retain=CORE_STATE.retain)
+        return make_client(self.url, self.protocol, client_id=client_id, will=will, ca_file=self.ca_file, receive=receive)
+
+    def plain_client(self) -> Client:
         """A client for one connection without a worker's presence."""
-        return make_client(self.url, self.protocol, identifier, ca_file=self.ca_file)
+        return make_client(self.url, self.protocol, ca_file=self.ca_file)
 
     def subscriptions(self) -> Iterator[tuple[str, int]]:
         """A worker's subscriptions. States are never shared: the broker sends retained messages only to plain subscriptions."""

@@ -43,7 +43,6 @@ class HomeAssistant:
 
     db: Database
     address: BrokerAddress
-    instance_id: str
     prefix: str
     poll_s: float = 5.0
     """Interval between two reads of the taps."""
@@ -77,7 +76,7 @@ class HomeAssistant:
             await asyncio.sleep(self.retry_s)
 
     def _client(self) -> Client:
-        return self.address.plain_client(f"{self.instance_id}-home")
+        return self.address.plain_client()
 
     async def _publish(self, client: Client, lock_connection: asyncpg.Connection) -> None:
         clock = asyncio.get_running_loop().time

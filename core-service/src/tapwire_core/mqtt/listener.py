@@ -13,13 +13,14 @@ from typing import Final
 from aiomqtt import MqttError
 
 from tapwire_contracts.codec import Malformed, decode_from_device
-from tapwire_contracts.messages import message_type
+from tapwire_contracts.messages import PROGRESS, STATE, message_type
 from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import DevicePath, InvalidTopic, parse_device_topic
 from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
 from tapwire_core.monitoring.metrics import UNREADABLE
 from tapwire_core.mqtt.handlers import HANDLERS, HandlerContext, answer_unreadable
 from tapwire_core.mqtt.intake import REPEAT_DELAY_S, Intake
+from tapwire_core.services.decision_rates import DecisionRates
 from tapwire_core.services.pours import RawMessage
 
 MAX_CONCURRENT: Final = 64
@@ -28,9 +29,46 @@ MAX_CONCURRENT: Final = 64
 log: Final = logging.getLogger(__name__)
 
 
-def receive(intake: Intake[RawMessage], topic: str, payload: bytes) -> None:
-    """Queue a message for its device."""
-    intake.put(str(_path_of(topic)), RawMessage(topic, payload))
+class Gate:
+    """The listener's entrance: queues messages for their devices, and keeps those of a device beyond its rate out.
+
+    The newest state of each device waits here until the rate allows it, since a node does not repeat an unchanged state. Progress
+    makes no decision. Topics that name no device share one rate.
+    """
+
+    def __init__(self, rates: DecisionRates) -> None:
+        self.rates: Final = rates
+        self._held_states: Final[dict[str, RawMessage]] = {}
+
+    def receive(self, intake: Intake[RawMessage], topic: str, payload: bytes) -> None:
+        """Queue a message, hold a state, or count a message that gets no decision."""
+        path, message, leaf = _path_of(topic), RawMessage(topic, payload), _leaf_of(topic)
+        device, now_s = str(path or ""), time.monotonic()
+        if leaf == STATE.leaf:
+            if device in self._held_states or not self.rates.admit(_states_of(device), now_s):
+                self._hold(device, message)
+                return
+        elif leaf != PROGRESS.leaf and not self.rates.admit(device, now_s):
+            self.rates.count(device, topic, payload)
+            return
+        intake.put(str(path), message)
+
+    def release(self, intake: Intake[RawMessage]) -> None:
+        """Queue the held states of devices with an allowance again."""
+        now_s = time.monotonic()
+        for device in [device for device in self._held_states if self.rates.admit(_states_of(device), now_s)]:
+            message = self._held_states.pop(device)
+            intake.put(str(_path_of(message.topic)), message)
+
+    def _hold(self, device: str, message: RawMessage) -> None:
+        if (replaced := self._held_states.pop(device, None)) is not None:
+            self.rates.count(device, replaced.topic, replaced.payload)
+        self._held_states[device] = message
+
+
+def _states_of(device: str) -> str:
+    """The key of the rate of a device's states: they don't use up what its guests need."""
+    return f"{device} {STATE.leaf}"
 
 
 async def work(context: HandlerContext, intake: Intake[RawMessage]) -> None:
@@ -94,6 +132,13 @@ async def _answer_malformed(context: HandlerContext, raw: RawMessage, error: Mal
     elif raw.payload or not raw.topic.endswith("/state"):
         # an empty retained state clears a removed device from the broker
         await answer_unreadable(context, path, raw, error.malformation, str(error))
+
+
+def _leaf_of(topic: str) -> str | None:
+    try:
+        return parse_device_topic(topic)[1]
+    except InvalidTopic:
+        return None
 
 
 def _path_of(topic: str) -> DevicePath | None:

@@ -1,9 +1,10 @@
 """Incidents: a person claims one, and resolves it with a resolution and its bookings."""
 
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from tapwire_contracts.reasons import AuditAction, IncidentStatus, Resolution
+from tapwire_contracts.reasons import AuditAction, IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.decisions import write_changes
 from tapwire_core.db.engine import moves_money, use_case
 from tapwire_core.db.store import Store
@@ -15,6 +16,10 @@ from tapwire_core.domain.odometers import account_on_resolution
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.visits import PourPending
 
+MAX_TOGETHER: Final = 500
+"""Incidents that one request ends."""
+TOGETHER: Final = (Resolution.NO_ACTION, Resolution.WRITTEN_OFF)
+"""Resolutions for several incidents at once."""
 SALE_RESOLUTIONS: Final = (Resolution.CHARGED, Resolution.WRITTEN_OFF)
 
 
@@ -71,6 +76,19 @@ async def resolve_incident(
     `amount_minor`: the amount to charge, write off or give back; without it the unpaid worth of the incident's volume.
     `visit_id`: the visit of the guest to charge; without it the guest of the incident's pour.
     """
+    await _resolve(store, actor, incident_id, resolution=resolution, comment=comment, amount_minor=amount_minor, visit_id=visit_id)
+
+
+async def _resolve(
+    store: Store,
+    actor: Actor,
+    incident_id: UUID,
+    *,
+    resolution: Resolution,
+    comment: str,
+    amount_minor: int | None = None,
+    visit_id: UUID | None = None,
+) -> None:
     await writes.lock_tap_of_gap(store, incident_id)
     guest = await writes.lock_paying_guest(store, incident_id, visit_id)
     if guest is None and visit_id is not None:
@@ -84,6 +102,31 @@ async def resolve_incident(
     if gap is not None:
         account_on_resolution(gap, incident_id, changes)
     await write_changes(store, changes)
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTogether:
+    """The incidents resolved at once, and how many of the same kind and tap are left."""
+
+    resolved: int
+    left: int
+
+
+@use_case
+@moves_money
+async def resolve_incidents_of(
+    store: Store, actor: Actor, *, kind: IncidentKind, tap_path: str, resolution: Resolution, comment: str
+) -> EndedTogether:
+    """Resolve all unresolved incidents of one kind and tap, at most `MAX_TOGETHER`, the oldest first: all of them or none.
+
+    With `written_off` each books its own unpaid worth. What needs a guest or an amount is for each incident alone.
+    """
+    if resolution not in TOGETHER:
+        raise Invalid(f"Several incidents at once can be ended as {' or '.join(TOGETHER)} only.", field="resolution")
+    found = await writes.lock_unresolved_of(store, kind, tap_path, MAX_TOGETHER)
+    for incident_id in found.incident_ids:
+        await _resolve(store, actor, incident_id, resolution=resolution, comment=comment)
+    return EndedTogether(len(found.incident_ids), found.others)
 
 
 def _require_settled(incident: IncidentFacts, resolution: Resolution) -> None:

@@ -10,6 +10,7 @@ import logging
 import random
 import secrets
 import signal
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,7 +21,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
 from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
-from tapwire_core.broker.client import subscribe, until_lost
+from tapwire_core.broker.client import new_client_id, subscribe, until_lost
 from tapwire_core.commands.backup_folder import BackupCollector
 from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
@@ -34,7 +35,8 @@ from tapwire_core.mqtt.connection import BrokerAddress, Publisher
 from tapwire_core.mqtt.handlers import HandlerContext
 from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.mqtt.intake import Intake
-from tapwire_core.mqtt.listener import receive, work
+from tapwire_core.mqtt.listener import Gate, work
+from tapwire_core.services.decision_rates import DecisionRates, write_undecided
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.services.pour_batches import Batches
@@ -59,7 +61,7 @@ class Intervals:
     outbox_s: float = 2.0
     """Poll of the command outbox when no notification comes."""
     progress_s: float = 1.0
-    """Write of the latest progress."""
+    """Write of the latest progress, and of the counts of messages without a decision."""
     database_check_s: float = 1.0
     """Check of the database connection, and heartbeat of the event loop."""
     presence_s: float = 30.0
@@ -74,17 +76,23 @@ class Intervals:
     """Longest wait before reconnecting to the broker."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Worker:
-    """A core worker; `instance_id` is its name on the broker."""
+    """A core worker; `instance_id` is its published name, `client_id` its secret one at the broker."""
 
     db: Database
     address: BrokerAddress
     intervals: Intervals
     instance_id: str
     retention: RetentionPeriods = DEFAULT_RETENTION
+    client_id: str = field(default_factory=new_client_id, repr=False)
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     health: WorkerHealth = field(default_factory=WorkerHealth)
+
+    @functools.cached_property
+    def rates(self) -> DecisionRates:
+        """The rates of all devices at this worker, over all its connections."""
+        return DecisionRates(self.db.policy.device_decisions_per_minute)
 
     async def run(self) -> None:
         """Connect, work, and reconnect when the connection is lost; ends only by cancellation."""
@@ -101,11 +109,11 @@ class Worker:
             wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.intervals.reconnect_max_s)
 
     async def _connect_and_work(self) -> None:
-        intake = Intake[RawMessage]()
-        async with self.address.client(self.instance_id, functools.partial(receive, intake)) as client:
+        intake, gate = Intake[RawMessage](), Gate(self.rates)
+        async with self.address.client(self.instance_id, self.client_id, functools.partial(gate.receive, intake)) as client:
             self.metrics.count_connect()
             publisher = Publisher(client, self.address, self.instance_id)
-            await self._work(HandlerContext(self.db, publisher, Batches(self.db), self.metrics), intake)
+            await self._work(HandlerContext(self.db, publisher, Batches(self.db), self.metrics), intake, gate)
 
     async def keep_heartbeat(self) -> None:
         """Record that the event loop runs."""
@@ -117,7 +125,7 @@ class Worker:
         self.health.is_ready = is_ready
         self.metrics.ready.set(is_ready)
 
-    async def _work(self, context: HandlerContext, intake: Intake[RawMessage]) -> None:
+    async def _work(self, context: HandlerContext, intake: Intake[RawMessage], gate: Gate) -> None:
         client, publisher = context.publisher.client, context.publisher
         woken = asyncio.Event()
         await subscribe(client, list(self.address.subscriptions()))
@@ -131,6 +139,7 @@ class Worker:
                 self._publish_outbox(publisher, woken),
                 repeat(self.intervals.sweep_s, lambda: self._ask_for_reports(publisher)),
                 repeat(self.intervals.progress_s, lambda: self._write_progress(context)),
+                repeat(self.intervals.progress_s, lambda: self._write_undecided(gate, intake)),
                 repeat(self.intervals.retention_s, self._sweep),
             )
         finally:
@@ -200,6 +209,10 @@ class Worker:
         if latest:
             await keep_progress(self.db, latest)
 
+    async def _write_undecided(self, gate: Gate, intake: Intake[RawMessage]) -> None:
+        gate.release(intake)
+        self.metrics.count_undecided(await write_undecided(self.db, self.rates, time.monotonic()))
+
     async def _sweep(self) -> None:
         deleted = await delete_expired(self.db, self.retention)
         if any(deleted.values()):
@@ -224,7 +237,7 @@ async def run_core(settings: Settings) -> None:
     )
     async with Database.open(settings.database_url, settings.policy) as db:
         worker = Worker(db, address, Intervals(), f"core-{secrets.token_hex(4)}", settings.retention)
-        home = HomeAssistant(db=db, address=address, instance_id=worker.instance_id, prefix=settings.home_assistant_prefix)
+        home = HomeAssistant(db=db, address=address, prefix=settings.home_assistant_prefix)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
         sender = WebhookSender(db, WebhookMetrics(worker.metrics.registry))
         heartbeat = keep_heartbeat(db, Program.CORE, worker.instance_id)

@@ -11,12 +11,12 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.console.forms import Form
+from tapwire_admin.console.forms import Form, SubmittedForm
 from tapwire_admin.console.labels import SEVERITIES, Severity
 from tapwire_admin.console.render import done
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import CurrentViewer
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery
 from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.incidents import Resolve
@@ -28,6 +28,7 @@ from tapwire_core.db.views.pours import PourView, pours_by_id
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.visits import get_visit, list_visits
 from tapwire_core.domain import incidents as rules
+from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import incidents
@@ -37,6 +38,10 @@ ORDER: Final = {severity: place for place, severity in enumerate(Severity)}
 MONEY: Final = ("amount_minor",)
 STUCK: Final = frozenset({IncidentKind.SYNC_TIMEOUT, IncidentKind.JOURNAL_LOST, IncidentKind.INVALID_REPORT})
 """Kinds resolved by settling the pour in its visit."""
+
+
+COUNTED: Final = frozenset({IncidentKind.DEAD_LETTER, IncidentKind.DEVICE_MISBEHAVING})
+"""Kinds whose count may rise while a person resolves them."""
 
 
 class IncidentDetails(Struct, frozen=True):
@@ -56,6 +61,7 @@ class IncidentDetails(Struct, frozen=True):
     visit_id: str | None = None
     program: str | None = None
     instance: str | None = None
+    muted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,9 @@ async def ask_to_resolve(db: Db, viewer: CurrentViewer, incident_id: FromPath[UU
     """The form of a resolution."""
     shown = await read_shown(db, Noun.INCIDENT, incident_id)
     incident = require_found(await views.get_incident(db, incident_id), "incident", incident_id)
+    if incident.kind in COUNTED:
+        shown = shown.only("status", "owner")
+    alike = await views.count_unresolved_of(db, incident.kind, incident.tap) if incident.tap else 1
     (card,) = await _cards(db, [incident])
     here = await list_visits(
         db, venue_id=viewer.required_venue.venue_id, status=VisitStatus.ACTIVE, page=PageRequest(limit=MAX_LIMIT)
@@ -128,13 +137,16 @@ async def ask_to_resolve(db: Db, viewer: CurrentViewer, incident_id: FromPath[UU
         visits=visits,
         guest_visit=guest_visit,
         resolutions=list(Resolution),
+        others=alike - 1,
     )
 
 
 @post("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD, shows=Noun.INCIDENT)
 async def resolve(viewer: CurrentViewer, actor: CurrentActor, form: Form, incident_id: FromPath[UUID]) -> Response[str]:
-    """Resolve an incident, and make its booking."""
+    """Resolve an incident and make its booking, or with a ticked box all of its kind and tap."""
     given = form.read(Resolve, money=MONEY)
+    if form.flag("together"):
+        return await _resolve_together(viewer, actor, form, incident_id, given)
     books = given.resolution is not Resolution.NO_ACTION
     await form.once(
         incidents.resolve_incident,
@@ -146,6 +158,20 @@ async def resolve(viewer: CurrentViewer, actor: CurrentActor, form: Form, incide
         visit_id=given.visit_id if given.resolution in (Resolution.CHARGED, Resolution.CORRECTED) else None,
     )
     return done(viewer.translate(N_("The incident is resolved.")), changed=["incident"])
+
+
+async def _resolve_together(viewer: Viewer, actor: Actor, form: SubmittedForm, incident_id: UUID, given: Resolve) -> Response[str]:
+    incident = require_found(await views.get_incident(form.db, incident_id), "incident", incident_id)
+    ended = await form.once(
+        incidents.resolve_incidents_of,
+        actor,
+        kind=incident.kind,
+        tap_path=incident.tap or "",
+        resolution=given.resolution,
+        comment=given.comment,
+    )
+    text = viewer.translate(N_("Resolved: %(resolved)s. Left: %(left)s.")) % {"resolved": ended.resolved, "left": ended.left}
+    return done(text, changed=["incident"])
 
 
 async def _unresolved(db: Database, venue_id: str) -> list[IncidentCard]:

@@ -25,7 +25,7 @@ from tapwire_admin.console.viewer import COOKIE_MAX_AGE_S
 from tapwire_admin.live import Live, LiveKind
 from tapwire_admin.requests.dependencies import Db, SlugInPath
 from tapwire_admin.requests.parameters import require_found
-from tapwire_admin.responses.event_streams import Events, stream_events
+from tapwire_admin.responses.event_streams import Events, OpenStreams, stream_events
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.devices import secret_hash_of
@@ -65,12 +65,17 @@ async def show_screen(
 
 @get("/screen/{venue:str}/{tap:str}/live", access=EVERYBODY)
 async def stream_screen(
-    request: Request[Any, Any, Any], db: Db, live: NamedDependency[Live], venue: SlugInPath, tap: SlugInPath
+    request: Request[Any, Any, Any],
+    db: Db,
+    live: NamedDependency[Live],
+    streams: NamedDependency[OpenStreams],
+    venue: SlugInPath,
+    tap: SlugInPath,
 ) -> ServerSentEvent:
     """Stream the screen's changes."""
     path, key = str(tap_path(venue, tap)), request.cookies.get(COOKIE, "")
     await _require_key(db, path, key)
-    return stream_events(_events(Screen(db, live, path), key))
+    return stream_events(streams, request, path, _events(Screen(db, live, path), key))
 
 
 class Screen:

@@ -28,7 +28,16 @@ function listen() {
   on("link", showLink);
   on("beat", showLink);
   on("changed", ({ topics }) => refresh(topics));
-  on("end", () => location.reload());
+  on("end", ({ reason }) => {
+    if (reason !== "superseded") return location.reload();
+    stream.close(); // newer pages of this user have the places: this one goes on when it is looked at again
+    const resume = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", resume);
+      listen();
+    };
+    document.addEventListener("visibilitychange", resume);
+  });
   stream.onopen = () => {
     if (wasOpen) refresh(["*"]); // a new stream starts now: events between two streams are lost
     wasOpen = true;

@@ -2,6 +2,7 @@
 
 const LOST_AFTER_MS = 7_000;
 const RECONNECT_MS = 2_000;
+const SUPERSEDED_MS = 60_000;
 const LOW_KEG = 0.1;
 const page = document.body;
 let heardAt = performance.now();
@@ -23,6 +24,10 @@ function listen() {
   stream.addEventListener("screen", (event) => {
     heardAt = performance.now();
     show(JSON.parse(event.data));
+  });
+  stream.addEventListener("end", () => {
+    stream.close(); // this tap's screen is open too often: a newer one has the place
+    setTimeout(listen, SUPERSEDED_MS);
   });
   stream.onerror = () => {
     if (stream.readyState === EventSource.CLOSED) setTimeout(listen, RECONNECT_MS);

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import SQLModel
 
 from tapwire_contracts.reasons import Malformation
@@ -21,11 +21,13 @@ class DeadLetter(SQLModel, table=True):
     __tablename__ = "dead_letters"
     __table_args__ = (
         closed_set("malformation", Malformation),
+        Index("ix_dead_letters_device", text("coalesce(device, '')"), "received_at"),
         Index("uq_dead_letters_same", "topic", "payload_hash", "malformation", unique=True),
     )
 
     dead_letter_id: int | None = serial()
     topic: str = string()
+    device: str | None = string()
     malformation: str = string()
     explanation: str = string()
     payload: bytes

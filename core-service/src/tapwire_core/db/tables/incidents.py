@@ -30,6 +30,7 @@ class Incident(SQLModel, table=True):
         Index("uq_incidents_cause", "kind", "cause", unique=True, postgresql_where="status <> 'resolved'"),
         Index("ix_incidents_unresolved", "raised_at", postgresql_where="status <> 'resolved'"),
         Index("ix_incidents_raised", "raised_at", "incident_id"),
+        Index("ix_incidents_tap", "tap_path", "raised_at", postgresql_where="tap_path IS NOT NULL"),
         Index("ix_incidents_pour", "pour_id", postgresql_where="pour_id IS NOT NULL"),
         Index(
             "ix_incidents_open_of_pour",

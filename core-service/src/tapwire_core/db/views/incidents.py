@@ -86,6 +86,15 @@ async def get_incident(db: Database, incident_id: UUID) -> IncidentView | None:
     return await read_one(db, _incidents().where(incidents.c.incident_id == incident_id), IncidentView)
 
 
+async def count_unresolved_of(db: Database, kind: IncidentKind, tap_path: str) -> int:
+    """Number of unresolved incidents of a kind and tap."""
+    statement = select(func.count()).where(
+        incidents.c.kind == kind.value, incidents.c.tap_path == tap_path, incidents.c.status != IncidentStatus.RESOLVED.value
+    )
+    async with db.engine.connect() as connection:
+        return int((await connection.execute(statement)).scalar_one())
+
+
 async def incidents_by_id(db: Database, incident_ids: Collection[UUID]) -> list[IncidentView]:
     """These incidents, in any order."""
     return await read_all(db, _incidents().where(incidents.c.incident_id.in_(incident_ids)), IncidentView) if incident_ids else []

@@ -4,6 +4,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from tapwire_contracts.reasons import IncidentKind
 from tapwire_core.db.store import Store
@@ -39,6 +40,39 @@ async def lock_incident(store: Store, incident_id: UUID) -> IncidentFacts | None
         pour_id,
     )
     return _facts.decode(found) if found else None
+
+
+class UnresolvedOf(Struct, frozen=True):
+    """Unresolved incidents of one kind and tap, the oldest first, and the number of others."""
+
+    incident_ids: tuple[UUID, ...]
+    others: int
+
+
+async def lock_unresolved_of(store: Store, kind: IncidentKind, tap_path: str, limit: int) -> UnresolvedOf:
+    """Find the unresolved incidents of a kind and tap, and lock the rows that their ends touch, in the order of all locks."""
+    await store.connection.execute("SELECT FROM taps WHERE tap_path = $1 FOR NO KEY UPDATE", tap_path)
+    rows = await store.connection.fetch(
+        """SELECT incident_id, pour_id FROM incidents
+           WHERE kind = $1 AND tap_path = $2 AND status <> 'resolved' ORDER BY raised_at, incident_id""",
+        kind.value,
+        tap_path,
+    )
+    taken = rows[:limit]
+    pour_ids = [own for row in taken if (own := own_pour(kind, row["pour_id"])) is not None]
+    await store.connection.execute(
+        """SELECT FROM guests WHERE guest_id IN (SELECT guest_id FROM pours WHERE pour_id = ANY($1::uuid[]))
+           ORDER BY guest_id FOR NO KEY UPDATE""",
+        pour_ids,
+    )
+    await store.connection.execute("SELECT FROM pours WHERE pour_id = ANY($1::uuid[]) ORDER BY pour_id FOR NO KEY UPDATE", pour_ids)
+    incident_ids = [row["incident_id"] for row in taken]
+    open_ids = await store.connection.fetch(
+        """SELECT incident_id FROM incidents WHERE incident_id = ANY($1::uuid[]) AND status <> 'resolved'
+           ORDER BY incident_id FOR NO KEY UPDATE""",
+        incident_ids,
+    )
+    return UnresolvedOf(tuple(row["incident_id"] for row in open_ids), len(rows) - len(taken))
 
 
 async def lock_tap_of_gap(store: Store, incident_id: UUID) -> None:

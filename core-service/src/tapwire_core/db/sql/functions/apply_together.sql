@@ -230,12 +230,7 @@ BEGIN
     END IF;
 
     IF 'raised' = ANY(present) THEN
-        INSERT INTO incidents AS incident (incident_id, kind, cause, venue_id, tap_path, pour_id, details)
-        SELECT coalesce(incident_id, gen_random_uuid()), kind, cause, venue_id, tap_path, pour_id, details
-        FROM jsonb_to_recordset(decided) AS change(venue_id text, tap_path text, raised jsonb),
-            jsonb_to_recordset(change.raised) AS one(incident_id uuid, kind text, cause text, pour_id uuid, details jsonb)
-        ON CONFLICT (kind, cause) WHERE status <> 'resolved' DO UPDATE SET
-            occurrences = incident.occurrences + 1, last_seen_at = now();
+        PERFORM raise_incidents(decided);
     END IF;
 
     IF 'commands' = ANY(present) THEN
