@@ -174,6 +174,8 @@ class IncidentKind(StrEnum):
     DEAD_LETTER = "dead_letter"
     WEBHOOK_FAILING = "webhook_failing"
     PROGRAM_MISSING = "program_missing"
+    JOURNAL_SET_BACK = "journal_set_back"
+    IDENTITY_CONFLICT = "identity_conflict"
 
 
 class IncidentStatus(StrEnum):

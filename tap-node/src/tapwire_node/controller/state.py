@@ -149,7 +149,8 @@ class JournalStatus:
     """The journal as far as the controller knows it.
 
     `checkpoint_*` describe the last checkpoint handed over; `pending_writes` are the oldest first; `stalled` is set while the
-    oldest one takes longer than `journal_stall_ms`.
+    oldest one takes longer than `journal_stall_ms`. `renewal_due`: the core has ordered a new journal, which is being written while
+    `renewing`.
     """
 
     journal_id: UUID = NO_JOURNAL
@@ -163,6 +164,8 @@ class JournalStatus:
     checkpoint_pulses: int = 0
     pending_writes: tuple[PendingWrite, ...] = ()
     stalled: bool = False
+    renewal_due: bool = False
+    renewing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from tapwire_contracts.messages import (
     PourDenied,
     PourSettled,
     ReaderCardPresented,
+    RenewJournal,
     ReportPour,
     Route,
     Sender,
@@ -53,6 +54,7 @@ from tapwire_node.controller.events import (
     EventFactory,
     FlowVerdictReceived,
     GrantReceived,
+    RenewalRequested,
     ReportRequested,
     StopReceived,
     VerdictReceived,
@@ -263,6 +265,8 @@ class BrokerConnection:
                 self._post(partial(StopReceived, stop=message))
             case ReportPour():
                 self._post(partial(ReportRequested, ask=message))
+            case RenewJournal():
+                self._post(partial(RenewalRequested, renew=message))
             case TapConfig():
                 self._post(partial(ConfigReceived, config=message))
             case CoreState():
