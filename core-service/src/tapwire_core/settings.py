@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     """Largest difference at which a late report agrees with the booked volume."""
     idempotency_ttl_h: int = Field(default=_LIMITS.idempotency_ttl_h, ge=1)
     """Retention of the answers to requests with an `Idempotency-Key`."""
+    identity_conflict_ms: int = Field(default=_LIMITS.identity_conflict_ms, ge=1_000)
+    """Time after which two nodes with one login count as one again, when only one of them was there."""
     heartbeat_ms: int = Field(default=_LIMITS.heartbeat_ms, ge=100, le=600_000)
     """Interval of a program's heartbeat in the database; one whose last process misses three is an incident."""
 
@@ -153,6 +155,7 @@ class Settings(BaseSettings):
             late_sync_tolerance_ml=self.late_sync_tolerance_ml,
             idempotency_ttl_h=self.idempotency_ttl_h,
             heartbeat_ms=self.heartbeat_ms,
+            identity_conflict_ms=self.identity_conflict_ms,
             webhooks=WebhookLimits(
                 private_targets=self.webhook_private_targets,
                 timeout_ms=self.webhook_timeout_ms,

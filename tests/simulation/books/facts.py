@@ -45,6 +45,7 @@ def question_facts(tables: Tables, question: Question) -> Facts:
             set_back=journal is not None and question.boot_id in journal.set_back_boots,
             suspected=journal is not None and question.boot_id == journal.suspect_boot_id,
             odometer_seen_ml=_odometer_seen_ml(tables, question, journal),
+            identity_conflict=tap.identity_conflict,
         ),
         card_status=card.status if card else None,
         visit=VisitFacts(

@@ -25,6 +25,7 @@ from tapwire_core.domain.answers import denial_message
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.authorization_changes import answer_question
 from tapwire_core.domain.flows import record_new_flow
+from tapwire_core.domain.identities import Claims
 from tapwire_core.domain.odometers import book_holes
 from tapwire_core.domain.settlement import settle_new_report
 from tapwire_core.services.pours import report_of_node
@@ -90,12 +91,14 @@ class Ledger(OperatorBooks):
         """`services.nodes.note_state`."""
         if dies:
             return
-        if state.status is Presence.ONLINE:
-            self._renew_if_set_back(tap, state)
+        before = self.tables.nodes.get(tap)
         is_in_step = self._store_state(tap, state)
         if state.status is not Presence.ONLINE:
             return
         self._stop_again(tap, state)
+        if before is not None and (before.claims or (before.boot_id != state.boot_id and state.boot_id in before.earlier)):
+            self._look_at_claims(tap, state)
+        self._renew_if_set_back(tap, state)
         if not is_in_step:
             return
         row = self.tables.taps[tap]
@@ -115,6 +118,23 @@ class Ledger(OperatorBooks):
             changes.note_set_back(state.journal_id, state.boot_id, known=known)
             self.write(changes)
 
+    def _look_at_claims(self, tap: str, state: NodeState) -> None:
+        """`services.identities.look_at_claims`."""
+        node = self.tables.nodes[tap]
+        if node.claims is None:
+            row = self.tables.taps[tap]
+            row.revision = max(row.revision, node.config_revision) + 1
+            node.claims = Claims(revision=row.revision, boots=(*node.earlier, node.boot_id), made_ms=0)
+            self.tables.outbox.append((tap, None))
+            return
+        claims = node.claims.heard(state.boot_id, state.config_revision)
+        if claims is not node.claims and claims.is_conflict:
+            self.tables.taps[tap].identity_conflict = True
+            changes = self.changes(tap, CORE.name)
+            changes.raise_incident(IncidentKind.IDENTITY_CONFLICT, tap, {})
+            self.write(changes)
+        node.claims = claims
+
     def _stop_again(self, tap: str, state: NodeState) -> None:
         named = self.tables.pours.get(state.pour_id) if state.pour_id else None
         if named is None or named.tap_path != tap:
@@ -128,7 +148,9 @@ class Ledger(OperatorBooks):
         """`db.writes.nodes.store_node_state`; whether the state is of the stored connection."""
         known, is_online = self.tables.nodes.get(tap), state.status is Presence.ONLINE
         if known is None:
-            self.tables.nodes[tap] = NodeRow(state.boot_id, state.connection, is_online, state.uptime_ms)
+            self.tables.nodes[tap] = NodeRow(
+                state.boot_id, state.connection, is_online, state.uptime_ms, config_revision=state.config_revision
+            )
             return True
         earlier = dict(known.earlier)
         if known.boot_id != state.boot_id:
@@ -139,7 +161,9 @@ class Ledger(OperatorBooks):
         else:
             is_newer = known.is_online and (not is_online or state.uptime_ms >= known.uptime_ms)
         if is_newer:
-            self.tables.nodes[tap] = NodeRow(state.boot_id, state.connection, is_online, state.uptime_ms, earlier)
+            self.tables.nodes[tap] = NodeRow(
+                state.boot_id, state.connection, is_online, state.uptime_ms, earlier, known.claims, state.config_revision
+            )
             return True
         return known.is_online and (known.boot_id, known.connection) == (state.boot_id, state.connection)
 

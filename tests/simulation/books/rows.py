@@ -7,6 +7,7 @@ from uuid import UUID
 from tapwire_contracts.reasons import EndReason, IncidentKind, StopReason, SyncStatus
 from tapwire_core.domain.changes import MoneyMoved, PourGranted
 from tapwire_core.domain.closed_sets import CardStatus, StockKind, TapStatus, VisitStatus
+from tapwire_core.domain.identities import Claims
 from tapwire_core.domain.incidents import OpenIncident
 
 
@@ -20,6 +21,7 @@ class TapRow:
     pulses_per_liter: int
     status: TapStatus = TapStatus.ACTIVE
     revision: int = 1
+    identity_conflict: bool = False
 
 
 @dataclass(slots=True)
@@ -160,6 +162,8 @@ class NodeRow:
     is_online: bool
     uptime_ms: int
     earlier: dict[UUID, int] = field(default_factory=dict)
+    claims: Claims | None = None
+    config_revision: int = 0
 
 
 @dataclass(slots=True)

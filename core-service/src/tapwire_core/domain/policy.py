@@ -23,6 +23,7 @@ class Policy:
     late_sync_tolerance_ml: int = 5
     idempotency_ttl_h: int = 24
     heartbeat_ms: int = 10_000
+    identity_conflict_ms: int = 120_000
     webhooks: WebhookLimits = field(default_factory=WebhookLimits)
 
     def __post_init__(self) -> None:

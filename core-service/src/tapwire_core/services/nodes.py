@@ -13,6 +13,7 @@ from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.odometers import book_holes
+from tapwire_core.services.identities import look_at_claims
 
 MAX_REQUESTED_AT_ONCE = 500
 """Largest number of reports requested in one run; the rest come with the next."""
@@ -26,6 +27,8 @@ async def note_state(store: Store, path: DevicePath, state: NodeState) -> bool:
         return noted.device_known
     if state.pour_id is not None and noted.stop is not None:
         await store.send_command(path, StopPour(pour_id=state.pour_id, reason=StopReason(noted.stop)))
+    if noted.came_back or noted.checked:
+        await look_at_claims(store, path, state)
     if noted.set_back or noted.suspected:
         await _renew_journal(store, path, state, known=noted.set_back)
     if not noted.noted:

@@ -35,6 +35,7 @@ from tapwire_core.mqtt.handlers import HandlerContext
 from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.mqtt.intake import Intake
 from tapwire_core.mqtt.listener import receive, work
+from tapwire_core.services.identities import watch_identities
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.services.pour_batches import Batches
@@ -190,6 +191,7 @@ class Worker:
                         await woken.wait()
 
     async def _ask_for_reports(self, publisher: Publisher) -> None:
+        await watch_identities(self.db)
         for asked in await ask_for_reports(self.db, round(self.intervals.ask_again_s * 1000)):
             report = ReportPour(pour_id=asked.pour_id, journal_id=asked.journal_id)
             await publisher.send_command(asked.tap_path, encode(report).decode())

@@ -251,6 +251,14 @@ class CoreGone(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class OtherNodeSeen(Event):
+    """Another node has published a state with this node's login."""
+
+    boot_id: UUID
+    software: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigReceived(Event):
     """The core published the tap's config."""
 

@@ -184,7 +184,7 @@ class State:
 
     `closings`: the last closing times of the valve in ms, the oldest first.
     `reader_empty_ms`: since when the reader reports no card; None while it sees a card or has reported nothing yet.
-    `asked_ids`: the questions of this boot, the oldest first.
+    `asked_ids`: the questions of this boot, the oldest first. `other_node`: the last other boot that used this node's login.
     """
 
     identity: Identity
@@ -211,6 +211,7 @@ class State:
     faults: frozenset[Part] = frozenset()
     watchdog_tripped: bool = False
     stopping: bool = False
+    other_node: UUID | None = None
 
     @property
     def facts_open(self) -> int:

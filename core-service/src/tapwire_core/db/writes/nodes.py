@@ -16,8 +16,9 @@ class StoredNodeState(Struct, frozen=True):
 
     `device_known`: it has credentials or a tap. `config_revision`: null when there is no such tap. `covered_ml`: the odometer is
     accounted for up to here. `pending`: a pour leases the tap. `set_back`: the state's boot is proved to have an older copy of its
-    journal; `suspected`: this state proves it. `stop`: the stop reason of the pour that its state names, if a
-    person stopped it, or the books have ended it while the node pours.
+    journal; `suspected`: this state proves it. `came_back`: the state is of a boot that another one has superseded. `checked`: a
+    check runs whether two nodes use the login. `stop`: the stop reason of the pour that its state names, if a person stopped it, or
+    the books have ended it while the node pours.
     """
 
     noted: bool
@@ -28,6 +29,8 @@ class StoredNodeState(Struct, frozen=True):
     stop: str | None = None
     set_back: bool = False
     suspected: bool = False
+    came_back: bool = False
+    checked: bool = False
 
 
 class AskedAgain(Struct, frozen=True):
@@ -79,6 +82,8 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
                'config_revision', tap.config_revision,
                'covered_ml', journal.odometer_covered_ml,
                'pending', EXISTS (SELECT 1 FROM pours WHERE tap_path = $1::text AND sync_status = 'pending_sync'),
+               'came_back', coalesce(before.boot_id <> $3 AND before.earlier_boots ? $3::uuid::text, false),
+               'checked', before.claims IS NOT NULL,
                'set_back', coalesce(journal.set_back_boots ? $3::uuid::text, false),
                'suspected', coalesce(
                    journal.suspect_boot_id = $3 AND ($5::jsonb->>'config_revision')::bigint >= journal.suspect_revision
@@ -87,6 +92,7 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
                        stop_reason, CASE WHEN sync_status <> 'pending_sync' AND $5::jsonb->>'phase' = 'POURING' THEN $9 END)
                    FROM pours WHERE pour_id = $6 AND tap_path = $1::text))
            FROM (SELECT 1) AS one
+           LEFT JOIN node_status before ON before.path = $1::text
            LEFT JOIN taps tap ON tap.tap_path = $1::text
            LEFT JOIN tap_journals journal ON journal.tap_path = $1::text AND journal.journal_id = $7""",
         path,
