@@ -1,6 +1,9 @@
 """What the core concludes from a device's words: nothing that reordering, repetition and delay of an honest node's can produce."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations, product
+from pathlib import Path
 from random import Random
 from typing import Final
 from uuid import UUID, uuid4
@@ -140,3 +143,118 @@ def test_a_journal_that_was_set_back_is_found_by_its_first_old_question(
         return wire.accused()
 
     assert IncidentKind.JOURNAL_SET_BACK in run_now(story())
+
+
+WORDS: Final[dict[str, tuple[str, ...]]] = {
+    "journal_id": ("same", "on"),
+    "boot_id": ("same", "on", "back"),
+    "connection": ("same", "on", "back"),
+    "uptime_ms": ("on", "back"),
+    "seq": ("on", "back"),
+    "event_id": ("on", "back"),
+    "odometer": ("on", "back"),
+}
+"""SYSTEM.md, "Conclusions from a device's own word": each word as it stays, goes on and goes back."""
+
+
+def pairs_of_words() -> Iterator[dict[str, str]]:
+    """Each pair of two words' ways; the other words stay or go on, as an honest node's do."""
+    usual = {word: ways[0] for word, ways in WORDS.items()}
+    for one, other in combinations(WORDS, 2):
+        for way, other_way in product(WORDS[one], WORDS[other]):
+            yield usual | {one: way, other: other_way}
+
+
+def conclusions(ways: dict[str, str]) -> set[str]:
+    """What the table says of a question, a flow and a state with these words."""
+    another_boot = ways["boot_id"] != "same"
+    is_old_journal = ways["journal_id"] == "same" and ways["event_id"] == "on"
+    rewound = is_old_journal and ways["odometer"] == "back"
+    stale = is_old_journal and ways["seq"] == "back"
+    said: set[str] = {"answered again" if ways["event_id"] == "back" else "stale" if stale else "decided"}
+    if another_boot and (stale or rewound):
+        said.add("journal_set_back")
+    if not another_boot and rewound:
+        said.add("odometer_rewound")
+    newer = {"on": True, "back": ways["connection"] == "on"}.get(ways["boot_id"])
+    if newer is None:
+        newer = ways["connection"] == "on" or (ways["connection"] == "same" and ways["uptime_ms"] == "on")
+    said.add("state counts" if newer else "state is older")
+    if ways["event_id"] == "on":
+        said.add("flow booked")
+    return said
+
+
+@dataclass
+class Past:
+    """A node with a past: an earlier boot of connection 4, and one of connection 3 in which it asked and flowed."""
+
+    wire: Wire
+    earlier_boot: UUID = field(default_factory=uuid4)
+    asked: list[CardPresented] = field(default_factory=list)
+    flows: list[UnattributedFlow] = field(default_factory=list)
+
+    @classmethod
+    async def of(cls, questions: int, seed: int) -> "Past":
+        """So many questions and flows ago."""
+        past = cls(Wire(Random(seed)))
+        wire, tap = past.wire, past.wire.tap
+        latest, tap.boot_id = tap.boot_id, past.earlier_boot
+        await wire.deliver(replace(wire.state(), connection=4))
+        tap.boot_id = latest
+        for _ in range(questions):
+            past.asked.append(tap.question(CARD))
+            past.flows.append(tap.flow(50))
+            await wire.deliver(past.asked[-1])
+            await wire.deliver(past.flows[-1])
+        await wire.deliver(replace(wire.state(), connection=3, uptime_ms=5_000))
+        return past
+
+    async def say(self, ways: dict[str, str]) -> set[str]:
+        """The node says something with these words; what the core concludes."""
+        wire, tap, books = self.wire, self.wire.tap, self.wire.books
+        path = str(tap.path)
+        connection = {"same": 3, "on": 5, "back": 2}[ways["connection"]]
+        uptime_ms = {"on": 6_000, "back": 4_000}[ways["uptime_ms"]]
+        tap.boot_id = {"same": tap.boot_id, "on": uuid4(), "back": self.earlier_boot}[ways["boot_id"]]
+        if ways["journal_id"] == "on":
+            tap.journal_id = uuid4()
+        if ways["odometer"] == "back":
+            tap.odometer_ml = 0
+        flow, state = tap.flow(30), replace(wire.state(), connection=connection, uptime_ms=uptime_ms)
+        question = tap.question(CARD, seq=1 if ways["seq"] == "back" else tap.seq + 1)
+        if ways["event_id"] == "back":
+            flow, question = self.flows[0], self.asked[0]
+        answers, booked = len(books.tables.answers), len(books.tables.flows)
+
+        answer = await books.answer(path, question, uuid4(), 0)
+        await books.record_flow(path, flow)
+        await books.note_state(path, state)
+
+        node, said = books.tables.nodes[path], wire.accused()
+        if len(books.tables.answers) == answers:
+            said.add("answered again")
+        else:
+            said.add("stale" if "stale_request" in answer else "decided")
+        counts = (node.boot_id, node.connection, node.uptime_ms) == (tap.boot_id, connection, uptime_ms)
+        said.add("state counts" if counts else "state is older")
+        return said | ({"flow booked"} if len(books.tables.flows) > booked else set())
+
+
+@settings(max_examples=5, deadline=None)
+@given(questions=st.integers(1, 6), seed=st.integers(0, 2**32))
+def test_each_pair_of_a_devices_words_says_what_the_table_says(questions: int, seed: int) -> None:
+    async def story(ways: dict[str, str]) -> set[str]:
+        past = await Past.of(questions, seed)
+        return await past.say(ways)
+
+    for ways in pairs_of_words():
+        assert run_now(story(ways)) == conclusions(ways), ways
+
+
+def test_the_table_has_each_word() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "SYSTEM.md").read_text()
+    section = page.split("## Conclusions from a device's own word")[1].split("\n## ")[0]
+    rows = [line.split("|")[1].strip().strip("`") for line in section.splitlines() if line.startswith("|")]
+
+    assert rows[2:] == list(WORDS)
