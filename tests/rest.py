@@ -111,7 +111,7 @@ def _app() -> Litestar:
 def _app_on(db: Database) -> Litestar:
     """The one application of this process, on a test's database; making it costs more than a test."""
     _app().state.db = db
-    set_decisions_per_minute(db.policy.device_decisions_per_minute)
+    set_decisions_per_hour(db.policy.device_decisions_per_hour)
     return _app()
 
 
@@ -120,9 +120,9 @@ def metrics_page() -> str:
     return generate_latest(_app().state.metrics).decode()
 
 
-def set_decisions_per_minute(per_minute: int) -> None:
+def set_decisions_per_hour(per_hour: int) -> None:
     """Give each device a new allowance of decisions at the application."""
-    _app().state.rates = DecisionRates(per_minute)
+    _app().state.rates = DecisionRates(per_hour)
 
 
 async def log_in(db: Database, role: Role) -> str:

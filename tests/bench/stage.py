@@ -100,7 +100,7 @@ class Stage:
         given = {
             "TAPWIRE_DATABASE_URL": self.postgres.url,
             "TAPWIRE_BROKER_URL": self.broker.url(account),
-            "TAPWIRE_DEVICE_DECISIONS_PER_MINUTE": UNLIMITED,
+            "TAPWIRE_DEVICE_DECISIONS_PER_HOUR": UNLIMITED,
             **settings,
         }
         return subprocess.Popen([sys.executable, "-m", module, "run"], env={**os.environ, **given}, stderr=subprocess.DEVNULL)

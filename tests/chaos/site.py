@@ -167,7 +167,7 @@ async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mappi
         settings = {
             "TAPWIRE_DATABASE_URL": _database_url(site, to_database),
             "TAPWIRE_BROKER_URL": through(site.broker.url(account), to_broker),
-            "TAPWIRE_DEVICE_DECISIONS_PER_MINUTE": UNLIMITED,
+            "TAPWIRE_DEVICE_DECISIONS_PER_HOUR": UNLIMITED,
             **core_settings,
         }
         if name == ADMIN:

@@ -207,7 +207,7 @@ def test_the_limits_of_the_rules_are_the_defaults_of_the_code() -> None:
         for name, number in zip(WORD.findall(names), numbers.split(" / "), strict=True)
     }
 
-    assert len(said) == 16
+    assert len(said) == 17
     assert said == {name: defaults[name] for name in said}
 
 

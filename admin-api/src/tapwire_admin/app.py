@@ -132,7 +132,7 @@ def create_app(
     )
     app.state.db = db
     app.state.cookie_secure = cookie_secure
-    app.state.rates = DecisionRates(db.policy.device_decisions_per_minute)
+    app.state.rates = DecisionRates(db.policy.device_decisions_per_hour)
     app.state.metrics = metrics.registry
     app.state.decisions = DecisionMetrics(metrics.registry)
     return app

@@ -237,6 +237,12 @@ class ReportPour(Message, frozen=True, kw_only=True, tag="report_pour"):
     journal_id: UUID
 
 
+class RenewJournal(Message, frozen=True, kw_only=True, tag="renew_journal"):
+    """An order to begin a new journal: `journal_id` was set back. A node that writes another journal ignores it."""
+
+    journal_id: UUID
+
+
 class TapConfig(Message, frozen=True, kw_only=True, tag="tap_config"):
     """A tap's settings; retained. The node applies a newer `revision`, and a `status` other than `active` always."""
 
@@ -294,7 +300,12 @@ PROGRESS: Final = Route("pour/progress", Sender.NODE, 0, False, _TAP, (PourProgr
 COMPLETED: Final = Route("pour/completed", Sender.NODE, 1, False, _TAP, (PourCompleted, PourUnknown))
 FLOW: Final = Route("flow", Sender.NODE, 1, False, _TAP, (UnattributedFlow,))
 COMMAND: Final = Route(
-    "command", Sender.CORE, 1, False, _TAP, (PourAuthorized, PourDenied, PourSettled, FlowRecorded, StopPour, ReportPour)
+    "command",
+    Sender.CORE,
+    1,
+    False,
+    _TAP,
+    (PourAuthorized, PourDenied, PourSettled, FlowRecorded, StopPour, ReportPour, RenewJournal),
 )
 CONFIG: Final = Route("config", Sender.CORE, 1, True, _TAP, (TapConfig,))
 CORE_STATE: Final = Route("state", Sender.CORE, 1, True, (), (CoreState,))

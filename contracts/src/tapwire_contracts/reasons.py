@@ -175,6 +175,8 @@ class IncidentKind(StrEnum):
     WEBHOOK_FAILING = "webhook_failing"
     PROGRAM_MISSING = "program_missing"
     DEVICE_MISBEHAVING = "device_misbehaving"
+    JOURNAL_SET_BACK = "journal_set_back"
+    IDENTITY_CONFLICT = "identity_conflict"
 
 
 class IncidentStatus(StrEnum):

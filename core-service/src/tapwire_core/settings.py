@@ -131,6 +131,8 @@ class Settings(BaseSettings):
     """Largest difference at which a late report agrees with the booked volume."""
     idempotency_ttl_h: int = Field(default=_LIMITS.idempotency_ttl_h, ge=1)
     """Retention of the answers to requests with an `Idempotency-Key`."""
+    identity_conflict_ms: int = Field(default=_LIMITS.identity_conflict_ms, ge=1_000)
+    """Time after which two nodes with one login count as one again, when only one of them was there."""
     heartbeat_ms: int = Field(default=_LIMITS.heartbeat_ms, ge=100, le=600_000)
     """Interval of a program's heartbeat in the database; one whose last process misses three is an incident."""
 
@@ -138,7 +140,7 @@ class Settings(BaseSettings):
     """Incidents that one device raises in an hour; further ones are counted in its incident `device_misbehaving`."""
     device_dead_letters_per_hour: int = Field(default=_LIMITS.device_dead_letters_per_hour, ge=1)
     """Dead letters that are kept of one device in an hour; further ones are counted likewise."""
-    device_decisions_per_minute: int = Field(default=_LIMITS.device_decisions_per_minute, ge=1)
+    device_decisions_per_hour: int = Field(default=_LIMITS.device_decisions_per_hour, ge=1)
     """Questions, facts and unreadable messages of one device that a worker decides in a minute; further ones get no decision and
     are counted likewise. The device repeats what was not answered."""
 
@@ -165,7 +167,8 @@ class Settings(BaseSettings):
             heartbeat_ms=self.heartbeat_ms,
             device_incidents_per_hour=self.device_incidents_per_hour,
             device_dead_letters_per_hour=self.device_dead_letters_per_hour,
-            device_decisions_per_minute=self.device_decisions_per_minute,
+            device_decisions_per_hour=self.device_decisions_per_hour,
+            identity_conflict_ms=self.identity_conflict_ms,
             webhooks=WebhookLimits(
                 private_targets=self.webhook_private_targets,
                 timeout_ms=self.webhook_timeout_ms,

@@ -33,7 +33,7 @@ FLOODED = 100
 def db(db: Database) -> Database:
     """The test's database, with small budgets."""
     policy = Policy(
-        device_incidents_per_hour=INCIDENTS, device_dead_letters_per_hour=DEAD_LETTERS, device_decisions_per_minute=DECISIONS
+        device_incidents_per_hour=INCIDENTS, device_dead_letters_per_hour=DEAD_LETTERS, device_decisions_per_hour=DECISIONS
     )
     return replace(db, policy=policy)
 

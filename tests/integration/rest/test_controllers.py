@@ -13,7 +13,7 @@ from tapwire_contracts.denials import INSUFFICIENT_FUNDS_MESSAGE
 from tapwire_core.services.cards import report_card_lost
 from tapwire_core.services.devices import add_device, revoke_device
 from tapwire_core.services.pours import settle_report
-from tests.rest import Rest, done, refusal, set_decisions_per_minute
+from tests.rest import Rest, done, refusal, set_decisions_per_hour
 from tests.venue import OPERATOR, Venue
 
 ASK, SYNC = "/api/visits/authorize-pour", "/api/sync/pours"
@@ -52,11 +52,11 @@ async def test_a_controller_asks_reports_and_the_guest_pays_what_flowed(rest: Re
 async def test_a_controller_beyond_its_rate_gets_no_decision_is_counted_and_may_say_it_again(
     rest: Rest, venue: Venue, token: dict[str, str]
 ) -> None:
-    set_decisions_per_minute(2)
+    set_decisions_per_hour(2)
     item = {"pour_id": str(uuid4()), "card_uid": "04a1b2c3", "volume_ml": 120, "duration_ms": 4000}
     asked = await rest.nobody.post(SYNC, json={"pours": [item, item]}, headers=token)
     refused = [await rest.nobody.post(path, json=body, headers=token) for path, body in ((SYNC, {"pours": [item]}), (ASK, CARD))]
-    set_decisions_per_minute(2)
+    set_decisions_per_hour(2)
     again = await rest.nobody.post(SYNC, json={"pours": [item]}, headers=token)
 
     (incident,) = await venue.incidents("device_misbehaving")

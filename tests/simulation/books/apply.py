@@ -36,6 +36,7 @@ def apply_changes(tables: Tables, changes: Changes, now_ms: int, *, one_lease: b
     _move_money(tables, changes)
     _move_stock(tables, changes)
     _note_pour(tables, changes)
+    _suspect(tables, changes)
     _send_commands(tables, changes)
     _remember(tables, changes)
     _account_for_odometer(tables, changes)
@@ -153,6 +154,17 @@ def _note_pour(tables: Tables, changes: Changes) -> None:
         tables.pours[changes.stopped.pour_id].stop_reason = changes.stopped.reason
 
 
+def _suspect(tables: Tables, changes: Changes) -> None:
+    path = changes.tap_path or ""
+    if changes.set_back is not None:
+        journal = tables.journals.setdefault((path, changes.set_back.journal_id), JournalRow())
+        if changes.set_back.boot_id not in journal.set_back_boots:
+            journal.set_back_boots.append(changes.set_back.boot_id)
+    if changes.suspected is not None:
+        journal = tables.journals[path, changes.suspected.journal_id]
+        journal.suspect_boot_id, journal.suspect_revision = changes.suspected.boot_id, tables.taps[path].revision + 1
+
+
 def _send_commands(tables: Tables, changes: Changes) -> None:
     if changes.tap_locked is not None:
         tables.taps[_tap_of(changes)].status = TapStatus.LOCKED
@@ -166,10 +178,11 @@ def _remember(tables: Tables, changes: Changes) -> None:
     path = changes.tap_path or ""
     if changes.answer is not None:
         answer = changes.answer
-        tables.answers[path, answer.event_id] = AnswerRow(answer.payload, answer.pour_id)
+        tables.answers[path, answer.event_id] = AnswerRow(answer.payload, answer.pour_id, answer.journal_id, answer.seq)
         if answer.journal_id is not None and answer.seq is not None and path in tables.taps:
             journal = tables.journals.setdefault((path, answer.journal_id), JournalRow())
-            journal.highest_seq = max(journal.highest_seq, answer.seq)
+            if answer.seq > journal.highest_seq:
+                journal.highest_seq, journal.highest_boot_id = answer.seq, answer.boot_id
     if changes.verdict is not None:
         said = changes.verdict
         key = (path, said.pour_id, said.volume_ml, said.odometer_from_ml, said.odometer_to_ml)
@@ -209,5 +222,6 @@ def _add_stretch(tables: Tables, path: str, stretch: StretchAccounted) -> None:
             stretch.fact_id,
             stretch.is_hole,
             stretch.keg_id,
+            stretch.boot_id,
         )
     )

@@ -40,6 +40,12 @@ def question_facts(tables: Tables, question: Question) -> Facts:
             price_minor=tables.price_minor,
             shift_id=tables.shift_id,
             pending=_pending(tables, pending) if pending else None,
+            highest_boot_id=journal.highest_boot_id if journal else None,
+            seq_taken=_seq_taken(tables, question),
+            set_back=journal is not None and question.boot_id in journal.set_back_boots,
+            suspected=journal is not None and question.boot_id == journal.suspect_boot_id,
+            odometer_seen_ml=_odometer_seen_ml(tables, question, journal),
+            identity_conflict=tap.identity_conflict,
         ),
         card_status=card.status if card else None,
         visit=VisitFacts(
@@ -61,6 +67,19 @@ def question_facts(tables: Tables, question: Question) -> Facts:
     )
 
 
+def _seq_taken(tables: Tables, question: Question) -> bool:
+    key = (question.tap_path, question.journal_id, question.seq)
+    return any((path, row.journal_id, row.seq) == key for (path, _), row in tables.answers.items())
+
+
+def _odometer_seen_ml(tables: Tables, question: Question, journal: JournalRow | None) -> int | None:
+    key = (question.tap_path, question.journal_id)
+    seen = [row.to_ml for row in tables.stretches if (row.tap_path, row.journal_id) == key]
+    if journal is not None and journal.covered_ml is not None:
+        seen.append(journal.covered_ml)
+    return max(seen, default=None)
+
+
 def _pending(tables: Tables, pour: PourRow) -> PendingPour:
     granted = pour.granted
     some_report = any(key[:2] == (pour.tap_path, granted.pour_id) for key in tables.verdicts)
@@ -76,11 +95,21 @@ def _pending(tables: Tables, pour: PourRow) -> PendingPour:
     )
 
 
-def report_facts(tables: Tables, report: Report) -> SettlementFacts:
+def is_set_back(tables: Tables, path: str, journal_id: UUID | None, boot_id: UUID | None) -> bool:
+    """Whether this boot is proved to have an older copy of the journal."""
+    journal = tables.journals.get((path, journal_id)) if journal_id else None
+    return journal is not None and boot_id in journal.set_back_boots
+
+
+def report_facts(tables: Tables, report: Report, journal_id: UUID | None) -> SettlementFacts:
     """The facts of a report."""
     pour = tables.pours.get(report.pour_id)
     is_its = pour is not None and pour.tap_path == report.tap_path
-    return SettlementFacts(tap=tap_now(tables, report.tap_path), pour=pour_facts(tables, report.pour_id) if is_its else None)
+    return SettlementFacts(
+        tap=tap_now(tables, report.tap_path),
+        pour=pour_facts(tables, report.pour_id) if is_its else None,
+        set_back=is_set_back(tables, report.tap_path, journal_id, report.boot_id),
+    )
 
 
 def tap_now(tables: Tables, path: str) -> CurrentTap:
@@ -121,6 +150,9 @@ def pour_facts(tables: Tables, pour_id: UUID) -> PourFacts:
         reported=pour.reported,
         refused=pour.report_refused,
         elapsed_ms=LONG_AGO_MS,
+        journal_id=granted.journal_id,
+        boot_id=granted.boot_id,
+        odometer_seen_ml=granted.odometer_seen_ml,
         balance_minor=guest.balance_minor,
         held_minor=guest.held_minor,
         keg_ml=tables.kegs[granted.keg_id].book_ml,
@@ -170,4 +202,5 @@ def _stretch(row: StretchRow) -> StretchFacts:
         fact_id=row.fact_id,
         is_hole=row.is_hole,
         keg_id=row.keg_id,
+        boot_id=row.boot_id,
     )

@@ -19,17 +19,18 @@ from tapwire_contracts.messages import (
     TapConfig,
     UnattributedFlow,
 )
-from tapwire_contracts.reasons import ConfigStatus, DenyReason, IncidentKind, Presence
+from tapwire_contracts.reasons import ConfigStatus, DenyReason, IncidentKind, Phase, Presence, StopReason
 from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.answers import denial_message
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.authorization_changes import answer_question
 from tapwire_core.domain.flows import record_new_flow
+from tapwire_core.domain.identities import Claims
 from tapwire_core.domain.odometers import book_holes
 from tapwire_core.domain.settlement import settle_new_report
 from tapwire_core.services.pours import report_of_node
 from tests.simulation.books.apply import raise_incident, stop_pour
-from tests.simulation.books.facts import leak_facts, odometer_facts, overlapping, question_facts, report_facts, tap_now
+from tests.simulation.books.facts import is_set_back, leak_facts, odometer_facts, overlapping, question_facts, report_facts, tap_now
 from tests.simulation.books.interface import AskedReport, Command, Statement
 from tests.simulation.books.operators import OperatorBooks
 from tests.simulation.books.rows import AnswerRow, JournalRow, NodeRow
@@ -64,7 +65,7 @@ class Ledger(OperatorBooks):
         if key in self.tables.verdicts and self.deduplicates:
             return self.tables.verdicts[key]
         met = overlapping(self.tables, tap, report.journal_id, report.odometer_from_ml, report.odometer_to_ml)
-        facts = report_facts(self.tables, said)
+        facts = report_facts(self.tables, said, report.journal_id)
         content = msgspec.to_builtins(report)
         settled = settle_new_report(said, report.journal_id, facts, met, self.policy, Actor(tap), content)
         if not dies:
@@ -82,34 +83,89 @@ class Ledger(OperatorBooks):
         changes = self.changes(path, path)
         met = overlapping(self.tables, path, flow.journal_id, flow.odometer_from_ml, flow.odometer_to_ml)
         leak = leak_facts(self.tables, path)
-        record_new_flow(path, flow, tap_now(self.tables, path), met, leak, self.policy, changes)
+        set_back = is_set_back(self.tables, path, flow.journal_id, flow.boot_id)
+        record_new_flow(path, flow, tap_now(self.tables, path), met, leak, self.policy, changes, set_back=set_back)
         self.write(changes)
 
     async def note_state(self, tap: str, state: NodeState, *, dies: bool = False) -> None:
         """`services.nodes.note_state`."""
-        if dies or not self._is_latest(tap, state):
+        if dies:
             return
-        self.tables.nodes[tap] = NodeRow(state.boot_id, state.connection)
+        before = self.tables.nodes.get(tap)
+        is_in_step = self._store_state(tap, state)
         if state.status is not Presence.ONLINE:
+            return
+        self._stop_again(tap, state)
+        if before is not None and (before.claims or (before.boot_id != state.boot_id and state.boot_id in before.earlier)):
+            self._look_at_claims(tap, state)
+        self._renew_if_set_back(tap, state)
+        if not is_in_step:
             return
         row = self.tables.taps[tap]
         if row.revision != state.config_revision:
             row.revision = max(row.revision, state.config_revision + 1) if state.config_revision > row.revision else row.revision
             self.tables.outbox.append((tap, None))
-        named = self.tables.pours.get(state.pour_id) if state.pour_id else None
-        if named is not None and named.tap_path == tap and named.stop_reason is not None:
-            stop_pour(self.tables, tap, named.granted.pour_id, named.stop_reason)
         covered_ml = self.tables.journals.get((tap, state.journal_id), JournalRow()).covered_ml
         if state.facts_open == 0 and (covered_ml is None or covered_ml < state.odometer_ml):
             self._account_for_odometer(tap, state)
 
-    def _is_latest(self, tap: str, state: NodeState) -> bool:
-        known = self.tables.nodes.get(tap)
+    def _renew_if_set_back(self, tap: str, state: NodeState) -> None:
+        journal = self.tables.journals.get((tap, state.journal_id), JournalRow())
+        known = state.boot_id in journal.set_back_boots
+        suspected = state.boot_id == journal.suspect_boot_id and state.config_revision >= journal.suspect_revision
+        if known or suspected:
+            changes = self.changes(tap, CORE.name)
+            changes.note_set_back(state.journal_id, state.boot_id, known=known)
+            self.write(changes)
+
+    def _look_at_claims(self, tap: str, state: NodeState) -> None:
+        """`services.identities.look_at_claims`."""
+        node = self.tables.nodes[tap]
+        if node.claims is None:
+            row = self.tables.taps[tap]
+            row.revision = max(row.revision, node.config_revision) + 1
+            node.claims = Claims(revision=row.revision, boots=(*node.earlier, node.boot_id), made_ms=0)
+            self.tables.outbox.append((tap, None))
+            return
+        claims = node.claims.heard(state.boot_id, state.config_revision)
+        if claims is not node.claims and claims.is_conflict:
+            self.tables.taps[tap].identity_conflict = True
+            changes = self.changes(tap, CORE.name)
+            changes.raise_incident(IncidentKind.IDENTITY_CONFLICT, tap, {})
+            self.write(changes)
+        node.claims = claims
+
+    def _stop_again(self, tap: str, state: NodeState) -> None:
+        named = self.tables.pours.get(state.pour_id) if state.pour_id else None
+        if named is None or named.tap_path != tap:
+            return
+        ended = StopReason.FORCE_UNLOCKED if not named.pending and state.phase is Phase.POURING else None
+        reason = named.stop_reason or ended
+        if reason is not None:
+            stop_pour(self.tables, tap, named.granted.pour_id, reason)
+
+    def _store_state(self, tap: str, state: NodeState) -> bool:
+        """`db.writes.nodes.store_node_state`; whether the state is of the stored connection."""
+        known, is_online = self.tables.nodes.get(tap), state.status is Presence.ONLINE
         if known is None:
+            self.tables.nodes[tap] = NodeRow(
+                state.boot_id, state.connection, is_online, state.uptime_ms, config_revision=state.config_revision
+            )
             return True
-        if known.boot_id == state.boot_id:
-            return state.connection >= known.connection
-        return state.status is Presence.ONLINE
+        earlier = dict(known.earlier)
+        if known.boot_id != state.boot_id:
+            is_newer = is_online and state.connection > earlier.pop(state.boot_id, -1)
+            earlier[known.boot_id] = known.connection
+        elif known.connection != state.connection:
+            is_newer = state.connection > known.connection
+        else:
+            is_newer = known.is_online and (not is_online or state.uptime_ms >= known.uptime_ms)
+        if is_newer:
+            self.tables.nodes[tap] = NodeRow(
+                state.boot_id, state.connection, is_online, state.uptime_ms, earlier, known.claims, state.config_revision
+            )
+            return True
+        return known.is_online and (known.boot_id, known.connection) == (state.boot_id, state.connection)
 
     def _account_for_odometer(self, tap: str, state: NodeState) -> None:
         facts = odometer_facts(self.tables, tap, state.journal_id)

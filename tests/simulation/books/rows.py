@@ -7,6 +7,7 @@ from uuid import UUID
 from tapwire_contracts.reasons import EndReason, IncidentKind, StopReason, SyncStatus
 from tapwire_core.domain.changes import MoneyMoved, PourGranted
 from tapwire_core.domain.closed_sets import CardStatus, StockKind, TapStatus, VisitStatus
+from tapwire_core.domain.identities import Claims
 from tapwire_core.domain.incidents import OpenIncident
 
 
@@ -20,6 +21,7 @@ class TapRow:
     pulses_per_liter: int
     status: TapStatus = TapStatus.ACTIVE
     revision: int = 1
+    identity_conflict: bool = False
 
 
 @dataclass(slots=True)
@@ -88,6 +90,10 @@ class JournalRow:
     """A tap node's journal."""
 
     highest_seq: int = 0
+    highest_boot_id: UUID | None = None
+    set_back_boots: list[UUID] = field(default_factory=list)
+    suspect_boot_id: UUID | None = None
+    suspect_revision: int = 0
     first_ml: int | None = None
     covered_ml: int | None = None
 
@@ -104,6 +110,7 @@ class StretchRow:
     fact_id: UUID
     is_hole: bool
     keg_id: UUID | None
+    boot_id: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -122,6 +129,8 @@ class AnswerRow:
 
     payload: str
     pour_id: UUID | None
+    journal_id: UUID | None = None
+    seq: int | None = None
 
 
 @dataclass(slots=True)
@@ -146,10 +155,15 @@ class IncidentRow:
 
 @dataclass(slots=True)
 class NodeRow:
-    """The latest connection of a node."""
+    """The latest state of a node, and the last connection of each earlier boot."""
 
     boot_id: UUID
     connection: int
+    is_online: bool
+    uptime_ms: int
+    earlier: dict[UUID, int] = field(default_factory=dict)
+    claims: Claims | None = None
+    config_revision: int = 0
 
 
 @dataclass(slots=True)

@@ -33,6 +33,7 @@ from tapwire_node.controller.effects import (
     WriteGrant,
     WriteQuestion,
     WriteRefusal,
+    WriteRenewal,
     WriteReport,
     WriteServiceRun,
 )
@@ -50,6 +51,7 @@ from tapwire_node.controller.events import (
     GrantJournalled,
     GrantReceived,
     JournalOpened,
+    JournalRenewed,
     Moment,
     QuestionJournalled,
     RecoveredJournal,
@@ -126,6 +128,9 @@ class ControllerBench:
                 self.happen(ServiceRunJournalled, run_id=effect.report.fact_id)
             case FindReport():
                 self.happen(FactJournalled, fact=effect.report)
+            case WriteRenewal():
+                self.seq = 0
+                self.happen(JournalRenewed, journal_id=effect.journal_id)
             case WriteCheckpoint():
                 self.happen(CheckpointJournalled, odometer_ml=effect.odometer.ml)
             case _:

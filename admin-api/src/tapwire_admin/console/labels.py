@@ -40,6 +40,8 @@ SEVERITIES: Final[Mapping[IncidentKind, Severity]] = {
     IncidentKind.JOURNAL_LOST: Severity.URGENT,
     IncidentKind.PROGRAM_MISSING: Severity.URGENT,
     IncidentKind.DEVICE_MISBEHAVING: Severity.URGENT,
+    IncidentKind.JOURNAL_SET_BACK: Severity.URGENT,
+    IncidentKind.IDENTITY_CONFLICT: Severity.URGENT,
     IncidentKind.MISSING_PENDING: Severity.MONEY,
     IncidentKind.LATE_MISMATCH: Severity.MONEY,
     IncidentKind.INVALID_REPORT: Severity.MONEY,
@@ -122,8 +124,18 @@ INCIDENTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.WEBHOOK_FAILING: N_("A webhook was switched off"),
     IncidentKind.PROGRAM_MISSING: N_("A program has stopped"),
     IncidentKind.DEVICE_MISBEHAVING: N_("A device says far too much"),
+    IncidentKind.JOURNAL_SET_BACK: N_("A tap's memory card was set back"),
+    IncidentKind.IDENTITY_CONFLICT: N_("Two nodes use the login of one tap"),
 }
 INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
+    IncidentKind.JOURNAL_SET_BACK: N_(
+        "The tap began a new record by itself and pours on. If pours of it are still open, settle them by hand; "
+        "then tell an engineer: the card was restored from an older image, or cloned."
+    ),
+    IncidentKind.IDENTITY_CONFLICT: N_(
+        "The tap is closed until one of the two is off: look for a second node with a cloned memory card. "
+        "This incident is then resolved by itself. For a second tap create a device of its own."
+    ),
     IncidentKind.MISSING_PENDING: N_(
         "A tap reports a pour that was never authorised. Nothing was charged: charge a visit, or write it off."
     ),

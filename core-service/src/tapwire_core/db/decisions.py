@@ -48,6 +48,8 @@ class QuestionKey(Struct, frozen=True, kw_only=True, tag_field="kind", tag="ques
     card_uid: str
     journal_id: UUID | None
     event_id: UUID
+    boot_id: UUID | None
+    seq: int | None
 
 
 class ReportKey(Struct, frozen=True, kw_only=True, tag_field="kind", tag="report"):
@@ -59,15 +61,17 @@ class ReportKey(Struct, frozen=True, kw_only=True, tag_field="kind", tag="report
     from_ml: int | None
     to_ml: int | None
     journal_id: UUID | None
+    boot_id: UUID | None = None
 
 
 class LockedFlow(Struct, frozen=True):
-    """An unattributed flow under its row locks."""
+    """An unattributed flow under its row locks. `set_back_boots`: the boots that have an older copy of its journal."""
 
     recorded: bool
     tap: CurrentTap
     overlapping: tuple[StretchFacts, ...]
     leak: LeakFacts | None
+    set_back_boots: tuple[str, ...] = ()
 
 
 class LockedOdometer(Struct, frozen=True):

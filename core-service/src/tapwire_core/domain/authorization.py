@@ -10,6 +10,7 @@ one journal prove nothing about another journal's.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 from uuid import UUID
 
@@ -23,7 +24,12 @@ from tapwire_core.domain.pours import PendingPour
 
 
 class TapFacts(Struct, frozen=True, kw_only=True):
-    """The tap with its venue, keg and beverage. `highest_seq`: the highest `seq` decided for the question's journal."""
+    """The tap with its venue, keg and beverage. `highest_seq`: the highest `seq` decided for the question's journal.
+
+    `highest_boot_id`: the boot that asked it. `seq_taken`: another question of the journal has this question's `seq`.
+    `set_back`, `suspected`: this question's boot is proved, or suspected, to have an older copy of its journal.
+    `odometer_seen_ml`: the highest known value of the journal's odometer. `identity_conflict`: two nodes use the tap's login.
+    """
 
     venue_id: str
     status: TapStatus
@@ -39,6 +45,12 @@ class TapFacts(Struct, frozen=True, kw_only=True):
     price_minor: int | None
     shift_id: UUID | None
     pending: PendingPour | None
+    highest_boot_id: UUID | None = None
+    seq_taken: bool = False
+    set_back: bool = False
+    suspected: bool = False
+    odometer_seen_ml: int | None = None
+    identity_conflict: bool = False
 
 
 class VisitFacts(Struct, frozen=True, kw_only=True):
@@ -79,7 +91,7 @@ class Facts(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A card's request to pour at a tap. `journal_id` and `seq` are null at a tap without a journal (the HTTP door)."""
+    """A card's request to pour at a tap. Journal, boot and `seq` are null at a tap without a journal (the HTTP door)."""
 
     tap_path: str
     event_id: UUID
@@ -87,12 +99,19 @@ class Question:
     journal_id: UUID | None
     seq: int | None
     unsettled: frozenset[UUID]
+    boot_id: UUID | None = None
 
     @classmethod
     def of_node(cls, tap_path: str, presented: CardPresented) -> "Question":
         """Make a question from a tap node's `card_presented`."""
         return cls(
-            tap_path, presented.event_id, presented.card_uid, presented.journal_id, presented.seq, frozenset(presented.unsettled)
+            tap_path,
+            presented.event_id,
+            presented.card_uid,
+            presented.journal_id,
+            presented.seq,
+            frozenset(presented.unsettled),
+            presented.boot_id,
         )
 
 
@@ -151,7 +170,7 @@ RULES: Final[tuple[tuple[DenyReason, Callable[[Case], bool]], ...]] = (
     (DenyReason.TAP_UNKNOWN, lambda case: case.facts.tap is None),
     (DenyReason.STALE_REQUEST, lambda case: case.question.seq is not None and case.question.seq <= case.tap.highest_seq),
     (DenyReason.EMERGENCY_STOP, lambda case: case.tap.emergency_stop),
-    (DenyReason.TAP_LOCKED, lambda case: case.tap.status is TapStatus.LOCKED),
+    (DenyReason.TAP_LOCKED, lambda case: case.tap.status is TapStatus.LOCKED or case.tap.identity_conflict),
     (DenyReason.TAP_CLEANING, lambda case: case.tap.status is TapStatus.CLEANING),
     (DenyReason.TAP_NOT_CONFIGURED, lambda case: case.tap.keg_id is None or case.tap.price_minor is None),
     (DenyReason.KEG_EMPTY, lambda case: case.keg_ml <= 0),
@@ -201,10 +220,37 @@ def authorize(question: Question, facts: Facts) -> Decision:
     return Decision(Granted(max_volume_ml, charge(max_volume_ml, case.price_minor), case.price_minor), never_started)
 
 
+class SetBackEvidence(Enum):
+    """What a question says about its node's journal."""
+
+    NONE = auto()
+    POSSIBLE = auto()
+    """An old `seq`, in another boot than the highest one's: a question that was delayed, or a journal that was set back."""
+    PROOF = auto()
+
+
+def evidence_of_set_back(question: Question, facts: Facts) -> SetBackEvidence:
+    """Judge whether the journal was set back to an older copy (SYSTEM.md, "Conclusions from a device's own word").
+
+    An honest node writes a `seq` to its disk before it asks, and asks one question with it. So two questions with one `seq` in two
+    boots prove it, in whatever order they come; an old `seq` that no other question has may be a delayed question.
+    """
+    tap = facts.tap
+    if tap is None or question.seq is None or question.boot_id is None or question.seq > tap.highest_seq:
+        return SetBackEvidence.NONE
+    if tap.set_back:
+        return SetBackEvidence.PROOF
+    if tap.highest_boot_id in (None, question.boot_id):
+        return SetBackEvidence.NONE
+    return SetBackEvidence.PROOF if tap.seq_taken else SetBackEvidence.POSSIBLE
+
+
 def pour_never_started(question: Question, facts: Facts) -> PendingPour | None:
     """The tap's pending pour, if this question proves that it never started and never can."""
     pending = facts.tap.pending if facts.tap else None
     if pending is None or question.seq is None or pending.seq is None:
+        return None
+    if evidence_of_set_back(question, facts) is not SetBackEvidence.NONE:
         return None
     proved = (
         pending.journal_id == question.journal_id

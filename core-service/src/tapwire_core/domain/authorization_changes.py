@@ -6,7 +6,16 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.reasons import AuditAction, DenyReason
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.answers import denial_message, grant_message
-from tapwire_core.domain.authorization import Denied, Facts, Granted, Question, authorize
+from tapwire_core.domain.authorization import (
+    Denied,
+    Facts,
+    Granted,
+    Question,
+    SetBackEvidence,
+    TapFacts,
+    authorize,
+    evidence_of_set_back,
+)
 from tapwire_core.domain.changes import AnswerRemembered, Changes, PourGranted
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pours import PendingPour, PourEvent, end_pour
@@ -26,6 +35,8 @@ def answer_question(
         venue_id=tap.venue_id if tap else None,
         shift_id=tap.shift_id if tap else None,
     )
+    if tap is not None:
+        _note_evidence(question, facts, tap, changes)
     if decision.never_started is not None:
         _void_never_started(question, decision.never_started, changes)
     match decision.answer:
@@ -42,8 +53,22 @@ def answer_question(
         pour_id=changes.granted.pour_id if changes.granted else None,
         journal_id=question.journal_id,
         seq=question.seq,
+        boot_id=question.boot_id,
     )
     return changes.answer.payload, changes
+
+
+def _note_evidence(question: Question, facts: Facts, tap: TapFacts, changes: Changes) -> None:
+    evidence = evidence_of_set_back(question, facts)
+    if evidence is SetBackEvidence.NONE:
+        return
+    assert question.journal_id
+    assert question.boot_id
+    if evidence is SetBackEvidence.PROOF:
+        proof = {"seq": question.seq, "highest_seq": tap.highest_seq, "event_id": str(question.event_id)}
+        changes.note_set_back(question.journal_id, question.boot_id, known=tap.set_back, **proof)
+    elif not tap.suspected:
+        changes.suspect_set_back(question.journal_id, question.boot_id)
 
 
 def _void_never_started(question: Question, pour: PendingPour, changes: Changes) -> None:
@@ -88,12 +113,16 @@ def _grant(question: Question, granted: Granted, facts: Facts, new_pour_id: UUID
         sell_price_per_liter_minor=granted.price_minor,
         max_volume_ml=granted.max_volume_ml,
         hold_minor=granted.hold_minor,
+        boot_id=question.boot_id,
+        odometer_seen_ml=tap.odometer_seen_ml,
     )
 
 
 def _audit_denial(question: Question, reason: DenyReason, facts: Facts, changes: Changes) -> None:
     visit, guest = facts.visit, facts.guest
     details: dict[str, object] = {"reason": reason, "request_id": str(question.event_id)}
+    if reason is DenyReason.TAP_LOCKED and facts.tap and facts.tap.identity_conflict:
+        details["identity_conflict"] = True
     if reason is DenyReason.CARD_IN_USE_ON_OTHER_TAP and visit:
         details |= {"leased_tap": visit.leased_tap, "leased_pour_id": visit.leased_pour_id}
     if reason is DenyReason.INSUFFICIENT_FUNDS and guest:

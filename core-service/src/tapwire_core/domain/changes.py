@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tapwire_contracts.codec import encode
-from tapwire_contracts.messages import StopPour
+from tapwire_contracts.messages import RenewJournal, StopPour
 from tapwire_contracts.reasons import AuditAction, EndReason, FlowCause, IncidentKind, Resolution, StopReason, SyncStatus
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import Account, StockKind
@@ -35,6 +35,8 @@ class PourGranted(Struct, frozen=True, kw_only=True):
     sell_price_per_liter_minor: int
     max_volume_ml: int
     hold_minor: int
+    boot_id: UUID | None = None
+    odometer_seen_ml: int | None = None
 
 
 class PourEnded(Struct, frozen=True, kw_only=True):
@@ -137,6 +139,7 @@ class AnswerRemembered(Struct, frozen=True, kw_only=True):
     pour_id: UUID | None
     journal_id: UUID | None
     seq: int | None
+    boot_id: UUID | None = None
 
 
 class VerdictRemembered(Struct, frozen=True, kw_only=True):
@@ -163,7 +166,10 @@ class FlowRemembered(Struct, frozen=True, kw_only=True):
 
 
 class StretchAccounted(Struct, frozen=True, kw_only=True):
-    """A stretch of a journal's odometer, accounted for by a fact, or as a hole booked on `keg_id`."""
+    """A stretch of a journal's odometer, accounted for by a fact, or as a hole booked on `keg_id`.
+
+    `boot_id`: the boot in which the fact flowed. `set_back`: that boot is proved to have an older copy of the journal.
+    """
 
     journal_id: UUID
     from_ml: int
@@ -171,6 +177,8 @@ class StretchAccounted(Struct, frozen=True, kw_only=True):
     fact_id: UUID
     is_hole: bool = False
     keg_id: UUID | None = None
+    boot_id: UUID | None = None
+    set_back: bool = False
 
 
 class OdometerCovered(Struct, frozen=True, kw_only=True):
@@ -179,6 +187,20 @@ class OdometerCovered(Struct, frozen=True, kw_only=True):
     journal_id: UUID
     first_ml: int
     covered_ml: int
+
+
+class JournalSetBack(Struct, frozen=True, kw_only=True):
+    """Proof that a boot wrote an older copy of this journal."""
+
+    journal_id: UUID
+    boot_id: UUID
+
+
+class JournalSuspected(Struct, frozen=True, kw_only=True):
+    """A boot that may have an older copy of this journal: a state of it that names the tap's next config proves it."""
+
+    journal_id: UUID
+    boot_id: UUID
 
 
 class CommandSent(Struct, frozen=True, kw_only=True):
@@ -234,6 +256,8 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     holes_reopened: list[int] = []
     stretches: list[StretchAccounted] = []
     covered: OdometerCovered | None = None
+    set_back: JournalSetBack | None = None
+    suspected: JournalSuspected | None = None
     kegs: Mapping[UUID, int] = {}
     paid_before: list[EarlierBooking] = []
 
@@ -335,6 +359,21 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     def stop_ended_pour(self, pour_id: UUID) -> None:
         """Tell the tap's node to end a pour that the books have ended by themselves: no person's reason is kept with it."""
         self._send(encode(StopPour(pour_id=pour_id, reason=StopReason.FORCE_UNLOCKED)).decode())
+
+    def note_set_back(self, journal_id: UUID, boot_id: UUID, *, known: bool, **proof: object) -> None:
+        """Tell the node to begin a new journal, and raise the incident of the old one unless this boot's proof is `known`."""
+        if self.set_back is not None:
+            return
+        self.set_back = JournalSetBack(journal_id=journal_id, boot_id=boot_id)
+        self._send(encode(RenewJournal(journal_id=journal_id)).decode())
+        if not known:
+            details = {"journal_id": str(journal_id), "boot_id": str(boot_id), **proof}
+            self.raise_incident(IncidentKind.JOURNAL_SET_BACK, f"{self.tap_path} {journal_id}", details)
+
+    def suspect_set_back(self, journal_id: UUID, boot_id: UUID) -> None:
+        """Publish the tap's config under a new revision: only a node that is alive now can name it."""
+        self.suspected = JournalSuspected(journal_id=journal_id, boot_id=boot_id)
+        self._send(None)
 
     def lock_tap(self, reason: str) -> None:
         """Take the tap out of service, by a new config revision."""

@@ -30,10 +30,13 @@ def record_new_flow(
     leak: LeakFacts | None,
     policy: Policy,
     changes: Changes,
+    *,
+    set_back: bool = False,
 ) -> str | None:
     """Record a new flow. Return why it is implausible, then its stretch stays a hole; None for a plausible one.
 
     `overlapping`: the stretches of this journal's odometer that overlap the flow's. `leak`: the incident that it adds to.
+    `set_back`: the flow's boot is proved to have an older copy of its journal.
     """
     kind = StockKind.UNATTRIBUTED if flow.cause is FlowCause.CLOSED_VALVE else StockKind.LINE_CLEANING
     changes.flow = FlowRemembered(
@@ -61,7 +64,12 @@ def record_new_flow(
     if flow.cause is FlowCause.CLOSED_VALVE:
         _raise_leak(path, details, leak, changes)
     stretch = StretchAccounted(
-        journal_id=flow.journal_id, from_ml=flow.odometer_from_ml, to_ml=flow.odometer_to_ml, fact_id=flow.event_id
+        journal_id=flow.journal_id,
+        from_ml=flow.odometer_from_ml,
+        to_ml=flow.odometer_to_ml,
+        fact_id=flow.event_id,
+        boot_id=flow.boot_id,
+        set_back=set_back,
     )
     account_fact(stretch, flow.volume_ml, overlapping, changes)
     return None

@@ -49,6 +49,7 @@ class StretchFacts(Struct, frozen=True, kw_only=True):
     fact_id: UUID
     is_hole: bool
     keg_id: UUID | None
+    boot_id: UUID | None = None
     gap: GapIncident | None = None
 
 
@@ -84,16 +85,23 @@ def account_fact(fact: StretchAccounted, volume_ml: int, overlapping: Sequence[S
 
 
 def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFacts], changes: Changes) -> None:
-    """Account for a stretch: reverse the holes that it fills, and raise an incident where it overlaps another fact."""
+    """Account for a stretch: reverse the holes that it fills, and raise an incident where it overlaps another fact.
+
+    An overlap with a fact of another boot proves that the journal was set back: one journal's odometer never goes back. What such a
+    boot reports flowed anew, so it fills no hole.
+    """
     if stretch.to_ml <= stretch.from_ml or any(
         other.fact_id == stretch.fact_id and not other.is_hole and _span(other) == _span(stretch) for other in overlapping
     ):
         return
     changes.stretches.append(stretch)
+    set_back = _note_set_back(stretch, overlapping, changes)
     filled_ml = Counter[GapIncident]()
     for other in overlapping:
         from_ml, to_ml = max(other.from_ml, stretch.from_ml), min(other.to_ml, stretch.to_ml)
         if from_ml >= to_ml:
+            continue
+        if set_back:
             continue
         if other.is_hole:
             _reverse_hole(other, stretch, from_ml, to_ml, changes)
@@ -103,6 +111,21 @@ def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFact
             _raise_rewound(other, stretch, from_ml, to_ml, changes)
     _reduce_gaps(filled_ml, changes)
     _note_earlier_bookings(stretch.fact_id, filled_ml, changes)
+
+
+def _note_set_back(stretch: StretchAccounted, overlapping: Sequence[StretchFacts], changes: Changes) -> bool:
+    """Whether the stretch is of a journal that was set back; its proof is noted."""
+    if stretch.boot_id is None:
+        return False
+    known = (stretch.boot_id, None)
+    doubled = next((other for other in overlapping if not other.is_hole and other.boot_id not in known), None)
+    if doubled is None and not stretch.set_back:
+        return False
+    proof = {"from_ml": stretch.from_ml, "to_ml": stretch.to_ml, "fact": str(stretch.fact_id)}
+    if doubled is not None:
+        proof["overlaps"] = str(doubled.fact_id)
+    changes.note_set_back(stretch.journal_id, stretch.boot_id, known=stretch.set_back, **proof)
+    return True
 
 
 def account_implausible(

@@ -23,9 +23,10 @@ class Policy:
     late_sync_tolerance_ml: int = 5
     idempotency_ttl_h: int = 24
     heartbeat_ms: int = 10_000
-    device_incidents_per_hour: int = 30
-    device_dead_letters_per_hour: int = 30
-    device_decisions_per_minute: int = 120
+    device_incidents_per_hour: int = 100
+    device_dead_letters_per_hour: int = 100
+    device_decisions_per_hour: int = 36_000
+    identity_conflict_ms: int = 120_000
     webhooks: WebhookLimits = field(default_factory=WebhookLimits)
 
     def __post_init__(self) -> None:

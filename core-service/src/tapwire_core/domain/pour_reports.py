@@ -28,7 +28,8 @@ CLOCK_GRACE_MS: Final = 5_000
 class PourFacts(Struct, frozen=True, kw_only=True):
     """A pour in the books. `reported`: it has a plausible report; `refused`: it has an implausible one.
 
-    `elapsed_ms` is the database's time since its grant, negative after the database's clock was set back.
+    `journal_id`, `boot_id`: of the question that it was granted to. `odometer_seen_ml`: the highest value of that journal's
+    odometer known then. `elapsed_ms` is the database's time since its grant, negative after the database's clock was set back.
     """
 
     pour_id: UUID
@@ -51,6 +52,9 @@ class PourFacts(Struct, frozen=True, kw_only=True):
     balance_minor: int
     held_minor: int
     keg_ml: int
+    journal_id: UUID | None = None
+    boot_id: UUID | None = None
+    odometer_seen_ml: int | None = None
     open_incidents: tuple[OpenIncident, ...] = ()
 
     @property
@@ -89,10 +93,14 @@ class CurrentTap(Struct, frozen=True, kw_only=True):
 
 
 class SettlementFacts(Struct, frozen=True, kw_only=True):
-    """The facts for a report, read under row locks. `pour` is null when it isn't this tap's."""
+    """The facts for a report, read under row locks. `pour` is null when it isn't this tap's.
+
+    `set_back`: the report's boot is proved to have an older copy of its journal.
+    """
 
     tap: CurrentTap
     pour: PourFacts | None
+    set_back: bool = False
 
     @property
     def kegs(self) -> Mapping[UUID, int]:
@@ -123,6 +131,7 @@ class Report:
     end_reason: EndReason | None
     odometer_from_ml: int | None
     odometer_to_ml: int | None
+    boot_id: UUID | None = None
 
     @property
     def binding_card(self) -> str | None:

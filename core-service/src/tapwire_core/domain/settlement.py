@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from tapwire_contracts.codec import encode
 from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, SyncStatus, VerdictReason, VerdictStatus
 from tapwire_core.domain.actor import Actor
@@ -49,10 +51,17 @@ def settle_new_report(
     facts = facts.for_card(report.binding_card)
     changes = Changes.by(actor, tap_path=report.tap_path, venue_id=facts.tap.venue_id, shift_id=facts.tap.shift_id, kegs=facts.kegs)
     why_not = implausibility(report, policy, facts.pour)
+    if not why_not and _forgot_pour(report, journal_id, facts.pour):
+        why_not = "the node's journal was set back to before this pour: it can't know that nothing flowed"
+        assert journal_id
+        assert report.boot_id
+        proof = {"pour_id": str(report.pour_id), "odometer_ml": report.odometer_from_ml}
+        changes.note_set_back(journal_id, report.boot_id, known=facts.set_back, **proof)
     verdict = refuse(report, facts.pour, why_not, changes) if why_not else settle(report, facts, policy, changes)
     if report.stretch is not None and journal_id is not None:
         from_ml, to_ml = report.stretch
         stretch = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=report.pour_id)
+        stretch = replace(stretch, boot_id=report.boot_id, set_back=facts.set_back)
         if why_not:
             account_implausible(stretch, facts.pour, overlapping, changes)
         else:
@@ -67,6 +76,17 @@ def settle_new_report(
         verdict=payload,
     )
     return Settled(payload, changes, why_not)
+
+
+def _forgot_pour(report: Report, journal_id: UUID | None, pour: PourFacts | None) -> bool:
+    """Whether a node says of a pour that nothing flowed, and its odometer proves that its journal is older than the pour.
+
+    The node can name the pour only since its grant, when its odometer was at `odometer_seen_ml` or further.
+    """
+    if pour is None or pour.odometer_seen_ml is None or report.odometer_from_ml is None or report.volume_ml:
+        return False
+    is_another_boot = None not in (report.boot_id, pour.boot_id) and report.boot_id != pour.boot_id
+    return is_another_boot and pour.journal_id == journal_id and report.odometer_from_ml < pour.odometer_seen_ml
 
 
 def settle(report: Report, facts: SettlementFacts, policy: Policy, changes: Changes) -> Verdict:

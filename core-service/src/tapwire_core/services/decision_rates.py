@@ -13,7 +13,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes.dead_letters import count_undecided
 from tapwire_core.errors import DomainError
 
-MINUTE_S: Final = 60.0
+HOUR_S: Final = 3600.0
 SAMPLE_BYTES: Final = 200
 WRITTEN_EVERY_S: Final = 1.0
 
@@ -42,18 +42,18 @@ class Undecided:
 
 
 class DecisionRates:
-    """Allowances of all devices: `per_minute` at once at most, and as many in a minute."""
+    """Allowances of all devices: `per_hour` at once at most, and as many in an hour."""
 
-    def __init__(self, per_minute: int) -> None:
-        self._per_minute: Final = per_minute
+    def __init__(self, per_hour: int) -> None:
+        self._per_hour: Final = per_hour
         self._allowances: Final[dict[str, _Allowance]] = {}
         self._undecided: Final[dict[str, Undecided]] = {}
         self._taken_at_s: float | None = None
 
     def admit(self, device: str, now_s: float, decisions: int = 1) -> bool:
         """Take decisions off a device's allowance; False when it is used up. A batch may overdraw it: the next one waits longer."""
-        allowance = self._allowances.setdefault(device, _Allowance(self._per_minute, now_s))
-        allowance.left = min(allowance.left + (now_s - allowance.at_s) * self._per_minute / MINUTE_S, self._per_minute)
+        allowance = self._allowances.setdefault(device, _Allowance(self._per_hour, now_s))
+        allowance.left = min(allowance.left + (now_s - allowance.at_s) * self._per_hour / HOUR_S, self._per_hour)
         allowance.at_s = now_s
         if allowance.left < 1:
             return False
@@ -62,7 +62,7 @@ class DecisionRates:
 
     def retry_after_ms(self, device: str) -> int:
         """Time until a device that was not admitted has an allowance again."""
-        return max(1, round((1 - self._allowances[device].left) * MINUTE_S / self._per_minute * 1000))
+        return max(1, round((1 - self._allowances[device].left) * HOUR_S / self._per_hour * 1000))
 
     def count(self, device: str, topic: str, payload: bytes, messages: int = 1) -> None:
         """Count messages that get no decision; the first one since the last writing is the sample."""
@@ -83,7 +83,7 @@ class DecisionRates:
         self._taken_at_s = now_s
         self._undecided.clear()
         for device, allowance in list(self._allowances.items()):
-            if allowance.left + (now_s - allowance.at_s) * self._per_minute / MINUTE_S >= self._per_minute:
+            if allowance.left + (now_s - allowance.at_s) * self._per_hour / HOUR_S >= self._per_hour:
                 del self._allowances[device]
         return taken
 

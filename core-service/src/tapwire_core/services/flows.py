@@ -29,8 +29,10 @@ async def record_flow(store: Store, path: DevicePath, flow: UnattributedFlow, ra
     if locked is None:
         return UnknownTap()
     if not locked.recorded:
-        changes = _changes(path, locked.tap, str(flow.event_id))
-        why_not = record_new_flow(str(path), flow, locked.tap, locked.overlapping, locked.leak, store.policy, changes)
+        changes, set_back = _changes(path, locked.tap, str(flow.event_id)), str(flow.boot_id) in locked.set_back_boots
+        why_not = record_new_flow(
+            str(path), flow, locked.tap, locked.overlapping, locked.leak, store.policy, changes, set_back=set_back
+        )
         if why_not is not None:
             await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=str(path))
         await write_changes(store, changes)

@@ -13,6 +13,7 @@ from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.domain.actor import CORE
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.odometers import book_holes
+from tapwire_core.services.identities import look_at_claims
 
 MAX_REQUESTED_AT_ONCE = 500
 """Largest number of reports requested in one run; the rest come with the next."""
@@ -26,6 +27,10 @@ async def note_state(store: Store, path: DevicePath, state: NodeState) -> bool:
         return noted.device_known
     if state.pour_id is not None and noted.stop is not None:
         await store.send_command(path, StopPour(pour_id=state.pour_id, reason=StopReason(noted.stop)))
+    if noted.came_back or noted.checked:
+        await look_at_claims(store, path, state)
+    if noted.set_back or noted.suspected:
+        await _renew_journal(store, path, state, known=noted.set_back)
     if not noted.noted:
         return noted.device_known
     if noted.config_revision is not None and noted.config_revision != state.config_revision:
@@ -34,6 +39,14 @@ async def note_state(store: Store, path: DevicePath, state: NodeState) -> bool:
     if state.facts_open == 0 and not noted.pending and not proved:
         await _account_for_odometer(store, path, state)
     return True
+
+
+async def _renew_journal(store: Store, path: DevicePath, state: NodeState, *, known: bool) -> None:
+    """Tell a node whose journal was set back to begin a new one, and raise the incident where this state proves it."""
+    changes = Changes.by(CORE, tap_path=str(path), venue_id=path.venue_id)
+    proof = {"config_revision": state.config_revision, "odometer_ml": state.odometer_ml}
+    changes.note_set_back(state.journal_id, state.boot_id, known=known, **proof)
+    await write_changes(store, changes)
 
 
 async def _publish_config_again(store: Store, path: DevicePath, ours: int, nodes_revision: int) -> None:

@@ -78,6 +78,7 @@ def report_of_node(tap_path: str, completed: PourCompleted) -> Report:
         end_reason=completed.end_reason,
         odometer_from_ml=completed.odometer_from_ml,
         odometer_to_ml=completed.odometer_to_ml,
+        boot_id=completed.boot_id,
     )
 
 
@@ -111,7 +112,12 @@ class AuthorizationRequest:
         """The key of its locks and facts."""
         question = self.question
         return QuestionKey(
-            tap_path=question.tap_path, card_uid=question.card_uid, journal_id=question.journal_id, event_id=question.event_id
+            tap_path=question.tap_path,
+            card_uid=question.card_uid,
+            journal_id=question.journal_id,
+            event_id=question.event_id,
+            boot_id=question.boot_id,
+            seq=question.seq,
         )
 
     def conclude(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Conclusion:
@@ -153,6 +159,7 @@ class SettlementRequest:
             from_ml=self.report.odometer_from_ml,
             to_ml=self.report.odometer_to_ml,
             journal_id=self.journal_id,
+            boot_id=self.report.boot_id,
         )
 
     def conclude(self, locked: LockedQuestion | LockedReport | None, policy: Policy) -> Conclusion:

@@ -37,6 +37,7 @@ from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.mqtt.intake import Intake
 from tapwire_core.mqtt.listener import Gate, work
 from tapwire_core.services.decision_rates import DecisionRates, write_undecided
+from tapwire_core.services.identities import watch_identities
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.services.pour_batches import Batches
@@ -92,7 +93,7 @@ class Worker:
     @functools.cached_property
     def rates(self) -> DecisionRates:
         """The rates of all devices at this worker, over all its connections."""
-        return DecisionRates(self.db.policy.device_decisions_per_minute)
+        return DecisionRates(self.db.policy.device_decisions_per_hour)
 
     async def run(self) -> None:
         """Connect, work, and reconnect when the connection is lost; ends only by cancellation."""
@@ -199,6 +200,7 @@ class Worker:
                         await woken.wait()
 
     async def _ask_for_reports(self, publisher: Publisher) -> None:
+        await watch_identities(self.db)
         for asked in await ask_for_reports(self.db, round(self.intervals.ask_again_s * 1000)):
             report = ReportPour(pour_id=asked.pour_id, journal_id=asked.journal_id)
             await publisher.send_command(asked.tap_path, encode(report).decode())

@@ -1,6 +1,7 @@
 """The messages of the control socket: one JSON object per line, each with its `type`."""
 
 from typing import Final
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -72,7 +73,10 @@ class RunEnded(Line, frozen=True, kw_only=True, tag="ended"):
 
 
 class Status(Line, frozen=True, kw_only=True, tag="status"):
-    """The node's state. `faults` names broken parts; `out_of_service` says why the tap asks no questions, None when it does."""
+    """The node's state. `faults` names broken parts; `out_of_service` says why the tap asks no questions, None when it does.
+
+    `other_node`: the boot of another node that has used this tap's login since the node started.
+    """
 
     software: str
     phase: Phase
@@ -88,6 +92,7 @@ class Status(Line, frozen=True, kw_only=True, tag="status"):
     facts_open: int
     odometer_ml: int
     uptime_ms: int
+    other_node: UUID | None = None
 
 
 Request = StartRun | Hold | StopRun | AskStatus

@@ -182,6 +182,7 @@ class ControlServer:
             facts_open=state.facts_open,
             odometer_ml=state.odometer.ml,
             uptime_ms=monotonic_ms() - self._started_ms,
+            other_node=state.other_node,
         )
 
 

@@ -139,6 +139,13 @@ class WriteConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteRenewal:
+    """Give the journal a new id, whose questions count from 1; answered by `JournalRenewed`."""
+
+    journal_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """Send now if connected, or drop it: what must arrive is a fact."""
 
@@ -227,6 +234,7 @@ JournalEffect = (
     | WriteCheckpoint
     | WriteVerdict
     | WriteConfig
+    | WriteRenewal
 )
 MqttEffect = Publish | PublishState | SendFact | ResendFacts
 MessageEffect = ShowOnScreen | WarnOperator | RaiseAlarm | LogLine

@@ -11,6 +11,7 @@ from tapwire_contracts.messages import (
     PourAuthorized,
     PourDenied,
     PourSettled,
+    RenewJournal,
     ReportPour,
     StopPour,
     TapConfig,
@@ -209,6 +210,13 @@ class ReportMissing(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class JournalRenewed(Event):
+    """The journal has a new id, on disk."""
+
+    journal_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointJournalled(Event):
     """The odometer up to this value survives a power cut."""
 
@@ -240,6 +248,14 @@ class CoreGone(Event):
     """A core worker went offline."""
 
     instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherNodeSeen(Event):
+    """Another node has published a state with this node's login."""
+
+    boot_id: UUID
+    software: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +305,13 @@ class StopReceived(Event):
     """The core orders a pour to end."""
 
     stop: StopPour
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalRequested(Event):
+    """The core orders a new journal, as this one was set back."""
+
+    renew: RenewJournal
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,9 @@ def add_unsettled(state: State, pour_id: UUID) -> State:
 def observe_journal_failed(state: State, event: JournalFailed) -> StepResult:
     """The journal can't be written: no valve opens, an open one closes, and a grant that was being written is dead."""
     was_writable, grant = state.journal.writable, state.grant
-    state = replace(state, grant=None, journal=replace(state.journal, writable=False, pending_writes=(), stalled=False))
+    state = replace(
+        state, grant=None, journal=replace(state.journal, writable=False, pending_writes=(), stalled=False, renewing=False)
+    )
     effects: Effects = (RaiseAlarm(f"journal: {event.text}"),) if was_writable or not state.journal.opened else ()
     if grant is not None:
         effects += (WriteRefusal(never_started_fact(state, grant.message.pour_id, grant.message.card_uid, event.at)),)

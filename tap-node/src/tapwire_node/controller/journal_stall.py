@@ -17,6 +17,7 @@ from tapwire_node.controller.effects import (
     WriteFlow,
     WriteGrant,
     WriteQuestion,
+    WriteRenewal,
     WriteReport,
     WriteServiceRun,
 )
@@ -26,6 +27,7 @@ from tapwire_node.controller.events import (
     FactJournalled,
     GrantAlreadyJournalled,
     GrantJournalled,
+    JournalRenewed,
     Moment,
     QuestionJournalled,
     ServiceRunJournalled,
@@ -82,6 +84,8 @@ def expected_answer_id(effect: Effect) -> UUID | None:
             return effect.report.fact_id
         case WriteCheckpoint():
             return CHECKPOINT_ANSWER_ID
+        case WriteRenewal():
+            return effect.journal_id
         case _:
             return None
 
@@ -97,6 +101,8 @@ def given_answer_id(event: Event) -> UUID | None:
             return event.fact.fact_id
         case ServiceRunJournalled():
             return event.run_id
+        case JournalRenewed():
+            return event.journal_id
         case CheckpointJournalled():
             return CHECKPOINT_ANSWER_ID
         case _:

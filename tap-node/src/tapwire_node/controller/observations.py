@@ -20,6 +20,7 @@ from tapwire_node.controller.events import (
     HardwareFailed,
     HardwareRecovered,
     Moment,
+    OtherNodeSeen,
     Part,
     ShutdownRequested,
     Ticked,
@@ -111,6 +112,17 @@ def observe_core_gone(state: State, event: CoreGone) -> StepResult:
     if not cores:
         peers = replace(peers, empty_since_ms=event.at.now_ms)
     return replace(state, peers=peers), ()
+
+
+def observe_other_node(state: State, event: OtherNodeSeen) -> StepResult:
+    """Raise an alarm, once for each other boot. The core decides what follows: it grants nothing while both are there."""
+    if state.other_node == event.boot_id:
+        return state, ()
+    text = (
+        f"another node ({event.software}, boot {event.boot_id}) uses this tap's login: look for a cloned memory card; "
+        "a second tap needs a device of its own"
+    )
+    return replace(state, other_node=event.boot_id), (RaiseAlarm(text),)
 
 
 # ── the config ──────────────────────────────────────────────────────────────

@@ -149,7 +149,8 @@ class JournalStatus:
     """The journal as far as the controller knows it.
 
     `checkpoint_*` describe the last checkpoint handed over; `pending_writes` are the oldest first; `stalled` is set while the
-    oldest one takes longer than `journal_stall_ms`.
+    oldest one takes longer than `journal_stall_ms`. `renewal_due`: the core has ordered a new journal, which is being written while
+    `renewing`.
     """
 
     journal_id: UUID = NO_JOURNAL
@@ -163,6 +164,8 @@ class JournalStatus:
     checkpoint_pulses: int = 0
     pending_writes: tuple[PendingWrite, ...] = ()
     stalled: bool = False
+    renewal_due: bool = False
+    renewing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ class State:
 
     `closings`: the last closing times of the valve in ms, the oldest first.
     `reader_empty_ms`: since when the reader reports no card; None while it sees a card or has reported nothing yet.
-    `asked_ids`: the questions of this boot, the oldest first.
+    `asked_ids`: the questions of this boot, the oldest first. `other_node`: the last other boot that used this node's login.
     """
 
     identity: Identity
@@ -208,6 +211,7 @@ class State:
     faults: frozenset[Part] = frozenset()
     watchdog_tripped: bool = False
     stopping: bool = False
+    other_node: UUID | None = None
 
     @property
     def facts_open(self) -> int:

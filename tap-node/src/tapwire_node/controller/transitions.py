@@ -7,7 +7,8 @@ A step has five parts:
 3. `TRANSITIONS` decides by phase and event. A pair that is not in the table is ignored: either it can't happen, or its observer has
    recorded it and the next tick (at most 20 ms later during a pour) acts on it.
 4. A service run is watched.
-5. Flow through the closed valve is accounted for, a checkpoint is written if due, and a resting tap takes its phase.
+5. Flow through the closed valve is accounted for, a checkpoint is written if due, a resting tap takes its phase, and a journal
+   that was set back is renewed.
 
 IDLE, AUTHORIZING, POURING and SETTLING are entered by the table alone. CARD_MUST_BE_REMOVED follows every pour, denial and
 abandoned question. A resting tap is OUT_OF_SERVICE or FAULT while something forbids questions; a question is abandoned and a pour
@@ -50,9 +51,12 @@ from tapwire_node.controller.events import (
     HardwareRecovered,
     JournalFailed,
     JournalOpened,
+    JournalRenewed,
     Moment,
+    OtherNodeSeen,
     Part,
     QuestionJournalled,
+    RenewalRequested,
     ReportFound,
     ReportMissing,
     ReportRequested,
@@ -82,6 +86,7 @@ from tapwire_node.controller.journal_answers import (
     send_found_report,
     send_journalled_fact,
 )
+from tapwire_node.controller.journal_renewal import observe_renewed, receive_renewal, renew_if_due
 from tapwire_node.controller.journal_stall import is_checkpoint_pending, track_writes, watch_journal_stall
 from tapwire_node.controller.meter_check import check_meter
 from tapwire_node.controller.node_state import is_worth_publishing, published_state
@@ -96,6 +101,7 @@ from tapwire_node.controller.observations import (
     observe_disconnected,
     observe_hardware_failed,
     observe_hardware_recovered,
+    observe_other_node,
     observe_shutdown,
     observe_tick,
     observe_valve_tripped,
@@ -145,12 +151,15 @@ OBSERVERS: Final[Mapping[type[Event], Handler]] = {
     Disconnected: observe_disconnected,
     CoreSeen: observe_core_seen,
     CoreGone: observe_core_gone,
+    OtherNodeSeen: observe_other_node,
     ConfigReceived: observe_config,
     ConfigUnreadable: observe_config_unreadable,
     VerdictReceived: receive_verdict,
     FlowVerdictReceived: receive_flow_verdict,
     StopReceived: receive_stop,
     ReportRequested: answer_report_request,
+    RenewalRequested: receive_renewal,
+    JournalRenewed: observe_renewed,
 }
 
 TRANSITIONS: Final[Mapping[tuple[Phase, type[Event]], Handler]] = {
@@ -199,8 +208,9 @@ def step(state: State, event: Event) -> StepResult:
     state, leaked = watch_closed_valve_flow(state, event.at)
     state, checkpointed = checkpoint_if_due(state, event.at)
     state = update_resting_phase(state)
+    state, renewed = renew_if_due(state, event.at)
     published: Effects = (PublishState(),) if is_worth_publishing(before, published_state(state)) else ()
-    effects = close_first((*judged, *watched, *noted, *acted, *served, *leaked, *checkpointed, *published))
+    effects = close_first((*judged, *watched, *noted, *acted, *served, *leaked, *checkpointed, *renewed, *published))
     return track_writes(state, effects, event.at), effects
 
 

@@ -301,6 +301,12 @@ class Journal:
         with self._write() as db:
             db.execute("UPDATE journal SET config = ?", (encode(config),))
 
+    def renew(self, journal_id: UUID) -> None:
+        """Give the journal a new id, whose questions count from 1. Its facts stay those of the id under which they flowed."""
+        with self._write() as db:
+            db.execute("UPDATE journal SET journal_id = ?, seq = 0", (str(journal_id),))
+        self.journal_id = journal_id
+
     def record_alarm(self, text: str) -> None:
         """Store an alarm for the technician; only the last `MAX_ALARMS` stay."""
         with self._write() as db:

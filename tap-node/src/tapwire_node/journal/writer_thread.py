@@ -29,6 +29,7 @@ from tapwire_node.controller.effects import (
     WriteGrant,
     WriteQuestion,
     WriteRefusal,
+    WriteRenewal,
     WriteReport,
     WriteServiceRun,
     WriteTombstone,
@@ -42,6 +43,7 @@ from tapwire_node.controller.events import (
     GrantJournalled,
     JournalFailed,
     JournalOpened,
+    JournalRenewed,
     QuestionJournalled,
     ReportFound,
     ReportMissing,
@@ -201,7 +203,9 @@ class JournalWriter:
             return [] if isinstance(effect, KEPT_WHILE_BROKEN) else [partial(JournalFailed, text="it is still broken")]
         try:
             self._delete_old(journal)
-            return write_effect(journal, effect)
+            answers = write_effect(journal, effect)
+            self._journal_id = journal.journal_id
+            return answers
         except JournalFull as error:
             return self._write_on_full_disk(journal, effect, error)
         except JournalBroken as error:
@@ -335,6 +339,9 @@ def write_effect(journal: Journal, effect: JournalEffect) -> list[EventFactory]:
             journal.record_verdict(effect.fact_id, effect.verdict)
         case WriteConfig():
             journal.record_config(effect.config)
+        case WriteRenewal():
+            journal.renew(effect.journal_id)
+            return [partial(JournalRenewed, journal_id=effect.journal_id)]
         case _:
             assert_never(effect)
     return []

@@ -32,6 +32,7 @@ from tapwire_contracts.messages import (
     PourDenied,
     PourSettled,
     ReaderCardPresented,
+    RenewJournal,
     ReportPour,
     Route,
     Sender,
@@ -53,6 +54,8 @@ from tapwire_node.controller.events import (
     EventFactory,
     FlowVerdictReceived,
     GrantReceived,
+    OtherNodeSeen,
+    RenewalRequested,
     ReportRequested,
     StopReceived,
     VerdictReceived,
@@ -239,7 +242,7 @@ class BrokerConnection:
         except Malformed as error:
             self._reject_unreadable(route, topic, payload, error)
             return
-        self._post_message(message)
+        self._post_message(message, is_retained=delivery.retain)
 
     def _reject_unreadable(self, route: Route, topic: str, payload: bytes, error: Malformed) -> None:
         if route is CONFIG and payload:
@@ -247,9 +250,10 @@ class BrokerConnection:
         else:
             logger.warning("a message on %s can't be decoded: %s", topic, error)
 
-    def _post_message(self, message: Message) -> None:
+    def _post_message(self, message: Message, *, is_retained: bool) -> None:
         match message:
             case NodeState():
+                self._notice_other_node(message, is_retained=is_retained)
                 self._restore_own_state(message)
             case PourAuthorized():
                 self._post(partial(GrantReceived, grant=message))
@@ -263,10 +267,19 @@ class BrokerConnection:
                 self._post(partial(StopReceived, stop=message))
             case ReportPour():
                 self._post(partial(ReportRequested, ask=message))
+            case RenewJournal():
+                self._post(partial(RenewalRequested, renew=message))
             case TapConfig():
                 self._post(partial(ConfigReceived, config=message))
             case CoreState():
                 self._post(partial(CoreSeen, core=message))
+
+    def _notice_other_node(self, seen: NodeState, *, is_retained: bool) -> None:
+        """Report another node with our login. A state that was retained before our first connection may be our last boot's."""
+        ours = self._describe(Presence.ONLINE, self._connection)
+        may_be_ours = seen.boot_id == ours.boot_id or (is_retained and self._connection == 1)
+        if seen.status is Presence.ONLINE and not may_be_ours:
+            self._post(partial(OtherNodeSeen, boot_id=seen.boot_id, software=seen.software))
 
     def _restore_own_state(self, seen: NodeState) -> None:
         """Publish our state again when a late will or another client has overwritten it."""

@@ -75,6 +75,11 @@ def json_object() -> Any:
     return Field(default_factory=dict, sa_type=JSONB, nullable=False, sa_column_kwargs={"server_default": text("'{}'::jsonb")})
 
 
+def json_list() -> Any:
+    """A JSON array, empty by default."""
+    return Field(default_factory=list, sa_type=JSONB, nullable=False, sa_column_kwargs={"server_default": text("'[]'::jsonb")})
+
+
 def optional_json_object() -> Any:
     """A JSON object that may be null."""
     return Field(default=None, sa_type=JSONB)

@@ -22,7 +22,8 @@ from tapwire_core.db.tables.columns import (
 class NodeStatus(SQLModel, table=True):
     """The latest `node_state` of a device, and its latest progress; for screens, and for a person who must estimate a pour.
 
-    `earlier_boots`: for each boot before the latest one the number of its last connection.
+    `earlier_boots`: for each boot before the latest one the number of its last connection. `claims`: a running check whether two
+    boots use this login (`domain.identities.Claims`).
     """
 
     __tablename__ = "node_status"
@@ -34,6 +35,7 @@ class NodeStatus(SQLModel, table=True):
     connection: int = number()
     state: dict[str, Any] = json_object()
     earlier_boots: dict[str, Any] = json_object()
+    claims: dict[str, Any] | None = optional_json_object()
     seen_at: datetime = default_now()
     progress: dict[str, Any] | None = optional_json_object()
     progress_at: datetime | None = optional_time()

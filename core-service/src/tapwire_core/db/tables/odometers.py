@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 from tapwire_core.db.tables.columns import (
     default_now,
     flag,
+    json_list,
     key,
     number,
     optional_reference,
@@ -19,7 +20,11 @@ from tapwire_core.db.tables.columns import (
 
 
 class TapJournal(SQLModel, table=True):
-    """A tap node's journal: its highest decided question, and the part of its odometer that is accounted for."""
+    """A tap node's journal: its highest decided question, and the part of its odometer that is accounted for.
+
+    `highest_boot_id`: the boot of that question. `set_back_boots`: the boots that wrote an older copy of the journal, as is proved.
+    `suspect_boot_id`: a boot that may be one; a state of it that names `suspect_revision` of the config proves it.
+    """
 
     __tablename__ = "tap_journals"
     __table_args__: Any = ({"postgresql_with": {"fillfactor": "70"}},)
@@ -27,12 +32,19 @@ class TapJournal(SQLModel, table=True):
     tap_path: str = key("taps.tap_path")
     journal_id: UUID = key()
     highest_seq: int = number(default=0)
+    highest_boot_id: UUID | None = None
+    set_back_boots: list[str] = json_list()
+    suspect_boot_id: UUID | None = None
+    suspect_revision: int | None = number()
     odometer_first_ml: int | None = number()
     odometer_covered_ml: int | None = number()
 
 
 class Stretch(SQLModel, table=True):
-    """A stretch of a meter's odometer that is accounted for: by a fact, or by a hole that the books filled."""
+    """A stretch of a meter's odometer that is accounted for: by a fact, or by a hole that the books filled.
+
+    `boot_id`: the boot in which the fact flowed; null for a hole.
+    """
 
     __tablename__ = "odometer_stretches"
     __table_args__ = (
@@ -47,6 +59,7 @@ class Stretch(SQLModel, table=True):
     from_ml: int = number()
     to_ml: int = number()
     fact_id: UUID
+    boot_id: UUID | None = None
     is_hole: bool = flag()
     keg_id: UUID | None = optional_reference("kegs.keg_id")
     recorded_at: datetime = default_now()

@@ -29,7 +29,8 @@ LIST_COLLATION: Final = "C"
 class Pour(SQLModel, table=True):
     """An authorisation and its outcome. The row moves from `pending_sync` to one of the other states.
 
-    Price, keg and limits are frozen at authorisation. The two partial unique indexes ARE the leases of visit and tap.
+    Price, keg and limits are frozen at authorisation. `odometer_seen_ml`: the highest value of its journal's odometer known then;
+    what the pour's node reports of it can't begin below. The two partial unique indexes ARE the leases of visit and tap.
     """
 
     __tablename__ = "pours"
@@ -70,7 +71,9 @@ class Pour(SQLModel, table=True):
     sync_status: str = string(default=SyncStatus.PENDING_SYNC)
     request_id: UUID
     journal_id: UUID | None = None
+    boot_id: UUID | None = None
     seq: int | None = number()
+    odometer_seen_ml: int | None = number()
     sell_price_per_liter_minor: int = number()
     max_volume_ml: int = number()
     hold_minor: int = number()
@@ -95,11 +98,14 @@ class AuthorizationAnswer(SQLModel, table=True):
     """The answer to a question, grant or denial, repeated verbatim. `fingerprint` is the hash of the question's content."""
 
     __tablename__ = "authorization_answers"
+    __table_args__ = (Index("ix_authorization_answers_seq", "tap_path", "journal_id", "seq"),)
 
     tap_path: str = key()
     event_id: UUID = key()
     fingerprint: bytes
     pour_id: UUID | None = optional_reference("pours.pour_id")
+    journal_id: UUID | None = None
+    seq: int | None = number()
     payload: str = string()
     decided_at: datetime = default_now()
 

@@ -7,12 +7,24 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import SQLModel
 
-from tapwire_core.db.tables.columns import closed_set, default_now, key, number, optional_reference, reference, string
+from tapwire_core.db.tables.columns import (
+    closed_set,
+    default_now,
+    key,
+    number,
+    optional_reference,
+    optional_time,
+    reference,
+    string,
+)
 from tapwire_core.domain.closed_sets import TapStatus
 
 
 class Tap(SQLModel, table=True):
-    """A tap; its row lock serialises all decisions about it."""
+    """A tap; its row lock serialises all decisions about it.
+
+    `identity_conflict_at`: when two nodes with its login were last proved to be there; null while there is no conflict.
+    """
 
     __tablename__ = "taps"
     __table_args__: Any = (
@@ -34,4 +46,5 @@ class Tap(SQLModel, table=True):
     max_pour_ml: int = number(default=1000)
     keg_id: UUID | None = optional_reference("kegs.keg_id")
     config_revision: int = number(default=1)
+    identity_conflict_at: datetime | None = optional_time()
     created_at: datetime = default_now()

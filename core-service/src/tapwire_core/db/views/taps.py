@@ -62,6 +62,7 @@ class TapView(Struct, frozen=True):
     pending_price_minor: int | None
     pending_progress_ml: int | None
     open_incidents: int
+    identity_conflict: bool
     node_status: Presence | None
     node_phase: str | None
     node_valve: str | None
@@ -132,6 +133,7 @@ def _taps(db: Database) -> Select[Any]:
             pours.c.sell_price_per_liter_minor.label("pending_price_minor"),
             case((_names_pour(), number_in(nodes.c.progress, "volume_ml"))).label("pending_progress_ml"),
             _open_incidents().label("open_incidents"),
+            taps.c.identity_conflict_at.is_not(None).label("identity_conflict"),
             nodes.c.status.label("node_status"),
             nodes.c.state["phase"].as_string().label("node_phase"),
             nodes.c.state["valve"].as_string().label("node_valve"),
@@ -166,6 +168,7 @@ def _shown_status() -> ColumnElement[str]:
     return case(
         (venues.c.emergency_stop, "emergency_stop"),
         (taps.c.status != "active", taps.c.status),
+        (taps.c.identity_conflict_at.is_not(None), "locked"),
         (pours.c.pour_id.is_not(None), "processing_sync"),
         (or_(kegs.c.keg_id.is_(None), kegs.c.book_volume_ml <= 0), "empty"),
         else_="active",

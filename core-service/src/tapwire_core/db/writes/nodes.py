@@ -15,8 +15,10 @@ class StoredNodeState(Struct, frozen=True):
     """The books' view of a device after its state was stored; `noted`: False for an ignored state.
 
     `device_known`: it has credentials or a tap. `config_revision`: null when there is no such tap. `covered_ml`: the odometer is
-    accounted for up to here. `pending`: a pour leases the tap. `stop`: the stop reason of the pour that its state names, if a
-    person stopped it, or the books have ended it while the node pours.
+    accounted for up to here. `pending`: a pour leases the tap. `set_back`: the state's boot is proved to have an older copy of its
+    journal; `suspected`: this state proves it. `came_back`: the state is of a boot that another one has superseded. `checked`: a
+    check runs whether two nodes use the login. `stop`: the stop reason of the pour that its state names, if a person stopped it, or
+    the books have ended it while the node pours.
     """
 
     noted: bool
@@ -25,6 +27,10 @@ class StoredNodeState(Struct, frozen=True):
     covered_ml: int | None = None
     pending: bool = False
     stop: str | None = None
+    set_back: bool = False
+    suspected: bool = False
+    came_back: bool = False
+    checked: bool = False
 
 
 class AskedAgain(Struct, frozen=True):
@@ -52,7 +58,7 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
     found = await store.connection.fetchval(
         """WITH noted AS (
                INSERT INTO node_status AS node (path, status, boot_id, connection, state)
-               SELECT $1::text, $2, $3, $4, $5
+               SELECT $1::text, $2, $3::uuid, $4, $5
                WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1::text) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1::text)
                ON CONFLICT (path) DO UPDATE SET
                    status = excluded.status, boot_id = excluded.boot_id, connection = excluded.connection,
@@ -76,10 +82,17 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
                'config_revision', tap.config_revision,
                'covered_ml', journal.odometer_covered_ml,
                'pending', EXISTS (SELECT 1 FROM pours WHERE tap_path = $1::text AND sync_status = 'pending_sync'),
+               'came_back', coalesce(before.boot_id <> $3 AND before.earlier_boots ? $3::uuid::text, false),
+               'checked', before.claims IS NOT NULL,
+               'set_back', coalesce(journal.set_back_boots ? $3::uuid::text, false),
+               'suspected', coalesce(
+                   journal.suspect_boot_id = $3 AND ($5::jsonb->>'config_revision')::bigint >= journal.suspect_revision
+                   AND NOT journal.set_back_boots ? $3::uuid::text, false),
                'stop', (SELECT coalesce(
                        stop_reason, CASE WHEN sync_status <> 'pending_sync' AND $5::jsonb->>'phase' = 'POURING' THEN $9 END)
                    FROM pours WHERE pour_id = $6 AND tap_path = $1::text))
            FROM (SELECT 1) AS one
+           LEFT JOIN node_status before ON before.path = $1::text
            LEFT JOIN taps tap ON tap.tap_path = $1::text
            LEFT JOIN tap_journals journal ON journal.tap_path = $1::text AND journal.journal_id = $7""",
         path,

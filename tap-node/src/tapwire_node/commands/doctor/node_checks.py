@@ -14,7 +14,7 @@ MS_PER_S = 1_000
 
 def examine_running(status: Status) -> list[Finding]:
     """Findings on the node, each part and the broker."""
-    return [examine_node(status), *(examine_part(status, part) for part in Part), examine_broker(status)]
+    return [examine_node(status), *(examine_part(status, part) for part in Part), examine_broker(status), examine_login(status)]
 
 
 def examine_node(status: Status) -> Finding:
@@ -30,6 +30,17 @@ def examine_part(status: Status, part: Part) -> Finding:
     if part.value in status.faults:
         return Finding.problem(part.value, ADVICE[part])
     return Finding.ok(part.value, "open" if part is Part.VALVE and status.valve_open else "watched by the node, no fault")
+
+
+def examine_login(status: Status) -> Finding:
+    """Check that no other node uses this tap's login."""
+    if status.other_node is None:
+        return Finding.ok("login", "no other node has used it since this one started")
+    return Finding.problem(
+        "login",
+        f"another node (boot {status.other_node}) uses it: look for a cloned memory card and switch one of the two off; "
+        "a second tap needs a device of its own",
+    )
 
 
 def examine_broker(status: Status) -> Finding:

@@ -47,13 +47,14 @@ BEGIN
     IF 'granted' = ANY(present) THEN
         INSERT INTO pours (
             pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, shift_id, request_id, journal_id, seq,
-            sell_price_per_liter_minor, max_volume_ml, hold_minor)
+            sell_price_per_liter_minor, max_volume_ml, hold_minor, boot_id, odometer_seen_ml)
         SELECT pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, shift_id, granted.request_id,
-            journal_id, seq, sell_price_per_liter_minor, max_volume_ml, hold_minor
+            journal_id, seq, sell_price_per_liter_minor, max_volume_ml, hold_minor, boot_id, odometer_seen_ml
         FROM jsonb_to_recordset(decided) AS change(tap_path text, venue_id text, shift_id uuid, granted jsonb),
             jsonb_to_record(change.granted) AS granted(
                 pour_id uuid, visit_id uuid, guest_id uuid, card_uid text, keg_id uuid, beverage_id uuid, request_id uuid,
-                journal_id uuid, seq bigint, sell_price_per_liter_minor bigint, max_volume_ml bigint, hold_minor bigint)
+                journal_id uuid, seq bigint, sell_price_per_liter_minor bigint, max_volume_ml bigint, hold_minor bigint,
+                boot_id uuid, odometer_seen_ml bigint)
         WHERE change.granted IS NOT NULL;
         UPDATE visits SET active_tap_id = split_part(change.tap_path, '/', 3), lock_set_at = now()
         FROM jsonb_to_recordset(decided) AS change(tap_path text, granted jsonb)
@@ -133,18 +134,22 @@ BEGIN
     END IF;
 
     IF 'answer' = ANY(present) THEN
-        INSERT INTO authorization_answers (tap_path, event_id, fingerprint, pour_id, payload)
-        SELECT tap_path, event_id, decode(fingerprint, 'hex'), pour_id, payload
+        INSERT INTO authorization_answers (tap_path, event_id, fingerprint, pour_id, payload, journal_id, seq)
+        SELECT tap_path, event_id, decode(fingerprint, 'hex'), pour_id, payload, journal_id, seq
         FROM jsonb_to_recordset(decided) AS change(tap_path text, answer jsonb),
-            jsonb_to_record(change.answer) AS said(event_id uuid, fingerprint text, pour_id uuid, payload text)
+            jsonb_to_record(change.answer) AS said(
+                event_id uuid, fingerprint text, pour_id uuid, payload text, journal_id uuid, seq bigint)
         WHERE change.answer IS NOT NULL;
-        INSERT INTO tap_journals AS journal (tap_path, journal_id, highest_seq)
-        SELECT taps.tap_path, journal_id, seq
+        INSERT INTO tap_journals AS journal (tap_path, journal_id, highest_seq, highest_boot_id)
+        SELECT taps.tap_path, journal_id, seq, boot_id
         FROM jsonb_to_recordset(decided) AS change(tap_path text, answer jsonb)
         JOIN taps ON taps.tap_path = change.tap_path,
-            jsonb_to_record(change.answer) AS said(journal_id uuid, seq bigint)
+            jsonb_to_record(change.answer) AS said(journal_id uuid, seq bigint, boot_id uuid)
         WHERE journal_id IS NOT NULL
-        ON CONFLICT (tap_path, journal_id) DO UPDATE SET highest_seq = greatest(journal.highest_seq, excluded.highest_seq);
+        ON CONFLICT (tap_path, journal_id) DO UPDATE SET
+            highest_seq = greatest(journal.highest_seq, excluded.highest_seq),
+            highest_boot_id = CASE
+                WHEN excluded.highest_seq > journal.highest_seq THEN excluded.highest_boot_id ELSE journal.highest_boot_id END;
     END IF;
 
     IF 'verdict' = ANY(present) THEN
@@ -174,11 +179,11 @@ BEGIN
     END IF;
 
     IF 'stretches' = ANY(present) THEN
-        INSERT INTO odometer_stretches (tap_path, journal_id, from_ml, to_ml, fact_id, is_hole, keg_id)
-        SELECT tap_path, journal_id, from_ml, to_ml, fact_id, is_hole, keg_id
+        INSERT INTO odometer_stretches (tap_path, journal_id, from_ml, to_ml, fact_id, is_hole, keg_id, boot_id)
+        SELECT tap_path, journal_id, from_ml, to_ml, fact_id, is_hole, keg_id, boot_id
         FROM jsonb_to_recordset(decided) AS change(tap_path text, stretches jsonb),
             jsonb_to_recordset(change.stretches) AS accounted(
-                journal_id uuid, from_ml bigint, to_ml bigint, fact_id uuid, is_hole boolean, keg_id uuid)
+                journal_id uuid, from_ml bigint, to_ml bigint, fact_id uuid, is_hole boolean, keg_id uuid, boot_id uuid)
         ON CONFLICT DO NOTHING;
         INSERT INTO tap_journals AS journal (tap_path, journal_id, odometer_first_ml)
         SELECT tap_path, journal_id, min(from_ml)
@@ -201,6 +206,24 @@ BEGIN
         WHERE change.covered IS NOT NULL
         ON CONFLICT (tap_path, journal_id) DO UPDATE SET
             odometer_first_ml = excluded.odometer_first_ml, odometer_covered_ml = excluded.odometer_covered_ml;
+    END IF;
+
+    IF 'set_back' = ANY(present) THEN
+        INSERT INTO tap_journals AS journal (tap_path, journal_id, set_back_boots)
+        SELECT tap_path, said.journal_id, jsonb_build_array(said.boot_id)
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, set_back jsonb),
+            jsonb_to_record(change.set_back) AS said(journal_id uuid, boot_id uuid)
+        WHERE change.set_back IS NOT NULL
+        ON CONFLICT (tap_path, journal_id) DO UPDATE SET set_back_boots =
+            (journal.set_back_boots - (excluded.set_back_boots->>0)) || excluded.set_back_boots;
+    END IF;
+
+    IF 'suspected' = ANY(present) THEN
+        -- the revision that the tap's config gets below
+        UPDATE tap_journals journal SET suspect_boot_id = said.boot_id, suspect_revision = taps.config_revision + 1
+        FROM jsonb_to_recordset(decided) AS change(tap_path text, suspected jsonb),
+            jsonb_to_record(change.suspected) AS said(journal_id uuid, boot_id uuid), taps
+        WHERE journal.tap_path = change.tap_path AND journal.journal_id = said.journal_id AND taps.tap_path = change.tap_path;
     END IF;
 
     IF 'updated' = ANY(present) THEN

@@ -23,6 +23,8 @@ BEGIN
         'overlapping', (
             SELECT coalesce(jsonb_agg(to_jsonb(stretch)), '[]')
             FROM overlapping_stretches(asked_tap, said_journal, said_from_ml, said_to_ml) AS stretch),
-        'leak', leak
+        'leak', leak,
+        'set_back_boots', coalesce(
+            (SELECT set_back_boots FROM tap_journals WHERE tap_path = asked_tap AND journal_id = said_journal), '[]')
     );
 END $$;

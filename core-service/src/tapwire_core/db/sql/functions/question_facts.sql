@@ -16,6 +16,17 @@ LANGUAGE sql STABLE AS $$
                 'emergency_stop', venue.emergency_stop,
                 'max_pour_ml', tap.max_pour_ml,
                 'highest_seq', coalesce(journal.highest_seq, 0),
+                'highest_boot_id', journal.highest_boot_id,
+                'seq_taken', CASE WHEN one.seq <= journal.highest_seq THEN EXISTS (
+                    SELECT FROM authorization_answers other
+                    WHERE other.tap_path = one.tap_path AND other.journal_id = one.journal_id AND other.seq = one.seq)
+                    ELSE false END,
+                'set_back', coalesce(journal.set_back_boots ? one.boot_id::text, false),
+                'suspected', coalesce(journal.suspect_boot_id = one.boot_id, false),
+                'odometer_seen_ml', greatest(journal.odometer_covered_ml, (
+                    SELECT to_ml FROM odometer_stretches seen
+                    WHERE seen.tap_path = one.tap_path AND seen.journal_id = one.journal_id ORDER BY to_ml DESC LIMIT 1)),
+                'identity_conflict', tap.identity_conflict_at IS NOT NULL,
                 'keg_id', keg.keg_id,
                 'keg_ml', keg.book_volume_ml,
                 'beverage_id', beverage.beverage_id,
@@ -54,8 +65,8 @@ LANGUAGE sql STABLE AS $$
             ) END))
         END AS facts
     FROM ROWS FROM (jsonb_to_recordset(asked) AS (
-        kind text, tap_path text, card_uid text, journal_id uuid, event_id uuid)) WITH ORDINALITY
-        AS one(kind, tap_path, card_uid, journal_id, event_id, place)
+        kind text, tap_path text, card_uid text, journal_id uuid, event_id uuid, boot_id uuid, seq bigint)) WITH ORDINALITY
+        AS one(kind, tap_path, card_uid, journal_id, event_id, boot_id, seq, place)
     LEFT JOIN taps tap ON tap.tap_path = one.tap_path
     LEFT JOIN authorization_answers earlier ON earlier.tap_path = one.tap_path AND earlier.event_id = one.event_id
     LEFT JOIN venues venue ON venue.venue_id = tap.venue_id
