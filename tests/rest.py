@@ -1,6 +1,7 @@
 """The vocabulary of our tests of the REST API: the application in this process, and one client for each role."""
 
 import functools
+import json
 import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -19,6 +20,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes.sessions import open_session
 from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services.decision_rates import DecisionRates
 from tapwire_core.services.sessions import hash_token
 
@@ -113,6 +115,11 @@ def _app_on(db: Database) -> Litestar:
     _app().state.db = db
     set_decisions_per_hour(db.policy.device_decisions_per_hour)
     return _app()
+
+
+def form_about(noun: Noun, key: object) -> dict[str, str]:
+    """The hidden field with which the console's forms name their thing, here without the values that its page showed."""
+    return {"shown": json.dumps({"noun": noun, "key": str(key), "values": {}})}
 
 
 def metrics_page() -> str:

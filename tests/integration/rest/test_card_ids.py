@@ -1,6 +1,7 @@
 """Card ids that no later reading will give are refused when a card is issued, through every door."""
 
-from tests.rest import Rest, done, refusal
+from tapwire_core.domain.shown import Noun
+from tests.rest import Rest, done, form_about, refusal
 from tests.venue import Venue
 
 REFUSED = {
@@ -22,7 +23,7 @@ async def test_an_id_that_is_no_cards_is_refused_with_its_reason(rest: Rest, ven
     for card_uid, code in REFUSED.items():
         for path, body in doors.items():
             refusal(await rest.operator.post(path, json={**body, "card_uid": card_uid}), 409, code)
-        form = {"guest_id": guest_id, "card_uid": card_uid}
+        form = {"guest_id": guest_id, "card_uid": card_uid, **form_about(Noun.VENUE, "bar")}
         shown = await rest.operator.post("/check-in", data=form, headers={"HX-Request": "true"})
         assert ("telephone" if code == "card_uid_random" else "not the id of a card") in shown.text
 

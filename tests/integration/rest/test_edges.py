@@ -13,10 +13,11 @@ from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.messages import MAX_INTEGER, PourProgress
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import newest_revision
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import guests
 from tapwire_core.services.devices import add_device
 from tapwire_core.services.nodes import keep_progress, note_state
-from tests.rest import Rest, done, refusal, with_key
+from tests.rest import Rest, done, form_about, refusal, with_key
 from tests.venue import OPERATOR, Venue
 
 UNREADABLE_GUESTS = {
@@ -67,11 +68,12 @@ async def test_what_is_no_utf8_is_refused_in_a_field_that_nobody_knows_too(rest:
 
 @pytest.mark.parametrize("since", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "1999-12-31T23:59:59Z"])
 async def test_a_time_of_no_sane_year_is_refused_in_bodies_too(rest: Rest, since: str) -> None:
-    replay = f"/api/webhooks/{uuid4()}/replay"
+    webhook_id = uuid4()
+    replay = f"/api/webhooks/{webhook_id}/replay"
 
     assert refusal(await rest.engineer.post(replay, json={"since": since}), 400, "invalid")["field"] == "since"
     refusal(await rest.engineer.post(replay, json={"since": "2026-05-01T20:00:00Z"}), 404, "not_found")
-    typed = {"since": since[:16]}
+    typed = {"since": since[:16], **form_about(Noun.WEBHOOK, webhook_id)}
     assert "year" in (await rest.engineer.post(replay.removeprefix("/api"), data=typed, headers={"HX-Request": "true"})).text
 
 

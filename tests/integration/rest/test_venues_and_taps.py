@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from tapwire_contracts.reasons import Presence
 from tapwire_core.db.engine import Database
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import kegs
 from tapwire_core.services.nodes import note_state
-from tests.rest import Rest, done, refusal
+from tests.rest import Rest, done, form_about, refusal
 from tests.venue import KEG_ML, OPERATOR, PRICE_MINOR, Venue
 
 TAP = "/api/taps/bar/left"
@@ -173,7 +174,7 @@ async def test_stock_is_booked_out_of_a_keg_by_kind_and_role(rest: Rest, venue: 
     assert done(await rest.operator.post(path, json=cleaning), 201)["book_volume_ml"] == KEG_ML - 500
     refusal(await rest.operator.post(path, json={**cleaning, "volume_ml": -1}), 400, "invalid")
     refusal(await rest.operator.post(path, json={**cleaning, "volume_ml": 1_501}), 403, "role_required")
-    form = {"volume_ml": "29000", "reason": "Monday"}
+    form = {"volume_ml": "29000", "reason": "Monday", **form_about(Noun.KEG, venue.keg_id)}
     assert (await rest.operator.post(f"/stock/kegs/{venue.keg_id}/cleaning", data=form)).status_code == 403
     refusal(await rest.operator.post(path, json=correction), 403, "role_required")
     assert done(await rest.shift_lead.post(path, json=correction), 201)["book_volume_ml"] == -500

@@ -11,12 +11,13 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.retention import RetentionPeriods
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import webhooks
 from tapwire_core.services.restore import begin_after_restore
 from tapwire_core.services.retention import delete_expired
 from tests.integration.webhooks.rig import ALL_ARRIVED, TOP_UPS, answers, sending, subscribed, topped_up, until
 from tests.receiver import Receiver
-from tests.rest import Rest, done, log_in, refusal, with_key
+from tests.rest import Rest, done, form_about, log_in, refusal, with_key
 from tests.venue import OPERATOR, Venue
 
 
@@ -129,7 +130,8 @@ async def test_the_console_manages_webhooks_as_the_api_does(venue: Venue, rest: 
         return answer.text
 
     async def sent(path: str, **fields: str) -> httpx.Response:
-        return await rest.engineer.post(path, data={"key": str(uuid4())} | fields)
+        about = form_about(Noun.WEBHOOK, path.split("/")[2]) if path != "/webhooks/new" else {}
+        return await rest.engineer.post(path, data={"key": str(uuid4())} | about | fields)
 
     wanted = {"wants top_up.booked": "true", "url": receiver.url}
     assert 'name="wants shift.closed"' in await seen("/webhooks/new")

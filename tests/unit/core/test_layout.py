@@ -45,7 +45,9 @@ NOUNS: Final = frozenset(
         "decision_rates",
         "event_stream",
         "flows",
+        "heartbeats",
         "idempotency",
+        "identities",
         "imports",
         "installation",
         "nodes",
@@ -55,6 +57,7 @@ NOUNS: Final = frozenset(
         "restore",
         "retention",
         "search",
+        "shown",
         "system",
         "volumes",
     }
@@ -88,7 +91,7 @@ EVERYWHERE: Final = {
     "reports": {"views", "routes", "pages"},
 }
 """The layers in which a noun must have its file, since people look for it there."""
-LOOSE: Final = {"__init__", "__main__", "errors", "settings"}
+LOOSE: Final = {"__init__", "__main__", "errors", "progress", "settings"}
 """Modules of the core that are in no folder: everybody uses them."""
 
 

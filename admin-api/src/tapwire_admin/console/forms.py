@@ -71,7 +71,7 @@ class SubmittedForm:
     def changed(self, **typed: object) -> dict[str, Any]:
         """The typed values that differ from the shown ones: an edit sends these alone."""
         values = self.required_shown.values
-        return {name: value for name, value in typed.items() if msgspec.to_builtins(value) != values[name]}
+        return {name: value for name, value in typed.items() if name not in values or msgspec.to_builtins(value) != values[name]}
 
     def only(self, names: Iterable[str]) -> "SubmittedForm":
         """The same form, which requires these shown values alone."""
