@@ -258,3 +258,18 @@ async def test_a_name_that_leads_inside_is_refused_when_something_is_sent(venue:
     assert "is a private address" in await venue.db.pool.fetchval("SELECT error FROM webhook_deliveries")
     assert receiver.heard == []
     assert made.secret
+
+
+async def test_a_retry_that_a_clock_set_back_put_off_by_a_day_is_made_at_once(venue: Venue, receiver: Receiver) -> None:
+    db = with_limits(venue.db)
+    await subscribed(db, receiver, TOP_UPS)
+    async with sending(db):
+        await topped_up(venue, [10_00])
+        await until(db, ALL_ARRIVED)
+    await db.pool.execute("UPDATE webhooks SET retry_at = now() + interval '1 day', failures = 9, failing_since = now()")
+    await db.pool.execute(
+        "UPDATE webhook_deliveries SET status = 'pending', due_at = now() + interval '1 day', delivered_at = NULL"
+    )
+
+    async with sending(db):
+        await until(db, ALL_ARRIVED)

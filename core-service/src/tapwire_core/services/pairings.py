@@ -59,7 +59,7 @@ class Pairing:
 @use_case
 async def begin_pairing(store: Store) -> Pairing:
     """Open a pairing for a new device; raises `TooManyPairings`."""
-    if not await pairings.make_room(store, MAX_OPEN_PAIRINGS):
+    if not await pairings.make_room(store, MAX_OPEN_PAIRINGS, CODE_LIFETIME_S):
         raise TooManyPairings(f"{MAX_OPEN_PAIRINGS} pairings are open: try again in some minutes.", most=MAX_OPEN_PAIRINGS)
     code, claim = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)), secrets.token_urlsafe()
     return Pairing(code, claim, await pairings.open_pairing(store, hash_token(claim), code, CODE_LIFETIME_S))
@@ -72,7 +72,7 @@ async def accept_pairing(store: Store, actor: Actor, code: str, path: DevicePath
     Idempotent. Raises `NotFound` for a code that is unknown or expired, `PairingAccepted` and `DeviceExists`.
     """
     device = str(read_path(path))
-    pairing = await pairings.lock_by_code(store, read_code(code))
+    pairing = await pairings.lock_by_code(store, read_code(code), CODE_LIFETIME_S)
     if pairing is None or pairing.claimed:
         raise NotFound("pairing", code)
     if pairing.path not in (None, device):
@@ -87,7 +87,7 @@ async def accept_pairing(store: Store, actor: Actor, code: str, path: DevicePath
 @use_case
 async def claim_pairing(store: Store, claim: str) -> DeviceSecret:
     """Give an accepted device its secret, once; raises `PairingWaits` before it is accepted, `NotFound` after it has expired."""
-    pairing = await pairings.lock_by_claim(store, hash_token(claim))
+    pairing = await pairings.lock_by_claim(store, hash_token(claim), CODE_LIFETIME_S)
     if pairing is None or pairing.claimed:
         raise NotFound("pairing", "of this claim")
     if pairing.path is None or pairing.accepted_by is None:

@@ -1,6 +1,6 @@
 """Operators, and the operator of a session."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from msgspec import Struct
@@ -22,6 +22,8 @@ from tapwire_core.domain.closed_sets import Role
 users: Final = table(User)
 sessions: Final = table(Session)
 login_tries: Final = table(LoginTries)
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+"""Step of the database's clock that ends no session."""
 
 
 class UserView(Struct, frozen=True):
@@ -52,8 +54,12 @@ async def get_user(db: Database, username: str) -> UserView | None:
 
 
 async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:
-    """Read the operator of a session's token; None once the session has ended."""
-    lasts = and_(sessions.c.revoked_at.is_(None), sessions.c.expires_at > func.now(), ~users.c.disabled)
+    """Read the operator of a session's token; None once the session has ended.
+
+    A session that begins later than now ends too: since the database's clock was set back it would last longer than any may.
+    """
+    begun = sessions.c.created_at <= func.now() + CLOCK_TOLERANCE
+    lasts = and_(sessions.c.revoked_at.is_(None), sessions.c.expires_at > func.now(), begun, ~users.c.disabled)
     statement = (
         select(users.c.username, users.c.role)
         .join(sessions, sessions.c.username == users.c.username)

@@ -34,20 +34,24 @@ async def record_beat(store: Store, program: Program, instance: str, interval_ms
 async def raise_missing_programs(store: Store) -> None:
     """Raise `program_missing` for each program that ran once and of which no process is left, once per disappearance.
 
-    The last beat is a part of the cause: an incident that a person has resolved is not raised again for it.
+    The last beat is a part of the cause: an incident that a person has resolved is not raised again for it. A beat of the future is
+    from before the database's clock was set back: a living process has written a newer one since.
     """
     await store.connection.execute(
         """WITH last AS (
                SELECT DISTINCT ON (program) program, instance, interval_ms, beat_at,
                    concat(program, ' ', extract(epoch FROM beat_at)) AS cause
-               FROM program_heartbeats ORDER BY program, beat_at DESC)
+               FROM program_heartbeats
+               ORDER BY program, beat_at > now() + $1 * interval_ms * interval '1 millisecond', beat_at DESC)
            INSERT INTO incidents (incident_id, kind, cause, details)
            SELECT gen_random_uuid(), 'program_missing', cause,
                jsonb_build_object('program', program, 'instance', instance, 'last_beat_at', beat_at)
            FROM last
-           WHERE beat_at < now() - $1 * interval_ms * interval '1 millisecond'
+           WHERE beat_at NOT BETWEEN now() - $1 * interval_ms * interval '1 millisecond'
+               AND now() + $1 * interval_ms * interval '1 millisecond'
              AND NOT EXISTS (
-                 SELECT 1 FROM incidents WHERE kind = 'program_missing' AND incidents.cause = last.cause AND raised_at > beat_at)
+                 SELECT 1 FROM incidents WHERE kind = 'program_missing' AND incidents.cause = last.cause
+                   AND (raised_at > beat_at OR beat_at > now()))
            ON CONFLICT (kind, cause) WHERE status <> 'resolved' DO NOTHING""",
         MISSED_BEATS,
     )

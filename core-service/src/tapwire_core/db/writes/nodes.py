@@ -124,12 +124,15 @@ async def raise_config_revision(store: Store, tap_path: str, above: int) -> None
 
 
 async def pours_to_ask_for(store: Store, ask_again_ms: int, limit: int) -> list[AskedAgain]:
-    """Find pours pending longer than `start_window_ms` without a report, at most `limit`, and mark them as asked for."""
+    """Find pours pending longer than `start_window_ms` without a report, at most `limit`, and mark them as asked for.
+
+    A pour of the future was granted before the database's clock was set back: it has waited long enough.
+    """
     rows = await store.connection.fetch(
         """UPDATE pours SET asked_at = now() WHERE pour_id IN (
                SELECT pour_id FROM pours
                WHERE sync_status = 'pending_sync' AND NOT report_refused AND journal_id IS NOT NULL
-               AND authorized_at < now() - $1 * interval '1 millisecond'
+               AND authorized_at NOT BETWEEN now() - $1 * interval '1 millisecond' AND now() + $1 * interval '1 millisecond'
                AND (asked_at IS NULL OR NOT asked_at BETWEEN now() - $2 * interval '1 millisecond' AND now())
                ORDER BY authorized_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
            RETURNING tap_path, pour_id, journal_id""",
@@ -141,7 +144,10 @@ async def pours_to_ask_for(store: Store, ask_again_ms: int, limit: int) -> list[
 
 
 async def raise_sync_timeouts(store: Store) -> None:
-    """Raise `sync_timeout` for each pour pending longer than `sync_timeout_ms`, once; the pour's end resolves it."""
+    """Raise `sync_timeout` for each pour pending longer than `sync_timeout_ms`, once; the pour's end resolves it.
+
+    A pour that far in the future counts too: the database's clock was set back.
+    """
     await store.connection.execute(
         """INSERT INTO incidents (incident_id, kind, cause, venue_id, tap_path, pour_id, details)
            SELECT gen_random_uuid(), 'sync_timeout', pour_id::text, venue_id, tap_path, pour_id, jsonb_build_object(
@@ -149,7 +155,8 @@ async def raise_sync_timeouts(store: Store) -> None:
                'hold_minor', hold_minor, 'authorized_at', authorized_at)
            FROM (
                SELECT * FROM pours
-               WHERE sync_status = 'pending_sync' AND authorized_at < now() - $1 * interval '1 millisecond'
+               WHERE sync_status = 'pending_sync'
+               AND authorized_at NOT BETWEEN now() - $1 * interval '1 millisecond' AND now() + $1 * interval '1 millisecond'
                FOR NO KEY UPDATE SKIP LOCKED) AS pour
            ON CONFLICT (kind, cause) WHERE status <> 'resolved' DO NOTHING""",
         store.policy.sync_timeout_ms,

@@ -1,11 +1,15 @@
 """Pairings: new devices that wait for acceptance."""
 
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
+
+CLOCK_TOLERANCE_S: Final = 60
+"""A pairing may expire so much later than its lifetime from now: this transaction's time may be the older one."""
 
 
 class LockedPairing(Struct, frozen=True):
@@ -17,10 +21,17 @@ class LockedPairing(Struct, frozen=True):
     claimed: bool
 
 
-async def make_room(store: Store, most: int) -> bool:
-    """Delete expired pairings, and return whether fewer than `most` remain. Locks the table: concurrent requests run in turn."""
+async def make_room(store: Store, most: int, ttl_s: int) -> bool:
+    """Delete expired pairings, also those that would last longer than `ttl_s`, and return whether fewer than `most` remain.
+
+    Locks the table: concurrent requests run in turn.
+    """
     await store.connection.execute("LOCK TABLE device_pairings IN SHARE ROW EXCLUSIVE MODE")
-    await store.connection.execute("DELETE FROM device_pairings WHERE expires_at <= now() OR claimed_at IS NOT NULL")
+    await store.connection.execute(
+        """DELETE FROM device_pairings
+           WHERE expires_at <= now() OR expires_at > now() + $1 * interval '1 second' OR claimed_at IS NOT NULL""",
+        ttl_s + CLOCK_TOLERANCE_S,
+    )
     return int(await store.connection.fetchval("SELECT count(*) FROM device_pairings")) < most
 
 
@@ -36,14 +47,14 @@ async def open_pairing(store: Store, claim_hash: bytes, code: str, ttl_s: int) -
     return expires_at
 
 
-async def lock_by_code(store: Store, code: str) -> LockedPairing | None:
+async def lock_by_code(store: Store, code: str, ttl_s: int) -> LockedPairing | None:
     """Lock the pairing with the code that a person entered."""
-    return await _lock(store, "code", code)
+    return await _lock(store, "code", code, ttl_s)
 
 
-async def lock_by_claim(store: Store, claim_hash: bytes) -> LockedPairing | None:
+async def lock_by_claim(store: Store, claim_hash: bytes, ttl_s: int) -> LockedPairing | None:
     """Lock the pairing of the asking device."""
-    return await _lock(store, "claim_hash", claim_hash)
+    return await _lock(store, "claim_hash", claim_hash, ttl_s)
 
 
 async def accept(store: Store, code: str, path: str, accepted_by: str) -> None:
@@ -58,11 +69,13 @@ async def close(store: Store, code: str) -> None:
     await store.connection.execute("UPDATE device_pairings SET claimed_at = now() WHERE code = $1", code)
 
 
-async def _lock(store: Store, column: str, value: object) -> LockedPairing | None:
+async def _lock(store: Store, column: str, value: object, ttl_s: int) -> LockedPairing | None:
     row = await store.connection.fetchrow(
         # the column name is our own code's, never input
         f"""SELECT code, path, accepted_by, claimed_at IS NOT NULL AS claimed FROM device_pairings
-            WHERE {column} = $1 AND expires_at > now() FOR NO KEY UPDATE""",  # noqa: S608
+            WHERE {column} = $1 AND expires_at > now() AND expires_at <= now() + $2 * interval '1 second'
+            FOR NO KEY UPDATE""",  # noqa: S608
         value,
+        ttl_s + CLOCK_TOLERANCE_S,
     )
     return as_struct(row, LockedPairing)

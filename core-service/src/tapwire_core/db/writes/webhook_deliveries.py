@@ -6,7 +6,7 @@ retries it if this one has died.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -14,6 +14,9 @@ from msgspec import Struct
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.webhooks import FAILURES_BEFORE_PAUSE, DeliveryCause
+
+CLOCK_TOLERANCE_MS: Final = 60_000
+"""A wait may end so much later than the longest one from now: this transaction's time may be the older one."""
 
 
 class LeasedDelivery(Struct, frozen=True):
@@ -73,20 +76,25 @@ async def lease_deliveries(store: Store, busy: Mapping[UUID, int], lease_ms: int
     """Lease due deliveries, up to each endpoint's concurrency less this worker's `busy` ones.
 
     They are due again after the lease. A failing endpoint gets one at a time, none before its `retry_at`; tests are sent at once.
+    A wait that is longer than any can be was made before the database's clock was set back: it is over.
     """
     rows = await store.connection.fetch(
         """WITH busy AS (SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS busy(webhook_id, count)),
            room AS (
                SELECT webhook_id, CASE WHEN failures >= $4 THEN 1 ELSE $3 END - coalesce(busy.count, 0) AS most
-               FROM webhooks LEFT JOIN busy USING (webhook_id) WHERE enabled AND (retry_at IS NULL OR retry_at <= now())),
+               FROM webhooks LEFT JOIN busy USING (webhook_id) WHERE enabled AND (
+                   retry_at IS NULL OR retry_at <= now() OR retry_at > now() + $6 * interval '1 millisecond')),
            due AS (
                SELECT found.delivery_id FROM room CROSS JOIN LATERAL (
                    SELECT delivery_id FROM webhook_deliveries
-                   WHERE webhook_id = room.webhook_id AND status = 'pending' AND due_at <= now()
+                   WHERE webhook_id = room.webhook_id AND status = 'pending'
+                     AND (due_at <= now() OR due_at > now() + $6 * interval '1 millisecond')
                    ORDER BY due_at LIMIT greatest(room.most, 0) FOR UPDATE SKIP LOCKED) AS found),
            tests AS (
                SELECT delivery_id FROM webhook_deliveries
-               WHERE status = 'pending' AND cause = 'test' AND due_at <= now() ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+               WHERE status = 'pending' AND cause = 'test'
+                 AND (due_at <= now() OR due_at > now() + $6 * interval '1 millisecond')
+               ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
            UPDATE webhook_deliveries AS delivery
            SET attempts = attempts + 1, attempted_at = now(), due_at = now() + $5 * interval '1 millisecond'
            FROM webhook_events AS event, webhooks AS webhook
@@ -100,6 +108,7 @@ async def lease_deliveries(store: Store, busy: Mapping[UUID, int], lease_ms: int
         store.policy.webhooks.concurrency,
         FAILURES_BEFORE_PAUSE,
         lease_ms,
+        max(lease_ms, store.policy.webhooks.retry_most_ms) + CLOCK_TOLERANCE_MS,
     )
     return [found for row in rows if (found := as_struct(row, LeasedDelivery))]
 
