@@ -141,9 +141,9 @@ async def test_incidents_of_one_kind_and_tap_are_ended_together_each_with_its_bo
 
 
 def test_an_allowance_comes_back_with_time_and_a_batch_may_overdraw_it() -> None:
-    rates = DecisionRates(60)
+    rates = DecisionRates(3_600)
 
-    assert all(rates.admit("tap", 0.0) for _ in range(60))
+    assert all(rates.admit("tap", 0.0) for _ in range(3_600))
     assert not rates.admit("tap", 0.0)
     assert rates.admit("beside", 0.0)
     assert rates.admit("tap", 1.0, decisions=3)
