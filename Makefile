@@ -65,7 +65,7 @@ test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
 test-long: lint ## slow tests, and more repetitions of those that repeat
 	THOROUGH=1 $(PY) -m pytest -m "slow or thorough" --timeout 900
 
-test-install: $(VENV)/.dev $(VENV)/.dist $(VENDOR) ## test the packages from a fresh checkout, the drivers of a Raspberry Pi, and as root the stack of compose
+test-install: $(VENV)/.dev $(VENV)/.dist $(VENDOR) ## test the packages from a fresh checkout, the drivers of a Raspberry Pi, and as root the stack of compose and the units of systemd
 	$(PY) -m pytest -m install --timeout 900
 
 test-debian: ## run COMMAND (.ci/run) as root in a container of IMAGE that has nothing, on what is committed here; needs docker

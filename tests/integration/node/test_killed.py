@@ -34,8 +34,8 @@ from tests.stolen_time import Stolen
 from tests.thoroughness import short_or_long
 from tests.venue import OPERATOR, PRICE_MINOR, Guest, Venue
 
-KILLS: Final = short_or_long(54, 108)
-TAPS: Final = 6
+TAPS: Final = short_or_long(4, 6)
+KILLS: Final = TAPS * short_or_long(9, 18)
 FLOW_ML_PER_S: Final = 40
 PULSES_PER_LITER: Final = 10_000
 TOLERANCE_ML: Final = 20
