@@ -29,19 +29,37 @@ def _formatted() -> bytes:
     return made.serialize()
 
 
+def _disk_of(image: bytes) -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.row_factory = sqlite3.Row
+    db.deserialize(image)
+    return db
+
+
 class Disk:
     """The part of a node that survives a power cut."""
 
     def __init__(self, journal_id: UUID) -> None:
-        self.journal_id = journal_id
-        self._db = sqlite3.connect(":memory:", isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.deserialize(_formatted())
+        self._db = _disk_of(_formatted())
         self._db.execute("UPDATE journal SET journal_id = ?", (str(journal_id),))
 
     def journal(self, boot_id: UUID) -> Journal:
         """The journal, for one boot."""
-        return Journal(self._db, TextIOWrapper(BytesIO()), self.journal_id, boot_id)
+        (journal_id,) = self._db.execute("SELECT journal_id FROM journal").fetchone()
+        return Journal(self._db, TextIOWrapper(BytesIO()), UUID(journal_id), boot_id)
+
+    def image(self) -> bytes:
+        """An image of the whole disk, as a technician makes it."""
+        return self._db.serialize()
+
+    def set_back(self, image: bytes) -> None:
+        """Write an older image to the disk."""
+        self._db = _disk_of(image)
+
+    @property
+    def open_facts(self) -> set[UUID]:
+        """The facts without a verdict."""
+        return {UUID(row["fact_id"]) for row in self._db.execute("SELECT fact_id FROM facts WHERE verdict IS NULL")}
 
     @property
     def odometer_ml(self) -> int:

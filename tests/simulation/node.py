@@ -10,6 +10,8 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from tapwire_contracts.messages import (
     Message,
     NodeState,
@@ -64,8 +66,16 @@ BUSY_TICK_MS: Final = (100, 300)
 IDLE_TICK_MS: Final = (400, 900)
 
 
+def lie_about_time(message: Message, lies: Random) -> Message:
+    """The message with times that mean nothing; of all else it says the truth."""
+    spans = [name for name in ("uptime_ms", "duration_ms", "age_ms") if hasattr(message, name)]
+    clocks = [name for name in ("read_at", "removed_at", "started_at") if hasattr(message, name)]
+    wrong: dict[str, object] = {name: lies.choice((0, 1, 3_600_000, 2**53 - 1)) for name in spans}
+    return msgspec.structs.replace(message, **wrong, **dict.fromkeys(clocks, lies.choice(("", "1970-01-01T00:00:00Z", "noon"))))
+
+
 class Node:
-    """One tap's node. `publish` hands a message to the broker."""
+    """One tap's node. `publish` hands a message to the broker. With `lies` it lies about every time and duration."""
 
     def __init__(self, path: str, clock: Clock, auditor: Auditor, random: Random, publish: Callable[[str, Message], None]) -> None:
         self.path = path
@@ -75,6 +85,8 @@ class Node:
         self.connected = False
         self.card_uid: str | None = None
         self.fuse: int | None = None
+        self.image: bytes | None = None
+        self.lies: Random | None = None
         self.state: State
         self._clock = clock
         self._auditor = auditor
@@ -119,8 +131,24 @@ class Node:
     def replace_disk(self) -> None:
         """The journal is gone with its disk; the node starts with a new one."""
         self.power_cut()
+        self.image = None
         self._auditor.journal_lost(self.path)
         self.disk = Disk(self._new_id(self._random))
+
+    def make_image(self) -> None:
+        """A technician makes an image of the disk while nothing is asked and nothing flows; else a moment later."""
+        if self.powered and (self.state.facts_open or self.state.phase not in RESTING_PHASES):
+            self._clock.after(200, self.make_image)
+        else:
+            self.image = self.disk.image()
+
+    def set_disk_back(self) -> None:
+        """The image is written to the disk again; the node starts with what it knew then."""
+        self.power_cut()
+        if self.image is not None:
+            before = self.disk.open_facts
+            self.disk.set_back(self.image)
+            self._auditor.disk_set_back(self.path, self.disk.odometer_ml, before - self.disk.open_facts)
 
     def _burn_fuse(self) -> None:
         """Power fails at a step that was drawn before."""
@@ -214,7 +242,7 @@ class Node:
 
     def _send(self, message: Message) -> None:
         if self.connected:
-            self._publish(self.path, message)
+            self._publish(self.path, message if self.lies is None else lie_about_time(message, self.lies))
 
     def _send_fact(self, fact: Fact) -> None:
         self._send(fact.payload(self._clock.now_ms, self._boot_id))

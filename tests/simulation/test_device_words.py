@@ -258,3 +258,97 @@ def test_the_table_has_each_word() -> None:
     rows = [line.split("|")[1].strip().strip("`") for line in section.splitlines() if line.startswith("|")]
 
     assert rows[2:] == list(WORDS)
+
+
+@dataclass
+class Clones:
+    """Two nodes of one cloned card, at two taps: one login, one journal. Each connection of the one ends that of the other."""
+
+    wire: Wire
+    taps: tuple[SimulatedTap, SimulatedTap] = field(init=False)
+    connections: list[int] = field(default_factory=lambda: [0, 0])
+    granted: list[list[UUID]] = field(default_factory=lambda: [[], []])
+    reported_ml: int = 0
+    connected: int | None = None
+
+    def __post_init__(self) -> None:
+        one = self.wire.tap
+        other = SimulatedTap(one.path, journal_id=one.journal_id, seq=one.seq, odometer_ml=one.odometer_ml)
+        self.taps = (one, other)
+
+    @property
+    def path(self) -> str:
+        """Their tap."""
+        return str(self.wire.tap.path)
+
+    @property
+    def is_conflict(self) -> bool:
+        """True while the core knows of them."""
+        return self.wire.books.tables.taps[self.path].identity_conflict
+
+    async def connect(self, number: int) -> None:
+        """One of them connects, reads the newest config, and says so."""
+        if self.connected == number:
+            return
+        self.connected = number
+        self.connections[number] += 1
+        revision = self.wire.books.tables.taps[self.path].revision
+        state = self.taps[number].state(connection=self.connections[number], facts_open=1)
+        await self.wire.deliver(replace(state, config_revision=revision))
+
+    async def act(self, number: int, step: str, ml: int) -> None:
+        """One of them does something."""
+        await self.connect(number)
+        tap, books = self.taps[number], self.wire.books
+        match step:
+            case "ask":
+                was_conflict = self.is_conflict
+                answer = await books.answer(self.path, tap.question(CARD, unsettled=tuple(self.granted[number])), uuid4(), 0)
+                if "pour_authorized" in answer:
+                    assert not was_conflict
+                    self.granted[number].append(msgspec.json.decode(answer, type=PourAuthorized).pour_id)
+                await self._renew(number)
+            case "pour" if self.granted[number]:
+                self.reported_ml += ml
+                await books.settle(self.path, tap.report(self.granted[number].pop(), CARD, ml))
+            case _:
+                self.reported_ml += ml
+                await books.record_flow(self.path, tap.flow(ml))
+
+    async def _renew(self, number: int) -> None:
+        """The connected node obeys `renew_journal`."""
+        commands = [str(payload) for _, payload in await self.wire.books.take_commands()]
+        if any("renew_journal" in payload and str(self.taps[number].journal_id) in payload for payload in commands):
+            self.taps[number].journal_id, self.taps[number].seq = uuid4(), 0
+
+    def booked_ml(self) -> int:
+        """What left the keg in the books."""
+        return sum(row.volume_ml for row in self.wire.books.tables.stock)
+
+
+CLONED_STEPS: Final = ("ask", "ask", "pour", "flow")
+CLONED: Final = st.lists(st.tuples(st.integers(0, 1), st.sampled_from(CLONED_STEPS), st.integers(1, 40)), max_size=40)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(before=CLONED, actions=CLONED, seed=st.integers(0, 2**32))
+def test_what_two_nodes_of_one_card_pour_is_booked_once_and_neither_gets_a_grant_when_both_are_known(
+    before: list[tuple[int, str, int]], actions: list[tuple[int, str, int]], seed: int
+) -> None:
+    async def story() -> None:
+        wire = await Wire(Random(seed)).open()
+        clones = Clones(wire)
+        for _, step, ml in before:
+            await clones.act(0, step, ml)
+        one, other = clones.taps
+        other.seq, other.odometer_ml, other.journal_id = one.seq, one.odometer_ml, one.journal_id
+        for number, step, ml in actions:
+            await clones.act(number, step, ml)
+        for number in (0, 1) * 4:
+            await clones.connect(number)
+
+        assert clones.is_conflict
+        assert IncidentKind.IDENTITY_CONFLICT in wire.accused()
+        assert clones.booked_ml() == clones.reported_ml
+
+    run_now(story())

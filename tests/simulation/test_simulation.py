@@ -49,4 +49,4 @@ def test_the_seeds_reach_every_end_of_a_pour_and_every_kind_of_trouble() -> None
         incidents |= {kind for kind, _ in books.incidents}
 
     assert ends == {"synced", "reconciled", "rejected", "voided"}
-    assert incidents >= {"late_mismatch", "overpour", "rejected_insufficient_funds", "unattributed_flow"}
+    assert incidents >= {"late_mismatch", "overpour", "rejected_insufficient_funds", "unattributed_flow", "journal_set_back"}

@@ -28,6 +28,10 @@ from tests.simulation.virtual import Clock
 STORM_MS: Final = 30_000
 CALM_MS: Final = 30_000
 ENCORE_MS: Final = 8_000
+SET_BACK_SHARE: Final = 0.2
+"""Share of the seeds in which a disk is set back."""
+LIAR_SHARE: Final = 0.15
+"""Share of the seeds in which a node lies about time."""
 MAX_FORGOTTEN_ML: Final = 150
 """Largest volume between two checkpoints on a simulated node's disk."""
 
@@ -60,6 +64,7 @@ class World:
             books = told(books, self._tell)
         self.books = books
         self.weather = Weather.draw(random)
+        self.tricks = Random(f"tricks {seed}")
         self.auditor = Auditor(KEG_ML, MAX_FORGOTTEN_ML)
         self.bus = Bus(self.clock, random, self.weather)
         self.nodes = {tap.path: Node(tap.path, self.clock, self.auditor, random, self._publish) for tap in site.taps}
@@ -115,6 +120,21 @@ class World:
             for _ in range(times):
                 node = self.random.choice(list(self.nodes.values()))
                 self.clock.after(self.random.randint(1_000, STORM_MS - 2_000), partial(trouble, node))
+
+        if self.tricks.random() < SET_BACK_SHARE:
+            self._plan_set_back(self.tricks.choice(list(self.nodes.values())))
+        if self.tricks.random() < LIAR_SHARE:
+            self.tricks.choice(list(self.nodes.values())).lies = self.tricks
+
+    def _plan_set_back(self, node: Node) -> None:
+        """A technician makes an image of a disk, and writes it back later."""
+        made_ms = self.tricks.randint(0, STORM_MS // 2)
+        self.clock.after(made_ms, node.make_image)
+        self.clock.after(self.tricks.randint(made_ms + 500, STORM_MS - 1_000), partial(self._set_back, node))
+
+    def _set_back(self, node: Node) -> None:
+        node.set_disk_back()
+        self.clock.after(500, partial(self._start, node))
 
     def _cut_power(self, node: Node) -> None:
         """Power fails within the node's next steps."""
@@ -175,7 +195,8 @@ class World:
         """Pours of a living journal have ended; those of a lost one are ended by an operator, who has been told."""
         for pour_id, line in (await self.books.statement()).pours.items():
             if line.sync_status == SyncStatus.PENDING_SYNC:
-                if not self.auditor.taps[line.tap_path].journal_lost:
+                seen = self.auditor.taps[line.tap_path]
+                if not seen.journal_lost and not seen.set_backs:
                     self.auditor.find(Wrong.STUCK, f"pour {pour_id} is pending, though the journal of {line.tap_path} is alive")
                 await self._end(line.guest_id)
         for node in self.nodes.values():
@@ -202,11 +223,12 @@ class World:
             await self.people.pay(guest, 5_00)
             before = set(self.auditor.flowed_in)
             events += await self.clock.run_until(self.clock.now_ms + 2_000)
-            node.plumbing.set_draw(50)
-            node.see(guest.cards[-1])
-            self.clock.after(1_500, partial(node.see, None))
-            events += await self.clock.run_until(self.clock.now_ms + ENCORE_MS)
-            node.plumbing.set_draw(0)
+            for _ in range(2 if self.auditor.taps[node.path].set_backs else 1):
+                node.plumbing.set_draw(50)
+                node.see(guest.cards[-1])
+                self.clock.after(1_500, partial(node.see, None))
+                events += await self.clock.run_until(self.clock.now_ms + ENCORE_MS)
+                node.plumbing.set_draw(0)
             if set(self.auditor.flowed_in) == before:
                 self.auditor.find(Wrong.STUCK, f"{node.path} serves {guest.name} no more")
         return events

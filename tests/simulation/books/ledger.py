@@ -173,9 +173,8 @@ class Ledger(OperatorBooks):
             return
         changes = self.changes(tap, CORE.name)
         hole_ids = [self.new_id() for _ in range(len(facts.stretches) + 1)]
-        book_holes(
-            state.journal_id, state.odometer_ml, facts, tap_now(self.tables, tap), hole_ids, self.policy.max_report_ml, changes
-        )
+        tap_facts, max_hole_ml = tap_now(self.tables, tap), self.policy.max_report_ml
+        book_holes(state.journal_id, state.odometer_ml, facts, tap_facts, hole_ids, max_hole_ml, changes, state.boot_id)
         self.write(changes)
 
     async def note_unknown(self, tap: str, unknown: PourUnknown) -> None:

@@ -168,7 +168,8 @@ class FlowRemembered(Struct, frozen=True, kw_only=True):
 class StretchAccounted(Struct, frozen=True, kw_only=True):
     """A stretch of a journal's odometer, accounted for by a fact, or as a hole booked on `keg_id`.
 
-    `boot_id`: the boot in which the fact flowed. `set_back`: that boot is proved to have an older copy of the journal.
+    `boot_id`: the boot in which the fact flowed, or whose state showed the hole. `set_back`: that boot is proved to have an older
+    copy of the journal.
     """
 
     journal_id: UUID
@@ -381,11 +382,27 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         self._send(None)
 
     def account(
-        self, journal_id: UUID, from_ml: int, to_ml: int, fact_id: UUID, *, is_hole: bool = False, keg_id: UUID | None = None
+        self,
+        journal_id: UUID,
+        from_ml: int,
+        to_ml: int,
+        fact_id: UUID,
+        *,
+        is_hole: bool = False,
+        keg_id: UUID | None = None,
+        boot_id: UUID | None = None,
     ) -> None:
         """Account for a stretch of a journal's odometer."""
         self.stretches.append(
-            StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=fact_id, is_hole=is_hole, keg_id=keg_id)
+            StretchAccounted(
+                journal_id=journal_id,
+                from_ml=from_ml,
+                to_ml=to_ml,
+                fact_id=fact_id,
+                is_hole=is_hole,
+                keg_id=keg_id,
+                boot_id=boot_id,
+            )
         )
 
     def complete(self) -> None:

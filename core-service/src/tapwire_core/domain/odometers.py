@@ -88,7 +88,7 @@ def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFact
     """Account for a stretch: reverse the holes that it fills, and raise an incident where it overlaps another fact.
 
     An overlap with a fact of another boot proves that the journal was set back: one journal's odometer never goes back. What such a
-    boot reports flowed anew, so it fills no hole.
+    boot reports flowed anew, so it fills no hole of another boot.
     """
     if stretch.to_ml <= stretch.from_ml or any(
         other.fact_id == stretch.fact_id and not other.is_hole and _span(other) == _span(stretch) for other in overlapping
@@ -101,7 +101,7 @@ def account_stretch(stretch: StretchAccounted, overlapping: Sequence[StretchFact
         from_ml, to_ml = max(other.from_ml, stretch.from_ml), min(other.to_ml, stretch.to_ml)
         if from_ml >= to_ml:
             continue
-        if set_back:
+        if set_back and (not other.is_hole or other.boot_id != stretch.boot_id):
             continue
         if other.is_hole:
             _reverse_hole(other, stretch, from_ml, to_ml, changes)
@@ -147,8 +147,9 @@ def book_holes(
     hole_ids: Iterable[UUID],
     max_hole_ml: int,
     changes: Changes,
+    boot_id: UUID | None = None,
 ) -> None:
-    """Book every hole up to the odometer's value, once the node says that it has no open fact.
+    """Book every hole up to the odometer's value, once the node says in `boot_id` that it has no open fact.
 
     A hole of more than `max_hole_ml` is implausible: it raises an incident, and nothing is proved beyond it until a person has
     resolved that (`account_on_resolution`).
@@ -163,7 +164,7 @@ def book_holes(
             _raise_implausible_hole(journal_id, from_ml, to_ml, hole_id, changes)
             covered_ml = min(covered_ml, from_ml)
         else:
-            _book_hole(journal_id, from_ml, to_ml, hole_id, tap, changes)
+            _book_hole(journal_id, from_ml, to_ml, hole_id, tap, boot_id, changes)
     changes.covered = OdometerCovered(journal_id=journal_id, first_ml=facts.first_ml, covered_ml=covered_ml)
 
 
@@ -198,9 +199,11 @@ def _raise_gap(hole_id: UUID, details: Mapping[str, object], changes: Changes) -
     changes.raise_incident(IncidentKind.VOLUME_GAP, cause, details, incident_id=hole_id)
 
 
-def _book_hole(journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: CurrentTap, changes: Changes) -> None:
+def _book_hole(
+    journal_id: UUID, from_ml: int, to_ml: int, hole_id: UUID, tap: CurrentTap, boot_id: UUID | None, changes: Changes
+) -> None:
     volume_ml = to_ml - from_ml
-    changes.account(journal_id, from_ml, to_ml, hole_id, is_hole=True, keg_id=tap.keg_id)
+    changes.account(journal_id, from_ml, to_ml, hole_id, is_hole=True, keg_id=tap.keg_id, boot_id=boot_id)
     changes.move_stock(tap.keg_id, StockKind.UNATTRIBUTED, volume_ml, cause_id=hole_id)
     details = {
         "volume_ml": volume_ml,
@@ -218,7 +221,15 @@ def _reverse_hole(hole: StretchFacts, stretch: StretchAccounted, from_ml: int, t
     changes.holes_reopened.append(hole.stretch_id)
     for rest_from_ml, rest_to_ml in ((hole.from_ml, from_ml), (to_ml, hole.to_ml)):
         if rest_from_ml < rest_to_ml:
-            changes.account(stretch.journal_id, rest_from_ml, rest_to_ml, hole.fact_id, is_hole=True, keg_id=hole.keg_id)
+            changes.account(
+                stretch.journal_id,
+                rest_from_ml,
+                rest_to_ml,
+                hole.fact_id,
+                is_hole=True,
+                keg_id=hole.keg_id,
+                boot_id=hole.boot_id,
+            )
     changes.move_stock(hole.keg_id, StockKind.UNATTRIBUTED, from_ml - to_ml, cause_id=hole.fact_id)
     details = {"volume_ml": to_ml - from_ml, "from_ml": from_ml, "to_ml": to_ml}
     changes.audit(AuditAction.VOLUME_GAP_TAKEN_BACK, hole.fact_id, stretch.fact_id, changes.tap_path, details=details)

@@ -62,7 +62,8 @@ async def _account_for_odometer(store: Store, path: DevicePath, state: NodeState
     tap = locked.tap
     changes = Changes.by(CORE, tap_path=str(path), venue_id=tap.venue_id, shift_id=tap.shift_id, kegs=tap.kegs)
     hole_ids = [uuid4() for _ in range(len(locked.odometer.stretches) + 1)]
-    book_holes(state.journal_id, state.odometer_ml, locked.odometer, tap, hole_ids, store.policy.max_report_ml, changes)
+    max_hole_ml = store.policy.max_report_ml
+    book_holes(state.journal_id, state.odometer_ml, locked.odometer, tap, hole_ids, max_hole_ml, changes, state.boot_id)
     await write_changes(store, changes)
 
 

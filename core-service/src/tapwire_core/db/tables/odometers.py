@@ -43,7 +43,7 @@ class TapJournal(SQLModel, table=True):
 class Stretch(SQLModel, table=True):
     """A stretch of a meter's odometer that is accounted for: by a fact, or by a hole that the books filled.
 
-    `boot_id`: the boot in which the fact flowed; null for a hole.
+    `boot_id`: the boot in which the fact flowed, or whose state showed the hole.
     """
 
     __tablename__ = "odometer_stretches"
