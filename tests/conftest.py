@@ -127,6 +127,13 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
+async def owner_db(database_url: str) -> AsyncIterator[Database]:
+    """The same database by the role that owns its tables, for what no program does."""
+    async with Database.open(database_url, Policy(), pool_size=1) as opened:
+        yield opened
+
+
+@pytest.fixture
 async def venue(db: Database) -> Venue:
     """A venue with an open shift and one tap."""
     return await Venue.open(db)

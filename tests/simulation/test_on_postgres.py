@@ -22,6 +22,7 @@ SEEDS: Final = (*range(10_000, 10_020), 823)
 """The last one has a grant that is lost, and a node that remembers another card."""
 WITNESS: Final = """
     CREATE TABLE pour_moves (before text, after text);
+    GRANT SELECT, INSERT ON pour_moves TO public;
     CREATE FUNCTION note_pour_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO pour_moves VALUES (CASE TG_OP WHEN 'UPDATE' THEN OLD.sync_status END, NEW.sync_status);
         RETURN NULL;
@@ -33,10 +34,10 @@ ALLOWED: Final = {(None, SyncStatus.PENDING_SYNC), *((before, after) for (before
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
+async def db(application_url: str, owner_db: Database) -> AsyncIterator[Database]:
     """A database with the simulation's limits."""
-    async with Database.open(database_url, HOUSE) as opened:
-        await opened.pool.execute(WITNESS)
+    await owner_db.pool.execute(WITNESS)
+    async with Database.open(application_url, HOUSE) as opened:
         yield opened
         assert await check_books(opened) == []
 

@@ -131,9 +131,9 @@ async def test_the_commands_import_and_say_what_they_did(db: Database, database_
     assert (refused.code, "sell_price_per_liter_minor" in refused.errors, refused.errors.count("\n")) == (1, True, 1)
 
 
-async def test_an_import_that_is_killed_halfway_adds_nothing(db: Database, database_url: str) -> None:
+async def test_an_import_that_is_killed_halfway_adds_nothing(db: Database, owner_db: Database, database_url: str) -> None:
     # the second guest of the file waits for a lock that this test holds
-    await db.pool.execute("""
+    await owner_db.pool.execute("""
         CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN IF EXISTS (SELECT FROM guests) THEN PERFORM pg_advisory_xact_lock(1); END IF; RETURN new; END $$;
         CREATE TRIGGER wait_here BEFORE INSERT ON guests FOR EACH ROW EXECUTE FUNCTION wait_here()""")

@@ -15,14 +15,14 @@ CHANGES = ("UPDATE {} SET actor = 'nobody'", "DELETE FROM {}", "TRUNCATE {} CASC
 
 
 @pytest.mark.parametrize("table", ONLY_ADDED_TO)
-async def test_no_row_of_the_books_can_be_changed_not_even_by_their_owner(venue: Venue, table: str) -> None:
+async def test_no_row_of_the_books_can_be_changed_not_even_by_their_owner(venue: Venue, owner_db: Database, table: str) -> None:
     ann = await venue.guest(balance_minor=100_00)
     await venue.report(await venue.grant(ann), 100)
     before = await venue.db.pool.fetch(f"SELECT * FROM {table}")
 
     for change in CHANGES:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="a correction is a new row"):
-            await venue.db.pool.execute(change.format(table))
+            await owner_db.pool.execute(change.format(table))
 
     assert await venue.db.pool.fetch(f"SELECT * FROM {table}") == before != []
 
@@ -35,6 +35,27 @@ async def test_the_applications_role_has_no_right_to_try(application_url: str, t
         for change in (*CHANGES, "ALTER TABLE {} DISABLE TRIGGER ALL", "DROP TABLE {}"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match=r"permission denied|must be owner"):
                 await db.pool.execute(change.format(table))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "CREATE TABLE public.theirs (n int)",
+        "CREATE FUNCTION public.theirs() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE ROLE theirs SUPERUSER",
+        "ALTER TABLE guests ADD COLUMN theirs int",
+        "DROP FUNCTION lock_together(jsonb, integer)",
+        "DROP INDEX uq_incidents_cause",
+        "UPDATE alembic_version SET version_num = '0'",
+        "SET session_replication_role = replica",
+        "COPY guests TO PROGRAM 'cat'",
+        "SELECT pg_read_file('/etc/passwd')",
+    ],
+)
+async def test_the_role_of_the_programs_may_change_no_schema_and_reach_nothing_outside(application_url: str, wanted: str) -> None:
+    async with Database.open(application_url, Policy(), pool_size=1) as db:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await db.pool.execute(wanted)
 
 
 async def test_the_applications_role_can_do_all_that_an_evening_needs(application_url: str) -> None:

@@ -131,10 +131,10 @@ def test_a_secret_can_come_from_a_file(tmp_path: Any, content: bytes) -> None:
     assert "ufeff" not in ended.stderr
 
 
-async def test_what_lists_a_taps_pours_cannot_be_what_finds_its_pending_one(db: Database) -> None:
+async def test_what_lists_a_taps_pours_cannot_be_what_finds_its_pending_one(owner_db: Database) -> None:
     listing = "EXPLAIN SELECT pour_id FROM pours WHERE tap_path COLLATE \"C\" = 'bar/taps/left' ORDER BY authorized_at"
     pending = "EXPLAIN SELECT pour_id FROM pours WHERE tap_path = 'bar/taps/left' AND sync_status = 'pending_sync'"
-    async with db.transaction() as store:
+    async with owner_db.transaction() as store:
         await store.connection.execute("SET LOCAL enable_seqscan = off; DROP INDEX uq_pours_tap_lease")
         plans = ["\n".join(row[0] for row in await store.connection.fetch(query)) for query in (listing, pending)]
 

@@ -215,7 +215,7 @@ async def reading(url: str, view: str) -> AsyncIterator[None]:
 
 
 async def test_workers_of_before_pour_while_migrate_replaces_what_they_use(
-    venue: Venue, next_version: Path, monkeypatch: pytest.MonkeyPatch
+    venue: Venue, database_url: str, application_url: str, next_version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "DEADLOCK_RETRIES", 0)  # a deadlock would not be hidden
     taps = [venue.tap, *[await venue.another_tap(f"tap{number}") for number in range(1, TAPS)]]
@@ -234,7 +234,7 @@ async def test_workers_of_before_pour_while_migrate_replaces_what_they_use(
     async def replace() -> None:
         try:
             for turn in range(REPLACED):
-                await migrate(venue.db.url, sql=(next_version, SQL)[turn % 2])
+                await migrate(database_url, application_url, sql=(next_version, SQL)[turn % 2])
                 await asyncio.sleep(0.1)
         finally:
             replaced.set()
@@ -246,10 +246,12 @@ async def test_workers_of_before_pour_while_migrate_replaces_what_they_use(
     assert await venue.sales_minor() == sum(poured) * 50
 
 
-async def test_a_worker_of_before_calls_the_old_name_of_a_changed_function(db: Database, next_version: Path) -> None:
+async def test_a_worker_of_before_calls_the_old_name_of_a_changed_function(
+    db: Database, database_url: str, application_url: str, next_version: Path
+) -> None:
     async with db.pool.acquire() as worker:
         old = await worker.prepare("SELECT lock_pour(gen_random_uuid())")
-        await migrate(db.url, sql=next_version)
+        await migrate(database_url, application_url, sql=next_version)
 
         assert await old.fetchval() is None
         assert await worker.fetchval("SELECT lock_pour_2(gen_random_uuid())") is None

@@ -349,8 +349,8 @@ async def test_the_documentation_needs_nothing_from_elsewhere_and_names_every_ro
     assert all(path in page for path in document["paths"])
 
 
-async def test_a_fault_is_a_clear_answer_without_its_inside(rest: Rest, db: Database) -> None:
-    await db.pool.execute("ALTER TABLE devices RENAME TO elsewhere")
+async def test_a_fault_is_a_clear_answer_without_its_inside(rest: Rest, owner_db: Database) -> None:
+    await owner_db.pool.execute("ALTER TABLE devices RENAME TO elsewhere")
 
     problem = refusal(await rest.engineer.get("/api/devices"), 500, "internal_error")
 
