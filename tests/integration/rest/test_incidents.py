@@ -24,6 +24,7 @@ async def test_a_shift_lead_ends_all_incidents_of_a_kind_and_tap_and_no_other(re
     await venue.deliver(beside.report(uuid4(), "04a1b2c3", 10), beside)
 
     refusal(await rest.operator.post("/api/incidents/resolve", json=BODY), 403, "role_required")
+    refusal(await rest.shift_lead.post("/api/incidents/resolve", json={**BODY, "resolution": "charged"}), 400, "invalid")
     ended = done(await rest.shift_lead.post("/api/incidents/resolve", json=BODY))
 
     assert ended == {"resolved": 3, "left": 0}

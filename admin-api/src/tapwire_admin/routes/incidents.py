@@ -1,5 +1,6 @@
 """Incidents: list, claim and resolve."""
 
+from typing import Literal
 from uuid import UUID
 
 from litestar import get, post
@@ -32,7 +33,7 @@ class ResolveTogether(Struct, kw_only=True):
 
     kind: IncidentKind
     tap: DevicePathText
-    resolution: Resolution
+    resolution: Literal["no_action", "written_off"]
     comment: RequiredComment
 
 
@@ -108,7 +109,7 @@ async def resolve_incidents(actor: CurrentActor, once: RunOnce, data: JSONBody[R
         actor,
         kind=data.kind,
         tap_path=data.tap,
-        resolution=data.resolution,
+        resolution=Resolution(data.resolution),
         comment=data.comment,
     )
     return ResolvedTogether(resolved=ended.resolved, left=ended.left)
