@@ -60,6 +60,17 @@ class Booked:
         pending = any(pour["sync_status"] == SyncStatus.PENDING_SYNC for pour in self.pours)
         return not (pending or self.outbox or any(node["facts_open"] for path, node in self.nodes.items() if path != str(FLOODER)))
 
+    def booked_ml(self, tap: Tap) -> int:
+        """The volume that left a tap's keg in the books, but for what operators entered for pours without a report."""
+        keg = self.kegs[tap.keg_id]
+        booked_ml: int = keg["initial_volume_ml"] - keg["book_volume_ml"] - self.typed_ml(str(tap.path))
+        return booked_ml
+
+    def is_ahead_of(self, tap: Tap) -> bool:
+        """True if more is booked than the node's last stored state counts: a newer state is on its way, or the books are wrong."""
+        odometer_ml: int = self.nodes[str(tap.path)]["odometer_ml"]
+        return self.booked_ml(tap) > odometer_ml
+
     def typed_ml(self, path: str) -> int:
         """Volumes that operators entered for a tap's pours without a report."""
         ended = [pour for pour in self.pours if pour["tap_path"] == path and pour["sync_status"] == SyncStatus.RECONCILED]
@@ -105,8 +116,7 @@ class Auditor:
         What an operator typed for a pour that no report came of, as its node never had it, is the operator's: it didn't flow.
         """
         path = str(tap.path)
-        keg = books.kegs[tap.keg_id]
-        booked_ml = keg["initial_volume_ml"] - keg["book_volume_ml"] - books.typed_ml(path)
+        booked_ml = books.booked_ml(tap)
         odometer_ml = books.nodes[path]["odometer_ml"]
         if booked_ml != odometer_ml:
             yield f"{path}: {booked_ml} ml booked, the node's odometer says {odometer_ml} ml"
@@ -169,6 +179,7 @@ async def at_rest(site: Site, patience_s: float) -> Booked:
     deadline = asyncio.get_running_loop().time() + patience_s
     while True:
         books = await Booked.read(site)
-        if books.at_rest or asyncio.get_running_loop().time() > deadline:
+        arrived = books.at_rest and not any(books.is_ahead_of(tap) for tap in site.taps)
+        if arrived or asyncio.get_running_loop().time() > deadline:
             return books
         await asyncio.sleep(0.2)
