@@ -1,5 +1,6 @@
 """Incidents of one kind and tap are ended together, over the API and in the console."""
 
+import re
 from uuid import uuid4
 
 from tapwire_contracts.reasons import IncidentKind, Malformation
@@ -61,3 +62,19 @@ async def test_a_count_that_rises_meanwhile_does_not_keep_an_incident_open(rest:
 
     assert ended.status_code == 200, ended.text
     assert await venue.incidents("dead_letter") == []
+
+
+async def test_a_new_urgent_incident_is_first_before_a_thousand_older_ones(rest: Rest, venue: Venue, db: Database) -> None:
+    await db.pool.execute(
+        "INSERT INTO incidents (incident_id, kind, cause, status, venue_id, details, raised_at, last_seen_at, occurrences) "
+        "SELECT gen_random_uuid(), CASE WHEN n = 1001 THEN 'unattributed_flow' ELSE 'keg_overdrawn' END, n::text, 'open', 'bar', "
+        "'{}', now() - make_interval(secs => 2000 - n), now(), 1 FROM generate_series(1, 1001) n"
+    )
+
+    page = (await rest.operator.get("/attention")).text
+
+    kinds = re.findall(r'data-kind="(\w+)"', page)
+    assert (len(kinds), kinds[0], set(kinds[1:])) == (200, "unattributed_flow", {"keg_overdrawn"})
+    assert "… and 801 more" in page
+    (further,) = re.findall(r'href="(/attention\?cursor=[^"]+)"', page)
+    assert "… and 601 more" in (await rest.operator.get(further)).text

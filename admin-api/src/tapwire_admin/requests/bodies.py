@@ -21,7 +21,7 @@ from tapwire_admin.requests.parameters import require_sane_year
 
 JSON_TYPES: Final = re.compile(r"application/([\w.+-]+\+)?json")
 _PLACE: Final = re.compile(r"(?P<message>.*) - at `(key in )?\$\.?(?P<field>.*)`", re.DOTALL)
-_MISSING: Final = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
+_AT_FAULT: Final = re.compile(r"Object (missing required|contains unknown) field `(?P<field>[^`]*)`")
 
 
 class NotJson(ClientException):
@@ -79,7 +79,7 @@ def _normalizers_of(kind: Any) -> Mapping[str, Callable[[str], str]]:
 def unreadable_body(error: Exception) -> ValidationException:
     """A 400 from msgspec's error, with the field apart from the message."""
     text = str(error)
-    placed, missing = _PLACE.fullmatch(text), _MISSING.search(text)
+    placed, named = _PLACE.fullmatch(text), _AT_FAULT.search(text)
     inside = placed["field"] if placed else ""
-    field = f"{inside}.{missing['field']}".lstrip(".") if missing else inside
+    field = f"{inside}.{named['field']}".lstrip(".") if named else inside
     return ValidationException(text, extra=[{"key": field, "message": placed["message"] if placed else text, "source": "body"}])

@@ -16,7 +16,7 @@ from tapwire_core.db.views.queries import Page
 from tapwire_core.services import beverages
 
 
-class NewBeverage(Struct, kw_only=True):
+class NewBeverage(Struct, kw_only=True, forbid_unknown_fields=True):
     """A beverage to be added."""
 
     name: Name
@@ -25,7 +25,7 @@ class NewBeverage(Struct, kw_only=True):
     abv: PercentByVolume | None = None
 
 
-class BeverageChange(Struct, kw_only=True):
+class BeverageChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """Changes of a beverage."""
 
     name: Name | UnsetType = UNSET

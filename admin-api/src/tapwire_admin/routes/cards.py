@@ -14,7 +14,7 @@ from tapwire_core.services import cards
 from tapwire_core.services.cards import read_card_uid
 
 
-class Because(Struct, kw_only=True):
+class Because(Struct, kw_only=True, forbid_unknown_fields=True):
     """The reason of an action, for the audit log."""
 
     reason: Reason

@@ -17,13 +17,13 @@ from tapwire_core.services.devices import DeviceSecret
 from tapwire_core.services.pairings import Pairing
 
 
-class DevicePathGiven(Struct, kw_only=True):
+class DevicePathGiven(Struct, kw_only=True, forbid_unknown_fields=True):
     """A device, by its path."""
 
     path: DevicePathText
 
 
-class CodeAccepted(Struct, kw_only=True):
+class CodeAccepted(Struct, kw_only=True, forbid_unknown_fields=True):
     """The code that a new device shows, and the path to give it."""
 
     code: Verbatim

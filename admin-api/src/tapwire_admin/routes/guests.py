@@ -22,7 +22,7 @@ from tapwire_core.services import cards, guests
 ISSUING: Final = (cards.BindConflict, cards.LostCard, cards.CardUidRandom, cards.CardUidInvalid)
 
 
-class NewGuest(Struct, kw_only=True):
+class NewGuest(Struct, kw_only=True, forbid_unknown_fields=True):
     """A guest to be added; `age_checked`: the operator has checked that the guest is of age."""
 
     first_name: Name
@@ -32,7 +32,7 @@ class NewGuest(Struct, kw_only=True):
     age_checked: bool = False
 
 
-class GuestChange(Struct, kw_only=True):
+class GuestChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """Changes of a guest."""
 
     first_name: Name | UnsetType = UNSET
@@ -43,7 +43,7 @@ class GuestChange(Struct, kw_only=True):
     age_checked: bool | UnsetType = UNSET
 
 
-class CardToBind(Struct, kw_only=True):
+class CardToBind(Struct, kw_only=True, forbid_unknown_fields=True):
     """The card to link to the guest."""
 
     card_uid: CardUid

@@ -19,7 +19,7 @@ from tapwire_core.services import incidents
 from tapwire_core.services.visits import PourPending
 
 
-class Resolve(Struct, kw_only=True):
+class Resolve(Struct, kw_only=True, forbid_unknown_fields=True):
     """An incident's resolution. A charge goes to the visit's guest, else to the guest of the incident's pour."""
 
     resolution: Resolution
@@ -28,7 +28,7 @@ class Resolve(Struct, kw_only=True):
     visit_id: UUID | None = None
 
 
-class ResolveTogether(Struct, kw_only=True):
+class ResolveTogether(Struct, kw_only=True, forbid_unknown_fields=True):
     """The resolution of all incidents of one kind and tap: `no_action`, or `written_off` for what each is worth."""
 
     kind: IncidentKind

@@ -20,7 +20,7 @@ from tapwire_core.services import kegs
 from tapwire_core.services.venues import VenueRequired
 
 
-class NewKeg(Struct, kw_only=True):
+class NewKeg(Struct, kw_only=True, forbid_unknown_fields=True):
     """A full keg to be taken into stock."""
 
     beverage_id: UUID
@@ -28,13 +28,13 @@ class NewKeg(Struct, kw_only=True):
     venue_id: Slug | None = None
 
 
-class KegChange(Struct, kw_only=True):
+class KegChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """The keg's status: in stock, or retired."""
 
     status: KegStatus
 
 
-class StockBooking(Struct, kw_only=True):
+class StockBooking(Struct, kw_only=True, forbid_unknown_fields=True):
     """A volume that left a keg outside a pour."""
 
     kind: Literal["correction", "line_cleaning"]

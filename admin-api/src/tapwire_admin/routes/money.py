@@ -18,7 +18,7 @@ from tapwire_core.services.money import Booking
 from tapwire_core.services.venues import VenueRequired
 
 
-class TopUp(Struct, kw_only=True):
+class TopUp(Struct, kw_only=True, forbid_unknown_fields=True):
     """Money that a guest pays in."""
 
     amount_minor: AmountMinor
@@ -26,7 +26,7 @@ class TopUp(Struct, kw_only=True):
     venue_id: Slug | None = None
 
 
-class Refund(Struct, kw_only=True):
+class Refund(Struct, kw_only=True, forbid_unknown_fields=True):
     """Money that a guest gets back."""
 
     amount_minor: AmountMinor
@@ -35,7 +35,7 @@ class Refund(Struct, kw_only=True):
     venue_id: Slug | None = None
 
 
-class Adjustment(Struct, kw_only=True):
+class Adjustment(Struct, kw_only=True, forbid_unknown_fields=True):
     """A correction of a balance."""
 
     amount_minor: SignedAmountMinor

@@ -27,7 +27,7 @@ from tapwire_core.services.passwords import PasswordsBusy
 from tapwire_core.services.sessions import LoginLocked, LoginRefused
 
 
-class Credentials(Struct, kw_only=True):
+class Credentials(Struct, kw_only=True, forbid_unknown_fields=True):
     """An operator's login."""
 
     username: Verbatim
@@ -35,7 +35,7 @@ class Credentials(Struct, kw_only=True):
     cookie: Annotated[bool, Meta(description="put the token into an HTTP-only cookie, and answer its CSRF token")] = False
 
 
-class PasswordChange(Struct, kw_only=True):
+class PasswordChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """One's old password and the new one."""
 
     old_password: GivenPassword

@@ -27,7 +27,7 @@ EXAMPLE: Final = "part,key,pours,sold_ml,…\r\ntap,bar/taps/left,12,4800,…\r\
 REPORT: Final = {200: (ShiftReport, "the report")}
 
 
-class OfVenue(Struct, kw_only=True):
+class OfVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     """The venue; optional if there is only one."""
 
     venue_id: Slug | None = None

@@ -21,7 +21,7 @@ from tapwire_core.services import taps
 from tapwire_core.services.venues import VenueRequired
 
 
-class NewTap(Struct, kw_only=True):
+class NewTap(Struct, kw_only=True, forbid_unknown_fields=True):
     """A tap to be added."""
 
     tap_id: Slug
@@ -31,7 +31,7 @@ class NewTap(Struct, kw_only=True):
     max_pour_ml: MaxPourMl = taps.DEFAULT_MAX_POUR_ML
 
 
-class TapChange(Struct, kw_only=True):
+class TapChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """Changes of a tap: any operator may set the status, with its `reason`; the rest needs an engineer."""
 
     status: TapStatus | UnsetType = UNSET
@@ -41,7 +41,7 @@ class TapChange(Struct, kw_only=True):
     max_pour_ml: MaxPourMl | UnsetType = UNSET
 
 
-class StopTap(Struct, kw_only=True):
+class StopTap(Struct, kw_only=True, forbid_unknown_fields=True):
     """The reason for ending a running pour."""
 
     reason: Reason
@@ -53,7 +53,7 @@ class TapStopped(Struct, frozen=True, kw_only=True):
     pour_id: UUID | None
 
 
-class KegOnTap(Struct, kw_only=True):
+class KegOnTap(Struct, kw_only=True, forbid_unknown_fields=True):
     """The keg to connect."""
 
     keg_id: UUID

@@ -15,7 +15,7 @@ from tapwire_core.services import users
 from tapwire_core.services.passwords import PasswordsBusy
 
 
-class NewUser(Struct, kw_only=True):
+class NewUser(Struct, kw_only=True, forbid_unknown_fields=True):
     """An operator to be added."""
 
     username: Username
@@ -23,7 +23,7 @@ class NewUser(Struct, kw_only=True):
     password: Password
 
 
-class UserChange(Struct, kw_only=True):
+class UserChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """Changes of an operator."""
 
     role: Role | UnsetType = UNSET

@@ -23,7 +23,7 @@ CONFIRMATION_WAIT_MS: Final = 1_000
 CONFIRMATION_POLL_MS: Final = 100
 
 
-class NewVenue(Struct, kw_only=True):
+class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     """A venue to be added."""
 
     venue_id: Slug
@@ -32,7 +32,7 @@ class NewVenue(Struct, kw_only=True):
     legal_age: LegalAge = venues.DEFAULT_LEGAL_AGE
 
 
-class VenueChange(Struct, kw_only=True):
+class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """Changes of a venue."""
 
     name: Name | UnsetType = UNSET
@@ -40,7 +40,7 @@ class VenueChange(Struct, kw_only=True):
     legal_age: LegalAge | UnsetType = UNSET
 
 
-class EmergencyStop(Struct, kw_only=True):
+class EmergencyStop(Struct, kw_only=True, forbid_unknown_fields=True):
     """Emergency stop on or off, and why."""
 
     on: bool

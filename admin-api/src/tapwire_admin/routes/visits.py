@@ -58,14 +58,14 @@ ISSUING: Final = (BindConflict, CardBusy, LostCard, CardUidRandom, CardUidInvali
 """Refusals of assigning a card."""
 
 
-class NewVisit(Struct, kw_only=True):
+class NewVisit(Struct, kw_only=True, forbid_unknown_fields=True):
     """A visit without a card yet."""
 
     guest_id: UUID
     venue_id: Slug | None = None
 
 
-class NewVisitWithCard(Struct, kw_only=True):
+class NewVisitWithCard(Struct, kw_only=True, forbid_unknown_fields=True):
     """A visit and the card for it."""
 
     guest_id: UUID
@@ -73,13 +73,13 @@ class NewVisitWithCard(Struct, kw_only=True):
     venue_id: Slug | None = None
 
 
-class CardForVisit(Struct, kw_only=True):
+class CardForVisit(Struct, kw_only=True, forbid_unknown_fields=True):
     """The card for a visit."""
 
     card_uid: CardUid
 
 
-class ReconcilePour(Struct, kw_only=True):
+class ReconcilePour(Struct, kw_only=True, forbid_unknown_fields=True):
     """The volume by an operator's estimate; `pour_id` defaults to the visit's pending pour, else its latest."""
 
     volume_ml: PouredMl
@@ -88,14 +88,14 @@ class ReconcilePour(Struct, kw_only=True):
     pour_id: UUID | None = None
 
 
-class ForceUnlock(Struct, kw_only=True):
+class ForceUnlock(Struct, kw_only=True, forbid_unknown_fields=True):
     """The reason for voiding a pour."""
 
     reason: Reason
     pour_id: UUID | None = None
 
 
-class CloseVisit(Struct, kw_only=True):
+class CloseVisit(Struct, kw_only=True, forbid_unknown_fields=True):
     """Options of closing; `void_pending` voids the pending pour, and needs a shift lead. `pour_id`: the expected pending pour."""
 
     void_pending: bool = False

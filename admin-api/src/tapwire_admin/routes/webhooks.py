@@ -24,7 +24,7 @@ EventTypes = Annotated[list[WebhookEventType], Meta(min_length=1, max_length=len
 Since = Annotated[datetime, Meta(tz=True)]
 
 
-class NewWebhook(Struct, kw_only=True):
+class NewWebhook(Struct, kw_only=True, forbid_unknown_fields=True):
     """An endpoint that receives events."""
 
     url: Url
@@ -32,7 +32,7 @@ class NewWebhook(Struct, kw_only=True):
     description: Text | None = None
 
 
-class WebhookChange(Struct, kw_only=True):
+class WebhookChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """Changes of an endpoint; `enabled` switches it off and on."""
 
     url: Url | UnsetType = UNSET
@@ -41,7 +41,7 @@ class WebhookChange(Struct, kw_only=True):
     enabled: bool | UnsetType = UNSET
 
 
-class Replay(Struct, kw_only=True):
+class Replay(Struct, kw_only=True, forbid_unknown_fields=True):
     """Start of a resend: since a time, or after an event. Exactly one of the two."""
 
     since: Since | None = None

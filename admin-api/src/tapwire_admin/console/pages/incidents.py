@@ -34,7 +34,9 @@ from tapwire_core.domain.shown import Noun
 from tapwire_core.services import incidents
 from tapwire_core.services.shown import read_shown
 
-ORDER: Final = {severity: place for place, severity in enumerate(Severity)}
+_PLACES: Final = {severity: place for place, severity in enumerate(Severity)}
+RANKS: Final = {kind: _PLACES[severity] for kind, severity in SEVERITIES.items()}
+"""The most urgent kinds have the lowest rank."""
 MONEY: Final = ("amount_minor",)
 STUCK: Final = frozenset({IncidentKind.SYNC_TIMEOUT, IncidentKind.JOURNAL_LOST, IncidentKind.INVALID_REPORT})
 """Kinds resolved by settling the pour in its visit."""
@@ -90,15 +92,15 @@ class IncidentCard:
 
 
 @get("/attention", access=OPERATOR)
-async def show_attention(db: Db, viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
+async def show_attention(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
     """Unresolved incidents."""
-    return viewer.show("incidents.html", shell=shell, cards=await _unresolved(db, viewer.required_venue.venue_id))
+    return viewer.show("incidents.html", shell=shell, **await _unresolved(db, viewer.required_venue.venue_id, page))
 
 
 @get("/parts/attention", access=OPERATOR)
-async def show_list(db: Db, viewer: CurrentViewer) -> Response[str]:
+async def show_list(db: Db, viewer: CurrentViewer, page: PageQuery) -> Response[str]:
     """The list of unresolved incidents."""
-    return viewer.show("parts/incidents.html", cards=await _unresolved(db, viewer.required_venue.venue_id))
+    return viewer.show("parts/incidents.html", **await _unresolved(db, viewer.required_venue.venue_id, page))
 
 
 @get("/attention/resolved", access=OPERATOR)
@@ -174,10 +176,11 @@ async def _resolve_together(viewer: Viewer, actor: Actor, form: SubmittedForm, i
     return done(text, changed=["incident"])
 
 
-async def _unresolved(db: Database, venue_id: str) -> list[IncidentCard]:
-    """Unresolved incidents, the most urgent first, then the oldest."""
-    cards = await _cards(db, await views.list_unresolved(db, venue_id))
-    return sorted(cards, key=lambda card: (ORDER[card.severity], card.incident.raised_at))
+async def _unresolved(db: Database, venue_id: str, page: PageRequest) -> dict[str, Any]:
+    """A page of the unresolved incidents, the most urgent first, then the oldest."""
+    wanted = msgspec.structs.replace(page, limit=MAX_LIMIT, sort=None, counted=True)
+    found = await views.list_unresolved(db, venue_id, RANKS, wanted)
+    return {"page": found, "cards": await _cards(db, found.items), "cursor": page.cursor}
 
 
 async def _cards(db: Database, shown: Sequence[IncidentView]) -> list[IncidentCard]:

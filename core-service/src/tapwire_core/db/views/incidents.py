@@ -1,19 +1,18 @@
 """Incidents, for operators."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Select, func, or_, select
+from sqlalchemy import BigInteger, Integer, Select, case, cast, func, or_, select
 
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Incident, MoneyMovement
 from tapwire_core.db.views.queries import (
     FIRST_PAGE,
-    MAX_LIMIT,
     Page,
     PageRequest,
     age_ms,
@@ -74,11 +73,15 @@ async def list_incidents(
     return await read_page(db, statement, IncidentView, order, page, newest_first=True)
 
 
-async def list_unresolved(db: Database, venue_id: str) -> list[IncidentView]:
-    """Unresolved incidents of a venue, and those without a known venue, the oldest first."""
+async def list_unresolved(
+    db: Database, venue_id: str, ranks: Mapping[IncidentKind, int], page: PageRequest = FIRST_PAGE
+) -> Page[IncidentView]:
+    """Unresolved incidents of a venue, and those without a known venue: by the rank of their kind, then the oldest first."""
     here = or_(incidents.c.venue_id == venue_id, incidents.c.venue_id.is_(None))
     statement = _incidents().where(incidents.c.status != IncidentStatus.RESOLVED.value, here)
-    return await read_all(db, statement.order_by(incidents.c.raised_at).limit(MAX_LIMIT), IncidentView)
+    by_kind = {kind.value: place for kind, place in ranks.items()}
+    rank = cast(case(by_kind, value=incidents.c.kind, else_=0), Integer)
+    return await read_page(db, statement, IncidentView, [rank, incidents.c.raised_at, incidents.c.incident_id], page)
 
 
 async def get_incident(db: Database, incident_id: UUID) -> IncidentView | None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Select, Table, func, literal, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, func, literal, select, tuple_
 from sqlmodel import SQLModel
 
 from tapwire_core.db.engine import Database
@@ -21,6 +21,8 @@ from tapwire_core.errors import Invalid
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
 """The most rows of one page."""
+COUNTED_UP_TO: Final = 1_000
+"""Rows after a page that are counted: a log of years is not."""
 
 _KEYS: Final[Mapping[type, Any]] = {
     int: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)],
@@ -41,6 +43,13 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next_cursor: str | None
 
 
+class CountedPage(Page[T], frozen=True):
+    """A page that knows how many rows follow it: `more`, and at least that many where `uncounted`."""
+
+    more: int
+    uncounted: bool
+
+
 class Sort(StrEnum):
     """The direction of a list."""
 
@@ -54,6 +63,8 @@ class PageRequest(msgspec.Struct, frozen=True):
     cursor: str | None = None
     limit: int = DEFAULT_LIMIT
     sort: Sort | None = None
+    counted: bool = False
+    """Ask for a `CountedPage`."""
 
 
 FIRST_PAGE: Final = PageRequest()
@@ -97,22 +108,32 @@ async def read_page(
     *,
     newest_first: bool = False,
 ) -> Page[S]:
-    """One page of a statement's rows in the order of some columns that together are unique."""
+    """One page of a statement's rows in the order of some columns that together are unique; a `CountedPage` on request."""
     down = newest_first if page.sort is None else page.sort is Sort.DESC
     keys = [column.label(f"key_{position}") for position, column in enumerate(order)]
     statement = statement.add_columns(*keys)
+
+    def following(rows: Select[Any], values: Sequence[object]) -> Select[Any]:
+        after = tuple_(*(literal(value, column.type) for value, column in zip(values, order, strict=True)))
+        return rows.where(tuple_(*order) < after if down else tuple_(*order) > after)
+
+    every = statement
     if page.cursor is not None:
-        after = tuple_(
-            *(literal(value, column.type) for value, column in zip(_read_cursor(page.cursor, order), order, strict=True))
-        )
-        statement = statement.where(tuple_(*order) < after if down else tuple_(*order) > after)
+        statement = following(statement, _read_cursor(page.cursor, order))
     statement = statement.order_by(*((column.desc() if down else column.asc()) for column in order))
     limit = min(max(page.limit, 1), MAX_LIMIT)
     async with db.engine.connect() as connection:
         rows = [dict(row) for row in (await connection.execute(statement.limit(limit + 1))).mappings()]
+        last = [rows[limit - 1][key.name] for key in keys] if len(rows) > limit else None
+        more = 0
+        if last is not None and page.counted:
+            counted = following(every, last).limit(COUNTED_UP_TO + 1).subquery()
+            more = int((await connection.execute(select(func.count()).select_from(counted))).scalar_one())
     items = tuple(msgspec.convert(row, struct) for row in rows[:limit])
-    more = len(rows) > limit
-    return Page(items, _write_cursor([rows[limit - 1][key.name] for key in keys]) if more else None)
+    cursor = _write_cursor(last) if last is not None else None
+    if page.counted:
+        return CountedPage(items, cursor, min(more, COUNTED_UP_TO), more > COUNTED_UP_TO)
+    return Page(items, cursor)
 
 
 def _write_cursor(values: list[object]) -> str:
