@@ -50,9 +50,7 @@ async def test_the_taps_own_screen_shows_a_pour_to_its_end_and_denials_in_words(
     async with Console.opened(browser, console.page.url.removesuffix("/devices"), width=800, height=480) as screen:
         page = await screen.go(path)
         assert "key=" not in page.url, "the secret stays out of the address"
-        await expect(page.locator("body[data-state=denied] [data-show=title]")).to_have_text(
-            "Insufficient funds: top up guest balance before pouring."
-        )
+        await expect(page.locator("body[data-state=denied] [data-show=title]")).to_have_text("Please top up at the counter.")
         await expect(page.locator("body[data-state=pouring] [data-show=title]")).to_have_text("Enjoy, Ann!")
         await expect(page.locator("[data-show=ml]")).to_have_text(NUMBER)
         await expect(page.locator("body[data-state=thanks] [data-show=title]")).to_have_text("Cheers!")

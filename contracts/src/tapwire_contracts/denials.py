@@ -18,15 +18,18 @@ class Personal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A reason's text for the guest in each language, and its treatment.
+    """A reason's text in each language, and its treatment.
 
-    `conflict`: over HTTP the status is 409 instead of 403.
+    `guest_en`, `guest_ru`: the text of the tap's screen, where the other is for the staff. `conflict`: over HTTP the status is 409
+    instead of 403.
     """
 
     en: str
     ru: str
     shows: Personal = Personal.NOTHING
     conflict: bool = False
+    guest_en: str | None = None
+    guest_ru: str | None = None
 
 
 INSUFFICIENT_FUNDS_MESSAGE: Final = "Insufficient funds: top up guest balance before pouring."
@@ -98,6 +101,8 @@ DENIALS: Final[Mapping[DenyReason, Denial]] = {
         INSUFFICIENT_FUNDS_MESSAGE,
         "Недостаточно средств: пополните баланс гостя перед наливом.",
         shows=Personal.NAME_AND_BALANCE,
+        guest_en="Please top up at the counter.",
+        guest_ru="Пожалуйста, пополните баланс на стойке.",
     ),
 }
 
@@ -105,10 +110,20 @@ GRANT_TEXTS: Final[Mapping[Locale, str]] = {Locale.EN: "Enjoy! You may pour now.
 
 
 def denial_text(reason: DenyReason, locale: Locale) -> str:
-    """The guest's text for a denial."""
+    """A denial's text for programs, logs and staff."""
     denial = DENIALS[reason]
     match locale:
         case Locale.EN:
             return denial.en
         case Locale.RU:
             return denial.ru
+
+
+def guest_text(reason: DenyReason, locale: Locale) -> str:
+    """A denial's text for the guest, on the tap's screen."""
+    denial = DENIALS[reason]
+    match locale:
+        case Locale.EN:
+            return denial.guest_en or denial.en
+        case Locale.RU:
+            return denial.guest_ru or denial.ru

@@ -81,6 +81,7 @@ async def test_a_guest_without_money_is_told_so_in_the_exact_words(venue: Venue,
         "insufficient_funds",
         "Insufficient funds: top up guest balance before pouring.",
     )
+    assert denial["display"]["message"] == "Please top up at the counter."
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ GRANT = {
     "max_volume_ml": 500,
     "display": {"message": "", "sell_price_per_liter_minor": 500, "balance_minor": 1000, "guest_first_name": "Ann"},
 }
-DENIAL = {"type": "pour_denied", "message": "no money"}
+DENIAL = {"type": "pour_denied", "reason": "insufficient_funds", "message": "no money"}
 VERDICT = {"type": "pour_settled", "status": "accepted", "volume_ml": 250, "amount_minor": 125, "balance_minor": 875}
 
 

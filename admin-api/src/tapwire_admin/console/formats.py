@@ -82,6 +82,8 @@ class Formats:
         """A value that was changed meanwhile, by the name of its field."""
         if isinstance(value, int) and not isinstance(value, bool):
             return self.money(value) if field.endswith("_minor") else self.number(value)
+        if isinstance(value, bool):
+            return "✓" if value else "–"
         return "–" if value is None else str(value)
 
     def number(self, value: int) -> str:

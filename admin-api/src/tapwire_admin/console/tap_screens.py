@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tapwire_admin.console.formats import Formats
 from tapwire_admin.console.translations import N_, translations
-from tapwire_contracts.denials import denial_text
+from tapwire_contracts.denials import guest_text
 from tapwire_contracts.reasons import DenyReason, Locale, Phase, VerdictStatus
 from tapwire_core.db.views.taps import TapView
 from tapwire_core.domain.money import charge
@@ -75,7 +75,7 @@ def _moment(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, An
     if seen.phase in (Phase.AUTHORIZING, Phase.SETTLING):
         return _say(ScreenState.WORKING, locale, N_("One moment …"))
     if kind == "pour_denied":
-        return {"state": ScreenState.DENIED, "title": str(seen.answer["message"]), "text": ""}
+        return {"state": ScreenState.DENIED, "title": guest_text(DenyReason(seen.answer["reason"]), locale), "text": ""}
     if kind == "pour_settled":
         return _thanks(seen.answer, locale, formats)
     if seen.phase == Phase.CARD_MUST_BE_REMOVED:
@@ -148,4 +148,4 @@ def _say(state: ScreenState, locale: Locale, title: str, text: str = "") -> dict
 
 
 def _denial(state: ScreenState, reason: DenyReason, locale: Locale) -> dict[str, Any]:
-    return {"state": state, "title": denial_text(reason, locale), "text": ""}
+    return {"state": state, "title": guest_text(reason, locale), "text": ""}

@@ -19,7 +19,7 @@ from tapwire_contracts.reasons import Locale
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.users import Operator
-from tapwire_core.db.views.venues import VenueView, list_venues
+from tapwire_core.db.views.venues import VenueView, get_venue, list_venues
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services.shown import Shown
@@ -105,8 +105,10 @@ async def provide_viewer(request: Request[Any, Any, Any], db: NamedDependency[Da
         return viewer
     venues = (await list_venues(db, PageRequest(limit=MAX_LIMIT))).items
     chosen = request.headers.get(VENUE_HEADER) or request.cookies.get(VENUE_COOKIE)
-    venue = next((venue for venue in venues if venue.venue_id == chosen), venues[0] if venues else None)
-    return replace(viewer, venue=venue, venues=venues)
+    venue = next((venue for venue in venues if venue.venue_id == chosen), None)
+    if venue is None and chosen and (beyond := await get_venue(db, chosen)) is not None:
+        venue, venues = beyond, (*venues, beyond)
+    return replace(viewer, venue=venue or (venues[0] if venues else None), venues=venues)
 
 
 def plain_viewer(request: Request[Any, Any, Any], operator: Operator | None = None) -> Viewer:

@@ -1,6 +1,6 @@
 """Answers: decisions as payloads for the tap and its guest. Pure."""
 
-from tapwire_contracts.denials import DENIALS, GRANT_TEXTS, Personal, denial_text
+from tapwire_contracts.denials import DENIALS, GRANT_TEXTS, Personal, denial_text, guest_text
 from tapwire_contracts.messages import BeverageShown, Display, PourAuthorized, PourDenied, PourSettled
 from tapwire_contracts.reasons import DenyReason, Locale
 from tapwire_core.domain.authorization import Facts, Granted, GuestFacts, Question, TapFacts
@@ -31,7 +31,7 @@ def denial_message(question: Question, reason: DenyReason, facts: Facts | None, 
         reason=reason,
         message=denial_text(reason, Locale.EN),
         display=_display(
-            denial_text(reason, policy.locale),
+            guest_text(reason, policy.locale),
             facts.tap if facts else None,
             policy,
             guest,

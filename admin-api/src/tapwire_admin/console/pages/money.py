@@ -15,14 +15,16 @@ from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db
 from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.money import Adjustment, Refund, TopUp
+from tapwire_contracts.currencies import CURRENCY_DIGITS
 from tapwire_core.db.views import guests as guest_views
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import money
 from tapwire_core.services.shown import read_shown
 
-TOP_UPS_MINOR: Final = (10_00, 20_00, 50_00)
-"""Preset amounts."""
+PRESET_STEPS: Final = (1, 2, 5)
+LEAST_PRESET_MINOR: Final = 10_00
+"""A tenner of a currency with cents, and a thousand of one without."""
 REFUND_REASONS: Final = (N_("guest is leaving"), N_("problem with the beer"))
 MONEY: Final = ("amount_minor",)
 
@@ -30,7 +32,8 @@ MONEY: Final = ("amount_minor",)
 @get("/visits/{visit_id:uuid}/top-up", access=OPERATOR)
 async def ask_for_top_up(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
     """The form of a top-up."""
-    presets = [(viewer.formats.plain_money(minor), viewer.formats.money(minor)) for minor in TOP_UPS_MINOR]
+    first_minor = max(10 * 10 ** CURRENCY_DIGITS[viewer.currency], LEAST_PRESET_MINOR)
+    presets = [(viewer.formats.plain_money(step * first_minor), viewer.formats.money(step * first_minor)) for step in PRESET_STEPS]
     return viewer.show("dialogs/top_up.html", visit=await require_visit(db, visit_id), presets=presets, methods=list(PaymentMethod))
 
 

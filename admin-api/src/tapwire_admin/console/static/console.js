@@ -151,7 +151,9 @@ if (page.dataset.live !== undefined) {
 // --- dialogs, toasts, forms ------------------------------------------------------------------------------------------------
 
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id === "dialog-body" && !dialog.open) dialog.showModal();
+  if (event.detail.target.id !== "dialog-body") return;
+  if (!dialog.open) dialog.showModal();
+  dialog.querySelector("input:not([type=hidden]):not([readonly]), select, textarea")?.focus();
 });
 dialog?.addEventListener("close", () => {
   if (!dialog.open) document.getElementById("dialog-body").replaceChildren(); // the event comes late: another dialog may be open by now
