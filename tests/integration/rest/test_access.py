@@ -128,10 +128,16 @@ async def test_a_disabled_user_is_out_at_once_and_the_last_engineer_stays(rest: 
     refusal(await rest.engineer.patch("/api/users/engineer", json={"disabled": True}), 409, "last_engineer")
 
 
-@pytest.mark.parametrize("path", ["/api/users", "/api/devices"])
-async def test_secrets_are_kept_as_hashes_and_never_with_an_answer(rest: Rest, db: Database, path: str) -> None:
-    body = {"username": "bob", "role": "operator", "password": PASSWORD, "path": "bar/taps/left"}
-
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/users", {"username": "bob", "role": "operator", "password": PASSWORD}),
+        ("/api/devices", {"path": "bar/taps/left"}),
+    ],
+)
+async def test_secrets_are_kept_as_hashes_and_never_with_an_answer(
+    rest: Rest, db: Database, path: str, body: dict[str, str]
+) -> None:
     answer = done(await rest.engineer.post(path, json=body, headers={"Idempotency-Key": "k"}), 201)
 
     for table in ("users", "devices", "audit", "idempotent_answers"):
