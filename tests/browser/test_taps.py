@@ -57,7 +57,19 @@ async def test_the_taps_own_screen_shows_a_pour_to_its_end_and_denials_in_words(
         await expect(page.locator("[data-show=money]")).to_contain_text("€")
 
 
-async def test_the_emergency_stop_is_confirmed_closes_every_tap_and_ends(console: Console) -> None:
+async def test_the_emergency_stop_is_confirmed_closes_every_tap_and_ends(
+    console: Console, browser: Browser, demo: DemoFile
+) -> None:
+    async with Console.opened(browser, demo.api_url) as elsewhere:
+        await elsewhere.log_in(demo.operator)
+        page = await elsewhere.go("/visits")
+        banner = page.get_by_role("alert").filter(has_text="all taps are closed")
+        await _stop_all_and_release(console, banner)
+        await expect(banner).to_be_hidden()
+    await expect(tap(console, "middle")).not_to_have_attribute("data-status", "emergency_stop")
+
+
+async def _stop_all_and_release(console: Console, banner_elsewhere: Locator) -> None:
     await console.press("Emergency stop")
     await expect(console.dialog).to_contain_text("All valves of the venue close now")
     await console.press("Stop all taps now")
@@ -68,10 +80,10 @@ async def test_the_emergency_stop_is_confirmed_closes_every_tap_and_ends(console
         for tap_id in ("left", "middle", "right", "open"):
             await expect(tap(console, tap_id)).to_have_attribute("data-status", "emergency_stop")
         await expect(console.page.get_by_role("alert").filter(has_text="all taps are closed")).to_be_visible()
+        await expect(banner_elsewhere).to_be_visible()
     finally:
         await console.press("End the emergency stop")
         await console.press("End the stop")
-    await expect(tap(console, "middle")).not_to_have_attribute("data-status", "emergency_stop")
     await expect(tap(console, "middle")).to_have_attribute("data-phase", "POURING")
 
 

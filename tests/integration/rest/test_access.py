@@ -1,5 +1,7 @@
 """Access: no login 401, not the role 403, and nothing open by accident."""
 
+from uuid import uuid4
+
 import httpx
 import pytest
 from litestar import Litestar, get
@@ -31,6 +33,14 @@ def routes(db: Database) -> list[tuple[str, str, object]]:
 
 def _sample(part: str) -> str:
     return SAMPLE[part.strip("{}").split(":")[1]] if part.startswith("{") else part
+
+
+async def test_a_part_of_a_page_whose_session_has_ended_leads_back_to_that_page_after_the_login(rest: Rest) -> None:
+    on_page = {"HX-Request": "true", "HX-Current-URL": "http://console/guests/1?search=ann"}
+
+    answer = await rest.nobody.post(f"/visits/{uuid4()}/top-up", headers=on_page)
+
+    assert answer.headers["HX-Redirect"] == "/login?next=/guests/1"
 
 
 async def test_no_route_works_without_a_login_or_with_a_lesser_role(rest: Rest, db: Database) -> None:

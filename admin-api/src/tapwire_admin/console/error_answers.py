@@ -5,7 +5,7 @@ A refusal inside a page is an expected answer, so its status is 200; a missing p
 
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotAuthorizedException
@@ -42,11 +42,12 @@ def show_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Re
 
 
 def redirect_to_login(request: Request[Any, Any, Any], _: NotAuthorizedException) -> Response[Any]:
-    """Redirect to the login, and back afterwards."""
-    if request.headers.get("HX-Request") == "true":
-        return html("", headers={"HX-Redirect": "/login"})
-    wanted = f"?next={quote(request.url.path)}" if request.method == "GET" and request.url.path != "/" else ""
-    return Redirect(f"/login{wanted}", status_code=303)
+    """Redirect to the login, and back to the page afterwards."""
+    is_part = request.headers.get("HX-Request") == "true"
+    page = urlsplit(request.headers.get("HX-Current-URL", "")).path if is_part else request.url.path
+    is_known = is_part or request.method == "GET"
+    login = f"/login?next={quote(page)}" if is_known and page not in ("", "/") else "/login"
+    return html("", headers={"HX-Redirect": login}) if is_part else Redirect(login, status_code=303)
 
 
 def show_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

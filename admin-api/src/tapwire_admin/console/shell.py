@@ -49,4 +49,16 @@ async def show_nav(viewer: CurrentViewer, shell: ShellContext, at: FromQuery[str
     return replace(viewer, path=at).show("parts/nav.html", shell=shell)
 
 
-HANDLERS = (show_status, show_nav)
+@get("/parts/emergency-banner", access=OPERATOR)
+async def show_emergency_banner(viewer: CurrentViewer) -> Response[str]:
+    """The banner of the venue's emergency stop, on every page."""
+    return viewer.show("parts/emergency_banner.html")
+
+
+@get("/parts/emergency-button", access=OPERATOR)
+async def show_emergency_button(viewer: CurrentViewer) -> Response[str]:
+    """The button that stops all taps, or ends the stop."""
+    return viewer.show("parts/emergency_button.html")
+
+
+HANDLERS = (show_status, show_nav, show_emergency_banner, show_emergency_button)
