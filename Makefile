@@ -136,7 +136,7 @@ $(shell if [ -e $(VENV)/.place ]; then \
 	[ "$$(cat $(VENV)/.place)" = "$$(pwd -P)" ] && $(PY) -c '' 2>/dev/null || rm -rf $(VENV); fi)
 
 $(VENV)/.place:
-	@found=; for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+	@found=; for python in $(or $(if $(PYTHON),'$(PYTHON)'),python3 python3.14 python3.13 python3.12 python3.11); do \
 		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && found=$$python && break; \
 	done; \
 	if [ -z "$$found" ]; then \

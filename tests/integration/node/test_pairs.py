@@ -76,7 +76,7 @@ async def _kept(answered: list[Any], message: Any) -> None:
 @pytest.fixture(scope="module")
 def app() -> Litestar:
     """The API, which knows where devices find the broker."""
-    return create_app(None, devices_broker=DevicesBroker(BROKER, "an authority\n"))  # type: ignore[arg-type]
+    return create_app(Database.nowhere(), devices_broker=DevicesBroker(BROKER, "an authority\n"))
 
 
 @pytest.fixture
