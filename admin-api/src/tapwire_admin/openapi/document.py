@@ -5,7 +5,7 @@ Common parts are added here from each route's declaration: refusals, access, ide
 
 from importlib.metadata import version
 from types import UnionType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from litestar import Litestar, Request, Router
 from litestar.handlers import HTTPRouteHandler
@@ -110,6 +110,9 @@ def _complete_body(method: str, operation: dict[str, Any], handler: HTTPRouteHan
         body["required"] = not given.has_default
         if method == "PATCH" and (fields := changeable_fields(given.annotation)):
             schemas[given.annotation.__name__]["anyOf"] = [{"required": [field]} for field in fields]
+        for kind in get_args(given.annotation) or (given.annotation,):
+            if getattr(getattr(kind, "__struct_config__", None), "forbid_unknown_fields", False):
+                schemas[kind.__name__]["additionalProperties"] = False
     body["content"][JSON]["example"] = example_of(body["content"][JSON]["schema"], schemas)
 
 
