@@ -9,7 +9,7 @@ from tests.browser.desk import DeskReader
 async def new_guest(console: Console, name: str, *, of_age: bool = True) -> None:
     """Add a guest at the counter, who is picked then."""
     await console.go("/check-in")
-    await console.page.get_by_role("searchbox").fill(name)
+    await console.page.get_by_role("searchbox", name="Find a guest").fill(name)
     await console.press("New guest")
     await expect(console.dialog.get_by_label("First name")).to_have_value(name)
     await console.dialog.get_by_role("checkbox").set_checked(of_age)
