@@ -2,6 +2,7 @@
 
 const CHOSEN = "tapwire-reader";
 const READER = "/readers/";
+const SEEN = "tapwire-seen ";
 
 const finder = document.querySelector("[data-finder]");
 const field = finder?.querySelector("input");
@@ -36,7 +37,10 @@ finder?.addEventListener("keydown", (event) => {
 
 // Pages with a reader's form show the card there. Typed text is not lost: while a dialog is open or a field is used, nothing opens.
 document.addEventListener("tapwire:card", ({ detail: { path, card_uid } }) => {
-  if (!card_uid || !path.includes(READER) || document.hidden || !document.hasFocus()) return;
+  // a card that stays on the reader opens its guest once, not on every page
+  const wasSeen = sessionStorage.getItem(SEEN + path) === card_uid;
+  sessionStorage.setItem(SEEN + path, card_uid ?? "");
+  if (wasSeen || !card_uid || !path.includes(READER) || document.hidden || !document.hasFocus()) return;
   if (document.querySelector("[data-reader-form], dialog[open]")) return;
   if (document.activeElement !== field && isTyping(document.activeElement)) return;
   const chosen = localStorage.getItem(CHOSEN);
