@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from msgspec.structs import replace
-
 from tapwire_contracts.codec import encode
 from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, SyncStatus, VerdictReason, VerdictStatus
 from tapwire_core.domain.actor import Actor
@@ -60,8 +58,14 @@ def settle_new_report(
     verdict = refuse(report, facts.pour, why_not, changes) if why_not else settle(report, facts, policy, changes)
     if report.stretch is not None and journal_id is not None:
         from_ml, to_ml = report.stretch
-        stretch = StretchAccounted(journal_id=journal_id, from_ml=from_ml, to_ml=to_ml, fact_id=report.pour_id)
-        stretch = replace(stretch, boot_id=report.boot_id, set_back=facts.set_back)
+        stretch = StretchAccounted(
+            journal_id=journal_id,
+            from_ml=from_ml,
+            to_ml=to_ml,
+            fact_id=report.pour_id,
+            boot_id=report.boot_id,
+            set_back=facts.set_back,
+        )
         if why_not:
             account_implausible(stretch, facts.pour, overlapping, changes)
         else:

@@ -42,8 +42,8 @@ class Gate:
 
     def receive(self, intake: Intake[RawMessage], topic: str, payload: bytes) -> None:
         """Queue a message, hold a state, or count a message that gets no decision."""
-        path, message, leaf = _path_of(topic), RawMessage(topic, payload), _leaf_of(topic)
-        device, now_s = str(path or ""), time.monotonic()
+        path, leaf = _parts_of(topic)
+        message, device, now_s = RawMessage(topic, payload), str(path or ""), time.monotonic()
         if leaf == STATE.leaf:
             if device in self._held_states or not self.rates.admit(_states_of(device), now_s):
                 self._hold(device, message)
@@ -57,8 +57,7 @@ class Gate:
         """Queue the held states of devices with an allowance again."""
         now_s = time.monotonic()
         for device in [device for device in self._held_states if self.rates.admit(_states_of(device), now_s)]:
-            message = self._held_states.pop(device)
-            intake.put(str(_path_of(message.topic)), message)
+            intake.put(device, self._held_states.pop(device))
 
     def _hold(self, device: str, message: RawMessage) -> None:
         if (replaced := self._held_states.pop(device, None)) is not None:
@@ -126,7 +125,7 @@ async def _handle(context: HandlerContext, raw: RawMessage) -> tuple[str, bool]:
 
 
 async def _answer_malformed(context: HandlerContext, raw: RawMessage, error: Malformed) -> None:
-    path = _path_of(raw.topic)
+    path, _ = _parts_of(raw.topic)
     if path is None:
         await context.keep(raw, error.malformation, str(error), None)
     elif raw.payload or not raw.topic.endswith("/state"):
@@ -134,15 +133,9 @@ async def _answer_malformed(context: HandlerContext, raw: RawMessage, error: Mal
         await answer_unreadable(context, path, raw, error.malformation, str(error))
 
 
-def _leaf_of(topic: str) -> str | None:
+def _parts_of(topic: str) -> tuple[DevicePath | None, str | None]:
+    """A topic's device and leaf; nothing for one that names no device."""
     try:
-        return parse_device_topic(topic)[1]
+        return parse_device_topic(topic)
     except InvalidTopic:
-        return None
-
-
-def _path_of(topic: str) -> DevicePath | None:
-    try:
-        return parse_device_topic(topic)[0]
-    except InvalidTopic:
-        return None
+        return None, None
