@@ -9,9 +9,10 @@ units, as its column's name says, and is digits alone.
 
 import codecs
 import csv
+import functools
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -37,6 +38,7 @@ SAVE_AS: Final = "save it as “CSV UTF-8”"
 _SEPARATORS: Final = (",", ";")
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 Line = TypeVar("Line", bound=Struct)
+Key = TypeVar("Key", bound=Hashable)
 
 
 class GuestLine(Struct, frozen=True):
@@ -82,19 +84,13 @@ async def import_guests(store: Store, actor: Actor, text: str | Iterable[str], a
     """Add the guests of a CSV file who are not known yet; raises `Invalid` and adds nothing when a line can't be used."""
     lines = list(_read(text, GuestLine))
     await writes.lock_imports(store)
-    known, added = await writes.known_guests(store), 0
-    for done, (number, line) in enumerate(lines):
-        advance("guests", done, len(lines))
-        guest = writes.guest_key(line.phone, line.first_name, line.last_name)
-        if guest in known:
-            continue
-        try:
-            await add_guest(store, actor, **msgspec.structs.asdict(line))
-        except Invalid as error:
-            raise Invalid(f"Line {number}: {error}", **error.facts, line=number) from error
-        known.add(guest)
-        added += 1
-    return ImportResult(added, len(lines) - added)
+    return await _add_new(
+        lines,
+        await writes.known_guests(store),
+        lambda line: writes.guest_key(line.phone, line.first_name, line.last_name),
+        lambda line: add_guest(store, actor, **msgspec.structs.asdict(line)),
+        functools.partial(advance, "guests"),
+    )
 
 
 @use_case
@@ -102,13 +98,34 @@ async def import_beverages(store: Store, actor: Actor, text: str | Iterable[str]
     """Add the beverages of a CSV file with new names; raises `Invalid` and adds nothing when a line can't be used."""
     lines = list(_read(text, BeverageLine))
     await writes.lock_imports(store)
-    known, added = await writes.known_beverages(store), 0
-    for done, (_, line) in enumerate(lines):
-        advance("beverages", done, len(lines))
-        if line.name not in known:
-            await add_beverage(store, actor, **msgspec.structs.asdict(line))
-            known.add(line.name)
-            added += 1
+    return await _add_new(
+        lines,
+        await writes.known_beverages(store),
+        lambda line: line.name,
+        lambda line: add_beverage(store, actor, **msgspec.structs.asdict(line)),
+        functools.partial(advance, "beverages"),
+    )
+
+
+async def _add_new(
+    lines: Sequence[tuple[int, Line]],
+    known: set[Key],
+    key_of: Callable[[Line], Key],
+    add: Callable[[Line], Awaitable[object]],
+    advance: Callable[[int, int], None],
+) -> ImportResult:
+    """Add each line whose key is not known; an `Invalid` names its line."""
+    added = 0
+    for done, (number, line) in enumerate(lines):
+        advance(done, len(lines))
+        if (key := key_of(line)) in known:
+            continue
+        try:
+            await add(line)
+        except Invalid as error:
+            raise Invalid(f"Line {number}: {error}", **error.facts, line=number) from error
+        known.add(key)
+        added += 1
     return ImportResult(added, len(lines) - added)
 
 

@@ -59,9 +59,7 @@ async def claim_incident(store: Store, actor: Actor, incident_id: UUID) -> None:
     await store.audit(AuditAction.INCIDENT_CLAIMED, actor, incident_id, incident.tap_path, details={"kind": incident.kind})
 
 
-@use_case
-@moves_money
-async def resolve_incident(
+async def _resolve(
     store: Store,
     actor: Actor,
     incident_id: UUID,
@@ -76,19 +74,6 @@ async def resolve_incident(
     `amount_minor`: the amount to charge, write off or give back; without it the unpaid worth of the incident's volume.
     `visit_id`: the visit of the guest to charge; without it the guest of the incident's pour.
     """
-    await _resolve(store, actor, incident_id, resolution=resolution, comment=comment, amount_minor=amount_minor, visit_id=visit_id)
-
-
-async def _resolve(
-    store: Store,
-    actor: Actor,
-    incident_id: UUID,
-    *,
-    resolution: Resolution,
-    comment: str,
-    amount_minor: int | None = None,
-    visit_id: UUID | None = None,
-) -> None:
     await writes.lock_tap_of_gap(store, incident_id)
     guest = await writes.lock_paying_guest(store, incident_id, visit_id)
     if guest is None and visit_id is not None:
@@ -102,6 +87,9 @@ async def _resolve(
     if gap is not None:
         account_on_resolution(gap, incident_id, changes)
     await write_changes(store, changes)
+
+
+resolve_incident: Final = use_case(moves_money(_resolve))
 
 
 @dataclass(frozen=True, slots=True)
