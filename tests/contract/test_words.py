@@ -79,6 +79,7 @@ def test_every_denial_has_a_text_in_every_language() -> None:
     assert list(DENIALS) == list(DenyReason)
     assert all(denial_text(reason, locale) for reason in DenyReason for locale in Locale)
     assert set(GRANT_TEXTS) == set(Locale)
+    assert all(set(denial.for_guest) in (set(), set(Locale)) for denial in DENIALS.values())
     assert denial_text(DenyReason.INSUFFICIENT_FUNDS, Locale.EN) == "Insufficient funds: top up guest balance before pouring."
 
 

@@ -1,7 +1,7 @@
 """Denials: each reason's texts and treatment in one row, for MQTT, HTTP, screens and logs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
@@ -20,16 +20,15 @@ class Personal(Enum):
 class Denial:
     """A reason's text in each language, and its treatment.
 
-    `guest_en`, `guest_ru`: the text of the tap's screen, where the other is for the staff. `conflict`: over HTTP the status is 409
-    instead of 403.
+    `for_guest`: the texts of the tap's screen, where the others are for the staff. `conflict`: over HTTP the status is 409 instead
+    of 403.
     """
 
     en: str
     ru: str
     shows: Personal = Personal.NOTHING
     conflict: bool = False
-    guest_en: str | None = None
-    guest_ru: str | None = None
+    for_guest: Mapping[Locale, str] = field(default_factory=dict)
 
 
 INSUFFICIENT_FUNDS_MESSAGE: Final = "Insufficient funds: top up guest balance before pouring."
@@ -101,8 +100,7 @@ DENIALS: Final[Mapping[DenyReason, Denial]] = {
         INSUFFICIENT_FUNDS_MESSAGE,
         "Недостаточно средств: пополните баланс гостя перед наливом.",
         shows=Personal.NAME_AND_BALANCE,
-        guest_en="Please top up at the counter.",
-        guest_ru="Пожалуйста, пополните баланс на стойке.",
+        for_guest={Locale.EN: "Please top up at the counter.", Locale.RU: "Пожалуйста, пополните баланс на стойке."},
     ),
 }
 
@@ -121,9 +119,4 @@ def denial_text(reason: DenyReason, locale: Locale) -> str:
 
 def guest_text(reason: DenyReason, locale: Locale) -> str:
     """A denial's text for the guest, on the tap's screen."""
-    denial = DENIALS[reason]
-    match locale:
-        case Locale.EN:
-            return denial.guest_en or denial.en
-        case Locale.RU:
-            return denial.guest_ru or denial.ru
+    return DENIALS[reason].for_guest.get(locale) or denial_text(reason, locale)

@@ -80,10 +80,10 @@ class Formats:
 
     def shown_value(self, field: str, value: object) -> str:
         """A value that was changed meanwhile, by the name of its field."""
-        if isinstance(value, int) and not isinstance(value, bool):
-            return self.money(value) if field.endswith("_minor") else self.number(value)
         if isinstance(value, bool):
             return "✓" if value else "–"
+        if isinstance(value, int):
+            return self.money(value) if field.endswith("_minor") else self.number(value)
         return "–" if value is None else str(value)
 
     def number(self, value: int) -> str:

@@ -10,27 +10,24 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from tapwire_admin.access.auth import OPERATOR, operator_of, token_of
+from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.render import label_of
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Listener, Live, LiveKind
 from tapwire_admin.requests.dependencies import Db
-from tapwire_admin.responses.event_streams import SESSION_ENDED, Events, OpenStreams, end_event, ends_session, stream_events
+from tapwire_admin.responses.event_streams import SESSION_ENDED, Events, OpenStreams, StreamSession, end_event, stream_events
 from tapwire_contracts.reasons import Phase
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.audit import AuditEntryView
 from tapwire_core.db.views.event_stream import AuditReader, kind_of
 from tapwire_core.db.views.taps import TapView, find_taps
-from tapwire_core.db.views.users import operator_of_token
 from tapwire_core.domain.money import charge
-from tapwire_core.services.sessions import hash_token
 
 POLL_INTERVAL_S: Final = 0.3
 """Interval between queries for new facts."""
@@ -52,16 +49,8 @@ async def stream(
 ) -> ServerSentEvent:
     """Stream events from now on."""
     facts = await AuditReader.from_now(db)
-    session = Session(operator_of(request).username, hash_token(token_of(request)))
+    session = StreamSession.of(request, db)
     return stream_events(streams, request, session.username, _events(LiveTexts(db, viewer, live), facts, session))
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """The session that a stream belongs to."""
-
-    username: str
-    token_hash: bytes
 
 
 class LiveTexts:
@@ -149,7 +138,7 @@ def topics_of(fact: AuditEntryView) -> list[str]:
     return [kind_of(fact.action).value, fact.action, *fact.subjects]
 
 
-async def _events(texts: LiveTexts, facts: AuditReader, session: Session) -> Events:
+async def _events(texts: LiveTexts, facts: AuditReader, session: StreamSession) -> Events:
     """Merge live values with facts from the database; neither waits for the other."""
     with texts.live.listen(KINDS) as listener:
         events: deque[ServerSentEventMessage] = deque()
@@ -170,19 +159,19 @@ async def _events(texts: LiveTexts, facts: AuditReader, session: Session) -> Eve
 
 
 async def _poll(
-    texts: LiveTexts, facts: AuditReader, session: Session, events: deque[ServerSentEventMessage], ready: asyncio.Event
+    texts: LiveTexts, facts: AuditReader, session: StreamSession, events: deque[ServerSentEventMessage], ready: asyncio.Event
 ) -> None:
     """Query for new facts periodically; ends with the session."""
     beat_at = time.monotonic()
     try:
         while True:
             if time.monotonic() >= beat_at:
-                if await operator_of_token(texts.db, session.token_hash) is None:
+                if await session.has_ended():
                     return
                 beat_at = time.monotonic() + HEARTBEAT_S
                 events.append(_event("beat", texts.live.link))
             told = await facts.read_next()
-            if ends_session(told, session.username) and await operator_of_token(texts.db, session.token_hash) is None:
+            if await session.was_ended_by(told):
                 return
             topics = [topic for fact in told for topic in topics_of(fact)]
             if topics:

@@ -20,9 +20,13 @@ from litestar import Request
 from litestar.exceptions import ServiceUnavailableException
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from tapwire_admin.access.auth import operator_of, token_of
 from tapwire_contracts.reasons import AuditAction
+from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.views.audit import AuditEntryView
+from tapwire_core.db.views.users import operator_of_token
+from tapwire_core.services.sessions import hash_token
 
 MAX_STREAMS: Final = 100
 """Streams that one process serves at once."""
@@ -97,9 +101,27 @@ def stream_events(streams: OpenStreams, request: Request[Any, Any, Any], owner: 
     return ServerSentEvent(_on_place(streams, place, events))
 
 
-def ends_session(facts: Iterable[AuditEntryView], username: str) -> bool:
-    """True if one of these facts may have ended a session of this user: look at it now, not at the next heartbeat."""
-    return any(fact.action in ENDS_SESSIONS and username in fact.subjects for fact in facts)
+@dataclass(frozen=True, slots=True)
+class StreamSession:
+    """The session that a stream belongs to."""
+
+    db: Database
+    username: str
+    token_hash: bytes
+
+    @classmethod
+    def of(cls, request: Request[Any, Any, Any], db: Database) -> "StreamSession":
+        """The session of a request."""
+        return cls(db, operator_of(request).username, hash_token(token_of(request)))
+
+    async def has_ended(self) -> bool:
+        """Look whether it has ended: at each heartbeat."""
+        return await operator_of_token(self.db, self.token_hash) is None
+
+    async def was_ended_by(self, facts: Iterable[AuditEntryView]) -> bool:
+        """Look at once where one of these facts may have ended it."""
+        may_be = any(fact.action in ENDS_SESSIONS and self.username in fact.subjects for fact in facts)
+        return may_be and await self.has_ended()
 
 
 def end_event(reason: str) -> ServerSentEventMessage:

@@ -15,14 +15,11 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from tapwire_admin.access.auth import OPERATOR, operator_of, token_of
+from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.live import Listener, Live
 from tapwire_admin.requests.dependencies import Db
-from tapwire_admin.responses.event_streams import Events, OpenStreams, ends_session, stream_events
-from tapwire_core.db.engine import Database
+from tapwire_admin.responses.event_streams import Events, OpenStreams, StreamSession, stream_events
 from tapwire_core.db.views.event_stream import AuditReader, kind_of, newest_audit_id
-from tapwire_core.db.views.users import operator_of_token
-from tapwire_core.services.sessions import hash_token
 
 POLL_INTERVAL_S: Final = 0.5
 """Interval between queries for new facts."""
@@ -59,25 +56,24 @@ async def stream(
     """
     is_reset = last_event_id is not None and last_event_id > await newest_audit_id(db)
     facts = await AuditReader.from_now(db) if last_event_id is None or is_reset else AuditReader(db, last_event_id)
-    username = operator_of(request).username
-    session = hash_token(token_of(request))
-    return stream_events(streams, request, username, _events(db, live, facts, session, username, is_reset=is_reset))
+    session = StreamSession.of(request, db)
+    return stream_events(streams, request, session.username, _events(live, facts, session, is_reset=is_reset))
 
 
-async def _events(db: Database, live: Live, facts: AuditReader, session: bytes, username: str, *, is_reset: bool) -> Events:
+async def _events(live: Live, facts: AuditReader, session: StreamSession, *, is_reset: bool) -> Events:
     if is_reset:
         yield ServerSentEventMessage(data="{}", event=RESET, id=facts.after)
     with live.listen() as listener:
         beat_at = poll_at = time.monotonic()
         while True:
             if time.monotonic() >= beat_at:
-                if await operator_of_token(db, session) is None:
+                if await session.has_ended():
                     return
                 beat_at = time.monotonic() + HEARTBEAT_S
                 yield ServerSentEventMessage(data=None, comment="alive")
             if time.monotonic() >= poll_at:
                 told = await facts.read_next()
-                if ends_session(told, username) and await operator_of_token(db, session) is None:
+                if await session.was_ended_by(told):
                     return
                 for fact in told:
                     yield ServerSentEventMessage(data=_json(fact), event=kind_of(fact.action), id=fact.audit_id)

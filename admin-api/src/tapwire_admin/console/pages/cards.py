@@ -1,5 +1,6 @@
 """Cards: found by reader or number; state, loss and retirement."""
 
+from contextlib import suppress
 from typing import Final
 
 from litestar import Response, get, post
@@ -18,6 +19,7 @@ from tapwire_admin.routes.cards import Because
 from tapwire_core.db.views.audit import list_audit
 from tapwire_core.db.views.cards import get_card
 from tapwire_core.domain.shown import Noun
+from tapwire_core.errors import NotFound
 from tapwire_core.services import cards
 from tapwire_core.services.cards import read_card_uid
 from tapwire_core.services.shown import read_shown
@@ -32,9 +34,11 @@ async def show_cards(
 ) -> Response[str]:
     """The card with this id."""
     uid = read_card_uid(card_uid) if card_uid else None
-    known = uid is not None and await get_card(db, uid) is not None
-    shown = await read_shown(db, Noun.CARD, uid) if uid and known else None
-    card = await get_card(db, uid) if uid and known else None
+    shown = card = None
+    if uid:
+        with suppress(NotFound):
+            shown = await read_shown(db, Noun.CARD, uid)
+            card = await get_card(db, uid)
     entries = (await list_audit(db, subject=uid)).items if uid else ()
     reasons = {name: viewer.translate(reason) for name, reason in REASONS.items()}
     context = {"readers": await readers_of(db, viewer, live), "uid": uid, "shown": shown, "card": card, "entries": entries}
