@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, text
 
 from tapwire_core.domain.closed_sets import SearchNoun
-from tapwire_core.domain.search import phone_words, words_of
+from tapwire_core.domain.search import guest_words, words_of
 
 
 def fill_search_index(connection: Connection) -> None:
@@ -20,7 +20,7 @@ def fill_search_index(connection: Connection) -> None:
 
 def _entries(connection: Connection) -> Iterator[dict[str, object]]:
     for guest in connection.execute(text("SELECT guest_id, first_name, last_name, phone FROM guests")):
-        words = [*words_of(guest.first_name, guest.last_name), *phone_words(guest.phone)]
+        words = guest_words(guest.first_name, guest.last_name, guest.phone)
         yield {"noun": SearchNoun.GUEST.value, "id": str(guest.guest_id), "words": words}
     for beverage in connection.execute(text("SELECT beverage_id, name, style FROM beverages")):
         yield {"noun": SearchNoun.BEVERAGE.value, "id": str(beverage.beverage_id), "words": words_of(beverage.name, beverage.style)}

@@ -47,6 +47,11 @@ def words_of(*texts: str | None) -> list[str]:
     return list(dict.fromkeys(words))
 
 
+def guest_words(first_name: str, last_name: str | None, phone: str | None) -> list[str]:
+    """The words by which a guest is found."""
+    return [*words_of(first_name, last_name), *phone_words(phone)]
+
+
 def phone_words(phone: str | None) -> list[str]:
     """The words of a telephone number: each ending of its digits, and all of them."""
     digits = _digits(phone or "")

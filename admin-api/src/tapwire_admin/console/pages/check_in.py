@@ -26,7 +26,7 @@ from tapwire_core.db.views import guests as views
 from tapwire_core.db.views.devices import list_devices
 from tapwire_core.db.views.guests import GuestView
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
-from tapwire_core.db.views.search import count_guests
+from tapwire_core.db.views.search_ids import count_guests
 from tapwire_core.db.views.visits import VisitView, get_visit
 from tapwire_core.domain.shown import Noun
 from tapwire_core.errors import Refused

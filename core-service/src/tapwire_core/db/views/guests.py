@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, case, cast, 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, Venue, Visit
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
-from tapwire_core.db.views.search import guests_found, guests_with_phone
+from tapwire_core.db.views.search_ids import guests_found, guests_with_phone
 from tapwire_core.domain.names import mask_phone
 from tapwire_core.domain.search import query_of
 

@@ -7,16 +7,16 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, Text, Uuid, and_, cast, false, func, literal, or_, select, union
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy import ColumnElement, Select, Text, Uuid, and_, cast, func, or_, select
 
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Beverage, Card, Guest, Keg, SearchEntry, Tap, Visit
+from tapwire_core.db.tables import Beverage, Card, Guest, Keg, Tap, Visit
+from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import table
+from tapwire_core.db.views.search_ids import begins, guests_found, ids_of
 from tapwire_core.domain.closed_sets import CardStatus, KegStatus, SearchNoun, VisitStatus
-from tapwire_core.domain.search import SearchQuery, phone_query, query_of
+from tapwire_core.domain.search import SearchQuery, query_of
 
-entries: Final = table(SearchEntry)
 guests: Final = table(Guest)
 cards: Final = table(Card)
 visits: Final = table(Visit)
@@ -109,34 +109,34 @@ async def search_everything(db: Database, text: str, limit: int = SHOWN) -> Sear
             items = tuple(msgspec.convert(dict(row), kind) for row in rows)
             return Found(items, (rows[0]["found"] - len(items)) if rows else 0)
 
-        exactly = _ids(SearchNoun.GUEST, query.exact, Uuid())
+        exactly = ids_of(SearchNoun.GUEST, query.exact, Uuid())
         active = and_(visits.c.guest_id == guests.c.guest_id, visits.c.status == VisitStatus.ACTIVE.value)
         return SearchResults(
             guests=await find(
-                select(guests.c.guest_id, _guest_name().label("name"), guests.c.blocked, visits.c.visit_id.label("active_visit_id"))
+                select(guests.c.guest_id, full_name().label("name"), guests.c.blocked, visits.c.visit_id.label("active_visit_id"))
                 .outerjoin(visits, active)
                 .where(or_(guests.c.guest_id.in_(guests_found(query)), guests.c.guest_id == query.identifier)),
                 GuestFound,
-                [visits.c.visit_id.is_(None), guests.c.guest_id.not_in(exactly), _guest_name(), guests.c.guest_id],
+                [visits.c.visit_id.is_(None), guests.c.guest_id.not_in(exactly), full_name(), guests.c.guest_id],
             ),
             cards=await find(
-                select(cards.c.card_uid, cards.c.status, cards.c.guest_id, _guest_name().label("guest_name"))
+                select(cards.c.card_uid, cards.c.status, cards.c.guest_id, full_name().label("guest_name"))
                 .outerjoin(guests, guests.c.guest_id == cards.c.guest_id)
-                .where(_begins(cards.c.card_uid, query)),
+                .where(begins(cards.c.card_uid, query)),
                 CardFound,
                 [cards.c.card_uid],
             ),
             visits=await find(
                 select(
                     *(visits.c[name] for name in ("visit_id", "venue_id", "card_uid", "status", "opened_at")),
-                    _guest_name().label("guest_name"),
+                    full_name().label("guest_name"),
                 )
                 .join(guests, guests.c.guest_id == visits.c.guest_id)
                 .where(
                     or_(
                         and_(
                             visits.c.status == VisitStatus.ACTIVE.value,
-                            or_(visits.c.guest_id.in_(guests_found(query)), _begins(visits.c.card_uid, query)),
+                            or_(visits.c.guest_id.in_(guests_found(query)), begins(visits.c.card_uid, query)),
                         ),
                         visits.c.visit_id == query.identifier,
                     )
@@ -152,7 +152,7 @@ async def search_everything(db: Database, text: str, limit: int = SHOWN) -> Sear
                 )
                 .outerjoin(kegs, kegs.c.keg_id == taps.c.keg_id)
                 .outerjoin(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
-                .where(or_(taps.c.tap_path.in_(_ids(SearchNoun.TAP, query.tsquery, Text())), _of_beverage(query))),
+                .where(or_(taps.c.tap_path.in_(ids_of(SearchNoun.TAP, query.tsquery, Text())), _of_beverage(query))),
                 TapFound,
                 [taps.c.tap_path],
             ),
@@ -164,43 +164,12 @@ async def search_everything(db: Database, text: str, limit: int = SHOWN) -> Sear
                 )
                 .join(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
                 .outerjoin(taps, taps.c.keg_id == kegs.c.keg_id)
-                .where(or_(_of_beverage(query), _begins(cast(kegs.c.keg_id, Text), query), kegs.c.keg_id == query.identifier)),
+                .where(or_(_of_beverage(query), begins(cast(kegs.c.keg_id, Text), query), kegs.c.keg_id == query.identifier)),
                 KegFound,
                 [taps.c.tap_path.is_(None), kegs.c.status == KegStatus.RETIRED.value, kegs.c.created_at, kegs.c.keg_id],
             ),
         )
 
 
-async def count_guests(db: Database, text: str) -> int:
-    """The number of guests that a search finds."""
-    found = guests_found(query_of(text)).subquery()
-    async with db.engine.connect() as connection:
-        return int((await connection.execute(select(func.count()).select_from(found))).scalar_one())
-
-
-def guests_found(query: SearchQuery) -> Select[Any]:
-    """The ids of the guests that a query finds, by their words or their cards."""
-    by_card = select(cards.c.guest_id).where(cards.c.guest_id.is_not(None), _begins(cards.c.card_uid, query))
-    return select(union(_ids(SearchNoun.GUEST, query.tsquery, Uuid()), by_card).subquery().c[0])
-
-
-def guests_with_phone(phone: str) -> Select[Any]:
-    """The ids of the guests with this telephone number."""
-    return _ids(SearchNoun.GUEST, phone_query(phone), Uuid())
-
-
-def _ids(noun: SearchNoun, tsquery: str | None, kind: Any) -> Select[Any]:
-    found = entries.c.words.bool_op("@@")(cast(literal(tsquery), TSQUERY)) if tsquery is not None else false()
-    return select(cast(entries.c.id, kind).label("id")).where(entries.c.noun == noun.value, found)
-
-
 def _of_beverage(query: SearchQuery) -> ColumnElement[bool]:
-    return kegs.c.beverage_id.in_(_ids(SearchNoun.BEVERAGE, query.tsquery, Uuid()))
-
-
-def _begins(column: ColumnElement[str], query: SearchQuery) -> ColumnElement[bool]:
-    return column.startswith(query.card_prefix) if query.card_prefix is not None else false()
-
-
-def _guest_name() -> ColumnElement[str]:
-    return func.concat_ws(" ", guests.c.first_name, guests.c.last_name)
+    return kegs.c.beverage_id.in_(ids_of(SearchNoun.BEVERAGE, query.tsquery, Uuid()))

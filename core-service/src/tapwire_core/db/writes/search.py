@@ -5,14 +5,13 @@ from uuid import UUID
 
 from tapwire_core.db.store import Store
 from tapwire_core.domain.closed_sets import SearchNoun
-from tapwire_core.domain.search import phone_words, words_of
+from tapwire_core.domain.search import guest_words, words_of
 
 
 async def index_guest(store: Store, guest_id: UUID) -> None:
     """Write the search words of a guest as the row is now."""
     names = "SELECT first_name, last_name, phone FROM guests WHERE guest_id = $1"
-    first_name, last_name, phone = await store.connection.fetchrow(names, guest_id)
-    await _write(store, SearchNoun.GUEST, guest_id, [*words_of(first_name, last_name), *phone_words(phone)])
+    await _write(store, SearchNoun.GUEST, guest_id, guest_words(*await store.connection.fetchrow(names, guest_id)))
 
 
 async def index_beverage(store: Store, beverage_id: UUID) -> None:
