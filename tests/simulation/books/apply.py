@@ -7,15 +7,8 @@ from uuid import UUID
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import StopPour
 from tapwire_contracts.reasons import IncidentKind, StopReason
-from tapwire_core.domain.changes import (
-    Changes,
-    IncidentRaised,
-    IncidentUpdated,
-    MoneyMoved,
-    PourEnded,
-    PourGranted,
-    StretchAccounted,
-)
+from tapwire_core.domain.change_records import IncidentRaised, IncidentUpdated, MoneyMoved, PourEnded, PourGranted, StretchAccounted
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, TapStatus
 from tests.simulation.books.rows import AnswerRow, GapRow, IncidentRow, JournalRow, PourRow, StockRow, StretchRow, Tables
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from tapwire_contracts.reasons import EndReason, IncidentKind, StopReason, SyncStatus
-from tapwire_core.domain.changes import MoneyMoved, PourGranted
+from tapwire_core.domain.change_records import MoneyMoved, PourGranted
 from tapwire_core.domain.closed_sets import CardStatus, StockKind, TapStatus, VisitStatus
 from tapwire_core.domain.identities import Claims
 from tapwire_core.domain.incidents import OpenIncident

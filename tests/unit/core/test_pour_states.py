@@ -14,7 +14,8 @@ from tapwire_contracts.reasons import AuditAction, EndReason, StopReason, SyncSt
 from tapwire_core.domain import pour_recovery
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization_changes import answer_question
-from tapwire_core.domain.changes import Changes, PourEnded
+from tapwire_core.domain.change_records import PourEnded
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account
 from tapwire_core.domain.money import charge
 from tapwire_core.domain.policy import Policy

@@ -4,7 +4,7 @@ from tapwire_contracts.denials import DENIALS, GRANT_TEXTS, Personal, denial_tex
 from tapwire_contracts.messages import BeverageShown, Display, PourAuthorized, PourDenied, PourSettled
 from tapwire_contracts.reasons import DenyReason, Locale
 from tapwire_core.domain.authorization import Facts, Granted, GuestFacts, Question, TapFacts
-from tapwire_core.domain.changes import PourGranted
+from tapwire_core.domain.change_records import PourGranted
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pour_reports import Report, Verdict
 

@@ -16,7 +16,8 @@ from tapwire_core.domain.authorization import (
     authorize,
     evidence_of_set_back,
 )
-from tapwire_core.domain.changes import AnswerRemembered, Changes, PourGranted
+from tapwire_core.domain.change_records import AnswerRemembered, PourGranted
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pours import PendingPour, PourEvent, end_pour
 

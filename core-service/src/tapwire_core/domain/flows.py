@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from tapwire_contracts.messages import UnattributedFlow
 from tapwire_contracts.reasons import AuditAction, FlowCause, IncidentKind
-from tapwire_core.domain.changes import Changes, FlowRemembered, StretchAccounted
+from tapwire_core.domain.change_records import FlowRemembered, StretchAccounted
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.odometers import StretchFacts, account_fact
 from tapwire_core.domain.policy import Policy

@@ -14,7 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tapwire_contracts.reasons import AuditAction, IncidentKind, Resolution, SyncStatus
-from tapwire_core.domain.changes import Changes, EarlierBooking, OdometerCovered, StretchAccounted
+from tapwire_core.domain.change_records import EarlierBooking, OdometerCovered, StretchAccounted
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.pour_reports import CurrentTap, PourFacts
 

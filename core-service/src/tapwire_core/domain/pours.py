@@ -12,7 +12,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from tapwire_contracts.reasons import Resolution, SyncStatus
-from tapwire_core.domain.changes import Changes, PourEnded
+from tapwire_core.domain.change_records import PourEnded
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.incidents import ENDED_BY_POUR, OpenIncident
 from tapwire_core.domain.pour_reports import PourFacts, Report
 

@@ -15,7 +15,8 @@ from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, SyncSt
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.answers import settled_message
 from tapwire_core.domain.booking import book_sold_stock, end_with_sale
-from tapwire_core.domain.changes import Changes, PourReported, StretchAccounted, VerdictRemembered
+from tapwire_core.domain.change_records import PourReported, StretchAccounted, VerdictRemembered
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import StockKind
 from tapwire_core.domain.money import charge
 from tapwire_core.domain.odometers import StretchFacts, account_fact, account_implausible

@@ -14,7 +14,8 @@ from tapwire_core.db.writes.dead_letters import keep_dead_letter
 from tapwire_core.db.writes.taps import tap_exists
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.answers import settled_message
-from tapwire_core.domain.changes import Changes, StretchAccounted
+from tapwire_core.domain.change_records import StretchAccounted
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.flows import record_new_flow
 from tapwire_core.domain.odometers import account_implausible
 from tapwire_core.domain.pour_reports import CurrentTap, Report

@@ -15,7 +15,8 @@ from tapwire_core.db.writes import guests as guest_writes
 from tapwire_core.db.writes import shifts as shift_writes
 from tapwire_core.db.writes import venues as venue_writes
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.changes import Changes, MoneyMoved
+from tapwire_core.domain.change_records import MoneyMoved
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, PaymentMethod
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.guests import require_guest

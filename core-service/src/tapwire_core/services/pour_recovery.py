@@ -9,7 +9,8 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes.pour_recovery import find_pour, lock_visit_without_pour
 from tapwire_core.domain import pour_recovery
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.changes import Changes, LockCleared
+from tapwire_core.domain.change_records import LockCleared
+from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.pours import PourEvent
 from tapwire_core.errors import Invalid, NotFound, Refused
 
