@@ -201,25 +201,6 @@ class Denied:
     reason: DenyReason
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The answer, and the older pour of this tap that the question proves never started."""
-
-    answer: Granted | Denied
-    never_started: PendingPour | None
-
-
-def authorize(question: Question, facts: Facts) -> Decision:
-    """Decide whether a pour may start and how much may flow; never raises for a refusal."""
-    never_started = pour_never_started(question, facts)
-    case = Case(question, facts, never_started)
-    for reason, fails in RULES:
-        if fails(case):
-            return Decision(Denied(reason), never_started)
-    max_volume_ml = min(affordable_ml(case.available_minor, case.price_minor), case.keg_ml, case.tap.max_pour_ml)
-    return Decision(Granted(max_volume_ml, charge(max_volume_ml, case.price_minor), case.price_minor), never_started)
-
-
 class SetBackEvidence(Enum):
     """What a question says about its node's journal."""
 
@@ -227,6 +208,28 @@ class SetBackEvidence(Enum):
     POSSIBLE = auto()
     """An old `seq`, in another boot than the highest one's: a question that was delayed, or a journal that was set back."""
     PROOF = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer, the older pour of this tap that the question proves never started, and what it says about its node's journal."""
+
+    answer: Granted | Denied
+    never_started: PendingPour | None
+    evidence: SetBackEvidence
+
+
+def authorize(question: Question, facts: Facts) -> Decision:
+    """Decide whether a pour may start and how much may flow; never raises for a refusal."""
+    evidence = evidence_of_set_back(question, facts)
+    never_started = pour_never_started(question, facts, evidence)
+    case = Case(question, facts, never_started)
+    for reason, fails in RULES:
+        if fails(case):
+            return Decision(Denied(reason), never_started, evidence)
+    max_volume_ml = min(affordable_ml(case.available_minor, case.price_minor), case.keg_ml, case.tap.max_pour_ml)
+    granted = Granted(max_volume_ml, charge(max_volume_ml, case.price_minor), case.price_minor)
+    return Decision(granted, never_started, evidence)
 
 
 def evidence_of_set_back(question: Question, facts: Facts) -> SetBackEvidence:
@@ -245,12 +248,10 @@ def evidence_of_set_back(question: Question, facts: Facts) -> SetBackEvidence:
     return SetBackEvidence.PROOF if tap.seq_taken else SetBackEvidence.POSSIBLE
 
 
-def pour_never_started(question: Question, facts: Facts) -> PendingPour | None:
+def pour_never_started(question: Question, facts: Facts, evidence: SetBackEvidence) -> PendingPour | None:
     """The tap's pending pour, if this question proves that it never started and never can."""
     pending = facts.tap.pending if facts.tap else None
-    if pending is None or question.seq is None or pending.seq is None:
-        return None
-    if evidence_of_set_back(question, facts) is not SetBackEvidence.NONE:
+    if pending is None or question.seq is None or pending.seq is None or evidence is not SetBackEvidence.NONE:
         return None
     proved = (
         pending.journal_id == question.journal_id

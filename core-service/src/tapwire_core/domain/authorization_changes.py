@@ -14,7 +14,6 @@ from tapwire_core.domain.authorization import (
     SetBackEvidence,
     TapFacts,
     authorize,
-    evidence_of_set_back,
 )
 from tapwire_core.domain.change_records import AnswerRemembered, PourGranted
 from tapwire_core.domain.changes import Changes
@@ -37,7 +36,7 @@ def answer_question(
         shift_id=tap.shift_id if tap else None,
     )
     if tap is not None:
-        _note_evidence(question, facts, tap, changes)
+        _note_evidence(question, decision.evidence, tap, changes)
     if decision.never_started is not None:
         _void_never_started(question, decision.never_started, changes)
     match decision.answer:
@@ -59,8 +58,7 @@ def answer_question(
     return changes.answer.payload, changes
 
 
-def _note_evidence(question: Question, facts: Facts, tap: TapFacts, changes: Changes) -> None:
-    evidence = evidence_of_set_back(question, facts)
+def _note_evidence(question: Question, evidence: SetBackEvidence, tap: TapFacts, changes: Changes) -> None:
     if evidence is SetBackEvidence.NONE:
         return
     assert question.journal_id
