@@ -37,6 +37,11 @@ def normalize_name(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
+def fold_username(username: str) -> str:
+    """The form in which login names are compared: without case, as SQL's `lower` of their ASCII letters."""
+    return username.casefold()
+
+
 def is_name(text: str) -> bool:
     """Return whether the text is a name: one line, with a visible character."""
     return _NAME.fullmatch(text) is not None

@@ -12,7 +12,7 @@ from tapwire_core.db.writes import users as user_writes
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.closed_sets import Role
-from tapwire_core.domain.names import is_name
+from tapwire_core.domain.names import fold_username, is_name
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.passwords import STAFF, hash_password, normalize_password
 from tapwire_core.services.request_limits import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
@@ -46,7 +46,7 @@ class UserChanges(TypedDict, total=False):
 @prepared_use_case
 async def create_user(_: Database, actor: Actor, username: str, role: Role, password: str) -> Steps:
     """Add an operator."""
-    if not _USERNAME.fullmatch(username) or username.casefold() == CORE.name:
+    if not _USERNAME.fullmatch(username) or fold_username(username) == CORE.name:
         raise Invalid(f"username must match {USERNAME_PATTERN}, and not be {CORE.name!r}.", field="username")
     require_password(password)
     password_hash = await hash_password(password)

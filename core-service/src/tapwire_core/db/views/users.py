@@ -18,6 +18,7 @@ from tapwire_core.db.views.queries import (
     table,
 )
 from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.names import fold_username
 
 users: Final = table(User)
 sessions: Final = table(Session)
@@ -50,7 +51,7 @@ async def list_users(db: Database, page: PageRequest = FIRST_PAGE) -> Page[UserV
 
 async def get_user(db: Database, username: str) -> UserView | None:
     """One user."""
-    return await read_one(db, _users().where(func.lower(users.c.username) == username.casefold()), UserView)
+    return await read_one(db, _users().where(func.lower(users.c.username) == fold_username(username)), UserView)
 
 
 async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:

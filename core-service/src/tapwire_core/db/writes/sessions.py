@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
+from tapwire_core.domain.names import fold_username
 
 
 class LockedTries(Struct, frozen=True):
@@ -27,7 +28,7 @@ async def lock_tries(store: Store, username: str, longest_wait_ms: int) -> Locke
                locked_until = CASE WHEN known.locked_until IS NOT NULL
                    THEN least(known.locked_until, now() + make_interval(secs => $2::float8 / 1000)) END
            RETURNING tries, greatest(0, coalesce(extract(epoch FROM locked_until - now()) * 1000, 0))::bigint AS locked_ms""",
-        username.casefold(),
+        fold_username(username),
         longest_wait_ms,
     )
     tries = as_struct(row, LockedTries)
@@ -41,14 +42,14 @@ async def count_try(store: Store, username: str, wait_ms: int) -> None:
         """UPDATE login_tries SET tries = tries + 1, tried_at = now(),
                   locked_until = CASE WHEN $2 > 0 THEN now() + make_interval(secs => $2::float8 / 1000) END
            WHERE username = $1""",
-        username.casefold(),
+        fold_username(username),
         wait_ms,
     )
 
 
 async def forget_tries(store: Store, username: str) -> None:
     """Reset the count of login attempts, and end a wait."""
-    await store.connection.execute("DELETE FROM login_tries WHERE username = $1", username.casefold())
+    await store.connection.execute("DELETE FROM login_tries WHERE username = $1", fold_username(username))
 
 
 async def open_session(store: Store, username: str, token_hash: bytes, ttl_h: int) -> datetime:
