@@ -20,6 +20,8 @@ pytestmark = pytest.mark.timeout(240)
 POURED_ML = 212
 REPORTED_ML = 300
 PRICE_MINOR = 500
+STREAM_BEGINS_MS = 700
+"""Time in which a page has heard what lies on the readers."""
 
 
 async def test_a_visit_is_opened_with_a_card_and_each_refusal_has_its_panel(console: Console, desk: DeskReader, api: Api) -> None:
@@ -52,6 +54,25 @@ async def test_a_visit_is_opened_with_a_card_and_each_refusal_has_its_panel(cons
     activity = console.page.locator("#activity")
     await expect(activity).to_contain_text("Check-in refused")
     await expect(activity).to_contain_text(name)
+
+
+async def test_a_card_laid_on_the_desk_reader_opens_its_guest_once_and_one_that_stays_there_opens_nothing(
+    console: Console, desk: DeskReader
+) -> None:
+    name, card = f"Rosa {uuid4().hex[:6]}", uuid4().hex[:8]
+    await new_guest(console, name)
+    await issue_typed(console, card)
+    await result(console, "success")
+    await console.go("/visits")
+
+    desk.lay(card)
+    await expect(console.page.get_by_role("heading", name=name)).to_be_visible()
+
+    await console.go("/attention")
+    await expect(console.page.locator("[data-link=broker][data-there=true]")).to_be_visible()
+    await console.page.wait_for_timeout(STREAM_BEGINS_MS)
+    assert console.page.url.endswith("/attention")
+    desk.take_off()
 
 
 async def test_who_is_not_of_age_or_blocked_gets_no_card_until_somebody_looks(console: Console) -> None:

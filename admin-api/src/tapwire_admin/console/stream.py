@@ -1,8 +1,8 @@
 """The console's stream of events for one viewer: values ready to be shown, and the names of changed things.
 
-`values`: texts that change while beer flows; money by the core's formula. `card`: the card on a reader. `link`: state of broker and
-core. `changed`: kind, action and ids of a new fact; parts of a page that show one of them are requested again. `beat`: heartbeat.
-`end`: the session has ended, or the user has opened one stream too many.
+`values`: texts that change while beer flows; money by the core's formula. `card`: the card on a reader; `is_new`: laid on or taken
+off since the stream began. `link`: state of broker and core. `changed`: kind, action and ids of a new fact; parts of a page that
+show one of them are requested again. `beat`: heartbeat. `end`: the session has ended, or the user has opened one stream too many.
 """
 
 import asyncio
@@ -145,9 +145,11 @@ async def _events(texts: LiveTexts, facts: AuditReader, session: StreamSession) 
         polling = asyncio.create_task(_poll(texts, facts, session, events, listener.ready))
         try:
             yield _event("link", texts.live.link)
+            is_first = True
             while not polling.done():
-                for event in _values(texts, listener):
+                for event in _values(texts, listener, is_first=is_first):
                     yield event
+                is_first = False
                 while events:
                     yield events.popleft()
                 await _wait(listener)
@@ -189,8 +191,8 @@ def _cancel(task: asyncio.Task[None]) -> None:
         task.exception()
 
 
-def _values(texts: LiveTexts, listener: Listener) -> Iterator[ServerSentEventMessage]:
-    """New values, those of taps as one event, and changes of nodes' presence."""
+def _values(texts: LiveTexts, listener: Listener, *, is_first: bool) -> Iterator[ServerSentEventMessage]:
+    """New values, those of taps as one event, and changes of nodes' presence; the first ones tell how things were before."""
     updates, topics = listener.take(), list[str]()
     if values := texts.values(listener, updates):
         yield _event("values", values)
@@ -201,7 +203,7 @@ def _values(texts: LiveTexts, listener: Listener) -> Iterator[ServerSentEventMes
                     topics += [value["path"], "presence"]
             case LiveKind.CARD:
                 laid_on = value["card_uid"] if value["type"] == "card_presented" else None
-                yield _event("card", {"path": value["path"], "card_uid": laid_on})
+                yield _event("card", {"path": value["path"], "card_uid": laid_on, "is_new": not is_first})
             case LiveKind.LINK:
                 yield _event("link", value)
             case _:

@@ -78,8 +78,8 @@ function setText(where, name, text) {
   }
 }
 
-function showCard({ path, card_uid }) {
-  document.dispatchEvent(new CustomEvent("tapwire:card", { detail: { path, card_uid } }));
+function showCard(detail) {
+  document.dispatchEvent(new CustomEvent("tapwire:card", { detail }));
 }
 
 function showLink({ broker, cores }) {

@@ -2,7 +2,6 @@
 
 const CHOSEN = "tapwire-reader";
 const READER = "/readers/";
-const SEEN = "tapwire-seen ";
 
 const finder = document.querySelector("[data-finder]");
 const field = finder?.querySelector("input");
@@ -36,11 +35,9 @@ finder?.addEventListener("keydown", (event) => {
 });
 
 // Pages with a reader's form show the card there. Typed text is not lost: while a dialog is open or a field is used, nothing opens.
-document.addEventListener("tapwire:card", ({ detail: { path, card_uid } }) => {
-  // a card that stays on the reader opens its guest once, not on every page
-  const wasSeen = sessionStorage.getItem(SEEN + path) === card_uid;
-  sessionStorage.setItem(SEEN + path, card_uid ?? "");
-  if (wasSeen || !card_uid || !path.includes(READER) || document.hidden || !document.hasFocus()) return;
+document.addEventListener("tapwire:card", ({ detail: { path, card_uid, is_new } }) => {
+  // a card that lay there before the page was opened opens nothing
+  if (!is_new || !card_uid || !path.includes(READER) || document.hidden || !document.hasFocus()) return;
   if (document.querySelector("[data-reader-form], dialog[open]")) return;
   if (document.activeElement !== field && isTyping(document.activeElement)) return;
   const chosen = localStorage.getItem(CHOSEN);
