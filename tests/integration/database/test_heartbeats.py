@@ -13,6 +13,7 @@ from tapwire_core.domain.closed_sets import Program
 from tapwire_core.domain.retention import RetentionPeriods
 from tapwire_core.services.heartbeats import beat
 from tapwire_core.services.retention import delete_expired
+from tests.command_line import done as ran
 from tests.command_line import running
 from tests.integration.commands.test_metrics import looked_at
 from tests.rest import Rest, done
@@ -129,3 +130,25 @@ async def test_a_program_that_runs_for_ever_beats(
     ):
         while not [one for one in await list_programs(db) if one.program is program and one.beat_at > one.started_at]:
             await asyncio.sleep(0.05)
+
+
+async def test_a_backup_that_does_not_come_is_an_incident_until_the_next_one(
+    venue: Venue, database_url: str, tmp_path: Path
+) -> None:
+    await live_long(venue.db, Program.CORE, "core-1")
+    await ran("tapwire_core", "backup", tmp_path, TAPWIRE_DATABASE_URL=database_url)
+    await venue.db.pool.execute(
+        "UPDATE program_heartbeats SET beat_at = beat_at - interval '25 hours' WHERE program = 'recent-backup'"
+    )
+    await beat(venue.db, Program.CORE, "core-1")
+    in_time = await venue.incidents("program_missing")
+
+    await venue.db.pool.execute(
+        "UPDATE program_heartbeats SET beat_at = beat_at - interval '2 hours' WHERE program = 'recent-backup'"
+    )
+    await beat(venue.db, Program.CORE, "core-1")
+    late = await venue.incidents("program_missing")
+    await ran("tapwire_core", "backup", tmp_path, TAPWIRE_DATABASE_URL=database_url)
+
+    assert (in_time, len(late)) == ([], 1)
+    assert await venue.incidents("program_missing") == []

@@ -168,7 +168,8 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
         "Its receiver accepted nothing for days. An engineer should check it, switch the webhook on again, and resend the missed events."
     ),
     IncidentKind.PROGRAM_MISSING: N_(
-        "An engineer should start it again; this incident is then resolved by itself. If it is no longer in use, resolve the incident."
+        "An engineer should start it again, or see why no backup is taken; this incident is then resolved by itself. If it is no longer "
+        "in use, resolve the incident."
     ),
     IncidentKind.DEVICE_MISBEHAVING: N_(
         "What it says beyond its limits is counted, not kept. If nobody is testing it, an engineer should revoke its access now, then "
@@ -282,6 +283,7 @@ PROGRAMS: Final[Mapping[Program, str]] = {
     Program.CORE: N_("Core worker"),
     Program.SYNC_BROKER: N_("Device logins at the broker"),
     Program.BACKUP: N_("Backup"),
+    Program.RECENT_BACKUP: N_("Backup on time"),
 }
 DELIVERY_STATUSES: Final[Mapping[DeliveryStatus, str]] = {
     DeliveryStatus.PENDING: N_("Pending"),

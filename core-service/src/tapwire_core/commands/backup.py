@@ -1,10 +1,12 @@
 """`tapwire-core backup`, `restore`, `after-restore`, `restore-report`, `settle-journal`."""
 
 import argparse
+import socket
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from tapwire_contracts.tasks import run_together
 from tapwire_core.commands.backup_folder import back_up_periodically, delete_oldest, new_file
@@ -13,13 +15,20 @@ from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.db.backup import load_backup, write_backup
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report
+from tapwire_core.db.writes.heartbeats import MISSED_BEATS
 from tapwire_core.domain.closed_sets import Program
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import read_path
+from tapwire_core.services.heartbeats import beat
 from tapwire_core.services.restore import begin_after_restore, settle_journal
 from tapwire_core.settings import InvalidSettings, Settings
 from tapwire_core.worker.heartbeats import instance_of_this_process, keep_heartbeat
 from tapwire_core.worker.worker import run_until_signalled
+
+NIGHTLY_H: Final = 24.0
+"""Time between backups into a folder that a timer takes, as `tapwire-backup.timer` does."""
+LATE_H: Final = 2.0
+"""Time that a backup may be late before it is missing; alerts.yml has the same 26 hours."""
 
 
 def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -74,12 +83,20 @@ async def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
         await _take(settings, file)
         if arguments.keep:
             delete_oldest(folder, arguments.keep)
+        await _expect_the_next(settings, arguments.each_h or NIGHTLY_H)
 
     if arguments.each_h:
         await run_until_signalled(_run_with_heartbeat(settings, back_up_periodically(folder, arguments.each_h, take)))
     else:
         await take(new_file(folder))
     return DONE
+
+
+async def _expect_the_next(settings: Settings, each_h: float) -> None:
+    """Beat, so that the next backup's absence becomes an incident."""
+    interval_ms = round((each_h + LATE_H) * 3_600_000 / MISSED_BEATS)
+    async with Database.open(settings.database_url, settings.policy, pool_size=1) as db:
+        await beat(db, Program.RECENT_BACKUP, socket.gethostname(), interval_ms)
 
 
 async def _run_with_heartbeat(settings: Settings, backups: Coroutine[None, None, None]) -> None:

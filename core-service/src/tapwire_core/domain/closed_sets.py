@@ -50,11 +50,12 @@ class ShiftStatus(StrEnum):
 
 
 class Program(StrEnum):
-    """Programs that keep a heartbeat in the database."""
+    """Programs that keep a heartbeat in the database; `RECENT_BACKUP` beats with each backup into a folder."""
 
     CORE = "core"
     SYNC_BROKER = "sync-broker"
     BACKUP = "backup"
+    RECENT_BACKUP = "recent-backup"
 
 
 class Role(StrEnum):

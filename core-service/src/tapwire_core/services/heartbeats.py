@@ -11,9 +11,12 @@ from tapwire_core.domain.closed_sets import Program
 
 
 @use_case
-async def beat(store: Store, program: Program, instance: str) -> None:
-    """Record a heartbeat, resolve the incident that this program was missing, and raise those of others that are missing."""
-    is_steady = await heartbeats.record_beat(store, program, instance, store.policy.heartbeat_ms)
+async def beat(store: Store, program: Program, instance: str, interval_ms: int | None = None) -> None:
+    """Record a heartbeat, resolve the incident that this program was missing, and raise those of others that are missing.
+
+    The next beat is due after `interval_ms`, without it after the policy's `heartbeat_ms`.
+    """
+    is_steady = await heartbeats.record_beat(store, program, instance, interval_ms or store.policy.heartbeat_ms)
     changes = Changes.by(CORE, tap_path=None, venue_id=None)
     for incident_id in await heartbeats.lock_incidents_of(store, program):
         comment = f"{program} runs again"
