@@ -33,14 +33,14 @@ class Broker:
         new.replace(self.folder / "devices")
 
     def takes_login(self) -> bool:
-        command = ["mosquitto_sub", "-h", "localhost", "-p", str(self.device_port), "--cafile", f"{self.folder}/tls/ca.crt"]
+        command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.device_port), "--cafile", f"{self.folder}/tls/ca.crt"]
         login = ["-i", DEVICE, "-u", DEVICE, "-P", "secret", "-t", f"tapwire/v1/{DEVICE}/command", "-E", "-W", "10"]
         return subprocess.run([*command, *login], capture_output=True, check=False).returncode == 0
 
     def certificate(self) -> str:
         """The serial number of the certificate that it shows."""
         shown = subprocess.run(
-            f"openssl s_client -connect localhost:{self.device_port} < /dev/null 2> /dev/null | openssl x509 -noout -serial",
+            f"openssl s_client -connect 127.0.0.1:{self.device_port} < /dev/null 2> /dev/null | openssl x509 -noout -serial",
             shell=True,
             capture_output=True,
             text=True,
@@ -58,11 +58,11 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     environment = {
         "PATH": "/usr/bin:/bin:/usr/sbin",
         "BROKER_USER": user,
-        "BIND": "localhost",
+        "BIND": "127.0.0.1",
         "DEVICE_PORT": str(ports[0]),
         "SERVICE_PORT": str(ports[1]),
     }
-    for script, *arguments in (("install.sh", "tls"), ("certificates.sh", "server", "localhost")):
+    for script, *arguments in (("install.sh", "tls"), ("certificates.sh", "server", "127.0.0.1")):
         subprocess.run([SCRIPTS / script, folder, *arguments], env=environment, check=True, capture_output=True)
     process = subprocess.Popen([SCRIPTS / "run.sh", folder], env=environment, text=True, stderr=subprocess.DEVNULL)
     running = Broker(folder, ports[0], process)
@@ -92,7 +92,7 @@ def test_a_renewed_certificate_is_shown_without_a_signal_and_names_the_same_host
     subprocess.run([SCRIPTS / "certificates.sh", broker.folder, "renew"], check=True, capture_output=True)
 
     until(lambda: broker.certificate() not in ("", before))
-    assert names_of(certificate) == hosts == "DNS:localhost"
+    assert names_of(certificate) == hosts == "IP Address:127.0.0.1"
 
 
 def test_it_ends_the_broker_when_it_is_told_to(broker: Broker) -> None:

@@ -82,11 +82,11 @@ def app() -> Litestar:
 @pytest.fixture
 async def api(app: Litestar, db: Database, tmp_path: Path) -> AsyncIterator[tuple[str, ForgetfulProxy]]:
     """The API behind TLS, by an authority that only `tmp_path/api` knows; a tap.toml is prepared for it."""
-    run("certificates.sh", tmp_path / "api", "server", "localhost")
+    run("certificates.sh", tmp_path / "api", "server", "127.0.0.1")
     app.state.db = db
     proxy, port = ForgetfulProxy(app), free_port()
     async with served(proxy, port, tmp_path / "api" / "tls"):
-        address = f"https://localhost:{port}"
+        address = f"https://127.0.0.1:{port}"
         (tmp_path / "tap.toml").write_text(PREPARED.format(api=address))
         yield address, proxy
 
@@ -198,9 +198,9 @@ async def test_an_expired_code_and_an_unwritable_file_are_reported(
 
 async def test_connection_errors_say_what_to_do(api: tuple[str, ForgetfulProxy], db: Database, tmp_path: Path) -> None:
     address, trusted = api[0], tmp_path / "api" / "tls" / "ca.crt"
-    run("certificates.sh", tmp_path / "other", "server", "localhost")
+    run("certificates.sh", tmp_path / "other", "server", "127.0.0.1")
 
-    assert "can't be reached: Connection refused" in await told(f"https://localhost:{free_port()}", trusted)
+    assert "can't be reached: Connection refused" in await told(f"https://127.0.0.1:{free_port()}", trusted)
     assert "is not trusted" in await told(address, tmp_path / "other" / "tls" / "ca.crt")
     assert "clock" in await told(address, None)
     assert "holds no readable certificate" in await told(address, tmp_path / "tap.toml")
