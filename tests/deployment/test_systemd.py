@@ -79,6 +79,7 @@ class Machine:
     """A booted Debian; `token` is an engineer's."""
 
     engine: Engine
+    password: str = ""
     token: str = ""
     calls: int = 0
 
@@ -105,6 +106,11 @@ class Machine:
         sent = "" if body is None else json.dumps(body)
         url = f"http://127.0.0.1:8080/api/{path}"
         return json.loads(self.run("python3", "-c", CALL, method, url, self.token, key, sent))
+
+    def log_in(self) -> None:
+        """Log the engineer in, whom the documented steps made."""
+        self.token = ""
+        self.token = self.api("POST", "session", {"username": "anna", "password": self.password})["token"]
 
     def shown(self, unit: str, name: str) -> str:
         """A property of a unit."""
@@ -144,9 +150,9 @@ def machine(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         engine.run("docker", "cp", checkout, f"{NAME}:/root/tapwire")
         made.until("systemd has booted", lambda: made.run("systemctl", "is-system-running") == "running\n")
         made.type(A_DEBIAN_WITH_A_SERVER)
-        password = re.findall(r"Password, shown once: (\S+)", made.type(typed.replace("\nmake console\n", "\n")))[0]
+        made.password = re.findall(r"Password, shown once: (\S+)", made.type(typed.replace("\nmake console\n", "\n")))[0]
         made.until("the admin API is ready", lambda: made.get("http://127.0.0.1:8080/health/ready"))
-        made.token = made.api("POST", "session", {"username": "anna", "password": password})["token"]
+        made.log_in()
         furnish(made.api)
         made.type(THE_NODE)
         yield made
@@ -211,6 +217,23 @@ def test_a_node_that_hangs_is_killed_by_the_watchdog_and_its_valve_closed(machin
 
     machine.until("it is started again", lambda: int(machine.shown(NODE, "NRestarts")) == before + 1)
     assert re.search(r"Watchdog timeout(?:.*\n)+?valve closed\n", machine.log(NODE))
+
+
+def test_another_cluster_of_postgresql_takes_the_books_over_as_documented(machine: Machine) -> None:
+    section = (ROOT / "docs" / "operations.md").read_text().split("\n## Another major version")[1].split("\n## ")[0]
+    [typed] = BLOCK.findall(section)
+    poured = machine.api("GET", "pours")["items"]
+    machine.run("pg_createcluster", "17", "next", "--start")
+
+    said = machine.type(typed.replace("cluster=main", "cluster=next"))
+
+    assert "The books balance." in said
+    machine.until("worker 1 is ready", partial(machine.get, "http://127.0.0.1:9101/health/ready"))
+    machine.until("the admin API serves", lambda: machine.get("http://127.0.0.1:8080/health/ready"))
+    machine.log_in()
+    assert {pour["pour_id"] for pour in poured} <= {pour["pour_id"] for pour in machine.api("GET", "pours")["items"]}
+    machine.run("pg_dropcluster", "--stop", "17", "main")
+    assert "The books balance." in machine.core("check")
 
 
 def test_a_revoked_node_is_refused(machine: Machine) -> None:
