@@ -54,14 +54,14 @@ def on(terminal: Terminal, *arguments: object, url: str) -> str:
 
 
 async def test_each_long_command_names_its_steps_on_a_terminal_and_its_output_is_the_same(
-    database_url: str, empty_database_url: str, tmp_path: Path, terminal: Terminal
+    database_url: str, empty_owner_url: str, tmp_path: Path, terminal: Terminal
 ) -> None:
     (tmp_path / "guests.csv").write_text(GUESTS)
 
     imported = await asyncio.to_thread(on, terminal, "import-guests", tmp_path / "guests.csv", url=database_url)
     taken = await asyncio.to_thread(on, terminal, "backup", tmp_path / "backup", url=database_url)
-    restored = await asyncio.to_thread(on, terminal, "restore", tmp_path / "backup", url=empty_database_url)
-    migrated = await asyncio.to_thread(on, terminal, "migrate", url=empty_database_url)
+    restored = await asyncio.to_thread(on, terminal, "restore", tmp_path / "backup", url=empty_owner_url)
+    migrated = await asyncio.to_thread(on, terminal, "migrate", url=empty_owner_url)
 
     assert imported == "2 added, 0 there already.\n"
     assert re.fullmatch(r".+/backup: \d+ rows as of .+, revision \d+\.\n", taken)
