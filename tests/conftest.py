@@ -7,6 +7,7 @@ import itertools
 import os
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -30,6 +31,14 @@ if os.environ.get("CI") != "true":  # there, Hypothesis has a profile of its own
 _database_numbers: Final = itertools.count(1)
 
 
+@dataclass(frozen=True, slots=True)
+class VenueDatabase:
+    """The name of a database with a venue, to which nothing may connect, and that venue."""
+
+    name: str
+    venue: Venue
+
+
 @pytest.fixture(scope="session")
 async def postgres() -> AsyncIterator[EmbeddedPostgres]:
     """A server for the whole run, without fsync."""
@@ -38,8 +47,8 @@ async def postgres() -> AsyncIterator[EmbeddedPostgres]:
 
 
 @pytest.fixture
-async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
-    """A database with nothing in it."""
+async def empty_owner_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A database with nothing in it, for the role that will own its tables."""
     name = f"empty_{next(_database_numbers)}"
     yield await postgres.create_database(name)
     await postgres.drop_database(name)
@@ -53,27 +62,42 @@ async def migrated_database(postgres: EmbeddedPostgres) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+async def venue_database(postgres: EmbeddedPostgres, migrated_database: str) -> VenueDatabase:
+    """A database with a venue too, to clone: copying takes less than opening one."""
+    name = "with_venue"
+    await postgres.clone_database(migrated_database, name)
+    async with Database.open(postgres.application_url_of(name), Policy()) as opened:
+        return VenueDatabase(name, await Venue.open(opened))
+
+
 @pytest.fixture
-async def database_url(postgres: EmbeddedPostgres, migrated_database: str) -> AsyncIterator[str]:
-    """A database of the test's own, of the newest schema and without rows."""
+async def owner_url(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, migrated_database: str, venue_database: VenueDatabase
+) -> AsyncIterator[str]:
+    """A database of the test's own, of the newest schema, for the role that owns its tables.
+
+    It has no rows, or the rows of a venue where the test asks for one.
+    """
+    template = venue_database.name if "venue" in request.fixturenames else migrated_database
     name = f"test_{next(_database_numbers)}"
-    yield await postgres.clone_database(migrated_database, name)
+    yield await postgres.clone_database(template, name)
     await postgres.drop_database(name)
 
 
 @pytest.fixture
-def application_url(postgres: EmbeddedPostgres, database_url: str) -> str:
+def database_url(postgres: EmbeddedPostgres, owner_url: str) -> str:
     """The test's database, for the role that programs log in with: it may only add to the books."""
-    return _application_url(postgres, database_url)
+    return _programs_url(postgres, owner_url)
 
 
 @pytest.fixture
-def empty_application_url(postgres: EmbeddedPostgres, empty_database_url: str) -> str:
+def empty_database_url(postgres: EmbeddedPostgres, empty_owner_url: str) -> str:
     """The empty database, for the role that programs log in with; `migrate` makes it."""
-    return _application_url(postgres, empty_database_url)
+    return _programs_url(postgres, empty_owner_url)
 
 
-def _application_url(postgres: EmbeddedPostgres, owner_url: str) -> str:
+def _programs_url(postgres: EmbeddedPostgres, owner_url: str) -> str:
     return postgres.application_url_of(urlsplit(owner_url).path.removeprefix("/"))
 
 
@@ -120,20 +144,20 @@ def require_mosquitto() -> None:
 
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
-    """An open database of the test's own; afterwards its books must balance."""
+    """The test's database, open as for the programs; afterwards its books must balance."""
     async with Database.open(database_url, Policy()) as opened:
         yield opened
         assert await check_books(opened) == []
 
 
 @pytest.fixture
-async def owner_db(database_url: str) -> AsyncIterator[Database]:
+async def owner_db(owner_url: str) -> AsyncIterator[Database]:
     """The same database by the role that owns its tables, for what no program does."""
-    async with Database.open(database_url, Policy(), pool_size=1) as opened:
+    async with Database.open(owner_url, Policy(), pool_size=1) as opened:
         yield opened
 
 
 @pytest.fixture
-async def venue(db: Database) -> Venue:
+def venue(db: Database, venue_database: VenueDatabase) -> Venue:
     """A venue with an open shift and one tap."""
-    return await Venue.open(db)
+    return venue_database.venue.on(db)

@@ -166,6 +166,10 @@ class Venue:
         await shifts.open_shift(db, OPERATOR, venue_id)
         return cls(db, venue_id, SimulatedTap(path), beverage_id, keg_id)
 
+    def on(self, db: Database) -> "Venue":
+        """The same venue in a copy of its database, with a tap node of its own."""
+        return Venue(db, self.venue_id, SimulatedTap(self.tap.path), self.beverage_id, self.keg_id)
+
     async def today(self) -> date:
         """The day that it is there now; a test may run over its midnight."""
         day: date = await self.db.pool.fetchval("SELECT (now() AT TIME ZONE 'Europe/Berlin')::date")

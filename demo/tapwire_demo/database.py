@@ -1,6 +1,7 @@
 """`python -m tapwire_demo.database FOLDER`: a PostgreSQL of your own, without root, until it is told to end.
 
-For a machine that has none. It writes its address, password included, to FOLDER/url, mode 600; the data stay in the folder.
+For a machine that has none. It writes two addresses, passwords included, mode 600: FOLDER/owner-url for the role that owns the
+tables, and FOLDER/url for the role that programs log in with, which `tapwire-core migrate` makes. The data stay in the folder.
 """
 
 import argparse
@@ -32,9 +33,12 @@ async def _serve(folder: Path) -> None:
     for ending in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(ending, told.set)
     async with embedded_postgres(folder) as postgres:
-        write_private(folder / "url", postgres.url)
+        addresses = {folder / "owner-url": postgres.url, folder / "url": postgres.application_url_of()}
+        for file, url in addresses.items():
+            write_private(file, url)
         await told.wait()
-    (folder / "url").unlink()
+    for file in addresses:
+        file.unlink()
 
 
 if __name__ == "__main__":

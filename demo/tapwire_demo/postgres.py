@@ -192,7 +192,8 @@ class EmbeddedPostgres:
 
     async def clone_database(self, template: str, name: str) -> str:
         """Create a database as a copy of another, to which no connection may be open, and return its URL."""
-        await self._execute(f"CREATE DATABASE {_quoted(name)} TEMPLATE {_quoted(template)}")
+        # Without fsync, copying the files and a checkpoint take half the time of writing each page to the WAL.
+        await self._execute(f"CREATE DATABASE {_quoted(name)} TEMPLATE {_quoted(template)} STRATEGY file_copy")
         return self.url_of(name)
 
     async def drop_database(self, name: str) -> None:

@@ -135,7 +135,7 @@ async def grow(stage: Stage, rows: int) -> None:
     if differences:
         raise RuntimeError(f"the books don't balance after the load: {differences}")
     stage.venue.tap.journal_id = uuid4()  # the past has an odometer of its own
-    await fill(stage.venue, rows)
+    await fill(stage.venue, stage.db, rows)
     for statement in ("VACUUM ANALYZE", "CHECKPOINT"):  # what the filling leaves to be done is not part of the history
         await stage.db.pool.execute(statement, timeout=FILL_TIMEOUT_S)
 

@@ -98,7 +98,7 @@ class Stage:
     def _start(self, module: str, account: str, **settings: str) -> subprocess.Popen[bytes]:
         """One of our services, with its database and its login at the broker."""
         given = {
-            "TAPWIRE_DATABASE_URL": self.postgres.url,
+            "TAPWIRE_DATABASE_URL": self.postgres.application_url_of(),
             "TAPWIRE_BROKER_URL": self.broker.url(account),
             "TAPWIRE_DEVICE_DECISIONS_PER_HOUR": UNLIMITED,
             **settings,
@@ -169,7 +169,7 @@ async def open_stage(taps: int) -> AsyncIterator[Stage]:
     """Set everything up with this many taps, each with a keg and a guest who can pay for long."""
     with tempfile.TemporaryDirectory(prefix="tapwire-bench-") as folder:
         async with temporary_postgres(PostgresSettings(durable=True, max_connections=200)) as postgres:
-            await migrate(postgres.url)
+            await migrate(postgres.url, postgres.application_url_of())
             async with Database.open(postgres.url, Policy()) as db:
                 venue = await Venue.open(db, keg_ml=KEG_ML, price_minor=PRICE_MINOR)
                 taps_there = [venue.tap, *[await venue.another_tap(f"t{number}", KEG_ML) for number in range(1, taps)]]

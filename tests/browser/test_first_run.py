@@ -25,13 +25,13 @@ CARD = "04a1b2c3"
 
 
 @pytest.fixture
-def empty_console(empty_database_url: str) -> Iterator[tuple[str, Login]]:
+def empty_console(empty_owner_url: str, empty_database_url: str) -> Iterator[tuple[str, Login]]:
     """The console on a database that has a user and nothing else, as the commands make it."""
     port = free_port()
     settings = {"TAPWIRE_DATABASE_URL": empty_database_url, "TAPWIRE_ADMIN_HOST": LOOPBACK, "TAPWIRE_ADMIN_PORT": str(port)}
     environment = {**os.environ, **settings}
     core = [sys.executable, "-m", "tapwire_core"]
-    subprocess.run([*core, "migrate"], env=environment, check=True)
+    subprocess.run([*core, "migrate"], env={**environment, "TAPWIRE_OWNER_DATABASE_URL": empty_owner_url}, check=True)
     made = subprocess.run(
         [*core, "create-user", "eve", "--role", "engineer"], env=environment, check=True, capture_output=True, text=True
     )

@@ -110,7 +110,7 @@ class Site:
     servers: dict[str, KeptServer] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
     database_url: str = ""
-    """The current database."""
+    """The current database, as programs log in."""
     standby_port: int | None = None
     """The address of the future standby, which core and admin know of."""
     api_url: str = ""
@@ -135,13 +135,13 @@ async def open_site(
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         postgres = await stack.enter_async_context(temporary_postgres(PostgresSettings()))
-        await migrate(postgres.url)
+        await migrate(postgres.url, postgres.application_url_of())
         db = await stack.enter_async_context(Database.open(postgres.url, Policy(), pool_size=4))
         paths = [tap_path(VENUE, f"tap-{number}") for number in range(1, tap_count + 1)]
         foreign = [tap_path(VENUE, f"stranger-{number}") for number in range(1, strangers + 1)]
         accounts = await found(db, paths + foreign)
         broker = await stack.enter_async_context(open_broker(BrokerKind.MOSQUITTO, folder / "broker", accounts))
-        site = Site(folder, db, postgres, broker, database_url=postgres.url, standby_port=standby_port)
+        site = Site(folder, db, postgres, broker, database_url=postgres.application_url_of(), standby_port=standby_port)
         for server in (postgres, broker):
             site.servers[server.name] = KeptServer(server)
             await stack.enter_async_context(site.servers[server.name].kept())
@@ -179,7 +179,7 @@ async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mappi
 
 def _database_url(site: Site, link: Link) -> str:
     """The primary by way of a link, then the standby, if there will be one."""
-    url = through(site.postgres.url, link)
+    url = through(site.postgres.application_url_of(), link)
     return url if site.standby_port is None else url.replace(f":{link.port}", f":{link.port},{LOOPBACK}:{site.standby_port}")
 
 

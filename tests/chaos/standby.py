@@ -23,8 +23,9 @@ PASSWORD: Final = "of the replicator"
 class Standby:
     """A running standby of an embedded server."""
 
-    def __init__(self, primary_url: str, port: int) -> None:
-        self.url = primary_url.replace(f":{urlsplit(primary_url).port}/", f":{port}/")
+    def __init__(self, primary: EmbeddedPostgres, port: int) -> None:
+        self.url = _elsewhere(primary.url, port)
+        self.application_url = _elsewhere(primary.application_url_of(), port)
 
     async def take_over(self) -> None:
         """Become the primary."""
@@ -33,6 +34,10 @@ class Standby:
             assert await connection.fetchval("SELECT pg_promote(true, $1::int)", round(READY_S))
         finally:
             await connection.close()
+
+
+def _elsewhere(url: str, port: int) -> str:
+    return url.replace(f":{urlsplit(url).port}/", f":{port}/")
 
 
 @asynccontextmanager
@@ -54,7 +59,7 @@ async def standby_of(primary: EmbeddedPostgres, port: int, logs: Path) -> AsyncI
                 while await connection.fetchval("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'") != 1:
                     await asyncio.sleep(LOOK_S)
             assert await connection.fetchval("SELECT active FROM pg_replication_slots WHERE slot_name = 'standby'")
-            yield Standby(primary.url, port)
+            yield Standby(primary, port)
         finally:
             await server.stop()
     finally:

@@ -38,7 +38,7 @@ async def test_a_standby_takes_over_and_nothing_is_lost_or_charged_twice() -> No
             primary.kill()
             await standby.take_over()
             monkey.note("kill -9, standby promoted", primary.name)
-            site.db, site.database_url = taken_over, standby.url
+            site.db, site.database_url = taken_over, standby.application_url
 
         outcome = await run_chaos(site, 1, fail_over, PATIENCE_S)
 

@@ -19,13 +19,14 @@ OLD = ("tapwire-20200101T000000Z.backup", "tapwire-20200102T000000Z.backup")
 
 
 async def test_what_the_nightly_backup_made_is_restored_and_its_books_balance(
-    venue: Venue, empty_database_url: str, tmp_path: Path
+    venue: Venue, empty_owner_url: str, empty_database_url: str, tmp_path: Path
 ) -> None:
     await venue.guest(balance_minor=50_00)
 
     await done("tapwire_core", "backup", tmp_path, "--keep", "2", TAPWIRE_DATABASE_URL=venue.db.url)
     [backup] = list_backups(tmp_path)
-    await done("tapwire_core", "restore", backup, TAPWIRE_DATABASE_URL=empty_database_url)
+    urls = {"TAPWIRE_DATABASE_URL": empty_database_url, "TAPWIRE_OWNER_DATABASE_URL": empty_owner_url}
+    await done("tapwire_core", "restore", backup, **urls)
 
     checked = await done("tapwire_core", "check", TAPWIRE_DATABASE_URL=empty_database_url)
     assert "The books balance." in checked

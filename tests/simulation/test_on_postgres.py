@@ -34,10 +34,10 @@ ALLOWED: Final = {(None, SyncStatus.PENDING_SYNC), *((before, after) for (before
 
 
 @pytest.fixture
-async def db(application_url: str, owner_db: Database) -> AsyncIterator[Database]:
+async def db(database_url: str, owner_db: Database) -> AsyncIterator[Database]:
     """A database with the simulation's limits."""
     await owner_db.pool.execute(WITNESS)
-    async with Database.open(application_url, HOUSE) as opened:
+    async with Database.open(database_url, HOUSE) as opened:
         yield opened
         assert await check_books(opened) == []
 

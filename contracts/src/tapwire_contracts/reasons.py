@@ -227,6 +227,7 @@ class AuditAction(StrEnum):
     CARD_RETIRED = "card_retired"
     GUEST_CREATED = "guest_created"
     GUEST_CHANGED = "guest_changed"
+    GUEST_READ = "guest_read"
     TOP_UP = "top_up"
     REFUND = "refund"
     ADJUSTMENT = "adjustment"

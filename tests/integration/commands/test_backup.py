@@ -29,7 +29,7 @@ AT_ONCE = Policy(start_window_ms=1)
 
 
 async def test_pours_after_the_backup_are_charged_once_or_left_to_a_person_and_no_beer_is_lost(
-    venue: Venue, empty_database_url: str, tmp_path: Path
+    venue: Venue, empty_owner_url: str, empty_database_url: str, tmp_path: Path
 ) -> None:
     ann, bob, cleo = [await venue.guest(balance_minor=300_00) for _ in range(3)]
     left, right = venue.tap, await venue.another_tap("right")
@@ -48,7 +48,7 @@ async def test_pours_after_the_backup_are_charged_once_or_left_to_a_person_and_n
     unsettled = await venue.grant(cleo, right)
     unsettled_report = right.report(unsettled.pour_id, unsettled.card_uid, 70)
 
-    async with restored(venue, empty_database_url, tmp_path / "backup") as again:
+    async with restored(venue, empty_owner_url, empty_database_url, tmp_path / "backup") as again:
         assert await again.balance(ann) == (300_00, pending.max_volume_ml * 50)
         assert (await again.denial(bob)).value == "processing_sync"
         assert [asked.pour_id for asked in await ask_for_reports(again.db, 1)] == [pending.pour_id]
@@ -87,7 +87,7 @@ async def test_pours_after_the_backup_are_charged_once_or_left_to_a_person_and_n
 
 
 async def test_what_no_node_brings_back_shows_as_a_hole_with_its_volume(
-    venue: Venue, empty_database_url: str, tmp_path: Path
+    venue: Venue, empty_owner_url: str, empty_database_url: str, tmp_path: Path
 ) -> None:
     ann = await venue.guest(balance_minor=300_00)
     await venue.report(await venue.grant(ann), 100)
@@ -95,7 +95,7 @@ async def test_what_no_node_brings_back_shows_as_a_hole_with_its_volume(
     await write_backup(venue.db.url, tmp_path / "backup")
     await venue.report(await venue.grant(ann), 150)
 
-    async with restored(venue, empty_database_url, tmp_path / "backup") as again:
+    async with restored(venue, empty_owner_url, empty_database_url, tmp_path / "backup") as again:
         await again.idle()
 
         (gap,) = await again.incidents("volume_gap")
@@ -104,14 +104,14 @@ async def test_what_no_node_brings_back_shows_as_a_hole_with_its_volume(
 
 
 async def test_a_restored_database_has_every_row_and_goes_on_counting(
-    venue: Venue, empty_database_url: str, tmp_path: Path
+    venue: Venue, empty_owner_url: str, empty_database_url: str, tmp_path: Path
 ) -> None:
     ann = await venue.guest(balance_minor=300_00)
     await venue.report(await venue.grant(ann), 100)
     before = await rows(venue.db)
     await write_backup(venue.db.url, tmp_path / "backup")
 
-    await load_backup(empty_database_url, tmp_path / "backup")
+    await load_backup(empty_owner_url, tmp_path / "backup", empty_database_url)
 
     async with Database.open(empty_database_url, Policy()) as db:
         assert await rows(db) == before
@@ -122,7 +122,7 @@ async def test_a_restored_database_has_every_row_and_goes_on_counting(
 
 
 async def test_a_damaged_or_newer_file_and_a_database_with_rows_are_refused_and_change_nothing(
-    venue: Venue, empty_database_url: str, tmp_path: Path
+    venue: Venue, owner_url: str, empty_owner_url: str, tmp_path: Path
 ) -> None:
     whole = tmp_path / "backup"
     await write_backup(venue.db.url, whole)
@@ -133,11 +133,11 @@ async def test_a_damaged_or_newer_file_and_a_database_with_rows_are_refused_and_
 
     for file, said in ((half, "damaged"), (forged, "damaged in taps"), (newer, "newer"), (tmp_path / "none", "no backup")):
         with pytest.raises(BackupRefused, match=said):
-            await load_backup(empty_database_url, file)
+            await load_backup(empty_owner_url, file)
     with pytest.raises(BackupRefused, match="has rows already"):
-        await load_backup(venue.db.url, whole)
+        await load_backup(owner_url, whole)
 
-    connection = await asyncpg.connect(empty_database_url)
+    connection = await asyncpg.connect(empty_owner_url)
     assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
     await connection.close()
 
@@ -153,11 +153,13 @@ async def test_a_line_that_is_no_fact_books_nothing(venue: Venue) -> None:
     assert (await venue.pour(grant.pour_id))["sync_status"] == "pending_sync"
 
 
-async def test_the_commands_back_up_restore_and_say_what_is_open(venue: Venue, empty_database_url: str, tmp_path: Path) -> None:
+async def test_the_commands_back_up_restore_and_say_what_is_open(
+    venue: Venue, empty_owner_url: str, empty_database_url: str, tmp_path: Path
+) -> None:
     grant = await venue.grant(await venue.guest(balance_minor=300_00))
     journal = tmp_path / "journal.jsonl"
     journal.write_text("\n".join(exported(venue.tap.report(grant.pour_id, grant.card_uid, 100))))
-    new = {"TAPWIRE_DATABASE_URL": empty_database_url}
+    new = {"TAPWIRE_DATABASE_URL": empty_database_url, "TAPWIRE_OWNER_DATABASE_URL": empty_owner_url}
 
     said = await done("tapwire_core", "backup", tmp_path / "backup", TAPWIRE_DATABASE_URL=venue.db.url)
     restored_said = await done("tapwire_core", "restore", tmp_path / "backup", **new)
@@ -177,10 +179,10 @@ async def test_the_commands_back_up_restore_and_say_what_is_open(venue: Venue, e
 
 
 @asynccontextmanager
-async def restored(venue: Venue, url: str, file: Path) -> AsyncIterator[Venue]:
+async def restored(venue: Venue, owner_url: str, database_url: str, file: Path) -> AsyncIterator[Venue]:
     """The same venue and its taps, on a database that was set back."""
-    manifest = await load_backup(url, file)
-    async with Database.open(url, AT_ONCE) as db:
+    manifest = await load_backup(owner_url, file, database_url)
+    async with Database.open(database_url, AT_ONCE) as db:
         await begin_after_restore(db, OPERATOR, manifest.taken_at)
         assert await check_books(db) == []
         yield replace(venue, db=db)

@@ -13,8 +13,8 @@ ADVICE: Final = "check TAPWIRE_DATABASE_URL"
 
 
 @pytest.mark.parametrize("module", MODULES)
-async def test_each_program_says_in_one_line_why_it_has_no_database(module: str, application_url: str) -> None:
-    given = urlsplit(application_url)
+async def test_each_program_says_in_one_line_why_it_has_no_database(module: str, database_url: str) -> None:
+    given = urlsplit(database_url)
     wrong_password = urlunsplit(given._replace(netloc=f"{given.username}:wrong@{given.hostname}:{given.port}"))
     cases = {
         "postgresql://127.0.0.1:1/tapwire": "the database does not answer",

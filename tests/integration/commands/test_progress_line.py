@@ -6,6 +6,8 @@ import pty
 import re
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,22 +21,25 @@ ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """The other end of a terminal."""
+    """The other end of a terminal. It is read all the time: a program that fills a terminal waits."""
 
     def __init__(self) -> None:
         self._here, self.there = pty.openpty()
+        self._written = b""
+        self._reader = threading.Thread(target=self._read_on, daemon=True)
+        self._reader.start()
 
     def read(self) -> str:
         """Everything that was written; the programs have ended."""
         os.close(self.there)
-        written = b""
-        try:
-            while read := os.read(self._here, 65_536):
-                written += read
-        except OSError:  # how Linux says that nobody has it open
-            pass
+        self._reader.join()
         os.close(self._here)
-        return written.decode()
+        return self._written.decode()
+
+    def _read_on(self) -> None:
+        with suppress(OSError):  # how Linux says that nobody has it open
+            while read := os.read(self._here, 65_536):
+                self._written += read
 
 
 @pytest.fixture
@@ -54,14 +59,14 @@ def on(terminal: Terminal, *arguments: object, url: str) -> str:
 
 
 async def test_each_long_command_names_its_steps_on_a_terminal_and_its_output_is_the_same(
-    database_url: str, empty_database_url: str, tmp_path: Path, terminal: Terminal
+    database_url: str, empty_owner_url: str, tmp_path: Path, terminal: Terminal
 ) -> None:
     (tmp_path / "guests.csv").write_text(GUESTS)
 
     imported = await asyncio.to_thread(on, terminal, "import-guests", tmp_path / "guests.csv", url=database_url)
     taken = await asyncio.to_thread(on, terminal, "backup", tmp_path / "backup", url=database_url)
-    restored = await asyncio.to_thread(on, terminal, "restore", tmp_path / "backup", url=empty_database_url)
-    migrated = await asyncio.to_thread(on, terminal, "migrate", url=empty_database_url)
+    restored = await asyncio.to_thread(on, terminal, "restore", tmp_path / "backup", url=empty_owner_url)
+    migrated = await asyncio.to_thread(on, terminal, "migrate", url=empty_owner_url)
 
     assert imported == "2 added, 0 there already.\n"
     assert re.fullmatch(r".+/backup: \d+ rows as of .+, revision \d+\.\n", taken)

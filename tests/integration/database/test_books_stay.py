@@ -7,8 +7,8 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.roles import ONLY_ADDED_TO
 from tapwire_core.db.schema import migrate, require_newest
 from tapwire_core.db.writes import books
-from tapwire_core.domain.policy import Policy
 from tapwire_core.services.books import check_books
+from tapwire_demo.postgres import APPLICATION, USERNAME
 from tests.venue import Venue
 
 CHANGES = ("UPDATE {} SET actor = 'nobody'", "DELETE FROM {}", "TRUNCATE {} CASCADE")
@@ -28,13 +28,10 @@ async def test_no_row_of_the_books_can_be_changed_not_even_by_their_owner(venue:
 
 
 @pytest.mark.parametrize("table", ONLY_ADDED_TO)
-async def test_the_applications_role_has_no_right_to_try(application_url: str, table: str) -> None:
-    async with Database.open(application_url, Policy()) as db:
-        await Venue.open(db)
-
-        for change in (*CHANGES, "ALTER TABLE {} DISABLE TRIGGER ALL", "DROP TABLE {}"):
-            with pytest.raises(asyncpg.InsufficientPrivilegeError, match=r"permission denied|must be owner"):
-                await db.pool.execute(change.format(table))
+async def test_the_programs_role_has_no_right_to_try(venue: Venue, table: str) -> None:
+    for change in (*CHANGES, "ALTER TABLE {} DISABLE TRIGGER ALL", "DROP TABLE {}"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match=r"permission denied|must be owner"):
+            await venue.db.pool.execute(change.format(table))
 
 
 @pytest.mark.parametrize(
@@ -52,20 +49,18 @@ async def test_the_applications_role_has_no_right_to_try(application_url: str, t
         "SELECT pg_read_file('/etc/passwd')",
     ],
 )
-async def test_the_role_of_the_programs_may_change_no_schema_and_reach_nothing_outside(application_url: str, wanted: str) -> None:
-    async with Database.open(application_url, Policy(), pool_size=1) as db:
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await db.pool.execute(wanted)
+async def test_the_programs_role_may_change_no_schema_and_reach_nothing_outside(db: Database, wanted: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await db.pool.execute(wanted)
 
 
-async def test_the_applications_role_can_do_all_that_an_evening_needs(application_url: str) -> None:
-    await require_newest(application_url)
-    async with Database.open(application_url, Policy()) as db:
-        venue = await Venue.open(db)
-        ann = await venue.guest(balance_minor=100_00)
-        await venue.report(await venue.grant(ann), 100)
+async def test_the_tests_work_by_the_role_that_programs_work_by(db: Database, owner_db: Database) -> None:
+    asked = "SELECT current_user, (SELECT tableowner FROM pg_tables WHERE tablename = 'guests')"
 
-        assert await check_books(db) == []
+    ours, theirs = await db.pool.fetchrow(asked), await owner_db.pool.fetchrow(asked)
+
+    assert tuple(ours) == (APPLICATION, USERNAME)
+    assert tuple(theirs) == (USERNAME, USERNAME)
 
 
 async def test_a_mistake_that_is_everywhere_is_told_of_the_first_places_only(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,8 +75,8 @@ async def test_a_mistake_that_is_everywhere_is_told_of_the_first_places_only(ven
     await venue.db.pool.execute("UPDATE guests SET balance_minor = 0")
 
 
-async def test_migrating_again_makes_the_role_once(empty_database_url: str, empty_application_url: str) -> None:
+async def test_migrating_again_makes_the_role_once(empty_owner_url: str, empty_database_url: str) -> None:
     for _ in range(2):
-        await migrate(empty_database_url, empty_application_url)
+        await migrate(empty_owner_url, empty_database_url)
 
-    await require_newest(empty_application_url)
+    await require_newest(empty_database_url)

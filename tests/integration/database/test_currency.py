@@ -32,9 +32,9 @@ async def test_of_two_first_programs_one_currency_stays(database_url: str) -> No
     assert [type(result) for result in results].count(CurrencyDiffers) == 2
 
 
-async def test_the_programs_role_opens_the_database_too(application_url: str) -> None:
-    await require_installation(application_url, "RSD")
-    await require_installation(application_url, "RSD")
+async def test_the_programs_role_opens_the_database_too(database_url: str) -> None:
+    await require_installation(database_url, "RSD")
+    await require_installation(database_url, "RSD")
 
 
 def test_a_currency_that_iso_4217_does_not_know_is_refused() -> None:

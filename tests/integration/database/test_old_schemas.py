@@ -40,19 +40,19 @@ async def tables(url: str) -> list[str]:
 
 
 @pytest.mark.parametrize("revision", sorted(BEFORE_RELEASE))
-async def test_no_old_revision_can_be_migrated(empty_database_url: str, revision: str) -> None:
-    await make_old(empty_database_url, revision)
+async def test_no_old_revision_can_be_migrated(empty_owner_url: str, revision: str) -> None:
+    await make_old(empty_owner_url, revision)
 
     with pytest.raises(NotMigrated, match=f"at revision '{revision}', of a version before the first release"):
-        await migrate(empty_database_url)
+        await migrate(empty_owner_url)
 
-    assert await tables(empty_database_url) == ["alembic_version", "pours"]
+    assert await tables(empty_owner_url) == ["alembic_version", "pours"]
 
 
 @pytest.mark.parametrize("told", ["migrate", "run", "check", "backup"])
-async def test_commands_on_an_old_database_say_what_to_do(empty_database_url: str, told: str, tmp_path: Path) -> None:
-    await make_old(empty_database_url)
-    settings = {"TAPWIRE_DATABASE_URL": empty_database_url, "TAPWIRE_BROKER_URL": "mqtt://127.0.0.1:1"}
+async def test_commands_on_an_old_database_say_what_to_do(empty_owner_url: str, told: str, tmp_path: Path) -> None:
+    await make_old(empty_owner_url)
+    settings = {"TAPWIRE_DATABASE_URL": empty_owner_url, "TAPWIRE_BROKER_URL": "mqtt://127.0.0.1:1"}
     arguments = [tmp_path / "backup"] if told == "backup" else []
 
     ended = await command("tapwire_core", told, *arguments, **settings)
@@ -65,7 +65,7 @@ async def test_commands_on_an_old_database_say_what_to_do(empty_database_url: st
 
 
 async def test_a_backup_of_an_old_revision_is_refused_and_changes_nothing(
-    venue: Venue, empty_database_url: str, tmp_path: Path
+    venue: Venue, empty_owner_url: str, tmp_path: Path
 ) -> None:
     await write_backup(venue.db.url, tmp_path / "backup")
     with zipfile.ZipFile(tmp_path / "backup") as source, zipfile.ZipFile(tmp_path / "old", "w") as target:
@@ -76,17 +76,17 @@ async def test_a_backup_of_an_old_revision_is_refused_and_changes_nothing(
             target.writestr(name, content)
 
     with pytest.raises(BackupRefused, match="revision '0012', before the first release: restore it with the version that wrote it"):
-        await load_backup(empty_database_url, tmp_path / "old")
+        await load_backup(empty_owner_url, tmp_path / "old")
 
-    assert await tables(empty_database_url) == []
+    assert await tables(empty_owner_url) == []
 
 
-async def test_a_backup_is_not_restored_into_an_old_database(venue: Venue, empty_database_url: str, tmp_path: Path) -> None:
+async def test_a_backup_is_not_restored_into_an_old_database(venue: Venue, empty_owner_url: str, tmp_path: Path) -> None:
     await write_backup(venue.db.url, tmp_path / "backup")
-    await make_old(empty_database_url)
+    await make_old(empty_owner_url)
 
     with pytest.raises(BackupRefused, match="at revision '0012': restore into a new, empty one"):
-        await load_backup(empty_database_url, tmp_path / "backup")
+        await load_backup(empty_owner_url, tmp_path / "backup")
 
 
 async def test_the_demo_on_old_data_says_how_to_delete_them(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 async def test_a_supported_version_takes_schema_pours_and_backups(
-    server: str, venue: Venue, empty_database_url: str, tmp_path: Path
+    server: str, venue: Venue, empty_owner_url: str, tmp_path: Path
 ) -> None:
     for name in ("fresh", "restored"):
         await (await connect(server)).execute(f"CREATE DATABASE {name}")
@@ -75,8 +75,8 @@ async def test_a_supported_version_takes_schema_pours_and_backups(
     await write_backup(venue.db.url, tmp_path / "from the embedded")
 
     await load_backup(f"{server}/restored", tmp_path / "from the embedded")
-    await load_backup(empty_database_url, tmp_path / "from here")
-    for url in (f"{server}/restored", empty_database_url):
+    await load_backup(empty_owner_url, tmp_path / "from here")
+    for url in (f"{server}/restored", empty_owner_url):
         async with Database.open(url, Policy()) as db:
             assert await check_books(db) == []
             assert await db.pool.fetchval("SELECT count(*) FROM pours WHERE sync_status = 'synced'") == 1

@@ -19,11 +19,11 @@ from tapwire_core.db.schema import migrate, newest_revision, require_newest
 from tapwire_core.errors import NotMigrated
 
 
-async def test_the_migrations_make_exactly_what_the_tables_say(database_url: str) -> None:
+async def test_the_migrations_make_exactly_what_the_tables_say(owner_url: str) -> None:
     def differences(connection: Connection) -> list[Any]:
         return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), SQLModel.metadata))
 
-    engine = open_engine(database_url)
+    engine = open_engine(owner_url)
     async with engine.connect() as connection:
         found = await connection.run_sync(differences)
     await engine.dispose()
@@ -31,26 +31,26 @@ async def test_the_migrations_make_exactly_what_the_tables_say(database_url: str
     assert found == []
 
 
-async def test_four_migrations_at_once_run_one_after_the_other(empty_database_url: str) -> None:
-    revisions = await asyncio.gather(*(migrate(empty_database_url) for _ in range(4)))
+async def test_four_migrations_at_once_run_one_after_the_other(empty_owner_url: str) -> None:
+    revisions = await asyncio.gather(*(migrate(empty_owner_url) for _ in range(4)))
 
     assert revisions == [newest_revision()] * 4
-    await require_newest(empty_database_url)
+    await require_newest(empty_owner_url)
 
 
-async def test_a_database_that_is_not_migrated_is_refused_with_the_command_to_run(empty_database_url: str) -> None:
+async def test_a_database_that_is_not_migrated_is_refused_with_the_command_to_run(empty_owner_url: str) -> None:
     with pytest.raises(NotMigrated, match="run `tapwire-core migrate`"):
-        await require_newest(empty_database_url)
+        await require_newest(empty_owner_url)
 
 
-async def test_a_database_of_a_newer_version_is_refused(empty_database_url: str) -> None:
-    await migrate(empty_database_url)
-    connection = await asyncpg.connect(empty_database_url)
+async def test_a_database_of_a_newer_version_is_refused(empty_owner_url: str) -> None:
+    await migrate(empty_owner_url)
+    connection = await asyncpg.connect(empty_owner_url)
     await connection.execute("UPDATE alembic_version SET version_num = '9999'")
     await connection.close()
 
     with pytest.raises(NotMigrated, match="newer than this version"):
-        await require_newest(empty_database_url)
+        await require_newest(empty_owner_url)
 
 
 def _run_core(database_url: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -59,17 +59,18 @@ def _run_core(database_url: str, *arguments: str, **settings: str) -> subprocess
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-async def test_the_core_does_not_start_on_a_database_that_is_not_migrated(empty_database_url: str) -> None:
-    ended = await asyncio.to_thread(_run_core, empty_database_url, "run", TAPWIRE_BROKER_URL="mqtt://127.0.0.1:1")
+async def test_the_core_does_not_start_on_a_database_that_is_not_migrated(empty_owner_url: str) -> None:
+    ended = await asyncio.to_thread(_run_core, empty_owner_url, "run", TAPWIRE_BROKER_URL="mqtt://127.0.0.1:1")
 
     assert ended.returncode == 1
     assert "run `tapwire-core migrate`" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-async def test_the_commands_set_a_house_up_and_prove_its_books(empty_database_url: str) -> None:
+async def test_the_commands_set_a_house_up_and_prove_its_books(empty_owner_url: str, empty_database_url: str) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return _run_core(empty_database_url, *arguments)
+        owner = {"TAPWIRE_OWNER_DATABASE_URL": empty_owner_url} if arguments[0] == "migrate" else {}
+        return _run_core(empty_database_url, *arguments, **owner)
 
     migrated = await asyncio.to_thread(run, "migrate")
     user = await asyncio.to_thread(run, "create-user", "eve", "--role", "engineer")

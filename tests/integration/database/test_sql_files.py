@@ -100,21 +100,21 @@ def next_version(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_a_migrated_database_has_what_the_files_alone_make(database_url: str, empty_database_url: str) -> None:
-    await migrate(empty_database_url, revision=newest_revision())
-    assert await fetch(empty_database_url, CATALOGUE) == []
+async def test_a_migrated_database_has_what_the_files_alone_make(owner_url: str, empty_owner_url: str) -> None:
+    await migrate(empty_owner_url, revision=newest_revision())
+    assert await fetch(empty_owner_url, CATALOGUE) == []
 
     files = [file for kind in KINDS for file in sorted((SQL / kind.folder).iterdir())]
-    await execute(empty_database_url, "\n".join(["SET check_function_bodies = off;", *(file.read_text() for file in files)]))
+    await execute(empty_owner_url, "\n".join(["SET check_function_bodies = off;", *(file.read_text() for file in files)]))
 
-    made = await fetch(empty_database_url, CATALOGUE)
-    assert made == await fetch(database_url, CATALOGUE)
+    made = await fetch(empty_owner_url, CATALOGUE)
+    assert made == await fetch(owner_url, CATALOGUE)
     assert [name for name, _ in made] == sorted(file.stem for file in files)
 
 
-async def test_each_body_is_valid(database_url: str) -> None:
+async def test_each_body_is_valid(owner_url: str) -> None:
     validated = await fetch(
-        database_url,
+        owner_url,
         """SELECT CASE lanname WHEN 'sql' THEN fmgr_sql_validator(proc.oid) ELSE plpgsql_validator(proc.oid) END::text
            FROM pg_proc proc JOIN pg_language language ON language.oid = prolang WHERE pronamespace = 'public'::regnamespace""",
     )
@@ -122,31 +122,31 @@ async def test_each_body_is_valid(database_url: str) -> None:
     assert len(validated) == len(list((SQL / "functions").iterdir()))
 
 
-async def test_migrating_again_changes_nothing(database_url: str) -> None:
-    before = await fetch(database_url, VERSIONS)
+async def test_migrating_again_changes_nothing(owner_url: str) -> None:
+    before = await fetch(owner_url, VERSIONS)
 
-    await migrate(database_url)
+    await migrate(owner_url)
 
-    assert await fetch(database_url, VERSIONS) == before
+    assert await fetch(owner_url, VERSIONS) == before
 
 
 @pytest.mark.parametrize("statement", BY_HAND)
-async def test_what_was_changed_by_hand_is_put_right(database_url: str, statement: str) -> None:
-    before = await fetch(database_url, CATALOGUE)
-    await execute(database_url, statement)
-    assert await fetch(database_url, CATALOGUE) != before
+async def test_what_was_changed_by_hand_is_put_right(owner_url: str, statement: str) -> None:
+    before = await fetch(owner_url, CATALOGUE)
+    await execute(owner_url, statement)
+    assert await fetch(owner_url, CATALOGUE) != before
 
-    await migrate(database_url)
+    await migrate(owner_url)
 
-    assert await fetch(database_url, CATALOGUE) == before
-    await require_newest(database_url)
+    assert await fetch(owner_url, CATALOGUE) == before
+    await require_newest(owner_url)
 
 
-async def test_what_has_no_file_is_dropped_and_what_is_not_ours_stays(database_url: str, next_version: Path) -> None:
-    ours = await fetch(database_url, CATALOGUE)
+async def test_what_has_no_file_is_dropped_and_what_is_not_ours_stays(owner_url: str, next_version: Path) -> None:
+    ours = await fetch(owner_url, CATALOGUE)
     theirs = ("theirs", "report_for_the_tax")
     await execute(
-        database_url,
+        owner_url,
         "CREATE FUNCTION theirs() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE VIEW report_for_the_tax AS SELECT count(*) FROM pours",
         "CREATE SCHEMA elsewhere",
@@ -154,54 +154,52 @@ async def test_what_has_no_file_is_dropped_and_what_is_not_ours_stays(database_u
     )
     (next_version / "views/soon_gone.sql").write_text("CREATE OR REPLACE VIEW soon_gone AS SELECT lock_pour_2(pour_id) FROM pours;")
 
-    await migrate(database_url, sql=next_version)
-    there = {name for name, _ in await fetch(database_url, CATALOGUE)}
-    await migrate(database_url)
+    await migrate(owner_url, sql=next_version)
+    there = {name for name, _ in await fetch(owner_url, CATALOGUE)}
+    await migrate(owner_url)
 
     assert there >= {"lock_pour", "lock_pour_2", "soon_gone", *theirs}
-    now = await fetch(database_url, CATALOGUE)
+    now = await fetch(owner_url, CATALOGUE)
     assert [found for found in now if found[0] not in theirs] == ours
     assert len(now) == len(ours) + len(theirs)
-    assert await fetch(database_url, "SELECT elsewhere.lock_pour(NULL)") == [(1,)]
+    assert await fetch(owner_url, "SELECT elsewhere.lock_pour(NULL)") == [(1,)]
 
 
-async def test_several_migrate_at_once_put_the_files_in_place(database_url: str, next_version: Path) -> None:
-    before = await fetch(database_url, CATALOGUE)
-    await migrate(database_url, sql=next_version)
+async def test_several_migrate_at_once_put_the_files_in_place(owner_url: str, next_version: Path) -> None:
+    before = await fetch(owner_url, CATALOGUE)
+    await migrate(owner_url, sql=next_version)
 
-    await asyncio.gather(*(migrate(database_url) for _ in range(4)))
+    await asyncio.gather(*(migrate(owner_url) for _ in range(4)))
 
-    assert await fetch(database_url, CATALOGUE) == before
-
-
-async def test_the_applications_role_can_use_what_was_put_in_place(
-    application_url: str, database_url: str, next_version: Path
-) -> None:
-    await migrate(database_url, application_url, sql=next_version)
-
-    assert await fetch(application_url, "SELECT status FROM tap_now") == []
-    assert await fetch(application_url, "SELECT lock_pour_2(gen_random_uuid())") == [(None,)]
+    assert await fetch(owner_url, CATALOGUE) == before
 
 
-async def test_a_program_does_not_start_on_the_functions_of_another_version(database_url: str, next_version: Path) -> None:
-    await migrate(database_url, sql=next_version)
+async def test_the_applications_role_can_use_what_was_put_in_place(database_url: str, owner_url: str, next_version: Path) -> None:
+    await migrate(owner_url, database_url, sql=next_version)
+
+    assert await fetch(database_url, "SELECT status FROM tap_now") == []
+    assert await fetch(database_url, "SELECT lock_pour_2(gen_random_uuid())") == [(None,)]
+
+
+async def test_a_program_does_not_start_on_the_functions_of_another_version(owner_url: str, next_version: Path) -> None:
+    await migrate(owner_url, sql=next_version)
 
     with pytest.raises(NotMigrated, match=r"functions are of another version \(.*lock_together.*\): run `tapwire-core migrate`"):
-        await require_newest(database_url)
+        await require_newest(owner_url)
 
 
 async def test_a_table_that_somebody_keeps_locked_ends_migrate_with_a_clear_error(
-    database_url: str, next_version: Path, monkeypatch: pytest.MonkeyPatch
+    owner_url: str, next_version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "LOCK_WAITS_MS", (50, 100))
-    before = await fetch(database_url, CATALOGUE)
-    async with reading(database_url, "tap_now"):
+    before = await fetch(owner_url, CATALOGUE)
+    async with reading(owner_url, "tap_now"):
         with pytest.raises(NotMigrated, match="hold locks"):
-            await migrate(database_url, sql=next_version)
+            await migrate(owner_url, sql=next_version)
 
-    assert await fetch(database_url, CATALOGUE) == before
-    await migrate(database_url, sql=next_version)
-    assert await fetch(database_url, CATALOGUE) != before
+    assert await fetch(owner_url, CATALOGUE) == before
+    await migrate(owner_url, sql=next_version)
+    assert await fetch(owner_url, CATALOGUE) != before
 
 
 @asynccontextmanager
@@ -215,7 +213,7 @@ async def reading(url: str, view: str) -> AsyncIterator[None]:
 
 
 async def test_workers_of_before_pour_while_migrate_replaces_what_they_use(
-    venue: Venue, database_url: str, application_url: str, next_version: Path, monkeypatch: pytest.MonkeyPatch
+    venue: Venue, owner_url: str, database_url: str, next_version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "DEADLOCK_RETRIES", 0)  # a deadlock would not be hidden
     taps = [venue.tap, *[await venue.another_tap(f"tap{number}") for number in range(1, TAPS)]]
@@ -234,7 +232,7 @@ async def test_workers_of_before_pour_while_migrate_replaces_what_they_use(
     async def replace() -> None:
         try:
             for turn in range(REPLACED):
-                await migrate(database_url, application_url, sql=(next_version, SQL)[turn % 2])
+                await migrate(owner_url, database_url, sql=(next_version, SQL)[turn % 2])
                 await asyncio.sleep(0.1)
         finally:
             replaced.set()
@@ -247,11 +245,11 @@ async def test_workers_of_before_pour_while_migrate_replaces_what_they_use(
 
 
 async def test_a_worker_of_before_calls_the_old_name_of_a_changed_function(
-    db: Database, database_url: str, application_url: str, next_version: Path
+    db: Database, owner_url: str, database_url: str, next_version: Path
 ) -> None:
     async with db.pool.acquire() as worker:
         old = await worker.prepare("SELECT lock_pour(gen_random_uuid())")
-        await migrate(database_url, application_url, sql=next_version)
+        await migrate(owner_url, database_url, sql=next_version)
 
         assert await old.fetchval() is None
         assert await worker.fetchval("SELECT lock_pour_2(gen_random_uuid())") is None

@@ -95,12 +95,12 @@ async def log_in(client: httpx.AsyncClient, username: str) -> None:
 
 
 @pytest.fixture
-async def evening(application_url: str) -> AsyncIterator[Evening]:
+async def evening(database_url: str) -> AsyncIterator[Evening]:
     """A venue set up over HTTP, on the program as it runs; afterwards the books must balance."""
-    async with Database.open(application_url, Policy()) as db:
+    async with Database.open(database_url, Policy()) as db:
         await create_user(db, OPERATOR, "eve", Role.ENGINEER, PASSWORD)
         async with (
-            running(application_url) as engineer,
+            running(database_url) as engineer,
             httpx.AsyncClient(base_url=engineer.base_url) as lead,
             httpx.AsyncClient(base_url=engineer.base_url) as operator,
             httpx.AsyncClient(base_url=engineer.base_url) as controller,

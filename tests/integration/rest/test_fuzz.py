@@ -64,14 +64,12 @@ async def run_schemathesis(folder: Path, url: str, *arguments: str, phases: str 
 
 @pytest.mark.thorough
 @pytest.mark.timeout(600)
-async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_answer(
-    database_url: str, application_url: str, tmp_path: Path
-) -> None:
+async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_answer(database_url: str, tmp_path: Path) -> None:
     async with Database.open(database_url, Policy()) as db:
         venue = await Venue.open(db)
         await venue.guest(balance_minor=100_00)
         token, device = await add_user(db, Role.ENGINEER), await devices.add_device(db, OPERATOR, venue.tap.path)
-        async with running(application_url) as client:
+        async with running(database_url) as client:
             logins = ["--header", f"Authorization: Bearer {token}", "--header", f"X-Internal-Token: {device.secret}"]
             await run_schemathesis(tmp_path, str(client.base_url).rstrip("/"), *logins)
 
@@ -80,6 +78,6 @@ async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_ans
 
 @pytest.mark.slow  # test_access asks each route once
 @pytest.mark.timeout(600)
-async def test_without_a_login_no_request_is_told_anything(application_url: str, tmp_path: Path) -> None:
-    async with running(application_url) as client:
+async def test_without_a_login_no_request_is_told_anything(database_url: str, tmp_path: Path) -> None:
+    async with running(database_url) as client:
         await run_schemathesis(tmp_path, str(client.base_url).rstrip("/"), phases="examples,coverage")

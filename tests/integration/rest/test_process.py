@@ -87,8 +87,8 @@ async def test_it_serves_logs_in_tells_a_paired_device_its_broker_and_ends_when_
     assert (device["broker_url"], device["broker_ca"]) == ("mqtts://broker.example", "an authority\n")
 
 
-async def test_it_does_not_start_on_a_database_that_was_not_migrated(empty_database_url: str) -> None:
-    process = await start(TAPWIRE_DATABASE_URL=empty_database_url, TAPWIRE_ADMIN_PORT="0")
+async def test_it_does_not_start_on_a_database_that_was_not_migrated(empty_owner_url: str) -> None:
+    process = await start(TAPWIRE_DATABASE_URL=empty_owner_url, TAPWIRE_ADMIN_PORT="0")
     _, errors = await process.communicate()
 
     assert process.returncode == 1
@@ -106,7 +106,8 @@ async def test_it_does_not_start_without_settings() -> None:
 
 async def test_a_database_that_goes_away_is_said_so_and_comes_back(postgres: EmbeddedPostgres, migrated_database: str) -> None:
     name = "goes_away"
-    url = await postgres.clone_database(migrated_database, name)
+    await postgres.clone_database(migrated_database, name)
+    url = postgres.application_url_of(name)
     async with Database.open(url, Policy()) as db:
         await create_user(db, OPERATOR, "anna", Role.ENGINEER, PASSWORD)
     async with (

@@ -22,9 +22,9 @@ async def sell(venue: Venue) -> None:
     await venue.report(await venue.grant(poor, right), 50, right)
 
 
-async def move_sales(venue: Venue, moment: str, only_later_than: str = "2000-01-01T00:00:00Z") -> None:
+async def move_sales(owner_db: Database, moment: str, only_later_than: str = "2000-01-01T00:00:00Z") -> None:
     """Let what was sold later than a moment have been sold at another one, past the triggers that keep the books as they are."""
-    async with venue.db.transaction() as store:
+    async with owner_db.transaction() as store:
         await store.connection.execute("SET LOCAL session_replication_role = replica")
         for table, column in (("pours", "settled_at"), ("money_movements", "created_at"), ("stock_movements", "created_at")):
             moments = datetime.fromisoformat(moment), datetime.fromisoformat(only_later_than)
@@ -54,10 +54,10 @@ async def test_sales_are_taken_apart_by_tap_and_beverage(rest: Rest, venue: Venu
     ]
 
 
-async def test_hours_and_days_are_the_venues_own(rest: Rest, venue: Venue) -> None:
+async def test_hours_and_days_are_the_venues_own(rest: Rest, venue: Venue, owner_db: Database) -> None:
     await sell(venue)
     # 23:30 in UTC is 01:30 of the next day in Berlin, in summer
-    await move_sales(venue, "2026-06-30T23:30:00Z")
+    await move_sales(owner_db, "2026-06-30T23:30:00Z")
 
     async def keys(by: str, first: str, last: str) -> list[str]:
         report = done(await rest.operator.get("/api/reports/sales", params={"by": by, "from": first, "to": last}))
@@ -70,7 +70,9 @@ async def test_hours_and_days_are_the_venues_own(rest: Rest, venue: Venue) -> No
     assert await keys("day", "2026-06-30T23:00:00Z", "2026-06-30T23:30:00Z") == []
 
 
-async def test_an_hour_that_the_clock_repeats_is_two_hours_and_one_that_it_skips_is_none(rest: Rest, venue: Venue) -> None:
+async def test_an_hour_that_the_clock_repeats_is_two_hours_and_one_that_it_skips_is_none(
+    rest: Rest, venue: Venue, owner_db: Database
+) -> None:
     async def keys(by: str, day: str) -> list[str]:
         report = done(await rest.operator.get("/api/reports/sales", params={"by": by, "from": day, "to": day}))
         return [row["key"] for row in report["items"]]
@@ -78,21 +80,21 @@ async def test_an_hour_that_the_clock_repeats_is_two_hours_and_one_that_it_skips
     ann = await venue.guest(balance_minor=500_00)
     for moment in ("2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"):  # 2:30 in Berlin, twice
         await venue.report(await venue.grant(ann), 100)
-        await move_sales(venue, moment, only_later_than="2026-11-01T00:00:00Z")
+        await move_sales(owner_db, moment, only_later_than="2026-11-01T00:00:00Z")
 
     assert await keys("hour", "2026-10-25") == ["2026-10-25T02:00+02:00", "2026-10-25T02:00+01:00"]
     assert await keys("day", "2026-10-25") == ["2026-10-25"]
-    await move_sales(venue, "2026-03-29T01:00:00Z")  # 2:00 becomes 3:00
+    await move_sales(owner_db, "2026-03-29T01:00:00Z")  # 2:00 becomes 3:00
     assert await keys("hour", "2026-03-29") == ["2026-03-29T03:00+02:00"]
 
 
-async def test_the_day_of_two_midnights_has_25_hours(rest: Rest, venue: Venue) -> None:
+async def test_the_day_of_two_midnights_has_25_hours(rest: Rest, venue: Venue, owner_db: Database) -> None:
     await venue.db.pool.execute("UPDATE venues SET time_zone = 'America/Havana'")
     ann = await venue.guest(balance_minor=500_00)
     hours = [f"2026-11-01T{hour:02}:30:00Z" for hour in range(4, 24)] + [f"2026-11-02T{hour:02}:30:00Z" for hour in range(5)]
     for moment in hours:
         await venue.report(await venue.grant(ann), 10)
-        await move_sales(venue, moment, only_later_than="2026-11-03T00:00:00Z")
+        await move_sales(owner_db, moment, only_later_than="2026-11-03T00:00:00Z")
 
     report = done(await rest.operator.get("/api/reports/sales", params={"by": "hour", "from": "2026-11-01", "to": "2026-11-01"}))
 

@@ -64,15 +64,14 @@ _FILL: Final = (
 )
 
 
-async def fill(venue: Venue, rows: int = ROWS) -> None:
+async def fill(venue: Venue, owner_db: Database, rows: int = ROWS) -> None:
     """Fill the tables with so many rows each, and let the planner know.
 
     The rows are there to be looked past: the books don't balance with them. No trigger looks at them, which takes most of the time.
     """
     nouns = ("guest", "keg", "visit", "pour", "event", "journal", "flow", "incident")
     ids = {noun: _ID.format(noun=noun) for noun in nouns}
-    db: Database = venue.db
-    async with db.transaction() as store:
+    async with owner_db.transaction() as store:
         await store.connection.execute("SET LOCAL session_replication_role = replica")
         for statement in _FILL:
             filled = statement.format(**ids)
@@ -81,4 +80,4 @@ async def fill(venue: Venue, rows: int = ROWS) -> None:
                 second = (venue.tap.journal_id if "odometer" in statement else venue.beverage_id,)
             await store.connection.execute(filled, rows, *second, timeout=FILL_TIMEOUT_S)
     venue.tap.odometer_ml = rows * 100 + 100
-    await db.pool.execute("ANALYZE", timeout=FILL_TIMEOUT_S)
+    await owner_db.pool.execute("ANALYZE", timeout=FILL_TIMEOUT_S)

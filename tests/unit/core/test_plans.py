@@ -38,9 +38,12 @@ MOST_PAGES: Final = 100
 async def crowd(postgres: EmbeddedPostgres, migrated_database: str) -> AsyncIterator[Venue]:
     """A venue that has been open for years."""
     url = await postgres.clone_database(migrated_database, "crowd")
-    async with Database.open(url, Policy()) as db:
+    async with (
+        Database.open(postgres.application_url_of("crowd"), Policy()) as db,
+        Database.open(url, Policy(), pool_size=1) as owner_db,
+    ):
         venue = await Venue.open(db)
-        await fill(venue)
+        await fill(venue, owner_db)
         yield venue
     await postgres.drop_database("crowd")
 

@@ -16,6 +16,7 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from tapwire_admin.access.cookies import CSRF_FIELD
+from tapwire_admin.access.personal_data import shown_to
 from tapwire_admin.console.viewer import Viewer
 from tapwire_admin.requests.bodies import read_as
 from tapwire_admin.requests.idempotency import scope_of, sealing_key_of
@@ -141,7 +142,7 @@ def _shown(request: Request[Any, Any, Any], text: str) -> Shown | None:
         raise PageOutOfDate("Send what the page showed, in the field shown.", field=SHOWN_FIELD) from error
     if shown.noun is not noun or shown.key not in (_key_in_path(noun, request.path_params) or shown.key):
         raise PageOutOfDate("The form shows another thing than its address names.", field=SHOWN_FIELD)
-    return shown
+    return shown_to(request, shown)  # a refusal says what the compared values are now
 
 
 def _key_in_path(noun: Noun, path: Mapping[str, Any]) -> tuple[str, ...]:

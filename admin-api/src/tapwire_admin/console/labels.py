@@ -239,6 +239,7 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.CARD_RETIRED: N_("Card retired"),
     AuditAction.GUEST_CREATED: N_("Guest added"),
     AuditAction.GUEST_CHANGED: N_("Guest changed"),
+    AuditAction.GUEST_READ: N_("Guest's personal data read"),
     AuditAction.TOP_UP: N_("Top-up"),
     AuditAction.REFUND: N_("Refund"),
     AuditAction.ADJUSTMENT: N_("Balance corrected"),

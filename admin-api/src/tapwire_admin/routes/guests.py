@@ -1,13 +1,14 @@
 """Guests and their cards."""
 
 from datetime import date
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from litestar import delete, get, patch, post
+from litestar import Request, delete, get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.access.personal_data import guest_on_own_page, may_read_personal_data
 from tapwire_admin.requests.dependencies import CardInPath, CurrentActor, Db, FromPath, JSONBody, PageQuery, RunOnce, TextQuery
 from tapwire_admin.requests.field_types import CardUid, Name, Phone, Text
 from tapwire_admin.requests.parameters import changes_of, require_found
@@ -56,7 +57,9 @@ async def list_guests(db: Db, page: PageQuery, search: TextQuery = None, phone: 
 
 
 @post("/guests", access=OPERATOR)
-async def create_guest(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewGuest]) -> GuestView:
+async def create_guest(
+    db: Db, request: Request[Any, Any, Any], actor: CurrentActor, once: RunOnce, data: JSONBody[NewGuest]
+) -> GuestView:
     """Add a guest."""
     guest_id = await once(
         guests.create_guest,
@@ -67,21 +70,24 @@ async def create_guest(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         birth_date=data.birth_date,
         age_checked=data.age_checked,
     )
-    return await require_guest(db, guest_id)
+    guest = await require_guest(db, guest_id)
+    return guest if may_read_personal_data(request) else guest_views.masked(guest)
 
 
 @get("/guests/{guest_id:uuid}", access=OPERATOR)
-async def read_guest(db: Db, guest_id: FromPath[UUID]) -> GuestView:
-    """One guest, with balance and cards."""
-    return await require_guest(db, guest_id)
+async def read_guest(db: Db, request: Request[Any, Any, Any], guest_id: FromPath[UUID]) -> GuestView:
+    """One guest, with balance and cards. A shift lead gets the whole telephone number and the birth date, which is audited."""
+    return await guest_on_own_page(db, request, guest_id)
 
 
 @patch("/guests/{guest_id:uuid}", access=OPERATOR)
-async def change_guest(db: Db, actor: CurrentActor, guest_id: FromPath[UUID], data: JSONBody[GuestChange]) -> GuestView:
+async def change_guest(
+    db: Db, request: Request[Any, Any, Any], actor: CurrentActor, guest_id: FromPath[UUID], data: JSONBody[GuestChange]
+) -> GuestView:
     """Change or block a guest, or set and clear the age check."""
     if changes := changes_of(data):
         await guests.change_guest(db, actor, guest_id, **changes)
-    return await require_guest(db, guest_id)
+    return await guest_on_own_page(db, request, guest_id)
 
 
 @post(

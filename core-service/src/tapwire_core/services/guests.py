@@ -74,6 +74,13 @@ async def change_guest(store: Store, actor: Actor, guest_id: UUID, **changes: Un
     await store.audit(AuditAction.GUEST_CHANGED, actor, guest_id, details={"changed": sorted(changes), **audited})
 
 
+@use_case
+async def note_personal_read(store: Store, actor: Actor, guest_id: UUID) -> None:
+    """Audit that an operator reads a guest's whole telephone number and birth date: once an hour for each operator and guest."""
+    if not await writes.has_read_lately(store, guest_id, actor):
+        await store.audit(AuditAction.GUEST_READ, actor, guest_id)
+
+
 async def require_guest(store: Store, guest_id: UUID) -> LockedGuest:
     """Lock a guest for a change; raises `NotFound`."""
     locked = await writes.lock_guest(store, guest_id)

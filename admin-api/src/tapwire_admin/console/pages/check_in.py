@@ -118,7 +118,7 @@ async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live],
 
 async def _page_context(db: Database, viewer: Viewer, live: Live, guest: GuestView | None, result: Result | None) -> dict[str, Any]:
     readers = await readers_of(db, viewer, live)
-    return {"guest": guest, "result": result, "readers": readers}
+    return {"guest": views.masked(guest) if guest else None, "result": result, "readers": readers}
 
 
 async def _blocking_visit(db: Database, refusal: Refused) -> VisitView | None:

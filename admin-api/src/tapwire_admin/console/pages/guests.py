@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.params import FromPath
 from msgspec import UNSET, Struct
 
 from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.access.personal_data import guest_on_own_page, may_read_personal_data, shown_to
 from tapwire_admin.console.audit_summaries import audit_summary, icon_of
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.libraries import Icon
@@ -17,7 +18,6 @@ from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery, TextQuery
-from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.guests import GuestChange
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as guest_views
@@ -68,30 +68,35 @@ async def show_list(db: Db, viewer: CurrentViewer, search: TextQuery = None) -> 
 
 
 @get("/guests/{guest_id:uuid}", access=OPERATOR)
-async def show_guest(db: Db, viewer: CurrentViewer, shell: ShellContext, guest_id: FromPath[UUID]) -> Response[str]:
+async def show_guest(
+    request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, shell: ShellContext, guest_id: FromPath[UUID]
+) -> Response[str]:
     """One guest."""
-    return viewer.show("guest.html", shell=shell, **await _guest(db, viewer, guest_id))
+    return viewer.show("guest.html", shell=shell, **await _guest(request, db, viewer, guest_id))
 
 
 @get("/guests/{guest_id:uuid}/body", access=OPERATOR)
-async def show_body(db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
+async def show_body(request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
     """The live part of a guest's page."""
-    return viewer.show("parts/guest.html", **await _guest(db, viewer, guest_id))
+    return viewer.show("parts/guest.html", **await _guest(request, db, viewer, guest_id))
 
 
 @get("/guests/{guest_id:uuid}/change", access=OPERATOR)
-async def ask_for_change(db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
-    """The form of a guest."""
+async def ask_for_change(request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
+    """The form of a guest. An operator, who reads no personal data, may type new ones."""
     shown = await read_shown(db, Noun.GUEST, guest_id)
-    guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
-    return viewer.show("dialogs/guest.html", guest=guest, shown=shown)
+    guest = await guest_on_own_page(db, request, guest_id)
+    return viewer.show("dialogs/guest.html", guest=guest, shown=shown_to(request, shown))
 
 
 @post("/guests/{guest_id:uuid}/change", access=OPERATOR, shows=Noun.GUEST)
-async def change(viewer: CurrentViewer, actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Response[str]:
-    """Change a guest; an emptied field is cleared."""
+async def change(
+    request: Request[Any, Any, Any], viewer: CurrentViewer, actor: CurrentActor, form: Form, guest_id: FromPath[UUID]
+) -> Response[str]:
+    """Change a guest; an emptied field that its form filled in is cleared."""
     given = form.read(GuestChange)
-    emptied = {field: None for field in ("last_name", "phone", "birth_date") if field not in form.values}
+    filled_in = ("last_name", "phone", "birth_date") if may_read_personal_data(request) else ("last_name",)
+    emptied = {field: None for field in filled_in if field not in form.values}
     wanted = {name: getattr(given, name) for name in ("first_name", "last_name", "phone", "birth_date")}
     typed: dict[str, Any] = emptied | {name: value for name, value in wanted.items() if value is not UNSET}
     if changes := form.changed(**typed, age_checked=form.flag("age_checked")):
@@ -106,9 +111,9 @@ async def block(actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Re
     return go_to(f"/guests/{guest_id}")
 
 
-async def _guest(db: Database, viewer: Viewer, guest_id: UUID) -> dict[str, Any]:
-    shown = await read_shown(db, Noun.GUEST, guest_id)
-    guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
+async def _guest(request: Request[Any, Any, Any], db: Database, viewer: Viewer, guest_id: UUID) -> dict[str, Any]:
+    shown = shown_to(request, await read_shown(db, Noun.GUEST, guest_id))
+    guest = await guest_on_own_page(db, request, guest_id)
     return {"shown": shown, "guest": guest, "timeline": await _timeline(db, viewer, guest_id)}
 
 

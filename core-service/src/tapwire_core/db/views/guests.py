@@ -6,8 +6,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
-from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, case, cast, func, literal, select
+from msgspec import UNSET, Struct, UnsetType
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, case, cast, func, literal, or_, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, Venue, Visit
@@ -22,18 +22,27 @@ visits: Final = table(Visit)
 venues: Final = table(Venue)
 
 
-class GuestView(Struct, frozen=True):
-    """A guest and the account, in minor units; `available_minor` is the balance less the holds of pending pours."""
+PERSONAL: Final = frozenset({"phone", "birth_date"})
+"""What a shift lead alone reads in whole, on the guest's own page."""
+
+
+class GuestView(Struct, frozen=True, kw_only=True):
+    """A guest and the account, in minor units; `available_minor` is the balance less the holds of pending pours.
+
+    An operator gets the telephone number masked, and no birth date.
+    """
 
     guest_id: UUID
     first_name: str
     last_name: str | None
     phone: str | None
-    birth_date: date | None
+    birth_date: date | UnsetType | None = UNSET
     age_checked_by: str | None
     age_checked_at: datetime | None
     of_age: bool
     """By the birth date or a check, at the venue with the highest legal age."""
+    age_known: bool
+    """False without a birth date and without a check."""
     blocked: bool
     balance_minor: int
     held_minor: int
@@ -42,6 +51,11 @@ class GuestView(Struct, frozen=True):
     cards: tuple[str, ...]
     active_visit_id: UUID | None
     created_at: datetime
+
+    @property
+    def has_personal_data(self) -> bool:
+        """True if there is anything that an operator may not read in whole."""
+        return self.phone is not None or self.birth_date is not None
 
 
 async def list_guests(
@@ -100,6 +114,11 @@ def in_list(page: Page[GuestView]) -> Page[GuestInList]:
     return Page(tuple(msgspec.convert(item, GuestInList) for item in items), page.next_cursor)
 
 
+def masked(guest: GuestView) -> GuestView:
+    """A guest as an operator reads one."""
+    return msgspec.structs.replace(guest, phone=mask_phone(guest.phone), birth_date=UNSET)
+
+
 def _of_age() -> ColumnElement[bool]:
     highest = select(func.coalesce(func.max(venues.c.legal_age), 0)).scalar_subquery()
     by_birth = guests.c.birth_date + func.make_interval(cast(highest, Integer)) <= func.current_date()
@@ -118,6 +137,7 @@ def _guests(db: Database) -> Select[Any]:
         (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
         literal(db.policy.currency).label("currency"),
         _of_age().label("of_age"),
+        or_(guests.c.birth_date.is_not(None), guests.c.age_checked_at.is_not(None)).label("age_known"),
         bound.label("cards"),
         visit.label("active_visit_id"),
     )
