@@ -19,6 +19,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "busy": N_("Somebody else is changing this right now. Try again in a moment."),
     "card_busy": N_("This card is in use in another visit. Use another card, or close that visit."),
     "card_not_lost": N_("Only a lost card can be reactivated."),
+    "card_not_on_reader": N_("This card no longer lies on the reader. Lay it on again, or type its number."),
     "card_uid_invalid": N_("This is not the id of a card. Read the card again."),
     "card_uid_random": N_("This is a telephone: it shows another id at each reading. Use a card."),
     "changed_meanwhile": N_("This was changed meanwhile by somebody else. Nothing was done: close this and open it again."),

@@ -1,5 +1,6 @@
 """Cards: binding, loss, and retirement."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
@@ -48,6 +49,12 @@ class CardUidInvalid(Refused):
     code = "card_uid_invalid"
 
 
+class CardNotOnReader(Refused):
+    """The card does not lie on the reader from which it is to be issued."""
+
+    code = "card_not_on_reader"
+
+
 class CardNotLost(Refused):
     """Only a lost card can be restored."""
 
@@ -60,6 +67,14 @@ class Stage(StrEnum):
     BOUND = "bound"
     ALREADY_BOUND = "already_bound"
     ASSIGNED = "assigned"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The reader that an operator relies on, and the card on it by its newest state; None if it is offline or has no card."""
+
+    path: str
+    card_uid: str | None
 
 
 @use_case
@@ -142,6 +157,16 @@ async def lock_card_for_issue(store: Store, card_uid: str) -> LockedCard:
             raise CardUidInvalid("This is no card's id: read the card again.", field="card_uid", card_uid=uid)
         case _:
             return await writes.lock_or_add_card(store, uid)
+
+
+def require_on_reader(reading: Reading | None, card: LockedCard) -> None:
+    """Raise `CardNotOnReader` if the reader that the operator relies on shows another card or none."""
+    if reading is not None and reading.card_uid != card.card_uid:
+        raise CardNotOnReader(
+            "The card does not lie on this reader: lay it on again, or type its number.",
+            reader=reading.path,
+            card_uid=reading.card_uid,
+        )
 
 
 def card_warnings(card_uid: str) -> tuple[CardUidProblem, ...]:
