@@ -75,7 +75,7 @@ async def test_a_card_laid_on_the_desk_reader_opens_its_guest_once_and_one_that_
     desk.take_off()
 
 
-async def test_a_reader_that_loses_power_shows_no_card_and_nothing_can_be_issued_from_it(
+async def test_a_reader_that_loses_power_shows_no_card_and_nothing_is_issued_from_it(
     console: Console, desk: DeskReader
 ) -> None:
     desk.lay(uuid4().hex[:8])
