@@ -75,9 +75,7 @@ async def test_a_card_laid_on_the_desk_reader_opens_its_guest_once_and_one_that_
     desk.take_off()
 
 
-async def test_a_reader_that_loses_power_shows_no_card_and_nothing_is_issued_from_it(
-    console: Console, desk: DeskReader
-) -> None:
+async def test_a_reader_that_loses_power_shows_no_card_and_nothing_is_issued_from_it(console: Console, desk: DeskReader) -> None:
     desk.lay(uuid4().hex[:8])
     await new_guest(console, f"Lars {uuid4().hex[:6]}")
     await console.page.locator('[name=reader][value="bar/readers/desk"]').check()

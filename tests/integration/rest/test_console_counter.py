@@ -6,9 +6,11 @@ import pytest
 
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
-from tapwire_core.services import money
-from tests.integration.rest.test_console_users import in_browser
-from tests.rest import Rest, done, log_in
+from tapwire_core.domain.shown import Noun
+from tapwire_core.services import money, visits
+from tapwire_core.services.guests import create_guest
+from tests.integration.rest.test_console_users import in_browser, shown_in
+from tests.rest import Rest, done, form_about, log_in
 from tests.venue import OPERATOR, Venue
 
 
@@ -33,3 +35,39 @@ async def test_what_bank_cards_paid_is_not_in_the_till(rest: Rest, venue: Venue,
     paid = dict(re.findall(r'data-paid="(\w+)"><b>([^<]*)</b>', shown))
     assert {method: re.sub("[^0-9]", "", amount) for method, amount in paid.items()} == {"cash": "2500", "card": "5000"}
     assert till in shown
+
+
+async def test_a_returned_card_is_freed_and_the_next_guest_gets_it(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest()
+    bob = await create_guest(venue.db, OPERATOR, first_name="Bob", age_checked=True)
+    at, headers = f"/cards/{ann.card_uid}/free", in_browser(await log_in(venue.db, Role.OPERATOR))
+    form = {**form_about(Noun.VENUE, "bar"), "guest_id": str(bob), "card_uid": ann.card_uid}
+    assert at not in await page(rest, venue.db, f"/cards?card_uid={ann.card_uid}"), "it is in use"
+    await visits.close_visit(venue.db, OPERATOR, ann.visit_id)
+
+    refused = await rest.nobody.post("/check-in", data=form, headers=headers)
+    assert f'href="/cards?card_uid={ann.card_uid}"' in refused.text
+    shown = shown_in(await rest.nobody.get(f"/cards?card_uid={ann.card_uid}", headers=headers))
+    freed = await rest.nobody.post(at, data={"shown": shown}, headers=headers)
+    issued = await rest.nobody.post("/check-in", data=form, headers=headers)
+
+    assert freed.headers["HX-Redirect"] == f"/cards?card_uid={ann.card_uid}"
+    assert 'data-result="success"' in issued.text
+    again = await rest.nobody.post(at, data={"shown": shown}, headers=headers)
+    assert "changed_meanwhile" in again.text, "another guest has it now"
+    assert await venue.audited("card_unbound") == 1
+
+
+async def test_a_lost_card_is_marked_wherever_its_guest_is_shown(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest()
+    pages = (f"/visits/{ann.visit_id}", "/visits", f"/guests/{ann.guest_id}", "/guests")
+    lost, uid = '<span class="tag is-bad">Lost</span>', ann.card_uid
+    assert not [path for path in pages if lost in await page(rest, venue.db, path)]
+
+    done(await rest.operator.post(f"/api/cards/{uid}/lost", json={"reason": "gone"}))
+
+    assert [path for path in pages if lost in await page(rest, venue.db, path)] == list(pages)
+    assert "Card lost" not in await page(rest, venue.db, pages[0]), "it is reported once"
+    assert done(await rest.operator.get(f"/api/visits/{ann.visit_id}"))["card_status"] == "lost"
+    guest = done(await rest.operator.get(f"/api/guests/{ann.guest_id}"))
+    assert (guest["cards"], guest["lost_cards"]) == ([], [uid])

@@ -91,9 +91,17 @@ async def unbind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str)
     card = await require_card(store, card_uid)
     if card.guest_id != guest_id or card.status is not CardStatus.BOUND:
         raise NotFound("card of this guest", card.card_uid)
-    await _require_idle(store, card)
-    await _set(store, card, CardStatus.AVAILABLE, None)
-    await store.audit(AuditAction.CARD_UNBOUND, actor, card.card_uid, guest_id)
+    await _unbind(store, actor, card)
+
+
+@use_case
+async def free_card(store: Store, actor: Actor, card_uid: str) -> None:
+    """Unbind a returned card from its guest, for the next one; an available card stays so."""
+    card = await require_card(store, card_uid)
+    if card.status in (CardStatus.LOST, CardStatus.RETIRED):
+        raise LostCard(f"The card is {card.status}: reactivate it first, or take another one.", card_status=card.status)
+    if card.status is CardStatus.BOUND:
+        await _unbind(store, actor, card)
 
 
 @use_case
@@ -189,6 +197,12 @@ def read_card_uid(entered: str) -> str:
         return normalize_card_uid(entered)
     except InvalidCardUid as error:
         raise Invalid(str(error), field="card_uid") from error
+
+
+async def _unbind(store: Store, actor: Actor, card: LockedCard) -> None:
+    await _require_idle(store, card)
+    await _set(store, card, CardStatus.AVAILABLE, None)
+    await store.audit(AuditAction.CARD_UNBOUND, actor, card.card_uid, card.guest_id)
 
 
 async def _require_idle(store: Store, card: LockedCard) -> None:

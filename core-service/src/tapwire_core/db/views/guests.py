@@ -13,6 +13,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, Venue, Visit
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
 from tapwire_core.db.views.search_ids import guests_found, guests_with_phone
+from tapwire_core.domain.closed_sets import CardStatus
 from tapwire_core.domain.names import mask_phone
 from tapwire_core.domain.search import query_of
 
@@ -40,6 +41,7 @@ class GuestView(Struct, frozen=True):
     available_minor: int
     currency: str
     cards: tuple[str, ...]
+    lost_cards: tuple[str, ...]
     active_visit_id: UUID | None
     created_at: datetime
 
@@ -90,6 +92,7 @@ class GuestInList(Struct, frozen=True):
     available_minor: int
     currency: str
     cards: tuple[str, ...]
+    lost_cards: tuple[str, ...]
     active_visit_id: UUID | None
     created_at: datetime
 
@@ -106,18 +109,19 @@ def _of_age() -> ColumnElement[bool]:
     return case((guests.c.birth_date.is_not(None), by_birth), else_=guests.c.age_checked_at.is_not(None))
 
 
+def _cards_of_guest(status: CardStatus) -> ColumnElement[Any]:
+    uids = func.coalesce(func.array_agg(cast(cards.c.card_uid, Text)), cast([], ARRAY(Text)))
+    return select(uids).where(cards.c.guest_id == guests.c.guest_id, cards.c.status == status.value).scalar_subquery()
+
+
 def _guests(db: Database) -> Select[Any]:
-    bound = (
-        select(func.coalesce(func.array_agg(cast(cards.c.card_uid, Text)), cast([], ARRAY(Text))))
-        .where(cards.c.guest_id == guests.c.guest_id, cards.c.status == "bound")
-        .scalar_subquery()
-    )
     visit = select(visits.c.visit_id).where(visits.c.guest_id == guests.c.guest_id, visits.c.status == "active").scalar_subquery()
     return select(
         *guests.c,
         (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
         literal(db.policy.currency).label("currency"),
         _of_age().label("of_age"),
-        bound.label("cards"),
+        _cards_of_guest(CardStatus.BOUND).label("cards"),
+        _cards_of_guest(CardStatus.LOST).label("lost_cards"),
         visit.label("active_visit_id"),
     )
