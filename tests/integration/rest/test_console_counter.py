@@ -7,10 +7,12 @@ import pytest
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.domain.shown import Noun
+from tapwire_core.errors import Invalid
 from tapwire_core.services import money, visits
 from tapwire_core.services.guests import create_guest
+from tapwire_core.services.imports import import_guests
 from tests.integration.rest.test_console_users import in_browser, shown_in
-from tests.rest import Rest, done, form_about, log_in
+from tests.rest import Rest, done, form_about, log_in, refusal
 from tests.venue import OPERATOR, Venue
 
 
@@ -71,3 +73,24 @@ async def test_a_lost_card_is_marked_wherever_its_guest_is_shown(rest: Rest, ven
     assert done(await rest.operator.get(f"/api/visits/{ann.visit_id}"))["card_status"] == "lost"
     guest = done(await rest.operator.get(f"/api/guests/{ann.guest_id}"))
     assert (guest["cards"], guest["lost_cards"]) == ([], [uid])
+
+
+async def test_a_birth_date_under_age_is_refused_together_with_a_check_of_the_age(rest: Rest, venue: Venue) -> None:
+    child, adult = str((await venue.today()).year - 14), "1980-05-01"
+    headers = in_browser(await log_in(venue.db, Role.OPERATOR))
+    new = {"first_name": "Cleo", "birth_date": f"{child}-01-02", "age_checked": True}
+    refusal(await rest.operator.post("/api/guests", json=new), 400, "age_contradictory")
+    form = await rest.nobody.post("/check-in/new-guest", data={**new, "age_checked": "true"}, headers=headers)
+    assert "By this date of birth the guest is under age." in form.text
+    assert await venue.db.pool.fetchval("SELECT count(*) FROM guests") == 0
+    with pytest.raises(Invalid, match="Line 2"):
+        await import_guests(venue.db, OPERATOR, f"first_name,phone,birth_date,age_checked\nCleo,5501,{child}-01-02,yes\n")
+
+    for field in ("birth_date", "age_checked"):
+        known = done(await rest.operator.post("/api/guests", json={**new, field: {"birth_date": adult}.get(field, False)}), 201)
+        at = f"/api/guests/{known['guest_id']}"
+        refusal(await rest.operator.patch(at, json={field: new[field]}), 400, "age_contradictory")
+        done(await rest.operator.patch(at, json={"first_name": "Cloe"}))
+        assert done(await rest.operator.get(at))["birth_date"] == known["birth_date"]
+    await venue.db.pool.execute("UPDATE venues SET legal_age = 0")
+    done(await rest.operator.post("/api/guests", json=new), 201)

@@ -9,6 +9,9 @@ from typing import Final
 from tapwire_admin.console.translations import N_
 
 PROBLEMS: Final[Mapping[str, str]] = {
+    "age_contradictory": N_(
+        "By this date of birth the guest is under age. Correct the date, or untick that you have checked the guest's age."
+    ),
     "already_claimed": N_("A colleague is already handling this incident. Talk to them."),
     "already_reconciled": N_("This pour was already settled by hand with another volume. Correct the guest's balance instead."),
     "already_resolved": N_("This incident is already resolved."),

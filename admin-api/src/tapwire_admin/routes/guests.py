@@ -55,7 +55,7 @@ async def list_guests(db: Db, page: PageQuery, search: TextQuery = None, phone: 
     return guest_views.in_list(await guest_views.list_guests(db, search=search, phone=phone, page=page))
 
 
-@post("/guests", access=OPERATOR)
+@post("/guests", access=OPERATOR, refuses=(guests.AgeContradictory,))
 async def create_guest(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewGuest]) -> GuestView:
     """Add a guest."""
     guest_id = await once(
@@ -76,7 +76,7 @@ async def read_guest(db: Db, guest_id: FromPath[UUID]) -> GuestView:
     return await require_guest(db, guest_id)
 
 
-@patch("/guests/{guest_id:uuid}", access=OPERATOR)
+@patch("/guests/{guest_id:uuid}", access=OPERATOR, refuses=(guests.AgeContradictory,))
 async def change_guest(db: Db, actor: CurrentActor, guest_id: FromPath[UUID], data: JSONBody[GuestChange]) -> GuestView:
     """Change or block a guest, or set and clear the age check."""
     if changes := changes_of(data):
