@@ -15,6 +15,7 @@ from litestar import Litestar
 from prometheus_client import generate_latest
 
 from tapwire_admin.app import create_app
+from tapwire_admin.live import Live
 from tapwire_admin.openapi.document import complete
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
@@ -106,8 +107,16 @@ def done(response: httpx.Response, status: int = 200) -> Any:
 
 
 @functools.cache
+def live() -> Live:
+    """The application's live values, as if the broker were connected."""
+    values = Live()
+    values._set_connected(connected=True)
+    return values
+
+
+@functools.cache
 def _app() -> Litestar:
-    return create_app(Database.nowhere())
+    return create_app(Database.nowhere(), live=live())
 
 
 def _app_on(db: Database) -> Litestar:

@@ -56,18 +56,23 @@ class DeskReader:
         self._show()
 
     def take_off(self) -> None:
-        """Take off what lies there, if anything does."""
+        """Take off what lies there; a reader that has begun anew says that nothing does."""
         if self._laid is None:
-            return
+            return self._show()
         gone = {"card_uid": self._laid["card_uid"], "reader_id": "desk", "removed_at": WALL_CLOCK}
         self._send("card", {"type": "card_removed", "event_id": str(uuid4()), "boot_id": self._boot_id, **gone})
         self._laid = None
-        self._show()
+        return self._show()
 
-    def _show(self) -> None:
+    def lose_power(self) -> None:
+        """Be offline, as the broker says then."""
+        self._laid = None
+        self._show("offline")
+
+    def _show(self, status: str = "online") -> None:
         state = {
             "type": "node_state",
-            "status": "online",
+            "status": status,
             "phase": "IDLE",
             "valve": "closed",
             "card": self._laid,

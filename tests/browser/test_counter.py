@@ -75,6 +75,20 @@ async def test_a_card_laid_on_the_desk_reader_opens_its_guest_once_and_one_that_
     desk.take_off()
 
 
+async def test_a_reader_that_loses_power_shows_no_card_and_nothing_is_issued_from_it(console: Console, desk: DeskReader) -> None:
+    desk.lay(uuid4().hex[:8])
+    await new_guest(console, f"Lars {uuid4().hex[:6]}")
+    await console.page.locator('[name=reader][value="bar/readers/desk"]').check()
+    button = console.page.get_by_role("button", name="Open visit and issue card")
+    await expect(button).to_be_enabled()
+
+    desk.lose_power()
+
+    await expect(console.page.get_by_text("This reader is offline")).to_be_visible()
+    await expect(console.page.locator("[data-uid]")).to_be_hidden()
+    await expect(button).to_be_disabled()
+
+
 async def test_who_is_not_of_age_or_blocked_gets_no_card_until_somebody_looks(console: Console) -> None:
     await new_guest(console, f"Quinn {uuid4().hex[:6]}", of_age=False)
     await issue_typed(console, uuid4().hex[:8])

@@ -3,13 +3,16 @@
 Live values have no ids and are not stored. A new listener gets the newest value of each kind and device, then each newer one; a
 slow listener gets only the newest. Facts with ids come from the database (`routes/event_stream.py`).
 
+The card on a reader follows from its latest message, be it a card's or a state: a reader that is offline has none, nor has any
+while the broker is unreachable. A state that is older than the newest one changes nothing (SYSTEM.md, "A device's latest state").
+
 Besides devices' messages, the console gets the presence of core workers, and taps' screens get the core's answers to their tap.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -37,12 +40,15 @@ from tapwire_contracts.messages import (
     PourSettled,
     ReaderCardPresented,
 )
+from tapwire_contracts.reasons import Presence
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
 from tapwire_core.broker.client import make_client, subscribe, until_lost
 
 FIRST_RETRY_S: Final = 0.5
 MAX_RETRY_S: Final = 10.0
 _CORE_TOPICS: Final = f"{ROOT}/core/"
+MAX_EARLIER_BOOTS: Final = 8
+"""Maximum number of superseded boots kept of a device."""
 LEAVES: Final = (STATE.leaf, CARD.leaf, PROGRESS.leaf, COMMAND.leaf)
 
 _log: Final = logging.getLogger("tapwire.admin.live")
@@ -113,7 +119,19 @@ class Live:
         self._newest: Final[dict[Key, dict[str, Any]]] = {}
         self._listeners: Final[set[Listener]] = set()
         self._workers: Final[dict[str, CoreState]] = {}
+        self._cards: Final[dict[str, str | None]] = {}
+        self._earlier_boots: Final[dict[str, dict[str, int]]] = {}
         self._connected = False
+
+    @property
+    def cards(self) -> Mapping[str, str | None]:
+        """The cards on readers, by path; None for a reader without one."""
+        return self._cards
+
+    def is_online(self, path: str) -> bool:
+        """True if the device's newest state says so, and the broker is there to tell otherwise."""
+        state = self.newest(LiveKind.NODE, path)
+        return self._connected and state is not None and state["status"] == Presence.ONLINE
 
     @property
     def link(self) -> dict[str, Any]:
@@ -148,7 +166,44 @@ class Live:
         kind = KIND_OF.get(type(message))
         if kind is None:
             return
-        self._publish((kind, str(path)), {"path": str(path), **msgspec.to_builtins(message)})
+        value = {"path": str(path), **msgspec.to_builtins(message)}
+        if isinstance(message, NodeState):
+            if self._is_older(value):
+                return
+            self._note_boot(value)
+            self._set_card(str(path), message.card.card_uid if message.card and message.status is Presence.ONLINE else None)
+        elif isinstance(message, CardPresented | ReaderCardPresented):
+            self._cards[str(path)] = message.card_uid
+        elif isinstance(message, CardRemoved):
+            self._cards[str(path)] = None
+        self._publish((kind, str(path)), value)
+
+    def _is_older(self, state: dict[str, Any]) -> bool:
+        """True for a state that the newest one has overtaken."""
+        newest = self.newest(LiveKind.NODE, state["path"])
+        if newest is None:
+            return False
+        if newest["boot_id"] == state["boot_id"]:
+            return _age_of(state) < _age_of(newest)
+        ended = self._earlier_boots.get(state["path"], {}).get(state["boot_id"], -1)
+        return bool(state["status"] != Presence.ONLINE or state["connection"] <= ended)
+
+    def _note_boot(self, state: dict[str, Any]) -> None:
+        """Record that a new boot supersedes the newest one."""
+        newest = self.newest(LiveKind.NODE, state["path"])
+        if newest is None or newest["boot_id"] == state["boot_id"]:
+            return
+        earlier = self._earlier_boots.setdefault(state["path"], {})
+        earlier.pop(state["boot_id"], None)
+        earlier[newest["boot_id"]] = newest["connection"]
+        if len(earlier) > MAX_EARLIER_BOOTS:
+            del earlier[next(iter(earlier))]
+
+    def _set_card(self, path: str, card_uid: str | None) -> None:
+        """Record the card that a state names; without one, no new listener gets the message of an earlier card."""
+        self._cards[path] = card_uid
+        if card_uid is None:
+            self._newest.pop((LiveKind.CARD, path), None)
 
     def _publish_link(self) -> None:
         self._publish((LiveKind.LINK, ""), self.link)
@@ -195,7 +250,16 @@ class Live:
     def _set_connected(self, *, connected: bool) -> None:
         self._connected = connected
         self._workers.clear()
+        if not connected:
+            for path in self._cards:
+                self._set_card(path, None)
         self._publish_link()
+
+
+def _age_of(state: dict[str, Any]) -> tuple[int, bool, int]:
+    """Order of a boot's states: an `offline` ends its connection, whatever its uptime."""
+    is_offline = state["status"] != Presence.ONLINE
+    return state["connection"], is_offline, 0 if is_offline else state["uptime_ms"]
 
 
 def _read(topic: str, payload: bytes) -> tuple[DevicePath, Message]:

@@ -128,9 +128,30 @@ async def test_a_card_that_was_on_the_desk_before_the_connection_is_published_wi
         await counter.shows(status="online")
 
 
+async def test_a_desk_reader_that_begins_anew_says_that_the_card_of_before_is_gone(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    settings = msgspec.convert(await desk_settings(broker, tmp_path), Settings)
+    live = Live()
+    following = asyncio.create_task(live.follow(broker.url("watcher"), broker.protocol))
+    async with ear_at(broker) as ear:
+        async with desk_at(settings) as node:
+            old = Counter(node, ear, broker)
+            old.reader.present(CARD)
+            await until(lambda: live.cards.get(DESK) == CARD, "the card in the console")
+        await until(lambda: live.cards[DESK] is None, "an empty reader once its program has ended")
+        async with desk_at(settings) as node:
+            new = Counter(node, ear, broker)
+            await new.shows(status="online", card=None)
+            await until(lambda: live.is_online(DESK) and live.cards[DESK] is None, "a reader without a card")
+            new.reader.remove()
+            new.reader.present(OTHER_CARD)
+            await until(lambda: live.cards[DESK] == OTHER_CARD, "the next card")
+    await end_tasks(following)
+
+
 async def test_the_console_shows_the_card_and_the_desk_reader(counter: Counter) -> None:
     counter.reader.present(CARD)
-    await counter.hear("card_presented")
+    told = await counter.hear("card_presented")
+    await counter.shows(card={"card_uid": CARD, "reader_id": "counter", "read_at": told["read_at"]})
     live = Live()
     for kind, leaf in (("card_presented", "card"), ("node_state", "state")):
         live.receive(f"tapwire/v1/{DESK}/{leaf}", json.dumps(counter.ear.all(DESK, kind)[-1]).encode())

@@ -9,6 +9,9 @@ from typing import Final
 from tapwire_admin.console.translations import N_
 
 PROBLEMS: Final[Mapping[str, str]] = {
+    "age_contradictory": N_(
+        "By this date of birth the guest is under age. Correct the date, or untick that you have checked the guest's age."
+    ),
     "already_claimed": N_("A colleague is already handling this incident. Talk to them."),
     "already_reconciled": N_("This pour was already settled by hand with another volume. Correct the guest's balance instead."),
     "already_resolved": N_("This incident is already resolved."),
@@ -19,6 +22,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "busy": N_("Somebody else is changing this right now. Try again in a moment."),
     "card_busy": N_("This card is in use in another visit. Use another card, or close that visit."),
     "card_not_lost": N_("Only a lost card can be reactivated."),
+    "card_not_on_reader": N_("This card no longer lies on the reader. Lay it on again, or type its number."),
     "card_uid_invalid": N_("This is not the id of a card. Read the card again."),
     "card_uid_random": N_("This is a telephone: it shows another id at each reading. Use a card."),
     "changed_meanwhile": N_("This was changed meanwhile by somebody else. Nothing was done: close this and open it again."),

@@ -1,8 +1,9 @@
 """The console's stream of events for one viewer: values ready to be shown, and the names of changed things.
 
-`values`: texts that change while beer flows; money by the core's formula. `card`: the card on a reader; `is_new`: laid on or taken
-off since the stream began. `link`: state of broker and core. `changed`: kind, action and ids of a new fact; parts of a page that
-show one of them are requested again. `beat`: heartbeat. `end`: the session has ended, or the user has opened one stream too many.
+`values`: texts that change while beer flows; money by the core's formula. `card`: the card on a reader, null without one or while
+the reader is offline; `is_new`: laid on since the stream began. `link`: state of broker and core. `changed`: kind, action and ids
+of a new fact; parts of a page that show one of them are requested again. `beat`: heartbeat. `end`: the session has ended, or the
+user has opened one stream too many.
 """
 
 import asyncio
@@ -62,6 +63,8 @@ class LiveTexts:
         self._viewer: Final = viewer
         self._pours: dict[str, TapView | None] = {}
         self._presence: dict[str, str] = {}
+        self._cards: dict[str, tuple[str | None, bool]] = {}
+        self._laid_on: dict[str, str] = {}
         self._loading: asyncio.Task[None] | None = None
 
     def values(self, listener: Listener, updates: Sequence[tuple[LiveKind, dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -91,6 +94,24 @@ class LiveTexts:
         before = self._presence.get(state["path"])
         self._presence[state["path"]] = state["status"]
         return before is not None and before != state["status"]
+
+    def cards(self, updates: Sequence[tuple[LiveKind, dict[str, Any]]], *, is_first: bool) -> list[dict[str, Any]]:
+        """The cards on readers that differ from those last sent, and those laid on anew."""
+        laid_on = {value["path"]: value["event_id"] for kind, value in updates if kind is LiveKind.CARD and "read_at" in value}
+        anew = {path for path, event_id in laid_on.items() if self._laid_on.get(path) != event_id and not is_first}
+        self._laid_on |= laid_on
+        there = {path: (card_uid, self.live.is_online(path)) for path, card_uid in self.live.cards.items()}
+        changed = [path for path, card in there.items() if path in anew or self._cards.get(path) != card]
+        self._cards = there
+        return [
+            {
+                "path": path,
+                "card_uid": there[path][0],
+                "online": there[path][1],
+                "is_new": path in anew and there[path][0] is not None,
+            }
+            for path in changed
+        ]
 
     def _phase(self, state: dict[str, Any]) -> dict[str, Any]:
         """The phase of a tap's node."""
@@ -201,13 +222,12 @@ def _values(texts: LiveTexts, listener: Listener, *, is_first: bool) -> Iterator
             case LiveKind.NODE:
                 if texts.presence_changed(value):
                     topics += [value["path"], "presence"]
-            case LiveKind.CARD:
-                laid_on = value["card_uid"] if value["type"] == "card_presented" else None
-                yield _event("card", {"path": value["path"], "card_uid": laid_on, "is_new": not is_first})
             case LiveKind.LINK:
                 yield _event("link", value)
             case _:
                 pass
+    for card in texts.cards(updates, is_first=is_first):
+        yield _event("card", card)
     if topics:
         yield _changed(topics)
 

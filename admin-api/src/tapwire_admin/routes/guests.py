@@ -56,7 +56,7 @@ async def list_guests(db: Db, page: PageQuery, search: TextQuery = None, phone: 
     return guest_views.in_list(await guest_views.list_guests(db, search=search, phone=phone, page=page))
 
 
-@post("/guests", access=OPERATOR)
+@post("/guests", access=OPERATOR, refuses=(guests.AgeContradictory,))
 async def create_guest(
     db: Db, request: Request[Any, Any, Any], actor: CurrentActor, once: RunOnce, data: JSONBody[NewGuest]
 ) -> GuestView:
@@ -80,7 +80,7 @@ async def read_guest(db: Db, request: Request[Any, Any, Any], guest_id: FromPath
     return await guest_on_own_page(db, request, guest_id)
 
 
-@patch("/guests/{guest_id:uuid}", access=OPERATOR)
+@patch("/guests/{guest_id:uuid}", access=OPERATOR, refuses=(guests.AgeContradictory,))
 async def change_guest(
     db: Db, request: Request[Any, Any, Any], actor: CurrentActor, guest_id: FromPath[UUID], data: JSONBody[GuestChange]
 ) -> GuestView:

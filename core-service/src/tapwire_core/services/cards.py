@@ -1,5 +1,6 @@
 """Cards: binding, loss, and retirement."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
@@ -48,6 +49,12 @@ class CardUidInvalid(Refused):
     code = "card_uid_invalid"
 
 
+class CardNotOnReader(Refused):
+    """The card does not lie on the reader from which it is to be issued."""
+
+    code = "card_not_on_reader"
+
+
 class CardNotLost(Refused):
     """Only a lost card can be restored."""
 
@@ -60,6 +67,14 @@ class Stage(StrEnum):
     BOUND = "bound"
     ALREADY_BOUND = "already_bound"
     ASSIGNED = "assigned"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The reader that an operator relies on, and the card on it by its newest state; None if it is offline or has no card."""
+
+    path: str
+    card_uid: str | None
 
 
 @use_case
@@ -76,9 +91,17 @@ async def unbind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str)
     card = await require_card(store, card_uid)
     if card.guest_id != guest_id or card.status is not CardStatus.BOUND:
         raise NotFound("card of this guest", card.card_uid)
-    await _require_idle(store, card)
-    await _set(store, card, CardStatus.AVAILABLE, None)
-    await store.audit(AuditAction.CARD_UNBOUND, actor, card.card_uid, guest_id)
+    await _unbind(store, actor, card)
+
+
+@use_case
+async def free_card(store: Store, actor: Actor, card_uid: str) -> None:
+    """Unbind a returned card from its guest, for the next one; an available card stays so."""
+    card = await require_card(store, card_uid)
+    if card.status in (CardStatus.LOST, CardStatus.RETIRED):
+        raise LostCard(f"The card is {card.status}: reactivate it first, or take another one.", card_status=card.status)
+    if card.status is CardStatus.BOUND:
+        await _unbind(store, actor, card)
 
 
 @use_case
@@ -144,6 +167,16 @@ async def lock_card_for_issue(store: Store, card_uid: str) -> LockedCard:
             return await writes.lock_or_add_card(store, uid)
 
 
+def require_on_reader(reading: Reading | None, card: LockedCard) -> None:
+    """Raise `CardNotOnReader` if the reader that the operator relies on shows another card or none."""
+    if reading is not None and reading.card_uid != card.card_uid:
+        raise CardNotOnReader(
+            "The card does not lie on this reader: lay it on again, or type its number.",
+            reader=reading.path,
+            card_uid=reading.card_uid,
+        )
+
+
 def card_warnings(card_uid: str) -> tuple[CardUidProblem, ...]:
     """Warnings about a card that was issued."""
     problem = card_uid_problem(read_card_uid(card_uid))
@@ -164,6 +197,12 @@ def read_card_uid(entered: str) -> str:
         return normalize_card_uid(entered)
     except InvalidCardUid as error:
         raise Invalid(str(error), field="card_uid") from error
+
+
+async def _unbind(store: Store, actor: Actor, card: LockedCard) -> None:
+    await _require_idle(store, card)
+    await _set(store, card, CardStatus.AVAILABLE, None)
+    await store.audit(AuditAction.CARD_UNBOUND, actor, card.card_uid, card.guest_id)
 
 
 async def _require_idle(store: Store, card: LockedCard) -> None:

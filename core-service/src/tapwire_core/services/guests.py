@@ -19,6 +19,12 @@ from tapwire_core.errors import Invalid, NotFound
 FIRST_BIRTH_YEAR: Final = 1900
 
 
+class AgeContradictory(Invalid):
+    """By the birth date the guest is under age, but was checked to be of age."""
+
+    code = "age_contradictory"
+
+
 class GuestChanges(TypedDict, total=False):
     """Changes of a guest."""
 
@@ -49,6 +55,7 @@ async def add_guest(
     await index_guest(store, guest_id)
     if age_checked:
         await writes.set_age_check(store, guest_id, actor)
+        await _require_consistent_age(store, guest_id)
     await store.audit(AuditAction.GUEST_CREATED, actor, guest_id, details={"age_checked": age_checked})
     return guest_id
 
@@ -70,6 +77,8 @@ async def change_guest(store: Store, actor: Actor, guest_id: UUID, **changes: Un
     await index_guest(store, guest_id)
     if "age_checked" in changes:
         await writes.set_age_check(store, guest_id, actor if changes["age_checked"] else None)
+    if changes.keys() & {"birth_date", "age_checked"}:
+        await _require_consistent_age(store, guest_id)
     audited = {name: value for name, value in changes.items() if name in ("blocked", "age_checked")}
     await store.audit(AuditAction.GUEST_CHANGED, actor, guest_id, details={"changed": sorted(changes), **audited})
 
@@ -79,6 +88,13 @@ async def note_personal_read(store: Store, actor: Actor, guest_id: UUID) -> None
     """Audit that an operator reads a guest's whole telephone number and birth date: once an hour for each operator and guest."""
     if not await writes.has_read_lately(store, guest_id, actor):
         await store.audit(AuditAction.GUEST_READ, actor, guest_id)
+
+
+async def _require_consistent_age(store: Store, guest_id: UUID) -> None:
+    if await writes.contradicts_age_check(store, guest_id):
+        raise AgeContradictory(
+            "By birth_date the guest is under age, but age_checked says of age: correct one of the two.", field="birth_date"
+        )
 
 
 async def require_guest(store: Store, guest_id: UUID) -> LockedGuest:

@@ -21,7 +21,16 @@ from tapwire_core.db.writes.visits import ActiveVisit, LockedVisit
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.errors import NotFound, Refused
-from tapwire_core.services.cards import CardBusy, CardUidInvalid, Stage, bind_locked_card, lock_card_for_issue, read_card_uid
+from tapwire_core.services.cards import (
+    CardBusy,
+    CardUidInvalid,
+    Reading,
+    Stage,
+    bind_locked_card,
+    lock_card_for_issue,
+    read_card_uid,
+    require_on_reader,
+)
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import require_open_shift
 from tapwire_core.services.pour_recovery import require_pending, void_pending_pour
@@ -79,11 +88,14 @@ async def open_visit(store: Store, actor: Actor, venue_id: str | None, guest_id:
 
 
 @use_case
-async def open_and_assign_card(store: Store, actor: Actor, venue_id: str | None, guest_id: UUID, card_uid: str) -> OpenedVisit:
-    """Open a visit and assign a card to it, or change nothing at all."""
+async def open_and_assign_card(
+    store: Store, actor: Actor, venue_id: str | None, guest_id: UUID, card_uid: str, reading: Reading | None = None
+) -> OpenedVisit:
+    """Open a visit and assign a card to it, or change nothing at all. `reading`: the reader on which the card must lie."""
     venue_id = await resolve_venue(store, venue_id)
     shift_id = await require_open_shift(store, venue_id)
     card = await lock_card_for_issue(store, card_uid)
+    require_on_reader(reading, card)
     await _require_admissible(store, venue_id, guest_id)
     active = await writes.active_visit_of_guest(store, guest_id)
     bound = await bind_locked_card(store, actor, guest_id, card)
@@ -107,9 +119,12 @@ async def note_refused_issue(store: Store, actor: Actor, guest_id: UUID, card_ui
 
 
 @use_case
-async def assign_card(store: Store, actor: Actor, visit_id: UUID, card_uid: str, *, shown: Shown | None = None) -> OpenedVisit:
-    """Assign a card to an active visit, in place of its old one, which stays bound to the guest."""
+async def assign_card(
+    store: Store, actor: Actor, visit_id: UUID, card_uid: str, reading: Reading | None = None, *, shown: Shown | None = None
+) -> OpenedVisit:
+    """Assign a card to an active visit, in place of its old one, which stays bound to the guest. `reading`: as in opening."""
     card = await lock_card_for_issue(store, card_uid)
+    require_on_reader(reading, card)
     visit = await _require_visit(store, visit_id)
     await require_as_shown(store, shown)
     if visit.status is not VisitStatus.ACTIVE:

@@ -1,4 +1,4 @@
-"""Cards: found by reader or number; state, loss and retirement."""
+"""Cards: found by reader or number; state, return, loss and retirement."""
 
 from contextlib import suppress
 from typing import Final
@@ -45,6 +45,13 @@ async def show_cards(
     return viewer.show("cards.html", shell=shell, reasons=reasons, **context)
 
 
+@post("/cards/{card_uid:str}/free", access=OPERATOR, shows=Noun.CARD)
+async def free_card(actor: CurrentActor, form: Form, card_uid: CardInPath) -> Response[str]:
+    """Free a returned card for the next guest."""
+    await form.once(cards.free_card, actor, card_uid)
+    return go_to(f"/cards?card_uid={read_card_uid(card_uid)}")
+
+
 @post("/cards/{card_uid:str}/{action:str}", access=OPERATOR, shows=Noun.CARD)
 async def change_card(actor: CurrentActor, form: Form, card_uid: CardInPath, action: CardInPath) -> Response[str]:
     """Report a card lost, reactivate it, or retire it."""
@@ -52,4 +59,4 @@ async def change_card(actor: CurrentActor, form: Form, card_uid: CardInPath, act
     return go_to(f"/cards?card_uid={read_card_uid(card_uid)}")
 
 
-HANDLERS = (show_cards, change_card)
+HANDLERS = (show_cards, free_card, change_card)

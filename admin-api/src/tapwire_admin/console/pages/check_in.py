@@ -11,7 +11,7 @@ from litestar.params import FromQuery
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.activity import latest_at_counter
 from tapwire_admin.console.error_answers import problem_text
-from tapwire_admin.console.forms import Form
+from tapwire_admin.console.forms import Form, SubmittedForm
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
@@ -20,6 +20,7 @@ from tapwire_admin.requests.dependencies import CurrentActor, Db, TextQuery
 from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.guests import NewGuest
 from tapwire_admin.routes.visits import NewVisitWithCard
+from tapwire_contracts.reasons import Presence
 from tapwire_contracts.topics import DevicePath, InvalidPath
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as views
@@ -31,7 +32,7 @@ from tapwire_core.db.views.visits import VisitView, get_visit
 from tapwire_core.domain.shown import Noun
 from tapwire_core.errors import Refused
 from tapwire_core.services import guests, visits
-from tapwire_core.services.cards import card_warnings
+from tapwire_core.services.cards import Reading, card_warnings
 
 MAX_SUGGESTIONS: Final = 6
 
@@ -103,7 +104,8 @@ async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live],
     wanted = form.read(NewVisitWithCard, venue_id=form.venue_id)
     guest = await views.get_guest(db, wanted.guest_id)
     try:
-        opened = await form.once(visits.open_and_assign_card, actor, wanted.venue_id, wanted.guest_id, wanted.card_uid)
+        reading = await reading_of(db, viewer, live, form)
+        opened = await form.once(visits.open_and_assign_card, actor, wanted.venue_id, wanted.guest_id, wanted.card_uid, reading)
     except Refused as refusal:
         await visits.note_refused_issue(db, actor, wanted.guest_id, wanted.card_uid, refusal)
         text = problem_text(viewer, refusal.code, str(refusal))
@@ -136,18 +138,26 @@ async def readers_of(db: Database, viewer: Viewer, live: Live) -> list[Reader]:
         except InvalidPath:
             continue
         if path.venue_id == viewer.required_venue.venue_id and device.revoked_at is None:
-            state = live.newest(LiveKind.NODE, device.path) or device.node_state or {}
-            readers.append(Reader(path, state.get("status") == "online", _card_on(live, device.path, state)))
+            readers.append(_reader(live, path, device.node_state or {}))
     return sorted(readers, key=lambda reader: (reader.path.kind.value != "readers", not reader.online, reader.path))
 
 
-def _card_on(live: Live, path: str, state: dict[str, Any]) -> str | None:
-    """The card on a reader, by its last card message, else by its state."""
-    message = live.newest(LiveKind.CARD, path)
-    if message is not None:
-        return str(message["card_uid"]) if message["type"] == "card_presented" else None
-    card = state.get("card")
-    return str(card["card_uid"]) if card else None
+async def reading_of(db: Database, viewer: Viewer, live: Live, form: SubmittedForm) -> Reading | None:
+    """The reader that a form relies on, and the card on it now; None if the card's number was typed."""
+    path = form.values.get("reader")
+    if path is None or "typed" in form.values:
+        return None
+    cards = {str(reader.path): reader.card_uid for reader in await readers_of(db, viewer, live)}
+    return Reading(path, cards.get(path))
+
+
+def _reader(live: Live, path: DevicePath, stored: dict[str, Any]) -> Reader:
+    """A reader by its newest live values, or by its stored state until it was heard; without a broker nothing is known of it."""
+    if str(path) in live.cards or live.newest(LiveKind.NODE, str(path)):
+        return Reader(path, live.is_online(str(path)), live.cards.get(str(path)))
+    is_online = live.link["broker"] and stored.get("status") == Presence.ONLINE
+    card = stored.get("card") if is_online else None
+    return Reader(path, is_online, str(card["card_uid"]) if card else None)
 
 
 HANDLERS = (show_check_in, search_guests, ask_for_guest, create_guest, open_visit)

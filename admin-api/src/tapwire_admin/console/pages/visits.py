@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.console.forms import Form
-from tapwire_admin.console.pages.check_in import readers_of
+from tapwire_admin.console.pages.check_in import readers_of, reading_of
 from tapwire_admin.console.render import done
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
@@ -70,9 +70,12 @@ async def ask_for_card(db: Db, viewer: CurrentViewer, live: NamedDependency[Live
 
 
 @post("/visits/{visit_id:uuid}/card", access=OPERATOR, shows=Noun.VISIT)
-async def assign_card(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
+async def assign_card(
+    db: Db, viewer: CurrentViewer, live: NamedDependency[Live], actor: CurrentActor, form: Form, visit_id: FromPath[UUID]
+) -> Response[str]:
     """Assign a card to the visit."""
-    await form.only(["card_uid"]).once(visits.assign_card, actor, visit_id, form.read(CardForVisit).card_uid)
+    card_uid, reading = form.read(CardForVisit).card_uid, await reading_of(db, viewer, live, form)
+    await form.only(["card_uid"]).once(visits.assign_card, actor, visit_id, card_uid, reading)
     return done(viewer.translate(N_("The card works now.")), changed=[str(visit_id), "visit"])
 
 

@@ -1,4 +1,5 @@
-// Shows the card on the chosen reader; the form can be sent only while a card lies there or a number is typed.
+// Shows the card on the chosen reader; the form can be sent only while a card lies there or a number is typed. A reader that is
+// offline, or that the server no longer hears, has no card.
 
 const CHOSEN = "tapwire-reader";
 
@@ -14,14 +15,17 @@ function show() {
   const where = form();
   if (!where) return;
   const typed = where.elements.typed?.value.trim() ?? "";
-  const laid = chosen()?.dataset.card ?? "";
+  const reader = chosen();
+  const is_away = reader !== undefined && reader !== null && !reader.closest("label").querySelector("[data-offline]").hidden;
+  const laid = is_away ? "" : (reader?.dataset.card ?? "");
   const card = typed || laid;
   where.elements.card_uid.value = card;
   where.querySelector("[data-reader]").classList.toggle("has-card", card !== "");
   const uid = where.querySelector("[data-uid]");
   uid.textContent = card;
   uid.hidden = card === "";
-  where.querySelector("[data-empty]").hidden = card !== "";
+  where.querySelector("[data-empty]").hidden = card !== "" || is_away;
+  where.querySelector("[data-away]").hidden = card !== "" || !is_away;
   const needs_guest = where.elements.guest_id !== undefined && where.elements.guest_id.value === "";
   where.querySelector("[type=submit]").disabled = card === "" || needs_guest;
 }
@@ -33,10 +37,11 @@ function chooseAgain() {
   show();
 }
 
-document.addEventListener("tapwire:card", ({ detail: { path, card_uid } }) => {
+document.addEventListener("tapwire:card", ({ detail: { path, card_uid, online } }) => {
   const reader = form()?.querySelector(`[name=reader][value="${CSS.escape(path)}"]`);
   if (!reader) return;
   reader.dataset.card = card_uid ?? "";
+  reader.closest("label").querySelector("[data-offline]").hidden = online;
   show();
 });
 document.addEventListener("input", (event) => {

@@ -13,6 +13,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, Venue, Visit
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
 from tapwire_core.db.views.search_ids import guests_found, guests_with_phone
+from tapwire_core.domain.closed_sets import CardStatus
 from tapwire_core.domain.names import mask_phone
 from tapwire_core.domain.search import query_of
 
@@ -49,6 +50,7 @@ class GuestView(Struct, frozen=True, kw_only=True):
     available_minor: int
     currency: str
     cards: tuple[str, ...]
+    lost_cards: tuple[str, ...]
     active_visit_id: UUID | None
     created_at: datetime
 
@@ -104,6 +106,7 @@ class GuestInList(Struct, frozen=True):
     available_minor: int
     currency: str
     cards: tuple[str, ...]
+    lost_cards: tuple[str, ...]
     active_visit_id: UUID | None
     created_at: datetime
 
@@ -125,12 +128,12 @@ def _of_age() -> ColumnElement[bool]:
     return case((guests.c.birth_date.is_not(None), by_birth), else_=guests.c.age_checked_at.is_not(None))
 
 
+def _cards_of_guest(status: CardStatus) -> ColumnElement[Any]:
+    uids = func.coalesce(func.array_agg(cast(cards.c.card_uid, Text)), cast([], ARRAY(Text)))
+    return select(uids).where(cards.c.guest_id == guests.c.guest_id, cards.c.status == status.value).scalar_subquery()
+
+
 def _guests(db: Database) -> Select[Any]:
-    bound = (
-        select(func.coalesce(func.array_agg(cast(cards.c.card_uid, Text)), cast([], ARRAY(Text))))
-        .where(cards.c.guest_id == guests.c.guest_id, cards.c.status == "bound")
-        .scalar_subquery()
-    )
     visit = select(visits.c.visit_id).where(visits.c.guest_id == guests.c.guest_id, visits.c.status == "active").scalar_subquery()
     return select(
         *guests.c,
@@ -138,6 +141,7 @@ def _guests(db: Database) -> Select[Any]:
         literal(db.policy.currency).label("currency"),
         _of_age().label("of_age"),
         or_(guests.c.birth_date.is_not(None), guests.c.age_checked_at.is_not(None)).label("age_known"),
-        bound.label("cards"),
+        _cards_of_guest(CardStatus.BOUND).label("cards"),
+        _cards_of_guest(CardStatus.LOST).label("lost_cards"),
         visit.label("active_visit_id"),
     )

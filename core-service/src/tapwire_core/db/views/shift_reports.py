@@ -53,7 +53,7 @@ class Totals(Struct, LostVolumes):
 
 
 class Till(Struct):
-    """Top-ups, refunds and adjustments, in minor units."""
+    """Top-ups, refunds and adjustments, in minor units; of all payment methods unless in `by_method`."""
 
     top_ups_minor: int = 0
     refunds_minor: int = 0

@@ -10,12 +10,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from tapwire_contracts.reasons import Presence, StopReason
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Guest, NodeStatus, Pour, Tap, Visit
+from tapwire_core.db.tables import Card, Guest, NodeStatus, Pour, Tap, Visit
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_one, read_page, table
-from tapwire_core.domain.closed_sets import VisitStatus
+from tapwire_core.domain.closed_sets import CardStatus, VisitStatus
 
 visits: Final = table(Visit)
+cards: Final = table(Card)
 guests: Final = table(Guest)
 pours: Final = table(Pour)
 taps: Final = table(Tap)
@@ -39,13 +40,17 @@ class PendingPour(Struct, frozen=True):
 
 
 class VisitView(Struct, frozen=True):
-    """A visit; `active_tap_id` and `lock_set_at` show its pending pour's lock. `spent_minor`: the sum of its pours' charges."""
+    """A visit; `active_tap_id` and `lock_set_at` show its pending pour's lock. `spent_minor`: the sum of its pours' charges.
+
+    `card_status`: `lost` for a card that no longer works.
+    """
 
     visit_id: UUID
     venue_id: str
     guest_id: UUID
     guest_name: str
     card_uid: str | None
+    card_status: CardStatus | None
     status: VisitStatus
     opened_at: datetime
     opened_by: str
@@ -102,6 +107,7 @@ def _visits(db: Database) -> Select[Any]:
             guests.c.held_minor,
             (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
             _spent().label("spent_minor"),
+            _card_status().label("card_status"),
             literal(db.policy.currency).label("currency"),
             _pending_pour().label("pending_pour"),
         )
@@ -116,6 +122,10 @@ def _spent() -> ColumnElement[int]:
     of_visit = pours.alias("of_visit")
     total = cast(func.coalesce(func.sum(of_visit.c.amount_minor), 0), BigInteger)
     return select(total).where(of_visit.c.visit_id == visits.c.visit_id).scalar_subquery()
+
+
+def _card_status() -> ColumnElement[Any]:
+    return select(cards.c.status).where(cards.c.card_uid == visits.c.card_uid).scalar_subquery()
 
 
 def _pending_pour() -> ColumnElement[Any]:

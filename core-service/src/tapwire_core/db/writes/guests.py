@@ -64,6 +64,18 @@ async def has_read_lately(store: Store, guest_id: UUID, by: Actor) -> bool:
     return bool(found)
 
 
+async def contradicts_age_check(store: Store, guest_id: UUID) -> bool:
+    """Return whether the guest was checked to be of age, but by the birth date is under age at every venue today."""
+    found = await store.connection.fetchval(
+        """SELECT age_checked_at IS NOT NULL AND birth_date IS NOT NULL AND (
+               SELECT bool_and(birth_date + make_interval(years => legal_age::int) > (now() AT TIME ZONE time_zone)::date)
+               FROM venues)
+           FROM guests WHERE guest_id = $1""",
+        guest_id,
+    )
+    return bool(found)
+
+
 async def is_future(store: Store, day: date) -> bool:
     """Return whether a day is after today in every time zone."""
     return bool(await store.connection.fetchval("SELECT $1 > (now() AT TIME ZONE 'UTC')::date + 1", day))
