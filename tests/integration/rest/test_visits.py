@@ -207,8 +207,8 @@ async def test_closing_answers_a_pour_that_has_ended_with_its_state(rest: Rest, 
     assert done(await rest.operator.post(close, json={}))["status"] == "closed"
 
 
-async def test_a_birth_date_decides_whatever_somebody_has_checked(rest: Rest, venue: Venue) -> None:
-    child = await newcomer(venue, birth_date=date(2015, 5, 5), age_checked=True)
+async def test_a_birth_date_decides_without_a_check(rest: Rest, venue: Venue) -> None:
+    child = await newcomer(venue, birth_date=date(2015, 5, 5), age_checked=False)
     adult = await newcomer(venue, birth_date=date(1990, 5, 5), age_checked=False)
 
     refusal(await rest.operator.post(OPEN, json=body(child)), 409, "guest_underage")
