@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from tapwire_contracts.unsafe_text import UNSAFE_IN_A_LINE
+
 FORMAT_VARIABLE: Final = "TAPWIRE_LOG_FORMAT"
 FORMATS: Final = ("text", "json")
 _FACTS: Final = "tapwire_facts"
-_ESCAPED: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A))}
-"""What JSON leaves as it is, and a terminal obeys."""
-_UNSAFE: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]")
+_UNSAFE: Final = re.compile(f"[{UNSAFE_IN_A_LINE}]")
 
 
 class InvalidLogFormat(ValueError):
@@ -80,4 +80,5 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False).translate(_ESCAPED)
+        # JSON leaves some of them as they are, and a terminal obeys
+        return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(line, ensure_ascii=False))

@@ -38,6 +38,12 @@ class Refused(DomainError):
     code = "refused"
 
 
+class RoleRequired(Refused):
+    """This much takes a higher role."""
+
+    code = "role_required"
+
+
 class NotMigrated(DomainError):
     """The database's schema is not this version's."""
 

@@ -11,7 +11,7 @@ import pytest
 from tapwire_contracts.messages import PourAuthorized
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.shift_reports import ShiftReport, Totals, sum_up_shift
-from tapwire_core.domain.closed_sets import PaymentMethod
+from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.services import kegs, money
 from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tests.venue import KEG_ML, OPERATOR, Guest, SimulatedTap, Venue
@@ -75,7 +75,8 @@ class Evening:
 
     async def clean(self) -> None:
         """The lines are cleaned."""
-        await kegs.book_line_cleaning(self.venue.db, OPERATOR, self.venue.keg_id, self.dice.randint(1, 500), "Monday")
+        cleaned_ml = self.dice.randint(1, 500)
+        await kegs.book_line_cleaning(self.venue.db, OPERATOR, Role.SHIFT_LEAD, self.venue.keg_id, cleaned_ml, "Monday")
 
     async def correct(self) -> None:
         """Somebody weighs the keg, and gives a guest money back."""

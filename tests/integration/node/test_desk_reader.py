@@ -148,6 +148,22 @@ async def test_a_desk_reader_that_begins_anew_says_that_the_card_of_before_is_go
     await end_tasks(following)
 
 
+async def test_two_readers_with_one_login_name_each_other_in_their_logs(
+    mosquitto: EmbeddedBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = msgspec.convert(await desk_settings(mosquitto, tmp_path), Settings)
+    async with desk_at(settings) as one, desk_at(settings) as other:
+        boots = {str(node.boot_id) for node in (one, other)}
+        await until(lambda: all(any(boot in line for line in alarms(caplog)) for boot in boots), lambda: alarms(caplog))
+
+    assert len(alarms(caplog)) == len(boots), "once each"
+
+
+def alarms(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the log has about other readers."""
+    return [record.getMessage() for record in caplog.records if "uses this desk reader's login" in record.getMessage()]
+
+
 async def test_the_console_shows_the_card_and_the_desk_reader(counter: Counter) -> None:
     counter.reader.present(CARD)
     told = await counter.hear("card_presented")

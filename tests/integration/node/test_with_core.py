@@ -12,7 +12,6 @@ import pytest
 
 from tapwire_contracts.reasons import FlowCause
 from tapwire_contracts.tasks import end_tasks
-from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import TapStatus
 from tapwire_core.domain.policy import Policy
 from tapwire_core.mqtt.connection import BrokerAddress
@@ -26,11 +25,13 @@ from tapwire_node.hardware.simulated_tap import SimulatedTap
 from tapwire_node.journal.inspection import export
 from tapwire_node.runtime.tap_node import TapNode, running_node
 from tapwire_node.settings import Settings
-from tests.integration.node.rig import FLOW_ML_PER_S, TAP, tap_settings, until
+from tests.integration.node.person import Tool
+from tests.integration.node.rig import FLOW_ML_PER_S, TAP, tap_settings, to_toml, until
 from tests.stolen_time import Stolen
 from tests.venue import OPERATOR, Guest, Venue
 
 PACE = Intervals(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
+CONFLICT_MS = 4_000
 BUSY_MACHINE_ML = 5_000
 """Volume that may flow on while a busy machine keeps the node waiting; each test says how much."""
 
@@ -85,9 +86,10 @@ class Bar:
 
 
 @pytest.fixture
-async def venue(db: Database) -> Venue:
-    """A venue with an open shift and one tap, whose house takes nothing amiss that a busy machine did."""
-    return await Venue.open(replace(db, policy=Policy(overpour_tolerance_ml=BUSY_MACHINE_ML)))
+def venue(venue: Venue) -> Venue:
+    """A venue whose house takes nothing amiss that a busy machine did, and soon believes that a second node is gone."""
+    policy = Policy(overpour_tolerance_ml=BUSY_MACHINE_ML, identity_conflict_ms=CONFLICT_MS)
+    return replace(venue, db=replace(venue.db, policy=policy))
 
 
 @pytest.fixture
@@ -263,3 +265,33 @@ async def test_settling_an_exported_journal_changes_nothing(bar: Bar, tmp_path: 
     assert [(fact.outcome, fact.volume_ml) for fact in settled] == [("pending_updated_to_synced", bar.tap.flowed_ml)]
     assert await bar.venue.balance(ann) == before
     await bar.venue.books_balance()
+
+
+async def test_two_nodes_with_one_login_are_an_incident_that_both_logs_and_the_doctor_name_until_one_is_off(
+    bar: Bar, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, clone_folder = await bar.venue.guest(balance_minor=300_00), tmp_path / "clone"
+    clone_folder.mkdir()
+    cloned = await tap_settings(bar.broker, clone_folder)
+    (clone_folder / "tap.toml").write_text(to_toml(cloned))
+    async with running_node(msgspec.convert(cloned, Settings)) as clone:
+        await until(lambda: clone.state.other_node and bar.node.state.other_node, "each to see the other")
+        while not (found := await bar.venue.incidents("identity_conflict")):
+            await asyncio.sleep(0.02)
+        doctor = await Tool.start(clone_folder, "doctor")
+        assert await doctor.end() == 1
+        await bar.phase("IDLE")
+        bar.tap.reader.present(ann.card_uid)
+        await bar.phase("CARD_MUST_BE_REMOVED")
+        bar.tap.reader.remove()
+
+    boots = {clone.state.other_node, bar.node.state.other_node}
+    alarms = {record.getMessage() for record in caplog.records if "uses this tap's login" in record.getMessage()}
+    assert [incident["tap_path"] for incident in found] == [TAP]
+    assert {boot for boot in boots if any(str(boot) in alarm for alarm in alarms)} == boots != {None}
+    assert any(line.startswith("DO") and str(clone.state.other_node) in line for line in doctor.said), doctor.said
+    assert bar.tap.flowed_ml == clone.hardware.simulated.flowed_ml == 0  # type: ignore[union-attr]
+    while await bar.venue.incidents("identity_conflict"):
+        await asyncio.sleep(0.05)
+    await bar.start_pour(ann)
+    await bar.settled()

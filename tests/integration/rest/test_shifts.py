@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 
+from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services import kegs, visits
 from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tests.rest import Rest, done, refusal, with_key
@@ -71,7 +72,7 @@ async def test_a_report_keeps_sold_written_off_rejected_unattributed_and_pending
     await venue.report(await venue.grant(over), 210)
     await venue.report(await venue.grant(rejected), 300)
     await venue.db.pool.execute("UPDATE taps SET status = 'active'")
-    await kegs.book_line_cleaning(venue.db, OPERATOR, venue.keg_id, 40, "Monday")
+    await kegs.book_line_cleaning(venue.db, OPERATOR, Role.OPERATOR, venue.keg_id, 40, "Monday")
     await venue.grant(pending)
     refund = {"amount_minor": 20_00, "method": "card", "reason": "x"}
     done(await rest.shift_lead.post(f"/api/guests/{sold.guest_id}/refunds", json=refund, headers=with_key()), 201)

@@ -10,7 +10,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import kegs
 from tapwire_core.services.nodes import note_state
-from tests.rest import Rest, done, form_about, refusal
+from tests.rest import Rest, done, form_about, refusal, with_key
 from tests.venue import KEG_ML, OPERATOR, PRICE_MINOR, Venue
 
 TAP = "/api/taps/bar/left"
@@ -164,6 +164,19 @@ async def test_a_keg_hangs_on_one_tap_only(rest: Rest, venue: Venue) -> None:
 
     assert {answer.status_code for answer in answers} == {200, 409}
     assert await venue.db.pool.fetchval("SELECT count(*) FROM taps WHERE keg_id = $1", third) == 1
+
+
+async def test_operators_who_book_line_cleaning_at_once_stay_within_their_day(rest: Rest, venue: Venue) -> None:
+    path = f"/api/kegs/{venue.keg_id}/stock"
+    cleaning = {"kind": "line_cleaning", "volume_ml": 600, "reason": "Monday"}
+    keys = [with_key() for _ in range(6)]
+
+    answers = await asyncio.gather(*(rest.operator.post(path, json=cleaning, headers=key) for key in keys))
+
+    assert sorted(answer.status_code for answer in answers) == [201, 201, 201, 403, 403, 403]
+    booked = next(key for key, answer in zip(keys, answers, strict=True) if answer.is_success)
+    assert (await rest.operator.post(path, json=cleaning, headers=booked)).status_code == 201
+    assert done(await rest.operator.get(f"/api/kegs/{venue.keg_id}"))["book_volume_ml"] == KEG_ML - 1_800
 
 
 async def test_stock_is_booked_out_of_a_keg_by_kind_and_role(rest: Rest, venue: Venue) -> None:

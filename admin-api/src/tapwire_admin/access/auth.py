@@ -40,8 +40,6 @@ class OpenTo(StrEnum):
 
 EVERYBODY: Final = OpenTo.EVERYBODY
 DEVICES: Final = OpenTo.DEVICES
-_RANK: Final = {role: rank for rank, role in enumerate(Role)}
-"""Each role includes the ones before it."""
 
 
 async def enforce_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -71,7 +69,7 @@ def require_role(operator: Operator, role: Role) -> None:
 
 def may(operator: Operator, role: Role) -> bool:
     """True if the operator has this role, or one that includes it."""
-    return _RANK[operator.role] >= _RANK[role]
+    return operator.role.includes(role)
 
 
 def token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

@@ -19,7 +19,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from tapwire_admin.access.cookies import ForgedRequest
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
-from tapwire_core.errors import DomainError, Invalid, NotFound, Refused
+from tapwire_core.errors import DomainError, Invalid, NotFound, Refused, RoleRequired
 from tapwire_core.services.decision_rates import RateLimited
 from tapwire_core.services.idempotency import IdempotencyKeyReused
 from tapwire_core.services.passwords import PasswordsBusy
@@ -30,6 +30,7 @@ STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Invalid: HTTPStatus.BAD_REQUEST,
     Refused: HTTPStatus.CONFLICT,
+    RoleRequired: HTTPStatus.FORBIDDEN,
     LoginRefused: HTTPStatus.UNAUTHORIZED,
     ForgedRequest: HTTPStatus.FORBIDDEN,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -12,7 +12,7 @@ from tapwire_admin.requests.field_types import Reason, SignedVolumeMl, Slug, Vol
 from tapwire_admin.requests.parameters import require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import kegs as views
-from tapwire_core.db.views.kegs import KegView, is_much_cleaning
+from tapwire_core.db.views.kegs import KegView
 from tapwire_core.db.views.queries import Page
 from tapwire_core.domain.closed_sets import KegStatus
 from tapwire_core.errors import NotFound
@@ -88,10 +88,12 @@ async def book_stock(
     data: JSONBody[StockBooking],
 ) -> KegView:
     """Book a line cleaning, or as a shift lead a correction, or a line cleaning of more than two litres a day."""
-    if data.kind == "correction" or await is_much_cleaning(db, keg_id, data.volume_ml):
-        require_role(operator_of(request), SHIFT_LEAD)
-    book = kegs.correct_stock if data.kind == "correction" else kegs.book_line_cleaning
-    await once(book, actor, keg_id, data.volume_ml, data.reason)
+    operator = operator_of(request)
+    if data.kind == "correction":
+        require_role(operator, SHIFT_LEAD)
+        await once(kegs.correct_stock, actor, keg_id, data.volume_ml, data.reason)
+    else:
+        await once(kegs.book_line_cleaning, actor, operator.role, keg_id, data.volume_ml, data.reason)
     return await _view(db, keg_id)
 
 

@@ -65,6 +65,11 @@ class Role(StrEnum):
     SHIFT_LEAD = "shift_lead"
     ENGINEER = "engineer"
 
+    def includes(self, other: "Role") -> bool:
+        """True for the same role and those before it."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
 
 class Account(StrEnum):
     """The two sides of a money movement."""

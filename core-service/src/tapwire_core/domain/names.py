@@ -8,22 +8,24 @@ import re
 import unicodedata
 from typing import Final
 
-_ALWAYS_REFUSED: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
-_REFUSED: Final = _ALWAYS_REFUSED + r"\t\n\r"
+from tapwire_contracts.unsafe_text import UNSAFE, UNSAFE_IN_A_LINE
+
 _BLANKS: Final = r" \xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _INVISIBLE: Final = (
     _BLANKS + r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u2065\u206a-\u206f\u2800\u3164"
     r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
 )
 """Blanks, and Unicode's default ignorable code points that are not refused."""
-NAME_PATTERN: Final = rf"^[{_INVISIBLE}]*[^{_REFUSED}{_INVISIBLE}][^{_REFUSED}]*$"
+NAME_PATTERN: Final = rf"^[{_INVISIBLE}]*[^{UNSAFE_IN_A_LINE}{_INVISIBLE}][^{UNSAFE_IN_A_LINE}]*$"
 """A text of one line with at least one visible character."""
-LINE_PATTERN: Final = rf"^[^{_REFUSED}]*$"
+LINE_PATTERN: Final = rf"^[^{UNSAFE_IN_A_LINE}]*$"
 """A text of one line."""
-LINES_PATTERN: Final = rf"^[^{_ALWAYS_REFUSED}]*$"
+LINES_PATTERN: Final = rf"^[^{UNSAFE}]*$"
 """A text of several lines; tabs are allowed."""
 PHONE_PATTERN: Final = r"^\(?\+?[0-9 ().\/-]*[0-9][0-9 ().\/-]*$"
 """A telephone number: digits, blanks and `( ) . / -`, and a `+` at the start."""
+TRUNK_ZERO: Final = "(0)"
+"""A zero that is dialled within the country alone."""
 
 VISIBLE_DIGITS: Final = 2
 
@@ -51,6 +53,13 @@ def normalize_phone(text: str) -> str:
     """The text with plain digits, blanks and hyphens, as keyboards of all scripts write them."""
     plain = unicodedata.normalize("NFKC", text.strip()).translate(_HYPHENS)
     return "".join(str(unicodedata.decimal(mark)) if mark.isdecimal() else mark for mark in plain)
+
+
+def phone_digits(text: str) -> str:
+    """The digits by which telephone numbers are compared: without those that only say how one is dialled, `00`, `0` and `(0)`."""
+    plain = unicodedata.normalize("NFKC", text).replace(TRUNK_ZERO, "")
+    digits = "".join(str(unicodedata.decimal(mark)) for mark in plain if mark.isdecimal())
+    return digits.lstrip("0") or digits[-1:]
 
 
 def mask_phone(phone: str | None) -> str | None:

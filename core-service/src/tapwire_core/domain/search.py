@@ -11,6 +11,8 @@ from itertools import groupby
 from typing import Final
 from uuid import UUID
 
+from tapwire_core.domain.names import TRUNK_ZERO, phone_digits
+
 MIN_DIGITS: Final = 3
 """The fewest digits that are looked for in telephone numbers."""
 MIN_CARD_DIGITS: Final = 4
@@ -22,7 +24,6 @@ _LETTERS: Final = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t"}
 )
 """Letters that Unicode does not decompose."""
-_TRUNK_ZERO: Final = "(0)"
 _INTERNATIONAL: Final = re.compile(r"(^|[\s(])(\+|00)\d")
 _CARD: Final = re.compile(r"[0-9a-f]+")
 _SEPARATORS: Final = re.compile(r"[\s:\-]+")
@@ -54,14 +55,14 @@ def guest_words(first_name: str, last_name: str | None, phone: str | None) -> li
 
 def phone_words(phone: str | None) -> list[str]:
     """The words of a telephone number: each ending of its digits, and all of them."""
-    digits = _digits(phone or "")
+    digits = phone_digits(phone or "")
     endings = [f"#{digits[start:]}" for start in range(len(digits) - MIN_DIGITS + 1)]
     return [*endings, f"={digits}"] if digits else []
 
 
 def phone_query(phone: str) -> str | None:
     """The query for guests with exactly this telephone number, in any spelling; None without a digit."""
-    digits = _digits(phone)
+    digits = phone_digits(phone)
     return " | ".join(_quoted(f"={number}") for number in _national_forms(phone, digits)) if digits else None
 
 
@@ -86,7 +87,7 @@ def _tsquery(text: str, words: list[str], *, beginning: bool) -> str | None:
     for is_number, group in groupby(words, key=str.isdecimal):
         listed = list(group)
         each = " & ".join(_quoted(word, beginning=beginning) for word in listed)
-        digits = _digits("".join(listed))
+        digits = phone_digits("".join(listed))
         if is_number and len(digits) >= MIN_DIGITS:
             numbers = [_quoted(f"#{digits}", beginning=True)]
             numbers += [_quoted(f"={number}") for number in _national_forms(text, digits)[1:]]
@@ -102,15 +103,8 @@ def _national_forms(typed: str, digits: str) -> list[str]:
     return [digits, *(digits[count:] for count in dropped if len(digits) - count >= MIN_DIGITS * 2)]
 
 
-def _digits(phone: str) -> str:
-    """The digits of a number, without those that only say how it is dialled: `00`, `0` and `(0)`."""
-    plain = unicodedata.normalize("NFKC", phone).replace(_TRUNK_ZERO, "")
-    digits = "".join(str(unicodedata.decimal(mark)) for mark in plain if mark.isdecimal())
-    return digits.lstrip("0") or digits[-1:]
-
-
 def _fold(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.replace(_TRUNK_ZERO, "")).casefold().translate(_LETTERS)
+    decomposed = unicodedata.normalize("NFKD", text.replace(TRUNK_ZERO, "")).casefold().translate(_LETTERS)
     return "".join(mark for mark in unicodedata.normalize("NFKD", decomposed) if not unicodedata.combining(mark))
 
 

@@ -1,5 +1,6 @@
 """Kegs: stock, and bookings of volume that no pour took."""
 
+from typing import Final
 from uuid import UUID, uuid4
 
 from tapwire_contracts.reasons import AuditAction
@@ -15,10 +16,13 @@ from tapwire_core.db.writes.kegs import LockedKeg
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
-from tapwire_core.domain.closed_sets import KegStatus, StockKind
-from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.domain.closed_sets import KegStatus, Role, StockKind
+from tapwire_core.errors import Invalid, NotFound, Refused, RoleRequired
 from tapwire_core.services.request_limits import MAX_VOLUME_ML
 from tapwire_core.services.venues import resolve_venue
+
+MAX_CLEANING_ML: Final = 2_000
+"""Line cleaning of one keg in a day that needs no shift lead."""
 
 
 class KegOnTap(Refused):
@@ -77,10 +81,20 @@ async def correct_stock(store: Store, actor: Actor, keg_id: UUID, volume_ml: int
 
 
 @use_case
-async def book_line_cleaning(store: Store, actor: Actor, keg_id: UUID, volume_ml: int, reason: str) -> int:
-    """Book a line cleaning's volume out of a keg; return its new book volume."""
+async def book_line_cleaning(store: Store, actor: Actor, role: Role, keg_id: UUID, volume_ml: int, reason: str) -> int:
+    """Book a line cleaning's volume out of a keg; return its new book volume. A day's volume above `MAX_CLEANING_ML` takes a shift
+    lead.
+    """
     if volume_ml < 1:
         raise Invalid("A line cleaning takes volume out of the keg: volume_ml must be 1 or more.", field="volume_ml")
+    await _require_keg(store, keg_id)
+    cleaned_ml = await writes.cleaned_lately_ml(store, keg_id)
+    if cleaned_ml + volume_ml > MAX_CLEANING_ML and not role.includes(Role.SHIFT_LEAD):
+        raise RoleRequired(
+            f"{cleaned_ml} ml were booked as line cleaning within a day; above {MAX_CLEANING_ML} ml this needs a shift lead.",
+            required_role=Role.SHIFT_LEAD,
+            role=role,
+        )
     return await _book(store, actor, keg_id, StockKind.LINE_CLEANING, volume_ml, reason)
 
 

@@ -118,11 +118,15 @@ def observe_other_node(state: State, event: OtherNodeSeen) -> StepResult:
     """Raise an alarm, once for each other boot. The core decides what follows: it grants nothing while both are there."""
     if state.other_node == event.boot_id:
         return state, ()
-    text = (
-        f"another node ({event.software}, boot {event.boot_id}) uses this tap's login: look for a cloned memory card; "
-        "a second tap needs a device of its own"
+    return replace(state, other_node=event.boot_id), (RaiseAlarm(other_node_text(event, "tap")),)
+
+
+def other_node_text(event: OtherNodeSeen, what: str) -> str:
+    """The alarm of another node with the login of this tap, or of this desk reader."""
+    return (
+        f"another node ({event.software}, boot {event.boot_id}) uses this {what}'s login: look for a cloned memory card; "
+        f"a second {what} needs a device of its own"
     )
-    return replace(state, other_node=event.boot_id), (RaiseAlarm(text),)
 
 
 # ── the config ──────────────────────────────────────────────────────────────

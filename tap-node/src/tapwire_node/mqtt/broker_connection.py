@@ -66,6 +66,8 @@ MAX_PENDING_PUBLISHES: Final = 100
 """Publishes that may wait for the broker; further ones are dropped."""
 RESERVED_FOR_QUESTIONS: Final = 20
 """The part of them that only questions may use, so that resent facts keep no guest waiting."""
+STRANGE_STATES: Final = 2
+"""Connections that began with another boot's state, which prove another node."""
 MS_PER_S: Final = 1_000
 PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
 ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
@@ -124,6 +126,10 @@ class BrokerConnection:
         self._sending: set[asyncio.Task[None]] = set()
         self._state_is_due = False
         self._is_leaving = False
+        self._state_arrived_in: int | None = None
+        """The first connection in which the broker took our state."""
+        self._strange_in: set[int] = set()
+        """Later connections in which the state was of another boot."""
         self._correction: asyncio.TimerHandle | None = None
         self._routes = {path.topic(route.leaf): route for route in (COMMAND, CONFIG, STATE) if path.kind in route.kinds}
 
@@ -179,6 +185,8 @@ class BrokerConnection:
     async def _publish(self, client: Client, route: Route, message: Message) -> None:
         try:
             await client.publish(self._path.topic(route.leaf), encode(message), qos=route.qos, retain=route.retain)
+            if route is STATE and self._state_arrived_in is None:
+                self._state_arrived_in = self._connection
         except MqttError as error:
             logger.info("%s was not sent: %s", type(message).__name__, error)
 
@@ -275,10 +283,16 @@ class BrokerConnection:
                 self._post(partial(CoreSeen, core=message))
 
     def _notice_other_node(self, seen: NodeState, *, is_retained: bool) -> None:
-        """Report another node with our login. A state that was retained before our first connection may be our last boot's."""
-        ours = self._describe(Presence.ONLINE, self._connection)
-        may_be_ours = seen.boot_id == ours.boot_id or (is_retained and self._connection == 1)
-        if seen.status is Presence.ONLINE and not may_be_ours:
+        """Report another node with our login.
+
+        Two nodes throw each other off, so that each finds the other's last will when it comes back. One such state may be left of
+        our last boot, or be what a killed broker remembers; a second one, after ours had arrived, is another node's.
+        """
+        if seen.boot_id == self._describe(Presence.ONLINE, self._connection).boot_id:
+            return
+        if self._state_arrived_in is not None and self._state_arrived_in < self._connection:
+            self._strange_in.add(self._connection)
+        if (seen.status is Presence.ONLINE and not is_retained) or len(self._strange_in) >= STRANGE_STATES:
             self._post(partial(OtherNodeSeen, boot_id=seen.boot_id, software=seen.software))
 
     def _restore_own_state(self, seen: NodeState) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from random import SystemRandom
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from tapwire_contracts import CONTRACT_VERSION
 from tapwire_contracts.messages import CardRemoved, NodeState, PresentCard, ReaderCardPresented
@@ -19,7 +19,8 @@ from tapwire_contracts.reasons import Phase, Presence, ValveState
 from tapwire_contracts.tasks import end_tasks
 from tapwire_node import SOFTWARE
 from tapwire_node.clock import monotonic_ms, wall_clock
-from tapwire_node.controller.events import Connected, EventFactory, Moment
+from tapwire_node.controller.events import Connected, EventFactory, Moment, OtherNodeSeen
+from tapwire_node.controller.observations import other_node_text
 from tapwire_node.controller.state import NO_JOURNAL
 from tapwire_node.hardware.drivers import DeskReaderHardware, open_desk_reader
 from tapwire_node.mqtt.broker_connection import BrokerConnection
@@ -45,8 +46,10 @@ class DeskNode:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self._boot_id = uuid4()
+        self.boot_id: Final = uuid4()
         self._started_ms = monotonic_ms()
+        self._others: set[UUID] = set()
+        """Boots of other readers with our login that are in the log already."""
         self._broker = BrokerConnection(
             device_path(settings), broker_address(settings), settings.broker, self._describe, self._handle_event, SystemRandom()
         )
@@ -87,7 +90,7 @@ class DeskNode:
             card_uid=card_uid,
             reader_id=self._settings.tap.reader_id,
             read_at=wall_clock(),
-            boot_id=self._boot_id,
+            boot_id=self.boot_id,
         )
         self.desk = DeskState(presented, works=self.desk.works)
         self._broker.send(presented)
@@ -123,16 +126,19 @@ class DeskNode:
                 card_uid=presented.card_uid,
                 reader_id=presented.reader_id,
                 removed_at=wall_clock(),
-                boot_id=self._boot_id,
+                boot_id=self.boot_id,
             )
         )
         self._broker.send_state()
 
     def _handle_event(self, make_event: EventFactory) -> None:
-        """Publish the card again on a new connection; no other event concerns a desk reader."""
+        """Publish the card again on a new connection, and name another reader with our login in the log."""
         event = make_event(Moment(monotonic_ms(), wall_clock(), 0, uuid4()))
         if isinstance(event, Connected) and self.desk.presented is not None:
             self._broker.send(self.desk.presented)
+        elif isinstance(event, OtherNodeSeen) and event.boot_id not in self._others:
+            self._others.add(event.boot_id)
+            logger.error("ALARM: %s", other_node_text(event, "desk reader"))
 
     # ── start and end ────────────────────────────────────────────────────────────────
 
@@ -172,7 +178,7 @@ class DeskNode:
             facts_open=0,
             odometer_ml=0,
             journal_id=NO_JOURNAL,
-            boot_id=self._boot_id,
+            boot_id=self.boot_id,
             connection=connection,
             config_revision=0,
             software=SOFTWARE,

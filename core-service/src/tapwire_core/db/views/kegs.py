@@ -1,24 +1,21 @@
 """Kegs in stock and on taps."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, StockMovement, Tap
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
-from tapwire_core.domain.closed_sets import KegStatus, StockKind
+from tapwire_core.domain.closed_sets import KegStatus
 
 taps: Final = table(Tap)
 beverages: Final = table(Beverage)
 kegs: Final = table(Keg)
 stock: Final = table(StockMovement)
-
-MAX_CLEANING_ML: Final = 2_000
-"""Volume of line cleaning from one keg in a day that needs no shift lead."""
 
 
 class KegView(Struct, frozen=True):
@@ -64,17 +61,6 @@ async def suggest_keg(db: Database, beverage_id: UUID, venue_id: str | None = No
     if venue_id is not None:
         statement = statement.where(kegs.c.venue_id == venue_id)
     return await read_one(db, statement.order_by(kegs.c.created_at, kegs.c.keg_id).limit(1), KegView)
-
-
-async def is_much_cleaning(db: Database, keg_id: UUID, volume_ml: int) -> bool:
-    """Return whether a line cleaning would take more than `MAX_CLEANING_ML` from a keg within a day."""
-    today = select(func.coalesce(func.sum(stock.c.volume_ml), 0)).where(
-        stock.c.keg_id == keg_id,
-        stock.c.kind == StockKind.LINE_CLEANING.value,
-        stock.c.created_at > func.now() - timedelta(days=1),
-    )
-    async with db.engine.connect() as connection:
-        return int((await connection.execute(today)).scalar_one()) + volume_ml > MAX_CLEANING_ML
 
 
 def _kegs() -> Select[Any]:

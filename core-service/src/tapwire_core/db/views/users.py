@@ -1,11 +1,12 @@
 """Operators, and the operator of a session."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import Select, and_, func, select
 
+from tapwire_core.db.clock import CLOCK_TOLERANCE
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import LoginTries, Session, User
 from tapwire_core.db.views.queries import (
@@ -23,8 +24,6 @@ from tapwire_core.domain.names import fold_username
 users: Final = table(User)
 sessions: Final = table(Session)
 login_tries: Final = table(LoginTries)
-CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-"""Step of the database's clock that ends no session."""
 
 
 class UserView(Struct, frozen=True):

@@ -54,10 +54,9 @@ async def is_of_age(store: Store, guest_id: UUID, venue_id: str) -> bool:
 
 async def has_read_lately(store: Store, guest_id: UUID, by: Actor) -> bool:
     """Return whether the audit log has it already that this operator read the guest's personal data, within the last hour."""
-    # not what a clock that was set back since has dated into the future
     found = await store.connection.fetchval(
         """SELECT true FROM audit WHERE subjects @> ARRAY[$1::text] AND action = 'guest_read' AND actor = $2
-           AND created_at BETWEEN now() - interval '1 hour' AND now() LIMIT 1""",
+           AND is_recent(created_at, interval '1 hour') LIMIT 1""",
         str(guest_id),
         by.name,
     )

@@ -47,8 +47,7 @@ async def raise_missing_programs(store: Store) -> None:
            SELECT gen_random_uuid(), 'program_missing', cause,
                jsonb_build_object('program', program, 'instance', instance, 'last_beat_at', beat_at)
            FROM last
-           WHERE beat_at NOT BETWEEN now() - $1 * interval_ms * interval '1 millisecond'
-               AND now() + $1 * interval_ms * interval '1 millisecond'
+           WHERE NOT is_recent(beat_at, $1 * interval_ms * interval '1 millisecond')
              AND NOT EXISTS (
                  SELECT 1 FROM incidents WHERE kind = 'program_missing' AND incidents.cause = last.cause
                    AND (raised_at > beat_at OR beat_at > now()))

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tapwire_core.db.store import Store
+from tapwire_core.domain.names import phone_digits
 
 IMPORT_LOCK: Final = 7_461_709
 """Key of the advisory lock that serialises imports."""
@@ -17,8 +18,7 @@ async def lock_imports(store: Store) -> None:
 
 def guest_key(phone: str, first_name: str, last_name: str | None) -> GuestKey:
     """The values that identify a guest in a file; spelling of the number and case of the name don't count."""
-    digits = "".join(mark for mark in phone if mark.isdecimal())
-    return digits, first_name.casefold(), (last_name or "").casefold()
+    return phone_digits(phone), first_name.casefold(), (last_name or "").casefold()
 
 
 async def known_guests(store: Store) -> set[GuestKey]:

@@ -27,6 +27,17 @@ async def lock_keg(store: Store, keg_id: UUID) -> LockedKeg | None:
     return as_struct(row, LockedKeg)
 
 
+async def cleaned_lately_ml(store: Store, keg_id: UUID) -> int:
+    """Sum a locked keg's line cleaning of the last 24 hours."""
+    return int(
+        await store.connection.fetchval(
+            """SELECT coalesce(sum(volume_ml), 0) FROM stock_movements
+               WHERE keg_id = $1 AND kind = 'line_cleaning' AND is_recent(created_at, interval '1 day')""",
+            keg_id,
+        )
+    )
+
+
 async def beverage_of_keg(store: Store, keg_id: UUID) -> UUID | None:
     """Read a keg's beverage, which never changes."""
     found: UUID | None = await store.connection.fetchval("SELECT beverage_id FROM kegs WHERE keg_id = $1", keg_id)

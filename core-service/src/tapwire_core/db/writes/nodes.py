@@ -132,8 +132,8 @@ async def pours_to_ask_for(store: Store, ask_again_ms: int, limit: int) -> list[
         """UPDATE pours SET asked_at = now() WHERE pour_id IN (
                SELECT pour_id FROM pours
                WHERE sync_status = 'pending_sync' AND NOT report_refused AND journal_id IS NOT NULL
-               AND authorized_at NOT BETWEEN now() - $1 * interval '1 millisecond' AND now() + $1 * interval '1 millisecond'
-               AND (asked_at IS NULL OR NOT asked_at BETWEEN now() - $2 * interval '1 millisecond' AND now())
+               AND NOT is_recent(authorized_at, $1 * interval '1 millisecond')
+               AND (asked_at IS NULL OR NOT is_recent(asked_at, $2 * interval '1 millisecond'))
                ORDER BY authorized_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
            RETURNING tap_path, pour_id, journal_id""",
         store.policy.start_window_ms,
@@ -156,7 +156,7 @@ async def raise_sync_timeouts(store: Store) -> None:
            FROM (
                SELECT * FROM pours
                WHERE sync_status = 'pending_sync'
-               AND authorized_at NOT BETWEEN now() - $1 * interval '1 millisecond' AND now() + $1 * interval '1 millisecond'
+               AND NOT is_recent(authorized_at, $1 * interval '1 millisecond')
                FOR NO KEY UPDATE SKIP LOCKED) AS pour
            ON CONFLICT (kind, cause) WHERE status <> 'resolved' DO NOTHING""",
         store.policy.sync_timeout_ms,

@@ -1,15 +1,12 @@
 """Pairings: new devices that wait for acceptance."""
 
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from tapwire_core.db.clock import CLOCK_TOLERANCE
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
-
-CLOCK_TOLERANCE_S: Final = 60
-"""A pairing may expire so much later than its lifetime from now: this transaction's time may be the older one."""
 
 
 class LockedPairing(Struct, frozen=True):
@@ -29,8 +26,8 @@ async def make_room(store: Store, most: int, ttl_s: int) -> bool:
     await store.connection.execute("LOCK TABLE device_pairings IN SHARE ROW EXCLUSIVE MODE")
     await store.connection.execute(
         """DELETE FROM device_pairings
-           WHERE expires_at <= now() OR expires_at > now() + $1 * interval '1 second' OR claimed_at IS NOT NULL""",
-        ttl_s + CLOCK_TOLERANCE_S,
+           WHERE is_over(expires_at, $1) OR claimed_at IS NOT NULL""",
+        timedelta(seconds=ttl_s) + CLOCK_TOLERANCE,
     )
     return int(await store.connection.fetchval("SELECT count(*) FROM device_pairings")) < most
 
@@ -73,9 +70,9 @@ async def _lock(store: Store, column: str, value: object, ttl_s: int) -> LockedP
     row = await store.connection.fetchrow(
         # the column name is our own code's, never input
         f"""SELECT code, path, accepted_by, claimed_at IS NOT NULL AS claimed FROM device_pairings
-            WHERE {column} = $1 AND expires_at > now() AND expires_at <= now() + $2 * interval '1 second'
+            WHERE {column} = $1 AND NOT is_over(expires_at, $2)
             FOR NO KEY UPDATE""",  # noqa: S608
         value,
-        ttl_s + CLOCK_TOLERANCE_S,
+        timedelta(seconds=ttl_s) + CLOCK_TOLERANCE,
     )
     return as_struct(row, LockedPairing)

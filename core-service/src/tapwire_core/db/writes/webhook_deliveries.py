@@ -6,17 +6,15 @@ retries it if this one has died.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
+from tapwire_core.db.clock import CLOCK_TOLERANCE
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.webhooks import FAILURES_BEFORE_PAUSE, DeliveryCause
-
-CLOCK_TOLERANCE_MS: Final = 60_000
-"""A wait may end so much later than the longest one from now: this transaction's time may be the older one."""
 
 
 class LeasedDelivery(Struct, frozen=True):
@@ -83,17 +81,17 @@ async def lease_deliveries(store: Store, busy: Mapping[UUID, int], lease_ms: int
            room AS (
                SELECT webhook_id, CASE WHEN failures >= $4 THEN 1 ELSE $3 END - coalesce(busy.count, 0) AS most
                FROM webhooks LEFT JOIN busy USING (webhook_id) WHERE enabled AND (
-                   retry_at IS NULL OR retry_at <= now() OR retry_at > now() + $6 * interval '1 millisecond')),
+                   retry_at IS NULL OR is_over(retry_at, $6))),
            due AS (
                SELECT found.delivery_id FROM room CROSS JOIN LATERAL (
                    SELECT delivery_id FROM webhook_deliveries
                    WHERE webhook_id = room.webhook_id AND status = 'pending'
-                     AND (due_at <= now() OR due_at > now() + $6 * interval '1 millisecond')
+                     AND is_over(due_at, $6)
                    ORDER BY due_at LIMIT greatest(room.most, 0) FOR UPDATE SKIP LOCKED) AS found),
            tests AS (
                SELECT delivery_id FROM webhook_deliveries
                WHERE status = 'pending' AND cause = 'test'
-                 AND (due_at <= now() OR due_at > now() + $6 * interval '1 millisecond')
+                 AND is_over(due_at, $6)
                ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
            UPDATE webhook_deliveries AS delivery
            SET attempts = attempts + 1, attempted_at = now(), due_at = now() + $5 * interval '1 millisecond'
@@ -108,7 +106,7 @@ async def lease_deliveries(store: Store, busy: Mapping[UUID, int], lease_ms: int
         store.policy.webhooks.concurrency,
         FAILURES_BEFORE_PAUSE,
         lease_ms,
-        max(lease_ms, store.policy.webhooks.retry_most_ms) + CLOCK_TOLERANCE_MS,
+        timedelta(milliseconds=max(lease_ms, store.policy.webhooks.retry_most_ms)) + CLOCK_TOLERANCE,
     )
     return [found for row in rows if (found := as_struct(row, LeasedDelivery))]
 

@@ -17,7 +17,7 @@ BEGIN
         IF one.kind NOT IN ('keg_overdrawn', 'journal_lost', 'sync_timeout', 'journal_set_back', 'identity_conflict') AND (
             SELECT count(*) FROM (
                 SELECT FROM incidents
-                WHERE tap_path = one.tap_path AND raised_at BETWEEN now() - interval '1 hour' AND now() + interval '1 hour'
+                WHERE tap_path = one.tap_path AND is_recent(raised_at, interval '1 hour')
                 LIMIT one.incident_budget) AS recent) >= one.incident_budget
         THEN
             PERFORM count_misbehaviour(

@@ -13,7 +13,7 @@ BEGIN
     IF (SELECT count(*) FROM (
             SELECT FROM dead_letters
             WHERE coalesce(device, '') = coalesce(from_device, '')
-            AND received_at BETWEEN now() - interval '1 hour' AND now() + interval '1 hour'
+            AND is_recent(received_at, interval '1 hour')
             LIMIT budget) AS recent) >= budget
     THEN
         PERFORM count_misbehaviour(
