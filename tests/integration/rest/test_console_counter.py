@@ -94,3 +94,17 @@ async def test_a_birth_date_under_age_is_refused_together_with_a_check_of_the_ag
         assert done(await rest.operator.get(at))["birth_date"] == known["birth_date"]
     await venue.db.pool.execute("UPDATE venues SET legal_age = 0")
     done(await rest.operator.post("/api/guests", json=new), 201)
+
+
+@pytest.mark.parametrize(("over_ml", "is_said"), [(2, False), (50, False), (51, True)])
+async def test_a_pour_over_its_limit_is_called_so_only_beyond_the_tolerance(
+    rest: Rest, venue: Venue, over_ml: int, is_said: bool
+) -> None:
+    ann = await venue.guest(balance_minor=900_00)
+    grant = await venue.grant(ann)
+    await venue.report(grant, grant.max_volume_ml + over_ml)
+
+    for path in (f"/guests/{ann.guest_id}", f"/audit?subject={grant.pour_id}"):
+        shown = await page(rest, venue.db, path)
+        assert ("<b>Pour settled, over its limit" in shown) == is_said, path
+    assert await venue.audited("overpour_charged") == 1

@@ -45,6 +45,12 @@ def icon_of(action: str) -> Icon:
     return Icon("ban") if "denied" in action or "refused" in action else ICONS.get(action.split("_")[0], Icon("history"))
 
 
+def shown_action(entry: AuditEntryView) -> str:
+    """The action as people read it: a pour that ran over its grant within the tolerance is one that was settled."""
+    within_tolerance = entry.action == AuditAction.OVERPOUR_CHARGED and "over_ml" not in entry.details
+    return AuditAction.POUR_SYNCED if within_tolerance else entry.action
+
+
 def audit_summary(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:
     """An entry's details in one short line."""
     details = entry.details

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 
 from tapwire_admin.access.auth import may
 from tapwire_admin.access.cookies import csrf_token_of
-from tapwire_admin.console.audit_summaries import audit_summary, icon_of
+from tapwire_admin.console.audit_summaries import audit_summary, icon_of, shown_action
 from tapwire_admin.console.formats import Formats, zone_of
 from tapwire_admin.console.render import html, render
 from tapwire_admin.console.translations import translations
@@ -84,7 +84,7 @@ class Viewer:
         """A page, or a part of one, as text."""
         formats = self.formats
         formatters = {name: getattr(formats, name) for name in FORMATTERS}
-        audit = {"icon_of": icon_of, "audit_summary": partial(audit_summary, self.locale, formats)}
+        audit = {"icon_of": icon_of, "shown_action": shown_action, "audit_summary": partial(audit_summary, self.locale, formats)}
         return render(
             self.locale,
             template,

@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct
 
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.access.personal_data import guest_on_own_page, may_read_personal_data, shown_to
-from tapwire_admin.console.audit_summaries import audit_summary, icon_of
+from tapwire_admin.console.audit_summaries import audit_summary, icon_of, shown_action
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.libraries import Icon
 from tapwire_admin.console.render import done, go_to
@@ -126,9 +126,9 @@ async def _timeline(db: Database, viewer: Viewer, guest_id: UUID) -> list[Timeli
         if visit.closed_at:
             timeline.append(TimelineEntry(visit.closed_at, Icon("door-open"), "action", "visit_closed", visit.closed_by or ""))
     for entry in (await list_audit(db, subject=str(guest_id), page=page)).items:
-        if entry.action not in SHOWN_AS_MOVEMENTS:
+        if (action := shown_action(entry)) not in SHOWN_AS_MOVEMENTS:
             detail = audit_summary(viewer.locale, viewer.formats, entry) or entry.actor
-            timeline.append(TimelineEntry(entry.created_at, icon_of(entry.action), "action", entry.action, detail))
+            timeline.append(TimelineEntry(entry.created_at, icon_of(action), "action", action, detail))
     return sorted(timeline, key=lambda entry: entry.at, reverse=True)[:MAX_TIMELINE]
 
 
