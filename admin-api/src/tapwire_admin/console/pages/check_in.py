@@ -20,12 +20,12 @@ from tapwire_admin.requests.dependencies import CurrentActor, Db, TextQuery
 from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.guests import NewGuest
 from tapwire_admin.routes.visits import NewVisitWithCard
-from tapwire_contracts.topics import DevicePath, InvalidPath
+from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as views
-from tapwire_core.db.views.devices import list_devices
+from tapwire_core.db.views.devices import list_readers
 from tapwire_core.db.views.guests import GuestView
-from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.queries import Page, PageRequest, with_items
 from tapwire_core.db.views.search_ids import count_guests
 from tapwire_core.db.views.visits import VisitView, get_visit
 from tapwire_core.domain.shown import Noun
@@ -34,6 +34,7 @@ from tapwire_core.services import guests, visits
 from tapwire_core.services.cards import card_warnings
 
 MAX_SUGGESTIONS: Final = 6
+FIRST_READERS: Final = PageRequest(limit=12, counted=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,14 @@ async def search_guests(db: Db, viewer: CurrentViewer, search: TextQuery = None)
     page = views.in_list(await views.list_guests(db, search=search or None, page=PageRequest(limit=MAX_SUGGESTIONS)))
     more = await count_guests(db, search) - len(page.items) if search and page.next_cursor else 0
     return viewer.show("parts/guests_found.html", guests=page.items, more=more, search=search or "")
+
+
+@get("/check-in/readers", access=OPERATOR)
+async def search_readers(
+    db: Db, viewer: CurrentViewer, live: NamedDependency[Live], search: TextQuery = None, reader: TextQuery = None
+) -> Response[str]:
+    """Readers of the venue that match the typed text, and the chosen one."""
+    return viewer.show("parts/readers_found.html", readers=await readers_of(db, viewer, live, search, reader))
 
 
 @get("/check-in/new-guest", access=OPERATOR)
@@ -126,19 +135,18 @@ async def _blocking_visit(db: Database, refusal: Refused) -> VisitView | None:
     return await get_visit(db, visit_id) if isinstance(visit_id, UUID) else None
 
 
-async def readers_of(db: Database, viewer: Viewer, live: Live) -> list[Reader]:
-    """The venue's readers: those at the desk first, then the taps'."""
-    devices = (await list_devices(db, PageRequest(limit=MAX_LIMIT))).items
+async def readers_of(
+    db: Database, viewer: Viewer, live: Live, search: str | None = None, chosen: str | None = None
+) -> Page[Reader]:
+    """The venue's first readers: the chosen one, then those at the desk, then the taps'."""
+    venue_id = viewer.required_venue.venue_id
+    found = await list_readers(db, venue_id, search=search or None, chosen=chosen or None, page=FIRST_READERS)
     readers = []
-    for device in devices:
-        try:
-            path = DevicePath.parse(device.path)
-        except InvalidPath:
-            continue
-        if path.venue_id == viewer.required_venue.venue_id and device.revoked_at is None:
-            state = live.newest(LiveKind.NODE, device.path) or device.node_state or {}
-            readers.append(Reader(path, state.get("status") == "online", _card_on(live, device.path, state)))
-    return sorted(readers, key=lambda reader: (reader.path.kind.value != "readers", not reader.online, reader.path))
+    for device in found.items:
+        state = live.newest(LiveKind.NODE, device.path) or device.node_state or {}
+        reader = Reader(DevicePath.parse(device.path), state.get("status") == "online", _card_on(live, device.path, state))
+        readers.append(reader)
+    return with_items(found, readers)
 
 
 def _card_on(live: Live, path: str, state: dict[str, Any]) -> str | None:
@@ -150,4 +158,4 @@ def _card_on(live: Live, path: str, state: dict[str, Any]) -> str | None:
     return str(card["card_uid"]) if card else None
 
 
-HANDLERS = (show_check_in, search_guests, ask_for_guest, create_guest, open_visit)
+HANDLERS = (show_check_in, search_guests, search_readers, ask_for_guest, create_guest, open_visit)

@@ -1,6 +1,7 @@
 // Shows the card on the chosen reader; the form can be sent only while a card lies there or a number is typed.
 
 const CHOSEN = "tapwire-reader";
+let soughtFor = null;
 
 function form() {
   return document.querySelector("[data-reader-form]");
@@ -30,6 +31,10 @@ function chooseAgain() {
   const before = localStorage.getItem(CHOSEN);
   const same = before && form()?.querySelector(`[name=reader][value="${CSS.escape(before)}"]`);
   if (same) same.checked = true;
+  else if (before && form() && soughtFor !== form()) {
+    soughtFor = form(); // once a form: the reader may be gone
+    htmx.ajax("GET", `/check-in/readers?reader=${encodeURIComponent(before)}`, { target: "#readers", swap: "outerHTML" });
+  }
   show();
 }
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import Integer, Select, and_, case, cast, func, select
+from sqlalchemy import Integer, Select, and_, case, cast, func, or_, select, true
 
 from tapwire_contracts import CONTRACT_MAJOR
 from tapwire_contracts.reasons import Presence
@@ -58,11 +58,11 @@ async def list_readers(
 ) -> Page[DeviceView]:
     """A venue's devices with valid credentials, each of which has a reader: those at the desk first, then those that are online.
 
-    `chosen`, a device's path, comes before all others. With `search` those whose id has each typed word in it.
+    With `search` those whose id has each typed word in it. `chosen`, a device's path, comes before all others, found or not.
     """
     statement = _devices().where(devices.c.path.startswith(f"{venue_id}/", autoescape=True), devices.c.revoked_at.is_(None))
-    for word in words_of(search):
-        statement = statement.where(func.split_part(devices.c.path, "/", 3).contains(word, autoescape=True))
+    found = [func.split_part(devices.c.path, "/", 3).contains(word, autoescape=True) for word in words_of(search)]
+    statement = statement.where(or_(and_(true(), *found), devices.c.path == chosen))
     is_online = func.coalesce(nodes.c.status == Presence.ONLINE.value, False)
     at_desk = devices.c.kind == DeviceKind.READER.value
     rank = case((devices.c.path == chosen, 0), (and_(at_desk, is_online), 1), (at_desk, 2), (is_online, 3), else_=4)

@@ -58,7 +58,8 @@ async def list_moments(
             about_guest, audit.c.action.not_in([action.value for action in left_out])
         ),
     ).subquery()
-    return await read_page(db, select(*found.c), Moment, [found.c.at, found.c.kind, found.c.key], page, newest_first=True)
+    moments = select(*(found.c[name].label(name) for name in Moment.__struct_fields__))
+    return await read_page(db, moments, Moment, [found.c.at, found.c.kind, found.c.key], page, newest_first=True)
 
 
 def _moments(

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 
 from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
@@ -37,5 +37,6 @@ async def read_set_up(db: Database, venue_id: str | None) -> SetUp:
         "keg_on": select(taps.c.tap_path).where(of_venue, taps.c.keg_id.is_not(None)),
         "device": select(devices.c.path).where(path, devices.c.revoked_at.is_(None)),
     }
-    (found,) = await read_all(db, select(*(rows.exists().label(name) for name, rows in wanted.items())), SetUp)
+    columns: list[ColumnElement[Any]] = [rows.exists().label(name) for name, rows in wanted.items()]
+    (found,) = await read_all(db, select(*columns), SetUp)
     return found
