@@ -90,7 +90,7 @@ def documented_codes(operation: dict[str, Any], status: int) -> list[str]:
 @functools.cache
 def document() -> dict[str, Any]:
     """The API's OpenAPI document."""
-    return complete(_app().openapi_schema.to_schema(), _app())
+    return complete(application().openapi_schema.to_schema(), application())
 
 
 @functools.cache
@@ -115,15 +115,16 @@ def live() -> Live:
 
 
 @functools.cache
-def _app() -> Litestar:
+def application() -> Litestar:
+    """The one application of this process; making it costs more than a test."""
     return create_app(Database.nowhere(), live=live())
 
 
 def _app_on(db: Database) -> Litestar:
-    """The one application of this process, on a test's database; making it costs more than a test."""
-    _app().state.db = db
+    """The application, on a test's database."""
+    application().state.db = db
     set_decisions_per_hour(db.policy.device_decisions_per_hour)
-    return _app()
+    return application()
 
 
 def form_about(noun: Noun, key: object) -> dict[str, str]:
@@ -133,12 +134,12 @@ def form_about(noun: Noun, key: object) -> dict[str, str]:
 
 def metrics_page() -> str:
     """The application's metrics, as its port for them has them."""
-    return generate_latest(_app().state.metrics).decode()
+    return generate_latest(application().state.metrics).decode()
 
 
 def set_decisions_per_hour(per_hour: int) -> None:
     """Give each device a new allowance of decisions at the application."""
-    _app().state.rates = DecisionRates(per_hour)
+    application().state.rates = DecisionRates(per_hour)
 
 
 async def log_in(db: Database, role: Role) -> str:

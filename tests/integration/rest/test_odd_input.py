@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.rest import Rest, _app, document
+from tests.rest import Rest, application, document
 from tests.venue import Venue
 
 ODD = ("%00", "a%00b", "%1B[31m", "%E2%80%AE", "%ED%A0%80", "%FF", "%2E%2E", "-1", "99" * 40, "%27")
@@ -27,7 +27,7 @@ EXTREMES: tuple[Any, ...] = (
 
 def paths() -> Iterator[tuple[str, str]]:
     """Method and path of every route, each parameter in turn an odd value."""
-    for route in _app().routes:
+    for route in application().routes:
         if not (names := re.findall(r"{[^}]*}", route.path)) or "static" in route.path:
             continue
         for method in {method for handler in getattr(route, "route_handlers", ()) for method in handler.http_methods} - {

@@ -55,6 +55,7 @@ EVERYBODY = {
 }
 CONSOLE_SHIFT_LEADS = {
     "GET /attention/{incident_id:uuid}/resolve",
+    "GET /attention/{incident_id:uuid}/visits",
     "POST /attention/{incident_id:uuid}/resolve",
     "GET /guests/{guest_id:uuid}/adjust",
     "POST /guests/{guest_id:uuid}/adjust",

@@ -16,6 +16,7 @@ from tapwire_admin.console.error_answers import redirect_to_login, show_domain_e
 from tapwire_admin.console.forms import provide_form
 from tapwire_admin.console.viewer import provide_viewer
 from tapwire_admin.requests.implied_methods import with_head
+from tapwire_admin.requests.parameters import provide_counted_page
 from tapwire_core.errors import DomainError
 
 HEADERS: Final = {
@@ -40,6 +41,7 @@ def console() -> list[ControllerRouterHandler]:
             "viewer": Provide(provide_viewer),
             "shell": Provide(shell.provide_shell),
             "form": Provide(provide_form),
+            "page": Provide(provide_counted_page, sync_to_thread=False),
         },
         exception_handlers={
             NotAuthorizedException: redirect_to_login,

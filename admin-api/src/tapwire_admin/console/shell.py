@@ -12,7 +12,7 @@ from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Live
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.system import read_status
+from tapwire_core.db.views.incidents import count_unresolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ ShellContext = NamedDependency[Shell]
 
 async def provide_shell(db: NamedDependency[Database], viewer: NamedDependency[Viewer], live: NamedDependency[Live]) -> Shell:
     """Read the frame's content."""
-    status = await read_status(db)
-    venue_id = viewer.venue.venue_id if viewer.venue else None
-    here = next((venue for venue in status.venues if venue.venue_id == venue_id), None)
-    incidents = status.system.open_incidents + status.system.claimed_incidents
-    return Shell(live.link, bool(here and here.shift_open), bool(here and here.emergency_stop), incidents)
+    here = viewer.venue
+    if here is None:
+        return Shell(live.link, shift_open=False, emergency_stop=False, incidents=0)
+    incidents = await count_unresolved(db, here.venue_id)
+    return Shell(live.link, here.open_shift_id is not None, here.emergency_stop, incidents)
 
 
 @get("/parts/status", access=OPERATOR)

@@ -17,7 +17,7 @@ from tapwire_admin.console.render import html, render
 from tapwire_admin.console.translations import translations
 from tapwire_contracts.reasons import Locale
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.queries import PageRequest
 from tapwire_core.db.views.users import Operator
 from tapwire_core.db.views.venues import VenueView, get_venue, list_venues
 from tapwire_core.domain.closed_sets import Role
@@ -29,6 +29,8 @@ THEME_COOKIE: Final = "tapwire_theme"
 VENUE_COOKIE: Final = "tapwire_venue"
 VENUE_HEADER: Final = "X-Tapwire-Venue"
 """The venue of the page that sends the request: a tab keeps its venue when another tab chooses one."""
+MENU_VENUES: Final = 20
+"""Venues of the menu; with more a search chooses among them."""
 COOKIE_MAX_AGE_S: Final = 365 * 24 * 3600
 THEMES: Final = ("auto", "dark", "light")
 """`auto`: the device's scheme by day, dark at night."""
@@ -47,6 +49,8 @@ class Viewer:
     is_part: bool
     venue: VenueView | None = None
     venues: tuple[VenueView, ...] = ()
+    """The venues of the menu: the first ones, and the chosen one."""
+    has_more_venues: bool = False
 
     @property
     def formats(self) -> Formats:
@@ -103,12 +107,15 @@ async def provide_viewer(request: Request[Any, Any, Any], db: NamedDependency[Da
     viewer = plain_viewer(request, operator)
     if operator is None:
         return viewer
-    venues = (await list_venues(db, PageRequest(limit=MAX_LIMIT))).items
+    first = await list_venues(db, PageRequest(limit=MENU_VENUES))
+    venues = first.items
     chosen = request.headers.get(VENUE_HEADER) or request.cookies.get(VENUE_COOKIE)
     venue = next((venue for venue in venues if venue.venue_id == chosen), None)
     if venue is None and chosen and (beyond := await get_venue(db, chosen)) is not None:
         venue, venues = beyond, (*venues, beyond)
-    return replace(viewer, venue=venue or (venues[0] if venues else None), venues=venues)
+    return replace(
+        viewer, venue=venue or (venues[0] if venues else None), venues=venues, has_more_venues=first.next_cursor is not None
+    )
 
 
 def plain_viewer(request: Request[Any, Any, Any], operator: Operator | None = None) -> Viewer:

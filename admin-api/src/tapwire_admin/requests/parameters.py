@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
@@ -15,6 +16,8 @@ from tapwire_core.services.venues import VenueRequired
 
 MAX_CURSOR_LENGTH: Final = 500
 CURSOR_PATTERN: Final = "^[A-Za-z0-9_-]+$"
+CONSOLE_LIMIT: Final = 100
+"""Rows of one page of the console."""
 SANE_YEARS: Final = range(2000, 2101)
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -37,6 +40,11 @@ def provide_page(cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, sort: Sort
     return PageRequest(cursor, limit, sort)
 
 
+def provide_counted_page(cursor: Cursor = None) -> PageRequest:
+    """The requested part of a list of the console, which says how many rows follow."""
+    return PageRequest(cursor, CONSOLE_LIMIT, counted=True)
+
+
 def read_moment(field: str, text: str) -> datetime:
     """A time with its zone, such as `2026-05-01T20:00:00+02:00`; raises `Invalid`."""
     try:
@@ -45,6 +53,14 @@ def read_moment(field: str, text: str) -> datetime:
         raise Invalid(f"{field}: expected a time with its zone, such as 2026-05-01T20:00:00Z.", field=field) from error
     require_sane_year(field, moment)
     return moment
+
+
+def read_uuid(field: str, text: str) -> UUID:
+    """An id; raises `Invalid`."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Invalid(f"{field}: expected an id.", field=field) from error
 
 
 def read_day_or_moment(field: str, text: str) -> date | datetime:

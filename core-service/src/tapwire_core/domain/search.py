@@ -48,6 +48,12 @@ def words_of(*texts: str | None) -> list[str]:
     return list(dict.fromkeys(words))
 
 
+def finds(typed: str, *texts: str | None) -> bool:
+    """True if each typed word begins a word of the texts; for what is in no index."""
+    words = words_of(*texts)
+    return all(any(word.startswith(begun) for word in words) for begun in _split(_fold(typed)))
+
+
 def guest_words(first_name: str, last_name: str | None, phone: str | None) -> list[str]:
     """The words by which a guest is found."""
     return [*words_of(first_name, last_name), *phone_words(phone)]

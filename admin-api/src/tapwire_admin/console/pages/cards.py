@@ -14,7 +14,7 @@ from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.live import Live
-from tapwire_admin.requests.dependencies import CardInPath, CurrentActor, Db, TextQuery
+from tapwire_admin.requests.dependencies import CardInPath, CurrentActor, Db, PageQuery, TextQuery
 from tapwire_admin.routes.cards import Because
 from tapwire_core.db.views.audit import list_audit
 from tapwire_core.db.views.cards import get_card
@@ -30,7 +30,7 @@ REASONS: Final = {"lost": N_("reported by the guest"), "restore": N_("card was f
 
 @get("/cards", access=OPERATOR)
 async def show_cards(
-    db: Db, viewer: CurrentViewer, shell: ShellContext, live: NamedDependency[Live], card_uid: TextQuery = None
+    db: Db, viewer: CurrentViewer, shell: ShellContext, live: NamedDependency[Live], page: PageQuery, card_uid: TextQuery = None
 ) -> Response[str]:
     """The card with this id."""
     uid = read_card_uid(card_uid) if card_uid else None
@@ -39,9 +39,9 @@ async def show_cards(
         with suppress(NotFound):
             shown = await read_shown(db, Noun.CARD, uid)
             card = await get_card(db, uid)
-    entries = (await list_audit(db, subject=uid)).items if uid else ()
+    history = await list_audit(db, subject=uid, page=page) if uid else None
     reasons = {name: viewer.translate(reason) for name, reason in REASONS.items()}
-    context = {"readers": await readers_of(db, viewer, live), "uid": uid, "shown": shown, "card": card, "entries": entries}
+    context = {"readers": await readers_of(db, viewer, live), "uid": uid, "shown": shown, "card": card, "page": history}
     return viewer.show("cards.html", shell=shell, reasons=reasons, **context)
 
 

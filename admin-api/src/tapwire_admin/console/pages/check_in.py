@@ -21,12 +21,12 @@ from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.guests import NewGuest
 from tapwire_admin.routes.visits import NewVisitWithCard
 from tapwire_contracts.reasons import Presence
-from tapwire_contracts.topics import DevicePath, InvalidPath
+from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as views
-from tapwire_core.db.views.devices import list_devices
+from tapwire_core.db.views.devices import list_readers
 from tapwire_core.db.views.guests import GuestView
-from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.queries import Page, PageRequest, with_items
 from tapwire_core.db.views.search_ids import count_guests
 from tapwire_core.db.views.visits import VisitView, get_visit
 from tapwire_core.domain.shown import Noun
@@ -35,6 +35,7 @@ from tapwire_core.services import guests, visits
 from tapwire_core.services.cards import Reading, card_warnings
 
 MAX_SUGGESTIONS: Final = 6
+FIRST_READERS: Final = PageRequest(limit=12, counted=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,14 @@ async def search_guests(db: Db, viewer: CurrentViewer, search: TextQuery = None)
     page = views.in_list(await views.list_guests(db, search=search or None, page=PageRequest(limit=MAX_SUGGESTIONS)))
     more = await count_guests(db, search) - len(page.items) if search and page.next_cursor else 0
     return viewer.show("parts/guests_found.html", guests=page.items, more=more, search=search or "")
+
+
+@get("/check-in/readers", access=OPERATOR)
+async def search_readers(
+    db: Db, viewer: CurrentViewer, live: NamedDependency[Live], search: TextQuery = None, reader: TextQuery = None
+) -> Response[str]:
+    """Readers of the venue that match the typed text, and the chosen one."""
+    return viewer.show("parts/readers_found.html", readers=await readers_of(db, viewer, live, search, reader))
 
 
 @get("/check-in/new-guest", access=OPERATOR)
@@ -128,18 +137,14 @@ async def _blocking_visit(db: Database, refusal: Refused) -> VisitView | None:
     return await get_visit(db, visit_id) if isinstance(visit_id, UUID) else None
 
 
-async def readers_of(db: Database, viewer: Viewer, live: Live) -> list[Reader]:
-    """The venue's readers: those at the desk first, then the taps'."""
-    devices = (await list_devices(db, PageRequest(limit=MAX_LIMIT))).items
-    readers = []
-    for device in devices:
-        try:
-            path = DevicePath.parse(device.path)
-        except InvalidPath:
-            continue
-        if path.venue_id == viewer.required_venue.venue_id and device.revoked_at is None:
-            readers.append(_reader(live, path, device.node_state or {}))
-    return sorted(readers, key=lambda reader: (reader.path.kind.value != "readers", not reader.online, reader.path))
+async def readers_of(
+    db: Database, viewer: Viewer, live: Live, search: str | None = None, chosen: str | None = None
+) -> Page[Reader]:
+    """The venue's first readers: the chosen one, then those at the desk, then the taps'."""
+    venue_id = viewer.required_venue.venue_id
+    found = await list_readers(db, venue_id, search=search or None, chosen=chosen or None, page=FIRST_READERS)
+    readers = [_reader(live, DevicePath.parse(device.path), device.node_state or {}) for device in found.items]
+    return with_items(found, readers)
 
 
 async def reading_of(db: Database, viewer: Viewer, live: Live, form: SubmittedForm) -> Reading | None:
@@ -147,7 +152,7 @@ async def reading_of(db: Database, viewer: Viewer, live: Live, form: SubmittedFo
     path = form.values.get("reader")
     if path is None or "typed" in form.values:
         return None
-    cards = {str(reader.path): reader.card_uid for reader in await readers_of(db, viewer, live)}
+    cards = {str(reader.path): reader.card_uid for reader in (await readers_of(db, viewer, live, chosen=path)).items}
     return Reading(path, cards.get(path))
 
 
@@ -160,4 +165,4 @@ def _reader(live: Live, path: DevicePath, stored: dict[str, Any]) -> Reader:
     return Reader(path, is_online, str(card["card_uid"]) if card else None)
 
 
-HANDLERS = (show_check_in, search_guests, ask_for_guest, create_guest, open_visit)
+HANDLERS = (show_check_in, search_guests, search_readers, ask_for_guest, create_guest, open_visit)

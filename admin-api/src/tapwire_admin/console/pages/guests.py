@@ -1,5 +1,6 @@
 """Guests: search, account, and timeline."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -19,22 +20,29 @@ from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery, TextQuery
 from tapwire_admin.routes.guests import GuestChange
+from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as guest_views
 from tapwire_core.db.views import money as money_views
-from tapwire_core.db.views.audit import list_audit
-from tapwire_core.db.views.money import MovementKind
-from tapwire_core.db.views.pours import PourFilter, list_pours
-from tapwire_core.db.views.queries import PageRequest
-from tapwire_core.db.views.visits import list_visits
+from tapwire_core.db.views.audit import entries_by_id
+from tapwire_core.db.views.guest_timeline import Moment, MomentKind, list_moments
+from tapwire_core.db.views.money import LedgerEntry, MovementKind
+from tapwire_core.db.views.pours import PourView, pours_by_id
+from tapwire_core.db.views.queries import Page, PageRequest, with_items
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import guests
 from tapwire_core.services.shown import read_shown
 
-MAX_TIMELINE: Final = 100
-"""Maximum number of entries of each kind in a guest's timeline."""
 SHOWN_AS_MOVEMENTS: Final = frozenset(
-    {"pour_authorized", "pour_synced", "top_up", "refund", "adjustment", "visit_opened", "visit_closed"}
+    {
+        AuditAction.POUR_AUTHORIZED,
+        AuditAction.POUR_SYNCED,
+        AuditAction.TOP_UP,
+        AuditAction.REFUND,
+        AuditAction.ADJUSTMENT,
+        AuditAction.VISIT_OPENED,
+        AuditAction.VISIT_CLOSED,
+    }
 )
 """Audit actions that the timeline shows as movement, pour or visit already."""
 
@@ -61,24 +69,26 @@ async def show_guests(
 
 
 @get("/parts/guests", access=OPERATOR)
-async def show_list(db: Db, viewer: CurrentViewer, search: TextQuery = None) -> Response[str]:
+async def show_list(db: Db, viewer: CurrentViewer, page: PageQuery, search: TextQuery = None) -> Response[str]:
     """The list of guests that match the typed text."""
-    shown = guest_views.in_list(await guest_views.list_guests(db, search=search or None))
+    shown = guest_views.in_list(await guest_views.list_guests(db, search=search or None, page=page))
     return viewer.show("parts/guests.html", page=shown, search=search or "")
 
 
 @get("/guests/{guest_id:uuid}", access=OPERATOR)
 async def show_guest(
-    request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, shell: ShellContext, guest_id: FromPath[UUID]
+    request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery, guest_id: FromPath[UUID]
 ) -> Response[str]:
     """One guest."""
-    return viewer.show("guest.html", shell=shell, **await _guest(request, db, viewer, guest_id))
+    return viewer.show("guest.html", shell=shell, **await _guest(request, db, viewer, guest_id, page))
 
 
 @get("/guests/{guest_id:uuid}/body", access=OPERATOR)
-async def show_body(request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
+async def show_body(
+    request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, page: PageQuery, guest_id: FromPath[UUID]
+) -> Response[str]:
     """The live part of a guest's page."""
-    return viewer.show("parts/guest.html", **await _guest(request, db, viewer, guest_id))
+    return viewer.show("parts/guest.html", **await _guest(request, db, viewer, guest_id, page))
 
 
 @get("/guests/{guest_id:uuid}/change", access=OPERATOR)
@@ -111,44 +121,46 @@ async def block(actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Re
     return go_to(f"/guests/{guest_id}")
 
 
-async def _guest(request: Request[Any, Any, Any], db: Database, viewer: Viewer, guest_id: UUID) -> dict[str, Any]:
+async def _guest(
+    request: Request[Any, Any, Any], db: Database, viewer: Viewer, guest_id: UUID, page: PageRequest
+) -> dict[str, Any]:
     shown = shown_to(request, await read_shown(db, Noun.GUEST, guest_id))
     guest = await guest_on_own_page(db, request, guest_id)
-    return {"shown": shown, "guest": guest, "timeline": await _timeline(db, viewer, guest_id)}
+    return {"shown": shown, "guest": guest, "page": await _timeline(db, viewer, guest_id, page), "cursor": page.cursor}
 
 
-async def _timeline(db: Database, viewer: Viewer, guest_id: UUID) -> list[TimelineEntry]:
-    """A guest's timeline, the latest first."""
-    page = PageRequest(limit=MAX_TIMELINE)
-    timeline = await _movements(db, guest_id, page)
-    for visit in (await list_visits(db, guest_id=guest_id, page=page)).items:
-        timeline.append(TimelineEntry(visit.opened_at, Icon("door-open"), "action", "visit_opened", visit.opened_by))
-        if visit.closed_at:
-            timeline.append(TimelineEntry(visit.closed_at, Icon("door-open"), "action", "visit_closed", visit.closed_by or ""))
-    for entry in (await list_audit(db, subject=str(guest_id), page=page)).items:
-        if (action := shown_action(entry)) not in SHOWN_AS_MOVEMENTS:
+async def _timeline(db: Database, viewer: Viewer, guest_id: UUID, page: PageRequest) -> Page[TimelineEntry]:
+    """A guest's timeline, the latest first; a charge shows its pour's volume."""
+    found = await list_moments(db, guest_id, left_out=SHOWN_AS_MOVEMENTS, page=page)
+    moved = await money_views.movements_by_id(db, _numbers(found.items, MomentKind.MOVEMENT))
+    pours = {pour.pour_id: pour for pour in await pours_by_id(db, {entry.pour_id for entry in moved if entry.pour_id})}
+    movements = {entry.movement_id: entry for entry in moved}
+    audited = {entry.audit_id: entry for entry in await entries_by_id(db, _numbers(found.items, MomentKind.AUDITED))}
+
+    def entry_of(moment: Moment) -> TimelineEntry:
+        if moment.kind is MomentKind.MOVEMENT:
+            return _movement(movements[int(moment.key)], pours)
+        if moment.kind is MomentKind.AUDITED:
+            entry = audited[int(moment.key)]
+            action = shown_action(entry)
             detail = audit_summary(viewer.locale, viewer.formats, entry) or entry.actor
-            timeline.append(TimelineEntry(entry.created_at, icon_of(action), "action", action, detail))
-    return sorted(timeline, key=lambda entry: entry.at, reverse=True)[:MAX_TIMELINE]
+            return TimelineEntry(moment.at, icon_of(action), "action", action, detail)
+        return TimelineEntry(moment.at, Icon("door-open"), "action", moment.kind, moment.actor or "")
+
+    return with_items(found, map(entry_of, found.items))
 
 
-async def _movements(db: Database, guest_id: UUID, page: PageRequest) -> list[TimelineEntry]:
-    """Movements of money; a charge shows its pour's volume."""
-    pours = {pour.pour_id: pour for pour in (await list_pours(db, PourFilter(guest_id=guest_id), page)).items}
-    timeline = []
-    for entry in (await money_views.list_ledger(db, guest_id, page)).items:
-        pour = pours.get(entry.pour_id) if entry.pour_id else None
-        if pour is not None and entry.kind is MovementKind.CHARGE:
-            detail = f"{pour.beverage_name} · {pour.tap_id}"
-            timeline.append(
-                TimelineEntry(entry.created_at, Icon("beer"), "movement", entry.kind, detail, pour.volume_ml, entry.amount_minor)
-            )
-        else:
-            detail = " · ".join(part for part in (entry.reason, entry.actor) if part)
-            timeline.append(
-                TimelineEntry(entry.created_at, Icon("banknote"), "movement", entry.kind, detail, None, entry.amount_minor)
-            )
-    return timeline
+def _movement(entry: LedgerEntry, pours: Mapping[UUID, PourView]) -> TimelineEntry:
+    pour = pours.get(entry.pour_id) if entry.pour_id else None
+    if pour is not None and entry.kind is MovementKind.CHARGE:
+        detail = f"{pour.beverage_name} · {pour.tap_id}"
+        return TimelineEntry(entry.created_at, Icon("beer"), "movement", entry.kind, detail, pour.volume_ml, entry.amount_minor)
+    detail = " · ".join(part for part in (entry.reason, entry.actor) if part)
+    return TimelineEntry(entry.created_at, Icon("banknote"), "movement", entry.kind, detail, None, entry.amount_minor)
+
+
+def _numbers(moments: Iterable[Moment], kind: MomentKind) -> list[int]:
+    return [int(moment.key) for moment in moments if moment.kind is kind]
 
 
 HANDLERS = (

@@ -11,14 +11,15 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.console.choices import FIRST_CHOICES, Choice, Choices, choices_of
 from tapwire_admin.console.forms import Form, SubmittedForm
 from tapwire_admin.console.labels import SEVERITIES, Severity
 from tapwire_admin.console.render import done
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
-from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery
-from tapwire_admin.requests.parameters import require_found
+from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery, TextQuery
+from tapwire_admin.requests.parameters import read_uuid, require_found
 from tapwire_admin.routes.incidents import Resolve
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.engine import Database
@@ -126,21 +127,23 @@ async def ask_to_resolve(db: Db, viewer: CurrentViewer, incident_id: FromPath[UU
         shown = shown.only("status", "owner")
     alike = await views.count_unresolved_of(db, incident.kind, incident.tap) if incident.tap else 1
     (card,) = await _cards(db, [incident])
-    here = await list_visits(
-        db, venue_id=viewer.required_venue.venue_id, status=VisitStatus.ACTIVE, page=PageRequest(limit=MAX_LIMIT)
-    )
-    guest_visit = await get_visit(db, card.visit_id) if card.visit_id else None
-    others = [visit for visit in here.items if guest_visit is None or visit.visit_id != guest_visit.visit_id]
-    visits = [guest_visit, *others] if guest_visit else others
     return viewer.show(
         "dialogs/resolve_incident.html",
         shown=shown,
         card=card,
-        visits=visits,
-        guest_visit=guest_visit,
+        visits=await _visit_choices(db, viewer, incident_id, None, card.visit_id),
         resolutions=list(Resolution),
         others=alike - 1,
     )
+
+
+@get("/attention/{incident_id:uuid}/visits", access=SHIFT_LEAD)
+async def search_visits(
+    db: Db, viewer: CurrentViewer, incident_id: FromPath[UUID], search: TextQuery = None, visit_id: TextQuery = None
+) -> Response[str]:
+    """Open visits that match the typed text, and the chosen one."""
+    chosen = read_uuid("visit_id", visit_id) if visit_id else None
+    return viewer.show("parts/choices.html", choices=await _visit_choices(db, viewer, incident_id, search, chosen))
 
 
 @post("/attention/{incident_id:uuid}/resolve", access=SHIFT_LEAD, shows=Noun.INCIDENT)
@@ -176,9 +179,23 @@ async def _resolve_together(viewer: Viewer, actor: Actor, form: SubmittedForm, i
     return done(text, changed=["incident"])
 
 
+async def _visit_choices(db: Database, viewer: Viewer, incident_id: UUID, search: str | None, chosen: UUID | None) -> Choices:
+    here = await list_visits(
+        db, venue_id=viewer.required_venue.venue_id, status=VisitStatus.ACTIVE, search=search or None, page=FIRST_CHOICES
+    )
+    return choices_of(
+        "visit_id",
+        f"/attention/{incident_id}/visits",
+        here,
+        lambda visit: Choice(str(visit.visit_id), visit.guest_name, viewer.formats.money(visit.available_minor)),
+        chosen=await get_visit(db, chosen) if chosen else None,
+        none=viewer.translate(N_("no visit")),
+    )
+
+
 async def _unresolved(db: Database, venue_id: str, page: PageRequest) -> dict[str, Any]:
     """A page of the unresolved incidents, the most urgent first, then the oldest."""
-    wanted = msgspec.structs.replace(page, limit=MAX_LIMIT, sort=None, counted=True)
+    wanted = msgspec.structs.replace(page, limit=MAX_LIMIT)
     found = await views.list_unresolved(db, venue_id, RANKS, wanted)
     return {"page": found, "cards": await _cards(db, found.items), "cursor": page.cursor}
 
@@ -207,4 +224,4 @@ def _read_details(details: dict[str, Any]) -> IncidentDetails:
         return IncidentDetails()
 
 
-HANDLERS = (show_attention, show_list, show_resolved, claim, ask_to_resolve, resolve)
+HANDLERS = (show_attention, show_list, show_resolved, claim, ask_to_resolve, search_visits, resolve)

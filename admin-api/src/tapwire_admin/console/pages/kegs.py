@@ -3,22 +3,26 @@
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of
+from tapwire_admin.console.choices import FIRST_CHOICES, Choice, Choices, choices_of
 from tapwire_admin.console.formats import read_liters
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import CurrentViewer
-from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery
-from tapwire_admin.requests.parameters import require_found
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
+from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery, TextQuery
+from tapwire_admin.requests.parameters import Cursor, read_uuid, require_found
 from tapwire_admin.routes.kegs import KegChange, NewKeg, StockBooking
+from tapwire_core.db.engine import Database
 from tapwire_core.db.views import beverages as beverage_views
 from tapwire_core.db.views import kegs as keg_views
-from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.beverages import BeverageView
+from tapwire_core.db.views.queries import Page
 from tapwire_core.domain.closed_sets import KegStatus
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import kegs
@@ -30,22 +34,44 @@ REASONS: Final = {"correction": N_("recounted"), "line_cleaning": N_("line clean
 
 @get("/stock", access=OPERATOR)
 async def show_stock(
-    db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery, retired: FromQuery[bool] = False
+    db: Db,
+    viewer: CurrentViewer,
+    shell: ShellContext,
+    page: PageQuery,
+    retired: FromQuery[bool] = False,
+    keg: FromQuery[UUID | None] = None,
+    beverages: Cursor = None,
+    archived: Cursor = None,
 ) -> Response[str]:
-    """Kegs, the oldest first, and beverages."""
-    status = KegStatus.RETIRED if retired else KegStatus.IN_STOCK
-    in_stock = await keg_views.list_kegs(db, viewer.required_venue.venue_id, status, page)
-    sold = await beverage_views.list_beverages(db, page=PageRequest(limit=MAX_LIMIT))
-    archived = await beverage_views.list_beverages(db, archived=True, page=PageRequest(limit=MAX_LIMIT))
-    context = {"page": in_stock, "beverages": sold.items, "archived": archived.items, "retired": retired}
+    """Kegs, the oldest first, or this one, and beverages; `beverages` and `archived` are those lists' cursors."""
+    if keg is not None:
+        kegs_shown = Page((require_found(await keg_views.get_keg(db, keg), "keg", keg),), None)
+    else:
+        status = KegStatus.RETIRED if retired else KegStatus.IN_STOCK
+        kegs_shown = await keg_views.list_kegs(db, viewer.required_venue.venue_id, status, page)
+    context = {
+        "page": kegs_shown,
+        "beverages": await beverage_views.list_beverages(db, page=msgspec.structs.replace(page, cursor=beverages)),
+        "archived": await beverage_views.list_beverages(db, archived=True, page=msgspec.structs.replace(page, cursor=archived)),
+        "retired": retired,
+        "keg": keg,
+        "archived_at": archived,
+    }
     return viewer.show("kegs.html", shell=shell, **context)
 
 
 @get("/stock/new-keg", access=OPERATOR)
 async def ask_for_keg(db: Db, viewer: CurrentViewer) -> Response[str]:
     """The form of a new keg."""
-    sold = await beverage_views.list_beverages(db, page=PageRequest(limit=MAX_LIMIT))
-    return viewer.show("dialogs/new_keg.html", beverages=sold.items, sizes_l=KEG_SIZES_L)
+    beverages = await _beverage_choices(db, viewer, None, None)
+    return viewer.show("dialogs/new_keg.html", beverages=beverages, sizes_l=KEG_SIZES_L)
+
+
+@get("/stock/new-keg/beverages", access=OPERATOR)
+async def search_beverages(db: Db, viewer: CurrentViewer, search: TextQuery = None, beverage_id: TextQuery = None) -> Response[str]:
+    """Beverages on sale that match the typed text, and the chosen one."""
+    chosen = await beverage_views.get_beverage(db, read_uuid("beverage_id", beverage_id)) if beverage_id else None
+    return viewer.show("parts/choices.html", choices=await _beverage_choices(db, viewer, search, chosen))
 
 
 @post("/stock/new-keg", access=OPERATOR, shows=Noun.VENUE)
@@ -96,9 +122,22 @@ async def correct(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Re
     return go_to("/stock")
 
 
+async def _beverage_choices(db: Database, viewer: Viewer, search: str | None, chosen: BeverageView | None) -> Choices:
+    """Beverages on sale; the first one is chosen before anybody chose."""
+    sold = await beverage_views.list_beverages(db, search=search or None, page=FIRST_CHOICES)
+
+    def as_choice(beverage: BeverageView) -> Choice:
+        return Choice(str(beverage.beverage_id), beverage.name, viewer.formats.money(beverage.sell_price_per_liter_minor))
+
+    if chosen is None and not search:
+        chosen = next(iter(sold.items), None)
+    return choices_of("beverage_id", "/stock/new-keg/beverages", sold, as_choice, chosen=chosen)
+
+
 HANDLERS = (
     show_stock,
     ask_for_keg,
+    search_beverages,
     add_keg,
     show_keg,
     change_keg,

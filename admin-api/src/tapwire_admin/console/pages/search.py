@@ -6,17 +6,27 @@ from litestar.response import Redirect
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.viewer import CurrentViewer
-from tapwire_admin.requests.dependencies import Db, TextQuery
+from tapwire_admin.requests.dependencies import Db, FromQuery, PageQuery, TextQuery
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.cards import get_card
-from tapwire_core.db.views.search import MAX_SHOWN, SHOWN, search_everything
+from tapwire_core.db.views.search import MAX_SHOWN, SHOWN, SearchKind, list_found, search_everything
 from tapwire_core.services.cards import read_card_uid
 
 
 @get("/search", access=OPERATOR)
-async def show_search(db: Db, viewer: CurrentViewer, shell: ShellContext, q: TextQuery = None) -> Response[str]:
-    """The page of results, for a search that was sent."""
-    return viewer.show("search.html", shell=shell, **await _found(db, q, MAX_SHOWN))
+async def show_search(
+    db: Db,
+    viewer: CurrentViewer,
+    shell: ShellContext,
+    page: PageQuery,
+    q: TextQuery = None,
+    of: FromQuery[SearchKind | None] = None,
+) -> Response[str]:
+    """The page of results, for a search that was sent: the first of each kind, or all `of` one kind."""
+    query = (q or "").strip()
+    if of is None or not query:
+        return viewer.show("search.html", shell=shell, of=None, **await _found(db, q, MAX_SHOWN))
+    return viewer.show("search.html", shell=shell, q=query, of=of, page=await list_found(db, of, query, page))
 
 
 @get("/parts/search", access=OPERATOR)

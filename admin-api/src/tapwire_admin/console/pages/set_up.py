@@ -15,13 +15,8 @@ from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db
 from tapwire_admin.routes.taps import NewTap
 from tapwire_admin.routes.venues import NewVenue
-from tapwire_contracts.topics import DeviceKind
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.beverages import list_beverages
-from tapwire_core.db.views.devices import list_devices
-from tapwire_core.db.views.kegs import list_kegs
-from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
-from tapwire_core.db.views.taps import list_taps
+from tapwire_core.db.views.venue_set_up import read_set_up
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import taps, venues
 
@@ -71,19 +66,16 @@ async def create_tap(actor: CurrentActor, form: Form) -> Response[str]:
 
 
 async def _steps(db: Database, viewer: Viewer, *, shell_open: bool) -> list[Step]:
-    page = PageRequest(limit=MAX_LIMIT)
     here = viewer.venue.venue_id if viewer.venue else None
-    there = (await list_taps(db, here, page)).items if here else ()
-    devices = (await list_devices(db, page)).items
-    tap_devices = [device for device in devices if device.kind is DeviceKind.TAP and device.revoked_at is None]
+    there = await read_set_up(db, here)
     return [
         Step("user", True),
         Step("venue", here is not None),
-        Step("tap", bool(there)),
-        Step("beverage", bool((await list_beverages(db, page=page)).items)),
-        Step("keg", here is not None and bool((await list_kegs(db, here, page=page)).items)),
-        Step("keg_on", any(tap.keg_id for tap in there)),
-        Step("device", any(device.path.startswith(f"{here}/") for device in tap_devices)),
+        Step("tap", there.tap),
+        Step("beverage", there.beverage),
+        Step("keg", there.keg),
+        Step("keg_on", there.keg_on),
+        Step("device", there.device),
         Step("shift", shell_open),
     ]
 

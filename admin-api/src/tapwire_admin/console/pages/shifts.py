@@ -7,6 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.console.choices import FIRST_CHOICES
 from tapwire_admin.console.error_answers import SLOT, show_in
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
@@ -69,8 +70,9 @@ async def close_shift(viewer: CurrentViewer, actor: CurrentActor, form: Form) ->
     try:
         shift_id = await form.once(shifts.close_shift, actor, venue_id)
     except ShiftInUse:
-        visits = await list_visits(form.db, venue_id=venue_id, status=VisitStatus.ACTIVE)
-        pours = await list_pours(form.db, PourFilter(venue_id=venue_id, sync_status=SyncStatus.PENDING_SYNC))
+        visits = await list_visits(form.db, venue_id=venue_id, status=VisitStatus.ACTIVE, stuck_first=True, page=FIRST_CHOICES)
+        pending = PourFilter(venue_id=venue_id, sync_status=SyncStatus.PENDING_SYNC)
+        pours = await list_pours(form.db, pending, FIRST_CHOICES)
         return show_in(SLOT, viewer.show("parts/shift_in_use.html", visits=visits, pours=pours))
     return go_to(f"/shift/{shift_id}")
 

@@ -7,23 +7,25 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.console.choices import FIRST_CHOICES, Choice, Choices, choices_of
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Live, LiveKind
-from tapwire_admin.requests.dependencies import CurrentActor, Db, FromQuery, SlugInPath
-from tapwire_admin.requests.parameters import require_found
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromQuery, PageQuery, SlugInPath, TextQuery
+from tapwire_admin.requests.parameters import read_uuid, require_found
 from tapwire_admin.routes.taps import KegOnTap, StopTap, TapChange
 from tapwire_contracts.reasons import Phase
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import kegs as keg_views
 from tapwire_core.db.views import taps as tap_views
-from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.kegs import KegView
+from tapwire_core.db.views.queries import MAX_LIMIT, Page
 from tapwire_core.db.views.taps import TapView
-from tapwire_core.domain.closed_sets import KegStatus, TapStatus
+from tapwire_core.domain.closed_sets import TapStatus
 from tapwire_core.domain.money import charge
 from tapwire_core.domain.shown import Noun
 from tapwire_core.errors import NotFound
@@ -78,14 +80,20 @@ class Card:
 
 
 @get("/", access=OPERATOR)
-async def show_taps(db: Db, viewer: CurrentViewer, shell: ShellContext, live: NamedDependency[Live]) -> Response[Any]:
-    """All taps of the venue; without a venue or tap, the set-up."""
+async def show_taps(
+    db: Db, viewer: CurrentViewer, shell: ShellContext, live: NamedDependency[Live], page: PageQuery, tap: TextQuery = None
+) -> Response[Any]:
+    """The venue's taps, or this one; without a venue or tap, the set-up."""
     if viewer.venue is None:
         return _set_up(viewer)
-    found_taps = await tap_views.list_taps(db, viewer.venue.venue_id, PageRequest(limit=MAX_LIMIT))
+    if tap is not None:
+        found_taps = Page((require_found(await tap_views.get_tap(db, tap), "tap", tap),), None)
+    else:
+        found_taps = await tap_views.list_taps(db, viewer.venue.venue_id, page)
     if not found_taps.items and viewer.may("engineer"):
         return _set_up(viewer)
-    return viewer.show("taps.html", shell=shell, in_place=False, cards=[Card(tap, live) for tap in found_taps.items])
+    cards = [Card(found, live) for found in found_taps.items]
+    return viewer.show("taps.html", shell=shell, in_place=False, cards=cards, page=found_taps, tap=tap)
 
 
 @get("/parts/taps", access=OPERATOR)
@@ -104,12 +112,21 @@ async def show_actions(
     """A tap's actions: status and keg; `first` comes first."""
     as_shown = await read_shown(db, Noun.TAP, str(tap_path(venue, tap)))
     shown = await _tap(db, venue, tap)
-    in_stock = (await keg_views.list_kegs(db, venue, KegStatus.IN_STOCK, PageRequest(limit=MAX_LIMIT))).items
-    free = [keg for keg in in_stock if keg.tap is None and keg.book_volume_ml > 0]
-    suggested = await keg_views.suggest_keg(db, shown.beverage_id, venue) if shown.beverage_id else None
-    free.sort(key=lambda keg: (suggested is None or keg.keg_id != suggested.keg_id, keg.created_at))
-    context = {"tap": shown, "shown": as_shown, "kegs": free, "suggested": suggested, "reasons": viewer.translate_all(LOCK_REASONS)}
+    suggested = await _suggested_keg(db, shown)
+    kegs = await _keg_choices(db, viewer, shown, suggested, None, suggested)
+    context = {"tap": shown, "shown": as_shown, "kegs": kegs, "suggested": suggested, "reasons": viewer.translate_all(LOCK_REASONS)}
     return viewer.show("dialogs/tap.html", service_first=first == "service", **context)
+
+
+@get("/taps/{venue:str}/{tap:str}/kegs", access=OPERATOR)
+async def search_kegs(
+    db: Db, viewer: CurrentViewer, venue: SlugInPath, tap: SlugInPath, search: TextQuery = None, keg_id: TextQuery = None
+) -> Response[str]:
+    """Kegs that can be connected and match the typed text, and the chosen one."""
+    shown = await _tap(db, venue, tap)
+    chosen = await keg_views.get_keg(db, read_uuid("keg_id", keg_id)) if keg_id else None
+    choices = await _keg_choices(db, viewer, shown, await _suggested_keg(db, shown), search, chosen)
+    return viewer.show("parts/choices.html", choices=choices)
 
 
 @get("/taps/{venue:str}/{tap:str}/stop", access=OPERATOR)
@@ -156,6 +173,25 @@ async def take_keg_off(viewer: CurrentViewer, actor: CurrentActor, form: Form, v
     return done(viewer.translate(N_("The keg is disconnected.")), changed=[path])
 
 
+async def _suggested_keg(db: Database, tap: TapView) -> KegView | None:
+    return await keg_views.suggest_keg(db, tap.beverage_id, tap.venue_id) if tap.beverage_id else None
+
+
+async def _keg_choices(
+    db: Database, viewer: Viewer, tap: TapView, suggested: KegView | None, search: str | None, chosen: KegView | None
+) -> Choices:
+    """Kegs for a tap, those of its beverage first; on a tap without a beverage the oldest is chosen before anybody chose."""
+    kegs = await keg_views.list_free_kegs(db, tap.venue_id, first=tap.beverage_id, search=search or None, page=FIRST_CHOICES)
+
+    def as_choice(keg: KegView) -> Choice:
+        tag = viewer.translate(N_("suggested")) if suggested is not None and keg.keg_id == suggested.keg_id else ""
+        return Choice(str(keg.keg_id), keg.beverage_name, viewer.formats.volume(keg.book_volume_ml), tag)
+
+    if chosen is None and not tap.beverage_id and not search:
+        chosen = next(iter(kegs.items), None)
+    return choices_of("keg_id", f"/taps/{tap.venue_id}/{tap.tap_id}/kegs", kegs, as_choice, chosen=chosen)
+
+
 async def _tap(db: Database, venue: str, tap: str) -> TapView:
     path = str(tap_path(venue, tap))
     return require_found(await tap_views.get_tap(db, path), "tap", path)
@@ -171,6 +207,7 @@ HANDLERS = (
     show_taps,
     show_cards,
     show_actions,
+    search_kegs,
     ask_to_stop,
     stop,
     set_status,

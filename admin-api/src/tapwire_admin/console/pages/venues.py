@@ -1,21 +1,35 @@
-"""The venue's emergency stop."""
+"""The choice of the venue, and its emergency stop."""
 
 from typing import Final
 
 from litestar import Response, get, post
 
 from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.console.choices import FIRST_CHOICES
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer
-from tapwire_admin.requests.dependencies import CurrentActor, Db
+from tapwire_admin.requests.dependencies import CurrentActor, Db, TextQuery
 from tapwire_admin.routes.venues import EmergencyStop, wait_for_confirmation
+from tapwire_core.db.views.venues import list_venues
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import venues
 from tapwire_core.services.shown import read_shown
 
 EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer is flowing out of control"), N_("drill"))
+
+
+@get("/venues", access=OPERATOR)
+async def ask_for_venue(db: Db, viewer: CurrentViewer) -> Response[str]:
+    """The choice among many venues."""
+    return viewer.show("dialogs/venues.html", venues=await list_venues(db, FIRST_CHOICES))
+
+
+@get("/parts/venues", access=OPERATOR)
+async def search_venues(db: Db, viewer: CurrentViewer, search: TextQuery = None) -> Response[str]:
+    """Venues that match the typed text."""
+    return viewer.show("parts/venues.html", venues=await list_venues(db, FIRST_CHOICES, search=search or None))
 
 
 @get("/emergency", access=OPERATOR)
@@ -40,6 +54,8 @@ async def set_emergency(viewer: CurrentViewer, actor: CurrentActor, form: Form) 
 
 
 HANDLERS = (
+    ask_for_venue,
+    search_venues,
     ask_for_emergency,
     set_emergency,
 )

@@ -23,7 +23,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import pours as pour_views
 from tapwire_core.db.views import visits as visit_views
 from tapwire_core.db.views.pours import PourFilter
-from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.queries import PageRequest
 from tapwire_core.db.views.visits import VisitView
 from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.domain.shown import Noun
@@ -43,22 +43,24 @@ async def show_visits(
 
 
 @get("/parts/visits", access=OPERATOR)
-async def show_list(db: Db, viewer: CurrentViewer) -> Response[str]:
+async def show_list(db: Db, viewer: CurrentViewer, page: PageQuery) -> Response[str]:
     """The open visits."""
-    shown = await _visits(db, viewer.required_venue.venue_id, VisitStatus.ACTIVE, PageRequest())
+    shown = await _visits(db, viewer.required_venue.venue_id, VisitStatus.ACTIVE, page)
     return viewer.show("parts/visits.html", status=VisitStatus.ACTIVE, **shown)
 
 
 @get("/visits/{visit_id:uuid}", access=OPERATOR)
-async def show_visit(db: Db, viewer: CurrentViewer, shell: ShellContext, visit_id: FromPath[UUID]) -> Response[str]:
+async def show_visit(
+    db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery, visit_id: FromPath[UUID]
+) -> Response[str]:
     """One visit with its pours."""
-    return viewer.show("visit.html", shell=shell, **await _visit(db, visit_id))
+    return viewer.show("visit.html", shell=shell, **await _visit(db, visit_id, page))
 
 
 @get("/visits/{visit_id:uuid}/body", access=OPERATOR)
-async def show_body(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
+async def show_body(db: Db, viewer: CurrentViewer, page: PageQuery, visit_id: FromPath[UUID]) -> Response[str]:
     """The live part of a visit's page."""
-    return viewer.show("parts/visit.html", **await _visit(db, visit_id))
+    return viewer.show("parts/visit.html", **await _visit(db, visit_id, page))
 
 
 @get("/visits/{visit_id:uuid}/card", access=OPERATOR)
@@ -125,21 +127,17 @@ async def require_visit(db: Database, visit_id: UUID) -> VisitView:
 
 
 async def _visits(db: Database, venue_id: str, status: VisitStatus, page: PageRequest) -> dict[str, object]:
-    """Stuck visits and the others, apart."""
-    stuck = await visit_views.list_visits(db, venue_id=venue_id, stuck=True, page=PageRequest(limit=MAX_LIMIT))
-    shown = await visit_views.list_visits(db, venue_id=venue_id, status=status, page=page)
-    is_first = page.cursor is None and status is VisitStatus.ACTIVE
-    stuck_ids = {visit.visit_id for visit in stuck.items} if status is VisitStatus.ACTIVE else set()
-    others = [visit for visit in shown.items if visit.visit_id not in stuck_ids]
-    return {"stuck": stuck.items if is_first else (), "visits": others, "page": shown}
+    """A page of visits: stuck ones and the others, apart."""
+    is_open = status is VisitStatus.ACTIVE
+    shown = await visit_views.list_visits(db, venue_id=venue_id, status=status, stuck_first=is_open, page=page)
+    stuck = [visit for visit in shown.items if visit.stuck]
+    others = [visit for visit in shown.items if not visit.stuck]
+    return {"stuck": stuck, "visits": others, "page": shown, "cursor": page.cursor}
 
 
-async def _visit(db: Database, visit_id: UUID) -> dict[str, object]:
-    visit = await require_visit(db, visit_id)
-    stuck = await visit_views.list_visits(db, guest_id=visit.guest_id, stuck=True)
-    pours = await pour_views.list_pours(db, PourFilter(visit_id=visit_id))
-    is_stuck = any(stuck_visit.visit_id == visit_id for stuck_visit in stuck.items)
-    return {"visit": visit, "pours": pours.items, "is_stuck": is_stuck}
+async def _visit(db: Database, visit_id: UUID, page: PageRequest) -> dict[str, object]:
+    pours = await pour_views.list_pours(db, PourFilter(visit_id=visit_id), page)
+    return {"visit": await require_visit(db, visit_id), "page": pours, "cursor": page.cursor}
 
 
 HANDLERS = (

@@ -2,6 +2,7 @@
 // offline, or that the server no longer hears, has no card.
 
 const CHOSEN = "tapwire-reader";
+let soughtFor = null;
 
 function form() {
   return document.querySelector("[data-reader-form]");
@@ -34,6 +35,10 @@ function chooseAgain() {
   const before = localStorage.getItem(CHOSEN);
   const same = before && form()?.querySelector(`[name=reader][value="${CSS.escape(before)}"]`);
   if (same) same.checked = true;
+  else if (before && form() && soughtFor !== form()) {
+    soughtFor = form(); // once a form: the reader may be gone
+    htmx.ajax("GET", `/check-in/readers?reader=${encodeURIComponent(before)}`, { target: "#readers", swap: "outerHTML" });
+  }
   show();
 }
 

@@ -14,6 +14,7 @@ from tapwire_core.db.views.queries import (
     FIRST_PAGE,
     Page,
     PageRequest,
+    read_all,
     read_page,
     table,
 )
@@ -53,3 +54,8 @@ async def list_audit(
     if since is not None:
         statement = statement.where(audit.c.created_at >= since)
     return await read_page(db, statement, AuditEntryView, [audit.c.audit_id], page, newest_first=True)
+
+
+async def entries_by_id(db: Database, audit_ids: Collection[int]) -> list[AuditEntryView]:
+    """These entries, in any order."""
+    return await read_all(db, select(*audit.c).where(audit.c.audit_id.in_(audit_ids)), AuditEntryView) if audit_ids else []

@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, DateTime, Float, Select, Subquery, and_, c
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, BeverageName
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.db.views.search_ids import beverages_found
+from tapwire_core.domain.search import query_of
 
 beverages: Final = table(Beverage)
 names: Final = table(BeverageName)
@@ -30,11 +32,16 @@ class BeverageView(Struct, frozen=True):
     created_at: datetime
 
 
-async def list_beverages(db: Database, *, archived: bool = False, page: PageRequest = FIRST_PAGE) -> Page[BeverageView]:
-    """Beverages by name: those on sale, or the archived ones."""
+async def list_beverages(
+    db: Database, *, archived: bool = False, search: str | None = None, page: PageRequest = FIRST_PAGE
+) -> Page[BeverageView]:
+    """Beverages by name: those on sale, or the archived ones; with `search` those that it finds."""
     of_interest = beverages.c.archived_at.is_not(None) if archived else beverages.c.archived_at.is_(None)
     order = [beverages.c.name, beverages.c.beverage_id]
-    return await read_page(db, _beverages(db).where(of_interest), BeverageView, order, page)
+    statement = _beverages(db).where(of_interest)
+    if search is not None:
+        statement = statement.where(beverages.c.beverage_id.in_(beverages_found(query_of(search))))
+    return await read_page(db, statement, BeverageView, order, page)
 
 
 async def get_beverage(db: Database, beverage_id: UUID) -> BeverageView | None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import func, select
+from sqlalchemy import Integer, Select, and_, case, cast, func, or_, select, true
 
 from tapwire_contracts import CONTRACT_MAJOR
 from tapwire_contracts.reasons import Presence
@@ -20,6 +20,7 @@ from tapwire_core.db.views.queries import (
     read_page,
     table,
 )
+from tapwire_core.domain.search import words_of
 
 devices: Final = table(Device)
 nodes: Final = table(NodeStatus)
@@ -49,8 +50,28 @@ class DeviceView(Struct, frozen=True):
 
 async def list_devices(db: Database, page: PageRequest = FIRST_PAGE) -> Page[DeviceView]:
     """Devices by path, including revoked ones."""
+    return await read_page(db, _devices(), DeviceView, [devices.c.path], page)
+
+
+async def list_readers(
+    db: Database, venue_id: str, *, search: str | None = None, chosen: str | None = None, page: PageRequest = FIRST_PAGE
+) -> Page[DeviceView]:
+    """A venue's devices with valid credentials, each of which has a reader: those at the desk first, then those that are online.
+
+    With `search` those whose id has each typed word in it. `chosen`, a device's path, comes before all others, found or not.
+    """
+    statement = _devices().where(devices.c.path.startswith(f"{venue_id}/", autoescape=True), devices.c.revoked_at.is_(None))
+    found = [func.split_part(devices.c.path, "/", 3).contains(word, autoescape=True) for word in words_of(search)]
+    statement = statement.where(or_(and_(true(), *found), devices.c.path == chosen))
+    is_online = func.coalesce(nodes.c.status == Presence.ONLINE.value, False)
+    at_desk = devices.c.kind == DeviceKind.READER.value
+    rank = case((devices.c.path == chosen, 0), (and_(at_desk, is_online), 1), (at_desk, 2), (is_online, 3), else_=4)
+    return await read_page(db, statement, DeviceView, [cast(rank, Integer), devices.c.path], page)
+
+
+def _devices() -> Select[Any]:
     contract_version = nodes.c.state["contract_version"].as_string()
-    statement = select(
+    return select(
         *(devices.c[name] for name in ("path", "kind", "created_at", "rotated_at", "revoked_at")),
         nodes.c.status.label("node_status"),
         nodes.c.state.label("node_state"),
@@ -61,7 +82,6 @@ async def list_devices(db: Database, page: PageRequest = FIRST_PAGE) -> Page[Dev
         number_in(nodes.c.state, "odometer_ml").label("node_odometer_ml"),
         number_in(nodes.c.state, "facts_open").label("node_facts_open"),
     ).outerjoin(nodes, nodes.c.path == devices.c.path)
-    return await read_page(db, statement, DeviceView, [devices.c.path], page)
 
 
 async def broker_logins(db: Database) -> dict[str, str]:

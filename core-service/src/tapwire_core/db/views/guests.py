@@ -11,7 +11,7 @@ from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Text, case, cast, 
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, Venue, Visit
-from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table, with_items
 from tapwire_core.db.views.search_ids import guests_found, guests_with_phone
 from tapwire_core.domain.closed_sets import CardStatus
 from tapwire_core.domain.names import mask_phone
@@ -114,7 +114,7 @@ class GuestInList(Struct, frozen=True):
 def in_list(page: Page[GuestView]) -> Page[GuestInList]:
     """A page of guests without their personal data."""
     items = (msgspec.structs.asdict(guest) | {"phone": mask_phone(guest.phone)} for guest in page.items)
-    return Page(tuple(msgspec.convert(item, GuestInList) for item in items), page.next_cursor)
+    return with_items(page, (msgspec.convert(item, GuestInList) for item in items))
 
 
 def masked(guest: GuestView) -> GuestView:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Integer, Select, case, cast, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, Select, case, cast, func, or_, select
 
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.db.engine import Database
@@ -77,8 +77,7 @@ async def list_unresolved(
     db: Database, venue_id: str, ranks: Mapping[IncidentKind, int], page: PageRequest = FIRST_PAGE
 ) -> Page[IncidentView]:
     """Unresolved incidents of a venue, and those without a known venue: by the rank of their kind, then the oldest first."""
-    here = or_(incidents.c.venue_id == venue_id, incidents.c.venue_id.is_(None))
-    statement = _incidents().where(incidents.c.status != IncidentStatus.RESOLVED.value, here)
+    statement = _incidents().where(incidents.c.status != IncidentStatus.RESOLVED.value, _is_here(venue_id))
     by_kind = {kind.value: place for kind, place in ranks.items()}
     rank = cast(case(by_kind, value=incidents.c.kind, else_=0), Integer)
     return await read_page(db, statement, IncidentView, [rank, incidents.c.raised_at, incidents.c.incident_id], page)
@@ -87,6 +86,13 @@ async def list_unresolved(
 async def get_incident(db: Database, incident_id: UUID) -> IncidentView | None:
     """One incident."""
     return await read_one(db, _incidents().where(incidents.c.incident_id == incident_id), IncidentView)
+
+
+async def count_unresolved(db: Database, venue_id: str) -> int:
+    """Number of the incidents of `list_unresolved`."""
+    statement = select(func.count()).where(incidents.c.status != IncidentStatus.RESOLVED.value, _is_here(venue_id))
+    async with db.engine.connect() as connection:
+        return int((await connection.execute(statement)).scalar_one())
 
 
 async def count_unresolved_of(db: Database, kind: IncidentKind, tap_path: str) -> int:
@@ -109,6 +115,11 @@ async def sales_of_pours(db: Database, pour_ids: Collection[UUID]) -> list[PourS
     statement = select(movements.c.pour_id, sales_minor).group_by(movements.c.pour_id)
     statement = statement.where(movements.c.pour_id.in_(pour_ids), movements.c.credit_account == Account.SALES.value)
     return await read_all(db, statement, PourSales) if pour_ids else []
+
+
+def _is_here(venue_id: str) -> ColumnElement[bool]:
+    """The condition that an incident is at the venue, or at no known one."""
+    return or_(incidents.c.venue_id == venue_id, incidents.c.venue_id.is_(None))
 
 
 def _incidents() -> Select[Any]:

@@ -5,12 +5,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Select, select
+from sqlalchemy import Integer, Select, case, cast, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, StockMovement, Tap
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.db.views.search_ids import beverages_found
 from tapwire_core.domain.closed_sets import KegStatus
+from tapwire_core.domain.search import query_of
 
 taps: Final = table(Tap)
 beverages: Final = table(Beverage)
@@ -45,6 +47,20 @@ async def list_kegs(
     return await read_page(db, statement, KegView, [kegs.c.created_at, kegs.c.keg_id], page)
 
 
+async def list_free_kegs(
+    db: Database, venue_id: str, *, first: UUID | None = None, search: str | None = None, page: PageRequest = FIRST_PAGE
+) -> Page[KegView]:
+    """A venue's kegs that can be connected, the oldest first; those of the beverage `first` before all others.
+
+    With `search` those whose beverage it finds.
+    """
+    statement = _free_kegs().where(kegs.c.venue_id == venue_id)
+    if search is not None:
+        statement = statement.where(kegs.c.beverage_id.in_(beverages_found(query_of(search))))
+    rank = cast(case((kegs.c.beverage_id == first, 0), else_=1), Integer)
+    return await read_page(db, statement, KegView, [rank, kegs.c.created_at, kegs.c.keg_id], page)
+
+
 async def get_keg(db: Database, keg_id: UUID) -> KegView | None:
     """One keg."""
     return await read_one(db, _kegs().where(kegs.c.keg_id == keg_id), KegView)
@@ -52,15 +68,18 @@ async def get_keg(db: Database, keg_id: UUID) -> KegView | None:
 
 async def suggest_keg(db: Database, beverage_id: UUID, venue_id: str | None = None) -> KegView | None:
     """The keg to connect next, first in first out: the oldest in stock that is on no tap and is not empty."""
-    statement = _kegs().where(
-        kegs.c.beverage_id == beverage_id,
+    statement = _free_kegs().where(kegs.c.beverage_id == beverage_id)
+    if venue_id is not None:
+        statement = statement.where(kegs.c.venue_id == venue_id)
+    return await read_one(db, statement.order_by(kegs.c.created_at, kegs.c.keg_id).limit(1), KegView)
+
+
+def _free_kegs() -> Select[Any]:
+    return _kegs().where(
         kegs.c.status == KegStatus.IN_STOCK.value,
         kegs.c.book_volume_ml > 0,
         taps.c.tap_path.is_(None),
     )
-    if venue_id is not None:
-        statement = statement.where(kegs.c.venue_id == venue_id)
-    return await read_one(db, statement.order_by(kegs.c.created_at, kegs.c.keg_id).limit(1), KegView)
 
 
 def _kegs() -> Select[Any]:

@@ -58,6 +58,11 @@ async def list_ledger(db: Database, guest_id: UUID, page: PageRequest = FIRST_PA
     return await read_page(db, statement, LedgerEntry, [movements.c.movement_id], page, newest_first=True)
 
 
+async def movements_by_id(db: Database, movement_ids: Collection[int]) -> list[LedgerEntry]:
+    """These movements, in any order."""
+    return await read_all(db, _ledger(db).where(movements.c.movement_id.in_(movement_ids)), LedgerEntry) if movement_ids else []
+
+
 async def bookings_at(db: Database, moments: Collection[tuple[UUID, datetime]]) -> list[Booked]:
     """Read bookings on guests' accounts by guest and time; a booking has the time of its audit entry."""
     if not moments:

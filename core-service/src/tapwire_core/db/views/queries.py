@@ -5,7 +5,7 @@ are written, and the last page costs as much as the first one.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -34,6 +34,7 @@ _TEXT: Final = Annotated[str, msgspec.Meta(pattern="^[^\0]*$")]
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -48,6 +49,13 @@ class CountedPage(Page[T], frozen=True):
 
     more: int
     uncounted: bool
+
+
+def with_items(page: Page[T], items: Iterable[U]) -> Page[U]:
+    """The same page, counted as it was, with other items in place of its own."""
+    if isinstance(page, CountedPage):
+        return CountedPage(tuple(items), page.next_cursor, page.more, page.uncounted)
+    return Page(tuple(items), page.next_cursor)
 
 
 class Sort(StrEnum):

@@ -33,6 +33,11 @@ def guests_with_phone(phone: str) -> Select[Any]:
     return ids_of(SearchNoun.GUEST, phone_query(phone), Uuid())
 
 
+def beverages_found(query: SearchQuery) -> Select[Any]:
+    """The ids of the beverages that a query finds."""
+    return ids_of(SearchNoun.BEVERAGE, query.tsquery, Uuid())
+
+
 def ids_of(noun: SearchNoun, tsquery: str | None, kind: Any) -> Select[Any]:
     """The ids of one noun's things that a tsquery finds; none without one. `kind`: the type of the id."""
     found = entries.c.words.bool_op("@@")(cast(literal(tsquery), TSQUERY)) if tsquery is not None else false()

@@ -10,6 +10,7 @@ from sqlalchemy import Select, and_, select
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift, Venue
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.domain.search import finds
 
 venues: Final = table(Venue)
 shifts: Final = table(Shift)
@@ -28,9 +29,14 @@ class VenueView(Struct, frozen=True):
     created_at: datetime
 
 
-async def list_venues(db: Database, page: PageRequest = FIRST_PAGE) -> Page[VenueView]:
-    """All venues, by id."""
-    return await read_page(db, _venues(), VenueView, [venues.c.venue_id], page)
+async def list_venues(db: Database, page: PageRequest = FIRST_PAGE, *, search: str | None = None) -> Page[VenueView]:
+    """All venues, by id; with `search` those whose name or id it finds."""
+    statement = _venues()
+    if search is not None:
+        async with db.engine.connect() as connection:
+            named = (await connection.execute(select(venues.c.venue_id, venues.c.name))).all()
+        statement = statement.where(venues.c.venue_id.in_([venue_id for venue_id, name in named if finds(search, venue_id, name)]))
+    return await read_page(db, statement, VenueView, [venues.c.venue_id], page)
 
 
 async def get_venue(db: Database, venue_id: str) -> VenueView | None:

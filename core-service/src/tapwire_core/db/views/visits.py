@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, case, cast, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, Select, Text, and_, case, cast, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tapwire_contracts.reasons import Presence, StopReason
@@ -13,7 +13,9 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, NodeStatus, Pour, Tap, Visit
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_one, read_page, table
+from tapwire_core.db.views.search_ids import begins, guests_found
 from tapwire_core.domain.closed_sets import CardStatus, VisitStatus
+from tapwire_core.domain.search import query_of
 
 visits: Final = table(Visit)
 cards: Final = table(Card)
@@ -42,7 +44,7 @@ class PendingPour(Struct, frozen=True):
 class VisitView(Struct, frozen=True):
     """A visit; `active_tap_id` and `lock_set_at` show its pending pour's lock. `spent_minor`: the sum of its pours' charges.
 
-    `card_status`: `lost` for a card that no longer works.
+    `card_status`: `lost` for a card that no longer works. `stuck`: it waits for a person (see `_is_stuck`).
     """
 
     visit_id: UUID
@@ -63,6 +65,7 @@ class VisitView(Struct, frozen=True):
     available_minor: int
     spent_minor: int
     currency: str
+    stuck: bool
     pending_pour: PendingPour | None
 
 
@@ -73,9 +76,14 @@ async def list_visits(
     guest_id: UUID | None = None,
     status: VisitStatus | None = None,
     stuck: bool = False,
+    stuck_first: bool = False,
+    search: str | None = None,
     page: PageRequest = FIRST_PAGE,
 ) -> Page[VisitView]:
-    """Visits, the latest first; `stuck`: those that wait for a person (see `_is_stuck`)."""
+    """Visits, the latest first; `stuck`: those that wait for a person (see `_is_stuck`), `stuck_first`: those before the others.
+
+    With `search` those that it finds, by their guest or their card.
+    """
     statement = _visits(db)
     wanted = {"venue_id": venue_id, "guest_id": guest_id, "status": status.value if status else None}
     for column, value in wanted.items():
@@ -83,7 +91,11 @@ async def list_visits(
             statement = statement.where(visits.c[column] == value)
     if stuck:
         statement = statement.where(_is_stuck(db))
-    return await read_page(db, statement, VisitView, [visits.c.opened_at, visits.c.visit_id], page, newest_first=True)
+    if search is not None:
+        query = query_of(search)
+        statement = statement.where(or_(visits.c.guest_id.in_(guests_found(query)), begins(visits.c.card_uid, query)))
+    first = [cast(func.coalesce(_is_stuck(db), False), Integer)] if stuck_first else []
+    return await read_page(db, statement, VisitView, [*first, visits.c.opened_at, visits.c.visit_id], page, newest_first=True)
 
 
 async def get_visit(db: Database, visit_id: UUID) -> VisitView | None:
@@ -109,6 +121,7 @@ def _visits(db: Database) -> Select[Any]:
             _spent().label("spent_minor"),
             _card_status().label("card_status"),
             literal(db.policy.currency).label("currency"),
+            func.coalesce(_is_stuck(db), False).label("stuck"),
             _pending_pour().label("pending_pour"),
         )
         .join(guests, guests.c.guest_id == visits.c.guest_id)
