@@ -26,7 +26,7 @@ from tapwire_core.db.views.audit import list_audit
 from tapwire_core.db.views.money import MovementKind
 from tapwire_core.db.views.pours import PourFilter, list_pours
 from tapwire_core.db.views.queries import PageRequest
-from tapwire_core.db.views.visits import list_visits
+from tapwire_core.db.views.visits import get_visit, list_visits
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import guests
 from tapwire_core.services.shown import read_shown
@@ -114,7 +114,8 @@ async def block(actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Re
 async def _guest(request: Request[Any, Any, Any], db: Database, viewer: Viewer, guest_id: UUID) -> dict[str, Any]:
     shown = shown_to(request, await read_shown(db, Noun.GUEST, guest_id))
     guest = await guest_on_own_page(db, request, guest_id)
-    return {"shown": shown, "guest": guest, "timeline": await _timeline(db, viewer, guest_id)}
+    visit = await get_visit(db, guest.active_visit_id) if guest.active_visit_id else None
+    return {"shown": shown, "guest": guest, "visit": visit, "timeline": await _timeline(db, viewer, guest_id)}
 
 
 async def _timeline(db: Database, viewer: Viewer, guest_id: UUID) -> list[TimelineEntry]:
