@@ -105,12 +105,16 @@ class _Pour:
 
 
 class Story:
-    """The story so far. `names` are first names by card, `taps` the names of taps by path."""
+    """The story so far. `names` are first names by card, `taps` the names of taps by path.
+
+    `at_limit`: cards that were refused at the serving limit, until staff have looked.
+    """
 
     def __init__(self, names: Mapping[str, str], taps: Mapping[DevicePath, str]) -> None:
         self.tally = Tally()
         self.taps = {path: TapNow(name) for path, name in taps.items()}
         self.cores: set[str] = set()
+        self.at_limit: set[str] = set()
         self._names = names
         self._questions: dict[UUID, str] = {}
         self._pours: dict[UUID, _Pour] = {}
@@ -195,6 +199,8 @@ class Story:
         if not self._is_new(denial.request_id):
             return
         card_uid = self._questions.get(denial.request_id)
+        if denial.reason == DenyReason.SERVING_LIMIT_REACHED and card_uid:
+            self.at_limit.add(card_uid)
         self.tally.denials[denial.reason] = self.tally.denials.get(denial.reason, 0) + 1
         whom = f"{self._card(card_uid)}: " if card_uid else ""
         yield f"DENIED  {whom}{denial.reason}", Mood.BAD
