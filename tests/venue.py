@@ -230,7 +230,7 @@ class Venue:
         used = tap or self.tap
         answer = await self.ask(used.question(guest.card_uid), used)
         assert isinstance(answer, PourDenied), answer
-        return answer.reason
+        return DenyReason(answer.reason)
 
     async def report(
         self, pour: PourAuthorized, volume_ml: int, tap: SimulatedTap | None = None, duration_ms: int | None = None

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from tapwire_contracts.topics import DevicePath, tap_path
+from tapwire_core.domain.serving_limits import VolumeLimit
 
 VENUE_ID: Final = "bar"
 VENUE_NAME: Final = "The Demo Bar"
 TIME_ZONE: Final = "Europe/Berlin"
+SERVING_LIMIT: Final = VolumeLimit(limit_ml=4_000)
+"""Until staff look at the guest; high enough to be no obstacle for programs from outside."""
 KEG_ML: Final = 30_000
 KEG_LOW_ML: Final = 2_000
 """A keg with less than this is changed."""
@@ -20,11 +23,12 @@ KEG_LOW_ML: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Beverage:
-    """A beverage; the price is per litre, in minor units."""
+    """A beverage; the price is per litre, in minor units, the strength in per cent."""
 
     name: str
     style: str
     sell_price_per_liter_minor: int
+    abv: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +68,9 @@ class BarTap:
         return tap_path(VENUE_ID, self.tap_id)
 
 
-_PILS: Final = Beverage("Harbour Pils", "pilsner", 5_00)
-_STOUT: Final = Beverage("Night Stout", "stout", 6_40)
-_CIDER: Final = Beverage("Orchard Cider", "cider", 5_80)
+_PILS: Final = Beverage("Harbour Pils", "pilsner", 5_00, "4.9")
+_STOUT: Final = Beverage("Night Stout", "stout", 6_40, "5.4")
+_CIDER: Final = Beverage("Orchard Cider", "cider", 5_80, "4.5")
 
 _ANN: Final = Person(first_name="Ann", phone="+49 30 555 0101", card_uid="04a1b2c3", purse_minor=20_00, low_minor=2_50)
 _ZOE: Final = Person(first_name="Zoe", phone="+49 30 555 0102", card_uid="04d4e5f6", purse_minor=0)

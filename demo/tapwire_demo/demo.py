@@ -32,7 +32,7 @@ from tapwire_demo.program_table import WATCHER, accounts, admin_api, books_check
 from tapwire_demo.programs import Crew, Program, start_program
 from tapwire_demo.screen import Screen
 from tapwire_demo.set_up import SetUp, set_up
-from tapwire_demo.staff import change_low_kegs, fill_purses
+from tapwire_demo.staff import change_low_kegs, fill_purses, rearm
 from tapwire_demo.story import Line, Mood, Story
 from tapwire_demo.tap_files import write_tap_files
 
@@ -200,6 +200,8 @@ class Demo:
             try:
                 with translate_database_errors():
                     done = await fill_purses(self._db, AT_THE_TAPS) + await change_low_kegs(self._db, SIMULATED)
+                    done += await rearm(self._db, tuple(self.story.at_limit))
+                self.story.at_limit.clear()
             except (DatabaseUnavailable, Refused) as error:
                 done = [f"the staff can't help: {error}"]
             self._screen.tell(Line("", text, Mood.QUIET) for text in done)

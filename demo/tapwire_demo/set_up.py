@@ -22,7 +22,7 @@ from tapwire_core.domain.closed_sets import Role
 from tapwire_core.errors import Refused
 from tapwire_core.services import devices, guests, shifts, taps, users, venues, visits
 from tapwire_core.services.cards import BindConflict, CardBusy, LostCard
-from tapwire_demo.bar import GUESTS, TAPS, TIME_ZONE, VENUE_ID, VENUE_NAME, Person
+from tapwire_demo.bar import GUESTS, SERVING_LIMIT, TAPS, TIME_ZONE, VENUE_ID, VENUE_NAME, Person
 from tapwire_demo.demo_file import Login
 from tapwire_demo.staff import STAFF, fill_purses, find_guest, put_full_keg
 
@@ -55,7 +55,7 @@ async def set_up(db: Database, folder: Path) -> SetUp:
     """Make what is missing."""
     operator = await _operator(db, folder)
     if await get_venue(db, VENUE_ID) is None:
-        await venues.create_venue(db, STAFF, venue_id=VENUE_ID, name=VENUE_NAME, time_zone=TIME_ZONE)
+        await venues.create_venue(db, STAFF, venue_id=VENUE_ID, name=VENUE_NAME, time_zone=TIME_ZONE, serving_limit=SERVING_LIMIT)
     for tap in TAPS:
         now = await get_tap(db, str(tap.path))
         if now is None:

@@ -1,6 +1,7 @@
 """The demo's staff, so that it can run for days: they change kegs and top up guests without money."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -10,9 +11,10 @@ from tapwire_core.db.views.guests import GuestView, list_guests
 from tapwire_core.db.views.kegs import suggest_keg
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.taps import get_tap
+from tapwire_core.db.views.visits import get_active_visit_by_card
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import PaymentMethod
-from tapwire_core.services import beverages, kegs, money, taps
+from tapwire_core.services import beverages, kegs, money, taps, visits
 from tapwire_demo.bar import KEG_LOW_ML, KEG_ML, VENUE_ID, BarTap, Beverage, Person
 from tapwire_demo.money_format import amount
 
@@ -56,6 +58,18 @@ async def fill_purses(db: Database, people: Iterable[Person]) -> list[str]:
     return done
 
 
+async def rearm(db: Database, card_uids: Iterable[str]) -> list[str]:
+    """Look at guests who were refused at the serving limit, and let them go on; what was done."""
+    done = []
+    for card_uid in card_uids:
+        visit = await get_active_visit_by_card(db, card_uid)
+        if visit is None or visit.allowance is None or visit.allowance.left:
+            continue
+        await visits.rearm(db, STAFF, visit.visit_id, "looked at the guest, all is well")
+        done.append(f"staff look at {visit.guest_name}, and re-arm the visit")
+    return done
+
+
 async def find_guest(db: Database, person: Person) -> GuestView | None:
     """The guest that an earlier start made of the person."""
     found = await list_guests(db, phone=person.phone)
@@ -68,5 +82,10 @@ async def _beverage_id(db: Database, beverage: Beverage) -> UUID:
         if view.name == beverage.name:
             return view.beverage_id
     return await beverages.create_beverage(
-        db, STAFF, name=beverage.name, style=beverage.style, sell_price_per_liter_minor=beverage.sell_price_per_liter_minor
+        db,
+        STAFF,
+        name=beverage.name,
+        style=beverage.style,
+        abv=Decimal(beverage.abv),
+        sell_price_per_liter_minor=beverage.sell_price_per_liter_minor,
     )

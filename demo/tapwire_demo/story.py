@@ -75,7 +75,7 @@ class Tally:
     """The state of the story."""
 
     grants: int = 0
-    denials: dict[DenyReason, int] = field(default_factory=dict)
+    denials: dict[str, int] = field(default_factory=dict)
     settled: int = 0
     volume_ml: int = 0
     amount_minor: int = 0
@@ -105,12 +105,16 @@ class _Pour:
 
 
 class Story:
-    """The story so far. `names` are first names by card, `taps` the names of taps by path."""
+    """The story so far. `names` are first names by card, `taps` the names of taps by path.
+
+    `at_limit`: cards that were refused at the serving limit, until staff have looked.
+    """
 
     def __init__(self, names: Mapping[str, str], taps: Mapping[DevicePath, str]) -> None:
         self.tally = Tally()
         self.taps = {path: TapNow(name) for path, name in taps.items()}
         self.cores: set[str] = set()
+        self.at_limit: set[str] = set()
         self._names = names
         self._questions: dict[UUID, str] = {}
         self._pours: dict[UUID, _Pour] = {}
@@ -160,7 +164,7 @@ class Story:
                 if self._is_new(message.event_id):
                     yield f"{message.volume_ml} ml flowed without a grant: {message.cause.value}", Mood.BAD
             case StopPour():
-                yield f"the core ends the pour: {message.reason.value}", Mood.BAD
+                yield f"the core ends the pour: {message.reason}", Mood.BAD
             case ReportPour():
                 yield "the core asks what became of a pour", Mood.QUIET
             case PourUnknown():
@@ -195,12 +199,14 @@ class Story:
         if not self._is_new(denial.request_id):
             return
         card_uid = self._questions.get(denial.request_id)
+        if denial.reason == DenyReason.SERVING_LIMIT_REACHED and card_uid:
+            self.at_limit.add(card_uid)
         self.tally.denials[denial.reason] = self.tally.denials.get(denial.reason, 0) + 1
         whom = f"{self._card(card_uid)}: " if card_uid else ""
-        yield f"DENIED  {whom}{denial.reason.value}", Mood.BAD
-        if denial.reason is DenyReason.INSUFFICIENT_FUNDS:
+        yield f"DENIED  {whom}{denial.reason}", Mood.BAD
+        if denial.reason == DenyReason.INSUFFICIENT_FUNDS:
             for locale in Locale:
-                yield f"to the staff: {denial_text(denial.reason, locale)}", Mood.BAD
+                yield f"to the staff: {denial_text(DenyReason.INSUFFICIENT_FUNDS, locale)}", Mood.BAD
 
     def _poured(self, tap: TapNow, progress: PourProgress) -> Iterator[tuple[str, Mood]]:
         tap.volume_ml = progress.volume_ml
@@ -226,8 +232,8 @@ class Story:
         _remember(self._pours, verdict.pour_id, _Pour(pour.card_uid if pour else "", reported=True, settled=True))
         whose = f"{self._name(pour.card_uid)}'s " if pour else ""
         tap.max_volume_ml = 0
-        if verdict.status is not VerdictStatus.ACCEPTED:
-            yield f"{verdict.status.value}: {verdict.outcome.value}, {verdict.volume_ml} ml", Mood.BAD
+        if verdict.status != VerdictStatus.ACCEPTED:
+            yield f"{verdict.status}: {verdict.outcome}, {verdict.volume_ml} ml", Mood.BAD
             return
         self.tally.settled += verdict.volume_ml > 0
         self.tally.volume_ml += verdict.volume_ml
@@ -257,8 +263,8 @@ def _node(tap: TapNow, state: NodeState) -> Iterator[tuple[str, Mood]]:
 
 def _config(tap: TapNow, config: TapConfig) -> Iterator[tuple[str, Mood]]:
     tap.beverage = config.beverage.name if config.beverage else ""
-    if config.status is not ConfigStatus.ACTIVE:
-        yield f"the tap is out of service: {config.status.value}", Mood.BAD
+    if config.status != ConfigStatus.ACTIVE:
+        yield f"the tap is out of service: {config.status}", Mood.BAD
 
 
 def _read(topic: str, payload: bytes) -> tuple[DevicePath, Message]:

@@ -1,6 +1,7 @@
 """`make bench`: measure everything in one run, print the table, keep JSON and chart; `--docs` writes the page of the docs too.
 
-`--only screen` measures how soon the console shows what happens, and prints that alone.
+`--only screen` measures how soon the console shows what happens, `--only limits` what a serving limit costs; each prints that
+alone.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import uvloop
 from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.progress import Advance
 from tests.bench import sections
-from tests.bench.report import Figures, as_json, as_text, draw, this_machine
+from tests.bench.report import Figures, as_json, as_text, draw, limit_row, this_machine
 from tests.bench.screen import ScreenFigures, as_rows, watch
 from tests.bench.stage import ROOT, Stage, open_stage
 from tests.browser.console import has_chromium
@@ -27,7 +28,9 @@ PACED_TAPS: Final = 16
 WATCHED_TAPS: Final = 50
 WATCHED_AT_LEAST_S: Final = 20.0
 SCREEN: Final = "screen"
-STEPS: Final = 9 + len(TAPS)
+LIMITS: Final = "limits"
+LIMITS_AT_LEAST_S: Final = 24.0
+STEPS: Final = 10 + len(TAPS)
 """Of a whole run."""
 PAGE: Final = """# How fast it is
 
@@ -78,6 +81,7 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
     backlog_per_s = await sections.backlog(stage, arguments.reports)
     steps.say("restarts")
     recovery_s = await sections.recovery_s(stage)
+    limits = await measure_limits(stage, seconds, steps)
     steps.say(f"{arguments.rows:,} pours of history")
     young = await sections.quickest(stage, 1, seconds)
     await sections.grow(stage, arguments.rows)
@@ -101,8 +105,15 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
         young=young,
         old=old,
         old_rows=arguments.rows,
+        serving_limit=limits,
         screen=screen,
     )
+
+
+async def measure_limits(stage: Stage, seconds: float, steps: Steps) -> sections.LimitTurns:
+    """A serving limit against none, by turns."""
+    steps.say("a serving limit")
+    return await sections.serving_limit(stage, max(seconds, LIMITS_AT_LEAST_S))
 
 
 async def measure_screen(seconds: float, steps: Steps) -> ScreenFigures | None:
@@ -121,6 +132,12 @@ async def main() -> None:
     arguments = parser().parse_args()
     with progress_line() as advance:
         steps, figures = Steps(advance), None
+        if arguments.only == LIMITS:
+            async with open_stage(1) as stage:
+                await stage.start_cores(1)
+                turns = await measure_limits(stage, arguments.seconds, steps)
+            print("\n".join(f"{name}: {value}" for name, value in limit_row(turns).items()))
+            return
         screen = await measure_screen(arguments.seconds, steps)
         if arguments.only != SCREEN:
             async with open_stage(max(TAPS) + max(LIMIT_CLIENTS)) as stage:
@@ -145,7 +162,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--steady", type=float, default=300.0, help="seconds of the run that shows whether it gets slower")
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=1_000_000, help="of history in each table")
-    made.add_argument("--only", choices=[SCREEN], help="measure nothing else")
+    made.add_argument("--only", choices=[SCREEN, LIMITS], help="measure nothing else")
     made.add_argument("--docs", action="store_true", help="write docs/performance.md and its chart")
     return made
 

@@ -1,6 +1,7 @@
 """The figures as people read them: a table in the terminal, JSON, a chart, and a page of the docs."""
 
 import platform
+import statistics
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from msgspec import Struct
 from tapwire_core import SOFTWARE
 from tests.bench.meters import Spread
 from tests.bench.screen import ScreenFigures, as_rows
-from tests.bench.sections import Closed, NodeFigures
+from tests.bench.sections import HISTORY, Closed, LimitTurns, NodeFigures
 
 ECHO_RATIO: Final = 3
 BYTES_PER_GB: Final = 1 << 30
@@ -52,6 +53,7 @@ class Figures(Struct, frozen=True):
     young: Closed
     old: Closed
     old_rows: int
+    serving_limit: LimitTurns
     screen: ScreenFigures | None
     """Nothing where there is no Chromium."""
 
@@ -132,12 +134,23 @@ def _beside(figures: Figures) -> dict[str, str]:
             f"({last.cycles_per_s / first.cycles_per_s:.2f} ×); core {first.core_mb} MB and {last.core_mb} MB"
         ),
         "history": f"{figures.old.authorise.p50_ms / figures.young.authorise.p50_ms:.2f} × the authorise p50",
+        **limit_row(figures.serving_limit),
         "reports of taps that were offline": f"{figures.backlog_per_s:,} /s",
         **{f"{name} restarted, to the first settled pour": f"{took} s" for name, took in figures.recovery_s.items()},
         "node: card to question, through the broker": _short(node.card_to_question),
         "node: grant to open valve, through the broker and the journal's sync": _short(node.grant_to_valve),
         "node: over the cap at 50 ml/s": f"{overshoot_ml[len(overshoot_ml) // 2]} ml median, {overshoot_ml[-1]} ml at most",
         **(as_rows(figures.screen) if figures.screen else {}),
+    }
+
+
+def limit_row(turns: LimitTurns) -> dict[str, str]:
+    """The cost of a serving limit."""
+    without, limited = statistics.median(turns.without_ms), statistics.median(turns.limited_ms)
+    return {
+        f"a serving limit, the guest with {HISTORY:,} pours of history, by turns": (
+            f"{turns.ratio} × the authorise p50 ({limited:.2f} ms against {without:.2f} ms)"
+        )
     }
 
 

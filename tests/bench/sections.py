@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,10 @@ import msgspec
 from aiomqtt import MqttError
 from msgspec import Struct
 
+from tapwire_core.domain.serving_limits import MAX_LIMIT, VolumeLimit
 from tapwire_core.services.books import check_books
+from tapwire_core.services.venues import change_venue
+from tapwire_core.services.visits import rearm
 from tapwire_node.runtime.tap_node import running_node
 from tapwire_node.settings import Settings
 from tests.bench.limit import pgbench_cycles_per_s
@@ -25,8 +29,14 @@ from tests.bench.stage import Place, Stage
 from tests.integration.node.rig import CARD, WAIT_S, Rig, core_at, tap_settings
 from tests.mqtt_tap import MqttTap, connect_tap
 from tests.unit.core.crowd import FILL_TIMEOUT_S, fill
+from tests.venue import OPERATOR
 
 COMMITS: Final = 500
+HISTORY: Final = 10_000
+"""Pours of one guest."""
+WINDOW_MINUTES: Final = 720
+TURNS: Final = 6
+TURN_RATE: Final = 25.0
 TRIES: Final = 3
 PARTS: Final = 5
 """Of the long run."""
@@ -138,6 +148,46 @@ async def grow(stage: Stage, rows: int) -> None:
     await fill(stage.venue, stage.db, rows)
     for statement in ("VACUUM ANALYZE", "CHECKPOINT"):  # what the filling leaves to be done is not part of the history
         await stage.db.pool.execute(statement, timeout=FILL_TIMEOUT_S)
+
+
+class LimitTurns(Struct, frozen=True):
+    """Waits for a grant by turns, without a serving limit and with one; the guest has a long history."""
+
+    without_ms: list[float]
+    limited_ms: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """The median of each turn's p50 with a limit over that without one right before it."""
+        pairs = zip(self.without_ms, self.limited_ms, strict=True)
+        return round(statistics.median(limited / without for without, limited in pairs), 3)
+
+
+async def serving_limit(stage: Stage, seconds: float) -> LimitTurns:
+    """The same tap and guest at a pace that no queue disturbs; the history is older than the limit's window."""
+    guest, turns = stage.places[0].guest, LimitTurns([], [])
+    await stage.db.pool.execute(_HISTORY, HISTORY, guest.guest_id, stage.venue.venue_id, timeout=FILL_TIMEOUT_S)
+    await stage.db.pool.execute("VACUUM ANALYZE pours", timeout=FILL_TIMEOUT_S)
+    limit = VolumeLimit(limit_ml=MAX_LIMIT, window_minutes=WINDOW_MINUTES)
+    for _ in range(TURNS):
+        for measured, set_limit in ((turns.without_ms, None), (turns.limited_ms, limit)):
+            await change_venue(stage.db, OPERATOR, stage.venue.venue_id, serving_limit=set_limit)
+            if set_limit is not None:
+                await rearm(stage.db, OPERATOR, guest.visit_id, "looked at")
+            loop = await closed_loop(stage, 1, seconds / TURNS, TURN_RATE)
+            measured.append(loop.authorise.p50_ms)
+    await change_venue(stage.db, OPERATOR, stage.venue.venue_id, serving_limit=None)
+    return turns
+
+
+_HISTORY: Final = """
+    INSERT INTO pours (pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, sync_status, request_id,
+        sell_price_per_liter_minor, max_volume_ml, hold_minor, authorized_at, settled_at)
+    SELECT gen_random_uuid(), visit_id, guest_id, card_uid, venue_id, taps.tap_path, keg_id, beverage_id, 'voided',
+        gen_random_uuid(), 500, 400, 0, now() - interval '2 days' - n * interval '1 minute', now() - interval '2 days'
+    FROM generate_series(1, $1) n, visits JOIN taps USING (venue_id) JOIN kegs USING (keg_id)
+    WHERE guest_id = $2 AND venue_id = $3 AND taps.tap_id = 'left'"""
+"""Pours that ended long ago, and moved neither money nor stock."""
 
 
 async def recovery_s(stage: Stage) -> dict[str, float]:

@@ -7,16 +7,20 @@ everything that differs.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.reasons import IncidentKind, SyncStatus
+from tapwire_core.domain.serving_limits import ServingLimit, VolumeLimit
 from tests.simulation.books.interface import PourLine, Statement
 
 TOLERANCE_ML = 5
 """A late report may differ this much from what an operator typed without anybody being told."""
 LEAK_ML = 5
 """What flows through a closed valve becomes a fact from here on; less than this has no fact when a disk is set back."""
+ETHANOL_MG_PER_ML: Final = 789
 OVERPOUR_ML = 50
 """A pour may go this far over its grant before the valve counts as broken."""
 
@@ -36,6 +40,9 @@ class Wrong(StrEnum):
     TWO_ANSWERS = "the same report was answered in two ways"
     NOT_GRANTED = "a valve opened without a grant for the card that lay there"
     STUCK = "something can't be ended"
+    OVER_LIMIT = "a guest was granted more than the serving limit leaves"
+    MISCOUNTED = "what counts against a serving limit is not what was poured"
+    ALCOHOL = "a visit without alcohol was granted some"
     NOBODY_TOLD = "a person should have been told"
     FALSE_ALARM = "a person was told of something that did not happen"
 
@@ -98,6 +105,8 @@ class Auditor:
     grants: dict[UUID, GrantSeen] = field(default_factory=dict)
     flowed_in: dict[UUID, Flowed] = field(default_factory=dict)
     typed_ml: dict[UUID, int] = field(default_factory=dict)
+    limit: ServingLimit | None = None
+    since_rearm: dict[UUID, set[UUID]] = field(default_factory=dict)
     ended_by_hand: set[UUID] = field(default_factory=set)
     paid_minor: dict[UUID, int] = field(default_factory=dict)
     forgotten: set[UUID] = field(default_factory=set)
@@ -162,11 +171,45 @@ class Auditor:
             self.find(Wrong.OVERCHARGED, f"pour {pour_id} was granted at {line.price_minor}, the list says {price_minor}")
         if line.keg_id not in self.taps[line.tap_path].kegs:
             self.find(Wrong.WRONG_KEG, f"pour {pour_id}")
+        self._judge_limit(pour_id, line, after)
         pending = [other for other in after.pours.values() if other.sync_status == SyncStatus.PENDING_SYNC]
         taps, guests = [other.tap_path for other in pending], [other.guest_id for other in pending]
         if len(set(taps)) < len(taps) or len(set(guests)) < len(guests):
             self.find(Wrong.TWO_LEASES, f"after pour {pour_id} at {line.tap_path} was granted")
         self._look_at_accounts(after)
+
+    def limit_set(self, limit: ServingLimit | None) -> None:
+        """The venue has another serving limit, or none."""
+        self.limit = limit
+
+    def rearmed(self, guest_id: UUID, books: Statement) -> None:
+        """A member of staff looked at a guest, and let them go on."""
+        its = [(pour_id, line) for pour_id, line in books.pours.items() if line.guest_id == guest_id]
+        self.since_rearm[guest_id] = {pour_id for pour_id, line in its if line.sync_status == SyncStatus.PENDING_SYNC}
+
+    def _judge_limit(self, pour_id: UUID, line: PourLine, after: Statement) -> None:
+        """Look at a grant: whether the guest may have alcohol, and so much of it."""
+        counted = self.since_rearm.setdefault(line.guest_id, set())
+        visit = next(visit for visit in after.visits.values() if visit.guest_id == line.guest_id and visit.status == "active")
+        if line.abv_hundredths != 0 and not visit.alcohol_allowed:
+            self.find(Wrong.ALCOHOL, f"pour {pour_id}")
+        if self.limit is not None and line.abv_hundredths != 0:
+            left = self.limit.amount * visit.patrons - sum(self._counts(after.pours[key]) for key in counted)
+            if self._measure(line.max_volume_ml, line.abv_hundredths) > left:
+                self.find(Wrong.OVER_LIMIT, f"pour {pour_id} may have {line.max_volume_ml} ml, {left} was left")
+        counted.add(pour_id)
+
+    def _counts(self, line: PourLine) -> Decimal:
+        most_ml = max(line.stock_ml, line.max_volume_ml) if line.sync_status == SyncStatus.PENDING_SYNC else line.stock_ml
+        return self._measure(most_ml, line.abv_hundredths)
+
+    def _measure(self, volume_ml: int, abv_hundredths: int | None) -> Decimal:
+        if abv_hundredths == 0:
+            return Decimal(0)
+        if isinstance(self.limit, VolumeLimit):
+            return Decimal(volume_ml)
+        share = Decimal(10_000 if abv_hundredths is None else abv_hundredths) / 10_000
+        return (volume_ml * share * ETHANOL_MG_PER_ML).quantize(Decimal(1), ROUND_HALF_UP)
 
     def answered(self, pour_id: UUID, stretch: tuple[int, int], verdict: str) -> None:
         """A report of a pour was answered, for the first time or again."""
@@ -193,6 +236,10 @@ class Auditor:
             self._judge_end(pour_id, line, books)
         self._judge_kegs(books)
         self._look_at_accounts(books)
+        for guest_id, served in books.served.items():
+            counted = sum(self._counts(books.pours[pour_id]) for pour_id in self.since_rearm.get(guest_id, ()))
+            if served != counted:
+                self.find(Wrong.MISCOUNTED, f"guest {guest_id}: {served}, poured {counted}")
         for guest_id, account in books.guests.items():
             charged_minor = sum(line.amount_minor for line in books.pours.values() if line.guest_id == guest_id)
             if account.balance_minor != self.paid_minor.get(guest_id, 0) - charged_minor:

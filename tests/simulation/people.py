@@ -9,6 +9,7 @@ from uuid import UUID
 
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.domain.closed_sets import TapStatus
+from tapwire_core.domain.serving_limits import EthanolLimit, ServingLimit, VolumeLimit
 from tests.simulation.auditor import Auditor
 from tests.simulation.books.interface import Books, Refusal
 from tests.simulation.core import PriceList
@@ -103,6 +104,57 @@ class People:
         if node.card_uid is None:
             node.see(card_uid)
             self.clock.after(self.random.randint(100, 2_000), partial(self._lift, node))
+
+    # ── serving limits ──────────────────────────────────────────────────────
+
+    def serve_with_limits(self, tricks: Random, until_ms: int) -> None:
+        """The venue sets a serving limit, and staff look at guests; the dice are others than those of the other troubles."""
+        self.clock.after(tricks.randint(1, until_ms // 2), partial(self._limit, tricks))
+        deeds = (
+            self._rearm,
+            self._rearm,
+            self._rearm,
+            self._change_alcohol,
+            self._change_strength,
+            self._limit,
+            self._come_as_group,
+        )
+        for _ in range(tricks.randint(3, 12)):
+            self.clock.after(tricks.randint(2_000, until_ms), partial(tricks.choice(deeds), tricks))
+
+    async def _limit(self, tricks: Random) -> None:
+        window = tricks.choice((None, 600))
+        limits: tuple[ServingLimit | None, ...] = (
+            VolumeLimit(limit_ml=tricks.choice((1, 150, 400, 1_000)), window_minutes=window),
+            EthanolLimit(limit_mg=tricks.choice((100, 5_000, 20_000)), window_minutes=window),
+            VolumeLimit(limit_ml=300),
+            None,
+        )
+        limit = tricks.choice(limits)
+        await self.books.set_serving_limit(limit)
+        self.auditor.limit_set(limit)
+
+    async def _rearm(self, tricks: Random) -> None:
+        await self.rearm(tricks.choice(self.guests))
+
+    async def rearm(self, guest: Guest) -> None:
+        """Look at a guest, and let them go on."""
+        if guest.visit_id is not None and await self.books.rearm(guest.visit_id) is None:
+            self.auditor.rearmed(guest.guest_id, await self.books.statement())
+
+    async def _change_alcohol(self, tricks: Random) -> None:
+        guest = tricks.choice(self.guests)
+        if guest.visit_id is not None:
+            await self.books.set_alcohol(guest.visit_id, tricks.random() < 0.5)
+
+    async def _change_strength(self, tricks: Random) -> None:
+        await self.books.set_strength(tricks.choice((None, 0, 1, 495, 1_200, 4_000)))
+
+    async def _come_as_group(self, tricks: Random) -> None:
+        guest = tricks.choice(self.guests)
+        if guest.visit_id is None and guest.cards:
+            opened = await self.books.open_visit(guest.guest_id, guest.cards[-1], self._new_id(), tricks.choice((2, 5)))
+            guest.visit_id = opened if isinstance(opened, UUID) else None
 
     # ── operators ───────────────────────────────────────────────────────────
 

@@ -20,6 +20,8 @@ from tapwire_contracts.messages import CardPresented
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
+from tapwire_core.domain.serving_limits import VolumeLimit
+from tapwire_core.services import venues, visits
 from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tapwire_core.services.pours import Answered, RawMessage, authorize_pour, report_of_node, settle_report
 from tests.simulation.stepping import UseCase, Worker, interleave
@@ -38,6 +40,7 @@ class Scene:
     ann: Guest
     question: CardPresented
     pour_id: UUID
+    other_tap: SimulatedTap | None = None
 
     @property
     def path(self) -> str:
@@ -63,6 +66,17 @@ class Scene:
         """An operator settles the pour by hand."""
         visit_id, pour_id = self.ann.visit_id, self.pour_id
         return lambda store: unwrap(reconcile_pour)(store, OPERATOR, visit_id, volume_ml=150, reason="none came", pour_id=pour_id)
+
+    def rearm(self) -> UseCase:
+        """A member of staff looks at the guest."""
+        return lambda store: unwrap(visits.rearm)(store, OPERATOR, self.ann.visit_id, "looked at")
+
+    def ask_elsewhere(self) -> UseCase:
+        """Answer a question of another tap about the same card."""
+        assert self.other_tap is not None
+        path, question = str(self.other_tap.path), self.other_tap.question(self.ann.card_uid)
+        asked, pour_id = Question.of_node(path, question), uuid4()
+        return lambda store: unwrap(authorize_pour)(store, asked, question.event_id.hex * 2, Actor(path), pour_id)
 
     def unlock(self) -> UseCase:
         """An operator frees the visit."""
@@ -121,6 +135,31 @@ def one_report_twice(scene: Scene) -> tuple[UseCase, UseCase]:
     return settle, settle
 
 
+def question_and_rearm(scene: Scene) -> tuple[UseCase, UseCase]:
+    """A guest at the limit lays the card on while staff re-arm the visit."""
+    return scene.ask_anew(), scene.rearm()
+
+
+def report_and_rearm(scene: Scene) -> tuple[UseCase, UseCase]:
+    """A pour's report comes while staff re-arm the visit."""
+    return scene.settle(120), scene.rearm()
+
+
+def void_and_rearm(scene: Scene) -> tuple[UseCase, UseCase]:
+    """An operator frees the visit while another re-arms it."""
+    return scene.unlock(), scene.rearm()
+
+
+def two_rearms(scene: Scene) -> tuple[UseCase, UseCase]:
+    """Two of the staff re-arm the visit."""
+    return scene.rearm(), scene.rearm()
+
+
+def two_taps_at_once(scene: Scene) -> tuple[UseCase, UseCase]:
+    """One card is laid on two taps, or a copy of it."""
+    return scene.ask_anew(), scene.ask_elsewhere()
+
+
 Pair = Callable[[Scene], tuple[UseCase, UseCase]]
 PAIRS: Final[Sequence[Pair]] = (
     late_question_and_new_one,
@@ -134,6 +173,8 @@ PAIRS: Final[Sequence[Pair]] = (
     report_and_reconcile,
     one_report_twice,
 )
+LIMIT_ML: Final = 150
+LIMITED_PAIRS: Final[Sequence[Pair]] = (question_and_rearm, report_and_rearm, void_and_rearm, two_rearms, two_taps_at_once)
 
 
 @pytest.fixture
@@ -162,12 +203,25 @@ async def test_every_interleaving_with_a_worker_that_dies_ends_like_the_other_al
     await check_every_interleaving(venue, connections, pair, dying)
 
 
+@pytest.mark.parametrize("pair", LIMITED_PAIRS, ids=lambda pair: pair.__name__)
+async def test_every_interleaving_under_a_serving_limit_ends_like_one_after_the_other(
+    venue: Venue, connections: list[asyncpg.Connection], pair: Pair
+) -> None:
+    await venues.change_venue(venue.db, OPERATOR, venue.venue_id, serving_limit=VolumeLimit(limit_ml=LIMIT_ML))
+
+    await check_every_interleaving(venue, connections, pair)
+
+
 async def check_every_interleaving(venue: Venue, connections: list[asyncpg.Connection], pair: Pair, dying: str = "") -> None:
     """Take the pair's steps in every order, each on a tap of its own; `dying` is the worker that dies before it commits."""
     *of_workers, watcher = connections
     ends = {}
     for number, schedule in enumerate(SCHEDULES):
         scene = await set_scene(venue, f"tap{number}", granted=pair is not late_question_and_new_one)
+        if pair is question_and_rearm:
+            await do_before(venue, scene.settle(LIMIT_ML))
+        if pair is two_taps_at_once:
+            scene.other_tap = await venue.another_tap(f"other{number}")
         workers = {
             name: Worker(connection, venue.db.policy, use_case, dies=name == dying)
             for name, connection, use_case in zip("AB", of_workers, pair(scene), strict=True)
@@ -178,6 +232,12 @@ async def check_every_interleaving(venue: Venue, connections: list[asyncpg.Conne
         ends[schedule] = (*map(summary, results), *await what_is_left(venue, scene))
     one_by_one = {ends[schedule] for schedule in ONE_BY_ONE}
     assert {schedule: end for schedule, end in ends.items() if end not in one_by_one} == {}
+
+
+async def do_before(venue: Venue, use_case: UseCase) -> None:
+    """Do something before the race."""
+    async with venue.db.transaction() as store:
+        await use_case(store)
 
 
 async def set_scene(venue: Venue, tap_id: str, *, granted: bool) -> Scene:
@@ -212,4 +272,9 @@ async def what_is_left(venue: Venue, scene: Scene) -> tuple[object, ...]:
     incidents = await read("SELECT kind FROM incidents WHERE tap_path = $1 AND status <> 'resolved' ORDER BY kind", scene.path)
     audited = await read("SELECT action FROM audit WHERE $1 = ANY(subjects) ORDER BY action", scene.path)
     told = [tuple(row[0] for row in rows) for rows in (incidents, audited)]
-    return (tuple(map(tuple, pours)), await venue.balance(scene.ann), keg_ml, *told)
+    served = await venue.db.pool.fetchval("SELECT used FROM served($1, 'bar', 'volume', NULL, NULL)", scene.ann.guest_id)
+    stood_at = await read(
+        "SELECT details->>'used' FROM audit WHERE action = 'serving_limit_rearmed' AND $1 = ANY(subjects) ORDER BY audit_id",
+        str(scene.ann.guest_id),
+    )
+    return (tuple(map(tuple, pours)), await venue.balance(scene.ann), keg_ml, served, tuple(map(tuple, stood_at)), *told)

@@ -54,6 +54,21 @@ def test_without_the_lease_rules_the_schema_refuses_the_second_lease() -> None:
         found_in(SEEDS, NONE, Wrong.TWO_LEASES)
 
 
+def test_without_the_limits_bound_a_guest_is_granted_more_than_the_limit_leaves() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authorization, "left_ml", lambda *_: None)
+        found = found_in(SEEDS, NONE, Wrong.OVER_LIMIT)
+
+    assert Wrong.OVER_LIMIT in found
+
+
+def test_without_the_age_rule_a_visit_without_alcohol_is_granted_some() -> None:
+    with rules_without((DenyReason.AGE_RESTRICTED,)):
+        found = found_in(SEEDS, NONE, Wrong.ALCOHOL)
+
+    assert Wrong.ALCOHOL in found
+
+
 @contextmanager
 def rules_without(reasons: tuple[DenyReason, ...]) -> Iterator[None]:
     """The rules of authorisation without some of them."""

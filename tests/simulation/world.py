@@ -32,6 +32,8 @@ SET_BACK_SHARE: Final = 0.2
 """Share of the seeds in which a disk is set back."""
 LIAR_SHARE: Final = 0.15
 """Share of the seeds in which a node lies about time."""
+LIMIT_SHARE: Final = 0.4
+"""Share of the seeds in which the venue sets serving limits."""
 MAX_FORGOTTEN_ML: Final = 150
 """Largest volume between two checkpoints on a simulated node's disk."""
 
@@ -65,6 +67,8 @@ class World:
         self.books = books
         self.weather = Weather.draw(random)
         self.tricks = Random(f"tricks {seed}")
+        self.limits = Random(f"serving limits {seed}")
+        self.has_limits = self.limits.random() < LIMIT_SHARE
         self.auditor = Auditor(KEG_ML, MAX_FORGOTTEN_ML)
         self.bus = Bus(self.clock, random, self.weather)
         self.nodes = {tap.path: Node(tap.path, self.clock, self.auditor, random, self._publish) for tap in site.taps}
@@ -125,6 +129,8 @@ class World:
             self._plan_set_back(self.tricks.choice(list(self.nodes.values())))
         if self.tricks.random() < LIAR_SHARE:
             self.tricks.choice(list(self.nodes.values())).lies = self.tricks
+        if self.has_limits:
+            self.people.serve_with_limits(self.limits, STORM_MS)
 
     def _plan_set_back(self, node: Node) -> None:
         """A technician makes an image of a disk, and writes it back later."""
@@ -214,6 +220,8 @@ class World:
         """Every tap serves a guest again, one after the other."""
         events = 0
         await self.books.open_shift()
+        if self.has_limits:
+            await self.books.set_strength(495)
         for tap in self.nodes.values():
             await self.books.set_tap_status(tap.path, TapStatus.ACTIVE)
         self.core.flush_soon()
@@ -224,6 +232,7 @@ class World:
             before = set(self.auditor.flowed_in)
             events += await self.clock.run_until(self.clock.now_ms + 2_000)
             for _ in range(2 if self.auditor.taps[node.path].set_backs else 1):
+                await self._let_drink(guest)
                 node.plumbing.set_draw(50)
                 node.see(guest.cards[-1])
                 self.clock.after(1_500, partial(node.see, None))
@@ -232,6 +241,12 @@ class World:
             if set(self.auditor.flowed_in) == before:
                 self.auditor.find(Wrong.STUCK, f"{node.path} serves {guest.name} no more")
         return events
+
+    async def _let_drink(self, guest: Guest) -> None:
+        """Staff look at a guest, and let them have another one."""
+        await self.people.rearm(guest)
+        if guest.visit_id is not None:
+            await self.books.set_alcohol(guest.visit_id, True)
 
     async def _close(self) -> None:
         """Every visit can be closed, and then the shift."""

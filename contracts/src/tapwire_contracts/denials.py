@@ -21,13 +21,14 @@ class Denial:
     """A reason's text in each language, and its treatment.
 
     `for_guest`: the texts of the tap's screen, where the others are for the staff. `conflict`: over HTTP the status is 409 instead
-    of 403.
+    of 403. `shows_allowance`: the screen shows what the serving limit leaves.
     """
 
     en: str
     ru: str
     shows: Personal = Personal.NOTHING
     conflict: bool = False
+    shows_allowance: bool = False
     for_guest: Mapping[Locale, str] = field(default_factory=dict)
 
 
@@ -84,6 +85,10 @@ DENIALS: Final[Mapping[DenyReason, Denial]] = {
         "This account is blocked. Please ask at the counter.",
         "Этот счёт заблокирован. Пожалуйста, обратитесь на стойку.",
     ),
+    DenyReason.AGE_RESTRICTED: Denial(
+        "No alcohol is served on this card. Please choose a drink without alcohol.",
+        "По этой карте не наливают алкоголь. Пожалуйста, выберите безалкогольный напиток.",
+    ),
     DenyReason.CARD_IN_USE_ON_OTHER_TAP: Denial(
         "Your pour at another tap is not finished yet.",
         "Ваш налив на другом кране ещё не завершён.",
@@ -95,6 +100,16 @@ DENIALS: Final[Mapping[DenyReason, Denial]] = {
         "Предыдущий налив на этом кране ещё обрабатывается. Попробуйте через минуту.",
         shows=Personal.NAME,
         conflict=True,
+    ),
+    DenyReason.SERVING_LIMIT_REACHED: Denial(
+        "The serving limit is reached: look at the guest, then re-arm the visit.",
+        "Лимит достигнут: взгляните на гостя и снимите ограничение с визита.",
+        shows=Personal.NAME,
+        shows_allowance=True,
+        for_guest={
+            Locale.EN: "Time for a word with the staff: please come to the counter.",
+            Locale.RU: "Пора сделать паузу: пожалуйста, подойдите к стойке.",
+        },
     ),
     DenyReason.INSUFFICIENT_FUNDS: Denial(
         INSUFFICIENT_FUNDS_MESSAGE,

@@ -44,6 +44,19 @@ PriceMinor = Annotated[int, Meta(ge=1, le=MAX_INTEGER, description="minor units 
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH)]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217 code")]
+
+
+def _open_set(members: type[StrEnum]) -> Meta:
+    """Text of which these values are known today: a receiver reads another one as text, and trusts nothing to it."""
+    return Meta(min_length=1, max_length=MAX_NAME_LENGTH, description="later versions add values", examples=list(members))
+
+
+DenyReasonText = Annotated[str, _open_set(DenyReason)]
+VerdictStatusText = Annotated[str, _open_set(VerdictStatus)]
+OutcomeText = Annotated[str, _open_set(Outcome)]
+VerdictReasonText = Annotated[str, _open_set(VerdictReason)]
+StopReasonText = Annotated[str, _open_set(StopReason)]
+ConfigStatusText = Annotated[str, _open_set(ConfigStatus)]
 WallClock = Annotated[str, Meta(max_length=64, description="the node's wall clock, RFC 3339; information only")]
 
 
@@ -173,7 +186,10 @@ class BeverageShown(Struct, frozen=True, kw_only=True):
 
 
 class Display(Struct, frozen=True, kw_only=True):
-    """The content of a tap's screen; its only personal data are first name and balance."""
+    """The content of a tap's screen; its only personal data are first name, balance and what a serving limit leaves.
+
+    `allowance_left_ml`: of this beverage, before this answer; null without a limit, or for a beverage without alcohol.
+    """
 
     message: Text
     beverage: BeverageShown | None = None
@@ -181,6 +197,7 @@ class Display(Struct, frozen=True, kw_only=True):
     currency: Currency | None = None
     guest_first_name: Name | None = None
     balance_minor: Minor | None = None
+    allowance_left_ml: Milliliters | None = None
 
 
 class PourAuthorized(Message, frozen=True, kw_only=True, tag="pour_authorized"):
@@ -196,10 +213,10 @@ class PourAuthorized(Message, frozen=True, kw_only=True, tag="pour_authorized"):
 
 
 class PourDenied(Message, frozen=True, kw_only=True, tag="pour_denied"):
-    """A refusal; the guest may ask again."""
+    """A refusal; the guest may ask again. A reason that a node does not know is a refusal too."""
 
     request_id: UUID
-    reason: DenyReason
+    reason: DenyReasonText
     message: Text
     display: Display
 
@@ -208,9 +225,9 @@ class PourSettled(Message, frozen=True, kw_only=True, tag="pour_settled"):
     """The verdict on a report; a repeated report gets it again to the letter."""
 
     pour_id: UUID
-    status: VerdictStatus
-    outcome: Outcome
-    reason: VerdictReason | None
+    status: VerdictStatusText
+    outcome: OutcomeText
+    reason: VerdictReasonText | None
     volume_ml: Milliliters
     amount_minor: Minor
     balance_minor: Minor | None
@@ -227,7 +244,7 @@ class StopPour(Message, frozen=True, kw_only=True, tag="stop_pour"):
     """An order to end a pour now; a node that doesn't know it journals its id as dead."""
 
     pour_id: UUID
-    reason: StopReason
+    reason: StopReasonText
 
 
 class ReportPour(Message, frozen=True, kw_only=True, tag="report_pour"):
@@ -244,9 +261,12 @@ class RenewJournal(Message, frozen=True, kw_only=True, tag="renew_journal"):
 
 
 class TapConfig(Message, frozen=True, kw_only=True, tag="tap_config"):
-    """A tap's settings; retained. The node applies a newer `revision`, and a `status` other than `active` always."""
+    """A tap's settings; retained. The node applies a newer `revision`, and a `status` other than `active` always.
 
-    status: ConfigStatus
+    A status that a node does not know keeps the tap closed.
+    """
+
+    status: ConfigStatusText
     beverage: BeverageShown | None
     sell_price_per_liter_minor: PriceMinor | None
     currency: Currency

@@ -21,8 +21,10 @@ class DenyReason(StrEnum):
     LOST_CARD = "lost_card"
     NO_ACTIVE_VISIT = "no_active_visit"
     GUEST_BLOCKED = "guest_blocked"
+    AGE_RESTRICTED = "age_restricted"
     CARD_IN_USE_ON_OTHER_TAP = "card_in_use_on_other_tap"
     PROCESSING_SYNC = "processing_sync"
+    SERVING_LIMIT_REACHED = "serving_limit_reached"
     INSUFFICIENT_FUNDS = "insufficient_funds"
 
 
@@ -218,6 +220,8 @@ class AuditAction(StrEnum):
     VISIT_FORCE_UNLOCK = "visit_force_unlock"
     VISIT_OPENED = "visit_opened"
     VISIT_CLOSED = "visit_closed"
+    SERVING_LIMIT_REARMED = "serving_limit_rearmed"
+    ALCOHOL_CHANGED = "alcohol_changed"
     CARD_BOUND = "card_bound"
     CARD_UNBOUND = "card_unbound"
     CARD_ASSIGNED = "card_assigned"

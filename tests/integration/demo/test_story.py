@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 from uuid import UUID
 
+import msgspec
 from rich.console import Console
 
 from tapwire_contracts.acl import BrokerRole
@@ -11,11 +12,17 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import CardPresented, Display, Message, PourAuthorized, PourDenied, PourProgress, PourSettled
 from tapwire_contracts.reasons import DenyReason, Outcome, VerdictReason, VerdictStatus
 from tapwire_contracts.topics import tap_path
+from tapwire_core.db.engine import Database
+from tapwire_core.domain.serving_limits import VolumeLimit
+from tapwire_core.services import venues
+from tapwire_demo.bar import VENUE_ID
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_demo.broker_listener import listen
 from tapwire_demo.screen import Screen, taps_table
+from tapwire_demo.staff import rearm
 from tapwire_demo.story import Line, Mood, Story, TapNow
 from tests.mqtt_tap import connect_tap
+from tests.venue import OPERATOR, Venue
 
 COMES_WITHIN_S: Final = 10
 
@@ -91,6 +98,22 @@ def test_a_refused_card_is_told_to_the_staff_in_both_languages_once() -> None:
     ]
     assert {line.mood for line in told} == {Mood.BAD}
     assert story.tally.denials == {DenyReason.INSUFFICIENT_FUNDS: 1}
+
+
+async def test_staff_look_at_a_guest_who_was_refused_at_the_limit_and_rearm_the_visit(db: Database) -> None:
+    bar = await Venue.open(db, VENUE_ID)
+    await venues.change_venue(db, OPERATOR, VENUE_ID, serving_limit=VolumeLimit(limit_ml=500))
+    ann, bob = await bar.guest(1_000_00, "04a1b2c3"), await bar.guest(1_000_00)
+    await bar.report(await bar.grant(ann), 500)
+    story = new_story()
+    hear(story, "card", QUESTION)
+
+    told = hear(story, "command", msgspec.structs.replace(DENIAL, reason=DenyReason.SERVING_LIMIT_REACHED))
+    done = await rearm(db, [*story.at_limit, bob.card_uid])
+
+    assert [line.text for line in told] == ["DENIED  Ann's card: serving_limit_reached"]
+    assert done == ["staff look at Ann, and re-arm the visit"]
+    assert (await bar.grant(ann)).max_volume_ml == 500
 
 
 def test_a_report_that_charges_nobody_is_told_with_its_outcome_and_counts_as_no_sale() -> None:

@@ -137,7 +137,7 @@ async def test_an_unknown_card_is_denied(venue: Venue) -> None:
     answer = await venue.ask(venue.tap.question("deadbeef"))
 
     assert isinstance(answer, PourDenied)
-    assert answer.reason is DenyReason.CARD_UNKNOWN
+    assert answer.reason == DenyReason.CARD_UNKNOWN
     assert answer.display.guest_first_name is None
 
 
@@ -161,7 +161,7 @@ async def test_a_question_older_than_the_last_one_decided_is_stale(venue: Venue)
     answer = await venue.ask(late)
 
     assert isinstance(answer, PourDenied)
-    assert answer.reason is DenyReason.STALE_REQUEST
+    assert answer.reason == DenyReason.STALE_REQUEST
     await venue.report(pour, 100)
 
 
@@ -207,7 +207,7 @@ async def test_a_grants_question_repeated_after_its_pour_ended_is_stale(venue: V
     answer = await venue.ask(question)
 
     assert isinstance(answer, PourDenied)
-    assert answer.reason is DenyReason.STALE_REQUEST
+    assert answer.reason == DenyReason.STALE_REQUEST
 
 
 async def test_a_new_question_voids_an_older_one_that_the_journal_never_started(venue: Venue) -> None:
@@ -238,7 +238,7 @@ async def test_a_pour_that_the_journal_lists_as_unsettled_blocks_its_tap(venue: 
     answer = await venue.ask(venue.tap.question(ann.card_uid, unsettled=(running.pour_id,)))
 
     assert isinstance(answer, PourDenied)
-    assert answer.reason is DenyReason.PROCESSING_SYNC
+    assert answer.reason == DenyReason.PROCESSING_SYNC
     assert answer.display.balance_minor is None
 
 
@@ -250,7 +250,7 @@ async def test_another_journal_proves_nothing_about_a_pending_pour(venue: Venue)
     answer = await venue.ask(reinstalled.question(ann.card_uid))
 
     assert isinstance(answer, PourDenied)
-    assert answer.reason is DenyReason.PROCESSING_SYNC
+    assert answer.reason == DenyReason.PROCESSING_SYNC
     assert (await venue.pour(running.pour_id))["sync_status"] == "pending_sync"
 
 

@@ -57,7 +57,7 @@ async def test_two_boots_that_alternate_are_a_conflict_and_neither_gets_a_grant(
         tap = SimulatedTap(venue.tap.path, boot_id=boot_id)
         denied = await venue.ask(tap.question(guest.card_uid))
         assert isinstance(denied, PourDenied)
-        assert denied.reason is DenyReason.TAP_LOCKED
+        assert denied.reason == DenyReason.TAP_LOCKED
     shown = await get_tap(venue.db, str(venue.tap.path))
     assert shown is not None
     assert (shown.identity_conflict, shown.status) == (True, "locked")

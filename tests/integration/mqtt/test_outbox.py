@@ -17,7 +17,7 @@ async def test_a_slow_worker_puts_no_older_config_over_a_newer_one_and_holds_up_
         raise AssertionError("nothing pours")
 
     async def send_config(tap_path: str, config: TapConfig) -> None:
-        retained.append((tap_path, config.status.value))
+        retained.append((tap_path, config.status))
 
     async def send_slowly(tap_path: str, config: TapConfig) -> None:
         begun.set()

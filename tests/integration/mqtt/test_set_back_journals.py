@@ -39,7 +39,7 @@ async def test_the_first_question_of_a_set_back_journal_raises_and_renews_it(ven
     denied = await venue.ask(older.question(guest.card_uid))
 
     assert isinstance(denied, PourDenied)
-    assert denied.reason is DenyReason.STALE_REQUEST
+    assert denied.reason == DenyReason.STALE_REQUEST
     (incident,) = await venue.incidents("journal_set_back")
     assert incident["tap_path"] == str(venue.tap.path)
     assert await renewals(venue) == [venue.tap.journal_id]

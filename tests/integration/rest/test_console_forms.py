@@ -182,9 +182,10 @@ async def test_every_page_and_dialog_with_a_form_says_what_it_shows(rest: Rest, 
     webhook = {"url": "https://books.example/tapwire", "event_types": ["shift.closed"]}
     webhook_id = (await rest.engineer.post("/api/webhooks", json=webhook)).json()["webhook_id"]
     of_guest = [f"/guests/{guest.guest_id}{rest}" for rest in ("", "/change", "/adjust")]
-    of_visit = [f"/visits/{visit_id}/{dialog}" for dialog in ("card", "lost", "close", "reconcile", "unlock")]
+    of_visit = [f"/visits/{visit_id}/{dialog}" for dialog in ("card", "lost", "close", "rearm", "alcohol", "reconcile", "unlock")]
     of_tap = [f"/taps/bar/left/{dialog}" for dialog in ("actions", "stop")]
-    others = ["/check-in", "/stock/new-keg", "/devices/new", "/devices/accept", "/emergency", "/shift/close", "/users/operator"]
+    others = ["/check-in", "/stock/new-keg", "/devices/new", "/devices/accept", "/emergency", "/shift/close"]
+    others += ["/users/operator", "/venues/bar/change"]
     things = [f"/cards?card_uid={guest.card_uid}", f"/stock/kegs/{venue.keg_id}", f"/stock/beverages/{venue.beverage_id}"]
 
     for path in (*of_guest, *of_visit, *of_tap, *others, *things, f"/webhooks/{webhook_id}"):

@@ -102,7 +102,7 @@ def _end(tables: Tables, ended: PourEnded) -> None:
 def _grant(tables: Tables, granted: PourGranted, path: str, now_ms: int, *, one_lease: bool) -> None:
     if one_lease and (tables.lease_of_tap(path) or tables.lease_of_visit(granted.visit_id)):
         raise ConstraintBroken(f"a second lease of {path} or of visit {granted.visit_id}")
-    tables.pours[granted.pour_id] = PourRow(granted, path, now_ms)
+    tables.pours[granted.pour_id] = PourRow(granted, path, now_ms, armed=tables.guests[granted.guest_id].rearms)
     tables.visits[granted.visit_id].active_tap_id = path.split("/")[2]
 
 

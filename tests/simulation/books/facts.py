@@ -11,7 +11,8 @@ from tapwire_core.domain.flows import LeakFacts
 from tapwire_core.domain.odometers import GapIncident, OdometerFacts, StretchFacts
 from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, Report, SettlementFacts
 from tapwire_core.domain.pours import PendingPour
-from tests.simulation.books.rows import JournalRow, PourRow, StretchRow, Tables
+from tapwire_core.domain.serving_limits import Served
+from tests.simulation.books.rows import GuestRow, JournalRow, PourRow, StretchRow, Tables
 
 
 def question_facts(tables: Tables, question: Question) -> Facts:
@@ -36,7 +37,7 @@ def question_facts(tables: Tables, question: Question) -> Facts:
             beverage_id=tables.beverage_id,
             beverage_name="Pils",
             beverage_style=None,
-            beverage_abv=None,
+            abv_hundredths=tables.abv_hundredths,
             price_minor=tables.price_minor,
             shift_id=tables.shift_id,
             pending=_pending(tables, pending) if pending else None,
@@ -46,12 +47,15 @@ def question_facts(tables: Tables, question: Question) -> Facts:
             suspected=journal is not None and question.boot_id == journal.suspect_boot_id,
             odometer_seen_ml=_odometer_seen_ml(tables, question, journal),
             identity_conflict=tap.identity_conflict,
+            serving_limit=tables.serving_limit,
         ),
         card_status=card.status if card else None,
         visit=VisitFacts(
             visit_id=visit.visit_id,
             leased_tap=leased.tap_path if leased else None,
             leased_pour_id=leased.granted.pour_id if leased else None,
+            patrons=visit.patrons,
+            alcohol_allowed=visit.alcohol_allowed,
         )
         if visit
         else None,
@@ -61,9 +65,19 @@ def question_facts(tables: Tables, question: Question) -> Facts:
             blocked=guest.blocked,
             balance_minor=guest.balance_minor,
             held_minor=guest.held_minor,
+            served=_served(tables, guest, pending),
         )
         if guest
         else None,
+    )
+
+
+def _served(tables: Tables, guest: GuestRow, pending: PourRow | None) -> Served | None:
+    if tables.serving_limit is None:
+        return None
+    is_counted = pending is not None and (pending.granted.guest_id, pending.armed) == (guest.guest_id, guest.rearms)
+    return Served(
+        used=tables.served(guest.guest_id), of_pending=tables.counted(pending) if pending is not None and is_counted else 0
     )
 
 

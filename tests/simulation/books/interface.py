@@ -11,6 +11,7 @@ from uuid import UUID
 
 from tapwire_contracts.messages import CardPresented, NodeState, PourCompleted, PourUnknown, TapConfig, UnattributedFlow
 from tapwire_core.domain.closed_sets import TapStatus
+from tapwire_core.domain.serving_limits import ServingLimit
 
 Command = tuple[str, str | TapConfig]
 """For which tap, and what: a payload, or the tap's config."""
@@ -51,6 +52,7 @@ class PourLine(NamedTuple):
     report_refused: bool
     end_reason: str | None
     stop_reason: str | None
+    abv_hundredths: int | None
 
 
 class VisitLine(NamedTuple):
@@ -60,6 +62,8 @@ class VisitLine(NamedTuple):
     card_uid: str | None
     status: str
     active_tap_id: str | None
+    patrons: int
+    alcohol_allowed: bool
 
 
 class TapLine(NamedTuple):
@@ -117,7 +121,10 @@ class GapLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """All the books at one moment. `incidents`: how often each unresolved one's (kind, cause) was seen; `gaps`: those of holes."""
+    """All the books at one moment. `incidents`: how often each unresolved one's (kind, cause) was seen; `gaps`: those of holes.
+
+    `served`: what counts against each guest's serving limit; empty without one.
+    """
 
     guests: Mapping[UUID, Account]
     kegs: Mapping[UUID, int]
@@ -131,6 +138,7 @@ class Statement:
     incidents: Mapping[tuple[str, str], int]
     gaps: Mapping[str, GapLine]
     audited: Mapping[str, int]
+    served: Mapping[UUID, int]
 
 
 class Books(Protocol):
@@ -160,8 +168,20 @@ class Books(Protocol):
     async def configs(self) -> list[Command]:
         """The config of every tap."""
 
-    async def open_visit(self, guest_id: UUID, card_uid: str, visit_id: UUID) -> UUID | str:
+    async def open_visit(self, guest_id: UUID, card_uid: str, visit_id: UUID, patrons: int = 1) -> UUID | str:
         """Open a visit and issue its card: the visit's id, or why not. `visit_id` is for books that make no ids of their own."""
+
+    async def set_serving_limit(self, limit: ServingLimit | None) -> Refusal:
+        """Set the venue's serving limit, or remove it."""
+
+    async def set_strength(self, abv_hundredths: int | None) -> Refusal:
+        """Set the beverage's strength."""
+
+    async def rearm(self, visit_id: UUID) -> Refusal:
+        """Let a guest go on after the serving limit."""
+
+    async def set_alcohol(self, visit_id: UUID, allowed: bool) -> Refusal:
+        """Allow a visit alcohol, or refuse it."""
 
     async def assign_card(self, visit_id: UUID, card_uid: str) -> Refusal:
         """Give a visit another card."""

@@ -10,7 +10,6 @@ import msgspec
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import (
-    BeverageShown,
     CardPresented,
     FlowRecorded,
     NodeState,
@@ -21,7 +20,7 @@ from tapwire_contracts.messages import (
 )
 from tapwire_contracts.reasons import ConfigStatus, DenyReason, IncidentKind, Phase, Presence, StopReason
 from tapwire_core.domain.actor import CORE, Actor
-from tapwire_core.domain.answers import denial_message
+from tapwire_core.domain.answers import denial_message, shown_beverage
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.authorization_changes import answer_question
 from tapwire_core.domain.flows import record_new_flow
@@ -212,7 +211,7 @@ class Ledger(OperatorBooks):
         tap = self.tables.taps[path]
         return TapConfig(
             status=ConfigStatus.EMERGENCY_STOP if self.tables.emergency_stop else ConfigStatus(tap.status),
-            beverage=BeverageShown(name="Pils"),
+            beverage=shown_beverage("Pils", None, self.tables.abv_hundredths),
             sell_price_per_liter_minor=self.tables.price_minor,
             currency=self.policy.currency,
             pulses_per_liter=tap.pulses_per_liter,

@@ -10,6 +10,7 @@ from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, CardStatus, TapStatus, VisitStatus
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pours import PourEvent
+from tapwire_core.domain.serving_limits import ServingLimit
 from tests.simulation.books.apply import apply_changes, stop_pour
 from tests.simulation.books.facts import pour_facts
 from tests.simulation.books.interface import Refusal
@@ -39,14 +40,14 @@ class OperatorBooks:
 
     # ── visits and cards ────────────────────────────────────────────────────
 
-    async def open_visit(self, guest_id: UUID, card_uid: str, visit_id: UUID) -> UUID | str:
+    async def open_visit(self, guest_id: UUID, card_uid: str, visit_id: UUID, patrons: int = 1) -> UUID | str:
         """`services.visits.open_and_assign_card`."""
         active = self.tables.visit_of_guest(guest_id)
         if self.tables.shift_id is None:
             return "shift_closed"
         if self.tables.guests[guest_id].blocked:
             return "guest_blocked"
-        if active is not None and active.card_uid == card_uid:
+        if active is not None and (active.card_uid, active.patrons) == (card_uid, patrons):
             return active.visit_id
         refusal = self._why_not_bind(card_uid, guest_id)
         if refusal is None and active is not None:
@@ -54,7 +55,7 @@ class OperatorBooks:
         if refusal is not None:
             return refusal
         self._bind(card_uid, guest_id)
-        self.tables.visits[visit_id] = VisitRow(visit_id, guest_id, card_uid)
+        self.tables.visits[visit_id] = VisitRow(visit_id, guest_id, card_uid, patrons=patrons)
         return visit_id
 
     async def assign_card(self, visit_id: UUID, card_uid: str) -> Refusal:
@@ -103,6 +104,28 @@ class OperatorBooks:
         elif lease is not None:
             return "pour_pending"
         visit.status, visit.active_tap_id = VisitStatus.CLOSED, None
+        return None
+
+    async def rearm(self, visit_id: UUID) -> Refusal:
+        """`services.visits.rearm`."""
+        visit = self.tables.visits[visit_id]
+        if visit.status is not VisitStatus.ACTIVE:
+            return "visit_not_active"
+        if self.tables.serving_limit is None:
+            return "no_serving_limit"
+        guest = self.tables.guests[visit.guest_id]
+        guest.rearms += 1
+        for pour in self.tables.pours.values():
+            if pour.pending and pour.granted.guest_id == guest.guest_id:
+                pour.armed = guest.rearms
+        return None
+
+    async def set_alcohol(self, visit_id: UUID, allowed: bool) -> Refusal:
+        """`services.visits.set_alcohol`; every guest is of age."""
+        visit = self.tables.visits[visit_id]
+        if visit.status is not VisitStatus.ACTIVE:
+            return "visit_not_active"
+        visit.alcohol_allowed = allowed
         return None
 
     # ── pours ───────────────────────────────────────────────────────────────
@@ -201,6 +224,17 @@ class OperatorBooks:
     async def set_price(self, price_minor: int) -> Refusal:
         """`services.beverages.change_beverage`."""
         self.tables.price_minor = price_minor
+        self._send_all_configs()
+        return None
+
+    async def set_serving_limit(self, limit: ServingLimit | None) -> Refusal:
+        """`services.venues.change_venue`."""
+        self.tables.serving_limit = limit
+        return None
+
+    async def set_strength(self, abv_hundredths: int | None) -> Refusal:
+        """`services.beverages.change_beverage`."""
+        self.tables.abv_hundredths = abv_hundredths
         self._send_all_configs()
         return None
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from inspect import unwrap
 from typing import Any, Final
 from uuid import UUID
@@ -17,12 +18,14 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.closed_sets import PaymentMethod, TapStatus
+from tapwire_core.domain.serving_limits import ServingLimit
 from tapwire_core.errors import DomainError
 from tapwire_core.services import beverages, cards, money, pour_recovery, shifts, taps, venues, visits
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.nodes import ask_for_reports, note_pour_unknown, note_state
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.services.pours import Answered, RawMessage, authorize_pour, report_of_node, settle_report
+from tapwire_core.services.visits import Party
 from tests.simulation.books import sql
 from tests.simulation.books.interface import (
     Account,
@@ -124,10 +127,11 @@ class PostgresBooks:
 
     # ── operators ───────────────────────────────────────────────────────────
 
-    async def open_visit(self, guest_id: UUID, card_uid: str, visit_id: UUID) -> UUID | str:
+    async def open_visit(self, guest_id: UUID, card_uid: str, visit_id: UUID, patrons: int = 1) -> UUID | str:
         """Open a visit and issue its card."""
+        party = Party(patrons=patrons, reason="a round")
         try:
-            opened = await visits.open_and_assign_card(self.db, ENGINEER, self.venue_id, guest_id, card_uid)
+            opened = await visits.open_and_assign_card(self.db, ENGINEER, self.venue_id, guest_id, card_uid, party)
         except DomainError as refused:
             return refused.code
         return opened.visit_id
@@ -186,6 +190,23 @@ class PostgresBooks:
             beverages.change_beverage(self.db, ENGINEER, self.beverage_id, sell_price_per_liter_minor=price_minor)
         )
 
+    async def set_serving_limit(self, limit: ServingLimit | None) -> Refusal:
+        """Set the venue's serving limit, or remove it."""
+        return await _refusal(venues.change_venue(self.db, ENGINEER, self.venue_id, serving_limit=limit))
+
+    async def set_strength(self, abv_hundredths: int | None) -> Refusal:
+        """Set the beverage's strength."""
+        abv = None if abv_hundredths is None else Decimal(abv_hundredths) / 100
+        return await _refusal(beverages.change_beverage(self.db, ENGINEER, self.beverage_id, abv=abv))
+
+    async def rearm(self, visit_id: UUID) -> Refusal:
+        """Let a guest go on after the serving limit."""
+        return await _refusal(visits.rearm(self.db, ENGINEER, visit_id, WHY))
+
+    async def set_alcohol(self, visit_id: UUID, allowed: bool) -> Refusal:
+        """Allow a visit alcohol, or refuse it."""
+        return await _refusal(visits.set_alcohol(self.db, ENGINEER, visit_id, allowed=allowed, reason=WHY))
+
     async def set_emergency_stop(self, *, on: bool) -> Refusal:
         """Stop every tap, or let them go on."""
         change = venues.stop_venue if on else venues.release_venue
@@ -218,6 +239,7 @@ class PostgresBooks:
                 incidents={(kind, cause): occurrences for kind, cause, occurrences in await read(sql.INCIDENTS)},
                 gaps={cause: GapLine(*line) for cause, *line in await read(sql.GAPS)},
                 audited=dict(await read(sql.AUDITED)),
+                served=dict(await read(sql.SERVED)),
             )
 
 

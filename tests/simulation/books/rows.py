@@ -9,6 +9,7 @@ from tapwire_core.domain.change_records import MoneyMoved, PourGranted
 from tapwire_core.domain.closed_sets import CardStatus, StockKind, TapStatus, VisitStatus
 from tapwire_core.domain.identities import Claims
 from tapwire_core.domain.incidents import OpenIncident
+from tapwire_core.domain.serving_limits import ServingLimit, VolumeLimit, ethanol_mg
 
 
 @dataclass(slots=True)
@@ -42,13 +43,14 @@ class CardRow:
 
 @dataclass(slots=True)
 class GuestRow:
-    """A guest's account, in minor units."""
+    """A guest's account, in minor units. `rearms`: how often they were re-armed."""
 
     guest_id: UUID
     first_name: str
     blocked: bool = False
     balance_minor: int = 0
     held_minor: int = 0
+    rearms: int = 0
 
 
 @dataclass(slots=True)
@@ -60,11 +62,13 @@ class VisitRow:
     card_uid: str | None
     status: VisitStatus = VisitStatus.ACTIVE
     active_tap_id: str | None = None
+    patrons: int = 1
+    alcohol_allowed: bool = True
 
 
 @dataclass(slots=True)
 class PourRow:
-    """A pour, from its grant on."""
+    """A pour, from its grant on. `armed`: the guest's re-arms when it began to count."""
 
     granted: PourGranted
     tap_path: str
@@ -78,6 +82,7 @@ class PourRow:
     report_refused: bool = False
     end_reason: EndReason | None = None
     stop_reason: StopReason | None = None
+    armed: int = 0
 
     @property
     def pending(self) -> bool:
@@ -175,6 +180,8 @@ class Tables:
     price_minor: int
     shift_id: UUID | None
     emergency_stop: bool = False
+    serving_limit: ServingLimit | None = None
+    abv_hundredths: int | None = None
     taps: dict[str, TapRow] = field(default_factory=dict)
     kegs: dict[UUID, KegRow] = field(default_factory=dict)
     cards: dict[str, CardRow] = field(default_factory=dict)
@@ -224,6 +231,25 @@ class Tables:
         """A guest's active visit."""
         found = (visit for visit in self.visits.values() if visit.guest_id == guest_id and visit.status is VisitStatus.ACTIVE)
         return next(found, None)
+
+    def counted(self, pour: PourRow) -> int:
+        """What a pour counts against the serving limit, in its unit."""
+        ml, abv_hundredths = pour.stock_ml, pour.granted.abv_hundredths
+        if pour.pending:
+            ml = max(ml, pour.granted.max_volume_ml)
+        if abv_hundredths == 0:
+            return 0
+        return (
+            ml
+            if isinstance(self.serving_limit, VolumeLimit)
+            else ethanol_mg(ml, 10_000 if abv_hundredths is None else abv_hundredths)
+        )
+
+    def served(self, guest_id: UUID) -> int:
+        """What counts against a guest's serving limit. The window is longer than any simulation."""
+        rearms = self.guests[guest_id].rearms
+        its = [pour for pour in self.pours.values() if pour.granted.guest_id == guest_id and pour.armed == rearms]
+        return sum(map(self.counted, its))
 
     def held_minor(self, guest_id: UUID) -> int:
         """The holds of a guest's pending pours."""

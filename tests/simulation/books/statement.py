@@ -14,7 +14,7 @@ from tests.simulation.books.interface import (
     TapLine,
     VisitLine,
 )
-from tests.simulation.books.rows import PourRow, Tables
+from tests.simulation.books.rows import PourRow, Tables, VisitRow
 
 
 def state_books(tables: Tables) -> Statement:
@@ -24,10 +24,7 @@ def state_books(tables: Tables) -> Statement:
         guests={guest.guest_id: Account(guest.balance_minor, guest.held_minor) for guest in tables.guests.values()},
         kegs={keg_id: keg.book_ml for keg_id, keg in tables.kegs.items()},
         taps={tap.path: TapLine(tap.keg_id, tap.status.value, tap.revision) for tap in tables.taps.values()},
-        visits={
-            visit.visit_id: VisitLine(visit.guest_id, visit.card_uid, visit.status.value, visit.active_tap_id)
-            for visit in tables.visits.values()
-        },
+        visits={visit.visit_id: _visit_line(visit) for visit in tables.visits.values()},
         pours={pour_id: _pour_line(pour) for pour_id, pour in tables.pours.items()},
         journals={key: JournalLine(row.highest_seq, row.first_ml, row.covered_ml) for key, row in tables.journals.items()},
         stretches=Counter(
@@ -45,6 +42,18 @@ def state_books(tables: Tables) -> Statement:
         incidents={key: incident.occurrences for key, incident in tables.incidents.items()},
         gaps={cause: GapLine(row.gap.volume_ml, row.gap.value_minor) for (_, cause), row in tables.incidents.items() if row.gap},
         audited=dict(tables.audited),
+        served={} if tables.serving_limit is None else {guest_id: tables.served(guest_id) for guest_id in tables.guests},
+    )
+
+
+def _visit_line(visit: VisitRow) -> VisitLine:
+    return VisitLine(
+        guest_id=visit.guest_id,
+        card_uid=visit.card_uid,
+        status=visit.status.value,
+        active_tap_id=visit.active_tap_id,
+        patrons=visit.patrons,
+        alcohol_allowed=visit.alcohol_allowed,
     )
 
 
@@ -66,4 +75,5 @@ def _pour_line(pour: PourRow) -> PourLine:
         report_refused=pour.report_refused,
         end_reason=pour.end_reason.value if pour.end_reason else None,
         stop_reason=pour.stop_reason.value if pour.stop_reason else None,
+        abv_hundredths=granted.abv_hundredths,
     )

@@ -45,11 +45,11 @@ class _Both:
     def __init__(self, ledger: Books, postgres: Books) -> None:
         self._ledger, self._postgres = ledger, postgres
 
-    async def open_visit(self, guest_id: UUID, card_uid: str, visit_id: UUID) -> UUID | str:
+    async def open_visit(self, guest_id: UUID, card_uid: str, visit_id: UUID, patrons: int = 1) -> UUID | str:
         """The database makes the visit's id, the ledger takes it over."""
-        opened = await self._postgres.open_visit(guest_id, card_uid, visit_id)
+        opened = await self._postgres.open_visit(guest_id, card_uid, visit_id, patrons)
         taken_over = opened if isinstance(opened, UUID) else visit_id
-        _same("open_visit", await self._ledger.open_visit(guest_id, card_uid, taken_over), opened)
+        _same("open_visit", await self._ledger.open_visit(guest_id, card_uid, taken_over, patrons), opened)
         return opened
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:

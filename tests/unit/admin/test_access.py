@@ -84,6 +84,8 @@ CONSOLE_ENGINEERS = {
     "GET /set-up",
     "POST /set-up/tap",
     "POST /set-up/venue",
+    "GET /venues/{venue_id:str}/change",
+    "POST /venues/{venue_id:str}/change",
     "GET /stock/new-beverage",
     "POST /stock/new-beverage",
     "GET /stock/beverages/{beverage_id:uuid}",

@@ -14,7 +14,7 @@ from tapwire_core.db.views.taps import TapView
 
 POUR = UUID(int=1)
 OTHER = UUID(int=2)
-GRANT = {
+GRANT: dict[str, Any] = {
     "type": "pour_authorized",
     "pour_id": str(POUR),
     "max_volume_ml": 500,
@@ -86,6 +86,21 @@ def test_the_weightiest_is_shown(known: TapSnapshot, state: ScreenState) -> None
 def test_a_pour_shows_the_first_name_and_what_is_left_of_the_balance() -> None:
     now = shown(seen("POURING", answer=GRANT))
     assert (now["title"], now["ml"], now["money"], now["balance"], now["share"]) == ("Enjoy, Ann!", "100", "€0.50", "€9.50", 0.2)
+
+
+@pytest.mark.parametrize(("left_ml", "text"), [(400, "300\N{NO-BREAK SPACE}ml"), (60, "0\N{NO-BREAK SPACE}ml"), (None, "")])
+def test_a_pour_shows_what_is_left_until_the_serving_limit(left_ml: int | None, text: str) -> None:
+    now = shown(seen("POURING", answer={**GRANT, "display": {**GRANT["display"], "allowance_left_ml": left_ml}}))
+
+    assert now["allowance"] == text
+
+
+def test_a_denial_for_a_reason_of_a_later_core_shows_that_cores_text() -> None:
+    unknown = {"type": "pour_denied", "reason": "moon_phase", "message": "moon", "display": {"message": "Wait for the moon."}}
+
+    now = shown(seen(answer=unknown))
+
+    assert (now["state"], now["title"]) == (ScreenState.DENIED, "Wait for the moon.")
 
 
 def test_another_pours_grant_names_nobody() -> None:

@@ -8,6 +8,7 @@ from tapwire_contracts.reasons import DenyReason
 from tapwire_core.domain.authorization import Facts, GuestFacts, Question, TapFacts, VisitFacts
 from tapwire_core.domain.closed_sets import CardStatus, TapStatus
 from tapwire_core.domain.pours import PendingPour
+from tapwire_core.domain.serving_limits import Served, VolumeLimit
 
 TAP: Final = "bar/taps/left"
 OTHER_TAP: Final = "bar/taps/right"
@@ -19,11 +20,14 @@ VISIT: Final = UUID(int=5)
 PENDING: Final = UUID(int=6)
 SEQ: Final = 7
 PRICE_MINOR: Final = 9_00
+LIMIT_ML: Final = 5_000
 
 EXCLUSIVE: Final = (
     {DenyReason.TAP_LOCKED, DenyReason.TAP_CLEANING},
     {DenyReason.CARD_UNKNOWN, DenyReason.LOST_CARD},
     {DenyReason.NO_ACTIVE_VISIT, DenyReason.GUEST_BLOCKED},
+    {DenyReason.NO_ACTIVE_VISIT, DenyReason.AGE_RESTRICTED},
+    {DenyReason.NO_ACTIVE_VISIT, DenyReason.SERVING_LIMIT_REACHED},
     {DenyReason.NO_ACTIVE_VISIT, DenyReason.CARD_IN_USE_ON_OTHER_TAP},
     {DenyReason.NO_ACTIVE_VISIT, DenyReason.INSUFFICIENT_FUNDS},
 )
@@ -71,6 +75,7 @@ def facts(obstacles: Iterable[DenyReason], leased_by: PendingPour | None = None)
             blocked=DenyReason.GUEST_BLOCKED in there,
             balance_minor=0 if broke else 50_00,
             held_minor=0,
+            served=Served(used=LIMIT_ML if DenyReason.SERVING_LIMIT_REACHED in there else 0),
         ),
     )
 
@@ -90,7 +95,8 @@ def _tap(there: frozenset[DenyReason], leased_by: PendingPour | None) -> TapFact
         beverage_id=UUID(int=9),
         beverage_name="Pils",
         beverage_style=None,
-        beverage_abv=None,
+        abv_hundredths=None,
+        serving_limit=VolumeLimit(limit_ml=LIMIT_ML),
         price_minor=None if unconfigured else PRICE_MINOR,
         shift_id=None if DenyReason.SHIFT_CLOSED in there else UUID(int=10),
         pending=pending(journal_id=OTHER_JOURNAL) if DenyReason.PROCESSING_SYNC in there else leased_by,
@@ -106,5 +112,8 @@ def _card_status(there: frozenset[DenyReason]) -> CardStatus | None:
 def _visit(there: frozenset[DenyReason]) -> VisitFacts:
     elsewhere = DenyReason.CARD_IN_USE_ON_OTHER_TAP in there
     return VisitFacts(
-        visit_id=VISIT, leased_tap=OTHER_TAP if elsewhere else None, leased_pour_id=UUID(int=11) if elsewhere else None
+        visit_id=VISIT,
+        leased_tap=OTHER_TAP if elsewhere else None,
+        leased_pour_id=UUID(int=11) if elsewhere else None,
+        alcohol_allowed=DenyReason.AGE_RESTRICTED not in there,
     )

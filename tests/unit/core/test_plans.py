@@ -19,7 +19,8 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.policy import Policy
-from tapwire_core.services import cards, money, nodes, pour_recovery, pours, visits
+from tapwire_core.domain.serving_limits import VolumeLimit
+from tapwire_core.services import cards, money, nodes, pour_recovery, pours, venues, visits
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.pour_batches import LOCK_TIMEOUT_MS
 from tapwire_core.services.pours import report_of_node
@@ -56,6 +57,14 @@ async def grant(venue: Venue, ann: Guest, store: Store) -> None:
 async def grant_after_one_that_never_started(venue: Venue, ann: Guest, store: Store) -> None:
     """A question that proves an older pour never started."""
     await _ask(venue, ann, store)
+    await _ask(venue, ann, store)
+
+
+async def grant_under_a_limit(venue: Venue, ann: Guest, store: Store) -> None:
+    """A question at a venue with a serving limit, after another pour and a re-arm."""
+    await unwrap(venues.change_venue)(store, OPERATOR, venue.venue_id, serving_limit=VolumeLimit(limit_ml=900, window_minutes=720))
+    await _settle(venue, store, venue.tap.report(await _ask(venue, ann, store), ann.card_uid, 50))
+    await unwrap(visits.rearm)(store, OPERATOR, ann.visit_id, "looked at")
     await _ask(venue, ann, store)
 
 
@@ -130,6 +139,7 @@ UseCase = Callable[[Venue, Guest, Store], Awaitable[None]]
 USE_CASES: Final[tuple[UseCase, ...]] = (
     grant,
     grant_after_one_that_never_started,
+    grant_under_a_limit,
     settlement,
     rejection,
     report_of_nobody,

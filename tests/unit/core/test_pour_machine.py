@@ -6,6 +6,8 @@ whatever is pending.
 """
 
 import copy
+import math
+from fractions import Fraction
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,7 +19,9 @@ from tapwire_contracts.messages import CardPresented, PourAuthorized, PourComple
 from tapwire_contracts.reasons import DenyReason, Outcome, SyncStatus
 from tapwire_core.domain.closed_sets import Account, StockKind, TapStatus
 from tapwire_core.domain.money import charge
+from tapwire_core.domain.serving_limits import EthanolLimit, ServingLimit, VolumeLimit
 from tests.simulation.books.ledger import Ledger
+from tests.simulation.books.rows import PourRow
 from tests.simulation.site import MAX_POUR_ML
 from tests.simulation.virtual import run_now
 from tests.unit.core.bench import Bench, flow_of
@@ -25,6 +29,9 @@ from tests.unit.core.bench import Bench, flow_of
 TAPS, GUESTS = 2, 3
 taps, guests = st.integers(0, TAPS - 1), st.integers(0, GUESTS - 1)
 volumes_ml = st.sampled_from((0, 120, 123, 300, MAX_POUR_ML, MAX_POUR_ML + 50, MAX_POUR_ML + 51)) | st.integers(0, 3 * MAX_POUR_ML)
+limits = st.sampled_from(
+    (None, VolumeLimit(limit_ml=1), VolumeLimit(limit_ml=500), EthanolLimit(limit_mg=900), EthanolLimit(limit_mg=20_000))
+)
 amounts_minor = st.sampled_from((1, 50, 2_00, 20_00))
 Asked = tuple[int, CardPresented, PourAuthorized | PourDenied]
 Ended = tuple[SyncStatus, int, int, int]
@@ -41,6 +48,7 @@ class PourMachine(RuleBasedStateMachine):
         self.bench = Bench.open(TAPS, GUESTS)
         self.ended: dict[UUID, Ended] = {}
         self.paid_minor = [0] * GUESTS
+        self.since_rearm: list[set[UUID]] = [set() for _ in range(GUESTS)]
 
     @initialize(amount_minor=amounts_minor)
     def everybody_pays(self, amount_minor: int) -> None:
@@ -85,6 +93,7 @@ class PourMachine(RuleBasedStateMachine):
         answer = bench.ask(bench.taps[tap], question)
         if isinstance(answer, PourAuthorized):
             self._check_grant(guest, answer, before.guests[bench.guests[guest].guest_id].balance_minor)
+            self._check_limit(guest, answer)
         return tap, question, answer
 
     def _check_grant(self, guest: int, answer: PourAuthorized, balance_minor: int) -> None:
@@ -96,6 +105,49 @@ class PourMachine(RuleBasedStateMachine):
         assert granted.hold_minor <= balance_minor - others_minor
         assert 1 <= granted.max_volume_ml <= min(MAX_POUR_ML, tables.kegs[granted.keg_id].book_ml)
 
+    def _check_limit(self, guest: int, answer: PourAuthorized) -> None:
+        """What was poured since the last re-arm, or may be, and what is granted now stay within the limit."""
+        tables, counted = self.bench.tables, self.since_rearm[guest]
+        visit, limit = tables.visits[self.bench.guests[guest].visit_id], tables.serving_limit
+        assert visit.alcohol_allowed or tables.abv_hundredths == 0
+        if limit is None or tables.abv_hundredths == 0:
+            assert answer.display.allowance_left_ml is None
+        else:
+            left = limit.amount * visit.patrons - sum(self._measure(limit, tables.pours[pour_id]) for pour_id in counted)
+            assert self._measure(limit, tables.pours[answer.pour_id]) <= left
+        counted.add(answer.pour_id)
+
+    @staticmethod
+    def _measure(limit: ServingLimit, pour: PourRow) -> int:
+        ml, abv = (pour.granted.max_volume_ml if pour.pending else pour.stock_ml), pour.granted.abv_hundredths
+        if abv == 0:
+            return 0
+        mg = ml * Fraction(10_000 if abv is None else abv, 10_000) * 789
+        return ml if isinstance(limit, VolumeLimit) else math.floor(mg + Fraction(1, 2))
+
+    @rule(limit=limits)
+    def set_the_limit(self, limit: ServingLimit | None) -> None:
+        """The venue limits what a guest gets."""
+        run_now(self.bench.ledger.set_serving_limit(limit))
+
+    @rule(abv_hundredths=st.sampled_from((None, 0, 1, 495, 9_600)))
+    def set_the_strength(self, abv_hundredths: int | None) -> None:
+        """Another beverage, or the same one known better."""
+        run_now(self.bench.ledger.set_strength(abv_hundredths))
+
+    @rule(guest=guests)
+    def rearm(self, guest: int) -> None:
+        """A member of staff looks at a guest."""
+        if run_now(self.bench.ledger.rearm(self.bench.guests[guest].visit_id)) is None:
+            pours = self.bench.tables.pours
+            guest_id = self.bench.guests[guest].guest_id
+            self.since_rearm[guest] = {key for key, pour in pours.items() if pour.pending and pour.granted.guest_id == guest_id}
+
+    @rule(guest=guests, allowed=st.booleans())
+    def allow_alcohol(self, guest: int, allowed: bool) -> None:
+        """A guest may have alcohol, or not."""
+        run_now(self.bench.ledger.set_alcohol(self.bench.guests[guest].visit_id, allowed))
+
     @rule(asked=questions)
     def ask_again(self, asked: Asked) -> None:
         """The same question gets the same answer, but for a grant whose pour has ended."""
@@ -105,7 +157,7 @@ class PourMachine(RuleBasedStateMachine):
             assert again == first
         else:
             assert isinstance(again, PourDenied)
-            assert again.reason is DenyReason.STALE_REQUEST
+            assert again.reason == DenyReason.STALE_REQUEST
 
     @rule(target=reports, asked=questions, volume_ml=volumes_ml, is_fast=st.booleans())
     def report(self, asked: Asked, volume_ml: int, is_fast: bool) -> Any:
@@ -135,7 +187,7 @@ class PourMachine(RuleBasedStateMachine):
     def _settle(self, tap: int, completed: PourCompleted) -> PourSettled:
         before = {guest.guest_id: guest.balance_minor for guest in self.bench.tables.guests.values()}
         verdict = self.bench.settle(self.bench.taps[tap], completed)
-        if verdict.outcome is not Outcome.PENDING_UPDATED_TO_SYNCED:
+        if verdict.outcome != Outcome.PENDING_UPDATED_TO_SYNCED:
             assert verdict.amount_minor == 0
             assert before == {guest.guest_id: guest.balance_minor for guest in self.bench.tables.guests.values()}
         return verdict
@@ -167,12 +219,12 @@ class PourMachine(RuleBasedStateMachine):
         """An operator frees a visit."""
         run_now(self.bench.ledger.unlock(self.bench.guests[guest].visit_id, None))
 
-    @rule(guest=guests, void_pending=st.booleans())
-    def leave_and_come_back(self, guest: int, void_pending: bool) -> None:
+    @rule(guest=guests, void_pending=st.booleans(), patrons=st.sampled_from((1, 1, 3)))
+    def leave_and_come_back(self, guest: int, void_pending: bool, patrons: int) -> None:
         """A visit is closed, and the next one opened with the same card."""
         leaving = self.bench.guests[guest]
         if run_now(self.bench.ledger.close_visit(leaving.visit_id, void_pending=void_pending)) is None:
-            opened = run_now(self.bench.ledger.open_visit(leaving.guest_id, leaving.card_uid, uuid4()))
+            opened = run_now(self.bench.ledger.open_visit(leaving.guest_id, leaving.card_uid, uuid4(), patrons))
             assert isinstance(opened, UUID)
             leaving.visit_id = opened
 

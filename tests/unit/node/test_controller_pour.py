@@ -4,11 +4,12 @@ from itertools import pairwise
 
 import pytest
 
-from tapwire_contracts.messages import CardRemoved, PourProgress
+from tapwire_contracts.messages import CardRemoved, Display, PourProgress
 from tapwire_contracts.reasons import DenyReason, EndReason, Phase
 from tapwire_node.controller.effects import (
     OpenValve,
     Publish,
+    ShowOnScreen,
     WarnOperator,
     WriteGrant,
     WriteReport,
@@ -158,3 +159,9 @@ def test_the_report_is_written_once_and_never_another(tap: ControllerBench) -> N
     tap.wait(10_000)
     assert len(tap.all(WriteReport)) == 1
     assert len(tap.all(OpenValve)) == 1
+
+
+def test_a_grant_shows_what_is_left_until_the_serving_limit(tap: ControllerBench) -> None:
+    tap.pour(display=Display(message="Enjoy!", allowance_left_ml=300))
+
+    assert tap.all(ShowOnScreen)[-1].text == "Enjoy! 300 ml left until the limit."

@@ -23,6 +23,8 @@ COUNTER: Final = frozenset(
         AuditAction.VISIT_OPENED,
         AuditAction.VISIT_CLOSED,
         AuditAction.VISIT_FORCE_UNLOCK,
+        AuditAction.SERVING_LIMIT_REARMED,
+        AuditAction.ALCOHOL_CHANGED,
         AuditAction.CARD_ASSIGNED,
         AuditAction.CARD_ISSUE_REFUSED,
         AuditAction.CARD_LOST,

@@ -10,6 +10,7 @@ from tapwire_admin.console.translations import N_, translations
 from tapwire_contracts.denials import denial_text
 from tapwire_contracts.reasons import AuditAction, DenyReason, Locale
 from tapwire_core.db.views.audit import AuditEntryView
+from tapwire_core.domain.closed_sets import ServingMeasure
 
 ICONS: Final[Mapping[str, Icon]] = {
     "pour": Icon("beer"),
@@ -18,6 +19,8 @@ ICONS: Final[Mapping[str, Icon]] = {
     "sync": Icon("beer"),
     "late": Icon("beer"),
     "visit": Icon("door-open"),
+    "serving": Icon("lock-open"),
+    "alcohol": Icon("beer"),
     "card": Icon("credit-card"),
     "guest": Icon("users"),
     "top": Icon("banknote"),
@@ -54,13 +57,28 @@ def shown_action(entry: AuditEntryView) -> str:
 def audit_summary(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:
     """An entry's details in one short line."""
     details = entry.details
-    parts = [_reason(locale, entry.action, details)]
+    parts = [_reason(locale, entry.action, details), _serving(locale, formats, entry.action, details)]
     if isinstance(details.get("volume_ml"), int):
         parts.append(formats.volume(details["volume_ml"]))
     parts += [formats.money(details[name]) for name in _MONEY if isinstance(details.get(name), int)]
     if isinstance(details.get("loss_minor"), int) and details["loss_minor"]:
         parts.append(translations(locale).gettext(N_("written off: %s")) % formats.money(details["loss_minor"]))
     return " · ".join(part for part in parts if part)
+
+
+def _serving(locale: Locale, formats: Formats, action: str, details: dict[str, Any]) -> str:
+    """What a serving limit stood at, how many share it, and whether alcohol is allowed."""
+    translate = translations(locale).gettext
+    if action == AuditAction.ALCOHOL_CHANGED:
+        return translate(N_("alcohol allowed")) if details.get("allowed") else translate(N_("no alcohol"))
+    if action == AuditAction.VISIT_OPENED:
+        patrons, allowed = details.get("patrons", 1), details.get("alcohol_allowed", True)
+        shared = translate(N_("patrons: %(count)s")) % {"count": patrons} if patrons != 1 else ""
+        return " · ".join(part for part in (shared, "" if allowed else translate(N_("no alcohol"))) if part)
+    if details.get("measure") in list(ServingMeasure):
+        used, limit = (formats.serving(ServingMeasure(details["measure"]), details[name]) for name in ("used", "limit"))
+        return translate(N_("%(used)s of %(limit)s")) % {"used": used, "limit": limit}
+    return ""
 
 
 def _reason(locale: Locale, action: str, details: dict[str, Any]) -> str:

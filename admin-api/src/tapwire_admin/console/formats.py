@@ -19,9 +19,13 @@ from babel.numbers import (
 
 from tapwire_contracts.currencies import CURRENCY_DIGITS, decimal_amount
 from tapwire_contracts.reasons import Locale
+from tapwire_core.domain.closed_sets import ServingMeasure
 from tapwire_core.errors import Invalid
 
 ML_PER_LITER: Final = 1000
+MG_PER_G: Final = 1000
+GRAM_DIGITS: Final = 3
+"""Maximum decimals of typed grams: milligrams."""
 LITERS_FROM_ML: Final = 1000
 """Volumes from here on are shown in litres."""
 LITER_DIGITS: Final = 2
@@ -78,10 +82,24 @@ class Formats:
             return f"{ml}\N{NO-BREAK SPACE}{milliliter}"
         return f"{format_decimal(Decimal(ml) / ML_PER_LITER, '#,##0.0', locale=self.locale)}\N{NO-BREAK SPACE}{liter}"
 
+    def serving(self, measure: ServingMeasure, amount: int) -> str:
+        """An amount of a serving limit: a volume, or grams of alcohol from milligrams."""
+        if measure is ServingMeasure.VOLUME:
+            return self.volume(amount)
+        gram = "г" if self.locale == "ru" else "g"
+        return f"{format_decimal(Decimal(amount) / MG_PER_G, '#,##0.0', locale=self.locale)}\N{NO-BREAK SPACE}{gram}"
+
+    def plain_grams(self, mg: int) -> str:
+        """Milligrams as a person types them: grams without a sign."""
+        return f"{Decimal(mg) / MG_PER_G:f}"
+
     def shown_value(self, field: str, value: object) -> str:
         """A value that was changed meanwhile, by the name of its field."""
         if isinstance(value, bool):
             return "✓" if value else "–"
+        if isinstance(value, dict) and "measure" in value:
+            measure = ServingMeasure(value["measure"])
+            return self.serving(measure, value["limit_ml" if measure is ServingMeasure.VOLUME else "limit_mg"])
         if isinstance(value, int):
             return self.money(value) if field.endswith("_minor") else self.number(value)
         return "–" if value is None else str(value)
@@ -124,6 +142,11 @@ class Formats:
 def read_liters(text: str, field: str) -> int:
     """Millilitres of the litres that a person typed, such as `19,5`; raises `Invalid`."""
     return _read_decimal(text, field, LITER_DIGITS) * (ML_PER_LITER // 10**LITER_DIGITS)
+
+
+def read_grams(text: str, field: str) -> int:
+    """Milligrams of the grams that a person typed, such as `19,7`; raises `Invalid`."""
+    return _read_decimal(text, field, GRAM_DIGITS)
 
 
 def _read_decimal(text: str, field: str, digits: int) -> int:

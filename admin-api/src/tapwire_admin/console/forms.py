@@ -66,7 +66,7 @@ class SubmittedForm:
     @property
     def venue_id(self) -> str:
         """The venue that the page showed; never the one that another tab chose."""
-        assert self.required_shown.noun in (Noun.VENUE, Noun.EMERGENCY_STOP)
+        assert self.required_shown.noun in (Noun.VENUE, Noun.VENUE_SETTINGS, Noun.EMERGENCY_STOP)
         return self.required_shown.key
 
     def changed(self, **typed: object) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _key_in_path(noun: Noun, path: Mapping[str, Any]) -> tuple[str, ...]:
     """The key of the thing that a form's address names; empty where the form alone names it."""
     if noun is Noun.TAP:
         return (f"{path['venue']}/taps/{path['tap']}",)
-    fields = {Noun.BALANCE: "guest_id", Noun.USER: "username", Noun.CARD: "card_uid"}
+    fields = {Noun.VENUE_SETTINGS: "venue_id", Noun.BALANCE: "guest_id", Noun.USER: "username", Noun.CARD: "card_uid"}
     name = fields.get(noun, f"{noun}_id")
     return (str(path[name]),) if name in path else ()
 

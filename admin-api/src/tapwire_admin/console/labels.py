@@ -20,7 +20,17 @@ from tapwire_contracts.reasons import (
 )
 from tapwire_core.db.views.money import MovementKind
 from tapwire_core.db.views.reports import SalesBy
-from tapwire_core.domain.closed_sets import CardStatus, KegStatus, PaymentMethod, Program, Role, ShiftStatus, TapStatus, VisitStatus
+from tapwire_core.domain.closed_sets import (
+    CardStatus,
+    KegStatus,
+    PaymentMethod,
+    Program,
+    Role,
+    ServingMeasure,
+    ShiftStatus,
+    TapStatus,
+    VisitStatus,
+)
 from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
 
 
@@ -68,6 +78,10 @@ SHOWN_STATUSES: Final[Mapping[str, str]] = {
     "emergency_stop": N_("Emergency stop"),
 }
 """A tap's status as `TapView` shows it."""
+SERVING_MEASURES: Final[Mapping[ServingMeasure, str]] = {
+    ServingMeasure.VOLUME: N_("Volume"),
+    ServingMeasure.ETHANOL: N_("Alcohol"),
+}
 TAP_STATUSES: Final[Mapping[TapStatus, str]] = {
     TapStatus.ACTIVE: N_("Ready"),
     TapStatus.LOCKED: N_("Locked"),
@@ -230,6 +244,8 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.VISIT_FORCE_UNLOCK: N_("Visit unlocked by hand"),
     AuditAction.VISIT_OPENED: N_("Visit opened"),
     AuditAction.VISIT_CLOSED: N_("Visit closed"),
+    AuditAction.SERVING_LIMIT_REARMED: N_("Visit re-armed"),
+    AuditAction.ALCOHOL_CHANGED: N_("Alcohol on a visit changed"),
     AuditAction.CARD_BOUND: N_("Card linked to a guest"),
     AuditAction.CARD_UNBOUND: N_("Card unlinked from its guest"),
     AuditAction.CARD_ASSIGNED: N_("Card added to a visit"),
@@ -304,6 +320,7 @@ OFF_REASONS: Final[Mapping[OffReason, str]] = {
 }
 ALL: Final[tuple[Mapping[Any, str], ...]] = (
     ROLES,
+    SERVING_MEASURES,
     TAP_STATUSES,
     PHASES,
     SYNC_STATUSES,
@@ -347,6 +364,12 @@ FIELDS: Final[Mapping[str, str]] = {
     "guest_id": N_("Guest"),
     "visit_id": N_("Visit"),
     "venue_id": N_("Venue"),
+    "time_zone": N_("Time zone"),
+    "legal_age": N_("Legal age"),
+    "minors_allowed": N_("Guests under age are let in, without alcohol"),
+    "serving_limit": N_("Serving limit"),
+    "alcohol_allowed": N_("Alcohol"),
+    "patrons": N_("Patrons"),
     "first_name": N_("First name"),
     "last_name": N_("Last name"),
     "phone": N_("Phone number"),
@@ -373,6 +396,7 @@ FIELDS: Final[Mapping[str, str]] = {
 WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "field": FIELDS,
     "role": ROLES,
+    "serving_measure": SERVING_MEASURES,
     "shown_status": SHOWN_STATUSES,
     "phase": PHASES,
     "sync_status": SYNC_STATUSES,

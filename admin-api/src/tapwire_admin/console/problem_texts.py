@@ -45,6 +45,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "login_refused": N_("The username or the password is wrong."),
     "login_required": N_("You were logged out. Log in again."),
     "lost_card": N_("This card was reported lost, or is retired. Use another card."),
+    "no_serving_limit": N_("This venue has no serving limit now: there is nothing to re-arm."),
     "not_found": N_("This no longer exists."),
     "not_locked": N_("This visit is no longer locked."),
     "not_the_guests_pour": N_("That pour belongs to another guest."),
@@ -55,6 +56,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "pour_pending": N_(
         "A pour of this visit is in progress or not reported yet. Wait, settle it by hand, or close the visit without charge."
     ),
+    "reason_required": N_("There are more patrons than at the guest's last visit. Write down why."),
     "role_required": N_("You are not allowed to do this. Ask a shift lead or an engineer."),
     "secret_shown_once": N_("This secret was already shown. Create a new one."),
     "shift_already_open": N_("The shift is already open."),

@@ -60,7 +60,8 @@ def screen_texts(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[st
         "price": formats.money(tap.sell_price_per_liter_minor) if tap.sell_price_per_liter_minor else "",
         "keg": max(tap.keg_book_volume_ml or 0, 0) / tap.keg_initial_volume_ml if tap.keg_initial_volume_ml else 0,
     }
-    return {**offer, "ml": "", "money": "", "balance": "", "share": 0, "name": "", **_moment(seen, locale, formats)}
+    nothing = {"ml": "", "money": "", "balance": "", "allowance": "", "share": 0, "name": ""}
+    return {**offer, **nothing, **_moment(seen, locale, formats)}
 
 
 def _moment(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def _moment(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, An
     if seen.phase in (Phase.AUTHORIZING, Phase.SETTLING):
         return _say(ScreenState.WORKING, locale, N_("One moment …"))
     if kind == "pour_denied":
-        return {"state": ScreenState.DENIED, "title": guest_text(DenyReason(seen.answer["reason"]), locale), "text": ""}
+        return {"state": ScreenState.DENIED, "title": _denial_text(seen.answer, locale), "text": ""}
     if kind == "pour_settled":
         return _thanks(seen.answer, locale, formats)
     if seen.phase == Phase.CARD_MUST_BE_REMOVED:
@@ -104,7 +105,7 @@ def _blocked(seen: TapSnapshot, locale: Locale) -> dict[str, Any] | None:
 
 
 def _pouring(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, Any]:
-    """The running pour: volume, cost, remaining balance."""
+    """The running pour: volume, cost, remaining balance, and what a serving limit leaves."""
     pour_id = seen.node.get("pour_id")
     ml = int(seen.progress["volume_ml"]) if seen.progress.get("pour_id") == pour_id else 0
     is_granted = seen.answer.get("type") == "pour_authorized" and seen.answer.get("pour_id") == pour_id
@@ -113,6 +114,7 @@ def _pouring(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, A
     most_ml = (seen.answer["max_volume_ml"] if is_granted else seen.tap.pending_max_volume_ml) or 0
     amount_minor = charge(ml, price_minor)
     balance_minor = shown.get("balance_minor")
+    allowed_ml = shown.get("allowance_left_ml")
     name = shown.get("guest_first_name") or ""
     title = translations(locale).gettext(N_("Enjoy, %s!")) % name if name else translations(locale).gettext(N_("Enjoy!"))
     return {
@@ -123,6 +125,7 @@ def _pouring(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, A
         "ml": formats.number(ml),
         "money": formats.money(amount_minor),
         "balance": formats.money(max(balance_minor - amount_minor, 0)) if balance_minor is not None else "",
+        "allowance": formats.volume(max(allowed_ml - ml, 0)) if allowed_ml is not None else "",
         "share": min(ml / most_ml, 1) if most_ml else 0,
     }
 
@@ -145,6 +148,13 @@ def _thanks(verdict: dict[str, Any], locale: Locale, formats: Formats) -> dict[s
 def _say(state: ScreenState, locale: Locale, title: str, text: str = "") -> dict[str, Any]:
     texts = translations(locale)
     return {"state": state, "title": texts.gettext(title), "text": texts.gettext(text) if text else ""}
+
+
+def _denial_text(answer: dict[str, Any], locale: Locale) -> str:
+    """A denial's text; a core of a later version may have a reason of which only its own text is known."""
+    if answer["reason"] in list(DenyReason):
+        return guest_text(DenyReason(answer["reason"]), locale)
+    return str(answer["display"]["message"])
 
 
 def _denial(state: ScreenState, reason: DenyReason, locale: Locale) -> dict[str, Any]:

@@ -96,7 +96,19 @@ class Viewer:
         )
 
 
-FORMATTERS: Final = ("money", "plain_money", "volume", "number", "moment", "long_moment", "clock", "day", "age")
+FORMATTERS: Final = (
+    "money",
+    "plain_money",
+    "volume",
+    "serving",
+    "plain_grams",
+    "number",
+    "moment",
+    "long_moment",
+    "clock",
+    "day",
+    "age",
+)
 """Methods of `Formats` that templates use."""
 CurrentViewer = NamedDependency[Viewer]
 

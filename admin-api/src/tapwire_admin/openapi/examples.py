@@ -54,6 +54,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "opened_by": "anna",
     "owner": "anna",
     "password": "correct horse",
+    "patrons": 2,
     "path": "bar/taps/left",
     "payload": '{"type":"pour.settled"}',
     "phone": "+49 30 1234567",
@@ -78,6 +79,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "venue": "bar",
     "venue_id": "bar",
     "volume_ml": 400,
+    "window_minutes": 240,
 }
 _BY_FORMAT: Final = {"uuid": EXAMPLE_ID, "date-time": EXAMPLE_TIME, "date": EXAMPLE_DAY}
 _MEASURES: Final = {"_minor": 2_000, "_ml": 400, "_ms": 12_000}

@@ -19,6 +19,7 @@ from tapwire_core.domain.names import (
     normalize_name,
     normalize_phone,
 )
+from tapwire_core.domain.serving_limits import MAX_PATRONS
 from tapwire_core.domain.webhooks import MAX_URL_LENGTH
 from tapwire_core.services.request_limits import (
     MAX_AMOUNT_MINOR,
@@ -117,4 +118,5 @@ DevicePathText = Annotated[
 PulsesPerLiter = Annotated[int, Meta(ge=1, le=MAX_PULSES_PER_LITER, description="the meter's pulses per litre")]
 MaxPourMl = Annotated[int, Meta(ge=1, le=MAX_POUR_ML, description="millilitres, the most that one grant allows")]
 LegalAge = Annotated[int, Meta(ge=0, le=120, description="years", extra_json_schema=FROM_0)]
-PercentByVolume = Annotated[float, Meta(ge=0, le=100, extra_json_schema=FROM_0)]
+PercentByVolume = Annotated[float, Meta(ge=0, le=100, description="per cent, at most two decimals", extra_json_schema=FROM_0)]
+Patrons = Annotated[int, Meta(ge=1, le=MAX_PATRONS, description="people who drink on the visit; a serving limit is for each")]

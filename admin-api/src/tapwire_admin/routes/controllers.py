@@ -168,7 +168,8 @@ async def authorize(request: Request[Any, Any, Any], db: Db, data: JSONBody[Auth
             return Response(PourAllowed(**msgspec.structs.asdict(grant)))
         case PourDenied() as denial:
             decisions.count_answer(denial.reason)
-            return _denial(denial.reason, denial.message, await _blocking_pour_id(db, device, denial.reason))
+            reason = DenyReason(denial.reason)
+            return _denial(reason, denial.message, await _blocking_pour_id(db, device, reason))
 
 
 @post("/sync/pours", access=DEVICES, body=ReportedPours, status_code=200, refuses=(RateLimited,))
@@ -253,7 +254,12 @@ async def _result(db: Database, device: DevicePath, pour_id: UUID, verdict: str 
         await keep_unusable(db, raw.topic, raw.payload, Malformation.UNKNOWN_DEVICE, "no such tap is set up", str(device))
         return _unusable(pour_id)
     settled = _verdict.decode(verdict)
-    return SyncResult(pour_id=settled.pour_id, status=settled.status, outcome=settled.outcome, reason=settled.reason)
+    return SyncResult(
+        pour_id=settled.pour_id,
+        status=VerdictStatus(settled.status),
+        outcome=Outcome(settled.outcome),
+        reason=None if settled.reason is None else VerdictReason(settled.reason),
+    )
 
 
 def _unusable(pour_id: UUID | None) -> SyncResult:

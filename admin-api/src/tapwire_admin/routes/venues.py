@@ -16,6 +16,7 @@ from tapwire_core.db.views import venues as venue_views
 from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.taps import UnconfirmedTap
 from tapwire_core.db.views.venues import VenueView
+from tapwire_core.domain.serving_limits import ServingLimit
 from tapwire_core.services import venues
 
 CONFIRMATION_WAIT_MS: Final = 1_000
@@ -24,20 +25,24 @@ CONFIRMATION_POLL_MS: Final = 100
 
 
 class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A venue to be added."""
+    """A venue to be added. `minors_allowed`: a guest under age may get a visit without alcohol."""
 
     venue_id: Slug
     name: Name
     time_zone: Text
     legal_age: LegalAge = venues.DEFAULT_LEGAL_AGE
+    minors_allowed: bool = False
+    serving_limit: ServingLimit | None = None
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Changes of a venue."""
+    """Changes of a venue; `serving_limit` null removes the limit."""
 
     name: Name | UnsetType = UNSET
     time_zone: Text | UnsetType = UNSET
     legal_age: LegalAge | UnsetType = UNSET
+    minors_allowed: bool | UnsetType = UNSET
+    serving_limit: ServingLimit | UnsetType | None = UNSET
 
 
 class EmergencyStop(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +70,14 @@ async def list_venues(db: Db, page: PageQuery) -> Page[VenueView]:
 async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVenue]) -> VenueView:
     """Add a venue; its time zone is an IANA name."""
     venue_id = await once(
-        venues.create_venue, actor, venue_id=data.venue_id, name=data.name, time_zone=data.time_zone, legal_age=data.legal_age
+        venues.create_venue,
+        actor,
+        venue_id=data.venue_id,
+        name=data.name,
+        time_zone=data.time_zone,
+        legal_age=data.legal_age,
+        minors_allowed=data.minors_allowed,
+        serving_limit=data.serving_limit,
     )
     return require_found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 

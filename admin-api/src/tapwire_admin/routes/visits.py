@@ -18,7 +18,7 @@ from tapwire_admin.requests.dependencies import (
     RunOnce,
     VenueQuery,
 )
-from tapwire_admin.requests.field_types import CardUid, Comment, PouredMl, Reason, Slug
+from tapwire_admin.requests.field_types import CardUid, Comment, Patrons, PouredMl, Reason, Slug
 from tapwire_admin.requests.parameters import require_found
 from tapwire_contracts.card_uid import CardUidProblem
 from tapwire_core.db.engine import Database
@@ -52,6 +52,7 @@ OPENING: Final = (
     visits.VisitAlreadyActive,
     visits.GuestBlocked,
     visits.GuestUnderage,
+    visits.ReasonRequired,
 )
 """Refusals of opening a visit."""
 ISSUING: Final = (BindConflict, CardBusy, LostCard, CardUidRandom, CardUidInvalid)
@@ -59,18 +60,41 @@ ISSUING: Final = (BindConflict, CardBusy, LostCard, CardUidRandom, CardUidInvali
 
 
 class NewVisit(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A visit without a card yet."""
+    """A visit without a card yet.
+
+    `alcohol_allowed`: by the guest's age where it is not given; true for a guest under age is refused. `reason`: required for more
+    patrons than the guest's last visit had, within the serving limit's window.
+    """
 
     guest_id: UUID
     venue_id: Slug | None = None
+    patrons: Patrons = 1
+    alcohol_allowed: bool | None = None
+    reason: Reason | None = None
+
+    @property
+    def party(self) -> visits.Party:
+        """Who drinks on it."""
+        return visits.Party(patrons=self.patrons, alcohol_allowed=self.alcohol_allowed, reason=self.reason)
 
 
-class NewVisitWithCard(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A visit and the card for it."""
+class NewVisitWithCard(NewVisit, kw_only=True, forbid_unknown_fields=True):
+    """A visit and the card for it; the other fields are those of a visit without a card."""
 
-    guest_id: UUID
     card_uid: CardUid
-    venue_id: Slug | None = None
+
+
+class Rearm(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Why a guest at the serving limit may go on."""
+
+    reason: Reason
+
+
+class Alcohol(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Whether a visit gets alcohol, and why that changes."""
+
+    allowed: bool
+    reason: Reason
 
 
 class CardForVisit(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -127,13 +151,13 @@ async def list_visits(
 @post("/visits", access=OPERATOR, refuses=OPENING)
 async def open_visit(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVisit]) -> VisitView:
     """Open a visit; its card comes with `assign-card`."""
-    return await _view(db, await once(visits.open_visit, actor, data.venue_id, data.guest_id))
+    return await _view(db, await once(visits.open_visit, actor, data.venue_id, data.guest_id, data.party))
 
 
 @post("/visits/open-and-assign-card", access=OPERATOR, refuses=(*OPENING, *ISSUING))
 async def open_and_assign_card(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVisitWithCard]) -> OpenedVisitView:
     """Open a visit and assign its card, both or neither; a repeat gets the same visit and answer."""
-    opened = await once(visits.open_and_assign_card, actor, data.venue_id, data.guest_id, data.card_uid)
+    opened = await once(visits.open_and_assign_card, actor, data.venue_id, data.guest_id, data.card_uid, data.party)
     return OpenedVisitView(visit=await _view(db, opened.visit_id), stages=opened.stages, warnings=card_warnings(data.card_uid))
 
 
@@ -161,6 +185,28 @@ async def assign_card(
     """Assign a card to an active visit; it replaces the current one."""
     assigned = await once(visits.assign_card, actor, visit_id, data.card_uid)
     return OpenedVisitView(visit=await _view(db, visit_id), stages=assigned.stages)
+
+
+@post(
+    "/visits/{visit_id:uuid}/rearm",
+    access=OPERATOR,
+    status_code=200,
+    refuses=(visits.VisitNotActive, visits.NoServingLimit),
+)
+async def rearm(db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[Rearm]) -> VisitView:
+    """Let a guest go on who was looked at: the serving limit counts anew, for the guest at the whole venue."""
+    return await _view(db, await once(visits.rearm, actor, visit_id, data.reason))
+
+
+@post(
+    "/visits/{visit_id:uuid}/alcohol",
+    access=OPERATOR,
+    status_code=200,
+    refuses=(visits.VisitNotActive, visits.GuestUnderage),
+)
+async def set_alcohol(db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[Alcohol]) -> VisitView:
+    """Allow alcohol on a visit, or refuse it; it is never allowed to a guest under age."""
+    return await _view(db, await once(visits.set_alcohol, actor, visit_id, allowed=data.allowed, reason=data.reason))
 
 
 @post(
@@ -229,6 +275,8 @@ HANDLERS = (
     read_active_visit_by_card,
     read_visit,
     assign_card,
+    rearm,
+    set_alcohol,
     reconcile_pour,
     force_unlock,
     close_visit,

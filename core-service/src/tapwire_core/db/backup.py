@@ -150,7 +150,8 @@ async def _copy_out(connection: asyncpg.Connection, name: str, folder: Path, row
     columns = [
         row["attname"]
         for row in await connection.fetch(
-            "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            """SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped
+               AND attgenerated = '' ORDER BY attnum""",
             name,
         )
     ]

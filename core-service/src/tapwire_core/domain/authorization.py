@@ -21,6 +21,7 @@ from tapwire_contracts.reasons import DenyReason
 from tapwire_core.domain.closed_sets import CardStatus, TapStatus
 from tapwire_core.domain.money import affordable_ml, charge
 from tapwire_core.domain.pours import PendingPour
+from tapwire_core.domain.serving_limits import EthanolLimit, Served, ServingLimit, left_ml
 
 
 class TapFacts(Struct, frozen=True, kw_only=True):
@@ -29,6 +30,7 @@ class TapFacts(Struct, frozen=True, kw_only=True):
     `highest_boot_id`: the boot that asked it. `seq_taken`: another question of the journal has this question's `seq`.
     `set_back`, `suspected`: this question's boot is proved, or suspected, to have an older copy of its journal.
     `odometer_seen_ml`: the highest known value of the journal's odometer. `identity_conflict`: two nodes use the tap's login.
+    `abv_hundredths`: the beverage's strength, in hundredths of a per cent. `serving_limit`: the venue's.
     """
 
     venue_id: str
@@ -41,7 +43,7 @@ class TapFacts(Struct, frozen=True, kw_only=True):
     beverage_id: UUID | None
     beverage_name: str | None
     beverage_style: str | None
-    beverage_abv: float | None
+    abv_hundredths: int | None
     price_minor: int | None
     shift_id: UUID | None
     pending: PendingPour | None
@@ -51,24 +53,28 @@ class TapFacts(Struct, frozen=True, kw_only=True):
     suspected: bool = False
     odometer_seen_ml: int | None = None
     identity_conflict: bool = False
+    serving_limit: ServingLimit | None = None
 
 
 class VisitFacts(Struct, frozen=True, kw_only=True):
-    """The active visit that holds the card. `leased_tap`: the tap of its pending pour."""
+    """The active visit that holds the card. `leased_tap`: the tap of its pending pour. `patrons`: people who drink on it."""
 
     visit_id: UUID
     leased_tap: str | None
     leased_pour_id: UUID | None
+    patrons: int = 1
+    alcohol_allowed: bool = True
 
 
 class GuestFacts(Struct, frozen=True, kw_only=True):
-    """The guest of that visit."""
+    """The guest of that visit. `served`: what counts against the venue's serving limit; null without one."""
 
     guest_id: UUID
     first_name: str
     blocked: bool
     balance_minor: int
     held_minor: int
+    served: Served | None = None
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -155,6 +161,38 @@ class Case:
         return self.guest.balance_minor - self.guest.held_minor + freed_minor
 
     @property
+    def is_strength_missing(self) -> bool:
+        """True if the venue's limit counts ethanol, and the beverage's strength is not known."""
+        return isinstance(self.tap.serving_limit, EthanolLimit) and self.tap.abv_hundredths is None
+
+    @property
+    def is_alcohol_refused(self) -> bool:
+        """True if the beverage may have alcohol, and the visit gets none."""
+        visit = self.facts.visit
+        return visit is not None and not visit.alcohol_allowed and self.tap.abv_hundredths != 0
+
+    @property
+    def allowance_left_ml(self) -> int | None:
+        """The most that the serving limit leaves of the tap's beverage; None without a limit, or without alcohol.
+
+        A pour proved never started does not count.
+        """
+        tap, visit, guest = self.facts.tap, self.facts.visit, self.facts.guest
+        if tap is None or tap.serving_limit is None or visit is None or guest is None or guest.served is None:
+            return None
+        if self.is_strength_missing:
+            return None
+        freed = self.never_started
+        used = guest.served.used - (guest.served.of_pending if freed and freed.guest_id == guest.guest_id else 0)
+        return left_ml(tap.serving_limit, visit.patrons, used, self.tap.abv_hundredths)
+
+    @property
+    def is_limit_reached(self) -> bool:
+        """True if the serving limit leaves less than a millilitre."""
+        allowed_ml = self.allowance_left_ml
+        return allowed_ml is not None and allowed_ml < 1
+
+    @property
     def leased_elsewhere(self) -> bool:
         """True if another tap's pour holds the visit."""
         visit = self.facts.visit
@@ -172,15 +210,20 @@ RULES: Final[tuple[tuple[DenyReason, Callable[[Case], bool]], ...]] = (
     (DenyReason.EMERGENCY_STOP, lambda case: case.tap.emergency_stop),
     (DenyReason.TAP_LOCKED, lambda case: case.tap.status is TapStatus.LOCKED or case.tap.identity_conflict),
     (DenyReason.TAP_CLEANING, lambda case: case.tap.status is TapStatus.CLEANING),
-    (DenyReason.TAP_NOT_CONFIGURED, lambda case: case.tap.keg_id is None or case.tap.price_minor is None),
+    (
+        DenyReason.TAP_NOT_CONFIGURED,
+        lambda case: case.tap.keg_id is None or case.tap.price_minor is None or case.is_strength_missing,
+    ),
     (DenyReason.KEG_EMPTY, lambda case: case.keg_ml <= 0),
     (DenyReason.SHIFT_CLOSED, lambda case: case.tap.shift_id is None),
     (DenyReason.CARD_UNKNOWN, lambda case: case.facts.card_status is None),
     (DenyReason.LOST_CARD, lambda case: case.facts.card_status in (CardStatus.LOST, CardStatus.RETIRED)),
     (DenyReason.NO_ACTIVE_VISIT, lambda case: case.facts.visit is None or case.facts.guest is None),
     (DenyReason.GUEST_BLOCKED, lambda case: case.guest.blocked),
+    (DenyReason.AGE_RESTRICTED, lambda case: case.is_alcohol_refused),
     (DenyReason.CARD_IN_USE_ON_OTHER_TAP, lambda case: case.leased_elsewhere),
     (DenyReason.PROCESSING_SYNC, lambda case: case.tap_leased),
+    (DenyReason.SERVING_LIMIT_REACHED, lambda case: case.is_limit_reached),
     (DenyReason.INSUFFICIENT_FUNDS, lambda case: affordable_ml(case.available_minor, case.price_minor) < 1),
 )
 
@@ -212,11 +255,16 @@ class SetBackEvidence(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer, the older pour of this tap that the question proves never started, and what it says about its node's journal."""
+    """The answer, the older pour of this tap that the question proves never started, and what it says about its node's journal.
+
+    `allowance_left_ml`: what the serving limit leaves of the tap's beverage before this answer; null without a limit, or without
+    alcohol.
+    """
 
     answer: Granted | Denied
     never_started: PendingPour | None
     evidence: SetBackEvidence
+    allowance_left_ml: int | None = None
 
 
 def authorize(question: Question, facts: Facts) -> Decision:
@@ -226,10 +274,12 @@ def authorize(question: Question, facts: Facts) -> Decision:
     case = Case(question, facts, never_started)
     for reason, fails in RULES:
         if fails(case):
-            return Decision(Denied(reason), never_started, evidence)
-    max_volume_ml = min(affordable_ml(case.available_minor, case.price_minor), case.keg_ml, case.tap.max_pour_ml)
+            return Decision(Denied(reason), never_started, evidence, case.allowance_left_ml)
+    allowed_ml = case.allowance_left_ml
+    most_ml = (affordable_ml(case.available_minor, case.price_minor), case.keg_ml, case.tap.max_pour_ml)
+    max_volume_ml = min(most_ml if allowed_ml is None else (*most_ml, allowed_ml))
     granted = Granted(max_volume_ml, charge(max_volume_ml, case.price_minor), case.price_minor)
-    return Decision(granted, never_started, evidence)
+    return Decision(granted, never_started, evidence, allowed_ml)
 
 
 def evidence_of_set_back(question: Question, facts: Facts) -> SetBackEvidence:

@@ -42,10 +42,10 @@ def answer_question(
     match decision.answer:
         case Granted() as granted:
             changes.granted = _grant(question, granted, facts, new_pour_id, changes)
-            message = encode(grant_message(question, granted, changes.granted, facts, policy))
+            message = encode(grant_message(question, granted, changes.granted, facts, policy, decision.allowance_left_ml))
         case Denied(reason):
             _audit_denial(question, reason, facts, changes)
-            message = encode(denial_message(question, reason, facts, policy))
+            message = encode(denial_message(question, reason, facts, policy, decision.allowance_left_ml))
     changes.answer = AnswerRemembered(
         event_id=question.event_id,
         fingerprint=fingerprint,
@@ -114,6 +114,7 @@ def _grant(question: Question, granted: Granted, facts: Facts, new_pour_id: UUID
         hold_minor=granted.hold_minor,
         boot_id=question.boot_id,
         odometer_seen_ml=tap.odometer_seen_ml,
+        abv_hundredths=tap.abv_hundredths,
     )
 
 
@@ -126,6 +127,9 @@ def _audit_denial(question: Question, reason: DenyReason, facts: Facts, changes:
         details |= {"leased_tap": visit.leased_tap, "leased_pour_id": visit.leased_pour_id}
     if reason is DenyReason.INSUFFICIENT_FUNDS and guest:
         details |= {"balance_minor": guest.balance_minor, "held_minor": guest.held_minor}
+    if reason is DenyReason.SERVING_LIMIT_REACHED and facts.tap and facts.tap.serving_limit and visit and guest and guest.served:
+        limit = facts.tap.serving_limit
+        details |= {"measure": limit.measure, "limit": limit.amount * visit.patrons, "used": guest.served.used}
     insufficient = reason is DenyReason.INSUFFICIENT_FUNDS
     changes.audit(
         AuditAction.INSUFFICIENT_FUNDS_DENIED if insufficient else AuditAction.POUR_DENIED,

@@ -12,7 +12,7 @@ from tapwire_core.domain.incidents import PAID
 
 
 class PourGranted(Struct, frozen=True, kw_only=True):
-    """A new `pending_sync` pour with its hold, its leases, and its frozen keg, price and limits."""
+    """A new `pending_sync` pour with its hold, its leases, and its frozen keg, price, strength and limits."""
 
     pour_id: UUID
     visit_id: UUID
@@ -28,6 +28,7 @@ class PourGranted(Struct, frozen=True, kw_only=True):
     hold_minor: int
     boot_id: UUID | None = None
     odometer_seen_ml: int | None = None
+    abv_hundredths: int | None = None
 
 
 class PourEnded(Struct, frozen=True, kw_only=True):

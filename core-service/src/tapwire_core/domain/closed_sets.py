@@ -19,6 +19,13 @@ class TapStatus(StrEnum):
     CLEANING = "cleaning"
 
 
+class ServingMeasure(StrEnum):
+    """What a venue's serving limit counts."""
+
+    VOLUME = "volume"
+    ETHANOL = "ethanol"
+
+
 class KegStatus(StrEnum):
     """A keg's status: only one in stock may be put on a tap."""
 

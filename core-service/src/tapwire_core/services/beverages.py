@@ -12,7 +12,7 @@ from tapwire_core.db.writes import beverages as writes
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.db.writes.search import index_beverage
 from tapwire_core.domain.actor import Actor
-from tapwire_core.errors import NotFound, Refused
+from tapwire_core.errors import Invalid, NotFound, Refused
 
 
 class BeverageOnTap(Refused):
@@ -42,11 +42,11 @@ async def add_beverage(
 ) -> UUID:
     """Add a beverage; its price is per litre, in minor units, at least 1. `abv` is in percent by volume."""
     beverage_id = uuid4()
-    columns = {"name": name, "style": style, "abv": abv, "sell_price_per_liter_minor": sell_price_per_liter_minor}
-    await store.insert(Beverage, beverage_id=beverage_id, **columns)
+    columns = {"name": name, "style": style, "sell_price_per_liter_minor": sell_price_per_liter_minor}
+    await store.insert(Beverage, beverage_id=beverage_id, abv_hundredths=_hundredths_of(abv), **columns)
     await index_beverage(store, beverage_id)
     await writes.keep_name(store, beverage_id)
-    await store.audit(AuditAction.BEVERAGE_CREATED, actor, beverage_id, details=columns)
+    await store.audit(AuditAction.BEVERAGE_CREATED, actor, beverage_id, details={**columns, "abv": abv})
     return beverage_id
 
 
@@ -63,7 +63,9 @@ async def change_beverage(store: Store, actor: Actor, beverage_id: UUID, **chang
     taps = await writes.taps_with_beverage(store, beverage_id)
     if changes.get("archived") and taps:
         raise BeverageOnTap(f"A keg of it is connected to {', '.join(taps)}: take it off first.", taps=taps)
-    columns = {name: value for name, value in changes.items() if name != "archived"}
+    columns: dict[str, object] = {name: value for name, value in changes.items() if name not in ("abv", "archived")}
+    if "abv" in changes:
+        columns["abv_hundredths"] = _hundredths_of(changes["abv"])
     await change_row(store, Beverage, {"beverage_id": beverage_id}, columns)
     await index_beverage(store, beverage_id)
     await writes.keep_name(store, beverage_id)
@@ -72,3 +74,13 @@ async def change_beverage(store: Store, actor: Actor, beverage_id: UUID, **chang
     for tap in taps:
         await store.send_config(tap)
     await store.audit(AuditAction.BEVERAGE_CHANGED, actor, beverage_id, details=changes)
+
+
+def _hundredths_of(abv: Decimal | None) -> int | None:
+    """A strength in hundredths of a per cent; raises `Invalid` for more than two decimals, which the formulas would not count."""
+    if abv is None:
+        return None
+    hundredths = abv * 100
+    if hundredths != hundredths.to_integral_value():
+        raise Invalid("abv has more than two decimals: write it in per cent, such as 4.95.", field="abv")
+    return int(hundredths)

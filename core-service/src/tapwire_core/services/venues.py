@@ -1,6 +1,6 @@
 """Venues, and the emergency stop, which closes all taps of one."""
 
-from typing import Final, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_contracts.topics import SLUG_PATTERN, is_slug
@@ -10,6 +10,7 @@ from tapwire_core.db.tables import Venue
 from tapwire_core.db.writes import venues as writes
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.serving_limits import ServingLimit
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.shown import Shown, require_as_shown
 
@@ -38,30 +39,55 @@ class VenueChanges(TypedDict, total=False):
     name: str
     time_zone: str
     legal_age: int
+    minors_allowed: bool
+    serving_limit: ServingLimit | None
 
 
 @use_case
 async def create_venue(
-    store: Store, actor: Actor, *, venue_id: str, name: str, time_zone: str, legal_age: int = DEFAULT_LEGAL_AGE
+    store: Store,
+    actor: Actor,
+    *,
+    venue_id: str,
+    name: str,
+    time_zone: str,
+    legal_age: int = DEFAULT_LEGAL_AGE,
+    minors_allowed: bool = False,
+    serving_limit: ServingLimit | None = None,
 ) -> str:
-    """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years."""
+    """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years.
+
+    `minors_allowed`: a guest under age may get a visit without alcohol.
+    """
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
     if await writes.venue_exists(store, venue_id):
         raise VenueExists(f"There is already a venue {venue_id!r}: use another id.", venue_id=venue_id)
-    await store.insert(Venue, venue_id=venue_id, name=name, time_zone=time_zone, legal_age=legal_age)
-    await store.audit(AuditAction.VENUE_CREATED, actor, venue_id, details={"name": name, "time_zone": time_zone})
+    await store.insert(
+        Venue,
+        venue_id=venue_id,
+        name=name,
+        time_zone=time_zone,
+        legal_age=legal_age,
+        minors_allowed=minors_allowed,
+        **_limit_columns(serving_limit),
+    )
+    details = {"name": name, "time_zone": time_zone, "minors_allowed": minors_allowed, "serving_limit": serving_limit}
+    await store.audit(AuditAction.VENUE_CREATED, actor, venue_id, details=details)
     return venue_id
 
 
 @use_case
 async def change_venue(store: Store, actor: Actor, venue_id: str, **changes: Unpack[VenueChanges]) -> None:
-    """Change a venue's name, time zone or legal age."""
+    """Change a venue. A serving limit counts what was poured before it too, within its window."""
     if not await writes.lock_venue(store, venue_id):
         raise NotFound("venue", venue_id)
     if "time_zone" in changes:
         await _require_time_zone(store, changes["time_zone"])
-    await change_row(store, Venue, {"venue_id": venue_id}, changes)
+    columns: dict[str, object] = {name: value for name, value in changes.items() if name != "serving_limit"}
+    if "serving_limit" in changes:
+        columns |= _limit_columns(changes["serving_limit"])
+    await change_row(store, Venue, {"venue_id": venue_id}, columns)
     await store.audit(AuditAction.VENUE_CHANGED, actor, venue_id, details=changes)
 
 
@@ -95,6 +121,14 @@ def require_slug(field: str, text: str) -> None:
     """Raise `Invalid` unless the text may be the id of a venue, tap or reader."""
     if not is_slug(text):
         raise Invalid(f"{field} must match {SLUG_PATTERN}: lower-case letters, digits and hyphens, at most 31.", field=field)
+
+
+def _limit_columns(limit: ServingLimit | None) -> dict[str, Any]:
+    return {
+        "serving_limit_measure": limit.measure if limit else None,
+        "serving_limit": limit.amount if limit else None,
+        "serving_limit_window_minutes": limit.window_minutes if limit else None,
+    }
 
 
 async def _set_emergency_stop(store: Store, venue_id: str, columns: dict[str, object], shown: Shown | None = None) -> None:

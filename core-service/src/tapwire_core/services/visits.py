@@ -4,9 +4,11 @@ Opening a visit and issuing its card is one transaction, with the rules of bindi
 and then the guest, so the second click of a double click waits, sees the first one's visit, and gives the same answer.
 """
 
+from typing import Final
 from uuid import UUID, uuid4
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import use_case
@@ -17,10 +19,12 @@ from tapwire_core.db.writes import guests as guest_writes
 from tapwire_core.db.writes import visits as writes
 from tapwire_core.db.writes.cards import LockedCard
 from tapwire_core.db.writes.rows import change_row
+from tapwire_core.db.writes.venues import minors_allowed
 from tapwire_core.db.writes.visits import ActiveVisit, LockedVisit
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import VisitStatus
-from tapwire_core.errors import NotFound, Refused
+from tapwire_core.domain.serving_limits import allowance
+from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.cards import (
     CardBusy,
     CardUidInvalid,
@@ -68,6 +72,32 @@ class PourPending(Refused):
     code = "pour_pending"
 
 
+class NoServingLimit(Refused):
+    """The venue has no serving limit."""
+
+    code = "no_serving_limit"
+
+
+class ReasonRequired(Invalid):
+    """The change needs a reason."""
+
+    code = "reason_required"
+
+
+class Party(Struct, frozen=True, kw_only=True):
+    """How many drink on a visit, and whether alcohol.
+
+    `alcohol_allowed`: null takes the guest's age. `reason`: why there are more patrons than in the guest's last visit.
+    """
+
+    patrons: int = 1
+    alcohol_allowed: bool | None = None
+    reason: str | None = None
+
+
+ALONE: Final = Party()
+
+
 class OpenedVisit(Struct, frozen=True):
     """A visit, and the stages of its card."""
 
@@ -76,35 +106,41 @@ class OpenedVisit(Struct, frozen=True):
 
 
 @use_case
-async def open_visit(store: Store, actor: Actor, venue_id: str | None, guest_id: UUID) -> UUID:
-    """Open a visit without a card; needs the venue's open shift and a guest of legal age."""
+async def open_visit(store: Store, actor: Actor, venue_id: str | None, guest_id: UUID, party: Party = ALONE) -> UUID:
+    """Open a visit without a card; needs the venue's open shift and a guest of legal age, or a venue that lets minors in."""
     venue_id = await resolve_venue(store, venue_id)
     shift_id = await require_open_shift(store, venue_id)
-    await _require_admissible(store, venue_id, guest_id)
+    party = await _admit(store, venue_id, guest_id, party)
     active = await writes.active_visit_of_guest(store, guest_id)
     if active is not None:
         raise _already_active(active)
-    return await _open(store, actor, venue_id, shift_id, guest_id)
+    return await _open(store, actor, venue_id, shift_id, guest_id, party)
 
 
 @use_case
 async def open_and_assign_card(
-    store: Store, actor: Actor, venue_id: str | None, guest_id: UUID, card_uid: str, reading: Reading | None = None
+    store: Store,
+    actor: Actor,
+    venue_id: str | None,
+    guest_id: UUID,
+    card_uid: str,
+    party: Party = ALONE,
+    reading: Reading | None = None,
 ) -> OpenedVisit:
     """Open a visit and assign a card to it, or change nothing at all. `reading`: the reader on which the card must lie."""
     venue_id = await resolve_venue(store, venue_id)
     shift_id = await require_open_shift(store, venue_id)
     card = await lock_card_for_issue(store, card_uid)
     require_on_reader(reading, card)
-    await _require_admissible(store, venue_id, guest_id)
+    said, party = party, await _admit(store, venue_id, guest_id, party)
     active = await writes.active_visit_of_guest(store, guest_id)
     bound = await bind_locked_card(store, actor, guest_id, card)
-    if active is not None and (active.venue_id, active.card_uid) == (venue_id, card.card_uid) and active.opening_stages:
+    if active is not None and active.opening_stages and _is_same_opening(active, venue_id, card.card_uid, said):
         return OpenedVisit(active.visit_id, tuple(Stage(stage) for stage in active.opening_stages))
     if active is not None:
         raise _already_active(active)
     stages = (bound, Stage.ASSIGNED)
-    visit_id = await _open(store, actor, venue_id, shift_id, guest_id, stages)
+    visit_id = await _open(store, actor, venue_id, shift_id, guest_id, party, stages)
     await _assign(store, actor, visit_id, guest_id, None, card)
     return OpenedVisit(visit_id, stages)
 
@@ -127,14 +163,50 @@ async def assign_card(
     require_on_reader(reading, card)
     visit = await _require_visit(store, visit_id)
     await require_as_shown(store, shown)
-    if visit.status is not VisitStatus.ACTIVE:
-        raise VisitNotActive("The visit is closed: open a new one.", visit_id=visit_id)
+    _require_open(visit)
     guest = await require_guest(store, visit.guest_id)
     if guest.blocked:
         raise GuestBlocked("The guest is blocked: unblock them first.", guest_id=visit.guest_id)
     bound = await bind_locked_card(store, actor, visit.guest_id, card)
     await _assign(store, actor, visit_id, visit.guest_id, visit.card_uid, card)
     return OpenedVisit(visit_id, (bound, Stage.ASSIGNED))
+
+
+@use_case
+async def rearm(store: Store, actor: Actor, visit_id: UUID, reason: str) -> UUID:
+    """Let a guest who was looked at go on: the serving limit counts anew, at the whole venue. Returns the visit's id."""
+    visit = await _require_active(store, visit_id)
+    await require_guest(store, visit.guest_id)
+    stood_at = await writes.served_in_visit(store, visit_id)
+    limit = stood_at.serving_limit
+    if limit is None:
+        raise NoServingLimit("The venue has no serving limit: there is nothing to re-arm.", venue_id=visit.venue_id)
+    allowed = allowance(limit, visit.patrons, stood_at.used or 0)
+    await writes.rearm_visit(store, visit)
+    details = {
+        "reason": reason,
+        "measure": allowed.measure,
+        "limit": allowed.limit,
+        "used": allowed.used,
+        "left": allowed.left,
+        "patrons": visit.patrons,
+    }
+    subjects = (visit_id, visit.guest_id, visit.venue_id)
+    await store.audit(AuditAction.SERVING_LIMIT_REARMED, actor, *subjects, details=details)
+    return visit_id
+
+
+@use_case
+async def set_alcohol(store: Store, actor: Actor, visit_id: UUID, *, allowed: bool, reason: str) -> UUID:
+    """Allow or refuse alcohol on an active visit; never allowed to a guest under age. Returns the visit's id."""
+    visit = await _require_active(store, visit_id)
+    await require_guest(store, visit.guest_id)
+    if allowed and not await guest_writes.is_of_age(store, visit.guest_id, visit.venue_id):
+        raise _underage(visit.guest_id)
+    await change_row(store, Visit, {"visit_id": visit_id}, {"alcohol_allowed": allowed})
+    details = {"allowed": allowed, "before": visit.alcohol_allowed, "reason": reason}
+    await store.audit(AuditAction.ALCOHOL_CHANGED, actor, visit_id, visit.guest_id, visit.venue_id, details=details)
+    return visit_id
 
 
 @use_case
@@ -177,20 +249,43 @@ async def _close(store: Store, actor: Actor, visit: LockedVisit) -> None:
     await store.audit(AuditAction.VISIT_CLOSED, actor, visit_id, visit.guest_id, visit.card_uid, visit.venue_id)
 
 
-async def _require_admissible(store: Store, venue_id: str, guest_id: UUID) -> None:
+async def _admit(store: Store, venue_id: str, guest_id: UUID, party: Party) -> Party:
+    """Lock the guest and require that the visit may be opened; returns the party with its alcohol decided."""
     guest = await require_guest(store, guest_id)
     if guest.blocked:
         raise GuestBlocked("The guest is blocked: unblock them first.", guest_id=guest_id)
-    if not await guest_writes.is_of_age(store, guest_id, venue_id):
-        raise GuestUnderage(
-            "The guest is under age, or has neither a birth date nor an age check: check the age and record it.",
-            guest_id=guest_id,
-        )
+    if await guest_writes.is_of_age(store, guest_id, venue_id):
+        return replace(party, alcohol_allowed=party.alcohol_allowed is not False)
+    if party.alcohol_allowed or not await minors_allowed(store, venue_id):
+        raise _underage(guest_id)
+    return replace(party, alcohol_allowed=False)
+
+
+def _underage(guest_id: UUID) -> GuestUnderage:
+    text = "The guest is under age, or has neither a birth date nor an age check: check the age and record it."
+    return GuestUnderage(text, guest_id=guest_id)
+
+
+def _is_same_opening(active: ActiveVisit, venue_id: str, card_uid: str, said: Party) -> bool:
+    """True if an active visit is what was asked for: then it was a double click."""
+    same_alcohol = said.alcohol_allowed in (None, active.alcohol_allowed)
+    return (active.venue_id, active.card_uid, active.patrons) == (venue_id, card_uid, said.patrons) and same_alcohol
 
 
 async def _open(
-    store: Store, actor: Actor, venue_id: str, shift_id: UUID, guest_id: UUID, stages: tuple[Stage, ...] | None = None
+    store: Store,
+    actor: Actor,
+    venue_id: str,
+    shift_id: UUID,
+    guest_id: UUID,
+    party: Party,
+    stages: tuple[Stage, ...] | None = None,
 ) -> UUID:
+    before = await writes.patrons_before(store, guest_id, venue_id)
+    if before is not None and party.patrons > before and party.reason is None:
+        raise ReasonRequired(
+            f"The guest's last visit had {before}: say why there are more patrons now.", field="reason", patrons_before=before
+        )
     visit_id = uuid4()
     await store.insert(
         Visit,
@@ -199,9 +294,14 @@ async def _open(
         guest_id=guest_id,
         shift_id=shift_id,
         opened_by=actor.name,
+        patrons=party.patrons,
+        alcohol_allowed=party.alcohol_allowed,
         opening_stages=None if stages is None else [stage.value for stage in stages],
     )
-    await store.audit(AuditAction.VISIT_OPENED, actor, visit_id, guest_id, venue_id)
+    details: dict[str, object] = {"patrons": party.patrons, "alcohol_allowed": party.alcohol_allowed}
+    if party.reason is not None:
+        details |= {"reason": party.reason, "patrons_before": before}
+    await store.audit(AuditAction.VISIT_OPENED, actor, visit_id, guest_id, venue_id, details=details)
     return visit_id
 
 
@@ -217,6 +317,17 @@ async def _assign(
     await change_row(store, Visit, {"visit_id": visit_id}, {"card_uid": card.card_uid})
     details = {"earlier_card_uid": earlier_card_uid}
     await store.audit(AuditAction.CARD_ASSIGNED, actor, visit_id, card.card_uid, guest_id, details=details)
+
+
+async def _require_active(store: Store, visit_id: UUID) -> LockedVisit:
+    visit = await _require_visit(store, visit_id)
+    _require_open(visit)
+    return visit
+
+
+def _require_open(visit: LockedVisit) -> None:
+    if visit.status is not VisitStatus.ACTIVE:
+        raise VisitNotActive("The visit is closed: open a new one.", visit_id=visit.visit_id)
 
 
 async def _require_visit(store: Store, visit_id: UUID) -> LockedVisit:

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from tapwire_contracts.reasons import ConfigStatus, EndReason, FlowCause, Phase
+from tapwire_contracts.reasons import EndReason, FlowCause, Phase
 
 MAX_LINE: Final = 16_384
 """Bytes; a longer line ends the connection."""
@@ -85,7 +85,7 @@ class Status(Line, frozen=True, kw_only=True, tag="status"):
     out_of_service: str | None
     connected: bool
     cores: int
-    config_status: ConfigStatus | None
+    config_status: str | None
     config_revision: int
     pulses_per_liter: int
     journal_writable: bool

@@ -16,7 +16,7 @@ UNKNOWN_CARD_UID: Final = "00000000"
 
 def receive_stop(state: State, event: StopReceived) -> StepResult:
     """End the pour, revoke the grant, or mark an unknown id as dead."""
-    stop, note = event.stop, LogLine(f"stop for pour {event.stop.pour_id}: {event.stop.reason.value}")
+    stop, note = event.stop, LogLine(f"stop for pour {event.stop.pour_id}: {event.stop.reason}")
     if state.pour is not None and state.pour.pour_id == stop.pour_id:
         return replace(state, pour=replace(state.pour, stopped=True)), (note,)
     if state.grant is not None and state.grant.message.pour_id == stop.pour_id:
@@ -42,7 +42,7 @@ def receive_verdict(state: State, event: VerdictReceived) -> StepResult:
     unsettled = tuple(pour_id for pour_id in state.journal.unsettled if pour_id != verdict.pour_id)
     awaited = None if state.awaited and state.awaited.pour_id == verdict.pour_id else state.awaited
     state = replace(state, awaited=awaited, journal=replace(state.journal, unsettled=unsettled))
-    note = LogLine(f"pour {verdict.pour_id}: {verdict.status.value}, {verdict.outcome.value}, {verdict.volume_ml} ml")
+    note = LogLine(f"pour {verdict.pour_id}: {verdict.status}, {verdict.outcome}, {verdict.volume_ml} ml")
     return state, (WriteVerdict(verdict.pour_id, encode(verdict)), note)
 
 

@@ -141,9 +141,9 @@ def observe_config(state: State, event: ConfigReceived) -> StepResult:
     applied, config = state.config, event.config
     if config == applied:
         return replace(state, config_unreadable=False), ()
-    if applied and config.revision < applied.revision and config.status is ConfigStatus.ACTIVE:
+    if applied and config.revision < applied.revision and config.status == ConfigStatus.ACTIVE:
         return state, (LogLine(f"config revision {config.revision} ignored, {applied.revision} is applied"),)
-    note = LogLine(f"config revision {config.revision}: {config.status.value}, {config.pulses_per_liter} pulses per litre")
+    note = LogLine(f"config revision {config.revision}: {config.status}, {config.pulses_per_liter} pulses per litre")
     return replace(state, config=config, config_unreadable=False), (WriteConfig(config), note)
 
 

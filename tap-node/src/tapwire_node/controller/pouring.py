@@ -23,7 +23,7 @@ from tapwire_node.controller.effects import CloseValve, LogLine, OpenValve, Publ
 from tapwire_node.controller.events import Event, Moment, Ticked, VerdictReceived
 from tapwire_node.controller.flow_facts import Closing, Fact
 from tapwire_node.controller.observations import is_reader_clear
-from tapwire_node.controller.screen_texts import ScreenText, screen_text
+from tapwire_node.controller.screen_texts import ScreenText, grant_text, screen_text
 from tapwire_node.controller.state import AwaitedVerdict, Grant, Pour, State, StepResult, is_active
 
 
@@ -41,7 +41,7 @@ def open_valve(state: State, grant: Grant, at: Moment) -> StepResult:
         flow_rate=FlowRate.begin(now_ms, state.odometer.ml),
     )
     state, write = take_checkpoint(replace(state, phase=Phase.POURING, valve_open=True, pour=pour), at)
-    return state, (OpenValve(pour.pour_id), *leak_effects, write, ShowOnScreen(grant.message.display.message))
+    return state, (OpenValve(pour.pour_id), *leak_effects, write, ShowOnScreen(grant_text(grant.message.display, state.locale)))
 
 
 def take_checkpoint(state: State, at: Moment) -> tuple[State, WriteCheckpoint]:

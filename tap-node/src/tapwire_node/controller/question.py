@@ -109,8 +109,8 @@ def receive_denial(state: State, event: DenialReceived) -> StepResult:
     denial, question = event.denial, state.question
     if question is None or denial.request_id != question.event_id or state.grant is not None:
         return state, ()
-    effects: Effects = (ShowOnScreen(denial.display.message), LogLine(f"card {question.card_uid} denied: {denial.reason.value}"))
-    if denial.reason is DenyReason.INSUFFICIENT_FUNDS:
-        english, russian = (denial_text(denial.reason, locale) for locale in (Locale.EN, Locale.RU))
+    effects: Effects = (ShowOnScreen(denial.display.message), LogLine(f"card {question.card_uid} denied: {denial.reason}"))
+    if denial.reason == DenyReason.INSUFFICIENT_FUNDS:
+        english, russian = (denial_text(DenyReason.INSUFFICIENT_FUNDS, locale) for locale in (Locale.EN, Locale.RU))
         effects += (WarnOperator(f"card {question.card_uid}: {english} / {russian}"),)
     return wait_for_removal(state, effects)

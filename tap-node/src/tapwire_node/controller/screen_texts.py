@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from tapwire_contracts.messages import Display
 from tapwire_contracts.reasons import Locale
 
 
@@ -16,6 +17,7 @@ class ScreenText(StrEnum):
     OTHER_CARD = "other_card"
     LAY_CARD_AGAIN = "lay_card_again"
     CARD_TAKEN = "card_taken"
+    UNTIL_LIMIT = "until_limit"
     POUR_ENDED = "pour_ended"
     READY = "ready"
 
@@ -45,6 +47,10 @@ SCREEN_TEXTS: Final[Mapping[ScreenText, Mapping[Locale, str]]] = {
         Locale.EN: "The card was removed.",
         Locale.RU: "Карта убрана.",
     },
+    ScreenText.UNTIL_LIMIT: {
+        Locale.EN: "{ml} ml left until the limit.",
+        Locale.RU: "До лимита {ml} мл.",
+    },
     ScreenText.POUR_ENDED: {
         Locale.EN: "The pour has ended. Please take your card.",
         Locale.RU: "Налив завершён. Пожалуйста, заберите карту.",
@@ -59,3 +65,10 @@ SCREEN_TEXTS: Final[Mapping[ScreenText, Mapping[Locale, str]]] = {
 def screen_text(text: ScreenText, locale: Locale) -> str:
     """Return the text in the tap's language."""
     return SCREEN_TEXTS[text][locale]
+
+
+def grant_text(display: Display, locale: Locale) -> str:
+    """The core's text for a grant, and what a serving limit leaves."""
+    if display.allowance_left_ml is None:
+        return display.message
+    return f"{display.message} {screen_text(ScreenText.UNTIL_LIMIT, locale).format(ml=display.allowance_left_ml)}"

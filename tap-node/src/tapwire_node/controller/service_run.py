@@ -94,8 +94,8 @@ def run_refusal(state: State) -> str | None:
         return "the core has sent no config yet: add the tap in the core, and check the node's broker login in tap.toml"
     if state.config_unreadable:
         return "the tap's last config can't be read"
-    if state.config.status is not ConfigStatus.CLEANING:
-        return f"the tap's config says {state.config.status.value}: set the tap to cleaning first"
+    if state.config.status != ConfigStatus.CLEANING:
+        return f"the tap's config says {state.config.status}: set the tap to cleaning first"
     if state.faults - PARTS_NOT_NEEDED:
         return f"the hardware has a fault: {', '.join(sorted(state.faults - PARTS_NOT_NEEDED))}"
     if not state.journal.writable or state.journal.stalled:
@@ -192,7 +192,7 @@ def run_end_reason(state: State, run: ServiceRun, opened_ms: int, at: Moment) ->
     """Why the run must end now; None when it may go on."""
     if state.faults - PARTS_NOT_NEEDED or state.watchdog_tripped or not state.journal.writable or state.journal.stalled:
         return EndReason.FAULT
-    if state.config is None or state.config_unreadable or state.config.status is not ConfigStatus.CLEANING:
+    if state.config is None or state.config_unreadable or state.config.status != ConfigStatus.CLEANING:
         return EndReason.DISABLED
     if run.stopped or state.stopping or is_hold_expired(state, run, at):
         return EndReason.STOPPED

@@ -271,7 +271,7 @@ def out_of_service_reason(state: State) -> str | None:
     if state.journal.stalled:
         return "the journal is too slow"
     if not is_active(state):
-        return f"the config says {state.config.status.value}" if state.config else "the core has sent no config yet"
+        return f"the config says {state.config.status}" if state.config else "the core has sent no config yet"
     if speaks_another_contract(state):
         return "a core worker speaks another contract version"
     if state.service_run is not None:
@@ -283,7 +283,7 @@ def out_of_service_reason(state: State) -> str | None:
 
 def is_active(state: State) -> bool:
     """True when the last config could be read and allows pours."""
-    return state.config is not None and state.config.status is ConfigStatus.ACTIVE and not state.config_unreadable
+    return state.config is not None and state.config.status == ConfigStatus.ACTIVE and not state.config_unreadable
 
 
 def is_in_service(state: State) -> bool:

@@ -114,7 +114,9 @@ async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live],
     guest = await views.get_guest(db, wanted.guest_id)
     try:
         reading = await reading_of(db, viewer, live, form)
-        opened = await form.once(visits.open_and_assign_card, actor, wanted.venue_id, wanted.guest_id, wanted.card_uid, reading)
+        opened = await form.once(
+            visits.open_and_assign_card, actor, wanted.venue_id, wanted.guest_id, wanted.card_uid, wanted.party, reading
+        )
     except Refused as refusal:
         await visits.note_refused_issue(db, actor, wanted.guest_id, wanted.card_uid, refusal)
         text = problem_text(viewer, refusal.code, str(refusal))

@@ -29,6 +29,7 @@ from tapwire_core.db.views.guest_timeline import Moment, MomentKind, list_moment
 from tapwire_core.db.views.money import LedgerEntry, MovementKind
 from tapwire_core.db.views.pours import PourView, pours_by_id
 from tapwire_core.db.views.queries import Page, PageRequest, with_items
+from tapwire_core.db.views.visits import get_visit
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import guests
 from tapwire_core.services.shown import read_shown
@@ -126,7 +127,9 @@ async def _guest(
 ) -> dict[str, Any]:
     shown = shown_to(request, await read_shown(db, Noun.GUEST, guest_id))
     guest = await guest_on_own_page(db, request, guest_id)
-    return {"shown": shown, "guest": guest, "page": await _timeline(db, viewer, guest_id, page), "cursor": page.cursor}
+    visit = await get_visit(db, guest.active_visit_id) if guest.active_visit_id else None
+    timeline = await _timeline(db, viewer, guest_id, page)
+    return {"shown": shown, "guest": guest, "visit": visit, "page": timeline, "cursor": page.cursor}
 
 
 async def _timeline(db: Database, viewer: Viewer, guest_id: UUID, page: PageRequest) -> Page[TimelineEntry]:

@@ -1,6 +1,8 @@
 """The taps' live cards, and operators' actions: stop, lock, clean, change the keg."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -25,8 +27,10 @@ from tapwire_core.db.views import taps as tap_views
 from tapwire_core.db.views.kegs import KegView
 from tapwire_core.db.views.queries import MAX_LIMIT, Page
 from tapwire_core.db.views.taps import TapView
+from tapwire_core.db.views.visits import allowances_of_visits
 from tapwire_core.domain.closed_sets import TapStatus
 from tapwire_core.domain.money import charge
+from tapwire_core.domain.serving_limits import Allowance, EthanolLimit, ServingLimit
 from tapwire_core.domain.shown import Noun
 from tapwire_core.errors import NotFound
 from tapwire_core.services import taps
@@ -42,8 +46,11 @@ OUT_OF_SERVICE: Final = frozenset({"locked", "cleaning", "emergency_stop"})
 class Card:
     """A tap's card: the books, overridden by the node's newest live values."""
 
-    def __init__(self, tap: TapView, live: Live) -> None:
+    def __init__(self, tap: TapView, live: Live, limit: ServingLimit | None, allowances: Mapping[UUID, Allowance]) -> None:
         self.tap: Final = tap
+        self.allowance: Final = allowances.get(tap.pending_visit_id) if tap.pending_visit_id else None
+        is_on = tap.beverage_id is not None and tap.status not in OUT_OF_SERVICE
+        self.lacks_strength: Final = is_on and tap.beverage_abv is None and isinstance(limit, EthanolLimit)
         state = live.newest(LiveKind.NODE, tap.tap) or {}
         progress = live.newest(LiveKind.PROGRESS, tap.tap) or {}
         self.phase: Final = self._phase(state)
@@ -92,7 +99,7 @@ async def show_taps(
         found_taps = await tap_views.list_taps(db, viewer.venue.venue_id, page)
     if not found_taps.items and viewer.may("engineer"):
         return _set_up(viewer)
-    cards = [Card(found, live) for found in found_taps.items]
+    cards = await _cards(db, live, viewer, found_taps.items)
     return viewer.show("taps.html", shell=shell, in_place=False, cards=cards, page=found_taps, tap=tap)
 
 
@@ -101,7 +108,7 @@ async def show_cards(
     db: Db, viewer: CurrentViewer, live: NamedDependency[Live], tap: Annotated[list[str], QueryParameter(max_items=MAX_LIMIT)]
 ) -> Response[str]:
     """Fresh cards of some taps, each replacing the page's."""
-    cards = [Card(tap_view, live) for tap_view in await tap_views.find_taps(db, tap)]
+    cards = await _cards(db, live, viewer, await tap_views.find_taps(db, tap))
     return viewer.show("parts/taps.html", in_place=True, cards=cards)
 
 
@@ -171,6 +178,14 @@ async def take_keg_off(viewer: CurrentViewer, actor: CurrentActor, form: Form, v
     path = str(tap_path(venue, tap))
     await form.only(["keg_id"]).once(taps.take_keg_off, actor, path)
     return done(viewer.translate(N_("The keg is disconnected.")), changed=[path])
+
+
+async def _cards(db: Database, live: Live, viewer: Viewer, found: Sequence[TapView]) -> list[Card]:
+    """The taps' cards, with what a serving limit leaves the guests who pour."""
+    limit = viewer.venue.serving_limit if viewer.venue else None
+    pouring = [tap.pending_visit_id for tap in found if tap.pending_visit_id] if limit else []
+    allowances = await allowances_of_visits(db, pouring)
+    return [Card(tap, live, limit, allowances) for tap in found]
 
 
 async def _suggested_keg(db: Database, tap: TapView) -> KegView | None:

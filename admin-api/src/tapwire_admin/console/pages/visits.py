@@ -18,7 +18,7 @@ from tapwire_admin.live import Live
 from tapwire_admin.requests.dependencies import CurrentActor, Db, FromQuery, PageQuery
 from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.cards import Because
-from tapwire_admin.routes.visits import DEFAULT_REASON, CardForVisit, CloseVisit
+from tapwire_admin.routes.visits import DEFAULT_REASON, Alcohol, CardForVisit, CloseVisit, Rearm
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import pours as pour_views
 from tapwire_core.db.views import visits as visit_views
@@ -31,6 +31,9 @@ from tapwire_core.services import cards, visits
 from tapwire_core.services.shown import read_shown
 
 LOST_REASONS: Final = (N_("reported by the guest"), N_("found without a guest"))
+REARM_REASONS: Final = (N_("looked at the guest, all is well"), N_("with friends"), N_("had a meal"))
+NO_ALCOHOL_REASONS: Final = (N_("the guest has had enough"), N_("the guest drives"))
+ALCOHOL_REASONS: Final = (N_("the age was checked"), N_("refused by mistake"))
 
 
 @get("/visits", access=OPERATOR)
@@ -99,6 +102,36 @@ async def report_lost(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: 
     return done(message, changed=[str(visit_id), "visit"])
 
 
+@get("/visits/{visit_id:uuid}/rearm", access=OPERATOR)
+async def ask_to_rearm(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
+    """Ask why the guest may go on."""
+    shown, reasons = await read_shown(db, Noun.VISIT, visit_id), viewer.translate_all(REARM_REASONS)
+    return viewer.show("dialogs/rearm.html", shown=shown, visit=await require_visit(db, visit_id), reasons=reasons)
+
+
+@post("/visits/{visit_id:uuid}/rearm", access=OPERATOR, shows=Noun.VISIT)
+async def rearm(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Let the guest go on: the serving limit counts anew."""
+    await form.only(["status"]).once(visits.rearm, actor, visit_id, form.read(Rearm).reason)
+    return done(viewer.translate(N_("The guest can pour again.")), changed=[str(visit_id), "visit"])
+
+
+@get("/visits/{visit_id:uuid}/alcohol", access=OPERATOR)
+async def ask_for_alcohol(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
+    """Ask why the visit gets no alcohol, or gets it again."""
+    shown, visit = await read_shown(db, Noun.VISIT, visit_id), await require_visit(db, visit_id)
+    reasons = NO_ALCOHOL_REASONS if visit.alcohol_allowed else ALCOHOL_REASONS
+    return viewer.show("dialogs/alcohol.html", shown=shown, visit=visit, reasons=viewer.translate_all(reasons))
+
+
+@post("/visits/{visit_id:uuid}/alcohol", access=OPERATOR, shows=Noun.VISIT)
+async def set_alcohol(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Allow the visit alcohol, or refuse it."""
+    wanted = form.read(Alcohol)
+    await form.only(["alcohol_allowed"]).once(visits.set_alcohol, actor, visit_id, allowed=wanted.allowed, reason=wanted.reason)
+    return done(viewer.translate(N_("Done.")), changed=[str(visit_id), "visit"])
+
+
 @get("/visits/{visit_id:uuid}/close", access=OPERATOR)
 async def ask_to_close(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
     """Ask for confirmation."""
@@ -149,6 +182,10 @@ HANDLERS = (
     assign_card,
     ask_for_lost,
     report_lost,
+    ask_to_rearm,
+    rearm,
+    ask_for_alcohol,
+    set_alcohol,
     ask_to_close,
     close,
     void_and_close,

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Numeric, text
+from sqlalchemy import CheckConstraint, Column, Computed, DateTime, Numeric, text
 from sqlmodel import Field, SQLModel
 
 from tapwire_core.db.tables.columns import default_now, key, number, optional_time, string
@@ -23,18 +23,21 @@ class BeverageName(SQLModel, table=True):
 
 
 class Beverage(SQLModel, table=True):
-    """A beverage with its current price."""
+    """A beverage with its current price. `abv` follows from `abv_hundredths`, for reading."""
 
     __tablename__ = "beverages"
     __table_args__ = (
         CheckConstraint("sell_price_per_liter_minor >= 1", name="price_positive"),
-        CheckConstraint("abv BETWEEN 0 AND 100", name="abv_percent"),
+        CheckConstraint("abv_hundredths BETWEEN 0 AND 10000", name="abv_range"),
     )
 
     beverage_id: UUID = key()
     name: str = string()
     style: str | None = string()
-    abv: Decimal | None = Field(default=None, sa_type=Numeric(5, 2))
+    abv_hundredths: int | None = number()
+    abv: Decimal | None = Field(
+        default=None, sa_column=Column(Numeric(5, 2), Computed("abv_hundredths / 100.0", persisted=True), nullable=True)
+    )
     sell_price_per_liter_minor: int = number()
     archived_at: datetime | None = optional_time()
     created_at: datetime = default_now()

@@ -50,9 +50,9 @@ def number(*, default: int | None = None) -> Any:
     return Field(default=default, sa_type=BigInteger, sa_column_kwargs=given)
 
 
-def flag() -> Any:
-    """A boolean, false by default."""
-    return Field(default=False, sa_column_kwargs={"server_default": text("false")})
+def flag(*, default: bool = False) -> Any:
+    """A boolean with a default."""
+    return Field(default=default, sa_column_kwargs={"server_default": text(str(default).lower())})
 
 
 def optional_time() -> Any:

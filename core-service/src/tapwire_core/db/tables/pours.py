@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index
-from sqlmodel import SQLModel
+from sqlalchemy import CheckConstraint, DateTime, Index, text
+from sqlmodel import Field, SQLModel
 
 from tapwire_contracts.reasons import EndReason, StopReason, SyncStatus
 from tapwire_core.db.tables.columns import (
@@ -22,6 +22,8 @@ from tapwire_core.db.tables.columns import (
     string,
 )
 
+NEVER: Final = text("'-infinity'")
+"""The re-arm of a guest who was never re-armed."""
 LIST_COLLATION: Final = "C"
 """The collation of the index for lists of a tap's pours."""
 
@@ -29,8 +31,10 @@ LIST_COLLATION: Final = "C"
 class Pour(SQLModel, table=True):
     """An authorisation and its outcome. The row moves from `pending_sync` to one of the other states.
 
-    Price, keg and limits are frozen at authorisation. `odometer_seen_ml`: the highest value of its journal's odometer known then;
-    what the pour's node reports of it can't begin below. The two partial unique indexes ARE the leases of visit and tap.
+    Price, keg, strength and limits are frozen at authorisation. `odometer_seen_ml`: the highest value of its journal's odometer
+    known then; what the pour's node reports of it can't begin below. `armed_at`: the re-arm of its guest from which it counts
+    against a serving limit: the last one before its grant, or a later one that found it pending. The two partial unique indexes
+    ARE the leases of visit and tap.
     """
 
     __tablename__ = "pours"
@@ -50,6 +54,7 @@ class Pour(SQLModel, table=True):
             postgresql_include=["hold_minor"],
             postgresql_where="sync_status = 'pending_sync'",
         ),
+        Index("ix_pours_served", "guest_id", "venue_id", "armed_at", "authorized_at"),
         Index("ix_pours_authorized", "authorized_at", "pour_id"),
         Index("ix_pours_visit", "visit_id", "authorized_at"),
         # for lists only: the migration creates it with `LIST_COLLATION`, which Alembic does not see, so that no decision uses
@@ -61,7 +66,7 @@ class Pour(SQLModel, table=True):
 
     pour_id: UUID = key()
     visit_id: UUID = reference("visits.visit_id")
-    guest_id: UUID = reference("guests.guest_id", index=True)
+    guest_id: UUID = reference("guests.guest_id")
     card_uid: str = reference("cards.card_uid")
     venue_id: str = reference("venues.venue_id")
     tap_path: str = reference("taps.tap_path")
@@ -74,6 +79,10 @@ class Pour(SQLModel, table=True):
     boot_id: UUID | None = None
     seq: int | None = number()
     odometer_seen_ml: int | None = number()
+    abv_hundredths: int | None = number()
+    armed_at: datetime = Field(
+        default=None, sa_type=DateTime(timezone=True), nullable=False, sa_column_kwargs={"server_default": NEVER}
+    )
     sell_price_per_liter_minor: int = number()
     max_volume_ml: int = number()
     hold_minor: int = number()

@@ -1,23 +1,41 @@
 """Venues."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint
 from sqlmodel import SQLModel
 
-from tapwire_core.db.tables.columns import default_now, flag, key, number, string
+from tapwire_core.db.tables.columns import closed_set, default_now, flag, key, number, string
+from tapwire_core.domain.closed_sets import ServingMeasure
 
 
 class Venue(SQLModel, table=True):
-    """A place with taps; it has at most one open shift."""
+    """A place with taps; it has at most one open shift.
+
+    `serving_limit`: for each patron of a visit, in millilitres or, by ethanol, in milligrams; null: no limit.
+    """
 
     __tablename__ = "venues"
-    __table_args__ = (CheckConstraint("legal_age BETWEEN 0 AND 120", name="legal_age_sane"),)
+    __table_args__: Any = (
+        CheckConstraint("legal_age BETWEEN 0 AND 120", name="legal_age_sane"),
+        closed_set("serving_limit_measure", ServingMeasure),
+        CheckConstraint(
+            "(serving_limit_measure IS NULL) = (serving_limit IS NULL)"
+            " AND (serving_limit_window_minutes IS NULL OR serving_limit_measure IS NOT NULL)",
+            name="serving_limit_whole",
+        ),
+        CheckConstraint("serving_limit >= 1 AND serving_limit_window_minutes >= 1", name="serving_limit_positive"),
+    )
 
     venue_id: str = key()
     name: str = string()
     time_zone: str = string()
     legal_age: int = number(default=18)
+    serving_limit_measure: str | None = string()
+    serving_limit: int | None = number()
+    serving_limit_window_minutes: int | None = number()
+    minors_allowed: bool = flag()
     emergency_stop: bool = flag()
     emergency_stop_reason: str | None = string()
     created_at: datetime = default_now()

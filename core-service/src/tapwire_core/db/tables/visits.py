@@ -11,7 +11,9 @@ from sqlmodel import Field, SQLModel
 from tapwire_core.db.tables.columns import (
     closed_set,
     default_now,
+    flag,
     key,
+    number,
     optional_reference,
     optional_time,
     reference,
@@ -24,6 +26,7 @@ class Visit(SQLModel, table=True):
     """A guest's stay. `active_tap_id` and `lock_set_at` are for people; the pending pour alone decides.
 
     `opening_stages` records what opening the visit with its card did, so that a double click gets the first answer.
+    `patrons`: people who drink on it; a serving limit is for each. `rearmed_at`: the last re-arm in this visit.
     """
 
     __tablename__ = "visits"
@@ -37,6 +40,8 @@ class Visit(SQLModel, table=True):
             unique=True,
             postgresql_where="status = 'active' AND card_uid IS NOT NULL",
         ),
+        CheckConstraint("patrons BETWEEN 1 AND 20", name="patrons_sane"),
+        Index("ix_visits_rearmed", "guest_id", "venue_id", "rearmed_at", postgresql_where="rearmed_at IS NOT NULL"),
         Index("ix_visits_opened", "opened_at", "visit_id"),
         Index("ix_visits_venue_active", "venue_id", postgresql_where="status = 'active'"),
         {"postgresql_with": {"fillfactor": "70"}},
@@ -47,6 +52,9 @@ class Visit(SQLModel, table=True):
     guest_id: UUID = reference("guests.guest_id", index=True)
     shift_id: UUID | None = optional_reference("shifts.shift_id")
     card_uid: str | None = optional_reference("cards.card_uid")
+    patrons: int = number(default=1)
+    alcohol_allowed: bool = flag(default=True)
+    rearmed_at: datetime | None = optional_time()
     opening_stages: list[str] | None = Field(default=None, sa_type=ARRAY(TEXT))
     status: str = string(default=VisitStatus.ACTIVE)
     opened_at: datetime = default_now()

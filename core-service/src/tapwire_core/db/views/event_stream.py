@@ -64,6 +64,8 @@ KIND_OF: Final = {
             AuditAction.CARD_ASSIGNED,
             AuditAction.CARD_LOST,
             AuditAction.CARD_ISSUE_REFUSED,
+            AuditAction.SERVING_LIMIT_REARMED,
+            AuditAction.ALCOHOL_CHANGED,
         ),
         EventKind.VISIT,
     ),

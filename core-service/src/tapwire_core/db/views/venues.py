@@ -5,12 +5,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift, Venue
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
 from tapwire_core.domain.search import finds
+from tapwire_core.domain.serving_limits import ServingLimit
 
 venues: Final = table(Venue)
 shifts: Final = table(Shift)
@@ -23,6 +25,8 @@ class VenueView(Struct, frozen=True):
     name: str
     time_zone: str
     legal_age: int
+    minors_allowed: bool
+    serving_limit: ServingLimit | None
     emergency_stop: bool
     emergency_stop_reason: str | None
     open_shift_id: UUID | None
@@ -46,4 +50,13 @@ async def get_venue(db: Database, venue_id: str) -> VenueView | None:
 
 def _venues() -> Select[Any]:
     of_venue = and_(shifts.c.venue_id == venues.c.venue_id, shifts.c.status == "open")
-    return select(*venues.c, shifts.c.shift_id.label("open_shift_id")).outerjoin(shifts, of_venue)
+    columns = [column for column in venues.c if not column.name.startswith("serving_limit")]
+    return select(*columns, serving_limit().label("serving_limit"), shifts.c.shift_id.label("open_shift_id")).outerjoin(
+        shifts, of_venue
+    )
+
+
+def serving_limit() -> ColumnElement[Any]:
+    """A venue's serving limit."""
+    parts = (venues.c.serving_limit_measure, venues.c.serving_limit, venues.c.serving_limit_window_minutes)
+    return func.serving_limit_of(*parts, type_=JSONB)

@@ -1,27 +1,30 @@
 """Visits, for operators."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, Integer, Select, Text, and_, case, cast, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, Select, Text, and_, case, cast, func, literal, null, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tapwire_contracts.reasons import Presence, StopReason
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Card, Guest, NodeStatus, Pour, Tap, Visit
+from tapwire_core.db.tables import Card, Guest, NodeStatus, Pour, Tap, Venue, Visit
 from tapwire_core.db.views.guests import full_name
-from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_one, read_page, table
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_all, read_one, read_page, table
 from tapwire_core.db.views.search_ids import begins, guests_found
 from tapwire_core.domain.closed_sets import CardStatus, VisitStatus
 from tapwire_core.domain.search import query_of
+from tapwire_core.domain.serving_limits import Allowance
 
 visits: Final = table(Visit)
 cards: Final = table(Card)
 guests: Final = table(Guest)
 pours: Final = table(Pour)
 taps: Final = table(Tap)
+venues: Final = table(Venue)
 nodes: Final = table(NodeStatus)
 
 
@@ -44,7 +47,8 @@ class PendingPour(Struct, frozen=True):
 class VisitView(Struct, frozen=True):
     """A visit; `active_tap_id` and `lock_set_at` show its pending pour's lock. `spent_minor`: the sum of its pours' charges.
 
-    `card_status`: `lost` for a card that no longer works. `stuck`: it waits for a person (see `_is_stuck`).
+    `card_status`: `lost` for a card that no longer works. `stuck`: it waits for a person (see `_is_stuck`). `allowance`: what the
+    venue's serving limit leaves its guest; null without a limit, and for a closed visit.
     """
 
     visit_id: UUID
@@ -60,6 +64,9 @@ class VisitView(Struct, frozen=True):
     closed_by: str | None
     active_tap_id: str | None
     lock_set_at: datetime | None
+    patrons: int
+    alcohol_allowed: bool
+    allowance: Allowance | None
     balance_minor: int
     held_minor: int
     available_minor: int
@@ -109,6 +116,14 @@ async def get_active_visit_by_card(db: Database, card_uid: str) -> VisitView | N
     return await read_one(db, _visits(db).where(of_card), VisitView)
 
 
+async def allowances_of_visits(db: Database, visit_ids: Collection[UUID]) -> dict[UUID, Allowance]:
+    """What a serving limit leaves these active visits, by their ids; visits without a limit are left out."""
+    if not visit_ids:
+        return {}
+    statement = _visits(db).where(visits.c.visit_id.in_(visit_ids))
+    return {visit.visit_id: visit.allowance for visit in await read_all(db, statement, VisitView) if visit.allowance}
+
+
 def _visits(db: Database) -> Select[Any]:
     pending = and_(pours.c.visit_id == visits.c.visit_id, pours.c.sync_status == "pending_sync")
     return (
@@ -123,7 +138,9 @@ def _visits(db: Database) -> Select[Any]:
             literal(db.policy.currency).label("currency"),
             func.coalesce(_is_stuck(db), False).label("stuck"),
             _pending_pour().label("pending_pour"),
+            _allowance().label("allowance"),
         )
+        .join(venues, venues.c.venue_id == visits.c.venue_id)
         .join(guests, guests.c.guest_id == visits.c.guest_id)
         .outerjoin(pours, pending)
         .outerjoin(taps, taps.c.tap_path == pours.c.tap_path)
@@ -139,6 +156,28 @@ def _spent() -> ColumnElement[int]:
 
 def _card_status() -> ColumnElement[Any]:
     return select(cards.c.status).where(cards.c.card_uid == visits.c.card_uid).scalar_subquery()
+
+
+def _allowance() -> ColumnElement[Any]:
+    """The allowance of an active visit at a venue with a serving limit."""
+    limit = venues.c.serving_limit * visits.c.patrons
+    of_guest = (visits.c.guest_id, visits.c.venue_id, venues.c.serving_limit_measure, venues.c.serving_limit_window_minutes)
+    served = func.served(*of_guest, null()).table_valued("used", "of_pour", "oldest_at")
+    used, window = cast(served.c.used, BigInteger), cast(venues.c.serving_limit_window_minutes, Integer)
+    found = func.jsonb_build_object(
+        "measure",
+        venues.c.serving_limit_measure,
+        "limit",
+        limit,
+        "used",
+        used,
+        "left",
+        func.greatest(limit - used, 0),
+        "resets_at",
+        served.c.oldest_at + func.make_interval(0, 0, 0, 0, 0, window),
+    )
+    is_limited = and_(venues.c.serving_limit_measure.is_not(None), visits.c.status == VisitStatus.ACTIVE.value)
+    return case((is_limited, select(found).select_from(served).correlate(visits, venues).scalar_subquery()))
 
 
 def _pending_pour() -> ColumnElement[Any]:

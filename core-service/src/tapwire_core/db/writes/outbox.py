@@ -46,7 +46,7 @@ async def tap_configs(store: Store, paths: list[str]) -> dict[str, TapConfig]:
     """The current config of each of these taps."""
     rows = await store.connection.fetch(
         """SELECT tap_path, tap.status, emergency_stop, pulses_per_liter, max_pour_ml, config_revision,
-               beverage.name AS beverage, style, abv::float8, sell_price_per_liter_minor
+               beverage.name AS beverage, style, abv_hundredths, sell_price_per_liter_minor
            FROM taps tap JOIN venues USING (venue_id) LEFT JOIN kegs USING (keg_id) LEFT JOIN beverages beverage USING (beverage_id)
            WHERE tap_path = ANY($1::text[])""",
         paths,
@@ -54,7 +54,7 @@ async def tap_configs(store: Store, paths: list[str]) -> dict[str, TapConfig]:
     return {
         row["tap_path"]: TapConfig(
             status=ConfigStatus.EMERGENCY_STOP if row["emergency_stop"] else ConfigStatus(row["status"]),
-            beverage=shown_beverage(row["beverage"], row["style"], row["abv"]),
+            beverage=shown_beverage(row["beverage"], row["style"], row["abv_hundredths"]),
             sell_price_per_liter_minor=row["sell_price_per_liter_minor"],
             currency=store.policy.currency,
             pulses_per_liter=row["pulses_per_liter"],

@@ -11,6 +11,17 @@ from tapwire_core.domain.shown import Noun
 _PENDING: Final = "(SELECT pour_id FROM pours WHERE pours.{0} = {1}.{0} AND sync_status = 'pending_sync')"
 _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
     Noun.VENUE: ("venues", "venue_id", {}),
+    Noun.VENUE_SETTINGS: (
+        "venues",
+        "venue_id",
+        {
+            "name": "name",
+            "time_zone": "time_zone",
+            "legal_age": "legal_age",
+            "minors_allowed": "minors_allowed",
+            "serving_limit": "serving_limit_of(serving_limit_measure, serving_limit, serving_limit_window_minutes)",
+        },
+    ),
     Noun.EMERGENCY_STOP: (
         "venues",
         "venue_id",
@@ -58,7 +69,12 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
     Noun.VISIT: (
         "visits",
         "visit_id",
-        {"status": "status", "card_uid": "card_uid", "pour_id": _PENDING.format("visit_id", "visits")},
+        {
+            "status": "status",
+            "card_uid": "card_uid",
+            "alcohol_allowed": "alcohol_allowed",
+            "pour_id": _PENDING.format("visit_id", "visits"),
+        },
     ),
     Noun.GUEST: (
         "guests",

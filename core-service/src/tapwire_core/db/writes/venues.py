@@ -21,6 +21,11 @@ async def lock_venue(store: Store, venue_id: str) -> bool:
     return bool(await store.connection.fetchval("SELECT true FROM venues WHERE venue_id = $1 FOR NO KEY UPDATE", venue_id))
 
 
+async def minors_allowed(store: Store, venue_id: str) -> bool:
+    """Return whether guests under age may get a visit without alcohol."""
+    return bool(await store.connection.fetchval("SELECT minors_allowed FROM venues WHERE venue_id = $1", venue_id))
+
+
 async def legal_age(store: Store, venue_id: str) -> int:
     """The minimum age in years of the venue's guests."""
     found: int = await store.connection.fetchval("SELECT legal_age FROM venues WHERE venue_id = $1", venue_id)

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from tapwire_contracts.reasons import SyncStatus
@@ -9,6 +10,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import VisitStatus
+from tapwire_core.domain.serving_limits import ServingLimit
 
 
 class LockedVisit(Struct, frozen=True):
@@ -19,6 +21,8 @@ class LockedVisit(Struct, frozen=True):
     guest_id: UUID
     card_uid: str | None
     status: VisitStatus
+    patrons: int
+    alcohol_allowed: bool
 
 
 class ActiveVisit(Struct, frozen=True):
@@ -28,6 +32,8 @@ class ActiveVisit(Struct, frozen=True):
     venue_id: str
     card_uid: str | None
     opening_stages: list[str] | None
+    patrons: int
+    alcohol_allowed: bool
 
 
 class PourOfVisit(Struct, frozen=True):
@@ -40,7 +46,9 @@ class PourOfVisit(Struct, frozen=True):
 async def lock_visit(store: Store, visit_id: UUID) -> LockedVisit | None:
     """Lock a visit's row for a change."""
     row = await store.connection.fetchrow(
-        "SELECT visit_id, venue_id, guest_id, card_uid, status FROM visits WHERE visit_id = $1 FOR NO KEY UPDATE", visit_id
+        """SELECT visit_id, venue_id, guest_id, card_uid, status, patrons, alcohol_allowed FROM visits
+           WHERE visit_id = $1 FOR NO KEY UPDATE""",
+        visit_id,
     )
     return as_struct(row, LockedVisit)
 
@@ -48,7 +56,9 @@ async def lock_visit(store: Store, visit_id: UUID) -> LockedVisit | None:
 async def active_visit_of_guest(store: Store, guest_id: UUID) -> ActiveVisit | None:
     """The guest's active visit; the guest's lock keeps another from being opened."""
     row = await store.connection.fetchrow(
-        "SELECT visit_id, venue_id, card_uid, opening_stages FROM visits WHERE guest_id = $1 AND status = 'active'", guest_id
+        """SELECT visit_id, venue_id, card_uid, opening_stages, patrons, alcohol_allowed FROM visits
+           WHERE guest_id = $1 AND status = 'active'""",
+        guest_id,
     )
     return as_struct(row, ActiveVisit)
 
@@ -75,3 +85,57 @@ async def close_visit(store: Store, actor: Actor, visit_id: UUID) -> None:
         visit_id,
         actor.name,
     )
+
+
+class ServedVisit(Struct, frozen=True):
+    """The venue's serving limit, and what of a visit counts against it."""
+
+    serving_limit: ServingLimit | None
+    used: int | None
+
+
+async def served_in_visit(store: Store, visit_id: UUID) -> ServedVisit:
+    """What counts against the serving limit of a visit; the guest's lock keeps it unchanged."""
+    row = await store.connection.fetchrow(
+        """SELECT serving_limit_of(serving_limit_measure, serving_limit, serving_limit_window_minutes) AS serving_limit,
+               CASE WHEN serving_limit_measure IS NOT NULL THEN (
+                   SELECT used FROM served(guest_id, venue_id, serving_limit_measure, serving_limit_window_minutes, NULL))
+               END AS used
+           FROM visits JOIN venues USING (venue_id) WHERE visit_id = $1""",
+        visit_id,
+    )
+    limit = row["serving_limit"]
+    return ServedVisit(None if limit is None else msgspec.json.decode(limit, type=ServingLimit), row["used"])
+
+
+async def rearm_visit(store: Store, visit: LockedVisit) -> None:
+    """Begin to count anew: from now on pours count that are pending, or authorised later. The guest must be locked.
+
+    The time is the clock's, not the transaction's, so that it is after every pour that ended before.
+    """
+    rearmed_at = await store.connection.fetchval(
+        """UPDATE visits SET rearmed_at = greatest(clock_timestamp(), last_rearm($2, $3) + interval '1 microsecond')
+           WHERE visit_id = $1 RETURNING rearmed_at""",
+        visit.visit_id,
+        visit.guest_id,
+        visit.venue_id,
+    )
+    await store.connection.execute(
+        "UPDATE pours SET armed_at = $3 WHERE guest_id = $1 AND venue_id = $2 AND sync_status = 'pending_sync'",
+        visit.guest_id,
+        visit.venue_id,
+        rearmed_at,
+    )
+
+
+async def patrons_before(store: Store, guest_id: UUID, venue_id: str) -> int | None:
+    """The patrons of the guest's last visit that reaches into the serving limit's window; None without one, or without a limit."""
+    found: int | None = await store.connection.fetchval(
+        """SELECT patrons FROM visits JOIN venues USING (venue_id)
+           WHERE guest_id = $1 AND venue_id = $2 AND serving_limit_measure IS NOT NULL
+           AND coalesce(closed_at, now()) > coalesce(now() - serving_limit_window_minutes * interval '1 minute', '-infinity')
+           ORDER BY opened_at DESC LIMIT 1""",
+        guest_id,
+        venue_id,
+    )
+    return found

@@ -33,8 +33,8 @@ def examine_config(status: Status) -> Finding:
     """Check that the tap's config lets guests pour."""
     if status.config_status is None:
         return Finding.problem("config", "the core has sent none: add the tap in the core (POST /api/taps)")
-    text = f"{status.config_status.value}, revision {status.config_revision}"
-    if status.config_status is not ConfigStatus.ACTIVE:
+    text = f"{status.config_status}, revision {status.config_revision}"
+    if status.config_status != ConfigStatus.ACTIVE:
         return Finding.ok("config", f"{text}: no guest can pour until the tap's status is active")
     if status.out_of_service is not None and not status.faults:
         return Finding.problem("config", f"{text}, but out of service: {status.out_of_service}")

@@ -32,9 +32,12 @@ LANGUAGE sql STABLE AS $$
                 'beverage_id', beverage.beverage_id,
                 'beverage_name', beverage.name,
                 'beverage_style', beverage.style,
-                'beverage_abv', beverage.abv,
+                'beverage_abv', beverage.abv,  -- for workers of the previous version
+                'abv_hundredths', beverage.abv_hundredths,
                 'price_minor', beverage.sell_price_per_liter_minor,
                 'shift_id', shift.shift_id,
+                'serving_limit', serving_limit_of(
+                    venue.serving_limit_measure, venue.serving_limit, venue.serving_limit_window_minutes),
                 'pending', CASE WHEN pending.pour_id IS NOT NULL THEN jsonb_build_object(
                     'pour_id', pending.pour_id,
                     'visit_id', pending.visit_id,
@@ -54,14 +57,21 @@ LANGUAGE sql STABLE AS $$
             'visit', CASE WHEN visit.visit_id IS NOT NULL THEN jsonb_build_object(
                 'visit_id', visit.visit_id,
                 'leased_tap', leased.tap_path,
-                'leased_pour_id', leased.pour_id
+                'leased_pour_id', leased.pour_id,
+                'patrons', visit.patrons,
+                'alcohol_allowed', visit.alcohol_allowed
             ) END,
             'guest', CASE WHEN guest.guest_id IS NOT NULL THEN jsonb_build_object(
                 'guest_id', guest.guest_id,
                 'first_name', guest.first_name,
                 'blocked', guest.blocked,
                 'balance_minor', guest.balance_minor,
-                'held_minor', guest.held_minor
+                'held_minor', guest.held_minor,
+                'served', CASE WHEN venue.serving_limit_measure IS NOT NULL THEN (
+                    SELECT jsonb_build_object('used', used, 'of_pending', of_pour)
+                    FROM served(
+                        guest.guest_id, venue.venue_id, venue.serving_limit_measure, venue.serving_limit_window_minutes,
+                        pending.pour_id)) END
             ) END))
         END AS facts
     FROM ROWS FROM (jsonb_to_recordset(asked) AS (
