@@ -1,20 +1,23 @@
 """Forms of the console act on what their page showed, or are refused."""
 
+import functools
 import json
 import re
 from collections.abc import Mapping
+from html import unescape
 from typing import Any
 
 import httpx
-from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from tapwire_admin.app import create_app
+from tapwire_admin.console.labels import FORM_FIELDS
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import beverages, kegs, shifts, taps, venues
 from tests.integration.rest.test_console_users import in_browser, shown_in
-from tests.rest import Rest, log_in
+from tests.rest import Rest, form_about, log_in
 from tests.venue import OPERATOR, Venue
 
 MAKES_NEW = {
@@ -35,6 +38,8 @@ NAMES_ALL = {
     "/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay",
 }
 """Forms whose address names all that they act on, and whose use case refuses by itself what has ended meanwhile."""
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 class Tab:
@@ -63,7 +68,9 @@ async def engineer(rest: Rest, db: Database, venue_id: str = "bar") -> Tab:
     return Tab(rest, await log_in(db, Role.ENGINEER), venue_id)
 
 
-def console_forms(app: Litestar) -> Mapping[str, Any]:
+@functools.cache
+def console_forms() -> Mapping[str, Any]:
+    app = create_app(Database.nowhere())
     routes = [route for route in app.routes if isinstance(route, HTTPRoute) and not route.path.startswith("/api")]
     return {
         route.path_format_original if hasattr(route, "path_format_original") else route.path: handler
@@ -74,7 +81,7 @@ def console_forms(app: Litestar) -> Mapping[str, Any]:
 
 
 def test_every_form_says_what_its_page_shows_or_why_it_need_not() -> None:
-    forms = console_forms(create_app(Database.nowhere()))
+    forms = console_forms()
 
     silent = {path for path, handler in forms.items() if handler.opt.get("shows") is None}
 
@@ -93,7 +100,7 @@ async def test_a_form_that_lacks_what_its_page_showed_is_refused(rest: Rest, db:
         "card_uid:str": guest.card_uid,
         "action:str": "lost",
     }
-    for path, handler in console_forms(create_app(Database.nowhere())).items():
+    for path, handler in console_forms().items():
         if handler.opt.get("shows") is None:
             continue
         address = re.sub(r"\{([^}]+)\}", lambda part: paths.get(part[1], "00000000-0000-4000-8000-000000000000"), path)
@@ -190,3 +197,36 @@ async def test_every_page_and_dialog_with_a_form_says_what_it_shows(rest: Rest, 
 
     for path in (*of_guest, *of_visit, *of_tap, *others, *things, f"/webhooks/{webhook_id}"):
         assert json.loads(await tab.see(path))["key"], path
+
+
+async def test_every_form_explains_a_wrong_value_in_plain_words(rest: Rest, db: Database, venue: Venue) -> None:
+    guest = await venue.guest(balance_minor=10_00)
+    ids = {"guest_id": guest.guest_id, "visit_id": guest.visit_id, "keg_id": venue.keg_id, "beverage_id": venue.beverage_id}
+    others = {"venue": "bar", "tap": "left", "username": "operator", "card_uid": guest.card_uid, "action": "lost"}
+    fixed = {Noun.TAP: "bar/taps/left", Noun.VENUE: "bar", Noun.EMERGENCY_STOP: "bar"}
+    fixed |= {Noun.USER: "operator", Noun.CARD: guest.card_uid}
+    named = {Noun.BALANCE: guest.guest_id, **{Noun(name.removesuffix("_id")): known for name, known in ids.items()}}
+    browser = in_browser(await log_in(db, Role.ENGINEER))
+    choices = {"method": "cash", "resolution": "charged", "role": "operator", "reason": "x", "comment": "x", "name": "x"}
+    choices |= {"first_name": "x", "beverage_id": str(venue.beverage_id), "status": "retired"}
+    explained = set()
+    for path, handler in console_forms().items():
+        if path in OWN:
+            continue
+        address = re.sub(r"\{(\w+):\w+\}", lambda part: str((ids | others).get(part[1], NOBODY)), path)
+        noun = handler.opt.get("shows")
+        shown = form_about(noun, (fixed | named).get(noun, NOBODY)) if noun else {}
+        for wrong, language in (("abc", "en"), ("-5", "ru"), ("99999999999", "en"), ("", "ru")):
+            headers = browser | {"Cookie": f"{browser['Cookie']}; tapwire_language={language}"}
+            typed = dict.fromkeys(FORM_FIELDS, wrong) | ({} if wrong == "" else choices) | shown
+            answer = await rest.nobody.post(address, data=typed, headers=headers)
+            text = unescape(answer.text)
+            assert answer.status_code < 500, (path, wrong, text)
+            assert answer.headers.get("HX-Redirect") != "/login", path
+            raw = re.search(r"Expected `|`\$|regex|RFC3339|[a-z]_(minor|ml|id|liter|date)\b(?!\")", text)
+            assert raw is None, (path, wrong, raw, text)
+            if 'data-refused="invalid"' in text:
+                explained.add(path)
+                assert "<p>" in text, (path, wrong, text)
+    assert explained > {"/visits/{visit_id:uuid}/top-up", "/visits/{visit_id:uuid}/refund", "/guests/{guest_id:uuid}/adjust"}
+    assert explained > {"/stock/new-keg", "/stock/new-beverage", "/stock/kegs/{keg_id:uuid}/correction", "/set-up/venue"}

@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.response import Redirect
 
+from tapwire_admin.console.field_problems import explain_field
 from tapwire_admin.console.problem_texts import PROBLEMS
 from tapwire_admin.console.render import html
 from tapwire_admin.console.translations import N_, translations
@@ -24,8 +25,8 @@ TOASTS: Final = "#toasts"
 FALLBACK_TEXT: Final = N_("This can't be done.")
 WITH_STATUS: Final = frozenset({"changed_meanwhile", "page_out_of_date"})
 """Codes whose status stays that of the REST API inside a page too: the page itself was wrong."""
-WITH_DETAIL: Final = frozenset({"invalid"})
-"""Codes with a general text: the error's own text is shown below it."""
+WITH_FIELD: Final = frozenset({"invalid"})
+"""Codes with a general text: below it stands what is wrong with which field."""
 
 
 def show_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
@@ -68,7 +69,8 @@ def _show_problem(
 ) -> Response[Any]:
     viewer = plain_viewer(request, request.scope["state"].get("operator"))
     text = problem_text(viewer, code, detail)
-    context = {"code": code, "text": text, "detail": detail if code in WITH_DETAIL else "", "facts": facts}
+    problem = explain_field(viewer.locale, viewer.formats, facts) if code in WITH_FIELD else ""
+    context = {"code": code, "text": text, "detail": problem, "facts": facts}
     if not viewer.is_part:
         return html(viewer.render("problem_page.html", **context), status.value)
     is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in WITH_STATUS

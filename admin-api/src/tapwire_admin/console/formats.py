@@ -22,6 +22,11 @@ from tapwire_contracts.reasons import Locale
 from tapwire_core.domain.closed_sets import ServingMeasure
 from tapwire_core.errors import Invalid
 
+PRESET_STEPS: Final = (1, 2, 5)
+LEAST_PRESET_MINOR: Final = 10_00
+"""A tenner of a currency with cents, and a thousand of one without."""
+UNUSUAL_PRESETS: Final = 10
+"""An amount is unusual above so many times the largest preset: above 500.00 of a currency with cents."""
 ML_PER_LITER: Final = 1000
 MG_PER_G: Final = 1000
 GRAM_DIGITS: Final = 3
@@ -72,6 +77,17 @@ class Formats:
     def sign(self) -> str:
         """The currency's sign."""
         return str(get_currency_symbol(self.currency, locale=self.locale))
+
+    @property
+    def presets_minor(self) -> tuple[int, ...]:
+        """Usual amounts of a top-up: some tenners of a currency with cents, some thousands of one without."""
+        first_minor = max(10 * 10**self._digits, LEAST_PRESET_MINOR)
+        return tuple(step * first_minor for step in PRESET_STEPS)
+
+    @property
+    def unusual_minor(self) -> int:
+        """Amounts above this are asked for once more before they are booked."""
+        return UNUSUAL_PRESETS * self.presets_minor[-1]
 
     def volume(self, ml: int | None) -> str:
         """A volume: `312 ml`, or in litres from one litre on."""
@@ -156,10 +172,11 @@ def _read_decimal(text: str, field: str, digits: int) -> int:
     """
     cleaned = "".join(text.split()).replace(",", ".").replace("\N{MINUS SIGN}", "-")
     if not _NUMBER.fullmatch(cleaned):
-        raise Invalid(f"{field}: {text[:40]!r} is not a number.", field=field)
+        raise Invalid(f"{field}: {text[:40]!r} is not a number.", field=field, problem="not_a_number" if text else "missing")
     whole, _, part = cleaned.partition(".")
     if len(part) > digits:
-        raise Invalid(f"{field}: {text[:40]!r} has more than {digits} decimals. Write thousands without a separator.", field=field)
+        many = f"{field}: {text[:40]!r} has more than {digits} decimals. Write thousands without a separator."
+        raise Invalid(many, field=field, problem="decimals", limit=digits)
     return int(whole + part.ljust(digits, "0"))
 
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from tapwire_admin.access.cookies import CSRF_FIELD
 from tapwire_admin.access.personal_data import shown_to
+from tapwire_admin.console.field_problems import Problem, read_problem
 from tapwire_admin.console.viewer import Viewer
 from tapwire_admin.requests.bodies import read_as
 from tapwire_admin.requests.idempotency import scope_of, sealing_key_of
@@ -29,11 +30,19 @@ from tapwire_core.services.shown import Shown, as_shown, takes_shown
 KEY_FIELD: Final = "key"
 SHOWN_FIELD: Final = "shown"
 """The thing that the page showed, with its values; required by each route that declares `shows`."""
+CONFIRMED_FIELD: Final = "confirmed"
+"""The unusual amount, in minor units, that the person has confirmed."""
 MAX_KEY_LENGTH: Final = 60
 AS_TYPED: Final = frozenset({"password", "old_password", "new_password"})
 """Fields whose leading and trailing blanks are kept; they are stripped from all others."""
 _INTEGER: Final = re.compile(r"-?[0-9]+")
 """msgspec reads `1.000` as 1, but the person may mean a thousand."""
+
+
+class UnusualAmount(Invalid):
+    """The amount is far above what guests pay: it may be mistyped, so a person confirms it."""
+
+    code = "unusual_amount"
 
 
 class PageOutOfDate(Invalid):
@@ -88,11 +97,18 @@ class SubmittedForm:
         try:
             read: S = read_as(body, {**values, **known}, strict=False)
         except msgspec.ValidationError as error:
-            raise Invalid(str(error)) from error
+            raise read_problem(error) from error
         for field in present.difference(money):
             if type(getattr(read, field)) is int and not _INTEGER.fullmatch(self.values[field]):
-                raise Invalid(f"{field}: {self.values[field][:40]!r} is not a whole number in digits.", field=field)
+                text = f"{field}: {self.values[field][:40]!r} is not a whole number in digits."
+                raise Invalid(text, field=field, problem=Problem.NOT_WHOLE)
         return read
+
+    def require_usual(self, amount_minor: int, field: str = "amount_minor") -> None:
+        """Raise `UnusualAmount` for an amount far above what guests pay, unless this very amount was confirmed."""
+        is_confirmed = self.values.get(CONFIRMED_FIELD) == str(amount_minor)
+        if abs(amount_minor) > self.viewer.formats.unusual_minor and not is_confirmed:
+            raise UnusualAmount("This amount is unusual: confirm it.", field=field, unusual_minor=amount_minor)
 
     def flag(self, field: str) -> bool:
         """True for a ticked box."""

@@ -344,7 +344,7 @@ ALL: Final[tuple[Mapping[Any, str], ...]] = (
     OFF_REASONS,
 )
 
-FIELDS: Final[Mapping[str, str]] = {
+FIELDS: Final = {
     "name": N_("Name"),
     "sell_price_per_liter_minor": N_("Price per litre"),
     "style": N_("Style"),
@@ -392,6 +392,30 @@ FIELDS: Final[Mapping[str, str]] = {
     "old_secret_until": N_("The old secret is valid until"),
 }
 """Labels of the values that a form's page showed, by their names in `tapwire_core.db.writes.shown`."""
+
+FORM_FIELDS: Final[Mapping[str, str]] = FIELDS | {
+    "amount_minor": N_("Amount"),
+    "method": N_("Payment method"),
+    "reason": N_("Reason"),
+    "comment": N_("Comment"),
+    "resolution": N_("Resolution"),
+    "volume_ml": N_("Volume in ml"),
+    "liters": N_("Size in litres"),
+    "initial_volume_ml": N_("Size in litres"),
+    "beverage_id": N_("Beverage"),
+    "legal_age": N_("Legal age"),
+    "time_zone": N_("Time zone"),
+    "tap_id": N_("Id of the tap"),
+    "device_id": N_("Id of the device"),
+    "path": N_("Id of the device"),
+    "username": N_("Username"),
+    "password": N_("Password"),
+    "old_password": N_("Old password"),
+    "new_password": N_("New password"),
+    "since": N_("Since"),
+    "code": N_("Code on the device"),
+}
+"""Labels of the fields that forms have, by their names in the bodies of the REST API."""
 
 WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "field": FIELDS,

@@ -65,6 +65,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "shift_open": N_("Close the shift first."),
     "tap_exists": N_("A tap with this id already exists."),
     "too_many_webhooks": N_("No more webhooks can be added. Delete one first."),
+    "unusual_amount": N_("Is this amount right?"),
     "unavailable": N_("The database can't be reached right now. Try again in a moment."),
     "user_exists": N_("A user with this name already exists."),
     "venue_exists": N_("A venue with this id already exists."),

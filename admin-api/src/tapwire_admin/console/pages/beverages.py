@@ -32,6 +32,7 @@ async def ask_for_beverage(viewer: CurrentViewer) -> Response[str]:
 async def add_beverage(actor: CurrentActor, form: Form) -> Response[str]:
     """Add a beverage."""
     given = form.read(NewBeverage, money=PRICE)
+    form.require_usual(given.sell_price_per_liter_minor, *PRICE)
     await form.once(
         beverages.create_beverage,
         actor,
@@ -60,6 +61,8 @@ async def change_beverage(actor: CurrentActor, form: Form, beverage_id: FromPath
     if isinstance(given.abv, float):
         typed["abv"] = given.abv
     if changes := form.changed(**typed):
+        if price_minor := changes.get(PRICE[0]):
+            form.require_usual(price_minor, *PRICE)
         if "abv" in changes:
             changes["abv"] = percent(changes["abv"])
         await form.only(changes).once(beverages.change_beverage, actor, beverage_id, **changes)

@@ -153,6 +153,8 @@ async def resolve(viewer: CurrentViewer, actor: CurrentActor, form: Form, incide
     if form.flag("together"):
         return await _resolve_together(viewer, actor, form, incident_id, given)
     books = given.resolution is not Resolution.NO_ACTION
+    if books and given.amount_minor is not None:
+        form.require_usual(given.amount_minor)
     await form.once(
         incidents.resolve_incident,
         actor,

@@ -15,16 +15,12 @@ from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db
 from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.money import Adjustment, Refund, TopUp
-from tapwire_contracts.currencies import CURRENCY_DIGITS
 from tapwire_core.db.views import guests as guest_views
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import money
 from tapwire_core.services.shown import read_shown
 
-PRESET_STEPS: Final = (1, 2, 5)
-LEAST_PRESET_MINOR: Final = 10_00
-"""A tenner of a currency with cents, and a thousand of one without."""
 REFUND_REASONS: Final = (N_("guest is leaving"), N_("problem with the beer"))
 MONEY: Final = ("amount_minor",)
 
@@ -32,8 +28,8 @@ MONEY: Final = ("amount_minor",)
 @get("/visits/{visit_id:uuid}/top-up", access=OPERATOR)
 async def ask_for_top_up(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
     """The form of a top-up."""
-    first_minor = max(10 * 10 ** CURRENCY_DIGITS[viewer.currency], LEAST_PRESET_MINOR)
-    presets = [(viewer.formats.plain_money(step * first_minor), viewer.formats.money(step * first_minor)) for step in PRESET_STEPS]
+    formats = viewer.formats
+    presets = [(formats.plain_money(minor), formats.money(minor)) for minor in formats.presets_minor]
     return viewer.show("dialogs/top_up.html", visit=await require_visit(db, visit_id), presets=presets, methods=list(PaymentMethod))
 
 
@@ -41,6 +37,7 @@ async def ask_for_top_up(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]
 async def top_up(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Take a guest's money."""
     visit, given = await require_visit(db, visit_id), form.read(TopUp, money=MONEY)
+    form.require_usual(given.amount_minor)
     booked = await form.once(money.top_up, actor, visit.guest_id, given.amount_minor, given.method, visit.venue_id)
     message = viewer.translate(N_("Done. Available now: %s"))
     return done(message % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
@@ -59,6 +56,7 @@ async def ask_for_refund(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]
 async def refund(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
     """Give a guest money back."""
     visit, given = await require_visit(db, visit_id), form.read(Refund, money=MONEY)
+    form.require_usual(given.amount_minor)
     booked = await form.once(money.refund, actor, visit.guest_id, given.amount_minor, given.method, given.reason, visit.venue_id)
     message = viewer.translate(N_("Done. Available now: %s"))
     return done(message % viewer.formats.money(booked.available_minor), changed=[str(visit_id), str(visit.guest_id), "visit"])
@@ -76,6 +74,7 @@ async def ask_to_adjust(db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID])
 async def adjust(viewer: CurrentViewer, actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Response[str]:
     """Correct a balance up or down."""
     given = form.read(Adjustment, money=MONEY)
+    form.require_usual(given.amount_minor)
     booked = await form.once(money.adjust, actor, guest_id, given.amount_minor, given.reason, None)
     message = viewer.translate(N_("Done. Available now: %s"))
     return done(message % viewer.formats.money(booked.available_minor), changed=[str(guest_id)])
