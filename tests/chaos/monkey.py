@@ -282,8 +282,8 @@ FAULTS: Final[Mapping[Fault, int]] = {
     Monkey.delay_link: 4,
     Monkey.fill_queues: 1,
     Monkey.move_clock: 2,
-    Monkey.set_card_back: 6,
-    Monkey.clone_card: 4,
+    Monkey.set_card_back: 4,
+    Monkey.clone_card: 2,
 }
 """Its faults with their relative frequencies."""
 
