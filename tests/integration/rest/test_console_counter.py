@@ -87,11 +87,11 @@ async def test_a_birth_date_under_age_is_refused_together_with_a_check_of_the_ag
         await import_guests(venue.db, OPERATOR, f"first_name,phone,birth_date,age_checked\nCleo,5501,{child}-01-02,yes\n")
 
     for field in ("birth_date", "age_checked"):
-        known = done(await rest.operator.post("/api/guests", json={**new, field: {"birth_date": adult}.get(field, False)}), 201)
+        known = done(await rest.shift_lead.post("/api/guests", json={**new, field: {"birth_date": adult}.get(field, False)}), 201)
         at = f"/api/guests/{known['guest_id']}"
-        refusal(await rest.operator.patch(at, json={field: new[field]}), 400, "age_contradictory")
-        done(await rest.operator.patch(at, json={"first_name": "Cloe"}))
-        assert done(await rest.operator.get(at))["birth_date"] == known["birth_date"]
+        refusal(await rest.shift_lead.patch(at, json={field: new[field]}), 400, "age_contradictory")
+        done(await rest.shift_lead.patch(at, json={"first_name": "Cloe"}))
+        assert done(await rest.shift_lead.get(at))["birth_date"] == known["birth_date"]
     await venue.db.pool.execute("UPDATE venues SET legal_age = 0")
     done(await rest.operator.post("/api/guests", json=new), 201)
 
