@@ -18,7 +18,8 @@ PATIENCE_S: Final = 120.0
 
 async def chaos(seed: int, minutes: float, taps: int) -> int:
     """Run it and print the account."""
-    print(f"A bar with {taps} taps, two core workers and operators; {minutes:g} minutes of faults from seed {seed}.")
+    place = f"A bar with {taps} taps, one more whose node lies about time, two core workers and operators"
+    print(f"{place}; {minutes:g} minutes of faults from seed {seed}.")
     with progress_line() as advance:
 
         async def rage(monkey: Monkey) -> None:
@@ -27,7 +28,7 @@ async def chaos(seed: int, minutes: float, taps: int) -> int:
             advance("until all is at rest", 0, 0)
 
         advance("opening the bar", 0, 0)
-        async with open_site(taps) as site:
+        async with open_site(taps, strangers=1) as site:
             outcome = await run_chaos(site, seed, rage, PATIENCE_S, lambda line: print(line, flush=True))
     slow = [f"{tap} poured again only after {s:.1f} s" for tap, s in outcome.recovered_s.items() if s > RECOVERY_S]
     for line in account(outcome):

@@ -13,8 +13,9 @@ from typing import Any, Final
 from tapwire_contracts.reasons import IncidentKind, SyncStatus
 from tapwire_demo.programs import Program, start_program
 from tests.chaos.first_data import FLOODER, PRICE_MINOR, Drinker
+from tests.chaos.liar import Liar
 from tests.chaos.monkey import Monkey
-from tests.chaos.site import Site, Tap
+from tests.chaos.site import Site, Stranger, Tap
 from tests.chaos.staff import Staff
 
 CHECK_S: Final = 60.0
@@ -60,21 +61,25 @@ class Booked:
         pending = any(pour["sync_status"] == SyncStatus.PENDING_SYNC for pour in self.pours)
         return not (pending or self.outbox or any(node["facts_open"] for path, node in self.nodes.items() if path != str(FLOODER)))
 
-    def booked_ml(self, tap: Tap) -> int:
+    def booked_ml(self, tap: Tap | Stranger) -> int:
         """The volume that left a tap's keg in the books, but for what operators entered for pours without a report."""
         keg = self.kegs[tap.keg_id]
         booked_ml: int = keg["initial_volume_ml"] - keg["book_volume_ml"] - self.typed_ml(str(tap.path))
         return booked_ml
 
+    def counted_ml(self, tap: Tap) -> int:
+        """The volume that a tap's node has counted, by its last stored state, also before its card was set back."""
+        odometer_ml: int = self.nodes[str(tap.path)]["odometer_ml"]
+        return odometer_ml + tap.rewound_ml
+
     def is_ahead_of(self, tap: Tap) -> bool:
         """True if more is booked than the node's last stored state counts: a newer state is on its way, or the books are wrong."""
-        odometer_ml: int = self.nodes[str(tap.path)]["odometer_ml"]
-        return self.booked_ml(tap) > odometer_ml
+        return self.booked_ml(tap) > self.counted_ml(tap)
 
     def typed_ml(self, path: str) -> int:
         """Volumes that operators entered for a tap's pours without a report."""
         ended = [pour for pour in self.pours if pour["tap_path"] == path and pour["sync_status"] == SyncStatus.RECONCILED]
-        return sum(pour["stock_ml"] for pour in ended if not pour["reported"])
+        return sum(pour["stock_ml"] for pour in ended if not pour["reported"] or pour["report_refused"])
 
     def what_waits(self) -> str:
         """The reasons why it is not at rest."""
@@ -91,6 +96,7 @@ class Auditor:
     monkey: Monkey
     staff: Staff
     worst_stall_s: float
+    liars: tuple[Liar, ...] = ()
 
     async def judge(self, books: Booked) -> list[str]:
         """Everything that is wrong, at quiet time."""
@@ -99,6 +105,8 @@ class Auditor:
             findings += self._volume(tap, books)
             for guest in tap.drinkers:
                 findings += self._account(guest, books)
+        for liar in self.liars:
+            findings += [*self._account(liar.stranger.drinker, books), *self._lies(liar, books)]
         for pour in books.pours:
             findings += self._pour(pour)
         return findings + await self._books_check()
@@ -116,14 +124,19 @@ class Auditor:
         What an operator typed for a pour that no report came of, as its node never had it, is the operator's: it didn't flow.
         """
         path = str(tap.path)
-        booked_ml = books.booked_ml(tap)
-        odometer_ml = books.nodes[path]["odometer_ml"]
-        if booked_ml != odometer_ml:
-            yield f"{path}: {booked_ml} ml booked, the node's odometer says {odometer_ml} ml"
+        booked_ml, counted_ml = books.booked_ml(tap), books.counted_ml(tap)
+        if not counted_ml - tap.lost_facts_ml <= booked_ml <= counted_ml:
+            yield f"{path}: {booked_ml} ml booked, the node counted {counted_ml} ml, {tap.lost_facts_ml} ml on a card set back"
         forgotten_ml = tap.look().flowed_ml - tap.lost_ml - booked_ml
-        most_ml = tap.deaths * (CHECKPOINT_ML + round(FASTEST_ML_PER_S * (CHECKPOINT_S + self.worst_stall_s)))
+        most_ml = tap.deaths * (CHECKPOINT_ML + round(FASTEST_ML_PER_S * (CHECKPOINT_S + self.worst_stall_s))) + tap.lost_facts_ml
         if not 0 <= forgotten_ml <= most_ml:
             yield f"{path}: {forgotten_ml} ml flowed and were not booked; {tap.deaths} deaths of its node explain up to {most_ml}"
+
+    def _lies(self, liar: Liar, books: Booked) -> Iterator[str]:
+        """Times that mean nothing change no volume."""
+        booked_ml = books.booked_ml(liar.stranger)
+        if booked_ml != liar.reported_ml:
+            yield f"{liar.stranger.path}: {booked_ml} ml booked, its node reported {liar.reported_ml} ml and lied about time alone"
 
     def _account(self, guest: Drinker, books: Booked) -> Iterator[str]:
         """A guest has what was paid in less what was charged, and was charged for nothing that flowed for somebody else."""
@@ -161,6 +174,9 @@ class Auditor:
                 return str(incident["pour_id"]) in self.staff.ended
             case IncidentKind.DEAD_LETTER:
                 return str(FLOODER) in incident["cause"] and self.monkey.did("fill queues", str(FLOODER))
+            case IncidentKind.JOURNAL_SET_BACK | IncidentKind.ODOMETER_REWOUND | IncidentKind.INVALID_REPORT:
+                set_back = {str(tap.path) for tap in self.site.taps if self.monkey.did("set the card back", tap.node.name)}
+                return incident["tap_path"] in set_back
             case _:
                 return False
 

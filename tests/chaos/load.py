@@ -69,12 +69,12 @@ class LoadTap:
     async def pour(self) -> dict[str, Any]:
         """Ask until the answer comes; if it is a grant, pour and report until the verdict comes. The last answer."""
         question = self.node.question(self.stranger.card_uid)
-        answer = await self._insist("card", question, str(question.event_id))
+        answer = await self.insist("card", question, str(question.event_id))
         return answer if answer["type"] == "pour_denied" else await self.report(answer["pour_id"])
 
     async def report(self, pour_id: str) -> dict[str, Any]:
         """Report a pour until its verdict comes."""
-        return await self._insist("pour/completed", self.node.report(UUID(pour_id), self.stranger.card_uid, POUR_ML), pour_id)
+        return await self.insist("pour/completed", self.node.report(UUID(pour_id), self.stranger.card_uid, POUR_ML), pour_id)
 
     async def answered(self, name: str) -> dict[str, Any]:
         """Wait for the answer to a question, or the verdict of a pour."""
@@ -82,7 +82,8 @@ class LoadTap:
             await self._news.wait_for(lambda: name in self.answers)
         return self.answers[name][0]
 
-    async def _insist(self, leaf: str, message: Message, name: str) -> dict[str, Any]:
+    async def insist(self, leaf: str, message: Message, name: str) -> dict[str, Any]:
+        """Repeat a message until its answer has come."""
         began_s = time.monotonic()
         while True:
             await self.send(leaf, message)

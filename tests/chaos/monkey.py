@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import asyncpg
 import psutil
 from aiomqtt import Client, MqttError
 
@@ -22,8 +23,9 @@ from tapwire_node.simulator.protocol import Action
 from tests.chaos.first_data import FLOODER
 from tests.chaos.flooder import nonsense
 from tests.chaos.link import Link
+from tests.chaos.memory_card import Image
 from tests.chaos.programs import KeptProgram
-from tests.chaos.site import ADMIN, CORES, Site, Tap
+from tests.chaos.site import ADMIN, CORES, Site, Tap, start_clone
 
 PAUSE_S: Final = (0.2, 1.2)
 LASTS_S: Final = (0.3, 4.0)
@@ -34,6 +36,12 @@ FLOOD: Final = 3_000
 """More than a broker's queue holds for a client that does not read."""
 FLOOD_TIMEOUT_S: Final = 20.0
 CLOCK_S: Final = 40 * 86_400
+CLONED_S: Final = (3.0, 8.0)
+RETRY_S: Final = 0.2
+STUCK_S: Final = 5
+"""A pour pending longer than this after a card was set back waits for a person."""
+OVER_S: Final = 60.0
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,8 @@ class Monkey:
     dice: Random
     tell: Callable[[Done], None] = lambda _: None
     log: list[Done] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+    """Nodes whose memory card is being set back or cloned."""
     _began_s: float = field(default_factory=time.monotonic)
     _lasting: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -196,6 +206,61 @@ class Monkey:
             for link in links:
                 link.open()
 
+    async def set_card_back(self) -> None:
+        """Make an image of a node's memory card, and write it back when the node has gone on; over when nobody waits for it."""
+        if (tap := self._untouched()) is None:
+            return
+        self.touched.add(tap.node.name)
+        try:
+            image = await self._while_down(tap, lambda: Image.of(tap.journal))
+            await self.lasts()
+            await self._while_down(tap, lambda: tap.set_card_back(image))
+            self.note("set the card back", tap.node.name)
+            await self._until(
+                "SELECT NOT EXISTS (SELECT FROM pours WHERE tap_path = $1 AND sync_status = 'pending_sync'"
+                f" AND authorized_at < now() - interval '{STUCK_S} s')",
+                tap,
+            )
+        finally:
+            self.touched.discard(tap.node.name)
+
+    async def clone_card(self) -> None:
+        """Switch a second node with the same login on for a while; over when the core has seen that only one is left."""
+        if (tap := self._untouched()) is None:
+            return
+        self.touched.add(tap.node.name)
+        clone = start_clone(self.site, tap)
+        self.note("clone", tap.node.name)
+        try:
+            await asyncio.sleep(self.dice.uniform(*CLONED_S))
+        finally:
+            await clone.stop()
+            await self._until("SELECT identity_conflict_at IS NULL FROM taps WHERE tap_path = $1", tap)
+            self.touched.discard(tap.node.name)
+
+    def _untouched(self) -> Tap | None:
+        """A tap whose card nobody has in hand."""
+        taps = [tap for tap in self.site.taps if tap.node.name not in self.touched]
+        return self.dice.choice(taps) if taps else None
+
+    async def _while_down(self, tap: Tap, work: Callable[[], R]) -> R:
+        """Kill a node, and do this before it is started again."""
+        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        tap.at_death = lambda: done.set_result(work())
+        while not done.done():
+            tap.node.send(signal.SIGKILL)
+            await asyncio.wait([done], timeout=RETRY_S)
+        return done.result()
+
+    async def _until(self, holds: str, tap: Tap) -> None:
+        """Wait until the database says so of a tap; it may be away itself."""
+        async with asyncio.timeout(OVER_S):
+            while True:
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                    if await self.site.db.pool.fetchval(holds, str(tap.path)):
+                        return
+                await asyncio.sleep(RETRY_S)
+
     async def move_clock(self) -> None:
         tap = self._tap()
         self.note("clock jumps", tap.node.name)
@@ -217,6 +282,8 @@ FAULTS: Final[Mapping[Fault, int]] = {
     Monkey.delay_link: 4,
     Monkey.fill_queues: 1,
     Monkey.move_clock: 2,
+    Monkey.set_card_back: 4,
+    Monkey.clone_card: 2,
 }
 """Its faults with their relative frequencies."""
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from tests.chaos.audit import Auditor, Booked, at_rest
 from tests.chaos.guests import play_guests
+from tests.chaos.liar import Liar
 from tests.chaos.memory import Memory
 from tests.chaos.monkey import Done, Monkey
 from tests.chaos.programs import besides
@@ -56,6 +57,8 @@ async def run_chaos(
     monkey, staff, stalls = Monkey(site, Random(dice.random()), tell), Staff(site, Random(dice.random())), Stalls()
     day = Day()
     guests = [asyncio.create_task(play_guests(tap, Random(dice.random()), day.is_open, day.has_staff)) for tap in site.taps]
+    liars = tuple(Liar(stranger) for stranger in site.strangers)
+    guests += [asyncio.create_task(liar.play(site, Random(dice.random()), day.is_open)) for liar in liars]
     counter = asyncio.create_task(staff.work(day.has_staff))
     try:
         async with besides(stalls.measure()):
@@ -66,7 +69,7 @@ async def run_chaos(
             async with asyncio.timeout(patience_s):
                 await asyncio.gather(counter, *guests)
             books = await at_rest(site, patience_s)
-            auditor = Auditor(site, monkey, staff, stalls.worst_s)
+            auditor = Auditor(site, monkey, staff, stalls.worst_s, liars)
             findings = await auditor.judge(books)
     finally:
         for task in (counter, *guests):
@@ -131,8 +134,9 @@ async def _recovery(site: Site, patience_s: float) -> dict[str, float]:
     while True:
         rows = await site.db.pool.fetch(
             """SELECT tap_path, extract(epoch FROM min(authorized_at) - $1)::float8 AS after_s FROM pours
-               WHERE authorized_at > $1 AND sync_status = 'synced' AND volume_ml > 0 GROUP BY tap_path""",
+               WHERE authorized_at > $1 AND sync_status = 'synced' AND volume_ml > 0 AND tap_path = ANY($2) GROUP BY tap_path""",
             from_time,
+            [str(tap.path) for tap in site.taps],
         )
         if len(rows) == len(site.taps) or time.monotonic() > deadline:
             return {row["tap_path"]: row["after_s"] for row in rows}

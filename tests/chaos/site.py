@@ -5,7 +5,7 @@ import contextlib
 import json
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +23,14 @@ from tapwire_demo.address import ConsoleAddress
 from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.demo import answers
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
-from tapwire_demo.processes import LOOPBACK, free_port
-from tapwire_demo.programs import Program
+from tapwire_demo.processes import LOOPBACK, Child, free_port
+from tapwire_demo.programs import Program, start_program
 from tapwire_node.simulator.client import SimulatorClient
 from tapwire_node.simulator.protocol import Action, GroundTruth, SimulatorUnreachable
 from tests.chaos.first_data import PULSES_PER_LITER, VENUE, Drinker, found, invite
 from tests.chaos.link import Link
 from tests.chaos.memory import Memory
+from tests.chaos.memory_card import Image
 from tests.chaos.programs import KeptProgram, KeptServer
 from tests.integration.node.rig import to_toml
 from tests.integration.node.simulator_rig import BUSY_MACHINE_MS
@@ -44,6 +45,7 @@ UNLIMITED: Final = str(1_000_000)
 """Decisions per minute: one tap of the load pours as fast as many."""
 TEST_TIMEOUT_S: Final = 300
 """Timeout of a test with all these processes on a busy machine."""
+CONFLICT_MS: Final = 4_000
 LOOK_S: Final = 0.05
 CLOSING_S: Final = 0.15
 """Time after which nothing flows through a closed valve."""
@@ -61,8 +63,26 @@ class Tap:
     socket: Path
     deaths: int = 0
     lost_ml: int = 0
+    rewound_ml: int = 0
+    """The odometer went back by so much, in all, as the card was set back."""
+    lost_facts_ml: int = 0
+    """At most so much stood in facts that had no verdict when the card was set back."""
+    at_death: Callable[[], None] | None = None
+    """Done once when the node is down."""
     _hand: SimulatorClient | None = None
     _known_ml: int = 0
+
+    @property
+    def journal(self) -> Path:
+        """The node's journal."""
+        return self.socket.parent / self.path.device_id / "journal.sqlite"
+
+    def set_card_back(self, image: Image) -> None:
+        """Write an older image to the node's memory card; the node is down."""
+        odometer_ml, open_ml = Image.of(self.journal).read()
+        self.rewound_ml += odometer_ml - image.read()[0]
+        self.lost_facts_ml += open_ml
+        image.write_back(self.journal)
 
     @property
     def hand(self) -> SimulatorClient:
@@ -86,6 +106,9 @@ class Tap:
         flowed_ml = self.look().flowed_ml
         self.lost_ml += flowed_ml - max(left_at_ml, self._known_ml)
         self._known_ml = flowed_ml
+        if self.at_death is not None:
+            self.at_death()
+            self.at_death = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +116,13 @@ class Stranger:
     """A tap whose node is not ours: whoever has its account speaks for it."""
 
     path: DevicePath
-    card_uid: str
+    keg_id: UUID
+    drinker: Drinker
+
+    @property
+    def card_uid(self) -> str:
+        """The card of its one guest."""
+        return self.drinker.card_uid
 
 
 @dataclass(slots=True)
@@ -146,7 +175,8 @@ async def open_site(
             site.servers[server.name] = KeptServer(server)
             await stack.enter_async_context(site.servers[server.name].kept())
         for number, path in enumerate(foreign):
-            site.strangers.append(Stranger(path, (await invite(db, f"05c0{number:04x}", RICH_MINOR)).card_uid))
+            keg_id = await db.pool.fetchval("SELECT keg_id FROM taps WHERE tap_path = $1", str(path))
+            site.strangers.append(Stranger(path, keg_id, await invite(db, f"05c0{number:04x}", RICH_MINOR)))
         await _open_services(site, stack, core_settings or {})
         await _open_taps(site, stack, paths)
         await _until_ready(site)
@@ -168,6 +198,7 @@ async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mappi
             "TAPWIRE_DATABASE_URL": _database_url(site, to_database),
             "TAPWIRE_BROKER_URL": through(site.broker.url(account), to_broker),
             "TAPWIRE_DEVICE_DECISIONS_PER_HOUR": UNLIMITED,
+            "TAPWIRE_IDENTITY_CONFLICT_MS": str(CONFLICT_MS),
             **core_settings,
         }
         if name == ADMIN:
@@ -220,6 +251,19 @@ def _write_tap(site: Site, path: DevicePath, link: Link) -> Path:
     file = folder / "tap.toml"
     file.write_text(to_toml(settings))
     return file
+
+
+def start_clone(site: Site, tap: Tap) -> Child:
+    """Start a second node with a tap's login, and with hardware of its own that nobody comes to."""
+    folder = Path(tempfile.mkdtemp(prefix="clone-", dir=site.folder))
+    settings: dict[str, Any] = {
+        "tap": {"path": str(tap.path), "pulses_per_liter": PULSES_PER_LITER},
+        "broker": {"url": site.broker.url(str(tap.path)), "reconnect_first_ms": 100, "reconnect_max_ms": 500},
+        "journal": {"file": str(folder / "journal.sqlite")},
+        "hardware": {"driver": "simulated", "pulses_per_liter": PULSES_PER_LITER},
+    }
+    (file := folder / "tap.toml").write_text(to_toml(settings))
+    return start_program(Program("clone", ("tapwire_node", "run", "--config", file), {}), folder / "clone.log")
 
 
 async def _drinkers(site: Site) -> list[Drinker]:

@@ -13,7 +13,7 @@ PATIENCE_S = 60.0
 
 
 async def test_whatever_dies_each_millilitre_is_booked_once_and_every_tap_pours_again() -> None:
-    async with open_site(TAPS) as site:
+    async with open_site(TAPS, strangers=1) as site:
         outcome = await run_chaos(site, 7, lambda monkey: monkey.rage(SECONDS), PATIENCE_S)
 
         assert outcome.findings == [], outcome.faults

@@ -32,7 +32,7 @@ async def test_guests_are_added_once_however_often_the_file_is_imported(db: Data
 
 
 async def test_two_people_with_one_telephone_are_both_added(db: Database) -> None:
-    lines = ["first_name,phone\n", "Ann,+49 151 23\n", "Bob,+4915123\n", "ANN,+49-15123\n"]
+    lines = ["first_name,phone\n", "Ann,+49 151 23\n", "Bob,+4915123\n", "ANN,0049 (0)151-23\n"]
 
     assert await import_guests(db, OPERATOR, lines) == ImportResult(2, 1)
     assert await import_guests(db, OPERATOR, lines) == ImportResult(0, 3)

@@ -74,3 +74,10 @@ async def test_an_import_takes_the_same_names(db: Database) -> None:
     assert [beverage.name for beverage in (await list_beverages(db)).items] == [NAME]
     with pytest.raises(Invalid, match="first_name"):
         await import_guests(db, OPERATOR, ["first_name,phone\n", "\u200b,+2\n"])
+
+
+async def test_a_birth_date_that_nobody_living_has_is_refused(rest: Rest) -> None:
+    for day in ("0001-01-01", "1899-12-31", "9999-12-31"):
+        refused = await rest.operator.post("/api/guests", json={"first_name": "Ann", "birth_date": day})
+        assert refusal(refused, 400, "invalid")["field"] == "birth_date"
+    done(await rest.operator.post("/api/guests", json={"first_name": "Ann", "birth_date": "1900-01-01"}), 201)
