@@ -69,7 +69,8 @@ _BOUND: Final = re.compile(r"(?P<length>of length )?(?P<sign>>=|<=|>|<) (?P<limi
 def read_problem(error: Exception) -> Invalid:
     """The error of a form's body, from msgspec's."""
     text = str(error)
-    at: Mapping[str, Any] = (unreadable_body(error).extra or [{}])[0]  # type: ignore[assignment]
+    extra = unreadable_body(error).extra
+    at: Mapping[str, Any] = extra[0] if isinstance(extra, list) and extra else {}
     problem, bound = Problem.OTHER, _BOUND.search(text)
     if "missing required field" in text:
         problem = Problem.MISSING
