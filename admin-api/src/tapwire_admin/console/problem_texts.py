@@ -55,6 +55,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "pour_pending": N_(
         "A pour of this visit is in progress or not reported yet. Wait, settle it by hand, or close the visit without charge."
     ),
+    "price_rule_overlap": N_("Another price rule would be on at the same time for the same beverage. Change times or days."),
     "role_required": N_("You are not allowed to do this. Ask a shift lead or an engineer."),
     "secret_shown_once": N_("This secret was already shown. Create a new one."),
     "shift_already_open": N_("The shift is already open."),

@@ -23,6 +23,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "birth_date": "1990-01-31",
     "broker_ca": "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n",
     "broker_url": "mqtts://broker.example:8883",
+    "beverage_ids": [EXAMPLE_ID],
     "by_beverage": {},
     "by_method": {},
     "by_operator": {},
@@ -56,6 +57,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "password": "correct horse",
     "path": "bar/taps/left",
     "payload": '{"type":"pour.settled"}',
+    "percent_off": 20,
     "phone": "+49 30 1234567",
     "pulses_per_liter": 450,
     "reader_id": "desk",
@@ -73,11 +75,13 @@ BY_NAME: Final[dict[str, Any]] = {
     "time_zone": "Europe/Berlin",
     "to": EXAMPLE_DAY,
     "token": "R2x…",
+    "until": EXAMPLE_TIME,
     "url": "https://books.example/tapwire",
     "username": "anna",
     "venue": "bar",
     "venue_id": "bar",
     "volume_ml": 400,
+    "weekdays": [1, 2, 3, 4, 5],
 }
 _BY_FORMAT: Final = {"uuid": EXAMPLE_ID, "date-time": EXAMPLE_TIME, "date": EXAMPLE_DAY}
 _MEASURES: Final = {"_minor": 2_000, "_ml": 400, "_ms": 12_000}

@@ -36,6 +36,7 @@ from tapwire_core.services.request_limits import (
 from tapwire_core.services.users import USERNAME_PATTERN
 
 NO_NUL: Final = r"^[^\x00]*$"
+CLOCK_PATTERN: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 MAX_CARD_UID_TEXT: Final = 60
 """The longest card id as people write it: 20 digits with separators."""
 NOT_0: Final = {"extra": {"schema_not": Schema(const=0)}}
@@ -95,6 +96,9 @@ SignedAmountMinor = Annotated[
     ),
 ]
 PriceMinor = Annotated[int, Meta(ge=1, le=MAX_PRICE_MINOR, description="minor units of the currency per litre")]
+ClockTime = Annotated[str, Meta(pattern=CLOCK_PATTERN, description="a time of day by the venue's wall clock, `HH:MM`")]
+Weekday = Annotated[int, Meta(ge=1, le=7)]
+PercentOff = Annotated[int, Meta(ge=1, le=99, description="per cent off the list price; the price is rounded half up")]
 VolumeMl = Annotated[int, Meta(ge=1, le=MAX_VOLUME_ML, description="millilitres")]
 PouredMl = Annotated[int, Meta(ge=0, le=MAX_VOLUME_ML, description="millilitres", extra_json_schema=FROM_0)]
 SignedVolumeMl = Annotated[

@@ -10,6 +10,7 @@ class Noun(StrEnum):
     EMERGENCY_STOP = "emergency_stop"
     SHIFT = "shift"
     BEVERAGE = "beverage"
+    PRICE_RULE = "price_rule"
     TAP = "tap"
     CARD = "card"
     VISIT = "visit"

@@ -75,6 +75,7 @@ class Pour(SQLModel, table=True):
     seq: int | None = number()
     odometer_seen_ml: int | None = number()
     sell_price_per_liter_minor: int = number()
+    price_rule_id: UUID | None = optional_reference("price_rules.price_rule_id")
     max_volume_ml: int = number()
     hold_minor: int = number()
     volume_ml: int = number(default=0)

@@ -33,6 +33,22 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "archived": "archived_at IS NOT NULL",
         },
     ),
+    Noun.PRICE_RULE: (
+        "price_rules",
+        "price_rule_id",
+        {
+            "name": "name",
+            "beverage_ids": "beverage_ids",
+            "weekdays": "weekdays",
+            "from_time": "from_time",
+            "to_time": "to_time",
+            "valid_from": "valid_from",
+            "valid_to": "valid_to",
+            "sell_price_per_liter_minor": "sell_price_per_liter_minor",
+            "percent_off": "percent_off",
+            "deleted": "deleted_at IS NOT NULL",
+        },
+    ),
     Noun.TAP: (
         "taps",
         "tap_path",

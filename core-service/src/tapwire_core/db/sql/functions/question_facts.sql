@@ -34,6 +34,7 @@ LANGUAGE sql STABLE AS $$
                 'beverage_style', beverage.style,
                 'beverage_abv', beverage.abv,
                 'price_minor', beverage.sell_price_per_liter_minor,
+                'price_rules', (SELECT now.facts FROM price_rules_now now WHERE now.venue_id = tap.venue_id),
                 'shift_id', shift.shift_id,
                 'pending', CASE WHEN pending.pour_id IS NOT NULL THEN jsonb_build_object(
                     'pour_id', pending.pour_id,
