@@ -11,11 +11,12 @@ import pytest
 
 from tapwire_contracts.messages import PourDenied, TapConfig
 from tapwire_core.db.engine import Database
+from tapwire_core.domain.shown import Noun
 from tapwire_core.services import beverages, kegs, taps, venues
 from tapwire_core.services.books import check_books
 from tapwire_core.services.outbox import publish_waiting
 from tapwire_core.services.price_rules import publish_new_prices
-from tests.rest import Rest, done, refusal, with_key
+from tests.rest import Rest, done, form_about, refusal, with_key
 from tests.venue import OPERATOR, PRICE_MINOR, Venue
 
 RULES = "/api/price-rules"
@@ -280,3 +281,51 @@ async def test_only_engineers_set_prices(rest: Rest, venue: Venue) -> None:
     refusal(await rest.shift_lead.patch(path, json={"name": "Mine"}), 403, "role_required")
     refusal(await rest.shift_lead.delete(path), 403, "role_required")
     refusal(await rest.nobody.get(RULES), 401, "login_required")
+
+
+async def test_the_console_adds_changes_and_deletes_rules_and_says_while_typing_what_overlaps(rest: Rest, venue: Venue) -> None:
+    typed = {"name": "Happy hour", "day 1": "true", "from": "17:00", "to": "19:00", "percent_off": "20"}
+    console = rest.engineer
+    made = await console.post("/prices/new", data={**typed, **form_about(Noun.VENUE, "bar")})
+    assert made.headers.get("HX-Redirect") == "/prices", made.text
+    rule_id = done(await rest.operator.get(RULES))["items"][0]["price_rule_id"]
+
+    overlaps = await console.get("/prices/overlap", params={**typed, "name": "", "from": "18:00", "to": "20:00"})
+    itself = await console.get("/prices/overlap", params={**typed, "rule": rule_id})
+    unfinished = await console.get("/prices/overlap", params={"name": "Late", "from": "1"})
+    assert "Happy hour" in overlaps.text
+    assert "17:00–19:00" in overlaps.text
+    assert (itself.text.strip(), unfinished.text.strip()) == ("", "")
+
+    about = form_about(Noun.PRICE_RULE, rule_id)
+    fixed = {**typed, "percent_off": "", "sell_price_per_liter_minor": "4,50", "valid_to": "2026-12-31"}
+    changed = await console.post(f"/prices/{rule_id}", data={**fixed, f"for {venue.beverage_id}": "true", **about})
+    assert changed.headers.get("HX-Redirect") == "/prices", changed.text
+    now = done(await rest.operator.get(RULES))["items"][0]
+    assert (now["sell_price_per_liter_minor"], now["percent_off"], now["valid_to"]) == (450, None, "2026-12-31")
+    assert now["beverage_ids"] == [str(venue.beverage_id)]
+    dialog = await console.get(f"/prices/{rule_id}")
+    assert 'value="4.50"' in dialog.text
+
+    page = await rest.operator.get("/prices", params={"week": "2026-12-28"})
+    assert page.text.count("plan-block") == 1
+    about = form_about(Noun.PRICE_RULE, rule_id)
+    assert (await console.post(f"/prices/{rule_id}/delete", data=about)).status_code == 200
+    assert done(await rest.operator.get(RULES))["items"] == []
+
+
+async def test_a_venue_in_ounces_shows_volumes_and_prices_so_and_keeps_its_books_in_millilitres(rest: Rest, venue: Venue) -> None:
+    about = form_about(Noun.VOLUMES, "bar")
+    changed = await rest.engineer.post("/prices/volumes", data={"glass_ml": "473", "volume_unit": "oz", **about})
+    assert changed.headers.get("HX-Redirect") == "/prices", changed.text
+    shown = done(await rest.operator.get("/api/venues"))["items"][0]
+    refusal(await rest.engineer.patch("/api/venues/bar", json={"glass_ml": 0}), 400, "invalid")
+    refusal(await rest.engineer.patch("/api/venues/bar", json={"volume_unit": "pint"}), 400, "invalid")
+
+    pages = [(await rest.operator.get(path)).text for path in ("/", "/stock", "/shift", "/reports")]
+
+    assert (shown["glass_ml"], shown["volume_unit"]) == (473, "oz")
+    assert "/oz" in pages[0]
+    assert all("\N{NO-BREAK SPACE}oz" in page for page in pages)
+    assert not any("\N{NO-BREAK SPACE}l<" in page or "\N{NO-BREAK SPACE}ml<" in page for page in pages)
+    assert done(await rest.operator.get("/api/taps/bar/left"))["sell_price_per_liter_minor"] == PRICE_MINOR

@@ -343,6 +343,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "valid_from": N_("First day"),
     "valid_to": N_("Last day"),
     "percent_off": N_("Per cent off"),
+    "glass_ml": N_("Glass, in ml"),
+    "volume_unit": N_("Unit of volume"),
     "deleted": N_("Deleted"),
     "status": N_("Status"),
     "status_reason": N_("Reason"),

@@ -55,7 +55,9 @@ class Viewer:
     @property
     def formats(self) -> Formats:
         """Formats of numbers and times for the viewer."""
-        return Formats(self.locale, self.currency, zone_of(self.venue.time_zone if self.venue else "UTC"))
+        if self.venue is None:
+            return Formats(self.locale, self.currency)
+        return Formats(self.locale, self.currency, zone_of(self.venue.time_zone), self.venue.volume_unit)
 
     def may(self, role: str) -> bool:
         """True if the operator has this role, or one that includes it."""
@@ -92,11 +94,36 @@ class Viewer:
         return render(
             self.locale,
             template,
-            {"viewer": self, "sign": formats.sign, "shown_value": formats.shown_value, **formatters, **audit, **context},
+            {
+                "viewer": self,
+                "sign": formats.sign,
+                "formats": formats,
+                "shown_value": formats.shown_value,
+                **formatters,
+                **audit,
+                **context,
+            },
         )
 
 
-FORMATTERS: Final = ("money", "plain_money", "volume", "number", "moment", "long_moment", "clock", "day", "age")
+FORMATTERS: Final = (
+    "money",
+    "plain_money",
+    "volume",
+    "measure",
+    "unit_price",
+    "price",
+    "price_of_rule",
+    "glass",
+    "number",
+    "moment",
+    "long_moment",
+    "until",
+    "clock",
+    "day",
+    "short_day",
+    "age",
+)
 """Methods of `Formats` that templates use."""
 CurrentViewer = NamedDependency[Viewer]
 

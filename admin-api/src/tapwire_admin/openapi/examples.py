@@ -57,7 +57,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "password": "correct horse",
     "path": "bar/taps/left",
     "payload": '{"type":"pour.settled"}',
-    "percent_off": 20,
+    "percent_off": None,
     "phone": "+49 30 1234567",
     "pulses_per_liter": 450,
     "reader_id": "desk",

@@ -23,6 +23,7 @@ from tapwire_core.domain.webhooks import MAX_URL_LENGTH
 from tapwire_core.services.request_limits import (
     MAX_AMOUNT_MINOR,
     MAX_COMMENT_LENGTH,
+    MAX_GLASS_ML,
     MAX_NAME_LENGTH,
     MAX_PASSWORD_LENGTH,
     MAX_PHONE_LENGTH,
@@ -96,7 +97,9 @@ SignedAmountMinor = Annotated[
     ),
 ]
 PriceMinor = Annotated[int, Meta(ge=1, le=MAX_PRICE_MINOR, description="minor units of the currency per litre")]
-ClockTime = Annotated[str, Meta(pattern=CLOCK_PATTERN, description="a time of day by the venue's wall clock, `HH:MM`")]
+ClockTime = Annotated[
+    str, Meta(pattern=CLOCK_PATTERN, description="a time of day by the venue's wall clock, `HH:MM`", examples=["17:00"])
+]
 Weekday = Annotated[int, Meta(ge=1, le=7)]
 PercentOff = Annotated[int, Meta(ge=1, le=99, description="per cent off the list price; the price is rounded half up")]
 VolumeMl = Annotated[int, Meta(ge=1, le=MAX_VOLUME_ML, description="millilitres")]
@@ -120,5 +123,6 @@ DevicePathText = Annotated[
 ]
 PulsesPerLiter = Annotated[int, Meta(ge=1, le=MAX_PULSES_PER_LITER, description="the meter's pulses per litre")]
 MaxPourMl = Annotated[int, Meta(ge=1, le=MAX_POUR_ML, description="millilitres, the most that one grant allows")]
+GlassMl = Annotated[int, Meta(ge=1, le=MAX_GLASS_ML, description="millilitres of the glass whose price is shown")]
 LegalAge = Annotated[int, Meta(ge=0, le=120, description="years", extra_json_schema=FROM_0)]
 PercentByVolume = Annotated[float, Meta(ge=0, le=100, extra_json_schema=FROM_0)]

@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath
-from tapwire_admin.requests.field_types import LegalAge, Name, Reason, Slug, Text
+from tapwire_admin.requests.field_types import GlassMl, LegalAge, Name, Reason, Slug, Text
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as tap_views
@@ -16,6 +16,7 @@ from tapwire_core.db.views import venues as venue_views
 from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.taps import UnconfirmedTap
 from tapwire_core.db.views.venues import VenueView
+from tapwire_core.domain.closed_sets import VolumeUnit
 from tapwire_core.services import venues
 
 CONFIRMATION_WAIT_MS: Final = 1_000
@@ -30,6 +31,8 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     name: Name
     time_zone: Text
     legal_age: LegalAge = venues.DEFAULT_LEGAL_AGE
+    glass_ml: GlassMl = venues.DEFAULT_GLASS_ML
+    volume_unit: VolumeUnit = VolumeUnit.ML
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +41,8 @@ class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     name: Name | UnsetType = UNSET
     time_zone: Text | UnsetType = UNSET
     legal_age: LegalAge | UnsetType = UNSET
+    glass_ml: GlassMl | UnsetType = UNSET
+    volume_unit: VolumeUnit | UnsetType = UNSET
 
 
 class EmergencyStop(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +70,14 @@ async def list_venues(db: Db, page: PageQuery) -> Page[VenueView]:
 async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVenue]) -> VenueView:
     """Add a venue; its time zone is an IANA name."""
     venue_id = await once(
-        venues.create_venue, actor, venue_id=data.venue_id, name=data.name, time_zone=data.time_zone, legal_age=data.legal_age
+        venues.create_venue,
+        actor,
+        venue_id=data.venue_id,
+        name=data.name,
+        time_zone=data.time_zone,
+        legal_age=data.legal_age,
+        glass_ml=data.glass_ml,
+        volume_unit=data.volume_unit,
     )
     return require_found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 

@@ -7,6 +7,7 @@ class Noun(StrEnum):
     """Kinds of things that forms act on. A form sends the key and the values of the one that its page showed."""
 
     VENUE = "venue"
+    VOLUMES = "volumes"
     EMERGENCY_STOP = "emergency_stop"
     SHIFT = "shift"
     BEVERAGE = "beverage"

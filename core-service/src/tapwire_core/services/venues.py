@@ -10,10 +10,12 @@ from tapwire_core.db.tables import Venue
 from tapwire_core.db.writes import venues as writes
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.closed_sets import VolumeUnit
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.shown import Shown, require_as_shown
 
 DEFAULT_LEGAL_AGE: Final = 18
+DEFAULT_GLASS_ML: Final = 500
 
 
 class VenueRequired(Invalid):
@@ -38,25 +40,36 @@ class VenueChanges(TypedDict, total=False):
     name: str
     time_zone: str
     legal_age: int
+    glass_ml: int
+    volume_unit: VolumeUnit
 
 
 @use_case
 async def create_venue(
-    store: Store, actor: Actor, *, venue_id: str, name: str, time_zone: str, legal_age: int = DEFAULT_LEGAL_AGE
+    store: Store,
+    actor: Actor,
+    *,
+    venue_id: str,
+    name: str,
+    time_zone: str,
+    legal_age: int = DEFAULT_LEGAL_AGE,
+    glass_ml: int = DEFAULT_GLASS_ML,
+    volume_unit: VolumeUnit = VolumeUnit.ML,
 ) -> str:
     """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years."""
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
     if await writes.venue_exists(store, venue_id):
         raise VenueExists(f"There is already a venue {venue_id!r}: use another id.", venue_id=venue_id)
-    await store.insert(Venue, venue_id=venue_id, name=name, time_zone=time_zone, legal_age=legal_age)
+    shown = {"glass_ml": glass_ml, "volume_unit": volume_unit}
+    await store.insert(Venue, venue_id=venue_id, name=name, time_zone=time_zone, legal_age=legal_age, **shown)
     await store.audit(AuditAction.VENUE_CREATED, actor, venue_id, details={"name": name, "time_zone": time_zone})
     return venue_id
 
 
 @use_case
 async def change_venue(store: Store, actor: Actor, venue_id: str, **changes: Unpack[VenueChanges]) -> None:
-    """Change a venue's name, time zone or legal age."""
+    """Change a venue's settings."""
     if not await writes.lock_venue(store, venue_id):
         raise NotFound("venue", venue_id)
     if "time_zone" in changes:

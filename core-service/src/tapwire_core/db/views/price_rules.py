@@ -1,7 +1,7 @@
 """Price rules, for operators."""
 
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -9,10 +9,12 @@ from msgspec import Struct
 from sqlalchemy import Select, func, literal, select
 
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import PriceRule
+from tapwire_core.db.tables import PriceRule, Venue
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
 
+ClockTime = Annotated[str, msgspec.Meta(examples=["17:00"])]
 rules: Final = table(PriceRule)
+venues: Final = table(Venue)
 
 
 class PriceRuleView(Struct, frozen=True):
@@ -27,8 +29,8 @@ class PriceRuleView(Struct, frozen=True):
     name: str
     beverage_ids: tuple[UUID, ...] | None
     weekdays: tuple[int, ...]
-    from_: str = msgspec.field(name="from")
-    to: str
+    from_: ClockTime = msgspec.field(name="from")
+    to: ClockTime
     valid_from: date | None
     valid_to: date | None
     sell_price_per_liter_minor: int | None
@@ -48,6 +50,13 @@ async def list_price_rules(db: Database, venue_id: str | None = None, page: Page
 async def get_price_rule(db: Database, price_rule_id: UUID) -> PriceRuleView | None:
     """One rule that is not deleted."""
     return await read_one(db, _rules(db).where(rules.c.price_rule_id == price_rule_id), PriceRuleView)
+
+
+async def read_wall_clock(db: Database, venue_id: str) -> datetime | None:
+    """The wall clock of a venue; None when there is no such venue."""
+    async with db.engine.connect() as connection:
+        now = select(func.timezone(venues.c.time_zone, func.now())).where(venues.c.venue_id == venue_id)
+        return (await connection.execute(now)).scalar_one_or_none()
 
 
 def _rules(db: Database) -> Select[Any]:

@@ -10,6 +10,7 @@ from sqlalchemy import Select, and_, select
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift, Venue
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.domain.closed_sets import VolumeUnit
 from tapwire_core.domain.search import finds
 
 venues: Final = table(Venue)
@@ -23,6 +24,8 @@ class VenueView(Struct, frozen=True):
     name: str
     time_zone: str
     legal_age: int
+    glass_ml: int
+    volume_unit: VolumeUnit
     emergency_stop: bool
     emergency_stop_reason: str | None
     open_shift_id: UUID | None

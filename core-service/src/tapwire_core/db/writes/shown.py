@@ -11,6 +11,7 @@ from tapwire_core.domain.shown import Noun
 _PENDING: Final = "(SELECT pour_id FROM pours WHERE pours.{0} = {1}.{0} AND sync_status = 'pending_sync')"
 _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
     Noun.VENUE: ("venues", "venue_id", {}),
+    Noun.VOLUMES: ("venues", "venue_id", {"glass_ml": "glass_ml", "volume_unit": "volume_unit"}),
     Noun.EMERGENCY_STOP: (
         "venues",
         "venue_id",

@@ -1,4 +1,4 @@
-"""Prices by time, and the rule at which each pour was sold."""
+"""Prices by time, the rule at which each pour was sold, and how a venue shows volumes and prices."""
 
 from alembic import op
 
@@ -39,3 +39,10 @@ def upgrade() -> None:
             CONSTRAINT fk_pours_price_rule_id REFERENCES price_rules
     """)
     op.execute("ALTER TABLE taps ADD COLUMN price_shown text")
+    op.execute("""
+        ALTER TABLE venues
+            ADD COLUMN glass_ml bigint NOT NULL DEFAULT 500
+                CONSTRAINT ck_venues_glass_sane CHECK (glass_ml BETWEEN 1 AND 10000),
+            ADD COLUMN volume_unit text NOT NULL DEFAULT 'ml'
+                CONSTRAINT ck_venues_volume_unit_known CHECK (volume_unit IN ('ml', 'oz'))
+    """)
