@@ -4,10 +4,11 @@ Times are the venue's wall clock. A rule that crosses midnight is drawn on both 
 rule is on, so that a short happy hour is still a large block.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
+from uuid import UUID
 
 from tapwire_core.db.views.price_rules import PriceRuleView
 
@@ -83,7 +84,7 @@ def plan_week(rules: Sequence[PriceRuleView], monday: date, now: datetime) -> Pl
     return Plan(planned, min(first, 24 - SHORTEST_RANGE_H), last, visible)
 
 
-def _blocks(rule: PriceRuleView, day: date, colours: dict[object, int]) -> list[Block]:
+def _blocks(rule: PriceRuleView, day: date, colours: Mapping[UUID, int]) -> list[Block]:
     begin, end = _minutes(rule.from_), _minutes(rule.to)
     colour = colours[rule.price_rule_id]
     blocks: list[Block] = []
