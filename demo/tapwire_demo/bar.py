@@ -88,6 +88,12 @@ TAPS: Final = (
     BarTap("right", "Right", _CIDER, 500, (Drinker(_CLEO, 100), Drinker(_DORA, 80, leave_after_ml=180))),
     BarTap("open", "Open", _PILS, 1_000),
 )
+HAPPY_BEVERAGE: Final = _CIDER
+HAPPY_HOUR: Final = "Happy hour"
+HAPPY_PERCENT_OFF: Final = 20
+HAPPY_AFTER_MIN: Final = 1
+"""Minutes from the demo's start to the beginning of its happy hour, at the latest: somebody looks on."""
+HAPPY_FOR_MIN: Final = 60
 AT_THE_TAPS: Final = tuple(drinker.person for tap in TAPS for drinker in tap.drinkers)
 AT_THE_COUNTER: Final = (_IDA, _JAN, _OMAR)
 """Guests whom nobody plays: two with money, one with none."""

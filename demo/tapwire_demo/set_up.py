@@ -24,7 +24,7 @@ from tapwire_core.services import devices, guests, shifts, taps, users, venues, 
 from tapwire_core.services.cards import BindConflict, CardBusy, LostCard
 from tapwire_demo.bar import GUESTS, SERVING_LIMIT, TAPS, TIME_ZONE, VENUE_ID, VENUE_NAME, Person
 from tapwire_demo.demo_file import Login
-from tapwire_demo.staff import STAFF, fill_purses, find_guest, put_full_keg
+from tapwire_demo.staff import STAFF, fill_purses, find_guest, plan_happy_hour, put_full_keg
 
 OPERATOR: Final = "operator"
 CARD_UID_BYTES: Final = 4
@@ -62,6 +62,7 @@ async def set_up(db: Database, folder: Path) -> SetUp:
             await taps.create_tap(db, STAFF, venue_id=VENUE_ID, tap_id=tap.tap_id, name=tap.name, max_pour_ml=tap.max_pour_ml)
         if now is None or now.keg_id is None:
             await put_full_keg(db, tap, None)
+    await plan_happy_hour(db)
     await _open_shift(db)
     present, away = await _invite(db)
     return SetUp(operator, {tap.path: await _secret(db, tap.path) for tap in TAPS}, present, away)

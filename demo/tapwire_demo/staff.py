@@ -1,6 +1,7 @@
 """The demo's staff, so that it can run for days: they change kegs and top up guests without money."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -9,13 +10,27 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views.beverages import list_beverages
 from tapwire_core.db.views.guests import GuestView, list_guests
 from tapwire_core.db.views.kegs import suggest_keg
+from tapwire_core.db.views.price_rules import list_price_rules, read_wall_clock
 from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.db.views.visits import get_active_visit_by_card
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import beverages, kegs, money, taps, visits
-from tapwire_demo.bar import KEG_LOW_ML, KEG_ML, VENUE_ID, BarTap, Beverage, Person
+from tapwire_core.services.price_rules import PriceRuleFields, PriceRuleOverlap, change_price_rule, create_price_rule
+from tapwire_demo.bar import (
+    HAPPY_AFTER_MIN,
+    HAPPY_BEVERAGE,
+    HAPPY_FOR_MIN,
+    HAPPY_HOUR,
+    HAPPY_PERCENT_OFF,
+    KEG_LOW_ML,
+    KEG_ML,
+    VENUE_ID,
+    BarTap,
+    Beverage,
+    Person,
+)
 from tapwire_demo.money_format import amount
 
 STAFF: Final = Actor("demo")
@@ -89,3 +104,32 @@ async def _beverage_id(db: Database, beverage: Beverage) -> UUID:
         abv=Decimal(beverage.abv),
         sell_price_per_liter_minor=beverage.sell_price_per_liter_minor,
     )
+
+
+async def plan_happy_hour(db: Database) -> None:
+    """Let a happy hour begin in some minutes, in place of the one of an earlier start; whoever planned another one keeps that."""
+    now = await read_wall_clock(db, VENUE_ID)
+    assert now is not None
+    begin = now + timedelta(minutes=HAPPY_AFTER_MIN)
+    times = PriceRuleFields(
+        weekdays=list(range(1, 8)),
+        from_time=begin.time().replace(second=0, microsecond=0),
+        to_time=(begin + timedelta(minutes=HAPPY_FOR_MIN)).time().replace(second=0, microsecond=0),
+        valid_from=begin.date(),
+        valid_to=begin.date(),
+    )
+    rules = await list_price_rules(db, VENUE_ID, PageRequest(limit=MAX_LIMIT))
+    earlier = next((rule for rule in rules.items if rule.name == HAPPY_HOUR), None)
+    try:
+        if earlier is not None:
+            await change_price_rule(db, STAFF, earlier.price_rule_id, **times)
+        else:
+            whole: PriceRuleFields = {
+                **times,
+                "name": HAPPY_HOUR,
+                "beverage_ids": [await _beverage_id(db, HAPPY_BEVERAGE)],
+                "percent_off": HAPPY_PERCENT_OFF,
+            }
+            await create_price_rule(db, STAFF, VENUE_ID, **whole)
+    except PriceRuleOverlap:
+        return

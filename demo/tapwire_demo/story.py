@@ -89,6 +89,7 @@ class TapNow:
     online: bool = False
     phase: str = ""
     beverage: str = ""
+    price_rule: str | None = None
     guest: str = ""
     volume_ml: int = 0
     max_volume_ml: int = 0
@@ -263,6 +264,11 @@ def _node(tap: TapNow, state: NodeState) -> Iterator[tuple[str, Mood]]:
 
 def _config(tap: TapNow, config: TapConfig) -> Iterator[tuple[str, Mood]]:
     tap.beverage = config.beverage.name if config.beverage else ""
+    rule, began = config.price_rule, config.price_rule is not None and tap.price_rule is None
+    tap.price_rule = rule.name if rule else None
+    if rule is not None and began and config.sell_price_per_liter_minor is not None:
+        until = f" until {rule.until:%H:%M}" if rule.until else ""
+        yield f"{rule.name}{until}: {amount(config.sell_price_per_liter_minor)} a litre", Mood.PLAIN
     if config.status != ConfigStatus.ACTIVE:
         yield f"the tap is out of service: {config.status}", Mood.BAD
 

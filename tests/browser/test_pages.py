@@ -20,6 +20,8 @@ DIALOGS = (
     "/emergency",
     "/check-in/new-guest",
     "/stock/new-keg",
+    "/prices/new",
+    "/prices/volumes",
     "/devices/accept",
     "/users/new",
     "/webhooks/new",

@@ -53,7 +53,16 @@ class Death(Enum):
 class PriceList:
     """The price per litre now."""
 
-    price_minor: int
+    list_minor: int
+    percent_off: int | None = None
+
+    @property
+    def price_minor(self) -> int:
+        """The list price, or the happy hour's while it lasts: by a formula of the simulation's own."""
+        if self.percent_off is None:
+            return self.list_minor
+        hundredths = self.list_minor * (100 - self.percent_off)
+        return max(1, hundredths // 100 + (hundredths % 100 >= 50))
 
 
 class Core:

@@ -18,6 +18,7 @@ from tests.simulation.site import Site
 from tests.simulation.virtual import Clock
 
 PRICES_MINOR: Final = (1, 333, 9_00, 9_99, 12_50)
+PERCENTS_OFF: Final = (None, 1, 20, 50, 99)
 AMOUNTS_MINOR: Final = (1, 50, 3_00, 10_00)
 
 
@@ -242,8 +243,18 @@ class People:
                 self.auditor.keg_hung(tap, keg_id)
 
     async def _change_the_price(self) -> None:
-        self.prices.price_minor = self.random.choice(PRICES_MINOR)
-        await self.books.set_price(self.prices.price_minor)
+        self.prices.list_minor = self.random.choice(PRICES_MINOR)
+        await self.books.set_price(self.prices.list_minor)
+
+    def play_happy_hours(self, hours: Random, until_ms: int) -> None:
+        """In half of the seeds a price rule begins, changes and is deleted, whatever goes on."""
+        if hours.random() < 0.5:
+            for _ in range(hours.randint(1, 6)):
+                self.clock.after(hours.randint(2_000, until_ms), partial(self._set_happy_hour, hours.choice(PERCENTS_OFF)))
+
+    async def _set_happy_hour(self, percent_off: int | None) -> None:
+        self.prices.percent_off = percent_off
+        await self.books.set_happy_hour(percent_off)
 
     async def _stop_everything(self) -> None:
         await self.books.set_emergency_stop(on=True)

@@ -5,6 +5,7 @@ don't know; a missing field or an unknown `type` makes a message malformed.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 from uuid import UUID
@@ -185,6 +186,14 @@ class BeverageShown(Struct, frozen=True, kw_only=True):
     abv: float | None = None
 
 
+class PriceRuleShown(Struct, frozen=True, kw_only=True):
+    """The price rule that is on at a tap. `until`: the next moment at which it is off; null if it never is."""
+
+    price_rule_id: UUID
+    name: Name
+    until: Annotated[datetime, Meta(tz=True)] | None
+
+
 class Display(Struct, frozen=True, kw_only=True):
     """The content of a tap's screen; its only personal data are first name, balance and what a serving limit leaves.
 
@@ -263,6 +272,9 @@ class RenewJournal(Message, frozen=True, kw_only=True, tag="renew_journal"):
 class TapConfig(Message, frozen=True, kw_only=True, tag="tap_config"):
     """A tap's settings; retained. The node applies a newer `revision`, and a `status` other than `active` always.
 
+    `sell_price_per_liter_minor` is the price now; the list price and the rule, with its end as the venue's clock shows it, are for
+    the tap's screen only.
+
     A status that a node does not know keeps the tap closed.
     """
 
@@ -274,6 +286,8 @@ class TapConfig(Message, frozen=True, kw_only=True, tag="tap_config"):
     max_pour_ml: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
     locale: Locale
     revision: Count
+    list_price_per_liter_minor: PriceMinor | None = None
+    price_rule: PriceRuleShown | None = None
 
 
 class CoreState(Message, frozen=True, kw_only=True, tag="core_state"):

@@ -1,5 +1,6 @@
 """The mirror of the schema's functions `lock_together`, `lock_flow`, `lock_odometer` and `lock_pour`."""
 
+from datetime import datetime, time
 from typing import Final
 from uuid import UUID
 
@@ -11,8 +12,40 @@ from tapwire_core.domain.flows import LeakFacts
 from tapwire_core.domain.odometers import GapIncident, OdometerFacts, StretchFacts
 from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, Report, SettlementFacts
 from tapwire_core.domain.pours import PendingPour
+from tapwire_core.domain.price_rules import PriceRule, PriceRulesNow, price_now
 from tapwire_core.domain.serving_limits import Served
 from tests.simulation.books.rows import GuestRow, JournalRow, PourRow, StretchRow, Tables
+
+SOME_TIME: Final = datetime(2026, 1, 1)  # noqa: DTZ001  a wall clock has no zone
+"""The rules of the simulation are on at all times."""
+
+
+RULE_ID: Final = UUID(int=0)
+"""The id of a price rule is random, and left out."""
+
+
+def always_off(percent_off: int) -> PriceRule:
+    """A price rule that is on all the time."""
+    return PriceRule(
+        price_rule_id=RULE_ID,
+        name="Happy hour",
+        beverage_ids=None,
+        weekdays=tuple(range(1, 8)),
+        from_time=time(),
+        to_time=time(),
+        percent_off=percent_off,
+    )
+
+
+def price_rules_now(tables: Tables) -> PriceRulesNow | None:
+    """The view `price_rules_now`."""
+    return PriceRulesNow(wall_time=SOME_TIME, rules=(tables.price_rule,)) if tables.price_rule else None
+
+
+def shown_price(tables: Tables) -> tuple[int, int] | None:
+    """The price of the rule and the list price; None without a rule."""
+    price = price_now(tables.price_minor, tables.beverage_id, price_rules_now(tables))
+    return (price.minor, price.list_minor) if price.rule else None
 
 
 def question_facts(tables: Tables, question: Question) -> Facts:
@@ -48,6 +81,7 @@ def question_facts(tables: Tables, question: Question) -> Facts:
             odometer_seen_ml=_odometer_seen_ml(tables, question, journal),
             identity_conflict=tap.identity_conflict,
             serving_limit=tables.serving_limit,
+            price_rules=price_rules_now(tables),
         ),
         card_status=card.status if card else None,
         visit=VisitFacts(

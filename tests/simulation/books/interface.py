@@ -219,6 +219,9 @@ class Books(Protocol):
     async def set_price(self, price_minor: int) -> Refusal:
         """Another price a litre, for new pours."""
 
+    async def set_happy_hour(self, percent_off: int | None) -> Refusal:
+        """A price rule that is on all the time; None: no rule."""
+
     async def set_emergency_stop(self, *, on: bool) -> Refusal:
         """Stop every tap, or let them go on."""
 

@@ -15,6 +15,7 @@ from tapwire_contracts.messages import (
     NodeState,
     PourCompleted,
     PourUnknown,
+    PriceRuleShown,
     TapConfig,
     UnattributedFlow,
 )
@@ -29,7 +30,17 @@ from tapwire_core.domain.odometers import book_holes
 from tapwire_core.domain.settlement import settle_new_report
 from tapwire_core.services.pours import report_of_node
 from tests.simulation.books.apply import raise_incident, stop_pour
-from tests.simulation.books.facts import is_set_back, leak_facts, odometer_facts, overlapping, question_facts, report_facts, tap_now
+from tests.simulation.books.facts import (
+    RULE_ID,
+    is_set_back,
+    leak_facts,
+    odometer_facts,
+    overlapping,
+    question_facts,
+    report_facts,
+    shown_price,
+    tap_now,
+)
 from tests.simulation.books.interface import AskedReport, Command, Statement
 from tests.simulation.books.operators import OperatorBooks
 from tests.simulation.books.rows import AnswerRow, JournalRow, NodeRow
@@ -208,11 +219,13 @@ class Ledger(OperatorBooks):
         return [(tap, self._config(tap)) for tap in sorted(self.tables.taps)]
 
     def _config(self, path: str) -> TapConfig:
-        tap = self.tables.taps[path]
+        tap, shown = self.tables.taps[path], shown_price(self.tables)
         return TapConfig(
             status=ConfigStatus.EMERGENCY_STOP if self.tables.emergency_stop else ConfigStatus(tap.status),
             beverage=shown_beverage("Pils", None, self.tables.abv_hundredths),
-            sell_price_per_liter_minor=self.tables.price_minor,
+            sell_price_per_liter_minor=shown[0] if shown else self.tables.price_minor,
+            list_price_per_liter_minor=self.tables.price_minor,
+            price_rule=PriceRuleShown(price_rule_id=RULE_ID, name="Happy hour", until=None) if shown else None,
             currency=self.policy.currency,
             pulses_per_liter=tap.pulses_per_liter,
             max_pour_ml=tap.max_pour_ml,

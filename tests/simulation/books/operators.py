@@ -12,7 +12,7 @@ from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pours import PourEvent
 from tapwire_core.domain.serving_limits import ServingLimit
 from tests.simulation.books.apply import apply_changes, stop_pour
-from tests.simulation.books.facts import pour_facts
+from tests.simulation.books.facts import always_off, pour_facts, shown_price
 from tests.simulation.books.interface import Refusal
 from tests.simulation.books.rows import CardRow, PourRow, Tables, VisitRow
 
@@ -236,6 +236,16 @@ class OperatorBooks:
         """`services.beverages.change_beverage`."""
         self.tables.abv_hundredths = abv_hundredths
         self._send_all_configs()
+        return None
+
+    async def set_happy_hour(self, percent_off: int | None) -> Refusal:
+        """`services.price_rules`: create, change or delete the rule, then `publish_new_prices`."""
+        self.tables.price_rule = always_off(percent_off) if percent_off is not None else None
+        shown = shown_price(self.tables)
+        for path, tap in sorted(self.tables.taps.items()):
+            if tap.price_shown != shown:
+                tap.price_shown = shown
+                self._send_config(path)
         return None
 
     async def set_emergency_stop(self, *, on: bool) -> Refusal:

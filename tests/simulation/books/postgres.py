@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import time
 from decimal import Decimal
 from inspect import unwrap
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import CardPresented, NodeState, PourCompleted, PourUnknown, TapConfig, UnattributedFlow
@@ -20,13 +22,15 @@ from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.closed_sets import PaymentMethod, TapStatus
 from tapwire_core.domain.serving_limits import ServingLimit
 from tapwire_core.errors import DomainError
-from tapwire_core.services import beverages, cards, money, pour_recovery, shifts, taps, venues, visits
+from tapwire_core.services import beverages, cards, money, pour_recovery, price_rules, shifts, taps, venues, visits
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.nodes import ask_for_reports, note_pour_unknown, note_state
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.services.pours import Answered, RawMessage, authorize_pour, report_of_node, settle_report
+from tapwire_core.services.price_rules import PriceRuleFields
 from tapwire_core.services.visits import Party
 from tests.simulation.books import sql
+from tests.simulation.books.facts import RULE_ID
 from tests.simulation.books.interface import (
     Account,
     AskedReport,
@@ -115,7 +119,7 @@ class PostgresBooks:
             taken.append((tap, payload))
 
         async def send_config(tap: str, config: TapConfig) -> None:
-            configs[tap] = config
+            configs[tap] = _without_id(config)
 
         while await publish_waiting(self.db, send_command, send_config):
             pass
@@ -123,7 +127,7 @@ class PostgresBooks:
 
     async def configs(self) -> list[Command]:
         """The config of every tap."""
-        return [*sorted((await all_configs(self.db)).items())]
+        return [(tap, _without_id(config)) for tap, config in sorted((await all_configs(self.db)).items())]
 
     # ── operators ───────────────────────────────────────────────────────────
 
@@ -207,6 +211,21 @@ class PostgresBooks:
         """Allow a visit alcohol, or refuse it."""
         return await _refusal(visits.set_alcohol(self.db, ENGINEER, visit_id, allowed=allowed, reason=WHY))
 
+    async def set_happy_hour(self, percent_off: int | None) -> Refusal:
+        """A price rule that is on all the time; the one before is changed or deleted."""
+        rule_id = await self.db.pool.fetchval("SELECT price_rule_id FROM price_rules WHERE deleted_at IS NULL")
+        if percent_off is not None and rule_id is not None:
+            await price_rules.change_price_rule(self.db, ENGINEER, rule_id, percent_off=percent_off)
+        elif percent_off is not None:
+            always = PriceRuleFields(
+                name="Happy hour", weekdays=[*range(1, 8)], from_time=time(), to_time=time(), percent_off=percent_off
+            )
+            await price_rules.create_price_rule(self.db, ENGINEER, self.venue_id, **always)
+        elif rule_id is not None:
+            await price_rules.delete_price_rule(self.db, ENGINEER, rule_id)
+        await price_rules.publish_new_prices(self.db)
+        return None
+
     async def set_emergency_stop(self, *, on: bool) -> Refusal:
         """Stop every tap, or let them go on."""
         change = venues.stop_venue if on else venues.release_venue
@@ -253,3 +272,9 @@ async def _refusal(attempt: Awaitable[object]) -> Refusal:
     except DomainError as refused:
         return refused.code
     return None
+
+
+def _without_id(config: TapConfig) -> TapConfig:
+    """A config without the random id of its price rule."""
+    rule = config.price_rule
+    return replace(config, price_rule=replace(rule, price_rule_id=RULE_ID)) if rule else config

@@ -9,12 +9,13 @@ from tapwire_core.domain.change_records import MoneyMoved, PourGranted
 from tapwire_core.domain.closed_sets import CardStatus, StockKind, TapStatus, VisitStatus
 from tapwire_core.domain.identities import Claims
 from tapwire_core.domain.incidents import OpenIncident
+from tapwire_core.domain.price_rules import PriceRule
 from tapwire_core.domain.serving_limits import ServingLimit, VolumeLimit, ethanol_mg
 
 
 @dataclass(slots=True)
 class TapRow:
-    """A tap. `revision` counts its configs."""
+    """A tap. `revision` counts its configs. `price_shown`: the happy hour's price and the list price that it was last told."""
 
     path: str
     keg_id: UUID
@@ -23,6 +24,7 @@ class TapRow:
     status: TapStatus = TapStatus.ACTIVE
     revision: int = 1
     identity_conflict: bool = False
+    price_shown: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -182,6 +184,7 @@ class Tables:
     emergency_stop: bool = False
     serving_limit: ServingLimit | None = None
     abv_hundredths: int | None = None
+    price_rule: PriceRule | None = None
     taps: dict[str, TapRow] = field(default_factory=dict)
     kegs: dict[UUID, KegRow] = field(default_factory=dict)
     cards: dict[str, CardRow] = field(default_factory=dict)

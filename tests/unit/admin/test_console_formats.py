@@ -1,14 +1,16 @@
 """Money, volumes and times as people write and read them; never a float on the way."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapwire_admin.console.formats import Formats
+from tapwire_admin.console.formats import Formats, zone_of
 from tapwire_contracts.currencies import CURRENCY_DIGITS, decimal_amount
 from tapwire_contracts.reasons import Locale
+from tapwire_core.domain.closed_sets import VolumeUnit
 from tapwire_core.errors import Invalid
 
 AMOUNTS = st.integers(min_value=-(10**9), max_value=10**9)
@@ -46,3 +48,26 @@ def test_volumes_are_litres_from_one_litre_on() -> None:
     formats = Formats(Locale.RU, "EUR")
     assert formats.volume(999) == "999\N{NO-BREAK SPACE}мл"
     assert formats.volume(29_450) == "29,4\N{NO-BREAK SPACE}л"
+
+
+@pytest.mark.parametrize(
+    ("unit", "ml", "volume"),
+    [("ml", 312, "312 ml"), ("ml", 19_500, "19.5 l"), ("oz", 500, "16.9 oz"), ("oz", 50_000, "1,690.7 oz"), ("oz", -30, "-1.0 oz")],
+)
+def test_a_volume_is_shown_in_the_venues_unit(unit: str, ml: int, volume: str) -> None:
+    assert Formats(Locale.EN, "USD", UTC, VolumeUnit(unit)).volume(ml).replace("\N{NO-BREAK SPACE}", " ") == volume
+
+
+@pytest.mark.parametrize(("unit", "price", "glass"), [("ml", "7.00 €/l", "500 ml: 3.50 €"), ("oz", "0.21 €/oz", "16.9 oz: 3.50 €")])
+def test_a_price_is_shown_for_the_venues_unit_and_for_a_glass(unit: str, price: str, glass: str) -> None:
+    formats = Formats(Locale.EN, "EUR", UTC, VolumeUnit(unit))
+    shown = (formats.price(700), formats.glass(500, 700))
+
+    assert tuple(re.sub("€(\\d[^/]*)", "\\1 €", text).replace("\N{NO-BREAK SPACE}", " ") for text in shown) == (price, glass)
+
+
+def test_an_end_has_its_day_where_the_time_alone_could_mean_another_one() -> None:
+    formats, now = Formats(Locale.EN, "EUR", zone_of("Europe/Berlin")), datetime(2026, 11, 29, 12, tzinfo=UTC)
+    ends = [formats.until(now + timedelta(hours=hours), now) for hours in (6, 14, 30, 24 * 30)]
+
+    assert ends == ["19:00", "03:00", "Mon 19:00", "29 Dec 13:00"]

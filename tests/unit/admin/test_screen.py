@@ -1,5 +1,6 @@
 """Priorities of a tap's screen: danger before connection, a pour before everything that only concerns the next guest."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import pytest
 from tapwire_admin.console.formats import Formats
 from tapwire_admin.console.tap_screens import RESULT_S, ScreenState, TapSnapshot, screen_texts
 from tapwire_contracts.denials import denial_text
+from tapwire_contracts.messages import PriceRuleShown
 from tapwire_contracts.reasons import DenyReason, Locale
 from tapwire_core.db.views.taps import TapView
 
@@ -116,3 +118,16 @@ def test_a_closed_venue_says_so_in_the_taps_language() -> None:
 
 def test_what_is_shown_can_be_sent() -> None:
     assert msgspec.json.decode(msgspec.json.encode(shown(seen())))["beverage"] == "Pils"
+
+
+def test_a_happy_hour_shows_the_list_price_until_when_and_the_price_of_a_glass() -> None:
+    until = datetime(2030, 1, 1, 18, 30, tzinfo=UTC)
+    rule = PriceRuleShown(price_rule_id=UUID(int=4), name="Happy hour", until=until)
+    now = shown(seen(list_price_per_liter_minor=1_000, sell_price_per_liter_minor=800, price_rule=rule))
+    dearer = shown(seen(list_price_per_liter_minor=700, sell_price_per_liter_minor=800, price_rule=rule))
+    usual = shown(seen(list_price_per_liter_minor=800, sell_price_per_liter_minor=800))
+
+    assert (now["list_price"], now["price"], now["rule"]) == ("€10.00", "€8.00", "Happy hour until 1 Jan 18:30")
+    assert now["glass"] == "500\N{NO-BREAK SPACE}ml: €4.00"
+    assert (dearer["list_price"], dearer["rule"]) == ("", now["rule"])
+    assert (usual["list_price"], usual["rule"], usual["glass"]) == ("", "", now["glass"])

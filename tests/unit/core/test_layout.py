@@ -30,6 +30,7 @@ NOUNS: Final = frozenset(
         "kegs",
         "money",
         "pours",
+        "price_rules",
         "reports",
         "sessions",
         "shifts",

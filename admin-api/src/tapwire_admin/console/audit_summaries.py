@@ -31,6 +31,7 @@ ICONS: Final[Mapping[str, Icon]] = {
     "keg": Icon("barrel"),
     "stock": Icon("barrel"),
     "beverage": Icon("barrel"),
+    "price": Icon("banknote"),
     "tap": Icon("beer"),
     "incident": Icon("triangle-alert"),
     "volume": Icon("droplets"),
@@ -57,7 +58,11 @@ def shown_action(entry: AuditEntryView) -> str:
 def audit_summary(locale: Locale, formats: Formats, entry: AuditEntryView) -> str:
     """An entry's details in one short line."""
     details = entry.details
-    parts = [_reason(locale, entry.action, details), _serving(locale, formats, entry.action, details)]
+    parts = [
+        _reason(locale, entry.action, details),
+        _serving(locale, formats, entry.action, details),
+        _price_rule(formats, entry),
+    ]
     if isinstance(details.get("volume_ml"), int):
         parts.append(formats.volume(details["volume_ml"]))
     parts += [formats.money(details[name]) for name in _MONEY if isinstance(details.get(name), int)]
@@ -79,6 +84,21 @@ def _serving(locale: Locale, formats: Formats, action: str, details: dict[str, A
         used, limit = (formats.serving(ServingMeasure(details["measure"]), details[name]) for name in ("used", "limit"))
         return translate(N_("%(used)s of %(limit)s")) % {"used": used, "limit": limit}
     return ""
+
+
+def _price_rule(formats: Formats, entry: AuditEntryView) -> str:
+    """A price rule's name, with the times and the price that were set."""
+    details = entry.details
+    if not entry.action.startswith("price_rule_"):
+        return ""
+    parts = [str(details.get("name", ""))]
+    if "from" in details or "to" in details:
+        parts.append(f"{details.get('from', '…')}–{details.get('to', '…')}")
+    if isinstance(details.get("percent_off"), int):
+        parts.append(f"−{details['percent_off']}\N{NO-BREAK SPACE}%")
+    if isinstance(details.get("sell_price_per_liter_minor"), int):
+        parts.append(formats.money(details["sell_price_per_liter_minor"]))
+    return " · ".join(part for part in parts if part)
 
 
 def _reason(locale: Locale, action: str, details: dict[str, Any]) -> str:

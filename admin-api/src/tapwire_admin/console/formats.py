@@ -3,8 +3,8 @@
 import copy
 import functools
 import re
-from datetime import date, datetime, tzinfo
-from decimal import Decimal
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,7 +19,9 @@ from babel.numbers import (
 
 from tapwire_contracts.currencies import CURRENCY_DIGITS, decimal_amount
 from tapwire_contracts.reasons import Locale
-from tapwire_core.domain.closed_sets import ServingMeasure
+from tapwire_core.db.views.price_rules import PriceRuleView
+from tapwire_core.domain.closed_sets import ServingMeasure, VolumeUnit
+from tapwire_core.domain.money import charge
 from tapwire_core.errors import Invalid
 
 PRESET_STEPS: Final = (1, 2, 5)
@@ -38,16 +40,26 @@ LITER_DIGITS: Final = 2
 BABEL_LOCALES: Final = {Locale.EN: "en_GB", Locale.RU: "ru"}
 """British English: 24 hours, day before month."""
 UTC: Final = ZoneInfo("UTC")
+ML_PER_OUNCE: Final = Decimal("29.5735")
+"""The US fluid ounce."""
+_UNITS: Final = {
+    "en_GB": {VolumeUnit.ML: ("ml", "l"), VolumeUnit.OZ: ("oz", "oz")},
+    "ru": {VolumeUnit.ML: ("мл", "л"), VolumeUnit.OZ: ("унц.", "унц.")},
+}
+"""By language and unit: that of small volumes, and the one that prices are for."""
+_CLOCK_IS_ENOUGH: Final = timedelta(hours=20)
+_WEEKDAY_IS_ENOUGH: Final = timedelta(days=6)
 _NUMBER: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 class Formats:
-    """Formats of one language, currency and time zone."""
+    """Formats of one language, currency, time zone and unit of volume. Every shown volume and price is formatted here."""
 
-    def __init__(self, locale: Locale, currency: str, zone: tzinfo = UTC) -> None:
+    def __init__(self, locale: Locale, currency: str, zone: tzinfo = UTC, unit: VolumeUnit = VolumeUnit.ML) -> None:
         self.locale: Final = BABEL_LOCALES[locale]
         self.currency: Final = currency
         self.zone: Final = zone
+        self.unit: Final = unit
         self._digits: Final = CURRENCY_DIGITS[currency]
         # Babel's own digits are CLDR's
         self._pattern: Final = copy.copy(BabelLocale.parse(self.locale).currency_formats["standard"])
@@ -90,13 +102,54 @@ class Formats:
         return UNUSUAL_PRESETS * self.presets_minor[-1]
 
     def volume(self, ml: int | None) -> str:
-        """A volume: `312 ml`, or in litres from one litre on."""
+        """A volume: `312 ml`, in litres from one litre on; or in US fluid ounces: `10.6 oz`."""
         if ml is None:
             return "–"
-        liter, milliliter = ("л", "мл") if self.locale == "ru" else ("l", "ml")
-        if abs(ml) < LITERS_FROM_ML:
-            return f"{ml}\N{NO-BREAK SPACE}{milliliter}"
-        return f"{format_decimal(Decimal(ml) / ML_PER_LITER, '#,##0.0', locale=self.locale)}\N{NO-BREAK SPACE}{liter}"
+        if self.unit is VolumeUnit.OZ or abs(ml) < LITERS_FROM_ML:
+            return f"{self.measure(ml)}\N{NO-BREAK SPACE}{self.measure_unit}"
+        return f"{self._tenths(self.scale(ml))}\N{NO-BREAK SPACE}{self.price_unit}"
+
+    def measure(self, ml: int) -> str:
+        """A volume without its unit, `measure_unit`: millilitres, or ounces to a tenth."""
+        return self.number(ml) if self.unit is VolumeUnit.ML else self._tenths(self.scale(ml))
+
+    @property
+    def measure_unit(self) -> str:
+        """The short unit of `measure`."""
+        return _UNITS[self.locale][self.unit][0]
+
+    @property
+    def price_unit(self) -> str:
+        """The short unit that prices are for: a litre or an ounce."""
+        return _UNITS[self.locale][self.unit][1]
+
+    def scale(self, ml: int) -> Decimal:
+        """A volume in the unit that prices are for."""
+        return Decimal(ml) / (ML_PER_LITER if self.unit is VolumeUnit.ML else ML_PER_OUNCE)
+
+    def unit_price(self, per_liter_minor: int | None) -> str:
+        """The price of a litre, or of an ounce, without the unit."""
+        if per_liter_minor is None or self.unit is VolumeUnit.ML:
+            return self.money(per_liter_minor)
+        exact = per_liter_minor * ML_PER_OUNCE / ML_PER_LITER
+        return self.money(int(exact.quantize(Decimal(1), ROUND_HALF_UP)))
+
+    def price(self, per_liter_minor: int | None) -> str:
+        """A price with its unit: `6.50 €/l`, or `0.19 €/oz`."""
+        return f"{self.unit_price(per_liter_minor)}/{self.price_unit}"
+
+    def price_of_rule(self, rule: PriceRuleView) -> str:
+        """What a price rule makes of a price: a price, or `−20 %`."""
+        if rule.percent_off is not None:
+            return f"\N{MINUS SIGN}{rule.percent_off}\N{NO-BREAK SPACE}%"
+        return self.price(rule.sell_price_per_liter_minor)
+
+    def glass(self, glass_ml: int, per_liter_minor: int | None) -> str:
+        """The price of a glass: `500 ml: 3.25 €`."""
+        return f"{self.volume(glass_ml)}: {self.money(charge(glass_ml, per_liter_minor))}" if per_liter_minor else ""
+
+    def _tenths(self, amount: Decimal) -> str:
+        return str(format_decimal(amount, "#,##0.0", locale=self.locale))
 
     def serving(self, measure: ServingMeasure, amount: int) -> str:
         """An amount of a serving limit: a volume, or grams of alcohol from milligrams."""
@@ -131,6 +184,12 @@ class Formats:
     def long_moment(self, at: datetime) -> str:
         """A day with its year and a time, for print."""
         return str(format_datetime(at, "d MMMM y, HH:mm", tzinfo=self.zone, locale=self.locale))
+
+    def until(self, at: datetime, now: datetime | None = None) -> str:
+        """The end of something that lasts for hours or days: the time, with its day when that is not clear."""
+        away = at - (now or datetime.now(UTC))
+        pattern = "HH:mm" if away < _CLOCK_IS_ENOUGH else "EEE HH:mm" if away < _WEEKDAY_IS_ENOUGH else "d MMM HH:mm"
+        return str(format_datetime(at, pattern, tzinfo=self.zone, locale=self.locale))
 
     def clock(self, at: datetime) -> str:
         """A time of the day, to the second."""

@@ -45,6 +45,7 @@ MENU: Final = (
     MenuEntry("/guests", Icon("users"), N_("Guests"), starts_group=True),
     MenuEntry("/cards", Icon("credit-card"), N_("Cards")),
     MenuEntry("/stock", Icon("barrel"), N_("Kegs & beverages")),
+    MenuEntry("/prices", Icon("calendar-clock"), N_("Prices")),
     MenuEntry("/reports", Icon("chart-column"), N_("Reports")),
     MenuEntry("/audit", Icon("history"), N_("Audit log")),
     MenuEntry("/devices", Icon("router"), N_("Devices"), role=Role.ENGINEER, starts_group=True),

@@ -56,6 +56,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "pour_pending": N_(
         "A pour of this visit is in progress or not reported yet. Wait, settle it by hand, or close the visit without charge."
     ),
+    "price_rule_overlap": N_("Another price rule would be on at the same time for the same beverage. Change times or days."),
     "reason_required": N_("There are more patrons than at the guest's last visit. Write down why."),
     "role_required": N_("You are not allowed to do this. Ask a shift lead or an engineer."),
     "secret_shown_once": N_("This secret was already shown. Create a new one."),

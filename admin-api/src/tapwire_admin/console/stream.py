@@ -62,9 +62,9 @@ class LiveTexts:
         self.live: Final = live
         self._viewer: Final = viewer
         self._pours: dict[str, TapView | None] = {}
-        self._presence: dict[str, str] = {}
         self._cards: dict[str, tuple[str | None, bool]] = {}
         self._laid_on: dict[str, str] = {}
+        self._presence: dict[str, tuple[str, int | None]] = {}
         self._loading: asyncio.Task[None] | None = None
 
     def values(self, listener: Listener, updates: Sequence[tuple[LiveKind, dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -90,10 +90,10 @@ class LiveTexts:
             _cancel(self._loading)
 
     def presence_changed(self, state: dict[str, Any]) -> bool:
-        """True if a node came online or went offline since its last state."""
-        before = self._presence.get(state["path"])
-        self._presence[state["path"]] = state["status"]
-        return before is not None and before != state["status"]
+        """True if a node came online, went offline, or applied another config since its last state: prices change by themselves."""
+        before, now = self._presence.get(state["path"]), (state["status"], state.get("config_revision"))
+        self._presence[state["path"]] = now
+        return before is not None and before != now
 
     def cards(self, updates: Sequence[tuple[LiveKind, dict[str, Any]]], *, is_first: bool) -> list[dict[str, Any]]:
         """The cards on readers that differ from those last sent, and those laid on anew."""
@@ -128,7 +128,7 @@ class LiveTexts:
             "pour_id": value["pour_id"],
             "visit_id": str(tap.pending_visit_id),
             "guest": tap.pending_guest_name,
-            "ml": self._viewer.formats.number(ml),
+            "ml": self._viewer.formats.measure(ml),
             "money": self._viewer.formats.money(charge(ml, tap.pending_price_minor)),
             "share": min(ml / tap.pending_max_volume_ml, 1),
         }

@@ -13,7 +13,9 @@ from tapwire_admin.console.translations import N_, translations
 from tapwire_contracts.denials import guest_text
 from tapwire_contracts.reasons import DenyReason, Locale, Phase, VerdictStatus
 from tapwire_core.db.views.taps import TapView
+from tapwire_core.domain.closed_sets import VolumeUnit
 from tapwire_core.domain.money import charge
+from tapwire_core.services.venues import DEFAULT_GLASS_ML
 
 RESULT_S: Final = 10.0
 """Time that a result or denial stays after the card was removed."""
@@ -44,6 +46,7 @@ class TapSnapshot:
     progress: dict[str, Any]
     answer: dict[str, Any]
     answer_age_s: float
+    glass_ml: int = DEFAULT_GLASS_ML
 
     @property
     def phase(self) -> str:
@@ -57,11 +60,28 @@ def screen_texts(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[st
     offer = {
         "beverage": tap.beverage_name or "",
         "style": " · ".join(part for part in (tap.beverage_style, f"{tap.beverage_abv:g} %" if tap.beverage_abv else None) if part),
-        "price": formats.money(tap.sell_price_per_liter_minor) if tap.sell_price_per_liter_minor else "",
+        **_price(seen, locale, formats),
         "keg": max(tap.keg_book_volume_ml or 0, 0) / tap.keg_initial_volume_ml if tap.keg_initial_volume_ml else 0,
     }
-    nothing = {"ml": "", "money": "", "balance": "", "allowance": "", "share": 0, "name": ""}
-    return {**offer, **nothing, **_moment(seen, locale, formats)}
+    pour = {"ml": "", "unit": formats.measure_unit, "money": "", "balance": "", "allowance": "", "share": 0, "name": ""}
+    return {**offer, **pour, **_moment(seen, locale, formats)}
+
+
+def _price(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, Any]:
+    """The price now and that of a glass; the list price where a rule undercuts it, and until when."""
+    tap, texts = seen.tap, translations(locale)
+    now_minor, rule = tap.sell_price_per_liter_minor, tap.price_rule
+    if now_minor is None:
+        return dict.fromkeys(("price", "list_price", "per", "glass", "rule"), "")
+    is_lower = rule is not None and now_minor < (tap.list_price_per_liter_minor or 0)
+    ends = texts.gettext(N_("until %(time)s")) % {"time": formats.until(rule.until)} if rule and rule.until else ""
+    return {
+        "price": formats.unit_price(now_minor),
+        "list_price": formats.unit_price(tap.list_price_per_liter_minor) if is_lower else "",
+        "per": texts.gettext(N_("per litre") if formats.unit is VolumeUnit.ML else N_("per ounce")),
+        "glass": formats.glass(seen.glass_ml, now_minor),
+        "rule": " ".join(part for part in (rule.name, ends) if part) if rule else "",
+    }
 
 
 def _moment(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, Any]:
@@ -122,7 +142,7 @@ def _pouring(seen: TapSnapshot, locale: Locale, formats: Formats) -> dict[str, A
         "title": title,
         "text": "",
         "name": name,
-        "ml": formats.number(ml),
+        "ml": formats.measure(ml),
         "money": formats.money(amount_minor),
         "balance": formats.money(max(balance_minor - amount_minor, 0)) if balance_minor is not None else "",
         "allowance": formats.volume(max(allowed_ml - ml, 0)) if allowed_ml is not None else "",
@@ -139,7 +159,7 @@ def _thanks(verdict: dict[str, Any], locale: Locale, formats: Formats) -> dict[s
     balance_minor = verdict["balance_minor"]
     return {
         **_say(ScreenState.THANKS, locale, N_("Cheers!")),
-        "ml": formats.number(verdict["volume_ml"]),
+        "ml": formats.measure(verdict["volume_ml"]),
         "money": formats.money(verdict["amount_minor"]),
         "balance": formats.money(balance_minor) if balance_minor is not None else "",
     }

@@ -55,7 +55,9 @@ class Viewer:
     @property
     def formats(self) -> Formats:
         """Formats of numbers and times for the viewer."""
-        return Formats(self.locale, self.currency, zone_of(self.venue.time_zone if self.venue else "UTC"))
+        if self.venue is None:
+            return Formats(self.locale, self.currency)
+        return Formats(self.locale, self.currency, zone_of(self.venue.time_zone), self.venue.volume_unit)
 
     def may(self, role: str) -> bool:
         """True if the operator has this role, or one that includes it."""
@@ -92,7 +94,15 @@ class Viewer:
         return render(
             self.locale,
             template,
-            {"viewer": self, "sign": formats.sign, "shown_value": formats.shown_value, **formatters, **audit, **context},
+            {
+                "viewer": self,
+                "sign": formats.sign,
+                "formats": formats,
+                "shown_value": formats.shown_value,
+                **formatters,
+                **audit,
+                **context,
+            },
         )
 
 
@@ -102,11 +112,18 @@ FORMATTERS: Final = (
     "volume",
     "serving",
     "plain_grams",
+    "measure",
+    "unit_price",
+    "price",
+    "price_of_rule",
+    "glass",
     "number",
     "moment",
     "long_moment",
+    "until",
     "clock",
     "day",
+    "short_day",
     "age",
 )
 """Methods of `Formats` that templates use."""

@@ -24,6 +24,7 @@ from tapwire_core.domain.webhooks import MAX_URL_LENGTH
 from tapwire_core.services.request_limits import (
     MAX_AMOUNT_MINOR,
     MAX_COMMENT_LENGTH,
+    MAX_GLASS_ML,
     MAX_NAME_LENGTH,
     MAX_PASSWORD_LENGTH,
     MAX_PHONE_LENGTH,
@@ -37,6 +38,7 @@ from tapwire_core.services.request_limits import (
 from tapwire_core.services.users import USERNAME_PATTERN
 
 NO_NUL: Final = r"^[^\x00]*$"
+CLOCK_PATTERN: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 MAX_CARD_UID_TEXT: Final = 60
 """The longest card id as people write it: 20 digits with separators."""
 NOT_0: Final = {"extra": {"schema_not": Schema(const=0)}}
@@ -96,6 +98,11 @@ SignedAmountMinor = Annotated[
     ),
 ]
 PriceMinor = Annotated[int, Meta(ge=1, le=MAX_PRICE_MINOR, description="minor units of the currency per litre")]
+ClockTime = Annotated[
+    str, Meta(pattern=CLOCK_PATTERN, description="a time of day by the venue's wall clock, `HH:MM`", examples=["17:00"])
+]
+Weekday = Annotated[int, Meta(ge=1, le=7)]
+PercentOff = Annotated[int, Meta(ge=1, le=99, description="per cent off the list price; the price is rounded half up")]
 VolumeMl = Annotated[int, Meta(ge=1, le=MAX_VOLUME_ML, description="millilitres")]
 PouredMl = Annotated[int, Meta(ge=0, le=MAX_VOLUME_ML, description="millilitres", extra_json_schema=FROM_0)]
 SignedVolumeMl = Annotated[
@@ -117,6 +124,7 @@ DevicePathText = Annotated[
 ]
 PulsesPerLiter = Annotated[int, Meta(ge=1, le=MAX_PULSES_PER_LITER, description="the meter's pulses per litre")]
 MaxPourMl = Annotated[int, Meta(ge=1, le=MAX_POUR_ML, description="millilitres, the most that one grant allows")]
+GlassMl = Annotated[int, Meta(ge=1, le=MAX_GLASS_ML, description="millilitres of the glass whose price is shown")]
 LegalAge = Annotated[int, Meta(ge=0, le=120, description="years", extra_json_schema=FROM_0)]
 PercentByVolume = Annotated[float, Meta(ge=0, le=100, description="per cent, at most two decimals", extra_json_schema=FROM_0)]
 Patrons = Annotated[int, Meta(ge=1, le=MAX_PATRONS, description="people who drink on the visit; a serving limit is for each")]

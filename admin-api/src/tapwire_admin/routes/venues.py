@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath
-from tapwire_admin.requests.field_types import LegalAge, Name, Reason, Slug, Text
+from tapwire_admin.requests.field_types import GlassMl, LegalAge, Name, Reason, Slug, Text
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as tap_views
@@ -16,6 +16,7 @@ from tapwire_core.db.views import venues as venue_views
 from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.taps import UnconfirmedTap
 from tapwire_core.db.views.venues import VenueView
+from tapwire_core.domain.closed_sets import VolumeUnit
 from tapwire_core.domain.serving_limits import ServingLimit
 from tapwire_core.services import venues
 
@@ -33,6 +34,8 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     legal_age: LegalAge = venues.DEFAULT_LEGAL_AGE
     minors_allowed: bool = False
     serving_limit: ServingLimit | None = None
+    glass_ml: GlassMl = venues.DEFAULT_GLASS_ML
+    volume_unit: VolumeUnit = VolumeUnit.ML
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +46,8 @@ class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     legal_age: LegalAge | UnsetType = UNSET
     minors_allowed: bool | UnsetType = UNSET
     serving_limit: ServingLimit | UnsetType | None = UNSET
+    glass_ml: GlassMl | UnsetType = UNSET
+    volume_unit: VolumeUnit | UnsetType = UNSET
 
 
 class EmergencyStop(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +83,8 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         legal_age=data.legal_age,
         minors_allowed=data.minors_allowed,
         serving_limit=data.serving_limit,
+        glass_ml=data.glass_ml,
+        volume_unit=data.volume_unit,
     )
     return require_found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 

@@ -81,7 +81,7 @@ def _display(
     return Display(
         message=message,
         beverage=shown_beverage(tap.beverage_name, tap.beverage_style, tap.abv_hundredths) if tap else None,
-        sell_price_per_liter_minor=tap.price_minor if tap else None,
+        sell_price_per_liter_minor=tap.price.minor if tap and tap.price else None,
         currency=policy.currency,
         guest_first_name=guest.first_name if guest else None,
         balance_minor=guest.balance_minor if guest and show_balance else None,

@@ -21,6 +21,7 @@ from tapwire_contracts.reasons import DenyReason
 from tapwire_core.domain.closed_sets import CardStatus, TapStatus
 from tapwire_core.domain.money import affordable_ml, charge
 from tapwire_core.domain.pours import PendingPour
+from tapwire_core.domain.price_rules import Price, PriceRulesNow, price_now
 from tapwire_core.domain.serving_limits import EthanolLimit, Served, ServingLimit, left_ml
 
 
@@ -30,6 +31,7 @@ class TapFacts(Struct, frozen=True, kw_only=True):
     `highest_boot_id`: the boot that asked it. `seq_taken`: another question of the journal has this question's `seq`.
     `set_back`, `suspected`: this question's boot is proved, or suspected, to have an older copy of its journal.
     `odometer_seen_ml`: the highest known value of the journal's odometer. `identity_conflict`: two nodes use the tap's login.
+    `price_minor`: the list price; `price_rules`: those of the venue for the tap's beverage, null if there are none.
     `abv_hundredths`: the beverage's strength, in hundredths of a per cent. `serving_limit`: the venue's.
     """
 
@@ -54,6 +56,14 @@ class TapFacts(Struct, frozen=True, kw_only=True):
     odometer_seen_ml: int | None = None
     identity_conflict: bool = False
     serving_limit: ServingLimit | None = None
+    price_rules: PriceRulesNow | None = None
+
+    @property
+    def price(self) -> Price | None:
+        """The price per litre now; None for a tap without a keg, or a beverage without a price."""
+        if self.price_minor is None or self.beverage_id is None:
+            return None
+        return price_now(self.price_minor, self.beverage_id, self.price_rules)
 
 
 class VisitFacts(Struct, frozen=True, kw_only=True):
@@ -136,10 +146,16 @@ class Case:
         return self.facts.tap
 
     @property
+    def price(self) -> Price:
+        """The price now; the rules after `tap_not_configured` may rely on it."""
+        price = self.tap.price
+        assert price is not None
+        return price
+
+    @property
     def price_minor(self) -> int:
-        """The price; the rules after `tap_not_configured` may rely on it."""
-        assert self.tap.price_minor is not None
-        return self.tap.price_minor
+        """The price per litre now; the rules after `tap_not_configured` may rely on it."""
+        return self.price.minor
 
     @property
     def keg_ml(self) -> int:
@@ -230,11 +246,12 @@ RULES: Final[tuple[tuple[DenyReason, Callable[[Case], bool]], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The pour may start: its volume limit, its hold, and the price that it will be settled at."""
+    """The pour may start: its volume limit, its hold, and the price that it will be settled at, with the rule that makes it."""
 
     max_volume_ml: int
     hold_minor: int
     price_minor: int
+    price_rule_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,10 +292,11 @@ def authorize(question: Question, facts: Facts) -> Decision:
     for reason, fails in RULES:
         if fails(case):
             return Decision(Denied(reason), never_started, evidence, case.allowance_left_ml)
-    allowed_ml = case.allowance_left_ml
-    most_ml = (affordable_ml(case.available_minor, case.price_minor), case.keg_ml, case.tap.max_pour_ml)
+    price, allowed_ml = case.price, case.allowance_left_ml
+    most_ml = (affordable_ml(case.available_minor, price.minor), case.keg_ml, case.tap.max_pour_ml)
     max_volume_ml = min(most_ml if allowed_ml is None else (*most_ml, allowed_ml))
-    granted = Granted(max_volume_ml, charge(max_volume_ml, case.price_minor), case.price_minor)
+    hold_minor = charge(max_volume_ml, price.minor)
+    granted = Granted(max_volume_ml, hold_minor, price.minor, price.rule.price_rule_id if price.rule else None)
     return Decision(granted, never_started, evidence, allowed_ml)
 
 

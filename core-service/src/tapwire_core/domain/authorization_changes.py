@@ -97,6 +97,8 @@ def _grant(question: Question, granted: Granted, facts: Facts, new_pour_id: UUID
         "balance_minor": guest.balance_minor,
         "request_id": str(question.event_id),
     }
+    if granted.price_rule_id is not None:
+        details["price_rule_id"] = granted.price_rule_id
     subjects = (new_pour_id, visit.visit_id, guest.guest_id, question.tap_path, question.card_uid)
     changes.audit(AuditAction.POUR_AUTHORIZED, *subjects, details=details)
     return PourGranted(
@@ -110,6 +112,7 @@ def _grant(question: Question, granted: Granted, facts: Facts, new_pour_id: UUID
         journal_id=question.journal_id,
         seq=question.seq,
         sell_price_per_liter_minor=granted.price_minor,
+        price_rule_id=granted.price_rule_id,
         max_volume_ml=granted.max_volume_ml,
         hold_minor=granted.hold_minor,
         boot_id=question.boot_id,

@@ -24,6 +24,7 @@ class PourGranted(Struct, frozen=True, kw_only=True):
     journal_id: UUID | None
     seq: int | None
     sell_price_per_liter_minor: int
+    price_rule_id: UUID | None = None
     max_volume_ml: int
     hold_minor: int
     boot_id: UUID | None = None

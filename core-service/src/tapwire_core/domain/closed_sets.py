@@ -11,6 +11,13 @@ class SearchNoun(StrEnum):
     TAP = "tap"
 
 
+class VolumeUnit(StrEnum):
+    """The unit in which people see volumes; elsewhere they are millilitres."""
+
+    ML = "ml"
+    OZ = "oz"
+
+
 class TapStatus(StrEnum):
     """A tap's status, set by operators."""
 

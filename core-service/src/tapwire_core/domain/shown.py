@@ -8,9 +8,11 @@ class Noun(StrEnum):
 
     VENUE = "venue"
     VENUE_SETTINGS = "venue_settings"
+    VOLUMES = "volumes"
     EMERGENCY_STOP = "emergency_stop"
     SHIFT = "shift"
     BEVERAGE = "beverage"
+    PRICE_RULE = "price_rule"
     TAP = "tap"
     CARD = "card"
     VISIT = "visit"

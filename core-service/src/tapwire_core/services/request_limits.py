@@ -11,6 +11,9 @@ MAX_VOLUME_ML: Final = 10_000_000
 MAX_POUR_ML: Final = 100_000
 """Limit of a tap's `max_pour_ml`."""
 MAX_PULSES_PER_LITER: Final = 1_000_000
+MAX_GLASS_ML: Final = 10_000
+MAX_BEVERAGES_OF_RULE: Final = 200
+"""Limit of the beverages that one price rule names."""
 
 MAX_NAME_LENGTH: Final = 200
 MAX_REASON_LENGTH: Final = 500

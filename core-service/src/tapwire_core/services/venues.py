@@ -10,11 +10,13 @@ from tapwire_core.db.tables import Venue
 from tapwire_core.db.writes import venues as writes
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.closed_sets import VolumeUnit
 from tapwire_core.domain.serving_limits import ServingLimit
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.shown import Shown, require_as_shown
 
 DEFAULT_LEGAL_AGE: Final = 18
+DEFAULT_GLASS_ML: Final = 500
 
 
 class VenueRequired(Invalid):
@@ -41,6 +43,8 @@ class VenueChanges(TypedDict, total=False):
     legal_age: int
     minors_allowed: bool
     serving_limit: ServingLimit | None
+    glass_ml: int
+    volume_unit: VolumeUnit
 
 
 @use_case
@@ -54,6 +58,8 @@ async def create_venue(
     legal_age: int = DEFAULT_LEGAL_AGE,
     minors_allowed: bool = False,
     serving_limit: ServingLimit | None = None,
+    glass_ml: int = DEFAULT_GLASS_ML,
+    volume_unit: VolumeUnit = VolumeUnit.ML,
 ) -> str:
     """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years.
 
@@ -70,6 +76,8 @@ async def create_venue(
         time_zone=time_zone,
         legal_age=legal_age,
         minors_allowed=minors_allowed,
+        glass_ml=glass_ml,
+        volume_unit=volume_unit,
         **_limit_columns(serving_limit),
     )
     details = {"name": name, "time_zone": time_zone, "minors_allowed": minors_allowed, "serving_limit": serving_limit}

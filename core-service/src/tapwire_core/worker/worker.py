@@ -42,6 +42,7 @@ from tapwire_core.services.nodes import ask_for_reports, keep_progress
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.services.pour_batches import Batches
 from tapwire_core.services.pours import RawMessage
+from tapwire_core.services.price_rules import publish_new_prices
 from tapwire_core.services.retention import delete_expired
 from tapwire_core.settings import InvalidSettings, Settings
 from tapwire_core.worker.heartbeats import keep_heartbeat
@@ -65,6 +66,8 @@ class Intervals:
     """Write of the latest progress, and of the counts of messages without a decision."""
     database_check_s: float = 1.0
     """Check of the database connection, and heartbeat of the event loop."""
+    prices_s: float = 1.0
+    """Look for prices that changed with time: screens show them within 5 s."""
     presence_s: float = 30.0
     """Publication of the worker's presence."""
     backlog_s: float = 60.0
@@ -141,6 +144,7 @@ class Worker:
                 repeat(self.intervals.sweep_s, lambda: self._ask_for_reports(publisher)),
                 repeat(self.intervals.progress_s, lambda: self._write_progress(context)),
                 repeat(self.intervals.progress_s, lambda: self._write_undecided(gate, intake)),
+                repeat(self.intervals.prices_s, lambda: publish_new_prices(self.db)),
                 repeat(self.intervals.retention_s, self._sweep),
             )
         finally:

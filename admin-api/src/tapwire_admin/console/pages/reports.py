@@ -21,6 +21,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views.reports import SalesBy, SalesReport, SalesRow, report_sales
 from tapwire_core.db.views.system import read_status
 from tapwire_core.db.views.volumes import Volumes, report_volumes
+from tapwire_core.domain.closed_sets import VolumeUnit
 
 UNKNOWN_KEY: Final = "-"
 """The key of sales without a known tap or beverage."""
@@ -130,13 +131,14 @@ def _parts(viewer: Viewer, volumes: Volumes) -> list[dict[str, Any]]:
 
 
 def _chart(viewer: Viewer, sales: SalesReport, labels: dict[str, str]) -> dict[str, Any]:
-    """The chart's data: venue's time, money in major units, litres."""
+    """The chart's data: venue's time, money in major units, litres or ounces."""
+    volume_name = N_("Litres") if viewer.formats.unit is VolumeUnit.ML else N_("Ounces")
     per_major = 10 ** (len(viewer.formats.plain_money(0).partition(".")[2]))
     return {
         "keys": [labels.get(row.key, row.key) for row in sales.items],
         "money": [(row.sold_minor + row.written_off_minor) / per_major for row in sales.items],
-        "liters": [row.volume_ml / 1000 for row in sales.items],
-        "labels": [viewer.translate(text) for text in (N_("Time"), N_("Money"), N_("Litres"))],
+        "volumes": [float(viewer.formats.scale(row.volume_ml)) for row in sales.items],
+        "labels": [viewer.translate(text) for text in (N_("Time"), N_("Money"), volume_name)],
     }
 
 

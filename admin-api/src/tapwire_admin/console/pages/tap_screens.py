@@ -18,7 +18,7 @@ from litestar.params import QueryParameter
 from litestar.response import Redirect, ServerSentEvent, ServerSentEventMessage
 
 from tapwire_admin.access.auth import EVERYBODY
-from tapwire_admin.console.formats import Formats
+from tapwire_admin.console.formats import Formats, zone_of
 from tapwire_admin.console.render import html, render
 from tapwire_admin.console.tap_screens import RESULT_S, TapSnapshot, screen_texts
 from tapwire_admin.console.viewer import COOKIE_MAX_AGE_S
@@ -32,6 +32,7 @@ from tapwire_core.db.views.devices import secret_hash_of
 from tapwire_core.db.views.taps import TapView, get_tap
 from tapwire_core.db.views.venues import get_venue
 from tapwire_core.services.devices import screen_secret
+from tapwire_core.services.venues import DEFAULT_GLASS_ML
 
 COOKIE: Final = "tapwire_screen"
 MAX_SECRET_LENGTH: Final = 200
@@ -85,7 +86,8 @@ class Screen:
         self.db: Final = db
         self.path: Final = path
         self.live: Final = live
-        self._formats: Final = Formats(db.policy.locale, db.policy.currency)
+        self._formats = Formats(db.policy.locale, db.policy.currency)
+        self._glass_ml = DEFAULT_GLASS_ML
         self._answered_s = -RESULT_S
         self._tap: TapView | None = None
         self._shift_open = False
@@ -94,7 +96,9 @@ class Screen:
         """Read tap and venue from the books."""
         self._tap = require_found(await get_tap(self.db, self.path), "tap", self.path)
         venue = require_found(await get_venue(self.db, self._tap.venue_id), "venue", self._tap.venue_id)
-        self._shift_open = venue.open_shift_id is not None
+        self._shift_open, self._glass_ml = venue.open_shift_id is not None, venue.glass_ml
+        policy = self.db.policy
+        self._formats = Formats(policy.locale, policy.currency, zone_of(venue.time_zone), venue.volume_unit)
 
     def note_answer(self) -> None:
         """Record that the core has just answered the tap."""
@@ -106,7 +110,7 @@ class Screen:
         kinds = (LiveKind.NODE, LiveKind.PROGRESS, LiveKind.ANSWER)
         node, progress, answer = (self.live.newest(kind, self.path) or {} for kind in kinds)
         age_s = time.monotonic() - self._answered_s
-        seen = TapSnapshot(self._tap, self._shift_open, self.live.link, node, progress, answer, age_s)
+        seen = TapSnapshot(self._tap, self._shift_open, self.live.link, node, progress, answer, age_s, self._glass_ml)
         return screen_texts(seen, self.db.policy.locale, self._formats)
 
 

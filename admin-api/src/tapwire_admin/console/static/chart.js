@@ -1,7 +1,7 @@
-// Sales over time: money as bars, litres as a line. The table beside it has the same numbers.
+// Sales over time: money as bars, volume as a line. The table beside it has the same numbers.
 
 const where = document.getElementById("chart");
-const { keys, money, liters, labels } = JSON.parse(document.getElementById("chart-data").textContent);
+const { keys, money, volumes, labels } = JSON.parse(document.getElementById("chart-data").textContent);
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => {
   const probe = document.createElement("i");
@@ -24,15 +24,15 @@ function draw() {
     {
       width: where.clientWidth,
       height: where.clientHeight - 40,
-      scales: { x: { time: false, range: [-0.6, Math.max(keys.length, 2) - 0.4] }, money: { range: (_, _low, high) => [0, high * 1.1 || 1] }, liters: { range: (_, _low, high) => [0, high * 1.1 || 1] } },
-      axes: [{ ...axis("x", 2, false), splits: () => index, values: (_, splits) => splits.map(shortKey), space: 90 }, axis("money", 3, true), axis("liters", 1, false)],
+      scales: { x: { time: false, range: [-0.6, Math.max(keys.length, 2) - 0.4] }, money: { range: (_, _low, high) => [0, high * 1.1 || 1] }, volumes: { range: (_, _low, high) => [0, high * 1.1 || 1] } },
+      axes: [{ ...axis("x", 2, false), splits: () => index, values: (_, splits) => splits.map(shortKey), space: 90 }, axis("money", 3, true), axis("volumes", 1, false)],
       series: [
         { label: labels[0], value: (_, place) => (place === null ? "–" : shortKey(place)) },
         { label: labels[1], scale: "money", paths: uPlot.paths.bars({ size: [0.6, 60] }), fill: colour("--accent"), stroke: colour("--accent"), points: { show: false } },
-        { label: labels[2], scale: "liters", stroke: colour("--ink"), width: 2 },
+        { label: labels[2], scale: "volumes", stroke: colour("--ink"), width: 2 },
       ],
     },
-    [index, money, liters],
+    [index, money, volumes],
     where,
   );
   new ResizeObserver(() => chart.setSize({ width: where.clientWidth, height: where.clientHeight - 40 })).observe(where);

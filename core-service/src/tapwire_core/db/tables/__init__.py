@@ -22,6 +22,7 @@ from tapwire_core.db.tables.odometers import Stretch, TapJournal
 from tapwire_core.db.tables.outbox import Command
 from tapwire_core.db.tables.pairings import DevicePairing
 from tapwire_core.db.tables.pours import AuthorizationAnswer, Pour, PourReport
+from tapwire_core.db.tables.price_rules import PriceRule
 from tapwire_core.db.tables.search import SearchEntry
 from tapwire_core.db.tables.sessions import LoginTries, Session
 from tapwire_core.db.tables.shifts import Shift
@@ -52,6 +53,7 @@ __all__ = [
     "NodeStatus",
     "Pour",
     "PourReport",
+    "PriceRule",
     "ProgramHeartbeat",
     "SearchEntry",
     "Session",

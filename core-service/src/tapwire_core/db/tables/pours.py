@@ -84,6 +84,7 @@ class Pour(SQLModel, table=True):
         default=None, sa_type=DateTime(timezone=True), nullable=False, sa_column_kwargs={"server_default": NEVER}
     )
     sell_price_per_liter_minor: int = number()
+    price_rule_id: UUID | None = optional_reference("price_rules.price_rule_id")
     max_volume_ml: int = number()
     hold_minor: int = number()
     volume_ml: int = number(default=0)

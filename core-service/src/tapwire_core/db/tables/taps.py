@@ -24,6 +24,7 @@ class Tap(SQLModel, table=True):
     """A tap; its row lock serialises all decisions about it.
 
     `identity_conflict_at`: when two nodes with its login were last proved to be there; null while there is no conflict.
+    `price_shown`: the price rule that its config was last published for, with price and end; null for the list price.
     """
 
     __tablename__ = "taps"
@@ -46,5 +47,6 @@ class Tap(SQLModel, table=True):
     max_pour_ml: int = number(default=1000)
     keg_id: UUID | None = optional_reference("kegs.keg_id")
     config_revision: int = number(default=1)
+    price_shown: str | None = string()
     identity_conflict_at: datetime | None = optional_time()
     created_at: datetime = default_now()

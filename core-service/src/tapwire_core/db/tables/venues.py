@@ -7,13 +7,14 @@ from sqlalchemy import CheckConstraint
 from sqlmodel import SQLModel
 
 from tapwire_core.db.tables.columns import closed_set, default_now, flag, key, number, string
-from tapwire_core.domain.closed_sets import ServingMeasure
+from tapwire_core.domain.closed_sets import ServingMeasure, VolumeUnit
 
 
 class Venue(SQLModel, table=True):
     """A place with taps; it has at most one open shift.
 
     `serving_limit`: for each patron of a visit, in millilitres or, by ethanol, in milligrams; null: no limit.
+    `glass_ml`: the glass whose price is shown beside that of a litre.
     """
 
     __tablename__ = "venues"
@@ -26,6 +27,8 @@ class Venue(SQLModel, table=True):
             name="serving_limit_whole",
         ),
         CheckConstraint("serving_limit >= 1 AND serving_limit_window_minutes >= 1", name="serving_limit_positive"),
+        CheckConstraint("glass_ml BETWEEN 1 AND 10000", name="glass_sane"),
+        closed_set("volume_unit", VolumeUnit),
     )
 
     venue_id: str = key()
@@ -36,6 +39,8 @@ class Venue(SQLModel, table=True):
     serving_limit: int | None = number()
     serving_limit_window_minutes: int | None = number()
     minors_allowed: bool = flag()
+    glass_ml: int = number(default=500)
+    volume_unit: str = string(default=VolumeUnit.ML)
     emergency_stop: bool = flag()
     emergency_stop_reason: str | None = string()
     created_at: datetime = default_now()

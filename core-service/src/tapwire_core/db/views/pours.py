@@ -48,6 +48,7 @@ class PourView(Struct, frozen=True):
     max_volume_ml: int
     hold_minor: int
     sell_price_per_liter_minor: int
+    price_rule_id: UUID | None
     end_reason: EndReason | None
     stop_reason: StopReason | None
     report_refused: bool

@@ -5,7 +5,7 @@ are written, and the last page costs as much as the first one.
 """
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -35,6 +35,8 @@ _TEXT: Final = Annotated[str, msgspec.Meta(pattern="^[^\0]*$")]
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 U = TypeVar("U")
+Completed = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes of a statement's row the fields of its struct, where some of them follow from a rule of the domain."""
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -94,16 +96,16 @@ def number_in(document: ColumnElement[Any], field: str) -> ColumnElement[int]:
     return number
 
 
-async def read_all(db: Database, statement: Select[Any], struct: type[S]) -> list[S]:
+async def read_all(db: Database, statement: Select[Any], struct: type[S], complete: Completed = dict) -> list[S]:
     """All rows of a statement; only for small results."""
     async with db.engine.connect() as connection:
         rows = await connection.execute(statement)
-        return [msgspec.convert(dict(row), struct) for row in rows.mappings()]
+        return [msgspec.convert(complete(dict(row)), struct) for row in rows.mappings()]
 
 
-async def read_one(db: Database, statement: Select[Any], struct: type[S]) -> S | None:
+async def read_one(db: Database, statement: Select[Any], struct: type[S], complete: Completed = dict) -> S | None:
     """The only row of a statement, if there is one."""
-    found = await read_all(db, statement, struct)
+    found = await read_all(db, statement, struct, complete)
     return found[0] if found else None
 
 
@@ -115,6 +117,7 @@ async def read_page(
     page: PageRequest,
     *,
     newest_first: bool = False,
+    complete: Completed = dict,
 ) -> Page[S]:
     """One page of a statement's rows in the order of some columns that together are unique; a `CountedPage` on request."""
     down = newest_first if page.sort is None else page.sort is Sort.DESC
@@ -137,7 +140,7 @@ async def read_page(
         if last is not None and page.counted:
             counted = following(every, last).limit(COUNTED_UP_TO + 1).subquery()
             more = int((await connection.execute(select(func.count()).select_from(counted))).scalar_one())
-    items = tuple(msgspec.convert(row, struct) for row in rows[:limit])
+    items = tuple(msgspec.convert(complete(row), struct) for row in rows[:limit])
     cursor = _write_cursor(last) if last is not None else None
     if page.counted:
         return CountedPage(items, cursor, min(more, COUNTED_UP_TO), more > COUNTED_UP_TO)

@@ -5,10 +5,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Float, Select, Text, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Float, Select, Text, and_, case, cast, column, func, literal, or_, select
+from sqlalchemy import table as sql_table
 
+from tapwire_contracts.messages import PriceRuleShown
 from tapwire_contracts.reasons import IncidentStatus, Presence
 from tapwire_core.db.engine import Database
+from tapwire_core.db.shown_prices import with_price
 from tapwire_core.db.tables import Beverage, Incident, Keg, NodeStatus, Pour, Tap, Venue
 from tapwire_core.db.views.cards import guests
 from tapwire_core.db.views.guests import full_name
@@ -34,7 +37,8 @@ class TapView(Struct, frozen=True):
     """A tap, its keg and beverage, and its node's latest state. `status`: the tap's status for guests now.
 
     `pending_*`: the pour that holds it; `pending_price_minor` is that pour's frozen price per litre, `pending_progress_ml` the
-    volume of its node's latest progress.
+    volume of its node's latest progress. `sell_price_per_liter_minor`: the price now; `price_rule`: the rule that makes it, null
+    for the list price.
     """
 
     tap: str
@@ -53,6 +57,8 @@ class TapView(Struct, frozen=True):
     beverage_style: str | None
     beverage_abv: float | None
     sell_price_per_liter_minor: int | None
+    list_price_per_liter_minor: int | None
+    price_rule: PriceRuleShown | None
     currency: str
     pending_pour_id: UUID | None
     pending_age_ms: int | None
@@ -89,17 +95,17 @@ async def list_taps(db: Database, venue_id: str | None = None, page: PageRequest
     statement = _taps(db)
     if venue_id is not None:
         statement = statement.where(taps.c.venue_id == venue_id)
-    return await read_page(db, statement, TapView, [taps.c.tap_path], page)
+    return await read_page(db, statement, TapView, [taps.c.tap_path], page, complete=with_price)
 
 
 async def find_taps(db: Database, paths: Collection[str]) -> list[TapView]:
     """The existing taps of these paths."""
-    return await read_all(db, _taps(db).where(taps.c.tap_path.in_(paths)), TapView)
+    return await read_all(db, _taps(db).where(taps.c.tap_path.in_(paths)), TapView, with_price)
 
 
 async def get_tap(db: Database, tap: str) -> TapView | None:
     """One tap."""
-    return await read_one(db, _taps(db).where(taps.c.tap_path == tap), TapView)
+    return await read_one(db, _taps(db).where(taps.c.tap_path == tap), TapView, with_price)
 
 
 def is_confirmed() -> ColumnElement[bool]:
@@ -123,7 +129,8 @@ def _taps(db: Database) -> Select[Any]:
             beverages.c.name.label("beverage_name"),
             beverages.c.style.label("beverage_style"),
             cast(beverages.c.abv, Float).label("beverage_abv"),
-            beverages.c.sell_price_per_liter_minor,
+            beverages.c.sell_price_per_liter_minor.label("list_price_per_liter_minor"),
+            _price_facts().label("price_facts"),
             literal(db.policy.currency).label("currency"),
             pours.c.pour_id.label("pending_pour_id"),
             age_ms(pours.c.authorized_at).label("pending_age_ms"),
@@ -149,6 +156,13 @@ def _taps(db: Database) -> Select[Any]:
         .outerjoin(guests, guests.c.guest_id == pours.c.guest_id)
         .outerjoin(nodes, nodes.c.path == taps.c.tap_path)
     )
+
+
+def _price_facts() -> ColumnElement[str]:
+    """The price rules of the tap's venue, for `with_price`."""
+    prices = sql_table("price_rules_now", column("venue_id"), column("facts"))
+    of_venue = select(prices.c.facts).where(prices.c.venue_id == taps.c.venue_id).scalar_subquery()
+    return cast(of_venue, Text)
 
 
 def _names_pour() -> ColumnElement[bool]:

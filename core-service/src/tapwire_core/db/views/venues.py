@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Shift, Venue
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.domain.closed_sets import VolumeUnit
 from tapwire_core.domain.search import finds
 from tapwire_core.domain.serving_limits import ServingLimit
 
@@ -27,6 +28,8 @@ class VenueView(Struct, frozen=True):
     legal_age: int
     minors_allowed: bool
     serving_limit: ServingLimit | None
+    glass_ml: int
+    volume_unit: VolumeUnit
     emergency_stop: bool
     emergency_stop_reason: str | None
     open_shift_id: UUID | None

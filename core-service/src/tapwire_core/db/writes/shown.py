@@ -22,6 +22,7 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "serving_limit": "serving_limit_of(serving_limit_measure, serving_limit, serving_limit_window_minutes)",
         },
     ),
+    Noun.VOLUMES: ("venues", "venue_id", {"glass_ml": "glass_ml", "volume_unit": "volume_unit"}),
     Noun.EMERGENCY_STOP: (
         "venues",
         "venue_id",
@@ -42,6 +43,22 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "style": "style",
             "abv": "abv",
             "archived": "archived_at IS NOT NULL",
+        },
+    ),
+    Noun.PRICE_RULE: (
+        "price_rules",
+        "price_rule_id",
+        {
+            "name": "name",
+            "beverage_ids": "beverage_ids",
+            "weekdays": "weekdays",
+            "from_time": "from_time",
+            "to_time": "to_time",
+            "valid_from": "valid_from",
+            "valid_to": "valid_to",
+            "sell_price_per_liter_minor": "sell_price_per_liter_minor",
+            "percent_off": "percent_off",
+            "deleted": "deleted_at IS NOT NULL",
         },
     ),
     Noun.TAP: (

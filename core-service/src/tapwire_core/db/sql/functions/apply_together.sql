@@ -47,15 +47,15 @@ BEGIN
     IF 'granted' = ANY(present) THEN
         INSERT INTO pours (
             pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, shift_id, request_id, journal_id, seq,
-            sell_price_per_liter_minor, max_volume_ml, hold_minor, boot_id, odometer_seen_ml, abv_hundredths, armed_at)
+            sell_price_per_liter_minor, price_rule_id, max_volume_ml, hold_minor, boot_id, odometer_seen_ml, abv_hundredths, armed_at)
         SELECT pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, shift_id, granted.request_id,
-            journal_id, seq, sell_price_per_liter_minor, max_volume_ml, hold_minor, boot_id, odometer_seen_ml, abv_hundredths,
-            last_rearm(guest_id, venue_id)
+            journal_id, seq, sell_price_per_liter_minor, price_rule_id, max_volume_ml, hold_minor, boot_id, odometer_seen_ml,
+            abv_hundredths, last_rearm(guest_id, venue_id)
         FROM jsonb_to_recordset(decided) AS change(tap_path text, venue_id text, shift_id uuid, granted jsonb),
             jsonb_to_record(change.granted) AS granted(
                 pour_id uuid, visit_id uuid, guest_id uuid, card_uid text, keg_id uuid, beverage_id uuid, request_id uuid,
-                journal_id uuid, seq bigint, sell_price_per_liter_minor bigint, max_volume_ml bigint, hold_minor bigint,
-                boot_id uuid, odometer_seen_ml bigint, abv_hundredths bigint)
+                journal_id uuid, seq bigint, sell_price_per_liter_minor bigint, price_rule_id uuid, max_volume_ml bigint,
+                hold_minor bigint, boot_id uuid, odometer_seen_ml bigint, abv_hundredths bigint)
         WHERE change.granted IS NOT NULL;
         UPDATE visits SET active_tap_id = split_part(change.tap_path, '/', 3), lock_set_at = now()
         FROM jsonb_to_recordset(decided) AS change(tap_path text, granted jsonb)

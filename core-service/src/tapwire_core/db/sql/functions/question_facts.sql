@@ -35,6 +35,7 @@ LANGUAGE sql STABLE AS $$
                 'beverage_abv', beverage.abv,  -- for workers of the previous version
                 'abv_hundredths', beverage.abv_hundredths,
                 'price_minor', beverage.sell_price_per_liter_minor,
+                'price_rules', (SELECT now.facts FROM price_rules_now now WHERE now.venue_id = tap.venue_id),
                 'shift_id', shift.shift_id,
                 'serving_limit', serving_limit_of(
                     venue.serving_limit_measure, venue.serving_limit, venue.serving_limit_window_minutes),
