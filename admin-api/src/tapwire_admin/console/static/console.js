@@ -190,8 +190,9 @@ document.addEventListener("htmx:sendError", (event) => {
   problem.setAttribute("role", "alert");
   slot.replaceChildren(problem);
 });
-document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target === toasts) raiseToasts();
+document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+  if (target === toasts) raiseToasts();
+  if (target.matches(".problem")) target.scrollIntoView({ block: "center" }); // the button lies over a form's end
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.status >= 400) event.detail.shouldSwap = event.detail.xhr.responseText.startsWith("<");
