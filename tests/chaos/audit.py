@@ -172,7 +172,7 @@ class Auditor:
         match IncidentKind(incident["kind"]):
             case IncidentKind.LATE_MISMATCH:
                 return str(incident["pour_id"]) in self.staff.ended
-            case IncidentKind.DEAD_LETTER:
+            case IncidentKind.DEAD_LETTER | IncidentKind.DEVICE_MISBEHAVING:
                 return str(FLOODER) in incident["cause"] and self.monkey.did("fill queues", str(FLOODER))
             case IncidentKind.JOURNAL_SET_BACK | IncidentKind.ODOMETER_REWOUND | IncidentKind.INVALID_REPORT:
                 set_back = {str(tap.path) for tap in self.site.taps if self.monkey.did("set the card back", tap.node.name)}
