@@ -38,8 +38,6 @@ FLOOD_TIMEOUT_S: Final = 20.0
 CLOCK_S: Final = 40 * 86_400
 CLONED_S: Final = (3.0, 8.0)
 RETRY_S: Final = 0.2
-STUCK_S: Final = 5
-"""A pour pending longer than this after a card was set back waits for a person."""
 OVER_S: Final = 120.0
 R = TypeVar("R")
 
@@ -220,11 +218,11 @@ class Monkey:
             await self.lasts()
             await self._while_down(tap, lambda: tap.set_card_back(image))
             self.note("set the card back", tap.node.name)
+            then = await self._until("SELECT now()")
+            waiting = "SELECT FROM pours WHERE tap_path = $1 AND sync_status = 'pending_sync' AND authorized_at < $2"
             await self._until(
-                "SELECT NOT EXISTS (SELECT FROM pours WHERE tap_path = $1 AND sync_status = 'pending_sync'"
-                f" AND authorized_at < now() - interval '{STUCK_S} s')",
-                str(tap.path),
-            )
+                f"SELECT NOT EXISTS ({waiting})", str(tap.path), then
+            )  # one that only the card knew waits for a person
         finally:
             self.touched.discard(tap.node.name)
 
