@@ -24,6 +24,7 @@ class DeskReader:
         self._client: Final = client
         self._path: Final = path
         self._boot_id: Final = str(uuid4())
+        self._connection = 1
         self._laid: dict[str, Any] | None = None
 
     @classmethod
@@ -65,9 +66,10 @@ class DeskReader:
         return self._show()
 
     def lose_power(self) -> None:
-        """Be offline, as the broker says then."""
+        """Be offline, as the broker says then; what comes next is of a new connection."""
         self._laid = None
         self._show("offline")
+        self._connection += 1
 
     def _show(self, status: str = "online") -> None:
         state = {
@@ -81,7 +83,7 @@ class DeskReader:
             "odometer_ml": 0,
             "journal_id": self._boot_id,
             "boot_id": self._boot_id,
-            "connection": 1,
+            "connection": self._connection,
             "config_revision": 0,
             "software": "desk",
             "contract_version": "1",

@@ -40,7 +40,7 @@ async def test_a_part_of_a_page_whose_session_has_ended_leads_back_to_that_page_
 
     answer = await rest.nobody.post(f"/visits/{uuid4()}/top-up", headers=on_page)
 
-    assert answer.headers["HX-Redirect"] == "/login?next=/guests/1"
+    assert answer.headers["HX-Redirect"] == "/login?next=/guests/1%3Fsearch%3Dann"
 
 
 async def test_no_route_works_without_a_login_or_with_a_lesser_role(rest: Rest, db: Database) -> None:

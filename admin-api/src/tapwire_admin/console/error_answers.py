@@ -25,6 +25,8 @@ TOASTS: Final = "#toasts"
 FALLBACK_TEXT: Final = N_("This can't be done.")
 WITH_STATUS: Final = frozenset({"changed_meanwhile", "page_out_of_date"})
 """Codes whose status stays that of the REST API inside a page too: the page itself was wrong."""
+MAX_NEXT_LENGTH: Final = 250
+"""Longest address of a page to which a login leads back with its query."""
 WITH_FIELD: Final = frozenset({"invalid"})
 """Codes with a general text: below it stands what is wrong with which field."""
 
@@ -45,7 +47,8 @@ def show_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Re
 def redirect_to_login(request: Request[Any, Any, Any], _: NotAuthorizedException) -> Response[Any]:
     """Redirect to the login, and back to the page afterwards."""
     is_part = request.headers.get("HX-Request") == "true"
-    page = urlsplit(request.headers.get("HX-Current-URL", "")).path if is_part else request.url.path
+    at = urlsplit(request.headers.get("HX-Current-URL", "") if is_part else str(request.url))
+    page = f"{at.path}?{at.query}" if at.query and len(at.path) + len(at.query) < MAX_NEXT_LENGTH else at.path
     is_known = is_part or request.method == "GET"
     login = f"/login?next={quote(page)}" if is_known and page not in ("", "/") else "/login"
     return html("", headers={"HX-Redirect": login}) if is_part else Redirect(login, status_code=303)

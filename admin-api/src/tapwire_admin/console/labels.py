@@ -426,6 +426,12 @@ FORM_FIELDS: Final[Mapping[str, str]] = FIELDS | {
     "old_password": N_("Old password"),
     "new_password": N_("New password"),
     "since": N_("Since"),
+    "from": N_("From"),
+    "from_": N_("From"),
+    "to": N_("To"),
+    "limit_ml": N_("For each patron, in ml"),
+    "limit_g": N_("For each patron, in grams of alcohol"),
+    "window_minutes": N_("Minutes that a pour counts"),
     "code": N_("Code on the device"),
 }
 """Labels of the fields that forms have, by their names in the bodies of the REST API."""

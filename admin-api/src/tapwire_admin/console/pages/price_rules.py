@@ -68,6 +68,7 @@ async def ask_for_rule(db: Db, viewer: CurrentViewer) -> Response[str]:
 async def add_rule(actor: CurrentActor, form: Form) -> Response[str]:
     """Add a rule."""
     given = form.read(NewPriceRule, money=PRICE, venue_id=form.venue_id, **_typed(form))
+    form.require_usual(given.sell_price_per_liter_minor or 0, *PRICE)
     fields = fields_of_rule(msgspec.structs.asdict(given))
     await form.once(price_rules.create_price_rule, actor, fields.pop("venue_id"), **fields)
     return go_to("/prices")
@@ -105,6 +106,7 @@ async def change_rule(actor: CurrentActor, form: Form, price_rule_id: FromPath[U
     given = form.read(PriceRuleChange, money=PRICE, **absent, **_typed(form))
     fields = fields_of_rule({name: value for name, value in msgspec.structs.asdict(given).items() if value is not msgspec.UNSET})
     if changes := form.changed(**fields):
+        form.require_usual(changes.get(PRICE[0]) or 0, *PRICE)
         await form.only(changes).once(price_rules.change_price_rule, actor, price_rule_id, **changes)
     return go_to("/prices")
 

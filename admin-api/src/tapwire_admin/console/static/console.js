@@ -9,6 +9,7 @@ const FIRST_REFRESH_ALL_MS = 1_000;
 
 const page = document.body;
 const dialog = document.getElementById("dialog");
+const toasts = document.getElementById("toasts");
 
 // --- the stream ------------------------------------------------------------------------------------------------------------
 
@@ -29,7 +30,10 @@ function listen() {
   on("beat", showLink);
   on("changed", ({ topics }) => refresh(topics));
   on("end", ({ reason }) => {
-    if (reason !== "superseded") return location.reload();
+    if (reason !== "superseded") {
+      document.dispatchEvent(new CustomEvent("tapwire:leave"));
+      return location.reload();
+    }
     stream.close(); // newer pages of this user have the places: this one goes on when it is looked at again
     const resume = () => {
       if (document.hidden) return;
@@ -167,12 +171,29 @@ document.addEventListener("said", (event) => say(event.detail.text));
 
 function say(text) {
   const toast = Object.assign(document.createElement("p"), { className: "toast", textContent: text });
-  document.getElementById("toasts").replaceChildren(toast);
+  toasts.replaceChildren(toast);
+  raiseToasts();
   setTimeout(() => toast.remove(), TOAST_MS);
 }
 
+// What is shown last is uppermost: an open dialog would cover the toasts.
+function raiseToasts() {
+  toasts.hidePopover();
+  toasts.showPopover();
+}
+
 // A failed request is reported in the form that sent it, or in a toast.
-document.addEventListener("htmx:sendError", () => say(page.dataset.offline));
+document.addEventListener("htmx:sendError", (event) => {
+  const slot = event.detail.elt.closest("form")?.querySelector(".problem");
+  if (!slot) return say(page.dataset.offline);
+  const problem = Object.assign(document.createElement("p"), { textContent: page.dataset.offline });
+  problem.setAttribute("role", "alert");
+  slot.replaceChildren(problem);
+});
+document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+  if (target === toasts) raiseToasts();
+  if (target.matches(".problem")) target.scrollIntoView({ block: "center" }); // the button lies over a form's end
+});
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.status >= 400) event.detail.shouldSwap = event.detail.xhr.responseText.startsWith("<");
 });
@@ -191,6 +212,22 @@ document.addEventListener("change", (event) => {
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-print]")) print();
 });
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await copy(button.dataset.copy, button.parentElement);
+  say(button.dataset.copied);
+});
+
+// Pages without TLS have no clipboard of their own: there the selection is copied.
+async function copy(text, where) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = Object.assign(document.createElement("textarea"), { value: text });
+  where.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
 
 // After the device slept, everything is loaded again.
 document.addEventListener("visibilitychange", () => {
