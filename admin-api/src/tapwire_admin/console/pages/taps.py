@@ -195,7 +195,7 @@ async def _suggested_keg(db: Database, tap: TapView) -> KegView | None:
 async def _keg_choices(
     db: Database, viewer: Viewer, tap: TapView, suggested: KegView | None, search: str | None, chosen: KegView | None
 ) -> Choices:
-    """Kegs for a tap, those of its beverage first; on a tap without one the oldest is chosen before anybody chose, if few are there."""
+    """Kegs for a tap, those of its beverage first; without one the oldest is chosen at first, unless it is one of many."""
     kegs = await keg_views.list_free_kegs(db, tap.venue_id, first=tap.beverage_id, search=search or None, page=FIRST_CHOICES)
 
     def as_choice(keg: KegView) -> Choice:
