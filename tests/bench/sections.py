@@ -183,10 +183,10 @@ async def serving_limit(stage: Stage, seconds: float) -> LimitTurns:
 _HISTORY: Final = """
     INSERT INTO pours (pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, sync_status, request_id,
         sell_price_per_liter_minor, max_volume_ml, hold_minor, authorized_at, settled_at)
-    SELECT gen_random_uuid(), visit_id, guest_id, card_uid, venue_id, taps.tap_path, keg_id, beverage_id, 'voided',
+    SELECT gen_random_uuid(), visit_id, guest_id, visits.card_uid, visits.venue_id, taps.tap_path, keg_id, beverage_id, 'voided',
         gen_random_uuid(), 500, 400, 0, now() - interval '2 days' - n * interval '1 minute', now() - interval '2 days'
     FROM generate_series(1, $1) n, visits JOIN taps USING (venue_id) JOIN kegs USING (keg_id)
-    WHERE guest_id = $2 AND venue_id = $3 AND taps.tap_id = 'left'"""
+    WHERE guest_id = $2 AND visits.venue_id = $3 AND taps.tap_id = 'left'"""
 """Pours that ended long ago, and moved neither money nor stock."""
 
 

@@ -178,6 +178,25 @@ async def test_a_shift_that_guests_are_in_is_not_closed_and_the_guests_are_named
     await expect(console.dialog.get_by_role("link", name=re.compile("Omar"))).to_be_visible()
 
 
+async def test_one_of_many_is_searched_and_what_was_chosen_stays(console: Console, api: Api) -> None:
+    name = f"Amber {uuid4().hex[:6]}"
+    for number in range(9):
+        await api.make("/api/beverages", {"name": f"{name} {number}", "sell_price_per_liter_minor": PRICE_MINOR})
+    await console.go("/stock")
+    await console.press("Add a keg to stock")
+    search, chosen = console.dialog.get_by_role("searchbox"), console.dialog.get_by_role("radio", name=f"{name} 8")
+
+    await search.fill(f"{name} 8")
+    await chosen.check()
+    await search.fill(f"{name} 7")
+    await expect(console.dialog.get_by_role("radio", name=f"{name} 7")).to_be_visible()
+    await search.press("Enter")
+
+    await expect(chosen).to_be_checked()
+    await console.press("Add to stock", console.dialog)
+    await expect(console.page.locator(".tap", has_text=f"{name} 8")).to_have_count(1)
+
+
 async def test_who_is_logged_out_is_led_back_to_where_they_wanted_to_go(browser: Browser, demo: DemoFile) -> None:
     async with Console.opened(browser, demo.api_url) as visitor:
         await visitor.go("/visits")

@@ -169,14 +169,16 @@ class Auditor:
                 yield f"incident {incident['kind']} of {incident['cause']} names no fault: {incident['details']}"
 
     def _explains(self, incident: dict[str, Any]) -> bool:
+        paths = [str(tap.path) for tap in self.site.taps if self.monkey.did("set the card back", tap.node.name)]
+        is_set_back = any(path in (incident["tap_path"], incident["cause"].split(" ")[0]) for path in paths)
         match IncidentKind(incident["kind"]):
             case IncidentKind.LATE_MISMATCH:
                 return str(incident["pour_id"]) in self.staff.ended
-            case IncidentKind.DEAD_LETTER:
-                return str(FLOODER) in incident["cause"] and self.monkey.did("fill queues", str(FLOODER))
+            case IncidentKind.DEAD_LETTER | IncidentKind.DEVICE_MISBEHAVING:
+                flooded = str(FLOODER) in incident["cause"] and self.monkey.did("fill queues", str(FLOODER))
+                return flooded or (is_set_back and "invalid_report" in incident["cause"])
             case IncidentKind.JOURNAL_SET_BACK | IncidentKind.ODOMETER_REWOUND | IncidentKind.INVALID_REPORT:
-                set_back = {str(tap.path) for tap in self.site.taps if self.monkey.did("set the card back", tap.node.name)}
-                return incident["tap_path"] in set_back
+                return is_set_back
             case _:
                 return False
 

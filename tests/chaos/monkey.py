@@ -38,9 +38,7 @@ FLOOD_TIMEOUT_S: Final = 20.0
 CLOCK_S: Final = 40 * 86_400
 CLONED_S: Final = (3.0, 8.0)
 RETRY_S: Final = 0.2
-STUCK_S: Final = 5
-"""A pour pending longer than this after a card was set back waits for a person."""
-OVER_S: Final = 60.0
+OVER_S: Final = 120.0
 R = TypeVar("R")
 
 
@@ -207,20 +205,24 @@ class Monkey:
                 link.open()
 
     async def set_card_back(self) -> None:
-        """Make an image of a node's memory card, and write it back when the node has gone on; over when nobody waits for it."""
+        """Make an image of a node's memory card, and write it back after the next pour; over when nobody waits for it."""
         if (tap := self._untouched()) is None:
             return
         self.touched.add(tap.node.name)
         try:
             image = await self._while_down(tap, lambda: Image.of(tap.journal))
+            asked = await self._until("SELECT now()")
+            await self._until(
+                "SELECT true FROM pours WHERE tap_path = $1 AND authorized_at > $2 AND volume_ml > 0 LIMIT 1", str(tap.path), asked
+            )
             await self.lasts()
             await self._while_down(tap, lambda: tap.set_card_back(image))
             self.note("set the card back", tap.node.name)
+            then = await self._until("SELECT now()")
+            waiting = "SELECT FROM pours WHERE tap_path = $1 AND sync_status = 'pending_sync' AND authorized_at < $2"
             await self._until(
-                "SELECT NOT EXISTS (SELECT FROM pours WHERE tap_path = $1 AND sync_status = 'pending_sync'"
-                f" AND authorized_at < now() - interval '{STUCK_S} s')",
-                tap,
-            )
+                f"SELECT NOT EXISTS ({waiting})", str(tap.path), then
+            )  # one that only the card knew waits for a person
         finally:
             self.touched.discard(tap.node.name)
 
@@ -235,7 +237,7 @@ class Monkey:
             await asyncio.sleep(self.dice.uniform(*CLONED_S))
         finally:
             await clone.stop()
-            await self._until("SELECT identity_conflict_at IS NULL FROM taps WHERE tap_path = $1", tap)
+            await self._until("SELECT identity_conflict_at IS NULL FROM taps WHERE tap_path = $1", str(tap.path))
             self.touched.discard(tap.node.name)
 
     def _untouched(self) -> Tap | None:
@@ -252,13 +254,13 @@ class Monkey:
             await asyncio.wait([done], timeout=RETRY_S)
         return done.result()
 
-    async def _until(self, holds: str, tap: Tap) -> None:
-        """Wait until the database says so of a tap; it may be away itself."""
+    async def _until(self, asked: str, *values: object) -> object:
+        """Wait until the database answers this with something, and return it; the database may be away itself."""
         async with asyncio.timeout(OVER_S):
             while True:
                 with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                    if await self.site.db.pool.fetchval(holds, str(tap.path)):
-                        return
+                    if found := await self.site.db.pool.fetchval(asked, *values):
+                        return found
                 await asyncio.sleep(RETRY_S)
 
     async def move_clock(self) -> None:

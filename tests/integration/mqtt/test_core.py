@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import time
 from uuid import UUID, uuid4
 
 import msgspec
@@ -17,13 +18,16 @@ from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.services import taps
 from tapwire_core.services.pour_recovery import force_unlock
+from tapwire_core.services.price_rules import PriceRuleFields, create_price_rule, delete_price_rule
 from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tests.mqtt_tap import MqttTap, connect_tap
 from tests.venue import OPERATOR, Venue
 
 ENDS_WITHIN_S = 15
-PACE = Intervals(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
+PACE = Intervals(
+    sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, prices_s=0.1, reconnect_max_s=0.3
+)
 HEARS_ONLY = replace(PACE, outbox_s=3_600, database_check_s=1.0)
 """A worker that looks into its outbox only when it is told to, and listens again a second after it lost that connection."""
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
@@ -182,6 +186,21 @@ async def test_a_stop_that_is_queued_while_nobody_listens_for_it_is_sent_as_soon
 
         assert (await tap.command("stop_pour"))["pour_id"] == str(grant.pour_id)
     await end_tasks(running)
+
+
+async def test_a_price_rule_reaches_the_taps_screen_when_it_begins_and_when_it_ends(venue: Venue, tap: MqttTap) -> None:
+    before = await tap.config(sell_price_per_liter_minor=500_00)
+    always = PriceRuleFields(name="Happy hour", weekdays=[*range(1, 8)], from_time=time(), to_time=time(), percent_off=50)
+    rule_id = await create_price_rule(venue.db, OPERATOR, venue.venue_id, **always)
+
+    began = await tap.config(sell_price_per_liter_minor=250_00)
+
+    await delete_price_rule(venue.db, OPERATOR, rule_id)
+    ended = await tap.config(sell_price_per_liter_minor=500_00, revision=began["revision"] + 1)
+    assert began["list_price_per_liter_minor"] == 500_00
+    assert began["price_rule"] == {"price_rule_id": str(rule_id), "name": "Happy hour", "until": None}
+    assert began["revision"] > before["revision"]
+    assert ended["price_rule"] is None
 
 
 async def test_a_config_revision_below_the_nodes_is_counted_on_from_it(venue: Venue, tap: MqttTap) -> None:

@@ -112,13 +112,13 @@ async def test_a_change_that_names_nothing_is_a_mistake(rest: Rest, venue: Venue
 
 async def test_what_is_not_named_in_a_change_stays(rest: Rest, venue: Venue) -> None:
     new = {"first_name": "Ann", "last_name": "Lee", "phone": "+49 1", "birth_date": "1990-01-31"}
-    guest_id = done(await rest.operator.post("/api/guests", json=new), 201)["guest_id"]
+    guest_id = done(await rest.shift_lead.post("/api/guests", json=new), 201)["guest_id"]
 
-    changed = done(await rest.operator.patch(f"/api/guests/{guest_id}", json={"last_name": None, "age_checked": True}))
+    changed = done(await rest.shift_lead.patch(f"/api/guests/{guest_id}", json={"last_name": None, "age_checked": True}))
 
     assert (changed["first_name"], changed["last_name"], changed["phone"]) == ("Ann", None, "+49 1")
-    assert (changed["birth_date"], changed["age_checked_by"]) == ("1990-01-31", "operator")
-    taken_back = done(await rest.operator.patch(f"/api/guests/{guest_id}", json={"age_checked": False}))
+    assert (changed["birth_date"], changed["age_checked_by"]) == ("1990-01-31", "shift_lead")
+    taken_back = done(await rest.shift_lead.patch(f"/api/guests/{guest_id}", json={"age_checked": False}))
     assert (taken_back["age_checked_by"], taken_back["age_checked_at"]) == (None, None)
 
 

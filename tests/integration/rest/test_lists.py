@@ -44,7 +44,7 @@ _FILL: Final = (
        SELECT gen_random_uuid(), 'bar', {beverage}, 50000, 50000, 'retired' {many}""",
     "INSERT INTO taps (tap_path, venue_id, tap_id, name) SELECT 'bar/taps/t' || n, 'bar', 't' || n, 'Ann' || n {many}",
     """INSERT INTO devices (path, kind, secret_hash, broker_hash)
-       SELECT 'bar/readers/desk' || n, 'readers', decode(to_hex(n + 4096), 'hex'), '' {many}""",
+       SELECT 'bar/readers/desk-' || n, 'readers', decode(to_hex(n + 4096), 'hex'), '' {many}""",
     """INSERT INTO visits (visit_id, venue_id, guest_id, card_uid, opened_by, opened_at, lock_set_at)
        SELECT {visit}, 'bar', {guest}, '04' || lpad(to_hex(n * 11), 12, '0'), 'test', now() - make_interval(mins => n),
            CASE WHEN n > 900 THEN now() END {many}""",
@@ -173,9 +173,9 @@ CHOICES: Final = (
         f"{5:016}{777:016x}",
         "beverages WHERE archived_at IS NULL",
     ),
-    ("/check-in", "/check-in/readers", "reader", "desk777", "bar/readers/desk777", "devices"),
-    ("/cards", "/check-in/readers", "reader", "Desk777", "bar/readers/desk777", "devices"),
-    (f"/visits/{VISIT}/card", "/check-in/readers", "reader", "desk777", "bar/readers/desk777", "devices"),
+    ("/check-in", "/check-in/readers", "reader", "desk-777", "bar/readers/desk-777", "devices"),
+    ("/cards", "/check-in/readers", "reader", "777 Desk", "bar/readers/desk-777", "devices"),
+    (f"/visits/{VISIT}/card", "/check-in/readers", "reader", "desk-777", "bar/readers/desk-777", "devices"),
     ("/venues", "/parts/venues", "venue_id", "cafe 777", "v777", "venues"),
 )
 """A page with a choice, the path that searches it, its field, a search, the value that it finds, and all that may be chosen."""

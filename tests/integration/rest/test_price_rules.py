@@ -14,6 +14,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import beverages, kegs, taps, venues
 from tapwire_core.services.books import check_books
+from tapwire_core.services.nodes import note_state
 from tapwire_core.services.outbox import publish_waiting
 from tapwire_core.services.price_rules import publish_new_prices
 from tests.rest import Rest, done, form_about, refusal, with_key
@@ -271,6 +272,22 @@ async def test_a_screen_is_told_of_each_boundary_and_change_once_however_many_wo
     assert is_renamed.name == "Happy day"
     assert (ended[left].sell_price_per_liter_minor, ended[left].price_rule) == (PRICE_MINOR, None)
     assert await published(db) == {}
+
+
+async def test_a_display_that_was_offline_at_the_boundary_is_told_the_price_when_it_is_back(
+    rest: Rest, venue: Venue, db: Database
+) -> None:
+    left = str(venue.tap.path)
+    known = (await published(db))[left].revision
+    await note_state(db, venue.tap.path, msgspec.structs.replace(venue.tap.state(), config_revision=known))
+    assert left not in await published(db)
+    await add(rest, venue, percent_off=50)
+    assert (await published(db))[left].revision > known
+
+    await note_state(db, venue.tap.path, msgspec.structs.replace(venue.tap.state(connection=2), config_revision=known))
+
+    again = (await published(db))[left]
+    assert (again.sell_price_per_liter_minor, again.list_price_per_liter_minor) == (PRICE_MINOR // 2, PRICE_MINOR)
 
 
 async def test_only_engineers_set_prices(rest: Rest, venue: Venue) -> None:

@@ -48,10 +48,15 @@ def words_of(*texts: str | None) -> list[str]:
     return list(dict.fromkeys(words))
 
 
+def typed_words(text: str) -> list[str]:
+    """The words of a query, folded, in their order."""
+    return _split(_fold(text))[:MAX_WORDS]
+
+
 def finds(typed: str, *texts: str | None) -> bool:
     """True if each typed word begins a word of the texts; for what is in no index."""
     words = words_of(*texts)
-    return all(any(word.startswith(begun) for word in words) for begun in _split(_fold(typed)))
+    return all(any(word.startswith(begun) for word in words) for begun in typed_words(typed))
 
 
 def guest_words(first_name: str, last_name: str | None, phone: str | None) -> list[str]:
@@ -74,7 +79,7 @@ def phone_query(phone: str) -> str | None:
 
 def query_of(text: str) -> SearchQuery:
     """Read what was typed."""
-    words = _split(_fold(text))[:MAX_WORDS]
+    words = typed_words(text)
     card = _SEPARATORS.sub("", text).lower()
     try:
         identifier = UUID(text.strip())

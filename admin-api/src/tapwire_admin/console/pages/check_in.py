@@ -10,6 +10,7 @@ from litestar.params import FromQuery
 
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.console.activity import latest_at_counter
+from tapwire_admin.console.choices import FIRST_CHOICES
 from tapwire_admin.console.error_answers import problem_text
 from tapwire_admin.console.forms import Form, SubmittedForm
 from tapwire_admin.console.render import go_to
@@ -35,7 +36,6 @@ from tapwire_core.services import guests, visits
 from tapwire_core.services.cards import Reading, card_warnings
 
 MAX_SUGGESTIONS: Final = 6
-FIRST_READERS: Final = PageRequest(limit=12, counted=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ async def readers_of(
 ) -> Page[Reader]:
     """The venue's first readers: the chosen one, then those at the desk, then the taps'."""
     venue_id = viewer.required_venue.venue_id
-    found = await list_readers(db, venue_id, search=search or None, chosen=chosen or None, page=FIRST_READERS)
+    found = await list_readers(db, venue_id, search=search or None, chosen=chosen or None, page=FIRST_CHOICES)
     readers = [_reader(live, DevicePath.parse(device.path), device.node_state or {}) for device in found.items]
     return with_items(found, readers)
 

@@ -123,13 +123,13 @@ async def correct(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Re
 
 
 async def _beverage_choices(db: Database, viewer: Viewer, search: str | None, chosen: BeverageView | None) -> Choices:
-    """Beverages on sale; the first one is chosen before anybody chose."""
+    """Beverages on sale; the first one is chosen before anybody chose, unless it is one of many."""
     sold = await beverage_views.list_beverages(db, search=search or None, page=FIRST_CHOICES)
 
     def as_choice(beverage: BeverageView) -> Choice:
         return Choice(str(beverage.beverage_id), beverage.name, viewer.formats.money(beverage.sell_price_per_liter_minor))
 
-    if chosen is None and not search:
+    if chosen is None and not search and sold.next_cursor is None:
         chosen = next(iter(sold.items), None)
     return choices_of("beverage_id", "/stock/new-keg/beverages", sold, as_choice, chosen=chosen)
 

@@ -94,8 +94,10 @@ async def ask_for_change(db: Db, viewer: CurrentViewer, price_rule_id: FromPath[
     """The form of a rule."""
     shown = await read_shown(db, Noun.PRICE_RULE, price_rule_id)
     rule = await _rule(db, price_rule_id)
-    days = viewer.translate_all(DAYS)
-    return viewer.show("dialogs/price_rule.html", rule=rule, shown=shown, beverages=await _beverages(db), day_names=days)
+    archived = (await beverage_views.list_beverages(db, archived=True, page=EVERYTHING)).items
+    named = [beverage for beverage in archived if beverage.beverage_id in (rule.beverage_ids or ())]
+    context = {"beverages": [*await _beverages(db), *named], "day_names": viewer.translate_all(DAYS)}
+    return viewer.show("dialogs/price_rule.html", rule=rule, shown=shown, **context)
 
 
 @post("/prices/{price_rule_id:uuid}", access=ENGINEER, shows=Noun.PRICE_RULE)

@@ -195,14 +195,14 @@ async def _suggested_keg(db: Database, tap: TapView) -> KegView | None:
 async def _keg_choices(
     db: Database, viewer: Viewer, tap: TapView, suggested: KegView | None, search: str | None, chosen: KegView | None
 ) -> Choices:
-    """Kegs for a tap, those of its beverage first; on a tap without a beverage the oldest is chosen before anybody chose."""
+    """Kegs for a tap, those of its beverage first; without one the oldest is chosen at first, unless it is one of many."""
     kegs = await keg_views.list_free_kegs(db, tap.venue_id, first=tap.beverage_id, search=search or None, page=FIRST_CHOICES)
 
     def as_choice(keg: KegView) -> Choice:
         tag = viewer.translate(N_("suggested")) if suggested is not None and keg.keg_id == suggested.keg_id else ""
         return Choice(str(keg.keg_id), keg.beverage_name, viewer.formats.volume(keg.book_volume_ml), tag)
 
-    if chosen is None and not tap.beverage_id and not search:
+    if chosen is None and not tap.beverage_id and not search and kegs.next_cursor is None:
         chosen = next(iter(kegs.items), None)
     return choices_of("keg_id", f"/taps/{tap.venue_id}/{tap.tap_id}/kegs", kegs, as_choice, chosen=chosen)
 

@@ -20,7 +20,7 @@ from tapwire_core.db.views.queries import (
     read_page,
     table,
 )
-from tapwire_core.domain.search import words_of
+from tapwire_core.domain.search import typed_words
 
 devices: Final = table(Device)
 nodes: Final = table(NodeStatus)
@@ -61,7 +61,7 @@ async def list_readers(
     With `search` those whose id has each typed word in it. `chosen`, a device's path, comes before all others, found or not.
     """
     statement = _devices().where(devices.c.path.startswith(f"{venue_id}/", autoescape=True), devices.c.revoked_at.is_(None))
-    found = [func.split_part(devices.c.path, "/", 3).contains(word, autoescape=True) for word in words_of(search)]
+    found = [func.split_part(devices.c.path, "/", 3).contains(word, autoescape=True) for word in typed_words(search or "")]
     statement = statement.where(or_(and_(true(), *found), devices.c.path == chosen))
     is_online = func.coalesce(nodes.c.status == Presence.ONLINE.value, False)
     at_desk = devices.c.kind == DeviceKind.READER.value

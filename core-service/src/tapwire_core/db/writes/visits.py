@@ -114,7 +114,8 @@ async def rearm_visit(store: Store, visit: LockedVisit) -> None:
     The time is the clock's, not the transaction's, so that it is after every pour that ended before.
     """
     rearmed_at = await store.connection.fetchval(
-        """UPDATE visits SET rearmed_at = greatest(clock_timestamp(), last_rearm($2, $3) + interval '1 microsecond')
+        """UPDATE visits SET rearmed_at = greatest(clock_timestamp(), (
+               SELECT max(rearmed_at) + interval '1 microsecond' FROM visits WHERE guest_id = $2 AND venue_id = $3))
            WHERE visit_id = $1 RETURNING rearmed_at""",
         visit.visit_id,
         visit.guest_id,

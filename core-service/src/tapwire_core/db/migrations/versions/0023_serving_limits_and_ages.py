@@ -36,7 +36,8 @@ def upgrade() -> None:
             ADD COLUMN abv_hundredths bigint,
             ADD COLUMN armed_at timestamptz NOT NULL DEFAULT '-infinity'
     """)
-    op.execute("CREATE INDEX ix_pours_served ON pours (guest_id, venue_id, armed_at, authorized_at)")
+    # its own collation makes it the only index that finds what counts at a venue
+    op.execute('CREATE INDEX ix_pours_served ON pours (guest_id, venue_id COLLATE "C", armed_at, authorized_at)')
     op.execute("DROP INDEX ix_pours_guest_id")
     op.execute("""
         ALTER TABLE visits

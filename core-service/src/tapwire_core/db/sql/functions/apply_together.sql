@@ -50,7 +50,9 @@ BEGIN
             sell_price_per_liter_minor, price_rule_id, max_volume_ml, hold_minor, boot_id, odometer_seen_ml, abv_hundredths, armed_at)
         SELECT pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, shift_id, granted.request_id,
             journal_id, seq, sell_price_per_liter_minor, price_rule_id, max_volume_ml, hold_minor, boot_id, odometer_seen_ml,
-            abv_hundredths, last_rearm(guest_id, venue_id)
+            abv_hundredths, (
+                SELECT coalesce(max(rearmed_at), '-infinity') FROM visits its
+                WHERE its.guest_id = granted.guest_id AND its.venue_id = change.venue_id AND rearmed_at IS NOT NULL)
         FROM jsonb_to_recordset(decided) AS change(tap_path text, venue_id text, shift_id uuid, granted jsonb),
             jsonb_to_record(change.granted) AS granted(
                 pour_id uuid, visit_id uuid, guest_id uuid, card_uid text, keg_id uuid, beverage_id uuid, request_id uuid,
