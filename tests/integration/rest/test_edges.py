@@ -74,7 +74,8 @@ async def test_a_time_of_no_sane_year_is_refused_in_bodies_too(rest: Rest, since
     assert refusal(await rest.engineer.post(replay, json={"since": since}), 400, "invalid")["field"] == "since"
     refusal(await rest.engineer.post(replay, json={"since": "2026-05-01T20:00:00Z"}), 404, "not_found")
     typed = {"since": since[:16], **form_about(Noun.WEBHOOK, webhook_id)}
-    assert "year" in (await rest.engineer.post(replay.removeprefix("/api"), data=typed, headers={"HX-Request": "true"})).text
+    said = (await rest.engineer.post(replay.removeprefix("/api"), data=typed, headers={"HX-Request": "true"})).text
+    assert "Enter the time to start from." in said
 
 
 UNREADABLE_PATHS = (
@@ -295,7 +296,7 @@ async def test_the_system_status_says_what_waits(rest: Rest, venue: Venue) -> No
     assert status["system"]["pending_pours"] == 1
     assert status["system"]["commands_waiting"] > 0
     assert (status["system"]["schema_revision"], status["system"]["contract_version"]) == (newest_revision(), CONTRACT_VERSION)
-    assert status["broker"] == {"connected": False, "core_workers": []}
+    assert status["broker"] == {"connected": True, "core_workers": []}
     (bar,) = status["venues"]
     assert (bar["shift_open"], bar["taps"], bar["taps_unconfirmed"], bar["active_visits"]) == (True, 1, 1, 1)
 
