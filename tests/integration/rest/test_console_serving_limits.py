@@ -36,22 +36,22 @@ async def test_an_engineer_sets_a_limit_changes_it_and_removes_it(rest: Rest, db
 
 
 @pytest.mark.parametrize(
-    ("typed", "field"),
+    ("typed", "label"),
     [
-        ({"measure": "volume"}, "limit_ml"),
-        ({"measure": "ethanol"}, "limit_g"),
-        ({"measure": "ethanol", "limit_g": "0"}, "limit_g"),
-        ({"measure": "volume", "limit_ml": "0"}, "limit_ml"),
-        ({"measure": "volume", "limit_ml": "5", "window_minutes": "0.5"}, "window_minutes"),
+        ({"measure": "volume"}, "For each patron, in ml"),
+        ({"measure": "ethanol"}, "For each patron, in g"),
+        ({"measure": "ethanol", "limit_g": "0"}, "For each patron, in g"),
+        ({"measure": "volume", "limit_ml": "0"}, "For each patron, in ml"),
+        ({"measure": "volume", "limit_ml": "5", "window_minutes": "0.5"}, "Minutes that a pour counts"),
     ],
 )
-async def test_a_limit_that_is_none_is_refused(rest: Rest, db: Database, venue: Venue, typed: dict[str, str], field: str) -> None:
+async def test_a_limit_that_is_none_is_refused(rest: Rest, db: Database, venue: Venue, typed: dict[str, str], label: str) -> None:
     tab, path = await engineer(rest, db), "/venues/bar/change"
 
     answer = await tab.send(path, await tab.see(path), **SETTINGS, **typed)
 
     assert 'data-refused="invalid"' in answer.text
-    assert field in answer.text
+    assert label in answer.text
     assert await limit_of(db) == (None, None, None, False)
 
 
