@@ -115,6 +115,7 @@ async def test_money_is_taken_refused_and_given_back_by_those_who_may(
     before = (await api.read(f"/api/guests/{guest_id}"))["balance_minor"]
     await console.go(f"/visits/{visit_id}")
     await console.press("Top up")
+    await expect(console.dialog.get_by_label("Amount")).to_be_focused()
     await console.dialog.get_by_label("Amount").fill("12,50")
     await console.press("Top up", console.dialog)
     await expect(console.page.locator("[data-available]")).to_have_text(f"€{(before + 1250) / 100:.2f}")

@@ -108,3 +108,22 @@ async def test_a_pour_over_its_limit_is_called_so_only_beyond_the_tolerance(
         shown = await page(rest, venue.db, path)
         assert ("<b>Pour settled, over its limit" in shown) == is_said, path
     assert await venue.audited("overpour_charged") == 1
+
+
+async def test_an_amount_far_above_the_usual_ones_is_booked_only_when_it_is_confirmed(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=1_00)
+    headers = in_browser(await log_in(venue.db, Role.OPERATOR))
+    typed = {"amount_minor": "5000.00", "method": "cash", "key": "one"}
+    path = f"/visits/{ann.visit_id}/top-up"
+
+    asked = await rest.nobody.post(path, data=typed, headers=headers)
+    other = await rest.nobody.post(path, data={**typed, "amount_minor": "50000.00", "confirmed": "500000"}, headers=headers)
+    before = done(await rest.operator.get(f"/api/visits/{ann.visit_id}"))["balance_minor"]
+    booked = await rest.nobody.post(path, data={**typed, "confirmed": "500000"}, headers=headers)
+
+    assert "far more than usual" in asked.text
+    assert 'name="confirmed" value="500000"' in asked.text
+    assert "far more than usual" in other.text, "it was another amount that was confirmed"
+    assert before == 1_00
+    assert "far more than usual" not in booked.text
+    assert done(await rest.operator.get(f"/api/visits/{ann.visit_id}"))["balance_minor"] == 5_001_00
