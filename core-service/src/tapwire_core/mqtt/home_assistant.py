@@ -20,7 +20,7 @@ from tapwire_core.broker.client import subscribe
 from tapwire_core.db.advisory_lock import hold_lock
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
-from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.queries import every_item
 from tapwire_core.db.views.taps import TapView, list_taps
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.mqtt.home_assistant_payloads import discovery_config, discovery_topic, home_state
@@ -122,9 +122,4 @@ async def _retained_taps(client: Client) -> set[tuple[str, str]]:
 
 
 async def _all_taps(db: Database) -> list[TapView]:
-    page = await list_taps(db, page=PageRequest(limit=MAX_LIMIT))
-    taps = list(page.items)
-    while page.next_cursor:
-        page = await list_taps(db, page=PageRequest(cursor=page.next_cursor, limit=MAX_LIMIT))
-        taps += page.items
-    return taps
+    return await every_item(lambda page: list_taps(db, page=page))

@@ -24,7 +24,7 @@ from tapwire_core.db.views import beverages as beverage_views
 from tapwire_core.db.views import price_rules as views
 from tapwire_core.db.views.beverages import BeverageView
 from tapwire_core.db.views.price_rules import PriceRuleView
-from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
+from tapwire_core.db.views.queries import every_item
 from tapwire_core.domain.closed_sets import VolumeUnit
 from tapwire_core.domain.shown import Noun
 from tapwire_core.errors import DomainError, Invalid
@@ -33,7 +33,6 @@ from tapwire_core.services.shown import read_shown
 
 PRICE: Final = ("sell_price_per_liter_minor",)
 DAYS: Final = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
-EVERYTHING: Final = PageRequest(limit=MAX_LIMIT)
 
 
 @get("/prices", access=OPERATOR)
@@ -42,7 +41,7 @@ async def show_prices(db: Db, viewer: CurrentViewer, shell: ShellContext, week: 
     venue = viewer.required_venue
     if week is not None:
         require_sane_year("week", week)
-    rules = (await views.list_price_rules(db, venue.venue_id, EVERYTHING)).items
+    rules = await every_item(lambda page: views.list_price_rules(db, venue.venue_id, page))
     now = require_found(await views.read_wall_clock(db, venue.venue_id), "venue", venue.venue_id)
     monday = _monday(week or now.date())
     others = {name: monday + timedelta(days=days) for name, days in (("before", -WEEK), ("after", WEEK))}
@@ -94,7 +93,7 @@ async def ask_for_change(db: Db, viewer: CurrentViewer, price_rule_id: FromPath[
     """The form of a rule."""
     shown = await read_shown(db, Noun.PRICE_RULE, price_rule_id)
     rule = await _rule(db, price_rule_id)
-    archived = (await beverage_views.list_beverages(db, archived=True, page=EVERYTHING)).items
+    archived = await every_item(lambda page: beverage_views.list_beverages(db, archived=True, page=page))
     named = [beverage for beverage in archived if beverage.beverage_id in (rule.beverage_ids or ())]
     context = {"beverages": [*await _beverages(db), *named], "day_names": viewer.translate_all(DAYS)}
     return viewer.show("dialogs/price_rule.html", rule=rule, shown=shown, **context)
@@ -150,8 +149,8 @@ def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-async def _beverages(db: Database) -> tuple[BeverageView, ...]:
-    return (await beverage_views.list_beverages(db, page=EVERYTHING)).items
+async def _beverages(db: Database) -> list[BeverageView]:
+    return await every_item(lambda page: beverage_views.list_beverages(db, page=page))
 
 
 async def _rule(db: Database, price_rule_id: UUID) -> PriceRuleView:

@@ -5,7 +5,7 @@ are written, and the last page costs as much as the first one.
 """
 
 import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -107,6 +107,16 @@ async def read_one(db: Database, statement: Select[Any], struct: type[S], comple
     """The only row of a statement, if there is one."""
     found = await read_all(db, statement, struct, complete)
     return found[0] if found else None
+
+
+async def every_item(read: Callable[[PageRequest], Awaitable[Page[T]]]) -> list[T]:
+    """All items of a list that is short by its nature, read page by page."""
+    page = await read(PageRequest(limit=MAX_LIMIT))
+    items = list(page.items)
+    while page.next_cursor:
+        page = await read(PageRequest(cursor=page.next_cursor, limit=MAX_LIMIT))
+        items += page.items
+    return items
 
 
 async def read_page(
