@@ -42,6 +42,8 @@ _FILL: Final = (
        SELECT {keg}, 'bar', {beverage}, 50000, 50000 {many}""",
     """INSERT INTO kegs (keg_id, venue_id, beverage_id, initial_volume_ml, book_volume_ml, status)
        SELECT gen_random_uuid(), 'bar', {beverage}, 50000, 50000, 'retired' {many}""",
+    """INSERT INTO price_rules (price_rule_id, venue_id, name, weekdays, from_time, to_time, percent_off)
+       SELECT gen_random_uuid(), 'bar', 'Rule' || n, '{{1}}', '17:00', '18:00', 20 {many}""",
     "INSERT INTO taps (tap_path, venue_id, tap_id, name) SELECT 'bar/taps/t' || n, 'bar', 't' || n, 'Ann' || n {many}",
     """INSERT INTO devices (path, kind, secret_hash, broker_hash)
        SELECT 'bar/readers/desk-' || n, 'readers', decode(to_hex(n + 4096), 'hex'), '' {many}""",
@@ -145,6 +147,7 @@ REST: Final = (
     ("/api/incidents?status=resolved", "incident_id", "incidents WHERE status = 'resolved'"),
     ("/api/kegs?status=retired", "keg_id", "kegs WHERE status = 'retired'"),
     ("/api/pours", "pour_id", "pours"),
+    ("/api/price-rules", "price_rule_id", "price_rules"),
     ("/api/taps", "tap", "taps"),
     ("/api/users", "username", "users"),
     ("/api/venues", "venue_id", "venues"),

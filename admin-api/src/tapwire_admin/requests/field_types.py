@@ -4,7 +4,7 @@ The NUL character is refused everywhere: PostgreSQL can't store it.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from litestar.openapi.spec import Schema
 from msgspec import Meta
@@ -101,7 +101,7 @@ PriceMinor = Annotated[int, Meta(ge=1, le=MAX_PRICE_MINOR, description="minor un
 ClockTime = Annotated[
     str, Meta(pattern=CLOCK_PATTERN, description="a time of day by the venue's wall clock, `HH:MM`", examples=["17:00"])
 ]
-Weekday = Annotated[int, Meta(ge=1, le=7)]
+Weekday = Literal[1, 2, 3, 4, 5, 6, 7]
 PercentOff = Annotated[int, Meta(ge=1, le=99, description="per cent off the list price; the price is rounded half up")]
 VolumeMl = Annotated[int, Meta(ge=1, le=MAX_VOLUME_ML, description="millilitres")]
 PouredMl = Annotated[int, Meta(ge=0, le=MAX_VOLUME_ML, description="millilitres", extra_json_schema=FROM_0)]

@@ -9,7 +9,7 @@ from litestar import delete, get, patch, post
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
-from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, FromQuery, JSONBody, PageQuery, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, JSONBody, PageQuery, RunOnce, VenueQuery
 from tapwire_admin.requests.field_types import ClockTime, Name, PercentOff, PriceMinor, Slug, Weekday
 from tapwire_admin.requests.parameters import changes_of, require_found, require_sane_year
 from tapwire_core.db.views import price_rules as views
@@ -55,7 +55,7 @@ class PriceRuleChange(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 @get("/price-rules", access=OPERATOR)
-async def list_price_rules(db: Db, page: PageQuery, venue_id: FromQuery[str | None] = None) -> Page[PriceRuleView]:
+async def list_price_rules(db: Db, page: PageQuery, venue_id: VenueQuery = None) -> Page[PriceRuleView]:
     """Price rules of one venue or of all, the oldest first; without deleted ones."""
     return await views.list_price_rules(db, venue_id, page)
 
