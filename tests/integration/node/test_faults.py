@@ -274,6 +274,8 @@ async def lose_the_valve(broker: EmbeddedBroker, folder: Path) -> None:
         valve_pin(rig).is_dead = True
         rig.tap.reader.present(OTHER_CARD)
         await rig.core.hear("node_state", status="offline")
+        [serving] = [task for task in asyncio.all_tasks() if "TapNode.serve" in repr(task)]
+        await asyncio.wait([serving])
 
 
 def valve_pin(rig: Rig) -> WatchedPin:
