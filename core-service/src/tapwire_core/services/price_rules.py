@@ -45,18 +45,7 @@ class PriceRuleFields(TypedDict, total=False):
 @use_case
 async def create_price_rule(store: Store, actor: Actor, venue_id: str, **fields: Unpack[PriceRuleFields]) -> UUID:
     """Add a rule to a venue; raises `PriceRuleOverlap`. Taps show it within seconds of its first moment."""
-    rule = PriceRule(
-        price_rule_id=uuid4(),
-        name=fields["name"],
-        beverage_ids=_in_order(fields.get("beverage_ids")),
-        weekdays=tuple(sorted(set(fields["weekdays"]))),
-        from_time=fields["from_time"],
-        to_time=fields["to_time"],
-        valid_from=fields.get("valid_from"),
-        valid_to=fields.get("valid_to"),
-        sell_price_per_liter_minor=fields.get("sell_price_per_liter_minor"),
-        percent_off=fields.get("percent_off"),
-    )
+    rule = _rule_of(uuid4(), fields)
     if not await lock_venue(store, venue_id):
         raise NotFound("venue", venue_id)
     await _require_fitting(store, venue_id, rule)
@@ -103,16 +92,7 @@ async def overlapping_rule(
     store: Store, venue_id: str, price_rule_id: UUID | None = None, **fields: Unpack[PriceRuleFields]
 ) -> PriceRule | None:
     """The rule of the venue that a new or changed rule would overlap, while a form is being filled in; it locks nothing."""
-    proposed = PriceRule(
-        price_rule_id=price_rule_id or uuid4(),
-        name=fields.get("name", ""),
-        beverage_ids=_in_order(fields.get("beverage_ids")),
-        weekdays=tuple(fields["weekdays"]),
-        from_time=fields["from_time"],
-        to_time=fields["to_time"],
-        valid_from=fields.get("valid_from"),
-        valid_to=fields.get("valid_to"),
-    )
+    proposed = _rule_of(price_rule_id or uuid4(), fields)
     return _first_overlap(proposed, await writes.rules_of_venue(store, venue_id))
 
 
@@ -126,6 +106,21 @@ async def publish_new_prices(store: Store) -> int:
     for tap in taps:
         await store.send_config(tap)
     return len(taps)
+
+
+def _rule_of(price_rule_id: UUID, fields: PriceRuleFields) -> PriceRule:
+    return PriceRule(
+        price_rule_id=price_rule_id,
+        name=fields["name"],
+        beverage_ids=_in_order(fields.get("beverage_ids")),
+        weekdays=tuple(sorted(set(fields["weekdays"]))),
+        from_time=fields["from_time"],
+        to_time=fields["to_time"],
+        valid_from=fields.get("valid_from"),
+        valid_to=fields.get("valid_to"),
+        sell_price_per_liter_minor=fields.get("sell_price_per_liter_minor"),
+        percent_off=fields.get("percent_off"),
+    )
 
 
 async def _lock_rule(store: Store, price_rule_id: UUID) -> tuple[str, PriceRule]:
