@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     user = commands.add_parser("create-user", help="create an operator's login; prints a password once unless given")
     user.add_argument("name")
     user.add_argument("--role", required=True, choices=[role.value for role in Role])
+    user.add_argument("--venues", type=_ids_of, help="the ids of the venues that the user sees, with commas; all if left out")
     user.add_argument("--password-file", type=_text_of, dest="password", help="read the password from this file")
     user.set_defaults(command=_create_user)
     add_device_commands(commands)
@@ -72,6 +73,10 @@ def parser() -> argparse.ArgumentParser:
     add_units_options(units, has_settings=True)
     units.set_defaults(command=None)
     return top
+
+
+def _ids_of(listed: str) -> list[str]:
+    return [name.strip() for name in listed.split(",")]
 
 
 def _text_of(file: str) -> str:
@@ -106,7 +111,7 @@ async def _check(settings: Settings, arguments: argparse.Namespace) -> int:  # n
 async def _create_user(settings: Settings, arguments: argparse.Namespace) -> int:
     password = arguments.password or secrets.token_urlsafe(PASSWORD_BYTES)
     async with open_database(settings) as db:
-        await create_user(db, COMMAND_LINE, arguments.name, Role(arguments.role), password)
+        await create_user(db, COMMAND_LINE, arguments.name, Role(arguments.role), password, arguments.venues)
     print(f"Created {arguments.role} {arguments.name}." + ("" if arguments.password else f" Password, shown once: {password}"))
     return DONE
 

@@ -9,15 +9,17 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tapwire_core.db.connections import SERVER_SETTINGS, connect
 from tapwire_core.db.store import Store
 from tapwire_core.domain.policy import Policy
+from tapwire_core.domain.venue_scope import ALL_VENUES, VenueScope
 
 DEADLOCK_RETRIES: Final = 5
 """Retries of a transaction that the database aborted (a deadlock, a lost race for a unique row)."""
@@ -32,19 +34,25 @@ CLOSE_TIMEOUT_S: Final = 3.0
 
 RETRYABLE_ERRORS: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
+_SEE_VENUES: Final = text(
+    "SELECT set_config('search_path', 'of_venues, public', true), set_config('tapwire.venues', :venues, true)"
+)
+"""For the transaction: a name means the schema's view before the table, and the views show things of these venues."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Database:
-    """An open database with the installation's policy. `urgent`: the pool of `urgent_use_case`."""
+    """An open database with the installation's policy. `urgent`: the pool of `urgent_use_case`; `scope`: of reads."""
 
     pool: asyncpg.Pool
     urgent: asyncpg.Pool
     engine: AsyncEngine
     policy: Policy
     url: str
+    scope: VenueScope = ALL_VENUES
 
     @classmethod
     def nowhere(cls) -> Self:
@@ -65,6 +73,18 @@ class Database:
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
                     await asyncio.gather(pool.close(), urgent.close())
             await engine.dispose()
+
+    def within(self, scope: VenueScope) -> Self:
+        """The same database, of which reads see what is in the scope; transactions see and write everything."""
+        return replace(self, scope=scope)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading. Within a scope the schema `of_venues` hides what is of other venues."""
+        async with self.engine.connect() as connection:
+            if self.scope.venue_ids is not None:
+                await connection.execute(_SEE_VENUES, {"venues": " ".join(sorted(self.scope.venue_ids))})
+            yield connection
 
     async def check_connection(self, timeout_s: float) -> None:
         """Check that the database answers; raises the driver's error, or `TimeoutError`.

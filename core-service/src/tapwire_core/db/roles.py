@@ -31,6 +31,8 @@ def grant_application(connection: Connection, application_url: str) -> None:
         f"REVOKE UPDATE, DELETE, TRUNCATE ON {books} FROM {role}",
         f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
+        f"GRANT USAGE ON SCHEMA of_venues TO {role}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA of_venues TO {role}",
     ):
         connection.execute(text(statement))
 

@@ -5,7 +5,7 @@ compared with that of the object in `public`, and the trial is rolled back. So a
 equals its file is not touched: no lock, no new row in the catalogue.
 
 A comment on each object marks it as ours and has a digest of its file. By it `migrate` finds and drops objects without a
-file, and a starting program checks that `migrate` ran with its files. All other objects in `public` stay.
+file, and a starting program checks that `migrate` ran with its files. All other objects stay.
 """
 
 import hashlib
@@ -18,7 +18,6 @@ from sqlalchemy import Connection, text
 
 SQL: Final = Path(__file__).parent / "sql"
 MARK: Final = "Tapwire, from db/sql, "
-PUBLIC: Final = "CAST('public' AS regnamespace)"
 TRIAL: Final = "pg_my_temp_schema()"
 
 
@@ -27,11 +26,22 @@ class Kind:
     """A kind of object: its folder, and the query for a schema's objects that belong to no extension.
 
     The query returns `name` as in the file names, `identity` for DROP and COMMENT, `signature` (when it changes, the object must be
-    dropped and created), `definition`, and the comment.
+    dropped and created), `definition`, and the comment. `schema`: where the objects are; names in them are looked up there first.
     """
 
     folder: str
     objects: str
+    schema: str = "public"
+
+    @property
+    def search_path(self) -> str:
+        """The schemas in which names are looked up; new objects go into the first."""
+        return ", ".join(dict.fromkeys((self.schema, "public")))
+
+    @property
+    def namespace(self) -> str:
+        """The schema, for the query."""
+        return f"CAST('{self.schema}' AS regnamespace)"
 
 
 FUNCTIONS: Final = Kind(
@@ -45,17 +55,15 @@ FUNCTIONS: Final = Kind(
     WHERE pronamespace = {schema} AND prokind = 'f' AND NOT EXISTS (
         SELECT FROM pg_depend WHERE classid = CAST('pg_proc' AS regclass) AND objid = proc.oid AND deptype = 'e')""",
 )
-VIEWS: Final = Kind(
-    "views",
-    """SELECT relname AS name, format('VIEW public.%I', relname) AS identity,
+_VIEWS_OF: Final = """SELECT relname AS name, format('VIEW {name}.%I', relname) AS identity,
         (SELECT string_agg(concat(attname, ' ', format_type(atttypid, atttypmod)), ', ' ORDER BY attnum)
          FROM pg_attribute WHERE attrelid = view.oid AND attnum > 0) AS signature,
         concat(reloptions, pg_get_viewdef(view.oid)) AS definition,
         obj_description(view.oid, 'pg_class') AS comment
     FROM pg_class AS view
     WHERE relnamespace = {schema} AND relkind = 'v' AND NOT EXISTS (
-        SELECT FROM pg_depend WHERE classid = CAST('pg_class' AS regclass) AND objid = view.oid AND deptype = 'e')""",
-)
+        SELECT FROM pg_depend WHERE classid = CAST('pg_class' AS regclass) AND objid = view.oid AND deptype = 'e')"""
+VIEWS: Final = Kind("views", _VIEWS_OF)
 TRIGGERS: Final = Kind(
     "triggers",
     """SELECT concat(relname, '.', tgname) AS name, format('TRIGGER %I ON public.%I', tgname, relname) AS identity,
@@ -65,7 +73,9 @@ TRIGGERS: Final = Kind(
     FROM pg_trigger AS trigger JOIN pg_class AS rows ON rows.oid = tgrelid
     WHERE relnamespace = {schema} AND NOT tgisinternal""",
 )
-KINDS: Final = (FUNCTIONS, VIEWS, TRIGGERS)
+VENUE_VIEWS: Final = Kind("venue_views", _VIEWS_OF, schema="of_venues")
+"""Tables as an operator of some venues sees them; `Database.read` looks names up there first."""
+KINDS: Final = (FUNCTIONS, VIEWS, TRIGGERS, VENUE_VIEWS)
 """In the order of creation: a view may use functions, a trigger needs its function."""
 
 
@@ -94,11 +104,11 @@ class _File:
 
 def install_objects(connection: Connection, folder: Path = SQL) -> None:
     """Install the functions, views and triggers of the files in the caller's transaction; the tables must exist."""
-    connection.execute(text("SET LOCAL search_path = public"))
     connection.execute(text("SET LOCAL check_function_bodies = off"))  # a body may refer to later objects
     without_file: list[_Object] = []
     for kind in KINDS:
-        present = {found.identity: found for found in _objects(connection, kind, PUBLIC)}
+        connection.execute(text(f"SET LOCAL search_path = {kind.search_path}"))
+        present = {found.identity: found for found in _objects(connection, kind, kind.namespace)}
         files = list(_files(folder, kind))
         for file in files:
             wanted = _try(connection, kind, file)
@@ -114,7 +124,7 @@ def outdated_objects(connection: Connection) -> list[str]:
     return [
         file.name
         for kind in KINDS
-        for comments in [{found.name: found.comment for found in _objects(connection, kind, PUBLIC)}]
+        for comments in [{found.name: found.comment for found in _objects(connection, kind, kind.namespace)}]
         for file in _files(SQL, kind)
         if comments.get(file.name) != file.comment
     ]
@@ -147,7 +157,7 @@ def _try(connection: Connection, kind: Kind, file: _File) -> _Object:
 
 
 def _objects(connection: Connection, kind: Kind, schema: str) -> Iterable[_Object]:
-    found = connection.exec_driver_sql(kind.objects.format(schema=schema) + " ORDER BY identity")
+    found = connection.exec_driver_sql(kind.objects.format(schema=schema, name=kind.schema) + " ORDER BY identity")
     return [_Object(**row) for row in found.mappings()]
 
 

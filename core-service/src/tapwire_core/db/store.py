@@ -35,16 +35,25 @@ class Store:
         await self.connection.execute(statement, *map(_bind, columns.values()))
 
     async def audit(
-        self, action: AuditAction, actor: Actor, *subjects: object, details: Mapping[str, object] | None = None
+        self,
+        action: AuditAction,
+        actor: Actor,
+        *subjects: object,
+        details: Mapping[str, object] | None = None,
+        venue_id: str | None = None,
     ) -> None:
-        """Add an entry to the audit log; it can be found by the ids in `subjects`."""
+        """Add an entry to the audit log; it can be found by the ids in `subjects`.
+
+        `venue_id`: null takes the venue of the first subject that has one (trigger `entry_names_its_venue`).
+        """
         await self.connection.execute(
-            "INSERT INTO audit (action, actor, subjects, details, request_id) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO audit (action, actor, subjects, details, request_id, venue_id) VALUES ($1, $2, $3, $4, $5, $6)",
             action.value,
             actor.name,
             [str(subject) for subject in subjects if subject is not None],
             to_json(details or {}),
             actor.request_id,
+            venue_id,
         )
 
     async def send_command(self, tap: DevicePath | str, message: Message) -> None:

@@ -9,6 +9,7 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes import sessions as session_writes
 from tapwire_core.db.writes import users as user_writes
+from tapwire_core.db.writes import venues as venue_writes
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.closed_sets import Role
@@ -30,7 +31,7 @@ class UserExists(Refused):
 
 
 class LastEngineer(Refused):
-    """No enabled engineer would be left."""
+    """No enabled engineer of all venues would be left."""
 
     code = "last_engineer"
 
@@ -39,13 +40,16 @@ class UserChanges(TypedDict, total=False):
     """Changes of a user."""
 
     role: Role
+    venues: list[str] | None
     disabled: bool
     password: str
 
 
 @prepared_use_case
-async def create_user(_: Database, actor: Actor, username: str, role: Role, password: str) -> Steps:
-    """Add an operator."""
+async def create_user(
+    _: Database, actor: Actor, username: str, role: Role, password: str, venues: list[str] | None = None
+) -> Steps:
+    """Add an operator, of all venues unless some are named."""
     if not _USERNAME.fullmatch(username) or fold_username(username) == CORE.name:
         raise Invalid(f"username must match {USERNAME_PATTERN}, and not be {CORE.name!r}.", field="username")
     require_password(password)
@@ -54,8 +58,9 @@ async def create_user(_: Database, actor: Actor, username: str, role: Role, pass
     async def add(store: Store) -> None:
         if await user_writes.user_exists(store, username):
             raise UserExists(f"There is already a user {username!r}: use another name.", username=username)
-        await store.insert(User, username=username, role=role.value, password_hash=password_hash)
-        await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role})
+        wanted = await _require_venues(store, venues)
+        await store.insert(User, username=username, role=role.value, password_hash=password_hash, venues=wanted)
+        await store.audit(AuditAction.USER_CREATED, actor, username, details={"role": role, "venues": wanted})
 
     return add
 
@@ -80,7 +85,7 @@ async def change_own_password(db: Database, actor: Actor, token: str, old: str, 
 async def change_user(
     _: Database, actor: Actor, username: str, *, shown: Shown | None = None, **changes: Unpack[UserChanges]
 ) -> Steps:
-    """Change a user, all or nothing; one enabled engineer must stay.
+    """Change a user, all or nothing; one enabled engineer of all venues must stay.
 
     A new password ends the user's sessions and lock-out; disabling ends the sessions.
     """
@@ -90,14 +95,17 @@ async def change_user(
         require_password(password)
         columns["password_hash"] = await hash_password(password)
         audited["password"] = "changed"  # noqa: S105  the audit log's word for it
-    leaves = changes.get("disabled", False) or changes.get("role", Role.ENGINEER) is not Role.ENGINEER
+    is_engineer = changes.get("role", Role.ENGINEER) is Role.ENGINEER
+    leaves = changes.get("disabled", False) or not is_engineer or changes.get("venues") is not None
 
     async def change(store: Store) -> None:
         engineers = await user_writes.lock_enabled_engineers(store)
         known = (await _require_user(store, username)).username
         await require_as_shown(store, shown)
         if leaves and engineers == [known]:
-            raise LastEngineer("This is the last engineer: make another one first.")
+            raise LastEngineer("This is the last engineer of all venues: make another one first.")
+        if "venues" in changes:
+            columns["venues"] = audited["venues"] = await _require_venues(store, changes["venues"])
         await change_row(store, User, {"username": known}, columns)
         if password is not None:
             await session_writes.forget_tries(store, known)
@@ -114,6 +122,19 @@ def require_password(password: str) -> None:
         raise Invalid(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.", field="password")
     if not is_name("".join(mark for mark in password if mark.isprintable())):
         raise Invalid("A password needs a visible character.", field="password")
+
+
+async def _require_venues(store: Store, venues: list[str] | None) -> list[str] | None:
+    """The named venues, each once, in order; raises `NotFound` for one that there is not."""
+    if venues is None:
+        return None
+    if not venues:
+        raise Invalid("venues: name at least one venue, or leave it empty (null) for all.", field="venues")
+    wanted = sorted(set(venues))
+    for venue_id in wanted:
+        if not await venue_writes.venue_exists(store, venue_id):
+            raise NotFound("venue", venue_id)
+    return wanted
 
 
 async def _require_user(store: Store, username: str) -> user_writes.LockedUser:

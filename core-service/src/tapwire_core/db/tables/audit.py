@@ -16,13 +16,17 @@ from tapwire_core.db.tables.columns import (
 
 
 class AuditEntry(SQLModel, table=True):
-    """An audited action with its actor. `subjects` are the ids that it can be found by."""
+    """An audited action with its actor. `subjects` are the ids that it can be found by.
+
+    `venue_id`: the venue that it is about; null for what belongs to none, and for entries of before revision 0025.
+    """
 
     __tablename__ = "audit"
     __table_args__ = (
         Index("ix_audit_action", "action", "audit_id"),
         Index("ix_audit_subjects", "subjects", postgresql_using="gin"),
         Index("ix_audit_created_at", "created_at", postgresql_using="brin"),
+        Index("ix_audit_venue", "venue_id", "audit_id", postgresql_where="venue_id IS NOT NULL"),
     )
 
     audit_id: int | None = serial()
@@ -32,3 +36,4 @@ class AuditEntry(SQLModel, table=True):
     details: dict[str, Any] = json_object()
     request_id: str | None = string()
     created_at: datetime = default_now()
+    venue_id: str | None = string()

@@ -23,7 +23,7 @@ audit: Final = table(AuditEntry)
 
 
 class AuditEntryView(Struct, frozen=True):
-    """An audited action, with its actor and subjects."""
+    """An audited action, with its actor and subjects; `venue_id`: the venue that it is about, null for none."""
 
     audit_id: int
     action: str
@@ -32,6 +32,7 @@ class AuditEntryView(Struct, frozen=True):
     details: dict[str, Any]
     request_id: str | None
     created_at: datetime
+    venue_id: str | None
 
 
 async def list_audit(

@@ -87,7 +87,7 @@ def _devices() -> Select[Any]:
 async def broker_logins(db: Database) -> dict[str, str]:
     """The hashes for a broker's password file, by path, of all devices with valid credentials."""
     statement = select(devices.c.path, devices.c.broker_hash).where(devices.c.revoked_at.is_(None))
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         return {row.path: row.broker_hash for row in await connection.execute(statement)}
 
 
@@ -97,12 +97,12 @@ async def device_of_secret(db: Database, secret_hash: bytes) -> str | None:
     The lookup is by SHA-256: its timing reveals something of a hash, which nobody can choose, and nothing of the secret.
     """
     statement = select(devices.c.path).where(devices.c.secret_hash == secret_hash, devices.c.revoked_at.is_(None))
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         return (await connection.execute(statement)).scalar_one_or_none()
 
 
 async def secret_hash_of(db: Database, path: str) -> bytes | None:
     """Read the hash of a device's secret; None for an unknown or revoked device."""
     statement = select(devices.c.secret_hash).where(devices.c.path == path, devices.c.revoked_at.is_(None))
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         return (await connection.execute(statement)).scalar_one_or_none()

@@ -20,6 +20,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import AuditEntry
 from tapwire_core.db.views.audit import AuditEntryView
 from tapwire_core.db.views.queries import read_all, table
+from tapwire_core.domain.venue_scope import ALL_VENUES
 
 audit: Final = table(AuditEntry)
 
@@ -87,10 +88,10 @@ class _Gap(Struct, frozen=True):
 
 
 class AuditReader:
-    """Reads the audit log from an id on; for one listener."""
+    """Reads the audit log from an id on, whatever the database's scope; for one listener, which leaves out what it may not see."""
 
     def __init__(self, db: Database, after: int, known: Iterable[int] = ()) -> None:
-        self._db: Final = db
+        self._db: Final = db.within(ALL_VENUES)
         self.after = after
         self._known: Final = set(known)
         self._gap: _Gap | None = None
@@ -98,7 +99,7 @@ class AuditReader:
     @classmethod
     async def from_now(cls, db: Database) -> Self:
         """A reader of future entries, including those before the newest one whose transactions have not ended."""
-        async with db.engine.connect() as connection:
+        async with db.within(ALL_VENUES).read() as connection:
             newest_first = (await connection.execute(_newest_ids())).scalars().all()
         known = newest_first[::-1]
         after = known[0] if len(known) == SETTLED_AFTER else 0
@@ -140,7 +141,7 @@ class AuditReader:
 
     async def _writers(self) -> frozenset[str]:
         """The running transactions that have written to the log, or are about to."""
-        async with self._db.engine.connect() as connection:
+        async with self._db.read() as connection:
             return frozenset((await connection.execute(_WRITERS)).scalars())
 
 
@@ -157,8 +158,8 @@ async def read_audit(db: Database, after: int, until: int) -> list[AuditEntryVie
 
 
 async def newest_audit_id(db: Database) -> int:
-    """The highest visible id; a restored backup sets ids back."""
-    async with db.engine.connect() as connection:
+    """The highest visible id of any venue; a restored backup sets ids back."""
+    async with db.within(ALL_VENUES).read() as connection:
         return int((await connection.execute(select(func.coalesce(func.max(audit.c.audit_id), 0)))).scalar_one())
 
 

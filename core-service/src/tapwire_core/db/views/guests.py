@@ -82,7 +82,7 @@ async def names_of_guests(db: Database, guest_ids: Collection[UUID]) -> dict[str
     if not guest_ids:
         return {}
     statement = select(cast(guests.c.guest_id, Text).label("guest_id"), full_name().label("name"))
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         rows = await connection.execute(statement.where(guests.c.guest_id.in_(guest_ids)))
         return {row.guest_id: row.name for row in rows}
 

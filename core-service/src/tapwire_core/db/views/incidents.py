@@ -91,7 +91,7 @@ async def get_incident(db: Database, incident_id: UUID) -> IncidentView | None:
 async def count_unresolved(db: Database, venue_id: str) -> int:
     """Number of the incidents of `list_unresolved`."""
     statement = select(func.count()).where(incidents.c.status != IncidentStatus.RESOLVED.value, _is_here(venue_id))
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         return int((await connection.execute(statement)).scalar_one())
 
 
@@ -100,7 +100,7 @@ async def count_unresolved_of(db: Database, kind: IncidentKind, tap_path: str) -
     statement = select(func.count()).where(
         incidents.c.kind == kind.value, incidents.c.tap_path == tap_path, incidents.c.status != IncidentStatus.RESOLVED.value
     )
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         return int((await connection.execute(statement)).scalar_one())
 
 

@@ -28,7 +28,10 @@ class MovementKind(StrEnum):
 
 
 class LedgerEntry(Struct, frozen=True):
-    """A movement of a guest's account; `amount_minor` is the change of the balance, 0 for a write-off."""
+    """A movement of a guest's account; `amount_minor` is the change of the balance, 0 for a write-off.
+
+    Of another venue's movement an operator of some venues sees account, amount and time; the rest is null.
+    """
 
     movement_id: int
     kind: MovementKind
@@ -41,7 +44,7 @@ class LedgerEntry(Struct, frozen=True):
     pour_id: UUID | None
     incident_id: UUID | None
     reason: str | None
-    actor: str
+    actor: str | None
     request_id: str | None
     created_at: datetime
 

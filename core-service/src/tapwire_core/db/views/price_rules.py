@@ -54,7 +54,7 @@ async def get_price_rule(db: Database, price_rule_id: UUID) -> PriceRuleView | N
 
 async def read_wall_clock(db: Database, venue_id: str) -> datetime | None:
     """The wall clock of a venue; None when there is no such venue."""
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         now = select(func.timezone(venues.c.time_zone, func.now())).where(venues.c.venue_id == venue_id)
         return (await connection.execute(now)).scalar_one_or_none()
 

@@ -98,7 +98,7 @@ def number_in(document: ColumnElement[Any], field: str) -> ColumnElement[int]:
 
 async def read_all(db: Database, statement: Select[Any], struct: type[S], complete: Completed = dict) -> list[S]:
     """All rows of a statement; only for small results."""
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         rows = await connection.execute(statement)
         return [msgspec.convert(complete(dict(row)), struct) for row in rows.mappings()]
 
@@ -143,7 +143,7 @@ async def read_page(
         statement = following(statement, _read_cursor(page.cursor, order))
     statement = statement.order_by(*((column.desc() if down else column.asc()) for column in order))
     limit = min(max(page.limit, 1), MAX_LIMIT)
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         rows = [dict(row) for row in (await connection.execute(statement.limit(limit + 1))).mappings()]
         last = [rows[limit - 1][key.name] for key in keys] if len(rows) > limit else None
         more = 0

@@ -124,7 +124,7 @@ async def search_everything(db: Database, text: str, limit: int = SHOWN) -> Sear
     """Search for people, cards, visits, taps and kegs; the best `limit` of each kind, those that are here now first."""
     query = query_of(text)
     found: dict[str, Found[Any]] = {}
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         for kind, sought_by in _SOUGHT.items():
             sought = sought_by(query)
             order = [column.desc() if sought.newest_first else column.asc() for column in sought.order]

@@ -18,7 +18,7 @@ cards: Final = table(Card)
 async def count_guests(db: Database, text: str) -> int:
     """The number of guests that a search finds."""
     found = guests_found(query_of(text)).subquery()
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         return int((await connection.execute(select(func.count()).select_from(found))).scalar_one())
 
 

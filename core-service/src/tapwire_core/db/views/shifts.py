@@ -57,6 +57,6 @@ async def list_shifts(db: Database, venue_id: str, page: PageRequest = FIRST_PAG
 async def get_z_report(db: Database, shift_id: UUID) -> ShiftReport | None:
     """A shift's stored Z report."""
     statement = select(shifts.c.z_report).where(shifts.c.shift_id == shift_id, shifts.c.z_report.is_not(None))
-    async with db.engine.connect() as connection:
+    async with db.read() as connection:
         kept = (await connection.execute(statement)).scalar_one_or_none()
     return None if kept is None else msgspec.convert(kept, ShiftReport)

@@ -20,6 +20,7 @@ from tapwire_core.db.views.queries import (
 )
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.names import fold_username
+from tapwire_core.domain.venue_scope import VenueScope
 
 users: Final = table(User)
 sessions: Final = table(Session)
@@ -27,20 +28,27 @@ login_tries: Final = table(LoginTries)
 
 
 class UserView(Struct, frozen=True):
-    """An operator; `locked_ms`: time until the next login attempt is allowed."""
+    """An operator; `locked_ms`: time until the next login attempt is allowed. `venues`: null for all."""
 
     username: str
     role: Role
+    venues: tuple[str, ...] | None
     disabled: bool
     locked_ms: int
     created_at: datetime
 
 
 class Operator(Struct, frozen=True):
-    """The operator of a session."""
+    """The operator of a session. `venues`: those of which the operator sees things; null for all."""
 
     username: str
     role: Role
+    venues: tuple[str, ...] | None = None
+
+    @property
+    def scope(self) -> VenueScope:
+        """The venues of which the operator sees things."""
+        return VenueScope.of(self.venues)
 
 
 async def list_users(db: Database, page: PageRequest = FIRST_PAGE) -> Page[UserView]:
@@ -61,7 +69,7 @@ async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:
     begun = sessions.c.created_at <= func.now() + CLOCK_TOLERANCE
     lasts = and_(sessions.c.revoked_at.is_(None), sessions.c.expires_at > func.now(), begun, ~users.c.disabled)
     statement = (
-        select(users.c.username, users.c.role)
+        select(users.c.username, users.c.role, users.c.venues)
         .join(sessions, sessions.c.username == users.c.username)
         .where(sessions.c.token_hash == token_hash, lasts)
     )
@@ -70,6 +78,6 @@ async def operator_of_token(db: Database, token_hash: bytes) -> Operator | None:
 
 def _users() -> Select[Any]:
     wait_ms = func.greatest(0, func.coalesce(-age_ms(login_tries.c.locked_until), 0))
-    shown = [users.c[name] for name in ("username", "role", "disabled", "created_at")]
+    shown = [users.c[name] for name in ("username", "role", "venues", "disabled", "created_at")]
     with_tries = users.outerjoin(login_tries, login_tries.c.username == func.lower(users.c.username))
     return select(*shown, wait_ms.label("locked_ms")).select_from(with_tries)

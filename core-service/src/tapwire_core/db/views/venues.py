@@ -40,7 +40,7 @@ async def list_venues(db: Database, page: PageRequest = FIRST_PAGE, *, search: s
     """All venues, by id; with `search` those whose name or id it finds."""
     statement = _venues()
     if search is not None:
-        async with db.engine.connect() as connection:
+        async with db.read() as connection:
             named = (await connection.execute(select(venues.c.venue_id, venues.c.name))).all()
         statement = statement.where(venues.c.venue_id.in_([venue_id for venue_id, name in named if finds(search, venue_id, name)]))
     return await read_page(db, statement, VenueView, [venues.c.venue_id], page)

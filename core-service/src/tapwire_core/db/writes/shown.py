@@ -121,7 +121,7 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
         "incident_id",
         {"status": "status", "owner": "owner", "occurrences": "occurrences", "details": "details"},
     ),
-    Noun.USER: ("users", "username", {"role": "role", "disabled": "disabled"}),
+    Noun.USER: ("users", "username", {"role": "role", "venues": "venues", "disabled": "disabled"}),
     Noun.DEVICE: ("devices", "path", {"rotated_at": "rotated_at", "revoked_at": "revoked_at"}),
     Noun.WEBHOOK: (
         "webhooks",

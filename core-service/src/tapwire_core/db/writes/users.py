@@ -32,8 +32,8 @@ async def user_exists(store: Store, username: str) -> bool:
 
 
 async def lock_enabled_engineers(store: Store) -> list[str]:
-    """Lock the rows of all enabled engineers, in order."""
+    """Lock the rows of all enabled engineers of all venues, in order."""
     rows = await store.connection.fetch(
-        "SELECT username FROM users WHERE role = 'engineer' AND NOT disabled ORDER BY username FOR NO KEY UPDATE"
+        "SELECT username FROM users WHERE role = 'engineer' AND venues IS NULL AND NOT disabled ORDER BY username FOR NO KEY UPDATE"
     )
     return [row["username"] for row in rows]

@@ -249,9 +249,9 @@ BEGIN
     END IF;
 
     IF 'audited' = ANY(present) THEN
-        INSERT INTO audit (action, actor, subjects, details, request_id)
-        SELECT action, actor, subjects, details, request_id
-        FROM jsonb_to_recordset(decided) AS change(actor text, request_id text, audited jsonb),
+        INSERT INTO audit (action, actor, subjects, details, request_id, venue_id)
+        SELECT action, actor, subjects, details, request_id, change.venue_id
+        FROM jsonb_to_recordset(decided) AS change(actor text, request_id text, venue_id text, audited jsonb),
             jsonb_to_recordset(change.audited) AS entry(action text, subjects text[], details jsonb);
     END IF;
 

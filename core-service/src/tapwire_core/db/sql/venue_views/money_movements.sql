@@ -1,0 +1,13 @@
+-- A guest's account belongs to the installation: of another venue's movement accounts, amount and time are seen.
+CREATE OR REPLACE VIEW money_movements AS
+SELECT
+    movement_id, debit_account, credit_account, amount_minor, guest_id,
+    CASE WHEN sees_venue(venue_id) THEN venue_id END AS venue_id,
+    CASE WHEN sees_venue(venue_id) THEN shift_id END AS shift_id,
+    CASE WHEN sees_venue(venue_id) THEN pour_id END AS pour_id,
+    CASE WHEN sees_venue(venue_id) THEN incident_id END AS incident_id,
+    CASE WHEN sees_venue(venue_id) THEN reason END AS reason,
+    CASE WHEN sees_venue(venue_id) THEN actor END AS actor,
+    CASE WHEN sees_venue(venue_id) THEN request_id END AS request_id,
+    created_at
+FROM public.money_movements;

@@ -1,0 +1,1 @@
+CREATE OR REPLACE VIEW webhooks AS SELECT * FROM public.webhooks WHERE false;
