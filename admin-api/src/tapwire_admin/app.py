@@ -3,13 +3,13 @@
 from typing import Any, Final
 
 from litestar import Litestar, Request, Response, Router
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 
 from tapwire_admin.access.auth import actor_of, enforce_access
 from tapwire_admin.access.cookies import PRIVATE_PATHS, forbid_caching
+from tapwire_admin.access.venue_guard import require_subjects, scope_of_operator
 from tapwire_admin.console.error_answers import show_http_error
 from tapwire_admin.console.routes import console
 from tapwire_admin.live import Live
@@ -114,6 +114,7 @@ def create_app(
         before_send=[echo_request_id, forbid_caching, metrics.observe],
         dependencies={
             "db": Provide(_provide_db, sync_to_thread=False),
+            "own_venue": Provide(_provide_own_venue, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
             "live": Provide(lambda: live_values, sync_to_thread=False),
             "streams": Provide(lambda: streams, sync_to_thread=False),
@@ -132,6 +133,7 @@ def create_app(
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )
+    require_subjects(app)
     app.state.db = db
     app.state.cookie_secure = cookie_secure
     app.state.rates = DecisionRates(db.policy.device_decisions_per_hour)
@@ -147,9 +149,15 @@ def _answer_http_error(request: Request[Any, Any, Any], error: HTTPException) ->
     return (show_http_error if wants_page else answer_http_error)(request, error)
 
 
-def _provide_db(state: State) -> Database:
-    db: Database = state.db
-    return db
+def _provide_db(request: Request[Any, Any, Any]) -> Database:
+    """The database, of which reads are within the operator's scope."""
+    db: Database = request.app.state.db
+    return db.within(scope_of_operator(request))
+
+
+def _provide_own_venue(request: Request[Any, Any, Any]) -> str | None:
+    """The venue that a request means without naming one: the only venue of its operator."""
+    return scope_of_operator(request).only_venue_id
 
 
 def _provide_actor(request: Request[Any, Any, Any]) -> Actor:

@@ -43,6 +43,7 @@ from tapwire_contracts.messages import (
 from tapwire_contracts.reasons import Presence
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
 from tapwire_core.broker.client import make_client, subscribe, until_lost
+from tapwire_core.domain.venue_scope import VenueScope
 
 FIRST_RETRY_S: Final = 0.5
 MAX_RETRY_S: Final = 10.0
@@ -84,15 +85,17 @@ Key = tuple[LiveKind, str]
 
 @dataclass(eq=False)
 class Listener:
-    """One stream's unsent values, by kind and device; only of its `kinds`."""
+    """One stream's unsent values, by kind and device; only of its `kinds`, and of devices in its `scope`."""
 
-    pending: dict[Key, dict[str, Any]]
+    scope: VenueScope
     kinds: frozenset[LiveKind] = STREAMED
+    pending: dict[Key, dict[str, Any]] = field(default_factory=dict)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     def put(self, key: Key, value: dict[str, Any]) -> None:
         """Add a value; it replaces an older one that was not taken yet."""
-        if key[0] not in self.kinds:
+        kind, path = key
+        if kind not in self.kinds or (kind is not LiveKind.LINK and not self.scope.sees_device(path)):
             return
         self.pending[key] = value
         self.ready.set()
@@ -123,10 +126,9 @@ class Live:
         self._earlier_boots: Final[dict[str, dict[str, int]]] = {}
         self._connected = False
 
-    @property
-    def cards(self) -> Mapping[str, str | None]:
-        """The cards on readers, by path; None for a reader without one."""
-        return self._cards
+    def cards(self, scope: VenueScope) -> Mapping[str, str | None]:
+        """The cards on readers in the scope, by path; None for a reader without one."""
+        return {path: card_uid for path, card_uid in self._cards.items() if scope.sees_device(path)}
 
     def is_online(self, path: str) -> bool:
         """True if the device's newest state says so, and the broker is there to tell otherwise."""
@@ -143,9 +145,11 @@ class Live:
         return self._newest.get((kind, path))
 
     @contextmanager
-    def listen(self, kinds: frozenset[LiveKind] = STREAMED) -> Iterator[Listener]:
-        """Listen while the block runs."""
-        listener = Listener({key: value for key, value in self._newest.items() if key[0] in kinds}, kinds)
+    def listen(self, scope: VenueScope, kinds: frozenset[LiveKind] = STREAMED) -> Iterator[Listener]:
+        """Listen to devices in the scope while the block runs."""
+        listener = Listener(scope, kinds)
+        for key, value in self._newest.items():
+            listener.put(key, value)
         self._listeners.add(listener)
         try:
             yield listener

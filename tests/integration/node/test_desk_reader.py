@@ -14,6 +14,7 @@ import pytest
 from tapwire_admin.live import Live
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.tasks import end_tasks
+from tapwire_core.domain.venue_scope import ALL_VENUES
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.hardware.simulated_tap import SimulatedReader
 from tapwire_node.runtime.desk_node import DeskNode
@@ -136,15 +137,15 @@ async def test_a_desk_reader_that_begins_anew_says_that_the_card_of_before_is_go
         async with desk_at(settings) as node:
             old = Counter(node, ear, broker)
             old.reader.present(CARD)
-            await until(lambda: live.cards.get(DESK) == CARD, "the card in the console")
-        await until(lambda: live.cards[DESK] is None, "an empty reader once its program has ended")
+            await until(lambda: live.cards(ALL_VENUES).get(DESK) == CARD, "the card in the console")
+        await until(lambda: live.cards(ALL_VENUES)[DESK] is None, "an empty reader once its program has ended")
         async with desk_at(settings) as node:
             new = Counter(node, ear, broker)
             await new.shows(status="online", card=None)
-            await until(lambda: live.is_online(DESK) and live.cards[DESK] is None, "a reader without a card")
+            await until(lambda: live.is_online(DESK) and live.cards(ALL_VENUES)[DESK] is None, "a reader without a card")
             new.reader.remove()
             new.reader.present(OTHER_CARD)
-            await until(lambda: live.cards[DESK] == OTHER_CARD, "the next card")
+            await until(lambda: live.cards(ALL_VENUES)[DESK] == OTHER_CARD, "the next card")
     await end_tasks(following)
 
 
@@ -171,7 +172,7 @@ async def test_the_console_shows_the_card_and_the_desk_reader(counter: Counter) 
     live = Live()
     for kind, leaf in (("card_presented", "card"), ("node_state", "state")):
         live.receive(f"tapwire/v1/{DESK}/{leaf}", json.dumps(counter.ear.all(DESK, kind)[-1]).encode())
-    with live.listen() as listener:
+    with live.listen(ALL_VENUES) as listener:
         assert {(kind.value, value["path"]) for kind, value in listener.take()} == {("card", DESK), ("node", DESK)}
 
 

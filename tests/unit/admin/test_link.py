@@ -7,6 +7,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import CoreState, Display, PourDenied, StopPour
 from tapwire_contracts.reasons import DenyReason, StopReason
 from tapwire_contracts.topics import core_state_topic, tap_path
+from tapwire_core.domain.venue_scope import ALL_VENUES
 
 LEFT = tap_path("bar", "left")
 DENIAL = PourDenied(request_id=uuid4(), reason=DenyReason.CARD_UNKNOWN, message="no", display=Display(message="no"))
@@ -34,7 +35,7 @@ def test_without_a_broker_no_core_is_known_to_be_there() -> None:
 
 def test_answers_to_taps_are_for_their_screens_and_not_in_the_apis_stream() -> None:
     live = Live()
-    with live.listen() as api, live.listen(frozenset({LiveKind.ANSWER})) as screen:
+    with live.listen(ALL_VENUES) as api, live.listen(ALL_VENUES, frozenset({LiveKind.ANSWER})) as screen:
         live.receive(LEFT.topic("command"), encode(DENIAL))
         live.receive(LEFT.topic("command"), encode(StopPour(pour_id=uuid4(), reason=StopReason.OPERATOR)))
         assert api.take() == []

@@ -13,6 +13,7 @@ from litestar.exceptions import ClientException, NotAuthorizedException, Permiss
 from litestar.handlers import BaseRouteHandler
 
 from tapwire_admin.access.cookies import SESSION_COOKIE, require_csrf_token
+from tapwire_admin.access.venue_guard import require_in_scope
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_contracts.topics import DeviceKind, DevicePath
 from tapwire_core.db.engine import Database
@@ -59,6 +60,7 @@ async def enforce_access(connection: ASGIConnection[Any, Any, Any, Any], handler
     connection.scope["state"]["operator"] = operator
     connection.scope["state"]["username"] = operator.username
     require_role(operator, access)
+    await require_in_scope(connection, handler, operator, connection.app.state.db)
 
 
 def require_role(operator: Operator, role: Role) -> None:

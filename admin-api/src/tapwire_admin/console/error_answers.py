@@ -3,6 +3,7 @@
 A refusal inside a page is an expected answer, so its status is 200; a missing page has 404.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -11,6 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.response import Redirect
 
+from tapwire_admin.access.venue_guard import without_hidden
 from tapwire_admin.console.field_problems import explain_field
 from tapwire_admin.console.problem_texts import PROBLEMS
 from tapwire_admin.console.render import html
@@ -34,7 +36,7 @@ WITH_FIELD: Final = frozenset({"invalid"})
 def show_domain_error(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
     """Show a use case's refusal."""
     status = next((STATUS_OF[parent] for parent in type(error).__mro__ if parent in STATUS_OF), HTTPStatus.CONFLICT)
-    return _show_problem(request, error.code, str(error), error.facts, status)
+    return _show_problem(request, error.code, str(error), without_hidden(request, error.facts), status)
 
 
 def show_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -68,7 +70,7 @@ def problem_text(viewer: Viewer, code: str, otherwise: str) -> str:
 
 
 def _show_problem(
-    request: Request[Any, Any, Any], code: str, detail: str, facts: dict[str, object], status: HTTPStatus
+    request: Request[Any, Any, Any], code: str, detail: str, facts: Mapping[str, object], status: HTTPStatus
 ) -> Response[Any]:
     viewer = plain_viewer(request, request.scope["state"].get("operator"))
     text = problem_text(viewer, code, detail)

@@ -221,6 +221,7 @@ MOVEMENTS: Final[Mapping[MovementKind, str]] = {
 SALES_BY: Final[Mapping[SalesBy, str]] = {
     SalesBy.HOUR: N_("Hour"),
     SalesBy.DAY: N_("Day"),
+    SalesBy.VENUE: N_("Venue"),
     SalesBy.TAP: N_("Tap"),
     SalesBy.BEVERAGE: N_("Beverage"),
 }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from tapwire_admin.console.libraries import Icon
 from tapwire_admin.console.translations import N_
@@ -18,9 +18,25 @@ class Shown(StrEnum):
     NARROW_ONLY = "narrow-menu"
 
 
+class SeesMenu(Protocol):
+    """A viewer, as far as the menu asks."""
+
+    @property
+    def has_all_venues(self) -> bool:
+        """True for an operator of all venues."""
+        ...
+
+    def may(self, role: str) -> bool:
+        """True for an operator of this role."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """A link to a page. `role`: the least that sees it; `starts_group`: a line stands above it."""
+    """A link to a page. `role`: the least that sees it; `starts_group`: a line stands above it.
+
+    `of_installation`: for operators of all venues alone.
+    """
 
     path: str
     icon: Icon
@@ -29,6 +45,11 @@ class MenuEntry:
     role: Role = Role.OPERATOR
     starts_group: bool = False
     counts_incidents: bool = False
+    of_installation: bool = False
+
+    def is_for(self, viewer: "SeesMenu") -> bool:
+        """True if the viewer may open the page."""
+        return viewer.may(self.role) and (viewer.has_all_venues or not self.of_installation)
 
     @property
     def is_in_more(self) -> bool:
@@ -49,8 +70,8 @@ MENU: Final = (
     MenuEntry("/reports", Icon("chart-column"), N_("Reports")),
     MenuEntry("/audit", Icon("history"), N_("Audit log")),
     MenuEntry("/devices", Icon("router"), N_("Devices"), role=Role.ENGINEER, starts_group=True),
-    MenuEntry("/webhooks", Icon("webhook"), N_("Webhooks"), role=Role.ENGINEER),
-    MenuEntry("/users", Icon("user-cog"), N_("Users"), role=Role.ENGINEER),
+    MenuEntry("/webhooks", Icon("webhook"), N_("Webhooks"), role=Role.ENGINEER, of_installation=True),
+    MenuEntry("/users", Icon("user-cog"), N_("Users"), role=Role.ENGINEER, of_installation=True),
     MenuEntry("/set-up", Icon("plus"), N_("Set-up"), role=Role.ENGINEER),
     MenuEntry("/me", Icon("settings"), N_("Settings")),
     MenuEntry("/more", Icon("ellipsis"), N_("More"), Shown.NARROW_ONLY),

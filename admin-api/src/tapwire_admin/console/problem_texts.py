@@ -58,6 +58,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     ),
     "price_rule_overlap": N_("Another price rule would be on at the same time for the same beverage. Change times or days."),
     "reason_required": N_("There are more patrons than at the guest's last visit. Write down why."),
+    "all_venues_required": N_("This belongs to all venues, and you have only some. Ask an engineer of all venues."),
     "role_required": N_("You are not allowed to do this. Ask a shift lead or an engineer."),
     "secret_shown_once": N_("This secret was already shown. Create a new one."),
     "shift_already_open": N_("The shift is already open."),

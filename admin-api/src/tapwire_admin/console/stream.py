@@ -100,7 +100,7 @@ class LiveTexts:
         laid_on = {value["path"]: value["event_id"] for kind, value in updates if kind is LiveKind.CARD and "read_at" in value}
         anew = {path for path, event_id in laid_on.items() if self._laid_on.get(path) != event_id and not is_first}
         self._laid_on |= laid_on
-        there = {path: (card_uid, self.live.is_online(path)) for path, card_uid in self.live.cards.items()}
+        there = {path: (card_uid, self.live.is_online(path)) for path, card_uid in self.live.cards(self.db.scope).items()}
         changed = [path for path, card in there.items() if path in anew or self._cards.get(path) != card]
         self._cards = there
         return [
@@ -161,7 +161,7 @@ def topics_of(fact: AuditEntryView) -> list[str]:
 
 async def _events(texts: LiveTexts, facts: AuditReader, session: StreamSession) -> Events:
     """Merge live values with facts from the database; neither waits for the other."""
-    with texts.live.listen(KINDS) as listener:
+    with texts.live.listen(session.scope, KINDS) as listener:
         events: deque[ServerSentEventMessage] = deque()
         polling = asyncio.create_task(_poll(texts, facts, session, events, listener.ready))
         try:
@@ -193,8 +193,8 @@ async def _poll(
                     return
                 beat_at = time.monotonic() + HEARTBEAT_S
                 events.append(_event("beat", texts.live.link))
-            told = await facts.read_next()
-            if await session.was_ended_by(told):
+            told = await session.read_next(facts)
+            if told is None:
                 return
             topics = [topic for fact in told for topic in topics_of(fact)]
             if topics:

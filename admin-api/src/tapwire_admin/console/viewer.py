@@ -64,6 +64,11 @@ class Viewer:
         return self.operator is not None and may(self.operator, Role(role))
 
     @property
+    def has_all_venues(self) -> bool:
+        """True if the operator changes what belongs to the whole installation, as far as the role allows."""
+        return self.operator is not None and self.operator.scope.is_all
+
+    @property
     def shown_venue(self) -> Shown:
         """The chosen venue, for forms that act on it."""
         return Shown(Noun.VENUE, self.required_venue.venue_id, {})

@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from tapwire_admin.access.auth import DEVICES, EVERYBODY
 from tapwire_admin.access.cookies import SAFE_METHODS, ForgedRequest
+from tapwire_admin.access.venue_guard import INSTALLATION, AllVenuesRequired, about_of
 from tapwire_admin.openapi.examples import EXAMPLE_REQUEST_ID
 from tapwire_admin.requests.idempotency import IdempotencyKeyRequired
 from tapwire_admin.responses.errors import BUSY, CODE_OF, FAULTS, PROBLEM_JSON, status_of
@@ -80,6 +81,8 @@ def _kinds(method: str, handler: HTTPRouteHandler) -> Iterator[type[DomainError]
         yield NotFound
     if isinstance(handler.opt["access"], Role) and method not in SAFE_METHODS:
         yield ForgedRequest
+    if isinstance(handler.opt["access"], Role) and about_of(handler, method) is INSTALLATION:
+        yield AllVenuesRequired
     if "once" in given:
         yield from (Invalid, IdempotencyKeyReused)
         yield from (IdempotencyKeyRequired,) if handler.opt.get("key_required") else ()
@@ -106,7 +109,7 @@ def takes_body(handler: HTTPRouteHandler) -> bool:
 
 def takes_input(handler: HTTPRouteHandler) -> bool:
     """True for a route with input that may be invalid."""
-    provided = {"db", "actor", "once", "live", "request", "session_length"}
+    provided = {"db", "actor", "once", "live", "request", "session_length", "own_venue"}
     return takes_body(handler) or bool(set(handler.parsed_fn_signature.parameters) - provided)
 
 

@@ -16,6 +16,9 @@ from tapwire_core.services.request_limits import MAX_NAME_LENGTH
 from tapwire_core.services.users import USERNAME_PATTERN
 
 Db = NamedDependency[Database]
+"""The database; reads are within the operator's scope."""
+OwnVenue = NamedDependency[str | None]
+"""The venue that a request means without naming one: the operator's only venue."""
 CurrentActor = NamedDependency[Actor]
 RunOnce = NamedDependency[Once]
 PageQuery = NamedDependency[PageRequest]
@@ -33,6 +36,7 @@ __all__ = [
     "FromPath",
     "FromQuery",
     "JSONBody",
+    "OwnVenue",
     "PageQuery",
     "RunOnce",
     "SlugInPath",

@@ -87,7 +87,7 @@ def require_found(view: T | None, noun: str, identifier: object) -> T:
 
 
 async def require_venue_id(db: Database, venue_id: str | None) -> str:
-    """The named venue's id, or that of the only venue; raises `VenueRequired` where there are several."""
+    """The named venue's id, or that of the only venue in the database's scope; raises `VenueRequired` where there are several."""
     if venue_id is not None:
         return venue_id
     venues = await list_venues(db, PageRequest(limit=2))

@@ -17,6 +17,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from tapwire_admin.access.cookies import ForgedRequest
+from tapwire_admin.access.venue_guard import AllVenuesRequired, without_hidden
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
 from tapwire_core.errors import DomainError, Invalid, NotFound, Refused, RoleRequired
@@ -31,6 +32,7 @@ STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
     Invalid: HTTPStatus.BAD_REQUEST,
     Refused: HTTPStatus.CONFLICT,
     RoleRequired: HTTPStatus.FORBIDDEN,
+    AllVenuesRequired: HTTPStatus.FORBIDDEN,
     LoginRefused: HTTPStatus.UNAUTHORIZED,
     ForgedRequest: HTTPStatus.FORBIDDEN,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -81,7 +83,7 @@ def answer_domain_error(request: Request[Any, Any, Any], error: DomainError) -> 
     """Answer a use case's refusal."""
     wait_ms = error.facts.get("retry_after_ms")
     headers = {"Retry-After": str(math.ceil(wait_ms / 1_000))} if isinstance(wait_ms, int) else NO_HEADERS
-    return problem(request, status_of(type(error)), error.code, str(error), error.facts, headers)
+    return problem(request, status_of(type(error)), error.code, str(error), without_hidden(request, error.facts), headers)
 
 
 def status_of(kind: type[DomainError]) -> HTTPStatus:

@@ -25,7 +25,9 @@ from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.views.audit import AuditEntryView
+from tapwire_core.db.views.event_stream import AuditReader
 from tapwire_core.db.views.users import operator_of_token
+from tapwire_core.domain.venue_scope import VenueScope
 from tapwire_core.services.sessions import hash_token
 
 MAX_STREAMS: Final = 100
@@ -103,25 +105,31 @@ def stream_events(streams: OpenStreams, request: Request[Any, Any, Any], owner: 
 
 @dataclass(frozen=True, slots=True)
 class StreamSession:
-    """The session that a stream belongs to."""
+    """The session that a stream belongs to. `scope`: the venues of which the stream tells."""
 
     db: Database
     username: str
     token_hash: bytes
+    scope: VenueScope
 
     @classmethod
     def of(cls, request: Request[Any, Any, Any], db: Database) -> "StreamSession":
         """The session of a request."""
-        return cls(db, operator_of(request).username, hash_token(token_of(request)))
+        operator = operator_of(request)
+        return cls(db, operator.username, hash_token(token_of(request)), operator.scope)
 
     async def has_ended(self) -> bool:
         """Look whether it has ended: at each heartbeat."""
         return await operator_of_token(self.db, self.token_hash) is None
 
-    async def was_ended_by(self, facts: Iterable[AuditEntryView]) -> bool:
-        """Look at once where one of these facts may have ended it."""
-        may_be = any(fact.action in ENDS_SESSIONS and self.username in fact.subjects for fact in facts)
-        return may_be and await self.has_ended()
+    async def read_next(self, facts: AuditReader) -> list[AuditEntryView] | None:
+        """The next facts in the scope; None if one of them has ended the session, or changed its scope."""
+        told = await facts.read_next()
+        if any(fact.action in ENDS_SESSIONS and self.username in fact.subjects for fact in told):
+            operator = await operator_of_token(self.db, self.token_hash)
+            if operator is None or operator.scope != self.scope:
+                return None
+        return [fact for fact in told if self.scope.sees(fact.venue_id)]
 
 
 def end_event(reason: str) -> ServerSentEventMessage:

@@ -7,6 +7,7 @@ from litestar import get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
+from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, FromQuery, JSONBody, PageQuery, RunOnce
 from tapwire_admin.requests.field_types import Name, PercentByVolume, PriceMinor, Text
 from tapwire_admin.requests.parameters import changes_of, require_found
@@ -41,7 +42,7 @@ async def list_beverages(db: Db, page: PageQuery, archived: FromQuery[bool] = Fa
     return await views.list_beverages(db, archived=archived, page=page)
 
 
-@post("/beverages", access=ENGINEER)
+@post("/beverages", access=ENGINEER, about=INSTALLATION)
 async def create_beverage(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewBeverage]) -> BeverageView:
     """Add a beverage with its price per litre."""
     beverage_id = await once(

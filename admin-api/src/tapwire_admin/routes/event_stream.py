@@ -63,7 +63,7 @@ async def stream(
 async def _events(live: Live, facts: AuditReader, session: StreamSession, *, is_reset: bool) -> Events:
     if is_reset:
         yield ServerSentEventMessage(data="{}", event=RESET, id=facts.after)
-    with live.listen() as listener:
+    with live.listen(session.scope) as listener:
         beat_at = poll_at = time.monotonic()
         while True:
             if time.monotonic() >= beat_at:
@@ -72,8 +72,8 @@ async def _events(live: Live, facts: AuditReader, session: StreamSession, *, is_
                 beat_at = time.monotonic() + HEARTBEAT_S
                 yield ServerSentEventMessage(data=None, comment="alive")
             if time.monotonic() >= poll_at:
-                told = await facts.read_next()
-                if await session.was_ended_by(told):
+                told = await session.read_next(facts)
+                if told is None:
                     return
                 for fact in told:
                     yield ServerSentEventMessage(data=_json(fact), event=kind_of(fact.action), id=fact.audit_id)

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.access.personal_data import guest_on_own_page, may_read_personal_data
+from tapwire_admin.access.venue_guard import GUESTS
 from tapwire_admin.requests.dependencies import CardInPath, CurrentActor, Db, FromPath, JSONBody, PageQuery, RunOnce, TextQuery
 from tapwire_admin.requests.field_types import CardUid, Name, Phone, Text
 from tapwire_admin.requests.parameters import changes_of, require_found
@@ -56,7 +57,7 @@ async def list_guests(db: Db, page: PageQuery, search: TextQuery = None, phone: 
     return guest_views.in_list(await guest_views.list_guests(db, search=search, phone=phone, page=page))
 
 
-@post("/guests", access=OPERATOR, refuses=(guests.AgeContradictory,))
+@post("/guests", access=OPERATOR, about=GUESTS, refuses=(guests.AgeContradictory,))
 async def create_guest(
     db: Db, request: Request[Any, Any, Any], actor: CurrentActor, once: RunOnce, data: JSONBody[NewGuest]
 ) -> GuestView:

@@ -7,7 +7,17 @@ from litestar import Request, get, patch, post
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
-from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, FromQuery, JSONBody, PageQuery, RunOnce, VenueQuery
+from tapwire_admin.requests.dependencies import (
+    CurrentActor,
+    Db,
+    FromPath,
+    FromQuery,
+    JSONBody,
+    OwnVenue,
+    PageQuery,
+    RunOnce,
+    VenueQuery,
+)
 from tapwire_admin.requests.field_types import Reason, SignedVolumeMl, Slug, VolumeMl
 from tapwire_admin.requests.parameters import require_found
 from tapwire_core.db.engine import Database
@@ -57,10 +67,14 @@ async def suggest_keg(db: Db, beverage_id: FromQuery[UUID], venue_id: VenueQuery
 
 
 @post("/kegs", access=OPERATOR, refuses=(kegs.BeverageArchived, NotFound, VenueRequired))
-async def create_keg(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewKeg]) -> KegView:
+async def create_keg(db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnVenue, data: JSONBody[NewKeg]) -> KegView:
     """Take a full keg into stock."""
     keg_id = await once(
-        kegs.create_keg, actor, venue_id=data.venue_id, beverage_id=data.beverage_id, initial_volume_ml=data.initial_volume_ml
+        kegs.create_keg,
+        actor,
+        venue_id=data.venue_id or own_venue,
+        beverage_id=data.beverage_id,
+        initial_volume_ml=data.initial_volume_ml,
     )
     return await _view(db, keg_id)
 

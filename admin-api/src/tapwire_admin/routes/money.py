@@ -6,7 +6,7 @@ from litestar import get, post
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, JSONBody, PageQuery, RunOnce
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, JSONBody, OwnVenue, PageQuery, RunOnce
 from tapwire_admin.requests.field_types import AmountMinor, Reason, SignedAmountMinor, Slug
 from tapwire_admin.routes.guests import require_guest
 from tapwire_core.db.views import money as views
@@ -51,9 +51,11 @@ async def read_ledger(db: Db, guest_id: FromPath[UUID], page: PageQuery) -> Page
 
 
 @post("/guests/{guest_id:uuid}/top-ups", access=OPERATOR, key_required=True, refuses=(money.ShiftClosed, VenueRequired))
-async def top_up(actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[TopUp]) -> Booking:
+async def top_up(
+    actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], own_venue: OwnVenue, data: JSONBody[TopUp]
+) -> Booking:
     """Take a guest's money."""
-    return await once(money.top_up, actor, guest_id, data.amount_minor, data.method, data.venue_id)
+    return await once(money.top_up, actor, guest_id, data.amount_minor, data.method, data.venue_id or own_venue)
 
 
 @post(
@@ -62,9 +64,11 @@ async def top_up(actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], d
     key_required=True,
     refuses=(money.ShiftClosed, money.InsufficientFunds, VenueRequired),
 )
-async def refund(actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Refund]) -> Booking:
+async def refund(
+    actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], own_venue: OwnVenue, data: JSONBody[Refund]
+) -> Booking:
     """Give a guest money back, at most what is available."""
-    return await once(money.refund, actor, guest_id, data.amount_minor, data.method, data.reason, data.venue_id)
+    return await once(money.refund, actor, guest_id, data.amount_minor, data.method, data.reason, data.venue_id or own_venue)
 
 
 @post(
@@ -73,9 +77,9 @@ async def refund(actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], d
     key_required=True,
     refuses=(money.InsufficientFunds, money.NotTheGuestsPour),
 )
-async def adjust(actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Adjustment]) -> Booking:
+async def adjust(db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Adjustment]) -> Booking:
     """Correct a balance up or down."""
-    return await once(money.adjust, actor, guest_id, data.amount_minor, data.reason, data.pour_id)
+    return await once(money.adjust, actor, guest_id, data.amount_minor, data.reason, data.pour_id, db.scope)
 
 
 HANDLERS = (

@@ -8,11 +8,10 @@ from litestar.params import QueryParameter
 
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.requests.dependencies import Db, FromQuery, VenueQuery
-from tapwire_admin.requests.parameters import read_day_or_moment, require_venue_id
+from tapwire_admin.requests.parameters import read_day_or_moment
 from tapwire_admin.responses.csv_tables import CSV, Cell, answer_csv, wants_csv
 from tapwire_core.db.views.reports import SalesBy, SalesReport, SalesRow, report_sales
 from tapwire_core.errors import NotFound
-from tapwire_core.services.venues import VenueRequired
 
 SUMS: Final = ("pours", "volume_ml", "sold_minor", "written_off_minor")
 EXAMPLE: Final = "tap,pours,volume_ml,sold_minor,written_off_minor,currency\r\nbar/taps/left,12,4800,33600,0,EUR\r\n"
@@ -21,7 +20,7 @@ EXAMPLE: Final = "tap,pours,volume_ml,sold_minor,written_off_minor,currency\r\nb
 @get(
     "/reports/sales",
     access=OPERATOR,
-    refuses=(NotFound, VenueRequired),
+    refuses=(NotFound,),
     answers={200: (SalesReport, "the sales")},
     as_text={CSV: EXAMPLE},
 )
@@ -35,9 +34,9 @@ async def report(
     by: FromQuery[SalesBy] = SalesBy.DAY,
     venue_id: VenueQuery = None,
 ) -> Response[Any]:
-    """Sales by tap, beverage, hour or day."""
+    """Sales by venue, tap, beverage, hour or day; without `venue_id` the sums of all venues that the operator has."""
     first, last = read_day_or_moment("from", since), read_day_or_moment("to", until)
-    sales = await report_sales(db, await require_venue_id(db, venue_id), first, last, by)
+    sales = await report_sales(db, venue_id, first, last, by)
     return as_csv(sales) if wants_csv(request) else Response(sales)
 
 

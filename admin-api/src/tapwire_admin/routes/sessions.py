@@ -17,6 +17,7 @@ from tapwire_admin.access.cookies import (
     remember_login,
     require_same_site,
 )
+from tapwire_admin.access.venue_guard import GUESTS
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, RunOnce
 from tapwire_admin.requests.field_types import GivenPassword, Password, Verbatim
 from tapwire_admin.requests.request_ids import request_id_of
@@ -71,7 +72,7 @@ async def begin_session(
     return Response(_begun(login, in_cookie=data.cookie), cookies=[remember_login(request, login)] if data.cookie else None)
 
 
-@delete("/session", access=OPERATOR)
+@delete("/session", access=OPERATOR, about=GUESTS)
 async def end_session(request: Request[Any, Any, Any], db: Db, actor: CurrentActor) -> Response[None]:
     """Log out: the token becomes invalid, and its cookie is deleted."""
     await sessions.log_out(db, actor, token_of(request))
@@ -84,7 +85,7 @@ async def read_me(request: Request[Any, Any, Any]) -> Operator:
     return operator_of(request)
 
 
-@post("/me/password", access=OPERATOR, accepts_secret=True, status_code=204, refuses=(LoginRefused, LoginLocked))
+@post("/me/password", access=OPERATOR, about=GUESTS, accepts_secret=True, status_code=204, refuses=(LoginRefused, LoginLocked))
 async def change_password(
     request: Request[Any, Any, Any], actor: CurrentActor, once: RunOnce, data: JSONBody[PasswordChange]
 ) -> None:

@@ -8,7 +8,7 @@ from litestar import Request, Response, get, post
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, JSONBody, RunOnce, VenueQuery
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, JSONBody, OwnVenue, RunOnce, VenueQuery
 from tapwire_admin.requests.field_types import Slug
 from tapwire_admin.requests.parameters import require_found, require_venue_id
 from tapwire_admin.responses.csv_tables import CSV, answer_csv, wants_csv
@@ -34,9 +34,11 @@ class OfVenue(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 @post("/shifts/open", access=OPERATOR, refuses=(shifts.ShiftAlreadyOpen, NotFound, VenueRequired))
-async def open_shift(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
+async def open_shift(
+    db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnVenue, data: JSONBody[OfVenue | None] = None
+) -> ShiftView:
     """Open a venue's shift."""
-    return await _view(db, await once(shifts.open_shift, actor, data.venue_id if data else None))
+    return await _view(db, await once(shifts.open_shift, actor, _named(data) or own_venue))
 
 
 @post(
@@ -45,9 +47,11 @@ async def open_shift(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[
     status_code=200,
     refuses=(ShiftClosed, shifts.ShiftInUse, NotFound, VenueRequired),
 )
-async def close_shift(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[OfVenue | None] = None) -> ShiftView:
+async def close_shift(
+    db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnVenue, data: JSONBody[OfVenue | None] = None
+) -> ShiftView:
     """Close a venue's shift; refused, with the list, while visits are active or pours pending."""
-    return await _view(db, await once(shifts.close_shift, actor, data.venue_id if data else None))
+    return await _view(db, await once(shifts.close_shift, actor, _named(data) or own_venue))
 
 
 @get("/shifts/current", access=OPERATOR, refuses=(NotFound, VenueRequired))
@@ -79,6 +83,10 @@ async def read_z_report(request: Request[Any, Any, Any], db: Db, shift_id: FromP
 async def make_z_report(db: Db, actor: CurrentActor, once: RunOnce, shift_id: FromPath[UUID]) -> ShiftReport:
     """Make a closed shift's final report, once."""
     return await once(shifts.make_z_report, actor, require_found(await sum_up_shift(db, shift_id), "shift", shift_id))
+
+
+def _named(data: OfVenue | None) -> str | None:
+    return data.venue_id if data else None
 
 
 def _answer(request: Request[Any, Any, Any], report: ShiftReport) -> Response[Any]:

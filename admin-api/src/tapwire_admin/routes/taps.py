@@ -7,7 +7,7 @@ from litestar import Request, delete, get, patch, post, put
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR, operator_of, require_role
-from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath, VenueQuery
+from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, OwnVenue, PageQuery, RunOnce, SlugInPath, VenueQuery
 from tapwire_admin.requests.field_types import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_contracts.topics import tap_path
@@ -66,12 +66,12 @@ async def list_taps(db: Db, page: PageQuery, venue_id: VenueQuery = None) -> Pag
 
 
 @post("/taps", access=ENGINEER, refuses=(taps.TapExists, NotFound, VenueRequired))
-async def create_tap(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewTap]) -> TapView:
+async def create_tap(db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnVenue, data: JSONBody[NewTap]) -> TapView:
     """Add a tap."""
     tap = await once(
         taps.create_tap,
         actor,
-        venue_id=data.venue_id,
+        venue_id=data.venue_id or own_venue,
         tap_id=data.tap_id,
         name=data.name,
         pulses_per_liter=data.pulses_per_liter,

@@ -7,6 +7,7 @@ from litestar import get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
+from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath
 from tapwire_admin.requests.field_types import GlassMl, LegalAge, Name, Reason, Slug, Text
 from tapwire_admin.requests.parameters import changes_of, require_found
@@ -71,7 +72,7 @@ async def list_venues(db: Db, page: PageQuery) -> Page[VenueView]:
     return await venue_views.list_venues(db, page)
 
 
-@post("/venues", access=ENGINEER, refuses=(venues.VenueExists,))
+@post("/venues", access=ENGINEER, about=INSTALLATION, refuses=(venues.VenueExists,))
 async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVenue]) -> VenueView:
     """Add a venue; its time zone is an IANA name."""
     venue_id = await once(
@@ -89,7 +90,7 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
     return require_found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 
 
-@patch("/venues/{venue:str}", access=ENGINEER)
+@patch("/venues/{venue:str}", access=ENGINEER, about=INSTALLATION)
 async def change_venue(db: Db, actor: CurrentActor, venue: SlugInPath, data: JSONBody[VenueChange]) -> VenueView:
     """Change a venue."""
     await venues.change_venue(db, actor, venue, **changes_of(data))

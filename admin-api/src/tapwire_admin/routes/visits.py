@@ -14,6 +14,7 @@ from tapwire_admin.requests.dependencies import (
     FromPath,
     FromQuery,
     JSONBody,
+    OwnVenue,
     PageQuery,
     RunOnce,
     VenueQuery,
@@ -149,15 +150,17 @@ async def list_visits(
 
 
 @post("/visits", access=OPERATOR, refuses=OPENING)
-async def open_visit(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVisit]) -> VisitView:
+async def open_visit(db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnVenue, data: JSONBody[NewVisit]) -> VisitView:
     """Open a visit; its card comes with `assign-card`."""
-    return await _view(db, await once(visits.open_visit, actor, data.venue_id, data.guest_id, data.party))
+    return await _view(db, await once(visits.open_visit, actor, data.venue_id or own_venue, data.guest_id, data.party))
 
 
 @post("/visits/open-and-assign-card", access=OPERATOR, refuses=(*OPENING, *ISSUING))
-async def open_and_assign_card(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewVisitWithCard]) -> OpenedVisitView:
+async def open_and_assign_card(
+    db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnVenue, data: JSONBody[NewVisitWithCard]
+) -> OpenedVisitView:
     """Open a visit and assign its card, both or neither; a repeat gets the same visit and answer."""
-    opened = await once(visits.open_and_assign_card, actor, data.venue_id, data.guest_id, data.card_uid, data.party)
+    opened = await once(visits.open_and_assign_card, actor, data.venue_id or own_venue, data.guest_id, data.card_uid, data.party)
     return OpenedVisitView(visit=await _view(db, opened.visit_id), stages=opened.stages, warnings=card_warnings(data.card_uid))
 
 

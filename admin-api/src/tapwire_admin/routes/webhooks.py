@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER
+from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce
 from tapwire_admin.requests.field_types import Text, Url
 from tapwire_admin.requests.parameters import changes_of, require_found
@@ -48,13 +49,19 @@ class Replay(Struct, kw_only=True, forbid_unknown_fields=True):
     after_event: UUID | None = None
 
 
-@get("/webhooks", access=ENGINEER)
+@get("/webhooks", access=ENGINEER, about=INSTALLATION)
 async def list_webhooks(db: Db, page: PageQuery) -> Page[WebhookView]:
     """Endpoints, the oldest first, with the state of their deliveries."""
     return await views.list_webhooks(db, page)
 
 
-@post("/webhooks", access=ENGINEER, returns_secret=True, refuses=(webhooks.WebhookUrlRefused, webhooks.TooManyWebhooks))
+@post(
+    "/webhooks",
+    access=ENGINEER,
+    about=INSTALLATION,
+    returns_secret=True,
+    refuses=(webhooks.WebhookUrlRefused, webhooks.TooManyWebhooks),
+)
 async def create_webhook(actor: CurrentActor, once: RunOnce, data: JSONBody[NewWebhook]) -> WebhookSecret:
     """Add an endpoint for new events; its secret is shown once, as a new device's is."""
     return await once(webhooks.create_webhook, actor, url=data.url, event_types=data.event_types, description=data.description)

@@ -114,7 +114,8 @@ async def report_card_lost(store: Store, actor: Actor, card_uid: str, reason: st
     stopped = await writes.mark_pours_of_card_stopped(store, card.card_uid, StopReason.LOST_CARD)
     for pour in stopped:
         await store.send_command(pour.tap_path, StopPour(pour_id=pour.pour_id, reason=StopReason.LOST_CARD))
-    visit_id = await writes.active_visit_of_card(store, card.card_uid)
+    visit = await writes.active_visit_of_card(store, card.card_uid)
+    visit_id = visit.visit_id if visit else None
     pours = [pour.pour_id for pour in stopped]
     await store.audit(AuditAction.CARD_LOST, actor, card.card_uid, card.guest_id, visit_id, *pours, details={"reason": reason})
 
@@ -145,8 +146,9 @@ async def bind_locked_card(store: Store, actor: Actor, guest_id: UUID, card: Loc
     if card.guest_id == guest_id:
         return Stage.ALREADY_BOUND
     if card.guest_id is not None:
-        visit_id = await writes.active_visit_of_card(store, card.card_uid)
-        raise BindConflict("The card belongs to another guest.", card_uid=card.card_uid, guest_id=card.guest_id, visit_id=visit_id)
+        visit = await writes.active_visit_of_card(store, card.card_uid)
+        facts = {"visit_id": visit.visit_id if visit else None, "venue_id": visit.venue_id if visit else None}
+        raise BindConflict("The card belongs to another guest.", card_uid=card.card_uid, guest_id=card.guest_id, **facts)
     await _set(store, card, CardStatus.BOUND, guest_id)
     await store.audit(AuditAction.CARD_BOUND, actor, card.card_uid, guest_id)
     return Stage.BOUND
@@ -206,9 +208,10 @@ async def _unbind(store: Store, actor: Actor, card: LockedCard) -> None:
 
 
 async def _require_idle(store: Store, card: LockedCard) -> None:
-    visit_id = await writes.active_visit_of_card(store, card.card_uid)
-    if visit_id is not None:
-        raise CardBusy("The card is in use: close the visit, or give it another card first.", visit_id=visit_id)
+    visit = await writes.active_visit_of_card(store, card.card_uid)
+    if visit is not None:
+        text = "The card is in use: close the visit, or give it another card first."
+        raise CardBusy(text, visit_id=visit.visit_id, venue_id=visit.venue_id)
 
 
 async def _set(store: Store, card: LockedCard, status: CardStatus, guest_id: UUID | None) -> None:

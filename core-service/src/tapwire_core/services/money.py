@@ -18,6 +18,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.change_records import MoneyMoved
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, PaymentMethod
+from tapwire_core.domain.venue_scope import ALL_VENUES, VenueScope
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.request_limits import MAX_AMOUNT_MINOR
@@ -93,11 +94,20 @@ async def refund(
 @use_case
 @moves_money
 async def adjust(
-    store: Store, actor: Actor, guest_id: UUID, amount_minor: int, reason: str, pour_id: UUID | None = None
+    store: Store,
+    actor: Actor,
+    guest_id: UUID,
+    amount_minor: int,
+    reason: str,
+    pour_id: UUID | None = None,
+    scope: VenueScope = ALL_VENUES,
 ) -> Booking:
-    """Correct a balance up, or down by at most what is available; `pour_id`: the pour that it corrects."""
+    """Correct a balance up, or down by at most what is available; `pour_id`: the pour that it corrects.
+
+    `scope`: the venues of the actor, to one of which it is booked.
+    """
     _require_amount(abs(amount_minor))
-    till = await _till_of_adjustment(store, guest_id, pour_id)
+    till = await _till_of_adjustment(store, guest_id, pour_id, scope)
     up = amount_minor > 0
     moved = MoneyMoved(
         debit_account=Account.ADJUSTMENT if up else Account.GUEST,
@@ -123,12 +133,14 @@ async def _open_till(store: Store, venue_id: str | None) -> Till:
     return Till(venue_id, await require_open_shift(store, venue_id))
 
 
-async def _till_of_adjustment(store: Store, guest_id: UUID, pour_id: UUID | None) -> Till:
-    """The pour's venue, else that of the guest's latest visit, else the only venue; else none."""
+async def _till_of_adjustment(store: Store, guest_id: UUID, pour_id: UUID | None, scope: VenueScope) -> Till:
+    """The pour's venue, else that of the guest's latest visit, else the only venue; else none. Outside the scope its only venue."""
     if pour_id is not None:
         venue_id: str | None = await _venue_of_pour(store, guest_id, pour_id)
     else:
         venue_id = await guest_writes.last_venue_of_guest(store, guest_id) or await venue_writes.sole_venue_id(store)
+        if not scope.sees(venue_id):
+            venue_id = scope.only_venue_id
     return Till(venue_id, await shift_writes.open_shift_id(store, venue_id) if venue_id else None)
 
 

@@ -146,12 +146,19 @@ async def open_and_assign_card(
 
 
 @use_case
-async def note_refused_issue(store: Store, actor: Actor, guest_id: UUID, card_uid: str, refusal: Refused) -> None:
-    """Write the refusal of a card's issue to the audit log, so that operators can see later what was tried."""
+async def note_refused_issue(
+    store: Store, actor: Actor, venue_id: str | None, guest_id: UUID, card_uid: str, refusal: Refused
+) -> None:
+    """Write the refusal of a card's issue to the venue's audit log, so that operators can see later what was tried.
+
+    Of a visit at another venue it keeps nothing.
+    """
     known = {name: str(fact) for name, fact in refusal.facts.items() if fact is not None}
+    if known.get("venue_id", venue_id) != venue_id:
+        known = {name: fact for name, fact in known.items() if name not in ("visit_id", "venue_id", "card_uid")}
     details = {**known, "reason": refusal.code}
     uid = None if isinstance(refusal, CardUidInvalid) else read_card_uid(card_uid)
-    await store.audit(AuditAction.CARD_ISSUE_REFUSED, actor, guest_id, uid, details=details)
+    await store.audit(AuditAction.CARD_ISSUE_REFUSED, actor, guest_id, uid, details=details, venue_id=venue_id)
 
 
 @use_case
@@ -310,10 +317,11 @@ async def _assign(
 ) -> None:
     """Apply the rule of assigning to a locked card that is bound to the guest."""
     holder = await card_writes.active_visit_of_card(store, card.card_uid)
-    if holder == visit_id:
+    if holder is not None and holder.visit_id == visit_id:
         return
     if holder is not None:
-        raise CardBusy("The card is in use in another visit: take another card.", card_uid=card.card_uid, visit_id=holder)
+        held = {"visit_id": holder.visit_id, "venue_id": holder.venue_id}
+        raise CardBusy("The card is in use in another visit: take another card.", card_uid=card.card_uid, **held)
     await change_row(store, Visit, {"visit_id": visit_id}, {"card_uid": card.card_uid})
     details = {"earlier_card_uid": earlier_card_uid}
     await store.audit(AuditAction.CARD_ASSIGNED, actor, visit_id, card.card_uid, guest_id, details=details)

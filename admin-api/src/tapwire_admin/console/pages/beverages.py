@@ -8,6 +8,7 @@ from litestar.params import FromPath
 from msgspec import UNSET
 
 from tapwire_admin.access.auth import ENGINEER
+from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.viewer import CurrentViewer
@@ -22,13 +23,13 @@ from tapwire_core.services.shown import read_shown
 PRICE: Final = ("sell_price_per_liter_minor",)
 
 
-@get("/stock/new-beverage", access=ENGINEER)
+@get("/stock/new-beverage", access=ENGINEER, about=INSTALLATION)
 async def ask_for_beverage(viewer: CurrentViewer) -> Response[str]:
     """The form of a new beverage."""
     return viewer.show("dialogs/beverage.html", beverage=None)
 
 
-@post("/stock/new-beverage", access=ENGINEER)
+@post("/stock/new-beverage", access=ENGINEER, about=INSTALLATION)
 async def add_beverage(actor: CurrentActor, form: Form) -> Response[str]:
     """Add a beverage."""
     given = form.read(NewBeverage, money=PRICE)
@@ -44,7 +45,7 @@ async def add_beverage(actor: CurrentActor, form: Form) -> Response[str]:
     return go_to("/stock")
 
 
-@get("/stock/beverages/{beverage_id:uuid}", access=ENGINEER)
+@get("/stock/beverages/{beverage_id:uuid}", access=ENGINEER, about=INSTALLATION)
 async def ask_for_change(db: Db, viewer: CurrentViewer, beverage_id: FromPath[UUID]) -> Response[str]:
     """The form of a beverage."""
     shown = await read_shown(db, Noun.BEVERAGE, beverage_id)

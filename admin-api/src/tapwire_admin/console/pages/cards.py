@@ -1,12 +1,13 @@
 """Cards: found by reader or number; state, return, loss and retirement."""
 
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 
 from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.access.personal_data import shown_to
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.pages.check_in import readers_of
 from tapwire_admin.console.render import go_to
@@ -30,14 +31,20 @@ REASONS: Final = {"lost": N_("reported by the guest"), "restore": N_("card was f
 
 @get("/cards", access=OPERATOR)
 async def show_cards(
-    db: Db, viewer: CurrentViewer, shell: ShellContext, live: NamedDependency[Live], page: PageQuery, card_uid: TextQuery = None
+    request: Request[Any, Any, Any],
+    db: Db,
+    viewer: CurrentViewer,
+    shell: ShellContext,
+    live: NamedDependency[Live],
+    page: PageQuery,
+    card_uid: TextQuery = None,
 ) -> Response[str]:
     """The card with this id."""
     uid = read_card_uid(card_uid) if card_uid else None
     shown = card = None
     if uid:
         with suppress(NotFound):
-            shown = await read_shown(db, Noun.CARD, uid)
+            shown = shown_to(request, await read_shown(db, Noun.CARD, uid))
             card = await get_card(db, uid)
     history = await list_audit(db, subject=uid, page=page) if uid else None
     reasons = {name: viewer.translate(reason) for name, reason in REASONS.items()}

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.access.venue_guard import GUESTS
 from tapwire_admin.console.activity import latest_at_counter
 from tapwire_admin.console.choices import FIRST_CHOICES
 from tapwire_admin.console.error_answers import problem_text
@@ -31,6 +32,7 @@ from tapwire_core.db.views.queries import Page, PageRequest, with_items
 from tapwire_core.db.views.search_ids import count_guests
 from tapwire_core.db.views.visits import VisitView, get_visit
 from tapwire_core.domain.shown import Noun
+from tapwire_core.domain.venue_scope import VenueScope
 from tapwire_core.errors import Refused
 from tapwire_core.services import guests, visits
 from tapwire_core.services.cards import Reading, card_warnings
@@ -91,7 +93,7 @@ async def ask_for_guest(viewer: CurrentViewer, search: TextQuery = None) -> Resp
     return viewer.show("dialogs/new_guest.html", name=search or "")
 
 
-@post("/check-in/new-guest", access=OPERATOR)
+@post("/check-in/new-guest", access=OPERATOR, about=GUESTS)
 async def create_guest(actor: CurrentActor, form: Form) -> Response[str]:
     """Add a guest, and pick them."""
     new = form.read(NewGuest)
@@ -118,7 +120,7 @@ async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live],
             visits.open_and_assign_card, actor, wanted.venue_id, wanted.guest_id, wanted.card_uid, wanted.party, reading
         )
     except Refused as refusal:
-        await visits.note_refused_issue(db, actor, wanted.guest_id, wanted.card_uid, refusal)
+        await visits.note_refused_issue(db, actor, wanted.venue_id, wanted.guest_id, wanted.card_uid, refusal)
         text = problem_text(viewer, refusal.code, str(refusal))
         visit = await _blocking_visit(db, refusal)
         result = Result(refusal.code, text, visit, refusal.facts, guest, wanted.card_uid)
@@ -160,8 +162,9 @@ async def reading_of(db: Database, viewer: Viewer, live: Live, form: SubmittedFo
 
 def _reader(live: Live, path: DevicePath, stored: dict[str, Any]) -> Reader:
     """A reader by its newest live values, or by its stored state until it was heard; without a broker nothing is known of it."""
-    if str(path) in live.cards or live.newest(LiveKind.NODE, str(path)):
-        return Reader(path, live.is_online(str(path)), live.cards.get(str(path)))
+    cards = live.cards(VenueScope.of([path.venue_id]))
+    if str(path) in cards or live.newest(LiveKind.NODE, str(path)):
+        return Reader(path, live.is_online(str(path)), cards.get(str(path)))
     is_online = live.link["broker"] and stored.get("status") == Presence.ONLINE
     card = stored.get("card") if is_online else None
     return Reader(path, is_online, str(card["card_uid"]) if card else None)

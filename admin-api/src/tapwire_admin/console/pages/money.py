@@ -75,7 +75,7 @@ async def adjust(viewer: CurrentViewer, actor: CurrentActor, form: Form, guest_i
     """Correct a balance up or down."""
     given = form.read(Adjustment, money=MONEY)
     form.require_usual(given.amount_minor)
-    booked = await form.once(money.adjust, actor, guest_id, given.amount_minor, given.reason, None)
+    booked = await form.once(money.adjust, actor, guest_id, given.amount_minor, given.reason, None, form.db.scope)
     message = viewer.translate(N_("Done. Available now: %s"))
     return done(message % viewer.formats.money(booked.available_minor), changed=[str(guest_id)])
 

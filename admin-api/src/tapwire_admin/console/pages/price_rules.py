@@ -9,6 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
+from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.console.forms import Form, SubmittedForm
 from tapwire_admin.console.price_plan import WEEK, plan_week
 from tapwire_admin.console.render import go_to
@@ -119,7 +120,7 @@ async def delete_rule(actor: CurrentActor, form: Form, price_rule_id: FromPath[U
     return go_to("/prices")
 
 
-@get("/prices/volumes", access=ENGINEER)
+@get("/prices/volumes", access=ENGINEER, about=INSTALLATION)
 async def ask_for_volumes(db: Db, viewer: CurrentViewer) -> Response[str]:
     """The form of the venue's glass and unit."""
     shown = await read_shown(db, Noun.VOLUMES, viewer.required_venue.venue_id)

@@ -26,7 +26,10 @@ from tapwire_core.domain.closed_sets import VolumeUnit
 UNKNOWN_KEY: Final = "-"
 """The key of sales without a known tap or beverage."""
 BY_TIME: Final = (SalesBy.HOUR, SalesBy.DAY)
+WAYS: Final = tuple(by for by in SalesBy if by is not SalesBy.VENUE)
+"""Groupings of one venue's sales."""
 BY_LABELS: Final = {
+    SalesBy.VENUE: N_("Venue"),
     SalesBy.TAP: N_("Tap"),
     SalesBy.BEVERAGE: N_("Beverage"),
     SalesBy.HOUR: N_("Hour"),
@@ -68,7 +71,7 @@ async def show_reports(
         "poured_ml": poured_ml,
         "lost_ml": poured_ml - volumes.sold_ml,
     }
-    period = {"first": first, "last": last, "by": by, "ways": list(SalesBy)}
+    period = {"first": first, "last": last, "by": by, "ways": WAYS}
     return viewer.show("reports.html", shell=shell, **period, **context)
 
 

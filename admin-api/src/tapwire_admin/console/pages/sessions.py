@@ -10,6 +10,7 @@ from litestar.response import Redirect
 
 from tapwire_admin.access.auth import EVERYBODY, OPERATOR, token_of
 from tapwire_admin.access.cookies import forget_login, remember_login, require_same_site
+from tapwire_admin.access.venue_guard import GUESTS
 from tapwire_admin.console.error_answers import problem_text
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import done
@@ -64,7 +65,7 @@ async def log_in(
     return Redirect(_own_path(wanted), status_code=303, cookies=[remember_login(request, login)])
 
 
-@post("/logout", access=OPERATOR)
+@post("/logout", access=OPERATOR, about=GUESTS)
 async def log_out(request: Request[Any, Any, Any], db: Db, actor: CurrentActor) -> Redirect:
     """Log out."""
     await sessions.log_out(db, actor, token_of(request))
@@ -85,7 +86,7 @@ async def show_more(viewer: CurrentViewer, shell: ShellContext) -> Response[str]
     return viewer.show("more.html", shell=shell)
 
 
-@post("/me/password", access=OPERATOR)
+@post("/me/password", access=OPERATOR, about=GUESTS)
 async def change_password(
     request: Request[Any, Any, Any], db: Db, actor: CurrentActor, viewer: CurrentViewer, form: Form
 ) -> Response[str]:
@@ -108,7 +109,7 @@ async def choose_theme(request: Request[Any, Any, Any], theme: FromPath[str]) ->
     return _back(request, THEME_COOKIE, theme if theme in THEMES else THEMES[0])
 
 
-@post("/venue", access=OPERATOR)
+@post("/venue", access=OPERATOR, about=GUESTS)
 async def choose_venue(form: Form) -> Redirect:
     """Choose the venue."""
     return Redirect(HOME, status_code=303, cookies=[_preference_cookie(VENUE_COOKIE, form.values.get("venue_id", ""))])

@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 from litestar import Response, get, post
 
 from tapwire_admin.access.auth import ENGINEER
+from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import ShellContext
@@ -39,7 +40,7 @@ async def show_set_up(db: Db, viewer: CurrentViewer, shell: ShellContext) -> Res
     return viewer.show("set_up.html", shell=shell, steps=steps, following=following, zones=_zones(), likely_zone=LIKELY_ZONE)
 
 
-@post("/set-up/venue", access=ENGINEER)
+@post("/set-up/venue", access=ENGINEER, about=INSTALLATION)
 async def create_venue(actor: CurrentActor, form: Form) -> Response[str]:
     """Add a venue."""
     new = form.read(NewVenue)

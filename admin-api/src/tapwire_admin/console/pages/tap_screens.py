@@ -31,6 +31,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views.devices import secret_hash_of
 from tapwire_core.db.views.taps import TapView, get_tap
 from tapwire_core.db.views.venues import get_venue
+from tapwire_core.domain.venue_scope import ALL_VENUES
 from tapwire_core.services.devices import screen_secret
 from tapwire_core.services.venues import DEFAULT_GLASS_ML
 
@@ -117,7 +118,7 @@ class Screen:
 async def _events(screen: Screen, key: str) -> Events:
     poll_at = beat_at = time.monotonic()
     shown: dict[str, Any] = {}
-    with screen.live.listen(KINDS) as listener:
+    with screen.live.listen(ALL_VENUES, KINDS) as listener:
         listener.take()
         while True:
             if time.monotonic() >= poll_at:

@@ -7,6 +7,7 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
+from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.console.choices import FIRST_CHOICES
 from tapwire_admin.console.formats import read_grams
 from tapwire_admin.console.forms import Form, SubmittedForm
@@ -50,7 +51,7 @@ async def search_venues(db: Db, viewer: CurrentViewer, search: TextQuery = None)
     return viewer.show("parts/venues.html", venues=await list_venues(db, FIRST_CHOICES, search=search or None))
 
 
-@get("/venues/{venue_id:str}/change", access=ENGINEER)
+@get("/venues/{venue_id:str}/change", access=ENGINEER, about=INSTALLATION)
 async def ask_for_change(db: Db, viewer: CurrentViewer, venue_id: FromPath[str]) -> Response[str]:
     """The form of a venue's settings."""
     shown = await read_shown(db, Noun.VENUE_SETTINGS, venue_id)

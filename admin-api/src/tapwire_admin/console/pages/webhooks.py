@@ -8,6 +8,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 
 from tapwire_admin.access.auth import ENGINEER
+from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.console.forms import Form, SubmittedForm
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import ShellContext
@@ -28,19 +29,19 @@ from tapwire_core.services.shown import read_shown
 CHOICES: Final = tuple(kind for kind in WebhookEventType if kind in webhooks.SUBSCRIBABLE)
 
 
-@get("/webhooks", access=ENGINEER)
+@get("/webhooks", access=ENGINEER, about=INSTALLATION)
 async def show_webhooks(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
     """Endpoints with the state of their deliveries."""
     return viewer.show("webhooks.html", shell=shell, page=await list_webhooks(db, page))
 
 
-@get("/webhooks/new", access=ENGINEER)
+@get("/webhooks/new", access=ENGINEER, about=INSTALLATION)
 async def ask_for_webhook(viewer: CurrentViewer) -> Response[str]:
     """The form of a new endpoint."""
     return viewer.show("dialogs/webhook.html", webhook=None, choices=CHOICES)
 
 
-@post("/webhooks/new", access=ENGINEER, returns_secret=True)
+@post("/webhooks/new", access=ENGINEER, about=INSTALLATION, returns_secret=True)
 async def add_webhook(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
     """Add an endpoint; its secret is shown this once."""
     given = form.read(NewWebhook, event_types=_wanted(form))

@@ -1,8 +1,10 @@
-"""Sales of a period, by tap, beverage, hour or day of the venue.
+"""Sales of a period, of one venue or of all, by venue, tap, beverage, hour or day of the venue.
 
-Money comes from the movements, volume and count from settled pours; hours and days are in the venue's time zone.
+Money comes from the movements, volume and count from settled pours; hours and days are in each venue's time zone.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -15,6 +17,7 @@ from sqlalchemy import (
     DateTime,
     Select,
     Subquery,
+    Text,
     Uuid,
     and_,
     case,
@@ -22,6 +25,7 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    or_,
     select,
     union_all,
 )
@@ -30,7 +34,7 @@ from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, MoneyMovement, Pour, Venue
 from tapwire_core.db.views.beverages import is_name_at, names_over_time
-from tapwire_core.db.views.queries import read_all, read_one, table
+from tapwire_core.db.views.queries import read_all, table
 from tapwire_core.domain.closed_sets import Account
 from tapwire_core.errors import Invalid, NotFound
 
@@ -46,6 +50,7 @@ MAX_DAYS: Final = 366
 class SalesBy(StrEnum):
     """The groupings of a sales report."""
 
+    VENUE = "venue"
     TAP = "tap"
     BEVERAGE = "beverage"
     HOUR = "hour"
@@ -53,7 +58,7 @@ class SalesBy(StrEnum):
 
 
 class SalesRow(Struct, frozen=True, omit_defaults=True):
-    """One tap's, beverage's, hour's or day's sales; `-`: charged later, for a pour without a known tap.
+    """One venue's, tap's, beverage's, hour's or day's sales; `-`: charged later, for a pour without a known tap.
 
     An hour's key is its beginning, with the venue's UTC offset: `2026-10-25T02:00+02:00`.
     """
@@ -67,9 +72,12 @@ class SalesRow(Struct, frozen=True, omit_defaults=True):
 
 
 class SalesReport(Struct, frozen=True, kw_only=True):
-    """Sales from `since` to `until`, exclusive."""
+    """Sales from `since` to `until`, exclusive. `venue_id`: null for the sum of several venues.
 
-    venue_id: str
+    Venues whose days differ by their time zones begin and end one after the other: the period is from the first to the last.
+    """
+
+    venue_id: str | None
     currency: str
     by: SalesBy
     since: datetime
@@ -78,22 +86,37 @@ class SalesReport(Struct, frozen=True, kw_only=True):
 
 
 class _Period(Struct, frozen=True):
+    venue_id: str
     since: datetime
     until: datetime
 
 
-async def report_sales(db: Database, venue_id: str, first: date | datetime, last: date | datetime, by: SalesBy) -> SalesReport:
-    """Sales of a venue; a day without a time means the whole day, in the venue's time zone. Raises `Invalid` above `MAX_DAYS`."""
+async def report_sales(
+    db: Database, venue_id: str | None, first: date | datetime, last: date | datetime, by: SalesBy
+) -> SalesReport:
+    """Sales of a venue, or of all in the database's scope; a day without a time means the whole day in each venue's time zone.
+
+    Raises `Invalid` for a period above `MAX_DAYS`, and `NotFound` without a venue.
+    """
     until = _moment(last + timedelta(days=1) if _is_day(last) else last)
-    ends: tuple[Any, Any] = (_moment(first).label("since"), until.label("until"))
-    wanted: Select[Any] = select(*ends).where(venues.c.venue_id == venue_id)
-    period = await read_one(db, wanted, _Period)
-    if period is None:
-        raise NotFound("venue", venue_id)
-    if not timedelta() < period.until - period.since <= timedelta(days=MAX_DAYS, hours=1):
-        raise Invalid(f"The period must end after it begins, and be no longer than {MAX_DAYS} days.", field="to")
-    rows = await read_all(db, _sales(venue_id, period, by), SalesRow)
-    return SalesReport(venue_id=venue_id, currency=db.policy.currency, by=by, since=period.since, until=period.until, items=rows)
+    wanted: Select[Any] = select(venues.c.venue_id, _moment(first).label("since"), until.label("until"))
+    if venue_id is not None:
+        wanted = wanted.where(venues.c.venue_id == venue_id)
+    periods = await read_all(db, wanted.order_by(venues.c.venue_id), _Period)
+    if not periods:
+        raise NotFound("venue", venue_id or "-")
+    for period in periods:
+        if not timedelta() < period.until - period.since <= timedelta(days=MAX_DAYS, hours=1):
+            raise Invalid(f"The period must end after it begins, and be no longer than {MAX_DAYS} days.", field="to")
+    rows = await read_all(db, _sales(periods, by), SalesRow)
+    return SalesReport(
+        venue_id=periods[0].venue_id if len(periods) == 1 else None,
+        currency=db.policy.currency,
+        by=by,
+        since=min(period.since for period in periods),
+        until=max(period.until for period in periods),
+        items=rows,
+    )
 
 
 def _is_day(given: date | datetime) -> bool:
@@ -117,8 +140,8 @@ def first_midnight(zone: ColumnElement[str], midnight: ColumnElement[datetime]) 
     return case((func.timezone(zone, other) == midnight, func.least(other, usual)), else_=usual)
 
 
-def _sales(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
-    parts = union_all(_settled(venue_id, period, by), _moved(venue_id, period, by)).subquery()
+def _sales(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
+    parts = union_all(_settled(periods, by), _moved(periods, by)).subquery()
     sums = [
         cast(func.sum(parts.c[name]), BigInteger).label(name) for name in ("pours", "volume_ml", "sold_minor", "written_off_minor")
     ]
@@ -128,7 +151,7 @@ def _sales(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
     return select(parts.c.key, parts.c.beverage_id.label("beverage_id"), *sums).group_by(*keys).order_by(*order, *keys)
 
 
-def _settled(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
+def _settled(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
     then = names_over_time()
     return (
         select(
@@ -144,14 +167,13 @@ def _settled(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
         .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)
         .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .where(
-            pours.c.venue_id == venue_id,
             pours.c.sync_status.in_([SyncStatus.SYNCED.value, SyncStatus.RECONCILED.value]),
-            _within(pours.c.settled_at, period),
+            _within(pours.c.venue_id, pours.c.settled_at, periods),
         )
     )
 
 
-def _moved(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
+def _moved(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
     sold, then = money.c.debit_account == Account.GUEST.value, names_over_time()
     return (
         select(
@@ -168,9 +190,8 @@ def _moved(venue_id: str, period: _Period, by: SalesBy) -> Select[Any]:
         .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
         .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .where(
-            money.c.venue_id == venue_id,
             money.c.credit_account == Account.SALES.value,
-            _within(money.c.created_at, period),
+            _within(money.c.venue_id, money.c.created_at, periods),
         )
     )
 
@@ -182,6 +203,8 @@ def _beverage_id(by: SalesBy) -> ColumnElement[Any]:
 def _key(by: SalesBy, at: ColumnElement[Any], then: Subquery) -> ColumnElement[str]:
     local = func.timezone(venues.c.time_zone, at)
     match by:
+        case SalesBy.VENUE:
+            return cast(venues.c.venue_id, Text)
         case SalesBy.TAP:
             return func.coalesce(pours.c.tap_path, "-")
         case SalesBy.BEVERAGE:
@@ -199,5 +222,9 @@ def _offset(local: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[
     return sign.concat(func.to_char(func.greatest(ahead, -ahead), "HH24:MI"))
 
 
-def _within(at: ColumnElement[Any], period: _Period) -> ColumnElement[bool]:
-    return and_(at >= period.since, at < period.until)
+def _within(venue_id: ColumnElement[Any], at: ColumnElement[Any], periods: Sequence[_Period]) -> ColumnElement[bool]:
+    """The condition that a moment is in its venue's period; venues with one period share a condition."""
+    together: defaultdict[tuple[datetime, datetime], list[str]] = defaultdict(list)
+    for period in periods:
+        together[period.since, period.until].append(period.venue_id)
+    return or_(*(and_(venue_id.in_(ids), at >= since, at < until) for (since, until), ids in together.items()))

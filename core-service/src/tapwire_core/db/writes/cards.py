@@ -18,6 +18,13 @@ class LockedCard(Struct, frozen=True):
     guest_id: UUID | None
 
 
+class VisitOfCard(Struct, frozen=True):
+    """An active visit and its venue."""
+
+    visit_id: UUID
+    venue_id: str
+
+
 class StoppedPour(Struct, frozen=True):
     """A running pour that was marked as stopped."""
 
@@ -41,12 +48,12 @@ async def lock_or_add_card(store: Store, card_uid: str) -> LockedCard:
     return card
 
 
-async def active_visit_of_card(store: Store, card_uid: str) -> UUID | None:
+async def active_visit_of_card(store: Store, card_uid: str) -> VisitOfCard | None:
     """The active visit that holds the card."""
-    found: UUID | None = await store.connection.fetchval(
-        "SELECT visit_id FROM visits WHERE card_uid = $1 AND status = 'active'", card_uid
+    row = await store.connection.fetchrow(
+        "SELECT visit_id, venue_id FROM visits WHERE card_uid = $1 AND status = 'active'", card_uid
     )
-    return found
+    return as_struct(row, VisitOfCard)
 
 
 async def mark_pours_of_card_stopped(store: Store, card_uid: str, reason: StopReason) -> list[StoppedPour]:
