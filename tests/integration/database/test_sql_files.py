@@ -15,7 +15,7 @@ import pytest
 from tapwire_core.db import engine, schema
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate, newest_revision, require_newest
-from tapwire_core.db.sql_files import KINDS, SQL
+from tapwire_core.db.sql_files import KINDS, SQL, VENUE_VIEWS
 from tapwire_core.errors import NotMigrated
 from tests.venue import Guest, SimulatedTap, Venue
 
@@ -24,6 +24,8 @@ CATALOGUE: Final = """
     UNION ALL
     SELECT relname, pg_get_viewdef(oid) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'v'
     UNION ALL
+    SELECT 'of_venues.' || relname, pg_get_viewdef(oid) FROM pg_class WHERE relnamespace = to_regnamespace('of_venues') AND relkind = 'v'
+    UNION ALL
     SELECT tgrelid::regclass || '.' || tgname, concat(tgenabled, pg_get_triggerdef(oid)) FROM pg_trigger WHERE NOT tgisinternal
     ORDER BY 1, 2"""
 """The database's functions, views and triggers."""
@@ -31,7 +33,7 @@ VERSIONS: Final = """
     SELECT 'function', oid, xmin::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
     UNION ALL
     SELECT 'view', ev_class, rule.xmin::text FROM pg_rewrite rule JOIN pg_class ON pg_class.oid = ev_class
-    WHERE relnamespace = 'public'::regnamespace
+    WHERE relnamespace IN ('public'::regnamespace, 'of_venues'::regnamespace)
     UNION ALL
     SELECT 'trigger', oid, xmin::text FROM pg_trigger
     UNION ALL
@@ -51,6 +53,8 @@ BY_HAND: Final = (
     "DROP VIEW pour_facts",
     "ALTER TABLE audit DISABLE TRIGGER rows_stay_as_they_are",
     "DROP TRIGGER new_incident_is_audited ON incidents",
+    "DROP VIEW of_venues.visits",
+    "CREATE OR REPLACE VIEW of_venues.pours AS SELECT * FROM public.pours",
     "CREATE OR REPLACE TRIGGER rows_stay_as_they_are BEFORE DELETE ON audit FOR EACH ROW EXECUTE FUNCTION refuse_change()",
 )
 TAPS: Final = 4
@@ -104,12 +108,16 @@ async def test_a_migrated_database_has_what_the_files_alone_make(owner_url: str,
     await migrate(empty_owner_url, revision=newest_revision())
     assert await fetch(empty_owner_url, CATALOGUE) == []
 
-    files = [file for kind in KINDS for file in sorted((SQL / kind.folder).iterdir())]
-    await execute(empty_owner_url, "\n".join(["SET check_function_bodies = off;", *(file.read_text() for file in files)]))
+    statements, names = ["SET check_function_bodies = off;"], []
+    for kind in KINDS:
+        files = sorted((SQL / kind.folder).iterdir())
+        statements += [f"SET search_path = {kind.search_path};", *(file.read_text() for file in files)]
+        names += [f"{'of_venues.' if kind is VENUE_VIEWS else ''}{file.stem}" for file in files]
+    await execute(empty_owner_url, "\n".join(statements))
 
     made = await fetch(empty_owner_url, CATALOGUE)
     assert made == await fetch(owner_url, CATALOGUE)
-    assert [name for name, _ in made] == sorted(file.stem for file in files)
+    assert [name for name, _ in made] == sorted(names)
 
 
 async def test_each_body_is_valid(owner_url: str) -> None:

@@ -26,8 +26,8 @@ from msgspec import Struct
 
 from tapwire_admin.access.cookies import SAFE_METHODS
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.seen_things import Thing, is_seen
 from tapwire_core.db.views.users import Operator
+from tapwire_core.db.views.venue_things import Thing, is_seen
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.shown import Noun
 from tapwire_core.domain.venue_scope import ALL_VENUES, VenueScope
