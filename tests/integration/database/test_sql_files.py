@@ -24,7 +24,8 @@ CATALOGUE: Final = """
     UNION ALL
     SELECT relname, pg_get_viewdef(oid) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'v'
     UNION ALL
-    SELECT 'of_venues.' || relname, pg_get_viewdef(oid) FROM pg_class WHERE relnamespace = to_regnamespace('of_venues') AND relkind = 'v'
+    SELECT 'of_venues.' || relname, pg_get_viewdef(oid) FROM pg_class
+    WHERE relnamespace = to_regnamespace('of_venues') AND relkind = 'v'
     UNION ALL
     SELECT tgrelid::regclass || '.' || tgname, concat(tgenabled, pg_get_triggerdef(oid)) FROM pg_trigger WHERE NOT tgisinternal
     ORDER BY 1, 2"""
