@@ -1,10 +1,15 @@
 """Every route says who may call it; one that doesn't is closed to everybody."""
 
+import re
+from uuid import UUID
+
 import pytest
-from litestar import Litestar
+from litestar import Litestar, get, post
+from litestar.params import FromPath
 from litestar.routes import HTTPRoute
 
-from tapwire_admin.access.auth import OpenTo
+from tapwire_admin.access.auth import OPERATOR, OpenTo
+from tapwire_admin.access.venue_guard import GUESTS, INSTALLATION, about_of, require_subjects
 from tapwire_admin.app import create_app
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import Role
@@ -194,3 +199,59 @@ def test_repeatable_routes_that_take_or_tell_a_secret_say_so(app: Litestar) -> N
         "accepts_secret": {"/api/users", "/api/me/password"},
         "returns_secret": {"/api/devices", "/api/devices/rotate", "/api/webhooks", "/api/webhooks/{webhook_id:uuid}/rotate"},
     }
+
+
+# SYSTEM.md, "Operators": what needs an operator of all venues
+OF_INSTALLATION = {
+    "POST /api/venues",
+    "PATCH /api/venues/{venue:str}",
+    "POST /api/beverages",
+    "PATCH /api/beverages/{beverage_id:uuid}",
+    "POST /set-up/venue",
+    "GET /venues/{venue_id:str}/change",
+    "POST /venues/{venue_id:str}/change",
+    "GET /prices/volumes",
+    "POST /prices/volumes",
+    "GET /stock/new-beverage",
+    "POST /stock/new-beverage",
+    "GET /stock/beverages/{beverage_id:uuid}",
+    "POST /stock/beverages/{beverage_id:uuid}",
+    "POST /stock/beverages/{beverage_id:uuid}/archive",
+}
+
+
+def test_what_belongs_to_the_installation_is_what_the_rules_say(app: Litestar) -> None:
+    found = {
+        f"{method} {route.path}"
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method not in ("OPTIONS", "HEAD") and isinstance(handler.opt.get("access"), Role)
+        if about_of(handler, method) is INSTALLATION
+    }
+    users_and_webhooks = {route for route in declared(app) if re.search(r"/(users|webhooks)\b", route)}
+
+    assert found == OF_INSTALLATION | users_and_webhooks
+
+
+def test_a_route_that_names_an_id_unknown_to_the_venue_guard_stops_the_application() -> None:
+    @get("/barrels/{barrel_id:uuid}", access=OPERATOR)
+    async def read_barrel(barrel_id: FromPath[UUID]) -> None:
+        """One barrel."""
+
+    with pytest.raises(RuntimeError, match=r"GET /barrels/\{barrel_id:uuid\} barrel_id"):
+        require_subjects(Litestar([read_barrel]))
+
+
+def test_a_route_that_changes_something_without_saying_what_stops_the_application() -> None:
+    @post("/clean", access=OPERATOR)
+    async def clean() -> None:
+        """Clean everything."""
+
+    @post("/greet", access=OPERATOR, about=GUESTS)
+    async def greet() -> None:
+        """Greet the guests."""
+
+    with pytest.raises(RuntimeError, match="POST /clean declares no `about`"):
+        require_subjects(Litestar([clean, greet]))
+    require_subjects(Litestar([greet]))

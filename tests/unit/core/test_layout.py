@@ -1,5 +1,6 @@
 """One noun, one file name, in every layer: what is known as kegs is in kegs.py, whether it is a table, a view or a page."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -112,6 +113,16 @@ def test_each_table_class_is_in_the_file_of_its_noun() -> None:
     for name in tables.__all__:
         module = getattr(tables, name).__module__.rsplit(".", 1)[-1]
         assert module in NOUNS, f"{name} is in tables/{module}.py"
+
+
+def test_views_read_within_the_scope_of_their_reader() -> None:
+    around = [
+        file.name
+        for file in (CORE / "db/views").glob("*.py")
+        if re.search(r"\bengine\.|\.(pool|snapshot|transaction)\b", file.read_text())
+    ]
+
+    assert around == [], "`Database.read` is the way to read for people"
 
 
 def test_the_core_has_no_loose_files_but_those_that_everybody_uses() -> None:
