@@ -21,7 +21,9 @@ from tapwire_core.services.passwords import PasswordsBusy
 MAX_VENUES: Final = 1_000
 """The most venues of one user who does not have all."""
 
-Venues = Annotated[list[Slug], Meta(min_length=1, max_length=MAX_VENUES, description="ids of the user's venues; null: all")]
+Venues = Annotated[
+    list[Slug], Meta(min_length=1, max_length=MAX_VENUES, description="ids of the user's venues; null: all", examples=[["bar"]])
+]
 
 
 class NewUser(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -1,9 +1,9 @@
 """Operators, and the operator of a session."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from sqlalchemy import Select, and_, func, select
 
 from tapwire_core.db.clock import CLOCK_TOLERANCE
@@ -27,12 +27,15 @@ sessions: Final = table(Session)
 login_tries: Final = table(LoginTries)
 
 
+VenueIds = Annotated[tuple[str, ...], Meta(examples=[["bar"]])]
+
+
 class UserView(Struct, frozen=True):
     """An operator; `locked_ms`: time until the next login attempt is allowed. `venues`: null for all."""
 
     username: str
     role: Role
-    venues: tuple[str, ...] | None
+    venues: VenueIds | None
     disabled: bool
     locked_ms: int
     created_at: datetime
@@ -43,7 +46,7 @@ class Operator(Struct, frozen=True):
 
     username: str
     role: Role
-    venues: tuple[str, ...] | None = None
+    venues: VenueIds | None = None
 
     @property
     def scope(self) -> VenueScope:
