@@ -11,13 +11,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
 from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, JSONBody, PageQuery, RunOnce, VenueQuery
 from tapwire_admin.requests.field_types import ClockTime, Name, PercentOff, PriceMinor, Slug, Weekday
-from tapwire_admin.requests.parameters import changes_of, require_found, require_sane_year
+from tapwire_admin.requests.parameters import changes_of, require_found, require_sane_year, require_venue_id
 from tapwire_core.db.views import price_rules as views
 from tapwire_core.db.views.price_rules import PriceRuleView
 from tapwire_core.db.views.queries import Page
 from tapwire_core.errors import NotFound
 from tapwire_core.services import price_rules
 from tapwire_core.services.request_limits import MAX_BEVERAGES_OF_RULE
+from tapwire_core.services.venues import VenueRequired
 
 BeverageIds = Annotated[list[UUID], Meta(min_length=1, max_length=MAX_BEVERAGES_OF_RULE, description="null: every beverage")]
 Weekdays = Annotated[list[Weekday], Meta(min_length=1, max_length=7, description="the days on which it begins; 1 is Monday")]
@@ -28,10 +29,10 @@ LastDay = Annotated[date, Meta(description="the last day on which it begins")]
 class NewPriceRule(Struct, kw_only=True, forbid_unknown_fields=True):
     """A price rule to be added; exactly one of `sell_price_per_liter_minor` and `percent_off`."""
 
-    venue_id: Slug
     name: Name
-    beverage_ids: BeverageIds | None = None
     weekdays: Weekdays
+    venue_id: Slug | None = None
+    beverage_ids: BeverageIds | None = None
     from_: ClockTime = msgspec.field(name="from")
     to: ClockTime
     valid_from: FirstDay | None = None
@@ -60,11 +61,12 @@ async def list_price_rules(db: Db, page: PageQuery, venue_id: VenueQuery = None)
     return await views.list_price_rules(db, venue_id, page)
 
 
-@post("/price-rules", access=ENGINEER, refuses=(price_rules.PriceRuleOverlap, NotFound))
+@post("/price-rules", access=ENGINEER, refuses=(price_rules.PriceRuleOverlap, NotFound, VenueRequired))
 async def create_price_rule(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBody[NewPriceRule]) -> PriceRuleView:
     """Add a price rule. Its times are the venue's wall clock; `to` at or before `from` is on the next day, equal is a whole day."""
     fields = fields_of_rule(msgspec.structs.asdict(data))
-    price_rule_id = await once(price_rules.create_price_rule, actor, fields.pop("venue_id"), **fields)
+    venue_id = await require_venue_id(db, fields.pop("venue_id"))
+    price_rule_id = await once(price_rules.create_price_rule, actor, venue_id, **fields)
     return require_found(await views.get_price_rule(db, price_rule_id), "price_rule", price_rule_id)
 
 
