@@ -75,12 +75,14 @@ async def test_the_commands_set_a_house_up_and_prove_its_books(empty_owner_url: 
     migrated = await asyncio.to_thread(run, "migrate")
     user = await asyncio.to_thread(run, "create-user", "eve", "--role", "engineer")
     again = await asyncio.to_thread(run, "create-user", "eve", "--role", "engineer")
+    elsewhere = await asyncio.to_thread(run, "create-user", "ann", "--role", "operator", "--venues", "bar, club")
     device = await asyncio.to_thread(run, "add-device", "bar/taps/left")
     checked = await asyncio.to_thread(run, "check")
 
     assert migrated.returncode == 0, migrated.stderr
     assert "Password, shown once: " in user.stdout, user.stderr
     assert again.returncode == 1
+    assert (elsewhere.returncode, "There is no venue 'bar'" in elsewhere.stderr) == (1, True)
     assert "secret, shown once: " in device.stdout, device.stderr
     assert (checked.returncode, checked.stdout) == (0, "The books balance.\n")
 

@@ -8,8 +8,9 @@ import httpx
 from tapwire_admin.access.cookies import CSRF_HEADER, SESSION_COOKIE, make_csrf_token
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import Role
+from tapwire_core.services.venues import create_venue
 from tests.rest import Rest, done, log_in, refusal
-from tests.venue import Venue
+from tests.venue import OPERATOR, Venue
 
 SHOWN = re.compile(r'name="shown" value="([^"]*)"')
 NEW = "battery staple"
@@ -68,3 +69,23 @@ async def test_every_form_takes_a_password_as_it_is_typed(rest: Rest, db: Databa
     await begin(f" {BLANKS}")
 
     assert (await rest.nobody.post("/login", data={"username": "bob", "password": f" {BLANKS}"})).status_code == 303
+
+
+async def test_the_form_of_a_user_chooses_venues_and_one_without_the_choice_changes_none(rest: Rest, venue: Venue) -> None:
+    await create_venue(venue.db, OPERATOR, venue_id="pub", name="The Pub", time_zone="Europe/Berlin")
+    headers = in_browser(await log_in(venue.db, Role.ENGINEER))
+
+    async def send(path: str = "/users/operator", **fields: str) -> list[str] | None:
+        page = await rest.nobody.get(path, headers=headers)
+        shown = {"shown": shown_in(page)} if "operator" in path else {}
+        await rest.nobody.post(path, data=shown | {"role": "operator"} | fields, headers=headers)
+        found: list[str] | None = await venue.db.pool.fetchval("SELECT venues FROM users WHERE username = 'operator'")
+        return found
+
+    assert await send(**{"reach": "some", "at pub": "true"}) == ["pub"]
+    assert 'name="at pub" value="true" checked' in (await rest.nobody.get("/users/operator", headers=headers)).text
+    assert await send() == ["pub"]
+    assert await send(reach="some") == ["pub"], "some must be named"
+    assert await send(reach="all") is None
+    menu = await rest.nobody.get("/users", headers=headers)
+    assert "Venues" in menu.text

@@ -39,7 +39,7 @@ async def ask_for_user(db: Db, viewer: CurrentViewer) -> Response[str]:
 @post("/users/new", access=ENGINEER, about=INSTALLATION)
 async def add_user(actor: CurrentActor, form: Form) -> Response[str]:
     """Add an operator."""
-    given = form.read(NewUser, venues=_ticked(form))
+    given = form.read(NewUser, **_chosen_venues(form))
     await users.create_user(form.db, actor, given.username, given.role, given.password, given.venues)
     return go_to("/users")
 
@@ -55,7 +55,7 @@ async def ask_for_change(db: Db, viewer: CurrentViewer, username: UsernameInPath
 @post("/users/{username:str}", access=ENGINEER, shows=Noun.USER)
 async def change_user(actor: CurrentActor, form: Form, username: UsernameInPath) -> Response[str]:
     """Change an operator's role, venues or password, or disable the operator."""
-    given = form.read(UserChange, disabled=form.flag("disabled"), venues=_ticked(form))
+    given = form.read(UserChange, disabled=form.flag("disabled"), **_chosen_venues(form))
     typed = changes_of(given)
     changes: UserChanges = form.changed(**{name: typed[name] for name in ("role", "venues", "disabled") if name in typed})  # type: ignore[assignment]
     wanted = form.only(changes)
@@ -66,11 +66,15 @@ async def change_user(actor: CurrentActor, form: Form, username: UsernameInPath)
     return go_to("/users")
 
 
-def _ticked(form: SubmittedForm) -> list[str] | None:
-    """The ticked venues; None for all."""
-    if form.values.get("reach") != "some":
-        return None
-    return sorted(name.partition(" ")[2] for name in form.values if name.startswith("at ") and form.flag(name))
+def _chosen_venues(form: SubmittedForm) -> dict[str, object]:
+    """The choice of venues: null for all, or the ticked ones; nothing where the form has no choice, as with one venue."""
+    match form.values.get("reach"):
+        case None:
+            return {}
+        case "all":
+            return {"venues": None}
+        case _:
+            return {"venues": sorted(name.partition(" ")[2] for name in form.values if name.startswith("at ") and form.flag(name))}
 
 
 async def _venues(db: Database, chosen: Iterable[str] | None = None) -> list[VenueView]:
