@@ -98,6 +98,7 @@ class Listed:
 
 LISTS: Final = (
     Listed("/", 'data-tap="([^"]+)"', "taps"),
+    Listed("/all-venues", 'id="venue-([^"]+)"', "venues"),
     Listed("/attention", 'id="incident-([^"]+)"', "incidents WHERE status = 'open'"),
     Listed("/attention/resolved", ">(ended [0-9]+)<", "incidents WHERE status = 'resolved'"),
     Listed("/audit", 'class="hide-narrow small">([^<]+)</td>', "audit"),
@@ -128,6 +129,7 @@ LISTS: Final = (
     Listed(f"/webhooks/{WEBHOOK}/deliveries?status=failed", f'/deliveries/{UUIDS}"', "webhook_deliveries", is_variant=True),
 )
 PARTS: Final = {
+    "/parts/all-venues": "/all-venues",
     "/parts/attention": "/attention",
     "/parts/guests": "/guests",
     "/parts/visits": "/visits",

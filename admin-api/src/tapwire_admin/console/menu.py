@@ -26,6 +26,11 @@ class SeesMenu(Protocol):
         """True for an operator of all venues."""
         ...
 
+    @property
+    def has_several_venues(self) -> bool:
+        """True for an operator of more venues than one."""
+        ...
+
     def may(self, role: str) -> bool:
         """True for an operator of this role."""
         ...
@@ -35,7 +40,7 @@ class SeesMenu(Protocol):
 class MenuEntry:
     """A link to a page. `role`: the least that sees it; `starts_group`: a line stands above it.
 
-    `of_installation`: for operators of all venues alone.
+    `of_installation`: for operators of all venues alone; `of_several`: for those of more venues than one.
     """
 
     path: str
@@ -46,10 +51,12 @@ class MenuEntry:
     starts_group: bool = False
     counts_incidents: bool = False
     of_installation: bool = False
+    of_several: bool = False
 
     def is_for(self, viewer: "SeesMenu") -> bool:
         """True if the viewer may open the page."""
-        return viewer.may(self.role) and (viewer.has_all_venues or not self.of_installation)
+        is_theirs = viewer.has_all_venues or not self.of_installation
+        return viewer.may(self.role) and is_theirs and (viewer.has_several_venues or not self.of_several)
 
     @property
     def is_in_more(self) -> bool:
@@ -63,6 +70,7 @@ MENU: Final = (
     MenuEntry("/visits", Icon("door-open"), N_("Visits"), Shown.ALWAYS),
     MenuEntry("/attention", Icon("triangle-alert"), N_("Attention"), Shown.ALWAYS, counts_incidents=True),
     MenuEntry("/shift", Icon("clock"), N_("Shift")),
+    MenuEntry("/all-venues", Icon("store"), N_("All venues"), of_several=True),
     MenuEntry("/guests", Icon("users"), N_("Guests"), starts_group=True),
     MenuEntry("/cards", Icon("credit-card"), N_("Cards")),
     MenuEntry("/stock", Icon("barrel"), N_("Kegs & beverages")),

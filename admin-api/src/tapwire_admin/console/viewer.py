@@ -69,6 +69,11 @@ class Viewer:
         return self.operator is not None and self.operator.scope.is_all
 
     @property
+    def has_several_venues(self) -> bool:
+        """True if the operator has more venues than one."""
+        return len(self.venues) > 1
+
+    @property
     def shown_venue(self) -> Shown:
         """The chosen venue, for forms that act on it."""
         return Shown(Noun.VENUE, self.required_venue.venue_id, {})

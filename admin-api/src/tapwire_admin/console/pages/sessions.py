@@ -111,8 +111,9 @@ async def choose_theme(request: Request[Any, Any, Any], theme: FromPath[str]) ->
 
 @post("/venue", access=OPERATOR, about=GUESTS)
 async def choose_venue(form: Form) -> Redirect:
-    """Choose the venue."""
-    return Redirect(HOME, status_code=303, cookies=[_preference_cookie(VENUE_COOKIE, form.values.get("venue_id", ""))])
+    """Choose the venue, and open its taps, or the page `to`."""
+    chosen = _preference_cookie(VENUE_COOKIE, form.values.get("venue_id", ""))
+    return Redirect(_own_path(form.values.get("to", HOME)), status_code=303, cookies=[chosen])
 
 
 def _back(request: Request[Any, Any, Any], name: str, value: str) -> Redirect:

@@ -98,6 +98,12 @@ async def list_taps(db: Database, venue_id: str | None = None, page: PageRequest
     return await read_page(db, statement, TapView, [taps.c.tap_path], page, complete=with_price)
 
 
+async def list_pouring(db: Database, venue_ids: Collection[str]) -> list[TapView]:
+    """The taps of these venues that have a pending pour, by path."""
+    statement = _taps(db).where(pours.c.pour_id.is_not(None), taps.c.venue_id.in_(venue_ids)).order_by(taps.c.tap_path)
+    return await read_all(db, statement, TapView, with_price)
+
+
 async def find_taps(db: Database, paths: Collection[str]) -> list[TapView]:
     """The existing taps of these paths."""
     return await read_all(db, _taps(db).where(taps.c.tap_path.in_(paths)), TapView, with_price)
