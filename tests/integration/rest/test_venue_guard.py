@@ -24,6 +24,7 @@ from tapwire_core.db.writes.sessions import open_session
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import devices, money, price_rules, users, visits
+from tapwire_core.services.price_rules import PriceRuleFields
 from tapwire_core.services.sessions import hash_token
 from tapwire_core.services.venues import change_venue
 from tests.integration.rest.test_event_stream import Event, _events, serving
@@ -106,8 +107,9 @@ async def furnish(db: Database, venue: Venue, guest: Guest, name: str, reason: s
         await store.insert(
             Incident, incident_id=incident_id, kind="volume_gap", cause=reason, details={"why": reason, "volume_ml": 9}, **place
         )
-    hours = {"from_time": time(17), "to_time": time(18), "weekdays": [1], "percent_off": 10}
-    rule_id = await price_rules.create_price_rule(db, OPERATOR, venue.venue_id, name=name, beverage_ids=None, **hours)
+    hours: PriceRuleFields = {"from_time": time(17), "to_time": time(18), "weekdays": [1], "percent_off": 10}
+    hours |= {"name": name, "beverage_ids": None}
+    rule_id = await price_rules.create_price_rule(db, OPERATOR, venue.venue_id, **hours)
     await devices.add_device(db, OPERATOR, str(venue.tap.path))
     await devices.add_device(db, OPERATOR, f"{venue.venue_id}/readers/desk")
     shift_id = await db.pool.fetchval("SELECT shift_id FROM shifts WHERE venue_id = $1", venue.venue_id)
@@ -139,12 +141,12 @@ async def places(rest: Rest, venue: Venue) -> AsyncIterator[Places]:
     db = venue.db
     other = await Venue.open(db, OTHER)
     await change_venue(db, OPERATOR, OTHER, name=OTHER_NAME)
-    ann = await other.guest(balance_minor=50_00, card_uid="04aa0001")
+    ann = await other.guest(balance_minor=1000_00, card_uid="04aa0001")
     await other.report(await other.grant(ann), volume_ml=200)
     earlier = await db.pool.fetchval("SELECT pour_id FROM pours WHERE guest_id = $1", ann.guest_id)
     await visits.close_visit(db, OPERATOR, ann.visit_id)
     here = await visits.open_and_assign_card(db, OPERATOR, "bar", ann.guest_id, ann.card_uid)
-    zoe = await other.guest(balance_minor=50_00, card_uid="04bb0002")
+    zoe = await other.guest(balance_minor=1000_00, card_uid="04bb0002")
     await money.adjust(db, OPERATOR, zoe.guest_id, 5, OTHER_REASON)
     own = await furnish(db, venue, Guest(ann.guest_id, here.visit_id, ann.card_uid), "Happy hour", "spill")
     theirs = await furnish(db, other, zoe, OTHER_RULE, OTHER_REASON)

@@ -125,7 +125,7 @@ async def require_in_scope(
     """Raise `AllVenuesRequired`, or `NotFound` for a thing that the operator's scope does not have."""
     if operator.scope.is_all:
         return
-    if about_of(handler, connection.scope.get("method", "GET")) is INSTALLATION:
+    if about_of(handler, str(connection.scope.get("method", "GET"))) is INSTALLATION:
         raise AllVenuesRequired("This needs an operator of all venues.", venues=operator.venues)
     seen = db.within(operator.scope)
     for thing, key in {named async for named in _named_by(connection)}:

@@ -79,9 +79,11 @@ class Database:
         return replace(self, scope=scope)
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self, *, in_one_snapshot: bool = False) -> AsyncIterator[AsyncConnection]:
         """A connection for reading. Within a scope the schema `of_venues` hides what is of other venues."""
         async with self.engine.connect() as connection:
+            if in_one_snapshot:
+                await connection.execution_options(isolation_level="REPEATABLE READ")
             if self.scope.venue_ids is not None:
                 await connection.execute(_SEE_VENUES, {"venues": " ".join(sorted(self.scope.venue_ids))})
             yield connection

@@ -1,6 +1,7 @@
 """Operators' logins."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from litestar import Response, get, post
 
@@ -66,7 +67,7 @@ async def change_user(actor: CurrentActor, form: Form, username: UsernameInPath)
     return go_to("/users")
 
 
-def _chosen_venues(form: SubmittedForm) -> dict[str, object]:
+def _chosen_venues(form: SubmittedForm) -> dict[str, Any]:
     """The choice of venues: null for all, or the ticked ones; nothing where the form has no choice, as with one venue."""
     match form.values.get("reach"):
         case None:

@@ -86,8 +86,7 @@ NamedBeverage = tuple[str, UUID | None]
 
 async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
     """A shift's current report, from one snapshot; None when there is no such shift."""
-    async with db.read() as plain:
-        connection = await plain.execution_options(isolation_level="REPEATABLE READ")
+    async with db.read(in_one_snapshot=True) as connection:
         shift = (await connection.execute(select(*shifts.c, func.now().label("now")).where(shifts.c.shift_id == shift_id))).first()
         if shift is None:
             return None
