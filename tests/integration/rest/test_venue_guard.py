@@ -7,7 +7,6 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import time
-from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -232,13 +231,12 @@ BODIES = (
 )
 
 
-@pytest.mark.parametrize(("method", "path", "body"), BODIES, ids=[f"{method} {path}" for method, path, _ in BODIES])
-async def test_a_body_can_name_nothing_of_another_venue(places: Places, method: str, path: str, body: dict[str, Any]) -> None:
-    named = json.loads(re.sub(r"{(\w+_id)}", lambda found: places.there.ids[found[1]], json.dumps(body)))
+async def test_a_body_can_name_nothing_of_another_venue(places: Places) -> None:
+    for method, path, body in BODIES:
+        named = json.loads(re.sub(r"{(\w+_id)}", lambda found: places.there.ids[found[1]], json.dumps(body)))
+        answer = await places.client.request(method, places.there.path(path), json=named, headers=with_key())
+        assert answer.status_code == 404, f"{method} {path} {answer.text}"
 
-    answer = await places.client.request(method, places.there.path(path), json=named, headers=with_key())
-
-    assert answer.status_code == 404, answer.text
     assert await places.other.audited("device_rotated") == 0
 
 

@@ -31,8 +31,9 @@ async def guest_on_own_page(db: Database, connection: ASGIConnection[Any, Any, A
 
 def shown_to(connection: ASGIConnection[Any, Any, Any, Any], shown: Shown) -> Shown:
     """What a page shows of a thing to this operator, and compares when its form comes back."""
-    if shown.noun is Noun.CARD and not operator_of(connection).scope.is_all:
-        return shown.only(*(name for name in shown.values if name != "visit_id"))  # it may be at another venue
+    if shown.noun is Noun.CARD:
+        hidden = "in_visit" if operator_of(connection).scope.is_all else "visit_id"  # the visit may be at another venue
+        return shown.only(*(name for name in shown.values if name != hidden))
     if shown.noun is not Noun.GUEST or may_read_personal_data(connection):
         return shown
     return shown.only(*(name for name in shown.values if name not in PERSONAL))

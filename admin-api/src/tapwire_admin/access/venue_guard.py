@@ -140,11 +140,19 @@ def scope_of_operator(connection: ASGIConnection[Any, Any, Any, Any]) -> VenueSc
 
 
 def without_hidden(connection: ASGIConnection[Any, Any, Any, Any], facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A refusal's facts without the ids of another venue's visit, to which a guest or a card led."""
+    """A refusal's facts without the ids of another venue's things, to which a guest, a card or a code led."""
     scope = scope_of_operator(connection)
-    if scope.is_all or "visit_id" not in facts or scope.sees(facts.get("venue_id")):
+    if scope.is_all:
         return facts
-    return MappingProxyType({name: fact for name, fact in facts.items() if name not in THING_OF})
+    venue_id = facts.get("venue_id")
+    is_elsewhere = venue_id is not None and not scope.sees(venue_id)
+
+    def is_hidden(name: str, fact: object) -> bool:
+        thing = THING_OF.get(name)
+        is_foreign_device = thing is Thing.DEVICE and isinstance(fact, str) and "/" in fact and not scope.sees_device(fact)
+        return is_foreign_device or (is_elsewhere and thing is not None)
+
+    return MappingProxyType({name: fact for name, fact in facts.items() if not is_hidden(name, fact)})
 
 
 def about_of(handler: BaseRouteHandler, method: str) -> About | None:
@@ -199,10 +207,18 @@ def _path_names(handler: BaseRouteHandler) -> set[str]:
 def _body_names(handler: BaseRouteHandler) -> list[str]:
     """The fields of a route's body that are ids."""
     given = handler.parsed_fn_signature.parameters.get("data")
-    kind = given.annotation if given is not None else handler.opt.get("body")
-    structs = [part for part in (kind, *get_args(kind)) if isinstance(part, type) and issubclass(part, Struct)]
-    fields = [field for struct in structs for field in msgspec.structs.fields(struct)]
-    return [field.encode_name for field in fields if _is_id(field.encode_name, field.type)]
+    fields = _fields_of(given.annotation if given is not None else handler.opt.get("body"))
+    return [name for name, kind in fields if _is_id(name, kind)]
+
+
+def _fields_of(kind: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of a body by name and type, also those of its parts."""
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        for field in msgspec.structs.fields(kind):
+            yield field.encode_name, field.type
+            yield from _fields_of(field.type)
+    for part in get_args(kind):
+        yield from _fields_of(part)
 
 
 def _is_id(name: str, kind: Any) -> bool:
@@ -223,10 +239,17 @@ async def _named_by(connection: ASGIConnection[Any, Any, Any, Any]) -> AsyncIter
             yield thing, key
         return
     with suppress(*_UNREADABLE):  # the handler refuses it
-        body = await connection.json()
-        if isinstance(body, dict):
-            for thing, key in _things(body.items()):
-                yield thing, key
+        for thing, key in _things_of_body(await connection.json()):
+            yield thing, key
+
+
+def _things_of_body(body: Any) -> Iterator[tuple[Thing, str]]:
+    """The things that a body, its parts and its lists name."""
+    for part in body if isinstance(body, list) else [body]:
+        if isinstance(part, dict):
+            for name, value in part.items():
+                yield from _things((name, one) for one in (value if isinstance(value, list) else [value]))
+                yield from _things_of_body(value)
 
 
 def _things_of_form(form: FormMultiDict) -> Iterator[tuple[Thing, str]]:

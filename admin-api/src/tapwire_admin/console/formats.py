@@ -171,6 +171,8 @@ class Formats:
             return self.serving(measure, value["limit_ml" if measure is ServingMeasure.VOLUME else "limit_mg"])
         if isinstance(value, int):
             return self.money(value) if field.endswith("_minor") else self.number(value)
+        if isinstance(value, list):
+            return ", ".join(map(str, value))
         return "–" if value is None else str(value)
 
     def number(self, value: int) -> str:

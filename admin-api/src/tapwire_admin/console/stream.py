@@ -2,8 +2,9 @@
 
 `values`: texts that change while beer flows; money by the core's formula. `card`: the card on a reader, null without one or while
 the reader is offline; `is_new`: laid on since the stream began. `link`: state of broker and core. `changed`: kind, action and ids
-of a new fact; parts of a page that show one of them are requested again. `beat`: heartbeat. `end`: the session has ended, or the
-user has opened one stream too many.
+of a new fact; parts of a page that show one of them are requested again. Of a fact of another venue, or of none, a user of some
+venues gets the ids of guests, cards and beverages alone. `beat`: heartbeat. `end`: the session has ended, or the user has opened
+one stream too many.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from tapwire_admin.responses.event_streams import SESSION_ENDED, Events, OpenStr
 from tapwire_contracts.reasons import Phase
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.audit import AuditEntryView
-from tapwire_core.db.views.event_stream import AuditReader, kind_of
+from tapwire_core.db.views.event_stream import AuditReader, kind_of, shared_things
 from tapwire_core.db.views.taps import TapView, find_taps
 from tapwire_core.domain.money import charge
 
@@ -196,7 +197,8 @@ async def _poll(
             told = await session.read_next(facts)
             if told is None:
                 return
-            topics = [topic for fact in told for topic in topics_of(fact)]
+            topics = [topic for fact in told.seen for topic in topics_of(fact)]
+            topics += await shared_things(texts.db, {subject for fact in told.hidden for subject in fact.subjects})
             if topics:
                 events.append(_changed(topics))
             if events:

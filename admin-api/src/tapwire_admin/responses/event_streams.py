@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from litestar import Request
 from litestar.exceptions import ServiceUnavailableException
@@ -103,6 +103,13 @@ def stream_events(streams: OpenStreams, request: Request[Any, Any, Any], owner: 
     return ServerSentEvent(_on_place(streams, place, events))
 
 
+class ToldFacts(NamedTuple):
+    """Facts in a session's scope, and those that it hides."""
+
+    seen: list[AuditEntryView]
+    hidden: list[AuditEntryView]
+
+
 @dataclass(frozen=True, slots=True)
 class StreamSession:
     """The session that a stream belongs to. `scope`: the venues of which the stream tells."""
@@ -122,14 +129,15 @@ class StreamSession:
         """Look whether it has ended: at each heartbeat."""
         return await operator_of_token(self.db, self.token_hash) is None
 
-    async def read_next(self, facts: AuditReader) -> list[AuditEntryView] | None:
-        """The next facts in the scope; None if one of them has ended the session, or changed its scope."""
+    async def read_next(self, facts: AuditReader) -> ToldFacts | None:
+        """The next facts; None if one of them has ended the session, or changed its scope."""
         told = await facts.read_next()
         if any(fact.action in ENDS_SESSIONS and self.username in fact.subjects for fact in told):
             operator = await operator_of_token(self.db, self.token_hash)
             if operator is None or operator.scope != self.scope:
                 return None
-        return [fact for fact in told if self.scope.sees(fact.venue_id)]
+        seen = [fact for fact in told if self.scope.sees(fact.venue_id)]
+        return ToldFacts(seen, [fact for fact in told if not self.scope.sees(fact.venue_id)])
 
 
 def end_event(reason: str) -> ServerSentEventMessage:

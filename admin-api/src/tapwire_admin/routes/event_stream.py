@@ -75,7 +75,7 @@ async def _events(live: Live, facts: AuditReader, session: StreamSession, *, is_
                 told = await session.read_next(facts)
                 if told is None:
                     return
-                for fact in told:
+                for fact in told.seen:
                     yield ServerSentEventMessage(data=_json(fact), event=kind_of(fact.action), id=fact.audit_id)
                 poll_at = time.monotonic() + POLL_INTERVAL_S
             for kind, value in listener.take():

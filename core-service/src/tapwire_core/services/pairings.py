@@ -76,7 +76,7 @@ async def accept_pairing(store: Store, actor: Actor, code: str, path: DevicePath
     if pairing is None or pairing.claimed:
         raise NotFound("pairing", code)
     if pairing.path not in (None, device):
-        raise PairingAccepted(f"This code was already accepted for {pairing.path}: start a new pairing.", path=pairing.path)
+        raise PairingAccepted("This code was already accepted for another device: start a new pairing.", path=pairing.path)
     known = await devices.lock_device(store, device)
     if known is not None and not known.revoked and not replace:
         raise DeviceExists(f"There is already a device {device}: set `replace` if this one takes its place.", path=device)

@@ -8,21 +8,26 @@ Writers are found by their lock on the table, which they take before an id and r
 is no substitute: transactions that began after the latest one to end are above it, and are running all the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Final, Self
+from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, Text, cast, func, select, text, union_all
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import AuditEntry
+from tapwire_core.db.tables import AuditEntry, Beverage, Card, Guest
 from tapwire_core.db.views.audit import AuditEntryView
 from tapwire_core.db.views.queries import read_all, table
 from tapwire_core.domain.venue_scope import ALL_VENUES
 
 audit: Final = table(AuditEntry)
+guests: Final = table(Guest)
+cards: Final = table(Card)
+beverages: Final = table(Beverage)
 
 BATCH: Final = 200
 """The most entries of one read."""
@@ -155,6 +160,23 @@ _WRITERS: Final = text(
 async def read_audit(db: Database, after: int, until: int) -> list[AuditEntryView]:
     """Read past entries again, at most `BATCH`; `until` must be an id that an `AuditReader` has passed, so that none is missing."""
     return await read_all(db, _entries_after(after).where(audit.c.audit_id <= until).limit(BATCH), AuditEntryView)
+
+
+async def shared_things(db: Database, subjects: Collection[str]) -> list[str]:
+    """Those subjects of facts that are guests, cards or beverages, which belong to no venue."""
+    ids = set[UUID]()
+    for subject in subjects:
+        with suppress(ValueError):
+            ids.add(UUID(subject))
+    if not subjects:
+        return []
+    known = union_all(
+        select(cast(guests.c.guest_id, Text).label("subject")).where(guests.c.guest_id.in_(ids)),
+        select(cast(beverages.c.beverage_id, Text)).where(beverages.c.beverage_id.in_(ids)),
+        select(cast(cards.c.card_uid, Text)).where(cards.c.card_uid.in_(subjects)),
+    )
+    async with db.read() as connection:
+        return list((await connection.execute(known)).scalars())
 
 
 async def newest_audit_id(db: Database) -> int:

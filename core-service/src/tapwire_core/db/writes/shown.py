@@ -81,6 +81,7 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "status": "status",
             "guest_id": "guest_id",
             "visit_id": "(SELECT visit_id FROM visits WHERE visits.card_uid = cards.card_uid AND visits.status = 'active')",
+            "in_visit": "EXISTS (SELECT FROM visits WHERE visits.card_uid = cards.card_uid AND visits.status = 'active')",
         },
     ),
     Noun.VISIT: (
