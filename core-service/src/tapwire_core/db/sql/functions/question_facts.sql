@@ -34,6 +34,7 @@ LANGUAGE sql STABLE AS $$
                 'beverage_style', beverage.style,
                 'beverage_abv', beverage.abv,  -- for workers of the previous version
                 'abv_hundredths', beverage.abv_hundredths,
+                'tax_rate_bp', beverage.tax_rate_bp,
                 'price_minor', beverage.sell_price_per_liter_minor,
                 'price_rules', (SELECT now.facts FROM price_rules_now now WHERE now.venue_id = tap.venue_id),
                 'shift_id', shift.shift_id,
