@@ -69,6 +69,7 @@ THING_OF: Final[Mapping[str, Thing]] = {
     "incident_id": Thing.INCIDENT,
     "price_rule_id": Thing.PRICE_RULE,
     "rule": Thing.PRICE_RULE,
+    "movement_id": Thing.MOVEMENT,
 }
 """The things that parameters, fields of bodies and fields of forms name."""
 ABOUT_OF: Final[Mapping[str, About]] = {

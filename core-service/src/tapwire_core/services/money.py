@@ -18,10 +18,10 @@ from tapwire_core.db.writes import venues as venue_writes
 from tapwire_core.db.writes.guests import LockedGuest
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
-from tapwire_core.domain.closed_sets import Account, PaymentMethod
+from tapwire_core.domain.closed_sets import Account, PaymentMethod, Role
 from tapwire_core.domain.house_credit import HouseCredit, refundable_minor
 from tapwire_core.domain.venue_scope import ALL_VENUES, VenueScope
-from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.errors import Invalid, NotFound, Refused, RoleRequired
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.request_limits import MAX_AMOUNT_MINOR
 from tapwire_core.services.venues import resolve_venue
@@ -43,6 +43,24 @@ class NotRefundable(Refused):
     """The amount is more than the guest can be paid out: house credit is spent, not paid out."""
 
     code = "not_refundable"
+
+
+class NotReversible(Refused):
+    """The movement is no top-up by cash or card."""
+
+    code = "not_reversible"
+
+
+class AlreadyReversed(Refused):
+    """The top-up was reversed before."""
+
+    code = "already_reversed"
+
+
+class RefundLimit(RoleRequired):
+    """The payout is above what the operator may pay out alone."""
+
+    code = "refund_limit"
 
 
 class NotTheGuestsPour(Refused):
@@ -81,6 +99,7 @@ class _Movement(Struct, frozen=True, kw_only=True):
     amount_minor: int
     pour_id: UUID | None = None
     reason: str | None = None
+    reverses_movement_id: int | None = None
     details: dict[str, object] = {}
 
     @property
@@ -160,6 +179,75 @@ async def adjust(
     return await _book(store, actor, till, guest, movement)
 
 
+@use_case
+@moves_money
+async def comp(
+    store: Store,
+    actor: Actor,
+    guest_id: UUID,
+    amount_minor: int,
+    reason: str,
+    pour_id: UUID | None = None,
+    venue_id: str | None = None,
+    scope: VenueScope = ALL_VENUES,
+) -> Booking:
+    """Give a guest money of the house, to be poured and not paid out; `pour_id`: the pour that it makes up for.
+
+    Booked to `venue_id`, else as an adjustment is.
+    """
+    _require_amount(amount_minor)
+    till = await _till_of_comp(store, guest_id, pour_id, venue_id, scope)
+    movement = _Movement(
+        action=AuditAction.COMP,
+        debit=Account.COMP,
+        credit=Account.GUEST,
+        amount_minor=amount_minor,
+        pour_id=pour_id,
+        reason=reason,
+        details={"pour_id": pour_id},
+    )
+    return await _book(store, actor, till, await require_guest(store, guest_id), movement)
+
+
+@use_case
+@moves_money
+async def reverse_top_up(store: Store, actor: Actor, role: Role, guest_id: UUID, movement_id: int, reason: str) -> Booking:
+    """Take a top-up by cash or card back, whole, in its own open shift, and once; at most what is refundable.
+
+    The person who booked it may for `REVERSAL_ALONE_MINUTES`, later and others' takes a shift lead.
+    """
+    first = await writes.find_movement(store, guest_id, movement_id)
+    if first is None:
+        raise NotFound("top-up of this guest", movement_id)
+    if not first.is_top_up:
+        raise NotReversible("Only a top-up by cash or card can be reversed: correct the balance.", movement_id=movement_id)
+    shift_id = await shift_writes.open_shift_id(store, first.venue_id) if first.venue_id else None
+    guest = await require_guest(store, guest_id)
+    reversed_by = await writes.reversal_of(store, movement_id)
+    if reversed_by is not None:
+        raise AlreadyReversed("The top-up was reversed before.", reversed_by_movement_id=reversed_by)
+    if shift_id is None or shift_id != first.shift_id:
+        raise ShiftClosed("The top-up's shift is closed: make a refund.", venue_id=first.venue_id)
+    if not (role.includes(Role.SHIFT_LEAD) or (first.actor == actor.name and first.is_fresh)):
+        raise RoleRequired(
+            f"Others' top-ups, and one's own after {writes.REVERSAL_ALONE_MINUTES} minutes, take a shift lead.",
+            required_role=Role.SHIFT_LEAD,
+            role=role,
+        )
+    require_refundable(guest, first.amount_minor)
+    method = PaymentMethod(first.debit_account)
+    movement = _Movement(
+        action=AuditAction.TOP_UP_REVERSED,
+        debit=Account.GUEST,
+        credit=Account(method),
+        amount_minor=first.amount_minor,
+        reason=reason,
+        reverses_movement_id=movement_id,
+        details={"method": method, "reverses_movement_id": movement_id, "booked_by": first.actor},
+    )
+    return await _book(store, actor, Till(first.venue_id, shift_id), guest, movement)
+
+
 async def require_open_shift(store: Store, venue_id: str) -> UUID:
     """Share-lock the venue's open shift; raises `ShiftClosed`."""
     shift_id = await shift_writes.open_shift_id(store, venue_id)
@@ -190,6 +278,34 @@ def require_refundable(guest: LockedGuest, amount_minor: int) -> None:
         )
 
 
+async def require_payout_allowed(
+    store: Store, role: Role, till: Till, guest: LockedGuest, amount_minor: int, method: PaymentMethod
+) -> None:
+    """Raise `RefundLimit` for a payout that takes a shift lead; the guest is locked.
+
+    An operator may pay out up to the venue's `operator_refund_limit_minor`, summed over all payouts to the guest in the shift, and
+    cash only as far as the guest has paid it in.
+    """
+    if role.includes(Role.SHIFT_LEAD):
+        return
+    bounds = await writes.payout_bounds(store, till.venue_id, till.shift_id, guest.guest_id)
+    needed = {"required_role": Role.SHIFT_LEAD, "role": role}
+    if bounds.paid_out_minor + amount_minor > bounds.limit_minor:
+        raise RefundLimit(
+            f"An operator pays out up to {bounds.limit_minor} to a guest in a shift: ask a shift lead.",
+            limit_minor=bounds.limit_minor,
+            paid_out_minor=bounds.paid_out_minor,
+            **needed,
+        )
+    if method is PaymentMethod.CASH and amount_minor > bounds.cash_minor:
+        raise RefundLimit(
+            f"An operator pays out in cash what came in as cash, here {bounds.cash_minor}: ask a shift lead.",
+            limit_minor=bounds.cash_minor,
+            method=method,
+            **needed,
+        )
+
+
 async def _open_till(store: Store, venue_id: str | None) -> Till:
     venue_id = await resolve_venue(store, venue_id)
     return Till(venue_id, await require_open_shift(store, venue_id))
@@ -204,6 +320,15 @@ async def _till_of_adjustment(store: Store, guest_id: UUID, pour_id: UUID | None
         if not scope.sees(venue_id):
             venue_id = scope.only_venue_id
     return Till(venue_id, await shift_writes.open_shift_id(store, venue_id) if venue_id else None)
+
+
+async def _till_of_comp(store: Store, guest_id: UUID, pour_id: UUID | None, venue_id: str | None, scope: VenueScope) -> Till:
+    if venue_id is None:
+        return await _till_of_adjustment(store, guest_id, pour_id, scope)
+    await resolve_venue(store, venue_id)
+    if pour_id is not None and await _venue_of_pour(store, guest_id, pour_id) != venue_id:
+        raise Invalid("The pour was at another venue: leave venue_id out.", field="venue_id")
+    return Till(venue_id, await shift_writes.open_shift_id(store, venue_id))
 
 
 async def _venue_of_pour(store: Store, guest_id: UUID, pour_id: UUID) -> str:
@@ -228,6 +353,7 @@ async def _book(store: Store, actor: Actor, till: Till, guest: LockedGuest, move
         guest_id=guest.guest_id,
         pour_id=movement.pour_id,
         reason=movement.reason,
+        reverses_movement_id=movement.reverses_movement_id,
     )
     booked = {"amount_minor": movement.change_minor, "balance_minor": balance_minor, "reason": movement.reason}
     changes.audit(movement.action, guest.guest_id, details={**booked, **movement.details})

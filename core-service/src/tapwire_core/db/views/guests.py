@@ -30,6 +30,8 @@ PERSONAL: Final = frozenset({"phone", "birth_date"})
 class GuestView(Struct, frozen=True, kw_only=True):
     """A guest and the account, in minor units; `available_minor` is the balance less the holds of pending pours.
 
+    `house_credit_minor`: what of it the house gave and does not pay out; `refundable_minor`: the most that can be paid out.
+
     An operator gets the telephone number masked, and no birth date.
     """
 
@@ -48,6 +50,8 @@ class GuestView(Struct, frozen=True, kw_only=True):
     balance_minor: int
     held_minor: int
     available_minor: int
+    house_credit_minor: int
+    refundable_minor: int
     currency: str
     cards: tuple[str, ...]
     lost_cards: tuple[str, ...]
@@ -134,10 +138,12 @@ def _cards_of_guest(status: CardStatus) -> ColumnElement[Any]:
 
 
 def _guests(db: Database) -> Select[Any]:
+    available = guests.c.balance_minor - guests.c.held_minor
     visit = select(visits.c.visit_id).where(visits.c.guest_id == guests.c.guest_id, visits.c.status == "active").scalar_subquery()
     return select(
         *guests.c,
-        (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
+        available.label("available_minor"),
+        func.greatest(available - guests.c.house_credit_minor, 0).label("refundable_minor"),
         literal(db.policy.currency).label("currency"),
         _of_age().label("of_age"),
         or_(guests.c.birth_date.is_not(None), guests.c.age_checked_at.is_not(None)).label("age_known"),
