@@ -222,6 +222,7 @@ class AuditAction(StrEnum):
     VISIT_CLOSED = "visit_closed"
     SERVING_LIMIT_REARMED = "serving_limit_rearmed"
     ALCOHOL_CHANGED = "alcohol_changed"
+    CARDS_REGISTERED = "cards_registered"
     CARD_BOUND = "card_bound"
     CARD_UNBOUND = "card_unbound"
     CARD_ASSIGNED = "card_assigned"

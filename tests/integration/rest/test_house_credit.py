@@ -201,3 +201,44 @@ async def test_an_operator_pays_out_up_to_the_limit_and_cash_that_came_as_cash(v
     await money.refund(venue.db, OPERATOR, ann.guest_id, 1_00, PaymentMethod.CARD, "she leaves")
     assert await refused(Role.OPERATOR, 5_01, PaymentMethod.CARD) == 6_00
     assert await refused(Role.OPERATOR, 5_00, PaymentMethod.CARD) is None
+
+
+async def test_a_guest_without_a_name_goes_by_the_last_digits_of_the_card(rest: Rest, venue: Venue) -> None:
+    guest_id = done(await rest.operator.post("/api/guests", json={"age_checked": True}), 201)["guest_id"]
+    assert done(await rest.operator.get(f"/api/guests/{guest_id}"))["shown_name"] == "–"
+    body = {"venue_id": "bar", "guest_id": guest_id, "card_uid": "04a1b2c3"}
+    done(await rest.operator.post("/api/visits/open-and-assign-card", json=body), 201)
+
+    guest = done(await rest.operator.get(f"/api/guests/{guest_id}"))
+    assert (guest["first_name"], guest["shown_name"]) == (None, "…b2c3")
+    found = done(await rest.operator.get("/api/search?q=b2c3"))
+    assert [one["name"] for one in found["guests"]["items"]] == ["…b2c3"]
+    assert [one["shown_name"] for one in done(await rest.operator.get("/api/guests?search=b2c3"))["items"]] == ["…b2c3"]
+    (visit,) = done(await rest.operator.get("/api/visits?status=active"))["items"]
+    assert visit["guest_name"] == "…b2c3"
+    await money.top_up(venue.db, OPERATOR, guest_id, 10_00, PaymentMethod.CASH)
+    grant = await venue.grant(Guest(guest_id, visit["visit_id"], "04a1b2c3"))
+    assert grant.display.guest_first_name == "…b2c3"
+    in_use = refusal(await rest.shift_lead.post("/api/shifts/close", json={}), 409, "shift_in_use")
+    assert [visit["guest_name"] for visit in in_use["active_visits"]] == ["…b2c3"]
+    done(await rest.operator.patch(f"/api/guests/{guest_id}", json={"first_name": "Ann"}))
+    assert done(await rest.operator.get("/api/guests?search=b2c3"))["items"] == []
+
+
+async def test_cards_are_registered_in_advance_all_or_none(rest: Rest, venue: Venue) -> None:
+    await venue.guest(card_uid="04a1b2c3")
+    sent = {"card_uids": ["04:A1:B2:C3", "04aa0001", "04AA0001", "88aa0001"]}
+
+    answer = done(await rest.operator.post("/api/cards", json=sent), 201)
+    assert [(card["card_uid"], card["status"]) for card in answer["items"]] == [
+        ("04a1b2c3", "bound"),
+        ("04aa0001", "available"),
+        ("88aa0001", "available"),
+    ]
+    assert (answer["added"], answer["warnings"]) == (2, ["card_uid_partial"])
+    assert done(await rest.operator.post("/api/cards", json=sent), 201)["added"] == 0
+    refusal(await rest.operator.post("/api/cards", json={"card_uids": ["04aa0009", "08aa0001"]}), 409, "card_uid_random")
+    refusal(await rest.operator.post("/api/cards", json={"card_uids": ["00000000"]}), 409, "card_uid_invalid")
+    refusal(await rest.operator.post("/api/cards", json={"card_uids": ["04aa0001"] * 1_001}), 400, "invalid")
+    assert await venue.db.pool.fetchval("SELECT count(*) FROM cards") == 3
+    assert await venue.audited("cards_registered") == 1

@@ -24,6 +24,7 @@ from tapwire_core.domain.tax import BASIS_POINTS
 from tapwire_core.domain.webhooks import MAX_URL_LENGTH
 from tapwire_core.services.request_limits import (
     MAX_AMOUNT_MINOR,
+    MAX_CARDS,
     MAX_COMMENT_LENGTH,
     MAX_GLASS_ML,
     MAX_NAME_LENGTH,
@@ -85,6 +86,7 @@ CardUid = Annotated[
         extra_json_schema={"extra": {"pattern": CARD_UID_INPUT_PATTERN}},
     ),
 ]
+CardUids = Annotated[list[CardUid], Meta(min_length=1, max_length=MAX_CARDS, description="at most 1,000 cards")]
 Username = Annotated[str, Meta(pattern=USERNAME_PATTERN)]
 Password = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, pattern=NO_NUL)]
 GivenPassword = Annotated[str, Meta(max_length=MAX_PASSWORD_LENGTH, pattern=NO_NUL)]

@@ -27,7 +27,7 @@ class BookedMovement(Struct, frozen=True, kw_only=True):
     @property
     def is_top_up(self) -> bool:
         """True if it is money that a guest paid in at the counter."""
-        return self.credit_account is Account.GUEST and self.debit_account in set(PaymentMethod)
+        return self.credit_account is Account.GUEST and self.debit_account.value in set(PaymentMethod)
 
 
 class PayoutBounds(Struct, frozen=True, kw_only=True):

@@ -65,7 +65,7 @@ LANGUAGE sql STABLE AS $$
             ) END,
             'guest', CASE WHEN guest.guest_id IS NOT NULL THEN jsonb_build_object(
                 'guest_id', guest.guest_id,
-                'first_name', guest.first_name,
+                'first_name', coalesce(guest.first_name, '…' || right(one.card_uid, 4)),
                 'blocked', guest.blocked,
                 'balance_minor', guest.balance_minor,
                 'held_minor', guest.held_minor,
