@@ -145,8 +145,8 @@ async def test_a_spreadsheet_gets_the_same_rows_and_no_formulas(rest: Rest, venu
 
     assert answer.headers["content-type"].startswith("text/csv")
     assert list(csv.reader(answer.text.splitlines())) == [
-        ["beverage", "pours", "volume_ml", "sold_minor", "written_off_minor", "currency", "beverage_id"],
-        ['\'=HYPERLINK("x")', "3", "350", "17000", "500", "EUR", str(venue.beverage_id)],
+        ["beverage", "pours", "volume_ml", "sold_minor", "written_off_minor", "currency", "beverage_id", "comps_minor"],
+        ['\'=HYPERLINK("x")', "3", "350", "17000", "500", "EUR", str(venue.beverage_id), "0"],
     ]
 
 

@@ -113,6 +113,7 @@ def _move_money(tables: Tables, changes: Changes) -> None:
     for moved in changes.money:
         if moved.guest_id is not None:
             tables.guests[moved.guest_id].balance_minor += _effect_on_guest(moved)
+            tables.guests[moved.guest_id].house_credit_minor += moved.house_credit_minor
             touched.add(moved.guest_id)
     tables.money += changes.money
     for guest_id in touched:
@@ -120,6 +121,8 @@ def _move_money(tables: Tables, changes: Changes) -> None:
         guest.held_minor = tables.held_minor(guest_id)
         if not guest.balance_minor >= guest.held_minor >= 0:
             raise ConstraintBroken(f"guest {guest_id} has {guest.balance_minor}, of which {guest.held_minor} are held")
+        if guest.house_credit_minor < 0:
+            raise ConstraintBroken(f"guest {guest_id} has {guest.house_credit_minor} of house credit")
 
 
 def _effect_on_guest(moved: MoneyMoved) -> int:

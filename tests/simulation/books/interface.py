@@ -32,6 +32,7 @@ class Account(NamedTuple):
 
     balance_minor: int
     held_minor: int
+    house_credit_minor: int
 
 
 class PourLine(NamedTuple):

@@ -52,6 +52,7 @@ class GuestRow:
     blocked: bool = False
     balance_minor: int = 0
     held_minor: int = 0
+    house_credit_minor: int = 0
     rearms: int = 0
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-GUESTS: Final = "SELECT guest_id, balance_minor, held_minor FROM guests"
+GUESTS: Final = "SELECT guest_id, balance_minor, held_minor, house_credit_minor FROM guests"
 KEGS: Final = "SELECT keg_id, book_volume_ml FROM kegs"
 TAPS: Final = "SELECT tap_path, keg_id, status, config_revision FROM taps"
 VISITS: Final = "SELECT visit_id, guest_id, card_uid, status, active_tap_id, patrons, alcohol_allowed FROM visits"

@@ -14,14 +14,14 @@ from tests.simulation.books.interface import (
     TapLine,
     VisitLine,
 )
-from tests.simulation.books.rows import PourRow, Tables, VisitRow
+from tests.simulation.books.rows import GuestRow, PourRow, Tables, VisitRow
 
 
 def state_books(tables: Tables) -> Statement:
     """The statement of these rows."""
     facts = {*tables.pours, *(key[1] for key in tables.verdicts), *(event_id for _, event_id in tables.flows)}
     return Statement(
-        guests={guest.guest_id: Account(guest.balance_minor, guest.held_minor) for guest in tables.guests.values()},
+        guests={guest.guest_id: _account(guest) for guest in tables.guests.values()},
         kegs={keg_id: keg.book_ml for keg_id, keg in tables.kegs.items()},
         taps={tap.path: TapLine(tap.keg_id, tap.status.value, tap.revision) for tap in tables.taps.values()},
         visits={visit.visit_id: _visit_line(visit) for visit in tables.visits.values()},
@@ -44,6 +44,10 @@ def state_books(tables: Tables) -> Statement:
         audited=dict(tables.audited),
         served={} if tables.serving_limit is None else {guest_id: tables.served(guest_id) for guest_id in tables.guests},
     )
+
+
+def _account(guest: GuestRow) -> Account:
+    return Account(guest.balance_minor, guest.held_minor, guest.house_credit_minor)
 
 
 def _visit_line(visit: VisitRow) -> VisitLine:

@@ -36,6 +36,7 @@ NOUNS: Final = frozenset(
         "sessions",
         "shifts",
         "taps",
+        "tax",
         "users",
         "venues",
         "visits",

@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryP
 from tapwire_admin.requests.field_types import MAX_CARD_UID_TEXT, NO_NUL
 from tapwire_admin.requests.idempotency import Once
 from tapwire_contracts.card_uid import CARD_UID_INPUT_PATTERN
+from tapwire_contracts.messages import MAX_INTEGER
 from tapwire_contracts.topics import SLUG_PATTERN
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.queries import PageRequest
@@ -26,6 +27,7 @@ PageQuery = NamedDependency[PageRequest]
 SlugInPath = Annotated[str, PathParameter(pattern=SLUG_PATTERN)]
 UsernameInPath = Annotated[str, PathParameter(pattern=USERNAME_PATTERN)]
 CardInPath = Annotated[str, PathParameter(max_length=MAX_CARD_UID_TEXT, schema_extra={"pattern": CARD_UID_INPUT_PATTERN})]
+MovementInPath = Annotated[int, PathParameter(ge=1, le=MAX_INTEGER)]
 VenueQuery = Annotated[str | None, QueryParameter(pattern=SLUG_PATTERN)]
 TextQuery = Annotated[str | None, QueryParameter(max_length=MAX_NAME_LENGTH, pattern=NO_NUL)]
 
@@ -36,6 +38,7 @@ __all__ = [
     "FromPath",
     "FromQuery",
     "JSONBody",
+    "MovementInPath",
     "OwnVenue",
     "PageQuery",
     "RunOnce",

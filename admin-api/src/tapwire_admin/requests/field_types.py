@@ -20,9 +20,11 @@ from tapwire_core.domain.names import (
     normalize_phone,
 )
 from tapwire_core.domain.serving_limits import MAX_PATRONS
+from tapwire_core.domain.tax import BASIS_POINTS
 from tapwire_core.domain.webhooks import MAX_URL_LENGTH
 from tapwire_core.services.request_limits import (
     MAX_AMOUNT_MINOR,
+    MAX_CARDS,
     MAX_COMMENT_LENGTH,
     MAX_GLASS_ML,
     MAX_NAME_LENGTH,
@@ -84,6 +86,7 @@ CardUid = Annotated[
         extra_json_schema={"extra": {"pattern": CARD_UID_INPUT_PATTERN}},
     ),
 ]
+CardUids = Annotated[list[CardUid], Meta(min_length=1, max_length=MAX_CARDS, description="at most 1,000 cards")]
 Username = Annotated[str, Meta(pattern=USERNAME_PATTERN)]
 Password = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, pattern=NO_NUL)]
 GivenPassword = Annotated[str, Meta(max_length=MAX_PASSWORD_LENGTH, pattern=NO_NUL)]
@@ -126,5 +129,10 @@ PulsesPerLiter = Annotated[int, Meta(ge=1, le=MAX_PULSES_PER_LITER, description=
 MaxPourMl = Annotated[int, Meta(ge=1, le=MAX_POUR_ML, description="millilitres, the most that one grant allows")]
 GlassMl = Annotated[int, Meta(ge=1, le=MAX_GLASS_ML, description="millilitres of the glass whose price is shown")]
 LegalAge = Annotated[int, Meta(ge=0, le=120, description="years", extra_json_schema=FROM_0)]
+TaxRateBp = Annotated[
+    int,
+    Meta(ge=0, le=BASIS_POINTS, description="tax in the price, in basis points; null: not stated", extra_json_schema=FROM_0),
+]
+LimitMinor = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_MINOR, description="minor units of the currency", extra_json_schema=FROM_0)]
 PercentByVolume = Annotated[float, Meta(ge=0, le=100, description="per cent, at most two decimals", extra_json_schema=FROM_0)]
 Patrons = Annotated[int, Meta(ge=1, le=MAX_PATRONS, description="people who drink on the visit; a serving limit is for each")]

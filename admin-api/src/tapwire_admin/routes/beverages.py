@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
 from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, FromQuery, JSONBody, PageQuery, RunOnce
-from tapwire_admin.requests.field_types import Name, PercentByVolume, PriceMinor, Text
+from tapwire_admin.requests.field_types import Name, PercentByVolume, PriceMinor, TaxRateBp, Text
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.views import beverages as views
 from tapwire_core.db.views.beverages import BeverageView
@@ -24,6 +24,7 @@ class NewBeverage(Struct, kw_only=True, forbid_unknown_fields=True):
     sell_price_per_liter_minor: PriceMinor
     style: Text | None = None
     abv: PercentByVolume | None = None
+    tax_rate_bp: TaxRateBp | None = None
 
 
 class BeverageChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -33,6 +34,7 @@ class BeverageChange(Struct, kw_only=True, forbid_unknown_fields=True):
     sell_price_per_liter_minor: PriceMinor | UnsetType = UNSET
     style: Text | UnsetType | None = UNSET
     abv: PercentByVolume | UnsetType | None = UNSET
+    tax_rate_bp: TaxRateBp | UnsetType | None = UNSET
     archived: bool | UnsetType = UNSET
 
 
@@ -52,6 +54,7 @@ async def create_beverage(db: Db, actor: CurrentActor, once: RunOnce, data: JSON
         sell_price_per_liter_minor=data.sell_price_per_liter_minor,
         style=data.style,
         abv=percent(data.abv),
+        tax_rate_bp=data.tax_rate_bp,
     )
     return require_found(await views.get_beverage(db, beverage_id), "beverage", beverage_id)
 

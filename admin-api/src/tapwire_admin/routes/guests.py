@@ -25,9 +25,12 @@ ISSUING: Final = (cards.BindConflict, cards.LostCard, cards.CardUidRandom, cards
 
 
 class NewGuest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A guest to be added; `age_checked`: the operator has checked that the guest is of age."""
+    """A guest to be added. Without a name they are shown by the last four digits of their card.
 
-    first_name: Name
+    `age_checked`: the operator has checked that the guest is of age.
+    """
+
+    first_name: Name | None = None
     last_name: Text | None = None
     phone: Phone | None = None
     birth_date: date | None = None
@@ -37,7 +40,7 @@ class NewGuest(Struct, kw_only=True, forbid_unknown_fields=True):
 class GuestChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """Changes of a guest."""
 
-    first_name: Name | UnsetType = UNSET
+    first_name: Name | UnsetType | None = UNSET
     last_name: Text | UnsetType | None = UNSET
     phone: Phone | UnsetType | None = UNSET
     birth_date: date | UnsetType | None = UNSET

@@ -1,12 +1,13 @@
 """Top-ups, refunds, adjustments, and a guest's ledger."""
 
+from typing import Any
 from uuid import UUID
 
-from litestar import get, post
+from litestar import Request, get, post
 from msgspec import Struct
 
-from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
-from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, JSONBody, OwnVenue, PageQuery, RunOnce
+from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of
+from tapwire_admin.requests.dependencies import CurrentActor, Db, FromPath, JSONBody, MovementInPath, OwnVenue, PageQuery, RunOnce
 from tapwire_admin.requests.field_types import AmountMinor, Reason, SignedAmountMinor, Slug
 from tapwire_admin.routes.guests import require_guest
 from tapwire_core.db.views import money as views
@@ -43,6 +44,21 @@ class Adjustment(Struct, kw_only=True, forbid_unknown_fields=True):
     pour_id: UUID | None = None
 
 
+class Comp(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Money that the house gives a guest."""
+
+    amount_minor: AmountMinor
+    reason: Reason
+    pour_id: UUID | None = None
+    venue_id: Slug | None = None
+
+
+class Reversal(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The reason for which a top-up is taken back."""
+
+    reason: Reason
+
+
 @get("/guests/{guest_id:uuid}/ledger", access=OPERATOR)
 async def read_ledger(db: Db, guest_id: FromPath[UUID], page: PageQuery) -> Page[LedgerEntry]:
     """The movements of a guest's account, the newest first."""
@@ -62,12 +78,12 @@ async def top_up(
     "/guests/{guest_id:uuid}/refunds",
     access=SHIFT_LEAD,
     key_required=True,
-    refuses=(money.ShiftClosed, money.InsufficientFunds, VenueRequired),
+    refuses=(money.ShiftClosed, money.InsufficientFunds, money.NotRefundable, VenueRequired),
 )
 async def refund(
     actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], own_venue: OwnVenue, data: JSONBody[Refund]
 ) -> Booking:
-    """Give a guest money back, at most what is available."""
+    """Give a guest money back, at most what is refundable: house credit is not."""
     return await once(money.refund, actor, guest_id, data.amount_minor, data.method, data.reason, data.venue_id or own_venue)
 
 
@@ -82,9 +98,42 @@ async def adjust(db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[
     return await once(money.adjust, actor, guest_id, data.amount_minor, data.reason, data.pour_id, db.scope)
 
 
+@post(
+    "/guests/{guest_id:uuid}/comps",
+    access=SHIFT_LEAD,
+    key_required=True,
+    refuses=(money.NotTheGuestsPour,),
+)
+async def comp(
+    db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], own_venue: OwnVenue, data: JSONBody[Comp]
+) -> Booking:
+    """Give a guest money of the house: it is poured before the guest's own, and not paid out."""
+    venue_id = data.venue_id or (None if data.pour_id else own_venue)
+    return await once(money.comp, actor, guest_id, data.amount_minor, data.reason, data.pour_id, venue_id, db.scope)
+
+
+@post(
+    "/guests/{guest_id:uuid}/top-ups/{movement_id:int}/reverse",
+    access=OPERATOR,
+    refuses=(money.NotReversible, money.AlreadyReversed, money.ShiftClosed, money.NotRefundable),
+)
+async def reverse_top_up(
+    request: Request[Any, Any, Any],
+    actor: CurrentActor,
+    once: RunOnce,
+    guest_id: FromPath[UUID],
+    movement_id: MovementInPath,
+    data: JSONBody[Reversal],
+) -> Booking:
+    """Take a top-up back, whole and once, in its own shift; later than ten minutes, or of others, a shift lead does."""
+    return await once(money.reverse_top_up, actor, operator_of(request).role, guest_id, movement_id, data.reason)
+
+
 HANDLERS = (
     read_ledger,
     top_up,
     refund,
     adjust,
+    comp,
+    reverse_top_up,
 )

@@ -14,7 +14,7 @@ from tapwire_core.db.views.reports import SalesBy, SalesReport, SalesRow, report
 from tapwire_core.errors import NotFound
 
 SUMS: Final = ("pours", "volume_ml", "sold_minor", "written_off_minor")
-EXAMPLE: Final = "tap,pours,volume_ml,sold_minor,written_off_minor,currency\r\nbar/taps/left,12,4800,33600,0,EUR\r\n"
+EXAMPLE: Final = "tap,pours,volume_ml,sold_minor,written_off_minor,currency,comps_minor\r\nbar/taps/left,12,4800,33600,0,EUR,0\r\n"
 
 
 @get(
@@ -43,7 +43,7 @@ async def report(
 def as_csv(sales: SalesReport) -> Response[str]:
     """A report as CSV for programs: amounts in minor units."""
     by_beverage = sales.by is SalesBy.BEVERAGE
-    header = [sales.by, *SUMS, "currency", *(["beverage_id"] if by_beverage else [])]
+    header = [sales.by, *SUMS, "currency", *(["beverage_id"] if by_beverage else []), "comps_minor"]
     return answer_csv(header, (_cells(row, sales.currency, by_beverage=by_beverage) for row in sales.items))
 
 
@@ -53,6 +53,7 @@ def _cells(row: SalesRow, currency: str, *, by_beverage: bool) -> Iterator[Cell]
     yield currency
     if by_beverage:
         yield str(row.beverage_id) if row.beverage_id else None
+    yield row.comps_minor
 
 
 HANDLERS = (report,)

@@ -16,12 +16,14 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
 from tapwire_core.db.views.shift_reports import ShiftReport, Till, Totals, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
+from tapwire_core.domain.tax import TaxRow
 from tapwire_core.errors import NotFound
 from tapwire_core.services import shifts
 from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.venues import VenueRequired
 
-HEADER: Final = ("part", "key", *Totals.__struct_fields__, *Till.__struct_fields__, "currency")
+TAX: Final = ("gross_minor", "net_minor", "tax_minor")
+HEADER: Final = ("part", "key", *Totals.__struct_fields__, *Till.__struct_fields__, *TAX, "currency")
 """The columns of a shift's report for a spreadsheet."""
 EXAMPLE: Final = "part,key,pours,sold_ml,…\r\ntap,bar/taps/left,12,4800,…\r\n"
 REPORT: Final = {200: (ShiftReport, "the report")}
@@ -94,7 +96,7 @@ def _answer(request: Request[Any, Any, Any], report: ShiftReport) -> Response[An
 
 
 def _rows(report: ShiftReport) -> Iterator[tuple[str | int | None, ...]]:
-    """One row for each part of the shift; columns that a part lacks are empty."""
+    """One row for each part of the shift, and each rate of tax; columns that a part lacks are empty."""
     parts: dict[str, dict[str, Totals | Till]] = {
         "shift": {"sold": report.totals, "till": report.till},
         "tap": {**report.by_tap},
@@ -104,7 +106,13 @@ def _rows(report: ShiftReport) -> Iterator[tuple[str | int | None, ...]]:
     }
     for part, sums in parts.items():
         for key, counted in sums.items():
-            yield (part, key, *(getattr(counted, field, None) for field in HEADER[2:-1]), report.currency)
+            yield (part, key, *_columns(counted), report.currency)
+    for row in report.tax:
+        yield ("tax", row.tax_rate_bp, *_columns(row), report.currency)
+
+
+def _columns(counted: Totals | Till | TaxRow) -> Iterator[int | None]:
+    return (getattr(counted, field, None) for field in HEADER[2:-1])
 
 
 async def _view(db: Database, shift_id: UUID) -> ShiftView:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
 from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath
-from tapwire_admin.requests.field_types import GlassMl, LegalAge, Name, Reason, Slug, Text
+from tapwire_admin.requests.field_types import GlassMl, LegalAge, LimitMinor, Name, Reason, Slug, Text
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as tap_views
@@ -37,6 +37,7 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     serving_limit: ServingLimit | None = None
     glass_ml: GlassMl = venues.DEFAULT_GLASS_ML
     volume_unit: VolumeUnit = VolumeUnit.ML
+    operator_refund_limit_minor: LimitMinor = 0
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +50,7 @@ class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     serving_limit: ServingLimit | UnsetType | None = UNSET
     glass_ml: GlassMl | UnsetType = UNSET
     volume_unit: VolumeUnit | UnsetType = UNSET
+    operator_refund_limit_minor: LimitMinor | UnsetType = UNSET
 
 
 class EmergencyStop(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -86,6 +88,7 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         serving_limit=data.serving_limit,
         glass_ml=data.glass_ml,
         volume_unit=data.volume_unit,
+        operator_refund_limit_minor=data.operator_refund_limit_minor,
     )
     return require_found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 

@@ -32,7 +32,8 @@ class TapFacts(Struct, frozen=True, kw_only=True):
     `set_back`, `suspected`: this question's boot is proved, or suspected, to have an older copy of its journal.
     `odometer_seen_ml`: the highest known value of the journal's odometer. `identity_conflict`: two nodes use the tap's login.
     `price_minor`: the list price; `price_rules`: those of the venue for the tap's beverage, null if there are none.
-    `abv_hundredths`: the beverage's strength, in hundredths of a per cent. `serving_limit`: the venue's.
+    `abv_hundredths`: the beverage's strength, in hundredths of a per cent; `tax_rate_bp`: its tax, in basis points.
+    `serving_limit`: the venue's.
     """
 
     venue_id: str
@@ -57,6 +58,7 @@ class TapFacts(Struct, frozen=True, kw_only=True):
     identity_conflict: bool = False
     serving_limit: ServingLimit | None = None
     price_rules: PriceRulesNow | None = None
+    tax_rate_bp: int | None = None
 
     @property
     def price(self) -> Price | None:

@@ -118,6 +118,7 @@ def _grant(question: Question, granted: Granted, facts: Facts, new_pour_id: UUID
         boot_id=question.boot_id,
         odometer_seen_ml=tap.odometer_seen_ml,
         abv_hundredths=tap.abv_hundredths,
+        tax_rate_bp=tap.tax_rate_bp,
     )
 
 

@@ -2,6 +2,7 @@
 
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, StockKind
+from tapwire_core.domain.house_credit import HouseCredit
 from tapwire_core.domain.money import affordable_ml, charge
 from tapwire_core.domain.pour_reports import PourFacts, Report
 from tapwire_core.domain.pours import PourEvent, end_pour
@@ -22,6 +23,7 @@ def end_with_sale(
     The guest pays up to the payable amount; the rest is booked as `overpour_loss`.
     """
     amount_minor, loss_minor = share_due(volume_ml, pour.sell_price_per_liter_minor, pour.payable_minor)
+    changes.note_house_credit(pour.guest_id, HouseCredit(pour.house_credit_minor))
     for debit, due_minor in ((Account.GUEST, amount_minor), (Account.OVERPOUR_LOSS, loss_minor)):
         changes.move_money(debit, Account.SALES, due_minor, guest_id=pour.guest_id, pour_id=pour.pour_id)
     end_pour(pour, event, changes, report, volume_ml=volume_ml, amount_minor=amount_minor, loss_minor=loss_minor)

@@ -12,7 +12,7 @@ from tapwire_core.domain.incidents import PAID
 
 
 class PourGranted(Struct, frozen=True, kw_only=True):
-    """A new `pending_sync` pour with its hold, its leases, and its frozen keg, price, strength and limits."""
+    """A new `pending_sync` pour with its hold, its leases, and its frozen keg, price, tax, strength and limits."""
 
     pour_id: UUID
     visit_id: UUID
@@ -30,6 +30,7 @@ class PourGranted(Struct, frozen=True, kw_only=True):
     boot_id: UUID | None = None
     odometer_seen_ml: int | None = None
     abv_hundredths: int | None = None
+    tax_rate_bp: int | None = None
 
 
 class PourEnded(Struct, frozen=True, kw_only=True):
@@ -67,11 +68,16 @@ class LockCleared(Struct, frozen=True, kw_only=True):
 
 
 class MoneyMoved(Struct, frozen=True, kw_only=True):
-    """An amount from one account to another; `guest_id` is the guest of account `guest`."""
+    """An amount from one account to another; `guest_id` is the guest of account `guest`.
+
+    `house_credit_minor`: the change of the guest's house credit. `reverses_movement_id`: the top-up that it reverses.
+    """
 
     debit_account: Account
     credit_account: Account
     amount_minor: int
+    house_credit_minor: int = 0
+    reverses_movement_id: int | None = None
     guest_id: UUID | None = None
     pour_id: UUID | None = None
     incident_id: UUID | None = None

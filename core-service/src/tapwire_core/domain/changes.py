@@ -38,6 +38,7 @@ from tapwire_core.domain.change_records import (
     VerdictRemembered,
 )
 from tapwire_core.domain.closed_sets import Account, StockKind
+from tapwire_core.domain.house_credit import MOVING, HouseCredit
 from tapwire_core.domain.incidents import worth_minor
 
 
@@ -45,7 +46,8 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     """The changes of one transaction. A decision fills it through its methods; `complete` runs right before it is written.
 
     `incident_budget`: incidents that the device may raise in an hour; past it the database folds them into `device_misbehaving`.
-    `kegs` (book volumes before the change, in ml) and `paid_before` are the input of `complete`; they are not written.
+    `kegs` (book volumes before the change, in ml) and `paid_before` are the input of `complete`, `house_credits` (of guests, before
+    the next movement) that of `move_money`; they are not written.
     """
 
     tap_path: str | None
@@ -77,6 +79,7 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     suspected: BootOfJournal | None = None
     kegs: Mapping[UUID, int] = {}
     paid_before: list[EarlierBooking] = []
+    house_credits: dict[UUID, HouseCredit] = {}
 
     @classmethod
     def by(
@@ -113,20 +116,36 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         pour_id: UUID | None = None,
         incident_id: UUID | None = None,
         reason: str | None = None,
+        reverses_movement_id: int | None = None,
     ) -> None:
-        """Book an amount of 0 or more from one account to another; 0 books nothing."""
-        if amount_minor:
-            self.money.append(
-                MoneyMoved(
-                    debit_account=debit,
-                    credit_account=credit,
-                    amount_minor=amount_minor,
-                    guest_id=guest_id,
-                    pour_id=pour_id,
-                    incident_id=incident_id,
-                    reason=reason,
-                )
+        """Book an amount of 0 or more from one account to another; 0 books nothing.
+
+        The guest's house credit moves with it (`domain.house_credit`); `note_house_credit` must have said it before.
+        """
+        if not amount_minor:
+            return
+        house_credit_minor = 0
+        if guest_id is not None and (debit, credit) in MOVING:
+            before = self.house_credits[guest_id]
+            house_credit_minor = before.moved_by(debit, credit, amount_minor)
+            self.house_credits[guest_id] = before.after(debit, credit, amount_minor)
+        self.money.append(
+            MoneyMoved(
+                debit_account=debit,
+                credit_account=credit,
+                amount_minor=amount_minor,
+                house_credit_minor=house_credit_minor,
+                reverses_movement_id=reverses_movement_id,
+                guest_id=guest_id,
+                pour_id=pour_id,
+                incident_id=incident_id,
+                reason=reason,
             )
+        )
+
+    def note_house_credit(self, guest_id: UUID, house_credit: HouseCredit) -> None:
+        """Say what house credit a guest has, before the first movement on the account."""
+        self.house_credits.setdefault(guest_id, house_credit)
 
     def move_stock(
         self, keg_id: UUID | None, kind: StockKind, volume_ml: int, *, cause_id: UUID | None = None, reason: str | None = None
@@ -227,7 +246,7 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
             self._add_earlier_booking(booking)
         for keg_id, before_ml in self.kegs.items():
             self._raise_if_overdrawn(keg_id, before_ml)
-        self.kegs, self.paid_before = {}, []
+        self.kegs, self.paid_before, self.house_credits = {}, [], {}
 
     def _send(self, payload: str | None) -> None:
         assert self.tap_path is not None

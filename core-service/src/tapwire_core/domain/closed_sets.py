@@ -94,6 +94,7 @@ class Account(StrEnum):
     SALES = "sales"
     OVERPOUR_LOSS = "overpour_loss"
     ADJUSTMENT = "adjustment"
+    COMP = "comp"
 
 
 class PaymentMethod(StrEnum):

@@ -12,6 +12,7 @@ from msgspec import Struct
 from tapwire_contracts.reasons import IncidentKind, IncidentStatus, Resolution
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account
+from tapwire_core.domain.house_credit import HouseCredit
 from tapwire_core.domain.incidents import unpaid_minor
 
 
@@ -37,16 +38,22 @@ class IncidentFacts(Struct, frozen=True, kw_only=True):
 
 
 class PayingGuest(Struct, frozen=True, kw_only=True):
-    """The guest whom an incident is charged to, or refunded to."""
+    """The guest whom an incident is charged to, or refunded to.
+
+    `house_credit`: with what the incident's pour took of it.
+    """
 
     guest_id: UUID
     available_minor: int
+    house_credit: HouseCredit
 
 
 def resolve(
     incident: IncidentFacts, resolution: Resolution, amount_minor: int, guest: PayingGuest | None, comment: str, changes: Changes
 ) -> None:
     """Resolve an incident and make its bookings; `guest` is needed for `charged` and `corrected`."""
+    if guest is not None:
+        changes.note_house_credit(guest.guest_id, guest.house_credit)
     match resolution:
         case Resolution.CHARGED:
             assert guest is not None

@@ -28,8 +28,9 @@ CLOCK_GRACE_MS: Final = 5_000
 class PourFacts(Struct, frozen=True, kw_only=True):
     """A pour in the books. `reported`: it has a plausible report; `refused`: it has an implausible one.
 
-    `journal_id`, `boot_id`: of the question that it was granted to. `odometer_seen_ml`: the highest value of that journal's
-    odometer known then. `elapsed_ms` is the database's time since its grant, negative after the database's clock was set back.
+    `house_credit_minor`: its guest's. `journal_id`, `boot_id`: of the question that it was granted to. `odometer_seen_ml`: the
+    highest value of that journal's odometer known then. `elapsed_ms` is the database's time since its grant, negative after the
+    database's clock was set back.
     """
 
     pour_id: UUID
@@ -56,6 +57,7 @@ class PourFacts(Struct, frozen=True, kw_only=True):
     boot_id: UUID | None = None
     odometer_seen_ml: int | None = None
     open_incidents: tuple[OpenIncident, ...] = ()
+    house_credit_minor: int = 0
 
     @property
     def kegs(self) -> Mapping[UUID, int]:

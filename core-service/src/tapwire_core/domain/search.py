@@ -1,11 +1,12 @@
 """Search words: the one normaliser of what is found and of what is typed to find it. Pure.
 
 Words are folded: without accents, without case, in any order, and found by their beginning. A telephone number is found by any part
-of its digits in any spelling, a card by the beginning of its number.
+of its digits in any spelling, a card by the beginning of its number, a guest without a name also by its end.
 """
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -59,9 +60,10 @@ def finds(typed: str, *texts: str | None) -> bool:
     return all(any(word.startswith(begun) for word in words) for begun in typed_words(typed))
 
 
-def guest_words(first_name: str, last_name: str | None, phone: str | None) -> list[str]:
-    """The words by which a guest is found."""
-    return [*words_of(first_name, last_name), *phone_words(phone)]
+def guest_words(first_name: str | None, last_name: str | None, phone: str | None, card_digits: Sequence[str] = ()) -> list[str]:
+    """The words by which a guest is found; one without a name also by the last digits of each card."""
+    names = words_of(first_name, last_name) or words_of(*card_digits)
+    return [*names, *phone_words(phone)]
 
 
 def phone_words(phone: str | None) -> list[str]:

@@ -27,6 +27,7 @@ class BeverageChanges(TypedDict, total=False):
     name: str
     style: str | None
     abv: Decimal | None
+    tax_rate_bp: int | None
     sell_price_per_liter_minor: int
     archived: bool
 
@@ -39,10 +40,14 @@ async def add_beverage(
     sell_price_per_liter_minor: int,
     style: str | None = None,
     abv: Decimal | None = None,
+    tax_rate_bp: int | None = None,
 ) -> UUID:
-    """Add a beverage; its price is per litre, in minor units, at least 1. `abv` is in percent by volume."""
+    """Add a beverage; its price is per litre, in minor units, at least 1. `abv` is in percent by volume.
+
+    `tax_rate_bp`: the tax in the price, in basis points; None: not stated.
+    """
     beverage_id = uuid4()
-    columns = {"name": name, "style": style, "sell_price_per_liter_minor": sell_price_per_liter_minor}
+    columns = {"name": name, "style": style, "sell_price_per_liter_minor": sell_price_per_liter_minor, "tax_rate_bp": tax_rate_bp}
     await store.insert(Beverage, beverage_id=beverage_id, abv_hundredths=_hundredths_of(abv), **columns)
     await index_beverage(store, beverage_id)
     await writes.keep_name(store, beverage_id)

@@ -1,5 +1,6 @@
 """Cards: binding, loss, and retirement."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -13,6 +14,7 @@ from tapwire_core.db.tables import Card
 from tapwire_core.db.writes import cards as writes
 from tapwire_core.db.writes.cards import LockedCard
 from tapwire_core.db.writes.rows import change_row
+from tapwire_core.db.writes.search import index_cards_of_guest
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import CardStatus
 from tapwire_core.errors import Invalid, NotFound, Refused
@@ -86,6 +88,18 @@ async def bind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str) -
 
 
 @use_case
+async def register_cards(store: Store, actor: Actor, card_uids: Sequence[str]) -> int:
+    """Add cards in advance, as `available`, and return how many are new; known ones stay as they are.
+
+    All or none: raises `CardUidRandom` and `CardUidInvalid` for one that could not be issued.
+    """
+    added = await writes.add_cards(store, sorted({_issuable(card_uid, "card_uids") for card_uid in card_uids}))
+    if added:
+        await store.audit(AuditAction.CARDS_REGISTERED, actor, details={"count": len(added), "card_uids": added})
+    return len(added)
+
+
+@use_case
 async def unbind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str) -> None:
     """Unbind a guest's card, so that it is available again; it must be in no active visit."""
     card = await require_card(store, card_uid)
@@ -156,17 +170,22 @@ async def bind_locked_card(store: Store, actor: Actor, guest_id: UUID, card: Loc
 
 async def lock_card_for_issue(store: Store, card_uid: str) -> LockedCard:
     """Lock a card that is to be issued, and add it if it is new; raises `CardUidRandom` and `CardUidInvalid`."""
+    return await writes.lock_or_add_card(store, _issuable(card_uid))
+
+
+def _issuable(card_uid: str, field: str = "card_uid") -> str:
+    """Normalise the id of a card that is to be issued."""
     try:
         uid = normalize_card_uid(card_uid)
     except InvalidCardUid as error:
-        raise CardUidInvalid(f"This card can't be issued: {error}.", field="card_uid") from error
+        raise CardUidInvalid(f"This card can't be issued: {error}.", field=field) from error
     match card_uid_problem(uid):
         case CardUidProblem.RANDOM:
-            raise CardUidRandom("A telephone makes a new id at each reading: take a card.", field="card_uid", card_uid=uid)
+            raise CardUidRandom("A telephone makes a new id at each reading: take a card.", field=field, card_uid=uid)
         case CardUidProblem.INVALID:
-            raise CardUidInvalid("This is no card's id: read the card again.", field="card_uid", card_uid=uid)
+            raise CardUidInvalid("This is no card's id: read the card again.", field=field, card_uid=uid)
         case _:
-            return await writes.lock_or_add_card(store, uid)
+            return uid
 
 
 def require_on_reader(reading: Reading | None, card: LockedCard) -> None:
@@ -216,3 +235,6 @@ async def _require_idle(store: Store, card: LockedCard) -> None:
 
 async def _set(store: Store, card: LockedCard, status: CardStatus, guest_id: UUID | None) -> None:
     await change_row(store, Card, {"card_uid": card.card_uid}, {"status": status.value, "guest_id": guest_id})
+    if card.guest_id != guest_id:
+        for concerned in filter(None, (card.guest_id, guest_id)):
+            await index_cards_of_guest(store, concerned)

@@ -28,7 +28,7 @@ class AgeContradictory(Invalid):
 class GuestChanges(TypedDict, total=False):
     """Changes of a guest."""
 
-    first_name: str
+    first_name: str | None
     last_name: str | None
     phone: str | None
     birth_date: date | None
@@ -40,13 +40,13 @@ async def add_guest(
     store: Store,
     actor: Actor,
     *,
-    first_name: str,
+    first_name: str | None = None,
     last_name: str | None = None,
     phone: str | None = None,
     birth_date: date | None = None,
     age_checked: bool = False,
 ) -> UUID:
-    """Add a guest. `age_checked`: the operator has seen that the guest is of age."""
+    """Add a guest; one without a name is known by the card. `age_checked`: the operator has seen that the guest is of age."""
     phone = _phone_of(phone)
     await _require_past(store, birth_date)
     guest_id = uuid4()

@@ -15,6 +15,9 @@ MAX_GLASS_ML: Final = 10_000
 MAX_BEVERAGES_OF_RULE: Final = 200
 """Limit of the beverages that one price rule names."""
 
+MAX_CARDS: Final = 1_000
+"""Limit of the cards that one request registers."""
+
 MAX_NAME_LENGTH: Final = 200
 MAX_REASON_LENGTH: Final = 500
 MAX_COMMENT_LENGTH: Final = 2_000

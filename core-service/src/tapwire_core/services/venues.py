@@ -45,6 +45,7 @@ class VenueChanges(TypedDict, total=False):
     serving_limit: ServingLimit | None
     glass_ml: int
     volume_unit: VolumeUnit
+    operator_refund_limit_minor: int
 
 
 @use_case
@@ -60,10 +61,12 @@ async def create_venue(
     serving_limit: ServingLimit | None = None,
     glass_ml: int = DEFAULT_GLASS_ML,
     volume_unit: VolumeUnit = VolumeUnit.ML,
+    operator_refund_limit_minor: int = 0,
 ) -> str:
     """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years.
 
-    `minors_allowed`: a guest under age may get a visit without alcohol.
+    `minors_allowed`: a guest under age may get a visit without alcohol. `operator_refund_limit_minor`: what an operator may pay
+    out to one guest in one shift.
     """
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
@@ -78,6 +81,7 @@ async def create_venue(
         minors_allowed=minors_allowed,
         glass_ml=glass_ml,
         volume_unit=volume_unit,
+        operator_refund_limit_minor=operator_refund_limit_minor,
         **_limit_columns(serving_limit),
     )
     details = {"name": name, "time_zone": time_zone, "minors_allowed": minors_allowed, "serving_limit": serving_limit}

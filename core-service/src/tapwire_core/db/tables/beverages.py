@@ -23,12 +23,16 @@ class BeverageName(SQLModel, table=True):
 
 
 class Beverage(SQLModel, table=True):
-    """A beverage with its current price. `abv` follows from `abv_hundredths`, for reading."""
+    """A beverage with its current price. `abv` follows from `abv_hundredths`, for reading.
+
+    `tax_rate_bp`: the tax in the price, in basis points; null: not stated.
+    """
 
     __tablename__ = "beverages"
     __table_args__ = (
         CheckConstraint("sell_price_per_liter_minor >= 1", name="price_positive"),
         CheckConstraint("abv_hundredths BETWEEN 0 AND 10000", name="abv_range"),
+        CheckConstraint("tax_rate_bp BETWEEN 0 AND 10000", name="tax_rate_range"),
     )
 
     beverage_id: UUID = key()
@@ -39,5 +43,6 @@ class Beverage(SQLModel, table=True):
         default=None, sa_column=Column(Numeric(5, 2), Computed("abv_hundredths / 100.0", persisted=True), nullable=True)
     )
     sell_price_per_liter_minor: int = number()
+    tax_rate_bp: int | None = number()
     archived_at: datetime | None = optional_time()
     created_at: datetime = default_now()

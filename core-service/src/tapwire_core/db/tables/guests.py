@@ -18,17 +18,21 @@ from tapwire_core.db.tables.columns import (
 
 
 class Guest(SQLModel, table=True):
-    """A person with an account; `balance_minor` is the cached sum of the movements, `held_minor` of the pending holds."""
+    """A person with an account; `balance_minor` is the cached sum of the movements, `held_minor` of the pending holds.
+
+    `house_credit_minor` is the cached sum of what movements gave and took of it. A guest without a name is known by the card.
+    """
 
     __tablename__ = "guests"
     __table_args__: Any = (
         CheckConstraint("balance_minor >= held_minor AND held_minor >= 0", name="balance_covers_holds"),
+        CheckConstraint("house_credit_minor >= 0", name="house_credit_not_negative"),
         Index("ix_guests_created", "created_at", "guest_id"),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
     guest_id: UUID = key()
-    first_name: str = string()
+    first_name: str | None = string()
     last_name: str | None = string()
     phone: str | None = Field(default=None, index=True)
     birth_date: date | None = None
@@ -37,4 +41,5 @@ class Guest(SQLModel, table=True):
     blocked: bool = flag()
     balance_minor: int = number(default=0)
     held_minor: int = number(default=0)
+    house_credit_minor: int = number(default=0)
     created_at: datetime = default_now()

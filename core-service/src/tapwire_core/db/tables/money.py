@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import BigInteger, CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from tapwire_core.db.tables.columns import closed_set, default_now, number, optional_reference, serial, string
@@ -11,7 +11,10 @@ from tapwire_core.domain.closed_sets import Account
 
 
 class MoneyMovement(SQLModel, table=True):
-    """An amount from one account to another. `guest_id` is the guest of account `guest`."""
+    """An amount from one account to another. `guest_id` is the guest of account `guest`.
+
+    `house_credit_minor`: what it gave of the guest's house credit, negative: what it took. A top-up is reversed once at most.
+    """
 
     __tablename__ = "money_movements"
     __table_args__ = (
@@ -22,6 +25,13 @@ class MoneyMovement(SQLModel, table=True):
         CheckConstraint(
             "(debit_account <> 'guest' AND credit_account <> 'guest') OR guest_id IS NOT NULL",
             name="guest_account_has_guest",
+        ),
+        CheckConstraint("abs(house_credit_minor) <= amount_minor", name="house_credit_within"),
+        Index(
+            "uq_money_movements_reversed",
+            "reverses_movement_id",
+            unique=True,
+            postgresql_where="reverses_movement_id IS NOT NULL",
         ),
         Index("ix_money_movements_guest", "guest_id", "movement_id"),
         Index("ix_money_movements_shift", "shift_id"),
@@ -38,6 +48,8 @@ class MoneyMovement(SQLModel, table=True):
     shift_id: UUID | None = optional_reference("shifts.shift_id")
     pour_id: UUID | None = optional_reference("pours.pour_id")
     incident_id: UUID | None = None
+    house_credit_minor: int = number(default=0)
+    reverses_movement_id: int | None = Field(default=None, foreign_key="money_movements.movement_id", sa_type=BigInteger)
     reason: str | None = string()
     actor: str = string()
     request_id: str | None = Field(default=None)

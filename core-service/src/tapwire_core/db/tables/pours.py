@@ -31,10 +31,10 @@ LIST_COLLATION: Final = "C"
 class Pour(SQLModel, table=True):
     """An authorisation and its outcome. The row moves from `pending_sync` to one of the other states.
 
-    Price, keg, strength and limits are frozen at authorisation. `odometer_seen_ml`: the highest value of its journal's odometer
-    known then; what the pour's node reports of it can't begin below. `armed_at`: the re-arm of its guest from which it counts
-    against a serving limit: the last one before its grant, or a later one that found it pending. The two partial unique indexes
-    ARE the leases of visit and tap.
+    Price, tax, keg, strength and limits are frozen at authorisation. `odometer_seen_ml`: the highest value of its journal's
+    odometer known then; what the pour's node reports of it can't begin below. `armed_at`: the re-arm of its guest from which it
+    counts against a serving limit: the last one before its grant, or a later one that found it pending. The two partial unique
+    indexes ARE the leases of visit and tap.
     """
 
     __tablename__ = "pours"
@@ -46,6 +46,7 @@ class Pour(SQLModel, table=True):
         CheckConstraint("(sync_status = 'pending_sync') = (settled_at IS NULL)", name="terminal_has_time"),
         CheckConstraint("volume_ml >= 0 AND amount_minor >= 0 AND hold_minor >= 0", name="not_negative"),
         CheckConstraint("sell_price_per_liter_minor >= 1", name="price_positive"),
+        CheckConstraint("tax_rate_bp BETWEEN 0 AND 10000", name="tax_rate_range"),
         Index("uq_pours_visit_lease", "visit_id", unique=True, postgresql_where="sync_status = 'pending_sync'"),
         Index("uq_pours_tap_lease", "tap_path", unique=True, postgresql_where="sync_status = 'pending_sync'"),
         Index(
@@ -81,6 +82,7 @@ class Pour(SQLModel, table=True):
     seq: int | None = number()
     odometer_seen_ml: int | None = number()
     abv_hundredths: int | None = number()
+    tax_rate_bp: int | None = number()
     armed_at: datetime = Field(
         default=None, sa_type=DateTime(timezone=True), nullable=False, sa_column_kwargs={"server_default": NEVER}
     )

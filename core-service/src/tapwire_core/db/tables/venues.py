@@ -14,7 +14,8 @@ class Venue(SQLModel, table=True):
     """A place with taps; it has at most one open shift.
 
     `serving_limit`: for each patron of a visit, in millilitres or, by ethanol, in milligrams; null: no limit.
-    `glass_ml`: the glass whose price is shown beside that of a litre.
+    `glass_ml`: the glass whose price is shown beside that of a litre. `operator_refund_limit_minor`: what an operator without a
+    higher role may pay out to one guest in one shift.
     """
 
     __tablename__ = "venues"
@@ -29,6 +30,7 @@ class Venue(SQLModel, table=True):
         CheckConstraint("serving_limit >= 1 AND serving_limit_window_minutes >= 1", name="serving_limit_positive"),
         CheckConstraint("glass_ml BETWEEN 1 AND 10000", name="glass_sane"),
         closed_set("volume_unit", VolumeUnit),
+        CheckConstraint("operator_refund_limit_minor >= 0", name="refund_limit_not_negative"),
     )
 
     venue_id: str = key()
@@ -41,6 +43,7 @@ class Venue(SQLModel, table=True):
     minors_allowed: bool = flag()
     glass_ml: int = number(default=500)
     volume_unit: str = string(default=VolumeUnit.ML)
+    operator_refund_limit_minor: int = number(default=0)
     emergency_stop: bool = flag()
     emergency_stop_reason: str | None = string()
     created_at: datetime = default_now()

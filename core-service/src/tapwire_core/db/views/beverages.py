@@ -27,6 +27,7 @@ class BeverageView(Struct, frozen=True):
     style: str | None
     abv: float | None
     sell_price_per_liter_minor: int
+    tax_rate_bp: int | None
     currency: str
     archived_at: datetime | None
     created_at: datetime

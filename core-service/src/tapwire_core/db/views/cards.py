@@ -1,15 +1,16 @@
 """Cards, and the guests they are bound to."""
 
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, Visit
 from tapwire_core.db.views.guests import full_name
-from tapwire_core.db.views.queries import read_one, table
+from tapwire_core.db.views.queries import read_all, read_one, table
 from tapwire_core.domain.closed_sets import CardStatus
 
 guests: Final = table(Guest)
@@ -29,7 +30,16 @@ class CardView(Struct, frozen=True):
 
 async def get_card(db: Database, card_uid: str) -> CardView | None:
     """One card."""
-    statement = (
+    return await read_one(db, _cards().where(cards.c.card_uid == card_uid), CardView)
+
+
+async def cards_by_uid(db: Database, card_uids: Collection[str]) -> list[CardView]:
+    """These cards, by their numbers; unknown ones are left out."""
+    return await read_all(db, _cards().where(cards.c.card_uid.in_(card_uids)).order_by(cards.c.card_uid), CardView)
+
+
+def _cards() -> Select[Any]:
+    return (
         select(
             cards.c.card_uid,
             cards.c.status,
@@ -39,6 +49,4 @@ async def get_card(db: Database, card_uid: str) -> CardView | None:
         )
         .outerjoin(guests, guests.c.guest_id == cards.c.guest_id)
         .outerjoin(visits, (visits.c.card_uid == cards.c.card_uid) & (visits.c.status == "active"))
-        .where(cards.c.card_uid == card_uid)
     )
-    return await read_one(db, statement, CardView)

@@ -30,12 +30,16 @@ PERSONAL: Final = frozenset({"phone", "birth_date"})
 class GuestView(Struct, frozen=True, kw_only=True):
     """A guest and the account, in minor units; `available_minor` is the balance less the holds of pending pours.
 
+    `house_credit_minor`: what of it the house gave and does not pay out; `refundable_minor`: the most that can be paid out.
+
     An operator gets the telephone number masked, and no birth date.
     """
 
     guest_id: UUID
-    first_name: str
+    first_name: str | None
     last_name: str | None
+    shown_name: str
+    """The name, or of a guest without one the last four digits of the card."""
     phone: str | None
     birth_date: date | UnsetType | None = UNSET
     age_checked_by: str | None
@@ -48,6 +52,8 @@ class GuestView(Struct, frozen=True, kw_only=True):
     balance_minor: int
     held_minor: int
     available_minor: int
+    house_credit_minor: int
+    refundable_minor: int
     currency: str
     cards: tuple[str, ...]
     lost_cards: tuple[str, ...]
@@ -87,17 +93,22 @@ async def names_of_guests(db: Database, guest_ids: Collection[UUID]) -> dict[str
         return {row.guest_id: row.name for row in rows}
 
 
-def full_name() -> Any:
-    """A guest's full name, as far as it is known."""
-    return func.nullif(func.concat_ws(" ", guests.c.first_name, guests.c.last_name), "")
+def full_name() -> ColumnElement[Any]:
+    """A guest's full name, as far as it is known; without one the last four digits of the card. Null without a guest."""
+    named = or_(guests.c.first_name.is_not(None), guests.c.last_name.is_not(None))
+    return case(
+        (named, func.concat_ws(" ", guests.c.first_name, guests.c.last_name)),
+        (guests.c.guest_id.is_not(None), func.name_by_card(guests.c.guest_id)),
+    )
 
 
 class GuestInList(Struct, frozen=True):
     """A guest as lists show one: the telephone number masked, and of the birth date only whether the guest is of age."""
 
     guest_id: UUID
-    first_name: str
+    first_name: str | None
     last_name: str | None
+    shown_name: str
     phone: str | None
     of_age: bool
     blocked: bool
@@ -134,10 +145,13 @@ def _cards_of_guest(status: CardStatus) -> ColumnElement[Any]:
 
 
 def _guests(db: Database) -> Select[Any]:
+    available = guests.c.balance_minor - guests.c.held_minor
     visit = select(visits.c.visit_id).where(visits.c.guest_id == guests.c.guest_id, visits.c.status == "active").scalar_subquery()
     return select(
         *guests.c,
-        (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
+        full_name().label("shown_name"),
+        available.label("available_minor"),
+        func.greatest(available - guests.c.house_credit_minor, 0).label("refundable_minor"),
         literal(db.policy.currency).label("currency"),
         _of_age().label("of_age"),
         or_(guests.c.birth_date.is_not(None), guests.c.age_checked_at.is_not(None)).label("age_known"),

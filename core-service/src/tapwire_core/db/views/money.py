@@ -21,14 +21,19 @@ class MovementKind(StrEnum):
     """Kinds of movements, seen from the guest's account."""
 
     TOP_UP = "top_up"
+    REVERSAL = "reversal"
     REFUND = "refund"
     ADJUSTMENT = "adjustment"
+    COMP = "comp"
     CHARGE = "charge"
     WRITTEN_OFF = "written_off"
 
 
 class LedgerEntry(Struct, frozen=True):
     """A movement of a guest's account; `amount_minor` is the change of the balance, 0 for a write-off.
+
+    `house_credit_minor`: what it gave of the house credit, negative: what it took. `reverses_movement_id`: the top-up that it
+    reverses; `reversed_by_movement_id`: the movement by which it was reversed.
 
     Of another venue's movement an operator of some venues sees account, amount and time; the rest is null.
     """
@@ -47,6 +52,9 @@ class LedgerEntry(Struct, frozen=True):
     actor: str | None
     request_id: str | None
     created_at: datetime
+    house_credit_minor: int
+    reverses_movement_id: int | None
+    reversed_by_movement_id: int | None
 
 
 class Booked(LedgerEntry, frozen=True):
@@ -75,11 +83,15 @@ async def bookings_at(db: Database, moments: Collection[tuple[UUID, datetime]]) 
 
 
 def _ledger(db: Database) -> Select[Any]:
+    reversal = movements.alias("reversal")
+    reversed_by = select(reversal.c.movement_id).where(reversal.c.reverses_movement_id == movements.c.movement_id).scalar_subquery()
     debit, credit, amount = movements.c.debit_account, movements.c.credit_account, movements.c.amount_minor
     methods = [method.value for method in PaymentMethod]
     kind = case(
+        (movements.c.reverses_movement_id.is_not(None), MovementKind.REVERSAL.value),
         (debit.in_(methods), MovementKind.TOP_UP.value),
         (credit.in_(methods), MovementKind.REFUND.value),
+        (debit == Account.COMP.value, MovementKind.COMP.value),
         (or_(debit == Account.ADJUSTMENT.value, credit == Account.ADJUSTMENT.value), MovementKind.ADJUSTMENT.value),
         (debit == Account.GUEST.value, MovementKind.CHARGE.value),
         else_=MovementKind.WRITTEN_OFF.value,
@@ -91,4 +103,5 @@ def _ledger(db: Database) -> Select[Any]:
         amount.label("moved_minor"),
         literal(db.policy.currency).label("currency"),
         case((debit.in_(methods), debit), (credit.in_(methods), credit)).label("method"),
+        reversed_by.label("reversed_by_movement_id"),
     )

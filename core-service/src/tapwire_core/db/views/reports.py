@@ -35,7 +35,9 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, MoneyMovement, Pour, Venue
 from tapwire_core.db.views.beverages import is_name_at, names_over_time
 from tapwire_core.db.views.queries import read_all, table
+from tapwire_core.db.views.tax import tax_of_sales
 from tapwire_core.domain.closed_sets import Account
+from tapwire_core.domain.tax import TaxRow
 from tapwire_core.errors import Invalid, NotFound
 
 venues: Final = table(Venue)
@@ -43,6 +45,7 @@ money: Final = table(MoneyMovement)
 pours: Final = table(Pour)
 beverages: Final = table(Beverage)
 
+SUMS: Final = ("pours", "volume_ml", "sold_minor", "written_off_minor", "comps_minor")
 MAX_DAYS: Final = 366
 """The longest period of one report."""
 
@@ -60,7 +63,8 @@ class SalesBy(StrEnum):
 class SalesRow(Struct, frozen=True, omit_defaults=True):
     """One venue's, tap's, beverage's, hour's or day's sales; `-`: charged later, for a pour without a known tap.
 
-    An hour's key is its beginning, with the venue's UTC offset: `2026-10-25T02:00+02:00`.
+    An hour's key is its beginning, with the venue's UTC offset: `2026-10-25T02:00+02:00`. `comps_minor`: money that guests were
+    given; left out where it is 0.
     """
 
     key: str
@@ -69,11 +73,13 @@ class SalesRow(Struct, frozen=True, omit_defaults=True):
     sold_minor: int
     written_off_minor: int
     beverage_id: UUID | None = None
+    comps_minor: int = 0
 
 
 class SalesReport(Struct, frozen=True, kw_only=True):
     """Sales from `since` to `until`, exclusive. `venue_id`: null for the sum of several venues.
 
+    `comps_minor`: money that guests were given. `tax`: of all that was sold, one row for each rate.
     Venues whose days differ by their time zones begin and end one after the other: the period is from the first to the last.
     """
 
@@ -83,6 +89,8 @@ class SalesReport(Struct, frozen=True, kw_only=True):
     since: datetime
     until: datetime
     items: list[SalesRow]
+    comps_minor: int
+    tax: list[TaxRow]
 
 
 class _Period(Struct, frozen=True):
@@ -109,6 +117,8 @@ async def report_sales(
         if not timedelta() < period.until - period.since <= timedelta(days=MAX_DAYS, hours=1):
             raise Invalid(f"The period must end after it begins, and be no longer than {MAX_DAYS} days.", field="to")
     rows = await read_all(db, _sales(periods, by), SalesRow)
+    async with db.read() as connection:
+        tax = await tax_of_sales(connection, _within(money.c.venue_id, money.c.created_at, periods))
     return SalesReport(
         venue_id=periods[0].venue_id if len(periods) == 1 else None,
         currency=db.policy.currency,
@@ -116,6 +126,8 @@ async def report_sales(
         since=min(period.since for period in periods),
         until=max(period.until for period in periods),
         items=rows,
+        comps_minor=sum(row.comps_minor for row in rows),
+        tax=tax,
     )
 
 
@@ -142,9 +154,7 @@ def first_midnight(zone: ColumnElement[str], midnight: ColumnElement[datetime]) 
 
 def _sales(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
     parts = union_all(_settled(periods, by), _moved(periods, by)).subquery()
-    sums = [
-        cast(func.sum(parts.c[name]), BigInteger).label(name) for name in ("pours", "volume_ml", "sold_minor", "written_off_minor")
-    ]
+    sums = [cast(func.sum(parts.c[name]), BigInteger).label(name) for name in SUMS]
     # the hour repeated at the end of summer time has two keys, and the later one sorts first
     order = [func.min(parts.c.at)] if by is SalesBy.HOUR else []
     keys = (parts.c.key, parts.c.beverage_id)
@@ -162,6 +172,7 @@ def _settled(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
             pours.c.volume_ml,
             literal(0).label("sold_minor"),
             literal(0).label("written_off_minor"),
+            literal(0).label("comps_minor"),
         )
         .join(venues, venues.c.venue_id == pours.c.venue_id)
         .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)
@@ -174,7 +185,8 @@ def _settled(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
 
 
 def _moved(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
-    sold, then = money.c.debit_account == Account.GUEST.value, names_over_time()
+    sold, comp = money.c.debit_account == Account.GUEST.value, money.c.debit_account == Account.COMP.value
+    then = names_over_time()
     return (
         select(
             _key(by, money.c.created_at, then),
@@ -183,14 +195,15 @@ def _moved(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
             literal(0),
             literal(0),
             case((sold, money.c.amount_minor), else_=0),
-            case((sold, 0), else_=money.c.amount_minor),
+            case((or_(sold, comp), 0), else_=money.c.amount_minor),
+            case((comp, money.c.amount_minor), else_=0),
         )
         .join(venues, venues.c.venue_id == money.c.venue_id)
         .outerjoin(pours, pours.c.pour_id == money.c.pour_id)
         .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
         .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .where(
-            money.c.credit_account == Account.SALES.value,
+            or_(money.c.credit_account == Account.SALES.value, comp),
             _within(money.c.venue_id, money.c.created_at, periods),
         )
     )

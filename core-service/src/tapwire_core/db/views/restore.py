@@ -92,6 +92,8 @@ MANUAL_ACTIONS: Final = (
     "top_up",
     "refund",
     "adjustment",
+    "comp",
+    "top_up_reversed",
     "visit_opened",
     "visit_closed",
     "card_bound",

@@ -18,8 +18,10 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, Pour, Shift, StockMovement
 from tapwire_core.db.views.beverages import is_name_at, names_over_time
 from tapwire_core.db.views.queries import table
+from tapwire_core.db.views.tax import tax_of_sales
 from tapwire_core.db.views.volumes import LostVolumes, volume_field
 from tapwire_core.domain.closed_sets import Account
+from tapwire_core.domain.tax import TaxRow
 
 shifts: Final = table(Shift)
 money: Final = table(MoneyMovement)
@@ -53,11 +55,16 @@ class Totals(Struct, LostVolumes):
 
 
 class Till(Struct):
-    """Top-ups, refunds and adjustments, in minor units; of all payment methods unless in `by_method`."""
+    """Top-ups, refunds, reversals, comps and adjustments, in minor units; of all payment methods unless in `by_method`.
+
+    `reversals_minor`: top-ups that were reversed, at the till of who booked them; `top_ups_minor` has them too.
+    """
 
     top_ups_minor: int = 0
     refunds_minor: int = 0
     adjustments_minor: int = 0
+    reversals_minor: int = 0
+    comps_minor: int = 0
 
 
 class ShiftReport(Struct, frozen=True, kw_only=True):
@@ -76,6 +83,8 @@ class ShiftReport(Struct, frozen=True, kw_only=True):
     by_method: dict[str, Till]
     by_operator: dict[str, Till]
     beverage_ids: dict[str, UUID] = {}
+    tax: list[TaxRow] = []
+    comps_minor: int = 0
 
 
 UNKNOWN_KEY: Final = "-"
@@ -93,6 +102,7 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         moved = (await connection.execute(_money(shift))).all()
         flowed = (await connection.execute(_stock(shift))).all()
         ended = (await connection.execute(_pours(shift))).all()
+        tax = await tax_of_sales(connection, _of_shift(shift, money.c.shift_id, money.c.venue_id, money.c.created_at))
     sold = _Accumulator()
     for row in moved:
         sold.add_money(row)
@@ -115,6 +125,8 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         beverage_ids={key: beverage_id for key, (_, beverage_id) in keys.items() if beverage_id is not None},
         by_method=dict(sorted(sold.by_method.items())),
         by_operator=dict(sorted(sold.by_operator.items())),
+        tax=tax,
+        comps_minor=sold.till.comps_minor,
     )
 
 
@@ -139,8 +151,12 @@ class _Accumulator:
         tills = [self.till, self.by_operator[row.actor]]
         if debit in (Account.CASH, Account.CARD):
             _add([*tills, self.by_method[debit]], top_ups_minor=amount)
+        elif row.is_reversal:
+            _add([*tills, self.by_method[credit]], reversals_minor=amount)
         elif credit in (Account.CASH, Account.CARD):
             _add([*tills, self.by_method[credit]], refunds_minor=amount)
+        elif debit is Account.COMP:
+            _add(tills, comps_minor=amount)
         else:
             _add(tills, adjustments_minor=amount if debit is Account.ADJUSTMENT else -amount)
 
@@ -198,10 +214,18 @@ def _beverage(then: Subquery) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
 
 
 def _money(shift: Any) -> Select[Any]:
-    then = names_over_time()
-    by = (money.c.debit_account, money.c.credit_account, money.c.actor, pours.c.tap_path, *_beverage(then))
+    then, first = names_over_time(), money.alias("reversed")
+    by = (
+        money.c.debit_account,
+        money.c.credit_account,
+        func.coalesce(first.c.actor, money.c.actor).label("actor"),
+        money.c.reverses_movement_id.is_not(None).label("is_reversal"),
+        pours.c.tap_path,
+        *_beverage(then),
+    )
     return (
         select(*by, func.sum(money.c.amount_minor).label("amount_minor"))
+        .outerjoin(first, first.c.movement_id == money.c.reverses_movement_id)
         .outerjoin(pours, pours.c.pour_id == money.c.pour_id)
         .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
         .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))

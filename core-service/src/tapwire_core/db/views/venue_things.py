@@ -7,9 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
 
+from tapwire_contracts.messages import MAX_INTEGER
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Incident, Keg, Pour, PriceRule, Shift, Visit
+from tapwire_core.db.tables import Incident, Keg, MoneyMovement, Pour, PriceRule, Shift, Visit
 from tapwire_core.db.views.queries import table
+
+movements: Final = table(MoneyMovement)
 
 
 class Thing(StrEnum):
@@ -24,6 +27,8 @@ class Thing(StrEnum):
     SHIFT = "shift"
     INCIDENT = "incident"
     PRICE_RULE = "price_rule"
+    MOVEMENT = "movement"
+    """A movement of money, by its number."""
 
 
 _KEYS: Final[Mapping[Thing, ColumnElement[Any]]] = {
@@ -43,11 +48,17 @@ async def is_seen(db: Database, thing: Thing, key: str) -> bool:
             return db.scope.sees(key)
         case Thing.DEVICE:
             return db.scope.sees_device(key)
+        case Thing.MOVEMENT:
+            if not key.isdecimal() or int(key) > MAX_INTEGER:
+                return True
+            # a reader sees every movement, but the venue of none elsewhere
+            found = select(movements.c.movement_id).where(movements.c.movement_id == int(key), movements.c.venue_id.is_not(None))
         case _:
             try:
                 identifier = UUID(key)
             except ValueError:
                 return True
-    column = _KEYS[thing]
+            column = _KEYS[thing]
+            found = select(column).where(column == identifier)
     async with db.read() as connection:
-        return bool((await connection.execute(select(select(column).where(column == identifier).exists()))).scalar_one())
+        return bool((await connection.execute(select(found.exists()))).scalar_one())

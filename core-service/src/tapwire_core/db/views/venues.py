@@ -30,6 +30,7 @@ class VenueView(Struct, frozen=True):
     serving_limit: ServingLimit | None
     glass_ml: int
     volume_unit: VolumeUnit
+    operator_refund_limit_minor: int
     emergency_stop: bool
     emergency_stop_reason: str | None
     open_shift_id: UUID | None

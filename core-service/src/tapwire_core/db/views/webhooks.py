@@ -14,7 +14,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Webhook, WebhookDelivery, WebhookEvent
 from tapwire_core.db.views.audit import AuditEntryView
 from tapwire_core.db.views.incidents import IncidentView, incidents_by_id
-from tapwire_core.db.views.money import Booked, bookings_at
+from tapwire_core.db.views.money import Booked, MovementKind, bookings_at
 from tapwire_core.db.views.pours import PourView, pours_by_id
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_one, read_page, table
 from tapwire_core.db.views.shifts import ShiftView, shifts_by_id
@@ -41,6 +41,8 @@ MONEY_EVENTS: Final[Mapping[str, WebhookEventType]] = {
     AuditAction.TOP_UP: WebhookEventType.TOP_UP_BOOKED,
     AuditAction.REFUND: WebhookEventType.REFUND_BOOKED,
     AuditAction.ADJUSTMENT: WebhookEventType.ADJUSTMENT_BOOKED,
+    AuditAction.COMP: WebhookEventType.COMP_BOOKED,
+    AuditAction.TOP_UP_REVERSED: WebhookEventType.TOP_UP_REVERSED,
 }
 INCIDENT_EVENTS: Final[Mapping[str, WebhookEventType]] = {
     AuditAction.INCIDENT_RAISED: WebhookEventType.INCIDENT_RAISED,
@@ -53,7 +55,7 @@ SHIFT_EVENTS: Final[Mapping[str, WebhookEventType]] = {
 EVENT_OF: Final[Mapping[str, WebhookEventType]] = {**POUR_EVENTS, **MONEY_EVENTS, **INCIDENT_EVENTS, **SHIFT_EVENTS}
 """The event type of each audited action; other actions make no event."""
 
-OMITTED_FIELDS: Final = frozenset({"age_ms", "progress_ml", "comment", "reason"})
+OMITTED_FIELDS: Final = frozenset({"age_ms", "progress_ml", "comment", "reason", "reversed_by_movement_id"})
 """Fields left out of events: values true only at the moment of reading, and texts that may be about people."""
 
 
@@ -189,7 +191,8 @@ async def _bookings_of(db: Database, entries: Sequence[AuditEntryView]) -> dict[
 
 def _is_of(booking: Booked, entry: AuditEntryView) -> bool:
     is_same = (booking.guest_id, booking.created_at) == (_subject(entry), entry.created_at)
-    return is_same and (booking.kind.value, booking.amount_minor) == (entry.action, entry.details.get("amount_minor"))
+    kind = AuditAction.TOP_UP_REVERSED if booking.kind is MovementKind.REVERSAL else booking.kind
+    return is_same and (kind.value, booking.amount_minor) == (entry.action, entry.details.get("amount_minor"))
 
 
 def _subjects(entries: Iterable[AuditEntryView], actions: Collection[str]) -> list[UUID]:

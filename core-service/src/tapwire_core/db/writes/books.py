@@ -28,6 +28,20 @@ RULES: Final[Mapping[str, str]] = {
                 sum(CASE 'guest' WHEN credit_account THEN amount_minor WHEN debit_account THEN -amount_minor ELSE 0 END) AS sum
             FROM money_movements WHERE guest_id IS NOT NULL GROUP BY guest_id) AS moved USING (guest_id)
         WHERE balance_minor <> coalesce(moved.sum, 0)""",
+    "house credit = sum of movements": """
+        SELECT guest_id::text, coalesce(moved.sum, 0)::text, house_credit_minor::text
+        FROM guests LEFT JOIN (
+            SELECT guest_id, sum(house_credit_minor) AS sum FROM money_movements WHERE guest_id IS NOT NULL GROUP BY guest_id)
+            AS moved USING (guest_id)
+        WHERE house_credit_minor <> coalesce(moved.sum, 0)""",
+    "a comp gives house credit, sales and adjustments of a pour move it": """
+        SELECT movement_id::text,
+            CASE WHEN debit_account = 'comp' THEN amount_minor ELSE 0 END::text, house_credit_minor::text
+        FROM money_movements WHERE CASE
+            WHEN debit_account = 'comp' THEN house_credit_minor <> amount_minor
+            WHEN house_credit_minor < 0 THEN debit_account <> 'guest' OR credit_account NOT IN ('sales', 'adjustment')
+            WHEN house_credit_minor > 0 THEN debit_account <> 'adjustment' OR pour_id IS NULL
+            ELSE false END""",
     "held = sum of pending holds": """
         SELECT guest_id::text, coalesce(holds.sum, 0)::text, held_minor::text
         FROM guests LEFT JOIN (

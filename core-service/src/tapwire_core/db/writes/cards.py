@@ -1,5 +1,6 @@
 """Cards, and their visits and running pours."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from msgspec import Struct
@@ -46,6 +47,14 @@ async def lock_or_add_card(store: Store, card_uid: str) -> LockedCard:
     card = await lock_card(store, card_uid)
     assert card is not None, "cards are never deleted"
     return card
+
+
+async def add_cards(store: Store, card_uids: Sequence[str]) -> list[str]:
+    """Add cards as `available`, in this order; return those that were not known."""
+    rows = await store.connection.fetch(
+        "INSERT INTO cards (card_uid) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING card_uid", list(card_uids)
+    )
+    return [row["card_uid"] for row in rows]
 
 
 async def active_visit_of_card(store: Store, card_uid: str) -> VisitOfCard | None:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.house_credit import refundable_minor
 
 
 class LockedGuest(Struct, frozen=True):
@@ -17,11 +18,17 @@ class LockedGuest(Struct, frozen=True):
     blocked: bool
     balance_minor: int
     held_minor: int
+    house_credit_minor: int
 
     @property
     def available_minor(self) -> int:
         """Balance less holds."""
         return self.balance_minor - self.held_minor
+
+    @property
+    def refundable_minor(self) -> int:
+        """The most that can be paid out."""
+        return refundable_minor(self.available_minor, self.house_credit_minor)
 
 
 class PourOfGuest(Struct, frozen=True):
@@ -34,7 +41,9 @@ class PourOfGuest(Struct, frozen=True):
 async def lock_guest(store: Store, guest_id: UUID) -> LockedGuest | None:
     """Lock a guest's row for a change."""
     row = await store.connection.fetchrow(
-        "SELECT guest_id, blocked, balance_minor, held_minor FROM guests WHERE guest_id = $1 FOR NO KEY UPDATE", guest_id
+        """SELECT guest_id, blocked, balance_minor, held_minor, house_credit_minor FROM guests
+           WHERE guest_id = $1 FOR NO KEY UPDATE""",
+        guest_id,
     )
     return as_struct(row, LockedGuest)
 
@@ -94,6 +103,17 @@ async def last_venue_of_guest(store: Store, guest_id: UUID) -> str | None:
     """The venue of the guest's active visit, or of the latest one; None without any visit."""
     found: str | None = await store.connection.fetchval(
         "SELECT venue_id FROM visits WHERE guest_id = $1 ORDER BY status = 'active' DESC, opened_at DESC LIMIT 1", guest_id
+    )
+    return found
+
+
+async def house_credit_taken(store: Store, guest_id: UUID, pour_id: UUID) -> int:
+    """What a pour took of the guest's house credit, less what was given back; read under the guest's lock."""
+    found: int = await store.connection.fetchval(
+        """SELECT -coalesce(sum(house_credit_minor), 0)::bigint FROM money_movements
+           WHERE pour_id = $2 AND guest_id = $1 AND debit_account <> 'comp'""",
+        guest_id,
+        pour_id,
     )
     return found
 

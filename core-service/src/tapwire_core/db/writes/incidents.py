@@ -8,7 +8,9 @@ from msgspec import Struct
 
 from tapwire_contracts.reasons import IncidentKind
 from tapwire_core.db.store import Store
+from tapwire_core.db.writes.guests import house_credit_taken
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.house_credit import HouseCredit
 from tapwire_core.domain.incident_resolution import IncidentFacts, PayingGuest
 from tapwire_core.domain.incidents import own_pour
 from tapwire_core.domain.odometers import IncidentHole
@@ -110,15 +112,22 @@ async def read_gap(store: Store, incident: IncidentFacts) -> IncidentHole | None
 async def lock_paying_guest(store: Store, incident_id: UUID, visit_id: UUID | None) -> PayingGuest | None:
     """Lock the guest of a visit, or of the incident's pour when no visit is given."""
     row = await store.connection.fetchrow(
-        """SELECT guest_id, balance_minor - held_minor AS available_minor FROM guests
+        """SELECT guest_id, balance_minor - held_minor AS available_minor, house_credit_minor FROM guests
            WHERE guest_id = CASE WHEN $2::uuid IS NULL
                THEN (SELECT guest_id FROM pours WHERE pour_id = $1)
                ELSE (SELECT guest_id FROM visits WHERE visit_id = $2) END
            FOR NO KEY UPDATE""",
-        await _own_pour(store, incident_id),
+        pour_id := await _own_pour(store, incident_id),
         visit_id,
     )
-    return PayingGuest(guest_id=row["guest_id"], available_minor=row["available_minor"]) if row else None
+    if row is None:
+        return None
+    taken_minor = await house_credit_taken(store, row["guest_id"], pour_id) if pour_id else 0
+    return PayingGuest(
+        guest_id=row["guest_id"],
+        available_minor=row["available_minor"],
+        house_credit=HouseCredit(row["house_credit_minor"], taken_minor),
+    )
 
 
 async def claim(store: Store, incident_id: UUID, actor: Actor) -> None:

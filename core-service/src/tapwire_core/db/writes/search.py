@@ -10,8 +10,17 @@ from tapwire_core.domain.search import guest_words, words_of
 
 async def index_guest(store: Store, guest_id: UUID) -> None:
     """Write the search words of a guest as the row is now."""
-    names = "SELECT first_name, last_name, phone FROM guests WHERE guest_id = $1"
+    names = """SELECT first_name, last_name, phone,
+                   ARRAY(SELECT right(card_uid, 4) FROM cards WHERE cards.guest_id = guests.guest_id ORDER BY card_uid)
+               FROM guests WHERE guest_id = $1"""
     await _write(store, SearchNoun.GUEST, guest_id, guest_words(*await store.connection.fetchrow(names, guest_id)))
+
+
+async def index_cards_of_guest(store: Store, guest_id: UUID) -> None:
+    """Write the search words of a guest whose cards changed; one with a name is found by that."""
+    nameless = "SELECT true FROM guests WHERE guest_id = $1 AND first_name IS NULL AND last_name IS NULL"
+    if await store.connection.fetchval(nameless, guest_id):
+        await index_guest(store, guest_id)
 
 
 async def index_beverage(store: Store, beverage_id: UUID) -> None:

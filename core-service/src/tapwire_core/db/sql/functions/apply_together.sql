@@ -47,17 +47,19 @@ BEGIN
     IF 'granted' = ANY(present) THEN
         INSERT INTO pours (
             pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, shift_id, request_id, journal_id, seq,
-            sell_price_per_liter_minor, price_rule_id, max_volume_ml, hold_minor, boot_id, odometer_seen_ml, abv_hundredths, armed_at)
+            sell_price_per_liter_minor, price_rule_id, max_volume_ml, hold_minor, boot_id, odometer_seen_ml, abv_hundredths, tax_rate_bp,
+            armed_at)
         SELECT pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, shift_id, granted.request_id,
             journal_id, seq, sell_price_per_liter_minor, price_rule_id, max_volume_ml, hold_minor, boot_id, odometer_seen_ml,
-            abv_hundredths, (
+            abv_hundredths, tax_rate_bp, (
                 SELECT coalesce(max(rearmed_at), '-infinity') FROM visits its
                 WHERE its.guest_id = granted.guest_id AND its.venue_id = change.venue_id AND rearmed_at IS NOT NULL)
         FROM jsonb_to_recordset(decided) AS change(tap_path text, venue_id text, shift_id uuid, granted jsonb),
             jsonb_to_record(change.granted) AS granted(
                 pour_id uuid, visit_id uuid, guest_id uuid, card_uid text, keg_id uuid, beverage_id uuid, request_id uuid,
                 journal_id uuid, seq bigint, sell_price_per_liter_minor bigint, price_rule_id uuid, max_volume_ml bigint,
-                hold_minor bigint, boot_id uuid, odometer_seen_ml bigint, abv_hundredths bigint)
+                hold_minor bigint, boot_id uuid, odometer_seen_ml bigint, abv_hundredths bigint,
+                tax_rate_bp bigint)
         WHERE change.granted IS NOT NULL;
         UPDATE visits SET active_tap_id = split_part(change.tap_path, '/', 3), lock_set_at = now()
         FROM jsonb_to_recordset(decided) AS change(tap_path text, granted jsonb)
@@ -67,19 +69,21 @@ BEGIN
     IF present && '{ended,granted,money}' THEN
         UPDATE guests SET
             balance_minor = balance_minor + touched.amount_minor,
+            house_credit_minor = house_credit_minor + touched.credit_minor,
             held_minor = coalesce(
                 (SELECT sum(hold_minor) FROM pours WHERE pours.guest_id = touched.guest_id AND sync_status = 'pending_sync'), 0)
         FROM (
-            SELECT guest_id, sum(part.amount_minor) AS amount_minor
+            SELECT guest_id, sum(part.amount_minor) AS amount_minor, sum(part.credit_minor) AS credit_minor
             FROM jsonb_to_recordset(decided) AS change(ended jsonb, granted jsonb, money jsonb), LATERAL (
-                SELECT guest_id, 0 AS amount_minor FROM jsonb_to_recordset(change.ended) AS ended(guest_id uuid)
+                SELECT guest_id, 0 AS amount_minor, 0 AS credit_minor FROM jsonb_to_recordset(change.ended) AS ended(guest_id uuid)
                 UNION ALL
-                SELECT (change.granted->>'guest_id')::uuid, 0
+                SELECT (change.granted->>'guest_id')::uuid, 0, 0
                 UNION ALL
                 SELECT guest_id, CASE
-                    WHEN credit_account = 'guest' THEN amount_minor WHEN debit_account = 'guest' THEN -amount_minor ELSE 0 END
+                    WHEN credit_account = 'guest' THEN amount_minor WHEN debit_account = 'guest' THEN -amount_minor ELSE 0 END,
+                    coalesce(house_credit_minor, 0)  -- of workers of the previous version
                 FROM jsonb_to_recordset(change.money) AS moved(
-                    debit_account text, credit_account text, amount_minor bigint, guest_id uuid)
+                    debit_account text, credit_account text, amount_minor bigint, house_credit_minor bigint, guest_id uuid)
             ) AS part
             WHERE guest_id IS NOT NULL GROUP BY guest_id ORDER BY guest_id
         ) AS touched
@@ -88,14 +92,14 @@ BEGIN
 
     IF 'money' = ANY(present) THEN
         INSERT INTO money_movements (
-            debit_account, credit_account, amount_minor, guest_id, venue_id, shift_id, pour_id, incident_id, reason, actor,
-            request_id)
-        SELECT debit_account, credit_account, amount_minor, guest_id, venue_id, shift_id, pour_id, incident_id, reason, actor,
-            request_id
+            debit_account, credit_account, amount_minor, house_credit_minor, reverses_movement_id, guest_id, venue_id, shift_id,
+            pour_id, incident_id, reason, actor, request_id)
+        SELECT debit_account, credit_account, amount_minor, coalesce(house_credit_minor, 0), reverses_movement_id, guest_id,
+            venue_id, shift_id, pour_id, incident_id, reason, actor, request_id
         FROM jsonb_to_recordset(decided) AS change(venue_id text, shift_id uuid, actor text, request_id text, money jsonb),
             jsonb_to_recordset(change.money) AS moved(
-                debit_account text, credit_account text, amount_minor bigint, guest_id uuid, pour_id uuid, incident_id uuid,
-                reason text);
+                debit_account text, credit_account text, amount_minor bigint, house_credit_minor bigint,
+                reverses_movement_id bigint, guest_id uuid, pour_id uuid, incident_id uuid, reason text);
     END IF;
 
     IF 'stock' = ANY(present) THEN

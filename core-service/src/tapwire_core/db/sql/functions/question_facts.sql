@@ -34,6 +34,7 @@ LANGUAGE sql STABLE AS $$
                 'beverage_style', beverage.style,
                 'beverage_abv', beverage.abv,  -- for workers of the previous version
                 'abv_hundredths', beverage.abv_hundredths,
+                'tax_rate_bp', beverage.tax_rate_bp,
                 'price_minor', beverage.sell_price_per_liter_minor,
                 'price_rules', (SELECT now.facts FROM price_rules_now now WHERE now.venue_id = tap.venue_id),
                 'shift_id', shift.shift_id,
@@ -64,7 +65,7 @@ LANGUAGE sql STABLE AS $$
             ) END,
             'guest', CASE WHEN guest.guest_id IS NOT NULL THEN jsonb_build_object(
                 'guest_id', guest.guest_id,
-                'first_name', guest.first_name,
+                'first_name', coalesce(guest.first_name, '…' || right(one.card_uid, 4)),
                 'blocked', guest.blocked,
                 'balance_minor', guest.balance_minor,
                 'held_minor', guest.held_minor,

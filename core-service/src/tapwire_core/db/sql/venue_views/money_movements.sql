@@ -9,5 +9,7 @@ SELECT
     CASE WHEN sees_venue(venue_id) THEN reason END AS reason,
     CASE WHEN sees_venue(venue_id) THEN actor END AS actor,
     CASE WHEN sees_venue(venue_id) THEN request_id END AS request_id,
-    created_at
+    created_at,
+    house_credit_minor,
+    CASE WHEN sees_venue(venue_id) THEN reverses_movement_id END AS reverses_movement_id
 FROM public.money_movements;

@@ -23,6 +23,7 @@ SELECT pour.pour_id, jsonb_build_object(
     'elapsed_ms', (extract(epoch FROM now() - pour.authorized_at) * 1000)::bigint,
     'balance_minor', guest.balance_minor,
     'held_minor', guest.held_minor,
+    'house_credit_minor', guest.house_credit_minor,
     'keg_ml', keg.book_volume_ml,
     'open_incidents', (
         SELECT coalesce(jsonb_agg(jsonb_build_object('incident_id', incident_id, 'kind', kind)), '[]')
