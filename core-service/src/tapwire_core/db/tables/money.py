@@ -11,7 +11,10 @@ from tapwire_core.domain.closed_sets import Account
 
 
 class MoneyMovement(SQLModel, table=True):
-    """An amount from one account to another. `guest_id` is the guest of account `guest`."""
+    """An amount from one account to another. `guest_id` is the guest of account `guest`.
+
+    `count_id`: the count of the drawer that booked it.
+    """
 
     __tablename__ = "money_movements"
     __table_args__ = (
@@ -38,6 +41,7 @@ class MoneyMovement(SQLModel, table=True):
     shift_id: UUID | None = optional_reference("shifts.shift_id")
     pour_id: UUID | None = optional_reference("pours.pour_id")
     incident_id: UUID | None = None
+    count_id: int | None = number()
     reason: str | None = string()
     actor: str = string()
     request_id: str | None = Field(default=None)

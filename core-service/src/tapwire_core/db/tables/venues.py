@@ -14,7 +14,7 @@ class Venue(SQLModel, table=True):
     """A place with taps; it has at most one open shift.
 
     `serving_limit`: for each patron of a visit, in millilitres or, by ethanol, in milligrams; null: no limit.
-    `glass_ml`: the glass whose price is shown beside that of a litre.
+    `count_cash`: shifts opened from now on count their drawer. `glass_ml`: the glass whose price is shown beside that of a litre.
     """
 
     __tablename__ = "venues"
@@ -39,6 +39,7 @@ class Venue(SQLModel, table=True):
     serving_limit: int | None = number()
     serving_limit_window_minutes: int | None = number()
     minors_allowed: bool = flag()
+    count_cash: bool = flag()
     glass_ml: int = number(default=500)
     volume_unit: str = string(default=VolumeUnit.ML)
     emergency_stop: bool = flag()

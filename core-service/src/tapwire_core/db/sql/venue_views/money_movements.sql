@@ -9,5 +9,6 @@ SELECT
     CASE WHEN sees_venue(venue_id) THEN reason END AS reason,
     CASE WHEN sees_venue(venue_id) THEN actor END AS actor,
     CASE WHEN sees_venue(venue_id) THEN request_id END AS request_id,
-    created_at
+    created_at,
+    CASE WHEN sees_venue(venue_id) THEN count_id END AS count_id
 FROM public.money_movements;
