@@ -192,10 +192,10 @@ async def make_z_report(db: Db, actor: CurrentActor, once: RunOnce, shift_id: Fr
 
 
 def _answer(request: Request[Any, Any, Any], report: ShiftReport) -> Response[Any]:
-    return answer_csv(HEADER, _rows(report)) if wants_csv(request) else Response(report)
+    return answer_csv(HEADER, rows_of(report)) if wants_csv(request) else Response(report)
 
 
-def _rows(report: ShiftReport) -> Iterator[tuple[Cell, ...]]:
+def rows_of(report: ShiftReport) -> Iterator[tuple[Cell, ...]]:
     """One row for each part of the shift; columns that a part lacks, or that stay hidden until the drawer is counted, are empty."""
     parts: dict[str, dict[str, Totals | Till]] = {
         "shift": {"sold": report.totals, "till": report.till or Till()},
