@@ -94,7 +94,11 @@ async def close_shift(
     bound. `counted_minor`: what the drawer was counted to have.
     """
     venue_id = await resolve_venue(store, venue_id)
-    shift, visit_ids = await (_lock_with_visits if end_visits else _lock_alone)(store, venue_id)
+    try:
+        shift, visit_ids = await (_lock_with_visits if end_visits else _lock_alone)(store, venue_id)
+    except ShiftClosed:
+        await require_as_shown(store, shown)  # says that somebody else closed the shown one
+        raise
     await require_as_shown(store, shown)
     visits = [] if end_visits else await writes.active_visits(store, venue_id, MAX_LISTED)
     pours = await writes.pending_pours(store, venue_id, MAX_LISTED)
