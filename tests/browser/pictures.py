@@ -128,7 +128,7 @@ async def _take_refusals(console: Console, evening: Evening, where: Path) -> Non
         await expect(page.locator("[data-result]")).to_be_visible()
         await _picture(page, where / f"check-in-refused-{name}.png")
     await console.see("/shift")
-    await page.locator("[hx-get='/shift/close']").click()
+    await page.goto("/shift/close")
     await console.dialog.locator("button[type=submit]").click()
     await expect(console.dialog.locator("[data-refused]")).to_be_visible()
     await _picture(page, where / "dialog-close-shift-refused.png", full_page=False)

@@ -32,6 +32,12 @@ class Invalid(DomainError):
     code = "invalid"
 
 
+class ReasonRequired(Invalid):
+    """The change needs a reason."""
+
+    code = "reason_required"
+
+
 class Refused(DomainError):
     """A refusal by a rule, or a conflict with the current state."""
 

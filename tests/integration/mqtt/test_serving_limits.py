@@ -11,8 +11,9 @@ from tapwire_contracts.reasons import DenyReason
 from tapwire_core.db.views.visits import get_visit
 from tapwire_core.domain.closed_sets import ServingMeasure
 from tapwire_core.domain.serving_limits import Allowance, EthanolLimit, ServingLimit, VolumeLimit
+from tapwire_core.errors import ReasonRequired
 from tapwire_core.services import beverages, guests, pour_recovery, venues, visits
-from tapwire_core.services.visits import GuestUnderage, NoServingLimit, Party, ReasonRequired, VisitAlreadyActive, VisitNotActive
+from tapwire_core.services.visits import GuestUnderage, NoServingLimit, Party, VisitAlreadyActive, VisitNotActive
 from tests.venue import OPERATOR, Guest, Venue
 
 LITER_MINOR = 500_00

@@ -110,7 +110,7 @@ async def test_a_form_that_lacks_what_its_page_showed_is_refused(rest: Rest, db:
             assert "page_out_of_date" in answer.text, path
 
 
-async def test_a_dialog_closes_the_shift_of_the_venue_that_it_showed(rest: Rest, db: Database, venue: Venue) -> None:
+async def test_a_page_closes_the_shift_of_the_venue_that_it_showed(rest: Rest, db: Database, venue: Venue) -> None:
     await venues.create_venue(db, OPERATOR, venue_id="station", name="Station", time_zone="Europe/Berlin")
     await shifts.open_shift(db, OPERATOR, "station")
     tab = await engineer(rest, db)

@@ -8,6 +8,7 @@ import httpx
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.services import money, visits
+from tapwire_core.services.guests import require_guest
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import OPERATOR, Guest, Venue
 
@@ -186,7 +187,7 @@ async def test_an_operator_pays_out_up_to_the_limit_and_cash_that_came_as_cash(v
 
     async def refused(role: Role, amount_minor: int, method: PaymentMethod) -> int | None:
         async with venue.db.transaction() as store:
-            guest = await money.require_guest(store, ann.guest_id)
+            guest = await require_guest(store, ann.guest_id)
             try:
                 await money.require_payout_allowed(store, role, money.Till("bar", till), guest, amount_minor, method)
             except money.RefundLimit as refusal:

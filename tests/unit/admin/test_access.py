@@ -23,6 +23,7 @@ SHIFT_LEADS = {
     "POST /api/incidents/{incident_id:uuid}/resolve",
     "POST /api/incidents/resolve",
     "POST /api/shifts/close",
+    "POST /api/shifts/{shift_id:uuid}/cash",
     "POST /api/shifts/{shift_id:uuid}/reports/z",
 }
 ENGINEERS = {
@@ -67,8 +68,10 @@ CONSOLE_SHIFT_LEADS = {
     "POST /attention/{incident_id:uuid}/resolve",
     "GET /guests/{guest_id:uuid}/adjust",
     "POST /guests/{guest_id:uuid}/adjust",
-    "GET /shift/close",
     "POST /shift/close",
+    "GET /shift/{shift_id:uuid}/cash",
+    "POST /shift/{shift_id:uuid}/cash",
+    "GET /shift/{shift_id:uuid}/count",
     "POST /shift/{shift_id:uuid}/z",
     "POST /stock/kegs/{keg_id:uuid}/correction",
     "GET /visits/{visit_id:uuid}/reconcile",

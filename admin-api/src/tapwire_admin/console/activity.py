@@ -36,6 +36,8 @@ COUNTER: Final = frozenset(
         AuditAction.RECONCILE_DONE,
         AuditAction.SHIFT_OPENED,
         AuditAction.SHIFT_CLOSED,
+        AuditAction.CASH_MOVED,
+        AuditAction.SHIFT_COUNTED,
     }
 )
 """Actions at the counter."""

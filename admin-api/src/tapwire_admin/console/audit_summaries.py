@@ -27,6 +27,7 @@ ICONS: Final[Mapping[str, Icon]] = {
     "refund": Icon("banknote"),
     "adjustment": Icon("scale"),
     "shift": Icon("clock"),
+    "cash": Icon("banknote"),
     "z": Icon("receipt"),
     "keg": Icon("barrel"),
     "stock": Icon("barrel"),
@@ -66,6 +67,12 @@ def audit_summary(locale: Locale, formats: Formats, entry: AuditEntryView) -> st
     if isinstance(details.get("volume_ml"), int):
         parts.append(formats.volume(details["volume_ml"]))
     parts += [formats.money(details[name]) for name in _MONEY if isinstance(details.get(name), int)]
+    if isinstance(details.get("over_short_minor"), int):
+        counted = {
+            "counted": formats.money(details["counted_minor"]),
+            "difference": formats.signed_money(details["over_short_minor"]),
+        }
+        parts.append(translations(locale).gettext(N_("counted %(counted)s, difference %(difference)s")) % counted)
     if isinstance(details.get("loss_minor"), int) and details["loss_minor"]:
         parts.append(translations(locale).gettext(N_("written off: %s")) % formats.money(details["loss_minor"]))
     return " · ".join(part for part in parts if part)

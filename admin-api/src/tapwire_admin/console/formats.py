@@ -25,6 +25,11 @@ from tapwire_core.domain.money import charge
 from tapwire_core.errors import Invalid
 
 PRESET_STEPS: Final = (1, 2, 5)
+DENOMINATIONS: Final = {
+    "RUB": (5000_00, 2000_00, 1000_00, 500_00, 200_00, 100_00, 50_00, 10_00, 5_00, 2_00, 1_00, 50, 10),
+    "USD": (100_00, 50_00, 20_00, 10_00, 5_00, 2_00, 1_00, 50, 25, 10, 5, 1),
+}
+"""Notes and coins of currencies that do not go by 1, 2 and 5."""
 LEAST_PRESET_MINOR: Final = 10_00
 """A tenner of a currency with cents, and a thousand of one without."""
 UNUSUAL_PRESETS: Final = 10
@@ -71,6 +76,21 @@ class Formats:
             return "–"
         major = Decimal(minor).scaleb(-self._digits)
         return str(format_currency(major, self.currency, self._pattern, locale=self.locale, currency_digits=False))
+
+    def signed_money(self, minor: int) -> str:
+        """A difference, with its sign: `+1.50 €`."""
+        return f"+{self.money(minor)}" if minor > 0 else self.money(minor).replace("-", "\N{MINUS SIGN}")
+
+    @property
+    def denominations_minor(self) -> tuple[int, ...]:
+        """The currency's notes and coins, the largest first; where they are not known, 1, 2 and 5 of each power of ten."""
+        known = DENOMINATIONS.get(self.currency)
+        return known or tuple(step * 10**power for power in range(self._digits + 2, -1, -1) for step in reversed(PRESET_STEPS))
+
+    @property
+    def digits(self) -> int:
+        """Decimals of an amount."""
+        return self._digits
 
     def plain_money(self, minor: int) -> str:
         """An amount as a person types it: without the currency's sign."""

@@ -22,6 +22,7 @@ from tapwire_core.db.views.money import MovementKind
 from tapwire_core.db.views.reports import SalesBy
 from tapwire_core.domain.closed_sets import (
     CardStatus,
+    CashKind,
     KegStatus,
     PaymentMethod,
     Program,
@@ -78,6 +79,11 @@ SHOWN_STATUSES: Final[Mapping[str, str]] = {
     "emergency_stop": N_("Emergency stop"),
 }
 """A tap's status as `TapView` shows it."""
+CASH_KINDS: Final[Mapping[CashKind, str]] = {
+    CashKind.PAY_IN: N_("Into the drawer"),
+    CashKind.PAY_OUT: N_("Out of the drawer"),
+    CashKind.DROP: N_("From the drawer into the safe"),
+}
 SERVING_MEASURES: Final[Mapping[ServingMeasure, str]] = {
     ServingMeasure.VOLUME: N_("Volume"),
     ServingMeasure.ETHANOL: N_("Alcohol"),
@@ -267,6 +273,8 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.TOP_UP_REVERSED: N_("Top-up reversed"),
     AuditAction.SHIFT_OPENED: N_("Shift opened"),
     AuditAction.SHIFT_CLOSED: N_("Shift closed"),
+    AuditAction.CASH_MOVED: N_("Cash moved"),
+    AuditAction.SHIFT_COUNTED: N_("Drawer counted"),
     AuditAction.Z_REPORT_MADE: N_("Z report created"),
     AuditAction.VENUE_CREATED: N_("Venue added"),
     AuditAction.VENUE_CHANGED: N_("Venue changed"),
@@ -329,6 +337,7 @@ OFF_REASONS: Final[Mapping[OffReason, str]] = {
 }
 ALL: Final[tuple[Mapping[Any, str], ...]] = (
     ROLES,
+    CASH_KINDS,
     SERVING_MEASURES,
     TAP_STATUSES,
     PHASES,
@@ -388,6 +397,7 @@ FIELDS: Final = {
     "time_zone": N_("Time zone"),
     "legal_age": N_("Legal age"),
     "minors_allowed": N_("Guests under age are let in, without alcohol"),
+    "count_cash": N_("The drawer's cash is counted, from the next shift on"),
     "serving_limit": N_("Serving limit"),
     "alcohol_allowed": N_("Alcohol"),
     "patrons": N_("Patrons"),
@@ -437,6 +447,9 @@ FORM_FIELDS: Final[Mapping[str, str]] = FIELDS | {
     "from": N_("From"),
     "from_": N_("From"),
     "to": N_("To"),
+    "counted_minor": N_("Counted"),
+    "float_minor": N_("Float from the safe"),
+    "kind": N_("Where it goes"),
     "limit_ml": N_("For each patron, in ml"),
     "limit_g": N_("For each patron, in grams of alcohol"),
     "window_minutes": N_("Minutes that a pour counts"),
@@ -447,6 +460,7 @@ FORM_FIELDS: Final[Mapping[str, str]] = FIELDS | {
 WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "field": FIELDS,
     "role": ROLES,
+    "cash_kind": CASH_KINDS,
     "serving_measure": SERVING_MEASURES,
     "shown_status": SHOWN_STATUSES,
     "phase": PHASES,

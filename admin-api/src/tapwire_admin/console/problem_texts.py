@@ -25,11 +25,14 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "card_not_on_reader": N_("This card no longer lies on the reader. Lay it on again, or type its number."),
     "card_uid_invalid": N_("This is not the id of a card. Read the card again."),
     "card_uid_random": N_("This is a telephone: it shows another id at each reading. Use a card."),
+    "cash_not_counted": N_("This shift does not count its cash. The venue's settings say whether the next one does."),
     "changed_meanwhile": N_("This was changed meanwhile by somebody else. Nothing was done: close this and open it again."),
+    "count_required": N_("Count the drawer first: it was not counted, or cash has moved since."),
     "csrf_token_required": N_("This page is out of date. Reload it."),
     "device_exists": N_(
         "This device already exists. Create a new secret for it if the old one is lost, or tick “Replaces an existing device”."
     ),
+    "drawer_short": N_("By the books the drawer has less than that. Count it."),
     "guest_blocked": N_("This guest is blocked. Unblock the guest on the guest's page."),
     "guest_required": N_("Choose a visit."),
     "guest_underage": N_("The guest's age is not known, or too low. Check it, and record it on the guest's page."),
@@ -57,7 +60,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
         "A pour of this visit is in progress or not reported yet. Wait, settle it by hand, or close the visit without charge."
     ),
     "price_rule_overlap": N_("Another price rule would be on at the same time for the same beverage. Change times or days."),
-    "reason_required": N_("There are more patrons than at the guest's last visit. Write down why."),
+    "reason_required": N_("Write down why."),
     "all_venues_required": N_("This belongs to all venues, and you have only some. Ask an engineer of all venues."),
     "role_required": N_("You are not allowed to do this. Ask a shift lead or an engineer."),
     "secret_shown_once": N_("This secret was already shown. Create a new one."),

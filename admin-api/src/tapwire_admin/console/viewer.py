@@ -119,6 +119,7 @@ class Viewer:
 FORMATTERS: Final = (
     "money",
     "plain_money",
+    "signed_money",
     "volume",
     "serving",
     "plain_grams",

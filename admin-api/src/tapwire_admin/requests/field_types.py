@@ -91,6 +91,9 @@ Username = Annotated[str, Meta(pattern=USERNAME_PATTERN)]
 Password = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, pattern=NO_NUL)]
 GivenPassword = Annotated[str, Meta(max_length=MAX_PASSWORD_LENGTH, pattern=NO_NUL)]
 AmountMinor = Annotated[int, Meta(ge=1, le=MAX_AMOUNT_MINOR, description="minor units of the currency")]
+CashMinor = Annotated[
+    int, Meta(ge=0, le=MAX_AMOUNT_MINOR, description="cash, in minor units of the currency", extra_json_schema=FROM_0)
+]
 SignedAmountMinor = Annotated[
     int,
     Meta(

@@ -25,6 +25,7 @@ from tapwire_core.services.decision_rates import RateLimited
 from tapwire_core.services.idempotency import IdempotencyKeyReused
 from tapwire_core.services.passwords import PasswordsBusy
 from tapwire_core.services.sessions import LoginRefused
+from tapwire_core.services.shifts import VisitsKeepComing
 
 PROBLEM_JSON: Final = "application/problem+json"
 STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
@@ -38,6 +39,7 @@ STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     PasswordsBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    VisitsKeepComing: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Status of each kind of domain error; a subclass has that of its nearest parent."""
 

@@ -27,13 +27,17 @@ CONFIRMATION_POLL_MS: Final = 100
 
 
 class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A venue to be added. `minors_allowed`: a guest under age may get a visit without alcohol."""
+    """A venue to be added. `minors_allowed`: a guest under age may get a visit without alcohol.
+
+    `count_cash`: its shifts count their drawer.
+    """
 
     venue_id: Slug
     name: Name
     time_zone: Text
     legal_age: LegalAge = venues.DEFAULT_LEGAL_AGE
     minors_allowed: bool = False
+    count_cash: bool = False
     serving_limit: ServingLimit | None = None
     glass_ml: GlassMl = venues.DEFAULT_GLASS_ML
     volume_unit: VolumeUnit = VolumeUnit.ML
@@ -41,12 +45,13 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Changes of a venue; `serving_limit` null removes the limit."""
+    """Changes of a venue; `serving_limit` null removes the limit. A shift that is open keeps its `count_cash`."""
 
     name: Name | UnsetType = UNSET
     time_zone: Text | UnsetType = UNSET
     legal_age: LegalAge | UnsetType = UNSET
     minors_allowed: bool | UnsetType = UNSET
+    count_cash: bool | UnsetType = UNSET
     serving_limit: ServingLimit | UnsetType | None = UNSET
     glass_ml: GlassMl | UnsetType = UNSET
     volume_unit: VolumeUnit | UnsetType = UNSET
@@ -85,6 +90,7 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         time_zone=data.time_zone,
         legal_age=data.legal_age,
         minors_allowed=data.minors_allowed,
+        count_cash=data.count_cash,
         serving_limit=data.serving_limit,
         glass_ml=data.glass_ml,
         volume_unit=data.volume_unit,

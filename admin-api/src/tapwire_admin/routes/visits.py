@@ -29,7 +29,7 @@ from tapwire_core.db.views.pours import PourDetail
 from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.visits import VisitView
 from tapwire_core.domain.closed_sets import VisitStatus
-from tapwire_core.errors import NotFound
+from tapwire_core.errors import NotFound, ReasonRequired
 from tapwire_core.services import pour_recovery, visits
 from tapwire_core.services.cards import (
     BindConflict,
@@ -53,7 +53,7 @@ OPENING: Final = (
     visits.VisitAlreadyActive,
     visits.GuestBlocked,
     visits.GuestUnderage,
-    visits.ReasonRequired,
+    ReasonRequired,
 )
 """Refusals of opening a visit."""
 ISSUING: Final = (BindConflict, CardBusy, LostCard, CardUidRandom, CardUidInvalid)

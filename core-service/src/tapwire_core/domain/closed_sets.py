@@ -95,6 +95,10 @@ class Account(StrEnum):
     OVERPOUR_LOSS = "overpour_loss"
     ADJUSTMENT = "adjustment"
     COMP = "comp"
+    SAFE = "safe"
+    PAY_IN = "pay_in"
+    PAY_OUT = "pay_out"
+    OVER_SHORT = "over_short"
 
 
 class PaymentMethod(StrEnum):
@@ -102,6 +106,14 @@ class PaymentMethod(StrEnum):
 
     CASH = "cash"
     CARD = "card"
+
+
+class CashKind(StrEnum):
+    """Kinds of cash movements that a person enters; a drop brings cash from the drawer to the safe."""
+
+    PAY_IN = "pay_in"
+    PAY_OUT = "pay_out"
+    DROP = "drop"
 
 
 class StockKind(StrEnum):

@@ -42,6 +42,7 @@ class VenueChanges(TypedDict, total=False):
     time_zone: str
     legal_age: int
     minors_allowed: bool
+    count_cash: bool
     serving_limit: ServingLimit | None
     glass_ml: int
     volume_unit: VolumeUnit
@@ -58,6 +59,7 @@ async def create_venue(
     time_zone: str,
     legal_age: int = DEFAULT_LEGAL_AGE,
     minors_allowed: bool = False,
+    count_cash: bool = False,
     serving_limit: ServingLimit | None = None,
     glass_ml: int = DEFAULT_GLASS_ML,
     volume_unit: VolumeUnit = VolumeUnit.ML,
@@ -65,8 +67,8 @@ async def create_venue(
 ) -> str:
     """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years.
 
-    `minors_allowed`: a guest under age may get a visit without alcohol. `operator_refund_limit_minor`: what an operator may pay
-    out to one guest in one shift.
+    `minors_allowed`: a guest under age may get a visit without alcohol. `count_cash`: its shifts count their drawer.
+    `operator_refund_limit_minor`: what an operator may pay out to one guest in one shift.
     """
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
@@ -79,19 +81,26 @@ async def create_venue(
         time_zone=time_zone,
         legal_age=legal_age,
         minors_allowed=minors_allowed,
+        count_cash=count_cash,
         glass_ml=glass_ml,
         volume_unit=volume_unit,
         operator_refund_limit_minor=operator_refund_limit_minor,
         **_limit_columns(serving_limit),
     )
-    details = {"name": name, "time_zone": time_zone, "minors_allowed": minors_allowed, "serving_limit": serving_limit}
+    details = {
+        "name": name,
+        "time_zone": time_zone,
+        "minors_allowed": minors_allowed,
+        "count_cash": count_cash,
+        "serving_limit": serving_limit,
+    }
     await store.audit(AuditAction.VENUE_CREATED, actor, venue_id, details=details)
     return venue_id
 
 
 @use_case
 async def change_venue(store: Store, actor: Actor, venue_id: str, **changes: Unpack[VenueChanges]) -> None:
-    """Change a venue. A serving limit counts what was poured before it too, within its window."""
+    """Change a venue. A serving limit counts what was poured before it too; an open shift keeps its `count_cash`."""
     if not await writes.lock_venue(store, venue_id):
         raise NotFound("venue", venue_id)
     if "time_zone" in changes:

@@ -24,7 +24,7 @@ from tapwire_core.db.writes.visits import ActiveVisit, LockedVisit
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.domain.serving_limits import allowance
-from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.errors import NotFound, ReasonRequired, Refused
 from tapwire_core.services.cards import (
     CardBusy,
     CardUidInvalid,
@@ -76,12 +76,6 @@ class NoServingLimit(Refused):
     """The venue has no serving limit."""
 
     code = "no_serving_limit"
-
-
-class ReasonRequired(Invalid):
-    """The change needs a reason."""
-
-    code = "reason_required"
 
 
 class Party(Struct, frozen=True, kw_only=True):

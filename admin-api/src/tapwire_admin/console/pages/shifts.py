@@ -1,30 +1,37 @@
 """The shift: open, interim report (X), close, final report (Z)."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
-from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
+from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of
 from tapwire_admin.console.choices import FIRST_CHOICES
 from tapwire_admin.console.error_answers import SLOT, show_in
+from tapwire_admin.console.formats import Formats
 from tapwire_admin.console.forms import Form
-from tapwire_admin.console.render import go_to
+from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import ShellContext
+from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery
 from tapwire_admin.requests.parameters import require_found
+from tapwire_admin.responses.csv_tables import Amount, Cell, answer_spreadsheet
+from tapwire_admin.routes.shifts import HEADER, CashBooking, Counting, ShiftOpening, rows_of
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
-from tapwire_core.db.views.pours import PourFilter, list_pours
+from tapwire_core.db.views.pours import PourFilter, PourView, list_pours
+from tapwire_core.db.views.queries import Page, PageRequest, every_item
+from tapwire_core.db.views.shift_cash import CashMovement, list_cash
 from tapwire_core.db.views.shift_reports import ShiftReport, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
-from tapwire_core.db.views.visits import list_visits
-from tapwire_core.domain.closed_sets import VisitStatus
+from tapwire_core.db.views.visits import VisitView, list_visits
+from tapwire_core.domain.closed_sets import CashKind, ShiftStatus, VisitStatus
 from tapwire_core.domain.shown import Noun
-from tapwire_core.services import shifts
+from tapwire_core.services import shift_cash, shifts
 from tapwire_core.services.shifts import ShiftInUse
 from tapwire_core.services.shown import read_shown
 
@@ -50,31 +57,87 @@ async def show_sums(db: Db, viewer: CurrentViewer) -> Response[str]:
 @post("/shift/open", access=OPERATOR, shows=Noun.VENUE)
 async def open_shift(actor: CurrentActor, form: Form) -> Response[str]:
     """Open the shift."""
-    await form.once(shifts.open_shift, actor, form.venue_id)
+    opening = form.read(ShiftOpening, money=("float_minor",))
+    await form.once(shifts.open_shift, actor, form.venue_id, opening.float_minor)
     return go_to("/shift")
 
 
-@get("/shift/close", access=SHIFT_LEAD)
-async def ask_to_close(db: Db, viewer: CurrentViewer) -> Response[str]:
-    """Ask for confirmation."""
-    shift = require_found(
-        await views.get_open_shift(db, viewer.required_venue.venue_id), "open shift of venue", viewer.required_venue.venue_id
-    )
-    return viewer.show("dialogs/close_shift.html", shift=shift, shown=await read_shown(db, Noun.SHIFT, shift.shift_id))
+@get("/shift/close", access=OPERATOR)
+async def lead_through_closing(db: Db, viewer: CurrentViewer, shell: ShellContext) -> Response[str]:
+    """Close the night: who is still here, the drawer's count, and the close itself, one after the other."""
+    venue_id = viewer.required_venue.venue_id
+    shift = await views.get_open_shift(db, venue_id)
+    if shift is None:
+        return viewer.show("close_night.html", shell=shell, shift=None)
+    shown = await read_shown(db, Noun.SHIFT, shift.shift_id)
+    report = require_found(await sum_up_shift(db, shift.shift_id), "shift", shift.shift_id)
+    visits, pours = await _still_here(db, venue_id)
+    return viewer.show("close_night.html", shell=shell, shift=shift, shown=shown, report=report, visits=visits, pours=pours)
 
 
 @post("/shift/close", access=SHIFT_LEAD, shows=Noun.SHIFT)
 async def close_shift(viewer: CurrentViewer, actor: CurrentActor, form: Form) -> Response[str]:
-    """Close the shift; refused, with the list, while visits are active or pours pending."""
+    """Close the shift, with its visits where the form says so; refused, with the list, while something is in its way."""
     venue_id = str(form.required_shown.values.get("venue_id"))
+    end_visits = form.flag("end_visits")
     try:
-        shift_id = await form.once(shifts.close_shift, actor, venue_id)
+        shift_id = await form.once(shifts.close_shift, actor, venue_id, end_visits=end_visits)
     except ShiftInUse:
-        visits = await list_visits(form.db, venue_id=venue_id, status=VisitStatus.ACTIVE, stuck_first=True, page=FIRST_CHOICES)
-        pending = PourFilter(venue_id=venue_id, sync_status=SyncStatus.PENDING_SYNC)
-        pours = await list_pours(form.db, pending, FIRST_CHOICES)
-        return show_in(SLOT, viewer.show("parts/shift_in_use.html", visits=visits, pours=pours))
+        visits, pours = await _still_here(form.db, venue_id)
+        return show_in(SLOT, viewer.show("parts/shift_in_use.html", visits=None if end_visits else visits, pours=pours))
     return go_to(f"/shift/{shift_id}")
+
+
+@get("/shift/{shift_id:uuid}/count", access=SHIFT_LEAD)
+async def ask_for_count(db: Db, viewer: CurrentViewer, shift_id: FromPath[UUID]) -> Response[str]:
+    """The form that corrects the count of a closed shift."""
+    return viewer.show("dialogs/count_drawer.html", shown=await read_shown(db, Noun.SHIFT, shift_id))
+
+
+@post("/shift/{shift_id:uuid}/count", access=OPERATOR, shows=Noun.SHIFT)
+async def count_drawer(request: Request[Any, Any, Any], actor: CurrentActor, form: Form, shift_id: FromPath[UUID]) -> Response[str]:
+    """Count the drawer; the page that follows shows the difference."""
+    given = form.read(Counting, money=("counted_minor",))
+    is_open = form.required_shown.values.get("status") == ShiftStatus.OPEN
+    role = operator_of(request).role
+    await form.once(shift_cash.count_drawer, actor, role, shift_id, given.counted_minor, given.reason)
+    return go_to("/shift/close" if is_open else f"/shift/{shift_id}")
+
+
+@get("/shift/{shift_id:uuid}/cash", access=SHIFT_LEAD)
+async def ask_for_cash(db: Db, viewer: CurrentViewer, shift_id: FromPath[UUID]) -> Response[str]:
+    """The form of cash that goes in or out."""
+    shown = await read_shown(db, Noun.SHIFT, shift_id)
+    return viewer.show("dialogs/cash.html", shown=shown, kinds=list(CashKind))
+
+
+@post("/shift/{shift_id:uuid}/cash", access=SHIFT_LEAD, shows=Noun.SHIFT)
+async def book_cash(viewer: CurrentViewer, actor: CurrentActor, form: Form, shift_id: FromPath[UUID]) -> Response[str]:
+    """Pay cash in or out, or drop it into the safe."""
+    given = form.read(CashBooking, money=("amount_minor",))
+    form.require_usual(given.amount_minor)
+    await form.once(shift_cash.book_cash, actor, shift_id, given.kind, given.amount_minor, given.reason)
+    return done(viewer.translate(N_("Done.")), changed=["shift"])
+
+
+@get("/shift/{shift_id:uuid}/report.csv", access=OPERATOR)
+async def download_report(db: Db, viewer: CurrentViewer, shift_id: FromPath[UUID]) -> Response[str]:
+    """A shift's report for a spreadsheet, amounts in the viewer's notation."""
+    report: ShiftReport = (await _report(db, shift_id))["report"]
+    rows = ([_cell(viewer.formats, name, cell) for name, cell in zip(HEADER, row, strict=True)] for row in rows_of(report))
+    return _file(answer_spreadsheet(HEADER, rows, viewer.formats.decimal_mark), f"shift-{shift_id}.csv")
+
+
+@get("/shift/{shift_id:uuid}/cash.csv", access=OPERATOR)
+async def download_cash(db: Db, viewer: CurrentViewer, shift_id: FromPath[UUID]) -> Response[str]:
+    """The drawer's movements for a spreadsheet; until it is counted, those that give no sum away."""
+
+    async def read(part: PageRequest) -> Page[CashMovement]:
+        return require_found(await list_cash(db, shift_id, part), "shift", shift_id)
+
+    fields = CashMovement.__struct_fields__
+    rows = ([_cell(viewer.formats, name, getattr(moved, name)) for name in fields] for moved in await every_item(read))
+    return _file(answer_spreadsheet(fields, rows, viewer.formats.decimal_mark), f"drawer-{shift_id}.csv")
 
 
 @get("/shift/{shift_id:uuid}", access=OPERATOR)
@@ -97,4 +160,37 @@ async def _report(db: Database, shift_id: UUID) -> dict[str, Any]:
     return {"shift": shift, "report": report, "is_z": kept is not None}
 
 
-HANDLERS = (show_shift, show_sums, open_shift, ask_to_close, close_shift, show_report, make_z)
+async def _still_here(db: Database, venue_id: str) -> tuple[Page[VisitView], Page[PourView]]:
+    """The first active visits, and the first pending pours."""
+    visits = await list_visits(db, venue_id=venue_id, status=VisitStatus.ACTIVE, stuck_first=True, page=FIRST_CHOICES)
+    pending = PourFilter(venue_id=venue_id, sync_status=SyncStatus.PENDING_SYNC)
+    return visits, await list_pours(db, pending, FIRST_CHOICES)
+
+
+def _cell(formats: Formats, name: str, cell: object) -> Cell:
+    """A value as people write it: amounts of money with their decimals."""
+    if isinstance(cell, int):
+        return Amount(formats.typed_money(cell)) if name.endswith("_minor") else cell
+    return formats.long_moment(cell) if isinstance(cell, datetime) else None if cell is None else str(cell)
+
+
+def _file(answer: Response[str], name: str) -> Response[str]:
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+HANDLERS = (
+    show_shift,
+    show_sums,
+    open_shift,
+    lead_through_closing,
+    close_shift,
+    ask_for_count,
+    count_drawer,
+    ask_for_cash,
+    book_cash,
+    download_report,
+    download_cash,
+    show_report,
+    make_z,
+)

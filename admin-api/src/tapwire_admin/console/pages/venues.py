@@ -63,8 +63,9 @@ async def change_venue(viewer: CurrentViewer, actor: CurrentActor, form: Form, v
     """Change a venue."""
     given = form.read(VenueForm)
     typed: dict[str, Any] = {name: getattr(given, name) for name in ("name", "time_zone", "legal_age")}
+    flags = {name: form.flag(name) for name in ("minors_allowed", "count_cash")}
     limit = _typed_limit(form, given)
-    if changes := form.changed(**typed, minors_allowed=form.flag("minors_allowed"), serving_limit=limit):
+    if changes := form.changed(**typed, **flags, serving_limit=limit):
         await form.only(changes).once(venues.change_venue, actor, venue_id, **changes)
     return done(viewer.translate(N_("Done.")), changed=[venue_id])
 

@@ -212,6 +212,18 @@ document.addEventListener("change", (event) => {
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-print]")) print();
 });
+
+// Notes and coins add up in the form's amount, in minor units: no fractions.
+document.addEventListener("input", (event) => {
+  const counting = event.target.closest("[data-denominations]");
+  if (!counting || !event.target.dataset.worth) return;
+  const rows = [...counting.querySelectorAll("[data-worth]")];
+  const sum = rows.reduce((all, row) => all + Number(row.dataset.worth) * (Number.parseInt(row.value, 10) || 0), 0);
+  const digits = Number(counting.dataset.digits);
+  const text = String(sum).padStart(digits + 1, "0");
+  const field = counting.closest("form").elements[counting.dataset.denominations];
+  field.value = digits ? `${text.slice(0, -digits)}.${text.slice(-digits)}` : text;
+});
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;

@@ -25,7 +25,7 @@ from tapwire_core.db.tables.pours import AuthorizationAnswer, Pour, PourReport
 from tapwire_core.db.tables.price_rules import PriceRule
 from tapwire_core.db.tables.search import SearchEntry
 from tapwire_core.db.tables.sessions import LoginTries, Session
-from tapwire_core.db.tables.shifts import Shift
+from tapwire_core.db.tables.shifts import Shift, ShiftCount
 from tapwire_core.db.tables.taps import Tap
 from tapwire_core.db.tables.users import User
 from tapwire_core.db.tables.venues import Venue
@@ -58,6 +58,7 @@ __all__ = [
     "SearchEntry",
     "Session",
     "Shift",
+    "ShiftCount",
     "StockMovement",
     "Stretch",
     "Tap",

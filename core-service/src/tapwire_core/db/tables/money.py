@@ -14,6 +14,7 @@ class MoneyMovement(SQLModel, table=True):
     """An amount from one account to another. `guest_id` is the guest of account `guest`.
 
     `house_credit_minor`: what it gave of the guest's house credit, negative: what it took. A top-up is reversed once at most.
+    `count_id`: the count of the drawer that booked it.
     """
 
     __tablename__ = "money_movements"
@@ -50,6 +51,7 @@ class MoneyMovement(SQLModel, table=True):
     incident_id: UUID | None = None
     house_credit_minor: int = number(default=0)
     reverses_movement_id: int | None = Field(default=None, foreign_key="money_movements.movement_id", sa_type=BigInteger)
+    count_id: int | None = number()
     reason: str | None = string()
     actor: str = string()
     request_id: str | None = Field(default=None)

@@ -14,8 +14,8 @@ class Venue(SQLModel, table=True):
     """A place with taps; it has at most one open shift.
 
     `serving_limit`: for each patron of a visit, in millilitres or, by ethanol, in milligrams; null: no limit.
-    `glass_ml`: the glass whose price is shown beside that of a litre. `operator_refund_limit_minor`: what an operator without a
-    higher role may pay out to one guest in one shift.
+    `count_cash`: shifts opened from now on count their drawer. `glass_ml`: the glass whose price is shown beside that of a litre.
+    `operator_refund_limit_minor`: what an operator without a higher role may pay out to one guest in one shift.
     """
 
     __tablename__ = "venues"
@@ -41,6 +41,7 @@ class Venue(SQLModel, table=True):
     serving_limit: int | None = number()
     serving_limit_window_minutes: int | None = number()
     minors_allowed: bool = flag()
+    count_cash: bool = flag()
     glass_ml: int = number(default=500)
     volume_unit: str = string(default=VolumeUnit.ML)
     operator_refund_limit_minor: int = number(default=0)

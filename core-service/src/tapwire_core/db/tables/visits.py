@@ -27,6 +27,7 @@ class Visit(SQLModel, table=True):
 
     `opening_stages` records what opening the visit with its card did, so that a double click gets the first answer.
     `patrons`: people who drink on it; a serving limit is for each. `rearmed_at`: the last re-arm in this visit.
+    `ended_by_shift_id`: the shift whose closing ended it.
     """
 
     __tablename__ = "visits"
@@ -61,5 +62,6 @@ class Visit(SQLModel, table=True):
     opened_by: str = string()
     closed_at: datetime | None = optional_time()
     closed_by: str | None = string()
+    ended_by_shift_id: UUID | None = optional_reference("shifts.shift_id")
     active_tap_id: str | None = string()
     lock_set_at: datetime | None = optional_time()

@@ -75,7 +75,16 @@ KIND_OF: Final = {
         ),
         EventKind.VISIT,
     ),
-    **dict.fromkeys((AuditAction.SHIFT_OPENED, AuditAction.SHIFT_CLOSED, AuditAction.Z_REPORT_MADE), EventKind.SHIFT),
+    **dict.fromkeys(
+        (
+            AuditAction.SHIFT_OPENED,
+            AuditAction.SHIFT_CLOSED,
+            AuditAction.CASH_MOVED,
+            AuditAction.SHIFT_COUNTED,
+            AuditAction.Z_REPORT_MADE,
+        ),
+        EventKind.SHIFT,
+    ),
     **dict.fromkeys((AuditAction.INCIDENT_RAISED, AuditAction.INCIDENT_CLAIMED, AuditAction.INCIDENT_RESOLVED), EventKind.INCIDENT),
 }
 

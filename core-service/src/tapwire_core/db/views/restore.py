@@ -101,6 +101,8 @@ MANUAL_ACTIONS: Final = (
     "guest_created",
     "shift_opened",
     "shift_closed",
+    "cash_moved",
+    "shift_counted",
     "keg_put_on",
     "keg_taken_off",
     "beverage_changed",

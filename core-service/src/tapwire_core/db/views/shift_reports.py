@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Select, Subquery, and_, func, not_, or_, select
 
 from tapwire_contracts.reasons import SyncStatus
@@ -18,6 +19,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, Pour, Shift, StockMovement
 from tapwire_core.db.views.beverages import is_name_at, names_over_time
 from tapwire_core.db.views.queries import table
+from tapwire_core.db.views.shift_cash import DRAWER_ACCOUNTS, ShiftCash, sum_up_cash, sum_up_liability
 from tapwire_core.db.views.tax import tax_of_sales
 from tapwire_core.db.views.volumes import LostVolumes, volume_field
 from tapwire_core.domain.closed_sets import Account
@@ -68,7 +70,11 @@ class Till(Struct):
 
 
 class ShiftReport(Struct, frozen=True, kw_only=True):
-    """A shift's totals, overall and by group; the key `-` of `by_tap` and `by_beverage` is for rows without a tap or keg."""
+    """A shift's totals, overall and by group; the key `-` of `by_tap` and `by_beverage` is for rows without a tap or keg.
+
+    Until its drawer is counted, where the shift counts it, all that would give its sum away is null. `liability_minor`: what all
+    guests of the installation had when the report was made.
+    """
 
     shift_id: UUID
     venue_id: str
@@ -77,14 +83,16 @@ class ShiftReport(Struct, frozen=True, kw_only=True):
     made_at: datetime
     currency: str
     totals: Totals
-    till: Till
+    till: Till | None
     by_tap: dict[str, Totals]
     by_beverage: dict[str, Totals]
-    by_method: dict[str, Till]
-    by_operator: dict[str, Till]
+    by_method: dict[str, Till] | None
+    by_operator: dict[str, Till] | None
     beverage_ids: dict[str, UUID] = {}
     tax: list[TaxRow] = []
     comps_minor: int = 0
+    cash: ShiftCash | None = None
+    liability_minor: int | None = None
 
 
 UNKNOWN_KEY: Final = "-"
@@ -103,6 +111,8 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         flowed = (await connection.execute(_stock(shift))).all()
         ended = (await connection.execute(_pours(shift))).all()
         tax = await tax_of_sales(connection, _of_shift(shift, money.c.shift_id, money.c.venue_id, money.c.created_at))
+        cash = await sum_up_cash(connection, shift)
+        liability_minor = await sum_up_liability(connection)
     sold = _Accumulator()
     for row in moved:
         sold.add_money(row)
@@ -111,7 +121,7 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
     for row in ended:
         sold.add_pours(row)
     keys = _keys(sold.by_beverage)
-    return ShiftReport(
+    report = ShiftReport(
         shift_id=shift.shift_id,
         venue_id=shift.venue_id,
         opened_at=shift.opened_at,
@@ -127,7 +137,15 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         by_operator=dict(sorted(sold.by_operator.items())),
         tax=tax,
         comps_minor=sold.till.comps_minor,
+        cash=cash,
+        liability_minor=liability_minor,
     )
+    return _without_till(report) if cash.expected_minor is None else report
+
+
+def _without_till(report: ShiftReport) -> ShiftReport:
+    """The report of a shift whose drawer is not counted: without what would give its sum away."""
+    return replace(report, till=None, by_method=None, by_operator=None)
 
 
 class _Accumulator:
@@ -147,6 +165,8 @@ class _Accumulator:
         if credit is Account.SALES:
             field = "sold_minor" if debit is Account.GUEST else "written_off_minor"
             self._add_sold(row, **{field: amount})
+            return
+        if {debit, credit} & DRAWER_ACCOUNTS:
             return
         tills = [self.till, self.by_operator[row.actor]]
         if debit in (Account.CASH, Account.CARD):

@@ -30,6 +30,7 @@ class ShiftView(Struct, frozen=True):
     closed_by: str | None
     z_report_at: datetime | None
     z_report_by: str | None
+    count_cash: bool
 
 
 async def get_shift(db: Database, shift_id: UUID) -> ShiftView | None:

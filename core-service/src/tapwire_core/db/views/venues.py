@@ -27,6 +27,7 @@ class VenueView(Struct, frozen=True):
     time_zone: str
     legal_age: int
     minors_allowed: bool
+    count_cash: bool
     serving_limit: ServingLimit | None
     glass_ml: int
     volume_unit: VolumeUnit

@@ -52,7 +52,18 @@ SHIFT_EVENTS: Final[Mapping[str, WebhookEventType]] = {
     AuditAction.SHIFT_OPENED: WebhookEventType.SHIFT_OPENED,
     AuditAction.SHIFT_CLOSED: WebhookEventType.SHIFT_CLOSED,
 }
-EVENT_OF: Final[Mapping[str, WebhookEventType]] = {**POUR_EVENTS, **MONEY_EVENTS, **INCIDENT_EVENTS, **SHIFT_EVENTS}
+DRAWER_EVENTS: Final[Mapping[str, WebhookEventType]] = {
+    AuditAction.SHIFT_COUNTED: WebhookEventType.SHIFT_COUNTED,
+    AuditAction.CASH_MOVED: WebhookEventType.CASH_MOVED,
+}
+"""Their events carry what their audit entries say."""
+EVENT_OF: Final[Mapping[str, WebhookEventType]] = {
+    **POUR_EVENTS,
+    **MONEY_EVENTS,
+    **INCIDENT_EVENTS,
+    **SHIFT_EVENTS,
+    **DRAWER_EVENTS,
+}
 """The event type of each audited action; other actions make no event."""
 
 OMITTED_FIELDS: Final = frozenset({"age_ms", "progress_ml", "comment", "reason", "reversed_by_movement_id"})
@@ -160,6 +171,9 @@ async def make_events(db: Database, entries: Iterable[AuditEntryView], wanted: C
         subject = _subject(entry)
         if kind in wanted and entry.audit_id in bookings:
             found.append(_make_event(entry, kind, bookings[entry.audit_id], subject))
+        elif kind in wanted and entry.action in DRAWER_EVENTS:
+            booked = {"shift_id": subject, "venue_id": entry.venue_id, "currency": db.policy.currency, **entry.details}
+            found.append(_make_event(entry, kind, booked, subject))
         elif kind in wanted and subject in objects:
             found.append(_make_event(entry, kind, msgspec.to_builtins(objects[subject]), subject))
     return found

@@ -91,6 +91,41 @@ RULES: Final[Mapping[str, str]] = {
         GROUP BY coalesce(pour.pour_id, answer.pour_id)
         HAVING count(pour.pour_id) <> 1 OR count(answer.event_id) > 1
             OR (count(answer.event_id) = 0 AND bool_or(pour.sync_status = 'pending_sync'))""",  # retention deletes others
+    "the drawer of a closed shift is empty": """
+        SELECT shift_id::text, '0', moved.sum::text
+        FROM shifts JOIN (
+            SELECT shift_id, sum(CASE WHEN debit_account = 'cash' THEN amount_minor ELSE -amount_minor END) AS sum
+            FROM money_movements WHERE 'cash' IN (debit_account, credit_account) GROUP BY shift_id) AS moved USING (shift_id)
+        WHERE count_cash AND status = 'closed' AND moved.sum <> 0""",
+    "the last count of a closed shift went to the safe": """
+        SELECT shifts.shift_id::text, coalesce(counted.minor::text, 'counted'), coalesce(moved.sum, 0)::text
+        FROM shifts LEFT JOIN LATERAL (
+            SELECT counted_minor AS minor FROM shift_counts WHERE shift_counts.shift_id = shifts.shift_id
+            ORDER BY count_id DESC LIMIT 1) AS counted ON true
+        LEFT JOIN (
+            SELECT shift_id, sum(CASE WHEN debit_account = 'safe' THEN amount_minor ELSE -amount_minor END) AS sum
+            FROM money_movements WHERE count_id IS NOT NULL AND 'safe' IN (debit_account, credit_account) GROUP BY shift_id
+        ) AS moved ON moved.shift_id = shifts.shift_id
+        WHERE count_cash AND status = 'closed' AND counted.minor IS DISTINCT FROM coalesce(moved.sum, 0)""",
+    "over or short = the last count less what was expected": """
+        SELECT counted.shift_id::text, over_short_minor::text, coalesce(moved.sum, 0)::text
+        FROM (SELECT DISTINCT ON (shift_id) * FROM shift_counts ORDER BY shift_id, count_id DESC) AS counted
+        LEFT JOIN (
+            SELECT shift_id, sum(CASE WHEN credit_account = 'over_short' THEN amount_minor ELSE -amount_minor END) AS sum
+            FROM money_movements WHERE 'over_short' IN (debit_account, credit_account) GROUP BY shift_id) AS moved USING (shift_id)
+        WHERE over_short_minor <> coalesce(moved.sum, 0)""",
+    "only shifts that count their cash have a drawer's movements": """
+        SELECT movement_id::text, 'a shift that counts its cash', coalesce(shift_id::text, 'no shift')
+        FROM money_movements LEFT JOIN shifts USING (shift_id)
+        WHERE (debit_account IN ('safe', 'pay_in', 'pay_out', 'over_short')
+               OR credit_account IN ('safe', 'pay_in', 'pay_out', 'over_short'))
+        AND count_cash IS NOT TRUE""",
+    "a Z report has its drawer's last count": """
+        SELECT shifts.shift_id::text, counted.minor::text, coalesce(z_report->'cash'->>'counted_minor', 'none')
+        FROM shifts CROSS JOIN LATERAL (
+            SELECT counted_minor AS minor FROM shift_counts WHERE shift_counts.shift_id = shifts.shift_id
+            ORDER BY count_id DESC LIMIT 1) AS counted
+        WHERE z_report IS NOT NULL AND (z_report->'cash'->>'counted_minor')::bigint IS DISTINCT FROM counted.minor""",
 }
 MAX_DIFFERENCES_PER_RULE: Final = 1_000
 """Differences reported of each rule: a widespread mistake must not fill the memory."""

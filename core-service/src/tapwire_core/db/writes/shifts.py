@@ -4,7 +4,7 @@ A closing transaction waits for nothing once it has the row, so the share lock c
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,10 @@ class LockedShift(Struct, frozen=True):
     venue_id: str
     status: ShiftStatus
     has_z_report: bool
+    count_cash: bool
+
+
+_LOCKED: Final = "shift_id, venue_id, status, z_report IS NOT NULL AS has_z_report, count_cash"
 
 
 class BlockingVisit(Struct, frozen=True):
@@ -56,18 +60,19 @@ async def open_shift_id(store: Store, venue_id: str) -> UUID | None:
     return found
 
 
-async def lock_open_shift(store: Store, venue_id: str) -> UUID | None:
+async def lock_open_shift(store: Store, venue_id: str) -> LockedShift | None:
     """Lock the venue's open shift exclusively, to close it; None when none is open."""
-    found: UUID | None = await store.connection.fetchval(
-        "SELECT shift_id FROM shifts WHERE venue_id = $1 AND status = 'open' FOR UPDATE", venue_id
+    row = await store.connection.fetchrow(
+        f"SELECT {_LOCKED} FROM shifts WHERE venue_id = $1 AND status = 'open' FOR UPDATE",  # noqa: S608 - ours
+        venue_id,
     )
-    return found
+    return as_struct(row, LockedShift)
 
 
 async def lock_shift(store: Store, shift_id: UUID) -> LockedShift | None:
     """Lock a shift's row for a change."""
     row = await store.connection.fetchrow(
-        "SELECT shift_id, venue_id, status, z_report IS NOT NULL AS has_z_report FROM shifts WHERE shift_id = $1 FOR NO KEY UPDATE",
+        f"SELECT {_LOCKED} FROM shifts WHERE shift_id = $1 FOR NO KEY UPDATE",  # noqa: S608 - ours
         shift_id,
     )
     return as_struct(row, LockedShift)

@@ -19,6 +19,7 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "time_zone": "time_zone",
             "legal_age": "legal_age",
             "minors_allowed": "minors_allowed",
+            "count_cash": "count_cash",
             "serving_limit": "serving_limit_of(serving_limit_measure, serving_limit, serving_limit_window_minutes)",
         },
     ),

@@ -43,3 +43,8 @@ async def lock_taps_of_venue(store: Store, venue_id: str) -> list[str]:
         "SELECT tap_path FROM taps WHERE venue_id = $1 ORDER BY tap_path FOR NO KEY UPDATE", venue_id
     )
     return [row["tap_path"] for row in rows]
+
+
+async def counts_cash(store: Store, venue_id: str) -> bool:
+    """True if the venue's shifts count their drawer."""
+    return bool(await store.connection.fetchval("SELECT count_cash FROM venues WHERE venue_id = $1", venue_id))

@@ -1,11 +1,12 @@
 """Visits, with their guests and cards."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from tapwire_contracts.reasons import SyncStatus
+from tapwire_contracts.reasons import AuditAction, SyncStatus
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.actor import Actor
@@ -84,6 +85,46 @@ async def close_visit(store: Store, actor: Actor, visit_id: UUID) -> None:
            WHERE visit_id = $1""",
         visit_id,
         actor.name,
+    )
+
+
+async def lock_active_visits(store: Store, venue_id: str) -> list[UUID]:
+    """Lock the venue's active visits for a change, smaller ids first."""
+    rows = await store.connection.fetch(
+        "SELECT visit_id FROM visits WHERE venue_id = $1 AND status = 'active' ORDER BY visit_id FOR NO KEY UPDATE", venue_id
+    )
+    return [row["visit_id"] for row in rows]
+
+
+async def has_other_active_visit(store: Store, venue_id: str, known: Sequence[UUID]) -> bool:
+    """True if the venue has an active visit besides these."""
+    found: bool = await store.connection.fetchval(
+        "SELECT EXISTS (SELECT FROM visits WHERE venue_id = $1 AND status = 'active' AND visit_id <> ALL ($2::uuid[]))",
+        venue_id,
+        known,
+    )
+    return found
+
+
+async def end_visits(store: Store, actor: Actor, visit_ids: Sequence[UUID], shift_id: UUID) -> None:
+    """Close locked visits because their shift closes, each with its entry in the audit log.
+
+    They end by the clock, not at the transaction's beginning: what the wait for their locks let in belongs to them.
+    """
+    await store.connection.execute(
+        """WITH ended AS (
+               UPDATE visits SET status = 'closed', closed_at = clock_timestamp(), closed_by = $2, ended_by_shift_id = $3,
+                   active_tap_id = NULL, lock_set_at = NULL
+               WHERE visit_id = ANY ($1::uuid[]) RETURNING visit_id, guest_id, card_uid, venue_id)
+           INSERT INTO audit (action, actor, subjects, details, request_id, venue_id)
+           SELECT $4, $2, array_remove(ARRAY[visit_id::text, guest_id::text, card_uid, venue_id], NULL),
+               jsonb_build_object('shift_id', $3::uuid), $5, venue_id
+           FROM ended""",
+        visit_ids,
+        actor.name,
+        shift_id,
+        AuditAction.VISIT_CLOSED.value,
+        actor.request_id,
     )
 
 

@@ -11,5 +11,6 @@ SELECT
     CASE WHEN sees_venue(venue_id) THEN request_id END AS request_id,
     created_at,
     house_credit_minor,
-    CASE WHEN sees_venue(venue_id) THEN reverses_movement_id END AS reverses_movement_id
+    CASE WHEN sees_venue(venue_id) THEN reverses_movement_id END AS reverses_movement_id,
+    CASE WHEN sees_venue(venue_id) THEN count_id END AS count_id
 FROM public.money_movements;
