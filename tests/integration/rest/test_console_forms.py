@@ -35,6 +35,8 @@ NAMES_ALL = {
     "/shift/{shift_id:uuid}/z",
     "/visits/{visit_id:uuid}/top-up",
     "/visits/{visit_id:uuid}/refund",
+    "/guests/{guest_id:uuid}/comp",
+    "/guests/{guest_id:uuid}/top-ups/{movement_id:int}/reverse",
     "/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay",
 }
 """Forms whose address names all that they act on, and whose use case refuses by itself what has ended meanwhile."""

@@ -18,6 +18,7 @@ from tapwire_core.domain.closed_sets import Role
 SHIFT_LEADS = {
     "POST /api/guests/{guest_id:uuid}/refunds",
     "POST /api/guests/{guest_id:uuid}/adjustments",
+    "POST /api/guests/{guest_id:uuid}/comps",
     "POST /api/visits/{visit_id:uuid}/reconcile-pour",
     "POST /api/visits/{visit_id:uuid}/force-unlock",
     "POST /api/incidents/{incident_id:uuid}/resolve",
@@ -66,6 +67,8 @@ CONSOLE_SHIFT_LEADS = {
     "GET /attention/{incident_id:uuid}/resolve",
     "GET /attention/{incident_id:uuid}/visits",
     "POST /attention/{incident_id:uuid}/resolve",
+    "GET /guests/{guest_id:uuid}/comp",
+    "POST /guests/{guest_id:uuid}/comp",
     "GET /guests/{guest_id:uuid}/adjust",
     "POST /guests/{guest_id:uuid}/adjust",
     "POST /shift/close",

@@ -33,6 +33,8 @@ COUNTER: Final = frozenset(
         AuditAction.TOP_UP,
         AuditAction.REFUND,
         AuditAction.ADJUSTMENT,
+        AuditAction.COMP,
+        AuditAction.TOP_UP_REVERSED,
         AuditAction.RECONCILE_DONE,
         AuditAction.SHIFT_OPENED,
         AuditAction.SHIFT_CLOSED,

@@ -37,6 +37,7 @@ UNUSUAL_PRESETS: Final = 10
 ML_PER_LITER: Final = 1000
 MG_PER_G: Final = 1000
 GRAM_DIGITS: Final = 3
+PERCENT_DIGITS: Final = 2
 """Maximum decimals of typed grams: milligrams."""
 LITERS_FROM_ML: Final = 1000
 """Volumes from here on are shown in litres."""
@@ -182,6 +183,15 @@ class Formats:
         """Milligrams as a person types them: grams without a sign."""
         return f"{Decimal(mg) / MG_PER_G:f}"
 
+    def plain_percent(self, basis_points: int) -> str:
+        """Basis points as a person types them: per cent without a sign."""
+        return f"{Decimal(basis_points).scaleb(-PERCENT_DIGITS).normalize():f}"
+
+    def percent(self, basis_points: int) -> str:
+        """Basis points in per cent, such as `7.7 %`."""
+        exact = Decimal(basis_points).scaleb(-PERCENT_DIGITS)
+        return f"{format_decimal(exact, '#,##0.##', locale=self.locale)}\N{NO-BREAK SPACE}%"
+
     def shown_value(self, field: str, value: object) -> str:
         """A value that was changed meanwhile, by the name of its field."""
         if isinstance(value, bool):
@@ -244,6 +254,11 @@ def read_liters(text: str, field: str) -> int:
 def read_grams(text: str, field: str) -> int:
     """Milligrams of the grams that a person typed, such as `19,7`; raises `Invalid`."""
     return _read_decimal(text, field, GRAM_DIGITS)
+
+
+def read_percent(text: str, field: str) -> int:
+    """Basis points of the per cent that a person typed, such as `7,7`; raises `Invalid`."""
+    return _read_decimal(text, field, PERCENT_DIGITS)
 
 
 def _read_decimal(text: str, field: str, digits: int) -> int:

@@ -377,6 +377,8 @@ FIELDS: Final = {
     "percent_off": N_("Per cent off"),
     "glass_ml": N_("Glass, in ml"),
     "volume_unit": N_("Unit of volume"),
+    "operator_refund_limit_minor": N_("Payouts by an operator alone"),
+    "tax_rate_bp": N_("Tax, in hundredths of a percent"),
     "deleted": N_("Deleted"),
     "status": N_("Status"),
     "status_reason": N_("Reason"),
@@ -426,6 +428,7 @@ FIELDS: Final = {
 
 FORM_FIELDS: Final[Mapping[str, str]] = FIELDS | {
     "amount_minor": N_("Amount"),
+    "tax_rate": N_("Tax"),
     "method": N_("Payment method"),
     "reason": N_("Reason"),
     "comment": N_("Comment"),

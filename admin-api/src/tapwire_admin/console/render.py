@@ -116,11 +116,21 @@ def html(content: str, status_code: int = 200, headers: Mapping[str, str] | None
     return Response(content, status_code=status_code, media_type=MediaType.HTML, headers=dict(headers or {}))
 
 
-def done(message: str | None = None, *, changed: Sequence[str] = (), close: bool = True, body: str | None = None) -> Response[str]:
-    """The answer to a successful form: closes its dialog, shows a message, and names the changed parts."""
+def done(
+    message: str | None = None,
+    *,
+    changed: Sequence[str] = (),
+    close: bool = True,
+    body: str | None = None,
+    undo: tuple[str, str] | None = None,
+) -> Response[str]:
+    """The answer to a successful form: closes its dialog, shows a message, and names the changed parts.
+
+    `undo`: label and address of the dialog that takes it back, for a button beside the message.
+    """
     events: dict[str, Any] = {"changed": {"topics": list(changed)}} if changed else {}
     if message:
-        events["said"] = {"text": message}
+        events["said"] = {"text": message, "undo": undo and {"label": undo[0], "path": undo[1]}}
     if close:
         events["closeDialog"] = {}
     headers = {"HX-Trigger": json.dumps(events)} if events else {}

@@ -123,6 +123,8 @@ FORMATTERS: Final = (
     "volume",
     "serving",
     "plain_grams",
+    "plain_percent",
+    "percent",
     "measure",
     "unit_price",
     "price",

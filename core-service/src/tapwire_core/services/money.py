@@ -3,6 +3,7 @@
 Each is one movement with two sides: the venue owes the guest's balance, so a top-up debits `cash` or `card` and credits `guest`.
 """
 
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -25,6 +26,9 @@ from tapwire_core.errors import Invalid, NotFound, Refused, RoleRequired
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.request_limits import MAX_AMOUNT_MINOR
 from tapwire_core.services.venues import resolve_venue
+
+REVERSAL_ALONE_MINUTES: Final = 10
+"""Time in which the person who booked a top-up may reverse it without a shift lead."""
 
 
 class ShiftClosed(Refused):
@@ -216,7 +220,7 @@ async def reverse_top_up(store: Store, actor: Actor, role: Role, guest_id: UUID,
 
     The person who booked it may for `REVERSAL_ALONE_MINUTES`, later and others' takes a shift lead.
     """
-    first = await writes.find_movement(store, guest_id, movement_id)
+    first = await writes.find_movement(store, guest_id, movement_id, REVERSAL_ALONE_MINUTES)
     if first is None:
         raise NotFound("top-up of this guest", movement_id)
     if not first.is_top_up:
@@ -230,7 +234,7 @@ async def reverse_top_up(store: Store, actor: Actor, role: Role, guest_id: UUID,
         raise ShiftClosed("The top-up's shift is closed: make a refund.", venue_id=first.venue_id)
     if not (role.includes(Role.SHIFT_LEAD) or (first.actor == actor.name and first.is_fresh)):
         raise RoleRequired(
-            f"Others' top-ups, and one's own after {writes.REVERSAL_ALONE_MINUTES} minutes, take a shift lead.",
+            f"Others' top-ups, and one's own after {REVERSAL_ALONE_MINUTES} minutes, take a shift lead.",
             required_role=Role.SHIFT_LEAD,
             role=role,
         )

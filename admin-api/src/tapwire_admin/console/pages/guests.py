@@ -14,6 +14,7 @@ from tapwire_admin.access.personal_data import guest_on_own_page, may_read_perso
 from tapwire_admin.console.audit_summaries import audit_summary, icon_of, shown_action
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.libraries import Icon
+from tapwire_admin.console.pages.money import may_reverse
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
@@ -41,6 +42,8 @@ SHOWN_AS_MOVEMENTS: Final = frozenset(
         AuditAction.TOP_UP,
         AuditAction.REFUND,
         AuditAction.ADJUSTMENT,
+        AuditAction.COMP,
+        AuditAction.TOP_UP_REVERSED,
         AuditAction.VISIT_OPENED,
         AuditAction.VISIT_CLOSED,
     }
@@ -49,7 +52,10 @@ SHOWN_AS_MOVEMENTS: Final = frozenset(
 
 
 class TimelineEntry(Struct, frozen=True):
-    """One line of a guest's timeline; `amount_minor` is the change of the balance."""
+    """One line of a guest's timeline.
+
+    `amount_minor` is the change of the balance; `reversible_id`: the top-up that the viewer may reverse.
+    """
 
     at: datetime
     icon: Icon
@@ -58,6 +64,7 @@ class TimelineEntry(Struct, frozen=True):
     detail: str = ""
     volume_ml: int | None = None
     amount_minor: int | None = None
+    reversible_id: int | None = None
 
 
 @get("/guests", access=OPERATOR)
@@ -106,7 +113,7 @@ async def change(
 ) -> Response[str]:
     """Change a guest; an emptied field that its form filled in is cleared."""
     given = form.read(GuestChange)
-    filled_in = ("last_name", "phone", "birth_date") if may_read_personal_data(request) else ("last_name",)
+    filled_in = ("first_name", "last_name", *(("phone", "birth_date") if may_read_personal_data(request) else ()))
     emptied = {field: None for field in filled_in if field not in form.values}
     wanted = {name: getattr(given, name) for name in ("first_name", "last_name", "phone", "birth_date")}
     typed: dict[str, Any] = emptied | {name: value for name, value in wanted.items() if value is not UNSET}
@@ -142,7 +149,7 @@ async def _timeline(db: Database, viewer: Viewer, guest_id: UUID, page: PageRequ
 
     def entry_of(moment: Moment) -> TimelineEntry:
         if moment.kind is MomentKind.MOVEMENT:
-            return _movement(movements[int(moment.key)], pours)
+            return _movement(movements[int(moment.key)], pours, viewer)
         if moment.kind is MomentKind.AUDITED:
             entry = audited[int(moment.key)]
             action = shown_action(entry)
@@ -153,13 +160,21 @@ async def _timeline(db: Database, viewer: Viewer, guest_id: UUID, page: PageRequ
     return with_items(found, map(entry_of, found.items))
 
 
-def _movement(entry: LedgerEntry, pours: Mapping[UUID, PourView]) -> TimelineEntry:
+def _movement(entry: LedgerEntry, pours: Mapping[UUID, PourView], viewer: Viewer) -> TimelineEntry:
     pour = pours.get(entry.pour_id) if entry.pour_id else None
     if pour is not None and entry.kind is MovementKind.CHARGE:
         detail = f"{pour.beverage_name} · {pour.tap_id}"
         return TimelineEntry(entry.created_at, Icon("beer"), "movement", entry.kind, detail, pour.volume_ml, entry.amount_minor)
     detail = " · ".join(part for part in (entry.reason, entry.actor) if part)
-    return TimelineEntry(entry.created_at, Icon("banknote"), "movement", entry.kind, detail, None, entry.amount_minor)
+    return TimelineEntry(
+        entry.created_at,
+        Icon("banknote"),
+        "movement",
+        entry.kind,
+        detail,
+        amount_minor=entry.amount_minor,
+        reversible_id=entry.movement_id if may_reverse(viewer, entry) else None,
+    )
 
 
 def _numbers(moments: Iterable[Moment], kind: MomentKind) -> list[int]:

@@ -36,7 +36,7 @@ BY_LABELS: Final = {
     SalesBy.DAY: N_("Day"),
 }
 VOLUMES: Final = (N_("Pours"), N_("Volume, ml"))
-MONEY: Final = (N_("Sold"), N_("Written off"))
+MONEY: Final = (N_("Sold"), N_("Written off"), N_("House credit"))
 """The columns of a report for a spreadsheet, after the first."""
 PARTS: Final = {
     "sold": N_("Sold"),
@@ -100,6 +100,7 @@ def _cells(formats: Formats, row: SalesRow) -> Iterator[Cell]:
     yield row.volume_ml
     yield Amount(formats.typed_money(row.sold_minor))
     yield Amount(formats.typed_money(row.written_off_minor))
+    yield Amount(formats.typed_money(row.comps_minor))
 
 
 async def _days(db: Database, viewer: Viewer, since: str | None, until: str | None) -> tuple[date, date]:

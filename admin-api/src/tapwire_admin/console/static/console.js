@@ -5,6 +5,7 @@ const STALE_AFTER_MS = 7_000;
 const RECONNECT_MS = 2_000;
 const REFRESH_GATHER_MS = 120;
 const TOAST_MS = 6_000;
+const UNDO_MS = 15_000; // time to see the mistake, and to reach the button
 const FIRST_REFRESH_ALL_MS = 1_000;
 
 const page = document.body;
@@ -167,13 +168,24 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("closeDialog", () => dialog?.close());
 document.addEventListener("changed", (event) => refresh(event.detail.topics));
-document.addEventListener("said", (event) => say(event.detail.text));
+document.addEventListener("said", (event) => say(event.detail.text, event.detail.undo));
 
-function say(text) {
+function say(text, undo) {
   const toast = Object.assign(document.createElement("p"), { className: "toast", textContent: text });
+  if (undo) toast.append(undoButton(undo));
   toasts.replaceChildren(toast);
   raiseToasts();
-  setTimeout(() => toast.remove(), TOAST_MS);
+  setTimeout(() => toast.remove(), undo ? UNDO_MS : TOAST_MS);
+}
+
+// A button beside a message, to take back what it says.
+function undoButton({ label, path }) {
+  const button = Object.assign(document.createElement("button"), { className: "button", type: "button", textContent: label });
+  button.addEventListener("click", () => {
+    toasts.replaceChildren();
+    htmx.ajax("GET", path, "#dialog-body");
+  });
+  return button;
 }
 
 // What is shown last is uppermost: an open dialog would cover the toasts.

@@ -11,7 +11,7 @@ from sqlalchemy import Select, case, literal, or_, select, tuple_
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import MoneyMovement
-from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_all, read_page, table
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_all, read_page, table
 from tapwire_core.domain.closed_sets import Account, PaymentMethod
 
 movements: Final = table(MoneyMovement)
@@ -52,6 +52,7 @@ class LedgerEntry(Struct, frozen=True):
     actor: str | None
     request_id: str | None
     created_at: datetime
+    age_ms: int
     house_credit_minor: int
     reverses_movement_id: int | None
     reversed_by_movement_id: int | None
@@ -104,4 +105,5 @@ def _ledger(db: Database) -> Select[Any]:
         literal(db.policy.currency).label("currency"),
         case((debit.in_(methods), debit), (credit.in_(methods), credit)).label("method"),
         reversed_by.label("reversed_by_movement_id"),
+        age_ms(movements.c.created_at).label("age_ms"),
     )

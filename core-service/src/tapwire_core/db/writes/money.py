@@ -1,6 +1,5 @@
 """Money movements, for use cases that name one, and for what was paid out to a guest."""
 
-from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
@@ -9,12 +8,9 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.closed_sets import Account, PaymentMethod
 
-REVERSAL_ALONE_MINUTES: Final = 10
-"""Time in which the person who booked a top-up may reverse it without a shift lead."""
-
 
 class BookedMovement(Struct, frozen=True, kw_only=True):
-    """A movement in the books. `is_fresh`: booked within the last `REVERSAL_ALONE_MINUTES`."""
+    """A movement in the books. `is_fresh`: booked within the asked time."""
 
     debit_account: Account
     credit_account: Account
@@ -48,15 +44,15 @@ async def newest_movement(store: Store, guest_id: UUID) -> int:
     return found
 
 
-async def find_movement(store: Store, guest_id: UUID, movement_id: int) -> BookedMovement | None:
-    """A movement of this guest's account; it never changes."""
+async def find_movement(store: Store, guest_id: UUID, movement_id: int, fresh_minutes: int) -> BookedMovement | None:
+    """A movement of this guest's account, which never changes; fresh for so many minutes."""
     row = await store.connection.fetchrow(
         """SELECT debit_account, credit_account, amount_minor, venue_id, shift_id, actor,
                is_recent(created_at, make_interval(mins => $3)) AS is_fresh
            FROM money_movements WHERE movement_id = $2 AND guest_id = $1""",
         guest_id,
         movement_id,
-        REVERSAL_ALONE_MINUTES,
+        fresh_minutes,
     )
     return as_struct(row, BookedMovement)
 
