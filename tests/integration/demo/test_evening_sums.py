@@ -98,6 +98,7 @@ async def test_a_report_adds_up_to_what_left_the_kegs_and_to_what_was_paid(db: D
     report = await sum_up_shift(db, shift_id)
 
     assert report is not None
+    assert report.till is not None
     totals, till = report.totals, report.till
     assert totals.flowed_ml == sum(getattr(totals, part) for part in PARTS)
     assert totals.flowed_ml == 2 * KEG_ML - await db.pool.fetchval("SELECT sum(book_volume_ml)::bigint FROM kegs")
@@ -118,6 +119,8 @@ def _is_the_sum_of_its_parts(report: ShiftReport) -> None:
         whole = getattr(report.totals, name)
         assert sum(getattr(part, name) for part in report.by_tap.values()) == whole, name
         assert sum(getattr(part, name) for part in report.by_beverage.values()) == whole, name
+    assert report.by_operator is not None
+    assert report.by_method is not None
     for name in ("top_ups_minor", "refunds_minor", "adjustments_minor"):
         assert sum(getattr(part, name) for part in report.by_operator.values()) == getattr(report.till, name), name
     for name in ("top_ups_minor", "refunds_minor"):

@@ -80,7 +80,7 @@ async def test_a_visit_that_is_opened_at_that_moment_is_closed_too(venue: Venue)
     """The visit commits when the closing already has the visits that it saw, and waits for the shift."""
     await venue.guest()
     async with held(venue, "SELECT FROM shifts WHERE status = 'open' FOR SHARE") as opening:
-        closing = asyncio.create_task(shifts.close_shift(venue.db, OPERATOR, "bar", end_visits=True))
+        closing = asyncio.ensure_future(shifts.close_shift(venue.db, OPERATOR, "bar", end_visits=True))
         await until_waiting(venue, opening)
         await open_visit(venue)
     shift_id = await closing
@@ -114,7 +114,7 @@ async def test_visits_that_keep_coming_are_busy_and_nothing_is_done(venue: Venue
 async def test_a_grant_that_comes_while_the_shift_closes_is_denied(venue: Venue) -> None:
     ann = await venue.guest(balance_minor=100_00)
     async with held(venue, "SELECT FROM shifts WHERE status = 'open' FOR SHARE") as holder:
-        closing = asyncio.create_task(shifts.close_shift(venue.db, OPERATOR, "bar", end_visits=True))
+        closing = asyncio.ensure_future(shifts.close_shift(venue.db, OPERATOR, "bar", end_visits=True))
         await until_waiting(venue, holder)
         asking = asyncio.create_task(venue.denial(ann))
         await until_waiting(venue, holder, count=2)
