@@ -114,7 +114,7 @@ async def _take_dialogs(console: Console, dialogs: dict[str, str], where: Path) 
 
 
 async def _take_refusals(console: Console, evening: Evening, where: Path) -> None:
-    """Refusals: a card that can't be issued, and a shift that can't be closed."""
+    """Refusals: a card that can't be issued; and the page that closes the night."""
     page = console.page
     for name, guest_id, card in (
         ("lost", evening.coming_guest_id, evening.lost_card),
@@ -127,11 +127,8 @@ async def _take_refusals(console: Console, evening: Evening, where: Path) -> Non
         await page.locator("#desk form button[type=submit]").click()
         await expect(page.locator("[data-result]")).to_be_visible()
         await _picture(page, where / f"check-in-refused-{name}.png")
-    await console.see("/shift")
-    await page.goto("/shift/close")
-    await console.dialog.locator("button[type=submit]").click()
-    await expect(console.dialog.locator("[data-refused]")).to_be_visible()
-    await _picture(page, where / "dialog-close-shift-refused.png", full_page=False)
+    await console.see("/shift/close")
+    await _picture(page, where / "close-night.png")
 
 
 async def _screen(browser: Browser, demo: DemoFile, state: str, file: Path) -> None:

@@ -1,6 +1,5 @@
 """Work at the counter: check-in, money, cards, settling by hand, closing the shift."""
 
-import re
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
@@ -171,12 +170,44 @@ async def test_a_pour_without_a_report_is_settled_by_hand_and_its_late_report_st
     )
 
 
-async def test_a_shift_that_guests_are_in_is_not_closed_and_the_guests_are_named(console: Console) -> None:
-    await console.go("/shift")
-    await console.press("Close the shift")
-    await console.press("Close the shift", console.dialog)
-    await expect(console.dialog.locator("[data-refused]")).to_contain_text("The shift can't be closed yet.")
-    await expect(console.dialog.get_by_role("link", name=re.compile("Omar"))).to_be_visible()
+async def test_the_night_is_closed_in_five_clicks_with_nine_guests_here_and_a_drawer(console: Console, api: Api) -> None:
+    clicks = 0
+
+    async def press(name: str) -> None:
+        nonlocal clicks
+        clicks += 1
+        await console.press(name)
+
+    page, venue_id = console.page, f"night-{uuid4().hex[:6]}"
+    await api.make("/api/venues", {"venue_id": venue_id, "name": "Night", "time_zone": "Europe/Berlin", "count_cash": True})
+    await api.make("/api/shifts/open", {"venue_id": venue_id, "float_minor": 100_00})
+    for number in range(9):
+        guest = await api.make("/api/guests", {"first_name": f"Guest {number}", "age_checked": True})
+        await api.make("/api/visits", {"venue_id": venue_id, "guest_id": guest["guest_id"]})
+    await console.context.add_cookies([{"name": "tapwire_venue", "value": venue_id, "url": page.url}])
+    await console.go("/")
+
+    await press("Shift")
+    await press("Close the night")
+    await expect(page.get_by_text("Open visits: 9.")).to_be_visible()
+    await page.get_by_text("Count notes and coins").click()
+    await page.get_by_label("€50.00 ×").fill("1")
+    await page.get_by_label("€0.50 ×").fill("99")
+    await expect(page.get_by_label("Counted")).to_have_value("99.50")
+    assert await console.small_targets() == []
+    assert await console.violations() == []
+    await press("Save the count")
+    await expect(page.locator("[data-over-short]")).to_have_attribute("data-over-short", "-50")
+    await press("End all visits and close")
+    await press("Create the Z report")
+    await expect(page.get_by_role("heading", name="Z report")).to_be_visible()
+    await expect(page.locator("[data-drawer]")).to_contain_text("€99.50")
+    for width, fits in (("80mm", "<= 310"), ("210mm", "<= 800")):
+        await page.emulate_media(media="print")
+        await page.set_viewport_size({"width": int(width[:-2]) * 96 // 25, "height": 900})
+        assert await page.evaluate(f"document.documentElement.scrollWidth {fits}"), width
+        assert (await page.pdf(width=width, height="297mm")).startswith(b"%PDF")
+    assert clicks == 5
 
 
 async def test_one_of_many_is_searched_and_what_was_chosen_stays(console: Console, api: Api) -> None:

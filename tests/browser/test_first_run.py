@@ -106,16 +106,14 @@ async def test_an_empty_database_leads_an_engineer_to_a_tap_that_may_pour(
         await issue_typed(console, CARD)
         await expect(console.page.locator('[data-result="card_busy"]')).to_contain_text("It is in use in Bob's visit.")
 
-        await console.go(visit)
-        await console.press("Close the visit")
-        await console.press("Close the visit", console.dialog)
-        await expect(console.page.get_by_text("Closed", exact=True)).to_be_visible()
         await console.go("/shift")
-        await console.page.get_by_role("link", name="Close the night").click()
-        await console.press("Close the shift")
+        await console.press("Close the night")
+        await console.press("End all visits and close")
         await expect(console.page.locator("[data-there=false]", has_text="No shift")).to_be_visible()
         await console.press("Create the Z report")
         await expect(console.page.get_by_role("heading", name="Z report")).to_be_visible()
+        await console.go(visit)
+        await expect(console.page.get_by_text("Closed", exact=True)).to_be_visible()
 
 
 async def give_card_away(database_url: str, card_uid: str, first_name: str) -> UUID:

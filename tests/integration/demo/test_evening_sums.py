@@ -121,6 +121,8 @@ def _is_the_sum_of_its_parts(report: ShiftReport) -> None:
         whole = getattr(report.totals, name)
         assert sum(getattr(part, name) for part in report.by_tap.values()) == whole, name
         assert sum(getattr(part, name) for part in report.by_beverage.values()) == whole, name
+    assert report.by_operator is not None
+    assert report.by_method is not None
     for name in ("top_ups_minor", "refunds_minor", "adjustments_minor"):
         assert sum(getattr(part, name) for part in report.by_operator.values()) == getattr(report.till, name), name
     for name in ("top_ups_minor", "refunds_minor"):

@@ -12,7 +12,8 @@ from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.services import money, shift_cash, shifts, venues
 from tapwire_core.services.books import check_books
 from tapwire_core.services.shift_cash import CashNotCounted
-from tests.rest import Rest, done, refusal, with_key
+from tests.integration.rest.test_console_users import in_browser
+from tests.rest import Rest, done, log_in, refusal, with_key
 from tests.venue import OPERATOR, Venue
 
 FLOAT_MINOR = 100_00
@@ -48,6 +49,17 @@ async def count(rest: Rest, shift_id: str, counted_minor: int) -> dict[str, Any]
         await rest.operator.post(f"/api/shifts/{shift_id}/count", json={"counted_minor": counted_minor}), 201
     )
     return counted
+
+
+async def see(rest: Rest, venue: Venue, role: Role, shift_id: str) -> list[str]:
+    """The console's pages and files of a shift's drawer, and for shift leads its dialogs."""
+    headers = in_browser(await log_in(venue.db, role))
+    paths = [f"/shift/{shift_id}", "/shift/close", f"/shift/{shift_id}/report.csv", f"/shift/{shift_id}/cash.csv"]
+    if role.includes(Role.SHIFT_LEAD):
+        paths += ["/parts/shift", "/shift", f"/shift/{shift_id}/count", f"/shift/{shift_id}/cash"]
+    pages = [await rest.nobody.get(path, headers=headers) for path in paths]
+    assert [page.status_code for page in pages] == [200] * len(pages)
+    return [page.text for page in pages]
 
 
 async def balances(db: Database) -> dict[str, int]:
@@ -102,9 +114,10 @@ async def test_a_drawer_is_filled_counted_and_emptied_into_the_safe(rest: Rest, 
 
 
 async def test_until_it_is_counted_nobody_sees_what_gives_the_sum_away(rest: Rest, venue: Venue, shift: str) -> None:
-    ann = await venue.guest(balance_minor=43_21)
+    ann = await venue.guest(balance_minor=30_00)
+    await venue.guest(balance_minor=13_21)
     await money.top_up(venue.db, OPERATOR, ann.guest_id, 1_00, PaymentMethod.CARD, "bar")
-    for reads in (rest.operator, rest.shift_lead, rest.engineer):
+    for role, reads in zip(Role, (rest.operator, rest.shift_lead, rest.engineer), strict=True):
         for ask in (reads.get, reads.post):
             x = done(await ask(f"/api/shifts/{shift}/reports/x"), 200 if ask == reads.get else 201)
             assert [x[field] for field in HIDDEN] == [None] * len(HIDDEN)
@@ -115,13 +128,16 @@ async def test_until_it_is_counted_nobody_sees_what_gives_the_sum_away(rest: Res
         listed = (await reads.get(f"/api/shifts/{shift}/cash", headers={"Accept": "text/csv"})).text
         assert [(one["kind"], one["amount_minor"]) for one in movements["items"]] == [("float", FLOAT_MINOR)]
         assert not {"4321", "14321"} & set(text.replace("\r\n", ",").split(",") + listed.replace("\r\n", ",").split(","))
-        page = (await reads.get("/parts/shift")).text + (await reads.get(f"/shift/{shift}")).text
-        assert "43.21" not in page
+        pages = await see(rest, venue, role, shift)
+        assert not any(sum_ in page for sum_ in ("43.21", "143.21", "4321") for page in pages)
     await count(rest, shift, 143_21)
 
     assert (await report(rest, shift))["till"]["top_ups_minor"] == 44_21
+    shown, closing, file, movements = await see(rest, venue, Role.OPERATOR, shift)
+    assert all("143.21" in page for page in (shown, closing, file)), "the drawer is counted"
+    assert "13.21" in movements
     kinds = [one["kind"] for one in done(await rest.operator.get(f"/api/shifts/{shift}/cash"))["items"]]
-    assert kinds == ["float", "top_up"]
+    assert kinds == ["float", "top_up", "top_up"]
     await venue.guest(balance_minor=1_00)  # cash has moved since: the count no longer holds
     x = await report(rest, shift)
     assert (x["till"], x["cash"]["counted_minor"], x["cash"]["expected_minor"]) == (None, None, None)

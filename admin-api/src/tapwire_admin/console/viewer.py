@@ -119,7 +119,6 @@ class Viewer:
 FORMATTERS: Final = (
     "money",
     "plain_money",
-    "signed_money",
     "volume",
     "serving",
     "plain_grams",

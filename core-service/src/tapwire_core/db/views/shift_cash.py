@@ -130,7 +130,7 @@ async def list_cash(db: Database, shift_id: UUID, page: PageRequest = FIRST_PAGE
 
 def _movements(shift_id: UUID) -> Select[Any]:
     is_cash = or_(money.c.debit_account == Account.CASH.value, money.c.credit_account == Account.CASH.value)
-    columns: list[ColumnElement[Any]] = [_kind().label("kind"), _change().label("amount_minor")]
+    columns: tuple[ColumnElement[Any], ...] = (_kind().label("kind"), _change().label("amount_minor"))
     return select(*columns).where(money.c.shift_id == shift_id, is_cash)
 
 
