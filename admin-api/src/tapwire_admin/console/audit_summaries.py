@@ -26,6 +26,7 @@ ICONS: Final[Mapping[str, Icon]] = {
     "top": Icon("banknote"),
     "refund": Icon("banknote"),
     "adjustment": Icon("scale"),
+    "deposit": Icon("credit-card"),
     "shift": Icon("clock"),
     "z": Icon("receipt"),
     "keg": Icon("barrel"),

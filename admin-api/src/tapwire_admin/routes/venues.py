@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
 from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath
-from tapwire_admin.requests.field_types import GlassMl, LegalAge, LimitMinor, Name, Reason, Slug, Text
+from tapwire_admin.requests.field_types import DepositMinor, GlassMl, LegalAge, LimitMinor, Name, Reason, Slug, Text, VisitHours
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as tap_views
@@ -27,7 +27,10 @@ CONFIRMATION_POLL_MS: Final = 100
 
 
 class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A venue to be added. `minors_allowed`: a guest under age may get a visit without alcohol."""
+    """A venue to be added. `minors_allowed`: a guest under age may get a visit without alcohol.
+
+    `visit_hours`: how long a visit lasts; null: until it is closed. `card_deposit_minor`: taken when a card is bound to a guest.
+    """
 
     venue_id: Slug
     name: Name
@@ -35,19 +38,23 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     legal_age: LegalAge = venues.DEFAULT_LEGAL_AGE
     minors_allowed: bool = False
     serving_limit: ServingLimit | None = None
+    visit_hours: VisitHours | None = None
+    card_deposit_minor: DepositMinor = 0
     glass_ml: GlassMl = venues.DEFAULT_GLASS_ML
     volume_unit: VolumeUnit = VolumeUnit.ML
     operator_refund_limit_minor: LimitMinor = 0
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Changes of a venue; `serving_limit` null removes the limit."""
+    """Changes of a venue; `serving_limit` null removes the limit, `visit_hours` null lets new visits last until they are closed."""
 
     name: Name | UnsetType = UNSET
     time_zone: Text | UnsetType = UNSET
     legal_age: LegalAge | UnsetType = UNSET
     minors_allowed: bool | UnsetType = UNSET
     serving_limit: ServingLimit | UnsetType | None = UNSET
+    visit_hours: VisitHours | UnsetType | None = UNSET
+    card_deposit_minor: DepositMinor | UnsetType = UNSET
     glass_ml: GlassMl | UnsetType = UNSET
     volume_unit: VolumeUnit | UnsetType = UNSET
     operator_refund_limit_minor: LimitMinor | UnsetType = UNSET
@@ -86,6 +93,8 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         legal_age=data.legal_age,
         minors_allowed=data.minors_allowed,
         serving_limit=data.serving_limit,
+        visit_hours=data.visit_hours,
+        card_deposit_minor=data.card_deposit_minor,
         glass_ml=data.glass_ml,
         volume_unit=data.volume_unit,
         operator_refund_limit_minor=data.operator_refund_limit_minor,

@@ -43,6 +43,8 @@ class VenueChanges(TypedDict, total=False):
     legal_age: int
     minors_allowed: bool
     serving_limit: ServingLimit | None
+    visit_hours: int | None
+    card_deposit_minor: int
     glass_ml: int
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int
@@ -59,6 +61,8 @@ async def create_venue(
     legal_age: int = DEFAULT_LEGAL_AGE,
     minors_allowed: bool = False,
     serving_limit: ServingLimit | None = None,
+    visit_hours: int | None = None,
+    card_deposit_minor: int = 0,
     glass_ml: int = DEFAULT_GLASS_ML,
     volume_unit: VolumeUnit = VolumeUnit.ML,
     operator_refund_limit_minor: int = 0,
@@ -66,7 +70,8 @@ async def create_venue(
     """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years.
 
     `minors_allowed`: a guest under age may get a visit without alcohol. `operator_refund_limit_minor`: what an operator may pay
-    out to one guest in one shift.
+    out to one guest in one shift. `visit_hours`: how long a visit lasts; null: until it is
+    closed. `card_deposit_minor`: taken when a card is bound.
     """
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
@@ -79,6 +84,8 @@ async def create_venue(
         time_zone=time_zone,
         legal_age=legal_age,
         minors_allowed=minors_allowed,
+        visit_hours=visit_hours,
+        card_deposit_minor=card_deposit_minor,
         glass_ml=glass_ml,
         volume_unit=volume_unit,
         operator_refund_limit_minor=operator_refund_limit_minor,
@@ -91,7 +98,10 @@ async def create_venue(
 
 @use_case
 async def change_venue(store: Store, actor: Actor, venue_id: str, **changes: Unpack[VenueChanges]) -> None:
-    """Change a venue. A serving limit counts what was poured before it too, within its window."""
+    """Change a venue.
+
+    A serving limit counts what was poured before it too, within its window. `visit_hours` changes no open visit.
+    """
     if not await writes.lock_venue(store, venue_id):
         raise NotFound("venue", venue_id)
     if "time_zone" in changes:

@@ -14,6 +14,7 @@ from tapwire_core.db.tables.columns import (
     flag,
     key,
     number,
+    optional_json_object,
     optional_reference,
     optional_time,
     reference,
@@ -26,7 +27,12 @@ class Visit(SQLModel, table=True):
     """A guest's stay. `active_tap_id` and `lock_set_at` are for people; the pending pour alone decides.
 
     `opening_stages` records what opening the visit with its card did, so that a double click gets the first answer.
-    `patrons`: people who drink on it; a serving limit is for each. `rearmed_at`: the last re-arm in this visit.
+    `patrons`: people who drink on it; a serving limit is for each. `rearmed_at`: the last re-arm in this visit. `valid_until`: from
+    then on its card opens no tap; null: until it is closed.
+
+    `opened_after_movement`, `closed_after_movement`: the guest's latest movement of money at opening and at closing, 0 without one;
+    the receipt is of those between. Both, and `closed_beverages` (the names of what was poured), are set by a trigger.
+    `ended_with_shift`: closed with the shift, by `end_visits`; such a visit can still be checked out.
     """
 
     __tablename__ = "visits"
@@ -55,6 +61,11 @@ class Visit(SQLModel, table=True):
     patrons: int = number(default=1)
     alcohol_allowed: bool = flag(default=True)
     rearmed_at: datetime | None = optional_time()
+    valid_until: datetime | None = optional_time()
+    opened_after_movement: int | None = number()
+    closed_after_movement: int | None = number()
+    closed_beverages: dict[str, Any] | None = optional_json_object()
+    ended_with_shift: bool = flag()
     opening_stages: list[str] | None = Field(default=None, sa_type=ARRAY(TEXT))
     status: str = string(default=VisitStatus.ACTIVE)
     opened_at: datetime = default_now()

@@ -28,6 +28,8 @@ class VenueView(Struct, frozen=True):
     legal_age: int
     minors_allowed: bool
     serving_limit: ServingLimit | None
+    visit_hours: int | None
+    card_deposit_minor: int
     glass_ml: int
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int

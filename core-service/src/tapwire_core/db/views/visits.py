@@ -11,16 +11,17 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from tapwire_contracts.reasons import Presence, StopReason
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Card, Guest, NodeStatus, Pour, Tap, Venue, Visit
+from tapwire_core.db.tables import Card, CheckOut, Guest, NodeStatus, Pour, Tap, Venue, Visit
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_all, read_one, read_page, table
 from tapwire_core.db.views.search_ids import begins, guests_found
-from tapwire_core.domain.closed_sets import CardStatus, VisitStatus
+from tapwire_core.domain.closed_sets import CardStatus, PaymentMethod, VisitStatus
 from tapwire_core.domain.search import query_of
 from tapwire_core.domain.serving_limits import Allowance
 
 visits: Final = table(Visit)
 cards: Final = table(Card)
+check_outs: Final = table(CheckOut)
 guests: Final = table(Guest)
 pours: Final = table(Pour)
 taps: Final = table(Tap)
@@ -48,7 +49,8 @@ class VisitView(Struct, frozen=True):
     """A visit; `active_tap_id` and `lock_set_at` show its pending pour's lock. `spent_minor`: the sum of its pours' charges.
 
     `card_status`: `lost` for a card that no longer works. `stuck`: it waits for a person (see `_is_stuck`). `allowance`: what the
-    venue's serving limit leaves its guest; null without a limit, and for a closed visit.
+    venue's serving limit leaves its guest; null without a limit, and for a closed visit. `valid_until`: its card opens no tap after
+    it; null: until it is closed. `deposit_minor`: the deposit on its card. `checked_out_at`: null if it was not checked out.
     """
 
     visit_id: UUID
@@ -64,6 +66,8 @@ class VisitView(Struct, frozen=True):
     closed_by: str | None
     active_tap_id: str | None
     lock_set_at: datetime | None
+    valid_until: datetime | None
+    checked_out_at: datetime | None
     patrons: int
     alcohol_allowed: bool
     allowance: Allowance | None
@@ -71,9 +75,33 @@ class VisitView(Struct, frozen=True):
     held_minor: int
     available_minor: int
     spent_minor: int
+    deposit_minor: int
     currency: str
     stuck: bool
     pending_pour: PendingPour | None
+
+
+class VisitInEvent(Struct, frozen=True):
+    """A visit in an event of a webhook: without names. `card_returned` and `payout_method`: of its check-out, if there was one."""
+
+    visit_id: UUID
+    venue_id: str
+    guest_id: UUID
+    card_uid: str | None
+    status: VisitStatus
+    opened_at: datetime
+    opened_by: str
+    closed_at: datetime | None
+    closed_by: str | None
+    valid_until: datetime | None
+    patrons: int
+    alcohol_allowed: bool
+    ended_with_shift: bool
+    checked_out_at: datetime | None
+    card_returned: bool | None
+    payout_method: PaymentMethod | None
+    paid_out_minor: int | None
+    currency: str
 
 
 async def list_visits(
@@ -110,6 +138,19 @@ async def get_visit(db: Database, visit_id: UUID) -> VisitView | None:
     return await read_one(db, _visits(db).where(visits.c.visit_id == visit_id), VisitView)
 
 
+async def visits_by_id(db: Database, visit_ids: Collection[UUID]) -> list[VisitInEvent]:
+    """These visits for events, in any order."""
+    if not visit_ids:
+        return []
+    of_check_out = (check_outs.c[name] for name in ("checked_out_at", "card_returned", "payout_method", "paid_out_minor"))
+    statement = (
+        select(*visits.c, *of_check_out, literal(db.policy.currency).label("currency"))
+        .outerjoin(check_outs, check_outs.c.visit_id == visits.c.visit_id)
+        .where(visits.c.visit_id.in_(visit_ids))
+    )
+    return await read_all(db, statement, VisitInEvent)
+
+
 async def get_active_visit_by_card(db: Database, card_uid: str) -> VisitView | None:
     """The active visit that holds a card."""
     of_card = and_(visits.c.card_uid == card_uid, visits.c.status == VisitStatus.ACTIVE.value)
@@ -135,6 +176,8 @@ def _visits(db: Database) -> Select[Any]:
             (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
             _spent().label("spent_minor"),
             _card_status().label("card_status"),
+            _deposit().label("deposit_minor"),
+            check_outs.c.checked_out_at,
             literal(db.policy.currency).label("currency"),
             func.coalesce(_is_stuck(db), False).label("stuck"),
             _pending_pour().label("pending_pour"),
@@ -142,6 +185,7 @@ def _visits(db: Database) -> Select[Any]:
         )
         .join(venues, venues.c.venue_id == visits.c.venue_id)
         .join(guests, guests.c.guest_id == visits.c.guest_id)
+        .outerjoin(check_outs, check_outs.c.visit_id == visits.c.visit_id)
         .outerjoin(pours, pending)
         .outerjoin(taps, taps.c.tap_path == pours.c.tap_path)
         .outerjoin(nodes, nodes.c.path == pours.c.tap_path)
@@ -156,6 +200,12 @@ def _spent() -> ColumnElement[int]:
 
 def _card_status() -> ColumnElement[Any]:
     return select(cards.c.status).where(cards.c.card_uid == visits.c.card_uid).scalar_subquery()
+
+
+def _deposit() -> ColumnElement[int]:
+    """The deposit on the visit's card, while the card is its guest's."""
+    of_card = and_(cards.c.card_uid == visits.c.card_uid, cards.c.guest_id == visits.c.guest_id)
+    return func.coalesce(select(cards.c.deposit_minor).where(of_card).scalar_subquery(), 0)
 
 
 def _allowance() -> ColumnElement[Any]:
