@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from tapwire_contracts.messages import PourDenied
 from tapwire_contracts.reasons import DenyReason
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import cards, guests, money, visits
@@ -155,6 +156,7 @@ async def test_a_visit_that_has_ended_by_its_hours_pours_on_and_is_extended(rest
 
     assert (await venue.report(grant, 100)).outcome == "pending_updated_to_synced", "a running pour goes on"
     refused = await venue.ask(venue.tap.question(ann.card_uid))
+    assert isinstance(refused, PourDenied)
     assert (refused.reason, refused.display.guest_first_name) == (DenyReason.VISIT_EXPIRED, None)
     asked = {"card_uid": ann.card_uid, "tap_id": "left"}
     assert cards_of(await rest.nobody.post("/api/visits/authorize-pour", json=asked, headers=token)) == (403, "visit_expired")

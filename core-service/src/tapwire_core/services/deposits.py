@@ -17,6 +17,7 @@ from tapwire_core.db.writes.cards import LockedCard
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account
+from tapwire_core.domain.house_credit import HouseCredit
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import InsufficientFunds
 from tapwire_core.services.venues import VenueRequired, resolve_venue
@@ -93,6 +94,7 @@ async def _book(
     debit, credit, deposit_minor = moved
     shift_id = await shift_writes.open_shift_id(store, venue_id)
     changes = Changes.by(actor, venue_id=venue_id, shift_id=shift_id)
+    changes.note_house_credit(guest_id, HouseCredit(guest.house_credit_minor))
     changes.move_money(debit, credit, deposit_minor, guest_id=guest_id)
     details = {
         "amount_minor": change_minor,

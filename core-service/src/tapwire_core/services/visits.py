@@ -115,7 +115,7 @@ async def open_visit(store: Store, actor: Actor, venue_id: str | None, guest_id:
     party = await _admit(store, venue_id, guest_id, party)
     active = await writes.active_visit_of_guest(store, guest_id)
     if active is not None:
-        raise _already_active(active)
+        raise already_active(active)
     return await _open(store, actor, venue_id, shift_id, guest_id, party)
 
 
@@ -140,7 +140,7 @@ async def open_and_assign_card(
     if active is not None and active.opening_stages and _is_same_opening(active, venue_id, card.card_uid, said):
         return OpenedVisit(active.visit_id, tuple(Stage(stage) for stage in active.opening_stages))
     if active is not None:
-        raise _already_active(active)
+        raise already_active(active)
     stages = (bound, Stage.ASSIGNED)
     visit_id = await _open(store, actor, venue_id, shift_id, guest_id, party, stages)
     await _assign(store, actor, visit_id, guest_id, None, card)
@@ -263,6 +263,13 @@ async def void_and_close_visit(store: Store, actor: Actor, visit_id: UUID, pour_
     await _close(store, actor, await _require_visit(store, visit_id))
 
 
+def already_active(active: ActiveVisit) -> VisitAlreadyActive:
+    """The refusal that names a guest's active visit."""
+    return VisitAlreadyActive(
+        "The guest already has an active visit.", visit_id=active.visit_id, venue_id=active.venue_id, card_uid=active.card_uid
+    )
+
+
 async def _require_pending(store: Store, visit_id: UUID, pour_id: UUID) -> None:
     """Raise unless the pour of a locked visit is pending; it can't end while the visit is locked."""
     pour = await writes.pour_of_visit(store, visit_id, pour_id)
@@ -372,9 +379,3 @@ async def _require_visit(store: Store, visit_id: UUID) -> LockedVisit:
     if visit is None:
         raise NotFound("visit", visit_id)
     return visit
-
-
-def _already_active(active: ActiveVisit) -> VisitAlreadyActive:
-    return VisitAlreadyActive(
-        "The guest already has an active visit.", visit_id=active.visit_id, venue_id=active.venue_id, card_uid=active.card_uid
-    )

@@ -14,7 +14,6 @@ from tapwire_core.db.tables.columns import (
     flag,
     key,
     number,
-    optional_json_object,
     optional_reference,
     optional_time,
     reference,
@@ -31,7 +30,7 @@ class Visit(SQLModel, table=True):
     then on its card opens no tap; null: until it is closed.
 
     `opened_after_movement`, `closed_after_movement`: the guest's latest movement of money at opening and at closing, 0 without one;
-    the receipt is of those between. Both, and `closed_beverages` (the names of what was poured), are set by a trigger.
+    the receipt is of those between. Both are set by a trigger.
     `ended_with_shift`: closed with the shift, by `end_visits`; such a visit can still be checked out.
     """
 
@@ -64,7 +63,6 @@ class Visit(SQLModel, table=True):
     valid_until: datetime | None = optional_time()
     opened_after_movement: int | None = number()
     closed_after_movement: int | None = number()
-    closed_beverages: dict[str, Any] | None = optional_json_object()
     ended_with_shift: bool = flag()
     opening_stages: list[str] | None = Field(default=None, sa_type=ARRAY(TEXT))
     status: str = string(default=VisitStatus.ACTIVE)

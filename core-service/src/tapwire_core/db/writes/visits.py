@@ -62,6 +62,12 @@ async def guest_of_visit(store: Store, visit_id: UUID) -> UUID | None:
     return found
 
 
+async def card_of_visit(store: Store, visit_id: UUID) -> str | None:
+    """The visit's card, without a lock."""
+    found: str | None = await store.connection.fetchval("SELECT card_uid FROM visits WHERE visit_id = $1", visit_id)
+    return found
+
+
 async def end_of_visit_opened_now(store: Store, venue_id: str) -> datetime | None:
     """The end of a visit that is opened now, by the venue's `visit_hours`; None where visits last until they are closed."""
     found: datetime | None = await store.connection.fetchval(

@@ -33,7 +33,6 @@ def upgrade() -> None:
             ADD COLUMN valid_until timestamptz,
             ADD COLUMN opened_after_movement bigint,
             ADD COLUMN closed_after_movement bigint,
-            ADD COLUMN closed_beverages jsonb,
             ADD COLUMN ended_with_shift boolean NOT NULL DEFAULT false
     """)
     op.execute("""

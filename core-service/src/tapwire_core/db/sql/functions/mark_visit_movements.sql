@@ -10,8 +10,6 @@ BEGIN
         NEW.opened_after_movement := latest;
     ELSE
         NEW.closed_after_movement := latest;
-        SELECT coalesce(jsonb_object_agg(beverage_id, name), '{}') INTO NEW.closed_beverages
-        FROM beverages WHERE beverage_id IN (SELECT beverage_id FROM pours WHERE visit_id = NEW.visit_id);
     END IF;
     RETURN NEW;
 END $$;
