@@ -1,11 +1,13 @@
 """Check-out and receipt over REST."""
 
 import asyncio
+import random
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from tapwire_contracts.messages import PourAuthorized
 from tapwire_core.db.engine import Database
 from tapwire_core.services import cards, visits
 from tests.rest import Rest, done, refusal, with_key
@@ -181,3 +183,79 @@ async def test_a_visit_that_ended_with_its_shift_is_checked_out_once_while_its_g
     assert done(await rest.shift_lead.post(at, json=CASH)) == receipt
     refusal(await rest.shift_lead.post(at, json=KEEP), 409, "already_checked_out")
     assert await venue.audited("visit_closed") == 2
+
+
+async def test_an_operator_pays_out_up_to_the_limit_of_the_venue_and_house_credit_stays(
+    rest: Rest, venue: Venue, deposits: None
+) -> None:
+    ann = await venue.guest(balance_minor=20_00)
+    at, account = f"/api/visits/{ann.visit_id}/check-out", f"/api/guests/{ann.guest_id}"
+    comp = {"amount_minor": 3_00, "reason": "for the wait"}
+    done(await rest.shift_lead.post(account + "/comps", json=comp, headers=with_key()), 201)
+    done(await rest.engineer.patch("/api/venues/bar", json={"operator_refund_limit_minor": 19_99}))
+
+    problem = refusal(await rest.operator.post(at, json=CASH), 403, "refund_limit")
+    done(await rest.engineer.patch("/api/venues/bar", json={"operator_refund_limit_minor": 20_00}))
+    receipt = done(await rest.operator.post(at, json=CASH))
+
+    assert problem["limit_minor"] == 19_99
+    assert (receipt["paid_out_minor"], receipt["comps_minor"], receipt["balance_minor"]) == (20_00, 3_00, 3_00)
+    assert adds_up(receipt)
+
+
+async def test_a_forfeited_deposit_is_taken_from_house_credit_first(rest: Rest, venue: Venue, deposits: None) -> None:
+    ann = await venue.guest(balance_minor=10_00)
+    at, account = f"/api/visits/{ann.visit_id}/check-out", f"/api/guests/{ann.guest_id}"
+    comp = {"amount_minor": 4_00, "reason": "for the wait"}
+    done(await rest.shift_lead.post(account + "/comps", json=comp, headers=with_key()), 201)
+
+    receipt = done(await rest.shift_lead.post(at, json=CASH | {"card_returned": False}))
+
+    assert (receipt["paid_out_minor"], receipt["deposit_minor"], receipt["balance_minor"]) == (9_00, 5_00, 0)
+    await venue.books_balance()
+
+
+async def test_a_receipt_states_the_tax_of_each_rate(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=500_00)
+    done(await rest.engineer.patch(f"/api/beverages/{venue.beverage_id}", json={"tax_rate_bp": 1_900}))
+    await pour(venue, ann, 119)
+    done(await rest.engineer.patch(f"/api/beverages/{venue.beverage_id}", json={"tax_rate_bp": None}))
+    await pour(venue, ann, 10)
+
+    receipt = done(await rest.operator.get(f"/api/visits/{ann.visit_id}/receipt"))
+
+    assert receipt["tax"] == [
+        {"tax_rate_bp": 1_900, "gross_minor": 59_50, "net_minor": 50_00, "tax_minor": 9_50},
+        {"tax_rate_bp": None, "gross_minor": 5_00, "net_minor": None, "tax_minor": None},
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_check_out_against_all_that_may_come_at_once_leaves_one_of_them_first(
+    rest: Rest, venue: Venue, deposits: None, seed: int
+) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    at, account = f"/api/visits/{ann.visit_id}", f"/api/guests/{ann.guest_id}"
+    top_up, back = {"amount_minor": 7_00, "method": "card"}, {"amount_minor": 3_00, "method": "cash", "reason": "asked for it"}
+    question = venue.tap.question(ann.card_uid)
+    calls = [
+        lambda: rest.shift_lead.post(at + "/check-out", json=CASH),
+        lambda: rest.shift_lead.post(at + "/check-out", json=KEEP),
+        lambda: rest.operator.post(account + "/top-ups", json=top_up, headers=with_key()),
+        lambda: rest.shift_lead.post(account + "/refunds", json=back, headers=with_key()),
+        lambda: rest.shift_lead.post("/api/shifts/close", json={}),
+        lambda: rest.operator.post(f"/api/cards/{ann.card_uid}/lost", json={"reason": "gone"}),
+    ]
+    random.Random(seed).shuffle(calls)
+
+    answer, *answers = await asyncio.gather(venue.ask(question), *(call() for call in calls))
+
+    assert all(answer.status_code in (200, 201, 409) for answer in answers), [answer.text for answer in answers]
+    await venue.books_balance()
+    if isinstance(answer, PourAuthorized):
+        await venue.report(answer, 10)
+    receipt = done(await rest.operator.get(at + "/receipt"))
+    assert adds_up(receipt)
+    done_of = [a for a in answers if a.request.url.path.endswith("check-out") and a.status_code == 200]
+    assert len(done_of) <= 1, "one of two different check-outs"
+    await venue.books_balance()

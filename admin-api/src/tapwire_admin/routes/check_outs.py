@@ -14,7 +14,7 @@ from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.receipts import Receipt
 from tapwire_core.errors import RoleRequired
 from tapwire_core.services import check_outs, visits
-from tapwire_core.services.money import ShiftClosed
+from tapwire_core.services.money import RefundLimit, ShiftClosed
 from tapwire_core.services.receipts import get_receipt
 
 REFUSALS: Final = (
@@ -26,6 +26,7 @@ REFUSALS: Final = (
     check_outs.CardNotReturnable,
     check_outs.AlreadyCheckedOut,
     ShiftClosed,
+    RefundLimit,
     RoleRequired,
 )
 

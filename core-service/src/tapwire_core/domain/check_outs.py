@@ -1,7 +1,10 @@
-"""Check-outs, as they are asked for. Pure."""
+"""Check-outs, as they are asked for, and what is known before. Pure."""
+
+from uuid import UUID
 
 from msgspec import Struct
 
+from tapwire_contracts.reasons import IncidentKind
 from tapwire_core.domain.closed_sets import PaymentMethod
 
 
@@ -15,3 +18,24 @@ class CheckOutWish(Struct, frozen=True, kw_only=True):
     card_returned: bool
     despite_incidents: bool = False
     reason: str | None = None
+
+
+class Unpaid(Struct, frozen=True, kw_only=True):
+    """An incident whose volume is not paid. `incident_id`: null for one of a venue that the reader does not have."""
+
+    incident_id: UUID | None
+    kind: IncidentKind
+    amount_minor: int
+
+
+class Preview(Struct, frozen=True, kw_only=True):
+    """What a check-out would do now. `returnable`: the visit has a card to give back, with `deposit_minor` on it.
+
+    `payout_minor`: what would be paid out with the card, `payout_without_card_minor` without it.
+    """
+
+    returnable: bool
+    deposit_minor: int
+    payout_minor: int
+    payout_without_card_minor: int
+    unpaid: tuple[Unpaid, ...]

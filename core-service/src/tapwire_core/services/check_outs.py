@@ -8,7 +8,7 @@ from uuid import UUID
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.decisions import write_changes
-from tapwire_core.db.engine import moves_money, use_case
+from tapwire_core.db.engine import Database, moves_money, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import cards as card_writes
 from tapwire_core.db.writes import check_outs as writes
@@ -17,15 +17,16 @@ from tapwire_core.db.writes.cards import LockedCard
 from tapwire_core.db.writes.visits import LockedVisit
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
-from tapwire_core.domain.check_outs import CheckOutWish
+from tapwire_core.domain.check_outs import CheckOutWish, Preview, Unpaid
 from tapwire_core.domain.closed_sets import Account, CardStatus, Role, VisitStatus
+from tapwire_core.domain.house_credit import refundable_minor
 from tapwire_core.domain.incidents import unpaid_minor
 from tapwire_core.domain.venue_scope import ALL_VENUES, VenueScope
 from tapwire_core.errors import NotFound, Refused, RoleRequired
 from tapwire_core.services.cards import release_card
 from tapwire_core.services.deposits import forfeit_deposit
 from tapwire_core.services.guests import require_guest
-from tapwire_core.services.money import require_open_shift
+from tapwire_core.services.money import Till, require_open_shift, require_payout_allowed
 from tapwire_core.services.shown import Shown, require_as_shown
 from tapwire_core.services.visits import PourPending, ReasonRequired, VisitNotActive, already_active
 
@@ -75,7 +76,7 @@ async def check_out(
         raise AlreadyCheckedOut("The visit was already checked out, in another way: read its receipt.", visit_id=visit_id)
     await require_as_shown(store, shown)
     await _require_open(store, visit)
-    incidents = await _require_paid(store, visit, wish, role, scope)
+    unpaid = await _require_paid(store, visit, wish, role, scope)
     if wish.card_returned:
         await release_card(store, actor, _returnable(visit, card))
     elif card is not None and card.guest_id == visit.guest_id:
@@ -93,7 +94,7 @@ async def check_out(
         "method": wish.payout,
         "card_returned": wish.card_returned,
         "deposit_minor": card.deposit_minor if card is not None and card.guest_id == guest.guest_id else 0,
-        "despite_incidents": incidents,
+        "despite_incidents": [incident.incident_id for incident in unpaid],
         "reason": wish.reason,
     }
     await store.audit(AuditAction.VISIT_CHECKED_OUT, actor, *subjects, details=details)
@@ -127,34 +128,52 @@ async def _require_open(store: Store, visit: LockedVisit) -> None:
         raise already_active(active)
 
 
-async def _require_paid(store: Store, visit: LockedVisit, wish: CheckOutWish, role: Role, scope: VenueScope) -> list[UUID]:
-    """Raise `IncidentOpen` while something of the guest's pours is unpaid, unless a shift lead passes; returns what is passed."""
-    found = await writes.unresolved_incidents_of_guest(store, visit.guest_id)
-    unpaid = [
-        (incident, due_minor)
+async def preview(db: Database, visit_id: UUID, scope: VenueScope = ALL_VENUES) -> Preview:
+    """What a check-out of the visit would do now; raises `NotFound`. `scope`: of the reader."""
+    async with db.snapshot() as store:
+        account = await writes.account_at_end(store, visit_id)
+        guest_id = await visit_writes.guest_of_visit(store, visit_id)
+        if account is None or guest_id is None:
+            raise NotFound("visit", visit_id)
+        unpaid = await _unpaid(store, guest_id, scope)
+    with_card_minor = account.available_minor + account.deposit_minor
+    return Preview(
+        returnable=account.returnable,
+        deposit_minor=account.deposit_minor,
+        payout_minor=refundable_minor(with_card_minor, account.house_credit_minor),
+        payout_without_card_minor=refundable_minor(account.available_minor, account.house_credit_minor),
+        unpaid=tuple(unpaid),
+    )
+
+
+async def _unpaid(store: Store, guest_id: UUID, scope: VenueScope) -> list[Unpaid]:
+    """What of the guest's pours is not paid."""
+    found = await writes.unresolved_incidents_of_guest(store, guest_id)
+    return [
+        Unpaid(
+            incident_id=incident.incident_id if scope.sees(incident.venue_id) else None, kind=incident.kind, amount_minor=due_minor
+        )
         for incident in found
         if (due_minor := unpaid_minor(incident.kind, incident.details, incident.sales_minor))
     ]
+
+
+async def _require_paid(store: Store, visit: LockedVisit, wish: CheckOutWish, role: Role, scope: VenueScope) -> list[Unpaid]:
+    """Raise `IncidentOpen` while something of the guest's pours is unpaid, unless a shift lead passes; returns what is passed."""
+    unpaid = await _unpaid(store, visit.guest_id, scope)
     if not unpaid:
         return []
     if not wish.despite_incidents:
         raise IncidentOpen(
             "Something that the guest poured is not paid yet: resolve these incidents first.",
-            incidents=[
-                {
-                    "incident_id": incident.incident_id if scope.sees(incident.venue_id) else None,
-                    "kind": incident.kind,
-                    "amount_minor": due_minor,
-                }
-                for incident, due_minor in unpaid
-            ],
-            amount_minor=sum(due_minor for _, due_minor in unpaid),
+            incidents=unpaid,
+            amount_minor=sum(incident.amount_minor for incident in unpaid),
         )
     if not role.includes(Role.SHIFT_LEAD):
         raise RoleRequired("A shift lead may check out despite open incidents.", required_role=Role.SHIFT_LEAD, role=role)
     if wish.reason is None:
         raise ReasonRequired("Say why the guest goes although something is unpaid.", field="reason")
-    return [incident.incident_id for incident, _ in unpaid]
+    return unpaid
 
 
 def _returnable(visit: LockedVisit, card: LockedCard | None) -> LockedCard:
@@ -169,13 +188,14 @@ def _returnable(visit: LockedVisit, card: LockedCard | None) -> LockedCard:
     return card
 
 
-async def _pay_out(store: Store, actor: Actor, visit: LockedVisit, wish: CheckOutWish, role: Role) -> int:  # noqa: ARG001
-    """Pay the guest what can be paid out; returns the amount."""
+async def _pay_out(store: Store, actor: Actor, visit: LockedVisit, wish: CheckOutWish, role: Role) -> int:
+    """Pay the guest what can be paid out; returns the amount. Raises `ShiftClosed` and `RefundLimit`."""
     guest = await require_guest(store, visit.guest_id)
     amount_minor = guest.refundable_minor
     if wish.payout is None or not amount_minor:
         return 0
     shift_id = await require_open_shift(store, visit.venue_id)
+    await require_payout_allowed(store, role, Till(visit.venue_id, shift_id), guest, amount_minor, wish.payout)
     reason = wish.reason or DEFAULT_REASON
     changes = Changes.by(actor, venue_id=visit.venue_id, shift_id=shift_id)
     changes.move_money(Account.GUEST, Account(wish.payout), amount_minor, guest_id=guest.guest_id, reason=reason)

@@ -15,7 +15,7 @@ from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, TextQuery
-from tapwire_admin.requests.field_types import LegalAge, Name, Text
+from tapwire_admin.requests.field_types import DepositMinor, LegalAge, Name, Text, VisitHours
 from tapwire_admin.routes.venues import EmergencyStop, wait_for_confirmation
 from tapwire_core.db.views.venues import list_venues
 from tapwire_core.domain.closed_sets import ServingMeasure
@@ -34,6 +34,8 @@ class VenueForm(Struct, kw_only=True):
     name: Name
     time_zone: Text
     legal_age: LegalAge
+    visit_hours: VisitHours | None = None
+    card_deposit_minor: DepositMinor = 0
     measure: ServingMeasure | None = None
     limit_ml: LimitMl | None = None
     window_minutes: WindowMinutes | None = None
@@ -61,8 +63,9 @@ async def ask_for_change(db: Db, viewer: CurrentViewer, venue_id: FromPath[str])
 @post("/venues/{venue_id:str}/change", access=ENGINEER, shows=Noun.VENUE_SETTINGS)
 async def change_venue(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue_id: FromPath[str]) -> Response[str]:
     """Change a venue."""
-    given = form.read(VenueForm)
-    typed: dict[str, Any] = {name: getattr(given, name) for name in ("name", "time_zone", "legal_age")}
+    given = form.read(VenueForm, money=("card_deposit_minor",))
+    names = ("name", "time_zone", "legal_age", "visit_hours", "card_deposit_minor")
+    typed: dict[str, Any] = {name: getattr(given, name) for name in names}
     limit = _typed_limit(form, given)
     if changes := form.changed(**typed, minors_allowed=form.flag("minors_allowed"), serving_limit=limit):
         await form.only(changes).once(venues.change_venue, actor, venue_id, **changes)

@@ -50,7 +50,8 @@ class VisitView(Struct, frozen=True):
 
     `card_status`: `lost` for a card that no longer works. `stuck`: it waits for a person (see `_is_stuck`). `allowance`: what the
     venue's serving limit leaves its guest; null without a limit, and for a closed visit. `valid_until`: its card opens no tap after
-    it; null: until it is closed. `deposit_minor`: the deposit on its card. `checked_out_at`: null if it was not checked out.
+    it, which `expired` says; null: until it is closed. `ended_with_shift`: closed with its shift, so that it can still be checked
+    out. `deposit_minor`: the deposit on its card. `checked_out_at`: null if it was not checked out.
     """
 
     visit_id: UUID
@@ -67,6 +68,8 @@ class VisitView(Struct, frozen=True):
     active_tap_id: str | None
     lock_set_at: datetime | None
     valid_until: datetime | None
+    expired: bool
+    ended_with_shift: bool
     checked_out_at: datetime | None
     patrons: int
     alcohol_allowed: bool
@@ -157,6 +160,20 @@ async def get_active_visit_by_card(db: Database, card_uid: str) -> VisitView | N
     return await read_one(db, _visits(db).where(of_card), VisitView)
 
 
+async def get_visit_to_check_out(db: Database, card_uid: str) -> VisitView | None:
+    """The visit to check out of with a card: the active one, else one that ended with its shift and was not checked out."""
+    is_active = visits.c.status == VisitStatus.ACTIVE.value
+    of_guest = select(cards.c.card_uid).where(cards.c.card_uid == card_uid, cards.c.guest_id == visits.c.guest_id).exists()
+    ended = and_(visits.c.ended_with_shift, check_outs.c.visit_id.is_(None), of_guest)
+    statement = (
+        _visits(db)
+        .where(visits.c.card_uid == card_uid, or_(is_active, ended))
+        .order_by(is_active.desc(), visits.c.opened_at.desc())
+        .limit(1)
+    )
+    return await read_one(db, statement, VisitView)
+
+
 async def allowances_of_visits(db: Database, visit_ids: Collection[UUID]) -> dict[UUID, Allowance]:
     """What a serving limit leaves these active visits, by their ids; visits without a limit are left out."""
     if not visit_ids:
@@ -177,6 +194,7 @@ def _visits(db: Database) -> Select[Any]:
             _spent().label("spent_minor"),
             _card_status().label("card_status"),
             _deposit().label("deposit_minor"),
+            func.coalesce(visits.c.valid_until <= func.now(), False).label("expired"),
             check_outs.c.checked_out_at,
             literal(db.policy.currency).label("currency"),
             func.coalesce(_is_stuck(db), False).label("stuck"),

@@ -39,7 +39,8 @@ RULES: Final[Mapping[str, str]] = {
             CASE WHEN debit_account = 'comp' THEN amount_minor ELSE 0 END::text, house_credit_minor::text
         FROM money_movements WHERE CASE
             WHEN debit_account = 'comp' THEN house_credit_minor <> amount_minor
-            WHEN house_credit_minor < 0 THEN debit_account <> 'guest' OR credit_account NOT IN ('sales', 'adjustment')
+            WHEN house_credit_minor < 0 THEN (debit_account, credit_account) NOT IN (
+                ('guest', 'sales'), ('guest', 'adjustment'), ('deposit', 'deposit_forfeited'))
             WHEN house_credit_minor > 0 THEN debit_account <> 'adjustment' OR pour_id IS NULL
             ELSE false END""",
     "held = sum of pending holds": """

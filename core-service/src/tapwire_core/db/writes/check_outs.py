@@ -46,6 +46,27 @@ async def unresolved_incidents_of_guest(store: Store, guest_id: UUID) -> list[Un
     return [msgspec.convert({**dict(row), "details": msgspec.json.decode(row["details"])}, UnresolvedIncident) for row in rows]
 
 
+class AccountAtEnd(Struct, frozen=True):
+    """What a check-out of a visit would find: the guest's account, and the deposit on the visit's card if it can be returned."""
+
+    available_minor: int
+    house_credit_minor: int
+    returnable: bool
+    deposit_minor: int
+
+
+async def account_at_end(store: Store, visit_id: UUID) -> AccountAtEnd | None:
+    """Read what a check-out of the visit would find now; None when there is no such visit."""
+    row = await store.connection.fetchrow(
+        """SELECT balance_minor - held_minor AS available_minor, house_credit_minor,
+               coalesce(cards.status = 'bound' AND cards.guest_id = visits.guest_id, false) AS returnable,
+               CASE WHEN cards.status = 'bound' AND cards.guest_id = visits.guest_id THEN deposit_minor ELSE 0 END AS deposit_minor
+           FROM visits JOIN guests USING (guest_id) LEFT JOIN cards USING (card_uid) WHERE visit_id = $1""",
+        visit_id,
+    )
+    return as_struct(row, AccountAtEnd)
+
+
 async def keep_check_out(store: Store, actor: Actor, visit_id: UUID, wish: CheckOutWish, paid_out_minor: int) -> None:
     """Keep what was asked for and paid."""
     await store.insert(

@@ -94,6 +94,7 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "card_uid": "card_uid",
             "alcohol_allowed": "alcohol_allowed",
             "valid_until": "valid_until",
+            "balance_minor": "(SELECT balance_minor FROM guests WHERE guests.guest_id = visits.guest_id)",
             "pour_id": _PENDING.format("visit_id", "visits"),
         },
     ),
