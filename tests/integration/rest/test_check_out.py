@@ -259,3 +259,44 @@ async def test_a_check_out_against_all_that_may_come_at_once_leaves_one_of_them_
     done_of = [a for a in answers if a.request.url.path.endswith("check-out") and a.status_code == 200]
     assert len(done_of) <= 1, "one of two different check-outs"
     await venue.books_balance()
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_any_night_adds_up_to_the_minor_unit(rest: Rest, venue: Venue, deposits: None, seed: int) -> None:
+    chance = random.Random(seed)
+    ann = await venue.guest(balance_minor=300_00)
+    at, account = f"/api/visits/{ann.visit_id}", f"/api/guests/{ann.guest_id}"
+    for _ in range(12):
+        amount_minor = chance.randint(1, 9_99)
+        body = {"amount_minor": amount_minor, "reason": "any"}
+        match chance.choice(["top-up", "refund", "comp", "up", "down", "pour", "rate", "card"]):
+            case "top-up":
+                body = {"amount_minor": amount_minor, "method": chance.choice(["cash", "card"])}
+                await rest.operator.post(account + "/top-ups", json=body, headers=with_key())
+            case "refund":
+                await rest.shift_lead.post(account + "/refunds", json=body | {"method": "cash"}, headers=with_key())
+            case "comp":
+                await rest.shift_lead.post(account + "/comps", json=body, headers=with_key())
+            case "up" | "down" as way:
+                sign = 1 if way == "up" else -1
+                adjusted = body | {"amount_minor": sign * amount_minor}
+                await rest.shift_lead.post(account + "/adjustments", json=adjusted, headers=with_key())
+            case "pour":
+                await pour(venue, ann, chance.randint(1, 60))
+            case "rate":
+                rate = {"tax_rate_bp": chance.choice([0, 700, 1_900, None])}
+                await rest.engineer.patch(f"/api/beverages/{venue.beverage_id}", json=rate)
+            case "card":
+                uid = f"04b{seed}{chance.randint(0, 0xFFFF):04x}"
+                await rest.operator.post(account + "/cards", json={"card_uid": uid})
+    balance_minor, _ = await venue.balance(ann)
+
+    live = done(await rest.operator.get(at + "/receipt"))
+    receipt = done(await rest.shift_lead.post(at + "/check-out", json=CASH))
+
+    assert adds_up(live)
+    assert live["balance_minor"] == balance_minor
+    assert adds_up(receipt)
+    assert receipt["balance_minor"] == (await venue.balance(ann))[0]
+    assert sum(row["gross_minor"] for row in receipt["tax"]) == receipt["poured_minor"] + receipt["charges_minor"]
+    assert all(row["net_minor"] is None or row["net_minor"] + row["tax_minor"] == row["gross_minor"] for row in receipt["tax"])
