@@ -81,6 +81,10 @@ DENIALS: Final[Mapping[DenyReason, Denial]] = {
         "Эта карта сегодня не активна. Пожалуйста, отметьтесь на стойке.",
         conflict=True,
     ),
+    DenyReason.VISIT_EXPIRED: Denial(
+        "The time on this card is over. Please ask at the counter.",
+        "Время по этой карте истекло. Пожалуйста, обратитесь на стойку.",
+    ),
     DenyReason.GUEST_BLOCKED: Denial(
         "This account is blocked. Please ask at the counter.",
         "Этот счёт заблокирован. Пожалуйста, обратитесь на стойку.",

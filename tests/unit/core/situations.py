@@ -25,6 +25,7 @@ LIMIT_ML: Final = 5_000
 EXCLUSIVE: Final = (
     {DenyReason.TAP_LOCKED, DenyReason.TAP_CLEANING},
     {DenyReason.CARD_UNKNOWN, DenyReason.LOST_CARD},
+    {DenyReason.NO_ACTIVE_VISIT, DenyReason.VISIT_EXPIRED},
     {DenyReason.NO_ACTIVE_VISIT, DenyReason.GUEST_BLOCKED},
     {DenyReason.NO_ACTIVE_VISIT, DenyReason.AGE_RESTRICTED},
     {DenyReason.NO_ACTIVE_VISIT, DenyReason.SERVING_LIMIT_REACHED},
@@ -116,4 +117,5 @@ def _visit(there: frozenset[DenyReason]) -> VisitFacts:
         leased_tap=OTHER_TAP if elsewhere else None,
         leased_pour_id=UUID(int=11) if elsewhere else None,
         alcohol_allowed=DenyReason.AGE_RESTRICTED not in there,
+        expired=DenyReason.VISIT_EXPIRED in there,
     )

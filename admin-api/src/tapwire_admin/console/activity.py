@@ -25,6 +25,8 @@ COUNTER: Final = frozenset(
         AuditAction.VISIT_FORCE_UNLOCK,
         AuditAction.SERVING_LIMIT_REARMED,
         AuditAction.ALCOHOL_CHANGED,
+        AuditAction.VISIT_EXTENDED,
+        AuditAction.VISIT_CHECKED_OUT,
         AuditAction.CARD_ASSIGNED,
         AuditAction.CARD_ISSUE_REFUSED,
         AuditAction.CARD_LOST,

@@ -28,6 +28,7 @@ ICONS: Final[Mapping[str, Icon]] = {
     "refund": Icon("banknote"),
     "adjustment": Icon("scale"),
     "comp": Icon("gift"),
+    "deposit": Icon("credit-card"),
     "shift": Icon("clock"),
     "cash": Icon("banknote"),
     "z": Icon("receipt"),

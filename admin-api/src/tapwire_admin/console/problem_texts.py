@@ -12,6 +12,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "age_contradictory": N_(
         "By this date of birth the guest is under age. Correct the date, or untick that you have checked the guest's age."
     ),
+    "already_checked_out": N_("This guest was checked out already. Look at the receipt."),
     "already_claimed": N_("A colleague is already handling this incident. Talk to them."),
     "already_reconciled": N_("This pour was already settled by hand with another volume. Correct the guest's balance instead."),
     "already_reversed": N_("This top-up was already taken back."),
@@ -22,6 +23,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "bind_conflict": N_("This card belongs to another guest. Use another card."),
     "busy": N_("Somebody else is changing this right now. Try again in a moment."),
     "card_busy": N_("This card is in use in another visit. Use another card, or close that visit."),
+    "card_not_returnable": N_("There is no card to give back: it is lost, or no longer the guest's."),
     "card_not_lost": N_("Only a lost card can be reactivated."),
     "card_not_on_reader": N_("This card no longer lies on the reader. Lay it on again, or type its number."),
     "card_uid_invalid": N_("This is not the id of a card. Read the card again."),
@@ -38,6 +40,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "guest_required": N_("Choose a visit."),
     "guest_underage": N_("The guest's age is not known, or too low. Check it, and record it on the guest's page."),
     "idempotency_key_reused": N_("This form was sent before with other values. Close it and open it again."),
+    "incident_open": N_("Something that the guest poured is not paid yet. Resolve the incident first."),
     "insufficient_funds": N_("That is more than the guest has available."),
     "internal_error": N_("Something went wrong. Try again: nothing is booked twice."),
     "invalid": N_("Please check what you entered."),

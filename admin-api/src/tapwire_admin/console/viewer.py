@@ -119,6 +119,8 @@ class Viewer:
 FORMATTERS: Final = (
     "money",
     "plain_money",
+    "typed_money",
+    "tax_rate",
     "volume",
     "serving",
     "plain_grams",

@@ -27,6 +27,7 @@ from tapwire_core.services.request_limits import (
     MAX_CARDS,
     MAX_COMMENT_LENGTH,
     MAX_GLASS_ML,
+    MAX_MORE_HOURS,
     MAX_NAME_LENGTH,
     MAX_PASSWORD_LENGTH,
     MAX_PHONE_LENGTH,
@@ -34,6 +35,7 @@ from tapwire_core.services.request_limits import (
     MAX_PRICE_MINOR,
     MAX_PULSES_PER_LITER,
     MAX_REASON_LENGTH,
+    MAX_VISIT_HOURS,
     MAX_VOLUME_ML,
     MIN_PASSWORD_LENGTH,
 )
@@ -131,6 +133,9 @@ DevicePathText = Annotated[
 PulsesPerLiter = Annotated[int, Meta(ge=1, le=MAX_PULSES_PER_LITER, description="the meter's pulses per litre")]
 MaxPourMl = Annotated[int, Meta(ge=1, le=MAX_POUR_ML, description="millilitres, the most that one grant allows")]
 GlassMl = Annotated[int, Meta(ge=1, le=MAX_GLASS_ML, description="millilitres of the glass whose price is shown")]
+VisitHours = Annotated[int, Meta(ge=1, le=MAX_VISIT_HOURS, description="hours from a visit's opening to its end")]
+MoreHours = Annotated[int, Meta(ge=1, le=MAX_MORE_HOURS, description="hours added to the later of the visit's end and now")]
+DepositMinor = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_MINOR, description="minor units of the currency", extra_json_schema=FROM_0)]
 LegalAge = Annotated[int, Meta(ge=0, le=120, description="years", extra_json_schema=FROM_0)]
 TaxRateBp = Annotated[
     int,

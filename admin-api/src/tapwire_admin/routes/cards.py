@@ -67,7 +67,7 @@ async def restore_card(db: Db, actor: CurrentActor, once: RunOnce, card_uid: Car
 
 @post("/cards/{card_uid:str}/retire", access=OPERATOR, status_code=200, refuses=(cards.CardBusy,))
 async def retire_card(db: Db, actor: CurrentActor, once: RunOnce, card_uid: CardInPath, data: JSONBody[Because]) -> CardView:
-    """Take a card out of use for good."""
+    """Take a card out of use for good; a lost card's deposit is forfeited, another's goes back to its guest."""
     await once(cards.retire_card, actor, card_uid, data.reason)
     return await _view(db, card_uid)
 

@@ -10,8 +10,18 @@ from msgspec import UNSET, Struct, UnsetType
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.access.personal_data import guest_on_own_page, may_read_personal_data
 from tapwire_admin.access.venue_guard import GUESTS
-from tapwire_admin.requests.dependencies import CardInPath, CurrentActor, Db, FromPath, JSONBody, PageQuery, RunOnce, TextQuery
-from tapwire_admin.requests.field_types import CardUid, Name, Phone, Text
+from tapwire_admin.requests.dependencies import (
+    CardInPath,
+    CurrentActor,
+    Db,
+    FromPath,
+    JSONBody,
+    OwnVenue,
+    PageQuery,
+    RunOnce,
+    TextQuery,
+)
+from tapwire_admin.requests.field_types import CardUid, Name, Phone, Slug, Text
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import cards as card_views
@@ -20,8 +30,17 @@ from tapwire_core.db.views.cards import CardView
 from tapwire_core.db.views.guests import GuestInList, GuestView
 from tapwire_core.db.views.queries import Page
 from tapwire_core.services import cards, guests
+from tapwire_core.services.money import InsufficientFunds
+from tapwire_core.services.venues import VenueRequired
 
-ISSUING: Final = (cards.BindConflict, cards.LostCard, cards.CardUidRandom, cards.CardUidInvalid)
+ISSUING: Final = (
+    cards.BindConflict,
+    cards.LostCard,
+    cards.CardUidRandom,
+    cards.CardUidInvalid,
+    InsufficientFunds,
+    VenueRequired,
+)
 
 
 class NewGuest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -49,9 +68,10 @@ class GuestChange(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class CardToBind(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The card to link to the guest."""
+    """The card to link to the guest. `venue_id`: the venue whose deposit it takes, by default that of the guest's visit."""
 
     card_uid: CardUid
+    venue_id: Slug | None = None
 
 
 @get("/guests", access=OPERATOR)
@@ -99,16 +119,18 @@ async def change_guest(
     access=OPERATOR,
     refuses=ISSUING,
 )
-async def bind_card(db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[CardToBind]) -> CardView:
-    """Link a card to a guest."""
-    await once(cards.bind_card, actor, guest_id, data.card_uid)
+async def bind_card(
+    db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], own_venue: OwnVenue, data: JSONBody[CardToBind]
+) -> CardView:
+    """Link a card to a guest; takes the venue's deposit from the guest."""
+    await once(cards.bind_card, actor, guest_id, data.card_uid, data.venue_id or own_venue)
     card_uid = cards.read_card_uid(data.card_uid)
     return require_found(await card_views.get_card(db, card_uid), "card", card_uid)
 
 
 @delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR, refuses=(cards.CardBusy,))
 async def unbind_card(db: Db, actor: CurrentActor, guest_id: FromPath[UUID], card_uid: CardInPath) -> None:
-    """Unlink a guest's card, so that any guest may get it."""
+    """Unlink a guest's card, so that any guest may get it; its deposit goes back to the guest."""
     await cards.unbind_card(db, actor, guest_id, card_uid)
 
 

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
 from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath
-from tapwire_admin.requests.field_types import GlassMl, LegalAge, LimitMinor, Name, Reason, Slug, Text
+from tapwire_admin.requests.field_types import DepositMinor, GlassMl, LegalAge, LimitMinor, Name, Reason, Slug, Text, VisitHours
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as tap_views
@@ -30,6 +30,7 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     """A venue to be added. `minors_allowed`: a guest under age may get a visit without alcohol.
 
     `count_cash`: its shifts count their drawer.
+    `visit_hours`: how long a visit lasts; null: until it is closed. `card_deposit_minor`: taken when a card is bound to a guest.
     """
 
     venue_id: Slug
@@ -39,13 +40,15 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     minors_allowed: bool = False
     count_cash: bool = False
     serving_limit: ServingLimit | None = None
+    visit_hours: VisitHours | None = None
+    card_deposit_minor: DepositMinor = 0
     glass_ml: GlassMl = venues.DEFAULT_GLASS_ML
     volume_unit: VolumeUnit = VolumeUnit.ML
     operator_refund_limit_minor: LimitMinor = 0
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Changes of a venue; `serving_limit` null removes the limit. A shift that is open keeps its `count_cash`."""
+    """Changes of a venue; null removes `serving_limit` and `visit_hours`. Open visits and shifts keep what they opened with."""
 
     name: Name | UnsetType = UNSET
     time_zone: Text | UnsetType = UNSET
@@ -53,6 +56,8 @@ class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     minors_allowed: bool | UnsetType = UNSET
     count_cash: bool | UnsetType = UNSET
     serving_limit: ServingLimit | UnsetType | None = UNSET
+    visit_hours: VisitHours | UnsetType | None = UNSET
+    card_deposit_minor: DepositMinor | UnsetType = UNSET
     glass_ml: GlassMl | UnsetType = UNSET
     volume_unit: VolumeUnit | UnsetType = UNSET
     operator_refund_limit_minor: LimitMinor | UnsetType = UNSET
@@ -92,6 +97,8 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         minors_allowed=data.minors_allowed,
         count_cash=data.count_cash,
         serving_limit=data.serving_limit,
+        visit_hours=data.visit_hours,
+        card_deposit_minor=data.card_deposit_minor,
         glass_ml=data.glass_ml,
         volume_unit=data.volume_unit,
         operator_refund_limit_minor=data.operator_refund_limit_minor,

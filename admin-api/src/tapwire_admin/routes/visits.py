@@ -19,7 +19,7 @@ from tapwire_admin.requests.dependencies import (
     RunOnce,
     VenueQuery,
 )
-from tapwire_admin.requests.field_types import CardUid, Comment, Patrons, PouredMl, Reason, Slug
+from tapwire_admin.requests.field_types import CardUid, Comment, MoreHours, Patrons, PouredMl, Reason, Slug
 from tapwire_admin.requests.parameters import require_found
 from tapwire_contracts.card_uid import CardUidProblem
 from tapwire_core.db.engine import Database
@@ -41,7 +41,7 @@ from tapwire_core.services.cards import (
     card_warnings,
     read_card_uid,
 )
-from tapwire_core.services.money import ShiftClosed
+from tapwire_core.services.money import InsufficientFunds, ShiftClosed
 from tapwire_core.services.venues import VenueRequired
 
 DEFAULT_REASON: Final = "visit closed"
@@ -56,7 +56,7 @@ OPENING: Final = (
     ReasonRequired,
 )
 """Refusals of opening a visit."""
-ISSUING: Final = (BindConflict, CardBusy, LostCard, CardUidRandom, CardUidInvalid)
+ISSUING: Final = (BindConflict, CardBusy, LostCard, CardUidRandom, CardUidInvalid, InsufficientFunds)
 """Refusals of assigning a card."""
 
 
@@ -96,6 +96,12 @@ class Alcohol(Struct, kw_only=True, forbid_unknown_fields=True):
 
     allowed: bool
     reason: Reason
+
+
+class Extension(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How much longer a visit lasts."""
+
+    hours: MoreHours
 
 
 class CardForVisit(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -212,6 +218,12 @@ async def set_alcohol(db: Db, actor: CurrentActor, once: RunOnce, visit_id: From
     return await _view(db, await once(visits.set_alcohol, actor, visit_id, allowed=data.allowed, reason=data.reason))
 
 
+@post("/visits/{visit_id:uuid}/extend", access=OPERATOR, status_code=200, refuses=(visits.VisitNotActive,))
+async def extend(db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[Extension]) -> VisitView:
+    """Let a visit last longer, from the later of its end and now; one without an end stays so."""
+    return await _view(db, await once(visits.extend, actor, visit_id, data.hours))
+
+
 @post(
     "/visits/{visit_id:uuid}/reconcile-pour",
     access=SHIFT_LEAD,
@@ -280,6 +292,7 @@ HANDLERS = (
     assign_card,
     rearm,
     set_alcohol,
+    extend,
     reconcile_pour,
     force_unlock,
     close_visit,

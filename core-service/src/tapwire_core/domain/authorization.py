@@ -69,13 +69,17 @@ class TapFacts(Struct, frozen=True, kw_only=True):
 
 
 class VisitFacts(Struct, frozen=True, kw_only=True):
-    """The active visit that holds the card. `leased_tap`: the tap of its pending pour. `patrons`: people who drink on it."""
+    """The active visit that holds the card. `leased_tap`: the tap of its pending pour. `patrons`: people who drink on it.
+
+    `expired`: its `valid_until` has passed.
+    """
 
     visit_id: UUID
     leased_tap: str | None
     leased_pour_id: UUID | None
     patrons: int = 1
     alcohol_allowed: bool = True
+    expired: bool = False
 
 
 class GuestFacts(Struct, frozen=True, kw_only=True):
@@ -172,6 +176,12 @@ class Case:
         return self.facts.guest
 
     @property
+    def is_expired(self) -> bool:
+        """True if the visit's time is over."""
+        visit = self.facts.visit
+        return visit is not None and visit.expired
+
+    @property
     def available_minor(self) -> int:
         """The guest's available amount: balance less holds, without the hold of a pour proved never started."""
         freed = self.never_started
@@ -237,6 +247,7 @@ RULES: Final[tuple[tuple[DenyReason, Callable[[Case], bool]], ...]] = (
     (DenyReason.CARD_UNKNOWN, lambda case: case.facts.card_status is None),
     (DenyReason.LOST_CARD, lambda case: case.facts.card_status in (CardStatus.LOST, CardStatus.RETIRED)),
     (DenyReason.NO_ACTIVE_VISIT, lambda case: case.facts.visit is None or case.facts.guest is None),
+    (DenyReason.VISIT_EXPIRED, lambda case: case.is_expired),
     (DenyReason.GUEST_BLOCKED, lambda case: case.guest.blocked),
     (DenyReason.AGE_RESTRICTED, lambda case: case.is_alcohol_refused),
     (DenyReason.CARD_IN_USE_ON_OTHER_TAP, lambda case: case.leased_elsewhere),

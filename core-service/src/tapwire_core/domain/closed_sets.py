@@ -95,6 +95,8 @@ class Account(StrEnum):
     OVERPOUR_LOSS = "overpour_loss"
     ADJUSTMENT = "adjustment"
     COMP = "comp"
+    DEPOSIT = "deposit"
+    DEPOSIT_FORFEITED = "deposit_forfeited"
     SAFE = "safe"
     PAY_IN = "pay_in"
     PAY_OUT = "pay_out"

@@ -15,6 +15,7 @@ MOVING: Final = frozenset(
         (Account.GUEST, Account.SALES),
         (Account.GUEST, Account.ADJUSTMENT),
         (Account.ADJUSTMENT, Account.GUEST),
+        (Account.DEPOSIT, Account.DEPOSIT_FORFEITED),
     }
 )
 """Debit and credit account of the movements that give or take house credit; all others leave it alone."""
@@ -34,7 +35,7 @@ class HouseCredit(Struct, frozen=True):
         match debit, credit:
             case Account.COMP, Account.GUEST:
                 return amount_minor
-            case Account.GUEST, Account.SALES | Account.ADJUSTMENT:
+            case (Account.GUEST, Account.SALES | Account.ADJUSTMENT) | (Account.DEPOSIT, Account.DEPOSIT_FORFEITED):
                 return -min(amount_minor, self.minor)
             case Account.ADJUSTMENT, Account.GUEST:
                 return min(amount_minor, self.taken_by_pour_minor)

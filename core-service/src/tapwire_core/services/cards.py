@@ -1,6 +1,6 @@
 """Cards: binding, loss, and retirement."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -18,6 +18,7 @@ from tapwire_core.db.writes.search import index_cards_of_guest
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import CardStatus
 from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.services.deposits import forfeit_deposit, return_deposit, take_deposit, venue_of_binding
 from tapwire_core.services.guests import require_guest
 
 
@@ -80,11 +81,18 @@ class Reading:
 
 
 @use_case
-async def bind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str) -> Stage:
-    """Bind a card to a guest; a card that is bound to the guest already stays so."""
-    card = await lock_card_for_issue(store, card_uid)
+async def bind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str, venue_id: str | None = None) -> Stage:
+    """Bind a card to a guest; a card that is bound to the guest already stays so.
+
+    `venue_id`: the venue whose deposit it takes (`venue_of_binding`).
+    """
+    card, lost = await lock_card_for_issue(store, card_uid, guest_id)
     await require_guest(store, guest_id)
-    return await bind_locked_card(store, actor, guest_id, card)
+    stage = await bind_locked_card(store, actor, guest_id, card)
+    if stage is Stage.BOUND:
+        await replace_lost_cards(store, actor, lost)
+        await take_deposit(store, actor, guest_id, card.card_uid, await venue_of_binding(store, guest_id, venue_id))
+    return stage
 
 
 @use_case
@@ -146,9 +154,13 @@ async def restore_card(store: Store, actor: Actor, card_uid: str, reason: str) -
 
 @use_case
 async def retire_card(store: Store, actor: Actor, card_uid: str, reason: str) -> None:
-    """Take a card out of use for good; it must be in no active visit."""
+    """Take a card out of use for good; it must be in no active visit. A lost card's deposit is forfeited, another's goes back."""
     card = await require_card(store, card_uid)
     await _require_idle(store, card)
+    if card.status is CardStatus.LOST:
+        await forfeit_deposit(store, actor, card)
+    else:
+        await return_deposit(store, actor, card)
     await _set(store, card, CardStatus.RETIRED, None)
     await store.audit(AuditAction.CARD_RETIRED, actor, card.card_uid, card.guest_id, details={"reason": reason})
 
@@ -168,9 +180,20 @@ async def bind_locked_card(store: Store, actor: Actor, guest_id: UUID, card: Loc
     return Stage.BOUND
 
 
-async def lock_card_for_issue(store: Store, card_uid: str) -> LockedCard:
-    """Lock a card that is to be issued, and add it if it is new; raises `CardUidRandom` and `CardUidInvalid`."""
-    return await writes.lock_or_add_card(store, _issuable(card_uid))
+async def replace_lost_cards(store: Store, actor: Actor, lost: Iterable[LockedCard]) -> None:
+    """Forfeit the deposits of lost cards, in place of which another one was issued."""
+    for card in lost:
+        await forfeit_deposit(store, actor, card)
+
+
+async def lock_card_for_issue(store: Store, card_uid: str, guest_id: UUID) -> tuple[LockedCard, list[LockedCard]]:
+    """Lock a card that is to be issued, and add it if it is new; raises `CardUidRandom` and `CardUidInvalid`.
+
+    Returns the card, and the guest's lost cards with a deposit, locked too.
+    """
+    uid = _issuable(card_uid)
+    locked = await writes.lock_card_and_lost_ones(store, uid, guest_id)
+    return next(card for card in locked if card.card_uid == uid), [card for card in locked if card.card_uid != uid]
 
 
 def _issuable(card_uid: str, field: str = "card_uid") -> str:
@@ -222,6 +245,12 @@ def read_card_uid(entered: str) -> str:
 
 async def _unbind(store: Store, actor: Actor, card: LockedCard) -> None:
     await _require_idle(store, card)
+    await release_card(store, actor, card)
+
+
+async def release_card(store: Store, actor: Actor, card: LockedCard) -> None:
+    """Give a bound card's deposit back, and unbind it for the next guest."""
+    await return_deposit(store, actor, card)
     await _set(store, card, CardStatus.AVAILABLE, None)
     await store.audit(AuditAction.CARD_UNBOUND, actor, card.card_uid, card.guest_id)
 

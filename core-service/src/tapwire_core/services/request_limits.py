@@ -12,6 +12,10 @@ MAX_POUR_ML: Final = 100_000
 """Limit of a tap's `max_pour_ml`."""
 MAX_PULSES_PER_LITER: Final = 1_000_000
 MAX_GLASS_ML: Final = 10_000
+MAX_VISIT_HOURS: Final = 8_760
+"""Limit of a venue's `visit_hours`: a year."""
+MAX_MORE_HOURS: Final = 24
+"""Limit of one extension of a visit."""
 MAX_BEVERAGES_OF_RULE: Final = 200
 """Limit of the beverages that one price rule names."""
 

@@ -44,6 +44,8 @@ class VenueChanges(TypedDict, total=False):
     minors_allowed: bool
     count_cash: bool
     serving_limit: ServingLimit | None
+    visit_hours: int | None
+    card_deposit_minor: int
     glass_ml: int
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int
@@ -61,6 +63,8 @@ async def create_venue(
     minors_allowed: bool = False,
     count_cash: bool = False,
     serving_limit: ServingLimit | None = None,
+    visit_hours: int | None = None,
+    card_deposit_minor: int = 0,
     glass_ml: int = DEFAULT_GLASS_ML,
     volume_unit: VolumeUnit = VolumeUnit.ML,
     operator_refund_limit_minor: int = 0,
@@ -68,7 +72,8 @@ async def create_venue(
     """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years.
 
     `minors_allowed`: a guest under age may get a visit without alcohol. `count_cash`: its shifts count their drawer.
-    `operator_refund_limit_minor`: what an operator may pay out to one guest in one shift.
+    `operator_refund_limit_minor`: what an operator may pay out to one guest in one shift. `visit_hours`: how long a visit lasts;
+    null: until it is closed. `card_deposit_minor`: taken when a card is bound.
     """
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
@@ -82,6 +87,8 @@ async def create_venue(
         legal_age=legal_age,
         minors_allowed=minors_allowed,
         count_cash=count_cash,
+        visit_hours=visit_hours,
+        card_deposit_minor=card_deposit_minor,
         glass_ml=glass_ml,
         volume_unit=volume_unit,
         operator_refund_limit_minor=operator_refund_limit_minor,
@@ -100,7 +107,10 @@ async def create_venue(
 
 @use_case
 async def change_venue(store: Store, actor: Actor, venue_id: str, **changes: Unpack[VenueChanges]) -> None:
-    """Change a venue. A serving limit counts what was poured before it too; an open shift keeps its `count_cash`."""
+    """Change a venue.
+
+    A serving limit counts what was poured before it too, within its window. Open visits and shifts keep what they were opened with.
+    """
     if not await writes.lock_venue(store, venue_id):
         raise NotFound("venue", venue_id)
     if "time_zone" in changes:

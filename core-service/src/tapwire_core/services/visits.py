@@ -33,8 +33,10 @@ from tapwire_core.services.cards import (
     bind_locked_card,
     lock_card_for_issue,
     read_card_uid,
+    replace_lost_cards,
     require_on_reader,
 )
+from tapwire_core.services.deposits import take_deposit
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import require_open_shift
 from tapwire_core.services.pour_recovery import require_pending, void_pending_pour
@@ -107,7 +109,7 @@ async def open_visit(store: Store, actor: Actor, venue_id: str | None, guest_id:
     party = await _admit(store, venue_id, guest_id, party)
     active = await writes.active_visit_of_guest(store, guest_id)
     if active is not None:
-        raise _already_active(active)
+        raise already_active(active)
     return await _open(store, actor, venue_id, shift_id, guest_id, party)
 
 
@@ -124,7 +126,7 @@ async def open_and_assign_card(
     """Open a visit and assign a card to it, or change nothing at all. `reading`: the reader on which the card must lie."""
     venue_id = await resolve_venue(store, venue_id)
     shift_id = await require_open_shift(store, venue_id)
-    card = await lock_card_for_issue(store, card_uid)
+    card, lost = await lock_card_for_issue(store, card_uid, guest_id)
     require_on_reader(reading, card)
     said, party = party, await _admit(store, venue_id, guest_id, party)
     active = await writes.active_visit_of_guest(store, guest_id)
@@ -132,10 +134,13 @@ async def open_and_assign_card(
     if active is not None and active.opening_stages and _is_same_opening(active, venue_id, card.card_uid, said):
         return OpenedVisit(active.visit_id, tuple(Stage(stage) for stage in active.opening_stages))
     if active is not None:
-        raise _already_active(active)
+        raise already_active(active)
     stages = (bound, Stage.ASSIGNED)
     visit_id = await _open(store, actor, venue_id, shift_id, guest_id, party, stages)
     await _assign(store, actor, visit_id, guest_id, None, card)
+    if bound is Stage.BOUND:
+        await replace_lost_cards(store, actor, lost)
+        await take_deposit(store, actor, guest_id, card.card_uid, venue_id)
     return OpenedVisit(visit_id, stages)
 
 
@@ -160,7 +165,10 @@ async def assign_card(
     store: Store, actor: Actor, visit_id: UUID, card_uid: str, reading: Reading | None = None, *, shown: Shown | None = None
 ) -> OpenedVisit:
     """Assign a card to an active visit, in place of its old one, which stays bound to the guest. `reading`: as in opening."""
-    card = await lock_card_for_issue(store, card_uid)
+    guest_id = await writes.guest_of_visit(store, visit_id)
+    if guest_id is None:
+        raise NotFound("visit", visit_id)
+    card, lost = await lock_card_for_issue(store, card_uid, guest_id)
     require_on_reader(reading, card)
     visit = await _require_visit(store, visit_id)
     await require_as_shown(store, shown)
@@ -170,6 +178,11 @@ async def assign_card(
         raise GuestBlocked("The guest is blocked: unblock them first.", guest_id=visit.guest_id)
     bound = await bind_locked_card(store, actor, visit.guest_id, card)
     await _assign(store, actor, visit_id, visit.guest_id, visit.card_uid, card)
+    if bound is Stage.BOUND:
+        await replace_lost_cards(store, actor, lost)
+        await take_deposit(store, actor, guest_id, card.card_uid, visit.venue_id)
+    else:
+        await replace_lost_cards(store, actor, (its for its in lost if its.card_uid == visit.card_uid))
     return OpenedVisit(visit_id, (bound, Stage.ASSIGNED))
 
 
@@ -211,6 +224,21 @@ async def set_alcohol(store: Store, actor: Actor, visit_id: UUID, *, allowed: bo
 
 
 @use_case
+async def extend(store: Store, actor: Actor, visit_id: UUID, hours: int) -> UUID:
+    """Let an active visit last longer: from its end, or from now where that has passed. Returns the visit's id.
+
+    A visit without an end lasts until it is closed, and stays so.
+    """
+    visit = await _require_active(store, visit_id)
+    if visit.valid_until is None:
+        return visit_id
+    valid_until = await writes.extend_visit(store, visit_id, hours)
+    details = {"hours": hours, "before": visit.valid_until, "valid_until": valid_until}
+    await store.audit(AuditAction.VISIT_EXTENDED, actor, visit_id, visit.guest_id, visit.venue_id, details=details)
+    return visit_id
+
+
+@use_case
 async def close_visit(store: Store, actor: Actor, visit_id: UUID, pour_id: UUID | None = None) -> None:
     """Close a visit that has no pending pour; a closed one stays so. The card stays bound to the guest.
 
@@ -227,6 +255,13 @@ async def void_and_close_visit(store: Store, actor: Actor, visit_id: UUID, pour_
     """Void the visit's pending pour, if there is one, and close the visit; a late report charges nothing."""
     await void_pending_pour(store, actor, visit_id, pour_id, reason)
     await _close(store, actor, await _require_visit(store, visit_id))
+
+
+def already_active(active: ActiveVisit) -> VisitAlreadyActive:
+    """The refusal that names a guest's active visit."""
+    return VisitAlreadyActive(
+        "The guest already has an active visit.", visit_id=active.visit_id, venue_id=active.venue_id, card_uid=active.card_uid
+    )
 
 
 async def _require_pending(store: Store, visit_id: UUID, pour_id: UUID) -> None:
@@ -297,6 +332,7 @@ async def _open(
         opened_by=actor.name,
         patrons=party.patrons,
         alcohol_allowed=party.alcohol_allowed,
+        valid_until=await writes.end_of_visit_opened_now(store, venue_id),
         opening_stages=None if stages is None else [stage.value for stage in stages],
     )
     details: dict[str, object] = {"patrons": party.patrons, "alcohol_allowed": party.alcohol_allowed}
@@ -337,9 +373,3 @@ async def _require_visit(store: Store, visit_id: UUID) -> LockedVisit:
     if visit is None:
         raise NotFound("visit", visit_id)
     return visit
-
-
-def _already_active(active: ActiveVisit) -> VisitAlreadyActive:
-    return VisitAlreadyActive(
-        "The guest already has an active visit.", visit_id=active.visit_id, venue_id=active.venue_id, card_uid=active.card_uid
-    )

@@ -15,7 +15,7 @@ from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, TextQuery
-from tapwire_admin.requests.field_types import LegalAge, LimitMinor, Name, Text
+from tapwire_admin.requests.field_types import DepositMinor, LegalAge, LimitMinor, Name, Text, VisitHours
 from tapwire_admin.routes.venues import EmergencyStop, wait_for_confirmation
 from tapwire_core.db.views.venues import list_venues
 from tapwire_core.domain.closed_sets import ServingMeasure
@@ -28,7 +28,7 @@ from tapwire_core.services.shown import read_shown
 EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer is flowing out of control"), N_("drill"))
 
 
-PLAIN_SETTINGS: Final = ("name", "time_zone", "legal_age", "operator_refund_limit_minor")
+PLAIN_SETTINGS: Final = ("name", "time_zone", "legal_age", "operator_refund_limit_minor", "visit_hours", "card_deposit_minor")
 
 
 class VenueForm(Struct, kw_only=True):
@@ -38,6 +38,8 @@ class VenueForm(Struct, kw_only=True):
     time_zone: Text
     legal_age: LegalAge
     operator_refund_limit_minor: LimitMinor = 0
+    visit_hours: VisitHours | None = None
+    card_deposit_minor: DepositMinor = 0
     measure: ServingMeasure | None = None
     limit_ml: LimitMl | None = None
     window_minutes: WindowMinutes | None = None
@@ -65,7 +67,7 @@ async def ask_for_change(db: Db, viewer: CurrentViewer, venue_id: FromPath[str])
 @post("/venues/{venue_id:str}/change", access=ENGINEER, shows=Noun.VENUE_SETTINGS)
 async def change_venue(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue_id: FromPath[str]) -> Response[str]:
     """Change a venue."""
-    given = form.read(VenueForm, money=("operator_refund_limit_minor",))
+    given = form.read(VenueForm, money=("operator_refund_limit_minor", "card_deposit_minor"))
     typed: dict[str, Any] = {name: getattr(given, name) for name in PLAIN_SETTINGS}
     flags = {name: form.flag(name) for name in ("minors_allowed", "count_cash")}
     limit = _typed_limit(form, given)

@@ -18,7 +18,7 @@ from tapwire_admin.live import Live
 from tapwire_admin.requests.dependencies import CurrentActor, Db, FromQuery, PageQuery
 from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.routes.cards import Because
-from tapwire_admin.routes.visits import DEFAULT_REASON, Alcohol, CardForVisit, CloseVisit, Rearm
+from tapwire_admin.routes.visits import DEFAULT_REASON, Alcohol, CardForVisit, CloseVisit, Extension, Rearm
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import pours as pour_views
 from tapwire_core.db.views import visits as visit_views
@@ -132,6 +132,20 @@ async def set_alcohol(viewer: CurrentViewer, actor: CurrentActor, form: Form, vi
     return done(viewer.translate(N_("Done.")), changed=[str(visit_id), "visit"])
 
 
+@get("/visits/{visit_id:uuid}/extend", access=OPERATOR)
+async def ask_to_extend(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
+    """Ask for how much longer the visit lasts."""
+    shown = await read_shown(db, Noun.VISIT, visit_id)
+    return viewer.show("dialogs/extend.html", shown=shown, visit=await require_visit(db, visit_id))
+
+
+@post("/visits/{visit_id:uuid}/extend", access=OPERATOR, shows=Noun.VISIT)
+async def extend(viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
+    """Let the visit last longer."""
+    await form.only(["valid_until"]).once(visits.extend, actor, visit_id, form.read(Extension).hours)
+    return done(viewer.translate(N_("The visit is extended.")), changed=[str(visit_id), "visit"])
+
+
 @get("/visits/{visit_id:uuid}/close", access=OPERATOR)
 async def ask_to_close(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
     """Ask for confirmation."""
@@ -186,6 +200,8 @@ HANDLERS = (
     rearm,
     ask_for_alcohol,
     set_alcohol,
+    ask_to_extend,
+    extend,
     ask_to_close,
     close,
     void_and_close,

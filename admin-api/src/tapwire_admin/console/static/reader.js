@@ -1,5 +1,5 @@
 // Shows the card on the chosen reader; the form can be sent only while a card lies there or a number is typed. A reader that is
-// offline, or that the server no longer hears, has no card.
+// offline, or that the server no longer hears, has no card. Where the form says what a card opens, laying it on is enough.
 
 const CHOSEN = "tapwire-reader";
 let soughtFor = null;
@@ -20,6 +20,7 @@ function show() {
   const is_away = reader !== undefined && reader !== null && !reader.closest("label").querySelector("[data-offline]").hidden;
   const laid = is_away ? "" : (reader?.dataset.card ?? "");
   const card = typed || laid;
+  const is_new = where.elements.card_uid.value !== card;
   where.elements.card_uid.value = card;
   where.querySelector("[data-reader]").classList.toggle("has-card", card !== "");
   const uid = where.querySelector("[data-uid]");
@@ -29,6 +30,9 @@ function show() {
   where.querySelector("[data-away]").hidden = card !== "" || !is_away;
   const needs_guest = where.elements.guest_id !== undefined && where.elements.guest_id.value === "";
   where.querySelector("[type=submit]").disabled = card === "" || needs_guest;
+  if (is_new && laid && !typed && where.dataset.cardOpens) {
+    htmx.ajax("GET", `${where.dataset.cardOpens}?card_uid=${encodeURIComponent(laid)}`, { target: "#night", swap: "outerHTML" });
+  }
 }
 
 function chooseAgain() {

@@ -7,6 +7,7 @@ Constraints enforce the invariants: closed sets as CHECK constraints, the two le
 from tapwire_core.db.tables.audit import AuditEntry
 from tapwire_core.db.tables.beverages import Beverage, BeverageName
 from tapwire_core.db.tables.cards import Card
+from tapwire_core.db.tables.check_outs import CheckOut
 from tapwire_core.db.tables.dead_letters import DeadLetter
 from tapwire_core.db.tables.devices import Device
 from tapwire_core.db.tables.flows import Flow
@@ -38,6 +39,7 @@ __all__ = [
     "Beverage",
     "BeverageName",
     "Card",
+    "CheckOut",
     "Command",
     "DeadLetter",
     "Device",

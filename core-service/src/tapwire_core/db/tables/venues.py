@@ -16,6 +16,7 @@ class Venue(SQLModel, table=True):
     `serving_limit`: for each patron of a visit, in millilitres or, by ethanol, in milligrams; null: no limit.
     `count_cash`: shifts opened from now on count their drawer. `glass_ml`: the glass whose price is shown beside that of a litre.
     `operator_refund_limit_minor`: what an operator without a higher role may pay out to one guest in one shift.
+    `visit_hours`: how long a visit lasts from its opening; null: until it is closed. `card_deposit_minor`: for each bound card.
     """
 
     __tablename__ = "venues"
@@ -28,6 +29,8 @@ class Venue(SQLModel, table=True):
             name="serving_limit_whole",
         ),
         CheckConstraint("serving_limit >= 1 AND serving_limit_window_minutes >= 1", name="serving_limit_positive"),
+        CheckConstraint("visit_hours BETWEEN 1 AND 8760", name="visit_hours_sane"),
+        CheckConstraint("card_deposit_minor BETWEEN 0 AND 100000000", name="card_deposit_sane"),
         CheckConstraint("glass_ml BETWEEN 1 AND 10000", name="glass_sane"),
         closed_set("volume_unit", VolumeUnit),
         CheckConstraint("operator_refund_limit_minor >= 0", name="refund_limit_not_negative"),
@@ -42,6 +45,8 @@ class Venue(SQLModel, table=True):
     serving_limit_window_minutes: int | None = number()
     minors_allowed: bool = flag()
     count_cash: bool = flag()
+    visit_hours: int | None = number()
+    card_deposit_minor: int = number(default=0)
     glass_ml: int = number(default=500)
     volume_unit: str = string(default=VolumeUnit.ML)
     operator_refund_limit_minor: int = number(default=0)

@@ -26,8 +26,12 @@ class Visit(SQLModel, table=True):
     """A guest's stay. `active_tap_id` and `lock_set_at` are for people; the pending pour alone decides.
 
     `opening_stages` records what opening the visit with its card did, so that a double click gets the first answer.
-    `patrons`: people who drink on it; a serving limit is for each. `rearmed_at`: the last re-arm in this visit.
-    `ended_by_shift_id`: the shift whose closing ended it.
+    `patrons`: people who drink on it; a serving limit is for each. `rearmed_at`: the last re-arm in this visit. `valid_until`: from
+    then on its card opens no tap; null: until it is closed. `ended_by_shift_id`: the shift whose closing ended it; such a visit can
+    still be checked out.
+
+    `opened_after_movement`, `closed_after_movement`: the guest's latest movement of money at opening and at closing, 0 without one;
+    the receipt is of those between. Both are set by a trigger.
     """
 
     __tablename__ = "visits"
@@ -56,6 +60,9 @@ class Visit(SQLModel, table=True):
     patrons: int = number(default=1)
     alcohol_allowed: bool = flag(default=True)
     rearmed_at: datetime | None = optional_time()
+    valid_until: datetime | None = optional_time()
+    opened_after_movement: int | None = number()
+    closed_after_movement: int | None = number()
     opening_stages: list[str] | None = Field(default=None, sa_type=ARRAY(TEXT))
     status: str = string(default=VisitStatus.ACTIVE)
     opened_at: datetime = default_now()

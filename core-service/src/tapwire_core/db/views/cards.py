@@ -5,10 +5,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Select, select
+from sqlalchemy import BigInteger, ScalarSelect, Select, cast, func, select
 
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Card, Guest, Visit
+from tapwire_core.db.tables import Card, Guest, Venue, Visit
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import read_all, read_one, table
 from tapwire_core.domain.closed_sets import CardStatus
@@ -16,16 +16,25 @@ from tapwire_core.domain.closed_sets import CardStatus
 guests: Final = table(Guest)
 cards: Final = table(Card)
 visits: Final = table(Visit)
+venues: Final = table(Venue)
 
 
 class CardView(Struct, frozen=True):
-    """A card with its guest and its active visit."""
+    """A card with its guest and its active visit. `deposit_minor`: the guest's deposit on it, and the venue that took it."""
 
     card_uid: str
     status: CardStatus
     guest_id: UUID | None
     guest_name: str | None
     visit_id: UUID | None
+    deposit_minor: int
+    deposit_venue_id: str | None
+
+
+def open_deposits_minor(venue_id: str) -> ScalarSelect[int]:
+    """The deposits that a venue holds on cards at this moment, in minor units."""
+    total = cast(func.coalesce(func.sum(cards.c.deposit_minor), 0), BigInteger)
+    return select(total).where(cards.c.deposit_venue_id == venue_id).scalar_subquery()
 
 
 async def get_card(db: Database, card_uid: str) -> CardView | None:
@@ -46,7 +55,10 @@ def _cards() -> Select[Any]:
             cards.c.guest_id,
             full_name().label("guest_name"),
             visits.c.visit_id,
+            cards.c.deposit_minor,
+            venues.c.venue_id.label("deposit_venue_id"),
         )
         .outerjoin(guests, guests.c.guest_id == cards.c.guest_id)
         .outerjoin(visits, (visits.c.card_uid == cards.c.card_uid) & (visits.c.status == "active"))
+        .outerjoin(venues, venues.c.venue_id == cards.c.deposit_venue_id)
     )

@@ -72,6 +72,8 @@ KIND_OF: Final = {
             AuditAction.CARD_ISSUE_REFUSED,
             AuditAction.SERVING_LIMIT_REARMED,
             AuditAction.ALCOHOL_CHANGED,
+            AuditAction.VISIT_EXTENDED,
+            AuditAction.VISIT_CHECKED_OUT,
         ),
         EventKind.VISIT,
     ),

@@ -26,11 +26,14 @@ class MovementKind(StrEnum):
     ADJUSTMENT = "adjustment"
     COMP = "comp"
     CHARGE = "charge"
+    DEPOSIT_TAKEN = "deposit_taken"
+    DEPOSIT_RETURNED = "deposit_returned"
+    DEPOSIT_FORFEITED = "deposit_forfeited"
     WRITTEN_OFF = "written_off"
 
 
 class LedgerEntry(Struct, frozen=True):
-    """A movement of a guest's account; `amount_minor` is the change of the balance, 0 for a write-off.
+    """A movement of a guest's account; `amount_minor` is the change of the balance, 0 for a write-off or a forfeited deposit.
 
     `house_credit_minor`: what it gave of the house credit, negative: what it took. `reverses_movement_id`: the top-up that it
     reverses; `reversed_by_movement_id`: the movement by which it was reversed.
@@ -94,6 +97,9 @@ def _ledger(db: Database) -> Select[Any]:
         (credit.in_(methods), MovementKind.REFUND.value),
         (debit == Account.COMP.value, MovementKind.COMP.value),
         (or_(debit == Account.ADJUSTMENT.value, credit == Account.ADJUSTMENT.value), MovementKind.ADJUSTMENT.value),
+        (credit == Account.DEPOSIT.value, MovementKind.DEPOSIT_TAKEN.value),
+        (credit == Account.DEPOSIT_FORFEITED.value, MovementKind.DEPOSIT_FORFEITED.value),
+        (debit == Account.DEPOSIT.value, MovementKind.DEPOSIT_RETURNED.value),
         (debit == Account.GUEST.value, MovementKind.CHARGE.value),
         else_=MovementKind.WRITTEN_OFF.value,
     )

@@ -29,6 +29,8 @@ class VenueView(Struct, frozen=True):
     minors_allowed: bool
     count_cash: bool
     serving_limit: ServingLimit | None
+    visit_hours: int | None
+    card_deposit_minor: int
     glass_ml: int
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int

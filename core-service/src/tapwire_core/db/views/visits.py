@@ -11,16 +11,17 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from tapwire_contracts.reasons import Presence, StopReason
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Card, Guest, NodeStatus, Pour, Tap, Venue, Visit
+from tapwire_core.db.tables import Card, CheckOut, Guest, NodeStatus, Pour, Tap, Venue, Visit
 from tapwire_core.db.views.guests import full_name
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, number_in, read_all, read_one, read_page, table
 from tapwire_core.db.views.search_ids import begins, guests_found
-from tapwire_core.domain.closed_sets import CardStatus, VisitStatus
+from tapwire_core.domain.closed_sets import CardStatus, PaymentMethod, VisitStatus
 from tapwire_core.domain.search import query_of
 from tapwire_core.domain.serving_limits import Allowance
 
 visits: Final = table(Visit)
 cards: Final = table(Card)
+check_outs: Final = table(CheckOut)
 guests: Final = table(Guest)
 pours: Final = table(Pour)
 taps: Final = table(Tap)
@@ -48,7 +49,9 @@ class VisitView(Struct, frozen=True):
     """A visit; `active_tap_id` and `lock_set_at` show its pending pour's lock. `spent_minor`: the sum of its pours' charges.
 
     `card_status`: `lost` for a card that no longer works. `stuck`: it waits for a person (see `_is_stuck`). `allowance`: what the
-    venue's serving limit leaves its guest; null without a limit, and for a closed visit.
+    venue's serving limit leaves its guest; null without a limit, and for a closed visit. `valid_until`: its card opens no tap after
+    it, which `expired` says; null: until it is closed. `ended_with_shift`: closed with its shift, so that it can still be checked
+    out. `deposit_minor`: the deposit on its card. `checked_out_at`: null if it was not checked out.
     """
 
     visit_id: UUID
@@ -64,6 +67,10 @@ class VisitView(Struct, frozen=True):
     closed_by: str | None
     active_tap_id: str | None
     lock_set_at: datetime | None
+    valid_until: datetime | None
+    expired: bool
+    ended_with_shift: bool
+    checked_out_at: datetime | None
     patrons: int
     alcohol_allowed: bool
     allowance: Allowance | None
@@ -71,9 +78,33 @@ class VisitView(Struct, frozen=True):
     held_minor: int
     available_minor: int
     spent_minor: int
+    deposit_minor: int
     currency: str
     stuck: bool
     pending_pour: PendingPour | None
+
+
+class VisitInEvent(Struct, frozen=True):
+    """A visit in an event of a webhook: without names. `card_returned` and `payout_method`: of its check-out, if there was one."""
+
+    visit_id: UUID
+    venue_id: str
+    guest_id: UUID
+    card_uid: str | None
+    status: VisitStatus
+    opened_at: datetime
+    opened_by: str
+    closed_at: datetime | None
+    closed_by: str | None
+    valid_until: datetime | None
+    patrons: int
+    alcohol_allowed: bool
+    ended_with_shift: bool
+    checked_out_at: datetime | None
+    card_returned: bool | None
+    payout_method: PaymentMethod | None
+    paid_out_minor: int | None
+    currency: str
 
 
 async def list_visits(
@@ -110,10 +141,38 @@ async def get_visit(db: Database, visit_id: UUID) -> VisitView | None:
     return await read_one(db, _visits(db).where(visits.c.visit_id == visit_id), VisitView)
 
 
+async def visits_by_id(db: Database, visit_ids: Collection[UUID]) -> list[VisitInEvent]:
+    """These visits for events, in any order."""
+    if not visit_ids:
+        return []
+    of_check_out = [check_outs.c[name] for name in ("checked_out_at", "card_returned", "payout_method", "paid_out_minor")]
+    ended, currency = _ended_with_shift().label("ended_with_shift"), literal(db.policy.currency).label("currency")
+    statement = (
+        select(*visits.c, *of_check_out, ended, currency)
+        .outerjoin(check_outs, check_outs.c.visit_id == visits.c.visit_id)
+        .where(visits.c.visit_id.in_(visit_ids))
+    )
+    return await read_all(db, statement, VisitInEvent)
+
+
 async def get_active_visit_by_card(db: Database, card_uid: str) -> VisitView | None:
     """The active visit that holds a card."""
     of_card = and_(visits.c.card_uid == card_uid, visits.c.status == VisitStatus.ACTIVE.value)
     return await read_one(db, _visits(db).where(of_card), VisitView)
+
+
+async def get_visit_to_check_out(db: Database, card_uid: str) -> VisitView | None:
+    """The visit to check out of with a card: the active one, else one that ended with its shift and was not checked out."""
+    is_active = visits.c.status == VisitStatus.ACTIVE.value
+    of_guest = select(cards.c.card_uid).where(cards.c.card_uid == card_uid, cards.c.guest_id == visits.c.guest_id).exists()
+    ended = and_(_ended_with_shift(), check_outs.c.visit_id.is_(None), of_guest)
+    statement = (
+        _visits(db)
+        .where(visits.c.card_uid == card_uid, or_(is_active, ended))
+        .order_by(is_active.desc(), visits.c.opened_at.desc())
+        .limit(1)
+    )
+    return await read_one(db, statement, VisitView)
 
 
 async def allowances_of_visits(db: Database, visit_ids: Collection[UUID]) -> dict[UUID, Allowance]:
@@ -135,6 +194,10 @@ def _visits(db: Database) -> Select[Any]:
             (guests.c.balance_minor - guests.c.held_minor).label("available_minor"),
             _spent().label("spent_minor"),
             _card_status().label("card_status"),
+            _deposit().label("deposit_minor"),
+            func.coalesce(visits.c.valid_until <= func.now(), False).label("expired"),
+            _ended_with_shift().label("ended_with_shift"),
+            check_outs.c.checked_out_at,
             literal(db.policy.currency).label("currency"),
             func.coalesce(_is_stuck(db), False).label("stuck"),
             _pending_pour().label("pending_pour"),
@@ -142,10 +205,15 @@ def _visits(db: Database) -> Select[Any]:
         )
         .join(venues, venues.c.venue_id == visits.c.venue_id)
         .join(guests, guests.c.guest_id == visits.c.guest_id)
+        .outerjoin(check_outs, check_outs.c.visit_id == visits.c.visit_id)
         .outerjoin(pours, pending)
         .outerjoin(taps, taps.c.tap_path == pours.c.tap_path)
         .outerjoin(nodes, nodes.c.path == pours.c.tap_path)
     )
+
+
+def _ended_with_shift() -> ColumnElement[bool]:
+    return visits.c.ended_by_shift_id.is_not(None)
 
 
 def _spent() -> ColumnElement[int]:
@@ -156,6 +224,12 @@ def _spent() -> ColumnElement[int]:
 
 def _card_status() -> ColumnElement[Any]:
     return select(cards.c.status).where(cards.c.card_uid == visits.c.card_uid).scalar_subquery()
+
+
+def _deposit() -> ColumnElement[int]:
+    """The deposit on the visit's card, while the card is its guest's."""
+    of_card = and_(cards.c.card_uid == visits.c.card_uid, cards.c.guest_id == visits.c.guest_id)
+    return func.coalesce(select(cards.c.deposit_minor).where(of_card).scalar_subquery(), 0)
 
 
 def _allowance() -> ColumnElement[Any]:

@@ -18,6 +18,7 @@ from tapwire_core.db.views.money import Booked, MovementKind, bookings_at
 from tapwire_core.db.views.pours import PourView, pours_by_id
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_one, read_page, table
 from tapwire_core.db.views.shifts import ShiftView, shifts_by_id
+from tapwire_core.db.views.visits import VisitInEvent, visits_by_id
 from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
 
 webhooks: Final = table(Webhook)
@@ -43,6 +44,13 @@ MONEY_EVENTS: Final[Mapping[str, WebhookEventType]] = {
     AuditAction.ADJUSTMENT: WebhookEventType.ADJUSTMENT_BOOKED,
     AuditAction.COMP: WebhookEventType.COMP_BOOKED,
     AuditAction.TOP_UP_REVERSED: WebhookEventType.TOP_UP_REVERSED,
+    AuditAction.DEPOSIT_TAKEN: WebhookEventType.DEPOSIT_BOOKED,
+    AuditAction.DEPOSIT_RETURNED: WebhookEventType.DEPOSIT_BOOKED,
+    AuditAction.DEPOSIT_FORFEITED: WebhookEventType.DEPOSIT_BOOKED,
+}
+VISIT_EVENTS: Final[Mapping[str, WebhookEventType]] = {
+    AuditAction.VISIT_OPENED: WebhookEventType.VISIT_OPENED,
+    AuditAction.VISIT_CLOSED: WebhookEventType.VISIT_CLOSED,
 }
 INCIDENT_EVENTS: Final[Mapping[str, WebhookEventType]] = {
     AuditAction.INCIDENT_RAISED: WebhookEventType.INCIDENT_RAISED,
@@ -60,6 +68,7 @@ DRAWER_EVENTS: Final[Mapping[str, WebhookEventType]] = {
 EVENT_OF: Final[Mapping[str, WebhookEventType]] = {
     **POUR_EVENTS,
     **MONEY_EVENTS,
+    **VISIT_EVENTS,
     **INCIDENT_EVENTS,
     **SHIFT_EVENTS,
     **DRAWER_EVENTS,
@@ -161,7 +170,8 @@ async def make_events(db: Database, entries: Iterable[AuditEntryView], wanted: C
     typed = [(entry, EVENT_OF[entry.action]) for entry in entries if entry.action in EVENT_OF]
     of_interest = [entry for entry, kind in typed if kind in wanted]
     bookings = await _bookings_of(db, [entry for entry in of_interest if entry.action in MONEY_EVENTS])
-    objects: dict[UUID, PourView | IncidentView | ShiftView] = {
+    objects: dict[UUID, PourView | VisitInEvent | IncidentView | ShiftView] = {
+        **{visit.visit_id: visit for visit in await visits_by_id(db, _subjects(of_interest, VISIT_EVENTS))},
         **{pour.pour_id: pour for pour in await pours_by_id(db, _subjects(of_interest, POUR_EVENTS))},
         **{incident.incident_id: incident for incident in await incidents_by_id(db, _subjects(of_interest, INCIDENT_EVENTS))},
         **{shift.shift_id: shift for shift in await shifts_by_id(db, _subjects(of_interest, SHIFT_EVENTS))},

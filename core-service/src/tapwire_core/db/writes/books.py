@@ -39,7 +39,8 @@ RULES: Final[Mapping[str, str]] = {
             CASE WHEN debit_account = 'comp' THEN amount_minor ELSE 0 END::text, house_credit_minor::text
         FROM money_movements WHERE CASE
             WHEN debit_account = 'comp' THEN house_credit_minor <> amount_minor
-            WHEN house_credit_minor < 0 THEN debit_account <> 'guest' OR credit_account NOT IN ('sales', 'adjustment')
+            WHEN house_credit_minor < 0 THEN (debit_account, credit_account) NOT IN (
+                ('guest', 'sales'), ('guest', 'adjustment'), ('deposit', 'deposit_forfeited'))
             WHEN house_credit_minor > 0 THEN debit_account <> 'adjustment' OR pour_id IS NULL
             ELSE false END""",
     "held = sum of pending holds": """
@@ -48,6 +49,17 @@ RULES: Final[Mapping[str, str]] = {
             SELECT guest_id, sum(hold_minor) AS sum FROM pours WHERE sync_status = 'pending_sync' GROUP BY guest_id) AS holds
             USING (guest_id)
         WHERE held_minor <> coalesce(holds.sum, 0)""",
+    "deposit account = deposits of cards": """
+        SELECT concat_ws(' ', guest_id, venue_id), coalesce(kept.sum, 0)::text, coalesce(booked.sum, 0)::text
+        FROM (
+            SELECT guest_id, deposit_venue_id AS venue_id, sum(deposit_minor) AS sum FROM cards
+            WHERE deposit_minor > 0 GROUP BY guest_id, deposit_venue_id) AS kept
+        FULL JOIN (
+            SELECT guest_id, venue_id,
+                sum(CASE WHEN credit_account = 'deposit' THEN amount_minor ELSE -amount_minor END) AS sum
+            FROM money_movements WHERE 'deposit' IN (debit_account, credit_account) GROUP BY guest_id, venue_id) AS booked
+            USING (guest_id, venue_id)
+        WHERE coalesce(kept.sum, 0) <> coalesce(booked.sum, 0)""",
     "keg volume = start less stock movements": """
         SELECT keg_id::text, (initial_volume_ml - coalesce(moved.sum, 0))::text, book_volume_ml::text
         FROM kegs LEFT JOIN (SELECT keg_id, sum(volume_ml) AS sum FROM stock_movements GROUP BY keg_id) AS moved USING (keg_id)

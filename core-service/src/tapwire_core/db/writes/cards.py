@@ -1,14 +1,18 @@
 """Cards, and their visits and running pours."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from tapwire_contracts.reasons import StopReason
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.closed_sets import CardStatus
+
+_CARDS: Final = "SELECT card_uid, status, guest_id, deposit_minor, deposit_venue_id FROM cards"
 
 
 class LockedCard(Struct, frozen=True):
@@ -17,6 +21,8 @@ class LockedCard(Struct, frozen=True):
     card_uid: str
     status: CardStatus
     guest_id: UUID | None
+    deposit_minor: int
+    deposit_venue_id: str | None
 
 
 class VisitOfCard(Struct, frozen=True):
@@ -35,18 +41,20 @@ class StoppedPour(Struct, frozen=True):
 
 async def lock_card(store: Store, card_uid: str) -> LockedCard | None:
     """Lock a card's row for a change; None when the card has never been seen."""
-    row = await store.connection.fetchrow(
-        "SELECT card_uid, status, guest_id FROM cards WHERE card_uid = $1 FOR NO KEY UPDATE", card_uid
-    )
+    row = await store.connection.fetchrow(f"{_CARDS} WHERE card_uid = $1 FOR NO KEY UPDATE", card_uid)
     return as_struct(row, LockedCard)
 
 
-async def lock_or_add_card(store: Store, card_uid: str) -> LockedCard:
-    """Lock a card's row for a change; a card that has never been seen is added as `available`."""
+async def lock_card_and_lost_ones(store: Store, card_uid: str, guest_id: UUID) -> list[LockedCard]:
+    """Lock a card, added as `available` if it has never been seen, and the guest's lost cards with a deposit, by their ids."""
     await store.connection.execute("INSERT INTO cards (card_uid) VALUES ($1) ON CONFLICT DO NOTHING", card_uid)
-    card = await lock_card(store, card_uid)
-    assert card is not None, "cards are never deleted"
-    return card
+    rows = await store.connection.fetch(
+        f"""{_CARDS} WHERE card_uid = $1 OR (guest_id = $2 AND status = 'lost' AND deposit_minor > 0)
+            ORDER BY card_uid FOR NO KEY UPDATE""",
+        card_uid,
+        guest_id,
+    )
+    return [msgspec.convert(dict(row), LockedCard) for row in rows]
 
 
 async def add_cards(store: Store, card_uids: Sequence[str]) -> list[str]:

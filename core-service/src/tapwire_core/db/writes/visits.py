@@ -1,6 +1,7 @@
 """Visits, with their guests and cards."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -24,6 +25,8 @@ class LockedVisit(Struct, frozen=True):
     status: VisitStatus
     patrons: int
     alcohol_allowed: bool
+    valid_until: datetime | None
+    ended_with_shift: bool
 
 
 class ActiveVisit(Struct, frozen=True):
@@ -47,11 +50,43 @@ class PourOfVisit(Struct, frozen=True):
 async def lock_visit(store: Store, visit_id: UUID) -> LockedVisit | None:
     """Lock a visit's row for a change."""
     row = await store.connection.fetchrow(
-        """SELECT visit_id, venue_id, guest_id, card_uid, status, patrons, alcohol_allowed FROM visits
-           WHERE visit_id = $1 FOR NO KEY UPDATE""",
+        """SELECT visit_id, venue_id, guest_id, card_uid, status, patrons, alcohol_allowed, valid_until,
+               ended_by_shift_id IS NOT NULL AS ended_with_shift
+           FROM visits WHERE visit_id = $1 FOR NO KEY UPDATE""",
         visit_id,
     )
     return as_struct(row, LockedVisit)
+
+
+async def guest_of_visit(store: Store, visit_id: UUID) -> UUID | None:
+    """The visit's guest, who never changes; None when there is no such visit."""
+    found: UUID | None = await store.connection.fetchval("SELECT guest_id FROM visits WHERE visit_id = $1", visit_id)
+    return found
+
+
+async def card_of_visit(store: Store, visit_id: UUID) -> str | None:
+    """The visit's card, without a lock."""
+    found: str | None = await store.connection.fetchval("SELECT card_uid FROM visits WHERE visit_id = $1", visit_id)
+    return found
+
+
+async def end_of_visit_opened_now(store: Store, venue_id: str) -> datetime | None:
+    """The end of a visit that is opened now, by the venue's `visit_hours`; None where visits last until they are closed."""
+    found: datetime | None = await store.connection.fetchval(
+        "SELECT now() + make_interval(hours => visit_hours::int) FROM venues WHERE venue_id = $1", venue_id
+    )
+    return found
+
+
+async def extend_visit(store: Store, visit_id: UUID, hours: int) -> datetime:
+    """Add hours to the later of the visit's end and now; returns the new end."""
+    found: datetime = await store.connection.fetchval(
+        """UPDATE visits SET valid_until = greatest(valid_until, now()) + make_interval(hours => $2)
+           WHERE visit_id = $1 RETURNING valid_until""",
+        visit_id,
+        hours,
+    )
+    return found
 
 
 async def active_visit_of_guest(store: Store, guest_id: UUID) -> ActiveVisit | None:

@@ -61,7 +61,8 @@ LANGUAGE sql STABLE AS $$
                 'leased_tap', leased.tap_path,
                 'leased_pour_id', leased.pour_id,
                 'patrons', visit.patrons,
-                'alcohol_allowed', visit.alcohol_allowed
+                'alcohol_allowed', visit.alcohol_allowed,
+                'expired', coalesce(visit.valid_until <= now(), false)
             ) END,
             'guest', CASE WHEN guest.guest_id IS NOT NULL THEN jsonb_build_object(
                 'guest_id', guest.guest_id,

@@ -1,0 +1,306 @@
+"""Check-out and receipt over REST."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from tapwire_contracts.messages import PourAuthorized
+from tapwire_core.db.engine import Database
+from tapwire_core.services import cards, visits
+from tests.rest import Rest, done, refusal, with_key
+from tests.venue import OPERATOR, Guest, Venue
+
+CASH = {"payout": {"method": "cash"}, "card_returned": True}
+KEEP = {"payout": None, "card_returned": True}
+
+
+@pytest.fixture
+async def deposits(rest: Rest, venue: Venue) -> None:
+    """The venue takes 5.00 for a card."""
+    done(await rest.engineer.patch("/api/venues/bar", json={"card_deposit_minor": 5_00}))
+
+
+def adds_up(receipt: dict[str, Any]) -> bool:
+    """True if the receipt's sums are its balance, and its pours what was poured."""
+    comes = ("opening_balance", "top_ups", "comps", "adjustments")
+    goes = ("poured", "charges", "reversals", "refunds", "paid_out", "deposit")
+    total = sum(receipt[f"{name}_minor"] for name in comes) - sum(receipt[f"{name}_minor"] for name in goes)
+    return bool(total == receipt["balance_minor"] and receipt["poured_minor"] == sum(p["amount_minor"] for p in receipt["pours"]))
+
+
+async def pour(venue: Venue, guest: Guest, volume_ml: int) -> None:
+    await venue.report(await venue.grant(guest), volume_ml)
+
+
+async def rows_of(db: Database) -> list[tuple[str, str, int]]:
+    statement = "SELECT debit_account, credit_account, amount_minor FROM money_movements ORDER BY movement_id"
+    return [tuple(row) for row in await db.pool.fetch(statement)]
+
+
+async def test_a_check_out_pays_out_frees_the_card_and_closes_in_one_request(rest: Rest, venue: Venue, deposits: None) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    await pour(venue, ann, 100)
+    at = f"/api/visits/{ann.visit_id}"
+
+    receipt = done(await rest.shift_lead.post(at + "/check-out", json=CASH, headers=with_key()))
+
+    assert (receipt["opening_balance_minor"], receipt["poured_minor"], receipt["paid_out_minor"]) == (100_00, 50_00, 50_00)
+    assert (receipt["deposit_minor"], receipt["refunds_minor"], receipt["balance_minor"]) == (0, 0, 0)
+    assert [(p["beverage"], p["volume_ml"], p["amount_minor"]) for p in receipt["pours"]] == [("Pils", 100, 50_00)]
+    assert adds_up(receipt)
+    card = done(await rest.operator.get(f"/api/cards/{ann.card_uid}"))
+    assert (card["status"], card["guest_id"], card["deposit_minor"]) == ("available", None, 0)
+    visit = done(await rest.operator.get(at))
+    assert (visit["status"], visit["available_minor"], visit["checked_out_at"] is not None) == ("closed", 0, True)
+    assert done(await rest.operator.get(at + "/receipt")) == receipt
+    (entry,) = done(await rest.operator.get("/api/audit", params={"action": "visit_checked_out"}))["items"]
+    assert (entry["details"]["paid_out_minor"], entry["venue_id"]) == (50_00, "bar")
+    bob = await venue.guest(balance_minor=10_00, card_uid=ann.card_uid)
+    assert bob.card_uid == ann.card_uid, "the card is free for the next guest"
+    await venue.books_balance()
+
+
+async def test_the_same_again_is_the_same_answer_and_another_body_is_refused(rest: Rest, venue: Venue, deposits: None) -> None:
+    ann = await venue.guest(balance_minor=20_00)
+    at = f"/api/visits/{ann.visit_id}/check-out"
+
+    both = await asyncio.gather(*(rest.shift_lead.post(at, json=CASH) for _ in range(2)))
+    booked = await rows_of(venue.db)
+    again = done(await rest.shift_lead.post(at, json=CASH))
+
+    assert [done(answer) for answer in both] == [again, again]
+    assert await rows_of(venue.db) == booked
+    assert booked[-2:] == [("deposit", "guest", 5_00), ("guest", "cash", 20_00)]
+    refusal(await rest.shift_lead.post(at, json=KEEP), 409, "already_checked_out")
+
+
+async def test_what_is_kept_stays_on_the_account_and_a_card_that_stays_away_forfeits_its_deposit(
+    rest: Rest, venue: Venue, deposits: None
+) -> None:
+    ann = await venue.guest(balance_minor=20_00)
+    at = f"/api/visits/{ann.visit_id}/check-out"
+
+    receipt = done(await rest.operator.post(at, json={"payout": None, "card_returned": False}))
+
+    assert (receipt["deposit_minor"], receipt["paid_out_minor"], receipt["balance_minor"]) == (5_00, 0, 15_00)
+    assert (await rows_of(venue.db))[-1] == ("deposit", "deposit_forfeited", 5_00)
+    card = done(await rest.operator.get(f"/api/cards/{ann.card_uid}"))
+    assert (card["status"], card["guest_id"], card["deposit_minor"]) == ("bound", str(ann.guest_id), 0)
+
+
+async def test_nothing_is_done_while_a_pour_is_pending_or_the_card_can_not_be_returned(
+    rest: Rest, venue: Venue, deposits: None
+) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    at = f"/api/visits/{ann.visit_id}/check-out"
+    booked = await rows_of(venue.db)
+    grant = await venue.grant(ann)
+
+    pending = refusal(await rest.shift_lead.post(at, json=CASH), 409, "pour_pending")
+    await venue.report(grant, 0)
+    await cards.report_card_lost(venue.db, OPERATOR, ann.card_uid, "gone")
+    refusal(await rest.shift_lead.post(at, json=CASH), 409, "card_not_returnable")
+    bare = await venue.guest(balance_minor=5_00)
+    await venue.db.pool.execute("UPDATE visits SET card_uid = NULL WHERE visit_id = $1", bare.visit_id)
+    refusal(await rest.shift_lead.post(f"/api/visits/{bare.visit_id}/check-out", json=KEEP), 409, "card_not_returnable")
+
+    assert pending["pour_ids"] == [str(grant.pour_id)]
+    assert (await rows_of(venue.db))[: len(booked)] == booked
+    assert done(await rest.operator.get(f"/api/visits/{ann.visit_id}"))["status"] == "active"
+    done(await rest.shift_lead.post(at, json=CASH | {"card_returned": False}))
+    assert ("deposit", "deposit_forfeited", 5_00) in await rows_of(venue.db), "a lost card's deposit stays with the house"
+
+
+async def test_unpaid_beer_is_named_and_a_shift_lead_passes_with_a_reason(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=10_00)
+    grant = await venue.grant(ann)
+    assert (await venue.report(grant, 500)).outcome == "rejected_insufficient_funds"
+    at = f"/api/visits/{ann.visit_id}/check-out"
+    despite = KEEP | {"despite_incidents": True, "reason": "will come back to pay"}
+
+    problem = refusal(await rest.operator.post(at, json=KEEP), 409, "incident_open")
+    refusal(await rest.operator.post(at, json=despite), 403, "role_required")
+    refusal(await rest.shift_lead.post(at, json=KEEP | {"despite_incidents": True}), 400, "reason_required")
+
+    (incident,) = await venue.incidents("rejected_insufficient_funds")
+    assert problem["incidents"] == [
+        {"incident_id": str(incident["incident_id"]), "kind": "rejected_insufficient_funds", "amount_minor": 250_00}
+    ]
+    assert problem["amount_minor"] == 250_00
+    receipt = done(await rest.shift_lead.post(at, json=despite))
+    assert [(p["volume_ml"], p["amount_minor"]) for p in receipt["pours"]] == [(500, 0)]
+
+
+async def test_a_receipt_is_frozen_when_the_visit_is_closed(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=10_00)
+    at, account = f"/api/visits/{ann.visit_id}", f"/api/guests/{ann.guest_id}"
+    top_up = {"amount_minor": 30_00, "method": "card"}
+    done(await rest.operator.post(account + "/top-ups", json=top_up, headers=with_key()), 201)
+    back = {"amount_minor": 5_00, "method": "cash", "reason": "asked for it"}
+    done(await rest.shift_lead.post(account + "/refunds", json=back, headers=with_key()), 201)
+    await pour(venue, ann, 10)
+    live = done(await rest.operator.get(at + "/receipt"))
+    done(await rest.operator.post(at + "/close"))
+
+    frozen = done(await rest.operator.get(at + "/receipt"))
+    done(await rest.operator.post(account + "/top-ups", json=top_up, headers=with_key()), 201)
+    done(await rest.engineer.patch(f"/api/beverages/{venue.beverage_id}", json={"name": "Lager"}))
+
+    assert frozen | {"closed_at": None} == live
+    sums = [frozen[f"{name}_minor"] for name in ("opening_balance", "top_ups", "refunds", "poured", "balance")]
+    assert sums == [10_00, 30_00, 5_00, 5_00, 30_00]
+    assert adds_up(frozen)
+    assert done(await rest.operator.get(at + "/receipt")) == frozen, "what comes later is on no receipt of before"
+    refusal(await rest.shift_lead.post(at + "/check-out", json=KEEP), 409, "visit_not_active")
+    table = (await rest.operator.get(at + "/receipt", headers={"Accept": "text/csv"})).text.splitlines()
+    assert table[0].startswith("part,name,volume_ml")
+    assert "sum,balance_minor,,,3000,,EUR" in table
+
+
+async def end_with_shift(venue: Venue, visit_id: UUID) -> None:
+    """As `end_visits` closes a visit."""
+    await visits.close_visit(venue.db, OPERATOR, visit_id)
+    await venue.db.pool.execute(
+        "UPDATE visits SET ended_by_shift_id = (SELECT shift_id FROM shifts LIMIT 1) WHERE visit_id = $1", visit_id
+    )
+
+
+async def test_a_visit_that_ended_with_its_shift_is_checked_out_once_while_its_guest_is_away(
+    rest: Rest, venue: Venue, deposits: None
+) -> None:
+    ann = await venue.guest(balance_minor=30_00)
+    at = f"/api/visits/{ann.visit_id}/check-out"
+    await end_with_shift(venue, ann.visit_id)
+    back = await visits.open_visit(venue.db, OPERATOR, "bar", ann.guest_id)
+
+    problem = refusal(await rest.shift_lead.post(at, json=CASH), 409, "visit_already_active")
+    await visits.close_visit(venue.db, OPERATOR, back)
+    receipt = done(await rest.shift_lead.post(at, json=CASH))
+
+    assert problem["visit_id"] == str(back)
+    assert (receipt["paid_out_minor"], receipt["balance_minor"], adds_up(receipt)) == (30_00, 0, True)
+    assert done(await rest.shift_lead.post(at, json=CASH)) == receipt
+    refusal(await rest.shift_lead.post(at, json=KEEP), 409, "already_checked_out")
+    assert await venue.audited("visit_closed") == 2
+
+
+async def test_an_operator_pays_out_up_to_the_limit_of_the_venue_and_house_credit_stays(
+    rest: Rest, venue: Venue, deposits: None
+) -> None:
+    ann = await venue.guest(balance_minor=20_00)
+    at, account = f"/api/visits/{ann.visit_id}/check-out", f"/api/guests/{ann.guest_id}"
+    comp = {"amount_minor": 3_00, "reason": "for the wait"}
+    done(await rest.shift_lead.post(account + "/comps", json=comp, headers=with_key()), 201)
+    done(await rest.engineer.patch("/api/venues/bar", json={"operator_refund_limit_minor": 19_99}))
+
+    problem = refusal(await rest.operator.post(at, json=CASH), 403, "refund_limit")
+    done(await rest.engineer.patch("/api/venues/bar", json={"operator_refund_limit_minor": 20_00}))
+    receipt = done(await rest.operator.post(at, json=CASH))
+
+    assert problem["limit_minor"] == 19_99
+    assert (receipt["paid_out_minor"], receipt["comps_minor"], receipt["balance_minor"]) == (20_00, 3_00, 3_00)
+    assert adds_up(receipt)
+
+
+async def test_a_forfeited_deposit_is_taken_from_house_credit_first(rest: Rest, venue: Venue, deposits: None) -> None:
+    ann = await venue.guest(balance_minor=10_00)
+    at, account = f"/api/visits/{ann.visit_id}/check-out", f"/api/guests/{ann.guest_id}"
+    comp = {"amount_minor": 4_00, "reason": "for the wait"}
+    done(await rest.shift_lead.post(account + "/comps", json=comp, headers=with_key()), 201)
+
+    receipt = done(await rest.shift_lead.post(at, json=CASH | {"card_returned": False}))
+
+    assert (receipt["paid_out_minor"], receipt["deposit_minor"], receipt["balance_minor"]) == (9_00, 5_00, 0)
+    await venue.books_balance()
+
+
+async def test_a_receipt_states_the_tax_of_each_rate(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=500_00)
+    done(await rest.engineer.patch(f"/api/beverages/{venue.beverage_id}", json={"tax_rate_bp": 1_900}))
+    await pour(venue, ann, 119)
+    done(await rest.engineer.patch(f"/api/beverages/{venue.beverage_id}", json={"tax_rate_bp": None}))
+    await pour(venue, ann, 10)
+
+    receipt = done(await rest.operator.get(f"/api/visits/{ann.visit_id}/receipt"))
+
+    assert receipt["tax"] == [
+        {"tax_rate_bp": 1_900, "gross_minor": 59_50, "net_minor": 50_00, "tax_minor": 9_50},
+        {"tax_rate_bp": None, "gross_minor": 5_00, "net_minor": None, "tax_minor": None},
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_check_out_against_all_that_may_come_at_once_leaves_one_of_them_first(
+    rest: Rest, venue: Venue, deposits: None, seed: int
+) -> None:
+    ann = await venue.guest(balance_minor=100_00)
+    at, account = f"/api/visits/{ann.visit_id}", f"/api/guests/{ann.guest_id}"
+    top_up, back = {"amount_minor": 7_00, "method": "card"}, {"amount_minor": 3_00, "method": "cash", "reason": "asked for it"}
+    question = venue.tap.question(ann.card_uid)
+    calls: list[Callable[[], Coroutine[Any, Any, httpx.Response]]] = [
+        lambda: rest.shift_lead.post(at + "/check-out", json=CASH),
+        lambda: rest.shift_lead.post(at + "/check-out", json=KEEP),
+        lambda: rest.operator.post(account + "/top-ups", json=top_up, headers=with_key()),
+        lambda: rest.shift_lead.post(account + "/refunds", json=back, headers=with_key()),
+        lambda: rest.shift_lead.post("/api/shifts/close", json={}),
+        lambda: rest.operator.post(f"/api/cards/{ann.card_uid}/lost", json={"reason": "gone"}),
+    ]
+    random.Random(seed).shuffle(calls)
+
+    answer, answers = await asyncio.gather(venue.ask(question), asyncio.gather(*(call() for call in calls)))
+
+    assert all(answer.status_code in (200, 201, 409) for answer in answers), [answer.text for answer in answers]
+    await venue.books_balance()
+    if isinstance(answer, PourAuthorized):
+        await venue.report(answer, 10)
+    receipt = done(await rest.operator.get(at + "/receipt"))
+    assert adds_up(receipt)
+    done_of = [a for a in answers if a.request.url.path.endswith("check-out") and a.status_code == 200]
+    assert len(done_of) <= 1, "one of two different check-outs"
+    await venue.books_balance()
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_any_night_adds_up_to_the_minor_unit(rest: Rest, venue: Venue, deposits: None, seed: int) -> None:
+    chance = random.Random(seed)
+    ann = await venue.guest(balance_minor=300_00)
+    at, account = f"/api/visits/{ann.visit_id}", f"/api/guests/{ann.guest_id}"
+    for _ in range(12):
+        amount_minor = chance.randint(1, 9_99)
+        body = {"amount_minor": amount_minor, "reason": "any"}
+        match chance.choice(["top-up", "refund", "comp", "up", "down", "pour", "rate", "card"]):
+            case "top-up":
+                body = {"amount_minor": amount_minor, "method": chance.choice(["cash", "card"])}
+                await rest.operator.post(account + "/top-ups", json=body, headers=with_key())
+            case "refund":
+                await rest.shift_lead.post(account + "/refunds", json=body | {"method": "cash"}, headers=with_key())
+            case "comp":
+                await rest.shift_lead.post(account + "/comps", json=body, headers=with_key())
+            case "up" | "down" as way:
+                sign = 1 if way == "up" else -1
+                adjusted = body | {"amount_minor": sign * amount_minor}
+                await rest.shift_lead.post(account + "/adjustments", json=adjusted, headers=with_key())
+            case "pour":
+                await pour(venue, ann, chance.randint(1, 60))
+            case "rate":
+                rate = {"tax_rate_bp": chance.choice([0, 700, 1_900, None])}
+                await rest.engineer.patch(f"/api/beverages/{venue.beverage_id}", json=rate)
+            case "card":
+                uid = f"04b{seed}{chance.randint(0, 0xFFFF):04x}"
+                await rest.operator.post(account + "/cards", json={"card_uid": uid})
+    balance_minor, _ = await venue.balance(ann)
+
+    live = done(await rest.operator.get(at + "/receipt"))
+    receipt = done(await rest.shift_lead.post(at + "/check-out", json=CASH))
+
+    assert adds_up(live)
+    assert live["balance_minor"] == balance_minor
+    assert adds_up(receipt)
+    assert receipt["balance_minor"] == (await venue.balance(ann))[0]
+    assert sum(row["gross_minor"] for row in receipt["tax"]) == receipt["poured_minor"] + receipt["charges_minor"]
+    assert all(row["net_minor"] is None or row["net_minor"] + row["tax_minor"] == row["gross_minor"] for row in receipt["tax"])
