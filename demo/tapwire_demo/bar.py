@@ -23,12 +23,13 @@ KEG_LOW_ML: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Beverage:
-    """A beverage; the price is per litre, in minor units, the strength in per cent."""
+    """A beverage; the price is per litre, in minor units, the strength in per cent, the tax in basis points."""
 
     name: str
     style: str
     sell_price_per_liter_minor: int
     abv: str
+    tax_rate_bp: int = 19_00
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

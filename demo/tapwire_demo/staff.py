@@ -102,6 +102,7 @@ async def _beverage_id(db: Database, beverage: Beverage) -> UUID:
         name=beverage.name,
         style=beverage.style,
         abv=Decimal(beverage.abv),
+        tax_rate_bp=beverage.tax_rate_bp,
         sell_price_per_liter_minor=beverage.sell_price_per_liter_minor,
     )
 

@@ -36,6 +36,7 @@ class Wrong(StrEnum):
     OVERCHARGED = "a guest paid for more than flowed by a grant of theirs"
     MONEY_LOST = "an account is not what was paid in less what was charged"
     NEGATIVE = "an account holds more than it has"
+    HOUSE_CREDIT = "house credit is more than the house gave, or than there is"
     TWO_LEASES = "two pours hold one tap or one visit"
     TWO_ANSWERS = "the same report was answered in two ways"
     NOT_GRANTED = "a valve opened without a grant for the card that lay there"
@@ -109,6 +110,7 @@ class Auditor:
     since_rearm: dict[UUID, set[UUID]] = field(default_factory=dict)
     ended_by_hand: set[UUID] = field(default_factory=set)
     paid_minor: dict[UUID, int] = field(default_factory=dict)
+    given_minor: dict[UUID, int] = field(default_factory=dict)
     forgotten: set[UUID] = field(default_factory=set)
     verdicts: dict[tuple[UUID, int, int], str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -219,6 +221,11 @@ class Auditor:
     def paid(self, guest_id: UUID, amount_minor: int) -> None:
         """Money went over the counter; negative when it went back."""
         self.paid_minor[guest_id] = self.paid_minor.get(guest_id, 0) + amount_minor
+
+    def given(self, guest_id: UUID, amount_minor: int) -> None:
+        """The house gave a guest money to pour."""
+        self.given_minor[guest_id] = self.given_minor.get(guest_id, 0) + amount_minor
+        self.paid(guest_id, amount_minor)
 
     def ended(self, pour_id: UUID, typed_ml: int | None = None) -> None:
         """An operator ended a pour, perhaps with a volume."""
@@ -341,6 +348,9 @@ class Auditor:
             holds_minor = sum(line.hold_minor for line in pending if line.guest_id == guest_id)
             if not account.balance_minor >= account.held_minor == holds_minor >= 0:
                 self.find(Wrong.NEGATIVE, f"guest {guest_id} has {account}, pours hold {holds_minor}")
+            # nothing else is spent before it, and nothing of it is paid out
+            if not 0 <= account.house_credit_minor <= min(account.balance_minor, self.given_minor.get(guest_id, 0)):
+                self.find(Wrong.HOUSE_CREDIT, f"guest {guest_id} has {account}, was given {self.given_minor.get(guest_id, 0)}")
 
 
 def _worth(volume_ml: int, price_minor: int) -> int:

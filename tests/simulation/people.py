@@ -157,6 +157,32 @@ class People:
             opened = await self.books.open_visit(guest.guest_id, guest.cards[-1], self._new_id(), tricks.choice((2, 5)))
             guest.visit_id = opened if isinstance(opened, UUID) else None
 
+    # ── house credit ────────────────────────────────────────────────────────
+
+    def spend_house_credit(self, dice: Random, until_ms: int) -> None:
+        """The house gives guests money, and corrects pours; the dice are others than those of the other troubles."""
+        for _ in range(dice.randint(4, 14)):
+            self.clock.after(dice.randint(2_000, until_ms), partial(dice.choice((self._give, self._correct, self._pay_out)), dice))
+
+    async def _give(self, dice: Random) -> None:
+        guest, amount_minor = dice.choice(self.guests), dice.choice(AMOUNTS_MINOR)
+        if await self.books.comp(guest.guest_id, amount_minor, await self._some_pour(dice, guest)) is None:
+            self.auditor.given(guest.guest_id, amount_minor)
+
+    async def _correct(self, dice: Random) -> None:
+        guest, amount_minor = dice.choice(self.guests), dice.choice(AMOUNTS_MINOR) * dice.choice((1, 1, -1))
+        if await self.books.adjust(guest.guest_id, amount_minor, await self._some_pour(dice, guest)) is None:
+            self.auditor.paid(guest.guest_id, amount_minor)
+
+    async def _pay_out(self, dice: Random) -> None:
+        guest, amount_minor = dice.choice(self.guests), dice.choice(AMOUNTS_MINOR)
+        if await self.books.refund(guest.guest_id, amount_minor) is None:
+            self.auditor.paid(guest.guest_id, -amount_minor)
+
+    async def _some_pour(self, dice: Random, guest: Guest) -> UUID | None:
+        pours = (await self.books.statement()).pours
+        return dice.choice((None, *sorted(pour_id for pour_id, line in pours.items() if line.guest_id == guest.guest_id)))
+
     # ── operators ───────────────────────────────────────────────────────────
 
     def meddle(self, times: int, until_ms: int) -> None:

@@ -34,6 +34,8 @@ LIAR_SHARE: Final = 0.15
 """Share of the seeds in which a node lies about time."""
 LIMIT_SHARE: Final = 0.4
 """Share of the seeds in which the venue sets serving limits."""
+GIFT_SHARE: Final = 0.3
+"""Share of the seeds in which the house gives guests money."""
 MAX_FORGOTTEN_ML: Final = 150
 """Largest volume between two checkpoints on a simulated node's disk."""
 
@@ -69,6 +71,8 @@ class World:
         self.tricks = Random(f"tricks {seed}")
         self.limits = Random(f"serving limits {seed}")
         self.has_limits = self.limits.random() < LIMIT_SHARE
+        self.gifts = Random(f"gifts {seed}")
+        self.has_gifts = self.gifts.random() < GIFT_SHARE
         self.auditor = Auditor(KEG_ML, MAX_FORGOTTEN_ML)
         self.bus = Bus(self.clock, random, self.weather)
         self.nodes = {tap.path: Node(tap.path, self.clock, self.auditor, random, self._publish) for tap in site.taps}
@@ -132,6 +136,8 @@ class World:
             self.tricks.choice(list(self.nodes.values())).lies = self.tricks
         if self.has_limits:
             self.people.serve_with_limits(self.limits, STORM_MS)
+        if self.has_gifts:
+            self.people.spend_house_credit(self.gifts, STORM_MS)
 
     def _plan_set_back(self, node: Node) -> None:
         """A technician makes an image of a disk, and writes it back later."""

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -9,11 +10,17 @@ import msgspec
 import pytest
 
 from tapwire_contracts.messages import PourAuthorized
+from tapwire_contracts.reasons import Resolution
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.shift_reports import ShiftReport, Totals, sum_up_shift
+from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.services import kegs, money
+from tapwire_core.services.beverages import change_beverage
+from tapwire_core.services.books import check_books
+from tapwire_core.services.incidents import resolve_incident
 from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
+from tapwire_core.services.visits import PourPending
 from tests.venue import KEG_ML, OPERATOR, Guest, SimulatedTap, Venue
 
 HAPPENINGS = 30
@@ -35,7 +42,7 @@ class Evening:
     async def go_on(self) -> None:
         """One thing happens."""
         happenings = (self.come, self.pour, self.pour, self.pour, self.end_one, self.end_one, self.clean, self.correct)
-        await self.dice.choice(happenings)()
+        await self.dice.choice((*happenings, self.give, self.undo, self.tax, self.resolve))()
 
     async def come(self) -> None:
         """A guest comes, with more money or less."""
@@ -85,6 +92,45 @@ class Evening:
         guest = self.dice.choice(self.guests)
         await money.adjust(self.venue.db, OPERATOR, guest.guest_id, 1_00, "sorry")
 
+    async def give(self) -> None:
+        """A guest gets a beer on the house, perhaps for a pour, or pays for a broken glass."""
+        guest, db = self.dice.choice(self.guests), self.venue.db
+        pour_id = await db.pool.fetchval("SELECT pour_id FROM pours WHERE guest_id = $1 ORDER BY pour_id LIMIT 1", guest.guest_id)
+        await money.comp(db, OPERATOR, guest.guest_id, self.dice.randint(1, 30_00), "sorry", self.dice.choice((pour_id, None)))
+        if pour_id is not None:
+            await money.adjust(db, OPERATOR, guest.guest_id, self.dice.choice((1, 9_00)), "flat", pour_id)
+        with suppress(money.InsufficientFunds):
+            await money.adjust(db, OPERATOR, guest.guest_id, -3_33, "a glass")
+
+    async def undo(self) -> None:
+        """A top-up of the wrong amount is taken back, by whoever is there."""
+        guest, other = self.dice.choice(self.guests), Actor(self.dice.choice(("test-operator", "lead")))
+        booked = await money.top_up(self.venue.db, OPERATOR, guest.guest_id, 77_00, self.dice.choice(list(PaymentMethod)))
+        with suppress(money.NotRefundable):
+            await money.reverse_top_up(self.venue.db, other, Role.SHIFT_LEAD, guest.guest_id, booked.movement_id, "typo")
+
+    async def tax(self) -> None:
+        """A rate changes, or is no longer stated."""
+        rate = self.dice.choice((None, 0, 700, 1_900, 10_000))
+        await change_beverage(self.venue.db, OPERATOR, self.venue.beverage_id, tax_rate_bp=rate)
+
+    async def resolve(self) -> None:
+        """Somebody looks at an incident, and some guest pays, or gets money back, or nobody does."""
+        incident_id = await self.venue.db.pool.fetchval(
+            "SELECT incident_id FROM incidents WHERE status <> 'resolved' AND kind <> 'volume_gap' ORDER BY raised_at LIMIT 1"
+        )
+        if incident_id is not None:
+            with suppress(PourPending):
+                await resolve_incident(
+                    self.venue.db,
+                    OPERATOR,
+                    incident_id,
+                    resolution=self.dice.choice((Resolution.CHARGED, Resolution.WRITTEN_OFF, Resolution.CORRECTED)),
+                    comment="looked",
+                    amount_minor=self.dice.randint(1, 40_00),
+                    visit_id=self.dice.choice(self.guests).visit_id,
+                )
+
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_a_report_adds_up_to_what_left_the_kegs_and_to_what_was_paid(db: Database, seed: int) -> None:
@@ -106,7 +152,11 @@ async def test_a_report_adds_up_to_what_left_the_kegs_and_to_what_was_paid(db: D
         "SELECT coalesce(sum(volume_ml), 0)::bigint FROM stock_movements WHERE kind = 'sale'"
     )
     balances_minor = await db.pool.fetchval("SELECT sum(balance_minor)::bigint FROM guests")
-    assert balances_minor == till.top_ups_minor - till.refunds_minor + till.adjustments_minor - totals.sold_minor
+    paid_minor = till.top_ups_minor - till.refunds_minor - till.reversals_minor
+    assert balances_minor == paid_minor + till.adjustments_minor + till.comps_minor - totals.sold_minor
+    assert sum(row.gross_minor for row in report.tax) == totals.sold_minor
+    assert all(row.net_minor is None or row.net_minor + (row.tax_minor or 0) == row.gross_minor for row in report.tax)
+    assert await check_books(db) == []
     assert totals.pending_pours == len(evening.pending)
     assert totals.pending_hold_minor == await db.pool.fetchval("SELECT sum(held_minor)::bigint FROM guests")
     assert totals.pending_max_ml == sum(grant.max_volume_ml for grant, _, _ in evening.pending)
@@ -123,8 +173,8 @@ def _is_the_sum_of_its_parts(report: ShiftReport) -> None:
         assert sum(getattr(part, name) for part in report.by_beverage.values()) == whole, name
     assert report.by_operator is not None
     assert report.by_method is not None
-    for name in ("top_ups_minor", "refunds_minor", "adjustments_minor"):
+    for name in ("top_ups_minor", "refunds_minor", "reversals_minor", "adjustments_minor", "comps_minor"):
         assert sum(getattr(part, name) for part in report.by_operator.values()) == getattr(report.till, name), name
-    for name in ("top_ups_minor", "refunds_minor"):
+    for name in ("top_ups_minor", "refunds_minor", "reversals_minor"):
         assert sum(getattr(part, name) for part in report.by_method.values()) == getattr(report.till, name), name
     assert set(report.by_method) <= set(PaymentMethod)

@@ -1,7 +1,10 @@
 """Comps and house credit, reversals of top-ups, and tax, over REST."""
 
 import asyncio
+import json
+import re
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -9,7 +12,8 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.services import money, visits
 from tapwire_core.services.guests import require_guest
-from tests.rest import Rest, done, refusal, with_key
+from tests.integration.rest.test_console_users import in_browser
+from tests.rest import Rest, done, log_in, refusal, with_key
 from tests.venue import OPERATOR, Guest, Venue
 
 
@@ -243,3 +247,39 @@ async def test_cards_are_registered_in_advance_all_or_none(rest: Rest, venue: Ve
     refusal(await rest.operator.post("/api/cards", json={"card_uids": ["04aa0001"] * 1_001}), 400, "invalid")
     assert await venue.db.pool.fetchval("SELECT count(*) FROM cards") == 3
     assert await venue.audited("cards_registered") == 1
+
+
+async def test_the_console_gives_house_credit_undoes_a_top_up_and_shows_tax(rest: Rest, venue: Venue) -> None:
+    ann, lead = await venue.guest(), in_browser(await log_in(venue.db, Role.SHIFT_LEAD))
+    browser = in_browser(await log_in(venue.db, Role.OPERATOR))
+
+    async def see(address: str, headers: dict[str, str] = browser) -> str:
+        return (await rest.nobody.get(address, headers=headers)).text
+
+    async def send(address: str, headers: dict[str, str] = browser, **fields: str) -> httpx.Response:
+        return await rest.nobody.post(address, headers=headers, data={"key": str(uuid4()), **fields})
+
+    done(await rest.engineer.patch(f"/api/beverages/{venue.beverage_id}", json={"tax_rate_bp": 770}))
+    booked = await send(f"/visits/{ann.visit_id}/top-up", amount_minor="60", method="cash")
+    undo = json.loads(booked.headers["HX-Trigger"])["said"]["undo"]["path"]
+    assert undo in await see(f"/guests/{ann.guest_id}")
+    assert "60.00" in await see(undo)
+    assert (await send(undo, reason="wrong guest")).status_code == 200
+    assert 'data-refused="already_reversed"' in (await send(undo, reason="wrong guest")).text
+    page = await see(f"/guests/{ann.guest_id}")
+    assert undo not in page
+    assert "Top-up reversed" in page
+    assert f"/guests/{ann.guest_id}/comp" not in page
+    assert "not allowed" in await see(f"/guests/{ann.guest_id}/comp")
+
+    assert "Give house credit" in await see(f"/guests/{ann.guest_id}/comp", lead)
+    assert (await send(f"/guests/{ann.guest_id}/comp", lead, amount_minor="60", reason="flat")).status_code == 200
+    assert "not paid out" in await see(f"/guests/{ann.guest_id}")
+    refused = await send(f"/visits/{ann.visit_id}/refund", lead, amount_minor="1", method="cash", reason="x")
+    assert 'data-refused="not_refundable"' in refused.text
+    await venue.report(await venue.grant(ann), 100)
+    shift = done(await rest.operator.get("/api/shifts/current"))["shift_id"]
+    for address in (f"/shift/{shift}", "/reports"):
+        assert re.search(r"7\.7\s%.*50\.00.*46\.43.*3\.57", await see(address), re.DOTALL), address
+    shown = await see(f"/stock/beverages/{venue.beverage_id}", in_browser(await log_in(venue.db, Role.ENGINEER)))
+    assert 'name="tax_rate" type="text" value="7.7"' in shown

@@ -8,7 +8,7 @@ from uuid import UUID
 from tapwire_contracts.reasons import Resolution, WebhookEventType
 from tapwire_core.db.views.monitoring import read_gauges
 from tapwire_core.db.views.webhooks import get_webhook
-from tapwire_core.domain.closed_sets import PaymentMethod
+from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.domain.webhooks import FAILURES_BEFORE_PAUSE
 from tapwire_core.services import incidents, money, pour_recovery, shifts, visits
 from tapwire_core.services.nodes import ask_for_reports
@@ -30,6 +30,9 @@ async def test_an_evening_is_told_as_it_happens_signed_and_without_names(venue: 
     await pour_recovery.reconcile_pour(venue.db, OPERATOR, ann.visit_id, volume_ml=50, reason="looked", comment="Ann Lee was here")
     await money.refund(venue.db, OPERATOR, ann.guest_id, 10_00, PaymentMethod.CASH, "she asked", venue.venue_id)
     await money.adjust(venue.db, OPERATOR, ann.guest_id, -1_00, "a glass")
+    wrong = await money.top_up(venue.db, OPERATOR, ann.guest_id, 2_00, PaymentMethod.CARD)
+    await money.reverse_top_up(venue.db, OPERATOR, Role.OPERATOR, ann.guest_id, wrong.movement_id, "for Bob")
+    await money.comp(venue.db, OPERATOR, ann.guest_id, 5_00, "a glass")
     ended = Resolution.NO_ACTION
     for incident in await venue.incidents("rejected_insufficient_funds"):
         incident_id = UUID(str(incident["incident_id"]))
@@ -39,12 +42,14 @@ async def test_an_evening_is_told_as_it_happens_signed_and_without_names(venue: 
     await shifts.close_shift(venue.db, OPERATOR, venue.venue_id)
 
     async with sending(venue.db):
-        heard = await receiver.hears(15)
+        heard = await receiver.hears(18)
         await until(venue.db, ALL_ARRIVED)
 
     told = [one.verified(made.secret) for one in heard]
     assert Counter(event["type"] for event in told) == {
-        "top_up.booked": 2,
+        "top_up.booked": 3,
+        "top_up.reversed": 1,
+        "comp.booked": 1,
         "pour.authorized": 4,
         "pour.settled": 1,
         "pour.voided": 1,
@@ -62,6 +67,9 @@ async def test_an_evening_is_told_as_it_happens_signed_and_without_names(venue: 
     assert data["pour.rejected"]["pour_id"] == str(rejected.pour_id)
     adjusted = data["adjustment.booked"]
     assert (adjusted["amount_minor"], adjusted["guest_id"], adjusted["balance_minor"]) == (-1_00, str(ann.guest_id), 214_00)
+    reversal, comp = data["top_up.reversed"], data["comp.booked"]
+    assert (reversal["amount_minor"], reversal["reverses_movement_id"]) == (-2_00, wrong.movement_id)
+    assert (comp["amount_minor"], comp["house_credit_minor"], comp["balance_minor"]) == (5_00, 5_00, 219_00)
     assert {event["venue_id"] for event in told} == {venue.venue_id}
     assert all(one.event_id == one.event["id"] for one in heard)
     assert len({one.event_id for one in heard}) == len(heard)

@@ -202,6 +202,12 @@ class Books(Protocol):
     async def refund(self, guest_id: UUID, amount_minor: int) -> Refusal:
         """Give a guest money back."""
 
+    async def comp(self, guest_id: UUID, amount_minor: int, pour_id: UUID | None = None) -> Refusal:
+        """Give a guest money of the house, perhaps for a pour."""
+
+    async def adjust(self, guest_id: UUID, amount_minor: int, pour_id: UUID | None = None) -> Refusal:
+        """Correct a balance, perhaps for a pour."""
+
     async def lose_card(self, card_uid: str) -> Refusal:
         """A card is reported lost."""
 

@@ -8,6 +8,7 @@ from tapwire_contracts.reasons import AuditAction, StopReason, SyncStatus
 from tapwire_core.domain import pour_recovery
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import Account, CardStatus, TapStatus, VisitStatus
+from tapwire_core.domain.house_credit import HouseCredit, refundable_minor
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pours import PourEvent
 from tapwire_core.domain.serving_limits import ServingLimit
@@ -187,12 +188,40 @@ class OperatorBooks:
             return "shift_closed"
         if guest.balance_minor - guest.held_minor < amount_minor:
             return "insufficient_funds"
+        if refundable_minor(guest.balance_minor - guest.held_minor, guest.house_credit_minor) < amount_minor:
+            return "not_refundable"
         self._book(AuditAction.REFUND, Account.GUEST, Account.CASH, guest_id, amount_minor)
         return None
 
-    def _book(self, action: AuditAction, debit: Account, credit: Account, guest_id: UUID, amount_minor: int) -> None:
+    async def comp(self, guest_id: UUID, amount_minor: int, pour_id: UUID | None = None) -> Refusal:
+        """`services.money.comp`."""
+        self._book(AuditAction.COMP, Account.COMP, Account.GUEST, guest_id, amount_minor, pour_id)
+        return None
+
+    async def adjust(self, guest_id: UUID, amount_minor: int, pour_id: UUID | None = None) -> Refusal:
+        """`services.money.adjust`."""
+        guest = self.tables.guests[guest_id]
+        if amount_minor > 0:
+            self._book(AuditAction.ADJUSTMENT, Account.ADJUSTMENT, Account.GUEST, guest_id, amount_minor, pour_id)
+            return None
+        if guest.balance_minor - guest.held_minor < -amount_minor:
+            return "insufficient_funds"
+        self._book(AuditAction.ADJUSTMENT, Account.GUEST, Account.ADJUSTMENT, guest_id, -amount_minor, pour_id)
+        return None
+
+    def _book(
+        self,
+        action: AuditAction,
+        debit: Account,
+        credit: Account,
+        guest_id: UUID,
+        amount_minor: int,
+        pour_id: UUID | None = None,
+    ) -> None:
         changes = self.changes(None)
-        changes.move_money(debit, credit, amount_minor, guest_id=guest_id)
+        taken_minor = self.tables.house_credit_taken(guest_id, pour_id) if pour_id else 0
+        changes.note_house_credit(guest_id, HouseCredit(self.tables.guests[guest_id].house_credit_minor, taken_minor))
+        changes.move_money(debit, credit, amount_minor, guest_id=guest_id, pour_id=pour_id)
         changes.audit(action, details={})
         self.write(changes)
 

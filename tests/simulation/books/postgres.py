@@ -168,6 +168,14 @@ class PostgresBooks:
         """Give a guest money back."""
         return await _refusal(money.refund(self.db, ENGINEER, guest_id, amount_minor, PaymentMethod.CASH, WHY))
 
+    async def comp(self, guest_id: UUID, amount_minor: int, pour_id: UUID | None = None) -> Refusal:
+        """Give a guest money of the house."""
+        return await _refusal(money.comp(self.db, ENGINEER, guest_id, amount_minor, WHY, pour_id))
+
+    async def adjust(self, guest_id: UUID, amount_minor: int, pour_id: UUID | None = None) -> Refusal:
+        """Correct a balance."""
+        return await _refusal(money.adjust(self.db, ENGINEER, guest_id, amount_minor, WHY, pour_id))
+
     async def lose_card(self, card_uid: str) -> Refusal:
         """A card is reported lost."""
         return await _refusal(cards.report_card_lost(self.db, ENGINEER, card_uid, WHY))

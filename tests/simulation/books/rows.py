@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tapwire_contracts.reasons import EndReason, IncidentKind, StopReason, SyncStatus
 from tapwire_core.domain.change_records import MoneyMoved, PourGranted
-from tapwire_core.domain.closed_sets import CardStatus, StockKind, TapStatus, VisitStatus
+from tapwire_core.domain.closed_sets import Account, CardStatus, StockKind, TapStatus, VisitStatus
 from tapwire_core.domain.identities import Claims
 from tapwire_core.domain.incidents import OpenIncident
 from tapwire_core.domain.price_rules import PriceRule
@@ -209,6 +209,11 @@ class Tables:
     def gap(self, incident_id: UUID) -> GapRow | None:
         """The unresolved incident of a hole."""
         return next((row.gap for row in self.incidents.values() if row.gap and row.gap.incident_id == incident_id), None)
+
+    def house_credit_taken(self, guest_id: UUID, pour_id: UUID) -> int:
+        """What a pour took of a guest's house credit, less what was given back."""
+        of_pour = (moved for moved in self.money if (moved.guest_id, moved.pour_id) == (guest_id, pour_id))
+        return -sum(moved.house_credit_minor for moved in of_pour if moved.debit_account is not Account.COMP)
 
     def open_incidents(self, pour_id: UUID) -> tuple[OpenIncident, ...]:
         """The unresolved incidents that name a pour."""

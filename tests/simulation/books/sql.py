@@ -32,5 +32,5 @@ AUDITED: Final = """
     WHERE action LIKE 'pour\\_%' OR action LIKE 'sync\\_%' OR action LIKE 'late\\_%' OR action LIKE 'overpour\\_%'
     OR action LIKE 'volume\\_gap\\_%' OR action IN (
         'insufficient_funds_denied', 'unattributed_flow_recorded', 'reconcile_done', 'visit_force_unlock', 'top_up', 'refund',
-        'incident_resolved')
+        'comp', 'adjustment', 'incident_resolved')
     GROUP BY action"""

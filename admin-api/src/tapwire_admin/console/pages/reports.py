@@ -36,8 +36,8 @@ BY_LABELS: Final = {
     SalesBy.DAY: N_("Day"),
 }
 VOLUMES: Final = (N_("Pours"), N_("Volume, ml"))
-MONEY: Final = (N_("Sold"), N_("Written off"), N_("House credit"))
-"""The columns of a report for a spreadsheet, after the first."""
+MONEY: Final = (N_("Sold"), N_("Written off"))
+"""The columns of a report for a spreadsheet, after the first; one more for house credit, where guests were given some."""
 PARTS: Final = {
     "sold": N_("Sold"),
     "written_off": N_("Written off"),
@@ -88,19 +88,24 @@ async def download(
     sales = await report_sales(db, viewer.required_venue.venue_id, first, last, by)
     labels = _labels(viewer, sales, by)
     money = f" ({sales.currency})"
-    header = [*(viewer.translate(text) for text in (BY_LABELS[by], *VOLUMES)), *(viewer.translate(text) + money for text in MONEY)]
-    rows = ([labels.get(row.key, "–"), *_cells(viewer.formats, row)] for row in sales.items)
+    amounts = (*MONEY, N_("House credit")) if sales.comps_minor else MONEY
+    header = [
+        *(viewer.translate(text) for text in (BY_LABELS[by], *VOLUMES)),
+        *(viewer.translate(text) + money for text in amounts),
+    ]
+    rows = ([labels.get(row.key, "–"), *_cells(viewer.formats, row, with_comps=bool(sales.comps_minor))] for row in sales.items)
     answer = answer_spreadsheet(header, rows, viewer.formats.decimal_mark)
     answer.headers["Content-Disposition"] = f'attachment; filename="sales-{first}-{last}-{by}.csv"'
     return answer
 
 
-def _cells(formats: Formats, row: SalesRow) -> Iterator[Cell]:
+def _cells(formats: Formats, row: SalesRow, *, with_comps: bool) -> Iterator[Cell]:
     yield row.pours
     yield row.volume_ml
     yield Amount(formats.typed_money(row.sold_minor))
     yield Amount(formats.typed_money(row.written_off_minor))
-    yield Amount(formats.typed_money(row.comps_minor))
+    if with_comps:
+        yield Amount(formats.typed_money(row.comps_minor))
 
 
 async def _days(db: Database, viewer: Viewer, since: str | None, until: str | None) -> tuple[date, date]:

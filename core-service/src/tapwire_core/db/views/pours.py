@@ -49,6 +49,7 @@ class PourView(Struct, frozen=True):
     hold_minor: int
     sell_price_per_liter_minor: int
     price_rule_id: UUID | None
+    tax_rate_bp: int | None
     end_reason: EndReason | None
     stop_reason: StopReason | None
     report_refused: bool
