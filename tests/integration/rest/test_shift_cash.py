@@ -1,13 +1,16 @@
 """The drawer of a shift over REST: what is booked into it, how it is counted blind, and what X and Z say of it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tapwire_core.db.engine import Database
+from tapwire_core.db.views.event_stream import EventKind, kind_of, newest_audit_id, read_audit
 from tapwire_core.db.views.shift_reports import sum_up_shift
+from tapwire_core.db.views.webhooks import make_events
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.services import money, shift_cash, shifts, venues
 from tapwire_core.services.books import check_books
@@ -237,3 +240,19 @@ async def test_the_books_check_finds_a_drawer_that_does_not_balance(venue: Venue
 
     await venue.db.pool.execute(again.format("credit_account, debit_account"))
     assert found == {"the drawer of a closed shift is empty", "over or short = the last count less what was expected"}
+
+
+async def test_streams_and_webhooks_tell_of_cash_and_counts_without_reasons(rest: Rest, venue: Venue, shift: str) -> None:
+    await book(rest, shift, "pay_in", 5_00)
+    await count(rest, shift, 104_00)
+    done(await rest.shift_lead.post("/api/shifts/close", json={}))
+    entries = await read_audit(venue.db, 0, await newest_audit_id(venue.db))
+
+    told = [json.loads(event.payload) for event in await make_events(venue.db, entries, {"cash.moved", "shift.counted"})]
+
+    known = {"shift_id": shift, "venue_id": "bar", "currency": "EUR"}
+    assert [(event["type"], event["venue_id"], event["data"]) for event in told] == [
+        ("cash.moved", "bar", {**known, "kind": "pay_in", "amount_minor": 5_00}),
+        ("shift.counted", "bar", {**known, "counted_minor": 104_00, "expected_minor": 105_00, "over_short_minor": -1_00}),
+    ]
+    assert {kind_of(entry.action) for entry in entries if shift in entry.subjects} == {EventKind.SHIFT}
