@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -14,6 +15,7 @@ from tapwire_core.db.views.webhooks import make_events
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.services import money, shift_cash, shifts, venues
 from tapwire_core.services.books import check_books
+from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.shift_cash import CashNotCounted
 from tests.integration.rest.test_console_users import in_browser
 from tests.rest import Rest, done, log_in, refusal, with_key
@@ -256,3 +258,21 @@ async def test_streams_and_webhooks_tell_of_cash_and_counts_without_reasons(rest
         ("shift.counted", "bar", {**known, "counted_minor": 104_00, "expected_minor": 105_00, "over_short_minor": -1_00}),
     ]
     assert {kind_of(entry.action) for entry in entries if shift in entry.subjects} == {EventKind.SHIFT}
+
+
+async def test_counts_top_ups_and_the_close_at_once_leave_an_empty_drawer(rest: Rest, venue: Venue, shift: str) -> None:
+    ann = await venue.guest()
+
+    async def top_up() -> None:
+        await money.top_up(venue.db, OPERATOR, ann.guest_id, 1_00, PaymentMethod.CASH, "bar")
+
+    async def count_it(counted_minor: int) -> None:
+        await shift_cash.count_drawer(venue.db, OPERATOR, Role.SHIFT_LEAD, UUID(shift), counted_minor, "at once")
+
+    close = shifts.close_shift(venue.db, OPERATOR, "bar", counted_minor=101_00, end_visits=True)
+    ended = await asyncio.gather(
+        top_up(), count_it(90_00), top_up(), close, count_it(102_00), top_up(), count_it(103_00), return_exceptions=True
+    )
+
+    assert [one for one in ended if isinstance(one, Exception) and not isinstance(one, ShiftClosed)] == []
+    assert "cash" not in await balances(venue.db)
