@@ -112,6 +112,7 @@ async def furnish(db: Database, venue: Venue, guest: Guest, name: str, reason: s
     await devices.add_device(db, OPERATOR, str(venue.tap.path))
     await devices.add_device(db, OPERATOR, f"{venue.venue_id}/readers/desk")
     shift_id = await db.pool.fetchval("SELECT shift_id FROM shifts WHERE venue_id = $1", venue.venue_id)
+    movement_id = await db.pool.fetchval("SELECT max(movement_id) FROM money_movements WHERE venue_id = $1", venue.venue_id)
     return {
         "venue": venue.venue_id,
         "venue_id": venue.venue_id,
@@ -123,6 +124,7 @@ async def furnish(db: Database, venue: Venue, guest: Guest, name: str, reason: s
         "incident_id": str(incident_id),
         "price_rule_id": str(rule_id),
         "shift_id": str(shift_id),
+        "movement_id": str(movement_id),
         "guest_id": str(guest.guest_id),
         "card_uid": guest.card_uid,
         "beverage_id": str(venue.beverage_id),
