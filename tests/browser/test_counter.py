@@ -202,11 +202,10 @@ async def test_the_night_is_closed_in_five_clicks_with_nine_guests_here_and_a_dr
     await press("Create the Z report")
     await expect(page.get_by_role("heading", name="Z report")).to_be_visible()
     await expect(page.locator("[data-drawer]")).to_contain_text("€99.50")
-    for width, fits in (("80mm", "<= 310"), ("210mm", "<= 800")):
-        await page.emulate_media(media="print")
-        await page.set_viewport_size({"width": int(width[:-2]) * 96 // 25, "height": 900})
-        assert await page.evaluate(f"document.documentElement.scrollWidth {fits}"), width
-        assert (await page.pdf(width=width, height="297mm")).startswith(b"%PDF")
+    await page.emulate_media(media="print")
+    for width_mm in (80, 210):
+        await page.set_viewport_size({"width": width_mm * 96 // 25, "height": 900})
+        assert await console.overflow() == 0, width_mm
     assert clicks == 5
 
 

@@ -21,7 +21,7 @@ from tests.rest import Rest, application, done
 from tests.venue import Venue
 
 ROWS: Final = 1_000
-GUEST, VISIT, WEBHOOK = (UUID(int=number << 64 | 1) for number in (1, 2, 3))
+GUEST, VISIT, WEBHOOK, SHIFT = (UUID(int=number << 64 | 1) for number in (1, 2, 3, 8))
 CARD_UID: Final = "0400000000000b"
 UUIDS: Final = "([0-9a-f-]{36})"
 
@@ -61,6 +61,8 @@ _FILL: Final = (
        SELECT gen_random_uuid(), 'keg_overdrawn', n::text, 'bar', 'resolved', 'no_action', now(), 'ended ' || n {many}""",
     """INSERT INTO money_movements (debit_account, credit_account, amount_minor, guest_id, reason, actor)
        SELECT 'adjustment', 'guest', 1, '{GUEST}', 'reason ' || n, 'test' {many}""",
+    """INSERT INTO money_movements (debit_account, credit_account, amount_minor, venue_id, shift_id, actor)
+       SELECT 'cash', 'pay_in', 1, 'bar', '{SHIFT}', 'test' {many}""",
     """INSERT INTO audit (action, actor, subjects) SELECT 'guest_changed', 'entry ' || n, ARRAY['{CARD_UID}'] {many}""",
     """INSERT INTO audit (action, actor, subjects) SELECT 'guest_changed', 'note ' || n, ARRAY['{GUEST}'] {many} WHERE n <= 20""",
     """INSERT INTO shifts (shift_id, venue_id, status, opened_by, closed_at) SELECT {shift}, 'bar', 'closed', 'a', now() {many}""",
@@ -144,12 +146,13 @@ REST: Final = (
     ("/api/devices", "path", "devices"),
     ("/api/guests", "guest_id", "guests"),
     ("/api/guests?search=ann", "guest_id", "guests WHERE first_name LIKE 'Ann_%'"),
-    (f"/api/guests/{GUEST}/ledger", "movement_id", "money_movements"),
+    (f"/api/guests/{GUEST}/ledger", "movement_id", f"money_movements WHERE guest_id = '{GUEST}'"),
     ("/api/incidents", "incident_id", "incidents"),
     ("/api/incidents?status=resolved", "incident_id", "incidents WHERE status = 'resolved'"),
     ("/api/kegs?status=retired", "keg_id", "kegs WHERE status = 'retired'"),
     ("/api/pours", "pour_id", "pours"),
     ("/api/price-rules", "price_rule_id", "price_rules"),
+    (f"/api/shifts/{SHIFT}/cash", "movement_id", f"money_movements WHERE shift_id = '{SHIFT}'"),
     ("/api/taps", "tap", "taps"),
     ("/api/users", "username", "users"),
     ("/api/venues", "venue_id", "venues"),
@@ -213,7 +216,9 @@ async def crowded(postgres: EmbeddedPostgres, migrated_database: str) -> AsyncIt
         async with db.transaction() as store:
             await store.connection.execute("SET LOCAL session_replication_role = replica")
             for statement in _FILL:
-                named = statement.format(**_IDS, many=_MANY, GUEST=GUEST, VISIT=VISIT, WEBHOOK=WEBHOOK, CARD_UID=CARD_UID)
+                named = statement.format(
+                    **_IDS, many=_MANY, GUEST=GUEST, VISIT=VISIT, WEBHOOK=WEBHOOK, SHIFT=SHIFT, CARD_UID=CARD_UID
+                )
                 await store.connection.execute(named)
         await db.pool.execute("ANALYZE")
         async with Rest.open(db) as rest:

@@ -1,16 +1,21 @@
 """The drawer of a shift over REST: what is booked into it, how it is counted blind, and what X and Z say of it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tapwire_core.db.engine import Database
+from tapwire_core.db.views.event_stream import EventKind, kind_of, newest_audit_id, read_audit
 from tapwire_core.db.views.shift_reports import sum_up_shift
+from tapwire_core.db.views.webhooks import make_events
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.services import money, shift_cash, shifts, venues
 from tapwire_core.services.books import check_books
+from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.shift_cash import CashNotCounted
 from tests.integration.rest.test_console_users import in_browser
 from tests.rest import Rest, done, log_in, refusal, with_key
@@ -237,3 +242,37 @@ async def test_the_books_check_finds_a_drawer_that_does_not_balance(venue: Venue
 
     await venue.db.pool.execute(again.format("credit_account, debit_account"))
     assert found == {"the drawer of a closed shift is empty", "over or short = the last count less what was expected"}
+
+
+async def test_streams_and_webhooks_tell_of_cash_and_counts_without_reasons(rest: Rest, venue: Venue, shift: str) -> None:
+    await book(rest, shift, "pay_in", 5_00)
+    await count(rest, shift, 104_00)
+    done(await rest.shift_lead.post("/api/shifts/close", json={}))
+    entries = await read_audit(venue.db, 0, await newest_audit_id(venue.db))
+
+    told = [json.loads(event.payload) for event in await make_events(venue.db, entries, {"cash.moved", "shift.counted"})]
+
+    known = {"shift_id": shift, "venue_id": "bar", "currency": "EUR"}
+    assert [(event["type"], event["venue_id"], event["data"]) for event in told] == [
+        ("cash.moved", "bar", {**known, "kind": "pay_in", "amount_minor": 5_00}),
+        ("shift.counted", "bar", {**known, "counted_minor": 104_00, "expected_minor": 105_00, "over_short_minor": -1_00}),
+    ]
+    assert {kind_of(entry.action) for entry in entries if shift in entry.subjects} == {EventKind.SHIFT}
+
+
+async def test_counts_top_ups_and_the_close_at_once_leave_an_empty_drawer(rest: Rest, venue: Venue, shift: str) -> None:
+    ann = await venue.guest()
+
+    async def top_up() -> None:
+        await money.top_up(venue.db, OPERATOR, ann.guest_id, 1_00, PaymentMethod.CASH, "bar")
+
+    async def count_it(counted_minor: int) -> None:
+        await shift_cash.count_drawer(venue.db, OPERATOR, Role.SHIFT_LEAD, UUID(shift), counted_minor, "at once")
+
+    close = shifts.close_shift(venue.db, OPERATOR, "bar", counted_minor=101_00, end_visits=True)
+    ended = await asyncio.gather(
+        top_up(), count_it(90_00), top_up(), close, count_it(102_00), top_up(), count_it(103_00), return_exceptions=True
+    )
+
+    assert [one for one in ended if isinstance(one, Exception) and not isinstance(one, ShiftClosed)] == []
+    assert "cash" not in await balances(venue.db)

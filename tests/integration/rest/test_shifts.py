@@ -99,8 +99,8 @@ async def test_a_report_keeps_sold_written_off_rejected_unattributed_and_pending
     assert report["totals"] == expected
     assert report["by_tap"] == {"bar/taps/left": expected}
     assert report["by_beverage"] == {"Pils": expected}
-    others = {"adjustments_minor": 0, "reversals_minor": 0, "comps_minor": 0}
-    assert report["till"] == {"top_ups_minor": 400_00, "refunds_minor": 20_00, **others}
+    nothing = {"adjustments_minor": 0, "reversals_minor": 0, "comps_minor": 0}
+    assert report["till"] == {"top_ups_minor": 400_00, "refunds_minor": 20_00, **nothing}
     assert report["by_method"]["cash"]["top_ups_minor"] == 400_00
     assert report["by_method"]["card"]["refunds_minor"] == 20_00
     assert report["by_operator"]["shift_lead"]["refunds_minor"] == 20_00
