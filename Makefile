@@ -43,6 +43,9 @@ SUDO            = $(if $(filter-out 0,$(shell id -u)),sudo)
 .PHONY: help install dist test-install test-debian system-packages demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
+# empty is unset: each of the tests' hundreds of programs would compile the four packages again, and pytest all tests
+export PYTHONDONTWRITEBYTECODE :=
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 

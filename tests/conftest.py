@@ -22,8 +22,10 @@ from tapwire_core.domain.policy import Policy
 from tapwire_core.services.books import check_books
 from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, find_mosquitto, open_broker
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, temporary_postgres
+from tests.memory_folder import use_memory_for_temporary_files
 from tests.venue import Venue
 
+use_memory_for_temporary_files()
 if os.environ.get("CI") != "true":  # there, Hypothesis has a profile of its own, with the same examples each time
     hypothesis.settings.register_profile("no deadline", deadline=None)
     hypothesis.settings.load_profile("no deadline")

@@ -22,7 +22,15 @@ from typing import Final, Self
 
 import asyncpg
 
-from tapwire_demo.postgres_home import EmbeddedPostgresError, PostgresHome, open_home, reachable_binaries, remove_home, remove_tree
+from tapwire_demo.postgres_home import (
+    EmbeddedPostgresError,
+    PostgresHome,
+    open_home,
+    place_temporary_home,
+    reachable_binaries,
+    remove_home,
+    remove_tree,
+)
 from tapwire_demo.postgres_lock import only_one_server, stop_orphan
 from tapwire_demo.processes import LOOPBACK, Child, StopStep, free_port
 
@@ -92,6 +100,7 @@ async def temporary_postgres(settings: PostgresSettings = DEFAULTS) -> AsyncIter
     """An embedded server whose data are deleted at the end."""
     folder = Path(tempfile.mkdtemp(prefix="tapwire-"))
     try:
+        place_temporary_home(folder)
         async with embedded_postgres(folder, settings) as postgres:
             yield postgres
     finally:

