@@ -9,7 +9,9 @@ from uuid import UUID
 import asyncpg
 
 from tapwire_contracts.reasons import DenyReason
-from tapwire_core.services import guests, shifts, visits
+from tapwire_core.domain.check_outs import CheckOutWish
+from tapwire_core.domain.closed_sets import PaymentMethod
+from tapwire_core.services import check_outs, guests, shifts, visits
 from tapwire_core.services.money import ShiftClosed
 from tests.rest import Rest, done, refusal
 from tests.venue import OPERATOR, Venue
@@ -151,4 +153,23 @@ async def test_closings_grants_reports_and_openings_at_once_end_without_a_deadlo
         """SELECT (SELECT count(*) FROM visits WHERE status = 'active'), (SELECT count(*) FROM shifts WHERE status = 'open')"""
     )
     assert is_open or not active
+    await venue.books_balance()
+
+
+async def test_a_check_out_and_the_close_wait_for_each_other_at_the_visit(venue: Venue) -> None:
+    """Both take the visit's row before the shift's: whoever gets it first is done first, and nobody is stuck."""
+    ann = await venue.guest(balance_minor=10_00)
+    wish = CheckOutWish(payout=PaymentMethod.CASH, card_returned=True)
+    async with held(venue, LOCK_VISIT, ann.visit_id) as holder:
+        closing = asyncio.ensure_future(shifts.close_shift(venue.db, OPERATOR, "bar", end_visits=True))
+        await until_waiting(venue, holder)
+        leaving = asyncio.ensure_future(check_outs.check_out(venue.db, OPERATOR, ann.visit_id, wish))
+        await until_waiting(venue, holder, count=2)
+    ended = await asyncio.gather(closing, leaving, return_exceptions=True)
+
+    assert isinstance(ended[0], UUID)
+    assert isinstance(ended[1], UUID | ShiftClosed)
+    paid_out = await venue.audited("refund")
+    assert await venue.balance(ann) == ((1 - paid_out) * 10_00, 0)
+    assert await venue.audited("visit_closed") == 1
     await venue.books_balance()
