@@ -13,7 +13,7 @@ from tapwire_core.db.views.event_stream import EventKind, kind_of, newest_audit_
 from tapwire_core.db.views.shift_reports import sum_up_shift
 from tapwire_core.db.views.webhooks import make_events
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
-from tapwire_core.services import money, shift_cash, shifts, venues
+from tapwire_core.services import money, shift_cash, shifts, venues, visits
 from tapwire_core.services.books import check_books
 from tapwire_core.services.money import ShiftClosed
 from tapwire_core.services.shift_cash import CashNotCounted
@@ -276,3 +276,19 @@ async def test_counts_top_ups_and_the_close_at_once_leave_an_empty_drawer(rest: 
 
     assert [one for one in ended if isinstance(one, Exception) and not isinstance(one, ShiftClosed)] == []
     assert "cash" not in await balances(venue.db)
+
+
+async def test_deposits_are_no_payments_and_both_reports_say_what_the_venue_has_of_them(rest: Rest, venue: Venue) -> None:
+    done(await rest.engineer.patch("/api/venues/bar", json={"card_deposit_minor": 5_00}))
+    await venue.guest(balance_minor=8_00)
+    ann = await venue.guest(balance_minor=9_00)
+    await visits.close_visit(venue.db, OPERATOR, ann.visit_id)
+    done(await rest.operator.delete(f"/api/guests/{ann.guest_id}/cards/{ann.card_uid}"), 204)
+    shift_id = await shifts.close_shift(venue.db, OPERATOR, "bar", end_visits=True)
+
+    z = done(await rest.shift_lead.post(f"/api/shifts/{shift_id}/reports/z"), 201)
+
+    assert (z["deposits_minor"], z["liability_minor"], z["till"]["adjustments_minor"]) == (5_00, 12_00, 0)
+    table = (await rest.operator.get(f"/api/shifts/{shift_id}/reports/z", headers={"Accept": "text/csv"})).text.splitlines()
+    assert (table[0].split(",")[-1], table[-1].split(",")[-1]) == ("deposits_minor", "500")
+    await venue.books_balance()

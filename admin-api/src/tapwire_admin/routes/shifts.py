@@ -40,7 +40,7 @@ SUMS: Final = (*Totals.__struct_fields__, *Till.__struct_fields__, *TAX)
 HEADER: Final = (
     *("part", "key", *SUMS, "currency"),
     *(f"cash_{field}" for field in ShiftCash.__struct_fields__),
-    "liability_minor",
+    *("liability_minor", "deposits_minor"),
 )
 """The columns of a shift's report for a spreadsheet."""
 CASH_EXAMPLE: Final = (
@@ -209,7 +209,7 @@ def rows_of(report: ShiftReport) -> Iterator[tuple[Cell, ...]]:
         "method": {**(report.by_method or {})},
         "operator": {**(report.by_operator or {})},
     }
-    nothing = (None,) * (len(ShiftCash.__struct_fields__) + 1)
+    nothing = (None,) * (len(ShiftCash.__struct_fields__) + 2)
     for part, sums in parts.items():
         for key, counted in sums.items():
             is_hidden = key == "till" and report.till is None
@@ -219,7 +219,7 @@ def rows_of(report: ShiftReport) -> Iterator[tuple[Cell, ...]]:
         yield ("tax", row.tax_rate_bp, *_columns(row), report.currency, *nothing)
     if report.cash is not None:
         cash = (getattr(report.cash, field) for field in ShiftCash.__struct_fields__)
-        yield ("shift", "cash", *(None for _ in SUMS), report.currency, *cash, report.liability_minor)
+        yield ("shift", "cash", *(None for _ in SUMS), report.currency, *cash, report.liability_minor, report.deposits_minor)
 
 
 def _columns(counted: Totals | Till | TaxRow) -> Iterator[int | None]:

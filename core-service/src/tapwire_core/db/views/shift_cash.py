@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, se
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Guest, MoneyMovement, Shift, ShiftCount
+from tapwire_core.db.tables import Card, Guest, MoneyMovement, Shift, ShiftCount
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_page, table
 from tapwire_core.domain.closed_sets import Account
 
@@ -22,9 +22,15 @@ shifts: Final = table(Shift)
 counts: Final = table(ShiftCount)
 money: Final = table(MoneyMovement)
 guests: Final = table(Guest)
+cards: Final = table(Card)
 
-DRAWER_ACCOUNTS: Final = frozenset({Account.SAFE, Account.PAY_IN, Account.PAY_OUT, Account.OVER_SHORT})
-"""The accounts on the other side of a drawer, beside the guests'."""
+OUTSIDE_TILL: Final = frozenset(
+    {
+        *(Account.SAFE, Account.PAY_IN, Account.PAY_OUT, Account.OVER_SHORT),
+        *(Account.DEPOSIT, Account.DEPOSIT_FORFEITED),
+    }
+)
+"""Accounts whose movements are no payments of guests: the other side of a drawer, and deposits, which guests pay out of theirs."""
 
 
 class DrawerMove(StrEnum):
@@ -105,6 +111,12 @@ async def sum_up_cash(connection: AsyncConnection, shift: Any) -> ShiftCash:
 async def sum_up_liability(connection: AsyncConnection) -> int:
     """What all guests of the installation have."""
     return int((await connection.execute(select(func.coalesce(func.sum(guests.c.balance_minor), 0)))).scalar_one())
+
+
+async def sum_up_deposits(connection: AsyncConnection, venue_id: str) -> int:
+    """What a venue has of guests' deposits: those that cards keep for it."""
+    kept = select(func.coalesce(func.sum(cards.c.deposit_minor), 0)).where(cards.c.deposit_venue_id == venue_id)
+    return int((await connection.execute(kept)).scalar_one())
 
 
 async def list_cash(db: Database, shift_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[CashMovement] | None:

@@ -19,7 +19,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, Pour, Shift, StockMovement
 from tapwire_core.db.views.beverages import is_name_at, names_over_time
 from tapwire_core.db.views.queries import table
-from tapwire_core.db.views.shift_cash import DRAWER_ACCOUNTS, ShiftCash, sum_up_cash, sum_up_liability
+from tapwire_core.db.views.shift_cash import OUTSIDE_TILL, ShiftCash, sum_up_cash, sum_up_deposits, sum_up_liability
 from tapwire_core.db.views.tax import tax_of_sales
 from tapwire_core.db.views.volumes import LostVolumes, volume_field
 from tapwire_core.domain.closed_sets import Account
@@ -73,7 +73,7 @@ class ShiftReport(Struct, frozen=True, kw_only=True):
     """A shift's totals, overall and by group; the key `-` of `by_tap` and `by_beverage` is for rows without a tap or keg.
 
     Until its drawer is counted, where the shift counts it, all that would give its sum away is null. `liability_minor`: what all
-    guests of the installation had when the report was made.
+    guests of the installation had when the report was made; `deposits_minor`: what the venue had of their deposits.
     """
 
     shift_id: UUID
@@ -93,6 +93,7 @@ class ShiftReport(Struct, frozen=True, kw_only=True):
     comps_minor: int = 0
     cash: ShiftCash | None = None
     liability_minor: int | None = None
+    deposits_minor: int | None = None
 
 
 UNKNOWN_KEY: Final = "-"
@@ -113,6 +114,7 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         tax = await tax_of_sales(connection, _of_shift(shift, money.c.shift_id, money.c.venue_id, money.c.created_at))
         cash = await sum_up_cash(connection, shift)
         liability_minor = await sum_up_liability(connection)
+        deposits_minor = await sum_up_deposits(connection, shift.venue_id)
     sold = _Accumulator()
     for row in moved:
         sold.add_money(row)
@@ -139,6 +141,7 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         comps_minor=sold.till.comps_minor,
         cash=cash,
         liability_minor=liability_minor,
+        deposits_minor=deposits_minor,
     )
     return _without_till(report) if cash.expected_minor is None else report
 
@@ -166,7 +169,7 @@ class _Accumulator:
             field = "sold_minor" if debit is Account.GUEST else "written_off_minor"
             self._add_sold(row, **{field: amount})
             return
-        if {debit, credit} & DRAWER_ACCOUNTS:
+        if {debit, credit} & OUTSIDE_TILL:
             return
         tills = [self.till, self.by_operator[row.actor]]
         if debit in (Account.CASH, Account.CARD):
