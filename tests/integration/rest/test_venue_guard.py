@@ -303,6 +303,9 @@ async def test_a_refusal_does_not_name_the_visit_at_another_venue(places: Places
     assert mine.json()["code"] == "visit_already_active"
     assert card.json()["code"] == "bind_conflict"
     assert places.foreign(mine) | places.foreign(card) == set()
+    form = await places.client.get("/cards", params={"card_uid": places.zoe.card_uid})
+    assert "in_visit&#34;:true" in form.text
+    assert "visit_id&#34;" not in form.text
     own = await places.client.post("/api/visits", json={"guest_id": str(places.ann.guest_id)})
     assert own.json()["visit_id"] == places.here.ids["visit_id"]
 
@@ -359,6 +362,7 @@ async def test_streams_tell_nothing_of_another_venue_and_end_when_the_venues_cha
     for path, events in told.items():
         text = json.dumps([event.data for event in events])
         assert {mark for mark in places.marks if mark in text} == set(), path
+        assert (places.there.ids["guest_id"] in text) == (path == "/live"), "a page with a shared guest is shown anew"
 
 
 async def change_both(places: Places) -> None:

@@ -5,8 +5,9 @@ from uuid import UUID
 
 import pytest
 from litestar import Litestar, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 from litestar.routes import HTTPRoute
+from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, OpenTo
 from tapwire_admin.access.venue_guard import GUESTS, INSTALLATION, about_of, require_subjects
@@ -247,6 +248,21 @@ def test_a_route_that_names_an_id_unknown_to_the_venue_guard_stops_the_applicati
 
     with pytest.raises(RuntimeError, match=r"GET /barrels/\{barrel_id:uuid\} barrel_id"):
         require_subjects(Litestar([read_barrel]))
+
+
+class Line(Struct):
+    """A part of a body."""
+
+    barrel_id: UUID
+
+
+def test_an_unknown_id_in_a_part_of_a_body_stops_the_application() -> None:
+    @post("/guests/{guest_id:uuid}/orders", access=OPERATOR)
+    async def order(guest_id: FromPath[UUID], data: JSONBody[list[Line]]) -> None:
+        """Order barrels."""
+
+    with pytest.raises(RuntimeError, match=r"POST /guests/\{guest_id:uuid\}/orders barrel_id"):
+        require_subjects(Litestar([order]))
 
 
 def test_a_route_that_changes_something_without_saying_what_stops_the_application() -> None:

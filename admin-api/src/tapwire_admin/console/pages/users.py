@@ -28,7 +28,10 @@ from tapwire_core.services.users import UserChanges
 @get("/users", access=ENGINEER, about=INSTALLATION)
 async def show_users(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
     """Operators by name."""
-    return viewer.show("users.html", shell=shell, page=await list_users(db, page))
+    users_of_page = await list_users(db, page)
+    chosen = {venue_id for user in users_of_page.items for venue_id in user.venues or ()}
+    names = {venue.venue_id: venue.name for venue in await _venues(db, chosen)} if chosen else {}
+    return viewer.show("users.html", shell=shell, page=users_of_page, names=names)
 
 
 @get("/users/new", access=ENGINEER, about=INSTALLATION)
