@@ -81,7 +81,7 @@ async def test_it_serves_logs_in_tells_a_paired_device_its_broker_and_ends_when_
         metrics = await client.get(f"http://127.0.0.1:{metrics_port}/metrics")
         elsewhere = [await client.get(url) for url in ("/metrics", f"http://127.0.0.1:{metrics_port}/health/live")]
 
-    assert me == {"username": "anna", "role": "engineer"}
+    assert me == {"username": "anna", "role": "engineer", "venues": None}
     assert "tapwire_admin_request_seconds_count" in metrics.text
     assert [answer.status_code for answer in elsewhere] == [404, 404]
     assert (device["broker_url"], device["broker_ca"]) == ("mqtts://broker.example", "an authority\n")

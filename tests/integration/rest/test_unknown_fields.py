@@ -20,7 +20,7 @@ def with_bodies() -> list[tuple[str, str]]:
 
 
 def filled(path: str) -> str:
-    known = {"venue_id": "bar", "username": "nobody", "card_uid": "04a1b2c3", "venue": "bar", "tap": "left"}
+    known = {"venue_id": "bar", "username": "nobody", "card_uid": "04a1b2c3", "venue": "bar", "tap": "left", "movement_id": "1"}
     return re.sub(r"{([^}]*)}", lambda name: known.get(name[1], "00000000-0000-4000-8000-000000000000"), path)
 
 

@@ -42,7 +42,7 @@ async def test_an_evening_is_told_as_it_happens_signed_and_without_names(venue: 
     await shifts.close_shift(venue.db, OPERATOR, venue.venue_id)
 
     async with sending(venue.db):
-        heard = await receiver.hears(18)
+        heard = await receiver.hears(22)
         await until(venue.db, ALL_ARRIVED)
 
     told = [one.verified(made.secret) for one in heard]
@@ -59,6 +59,8 @@ async def test_an_evening_is_told_as_it_happens_signed_and_without_names(venue: 
         "refund.booked": 1,
         "adjustment.booked": 1,
         "incident.resolved": 1,
+        "visit.opened": 2,
+        "visit.closed": 2,
         "shift.closed": 1,
     }
     data = {event["type"]: event["data"] for event in told}
