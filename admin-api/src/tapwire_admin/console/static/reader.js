@@ -31,7 +31,10 @@ function show() {
   const needs_guest = where.elements.guest_id !== undefined && where.elements.guest_id.value === "";
   where.querySelector("[type=submit]").disabled = card === "" || needs_guest;
   if (is_new && laid && !typed && where.dataset.cardOpens) {
-    htmx.ajax("GET", `${where.dataset.cardOpens}?card_uid=${encodeURIComponent(laid)}`, { target: "#night", swap: "outerHTML" });
+    htmx.ajax("GET", `${where.dataset.cardOpens}?card_uid=${encodeURIComponent(laid)}`, {
+      target: "#night",
+      swap: "outerHTML show:#night:top",
+    });
   }
 }
 
