@@ -158,6 +158,10 @@ if (page.dataset.live !== undefined) {
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id !== "dialog-body") return;
   if (!dialog.open) dialog.showModal();
+});
+// Not at once: when htmx settles, it moves the focus to the title, for dialogs without a field.
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.detail.target.id !== "dialog-body") return;
   dialog.querySelector("input:not([type=hidden]):not([readonly]), select, textarea")?.focus();
 });
 dialog?.addEventListener("close", () => {
