@@ -1,3 +1,1 @@
-CREATE OR REPLACE VIEW check_outs AS
-SELECT * FROM public.check_outs
-WHERE sees_venue((SELECT venue_id FROM public.visits WHERE visits.visit_id = check_outs.visit_id));
+CREATE OR REPLACE VIEW check_outs AS SELECT * FROM public.check_outs WHERE sees_venue(venue_of_visit(visit_id));
