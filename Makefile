@@ -40,7 +40,7 @@ MISSING_VENV    = $(if $(shell python3 -c 'import venv, ensurepip' 2>/dev/null &
 BROWSER         = $(shell command -v chromium google-chrome)
 SUDO            = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help install dist test-install test-debian system-packages demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
+.PHONY: help install dist test-install test-debian system-packages demo demo-reset watch test suite test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 # empty is unset: each of the tests' hundreds of programs would compile the four packages again, and pytest all tests
@@ -61,7 +61,9 @@ demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts
 watch: $(VENV)/.demo ## print what goes over the running demo's broker; TOPIC=filter
 	@$(RUN) -m tapwire_demo.watch '$(TOPIC)'
 
-test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
+test: lint suite ## the whole suite; WORKERS=n tests at a time
+
+suite: $(VENV)/.dev $(VENDOR) ## the tests of `make test` alone, without style and types
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 240 --ignore tests/browser
 	$(PY) -m pytest --timeout 240 tests/browser  # by themselves: a browser, and a demo that pours all the time, want the whole machine
 
@@ -69,7 +71,8 @@ test-long: lint ## slow tests, and more repetitions of those that repeat
 	THOROUGH=1 $(PY) -m pytest -m "slow or thorough" --timeout 900
 
 test-install: $(VENV)/.dev $(VENV)/.dist $(VENDOR) ## test the packages from a fresh checkout, the drivers of a Raspberry Pi, and as root the stack of compose and the units of systemd
-	$(PY) -m pytest -m install --timeout 900
+	TMPDIR="$${TMPDIR:-/tmp}" $(PY) -m pytest -m install -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --timeout 900 \
+		--durations 10 tests/deployment  # images want a disk
 
 test-debian: ## run COMMAND (.ci/run) as root in a container of IMAGE that has nothing, on what is committed here; needs docker
 	git archive HEAD | docker run --rm --interactive $(DOCKER_OPTIONS) --volume /tmp --env CI=true --env DEBIAN_FRONTEND=noninteractive \

@@ -33,6 +33,11 @@ if os.environ.get("CI") != "true":  # there, Hypothesis has a profile of its own
 _database_numbers: Final = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest: a parallel run that ended with one would keep a single worker busy."""
+    items.sort(key=lambda item: item.get_closest_marker("lasts") is None)
+
+
 @dataclass(frozen=True, slots=True)
 class VenueDatabase:
     """The name of a database with a venue, to which nothing may connect, and that venue."""

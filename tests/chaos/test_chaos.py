@@ -6,7 +6,7 @@ from tests.chaos.audit import Auditor, Booked
 from tests.chaos.run import run_chaos
 from tests.chaos.site import TEST_TIMEOUT_S, Site, open_site
 
-pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
+pytestmark = [pytest.mark.timeout(TEST_TIMEOUT_S), pytest.mark.lasts]
 SECONDS = 8.0
 TAPS = 3
 PATIENCE_S = 60.0

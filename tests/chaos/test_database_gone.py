@@ -14,7 +14,7 @@ from tests.chaos.staff import Staff
 from tests.integration.node.simulator_rig import Ear, ear_at, until
 from tests.mqtt_tap import connect_tap
 
-pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
+pytestmark = [pytest.mark.timeout(TEST_TIMEOUT_S), pytest.mark.lasts]
 PATIENCE_S = 60.0
 FLOW_ML_PER_S = 40
 SLACK_ML = 100

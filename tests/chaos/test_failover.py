@@ -23,6 +23,7 @@ BEFORE_S = 2.0
 """Guests pour and pay for so long before the primary dies."""
 
 
+@pytest.mark.lasts
 async def test_a_standby_takes_over_and_nothing_is_lost_or_charged_twice() -> None:
     port = free_port()
     async with (

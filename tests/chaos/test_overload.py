@@ -12,7 +12,7 @@ from tests.chaos.site import CORES, TEST_TIMEOUT_S, open_site
 from tests.chaos.test_database_gone import judged
 from tests.integration.node.simulator_rig import ear_at, until
 
-pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
+pytestmark = [pytest.mark.timeout(TEST_TIMEOUT_S), pytest.mark.lasts]
 STRANGERS = 12
 SLOW_S = 0.04
 """Each round trip to the database takes twice as long: a decision then takes some 0.4 s, and a tap has one at a time."""

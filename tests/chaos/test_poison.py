@@ -10,7 +10,7 @@ from tests.chaos.load import POUR_ML, LoadTap
 from tests.chaos.poison import KINDS, poisoned, serve
 from tests.chaos.site import TEST_TIMEOUT_S, open_site
 
-pytestmark = pytest.mark.timeout(TEST_TIMEOUT_S)
+pytestmark = [pytest.mark.timeout(TEST_TIMEOUT_S), pytest.mark.lasts]
 TAPS = 3
 SECONDS = 2.0
 PATIENCE_S = 60.0

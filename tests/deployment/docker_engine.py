@@ -4,14 +4,17 @@ An engine of the machine's is left alone: the stack has the names of an installa
 """
 
 import contextlib
+import fcntl
+import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,37 +88,94 @@ class Engine:
 
 
 @contextmanager
-def docker_engine() -> Iterator[Engine]:
-    """Run an engine of its own until the block ends; raises `NoEngine`."""
+def docker_engine(folder: Path, images: Sequence[str]) -> Iterator[Engine]:
+    """Run an engine with these names of the base image until the block ends; raises `NoEngine`.
+
+    The blocks of several processes with one folder share it: the first starts it, the last to end stops it. The kernel takes a
+    process's lock from it however it ends, so that none waits for one that is gone.
+    """
     _require()
-    folder = Path(tempfile.mkdtemp(prefix="tapwire-docker-"))
-    had_bridge = Path("/sys/class/net/docker0").exists()
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("TAPWIRE_", "COMPOSE_", "DOCKER_"))},
-        "DOCKER_HOST": f"unix://{folder}/socket",
-        "DOCKER_CONFIG": str(folder / "config"),
-        "DOCKER_BUILDKIT": "1",
-    }
-    places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "pid"}
-    options = [part for option, name in places.items() for part in (option, str(folder / name))]
-    with (folder / "log").open("w") as log:
-        daemon = subprocess.Popen(
-            ["dockerd", "--host", environment["DOCKER_HOST"], *options], stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        engine = Engine(environment)
-        _await_start(engine, daemon, folder / "log")
-        _install_compose(engine, folder)
-        yield engine
-    finally:
-        _stop(daemon)
-        if not had_bridge:
+    folder.mkdir(exist_ok=True)
+    with (folder / "door").open("w") as door, (folder / "users").open("w") as users:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)
+        running = _running(folder) or _start(folder, images)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        try:
+            yield running.engine
+        finally:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            with contextlib.suppress(BlockingIOError):  # others go on
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                running.stop()
+
+
+@dataclass(frozen=True)
+class RunningEngine:
+    """The engine's process, which may be another test process's child."""
+
+    engine: Engine
+    pid: int
+    place: Path
+    had_bridge: bool
+
+    def stop(self) -> None:
+        """End it, and delete its images and containers."""
+        with contextlib.suppress(ProcessLookupError):
+            process = os.pidfd_open(self.pid)
+            os.kill(self.pid, signal.SIGTERM)
+            if not select.select([process], [], [], STARTS_WITHIN_S)[0]:
+                os.killpg(self.pid, signal.SIGKILL)
+            os.close(process)
+        if not self.had_bridge:
             subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
         with contextlib.suppress(OSError):  # a mount of the engine's may take its time to go
-            shutil.rmtree(folder)
+            shutil.rmtree(self.place)
 
 
-def import_base(engine: Engine, names: list[str]) -> None:
+def _running(folder: Path) -> RunningEngine | None:
+    record = folder / "engine.json"
+    if not record.exists():
+        return None
+    recorded = json.loads(record.read_text())
+    place = Path(recorded["place"])
+    if not place.exists():  # stopped by its last user
+        return None
+    return RunningEngine(Engine(_environment(place)), recorded["pid"], place, recorded["had_bridge"])
+
+
+def _start(folder: Path, images: Sequence[str]) -> RunningEngine:
+    place = Path(tempfile.mkdtemp(prefix="tapwire-docker-"))
+    had_bridge = Path("/sys/class/net/docker0").exists()
+    engine = Engine(_environment(place))
+    places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "pid"}
+    options = [part for option, name in places.items() for part in (option, str(place / name))]
+    with (place / "log").open("w") as log:
+        daemon = subprocess.Popen(
+            ["dockerd", "--host", engine.environment["DOCKER_HOST"], *options], stdout=log, stderr=log, start_new_session=True
+        )
+    running = RunningEngine(engine, daemon.pid, place, had_bridge)
+    try:
+        _await_start(engine, daemon, place / "log")
+        _install_compose(engine, place)
+        import_base(engine, images)
+    except BaseException:
+        running.stop()
+        raise
+    (folder / "engine.json").write_text(json.dumps({"pid": daemon.pid, "place": str(place), "had_bridge": had_bridge}))
+    return running
+
+
+def _environment(place: Path) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("TAPWIRE_", "COMPOSE_", "DOCKER_"))},
+        "DOCKER_HOST": f"unix://{place}/socket",
+        "DOCKER_CONFIG": str(place / "config"),
+        "DOCKER_BUILDKIT": "1",
+    }
+
+
+def import_base(engine: Engine, names: Sequence[str]) -> None:
     """Make a Debian root file system with all that the images of other makes have, and import it under these names."""
     with tempfile.TemporaryDirectory(prefix="tapwire-root-") as made:
         root = Path(made)
@@ -125,6 +185,7 @@ def import_base(engine: Engine, names: list[str]) -> None:
         # no service starts, and no database of Debian's own is made, while packages are installed
         _write(root / "usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
         _write(root / "etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n")
+        _write(root / "etc/dpkg/dpkg.cfg.d/unsafe-io", "force-unsafe-io\n")  # need not outlive a power cut
         chrooted = ["chroot", root, "env", "DEBIAN_FRONTEND=noninteractive", f"PATH={PATH}"]
         engine.run(*chrooted, "apt-get", "update", "-qq", within_s=120)
         engine.run(*chrooted, "apt-get", "install", "-qq", "--no-install-recommends", *PACKAGES, within_s=300)
@@ -169,15 +230,6 @@ def _await_start(engine: Engine, daemon: "subprocess.Popen[bytes]", log: Path) -
         if daemon.poll() is not None or time.monotonic() > deadline:
             raise NoEngine(f"dockerd does not start here:\n{log.read_text()[-2000:]}")
         time.sleep(0.2)
-
-
-def _stop(daemon: "subprocess.Popen[bytes]") -> None:
-    daemon.terminate()
-    try:
-        daemon.wait(STARTS_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(daemon.pid, signal.SIGKILL)
-        daemon.wait()
 
 
 def _install_compose(engine: Engine, folder: Path) -> None:

@@ -18,11 +18,11 @@ from tests.deployment.docker_engine import Engine
 from tests.deployment.fresh_checkout import fresh_checkout
 from tests.deployment.small_venue import SCENARIO, TAP, furnish
 
-pytestmark = pytest.mark.install
+pytestmark = [pytest.mark.install, pytest.mark.xdist_group("compose")]
 
 ROOT: Final = Path(__file__).parents[2]
 API: Final = "http://127.0.0.1:8080"
-WITHIN_S: Final = 90.0
+WITHIN_S: Final = 180.0
 RESTARTED: Final = ("postgres", "mosquitto", "sync-broker", "backup", "core", "admin", "tap-left")
 ALARM: Final = re.compile(r"time\(\) - max\(tapwire_last_backup_timestamp_seconds\) > (\d+)")
 
@@ -35,7 +35,7 @@ class Stack:
     folder: Path
     token: str = ""
 
-    def compose(self, *arguments: object, within_s: float = 120) -> str:
+    def compose(self, *arguments: object, within_s: float = 240) -> str:
         """Run docker compose."""
         return self.engine.run("docker", "compose", *arguments, cwd=self.folder, within_s=within_s)
 

@@ -20,6 +20,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WITHIN_S = 600
 
 
+@pytest.mark.lasts
 @pytest.mark.timeout(660)
 def test_a_newcomer_who_copies_every_block_gets_a_pour_that_is_settled_and_books_that_balance(tmp_path: Path) -> None:
     require_mosquitto()

@@ -19,6 +19,8 @@ from tapwire_admin.console.libraries import ICONS, LICENCES, SCRIPTS
 from tapwire_contracts.programs import UnitsNotInstalled, install_units
 from tests.deployment.fresh_checkout import fresh_checkout
 
+pytestmark = pytest.mark.xdist_group("packages")
+
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("contracts", "core-service", "tap-node", "admin-api")
 PROGRAMS: Final = {"tapwire-core": "install-units", "tapwire-admin": "install-units", "tapwire-node": "install-unit"}

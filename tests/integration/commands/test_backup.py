@@ -153,6 +153,7 @@ async def test_a_line_that_is_no_fact_books_nothing(venue: Venue) -> None:
     assert (await venue.pour(grant.pour_id))["sync_status"] == "pending_sync"
 
 
+@pytest.mark.lasts
 async def test_the_commands_back_up_restore_and_say_what_is_open(
     venue: Venue, empty_owner_url: str, empty_database_url: str, tmp_path: Path
 ) -> None:

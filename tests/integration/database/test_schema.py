@@ -67,6 +67,7 @@ async def test_the_core_does_not_start_on_a_database_that_is_not_migrated(empty_
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.lasts
 async def test_the_commands_set_a_house_up_and_prove_its_books(empty_owner_url: str, empty_database_url: str) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         owner = {"TAPWIRE_OWNER_DATABASE_URL": empty_owner_url} if arguments[0] == "migrate" else {}

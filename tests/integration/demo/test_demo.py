@@ -35,7 +35,7 @@ STORY: Final = (
 )
 POURED_ML: Final = 300
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.lasts]
 
 
 @pytest.fixture

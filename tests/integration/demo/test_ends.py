@@ -20,7 +20,7 @@ MOMENTS_S: Final = short_or_long((0.3, 1.8, 3.6), (0.3, 1.0, 1.8, 2.6, 3.6, 6.0)
 BEGUN_S: Final = 10.0
 GONE_S: Final = 20.0
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.lasts]
 
 
 @pytest.fixture(scope="module")

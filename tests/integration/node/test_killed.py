@@ -220,6 +220,7 @@ async def victims_at(venue: Venue, broker: EmbeddedBroker, folder: Path, count: 
             await asyncio.gather(*(victim.node.end() for victim in victims))
 
 
+@pytest.mark.lasts
 @pytest.mark.thorough
 @pytest.mark.timeout(300)
 async def test_a_node_killed_again_and_again_reports_every_pour_once_and_closely(

@@ -62,6 +62,7 @@ async def run_schemathesis(folder: Path, url: str, *arguments: str, phases: str 
     assert process.returncode == 0, output.decode()[-20_000:]
 
 
+@pytest.mark.lasts
 @pytest.mark.thorough
 @pytest.mark.timeout(600)
 async def test_no_request_whatever_it_holds_makes_a_fault_or_an_undocumented_answer(database_url: str, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tapwire_demo.postgres import EmbeddedPostgres
 from tests.rest import Rest, application, done
 from tests.venue import Venue
 
+pytestmark = pytest.mark.lasts
+
 ROWS: Final = 1_000
 GUEST, VISIT, WEBHOOK, SHIFT = (UUID(int=number << 64 | 1) for number in (1, 2, 3, 8))
 CARD_UID: Final = "0400000000000b"

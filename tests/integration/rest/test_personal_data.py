@@ -81,6 +81,7 @@ async def test_lists_of_guests_mask_numbers_and_leave_out_birth_dates(rest: Rest
             assert ("Ann" in text, "612" in text) == (True, False), page
 
 
+@pytest.mark.lasts
 async def test_an_operator_finds_neither_number_nor_birth_date_on_any_page_or_route(rest: Rest, db: Database, known: Known) -> None:
     read, named = 0, 0
     for route in create_app(db).routes:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Float, Select, Text, and_, case, cast, column, func, literal, or_, select
+from sqlalchemy import ColumnElement, Float, Select, Text, and_, case, cast, column, func, literal, or_, select, true
 from sqlalchemy import table as sql_table
 
 from tapwire_contracts.messages import PriceRuleShown
@@ -24,6 +24,9 @@ kegs: Final = table(Keg)
 nodes: Final = table(NodeStatus)
 pours: Final = table(Pour)
 incidents: Final = table(Incident)
+_now: Final = sql_table("price_rules_now", column("venue_id"), column("facts"))
+# once for all taps of a venue, and for no other venue
+_prices: Final = select(_now.c.facts).where(_now.c.venue_id == taps.c.venue_id).lateral("prices")
 
 
 class UnconfirmedTap(Struct, frozen=True):
@@ -136,7 +139,7 @@ def _taps(db: Database) -> Select[Any]:
             beverages.c.style.label("beverage_style"),
             cast(beverages.c.abv, Float).label("beverage_abv"),
             beverages.c.sell_price_per_liter_minor.label("list_price_per_liter_minor"),
-            _price_facts().label("price_facts"),
+            case((beverages.c.beverage_id.is_not(None), cast(_prices.c.facts, Text))).label("price_facts"),
             literal(db.policy.currency).label("currency"),
             pours.c.pour_id.label("pending_pour_id"),
             age_ms(pours.c.authorized_at).label("pending_age_ms"),
@@ -156,19 +159,13 @@ def _taps(db: Database) -> Select[Any]:
             is_confirmed().label("config_confirmed"),
         )
         .join(venues, venues.c.venue_id == taps.c.venue_id)
+        .outerjoin(_prices, true())
         .outerjoin(kegs, kegs.c.keg_id == taps.c.keg_id)
         .outerjoin(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
         .outerjoin(pours, pending)
         .outerjoin(guests, guests.c.guest_id == pours.c.guest_id)
         .outerjoin(nodes, nodes.c.path == taps.c.tap_path)
     )
-
-
-def _price_facts() -> ColumnElement[str]:
-    """The price rules of the tap's venue, for `with_price`."""
-    prices = sql_table("price_rules_now", column("venue_id"), column("facts"))
-    of_venue = select(prices.c.facts).where(prices.c.venue_id == taps.c.venue_id).scalar_subquery()
-    return cast(of_venue, Text)
 
 
 def _names_pour() -> ColumnElement[bool]:
