@@ -40,7 +40,7 @@ MISSING_VENV    = $(if $(shell python3 -c 'import venv, ensurepip' 2>/dev/null &
 BROWSER         = $(shell command -v chromium google-chrome)
 SUDO            = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help install dist test-install test-debian system-packages demo demo-reset watch test suite test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
+.PHONY: help install dist test-install test-debian system-packages demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 # empty is unset: each of the tests' hundreds of programs would compile the four packages again, and pytest all tests
@@ -61,9 +61,7 @@ demo-reset: $(VENV)/.demo ## delete the demo's data, so that the next one starts
 watch: $(VENV)/.demo ## print what goes over the running demo's broker; TOPIC=filter
 	@$(RUN) -m tapwire_demo.watch '$(TOPIC)'
 
-test: lint suite ## the whole suite; WORKERS=n tests at a time
-
-suite: $(VENV)/.dev $(VENDOR) ## the tests of `make test` alone, without style and types
+test: lint $(VENDOR) ## the whole suite; WORKERS=n tests at a time
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --timeout 240 --ignore tests/browser
 	$(PY) -m pytest --timeout 240 tests/browser  # by themselves: a browser, and a demo that pours all the time, want the whole machine
 
