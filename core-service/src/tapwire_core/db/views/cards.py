@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ScalarSelect, Select, cast, func, select
+from sqlalchemy import Select, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Card, Guest, Venue, Visit
@@ -29,12 +29,6 @@ class CardView(Struct, frozen=True):
     visit_id: UUID | None
     deposit_minor: int
     deposit_venue_id: str | None
-
-
-def open_deposits_minor(venue_id: str) -> ScalarSelect[int]:
-    """The deposits that a venue holds on cards at this moment, in minor units."""
-    total = cast(func.coalesce(func.sum(cards.c.deposit_minor), 0), BigInteger)
-    return select(total).where(cards.c.deposit_venue_id == venue_id).scalar_subquery()
 
 
 async def get_card(db: Database, card_uid: str) -> CardView | None:
