@@ -69,7 +69,7 @@ test-long: lint ## slow tests, and more repetitions of those that repeat
 	THOROUGH=1 $(PY) -m pytest -m "slow or thorough" --timeout 900
 
 test-install: $(VENV)/.dev $(VENV)/.dist $(VENDOR) ## test the packages from a fresh checkout, the drivers of a Raspberry Pi, and as root the stack of compose and the units of systemd
-	TMPDIR="$${TMPDIR:-/tmp}" $(PY) -m pytest -m install -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --timeout 900 \
+	TMPDIR="$${TMPDIR:-/tmp}" $(PY) -m pytest -m install -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout 900 \
 		--durations 10 tests/deployment  # images want a disk
 
 test-debian: ## run COMMAND (.ci/run) as root in a container of IMAGE that has nothing, on what is committed here; needs docker

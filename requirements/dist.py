@@ -72,11 +72,11 @@ def bill_of_materials(wheels: Iterable[Path]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         python = f"{scratch}/bin/python"
         run(sys.executable, "-m", "venv", scratch)
-        pip = (python, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet", "install")
+        pip = (python, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet", "install", "--no-compile")
         for name in INSTALLED:
             run(*pip, "--require-hashes", "-r", f"requirements/{name}.txt")
         run(*pip, "--no-deps", "--no-index", *map(str, wheels))
-        run(*pip[:-1], "uninstall", "--yes", "pip")
+        run(*pip[:-2], "uninstall", "--yes", "pip")
         said = run(
             sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--sv", SPEC_VERSION.to_version(), python
         )

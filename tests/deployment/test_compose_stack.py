@@ -18,7 +18,7 @@ from tests.deployment.docker_engine import Engine
 from tests.deployment.fresh_checkout import fresh_checkout
 from tests.deployment.small_venue import SCENARIO, TAP, furnish
 
-pytestmark = [pytest.mark.install, pytest.mark.xdist_group("compose")]
+pytestmark = pytest.mark.install
 
 ROOT: Final = Path(__file__).parents[2]
 API: Final = "http://127.0.0.1:8080"

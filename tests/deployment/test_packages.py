@@ -19,8 +19,6 @@ from tapwire_admin.console.libraries import ICONS, LICENCES, SCRIPTS
 from tapwire_contracts.programs import UnitsNotInstalled, install_units
 from tests.deployment.fresh_checkout import fresh_checkout
 
-pytestmark = pytest.mark.xdist_group("packages")
-
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("contracts", "core-service", "tap-node", "admin-api")
 PROGRAMS: Final = {"tapwire-core": "install-units", "tapwire-admin": "install-units", "tapwire-node": "install-unit"}
@@ -185,7 +183,7 @@ def test_the_wheels_alone_give_every_program_with_console_units_and_completion(w
     place = tmp_path / "a place"
     run(sys.executable, "-m", "venv", place)
     names = [name.removeprefix("tapwire-") for name in PROGRAMS]
-    run(place / "bin" / "pip", "install", "--quiet", "--find-links", wheels, *(f"tapwire-{name}" for name in names))
+    run(place / "bin" / "pip", "install", "--quiet", "--no-compile", "--find-links", wheels, *(f"tapwire-{name}" for name in names))
 
     for program, install in PROGRAMS.items():
         started = place / "bin" / program

@@ -9,8 +9,6 @@ from typing import Final
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("packages")
-
 ROOT: Final = Path(__file__).parents[2]
 SCRIPT: Final = ROOT / "tap-node" / "deploy" / "set-up-pi.sh"
 API: Final = ("--api", "https://venue.example")

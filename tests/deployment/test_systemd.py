@@ -16,7 +16,7 @@ from tests.deployment.docker_engine import BARE, Engine
 from tests.deployment.fresh_checkout import fresh_checkout
 from tests.deployment.small_venue import SCENARIO, TAP, furnish
 
-pytestmark = [pytest.mark.install, pytest.mark.xdist_group("systemd")]
+pytestmark = pytest.mark.install
 
 ROOT: Final = Path(__file__).parents[2]
 VENDOR: Final = "admin-api/src/tapwire_admin/console/vendor"
