@@ -15,7 +15,7 @@ from tapwire_core.services import users
 from tests.rest import Rest, asgi, done, refusal
 from tests.venue import OPERATOR, Venue
 
-SAMPLE = {"uuid": "00000000-0000-4000-8000-000000000000", "str": "none"}
+SAMPLE = {"uuid": "00000000-0000-4000-8000-000000000000", "str": "none", "int": "1"}
 PASSWORD = "correct horse"
 
 
@@ -102,7 +102,7 @@ async def test_a_session_ends_with_logging_out_and_with_the_password(rest: Rest,
 
     change = {"old_password": PASSWORD, "new_password": "battery staple"}
     done(await rest.nobody.post("/api/me/password", json=change, headers=second), 204)
-    assert done(await rest.nobody.get("/api/me", headers=second)) == {"username": "anna", "role": "operator"}
+    assert done(await rest.nobody.get("/api/me", headers=second)) == {"username": "anna", "role": "operator", "venues": None}
     refusal(await rest.nobody.get("/api/me", headers=third), 401, "login_required")
 
 

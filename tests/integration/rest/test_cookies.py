@@ -48,7 +48,7 @@ async def test_a_login_by_cookie_tells_scripts_no_token_and_lasts_until_logging_
     assert {"HttpOnly", "Path=/", "SameSite=lax"} <= {part.strip() for part in cookie.split(";")}
     assert "Secure" not in cookie
     me = await page.get("/api/me")
-    assert done(me) == {"username": "anna", "role": "operator"}
+    assert done(me) == {"username": "anna", "role": "operator", "venues": None}
     assert me.headers["Cache-Control"] == "no-store"
 
     token = page.cookies[SESSION_COOKIE]

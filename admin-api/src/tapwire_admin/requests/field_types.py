@@ -88,7 +88,17 @@ CardUid = Annotated[
         extra_json_schema={"extra": {"pattern": CARD_UID_INPUT_PATTERN}},
     ),
 ]
-CardUids = Annotated[list[CardUid], Meta(min_length=1, max_length=MAX_CARDS, description="at most 1,000 cards")]
+CardUids = Annotated[
+    list[CardUid],
+    Meta(
+        min_length=1,
+        max_length=MAX_CARDS,
+        description="at most 1,000 cards",
+        extra_json_schema={"extra": {"items": {"type": "string", "pattern": CARD_UID_INPUT_PATTERN}}},
+    ),
+]
+"""Litestar's schema of a list leaves out the constraints of its items; `extra` says them again, as for `Slugs`."""
+Slugs = Annotated[list[Slug], Meta(extra_json_schema={"extra": {"items": {"type": "string", "pattern": SLUG_PATTERN}}})]
 Username = Annotated[str, Meta(pattern=USERNAME_PATTERN)]
 Password = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, pattern=NO_NUL)]
 GivenPassword = Annotated[str, Meta(max_length=MAX_PASSWORD_LENGTH, pattern=NO_NUL)]

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from tapwire_admin.access.auth import ENGINEER
 from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, UsernameInPath
-from tapwire_admin.requests.field_types import Password, Slug, Username
+from tapwire_admin.requests.field_types import Password, Slugs, Username
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.views import users as views
 from tapwire_core.db.views.queries import Page
@@ -22,7 +22,7 @@ MAX_VENUES: Final = 1_000
 """The most venues of one user who does not have all."""
 
 Venues = Annotated[
-    list[Slug], Meta(min_length=1, max_length=MAX_VENUES, description="ids of the user's venues; null: all", examples=[["bar"]])
+    Slugs, Meta(min_length=1, max_length=MAX_VENUES, description="ids of the user's venues; null: all", examples=[["bar"]])
 ]
 
 

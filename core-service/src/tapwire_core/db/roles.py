@@ -10,9 +10,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 
 from tapwire_core.db.connections import hosts_of
-from tapwire_core.db.tables import AuditEntry, MoneyMovement, StockMovement
+from tapwire_core.db.tables import AuditEntry, MoneyMovement, ShiftCount, StockMovement
 
-ONLY_ADDED_TO: Final = tuple(str(rows.__tablename__) for rows in (AuditEntry, MoneyMovement, StockMovement))
+ONLY_ADDED_TO: Final = tuple(str(rows.__tablename__) for rows in (AuditEntry, MoneyMovement, ShiftCount, StockMovement))
 """The tables whose rows are never changed."""
 
 
@@ -24,12 +24,12 @@ def grant_application(connection: Connection, application_url: str) -> None:
     if not connection.execute(text("SELECT true FROM pg_roles WHERE rolname = :name"), {"name": application.username}).scalar():
         _create_role(connection, application)
     role = connection.dialect.identifier_preparer.quote_identifier(application.username or "")
-    books = ", ".join(ONLY_ADDED_TO)
+    books = ", ".join(f"public.{name}" for name in ONLY_ADDED_TO)  # a venue's view of the same name is no part of the books
     for statement in (
         f"GRANT USAGE ON SCHEMA public TO {role}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
         f"REVOKE UPDATE, DELETE, TRUNCATE ON {books} FROM {role}",
-        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
+        f"REVOKE INSERT, UPDATE, DELETE ON public.alembic_version FROM {role}",
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
         f"GRANT USAGE ON SCHEMA of_venues TO {role}",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA of_venues TO {role}",

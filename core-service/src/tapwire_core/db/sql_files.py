@@ -117,6 +117,7 @@ def install_objects(connection: Connection, folder: Path = SQL) -> None:
         without_file += [other for other in present.values() if other.is_ours or other.name in names]
     for other in reversed(without_file):
         connection.exec_driver_sql(f"DROP {other.identity}")
+    connection.execute(text("SET LOCAL search_path = public"))
 
 
 def outdated_objects(connection: Connection) -> list[str]:
