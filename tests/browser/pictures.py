@@ -70,7 +70,7 @@ async def _photo(page: Page, name: str) -> None:
 
 async def _pages_of(api: Api, evening: Evening) -> dict[str, str]:
     """Every page by the name of its picture; those of one thing with one that has something to show."""
-    shift_id = (await api.read("/api/shifts/current"))["shift_id"]
+    shift_id = (await api.read("/api/shifts/current?venue_id=bar"))["shift_id"]
     one = {
         "visits-stuck": f"/visits/{evening.stuck_visit_id}",
         "visits-one": f"/visits/{evening.visit_id}",

@@ -13,7 +13,10 @@ from tests.browser.console import MAX_SCRIPT_BYTES, Console
 
 pytestmark = pytest.mark.timeout(240)
 
-PAGES = (*(entry.path for entry in MENU), "/attention/resolved", "/cards?card_uid=04a1b2c3", "/reports?by=beverage")
+PAGES = (
+    *(entry.path for entry in MENU),
+    *("/attention/resolved", "/cards?card_uid=04a1b2c3", "/reports?by=beverage", "/shift/close"),
+)
 DIALOGS = (
     "/taps/bar/left/actions",
     "/taps/bar/left/stop",
@@ -41,7 +44,7 @@ async def test_every_page_is_accessible_fits_and_loads_little(
     browser: Browser, demo: DemoFile, api: Api, language: str, theme: str, width: int
 ) -> None:
     guest = await api.read(f"/api/guests/{demo.cards[0].guest_id}")
-    shift_id = (await api.read("/api/shifts/current"))["shift_id"]
+    shift_id = (await api.read("/api/shifts/current?venue_id=bar"))["shift_id"]
     webhook = {"url": "https://books.example/tapwire", "event_types": ["shift.closed"], "description": "the books"}
     webhook_id = (await api.send("/api/webhooks", webhook)).json()["webhook_id"]
     await api.send(f"/api/webhooks/{webhook_id}/test", {})

@@ -36,6 +36,7 @@ class MoneyMovement(SQLModel, table=True):
         ),
         Index("ix_money_movements_guest", "guest_id", "movement_id"),
         Index("ix_money_movements_shift", "shift_id"),
+        Index("ix_money_movements_created_at", "created_at", postgresql_using="brin"),
         Index("ix_money_movements_incident", "incident_id", postgresql_where="incident_id IS NOT NULL"),
         Index("ix_money_movements_pour", "pour_id", postgresql_where="pour_id IS NOT NULL"),
     )
