@@ -99,3 +99,8 @@ AT_THE_TAPS: Final = tuple(drinker.person for tap in TAPS for drinker in tap.dri
 AT_THE_COUNTER: Final = (_IDA, _JAN, _OMAR)
 """Guests whom nobody plays: two with money, one with none."""
 GUESTS: Final = (*AT_THE_TAPS, *AT_THE_COUNTER)
+VISITOR: Final = Person(first_name="Eva", phone="+49 30 555 0121", card_uid="0411aa21", purse_minor=12_00)
+"""A guest whom the staff check in and, some time later, out."""
+VISITOR_COMES_AFTER_S: Final = 6.0
+VISITOR_LEAVES_AFTER_S: Final = 24.0
+"""From the demo's start."""

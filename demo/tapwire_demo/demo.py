@@ -22,7 +22,7 @@ from tapwire_core.db.views.devices import broker_logins
 from tapwire_core.domain.policy import Policy
 from tapwire_core.errors import NotMigrated, Refused
 from tapwire_demo.address import ConsoleAddress
-from tapwire_demo.bar import AT_THE_TAPS, TAPS, BarTap
+from tapwire_demo.bar import AT_THE_TAPS, TAPS, VISITOR, VISITOR_COMES_AFTER_S, VISITOR_LEAVES_AFTER_S, BarTap
 from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.broker_listener import listen
 from tapwire_demo.demo_file import remove_demo_file, write_demo_file
@@ -32,7 +32,7 @@ from tapwire_demo.program_table import WATCHER, accounts, admin_api, books_check
 from tapwire_demo.programs import Crew, Program, start_program
 from tapwire_demo.screen import Screen
 from tapwire_demo.set_up import SetUp, set_up
-from tapwire_demo.staff import change_low_kegs, fill_purses, rearm
+from tapwire_demo.staff import change_low_kegs, check_in, check_out, fill_purses, rearm
 from tapwire_demo.story import Line, Mood, Story
 from tapwire_demo.tap_files import write_tap_files
 
@@ -195,16 +195,24 @@ class Demo:
             self._write_file()
 
     async def _look_after_bar(self) -> None:
+        begun = time.monotonic()
         while True:
             await asyncio.sleep(UPKEEP_S)
             try:
                 with translate_database_errors():
                     done = await fill_purses(self._db, AT_THE_TAPS) + await change_low_kegs(self._db, SIMULATED)
                     done += await rearm(self._db, tuple(self.story.at_limit))
+                    done += await self._see_visitor(time.monotonic() - begun)
                 self.story.at_limit.clear()
             except (DatabaseUnavailable, Refused) as error:
                 done = [f"the staff can't help: {error}"]
             self._screen.tell(Line("", text, Mood.QUIET) for text in done)
+
+    async def _see_visitor(self, age_s: float) -> list[str]:
+        """Check the visitor in or out when it is time; what was done."""
+        if age_s >= VISITOR_LEAVES_AFTER_S:
+            return await check_out(self._db, VISITOR)
+        return await check_in(self._db, VISITOR) if age_s >= VISITOR_COMES_AFTER_S else []
 
 
 async def _migrate(postgres: EmbeddedPostgres) -> None:

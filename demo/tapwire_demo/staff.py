@@ -1,4 +1,4 @@
-"""The demo's staff, so that it can run for days: they change kegs and top up guests without money."""
+"""The demo's staff, so that it can run for days: they change kegs, top up guests without money, and see a visitor in and out."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -15,8 +15,9 @@ from tapwire_core.db.views.queries import MAX_LIMIT, PageRequest
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.db.views.visits import get_active_visit_by_card
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.check_outs import CheckOutWish
 from tapwire_core.domain.closed_sets import PaymentMethod
-from tapwire_core.services import beverages, kegs, money, taps, visits
+from tapwire_core.services import beverages, check_outs, guests, kegs, money, taps, visits
 from tapwire_core.services.price_rules import PriceRuleFields, PriceRuleOverlap, change_price_rule, create_price_rule
 from tapwire_demo.bar import (
     HAPPY_AFTER_MIN,
@@ -83,6 +84,30 @@ async def rearm(db: Database, card_uids: Iterable[str]) -> list[str]:
         await visits.rearm(db, STAFF, visit.visit_id, "looked at the guest, all is well")
         done.append(f"staff look at {visit.guest_name}, and re-arm the visit")
     return done
+
+
+async def check_in(db: Database, person: Person) -> list[str]:
+    """Let a visitor pay, and give them a card; what was done. Nothing for one who is there already."""
+    guest = await find_guest(db, person)
+    if guest is not None and guest.active_visit_id is not None:
+        return []
+    if guest is None:
+        guest_id = await guests.create_guest(db, STAFF, first_name=person.first_name, phone=person.phone, age_checked=True)
+    else:
+        guest_id = guest.guest_id
+    await money.top_up(db, STAFF, guest_id, person.purse_minor, PaymentMethod.CASH, VENUE_ID)
+    await visits.open_and_assign_card(db, STAFF, VENUE_ID, guest_id, person.card_uid)
+    return [f"{person.first_name} checks in with {amount(person.purse_minor)}"]
+
+
+async def check_out(db: Database, person: Person) -> list[str]:
+    """Pay a visitor what is theirs, and take the card back; what was done. Nothing for one who has left."""
+    guest = await find_guest(db, person)
+    if guest is None or guest.active_visit_id is None:
+        return []
+    wish = CheckOutWish(payout=PaymentMethod.CASH, card_returned=True)
+    await check_outs.check_out(db, STAFF, guest.active_visit_id, wish)
+    return [f"{person.first_name} checks out: {amount(guest.refundable_minor)} are paid out, and the card is free"]
 
 
 async def find_guest(db: Database, person: Person) -> GuestView | None:
