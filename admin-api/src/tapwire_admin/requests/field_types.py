@@ -94,6 +94,7 @@ CardUids = Annotated[
         min_length=1,
         max_length=MAX_CARDS,
         description="at most 1,000 cards",
+        examples=[["04a1b2c3"]],
         extra_json_schema={"extra": {"items": {"type": "string", "pattern": CARD_UID_INPUT_PATTERN}}},
     ),
 ]
