@@ -62,3 +62,12 @@ async def test_what_runs_together_is_cancelled_although_its_parts_fail_meanwhile
     running.cancel()
     await asyncio.wait([running])
     assert running.cancelled()
+
+
+async def test_a_second_cancellation_while_tasks_end_leaves_none_of_them_running() -> None:
+    inner = await begun(deaf_once())
+    running = await begun(end_tasks(inner, cancel_interval_s=SOON_S))
+    running.cancel()
+    await asyncio.wait([running])
+    assert inner.cancelled()
+    assert running.cancelled()

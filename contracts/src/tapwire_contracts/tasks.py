@@ -14,11 +14,20 @@ CANCEL_INTERVAL_S: Final = 3.0
 
 
 async def end_tasks(*tasks: asyncio.Task[Any], cancel_interval_s: float = CANCEL_INTERVAL_S) -> None:
-    """Cancel tasks until all have ended, with a result or an error."""
+    """Cancel tasks until all have ended, with a result or an error; a cancellation of the caller takes effect after that.
+
+    Where one of these ends tasks itself, the repeated cancellation must not make it leave them.
+    """
+    interruption: asyncio.CancelledError | None = None
     while running := {task for task in tasks if not task.done()}:
         for task in running:
             task.cancel()
-        await asyncio.wait(running, timeout=cancel_interval_s)
+        try:
+            await asyncio.wait(running, timeout=cancel_interval_s)
+        except asyncio.CancelledError as error:
+            interruption = error
+    if interruption is not None:
+        raise interruption
 
 
 async def run_together(*work: Coroutine[Any, Any, None]) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import time
 
-import pytest
-
 from tapwire_contracts.tasks import end_tasks
 from tapwire_core.worker.periodic import repeat
 
@@ -28,25 +26,3 @@ async def test_what_takes_long_is_done_the_less_often_and_goes_on_when_it_fails(
 
     for begun, ended, next_begun in zip(began_s, ended_s, began_s[1:], strict=False):
         assert next_begun - ended >= RESTS * (ended - begun)
-
-
-async def test_a_step_that_swallows_the_cancellation_does_not_keep_its_task_alive() -> None:
-    runs = 0
-    began = asyncio.Event()
-
-    async def step() -> None:
-        nonlocal runs
-        runs += 1
-        began.set()
-        try:
-            await asyncio.sleep(3600)
-        except asyncio.CancelledError:
-            return  # as a wait does whose result comes at the same moment
-
-    task = asyncio.create_task(repeat(0, step))
-    await began.wait()
-    task.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 5)
-    assert runs == 1

@@ -27,15 +27,8 @@ async def survive(step: Callable[[], Awaitable[R]]) -> R | None:
 
 
 async def repeat(pause_s: float, step: Callable[[], Awaitable[object]], *, rests: float = 0.0) -> Never:
-    """Repeat a step, with a pause of `pause_s`, or of `rests` times the step's duration if that is longer.
-
-    Ends when cancelled, also where the step swallowed it: `asyncio.wait_for` of Python 3.11, which asyncpg uses, does so when its
-    result comes at the same moment.
-    """
-    task = asyncio.current_task()
+    """Repeat a step, with a pause of `pause_s`, or of `rests` times the step's duration if that is longer."""
     while True:
         began_s = time.monotonic()
         await survive(step)
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
         await asyncio.sleep(max(pause_s, rests * (time.monotonic() - began_s)))
