@@ -7,7 +7,6 @@ that; what comes later finds the visit closed.
 from uuid import UUID
 
 from tapwire_contracts.reasons import AuditAction
-from tapwire_core.db.decisions import write_changes
 from tapwire_core.db.engine import Database, moves_money, use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import cards as card_writes
@@ -16,9 +15,8 @@ from tapwire_core.db.writes import visits as visit_writes
 from tapwire_core.db.writes.cards import LockedCard
 from tapwire_core.db.writes.visits import LockedVisit
 from tapwire_core.domain.actor import Actor
-from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.check_outs import CheckOutWish, Preview, Unpaid
-from tapwire_core.domain.closed_sets import Account, CardStatus, Role, VisitStatus
+from tapwire_core.domain.closed_sets import CardStatus, Role, VisitStatus
 from tapwire_core.domain.house_credit import refundable_minor
 from tapwire_core.domain.incidents import unpaid_minor
 from tapwire_core.domain.venue_scope import ALL_VENUES, VenueScope
@@ -26,7 +24,7 @@ from tapwire_core.errors import NotFound, ReasonRequired, Refused, RoleRequired
 from tapwire_core.services.cards import release_card
 from tapwire_core.services.deposits import forfeit_deposit
 from tapwire_core.services.guests import require_guest
-from tapwire_core.services.money import Till, require_open_shift, require_payout_allowed
+from tapwire_core.services.money import Till, pay_out, require_open_shift, require_payout_allowed
 from tapwire_core.services.shown import Shown, require_as_shown
 from tapwire_core.services.visits import PourPending, VisitNotActive, already_active
 
@@ -194,17 +192,7 @@ async def _pay_out(store: Store, actor: Actor, visit: LockedVisit, wish: CheckOu
     amount_minor = guest.refundable_minor
     if wish.payout is None or not amount_minor:
         return 0
-    shift_id = await require_open_shift(store, visit.venue_id)
-    await require_payout_allowed(store, role, Till(visit.venue_id, shift_id), guest, amount_minor, wish.payout)
-    reason = wish.reason or DEFAULT_REASON
-    changes = Changes.by(actor, venue_id=visit.venue_id, shift_id=shift_id)
-    changes.move_money(Account.GUEST, Account(wish.payout), amount_minor, guest_id=guest.guest_id, reason=reason)
-    details = {
-        "amount_minor": -amount_minor,
-        "balance_minor": guest.balance_minor - amount_minor,
-        "reason": reason,
-        "method": wish.payout,
-    }
-    changes.audit(AuditAction.REFUND, guest.guest_id, visit.visit_id, details=details)
-    await write_changes(store, changes)
+    till = Till(visit.venue_id, await require_open_shift(store, visit.venue_id))
+    await require_payout_allowed(store, role, till, guest, amount_minor, wish.payout)
+    await pay_out(store, actor, till, guest, amount_minor, wish.payout, wish.reason or DEFAULT_REASON, visit.visit_id)
     return amount_minor

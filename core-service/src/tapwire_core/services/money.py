@@ -95,7 +95,7 @@ class Till(Struct, frozen=True):
 
 
 class _Movement(Struct, frozen=True, kw_only=True):
-    """A movement to book; `details`: what else the audit log keeps of it."""
+    """A movement to book; `subjects` beside the guest and `details`: what else the audit log keeps of it."""
 
     action: AuditAction
     debit: Account
@@ -104,6 +104,7 @@ class _Movement(Struct, frozen=True, kw_only=True):
     pour_id: UUID | None = None
     reason: str | None = None
     reverses_movement_id: int | None = None
+    subjects: tuple[UUID, ...] = ()
     details: dict[str, object] = {}
 
     @property
@@ -139,17 +140,9 @@ async def refund(
     _require_amount(amount_minor)
     till = await _open_till(store, venue_id)
     guest = await require_guest(store, guest_id)
-    movement = _Movement(
-        action=AuditAction.REFUND,
-        debit=Account.GUEST,
-        credit=Account(method),
-        amount_minor=amount_minor,
-        reason=reason,
-        details={"method": method},
-    )
     require_available(guest, amount_minor)
     require_refundable(guest, amount_minor)
-    return await _book(store, actor, till, guest, movement)
+    return await pay_out(store, actor, till, guest, amount_minor, method, reason)
 
 
 @use_case
@@ -250,6 +243,29 @@ async def reverse_top_up(store: Store, actor: Actor, role: Role, guest_id: UUID,
         details={"method": method, "reverses_movement_id": movement_id, "booked_by": first.actor},
     )
     return await _book(store, actor, Till(first.venue_id, shift_id), guest, movement)
+
+
+async def pay_out(
+    store: Store,
+    actor: Actor,
+    till: Till,
+    guest: LockedGuest,
+    amount_minor: int,
+    method: PaymentMethod,
+    reason: str,
+    *subjects: UUID,
+) -> Booking:
+    """Pay money out to a locked guest, who has it; `subjects`: what it is about beside the guest."""
+    movement = _Movement(
+        action=AuditAction.REFUND,
+        debit=Account.GUEST,
+        credit=Account(method),
+        amount_minor=amount_minor,
+        reason=reason,
+        subjects=subjects,
+        details={"method": method},
+    )
+    return await _book(store, actor, till, guest, movement)
 
 
 async def require_open_shift(store: Store, venue_id: str) -> UUID:
@@ -360,7 +376,7 @@ async def _book(store: Store, actor: Actor, till: Till, guest: LockedGuest, move
         reverses_movement_id=movement.reverses_movement_id,
     )
     booked = {"amount_minor": movement.change_minor, "balance_minor": balance_minor, "reason": movement.reason}
-    changes.audit(movement.action, guest.guest_id, details={**booked, **movement.details})
+    changes.audit(movement.action, guest.guest_id, *movement.subjects, details={**booked, **movement.details})
     house_credit_minor = changes.house_credits[guest.guest_id].minor
     await write_changes(store, changes)
     available_minor = balance_minor - guest.held_minor
