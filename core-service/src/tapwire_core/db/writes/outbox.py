@@ -49,8 +49,9 @@ async def tap_configs(store: Store, paths: list[str]) -> dict[str, TapConfig]:
     rows = await store.connection.fetch(
         """SELECT tap_path, tap.status, emergency_stop, pulses_per_liter, max_pour_ml, config_revision,
                beverage.name AS beverage, style, abv_hundredths, sell_price_per_liter_minor, beverage_id,
-               (SELECT facts FROM price_rules_now prices WHERE prices.venue_id = tap.venue_id)::text AS price_facts
+               prices.facts::text AS price_facts
            FROM taps tap JOIN venues USING (venue_id) LEFT JOIN kegs USING (keg_id) LEFT JOIN beverages beverage USING (beverage_id)
+           LEFT JOIN LATERAL (SELECT facts FROM price_rules_now now WHERE now.venue_id = tap.venue_id) prices ON true
            WHERE tap_path = ANY($1::text[])""",
         paths,
     )

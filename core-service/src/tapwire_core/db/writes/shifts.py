@@ -27,6 +27,7 @@ class LockedShift(Struct, frozen=True):
 
 
 _LOCKED: Final = "shift_id, venue_id, status, z_report IS NOT NULL AS has_z_report, count_cash"
+_GUEST_NAME: Final = "coalesce(nullif(concat_ws(' ', first_name, last_name), ''), name_by_card(guest_id))"
 
 
 class BlockingVisit(Struct, frozen=True):
@@ -81,12 +82,10 @@ async def lock_shift(store: Store, shift_id: UUID) -> LockedShift | None:
 async def active_visits(store: Store, venue_id: str, limit: int) -> list[BlockingVisit]:
     """Visits that block the end of the venue's shift, oldest first."""
     rows = await store.connection.fetch(
-        """SELECT visit_id, guest_id, coalesce(nullif(concat_ws(' ', first_name, last_name), ''), name_by_card(guest_id))
-                      AS guest_name,
-                  card_uid, opened_at,
+        f"""SELECT visit_id, guest_id, {_GUEST_NAME} AS guest_name, card_uid, opened_at,
                   floor(extract(epoch FROM now() - opened_at) * 1000)::bigint AS age_ms
            FROM visits JOIN guests USING (guest_id)
-           WHERE venue_id = $1 AND status = 'active' ORDER BY opened_at LIMIT $2""",
+           WHERE venue_id = $1 AND status = 'active' ORDER BY opened_at LIMIT $2""",  # noqa: S608 - ours
         venue_id,
         limit,
     )
@@ -96,12 +95,10 @@ async def active_visits(store: Store, venue_id: str, limit: int) -> list[Blockin
 async def pending_pours(store: Store, venue_id: str, limit: int) -> list[BlockingPour]:
     """Pours that block the end of the venue's shift, oldest first."""
     rows = await store.connection.fetch(
-        """SELECT pour_id, visit_id, guest_id, coalesce(nullif(concat_ws(' ', first_name, last_name), ''), name_by_card(guest_id))
-                      AS guest_name,
-                  tap_path AS tap, authorized_at,
+        f"""SELECT pour_id, visit_id, guest_id, {_GUEST_NAME} AS guest_name, tap_path AS tap, authorized_at,
                   floor(extract(epoch FROM now() - authorized_at) * 1000)::bigint AS age_ms
            FROM pours JOIN guests USING (guest_id)
-           WHERE venue_id = $1 AND sync_status = 'pending_sync' ORDER BY authorized_at LIMIT $2""",
+           WHERE venue_id = $1 AND sync_status = 'pending_sync' ORDER BY authorized_at LIMIT $2""",  # noqa: S608 - ours
         venue_id,
         limit,
     )
