@@ -207,10 +207,7 @@ class Formats:
 
     def tax_rate(self, basis_points: int | None) -> str:
         """A rate of tax in per cent, such as `19 %` and `7.7 %`; a dash where none is stated."""
-        if basis_points is None:
-            return "–"
-        text = f"{Decimal(basis_points) / 100:.2f}".rstrip("0").rstrip(".").replace(".", self.decimal_mark)
-        return f"{text}\N{NO-BREAK SPACE}%"
+        return "–" if basis_points is None else self.percent(basis_points)
 
     def number(self, value: int) -> str:
         """A number with thousands separators."""

@@ -120,7 +120,6 @@ FORMATTERS: Final = (
     "money",
     "plain_money",
     "typed_money",
-    "tax_rate",
     "volume",
     "serving",
     "plain_grams",
