@@ -11,7 +11,7 @@ import httpx
 from litestar.routes import HTTPRoute
 
 from tapwire_admin.app import create_app
-from tapwire_admin.console.labels import FORM_FIELDS
+from tapwire_admin.console.field_labels import FORM_FIELDS
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.shown import Noun

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
+from tapwire_admin.console.field_labels import FORM_FIELDS
 from tapwire_admin.console.formats import Formats
-from tapwire_admin.console.labels import FORM_FIELDS
 from tapwire_admin.console.translations import N_, translations
 from tapwire_admin.requests.bodies import unreadable_body
 from tapwire_contracts.reasons import Locale
