@@ -103,7 +103,7 @@ class Evening:
             await money.adjust(db, OPERATOR, guest.guest_id, -3_33, "a glass")
 
     async def undo(self) -> None:
-        """A top-up of the wrong amount is taken back, by whoever is there."""
+        """A top-up of the wrong amount is taken back by somebody."""
         guest, other = self.dice.choice(self.guests), Actor(self.dice.choice(("test-operator", "lead")))
         booked = await money.top_up(self.venue.db, OPERATOR, guest.guest_id, 77_00, self.dice.choice(list(PaymentMethod)))
         with suppress(money.NotRefundable):

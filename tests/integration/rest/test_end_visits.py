@@ -37,7 +37,7 @@ async def until_waiting(venue: Venue, holder: asyncpg.Connection, *, count: int 
 
 
 async def open_visit(venue: Venue) -> UUID:
-    """Open a visit by a statement, whatever is locked."""
+    """Open a visit by a statement, past all locks."""
     guest_id = await guests.create_guest(venue.db, OPERATOR, first_name="Bob", age_checked=True)
     visit_id: UUID = await venue.db.pool.fetchval(
         """INSERT INTO visits (visit_id, venue_id, guest_id, opened_by) VALUES (gen_random_uuid(), 'bar', $1, 'ann')
@@ -157,7 +157,7 @@ async def test_closings_grants_reports_and_openings_at_once_end_without_a_deadlo
 
 
 async def test_a_check_out_and_the_close_wait_for_each_other_at_the_visit(venue: Venue) -> None:
-    """Both take the visit's row before the shift's: whoever gets it first is done first, and nobody is stuck."""
+    """Both take the visit's row before the shift's: the one that gets it first is done first, and nobody is stuck."""
     ann = await venue.guest(balance_minor=10_00)
     wish = CheckOutWish(payout=PaymentMethod.CASH, card_returned=True)
     async with held(venue, LOCK_VISIT, ann.visit_id) as holder:

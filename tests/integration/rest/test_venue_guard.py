@@ -183,7 +183,7 @@ async def test_all_that_can_be_read_names_nothing_of_another_venue(places: Place
     assert answered > 100, "the walk reaches what there is"
 
 
-async def test_each_address_of_another_venues_thing_is_not_found_whatever_is_asked_of_it(places: Places) -> None:
+async def test_each_address_of_another_venues_thing_is_not_found_by_any_method(places: Places) -> None:
     wrong = dict[str, int]()
     own_names = set(THING_OF) - {"tap"}
     for method, route, is_central in routes("GET", "POST", "PATCH", "PUT", "DELETE"):

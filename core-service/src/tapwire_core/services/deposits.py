@@ -1,7 +1,7 @@
 """Deposits on cards (SYSTEM.md, "Check-out and receipt"): taken when a card is bound, and given back or forfeited with it.
 
-A card keeps the amount that was taken and its venue, so that exactly this moves later, whatever the venue's setting is by then. The
-caller has locked the card and its guest. A deposit belongs to its venue's open shift, if there is one.
+A card keeps the amount that was taken and its venue, so that exactly this moves later, also after the venue's setting has changed.
+The caller has locked the card and its guest. A deposit belongs to its venue's open shift, if there is one.
 """
 
 from uuid import UUID

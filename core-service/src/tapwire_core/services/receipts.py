@@ -1,4 +1,4 @@
-"""Receipts of visits, read past the views of some venues: a receipt tells no more of an account than its sums."""
+"""Receipts of visits, read past the views of some venues: of an account a receipt has the sums alone."""
 
 from uuid import UUID
 

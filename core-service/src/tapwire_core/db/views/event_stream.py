@@ -104,7 +104,7 @@ class _Gap(Struct, frozen=True):
 
 
 class AuditReader:
-    """Reads the audit log from an id on, whatever the database's scope; for one listener, which leaves out what it may not see."""
+    """Reads the audit log of all venues from an id on; for one listener, which leaves out what it may not see."""
 
     def __init__(self, db: Database, after: int, known: Iterable[int] = ()) -> None:
         self._db: Final = db.within(ALL_VENUES)

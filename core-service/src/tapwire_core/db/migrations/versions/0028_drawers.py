@@ -14,7 +14,7 @@ ACCOUNTS = ("safe", "pay_in", "pay_out", "over_short")
 
 
 def upgrade() -> None:
-    """Go to this revision. Venues count no cash; whoever wants to sets `count_cash`."""
+    """Go to this revision. No venue counts cash until `count_cash` is set."""
     op.execute("ALTER TABLE venues ADD COLUMN count_cash boolean NOT NULL DEFAULT false")
     op.execute("ALTER TABLE shifts ADD COLUMN count_cash boolean NOT NULL DEFAULT false")
     op.execute("""
