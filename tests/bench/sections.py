@@ -158,7 +158,7 @@ class LimitTurns(Struct, frozen=True):
 
     @property
     def ratio(self) -> float:
-        """The median of each turn's p50 with a limit over that without one right before it."""
+        """The median of each turn's p50 with a limit over that without one right before or after it."""
         pairs = zip(self.without_ms, self.limited_ms, strict=True)
         return round(statistics.median(limited / without for without, limited in pairs), 3)
 
@@ -169,13 +169,15 @@ async def serving_limit(stage: Stage, seconds: float) -> LimitTurns:
     await stage.db.pool.execute(_HISTORY, HISTORY, guest.guest_id, stage.venue.venue_id, timeout=FILL_TIMEOUT_S)
     await stage.db.pool.execute("VACUUM ANALYZE pours", timeout=FILL_TIMEOUT_S)
     limit = VolumeLimit(limit_ml=MAX_LIMIT, window_minutes=WINDOW_MINUTES)
+    both = [(turns.without_ms, None), (turns.limited_ms, limit)]
     for _ in range(TURNS):
-        for measured, set_limit in ((turns.without_ms, None), (turns.limited_ms, limit)):
+        for measured, set_limit in both:
             await change_venue(stage.db, OPERATOR, stage.venue.venue_id, serving_limit=set_limit)
             if set_limit is not None:
                 await rearm(stage.db, OPERATOR, guest.visit_id, "looked at")
             loop = await closed_loop(stage, 1, seconds / TURNS, TURN_RATE)
             measured.append(loop.authorise.p50_ms)
+        both.reverse()  # so that what a turn leaves behind meets both
     await change_venue(stage.db, OPERATOR, stage.venue.venue_id, serving_limit=None)
     return turns
 

@@ -143,3 +143,16 @@ async def test_what_lists_a_taps_pours_cannot_be_what_finds_its_pending_one(owne
         plans = ["\n".join(row[0] for row in await store.connection.fetch(query)) for query in (listing, pending)]
 
     assert ["ix_pours_tap" in plan for plan in plans] == [True, False]
+
+
+async def test_what_counts_against_a_limit_is_found_by_its_own_index_alone(owner_db: Database) -> None:
+    counting = "EXPLAIN SELECT used FROM served('00000000-0000-0000-0000-000000000000', 'bar', 'volume', 60, NULL)"
+    async with owner_db.transaction() as store:
+        await store.connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        own = "\n".join(row[0] for row in await store.connection.fetch(counting))
+        await store.connection.execute("DROP INDEX ix_pours_served")
+        without = "\n".join(row[0] for row in await store.connection.fetch(counting))
+
+    (found_by,) = (line for line in own.splitlines() if "Index Cond" in line and "authorized_at" in line)
+    assert all(part in found_by for part in ("guest_id =", "venue_id)::text =", "armed_at =", "AT TIME ZONE"))
+    assert not [line for line in without.splitlines() if "Index Cond" in line and "authorized_at" in line]

@@ -55,8 +55,9 @@ class Pour(SQLModel, table=True):
             postgresql_include=["hold_minor"],
             postgresql_where="sync_status = 'pending_sync'",
         ),
-        # the migration gives its venue a collation of its own, so that no other index answers what a serving limit counts
-        Index("ix_pours_served", "guest_id", "venue_id", "armed_at", "authorized_at"),
+        # the migration gives its venue a collation of its own, and its time is an expression, so that no other index answers
+        # what a serving limit counts
+        Index("ix_pours_served", "guest_id", "venue_id", "armed_at", text("(authorized_at AT TIME ZONE 'UTC')")),
         Index("ix_pours_authorized", "authorized_at", "pour_id"),
         Index("ix_pours_visit", "visit_id", "authorized_at"),
         # for lists only: the migration creates it with `LIST_COLLATION`, which Alembic does not see, so that no decision uses
