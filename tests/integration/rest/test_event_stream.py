@@ -29,6 +29,7 @@ from tapwire_core.db.schema import migrate
 from tapwire_core.db.views.event_stream import AuditReader
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.policy import Policy
+from tapwire_core.services.price_rules import publish_new_prices
 from tapwire_core.services.sessions import log_out
 from tapwire_core.services.users import change_user
 from tapwire_demo.broker import Account, EmbeddedBroker
@@ -136,6 +137,22 @@ async def test_a_stream_asked_for_from_beyond_the_log_begins_from_now_and_says_s
     assert (reset.kind, reset.data) == ("reset", {})
     assert (created.data["action"], created.data["subjects"]) == ("guest_created", [str(ann.guest_id)])
     assert resumed == created
+
+
+async def test_the_console_hears_of_a_price_that_begins_also_while_the_node_is_offline(
+    rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tapwire_admin.console.stream.HEARTBEAT_S", 0.1)
+    week = {"weekdays": [1, 2, 3, 4, 5, 6, 7], "from": "00:00", "to": "00:00", "valid_to": "2000-01-01", "percent_off": 20}
+    rule = {"venue_id": venue.venue_id, "name": "Happy hour", **week}
+    assert (await rest.engineer.post("/api/price-rules", json=rule)).status_code == 201
+    async with serving(venue.db) as url, stream(url, rest, path="/live") as events:
+        await next_events(events, 3)
+        await venue.db.pool.execute("UPDATE price_rules SET valid_to = NULL")
+        assert await publish_new_prices(venue.db) == 1
+        changed = await anext(event async for event in events if event.kind == "changed")
+
+    assert changed.data == {"topics": [str(venue.tap.path)]}
 
 
 @pytest.mark.parametrize("path", ["/api/events", "/live"])

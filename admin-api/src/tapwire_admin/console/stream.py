@@ -28,7 +28,7 @@ from tapwire_contracts.reasons import Phase
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.audit import AuditEntryView
 from tapwire_core.db.views.event_stream import AuditReader, kind_of, shared_things
-from tapwire_core.db.views.taps import TapView, find_taps
+from tapwire_core.db.views.taps import TapView, config_revisions, find_taps
 from tapwire_core.domain.money import charge
 
 POLL_INTERVAL_S: Final = 0.3
@@ -66,6 +66,7 @@ class LiveTexts:
         self._cards: dict[str, tuple[str | None, bool]] = {}
         self._laid_on: dict[str, str] = {}
         self._presence: dict[str, tuple[str, int | None]] = {}
+        self._configs: dict[str, int] | None = None
         self._loading: asyncio.Task[None] | None = None
 
     def values(self, listener: Listener, updates: Sequence[tuple[LiveKind, dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -95,6 +96,11 @@ class LiveTexts:
         before, now = self._presence.get(state["path"]), (state["status"], state.get("config_revision"))
         self._presence[state["path"]] = now
         return before is not None and before != now
+
+    async def changed_configs(self) -> list[str]:
+        """Taps with a newer config than at the last look: a price by time is no fact, and a node that is offline says nothing."""
+        before, self._configs = self._configs, await config_revisions(self.db)
+        return [] if before is None else [path for path, revision in self._configs.items() if before.get(path) != revision]
 
     def cards(self, updates: Sequence[tuple[LiveKind, dict[str, Any]]], *, is_first: bool) -> list[dict[str, Any]]:
         """The cards on readers that differ from those last sent, and those laid on anew."""
@@ -189,15 +195,17 @@ async def _poll(
     beat_at = time.monotonic()
     try:
         while True:
+            topics = list[str]()
             if time.monotonic() >= beat_at:
                 if await session.has_ended():
                     return
                 beat_at = time.monotonic() + HEARTBEAT_S
                 events.append(_event("beat", texts.live.link))
+                topics += await texts.changed_configs()
             told = await session.read_next(facts)
             if told is None:
                 return
-            topics = [topic for fact in told.seen for topic in topics_of(fact)]
+            topics += [topic for fact in told.seen for topic in topics_of(fact)]
             topics += await shared_things(texts.db, {subject for fact in told.hidden for subject in fact.subjects})
             if topics:
                 events.append(_changed(topics))

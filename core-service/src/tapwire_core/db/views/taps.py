@@ -117,6 +117,13 @@ async def get_tap(db: Database, tap: str) -> TapView | None:
     return await read_one(db, _taps(db).where(taps.c.tap_path == tap), TapView, with_price)
 
 
+async def config_revisions(db: Database) -> dict[str, int]:
+    """The newest config's revision of each tap: it grows with each change, also with a price by time that begins or ends."""
+    async with db.read() as connection:
+        found = await connection.execute(select(taps.c.tap_path, taps.c.config_revision))
+        return {row.tap_path: row.config_revision for row in found}
+
+
 def is_confirmed() -> ColumnElement[bool]:
     """The condition that the tap's node is online and has the newest config."""
     applied = number_in(nodes.c.state, "config_revision")
