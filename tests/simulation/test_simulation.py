@@ -1,4 +1,4 @@
-"""Thousands of seeded days at a venue where everything goes wrong, each judged by an auditor who was not told the rules."""
+"""Hundreds of seeded days at a venue where everything goes wrong, each judged by an auditor who was not told the rules."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.run import run_seed
 from tests.thoroughness import short_or_long
 
-SEEDS: Final = short_or_long(1_000, 5_000)
+SEEDS: Final = short_or_long(600, 5_000)
 BATCH: Final = 100
 
 
@@ -31,7 +31,7 @@ def findings_of(seed: int) -> list[str]:
 
 
 def test_the_same_seed_is_always_the_same_story() -> None:
-    for seed in range(0, 400, 20):
+    for seed in range(0, 400, 40):
         first, second = list[str](), list[str]()
 
         run_seed(seed, say=first.append)
@@ -41,12 +41,14 @@ def test_the_same_seed_is_always_the_same_story() -> None:
 
 
 def test_the_seeds_reach_every_end_of_a_pour_and_every_kind_of_trouble() -> None:
-    ends, incidents = set[str](), set[str]()
+    missing = {"synced", "reconciled", "rejected", "voided"}
+    missing |= {"late_mismatch", "overpour", "rejected_insufficient_funds", "unattributed_flow", "journal_set_back"}
 
     for seed in range(300):
         books = run_seed(seed).books
-        ends |= {line.sync_status for line in books.pours.values()}
-        incidents |= {kind for kind, _ in books.incidents}
+        missing -= {line.sync_status for line in books.pours.values()}
+        missing -= {kind for kind, _ in books.incidents}
+        if not missing:
+            break
 
-    assert ends == {"synced", "reconciled", "rejected", "voided"}
-    assert incidents >= {"late_mismatch", "overpour", "rejected_insufficient_funds", "unattributed_flow", "journal_set_back"}
+    assert not missing
