@@ -22,11 +22,13 @@ class LostVolumes:
     written_off_ml: int
     rejected_ml: int
     unattributed_ml: int
+    yield_loss_ml: int
+    spoiled_ml: int
 
     @property
     def lost_ml(self) -> int:
         """Beer that nobody paid for."""
-        return self.written_off_ml + self.rejected_ml + self.unattributed_ml
+        return self.written_off_ml + self.rejected_ml + self.unattributed_ml + self.yield_loss_ml + self.spoiled_ml
 
 
 class Volumes(Struct, LostVolumes, frozen=True, kw_only=True):
