@@ -65,6 +65,7 @@ THING_OF: Final[Mapping[str, Thing]] = {
     "pour_id": Thing.POUR,
     "keg_id": Thing.KEG,
     "keg": Thing.KEG,
+    "expected_keg_id": Thing.KEG,
     "shift_id": Thing.SHIFT,
     "incident_id": Thing.INCIDENT,
     "price_rule_id": Thing.PRICE_RULE,

@@ -157,10 +157,12 @@ def _complete_responses(method: str, operation: dict[str, Any], handler: HTTPRou
 
 def _schema_of(kind: type | UnionType, schemas: dict[str, Any]) -> dict[str, Any]:
     """The schema of a body that the route reads or writes by itself; adds the schemas that it refers to."""
-    (schema,), named = schema_components([kind], ref_template="#/components/schemas/{name}")
+    # of untagged structs msgspec makes no schema of the union, only of each
+    parts = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    found, named = schema_components(parts, ref_template="#/components/schemas/{name}")
     for name, definition in named.items():
         schemas.setdefault(name, definition)
-    return schema
+    return found[0] if len(found) == 1 else {"anyOf": list(found)}
 
 
 def _schemes(access: Role | OpenTo) -> list[str]:

@@ -27,6 +27,7 @@ from tapwire_core.services.request_limits import (
     MAX_CARDS,
     MAX_COMMENT_LENGTH,
     MAX_GLASS_ML,
+    MAX_KEGS,
     MAX_MORE_HOURS,
     MAX_NAME_LENGTH,
     MAX_PASSWORD_LENGTH,
@@ -147,6 +148,11 @@ GlassMl = Annotated[int, Meta(ge=1, le=MAX_GLASS_ML, description="millilitres of
 VisitHours = Annotated[int, Meta(ge=1, le=MAX_VISIT_HOURS, description="hours from a visit's opening to its end")]
 MoreHours = Annotated[int, Meta(ge=1, le=MAX_MORE_HOURS, description="hours added to the later of the visit's end and now")]
 DepositMinor = Annotated[int, Meta(ge=0, le=MAX_AMOUNT_MINOR, description="minor units of the currency", extra_json_schema=FROM_0)]
+PaidMinor = Annotated[
+    int, Meta(ge=0, le=MAX_AMOUNT_MINOR, description="for each keg, in minor units of the currency", extra_json_schema=FROM_0)
+]
+KegCount = Annotated[int, Meta(ge=1, le=MAX_KEGS, description="kegs that are all alike")]
+Percent = Annotated[int, Meta(ge=0, le=100, description="per cent", extra_json_schema=FROM_0)]
 LegalAge = Annotated[int, Meta(ge=0, le=120, description="years", extra_json_schema=FROM_0)]
 TaxRateBp = Annotated[
     int,

@@ -1,9 +1,9 @@
 """Kegs: stock, and bookings of volume outside pours."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 from uuid import UUID
 
-from litestar import Request, get, patch, post
+from litestar import Request, Response, get, patch, post
 from msgspec import Struct
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
@@ -18,7 +18,7 @@ from tapwire_admin.requests.dependencies import (
     RunOnce,
     VenueQuery,
 )
-from tapwire_admin.requests.field_types import Reason, SignedVolumeMl, Slug, VolumeMl
+from tapwire_admin.requests.field_types import KegCount, Name, PaidMinor, Reason, SignedVolumeMl, Slug, VolumeMl
 from tapwire_admin.requests.parameters import require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import kegs as views
@@ -31,11 +31,39 @@ from tapwire_core.services.venues import VenueRequired
 
 
 class NewKeg(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A full keg to be taken into stock."""
+    """A full keg to be taken into stock, or with `count` a delivery of kegs that are all alike.
+
+    `cost_minor`: what was paid for each. `keg_deposit_minor`: what the supplier gives back for each empty keg.
+    """
 
     beverage_id: UUID
     initial_volume_ml: VolumeMl
     venue_id: Slug | None = None
+    supplier: Name | None = None
+    batch: Name | None = None
+    cost_minor: PaidMinor | None = None
+    keg_deposit_minor: PaidMinor | None = None
+    count: KegCount | None = None
+
+    @property
+    def delivery(self) -> kegs.Delivery:
+        """What the supplier's papers say."""
+        return kegs.Delivery(
+            supplier=self.supplier, batch=self.batch, cost_minor=self.cost_minor, keg_deposit_minor=self.keg_deposit_minor
+        )
+
+
+class KegsAdded(Struct, frozen=True, kw_only=True):
+    """The kegs of a delivery."""
+
+    items: list[KegView]
+
+
+class _Stated(TypedDict):
+    venue_id: str | None
+    beverage_id: UUID
+    initial_volume_ml: int
+    delivery: kegs.Delivery
 
 
 class KegChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -66,17 +94,24 @@ async def suggest_keg(db: Db, beverage_id: FromQuery[UUID], venue_id: VenueQuery
     return require_found(await views.suggest_keg(db, beverage_id, venue_id), "keg in stock of beverage", beverage_id)
 
 
-@post("/kegs", access=OPERATOR, refuses=(kegs.BeverageArchived, NotFound, VenueRequired))
-async def create_keg(db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnVenue, data: JSONBody[NewKeg]) -> KegView:
-    """Take a full keg into stock."""
-    keg_id = await once(
-        kegs.create_keg,
-        actor,
-        venue_id=data.venue_id or own_venue,
-        beverage_id=data.beverage_id,
-        initial_volume_ml=data.initial_volume_ml,
-    )
-    return await _view(db, keg_id)
+@post(
+    "/kegs",
+    access=OPERATOR,
+    refuses=(kegs.BeverageArchived, NotFound, VenueRequired),
+    answers={201: (KegView | KegsAdded, "the keg, or with `count` the kegs")},
+)
+async def create_keg(db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnVenue, data: JSONBody[NewKeg]) -> Response[Any]:
+    """Take a full keg into stock, or with `count` a delivery of kegs that are all alike."""
+    stated: _Stated = {
+        "venue_id": data.venue_id or own_venue,
+        "beverage_id": data.beverage_id,
+        "initial_volume_ml": data.initial_volume_ml,
+        "delivery": data.delivery,
+    }
+    if data.count is None:
+        return Response(await _view(db, await once(kegs.create_keg, actor, **stated)))
+    keg_ids = await once(kegs.create_kegs, actor, **stated, count=data.count)
+    return Response(KegsAdded(items=await views.kegs_by_id(db, keg_ids)))
 
 
 @get("/kegs/{keg_id:uuid}", access=OPERATOR)
@@ -85,7 +120,7 @@ async def read_keg(db: Db, keg_id: FromPath[UUID]) -> KegView:
     return await _view(db, keg_id)
 
 
-@patch("/kegs/{keg_id:uuid}", access=OPERATOR, refuses=(kegs.KegOnTap,))
+@patch("/kegs/{keg_id:uuid}", access=OPERATOR, refuses=(kegs.KegOnTap, kegs.KegIsFinished))
 async def change_keg(db: Db, actor: CurrentActor, keg_id: FromPath[UUID], data: JSONBody[KegChange]) -> KegView:
     """Retire a keg, or take it back into stock."""
     await (kegs.retire_keg if data.status is KegStatus.RETIRED else kegs.restock_keg)(db, actor, keg_id)

@@ -1,13 +1,24 @@
 """Taps: settings, keg, and stopping a pour."""
 
-from typing import Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Request, delete, get, patch, post, put
+from litestar.params import QueryParameter
 from msgspec import UNSET, Struct, UnsetType
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR, operator_of, require_role
-from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, OwnVenue, PageQuery, RunOnce, SlugInPath, VenueQuery
+from tapwire_admin.requests.dependencies import (
+    CurrentActor,
+    Db,
+    FromQuery,
+    JSONBody,
+    OwnVenue,
+    PageQuery,
+    RunOnce,
+    SlugInPath,
+    VenueQuery,
+)
 from tapwire_admin.requests.field_types import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_contracts.topics import tap_path
@@ -15,10 +26,18 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as views
 from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.taps import TapView
-from tapwire_core.domain.closed_sets import TapStatus
+from tapwire_core.domain.closed_sets import KegFinish, TapStatus
+from tapwire_core.domain.names import LINE_PATTERN
 from tapwire_core.errors import NotFound
 from tapwire_core.services import taps
+from tapwire_core.services.request_limits import MAX_REASON_LENGTH
+from tapwire_core.services.shown import ChangedMeanwhile
 from tapwire_core.services.venues import VenueRequired
+
+ReasonQuery = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=MAX_REASON_LENGTH, pattern=LINE_PATTERN, description="why, for the audit log"),
+]
 
 
 class NewTap(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -54,9 +73,15 @@ class TapStopped(Struct, frozen=True, kw_only=True):
 
 
 class KegOnTap(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The keg to connect."""
+    """The keg to connect. `finish`: what became of the one that comes off, `swapped` if left out.
+
+    `expected_keg_id`: the keg that must come off, else nothing is done.
+    """
 
     keg_id: UUID
+    finish: KegFinish | None = None
+    reason: Reason | None = None
+    expected_keg_id: UUID | None = None
 
 
 @get("/taps", access=OPERATOR)
@@ -106,17 +131,48 @@ async def stop_tap(actor: CurrentActor, once: RunOnce, venue: SlugInPath, tap: S
     return TapStopped(pour_id=await once(taps.stop_tap, actor, _path(venue, tap), data.reason))
 
 
-@put("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, refuses=(taps.KegOnOtherTap, taps.KegNotUsable))
-async def put_keg(db: Db, actor: CurrentActor, venue: SlugInPath, tap: SlugInPath, data: JSONBody[KegOnTap]) -> TapView:
-    """Connect a keg to a tap; it replaces the connected one."""
-    await taps.put_keg(db, actor, _path(venue, tap), data.keg_id)
+COMES_OFF: Final = (taps.NoKeg, ChangedMeanwhile, taps.KegNotLow)
+
+
+@put("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, refuses=(taps.KegOnOtherTap, taps.KegNotUsable, *COMES_OFF))
+async def put_keg(
+    request: Request[Any, Any, Any], db: Db, actor: CurrentActor, venue: SlugInPath, tap: SlugInPath, data: JSONBody[KegOnTap]
+) -> TapView:
+    """Connect a keg to a tap; it replaces the connected one, and says what became of that."""
+    await taps.put_keg(
+        db,
+        actor,
+        _path(venue, tap),
+        data.keg_id,
+        finish=data.finish,
+        reason=data.reason,
+        expected_keg_id=data.expected_keg_id,
+        role=operator_of(request).role,
+    )
     return await _view(db, venue, tap)
 
 
-@delete("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, status_code=200)
-async def take_keg_off(db: Db, actor: CurrentActor, venue: SlugInPath, tap: SlugInPath) -> TapView:
-    """Disconnect a tap's keg; its book volume stays."""
-    await taps.take_keg_off(db, actor, _path(venue, tap))
+@delete("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, status_code=200, refuses=COMES_OFF)
+async def take_keg_off(
+    request: Request[Any, Any, Any],
+    db: Db,
+    actor: CurrentActor,
+    venue: SlugInPath,
+    tap: SlugInPath,
+    finish: FromQuery[KegFinish | None] = None,
+    reason: ReasonQuery = None,
+    expected_keg_id: FromQuery[UUID | None] = None,
+) -> TapView:
+    """Disconnect a tap's keg, and say what became of it; `swapped`, the default, keeps it with its book volume."""
+    await taps.take_keg_off(
+        db,
+        actor,
+        _path(venue, tap),
+        finish=finish,
+        reason=reason,
+        expected_keg_id=expected_keg_id,
+        role=operator_of(request).role,
+    )
     return await _view(db, venue, tap)
 
 

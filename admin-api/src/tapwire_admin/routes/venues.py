@@ -9,7 +9,18 @@ from msgspec import UNSET, Struct, UnsetType
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
 from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, PageQuery, RunOnce, SlugInPath
-from tapwire_admin.requests.field_types import DepositMinor, GlassMl, LegalAge, LimitMinor, Name, Reason, Slug, Text, VisitHours
+from tapwire_admin.requests.field_types import (
+    DepositMinor,
+    GlassMl,
+    LegalAge,
+    LimitMinor,
+    Name,
+    Percent,
+    Reason,
+    Slug,
+    Text,
+    VisitHours,
+)
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import taps as tap_views
@@ -45,6 +56,7 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     glass_ml: GlassMl = venues.DEFAULT_GLASS_ML
     volume_unit: VolumeUnit = VolumeUnit.ML
     operator_refund_limit_minor: LimitMinor = 0
+    keg_low_percent: Percent = venues.DEFAULT_KEG_LOW_PERCENT
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +73,7 @@ class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     glass_ml: GlassMl | UnsetType = UNSET
     volume_unit: VolumeUnit | UnsetType = UNSET
     operator_refund_limit_minor: LimitMinor | UnsetType = UNSET
+    keg_low_percent: Percent | UnsetType = UNSET
 
 
 class EmergencyStop(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -102,6 +115,7 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         glass_ml=data.glass_ml,
         volume_unit=data.volume_unit,
         operator_refund_limit_minor=data.operator_refund_limit_minor,
+        keg_low_percent=data.keg_low_percent,
     )
     return require_found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 

@@ -46,8 +46,8 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     """The changes of one transaction. A decision fills it through its methods; `complete` runs right before it is written.
 
     `incident_budget`: incidents that the device may raise in an hour; past it the database folds them into `device_misbehaving`.
-    `kegs` (book volumes before the change, in ml) and `paid_before` are the input of `complete`, `house_credits` (of guests, before
-    the next movement) that of `move_money`; they are not written.
+    `kegs` (book volumes before the change, in ml, of kegs that are not finished) and `paid_before` are the input of `complete`,
+    `house_credits` (of guests, before the next movement) that of `move_money`; they are not written.
     """
 
     tap_path: str | None
@@ -62,6 +62,7 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
     lock_cleared: LockCleared | None = None
     money: list[MoneyMoved] = []
     stock: list[StockMoved] = []
+    keg_finished: UUID | None = None
     audited: list[Audited] = []
     raised: list[IncidentRaised] = []
     incident_budget: int = 0
@@ -153,6 +154,10 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         """Book a volume out of a keg, a negative one back in. Without a keg there is no stock to move; 0 books nothing."""
         if volume_ml and keg_id is not None:
             self.stock.append(StockMoved(keg_id=keg_id, kind=kind, volume_ml=volume_ml, cause_id=cause_id, reason=reason))
+
+    def book_rest(self, keg_id: UUID) -> None:
+        """Book what a finished keg has left; while a pour of it is pending, that is done with the end of the last one."""
+        self.keg_finished = keg_id
 
     def raise_incident(
         self,

@@ -40,6 +40,15 @@ class KegStatus(StrEnum):
     RETIRED = "retired"
 
 
+class KegFinish(StrEnum):
+    """What became of a keg that came off its tap; all but `swapped` finish it for good."""
+
+    KICKED = "kicked"
+    SWAPPED = "swapped"
+    SPOILED = "spoiled"
+    RETURNED = "returned"
+
+
 class CardStatus(StrEnum):
     """A card's status."""
 
@@ -126,3 +135,6 @@ class StockKind(StrEnum):
     UNATTRIBUTED = "unattributed"
     CORRECTION = "correction"
     LINE_CLEANING = "line_cleaning"
+    YIELD_LOSS = "yield_loss"
+    SPOILED = "spoiled"
+    RETURNED = "returned"

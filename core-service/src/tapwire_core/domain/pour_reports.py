@@ -30,7 +30,7 @@ class PourFacts(Struct, frozen=True, kw_only=True):
 
     `house_credit_minor`: its guest's. `journal_id`, `boot_id`: of the question that it was granted to. `odometer_seen_ml`: the
     highest value of that journal's odometer known then. `elapsed_ms` is the database's time since its grant, negative after the
-    database's clock was set back.
+    database's clock was set back. `keg_finished`: its keg was kicked, spoiled or returned since.
     """
 
     pour_id: UUID
@@ -58,11 +58,12 @@ class PourFacts(Struct, frozen=True, kw_only=True):
     odometer_seen_ml: int | None = None
     open_incidents: tuple[OpenIncident, ...] = ()
     house_credit_minor: int = 0
+    keg_finished: bool = False
 
     @property
     def kegs(self) -> Mapping[UUID, int]:
-        """The book volume of its keg, in ml."""
-        return {self.keg_id: self.keg_ml}
+        """The book volume of its keg, in ml; nothing for a finished one."""
+        return {} if self.keg_finished else {self.keg_id: self.keg_ml}
 
     @property
     def payable_minor(self) -> int:

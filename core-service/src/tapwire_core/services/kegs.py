@@ -3,6 +3,9 @@
 from typing import Final
 from uuid import UUID, uuid4
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.decisions import write_changes
 from tapwire_core.db.engine import use_case
@@ -18,7 +21,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import KegStatus, Role, StockKind
 from tapwire_core.errors import Invalid, NotFound, Refused, RoleRequired
-from tapwire_core.services.request_limits import MAX_VOLUME_ML
+from tapwire_core.services.request_limits import MAX_KEGS, MAX_VOLUME_ML
 from tapwire_core.services.venues import resolve_venue
 
 MAX_CLEANING_ML: Final = 2_000
@@ -37,24 +40,52 @@ class BeverageArchived(Refused):
     code = "beverage_archived"
 
 
+class KegIsFinished(Refused):
+    """The keg was kicked, spoiled or returned: it does not come back."""
+
+    code = "keg_finished"
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """What a supplier's papers say of each keg: its batch, its price, and the deposit for the empty keg."""
+
+    supplier: str | None = None
+    batch: str | None = None
+    cost_minor: int | None = None
+    keg_deposit_minor: int | None = None
+
+
+NOTHING_STATED: Final = Delivery()
+
+
 @use_case
-async def create_keg(store: Store, actor: Actor, *, venue_id: str | None = None, beverage_id: UUID, initial_volume_ml: int) -> UUID:
+async def create_keg(
+    store: Store,
+    actor: Actor,
+    *,
+    venue_id: str | None = None,
+    beverage_id: UUID,
+    initial_volume_ml: int,
+    delivery: Delivery = NOTHING_STATED,
+) -> UUID:
     """Add a full keg to a venue's stock; its volume in millilitres."""
-    venue_id = await resolve_venue(store, venue_id)
-    if not 1 <= initial_volume_ml <= MAX_VOLUME_ML:
-        raise Invalid(f"initial_volume_ml must be 1 to {MAX_VOLUME_ML}.", field="initial_volume_ml")
-    archived = await beverage_writes.beverage_is_archived(store, beverage_id)
-    if archived is None:
-        raise NotFound("beverage", beverage_id)
-    if archived:
-        raise BeverageArchived("The beverage is archived: take it out of the archive first.", beverage_id=beverage_id)
-    keg_id = uuid4()
-    volumes = {"initial_volume_ml": initial_volume_ml, "book_volume_ml": initial_volume_ml}
-    await store.insert(Keg, keg_id=keg_id, venue_id=venue_id, beverage_id=beverage_id, **volumes)
-    await store.audit(
-        AuditAction.KEG_CREATED, actor, keg_id, beverage_id, venue_id, details={"initial_volume_ml": initial_volume_ml}
-    )
+    (keg_id,) = await _add(store, actor, venue_id, beverage_id, initial_volume_ml, delivery, 1)
     return keg_id
+
+
+@use_case
+async def create_kegs(
+    store: Store,
+    actor: Actor,
+    *,
+    venue_id: str | None = None,
+    beverage_id: UUID,
+    initial_volume_ml: int,
+    delivery: Delivery = NOTHING_STATED,
+    count: int,
+) -> list[UUID]:
+    """Add a delivery of full kegs that are all alike to a venue's stock."""
+    return await _add(store, actor, venue_id, beverage_id, initial_volume_ml, delivery, count)
 
 
 @use_case
@@ -70,7 +101,9 @@ async def retire_keg(store: Store, actor: Actor, keg_id: UUID) -> None:
 @use_case
 async def restock_keg(store: Store, actor: Actor, keg_id: UUID) -> None:
     """Take a retired keg back into stock, with its old book volume."""
-    await _require_keg(store, keg_id)
+    keg = await _require_keg(store, keg_id)
+    if keg.finished_at is not None:
+        raise KegIsFinished(f"The keg was {keg.finish}: it does not come back into stock.", finish=keg.finish)
     await _set_status(store, actor, keg_id, KegStatus.IN_STOCK)
 
 
@@ -98,15 +131,45 @@ async def book_line_cleaning(store: Store, actor: Actor, role: Role, keg_id: UUI
     return await _book(store, actor, keg_id, StockKind.LINE_CLEANING, volume_ml, reason)
 
 
+async def _add(
+    store: Store,
+    actor: Actor,
+    venue_id: str | None,
+    beverage_id: UUID,
+    initial_volume_ml: int,
+    delivery: Delivery,
+    count: int,
+) -> list[UUID]:
+    venue_id = await resolve_venue(store, venue_id)
+    if not 1 <= initial_volume_ml <= MAX_VOLUME_ML:
+        raise Invalid(f"initial_volume_ml must be 1 to {MAX_VOLUME_ML}.", field="initial_volume_ml")
+    if not 1 <= count <= MAX_KEGS:
+        raise Invalid(f"count must be 1 to {MAX_KEGS}.", field="count")
+    archived = await beverage_writes.beverage_is_archived(store, beverage_id)
+    if archived is None:
+        raise NotFound("beverage", beverage_id)
+    if archived:
+        raise BeverageArchived("The beverage is archived: take it out of the archive first.", beverage_id=beverage_id)
+    keg_ids = sorted(uuid4() for _ in range(count))
+    stated = {name: value for name, value in asdict(delivery).items() if value is not None}
+    volumes = {"initial_volume_ml": initial_volume_ml, "book_volume_ml": initial_volume_ml}
+    await writes.add_kegs(store, keg_ids, {"venue_id": venue_id, "beverage_id": beverage_id, **volumes, **stated})
+    details = {"initial_volume_ml": initial_volume_ml, **stated}
+    for keg_id in keg_ids:
+        await store.audit(AuditAction.KEG_CREATED, actor, keg_id, beverage_id, venue_id, details=details)
+    return keg_ids
+
+
 async def _book(store: Store, actor: Actor, keg_id: UUID, kind: StockKind, volume_ml: int, reason: str) -> int:
     if volume_ml == 0 or abs(volume_ml) > MAX_VOLUME_ML:
         raise Invalid(f"volume_ml must be -{MAX_VOLUME_ML} to {MAX_VOLUME_ML}, and not 0.", field="volume_ml")
     keg = await _require_keg(store, keg_id)
     tap = await tap_writes.tap_of_keg(store, keg_id)
-    left_ml = keg.book_volume_ml - volume_ml
+    is_empty = keg.finished_at is not None and not await writes.has_pending_pour(store, keg_id)
+    left_ml = 0 if is_empty else keg.book_volume_ml - volume_ml
     details = {"kind": kind, "volume_ml": volume_ml, "book_volume_ml": left_ml, "reason": reason}
     shift_id = await shift_writes.open_shift_id(store, keg.venue_id)
-    kegs = {keg_id: keg.book_volume_ml}
+    kegs = {} if keg.finished_at is not None else {keg_id: keg.book_volume_ml}
     changes = Changes.by(actor, tap_path=tap, venue_id=keg.venue_id, shift_id=shift_id, kegs=kegs)
     changes.audit(AuditAction.STOCK_BOOKED, keg_id, details=details)
     changes.move_stock(keg_id, kind, volume_ml, reason=reason)

@@ -19,6 +19,8 @@ MAX_MORE_HOURS: Final = 24
 MAX_BEVERAGES_OF_RULE: Final = 200
 """Limit of the beverages that one price rule names."""
 
+MAX_KEGS: Final = 200
+"""Limit of the kegs of one delivery."""
 MAX_CARDS: Final = 1_000
 """Limit of the cards that one request registers."""
 

@@ -17,6 +17,7 @@ from tapwire_core.services.shown import Shown, require_as_shown
 
 DEFAULT_LEGAL_AGE: Final = 18
 DEFAULT_GLASS_ML: Final = 500
+DEFAULT_KEG_LOW_PERCENT: Final = 15
 
 
 class VenueRequired(Invalid):
@@ -49,6 +50,7 @@ class VenueChanges(TypedDict, total=False):
     glass_ml: int
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int
+    keg_low_percent: int
 
 
 @use_case
@@ -68,12 +70,14 @@ async def create_venue(
     glass_ml: int = DEFAULT_GLASS_ML,
     volume_unit: VolumeUnit = VolumeUnit.ML,
     operator_refund_limit_minor: int = 0,
+    keg_low_percent: int = DEFAULT_KEG_LOW_PERCENT,
 ) -> str:
     """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years.
 
     `minors_allowed`: a guest under age may get a visit without alcohol. `count_cash`: its shifts count their drawer.
     `operator_refund_limit_minor`: what an operator may pay out to one guest in one shift. `visit_hours`: how long a visit lasts;
-    null: until it is closed. `card_deposit_minor`: taken when a card is bound.
+    null: until it is closed. `card_deposit_minor`: taken when a card is bound. `keg_low_percent`: at so much of its volume a keg
+    is as good as empty.
     """
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
@@ -92,6 +96,7 @@ async def create_venue(
         glass_ml=glass_ml,
         volume_unit=volume_unit,
         operator_refund_limit_minor=operator_refund_limit_minor,
+        keg_low_percent=keg_low_percent,
         **_limit_columns(serving_limit),
     )
     details = {

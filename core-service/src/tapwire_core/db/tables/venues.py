@@ -17,6 +17,7 @@ class Venue(SQLModel, table=True):
     `count_cash`: shifts opened from now on count their drawer. `glass_ml`: the glass whose price is shown beside that of a litre.
     `operator_refund_limit_minor`: what an operator without a higher role may pay out to one guest in one shift.
     `visit_hours`: how long a visit lasts from its opening; null: until it is closed. `card_deposit_minor`: for each bound card.
+    `keg_low_percent`: at so much of its volume, or less, a keg is as good as empty.
     """
 
     __tablename__ = "venues"
@@ -34,6 +35,7 @@ class Venue(SQLModel, table=True):
         CheckConstraint("glass_ml BETWEEN 1 AND 10000", name="glass_sane"),
         closed_set("volume_unit", VolumeUnit),
         CheckConstraint("operator_refund_limit_minor >= 0", name="refund_limit_not_negative"),
+        CheckConstraint("keg_low_percent BETWEEN 0 AND 100", name="keg_low_percent_sane"),
     )
 
     venue_id: str = key()
@@ -50,6 +52,7 @@ class Venue(SQLModel, table=True):
     glass_ml: int = number(default=500)
     volume_unit: str = string(default=VolumeUnit.ML)
     operator_refund_limit_minor: int = number(default=0)
+    keg_low_percent: int = number(default=15)
     emergency_stop: bool = flag()
     emergency_stop_reason: str | None = string()
     created_at: datetime = default_now()

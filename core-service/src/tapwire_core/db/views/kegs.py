@@ -1,5 +1,6 @@
 """Kegs in stock and on taps."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -9,9 +10,9 @@ from sqlalchemy import Integer, Select, case, cast, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, StockMovement, Tap
-from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_all, read_one, read_page, table
 from tapwire_core.db.views.search_ids import beverages_found
-from tapwire_core.domain.closed_sets import KegStatus
+from tapwire_core.domain.closed_sets import KegFinish, KegStatus
 from tapwire_core.domain.search import query_of
 
 taps: Final = table(Tap)
@@ -21,7 +22,10 @@ stock: Final = table(StockMovement)
 
 
 class KegView(Struct, frozen=True):
-    """A keg, its book volume, and the tap it is connected to."""
+    """A keg, its book volume, and the tap it is connected to.
+
+    `tapped_at`: when it was first on a tap. `finish`: what became of it when it came off; `finished_at`: when that was for good.
+    """
 
     keg_id: UUID
     venue_id: str
@@ -33,6 +37,13 @@ class KegView(Struct, frozen=True):
     book_volume_ml: int
     tap: str | None
     created_at: datetime
+    supplier: str | None = None
+    batch: str | None = None
+    cost_minor: int | None = None
+    keg_deposit_minor: int | None = None
+    tapped_at: datetime | None = None
+    finished_at: datetime | None = None
+    finish: KegFinish | None = None
 
 
 async def list_kegs(
@@ -64,6 +75,11 @@ async def list_free_kegs(
 async def get_keg(db: Database, keg_id: UUID) -> KegView | None:
     """One keg."""
     return await read_one(db, _kegs().where(kegs.c.keg_id == keg_id), KegView)
+
+
+async def kegs_by_id(db: Database, keg_ids: Sequence[UUID]) -> list[KegView]:
+    """These kegs, in the order of their ids."""
+    return await read_all(db, _kegs().where(kegs.c.keg_id.in_(keg_ids)).order_by(kegs.c.keg_id), KegView)
 
 
 async def suggest_keg(db: Database, beverage_id: UUID, venue_id: str | None = None) -> KegView | None:

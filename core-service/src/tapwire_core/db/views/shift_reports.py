@@ -51,6 +51,9 @@ class Totals(Struct, LostVolumes):
     unattributed_ml: int = 0
     corrected_ml: int = 0
     line_cleaning_ml: int = 0
+    yield_loss_ml: int = 0
+    spoiled_ml: int = 0
+    returned_ml: int = 0
     pending_pours: int = 0
     pending_max_ml: int = 0
     pending_hold_minor: int = 0

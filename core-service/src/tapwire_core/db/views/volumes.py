@@ -22,11 +22,13 @@ class LostVolumes:
     written_off_ml: int
     rejected_ml: int
     unattributed_ml: int
+    yield_loss_ml: int
+    spoiled_ml: int
 
     @property
     def lost_ml(self) -> int:
         """Beer that nobody paid for."""
-        return self.written_off_ml + self.rejected_ml + self.unattributed_ml
+        return self.written_off_ml + self.rejected_ml + self.unattributed_ml + self.yield_loss_ml + self.spoiled_ml
 
 
 class Volumes(Struct, LostVolumes, frozen=True, kw_only=True):
@@ -38,6 +40,9 @@ class Volumes(Struct, LostVolumes, frozen=True, kw_only=True):
     unattributed_ml: int = 0
     corrected_ml: int = 0
     line_cleaning_ml: int = 0
+    yield_loss_ml: int = 0
+    spoiled_ml: int = 0
+    returned_ml: int = 0
 
 
 class _VolumeSum(Struct, frozen=True):
@@ -69,6 +74,12 @@ def _field_of(kind: StockKind) -> str:
             return "corrected_ml"
         case StockKind.LINE_CLEANING:
             return "line_cleaning_ml"
+        case StockKind.YIELD_LOSS:
+            return "yield_loss_ml"
+        case StockKind.SPOILED:
+            return "spoiled_ml"
+        case StockKind.RETURNED:
+            return "returned_ml"
         case _:
             assert_never(kind)
 

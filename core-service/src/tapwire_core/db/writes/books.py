@@ -64,6 +64,15 @@ RULES: Final[Mapping[str, str]] = {
         SELECT keg_id::text, (initial_volume_ml - coalesce(moved.sum, 0))::text, book_volume_ml::text
         FROM kegs LEFT JOIN (SELECT keg_id, sum(volume_ml) AS sum FROM stock_movements GROUP BY keg_id) AS moved USING (keg_id)
         WHERE book_volume_ml <> initial_volume_ml - coalesce(moved.sum, 0)""",
+    "a finished keg without a pending pour is empty": """
+        SELECT keg_id::text, '0', book_volume_ml::text FROM kegs
+        WHERE finished_at IS NOT NULL AND book_volume_ml <> 0 AND NOT EXISTS (
+            SELECT FROM pours WHERE pours.keg_id = kegs.keg_id AND sync_status = 'pending_sync')""",
+    "only a finished keg has what its finish books": """
+        SELECT movement_id::text, coalesce(CASE finish WHEN 'kicked' THEN 'yield_loss' ELSE finish END, 'nothing'), kind
+        FROM stock_movements JOIN kegs USING (keg_id)
+        WHERE kind IN ('yield_loss', 'spoiled', 'returned')
+        AND (finished_at IS NULL OR kind <> CASE finish WHEN 'kicked' THEN 'yield_loss' ELSE finish END)""",
     "charge = movements of the pour": """
         SELECT pour_id::text, (amount_minor + loss_minor)::text, coalesce(moved.sum, 0)::text
         FROM pours LEFT JOIN (

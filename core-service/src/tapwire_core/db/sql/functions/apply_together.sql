@@ -11,27 +11,32 @@ SET enable_bitmapscan = off
 AS $$
 DECLARE
     present text[];
+    ended_finished boolean;
+    moved_finished boolean;
 BEGIN
     present := ARRAY(SELECT jsonb_object_keys(change) FROM jsonb_array_elements(decided) AS change);
 
     IF 'ended' = ANY(present) THEN
-        UPDATE pours SET
-            sync_status = ended.sync_status,
-            volume_ml = ended.volume_ml,
-            amount_minor = ended.amount_minor,
-            loss_minor = ended.loss_minor,
-            stock_ml = coalesce(said.stock_ml, ended.volume_ml),
-            reported = pours.reported OR said.stock_ml IS NOT NULL,
-            report_refused = report_refused OR (said.pour_id IS NOT NULL AND said.stock_ml IS NULL),
-            end_reason = ended.end_reason,
-            duration_ms = ended.duration_ms,
-            settled_at = now(), settled_shift_id = change.shift_id, settled_by = change.actor
-        FROM jsonb_to_recordset(decided) AS change(shift_id uuid, actor text, ended jsonb, reported jsonb)
-        CROSS JOIN LATERAL jsonb_to_recordset(change.ended) AS ended(
-            pour_id uuid, sync_status text, volume_ml bigint, amount_minor bigint, loss_minor bigint, end_reason text,
-            duration_ms bigint)
-        LEFT JOIN LATERAL jsonb_to_record(change.reported) AS said(pour_id uuid, stock_ml bigint) ON said.pour_id = ended.pour_id
-        WHERE pours.pour_id = ended.pour_id AND pours.sync_status = 'pending_sync';
+        WITH ended_pours AS (
+            UPDATE pours SET
+                sync_status = ended.sync_status,
+                volume_ml = ended.volume_ml,
+                amount_minor = ended.amount_minor,
+                loss_minor = ended.loss_minor,
+                stock_ml = coalesce(said.stock_ml, ended.volume_ml),
+                reported = pours.reported OR said.stock_ml IS NOT NULL,
+                report_refused = report_refused OR (said.pour_id IS NOT NULL AND said.stock_ml IS NULL),
+                end_reason = ended.end_reason,
+                duration_ms = ended.duration_ms,
+                settled_at = now(), settled_shift_id = change.shift_id, settled_by = change.actor
+            FROM jsonb_to_recordset(decided) AS change(shift_id uuid, actor text, ended jsonb, reported jsonb)
+            CROSS JOIN LATERAL jsonb_to_recordset(change.ended) AS ended(
+                pour_id uuid, sync_status text, volume_ml bigint, amount_minor bigint, loss_minor bigint, end_reason text,
+                duration_ms bigint)
+            LEFT JOIN LATERAL jsonb_to_record(change.reported) AS said(pour_id uuid, stock_ml bigint) ON said.pour_id = ended.pour_id
+            WHERE pours.pour_id = ended.pour_id AND pours.sync_status = 'pending_sync'
+            RETURNING pours.keg_id)
+        SELECT bool_or(finished_at IS NOT NULL) INTO ended_finished FROM ended_pours JOIN kegs USING (keg_id);
         UPDATE visits SET active_tap_id = NULL, lock_set_at = NULL
         FROM jsonb_to_recordset(decided) AS change(ended jsonb), jsonb_to_recordset(change.ended) AS ended(visit_id uuid)
         WHERE visits.visit_id = ended.visit_id;
@@ -107,14 +112,21 @@ BEGIN
         SELECT keg_id, kind, volume_ml, venue_id, tap_path, shift_id, cause_id, reason, actor
         FROM jsonb_to_recordset(decided) AS change(venue_id text, tap_path text, shift_id uuid, actor text, stock jsonb),
             jsonb_to_recordset(change.stock) AS moved(keg_id uuid, kind text, volume_ml bigint, cause_id uuid, reason text);
-        UPDATE kegs SET book_volume_ml = book_volume_ml - touched.volume_ml
-        FROM (
-            SELECT keg_id, sum(volume_ml) AS volume_ml
-            FROM jsonb_to_recordset(decided) AS change(stock jsonb),
-                jsonb_to_recordset(change.stock) AS moved(keg_id uuid, volume_ml bigint)
-            GROUP BY keg_id ORDER BY keg_id
-        ) AS touched
-        WHERE kegs.keg_id = touched.keg_id;
+        WITH moved_kegs AS (
+            UPDATE kegs SET book_volume_ml = book_volume_ml - touched.volume_ml
+            FROM (
+                SELECT keg_id, sum(volume_ml) AS volume_ml
+                FROM jsonb_to_recordset(decided) AS change(stock jsonb),
+                    jsonb_to_recordset(change.stock) AS moved(keg_id uuid, volume_ml bigint)
+                GROUP BY keg_id ORDER BY keg_id
+            ) AS touched
+            WHERE kegs.keg_id = touched.keg_id
+            RETURNING finished_at)
+        SELECT bool_or(finished_at IS NOT NULL) INTO moved_finished FROM moved_kegs;
+    END IF;
+
+    IF ended_finished OR moved_finished OR 'keg_finished' = ANY(present) THEN
+        PERFORM book_finished_kegs(decided);
     END IF;
 
     -- a pour that ends with its report was updated above

@@ -25,6 +25,7 @@ SELECT pour.pour_id, jsonb_build_object(
     'held_minor', guest.held_minor,
     'house_credit_minor', guest.house_credit_minor,
     'keg_ml', keg.book_volume_ml,
+    'keg_finished', keg.finished_at IS NOT NULL,
     'open_incidents', (
         SELECT coalesce(jsonb_agg(jsonb_build_object('incident_id', incident_id, 'kind', kind)), '[]')
         FROM incidents WHERE incidents.pour_id = pour.pour_id AND status <> 'resolved')
