@@ -180,6 +180,8 @@ class IncidentKind(StrEnum):
     DEVICE_MISBEHAVING = "device_misbehaving"
     JOURNAL_SET_BACK = "journal_set_back"
     IDENTITY_CONFLICT = "identity_conflict"
+    KEG_LOW = "keg_low"
+    KEG_EXPIRED = "keg_expired"
 
 
 class IncidentStatus(StrEnum):

@@ -59,6 +59,8 @@ SEVERITIES: Final[Mapping[IncidentKind, Severity]] = {
     IncidentKind.INVALID_REPORT: Severity.MONEY,
     IncidentKind.VOLUME_GAP: Severity.MONEY,
     IncidentKind.KEG_OVERDRAWN: Severity.WATCH,
+    IncidentKind.KEG_LOW: Severity.WATCH,
+    IncidentKind.KEG_EXPIRED: Severity.WATCH,
     IncidentKind.ODOMETER_MISMATCH: Severity.WATCH,
     IncidentKind.ODOMETER_REWOUND: Severity.WATCH,
     IncidentKind.DEAD_LETTER: Severity.WATCH,
@@ -138,6 +140,8 @@ INCIDENTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.ODOMETER_REWOUND: N_("Meter went backwards"),
     IncidentKind.VOLUME_GAP: N_("Unaccounted beer"),
     IncidentKind.KEG_OVERDRAWN: N_("The keg's book volume is negative"),
+    IncidentKind.KEG_LOW: N_("The keg is nearly empty"),
+    IncidentKind.KEG_EXPIRED: N_("The keg is past its best-before date"),
     IncidentKind.UNATTRIBUTED_FLOW: N_("Flow with a closed valve"),
     IncidentKind.JOURNAL_LOST: N_("Tap lost its record of a pour"),
     IncidentKind.SYNC_TIMEOUT: N_("No report of a pour"),
@@ -177,6 +181,8 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
         "The meter counted beer that belongs to no pour. It was deducted from the keg: write it off, or charge a visit."
     ),
     IncidentKind.KEG_OVERDRAWN: N_("More was poured than the keg held. Check the calibration, or correct its stock."),
+    IncidentKind.KEG_LOW: N_("Have the next keg ready. This incident is resolved by itself when the keg comes off."),
+    IncidentKind.KEG_EXPIRED: N_("Taste it, and change the keg if in doubt. Its tap goes on pouring."),
     IncidentKind.UNATTRIBUTED_FLOW: N_(
         "Beer is flowing without authorisation: look for a leak or an open valve now. Then charge a visit, or write it off."
     ),

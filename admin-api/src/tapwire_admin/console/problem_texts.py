@@ -58,6 +58,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "not_refundable": N_("That is more than can be paid out: house credit is poured, not paid out."),
     "not_reversible": N_("Only a top-up in cash or by bank card can be undone. Correct the balance instead."),
     "not_the_guests_pour": N_("That pour belongs to another guest."),
+    "nothing_to_book": N_("There is nothing to charge or to write off here. Resolve it without a booking."),
     "pairing_accepted": N_("This code was already used for another device. Pair again: the device then shows a new code."),
     "page_out_of_date": N_("This page is out of date. Reload it."),
     "passwords_busy": N_("Too many passwords are being checked right now. Try again in a moment."),

@@ -27,6 +27,7 @@ from tapwire_core.services.request_limits import (
     MAX_CARDS,
     MAX_COMMENT_LENGTH,
     MAX_GLASS_ML,
+    MAX_KEG_LOW_MINUTES,
     MAX_KEGS,
     MAX_MORE_HOURS,
     MAX_NAME_LENGTH,
@@ -153,6 +154,10 @@ PaidMinor = Annotated[
 ]
 KegCount = Annotated[int, Meta(ge=1, le=MAX_KEGS, description="kegs that are all alike")]
 Percent = Annotated[int, Meta(ge=0, le=100, description="per cent", extra_json_schema=FROM_0)]
+KegLowMinutes = Annotated[
+    int,
+    Meta(ge=0, le=MAX_KEG_LOW_MINUTES, description="so long before a keg is empty at its pace it is low", extra_json_schema=FROM_0),
+]
 LegalAge = Annotated[int, Meta(ge=0, le=120, description="years", extra_json_schema=FROM_0)]
 TaxRateBp = Annotated[
     int,

@@ -73,6 +73,16 @@ def read_day_or_moment(field: str, text: str) -> date | datetime:
     return day
 
 
+def read_day(field: str, text: str) -> date:
+    """A day such as `2026-05-01`; raises `Invalid`."""
+    try:
+        day = msgspec.convert(text, date)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"{field}: expected a day, such as 2026-05-01.", field=field) from error
+    require_sane_year(field, day)
+    return day
+
+
 def require_sane_year(field: str, day: date) -> None:
     """Raise `Invalid` for a day of another century: it is a slip, and some time zone may move it out of the database's range."""
     if day.year not in SANE_YEARS:

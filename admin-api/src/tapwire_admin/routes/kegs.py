@@ -1,10 +1,11 @@
 """Kegs: stock, and bookings of volume outside pours."""
 
-from typing import Any, Literal, TypedDict
+from datetime import date
+from typing import Annotated, Any, Literal, TypedDict
 from uuid import UUID
 
 from litestar import Request, Response, get, patch, post
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of, require_role
 from tapwire_admin.requests.dependencies import (
@@ -19,7 +20,7 @@ from tapwire_admin.requests.dependencies import (
     VenueQuery,
 )
 from tapwire_admin.requests.field_types import KegCount, Name, PaidMinor, Reason, SignedVolumeMl, Slug, VolumeMl
-from tapwire_admin.requests.parameters import require_found
+from tapwire_admin.requests.parameters import changes_of, require_found, require_sane_year
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import kegs as views
 from tapwire_core.db.views.kegs import KegView
@@ -28,6 +29,8 @@ from tapwire_core.domain.closed_sets import KegStatus
 from tapwire_core.errors import NotFound
 from tapwire_core.services import kegs
 from tapwire_core.services.venues import VenueRequired
+
+BestBefore = Annotated[date, Meta(description="the last good day, by the venue's calendar")]
 
 
 class NewKeg(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +44,7 @@ class NewKeg(Struct, kw_only=True, forbid_unknown_fields=True):
     venue_id: Slug | None = None
     supplier: Name | None = None
     batch: Name | None = None
+    best_before: BestBefore | None = None
     cost_minor: PaidMinor | None = None
     keg_deposit_minor: PaidMinor | None = None
     count: KegCount | None = None
@@ -49,7 +53,11 @@ class NewKeg(Struct, kw_only=True, forbid_unknown_fields=True):
     def delivery(self) -> kegs.Delivery:
         """What the supplier's papers say."""
         return kegs.Delivery(
-            supplier=self.supplier, batch=self.batch, cost_minor=self.cost_minor, keg_deposit_minor=self.keg_deposit_minor
+            supplier=self.supplier,
+            batch=self.batch,
+            best_before=self.best_before,
+            cost_minor=self.cost_minor,
+            keg_deposit_minor=self.keg_deposit_minor,
         )
 
 
@@ -67,9 +75,10 @@ class _Stated(TypedDict):
 
 
 class KegChange(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The keg's status: in stock, or retired."""
+    """Changes of a keg. `status`: in stock, or retired; null removes `best_before`."""
 
-    status: KegStatus
+    status: KegStatus | UnsetType = UNSET
+    best_before: BestBefore | UnsetType | None = UNSET
 
 
 class StockBooking(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -102,6 +111,7 @@ async def suggest_keg(db: Db, beverage_id: FromQuery[UUID], venue_id: VenueQuery
 )
 async def create_keg(db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnVenue, data: JSONBody[NewKeg]) -> Response[Any]:
     """Take a full keg into stock, or with `count` a delivery of kegs that are all alike."""
+    _require_sane(data.best_before)
     stated: _Stated = {
         "venue_id": data.venue_id or own_venue,
         "beverage_id": data.beverage_id,
@@ -122,8 +132,10 @@ async def read_keg(db: Db, keg_id: FromPath[UUID]) -> KegView:
 
 @patch("/kegs/{keg_id:uuid}", access=OPERATOR, refuses=(kegs.KegOnTap, kegs.KegIsFinished))
 async def change_keg(db: Db, actor: CurrentActor, keg_id: FromPath[UUID], data: JSONBody[KegChange]) -> KegView:
-    """Retire a keg, or take it back into stock."""
-    await (kegs.retire_keg if data.status is KegStatus.RETIRED else kegs.restock_keg)(db, actor, keg_id)
+    """Retire a keg or take it back into stock, or state its best-before date."""
+    changes = changes_of(data)
+    _require_sane(changes.get("best_before"))
+    await kegs.change_keg(db, actor, keg_id, **changes)
     return await _view(db, keg_id)
 
 
@@ -144,6 +156,11 @@ async def book_stock(
     else:
         await once(kegs.book_line_cleaning, actor, operator.role, keg_id, data.volume_ml, data.reason)
     return await _view(db, keg_id)
+
+
+def _require_sane(best_before: date | None) -> None:
+    if best_before is not None:
+        require_sane_year("best_before", best_before)
 
 
 async def _view(db: Database, keg_id: UUID) -> KegView:

@@ -12,6 +12,7 @@ from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, Page
 from tapwire_admin.requests.field_types import (
     DepositMinor,
     GlassMl,
+    KegLowMinutes,
     LegalAge,
     LimitMinor,
     Name,
@@ -57,6 +58,7 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     volume_unit: VolumeUnit = VolumeUnit.ML
     operator_refund_limit_minor: LimitMinor = 0
     keg_low_percent: Percent = venues.DEFAULT_KEG_LOW_PERCENT
+    keg_low_minutes: KegLowMinutes = venues.DEFAULT_KEG_LOW_MINUTES
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -74,6 +76,7 @@ class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     volume_unit: VolumeUnit | UnsetType = UNSET
     operator_refund_limit_minor: LimitMinor | UnsetType = UNSET
     keg_low_percent: Percent | UnsetType = UNSET
+    keg_low_minutes: KegLowMinutes | UnsetType = UNSET
 
 
 class EmergencyStop(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -116,6 +119,7 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         volume_unit=data.volume_unit,
         operator_refund_limit_minor=data.operator_refund_limit_minor,
         keg_low_percent=data.keg_low_percent,
+        keg_low_minutes=data.keg_low_minutes,
     )
     return require_found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 

@@ -1,6 +1,7 @@
 """Kegs: stock, and bookings of volume that no pour took."""
 
-from typing import Final
+from datetime import date
+from typing import Final, TypedDict, Unpack
 from uuid import UUID, uuid4
 
 from msgspec import Struct
@@ -21,6 +22,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import KegStatus, Role, StockKind
 from tapwire_core.errors import Invalid, NotFound, Refused, RoleRequired
+from tapwire_core.services.keg_warnings import end_warnings
 from tapwire_core.services.request_limits import MAX_KEGS, MAX_VOLUME_ML
 from tapwire_core.services.venues import resolve_venue
 
@@ -47,12 +49,20 @@ class KegIsFinished(Refused):
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """What a supplier's papers say of each keg: its batch, its price, and the deposit for the empty keg."""
+    """What a supplier's papers say of each keg: its batch and last good day, its price, and the deposit for the empty keg."""
 
     supplier: str | None = None
     batch: str | None = None
+    best_before: date | None = None
     cost_minor: int | None = None
     keg_deposit_minor: int | None = None
+
+
+class KegChanges(TypedDict, total=False):
+    """Changes of a keg."""
+
+    status: KegStatus
+    best_before: date | None
 
 
 NOTHING_STATED: Final = Delivery()
@@ -91,20 +101,19 @@ async def create_kegs(
 @use_case
 async def retire_keg(store: Store, actor: Actor, keg_id: UUID) -> None:
     """Take a keg out of use for good, empty or not; it must not be connected to a tap."""
-    await _require_keg(store, keg_id)
-    tap = await tap_writes.tap_of_keg(store, keg_id)
-    if tap is not None:
-        raise KegOnTap(f"The keg is connected to {tap}: take it off first.", tap=tap)
-    await _set_status(store, actor, keg_id, KegStatus.RETIRED)
+    await _change(store, actor, keg_id, {"status": KegStatus.RETIRED})
 
 
 @use_case
 async def restock_keg(store: Store, actor: Actor, keg_id: UUID) -> None:
     """Take a retired keg back into stock, with its old book volume."""
-    keg = await _require_keg(store, keg_id)
-    if keg.finished_at is not None:
-        raise KegIsFinished(f"The keg was {keg.finish}: it does not come back into stock.", finish=keg.finish)
-    await _set_status(store, actor, keg_id, KegStatus.IN_STOCK)
+    await _change(store, actor, keg_id, {"status": KegStatus.IN_STOCK})
+
+
+@use_case
+async def change_keg(store: Store, actor: Actor, keg_id: UUID, **changes: Unpack[KegChanges]) -> None:
+    """Retire a keg or take it back into stock, or state its best-before date."""
+    await _change(store, actor, keg_id, changes)
 
 
 @use_case
@@ -184,6 +193,22 @@ async def _require_keg(store: Store, keg_id: UUID) -> LockedKeg:
     return keg
 
 
-async def _set_status(store: Store, actor: Actor, keg_id: UUID, status: KegStatus) -> None:
-    await change_row(store, Keg, {"keg_id": keg_id}, {"status": status.value})
-    await store.audit(AuditAction.KEG_CHANGED, actor, keg_id, details={"status": status})
+async def _change(store: Store, actor: Actor, keg_id: UUID, changes: KegChanges) -> None:
+    keg = await _require_keg(store, keg_id)
+    columns: dict[str, object] = dict(changes)
+    if "status" in changes:
+        await _require_may_become(store, keg, changes["status"])
+        columns["status"] = changes["status"].value
+    await change_row(store, Keg, {"keg_id": keg_id}, columns)
+    if "best_before" in changes:
+        await end_warnings(store)
+    await store.audit(AuditAction.KEG_CHANGED, actor, keg_id, details=changes)
+
+
+async def _require_may_become(store: Store, keg: LockedKeg, status: KegStatus) -> None:
+    if status is KegStatus.RETIRED:
+        tap = await tap_writes.tap_of_keg(store, keg.keg_id)
+        if tap is not None:
+            raise KegOnTap(f"The keg is connected to {tap}: take it off first.", tap=tap)
+    elif keg.finished_at is not None:
+        raise KegIsFinished(f"The keg was {keg.finish}: it does not come back into stock.", finish=keg.finish)

@@ -19,6 +19,8 @@ MAX_MORE_HOURS: Final = 24
 MAX_BEVERAGES_OF_RULE: Final = 200
 """Limit of the beverages that one price rule names."""
 
+MAX_KEG_LOW_MINUTES: Final = 1_440
+"""Limit of the minutes before a keg is empty in which it is low: a day."""
 MAX_KEGS: Final = 200
 """Limit of the kegs of one delivery."""
 MAX_CARDS: Final = 1_000

@@ -24,6 +24,7 @@ from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import KegFinish, KegStatus, Role, TapStatus
 from tapwire_core.domain.kegs import FINAL, TAKES_LEAD, is_low
 from tapwire_core.errors import NotFound, Refused, RoleRequired
+from tapwire_core.services.keg_warnings import end_warnings
 from tapwire_core.services.shown import ChangedMeanwhile, Shown, require_as_shown
 from tapwire_core.services.venues import require_slug, resolve_venue
 
@@ -154,6 +155,7 @@ async def put_keg(
     if locked.keg_id is not None:
         await _take_off(store, actor, role, locked, kegs[locked.keg_id], finish, reason)
     await change_row(store, Tap, {"tap_path": locked.tap_path}, {"keg_id": keg_id})
+    await end_warnings(store)
     await keg_writes.note_put_on(store, keg_id)
     await store.send_config(locked.tap_path)
     await store.audit(AuditAction.KEG_PUT_ON, actor, locked.tap_path, keg_id)
@@ -182,6 +184,7 @@ async def take_keg_off(
     kegs = await keg_writes.lock_kegs(store, locked.keg_id)
     await _take_off(store, actor, role, locked, kegs[locked.keg_id], finish, reason)
     await change_row(store, Tap, {"tap_path": locked.tap_path}, {"keg_id": None})
+    await end_warnings(store)
     await store.send_config(locked.tap_path)
 
 

@@ -18,6 +18,7 @@ from tapwire_core.services.shown import Shown, require_as_shown
 DEFAULT_LEGAL_AGE: Final = 18
 DEFAULT_GLASS_ML: Final = 500
 DEFAULT_KEG_LOW_PERCENT: Final = 15
+DEFAULT_KEG_LOW_MINUTES: Final = 60
 
 
 class VenueRequired(Invalid):
@@ -51,6 +52,7 @@ class VenueChanges(TypedDict, total=False):
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int
     keg_low_percent: int
+    keg_low_minutes: int
 
 
 @use_case
@@ -71,13 +73,14 @@ async def create_venue(
     volume_unit: VolumeUnit = VolumeUnit.ML,
     operator_refund_limit_minor: int = 0,
     keg_low_percent: int = DEFAULT_KEG_LOW_PERCENT,
+    keg_low_minutes: int = DEFAULT_KEG_LOW_MINUTES,
 ) -> str:
     """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years.
 
     `minors_allowed`: a guest under age may get a visit without alcohol. `count_cash`: its shifts count their drawer.
     `operator_refund_limit_minor`: what an operator may pay out to one guest in one shift. `visit_hours`: how long a visit lasts;
     null: until it is closed. `card_deposit_minor`: taken when a card is bound. `keg_low_percent`: at so much of its volume a keg
-    is as good as empty.
+    is low; `keg_low_minutes`: so long before it is empty at its pace, too.
     """
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
@@ -97,6 +100,7 @@ async def create_venue(
         volume_unit=volume_unit,
         operator_refund_limit_minor=operator_refund_limit_minor,
         keg_low_percent=keg_low_percent,
+        keg_low_minutes=keg_low_minutes,
         **_limit_columns(serving_limit),
     )
     details = {

@@ -132,7 +132,7 @@ async def ask_to_resolve(db: Db, viewer: CurrentViewer, incident_id: FromPath[UU
         shown=shown,
         card=card,
         visits=await _visit_choices(db, viewer, incident_id, None, card.visit_id),
-        resolutions=list(Resolution),
+        resolutions=[Resolution.NO_ACTION] if incident.kind in rules.NOTHING_TO_BOOK else list(Resolution),
         others=alike - 1,
     )
 

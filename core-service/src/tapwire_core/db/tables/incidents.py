@@ -20,7 +20,10 @@ from tapwire_core.db.tables.columns import (
 
 
 class Incident(SQLModel, table=True):
-    """A problem that a person must resolve; one unresolved row per cause, however often the cause recurs."""
+    """A problem that a person must resolve; one unresolved row per cause, however often the cause recurs.
+
+    `uq_incidents_once` are the kinds that are raised once per cause for good.
+    """
 
     __tablename__ = "incidents"
     __table_args__ = (
@@ -28,6 +31,7 @@ class Incident(SQLModel, table=True):
         closed_set("status", IncidentStatus),
         closed_set("resolution", Resolution),
         Index("uq_incidents_cause", "kind", "cause", unique=True, postgresql_where="status <> 'resolved'"),
+        Index("uq_incidents_once", "kind", "cause", unique=True, postgresql_where="kind IN ('keg_low', 'keg_expired')"),
         Index("ix_incidents_unresolved", "raised_at", postgresql_where="status <> 'resolved'"),
         Index("ix_incidents_raised", "raised_at", "incident_id"),
         Index("ix_incidents_tap", "tap_path", "raised_at", postgresql_where="tap_path IS NOT NULL"),

@@ -1,6 +1,6 @@
 """Kegs, and the stock movements that determine their book volumes."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -76,6 +76,7 @@ class Keg(SQLModel, table=True):
     book_volume_ml: int = number()
     supplier: str | None = string()
     batch: str | None = string()
+    best_before: date | None = None
     cost_minor: int | None = number()
     keg_deposit_minor: int | None = number()
     tapped_at: datetime | None = optional_time()

@@ -17,7 +17,7 @@ class Venue(SQLModel, table=True):
     `count_cash`: shifts opened from now on count their drawer. `glass_ml`: the glass whose price is shown beside that of a litre.
     `operator_refund_limit_minor`: what an operator without a higher role may pay out to one guest in one shift.
     `visit_hours`: how long a visit lasts from its opening; null: until it is closed. `card_deposit_minor`: for each bound card.
-    `keg_low_percent`: at so much of its volume, or less, a keg is as good as empty.
+    `keg_low_percent`: at so much of its volume, or less, a keg is as good as empty; `keg_low_minutes`: so long before it is empty.
     """
 
     __tablename__ = "venues"
@@ -36,6 +36,7 @@ class Venue(SQLModel, table=True):
         closed_set("volume_unit", VolumeUnit),
         CheckConstraint("operator_refund_limit_minor >= 0", name="refund_limit_not_negative"),
         CheckConstraint("keg_low_percent BETWEEN 0 AND 100", name="keg_low_percent_sane"),
+        CheckConstraint("keg_low_minutes BETWEEN 0 AND 1440", name="keg_low_minutes_sane"),
     )
 
     venue_id: str = key()
@@ -53,6 +54,7 @@ class Venue(SQLModel, table=True):
     volume_unit: str = string(default=VolumeUnit.ML)
     operator_refund_limit_minor: int = number(default=0)
     keg_low_percent: int = number(default=15)
+    keg_low_minutes: int = number(default=60)
     emergency_stop: bool = flag()
     emergency_stop_reason: str | None = string()
     created_at: datetime = default_now()

@@ -1,7 +1,7 @@
 """Kegs in stock and on taps."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -39,6 +39,7 @@ class KegView(Struct, frozen=True):
     created_at: datetime
     supplier: str | None = None
     batch: str | None = None
+    best_before: date | None = None
     cost_minor: int | None = None
     keg_deposit_minor: int | None = None
     tapped_at: datetime | None = None

@@ -14,6 +14,7 @@ from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Date,
     DateTime,
     Select,
     Subquery,
@@ -93,10 +94,13 @@ class SalesReport(Struct, frozen=True, kw_only=True):
     tax: list[TaxRow]
 
 
-class _Period(Struct, frozen=True):
+class Period(Struct, frozen=True):
+    """A venue's period, the end exclusive, and the day that it is there now."""
+
     venue_id: str
     since: datetime
     until: datetime
+    today: date
 
 
 async def report_sales(
@@ -106,19 +110,10 @@ async def report_sales(
 
     Raises `Invalid` for a period above `MAX_DAYS`, and `NotFound` without a venue.
     """
-    until = _moment(last + timedelta(days=1) if _is_day(last) else last)
-    wanted: Select[Any] = select(venues.c.venue_id, _moment(first).label("since"), until.label("until"))
-    if venue_id is not None:
-        wanted = wanted.where(venues.c.venue_id == venue_id)
-    periods = await read_all(db, wanted.order_by(venues.c.venue_id), _Period)
-    if not periods:
-        raise NotFound("venue", venue_id or "-")
-    for period in periods:
-        if not timedelta() < period.until - period.since <= timedelta(days=MAX_DAYS, hours=1):
-            raise Invalid(f"The period must end after it begins, and be no longer than {MAX_DAYS} days.", field="to")
+    periods = await read_periods(db, venue_id, first, last)
     rows = await read_all(db, _sales(periods, by), SalesRow)
     async with db.read() as connection:
-        tax = await tax_of_sales(connection, _within(money.c.venue_id, money.c.created_at, periods))
+        tax = await tax_of_sales(connection, is_within(money.c.venue_id, money.c.created_at, periods))
     return SalesReport(
         venue_id=periods[0].venue_id if len(periods) == 1 else None,
         currency=db.policy.currency,
@@ -129,6 +124,24 @@ async def report_sales(
         comps_minor=sum(row.comps_minor for row in rows),
         tax=tax,
     )
+
+
+async def read_periods(
+    db: Database, venue_id: str | None, first: date | datetime, last: date | datetime, max_days: int = MAX_DAYS
+) -> list[Period]:
+    """The period of a venue, or of each in the database's scope; raises as `report_sales` does."""
+    until = _moment(last + timedelta(days=1) if _is_day(last) else last)
+    today = cast(func.timezone(venues.c.time_zone, func.now()), Date).label("today")
+    wanted: Select[Any] = select(venues.c.venue_id, _moment(first).label("since"), until.label("until"), today)
+    if venue_id is not None:
+        wanted = wanted.where(venues.c.venue_id == venue_id)
+    periods = await read_all(db, wanted.order_by(venues.c.venue_id), Period)
+    if not periods:
+        raise NotFound("venue", venue_id or "-")
+    for period in periods:
+        if not timedelta() < period.until - period.since <= timedelta(days=max_days, hours=1):
+            raise Invalid(f"The period must end after it begins, and be no longer than {MAX_DAYS} days.", field="to")
+    return periods
 
 
 def _is_day(given: date | datetime) -> bool:
@@ -152,7 +165,7 @@ def first_midnight(zone: ColumnElement[str], midnight: ColumnElement[datetime]) 
     return case((func.timezone(zone, other) == midnight, func.least(other, usual)), else_=usual)
 
 
-def _sales(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
+def _sales(periods: Sequence[Period], by: SalesBy) -> Select[Any]:
     parts = union_all(_settled(periods, by), _moved(periods, by)).subquery()
     sums = [cast(func.sum(parts.c[name]), BigInteger).label(name) for name in SUMS]
     # the hour repeated at the end of summer time has two keys, and the later one sorts first
@@ -161,7 +174,7 @@ def _sales(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
     return select(parts.c.key, parts.c.beverage_id.label("beverage_id"), *sums).group_by(*keys).order_by(*order, *keys)
 
 
-def _settled(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
+def _settled(periods: Sequence[Period], by: SalesBy) -> Select[Any]:
     then = names_over_time()
     return (
         select(
@@ -179,12 +192,12 @@ def _settled(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
         .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .where(
             pours.c.sync_status.in_([SyncStatus.SYNCED.value, SyncStatus.RECONCILED.value]),
-            _within(pours.c.venue_id, pours.c.settled_at, periods),
+            is_within(pours.c.venue_id, pours.c.settled_at, periods),
         )
     )
 
 
-def _moved(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
+def _moved(periods: Sequence[Period], by: SalesBy) -> Select[Any]:
     sold, comp = money.c.debit_account == Account.GUEST.value, money.c.debit_account == Account.COMP.value
     then = names_over_time()
     return (
@@ -204,7 +217,7 @@ def _moved(periods: Sequence[_Period], by: SalesBy) -> Select[Any]:
         .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .where(
             or_(money.c.credit_account == Account.SALES.value, comp),
-            _within(money.c.venue_id, money.c.created_at, periods),
+            is_within(money.c.venue_id, money.c.created_at, periods),
         )
     )
 
@@ -235,7 +248,7 @@ def _offset(local: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[
     return sign.concat(func.to_char(func.greatest(ahead, -ahead), "HH24:MI"))
 
 
-def _within(venue_id: ColumnElement[Any], at: ColumnElement[Any], periods: Sequence[_Period]) -> ColumnElement[bool]:
+def is_within(venue_id: ColumnElement[Any], at: ColumnElement[Any], periods: Sequence[Period]) -> ColumnElement[bool]:
     """The condition that a moment is in its venue's period; venues with one period share a condition."""
     together: defaultdict[tuple[datetime, datetime], list[str]] = defaultdict(list)
     for period in periods:

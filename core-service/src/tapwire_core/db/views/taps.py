@@ -1,11 +1,28 @@
 """Taps, with their kegs and their nodes' latest states."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Float, Select, Text, and_, case, cast, column, func, literal, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Float,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy import table as sql_table
 
 from tapwire_contracts.messages import PriceRuleShown
@@ -29,6 +46,9 @@ _now: Final = sql_table("price_rules_now", column("venue_id"), column("facts"))
 _prices: Final = select(_now.c.facts).where(_now.c.venue_id == taps.c.venue_id).lateral("prices")
 
 
+_outlook: Final = sql_table("keg_outlook", column("keg_id"), column("ml_per_hour", BigInteger), column("empties_at", DateTime))
+
+
 class UnconfirmedTap(Struct, frozen=True):
     """A tap whose node has not confirmed the newest config."""
 
@@ -41,7 +61,7 @@ class TapView(Struct, frozen=True):
 
     `pending_*`: the pour that holds it; `pending_price_minor` is that pour's frozen price per litre, `pending_progress_ml` the
     volume of its node's latest progress. `sell_price_per_liter_minor`: the price now; `price_rule`: the rule that makes it, null
-    for the list price.
+    for the list price. `empties_at`: when the keg is empty at its pace, `pace_ml_per_hour`; null while it has none.
     """
 
     tap: str
@@ -55,6 +75,8 @@ class TapView(Struct, frozen=True):
     keg_id: UUID | None
     keg_book_volume_ml: int | None
     keg_initial_volume_ml: int | None
+    empties_at: datetime | None
+    pace_ml_per_hour: int | None
     beverage_id: UUID | None
     beverage_name: str | None
     beverage_style: str | None
@@ -141,6 +163,8 @@ def _taps(db: Database) -> Select[Any]:
             taps.c.keg_id,
             kegs.c.book_volume_ml.label("keg_book_volume_ml"),
             kegs.c.initial_volume_ml.label("keg_initial_volume_ml"),
+            _outlook.c.empties_at,
+            _outlook.c.ml_per_hour.label("pace_ml_per_hour"),
             kegs.c.beverage_id,
             beverages.c.name.label("beverage_name"),
             beverages.c.style.label("beverage_style"),
@@ -168,6 +192,7 @@ def _taps(db: Database) -> Select[Any]:
         .join(venues, venues.c.venue_id == taps.c.venue_id)
         .outerjoin(_prices, true())
         .outerjoin(kegs, kegs.c.keg_id == taps.c.keg_id)
+        .outerjoin(_outlook, _outlook.c.keg_id == taps.c.keg_id)
         .outerjoin(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
         .outerjoin(pours, pending)
         .outerjoin(guests, guests.c.guest_id == pours.c.guest_id)

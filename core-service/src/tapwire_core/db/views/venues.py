@@ -35,6 +35,7 @@ class VenueView(Struct, frozen=True):
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int
     keg_low_percent: int
+    keg_low_minutes: int
     emergency_stop: bool
     emergency_stop_reason: str | None
     open_shift_id: UUID | None

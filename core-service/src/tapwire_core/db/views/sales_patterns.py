@@ -1,0 +1,199 @@
+"""Sales as patterns of time: by weekday and hour, and each day beside the same weekday of the week before.
+
+Money comes from the movements, volume and count from settled pours, as in `reports`; all times are of each venue's clock.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    DateTime,
+    Integer,
+    Select,
+    Subquery,
+    case,
+    cast,
+    extract,
+    func,
+    literal,
+    select,
+    union_all,
+)
+
+from tapwire_contracts.reasons import SyncStatus
+from tapwire_core.db.engine import Database
+from tapwire_core.db.tables import MoneyMovement, Pour, Venue
+from tapwire_core.db.views.queries import read_all, table
+from tapwire_core.db.views.reports import MAX_DAYS, Period, is_within, read_periods
+from tapwire_core.domain.closed_sets import Account
+
+venues: Final = table(Venue)
+money: Final = table(MoneyMovement)
+pours: Final = table(Pour)
+
+SUMS: Final = ("pours", "volume_ml", "sold_minor")
+WEEK: Final = timedelta(days=7)
+
+
+class HeatMapCell(Struct, frozen=True):
+    """The sales of one hour of one weekday, over the whole period; `weekday` 1 is Monday, `hour` 0 to 23 its beginning."""
+
+    weekday: int
+    hour: int
+    pours: int
+    volume_ml: int
+    sold_minor: int
+
+
+class SalesHeatMap(Struct, frozen=True, kw_only=True):
+    """Sales from `since` to `until`, exclusive, by weekday and hour; hours without sales are left out.
+
+    `venue_id`: null for the sum of several venues.
+    """
+
+    venue_id: str | None
+    currency: str
+    since: datetime
+    until: datetime
+    items: list[HeatMapCell]
+
+
+class ComparedDay(Struct, frozen=True):
+    """A day's sales, and those of the same weekday of the week before, `day_before`."""
+
+    day: date
+    pours: int
+    volume_ml: int
+    sold_minor: int
+    day_before: date
+    pours_before: int
+    volume_before_ml: int
+    sold_before_minor: int
+
+
+class SalesComparison(Struct, frozen=True, kw_only=True):
+    """Days beside the same weekday of the week before. While a day is not over, the one before counts up to the same time of day.
+
+    `venue_id`: null for the sum of several venues.
+    """
+
+    venue_id: str | None
+    currency: str
+    items: list[ComparedDay]
+
+
+class _DaySums(Struct, frozen=True):
+    day: date
+    pours: int
+    volume_ml: int
+    sold_minor: int
+    pours_before: int
+    volume_before_ml: int
+    sold_before_minor: int
+
+
+async def report_heat_map(db: Database, venue_id: str | None, first: date | datetime, last: date | datetime) -> SalesHeatMap:
+    """Sales by weekday and hour of a venue, or of all in the database's scope; raises as `report_sales` does."""
+    periods = await read_periods(db, venue_id, first, last)
+    facts = _facts(periods)
+    keys = (
+        cast(extract("isodow", facts.c.at), Integer).label("weekday"),
+        cast(extract("hour", facts.c.at), Integer).label("hour"),
+    )
+    statement = select(*keys, *(_sum(facts.c[name]).label(name) for name in SUMS)).group_by(*keys).order_by(*keys)
+    return SalesHeatMap(
+        venue_id=_sole(periods),
+        currency=db.policy.currency,
+        since=min(period.since for period in periods),
+        until=max(period.until for period in periods),
+        items=[cell for cell in await read_all(db, statement, HeatMapCell) if cell.pours or cell.sold_minor],
+    )
+
+
+async def compare_sales(db: Database, venue_id: str | None, first: date, last: date) -> SalesComparison:
+    """Each day from `first` to `last`, as far as it has come, beside the same weekday of the week before.
+
+    Raises as `report_sales` does.
+    """
+    periods = await read_periods(db, venue_id, first, last)
+    with_before = await read_periods(db, venue_id, first - WEEK, last, MAX_DAYS + WEEK.days)
+    facts = _facts(with_before)
+    comparable = facts.c.at + WEEK < facts.c.now
+    day = cast(facts.c.at, Date)
+    statement = select(
+        day.label("day"),
+        *(_sum(facts.c[name]).label(name) for name in SUMS),
+        *(
+            func.coalesce(_sum(case((comparable, facts.c[name]))), 0).label(label)
+            for name, label in zip(SUMS, ("pours_before", "volume_before_ml", "sold_before_minor"), strict=True)
+        ),
+    ).group_by(day)
+    sums = {row.day: row for row in await read_all(db, statement, _DaySums)}
+    end = min(last, max(period.today for period in periods))
+    days = [first + timedelta(days=place) for place in range((end - first).days + 1)]
+    return SalesComparison(venue_id=_sole(periods), currency=db.policy.currency, items=[_compared(sums, a_day) for a_day in days])
+
+
+def _compared(sums: dict[date, _DaySums], day: date) -> ComparedDay:
+    now, before = sums.get(day), sums.get(day - WEEK)
+    return ComparedDay(
+        day=day,
+        pours=now.pours if now else 0,
+        volume_ml=now.volume_ml if now else 0,
+        sold_minor=now.sold_minor if now else 0,
+        day_before=day - WEEK,
+        pours_before=before.pours_before if before else 0,
+        volume_before_ml=before.volume_before_ml if before else 0,
+        sold_before_minor=before.sold_before_minor if before else 0,
+    )
+
+
+def _facts(periods: Sequence[Period]) -> Subquery:
+    """Settled pours and sales of money, each at its venue's local time `at`; `now`: what that clock shows."""
+    return union_all(_settled(periods), _sold(periods)).subquery()
+
+
+def _settled(periods: Sequence[Period]) -> Select[Any]:
+    return (
+        select(
+            _local(pours.c.settled_at).label("at"),
+            _local(func.now()).label("now"),
+            literal(1).label("pours"),
+            pours.c.volume_ml,
+            literal(0).label("sold_minor"),
+        )
+        .join(venues, venues.c.venue_id == pours.c.venue_id)
+        .where(
+            pours.c.sync_status.in_([SyncStatus.SYNCED.value, SyncStatus.RECONCILED.value]),
+            is_within(pours.c.venue_id, pours.c.settled_at, periods),
+        )
+    )
+
+
+def _sold(periods: Sequence[Period]) -> Select[Any]:
+    return (
+        select(_local(money.c.created_at), _local(func.now()), literal(0), literal(0), money.c.amount_minor)
+        .join(venues, venues.c.venue_id == money.c.venue_id)
+        .where(
+            money.c.debit_account == Account.GUEST.value,
+            money.c.credit_account == Account.SALES.value,
+            is_within(money.c.venue_id, money.c.created_at, periods),
+        )
+    )
+
+
+def _local(at: ColumnElement[Any]) -> ColumnElement[datetime]:
+    return cast(func.timezone(venues.c.time_zone, at), DateTime)
+
+
+def _sum(of: ColumnElement[Any]) -> ColumnElement[int]:
+    return cast(func.sum(of), BigInteger)
+
+
+def _sole(periods: Sequence[Period]) -> str | None:
+    return periods[0].venue_id if len(periods) == 1 else None
