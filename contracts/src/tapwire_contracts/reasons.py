@@ -180,6 +180,7 @@ class IncidentKind(StrEnum):
     DEVICE_MISBEHAVING = "device_misbehaving"
     JOURNAL_SET_BACK = "journal_set_back"
     IDENTITY_CONFLICT = "identity_conflict"
+    CLEANING_DUE = "cleaning_due"
 
 
 class IncidentStatus(StrEnum):
@@ -256,6 +257,8 @@ class AuditAction(StrEnum):
     TAP_CREATED = "tap_created"
     TAP_CHANGED = "tap_changed"
     TAP_STOPPED = "tap_stopped"
+    TAP_CLEANED = "tap_cleaned"
+    TAP_CALIBRATED = "tap_calibrated"
     KEG_CREATED = "keg_created"
     KEG_CHANGED = "keg_changed"
     KEG_PUT_ON = "keg_put_on"

@@ -78,7 +78,7 @@ async def claim_incident(db: Db, actor: CurrentActor, once: RunOnce, incident_id
     "/incidents/{incident_id:uuid}/resolve",
     access=SHIFT_LEAD,
     status_code=200,
-    refuses=(incidents.AlreadyResolved, incidents.AmountRequired, incidents.GuestRequired, PourPending),
+    refuses=(incidents.AlreadyResolved, incidents.AmountRequired, incidents.GuestRequired, incidents.NothingToBook, PourPending),
 )
 async def resolve_incident(
     db: Db, actor: CurrentActor, once: RunOnce, incident_id: FromPath[UUID], data: JSONBody[Resolve]
@@ -100,7 +100,7 @@ async def resolve_incident(
     "/incidents/resolve",
     access=SHIFT_LEAD,
     status_code=200,
-    refuses=(incidents.AmountRequired, PourPending),
+    refuses=(incidents.AmountRequired, incidents.NothingToBook, PourPending),
 )
 async def resolve_incidents(actor: CurrentActor, once: RunOnce, data: JSONBody[ResolveTogether]) -> ResolvedTogether:
     """Resolve all incidents of one kind and tap, up to 500 at once."""

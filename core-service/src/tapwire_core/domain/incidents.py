@@ -18,6 +18,9 @@ PAID: Final = "paid_minor"
 ENDED_BY_POUR: Final = frozenset({IncidentKind.SYNC_TIMEOUT, IncidentKind.JOURNAL_LOST})
 """Incidents that the end of their pour resolves."""
 
+NOTHING_TO_BOOK: Final = frozenset({IncidentKind.CLEANING_DUE})
+"""Incidents about no volume and no money: `no_action` alone ends them."""
+
 
 class OpenIncident(Struct, frozen=True, kw_only=True):
     """An unresolved incident of a pour."""

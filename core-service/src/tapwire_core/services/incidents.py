@@ -12,6 +12,7 @@ from tapwire_core.db.writes import incidents as writes
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.incident_resolution import IncidentFacts, PayingGuest, resolve
+from tapwire_core.domain.incidents import NOTHING_TO_BOOK
 from tapwire_core.domain.odometers import account_on_resolution
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.visits import PourPending
@@ -47,6 +48,12 @@ class GuestRequired(Invalid):
     code = "guest_required"
 
 
+class NothingToBook(Refused):
+    """The incident is about no volume and no money: only `no_action` ends it."""
+
+    code = "nothing_to_book"
+
+
 @use_case
 async def claim_incident(store: Store, actor: Actor, incident_id: UUID) -> None:
     """Assign an unassigned incident to the actor; repeating it changes nothing."""
@@ -79,6 +86,7 @@ async def _resolve(
     if guest is None and visit_id is not None:
         raise NotFound("visit", visit_id)
     incident = await _lock_open(store, incident_id)
+    _require_bookable(incident.kind, resolution)
     _require_settled(incident, resolution)
     amount = _amount(incident, resolution, amount_minor, guest)
     changes = Changes.by(actor, tap_path=incident.tap_path, venue_id=incident.venue_id, shift_id=incident.shift_id)
@@ -111,10 +119,16 @@ async def resolve_incidents_of(
     """
     if resolution not in TOGETHER:
         raise Invalid(f"Several incidents at once can be ended as {' or '.join(TOGETHER)} only.", field="resolution")
+    _require_bookable(kind, resolution)
     found = await writes.lock_unresolved_of(store, kind, tap_path, MAX_TOGETHER)
     for incident_id in found.incident_ids:
         await _resolve(store, actor, incident_id, resolution=resolution, comment=comment)
     return EndedTogether(len(found.incident_ids), found.others)
+
+
+def _require_bookable(kind: IncidentKind, resolution: Resolution) -> None:
+    if kind in NOTHING_TO_BOOK and resolution is not Resolution.NO_ACTION:
+        raise NothingToBook("There is nothing to book for this incident: resolve it as no_action.", kind=kind)
 
 
 def _require_settled(incident: IncidentFacts, resolution: Resolution) -> None:
