@@ -25,8 +25,10 @@ from tapwire_admin.responses.event_streams import OpenStreams
 from tapwire_admin.routes import (
     audit,
     beverages,
+    calibrations,
     cards,
     check_outs,
+    cleanings,
     controllers,
     devices,
     event_stream,
@@ -59,12 +61,16 @@ from tapwire_core.services.decision_rates import DecisionRates
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DEFAULT_SESSION_HOURS: Final = 12
+WRONG_CODES_PER_HOUR: Final = 60
+"""Wrong codes from one address at the doors without a login, for each process."""
 UNKNOWN_BROKER: Final = DevicesBroker()
 NOUNS: Final = (
     sessions,
     users,
     venues,
     taps,
+    cleanings,
+    calibrations,
     beverages,
     kegs,
     guests,
@@ -141,6 +147,7 @@ def create_app(
     app.state.db = db
     app.state.cookie_secure = cookie_secure
     app.state.rates = DecisionRates(db.policy.device_decisions_per_hour)
+    app.state.wrong_codes = DecisionRates(WRONG_CODES_PER_HOUR)
     app.state.metrics = metrics.registry
     app.state.decisions = DecisionMetrics(metrics.registry)
     return app

@@ -182,6 +182,7 @@ class IncidentKind(StrEnum):
     IDENTITY_CONFLICT = "identity_conflict"
     KEG_LOW = "keg_low"
     KEG_EXPIRED = "keg_expired"
+    CLEANING_DUE = "cleaning_due"
 
 
 class IncidentStatus(StrEnum):
@@ -258,6 +259,8 @@ class AuditAction(StrEnum):
     TAP_CREATED = "tap_created"
     TAP_CHANGED = "tap_changed"
     TAP_STOPPED = "tap_stopped"
+    TAP_CLEANED = "tap_cleaned"
+    TAP_CALIBRATED = "tap_calibrated"
     KEG_CREATED = "keg_created"
     KEG_CHANGED = "keg_changed"
     KEG_PUT_ON = "keg_put_on"

@@ -7,15 +7,18 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.roles import ONLY_ADDED_TO
 from tapwire_core.db.schema import migrate, require_newest
 from tapwire_core.db.writes import books
-from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.calibrations import Measurement
+from tapwire_core.domain.closed_sets import CleaningKind, Role
 from tapwire_core.services import shifts, venues, visits
 from tapwire_core.services.books import check_books
+from tapwire_core.services.calibrations import calibrate_tap
+from tapwire_core.services.cleanings import record_cleaning
 from tapwire_core.services.shift_cash import count_drawer
 from tapwire_demo.postgres import APPLICATION, USERNAME
 from tests.venue import OPERATOR, Venue
 
 CHANGES = ("UPDATE {} SET {} = 'nobody'", "DELETE FROM {}", "TRUNCATE {} CASCADE")
-NAME_IN = {"shift_counts": "counted_by"}
+NAME_IN = {"shift_counts": "counted_by", "calibrations": "calibrated_by", "tap_cleanings": "cleaned_by"}
 """The columns that name a person, where it is not `actor`."""
 
 
@@ -28,6 +31,8 @@ async def test_no_row_of_the_books_can_be_changed_not_even_by_their_owner(venue:
     await venues.change_venue(venue.db, OPERATOR, venue.venue_id, count_cash=True)
     shift_id = await shifts.open_shift(venue.db, OPERATOR, venue.venue_id)
     await count_drawer(venue.db, OPERATOR, Role.OPERATOR, shift_id, 0)
+    await record_cleaning(venue.db, OPERATOR, venue.tap.path, CleaningKind.RINSE)
+    await calibrate_tap(venue.db, OPERATOR, venue.tap.path, Measurement(1_000, 1_020, 450))
     before = await venue.db.pool.fetch(f"SELECT * FROM {table}")
 
     for change in CHANGES:

@@ -25,7 +25,7 @@ NEVER_S = 3_600.0
 async def test_an_emergency_stop_closes_the_valve_of_a_running_pour_and_charges_what_flowed(
     rest: Rest, venue: Venue, mosquitto: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    await taps.change_tap(venue.db, OPERATOR, venue.tap.path, pulses_per_liter=1_000, max_pour_ml=5_000)
+    await taps.change_tap(venue.db, OPERATOR, venue.tap.path, pulses_per_liter=1_000, max_pour_ml=5_000, reason="a new meter")
     ann = await venue.guest(balance_minor=500_00)
     address = BrokerAddress(url=mosquitto.url("core"), protocol=mosquitto.protocol, shared=True)
     intervals = Intervals(outbox_s=NEVER_S, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)

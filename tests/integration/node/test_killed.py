@@ -185,7 +185,7 @@ async def settings_of(venue: Venue, broker: EmbeddedBroker, folder: Path, tap_id
     path = f"bar/taps/{tap_id}"
     if tap_id != "left":
         await venue.another_tap(tap_id)
-    await taps.change_tap(venue.db, OPERATOR, venue.tap.path.parse(path), pulses_per_liter=PULSES_PER_LITER)
+    await taps.change_tap(venue.db, OPERATOR, venue.tap.path.parse(path), pulses_per_liter=PULSES_PER_LITER, reason="a new meter")
     await broker.add_account(Account(path, "s3cret", BrokerRole.DEVICE))
     settings = await tap_settings(broker, folder)
     settings["tap"]["path"] = path

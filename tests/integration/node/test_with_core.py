@@ -96,7 +96,7 @@ def venue(venue: Venue) -> Venue:
 async def bar(venue: Venue, mosquitto: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Bar]:
     settings = msgspec.convert(await tap_settings(mosquitto, tmp_path), Settings)
     assert str(venue.tap.path) == TAP
-    await taps.change_tap(venue.db, OPERATOR, venue.tap.path, pulses_per_liter=1_000, max_pour_ml=5_000)
+    await taps.change_tap(venue.db, OPERATOR, venue.tap.path, pulses_per_liter=1_000, max_pour_ml=5_000, reason="a new meter")
     address = BrokerAddress(url=mosquitto.url("core"), protocol=mosquitto.protocol, shared=True)
     worker = Worker(venue.db, address, PACE, f"core-{secrets.token_hex(4)}")
     running = asyncio.create_task(worker.run())

@@ -75,8 +75,8 @@ async def test_an_operator_may_lock_a_tap_but_not_change_its_meter(rest: Rest, v
     path = f"/api/taps/{venue.venue_id}/left"
 
     assert done(await rest.operator.patch(path, json={"status": "locked"}))["status"] == "locked"
-    refusal(await rest.operator.patch(path, json={"pulses_per_liter": 500}), 403, "role_required")
-    assert done(await rest.engineer.patch(path, json={"pulses_per_liter": 500}))["pulses_per_liter"] == 500
+    refusal(await rest.operator.patch(path, json={"pulses_per_liter": 500, "reason": "a new meter"}), 403, "role_required")
+    assert done(await rest.engineer.patch(path, json={"pulses_per_liter": 500, "reason": "a new meter"}))["pulses_per_liter"] == 500
 
 
 async def test_giving_up_a_pending_pour_needs_a_shift_lead(rest: Rest, venue: Venue) -> None:

@@ -47,6 +47,11 @@ _FILL: Final = (
     """INSERT INTO price_rules (price_rule_id, venue_id, name, weekdays, from_time, to_time, percent_off)
        SELECT gen_random_uuid(), 'bar', 'Rule' || n, '{{1}}', '17:00', '18:00', 20 {many}""",
     "INSERT INTO taps (tap_path, venue_id, tap_id, name) SELECT 'bar/taps/t' || n, 'bar', 't' || n, 'Ann' || n {many}",
+    """INSERT INTO tap_cleanings (tap_path, venue_id, kind, cleaned_by, note)
+       SELECT 'bar/taps/t1', 'bar', 'rinse', 'test', 'cleaned ' || n {many}""",
+    """INSERT INTO calibrations (tap_path, venue_id, pulses_per_liter_before, pulses_per_liter_after, error_per_mille, note,
+           calibrated_by)
+       SELECT 'bar/taps/t1', 'bar', 450, 450, 0, 'calibrated ' || n, 'test' {many}""",
     """INSERT INTO devices (path, kind, secret_hash, broker_hash)
        SELECT 'bar/readers/desk-' || n, 'readers', decode(to_hex(n + 4096), 'hex'), '' {many}""",
     """INSERT INTO visits (visit_id, venue_id, guest_id, card_uid, opened_by, opened_at, lock_set_at)
@@ -156,6 +161,8 @@ REST: Final = (
     ("/api/price-rules", "price_rule_id", "price_rules"),
     (f"/api/shifts/{SHIFT}/cash", "movement_id", f"money_movements WHERE shift_id = '{SHIFT}'"),
     ("/api/taps", "tap", "taps"),
+    ("/api/taps/bar/t1/cleanings", "cleaning_id", "tap_cleanings"),
+    ("/api/taps/bar/t1/calibrations", "calibration_id", "calibrations"),
     ("/api/users", "username", "users"),
     ("/api/venues", "venue_id", "venues"),
     ("/api/visits?stuck=true", "visit_id", "visits WHERE lock_set_at IS NOT NULL"),

@@ -20,9 +20,12 @@ from tapwire_contracts.messages import PourProgress
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Incident, User
 from tapwire_core.db.writes.sessions import open_session
-from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.calibrations import Measurement
+from tapwire_core.domain.closed_sets import CleaningKind, Role
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import devices, money, price_rules, users, visits
+from tapwire_core.services.calibrations import calibrate_tap
+from tapwire_core.services.cleanings import record_cleaning
 from tapwire_core.services.price_rules import PriceRuleFields
 from tapwire_core.services.sessions import hash_token
 from tapwire_core.services.venues import change_venue
@@ -106,6 +109,8 @@ async def furnish(db: Database, venue: Venue, guest: Guest, name: str, reason: s
         await store.insert(
             Incident, incident_id=incident_id, kind="volume_gap", cause=reason, details={"why": reason, "volume_ml": 9}, **place
         )
+    await record_cleaning(db, OPERATOR, venue.tap.path, CleaningKind.RINSE, reason)
+    await calibrate_tap(db, OPERATOR, venue.tap.path, Measurement(1_000, 1_000, 450), reason)
     hours: PriceRuleFields = {"from_time": time(17), "to_time": time(18), "weekdays": [1], "percent_off": 10}
     hours |= {"name": name, "beverage_ids": None}
     rule_id = await price_rules.create_price_rule(db, OPERATOR, venue.venue_id, **hours)

@@ -209,3 +209,9 @@ async def test_a_beverage_is_archived_only_when_no_tap_carries_it(rest: Rest, ve
     refusal(await rest.operator.post("/api/kegs", json=keg), 409, "beverage_archived")
     assert done(await rest.operator.get("/api/beverages"))["items"] == []
     assert len(done(await rest.operator.get("/api/beverages?archived=true"))["items"]) == 1
+
+
+async def test_the_reason_of_a_status_is_kept_with_the_tap(rest: Rest, venue: Venue) -> None:
+    tap = done(await rest.operator.patch(TAP, json={"status": "cleaning", "reason": "Monday"}))
+
+    assert (tap["status"], tap["status_reason"]) == ("cleaning", "Monday")

@@ -35,6 +35,8 @@ ENGINEERS = {
     "POST /api/venues",
     "PATCH /api/venues/{venue:str}",
     "POST /api/taps",
+    "POST /api/taps/{venue:str}/{tap:str}/calibrations",
+    "POST /api/taps/{venue:str}/{tap:str}/calibration-codes",
     "POST /api/beverages",
     "PATCH /api/beverages/{beverage_id:uuid}",
     "POST /api/price-rules",
@@ -58,6 +60,7 @@ ENGINEERS = {
     "POST /api/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay",
 }
 EVERYBODY = {
+    "POST /api/public/calibrations",
     "POST /api/devices/pairings",
     "POST /api/devices/pairings/claim",
     "POST /api/session",
@@ -204,7 +207,13 @@ def test_repeatable_routes_that_take_or_tell_a_secret_say_so(app: Litestar) -> N
 
     assert saying == {
         "accepts_secret": {"/api/users", "/api/me/password"},
-        "returns_secret": {"/api/devices", "/api/devices/rotate", "/api/webhooks", "/api/webhooks/{webhook_id:uuid}/rotate"},
+        "returns_secret": {
+            "/api/devices",
+            "/api/devices/rotate",
+            "/api/taps/{venue:str}/{tap:str}/calibration-codes",
+            "/api/webhooks",
+            "/api/webhooks/{webhook_id:uuid}/rotate",
+        },
     }
 
 

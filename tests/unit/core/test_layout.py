@@ -24,8 +24,10 @@ NOUNS: Final = frozenset(
     {
         "audit",
         "beverages",
+        "calibrations",
         "cards",
         "check_outs",
+        "cleanings",
         "deposits",
         "devices",
         "guests",

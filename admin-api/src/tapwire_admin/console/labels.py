@@ -65,6 +65,7 @@ SEVERITIES: Final[Mapping[IncidentKind, Severity]] = {
     IncidentKind.ODOMETER_REWOUND: Severity.WATCH,
     IncidentKind.DEAD_LETTER: Severity.WATCH,
     IncidentKind.WEBHOOK_FAILING: Severity.WATCH,
+    IncidentKind.CLEANING_DUE: Severity.WATCH,
 }
 """First beer that flows now and blocked guests or taps, then money to be booked, then what can wait till morning."""
 
@@ -151,8 +152,12 @@ INCIDENTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.DEVICE_MISBEHAVING: N_("A device says far too much"),
     IncidentKind.JOURNAL_SET_BACK: N_("A tap's memory card was set back"),
     IncidentKind.IDENTITY_CONFLICT: N_("Two nodes use the login of one tap"),
+    IncidentKind.CLEANING_DUE: N_("A tap's cleaning is overdue"),
 }
 INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
+    IncidentKind.CLEANING_DUE: N_(
+        "Clean the tap's line and record it on the tap's page; this incident is then resolved by itself."
+    ),
     IncidentKind.JOURNAL_SET_BACK: N_(
         "The tap began a new record by itself and pours on. If pours of it are still open, settle them by hand; "
         "then tell an engineer: the card was restored from an older image, or cloned."
@@ -298,6 +303,8 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.TAP_CREATED: N_("Tap added"),
     AuditAction.TAP_CHANGED: N_("Tap changed"),
     AuditAction.TAP_STOPPED: N_("Pour stopped by staff"),
+    AuditAction.TAP_CLEANED: N_("Tap cleaned"),
+    AuditAction.TAP_CALIBRATED: N_("Tap calibrated"),
     AuditAction.KEG_CREATED: N_("Keg added to stock"),
     AuditAction.KEG_CHANGED: N_("Keg changed"),
     AuditAction.KEG_PUT_ON: N_("Keg connected"),

@@ -22,6 +22,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "beverage_on_tap": N_("A keg of this beverage is connected to a tap. Disconnect it first."),
     "bind_conflict": N_("This card belongs to another guest. Use another card."),
     "busy": N_("Somebody else is changing this right now. Try again in a moment."),
+    "calibration_outdated": N_("The factor has changed since this was measured. Measure again."),
     "card_busy": N_("This card is in use in another visit. Use another card, or close that visit."),
     "card_not_returnable": N_("There is no card to give back: it is lost, or no longer the guest's."),
     "card_not_lost": N_("Only a lost card can be reactivated."),

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from tapwire_contracts.card_uid import CARD_UID_INPUT_PATTERN
 from tapwire_contracts.topics import DEVICE_PATH_PATTERN, SLUG_PATTERN
+from tapwire_core.domain.calibrations import MIN_MEASURED_ML
 from tapwire_core.domain.names import (
     LINE_PATTERN,
     LINES_PATTERN,
@@ -25,6 +26,7 @@ from tapwire_core.domain.webhooks import MAX_URL_LENGTH
 from tapwire_core.services.request_limits import (
     MAX_AMOUNT_MINOR,
     MAX_CARDS,
+    MAX_CLEANING_INTERVAL_DAYS,
     MAX_COMMENT_LENGTH,
     MAX_GLASS_ML,
     MAX_KEG_LOW_MINUTES,
@@ -58,6 +60,15 @@ Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH, pattern=NAM
 Reason = Annotated[
     str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, pattern=LINE_PATTERN, description="why, for the audit log")
 ]
+HygieneNote = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_REASON_LENGTH,
+        pattern=LINE_PATTERN,
+        description="the agent and its strength, or how it was measured",
+    ),
+]
 Comment = Annotated[str, Meta(max_length=MAX_COMMENT_LENGTH, pattern=LINES_PATTERN)]
 RequiredComment = Annotated[str, Meta(min_length=1, max_length=MAX_COMMENT_LENGTH, pattern=LINES_PATTERN)]
 Phone = Annotated[
@@ -76,6 +87,7 @@ NORMALIZERS: Final[Mapping[Any, Callable[[str], str]]] = {
     Name: normalize_name,
     Text: normalize_name,
     Reason: normalize_name,
+    HygieneNote: normalize_name,
     Comment: normalize_name,
     RequiredComment: normalize_name,
     Phone: normalize_phone,
@@ -143,6 +155,10 @@ DevicePathText = Annotated[
         extra_json_schema={"extra": {"pattern": DEVICE_PATH_PATTERN}},
     ),
 ]
+CleaningIntervalDays = Annotated[
+    int, Meta(ge=1, le=MAX_CLEANING_INTERVAL_DAYS, description="days until a tap is cleaned again; null: none is due")
+]
+MeasuredMl = Annotated[int, Meta(ge=MIN_MEASURED_ML, description="millilitres, at most the installation's `max_report_ml`")]
 PulsesPerLiter = Annotated[int, Meta(ge=1, le=MAX_PULSES_PER_LITER, description="the meter's pulses per litre")]
 MaxPourMl = Annotated[int, Meta(ge=1, le=MAX_POUR_ML, description="millilitres, the most that one grant allows")]
 GlassMl = Annotated[int, Meta(ge=1, le=MAX_GLASS_ML, description="millilitres of the glass whose price is shown")]

@@ -24,6 +24,11 @@ class Amount(str):
     __slots__ = ()
 
 
+def cell_of(value: object) -> Cell:
+    """A field of a list's item as a cell."""
+    return value if isinstance(value, int) else None if value is None else str(value)
+
+
 def wants_csv(request: Request[Any, Any, Any]) -> bool:
     """True if the caller prefers CSV to JSON."""
     return request.accept.best_match([JSON, CSV], default=JSON) == CSV

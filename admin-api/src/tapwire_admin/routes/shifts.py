@@ -20,7 +20,7 @@ from tapwire_admin.requests.dependencies import (
 )
 from tapwire_admin.requests.field_types import AmountMinor, CashMinor, Reason, Slug
 from tapwire_admin.requests.parameters import require_found, require_venue_id
-from tapwire_admin.responses.csv_tables import CSV, Cell, answer_csv, wants_csv
+from tapwire_admin.responses.csv_tables import CSV, Cell, answer_csv, cell_of, wants_csv
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
 from tapwire_core.db.views.queries import Page, PageRequest, every_item
@@ -143,7 +143,7 @@ async def read_cash(request: Request[Any, Any, Any], db: Db, shift_id: FromPath[
         return require_found(await list_cash(db, shift_id, part), "shift", shift_id)
 
     fields = CashMovement.__struct_fields__
-    return answer_csv(fields, ([_cell(getattr(moved, field)) for field in fields] for moved in await every_item(read)))
+    return answer_csv(fields, ([cell_of(getattr(moved, field)) for field in fields] for moved in await every_item(read)))
 
 
 @post(
@@ -224,10 +224,6 @@ def rows_of(report: ShiftReport) -> Iterator[tuple[Cell, ...]]:
 
 def _columns(counted: Totals | Till | TaxRow) -> Iterator[int | None]:
     return (getattr(counted, field, None) for field in SUMS)
-
-
-def _cell(value: object) -> Cell:
-    return value if isinstance(value, int) else None if value is None else str(value)
 
 
 async def _view(db: Database, shift_id: UUID) -> ShiftView:

@@ -19,7 +19,7 @@ from tapwire_admin.requests.dependencies import (
     SlugInPath,
     VenueQuery,
 )
-from tapwire_admin.requests.field_types import MaxPourMl, Name, PulsesPerLiter, Reason, Slug
+from tapwire_admin.requests.field_types import CleaningIntervalDays, MaxPourMl, Name, PulsesPerLiter, Reason, Slug
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
@@ -28,7 +28,7 @@ from tapwire_core.db.views.queries import Page
 from tapwire_core.db.views.taps import TapView
 from tapwire_core.domain.closed_sets import KegFinish, TapStatus
 from tapwire_core.domain.names import LINE_PATTERN
-from tapwire_core.errors import NotFound
+from tapwire_core.errors import NotFound, ReasonRequired
 from tapwire_core.services import taps
 from tapwire_core.services.request_limits import MAX_REASON_LENGTH
 from tapwire_core.services.shown import ChangedMeanwhile
@@ -48,16 +48,21 @@ class NewTap(Struct, kw_only=True, forbid_unknown_fields=True):
     venue_id: Slug | None = None
     pulses_per_liter: PulsesPerLiter = taps.DEFAULT_PULSES_PER_LITER
     max_pour_ml: MaxPourMl = taps.DEFAULT_MAX_POUR_ML
+    cleaning_interval_days: CleaningIntervalDays | None = None
 
 
 class TapChange(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Changes of a tap: any operator may set the status, with its `reason`; the rest needs an engineer."""
+    """Changes of a tap: any operator may set the status, with its `reason`; the rest needs an engineer.
+
+    `pulses_per_liter` needs a `reason`.
+    """
 
     status: TapStatus | UnsetType = UNSET
     reason: Reason | None = None
     name: Name | UnsetType = UNSET
     pulses_per_liter: PulsesPerLiter | UnsetType = UNSET
     max_pour_ml: MaxPourMl | UnsetType = UNSET
+    cleaning_interval_days: CleaningIntervalDays | UnsetType | None = UNSET
 
 
 class StopTap(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -101,6 +106,7 @@ async def create_tap(db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnV
         name=data.name,
         pulses_per_liter=data.pulses_per_liter,
         max_pour_ml=data.max_pour_ml,
+        cleaning_interval_days=data.cleaning_interval_days,
     )
     return require_found(await views.get_tap(db, tap), "tap", tap)
 
@@ -111,17 +117,18 @@ async def read_tap(db: Db, venue: SlugInPath, tap: SlugInPath) -> TapView:
     return await _view(db, venue, tap)
 
 
-@patch("/taps/{venue:str}/{tap:str}", access=OPERATOR)
+@patch("/taps/{venue:str}/{tap:str}", access=OPERATOR, refuses=(ReasonRequired,))
 async def change_tap(
     request: Request[Any, Any, Any], db: Db, actor: CurrentActor, venue: SlugInPath, tap: SlugInPath, data: JSONBody[TapChange]
 ) -> TapView:
-    """Lock or unlock a tap, set it to cleaning, or change its settings. Any status but `active` ends a running pour."""
+    """Lock or unlock a tap, set it to cleaning, or change its settings. Any status but `active` ends a running pour.
+
+    Another `pulses_per_liter` is kept as a calibration, with its reason.
+    """
     changes = changes_of(data)
-    reason = changes.pop("reason", None)
     if changes.keys() - {"status"}:
         require_role(operator_of(request), ENGINEER)
-    if changes:
-        await taps.change_tap(db, actor, _path(venue, tap), **changes, reason=reason)
+    await taps.change_tap(db, actor, _path(venue, tap), **changes, reason=data.reason)
     return await _view(db, venue, tap)
 
 

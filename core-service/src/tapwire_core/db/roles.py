@@ -10,9 +10,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 
 from tapwire_core.db.connections import hosts_of
-from tapwire_core.db.tables import AuditEntry, MoneyMovement, ShiftCount, StockMovement
+from tapwire_core.db.tables import AuditEntry, Calibration, MoneyMovement, ShiftCount, StockMovement, TapCleaning
 
-ONLY_ADDED_TO: Final = tuple(str(rows.__tablename__) for rows in (AuditEntry, MoneyMovement, ShiftCount, StockMovement))
+ONLY_ADDED_TO: Final = tuple(
+    str(rows.__tablename__) for rows in (AuditEntry, Calibration, MoneyMovement, ShiftCount, StockMovement, TapCleaning)
+)
 """The tables whose rows are never changed."""
 
 

@@ -26,6 +26,14 @@ class TapStatus(StrEnum):
     CLEANING = "cleaning"
 
 
+class CleaningKind(StrEnum):
+    """Kinds of cleanings that a person records; one that the tap measured has none."""
+
+    RINSE = "rinse"
+    CAUSTIC = "caustic"
+    ACID = "acid"
+
+
 class ServingMeasure(StrEnum):
     """What a venue's serving limit counts."""
 

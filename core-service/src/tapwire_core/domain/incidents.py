@@ -15,7 +15,7 @@ WORTH: Final[Mapping[IncidentKind, str]] = {
 """Key of the volume's worth in an incident's details, where it is not `value_minor`."""
 PAID: Final = "paid_minor"
 """Key of the amount already booked for the incident's volume, before its pour was known."""
-NOTHING_TO_BOOK: Final = frozenset({IncidentKind.KEG_LOW, IncidentKind.KEG_EXPIRED})
+NOTHING_TO_BOOK: Final = frozenset({IncidentKind.KEG_LOW, IncidentKind.KEG_EXPIRED, IncidentKind.CLEANING_DUE})
 """Incidents that move neither money nor stock: they are resolved as `no_action` only."""
 ENDED_BY_POUR: Final = frozenset({IncidentKind.SYNC_TIMEOUT, IncidentKind.JOURNAL_LOST})
 """Incidents that the end of their pour resolves."""

@@ -20,6 +20,7 @@ from tapwire_core.domain.flows import record_new_flow
 from tapwire_core.domain.odometers import account_implausible
 from tapwire_core.domain.pour_reports import CurrentTap, Report
 from tapwire_core.domain.settlement import refuse
+from tapwire_core.services.cleanings import record_measured_cleaning
 from tapwire_core.services.pours import RawMessage, UnknownTap
 
 
@@ -37,6 +38,8 @@ async def record_flow(store: Store, path: DevicePath, flow: UnattributedFlow, ra
         if why_not is not None:
             await keep_dead_letter(store, raw.topic, raw.payload, Malformation.INVALID_REPORT, why_not, device=str(path))
         await write_changes(store, changes)
+        if why_not is None:
+            await record_measured_cleaning(store, Actor(str(path), str(flow.event_id)), str(path), locked.tap.venue_id, flow)
     return encode(FlowRecorded(event_id=flow.event_id)).decode()
 
 

@@ -11,6 +11,7 @@ MAX_VOLUME_ML: Final = 10_000_000
 MAX_POUR_ML: Final = 100_000
 """Limit of a tap's `max_pour_ml`."""
 MAX_PULSES_PER_LITER: Final = 1_000_000
+MAX_CLEANING_INTERVAL_DAYS: Final = 366
 MAX_GLASS_ML: Final = 10_000
 MAX_VISIT_HOURS: Final = 8_760
 """Limit of a venue's `visit_hours`: a year."""

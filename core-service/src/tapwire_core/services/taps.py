@@ -15,6 +15,7 @@ from tapwire_core.db.writes import beverages as beverage_writes
 from tapwire_core.db.writes import kegs as keg_writes
 from tapwire_core.db.writes import shifts as shift_writes
 from tapwire_core.db.writes import taps as writes
+from tapwire_core.db.writes.calibrations import read_factor
 from tapwire_core.db.writes.kegs import LockedKeg
 from tapwire_core.db.writes.rows import change_row
 from tapwire_core.db.writes.search import index_tap
@@ -23,7 +24,9 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import KegFinish, KegStatus, Role, TapStatus
 from tapwire_core.domain.kegs import FINAL, TAKES_LEAD, is_low
-from tapwire_core.errors import NotFound, Refused, RoleRequired
+from tapwire_core.errors import NotFound, ReasonRequired, Refused, RoleRequired
+from tapwire_core.services.calibrations import note_typed_factor
+from tapwire_core.services.cleanings import end_incidents
 from tapwire_core.services.keg_warnings import end_warnings
 from tapwire_core.services.shown import ChangedMeanwhile, Shown, require_as_shown
 from tapwire_core.services.venues import require_slug, resolve_venue
@@ -63,11 +66,12 @@ class KegNotLow(RoleRequired):
 
 
 class TapChanges(TypedDict, total=False):
-    """Changes of a tap; `reason` explains the status."""
+    """Changes of a tap; `reason` explains the status, and is needed for `pulses_per_liter`."""
 
     name: str
     pulses_per_liter: int
     max_pour_ml: int
+    cleaning_interval_days: int | None
     status: TapStatus
     reason: str | None
 
@@ -82,6 +86,7 @@ async def create_tap(
     name: str,
     pulses_per_liter: int = DEFAULT_PULSES_PER_LITER,
     max_pour_ml: int = DEFAULT_MAX_POUR_ML,
+    cleaning_interval_days: int | None = None,
 ) -> str:
     """Add a tap to a venue and return its path."""
     venue_id = await resolve_venue(store, venue_id)
@@ -98,6 +103,8 @@ async def create_tap(
         pulses_per_liter=pulses_per_liter,
         max_pour_ml=max_pour_ml,
     )
+    if cleaning_interval_days is not None:
+        await writes.set_cleaning_interval(store, path, cleaning_interval_days)
     await index_tap(store, path)
     await store.send_config(path)
     await store.audit(AuditAction.TAP_CREATED, actor, path, venue_id, details={"name": name})
@@ -107,11 +114,13 @@ async def create_tap(
 @urgent_use_case
 async def change_tap(store: Store, actor: Actor, tap: DevicePath | str, **changes: Unpack[TapChanges]) -> None:
     """Change a tap's name, `pulses_per_liter` (its meter's pulses), `max_pour_ml` (a grant's limit), or `status`: out of service,
-    cleaning, or active; anything but `active` ends a running pour.
+    cleaning, or active; anything but `active` ends a running pour. A typed `pulses_per_liter` needs a reason and makes a row of the
+    tap's calibrations; `cleaning_interval_days` null: no cleaning is due.
     """
     locked = await require_tap(store, tap)
-    columns: dict[str, object] = {name: value for name, value in changes.items() if name not in ("status", "reason")}
-    details: dict[str, object] = dict(columns)
+    details: dict[str, object] = {name: value for name, value in changes.items() if name not in ("status", "reason")}
+    columns = {name: value for name, value in details.items() if name != "cleaning_interval_days"}
+    await _note_factor(store, actor, locked, changes)
     if "status" in changes:
         status, reason = changes["status"], changes.get("reason")
         columns |= {"status": status.value, "status_reason": reason}
@@ -119,6 +128,9 @@ async def change_tap(store: Store, actor: Actor, tap: DevicePath | str, **change
     await change_row(store, Tap, {"tap_path": locked.tap_path}, columns)
     if "name" in changes:
         await index_tap(store, locked.tap_path)
+    if "cleaning_interval_days" in changes:
+        await writes.set_cleaning_interval(store, locked.tap_path, changes["cleaning_interval_days"])
+        await end_incidents(store, locked.tap_path, locked.venue_id)
     await store.send_config(locked.tap_path)
     await store.audit(AuditAction.TAP_CHANGED, actor, locked.tap_path, details=details)
 
@@ -205,6 +217,18 @@ async def require_tap(store: Store, tap: DevicePath | str) -> LockedTap:
     if locked is None:
         raise NotFound("tap", tap)
     return locked
+
+
+async def _note_factor(store: Store, actor: Actor, tap: LockedTap, changes: TapChanges) -> None:
+    """Keep the calibration that a typed factor is; raises `ReasonRequired`."""
+    if "pulses_per_liter" not in changes:
+        return
+    reason, factor = changes.get("reason"), changes["pulses_per_liter"]
+    if not reason:
+        raise ReasonRequired("Say why: another pulses_per_liter changes what each pour costs.", field="reason")
+    before = await read_factor(store, tap.tap_path)
+    if factor != before:
+        await note_typed_factor(store, actor, tap, before, factor, reason)
 
 
 async def _take_off(

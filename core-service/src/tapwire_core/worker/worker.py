@@ -36,6 +36,7 @@ from tapwire_core.mqtt.handlers import HandlerContext
 from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.mqtt.intake import Intake
 from tapwire_core.mqtt.listener import Gate, work
+from tapwire_core.services.cleanings import raise_due_cleanings
 from tapwire_core.services.decision_rates import DecisionRates, write_undecided
 from tapwire_core.services.identities import watch_identities
 from tapwire_core.services.keg_warnings import watch_kegs
@@ -71,6 +72,8 @@ class Intervals:
     """Look for prices that changed with time: screens show them within 5 s."""
     kegs_s: float = 5.0
     """Look for kegs that run low or are past their best-before date."""
+    cleanings_s: float = 30.0
+    """Look for cleanings that have become due."""
     presence_s: float = 30.0
     """Publication of the worker's presence."""
     backlog_s: float = 60.0
@@ -149,6 +152,7 @@ class Worker:
                 repeat(self.intervals.progress_s, lambda: self._write_undecided(gate, intake)),
                 repeat(self.intervals.prices_s, lambda: publish_new_prices(self.db)),
                 repeat(self.intervals.kegs_s, lambda: watch_kegs(self.db)),
+                repeat(self.intervals.cleanings_s, lambda: raise_due_cleanings(self.db)),
                 repeat(self.intervals.retention_s, self._sweep),
             )
         finally:

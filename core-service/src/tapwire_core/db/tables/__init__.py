@@ -6,8 +6,10 @@ Constraints enforce the invariants: closed sets as CHECK constraints, the two le
 
 from tapwire_core.db.tables.audit import AuditEntry
 from tapwire_core.db.tables.beverages import Beverage, BeverageName
+from tapwire_core.db.tables.calibrations import Calibration, CalibrationCode
 from tapwire_core.db.tables.cards import Card
 from tapwire_core.db.tables.check_outs import CheckOut
+from tapwire_core.db.tables.cleanings import TapCleaning
 from tapwire_core.db.tables.dead_letters import DeadLetter
 from tapwire_core.db.tables.devices import Device
 from tapwire_core.db.tables.flows import Flow
@@ -38,6 +40,8 @@ __all__ = [
     "AuthorizationAnswer",
     "Beverage",
     "BeverageName",
+    "Calibration",
+    "CalibrationCode",
     "Card",
     "CheckOut",
     "Command",
@@ -64,6 +68,7 @@ __all__ = [
     "StockMovement",
     "Stretch",
     "Tap",
+    "TapCleaning",
     "TapJournal",
     "User",
     "Venue",

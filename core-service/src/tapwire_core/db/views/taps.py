@@ -62,6 +62,7 @@ class TapView(Struct, frozen=True):
     `pending_*`: the pour that holds it; `pending_price_minor` is that pour's frozen price per litre, `pending_progress_ml` the
     volume of its node's latest progress. `sell_price_per_liter_minor`: the price now; `price_rule`: the rule that makes it, null
     for the list price. `empties_at`: when the keg is empty at its pace, `pace_ml_per_hour`; null while it has none.
+    `cleaning_due_at`: the interval after the last cleaning, else after the interval was set.
     """
 
     tap: str
@@ -72,6 +73,9 @@ class TapView(Struct, frozen=True):
     status_reason: str | None
     pulses_per_liter: int
     max_pour_ml: int
+    cleaning_interval_days: int | None
+    last_cleaned_at: datetime | None
+    cleaning_due_at: datetime | None
     keg_id: UUID | None
     keg_book_volume_ml: int | None
     keg_initial_volume_ml: int | None
@@ -158,6 +162,10 @@ def _taps(db: Database) -> Select[Any]:
         select(
             taps.c.tap_path.label("tap"),
             *(taps.c[name] for name in ("venue_id", "tap_id", "name", "pulses_per_liter", "max_pour_ml", "config_revision")),
+            *(taps.c[name] for name in ("cleaning_interval_days", "last_cleaned_at")),
+            func.cleaning_due_at(taps.c.last_cleaned_at, taps.c.cleaning_interval_set_at, taps.c.cleaning_interval_days).label(
+                "cleaning_due_at"
+            ),
             _shown_status().label("status"),
             func.coalesce(taps.c.status_reason, venues.c.emergency_stop_reason).label("status_reason"),
             taps.c.keg_id,

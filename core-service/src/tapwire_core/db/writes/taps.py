@@ -38,6 +38,16 @@ async def tap_of_keg(store: Store, keg_id: UUID) -> str | None:
     return found
 
 
+async def set_cleaning_interval(store: Store, tap_path: str, days: int | None) -> None:
+    """Set after how many days a tap is cleaned again; the same interval again does not start anew."""
+    await store.connection.execute(
+        """UPDATE taps SET cleaning_interval_days = $2, cleaning_interval_set_at = CASE WHEN $2::bigint IS NOT NULL THEN now() END
+           WHERE tap_path = $1 AND cleaning_interval_days IS DISTINCT FROM $2""",
+        tap_path,
+        days,
+    )
+
+
 async def mark_pour_stopped(store: Store, tap_path: str, reason: StopReason) -> UUID | None:
     """Mark the tap's pending pour as stopped; `stop_pour` is repeated while the node still reports it."""
     found: UUID | None = await store.connection.fetchval(
