@@ -29,7 +29,7 @@ CONFIRMATION_POLL_MS: Final = 100
 class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     """A venue to be added. `minors_allowed`: a guest under age may get a visit without alcohol.
 
-    `count_cash`: its shifts count their drawer.
+    `count_cash`: its shifts count their drawer. `public_menu`: everybody may read its tap list.
     `visit_hours`: how long a visit lasts; null: until it is closed. `card_deposit_minor`: taken when a card is bound to a guest.
     """
 
@@ -45,6 +45,7 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     glass_ml: GlassMl = venues.DEFAULT_GLASS_ML
     volume_unit: VolumeUnit = VolumeUnit.ML
     operator_refund_limit_minor: LimitMinor = 0
+    public_menu: bool = False
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +62,7 @@ class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     glass_ml: GlassMl | UnsetType = UNSET
     volume_unit: VolumeUnit | UnsetType = UNSET
     operator_refund_limit_minor: LimitMinor | UnsetType = UNSET
+    public_menu: bool | UnsetType = UNSET
 
 
 class EmergencyStop(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -102,6 +104,7 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         glass_ml=data.glass_ml,
         volume_unit=data.volume_unit,
         operator_refund_limit_minor=data.operator_refund_limit_minor,
+        public_menu=data.public_menu,
     )
     return require_found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 

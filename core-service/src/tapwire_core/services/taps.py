@@ -47,6 +47,7 @@ class TapChanges(TypedDict, total=False):
     """Changes of a tap; `reason` explains the status."""
 
     name: str
+    room: str | None
     pulses_per_liter: int
     max_pour_ml: int
     status: TapStatus
@@ -61,6 +62,7 @@ async def create_tap(
     venue_id: str | None = None,
     tap_id: str,
     name: str,
+    room: str | None = None,
     pulses_per_liter: int = DEFAULT_PULSES_PER_LITER,
     max_pour_ml: int = DEFAULT_MAX_POUR_ML,
 ) -> str:
@@ -76,6 +78,7 @@ async def create_tap(
         venue_id=venue_id,
         tap_id=tap_id,
         name=name,
+        room=room,
         pulses_per_liter=pulses_per_liter,
         max_pour_ml=max_pour_ml,
     )
@@ -87,8 +90,8 @@ async def create_tap(
 
 @urgent_use_case
 async def change_tap(store: Store, actor: Actor, tap: DevicePath | str, **changes: Unpack[TapChanges]) -> None:
-    """Change a tap's name, `pulses_per_liter` (its meter's pulses), `max_pour_ml` (a grant's limit), or `status`: out of service,
-    cleaning, or active; anything but `active` ends a running pour.
+    """Change a tap's name, `room`, `pulses_per_liter` (its meter's pulses), `max_pour_ml` (a grant's limit), or `status`: out of
+    service, cleaning, or active; anything but `active` ends a running pour.
     """
     locked = await require_tap(store, tap)
     columns: dict[str, object] = {name: value for name, value in changes.items() if name not in ("status", "reason")}

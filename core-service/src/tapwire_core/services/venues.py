@@ -49,6 +49,7 @@ class VenueChanges(TypedDict, total=False):
     glass_ml: int
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int
+    public_menu: bool
 
 
 @use_case
@@ -68,12 +69,14 @@ async def create_venue(
     glass_ml: int = DEFAULT_GLASS_ML,
     volume_unit: VolumeUnit = VolumeUnit.ML,
     operator_refund_limit_minor: int = 0,
+    public_menu: bool = False,
 ) -> str:
     """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years.
 
     `minors_allowed`: a guest under age may get a visit without alcohol. `count_cash`: its shifts count their drawer.
     `operator_refund_limit_minor`: what an operator may pay out to one guest in one shift. `visit_hours`: how long a visit lasts;
     null: until it is closed. `card_deposit_minor`: taken when a card is bound.
+    `public_menu`: everybody may read its tap list.
     """
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
@@ -92,6 +95,7 @@ async def create_venue(
         glass_ml=glass_ml,
         volume_unit=volume_unit,
         operator_refund_limit_minor=operator_refund_limit_minor,
+        public_menu=public_menu,
         **_limit_columns(serving_limit),
     )
     details = {
@@ -99,6 +103,7 @@ async def create_venue(
         "time_zone": time_zone,
         "minors_allowed": minors_allowed,
         "count_cash": count_cash,
+        "public_menu": public_menu,
         "serving_limit": serving_limit,
     }
     await store.audit(AuditAction.VENUE_CREATED, actor, venue_id, details=details)

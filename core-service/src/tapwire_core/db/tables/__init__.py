@@ -27,6 +27,7 @@ from tapwire_core.db.tables.price_rules import PriceRule
 from tapwire_core.db.tables.search import SearchEntry
 from tapwire_core.db.tables.sessions import LoginTries, Session
 from tapwire_core.db.tables.shifts import Shift, ShiftCount
+from tapwire_core.db.tables.tap_walls import TapWall
 from tapwire_core.db.tables.taps import Tap
 from tapwire_core.db.tables.users import User
 from tapwire_core.db.tables.venues import Venue
@@ -65,6 +66,7 @@ __all__ = [
     "Stretch",
     "Tap",
     "TapJournal",
+    "TapWall",
     "User",
     "Venue",
     "Visit",

@@ -24,6 +24,7 @@ class Tap(SQLModel, table=True):
     """A tap; its row lock serialises all decisions about it.
 
     `identity_conflict_at`: when two nodes with its login were last proved to be there; null while there is no conflict.
+    `room`: the part of the venue where it is.
     `price_shown`: the price rule that its config was last published for, with price and end; null for the list price.
     """
 
@@ -41,6 +42,7 @@ class Tap(SQLModel, table=True):
     venue_id: str = reference("venues.venue_id", index=True)
     tap_id: str = string()
     name: str = string()
+    room: str | None = string()
     status: str = string(default=TapStatus.ACTIVE)
     status_reason: str | None = string()
     pulses_per_liter: int = number(default=450)

@@ -16,6 +16,7 @@ class Venue(SQLModel, table=True):
     `serving_limit`: for each patron of a visit, in millilitres or, by ethanol, in milligrams; null: no limit.
     `count_cash`: shifts opened from now on count their drawer. `glass_ml`: the glass whose price is shown beside that of a litre.
     `operator_refund_limit_minor`: what an operator without a higher role may pay out to one guest in one shift.
+    `public_menu`: everybody may read its tap list.
     `visit_hours`: how long a visit lasts from its opening; null: until it is closed. `card_deposit_minor`: for each bound card.
     """
 
@@ -50,6 +51,7 @@ class Venue(SQLModel, table=True):
     glass_ml: int = number(default=500)
     volume_unit: str = string(default=VolumeUnit.ML)
     operator_refund_limit_minor: int = number(default=0)
+    public_menu: bool = flag()
     emergency_stop: bool = flag()
     emergency_stop_reason: str | None = string()
     created_at: datetime = default_now()

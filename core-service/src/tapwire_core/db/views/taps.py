@@ -48,6 +48,7 @@ class TapView(Struct, frozen=True):
     venue_id: str
     tap_id: str
     name: str
+    room: str | None
     status: str
     status_reason: str | None
     pulses_per_liter: int
@@ -128,7 +129,8 @@ def _taps(db: Database) -> Select[Any]:
     return (
         select(
             taps.c.tap_path.label("tap"),
-            *(taps.c[name] for name in ("venue_id", "tap_id", "name", "pulses_per_liter", "max_pour_ml", "config_revision")),
+            *(taps.c[name] for name in ("venue_id", "tap_id", "name", "room", "pulses_per_liter", "max_pour_ml")),
+            taps.c.config_revision,
             _shown_status().label("status"),
             func.coalesce(taps.c.status_reason, venues.c.emergency_stop_reason).label("status_reason"),
             taps.c.keg_id,

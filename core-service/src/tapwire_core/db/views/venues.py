@@ -34,6 +34,7 @@ class VenueView(Struct, frozen=True):
     glass_ml: int
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int
+    public_menu: bool
     emergency_stop: bool
     emergency_stop_reason: str | None
     open_shift_id: UUID | None
