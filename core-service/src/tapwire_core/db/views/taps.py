@@ -41,7 +41,7 @@ class TapView(Struct, frozen=True):
 
     `pending_*`: the pour that holds it; `pending_price_minor` is that pour's frozen price per litre, `pending_progress_ml` the
     volume of its node's latest progress. `sell_price_per_liter_minor`: the price now; `price_rule`: the rule that makes it, null
-    for the list price.
+    for the list price. `almost_gone`: little is left in the keg.
     """
 
     tap: str
@@ -56,6 +56,7 @@ class TapView(Struct, frozen=True):
     keg_id: UUID | None
     keg_book_volume_ml: int | None
     keg_initial_volume_ml: int | None
+    almost_gone: bool
     beverage_id: UUID | None
     beverage_name: str | None
     beverage_style: str | None
@@ -118,6 +119,13 @@ async def get_tap(db: Database, tap: str) -> TapView | None:
     return await read_one(db, _taps(db).where(taps.c.tap_path == tap), TapView, with_price)
 
 
+async def list_rooms(db: Database, venue_id: str) -> list[str]:
+    """The rooms that taps of the venue are in, by name."""
+    async with db.read() as connection:
+        named = select(taps.c.room).where(taps.c.venue_id == venue_id, taps.c.room.is_not(None)).distinct().order_by(taps.c.room)
+        return list((await connection.execute(named)).scalars())
+
+
 def is_confirmed() -> ColumnElement[bool]:
     """The condition that the tap's node is online and has the newest config."""
     applied = number_in(nodes.c.state, "config_revision")
@@ -136,6 +144,7 @@ def _taps(db: Database) -> Select[Any]:
             taps.c.keg_id,
             kegs.c.book_volume_ml.label("keg_book_volume_ml"),
             kegs.c.initial_volume_ml.label("keg_initial_volume_ml"),
+            func.coalesce(func.keg_is_low(kegs.c.book_volume_ml, kegs.c.initial_volume_ml), False).label("almost_gone"),
             kegs.c.beverage_id,
             beverages.c.name.label("beverage_name"),
             beverages.c.style.label("beverage_style"),
