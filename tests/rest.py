@@ -17,6 +17,7 @@ from prometheus_client import generate_latest
 from tapwire_admin.app import create_app
 from tapwire_admin.live import Live
 from tapwire_admin.openapi.document import complete
+from tapwire_admin.tap_lists import TapLists
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes.sessions import open_session
@@ -123,6 +124,7 @@ def application() -> Litestar:
 def _app_on(db: Database) -> Litestar:
     """The application, on a test's database."""
     application().state.db = db
+    application().state.tap_lists = TapLists(db)
     set_decisions_per_hour(db.policy.device_decisions_per_hour)
     return application()
 

@@ -22,7 +22,7 @@ from tapwire_core.db.views.devices import broker_logins
 from tapwire_core.domain.policy import Policy
 from tapwire_core.errors import NotMigrated, Refused
 from tapwire_demo.address import ConsoleAddress
-from tapwire_demo.bar import AT_THE_TAPS, TAPS, VISITOR, VISITOR_COMES_AFTER_S, VISITOR_LEAVES_AFTER_S, BarTap
+from tapwire_demo.bar import AT_THE_TAPS, TAPS, VENUE_ID, VISITOR, VISITOR_COMES_AFTER_S, VISITOR_LEAVES_AFTER_S, BarTap
 from tapwire_demo.broker import BrokerKind, EmbeddedBroker, open_broker
 from tapwire_demo.broker_listener import listen
 from tapwire_demo.demo_file import remove_demo_file, write_demo_file
@@ -177,6 +177,7 @@ class Demo:
             "",
             f"  console  {url}",
             *([f"  tablet   {outside}"] if outside else []),
+            f"  menu     {outside or url}/menu/{VENUE_ID}   (for everybody, without a login)",
             f"  API      {url}/api   (its description: {url}/schema)",
             f"  login    {login.username}   password {login.password}",
             f"  broker   mqtt://{broker.host}:{broker.port}   ({broker.kind})",

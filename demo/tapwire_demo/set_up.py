@@ -55,7 +55,9 @@ async def set_up(db: Database, folder: Path) -> SetUp:
     """Make what is missing."""
     operator = await _operator(db, folder)
     if await get_venue(db, VENUE_ID) is None:
-        await venues.create_venue(db, STAFF, venue_id=VENUE_ID, name=VENUE_NAME, time_zone=TIME_ZONE, serving_limit=SERVING_LIMIT)
+        await venues.create_venue(
+            db, STAFF, venue_id=VENUE_ID, name=VENUE_NAME, time_zone=TIME_ZONE, serving_limit=SERVING_LIMIT, public_menu=True
+        )
     for tap in TAPS:
         now = await get_tap(db, str(tap.path))
         if now is None:

@@ -45,6 +45,8 @@ from tapwire_admin.routes import (
     sessions,
     shifts,
     system,
+    tap_lists,
+    tap_walls,
     taps,
     users,
     venues,
@@ -52,6 +54,7 @@ from tapwire_admin.routes import (
     webhooks,
 )
 from tapwire_admin.routes.sessions import SessionLength
+from tapwire_admin.tap_lists import TapLists
 from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
@@ -71,6 +74,8 @@ NOUNS: Final = (
     taps,
     cleanings,
     calibrations,
+    tap_walls,
+    tap_lists,
     beverages,
     kegs,
     guests,
@@ -128,6 +133,7 @@ def create_app(
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
             "live": Provide(lambda: live_values, sync_to_thread=False),
             "streams": Provide(lambda: streams, sync_to_thread=False),
+            "tap_lists": Provide(_provide_tap_lists, sync_to_thread=False),
             "broker": Provide(lambda: devices_broker, sync_to_thread=False),
             "actor": Provide(_provide_actor, sync_to_thread=False),
             "page": Provide(provide_page, sync_to_thread=False),
@@ -145,6 +151,7 @@ def create_app(
     )
     require_subjects(app)
     app.state.db = db
+    app.state.tap_lists = TapLists(db)
     app.state.cookie_secure = cookie_secure
     app.state.rates = DecisionRates(db.policy.device_decisions_per_hour)
     app.state.wrong_codes = DecisionRates(WRONG_CODES_PER_HOUR)
@@ -169,6 +176,11 @@ def _provide_db(request: Request[Any, Any, Any]) -> Database:
 def _provide_own_venue(request: Request[Any, Any, Any]) -> str | None:
     """The venue that a request means without naming one: the only venue of its operator."""
     return scope_of_operator(request).only_venue_id
+
+
+def _provide_tap_lists(request: Request[Any, Any, Any]) -> TapLists:
+    lists: TapLists = request.app.state.tap_lists
+    return lists
 
 
 def _provide_actor(request: Request[Any, Any, Any]) -> Actor:

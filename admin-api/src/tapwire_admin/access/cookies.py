@@ -25,6 +25,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORMS: Final = frozenset({RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_PART})
 PRIVATE_PATHS: Final = "/api/"
 _PURPOSE: Final = b"csrf"
+_CACHED_STATUSES: Final = frozenset({200, 304})
 
 
 class ForgedRequest(DomainError):
@@ -73,8 +74,14 @@ async def require_csrf_token(request: Request[Any, Any, Any]) -> None:
 
 async def forbid_caching(message: Any, scope: Any) -> None:
     """Forbid browsers to cache the API's answers: after a logout, "back" would show them to the next person at the counter."""
-    if message["type"] == "http.response.start" and scope["path"].startswith(PRIVATE_PATHS):
+    if message["type"] == "http.response.start" and scope["path"].startswith(PRIVATE_PATHS) and not _may_be_kept(message, scope):
         MutableScopeHeaders.from_message(message)["Cache-Control"] = "no-store"
+
+
+def _may_be_kept(message: Any, scope: Any) -> bool:
+    """True for the answer of a route that declares `cacheable`; a refusal never is."""
+    handler = scope.get("route_handler")
+    return handler is not None and bool(handler.opt.get("cacheable")) and message["status"] in _CACHED_STATUSES
 
 
 async def _token_in_form(request: Request[Any, Any, Any]) -> str:

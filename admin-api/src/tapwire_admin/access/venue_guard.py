@@ -83,7 +83,19 @@ ABOUT_OF: Final[Mapping[str, About]] = {
 }
 """Names of things that belong to no venue; a route whose address has one is about that."""
 PLAIN: Final = frozenset(
-    {"tap_id", "device_id", "beverage_ids", "card_uids", "after_event", "last_event_id", "language", "theme", "action", "file_path"}
+    {
+        "tap_id",
+        "device_id",
+        "beverage_ids",
+        "card_uids",
+        "tap_ids",
+        "after_event",
+        "last_event_id",
+        "language",
+        "theme",
+        "action",
+        "file_path",
+    }
 )
 """Names that look like ids, and name nothing that exists, or what every operator may read."""
 THING_OF_NOUN: Final[Mapping[Noun, Thing | About]] = {

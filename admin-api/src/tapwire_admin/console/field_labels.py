@@ -43,6 +43,8 @@ FIELDS: Final = {
     "legal_age": N_("Legal age"),
     "minors_allowed": N_("Guests under age are let in, without alcohol"),
     "count_cash": N_("The drawer's cash is counted, from the next shift on"),
+    "public_menu": N_("Everybody may read the menu, without a login"),
+    "room": N_("Room"),
     "serving_limit": N_("Serving limit"),
     "visit_hours": N_("Hours that a visit lasts"),
     "card_deposit_minor": N_("Deposit for a card"),

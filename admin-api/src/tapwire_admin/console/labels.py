@@ -32,6 +32,7 @@ from tapwire_core.domain.closed_sets import (
     ShiftStatus,
     TapStatus,
     VisitStatus,
+    WallSort,
 )
 from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
 
@@ -83,6 +84,23 @@ SHOWN_STATUSES: Final[Mapping[str, str]] = {
     "emergency_stop": N_("Emergency stop"),
 }
 """A tap's status as `TapView` shows it."""
+TAP_NEEDS: Final[Mapping[str, str]] = {
+    "emergency_stop": N_("Emergency stop"),
+    "incidents": N_("Open incidents"),
+    "empty": N_("Needs a keg"),
+    "offline": N_("Offline"),
+    "no_node": N_("No device yet"),
+    "fault": N_("Fault"),
+    "lacks_strength": N_("Strength is missing"),
+    "locked": N_("Locked"),
+    "cleaning": N_("Cleaning"),
+    "almost_gone": N_("Almost gone"),
+}
+"""What somebody must do about a tap, as the tap wall says it."""
+WALL_SORTS: Final[Mapping[WallSort, str]] = {
+    WallSort.NUMBER: N_("By number"),
+    WallSort.OWN: N_("My order"),
+}
 CASH_KINDS: Final[Mapping[CashKind, str]] = {
     CashKind.PAY_IN: N_("Into the drawer"),
     CashKind.PAY_OUT: N_("Out of the drawer"),
@@ -390,6 +408,8 @@ WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "cash_kind": CASH_KINDS,
     "serving_measure": SERVING_MEASURES,
     "shown_status": SHOWN_STATUSES,
+    "tap_need": TAP_NEEDS,
+    "wall_sort": WALL_SORTS,
     "phase": PHASES,
     "sync_status": SYNC_STATUSES,
     "end_reason": END_REASONS,

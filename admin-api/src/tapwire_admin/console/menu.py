@@ -66,6 +66,7 @@ class MenuEntry:
 
 MENU: Final = (
     MenuEntry("/", Icon("beer"), N_("Taps"), Shown.ALWAYS),
+    MenuEntry("/wall", Icon("layout-grid"), N_("Tap wall")),
     MenuEntry("/check-in", Icon("nfc"), N_("Check in"), Shown.ALWAYS),
     MenuEntry("/check-out", Icon("wallet"), N_("Check out")),
     MenuEntry("/visits", Icon("door-open"), N_("Visits"), Shown.ALWAYS),

@@ -179,6 +179,11 @@ def _language(request: Request[Any, Any, Any], policy: Locale) -> Locale:
     chosen = request.cookies.get(LANGUAGE_COOKIE)
     if chosen in set(Locale):
         return Locale(chosen)
+    return accepted_language(request) or policy
+
+
+def accepted_language(request: Request[Any, Any, Any]) -> Locale | None:
+    """The language that the browser asks for, if the console speaks it."""
     asked = [part.split(";")[0].strip().replace("-", "_") for part in request.headers.get("Accept-Language", "").split(",")]
     found = negotiate_locale([part for part in asked if part], [locale.value for locale in Locale])
-    return Locale(found) if found else policy
+    return Locale(found) if found else None

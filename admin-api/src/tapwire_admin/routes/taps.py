@@ -41,10 +41,11 @@ ReasonQuery = Annotated[
 
 
 class NewTap(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A tap to be added."""
+    """A tap to be added. `room`: the part of the venue where it is."""
 
     tap_id: Slug
     name: Name
+    room: Name | None = None
     venue_id: Slug | None = None
     pulses_per_liter: PulsesPerLiter = taps.DEFAULT_PULSES_PER_LITER
     max_pour_ml: MaxPourMl = taps.DEFAULT_MAX_POUR_ML
@@ -60,6 +61,7 @@ class TapChange(Struct, kw_only=True, forbid_unknown_fields=True):
     status: TapStatus | UnsetType = UNSET
     reason: Reason | None = None
     name: Name | UnsetType = UNSET
+    room: Name | UnsetType | None = UNSET
     pulses_per_liter: PulsesPerLiter | UnsetType = UNSET
     max_pour_ml: MaxPourMl | UnsetType = UNSET
     cleaning_interval_days: CleaningIntervalDays | UnsetType | None = UNSET
@@ -104,6 +106,7 @@ async def create_tap(db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnV
         venue_id=data.venue_id or own_venue,
         tap_id=data.tap_id,
         name=data.name,
+        room=data.room,
         pulses_per_liter=data.pulses_per_liter,
         max_pour_ml=data.max_pour_ml,
         cleaning_interval_days=data.cleaning_interval_days,

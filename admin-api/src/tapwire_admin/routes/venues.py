@@ -41,7 +41,7 @@ CONFIRMATION_POLL_MS: Final = 100
 class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     """A venue to be added. `minors_allowed`: a guest under age may get a visit without alcohol.
 
-    `count_cash`: its shifts count their drawer.
+    `count_cash`: its shifts count their drawer. `public_menu`: everybody may read its tap list.
     `visit_hours`: how long a visit lasts; null: until it is closed. `card_deposit_minor`: taken when a card is bound to a guest.
     """
 
@@ -59,6 +59,7 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     operator_refund_limit_minor: LimitMinor = 0
     keg_low_percent: Percent = venues.DEFAULT_KEG_LOW_PERCENT
     keg_low_minutes: KegLowMinutes = venues.DEFAULT_KEG_LOW_MINUTES
+    public_menu: bool = False
 
 
 class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -77,6 +78,7 @@ class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     operator_refund_limit_minor: LimitMinor | UnsetType = UNSET
     keg_low_percent: Percent | UnsetType = UNSET
     keg_low_minutes: KegLowMinutes | UnsetType = UNSET
+    public_menu: bool | UnsetType = UNSET
 
 
 class EmergencyStop(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -120,6 +122,7 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         operator_refund_limit_minor=data.operator_refund_limit_minor,
         keg_low_percent=data.keg_low_percent,
         keg_low_minutes=data.keg_low_minutes,
+        public_menu=data.public_menu,
     )
     return require_found(await venue_views.get_venue(db, venue_id), "venue", venue_id)
 

@@ -11,6 +11,13 @@ class SearchNoun(StrEnum):
     TAP = "tap"
 
 
+class WallSort(StrEnum):
+    """Orders of the taps on a user's tap wall: by the numbers in their ids, or the user's own."""
+
+    NUMBER = "number"
+    OWN = "own"
+
+
 class VolumeUnit(StrEnum):
     """The unit in which people see volumes; elsewhere they are millilitres."""
 

@@ -112,6 +112,21 @@ def off_at(rule: PriceRule, moment: datetime, zone: tzinfo) -> datetime | None:
     return at
 
 
+def next_change(now: PriceRulesNow, moment: datetime, zone: tzinfo, within: timedelta) -> datetime | None:
+    """The next moment at which a rule is on that was off, or off that was on; None if there is none so soon.
+
+    `within` is short: each full minute of the wall clock in it is tried, since rules begin and end on those.
+    """
+    wall = _wall(moment, zone)
+    on = [is_on(rule, wall) for rule in now.rules]
+    at = moment + timedelta(minutes=1) - timedelta(seconds=wall.second, microseconds=wall.microsecond)
+    while at - moment <= within:
+        if [is_on(rule, _wall(at, zone)) for rule in now.rules] != on:
+            return at
+        at += timedelta(minutes=1)
+    return None
+
+
 def overlap(one: PriceRule, other: PriceRule) -> bool:
     """Return whether both rules can be on at once for one beverage, by the week on the wall clock and their dates."""
     if one.beverage_ids is not None and other.beverage_ids is not None and not set(one.beverage_ids) & set(other.beverage_ids):

@@ -69,6 +69,7 @@ class TapChanges(TypedDict, total=False):
     """Changes of a tap; `reason` explains the status, and is needed for `pulses_per_liter`."""
 
     name: str
+    room: str | None
     pulses_per_liter: int
     max_pour_ml: int
     cleaning_interval_days: int | None
@@ -84,6 +85,7 @@ async def create_tap(
     venue_id: str | None = None,
     tap_id: str,
     name: str,
+    room: str | None = None,
     pulses_per_liter: int = DEFAULT_PULSES_PER_LITER,
     max_pour_ml: int = DEFAULT_MAX_POUR_ML,
     cleaning_interval_days: int | None = None,
@@ -100,6 +102,7 @@ async def create_tap(
         venue_id=venue_id,
         tap_id=tap_id,
         name=name,
+        room=room,
         pulses_per_liter=pulses_per_liter,
         max_pour_ml=max_pour_ml,
     )
@@ -113,9 +116,10 @@ async def create_tap(
 
 @urgent_use_case
 async def change_tap(store: Store, actor: Actor, tap: DevicePath | str, **changes: Unpack[TapChanges]) -> None:
-    """Change a tap's name, `pulses_per_liter` (its meter's pulses), `max_pour_ml` (a grant's limit), or `status`: out of service,
-    cleaning, or active; anything but `active` ends a running pour. A typed `pulses_per_liter` needs a reason and makes a row of the
-    tap's calibrations; `cleaning_interval_days` null: no cleaning is due.
+    """Change a tap's settings or its `status`: out of service, cleaning, or active; anything but `active` ends a running pour.
+
+    `pulses_per_liter` is its meter's, `max_pour_ml` a grant's limit. A typed `pulses_per_liter` needs a reason and makes a row of
+    the tap's calibrations. `cleaning_interval_days` null: no cleaning is due.
     """
     locked = await require_tap(store, tap)
     details: dict[str, object] = {name: value for name, value in changes.items() if name not in ("status", "reason")}

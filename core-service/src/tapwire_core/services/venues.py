@@ -53,6 +53,7 @@ class VenueChanges(TypedDict, total=False):
     operator_refund_limit_minor: int
     keg_low_percent: int
     keg_low_minutes: int
+    public_menu: bool
 
 
 @use_case
@@ -74,13 +75,14 @@ async def create_venue(
     operator_refund_limit_minor: int = 0,
     keg_low_percent: int = DEFAULT_KEG_LOW_PERCENT,
     keg_low_minutes: int = DEFAULT_KEG_LOW_MINUTES,
+    public_menu: bool = False,
 ) -> str:
     """Add a venue; `time_zone` is an IANA name such as `Europe/Berlin`, `legal_age` in years.
 
     `minors_allowed`: a guest under age may get a visit without alcohol. `count_cash`: its shifts count their drawer.
     `operator_refund_limit_minor`: what an operator may pay out to one guest in one shift. `visit_hours`: how long a visit lasts;
     null: until it is closed. `card_deposit_minor`: taken when a card is bound. `keg_low_percent`: at so much of its volume a keg
-    is low; `keg_low_minutes`: so long before it is empty at its pace, too.
+    is low; `keg_low_minutes`: so long before it is empty at its pace, too. `public_menu`: everybody may read its tap list.
     """
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
@@ -101,6 +103,7 @@ async def create_venue(
         operator_refund_limit_minor=operator_refund_limit_minor,
         keg_low_percent=keg_low_percent,
         keg_low_minutes=keg_low_minutes,
+        public_menu=public_menu,
         **_limit_columns(serving_limit),
     )
     details = {
@@ -108,6 +111,7 @@ async def create_venue(
         "time_zone": time_zone,
         "minors_allowed": minors_allowed,
         "count_cash": count_cash,
+        "public_menu": public_menu,
         "serving_limit": serving_limit,
     }
     await store.audit(AuditAction.VENUE_CREATED, actor, venue_id, details=details)

@@ -7,8 +7,9 @@ from uuid import UUID
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
+from msgspec import Struct
 
-from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.access.auth import ENGINEER, OPERATOR
 from tapwire_admin.console.choices import FIRST_CHOICES, Choice, Choices, choices_of
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import done, go_to
@@ -17,6 +18,7 @@ from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Live, LiveKind
 from tapwire_admin.requests.dependencies import CurrentActor, Db, FromQuery, PageQuery, SlugInPath, TextQuery
+from tapwire_admin.requests.field_types import Name
 from tapwire_admin.requests.parameters import read_uuid, require_found
 from tapwire_admin.routes.taps import KegOnTap, StopTap, TapChange
 from tapwire_contracts.reasons import Phase
@@ -41,6 +43,12 @@ NO_NODE: Final = "NO_NODE"
 STOP_REASONS: Final = (N_("stopped by staff"), N_("guest asked for it"), N_("problem with the tap"))
 LOCK_REASONS: Final = (N_("out of order"), N_("keg change"), N_("closed for now"))
 OUT_OF_SERVICE: Final = frozenset({"locked", "cleaning", "emergency_stop"})
+
+
+class RoomForm(Struct, kw_only=True):
+    """The room of a tap as typed; empty for none."""
+
+    room: Name | None = None
 
 
 class Card:
@@ -73,6 +81,25 @@ class Card:
         return min(self.ml / self.tap.pending_max_volume_ml, 1) if self.tap.pending_max_volume_ml else 0
 
     @property
+    def needs(self) -> list[str]:
+        """What somebody must do about the tap, the most urgent first; labels are in `TAP_NEEDS`."""
+        tap = self.tap
+        is_empty = tap.keg_id is None or (tap.keg_book_volume_ml or 0) <= 0
+        found = {
+            "emergency_stop": tap.status == "emergency_stop",
+            "incidents": tap.open_incidents > 0,
+            "empty": is_empty,
+            "offline": self.phase == OFFLINE,
+            "no_node": self.phase == NO_NODE,
+            "fault": self.phase in (Phase.FAULT, Phase.OUT_OF_SERVICE),
+            "lacks_strength": self.lacks_strength,
+            "locked": tap.status == "locked",
+            "cleaning": tap.status == "cleaning",
+            "almost_gone": tap.almost_gone and not is_empty,
+        }
+        return [need for need, is_so in found.items() if is_so]
+
+    @property
     def topics(self) -> str:
         """Topics of facts that change this card."""
         tap = self.tap
@@ -92,14 +119,14 @@ async def show_taps(
 ) -> Response[Any]:
     """The venue's taps, or this one; without a venue or tap, the set-up."""
     if viewer.venue is None:
-        return _set_up(viewer)
+        return set_up_page(viewer)
     if tap is not None:
         found_taps = Page((require_found(await tap_views.get_tap(db, tap), "tap", tap),), None)
     else:
         found_taps = await tap_views.list_taps(db, viewer.venue.venue_id, page)
     if not found_taps.items and viewer.may("engineer"):
-        return _set_up(viewer)
-    cards = await _cards(db, live, viewer, found_taps.items)
+        return set_up_page(viewer)
+    cards = await cards_of(db, live, viewer, found_taps.items)
     return viewer.show("taps.html", shell=shell, in_place=False, cards=cards, page=found_taps, tap=tap)
 
 
@@ -108,7 +135,7 @@ async def show_cards(
     db: Db, viewer: CurrentViewer, live: NamedDependency[Live], tap: Annotated[list[str], QueryParameter(max_items=MAX_LIMIT)]
 ) -> Response[str]:
     """Fresh cards of some taps, each replacing the page's."""
-    cards = await _cards(db, live, viewer, await tap_views.find_taps(db, tap))
+    cards = await cards_of(db, live, viewer, await tap_views.find_taps(db, tap))
     return viewer.show("parts/taps.html", in_place=True, cards=cards)
 
 
@@ -122,7 +149,8 @@ async def show_actions(
     suggested = await _suggested_keg(db, shown)
     kegs = await _keg_choices(db, viewer, shown, suggested, None, suggested)
     context = {"tap": shown, "shown": as_shown, "kegs": kegs, "suggested": suggested, "reasons": viewer.translate_all(LOCK_REASONS)}
-    return viewer.show("dialogs/tap.html", service_first=first == "service", **context)
+    rooms = await tap_views.list_rooms(db, venue)
+    return viewer.show("dialogs/tap.html", service_first=first == "service", rooms=rooms, **context)
 
 
 @get("/taps/{venue:str}/{tap:str}/kegs", access=OPERATOR)
@@ -180,12 +208,21 @@ async def take_keg_off(viewer: CurrentViewer, actor: CurrentActor, form: Form, v
     return done(viewer.translate(N_("The keg is disconnected.")), changed=[path])
 
 
-async def _cards(db: Database, live: Live, viewer: Viewer, found: Sequence[TapView]) -> list[Card]:
+async def cards_of(db: Database, live: Live, viewer: Viewer, found: Sequence[TapView]) -> list[Card]:
     """The taps' cards, with what a serving limit leaves the guests who pour."""
     limit = viewer.venue.serving_limit if viewer.venue else None
     pouring = [tap.pending_visit_id for tap in found if tap.pending_visit_id] if limit else []
     allowances = await allowances_of_visits(db, pouring)
     return [Card(tap, live, limit, allowances) for tap in found]
+
+
+@post("/taps/{venue:str}/{tap:str}/room", access=ENGINEER, shows=Noun.TAP)
+async def change_room(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
+    """Say in which part of the venue a tap is."""
+    path, given = str(tap_path(venue, tap)), form.read(RoomForm)
+    if changes := form.changed(room=given.room):
+        await form.only(["room"]).once(taps.change_tap, actor, path, **changes)
+    return done(viewer.translate(N_("Done.")), changed=[path])
 
 
 async def _suggested_keg(db: Database, tap: TapView) -> KegView | None:
@@ -212,7 +249,8 @@ async def _tap(db: Database, venue: str, tap: str) -> TapView:
     return require_found(await tap_views.get_tap(db, path), "tap", path)
 
 
-def _set_up(viewer: Viewer) -> Response[Any]:
+def set_up_page(viewer: Viewer) -> Response[Any]:
+    """The set-up, for those who may; others have nothing to see."""
     if not viewer.may("engineer"):
         raise NotFound("venue", "-")
     return go_to("/set-up") if viewer.is_part else Response("", status_code=303, headers={"Location": "/set-up"})
@@ -228,4 +266,5 @@ HANDLERS = (
     set_status,
     change_keg,
     take_keg_off,
+    change_room,
 )

@@ -69,7 +69,7 @@ async def change_venue(viewer: CurrentViewer, actor: CurrentActor, form: Form, v
     """Change a venue."""
     given = form.read(VenueForm, money=("operator_refund_limit_minor", "card_deposit_minor"))
     typed: dict[str, Any] = {name: getattr(given, name) for name in PLAIN_SETTINGS}
-    flags = {name: form.flag(name) for name in ("minors_allowed", "count_cash")}
+    flags = {name: form.flag(name) for name in ("minors_allowed", "count_cash", "public_menu")}
     limit = _typed_limit(form, given)
     if changes := form.changed(**typed, **flags, serving_limit=limit):
         await form.only(changes).once(venues.change_venue, actor, venue_id, **changes)

@@ -7,6 +7,7 @@ const REFRESH_GATHER_MS = 120;
 const TOAST_MS = 6_000;
 const UNDO_MS = 15_000; // time to see the mistake, and to reach the button
 const FIRST_REFRESH_ALL_MS = 1_000;
+const TAPS_AT_ONCE = 100; // the address of the request names them
 
 const page = document.body;
 const dialog = document.getElementById("dialog");
@@ -119,10 +120,12 @@ function refresh(topics) {
 async function askForTaps() {
   if (isAsking || !staleTaps.size) return;
   isAsking = true;
-  const asked = new URLSearchParams([...staleTaps].map((path) => ["tap", path]));
-  staleTaps.clear();
+  const paths = [...staleTaps].slice(0, TAPS_AT_ONCE);
+  const asked = new URLSearchParams(paths.map((path) => ["tap", path]));
+  paths.forEach((path) => staleTaps.delete(path));
+  const parts = document.getElementById("taps")?.dataset.parts ?? "/parts/taps";
   try {
-    await htmx.ajax("GET", `/parts/taps?${asked}`, { source: "#taps", target: "#taps", swap: "none" });
+    await htmx.ajax("GET", `${parts}?${asked}`, { source: "#taps", target: "#taps", swap: "none" });
   } catch {
     // The htmx:sendError listener has told the viewer; everything is loaded again when the server is back.
   }

@@ -29,6 +29,7 @@ from tapwire_core.db.tables.price_rules import PriceRule
 from tapwire_core.db.tables.search import SearchEntry
 from tapwire_core.db.tables.sessions import LoginTries, Session
 from tapwire_core.db.tables.shifts import Shift, ShiftCount
+from tapwire_core.db.tables.tap_walls import TapWall
 from tapwire_core.db.tables.taps import Tap
 from tapwire_core.db.tables.users import User
 from tapwire_core.db.tables.venues import Venue
@@ -70,6 +71,7 @@ __all__ = [
     "Tap",
     "TapCleaning",
     "TapJournal",
+    "TapWall",
     "User",
     "Venue",
     "Visit",

@@ -25,6 +25,7 @@ class Tap(SQLModel, table=True):
 
     `identity_conflict_at`: when two nodes with its login were last proved to be there; null while there is no conflict.
     `cleaning_interval_set_at`: the start of the interval of a tap that was never cleaned.
+    `room`: the part of the venue where it is.
     `price_shown`: the price rule that its config was last published for, with price and end; null for the list price.
     """
 
@@ -44,6 +45,7 @@ class Tap(SQLModel, table=True):
     venue_id: str = reference("venues.venue_id", index=True)
     tap_id: str = string()
     name: str = string()
+    room: str | None = string()
     status: str = string(default=TapStatus.ACTIVE)
     status_reason: str | None = string()
     pulses_per_liter: int = number(default=450)

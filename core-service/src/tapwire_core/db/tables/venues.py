@@ -16,6 +16,7 @@ class Venue(SQLModel, table=True):
     `serving_limit`: for each patron of a visit, in millilitres or, by ethanol, in milligrams; null: no limit.
     `count_cash`: shifts opened from now on count their drawer. `glass_ml`: the glass whose price is shown beside that of a litre.
     `operator_refund_limit_minor`: what an operator without a higher role may pay out to one guest in one shift.
+    `public_menu`: everybody may read its tap list.
     `visit_hours`: how long a visit lasts from its opening; null: until it is closed. `card_deposit_minor`: for each bound card.
     `keg_low_percent`: at so much of its volume, or less, a keg is as good as empty; `keg_low_minutes`: so long before it is empty.
     """
@@ -55,6 +56,7 @@ class Venue(SQLModel, table=True):
     operator_refund_limit_minor: int = number(default=0)
     keg_low_percent: int = number(default=15)
     keg_low_minutes: int = number(default=60)
+    public_menu: bool = flag()
     emergency_stop: bool = flag()
     emergency_stop_reason: str | None = string()
     created_at: datetime = default_now()

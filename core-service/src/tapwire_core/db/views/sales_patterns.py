@@ -105,7 +105,7 @@ async def report_heat_map(db: Database, venue_id: str | None, first: date | date
         cast(extract("isodow", facts.c.at), Integer).label("weekday"),
         cast(extract("hour", facts.c.at), Integer).label("hour"),
     )
-    statement = select(*keys, *(_sum(facts.c[name]).label(name) for name in SUMS)).group_by(*keys).order_by(*keys)
+    statement: Select[Any] = select(*keys, *(_sum(facts.c[name]).label(name) for name in SUMS)).group_by(*keys).order_by(*keys)
     return SalesHeatMap(
         venue_id=_sole(periods),
         currency=db.policy.currency,
@@ -125,7 +125,7 @@ async def compare_sales(db: Database, venue_id: str | None, first: date, last: d
     facts = _facts(with_before)
     comparable = facts.c.at + WEEK < facts.c.now
     day = cast(facts.c.at, Date)
-    statement = select(
+    statement: Select[Any] = select(
         day.label("day"),
         *(_sum(facts.c[name]).label(name) for name in SUMS),
         *(

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     DateTime,
     Float,
@@ -44,9 +45,13 @@ incidents: Final = table(Incident)
 _now: Final = sql_table("price_rules_now", column("venue_id"), column("facts"))
 # once for all taps of a venue, and for no other venue
 _prices: Final = select(_now.c.facts).where(_now.c.venue_id == taps.c.venue_id).lateral("prices")
-
-
-_outlook: Final = sql_table("keg_outlook", column("keg_id"), column("ml_per_hour", BigInteger), column("empties_at", DateTime))
+keg_outlook: Final = sql_table(
+    "keg_outlook",
+    column("keg_id"),
+    column("ml_per_hour", BigInteger),
+    column("empties_at", DateTime),
+    column("is_low", Boolean),
+)
 
 
 class UnconfirmedTap(Struct, frozen=True):
@@ -62,13 +67,14 @@ class TapView(Struct, frozen=True):
     `pending_*`: the pour that holds it; `pending_price_minor` is that pour's frozen price per litre, `pending_progress_ml` the
     volume of its node's latest progress. `sell_price_per_liter_minor`: the price now; `price_rule`: the rule that makes it, null
     for the list price. `empties_at`: when the keg is empty at its pace, `pace_ml_per_hour`; null while it has none.
-    `cleaning_due_at`: the interval after the last cleaning, else after the interval was set.
+    `almost_gone`: little is left in the keg. `cleaning_due_at`: the interval after the last cleaning, else after it was set.
     """
 
     tap: str
     venue_id: str
     tap_id: str
     name: str
+    room: str | None
     status: str
     status_reason: str | None
     pulses_per_liter: int
@@ -81,6 +87,7 @@ class TapView(Struct, frozen=True):
     keg_initial_volume_ml: int | None
     empties_at: datetime | None
     pace_ml_per_hour: int | None
+    almost_gone: bool
     beverage_id: UUID | None
     beverage_name: str | None
     beverage_style: str | None
@@ -150,6 +157,13 @@ async def config_revisions(db: Database) -> dict[str, int]:
         return {row.tap_path: row.config_revision for row in found}
 
 
+async def list_rooms(db: Database, venue_id: str) -> list[str]:
+    """The rooms that taps of the venue are in, by name."""
+    async with db.read() as connection:
+        named = select(taps.c.room).where(taps.c.venue_id == venue_id, taps.c.room.is_not(None)).distinct().order_by(taps.c.room)
+        return list((await connection.execute(named)).scalars())
+
+
 def is_confirmed() -> ColumnElement[bool]:
     """The condition that the tap's node is online and has the newest config."""
     applied = number_in(nodes.c.state, "config_revision")
@@ -161,8 +175,8 @@ def _taps(db: Database) -> Select[Any]:
     return (
         select(
             taps.c.tap_path.label("tap"),
-            *(taps.c[name] for name in ("venue_id", "tap_id", "name", "pulses_per_liter", "max_pour_ml", "config_revision")),
-            *(taps.c[name] for name in ("cleaning_interval_days", "last_cleaned_at")),
+            *(taps.c[name] for name in ("venue_id", "tap_id", "name", "room", "pulses_per_liter", "max_pour_ml")),
+            *(taps.c[name] for name in ("cleaning_interval_days", "last_cleaned_at", "config_revision")),
             func.cleaning_due_at(taps.c.last_cleaned_at, taps.c.cleaning_interval_set_at, taps.c.cleaning_interval_days).label(
                 "cleaning_due_at"
             ),
@@ -171,8 +185,9 @@ def _taps(db: Database) -> Select[Any]:
             taps.c.keg_id,
             kegs.c.book_volume_ml.label("keg_book_volume_ml"),
             kegs.c.initial_volume_ml.label("keg_initial_volume_ml"),
-            _outlook.c.empties_at,
-            _outlook.c.ml_per_hour.label("pace_ml_per_hour"),
+            keg_outlook.c.empties_at,
+            keg_outlook.c.ml_per_hour.label("pace_ml_per_hour"),
+            func.coalesce(keg_outlook.c.is_low, False).label("almost_gone"),
             kegs.c.beverage_id,
             beverages.c.name.label("beverage_name"),
             beverages.c.style.label("beverage_style"),
@@ -200,7 +215,7 @@ def _taps(db: Database) -> Select[Any]:
         .join(venues, venues.c.venue_id == taps.c.venue_id)
         .outerjoin(_prices, true())
         .outerjoin(kegs, kegs.c.keg_id == taps.c.keg_id)
-        .outerjoin(_outlook, _outlook.c.keg_id == taps.c.keg_id)
+        .outerjoin(keg_outlook, keg_outlook.c.keg_id == taps.c.keg_id)
         .outerjoin(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
         .outerjoin(pours, pending)
         .outerjoin(guests, guests.c.guest_id == pours.c.guest_id)

@@ -36,6 +36,7 @@ class VenueView(Struct, frozen=True):
     operator_refund_limit_minor: int
     keg_low_percent: int
     keg_low_minutes: int
+    public_menu: bool
     emergency_stop: bool
     emergency_stop_reason: str | None
     open_shift_id: UUID | None

@@ -23,6 +23,7 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "operator_refund_limit_minor": "operator_refund_limit_minor",
             "visit_hours": "visit_hours",
             "card_deposit_minor": "card_deposit_minor",
+            "public_menu": "public_menu",
             "serving_limit": "serving_limit_of(serving_limit_measure, serving_limit, serving_limit_window_minutes)",
         },
     ),
@@ -71,6 +72,7 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
         "tap_path",
         {
             "name": "name",
+            "room": "room",
             "pulses_per_liter": "pulses_per_liter",
             "max_pour_ml": "max_pour_ml",
             "status": "status",
