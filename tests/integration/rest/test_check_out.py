@@ -189,6 +189,31 @@ async def test_a_visit_that_ended_with_its_shift_is_checked_out_once_while_its_g
     assert await venue.audited("visit_closed") == 2
 
 
+async def test_a_late_check_out_lists_the_pours_of_what_came_between_as_far_as_the_reader_has_their_venue(
+    rest: Rest, venue: Venue
+) -> None:
+    cafe = await Venue.open(venue.db, "cafe", price_minor=1_000_00)
+    ann = await venue.guest(balance_minor=300_00)
+    await pour(venue, ann, 10)
+    await end_with_shift(venue, ann.visit_id)
+    for place, volume_ml in ((venue, 20), (cafe, 30)):
+        opened = await visits.open_and_assign_card(venue.db, OPERATOR, place.venue_id, ann.guest_id, ann.card_uid)
+        await place.report(await place.grant(ann), volume_ml)
+        await visits.close_visit(venue.db, OPERATOR, opened.visit_id)
+    at = f"/api/visits/{ann.visit_id}"
+    before = done(await rest.operator.get(at + "/receipt"))
+
+    receipt = done(await rest.shift_lead.post(at + "/check-out", json=CASH))
+
+    assert [one["amount_minor"] for one in before["pours"]] == [5_00], "what the guest was told at the close"
+    assert [one["amount_minor"] for one in receipt["pours"]] == [5_00, 10_00, 30_00]
+    assert (receipt["paid_out_minor"], receipt["balance_minor"], adds_up(receipt)) == (255_00, 0, True)
+    done(await rest.engineer.patch("/api/users/operator", json={"venues": ["bar"]}))
+    of_bar = done(await rest.operator.get(at + "/receipt"))
+    assert [one["amount_minor"] for one in of_bar["pours"]] == [5_00, 10_00]
+    assert of_bar | {"pours": receipt["pours"]} == receipt, "of another venue the sums alone"
+
+
 async def test_an_operator_pays_out_up_to_the_limit_of_the_venue_and_house_credit_stays(
     rest: Rest, venue: Venue, deposits: None
 ) -> None:
