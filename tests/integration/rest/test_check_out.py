@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import pytest
 
 from tapwire_contracts.messages import PourAuthorized
 from tapwire_core.db.engine import Database
-from tapwire_core.services import cards, visits
+from tapwire_core.services import cards, shifts, visits
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import OPERATOR, Guest, Venue
 
@@ -189,6 +190,31 @@ async def test_a_visit_that_ended_with_its_shift_is_checked_out_once_while_its_g
     assert await venue.audited("visit_closed") == 2
 
 
+async def test_a_late_check_out_lists_the_pours_of_what_came_between_as_far_as_the_reader_has_their_venue(
+    rest: Rest, venue: Venue
+) -> None:
+    cafe = await Venue.open(venue.db, "cafe", price_minor=1_000_00)
+    ann = await venue.guest(balance_minor=300_00)
+    await pour(venue, ann, 10)
+    await end_with_shift(venue, ann.visit_id)
+    for place, volume_ml in ((venue, 20), (cafe, 30)):
+        opened = await visits.open_and_assign_card(venue.db, OPERATOR, place.venue_id, ann.guest_id, ann.card_uid)
+        await place.report(await place.grant(ann), volume_ml)
+        await visits.close_visit(venue.db, OPERATOR, opened.visit_id)
+    at = f"/api/visits/{ann.visit_id}"
+    before = done(await rest.operator.get(at + "/receipt"))
+
+    receipt = done(await rest.shift_lead.post(at + "/check-out", json=CASH))
+
+    assert [one["amount_minor"] for one in before["pours"]] == [5_00], "what the guest was told at the close"
+    assert [one["amount_minor"] for one in receipt["pours"]] == [5_00, 10_00, 30_00]
+    assert (receipt["paid_out_minor"], receipt["balance_minor"], adds_up(receipt)) == (255_00, 0, True)
+    done(await rest.engineer.patch("/api/users/operator", json={"venues": ["bar"]}))
+    of_bar = done(await rest.operator.get(at + "/receipt"))
+    assert [one["amount_minor"] for one in of_bar["pours"]] == [5_00, 10_00]
+    assert of_bar | {"pours": receipt["pours"]} == receipt, "of another venue the sums alone"
+
+
 async def test_an_operator_pays_out_up_to_the_limit_of_the_venue_and_house_credit_stays(
     rest: Rest, venue: Venue, deposits: None
 ) -> None:
@@ -263,6 +289,75 @@ async def test_a_check_out_against_all_that_may_come_at_once_leaves_one_of_them_
     done_of = [a for a in answers if a.request.url.path.endswith("check-out") and a.status_code == 200]
     assert len(done_of) <= 1, "one of two different check-outs"
     await venue.books_balance()
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_a_storm_at_the_counter_leaves_whole_check_outs_and_books_that_balance(rest: Rest, venue: Venue, seed: int) -> None:
+    """Money, cards, visits, drawer and shift at once, two nights of it, for three guests whose cards bear deposits."""
+    chance = random.Random(seed)
+    await shifts.close_shift(venue.db, OPERATOR, "bar")
+    done(await rest.engineer.patch("/api/venues/bar", json={"card_deposit_minor": 5_00, "count_cash": True}))
+    shift_id = done(await rest.operator.post("/api/shifts/open", json={"float_minor": 20_00}), 201)["shift_id"]
+    inside = [await venue.guest(balance_minor=60_00) for _ in range(3)]
+    lead, counted = rest.shift_lead, [60_00, 200_00]
+    calls: list[Callable[[], Coroutine[Any, Any, httpx.Response]]] = [
+        lambda: lead.post("/api/shifts/close", json={"end_visits": True, "counted_minor": counted.pop()}),
+        lambda: rest.operator.post(f"/api/shifts/{shift_id}/count", json={"counted_minor": 190_00}),
+        lambda: rest.operator.post("/api/shifts/open", json={"float_minor": 10_00}),
+    ]
+    for kind in ("pay_in", "pay_out", "drop"):
+        cash = {"kind": kind, "amount_minor": 7_00, "reason": "ice"}
+        calls.append(partial(lead.post, f"/api/shifts/{shift_id}/cash", json=cash, headers=with_key()))
+    for ann in inside:
+        at, account, card = f"/api/visits/{ann.visit_id}", f"/api/guests/{ann.guest_id}", f"/api/cards/{ann.card_uid}"
+        top_up = {"amount_minor": 9_00, "method": "cash"}
+        booked = done(await rest.operator.post(account + "/top-ups", json=top_up, headers=with_key()), 201)["movement_id"]
+        body = {"amount_minor": 3_00, "reason": "any"}
+        comes_back = {"venue_id": "bar", "guest_id": str(ann.guest_id), "card_uid": ann.card_uid}
+        key = with_key()
+        calls += [
+            *[partial(lead.post, at + "/check-out", json=CASH, headers=key) for _ in range(2)],
+            partial(lead.post, at + "/check-out", json=KEEP | {"card_returned": False}),
+            partial(rest.operator.post, f"{account}/top-ups/{booked}/reverse", json={"reason": "any"}),
+            partial(rest.operator.post, account + "/top-ups", json=top_up, headers=with_key()),
+            partial(lead.post, account + "/refunds", json=body | {"method": "cash"}, headers=with_key()),
+            partial(lead.post, account + "/comps", json=body, headers=with_key()),
+            partial(lead.post, account + "/adjustments", json=body | {"amount_minor": -2_00}, headers=with_key()),
+            partial(rest.operator.post, at + "/close"),
+            partial(rest.operator.delete, f"{account}/cards/{ann.card_uid}"),
+            partial(rest.operator.post, card + "/lost", json={"reason": "any"}),
+            partial(rest.operator.post, account + "/cards", json={"card_uid": f"04c{seed}{ann.card_uid[-4:]}"}),
+            partial(lead.post, card + "/retire", json={"reason": "any"}),
+            partial(rest.operator.post, "/api/visits/open-and-assign-card", json=comes_back),
+        ]
+    chance.shuffle(calls)
+    answers: list[httpx.Response] = []
+
+    async def pours(ann: Guest) -> None:
+        answer = await venue.ask(venue.tap.question(ann.card_uid))
+        if isinstance(answer, PourAuthorized):
+            await venue.report(answer, 5)
+
+    async def drink() -> None:
+        for ann in inside:
+            await pours(ann)
+
+    async def staff(mine: list[Callable[[], Coroutine[Any, Any, httpx.Response]]]) -> None:
+        answers.extend([await call() for call in mine])
+
+    await asyncio.gather(drink(), *(staff(calls[number::6]) for number in range(6)))
+
+    unexpected = [a.text for a in answers if a.status_code not in (200, 201, 204, 404, 409) and a.json()["code"] != "busy"]
+    assert unexpected == []
+    await venue.books_balance()
+    left = [a for a in answers if a.request.url.path.endswith("check-out") and a.status_code == 200]
+    for ann in inside:
+        of_ann = [done(a) for a in left if str(ann.visit_id) in a.request.url.path]
+        receipt = done(await rest.operator.get(f"/api/visits/{ann.visit_id}/receipt"))
+        assert adds_up(receipt)
+        assert of_ann == [receipt] * len(of_ann), "of different check-outs one, and the same again the same"
+    paid_minor = await venue.db.pool.fetchval("SELECT coalesce(sum(paid_out_minor), 0) FROM check_outs")
+    assert paid_minor == sum({a.request.url.path: done(a)["paid_out_minor"] for a in left}.values())
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -1,9 +1,11 @@
 """Check-out, receipts, deposits and validity on the console."""
 
+import re
+
 import pytest
 
 from tapwire_core.db.engine import Database
-from tapwire_core.services import cards, venues
+from tapwire_core.services import cards, guests, venues
 from tests.integration.rest.test_console_forms import Tab, engineer
 from tests.rest import Rest
 from tests.venue import OPERATOR, Venue
@@ -52,6 +54,35 @@ async def test_what_is_kept_stays_and_what_changed_meanwhile_is_asked_again(rest
     assert stale.status_code == 409
     assert "stays on the guest" in done.text
     assert await venue.balance(ann) == (50_00, 0)
+
+
+async def test_a_new_guest_pays_before_the_card_takes_its_deposit(rest: Rest, db: Database, venue: Venue) -> None:
+    await venues.change_venue(db, OPERATOR, "bar", card_deposit_minor=5_00)
+    tab = await engineer(rest, db)
+    guest_id = await guests.create_guest(db, OPERATOR, age_checked=True)
+    page, purse = f"/check-in?guest_id={guest_id}", f"/guests/{guest_id}/top-up"
+    fields = {"guest_id": str(guest_id), "card_uid": "04a1b2c3", "typed": "04a1b2c3"}
+
+    refused = await tab.send("/check-in", await tab.see(page), **fields)
+    paid = await tab.send(purse, await tab.see(purse), amount_minor="20", method="cash")
+    issued = await tab.send("/check-in", await tab.see(page), **fields)
+
+    assert "The deposit for a card is €5.00" in refused.text
+    assert f'hx-get="{purse}"' in refused.text
+    assert "A new card takes a deposit of €5.00" in await shown(rest, tab, page)
+    assert f'hx-get="{purse}"' in await shown(rest, tab, f"/guests/{guest_id}")
+    assert paid.status_code == 200, paid.text
+    assert 'data-result="success"' in issued.text
+    assert await db.pool.fetchval("SELECT balance_minor FROM guests WHERE guest_id = $1", guest_id) == 15_00
+
+
+async def test_check_out_is_in_the_menu_of_narrow_windows(rest: Rest, db: Database, venue: Venue) -> None:
+    tab = await engineer(rest, db)
+
+    entries = re.findall(r'<li class="always\s*">\s*<a href="([^"]+)"', await shown(rest, tab, "/visits"))
+
+    assert entries == ["/", "/check-in", "/check-out", "/visits", "/attention"]
+    assert 'href="/check-out"' not in (await shown(rest, tab, "/more")).partition("<main")[2]
 
 
 async def test_unpaid_beer_stands_beside_the_buttons_and_a_lost_card_can_not_be_ticked(

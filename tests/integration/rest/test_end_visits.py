@@ -73,6 +73,7 @@ async def test_pending_pours_refuse_the_whole_with_their_list(rest: Rest, venue:
     problem = refusal(await rest.shift_lead.post("/api/shifts/close", json={"end_visits": True}), 409, "shift_in_use")
 
     assert ([pour["pour_id"] for pour in problem["pending_pours"]], problem["active_visits"]) == ([str(grant.pour_id)], [])
+    assert (problem["active_visit_count"], problem["pending_pour_count"]) == (0, 1)
     assert await venue.audited("visit_closed") == 0
     await venue.report(grant, 10)
     done(await rest.shift_lead.post("/api/shifts/close", json={"end_visits": True}))

@@ -1,6 +1,7 @@
 """Incidents of one kind and tap are ended together, over the API and in the console."""
 
 import re
+from html import unescape
 from uuid import uuid4
 
 from tapwire_contracts.reasons import IncidentKind, Malformation
@@ -78,3 +79,20 @@ async def test_a_new_urgent_incident_is_first_before_a_thousand_older_ones(rest:
     assert "… and 801 more" in page
     (further,) = re.findall(r'href="(/attention\?cursor=[^"]+)"', page)
     assert "… and 601 more" in (await rest.operator.get(further)).text
+
+
+async def test_a_taps_badge_leads_to_its_own_incidents(rest: Rest, venue: Venue, db: Database) -> None:
+    await db.pool.execute(
+        "INSERT INTO incidents "
+        "(incident_id, kind, cause, status, venue_id, tap_path, details, raised_at, last_seen_at, occurrences) "
+        "SELECT gen_random_uuid(), 'keg_overdrawn', n::text, 'open', 'bar', CASE WHEN n < 202 THEN 'bar/taps/left' END, '{}', "
+        "now(), now(), 1 FROM generate_series(1, 300) n"
+    )
+
+    (badge,) = re.findall(r'class="tag is-bad" href="([^"]+)"', (await rest.operator.get("/")).text)
+    page = (await rest.operator.get(badge)).text
+
+    assert len(re.findall("data-kind=", page)) == 200
+    (further,) = re.findall(r'href="(/attention\?tap=[^"]+cursor=[^"]+)"', page)
+    assert len(re.findall("data-kind=", (await rest.operator.get(unescape(further))).text)) == 1
+    assert unescape(re.findall(r'hx-get="(/parts/attention[^"]*)"', page)[0]) == badge.replace("/attention", "/parts/attention")

@@ -26,6 +26,7 @@ async def test_closing_names_the_visits_and_pours_that_keep_a_shift_open(rest: R
     (visit,), (pour,) = problem["active_visits"], problem["pending_pours"]
     assert (visit["visit_id"], visit["guest_name"], visit["card_uid"]) == (str(ann.visit_id), "Ann", ann.card_uid)
     assert (pour["pour_id"], pour["visit_id"], pour["tap"]) == (str(grant.pour_id), str(ann.visit_id), "bar/taps/left")
+    assert (problem["active_visit_count"], problem["pending_pour_count"], problem["listed"]) == (1, 1, 100)
     assert min(visit["age_ms"], pour["age_ms"]) >= 0
     await force_unlock(venue.db, OPERATOR, ann.visit_id, reason="the node is dead")
     await close_visits(venue)

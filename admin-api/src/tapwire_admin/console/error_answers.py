@@ -14,12 +14,13 @@ from litestar.response import Redirect
 
 from tapwire_admin.access.venue_guard import without_hidden
 from tapwire_admin.console.field_problems import explain_field
-from tapwire_admin.console.problem_texts import PROBLEMS
+from tapwire_admin.console.problem_texts import DEPOSIT_NOT_COVERED, PROBLEMS
 from tapwire_admin.console.render import html
 from tapwire_admin.console.translations import N_, translations
 from tapwire_admin.console.viewer import Viewer, plain_viewer
 from tapwire_admin.responses.errors import CODE_OF, FAULTS, STATUS_OF, fault_of
 from tapwire_core.errors import DomainError
+from tapwire_core.services.money import InsufficientFunds
 
 SLOT: Final = "find .problem"
 """The element of a form that shows a refusal."""
@@ -62,9 +63,12 @@ def show_fault(request: Request[Any, Any, Any], error: Exception) -> Response[An
     return _show_problem(request, code, "", {}, FAULTS[code])
 
 
-def problem_text(viewer: Viewer, code: str, otherwise: str) -> str:
+def problem_text(viewer: Viewer, code: str, otherwise: str, facts: Mapping[str, object]) -> str:
     """A problem in the viewer's language."""
     texts = translations(viewer.locale)
+    deposit_minor = facts.get("deposit_minor")
+    if code == InsufficientFunds.code and isinstance(deposit_minor, int):
+        return texts.gettext(DEPOSIT_NOT_COVERED) % {"amount": viewer.formats.money(deposit_minor)}
     known = PROBLEMS.get(code)
     return texts.gettext(known) if known else otherwise or texts.gettext(FALLBACK_TEXT)
 
@@ -73,7 +77,7 @@ def _show_problem(
     request: Request[Any, Any, Any], code: str, detail: str, facts: Mapping[str, object], status: HTTPStatus
 ) -> Response[Any]:
     viewer = plain_viewer(request, request.scope["state"].get("operator"))
-    text = problem_text(viewer, code, detail)
+    text = problem_text(viewer, code, detail, facts)
     problem = explain_field(viewer.locale, viewer.formats, facts) if code in WITH_FIELD else ""
     context = {"code": code, "text": text, "detail": problem, "facts": facts}
     if not viewer.is_part:

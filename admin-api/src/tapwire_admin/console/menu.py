@@ -68,7 +68,7 @@ MENU: Final = (
     MenuEntry("/", Icon("beer"), N_("Taps"), Shown.ALWAYS),
     MenuEntry("/wall", Icon("layout-grid"), N_("Tap wall")),
     MenuEntry("/check-in", Icon("nfc"), N_("Check in"), Shown.ALWAYS),
-    MenuEntry("/check-out", Icon("wallet"), N_("Check out")),
+    MenuEntry("/check-out", Icon("wallet"), N_("Check out"), Shown.ALWAYS),
     MenuEntry("/visits", Icon("door-open"), N_("Visits"), Shown.ALWAYS),
     MenuEntry("/attention", Icon("triangle-alert"), N_("Attention"), Shown.ALWAYS, counts_incidents=True),
     MenuEntry("/shift", Icon("clock"), N_("Shift")),

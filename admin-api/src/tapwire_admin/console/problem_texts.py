@@ -8,6 +8,7 @@ from typing import Final
 
 from tapwire_admin.console.translations import N_
 
+DEPOSIT_NOT_COVERED: Final = N_("The deposit for a card is %(amount)s, more than the guest has available. Take the money first.")
 PROBLEMS: Final[Mapping[str, str]] = {
     "age_contradictory": N_(
         "By this date of birth the guest is under age. Correct the date, or untick that you have checked the guest's age."

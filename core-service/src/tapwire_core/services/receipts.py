@@ -11,7 +11,7 @@ from tapwire_core.errors import NotFound
 async def get_receipt(db: Database, visit_id: UUID) -> Receipt:
     """The receipt of a visit, which the caller may see; raises `NotFound`."""
     async with db.snapshot() as store:
-        receipt = await receipts.read_receipt(store, visit_id)
+        receipt = await receipts.read_receipt(store, visit_id, db.scope)
     if receipt is None:
         raise NotFound("visit", visit_id)
     return receipt

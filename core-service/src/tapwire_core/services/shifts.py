@@ -100,12 +100,7 @@ async def close_shift(
         await require_as_shown(store, shown)  # says that somebody else closed the shown one
         raise
     await require_as_shown(store, shown)
-    visits = [] if end_visits else await writes.active_visits(store, venue_id, MAX_LISTED)
-    pours = await writes.pending_pours(store, venue_id, MAX_LISTED)
-    if visits or pours:
-        raise ShiftInUse(
-            "Visits are active or pours pending: end them first.", active_visits=visits, pending_pours=pours, listed=MAX_LISTED
-        )
+    await _require_unused(store, venue_id, ends_visits=end_visits)
     await empty_drawer(store, actor, shift, counted_minor)
     if visit_ids:
         await visit_writes.end_visits(store, actor, visit_ids, shift.shift_id)
@@ -113,6 +108,23 @@ async def close_shift(
     details = {"ended_visits": len(visit_ids)} if end_visits else {}
     await store.audit(AuditAction.SHIFT_CLOSED, actor, shift.shift_id, venue_id, details=details)
     return shift.shift_id
+
+
+async def _require_unused(store: Store, venue_id: str, *, ends_visits: bool) -> None:
+    """Raise `ShiftInUse`, with the first of them and their number, while pours are pending, or visits active that nobody ends."""
+    visits = [] if ends_visits else await writes.active_visits(store, venue_id, MAX_LISTED)
+    pours = await writes.pending_pours(store, venue_id, MAX_LISTED)
+    if not visits and not pours:
+        return
+    counts = await writes.count_in_use(store, venue_id)
+    raise ShiftInUse(
+        "Visits are active or pours pending: end them first.",
+        active_visits=visits,
+        pending_pours=pours,
+        active_visit_count=0 if ends_visits else counts.active_visits,
+        pending_pour_count=counts.pending_pours,
+        listed=MAX_LISTED,
+    )
 
 
 async def _lock_alone(store: Store, venue_id: str) -> tuple[LockedShift, list[UUID]]:

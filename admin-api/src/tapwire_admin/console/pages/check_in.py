@@ -121,7 +121,7 @@ async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live],
         )
     except Refused as refusal:
         await visits.note_refused_issue(db, actor, wanted.venue_id, wanted.guest_id, wanted.card_uid, refusal)
-        text = problem_text(viewer, refusal.code, str(refusal))
+        text = problem_text(viewer, refusal.code, str(refusal), refusal.facts)
         visit = await _blocking_visit(db, refusal)
         result = Result(refusal.code, text, visit, refusal.facts, guest, wanted.card_uid)
         return viewer.show("parts/check_in.html", **await _page_context(db, viewer, live, guest, result))

@@ -93,15 +93,17 @@ class IncidentCard:
 
 
 @get("/attention", access=OPERATOR)
-async def show_attention(db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery) -> Response[str]:
-    """Unresolved incidents."""
-    return viewer.show("incidents.html", shell=shell, **await _unresolved(db, viewer.required_venue.venue_id, page))
+async def show_attention(
+    db: Db, viewer: CurrentViewer, shell: ShellContext, page: PageQuery, tap: TextQuery = None
+) -> Response[str]:
+    """Unresolved incidents, of one tap where it is named."""
+    return viewer.show("incidents.html", shell=shell, **await _unresolved(db, viewer.required_venue.venue_id, page, tap))
 
 
 @get("/parts/attention", access=OPERATOR)
-async def show_list(db: Db, viewer: CurrentViewer, page: PageQuery) -> Response[str]:
-    """The list of unresolved incidents."""
-    return viewer.show("parts/incidents.html", **await _unresolved(db, viewer.required_venue.venue_id, page))
+async def show_list(db: Db, viewer: CurrentViewer, page: PageQuery, tap: TextQuery = None) -> Response[str]:
+    """The list of unresolved incidents, of one tap where it is named."""
+    return viewer.show("parts/incidents.html", **await _unresolved(db, viewer.required_venue.venue_id, page, tap))
 
 
 @get("/attention/resolved", access=OPERATOR)
@@ -195,11 +197,11 @@ async def _visit_choices(db: Database, viewer: Viewer, incident_id: UUID, search
     )
 
 
-async def _unresolved(db: Database, venue_id: str, page: PageRequest) -> dict[str, Any]:
-    """A page of the unresolved incidents, the most urgent first, then the oldest."""
+async def _unresolved(db: Database, venue_id: str, page: PageRequest, tap: str | None) -> dict[str, Any]:
+    """A page of the unresolved incidents, the most urgent first, then the oldest. `tap`: the path of the only one to list."""
     wanted = msgspec.structs.replace(page, limit=MAX_LIMIT)
-    found = await views.list_unresolved(db, venue_id, RANKS, wanted)
-    return {"page": found, "cards": await _cards(db, found.items), "cursor": page.cursor}
+    found = await views.list_unresolved(db, venue_id, RANKS, wanted, tap)
+    return {"page": found, "cards": await _cards(db, found.items), "cursor": page.cursor, "tap": tap}
 
 
 async def _cards(db: Database, shown: Sequence[IncidentView]) -> list[IncidentCard]:

@@ -7,7 +7,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of
-from tapwire_admin.console.forms import Form
+from tapwire_admin.console.forms import Form, SubmittedForm
 from tapwire_admin.console.pages.visits import require_visit
 from tapwire_admin.console.render import done
 from tapwire_admin.console.translations import N_
@@ -18,10 +18,12 @@ from tapwire_admin.routes.money import Adjustment, Comp, Refund, Reversal, TopUp
 from tapwire_core.db.views import guests as guest_views
 from tapwire_core.db.views import money as money_views
 from tapwire_core.db.views.money import LedgerEntry, MovementKind
+from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services import money
-from tapwire_core.services.shown import read_shown
+from tapwire_core.services.money import Booking
+from tapwire_core.services.shown import Shown, read_shown
 
 REFUND_REASONS: Final = (N_("guest is leaving"), N_("problem with the beer"))
 REVERSAL_REASONS: Final = (N_("wrong amount"), N_("wrong guest"), N_("wrong payment method"))
@@ -32,23 +34,57 @@ MONEY: Final = ("amount_minor",)
 
 @get("/visits/{visit_id:uuid}/top-up", access=OPERATOR)
 async def ask_for_top_up(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
-    """The form of a top-up."""
-    formats = viewer.formats
-    presets = [(formats.plain_money(minor), formats.money(minor)) for minor in formats.presets_minor]
-    return viewer.show("dialogs/top_up.html", visit=await require_visit(db, visit_id), presets=presets, methods=METHODS)
+    """The form of a top-up on a visit."""
+    visit = await require_visit(db, visit_id)
+    return _top_up_form(viewer, f"/visits/{visit_id}/top-up", visit.guest_name, visit.available_minor, None)
 
 
 @post("/visits/{visit_id:uuid}/top-up", access=OPERATOR)
 async def top_up(db: Db, viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]) -> Response[str]:
-    """Take a guest's money."""
-    visit, given = await require_visit(db, visit_id), form.read(TopUp, money=MONEY)
+    """Take the money of a guest who is here."""
+    visit = await require_visit(db, visit_id)
+    booked = await _top_up(actor, form, visit.guest_id, visit.venue_id)
+    return _topped_up(viewer, booked, str(visit_id))
+
+
+@get("/guests/{guest_id:uuid}/top-up", access=OPERATOR)
+async def ask_for_top_up_before(db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
+    """The form of a top-up before a visit: a card's deposit is taken from it."""
+    guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
+    return _top_up_form(viewer, f"/guests/{guest_id}/top-up", guest.shown_name, guest.available_minor, viewer.shown_venue)
+
+
+@post("/guests/{guest_id:uuid}/top-up", access=OPERATOR, shows=Noun.VENUE)
+async def top_up_before(viewer: CurrentViewer, actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Response[str]:
+    """Take a guest's money at the shown venue."""
+    return _topped_up(viewer, await _top_up(actor, form, guest_id, form.venue_id))
+
+
+def _top_up_form(viewer: Viewer, path: str, name: str, available_minor: int, shown: Shown | None) -> Response[str]:
+    formats = viewer.formats
+    presets = [(formats.plain_money(minor), formats.money(minor)) for minor in formats.presets_minor]
+    return viewer.show(
+        "dialogs/top_up.html",
+        path=path,
+        name=name,
+        available_minor=available_minor,
+        shown=shown,
+        presets=presets,
+        methods=METHODS,
+    )
+
+
+async def _top_up(actor: Actor, form: SubmittedForm, guest_id: UUID, venue_id: str) -> Booking:
+    given = form.read(TopUp, money=MONEY, venue_id=venue_id)
     form.require_usual(given.amount_minor)
-    booked = await form.once(money.top_up, actor, visit.guest_id, given.amount_minor, given.method, visit.venue_id)
-    message = viewer.translate(N_("Done. Available now: %s"))
+    return await form.once(money.top_up, actor, guest_id, given.amount_minor, given.method, venue_id)
+
+
+def _topped_up(viewer: Viewer, booked: Booking, *changed: str) -> Response[str]:
     return done(
-        message % viewer.formats.money(booked.available_minor),
-        changed=[str(visit_id), str(visit.guest_id), "visit"],
-        undo=(viewer.translate(N_("Undo")), f"/guests/{visit.guest_id}/top-ups/{booked.movement_id}/reverse"),
+        viewer.translate(N_("Done. Available now: %s")) % viewer.formats.money(booked.available_minor),
+        changed=[*changed, str(booked.guest_id), "visit"],
+        undo=(viewer.translate(N_("Undo")), f"/guests/{booked.guest_id}/top-ups/{booked.movement_id}/reverse"),
     )
 
 
@@ -146,6 +182,8 @@ async def adjust(viewer: CurrentViewer, actor: CurrentActor, form: Form, guest_i
 HANDLERS = (
     ask_for_top_up,
     top_up,
+    ask_for_top_up_before,
+    top_up_before,
     ask_to_reverse,
     reverse_top_up,
     ask_for_refund,

@@ -60,7 +60,7 @@ async def log_in(
         )
     except (LoginRefused, PasswordsBusy) as refusal:
         viewer = plain_viewer(request)
-        problem = problem_text(viewer, refusal.code, str(refusal))
+        problem = problem_text(viewer, refusal.code, str(refusal), refusal.facts)
         return viewer.show("login.html", next=wanted, problem=problem, username=given.username, languages=LANGUAGES)
     return Redirect(_own_path(wanted), status_code=303, cookies=[remember_login(request, login)])
 

@@ -74,10 +74,19 @@ async def list_incidents(
 
 
 async def list_unresolved(
-    db: Database, venue_id: str, ranks: Mapping[IncidentKind, int], page: PageRequest = FIRST_PAGE
+    db: Database,
+    venue_id: str,
+    ranks: Mapping[IncidentKind, int],
+    page: PageRequest = FIRST_PAGE,
+    tap_path: str | None = None,
 ) -> Page[IncidentView]:
-    """Unresolved incidents of a venue, and those without a known venue: by the rank of their kind, then the oldest first."""
+    """Unresolved incidents of a venue, and those without a known venue: by the rank of their kind, then the oldest first.
+
+    `tap_path`: of this tap alone.
+    """
     statement = _incidents().where(incidents.c.status != IncidentStatus.RESOLVED.value, _is_here(venue_id))
+    if tap_path is not None:
+        statement = statement.where(incidents.c.tap_path == tap_path)
     by_kind = {kind.value: place for kind, place in ranks.items()}
     rank = cast(case(by_kind, value=incidents.c.kind, else_=0), Integer)
     return await read_page(db, statement, IncidentView, [rank, incidents.c.raised_at, incidents.c.incident_id], page)

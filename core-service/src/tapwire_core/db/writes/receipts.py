@@ -13,6 +13,7 @@ from msgspec import Struct
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
 from tapwire_core.domain.receipts import Moved, Receipt, ReceiptPour, sold, sum_up
+from tapwire_core.domain.venue_scope import VenueScope
 
 _STAY: Final = """
     SELECT visit_id, venue_id, guest_id, opened_at, closed_at,
@@ -42,8 +43,15 @@ _POURS: Final = """
             beverages.name) AS beverage,
         pours.volume_ml, pours.sell_price_per_liter_minor, pours.amount_minor, settled_at
     FROM pours JOIN beverages USING (beverage_id)
-    WHERE visit_id = $1 AND sync_status <> 'pending_sync' AND (volume_ml > 0 OR amount_minor > 0)
+    WHERE pour_id IN (
+        SELECT pour_id FROM pours
+        WHERE visit_id = $1 AND sync_status <> 'pending_sync' AND (volume_ml > 0 OR amount_minor > 0)
+        UNION SELECT pour_id FROM money_movements JOIN pours USING (pour_id)
+        WHERE money_movements.guest_id = $2 AND movement_id > $3 AND ($4::bigint IS NULL OR movement_id <= $4)
+        AND (debit_account, credit_account) = ('guest', 'sales') AND incident_id IS NULL
+        AND ($5::text[] IS NULL OR pours.venue_id = ANY($5)))
     ORDER BY authorized_at, pour_id"""
+"""A late check-out's receipt has movements of later visits, and so their pours too: of the reader's venues ($5, null: all)."""
 
 
 class _Stay(Struct, frozen=True):
@@ -59,14 +67,15 @@ class _Stay(Struct, frozen=True):
     paid_out_minor: int
 
 
-async def read_receipt(store: Store, visit_id: UUID) -> Receipt | None:
-    """The receipt of a visit; None when there is no such visit."""
+async def read_receipt(store: Store, visit_id: UUID, scope: VenueScope) -> Receipt | None:
+    """The receipt of a visit; None when there is no such visit. `scope`: of the reader, who sees no pours of other venues."""
     stay = as_struct(await store.connection.fetchrow(_STAY, visit_id), _Stay)
     if stay is None:
         return None
     opening_minor: int = await store.connection.fetchval(_OPENING, stay.guest_id, stay.after)
     moved = await store.connection.fetch(_MOVED, stay.guest_id, stay.after, stay.up_to)
-    pours = await store.connection.fetch(_POURS, visit_id)
+    venue_ids = None if scope.venue_ids is None else sorted(scope.venue_ids)
+    pours = await store.connection.fetch(_POURS, visit_id, stay.guest_id, stay.after, stay.up_to, venue_ids)
     movements = [msgspec.convert(dict(row), Moved) for row in moved]
     sums = sum_up(int(opening_minor), movements, stay.paid_out_minor)
     return Receipt(

@@ -105,6 +105,23 @@ async def pending_pours(store: Store, venue_id: str, limit: int) -> list[Blockin
     return [msgspec.convert(dict(row), BlockingPour) for row in rows]
 
 
+class InUse(Struct, frozen=True):
+    """Numbers of what blocks the end of a venue's shift."""
+
+    active_visits: int
+    pending_pours: int
+
+
+async def count_in_use(store: Store, venue_id: str) -> InUse:
+    """Count all that `active_visits` and `pending_pours` list."""
+    row = await store.connection.fetchrow(
+        """SELECT (SELECT count(*) FROM visits WHERE venue_id = $1 AND status = 'active') AS active_visits,
+               (SELECT count(*) FROM pours WHERE venue_id = $1 AND sync_status = 'pending_sync') AS pending_pours""",
+        venue_id,
+    )
+    return InUse(**row)
+
+
 async def close_shift(store: Store, actor: Actor, shift_id: UUID) -> None:
     """Close a shift."""
     await store.connection.execute(
