@@ -101,11 +101,12 @@ async def report_heat_map(db: Database, venue_id: str | None, first: date | date
     """Sales by weekday and hour of a venue, or of all in the database's scope; raises as `report_sales` does."""
     periods = await read_periods(db, venue_id, first, last)
     facts = _facts(periods)
-    keys = (
+    keys: list[ColumnElement[Any]] = [
         cast(extract("isodow", facts.c.at), Integer).label("weekday"),
         cast(extract("hour", facts.c.at), Integer).label("hour"),
-    )
-    statement: Select[Any] = select(*keys, *(_sum(facts.c[name]).label(name) for name in SUMS)).group_by(*keys).order_by(*keys)
+    ]
+    sums = [_sum(facts.c[name]).label(name) for name in SUMS]
+    statement = select(*[*keys, *sums]).group_by(*keys).order_by(*keys)
     return SalesHeatMap(
         venue_id=_sole(periods),
         currency=db.policy.currency,
@@ -125,14 +126,15 @@ async def compare_sales(db: Database, venue_id: str | None, first: date, last: d
     facts = _facts(with_before)
     comparable = facts.c.at + WEEK < facts.c.now
     day = cast(facts.c.at, Date)
-    statement: Select[Any] = select(
+    columns: list[ColumnElement[Any]] = [
         day.label("day"),
         *(_sum(facts.c[name]).label(name) for name in SUMS),
         *(
             func.coalesce(_sum(case((comparable, facts.c[name]))), 0).label(label)
             for name, label in zip(SUMS, ("pours_before", "volume_before_ml", "sold_before_minor"), strict=True)
         ),
-    ).group_by(day)
+    ]
+    statement = select(*columns).group_by(day)
     sums = {row.day: row for row in await read_all(db, statement, _DaySums)}
     end = min(last, max(period.today for period in periods))
     days = [first + timedelta(days=place) for place in range((end - first).days + 1)]
