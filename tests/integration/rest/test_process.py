@@ -1,24 +1,34 @@
 """`tapwire-admin run` as a process: settings, a database that isn't ours yet, and one that goes away."""
 
 import asyncio
+import itertools
 import os
+import random
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import httpx
+import pytest
 
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.policy import Policy
 from tapwire_core.services.users import create_user
+from tapwire_core.services.venues import change_venue
 from tapwire_demo.postgres import EmbeddedPostgres
-from tests.rest import done, refusal
-from tests.venue import OPERATOR
+from tests.rest import Rest, done, refusal, with_key
+from tests.venue import OPERATOR, Venue
 
 STARTS_WITHIN_S = 60
+GUESTS = 20
+HANDS = 4
+"""Check-outs at once."""
 PASSWORD = "correct horse"
 
 
@@ -40,20 +50,28 @@ async def start(**variables: str) -> asyncio.subprocess.Process:
 @asynccontextmanager
 async def running(database_url: str, **settings: str) -> AsyncIterator[httpx.AsyncClient]:
     """The admin API as a process of its own, and a client of it."""
+    async with started(database_url, **settings) as (process, client):
+        yield client
+    assert process.returncode == 0
+
+
+@asynccontextmanager
+async def started(database_url: str, **settings: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
+    """The admin API as a process of its own, which somebody may kill, and a client of it."""
     port = free_port()
     process = await start(TAPWIRE_DATABASE_URL=database_url, TAPWIRE_ADMIN_PORT=str(port), **settings)
     # read all along: a program whose log nobody reads stands still once the pipe is full
     log = asyncio.create_task(process.communicate())
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=STARTS_WITHIN_S) as client:
             async with asyncio.timeout(STARTS_WITHIN_S):
                 while not await _lives(client):
                     await asyncio.sleep(0.05)
-            yield client
+            yield process, client
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await log
-    assert process.returncode == 0
 
 
 async def _lives(client: httpx.AsyncClient) -> bool:
@@ -123,3 +141,53 @@ async def test_a_database_that_goes_away_is_said_so_and_comes_back(postgres: Emb
         await elsewhere.pool.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         done(await client.get("/health/ready"))
         done(await client.post("/api/session", json={"username": "anna", "password": PASSWORD}), 201)
+
+
+@pytest.mark.lasts
+async def test_check_outs_that_a_kill_cuts_off_are_whole_or_were_never_begun(database_url: str, rest: Rest, venue: Venue) -> None:
+    """Killed twice in the middle of check-outs; each time the next API is asked the same again, by the same keys."""
+    chance = random.Random(7)
+    await change_venue(venue.db, OPERATOR, "bar", card_deposit_minor=5_00)
+    inside = [await venue.guest(balance_minor=20_00) for _ in range(GUESTS)]
+    by_lead = {"Authorization": rest.shift_lead.headers["Authorization"]}
+    keys = {guest.visit_id: by_lead | with_key() for guest in inside}
+    heard: dict[UUID, dict[str, Any]] = {}
+
+    async def check_out_all(client: httpx.AsyncClient, kill: Callable[[], None], kill_after: int) -> None:
+        """Ask for each check-out; some milliseconds after so many answers the API is killed."""
+        left, answered = list(inside), itertools.count(1)
+
+        async def hand() -> None:
+            while left:
+                visit_id = left.pop(0).visit_id
+                body = {"payout": {"method": "cash"}, "card_returned": True}
+                answer = await client.post(f"/api/visits/{visit_id}/check-out", json=body, headers=keys[visit_id])
+                receipt = done(answer)
+                assert heard.setdefault(visit_id, receipt) == receipt, "the same request again has the same answer"
+                if next(answered) == kill_after:
+                    asyncio.get_running_loop().call_later(chance.uniform(0, 0.03), kill)
+
+        ended = await asyncio.gather(*(hand() for _ in range(HANDS)), return_exceptions=True)
+        assert [one for one in ended if isinstance(one, BaseException) and not isinstance(one, httpx.TransportError)] == []
+
+    async def states() -> set[tuple[Any, ...]]:
+        await venue.books_balance()
+        return {tuple(row) for row in await venue.db.pool.fetch(STATE_OF_STAYS)}
+
+    whole, never_begun = ("closed", "available", 0, 0, 20_00, 4), ("active", "bound", 15_00, 5_00, None, 2)
+    for kill_after in (2, 9):
+        async with started(database_url) as (process, client):
+            await check_out_all(client, process.kill, kill_after)
+            assert await process.wait() == -signal.SIGKILL
+        assert await states() == {whole, never_begun}
+    await check_out_all(rest.nobody, process.kill, GUESTS + 1)
+
+    assert await states() == {whole}
+    assert [receipt["paid_out_minor"] for receipt in heard.values()] == [20_00] * GUESTS
+
+
+STATE_OF_STAYS = """
+    SELECT visits.status, cards.status, balance_minor, deposit_minor, paid_out_minor,
+        (SELECT count(*) FROM money_movements WHERE money_movements.guest_id = visits.guest_id)
+    FROM visits JOIN guests USING (guest_id) JOIN cards ON cards.card_uid = visits.card_uid LEFT JOIN check_outs USING (visit_id)"""
+"""What is left of each stay: the visit, its card, the guest's money, the card's deposit, the payout, and how much was booked."""
