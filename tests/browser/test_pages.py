@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -45,12 +46,17 @@ async def test_every_page_is_accessible_fits_and_loads_little(
 ) -> None:
     guest = await api.read(f"/api/guests/{demo.cards[0].guest_id}")
     shift_id = (await api.read("/api/shifts/current?venue_id=bar"))["shift_id"]
+    away = await api.make("/api/guests", {"age_checked": True})
+    issued = {"venue_id": "bar", "guest_id": away["guest_id"], "card_uid": "04" + uuid4().hex[:12]}
+    await api.make(f"/api/guests/{away['guest_id']}/top-ups", {"amount_minor": 1_00, "method": "cash"})
+    visit_id = (await api.make("/api/visits/open-and-assign-card", issued))["visit"]["visit_id"]
     webhook = {"url": "https://books.example/tapwire", "event_types": ["shift.closed"], "description": "the books"}
     webhook_id = (await api.send("/api/webhooks", webhook)).json()["webhook_id"]
     await api.send(f"/api/webhooks/{webhook_id}/test", {})
     things = (
         f"/guests/{guest['guest_id']}",
         f"/visits/{guest['active_visit_id']}",
+        *(f"/visits/{visit_id}", f"/visits/{visit_id}/receipt", f"/check-in?guest_id={away['guest_id']}"),
         f"/shift/{shift_id}",
         f"/webhooks/{webhook_id}/deliveries",
     )
@@ -74,7 +80,7 @@ async def test_dialogs_are_accessible(browser: Browser, demo: DemoFile, api: Api
     found: dict[str, object] = {}
     guest = await api.read(f"/api/guests/{demo.cards[0].guest_id}")
     visit = f"/visits/{guest['active_visit_id']}"
-    of_visit = (f"{visit}/{name}" for name in ("top-up", "refund", "card", "lost", "close"))
+    of_visit = (f"{visit}/{name}" for name in ("top-up", "refund", "card", "lost", "close", "check-out"))
     async with viewer(browser, demo, "ru", "dark", 360) as console:
         await console.see("/")
         for path in (*DIALOGS, *of_visit, f"/guests/{guest['guest_id']}/change", f"/guests/{guest['guest_id']}/adjust"):

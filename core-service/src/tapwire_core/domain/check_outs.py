@@ -31,11 +31,12 @@ class Unpaid(Struct, frozen=True, kw_only=True):
 class Preview(Struct, frozen=True, kw_only=True):
     """What a check-out would do now. `returnable`: the visit has a card to give back, with `deposit_minor` on it.
 
-    `payout_minor`: what would be paid out with the card, `payout_without_card_minor` without it.
+    `payout_minor`: what would be paid out with the card, `payout_without_card_minor` without it; `house_credit_minor` is not.
     """
 
     returnable: bool
     deposit_minor: int
+    house_credit_minor: int
     payout_minor: int
     payout_without_card_minor: int
     unpaid: tuple[Unpaid, ...]

@@ -138,6 +138,7 @@ async def preview(db: Database, visit_id: UUID, scope: VenueScope = ALL_VENUES) 
     return Preview(
         returnable=account.returnable,
         deposit_minor=account.deposit_minor,
+        house_credit_minor=account.house_credit_minor,
         payout_minor=refundable_minor(with_card_minor, account.house_credit_minor),
         payout_without_card_minor=refundable_minor(account.available_minor, account.house_credit_minor),
         unpaid=tuple(unpaid),
