@@ -1,6 +1,7 @@
 """Check-out and receipt over REST."""
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -12,7 +13,9 @@ import pytest
 
 from tapwire_contracts.messages import PourAuthorized
 from tapwire_core.db.engine import Database
-from tapwire_core.services import cards, shifts, visits
+from tapwire_core.db.views.event_stream import newest_audit_id, read_audit
+from tapwire_core.db.views.webhooks import make_events
+from tapwire_core.services import cards, pour_recovery, shifts, visits
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import OPERATOR, Guest, Venue
 
@@ -258,6 +261,69 @@ async def test_a_receipt_states_the_tax_of_each_rate(rest: Rest, venue: Venue) -
         {"tax_rate_bp": 1_900, "gross_minor": 59_50, "net_minor": 50_00, "tax_minor": 9_50},
         {"tax_rate_bp": None, "gross_minor": 5_00, "net_minor": None, "tax_minor": None},
     ]
+
+
+async def test_webhooks_tell_of_visits_deposits_and_the_check_out(rest: Rest, venue: Venue, deposits: None) -> None:
+    ann = await venue.guest(balance_minor=20_00)
+    bob = await venue.guest(balance_minor=8_00)
+    done(await rest.shift_lead.post(f"/api/visits/{ann.visit_id}/check-out", json=CASH | {"reason": "Ann has to go"}))
+    gone = KEEP | {"card_returned": False}
+    done(await rest.operator.post(f"/api/visits/{bob.visit_id}/check-out", json=gone))
+    entries = await read_audit(venue.db, 0, await newest_audit_id(venue.db))
+    wanted = {"visit.opened", "visit.closed", "deposit.booked", "refund.booked"}
+
+    told = [json.loads(event.payload) for event in await make_events(venue.db, entries, wanted)]
+
+    def of(guest: Guest, kind: str, *fields: str) -> list[tuple[Any, ...]]:
+        events = (event for event in told if event["type"] == kind and event["data"]["guest_id"] == str(guest.guest_id))
+        return [(event["venue_id"], *(event["data"][field] for field in fields)) for event in events]
+
+    assert of(ann, "visit.opened", "visit_id", "card_uid", "opened_by") == [("bar", str(ann.visit_id), ann.card_uid, OPERATOR.name)]
+    deposit = ("kind", "amount_minor", "balance_minor", "currency")
+    assert of(ann, "deposit.booked", *deposit) == [
+        ("bar", "deposit_taken", -5_00, 15_00, "EUR"),
+        ("bar", "deposit_returned", 5_00, 20_00, "EUR"),
+    ]
+    assert of(bob, "deposit.booked", *deposit)[1:] == [("bar", "deposit_forfeited", 0, 3_00, "EUR")]
+    assert of(ann, "refund.booked", "amount_minor", "balance_minor", "method") == [("bar", -20_00, 0, "cash")]
+    closed = ("status", "closed_by", "card_returned", "payout_method", "paid_out_minor", "currency")
+    assert of(ann, "visit.closed", *closed) == [("bar", "closed", "shift_lead", True, "cash", 20_00, "EUR")]
+    assert of(bob, "visit.closed", *closed) == [("bar", "closed", "operator", False, None, 0, "EUR")]
+    assert all(event["data"]["checked_out_at"] for event in told if event["type"] == "visit.closed")
+    assert "Ann" not in str(told)
+
+
+async def test_an_incident_is_resolved_while_its_guest_leaves_and_after(rest: Rest, venue: Venue) -> None:
+    """What comes to light when the guest has left is a loss where nothing is left to charge, and no receipt changes."""
+    ann = await venue.guest(balance_minor=100_00)
+    at = f"/api/visits/{ann.visit_id}"
+    late = await venue.grant(ann)
+    await pour_recovery.reconcile_pour(venue.db, OPERATOR, ann.visit_id, volume_ml=100, reason="no report")
+    rejected = await venue.grant(ann)
+    assert (await venue.report(rejected, 400)).outcome == "rejected_insufficient_funds"
+    (unpaid,) = await venue.incidents("rejected_insufficient_funds")
+    written_off = {"resolution": "written_off", "comment": "the valve stuck"}
+    resolve = "/api/incidents/{}/resolve"
+
+    leaving, resolved = await asyncio.gather(
+        rest.shift_lead.post(at + "/check-out", json=CASH),
+        rest.shift_lead.post(resolve.format(unpaid["incident_id"]), json=written_off),
+    )
+    done(resolved)
+    if leaving.status_code != 200:
+        refusal(leaving, 409, "incident_open")
+    receipt = done(await rest.shift_lead.post(at + "/check-out", json=CASH))
+    await venue.report(late, 130)
+    (mismatch,) = await venue.incidents("late_mismatch")
+    path = resolve.format(mismatch["incident_id"])
+    charge = {"resolution": "charged", "comment": "it was more", "amount_minor": 15_00}
+    done(await rest.shift_lead.post(path, json=charge))
+
+    assert (receipt["paid_out_minor"], receipt["balance_minor"], adds_up(receipt)) == (50_00, 0, True)
+    assert done(await rest.operator.get(at + "/receipt")) == receipt
+    assert (await rows_of(venue.db))[-1] == ("overpour_loss", "sales", 15_00), "nothing is left to charge"
+    assert await venue.balance(ann) == (0, 0)
+    await venue.books_balance()
 
 
 @pytest.mark.parametrize("seed", range(3))
