@@ -37,6 +37,7 @@ class Wrong(StrEnum):
     MONEY_LOST = "an account is not what was paid in less what was charged"
     NEGATIVE = "an account holds more than it has"
     HOUSE_CREDIT = "house credit is more than the house gave, or than there is"
+    DEPOSIT = "cards keep another deposit than was taken for them"
     TWO_LEASES = "two pours hold one tap or one visit"
     TWO_ANSWERS = "the same report was answered in two ways"
     NOT_GRANTED = "a valve opened without a grant for the card that lay there"
@@ -249,7 +250,11 @@ class Auditor:
                 self.find(Wrong.MISCOUNTED, f"guest {guest_id}: {served}, poured {counted}")
         for guest_id, account in books.guests.items():
             charged_minor = sum(line.amount_minor for line in books.pours.values() if line.guest_id == guest_id)
-            if account.balance_minor != self.paid_minor.get(guest_id, 0) - charged_minor:
+            kept_minor = books.deposits.get(guest_id, 0)
+            if self._moved(books, guest_id, "guest", "deposit") - self._moved(books, guest_id, "deposit", None) != kept_minor:
+                self.find(Wrong.DEPOSIT, f"guest {guest_id}: cards keep {kept_minor}")
+            deposited_minor = kept_minor + self._moved(books, guest_id, "deposit", "deposit_forfeited")
+            if account.balance_minor != self.paid_minor.get(guest_id, 0) - charged_minor - deposited_minor:
                 self.find(Wrong.MONEY_LOST, f"guest {guest_id} has {account.balance_minor}, charged {charged_minor}")
         accused = (
             IncidentKind.ODOMETER_REWOUND,
@@ -266,6 +271,11 @@ class Auditor:
                 )
             if not is_true:
                 self.find(Wrong.FALSE_ALARM, f"{kind} {cause}")
+
+    @staticmethod
+    def _moved(books: Statement, guest_id: UUID, debit: str, credit: str | None) -> int:
+        its = (line for line in books.money.elements() if (line.guest_id, line.debit_account) == (guest_id, debit))
+        return sum(line.amount_minor for line in its if credit in (None, line.credit_account))
 
     def _judge_volume(self, pour_id: UUID, line: PourLine, books: Statement) -> None:
         flowed, typed_ml = self.flowed_in.get(pour_id), self.typed_ml.get(pour_id, 0)
@@ -349,7 +359,8 @@ class Auditor:
             if not account.balance_minor >= account.held_minor == holds_minor >= 0:
                 self.find(Wrong.NEGATIVE, f"guest {guest_id} has {account}, pours hold {holds_minor}")
             # nothing else is spent before it, and nothing of it is paid out
-            if not 0 <= account.house_credit_minor <= min(account.balance_minor, self.given_minor.get(guest_id, 0)):
+            has_minor = account.balance_minor + books.deposits.get(guest_id, 0)
+            if not 0 <= account.house_credit_minor <= min(has_minor, self.given_minor.get(guest_id, 0)):
                 self.find(Wrong.HOUSE_CREDIT, f"guest {guest_id} has {account}, was given {self.given_minor.get(guest_id, 0)}")
 
 

@@ -20,6 +20,7 @@ from tests.simulation.virtual import Clock
 PRICES_MINOR: Final = (1, 333, 9_00, 9_99, 12_50)
 PERCENTS_OFF: Final = (None, 1, 20, 50, 99)
 AMOUNTS_MINOR: Final = (1, 50, 3_00, 10_00)
+DEPOSITS_MINOR: Final = (0, 50, 2_00, 5_00)
 
 
 @dataclass(slots=True)
@@ -65,6 +66,9 @@ class People:
             opened = await self.books.open_visit(guest.guest_id, self._card_of(guest), self._new_id())
             if opened == "lost_card":
                 opened = await self.books.open_visit(guest.guest_id, self._new_card(guest), self._new_id())
+            if opened == "insufficient_funds":
+                await self.pay(guest, DEPOSITS_MINOR[-1])
+                opened = await self.books.open_visit(guest.guest_id, guest.cards[-1], self._new_id())
             guest.visit_id = opened if isinstance(opened, UUID) else None
         elif await self.books.assign_card(guest.visit_id, self._card_of(guest)) == "lost_card":
             await self.books.assign_card(guest.visit_id, self._new_card(guest))
@@ -182,6 +186,43 @@ class People:
     async def _some_pour(self, dice: Random, guest: Guest) -> UUID | None:
         pours = (await self.books.statement()).pours
         return dice.choice((None, *sorted(pour_id for pour_id, line in pours.items() if line.guest_id == guest.guest_id)))
+
+    # ── deposits and check-outs ─────────────────────────────────────────────
+
+    def work_at_the_counter(self, dice: Random, until_ms: int) -> None:
+        """Cards bear deposits, visits end by the clock, and guests are checked out; by dice of its own."""
+        self.clock.after(dice.randint(1, 3_000), partial(self._set_deposit, dice))
+        deeds = (self._check_out, self._check_out, self._check_out, self._expire, self._extend, self._set_deposit)
+        for _ in range(dice.randint(5, 16)):
+            self.clock.after(dice.randint(3_000, until_ms), partial(dice.choice(deeds), dice))
+
+    async def _set_deposit(self, dice: Random) -> None:
+        await self.books.set_deposit(dice.choice(DEPOSITS_MINOR))
+
+    async def _check_out(self, dice: Random) -> None:
+        guest = dice.choice(self.guests)
+        if guest.visit_id is None:
+            return
+        visit_id, pays_out, card_returned = guest.visit_id, dice.random() < 0.6, dice.random() < 0.7
+        for _ in range(dice.choice((1, 2))):
+            paid_minor = await self.books.check_out(visit_id, pays_out=pays_out, card_returned=card_returned)
+            if isinstance(paid_minor, int) and guest.visit_id is not None:
+                guest.visit_id = None
+                self.auditor.paid(guest.guest_id, -paid_minor)
+        self.clock.after(dice.choice((1, 2_000)), partial(self.check_in, guest))
+
+    async def _expire(self, dice: Random) -> None:
+        guest = dice.choice(self.guests)
+        if guest.visit_id is not None:
+            await self.books.expire(guest.visit_id)
+
+    async def _extend(self, dice: Random) -> None:
+        await self.extend(dice.choice(self.guests))
+
+    async def extend(self, guest: Guest) -> None:
+        """Let a guest's visit last longer."""
+        if guest.visit_id is not None:
+            await self.books.extend(guest.visit_id)
 
     # ── operators ───────────────────────────────────────────────────────────
 

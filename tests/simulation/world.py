@@ -36,6 +36,8 @@ LIMIT_SHARE: Final = 0.4
 """Share of the seeds in which the venue sets serving limits."""
 GIFT_SHARE: Final = 0.3
 """Share of the seeds in which the house gives guests money."""
+COUNTER_SHARE: Final = 0.35
+"""Share of the seeds with deposits, check-outs and visits that end by the clock."""
 MAX_FORGOTTEN_ML: Final = 150
 """Largest volume between two checkpoints on a simulated node's disk."""
 
@@ -73,6 +75,8 @@ class World:
         self.has_limits = self.limits.random() < LIMIT_SHARE
         self.gifts = Random(f"gifts {seed}")
         self.has_gifts = self.gifts.random() < GIFT_SHARE
+        self.counter = Random(f"counter {seed}")
+        self.has_counter = self.counter.random() < COUNTER_SHARE
         self.auditor = Auditor(KEG_ML, MAX_FORGOTTEN_ML)
         self.bus = Bus(self.clock, random, self.weather)
         self.nodes = {tap.path: Node(tap.path, self.clock, self.auditor, random, self._publish) for tap in site.taps}
@@ -138,6 +142,8 @@ class World:
             self.people.serve_with_limits(self.limits, STORM_MS)
         if self.has_gifts:
             self.people.spend_house_credit(self.gifts, STORM_MS)
+        if self.has_counter:
+            self.people.work_at_the_counter(self.counter, STORM_MS)
 
     def _plan_set_back(self, node: Node) -> None:
         """A technician makes an image of a disk, and writes it back later."""
@@ -227,6 +233,8 @@ class World:
         """Every tap serves a guest again, one after the other."""
         events = 0
         await self.books.open_shift()
+        if self.has_counter:
+            await self.books.set_deposit(0)
         if self.has_limits:
             await self.books.set_strength(495)
         for tap in self.nodes.values():
@@ -252,6 +260,8 @@ class World:
     async def _let_drink(self, guest: Guest) -> None:
         """Staff look at a guest, and let them have another one."""
         await self.people.rearm(guest)
+        if self.has_counter:
+            await self.people.extend(guest)
         if guest.visit_id is not None:
             await self.books.set_alcohol(guest.visit_id, True)
 

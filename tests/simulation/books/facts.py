@@ -90,6 +90,7 @@ def question_facts(tables: Tables, question: Question) -> Facts:
             leased_pour_id=leased.granted.pour_id if leased else None,
             patrons=visit.patrons,
             alcohol_allowed=visit.alcohol_allowed,
+            expired=visit.expired,
         )
         if visit
         else None,

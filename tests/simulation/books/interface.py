@@ -124,7 +124,7 @@ class GapLine(NamedTuple):
 class Statement:
     """All the books at one moment. `incidents`: how often each unresolved one's (kind, cause) was seen; `gaps`: those of holes.
 
-    `served`: what counts against each guest's serving limit; empty without one.
+    `served`: what counts against each guest's serving limit; empty without one. `deposits`: what each guest's cards keep.
     """
 
     guests: Mapping[UUID, Account]
@@ -140,6 +140,7 @@ class Statement:
     gaps: Mapping[str, GapLine]
     audited: Mapping[str, int]
     served: Mapping[UUID, int]
+    deposits: Mapping[UUID, int]
 
 
 class Books(Protocol):
@@ -189,6 +190,18 @@ class Books(Protocol):
 
     async def close_visit(self, visit_id: UUID, *, void_pending: bool) -> Refusal:
         """Close a visit."""
+
+    async def set_deposit(self, deposit_minor: int) -> Refusal:
+        """Another deposit for cards that are bound from now on."""
+
+    async def check_out(self, visit_id: UUID, *, pays_out: bool, card_returned: bool) -> int | str:
+        """Check a guest out, whatever is unpaid: what was paid out, or why not."""
+
+    async def expire(self, visit_id: UUID) -> Refusal:
+        """A visit's end passes."""
+
+    async def extend(self, visit_id: UUID) -> Refusal:
+        """Let a visit last longer."""
 
     async def reconcile(self, visit_id: UUID, volume_ml: int, pour_id: UUID | None) -> Refusal:
         """Settle a pour by hand."""

@@ -53,6 +53,7 @@ class OperatorBooks:
         refusal = self._why_not_bind(card_uid, guest_id)
         if refusal is None and active is not None:
             refusal = "visit_already_active"
+        refusal = refusal or self._why_no_deposit(card_uid, guest_id)
         if refusal is not None:
             return refusal
         self._bind(card_uid, guest_id)
@@ -64,9 +65,11 @@ class OperatorBooks:
         visit = self.tables.visits[visit_id]
         if visit.status is not VisitStatus.ACTIVE:
             return "visit_not_active"
-        refusal = self._why_not_bind(card_uid, visit.guest_id)
+        refusal = self._why_not_bind(card_uid, visit.guest_id) or self._why_no_deposit(card_uid, visit.guest_id)
         if refusal is None:
-            self._bind(card_uid, visit.guest_id)
+            old = self.tables.cards.get(visit.card_uid or "")
+            if not self._bind(card_uid, visit.guest_id) and old is not None and old.status is CardStatus.LOST:
+                self._forfeit(old, visit.guest_id)
             visit.card_uid = card_uid
         return refusal
 
@@ -76,8 +79,72 @@ class OperatorBooks:
             return "lost_card"
         return "bind_conflict" if card.guest_id not in (None, guest_id) else None
 
-    def _bind(self, card_uid: str, guest_id: UUID) -> None:
-        self.tables.cards[card_uid] = CardRow(CardStatus.BOUND, guest_id)
+    def _why_no_deposit(self, card_uid: str, guest_id: UUID) -> Refusal:
+        guest, is_new = self.tables.guests[guest_id], self.tables.cards.get(card_uid, CardRow()).guest_id is None
+        is_covered = guest.balance_minor - guest.held_minor >= self.tables.card_deposit_minor
+        return "insufficient_funds" if is_new and not is_covered else None
+
+    def _bind(self, card_uid: str, guest_id: UUID) -> bool:
+        """Bind a card and take its deposit, in place of the guest's lost ones; False for one that is bound already."""
+        if self.tables.cards.get(card_uid, CardRow()).guest_id == guest_id:
+            return False
+        for card in self.tables.cards.values():
+            if (card.guest_id, card.status) == (guest_id, CardStatus.LOST):
+                self._forfeit(card, guest_id)
+        deposit_minor = self.tables.card_deposit_minor
+        self.tables.cards[card_uid] = CardRow(CardStatus.BOUND, guest_id, deposit_minor)
+        self._book(None, Account.GUEST, Account.DEPOSIT, guest_id, deposit_minor)
+        return True
+
+    def _forfeit(self, card: CardRow, guest_id: UUID) -> None:
+        self._book(None, Account.DEPOSIT, Account.DEPOSIT_FORFEITED, guest_id, card.deposit_minor)
+        card.deposit_minor = 0
+
+    async def set_deposit(self, deposit_minor: int) -> Refusal:
+        """`services.venues.change_venue`."""
+        self.tables.card_deposit_minor = deposit_minor
+        return None
+
+    async def check_out(self, visit_id: UUID, *, pays_out: bool, card_returned: bool) -> int | str:
+        """`services.check_outs.check_out` by a shift lead, despite incidents."""
+        visit = self.tables.visits[visit_id]
+        if visit.left is not None:
+            return visit.left[2] if visit.left[:2] == (pays_out, card_returned) else "already_checked_out"
+        if visit.status is not VisitStatus.ACTIVE:
+            return "visit_not_active"
+        if self.tables.lease_of_visit(visit_id) is not None:
+            return "pour_pending"
+        guest, card = self.tables.guests[visit.guest_id], self.tables.cards.get(visit.card_uid or "", CardRow())
+        is_theirs = card.guest_id == visit.guest_id
+        if card_returned and not (is_theirs and card.status is CardStatus.BOUND):
+            return "card_not_returnable"
+        deposit_minor = card.deposit_minor if is_theirs else 0
+        credit_minor = guest.house_credit_minor - (0 if card_returned else min(deposit_minor, guest.house_credit_minor))
+        has_minor = guest.balance_minor - guest.held_minor + (deposit_minor if card_returned else 0)
+        paid_minor = refundable_minor(has_minor, credit_minor) if pays_out else 0
+        if paid_minor and self.tables.shift_id is None:
+            return "shift_closed"
+        if card_returned:
+            self._book(None, Account.DEPOSIT, Account.GUEST, visit.guest_id, deposit_minor)
+            card.status, card.guest_id, card.deposit_minor = CardStatus.AVAILABLE, None, 0
+        elif is_theirs:
+            self._forfeit(card, visit.guest_id)
+        self._book(AuditAction.REFUND, Account.GUEST, Account.CASH, visit.guest_id, paid_minor)
+        visit.status, visit.active_tap_id, visit.left = VisitStatus.CLOSED, None, (pays_out, card_returned, paid_minor)
+        return paid_minor
+
+    async def expire(self, visit_id: UUID) -> Refusal:
+        """Time passes."""
+        self.tables.visits[visit_id].expired = True
+        return None
+
+    async def extend(self, visit_id: UUID) -> Refusal:
+        """`services.visits.extend`."""
+        visit = self.tables.visits[visit_id]
+        if visit.status is not VisitStatus.ACTIVE:
+            return "visit_not_active"
+        visit.expired = False
+        return None
 
     async def lose_card(self, card_uid: str) -> Refusal:
         """`services.cards.report_card_lost`."""
@@ -211,18 +278,21 @@ class OperatorBooks:
 
     def _book(
         self,
-        action: AuditAction,
+        action: AuditAction | None,
         debit: Account,
         credit: Account,
         guest_id: UUID,
         amount_minor: int,
         pour_id: UUID | None = None,
     ) -> None:
+        if not amount_minor:
+            return
         changes = self.changes(None)
         taken_minor = self.tables.house_credit_taken(guest_id, pour_id) if pour_id else 0
         changes.note_house_credit(guest_id, HouseCredit(self.tables.guests[guest_id].house_credit_minor, taken_minor))
         changes.move_money(debit, credit, amount_minor, guest_id=guest_id, pour_id=pour_id)
-        changes.audit(action, details={})
+        if action is not None:
+            changes.audit(action, details={})
         self.write(changes)
 
     # ── taps, kegs and shifts ───────────────────────────────────────────────

@@ -19,15 +19,17 @@ from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
+from tapwire_core.domain.check_outs import CheckOutWish
 from tapwire_core.domain.closed_sets import PaymentMethod, TapStatus
 from tapwire_core.domain.serving_limits import ServingLimit
 from tapwire_core.errors import DomainError
-from tapwire_core.services import beverages, cards, money, pour_recovery, price_rules, shifts, taps, venues, visits
+from tapwire_core.services import beverages, cards, check_outs, money, pour_recovery, price_rules, shifts, taps, venues, visits
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.nodes import ask_for_reports, note_pour_unknown, note_state
 from tapwire_core.services.outbox import all_configs, publish_waiting
 from tapwire_core.services.pours import Answered, RawMessage, authorize_pour, report_of_node, settle_report
 from tapwire_core.services.price_rules import PriceRuleFields
+from tapwire_core.services.receipts import get_receipt
 from tapwire_core.services.visits import Party
 from tests.simulation.books import sql
 from tests.simulation.books.facts import RULE_ID
@@ -150,6 +152,30 @@ class PostgresBooks:
             return await _refusal(visits.void_and_close_visit(self.db, ENGINEER, visit_id, None, WHY))
         return await _refusal(visits.close_visit(self.db, ENGINEER, visit_id))
 
+    async def set_deposit(self, deposit_minor: int) -> Refusal:
+        """Another deposit for cards."""
+        return await _refusal(venues.change_venue(self.db, ENGINEER, self.venue_id, card_deposit_minor=deposit_minor))
+
+    async def check_out(self, visit_id: UUID, *, pays_out: bool, card_returned: bool) -> int | str:
+        """Check a guest out, whatever is unpaid."""
+        payout = PaymentMethod.CASH if pays_out else None
+        wish = CheckOutWish(payout=payout, card_returned=card_returned, despite_incidents=True, reason=WHY)
+        try:
+            await check_outs.check_out(self.db, ENGINEER, visit_id, wish)
+        except DomainError as refused:
+            return refused.code
+        receipt = await get_receipt(self.db, visit_id)
+        return receipt.paid_out_minor
+
+    async def expire(self, visit_id: UUID) -> Refusal:
+        """A visit's end passes, as if it had been opened long before."""
+        await self.db.pool.execute("UPDATE visits SET valid_until = now() - interval '1 s' WHERE visit_id = $1", visit_id)
+        return None
+
+    async def extend(self, visit_id: UUID) -> Refusal:
+        """Let a visit last longer."""
+        return await _refusal(visits.extend(self.db, ENGINEER, visit_id, 1))
+
     async def reconcile(self, visit_id: UUID, volume_ml: int, pour_id: UUID | None) -> Refusal:
         """Settle a pour by hand."""
         return await _refusal(
@@ -267,6 +293,7 @@ class PostgresBooks:
                 gaps={cause: GapLine(*line) for cause, *line in await read(sql.GAPS)},
                 audited=dict(await read(sql.AUDITED)),
                 served=dict(await read(sql.SERVED)),
+                deposits=dict(await read(sql.DEPOSITS)),
             )
 
 

@@ -37,10 +37,11 @@ class KegRow:
 
 @dataclass(slots=True)
 class CardRow:
-    """A card, and whose it is."""
+    """A card, and whose it is, with the deposit that it keeps."""
 
     status: CardStatus = CardStatus.AVAILABLE
     guest_id: UUID | None = None
+    deposit_minor: int = 0
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class GuestRow:
 
 @dataclass(slots=True)
 class VisitRow:
-    """A guest's stay."""
+    """A guest's stay. `expired`: its end has passed. `left`: what its check-out was asked for, and what it paid."""
 
     visit_id: UUID
     guest_id: UUID
@@ -67,6 +68,8 @@ class VisitRow:
     active_tap_id: str | None = None
     patrons: int = 1
     alcohol_allowed: bool = True
+    expired: bool = False
+    left: tuple[bool, bool, int] | None = None
 
 
 @dataclass(slots=True)
@@ -186,6 +189,7 @@ class Tables:
     serving_limit: ServingLimit | None = None
     abv_hundredths: int | None = None
     price_rule: PriceRule | None = None
+    card_deposit_minor: int = 0
     taps: dict[str, TapRow] = field(default_factory=dict)
     kegs: dict[UUID, KegRow] = field(default_factory=dict)
     cards: dict[str, CardRow] = field(default_factory=dict)

@@ -22,6 +22,7 @@ SERVED: Final = """
     SELECT guest_id, used FROM guests, venues,
         served(guest_id, venue_id, serving_limit_measure, serving_limit_window_minutes, NULL)
     WHERE serving_limit_measure IS NOT NULL"""
+DEPOSITS: Final = "SELECT guest_id, sum(deposit_minor)::bigint FROM cards WHERE deposit_minor > 0 GROUP BY guest_id"
 MONEY: Final = "SELECT debit_account, credit_account, amount_minor, guest_id, pour_id FROM money_movements"
 INCIDENTS: Final = "SELECT kind, cause, occurrences FROM incidents WHERE status <> 'resolved'"
 GAPS: Final = """

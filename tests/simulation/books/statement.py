@@ -1,6 +1,7 @@
 """All the books at one moment, from rows."""
 
 from collections import Counter
+from uuid import UUID
 
 from tests.simulation.books.interface import (
     Account,
@@ -42,8 +43,17 @@ def state_books(tables: Tables) -> Statement:
         incidents={key: incident.occurrences for key, incident in tables.incidents.items()},
         gaps={cause: GapLine(row.gap.volume_ml, row.gap.value_minor) for (_, cause), row in tables.incidents.items() if row.gap},
         audited=dict(tables.audited),
+        deposits=_deposits(tables),
         served={} if tables.serving_limit is None else {guest_id: tables.served(guest_id) for guest_id in tables.guests},
     )
+
+
+def _deposits(tables: Tables) -> dict[UUID, int]:
+    kept = Counter[UUID]()
+    for card in tables.cards.values():
+        if card.deposit_minor and card.guest_id is not None:
+            kept[card.guest_id] += card.deposit_minor
+    return dict(kept)
 
 
 def _account(guest: GuestRow) -> Account:
