@@ -38,6 +38,7 @@ class Wrong(StrEnum):
     NEGATIVE = "an account holds more than it has"
     HOUSE_CREDIT = "house credit is more than the house gave, or than there is"
     DEPOSIT = "cards keep another deposit than was taken for them"
+    DRAWER = "a drawer has not what went in and out, or its difference is another one"
     TWO_LEASES = "two pours hold one tap or one visit"
     TWO_ANSWERS = "the same report was answered in two ways"
     NOT_GRANTED = "a valve opened without a grant for the card that lay there"
@@ -112,6 +113,9 @@ class Auditor:
     ended_by_hand: set[UUID] = field(default_factory=set)
     paid_minor: dict[UUID, int] = field(default_factory=dict)
     given_minor: dict[UUID, int] = field(default_factory=dict)
+    drawer_minor: int | None = None
+    uncounted_minor: int = 0
+    over_minor: int = 0
     forgotten: set[UUID] = field(default_factory=set)
     verdicts: dict[tuple[UUID, int, int], str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -223,6 +227,23 @@ class Auditor:
         """Money went over the counter; negative when it went back."""
         self.paid_minor[guest_id] = self.paid_minor.get(guest_id, 0) + amount_minor
 
+    def cash_moved(self, amount_minor: int) -> None:
+        """Cash went into the drawer, or out of it, whoever paid it."""
+        if self.drawer_minor is None:
+            self.uncounted_minor += amount_minor
+        else:
+            self.drawer_minor += amount_minor
+
+    def shift_opened(self, float_minor: int | None) -> None:
+        """A shift began; with a float it counts its cash."""
+        self.drawer_minor = float_minor
+
+    def shift_closed(self, counted_minor: int | None) -> None:
+        """A shift ended, and so much was counted in its drawer."""
+        if self.drawer_minor is not None:
+            self.over_minor += (counted_minor or 0) - self.drawer_minor
+        self.drawer_minor = None
+
     def given(self, guest_id: UUID, amount_minor: int) -> None:
         """The house gave a guest money to pour."""
         self.given_minor[guest_id] = self.given_minor.get(guest_id, 0) + amount_minor
@@ -256,6 +277,9 @@ class Auditor:
             deposited_minor = kept_minor + self._moved(books, guest_id, "deposit", "deposit_forfeited")
             if account.balance_minor != self.paid_minor.get(guest_id, 0) - charged_minor - deposited_minor:
                 self.find(Wrong.MONEY_LOST, f"guest {guest_id} has {account.balance_minor}, charged {charged_minor}")
+        for account, has_minor in (("cash", self.uncounted_minor), ("over_short", -self.over_minor)):
+            if (found_minor := self._balance(books, account)) != has_minor:
+                self.find(Wrong.DRAWER, f"{account} is {found_minor}, should be {has_minor}")
         accused = (
             IncidentKind.ODOMETER_REWOUND,
             IncidentKind.ODOMETER_MISMATCH,
@@ -271,6 +295,11 @@ class Auditor:
                 )
             if not is_true:
                 self.find(Wrong.FALSE_ALARM, f"{kind} {cause}")
+
+    @staticmethod
+    def _balance(books: Statement, account: str) -> int:
+        sides = ((line.amount_minor, line.debit_account, line.credit_account) for line in books.money.elements())
+        return sum(minor * ((debit == account) - (credit == account)) for minor, debit, credit in sides)
 
     @staticmethod
     def _moved(books: Statement, guest_id: UUID, debit: str, credit: str | None) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.reasons import SyncStatus
-from tapwire_core.domain.closed_sets import TapStatus
+from tapwire_core.domain.closed_sets import CashKind, TapStatus
 from tapwire_core.domain.serving_limits import EthanolLimit, ServingLimit, VolumeLimit
 from tests.simulation.auditor import Auditor
 from tests.simulation.books.interface import Books, Refusal
@@ -20,6 +20,9 @@ from tests.simulation.virtual import Clock
 PRICES_MINOR: Final = (1, 333, 9_00, 9_99, 12_50)
 PERCENTS_OFF: Final = (None, 1, 20, 50, 99)
 AMOUNTS_MINOR: Final = (1, 50, 3_00, 10_00)
+FLOAT_MINOR: Final = 20_00
+DRAWER_SHARE: Final = 0.6
+"""Share of the seeds with check-outs in which cash is counted too."""
 DEPOSITS_MINOR: Final = (0, 50, 2_00, 5_00)
 
 
@@ -45,6 +48,8 @@ class People:
     prices: PriceList
     site: Site
     guests: list[Guest]
+    counts_cash: bool = False
+    off_minor: int = 0
 
     # ── guests ──────────────────────────────────────────────────────────────
 
@@ -77,6 +82,7 @@ class People:
         """Put money on the account."""
         if await self.books.top_up(guest.guest_id, amount_minor) is None:
             self.auditor.paid(guest.guest_id, amount_minor)
+            self.auditor.cash_moved(amount_minor)
 
     def _go_to_a_tap(self, guest: Guest) -> None:
         if guest.cards:
@@ -182,6 +188,7 @@ class People:
         guest, amount_minor = dice.choice(self.guests), dice.choice(AMOUNTS_MINOR)
         if await self.books.refund(guest.guest_id, amount_minor) is None:
             self.auditor.paid(guest.guest_id, -amount_minor)
+            self.auditor.cash_moved(-amount_minor)
 
     async def _some_pour(self, dice: Random, guest: Guest) -> UUID | None:
         pours = (await self.books.statement()).pours
@@ -192,8 +199,13 @@ class People:
     def work_at_the_counter(self, dice: Random, until_ms: int) -> None:
         """Cards bear deposits, visits end by the clock, and guests are checked out; by dice of its own."""
         self.clock.after(dice.randint(1, 3_000), partial(self._set_deposit, dice))
-        deeds = (self._check_out, self._check_out, self._check_out, self._expire, self._extend, self._set_deposit)
-        for _ in range(dice.randint(5, 16)):
+        if dice.random() < DRAWER_SHARE:
+            self.clock.after(1, self._begin_to_count)
+        deeds = (
+            *(self._check_out, self._check_out, self._check_out, self._expire, self._extend, self._set_deposit),
+            *(self._count, self._move_cash),
+        )
+        for _ in range(dice.randint(5, 20)):
             self.clock.after(dice.randint(3_000, until_ms), partial(dice.choice(deeds), dice))
 
     async def _set_deposit(self, dice: Random) -> None:
@@ -209,7 +221,39 @@ class People:
             if isinstance(paid_minor, int) and guest.visit_id is not None:
                 guest.visit_id = None
                 self.auditor.paid(guest.guest_id, -paid_minor)
+                self.auditor.cash_moved(-paid_minor)
         self.clock.after(dice.choice((1, 2_000)), partial(self.check_in, guest))
+
+    async def _begin_to_count(self) -> None:
+        """The shift changes while nobody is here yet, and the next one counts its cash."""
+        await self.books.count_cash_from_next_shift()
+        self.counts_cash = True
+        if await self.close_shift() is None:
+            await self.open_shift()
+
+    async def open_shift(self) -> None:
+        """Open the shift, with cash in its drawer where it is counted."""
+        if await self.books.open_shift(FLOAT_MINOR if self.counts_cash else 0) is None:
+            self.auditor.shift_opened(FLOAT_MINOR if self.counts_cash else None)
+
+    async def close_shift(self) -> Refusal:
+        """Close the shift; its drawer is counted, and a note is missing or too many."""
+        has_minor = self.auditor.drawer_minor
+        counted_minor = None if has_minor is None else max(0, has_minor + self.off_minor)
+        refusal = await self.books.close_shift(counted_minor)
+        if refusal is None:
+            self.auditor.shift_closed(counted_minor)
+        return refusal
+
+    async def _count(self, dice: Random) -> None:
+        self.off_minor = dice.choice((0, 0, 1, -5_00, 10_00))
+        if self.auditor.drawer_minor is not None:
+            await self.books.count_drawer(max(0, self.auditor.drawer_minor + self.off_minor))
+
+    async def _move_cash(self, dice: Random) -> None:
+        kind, amount_minor = dice.choice(tuple(CashKind)), dice.choice(AMOUNTS_MINOR)
+        if self.auditor.drawer_minor is not None and await self.books.move_cash(kind, amount_minor) is None:
+            self.auditor.cash_moved(amount_minor if kind is CashKind.PAY_IN else -amount_minor)
 
     async def _expire(self, dice: Random) -> None:
         guest = dice.choice(self.guests)
@@ -280,6 +324,7 @@ class People:
             await self.pay(guest, amount_minor)
         elif await self.books.refund(guest.guest_id, amount_minor) is None:
             self.auditor.paid(guest.guest_id, -amount_minor)
+            self.auditor.cash_moved(-amount_minor)
 
     async def _close_and_open_a_visit(self) -> None:
         guest = self.random.choice(self.guests)
@@ -331,8 +376,8 @@ class People:
         await self.books.stop_tap(self.random.choice(list(self.nodes)))
 
     async def _close_the_shift(self) -> None:
-        if await self.books.close_shift() is None:
-            self.clock.after(self.random.choice((1, 2_000)), self.books.open_shift)
+        if await self.close_shift() is None:
+            self.clock.after(self.random.choice((1, 2_000)), self.open_shift)
 
     # ── ids ─────────────────────────────────────────────────────────────────
 

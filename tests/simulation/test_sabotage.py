@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+from uuid import UUID
 
 import pytest
 
 from tapwire_contracts.reasons import DenyReason
 from tapwire_core.domain import authorization
 from tests.simulation.auditor import Wrong
+from tests.simulation.books import operators
 from tests.simulation.books.apply import ConstraintBroken
+from tests.simulation.books.operators import OperatorBooks
+from tests.simulation.books.rows import CardRow
 from tests.simulation.run import NONE, Sabotage, run_seed
 
 SEEDS: Final = 300
@@ -67,6 +71,25 @@ def test_without_the_age_rule_a_visit_without_alcohol_is_granted_some() -> None:
         found = found_in(SEEDS, NONE, Wrong.ALCOHOL)
 
     assert Wrong.ALCOHOL in found
+
+
+def test_a_count_that_books_no_difference_leaves_cash_in_a_closed_drawer() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operators, "book_count", lambda *_, **__: [])
+        found = found_in(SEEDS, NONE, Wrong.DRAWER)
+
+    assert Wrong.DRAWER in found
+
+
+def test_a_card_that_forgets_its_deposit_is_found() -> None:
+    def forget(_: OperatorBooks, card: CardRow, guest_id: UUID) -> None:
+        card.deposit_minor = 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OperatorBooks, "_forfeit", forget)
+        found = found_in(SEEDS, NONE, Wrong.DEPOSIT)
+
+    assert Wrong.DEPOSIT in found
 
 
 @contextmanager

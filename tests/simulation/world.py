@@ -75,7 +75,7 @@ class World:
         self.has_limits = self.limits.random() < LIMIT_SHARE
         self.gifts = Random(f"gifts {seed}")
         self.has_gifts = self.gifts.random() < GIFT_SHARE
-        self.counter = Random(f"counter {seed}")
+        self.counter = Random(f"check-outs {seed}")
         self.has_counter = self.counter.random() < COUNTER_SHARE
         self.auditor = Auditor(KEG_ML, MAX_FORGOTTEN_ML)
         self.bus = Bus(self.clock, random, self.weather)
@@ -232,7 +232,7 @@ class World:
     async def _encore(self) -> int:
         """Every tap serves a guest again, one after the other."""
         events = 0
-        await self.books.open_shift()
+        await self.people.open_shift()
         if self.has_counter:
             await self.books.set_deposit(0)
         if self.has_limits:
@@ -270,7 +270,7 @@ class World:
         for visit_id, visit in (await self.books.statement()).visits.items():
             if visit.status == "active":
                 await self._insist(self.books.close_visit(visit_id, void_pending=False), f"visit {visit_id}")
-        await self._insist(self.books.close_shift(), "the shift")
+        await self._insist(self.people.close_shift(), "the shift")
 
     async def _insist(self, attempt: Awaitable[str | None], what: str) -> None:
         refusal = await attempt

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import StopPour
 from tapwire_contracts.reasons import IncidentKind, StopReason
@@ -115,6 +117,10 @@ def _move_money(tables: Tables, changes: Changes) -> None:
             tables.guests[moved.guest_id].balance_minor += _effect_on_guest(moved)
             tables.guests[moved.guest_id].house_credit_minor += moved.house_credit_minor
             touched.add(moved.guest_id)
+        if tables.drawer is not None and Account.CASH in (moved.debit_account, moved.credit_account):
+            drawer, into = tables.drawer.by_the_books, moved.debit_account is Account.CASH
+            change_minor = moved.amount_minor if into else -moved.amount_minor
+            tables.drawer.by_the_books = replace(drawer, expected_minor=drawer.expected_minor + change_minor)
     tables.money += changes.money
     for guest_id in touched:
         guest = tables.guests[guest_id]

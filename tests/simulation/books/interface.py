@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from tapwire_contracts.messages import CardPresented, NodeState, PourCompleted, PourUnknown, TapConfig, UnattributedFlow
-from tapwire_core.domain.closed_sets import TapStatus
+from tapwire_core.domain.closed_sets import CashKind, TapStatus
 from tapwire_core.domain.serving_limits import ServingLimit
 
 Command = tuple[str, str | TapConfig]
@@ -245,11 +245,20 @@ class Books(Protocol):
     async def set_emergency_stop(self, *, on: bool) -> Refusal:
         """Stop every tap, or let them go on."""
 
-    async def close_shift(self) -> Refusal:
-        """Close the shift."""
+    async def count_cash_from_next_shift(self) -> Refusal:
+        """From its next shift on the venue counts its cash."""
 
-    async def open_shift(self) -> Refusal:
-        """Open a shift."""
+    async def count_drawer(self, counted_minor: int) -> Refusal:
+        """Count the open shift's drawer."""
+
+    async def move_cash(self, kind: CashKind, amount_minor: int) -> Refusal:
+        """Pay cash into the open shift's drawer, or out of it."""
+
+    async def close_shift(self, counted_minor: int | None = None) -> Refusal:
+        """Close the shift, with a count of its drawer."""
+
+    async def open_shift(self, float_minor: int = 0) -> Refusal:
+        """Open a shift, with so much in its drawer."""
 
     async def statement(self) -> Statement:
         """All the books as they are now."""

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from tapwire_contracts.reasons import AuditAction, StopReason, SyncStatus
 from tapwire_core.domain import pour_recovery
+from tapwire_core.domain.change_records import MoneyMoved
 from tapwire_core.domain.changes import Changes
-from tapwire_core.domain.closed_sets import Account, CardStatus, TapStatus, VisitStatus
+from tapwire_core.domain.closed_sets import Account, CardStatus, CashKind, TapStatus, VisitStatus
+from tapwire_core.domain.drawer import book_count, move_cash, put_float
 from tapwire_core.domain.house_credit import HouseCredit, refundable_minor
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pours import PourEvent
@@ -15,7 +19,7 @@ from tapwire_core.domain.serving_limits import ServingLimit
 from tests.simulation.books.apply import apply_changes, stop_pour
 from tests.simulation.books.facts import always_off, pour_facts, shown_price
 from tests.simulation.books.interface import Refusal
-from tests.simulation.books.rows import CardRow, PourRow, Tables, VisitRow
+from tests.simulation.books.rows import CardRow, DrawerRow, PourRow, Tables, VisitRow
 
 OPERATOR = "operator"
 
@@ -361,19 +365,59 @@ class OperatorBooks:
         self.tables.taps[tap].revision += 1
         self.tables.outbox.append((tap, None))
 
-    async def close_shift(self) -> Refusal:
+    async def count_cash_from_next_shift(self) -> Refusal:
+        """`services.venues.change_venue`."""
+        self.tables.count_cash = True
+        return None
+
+    async def count_drawer(self, counted_minor: int) -> Refusal:
+        """`services.shift_cash.count_drawer`."""
+        if self.tables.drawer is None:
+            return "cash_not_counted"
+        self._count(self.tables.drawer, counted_minor, closed=False)
+        return None
+
+    async def move_cash(self, kind: CashKind, amount_minor: int) -> Refusal:
+        """`services.shift_cash.book_cash`."""
+        if self.tables.drawer is None:
+            return "cash_not_counted"
+        if kind is not CashKind.PAY_IN and amount_minor > self.tables.drawer.by_the_books.account_minor:
+            return "drawer_short"
+        self._move_cash(move_cash(kind, amount_minor))
+        return None
+
+    def _move_cash(self, moved: MoneyMoved) -> None:
+        changes = self.changes(None)
+        changes.money.append(moved)
+        self.write(changes)
+
+    def _count(self, row: DrawerRow, counted_minor: int, *, closed: bool) -> None:
+        drawer = row.by_the_books
+        self.tables.money += book_count(drawer, counted_minor, closed=closed)
+        row.counted = (counted_minor, drawer.expected_minor)
+        row.by_the_books = replace(drawer, over_short_minor=counted_minor - drawer.expected_minor)
+
+    async def close_shift(self, counted_minor: int | None = None) -> Refusal:
         """`services.shifts.close_shift`."""
         if self.tables.shift_id is None:
             return "shift_closed"
         in_use = [visit for visit in self.tables.visits.values() if visit.status is VisitStatus.ACTIVE]
         if in_use or any(pour.pending for pour in self.tables.pours.values()):
             return "shift_in_use"
-        self.tables.shift_id = None
+        drawer = self.tables.drawer
+        if drawer is not None:
+            if counted_minor is None and (drawer.counted is None or drawer.counted[1] != drawer.by_the_books.expected_minor):
+                return "count_required"
+            self._count(drawer, drawer.counted[0] if counted_minor is None and drawer.counted else counted_minor or 0, closed=True)
+        self.tables.shift_id = self.tables.drawer = None
         return None
 
-    async def open_shift(self) -> Refusal:
+    async def open_shift(self, float_minor: int = 0) -> Refusal:
         """`services.shifts.open_shift`."""
         if self.tables.shift_id is not None:
             return "shift_already_open"
         self.tables.shift_id = self.new_id()
+        self.tables.drawer = DrawerRow() if self.tables.count_cash else None
+        for moved in put_float(float_minor):
+            self._move_cash(moved)
         return None

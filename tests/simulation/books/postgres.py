@@ -20,10 +20,22 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.check_outs import CheckOutWish
-from tapwire_core.domain.closed_sets import PaymentMethod, TapStatus
+from tapwire_core.domain.closed_sets import CashKind, PaymentMethod, Role, TapStatus
 from tapwire_core.domain.serving_limits import ServingLimit
 from tapwire_core.errors import DomainError
-from tapwire_core.services import beverages, cards, check_outs, money, pour_recovery, price_rules, shifts, taps, venues, visits
+from tapwire_core.services import (
+    beverages,
+    cards,
+    check_outs,
+    money,
+    pour_recovery,
+    price_rules,
+    shift_cash,
+    shifts,
+    taps,
+    venues,
+    visits,
+)
 from tapwire_core.services.flows import record_flow
 from tapwire_core.services.nodes import ask_for_reports, note_pour_unknown, note_state
 from tapwire_core.services.outbox import all_configs, publish_waiting
@@ -265,13 +277,31 @@ class PostgresBooks:
         change = venues.stop_venue if on else venues.release_venue
         return await _refusal(change(self.db, ENGINEER, self.venue_id, WHY))
 
-    async def close_shift(self) -> Refusal:
-        """Close the shift."""
-        return await _refusal(shifts.close_shift(self.db, ENGINEER, self.venue_id))
+    async def count_cash_from_next_shift(self) -> Refusal:
+        """From its next shift on the venue counts its cash."""
+        return await _refusal(venues.change_venue(self.db, ENGINEER, self.venue_id, count_cash=True))
 
-    async def open_shift(self) -> Refusal:
+    async def count_drawer(self, counted_minor: int) -> Refusal:
+        """Count the open shift's drawer."""
+        return await _refusal(
+            shift_cash.count_drawer(self.db, ENGINEER, Role.SHIFT_LEAD, await self._open_shift_id(), counted_minor, WHY)
+        )
+
+    async def move_cash(self, kind: CashKind, amount_minor: int) -> Refusal:
+        """Pay cash into the open shift's drawer, or out of it."""
+        return await _refusal(shift_cash.book_cash(self.db, ENGINEER, await self._open_shift_id(), kind, amount_minor, WHY))
+
+    async def _open_shift_id(self) -> UUID:
+        found: UUID = await self.db.pool.fetchval("SELECT shift_id FROM shifts WHERE status = 'open'")
+        return found
+
+    async def close_shift(self, counted_minor: int | None = None) -> Refusal:
+        """Close the shift."""
+        return await _refusal(shifts.close_shift(self.db, ENGINEER, self.venue_id, counted_minor=counted_minor))
+
+    async def open_shift(self, float_minor: int = 0) -> Refusal:
         """Open a shift."""
-        return await _refusal(shifts.open_shift(self.db, ENGINEER, self.venue_id))
+        return await _refusal(shifts.open_shift(self.db, ENGINEER, self.venue_id, float_minor))
 
     # ── the books ───────────────────────────────────────────────────────────
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from tapwire_contracts.reasons import EndReason, IncidentKind, StopReason, SyncStatus
 from tapwire_core.domain.change_records import MoneyMoved, PourGranted
 from tapwire_core.domain.closed_sets import Account, CardStatus, StockKind, TapStatus, VisitStatus
+from tapwire_core.domain.drawer import Drawer
 from tapwire_core.domain.identities import Claims
 from tapwire_core.domain.incidents import OpenIncident
 from tapwire_core.domain.price_rules import PriceRule
@@ -178,6 +179,14 @@ class NodeRow:
 
 
 @dataclass(slots=True)
+class DrawerRow:
+    """The drawer of the open shift, where it counts its cash. `counted`: its last count, and what was expected then."""
+
+    by_the_books: Drawer = field(default_factory=Drawer)
+    counted: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
 class Tables:
     """All rows, by their keys. One venue, one beverage; `shift_id` is the open shift, if there is one."""
 
@@ -190,6 +199,8 @@ class Tables:
     abv_hundredths: int | None = None
     price_rule: PriceRule | None = None
     card_deposit_minor: int = 0
+    count_cash: bool = False
+    drawer: DrawerRow | None = None
     taps: dict[str, TapRow] = field(default_factory=dict)
     kegs: dict[UUID, KegRow] = field(default_factory=dict)
     cards: dict[str, CardRow] = field(default_factory=dict)
