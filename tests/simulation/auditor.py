@@ -277,9 +277,9 @@ class Auditor:
             deposited_minor = kept_minor + self._moved(books, guest_id, "deposit", "deposit_forfeited")
             if account.balance_minor != self.paid_minor.get(guest_id, 0) - charged_minor - deposited_minor:
                 self.find(Wrong.MONEY_LOST, f"guest {guest_id} has {account.balance_minor}, charged {charged_minor}")
-        for account, has_minor in (("cash", self.uncounted_minor), ("over_short", -self.over_minor)):
-            if (found_minor := self._balance(books, account)) != has_minor:
-                self.find(Wrong.DRAWER, f"{account} is {found_minor}, should be {has_minor}")
+        for of_house, has_minor in (("cash", self.uncounted_minor), ("over_short", -self.over_minor)):
+            if (found_minor := self._balance(books, of_house)) != has_minor:
+                self.find(Wrong.DRAWER, f"{of_house} is {found_minor}, should be {has_minor}")
         accused = (
             IncidentKind.ODOMETER_REWOUND,
             IncidentKind.ODOMETER_MISMATCH,
