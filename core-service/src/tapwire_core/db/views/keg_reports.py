@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, exists, func, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
@@ -150,12 +151,7 @@ async def report_kegs(db: Database, venue_id: str | None, first: date | datetime
     """
     periods = await read_periods(db, venue_id, first, last)
     async with db.read(in_one_snapshot=True) as connection:
-        found = [msgspec.convert(dict(row), _Keg) for row in (await connection.execute(_kegs(periods))).mappings()]
-        sums: dict[UUID, dict[str, int]] = {keg.keg_id: {} for keg in found}
-        for statement in (_volumes(list(sums)), _rejected(list(sums)), _revenue(list(sums))):
-            for row in await connection.execute(statement):
-                sums[row.keg_id][row.field] = row.amount
-    rows = [_row(keg, sums[keg.keg_id]) for keg in found]
+        rows = await _read_rows(connection, or_(*(_was_there(period) for period in periods)))
     return KegReport(
         venue_id=periods[0].venue_id if len(periods) == 1 else None,
         currency=db.policy.currency,
@@ -164,6 +160,13 @@ async def report_kegs(db: Database, venue_id: str | None, first: date | datetime
         items=rows,
         beverages=_by_beverage(rows),
     )
+
+
+async def report_keg(db: Database, keg_id: UUID) -> KegRow | None:
+    """One keg as the report has it; None for one that was never on a tap."""
+    async with db.read(in_one_snapshot=True) as connection:
+        rows = await _read_rows(connection, kegs.c.keg_id == keg_id)
+    return rows[0] if rows else None
 
 
 async def keg_volumes(db: Database, keg_id: UUID) -> KegVolumes | None:
@@ -197,7 +200,17 @@ async def keg_volumes(db: Database, keg_id: UUID) -> KegVolumes | None:
     )
 
 
-def _kegs(periods: Sequence[Period]) -> Select[Any]:
+async def _read_rows(connection: AsyncConnection, where: ColumnElement[bool]) -> list[KegRow]:
+    """The rows of the kegs that meet a condition, from the connection's snapshot."""
+    found = [msgspec.convert(dict(row), _Keg) for row in (await connection.execute(_kegs(where))).mappings()]
+    sums: dict[UUID, dict[str, int]] = {keg.keg_id: {} for keg in found}
+    for statement in (_volumes(list(sums)), _rejected(list(sums)), _revenue(list(sums))):
+        for row in await connection.execute(statement):
+            sums[row.keg_id][row.field] = row.amount
+    return [_row(keg, sums[keg.keg_id]) for keg in found]
+
+
+def _kegs(where: ColumnElement[bool]) -> Select[Any]:
     on_tap_s = kegs.c.on_tap_before_s + func.coalesce(func.extract("epoch", func.now() - kegs.c.on_tap_since), 0)
     return (
         select(
@@ -208,7 +221,7 @@ def _kegs(periods: Sequence[Period]) -> Select[Any]:
         )
         .join(beverages, beverages.c.beverage_id == kegs.c.beverage_id)
         .outerjoin(taps, taps.c.keg_id == kegs.c.keg_id)
-        .where(or_(*(_was_there(period) for period in periods)))
+        .where(where, kegs.c.tapped_at.is_not(None))
         .order_by(kegs.c.tapped_at, kegs.c.keg_id)
     )
 
