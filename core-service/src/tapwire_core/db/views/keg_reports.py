@@ -204,9 +204,10 @@ async def _read_rows(connection: AsyncConnection, where: ColumnElement[bool]) ->
     """The rows of the kegs that meet a condition, from the connection's snapshot."""
     found = [msgspec.convert(dict(row), _Keg) for row in (await connection.execute(_kegs(where))).mappings()]
     sums: dict[UUID, dict[str, int]] = {keg.keg_id: {} for keg in found}
-    for statement in (_volumes(list(sums)), _rejected(list(sums)), _revenue(list(sums))):
-        for row in await connection.execute(statement):
-            sums[row.keg_id][row.field] = row.amount
+    for statement in (_volumes, _rejected, _paid_by_pours, _paid_by_incidents):
+        for row in await connection.execute(statement(list(sums))):
+            its = sums[row.keg_id]
+            its[row.field] = its.get(row.field, 0) + row.amount
     return [_row(keg, sums[keg.keg_id]) for keg in found]
 
 
@@ -240,7 +241,7 @@ def _volumes(keg_ids: Collection[UUID]) -> Select[Any]:
     """The volumes that left the kegs, by kind; what was rejected is among what was written off."""
     field = case(*((stock.c.kind == kind.value, field_of(kind)) for kind in StockKind))
     return (
-        select(stock.c.keg_id, field.label("field"), cast(func.sum(stock.c.volume_ml), BigInteger).label("amount"))
+        select(stock.c.keg_id, field.label("field"), _sum(stock.c.volume_ml))
         .where(stock.c.keg_id.in_(keg_ids))
         .group_by(stock.c.keg_id, stock.c.kind)
     )
@@ -248,7 +249,7 @@ def _volumes(keg_ids: Collection[UUID]) -> Select[Any]:
 
 def _rejected(keg_ids: Collection[UUID]) -> Select[Any]:
     return (
-        select(stock.c.keg_id, literal("rejected_ml").label("field"), cast(func.sum(stock.c.volume_ml), BigInteger).label("amount"))
+        select(stock.c.keg_id, literal("rejected_ml").label("field"), _sum(stock.c.volume_ml))
         .join(pours, pours.c.pour_id == stock.c.cause_id)
         .where(
             stock.c.keg_id.in_(keg_ids),
@@ -259,18 +260,32 @@ def _rejected(keg_ids: Collection[UUID]) -> Select[Any]:
     )
 
 
-def _revenue(keg_ids: Collection[UUID]) -> Select[Any]:
-    amount = cast(func.sum(money.c.amount_minor), BigInteger).label("amount")
+def _paid_by_pours(keg_ids: Collection[UUID]) -> Select[Any]:
+    """What guests paid for the pours themselves, which the check proves to be their movements."""
     return (
-        select(pours.c.keg_id, literal("revenue_minor").label("field"), amount)
+        select(pours.c.keg_id, literal("revenue_minor").label("field"), _sum(pours.c.amount_minor))
+        .where(pours.c.keg_id.in_(keg_ids))
+        .group_by(pours.c.keg_id)
+    )
+
+
+def _paid_by_incidents(keg_ids: Collection[UUID]) -> Select[Any]:
+    """What guests paid for the pours later."""
+    return (
+        select(pours.c.keg_id, literal("revenue_minor").label("field"), _sum(money.c.amount_minor))
         .join(money, money.c.pour_id == pours.c.pour_id)
         .where(
             pours.c.keg_id.in_(keg_ids),
+            money.c.incident_id.is_not(None),
             money.c.debit_account == Account.GUEST.value,
             money.c.credit_account == Account.SALES.value,
         )
         .group_by(pours.c.keg_id)
     )
+
+
+def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
+    return cast(func.sum(column), BigInteger).label("amount")
 
 
 def _row(keg: _Keg, sums: Mapping[str, int]) -> KegRow:
