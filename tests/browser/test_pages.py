@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(240)
 
 PAGES = (
     *(entry.path for entry in MENU),
-    *("/attention/resolved", "/cards?card_uid=04a1b2c3", "/reports?by=beverage", "/shift/close"),
+    *("/attention/resolved", "/cards?card_uid=04a1b2c3", "/reports?by=beverage", "/reports/kegs", "/shift/close"),
 )
 DIALOGS = (
     "/taps/bar/left/actions",

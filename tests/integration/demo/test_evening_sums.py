@@ -24,7 +24,8 @@ from tapwire_core.services.visits import PourPending
 from tests.venue import KEG_ML, OPERATOR, Guest, SimulatedTap, Venue
 
 HAPPENINGS = 30
-PARTS = ("sold_ml", "written_off_ml", "rejected_ml", "unattributed_ml", "corrected_ml", "line_cleaning_ml")
+FINISHED = ("yield_loss_ml", "spoiled_ml", "returned_ml")
+PARTS = ("sold_ml", "written_off_ml", "rejected_ml", "unattributed_ml", "corrected_ml", "line_cleaning_ml", *FINISHED)
 """The volumes that a report keeps apart."""
 BALANCES_MINOR = (20_00, 50_00, 100_00, 500_00)
 

@@ -1,10 +1,13 @@
 """Kegs over REST: deliveries, and what becomes of a keg that comes off its tap."""
 
+import csv
+import io
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.closed_sets import KegFinish, Role, TapStatus
 from tapwire_core.services import kegs, shifts, taps
 from tests.rest import Rest, done, refusal, with_key
 from tests.venue import KEG_ML, OPERATOR, Venue
@@ -138,3 +141,110 @@ async def test_of_two_operators_who_change_the_same_keg_one_is_refused(rest: Res
 
     assert problem["keg_id"] == str(theirs)
     assert await venue.keg_ml() == KEG_ML
+
+
+async def report_of_today(rest: Rest, venue: Venue, **asked: str) -> dict[str, Any]:
+    """The keg report of today."""
+    day = str(await venue.today())
+    found: dict[str, Any] = done(await rest.operator.get("/api/reports/kegs", params={"from": day, "to": day, **asked}))
+    return found
+
+
+async def test_the_keg_report_says_what_a_kicked_keg_gave_cost_and_brought(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=10_000_000)
+    fresh = await kegs.create_keg(
+        venue.db,
+        OPERATOR,
+        beverage_id=venue.beverage_id,
+        initial_volume_ml=1_000,
+        delivery=kegs.Delivery(supplier="Brauhaus", cost_minor=12_000),
+    )
+    await taps.put_keg(venue.db, OPERATOR, venue.tap.path, fresh)
+    await venue.report(await venue.grant(ann), 875)
+    await kegs.book_line_cleaning(venue.db, OPERATOR, Role.OPERATOR, fresh, 25, "line")
+    await taps.take_keg_off(venue.db, OPERATOR, venue.tap.path, finish=KegFinish.KICKED)
+
+    report = await report_of_today(rest, venue)
+
+    kept, kicked = report["items"]
+    assert kicked["keg_id"] == str(fresh)
+    volumes = {
+        name: kicked[name] for name in ("initial_volume_ml", "book_volume_ml", "sold_ml", "line_cleaning_ml", "yield_loss_ml")
+    }
+    assert volumes == {
+        "initial_volume_ml": 1_000,
+        "book_volume_ml": 0,
+        "sold_ml": 875,
+        "line_cleaning_ml": 25,
+        "yield_loss_ml": 100,
+    }
+    assert (kicked["yield_percent"], kicked["finish"], kicked["supplier"]) == (87.5, "kicked", "Brauhaus")
+    assert (kicked["revenue_minor"], kicked["cost_minor"], kicked["margin_minor"]) == (43_750, 12_000, 31_750)
+    assert (kept["yield_percent"], kept["finish"], kept["margin_minor"]) == (None, "swapped", None)
+    (pils,) = report["beverages"]
+    assert (pils["kegs"], pils["finished_kegs"], pils["sold_ml"], pils["yield_percent"]) == (2, 1, 875, 87.5)
+    assert (pils["cost_minor"], pils["margin_minor"], pils["revenue_minor"]) == (None, None, 43_750)
+
+
+async def test_what_left_a_keg_adds_up_in_the_keg_report(rest: Rest, venue: Venue) -> None:
+    poor = await venue.guest(balance_minor=1_000)
+    await venue.report(await venue.grant(poor), 600, duration_ms=20_000)
+    await kegs.correct_stock(venue.db, OPERATOR, venue.keg_id, 70, "recounted")
+    rich = await venue.guest(balance_minor=10_000_000)
+    await taps.change_tap(venue.db, OPERATOR, venue.tap.path, status=TapStatus.ACTIVE)
+    await venue.report(await venue.grant(rich), 300)
+
+    (keg,) = (await report_of_today(rest, venue))["items"]
+
+    assert keg["rejected_ml"] == 600
+    gone = sum(value for name, value in keg.items() if name.endswith("_ml") and name not in ("initial_volume_ml", "book_volume_ml"))
+    assert gone == keg["initial_volume_ml"] - keg["book_volume_ml"] == 970
+
+
+async def test_the_keg_report_as_csv_has_a_row_for_each_keg_or_beverage(rest: Rest, venue: Venue) -> None:
+    day = str(await venue.today())
+    tables = {}
+    for by in ("keg", "beverage"):
+        asked = {"from": day, "to": day, "by": by}
+        answer = await rest.operator.get("/api/reports/kegs", params=asked, headers={"Accept": "text/csv"})
+        assert answer.headers["content-type"].startswith("text/csv")
+        tables[by] = list(csv.DictReader(io.StringIO(answer.text)))
+    (keg,), (beverage,) = tables["keg"], tables["beverage"]
+    assert (keg["keg_id"], keg["initial_volume_ml"], keg["yield_percent"], keg["currency"]) == (
+        str(venue.keg_id),
+        str(KEG_ML),
+        "",
+        "EUR",
+    )
+    assert (beverage["beverage"], beverage["kegs"]) == ("Pils", "1")
+
+
+async def test_a_keg_that_was_finished_before_the_period_is_not_in_its_report(rest: Rest, venue: Venue) -> None:
+    await taps.take_keg_off(venue.db, OPERATOR, venue.tap.path, finish=KegFinish.RETURNED)
+    await venue.db.pool.execute(
+        "UPDATE kegs SET tapped_at = tapped_at - interval '9 days', finished_at = finished_at - interval '8 days'"
+    )
+    await venue.db.pool.execute("UPDATE kegs SET created_at = created_at - interval '9 days'")
+
+    assert [keg["finish"] for keg in (await report_of_today(rest, venue))["items"]] == ["returned"]  # its stock moved today
+    tomorrow = await rest.operator.get("/api/reports/kegs", params={"from": "2024-01-01", "to": "2024-01-02"})
+    assert done(tomorrow)["items"] == []
+
+
+async def test_a_kegs_book_volume_over_time_has_few_points_and_the_last_one(rest: Rest, venue: Venue) -> None:
+    await venue.db.pool.execute(
+        """INSERT INTO stock_movements (keg_id, kind, volume_ml, venue_id, actor)
+           SELECT $1, 'correction', 10, 'bar', 'somebody' FROM generate_series(1, 450)""",
+        venue.keg_id,
+    )
+    await venue.db.pool.execute("UPDATE kegs SET book_volume_ml = book_volume_ml - 4500")
+
+    volumes = done(await rest.operator.get(f"/api/kegs/{venue.keg_id}/volumes"))
+
+    points = [point["book_volume_ml"] for point in volumes["items"]]
+    assert 100 < len(points) <= 200
+    assert points == sorted(points, reverse=True)
+    assert points[-1] == KEG_ML - 4_500
+    as_text = await rest.operator.get(f"/api/kegs/{venue.keg_id}/volumes", headers={"Accept": "text/csv"})
+    assert as_text.text.splitlines()[0] == "at,book_volume_ml"
+    assert len(as_text.text.splitlines()) == len(points) + 1

@@ -169,6 +169,10 @@ class Formats:
         """The price of a glass: `500 ml: 3.25 €`."""
         return f"{self.volume(glass_ml)}: {self.money(charge(glass_ml, per_liter_minor))}" if per_liter_minor else ""
 
+    def share(self, share: float | None) -> str:
+        """A share in per cent, with one decimal: `97.2 %`."""
+        return "–" if share is None else f"{self._tenths(Decimal(str(share)))}\N{NO-BREAK SPACE}%"
+
     def _tenths(self, amount: Decimal) -> str:
         return str(format_decimal(amount, "#,##0.0", locale=self.locale))
 

@@ -24,6 +24,7 @@ from tapwire_core.db.views.reports import SalesBy
 from tapwire_core.domain.closed_sets import (
     CardStatus,
     CashKind,
+    KegFinish,
     KegStatus,
     PaymentMethod,
     Program,
@@ -246,6 +247,12 @@ CARD_STATUSES: Final[Mapping[CardStatus, str]] = {
 KEG_STATUSES: Final[Mapping[KegStatus, str]] = {KegStatus.IN_STOCK: N_("In stock"), KegStatus.RETIRED: N_("Retired")}
 VISIT_STATUSES: Final[Mapping[VisitStatus, str]] = {VisitStatus.ACTIVE: N_("Open"), VisitStatus.CLOSED: N_("Closed")}
 SHIFT_STATUSES: Final[Mapping[ShiftStatus, str]] = {ShiftStatus.OPEN: N_("Shift open"), ShiftStatus.CLOSED: N_("Shift closed")}
+FINISHES: Final[Mapping[KegFinish, str]] = {
+    KegFinish.KICKED: N_("Kicked: it is empty"),
+    KegFinish.SWAPPED: N_("Swapped: kept for later"),
+    KegFinish.SPOILED: N_("Spoiled"),
+    KegFinish.RETURNED: N_("Returned to the supplier"),
+}
 METHODS: Final[Mapping[PaymentMethod, str]] = {PaymentMethod.CASH: N_("Cash"), PaymentMethod.CARD: N_("Bank card")}
 MOVEMENTS: Final[Mapping[MovementKind, str]] = {
     MovementKind.TOP_UP: N_("Top-up"),
@@ -420,6 +427,7 @@ WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "resolution": RESOLUTIONS,
     "card_status": CARD_STATUSES,
     "keg_status": KEG_STATUSES,
+    "finish": FINISHES,
     "visit_status": VISIT_STATUSES,
     "shift_status": SHIFT_STATUSES,
     "method": METHODS,

@@ -1,7 +1,7 @@
 """Kegs: stock, and bookings of volume outside pours."""
 
 from datetime import date
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Final, Literal, TypedDict
 from uuid import UUID
 
 from litestar import Request, Response, get, patch, post
@@ -21,8 +21,10 @@ from tapwire_admin.requests.dependencies import (
 )
 from tapwire_admin.requests.field_types import KegCount, Name, PaidMinor, Reason, SignedVolumeMl, Slug, VolumeMl
 from tapwire_admin.requests.parameters import changes_of, require_found, require_sane_year
+from tapwire_admin.responses.csv_tables import CSV, answer_csv, wants_csv
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import kegs as views
+from tapwire_core.db.views.keg_reports import KegVolumes, keg_volumes
 from tapwire_core.db.views.kegs import KegView
 from tapwire_core.db.views.queries import Page
 from tapwire_core.domain.closed_sets import KegStatus
@@ -31,6 +33,7 @@ from tapwire_core.services import kegs
 from tapwire_core.services.venues import VenueRequired
 
 BestBefore = Annotated[date, Meta(description="the last good day, by the venue's calendar")]
+VOLUMES_EXAMPLE: Final = "at,book_volume_ml\r\n2026-05-01T20:15:00+00:00,49600\r\n"
 
 
 class NewKeg(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -130,6 +133,20 @@ async def read_keg(db: Db, keg_id: FromPath[UUID]) -> KegView:
     return await _view(db, keg_id)
 
 
+@get(
+    "/kegs/{keg_id:uuid}/volumes",
+    access=OPERATOR,
+    answers={200: (KegVolumes, "the book volume over time")},
+    as_text={CSV: VOLUMES_EXAMPLE},
+)
+async def read_volumes(request: Request[Any, Any, Any], db: Db, keg_id: FromPath[UUID]) -> Response[Any]:
+    """A keg's book volume over time, at most 200 points."""
+    volumes = require_found(await keg_volumes(db, keg_id), "keg", keg_id)
+    if not wants_csv(request):
+        return Response(volumes)
+    return answer_csv(["at", "book_volume_ml"], ([point.at.isoformat(), point.book_volume_ml] for point in volumes.items))
+
+
 @patch("/kegs/{keg_id:uuid}", access=OPERATOR, refuses=(kegs.KegOnTap, kegs.KegIsFinished))
 async def change_keg(db: Db, actor: CurrentActor, keg_id: FromPath[UUID], data: JSONBody[KegChange]) -> KegView:
     """Retire a keg or take it back into stock, or state its best-before date."""
@@ -167,4 +184,4 @@ async def _view(db: Database, keg_id: UUID) -> KegView:
     return require_found(await views.get_keg(db, keg_id), "keg", keg_id)
 
 
-HANDLERS = (list_kegs, suggest_keg, create_keg, read_keg, change_keg, book_stock)
+HANDLERS = (list_kegs, suggest_keg, create_keg, read_keg, read_volumes, change_keg, book_stock)

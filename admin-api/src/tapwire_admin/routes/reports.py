@@ -1,7 +1,7 @@
-"""Sales over a period, as JSON or, with `Accept: text/csv`, for a spreadsheet."""
+"""Sales and kegs of a period, as JSON or, with `Accept: text/csv`, for a spreadsheet."""
 
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 
 from litestar import Request, Response, get
@@ -11,11 +11,31 @@ from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.requests.dependencies import Db, FromQuery, VenueQuery
 from tapwire_admin.requests.parameters import read_day, read_day_or_moment
 from tapwire_admin.responses.csv_tables import CSV, Cell, answer_csv, wants_csv
+from tapwire_core.db.views.keg_reports import BeverageRow, KegReport, KegRow, KegsBy, KegSums, report_kegs
 from tapwire_core.db.views.reports import SalesBy, SalesReport, SalesRow, report_sales
 from tapwire_core.db.views.sales_patterns import ComparedDay, SalesComparison, SalesHeatMap, compare_sales, report_heat_map
 from tapwire_core.errors import NotFound
 
 SUMS: Final = ("pours", "volume_ml", "sold_minor", "written_off_minor")
+KEG_COLUMNS: Final = (
+    "keg_id",
+    "venue_id",
+    "beverage_id",
+    "beverage",
+    "supplier",
+    "batch",
+    "tapped_at",
+    "finished_at",
+    "finish",
+    *KegSums.__struct_fields__,
+)
+BEVERAGE_COLUMNS: Final = ("beverage_id", "beverage", "kegs", "finished_kegs", *KegSums.__struct_fields__)
+KEGS_EXAMPLE: Final = (
+    "beverage_id,beverage,kegs,finished_kegs,initial_volume_ml,book_volume_ml,sold_ml,written_off_ml,rejected_ml,unattributed_ml,"
+    "corrected_ml,line_cleaning_ml,yield_loss_ml,spoiled_ml,returned_ml,yield_percent,revenue_minor,cost_minor,margin_minor,"
+    "days_on_tap,currency\r\n0b8b1c3e-6a53-4a57-9b62-5f1f0f6b2a11,Pils,1,1,50000,0,48600,200,0,0,0,0,1200,0,0,97.2,340200,8900,"
+    "331300,2.5,EUR\r\n"
+)
 EXAMPLE: Final = "tap,pours,volume_ml,sold_minor,written_off_minor,currency,comps_minor\r\nbar/taps/left,12,4800,33600,0,EUR,0\r\n"
 
 FirstMoment = Annotated[
@@ -119,4 +139,41 @@ def _compared(row: ComparedDay, currency: str) -> Iterator[Cell]:
     yield currency
 
 
-HANDLERS = (report, heat_map, compare)
+@get(
+    "/reports/kegs",
+    access=OPERATOR,
+    refuses=(NotFound,),
+    answers={200: (KegReport, "the kegs, and their beverages")},
+    as_text={CSV: KEGS_EXAMPLE},
+)
+async def report_of_kegs(
+    request: Request[Any, Any, Any],
+    db: Db,
+    since: FirstMoment,
+    until: LastMoment,
+    by: FromQuery[KegsBy] = KegsBy.KEG,
+    venue_id: VenueQuery = None,
+) -> Response[Any]:
+    """Kegs that are on a tap, or were tapped, finished or moved in a period; each sum is of a keg's whole life.
+
+    `by` chooses the table of the CSV.
+    """
+    first, last = read_day_or_moment("from", since), read_day_or_moment("to", until)
+    report = await report_kegs(db, venue_id, first, last)
+    return kegs_as_csv(report, by) if wants_csv(request) else Response(report)
+
+
+def kegs_as_csv(report: KegReport, by: KegsBy) -> Response[str]:
+    """A keg report as CSV for programs: one row for each keg or beverage."""
+    rows: Sequence[KegRow | BeverageRow] = report.items if by is KegsBy.KEG else report.beverages
+    names = KEG_COLUMNS if by is KegsBy.KEG else BEVERAGE_COLUMNS
+    return answer_csv([*names, "currency"], ([*(_cell(getattr(row, name)) for name in names), report.currency] for row in rows))
+
+
+def _cell(value: object) -> Cell:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if value is None or isinstance(value, int) else str(value)
+
+
+HANDLERS = (report, heat_map, compare, report_of_kegs)

@@ -79,15 +79,20 @@ class TapStopped(Struct, frozen=True, kw_only=True):
     pour_id: UUID | None
 
 
-class KegOnTap(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The keg to connect. `finish`: what became of the one that comes off, `swapped` if left out.
+class KegOffTap(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What became of a keg that comes off its tap, `swapped` if left out, and why."""
+
+    finish: KegFinish | None = None
+    reason: Reason | None = None
+
+
+class KegOnTap(KegOffTap, kw_only=True, forbid_unknown_fields=True):
+    """The keg to connect, and what became of the one that comes off.
 
     `expected_keg_id`: the keg that must come off, else nothing is done.
     """
 
     keg_id: UUID
-    finish: KegFinish | None = None
-    reason: Reason | None = None
     expected_keg_id: UUID | None = None
 
 

@@ -18,3 +18,8 @@ def is_low(book_volume_ml: int, initial_volume_ml: int, low_percent: int) -> boo
 def likely_finish(book_volume_ml: int, initial_volume_ml: int, low_percent: int) -> KegFinish:
     """Guess what became of a keg that comes off: a low one was kicked, another one is kept for later."""
     return KegFinish.KICKED if is_low(book_volume_ml, initial_volume_ml, low_percent) else KegFinish.SWAPPED
+
+
+def yield_percent(sold_ml: int, gone_ml: int) -> float | None:
+    """Return what was sold in per cent of what is gone, with one decimal; None where nothing is gone."""
+    return (sold_ml * 1_000 + gone_ml // 2) // gone_ml / 10 if gone_ml > 0 else None

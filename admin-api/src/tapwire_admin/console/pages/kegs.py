@@ -22,6 +22,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import beverages as beverage_views
 from tapwire_core.db.views import kegs as keg_views
 from tapwire_core.db.views.beverages import BeverageView
+from tapwire_core.db.views.keg_reports import report_keg
 from tapwire_core.db.views.queries import Page
 from tapwire_core.domain.closed_sets import KegStatus
 from tapwire_core.domain.shown import Noun
@@ -76,15 +77,17 @@ async def search_beverages(db: Db, viewer: CurrentViewer, search: TextQuery = No
 
 @post("/stock/new-keg", access=OPERATOR, shows=Noun.VENUE)
 async def add_keg(actor: CurrentActor, form: Form) -> Response[str]:
-    """Take a full keg into stock."""
+    """Take a delivery of kegs into stock."""
     volume_ml = read_liters(form.values.get("liters", ""), "liters")
-    given = form.read(NewKeg, initial_volume_ml=volume_ml, venue_id=form.venue_id)
+    given = form.read(NewKeg, money=("cost_minor", "keg_deposit_minor"), initial_volume_ml=volume_ml, venue_id=form.venue_id)
     await form.once(
-        kegs.create_keg,
+        kegs.create_kegs,
         actor,
         venue_id=given.venue_id,
         beverage_id=given.beverage_id,
         initial_volume_ml=given.initial_volume_ml,
+        delivery=given.delivery,
+        count=given.count or 1,
     )
     return go_to("/stock")
 
@@ -95,7 +98,8 @@ async def show_keg(db: Db, viewer: CurrentViewer, keg_id: FromPath[UUID]) -> Res
     shown = await read_shown(db, Noun.KEG, keg_id)
     keg = require_found(await keg_views.get_keg(db, keg_id), "keg", keg_id)
     reasons = {kind: viewer.translate(reason) for kind, reason in REASONS.items()}
-    return viewer.show("dialogs/keg.html", keg=keg, shown=shown, reasons=reasons)
+    row = await report_keg(db, keg_id)
+    return viewer.show("dialogs/keg.html", keg=keg, row=row, shown=shown, reasons=reasons)
 
 
 @post("/stock/kegs/{keg_id:uuid}/status", access=OPERATOR, shows=Noun.KEG)

@@ -45,6 +45,9 @@ PARTS: Final = {
     "unattributed": N_("Unattributed"),
     "corrected": N_("Corrections"),
     "line_cleaning": N_("Line cleaning"),
+    "yield_loss": N_("Left in kicked kegs"),
+    "spoiled": N_("Spoiled"),
+    "returned": N_("Returned"),
 }
 
 
@@ -58,7 +61,7 @@ async def show_reports(
     by: FromQuery[SalesBy] = SalesBy.HOUR,
 ) -> Response[str]:
     """The report of a period; without one, of today."""
-    first, last = await _days(db, viewer, since, until)
+    first, last = await read_days(db, viewer, since, until)
     sales = await report_sales(db, viewer.required_venue.venue_id, first, last, by)
     volumes = await report_volumes(db, viewer.required_venue.venue_id, sales.since, sales.until)
     labels, parts = _labels(viewer, sales, by), _parts(viewer, volumes)
@@ -84,7 +87,7 @@ async def download(
     by: FromQuery[SalesBy] = SalesBy.DAY,
 ) -> Response[str]:
     """The report for a spreadsheet."""
-    first, last = await _days(db, viewer, since, until)
+    first, last = await read_days(db, viewer, since, until)
     sales = await report_sales(db, viewer.required_venue.venue_id, first, last, by)
     labels = _labels(viewer, sales, by)
     money = f" ({sales.currency})"
@@ -108,7 +111,9 @@ def _cells(formats: Formats, row: SalesRow, *, with_comps: bool) -> Iterator[Cel
         yield Amount(formats.typed_money(row.comps_minor))
 
 
-async def _days(db: Database, viewer: Viewer, since: str | None, until: str | None) -> tuple[date, date]:
+async def read_days(db: Database, viewer: Viewer, since: str | None, until: str | None) -> tuple[date, date]:
+    """The first and the last day of a page's period; without them, today."""
+    """The first and the last day of a page's period; without them, today."""
     today = (await read_status(db)).system.now.astimezone(viewer.formats.zone).date()
     last = read_day_or_moment("to", until) if until else today
     first = read_day_or_moment("from", since) if since else last

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import Struct
 
-from tapwire_admin.access.auth import ENGINEER, OPERATOR
+from tapwire_admin.access.auth import ENGINEER, OPERATOR, operator_of
 from tapwire_admin.console.choices import FIRST_CHOICES, Choice, Choices, choices_of
-from tapwire_admin.console.forms import Form
+from tapwire_admin.console.forms import Form, SubmittedForm
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
@@ -20,17 +20,19 @@ from tapwire_admin.live import Live, LiveKind
 from tapwire_admin.requests.dependencies import CurrentActor, Db, FromQuery, PageQuery, SlugInPath, TextQuery
 from tapwire_admin.requests.field_types import Name
 from tapwire_admin.requests.parameters import read_uuid, require_found
-from tapwire_admin.routes.taps import KegOnTap, StopTap, TapChange
+from tapwire_admin.routes.taps import KegOffTap, KegOnTap, StopTap, TapChange
 from tapwire_contracts.reasons import Phase
 from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import kegs as keg_views
 from tapwire_core.db.views import taps as tap_views
+from tapwire_core.db.views.keg_reports import report_keg
 from tapwire_core.db.views.kegs import KegView
 from tapwire_core.db.views.queries import MAX_LIMIT, Page
 from tapwire_core.db.views.taps import TapView
 from tapwire_core.db.views.visits import allowances_of_visits
-from tapwire_core.domain.closed_sets import TapStatus
+from tapwire_core.domain.closed_sets import KegFinish, TapStatus
+from tapwire_core.domain.kegs import likely_finish
 from tapwire_core.domain.money import charge
 from tapwire_core.domain.serving_limits import Allowance, EthanolLimit, ServingLimit
 from tapwire_core.domain.shown import Noun
@@ -149,6 +151,7 @@ async def show_actions(
     suggested = await _suggested_keg(db, shown)
     kegs = await _keg_choices(db, viewer, shown, suggested, None, suggested)
     context = {"tap": shown, "shown": as_shown, "kegs": kegs, "suggested": suggested, "reasons": viewer.translate_all(LOCK_REASONS)}
+    context |= _finishes(viewer, shown)
     rooms = await tap_views.list_rooms(db, venue)
     return viewer.show("dialogs/tap.html", service_first=first == "service", rooms=rooms, **context)
 
@@ -193,19 +196,51 @@ async def set_status(viewer: CurrentViewer, actor: CurrentActor, form: Form, ven
 
 
 @post("/taps/{venue:str}/{tap:str}/keg", access=OPERATOR, shows=Noun.TAP)
-async def change_keg(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
-    """Connect a keg to a tap; it replaces the connected one."""
-    path = str(tap_path(venue, tap))
-    await form.only(["keg_id"]).once(taps.put_keg, actor, path, form.read(KegOnTap).keg_id)
-    return done(viewer.translate(N_("The keg is connected.")), changed=[path])
+async def change_keg(
+    request: Request[Any, Any, Any],
+    viewer: CurrentViewer,
+    actor: CurrentActor,
+    form: Form,
+    venue: SlugInPath,
+    tap: SlugInPath,
+) -> Response[str]:
+    """Connect a keg to a tap; it replaces the connected one, and says what became of that."""
+    path, wanted = str(tap_path(venue, tap)), form.read(KegOnTap)
+    await form.only(["keg_id"]).once(
+        taps.put_keg, actor, path, wanted.keg_id, finish=wanted.finish, reason=wanted.reason, role=operator_of(request).role
+    )
+    message = viewer.translate(N_("The keg is connected."))
+    return done(await _with_yield(viewer, form, wanted.finish, message), changed=[path])
 
 
 @post("/taps/{venue:str}/{tap:str}/keg-off", access=OPERATOR, shows=Noun.TAP)
-async def take_keg_off(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue: SlugInPath, tap: SlugInPath) -> Response[str]:
-    """Disconnect a tap's keg; its book volume stays."""
-    path = str(tap_path(venue, tap))
-    await form.only(["keg_id"]).once(taps.take_keg_off, actor, path)
-    return done(viewer.translate(N_("The keg is disconnected.")), changed=[path])
+async def take_keg_off(
+    request: Request[Any, Any, Any],
+    viewer: CurrentViewer,
+    actor: CurrentActor,
+    form: Form,
+    venue: SlugInPath,
+    tap: SlugInPath,
+) -> Response[str]:
+    """Disconnect a tap's keg, and say what became of it."""
+    path, wanted = str(tap_path(venue, tap)), form.read(KegOffTap)
+    await form.only(["keg_id"]).once(
+        taps.take_keg_off, actor, path, finish=wanted.finish, reason=wanted.reason, role=operator_of(request).role
+    )
+    message = viewer.translate(N_("The keg is disconnected."))
+    return done(await _with_yield(viewer, form, wanted.finish, message), changed=[path])
+
+
+async def _with_yield(viewer: Viewer, form: SubmittedForm, finish: KegFinish | None, message: str) -> str:
+    """A message, with the yield of the keg that was kicked; while a pour of it is pending that is not known yet."""
+    last = form.shown.values.get("keg_id") if form.shown and finish is KegFinish.KICKED else None
+    row = await report_keg(form.db, UUID(str(last))) if last else None
+    if row is None or row.book_volume_ml != 0:
+        return message
+    told = viewer.translate(N_("The last keg gave %(percent)s of its volume.")) % {
+        "percent": viewer.formats.share(row.yield_percent)
+    }
+    return f"{message} {told}"
 
 
 async def cards_of(db: Database, live: Live, viewer: Viewer, found: Sequence[TapView]) -> list[Card]:
@@ -223,6 +258,13 @@ async def change_room(viewer: CurrentViewer, actor: CurrentActor, form: Form, ve
     if changes := form.changed(room=given.room):
         await form.only(["room"]).once(taps.change_tap, actor, path, **changes)
     return done(viewer.translate(N_("Done.")), changed=[path])
+
+
+def _finishes(viewer: Viewer, tap: TapView) -> dict[str, Any]:
+    """What may become of the tap's keg, the likely first, and whether it is low."""
+    left_ml, full_ml = tap.keg_book_volume_ml or 0, tap.keg_initial_volume_ml or 0
+    guess = likely_finish(left_ml, full_ml, viewer.required_venue.keg_low_percent)
+    return {"finishes": sorted(KegFinish, key=lambda finish: finish is not guess), "is_low": guess is KegFinish.KICKED}
 
 
 async def _suggested_keg(db: Database, tap: TapView) -> KegView | None:

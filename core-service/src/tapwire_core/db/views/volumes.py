@@ -59,10 +59,11 @@ async def report_volumes(db: Database, venue_id: str, since: datetime, until: da
 def volume_field() -> ColumnElement[Any]:
     """The field of `Volumes` that a stock movement counts in; for statements that join the movement's pour."""
     of_rejected = and_(stock.c.kind == StockKind.OVERPOUR.value, pours.c.sync_status == SyncStatus.REJECTED.value)
-    return case((of_rejected, "rejected_ml"), *((stock.c.kind == kind.value, _field_of(kind)) for kind in StockKind))
+    return case((of_rejected, "rejected_ml"), *((stock.c.kind == kind.value, field_of(kind)) for kind in StockKind))
 
 
-def _field_of(kind: StockKind) -> str:
+def field_of(kind: StockKind) -> str:
+    """The field of `Volumes` that a kind counts in, but for the overpour of a rejected pour."""
     match kind:
         case StockKind.SALE:
             return "sold_ml"
