@@ -3,7 +3,7 @@
 Money comes from the movements, volume and count from settled pours, as in `reports`; all times are of each venue's clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -100,13 +100,12 @@ class _DaySums(Struct, frozen=True):
 async def report_heat_map(db: Database, venue_id: str | None, first: date | datetime, last: date | datetime) -> SalesHeatMap:
     """Sales by weekday and hour of a venue, or of all in the database's scope; raises as `report_sales` does."""
     periods = await read_periods(db, venue_id, first, last)
-    facts = _facts(periods)
+    facts = _facts(periods, lambda at: [func.date_trunc("hour", at).label("hour")])
     keys: list[ColumnElement[Any]] = [
-        cast(extract("isodow", facts.c.at), Integer).label("weekday"),
-        cast(extract("hour", facts.c.at), Integer).label("hour"),
+        cast(extract("isodow", facts.c.hour), Integer).label("weekday"),
+        cast(extract("hour", facts.c.hour), Integer).label("hour"),
     ]
-    sums = [_sum(facts.c[name]).label(name) for name in SUMS]
-    statement = select(*[*keys, *sums]).group_by(*keys).order_by(*keys)
+    statement = select(*keys, *(_sum(facts.c[name]).label(name) for name in SUMS)).group_by(*keys).order_by(*keys)
     return SalesHeatMap(
         venue_id=_sole(periods),
         currency=db.policy.currency,
@@ -123,18 +122,16 @@ async def compare_sales(db: Database, venue_id: str | None, first: date, last: d
     """
     periods = await read_periods(db, venue_id, first, last)
     with_before = await read_periods(db, venue_id, first - WEEK, last, MAX_DAYS + WEEK.days)
-    facts = _facts(with_before)
-    comparable = facts.c.at + WEEK < facts.c.now
-    day = cast(facts.c.at, Date)
+    facts = _facts(with_before, lambda at: [cast(at, Date).label("day"), (at + WEEK < _local(func.now())).label("comparable")])
     columns: list[ColumnElement[Any]] = [
-        day.label("day"),
+        facts.c.day,
         *(_sum(facts.c[name]).label(name) for name in SUMS),
         *(
-            func.coalesce(_sum(case((comparable, facts.c[name]))), 0).label(label)
+            func.coalesce(_sum(case((facts.c.comparable, facts.c[name]))), 0).label(label)
             for name, label in zip(SUMS, ("pours_before", "volume_before_ml", "sold_before_minor"), strict=True)
         ),
     ]
-    statement = select(*columns).group_by(day)
+    statement = select(*columns).group_by(facts.c.day)
     sums = {row.day: row for row in await read_all(db, statement, _DaySums)}
     end = min(last, max(period.today for period in periods))
     days = [first + timedelta(days=place) for place in range((end - first).days + 1)]
@@ -155,37 +152,45 @@ def _compared(sums: dict[date, _DaySums], day: date) -> ComparedDay:
     )
 
 
-def _facts(periods: Sequence[Period]) -> Subquery:
-    """Settled pours and sales of money, each at its venue's local time `at`; `now`: what that clock shows."""
-    return union_all(_settled(periods), _sold(periods)).subquery()
+def _facts(periods: Sequence[Period], keys_of: Callable[[ColumnElement[datetime]], list[ColumnElement[Any]]]) -> Subquery:
+    """Sums of settled pours and of sales of money, for each value of some keys, which follow from its venue's local time.
+
+    Both are summed before they are put together: the few sums that are left cost nothing to group anew.
+    """
+    return union_all(_settled(periods, keys_of), _sold(periods, keys_of)).subquery()
 
 
-def _settled(periods: Sequence[Period]) -> Select[Any]:
+def _settled(periods: Sequence[Period], keys_of: Callable[[ColumnElement[datetime]], list[ColumnElement[Any]]]) -> Select[Any]:
+    keys = keys_of(_local(pours.c.settled_at))
+    sums = [
+        func.count().label("pours"),
+        _sum(pours.c.volume_ml).label("volume_ml"),
+        cast(literal(0), BigInteger).label("sold_minor"),
+    ]
     return (
-        select(
-            _local(pours.c.settled_at).label("at"),
-            _local(func.now()).label("now"),
-            literal(1).label("pours"),
-            pours.c.volume_ml,
-            literal(0).label("sold_minor"),
-        )
+        select(*keys, *sums)
+        .select_from(pours)
         .join(venues, venues.c.venue_id == pours.c.venue_id)
         .where(
             pours.c.sync_status.in_([SyncStatus.SYNCED.value, SyncStatus.RECONCILED.value]),
             is_within(pours.c.venue_id, pours.c.settled_at, periods),
         )
+        .group_by(*keys)
     )
 
 
-def _sold(periods: Sequence[Period]) -> Select[Any]:
+def _sold(periods: Sequence[Period], keys_of: Callable[[ColumnElement[datetime]], list[ColumnElement[Any]]]) -> Select[Any]:
+    keys = keys_of(_local(money.c.created_at))
     return (
-        select(_local(money.c.created_at), _local(func.now()), literal(0), literal(0), money.c.amount_minor)
+        select(*keys, literal(0), literal(0), _sum(money.c.amount_minor))
+        .select_from(money)
         .join(venues, venues.c.venue_id == money.c.venue_id)
         .where(
             money.c.debit_account == Account.GUEST.value,
             money.c.credit_account == Account.SALES.value,
             is_within(money.c.venue_id, money.c.created_at, periods),
         )
+        .group_by(*keys)
     )
 
 
