@@ -28,6 +28,8 @@ from tapwire_demo.staff import STAFF, fill_purses, find_guest, plan_happy_hour, 
 
 OPERATOR: Final = "operator"
 CARD_UID_BYTES: Final = 4
+CLEANED_EVERY_DAYS: Final = 7
+"""Interval of the taps' cleanings."""
 _PASSWORD_FILE: Final = "operator-password"  # noqa: S105 - a file's name
 _PASSWORD_BYTES: Final = 12
 
@@ -61,7 +63,15 @@ async def set_up(db: Database, folder: Path) -> SetUp:
     for tap in TAPS:
         now = await get_tap(db, str(tap.path))
         if now is None:
-            await taps.create_tap(db, STAFF, venue_id=VENUE_ID, tap_id=tap.tap_id, name=tap.name, max_pour_ml=tap.max_pour_ml)
+            await taps.create_tap(
+                db,
+                STAFF,
+                venue_id=VENUE_ID,
+                tap_id=tap.tap_id,
+                name=tap.name,
+                max_pour_ml=tap.max_pour_ml,
+                cleaning_interval_days=CLEANED_EVERY_DAYS,
+            )
         if now is None or now.keg_id is None:
             await put_full_keg(db, tap, None)
     await plan_happy_hour(db)

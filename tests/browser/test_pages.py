@@ -17,10 +17,14 @@ pytestmark = pytest.mark.timeout(240)
 PAGES = (
     *(entry.path for entry in MENU),
     *("/attention/resolved", "/cards?card_uid=04a1b2c3", "/reports?by=beverage", "/reports/kegs", "/shift/close"),
+    *("/taps/bar/left", "/cleaning-log"),
 )
 DIALOGS = (
     "/taps/bar/left/actions",
     "/taps/bar/left/stop",
+    "/taps/bar/left/clean",
+    "/taps/bar/left/interval",
+    "/taps/bar/left/calibrate",
     "/emergency",
     "/check-in/new-guest",
     "/stock/new-keg",

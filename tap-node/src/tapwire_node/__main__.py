@@ -9,11 +9,11 @@ from typing import Final
 from tapwire_contracts.logs import InvalidLogFormat, set_up_logs
 from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, add_units_options, print_units_installed
 from tapwire_node import PACKAGE
-from tapwire_node.commands.calibrate import calibrate
+from tapwire_node.commands.admin_api import ApiUnusable
+from tapwire_node.commands.calibrate import calibrate, calibration_door
 from tapwire_node.commands.close_valve import ValveNotOurs, close_valve
 from tapwire_node.commands.doctor import doctor
 from tapwire_node.commands.pair import pair
-from tapwire_node.commands.pairing_api import PairingRefused
 from tapwire_node.commands.service_runs import ServiceRunRefused, clean, pour_test
 from tapwire_node.commands.terminal import NoAnswer
 from tapwire_node.control.client import NodeUnreachable
@@ -25,6 +25,7 @@ from tapwire_node.runtime.tap_node import run_node
 from tapwire_node.settings import InvalidSettings, Settings, load_settings
 from tapwire_node.simulator.protocol import SimulatorUnreachable
 
+CA_FILE_HELP: Final = "CA certificate of the admin API (default: the CAs that this machine trusts)"
 USER_ERRORS: Final = (
     InvalidSettings,
     InvalidScenario,
@@ -37,7 +38,7 @@ USER_ERRORS: Final = (
     PinsUnavailable,
     ValveNotOurs,
     SimulatorUnreachable,
-    PairingRefused,
+    ApiUnusable,
     UnitsNotInstalled,
 )
 """Errors that a person can fix; any other one is a bug and ends with a traceback."""
@@ -78,7 +79,8 @@ def run_command(arguments: argparse.Namespace, settings: Settings) -> int:
         case "pour-test":
             return pour_test(settings, arguments.ml, arguments.seconds)
         case "calibrate":
-            return calibrate(settings, arguments.config, arguments.ml, arguments.times)
+            door = calibration_door(settings, arguments.config, arguments.api, arguments.ca_file)
+            return calibrate(settings, arguments.config, arguments.ml, arguments.times, door, arguments.code)
         case "close-valve":
             print(close_valve(settings))
     return 0
@@ -104,11 +106,14 @@ def parser() -> argparse.ArgumentParser:
     )
     calibrate.add_argument("--ml", type=positive, default=500, help="approximate volume of each pour (default 500)")
     calibrate.add_argument("--times", type=positive, default=3, help="number of pours (default 3)")
+    calibrate.add_argument("--api", metavar="https://HOST", help="the admin API that books it (default: api under [pairing])")
+    calibrate.add_argument("--code", help="the code that the console shows for this tap (default: asked for when it is measured)")
+    calibrate.add_argument("--ca-file", type=Path, help=CA_FILE_HELP)
     pairing = commands.add_parser(
         "pair", help="pair a new device: show a code, wait for an engineer to accept it, write the settings"
     )
     pairing.add_argument("--api", metavar="https://HOST", help="the admin API (default: api under [pairing])")
-    pairing.add_argument("--ca-file", type=Path, help="CA certificate of the admin API (default: the CAs that this machine trusts)")
+    pairing.add_argument("--ca-file", type=Path, help=CA_FILE_HELP)
     pairing.add_argument("--again", action="store_true", help="pair a device that already has a secret")
     commands.add_parser("close-valve", help="close the valve after the node was killed; needs nothing but tap.toml")
     for command in commands.choices.values():

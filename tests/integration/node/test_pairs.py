@@ -17,8 +17,9 @@ from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import is_secret_of
 from tapwire_core.services.pairings import MAX_OPEN_PAIRINGS, accept_pairing, begin_pairing
+from tapwire_node.commands.admin_api import ApiUnreachable
 from tapwire_node.commands.big_letters import GLYPHS, big_letters
-from tapwire_node.commands.pairing_api import ApiUnreachable, PairingApi, PairingRefused
+from tapwire_node.commands.pairing_api import PairingApi, PairingRefused
 from tapwire_node.settings import broker_address, load_settings
 from tests.integration.node.person import Tool
 from tests.integration.rest.test_process import free_port

@@ -125,7 +125,7 @@ async def test_doctor_reports_a_factor_that_has_not_reached_the_core(mosquitto: 
         assert await tool.end() == 1
 
     (line,) = [line for line in tool.said if line.startswith("DO")]
-    assert 'PATCH /api/taps/bar/left {"pulses_per_liter": 950}' in line
+    assert 'PATCH /api/taps/bar/left {"pulses_per_liter": 950, "reason": "calibrated"}' in line
 
 
 async def test_close_valve_needs_neither_journal_nor_broker_nor_node(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:

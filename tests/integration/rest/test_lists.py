@@ -129,6 +129,8 @@ LISTS: Final = (
     Listed("/stock?retired=true", 'hx-get="/stock/kegs/([^"]+)"', "kegs WHERE status = 'retired'", is_variant=True),
     Listed("/stock", 'hx-get="/stock/beverages/([^"]+)"', "beverages WHERE archived_at IS NULL", "beverages", "(.*)<details"),
     Listed("/stock", 'hx-get="/stock/beverages/([^"]+)"', "beverages WHERE archived_at IS NOT NULL", "archived", "<details(.*)"),
+    Listed("/taps/bar/t1", 'data-cleaning="([^"]+)"', "tap_cleanings"),
+    Listed("/taps/bar/t1", 'data-calibration="([^"]+)"', "calibrations", "calibrated"),
     Listed("/users", 'hx-get="/users/(?!new")([^"]+)"', "users"),
     Listed("/visits", f'href="/visits/{UUIDS}"', "visits WHERE status = 'active'"),
     Listed("/visits?status=closed", f'href="/visits/{UUIDS}"', "visits WHERE status = 'closed'", is_variant=True),

@@ -91,6 +91,12 @@ CONSOLE_SHIFT_LEADS = {
     "POST /visits/{visit_id:uuid}/void",
 }
 CONSOLE_ENGINEERS = {
+    "GET /taps/{venue:str}/{tap:str}/calibrate",
+    "POST /taps/{venue:str}/{tap:str}/calibrate",
+    "POST /taps/{venue:str}/{tap:str}/calibration-code",
+    "POST /taps/{venue:str}/{tap:str}/factor",
+    "GET /taps/{venue:str}/{tap:str}/interval",
+    "POST /taps/{venue:str}/{tap:str}/interval",
     "GET /devices",
     "GET /devices/new",
     "POST /devices/new",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tapwire_admin.console.formats import Formats
+from tapwire_admin.console.labels import CLEANING_KINDS
 from tapwire_admin.console.libraries import Icon
 from tapwire_admin.console.problem_texts import PROBLEMS
 from tapwire_admin.console.translations import N_, translations
@@ -66,6 +67,7 @@ def audit_summary(locale: Locale, formats: Formats, entry: AuditEntryView) -> st
         _reason(locale, entry.action, details),
         _serving(locale, formats, entry.action, details),
         _price_rule(formats, entry),
+        _care(locale, formats, entry.action, details),
     ]
     if isinstance(details.get("volume_ml"), int):
         parts.append(formats.volume(details["volume_ml"]))
@@ -94,6 +96,19 @@ def _serving(locale: Locale, formats: Formats, action: str, details: dict[str, A
         used, limit = (formats.serving(ServingMeasure(details["measure"]), details[name]) for name in ("used", "limit"))
         return translate(N_("%(used)s of %(limit)s")) % {"used": used, "limit": limit}
     return ""
+
+
+def _care(locale: Locale, formats: Formats, action: str, details: dict[str, Any]) -> str:
+    """The kind of a cleaning, or a meter's factor before and after a calibration; and the note of either."""
+    parts: list[str] = []
+    kind = CLEANING_KINDS.get(details["kind"]) if action == AuditAction.TAP_CLEANED else None
+    if kind is not None:
+        parts.append(translations(locale).gettext(kind))
+    if action == AuditAction.TAP_CALIBRATED:
+        parts.append(f"{formats.number(details['before'])} → {formats.number(details['after'])}")
+    if action in (AuditAction.TAP_CLEANED, AuditAction.TAP_CALIBRATED) and details.get("note"):
+        parts.append(str(details["note"]))
+    return " · ".join(parts)
 
 
 def _price_rule(formats: Formats, entry: AuditEntryView) -> str:

@@ -24,6 +24,7 @@ from tapwire_core.db.views.reports import SalesBy
 from tapwire_core.domain.closed_sets import (
     CardStatus,
     CashKind,
+    CleaningKind,
     KegFinish,
     KegStatus,
     PaymentMethod,
@@ -75,6 +76,11 @@ ROLES: Final[Mapping[Role, str]] = {
     Role.OPERATOR: N_("Operator"),
     Role.SHIFT_LEAD: N_("Shift lead"),
     Role.ENGINEER: N_("Engineer"),
+}
+CLEANING_KINDS: Final[Mapping[CleaningKind, str]] = {
+    CleaningKind.RINSE: N_("Rinsed with water"),
+    CleaningKind.CAUSTIC: N_("Caustic cleaning"),
+    CleaningKind.ACID: N_("Acid cleaning"),
 }
 SHOWN_STATUSES: Final[Mapping[str, str]] = {
     "active": N_("Ready"),
@@ -413,6 +419,7 @@ WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "field": FIELDS,
     "role": ROLES,
     "cash_kind": CASH_KINDS,
+    "cleaning_kind": CLEANING_KINDS,
     "serving_measure": SERVING_MEASURES,
     "shown_status": SHOWN_STATUSES,
     "tap_need": TAP_NEEDS,

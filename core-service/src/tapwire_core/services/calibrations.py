@@ -22,7 +22,6 @@ from tapwire_core.domain.calibrations import FACTORS, MIN_MEASURED_ML, Measureme
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.pairings import CODE_LETTERS, read_code
 from tapwire_core.services.sessions import hash_token
-from tapwire_core.services.shown import Shown, require_as_shown
 
 CODE_LIFETIME_S: Final = 600
 CODE_LENGTH: Final = 12
@@ -50,12 +49,9 @@ async def calibrate_tap(
     tap: DevicePath | str,
     measured: Measurement,
     note: str | None = None,
-    *,
-    shown: Shown | None = None,
 ) -> int:
     """Correct a meter's factor by a measurement and return the calibration's id; raises `CalibrationOutdated` and `Invalid`."""
     locked = await _lock_tap(store, tap)
-    await require_as_shown(store, shown)
     return await _calibrate(store, actor, locked, measured, note)
 
 

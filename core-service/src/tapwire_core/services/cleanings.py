@@ -14,7 +14,6 @@ from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import CleaningKind
 from tapwire_core.errors import NotFound
-from tapwire_core.services.shown import Shown, require_as_shown
 
 MIN_MEASURED_ML: Final = 100
 """A flow of less cleans no line."""
@@ -27,14 +26,11 @@ async def record_cleaning(
     tap: DevicePath | str,
     kind: CleaningKind,
     note: str | None = None,
-    *,
-    shown: Shown | None = None,
 ) -> int:
     """Record that a person cleaned a tap's line just now; return the cleaning's id."""
     locked = await lock_tap(store, str(tap))
     if locked is None:
         raise NotFound("tap", tap)
-    await require_as_shown(store, shown)
     cleaning_id = await writes.record_cleaning(store, locked.tap_path, locked.venue_id, kind.value, note, actor.name)
     details = {"cleaning_id": cleaning_id, "kind": kind, "note": note}
     await store.audit(AuditAction.TAP_CLEANED, actor, locked.tap_path, venue_id=locked.venue_id, details=details)

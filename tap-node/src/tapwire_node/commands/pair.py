@@ -21,8 +21,9 @@ from tomlkit import TOMLDocument
 
 from tapwire_contracts.logs import set_up_logs
 from tapwire_node.clock import monotonic_ms
+from tapwire_node.commands.admin_api import ApiUnreachable
 from tapwire_node.commands.big_letters import big_letters
-from tapwire_node.commands.pairing_api import ApiUnreachable, CodeExpired, PairedDevice, PairingApi, PairingPending, PairingRefused
+from tapwire_node.commands.pairing_api import CodeExpired, PairedDevice, PairingApi, PairingPending, PairingRefused
 from tapwire_node.commands.tap_toml import atomic_replacement, read_document, table_of
 from tapwire_node.commands.terminal import Terminal
 from tapwire_node.runtime.systemd_notify import SystemdNotifier

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -62,6 +63,8 @@ class IncidentDetails(Struct, frozen=True):
     why: str | None = None
     cause: str | None = None
     visit_id: str | None = None
+    cleaning_due_at: datetime | None = None
+    last_cleaned_at: datetime | None = None
     program: str | None = None
     instance: str | None = None
     muted: int | None = None

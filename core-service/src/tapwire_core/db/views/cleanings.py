@@ -9,7 +9,7 @@ from sqlalchemy import Select, select
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import TapCleaning
-from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table
+from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_all, read_one, read_page, table
 from tapwire_core.domain.closed_sets import CleaningKind
 
 cleanings: Final = table(TapCleaning)
@@ -32,6 +32,13 @@ async def list_cleanings(db: Database, tap: str, page: PageRequest = FIRST_PAGE)
     """A tap's cleanings, the latest first."""
     statement = _cleanings().where(cleanings.c.tap_path == tap)
     return await read_page(db, statement, CleaningView, [cleanings.c.cleaned_at, cleanings.c.cleaning_id], page, newest_first=True)
+
+
+async def read_log(db: Database, venue_id: str, since: datetime, until: datetime) -> list[CleaningView]:
+    """The cleanings of a venue's taps in a period, by tap, the oldest first."""
+    within = (cleanings.c.venue_id == venue_id, cleanings.c.cleaned_at >= since, cleanings.c.cleaned_at < until)
+    order = (cleanings.c.tap_path, cleanings.c.cleaned_at, cleanings.c.cleaning_id)
+    return await read_all(db, _cleanings().where(*within).order_by(*order), CleaningView)
 
 
 async def get_cleaning(db: Database, cleaning_id: int) -> CleaningView | None:

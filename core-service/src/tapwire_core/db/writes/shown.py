@@ -75,6 +75,7 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "room": "room",
             "pulses_per_liter": "pulses_per_liter",
             "max_pour_ml": "max_pour_ml",
+            "cleaning_interval_days": "cleaning_interval_days",
             "status": "status",
             "status_reason": "status_reason",
             "keg_id": "keg_id",

@@ -25,7 +25,8 @@ def examine_calibration(settings: Settings, applied: tuple[int, int] | None) -> 
     return Finding.problem(
         "calibration",
         f"tap.toml says {measured} pulses per litre, the core's config {pulses_per_liter} (revision {revision}), which is used:"
-        f' PATCH /api/taps/{path} {{"pulses_per_liter": {measured}}}, or write {pulses_per_liter} under [tap] in tap.toml',
+        f' PATCH /api/taps/{path} {{"pulses_per_liter": {measured}, "reason": "calibrated"}},'
+        f" or write {pulses_per_liter} under [tap] in tap.toml",
     )
 
 
