@@ -24,8 +24,8 @@ async def test_a_wall_shows_a_changed_price_without_being_touched(browser: Brows
         wall.page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
         page = await wall.see("/menu/bar")
         tap = page.locator("li[data-tap=left]")
-        beverage_id = (await api.read("/api/taps/bar/left"))["beverage_id"]
-        before = (await api.read(f"/api/beverages/{beverage_id}"))["sell_price_per_liter_minor"]
+        left = await api.read("/api/taps/bar/left")
+        beverage_id, before = left["beverage_id"], left["list_price_per_liter_minor"]
 
         await api.change(f"/api/beverages/{beverage_id}", {"sell_price_per_liter_minor": 4_242})
         began_s = time.monotonic()
@@ -70,14 +70,13 @@ async def test_the_tap_wall_is_arranged_by_keyboard_and_by_hand_and_remembers_it
         await page.mouse.up()
     assert await order() == [first, second, *rest]
 
-    await taps.last.locator("[data-move='-1']").click()
-    moved = [first, second, *rest[:-2], rest[-1], rest[-2]]
     async with page.expect_response(lambda answer: answer.request.method == "POST" and answer.ok):
-        pass
+        await taps.last.locator("[data-move='-1']").click()
+    moved = [first, second, *rest[:-2], rest[-1], rest[-2]]
     await console.see("/wall")
     assert await order() == moved
     async with page.expect_navigation():
-        await page.get_by_text("By number", exact=True).click()
+        await page.locator("[name=sort_by][value=number]").click()
     assert await order() == [first, second, *rest]
     await taps.first.locator(".wall-open").click()
     await expect(console.dialog).to_be_visible()
