@@ -62,6 +62,15 @@ async def take_for_readme(demo: DemoFile) -> None:
                 await _two_pouring(console.page)
                 await _photo(console.page, f"phone-{theme}")
         await _screen(browser, demo, "pouring", README / "screen.jpg")
+        await _take_menus(browser, demo)
+
+
+async def _take_menus(browser: Browser, demo: DemoFile) -> None:
+    """The menu on a wall, on a telephone and in the dark."""
+    for name, theme, width, height in (("wall", "light", 1920, 1080), ("phone", "light", 360, 740), ("dark", "dark", 1920, 1080)):
+        async with Console.opened(browser, demo.api_url, width=width, height=height) as console:
+            await console.see(f"/menu/{demo.venue_id}?theme={theme}")
+            await _photo(console.page, f"menu-{name}")
 
 
 async def _photo(page: Page, name: str) -> None:

@@ -1,8 +1,9 @@
-"""The tap wall over REST: each user's own view of a venue's taps."""
+"""The tap wall: each user's own view of a venue's taps."""
 
 from typing import Any
 
-from tests.rest import Rest, done, refusal
+from tapwire_core.domain.shown import Noun
+from tests.rest import Rest, done, form_about, refusal
 from tests.venue import Venue
 
 WALL = "/api/venues/bar/tap-wall"
@@ -47,3 +48,30 @@ async def test_an_order_has_each_tap_of_the_venue_once(rest: Rest, venue: Venue)
     refusal(await rest.operator.put(WALL, json={"sort_by": "own", "tap_ids": ["nowhere"]}), 404, "not_found")
     refusal(await rest.operator.put("/api/venues/pub/tap-wall", json={}), 404, "not_found")
     refusal(await rest.operator.get("/api/venues/pub/tap-wall"), 404, "not_found")
+
+
+async def test_the_tap_wall_is_each_users_own_and_its_form_remembers_it(rest: Rest, venue: Venue) -> None:
+    await venue.another_tap("t-10")
+    await venue.another_tap("t-2")
+    done(await rest.engineer.patch("/api/taps/bar/t-2", json={"room": "Cellar"}))
+
+    def order(text: str) -> list[str]:
+        return [part.split('"')[0] for part in text.split('data-id="')[1:]]
+
+    assert order((await rest.operator.get("/wall")).text) == ["left", "t-2", "t-10"]
+    about = form_about(Noun.VENUE, "bar")
+    moved = await rest.operator.post("/wall", data={**about, "sort_by": "own", "tap_ids": "t-10,left,t-2"})
+    assert moved.status_code == 200
+    assert "HX-Redirect" not in moved.headers
+    assert order((await rest.operator.get("/wall")).text) == ["t-10", "left", "t-2"]
+    assert order((await rest.engineer.get("/wall")).text) == ["left", "t-2", "t-10"]
+
+    by_room = await rest.operator.post("/wall", data={**about, "sort_by": "own", "by_room": "true", "needs_something": "true"})
+    assert by_room.headers["HX-Redirect"] == "/wall"
+    page = (await rest.operator.get("/wall")).text
+    assert order(page) == ["t-2", "t-10", "left"]
+    assert "<h2>Cellar</h2>" in page
+    assert "data-only-needing" in page
+    part = await rest.operator.get("/parts/wall", params={"tap": ["bar/taps/t-2"]})
+    assert order(part.text) == ["t-2"]
+    assert "data-needs" in part.text  # its node was never there

@@ -60,6 +60,7 @@ ENGINEERS = {
     "POST /api/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay",
 }
 EVERYBODY = {
+    "GET /api/public/{venue:str}/tap-list",
     "POST /api/public/calibrations",
     "POST /api/devices/pairings",
     "POST /api/devices/pairings/claim",
@@ -91,6 +92,7 @@ CONSOLE_SHIFT_LEADS = {
     "POST /visits/{visit_id:uuid}/void",
 }
 CONSOLE_ENGINEERS = {
+    "POST /taps/{venue:str}/{tap:str}/room",
     "GET /taps/{venue:str}/{tap:str}/calibrate",
     "POST /taps/{venue:str}/{tap:str}/calibrate",
     "POST /taps/{venue:str}/{tap:str}/calibration-code",
@@ -149,6 +151,8 @@ CONSOLE_EVERYBODY = {
     "GET /screen/{venue:str}/{tap:str}",
     "GET /screen/{venue:str}/{tap:str}/live",
     "GET /static/{file_path:path}",
+    "GET /menu/{venue:str}",
+    "GET /menu/{venue:str}/list",
 }
 """A tap's screen asks for its own secret instead of a login."""
 
@@ -193,7 +197,7 @@ def test_what_needs_more_than_an_operator_is_what_the_rules_say(app: Litestar, a
     assert {route for route, found in declared(app).items() if found is access} == routes
 
 
-def test_without_a_login_there_are_only_login_health_documentation_and_the_taps_screens(app: Litestar) -> None:
+def test_without_a_login_there_are_only_login_health_documentation_menus_and_the_taps_screens(app: Litestar) -> None:
     found = {route for route, access in declared(app).items() if access is OpenTo.EVERYBODY}
 
     assert {route for route in found if not route.startswith("GET /schema")} == EVERYBODY | CONSOLE_EVERYBODY

@@ -74,14 +74,17 @@ async def require_csrf_token(request: Request[Any, Any, Any]) -> None:
 
 async def forbid_caching(message: Any, scope: Any) -> None:
     """Forbid browsers to cache the API's answers: after a logout, "back" would show them to the next person at the counter."""
-    if message["type"] == "http.response.start" and scope["path"].startswith(PRIVATE_PATHS) and not _may_be_kept(message, scope):
+    if message["type"] != "http.response.start":
+        return
+    is_cacheable = _is_cacheable(scope)
+    if (scope["path"].startswith(PRIVATE_PATHS) or is_cacheable) and not (is_cacheable and message["status"] in _CACHED_STATUSES):
         MutableScopeHeaders.from_message(message)["Cache-Control"] = "no-store"
 
 
-def _may_be_kept(message: Any, scope: Any) -> bool:
-    """True for the answer of a route that declares `cacheable`; a refusal never is."""
+def _is_cacheable(scope: Any) -> bool:
+    """True for a route that declares `cacheable`: its answers may be kept, its refusals may not."""
     handler = scope.get("route_handler")
-    return handler is not None and bool(handler.opt.get("cacheable")) and message["status"] in _CACHED_STATUSES
+    return handler is not None and bool(handler.opt.get("cacheable"))
 
 
 async def _token_in_form(request: Request[Any, Any, Any]) -> str:

@@ -9,6 +9,7 @@ from tapwire_admin.access.auth import OPERATOR, operator_of
 from tapwire_admin.requests.dependencies import CurrentActor, Db, JSONBody, SlugInPath
 from tapwire_admin.requests.field_types import Slug
 from tapwire_admin.requests.parameters import require_found
+from tapwire_contracts.topics import SLUG_PATTERN
 from tapwire_core.db.views.tap_walls import TapWallView, get_tap_wall
 from tapwire_core.db.views.venues import get_venue
 from tapwire_core.domain.closed_sets import WallSort
@@ -16,13 +17,20 @@ from tapwire_core.services import tap_walls
 
 MAX_TAPS: Final = 1_000
 """Taps of an order."""
+TapOrder = Annotated[
+    list[Slug],
+    Meta(
+        max_length=MAX_TAPS,
+        extra_json_schema={"extra": {"items": {"type": "string", "pattern": SLUG_PATTERN}, "uniqueItems": True}},
+    ),
+]
 
 
 class TapWallChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """How one sees a venue's taps. `tap_ids`: one's own order; null keeps the known one."""
 
     sort_by: WallSort = WallSort.NUMBER
-    tap_ids: Annotated[list[Slug], Meta(max_length=MAX_TAPS)] | None = None
+    tap_ids: TapOrder | None = None
     by_room: bool = False
     needs_something: bool = False
 
