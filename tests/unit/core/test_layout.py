@@ -57,6 +57,7 @@ NOUNS: Final = frozenset(
         "restore",
         "retention",
         "search",
+        "sales_patterns",
         "sessions",
         "shifts",
         "shown",
