@@ -25,6 +25,7 @@ EXCUSED_CODES: Final = {
     "idempotency_key_reused": "another request came with this key before",
     "webhook_url_refused": "where a name leads, and whether something may be sent there, no schema says",
     "venue_required": "how many venues there are the database knows",
+    "reason_required": "some changes of a field take a reason, which others do without",
 }
 NO_INTEGER: Final = "Expected `int`, got `float`"
 """JSON Schema takes 5.0 for an integer; money and volume are written without a point."""
