@@ -31,6 +31,7 @@ from tapwire_core.services.keg_warnings import end_warnings
 from tapwire_core.services.shown import ChangedMeanwhile, Shown, require_as_shown
 from tapwire_core.services.venues import require_slug, resolve_venue
 
+NO_KEG_TEXT: Final = "The tap has no keg: there is none that could come off."
 DEFAULT_PULSES_PER_LITER: Final = 450
 DEFAULT_MAX_POUR_ML: Final = 1_000
 
@@ -188,15 +189,14 @@ async def take_keg_off(
     expected_keg_id: UUID | None = None,
     role: Role = Role.OPERATOR,
 ) -> None:
-    """Take the tap's keg off, if there is one, and say what became of it.
+    """Take the tap's keg off and say what became of it; with `expected_keg_id` it must be that one. Raises `NoKeg`.
 
     `swapped`, the default, keeps it for later with its book volume; every other finish is for good, and books what is left of it.
-    With `finish` or `expected_keg_id` there must be a keg, with the latter that one.
     """
     locked = await require_tap(store, tap)
-    _require_expected(locked, finish, expected_keg_id)
     if locked.keg_id is None:
-        return
+        raise NoKeg(NO_KEG_TEXT, tap=locked.tap_path)
+    _require_expected(locked, finish, expected_keg_id)
     kegs = await keg_writes.lock_kegs(store, locked.keg_id)
     await _take_off(store, actor, role, locked, kegs[locked.keg_id], finish, reason)
     await change_row(store, Tap, {"tap_path": locked.tap_path}, {"keg_id": None})
@@ -268,7 +268,7 @@ async def _require_low(store: Store, role: Role, keg: LockedKeg) -> None:
 def _require_expected(tap: LockedTap, finish: KegFinish | None, expected_keg_id: UUID | None) -> None:
     """Raise unless the keg that comes off is there, and is the expected one."""
     if tap.keg_id is None and (finish is not None or expected_keg_id is not None):
-        raise NoKeg("The tap has no keg: there is none that could come off.", tap=tap.tap_path)
+        raise NoKeg(NO_KEG_TEXT, tap=tap.tap_path)
     if expected_keg_id is not None and tap.keg_id != expected_keg_id:
         raise ChangedMeanwhile("Another keg is on the tap by now: look again.", tap=tap.tap_path, keg_id=tap.keg_id)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import BigInteger, CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from tapwire_core.db.tables.columns import default_now, key, number, reference, required_time, serial, string
@@ -47,5 +47,5 @@ class CalibrationCode(SQLModel, table=True):
     venue_id: str = reference("venues.venue_id")
     created_by: str = string()
     expires_at: datetime = required_time()
-    calibration_id: int | None = Field(default=None, foreign_key="calibrations.calibration_id")
+    calibration_id: int | None = Field(default=None, foreign_key="calibrations.calibration_id", sa_type=BigInteger)
     created_at: datetime = default_now()
