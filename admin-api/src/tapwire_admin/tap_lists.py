@@ -101,7 +101,7 @@ class TapLists:
 
 
 class _Reread(Generic[T]):
-    """A value that is read anew when it is older than `REREAD_S`, or its end has come; by one reader, whoever waits for it."""
+    """A value that is read anew when it is older than `REREAD_S`, or its end has come; by one reader for all that wait."""
 
     def __init__(self, read: Callable[[], Awaitable[tuple[T, float | None]]]) -> None:
         self._read: Final = read

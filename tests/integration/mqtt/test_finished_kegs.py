@@ -1,4 +1,4 @@
-"""A finished keg: its rest is booked once, by its finish, and its book volume stays 0 whatever comes later."""
+"""A finished keg: its rest is booked once, by its finish, and its book volume stays 0 for good."""
 
 import asyncio
 import random

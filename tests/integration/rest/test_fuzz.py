@@ -22,8 +22,10 @@ from tests.thoroughness import short_or_long
 from tests.venue import OPERATOR, Venue
 
 SEED: Final = 20260501
+PHASES: Final = short_or_long("examples,coverage", "examples,coverage,fuzzing")
+"""The documented examples and all edges of each schema, then random cases."""
 EXAMPLES: Final = short_or_long(2, 8)
-"""Random cases of each kind for an operation, beside those that its schema's edges give."""
+"""Random cases of each kind for an operation."""
 ENDS_WITHIN_S: Final = 540
 """For a busy machine; on a quiet one it takes a quarter of it."""
 ROOT: Final = Path(__file__).parents[3]
@@ -38,7 +40,7 @@ EXCLUDED_OPERATIONS: Final = {
 }
 
 
-async def run_schemathesis(folder: Path, url: str, *arguments: str, phases: str = "examples,coverage,fuzzing") -> None:
+async def run_schemathesis(folder: Path, url: str, *arguments: str, phases: str = PHASES) -> None:
     """Run it to its end in a folder of its own, where it keeps what it finds; fails with its report when a check does."""
     options = ["--seed", str(SEED), "--phases", phases, "--max-examples", str(EXAMPLES), "--checks", "all"]
     command = ["-m", "schemathesis.cli", "run", f"{url}/schema/openapi.json", *options, "--no-color", "--workers", "1", *arguments]

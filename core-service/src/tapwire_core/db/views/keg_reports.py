@@ -1,6 +1,6 @@
 """Kegs of a period with their yield, losses and margin, the same by beverage, and one keg's book volume over time.
 
-A keg's sums are those of its whole life, whatever the period: only they say what it gave.
+A keg's sums are those of its whole life, not of the period: only they say what it gave.
 """
 
 from collections import defaultdict

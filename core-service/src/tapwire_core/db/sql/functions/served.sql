@@ -1,7 +1,7 @@
 -- What counts against a guest's serving limit at a venue, in the limit's unit: what their pours' kegs gave since the last re-arm,
 -- of those authorised within the window; for a pending pour at least what it may pour. `of_pour`: the part of one pour.
 -- `oldest_at`: when the oldest of them that counts anything was authorised. Collation and time zone are those of
--- the index made for this: no other index answers it, whatever the planner's statistics say of an evening under way.
+-- the index made for this: no other index answers it, however old the planner's statistics are.
 CREATE OR REPLACE FUNCTION served(of_guest uuid, at_venue text, measure text, window_minutes bigint, one_pour uuid)
 RETURNS TABLE (used bigint, of_pour bigint, oldest_at timestamptz)
 LANGUAGE sql STABLE AS $$
