@@ -52,7 +52,7 @@ async def test_every_page_is_accessible_fits_and_loads_little(
     shift_id = (await api.read("/api/shifts/current?venue_id=bar"))["shift_id"]
     away = await api.make("/api/guests", {"age_checked": True})
     issued = {"venue_id": "bar", "guest_id": away["guest_id"], "card_uid": "04" + uuid4().hex[:12]}
-    await api.make(f"/api/guests/{away['guest_id']}/top-ups", {"amount_minor": 1_00, "method": "cash"})
+    await api.make(f"/api/guests/{away['guest_id']}/top-ups", {"amount_minor": 1_00, "method": "cash", "venue_id": "bar"})
     visit_id = (await api.make("/api/visits/open-and-assign-card", issued))["visit"]["visit_id"]
     webhook = {"url": "https://books.example/tapwire", "event_types": ["shift.closed"], "description": "the books"}
     webhook_id = (await api.send("/api/webhooks", webhook)).json()["webhook_id"]

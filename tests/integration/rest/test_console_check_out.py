@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tapwire_admin.console.pages.check_outs import MAX_POURS
 from tapwire_core.db.engine import Database
 from tapwire_core.services import cards, guests, venues
 from tests.integration.rest.test_console_forms import Tab, engineer
@@ -40,6 +41,17 @@ async def test_a_card_shows_the_night_and_one_press_ends_it(rest: Rest, db: Data
     assert "is in no visit" in await shown(rest, tab, night)
     assert "not the number of a card" in await shown(rest, tab, "/check-out/night?card_uid=zz")
     assert await venue.balance(ann) == (0, 0)
+
+
+async def test_a_long_night_shows_its_latest_pours_and_how_many_more_there_are(rest: Rest, db: Database, venue: Venue) -> None:
+    tab, ann = await engineer(rest, db), await venue.guest(balance_minor=100_00)
+    for _ in range(MAX_POURS + 2):
+        await venue.report(await venue.grant(ann), 10)
+
+    page = await shown(rest, tab, f"/check-out/night?card_uid={ann.card_uid}")
+
+    assert page.count("<tr>") == MAX_POURS
+    assert "… and 2 more" in page
 
 
 async def test_what_is_kept_stays_and_what_changed_meanwhile_is_asked_again(rest: Rest, db: Database, venue: Venue) -> None:

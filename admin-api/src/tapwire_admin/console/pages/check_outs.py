@@ -90,7 +90,7 @@ async def _night(db: Database, viewer: Viewer, visit: VisitView) -> dict[str, An
     return {
         "visit": visit,
         "receipt": await get_receipt(db, visit.visit_id),
-        "pours": await list_pours(db, PourFilter(visit_id=visit.visit_id), PageRequest(limit=MAX_POURS)),
+        "pours": await list_pours(db, PourFilter(visit_id=visit.visit_id), PageRequest(limit=MAX_POURS, counted=True)),
         "preview": await check_outs.preview(db, visit.visit_id, db.scope),
         "methods": list(PaymentMethod),
         "shown": await read_shown(db, Noun.VISIT, visit.visit_id),
