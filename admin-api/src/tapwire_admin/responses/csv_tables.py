@@ -39,10 +39,11 @@ def answer_csv(header: Iterable[str], rows: Iterable[Iterable[Cell]]) -> Respons
     return Response(write_csv(header, rows), media_type=CSV)
 
 
-def answer_spreadsheet(header: Iterable[str], rows: Iterable[Iterable[Cell]], decimal_mark: str) -> Response[str]:
-    """A table for a spreadsheet: where the comma is the decimal mark, such programs expect semicolons between cells."""
-    delimiter = ";" if decimal_mark == "," else ","
-    return Response(BYTE_ORDER_MARK + write_csv(header, rows, delimiter), media_type=f"{CSV}; charset=utf-8")
+def answer_spreadsheet(name: str, header: Iterable[str], rows: Iterable[Iterable[Cell]], decimal_mark: str) -> Response[str]:
+    """A file for a spreadsheet: where the comma is the decimal mark, such programs expect semicolons between cells."""
+    text = BYTE_ORDER_MARK + write_csv(header, rows, ";" if decimal_mark == "," else ",")
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, media_type=f"{CSV}; charset=utf-8", headers=headers)
 
 
 def write_csv(header: Iterable[str], rows: Iterable[Iterable[Cell]], delimiter: str = ",") -> str:

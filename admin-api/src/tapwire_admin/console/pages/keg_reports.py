@@ -78,9 +78,8 @@ async def download_keg_report(
         *money_heads,
         viewer.translate(N_("Days on tap")),
     ]
-    answer = answer_spreadsheet(header, (_line(viewer, row) for row in rows), viewer.formats.decimal_mark)
-    answer.headers["Content-Disposition"] = f'attachment; filename="kegs-{first}-{last}-{by}.csv"'
-    return answer
+    lines = (_line(viewer, row) for row in rows)
+    return answer_spreadsheet(f"kegs-{first}-{last}-{by}.csv", header, lines, viewer.formats.decimal_mark)
 
 
 @get("/reports/kegs/{keg_id:uuid}", access=OPERATOR)
@@ -98,11 +97,8 @@ async def download_keg_volumes(db: Db, viewer: CurrentViewer, keg_id: FromPath[U
     """A keg's book volume over time for a spreadsheet."""
     volumes = require_found(await keg_volumes(db, keg_id), "keg", keg_id)
     header = [viewer.translate(N_("Time")), f"{viewer.translate(N_('Left'))}, {viewer.translate(N_('ml'))}"]
-    answer = answer_spreadsheet(
-        header, ([_time(viewer, point.at), point.book_volume_ml] for point in volumes.items), viewer.formats.decimal_mark
-    )
-    answer.headers["Content-Disposition"] = f'attachment; filename="keg-{keg_id}.csv"'
-    return answer
+    points = ([_time(viewer, point.at), point.book_volume_ml] for point in volumes.items)
+    return answer_spreadsheet(f"keg-{keg_id}.csv", header, points, viewer.formats.decimal_mark)
 
 
 def _time(viewer: Viewer, at: datetime) -> str:

@@ -51,9 +51,7 @@ async def download_receipt(db: Db, viewer: CurrentViewer, visit_id: FromPath[UUI
     """The receipt for a spreadsheet."""
     receipt = await get_receipt(db, visit_id)
     header = [viewer.translate(N_("Line")), viewer.translate(N_("Volume, ml")), viewer.translate(N_("Amount"))]
-    answer = answer_spreadsheet(header, _rows(viewer, receipt), viewer.formats.decimal_mark)
-    answer.headers["Content-Disposition"] = f'attachment; filename="receipt-{visit_id}.csv"'
-    return answer
+    return answer_spreadsheet(f"receipt-{visit_id}.csv", header, _rows(viewer, receipt), viewer.formats.decimal_mark)
 
 
 def sums_of(viewer: Viewer, receipt: Receipt) -> Iterator[tuple[str, int]]:

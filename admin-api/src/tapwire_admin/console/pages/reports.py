@@ -97,9 +97,7 @@ async def download(
         *(viewer.translate(text) + money for text in amounts),
     ]
     rows = ([labels.get(row.key, "–"), *_cells(viewer.formats, row, with_comps=bool(sales.comps_minor))] for row in sales.items)
-    answer = answer_spreadsheet(header, rows, viewer.formats.decimal_mark)
-    answer.headers["Content-Disposition"] = f'attachment; filename="sales-{first}-{last}-{by}.csv"'
-    return answer
+    return answer_spreadsheet(f"sales-{first}-{last}-{by}.csv", header, rows, viewer.formats.decimal_mark)
 
 
 def _cells(formats: Formats, row: SalesRow, *, with_comps: bool) -> Iterator[Cell]:

@@ -125,7 +125,7 @@ async def download_report(db: Db, viewer: CurrentViewer, shift_id: FromPath[UUID
     """A shift's report for a spreadsheet, amounts in the viewer's notation."""
     report: ShiftReport = (await _report(db, shift_id))["report"]
     rows = ([_cell(viewer.formats, name, cell) for name, cell in zip(HEADER, row, strict=True)] for row in rows_of(report))
-    return _file(answer_spreadsheet(HEADER, rows, viewer.formats.decimal_mark), f"shift-{shift_id}.csv")
+    return answer_spreadsheet(f"shift-{shift_id}.csv", HEADER, rows, viewer.formats.decimal_mark)
 
 
 @get("/shift/{shift_id:uuid}/cash.csv", access=OPERATOR)
@@ -137,7 +137,7 @@ async def download_cash(db: Db, viewer: CurrentViewer, shift_id: FromPath[UUID])
 
     fields = CashMovement.__struct_fields__
     rows = ([_cell(viewer.formats, name, getattr(moved, name)) for name in fields] for moved in await every_item(read))
-    return _file(answer_spreadsheet(fields, rows, viewer.formats.decimal_mark), f"drawer-{shift_id}.csv")
+    return answer_spreadsheet(f"drawer-{shift_id}.csv", fields, rows, viewer.formats.decimal_mark)
 
 
 @get("/shift/{shift_id:uuid}", access=OPERATOR)
@@ -172,11 +172,6 @@ def _cell(formats: Formats, name: str, cell: object) -> Cell:
     if isinstance(cell, int):
         return Amount(formats.typed_money(cell)) if name.endswith("_minor") else cell
     return formats.long_moment(cell) if isinstance(cell, datetime) else None if cell is None else str(cell)
-
-
-def _file(answer: Response[str], name: str) -> Response[str]:
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
 
 
 HANDLERS = (

@@ -199,9 +199,7 @@ def _file(viewer: Viewer, fields: Sequence[str], items: Sequence[Any], name: str
         return viewer.formats.long_moment(value) if isinstance(value, datetime) else cell_of(value)
 
     rows = ([cell(getattr(item, field)) for field in fields] for item in items)
-    answer = answer_spreadsheet(fields, rows, viewer.formats.decimal_mark)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+    return answer_spreadsheet(name, fields, rows, viewer.formats.decimal_mark)
 
 
 HANDLERS = (
