@@ -1,7 +1,7 @@
 """Sales and kegs of a period, as JSON or, with `Accept: text/csv`, for a spreadsheet."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from litestar import Request, Response, get
@@ -10,10 +10,10 @@ from litestar.params import QueryParameter
 from tapwire_admin.access.auth import OPERATOR
 from tapwire_admin.requests.dependencies import Db, FromQuery, VenueQuery
 from tapwire_admin.requests.parameters import read_day, read_day_or_moment
-from tapwire_admin.responses.csv_tables import CSV, Cell, answer_csv, wants_csv
+from tapwire_admin.responses.csv_tables import CSV, Cell, answer_csv, cell_of, wants_csv
 from tapwire_core.db.views.keg_reports import BeverageRow, KegReport, KegRow, KegsBy, KegSums, report_kegs
 from tapwire_core.db.views.reports import SalesBy, SalesReport, SalesRow, report_sales
-from tapwire_core.db.views.sales_patterns import ComparedDay, SalesComparison, SalesHeatMap, compare_sales, report_heat_map
+from tapwire_core.db.views.sales_patterns import SalesComparison, SalesHeatMap, compare_sales, report_heat_map
 from tapwire_core.errors import NotFound
 
 SUMS: Final = ("pours", "volume_ml", "sold_minor", "written_off_minor")
@@ -129,14 +129,9 @@ async def compare(
     found = await compare_sales(db, venue_id, read_day("from", since), read_day("to", until))
     if not wants_csv(request):
         return Response(found)
-    return answer_csv([*COMPARISON, "currency"], (_compared(row, found.currency) for row in found.items))
-
-
-def _compared(row: ComparedDay, currency: str) -> Iterator[Cell]:
-    for name in COMPARISON:
-        value = getattr(row, name)
-        yield value.isoformat() if isinstance(value, date) else value
-    yield currency
+    return answer_csv(
+        [*COMPARISON, "currency"], ([*(cell_of(getattr(row, name)) for name in COMPARISON), found.currency] for row in found.items)
+    )
 
 
 @get(
@@ -171,9 +166,7 @@ def kegs_as_csv(report: KegReport, by: KegsBy) -> Response[str]:
 
 
 def _cell(value: object) -> Cell:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value if value is None or isinstance(value, int) else str(value)
+    return value.isoformat() if isinstance(value, datetime) else cell_of(value)
 
 
 HANDLERS = (report, heat_map, compare, report_of_kegs)

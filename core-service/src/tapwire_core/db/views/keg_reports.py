@@ -21,7 +21,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, Pour, StockMovement, Tap
 from tapwire_core.db.views.kegs import KegView, get_keg
 from tapwire_core.db.views.queries import read_all, table
-from tapwire_core.db.views.reports import Period, read_periods
+from tapwire_core.db.views.reports import Period, read_periods, sole_venue
 from tapwire_core.db.views.volumes import Volumes, field_of
 from tapwire_core.domain.closed_sets import Account, KegFinish, StockKind
 from tapwire_core.domain.kegs import yield_percent
@@ -153,7 +153,7 @@ async def report_kegs(db: Database, venue_id: str | None, first: date | datetime
     async with db.read(in_one_snapshot=True) as connection:
         rows = await _read_rows(connection, or_(*(_was_there(period) for period in periods)))
     return KegReport(
-        venue_id=periods[0].venue_id if len(periods) == 1 else None,
+        venue_id=sole_venue(periods),
         currency=db.policy.currency,
         since=min(period.since for period in periods),
         until=max(period.until for period in periods),

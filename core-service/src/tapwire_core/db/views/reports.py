@@ -115,7 +115,7 @@ async def report_sales(
     async with db.read() as connection:
         tax = await tax_of_sales(connection, is_within(money.c.venue_id, money.c.created_at, periods))
     return SalesReport(
-        venue_id=periods[0].venue_id if len(periods) == 1 else None,
+        venue_id=sole_venue(periods),
         currency=db.policy.currency,
         by=by,
         since=min(period.since for period in periods),
@@ -142,6 +142,11 @@ async def read_periods(
         if not timedelta() < period.until - period.since <= timedelta(days=max_days, hours=1):
             raise Invalid(f"The period must end after it begins, and be no longer than {MAX_DAYS} days.", field="to")
     return periods
+
+
+def sole_venue(periods: Sequence[Period]) -> str | None:
+    """The venue of a report about one; None for the sum of several."""
+    return periods[0].venue_id if len(periods) == 1 else None
 
 
 def _is_day(given: date | datetime) -> bool:

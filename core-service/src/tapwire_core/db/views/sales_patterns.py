@@ -29,7 +29,7 @@ from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import MoneyMovement, Pour, Venue
 from tapwire_core.db.views.queries import read_all, table
-from tapwire_core.db.views.reports import MAX_DAYS, Period, is_within, read_periods
+from tapwire_core.db.views.reports import MAX_DAYS, Period, is_within, read_periods, sole_venue
 from tapwire_core.domain.closed_sets import Account
 
 venues: Final = table(Venue)
@@ -107,7 +107,7 @@ async def report_heat_map(db: Database, venue_id: str | None, first: date | date
     ]
     statement = select(*keys, *(_sum(facts.c[name]).label(name) for name in SUMS)).group_by(*keys).order_by(*keys)
     return SalesHeatMap(
-        venue_id=_sole(periods),
+        venue_id=sole_venue(periods),
         currency=db.policy.currency,
         since=min(period.since for period in periods),
         until=max(period.until for period in periods),
@@ -135,7 +135,9 @@ async def compare_sales(db: Database, venue_id: str | None, first: date, last: d
     sums = {row.day: row for row in await read_all(db, statement, _DaySums)}
     end = min(last, max(period.today for period in periods))
     days = [first + timedelta(days=place) for place in range((end - first).days + 1)]
-    return SalesComparison(venue_id=_sole(periods), currency=db.policy.currency, items=[_compared(sums, a_day) for a_day in days])
+    return SalesComparison(
+        venue_id=sole_venue(periods), currency=db.policy.currency, items=[_compared(sums, a_day) for a_day in days]
+    )
 
 
 def _compared(sums: dict[date, _DaySums], day: date) -> ComparedDay:
@@ -200,7 +202,3 @@ def _local(at: ColumnElement[Any]) -> ColumnElement[datetime]:
 
 def _sum(of: ColumnElement[Any]) -> ColumnElement[int]:
     return cast(func.sum(of), BigInteger)
-
-
-def _sole(periods: Sequence[Period]) -> str | None:
-    return periods[0].venue_id if len(periods) == 1 else None
