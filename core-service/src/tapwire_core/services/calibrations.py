@@ -16,12 +16,13 @@ from tapwire_core.db.store import Store
 from tapwire_core.db.tables import Tap
 from tapwire_core.db.writes import calibrations as writes
 from tapwire_core.db.writes.rows import change_row
-from tapwire_core.db.writes.taps import LockedTap, lock_tap
+from tapwire_core.db.writes.taps import LockedTap
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.calibrations import FACTORS, MIN_MEASURED_ML, Measurement, error_per_mille
 from tapwire_core.errors import Invalid, NotFound, Refused
 from tapwire_core.services.pairings import CODE_LETTERS, read_code
 from tapwire_core.services.sessions import hash_token
+from tapwire_core.services.tap_locks import require_tap
 
 CODE_LIFETIME_S: Final = 600
 CODE_LENGTH: Final = 12
@@ -51,14 +52,14 @@ async def calibrate_tap(
     note: str | None = None,
 ) -> int:
     """Correct a meter's factor by a measurement and return the calibration's id; raises `CalibrationOutdated` and `Invalid`."""
-    locked = await _lock_tap(store, tap)
+    locked = await require_tap(store, tap)
     return await _calibrate(store, actor, locked, measured, note)
 
 
 @use_case
 async def issue_calibration_code(store: Store, actor: Actor, tap: DevicePath | str) -> CalibrationCode:
     """Make a code by which the tap's node books one calibration as this actor; it is stored as a hash."""
-    locked = await _lock_tap(store, tap)
+    locked = await require_tap(store, tap)
     code = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
     expires_at = await writes.add_code(store, hash_token(code), locked.tap_path, locked.venue_id, actor.name, CODE_LIFETIME_S)
     return CalibrationCode(code, expires_at)
@@ -74,7 +75,7 @@ async def calibrate_by_code(store: Store, code: str, measured: Measurement, requ
     tap_path = await writes.tap_of_code(store, code_hash, CODE_LIFETIME_S)
     if tap_path is None:
         raise _unknown_code()
-    locked = await _lock_tap(store, tap_path)
+    locked = await require_tap(store, tap_path)
     found = await writes.lock_code(store, code_hash)
     if found is None:
         raise _unknown_code()
@@ -150,13 +151,6 @@ async def _record(
     }
     await store.audit(AuditAction.TAP_CALIBRATED, actor, tap.tap_path, venue_id=tap.venue_id, details=details)
     return calibration_id
-
-
-async def _lock_tap(store: Store, tap: DevicePath | str) -> LockedTap:
-    locked = await lock_tap(store, str(tap))
-    if locked is None:
-        raise NotFound("tap", tap)
-    return locked
 
 
 def _unknown_code() -> NotFound:

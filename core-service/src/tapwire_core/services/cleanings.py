@@ -9,11 +9,10 @@ from tapwire_core.db.decisions import write_changes
 from tapwire_core.db.engine import use_case
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes import cleanings as writes
-from tapwire_core.db.writes.taps import lock_tap
 from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.closed_sets import CleaningKind
-from tapwire_core.errors import NotFound
+from tapwire_core.services.tap_locks import require_tap
 
 MIN_MEASURED_ML: Final = 100
 """A flow of less cleans no line."""
@@ -28,9 +27,7 @@ async def record_cleaning(
     note: str | None = None,
 ) -> int:
     """Record that a person cleaned a tap's line just now; return the cleaning's id."""
-    locked = await lock_tap(store, str(tap))
-    if locked is None:
-        raise NotFound("tap", tap)
+    locked = await require_tap(store, tap)
     cleaning_id = await writes.record_cleaning(store, locked.tap_path, locked.venue_id, kind.value, note, actor.name)
     details = {"cleaning_id": cleaning_id, "kind": kind, "note": note}
     await store.audit(AuditAction.TAP_CLEANED, actor, locked.tap_path, venue_id=locked.venue_id, details=details)

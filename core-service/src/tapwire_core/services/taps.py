@@ -29,6 +29,7 @@ from tapwire_core.services.calibrations import note_typed_factor
 from tapwire_core.services.cleanings import end_incidents
 from tapwire_core.services.keg_warnings import end_warnings
 from tapwire_core.services.shown import ChangedMeanwhile, Shown, require_as_shown
+from tapwire_core.services.tap_locks import require_tap
 from tapwire_core.services.venues import require_slug, resolve_venue
 
 NO_KEG_TEXT: Final = "The tap has no keg: there is none that could come off."
@@ -213,14 +214,6 @@ async def stop_tap(store: Store, actor: Actor, tap: DevicePath | str, reason: st
         await store.send_command(locked.tap_path, StopPour(pour_id=pour_id, reason=StopReason.OPERATOR))
     await store.audit(AuditAction.TAP_STOPPED, actor, locked.tap_path, pour_id, details={"reason": reason})
     return pour_id
-
-
-async def require_tap(store: Store, tap: DevicePath | str) -> LockedTap:
-    """Lock a tap for a change; raises `NotFound`."""
-    locked = await writes.lock_tap(store, str(tap))
-    if locked is None:
-        raise NotFound("tap", tap)
-    return locked
 
 
 async def _note_factor(store: Store, actor: Actor, tap: LockedTap, changes: TapChanges) -> None:

@@ -97,7 +97,7 @@ async def download_keg_volumes(db: Db, viewer: CurrentViewer, keg_id: FromPath[U
     """A keg's book volume over time for a spreadsheet."""
     volumes = require_found(await keg_volumes(db, keg_id), "keg", keg_id)
     header = [viewer.translate(N_("Time")), f"{viewer.translate(N_('Left'))}, {viewer.translate(N_('ml'))}"]
-    points = ([_time(viewer, point.at), point.book_volume_ml] for point in volumes.items)
+    points: Iterator[list[Cell]] = ([_time(viewer, point.at), point.book_volume_ml] for point in volumes.items)
     return answer_spreadsheet(f"keg-{keg_id}.csv", header, points, viewer.formats.decimal_mark)
 
 
