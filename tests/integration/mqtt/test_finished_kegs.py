@@ -178,7 +178,8 @@ async def test_the_keg_that_comes_off_must_be_the_expected_one(venue: Venue) -> 
         await taps.take_keg_off(venue.db, OPERATOR, path, finish=KegFinish.RETURNED)
     with pytest.raises(NoKeg):
         await taps.put_keg(venue.db, OPERATOR, path, other, finish=KegFinish.RETURNED)
-    await taps.take_keg_off(venue.db, OPERATOR, path)
+    with pytest.raises(NoKeg):
+        await taps.take_keg_off(venue.db, OPERATOR, path)
     assert await booked(venue, "returned") == [KEG_ML]
 
 
