@@ -32,6 +32,7 @@ async def test_a_card_shows_the_night_and_one_press_ends_it(rest: Rest, db: Data
 
     assert f'data-night="{ann.visit_id}"' in page
     assert "Deposit on the card" in page
+    assert "Without the card its deposit of €5.00 is forfeited." in page
     assert "data-card-opens" in await shown(rest, tab, "/check-out")
     assert "50.00" in answer.text
     assert f"Card {ann.card_uid} is free" in answer.text
