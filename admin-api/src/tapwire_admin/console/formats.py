@@ -173,6 +173,13 @@ class Formats:
         """A share in per cent, with one decimal: `97.2 %`."""
         return "–" if share is None else f"{self._tenths(Decimal(str(share)))}\N{NO-BREAK SPACE}%"
 
+    def change(self, percent: float | None) -> str:
+        """A change in per cent, with its sign: `+12.5 %`."""
+        if percent is None:
+            return "–"
+        sign = "+" if percent > 0 else "\N{MINUS SIGN}" if percent < 0 else ""
+        return sign + self.share(abs(percent))
+
     def _tenths(self, amount: Decimal) -> str:
         return str(format_decimal(amount, "#,##0.0", locale=self.locale))
 
@@ -242,6 +249,14 @@ class Formats:
     def short_day(self, day: date) -> str:
         """A day of the calendar, short: `Thu 26 Nov`."""
         return str(format_date(day, "EEE d MMM", locale=self.locale))
+
+    def weekday(self, day: date) -> str:
+        """A day's weekday, short: `Thu`."""
+        return str(format_date(day, "EEE", locale=self.locale))
+
+    def day_month(self, day: date) -> str:
+        """A day's numbers: `26/11`, or `26.11`."""
+        return str(format_date(day, "dd.MM" if self.locale == "ru" else "dd/MM", locale=self.locale))
 
     def age(self, ms: int | None) -> str:
         """An age in one unit: `4 min`."""
