@@ -2,10 +2,14 @@
 
 import csv
 import io
+from zoneinfo import ZoneInfo
 
+from tapwire_admin.console.formats import Formats
+from tapwire_contracts.reasons import Locale
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import KegFinish
 from tapwire_core.services import kegs, taps
+from tests.integration.database.test_keg_warnings import on_tap_for, pour
 from tests.integration.rest.test_console_forms import engineer
 from tests.rest import Rest
 from tests.venue import KEG_ML, OPERATOR, Venue
@@ -84,3 +88,20 @@ async def test_the_keg_report_and_a_kegs_volume_have_table_and_csv(rest: Rest, d
     assert '<path d="M0 0' in one.text
     assert [len(lines) for lines in tables.values()] == [2, 2, 3]
     assert all(len(line) == len(lines[0]) for lines in tables.values() for line in lines)
+
+
+async def test_a_taps_card_says_when_its_keg_is_empty_once_it_has_a_pace(rest: Rest, db: Database, venue: Venue) -> None:
+    tab = await engineer(rest, db)
+    await kegs.correct_stock(db, OPERATOR, venue.keg_id, KEG_ML - 1_000, "sold elsewhere")
+    await on_tap_for(venue, 30)
+    quiet = (await rest.nobody.get("/", headers=tab.headers())).text
+    await pour(venue, 500, minutes_ago=5)
+
+    before = await venue.db.pool.fetchval("SELECT empties_at FROM keg_outlook")
+    card = (await rest.nobody.get("/parts/taps?tap=bar/taps/left", headers=tab.headers())).text
+    after = await venue.db.pool.fetchval("SELECT empties_at FROM keg_outlook")
+
+    formats = Formats(Locale.EN, "EUR", ZoneInfo("Europe/Berlin"))
+    assert "Empty at about" not in quiet
+    assert any(f"Empty at about {formats.about(at)} ·" in card for at in (before, after)), card
+    assert "500\N{NO-BREAK SPACE}ml per hour" in card

@@ -53,6 +53,8 @@ _UNITS: Final = {
     "ru": {VolumeUnit.ML: ("мл", "л"), VolumeUnit.OZ: ("унц.", "унц.")},
 }
 """By language and unit: that of small volumes, and the one that prices are for."""
+ESTIMATE_STEP_S: Final = 5 * 60
+"""An estimate is no more exact than this."""
 _CLOCK_IS_ENOUGH: Final = timedelta(hours=20)
 _WEEKDAY_IS_ENOUGH: Final = timedelta(days=6)
 _NUMBER: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
@@ -237,6 +239,10 @@ class Formats:
         away = at - (now or datetime.now(UTC))
         pattern = "HH:mm" if away < _CLOCK_IS_ENOUGH else "EEE HH:mm" if away < _WEEKDAY_IS_ENOUGH else "d MMM HH:mm"
         return str(format_datetime(at, pattern, tzinfo=self.zone, locale=self.locale))
+
+    def about(self, at: datetime) -> str:
+        """An estimated time, to the nearest five minutes; with its day when that is not clear."""
+        return self.until(datetime.fromtimestamp(round(at.timestamp() / ESTIMATE_STEP_S) * ESTIMATE_STEP_S, UTC))
 
     def clock(self, at: datetime) -> str:
         """A time of the day, to the second."""
