@@ -17,6 +17,7 @@ pytestmark = pytest.mark.timeout(240)
 PAGES = (
     *(entry.path for entry in MENU),
     *("/attention/resolved", "/cards?card_uid=04a1b2c3", "/reports?by=beverage", "/reports/kegs", "/shift/close"),
+    *("/reports/heat-map", "/reports/heat-map?of=pours", "/reports/comparison"),
     *("/taps/bar/left", "/cleaning-log"),
 )
 DIALOGS = (

@@ -112,6 +112,7 @@ THING_OF_NOUN: Final[Mapping[Noun, Thing | About]] = {
     Noun.GUEST: GUESTS,
     Noun.BALANCE: GUESTS,
     Noun.KEG: Thing.KEG,
+    Noun.KEG_DELIVERY: Thing.KEG,
     Noun.INCIDENT: Thing.INCIDENT,
     Noun.USER: INSTALLATION,
     Noun.DEVICE: Thing.DEVICE,

@@ -415,6 +415,8 @@ ALL: Final[tuple[Mapping[Any, str], ...]] = (
     OFF_REASONS,
 )
 
+DAYS: Final = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
+"""The days of the week, Monday first, short."""
 WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "field": FIELDS,
     "role": ROLES,

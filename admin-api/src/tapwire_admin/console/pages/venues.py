@@ -15,7 +15,7 @@ from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, TextQuery
-from tapwire_admin.requests.field_types import DepositMinor, LegalAge, LimitMinor, Name, Text, VisitHours
+from tapwire_admin.requests.field_types import DepositMinor, KegLowMinutes, LegalAge, LimitMinor, Name, Percent, Text, VisitHours
 from tapwire_admin.routes.venues import EmergencyStop, wait_for_confirmation
 from tapwire_core.db.views.venues import list_venues
 from tapwire_core.domain.closed_sets import ServingMeasure
@@ -28,7 +28,16 @@ from tapwire_core.services.shown import read_shown
 EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer is flowing out of control"), N_("drill"))
 
 
-PLAIN_SETTINGS: Final = ("name", "time_zone", "legal_age", "operator_refund_limit_minor", "visit_hours", "card_deposit_minor")
+PLAIN_SETTINGS: Final = (
+    "name",
+    "time_zone",
+    "legal_age",
+    "operator_refund_limit_minor",
+    "visit_hours",
+    "card_deposit_minor",
+    "keg_low_percent",
+    "keg_low_minutes",
+)
 
 
 class VenueForm(Struct, kw_only=True):
@@ -40,6 +49,8 @@ class VenueForm(Struct, kw_only=True):
     operator_refund_limit_minor: LimitMinor = 0
     visit_hours: VisitHours | None = None
     card_deposit_minor: DepositMinor = 0
+    keg_low_percent: Percent
+    keg_low_minutes: KegLowMinutes
     measure: ServingMeasure | None = None
     limit_ml: LimitMl | None = None
     window_minutes: WindowMinutes | None = None
