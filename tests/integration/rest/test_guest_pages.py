@@ -1,6 +1,7 @@
 """The guest's own page: its secret address, what it shows, and what it withholds."""
 
 import logging
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from tapwire_contracts.codec import encode
-from tapwire_contracts.messages import PourAuthorized, PourProgress
+from tapwire_contracts.messages import MAX_INTEGER, PourAuthorized, PourProgress
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import NotFound
@@ -301,3 +302,66 @@ async def test_a_page_sealed_with_another_key_gets_a_new_address(rest: Rest, ven
     await gone(rest, before.token)
     await read(rest, after.token)
     assert "k" * 32 not in repr(keyed.policy)
+
+
+async def test_a_venue_called_g_keeps_its_tap_list(rest: Rest, db: Database) -> None:
+    await Venue.open(db, "g")
+    done(await rest.engineer.patch("/api/venues/g", json={"public_menu": True}))
+
+    answer = await rest.nobody.get("/api/public/g/tap-list")
+
+    assert done(answer)["name"] == "The Bar"
+    assert answer.headers["cache-control"].startswith("public")
+
+
+async def test_the_page_is_made_of_our_own_files_and_holds_no_id(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=50_00)
+    url = await url_of(rest, ann)
+
+    page, german = [await rest.nobody.get(url, headers={"Accept-Language": language}) for language in ("ru", "de")]
+
+    assert 'lang="ru"' in page.text
+    assert 'lang="en"' in german.text
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert sources
+    assert all(source.startswith("/") and not source.startswith("//") for source in sources)
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "noindex" in page.text
+    assert not any(secret in page.text for secret in (ann.card_uid, ann.card_uid[-4:], str(ann.guest_id), str(ann.visit_id)))
+
+
+async def test_the_app_starts_with_the_page_and_is_one_for_all_visits(rest: Rest, venue: Venue) -> None:
+    urls = [await url_of(rest, await venue.guest()) for _ in range(2)]
+
+    manifests = [done(await rest.nobody.get(f"{url}/app.webmanifest")) for url in urls]
+
+    assert [f"http://tapwire{manifest['start_url']}" for manifest in manifests] == urls
+    assert len({manifest["id"] for manifest in manifests}) == 1
+    for icon in manifests[0]["icons"]:
+        assert (await rest.nobody.get(icon["src"])).headers["content-type"] == "image/png"
+
+
+async def test_pages_of_addresses_that_opened_nothing_say_it_in_plain_words(rest: Rest, venue: Venue) -> None:
+    url = await url_of(rest, await venue.guest())
+    token = token_in(url)
+
+    ended = await rest.nobody.get(url.replace(token, "x" * len(token)))
+    application().state.guest_pages.looks = DecisionRates(60, 0)
+    busy = await rest.nobody.get(url)
+
+    assert (ended.status_code, busy.status_code) == (404, 429)
+    assert "This page has ended" in ended.text
+    assert "<script" not in ended.text
+    assert "One moment, please" in busy.text
+
+
+async def test_an_unreadable_number_of_a_device_breaks_no_page(rest: Rest, venue: Venue) -> None:
+    ann = await venue.guest(balance_minor=500_00)
+    token = token_in(await url_of(rest, ann))
+    pour = await venue.grant(ann)
+
+    live().receive(*progress(venue.tap, pour, MAX_INTEGER))
+
+    page = await read(rest, token)
+    assert page["pour"]["volume_ml"] == page["pour"]["max_volume_ml"]
+    assert page["remaining_minor"] >= 0

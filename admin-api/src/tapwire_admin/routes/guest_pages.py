@@ -13,6 +13,7 @@ from tapwire_admin.access.auth import EVERYBODY, OPERATOR
 from tapwire_admin.guest_pages import GuestPages, TooManyLooks
 from tapwire_admin.requests.dependencies import CurrentActor, Db, RunOnce
 from tapwire_admin.requests.public_urls import public_url
+from tapwire_core.db.engine import Database
 from tapwire_core.domain.guest_pages import GuestPageView
 from tapwire_core.errors import NotFound
 from tapwire_core.services import guest_pages
@@ -51,6 +52,14 @@ async def read_guest_page(
 def url_of(request: Request[Any, Any, Any], page: GuestPageAddress) -> GuestPageUrl:
     """The whole address of a page."""
     return GuestPageUrl(f"{public_url(request)}/g/{page.token}", page.expires_at)
+
+
+async def url_while_it_lasts(request: Request[Any, Any, Any], db: Database, visit_id: UUID) -> GuestPageUrl | None:
+    """The whole address of a visit's page; None once it has ended."""
+    try:
+        return url_of(request, await guest_pages.show_page(db, visit_id))
+    except GuestPageEnded:
+        return None
 
 
 HANDLERS = (read_guest_page_url, renew_guest_page, read_guest_page)

@@ -1,26 +1,38 @@
-"""The guest's own page: a telephone's view of one visit, without a login. It keeps itself up to date by asking again."""
+"""The guest's own page: a telephone's view of one visit, without a login. It keeps itself up to date by asking again.
+
+Staff show its address as a QR code, and give it a new one when somebody else has it.
+"""
 
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
+from uuid import UUID
 
-from litestar import Request, Response, get
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from tapwire_admin.access.auth import EVERYBODY
+from tapwire_admin.access.auth import EVERYBODY, OPERATOR
 from tapwire_admin.console.assets import asset
 from tapwire_admin.console.formats import Formats, zone_of
+from tapwire_admin.console.forms import Form
 from tapwire_admin.console.pages.menus import language_of
 from tapwire_admin.console.pages.receipts import sums_of
 from tapwire_admin.console.pages.sessions import LANGUAGES
+from tapwire_admin.console.pages.visits import require_visit
 from tapwire_admin.console.render import html, render
 from tapwire_admin.console.translations import N_, translations
+from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.guest_pages import GuestPages, TooManyLooks
+from tapwire_admin.requests.dependencies import CurrentActor, Db
+from tapwire_admin.routes.guest_pages import url_of
 from tapwire_contracts.reasons import Locale
 from tapwire_core.domain.closed_sets import VisitStatus
 from tapwire_core.domain.guest_pages import GuestPageView, Hindrance
+from tapwire_core.domain.shown import Noun
 from tapwire_core.errors import NotFound
+from tapwire_core.services import guest_pages
+from tapwire_core.services.shown import read_shown
 
 POURING_MS: Final = 1_500
 WAITING_MS: Final = 4_000
@@ -33,6 +45,24 @@ HINDRANCES: Final = {
     Hindrance.VISIT_EXPIRED: N_("Your time here has run out. Please ask at the counter."),
 }
 ICONS: Final = ((192, "guest-192.png", "any"), (512, "guest-512.png", "any"), (512, "guest-maskable-512.png", "maskable"))
+
+
+@get("/visits/{visit_id:uuid}/guest-page", access=OPERATOR)
+async def show_address(request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, visit_id: FromPath[UUID]) -> Response[str]:
+    """The QR code of a visit's page, for its guest to scan."""
+    shown, visit = await read_shown(db, Noun.VISIT, visit_id), await require_visit(db, visit_id)
+    page = url_of(request, await guest_pages.show_page(db, visit_id))
+    return viewer.show("dialogs/guest_page.html", shown=shown, visit=visit, page=page, renewed=False)
+
+
+@post("/visits/{visit_id:uuid}/guest-page", access=OPERATOR, returns_secret=True, shows=Noun.VISIT)
+async def renew_address(
+    request: Request[Any, Any, Any], viewer: CurrentViewer, actor: CurrentActor, form: Form, visit_id: FromPath[UUID]
+) -> Response[str]:
+    """Give a visit's page a new address; the old one ends at once."""
+    page = url_of(request, await form.only([]).once(guest_pages.renew_page, actor, visit_id))
+    shown, visit = await read_shown(form.db, Noun.VISIT, visit_id), await require_visit(form.db, visit_id)
+    return viewer.show("dialogs/guest_page.html", shown=shown, visit=visit, page=page, renewed=True)
 
 
 @get("/g/{token:str}", access=EVERYBODY)
@@ -108,4 +138,4 @@ def _sums(locale: Locale, page: GuestPageView) -> Iterator[tuple[str, int]]:
         yield from sums_of(texts.gettext, page.receipt)
 
 
-HANDLERS = (show_guest_page, show_guest_page_now, show_manifest)
+HANDLERS = (show_address, renew_address, show_guest_page, show_guest_page_now, show_manifest)

@@ -1,10 +1,10 @@
 """Receipts of visits: to read, to print on 80 mm or A4, and for a spreadsheet."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.params import FromPath
 
 from tapwire_admin.access.auth import OPERATOR
@@ -15,6 +15,7 @@ from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.requests.dependencies import Db
 from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.responses.csv_tables import Amount, Cell, answer_spreadsheet
+from tapwire_admin.routes.guest_pages import url_while_it_lasts
 from tapwire_core.db.views.venues import get_venue
 from tapwire_core.domain.receipts import Receipt, Sums
 from tapwire_core.services.receipts import get_receipt
@@ -39,13 +40,14 @@ COMING: Final = frozenset({"opening_balance_minor", "top_ups_minor", "comps_mino
 
 
 @get("/visits/{visit_id:uuid}/receipt", access=OPERATOR)
-async def show_receipt(db: Db, viewer: CurrentViewer, shell: ShellContext, visit_id: FromPath[UUID]) -> Response[str]:
+async def show_receipt(
+    request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, shell: ShellContext, visit_id: FromPath[UUID]
+) -> Response[str]:
     """The receipt, to read and print."""
     visit, receipt = await require_visit(db, visit_id), await get_receipt(db, visit_id)
     venue = require_found(await get_venue(db, visit.venue_id), "venue", visit.venue_id)
-    return viewer.show(
-        "receipt.html", shell=shell, visit=visit, receipt=receipt, venue=venue, sums=list(sums_of(viewer.translate, receipt))
-    )
+    sums, page = list(sums_of(viewer.translate, receipt)), await url_while_it_lasts(request, db, visit_id)
+    return viewer.show("receipt.html", shell=shell, visit=visit, receipt=receipt, venue=venue, sums=sums, page=page)
 
 
 @get("/visits/{visit_id:uuid}/receipt.csv", access=OPERATOR)
