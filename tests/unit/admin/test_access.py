@@ -227,7 +227,6 @@ def test_repeatable_routes_that_take_or_tell_a_secret_say_so(app: Litestar) -> N
             "/api/devices/rotate",
             "/api/taps/{venue:str}/{tap:str}/calibration-codes",
             "/api/visits/{visit_id:uuid}/guest-page",
-            "/api/visits/{visit_id:uuid}/guest-page",
             "/api/webhooks",
             "/api/webhooks/{webhook_id:uuid}/rotate",
         },
