@@ -14,13 +14,13 @@ from msgspec import Struct
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.broker.private_file import write_private
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.guests import GuestView
+from tapwire_core.db.views.guests import GuestView, get_guest
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.db.views.venues import get_venue
 from tapwire_core.db.views.visits import get_visit
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.errors import Refused
-from tapwire_core.services import devices, guests, shifts, taps, users, venues, visits
+from tapwire_core.services import devices, guest_pages, guests, shifts, taps, users, venues, visits
 from tapwire_core.services.cards import BindConflict, CardBusy, LostCard
 from tapwire_demo.bar import GUESTS, SERVING_LIMIT, TAPS, TIME_ZONE, VENUE_ID, VENUE_NAME, Person
 from tapwire_demo.demo_file import Login
@@ -51,6 +51,8 @@ class SetUp(Struct, frozen=True):
     present: list[Present]
     away: list[str]
     """The guests who could not check in, and the reason."""
+    guest_page: str | None
+    """The path of the first guest's own page; null where nobody came."""
 
 
 async def set_up(db: Database, folder: Path) -> SetUp:
@@ -77,7 +79,8 @@ async def set_up(db: Database, folder: Path) -> SetUp:
     await plan_happy_hour(db)
     await _open_shift(db)
     present, away = await _invite(db)
-    return SetUp(operator, {tap.path: await _secret(db, tap.path) for tap in TAPS}, present, away)
+    devices_secrets = {tap.path: await _secret(db, tap.path) for tap in TAPS}
+    return SetUp(operator, devices_secrets, present, away, await _guest_page(db, present[0]) if present else None)
 
 
 async def _operator(db: Database, folder: Path) -> Login:
@@ -106,6 +109,13 @@ async def _secret(db: Database, path: DevicePath) -> str:
         return (await devices.add_device(db, STAFF, path)).secret
     except devices.DeviceExists:
         return (await devices.rotate_device(db, STAFF, path)).secret
+
+
+async def _guest_page(db: Database, present: Present) -> str | None:
+    guest = await get_guest(db, present.guest_id)
+    if guest is None or guest.active_visit_id is None:
+        return None
+    return f"/g/{(await guest_pages.show_page(db, guest.active_visit_id)).token}"
 
 
 async def _invite(db: Database) -> tuple[list[Present], list[str]]:
