@@ -172,7 +172,7 @@ class Demo:
     def _introduce(self) -> None:
         broker, watcher = self._broker, self._broker.account(WATCHER)
         login_options = f"-u {watcher.username} -P {watcher.password}"
-        guest = self._bar.present[0].person.first_name if self._bar.guest_page else ""
+        guest = self._bar.page_guest.person.first_name if self._bar.page_guest else ""
         login, url, outside = self._bar.operator, self._address.url, self._address.outside_url
         for line in (
             "",

@@ -22,7 +22,7 @@ WATCHED_MS = 6_000
 
 async def check_in(console: Console, api: Api) -> tuple[str, str]:
     """A guest with a card and some money; the visit's id and the card's."""
-    name, card = f"Nora {uuid4().hex[:6]}", uuid4().hex[:8]
+    name, card = f"Nora {uuid4().hex[:6]}", f"04{uuid4().hex[:6]}"
     await new_guest(console, name)
     await issue_typed(console, card)
     await result(console, "success")

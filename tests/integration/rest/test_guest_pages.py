@@ -1,5 +1,6 @@
 """The guest's own page: its secret address, what it shows, and what it withholds."""
 
+import asyncio
 import logging
 import re
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import event
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import MAX_INTEGER, PourAuthorized, PourProgress
@@ -222,7 +224,7 @@ async def test_no_log_has_a_token(rest: Rest, venue: Venue, caplog: pytest.LogCa
     with caplog.at_level(logging.DEBUG):
         for path in paths:
             await rest.nobody.get(path.format(token))
-        monkeypatch.setattr("tapwire_admin.guest_pages.read_page", None)
+        monkeypatch.setattr("tapwire_admin.guest_pages.read_pages", None)
         assert (await rest.nobody.get(f"/api/public/g/{token}")).status_code == 500
 
     logged = "\n".join(f"{record.getMessage()} {record.exc_text}" for record in caplog.records if record.name != "httpx")
@@ -365,3 +367,26 @@ async def test_an_unreadable_number_of_a_device_breaks_no_page(rest: Rest, venue
     page = await read(rest, token)
     assert page["pour"]["volume_ml"] == page["pour"]["max_volume_ml"]
     assert page["remaining_minor"] >= 0
+
+
+async def test_a_crowd_of_telephones_costs_a_few_queries(rest: Rest, venue: Venue, db: Database) -> None:
+    tokens = [token_in(await url_of(rest, await venue.guest())) for _ in range(10)]
+    asked: list[str] = []
+    event.listen(db.engine.sync_engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+
+    answers = await asyncio.gather(*(rest.nobody.get(f"/api/public/g/{token}") for token in tokens * 5))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert sum("guest_pages" in statement for statement in asked) <= 5
+
+
+async def test_a_query_that_fails_fails_only_for_those_who_waited_for_it(
+    rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = token_in(await url_of(rest, await venue.guest()))
+    with monkeypatch.context() as broken:
+        broken.setattr("tapwire_admin.guest_pages.read_pages", None)
+        failed = await asyncio.gather(*(rest.nobody.get(f"/api/public/g/{token}") for _ in range(3)))
+
+    assert {answer.status_code for answer in failed} == {500}
+    await read(rest, token)
