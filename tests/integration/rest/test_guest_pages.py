@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +15,12 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import MAX_INTEGER, PourAuthorized, PourProgress
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.retention import DEFAULT_RETENTION
 from tapwire_core.errors import NotFound
 from tapwire_core.services import guest_pages
 from tapwire_core.services.decision_rates import DecisionRates
+from tapwire_core.services.restore import begin_after_restore
+from tapwire_core.services.retention import delete_expired
 from tests.rest import Rest, application, done, live, metrics_page, refusal, with_key
 from tests.venue import Guest, SimulatedTap, Venue
 
@@ -390,3 +393,26 @@ async def test_a_query_that_fails_fails_only_for_those_who_waited_for_it(
 
     assert {answer.status_code for answer in failed} == {500}
     await read(rest, token)
+
+
+async def test_a_restored_backup_revives_no_address_that_was_renewed_after_it(db: Database, venue: Venue) -> None:
+    ann = await venue.guest()
+    before = await guest_pages.show_page(db, ann.visit_id)
+
+    await begin_after_restore(db, STAFF, datetime.now(UTC))
+
+    with pytest.raises(NotFound):
+        await whose(db, before.token)
+    assert await whose(db, (await guest_pages.show_page(db, ann.visit_id)).token) == ann.visit_id
+
+
+async def test_nothing_is_kept_of_pages_that_ended(rest: Rest, db: Database, venue: Venue) -> None:
+    ann, bob = await venue.guest(), await venue.guest()
+    done(await rest.operator.post(f"/api/visits/{ann.visit_id}/close", json={}))
+
+    assert (await delete_expired(db, DEFAULT_RETENTION))["guest_pages"] == 0
+    await db.pool.execute("UPDATE visits SET closed_at = closed_at - interval '3 days' WHERE visit_id = $1", ann.visit_id)
+    assert (await delete_expired(db, DEFAULT_RETENTION))["guest_pages"] == 1
+
+    refusal(await rest.operator.get(f"/api/visits/{ann.visit_id}/guest-page"), 409, "guest_page_ended")
+    assert await db.pool.fetchval("SELECT visit_id FROM guest_pages") == bob.visit_id
