@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """Address on which the admin API listens."""
     admin_port: int = Field(default=8080, ge=0, le=65_535)
     """Port on which the admin API listens."""
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+/?$")
+    """Address at which guests reach the admin API, such as `https://taps.example`; else the one at which staff do."""
     metrics_host: str = LOOPBACK
     """Address on which a core worker serves `/metrics`, `/health/live` and `/health/ready`, and the admin API `/metrics`."""
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
@@ -82,6 +84,10 @@ class Settings(BaseSettings):
     """Duration of a login."""
     cookie_secure: bool = False
     """Send the console's cookie over TLS only, also when the login came without TLS."""
+
+    guest_page_key: str = Field(default=_LIMITS.guest_page_key, repr=False, pattern="^(.{32,200})?$")
+    """A secret of 32 letters or more that seals the addresses of guests' pages, beside the key in the database; the same for all
+    admin APIs. With another one than before, a page that staff look at again gets a new address."""
 
     keep_answers_days: int = Field(default=DEFAULT_RETENTION.answers_days, ge=1)
     """Retention of answers to questions."""
@@ -169,6 +175,7 @@ class Settings(BaseSettings):
             device_dead_letters_per_hour=self.device_dead_letters_per_hour,
             device_decisions_per_hour=self.device_decisions_per_hour,
             identity_conflict_ms=self.identity_conflict_ms,
+            guest_page_key=self.guest_page_key,
             webhooks=WebhookLimits(
                 private_targets=self.webhook_private_targets,
                 timeout_ms=self.webhook_timeout_ms,
