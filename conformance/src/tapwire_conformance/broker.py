@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from tapwire_conformance.transcript import Transcript, Way
 from tapwire_contracts.mqtt_clients import NO_DELAY
@@ -83,7 +84,7 @@ class Connection:
         client.on_connect = self._connected
         client.on_subscribe = lambda *_: self._answered.set()
         client.on_message = self._heard
-        client.on_socket_open = lambda _client, _data, sock: [sock.setsockopt(*option) for option in NO_DELAY]
+        client.on_socket_open = _send_at_once
         self._client = client
         self._connect(url, time.monotonic() + patience_s)
 
@@ -127,7 +128,7 @@ class Connection:
                 raise BrokerUnusable(f"{url.host}:{url.port} let nobody in: {self._refused or 'no answer'}")
             time.sleep(_AGAIN_S)
 
-    def _connected(self, client: paho.Client, _data: object, _flags: object, code: paho.ReasonCode, *_: object) -> None:
+    def _connected(self, client: paho.Client, _data: object, _flags: object, code: ReasonCode, *_: object) -> None:
         if code.is_failure:
             self._refused = str(code)
             client.disconnect()
@@ -137,3 +138,8 @@ class Connection:
 
     def _heard(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         self._transcript.add(Way.HEARD, message.topic, message.payload.decode(errors="replace"), retain=message.retain)
+
+
+def _send_at_once(_client: object, _data: object, opened: Any) -> None:
+    for option in NO_DELAY:
+        opened.setsockopt(*option)

@@ -85,4 +85,3 @@ class Transcript:
 
     def _fitting(self, mark: int, wanted: Wanted) -> list[Entry]:
         return [entry for entry in self._entries[mark:] if entry.way is Way.HEARD and wanted(entry)]
-

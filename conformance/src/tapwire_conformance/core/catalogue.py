@@ -2,11 +2,9 @@
 
 from typing import Final
 
-from tapwire_conformance.core import door, grants, odometers, recovery, settlement, wire
-from tapwire_conformance.core.authorisation import RULES
+from tapwire_conformance.core import authorisation, door, grants, odometers, recovery, settlement, wire
 from tapwire_conformance.core.stage import CoreStage
 from tapwire_conformance.rules import Catalogue
 
-PARTS: Final = (grants, settlement, odometers, recovery, wire, door)
-"""The modules whose scenarios join the catalogue when they are imported."""
-CORE_RULES: Final[Catalogue[CoreStage]] = RULES
+PARTS: Final = (authorisation, grants, settlement, odometers, recovery, wire, door)
+CORE_RULES: Final[Catalogue[CoreStage]] = Catalogue([rule for part in PARTS for rule in part.RULES.rules])

@@ -4,10 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from uuid import uuid4
 
-from tapwire_conformance.core.authorisation import POOR_MESSAGE, RULES
+from tapwire_conformance.core.authorisation import POOR_MESSAGE
 from tapwire_conformance.core.settlement import expect_money
 from tapwire_conformance.core.stage import ML_MINOR, CoreStage
-from tapwire_conformance.rules import REST, Broken
+from tapwire_conformance.rules import REST, Broken, Catalogue
+
+RULES: Final[Catalogue[CoreStage]] = Catalogue()
 
 ASK: Final = "/api/visits/authorize-pour"
 SYNC: Final = "/api/sync/pours"

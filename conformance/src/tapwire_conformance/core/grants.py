@@ -1,12 +1,14 @@
 """What a grant is worth, and what a question does however often and in whatever order it comes: SYSTEM.md, "Authorisation"."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
-from tapwire_conformance.core.authorisation import RULES
 from tapwire_conformance.core.stage import ML_MINOR, CoreStage
-from tapwire_conformance.rules import AUTHORISATION, Broken
+from tapwire_conformance.rules import AUTHORISATION, Broken, Catalogue
 
-COPIES = 6
+RULES: Final[Catalogue[CoreStage]] = Catalogue()
+
+COPIES: Final = 6
 
 
 @RULES.must("AUTH-20", AUTHORISATION)

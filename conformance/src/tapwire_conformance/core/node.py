@@ -19,9 +19,7 @@ FORBIDDEN_OUTCOME: Final = "synced_without_pending"
 class PlayedNode:
     """One journal of a node at a tap. Payloads are dictionaries, so that a scenario can spoil them."""
 
-    def __init__(
-        self, path: DevicePath, connection: Connection, transcript: Transcript, answer_s: float, quiet_s: float
-    ) -> None:
+    def __init__(self, path: DevicePath, connection: Connection, transcript: Transcript, answer_s: float, quiet_s: float) -> None:
         self.path = path
         self.journal_id = str(uuid4())
         self.boot_id = str(uuid4())

@@ -1,19 +1,23 @@
 """Volume is conserved: holes and overlaps of a meter's odometer, and flows without a grant (SYSTEM.md, "Settlement")."""
 
-from tapwire_conformance.core.authorisation import RULES
+from typing import Final
+
 from tapwire_conformance.core.stage import CoreStage
-from tapwire_conformance.rules import SETTLEMENT, Broken
+from tapwire_conformance.rules import NODE_TO_CORE, SETTLEMENT, Broken, Catalogue
+
+RULES: Final[Catalogue[CoreStage]] = Catalogue()
 
 
 @RULES.must("ODO-1", SETTLEMENT)
 def hole(stage: CoreStage) -> None:
     """A hole in the odometer that nobody accounts for is taken from the keg, and raises `volume_gap`."""
     node = stage.node()
-    before_ml, known = stage.keg_ml(), len(stage.incidents("volume_gap"))
+    stage.settle_incidents("volume_gap")
+    before_ml = stage.keg_ml()
     node.show()
     node.odometer_ml += 40
     node.show()
-    stage.eventually(lambda: len(stage.incidents("volume_gap")) > known, "the incident volume_gap")
+    stage.eventually(lambda: stage.incidents("volume_gap"), "the incident volume_gap")
     if (moved_ml := before_ml - stage.keg_ml()) != 40:
         raise Broken(f"a hole of 40 ml took {moved_ml} ml from the keg")
 
@@ -22,15 +26,16 @@ def hole(stage: CoreStage) -> None:
 def late_fact_fills_the_hole(stage: CoreStage) -> None:
     """A fact that comes later takes the hole's booking back; with nothing left, its incident is resolved."""
     node = stage.node()
-    before_ml, known = stage.keg_ml(), len(stage.incidents("volume_gap"))
+    stage.settle_incidents("volume_gap")
+    before_ml = stage.keg_ml()
     node.show()
     flow = node.flow_of(40)
     node.show()
-    stage.eventually(lambda: len(stage.incidents("volume_gap")) > known, "the incident volume_gap")
+    stage.eventually(lambda: stage.incidents("volume_gap"), "the incident volume_gap")
     mark = node.mark
     node.send("flow", flow)
     node.command("flow_recorded", mark, event_id=flow["event_id"])
-    stage.eventually(lambda: len(stage.incidents("volume_gap")) == known, "the end of the incident volume_gap")
+    stage.eventually(lambda: not stage.incidents("volume_gap"), "the end of the incident volume_gap")
     if (moved_ml := before_ml - stage.keg_ml()) != 40:
         raise Broken(f"40 ml, first a hole and then a fact, took {moved_ml} ml from the keg")
 
@@ -39,25 +44,26 @@ def late_fact_fills_the_hole(stage: CoreStage) -> None:
 def overlap(stage: CoreStage) -> None:
     """Two facts of one boot over the same stretch of odometer raise `odometer_rewound`."""
     node = stage.node()
-    known = len(stage.incidents("odometer_rewound"))
+    stage.settle_incidents("odometer_rewound")
     for _ in range(2):
         node.odometer_ml = 0
         mark, flow = node.mark, node.flow_of(30)
         node.send("flow", flow)
         node.command("flow_recorded", mark, event_id=flow["event_id"])
-    stage.eventually(lambda: len(stage.incidents("odometer_rewound")) > known, "the incident odometer_rewound")
+    stage.eventually(lambda: stage.incidents("odometer_rewound"), "the incident odometer_rewound")
 
 
-@RULES.must("ODO-4", SETTLEMENT)
+@RULES.must("ODO-4", NODE_TO_CORE)
 def flow_without_a_grant(stage: CoreStage) -> None:
     """An `unattributed_flow` gets `flow_recorded` each time that it comes, moves stock once, and raises an incident."""
     node = stage.node()
-    before_ml, known = stage.keg_ml(), len(stage.incidents("unattributed_flow"))
+    stage.settle_incidents("unattributed_flow")
+    before_ml = stage.keg_ml()
     flow, mark = node.flow_of(25), node.mark
     for age_ms in (0, 1_000, 2_000):
         node.send("flow", {**flow, "age_ms": age_ms})
     node.command("flow_recorded", mark, count=3, event_id=flow["event_id"])
     if (moved_ml := before_ml - stage.keg_ml()) != 25:
         raise Broken(f"a flow of 25 ml, sent three times, took {moved_ml} ml from the keg")
-    if len(stage.incidents("unattributed_flow")) <= known:
+    if not stage.incidents("unattributed_flow"):
         raise Broken("there is no incident unattributed_flow")

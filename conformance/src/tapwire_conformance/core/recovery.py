@@ -1,9 +1,12 @@
 """When no report comes: SYSTEM.md, "When no report comes"."""
 
-from tapwire_conformance.core.authorisation import RULES
+from typing import Final
+
 from tapwire_conformance.core.settlement import expect_money, expect_pour
 from tapwire_conformance.core.stage import ML_MINOR, CoreStage
-from tapwire_conformance.rules import NO_REPORT, Broken
+from tapwire_conformance.rules import NO_REPORT, Broken, Catalogue
+
+RULES: Final[Catalogue[CoreStage]] = Catalogue()
 
 
 @RULES.must("RECOVER-1", NO_REPORT)

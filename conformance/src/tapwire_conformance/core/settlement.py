@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from uuid import uuid4
 
-from tapwire_conformance.core.authorisation import RULES
 from tapwire_conformance.core.stage import ML_MINOR, CoreStage, Guest
-from tapwire_conformance.rules import SETTLEMENT, Broken
+from tapwire_conformance.rules import SETTLEMENT, Broken, Catalogue
+
+RULES: Final[Catalogue[CoreStage]] = Catalogue()
 
 COPIES: Final = 6
 FAR_OVER_ML: Final = 60
@@ -120,7 +121,7 @@ def nothing_flowed(stage: CoreStage) -> None:
 
 @RULES.must("SETTLE-7", SETTLEMENT)
 def charged(stage: CoreStage) -> None:
-    """A covered report is charged and frees the rest of the hold; far over its grant only the grant is charged, and a person asked."""
+    """A covered report is charged and frees the rest of the hold; far over its grant the grant alone is, and a person asked."""
     ann, node = stage.guest(200_00), stage.node()
     grant = node.grant(ann.card_uid)
     verdict = node.deliver(node.report_of(grant, 100))

@@ -187,6 +187,11 @@ class CoreStage:
         found = self._items(f"/api/incidents?kind={kind}&venue_id={self.venue_id}&limit=200")
         return [each for each in found if each["status"] != "resolved" and pour_id in (None, each.get("pour_id"))]
 
+    def settle_incidents(self, kind: str) -> None:
+        """End the venue's incidents of a kind, so that the next one is a new one."""
+        for each in self.incidents(kind):
+            self.api.post(f"/api/incidents/{each['incident_id']}/resolve", {"resolution": "no_action", "comment": "conformance"})
+
     def audited(self, action: str, subject: str) -> list[dict[str, Any]]:
         """The audit log's entries of an action about a subject."""
         return list(self._items(f"/api/audit/?action={action}&subject={subject}"))
@@ -244,4 +249,3 @@ def wait(holds: Callable[[], object], what: str, within_s: float) -> None:
         if time.monotonic() > until_s:
             raise Broken(f"within {within_s:g} s {what} did not come about")
         time.sleep(0.1)
-

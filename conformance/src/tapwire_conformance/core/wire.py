@@ -1,12 +1,15 @@
 """What a core says by itself, and what it makes of what it can't read: CONTRACT.md, "MQTT"."""
 
-from tapwire_conformance.core.authorisation import RULES
+from typing import Final
+
 from tapwire_conformance.core.settlement import expect
 from tapwire_conformance.core.stage import CoreStage
-from tapwire_conformance.rules import CORE_TO_NODE, MQTT, NODE_TO_CORE, Broken
+from tapwire_conformance.rules import CORE_TO_NODE, MQTT, Broken, Catalogue
 from tapwire_contracts.codec import Malformed, decode
-from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE
+from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, Route
 from tapwire_contracts.topics import ROOT
+
+RULES: Final[Catalogue[CoreStage]] = Catalogue()
 
 
 @RULES.must("CORE-1", MQTT)
@@ -56,7 +59,7 @@ def unknown_fields(stage: CoreStage) -> None:
     expect(node.deliver(node.report_of(grant, 20, temperature_c=4)), "accepted", "pending_updated_to_synced")
 
 
-@RULES.must("CORE-5", NODE_TO_CORE)
+@RULES.must("CORE-5", MQTT)
 def readable_answers(stage: CoreStage) -> None:
     """Every command is of a type of the contract, has all its fields, and is not retained."""
     ann, poor, node = stage.guest(100_00), stage.guest(), stage.node()
@@ -72,8 +75,8 @@ def readable_answers(stage: CoreStage) -> None:
         raise Broken("there came no command")
 
 
-def _readable(route: object, payload: str) -> None:
+def _readable(route: Route, payload: str) -> None:
     try:
-        decode(route, payload.encode())  # type: ignore[arg-type]
+        decode(route, payload.encode())
     except Malformed as error:
         raise Broken(f"{payload} is not as the contract has it: {error}") from error
