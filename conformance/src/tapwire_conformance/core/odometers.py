@@ -1,11 +1,21 @@
 """Volume is conserved: holes and overlaps of a meter's odometer, and flows without a grant (SYSTEM.md, "Settlement")."""
 
-from typing import Final
+from typing import Any, Final
 
+from tapwire_conformance.core.node import PlayedNode
 from tapwire_conformance.core.stage import CoreStage
 from tapwire_conformance.rules import NODE_TO_CORE, SETTLEMENT, Broken, Catalogue
 
 RULES: Final[Catalogue[CoreStage]] = Catalogue()
+FIRST_ML: Final = 5
+"""A fact from which on the core knows the journal's odometer; of two states at once it may look at the second alone."""
+
+
+def told(node: PlayedNode, flow: dict[str, Any]) -> None:
+    """Send a flow, and wait until it is recorded."""
+    mark = node.mark
+    node.send("flow", flow)
+    node.command("flow_recorded", mark, event_id=flow["event_id"])
 
 
 @RULES.must("ODO-1", SETTLEMENT)
@@ -13,8 +23,8 @@ def hole(stage: CoreStage) -> None:
     """A hole in the odometer that nobody accounts for is taken from the keg, and raises `volume_gap`."""
     node = stage.node()
     stage.settle_incidents("volume_gap")
+    told(node, node.flow_of(FIRST_ML))
     before_ml = stage.keg_ml()
-    node.show()
     node.odometer_ml += 40
     node.show()
     stage.eventually(lambda: stage.incidents("volume_gap"), "the incident volume_gap")
@@ -27,14 +37,12 @@ def late_fact_fills_the_hole(stage: CoreStage) -> None:
     """A fact that comes later takes the hole's booking back; with nothing left, its incident is resolved."""
     node = stage.node()
     stage.settle_incidents("volume_gap")
+    told(node, node.flow_of(FIRST_ML))
     before_ml = stage.keg_ml()
-    node.show()
     flow = node.flow_of(40)
     node.show()
     stage.eventually(lambda: stage.incidents("volume_gap"), "the incident volume_gap")
-    mark = node.mark
-    node.send("flow", flow)
-    node.command("flow_recorded", mark, event_id=flow["event_id"])
+    told(node, flow)
     stage.eventually(lambda: not stage.incidents("volume_gap"), "the end of the incident volume_gap")
     if (moved_ml := before_ml - stage.keg_ml()) != 40:
         raise Broken(f"40 ml, first a hole and then a fact, took {moved_ml} ml from the keg")
@@ -47,9 +55,7 @@ def overlap(stage: CoreStage) -> None:
     stage.settle_incidents("odometer_rewound")
     for _ in range(2):
         node.odometer_ml = 0
-        mark, flow = node.mark, node.flow_of(30)
-        node.send("flow", flow)
-        node.command("flow_recorded", mark, event_id=flow["event_id"])
+        told(node, node.flow_of(30))
     stage.eventually(lambda: stage.incidents("odometer_rewound"), "the incident odometer_rewound")
 
 
