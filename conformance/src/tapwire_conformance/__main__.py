@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +15,16 @@ from tapwire_conformance.core.stage import CoreStage, Timing
 from tapwire_conformance.report import as_json, as_junit, listing, progress, table
 from tapwire_conformance.rules import Broken, Catalogue, UnknownRule
 from tapwire_conformance.runner import Result, try_rules
+from tapwire_conformance.tap.catalogue import TAP_RULES
+from tapwire_conformance.tap.link import Link
+from tapwire_conformance.tap.rig import CommandRig, PersonRig, Rig, RigUnusable
+from tapwire_conformance.tap.stage import NodeSettings, TapStage
 from tapwire_conformance.transcript import Transcript
 from tapwire_contracts.programs import add_common_options
+from tapwire_contracts.topics import DevicePath, InvalidPath
 
 PACKAGE: Final = "tapwire-conformance"
+LOOPBACK: Final = "127.0.0.1"
 HOUR_S: Final = 3_600
 STDIN: Final = "-"
 UNUSABLE: Final = 2
@@ -33,7 +40,7 @@ def main() -> None:
     arguments = parser().parse_args()
     try:
         sys.exit(arguments.run(arguments))
-    except (Unusable, UnknownRule, BrokerUnusable, ApiUnusable, Broken) as error:
+    except (Unusable, UnknownRule, InvalidPath, BrokerUnusable, ApiUnusable, RigUnusable, Broken) as error:
         print(f"{PACKAGE}: {error}", file=sys.stderr)
         sys.exit(UNUSABLE)
     except KeyboardInterrupt:
@@ -45,6 +52,20 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog=PACKAGE, description="Try a tap node, or a core, against every rule of the contract.")
     add_common_options(made, PACKAGE)
     sides = made.add_subparsers(required=True, metavar="tap|core")
+    tap = sides.add_parser("tap", help="play the core against a tap node", description=_TAP)
+    tap.add_argument("--broker", help="the broker with a login that acts as the core, mqtt://core:secret@host:1884")
+    tap.add_argument("--path", help="the node's path, such as bar/taps/left")
+    tap.add_argument("--rig", metavar="COMMAND", help="a program that acts at the tap; without it a person is told what to do")
+    tap.add_argument(
+        "--link", metavar="[HOST:]PORT", help="listen here for the node, which then uses this address as its broker: it can be cut"
+    )
+    tap.add_argument("--link-to", metavar="HOST:PORT", help="the devices' listener behind --link (default: that of --broker)")
+    tap.add_argument("--request-timeout", type=float, default=5.0, metavar="S", help="the node's request_timeout_ms (5)")
+    tap.add_argument("--quiet", type=float, default=2.0, metavar="S", help="how long the valve is watched to stay closed (2)")
+    tap.add_argument("--pour", type=int, default=100, metavar="ML", help="volume of a trial pour (100)")
+    tap.add_argument("--pulses-per-liter", type=int, default=450, metavar="N", help="the meter's factor, for the config (450)")
+    _add_shared(tap)
+    tap.set_defaults(run=run_tap)
     core = sides.add_parser("core", help="play tap nodes, honest and lying, against a core", description=_CORE)
     core.add_argument("--broker", help="the devices' listener, mqtt://host:1883; with user:secret@ all taps use this login")
     core.add_argument("--api", help="the admin API, http://host:8080")
@@ -56,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+_TAP: Final = "Try a tap node, real or simulated, in any language. No core may run at the broker meanwhile. Beer will flow."
 _CORE: Final = "Try a core. It gets a venue of the kit's own, with guests, pours and incidents: use a core that nobody works with."
 
 
@@ -92,6 +114,47 @@ def run_core(arguments: argparse.Namespace) -> int:
         finally:
             _write("core", results, arguments)
     return _close(results)
+
+
+def run_tap(arguments: argparse.Namespace) -> int:
+    """`tapwire-conformance tap`; the exit code."""
+    if arguments.list:
+        return _list(TAP_RULES)
+    rules = TAP_RULES.chosen(arguments.only)
+    broker, transcript = _broker(arguments), Transcript()
+    if not arguments.path:
+        raise Unusable("--path is missing")
+    settings = NodeSettings(
+        request_timeout_s=arguments.request_timeout,
+        quiet_s=arguments.quiet,
+        pour_ml=arguments.pour,
+        pulses_per_liter=arguments.pulses_per_liter,
+    )
+    results: list[Result] = []
+    with ExitStack() as opened:
+        link = opened.enter_context(_link(arguments, broker)) if arguments.link else None
+        rig: Rig = PersonRig()
+        if arguments.rig:
+            rig = CommandRig(arguments.rig)
+            opened.callback(rig.end)
+        path = DevicePath.parse(arguments.path)
+        stage = opened.enter_context(TapStage.opened(broker, path, rig, link, transcript, settings, arguments.ca_file))
+        try:
+            for result in try_rules(rules, stage):
+                results.append(result)
+                print(progress(result), flush=True)
+        finally:
+            _write("tap", results, arguments)
+    return _close(results)
+
+
+def _link(arguments: argparse.Namespace, broker: BrokerUrl) -> Link:
+    try:
+        host, _, port = arguments.link.rpartition(":")
+        to_host, _, to_port = (arguments.link_to or f"{broker.host}:{broker.port}").rpartition(":")
+        return Link(host or LOOPBACK, int(port), (to_host, int(to_port)))
+    except (OSError, ValueError) as error:
+        raise Unusable(f"--link: {error}") from error
 
 
 def _list(catalogue: Catalogue[Any]) -> int:

@@ -12,9 +12,9 @@ RULES: Final[Catalogue[TapStage]] = Catalogue()
 @RULES.must("STATE-1", MQTT)
 def state_is_retained(stage: TapStage) -> None:
     """The node's `state` is retained: who connects later reads it."""
-    is_state = stage.fitting("node_state")
-    if not stage.transcript.heard(0, lambda heard: heard.retain and is_state(heard)):
-        raise Broken("when the kit subscribed, no retained state was there")
+    retained = stage.retained_state()
+    if retained.get("boot_id") != stage.state()["boot_id"]:
+        raise Broken(f"the retained state is {retained}, and the latest {stage.state()}")
 
 
 @RULES.must("STATE-2", NODE_TO_CORE)

@@ -37,9 +37,7 @@ def denials(stage: TapStage) -> None:
         mark = stage.mark
         stage.deny(stage.ask(), reason)
         stage.stays_closed(mark)
-        removed = stage.mark
-        stage.act("card-off")
-        stage.hear("card_removed", removed)
+        stage.take_card_off()
 
 
 @RULES.must("VALVE-3", MQTT)
@@ -124,8 +122,7 @@ def grant_without_the_card(stage: TapStage) -> None:
     """A grant for a card that was taken off opens nothing, and is reported as never started."""
     mark = stage.mark
     asked = stage.ask()
-    stage.act("card-off")
-    stage.hear("card_removed", mark)
+    stage.take_card_off()
     stage.dead(stage.grant(asked), mark)
 
 

@@ -35,9 +35,7 @@ def question(stage: TapStage) -> None:
     second = stage.ask()
     stage.deny(second)
     if second["seq"] <= first["seq"] or second["event_id"] == first["event_id"]:
-        raise Broken(
-            f"two questions had seq {first['seq']} and {second['seq']}, event_id {first['event_id']} and {second['event_id']}"
-        )
+        raise Broken(f"two questions were {first} and {second}")
 
 
 @RULES.must("ASK-2", NODE_TO_CORE)
@@ -61,8 +59,7 @@ def card_must_be_removed(stage: TapStage) -> None:
     """After a denial and after a pour the node neither asks nor opens until the card has been taken off."""
     stage.deny(stage.ask())
     _asks_nothing(stage)
-    stage.act("card-off")
-    stage.hear("card_removed", 0, count=1)
+    stage.take_card_off()
     grant = stage.pour(max_volume_ml=stage.settings.pour_ml)
     stage.act(f"pour {stage.settings.pour_ml}")
     stage.settle(stage.report(grant))
@@ -75,8 +72,7 @@ def lists_the_unsettled(stage: TapStage) -> None:
     grant = stage.pour(max_volume_ml=stage.settings.pour_ml)
     stage.act(f"pour {stage.settings.pour_ml}")
     report = stage.report(grant)
-    stage.act("card-off")
-    stage.until(lambda: stage.state()["phase"] in ("IDLE", "SETTLING"), "the pour did not end")
+    stage.take_card_off()
     asked = stage.ask()
     stage.deny(asked)
     if asked["unsettled"] != [report["pour_id"]]:

@@ -1,9 +1,10 @@
 """What a scenario against a tap node plays on: the core that the kit plays, the rig at the tap, and the link to the broker."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Self
 from uuid import uuid4
 
@@ -38,7 +39,14 @@ class TapStage:
     """A node at its tap. Each scenario begins with no card, an active config, and no open fact."""
 
     def __init__(
-        self, connection: Connection, path: DevicePath, rig: Rig, link: Link | None, transcript: Transcript, settings: NodeSettings
+        self,
+        connection: Connection,
+        later: Callable[[Transcript], Connection],
+        path: DevicePath,
+        rig: Rig,
+        link: Link | None,
+        transcript: Transcript,
+        settings: NodeSettings,
     ) -> None:
         self.path = path
         self.transcript = transcript
@@ -46,6 +54,7 @@ class TapStage:
         self.instance_id = f"conformance-{uuid4().hex[:8]}"
         self.revision = 1
         self._connection = connection
+        self._later = later
         self._rig = rig
         self._link = link
         self._settled: dict[str, int] = {}
@@ -64,17 +73,9 @@ class TapStage:
     ) -> Iterator[Self]:
         """Show up as a core worker; raises `BrokerUnusable`, also when a real one is there."""
         filters = (*(path.topic(leaf) for leaf in NODE_LEAVES), f"{ROOT}/core/+/state")
-        client_id = f"tapwire-conformance-{uuid4().hex}"
-        connection = Connection(
-            broker,
-            transcript,
-            username=broker.username,
-            password=broker.password,
-            client_id=client_id,
-            filters=filters,
-            ca_file=ca_file,
-        )
-        stage = cls(connection, path, rig, link, transcript, settings)
+        connection = _connect(broker, transcript, filters, ca_file)
+        later = partial(_connect, broker, filters=(path.topic("state"),), ca_file=ca_file)
+        stage = cls(connection, later, path, rig, link, transcript, settings)
         try:
             stage._show_up()
             yield stage
@@ -151,6 +152,15 @@ class TapStage:
     def state(self) -> dict[str, Any]:
         """The node's latest state; empty if none came."""
         return (self.all("node_state", 0) or [{}])[-1]
+
+    def retained_state(self) -> dict[str, Any]:
+        """The state that a later subscriber gets at once; raises `Broken` when there is none."""
+        alone = Transcript()
+        connection = self._later(alone)
+        try:
+            return alone.wait(0, lambda heard: heard.retain, self.settings.answer_s, "retained state").content
+        finally:
+            connection.close()
 
     def fitting(self, kind: str, **fields: object) -> Wanted:
         """Whether an entry is such a message of this node."""
@@ -255,10 +265,11 @@ class TapStage:
         return grant
 
     def take_card_off(self) -> None:
-        """Take the card off, and wait until the node has noticed."""
+        """Take the card off, and wait until the node is ready for the next one."""
         mark = self.mark
         self.act("card-off")
         self.hear("card_removed", mark)
+        self.until(lambda: self.state()["phase"] == "IDLE", "the node was not ready for the next card")
 
     def report(self, grant: dict[str, Any], mark: int = 0) -> dict[str, Any]:
         """Wait for a pour's report."""
@@ -328,3 +339,16 @@ class TapStage:
             elif heard.kind == "unattributed_flow":
                 self._settled[fact_id] = self.mark
                 self.command("flow_recorded", event_id=fact_id)
+
+
+def _connect(broker: BrokerUrl, transcript: Transcript, filters: Sequence[str], ca_file: str | None) -> Connection:
+    """A connection with the login of the broker's URL."""
+    return Connection(
+        broker,
+        transcript,
+        username=broker.username,
+        password=broker.password,
+        client_id=f"tapwire-conformance-{uuid4().hex}",
+        filters=filters,
+        ca_file=ca_file,
+    )
