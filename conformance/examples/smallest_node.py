@@ -1,4 +1,4 @@
-"""The smallest tap node that keeps the contract: paho and a file. It runs on any board with Python; read it beside docs/CONTRACT.md.
+"""The smallest tap node that keeps the contract: paho and a file, for any board with Python. Read it beside docs/CONTRACT.md.
 
 `hardware` has three methods: `card()` gives the id of the card on the reader or None, `ml()` the millilitres that the meter has
 counted since the start, `valve(is_open)` drives the valve, which closes by itself without power.
@@ -34,24 +34,14 @@ class Node:
 
     def __init__(self, path, host, port, username, password, hardware, file):
         self.path, self.broker, self.login, self.hardware, self.file = path, (host, port), (username, password), hardware, file
-        self.boot_id, self.began, self.connection, self.client, self.online, self.retry_at = (
-            new_id(),
-            time.monotonic(),
-            0,
-            None,
-            False,
-            0,
-        )
-        self.phase, self.card, self.seen_at, self.asked, self.asked_ids, self.question = "IDLE", None, 0, 0, set(), None
-        self.readable, self.cores, self.alone_since, self.valve_open, self.shown, self.due = True, None, 0, False, None, {}
-        self.events, self.ended, self.reason, self.leak_from, self.flowed_at, self.before_ml = (
-            queue.SimpleQueue(),
-            {},
-            None,
-            None,
-            0,
-            0,
-        )
+        self.boot_id, self.began, self.phase, self.valve_open = new_id(), time.monotonic(), "IDLE", False
+        self.client, self.online, self.connection, self.retry_at = None, False, 0, 0
+        self.events, self.cores, self.alone_since, self.shown = queue.SimpleQueue(), None, 0, None
+        self.card, self.seen_at = None, 0
+        self.question, self.asked_at, self.asked_ids = None, 0, set()
+        self.readable, self.reason = True, None
+        self.before_ml, self.flowed_at, self.leak_from = 0, 0, None
+        self.due, self.ended = {}, {}  # by fact: when it is sent next, and when it ended
         self.set_valve(False)
         if os.path.exists(file):
             with open(file) as opened:
@@ -82,9 +72,10 @@ class Node:
         """The one report of the pour that the journal has."""
         pour, to_ml = self.journal["pour"], self.journal["ml"]
         self.write_fact(pour["pour_id"], {
-            "type": "pour_completed", "pour_id": pour["pour_id"], "card_uid": pour["card_uid"], "volume_ml": to_ml - pour["from_ml"],
+            "type": "pour_completed", "pour_id": pour["pour_id"], "card_uid": pour["card_uid"],
+            "volume_ml": to_ml - pour["from_ml"], "odometer_from_ml": pour["from_ml"], "odometer_to_ml": to_ml,
             "duration_ms": pour["ms"], "end_reason": end_reason, "interrupted": interrupted, "started_at": None, "age_ms": None,
-            "odometer_from_ml": pour["from_ml"], "odometer_to_ml": to_ml, "journal_id": self.journal["id"], "boot_id": pour["boot_id"],
+            "journal_id": self.journal["id"], "boot_id": pour["boot_id"],
         })  # fmt: skip
         self.journal["pour"] = None
 
@@ -124,7 +115,8 @@ class Node:
             "type": "node_state", "status": status, "phase": self.phase, "valve": "open" if self.valve_open else "closed",
             "card": card and {"card_uid": card, "reader_id": "tap", "read_at": ""}, "pour_id": pour and pour["pour_id"],
             "facts_open": len(self.open_facts()), "odometer_ml": self.journal["ml"], "journal_id": self.journal["id"],
-            "boot_id": self.boot_id, "connection": self.connection, "config_revision": (self.journal["config"] or {}).get("revision", 0),
+            "boot_id": self.boot_id, "connection": self.connection,
+            "config_revision": (self.journal["config"] or {}).get("revision", 0),
             "software": "smallest-node 1", "contract_version": "1.0", "uptime_ms": int((time.monotonic() - self.began) * 1000),
         }  # fmt: skip
 
@@ -156,10 +148,11 @@ class Node:
         elif topic.endswith("/config") and payload:
             self.configure(said)
         elif topic.endswith("/command") and isinstance(said, dict) and not retain:  # a retained command is no command
-            act = {"pour_authorized": self.grant, "pour_denied": self.deny, "pour_settled": self.settle, "flow_recorded": self.settle,
-                   "stop_pour": self.stop, "report_pour": self.find}.get(said.get("type"))  # fmt: skip
-            if act:
-                act(said)
+            acts = {
+                "pour_authorized": self.grant, "pour_denied": self.deny, "pour_settled": self.settle,
+                "flow_recorded": self.settle, "stop_pour": self.stop, "report_pour": self.find,
+            }  # fmt: skip
+            acts.get(said.get("type"), lambda _: None)(said)
 
     def configure(self, said):
         """A status other than active counts always, all else only with a revision that is not older; unreadable is closed."""
@@ -175,9 +168,8 @@ class Node:
 
     def grant(self, said):
         """The one message that may open the valve."""
-        known = (said.get("pour_id") in self.journal["facts"], said.get("pour_id") in self.journal["dead"])
-        running = self.journal["pour"]
-        if not fits(said, GRANT) or any(known) or said["request_id"] not in self.asked_ids:
+        known, running = (*self.journal["facts"], *self.journal["dead"]), self.journal["pour"]
+        if not fits(said, GRANT) or said["pour_id"] in known or said["request_id"] not in self.asked_ids:
             return
         if running and running["pour_id"] == said["pour_id"]:
             return
@@ -203,7 +195,7 @@ class Node:
         """Every condition of an open valve."""
         return (
             self.phase == "AUTHORIZING" and said["request_id"] == self.question["event_id"] and self.may_pour()
-            and said["card_uid"] == self.question["card_uid"] == self.card and time.monotonic() - self.asked < REQUEST_TIMEOUT_S
+            and said["card_uid"] == self.question["card_uid"] == self.card and time.monotonic() - self.asked_at < REQUEST_TIMEOUT_S
         )  # fmt: skip
 
     def deny(self, said):
@@ -266,13 +258,14 @@ class Node:
             self.pour(now)
         elif self.phase == "SETTLING" and (self.last not in self.open_facts() or now - self.settling_at > SETTLE_S):
             self.phase = "CARD_MUST_BE_REMOVED"
-        if self.phase in ("CARD_MUST_BE_REMOVED", "OUT_OF_SERVICE") and (not self.card or self.phase == "OUT_OF_SERVICE"):
+        if self.phase == "OUT_OF_SERVICE" and self.may_pour():
+            self.phase = "CARD_MUST_BE_REMOVED"
+        if self.phase == "CARD_MUST_BE_REMOVED" and not self.card:
             self.phase = "IDLE"
-        if self.phase == "IDLE" and not self.may_pour():
+        if self.phase in ("IDLE", "CARD_MUST_BE_REMOVED") and not self.may_pour():
             self.phase = "OUT_OF_SERVICE"
-        shown = {**self.state(), "uptime_ms": 0}
-        if self.online and shown != self.shown and (self.phase != "POURING" or not self.shown or shown["pour_id"] != self.shown["pour_id"]
-                                                    or shown["valve"] != self.shown["valve"]):  # fmt: skip
+        shown = {**self.state(), "uptime_ms": 0, "odometer_ml": 0 if self.phase == "POURING" else self.journal["ml"]}
+        if self.online and shown != self.shown:
             self.shown = shown
             self.say("state", self.state(), retain=True)
         for fact_id in [each for each in self.open_facts() if each in self.journal["facts"] and now >= self.due.get(each, 0)]:
@@ -316,14 +309,14 @@ class Node:
         self.question = {
             "type": "card_presented", "event_id": new_id(), "card_uid": self.card, "reader_id": "tap", "read_at": "",
             "boot_id": self.boot_id, "journal_id": self.journal["id"], "seq": self.journal["seq"],
-            "unsettled": [each for each in self.open_facts() if self.journal["facts"].get(each, {}).get("type") == "pour_completed"],
+            "unsettled": [each for each in self.open_facts() if self.journal["facts"][each]["type"] == "pour_completed"],
         }  # fmt: skip
         self.asked_ids.add(self.question["event_id"])
-        self.phase, self.asked, self.again_at = "AUTHORIZING", now, 0
+        self.phase, self.asked_at, self.again_at = "AUTHORIZING", now, 0
 
     def ask_again(self, now):
         """Until it is answered, or too late."""
-        if now - self.asked > REQUEST_TIMEOUT_S:
+        if now - self.asked_at > REQUEST_TIMEOUT_S:
             self.phase = "CARD_MUST_BE_REMOVED"
         elif now >= self.again_at:
             self.again_at = now + REPEAT_S

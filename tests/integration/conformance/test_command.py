@@ -15,7 +15,7 @@ from tapwire_demo.processes import LOOPBACK, free_port
 
 BENCH: Final = Path(__file__).parents[3] / "conformance" / "examples" / "bench.py"
 PATH: Final = "bar/taps/left"
-IMPATIENT: Final = ("--request-timeout", "0.9", "--quiet", "0.5", "--pour", "40")
+IMPATIENT: Final = ("--request-timeout", "0.9", "--quiet", "0.3", "--pour", "40")
 
 
 async def run_kit(*arguments: str | Path) -> tuple[int | None, str]:

@@ -28,7 +28,7 @@ from tests.rest import add_user, application, set_decisions_per_hour
 
 PACE: Final = Intervals(sweep_s=0.05, ask_again_s=0.2, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
 START_WINDOW_MS: Final = 300
-TIMING: Final = Timing(answer_s=20.0, quiet_s=0.5, sweep_s=20.0)
+TIMING: Final = Timing(answer_s=10.0, quiet_s=0.5, sweep_s=20.0)
 LOOK_S: Final = 0.05
 DECISIONS_PER_HOUR: Final = 36_000
 

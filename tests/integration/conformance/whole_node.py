@@ -80,13 +80,13 @@ class WholeNode:
     rig: Rig
     link: Link
 
-    async def judge(self, *only: str) -> list[Result]:
+    async def judge(self, *only: str, settings: NodeSettings = NODE) -> list[Result]:
         """What the kit says of it, by these rules or groups."""
-        return await asyncio.to_thread(self._judge, list(only))
+        return await asyncio.to_thread(self._judge, list(only), settings)
 
-    def _judge(self, only: list[str]) -> list[Result]:
+    def _judge(self, only: list[str], settings: NodeSettings) -> list[Result]:
         path, transcript = DevicePath.parse(TAP), Transcript()
-        with TapStage.opened(BrokerUrl.parse(self.broker_url), path, self.rig, self.link, transcript, NODE) as stage:
+        with TapStage.opened(BrokerUrl.parse(self.broker_url), path, self.rig, self.link, transcript, settings) as stage:
             return list(try_rules(TAP_RULES.chosen(only), stage, lambda result: print(progress(result))))
 
 

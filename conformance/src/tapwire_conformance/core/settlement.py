@@ -186,7 +186,7 @@ def stock_follows_what_flowed(stage: CoreStage) -> None:
     before_ml = stage.keg_ml()
     grant = node.grant(ann.card_uid)
     node.deliver(node.report_of(grant, 100 + FAR_OVER_ML))
-    node.deliver(node.report_of(grant, 50))
     node.deliver(node.report_of(grant, 200))
+    node.deliver(node.report_of(grant, 50))
     if (moved_ml := before_ml - stage.keg_ml()) != 200:
-        raise Broken(f"reports of 160, 50 and 200 ml of one pour took {moved_ml} ml from the keg")
+        raise Broken(f"reports of 160, 200 and 50 ml of one pour took {moved_ml} ml from the keg")
