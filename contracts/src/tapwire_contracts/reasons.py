@@ -240,6 +240,7 @@ class AuditAction(StrEnum):
     GUEST_CREATED = "guest_created"
     GUEST_CHANGED = "guest_changed"
     GUEST_READ = "guest_read"
+    GUEST_PAGE_RENEWED = "guest_page_renewed"
     TOP_UP = "top_up"
     REFUND = "refund"
     ADJUSTMENT = "adjustment"

@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     cookie_secure: bool = False
     """Send the console's cookie over TLS only, also when the login came without TLS."""
 
+    guest_page_key: str = Field(default=_LIMITS.guest_page_key, repr=False, pattern="^(.{32,200})?$")
+    """A secret of 32 letters or more that seals the addresses of guests' pages, beside the key in the database; the same for all
+    admin APIs. With another one than before, a page that staff look at again gets a new address."""
+
     keep_answers_days: int = Field(default=DEFAULT_RETENTION.answers_days, ge=1)
     """Retention of answers to questions."""
     keep_verdicts_days: int = Field(default=DEFAULT_RETENTION.verdicts_days, ge=1)
@@ -169,6 +173,7 @@ class Settings(BaseSettings):
             device_dead_letters_per_hour=self.device_dead_letters_per_hour,
             device_decisions_per_hour=self.device_decisions_per_hour,
             identity_conflict_ms=self.identity_conflict_ms,
+            guest_page_key=self.guest_page_key,
             webhooks=WebhookLimits(
                 private_targets=self.webhook_private_targets,
                 timeout_ms=self.webhook_timeout_ms,

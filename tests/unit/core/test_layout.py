@@ -37,6 +37,7 @@ NOUNS: Final = frozenset(
         "event_stream",
         "flows",
         "guests",
+        "guest_pages",
         "heartbeats",
         "idempotency",
         "identities",

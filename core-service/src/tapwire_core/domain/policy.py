@@ -27,6 +27,7 @@ class Policy:
     device_dead_letters_per_hour: int = 100
     device_decisions_per_hour: int = 36_000
     identity_conflict_ms: int = 120_000
+    guest_page_key: str = field(default="", repr=False)
     webhooks: WebhookLimits = field(default_factory=WebhookLimits)
 
     def __post_init__(self) -> None:

@@ -37,6 +37,7 @@ from tapwire_core.services.cards import (
     require_on_reader,
 )
 from tapwire_core.services.deposits import take_deposit
+from tapwire_core.services.guest_pages import make_page
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import require_open_shift
 from tapwire_core.services.pour_recovery import require_pending, void_pending_pour
@@ -335,6 +336,7 @@ async def _open(
         valid_until=await writes.end_of_visit_opened_now(store, venue_id),
         opening_stages=None if stages is None else [stage.value for stage in stages],
     )
+    await make_page(store, visit_id)
     details: dict[str, object] = {"patrons": party.patrons, "alcohol_allowed": party.alcohol_allowed}
     if party.reason is not None:
         details |= {"reason": party.reason, "patrons_before": before}

@@ -13,6 +13,7 @@ from tapwire_core.db.tables.cleanings import TapCleaning
 from tapwire_core.db.tables.dead_letters import DeadLetter
 from tapwire_core.db.tables.devices import Device
 from tapwire_core.db.tables.flows import Flow
+from tapwire_core.db.tables.guest_pages import GuestPage, GuestPageKey
 from tapwire_core.db.tables.guests import Guest
 from tapwire_core.db.tables.heartbeats import ProgramHeartbeat
 from tapwire_core.db.tables.idempotency import IdempotentAnswer
@@ -52,6 +53,8 @@ __all__ = [
     "DevicePairing",
     "Flow",
     "Guest",
+    "GuestPage",
+    "GuestPageKey",
     "IdempotentAnswer",
     "Incident",
     "Installation",
