@@ -5,10 +5,13 @@ The library is imported when Stripe is configured: it takes 0.3 s and 30 MB, and
 
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final, ParamSpec, TypeVar
 from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tapwire_contracts.currencies import CURRENCY_DIGITS
 from tapwire_core.domain.closed_sets import PaymentProviderName, PaymentStatus, ReturnCause
@@ -60,6 +63,10 @@ DISPUTE_EVENTS: Final = frozenset(
 WITHOUT_MONEY: Final = frozenset({"warning_needs_response", "warning_under_review", "warning_closed", "prevented"})
 """States of disputes that took no money."""
 FAILED: Final = frozenset({"failed", "canceled"})
+"""States of refunds that could not be made."""
+UNPAYABLE: Final = frozenset({"requires_payment_method", "canceled"})
+"""States of the payment of a completed session that came to nothing: a bank said no after days."""
+NOT_FOUND: Final = 404
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -145,29 +152,29 @@ class StripeCheckout:
         try:
             session = await self._client.checkout.sessions.retrieve_async(provider_id, {"expand": ["payment_intent"]})
         except self._stripe.InvalidRequestError as error:
-            if error.http_status == 404:
+            if error.http_status == NOT_FOUND:
                 return None
             raise
-        return await self._complete(session)
+        return await self._complete(_as(session, _Session))
 
     @_asks
     async def look_up_charge(self, charge_id: str) -> ProviderPayment | None:
         """The Checkout Session of a payment intent."""
         found = await self._client.checkout.sessions.list_async({"payment_intent": charge_id, "limit": 1})
-        return await self._complete(found.data[0]) if found.data else None
+        return await self._complete(_as(found.data[0], _Session)) if found.data else None
 
     @_asks
     async def list_since(self, since: datetime, until: datetime | None = None) -> list[ProviderPayment]:
         """The Checkout Sessions of a period, and without its end also those with refunds or disputes since."""
         period = {"gte": int(since.timestamp())} | ({} if until is None else {"lte": int(until.timestamp())})
         listed = self._client.checkout.sessions.list_async({"created": period, "limit": PAGE})
-        found = [await self._complete(session) async for session in _every(await listed)]
+        found = [await self._complete(session) async for session in _every(await listed, _Session)]
         if until is None:
             known = {payment.charge_id for payment in found}
             charges = [
                 _id_of(its.payment_intent)
                 for returns in (self._client.refunds, self._client.disputes)
-                async for its in _every(await returns.list_async({"created": period, "limit": PAGE}))
+                async for its in _every(await returns.list_async({"created": period, "limit": PAGE}), _OfIntent)
             ]
             for charge_id in dict.fromkeys(charges):
                 if charge_id is not None and charge_id not in known:
@@ -177,28 +184,30 @@ class StripeCheckout:
 
     async def verify(self, headers: Mapping[str, str], body: bytes) -> Notification | None:
         """Check an event's signature, by the library, and read it."""
+        header = headers.get(SIGNATURE_HEADER)
         try:
-            event = self._stripe.Webhook.construct_event(
-                body, headers.get(SIGNATURE_HEADER), self._webhook_secret, TOLERANCE_S, api_key="unused"
-            )
-        except (self._stripe.SignatureVerificationError, ValueError):
-            raise NotificationInvalid("The notification is not signed with this endpoint's secret, or too old.") from None
-        kind, it = event.type, event.data.object
-        with suppress(AttributeError, KeyError, TypeError):
-            if kind in SESSION_EVENTS:
-                said = self._read(it, has_failed=kind.endswith("_failed"))
+            self._stripe.WebhookSignature.verify_header(body, header, self._webhook_secret, TOLERANCE_S)
+            event = msgspec.json.decode(body, type=_Event)
+            if event.type in SESSION_EVENTS:
+                session = msgspec.convert(event.data.object, _Session)
+                said = self._read(session, has_failed=event.type.endswith("_failed"))
                 return Notification(said=said, is_whole=said.status is not PaymentStatus.PENDING)
-            if kind in CHARGE_EVENTS | DISPUTE_EVENTS and (charge_id := _id_of(it.payment_intent)):
-                return Notification(said=self._about(charge_id), is_whole=False)
+            if event.type in CHARGE_EVENTS | DISPUTE_EVENTS:
+                charge_id = _id_of(msgspec.convert(event.data.object, _OfIntent).payment_intent)
+                return Notification(said=self._about(charge_id), is_whole=False) if charge_id else None
+        except (self._stripe.SignatureVerificationError, ValueError):
+            text = "The notification is not signed with this endpoint's secret, too old, or not readable."
+            raise NotificationInvalid(text) from None
         return None
 
     @_asks
     async def refund(self, refund_id: UUID, charge_id: str, amount_minor: int) -> RefundMade:
         """Refund a part of a payment intent. Stripe forgets keys after a day, so that its list of refunds is looked at first."""
         amount = self._to_stripe(amount_minor)
-        async for made in _every(await self._client.refunds.list_async({"payment_intent": charge_id, "limit": PAGE})):
-            if made.metadata.get("refund_id") == str(refund_id):
-                return RefundMade(made.id, made.status in FAILED)
+        listed = await self._client.refunds.list_async({"payment_intent": charge_id, "limit": PAGE})
+        async for before in _every(listed, _Refund):
+            if (before.metadata or {}).get("refund_id") == str(refund_id):
+                return RefundMade(before.id, before.status in FAILED)
         made = await self._client.refunds.create_async(
             {"payment_intent": charge_id, "amount": amount, "metadata": {"refund_id": str(refund_id)}},
             {"idempotency_key": str(refund_id)},
@@ -209,20 +218,20 @@ class StripeCheckout:
         """Close the connections."""
         await self._http.close_async()
 
-    async def _complete(self, session: Any) -> ProviderPayment:
+    async def _complete(self, session: "_Session") -> ProviderPayment:
         """A session with its refunds and disputes."""
         intent = session.payment_intent
-        has_failed = not isinstance(intent, str | None) and intent.status in ("requires_payment_method", "canceled")
-        said = self._read(session, has_failed=has_failed and session.status == "complete")
+        has_failed = isinstance(intent, _Intent) and intent.status in UNPAYABLE and session.status == "complete"
+        said = self._read(session, has_failed=has_failed)
         if said.charge_id is None or said.status is not PaymentStatus.PAID:
             return said
         of = {"payment_intent": said.charge_id, "limit": PAGE}
-        returns = [self._refunded(its) async for its in _every(await self._client.refunds.list_async(of))]
-        disputes = [its async for its in _every(await self._client.disputes.list_async(of))]
+        returns = [self._refunded(its) async for its in _every(await self._client.refunds.list_async(of), _Refund)]
+        disputes = [its async for its in _every(await self._client.disputes.list_async(of), _Dispute)]
         returns += [self._disputed(its) for its in disputes if its.status not in WITHOUT_MONEY]
-        return ProviderPayment(**{name: getattr(said, name) for name in said.__struct_fields__} | {"returns": tuple(returns)})
+        return replace(said, returns=tuple(returns))
 
-    def _read(self, session: Any, *, has_failed: bool) -> ProviderPayment:
+    def _read(self, session: "_Session", *, has_failed: bool) -> ProviderPayment:
         """What a session says by itself."""
         status = PaymentStatus.PENDING
         if session.payment_status == "paid":
@@ -236,7 +245,7 @@ class StripeCheckout:
             payment_id=_uuid(session.client_reference_id),
             status=status,
             amount_minor=self._from_stripe(session.amount_total or 0),
-            currency=str(session.currency or "").upper(),
+            currency=(session.currency or "").upper(),
             guest_id=_uuid(ids.get("guest_id")),
             visit_id=_uuid(ids.get("visit_id")),
             venue_id=ids.get("venue_id"),
@@ -253,7 +262,7 @@ class StripeCheckout:
             currency=self._currency,
         )
 
-    def _refunded(self, refund: Any) -> ProviderReturn:
+    def _refunded(self, refund: "_Refund") -> ProviderReturn:
         return ProviderReturn(
             provider_id=refund.id,
             cause=ReturnCause.REFUND,
@@ -262,7 +271,7 @@ class StripeCheckout:
             return_id=_uuid((refund.metadata or {}).get("refund_id")),
         )
 
-    def _disputed(self, dispute: Any) -> ProviderReturn:
+    def _disputed(self, dispute: "_Dispute") -> ProviderReturn:
         return ProviderReturn(
             provider_id=dispute.id,
             cause=ReturnCause.DISPUTE,
@@ -277,15 +286,80 @@ class StripeCheckout:
         return amount // 100 if self._currency in IN_HUNDREDTHS else amount
 
 
-async def _every(page: Any) -> AsyncIterator[Any]:
+class _Intent(Struct, frozen=True):
+    """A payment intent, as far as it is read."""
+
+    id: str
+    status: str | None = None
+
+
+class _Session(Struct, frozen=True):
+    """A Checkout Session, as far as it is read."""
+
+    id: str
+    payment_status: str
+    status: str | None = None
+    client_reference_id: str | None = None
+    amount_total: int | None = None
+    currency: str | None = None
+    metadata: dict[str, str] | None = None
+    payment_intent: str | _Intent | None = None
+
+
+class _OfIntent(Struct, frozen=True):
+    """A charge, refund or dispute, as far as it says of which payment it is."""
+
+    payment_intent: str | _Intent | None = None
+
+
+class _Refund(Struct, frozen=True):
+    """A refund, as far as it is read."""
+
+    id: str
+    amount: int
+    status: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class _Dispute(Struct, frozen=True):
+    """A dispute, as far as it is read."""
+
+    id: str
+    amount: int
+    status: str
+
+
+class _EventData(Struct, frozen=True):
+    object: dict[str, Any]
+
+
+class _Event(Struct, frozen=True):
+    """An event, as far as it is read."""
+
+    type: str
+    data: _EventData
+
+
+S = TypeVar("S", bound=Struct)
+
+
+def _as(it: Any, kind: type[S]) -> S:
+    """An object of the library as far as it is read; raises `ProviderUnavailable` for one that can't be."""
+    try:
+        return msgspec.convert(it.to_dict(), kind)
+    except msgspec.ValidationError as error:
+        raise ProviderUnavailable(f"Stripe: an answer that can't be read: {error}") from None
+
+
+async def _every(page: Any, kind: type[S]) -> AsyncIterator[S]:
     """Every object of a list, page by page."""
     async for one in page.auto_paging_iter():
-        yield one
+        yield _as(one, kind)
 
 
-def _id_of(reference: Any) -> str | None:
-    """The id of what an object refers to, which may be expanded."""
-    return reference if isinstance(reference, str | None) else str(reference.id)
+def _id_of(reference: str | _Intent | None) -> str | None:
+    """The id of a payment intent, which may be expanded."""
+    return reference.id if isinstance(reference, _Intent) else reference
 
 
 def _uuid(text: str | None) -> UUID | None:

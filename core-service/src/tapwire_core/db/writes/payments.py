@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
+from tapwire_core.domain.closed_sets import PaymentStatus
 from tapwire_core.domain.payments import PaymentChanges, PaymentFacts, ProviderPayment, ReturnWritten
 
 ASK_WITHIN: Final = timedelta(minutes=15)
@@ -30,31 +31,46 @@ class FoundPayment(Struct, frozen=True):
     venue_id: str
 
 
-class AskedPayment(Struct, frozen=True):
-    """A payment to ask the provider about. `age_s` and `created_at` find it there while its `provider_id` is unknown."""
+class PaymentQuestion(Struct, frozen=True):
+    """A payment to ask the provider about. `ask_at`: when it is asked about again, unless the question ends."""
 
     payment_id: UUID
+    ask_at: datetime
+
+
+class AskedPayment(PaymentQuestion, frozen=True):
+    """A payment that the job asks about. `age_s` and `created_at` find it there while its `provider_id` is unknown."""
+
     provider_id: str | None
     created_at: datetime
     age_s: float
 
 
 class DueRefund(Struct, frozen=True):
-    """A refund of ours that the provider has not confirmed."""
+    """A refund of ours that the provider has not confirmed, of a payment of `paid_minor`."""
 
     return_id: UUID
     payment_id: UUID
     provider_id: str | None
     charge_id: str | None
     amount_minor: int
-    attempts: int
+    paid_minor: int
 
 
-class Checkout(Struct, frozen=True):
-    """Where a pending payment is paid."""
+class BegunBefore(Struct, frozen=True):
+    """A payment that was begun before."""
 
     payment_id: UUID
+    guest_id: UUID
+    visit_id: UUID
+    venue_id: str
+    amount_minor: int
+    created_at: datetime
+    status: PaymentStatus
     checkout_url: str | None
+
+
+_BEGUN: Final = ", ".join(BegunBefore.__struct_fields__)
 
 
 async def find_payment(store: Store, provider: str, said: ProviderPayment) -> FoundPayment | None:
@@ -104,13 +120,12 @@ async def lock_payment(store: Store, payment_id: UUID) -> PaymentFacts:
 
 
 async def write_payment(store: Store, payment_id: UUID, written: PaymentChanges) -> None:
-    """Write what a provider's word changed. A pending payment is asked about again; others are not."""
+    """Write what a provider's word changed. Questions about it stay: another word may have asked for one meanwhile."""
     await store.connection.execute(
         """UPDATE payments SET
                status = $2, booked_minor = $3, provider_id = $4, charge_id = $5,
                paid_at = CASE WHEN $2 NOT IN ('pending', 'expired') THEN coalesce(paid_at, now()) END,
                ended_at = CASE WHEN $2 <> 'pending' THEN CASE WHEN status = $2 THEN ended_at ELSE now() END END,
-               ask_at = CASE WHEN $2 = 'pending' THEN ask_at END,
                checkout_url = CASE WHEN $2 = 'pending' THEN checkout_url END
            WHERE payment_id = $1""",
         payment_id,
@@ -147,18 +162,49 @@ async def count_pending(store: Store, guest_id: UUID) -> int:
     return found
 
 
-async def pending_checkout(store: Store, provider: str, visit_id: UUID, amount_minor: int, fresh: timedelta) -> Checkout | None:
+async def read_payment(store: Store, payment_id: UUID) -> BegunBefore | None:
+    """A payment by its id."""
+    row = await store.connection.fetchrow(f"SELECT {_BEGUN} FROM payments WHERE payment_id = $1", payment_id)  # noqa: S608 - ours
+    return as_struct(row, BegunBefore)
+
+
+async def pending_payment(store: Store, provider: str, visit_id: UUID, amount_minor: int, fresh: timedelta) -> BegunBefore | None:
     """The visit's latest pending payment of this amount that is not older than `fresh`; read under the guest's lock."""
     row = await store.connection.fetchrow(
-        """SELECT payment_id, checkout_url FROM payments
-           WHERE provider = $1 AND visit_id = $2 AND amount_minor = $3 AND status = 'pending' AND checkout_url IS NOT NULL
-           AND is_recent(created_at, $4) ORDER BY created_at DESC LIMIT 1""",
+        f"""SELECT {_BEGUN} FROM payments
+           WHERE provider = $1 AND visit_id = $2 AND amount_minor = $3 AND status = 'pending' AND guest_id = (
+               SELECT guest_id FROM visits WHERE visit_id = $2)
+           AND is_recent(created_at, $4) ORDER BY created_at DESC LIMIT 1""",  # noqa: S608 - ours
         provider,
         visit_id,
         amount_minor,
         fresh,
     )
-    return as_struct(row, Checkout)
+    return as_struct(row, BegunBefore)
+
+
+async def max_balance(store: Store, venue_id: str) -> int | None:
+    """The most that a guest's balance may be topped up to at a venue."""
+    found: int | None = await store.connection.fetchval("SELECT max_balance_minor FROM venues WHERE venue_id = $1", venue_id)
+    return found
+
+
+async def restore_payment(store: Store, provider: str, said: ProviderPayment) -> bool:
+    """Add a pending payment of which only the provider knows; False where its guest, visit or venue is unknown here."""
+    added = await store.connection.fetchval(
+        """INSERT INTO payments (payment_id, provider, provider_id, guest_id, visit_id, venue_id, amount_minor, ask_at)
+           SELECT $1, $2, $3, guest_id, visit_id, venue_id, $6, now() FROM visits
+           WHERE visit_id = $4 AND guest_id = $5 AND venue_id = $7
+           ON CONFLICT DO NOTHING RETURNING true""",
+        said.payment_id,
+        provider,
+        said.provider_id,
+        said.visit_id,
+        said.guest_id,
+        said.amount_minor,
+        said.venue_id,
+    )
+    return bool(added)
 
 
 async def insert_payment(
@@ -190,9 +236,12 @@ async def keep_checkout(store: Store, payment_id: UUID, provider_id: str, checko
     )
 
 
-async def ask_soon(store: Store, payment_id: UUID) -> None:
-    """Have the job ask about a payment, whatever its state."""
-    await store.connection.execute("UPDATE payments SET ask_at = now() WHERE payment_id = $1", payment_id)
+async def ask_soon(store: Store, payment_id: UUID) -> datetime:
+    """Have the job ask about a payment, whatever its state; returns when."""
+    found: datetime = await store.connection.fetchval(
+        "UPDATE payments SET ask_at = now() WHERE payment_id = $1 RETURNING ask_at", payment_id
+    )
+    return found
 
 
 async def claim_questions(store: Store, provider: str, limit: int, first: timedelta) -> list[AskedPayment]:
@@ -203,7 +252,7 @@ async def claim_questions(store: Store, provider: str, limit: int, first: timede
                ORDER BY ask_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
            UPDATE payments SET ask_at = now() + least(greatest((now() - created_at) / 3, $3), $4)
            FROM due WHERE payments.payment_id = due.payment_id
-           RETURNING payments.payment_id, provider_id, created_at, extract(epoch FROM now() - created_at)::float AS age_s""",
+           RETURNING payments.payment_id, provider_id, created_at, ask_at, extract(epoch FROM now() - created_at)::float AS age_s""",
         provider,
         limit,
         first,
@@ -212,9 +261,13 @@ async def claim_questions(store: Store, provider: str, limit: int, first: timede
     return [AskedPayment(**row) for row in rows]
 
 
-async def end_question(store: Store, payment_id: UUID) -> None:
-    """Ask no more about a payment that has ended."""
-    await store.connection.execute("UPDATE payments SET ask_at = NULL WHERE payment_id = $1 AND status <> 'pending'", payment_id)
+async def end_question(store: Store, question: PaymentQuestion) -> None:
+    """Ask no more about a payment that has ended, unless somebody has asked for it meanwhile."""
+    await store.connection.execute(
+        "UPDATE payments SET ask_at = NULL WHERE payment_id = $1 AND ask_at = $2 AND status <> 'pending'",
+        question.payment_id,
+        question.ask_at,
+    )
 
 
 async def expire_unbegun(store: Store, payment_id: UUID) -> None:
@@ -238,7 +291,7 @@ async def claim_refunds(store: Store, provider: str, limit: int, first: timedelt
            FROM due, payments
            WHERE payment_returns.return_id = due.return_id AND payments.payment_id = payment_returns.payment_id
            RETURNING payment_returns.return_id, payments.payment_id, payments.provider_id, payments.charge_id,
-               payment_returns.amount_minor, attempts""",
+               payment_returns.amount_minor, payments.amount_minor AS paid_minor""",
         provider,
         limit,
         first,
