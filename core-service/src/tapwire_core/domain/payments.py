@@ -195,9 +195,7 @@ def _book(payment: PaymentFacts, account: _Account, written: PaymentChanges, cha
         cause, room_minor = ReturnCause.GUEST_BLOCKED, 0
     elif payment.room_minor is not None:
         room_minor = min(max(payment.room_minor, 0), payment.amount_minor)
-    changes.move_money(
-        Account.ONLINE_PAYMENT, Account.GUEST, room_minor, guest_id=payment.guest_id, payment_id=payment.payment_id
-    )
+    changes.move_money(Account.ONLINE_PAYMENT, Account.GUEST, room_minor, guest_id=payment.guest_id, payment_id=payment.payment_id)
     account.move(room_minor)
     beyond_minor = payment.amount_minor - room_minor
     if beyond_minor:
@@ -215,9 +213,7 @@ def _book(payment: PaymentFacts, account: _Account, written: PaymentChanges, cha
     changes.audit(AuditAction.PAYMENT_PAID, payment.guest_id, payment.payment_id, details=details)
 
 
-def _take_back(
-    payment: PaymentFacts, said: ProviderReturn, account: _Account, written: PaymentChanges, changes: Changes
-) -> None:
+def _take_back(payment: PaymentFacts, said: ProviderReturn, account: _Account, written: PaymentChanges, changes: Changes) -> None:
     """Book what the provider took back: from the guest up to available, the rest is the venue's loss."""
     return_id = _return_id(payment.payment_id, said.cause, said.provider_id)
     status = ReturnStatus.DONE if said.stands else ReturnStatus.WON
@@ -348,5 +344,5 @@ def _refund(payment_id: UUID, cause: ReturnCause, amount_minor: int, visit_id: U
 
 
 def _return_id(payment_id: UUID, cause: ReturnCause, key: object) -> UUID:
-    """The id of a return follows from what it is of, so that it can't be written twice; it is the key of a refund at the provider."""
+    """The id of a return follows from what it is of, so that it can't be written twice. A refund has it at the provider too."""
     return uuid5(payment_id, f"{cause} {key or ''}")

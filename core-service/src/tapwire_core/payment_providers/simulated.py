@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
+from urllib.parse import urljoin
 from uuid import UUID, uuid5
 
 import msgspec
@@ -108,24 +109,22 @@ async def _press(store: Store, provider_id: str, press: Press) -> KeptCheckout:
         stands=press is Press.DISPUTE,
     )
     others = tuple(its for its in returns if its.provider_id != dispute.provider_id)
+    is_disputed = others != returns
     if state == OPEN and press in (Press.PAY, Press.GIVE_UP):
         state = PaymentStatus.PAID if press is Press.PAY else PaymentStatus.EXPIRED
-    elif state == PaymentStatus.PAID and press is Press.DISPUTE and others == returns:
-        returns = (*others, dispute)
-    elif state == PaymentStatus.PAID and press is Press.LOSE_DISPUTE and others != returns:
+    elif state == PaymentStatus.PAID and press is (Press.LOSE_DISPUTE if is_disputed else Press.DISPUTE):
         returns = (*others, dispute)
     await writes.change_checkout(store, provider_id, state, _written(returns))
     return checkout
 
 
 class SimulatedProvider:
-    """A provider without a company. `public_url`: the address at which guests reach our pages."""
+    """A provider without a company; its page is at the address from which the guest came."""
 
     name: Final = PaymentProviderName.TEST
 
-    def __init__(self, db: Database, public_url: str) -> None:
+    def __init__(self, db: Database) -> None:
         self._db: Final = db
-        self._public_url: Final = public_url.rstrip("/")
 
     async def begin(self, wanted: WantedPayment) -> BegunPayment:
         """Make a page to pay."""
@@ -145,7 +144,7 @@ class SimulatedProvider:
                 returns="[]",
             ),
         )
-        return BegunPayment(provider_id, f"{self._public_url}{PAGE_PATH}{provider_id}")
+        return BegunPayment(provider_id, urljoin(wanted.return_url, f"{PAGE_PATH}{provider_id}"))
 
     async def look_up(self, provider_id: str) -> ProviderPayment | None:
         """The state of a page."""

@@ -31,6 +31,7 @@ from tapwire_core.errors import Refused
 from tapwire_core.services.guest_pages import find_guest, unknown_page
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.idempotency import IdempotencyKeyReused
+from tapwire_core.services.money import Till
 from tapwire_core.services.visits import GuestBlocked, VisitNotActive
 
 PENDING_AT_ONCE: Final = 10
@@ -205,18 +206,22 @@ async def restore_payment(store: Store, provider: PaymentProviderName, said: Pro
     return await writes.restore_payment(store, provider, said)
 
 
-async def pay_back(store: Store, actor: Actor, visit_id: UUID, guest: LockedGuest, amount_minor: int, reason: str) -> int:
-    """Give a locked guest back, through the provider, what came through it, at most an amount; returns how much.
+async def paid_online(store: Store, guest_id: UUID) -> int:
+    """What came from a guest through a provider and has not gone back."""
+    return sum(left_minor for _, left_minor in await writes.left_of_payments(store, guest_id))
 
-    Part of a check-out: the refunds are written down with their bookings, and the job asks the provider for them afterwards.
+
+async def pay_back(
+    store: Store, actor: Actor, till: Till, guest: LockedGuest, amount_minor: int, reason: str, visit_id: UUID
+) -> None:
+    """Give a locked guest an amount back through the provider, of what came through it; part of a check-out.
+
+    The refunds are written down with their bookings; the job asks the provider for them afterwards.
     """
-    left = await writes.left_of_payments(store, guest.guest_id)
-    refunds = refunds_at_check_out(visit_id, amount_minor, left)
-    visit = await lock_visit(store, visit_id)
-    assert visit is not None
     balance_minor = guest.balance_minor
-    changes = Changes.by(actor, venue_id=visit.venue_id, shift_id=await shift_writes.open_shift_id(store, visit.venue_id))
-    for payment_id, refund in refunds:
+    changes = Changes.by(actor, venue_id=till.venue_id, shift_id=till.shift_id)
+    left = await writes.left_of_payments(store, guest.guest_id)
+    for payment_id, refund in refunds_at_check_out(visit_id, amount_minor, left):
         await writes.write_return(store, payment_id, refund)
         changes.move_money(
             Account.GUEST,
@@ -235,9 +240,7 @@ async def pay_back(store: Store, actor: Actor, visit_id: UUID, guest: LockedGues
             "method": Account.ONLINE_PAYMENT,
         }
         changes.audit(AuditAction.REFUND, guest.guest_id, visit_id, payment_id, details=details)
-    if refunds:
-        await write_changes(store, changes)
-    return guest.balance_minor - balance_minor
+    await write_changes(store, changes)
 
 
 async def _require_payable(store: Store, guest: LockedGuest, venue_id: str, amount_minor: int) -> None:

@@ -62,8 +62,8 @@ class Payment(SQLModel, table=True):
 class PaymentReturn(SQLModel, table=True):
     """Money of a payment that goes back: a reversal at the provider, or a refund of ours through it, done once.
 
-    `provider_id`: the provider's id of the refund or dispute. `try_at`: when a refund of ours is asked for next; `failure`: what the
-    provider said last.
+    `provider_id`: the provider's id of the refund or dispute. `try_at`: when a refund of ours is asked for next; `failure`: what
+    the provider said last.
     """
 
     __tablename__ = "payment_returns"

@@ -248,11 +248,12 @@ async def claim_questions(store: Store, provider: str, limit: int, first: timede
     """Take payments to ask about; each is not taken again before a third of its age, at least `first`, has passed."""
     rows = await store.connection.fetch(
         """WITH due AS (
-               SELECT payment_id FROM payments WHERE provider = $1 AND (ask_at <= now() OR ask_at > now() + $4)
+               SELECT payment_id FROM payments WHERE provider = $1 AND (ask_at <= now() OR ask_at > now() + $4::interval)
                ORDER BY ask_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
-           UPDATE payments SET ask_at = now() + least(greatest((now() - created_at) / 3, $3), $4)
+           UPDATE payments SET ask_at = now() + least(greatest((now() - created_at) / 3, $3::interval), $4::interval)
            FROM due WHERE payments.payment_id = due.payment_id
-           RETURNING payments.payment_id, provider_id, created_at, ask_at, extract(epoch FROM now() - created_at)::float AS age_s""",
+           RETURNING payments.payment_id, provider_id, created_at, ask_at,
+               extract(epoch FROM now() - created_at)::float AS age_s""",
         provider,
         limit,
         first,
@@ -284,10 +285,10 @@ async def claim_refunds(store: Store, provider: str, limit: int, first: timedelt
     rows = await store.connection.fetch(
         """WITH due AS (
                SELECT return_id FROM payment_returns JOIN payments USING (payment_id)
-               WHERE provider = $1 AND (try_at <= now() OR try_at > now() + $4)
+               WHERE provider = $1 AND (try_at <= now() OR try_at > now() + $4::interval)
                ORDER BY try_at LIMIT $2 FOR NO KEY UPDATE OF payment_returns SKIP LOCKED)
            UPDATE payment_returns SET
-               attempts = attempts + 1, try_at = now() + least($3 * power(2, least(attempts, 20)), $4)
+               attempts = attempts + 1, try_at = now() + least($3::interval * power(2, least(attempts, 20)), $4::interval)
            FROM due, payments
            WHERE payment_returns.return_id = due.return_id AND payments.payment_id = payment_returns.payment_id
            RETURNING payment_returns.return_id, payments.payment_id, payments.provider_id, payments.charge_id,
@@ -306,7 +307,7 @@ async def note_failure(store: Store, return_id: UUID, failure: str) -> None:
 
 
 async def left_of_payments(store: Store, guest_id: UUID) -> list[tuple[UUID, int]]:
-    """What is left of each of a guest's payments that was credited and has not gone back; the latest first, under the guest's lock."""
+    """What has not gone back of each of a guest's payments; the latest first, under the guest's lock."""
     rows = await store.connection.fetch(
         """SELECT payment_id, (booked_minor - coalesce((
                    SELECT sum(amount_minor) FROM payment_returns

@@ -24,6 +24,7 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "visit_hours": "visit_hours",
             "card_deposit_minor": "card_deposit_minor",
             "public_menu": "public_menu",
+            "max_balance_minor": "max_balance_minor",
             "serving_limit": "serving_limit_of(serving_limit_measure, serving_limit, serving_limit_window_minutes)",
         },
     ),
