@@ -15,6 +15,7 @@ from litestar import Litestar
 from prometheus_client import generate_latest
 
 from tapwire_admin.app import create_app
+from tapwire_admin.guest_pages import GuestPages
 from tapwire_admin.live import Live
 from tapwire_admin.openapi.document import complete
 from tapwire_admin.tap_lists import TapLists
@@ -125,6 +126,7 @@ def _app_on(db: Database) -> Litestar:
     """The application, on a test's database."""
     application().state.db = db
     application().state.tap_lists = TapLists(db)
+    application().state.guest_pages = GuestPages(db, live())
     set_decisions_per_hour(db.policy.device_decisions_per_hour)
     return application()
 

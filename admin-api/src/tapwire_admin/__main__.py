@@ -71,6 +71,7 @@ async def run_admin(settings: Settings) -> None:
             cookie_secure=settings.cookie_secure,
             live=live,
             devices_broker=devices_broker,
+            public_url=settings.public_url,
         )
         config = uvicorn.Config(
             app,

@@ -9,9 +9,11 @@ from litestar.exceptions import HTTPException
 
 from tapwire_admin.access.auth import actor_of, enforce_access
 from tapwire_admin.access.cookies import PRIVATE_PATHS, forbid_caching
+from tapwire_admin.access.secret_addresses import keep_address_secret
 from tapwire_admin.access.venue_guard import require_subjects, scope_of_operator
 from tapwire_admin.console.error_answers import show_http_error
 from tapwire_admin.console.routes import console
+from tapwire_admin.guest_pages import GuestPages
 from tapwire_admin.live import Live
 from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi.document import openapi_config
@@ -32,6 +34,7 @@ from tapwire_admin.routes import (
     controllers,
     devices,
     event_stream,
+    guest_pages,
     guests,
     health,
     incidents,
@@ -82,6 +85,7 @@ NOUNS: Final = (
     money,
     cards,
     visits,
+    guest_pages,
     check_outs,
     receipts,
     pours,
@@ -106,11 +110,12 @@ def create_app(
     cookie_secure: bool = False,
     live: Live | None = None,
     devices_broker: DevicesBroker = UNKNOWN_BROKER,
+    public_url: str | None = None,
 ) -> Litestar:
     """The application on an open database; a session lasts `session_ttl_h` hours. Without `live`, streams carry no live values.
 
     `cookie_secure` marks the login's cookie for TLS only, also behind a proxy that ends TLS. `devices_broker` goes to devices
-    that pair.
+    that pair. `public_url`: where guests reach this server; without it, where the request did.
     """
     live_values = live or Live()
     metrics, streams = RequestMetrics(), OpenStreams()
@@ -126,13 +131,14 @@ def create_app(
         ],
         guards=[enforce_access],
         middleware=[AnswerOptions(), StoreAnswers()],
-        before_send=[echo_request_id, forbid_caching, metrics.observe],
+        before_send=[echo_request_id, forbid_caching, keep_address_secret, metrics.observe],
         dependencies={
             "db": Provide(_provide_db, sync_to_thread=False),
             "own_venue": Provide(_provide_own_venue, sync_to_thread=False),
             "session_length": Provide(lambda: SessionLength(session_ttl_h), sync_to_thread=False),
             "live": Provide(lambda: live_values, sync_to_thread=False),
             "streams": Provide(lambda: streams, sync_to_thread=False),
+            "pages": Provide(_provide_pages, sync_to_thread=False),
             "tap_lists": Provide(_provide_tap_lists, sync_to_thread=False),
             "broker": Provide(lambda: devices_broker, sync_to_thread=False),
             "actor": Provide(_provide_actor, sync_to_thread=False),
@@ -152,6 +158,8 @@ def create_app(
     require_subjects(app)
     app.state.db = db
     app.state.tap_lists = TapLists(db)
+    app.state.guest_pages = GuestPages(db, live_values)
+    app.state.public_url = public_url.rstrip("/") if public_url else None
     app.state.cookie_secure = cookie_secure
     app.state.rates = DecisionRates(db.policy.device_decisions_per_hour)
     app.state.wrong_codes = DecisionRates(WRONG_CODES_PER_HOUR)
@@ -176,6 +184,11 @@ def _provide_db(request: Request[Any, Any, Any]) -> Database:
 def _provide_own_venue(request: Request[Any, Any, Any]) -> str | None:
     """The venue that a request means without naming one: the only venue of its operator."""
     return scope_of_operator(request).only_venue_id
+
+
+def _provide_pages(request: Request[Any, Any, Any]) -> GuestPages:
+    pages: GuestPages = request.app.state.guest_pages
+    return pages
 
 
 def _provide_tap_lists(request: Request[Any, Any, Any]) -> TapLists:

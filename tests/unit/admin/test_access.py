@@ -60,6 +60,8 @@ ENGINEERS = {
     "POST /api/webhooks/{webhook_id:uuid}/deliveries/{delivery_id:uuid}/replay",
 }
 EVERYBODY = {
+    "GET /api/public/g/tap-list",
+    "GET /api/public/g/{token:str}",
     "GET /api/public/{venue:str}/tap-list",
     "POST /api/public/calibrations",
     "POST /api/devices/pairings",
@@ -153,8 +155,11 @@ CONSOLE_EVERYBODY = {
     "GET /static/{file_path:path}",
     "GET /menu/{venue:str}",
     "GET /menu/{venue:str}/list",
+    "GET /g/{token:str}",
+    "GET /g/{token:str}/now",
+    "GET /g/{token:str}/app.webmanifest",
 }
-"""A tap's screen asks for its own secret instead of a login."""
+"""A tap's screen asks for its own secret instead of a login, and a guest's page has one in its address."""
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +202,7 @@ def test_what_needs_more_than_an_operator_is_what_the_rules_say(app: Litestar, a
     assert {route for route, found in declared(app).items() if found is access} == routes
 
 
-def test_without_a_login_there_are_only_login_health_documentation_menus_and_the_taps_screens(app: Litestar) -> None:
+def test_without_a_login_there_are_only_login_health_documentation_and_pages_made_for_it(app: Litestar) -> None:
     found = {route for route, access in declared(app).items() if access is OpenTo.EVERYBODY}
 
     assert {route for route in found if not route.startswith("GET /schema")} == EVERYBODY | CONSOLE_EVERYBODY
@@ -221,6 +226,7 @@ def test_repeatable_routes_that_take_or_tell_a_secret_say_so(app: Litestar) -> N
             "/api/devices",
             "/api/devices/rotate",
             "/api/taps/{venue:str}/{tap:str}/calibration-codes",
+            "/api/visits/{visit_id:uuid}/guest-page",
             "/api/webhooks",
             "/api/webhooks/{webhook_id:uuid}/rotate",
         },

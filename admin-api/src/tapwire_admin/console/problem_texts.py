@@ -39,6 +39,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     ),
     "drawer_short": N_("By the books the drawer has less than that. Count it."),
     "guest_blocked": N_("This guest is blocked. Unblock the guest on the guest's page."),
+    "guest_page_ended": N_("The guest's page has ended: it lasts until 24 hours after the visit."),
     "guest_required": N_("Choose a visit."),
     "guest_underage": N_("The guest's age is not known, or too low. Check it, and record it on the guest's page."),
     "idempotency_key_reused": N_("This form was sent before with other values. Close it and open it again."),

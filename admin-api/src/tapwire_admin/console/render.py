@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -23,6 +24,7 @@ from tapwire_contracts.reasons import Locale
 from tapwire_core.services.shown import Shown
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LIQUIDS: Final = {
     "stout": "dark",
     "porter": "dark",
@@ -57,6 +59,7 @@ def environment(locale: Locale) -> Environment:
         "menu": MENU,
         "new_key": new_key,
         "qr_code": qr_code,
+        "is_local": is_local,
         "shown_json": shown_json,
         "liquid": liquid,
         "label_of": functools.partial(label_of, locale),
@@ -99,6 +102,11 @@ def qr_code(text: str) -> Markup:
     code = segno.make(text, micro=False)
     drawing = code.svg_inline(border=4, dark="#000", light="#fff", omitsize=True, svgclass=None, lineclass=None)
     return Markup(drawing)  # noqa: S704  it has no text
+
+
+def is_local(url: str) -> bool:
+    """True for an address that other machines don't reach."""
+    return urlsplit(url).hostname in LOCAL_HOSTS
 
 
 def new_key() -> str:

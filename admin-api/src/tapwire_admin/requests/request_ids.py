@@ -9,6 +9,8 @@ from uuid import uuid4
 
 from litestar.datastructures import MutableScopeHeaders
 
+from tapwire_admin.access.secret_addresses import loggable_path
+
 HEADER: Final = "X-Request-ID"
 _ACCEPTED: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _log: Final = logging.getLogger("tapwire.admin")
@@ -32,4 +34,4 @@ async def echo_request_id(message: Any, scope: Any) -> None:
     MutableScopeHeaders.from_message(message)[HEADER] = request_id_of(scope)
     took_ms = round((time.monotonic() - scope["state"]["began"]) * 1000)
     facts = (message["status"], took_ms, scope["state"].get("username"), request_id_of(scope))
-    _log.info("%s %s → %s in %s ms, user %s, request %s", scope["method"], quote(scope["path"]), *facts)
+    _log.info("%s %s → %s in %s ms, user %s, request %s", scope["method"], quote(loggable_path(scope["path"])), *facts)

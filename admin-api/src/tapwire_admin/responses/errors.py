@@ -17,6 +17,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from tapwire_admin.access.cookies import ForgedRequest
+from tapwire_admin.access.secret_addresses import loggable_path
 from tapwire_admin.access.venue_guard import AllVenuesRequired, without_hidden
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
@@ -113,7 +114,7 @@ def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[
 
 def fault_of(request: Request[Any, Any, Any], error: Exception) -> str:
     """Log a fault and return its code, one of `FAULTS`."""
-    where = f"{request.method} {quote(request.url.path)}"
+    where = f"{request.method} {quote(loggable_path(request.url.path))}"
     if is_lock_timeout(error):
         _log.warning("%s: somebody else held a row for too long", where)
         return BUSY

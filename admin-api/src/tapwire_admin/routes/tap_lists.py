@@ -18,9 +18,19 @@ async def read_tap_list(
     request: Request[Any, Any, Any], tap_lists: NamedDependency[TapLists], venue: SlugInPath
 ) -> Response[TapList]:
     """What a venue has on tap now, with its prices; for venues with `public_menu`. Answers 304 to its own ETag."""
+    return await _answer(request, tap_lists, venue)
+
+
+@get("/public/g/tap-list", access=EVERYBODY, cacheable=True, include_in_schema=False)
+async def read_tap_list_of_g(request: Request[Any, Any, Any], tap_lists: NamedDependency[TapLists]) -> Response[TapList]:
+    """The list of a venue that is called `g`, whose path would be a guest's page otherwise."""
+    return await _answer(request, tap_lists, "g")
+
+
+async def _answer(request: Request[Any, Any, Any], tap_lists: TapLists, venue: str) -> Response[TapList]:
     kept = await tap_lists.get(venue)
     answer = kept.render("json", to_json)
     return cached_answer(request, answer.body, answer.etag, media_type=MediaType.JSON, max_age_s=kept.max_age_s())
 
 
-HANDLERS = (read_tap_list,)
+HANDLERS = (read_tap_list, read_tap_list_of_g)

@@ -89,6 +89,15 @@ def ethanol_mg(volume_ml: int, abv_hundredths: int) -> int:
     return (volume_ml * abv_hundredths * ETHANOL_MG_PER_ML + ABV_HUNDREDTHS // 2) // ABV_HUNDREDTHS
 
 
+def counted(measure: ServingMeasure, volume_ml: int, abv_hundredths: int | None) -> int:
+    """What a volume counts against a limit; the database's `serving_measure` says the same."""
+    if abv_hundredths == 0:
+        return 0
+    if measure is ServingMeasure.VOLUME:
+        return volume_ml
+    return ethanol_mg(volume_ml, ABV_HUNDREDTHS if abv_hundredths is None else abv_hundredths)
+
+
 def largest_ml(left_mg: int, abv_hundredths: int) -> int:
     """The largest volume in millilitres whose ethanol is not above `left_mg`; of a strength above 0."""
     return max(((left_mg + 1) * ABV_HUNDREDTHS - ABV_HUNDREDTHS // 2 - 1) // (abv_hundredths * ETHANOL_MG_PER_ML), 0)

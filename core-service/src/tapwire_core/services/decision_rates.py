@@ -42,18 +42,19 @@ class Undecided:
 
 
 class DecisionRates:
-    """Allowances of all devices: `per_hour` at once at most, and as many in an hour."""
+    """Allowances of all devices: `per_hour` in an hour, and `at_once` at once; without it, all of an hour's."""
 
-    def __init__(self, per_hour: int) -> None:
+    def __init__(self, per_hour: int, at_once: int | None = None) -> None:
         self._per_hour: Final = per_hour
+        self._at_once: Final = per_hour if at_once is None else at_once
         self._allowances: Final[dict[str, _Allowance]] = {}
         self._undecided: Final[dict[str, Undecided]] = {}
         self._taken_at_s: float | None = None
 
     def admit(self, device: str, now_s: float, decisions: int = 1) -> bool:
         """Take decisions off a device's allowance; False when it is used up. A batch may overdraw it: the next one waits longer."""
-        allowance = self._allowances.setdefault(device, _Allowance(self._per_hour, now_s))
-        allowance.left = min(allowance.left + (now_s - allowance.at_s) * self._per_hour / HOUR_S, self._per_hour)
+        allowance = self._allowances.setdefault(device, _Allowance(self._at_once, now_s))
+        allowance.left = min(allowance.left + (now_s - allowance.at_s) * self._per_hour / HOUR_S, self._at_once)
         allowance.at_s = now_s
         if allowance.left < 1:
             return False
@@ -83,7 +84,7 @@ class DecisionRates:
         self._taken_at_s = now_s
         self._undecided.clear()
         for device, allowance in list(self._allowances.items()):
-            if allowance.left + (now_s - allowance.at_s) * self._per_hour / HOUR_S >= self._per_hour:
+            if allowance.left + (now_s - allowance.at_s) * self._per_hour / HOUR_S >= self._at_once:
                 del self._allowances[device]
         return taken
 

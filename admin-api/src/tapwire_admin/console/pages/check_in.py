@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
@@ -20,6 +20,7 @@ from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.live import Live, LiveKind
 from tapwire_admin.requests.dependencies import CurrentActor, Db, TextQuery
 from tapwire_admin.requests.parameters import require_found
+from tapwire_admin.routes.guest_pages import GuestPageUrl, url_while_it_lasts
 from tapwire_admin.routes.guests import NewGuest
 from tapwire_admin.routes.visits import NewVisitWithCard
 from tapwire_contracts.reasons import Presence
@@ -59,6 +60,8 @@ class Result:
     facts: dict[str, Any]
     guest: GuestView | None
     card_uid: str
+    page: GuestPageUrl | None = None
+    """The address of the guest's own page, for a QR code."""
 
 
 @get("/check-in", access=OPERATOR)
@@ -110,7 +113,14 @@ async def create_guest(actor: CurrentActor, form: Form) -> Response[str]:
 
 
 @post("/check-in", access=OPERATOR, shows=Noun.VENUE)
-async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live], actor: CurrentActor, form: Form) -> Response[str]:
+async def open_visit(
+    request: Request[Any, Any, Any],
+    db: Db,
+    viewer: CurrentViewer,
+    live: NamedDependency[Live],
+    actor: CurrentActor,
+    form: Form,
+) -> Response[str]:
     """Open the visit and assign the card, or show the refusal and the next step."""
     wanted = form.read(NewVisitWithCard, venue_id=form.venue_id)
     guest = await views.get_guest(db, wanted.guest_id)
@@ -127,7 +137,8 @@ async def open_visit(db: Db, viewer: CurrentViewer, live: NamedDependency[Live],
         return viewer.show("parts/check_in.html", **await _page_context(db, viewer, live, guest, result))
     visit = await get_visit(db, opened.visit_id)
     facts = {"stages": opened.stages, "warnings": card_warnings(wanted.card_uid)}
-    result = Result("success", "", visit, facts, guest, wanted.card_uid)
+    page = await url_while_it_lasts(request, db, opened.visit_id)
+    result = Result("success", "", visit, facts, guest, wanted.card_uid, page)
     return viewer.show("parts/check_in.html", **await _page_context(db, viewer, live, None, result))
 
 

@@ -40,7 +40,7 @@ async def show_menu_list(request: Request[Any, Any, Any], tap_lists: NamedDepend
 
 async def _answer(request: Request[Any, Any, Any], tap_lists: TapLists, venue: str, template: str) -> Response[Any]:
     kept = await tap_lists.get(venue)
-    locale, theme = _language(request), _theme(request)
+    locale, theme = language_of(request), _theme(request)
     answer = kept.render(f"{template} {locale} {theme}", partial(_render, template, locale, theme))
     return cached_answer(
         request,
@@ -59,7 +59,8 @@ def _render(template: str, locale: Locale, theme: str, listed: TapList) -> bytes
     return render(locale, template, {**context, "locale": locale, "theme": theme, "languages": LANGUAGES}).encode()
 
 
-def _language(request: Request[Any, Any, Any]) -> Locale:
+def language_of(request: Request[Any, Any, Any]) -> Locale:
+    """The language that the query names, else that of the device, else the installation's."""
     wanted = request.query_params.get("lang")
     if wanted in set(Locale):
         return Locale(wanted)

@@ -16,7 +16,7 @@ from tapwire_core.db.tables import Beverage, NodeStatus, Pour, PourReport, Tap
 from tapwire_core.db.tables.pours import LIST_COLLATION
 from tapwire_core.db.views.beverages import is_name_at, names_over_time
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_all, read_one, read_page, table
-from tapwire_core.db.views.visits import _progress_ml
+from tapwire_core.db.views.visits import progress_of_pour
 
 pours: Final = table(Pour)
 taps: Final = table(Tap)
@@ -135,7 +135,7 @@ def _pours(db: Database) -> Select[Any]:
             func.coalesce(then.c.name, beverages.c.name).label("beverage_name"),
             literal(db.policy.currency).label("currency"),
             age_ms(pours.c.authorized_at).label("age_ms"),
-            _progress_ml().label("progress_ml"),
+            progress_of_pour().label("progress_ml"),
         )
         .join(taps, taps.c.tap_path == pours.c.tap_path)
         .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)

@@ -201,7 +201,7 @@ def _visits(db: Database) -> Select[Any]:
             literal(db.policy.currency).label("currency"),
             func.coalesce(_is_stuck(db), False).label("stuck"),
             _pending_pour().label("pending_pour"),
-            _allowance().label("allowance"),
+            allowance_of_visit().label("allowance"),
         )
         .join(venues, venues.c.venue_id == visits.c.venue_id)
         .join(guests, guests.c.guest_id == visits.c.guest_id)
@@ -232,7 +232,7 @@ def _deposit() -> ColumnElement[int]:
     return func.coalesce(select(cards.c.deposit_minor).where(of_card).scalar_subquery(), 0)
 
 
-def _allowance() -> ColumnElement[Any]:
+def allowance_of_visit() -> ColumnElement[Any]:
     """The allowance of an active visit at a venue with a serving limit."""
     limit = venues.c.serving_limit * visits.c.patrons
     of_guest = (visits.c.guest_id, visits.c.venue_id, venues.c.serving_limit_measure, venues.c.serving_limit_window_minutes)
@@ -266,11 +266,11 @@ def _pending_pour() -> ColumnElement[Any]:
     )
     parts: list[Any] = [part for name in columns for part in (name, pours.c[name])]
     parts += ["tap", pours.c.tap_path, "tap_id", taps.c.tap_id, "age_ms", age_ms(pours.c.authorized_at)]
-    parts += ["progress_ml", _progress_ml()]
+    parts += ["progress_ml", progress_of_pour()]
     return case((pours.c.pour_id.is_not(None), func.jsonb_build_object(*parts, type_=JSONB)))
 
 
-def _progress_ml() -> ColumnElement[Any]:
+def progress_of_pour() -> ColumnElement[Any]:
     """The volume of the node's latest progress of this pour."""
     of_this = nodes.c.progress["pour_id"].as_string() == cast(pours.c.pour_id, Text)
     return case((of_this, number_in(nodes.c.progress, "volume_ml")))
