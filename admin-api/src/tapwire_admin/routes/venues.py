@@ -77,7 +77,7 @@ class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     glass_ml: GlassMl | UnsetType = UNSET
     volume_unit: VolumeUnit | UnsetType = UNSET
     operator_refund_limit_minor: LimitMinor | UnsetType = UNSET
-    max_balance_minor: LimitMinor | None | UnsetType = UNSET
+    max_balance_minor: LimitMinor | UnsetType | None = UNSET
     keg_low_percent: Percent | UnsetType = UNSET
     keg_low_minutes: KegLowMinutes | UnsetType = UNSET
     public_menu: bool | UnsetType = UNSET

@@ -28,7 +28,15 @@ from tapwire_core.services.shown import read_shown
 EMERGENCY_REASONS: Final = (N_("danger at the taps"), N_("beer is flowing out of control"), N_("drill"))
 
 
-PLAIN_SETTINGS: Final = ("name", "time_zone", "legal_age", "operator_refund_limit_minor", "visit_hours", "card_deposit_minor")
+PLAIN_SETTINGS: Final = (
+    "name",
+    "time_zone",
+    "legal_age",
+    "operator_refund_limit_minor",
+    "visit_hours",
+    "card_deposit_minor",
+    "max_balance_minor",
+)
 
 
 class VenueForm(Struct, kw_only=True):
@@ -40,6 +48,7 @@ class VenueForm(Struct, kw_only=True):
     operator_refund_limit_minor: LimitMinor = 0
     visit_hours: VisitHours | None = None
     card_deposit_minor: DepositMinor = 0
+    max_balance_minor: LimitMinor | None = None
     measure: ServingMeasure | None = None
     limit_ml: LimitMl | None = None
     window_minutes: WindowMinutes | None = None
@@ -67,7 +76,7 @@ async def ask_for_change(db: Db, viewer: CurrentViewer, venue_id: FromPath[str])
 @post("/venues/{venue_id:str}/change", access=ENGINEER, shows=Noun.VENUE_SETTINGS)
 async def change_venue(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue_id: FromPath[str]) -> Response[str]:
     """Change a venue."""
-    given = form.read(VenueForm, money=("operator_refund_limit_minor", "card_deposit_minor"))
+    given = form.read(VenueForm, money=("operator_refund_limit_minor", "card_deposit_minor", "max_balance_minor"))
     typed: dict[str, Any] = {name: getattr(given, name) for name in PLAIN_SETTINGS}
     flags = {name: form.flag(name) for name in ("minors_allowed", "count_cash", "public_menu")}
     limit = _typed_limit(form, given)
