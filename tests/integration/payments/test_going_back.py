@@ -40,6 +40,13 @@ async def spend(ann: GuestAtStripe, amount_minor: int) -> None:
     await ann.venue.report(pour, amount_minor * 1000 // PRICE_MINOR)
 
 
+async def resolve(ann: GuestAtStripe, resolution: Resolution) -> None:
+    """A person resolves the incident of the guest's reversed payment."""
+    (incident,) = await ann.venue.incidents("payment_reversed")
+    incident_id = UUID(str(incident["incident_id"]))
+    await incidents.resolve_incident(ann.db, OPERATOR, incident_id, resolution=resolution, comment="spoke with the guest")
+
+
 async def shift_id(db: Database) -> UUID:
     """The latest shift."""
     found: UUID = await db.pool.fetchval("SELECT shift_id FROM shifts ORDER BY opened_at DESC LIMIT 1")
@@ -139,13 +146,10 @@ async def test_the_rest_is_charged_when_the_guest_has_money_again_and_never_a_sa
     session = await ann.paid(20_00)
     await spend(ann, 15_00)
     await ann.hear(ann.stripe.event("charge.dispute.created", ann.stripe.dispute(session)))
-    (incident,) = await ann.venue.incidents("payment_reversed")
     sold_minor = await ann.venue.sales_minor()
     await money.top_up(ann.db, OPERATOR, ann.guest.guest_id, 10_00, PaymentMethod.CASH, "bar")
 
-    await incidents.resolve_incident(
-        ann.db, OPERATOR, incident["incident_id"], resolution=Resolution.CHARGED, comment="paid at the counter"
-    )
+    await resolve(ann, Resolution.CHARGED)
 
     assert (await ann.balance(), await ann.account("payment_loss")) == (0, 5_00)
     assert (await ann.venue.sales_minor(), await ann.venue.incidents("payment_reversed")) == (sold_minor, [])
@@ -156,10 +160,9 @@ async def test_a_written_off_rest_moves_nothing(ann: GuestAtStripe) -> None:
     session = await ann.paid(20_00)
     await spend(ann, 15_00)
     await ann.hear(ann.stripe.event("charge.dispute.created", ann.stripe.dispute(session)))
-    (incident,) = await ann.venue.incidents("payment_reversed")
     moved = await ann.db.pool.fetchval("SELECT count(*) FROM money_movements")
 
-    await incidents.resolve_incident(ann.db, OPERATOR, incident["incident_id"], resolution=Resolution.WRITTEN_OFF, comment="gone")
+    await resolve(ann, Resolution.WRITTEN_OFF)
 
     assert await ann.db.pool.fetchval("SELECT count(*) FROM money_movements") == moved
     assert await ann.account("payment_loss") == 15_00
@@ -172,10 +175,8 @@ async def test_a_dispute_that_is_won_reverses_every_row(ann: GuestAtStripe, char
     dispute = ann.stripe.dispute(session)
     await ann.hear(ann.stripe.event("charge.dispute.created", dispute))
     if charged:
-        (incident,) = await ann.venue.incidents("payment_reversed")
         await money.top_up(ann.db, OPERATOR, ann.guest.guest_id, 10_00, PaymentMethod.CASH, "bar")
-        charge = {"resolution": Resolution.CHARGED, "comment": "paid"}
-        await incidents.resolve_incident(ann.db, OPERATOR, incident["incident_id"], **charge)
+        await resolve(ann, Resolution.CHARGED)
 
     dispute["status"] = "won"
     for _ in range(2):

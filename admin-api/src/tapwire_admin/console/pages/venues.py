@@ -35,7 +35,6 @@ PLAIN_SETTINGS: Final = (
     "operator_refund_limit_minor",
     "visit_hours",
     "card_deposit_minor",
-    "max_balance_minor",
 )
 
 
