@@ -81,6 +81,7 @@ class PaymentReturn(SQLModel, table=True):
 
     return_id: UUID = key()
     payment_id: UUID = reference("payments.payment_id")
+    venue_id: str = reference("venues.venue_id")
     cause: str = string()
     provider_id: str | None = string()
     amount_minor: int = number()

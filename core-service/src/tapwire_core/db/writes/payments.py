@@ -139,8 +139,11 @@ async def write_payment(store: Store, payment_id: UUID, written: PaymentChanges)
 async def write_return(store: Store, payment_id: UUID, its: ReturnWritten) -> None:
     """Write a return, or the new state of one. It comes before the movements that name it."""
     await store.connection.execute(
-        """INSERT INTO payment_returns (return_id, payment_id, cause, provider_id, amount_minor, status, try_at, ended_at)
-           VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $6 = 'due' THEN now() END, CASE WHEN $6 <> 'due' THEN now() END)
+        """INSERT INTO payment_returns (
+               return_id, payment_id, venue_id, cause, provider_id, amount_minor, status, try_at, ended_at)
+           SELECT $1, payment_id, venue_id, $3, $4, $5, $6,
+               CASE WHEN $6 = 'due' THEN now() END, CASE WHEN $6 <> 'due' THEN now() END
+           FROM payments WHERE payment_id = $2
            ON CONFLICT (return_id) DO UPDATE SET
                status = excluded.status, provider_id = coalesce(excluded.provider_id, payment_returns.provider_id),
                try_at = excluded.try_at, ended_at = excluded.ended_at,

@@ -55,6 +55,7 @@ def upgrade() -> None:
         CREATE TABLE payment_returns (
             return_id uuid NOT NULL CONSTRAINT pk_payment_returns PRIMARY KEY,
             payment_id uuid NOT NULL CONSTRAINT fk_payment_returns_payment_id REFERENCES payments,
+            venue_id varchar NOT NULL CONSTRAINT fk_payment_returns_venue_id REFERENCES venues,
             cause text NOT NULL,
             provider_id text,
             amount_minor bigint NOT NULL,
@@ -79,7 +80,7 @@ def upgrade() -> None:
     op.execute("CREATE INDEX ix_payment_returns_try ON payment_returns (try_at) WHERE try_at IS NOT NULL")
     op.execute("""
         CREATE TABLE simulated_checkouts (
-            provider_id text NOT NULL CONSTRAINT pk_simulated_checkouts PRIMARY KEY,
+            provider_id varchar NOT NULL CONSTRAINT pk_simulated_checkouts PRIMARY KEY,
             payment_id uuid NOT NULL,
             amount_minor bigint NOT NULL,
             state text NOT NULL,
