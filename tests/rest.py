@@ -18,12 +18,14 @@ from tapwire_admin.app import create_app
 from tapwire_admin.guest_pages import GuestPages
 from tapwire_admin.live import Live
 from tapwire_admin.openapi.document import complete
+from tapwire_admin.payments import Payments
 from tapwire_admin.tap_lists import TapLists
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import User
 from tapwire_core.db.writes.sessions import open_session
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.shown import Noun
+from tapwire_core.payment_providers.provider import PaymentProvider
 from tapwire_core.services.decision_rates import DecisionRates
 from tapwire_core.services.sessions import hash_token
 
@@ -39,9 +41,9 @@ class Rest:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, db: Database) -> AsyncIterator[Self]:
+    async def open(cls, db: Database, provider: PaymentProvider | None = None) -> AsyncIterator[Self]:
         """The application on a database, with a user of each role logged in; a user's name is the role's."""
-        transport = httpx.ASGITransport(app=asgi(_app_on(db)), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app=asgi(_app_on(db, provider)), raise_app_exceptions=False)
         async with AsyncExitStack() as stack:
 
             async def client(headers: Mapping[str, str]) -> httpx.AsyncClient:
@@ -122,11 +124,12 @@ def application() -> Litestar:
     return create_app(Database.nowhere(), live=live())
 
 
-def _app_on(db: Database) -> Litestar:
-    """The application, on a test's database."""
+def _app_on(db: Database, provider: PaymentProvider | None) -> Litestar:
+    """The application, on a test's database, with a payment provider or without."""
     application().state.db = db
     application().state.tap_lists = TapLists(db)
-    application().state.guest_pages = GuestPages(db, live())
+    application().state.guest_pages = GuestPages(db, live(), takes_payments=provider is not None)
+    application().state.payments = Payments(db, provider)
     set_decisions_per_hour(db.policy.device_decisions_per_hour)
     return application()
 

@@ -24,6 +24,7 @@ from tapwire_core.db.failures import DatabaseUnavailable, translate_database_err
 from tapwire_core.db.installation import require_installation
 from tapwire_core.errors import DomainError
 from tapwire_core.monitoring.health_server import serve_metrics
+from tapwire_core.payment_providers.configured import open_provider
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
 
 PACKAGE: Final = "tapwire-admin"
@@ -64,7 +65,7 @@ async def run_admin(settings: Settings) -> None:
     devices_broker = DevicesBroker.of(settings)
     await require_installation(settings.database_url, settings.currency)
     async with Database.open(settings.database_url, settings.policy) as db:
-        live = Live()
+        live, provider = Live(), open_provider(settings, db)
         app = create_app(
             db,
             session_ttl_h=settings.session_ttl_h,
@@ -72,6 +73,7 @@ async def run_admin(settings: Settings) -> None:
             live=live,
             devices_broker=devices_broker,
             public_url=settings.public_url,
+            provider=provider,
         )
         config = uvicorn.Config(
             app,
@@ -87,6 +89,8 @@ async def run_admin(settings: Settings) -> None:
         followers = [live.follow(settings.broker_url, *broker)] if settings.broker_url else []
         with _metrics_served(app, settings):
             await run_together(uvicorn.Server(config).serve(), *followers)
+        if provider is not None:
+            await provider.close()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from tapwire_admin.guest_pages import GuestPages
 from tapwire_admin.live import Live
 from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi.document import openapi_config
+from tapwire_admin.payments import Payments
 from tapwire_admin.requests.bodies import require_strict_body
 from tapwire_admin.requests.idempotency import AlreadyAnswered, StoreAnswers, provide_once, repeat_answer
 from tapwire_admin.requests.implied_methods import AnswerOptions, with_head
@@ -40,6 +41,7 @@ from tapwire_admin.routes import (
     incidents,
     kegs,
     money,
+    payments,
     pours,
     price_rules,
     receipts,
@@ -63,6 +65,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import DomainError
 from tapwire_core.monitoring.metrics import DecisionMetrics
+from tapwire_core.payment_providers.provider import PaymentProvider
 from tapwire_core.services.decision_rates import DecisionRates
 
 MAX_BODY_BYTES: Final = 256 * 1024
@@ -86,6 +89,7 @@ NOUNS: Final = (
     cards,
     visits,
     guest_pages,
+    payments,
     check_outs,
     receipts,
     pours,
@@ -111,11 +115,12 @@ def create_app(
     live: Live | None = None,
     devices_broker: DevicesBroker = UNKNOWN_BROKER,
     public_url: str | None = None,
+    provider: PaymentProvider | None = None,
 ) -> Litestar:
     """The application on an open database; a session lasts `session_ttl_h` hours. Without `live`, streams carry no live values.
 
     `cookie_secure` marks the login's cookie for TLS only, also behind a proxy that ends TLS. `devices_broker` goes to devices
-    that pair. `public_url`: where guests reach this server; without it, where the request did.
+    that pair. `public_url`: where guests reach this server; without it, where the request did. `provider`: by which guests pay.
     """
     live_values = live or Live()
     metrics, streams = RequestMetrics(), OpenStreams()
@@ -139,6 +144,7 @@ def create_app(
             "live": Provide(lambda: live_values, sync_to_thread=False),
             "streams": Provide(lambda: streams, sync_to_thread=False),
             "pages": Provide(_provide_pages, sync_to_thread=False),
+            "payments": Provide(_provide_payments, sync_to_thread=False),
             "tap_lists": Provide(_provide_tap_lists, sync_to_thread=False),
             "broker": Provide(lambda: devices_broker, sync_to_thread=False),
             "actor": Provide(_provide_actor, sync_to_thread=False),
@@ -158,7 +164,8 @@ def create_app(
     require_subjects(app)
     app.state.db = db
     app.state.tap_lists = TapLists(db)
-    app.state.guest_pages = GuestPages(db, live_values)
+    app.state.payments = Payments(db, provider)
+    app.state.guest_pages = GuestPages(db, live_values, takes_payments=provider is not None)
     app.state.public_url = public_url.rstrip("/") if public_url else None
     app.state.cookie_secure = cookie_secure
     app.state.rates = DecisionRates(db.policy.device_decisions_per_hour)
@@ -189,6 +196,11 @@ def _provide_own_venue(request: Request[Any, Any, Any]) -> str | None:
 def _provide_pages(request: Request[Any, Any, Any]) -> GuestPages:
     pages: GuestPages = request.app.state.guest_pages
     return pages
+
+
+def _provide_payments(request: Request[Any, Any, Any]) -> Payments:
+    taken: Payments = request.app.state.payments
+    return taken
 
 
 def _provide_tap_lists(request: Request[Any, Any, Any]) -> TapLists:

@@ -13,7 +13,7 @@ from litestar import Request
 from tapwire_admin.live import Live, LiveKind
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.guest_pages import read_pages
-from tapwire_core.domain.guest_pages import GuestPageView, PageFacts, PendingPour, show_page
+from tapwire_core.domain.guest_pages import GuestPageView, PageFacts, PendingPour, TopUpOffer, show_page
 from tapwire_core.services.decision_rates import DecisionRates, RateLimited
 from tapwire_core.services.guest_pages import TOKEN_LENGTH, unknown_page
 from tapwire_core.services.receipts import get_receipt
@@ -60,10 +60,12 @@ class _Reads:
 class GuestPages:
     """The pages, and who looks at them."""
 
-    def __init__(self, db: Database, live: Live) -> None:
+    def __init__(self, db: Database, live: Live, *, takes_payments: bool = False) -> None:
         self._db: Final = db
         self._reads: Final = _Reads(db)
         self._live: Final = live
+        limits = TopUpOffer(min_minor=db.policy.payment_min_minor, max_minor=db.policy.payment_max_minor)
+        self._payable: Final = limits if takes_payments else None
         self.looks: Final = DecisionRates(LOOKS_PER_HOUR, LOOKS_AT_ONCE)
         self.wrong_tokens: Final = DecisionRates(WRONG_TOKENS_PER_HOUR, WRONG_TOKENS_AT_ONCE)
 
@@ -73,7 +75,7 @@ class GuestPages:
         policy = self._db.policy
         longest_ms = policy.max_duration_ms + policy.start_window_ms
         receipt = await get_receipt(self._db, facts.visit_id) if facts.closed_at else None
-        return show_page(facts, policy.currency, longest_ms, self._live_ml(facts.pending), receipt)
+        return show_page(facts, policy.currency, longest_ms, self._live_ml(facts.pending), receipt, self._payable)
 
     async def find(self, request: Request[Any, Any, Any], token: str) -> PageFacts:
         """The facts of a token's visit; raises `NotFound` for a token that opens nothing, and `TooManyLooks`.

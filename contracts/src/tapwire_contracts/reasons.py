@@ -183,6 +183,7 @@ class IncidentKind(StrEnum):
     KEG_LOW = "keg_low"
     KEG_EXPIRED = "keg_expired"
     CLEANING_DUE = "cleaning_due"
+    PAYMENT_REVERSED = "payment_reversed"
 
 
 class IncidentStatus(StrEnum):
@@ -248,6 +249,9 @@ class AuditAction(StrEnum):
     DEPOSIT_TAKEN = "deposit_taken"
     DEPOSIT_RETURNED = "deposit_returned"
     DEPOSIT_FORFEITED = "deposit_forfeited"
+    PAYMENT_PAID = "payment_paid"
+    PAYMENT_REVERSED = "payment_reversed"
+    PAYMENT_REFUNDED = "payment_refunded"
     SHIFT_OPENED = "shift_opened"
     SHIFT_CLOSED = "shift_closed"
     CASH_MOVED = "cash_moved"
@@ -307,6 +311,7 @@ class WebhookEventType(StrEnum):
     COMP_BOOKED = "comp.booked"
     TOP_UP_REVERSED = "top_up.reversed"
     DEPOSIT_BOOKED = "deposit.booked"
+    PAYMENT_REVERSED = "payment.reversed"
     INCIDENT_RAISED = "incident.raised"
     INCIDENT_RESOLVED = "incident.resolved"
     VISIT_OPENED = "visit.opened"

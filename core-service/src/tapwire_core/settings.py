@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSe
 from tapwire_contracts.reasons import Locale
 from tapwire_contracts.text_files import ENCODING, read_text_file
 from tapwire_contracts.topics import HOME_ASSISTANT
+from tapwire_core.domain.closed_sets import PaymentProviderName
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.retention import DEFAULT_RETENTION, RetentionPeriods
 from tapwire_core.domain.webhooks import WebhookLimits
@@ -119,6 +120,21 @@ class Settings(BaseSettings):
     webhook_old_secret_h: int = Field(default=_WEBHOOKS.old_secret_h, ge=0)
     """Period for which a webhook's old secret still signs after a rotation."""
 
+    payments: PaymentProviderName | None = None
+    """The provider by which guests pay on their own page, `stripe` or `test`; without one they can't."""
+    payment_min_minor: int = Field(default=_LIMITS.payment_min_minor, ge=1)
+    """Least amount of a payment by telephone, in minor units."""
+    payment_max_minor: int = Field(default=_LIMITS.payment_max_minor, ge=1, le=100_000_000)
+    """Largest amount of a payment by telephone, in minor units."""
+    stripe_secret_key: str | None = Field(default=None, repr=False)
+    """Stripe's secret or restricted key, `sk_…` or `rk_…`."""
+    stripe_webhook_secret: str | None = Field(default=None, repr=False)
+    """The signing secret of Stripe's webhook endpoint, `whsec_…`."""
+    stripe_api_url: str = Field(default="https://api.stripe.com", pattern="^https?://")
+    """Stripe's API; another address only for tests."""
+    test_payments_allowed: bool = False
+    """Allow the provider `test`, by which nobody pays anything, outside the demo."""
+
     start_window_ms: int = Field(default=_LIMITS.start_window_ms, ge=1)
     """Time after which a pending pour's report is requested."""
     sync_timeout_ms: int = Field(default=_LIMITS.sync_timeout_ms, ge=1)
@@ -171,6 +187,8 @@ class Settings(BaseSettings):
             late_sync_tolerance_ml=self.late_sync_tolerance_ml,
             idempotency_ttl_h=self.idempotency_ttl_h,
             heartbeat_ms=self.heartbeat_ms,
+            payment_min_minor=self.payment_min_minor,
+            payment_max_minor=self.payment_max_minor,
             device_incidents_per_hour=self.device_incidents_per_hour,
             device_dead_letters_per_hour=self.device_dead_letters_per_hour,
             device_decisions_per_hour=self.device_decisions_per_hour,

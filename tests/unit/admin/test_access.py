@@ -62,6 +62,8 @@ ENGINEERS = {
 EVERYBODY = {
     "GET /api/public/g/tap-list",
     "GET /api/public/g/{token:str}",
+    "POST /api/public/g/{token:str}/top-ups",
+    "POST /api/public/payments/{provider:str}/notifications",
     "GET /api/public/{venue:str}/tap-list",
     "POST /api/public/calibrations",
     "POST /api/devices/pairings",
@@ -158,6 +160,10 @@ CONSOLE_EVERYBODY = {
     "GET /g/{token:str}",
     "GET /g/{token:str}/now",
     "GET /g/{token:str}/app.webmanifest",
+    "POST /g/{token:str}/top-up",
+    "GET /payments/back",
+    "GET /test-payments/{provider_id:str}",
+    "POST /test-payments/{provider_id:str}",
 }
 """A tap's screen asks for its own secret instead of a login, and a guest's page has one in its address."""
 

@@ -51,6 +51,7 @@ NOUNS: Final = frozenset(
         "odometers",
         "outbox",
         "pairings",
+        "payments",
         "pours",
         "price_rules",
         "receipts",

@@ -37,6 +37,8 @@ COUNTER: Final = frozenset(
         AuditAction.ADJUSTMENT,
         AuditAction.COMP,
         AuditAction.TOP_UP_REVERSED,
+        AuditAction.PAYMENT_PAID,
+        AuditAction.PAYMENT_REVERSED,
         AuditAction.RECONCILE_DONE,
         AuditAction.SHIFT_OPENED,
         AuditAction.SHIFT_CLOSED,

@@ -30,6 +30,7 @@ ICONS: Final[Mapping[str, Icon]] = {
     "adjustment": Icon("scale"),
     "comp": Icon("gift"),
     "deposit": Icon("credit-card"),
+    "payment": Icon("smartphone"),
     "shift": Icon("clock"),
     "cash": Icon("banknote"),
     "z": Icon("receipt"),
@@ -46,7 +47,7 @@ ICONS: Final[Mapping[str, Icon]] = {
     "webhook": Icon("webhook"),
 }
 """An entry's icon, by the first word of its action."""
-_MONEY: Final = ("amount_minor", "hold_minor")
+_MONEY: Final = ("amount_minor", "hold_minor", "refunded_minor")
 
 
 def icon_of(action: str) -> Icon:
@@ -79,7 +80,11 @@ def audit_summary(locale: Locale, formats: Formats, entry: AuditEntryView) -> st
         }
         parts.append(translations(locale).gettext(N_("counted %(counted)s, difference %(difference)s")) % counted)
     if isinstance(details.get("loss_minor"), int) and details["loss_minor"]:
-        parts.append(translations(locale).gettext(N_("written off: %s")) % formats.money(details["loss_minor"]))
+        is_payment = entry.action == AuditAction.PAYMENT_REVERSED
+        text = N_("not covered: %s") if is_payment else N_("written off: %s")
+        parts.append(translations(locale).gettext(text) % formats.money(details["loss_minor"]))
+    if isinstance(details.get("refund_due_minor"), int) and details["refund_due_minor"]:
+        parts.append(translations(locale).gettext(N_("goes back: %s")) % formats.money(details["refund_due_minor"]))
     return " · ".join(part for part in parts if part)
 
 

@@ -3,7 +3,7 @@
 A refusal inside a page is an expected answer, so its status is 200; a missing page has 404.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -14,13 +14,16 @@ from litestar.response import Redirect
 
 from tapwire_admin.access.venue_guard import without_hidden
 from tapwire_admin.console.field_problems import explain_field
+from tapwire_admin.console.formats import Formats
 from tapwire_admin.console.problem_texts import DEPOSIT_NOT_COVERED, PROBLEMS
 from tapwire_admin.console.render import html
 from tapwire_admin.console.translations import N_, translations
 from tapwire_admin.console.viewer import Viewer, plain_viewer
 from tapwire_admin.responses.errors import CODE_OF, FAULTS, STATUS_OF, fault_of
+from tapwire_contracts.reasons import Locale
 from tapwire_core.errors import DomainError
 from tapwire_core.services.money import InsufficientFunds
+from tapwire_core.services.payments import BalanceLimit, TopUpLimit
 
 SLOT: Final = "find .problem"
 """The element of a form that shows a refusal."""
@@ -30,6 +33,11 @@ WITH_STATUS: Final = frozenset({"changed_meanwhile", "page_out_of_date"})
 """Codes whose status stays that of the REST API inside a page too: the page itself was wrong."""
 MAX_NEXT_LENGTH: Final = 250
 """Longest address of a page to which a login leads back with its query."""
+LIMIT_TEXTS: Final = {
+    TopUpLimit.code: N_("It can be %(min_minor)s to %(max_minor)s."),
+    BalanceLimit.code: N_("You can add %(left_minor)s."),
+}
+"""What is possible instead of a refused payment."""
 WITH_FIELD: Final = frozenset({"invalid"})
 """Codes with a general text: below it stands what is wrong with which field."""
 
@@ -71,6 +79,21 @@ def problem_text(viewer: Viewer, code: str, otherwise: str, facts: Mapping[str, 
         return texts.gettext(DEPOSIT_NOT_COVERED) % {"amount": viewer.formats.money(deposit_minor)}
     known = PROBLEMS.get(code)
     return texts.gettext(known) if known else otherwise or texts.gettext(FALLBACK_TEXT)
+
+
+def refusal_text(locale: Locale, formats: Formats, refusal: DomainError) -> str:
+    """A refusal on a page without a login; for an unreadable field, what is wrong with it."""
+    texts = translations(locale)
+    if refusal.code in WITH_FIELD and (problem := explain_field(locale, formats, refusal.facts)):
+        return problem
+    limits = {name: formats.money(value) for name, value in refusal.facts.items() if isinstance(value, int)}
+    return texts.gettext(PROBLEMS.get(refusal.code, FALLBACK_TEXT)) + _limits_in(texts.gettext, refusal.code, limits)
+
+
+def _limits_in(translate: Callable[[str], str], code: str, limits: Mapping[str, str]) -> str:
+    """The limits that a refused payment names, after its text."""
+    known = LIMIT_TEXTS.get(code)
+    return f" {translate(known) % limits}" if known else ""
 
 
 def _show_problem(

@@ -20,6 +20,7 @@ FIELDS: Final = {
     "percent_off": N_("Per cent off"),
     "glass_ml": N_("Glass, in ml"),
     "volume_unit": N_("Unit of volume"),
+    "max_balance_minor": N_("Top-ups by telephone up to a balance of"),
     "operator_refund_limit_minor": N_("Payouts by an operator alone"),
     "tax_rate_bp": N_("Tax, in hundredths of a percent"),
     "deleted": N_("Deleted"),

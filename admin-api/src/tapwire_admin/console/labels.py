@@ -27,7 +27,8 @@ from tapwire_core.domain.closed_sets import (
     CleaningKind,
     KegFinish,
     KegStatus,
-    PaymentMethod,
+    PaidBy,
+    PaymentStatus,
     Program,
     Role,
     ServingMeasure,
@@ -64,6 +65,7 @@ SEVERITIES: Final[Mapping[IncidentKind, Severity]] = {
     IncidentKind.KEG_OVERDRAWN: Severity.WATCH,
     IncidentKind.KEG_LOW: Severity.WATCH,
     IncidentKind.KEG_EXPIRED: Severity.WATCH,
+    IncidentKind.PAYMENT_REVERSED: Severity.MONEY,
     IncidentKind.ODOMETER_MISMATCH: Severity.WATCH,
     IncidentKind.ODOMETER_REWOUND: Severity.WATCH,
     IncidentKind.DEAD_LETTER: Severity.WATCH,
@@ -168,6 +170,7 @@ INCIDENTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.KEG_OVERDRAWN: N_("The keg's book volume is negative"),
     IncidentKind.KEG_LOW: N_("The keg is nearly empty"),
     IncidentKind.KEG_EXPIRED: N_("The keg is past its best-before date"),
+    IncidentKind.PAYMENT_REVERSED: N_("A payment was taken back, and the balance did not cover it"),
     IncidentKind.UNATTRIBUTED_FLOW: N_("Flow with a closed valve"),
     IncidentKind.JOURNAL_LOST: N_("Tap lost its record of a pour"),
     IncidentKind.SYNC_TIMEOUT: N_("No report of a pour"),
@@ -213,6 +216,9 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.KEG_OVERDRAWN: N_("More was poured than the keg held. Check the calibration, or correct its stock."),
     IncidentKind.KEG_LOW: N_("Have the next keg ready. This incident is resolved by itself when the keg comes off."),
     IncidentKind.KEG_EXPIRED: N_("Taste it, and change the keg if in doubt. Its tap goes on pouring."),
+    IncidentKind.PAYMENT_REVERSED: N_(
+        "Answer the bank at the payment provider. Charge the guest once there is money again, or write it off."
+    ),
     IncidentKind.UNATTRIBUTED_FLOW: N_(
         "Beer is flowing without authorisation: look for a leak or an open valve now. Then charge a visit, or write it off."
     ),
@@ -259,7 +265,18 @@ FINISHES: Final[Mapping[KegFinish, str]] = {
     KegFinish.SPOILED: N_("Spoiled"),
     KegFinish.RETURNED: N_("Returned to the supplier"),
 }
-METHODS: Final[Mapping[PaymentMethod, str]] = {PaymentMethod.CASH: N_("Cash"), PaymentMethod.CARD: N_("Bank card")}
+METHODS: Final[Mapping[PaidBy, str]] = {
+    PaidBy.CASH: N_("Cash"),
+    PaidBy.CARD: N_("Bank card"),
+    PaidBy.ONLINE_PAYMENT: N_("By telephone"),
+}
+PAYMENT_STATUSES: Final[Mapping[PaymentStatus, str]] = {
+    PaymentStatus.PENDING: N_("Not paid yet"),
+    PaymentStatus.PAID: N_("Paid"),
+    PaymentStatus.EXPIRED: N_("Not paid"),
+    PaymentStatus.REVERSED: N_("Taken back"),
+    PaymentStatus.REFUNDED: N_("Refunded"),
+}
 MOVEMENTS: Final[Mapping[MovementKind, str]] = {
     MovementKind.TOP_UP: N_("Top-up"),
     MovementKind.REFUND: N_("Refund"),
@@ -270,6 +287,7 @@ MOVEMENTS: Final[Mapping[MovementKind, str]] = {
     MovementKind.DEPOSIT_TAKEN: N_("Card deposit"),
     MovementKind.DEPOSIT_RETURNED: N_("Card deposit given back"),
     MovementKind.DEPOSIT_FORFEITED: N_("Card deposit forfeited"),
+    MovementKind.PAYMENT_REVERSED: N_("Payment taken back"),
     MovementKind.WRITTEN_OFF: N_("Written off"),
 }
 SALES_BY: Final[Mapping[SalesBy, str]] = {
@@ -323,6 +341,9 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.DEPOSIT_TAKEN: N_("Card deposit taken"),
     AuditAction.DEPOSIT_RETURNED: N_("Card deposit given back"),
     AuditAction.DEPOSIT_FORFEITED: N_("Card deposit forfeited"),
+    AuditAction.PAYMENT_PAID: N_("Paid by telephone"),
+    AuditAction.PAYMENT_REVERSED: N_("Payment taken back"),
+    AuditAction.PAYMENT_REFUNDED: N_("Payment refunded"),
     AuditAction.SHIFT_OPENED: N_("Shift opened"),
     AuditAction.SHIFT_CLOSED: N_("Shift closed"),
     AuditAction.CASH_MOVED: N_("Cash moved"),
@@ -407,6 +428,7 @@ ALL: Final[tuple[Mapping[Any, str], ...]] = (
     VISIT_STATUSES,
     SHIFT_STATUSES,
     METHODS,
+    PAYMENT_STATUSES,
     MOVEMENTS,
     SALES_BY,
     ACTIONS,
@@ -441,6 +463,7 @@ WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "visit_status": VISIT_STATUSES,
     "shift_status": SHIFT_STATUSES,
     "method": METHODS,
+    "payment_status": PAYMENT_STATUSES,
     "movement": MOVEMENTS,
     "by": SALES_BY,
     "action": ACTIONS,

@@ -31,6 +31,11 @@ class SeesMenu(Protocol):
         """True for an operator of more venues than one."""
         ...
 
+    @property
+    def takes_payments(self) -> bool:
+        """True where guests may pay by telephone."""
+        ...
+
     def may(self, role: str) -> bool:
         """True for an operator of this role."""
         ...
@@ -40,7 +45,8 @@ class SeesMenu(Protocol):
 class MenuEntry:
     """A link to a page. `role`: the least that sees it; `starts_group`: a line stands above it.
 
-    `of_installation`: for operators of all venues alone; `of_several`: for those of more venues than one.
+    `of_installation`: for operators of all venues alone; `of_several`: for those of more venues than one. `of_payments`: where
+    guests may pay by telephone.
     """
 
     path: str
@@ -52,11 +58,13 @@ class MenuEntry:
     counts_incidents: bool = False
     of_installation: bool = False
     of_several: bool = False
+    of_payments: bool = False
 
     def is_for(self, viewer: "SeesMenu") -> bool:
         """True if the viewer may open the page."""
         is_theirs = viewer.has_all_venues or not self.of_installation
-        return viewer.may(self.role) and is_theirs and (viewer.has_several_venues or not self.of_several)
+        is_used = viewer.takes_payments or not self.of_payments
+        return viewer.may(self.role) and is_theirs and is_used and (viewer.has_several_venues or not self.of_several)
 
     @property
     def is_in_more(self) -> bool:
@@ -75,6 +83,7 @@ MENU: Final = (
     MenuEntry("/all-venues", Icon("store"), N_("All venues"), of_several=True),
     MenuEntry("/guests", Icon("users"), N_("Guests"), starts_group=True),
     MenuEntry("/cards", Icon("credit-card"), N_("Cards")),
+    MenuEntry("/payments", Icon("smartphone"), N_("Payments by telephone"), of_payments=True),
     MenuEntry("/stock", Icon("barrel"), N_("Kegs & beverages")),
     MenuEntry("/prices", Icon("calendar-clock"), N_("Prices")),
     MenuEntry("/reports", Icon("chart-column"), N_("Reports")),

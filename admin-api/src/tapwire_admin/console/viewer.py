@@ -51,6 +51,8 @@ class Viewer:
     venues: tuple[VenueView, ...] = ()
     """The venues of the menu: the first ones, and the chosen one."""
     has_more_venues: bool = False
+    takes_payments: bool = False
+    """Guests may pay by telephone."""
 
     @property
     def formats(self) -> Formats:
@@ -172,6 +174,7 @@ def plain_viewer(request: Request[Any, Any, Any], operator: Operator | None = No
         path=request.url.path,
         currency=policy.currency,
         is_part=request.headers.get("HX-Request") == "true",
+        takes_payments=request.app.state.payments.is_on,
     )
 
 

@@ -118,7 +118,7 @@ def _complete_body(method: str, operation: dict[str, Any], handler: HTTPRouteHan
 
 def _complete_parameters(operation: dict[str, Any], handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
     parameters = operation.setdefault("parameters", [])
-    if "once" in handler.parsed_fn_signature.parameters:
+    if "once" in handler.parsed_fn_signature.parameters or handler.opt.get("keeps_keys_itself"):
         schema = {"type": "string", "pattern": KEY_PATTERN}
         text = "a repeated key with the same body takes effect once, and gets the first answer again"
         required = bool(handler.opt.get("key_required"))

@@ -80,13 +80,11 @@ class Once:
 
 async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Database]) -> Once:
     """The request's `Once`; a route with `key_required=True` refuses a request without a key."""
-    key = request.headers.get(HEADER)
+    key = key_of(request)
     if key is None:
         if request.route_handler.opt.get("key_required"):
             raise IdempotencyKeyRequired(f"Send a new {HEADER} with each booking, and the same with its repeats.", header=HEADER)
         return Once(db, None, request.scope["state"])
-    if not _KEY.fullmatch(key):
-        raise Invalid(f"{HEADER} is 1 to 200 visible ASCII characters.", header=HEADER)
     scope = scope_of(request)
     declared, body = request.route_handler.opt, await request.body()
     slow = hash_slowly(body, f"{scope} {key}".encode()) if declared.get("accepts_secret") else None
@@ -97,6 +95,14 @@ async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Data
         sealing_key=sealing_key_of(request, key) if declared.get("returns_secret") else None,
     )
     return Once(db, keyed, request.scope["state"])
+
+
+def key_of(request: Request[Any, Any, Any]) -> str | None:
+    """The request's `Idempotency-Key`; raises `Invalid` for an unreadable one."""
+    key = request.headers.get(HEADER)
+    if key is not None and not _KEY.fullmatch(key):
+        raise Invalid(f"{HEADER} is 1 to 200 visible ASCII characters.", header=HEADER)
+    return key
 
 
 def scope_of(request: Request[Any, Any, Any]) -> str:

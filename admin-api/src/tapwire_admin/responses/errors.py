@@ -22,6 +22,7 @@ from tapwire_admin.access.venue_guard import AllVenuesRequired, without_hidden
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
 from tapwire_core.errors import DomainError, Invalid, NotFound, Refused, RoleRequired
+from tapwire_core.payment_providers.provider import ProviderUnavailable
 from tapwire_core.services.decision_rates import RateLimited
 from tapwire_core.services.idempotency import IdempotencyKeyReused
 from tapwire_core.services.passwords import PasswordsBusy
@@ -40,6 +41,7 @@ STATUS_OF: Final[Mapping[type[DomainError], HTTPStatus]] = {
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     PasswordsBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProviderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     VisitsKeepComing: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Status of each kind of domain error; a subclass has that of its nearest parent."""

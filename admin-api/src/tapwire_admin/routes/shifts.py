@@ -25,7 +25,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
 from tapwire_core.db.views.queries import Page, PageRequest, every_item
 from tapwire_core.db.views.shift_cash import CashMovement, ShiftCash, list_cash
-from tapwire_core.db.views.shift_reports import ShiftReport, Till, Totals, sum_up_shift
+from tapwire_core.db.views.shift_reports import OnlinePayments, ShiftReport, Till, Totals, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
 from tapwire_core.domain.closed_sets import CashKind
 from tapwire_core.domain.tax import TaxRow
@@ -215,6 +215,8 @@ def rows_of(report: ShiftReport) -> Iterator[tuple[Cell, ...]]:
             is_hidden = key == "till" and report.till is None
             values = (None for _ in SUMS) if is_hidden else _columns(counted)
             yield (part, key, *values, report.currency, *nothing)
+    if report.online_payments is not None:
+        yield ("shift", "online_payments", *_columns(report.online_payments), report.currency, *nothing)
     for row in report.tax:
         yield ("tax", row.tax_rate_bp, *_columns(row), report.currency, *nothing)
     if report.cash is not None:
@@ -222,7 +224,7 @@ def rows_of(report: ShiftReport) -> Iterator[tuple[Cell, ...]]:
         yield ("shift", "cash", *(None for _ in SUMS), report.currency, *cash, report.liability_minor, report.deposits_minor)
 
 
-def _columns(counted: Totals | Till | TaxRow) -> Iterator[int | None]:
+def _columns(counted: Totals | Till | TaxRow | OnlinePayments) -> Iterator[int | None]:
     return (getattr(counted, field, None) for field in SUMS)
 
 

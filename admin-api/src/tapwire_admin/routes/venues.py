@@ -57,6 +57,7 @@ class NewVenue(Struct, kw_only=True, forbid_unknown_fields=True):
     glass_ml: GlassMl = venues.DEFAULT_GLASS_ML
     volume_unit: VolumeUnit = VolumeUnit.ML
     operator_refund_limit_minor: LimitMinor = 0
+    max_balance_minor: LimitMinor | None = None
     keg_low_percent: Percent = venues.DEFAULT_KEG_LOW_PERCENT
     keg_low_minutes: KegLowMinutes = venues.DEFAULT_KEG_LOW_MINUTES
     public_menu: bool = False
@@ -76,6 +77,7 @@ class VenueChange(Struct, kw_only=True, forbid_unknown_fields=True):
     glass_ml: GlassMl | UnsetType = UNSET
     volume_unit: VolumeUnit | UnsetType = UNSET
     operator_refund_limit_minor: LimitMinor | UnsetType = UNSET
+    max_balance_minor: LimitMinor | UnsetType | None = UNSET
     keg_low_percent: Percent | UnsetType = UNSET
     keg_low_minutes: KegLowMinutes | UnsetType = UNSET
     public_menu: bool | UnsetType = UNSET
@@ -120,6 +122,7 @@ async def create_venue(db: Db, actor: CurrentActor, once: RunOnce, data: JSONBod
         glass_ml=data.glass_ml,
         volume_unit=data.volume_unit,
         operator_refund_limit_minor=data.operator_refund_limit_minor,
+        max_balance_minor=data.max_balance_minor,
         keg_low_percent=data.keg_low_percent,
         keg_low_minutes=data.keg_low_minutes,
         public_menu=data.public_menu,

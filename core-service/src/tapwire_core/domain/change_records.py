@@ -71,6 +71,7 @@ class MoneyMoved(Struct, frozen=True, kw_only=True):
     """An amount from one account to another; `guest_id` is the guest of account `guest`.
 
     `house_credit_minor`: the change of the guest's house credit. `reverses_movement_id`: the top-up that it reverses.
+    `payment_id`: the payment at a provider that it is of, `payment_return_id` that by which money of it went back.
     """
 
     debit_account: Account
@@ -81,6 +82,8 @@ class MoneyMoved(Struct, frozen=True, kw_only=True):
     guest_id: UUID | None = None
     pour_id: UUID | None = None
     incident_id: UUID | None = None
+    payment_id: UUID | None = None
+    payment_return_id: UUID | None = None
     reason: str | None = None
 
 

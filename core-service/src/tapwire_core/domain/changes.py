@@ -118,6 +118,8 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
         incident_id: UUID | None = None,
         reason: str | None = None,
         reverses_movement_id: int | None = None,
+        payment_id: UUID | None = None,
+        payment_return_id: UUID | None = None,
     ) -> None:
         """Book an amount of 0 or more from one account to another; 0 books nothing.
 
@@ -140,6 +142,8 @@ class Changes(Struct, kw_only=True, omit_defaults=True):
                 guest_id=guest_id,
                 pour_id=pour_id,
                 incident_id=incident_id,
+                payment_id=payment_id,
+                payment_return_id=payment_return_id,
                 reason=reason,
             )
         )

@@ -32,6 +32,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     """What a check-out would do now. `returnable`: the visit has a card to give back, with `deposit_minor` on it.
 
     `payout_minor`: what would be paid out with the card, `payout_without_card_minor` without it; `house_credit_minor` is not.
+    `paid_online_minor`: so much of a payout goes back through the payment provider.
     """
 
     returnable: bool
@@ -39,4 +40,5 @@ class Preview(Struct, frozen=True, kw_only=True):
     house_credit_minor: int
     payout_minor: int
     payout_without_card_minor: int
+    paid_online_minor: int
     unpaid: tuple[Unpaid, ...]

@@ -125,6 +125,8 @@ class Account(StrEnum):
     PAY_IN = "pay_in"
     PAY_OUT = "pay_out"
     OVER_SHORT = "over_short"
+    ONLINE_PAYMENT = "online_payment"
+    PAYMENT_LOSS = "payment_loss"
 
 
 class PaymentMethod(StrEnum):
@@ -132,6 +134,51 @@ class PaymentMethod(StrEnum):
 
     CASH = "cash"
     CARD = "card"
+
+
+class PaidBy(StrEnum):
+    """How money of a guest came or went; each is an `Account` of the same name. Staff take the payment methods alone."""
+
+    CASH = "cash"
+    CARD = "card"
+    ONLINE_PAYMENT = "online_payment"
+
+
+class PaymentProviderName(StrEnum):
+    """The shipped payment providers; `test` is a page of ours that plays one."""
+
+    STRIPE = "stripe"
+    TEST = "test"
+
+
+class PaymentStatus(StrEnum):
+    """States of a guest's payment at a provider; an expired one may still become paid."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    EXPIRED = "expired"
+    REVERSED = "reversed"
+    REFUNDED = "refunded"
+
+
+class ReturnCause(StrEnum):
+    """Why money of a payment goes back: the first two are the provider's doing, the others our refunds through it."""
+
+    DISPUTE = "dispute"
+    REFUND = "refund"
+    OVER_LIMIT = "over_limit"
+    GUEST_BLOCKED = "guest_blocked"
+    GUEST_ERASED = "guest_erased"
+    CHECK_OUT = "check_out"
+
+
+class ReturnStatus(StrEnum):
+    """States of money that goes back: `due` at the provider, `done`, `failed` there, or `won` back from a reversal."""
+
+    DUE = "due"
+    DONE = "done"
+    FAILED = "failed"
+    WON = "won"
 
 
 class CashKind(StrEnum):

@@ -60,6 +60,7 @@ class PageFacts(Struct, frozen=True, kw_only=True):
     first_name: str | None
     blocked: bool
     balance_minor: int
+    max_balance_minor: int | None
     card_status: CardStatus | None
     status: VisitStatus
     opened_at: datetime
@@ -92,12 +93,19 @@ class ReceiptOnPage(Sums, frozen=True, kw_only=True):
     tax: tuple[TaxRow, ...]
 
 
+class TopUpOffer(Struct, frozen=True, kw_only=True):
+    """What the guest may pay by telephone now, in minor units."""
+
+    min_minor: int
+    max_minor: int
+
+
 class GuestPageView(Struct, frozen=True, kw_only=True):
     """A guest's own page. `balance_minor`: what the account has; `remaining_minor`: less what the running pour cost so far.
 
     `allowance`: what the venue's serving limit leaves; null without one. `hindrance`: why no tap opens now; null when taps do.
     `pours`: those of the visit, or of its receipt. `receipt`: once the visit is closed. `expires_at`: when the page ends; null
-    while the visit is active.
+    while the visit is active. `top_up`: what may be paid here; null where nothing may.
     """
 
     venue: str
@@ -116,12 +124,21 @@ class GuestPageView(Struct, frozen=True, kw_only=True):
     pour: RunningPour | None
     pours: tuple[PouredOnPage, ...]
     receipt: ReceiptOnPage | None
+    top_up: TopUpOffer | None
 
 
 def show_page(
-    facts: PageFacts, currency: str, longest_pour_ms: int, live_ml: int | None = None, receipt: Receipt | None = None
+    facts: PageFacts,
+    currency: str,
+    longest_pour_ms: int,
+    live_ml: int | None = None,
+    receipt: Receipt | None = None,
+    payable: TopUpOffer | None = None,
 ) -> GuestPageView:
-    """The page of these facts. `live_ml`: what the tap says has flowed of the pending pour; `receipt`: of a closed visit."""
+    """The page of these facts. `live_ml`: what the tap says has flowed of the pending pour; `receipt`: of a closed visit.
+
+    `payable`: what anybody may pay by telephone here; null without a payment provider.
+    """
     pour = _running(facts.pending, live_ml, longest_pour_ms) if facts.pending else None
     return GuestPageView(
         venue=facts.venue,
@@ -140,7 +157,17 @@ def show_page(
         pour=pour,
         pours=tuple(_poured(its) for its in receipt.pours) if receipt else facts.pours,
         receipt=_sums(receipt) if receipt else None,
+        top_up=_top_up(facts, payable) if payable else None,
     )
+
+
+def _top_up(facts: PageFacts, payable: TopUpOffer) -> TopUpOffer | None:
+    """What of it this guest may pay: nothing when blocked or gone, and not beyond the venue's `max_balance_minor`."""
+    if facts.blocked or facts.status is not VisitStatus.ACTIVE:
+        return None
+    left_minor = payable.max_minor if facts.max_balance_minor is None else facts.max_balance_minor - facts.balance_minor
+    most_minor = min(payable.max_minor, left_minor)
+    return TopUpOffer(min_minor=payable.min_minor, max_minor=most_minor) if most_minor >= payable.min_minor else None
 
 
 def _running(pending: PendingPour, live_ml: int | None, longest_pour_ms: int) -> RunningPour:

@@ -2,6 +2,9 @@
 
 `charged` takes the amount from the guest, at most what is available; the rest is `overpour_loss`. `written_off` books all of it as
 `overpour_loss`. `corrected` gives it back to the guest as an adjustment. `no_action` books nothing.
+
+What a reversed payment lost is `payment_loss` already, and no sale: `charged` takes it from the guest instead, as far as available,
+and `written_off` moves nothing.
 """
 
 from typing import Any, assert_never
@@ -55,6 +58,21 @@ def resolve(
     if guest is not None:
         changes.note_house_credit(guest.guest_id, guest.house_credit)
     match resolution:
+        case Resolution.CHARGED if incident.kind is IncidentKind.PAYMENT_REVERSED:
+            assert guest is not None
+            amount_minor = min(amount_minor, guest.available_minor, incident.unpaid_minor or 0)
+            changes.move_money(
+                Account.GUEST,
+                Account.PAYMENT_LOSS,
+                amount_minor,
+                guest_id=guest.guest_id,
+                incident_id=incident.incident_id,
+                payment_id=UUID(incident.details["payment_id"]),
+                payment_return_id=UUID(incident.details["payment_return_id"]),
+                reason=incident.kind,
+            )
+        case Resolution.WRITTEN_OFF if incident.kind is IncidentKind.PAYMENT_REVERSED:
+            pass
         case Resolution.CHARGED:
             assert guest is not None
             paid_minor = min(amount_minor, guest.available_minor)

@@ -27,6 +27,8 @@ class Policy:
     device_dead_letters_per_hour: int = 100
     device_decisions_per_hour: int = 36_000
     identity_conflict_ms: int = 120_000
+    payment_min_minor: int = 5_00
+    payment_max_minor: int = 200_00
     guest_page_key: str = field(default="", repr=False)
     webhooks: WebhookLimits = field(default_factory=WebhookLimits)
 

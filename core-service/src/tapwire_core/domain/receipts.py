@@ -14,7 +14,8 @@ from tapwire_core.domain.tax import TaxRow, tax_rows
 class Moved(Struct, frozen=True, kw_only=True):
     """Movements of one kind on a guest's account, added up.
 
-    `by_incident`: booked by an incident's resolution. `is_reversal`: takes a top-up back. `tax_rate_bp`: of the pour.
+    `by_incident`: booked by an incident's resolution. `is_reversal`: takes a top-up back, or gives back what was taken so.
+    `tax_rate_bp`: of the pour.
     """
 
     debit_account: Account
@@ -108,11 +109,15 @@ _NAMES: Final = (
 def _name(moved: Moved) -> str:
     """The sum that a movement belongs to."""
     match moved.debit_account, moved.credit_account:
-        case Account.CASH | Account.CARD, _:
+        case (Account.ONLINE_PAYMENT, _) | (Account.PAYMENT_LOSS, _) if moved.is_reversal:
+            return "reversals_minor"
+        case Account.CASH | Account.CARD | Account.ONLINE_PAYMENT, _:
             return "top_ups_minor"
         case Account.COMP, _:
             return "comps_minor"
-        case _, Account.CASH | Account.CARD:
+        case _, Account.PAYMENT_LOSS:
+            return "reversals_minor"
+        case _, Account.CASH | Account.CARD | Account.ONLINE_PAYMENT:
             return "reversals_minor" if moved.is_reversal else "refunds_minor"
         case (Account.DEPOSIT, _) | (_, Account.DEPOSIT):
             return "deposit_minor"

@@ -25,6 +25,7 @@ from tapwire_core.services.cards import release_card
 from tapwire_core.services.deposits import forfeit_deposit
 from tapwire_core.services.guests import require_guest
 from tapwire_core.services.money import Till, pay_out, require_open_shift, require_payout_allowed
+from tapwire_core.services.payments import paid_online, pay_back
 from tapwire_core.services.shown import Shown, require_as_shown
 from tapwire_core.services.visits import PourPending, VisitNotActive, already_active
 
@@ -134,6 +135,7 @@ async def preview(db: Database, visit_id: UUID, scope: VenueScope = ALL_VENUES) 
         if account is None or guest_id is None:
             raise NotFound("visit", visit_id)
         unpaid = await _unpaid(store, guest_id, scope)
+        online_minor = await paid_online(store, guest_id)
     with_card_minor = account.available_minor + account.deposit_minor
     return Preview(
         returnable=account.returnable,
@@ -141,6 +143,7 @@ async def preview(db: Database, visit_id: UUID, scope: VenueScope = ALL_VENUES) 
         house_credit_minor=account.house_credit_minor,
         payout_minor=refundable_minor(with_card_minor, account.house_credit_minor),
         payout_without_card_minor=refundable_minor(account.available_minor, account.house_credit_minor),
+        paid_online_minor=online_minor,
         unpaid=tuple(unpaid),
     )
 
@@ -188,12 +191,21 @@ def _returnable(visit: LockedVisit, card: LockedCard | None) -> LockedCard:
 
 
 async def _pay_out(store: Store, actor: Actor, visit: LockedVisit, wish: CheckOutWish, role: Role) -> int:
-    """Pay the guest what can be paid out; returns the amount. Raises `ShiftClosed` and `RefundLimit`."""
+    """Pay the guest what can be paid out; returns the amount. Raises `ShiftClosed` and `RefundLimit`.
+
+    What came by a payment provider goes back through it, the rest as it was wished.
+    """
     guest = await require_guest(store, visit.guest_id)
     amount_minor = guest.refundable_minor
     if wish.payout is None or not amount_minor:
         return 0
     till = Till(visit.venue_id, await require_open_shift(store, visit.venue_id))
-    await require_payout_allowed(store, role, till, guest, amount_minor, wish.payout)
-    await pay_out(store, actor, till, guest, amount_minor, wish.payout, wish.reason or DEFAULT_REASON, visit.visit_id)
+    online_minor = min(amount_minor, await paid_online(store, guest.guest_id))
+    await require_payout_allowed(store, role, till, guest, amount_minor, wish.payout, online_minor=online_minor)
+    reason = wish.reason or DEFAULT_REASON
+    if online_minor:
+        await pay_back(store, actor, till, guest, online_minor, reason, visit.visit_id)
+        guest = await require_guest(store, visit.guest_id)
+    if amount_minor > online_minor:
+        await pay_out(store, actor, till, guest, amount_minor - online_minor, wish.payout, reason, visit.visit_id)
     return amount_minor

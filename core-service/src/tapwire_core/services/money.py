@@ -299,9 +299,16 @@ def require_refundable(guest: LockedGuest, amount_minor: int) -> None:
 
 
 async def require_payout_allowed(
-    store: Store, role: Role, till: Till, guest: LockedGuest, amount_minor: int, method: PaymentMethod
+    store: Store,
+    role: Role,
+    till: Till,
+    guest: LockedGuest,
+    amount_minor: int,
+    method: PaymentMethod,
+    *,
+    online_minor: int = 0,
 ) -> None:
-    """Raise `RefundLimit` for a payout that takes a shift lead; the guest is locked.
+    """Raise `RefundLimit` for a payout that takes a shift lead; the guest is locked. `online_minor` of it goes back to a provider.
 
     An operator may pay out up to the venue's `operator_refund_limit_minor`, summed over all payouts to the guest in the shift, and
     cash only as far as the guest has paid it in.
@@ -317,7 +324,7 @@ async def require_payout_allowed(
             paid_out_minor=bounds.paid_out_minor,
             **needed,
         )
-    if method is PaymentMethod.CASH and amount_minor > bounds.cash_minor:
+    if method is PaymentMethod.CASH and amount_minor - online_minor > bounds.cash_minor:
         raise RefundLimit(
             f"An operator pays out in cash what came in as cash, here {bounds.cash_minor}: ask a shift lead.",
             limit_minor=bounds.cash_minor,

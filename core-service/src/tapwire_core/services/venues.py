@@ -51,6 +51,7 @@ class VenueChanges(TypedDict, total=False):
     glass_ml: int
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int
+    max_balance_minor: int | None
     keg_low_percent: int
     keg_low_minutes: int
     public_menu: bool
@@ -73,6 +74,7 @@ async def create_venue(
     glass_ml: int = DEFAULT_GLASS_ML,
     volume_unit: VolumeUnit = VolumeUnit.ML,
     operator_refund_limit_minor: int = 0,
+    max_balance_minor: int | None = None,
     keg_low_percent: int = DEFAULT_KEG_LOW_PERCENT,
     keg_low_minutes: int = DEFAULT_KEG_LOW_MINUTES,
     public_menu: bool = False,
@@ -83,6 +85,7 @@ async def create_venue(
     `operator_refund_limit_minor`: what an operator may pay out to one guest in one shift. `visit_hours`: how long a visit lasts;
     null: until it is closed. `card_deposit_minor`: taken when a card is bound. `keg_low_percent`: at so much of its volume a keg
     is low; `keg_low_minutes`: so long before it is empty at its pace, too. `public_menu`: everybody may read its tap list.
+    `max_balance_minor`: the most that guests may top their balance up to by telephone.
     """
     require_slug("venue_id", venue_id)
     await _require_time_zone(store, time_zone)
@@ -101,6 +104,7 @@ async def create_venue(
         glass_ml=glass_ml,
         volume_unit=volume_unit,
         operator_refund_limit_minor=operator_refund_limit_minor,
+        max_balance_minor=max_balance_minor,
         keg_low_percent=keg_low_percent,
         keg_low_minutes=keg_low_minutes,
         public_menu=public_menu,

@@ -36,6 +36,7 @@ from tapwire_core.mqtt.handlers import HandlerContext
 from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.mqtt.intake import Intake
 from tapwire_core.mqtt.listener import Gate, work
+from tapwire_core.payment_providers.configured import open_provider
 from tapwire_core.services.cleanings import raise_due_cleanings
 from tapwire_core.services.decision_rates import DecisionRates, write_undecided
 from tapwire_core.services.identities import watch_identities
@@ -48,6 +49,7 @@ from tapwire_core.services.price_rules import publish_new_prices
 from tapwire_core.services.retention import delete_expired
 from tapwire_core.settings import InvalidSettings, Settings
 from tapwire_core.worker.heartbeats import keep_heartbeat
+from tapwire_core.worker.payment_watch import PaymentWatch
 from tapwire_core.worker.periodic import DATABASE_ERRORS, repeat, survive
 from tapwire_core.worker.webhook_sender import WebhookSender
 
@@ -254,9 +256,13 @@ async def run_core(settings: Settings) -> None:
         home = HomeAssistant(db=db, address=address, prefix=settings.home_assistant_prefix)
         log.info("%s starts as %s", SOFTWARE, worker.instance_id)
         sender = WebhookSender(db, WebhookMetrics(worker.metrics.registry))
+        provider = open_provider(settings, db)
+        payments = [PaymentWatch(db, provider).run()] if provider is not None else []
         heartbeat = keep_heartbeat(db, Program.CORE, worker.instance_id)
-        served = run_together(_run_with_metrics(worker, settings), sender.run(), heartbeat)
+        served = run_together(_run_with_metrics(worker, settings), sender.run(), heartbeat, *payments)
         await run_until_signalled(_run_with_home(served, home, is_on=settings.home_assistant))
+        if provider is not None:
+            await provider.close()
         log.info("%s ends", worker.instance_id)
 
 

@@ -44,6 +44,8 @@ SHOWN_AS_MOVEMENTS: Final = frozenset(
         AuditAction.ADJUSTMENT,
         AuditAction.COMP,
         AuditAction.TOP_UP_REVERSED,
+        AuditAction.PAYMENT_PAID,
+        AuditAction.PAYMENT_REVERSED,
         AuditAction.VISIT_OPENED,
         AuditAction.VISIT_CLOSED,
     }

@@ -51,6 +51,7 @@ class VenueForm(Struct, kw_only=True):
     card_deposit_minor: DepositMinor = 0
     keg_low_percent: Percent
     keg_low_minutes: KegLowMinutes
+    max_balance_minor: LimitMinor | None = None
     measure: ServingMeasure | None = None
     limit_ml: LimitMl | None = None
     window_minutes: WindowMinutes | None = None
@@ -78,7 +79,7 @@ async def ask_for_change(db: Db, viewer: CurrentViewer, venue_id: FromPath[str])
 @post("/venues/{venue_id:str}/change", access=ENGINEER, shows=Noun.VENUE_SETTINGS)
 async def change_venue(viewer: CurrentViewer, actor: CurrentActor, form: Form, venue_id: FromPath[str]) -> Response[str]:
     """Change a venue."""
-    given = form.read(VenueForm, money=("operator_refund_limit_minor", "card_deposit_minor"))
+    given = form.read(VenueForm, money=("operator_refund_limit_minor", "card_deposit_minor", "max_balance_minor"))
     typed: dict[str, Any] = {name: getattr(given, name) for name in PLAIN_SETTINGS}
     flags = {name: form.flag(name) for name in ("minors_allowed", "count_cash", "public_menu")}
     limit = _typed_limit(form, given)

@@ -25,6 +25,7 @@ from tapwire_core.db.tables.nodes import NodeStatus
 from tapwire_core.db.tables.odometers import Stretch, TapJournal
 from tapwire_core.db.tables.outbox import Command
 from tapwire_core.db.tables.pairings import DevicePairing
+from tapwire_core.db.tables.payments import Payment, PaymentReturn, SimulatedCheckout
 from tapwire_core.db.tables.pours import AuthorizationAnswer, Pour, PourReport
 from tapwire_core.db.tables.price_rules import PriceRule
 from tapwire_core.db.tables.search import SearchEntry
@@ -61,6 +62,8 @@ __all__ = [
     "LoginTries",
     "MoneyMovement",
     "NodeStatus",
+    "Payment",
+    "PaymentReturn",
     "Pour",
     "PourReport",
     "PriceRule",
@@ -69,6 +72,7 @@ __all__ = [
     "Session",
     "Shift",
     "ShiftCount",
+    "SimulatedCheckout",
     "StockMovement",
     "Stretch",
     "Tap",

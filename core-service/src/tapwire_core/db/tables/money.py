@@ -14,7 +14,7 @@ class MoneyMovement(SQLModel, table=True):
     """An amount from one account to another. `guest_id` is the guest of account `guest`.
 
     `house_credit_minor`: what it gave of the guest's house credit, negative: what it took. A top-up is reversed once at most.
-    `count_id`: the count of the drawer that booked it.
+    `count_id`: the count of the drawer that booked it. A payment at a provider is booked once, and so is each of its returns.
     """
 
     __tablename__ = "money_movements"
@@ -33,6 +33,20 @@ class MoneyMovement(SQLModel, table=True):
             "reverses_movement_id",
             unique=True,
             postgresql_where="reverses_movement_id IS NOT NULL",
+        ),
+        Index(
+            "uq_money_movements_payment",
+            "payment_id",
+            unique=True,
+            postgresql_where="payment_id IS NOT NULL AND payment_return_id IS NULL",
+        ),
+        Index(
+            "uq_money_movements_payment_return",
+            "payment_return_id",
+            "debit_account",
+            "credit_account",
+            unique=True,
+            postgresql_where="payment_return_id IS NOT NULL",
         ),
         Index("ix_money_movements_guest", "guest_id", "movement_id"),
         Index("ix_money_movements_shift", "shift_id"),
@@ -53,6 +67,8 @@ class MoneyMovement(SQLModel, table=True):
     house_credit_minor: int = number(default=0)
     reverses_movement_id: int | None = Field(default=None, foreign_key="money_movements.movement_id", sa_type=BigInteger)
     count_id: int | None = number()
+    payment_id: UUID | None = optional_reference("payments.payment_id")
+    payment_return_id: UUID | None = optional_reference("payment_returns.return_id")
     reason: str | None = string()
     actor: str = string()
     request_id: str | None = Field(default=None)

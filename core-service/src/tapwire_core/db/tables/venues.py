@@ -16,6 +16,7 @@ class Venue(SQLModel, table=True):
     `serving_limit`: for each patron of a visit, in millilitres or, by ethanol, in milligrams; null: no limit.
     `count_cash`: shifts opened from now on count their drawer. `glass_ml`: the glass whose price is shown beside that of a litre.
     `operator_refund_limit_minor`: what an operator without a higher role may pay out to one guest in one shift.
+    `max_balance_minor`: a payment by telephone tops a guest's balance up to so much; null: no limit.
     `public_menu`: everybody may read its tap list.
     `visit_hours`: how long a visit lasts from its opening; null: until it is closed. `card_deposit_minor`: for each bound card.
     `keg_low_percent`: at so much of its volume, or less, a keg is as good as empty; `keg_low_minutes`: so long before it is empty.
@@ -36,6 +37,7 @@ class Venue(SQLModel, table=True):
         CheckConstraint("glass_ml BETWEEN 1 AND 10000", name="glass_sane"),
         closed_set("volume_unit", VolumeUnit),
         CheckConstraint("operator_refund_limit_minor >= 0", name="refund_limit_not_negative"),
+        CheckConstraint("max_balance_minor >= 0", name="max_balance_not_negative"),
         CheckConstraint("keg_low_percent BETWEEN 0 AND 100", name="keg_low_percent_sane"),
         CheckConstraint("keg_low_minutes BETWEEN 0 AND 1440", name="keg_low_minutes_sane"),
     )
@@ -54,6 +56,7 @@ class Venue(SQLModel, table=True):
     glass_ml: int = number(default=500)
     volume_unit: str = string(default=VolumeUnit.ML)
     operator_refund_limit_minor: int = number(default=0)
+    max_balance_minor: int | None = number()
     keg_low_percent: int = number(default=15)
     keg_low_minutes: int = number(default=60)
     public_menu: bool = flag()

@@ -43,6 +43,7 @@ def _pages() -> Select[Any]:
             venues.c.name.label("venue"),
             venues.c.time_zone,
             venues.c.volume_unit,
+            venues.c.max_balance_minor,
             cards.c.status.label("card_status"),
             ends_at.label("expires_at"),
             func.coalesce(visits.c.valid_until <= func.now(), False).label("is_expired"),

@@ -10,11 +10,13 @@ from msgspec import Struct
 from sqlalchemy import Select, case, literal, or_, select, tuple_
 
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import MoneyMovement
+from tapwire_core.db.tables import MoneyMovement, PaymentReturn
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_all, read_page, table
-from tapwire_core.domain.closed_sets import Account, PaymentMethod
+from tapwire_core.domain.closed_sets import Account, PaidBy
+from tapwire_core.domain.payments import REVERSALS
 
 movements: Final = table(MoneyMovement)
+returns: Final = table(PaymentReturn)
 
 
 class MovementKind(StrEnum):
@@ -29,6 +31,7 @@ class MovementKind(StrEnum):
     DEPOSIT_TAKEN = "deposit_taken"
     DEPOSIT_RETURNED = "deposit_returned"
     DEPOSIT_FORFEITED = "deposit_forfeited"
+    PAYMENT_REVERSED = "payment_reversed"
     WRITTEN_OFF = "written_off"
 
 
@@ -36,7 +39,7 @@ class LedgerEntry(Struct, frozen=True):
     """A movement of a guest's account; `amount_minor` is the change of the balance, 0 for a write-off or a forfeited deposit.
 
     `house_credit_minor`: what it gave of the house credit, negative: what it took. `reverses_movement_id`: the top-up that it
-    reverses; `reversed_by_movement_id`: the movement by which it was reversed.
+    reverses; `reversed_by_movement_id`: the movement by which it was reversed. `payment_id`: the payment at a provider.
 
     Of another venue's movement an operator of some venues sees account, amount and time; the rest is null.
     """
@@ -46,7 +49,7 @@ class LedgerEntry(Struct, frozen=True):
     amount_minor: int
     moved_minor: int
     currency: str
-    method: PaymentMethod | None
+    method: PaidBy | None
     venue_id: str | None
     shift_id: UUID | None
     pour_id: UUID | None
@@ -59,6 +62,7 @@ class LedgerEntry(Struct, frozen=True):
     house_credit_minor: int
     reverses_movement_id: int | None
     reversed_by_movement_id: int | None
+    payment_id: UUID | None
 
 
 class Booked(LedgerEntry, frozen=True):
@@ -90,9 +94,10 @@ def _ledger(db: Database) -> Select[Any]:
     reversal = movements.alias("reversal")
     reversed_by = select(reversal.c.movement_id).where(reversal.c.reverses_movement_id == movements.c.movement_id).scalar_subquery()
     debit, credit, amount = movements.c.debit_account, movements.c.credit_account, movements.c.amount_minor
-    methods = [method.value for method in PaymentMethod]
+    methods = [method.value for method in PaidBy]
     kind = case(
         (movements.c.reverses_movement_id.is_not(None), MovementKind.REVERSAL.value),
+        (returns.c.cause.in_([cause.value for cause in REVERSALS]), MovementKind.PAYMENT_REVERSED.value),
         (debit.in_(methods), MovementKind.TOP_UP.value),
         (credit.in_(methods), MovementKind.REFUND.value),
         (debit == Account.COMP.value, MovementKind.COMP.value),
@@ -112,4 +117,4 @@ def _ledger(db: Database) -> Select[Any]:
         case((debit.in_(methods), debit), (credit.in_(methods), credit)).label("method"),
         reversed_by.label("reversed_by_movement_id"),
         age_ms(movements.c.created_at).label("age_ms"),
-    )
+    ).outerjoin_from(movements, returns, returns.c.return_id == movements.c.payment_return_id)

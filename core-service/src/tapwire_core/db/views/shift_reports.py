@@ -12,21 +12,23 @@ from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Select, Subquery, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, false, func, not_, or_, select
 
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
-from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, Pour, Shift, StockMovement
+from tapwire_core.db.tables import Beverage, Keg, MoneyMovement, PaymentReturn, Pour, Shift, StockMovement
 from tapwire_core.db.views.beverages import is_name_at, names_over_time
 from tapwire_core.db.views.queries import table
 from tapwire_core.db.views.shift_cash import OUTSIDE_TILL, ShiftCash, sum_up_cash, sum_up_deposits, sum_up_liability
 from tapwire_core.db.views.tax import tax_of_sales
 from tapwire_core.db.views.volumes import LostVolumes, volume_field
 from tapwire_core.domain.closed_sets import Account
+from tapwire_core.domain.payments import REVERSALS
 from tapwire_core.domain.tax import TaxRow
 
 shifts: Final = table(Shift)
 money: Final = table(MoneyMovement)
+returns: Final = table(PaymentReturn)
 stock: Final = table(StockMovement)
 pours: Final = table(Pour)
 kegs: Final = table(Keg)
@@ -72,6 +74,19 @@ class Till(Struct):
     comps_minor: int = 0
 
 
+class OnlinePayments(Struct):
+    """Money that came by a payment provider, and went back through it, in minor units; never in the drawer.
+
+    `refunds_minor`: given back at check-outs. `reversals_minor`: taken back by the provider, less what was won back; of that
+    `losses_minor` could not be taken from guests.
+    """
+
+    top_ups_minor: int = 0
+    refunds_minor: int = 0
+    reversals_minor: int = 0
+    losses_minor: int = 0
+
+
 class ShiftReport(Struct, frozen=True, kw_only=True):
     """A shift's totals, overall and by group; the key `-` of `by_tap` and `by_beverage` is for rows without a tap or keg.
 
@@ -97,8 +112,11 @@ class ShiftReport(Struct, frozen=True, kw_only=True):
     cash: ShiftCash | None = None
     liability_minor: int | None = None
     deposits_minor: int | None = None
+    online_payments: OnlinePayments | None = None
 
 
+ONLINE: Final = frozenset({Account.ONLINE_PAYMENT, Account.PAYMENT_LOSS})
+"""Accounts of payments at a provider."""
 UNKNOWN_KEY: Final = "-"
 SHOWN_ID_DIGITS: Final = 8
 NamedBeverage = tuple[str, UUID | None]
@@ -145,6 +163,7 @@ async def sum_up_shift(db: Database, shift_id: UUID) -> ShiftReport | None:
         cash=cash,
         liability_minor=liability_minor,
         deposits_minor=deposits_minor,
+        online_payments=sold.online,
     )
     return _without_till(report) if cash.expected_minor is None else report
 
@@ -160,6 +179,7 @@ class _Accumulator:
     def __init__(self) -> None:
         self.totals = Totals()
         self.till = Till()
+        self.online = OnlinePayments()
         self.by_tap: defaultdict[str, Totals] = defaultdict(Totals)
         self.by_beverage: defaultdict[NamedBeverage, Totals] = defaultdict(Totals)
         self.by_method: defaultdict[str, Till] = defaultdict(Till)
@@ -171,6 +191,9 @@ class _Accumulator:
         if credit is Account.SALES:
             field = "sold_minor" if debit is Account.GUEST else "written_off_minor"
             self._add_sold(row, **{field: amount})
+            return
+        if {debit, credit} & ONLINE:
+            self._add_online(row, debit, credit, amount)
             return
         if {debit, credit} & OUTSIDE_TILL:
             return
@@ -185,6 +208,19 @@ class _Accumulator:
             _add(tills, comps_minor=amount)
         else:
             _add(tills, adjustments_minor=amount if debit is Account.ADJUSTMENT else -amount)
+
+    def _add_online(self, row: Any, debit: Account, credit: Account, amount: int) -> None:
+        """Add a movement of a payment at a provider."""
+        if Account.ONLINE_PAYMENT not in (debit, credit):
+            _add([self.online], losses_minor=-amount if credit is Account.PAYMENT_LOSS else amount)
+        elif row.is_provider_reversal:
+            sign = 1 if credit is Account.ONLINE_PAYMENT else -1
+            loss = amount if Account.PAYMENT_LOSS in (debit, credit) else 0
+            _add([self.online], reversals_minor=sign * amount, losses_minor=sign * loss)
+        elif debit is Account.ONLINE_PAYMENT:
+            _add([self.online], **({"refunds_minor": -amount} if row.is_payment_return else {"top_ups_minor": amount}))
+        else:
+            _add([self.online], refunds_minor=amount)
 
     def add_stock(self, row: Any) -> None:
         """Add a sum of volumes of one kind."""
@@ -246,12 +282,15 @@ def _money(shift: Any) -> Select[Any]:
         money.c.credit_account,
         func.coalesce(first.c.actor, money.c.actor).label("actor"),
         money.c.reverses_movement_id.is_not(None).label("is_reversal"),
+        money.c.payment_return_id.is_not(None).label("is_payment_return"),
+        func.coalesce(returns.c.cause.in_([cause.value for cause in REVERSALS]), false()).label("is_provider_reversal"),
         pours.c.tap_path,
         *_beverage(then),
     )
     return (
         select(*by, func.sum(money.c.amount_minor).label("amount_minor"))
         .outerjoin(first, first.c.movement_id == money.c.reverses_movement_id)
+        .outerjoin(returns, returns.c.return_id == money.c.payment_return_id)
         .outerjoin(pours, pours.c.pour_id == money.c.pour_id)
         .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
         .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))

@@ -34,6 +34,7 @@ class VenueView(Struct, frozen=True):
     glass_ml: int
     volume_unit: VolumeUnit
     operator_refund_limit_minor: int
+    max_balance_minor: int | None
     keg_low_percent: int
     keg_low_minutes: int
     public_menu: bool

@@ -19,6 +19,7 @@ from tapwire_core.db.views.pours import PourView, pours_by_id
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, age_ms, read_one, read_page, table
 from tapwire_core.db.views.shifts import ShiftView, shifts_by_id
 from tapwire_core.db.views.visits import VisitInEvent, visits_by_id
+from tapwire_core.domain.closed_sets import PaidBy
 from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
 
 webhooks: Final = table(Webhook)
@@ -43,6 +44,7 @@ MONEY_EVENTS: Final[Mapping[str, WebhookEventType]] = {
     AuditAction.REFUND: WebhookEventType.REFUND_BOOKED,
     AuditAction.ADJUSTMENT: WebhookEventType.ADJUSTMENT_BOOKED,
     AuditAction.COMP: WebhookEventType.COMP_BOOKED,
+    AuditAction.PAYMENT_PAID: WebhookEventType.TOP_UP_BOOKED,
     AuditAction.TOP_UP_REVERSED: WebhookEventType.TOP_UP_REVERSED,
     AuditAction.DEPOSIT_TAKEN: WebhookEventType.DEPOSIT_BOOKED,
     AuditAction.DEPOSIT_RETURNED: WebhookEventType.DEPOSIT_BOOKED,
@@ -64,7 +66,8 @@ DRAWER_EVENTS: Final[Mapping[str, WebhookEventType]] = {
     AuditAction.SHIFT_COUNTED: WebhookEventType.SHIFT_COUNTED,
     AuditAction.CASH_MOVED: WebhookEventType.CASH_MOVED,
 }
-"""Their events carry what their audit entries say."""
+PAYMENT_EVENTS: Final[Mapping[str, WebhookEventType]] = {AuditAction.PAYMENT_REVERSED: WebhookEventType.PAYMENT_REVERSED}
+"""Events of the drawer and of payments carry what their audit entries say."""
 EVENT_OF: Final[Mapping[str, WebhookEventType]] = {
     **POUR_EVENTS,
     **MONEY_EVENTS,
@@ -72,6 +75,7 @@ EVENT_OF: Final[Mapping[str, WebhookEventType]] = {
     **INCIDENT_EVENTS,
     **SHIFT_EVENTS,
     **DRAWER_EVENTS,
+    **PAYMENT_EVENTS,
 }
 """The event type of each audited action; other actions make no event."""
 
@@ -184,6 +188,9 @@ async def make_events(db: Database, entries: Iterable[AuditEntryView], wanted: C
         elif kind in wanted and entry.action in DRAWER_EVENTS:
             booked = {"shift_id": subject, "venue_id": entry.venue_id, "currency": db.policy.currency, **entry.details}
             found.append(_make_event(entry, kind, booked, subject))
+        elif kind in wanted and entry.action in PAYMENT_EVENTS:
+            reversed_payment = {"venue_id": entry.venue_id, "currency": db.policy.currency, **entry.details}
+            found.append(_make_event(entry, kind, reversed_payment, subject))
         elif kind in wanted and subject in objects:
             found.append(_make_event(entry, kind, msgspec.to_builtins(objects[subject]), subject))
     return found
@@ -215,8 +222,10 @@ async def _bookings_of(db: Database, entries: Sequence[AuditEntryView]) -> dict[
 
 def _is_of(booking: Booked, entry: AuditEntryView) -> bool:
     is_same = (booking.guest_id, booking.created_at) == (_subject(entry), entry.created_at)
-    kind = AuditAction.TOP_UP_REVERSED if booking.kind is MovementKind.REVERSAL else booking.kind
-    return is_same and (kind.value, booking.amount_minor) == (entry.action, entry.details.get("amount_minor"))
+    kind: str = AuditAction.TOP_UP_REVERSED if booking.kind is MovementKind.REVERSAL else booking.kind
+    if booking.kind is MovementKind.TOP_UP and booking.method is PaidBy.ONLINE_PAYMENT:
+        kind = AuditAction.PAYMENT_PAID
+    return is_same and (kind, booking.amount_minor) == (entry.action, entry.details.get("amount_minor"))
 
 
 def _subjects(entries: Iterable[AuditEntryView], actions: Collection[str]) -> list[UUID]:

@@ -141,6 +141,51 @@ RULES: Final[Mapping[str, str]] = {
         WHERE (debit_account IN ('safe', 'pay_in', 'pay_out', 'over_short')
                OR credit_account IN ('safe', 'pay_in', 'pay_out', 'over_short'))
         AND count_cash IS NOT TRUE""",
+    "a payment's booking = its movement": """
+        SELECT payments.payment_id::text, booked_minor::text, coalesce(moved.sum, 0)::text
+        FROM payments LEFT JOIN (
+            SELECT payment_id, sum(CASE WHEN (debit_account, credit_account) = ('online_payment', 'guest')
+                THEN amount_minor ELSE -amount_minor END) AS sum
+            FROM money_movements WHERE payment_id IS NOT NULL AND payment_return_id IS NULL GROUP BY payment_id) AS moved
+            USING (payment_id)
+        WHERE booked_minor <> coalesce(moved.sum, 0)""",
+    "a paid payment is booked, and refunded where it may not be": """
+        SELECT payments.payment_id::text, CASE WHEN paid_at IS NULL THEN 0 ELSE amount_minor END::text,
+            (booked_minor + coalesce(refunds.sum, 0))::text
+        FROM payments LEFT JOIN (
+            SELECT payment_id, sum(amount_minor) AS sum FROM payment_returns
+            WHERE cause IN ('over_limit', 'guest_blocked', 'guest_erased') GROUP BY payment_id) AS refunds USING (payment_id)
+        WHERE booked_minor + coalesce(refunds.sum, 0) <> CASE WHEN paid_at IS NULL THEN 0 ELSE amount_minor END""",
+    "what went back of a payment = its movements": """
+        SELECT return_id::text, due.sum::text, coalesce(moved.sum, 0)::text
+        FROM payment_returns CROSS JOIN LATERAL (
+            SELECT CASE WHEN cause IN ('dispute', 'refund') AND status = 'done' OR cause = 'check_out' AND status <> 'failed'
+                THEN amount_minor ELSE 0 END AS sum) AS due
+        LEFT JOIN (
+            SELECT payment_return_id, sum(CASE 'online_payment' WHEN credit_account THEN amount_minor
+                WHEN debit_account THEN -amount_minor ELSE 0 END) AS sum
+            FROM money_movements WHERE payment_return_id IS NOT NULL GROUP BY payment_return_id) AS moved
+            ON moved.payment_return_id = return_id
+        WHERE due.sum <> coalesce(moved.sum, 0)""",
+    "a reversal that was won back lost nothing": """
+        SELECT return_id::text, '0', sum(CASE 'payment_loss' WHEN debit_account THEN moved.amount_minor
+            WHEN credit_account THEN -moved.amount_minor ELSE 0 END)::text
+        FROM payment_returns JOIN money_movements AS moved ON payment_return_id = return_id
+        WHERE status = 'won' GROUP BY return_id
+        HAVING sum(CASE 'payment_loss' WHEN debit_account THEN moved.amount_minor
+            WHEN credit_account THEN -moved.amount_minor ELSE 0 END) <> 0""",
+    "only payments move a provider's money": """
+        SELECT movement_id::text, 'a payment', 'none' FROM money_movements
+        WHERE payment_id IS NULL AND (
+            debit_account IN ('online_payment', 'payment_loss') OR credit_account IN ('online_payment', 'payment_loss'))""",
+    "a payment's state follows from what went back of it": """
+        SELECT payments.payment_id::text, due.status, payments.status
+        FROM payments CROSS JOIN LATERAL (
+            SELECT CASE
+                WHEN bool_or(its.cause IN ('dispute', 'refund')) THEN 'reversed'
+                WHEN coalesce(sum(its.amount_minor), 0) >= payments.amount_minor THEN 'refunded' ELSE 'paid' END AS status
+            FROM payment_returns AS its WHERE its.payment_id = payments.payment_id AND its.status = 'done') AS due
+        WHERE paid_at IS NOT NULL AND due.status <> payments.status""",
     "a Z report has its drawer's last count": """
         SELECT shifts.shift_id::text, counted.minor::text, coalesce(z_report->'cash'->>'counted_minor', 'none')
         FROM shifts CROSS JOIN LATERAL (

@@ -110,15 +110,18 @@ async def read_gap(store: Store, incident: IncidentFacts) -> IncidentHole | None
 
 
 async def lock_paying_guest(store: Store, incident_id: UUID, visit_id: UUID | None) -> PayingGuest | None:
-    """Lock the guest of a visit, or of the incident's pour when no visit is given."""
+    """Lock the guest of a visit, or of the incident's pour or payment when no visit is given."""
     row = await store.connection.fetchrow(
         """SELECT guest_id, balance_minor - held_minor AS available_minor, house_credit_minor FROM guests
            WHERE guest_id = CASE WHEN $2::uuid IS NULL
-               THEN (SELECT guest_id FROM pours WHERE pour_id = $1)
+               THEN coalesce(
+                   (SELECT guest_id FROM pours WHERE pour_id = $1),
+                   (SELECT (details->>'guest_id')::uuid FROM incidents WHERE incident_id = $3 AND kind = 'payment_reversed'))
                ELSE (SELECT guest_id FROM visits WHERE visit_id = $2) END
            FOR NO KEY UPDATE""",
         pour_id := await _own_pour(store, incident_id),
         visit_id,
+        incident_id,
     )
     if row is None:
         return None

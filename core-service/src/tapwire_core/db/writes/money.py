@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from tapwire_core.db.store import Store
 from tapwire_core.db.writes.rows import as_struct
-from tapwire_core.domain.closed_sets import Account, PaymentMethod
+from tapwire_core.domain.closed_sets import Account, PaidBy, PaymentMethod
 
 
 class BookedMovement(Struct, frozen=True, kw_only=True):
@@ -66,19 +66,21 @@ async def reversal_of(store: Store, movement_id: int) -> int | None:
 
 
 async def payout_bounds(store: Store, venue_id: str | None, shift_id: UUID | None, guest_id: UUID) -> PayoutBounds:
-    """Read what bounds a payout, under the guest's lock. A reversed top-up is no payout: the guest never paid it."""
+    """Read what bounds a payout, under the guest's lock. A reversed top-up is no payout."""
     row = await store.connection.fetchrow(
         """SELECT (SELECT operator_refund_limit_minor FROM venues WHERE venue_id = $1) AS limit_minor,
                coalesce(sum(amount_minor) FILTER (
                    WHERE debit_account = 'guest' AND credit_account = ANY($4::text[]) AND reverses_movement_id IS NULL
-                   AND shift_id = $2), 0)::bigint AS paid_out_minor,
+                   AND shift_id = $2 AND NOT EXISTS (
+                       SELECT FROM payment_returns
+                       WHERE return_id = payment_return_id AND cause IN ('dispute', 'refund'))), 0)::bigint AS paid_out_minor,
                coalesce(sum(CASE WHEN debit_account = 'cash' THEN amount_minor ELSE -amount_minor END) FILTER (
                    WHERE 'cash' IN (debit_account, credit_account)), 0)::bigint AS cash_minor
            FROM money_movements WHERE guest_id = $3""",
         venue_id,
         shift_id,
         guest_id,
-        [method.value for method in PaymentMethod],
+        [method.value for method in PaidBy],
     )
     bounds = as_struct(row, PayoutBounds)
     assert bounds is not None

@@ -30,8 +30,10 @@ _OPENING: Final = """
     FROM money_movements WHERE guest_id = $1 AND movement_id <= $2"""
 _MOVED: Final = """
     SELECT debit_account, credit_account, moved.incident_id IS NOT NULL AS by_incident,
-        reverses_movement_id IS NOT NULL AS is_reversal, pours.tax_rate_bp, sum(moved.amount_minor)::bigint AS amount_minor
+        reverses_movement_id IS NOT NULL OR coalesce(returned.cause IN ('dispute', 'refund'), false) AS is_reversal,
+        pours.tax_rate_bp, sum(moved.amount_minor)::bigint AS amount_minor
     FROM money_movements AS moved LEFT JOIN pours USING (pour_id)
+    LEFT JOIN payment_returns AS returned ON return_id = payment_return_id
     WHERE moved.guest_id = $1 AND movement_id > $2 AND ($3::bigint IS NULL OR movement_id <= $3)
     AND 'guest' IN (debit_account, credit_account)
     GROUP BY 1, 2, 3, 4, 5"""

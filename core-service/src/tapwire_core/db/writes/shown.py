@@ -26,6 +26,7 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "public_menu": "public_menu",
             "keg_low_percent": "keg_low_percent",
             "keg_low_minutes": "keg_low_minutes",
+            "max_balance_minor": "max_balance_minor",
             "serving_limit": "serving_limit_of(serving_limit_measure, serving_limit, serving_limit_window_minutes)",
         },
     ),

@@ -98,13 +98,14 @@ BEGIN
     IF 'money' = ANY(present) THEN
         INSERT INTO money_movements (
             debit_account, credit_account, amount_minor, house_credit_minor, reverses_movement_id, guest_id, venue_id, shift_id,
-            pour_id, incident_id, reason, actor, request_id)
+            pour_id, incident_id, payment_id, payment_return_id, reason, actor, request_id)
         SELECT debit_account, credit_account, amount_minor, coalesce(house_credit_minor, 0), reverses_movement_id, guest_id,
-            venue_id, shift_id, pour_id, incident_id, reason, actor, request_id
+            venue_id, shift_id, pour_id, incident_id, payment_id, payment_return_id, reason, actor, request_id
         FROM jsonb_to_recordset(decided) AS change(venue_id text, shift_id uuid, actor text, request_id text, money jsonb),
             jsonb_to_recordset(change.money) AS moved(
                 debit_account text, credit_account text, amount_minor bigint, house_credit_minor bigint,
-                reverses_movement_id bigint, guest_id uuid, pour_id uuid, incident_id uuid, reason text);
+                reverses_movement_id bigint, guest_id uuid, pour_id uuid, incident_id uuid, payment_id uuid,
+                payment_return_id uuid, reason text);
     END IF;
 
     IF 'stock' = ANY(present) THEN

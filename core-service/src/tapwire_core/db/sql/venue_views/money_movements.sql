@@ -12,5 +12,7 @@ SELECT
     created_at,
     house_credit_minor,
     CASE WHEN sees_venue(venue_id) THEN reverses_movement_id END AS reverses_movement_id,
-    CASE WHEN sees_venue(venue_id) THEN count_id END AS count_id
+    CASE WHEN sees_venue(venue_id) THEN count_id END AS count_id,
+    CASE WHEN sees_venue(venue_id) THEN payment_id END AS payment_id,
+    CASE WHEN sees_venue(venue_id) THEN payment_return_id END AS payment_return_id
 FROM public.money_movements;

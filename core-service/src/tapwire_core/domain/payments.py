@@ -1,0 +1,348 @@
+"""Payments at a provider: what the provider's word does to the books (SYSTEM.md, "Payments by telephone"). Pure.
+
+A provider says the same things again, late and in any order. Each of its words can only add: a payment was paid, a refund or a
+dispute took money back, a dispute was won. So any order of them ends in the same books.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID, uuid5
+
+from msgspec import Struct
+
+from tapwire_contracts.reasons import AuditAction, IncidentKind, Resolution
+from tapwire_core.domain.changes import Changes
+from tapwire_core.domain.closed_sets import Account, PaymentStatus, ReturnCause, ReturnStatus
+
+REVERSALS: Final = frozenset({ReturnCause.DISPUTE, ReturnCause.REFUND})
+"""Causes by which the provider takes money back; the others are refunds of ours through it."""
+UNBOOKED: Final = frozenset({ReturnCause.OVER_LIMIT, ReturnCause.GUEST_BLOCKED, ReturnCause.GUEST_ERASED})
+"""Causes of refunds of money that was never credited to the guest."""
+WON_BACK: Final = "The provider gave the money back."
+
+
+class ProviderReturn(Struct, frozen=True, kw_only=True):
+    """A refund or dispute, as the provider states it. `return_id`: ours, of a refund that we asked for.
+
+    `stands`: the money went back; False: it is with the venue again (a dispute won, a refund that failed).
+    """
+
+    provider_id: str
+    cause: ReturnCause
+    amount_minor: int
+    stands: bool
+    return_id: UUID | None = None
+
+
+class ProviderPayment(Struct, frozen=True, kw_only=True):
+    """A payment, as the provider states it: `status` is pending, paid or expired. `payment_id`: ours, if it began here.
+
+    `guest_id`, `visit_id` and `venue_id` are what we gave it at the beginning, for a payment that a restored database lacks.
+    """
+
+    provider_id: str | None
+    charge_id: str | None
+    payment_id: UUID | None
+    status: PaymentStatus
+    amount_minor: int
+    currency: str
+    returns: tuple[ProviderReturn, ...] = ()
+    guest_id: UUID | None = None
+    visit_id: UUID | None = None
+    venue_id: str | None = None
+
+
+class Moved(Struct, frozen=True):
+    """A movement of a return."""
+
+    debit_account: Account
+    credit_account: Account
+    amount_minor: int
+
+
+class KnownReturn(Struct, frozen=True, kw_only=True):
+    """A return in our books, with its movements and its unresolved incident."""
+
+    return_id: UUID
+    cause: ReturnCause
+    provider_id: str | None
+    amount_minor: int
+    status: ReturnStatus
+    moved: tuple[Moved, ...] = ()
+    incident_id: UUID | None = None
+
+
+class PaymentFacts(Struct, frozen=True, kw_only=True):
+    """A payment under its lock, and its guest's account under that guest's.
+
+    `room_minor`: what the venue's `max_balance_minor` leaves; null without one.
+    """
+
+    payment_id: UUID
+    guest_id: UUID
+    status: PaymentStatus
+    amount_minor: int
+    booked_minor: int
+    provider_id: str | None
+    charge_id: str | None
+    returns: tuple[KnownReturn, ...]
+    balance_minor: int
+    available_minor: int
+    room_minor: int | None
+    is_blocked: bool
+    is_erased: bool
+
+    @property
+    def is_paid(self) -> bool:
+        """True once the provider has said so."""
+        return self.status not in (PaymentStatus.PENDING, PaymentStatus.EXPIRED)
+
+
+class ReturnWritten(Struct, frozen=True, kw_only=True):
+    """A return to write: a new one, or the new state of a known one."""
+
+    return_id: UUID
+    cause: ReturnCause
+    provider_id: str | None
+    amount_minor: int
+    status: ReturnStatus
+
+
+class PaymentChanges(Struct, kw_only=True):
+    """What the provider's word changes: the payment's columns, its returns, and the books."""
+
+    status: PaymentStatus
+    booked_minor: int
+    provider_id: str | None
+    charge_id: str | None
+    returns: dict[UUID, ReturnWritten] = {}
+
+
+def is_same_payment(payment: PaymentFacts, said: ProviderPayment, currency: str) -> bool:
+    """Return whether the provider speaks of this payment: another page to pay, amount or currency is not ours."""
+    same_page = None in (said.provider_id, payment.provider_id) or said.provider_id == payment.provider_id
+    ours = said.payment_id in (None, payment.payment_id)
+    return ours and same_page and (said.amount_minor, said.currency) == (payment.amount_minor, currency)
+
+
+def take_in(payment: PaymentFacts, said: ProviderPayment, changes: Changes) -> PaymentChanges:
+    """Take in what a provider says of a payment; what is known already changes nothing."""
+    written = PaymentChanges(
+        status=payment.status,
+        booked_minor=payment.booked_minor,
+        provider_id=payment.provider_id or said.provider_id,
+        charge_id=payment.charge_id or said.charge_id,
+    )
+    account = _Account(payment.balance_minor, payment.available_minor)
+    is_paid = payment.is_paid or said.status is PaymentStatus.PAID or bool(said.returns)
+    if not is_paid:
+        if said.status is PaymentStatus.EXPIRED:
+            written.status = PaymentStatus.EXPIRED
+        return written
+    if not payment.is_paid:
+        _book(payment, account, written, changes)
+    known = {its.provider_id: its for its in payment.returns if its.provider_id} | {its.return_id: its for its in payment.returns}
+    for its in said.returns:
+        before = known.get(its.provider_id) or (known.get(its.return_id) if its.return_id else None)
+        if before is None:
+            _take_back(payment, its, account, written, changes)
+        else:
+            _follow(payment, before, its, account, written, changes)
+    written.status = status_of(payment.amount_minor, _returns_after(payment, written))
+    return written
+
+
+def refunds_at_check_out(
+    visit_id: UUID, amount_minor: int, left_by_payment: Iterable[tuple[UUID, int]]
+) -> list[tuple[UUID, ReturnWritten]]:
+    """The refunds by which an amount goes back through the provider: of which payment, and what; the first payments first."""
+    refunds: list[tuple[UUID, ReturnWritten]] = []
+    for payment_id, left_minor in left_by_payment:
+        part_minor = min(left_minor, amount_minor - sum(refund.amount_minor for _, refund in refunds))
+        if part_minor > 0:
+            refunds.append((payment_id, _refund(payment_id, ReturnCause.CHECK_OUT, part_minor, visit_id)))
+    return refunds
+
+
+def status_of(amount_minor: int, returns: Iterable[tuple[ReturnCause, ReturnStatus, int]]) -> PaymentStatus:
+    """The state of a paid payment: reversed while a reversal stands, refunded when all of it went back by refunds of ours."""
+    refunded_minor = 0
+    for cause, status, returned_minor in returns:
+        if status is ReturnStatus.DONE and cause in REVERSALS:
+            return PaymentStatus.REVERSED
+        if status is ReturnStatus.DONE:
+            refunded_minor += returned_minor
+    return PaymentStatus.REFUNDED if refunded_minor >= amount_minor else PaymentStatus.PAID
+
+
+class _Account:
+    """The guest's account while several bookings are made on it."""
+
+    def __init__(self, balance_minor: int, available_minor: int) -> None:
+        self.balance_minor, self.available_minor = balance_minor, available_minor
+
+    def move(self, amount_minor: int) -> None:
+        self.balance_minor += amount_minor
+        self.available_minor += amount_minor
+
+
+def _book(payment: PaymentFacts, account: _Account, written: PaymentChanges, changes: Changes) -> None:
+    """Credit a payment that is paid now; what the guest may not have is refunded."""
+    cause, room_minor = ReturnCause.OVER_LIMIT, payment.amount_minor
+    if payment.is_erased:
+        cause, room_minor = ReturnCause.GUEST_ERASED, 0
+    elif payment.is_blocked:
+        cause, room_minor = ReturnCause.GUEST_BLOCKED, 0
+    elif payment.room_minor is not None:
+        room_minor = min(max(payment.room_minor, 0), payment.amount_minor)
+    changes.move_money(Account.ONLINE_PAYMENT, Account.GUEST, room_minor, guest_id=payment.guest_id, payment_id=payment.payment_id)
+    account.move(room_minor)
+    beyond_minor = payment.amount_minor - room_minor
+    if beyond_minor:
+        refund = _refund(payment.payment_id, cause, beyond_minor)
+        written.returns[refund.return_id] = refund
+    written.booked_minor = room_minor
+    details = {
+        "amount_minor": room_minor,
+        "paid_minor": payment.amount_minor,
+        "balance_minor": account.balance_minor,
+        "method": Account.ONLINE_PAYMENT,
+        "refund_due_minor": beyond_minor,
+        "cause": cause if beyond_minor else None,
+    }
+    changes.audit(AuditAction.PAYMENT_PAID, payment.guest_id, payment.payment_id, details=details)
+
+
+def _take_back(payment: PaymentFacts, said: ProviderReturn, account: _Account, written: PaymentChanges, changes: Changes) -> None:
+    """Book what the provider took back: from the guest up to available, the rest is the venue's loss."""
+    return_id = _return_id(payment.payment_id, said.cause, said.provider_id)
+    status = ReturnStatus.DONE if said.stands else ReturnStatus.WON
+    written.returns[return_id] = ReturnWritten(
+        return_id=return_id,
+        cause=said.cause,
+        provider_id=said.provider_id,
+        amount_minor=said.amount_minor,
+        status=status,
+    )
+    if not said.stands:
+        return
+    charged_minor = max(0, min(said.amount_minor, account.available_minor, written.booked_minor))
+    loss_minor = said.amount_minor - charged_minor
+    for debit, amount_minor in ((Account.GUEST, charged_minor), (Account.PAYMENT_LOSS, loss_minor)):
+        changes.move_money(
+            debit,
+            Account.ONLINE_PAYMENT,
+            amount_minor,
+            guest_id=payment.guest_id,
+            payment_id=payment.payment_id,
+            payment_return_id=return_id,
+            reason=said.cause,
+        )
+    account.move(-charged_minor)
+    details = {
+        "payment_id": str(payment.payment_id),
+        "guest_id": str(payment.guest_id),
+        "cause": said.cause,
+        "amount_minor": -charged_minor,
+        "reversed_minor": said.amount_minor,
+        "loss_minor": loss_minor,
+        "balance_minor": account.balance_minor,
+        "won_back": False,
+    }
+    changes.audit(AuditAction.PAYMENT_REVERSED, payment.guest_id, payment.payment_id, details=details)
+    if loss_minor:
+        changes.raise_incident(
+            IncidentKind.PAYMENT_REVERSED,
+            str(return_id),
+            {
+                "payment_id": str(payment.payment_id),
+                "payment_return_id": str(return_id),
+                "guest_id": str(payment.guest_id),
+                "cause": said.cause,
+                "reversed_minor": said.amount_minor,
+                "value_minor": loss_minor,
+            },
+        )
+
+
+def _follow(
+    payment: PaymentFacts,
+    before: KnownReturn,
+    said: ProviderReturn,
+    account: _Account,
+    written: PaymentChanges,
+    changes: Changes,
+) -> None:
+    """Follow a known return: a refund of ours is done or has failed, a reversal was won back."""
+    if before.cause in REVERSALS:
+        status = before.status if said.stands or before.status is ReturnStatus.WON else ReturnStatus.WON
+    elif before.status is ReturnStatus.FAILED:
+        status = before.status
+    else:
+        status = ReturnStatus.DONE if said.stands else ReturnStatus.FAILED
+    if status is before.status and before.provider_id is not None:
+        return
+    written.returns[before.return_id] = ReturnWritten(
+        return_id=before.return_id,
+        cause=before.cause,
+        provider_id=said.provider_id,
+        amount_minor=before.amount_minor,
+        status=status,
+    )
+    if status is before.status:
+        return
+    if status is ReturnStatus.DONE:
+        details = {"cause": before.cause, "refunded_minor": before.amount_minor}
+        changes.audit(AuditAction.PAYMENT_REFUNDED, payment.guest_id, payment.payment_id, details=details)
+        return
+    _undo(payment, before, account, changes)
+    if before.cause in REVERSALS:
+        details = {
+            "payment_id": str(payment.payment_id),
+            "guest_id": str(payment.guest_id),
+            "cause": before.cause,
+            "amount_minor": sum(its.amount_minor for its in before.moved if its.debit_account is Account.GUEST),
+            "reversed_minor": -before.amount_minor,
+            "balance_minor": account.balance_minor,
+            "won_back": True,
+        }
+        changes.audit(AuditAction.PAYMENT_REVERSED, payment.guest_id, payment.payment_id, details=details)
+    if before.incident_id is not None:
+        subject = IncidentKind.PAYMENT_REVERSED
+        changes.resolve_incident(before.incident_id, subject, Resolution.NO_ACTION, WON_BACK, payment.guest_id)
+
+
+def _undo(payment: PaymentFacts, before: KnownReturn, account: _Account, changes: Changes) -> None:
+    """Reverse the movements of a return: the money is with the venue again."""
+    for its in before.moved:
+        changes.move_money(
+            its.credit_account,
+            its.debit_account,
+            its.amount_minor,
+            guest_id=payment.guest_id,
+            payment_id=payment.payment_id,
+            payment_return_id=before.return_id,
+            reason=before.cause,
+        )
+        account.move(its.amount_minor if its.debit_account is Account.GUEST else 0)
+
+
+def _returns_after(payment: PaymentFacts, written: PaymentChanges) -> list[tuple[ReturnCause, ReturnStatus, int]]:
+    states = {its.return_id: (its.cause, its.status, its.amount_minor) for its in payment.returns}
+    states |= {its.return_id: (its.cause, its.status, its.amount_minor) for its in written.returns.values()}
+    return list(states.values())
+
+
+def _refund(payment_id: UUID, cause: ReturnCause, amount_minor: int, visit_id: UUID | None = None) -> ReturnWritten:
+    return ReturnWritten(
+        return_id=_return_id(payment_id, cause, visit_id),
+        cause=cause,
+        provider_id=None,
+        amount_minor=amount_minor,
+        status=ReturnStatus.DUE,
+    )
+
+
+def _return_id(payment_id: UUID, cause: ReturnCause, key: object) -> UUID:
+    """The id of a return follows from what it is of, so that it can't be written twice. A refund has it at the provider too."""
+    return uuid5(payment_id, f"{cause} {key or ''}")
