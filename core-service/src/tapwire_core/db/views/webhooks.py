@@ -65,6 +65,7 @@ DRAWER_EVENTS: Final[Mapping[str, WebhookEventType]] = {
     AuditAction.CASH_MOVED: WebhookEventType.CASH_MOVED,
 }
 """Their events carry what their audit entries say."""
+GUEST_EVENTS: Final[Mapping[str, WebhookEventType]] = {AuditAction.GUEST_ERASED: WebhookEventType.GUEST_ERASED}
 EVENT_OF: Final[Mapping[str, WebhookEventType]] = {
     **POUR_EVENTS,
     **MONEY_EVENTS,
@@ -72,6 +73,7 @@ EVENT_OF: Final[Mapping[str, WebhookEventType]] = {
     **INCIDENT_EVENTS,
     **SHIFT_EVENTS,
     **DRAWER_EVENTS,
+    **GUEST_EVENTS,
 }
 """The event type of each audited action; other actions make no event."""
 
@@ -184,6 +186,8 @@ async def make_events(db: Database, entries: Iterable[AuditEntryView], wanted: C
         elif kind in wanted and entry.action in DRAWER_EVENTS:
             booked = {"shift_id": subject, "venue_id": entry.venue_id, "currency": db.policy.currency, **entry.details}
             found.append(_make_event(entry, kind, booked, subject))
+        elif kind in wanted and entry.action in GUEST_EVENTS:
+            found.append(_make_event(entry, kind, {"guest_id": subject, "erased_at": entry.created_at}, subject))
         elif kind in wanted and subject in objects:
             found.append(_make_event(entry, kind, msgspec.to_builtins(objects[subject]), subject))
     return found
