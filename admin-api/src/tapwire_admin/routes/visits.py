@@ -188,7 +188,7 @@ async def read_visit(db: Db, visit_id: FromPath[UUID]) -> VisitView:
     "/visits/{visit_id:uuid}/assign-card",
     access=OPERATOR,
     status_code=200,
-    refuses=(*ISSUING, visits.VisitNotActive, visits.GuestBlocked),
+    refuses=(*ISSUING, visits.VisitNotActive, visits.GuestBlocked, GuestErased),
 )
 async def assign_card(
     db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[CardForVisit]
