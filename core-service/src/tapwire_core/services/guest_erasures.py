@@ -42,6 +42,12 @@ async def export_guest(store: Store, actor: Actor, guest_id: UUID, scope: VenueS
 
 
 @use_case
+async def read_unsettled(store: Store, guest_id: UUID) -> Unsettled | None:
+    """What keeps a guest from being erased now; None when all is settled."""
+    return await writes.read_unsettled(store, guest_id)
+
+
+@use_case
 async def erase_guest(store: Store, actor: Actor, guest_id: UUID, reason: str, scope: VenueScope = ALL_VENUES) -> None:
     """Forget who a guest is, for good; ids and books stay. Raises `GuestNotSettled` and `AllVenuesRequired`."""
     await writes.lock_cards_of_guest(store, guest_id)
