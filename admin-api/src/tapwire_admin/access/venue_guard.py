@@ -31,13 +31,7 @@ from tapwire_core.db.views.venue_things import Thing, is_seen
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.shown import Noun
 from tapwire_core.domain.venue_scope import ALL_VENUES, VenueScope
-from tapwire_core.errors import DomainError, Invalid, NotFound
-
-
-class AllVenuesRequired(DomainError):
-    """This belongs to the whole installation, and the operator has some venues only."""
-
-    code = "all_venues_required"
+from tapwire_core.errors import AllVenuesRequired, Invalid, NotFound
 
 
 class About(StrEnum):

@@ -333,6 +333,8 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.GUEST_CHANGED: N_("Guest changed"),
     AuditAction.GUEST_READ: N_("Guest's personal data read"),
     AuditAction.GUEST_PAGE_RENEWED: N_("Guest's page given a new address"),
+    AuditAction.GUEST_EXPORTED: N_("Guest's data exported"),
+    AuditAction.GUEST_ERASED: N_("Guest erased"),
     AuditAction.TOP_UP: N_("Top-up"),
     AuditAction.REFUND: N_("Refund"),
     AuditAction.ADJUSTMENT: N_("Balance corrected"),
