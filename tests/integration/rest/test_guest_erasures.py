@@ -12,9 +12,10 @@ import pytest
 from tapwire_contracts.reasons import Resolution
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import PaymentMethod
+from tapwire_core.domain.shown import Noun
 from tapwire_core.errors import Refused
 from tapwire_core.services import cards, guest_erasures, guests, incidents, money, users, visits
-from tests.rest import Rest, document, done, refusal, with_key
+from tests.rest import Rest, document, done, form_about, refusal, with_key
 from tests.venue import OPERATOR, Guest, Venue
 
 CARD = "04a1b2c3"
@@ -230,6 +231,31 @@ async def test_an_export_has_every_row_that_is_about_the_guest(rest: Rest, venue
     views = {"pour_facts"}
     exported = {"cards", "visits", "check_outs", "pours", "pour_reports", "authorization_answers", "money_movements", "incidents"}
     assert tables - views - {"guests"} == exported
+
+
+async def test_the_console_says_what_happens_and_calls_the_guest_erased_in_each_language(rest: Rest, venue: Venue) -> None:
+    guest_id, visit_id, _ = await seen_guest(rest, venue)
+    page, dialog = f"/guests/{guest_id}", f"/guests/{guest_id}/erase"
+    assert dialog not in (await rest.operator.get(page)).text
+    assert (await rest.operator.get(dialog)).status_code == 403
+    unsettled = (await rest.shift_lead.get(dialog)).text
+    assert (f"/visits/{visit_id}" in unsettled, "50.00" in unsettled, 'name="reason"' in unsettled) == (True, True, False)
+    payout = {"payout": {"method": "cash"}, "card_returned": True}
+    done(await rest.shift_lead.post(f"/api/visits/{visit_id}/check-out", json=payout))
+
+    asked = (await rest.shift_lead.get(dialog)).text
+    form = {"reason": "asked for it", **form_about(Noun.GUEST, guest_id)}
+    erased = await rest.shift_lead.post(dialog, data=form, headers={"HX-Request": "true"})
+
+    assert ("deleted for good" in asked, "write no names" in asked) == (True, True)
+    assert erased.headers["HX-Redirect"] == page
+    for language, name in (("en", "Erased guest"), ("ru", "Удалённый гость")):
+        rest.shift_lead.cookies.set("tapwire_language", language)
+        for shown in (page, "/guests", f"/visits/{visit_id}", f"/visits/{visit_id}/receipt", "/audit"):
+            text = (await rest.shift_lead.get(shown)).text
+            assert (name in text, "Zoe" in text) == (True, False), (language, shown)
+        own = (await rest.shift_lead.get(page)).text
+        assert (f"{page}/change" in own, f"{page}/top-up" in own, f"/api{page}/export" in own) == (False, False, True)
 
 
 @asynccontextmanager

@@ -42,8 +42,9 @@ async def export_guest(store: Store, actor: Actor, guest_id: UUID, scope: VenueS
 
 
 @use_case
-async def read_unsettled(store: Store, guest_id: UUID) -> Unsettled | None:
-    """What keeps a guest from being erased now; None when all is settled."""
+async def read_unsettled(store: Store, guest_id: UUID, scope: VenueScope = ALL_VENUES) -> Unsettled | None:
+    """What keeps a guest from being erased now, for an actor of these venues; None when all is settled."""
+    await _require_own_venues(store, guest_id, scope)
     return await writes.read_unsettled(store, guest_id)
 
 

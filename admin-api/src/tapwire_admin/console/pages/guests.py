@@ -137,7 +137,7 @@ async def ask_to_erase(request: Request[Any, Any, Any], db: Db, viewer: CurrentV
     """The form that erases a guest, or what is to be settled before."""
     shown = shown_to(request, await read_shown(db, Noun.GUEST, guest_id))
     guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
-    unsettled = await guest_erasures.read_unsettled(db, guest_id)
+    unsettled = await guest_erasures.read_unsettled(db, guest_id, db.scope)
     return viewer.show("dialogs/erase_guest.html", guest=guest, shown=shown, unsettled=unsettled)
 
 
