@@ -17,11 +17,11 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report
 from tapwire_core.db.writes.heartbeats import MISSED_BEATS
 from tapwire_core.domain.closed_sets import Program
+from tapwire_core.payment_providers.configured import open_provider
+from tapwire_core.payment_providers.provider import PaymentProvider, ProviderUnavailable
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import read_path
 from tapwire_core.services.heartbeats import beat
-from tapwire_core.payment_providers.configured import open_provider
-from tapwire_core.payment_providers.provider import PaymentProvider, ProviderUnavailable
 from tapwire_core.services.payment_requests import ask_since
 from tapwire_core.services.restore import begin_after_restore, settle_journal
 from tapwire_core.settings import InvalidSettings, Settings
