@@ -20,7 +20,7 @@ PY       := $(VENV)/bin/python
 PIP      := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 VENDOR   := admin-api/src/tapwire_admin/console/vendor/.complete
 FOLDER   ?= .pictures
-PACKAGES := contracts core-service tap-node admin-api
+PACKAGES := contracts core-service tap-node admin-api conformance
 PYPROJECTS := $(PACKAGES:=/pyproject.toml)
 CHECKED  := $(PACKAGES:=/src) demo tests
 # some shells export HOST, the machine's name: only what was typed after `make` counts
@@ -43,7 +43,7 @@ SUDO            = $(if $(filter-out 0,$(shell id -u)),sudo)
 .PHONY: help install dist test-install test-debian system-packages demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
-# empty is unset: each of the tests' hundreds of programs would compile the four packages again, and pytest all tests
+# empty is unset: each of the tests' hundreds of programs would compile the five packages again, and pytest all tests
 export PYTHONDONTWRITEBYTECODE :=
 
 help: ## list the targets
@@ -91,7 +91,7 @@ audit: $(VENV)/.dev ## look up known faults of the pinned packages
 docs: $(VENV)/.dev $(VENDOR) ## build the documentation into site/, which needs no network to be read
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
-dist: $(VENV)/.dist $(VENDOR) ## the four packages into dist/, with checksums, a bill of materials (CycloneDX) and all licences; URL=address of the repository
+dist: $(VENV)/.dist $(VENDOR) ## the five packages into dist/, with checksums, a bill of materials (CycloneDX) and all licences; URL=address of the repository
 	@TAPWIRE_PROJECT_URL='$(URL)' $(VENV)/dist-tools/bin/python requirements/dist.py dist
 
 backup: $(VENV)/.demo ## copy the database of TAPWIRE_DATABASE_URL into FILE, while everything runs
@@ -199,7 +199,7 @@ $(VENDOR): node_modules/.complete $(CONSOLE_FILES)
 # --- the pinned files ------------------------------------------------------------------------------------------------------------
 
 COMPILE := $(PY) -m uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	$(foreach package,contracts core node admin,--no-emit-package tapwire-$(package))
+	$(foreach package,contracts core node admin conformance,--no-emit-package tapwire-$(package))
 
 requirements: $(VENV)/.place ## pin again what .venv holds; UPGRADE=1 takes the newest that fit
 	@$(PIP) install uv

@@ -1,4 +1,4 @@
-"""`python requirements/dist.py FOLDER`: the four packages as wheels, with the files that their distribution needs.
+"""`python requirements/dist.py FOLDER`: the five packages as wheels, with the files that their distribution needs.
 
 FOLDER gets the wheels, the pinned requirements, the script that sets a Pi up, `tapwire-VERSION.cdx.json` (a bill of materials,
 CycloneDX), `LICENCES.txt` and `SHA256SUMS`. The packages name the address TAPWIRE_PROJECT_URL, if it is set. `make dist` runs it
@@ -21,7 +21,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 ROOT: Final = Path(__file__).parents[1]
-PACKAGES: Final = ("contracts", "core-service", "tap-node", "admin-api")
+PACKAGES: Final = ("contracts", "core-service", "tap-node", "admin-api", "conformance")
 INSTALLED: Final = ("services", "node")
 DRIVERS: Final = {"lgpio": "Unlicense", "mfrc522": "GPL-3.0-only", "rpi-lgpio": "MIT", "spidev": "MIT"}
 """The licences of what only a Raspberry Pi installs, and whose metadata is therefore not to be had here."""
@@ -31,7 +31,7 @@ SET_UP: Final = "tap-node/deploy/set-up-pi.sh"
 PIN: Final = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
 SPEC_VERSION: Final = SchemaVersion.V1_6
 GPL_NOTE: Final = """\
-mfrc522, the driver of the card reader, is under the GNU General Public License, version 3. It is in none of the four wheels: a
+mfrc522, the driver of the card reader, is under the GNU General Public License, version 3. It is in none of the five wheels: a
 Raspberry Pi installs it from requirements/pi.txt. Using it asks nothing of a venue. Who passes on a Pi, or an image for one, with
 mfrc522 on it passes on a work under the GPL: with its source, or with an offer of it, and with this licence's rights.
 """

@@ -1,4 +1,4 @@
-"""Build hook of the four packages: no source archive of one package is built.
+"""Build hook of the five packages: no source archive of one package is built.
 
 It could not be built itself: its version, its metadata and the console's libraries come from the rest of the repository, which is
 the source that a release names.

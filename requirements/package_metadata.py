@@ -1,4 +1,4 @@
-"""Build hook of the four packages: metadata that depends on the release, not on the package."""
+"""Build hook of the five packages: metadata that depends on the release, not on the package."""
 
 import os
 from typing import Any, Final

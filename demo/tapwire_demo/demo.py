@@ -172,12 +172,14 @@ class Demo:
     def _introduce(self) -> None:
         broker, watcher = self._broker, self._broker.account(WATCHER)
         login_options = f"-u {watcher.username} -P {watcher.password}"
+        guest = self._bar.page_guest.person.first_name if self._bar.page_guest else ""
         login, url, outside = self._bar.operator, self._address.url, self._address.outside_url
         for line in (
             "",
             f"  console  {url}",
             *([f"  tablet   {outside}"] if outside else []),
             f"  menu     {outside or url}/menu/{VENUE_ID}   (for everybody, without a login)",
+            *([f"  guest    {outside or url}{self._bar.guest_page}   (what {guest} sees on a telephone)"] if guest else []),
             f"  API      {url}/api   (its description: {url}/schema)",
             f"  login    {login.username}   password {login.password}",
             f"  broker   mqtt://{broker.host}:{broker.port}   ({broker.kind})",

@@ -36,6 +36,8 @@ def admin_api(database_url: str, broker: EmbeddedBroker, address: ConsoleAddress
         "TAPWIRE_ADMIN_PORT": str(address.port),
         "TAPWIRE_DEVICE_BROKER_URL": f"mqtt://{broker.host}:{broker.device_port}",
     }
+    if address.outside_url:
+        own["TAPWIRE_PUBLIC_URL"] = address.outside_url
     return Program("admin", ("tapwire_admin", "run"), _service_settings(database_url, broker, ADMIN) | own)
 
 

@@ -14,15 +14,15 @@ from msgspec import Struct
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.broker.private_file import write_private
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.guests import GuestView
+from tapwire_core.db.views.guests import GuestView, get_guest
 from tapwire_core.db.views.taps import get_tap
 from tapwire_core.db.views.venues import get_venue
 from tapwire_core.db.views.visits import get_visit
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.errors import Refused
-from tapwire_core.services import devices, guests, shifts, taps, users, venues, visits
+from tapwire_core.services import devices, guest_pages, guests, shifts, taps, users, venues, visits
 from tapwire_core.services.cards import BindConflict, CardBusy, LostCard
-from tapwire_demo.bar import GUESTS, SERVING_LIMIT, TAPS, TIME_ZONE, VENUE_ID, VENUE_NAME, Person
+from tapwire_demo.bar import AT_THE_TAPS, GUESTS, SERVING_LIMIT, TAPS, TIME_ZONE, VENUE_ID, VENUE_NAME, Person
 from tapwire_demo.demo_file import Login
 from tapwire_demo.staff import STAFF, fill_purses, find_guest, plan_happy_hour, put_full_keg
 
@@ -51,6 +51,10 @@ class SetUp(Struct, frozen=True):
     present: list[Present]
     away: list[str]
     """The guests who could not check in, and the reason."""
+    page_guest: Present | None
+    """A guest whose page shows something: the first with money at a tap; null where none came."""
+    guest_page: str
+    """The path of that guest's own page."""
 
 
 async def set_up(db: Database, folder: Path) -> SetUp:
@@ -77,7 +81,9 @@ async def set_up(db: Database, folder: Path) -> SetUp:
     await plan_happy_hour(db)
     await _open_shift(db)
     present, away = await _invite(db)
-    return SetUp(operator, {tap.path: await _secret(db, tap.path) for tap in TAPS}, present, away)
+    at_taps = (guest for guest in present if guest.person in AT_THE_TAPS and guest.person.purse_minor)
+    device_secrets, page_guest = {tap.path: await _secret(db, tap.path) for tap in TAPS}, next(at_taps, None)
+    return SetUp(operator, device_secrets, present, away, page_guest, await _guest_page(db, page_guest) if page_guest else "")
 
 
 async def _operator(db: Database, folder: Path) -> Login:
@@ -106,6 +112,13 @@ async def _secret(db: Database, path: DevicePath) -> str:
         return (await devices.add_device(db, STAFF, path)).secret
     except devices.DeviceExists:
         return (await devices.rotate_device(db, STAFF, path)).secret
+
+
+async def _guest_page(db: Database, present: Present) -> str:
+    guest = await get_guest(db, present.guest_id)
+    assert guest is not None
+    assert guest.active_visit_id is not None
+    return f"/g/{(await guest_pages.show_page(db, guest.active_visit_id)).token}"
 
 
 async def _invite(db: Database) -> tuple[list[Present], list[str]]:

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.timeout(240)
 PAGES = (
     *(entry.path for entry in MENU),
     *("/attention/resolved", "/cards?card_uid=04a1b2c3", "/reports?by=beverage", "/reports/kegs", "/shift/close"),
+    *("/reports/heat-map", "/reports/heat-map?of=pours", "/reports/comparison"),
     *("/taps/bar/left", "/cleaning-log"),
 )
 DIALOGS = (
@@ -57,8 +58,11 @@ async def test_every_page_is_accessible_fits_and_loads_little(
     webhook = {"url": "https://books.example/tapwire", "event_types": ["shift.closed"], "description": "the books"}
     webhook_id = (await api.send("/api/webhooks", webhook)).json()["webhook_id"]
     await api.send(f"/api/webhooks/{webhook_id}/test", {})
+    erased = await api.make("/api/guests", {"first_name": "Zoe", "age_checked": True})
+    (await api.send(f"/api/guests/{erased['guest_id']}/erase", {"reason": "asked for it"})).raise_for_status()
     things = (
         f"/guests/{guest['guest_id']}",
+        f"/guests/{erased['guest_id']}",
         f"/visits/{guest['active_visit_id']}",
         *(f"/visits/{visit_id}", f"/visits/{visit_id}/receipt", f"/check-in?guest_id={away['guest_id']}"),
         f"/shift/{shift_id}",
@@ -87,7 +91,9 @@ async def test_dialogs_are_accessible(browser: Browser, demo: DemoFile, api: Api
     of_visit = (f"{visit}/{name}" for name in ("top-up", "refund", "card", "lost", "close", "check-out"))
     async with viewer(browser, demo, "ru", "dark", 360) as console:
         await console.see("/")
-        for path in (*DIALOGS, *of_visit, f"/guests/{guest['guest_id']}/change", f"/guests/{guest['guest_id']}/adjust"):
+        of_guest = (f"/guests/{guest['guest_id']}/{name}" for name in ("change", "adjust", "erase"))
+        nobody = (await api.make("/api/guests", {"age_checked": True}))["guest_id"]
+        for path in (*DIALOGS, *of_visit, *of_guest, f"/guests/{nobody}/erase"):
             await console.page.evaluate("(path) => htmx.ajax('GET', path, '#dialog-body')", path)
             await expect(console.dialog.get_by_role("heading").first).to_be_visible()
             if wrong := await console.violations():

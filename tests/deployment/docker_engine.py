@@ -120,17 +120,24 @@ class RunningEngine:
     had_bridge: bool
 
     def stop(self) -> None:
-        """End it, and delete its images and containers."""
+        """End it, and delete its networks, images and containers."""
+        bridges = self._bridges()
         with contextlib.suppress(ProcessLookupError):
             process = os.pidfd_open(self.pid)
             os.kill(self.pid, signal.SIGTERM)
             if not select.select([process], [], [], STARTS_WITHIN_S)[0]:
                 os.killpg(self.pid, signal.SIGKILL)
             os.close(process)
-        if not self.had_bridge:
-            subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
+        for bridge in bridges:
+            subprocess.run(["ip", "link", "delete", bridge], capture_output=True, check=False)
         # a mount of the engine's may take its time to go, so that this may fail; it is faster than Python's own
         subprocess.run(["rm", "-rf", self.place], capture_output=True, check=False)
+
+    def _bridges(self) -> list[str]:
+        """The bridges that it made, which outlive it."""
+        asked = ["docker", "network", "ls", "--quiet", "--filter", "driver=bridge", "--filter", "type=custom"]
+        listed = subprocess.run(asked, env=self.engine.environment, capture_output=True, text=True, check=False)
+        return [f"br-{network}" for network in listed.stdout.split()] + ([] if self.had_bridge else ["docker0"])
 
 
 def _running(folder: Path) -> RunningEngine | None:

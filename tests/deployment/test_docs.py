@@ -31,6 +31,7 @@ FOLDERS: Final = (
     "core-service",
     "tap-node",
     "admin-api",
+    "conformance",
     "demo",
     "tests",
     "deploy",
@@ -181,7 +182,7 @@ def test_the_contract_names_only_commands_that_there_are() -> None:
 
 def test_the_rules_name_every_reason_to_deny_a_card_in_the_order_of_the_code() -> None:
     section = page("SYSTEM.md").partition("## Authorisation")[2].partition("\n## ")[0]
-    named = [word for row in re.findall(r"^\| \d+ \| ([^|]+) \|", section, re.MULTILINE) for word in WORD.findall(row)]
+    named = [word for row in re.findall(r"^\| `AUTH-\d+` \| ([^|]+) \|", section, re.MULTILINE) for word in WORD.findall(row)]
 
     assert named == [reason.value for reason in DenyReason]
 

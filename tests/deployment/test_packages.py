@@ -1,4 +1,4 @@
-"""The four packages as they are built and installed: complete, of one version, and with nothing of a checkout."""
+"""The five packages as they are built and installed: complete, of one version, and with nothing of a checkout."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tapwire_contracts.programs import UnitsNotInstalled, install_units
 from tests.deployment.fresh_checkout import fresh_checkout
 
 ROOT: Final = Path(__file__).parents[2]
-PACKAGES: Final = ("contracts", "core-service", "tap-node", "admin-api")
+PACKAGES: Final = ("contracts", "core-service", "tap-node", "admin-api", "conformance")
 PROGRAMS: Final = {"tapwire-core": "install-units", "tapwire-admin": "install-units", "tapwire-node": "install-unit"}
 PIN: Final = re.compile(r"^(?P<name>[\w.-]+)==", re.MULTILINE)
 ADDRESS: Final = "https://git.example/tapwire"
@@ -57,7 +57,7 @@ meter_pin = 27
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the four wheels, built from this checkout."""
+    """A folder with the five wheels, built from this checkout."""
     folder = tmp_path_factory.mktemp("the wheels")
     for package in PACKAGES:
         built = build(ROOT / package, folder, TAPWIRE_PROJECT_URL=f"{ADDRESS}/")
@@ -106,6 +106,7 @@ def test_the_packages_have_one_version_need_exactly_each_others_and_say_what_the
         "tapwire-core": {f"tapwire-contracts=={version}"},
         "tapwire-node": {f"tapwire-contracts=={version}"},
         "tapwire-admin": {f"tapwire-contracts=={version}", f"tapwire-core=={version}"},
+        "tapwire-conformance": {f"tapwire-contracts=={version}"},
     }
     for data in metadata:
         assert data["License-Expression"] == (MIT if data["Name"] != "tapwire-admin" else f"{MIT} AND {LIBRARIES}")

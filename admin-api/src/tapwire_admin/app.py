@@ -19,7 +19,7 @@ from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi.document import openapi_config
 from tapwire_admin.payments import Payments
 from tapwire_admin.requests.bodies import require_strict_body
-from tapwire_admin.requests.idempotency import AlreadyAnswered, StoreAnswers, provide_once, repeat_answer
+from tapwire_admin.requests.idempotency import provide_once, repeat_answer
 from tapwire_admin.requests.implied_methods import AnswerOptions, with_head
 from tapwire_admin.requests.parameters import provide_page
 from tapwire_admin.requests.request_ids import echo_request_id
@@ -67,6 +67,7 @@ from tapwire_core.errors import DomainError
 from tapwire_core.monitoring.metrics import DecisionMetrics
 from tapwire_core.payment_providers.provider import PaymentProvider
 from tapwire_core.services.decision_rates import DecisionRates
+from tapwire_core.services.idempotency import AnsweredBefore
 
 MAX_BODY_BYTES: Final = 256 * 1024
 DEFAULT_SESSION_HOURS: Final = 12
@@ -135,7 +136,7 @@ def create_app(
             *console(),
         ],
         guards=[enforce_access],
-        middleware=[AnswerOptions(), StoreAnswers()],
+        middleware=[AnswerOptions()],
         before_send=[echo_request_id, forbid_caching, keep_address_secret, metrics.observe],
         dependencies={
             "db": Provide(_provide_db, sync_to_thread=False),
@@ -154,7 +155,7 @@ def create_app(
         exception_handlers={
             DomainError: answer_domain_error,
             HTTPException: _answer_http_error,
-            AlreadyAnswered: repeat_answer,
+            AnsweredBefore: repeat_answer,
             Exception: answer_fault,
         },
         openapi_config=openapi_config(),

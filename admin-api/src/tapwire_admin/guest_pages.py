@@ -4,6 +4,7 @@ A token that is known is limited by itself, so that all telephones of a bar, whi
 tokens that open nothing are counted for the address that they came from.
 """
 
+import asyncio
 import time
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from litestar import Request
 
 from tapwire_admin.live import Live, LiveKind
 from tapwire_core.db.engine import Database
-from tapwire_core.db.views.guest_pages import read_page
+from tapwire_core.db.views.guest_pages import read_pages
 from tapwire_core.domain.guest_pages import GuestPageView, PageFacts, PendingPour, TopUpOffer, show_page
 from tapwire_core.services.decision_rates import DecisionRates, RateLimited
 from tapwire_core.services.guest_pages import TOKEN_LENGTH, unknown_page
@@ -30,11 +31,38 @@ class TooManyLooks(RateLimited):
     """The page is asked for too often; or too many addresses of no page came from this address."""
 
 
+class _Reads:
+    """Reads of pages, joined: those that come while one query runs are the next one. So hundreds of telephones cost few queries."""
+
+    def __init__(self, db: Database) -> None:
+        self._db: Final = db
+        self._asked: set[bytes] = set()
+        self._running: asyncio.Task[dict[bytes, PageFacts]] | None = None
+        self._next: asyncio.Task[dict[bytes, PageFacts]] | None = None
+
+    async def read(self, token_hash: bytes) -> PageFacts | None:
+        """The facts as of now; raises what the query raises, for all who wait for it."""
+        self._asked.add(token_hash)
+        if self._next is None:
+            self._next = asyncio.create_task(self._read_after(self._running))
+        # a telephone that leaves cancels its own wait alone
+        return (await asyncio.shield(self._next)).get(token_hash)
+
+    async def _read_after(self, before: asyncio.Task[Any] | None) -> dict[bytes, PageFacts]:
+        """Read all that is asked for until the query before has ended."""
+        if before is not None:
+            await asyncio.wait([before])
+        asked, self._asked = self._asked, set()
+        self._running, self._next = self._next, None
+        return await read_pages(self._db, list(asked))
+
+
 class GuestPages:
     """The pages, and who looks at them."""
 
     def __init__(self, db: Database, live: Live, *, takes_payments: bool = False) -> None:
         self._db: Final = db
+        self._reads: Final = _Reads(db)
         self._live: Final = live
         limits = TopUpOffer(min_minor=db.policy.payment_min_minor, max_minor=db.policy.payment_max_minor)
         self._payable: Final = limits if takes_payments else None
@@ -56,7 +84,7 @@ class GuestPages:
         what others at the same address did.
         """
         token_hash = hash_token(token)
-        found = await read_page(self._db, token_hash) if len(token) == TOKEN_LENGTH else None
+        found = await self._reads.read(token_hash) if len(token) == TOKEN_LENGTH else None
         if found is None:
             address = request.client.host if request.client else ""
             _count(self.wrong_tokens, address, "Too many addresses of no page came from here: wait, and scan the code again.")

@@ -50,6 +50,12 @@ class RoleRequired(Refused):
     code = "role_required"
 
 
+class AllVenuesRequired(DomainError):
+    """This belongs to the whole installation, and the operator has some venues only."""
+
+    code = "all_venues_required"
+
+
 class NotMigrated(DomainError):
     """The database's schema is not this version's."""
 

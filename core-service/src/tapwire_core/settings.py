@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     keep_heartbeats_days: int = Field(default=DEFAULT_RETENTION.heartbeats_days, ge=1, le=365)
     """Retention of the heartbeats of processes that are gone; a program's last one stays until its incident is resolved."""
 
+    keep_guests_days: int | None = Field(default=DEFAULT_RETENTION.guests_days, ge=1)
+    """Time after which a guest who was not seen, and has nothing, is erased; without it nobody is erased by itself."""
+
     webhook_private_targets: bool = _WEBHOOKS.private_targets
     """Allow webhooks to this machine and private networks, there also without TLS."""
     webhook_timeout_ms: int = Field(default=_WEBHOOKS.timeout_ms, ge=100, le=60_000)
@@ -216,6 +219,7 @@ class Settings(BaseSettings):
             sessions_days=self.keep_sessions_days,
             webhooks_days=self.keep_webhooks_days,
             heartbeats_days=self.keep_heartbeats_days,
+            guests_days=self.keep_guests_days,
         )
 
     @classmethod

@@ -11,7 +11,7 @@ from tests.integration.rest.test_console_forms import Tab, engineer
 from tests.rest import Rest
 from tests.venue import OPERATOR, Venue
 
-SETTINGS = {"name": "The Bar", "time_zone": "Europe/Berlin", "legal_age": "18"}
+SETTINGS = {"name": "The Bar", "time_zone": "Europe/Berlin", "legal_age": "18", "keg_low_percent": "15", "keg_low_minutes": "60"}
 
 
 async def shown(rest: Rest, tab: Tab, path: str) -> str:
@@ -32,6 +32,7 @@ async def test_a_card_shows_the_night_and_one_press_ends_it(rest: Rest, db: Data
 
     assert f'data-night="{ann.visit_id}"' in page
     assert "Deposit on the card" in page
+    assert "Without the card its deposit of €5.00 is forfeited." in page
     assert "data-card-opens" in await shown(rest, tab, "/check-out")
     assert "50.00" in answer.text
     assert f"Card {ann.card_uid} is free" in answer.text

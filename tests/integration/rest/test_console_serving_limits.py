@@ -12,7 +12,7 @@ from tests.integration.rest.test_console_forms import Tab, engineer
 from tests.rest import Rest
 from tests.venue import OPERATOR, Venue
 
-SETTINGS = {"name": "The Bar", "time_zone": "Europe/Berlin", "legal_age": "18"}
+SETTINGS = {"name": "The Bar", "time_zone": "Europe/Berlin", "legal_age": "18", "keg_low_percent": "15", "keg_low_minutes": "60"}
 
 
 async def limit_of(db: Database) -> object:

@@ -1,21 +1,26 @@
 """The guest's own page: its secret address, what it shows, and what it withholds."""
 
+import asyncio
 import logging
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import event
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import MAX_INTEGER, PourAuthorized, PourProgress
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
+from tapwire_core.domain.retention import DEFAULT_RETENTION
 from tapwire_core.errors import NotFound
 from tapwire_core.services import guest_pages
 from tapwire_core.services.decision_rates import DecisionRates
+from tapwire_core.services.restore import begin_after_restore
+from tapwire_core.services.retention import delete_expired
 from tests.rest import Rest, application, done, live, metrics_page, refusal, with_key
 from tests.venue import Guest, SimulatedTap, Venue
 
@@ -222,7 +227,7 @@ async def test_no_log_has_a_token(rest: Rest, venue: Venue, caplog: pytest.LogCa
     with caplog.at_level(logging.DEBUG):
         for path in paths:
             await rest.nobody.get(path.format(token))
-        monkeypatch.setattr("tapwire_admin.guest_pages.read_page", None)
+        monkeypatch.setattr("tapwire_admin.guest_pages.read_pages", None)
         assert (await rest.nobody.get(f"/api/public/g/{token}")).status_code == 500
 
     logged = "\n".join(f"{record.getMessage()} {record.exc_text}" for record in caplog.records if record.name != "httpx")
@@ -365,3 +370,49 @@ async def test_an_unreadable_number_of_a_device_breaks_no_page(rest: Rest, venue
     page = await read(rest, token)
     assert page["pour"]["volume_ml"] == page["pour"]["max_volume_ml"]
     assert page["remaining_minor"] >= 0
+
+
+async def test_a_crowd_of_telephones_costs_a_few_queries(rest: Rest, venue: Venue, db: Database) -> None:
+    tokens = [token_in(await url_of(rest, await venue.guest())) for _ in range(10)]
+    asked: list[str] = []
+    event.listen(db.engine.sync_engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+
+    answers = await asyncio.gather(*(rest.nobody.get(f"/api/public/g/{token}") for token in tokens * 5))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert sum("guest_pages" in statement for statement in asked) <= 5
+
+
+async def test_a_query_that_fails_fails_only_for_those_who_waited_for_it(
+    rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = token_in(await url_of(rest, await venue.guest()))
+    with monkeypatch.context() as broken:
+        broken.setattr("tapwire_admin.guest_pages.read_pages", None)
+        failed = await asyncio.gather(*(rest.nobody.get(f"/api/public/g/{token}") for _ in range(3)))
+
+    assert {answer.status_code for answer in failed} == {500}
+    await read(rest, token)
+
+
+async def test_a_restored_backup_revives_no_address_that_was_renewed_after_it(db: Database, venue: Venue) -> None:
+    ann = await venue.guest()
+    before = await guest_pages.show_page(db, ann.visit_id)
+
+    await begin_after_restore(db, STAFF, datetime.now(UTC))
+
+    with pytest.raises(NotFound):
+        await whose(db, before.token)
+    assert await whose(db, (await guest_pages.show_page(db, ann.visit_id)).token) == ann.visit_id
+
+
+async def test_nothing_is_kept_of_pages_that_ended(rest: Rest, db: Database, venue: Venue) -> None:
+    ann, bob = await venue.guest(), await venue.guest()
+    done(await rest.operator.post(f"/api/visits/{ann.visit_id}/close", json={}))
+
+    assert (await delete_expired(db, DEFAULT_RETENTION))["guest_pages"] == 0
+    await db.pool.execute("UPDATE visits SET closed_at = closed_at - interval '3 days' WHERE visit_id = $1", ann.visit_id)
+    assert (await delete_expired(db, DEFAULT_RETENTION))["guest_pages"] == 1
+
+    refusal(await rest.operator.get(f"/api/visits/{ann.visit_id}/guest-page"), 409, "guest_page_ended")
+    assert await db.pool.fetchval("SELECT visit_id FROM guest_pages") == bob.visit_id

@@ -1,11 +1,14 @@
 """Repeats with an `Idempotency-Key`: any POST of an operator may be sent again and gets its first answer, secrets too."""
 
+from typing import Any
+
 import httpx
 import pytest
 
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.services import users
+from tapwire_core.services.idempotency import run_once, run_prepared_once
 from tapwire_core.services.passwords import is_password
 from tapwire_core.services.visits import close_visit
 from tests.rest import Rest, done, log_in, refusal, with_key
@@ -22,6 +25,13 @@ def alike(answers: list[httpx.Response]) -> None:
 async def kept(db: Database) -> str:
     """All that is kept of answered requests."""
     return str([tuple(row) for row in await db.pool.fetch("SELECT * FROM idempotent_answers")])
+
+
+async def lose_the_answer(*args: Any, **kwargs: Any) -> None:
+    """Crash after the commit, before there is an answer."""
+    run = run_prepared_once if args[2] is users.change_own_password else run_once
+    await run(*args, **kwargs)
+    raise RuntimeError("the process was killed")
 
 
 @pytest.mark.parametrize("route", ["/api/devices", "/api/devices/rotate"])
@@ -58,7 +68,7 @@ async def test_a_secret_lost_between_commit_and_sending_is_told_by_the_repeat(
 ) -> None:
     body, key = {"path": "bar/taps/left"}, with_key()
     with monkeypatch.context() as crash:
-        crash.setattr("tapwire_admin.requests.idempotency.keep_answer", None)
+        crash.setattr("tapwire_admin.requests.idempotency.run_once", lose_the_answer)
         assert (await rest.engineer.post("/api/devices", json=body, headers=key)).status_code == 500
     assert "secret" not in await kept(venue.db)
 
@@ -114,7 +124,7 @@ async def test_a_changed_password_whose_answer_was_lost_is_no_wrong_password_whe
     headers = with_key() | {"Authorization": f"Bearer {await log_in(venue.db, Role.OPERATOR)}"}
     body = {"old_password": OLD, "new_password": NEW}
     with monkeypatch.context() as crash:
-        crash.setattr("tapwire_admin.requests.idempotency.keep_answer", None)
+        crash.setattr("tapwire_admin.requests.idempotency.run_prepared_once", lose_the_answer)
         assert (await rest.nobody.post("/api/me/password", json=body, headers=headers)).status_code == 500
 
     assert (await rest.nobody.post("/api/me/password", json=body, headers=headers)).status_code == 204
@@ -170,3 +180,25 @@ async def test_the_key_of_a_booking_is_kept_for_good(rest: Rest, venue: Venue) -
     assert again == first
     assert await venue.db.pool.fetchval("SELECT count(*) FROM money_movements WHERE debit_account = 'cash'") == 1
     assert await venue.db.pool.fetchval("SELECT count(*) FROM guests WHERE first_name = 'Bob'") == 2
+
+
+async def test_a_repeat_is_answered_anew_and_the_kept_result_holds_no_name(rest: Rest, db: Database) -> None:
+    body, key = {"first_name": "Zoe", "last_name": "Zimmer", "phone": "+34 611 22 33 44"}, with_key()
+    first = done(await rest.shift_lead.post("/api/guests", json=body, headers=key), 201)
+    done(await rest.shift_lead.patch(f"/api/guests/{first['guest_id']}", json={"first_name": "Zora"}))
+
+    again = done(await rest.shift_lead.post("/api/guests", json=body, headers=key), 201)
+
+    assert (again["guest_id"], again["first_name"]) == (first["guest_id"], "Zora")
+    assert [word for word in ("Zoe", "Zimmer", "611") if word in await kept(db)] == []
+
+
+async def test_an_answer_that_an_earlier_version_kept_whole_is_sent_again(rest: Rest, db: Database) -> None:
+    body, key = {"first_name": "Zoe"}, with_key()
+    done(await rest.operator.post("/api/guests", json=body, headers=key), 201)
+    await db.pool.execute("UPDATE idempotent_answers SET done = true, status_code = 201, answer = '{\"first_name\":null}'")
+
+    again = await rest.operator.post("/api/guests", json=body, headers=key)
+
+    assert done(again, 201) == {"first_name": None}
+    assert await db.pool.fetchval("SELECT count(*) FROM guests") == 1

@@ -22,6 +22,11 @@ async def sell(venue: Venue) -> None:
     await venue.report(await venue.grant(poor, right), 50, right)
 
 
+async def sell_once(venue: Venue) -> None:
+    """Sell 100 ml on the left tap."""
+    await venue.report(await venue.grant(await venue.guest(balance_minor=500_00)), 100)
+
+
 async def move_sales(owner_db: Database, moment: str, only_later_than: str = "2000-01-01T00:00:00Z") -> None:
     """Let what was sold later than a moment have been sold at another one, past the triggers that keep the books as they are."""
     async with owner_db.transaction() as store:
@@ -86,6 +91,19 @@ async def test_an_hour_that_the_clock_repeats_is_two_hours_and_one_that_it_skips
     assert await keys("day", "2026-10-25") == ["2026-10-25"]
     await move_sales(owner_db, "2026-03-29T01:00:00Z")  # 2:00 becomes 3:00
     assert await keys("hour", "2026-03-29") == ["2026-03-29T03:00+02:00"]
+
+
+async def test_hours_begin_on_the_quarter_of_a_zone_that_does_so(rest: Rest, venue: Venue, owner_db: Database) -> None:
+    await venue.db.pool.execute("UPDATE venues SET time_zone = 'Asia/Kathmandu'")  # 5 h 45 min ahead
+    for moment in ("2026-06-30T12:14:59.999Z", "2026-06-30T12:15:00Z"):
+        now = str(await venue.db.pool.fetchval("SELECT now()"))
+        await sell_once(venue)
+        await move_sales(owner_db, moment, only_later_than=now)
+    period = {"from": "2026-06-30", "to": "2026-06-30"}
+
+    by_hour = done(await rest.operator.get("/api/reports/sales", params={**period, "by": "hour"}))["items"]
+
+    assert [(row["key"], row["pours"]) for row in by_hour] == [("2026-06-30T17:00+05:45", 1), ("2026-06-30T18:00+05:45", 1)]
 
 
 async def test_the_day_of_two_midnights_has_25_hours(rest: Rest, venue: Venue, owner_db: Database) -> None:

@@ -71,3 +71,10 @@ def test_an_end_has_its_day_where_the_time_alone_could_mean_another_one() -> Non
     ends = [formats.until(now + timedelta(hours=hours), now) for hours in (6, 14, 30, 24 * 30)]
 
     assert ends == ["19:00", "03:00", "Mon 19:00", "29 Dec 13:00"]
+
+
+def test_an_estimated_time_is_no_more_exact_than_five_minutes() -> None:
+    formats, soon = Formats(Locale.EN, "EUR"), datetime.now(UTC) + timedelta(hours=1)
+    times = [soon.replace(minute=minute, second=second, microsecond=0) for minute, second in ((37, 31), (40, 0), (42, 29), (37, 0))]
+
+    assert [formats.about(at)[-2:] for at in times] == ["40", "40", "40", "35"]

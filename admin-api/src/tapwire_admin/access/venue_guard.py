@@ -31,13 +31,7 @@ from tapwire_core.db.views.venue_things import Thing, is_seen
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.shown import Noun
 from tapwire_core.domain.venue_scope import ALL_VENUES, VenueScope
-from tapwire_core.errors import DomainError, Invalid, NotFound
-
-
-class AllVenuesRequired(DomainError):
-    """This belongs to the whole installation, and the operator has some venues only."""
-
-    code = "all_venues_required"
+from tapwire_core.errors import AllVenuesRequired, Invalid, NotFound
 
 
 class About(StrEnum):
@@ -112,6 +106,7 @@ THING_OF_NOUN: Final[Mapping[Noun, Thing | About]] = {
     Noun.GUEST: GUESTS,
     Noun.BALANCE: GUESTS,
     Noun.KEG: Thing.KEG,
+    Noun.KEG_DELIVERY: Thing.KEG,
     Noun.INCIDENT: Thing.INCIDENT,
     Noun.USER: INSTALLATION,
     Noun.DEVICE: Thing.DEVICE,

@@ -50,6 +50,8 @@ FIELDS: Final = {
     "serving_limit": N_("Serving limit"),
     "visit_hours": N_("Hours that a visit lasts"),
     "card_deposit_minor": N_("Deposit for a card"),
+    "keg_low_percent": N_("A keg is nearly empty at so many percent"),
+    "keg_low_minutes": N_("Or so many minutes before it is empty at its pace"),
     "valid_until": N_("Valid until"),
     "hours": N_("Hours"),
     "alcohol_allowed": N_("Alcohol"),

@@ -53,6 +53,8 @@ _UNITS: Final = {
     "ru": {VolumeUnit.ML: ("мл", "л"), VolumeUnit.OZ: ("унц.", "унц.")},
 }
 """By language and unit: that of small volumes, and the one that prices are for."""
+ESTIMATE_STEP_S: Final = 5 * 60
+"""An estimate is no more exact than this."""
 _CLOCK_IS_ENOUGH: Final = timedelta(hours=20)
 _WEEKDAY_IS_ENOUGH: Final = timedelta(days=6)
 _NUMBER: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")
@@ -173,6 +175,13 @@ class Formats:
         """A share in per cent, with one decimal: `97.2 %`."""
         return "–" if share is None else f"{self._tenths(Decimal(str(share)))}\N{NO-BREAK SPACE}%"
 
+    def change(self, percent: float | None) -> str:
+        """A change in per cent, with its sign: `+12.5 %`."""
+        if percent is None:
+            return "–"
+        sign = "+" if percent > 0 else "\N{MINUS SIGN}" if percent < 0 else ""
+        return sign + self.share(abs(percent))
+
     def _tenths(self, amount: Decimal) -> str:
         return str(format_decimal(amount, "#,##0.0", locale=self.locale))
 
@@ -231,6 +240,10 @@ class Formats:
         pattern = "HH:mm" if away < _CLOCK_IS_ENOUGH else "EEE HH:mm" if away < _WEEKDAY_IS_ENOUGH else "d MMM HH:mm"
         return str(format_datetime(at, pattern, tzinfo=self.zone, locale=self.locale))
 
+    def about(self, at: datetime) -> str:
+        """An estimated time, to the nearest five minutes; with its day when that is not clear."""
+        return self.until(datetime.fromtimestamp(round(at.timestamp() / ESTIMATE_STEP_S) * ESTIMATE_STEP_S, UTC))
+
     def clock(self, at: datetime) -> str:
         """A time of the day, to the second."""
         return str(format_time(at, "HH:mm:ss", tzinfo=self.zone, locale=self.locale))
@@ -242,6 +255,14 @@ class Formats:
     def short_day(self, day: date) -> str:
         """A day of the calendar, short: `Thu 26 Nov`."""
         return str(format_date(day, "EEE d MMM", locale=self.locale))
+
+    def weekday(self, day: date) -> str:
+        """A day's weekday, short: `Thu`."""
+        return str(format_date(day, "EEE", locale=self.locale))
+
+    def day_month(self, day: date) -> str:
+        """A day's numbers: `26/11`, or `26.11`."""
+        return str(format_date(day, "dd.MM" if self.locale == "ru" else "dd/MM", locale=self.locale))
 
     def age(self, ms: int | None) -> str:
         """An age in one unit: `4 min`."""

@@ -24,7 +24,7 @@ from tapwire_admin.requests.idempotency import scope_of, sealing_key_of
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.shown import Noun
 from tapwire_core.errors import Invalid
-from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, run_once
+from tapwire_core.services.idempotency import KeyedRequest, run_once
 from tapwire_core.services.shown import Shown, as_shown, takes_shown
 
 KEY_FIELD: Final = "key"
@@ -124,9 +124,7 @@ class SubmittedForm:
             wanted = as_shown(use_case, self.shown)
         if self.request is None:
             return await wanted(self.db, *args, **known)
-        result: R | KeptAnswer = await run_once(self.db, self.request, wanted, *args, **known)
-        assert not isinstance(result, KeptAnswer), "a form's answer is made from the stored result"
-        return result
+        return await run_once(self.db, self.request, wanted, *args, **known)
 
 
 Form = NamedDependency[SubmittedForm]

@@ -333,6 +333,8 @@ ACTIONS: Final[Mapping[AuditAction, str]] = {
     AuditAction.GUEST_CHANGED: N_("Guest changed"),
     AuditAction.GUEST_READ: N_("Guest's personal data read"),
     AuditAction.GUEST_PAGE_RENEWED: N_("Guest's page given a new address"),
+    AuditAction.GUEST_EXPORTED: N_("Guest's data exported"),
+    AuditAction.GUEST_ERASED: N_("Guest erased"),
     AuditAction.TOP_UP: N_("Top-up"),
     AuditAction.REFUND: N_("Refund"),
     AuditAction.ADJUSTMENT: N_("Balance corrected"),
@@ -438,6 +440,8 @@ ALL: Final[tuple[Mapping[Any, str], ...]] = (
     OFF_REASONS,
 )
 
+DAYS: Final = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
+"""The days of the week, Monday first, short."""
 WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "field": FIELDS,
     "role": ROLES,

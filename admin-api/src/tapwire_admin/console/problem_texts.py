@@ -40,6 +40,10 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "drawer_short": N_("By the books the drawer has less than that. Count it."),
     "guest_blocked": N_("This guest is blocked. Unblock the guest on the guest's page."),
     "guest_page_ended": N_("The guest's page has ended: it lasts until 24 hours after the visit."),
+    "guest_erased": N_("This guest was erased: nothing of theirs changes any longer. Add a new guest."),
+    "guest_not_settled": N_(
+        "Something of this guest is not settled: an open visit, a pour, a balance, a deposit or an incident. Settle it first."
+    ),
     "guest_required": N_("Choose a visit."),
     "guest_underage": N_("The guest's age is not known, or too low. Check it, and record it on the guest's page."),
     "idempotency_key_reused": N_("This form was sent before with other values. Close it and open it again."),

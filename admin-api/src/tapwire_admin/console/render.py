@@ -19,8 +19,9 @@ from tapwire_admin.console.assets import asset
 from tapwire_admin.console.labels import WORDS
 from tapwire_admin.console.libraries import Icon, read_icon
 from tapwire_admin.console.menu import MENU
-from tapwire_admin.console.translations import translations
+from tapwire_admin.console.translations import N_, translations
 from tapwire_contracts.reasons import Locale
+from tapwire_core.domain.names import ERASED_GUEST
 from tapwire_core.services.shown import Shown
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -63,6 +64,7 @@ def environment(locale: Locale) -> Environment:
         "shown_json": shown_json,
         "liquid": liquid,
         "label_of": functools.partial(label_of, locale),
+        "who": functools.partial(who, locale),
     }
     return made
 
@@ -78,6 +80,11 @@ def label_of(locale: Locale, kind: str, word: str | None) -> str:
         return "–"
     text = WORDS[kind].get(word)
     return translations(locale).gettext(text) if text else str(word)
+
+
+def who(locale: Locale, name: str | None) -> str | None:
+    """A guest's name; that of an erased one is in the reader's language."""
+    return translations(locale).gettext(N_("Erased guest")) if name == ERASED_GUEST else name
 
 
 def liquid(style: str | None, name: str | None) -> str:

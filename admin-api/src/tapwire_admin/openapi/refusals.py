@@ -14,12 +14,12 @@ from litestar.handlers import HTTPRouteHandler
 
 from tapwire_admin.access.auth import DEVICES, EVERYBODY
 from tapwire_admin.access.cookies import SAFE_METHODS, ForgedRequest
-from tapwire_admin.access.venue_guard import INSTALLATION, AllVenuesRequired, about_of
+from tapwire_admin.access.venue_guard import INSTALLATION, about_of
 from tapwire_admin.openapi.examples import EXAMPLE_REQUEST_ID
 from tapwire_admin.requests.idempotency import IdempotencyKeyRequired
 from tapwire_admin.responses.errors import BUSY, CODE_OF, FAULTS, PROBLEM_JSON, status_of
 from tapwire_core.domain.closed_sets import Role
-from tapwire_core.errors import DomainError, Invalid, NotFound
+from tapwire_core.errors import AllVenuesRequired, DomainError, Invalid, NotFound
 from tapwire_core.services.idempotency import IdempotencyKeyReused, SecretShownOnce
 from tapwire_core.services.passwords import PasswordsBusy
 

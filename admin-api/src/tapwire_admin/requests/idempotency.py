@@ -1,6 +1,6 @@
-"""`Idempotency-Key` of HTTP requests: reads the key, and repeats the first answer byte for byte.
+"""`Idempotency-Key` of HTTP requests: a repeat gets the first result, and its handler makes the answer of it anew.
 
-The answer of a route with `returns_secret` is stored for the asking session alone: encrypted with a key derived from the session's
+The result of a route with `returns_secret` is stored for the asking session alone: encrypted with a key derived from the session's
 token, of which the database has only a hash, and the `Idempotency-Key`. The body of a route with `accepts_secret` is recognised by
 a slow hash, because a fast one would let its password be guessed.
 """
@@ -15,15 +15,12 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from litestar import Request, Response
 from litestar.di import NamedDependency
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Receive, Scope, Send
 
 from tapwire_admin.access.auth import operator_of, token_of
 from tapwire_contracts.card_uid import InvalidCardUid, normalize_card_uid
 from tapwire_core.db.engine import Database
 from tapwire_core.errors import Invalid
-from tapwire_core.services.idempotency import KeptAnswer, KeyedRequest, keep_answer, run_once, run_prepared_once
+from tapwire_core.services.idempotency import AnsweredBefore, KeyedRequest, run_once, run_prepared_once
 from tapwire_core.services.passwords import hash_slowly
 
 HEADER: Final = "Idempotency-Key"
@@ -41,41 +38,26 @@ class IdempotencyKeyRequired(Invalid):
     code = "idempotency_key_required"
 
 
-class AlreadyAnswered(Exception):
-    """The request was answered before; that answer is sent again."""
-
-    def __init__(self, answer: KeptAnswer) -> None:
-        super().__init__("the request was answered before")
-        self.answer = answer
-
-
 @dataclass(frozen=True, slots=True)
 class Once:
     """Runs a use case once for each key; without a key, at each request."""
 
     db: Database
     request: KeyedRequest | None
-    state: dict[str, Any]
 
     async def __call__(self, use_case: Callable[Concatenate[Database, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a use case; raises `AnsweredBefore` when its answer is stored already."""
+        """Run a use case, or return its first result again."""
         if self.request is None:
             return await use_case(self.db, *args, **kwargs)
-        return self._first(await run_once(self.db, self.request, use_case, *args, **kwargs))
+        return await run_once(self.db, self.request, use_case, *args, **kwargs)
 
     async def prepared(
         self, use_case: Callable[Concatenate[Database, P], Awaitable[None]], /, *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        """Run a `prepared_use_case`; raises `AnsweredBefore` likewise."""
+        """Run a `prepared_use_case` likewise."""
         if self.request is None:
             return await use_case(self.db, *args, **kwargs)
-        return self._first(await run_prepared_once(self.db, self.request, use_case, *args, **kwargs))
-
-    def _first(self, result: R | KeptAnswer) -> R:
-        if isinstance(result, KeptAnswer):
-            raise AlreadyAnswered(result)
-        self.state["keyed_request"] = self.request
-        return result
+        return await run_prepared_once(self.db, self.request, use_case, *args, **kwargs)
 
 
 async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Database]) -> Once:
@@ -84,7 +66,7 @@ async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Data
     if key is None:
         if request.route_handler.opt.get("key_required"):
             raise IdempotencyKeyRequired(f"Send a new {HEADER} with each booking, and the same with its repeats.", header=HEADER)
-        return Once(db, None, request.scope["state"])
+        return Once(db, None)
     scope = scope_of(request)
     declared, body = request.route_handler.opt, await request.body()
     slow = hash_slowly(body, f"{scope} {key}".encode()) if declared.get("accepts_secret") else None
@@ -94,7 +76,7 @@ async def provide_once(request: Request[Any, Any, Any], db: NamedDependency[Data
         body_hash=await slow if slow else hashlib.sha256(body).digest(),
         sealing_key=sealing_key_of(request, key) if declared.get("returns_secret") else None,
     )
-    return Once(db, keyed, request.scope["state"])
+    return Once(db, keyed)
 
 
 def key_of(request: Request[Any, Any, Any]) -> str | None:
@@ -118,44 +100,10 @@ def _canonical(name: str, given: object) -> str:
 
 
 def sealing_key_of(request: Request[Any, Any, Any], key: str) -> bytes:
-    """The key that encrypts a stored answer for its session alone."""
+    """The key that encrypts a stored result for its session alone."""
     return hmac.digest(token_of(request).encode(), key.encode(), "sha256")
 
 
-def repeat_answer(_: Request[Any, Any, Any], error: AlreadyAnswered) -> Response[bytes]:
-    """The stored answer."""
-    return Response(error.answer.body.encode(), status_code=error.answer.status_code, media_type="application/json")
-
-
-class StoreAnswers(ASGIMiddleware):
-    """Stores the answer to a request with a key before it is sent."""
-
-    scopes = (ScopeType.HTTP,)
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Buffer the answer until it is complete and stored."""
-        messages: list[Any] = []
-
-        async def hold_back(message: Any) -> None:
-            if "keyed_request" not in scope["state"]:
-                await send(message)
-                return
-            messages.append(message)
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                for message_out in await _store(scope, messages):
-                    await send(message_out)
-
-        await next_app(scope, receive, hold_back)
-
-
-async def _store(scope: Scope, messages: list[Any]) -> list[Any]:
-    start = messages[0]
-    if start["status"] >= 300:
-        return messages
-    made = KeptAnswer(start["status"], b"".join(message["body"] for message in messages[1:]).decode())
-    answer = await keep_answer(scope["litestar_app"].state.db, scope["state"]["keyed_request"], made)
-    sent = answer.body.encode()
-    headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
-    if sent:
-        headers.append((b"content-length", str(len(sent)).encode()))
-    return [{**start, "status": answer.status_code, "headers": headers}, {"type": "http.response.body", "body": sent}]
+def repeat_answer(_: Request[Any, Any, Any], error: AnsweredBefore) -> Response[bytes]:
+    """The answer that an earlier version kept whole."""
+    return Response(error.body.encode(), status_code=error.status_code, media_type="application/json")

@@ -18,10 +18,10 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from tapwire_admin.access.cookies import ForgedRequest
 from tapwire_admin.access.secret_addresses import loggable_path
-from tapwire_admin.access.venue_guard import AllVenuesRequired, without_hidden
+from tapwire_admin.access.venue_guard import without_hidden
 from tapwire_admin.requests.request_ids import request_id_of
 from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
-from tapwire_core.errors import DomainError, Invalid, NotFound, Refused, RoleRequired
+from tapwire_core.errors import AllVenuesRequired, DomainError, Invalid, NotFound, Refused, RoleRequired
 from tapwire_core.payment_providers.provider import ProviderUnavailable
 from tapwire_core.services.decision_rates import RateLimited
 from tapwire_core.services.idempotency import IdempotencyKeyReused

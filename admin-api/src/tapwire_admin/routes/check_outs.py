@@ -14,6 +14,7 @@ from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.receipts import Receipt
 from tapwire_core.errors import ReasonRequired, RoleRequired
 from tapwire_core.services import check_outs, visits
+from tapwire_core.services.guests import GuestErased
 from tapwire_core.services.money import RefundLimit, ShiftClosed
 from tapwire_core.services.receipts import get_receipt
 
@@ -28,6 +29,7 @@ REFUSALS: Final = (
     ShiftClosed,
     RefundLimit,
     RoleRequired,
+    GuestErased,
 )
 
 

@@ -4,10 +4,10 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from litestar import Request, delete, get, patch, post
+from litestar import Request, Response, delete, get, patch, post
 from msgspec import UNSET, Struct, UnsetType
 
-from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.access.personal_data import guest_on_own_page, may_read_personal_data
 from tapwire_admin.access.venue_guard import GUESTS
 from tapwire_admin.requests.dependencies import (
@@ -21,15 +21,17 @@ from tapwire_admin.requests.dependencies import (
     RunOnce,
     TextQuery,
 )
-from tapwire_admin.requests.field_types import CardUid, Name, Phone, Slug, Text
+from tapwire_admin.requests.field_types import CardUid, Name, Phone, Reason, Slug, Text
 from tapwire_admin.requests.parameters import changes_of, require_found
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import cards as card_views
 from tapwire_core.db.views import guests as guest_views
 from tapwire_core.db.views.cards import CardView
+from tapwire_core.db.views.guest_exports import GuestExport
 from tapwire_core.db.views.guests import GuestInList, GuestView
 from tapwire_core.db.views.queries import Page
-from tapwire_core.services import cards, guests
+from tapwire_core.errors import AllVenuesRequired
+from tapwire_core.services import cards, guest_erasures, guests
 from tapwire_core.services.money import InsufficientFunds
 from tapwire_core.services.venues import VenueRequired
 
@@ -40,6 +42,7 @@ ISSUING: Final = (
     cards.CardUidInvalid,
     InsufficientFunds,
     VenueRequired,
+    guests.GuestErased,
 )
 
 
@@ -74,6 +77,12 @@ class CardToBind(Struct, kw_only=True, forbid_unknown_fields=True):
     venue_id: Slug | None = None
 
 
+class Erasure(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The reason for which a guest is erased. It stays in the audit log: write no name there."""
+
+    reason: Reason
+
+
 @get("/guests", access=OPERATOR)
 async def list_guests(db: Db, page: PageQuery, search: TextQuery = None, phone: TextQuery = None) -> Page[GuestInList]:
     """Guests, the newest first; `search` matches names, telephone numbers and cards, as `/api/search` does."""
@@ -104,7 +113,7 @@ async def read_guest(db: Db, request: Request[Any, Any, Any], guest_id: FromPath
     return await guest_on_own_page(db, request, guest_id)
 
 
-@patch("/guests/{guest_id:uuid}", access=OPERATOR, refuses=(guests.AgeContradictory,))
+@patch("/guests/{guest_id:uuid}", access=OPERATOR, refuses=(guests.AgeContradictory, guests.GuestErased))
 async def change_guest(
     db: Db, request: Request[Any, Any, Any], actor: CurrentActor, guest_id: FromPath[UUID], data: JSONBody[GuestChange]
 ) -> GuestView:
@@ -128,10 +137,29 @@ async def bind_card(
     return require_found(await card_views.get_card(db, card_uid), "card", card_uid)
 
 
-@delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR, refuses=(cards.CardBusy,))
+@delete("/guests/{guest_id:uuid}/cards/{card_uid:str}", access=OPERATOR, refuses=(cards.CardBusy, guests.GuestErased))
 async def unbind_card(db: Db, actor: CurrentActor, guest_id: FromPath[UUID], card_uid: CardInPath) -> None:
     """Unlink a guest's card, so that any guest may get it; its deposit goes back to the guest."""
     await cards.unbind_card(db, actor, guest_id, card_uid)
+
+
+@get("/guests/{guest_id:uuid}/export", access=SHIFT_LEAD, refuses=(AllVenuesRequired,))
+async def export_guest(db: Db, actor: CurrentActor, guest_id: FromPath[UUID]) -> Response[GuestExport]:
+    """All that is kept about a guest, to hand to them; audited. A guest who was seen elsewhere takes an operator of all venues."""
+    export = await guest_erasures.export_guest(db, actor, guest_id, db.scope)
+    return Response(export, headers={"Content-Disposition": f'attachment; filename="guest-{guest_id}.json"'})
+
+
+@post(
+    "/guests/{guest_id:uuid}/erase",
+    access=SHIFT_LEAD,
+    status_code=200,
+    refuses=(guest_erasures.GuestNotSettled, guests.GuestErased, AllVenuesRequired),
+)
+async def erase_guest(db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Erasure]) -> GuestView:
+    """Forget who a guest is, for good: names, telephone number, birth date; the cards are retired. Ids and books stay."""
+    await once(guest_erasures.erase_guest, actor, guest_id, data.reason, db.scope)
+    return await require_guest(db, guest_id)
 
 
 async def require_guest(db: Database, guest_id: UUID) -> GuestView:
@@ -145,4 +173,6 @@ HANDLERS = (
     change_guest,
     bind_card,
     unbind_card,
+    export_guest,
+    erase_guest,
 )

@@ -16,6 +16,7 @@ from tapwire_core.db.views import incidents as views
 from tapwire_core.db.views.incidents import IncidentView
 from tapwire_core.db.views.queries import Page
 from tapwire_core.services import incidents
+from tapwire_core.services.guests import GuestErased
 from tapwire_core.services.visits import PourPending
 
 
@@ -78,7 +79,14 @@ async def claim_incident(db: Db, actor: CurrentActor, once: RunOnce, incident_id
     "/incidents/{incident_id:uuid}/resolve",
     access=SHIFT_LEAD,
     status_code=200,
-    refuses=(incidents.AlreadyResolved, incidents.AmountRequired, incidents.GuestRequired, incidents.NothingToBook, PourPending),
+    refuses=(
+        incidents.AlreadyResolved,
+        incidents.AmountRequired,
+        incidents.GuestRequired,
+        incidents.NothingToBook,
+        PourPending,
+        GuestErased,
+    ),
 )
 async def resolve_incident(
     db: Db, actor: CurrentActor, once: RunOnce, incident_id: FromPath[UUID], data: JSONBody[Resolve]

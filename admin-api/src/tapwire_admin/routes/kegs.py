@@ -78,10 +78,14 @@ class _Stated(TypedDict):
 
 
 class KegChange(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Changes of a keg. `status`: in stock, or retired; null removes `best_before`."""
+    """Changes of a keg. `status`: in stock, or retired; null removes what the supplier's papers say."""
 
     status: KegStatus | UnsetType = UNSET
+    supplier: Name | UnsetType | None = UNSET
+    batch: Name | UnsetType | None = UNSET
     best_before: BestBefore | UnsetType | None = UNSET
+    cost_minor: PaidMinor | UnsetType | None = UNSET
+    keg_deposit_minor: PaidMinor | UnsetType | None = UNSET
 
 
 class StockBooking(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -114,7 +118,7 @@ async def suggest_keg(db: Db, beverage_id: FromQuery[UUID], venue_id: VenueQuery
 )
 async def create_keg(db: Db, actor: CurrentActor, once: RunOnce, own_venue: OwnVenue, data: JSONBody[NewKeg]) -> Response[Any]:
     """Take a full keg into stock, or with `count` a delivery of kegs that are all alike."""
-    _require_sane(data.best_before)
+    require_sane_best_before(data.best_before)
     stated: _Stated = {
         "venue_id": data.venue_id or own_venue,
         "beverage_id": data.beverage_id,
@@ -149,9 +153,9 @@ async def read_volumes(request: Request[Any, Any, Any], db: Db, keg_id: FromPath
 
 @patch("/kegs/{keg_id:uuid}", access=OPERATOR, refuses=(kegs.KegOnTap, kegs.KegIsFinished))
 async def change_keg(db: Db, actor: CurrentActor, keg_id: FromPath[UUID], data: JSONBody[KegChange]) -> KegView:
-    """Retire a keg or take it back into stock, or state its best-before date."""
+    """Retire a keg or take it back into stock, or state its supplier, batch, best-before date, cost or deposit."""
     changes = changes_of(data)
-    _require_sane(changes.get("best_before"))
+    require_sane_best_before(changes.get("best_before"))
     await kegs.change_keg(db, actor, keg_id, **changes)
     return await _view(db, keg_id)
 
@@ -175,8 +179,9 @@ async def book_stock(
     return await _view(db, keg_id)
 
 
-def _require_sane(best_before: date | None) -> None:
-    if best_before is not None:
+def require_sane_best_before(best_before: date | UnsetType | None) -> None:
+    """Raise `Invalid` for a day of another century."""
+    if isinstance(best_before, date):
         require_sane_year("best_before", best_before)
 
 

@@ -15,6 +15,7 @@ from tapwire_core.db.views.money import LedgerEntry
 from tapwire_core.db.views.queries import Page
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.services import money
+from tapwire_core.services.guests import GuestErased
 from tapwire_core.services.money import Booking
 from tapwire_core.services.venues import VenueRequired
 
@@ -66,7 +67,9 @@ async def read_ledger(db: Db, guest_id: FromPath[UUID], page: PageQuery) -> Page
     return await views.list_ledger(db, guest_id, page)
 
 
-@post("/guests/{guest_id:uuid}/top-ups", access=OPERATOR, key_required=True, refuses=(money.ShiftClosed, VenueRequired))
+@post(
+    "/guests/{guest_id:uuid}/top-ups", access=OPERATOR, key_required=True, refuses=(money.ShiftClosed, VenueRequired, GuestErased)
+)
 async def top_up(
     actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], own_venue: OwnVenue, data: JSONBody[TopUp]
 ) -> Booking:
@@ -78,7 +81,7 @@ async def top_up(
     "/guests/{guest_id:uuid}/refunds",
     access=SHIFT_LEAD,
     key_required=True,
-    refuses=(money.ShiftClosed, money.InsufficientFunds, money.NotRefundable, VenueRequired),
+    refuses=(money.ShiftClosed, money.InsufficientFunds, money.NotRefundable, VenueRequired, GuestErased),
 )
 async def refund(
     actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], own_venue: OwnVenue, data: JSONBody[Refund]
@@ -91,7 +94,7 @@ async def refund(
     "/guests/{guest_id:uuid}/adjustments",
     access=SHIFT_LEAD,
     key_required=True,
-    refuses=(money.InsufficientFunds, money.NotTheGuestsPour),
+    refuses=(money.InsufficientFunds, money.NotTheGuestsPour, GuestErased),
 )
 async def adjust(db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], data: JSONBody[Adjustment]) -> Booking:
     """Correct a balance up or down."""
@@ -102,7 +105,7 @@ async def adjust(db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[
     "/guests/{guest_id:uuid}/comps",
     access=SHIFT_LEAD,
     key_required=True,
-    refuses=(money.NotTheGuestsPour,),
+    refuses=(money.NotTheGuestsPour, GuestErased),
 )
 async def comp(
     db: Db, actor: CurrentActor, once: RunOnce, guest_id: FromPath[UUID], own_venue: OwnVenue, data: JSONBody[Comp]
@@ -115,7 +118,7 @@ async def comp(
 @post(
     "/guests/{guest_id:uuid}/top-ups/{movement_id:int}/reverse",
     access=OPERATOR,
-    refuses=(money.NotReversible, money.AlreadyReversed, money.ShiftClosed, money.NotRefundable),
+    refuses=(money.NotReversible, money.AlreadyReversed, money.ShiftClosed, money.NotRefundable, GuestErased),
 )
 async def reverse_top_up(
     request: Request[Any, Any, Any],

@@ -41,6 +41,7 @@ from tapwire_core.services.cards import (
     card_warnings,
     read_card_uid,
 )
+from tapwire_core.services.guests import GuestErased
 from tapwire_core.services.money import InsufficientFunds, ShiftClosed
 from tapwire_core.services.venues import VenueRequired
 
@@ -54,6 +55,7 @@ OPENING: Final = (
     visits.GuestBlocked,
     visits.GuestUnderage,
     ReasonRequired,
+    GuestErased,
 )
 """Refusals of opening a visit."""
 ISSUING: Final = (BindConflict, CardBusy, LostCard, CardUidRandom, CardUidInvalid, InsufficientFunds)
@@ -186,7 +188,7 @@ async def read_visit(db: Db, visit_id: FromPath[UUID]) -> VisitView:
     "/visits/{visit_id:uuid}/assign-card",
     access=OPERATOR,
     status_code=200,
-    refuses=(*ISSUING, visits.VisitNotActive, visits.GuestBlocked),
+    refuses=(*ISSUING, visits.VisitNotActive, visits.GuestBlocked, GuestErased),
 )
 async def assign_card(
     db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[CardForVisit]
@@ -200,7 +202,7 @@ async def assign_card(
     "/visits/{visit_id:uuid}/rearm",
     access=OPERATOR,
     status_code=200,
-    refuses=(visits.VisitNotActive, visits.NoServingLimit),
+    refuses=(visits.VisitNotActive, visits.NoServingLimit, GuestErased),
 )
 async def rearm(db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[Rearm]) -> VisitView:
     """Let a guest go on who was looked at: the serving limit counts anew, for the guest at the whole venue."""
@@ -211,14 +213,14 @@ async def rearm(db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[U
     "/visits/{visit_id:uuid}/alcohol",
     access=OPERATOR,
     status_code=200,
-    refuses=(visits.VisitNotActive, visits.GuestUnderage),
+    refuses=(visits.VisitNotActive, visits.GuestUnderage, GuestErased),
 )
 async def set_alcohol(db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[Alcohol]) -> VisitView:
     """Allow alcohol on a visit, or refuse it; it is never allowed to a guest under age."""
     return await _view(db, await once(visits.set_alcohol, actor, visit_id, allowed=data.allowed, reason=data.reason))
 
 
-@post("/visits/{visit_id:uuid}/extend", access=OPERATOR, status_code=200, refuses=(visits.VisitNotActive,))
+@post("/visits/{visit_id:uuid}/extend", access=OPERATOR, status_code=200, refuses=(visits.VisitNotActive, GuestErased))
 async def extend(db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[Extension]) -> VisitView:
     """Let a visit last longer, from the later of its end and now; one without an end stays so."""
     return await _view(db, await once(visits.extend, actor, visit_id, data.hours))
@@ -228,7 +230,7 @@ async def extend(db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[
     "/visits/{visit_id:uuid}/reconcile-pour",
     access=SHIFT_LEAD,
     status_code=200,
-    refuses=(pour_recovery.PourNotPending, pour_recovery.AlreadyReconciled),
+    refuses=(pour_recovery.PourNotPending, pour_recovery.AlreadyReconciled, GuestErased),
 )
 async def reconcile_pour(
     db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ReconcilePour]
@@ -250,7 +252,7 @@ async def reconcile_pour(
     "/visits/{visit_id:uuid}/force-unlock",
     access=SHIFT_LEAD,
     status_code=200,
-    refuses=(pour_recovery.NotLocked, pour_recovery.PourNotPending),
+    refuses=(pour_recovery.NotLocked, pour_recovery.PourNotPending, GuestErased),
 )
 async def force_unlock(
     db: Db, actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID], data: JSONBody[ForceUnlock]
@@ -260,7 +262,12 @@ async def force_unlock(
     return await _view(db, visit_id)
 
 
-@post("/visits/{visit_id:uuid}/close", access=OPERATOR, status_code=200, refuses=(visits.PourPending, pour_recovery.PourNotPending))
+@post(
+    "/visits/{visit_id:uuid}/close",
+    access=OPERATOR,
+    status_code=200,
+    refuses=(visits.PourPending, pour_recovery.PourNotPending, GuestErased),
+)
 async def close_visit(
     request: Request[Any, Any, Any],
     db: Db,

@@ -1,19 +1,25 @@
 """`tapwire-core backup`, `restore`, `after-restore`, `restore-report`, `settle-journal`."""
 
 import argparse
+import asyncio
 import socket
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+from uuid import UUID
+
+import msgspec
 
 from tapwire_contracts.tasks import run_together
 from tapwire_core.commands.backup_folder import back_up_periodically, delete_oldest, new_file
 from tapwire_core.commands.common import COMMAND_LINE, DONE, NOT_DONE, open_database
+from tapwire_core.commands.erasures_file import NAME, keep_erasures_file, read_erasures, write_erasures
 from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.db.backup import load_backup, write_backup
 from tapwire_core.db.engine import Database
+from tapwire_core.db.schema import require_newest
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report
 from tapwire_core.db.writes.heartbeats import MISSED_BEATS
 from tapwire_core.domain.closed_sets import Program
@@ -21,6 +27,7 @@ from tapwire_core.payment_providers.configured import open_provider
 from tapwire_core.payment_providers.provider import PaymentProvider, ProviderUnavailable
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import read_path
+from tapwire_core.services.guest_erasures import ErasuresRepeated, repeat_erasures
 from tapwire_core.services.heartbeats import beat
 from tapwire_core.services.payment_requests import ask_since
 from tapwire_core.services.restore import begin_after_restore, settle_journal
@@ -52,6 +59,9 @@ def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
         "after-restore", help="make a database safe that was restored by other means; stop all core workers first"
     )
     after.add_argument("taken_at", type=_moment, help="the time of the restored state, such as 2026-05-01T20:00:00+02:00")
+    after.add_argument(
+        "--erasures", type=Path, metavar="FILE", help=f"the file of erasures; by default {NAME} in TAPWIRE_BACKUP_FOLDER"
+    )
     after.set_defaults(command=_after_restore)
     commands.add_parser("restore-report", help="list what the latest restore left open, and what can't be recovered").set_defaults(
         command=_restore_report
@@ -91,7 +101,7 @@ async def _backup(settings: Settings, arguments: argparse.Namespace) -> int:
         await _expect_the_next(settings, arguments.each_h or NIGHTLY_H)
 
     if arguments.each_h:
-        await run_until_signalled(_run_with_heartbeat(settings, back_up_periodically(folder, arguments.each_h, take)))
+        await run_until_signalled(_run_beside(settings, folder, back_up_periodically(folder, arguments.each_h, take)))
     else:
         await take(new_file(folder))
     return DONE
@@ -104,9 +114,11 @@ async def _expect_the_next(settings: Settings, each_h: float) -> None:
         await beat(db, Program.RECENT_BACKUP, socket.gethostname(), interval_ms)
 
 
-async def _run_with_heartbeat(settings: Settings, backups: Coroutine[None, None, None]) -> None:
-    async with Database.open(settings.database_url, settings.policy, pool_size=1) as db:
-        await run_together(backups, keep_heartbeat(db, Program.BACKUP, instance_of_this_process()))
+async def _run_beside(settings: Settings, folder: Path, backups: Coroutine[None, None, None]) -> None:
+    """Back up, with a heartbeat, and write erasures as they come: a backup is too late for those of after it."""
+    async with Database.open(settings.database_url, settings.policy, pool_size=2) as db:
+        heartbeat = keep_heartbeat(db, Program.BACKUP, instance_of_this_process())
+        await run_together(backups, heartbeat, keep_erasures_file(db, folder))
 
 
 def _folder_of(arguments: argparse.Namespace) -> Path | None:
@@ -120,22 +132,33 @@ def _folder_of(arguments: argparse.Namespace) -> Path | None:
 
 async def _take(settings: Settings, file: Path) -> None:
     with progress_line() as advance:
+        await _write_erasures(settings, file.parent)
         manifest = await write_backup(settings.database_url, file, advance)
     rows = sum(table.rows for table in manifest.tables)
     print(f"{file}: {rows} rows as of {_second(manifest.taken_at)}, revision {manifest.revision}.", flush=True)
 
 
+async def _write_erasures(settings: Settings, folder: Path) -> None:
+    """Write erasures beside the backups: the earlier ones of these don't have them."""
+    await require_newest(settings.database_url)
+    async with Database.open(settings.database_url, settings.policy, pool_size=1) as db:
+        await write_erasures(db, folder)
+
+
 async def _restore(settings: Settings, arguments: argparse.Namespace) -> int:
     with progress_line() as advance:
         manifest = await load_backup(settings.owner_url, arguments.file, settings.database_url, advance)
-    return await _begin(settings, manifest.taken_at)
+    return await _begin(settings, manifest.taken_at, arguments.file.parent / NAME)
 
 
 async def _after_restore(settings: Settings, arguments: argparse.Namespace) -> int:
-    return await _begin(settings, arguments.taken_at)
+    file = arguments.erasures or (settings.backup_folder and settings.backup_folder / NAME)
+    if arguments.erasures and not arguments.erasures.is_file():
+        raise InvalidSettings(f"--erasures: there is no file {arguments.erasures}")
+    return await _begin(settings, arguments.taken_at, file)
 
 
-async def _begin(settings: Settings, taken_at: datetime) -> int:
+async def _begin(settings: Settings, taken_at: datetime, erasures: Path | None) -> int:
     async with open_database(settings) as db:
         provider = open_provider(settings, db)
         with progress_line() as advance:
@@ -143,6 +166,8 @@ async def _begin(settings: Settings, taken_at: datetime) -> int:
             await begin_after_restore(db, COMMAND_LINE, taken_at)
             advance("asking for payments", 0, 0)
             asked = await _ask_for_payments(db, provider, taken_at)
+            erased = await asyncio.to_thread(_read_erasures, erasures)
+            repeated = await repeat_erasures(db, COMMAND_LINE, erased or ())
             advance("proving the books", 0, 0)
             differences = await check_books(db)
         report = await read_restore_report(db)
@@ -150,6 +175,7 @@ async def _begin(settings: Settings, taken_at: datetime) -> int:
         print(line)
     assert report is not None
     print("\n".join(_lines(report)))
+    print("\n".join(_lines_of_erasures(erasures, erased, repeated)))
     return NOT_DONE if differences else DONE
 
 
@@ -171,6 +197,22 @@ async def _ask_for_payments(db: Database, provider: PaymentProvider | None, take
             for said in asked.unknown
         ),
     ]
+
+
+def _read_erasures(file: Path | None) -> list[UUID] | None:
+    return read_erasures(file) if file is not None and file.is_file() else None
+
+
+def _lines_of_erasures(file: Path | None, erased: list[UUID] | None, repeated: ErasuresRepeated) -> Iterator[str]:
+    yield "\nErased guests:"
+    if erased is None:
+        yield f"  {file or 'TAPWIRE_BACKUP_FOLDER and --erasures'}: there is no such file."
+        yield "  Guests who were erased after the backup are back: erase them again."
+        return
+    yield f"  {len(erased)} in {file}, {len(repeated.erased)} of them erased again"
+    for guest_id, unsettled in repeated.unsettled.items():
+        open_points = msgspec.json.encode(unsettled).decode()
+        yield f"  {guest_id} has no name again, and is blocked; settle this, and the core erases them: {open_points}"
 
 
 async def _restore_report(settings: Settings, arguments: argparse.Namespace) -> int:  # noqa: ARG001

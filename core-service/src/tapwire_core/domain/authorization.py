@@ -1,6 +1,7 @@
 """Authorisation of a pour: the ordered rules of SYSTEM.md, "Authorisation".
 
 Pure: facts in, decision out. The first rule that fails gives the reason; the order of RULES is the order of precedence.
+Each names its id, under which `tapwire-conformance` tries it.
 
 A question also proves something about older ones. A node asks only when it neither pours nor counts a tail, journals a grant before
 it opens the valve, and lists a journalled pour as unsettled until its verdict. So an earlier pour of the same tap and journal that
@@ -233,27 +234,27 @@ class Case:
 
 
 RULES: Final[tuple[tuple[DenyReason, Callable[[Case], bool]], ...]] = (
-    (DenyReason.TAP_UNKNOWN, lambda case: case.facts.tap is None),
-    (DenyReason.STALE_REQUEST, lambda case: case.question.seq is not None and case.question.seq <= case.tap.highest_seq),
-    (DenyReason.EMERGENCY_STOP, lambda case: case.tap.emergency_stop),
-    (DenyReason.TAP_LOCKED, lambda case: case.tap.status is TapStatus.LOCKED or case.tap.identity_conflict),
-    (DenyReason.TAP_CLEANING, lambda case: case.tap.status is TapStatus.CLEANING),
+    (DenyReason.TAP_UNKNOWN, lambda case: case.facts.tap is None),  # AUTH-1
+    (DenyReason.STALE_REQUEST, lambda case: case.question.seq is not None and case.question.seq <= case.tap.highest_seq),  # AUTH-2
+    (DenyReason.EMERGENCY_STOP, lambda case: case.tap.emergency_stop),  # AUTH-3
+    (DenyReason.TAP_LOCKED, lambda case: case.tap.status is TapStatus.LOCKED or case.tap.identity_conflict),  # AUTH-4
+    (DenyReason.TAP_CLEANING, lambda case: case.tap.status is TapStatus.CLEANING),  # AUTH-4
     (
-        DenyReason.TAP_NOT_CONFIGURED,
+        DenyReason.TAP_NOT_CONFIGURED,  # AUTH-5
         lambda case: case.tap.keg_id is None or case.tap.price_minor is None or case.is_strength_missing,
     ),
-    (DenyReason.KEG_EMPTY, lambda case: case.keg_ml <= 0),
-    (DenyReason.SHIFT_CLOSED, lambda case: case.tap.shift_id is None),
-    (DenyReason.CARD_UNKNOWN, lambda case: case.facts.card_status is None),
-    (DenyReason.LOST_CARD, lambda case: case.facts.card_status in (CardStatus.LOST, CardStatus.RETIRED)),
-    (DenyReason.NO_ACTIVE_VISIT, lambda case: case.facts.visit is None or case.facts.guest is None),
-    (DenyReason.VISIT_EXPIRED, lambda case: case.is_expired),
-    (DenyReason.GUEST_BLOCKED, lambda case: case.guest.blocked),
-    (DenyReason.AGE_RESTRICTED, lambda case: case.is_alcohol_refused),
-    (DenyReason.CARD_IN_USE_ON_OTHER_TAP, lambda case: case.leased_elsewhere),
-    (DenyReason.PROCESSING_SYNC, lambda case: case.tap_leased),
-    (DenyReason.SERVING_LIMIT_REACHED, lambda case: case.is_limit_reached),
-    (DenyReason.INSUFFICIENT_FUNDS, lambda case: affordable_ml(case.available_minor, case.price_minor) < 1),
+    (DenyReason.KEG_EMPTY, lambda case: case.keg_ml <= 0),  # AUTH-6
+    (DenyReason.SHIFT_CLOSED, lambda case: case.tap.shift_id is None),  # AUTH-7
+    (DenyReason.CARD_UNKNOWN, lambda case: case.facts.card_status is None),  # AUTH-8
+    (DenyReason.LOST_CARD, lambda case: case.facts.card_status in (CardStatus.LOST, CardStatus.RETIRED)),  # AUTH-9
+    (DenyReason.NO_ACTIVE_VISIT, lambda case: case.facts.visit is None or case.facts.guest is None),  # AUTH-10
+    (DenyReason.VISIT_EXPIRED, lambda case: case.is_expired),  # AUTH-11
+    (DenyReason.GUEST_BLOCKED, lambda case: case.guest.blocked),  # AUTH-12
+    (DenyReason.AGE_RESTRICTED, lambda case: case.is_alcohol_refused),  # AUTH-13
+    (DenyReason.CARD_IN_USE_ON_OTHER_TAP, lambda case: case.leased_elsewhere),  # AUTH-14
+    (DenyReason.PROCESSING_SYNC, lambda case: case.tap_leased),  # AUTH-15
+    (DenyReason.SERVING_LIMIT_REACHED, lambda case: case.is_limit_reached),  # AUTH-16
+    (DenyReason.INSUFFICIENT_FUNDS, lambda case: affordable_ml(case.available_minor, case.price_minor) < 1),  # AUTH-17
 )
 
 

@@ -43,12 +43,13 @@ class IncidentFacts(Struct, frozen=True, kw_only=True):
 class PayingGuest(Struct, frozen=True, kw_only=True):
     """The guest whom an incident is charged to, or refunded to.
 
-    `house_credit`: with what the incident's pour took of it.
+    `house_credit`: with what the incident's pour took of it. `erased`: nothing is booked on their account any longer.
     """
 
     guest_id: UUID
     available_minor: int
     house_credit: HouseCredit
+    erased: bool = False
 
 
 def resolve(

@@ -28,6 +28,8 @@ TRUNK_ZERO: Final = "(0)"
 """A zero that is dialled within the country alone."""
 
 VISIBLE_DIGITS: Final = 2
+ERASED_GUEST: Final = "Erased guest"
+"""What an erased guest is called; the console has it in the reader's language."""
 
 _NAME: Final = re.compile(NAME_PATTERN)
 _PHONE: Final = re.compile(PHONE_PATTERN)

@@ -1,6 +1,6 @@
 """Settlement of a report: the ordered cases of SYSTEM.md, "Settlement"; the first that fits applies. Pure.
 
-Case 1, a repeated report, never comes here: its verdict is looked up under the tap's lock and repeated.
+SETTLE-1, a repeated report, never comes here: its verdict is looked up under the tap's lock and repeated.
 
 Physical facts always move stock. The total taken from the grant's keg is the largest volume that a report of the pour states; an
 operator's volume counts only until the first report. So a late report moves stock by the difference, also when it charges nothing.
@@ -98,25 +98,25 @@ def settle(report: Report, facts: SettlementFacts, policy: Policy, changes: Chan
     """Give a plausible report its verdict, and fill in its changes."""
     pour = facts.pour
     if pour is None:
-        return _missing_pending(report, facts.tap, changes)
+        return _missing_pending(report, facts.tap, changes)  # SETTLE-2
     keg_gave_ml = max(pour.stock_ml, report.volume_ml) if pour.reported else report.volume_ml
     changes.reported = PourReported(pour_id=pour.pour_id, stock_ml=keg_gave_ml)
     moved_ml = keg_gave_ml - pour.stock_ml
     if pour.sync_status is not SyncStatus.PENDING_SYNC:
-        return _late(report, pour, moved_ml, policy, changes)
+        return _late(report, pour, moved_ml, policy, changes)  # SETTLE-3, SETTLE-4, SETTLE-5
     if report.volume_ml == 0:
-        return _nothing_flowed(report, pour, moved_ml, changes)
+        return _nothing_flowed(report, pour, moved_ml, changes)  # SETTLE-6
     is_far_over = report.volume_ml - pour.max_volume_ml > policy.overpour_tolerance_ml
     covered = charge(report.volume_ml, pour.sell_price_per_liter_minor) <= pour.payable_minor
     if not is_far_over:
-        return _charge_what_flowed(report, pour, moved_ml, changes, covered=covered)
+        return _charge_what_flowed(report, pour, moved_ml, changes, covered=covered)  # SETTLE-7, SETTLE-8
     if not covered:
-        return _reject(report, pour, moved_ml, changes)
-    return _charge_grant(report, pour, moved_ml, changes)
+        return _reject(report, pour, moved_ml, changes)  # SETTLE-9
+    return _charge_grant(report, pour, moved_ml, changes)  # SETTLE-7
 
 
 def refuse(report: Report, pour: PourFacts | None, why: str, changes: Changes) -> Verdict:
-    """Give an implausible report its verdict; the pour keeps its state until a person ends it.
+    """Give an implausible report its verdict (SETTLE-10); the pour keeps its state until a person ends it.
 
     Each such report is kept as a dead letter; the audit log notes only a pour's first, as a node may repeat it for days.
     """

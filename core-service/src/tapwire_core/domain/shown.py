@@ -19,6 +19,7 @@ class Noun(StrEnum):
     GUEST = "guest"
     BALANCE = "balance"
     KEG = "keg"
+    KEG_DELIVERY = "keg_delivery"
     INCIDENT = "incident"
     USER = "user"
     DEVICE = "device"

@@ -111,6 +111,7 @@ async def register_cards(store: Store, actor: Actor, card_uids: Sequence[str]) -
 async def unbind_card(store: Store, actor: Actor, guest_id: UUID, card_uid: str) -> None:
     """Unbind a guest's card, so that it is available again; it must be in no active visit."""
     card = await require_card(store, card_uid)
+    await require_guest(store, guest_id)
     if card.guest_id != guest_id or card.status is not CardStatus.BOUND:
         raise NotFound("card of this guest", card.card_uid)
     await _unbind(store, actor, card)

@@ -14,15 +14,23 @@ from tapwire_core.db.writes.rows import change_row
 from tapwire_core.db.writes.search import index_guest
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.names import is_phone, normalize_phone
-from tapwire_core.errors import Invalid, NotFound
+from tapwire_core.errors import Invalid, NotFound, Refused
 
 FIRST_BIRTH_YEAR: Final = 1900
+PERSONAL: Final = frozenset({"first_name", "last_name", "phone", "birth_date"})
+"""The fields that say who a guest is."""
 
 
 class AgeContradictory(Invalid):
     """By the birth date the guest is under age, but was checked to be of age."""
 
     code = "age_contradictory"
+
+
+class GuestErased(Refused):
+    """The guest was erased: nothing of theirs changes any longer."""
+
+    code = "guest_erased"
 
 
 class GuestChanges(TypedDict, total=False):
@@ -68,7 +76,9 @@ async def change_guest(store: Store, actor: Actor, guest_id: UUID, **changes: Un
     """Change a guest; a blocked one can't open a visit or pour. `age_checked`: the operator has seen that the guest is of age, or
     withdraws that. The audit log names the changed fields, and no personal data.
     """
-    await require_guest(store, guest_id)
+    guest = await require_guest(store, guest_id)
+    if guest.erasure_due and changes.keys() & PERSONAL:
+        raise GuestErased("The guest was erased before a restore: what is left is only to be settled.", guest_id=guest_id)
     if "phone" in changes:
         changes["phone"] = _phone_of(changes["phone"])
     await _require_past(store, changes.get("birth_date"))
@@ -98,11 +108,25 @@ async def _require_consistent_age(store: Store, guest_id: UUID) -> None:
 
 
 async def require_guest(store: Store, guest_id: UUID) -> LockedGuest:
-    """Lock a guest for a change; raises `NotFound`."""
+    """Lock a guest for a change; raises `NotFound` and `GuestErased`."""
     locked = await writes.lock_guest(store, guest_id)
     if locked is None:
         raise NotFound("guest", guest_id)
+    if locked.erased:
+        raise erased(guest_id)
     return locked
+
+
+async def require_guest_of_visit(store: Store, visit_id: UUID) -> None:
+    """Raise `GuestErased` for a visit of an erased guest; it has ended, and stays as it is."""
+    guest_id = await writes.erased_guest_of_visit(store, visit_id)
+    if guest_id is not None:
+        raise erased(guest_id)
+
+
+def erased(guest_id: UUID) -> GuestErased:
+    """The refusal that names an erased guest."""
+    return GuestErased("The guest was erased: add a new one.", guest_id=guest_id)
 
 
 def _phone_of(text: str | None) -> str | None:

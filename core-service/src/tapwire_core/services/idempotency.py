@@ -1,11 +1,11 @@
-"""Idempotent requests: the same `Idempotency-Key` with the same body has its effect once, and repeats get the first answer.
+"""Idempotent requests: the same `Idempotency-Key` with the same body has its effect once, and repeats get the first result.
 
-The transaction of the effect also claims the key and keeps the use case's result, so a crash between commit and answer loses
-neither: the repeat makes its answer from the kept result. The answer itself is kept before it is sent, and from then on repeated to
-the letter. A refused request keeps nothing, because nothing was done. The key of a booking is kept for good, with its
+The transaction of the effect also claims the key and keeps the use case's result: ids, and amounts as they were then. Every repeat
+makes its answer anew from that, so no kept answer holds a name that was changed or erased since, and a crash between commit and
+answer loses nothing. A refused request keeps nothing, because nothing was done. The key of a booking is kept for good, with its
 movement: a clock that jumps must not let a repeat book again.
 
-An answer with a secret is kept sealed with a key that only its client has: a repeat with that key gets the secret again, another
+A result with a secret is kept sealed with a key that only its client has: a repeat with that key gets the secret again, another
 key, or a reader of the database, does not.
 """
 
@@ -39,9 +39,18 @@ class SecretShownOnce(Refused):
     code = "secret_shown_once"
 
 
+class AnsweredBefore(Exception):
+    """The answer was kept whole, by a version before revision 0038: it is sent again."""
+
+    def __init__(self, status_code: int, body: str) -> None:
+        super().__init__("the request was answered before")
+        self.status_code = status_code
+        self.body = body
+
+
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request with an `Idempotency-Key`; `scope` is the user and the route. A `sealing_key` seals its kept answer."""
+    """A request with an `Idempotency-Key`; `scope` is the user and the route. A `sealing_key` seals its kept result."""
 
     scope: str
     key: str
@@ -49,23 +58,15 @@ class KeyedRequest:
     sealing_key: bytes | None = None
 
     def seal(self, text: str) -> str:
-        """Seal a text of the answer, to keep it."""
+        """Seal a result, to keep it."""
         return text if self.sealing_key is None else seal(self.sealing_key, text)
 
     def unseal(self, kept: str) -> str:
-        """Restore a kept text of the answer; raises `SecretShownOnce`."""
+        """Restore a kept result; raises `SecretShownOnce`."""
         text = kept if self.sealing_key is None else unseal(self.sealing_key, kept)
         if text is None:
             raise SecretShownOnce("The secret was shown to another session and can't be shown again: rotate it to get a new one.")
         return text
-
-
-@dataclass(frozen=True, slots=True)
-class KeptAnswer:
-    """The answer to the first request."""
-
-    status_code: int
-    body: str
 
 
 async def run_once(
@@ -74,7 +75,7 @@ async def run_once(
     wanted: Callable[Concatenate[Database, P], Awaitable[R]],
     *args: P.args,
     **kwargs: P.kwargs,
-) -> R | KeptAnswer:
+) -> R:
     """Run a `use_case` for a request, or return its first result again; raises `IdempotencyKeyReused`."""
     steps: Callable[..., Awaitable[R]] = inspect.unwrap(wanted)
     claim = _claim_urgently if is_urgent(wanted) else _claim
@@ -88,13 +89,14 @@ async def run_prepared_once(
     wanted: Callable[Concatenate[Database, P], Awaitable[None]],
     *args: P.args,
     **kwargs: P.kwargs,
-) -> KeptAnswer | None:
+) -> None:
     """Run a `prepared_use_case` once. A repeat prepares nothing: its old password is no longer the right one."""
     before = await _seek(db, request)
     if before is not None:
-        return _repeat(request, before, NoneType)
+        _repeat(request, before, NoneType)
+        return
     prepare: Callable[..., Awaitable[Steps]] = inspect.unwrap(wanted)
-    return await _claim(db, request, await prepare(db, *args, **kwargs), NoneType)
+    await _claim(db, request, await prepare(db, *args, **kwargs), NoneType)
 
 
 @use_case
@@ -110,7 +112,7 @@ async def _claim(
     result_type: type[R],
     *,
     kept_for_good: bool = False,
-) -> R | KeptAnswer:
+) -> R:
     before = await writes.claim(store, request.scope, request.key, request.body_hash)
     if before is not None:
         return _repeat(request, before, result_type)
@@ -123,26 +125,14 @@ async def _claim(
 _claim_urgently: Final = urgent_use_case(inspect.unwrap(_claim))
 
 
-def _repeat(request: KeyedRequest, before: writes.StoredRequest, result_type: type[R]) -> R | KeptAnswer:
+def _repeat(request: KeyedRequest, before: writes.StoredRequest, result_type: type[R]) -> R:
     if before.body_hash != request.body_hash:
         raise IdempotencyKeyReused("This Idempotency-Key was used with another body: send a new key.")
-    if before.done:
-        return _answer(request, before)
     assert before.answer is not None, "the result is kept in the transaction that claims the key"
-    return msgspec.json.decode(request.unseal(before.answer), type=result_type)
-
-
-@urgent_use_case
-async def keep_answer(store: Store, request: KeyedRequest, answer: KeptAnswer) -> KeptAnswer:
-    """Keep an answer before it is sent, and return the one to send: the first that was kept."""
-    await writes.keep_answer(store, request.scope, request.key, answer.status_code, request.seal(answer.body))
-    return _answer(request, await writes.read_stored(store, request.scope, request.key))
-
-
-def _answer(request: KeyedRequest, row: writes.StoredRequest) -> KeptAnswer:
-    assert row.status_code is not None
-    assert row.answer is not None
-    return KeptAnswer(row.status_code, request.unseal(row.answer))
+    kept = request.unseal(before.answer)
+    if before.status_code is not None:
+        raise AnsweredBefore(before.status_code, kept)
+    return msgspec.json.decode(kept, type=result_type)
 
 
 def _result_type(steps: Callable[..., Any]) -> Any:

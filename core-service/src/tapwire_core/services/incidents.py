@@ -15,6 +15,7 @@ from tapwire_core.domain.incident_resolution import IncidentFacts, PayingGuest, 
 from tapwire_core.domain.incidents import NOTHING_TO_BOOK
 from tapwire_core.domain.odometers import account_on_resolution
 from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.services.guests import erased
 from tapwire_core.services.visits import PourPending
 
 MAX_TOGETHER: Final = 500
@@ -22,6 +23,8 @@ MAX_TOGETHER: Final = 500
 TOGETHER: Final = (Resolution.NO_ACTION, Resolution.WRITTEN_OFF)
 """Resolutions for several incidents at once."""
 SALE_RESOLUTIONS: Final = (Resolution.CHARGED, Resolution.WRITTEN_OFF)
+ON_AN_ACCOUNT: Final = (Resolution.CHARGED, Resolution.CORRECTED)
+"""Resolutions that book on a guest's account."""
 
 
 class AlreadyResolved(Refused):
@@ -88,6 +91,8 @@ async def _resolve(
     incident = await _lock_open(store, incident_id)
     _require_bookable(incident.kind, resolution)
     _require_settled(incident, resolution)
+    if guest is not None and guest.erased and resolution in ON_AN_ACCOUNT:
+        raise erased(guest.guest_id)
     amount = _amount(incident, resolution, amount_minor, guest)
     changes = Changes.by(actor, tap_path=incident.tap_path, venue_id=incident.venue_id, shift_id=incident.shift_id)
     resolve(incident, resolution, amount, guest, comment, changes)

@@ -62,7 +62,11 @@ class KegChanges(TypedDict, total=False):
     """Changes of a keg."""
 
     status: KegStatus
+    supplier: str | None
+    batch: str | None
     best_before: date | None
+    cost_minor: int | None
+    keg_deposit_minor: int | None
 
 
 NOTHING_STATED: Final = Delivery()
@@ -112,7 +116,7 @@ async def restock_keg(store: Store, actor: Actor, keg_id: UUID) -> None:
 
 @use_case
 async def change_keg(store: Store, actor: Actor, keg_id: UUID, **changes: Unpack[KegChanges]) -> None:
-    """Retire a keg or take it back into stock, or state its best-before date."""
+    """Retire a keg or take it back into stock, or state what the supplier's papers say of it."""
     await _change(store, actor, keg_id, changes)
 
 

@@ -13,6 +13,7 @@ from tapwire_core.domain.change_records import LockCleared
 from tapwire_core.domain.changes import Changes
 from tapwire_core.domain.pours import PourEvent
 from tapwire_core.errors import Invalid, NotFound, Refused
+from tapwire_core.services.guests import require_guest_of_visit
 
 
 class PourNotPending(Refused):
@@ -82,6 +83,7 @@ async def force_unlock(store: Store, actor: Actor, visit_id: UUID, *, reason: st
     visit = await lock_visit_without_pour(store, visit_id)
     if visit is None:
         raise NotFound("visit", visit_id)
+    await require_guest_of_visit(store, visit_id)
     if not visit.locked:
         raise NotLocked("This visit has no pending pour and no lock: there is nothing to unlock.", visit_id=visit_id)
     changes = Changes.by(actor, venue_id=visit.venue_id)
@@ -116,6 +118,8 @@ async def _lock(store: Store, visit_id: UUID, pour_id: UUID | None) -> LockedPou
     locked = await lock_pour(store, pour_id)
     if locked is None or locked.pour.visit_id != visit_id:
         raise NotFound("pour of this visit", pour_id)
+    if locked.pour.sync_status is not SyncStatus.PENDING_SYNC:
+        await require_guest_of_visit(store, visit_id)
     return locked
 
 

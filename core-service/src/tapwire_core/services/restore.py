@@ -71,6 +71,7 @@ async def begin_after_restore(store: Store, actor: Actor, taken_at: datetime) ->
     await restore.forget_commands(store)
     await forget_heartbeats(store)
     await restore.end_sessions(store)
+    await restore.forget_guest_pages(store)
     switched_off = await webhooks.switch_all_off(store, OffReason.RESTORED)
     details = {"taken_at": taken_at.isoformat(), "pending_pours": requested, "webhooks_switched_off": switched_off}
     await store.audit(AuditAction.BACKUP_RESTORED, actor, details=details)

@@ -10,6 +10,9 @@ from tapwire_core.domain.retention import RetentionPeriods
 LOGIN_TRIES_DAYS: Final = 1
 """Retention of counted logins; the longest lock-out is minutes."""
 
+GUEST_PAGES_DAYS: Final = 2
+"""Retention of guests' pages after their visits; they end a day after."""
+
 
 async def delete_expired(db: Database, periods: RetentionPeriods) -> dict[str, int]:
     """Delete rows past their retention period, in bounded batches; return the number of deleted rows by table."""
@@ -19,6 +22,7 @@ async def delete_expired(db: Database, periods: RetentionPeriods) -> dict[str, i
         "dead_letters": periods.dead_letters_days,
         "sessions": periods.sessions_days,
         "login_tries": LOGIN_TRIES_DAYS,
+        "guest_pages": GUEST_PAGES_DAYS,
         "webhook_deliveries": periods.webhooks_days,
         "webhook_events": periods.webhooks_days,
         "program_heartbeats": periods.heartbeats_days,

@@ -38,7 +38,7 @@ from tapwire_core.services.cards import (
 )
 from tapwire_core.services.deposits import take_deposit
 from tapwire_core.services.guest_pages import make_page
-from tapwire_core.services.guests import require_guest
+from tapwire_core.services.guests import require_guest, require_guest_of_visit
 from tapwire_core.services.money import require_open_shift
 from tapwire_core.services.pour_recovery import require_pending, void_pending_pour
 from tapwire_core.services.shown import Shown, require_as_shown
@@ -374,4 +374,6 @@ async def _require_visit(store: Store, visit_id: UUID) -> LockedVisit:
     visit = await writes.lock_visit(store, visit_id)
     if visit is None:
         raise NotFound("visit", visit_id)
+    if visit.status is VisitStatus.CLOSED:
+        await require_guest_of_visit(store, visit_id)
     return visit

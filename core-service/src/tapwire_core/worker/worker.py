@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Never
 
 from aiomqtt import MqttError
 
@@ -23,6 +23,7 @@ from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
 from tapwire_core.broker.client import new_client_id, subscribe, until_lost
 from tapwire_core.commands.backup_folder import BackupCollector
+from tapwire_core.commands.erasures_file import keep_erasures_file, may_write
 from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.installation import require_installation
@@ -39,6 +40,7 @@ from tapwire_core.mqtt.listener import Gate, work
 from tapwire_core.payment_providers.configured import open_provider
 from tapwire_core.services.cleanings import raise_due_cleanings
 from tapwire_core.services.decision_rates import DecisionRates, write_undecided
+from tapwire_core.services.guest_erasures import erase_unseen_guests
 from tapwire_core.services.identities import watch_identities
 from tapwire_core.services.keg_warnings import watch_kegs
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
@@ -230,6 +232,8 @@ class Worker:
         self.metrics.count_undecided(await write_undecided(self.db, self.rates, time.monotonic()))
 
     async def _sweep(self) -> None:
+        if erased := await erase_unseen_guests(self.db, self.retention.guests_days):
+            log.info("retention: erased %d guests", erased)
         deleted = await delete_expired(self.db, self.retention)
         if any(deleted.values()):
             log.info("retention: deleted %s", ", ".join(f"{count} {table}" for table, count in deleted.items() if count))
@@ -259,11 +263,19 @@ async def run_core(settings: Settings) -> None:
         provider = open_provider(settings, db)
         payments = [PaymentWatch(db, provider).run()] if provider is not None else []
         heartbeat = keep_heartbeat(db, Program.CORE, worker.instance_id)
-        served = run_together(_run_with_metrics(worker, settings), sender.run(), heartbeat, *payments)
+        served = run_together(
+            _run_with_metrics(worker, settings), sender.run(), heartbeat, *payments, *_erasures_file(db, settings)
+        )
         await run_until_signalled(_run_with_home(served, home, is_on=settings.home_assistant))
         if provider is not None:
             await provider.close()
         log.info("%s ends", worker.instance_id)
+
+
+def _erasures_file(db: Database, settings: Settings) -> list[Coroutine[None, None, Never]]:
+    """Keep the file of erasures in a folder of backups that this worker may write."""
+    folder = settings.backup_folder
+    return [keep_erasures_file(db, folder)] if folder is not None and may_write(folder) else []
 
 
 async def run_until_signalled(work: Coroutine[None, None, None]) -> None:

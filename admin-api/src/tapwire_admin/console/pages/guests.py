@@ -9,7 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath
 from msgspec import UNSET, Struct
 
-from tapwire_admin.access.auth import OPERATOR
+from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.access.personal_data import guest_on_own_page, may_read_personal_data, shown_to
 from tapwire_admin.console.audit_summaries import audit_summary, icon_of, shown_action
 from tapwire_admin.console.forms import Form
@@ -20,7 +20,8 @@ from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery, TextQuery
-from tapwire_admin.routes.guests import GuestChange
+from tapwire_admin.requests.parameters import require_found
+from tapwire_admin.routes.guests import Erasure, GuestChange
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as guest_views
@@ -32,7 +33,7 @@ from tapwire_core.db.views.pours import PourView, pours_by_id
 from tapwire_core.db.views.queries import Page, PageRequest, with_items
 from tapwire_core.db.views.visits import get_visit
 from tapwire_core.domain.shown import Noun
-from tapwire_core.services import guests
+from tapwire_core.services import guest_erasures, guests
 from tapwire_core.services.shown import read_shown
 
 SHOWN_AS_MOVEMENTS: Final = frozenset(
@@ -131,6 +132,23 @@ async def block(actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Re
     return go_to(f"/guests/{guest_id}")
 
 
+@get("/guests/{guest_id:uuid}/erase", access=SHIFT_LEAD)
+async def ask_to_erase(request: Request[Any, Any, Any], db: Db, viewer: CurrentViewer, guest_id: FromPath[UUID]) -> Response[str]:
+    """The form that erases a guest, or what is to be settled before."""
+    shown = shown_to(request, await read_shown(db, Noun.GUEST, guest_id))
+    guest = require_found(await guest_views.get_guest(db, guest_id), "guest", guest_id)
+    unsettled = await guest_erasures.read_unsettled(db, guest_id, db.scope)
+    return viewer.show("dialogs/erase_guest.html", guest=guest, shown=shown, unsettled=unsettled)
+
+
+@post("/guests/{guest_id:uuid}/erase", access=SHIFT_LEAD, shows=Noun.GUEST)
+async def erase(db: Db, actor: CurrentActor, form: Form, guest_id: FromPath[UUID]) -> Response[str]:
+    """Erase a guest."""
+    given = form.read(Erasure)
+    await form.once(guest_erasures.erase_guest, actor, guest_id, given.reason, db.scope)
+    return go_to(f"/guests/{guest_id}")
+
+
 async def _guest(
     request: Request[Any, Any, Any], db: Database, viewer: Viewer, guest_id: UUID, page: PageRequest
 ) -> dict[str, Any]:
@@ -191,4 +209,6 @@ HANDLERS = (
     ask_for_change,
     change,
     block,
+    ask_to_erase,
+    erase,
 )

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery
+from msgspec import UNSET
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of
 from tapwire_admin.console.choices import FIRST_CHOICES, Choice, Choices, choices_of
@@ -17,7 +18,7 @@ from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery, TextQuery
 from tapwire_admin.requests.parameters import Cursor, read_uuid, require_found
-from tapwire_admin.routes.kegs import KegChange, NewKeg, StockBooking
+from tapwire_admin.routes.kegs import KegChange, NewKeg, StockBooking, require_sane_best_before
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import beverages as beverage_views
 from tapwire_core.db.views import kegs as keg_views
@@ -30,6 +31,8 @@ from tapwire_core.services import kegs
 from tapwire_core.services.shown import read_shown
 
 KEG_SIZES_L: Final = (20, 30, 50)
+STATED: Final = ("supplier", "batch", "best_before", "cost_minor", "keg_deposit_minor")
+PAID: Final = ("cost_minor", "keg_deposit_minor")
 REASONS: Final = {"correction": N_("recounted"), "line_cleaning": N_("line cleaning")}
 
 
@@ -79,7 +82,8 @@ async def search_beverages(db: Db, viewer: CurrentViewer, search: TextQuery = No
 async def add_keg(actor: CurrentActor, form: Form) -> Response[str]:
     """Take a delivery of kegs into stock."""
     volume_ml = read_liters(form.values.get("liters", ""), "liters")
-    given = form.read(NewKeg, money=("cost_minor", "keg_deposit_minor"), initial_volume_ml=volume_ml, venue_id=form.venue_id)
+    given = form.read(NewKeg, money=PAID, initial_volume_ml=volume_ml, venue_id=form.venue_id)
+    require_sane_best_before(given.best_before)
     await form.once(
         kegs.create_kegs,
         actor,
@@ -99,7 +103,19 @@ async def show_keg(db: Db, viewer: CurrentViewer, keg_id: FromPath[UUID]) -> Res
     keg = require_found(await keg_views.get_keg(db, keg_id), "keg", keg_id)
     reasons = {kind: viewer.translate(reason) for kind, reason in REASONS.items()}
     row = await report_keg(db, keg_id)
-    return viewer.show("dialogs/keg.html", keg=keg, row=row, shown=shown, reasons=reasons)
+    papers = await read_shown(db, Noun.KEG_DELIVERY, keg_id)
+    return viewer.show("dialogs/keg.html", keg=keg, row=row, shown=shown, papers=papers, reasons=reasons)
+
+
+@post("/stock/kegs/{keg_id:uuid}/delivery", access=OPERATOR, shows=Noun.KEG_DELIVERY)
+async def change_delivery(actor: CurrentActor, form: Form, keg_id: FromPath[UUID]) -> Response[str]:
+    """Change what the supplier's papers say of a keg; an emptied field removes it."""
+    given = form.read(KegChange, money=PAID)
+    require_sane_best_before(given.best_before)
+    typed = {name: getattr(given, name) for name in STATED}
+    if changes := form.changed(**{name: None if value is UNSET else value for name, value in typed.items()}):
+        await form.only(changes).once(kegs.change_keg, actor, keg_id, **changes)
+    return go_to(f"/stock?keg={keg_id}")
 
 
 @post("/stock/kegs/{keg_id:uuid}/status", access=OPERATOR, shows=Noun.KEG)
@@ -144,6 +160,7 @@ HANDLERS = (
     search_beverages,
     add_keg,
     show_keg,
+    change_delivery,
     change_keg,
     book_cleaning,
     correct,

@@ -11,10 +11,10 @@ from litestar.params import FromPath, FromQuery
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
 from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.console.forms import Form, SubmittedForm
+from tapwire_admin.console.labels import DAYS
 from tapwire_admin.console.price_plan import WEEK, plan_week
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import ShellContext
-from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db
 from tapwire_admin.requests.parameters import require_found, require_sane_year
@@ -33,7 +33,6 @@ from tapwire_core.services import price_rules, venues
 from tapwire_core.services.shown import read_shown
 
 PRICE: Final = ("sell_price_per_liter_minor",)
-DAYS: Final = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
 
 
 @get("/prices", access=OPERATOR)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from litestar import Response, get
@@ -109,12 +109,11 @@ def _cells(formats: Formats, row: SalesRow, *, with_comps: bool) -> Iterator[Cel
         yield Amount(formats.typed_money(row.comps_minor))
 
 
-async def read_days(db: Database, viewer: Viewer, since: str | None, until: str | None) -> tuple[date, date]:
-    """The first and the last day of a page's period; without them, today."""
-    """The first and the last day of a page's period; without them, today."""
+async def read_days(db: Database, viewer: Viewer, since: str | None, until: str | None, *, days: int = 1) -> tuple[date, date]:
+    """The first and the last day of a page's period; without them so many days up to today."""
     today = (await read_status(db)).system.now.astimezone(viewer.formats.zone).date()
     last = read_day_or_moment("to", until) if until else today
-    first = read_day_or_moment("from", since) if since else last
+    first = read_day_or_moment("from", since) if since else last - timedelta(days=days - 1)
     return first, last
 
 

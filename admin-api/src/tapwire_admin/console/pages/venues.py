@@ -15,7 +15,7 @@ from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.translations import N_
 from tapwire_admin.console.viewer import CurrentViewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, TextQuery
-from tapwire_admin.requests.field_types import DepositMinor, LegalAge, LimitMinor, Name, Text, VisitHours
+from tapwire_admin.requests.field_types import DepositMinor, KegLowMinutes, LegalAge, LimitMinor, Name, Percent, Text, VisitHours
 from tapwire_admin.routes.venues import EmergencyStop, wait_for_confirmation
 from tapwire_core.db.views.venues import list_venues
 from tapwire_core.domain.closed_sets import ServingMeasure
@@ -35,6 +35,8 @@ PLAIN_SETTINGS: Final = (
     "operator_refund_limit_minor",
     "visit_hours",
     "card_deposit_minor",
+    "keg_low_percent",
+    "keg_low_minutes",
 )
 
 
@@ -47,6 +49,8 @@ class VenueForm(Struct, kw_only=True):
     operator_refund_limit_minor: LimitMinor = 0
     visit_hours: VisitHours | None = None
     card_deposit_minor: DepositMinor = 0
+    keg_low_percent: Percent
+    keg_low_minutes: KegLowMinutes
     max_balance_minor: LimitMinor | None = None
     measure: ServingMeasure | None = None
     limit_ml: LimitMl | None = None

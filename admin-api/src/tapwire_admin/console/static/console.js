@@ -7,6 +7,7 @@ const REFRESH_GATHER_MS = 120;
 const TOAST_MS = 6_000;
 const UNDO_MS = 15_000; // time to see the mistake, and to reach the button
 const FIRST_REFRESH_ALL_MS = 1_000;
+const FORECAST_MS = 60_000;
 const TAPS_AT_ONCE = 100; // the address of the request names them
 
 const page = document.body;
@@ -133,6 +134,13 @@ async function askForTaps() {
   askForTaps();
 }
 
+// A keg's forecast changes with time alone: a tap at which nobody pours has a slower pace, and after an hour none.
+function refreshForecasts() {
+  if (document.hidden) return;
+  for (const forecast of document.querySelectorAll("[data-forecast]")) staleTaps.add(forecast.closest("[data-tap]").dataset.tap);
+  askForTaps();
+}
+
 function watchStaleness() {
   const silent_ms = performance.now() - heardAt;
   const is_stale = silent_ms > STALE_AFTER_MS;
@@ -154,6 +162,7 @@ function seconds(ms) {
 if (page.dataset.live !== undefined) {
   listen();
   setInterval(watchStaleness, 1_000);
+  setInterval(refreshForecasts, FORECAST_MS);
 }
 
 // --- dialogs, toasts, forms ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""First answers to requests with an `Idempotency-Key`."""
+"""First results of requests with an `Idempotency-Key`."""
 
 from datetime import datetime
 
@@ -15,7 +15,11 @@ from tapwire_core.db.tables.columns import (
 
 
 class IdempotentAnswer(SQLModel, table=True):
-    """The first answer to a request with an `Idempotency-Key`; `scope` is user and route. Those of bookings are kept for good."""
+    """The first result of a request with an `Idempotency-Key`; `scope` is user and route. Those of bookings are kept for good.
+
+    `answer`: the use case's result, from which repeats are answered anew. Versions before revision 0038 kept the body that was
+    sent, with `done` and its `status_code`.
+    """
 
     __tablename__ = "idempotent_answers"
     __table_args__ = (Index("ix_idempotent_answers_created_at", "created_at"),)

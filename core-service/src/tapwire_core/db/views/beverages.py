@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, DateTime, Float, Select, Subquery, and_, case, cast, func, literal, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, BeverageName
@@ -64,6 +65,26 @@ def names_over_time() -> Subquery:
 def is_name_at(periods: Subquery, beverage_id: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[bool]:
     """The condition that a row of `names_over_time` is the beverage's name at a moment."""
     return and_(periods.c.beverage_id == beverage_id, at >= periods.c.since, at < periods.c.until)
+
+
+def name_times() -> Subquery:
+    """One row a beverage: the times of its names, in order. `name_number` counts in them."""
+    return (
+        select(names.c.beverage_id, func.array_agg(aggregate_order_by(names.c.since, names.c.since)).label("times"))
+        .group_by(names.c.beverage_id)
+        .subquery("beverage_name_times")
+    )
+
+
+def name_number(times: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[int]:
+    """The number of a beverage's name at a moment, from 1: for sums of many rows it costs less than a join with the name."""
+    return func.greatest(func.width_bucket(at, times), 1)
+
+
+def numbered_names() -> Subquery:
+    """Names of beverages with their numbers."""
+    number = func.row_number().over(partition_by=names.c.beverage_id, order_by=names.c.since)
+    return select(names.c.beverage_id, names.c.name, number.label("number")).subquery("numbered_beverage_names")
 
 
 def _beverages(db: Database) -> Select[Any]:

@@ -1,13 +1,15 @@
-"""Guests' own pages: the facts of the visit that a token shows, by one query."""
+"""Guests' own pages: the facts of the visits that tokens show, by one query for all that are asked for at once."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
-from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+import msgspec
+from sqlalchemy import ColumnElement, LargeBinary, Select, and_, any_, bindparam, case, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by
 
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, Card, Guest, GuestPage, NodeStatus, Pour, Tap, Venue, Visit
-from tapwire_core.db.views.queries import age_ms, read_one, table
+from tapwire_core.db.views.queries import age_ms, table
 from tapwire_core.db.views.visits import allowance_of_visit, progress_of_pour
 from tapwire_core.db.writes.guest_pages import LIFETIME_AFTER_VISIT, LONGEST
 from tapwire_core.domain.guest_pages import PageFacts
@@ -23,16 +25,19 @@ beverages: Final = table(Beverage)
 nodes: Final = table(NodeStatus)
 
 
-async def read_page(db: Database, token_hash: bytes) -> PageFacts | None:
-    """The facts of a token's visit; None for a token that is unknown, renewed or ended."""
-    return await read_one(db, _page().where(pages.c.token_hash == token_hash), PageFacts)
+async def read_pages(db: Database, token_hashes: Sequence[bytes]) -> dict[bytes, PageFacts]:
+    """The facts of these tokens' visits, by their hashes; without those of tokens that are unknown, renewed or ended."""
+    async with db.read() as connection:
+        rows = await connection.execute(_PAGES, {"token_hashes": token_hashes})
+        return {row["token_hash"]: msgspec.convert(dict(row), PageFacts) for row in rows.mappings()}
 
 
-def _page() -> Select[Any]:
+def _pages() -> Select[Any]:
     ends_at = visits.c.closed_at + literal(LIFETIME_AFTER_VISIT)
     is_pending = and_(pours.c.visit_id == visits.c.visit_id, pours.c.sync_status == "pending_sync")
     return (
         select(
+            pages.c.token_hash,
             *(visits.c[name] for name in ("visit_id", "guest_id", "venue_id", "status", "opened_at", "closed_at")),
             *(guests.c[name] for name in ("first_name", "blocked", "balance_minor")),
             venues.c.name.label("venue"),
@@ -54,7 +59,10 @@ def _page() -> Select[Any]:
         .outerjoin(taps, taps.c.tap_path == pours.c.tap_path)
         .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
         .outerjoin(nodes, nodes.c.path == pours.c.tap_path)
-        .where(~func.coalesce(func.is_over(ends_at, literal(LONGEST)), False))
+        .where(
+            pages.c.token_hash == any_(bindparam("token_hashes", type_=ARRAY(LargeBinary))),
+            ~func.coalesce(func.is_over(ends_at, literal(LONGEST)), False),
+        )
     )
 
 
@@ -83,3 +91,7 @@ def _poured() -> ColumnElement[Any]:
         .correlate(visits)
         .scalar_subquery()
     )
+
+
+_PAGES: Final = _pages()
+"""Made once: telephones ask often, and making a statement costs more than running it."""

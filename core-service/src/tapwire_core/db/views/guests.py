@@ -14,7 +14,7 @@ from tapwire_core.db.tables import Card, Guest, Venue, Visit
 from tapwire_core.db.views.queries import FIRST_PAGE, Page, PageRequest, read_one, read_page, table, with_items
 from tapwire_core.db.views.search_ids import guests_found, guests_with_phone
 from tapwire_core.domain.closed_sets import CardStatus
-from tapwire_core.domain.names import mask_phone
+from tapwire_core.domain.names import ERASED_GUEST, mask_phone
 from tapwire_core.domain.search import query_of
 
 guests: Final = table(Guest)
@@ -59,6 +59,9 @@ class GuestView(Struct, frozen=True, kw_only=True):
     lost_cards: tuple[str, ...]
     active_visit_id: UUID | None
     created_at: datetime
+    erased_at: datetime | None
+    erasure_due_at: datetime | None
+    """Since when an erasure that a restore took back waits until all is settled."""
 
     @property
     def has_personal_data(self) -> bool:
@@ -94,9 +97,13 @@ async def names_of_guests(db: Database, guest_ids: Collection[UUID]) -> dict[str
 
 
 def full_name() -> ColumnElement[Any]:
-    """A guest's full name, as far as it is known; without one the last four digits of the card. Null without a guest."""
+    """A guest's full name, as far as it is known; without one the last four digits of the card. Null without a guest.
+
+    `ERASED_GUEST` for one who was erased.
+    """
     named = or_(guests.c.first_name.is_not(None), guests.c.last_name.is_not(None))
     return case(
+        (guests.c.erased_at.is_not(None), literal(ERASED_GUEST)),
         (named, func.concat_ws(" ", guests.c.first_name, guests.c.last_name)),
         (guests.c.guest_id.is_not(None), func.name_by_card(guests.c.guest_id)),
     )
@@ -120,6 +127,7 @@ class GuestInList(Struct, frozen=True):
     lost_cards: tuple[str, ...]
     active_visit_id: UUID | None
     created_at: datetime
+    erased_at: datetime | None
 
 
 def in_list(page: Page[GuestView]) -> Page[GuestInList]:

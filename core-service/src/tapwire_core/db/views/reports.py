@@ -25,6 +25,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     null,
     or_,
     select,
@@ -34,11 +35,10 @@ from sqlalchemy import (
 from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import Beverage, MoneyMovement, Pour, Venue
-from tapwire_core.db.views.beverages import is_name_at, names_over_time
+from tapwire_core.db.views.beverages import name_number, name_times, numbered_names
 from tapwire_core.db.views.queries import read_all, table
-from tapwire_core.db.views.tax import tax_of_sales
 from tapwire_core.domain.closed_sets import Account
-from tapwire_core.domain.tax import TaxRow
+from tapwire_core.domain.tax import TaxRow, tax_rows
 from tapwire_core.errors import Invalid, NotFound
 
 venues: Final = table(Venue)
@@ -49,6 +49,8 @@ beverages: Final = table(Beverage)
 SUMS: Final = ("pours", "volume_ml", "sold_minor", "written_off_minor", "comps_minor")
 MAX_DAYS: Final = 366
 """The longest period of one report."""
+QUARTER: Final = timedelta(minutes=15)
+EPOCH: Final[ColumnElement[datetime]] = literal_column("'2000-01-01 00:00:00+00'::timestamptz")
 
 
 class SalesBy(StrEnum):
@@ -59,6 +61,9 @@ class SalesBy(StrEnum):
     BEVERAGE = "beverage"
     HOUR = "hour"
     DAY = "day"
+
+
+BY_CLOCK: Final = (SalesBy.HOUR, SalesBy.DAY)
 
 
 class SalesRow(Struct, frozen=True, omit_defaults=True):
@@ -94,13 +99,25 @@ class SalesReport(Struct, frozen=True, kw_only=True):
     tax: list[TaxRow]
 
 
+class _Part(Struct, frozen=True):
+    key: str
+    beverage_id: UUID | None
+    tax_rate_bp: int | None
+    pours: int
+    volume_ml: int
+    sold_minor: int
+    written_off_minor: int
+    comps_minor: int
+
+
 class Period(Struct, frozen=True):
-    """A venue's period, the end exclusive, and the day that it is there now."""
+    """A venue's period, the end exclusive, the day that it is there now, and this time of day a week ago."""
 
     venue_id: str
     since: datetime
     until: datetime
     today: date
+    week_ago: datetime
 
 
 async def report_sales(
@@ -111,9 +128,8 @@ async def report_sales(
     Raises `Invalid` for a period above `MAX_DAYS`, and `NotFound` without a venue.
     """
     periods = await read_periods(db, venue_id, first, last)
-    rows = await read_all(db, _sales(periods, by), SalesRow)
-    async with db.read() as connection:
-        tax = await tax_of_sales(connection, is_within(money.c.venue_id, money.c.created_at, periods))
+    parts = await read_all(db, _sales(periods, by), _Part)
+    rows = _rows(parts)
     return SalesReport(
         venue_id=sole_venue(periods),
         currency=db.policy.currency,
@@ -122,8 +138,19 @@ async def report_sales(
         until=max(period.until for period in periods),
         items=rows,
         comps_minor=sum(row.comps_minor for row in rows),
-        tax=tax,
+        tax=tax_rows((part.tax_rate_bp, part.sold_minor) for part in parts if part.sold_minor),
     )
+
+
+def _rows(parts: Sequence[_Part]) -> list[SalesRow]:
+    """The report's rows, each of its parts at one rate of tax, in their order."""
+    together: defaultdict[tuple[str, UUID | None], list[_Part]] = defaultdict(list)
+    for part in parts:
+        together[part.key, part.beverage_id].append(part)
+    return [
+        SalesRow(key=key, beverage_id=beverage_id, **{name: sum(getattr(part, name) for part in its) for name in SUMS})
+        for (key, beverage_id), its in together.items()
+    ]
 
 
 async def read_periods(
@@ -131,8 +158,10 @@ async def read_periods(
 ) -> list[Period]:
     """The period of a venue, or of each in the database's scope; raises as `report_sales` does."""
     until = _moment(last + timedelta(days=1) if _is_day(last) else last)
-    today = cast(func.timezone(venues.c.time_zone, func.now()), Date).label("today")
-    wanted: Select[Any] = select(venues.c.venue_id, _moment(first).label("since"), until.label("until"), today)
+    now = func.timezone(venues.c.time_zone, func.now())
+    week_ago = func.timezone(venues.c.time_zone, now - timedelta(days=7)).label("week_ago")
+    today = cast(now, Date).label("today")
+    wanted: Select[Any] = select(venues.c.venue_id, _moment(first).label("since"), until.label("until"), today, week_ago)
     if venue_id is not None:
         wanted = wanted.where(venues.c.venue_id == venue_id)
     periods = await read_all(db, wanted.order_by(venues.c.venue_id), Period)
@@ -173,77 +202,99 @@ def first_midnight(zone: ColumnElement[str], midnight: ColumnElement[datetime]) 
 def _sales(periods: Sequence[Period], by: SalesBy) -> Select[Any]:
     parts = union_all(_settled(periods, by), _moved(periods, by)).subquery()
     sums = [cast(func.sum(parts.c[name]), BigInteger).label(name) for name in SUMS]
+    named = numbered_names()
+    key = _key(by, parts, named).label("key")
+    beverage_id = (parts.c.beverage_id if by is SalesBy.BEVERAGE else cast(null(), Uuid())).label("beverage_id")
     # the hour repeated at the end of summer time has two keys, and the later one sorts first
     order = [func.min(parts.c.at)] if by is SalesBy.HOUR else []
-    keys = (parts.c.key, parts.c.beverage_id)
-    return select(parts.c.key, parts.c.beverage_id.label("beverage_id"), *sums).group_by(*keys).order_by(*order, *keys)
+    statement = select(key, beverage_id, parts.c.tax_rate_bp.label("tax_rate_bp"), *sums).select_from(parts)
+    if by in BY_CLOCK:
+        statement = statement.join(venues, venues.c.venue_id == parts.c.venue_id)
+    elif by is SalesBy.BEVERAGE:
+        is_named = and_(named.c.beverage_id == parts.c.beverage_id, named.c.number == parts.c.name_number)
+        statement = statement.outerjoin(named, is_named).outerjoin(beverages, beverages.c.beverage_id == parts.c.beverage_id)
+    return statement.group_by(key, beverage_id, parts.c.tax_rate_bp).order_by(*order, key, beverage_id)
 
 
 def _settled(periods: Sequence[Period], by: SalesBy) -> Select[Any]:
-    then = names_over_time()
-    return (
-        select(
-            _key(by, pours.c.settled_at, then).label("key"),
-            _beverage_id(by).label("beverage_id"),
-            pours.c.settled_at.label("at"),
-            literal(1).label("pours"),
-            pours.c.volume_ml,
-            literal(0).label("sold_minor"),
-            literal(0).label("written_off_minor"),
-            literal(0).label("comps_minor"),
-        )
-        .join(venues, venues.c.venue_id == pours.c.venue_id)
-        .join(beverages, beverages.c.beverage_id == pours.c.beverage_id)
-        .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
-        .where(
-            pours.c.sync_status.in_([SyncStatus.SYNCED.value, SyncStatus.RECONCILED.value]),
-            is_within(pours.c.venue_id, pours.c.settled_at, periods),
-        )
+    """Settled pours, summed by what the rows of the report follow from."""
+    times = name_times()
+    groups = _groups(by, pours.c.venue_id, pours.c.settled_at, times)
+    statement = select(
+        *groups,
+        func.count().label("pours"),
+        func.sum(pours.c.volume_ml).label("volume_ml"),
+        literal(0).label("sold_minor"),
+        literal(0).label("written_off_minor"),
+        literal(0).label("comps_minor"),
+    ).where(
+        pours.c.sync_status.in_([SyncStatus.SYNCED.value, SyncStatus.RECONCILED.value]),
+        is_within(pours.c.venue_id, pours.c.settled_at, periods),
     )
+    return _with_name_times(statement.select_from(pours), by, times).group_by(*groups)
 
 
 def _moved(periods: Sequence[Period], by: SalesBy) -> Select[Any]:
+    """Movements of money, summed by the same."""
     sold, comp = money.c.debit_account == Account.GUEST.value, money.c.debit_account == Account.COMP.value
-    then = names_over_time()
-    return (
+    times = name_times()
+    groups = _groups(by, money.c.venue_id, money.c.created_at, times)
+    statement = (
         select(
-            _key(by, money.c.created_at, then),
-            _beverage_id(by),
-            money.c.created_at,
+            *groups,
             literal(0),
             literal(0),
-            case((sold, money.c.amount_minor), else_=0),
-            case((or_(sold, comp), 0), else_=money.c.amount_minor),
-            case((comp, money.c.amount_minor), else_=0),
+            func.sum(case((sold, money.c.amount_minor), else_=0)),
+            func.sum(case((or_(sold, comp), 0), else_=money.c.amount_minor)),
+            func.sum(case((comp, money.c.amount_minor), else_=0)),
         )
-        .join(venues, venues.c.venue_id == money.c.venue_id)
+        .select_from(money)
         .outerjoin(pours, pours.c.pour_id == money.c.pour_id)
-        .outerjoin(beverages, beverages.c.beverage_id == pours.c.beverage_id)
-        .outerjoin(then, is_name_at(then, pours.c.beverage_id, pours.c.authorized_at))
         .where(
             or_(money.c.credit_account == Account.SALES.value, comp),
             is_within(money.c.venue_id, money.c.created_at, periods),
         )
     )
+    return _with_name_times(statement, by, times).group_by(*groups)
 
 
-def _beverage_id(by: SalesBy) -> ColumnElement[Any]:
-    return pours.c.beverage_id if by is SalesBy.BEVERAGE else cast(null(), Uuid())
+def _groups(by: SalesBy, venue_id: ColumnElement[Any], at: ColumnElement[Any], times: Subquery) -> list[ColumnElement[Any]]:
+    """What a row's key follows from, and the tax. They have few values; the keys, which cost more, are made of the sums alone."""
+    rate = pours.c.tax_rate_bp.label("tax_rate_bp")
+    match by:
+        case SalesBy.TAP:
+            return [rate, pours.c.tap_path.label("tap_path")]
+        case SalesBy.BEVERAGE:
+            number = name_number(times.c.times, pours.c.authorized_at)
+            return [rate, pours.c.beverage_id.label("beverage_id"), number.label("name_number")]
+        case SalesBy.VENUE:
+            return [rate, venue_id.label("venue_id")]
+        case SalesBy.HOUR | SalesBy.DAY:
+            return [rate, venue_id.label("venue_id"), quarter_of(at).label("at")]
 
 
-def _key(by: SalesBy, at: ColumnElement[Any], then: Subquery) -> ColumnElement[str]:
-    local = func.timezone(venues.c.time_zone, at)
+def _with_name_times(statement: Select[Any], by: SalesBy, times: Subquery) -> Select[Any]:
+    return statement.outerjoin(times, times.c.beverage_id == pours.c.beverage_id) if by is SalesBy.BEVERAGE else statement
+
+
+def _key(by: SalesBy, parts: Subquery, named: Subquery) -> ColumnElement[str]:
     match by:
         case SalesBy.VENUE:
-            return cast(venues.c.venue_id, Text)
+            return cast(parts.c.venue_id, Text)
         case SalesBy.TAP:
-            return func.coalesce(pours.c.tap_path, "-")
+            return func.coalesce(parts.c.tap_path, "-")
         case SalesBy.BEVERAGE:
-            return func.coalesce(then.c.name, beverages.c.name, "-")
+            return func.coalesce(named.c.name, beverages.c.name, "-")
         case SalesBy.HOUR:
-            return func.to_char(local, 'YYYY-MM-DD"T"HH24:00').concat(_offset(local, at))
+            local = func.timezone(venues.c.time_zone, parts.c.at)
+            return func.to_char(local, 'YYYY-MM-DD"T"HH24:00').concat(_offset(local, parts.c.at))
         case SalesBy.DAY:
-            return func.to_char(local, "YYYY-MM-DD")
+            return func.to_char(func.timezone(venues.c.time_zone, parts.c.at), "YYYY-MM-DD")
+
+
+def quarter_of(at: ColumnElement[Any]) -> ColumnElement[datetime]:
+    """The quarter of an hour that a moment is in. Hours and days of every time zone begin with one."""
+    return func.date_bin(QUARTER, at, EPOCH)
 
 
 def _offset(local: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[str]:

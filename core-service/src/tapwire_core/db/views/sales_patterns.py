@@ -3,16 +3,16 @@
 Money comes from the movements, volume and count from settled pours, as in `reports`; all times are of each venue's clock.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Date,
-    DateTime,
     Integer,
     Select,
     Subquery,
@@ -29,7 +29,7 @@ from tapwire_contracts.reasons import SyncStatus
 from tapwire_core.db.engine import Database
 from tapwire_core.db.tables import MoneyMovement, Pour, Venue
 from tapwire_core.db.views.queries import read_all, table
-from tapwire_core.db.views.reports import MAX_DAYS, Period, is_within, read_periods, sole_venue
+from tapwire_core.db.views.reports import MAX_DAYS, Period, is_within, quarter_of, read_periods, sole_venue
 from tapwire_core.domain.closed_sets import Account
 
 venues: Final = table(Venue)
@@ -100,12 +100,13 @@ class _DaySums(Struct, frozen=True):
 async def report_heat_map(db: Database, venue_id: str | None, first: date | datetime, last: date | datetime) -> SalesHeatMap:
     """Sales by weekday and hour of a venue, or of all in the database's scope; raises as `report_sales` does."""
     periods = await read_periods(db, venue_id, first, last)
-    facts = _facts(periods, lambda at: [func.date_trunc("hour", at).label("hour")])
+    facts = _quarters(periods)
+    local = func.timezone(venues.c.time_zone, facts.c.at)
     keys: list[ColumnElement[Any]] = [
-        cast(extract("isodow", facts.c.hour), Integer).label("weekday"),
-        cast(extract("hour", facts.c.hour), Integer).label("hour"),
+        cast(extract("isodow", local), Integer).label("weekday"),
+        cast(extract("hour", local), Integer).label("hour"),
     ]
-    statement = select(*keys, *(_sum(facts.c[name]).label(name) for name in SUMS)).group_by(*keys).order_by(*keys)
+    statement = _of_venues(facts, *keys, *(_sum(facts.c[name]).label(name) for name in SUMS)).group_by(*keys).order_by(*keys)
     return SalesHeatMap(
         venue_id=sole_venue(periods),
         currency=db.policy.currency,
@@ -122,16 +123,17 @@ async def compare_sales(db: Database, venue_id: str | None, first: date, last: d
     """
     periods = await read_periods(db, venue_id, first, last)
     with_before = await read_periods(db, venue_id, first - WEEK, last, MAX_DAYS + WEEK.days)
-    facts = _facts(with_before, lambda at: [cast(at, Date).label("day"), (at + WEEK < _local(func.now())).label("comparable")])
+    facts = _quarters(with_before, comparable=[replace(period, until=period.week_ago) for period in with_before])
+    day = cast(func.timezone(venues.c.time_zone, facts.c.at), Date).label("day")
     columns: list[ColumnElement[Any]] = [
-        facts.c.day,
+        day,
         *(_sum(facts.c[name]).label(name) for name in SUMS),
         *(
             func.coalesce(_sum(case((facts.c.comparable, facts.c[name]))), 0).label(label)
             for name, label in zip(SUMS, ("pours_before", "volume_before_ml", "sold_before_minor"), strict=True)
         ),
     ]
-    statement = select(*columns).group_by(facts.c.day)
+    statement = _of_venues(facts, *columns).group_by(day)
     sums = {row.day: row for row in await read_all(db, statement, _DaySums)}
     end = min(last, max(period.today for period in periods))
     days = [first + timedelta(days=place) for place in range((end - first).days + 1)]
@@ -154,16 +156,22 @@ def _compared(sums: dict[date, _DaySums], day: date) -> ComparedDay:
     )
 
 
-def _facts(periods: Sequence[Period], keys_of: Callable[[ColumnElement[datetime]], list[ColumnElement[Any]]]) -> Subquery:
-    """Sums of settled pours and of sales of money, for each value of some keys, which follow from its venue's local time.
+def _quarters(periods: Sequence[Period], comparable: Sequence[Period] = ()) -> Subquery:
+    """Sums of settled pours and of sales of money, for each venue and quarter of an hour.
 
-    Both are summed before they are put together: the few sums that are left cost nothing to group anew.
+    A row that is `comparable` is within those periods; a quarter that one of them begins or ends in has two rows.
+    What is left of many pours costs little to group anew, by what follows from the time on a venue's clock.
     """
-    return union_all(_settled(periods, keys_of), _sold(periods, keys_of)).subquery()
+    return union_all(_settled(periods, comparable), _sold(periods, comparable)).subquery()
 
 
-def _settled(periods: Sequence[Period], keys_of: Callable[[ColumnElement[datetime]], list[ColumnElement[Any]]]) -> Select[Any]:
-    keys = keys_of(_local(pours.c.settled_at))
+def _keys(venue_id: ColumnElement[Any], at: ColumnElement[Any], comparable: Sequence[Period]) -> list[ColumnElement[Any]]:
+    keys: list[ColumnElement[Any]] = [venue_id.label("venue_id"), quarter_of(at).label("at")]
+    return [*keys, is_within(venue_id, at, comparable).label("comparable")] if comparable else keys
+
+
+def _settled(periods: Sequence[Period], comparable: Sequence[Period]) -> Select[Any]:
+    keys = _keys(pours.c.venue_id, pours.c.settled_at, comparable)
     sums = [
         func.count().label("pours"),
         _sum(pours.c.volume_ml).label("volume_ml"),
@@ -171,8 +179,6 @@ def _settled(periods: Sequence[Period], keys_of: Callable[[ColumnElement[datetim
     ]
     return (
         select(*keys, *sums)
-        .select_from(pours)
-        .join(venues, venues.c.venue_id == pours.c.venue_id)
         .where(
             pours.c.sync_status.in_([SyncStatus.SYNCED.value, SyncStatus.RECONCILED.value]),
             is_within(pours.c.venue_id, pours.c.settled_at, periods),
@@ -181,12 +187,10 @@ def _settled(periods: Sequence[Period], keys_of: Callable[[ColumnElement[datetim
     )
 
 
-def _sold(periods: Sequence[Period], keys_of: Callable[[ColumnElement[datetime]], list[ColumnElement[Any]]]) -> Select[Any]:
-    keys = keys_of(_local(money.c.created_at))
+def _sold(periods: Sequence[Period], comparable: Sequence[Period]) -> Select[Any]:
+    keys = _keys(money.c.venue_id, money.c.created_at, comparable)
     return (
         select(*keys, literal(0), literal(0), _sum(money.c.amount_minor))
-        .select_from(money)
-        .join(venues, venues.c.venue_id == money.c.venue_id)
         .where(
             money.c.debit_account == Account.GUEST.value,
             money.c.credit_account == Account.SALES.value,
@@ -196,8 +200,8 @@ def _sold(periods: Sequence[Period], keys_of: Callable[[ColumnElement[datetime]]
     )
 
 
-def _local(at: ColumnElement[Any]) -> ColumnElement[datetime]:
-    return cast(func.timezone(venues.c.time_zone, at), DateTime)
+def _of_venues(facts: Subquery, *columns: ColumnElement[Any]) -> Select[Any]:
+    return select(*columns).select_from(facts).join(venues, venues.c.venue_id == facts.c.venue_id)
 
 
 def _sum(of: ColumnElement[Any]) -> ColumnElement[int]:

@@ -68,6 +68,7 @@ DRAWER_EVENTS: Final[Mapping[str, WebhookEventType]] = {
 }
 PAYMENT_EVENTS: Final[Mapping[str, WebhookEventType]] = {AuditAction.PAYMENT_REVERSED: WebhookEventType.PAYMENT_REVERSED}
 """Events of the drawer and of payments carry what their audit entries say."""
+GUEST_EVENTS: Final[Mapping[str, WebhookEventType]] = {AuditAction.GUEST_ERASED: WebhookEventType.GUEST_ERASED}
 EVENT_OF: Final[Mapping[str, WebhookEventType]] = {
     **POUR_EVENTS,
     **MONEY_EVENTS,
@@ -76,6 +77,7 @@ EVENT_OF: Final[Mapping[str, WebhookEventType]] = {
     **SHIFT_EVENTS,
     **DRAWER_EVENTS,
     **PAYMENT_EVENTS,
+    **GUEST_EVENTS,
 }
 """The event type of each audited action; other actions make no event."""
 
@@ -191,6 +193,8 @@ async def make_events(db: Database, entries: Iterable[AuditEntryView], wanted: C
         elif kind in wanted and entry.action in PAYMENT_EVENTS:
             reversed_payment = {"venue_id": entry.venue_id, "currency": db.policy.currency, **entry.details}
             found.append(_make_event(entry, kind, reversed_payment, subject))
+        elif kind in wanted and entry.action in GUEST_EVENTS:
+            found.append(_make_event(entry, kind, {"guest_id": subject, "erased_at": entry.created_at}, subject))
         elif kind in wanted and subject in objects:
             found.append(_make_event(entry, kind, msgspec.to_builtins(objects[subject]), subject))
     return found

@@ -19,6 +19,8 @@ class LockedGuest(Struct, frozen=True):
     balance_minor: int
     held_minor: int
     house_credit_minor: int
+    erased: bool
+    erasure_due: bool
 
     @property
     def available_minor(self) -> int:
@@ -41,11 +43,20 @@ class PourOfGuest(Struct, frozen=True):
 async def lock_guest(store: Store, guest_id: UUID) -> LockedGuest | None:
     """Lock a guest's row for a change."""
     row = await store.connection.fetchrow(
-        """SELECT guest_id, blocked, balance_minor, held_minor, house_credit_minor FROM guests
-           WHERE guest_id = $1 FOR NO KEY UPDATE""",
+        """SELECT guest_id, blocked, balance_minor, held_minor, house_credit_minor, erased_at IS NOT NULL AS erased,
+               erasure_due_at IS NOT NULL AS erasure_due
+           FROM guests WHERE guest_id = $1 FOR NO KEY UPDATE""",
         guest_id,
     )
     return as_struct(row, LockedGuest)
+
+
+async def erased_guest_of_visit(store: Store, visit_id: UUID) -> UUID | None:
+    """The visit's guest, if they were erased."""
+    found: UUID | None = await store.connection.fetchval(
+        "SELECT guest_id FROM visits JOIN guests USING (guest_id) WHERE visit_id = $1 AND erased_at IS NOT NULL", visit_id
+    )
+    return found
 
 
 async def is_of_age(store: Store, guest_id: UUID, venue_id: str) -> bool:

@@ -9,14 +9,13 @@ from tapwire_core.db.writes.rows import as_struct
 
 SWEPT_AT_ONCE: Final = 20
 """The most expired answers that one request deletes."""
-_KEPT: Final = "SELECT body_hash, done, status_code, answer FROM idempotent_answers WHERE scope = $1 AND idempotency_key = $2"
+_KEPT: Final = "SELECT body_hash, status_code, answer FROM idempotent_answers WHERE scope = $1 AND idempotency_key = $2"
 
 
 class StoredRequest(Struct, frozen=True):
-    """The stored first request; `answer` is the use case's result until `done`, then the body that was sent."""
+    """The stored first request; `answer` is the use case's result, or with a `status_code` the body that was sent."""
 
     body_hash: bytes
-    done: bool
     status_code: int | None
     answer: str | None
 
@@ -72,16 +71,4 @@ async def keep_result(store: Store, scope: str, key: str, result: str, *, for_go
         key,
         result,
         for_good,
-    )
-
-
-async def keep_answer(store: Store, scope: str, key: str, status_code: int, body: str) -> None:
-    """Store the body to send, unless another request has stored one for this key."""
-    await store.connection.execute(
-        """UPDATE idempotent_answers SET done = true, status_code = $3, answer = $4
-           WHERE scope = $1 AND idempotency_key = $2 AND NOT done""",
-        scope,
-        key,
-        status_code,
-        body,
     )

@@ -112,8 +112,8 @@ async def read_gap(store: Store, incident: IncidentFacts) -> IncidentHole | None
 async def lock_paying_guest(store: Store, incident_id: UUID, visit_id: UUID | None) -> PayingGuest | None:
     """Lock the guest of a visit, or of the incident's pour or payment when no visit is given."""
     row = await store.connection.fetchrow(
-        """SELECT guest_id, balance_minor - held_minor AS available_minor, house_credit_minor FROM guests
-           WHERE guest_id = CASE WHEN $2::uuid IS NULL
+        """SELECT guest_id, balance_minor - held_minor AS available_minor, house_credit_minor, erased_at IS NOT NULL AS erased
+           FROM guests WHERE guest_id = CASE WHEN $2::uuid IS NULL
                THEN coalesce(
                    (SELECT guest_id FROM pours WHERE pour_id = $1),
                    (SELECT (details->>'guest_id')::uuid FROM incidents WHERE incident_id = $3 AND kind = 'payment_reversed'))
@@ -130,6 +130,7 @@ async def lock_paying_guest(store: Store, incident_id: UUID, visit_id: UUID | No
         guest_id=row["guest_id"],
         available_minor=row["available_minor"],
         house_credit=HouseCredit(row["house_credit_minor"], taken_minor),
+        erased=row["erased"],
     )
 
 

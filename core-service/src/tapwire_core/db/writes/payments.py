@@ -97,7 +97,7 @@ async def lock_payment(store: Store, payment_id: UUID) -> PaymentFacts:
                'booked_minor', booked_minor, 'provider_id', provider_id, 'charge_id', charge_id,
                'balance_minor', balance_minor, 'available_minor', balance_minor - held_minor,
                'room_minor', max_balance_minor - balance_minor, 'is_blocked', blocked,
-               'is_erased', to_jsonb(guests)->>'erased_at' IS NOT NULL,
+               'is_erased', erased_at IS NOT NULL,
                'returns', (
                    SELECT coalesce(jsonb_agg(jsonb_build_object(
                        'return_id', return_id, 'cause', cause, 'provider_id', provider_id, 'amount_minor', amount_minor,

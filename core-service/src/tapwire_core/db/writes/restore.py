@@ -23,3 +23,8 @@ async def forget_commands(store: Store) -> None:
 async def end_sessions(store: Store) -> None:
     """End every operator's session: the backup revives those that ended after it was taken."""
     await store.connection.execute("UPDATE sessions SET revoked_at = now() WHERE revoked_at IS NULL")
+
+
+async def forget_guest_pages(store: Store) -> None:
+    """Forget the addresses of guests' pages, for the same reason; a page gets a new one when it is asked for."""
+    await store.connection.execute("DELETE FROM guest_pages WHERE ended_at IS NULL")

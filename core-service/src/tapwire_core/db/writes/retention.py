@@ -1,4 +1,4 @@
-"""Retention: deletes old answers, verdicts, dead letters, webhook deliveries, heartbeats, sessions and login tries."""
+"""Retention: deletes old answers, verdicts, dead letters, deliveries, heartbeats, sessions, guests' pages and login tries."""
 
 from typing import Final
 
@@ -42,6 +42,10 @@ _OLD_ROWS: Final = {
                     AND cause = concat(gone.program, ' ', extract(epoch FROM gone.beat_at))))
         LIMIT $2""",
     "sessions": "SELECT ctid FROM sessions WHERE expires_at < now() - make_interval(days => $1) LIMIT $2",
+    # the page of a visit that ended before counts as ended without its row
+    "guest_pages": """
+        SELECT page.ctid FROM guest_pages AS page JOIN visits USING (visit_id)
+        WHERE closed_at < now() - make_interval(days => $1) LIMIT $2""",
     "login_tries": "SELECT ctid FROM login_tries WHERE tried_at < now() - make_interval(days => $1) LIMIT $2",
 }
 """The query for each table's expired rows: older than $1 days, at most $2."""

@@ -24,6 +24,8 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "visit_hours": "visit_hours",
             "card_deposit_minor": "card_deposit_minor",
             "public_menu": "public_menu",
+            "keg_low_percent": "keg_low_percent",
+            "keg_low_minutes": "keg_low_minutes",
             "max_balance_minor": "max_balance_minor",
             "serving_limit": "serving_limit_of(serving_limit_measure, serving_limit, serving_limit_window_minutes)",
         },
@@ -126,6 +128,17 @@ _SOURCES: Final[Mapping[Noun, tuple[str, str, Mapping[str, str]]]] = {
             "tap": "(SELECT tap_path FROM taps WHERE taps.keg_id = kegs.keg_id)",
             "booked_by_hand_ml": "(SELECT coalesce(sum(volume_ml), 0) FROM stock_movements AS moved"
             " WHERE moved.keg_id = kegs.keg_id AND kind IN ('correction', 'line_cleaning') AND cause_id IS NULL)",
+        },
+    ),
+    Noun.KEG_DELIVERY: (
+        "kegs",
+        "keg_id",
+        {
+            "supplier": "supplier",
+            "batch": "batch",
+            "best_before": "best_before",
+            "cost_minor": "cost_minor",
+            "keg_deposit_minor": "keg_deposit_minor",
         },
     ),
     Noun.INCIDENT: (

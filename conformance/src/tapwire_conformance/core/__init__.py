@@ -1,0 +1,1 @@
+"""The half of the kit that plays tap nodes, honest and lying, against a core."""

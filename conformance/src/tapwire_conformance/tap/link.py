@@ -1,0 +1,99 @@
+"""A small TCP proxy between the node and the broker, which can be cut between any two messages.
+
+A connection of anybody's at a broker can be ended from outside in no other way: so the node is pointed at this address instead.
+"""
+
+import socket
+from contextlib import suppress
+from threading import Lock, Thread
+from typing import Final, Self
+
+from tapwire_contracts.mqtt_clients import NO_DELAY
+
+CHUNK_BYTES: Final = 65_536
+CONNECT_TIMEOUT_S: Final = 5.0
+
+
+class Link:
+    """Carries connections to `target`. While it is closed, nobody gets through."""
+
+    def __init__(self, host: str, port: int, target: tuple[str, int]) -> None:
+        """Listen; port 0 takes a free one. Raises `OSError`."""
+        self._target = target
+        self._listening = socket.create_server((host, port))
+        self._lock = Lock()
+        self._is_open = True
+        self._ends: set[socket.socket] = set()
+        self.port: int = self._listening.getsockname()[1]
+
+    def __enter__(self) -> Self:
+        Thread(target=self._admit, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        # an accept that waits is not ended by closing its socket alone
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def cut(self) -> None:
+        """End the connections that there are; the next one gets through."""
+        with self._lock:
+            ends, self._ends = self._ends, set()
+        for end in ends:
+            _end(end)
+
+    def close(self) -> None:
+        """Cut, and let nobody through until `open`."""
+        with self._lock:
+            self._is_open = False
+        self.cut()
+
+    def open(self) -> None:
+        """Let connections through again."""
+        with self._lock:
+            self._is_open = True
+
+    def _admit(self) -> None:
+        while True:
+            try:
+                near, _ = self._listening.accept()
+            except OSError:
+                return
+            Thread(target=self._carry, args=(near,), daemon=True).start()
+
+    def _carry(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(self._target, CONNECT_TIMEOUT_S)
+        except OSError:
+            near.close()
+            return
+        far.settimeout(None)
+        for end in (near, far):
+            for option in NO_DELAY:
+                end.setsockopt(*option)
+        with self._lock:
+            if self._is_open:
+                self._ends |= {near, far}
+        if near not in self._ends:
+            near.close()
+            far.close()
+            return
+        Thread(target=self._pump, args=(far, near), daemon=True).start()
+        self._pump(near, far)
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while chunk := source.recv(CHUNK_BYTES):
+                sink.sendall(chunk)
+        for end in (source, sink):
+            _end(end)
+        with self._lock:
+            self._ends -= {source, sink}
+
+
+def _end(end: socket.socket) -> None:
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()

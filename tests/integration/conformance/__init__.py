@@ -1,0 +1,1 @@
+"""Tests of the conformance kit, and by it of our own core and node."""
