@@ -29,6 +29,8 @@ class GuestExport(Struct, frozen=True):
     reports: tuple[Row, ...]
     answers: tuple[Row, ...]
     movements: tuple[Row, ...]
+    payments: tuple[Row, ...]
+    payment_returns: tuple[Row, ...]
     incidents: tuple[Row, ...]
     audit: tuple[Row, ...]
 
@@ -45,9 +47,14 @@ PARTS: Final[Mapping[str, str]] = {
         FROM authorization_answers AS answer JOIN questions_of_guest($1) USING (tap_path, event_id)
         ORDER BY decided_at""",
     "movements": "SELECT * FROM money_movements WHERE guest_id = $1 ORDER BY movement_id",
+    "payments": "SELECT * FROM payments WHERE guest_id = $1 ORDER BY created_at, payment_id",
+    "payment_returns": """
+        SELECT payment_returns.* FROM payment_returns JOIN payments USING (payment_id)
+        WHERE guest_id = $1 ORDER BY payment_returns.created_at, return_id""",
     "incidents": """
-        SELECT incidents.* FROM incidents JOIN pours USING (pour_id)
-        WHERE pours.guest_id = $1 AND kind <> 'missing_pending' ORDER BY raised_at, incident_id""",
+        SELECT incidents.* FROM incidents LEFT JOIN pours USING (pour_id)
+        WHERE pours.guest_id = $1 AND kind <> 'missing_pending'
+        OR kind = 'payment_reversed' AND details->>'guest_id' = $1::text ORDER BY raised_at, incident_id""",
     "audit": """
         SELECT * FROM audit WHERE subjects @> ARRAY[$1::text] AND ($2::text[] IS NULL OR venue_id IS NULL OR venue_id = ANY ($2))
         ORDER BY audit_id""",

@@ -22,6 +22,7 @@ class Unsettled(Struct, frozen=True, omit_defaults=True):
 
     active_visit_id: UUID | None = None
     pending_pour_ids: tuple[UUID, ...] = ()
+    pending_payment_ids: tuple[UUID, ...] = ()
     balance_minor: int = 0
     deposit_minor: int = 0
     incident_ids: tuple[UUID, ...] = ()

@@ -4,10 +4,18 @@ LANGUAGE sql STABLE AS $$
     SELECT nullif(jsonb_strip_nulls(jsonb_build_object(
         'active_visit_id', (SELECT visit_id FROM visits WHERE guest_id = one AND status = 'active'),
         'pending_pour_ids', (SELECT jsonb_agg(pour_id) FROM pours WHERE guest_id = one AND sync_status = 'pending_sync'),
+        'pending_payment_ids', (
+            SELECT jsonb_agg(payment_id ORDER BY created_at, payment_id) FROM payments
+            WHERE guest_id = one AND (status = 'pending' OR EXISTS (
+                SELECT FROM payment_returns its WHERE its.payment_id = payments.payment_id AND its.status = 'due'))),
         'balance_minor', (SELECT nullif(balance_minor, 0) FROM guests WHERE guest_id = one),
         'deposit_minor', (SELECT nullif(sum(deposit_minor), 0) FROM cards WHERE guest_id = one),
         'incident_ids', (
-            SELECT jsonb_agg(incident_id ORDER BY raised_at, incident_id) FROM pours JOIN incidents USING (pour_id)
-            WHERE pours.guest_id = one AND incidents.status <> 'resolved' AND kind <> 'missing_pending')
+            SELECT jsonb_agg(incident_id ORDER BY raised_at, incident_id) FROM (
+                SELECT incident_id, raised_at FROM pours JOIN incidents USING (pour_id)
+                WHERE pours.guest_id = one AND incidents.status <> 'resolved' AND kind <> 'missing_pending'
+                UNION ALL
+                SELECT incident_id, raised_at FROM incidents
+                WHERE kind = 'payment_reversed' AND status <> 'resolved' AND details->>'guest_id' = one::text) AS unresolved)
     )), '{}')
 $$;
