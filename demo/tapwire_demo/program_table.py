@@ -76,4 +76,6 @@ def _service_settings(database_url: str, broker: EmbeddedBroker, account: str) -
         "TAPWIRE_BROKER_URL": broker.url(account),
         "TAPWIRE_BROKER_PROTOCOL": broker.protocol,
         "TAPWIRE_SHARED_SUBSCRIPTIONS": "true" if has_all else "false",
+        "TAPWIRE_PAYMENTS": "test",
+        "TAPWIRE_TEST_PAYMENTS_ALLOWED": "true",
     }

@@ -71,20 +71,6 @@ async def test_a_reversed_payment_keeps_its_guest_until_a_person_has_looked(ann:
     await ann.venue.books_balance()
 
 
-async def test_money_that_comes_for_an_erased_guest_goes_back_and_is_on_no_account(ann: GuestAtStripe) -> None:
-    session = ann.stripe.session_of((await ann.begin(20_00)).payment_id)
-    await ann.hear(ann.stripe.event("checkout.session.expired", ann.stripe.expire(session)))
-    await leave(ann)
-    await erase_guest(ann.db, OPERATOR, ann.guest.guest_id, "asked for it")
-
-    await ann.hear(ann.stripe.event("checkout.session.completed", ann.stripe.pay(session)))
-    await ann.work()
-
-    assert await ann.returned() == [("guest_erased", "done", 20_00)]
-    assert await ann.balance() == 0
-    await ann.venue.books_balance()
-
-
 async def test_an_export_has_payments_and_what_went_back_and_no_token(ann: GuestAtStripe) -> None:
     await ann.paid(20_00)
     await leave(ann)

@@ -12,7 +12,8 @@ from tapwire_core.db.views.shift_reports import OnlinePayments, sum_up_shift
 from tapwire_core.domain.check_outs import CheckOutWish
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
 from tapwire_core.payment_providers.stripe_checkout import StripeCheckout
-from tapwire_core.services import check_outs, incidents, money
+from tapwire_core.services import check_outs, incidents, money, visits
+from tapwire_core.services.guest_erasures import GuestNotSettled, erase_guest
 from tapwire_core.services.guests import change_guest
 from tapwire_core.services.money import RefundLimit
 from tapwire_core.services.payment_requests import ask_since, make_refunds
@@ -92,6 +93,23 @@ async def test_what_comes_for_a_blocked_guest_goes_back_whole(ann: GuestAtStripe
 
     assert (await ann.balance(), refunds_of(ann.stripe)) == (0, [20_00])
     assert (await ann.statuses(), await ann.returned()) == (["refunded"], [("guest_blocked", "done", 20_00)])
+
+
+async def test_an_erased_guest_has_no_payment_open_and_what_comes_later_goes_back(ann: GuestAtStripe) -> None:
+    begun = await ann.begin(20_00)
+    session = ann.stripe.session_of(begun.payment_id)
+    await visits.close_visit(ann.db, OPERATOR, ann.guest.visit_id)
+    with pytest.raises(GuestNotSettled) as open_points:
+        await erase_guest(ann.db, OPERATOR, ann.guest.guest_id, "asked for it")
+    assert open_points.value.facts == {"pending_payment_ids": (begun.payment_id,)}
+    await ann.hear(ann.stripe.event("checkout.session.expired", ann.stripe.expire(session)))
+    await erase_guest(ann.db, OPERATOR, ann.guest.guest_id, "asked for it")
+
+    await ann.hear(ann.stripe.event("checkout.session.async_payment_succeeded", ann.stripe.pay(session)))
+    await ann.work()
+
+    assert (await ann.balance(), refunds_of(ann.stripe)) == (0, [20_00])
+    assert (await ann.statuses(), await ann.returned()) == (["refunded"], [("guest_erased", "done", 20_00)])
 
 
 async def test_a_refund_is_made_once_when_we_died_before_we_wrote_it_down(ann: GuestAtStripe) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import Coroutine, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -23,10 +23,13 @@ from tapwire_core.db.schema import require_newest
 from tapwire_core.db.views.restore import RestoreReport, read_restore_report
 from tapwire_core.db.writes.heartbeats import MISSED_BEATS
 from tapwire_core.domain.closed_sets import Program
+from tapwire_core.payment_providers.configured import open_provider
+from tapwire_core.payment_providers.provider import PaymentProvider, ProviderUnavailable
 from tapwire_core.services.books import check_books
 from tapwire_core.services.devices import read_path
 from tapwire_core.services.guest_erasures import ErasuresRepeated, repeat_erasures
 from tapwire_core.services.heartbeats import beat
+from tapwire_core.services.payment_requests import ask_since
 from tapwire_core.services.restore import begin_after_restore, settle_journal
 from tapwire_core.settings import InvalidSettings, Settings
 from tapwire_core.worker.heartbeats import instance_of_this_process, keep_heartbeat
@@ -34,6 +37,8 @@ from tapwire_core.worker.worker import run_until_signalled
 
 NIGHTLY_H: Final = 24.0
 """Time between backups into a folder that a timer takes, as `tapwire-backup.timer` does."""
+CLOCKS_DIFFER: Final = timedelta(hours=1)
+"""Payments from so long before the backup are asked for too: the provider has another clock."""
 LATE_H: Final = 2.0
 """Time that a backup may be late before it is missing; alerts.yml has the same 26 hours."""
 
@@ -155,20 +160,43 @@ async def _after_restore(settings: Settings, arguments: argparse.Namespace) -> i
 
 async def _begin(settings: Settings, taken_at: datetime, erasures: Path | None) -> int:
     async with open_database(settings) as db:
+        provider = open_provider(settings, db)
         with progress_line() as advance:
             advance("after the restore", 0, 0)
             await begin_after_restore(db, COMMAND_LINE, taken_at)
+            advance("asking for payments", 0, 0)
+            asked = await _ask_for_payments(db, provider, taken_at)
             erased = await asyncio.to_thread(_read_erasures, erasures)
             repeated = await repeat_erasures(db, COMMAND_LINE, erased or ())
             advance("proving the books", 0, 0)
             differences = await check_books(db)
         report = await read_restore_report(db)
-    for difference in differences:
-        print(difference)
+    for line in (*map(str, differences), *asked):
+        print(line)
     assert report is not None
     print("\n".join(_lines(report)))
     print("\n".join(_lines_of_erasures(erasures, erased, repeated)))
     return NOT_DONE if differences else DONE
+
+
+async def _ask_for_payments(db: Database, provider: PaymentProvider | None, taken_at: datetime) -> list[str]:
+    """Book what the payment provider knows since the backup; returns what to say of it."""
+    if provider is None:
+        return []
+    try:
+        asked = await ask_since(db, provider, taken_at - CLOCKS_DIFFER)
+    except ProviderUnavailable as error:
+        return [f"{error}. Payments since the backup are missing: run this once more when it answers."]
+    finally:
+        await provider.close()
+    return [
+        f"The payment provider knows {asked.known} payments since the backup; all of them are in the books.",
+        *(
+            f"  not in the books, since its guest or visit is not: {said.provider_id}, {said.amount_minor} minor units: "
+            "refund it at the provider"
+            for said in asked.unknown
+        ),
+    ]
 
 
 def _read_erasures(file: Path | None) -> list[UUID] | None:
