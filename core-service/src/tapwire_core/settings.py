@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     """Address on which the admin API listens."""
     admin_port: int = Field(default=8080, ge=0, le=65_535)
     """Port on which the admin API listens."""
-    public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+/?$")
+    public_url: str | None = Field(default=None, pattern=r"^(https?://[^/?#\s]+/?)?$")
     """Address at which guests reach the admin API, such as `https://taps.example`; else the one at which staff do."""
     metrics_host: str = LOOPBACK
     """Address on which a core worker serves `/metrics`, `/health/live` and `/health/ready`, and the admin API `/metrics`."""
