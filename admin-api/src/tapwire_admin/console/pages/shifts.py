@@ -47,7 +47,12 @@ REPORT_PARTS: Final = {
 }
 """Parts of a report for a spreadsheet."""
 REPORT_KEYS: Final[Mapping[str, Mapping[Any, str]]] = {
-    "shift": {"sold": N_("Sold"), "till": N_("Guests' money"), "cash": N_("Drawer")},
+    "shift": {
+        "sold": N_("Sold"),
+        "till": N_("Guests' money"),
+        "cash": N_("Drawer"),
+        "online_payments": N_("By telephone"),
+    },
     "method": METHODS,
 }
 """Words for the rows of a part; those of the others have names."""
