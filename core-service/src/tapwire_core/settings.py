@@ -157,6 +157,8 @@ class Settings(BaseSettings):
     """Time after which two nodes with one login count as one again, when only one of them was there."""
     heartbeat_ms: int = Field(default=_LIMITS.heartbeat_ms, ge=100, le=600_000)
     """Interval of a program's heartbeat in the database; one whose last process misses three is an incident."""
+    core_heartbeat_ms: int = Field(default=_LIMITS.core_heartbeat_ms, ge=100, le=600_000)
+    """Interval of a core worker's heartbeat at the broker: taps that miss three of every worker refuse cards at once."""
 
     device_incidents_per_hour: int = Field(default=_LIMITS.device_incidents_per_hour, ge=1)
     """Incidents that one device raises in an hour; further ones are counted in its incident `device_misbehaving`."""
@@ -189,6 +191,7 @@ class Settings(BaseSettings):
             heartbeat_ms=self.heartbeat_ms,
             payment_min_minor=self.payment_min_minor,
             payment_max_minor=self.payment_max_minor,
+            core_heartbeat_ms=self.core_heartbeat_ms,
             device_incidents_per_hour=self.device_incidents_per_hour,
             device_dead_letters_per_hour=self.device_dead_letters_per_hour,
             device_decisions_per_hour=self.device_decisions_per_hour,

@@ -85,9 +85,11 @@ class Publisher:
         """Publish a tap's config, retained."""
         await self.client.publish(f"{ROOT}/{tap_path}/{CONFIG.leaf}", encode(config), qos=CONFIG.qos, retain=CONFIG.retain)
 
-    async def show_presence(self) -> None:
-        """Publish this worker's presence."""
-        state = CoreState(instance_id=self.instance_id, software=SOFTWARE, contract_version=CONTRACT_VERSION)
+    async def show_presence(self, heartbeat_ms: int) -> None:
+        """Publish this worker's presence, which comes again after `heartbeat_ms`."""
+        state = CoreState(
+            instance_id=self.instance_id, software=SOFTWARE, contract_version=CONTRACT_VERSION, heartbeat_ms=heartbeat_ms
+        )
         await self._publish_presence(encode(state))
 
     async def withdraw_presence(self) -> None:

@@ -76,8 +76,8 @@ class Intervals:
     """Look for kegs that run low or are past their best-before date."""
     cleanings_s: float = 30.0
     """Look for cleanings that have become due."""
-    presence_s: float = 30.0
-    """Publication of the worker's presence."""
+    beats_s: float = 2.0
+    """Write of the nodes' heartbeats, and search for nodes that missed theirs."""
     backlog_s: float = 60.0
     """Metrics: update of the backlog, and at least the interval between two checks of the books."""
     books_check_rests: float = 20.0
@@ -152,6 +152,7 @@ class Worker:
                 repeat(self.intervals.sweep_s, lambda: self._ask_for_reports(publisher)),
                 repeat(self.intervals.progress_s, lambda: self._write_progress(context)),
                 repeat(self.intervals.progress_s, lambda: self._write_undecided(gate, intake)),
+                repeat(self.intervals.beats_s, lambda: context.beats.write(self.db)),
                 repeat(self.intervals.prices_s, lambda: publish_new_prices(self.db)),
                 repeat(self.intervals.kegs_s, lambda: watch_kegs(self.db)),
                 repeat(self.intervals.cleanings_s, lambda: raise_due_cleanings(self.db)),
@@ -163,12 +164,12 @@ class Worker:
                 await publisher.withdraw_presence()
 
     async def _keep_presence(self, publisher: Publisher) -> None:
-        """Publish presence while the database answers, repeatedly, because no message is trusted to arrive or to be retained.
+        """Publish presence each `core_heartbeat_ms` while the database answers: no broker is trusted to retain it, or to clear it.
 
         Publishes every tap's config each time the database comes back.
         """
         shown_at: float | None = None
-        clock = asyncio.get_running_loop().time
+        clock, heartbeat_ms = asyncio.get_running_loop().time, self.db.policy.core_heartbeat_ms
         while True:
             try:
                 await self.db.check_connection(DATABASE_CHECK_TIMEOUT_S)
@@ -176,8 +177,8 @@ class Worker:
                     for tap_path, config in (await all_configs(self.db)).items():
                         await publisher.send_config(tap_path, config)
                     log.info("%s is ready", self.instance_id)
-                if shown_at is None or clock() - shown_at >= self.intervals.presence_s:
-                    await publisher.show_presence()
+                if shown_at is None or clock() - shown_at >= heartbeat_ms / 1000:
+                    await publisher.show_presence(heartbeat_ms)
                     shown_at = clock()
                     self._set_ready(is_ready=True)
             except DATABASE_ERRORS as error:
@@ -186,7 +187,8 @@ class Worker:
                     await publisher.withdraw_presence()
                     log.error("database: %s; nodes refuse cards until it is back", error)
                     shown_at = None
-            await asyncio.sleep(self.intervals.database_check_s)
+            due_s = 0.0 if shown_at is None else shown_at + heartbeat_ms / 1000 - clock()
+            await asyncio.sleep(min(due_s, self.intervals.database_check_s) if due_s > 0 else self.intervals.database_check_s)
 
     async def _listen_to_outbox(self, woken: asyncio.Event) -> None:
         while True:

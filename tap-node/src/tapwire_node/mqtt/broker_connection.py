@@ -1,6 +1,7 @@
 """The connection of a tap or desk reader to the broker; it reconnects by itself.
 
-Each connection sets its last will, subscribes, and publishes the state; will and state carry the number of the connection. What
+Each connection sets its last will, subscribes, and publishes the state, again with each heartbeat, since no broker is trusted to
+keep a state or to publish a will; will and state carry the number of the connection. What
 can't be sent is dropped: facts are sent again by the resend queue, questions by the controller. Only the state waits for room, as
 nothing else would repeat it. The client library acknowledges messages before they are handled, so nothing relies on delivery.
 """
@@ -21,6 +22,7 @@ from tapwire_contracts.messages import (
     COMMAND,
     CONFIG,
     CORE_STATE,
+    MAX_HEARTBEAT_MS,
     ROUTES,
     STATE,
     CardPresented,
@@ -216,14 +218,23 @@ class BrokerConnection:
             logger.info("connected to %s:%d", self._address.host, self._address.port)
             self._post(Connected)
             self.send_state()
+            beating = asyncio.create_task(self._keep_beating())
             try:
                 async for delivery in client.messages:
                     self._receive(delivery)
             finally:
                 self._client = None
+                beating.cancel()
                 for task in self._sending:
                     task.cancel()
                 self._post(Disconnected)
+
+    async def _keep_beating(self) -> None:
+        """Publish the state at least once a heartbeat, each time a bit earlier by chance: a site that starts at once spreads."""
+        while True:
+            longest_ms = self._describe(Presence.ONLINE, self._connection).heartbeat_ms or MAX_HEARTBEAT_MS
+            await asyncio.sleep(self._random.randint(longest_ms * 3 // 4, longest_ms) / MS_PER_S)
+            self.send_state()
 
     def _new_client(self) -> Client:
         will = encode(self._describe(Presence.OFFLINE, self._connection))

@@ -184,4 +184,5 @@ class DeskNode:
             software=SOFTWARE,
             contract_version=CONTRACT_VERSION,
             uptime_ms=monotonic_ms() - self._started_ms,
+            heartbeat_ms=self._settings.limits.node_heartbeat_ms,
         )
