@@ -164,9 +164,7 @@ class ControllerBench:
 
     def core(self, instance_id: str, contract_version: str = "1.0", heartbeat_ms: int | None = None) -> None:
         """A core worker goes online, or beats."""
-        core = CoreState(
-            instance_id=instance_id, software="core", contract_version=contract_version, heartbeat_ms=heartbeat_ms
-        )
+        core = CoreState(instance_id=instance_id, software="core", contract_version=contract_version, heartbeat_ms=heartbeat_ms)
         self.happen(CoreSeen, core=core)
 
     def config(self, **changes: Any) -> list[Effect]:

@@ -99,9 +99,7 @@ def observe_core_seen(state: State, event: CoreSeen) -> StepResult:
     state = replace(state, peers=replace(state.peers, cores=cores, ever_seen=True, heartbeat_ms=said.heartbeat_ms or 0))
     effects: Effects = (ResendFacts(),) if is_new else ()
     if is_new and speaks_another_contract(state):
-        effects += (
-            RaiseAlarm(f"core worker {said.instance_id} speaks contract {said.contract_version}: update the older side"),
-        )
+        effects += (RaiseAlarm(f"core worker {said.instance_id} speaks contract {said.contract_version}: update the older side"),)
     return state, effects
 
 
@@ -124,7 +122,9 @@ def forget_silent_cores(state: State, at: Moment) -> StepResult:
         return state, ()
     cores = tuple(core for core in peers.cores if core not in silent)
     state = replace(state, peers=replace(peers, cores=cores, absent_from_ms=at.now_ms))
-    return state, tuple(LogLine(f"core worker {core.instance_id} was not heard for {at.now_ms - core.heard_ms} ms") for core in silent)
+    return state, tuple(
+        LogLine(f"core worker {core.instance_id} was not heard for {at.now_ms - core.heard_ms} ms") for core in silent
+    )
 
 
 def observe_other_node(state: State, event: OtherNodeSeen) -> StepResult:
