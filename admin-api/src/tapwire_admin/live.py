@@ -13,20 +13,22 @@ Besides devices' messages, the console gets the presence of core workers, and ta
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, Final, Never
 
 import msgspec
 from aiomqtt import Client, MqttError
 from msgspec import Struct
 
+from tapwire_contracts.broker_addresses import Attempts, host_of, split_broker_urls
 from tapwire_contracts.codec import Malformed, decode, decode_from_device
+from tapwire_contracts.core_watch import CoreWatch
 from tapwire_contracts.messages import (
     CARD,
     COMMAND,
@@ -50,8 +52,8 @@ from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_
 from tapwire_core.broker.client import make_client, subscribe, until_lost
 from tapwire_core.domain.venue_scope import VenueScope
 
-FIRST_RETRY_S: Final = 0.5
-MAX_RETRY_S: Final = 10.0
+FIRST_RETRY_MS: Final = 500
+MAX_RETRY_MS: Final = 10_000
 SILENCE_CHECK_S: Final = 0.5
 """Interval of looking for missed heartbeats."""
 _CORE_TOPICS: Final = f"{ROOT}/core/"
@@ -273,31 +275,40 @@ class Live:
         self._publish_link()
 
     async def follow(self, broker_url: str, protocol: str, ca_file: Path | None = None) -> None:
-        """Stay subscribed until cancelled; reconnect with backoff."""
-        wait_s = FIRST_RETRY_S
+        """Stay subscribed until cancelled; reconnect with backoff, to the next address if there are several."""
+        urls = split_broker_urls(broker_url)
+        attempts, watch = Attempts(len(urls), FIRST_RETRY_MS, MAX_RETRY_MS, SystemRandom()), CoreWatch(len(urls))
         while True:
+            url, connected = urls[attempts.address], False
             try:
-                async with make_client(broker_url, protocol, ca_file=ca_file, receive=self.receive) as client:
-                    wait_s = FIRST_RETRY_S
-                    await self._listen_until_lost(client)
+                async with make_client(
+                    url, protocol, ca_file=ca_file, receive=self.receive, has_others=attempts.has_others
+                ) as client:
+                    connected = True
+                    await self._listen_until_lost(client, watch)
             except MqttError as error:
-                _log.warning("no live values: the broker is unreachable: %s", error)
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
-            wait_s = min(wait_s * 2, MAX_RETRY_S)
+                _log.warning("no live values from the broker %s: %s", host_of(url), error)
+            await asyncio.sleep(attempts.turn(held=connected) / 1000)
 
-    async def _listen_until_lost(self, client: Client) -> None:
+    async def _listen_until_lost(self, client: Client, watch: CoreWatch) -> None:
         """Receive until the connection is lost; presence of core workers is forgotten with it and learned again."""
         self._set_connected(connected=True)
+        watch.connected(_now_ms())
         try:
             await subscribe(client, [(core_state_topic("+"), 0), *((f"{ROOT}/+/+/+/{leaf}", 0) for leaf in LEAVES)])
-            await run_together(until_lost(client), self._watch_silence())
+            await run_together(until_lost(client), self._watch_silence(watch))
         finally:
             self._set_connected(connected=False)
 
-    async def _watch_silence(self) -> Never:
+    async def _watch_silence(self, watch: CoreWatch) -> Never:
+        """Look for missed heartbeats; leave an address without a core worker, where there are others: raises `MqttError`."""
         while True:
             await asyncio.sleep(SILENCE_CHECK_S)
             self.forget_silent(time.monotonic())
+            for worker in self._workers.values():
+                watch.heard(_now_ms(), worker.heartbeat_ms)
+            if (silence_ms := watch.overdue_ms(_now_ms())) is not None:
+                raise MqttError(f"no core worker was heard there for {silence_ms} ms, trying the next address")
 
     def _set_connected(self, *, connected: bool) -> None:
         self._connected = connected
@@ -312,6 +323,10 @@ class Live:
             for path in self._cards:
                 self._set_card(path, None)
         self._publish_link()
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 def _age_of(state: dict[str, Any]) -> tuple[int, bool, int]:

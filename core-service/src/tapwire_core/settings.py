@@ -6,11 +6,12 @@ Each setting, secrets above all, may also come from a file of its own: `TAPWIRE_
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tapwire_contracts.broker_addresses import split_broker_urls
 from tapwire_contracts.reasons import Locale
 from tapwire_contracts.text_files import ENCODING, read_text_file
 from tapwire_contracts.topics import HOME_ASSISTANT
@@ -24,6 +25,15 @@ LOOPBACK: Final = "127.0.0.1"
 SHARE_GROUP: Final = "tapwire"
 _LIMITS: Final = Policy()
 _WEBHOOKS: Final = _LIMITS.webhooks
+
+
+def _check_broker_urls(text: str) -> str:
+    """Refuse what is no address of a broker, nor several."""
+    split_broker_urls(text)
+    return text
+
+
+BrokerUrls = Annotated[str, AfterValidator(_check_broker_urls)]
 
 
 class InvalidSettings(Exception):
@@ -45,8 +55,8 @@ class Settings(BaseSettings):
     """`postgresql://user:password@host:port/database`; `…@one:5432,two:5432/database` uses the host that accepts writes."""
     owner_database_url: str | None = Field(default=None, pattern="^postgres(ql)?://")
     """URL for the tables' owner, for `migrate` and `restore`; the role of `database_url` may then only add to the books."""
-    broker_url: str | None = Field(default=None, pattern="^mqtts?://")
-    """`mqtt://user:secret@host:port`, or `mqtts://…` with TLS."""
+    broker_url: BrokerUrls | None = None
+    """`mqtt://user:secret@host:port`, or `mqtts://…` with TLS; several, separated by commas, are tried in turn (a cluster)."""
     broker_protocol: Literal["5", "3.1.1"] = "5"
     """`3.1.1` for a broker without MQTT 5."""
     broker_ca_file: Path | None = None
@@ -55,8 +65,9 @@ class Settings(BaseSettings):
     """`false` for a broker without shared subscriptions."""
     share_group: str = Field(default=SHARE_GROUP, pattern="^[A-Za-z0-9_-]{1,64}$")
     """The workers' shared subscription; a secret name where devices can't be trusted."""
-    device_broker_url: str | None = Field(default=None, pattern="^mqtts?://")
-    """The broker's address for devices; `add-device` prints it with a tap's settings, and a device that pairs gets it."""
+    device_broker_url: BrokerUrls | None = None
+    """The broker's address for devices, or several separated by commas; `add-device` prints it with a tap's settings, and a device
+    that pairs gets it."""
     home_assistant: bool = False
     """Publish the taps for Home Assistant over the broker."""
     home_assistant_prefix: str = Field(default=HOME_ASSISTANT, pattern="^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")

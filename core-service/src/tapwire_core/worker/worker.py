@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import random
 import secrets
 import signal
 import time
@@ -17,6 +16,7 @@ from typing import Final
 
 from aiomqtt import MqttError
 
+from tapwire_contracts.broker_addresses import Attempts, host_of
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
 from tapwire_contracts.tasks import end_tasks, run_together
@@ -108,21 +108,21 @@ class Worker:
 
     async def run(self) -> None:
         """Connect, work, and reconnect when the connection is lost; ends only by cancellation."""
-        wait_s = RECONNECT_MIN_S
+        longest_s, clock = self.intervals.reconnect_max_s, asyncio.get_running_loop().time
+        attempts = self.address.attempts(RECONNECT_FIRST_MS, round(longest_s * 1000))
         while True:
-            began = asyncio.get_running_loop().time()
+            began = clock()
             try:
-                await run_together(self._connect_and_work())
+                await run_together(self._connect_and_work(attempts))
             except MqttError as error:
                 self._set_ready(is_ready=False)
-                log.warning("broker: %s; reconnecting within %.1f s", error, wait_s)
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
-            held = asyncio.get_running_loop().time() - began > self.intervals.reconnect_max_s
-            wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.intervals.reconnect_max_s)
+                log.warning("broker %s: %s; reconnecting", host_of(self.address.urls[attempts.address]), error)
+            await asyncio.sleep(attempts.turn(held=clock() - began > longest_s) / 1000)
 
-    async def _connect_and_work(self) -> None:
+    async def _connect_and_work(self, attempts: Attempts) -> None:
         intake, gate = Intake[RawMessage](), Gate(self.rates)
-        async with self.address.client(self.instance_id, self.client_id, functools.partial(gate.receive, intake)) as client:
+        receive = functools.partial(gate.receive, intake)
+        async with self.address.client(self.instance_id, self.client_id, receive, attempts) as client:
             self.metrics.count_connect()
             publisher = Publisher(client, self.address, self.instance_id)
             await self._work(HandlerContext(self.db, publisher, Batches(self.db), self.metrics), intake, gate)
@@ -237,7 +237,7 @@ class Worker:
             log.info("retention: deleted %s", ", ".join(f"{count} {table}" for table, count in deleted.items() if count))
 
 
-RECONNECT_MIN_S: Final = 0.2
+RECONNECT_FIRST_MS: Final = 200
 DATABASE_CHECK_TIMEOUT_S: Final = 2.0
 
 
