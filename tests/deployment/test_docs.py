@@ -209,7 +209,7 @@ def test_the_limits_of_the_rules_are_the_defaults_of_the_code() -> None:
         for name, number in zip(WORD.findall(names), numbers.split(" / "), strict=True)
     }
 
-    assert len(said) == 19
+    assert len(said) == 20
     assert said == {name: defaults[name] for name in said}
 
 

@@ -61,10 +61,10 @@ class Settings(BaseSettings):
     """`3.1.1` for a broker without MQTT 5."""
     broker_ca_file: Path | None = None
     """The certificate authority for `mqtts://`; without it the machine's trusted ones."""
-    shared_subscriptions: bool = True
-    """`false` for a broker without shared subscriptions."""
+    shared_subscriptions: bool = False
+    """`true` lets the broker spread devices' messages over the workers (`$share`); else the workers share the taps themselves."""
     share_group: str = Field(default=SHARE_GROUP, pattern="^[A-Za-z0-9_-]{1,64}$")
-    """The workers' shared subscription; a secret name where devices can't be trusted."""
+    """The workers' shared subscription, if they have one; a secret name where devices can't be trusted."""
     device_broker_url: BrokerUrls | None = None
     """The broker's address for devices, or several separated by commas; `add-device` prints it with a tap's settings, and a device
     that pairs gets it."""
@@ -170,6 +170,8 @@ class Settings(BaseSettings):
     """Interval of a program's heartbeat in the database; one whose last process misses three is an incident."""
     core_heartbeat_ms: int = Field(default=_LIMITS.core_heartbeat_ms, ge=100, le=600_000)
     """Interval of a core worker's heartbeat at the broker: taps that miss three of every worker refuse cards at once."""
+    takeover_ms: int = Field(default=_LIMITS.takeover_ms, ge=100, le=600_000)
+    """Time after which the taps of a core worker that died belong to the others, where subscriptions are not shared."""
 
     device_incidents_per_hour: int = Field(default=_LIMITS.device_incidents_per_hour, ge=1)
     """Incidents that one device raises in an hour; further ones are counted in its incident `device_misbehaving`."""
@@ -203,6 +205,7 @@ class Settings(BaseSettings):
             payment_min_minor=self.payment_min_minor,
             payment_max_minor=self.payment_max_minor,
             core_heartbeat_ms=self.core_heartbeat_ms,
+            takeover_ms=self.takeover_ms,
             device_incidents_per_hour=self.device_incidents_per_hour,
             device_dead_letters_per_hour=self.device_dead_letters_per_hour,
             device_decisions_per_hour=self.device_decisions_per_hour,

@@ -41,7 +41,7 @@ class BrokerAddress:
 
     url: str
     protocol: str = "5"
-    shared: bool = True
+    shared: bool = False
     share_group: str = SHARE_GROUP
     ca_file: Path | None = None
     """The trusted authority for `mqtts://`; None: the machine's own."""

@@ -37,8 +37,10 @@ from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.mqtt.intake import Intake
 from tapwire_core.mqtt.listener import Gate, work
 from tapwire_core.payment_providers.configured import open_provider
+from tapwire_core.mqtt.tap_shares import TapShares
 from tapwire_core.services.cleanings import raise_due_cleanings
 from tapwire_core.services.decision_rates import DecisionRates, write_undecided
+from tapwire_core.services.heartbeats import announce_worker, withdraw_worker
 from tapwire_core.services.identities import watch_identities
 from tapwire_core.services.keg_warnings import watch_kegs
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
@@ -120,7 +122,8 @@ class Worker:
             await asyncio.sleep(attempts.turn(held=clock() - began > longest_s) / 1000)
 
     async def _connect_and_work(self, attempts: Attempts) -> None:
-        intake, gate = Intake[RawMessage](), Gate(self.rates)
+        shares = None if self.address.shared else TapShares(self.instance_id, self.db.policy.takeover_ms / 1000)
+        intake, gate = Intake[RawMessage](), Gate(self.rates, shares)
         receive = functools.partial(gate.receive, intake)
         async with self.address.client(self.instance_id, self.client_id, receive, attempts) as client:
             self.metrics.count_connect()
@@ -153,6 +156,7 @@ class Worker:
                 repeat(self.intervals.progress_s, lambda: self._write_progress(context)),
                 repeat(self.intervals.progress_s, lambda: self._write_undecided(gate, intake)),
                 repeat(self.intervals.beats_s, lambda: context.beats.write(self.db)),
+                repeat(self.db.policy.takeover_ms / ANNOUNCED_PER_TAKEOVER / 1000, lambda: self._announce(gate.shares)),
                 repeat(self.intervals.prices_s, lambda: publish_new_prices(self.db)),
                 repeat(self.intervals.kegs_s, lambda: watch_kegs(self.db)),
                 repeat(self.intervals.cleanings_s, lambda: raise_due_cleanings(self.db)),
@@ -162,6 +166,15 @@ class Worker:
             # a broker publishes the will of a lost connection only, not of a closed one
             with contextlib.suppress(MqttError):
                 await publisher.withdraw_presence()
+            with contextlib.suppress(*DATABASE_ERRORS):
+                async with asyncio.timeout(WITHDRAW_TIMEOUT_S):
+                    await withdraw_worker(self.db, self.instance_id)
+
+    async def _announce(self, shares: TapShares | None) -> None:
+        """Tell the other workers that this one hears devices, and learn which others do."""
+        workers = await announce_worker(self.db, self.instance_id)
+        if shares is not None:
+            shares.set_workers(workers)
 
     async def _keep_presence(self, publisher: Publisher) -> None:
         """Publish presence each `core_heartbeat_ms` while the database answers: no broker is trusted to retain it, or to clear it.
@@ -239,6 +252,9 @@ class Worker:
 
 RECONNECT_FIRST_MS: Final = 200
 DATABASE_CHECK_TIMEOUT_S: Final = 2.0
+ANNOUNCED_PER_TAKEOVER: Final = 3
+"""How often a worker announces itself within the time after which it counts as gone."""
+WITHDRAW_TIMEOUT_S: Final = 1.0
 
 
 async def run_core(settings: Settings) -> None:
