@@ -36,8 +36,8 @@ from tapwire_core.mqtt.handlers import HandlerContext
 from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.mqtt.intake import Intake
 from tapwire_core.mqtt.listener import Gate, work
-from tapwire_core.payment_providers.configured import open_provider
 from tapwire_core.mqtt.tap_shares import TapShares
+from tapwire_core.payment_providers.configured import open_provider
 from tapwire_core.services.cleanings import raise_due_cleanings
 from tapwire_core.services.decision_rates import DecisionRates, write_undecided
 from tapwire_core.services.heartbeats import announce_worker, withdraw_worker
