@@ -238,3 +238,11 @@ async def _until_presence(venue: Venue, wanted: str) -> None:
 
 def test_the_defaults_are_those_of_the_contract() -> None:
     assert Policy().core_heartbeat_ms == 5_000
+
+
+async def test_a_node_without_heartbeats_counts_as_heard_by_what_a_broker_retained(venue: Venue, state: NodeState) -> None:
+    old = replace(state, heartbeat_ms=None, connection=2)
+    await note_state(venue.db, venue.tap.path, old)
+    await last_heard(venue, "interval '1 day'")
+    await note_state(venue.db, venue.tap.path, old)
+    assert await venue.db.pool.fetchval("SELECT seen_at > now() - interval '1 minute' FROM node_status"), "it says nothing else"

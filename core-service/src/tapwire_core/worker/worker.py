@@ -10,7 +10,7 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -156,7 +156,7 @@ class Worker:
                 repeat(self.intervals.progress_s, lambda: self._write_progress(context)),
                 repeat(self.intervals.progress_s, lambda: self._write_undecided(gate, intake)),
                 repeat(self.intervals.beats_s, lambda: context.beats.write(self.db)),
-                repeat(self.db.policy.takeover_ms / ANNOUNCED_PER_TAKEOVER / 1000, lambda: self._announce(gate.shares)),
+                *self._share_taps(gate.shares),
                 repeat(self.intervals.prices_s, lambda: publish_new_prices(self.db)),
                 repeat(self.intervals.kegs_s, lambda: watch_kegs(self.db)),
                 repeat(self.intervals.cleanings_s, lambda: raise_due_cleanings(self.db)),
@@ -170,11 +170,14 @@ class Worker:
                 async with asyncio.timeout(WITHDRAW_TIMEOUT_S):
                     await withdraw_worker(self.db, self.instance_id)
 
-    async def _announce(self, shares: TapShares | None) -> None:
-        """Tell the other workers that this one hears devices, and learn which others do."""
-        workers = await announce_worker(self.db, self.instance_id)
+    def _share_taps(self, shares: TapShares | None) -> Iterator[Coroutine[None, None, None]]:
+        """Tell the other workers again and again that this one hears devices, and learn which others do, if they share the taps."""
         if shares is not None:
-            shares.set_workers(workers)
+            pause_s = self.db.policy.takeover_ms / ANNOUNCED_PER_TAKEOVER / 1000
+            yield repeat(pause_s, functools.partial(self._announce, shares))
+
+    async def _announce(self, shares: TapShares) -> None:
+        shares.set_workers(await announce_worker(self.db, self.instance_id))
 
     async def _keep_presence(self, publisher: Publisher) -> None:
         """Publish presence each `core_heartbeat_ms` while the database answers: no broker is trusted to retain it, or to clear it.

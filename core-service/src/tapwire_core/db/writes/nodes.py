@@ -66,7 +66,8 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
                    status = excluded.status, boot_id = excluded.boot_id, connection = excluded.connection,
                    seen_at = CASE
                        WHEN (node.boot_id, node.connection, node.state->'uptime_ms')
-                           = (excluded.boot_id, excluded.connection, excluded.state->'uptime_ms') THEN node.seen_at
+                           = (excluded.boot_id, excluded.connection, excluded.state->'uptime_ms')
+                           AND excluded.state->>'heartbeat_ms' IS NOT NULL THEN node.seen_at
                        ELSE now() END,
                    state = excluded.state, earlier_boots = CASE
                        WHEN node.boot_id = excluded.boot_id THEN node.earlier_boots
