@@ -70,12 +70,10 @@ def demo_file(bar: SetUp, broker: EmbeddedBroker, api_url: str, pids: dict[str, 
 
 
 def _service_settings(database_url: str, broker: EmbeddedBroker, account: str) -> dict[str, str]:
-    has_all = broker.protocol == "5"
     return {
         "TAPWIRE_DATABASE_URL": database_url,
         "TAPWIRE_BROKER_URL": broker.url(account),
         "TAPWIRE_BROKER_PROTOCOL": broker.protocol,
-        "TAPWIRE_SHARED_SUBSCRIPTIONS": "true" if has_all else "false",
         "TAPWIRE_PAYMENTS": "test",
         "TAPWIRE_TEST_PAYMENTS_ALLOWED": "true",
     }

@@ -24,6 +24,7 @@ from tapwire_admin.console.labels import ACTIONS, INCIDENT_HINTS, INCIDENTS, SEV
 from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi.document import complete
 from tapwire_admin.openapi.page import METHODS
+from tapwire_conformance.__main__ import parser as conformance_parser
 from tapwire_contracts.denials import DENIALS
 from tapwire_contracts.messages import ROUTES, Route, Sender, message_type
 from tapwire_contracts.reasons import AuditAction, IncidentKind, Outcome, WebhookEventType
@@ -41,6 +42,7 @@ from tapwire_node.controller.transitions import TRANSITIONS as NODE_TRANSITIONS
 from tapwire_node.fleet import parser as fleet_parser
 from tapwire_node.hardware.settings import GpioHardware, Mfrc522Hardware, PcscHardware, SimulatedHardware
 from tapwire_node.simulator.__main__ import parser as simulator_parser
+from tapwire_node.simulator.rig import parser as rig_parser
 
 sys.path.insert(0, str(Path(__file__).parent))
 from drawings import inline_made
@@ -207,7 +209,15 @@ def _toml_default(field: msgspec.structs.FieldInfo) -> str:
 
 def _commands() -> Iterator[str]:
     yield "# Commands\n\nWhat each program is told on its command line, made from the code. `--help` prints the same.\n"
-    for program in (core_parser(), admin_parser(), node_parser(), simulator_parser(), fleet_parser()):
+    for program in (
+        core_parser(),
+        admin_parser(),
+        node_parser(),
+        simulator_parser(),
+        rig_parser(),
+        fleet_parser(),
+        conformance_parser(),
+    ):
         yield f"## {program.prog}\n"
         yield f"{program.description}\n"
         helps, commands = _subcommands(program)

@@ -88,7 +88,7 @@ async def test_dialogs_are_accessible(browser: Browser, demo: DemoFile, api: Api
     found: dict[str, object] = {}
     guest = await api.read(f"/api/guests/{demo.cards[0].guest_id}")
     visit = f"/visits/{guest['active_visit_id']}"
-    of_visit = (f"{visit}/{name}" for name in ("top-up", "refund", "card", "lost", "close", "check-out"))
+    of_visit = (f"{visit}/{name}" for name in ("top-up", "refund", "card", "lost", "close", "check-out", "guest-page"))
     async with viewer(browser, demo, "ru", "dark", 360) as console:
         await console.see("/")
         of_guest = (f"/guests/{guest['guest_id']}/{name}" for name in ("change", "adjust", "erase"))

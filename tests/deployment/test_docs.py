@@ -198,6 +198,7 @@ def test_the_limits_of_the_rules_are_the_defaults_of_the_code() -> None:
     defaults = {
         **{name: field.default for name, field in Settings.model_fields.items()},
         "request_timeout_ms": Limits().request_timeout_ms,
+        "node_heartbeat_ms": Limits().node_heartbeat_ms,
         "max_pour_ml": Tap.model_fields["max_pour_ml"].default,
         "legal_age": Venue.model_fields["legal_age"].default,
     }
@@ -208,7 +209,7 @@ def test_the_limits_of_the_rules_are_the_defaults_of_the_code() -> None:
         for name, number in zip(WORD.findall(names), numbers.split(" / "), strict=True)
     }
 
-    assert len(said) == 17
+    assert len(said) == 20
     assert said == {name: defaults[name] for name in said}
 
 

@@ -197,6 +197,19 @@ def test_the_wheels_alone_give_every_program_with_console_units_and_completion(w
 
 
 @pytest.mark.install
+def test_the_conformance_kit_is_installed_with_the_contract_and_needs_nothing_of_the_product(wheels: Path, tmp_path: Path) -> None:
+    place = tmp_path / "a place"
+    run(sys.executable, "-m", "venv", place)
+
+    run(place / "bin" / "pip", "install", "--quiet", "--no-compile", "--find-links", wheels, "tapwire-conformance")
+
+    listed = json.loads(run(place / "bin" / "pip", "list", "--format", "json"))
+    there = {package["name"].replace("_", "-") for package in listed} - {"pip", "setuptools"}
+    assert there == {"tapwire-conformance", "tapwire-contracts", "msgspec", "paho-mqtt", "shtab"}
+    assert "VALVE-3" in run(place / "bin" / "tapwire-conformance", "tap", "--list")
+
+
+@pytest.mark.install
 @pytest.mark.parametrize(("python", "processor"), BUILT)
 def test_a_raspberry_pi_gets_a_wheel_of_everything_that_docs_do_not_have_it_build(
     python: str, processor: str, tmp_path: Path

@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.reasons import IncidentKind, SyncStatus
+from tapwire_core.domain.closed_sets import KegFinish
 from tapwire_core.domain.serving_limits import ServingLimit, VolumeLimit
 from tests.simulation.books.interface import PourLine, Statement
 
@@ -23,6 +24,9 @@ LEAK_ML = 5
 ETHANOL_MG_PER_ML: Final = 789
 OVERPOUR_ML = 50
 """A pour may go this far over its grant before the valve counts as broken."""
+
+
+REST_KINDS: Final = {KegFinish.KICKED: "yield_loss", KegFinish.SPOILED: "spoiled", KegFinish.RETURNED: "returned"}
 
 
 class Wrong(StrEnum):
@@ -38,6 +42,7 @@ class Wrong(StrEnum):
     NEGATIVE = "an account holds more than it has"
     HOUSE_CREDIT = "house credit is more than the house gave, or than there is"
     DEPOSIT = "cards keep another deposit than was taken for them"
+    KEG_REST = "the rest of a finished keg is not booked as what became of it"
     DRAWER = "a drawer has not what went in and out, or its difference is another one"
     TWO_LEASES = "two pours hold one tap or one visit"
     TWO_ANSWERS = "the same report was answered in two ways"
@@ -117,6 +122,7 @@ class Auditor:
     uncounted_minor: int = 0
     over_minor: int = 0
     forgotten: set[UUID] = field(default_factory=set)
+    finished: dict[UUID, KegFinish] = field(default_factory=dict)
     verdicts: dict[tuple[UUID, int, int], str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -129,6 +135,10 @@ class Auditor:
     def keg_hung(self, tap: str, keg_id: UUID) -> None:
         """A keg was put on a tap."""
         self.taps.setdefault(tap, TapSeen()).kegs.add(keg_id)
+
+    def keg_finished(self, keg_id: UUID, finish: KegFinish) -> None:
+        """A keg came off its tap for good."""
+        self.finished[keg_id] = finish
 
     def flowed(self, tap: str, volume_ml: int, open_for: UUID | None, tail_of: UUID | None) -> None:
         """Beer went through a meter."""
@@ -184,6 +194,7 @@ class Auditor:
         if len(set(taps)) < len(taps) or len(set(guests)) < len(guests):
             self.find(Wrong.TWO_LEASES, f"after pour {pour_id} at {line.tap_path} was granted")
         self._look_at_accounts(after)
+        self._look_at_finished_kegs(after)
 
     def limit_set(self, limit: ServingLimit | None) -> None:
         """The venue has another serving limit, or none."""
@@ -264,6 +275,7 @@ class Auditor:
             self._judge_charge(pour_id, line)
             self._judge_end(pour_id, line, books)
         self._judge_kegs(books)
+        self._look_at_finished_kegs(books)
         self._look_at_accounts(books)
         for guest_id, served in books.served.items():
             counted = sum(self._counts(books.pours[pour_id]) for pour_id in self.since_rearm.get(guest_id, ()))
@@ -360,7 +372,12 @@ class Auditor:
                 line.stock_ml for key, line in books.pours.items() if line.tap_path in taps and key not in self.flowed_in
             ]
             flowed_ml = sum(tap.metered_ml - tap.forgotten_ml for tap in seen) + sum(never_opened)
-            booked_ml = sum(self.keg_ml - books.kegs[keg_id] for keg_id in kegs)
+            rests_ml = sum(
+                line.volume_ml * times
+                for line, times in books.stock.items()
+                if line.keg_id in kegs and line.kind in REST_KINDS.values()
+            )
+            booked_ml = sum(self.keg_ml - books.kegs[keg_id] for keg_id in kegs) - rests_ml
             typed_ml = sum(ml for key, ml in self.typed_ml.items() if books.pours[key].tap_path in taps)
             journal_lost = any(tap.journal_lost for tap in seen)
             uncounted_ml = 2 * LEAK_ML * sum(tap.set_backs for tap in seen)
@@ -368,6 +385,19 @@ class Auditor:
                 self.find(Wrong.BOOKED_TWICE, f"{taps}: {booked_ml} ml booked, {flowed_ml} ml flowed")
             if booked_ml < flowed_ml - uncounted_ml and not journal_lost:
                 self.find(Wrong.NOT_BOOKED, f"{taps}: {booked_ml} ml booked, {flowed_ml} ml flowed")
+
+    def _look_at_finished_kegs(self, books: Statement) -> None:
+        """A finished keg has nothing left, at any moment at which no pour of its is pending: what became of the rest is booked."""
+        for keg_id, finish in self.finished.items():
+            if any(line.keg_id == keg_id and line.sync_status == SyncStatus.PENDING_SYNC for line in books.pours.values()):
+                continue
+            lines = [(line, times) for line, times in books.stock.items() if line.keg_id == keg_id]
+            rest_ml = sum(line.volume_ml * times for line, times in lines if line.kind == REST_KINDS[finish])
+            others = {line.kind for line, _ in lines} & (set(REST_KINDS.values()) - {REST_KINDS[finish]})
+            flowed_ml = sum(line.volume_ml * times for line, times in lines if line.kind not in REST_KINDS.values())
+            if books.kegs[keg_id] != 0 or rest_ml != self.keg_ml - flowed_ml or others:
+                left_ml = books.kegs[keg_id]
+                self.find(Wrong.KEG_REST, f"{finish} keg {keg_id}: {left_ml} ml left, {rest_ml} ml of rest, {flowed_ml} ml flowed")
 
     def _groups(self) -> Iterator[tuple[set[str], set[UUID]]]:
         """Taps that had kegs in common, with all their kegs: what flowed at the ones came out of the others."""

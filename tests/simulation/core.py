@@ -4,7 +4,8 @@
                     ✝         ✝        ✝
 
 Before the commit all is as if the message had never come; after it the answer is missing, and must be the same when it is asked for
-again. A worker that is gone comes back, shows its presence and publishes every tap's config.
+again. A worker that is gone comes back, shows its presence and publishes every tap's config. Its heartbeats get lost, late and
+repeated like any message, and half of the deaths are without a will.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -38,6 +39,8 @@ SWEEP_MS: Final = 2_500
 FLUSH_MS: Final = (5, 400)
 ABSENCE_MS: Final = (300, 5_000)
 PRESENCE_MS: Final = 30
+HEARTBEAT_MS: Final = 5_000
+WITHOUT_A_WILL: Final = 0.5
 WORKERS: Final = ("core-1", "core-2")
 
 
@@ -100,9 +103,10 @@ class Core:
         }
 
     async def start(self) -> None:
-        """Publish every config, and begin to look for missing reports."""
+        """Publish every config, and begin to beat and to look for missing reports."""
         self._publish(await self._books.configs())
         self._clock.after(SWEEP_MS, self._sweep)
+        self._clock.after(HEARTBEAT_MS, self._beat)
 
     def presence(self) -> list[Message]:
         """The broker's retained messages of workers."""
@@ -188,7 +192,8 @@ class Core:
 
     def _lose(self, worker: str) -> None:
         self.alive.discard(worker)
-        self._show_presence(lambda node: node.core_gone(worker))
+        if self._random.random() >= WITHOUT_A_WILL:
+            self._show_presence(lambda node: node.core_gone(worker))
         self._clock.after(self._random.randint(*ABSENCE_MS), partial(self.come_back, worker))
 
     async def come_back(self, worker: str) -> None:
@@ -200,6 +205,13 @@ class Core:
         self._show_presence(lambda node: node.receive(_present(worker)))
         self.flush_soon()
 
+    def _beat(self) -> None:
+        """Each worker that is there says so again."""
+        self._clock.after(HEARTBEAT_MS, self._beat)
+        for worker in sorted(self.alive):
+            for node in self._nodes.values():
+                self._bus.carry(partial(node.receive, _present(worker)))
+
     def _show_presence(self, tell: Callable[[Node], None]) -> None:
         """Presence is state that the broker retains: who is connected gets every change of it, in order."""
         for node in self._nodes.values():
@@ -207,4 +219,4 @@ class Core:
 
 
 def _present(worker: str) -> CoreState:
-    return CoreState(instance_id=worker, software="simulated", contract_version=CONTRACT_VERSION)
+    return CoreState(instance_id=worker, software="simulated", contract_version=CONTRACT_VERSION, heartbeat_ms=HEARTBEAT_MS)

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.reasons import SyncStatus
-from tapwire_core.domain.closed_sets import CashKind, TapStatus
+from tapwire_core.domain.closed_sets import CashKind, KegFinish, TapStatus
 from tapwire_core.domain.serving_limits import EthanolLimit, ServingLimit, VolumeLimit
 from tests.simulation.auditor import Auditor
 from tests.simulation.books.interface import Books, Refusal
@@ -353,6 +353,20 @@ class People:
             tap, keg_id = self.random.choice(list(self.nodes)), self.random.choice(self.site.spare_kegs)
             if await self.books.put_keg(tap, keg_id) is None:
                 self.auditor.keg_hung(tap, keg_id)
+
+    def finish_kegs(self, dice: Random, until_ms: int) -> None:
+        """In half of the seeds kegs are kicked, spoiled or returned, whatever goes on."""
+        if dice.random() < 0.5:
+            for keg_id in self.site.fresh_kegs[: dice.randint(1, len(self.site.fresh_kegs))]:
+                finish = dice.choice((KegFinish.KICKED, KegFinish.KICKED, KegFinish.SPOILED, KegFinish.RETURNED))
+                self.clock.after(dice.randint(2_000, until_ms), partial(self._finish_a_keg, dice, keg_id, finish))
+
+    async def _finish_a_keg(self, dice: Random, keg_id: UUID, finish: KegFinish) -> None:
+        tap = dice.choice(list(self.nodes))
+        before = (await self.books.statement()).taps[tap].keg_id
+        if before is not None and await self.books.put_keg(tap, keg_id, finish) is None:
+            self.auditor.keg_hung(tap, keg_id)
+            self.auditor.keg_finished(before, finish)
 
     async def _change_the_price(self) -> None:
         self.prices.list_minor = self.random.choice(PRICES_MINOR)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.policy import Policy
@@ -18,6 +18,7 @@ PRICE_MINOR: Final = 9_00
 """9.00 a litre."""
 KEG_ML: Final = 6_000
 MAX_POUR_ML: Final = 400
+FRESH_KEGS: Final = 4
 PULSES_PER_LITER: Final = 1_000
 """One pulse is one millilitre, so that what flows is what counts; converting pulses is not this simulation's subject."""
 HOUSE: Final = Policy(start_window_ms=4_000, max_duration_ms=20_000, idle_timeout_ms=4_000, sync_timeout_ms=50_000)
@@ -34,12 +35,16 @@ class TapSite:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The venue before the first guest. Guests have names and no money yet."""
+    """The venue before the first guest. Guests have names and no money yet.
+
+    Spare kegs come and go; a fresh one replaces a keg that never comes back.
+    """
 
     beverage_id: UUID
     shift_id: UUID
     taps: tuple[TapSite, ...]
     spare_kegs: tuple[UUID, ...]
+    fresh_kegs: tuple[UUID, ...]
     guests: tuple[tuple[UUID, str], ...]
 
 
@@ -73,11 +78,13 @@ def imagine(size: Size, random: Random) -> Site:
     def new_id() -> UUID:
         return UUID(int=random.getrandbits(128), version=4)
 
+    beverage_id = new_id()
     return Site(
-        beverage_id=new_id(),
+        beverage_id=beverage_id,
         shift_id=new_id(),
         taps=tuple(TapSite(path, new_id(), 1) for path in size.paths),
         spare_kegs=tuple(new_id() for _ in range(size.spare_kegs)),
+        fresh_kegs=tuple(uuid5(beverage_id, f"fresh keg {number}") for number in range(FRESH_KEGS)),
         guests=tuple((new_id(), name) for name in size.names),
     )
 
@@ -104,8 +111,14 @@ async def install(size: Size, db: Database) -> Site:
         shift_id=await shifts.open_shift(db, ENGINEER, VENUE),
         taps=tuple(TapSite(path, keg_id, revisions[path]) for path, keg_id in on_tap.items()),
         spare_kegs=tuple([await new_keg() for _ in range(size.spare_kegs)]),
+        fresh_kegs=tuple([await new_keg() for _ in range(FRESH_KEGS)]),
         guests=tuple([(await guests.create_guest(db, ENGINEER, first_name=name, age_checked=True), name) for name in size.names]),
     )
+
+
+def all_kegs(site: Site) -> tuple[UUID, ...]:
+    """Every keg of a site."""
+    return (*(tap.keg_id for tap in site.taps), *site.spare_kegs, *site.fresh_kegs)
 
 
 def open_ledger(site: Site, random: Random, *, deduplicates: bool = True, one_lease: bool = True) -> Ledger:
@@ -113,7 +126,7 @@ def open_ledger(site: Site, random: Random, *, deduplicates: bool = True, one_le
     tables = Tables(VENUE, site.beverage_id, PRICE_MINOR, site.shift_id)
     for tap in site.taps:
         tables.taps[tap.path] = TapRow(tap.path, tap.keg_id, MAX_POUR_ML, PULSES_PER_LITER, revision=tap.revision)
-    tables.kegs = {keg_id: KegRow(KEG_ML, KEG_ML) for keg_id in (*(tap.keg_id for tap in site.taps), *site.spare_kegs)}
+    tables.kegs = {keg_id: KegRow(KEG_ML, KEG_ML) for keg_id in all_kegs(site)}
     tables.guests = {guest_id: GuestRow(guest_id, name) for guest_id, name in site.guests}
 
     def new_id() -> UUID:

@@ -20,8 +20,9 @@ from tapwire_contracts.messages import CardPresented
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
+from tapwire_core.domain.closed_sets import KegFinish, Role
 from tapwire_core.domain.serving_limits import VolumeLimit
-from tapwire_core.services import venues, visits
+from tapwire_core.services import taps, venues, visits
 from tapwire_core.services.pour_recovery import force_unlock, reconcile_pour
 from tapwire_core.services.pours import Answered, RawMessage, authorize_pour, report_of_node, settle_report
 from tests.simulation.stepping import UseCase, Worker, interleave
@@ -70,6 +71,11 @@ class Scene:
     def rearm(self) -> UseCase:
         """A member of staff looks at the guest."""
         return lambda store: unwrap(visits.rearm)(store, OPERATOR, self.ann.visit_id, "looked at")
+
+    def kick(self) -> UseCase:
+        """The tap's keg is taken off: it was empty."""
+        as_lead = {"finish": KegFinish.KICKED, "reason": "foam alone", "role": Role.SHIFT_LEAD}
+        return lambda store: unwrap(taps.take_keg_off)(store, OPERATOR, self.tap.path, **as_lead)
 
     def ask_elsewhere(self) -> UseCase:
         """Answer a question of another tap about the same card."""
@@ -160,6 +166,26 @@ def two_taps_at_once(scene: Scene) -> tuple[UseCase, UseCase]:
     return scene.ask_anew(), scene.ask_elsewhere()
 
 
+def report_and_kick(scene: Scene) -> tuple[UseCase, UseCase]:
+    """The pour's report comes while its keg is taken off as kicked: the rest is booked with the later one of the two."""
+    return scene.settle(120), scene.kick()
+
+
+def reconcile_and_kick(scene: Scene) -> tuple[UseCase, UseCase]:
+    """An operator settles the pour while its keg is taken off as kicked."""
+    return scene.reconcile(), scene.kick()
+
+
+def question_and_kick(scene: Scene) -> tuple[UseCase, UseCase]:
+    """The next question is asked while the keg is taken off as kicked."""
+    return scene.ask_anew(), scene.kick()
+
+
+def two_kicks(scene: Scene) -> tuple[UseCase, UseCase]:
+    """Two of the staff take the keg off."""
+    return scene.kick(), scene.kick()
+
+
 Pair = Callable[[Scene], tuple[UseCase, UseCase]]
 PAIRS: Final[Sequence[Pair]] = (
     late_question_and_new_one,
@@ -172,6 +198,10 @@ PAIRS: Final[Sequence[Pair]] = (
     unlock_and_question,
     report_and_reconcile,
     one_report_twice,
+    report_and_kick,
+    reconcile_and_kick,
+    question_and_kick,
+    two_kicks,
 )
 LIMIT_ML: Final = 150
 LIMITED_PAIRS: Final[Sequence[Pair]] = (question_and_rearm, report_and_rearm, void_and_rearm, two_rearms, two_taps_at_once)
@@ -195,7 +225,9 @@ async def test_every_interleaving_ends_like_one_after_the_other(
 
 @pytest.mark.parametrize("dying", ["A", "B"])
 @pytest.mark.parametrize(
-    "pair", [late_question_and_new_one, report_and_question_that_lists_it, two_new_questions], ids=lambda pair: pair.__name__
+    "pair",
+    [late_question_and_new_one, report_and_question_that_lists_it, two_new_questions, report_and_kick],
+    ids=lambda pair: pair.__name__,
 )
 async def test_every_interleaving_with_a_worker_that_dies_ends_like_the_other_alone(
     venue: Venue, connections: list[asyncpg.Connection], pair: Pair, dying: str
@@ -266,8 +298,10 @@ async def what_is_left(venue: Venue, scene: Scene) -> tuple[object, ...]:
     """The books after both: the tap's pours, the guest's money, the keg, and what was told to whom."""
     read = venue.db.pool.fetch
     pours = await read("SELECT seq, sync_status, volume_ml, amount_minor FROM pours WHERE tap_path = $1 ORDER BY seq", scene.path)
-    keg_ml = await venue.db.pool.fetchval(
-        "SELECT book_volume_ml FROM kegs JOIN taps USING (keg_id) WHERE tap_path = $1", scene.path
+    kegs = await read(
+        """SELECT book_volume_ml, finish, kind, sum(volume_ml) FROM kegs LEFT JOIN stock_movements USING (keg_id)
+           WHERE keg_id IN (SELECT keg_id FROM pours WHERE tap_path = $1) GROUP BY keg_id, kind ORDER BY kind""",
+        scene.path,
     )
     incidents = await read("SELECT kind FROM incidents WHERE tap_path = $1 AND status <> 'resolved' ORDER BY kind", scene.path)
     audited = await read("SELECT action FROM audit WHERE $1 = ANY(subjects) ORDER BY action", scene.path)
@@ -277,4 +311,11 @@ async def what_is_left(venue: Venue, scene: Scene) -> tuple[object, ...]:
         "SELECT details->>'used' FROM audit WHERE action = 'serving_limit_rearmed' AND $1 = ANY(subjects) ORDER BY audit_id",
         str(scene.ann.guest_id),
     )
-    return (tuple(map(tuple, pours)), await venue.balance(scene.ann), keg_ml, served, tuple(map(tuple, stood_at)), *told)
+    return (
+        tuple(map(tuple, pours)),
+        await venue.balance(scene.ann),
+        tuple(map(tuple, kegs)),
+        served,
+        tuple(map(tuple, stood_at)),
+        *told,
+    )

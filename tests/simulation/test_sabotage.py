@@ -9,11 +9,12 @@ import pytest
 
 from tapwire_contracts.reasons import DenyReason
 from tapwire_core.domain import authorization
+from tapwire_core.domain.changes import Changes
 from tests.simulation.auditor import Wrong
-from tests.simulation.books import operators
-from tests.simulation.books.apply import ConstraintBroken
+from tests.simulation.books import apply, operators
+from tests.simulation.books.apply import ConstraintBroken, book_finished_kegs
 from tests.simulation.books.operators import OperatorBooks
-from tests.simulation.books.rows import CardRow
+from tests.simulation.books.rows import CardRow, Tables
 from tests.simulation.run import NONE, Sabotage, run_seed
 
 SEEDS: Final = 300
@@ -90,6 +91,18 @@ def test_a_card_that_forgets_its_deposit_is_found() -> None:
         found = found_in(SEEDS, NONE, Wrong.DEPOSIT)
 
     assert Wrong.DEPOSIT in found
+
+
+def test_a_late_report_that_does_not_take_back_the_rest_of_a_finished_keg_is_found() -> None:
+    def book_once(tables: Tables, changes: Changes) -> None:
+        if changes.keg_finished is not None:
+            book_finished_kegs(tables, changes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apply, "book_finished_kegs", book_once)
+        found = found_in(SEEDS, NONE, Wrong.KEG_REST)
+
+    assert Wrong.KEG_REST in found
 
 
 @contextmanager

@@ -123,6 +123,7 @@ class World:
     def _brew_trouble(self) -> None:
         self.people.come(STORM_MS - 4_000)
         self.people.meddle(self.weather.meddling, STORM_MS - 1_000)
+        self.people.finish_kegs(Random(f"kegs {self.seed}"), STORM_MS - 1_000)
         self.people.play_happy_hours(Random(f"prices {self.seed}"), STORM_MS - 1_000)
         for times, trouble in (
             (self.weather.power_cuts, self._cut_power),

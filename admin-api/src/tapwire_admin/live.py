@@ -3,6 +3,8 @@
 Live values have no ids and are not stored. A new listener gets the newest value of each kind and device, then each newer one; a
 slow listener gets only the newest. Facts with ids come from the database (`routes/event_stream.py`).
 
+Nodes and core workers that promise heartbeats are offline once they missed three, be it that a broker publishes no will for them.
+
 The card on a reader follows from its latest message, be it a card's or a state: a reader that is offline has none, nor has any
 while the broker is unreachable. A state that is older than the newest one changes nothing (SYSTEM.md, "A device's latest state").
 
@@ -11,22 +13,26 @@ Besides devices' messages, the console gets the presence of core workers, and ta
 
 import asyncio
 import logging
-import random
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from random import SystemRandom
+from typing import Any, Final, Never
 
 import msgspec
 from aiomqtt import Client, MqttError
 from msgspec import Struct
 
+from tapwire_contracts.broker_addresses import Attempts, host_of, split_broker_urls
 from tapwire_contracts.codec import Malformed, decode, decode_from_device
+from tapwire_contracts.core_watch import CoreWatch
 from tapwire_contracts.messages import (
     CARD,
     COMMAND,
+    MISSED_HEARTBEATS,
     PROGRESS,
     STATE,
     CardPresented,
@@ -40,13 +46,16 @@ from tapwire_contracts.messages import (
     PourSettled,
     ReaderCardPresented,
 )
-from tapwire_contracts.reasons import Presence
+from tapwire_contracts.reasons import Phase, Presence, ValveState
+from tapwire_contracts.tasks import run_together
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
 from tapwire_core.broker.client import make_client, subscribe, until_lost
 from tapwire_core.domain.venue_scope import VenueScope
 
-FIRST_RETRY_S: Final = 0.5
-MAX_RETRY_S: Final = 10.0
+FIRST_RETRY_MS: Final = 500
+MAX_RETRY_MS: Final = 10_000
+SILENCE_CHECK_S: Final = 0.5
+"""Interval of looking for missed heartbeats."""
 _CORE_TOPICS: Final = f"{ROOT}/core/"
 MAX_EARLIER_BOOTS: Final = 8
 """Maximum number of superseded boots kept of a device."""
@@ -67,6 +76,14 @@ class LiveKind(StrEnum):
     """The broker's connection and the number of core workers. For the console's status bar."""
 
 
+GONE: Final[dict[str, Any]] = {
+    "status": Presence.OFFLINE.value,
+    "phase": Phase.OUT_OF_SERVICE.value,
+    "valve": ValveState.CLOSED.value,
+    "card": None,
+    "pour_id": None,
+}
+"""What a will says of a node, for one that is offline by its silence."""
 STREAMED: Final = frozenset({LiveKind.PROGRESS, LiveKind.CARD, LiveKind.NODE})
 """Kinds that `GET /api/events` streams."""
 KIND_OF: Final[dict[type[Message], LiveKind]] = {
@@ -122,6 +139,10 @@ class Live:
         self._newest: Final[dict[Key, dict[str, Any]]] = {}
         self._listeners: Final[set[Listener]] = set()
         self._workers: Final[dict[str, CoreState]] = {}
+        self._silent_from_s: Final[dict[str, float]] = {}
+        """When a device (by path) or core worker (by id) that promises heartbeats counts as offline, by the monotonic clock."""
+        self._last_words: Final[dict[str, dict[str, Any]]] = {}
+        """The last states of devices that are offline by their silence alone."""
         self._cards: Final[dict[str, str | None]] = {}
         self._earlier_boots: Final[dict[str, dict[str, int]]] = {}
         self._connected = False
@@ -175,6 +196,9 @@ class Live:
             if self._is_older(value):
                 return
             self._note_boot(value)
+            self._last_words.pop(str(path), None)
+            if value != self.newest(LiveKind.NODE, str(path)):  # a broker repeats what it has retained: no sign of life
+                self._expect_heartbeat(str(path), message.heartbeat_ms if message.status is Presence.ONLINE else None)
             self._set_card(str(path), message.card.card_uid if message.card and message.status is Presence.ONLINE else None)
         elif isinstance(message, CardPresented | ReaderCardPresented):
             self._cards[str(path)] = message.card_uid
@@ -184,9 +208,12 @@ class Live:
 
     def _is_older(self, state: dict[str, Any]) -> bool:
         """True for a state that the newest one has overtaken."""
-        newest = self.newest(LiveKind.NODE, state["path"])
+        last_word = self._last_words.get(state["path"])
+        newest = last_word or self.newest(LiveKind.NODE, state["path"])
         if newest is None:
             return False
+        if state == last_word:
+            return True
         if newest["boot_id"] == state["boot_id"]:
             return _age_of(state) < _age_of(newest)
         ended = self._earlier_boots.get(state["path"], {}).get(state["boot_id"], -1)
@@ -202,6 +229,22 @@ class Live:
         earlier[newest["boot_id"]] = newest["connection"]
         if len(earlier) > MAX_EARLIER_BOOTS:
             del earlier[next(iter(earlier))]
+
+    def _expect_heartbeat(self, name: str, heartbeat_ms: int | None) -> None:
+        self._silent_from_s.pop(name, None)
+        if heartbeat_ms is not None:
+            self._silent_from_s[name] = time.monotonic() + MISSED_HEARTBEATS * heartbeat_ms / 1000
+
+    def forget_silent(self, now_s: float) -> None:
+        """Show devices and core workers as offline that have missed their heartbeats at this moment of the monotonic clock."""
+        for name in [name for name, from_s in self._silent_from_s.items() if now_s >= from_s]:
+            del self._silent_from_s[name]
+            if self._workers.pop(name, None) is not None:
+                self._publish_link()
+            elif (state := self.newest(LiveKind.NODE, name)) is not None:
+                self._last_words[name] = state
+                self._set_card(name, None)
+                self._publish((LiveKind.NODE, name), {**state, **GONE})
 
     def _set_card(self, path: str, card_uid: str | None) -> None:
         """Record the card that a state names; without one, no new listener gets the message of an earlier card."""
@@ -224,40 +267,66 @@ class Live:
     def receive_presence(self, instance_id: str, payload: bytes) -> None:
         """Record a core worker's presence; an empty payload ends it."""
         try:
-            self._workers[instance_id] = msgspec.json.decode(payload, type=CoreState)
+            state = self._workers[instance_id] = msgspec.json.decode(payload, type=CoreState)
+            self._expect_heartbeat(instance_id, state.heartbeat_ms)
         except msgspec.DecodeError:
             self._workers.pop(instance_id, None)
+            self._silent_from_s.pop(instance_id, None)
         self._publish_link()
 
     async def follow(self, broker_url: str, protocol: str, ca_file: Path | None = None) -> None:
-        """Stay subscribed until cancelled; reconnect with backoff."""
-        wait_s = FIRST_RETRY_S
+        """Stay subscribed until cancelled; reconnect with backoff, to the next address if there are several."""
+        urls = split_broker_urls(broker_url)
+        attempts, watch = Attempts(len(urls), FIRST_RETRY_MS, MAX_RETRY_MS, SystemRandom()), CoreWatch(len(urls))
         while True:
+            url, connected = urls[attempts.address], False
             try:
-                async with make_client(broker_url, protocol, ca_file=ca_file, receive=self.receive) as client:
-                    wait_s = FIRST_RETRY_S
-                    await self._listen_until_lost(client)
+                async with make_client(
+                    url, protocol, ca_file=ca_file, receive=self.receive, has_others=attempts.has_others
+                ) as client:
+                    connected = True
+                    await self._listen_until_lost(client, watch)
             except MqttError as error:
-                _log.warning("no live values: the broker is unreachable: %s", error)
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311  jitter, no secret
-            wait_s = min(wait_s * 2, MAX_RETRY_S)
+                _log.warning("no live values from the broker %s: %s", host_of(url), error)
+            await asyncio.sleep(attempts.turn(held=connected) / 1000)
 
-    async def _listen_until_lost(self, client: Client) -> None:
+    async def _listen_until_lost(self, client: Client, watch: CoreWatch) -> None:
         """Receive until the connection is lost; presence of core workers is forgotten with it and learned again."""
         self._set_connected(connected=True)
+        watch.connected(_now_ms())
         try:
             await subscribe(client, [(core_state_topic("+"), 0), *((f"{ROOT}/+/+/+/{leaf}", 0) for leaf in LEAVES)])
-            await until_lost(client)
+            await run_together(until_lost(client), self._watch_silence(watch))
         finally:
             self._set_connected(connected=False)
 
+    async def _watch_silence(self, watch: CoreWatch) -> Never:
+        """Look for missed heartbeats; leave an address without a core worker, where there are others: raises `MqttError`."""
+        while True:
+            await asyncio.sleep(SILENCE_CHECK_S)
+            self.forget_silent(time.monotonic())
+            for worker in self._workers.values():
+                watch.heard(_now_ms(), worker.heartbeat_ms)
+            if (silence_ms := watch.overdue_ms(_now_ms())) is not None:
+                raise MqttError(f"no core worker was heard there for {silence_ms} ms, trying the next address")
+
     def _set_connected(self, *, connected: bool) -> None:
         self._connected = connected
+        for instance_id in self._workers:
+            self._silent_from_s.pop(instance_id, None)
         self._workers.clear()
+        if connected:
+            # while this process was away, nobody's heartbeats were missed
+            for path in list(self._silent_from_s):
+                self._expect_heartbeat(path, (self.newest(LiveKind.NODE, path) or {}).get("heartbeat_ms"))
         if not connected:
             for path in self._cards:
                 self._set_card(path, None)
         self._publish_link()
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 def _age_of(state: dict[str, Any]) -> tuple[int, bool, int]:

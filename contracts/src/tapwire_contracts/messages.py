@@ -36,10 +36,15 @@ MAX_TEXT_LENGTH: Final = 1_000
 MAX_UNSETTLED: Final = 200
 """Limit of pours listed in a question; 200 UUIDs stay well under the payload limit."""
 
+MISSED_HEARTBEATS: Final = 3
+"""A peer that says its heartbeat interval is offline once this many heartbeats in a row have not come."""
+MAX_HEARTBEAT_MS: Final = 86_400_000
+
 CardUid = Annotated[str, Meta(pattern=CARD_UID_PATTERN, description="card id: lower-case hex, 8, 14 or 20 digits")]
 Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 Milliliters = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="millilitres")]
 Milliseconds = Annotated[int, Meta(ge=0, le=MAX_INTEGER, description="milliseconds")]
+Heartbeat = Annotated[int, Meta(ge=1, le=MAX_HEARTBEAT_MS, description="milliseconds; comes again at least this often")]
 Minor = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER, description="minor units of the currency")]
 PriceMinor = Annotated[int, Meta(ge=1, le=MAX_INTEGER, description="minor units of the currency per litre")]
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
@@ -157,7 +162,10 @@ class PresentCard(Struct, frozen=True, kw_only=True):
 
 
 class NodeState(Message, frozen=True, kw_only=True, tag="node_state"):
-    """The state of a tap node or desk reader; retained, its last will has status `offline`."""
+    """The state of a tap node or desk reader; retained, its last will has status `offline`.
+
+    With `heartbeat_ms` it comes again at least that often, changed or not: a node that missed three is offline without a will, too.
+    """
 
     status: Presence
     phase: Phase
@@ -173,6 +181,7 @@ class NodeState(Message, frozen=True, kw_only=True, tag="node_state"):
     software: Name
     contract_version: Name
     uptime_ms: Milliseconds
+    heartbeat_ms: Heartbeat | None = None
 
 
 # ── core → node ────────────────────────────────────────────────────────────
@@ -291,11 +300,15 @@ class TapConfig(Message, frozen=True, kw_only=True, tag="tap_config"):
 
 
 class CoreState(Message, frozen=True, kw_only=True, tag="core_state"):
-    """A core worker's presence; retained, and cleared by an empty message."""
+    """A core worker's presence; retained, and cleared by an empty message.
+
+    With `heartbeat_ms` it comes again that often while the worker can answer: one that missed three is gone.
+    """
 
     instance_id: Name
     software: Name
     contract_version: Name
+    heartbeat_ms: Heartbeat | None = None
 
 
 # ── routes ────────────────────────────────────────────────────────────

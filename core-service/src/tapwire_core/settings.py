@@ -6,11 +6,12 @@ Each setting, secrets above all, may also come from a file of its own: `TAPWIRE_
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tapwire_contracts.broker_addresses import split_broker_urls
 from tapwire_contracts.reasons import Locale
 from tapwire_contracts.text_files import ENCODING, read_text_file
 from tapwire_contracts.topics import HOME_ASSISTANT
@@ -24,6 +25,15 @@ LOOPBACK: Final = "127.0.0.1"
 SHARE_GROUP: Final = "tapwire"
 _LIMITS: Final = Policy()
 _WEBHOOKS: Final = _LIMITS.webhooks
+
+
+def _check_broker_urls(text: str) -> str:
+    """Refuse what is no address of a broker, nor several."""
+    split_broker_urls(text)
+    return text
+
+
+BrokerUrls = Annotated[str, AfterValidator(_check_broker_urls)]
 
 
 class InvalidSettings(Exception):
@@ -45,18 +55,19 @@ class Settings(BaseSettings):
     """`postgresql://user:password@host:port/database`; `…@one:5432,two:5432/database` uses the host that accepts writes."""
     owner_database_url: str | None = Field(default=None, pattern="^postgres(ql)?://")
     """URL for the tables' owner, for `migrate` and `restore`; the role of `database_url` may then only add to the books."""
-    broker_url: str | None = Field(default=None, pattern="^mqtts?://")
-    """`mqtt://user:secret@host:port`, or `mqtts://…` with TLS."""
+    broker_url: BrokerUrls | None = None
+    """`mqtt://user:secret@host:port`, or `mqtts://…` with TLS; several, separated by commas, are tried in turn (a cluster)."""
     broker_protocol: Literal["5", "3.1.1"] = "5"
     """`3.1.1` for a broker without MQTT 5."""
     broker_ca_file: Path | None = None
     """The certificate authority for `mqtts://`; without it the machine's trusted ones."""
-    shared_subscriptions: bool = True
-    """`false` for a broker without shared subscriptions."""
+    shared_subscriptions: bool = False
+    """`true` lets the broker spread devices' messages over the workers (`$share`); else the workers share the taps themselves."""
     share_group: str = Field(default=SHARE_GROUP, pattern="^[A-Za-z0-9_-]{1,64}$")
-    """The workers' shared subscription; a secret name where devices can't be trusted."""
-    device_broker_url: str | None = Field(default=None, pattern="^mqtts?://")
-    """The broker's address for devices; `add-device` prints it with a tap's settings, and a device that pairs gets it."""
+    """The workers' shared subscription, if they have one; a secret name where devices can't be trusted."""
+    device_broker_url: BrokerUrls | None = None
+    """The broker's address for devices, or several separated by commas; `add-device` prints it with a tap's settings, and a device
+    that pairs gets it."""
     home_assistant: bool = False
     """Publish the taps for Home Assistant over the broker."""
     home_assistant_prefix: str = Field(default=HOME_ASSISTANT, pattern="^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
@@ -65,7 +76,7 @@ class Settings(BaseSettings):
     """Address on which the admin API listens."""
     admin_port: int = Field(default=8080, ge=0, le=65_535)
     """Port on which the admin API listens."""
-    public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+/?$")
+    public_url: str | None = Field(default=None, pattern=r"^(https?://[^/?#\s]+/?)?$")
     """Address at which guests reach the admin API, such as `https://taps.example`; else the one at which staff do."""
     metrics_host: str = LOOPBACK
     """Address on which a core worker serves `/metrics`, `/health/live` and `/health/ready`, and the admin API `/metrics`."""
@@ -160,6 +171,10 @@ class Settings(BaseSettings):
     """Time after which two nodes with one login count as one again, when only one of them was there."""
     heartbeat_ms: int = Field(default=_LIMITS.heartbeat_ms, ge=100, le=600_000)
     """Interval of a program's heartbeat in the database; one whose last process misses three is an incident."""
+    core_heartbeat_ms: int = Field(default=_LIMITS.core_heartbeat_ms, ge=100, le=600_000)
+    """Interval of a core worker's heartbeat at the broker: taps that miss three of every worker refuse cards at once."""
+    takeover_ms: int = Field(default=_LIMITS.takeover_ms, ge=100, le=600_000)
+    """Time after which the taps of a core worker that died belong to the others, where subscriptions are not shared."""
 
     device_incidents_per_hour: int = Field(default=_LIMITS.device_incidents_per_hour, ge=1)
     """Incidents that one device raises in an hour; further ones are counted in its incident `device_misbehaving`."""
@@ -192,6 +207,8 @@ class Settings(BaseSettings):
             heartbeat_ms=self.heartbeat_ms,
             payment_min_minor=self.payment_min_minor,
             payment_max_minor=self.payment_max_minor,
+            core_heartbeat_ms=self.core_heartbeat_ms,
+            takeover_ms=self.takeover_ms,
             device_incidents_per_hour=self.device_incidents_per_hour,
             device_dead_letters_per_hour=self.device_dead_letters_per_hour,
             device_decisions_per_hour=self.device_decisions_per_hour,

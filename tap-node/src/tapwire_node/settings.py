@@ -4,7 +4,8 @@
     path = "bar/taps/left"                   # also the broker's username and client id; "bar/readers/desk" is a desk reader
 
     [broker]
-    url = "mqtts://broker.example:8883"      # or mqtt://; user:secret@ may stand in it
+    url = "mqtts://broker.example:8883"      # or mqtt://; user:secret@ may stand in it; several, separated by commas, for
+                                             # the members of a cluster, which are tried in turn
     password_file = "/etc/tapwire/secret"    # or password = "…"
     protocol = "5"                           # "3.1.1" for a broker that speaks no MQTT 5
 
@@ -27,20 +28,18 @@ Paths are relative to the file. An unknown name, a missing one or a wrong value 
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Final, Literal
-from urllib.parse import unquote, urlsplit
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, unquote
 
 import msgspec
 from msgspec import Meta, Struct
 
+from tapwire_contracts.broker_addresses import InvalidBrokerUrl, parse_broker_url, port_of, split_broker_urls
 from tapwire_contracts.messages import Name
 from tapwire_contracts.text_files import read_text_file
 from tapwire_contracts.topics import DeviceKind, DevicePath, InvalidPath
 from tapwire_node.controller.limits import Duration, Limits
 from tapwire_node.hardware.settings import DeskHardware, GpioHardware, Mfrc522Hardware, PcscHardware, SimulatedHardware, TapHardware
-
-SCHEMES: Final = {"mqtt": (1883, False), "mqtts": (8883, True)}
-"""URL scheme → default port, and whether it is TLS."""
 
 
 class InvalidSettings(ValueError):
@@ -59,6 +58,7 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The broker, the login, and the intervals of reconnecting and resending."""
 
     url: str
+    """Its address, or several of one cluster separated by commas."""
     username: str | None = None
     password: str | None = None
     password_file: str | None = None
@@ -132,7 +132,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class BrokerAddress(Struct, frozen=True, kw_only=True):
-    """The broker's address and the node's login."""
+    """One address of the broker, and the node's login there."""
 
     host: str
     port: int
@@ -154,7 +154,7 @@ def load_settings(file: Path) -> Settings:
         raise InvalidSettings(f"{file}: {error}") from error
     (tap_hardware if device_path(settings).kind is DeviceKind.TAP else desk_hardware)(settings)
     settings = resolve_paths(settings, file.resolve().parent)
-    broker_address(settings)
+    broker_addresses(settings)
     ca_file = settings.broker.ca_file
     if ca_file is not None and not Path(ca_file).is_file():
         raise InvalidSettings(f"broker.ca_file: there is no {ca_file}")
@@ -209,21 +209,21 @@ def desk_hardware(settings: Settings) -> DeskHardware:
             )
 
 
-def broker_address(settings: Settings) -> BrokerAddress:
-    """Host, port, TLS and login, from the URL, the settings and the password file; raises `InvalidSettings`."""
-    broker = settings.broker
-    url = urlsplit(broker.url)
-    if url.scheme not in SCHEMES or not url.hostname:
-        raise InvalidSettings("broker.url: write mqtt://HOST:PORT or mqtts://HOST:PORT")
-    default_port, tls = SCHEMES[url.scheme]
+def broker_addresses(settings: Settings) -> tuple[BrokerAddress, ...]:
+    """Hosts, ports, TLS and logins, from the URL, the settings and the password file; raises `InvalidSettings`."""
     try:
-        port = url.port or default_port
-    except ValueError as error:
+        urls = [parse_broker_url(url) for url in split_broker_urls(settings.broker.url)]
+    except InvalidBrokerUrl as error:
         raise InvalidSettings(f"broker.url: {error}") from error
+    return tuple(_broker_address(settings, url) for url in urls)
+
+
+def _broker_address(settings: Settings, url: SplitResult) -> BrokerAddress:
+    broker = settings.broker
     return BrokerAddress(
-        host=url.hostname,
-        port=port,
-        tls=tls,
+        host=url.hostname or "",
+        port=port_of(url),
+        tls=url.scheme == "mqtts",
         username=broker.username or (unquote(url.username) if url.username else settings.tap.path),
         password=_password(broker, unquote(url.password) if url.password else None),
     )

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from tapwire_conformance.runner import Outcome
 from tapwire_demo.broker import EmbeddedBroker
 from tests.integration.conformance.whole_core import broken
 from tests.integration.conformance.whole_node import whole_node
 
 
+@pytest.mark.lasts
 async def test_our_node_keeps_every_rule(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
     async with whole_node(mosquitto, tmp_path) as node:
         results = await node.judge()

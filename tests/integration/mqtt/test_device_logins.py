@@ -16,7 +16,7 @@ from tapwire_contracts.tasks import end_tasks
 from tapwire_core.broker.device_logins import BrokerNotReloaded, DeviceLogins, keep_device_logins, reload_broker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import add_device, revoke_device, rotate_device
-from tapwire_node.settings import broker_address, load_settings
+from tapwire_node.settings import broker_addresses, load_settings
 from tests.command_line import command, done, running
 from tests.conftest import require_mosquitto
 from tests.rest import Rest
@@ -137,7 +137,7 @@ async def test_add_device_writes_a_folder_that_the_tap_node_can_use(db: Database
 
     config = tmp_path / "left" / "tap.toml"
     loaded = load_settings(config)
-    address = broker_address(loaded)
+    (address,) = broker_addresses(loaded)
     assert (address.host, address.port, address.tls, address.username) == ("broker.example", 8883, True, TAP)
     assert address.password
     assert address.password not in said

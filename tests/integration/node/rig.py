@@ -151,9 +151,10 @@ class Core:
         }
         await self._client.publish(f"{ROOT}/{TAP}/config", json.dumps(config), qos=1, retain=True)
 
-    async def show_up(self, instance_id: str = "core-1", contract_version: str = "1.0") -> None:
+    async def show_up(self, instance_id: str = "core-1", contract_version: str = "1.0", **more: int) -> None:
         """Publish a core worker's presence."""
-        state = {"type": "core_state", "instance_id": instance_id, "software": "test", "contract_version": contract_version}
+        named = {"instance_id": instance_id, "software": "test", "contract_version": contract_version}
+        state = {"type": "core_state", **named, **more}
         await self._client.publish(f"{ROOT}/core/{instance_id}/state", json.dumps(state), qos=1, retain=True)
 
 

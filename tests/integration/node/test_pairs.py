@@ -20,7 +20,7 @@ from tapwire_core.services.pairings import MAX_OPEN_PAIRINGS, accept_pairing, be
 from tapwire_node.commands.admin_api import ApiUnreachable
 from tapwire_node.commands.big_letters import GLYPHS, big_letters
 from tapwire_node.commands.pairing_api import PairingApi, PairingRefused
-from tapwire_node.settings import broker_address, load_settings
+from tapwire_node.settings import broker_addresses, load_settings
 from tests.integration.node.person import Tool
 from tests.integration.rest.test_process import free_port
 from tests.shipped_broker import run
@@ -127,7 +127,7 @@ async def test_a_new_device_shows_a_code_and_is_ready_when_an_engineer_has_accep
     assert any(line.startswith(big_letters(code).splitlines()[0]) for line in tool.said)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     settings = load_settings(file)
-    address = broker_address(settings)
+    (address,) = broker_addresses(settings)
     assert (settings.tap.path, address.username, address.host, address.port) == (TAP, TAP, "broker.example", 8883)
     kept = await db.pool.fetchval("SELECT broker_hash FROM devices WHERE path = $1", TAP)
     assert is_secret_of(kept, address.password or "")

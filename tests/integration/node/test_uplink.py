@@ -17,7 +17,7 @@ from tapwire_contracts.tasks import end_tasks
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.controller.node_state import node_state_message
 from tapwire_node.mqtt.broker_connection import MAX_PENDING_PUBLISHES, RESERVED_FOR_QUESTIONS, BrokerConnection
-from tapwire_node.settings import Settings, broker_address, device_path
+from tapwire_node.settings import Settings, broker_addresses, device_path
 from tests.integration.node.rig import CARD, Core, core_at, tap_settings, until
 from tests.unit.node.controller_bench import ControllerBench
 
@@ -54,7 +54,7 @@ async def line_at(settings: Settings, tap: ControllerBench) -> AsyncIterator[tup
     def show(presence: Presence, connection: int) -> NodeState:
         return node_state_message(tap.state, presence, connection, software="test", uptime_ms=1)
 
-    uplink = BrokerConnection(device_path(settings), broker_address(settings), settings.broker, show, lambda _: None, Random(1))
+    uplink = BrokerConnection(device_path(settings), broker_addresses(settings), settings.broker, show, lambda _: None, Random(1))
     running = asyncio.create_task(uplink.run())
     yield tap, uplink
     assert not running.done()

@@ -69,6 +69,20 @@ async def test_what_is_kept_stays_and_what_changed_meanwhile_is_asked_again(rest
     assert await venue.balance(ann) == (50_00, 0)
 
 
+async def test_a_deposit_stands_once_in_the_guests_history_also_if_forfeited(rest: Rest, db: Database, venue: Venue) -> None:
+    await venues.change_venue(db, OPERATOR, "bar", card_deposit_minor=5_00)
+    tab, ann = await engineer(rest, db), await venue.guest(balance_minor=100_00)
+    as_shown = await tab.see(f"/check-out/night?card_uid={ann.card_uid}")
+    await tab.send(f"/visits/{ann.visit_id}/check-out", as_shown, end="keep")
+
+    history = re.findall("<li.*?</li>", await shown(rest, tab, f"/guests/{ann.guest_id}"), re.DOTALL)
+    taken, forfeited = ([line for line in history if text in line] for text in ("<b>Card deposit<", "<b>Card deposit forfeited<"))
+
+    assert [line.count("-€5.00") for line in taken] == [1]
+    assert [("€5.00 · " in line, "€0.00" in line) for line in forfeited] == [(True, False)]
+    assert not any("Card deposit taken" in line for line in history)
+
+
 async def test_a_new_guest_pays_before_the_card_takes_its_deposit(rest: Rest, db: Database, venue: Venue) -> None:
     await venues.change_venue(db, OPERATOR, "bar", card_deposit_minor=5_00)
     tab = await engineer(rest, db)

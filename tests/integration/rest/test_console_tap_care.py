@@ -87,6 +87,7 @@ async def test_a_calibration_of_the_form_and_a_typed_factor_are_rows_of_the_hist
     assert "450 → 459 · a bucket" in audit
     table = (await rest.nobody.get(f"{TAP}/calibrations.csv", headers=tab.headers())).text
     assert table.count("\r\n") == 3
+    assert 'Number,Tap,"In the vessel, ml","Counted by the meter, ml",Pulses per litre before' in table
 
 
 async def test_the_log_has_every_tap_with_its_cleanings_of_the_period(rest: Rest, db: Database, venue: Venue) -> None:

@@ -371,6 +371,12 @@ async def test_the_status_names_the_core_workers_that_show_themselves_and_forget
     finally:
         following.cancel()
 
-    shown = {"type": "core_state", "instance_id": "core-1", "software": "tapwire 1", "contract_version": "1.0"}
+    shown = {
+        "type": "core_state",
+        "instance_id": "core-1",
+        "software": "tapwire 1",
+        "contract_version": "1.0",
+        "heartbeat_ms": None,
+    }
     assert status == {"connected": True, "core_workers": [shown]}
     assert later == {"connected": True, "core_workers": []}

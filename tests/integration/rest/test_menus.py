@@ -1,11 +1,16 @@
 """The menu's page: in which language and theme, what caches may keep of it, and that it answers nobody where it is off."""
 
+import asyncio
+import time
+from typing import Final
+
 import pytest
 
 from tests.rest import Rest, done
 from tests.venue import Venue
 
 PAGE = "/menu/bar"
+LIVE_WITHIN_S: Final = 2.0
 
 
 @pytest.fixture
@@ -55,3 +60,22 @@ async def test_the_page_of_a_venue_without_a_menu_is_that_of_an_unknown_one(rest
     assert (await rest.nobody.get("/menu/bar/list")).status_code == 404
     for path in ("/menu/BAR", "/menu/" + "x" * 200, "/menu/bar%2Flist", "/menu/%F0%9F%8D%BA"):
         assert (await rest.nobody.get(path)).status_code in (400, 404), path
+
+
+async def test_a_change_of_price_or_keg_is_on_the_page_within_two_seconds(rest: Rest, shown: Venue) -> None:
+    stout = done(await rest.engineer.post("/api/beverages", json={"name": "Stout", "sell_price_per_liter_minor": 7_00}), 201)
+    keg = {"beverage_id": stout["beverage_id"], "venue_id": "bar", "initial_volume_ml": 30_000}
+    keg_id = done(await rest.engineer.post("/api/kegs", json=keg), 201)["keg_id"]
+    changes = {
+        "€1.23": rest.engineer.patch(f"/api/beverages/{shown.beverage_id}", json={"sell_price_per_liter_minor": 3_08}),
+        "Stout": rest.engineer.put("/api/taps/bar/left/keg", json={"keg_id": keg_id}),
+    }
+    for text, change in changes.items():
+        before = await rest.nobody.get(PAGE, headers={"Accept-Language": "en"})
+        done(await change)
+        began_s = time.monotonic()
+        while text not in (page := await rest.nobody.get(PAGE, headers={"Accept-Language": "en"})).text:
+            assert time.monotonic() - began_s < LIVE_WITHIN_S, page.text
+            await asyncio.sleep(0.05)
+
+        assert text not in before.text

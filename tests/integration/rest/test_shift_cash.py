@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from tapwire_admin.responses.csv_tables import BYTE_ORDER_MARK
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.event_stream import EventKind, kind_of, newest_audit_id, read_audit
 from tapwire_core.db.views.shift_reports import sum_up_shift
@@ -116,6 +117,30 @@ async def test_a_drawer_is_filled_counted_and_emptied_into_the_safe(rest: Rest, 
     following = done(await rest.operator.post("/api/shifts/open", json={"float_minor": 80_00}), 201)["shift_id"]
     assert (await report(rest, following))["cash"]["float_difference_minor"] == 80_00 - (expected_minor - 1_50)
     done(await rest.shift_lead.post("/api/shifts/close", json={"counted_minor": 80_00}))
+
+
+@pytest.mark.parametrize(
+    ("language", "header", "movement", "drawer"),
+    [
+        ("en", "Number,Kind,Amount (EUR),Currency", "Float,100.00,EUR", "Shift,Drawer"),
+        ("ru", "Номер;Вид;Сумма (EUR);Валюта", "Размен;100,00;EUR", "Смена;Касса"),
+    ],
+)
+async def test_a_shifts_spreadsheets_speak_the_viewers_language(
+    rest: Rest, venue: Venue, shift: str, language: str, header: str, movement: str, drawer: str
+) -> None:
+    headers = in_browser(await log_in(venue.db, Role.SHIFT_LEAD))
+    headers["Cookie"] += f"; tapwire_language={language}"
+    await count(rest, shift, FLOAT_MINOR)
+
+    moved = await rest.nobody.get(f"/shift/{shift}/cash.csv", headers=headers)
+    report = await rest.nobody.get(f"/shift/{shift}/report.csv", headers=headers)
+
+    assert moved.text.splitlines()[0].removeprefix(BYTE_ORDER_MARK).startswith(header)
+    assert movement in moved.text
+    assert drawer in report.text
+    assert "_minor" not in moved.text + report.text
+    assert "_ml" not in moved.text + report.text
 
 
 async def test_until_it_is_counted_nobody_sees_what_gives_the_sum_away(rest: Rest, venue: Venue, shift: str) -> None:

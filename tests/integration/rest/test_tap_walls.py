@@ -58,7 +58,9 @@ async def test_the_tap_wall_is_each_users_own_and_its_form_remembers_it(rest: Re
     def order(text: str) -> list[str]:
         return [part.split('"')[0] for part in text.split('data-id="')[1:]]
 
-    assert order((await rest.operator.get("/wall")).text) == ["left", "t-2", "t-10"]
+    wall = (await rest.operator.get("/wall")).text
+    assert order(wall) == ["left", "t-2", "t-10"]
+    assert wall.count('data-live="phase">No device yet</span>') == 3
     about = form_about(Noun.VENUE, "bar")
     moved = await rest.operator.post("/wall", data={**about, "sort_by": "own", "tap_ids": "t-10,left,t-2"})
     assert moved.status_code == 200

@@ -1,7 +1,7 @@
 """The mirror of the schema's function `apply_together`, in its order, and of the schema's constraints."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -11,8 +11,14 @@ from tapwire_contracts.messages import StopPour
 from tapwire_contracts.reasons import IncidentKind, StopReason
 from tapwire_core.domain.change_records import IncidentRaised, IncidentUpdated, MoneyMoved, PourEnded, PourGranted, StretchAccounted
 from tapwire_core.domain.changes import Changes
-from tapwire_core.domain.closed_sets import Account, TapStatus
+from tapwire_core.domain.closed_sets import Account, KegFinish, StockKind, TapStatus
 from tests.simulation.books.rows import AnswerRow, GapRow, IncidentRow, JournalRow, PourRow, StockRow, StretchRow, Tables
+
+STOCK_OF_FINISH: Final = {
+    KegFinish.KICKED: StockKind.YIELD_LOSS,
+    KegFinish.SPOILED: StockKind.SPOILED,
+    KegFinish.RETURNED: StockKind.RETURNED,
+}
 
 
 class ConstraintBroken(Exception):
@@ -30,6 +36,7 @@ def apply_changes(tables: Tables, changes: Changes, now_ms: int, *, one_lease: b
         _grant(tables, changes.granted, _tap_of(changes), now_ms, one_lease=one_lease)
     _move_money(tables, changes)
     _move_stock(tables, changes)
+    book_finished_kegs(tables, changes)
     _note_pour(tables, changes)
     _suspect(tables, changes)
     _send_commands(tables, changes)
@@ -143,6 +150,18 @@ def _move_stock(tables: Tables, changes: Changes) -> None:
             raise ConstraintBroken("a stock movement of nothing")
         tables.stock.append(StockRow(moved.keg_id, moved.kind, moved.volume_ml, moved.cause_id))
         tables.kegs[moved.keg_id].book_ml -= moved.volume_ml
+
+
+def book_finished_kegs(tables: Tables, changes: Changes) -> None:
+    """The function of the same name: book what is left of finished kegs, or take it back, once no pour of theirs is pending."""
+    touched = {tables.pours[ended.pour_id].granted.keg_id for ended in changes.ended}
+    touched |= {moved.keg_id for moved in changes.stock} | {keg_id for keg_id in (changes.keg_finished,) if keg_id}
+    for keg_id in sorted(touched):
+        keg = tables.kegs[keg_id]
+        is_poured = any(pour.pending and pour.granted.keg_id == keg_id for pour in tables.pours.values())
+        if keg.finish is not None and keg.book_ml and not is_poured:
+            tables.stock.append(StockRow(keg_id, STOCK_OF_FINISH[keg.finish], keg.book_ml, None))
+            keg.book_ml = 0
 
 
 def _note_pour(tables: Tables, changes: Changes) -> None:

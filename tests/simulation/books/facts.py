@@ -205,6 +205,7 @@ def pour_facts(tables: Tables, pour_id: UUID) -> PourFacts:
         balance_minor=guest.balance_minor,
         held_minor=guest.held_minor,
         keg_ml=tables.kegs[granted.keg_id].book_ml,
+        keg_finished=tables.kegs[granted.keg_id].finish is not None,
         open_incidents=tables.open_incidents(pour_id),
         house_credit_minor=guest.house_credit_minor,
     )

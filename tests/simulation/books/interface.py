@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from tapwire_contracts.messages import CardPresented, NodeState, PourCompleted, PourUnknown, TapConfig, UnattributedFlow
-from tapwire_core.domain.closed_sets import CashKind, TapStatus
+from tapwire_core.domain.closed_sets import CashKind, KegFinish, TapStatus
 from tapwire_core.domain.serving_limits import ServingLimit
 
 Command = tuple[str, str | TapConfig]
@@ -233,8 +233,8 @@ class Books(Protocol):
     async def stop_tap(self, tap: str) -> Refusal:
         """End what pours at a tap."""
 
-    async def put_keg(self, tap: str, keg_id: UUID) -> Refusal:
-        """Put another keg on a tap."""
+    async def put_keg(self, tap: str, keg_id: UUID, finish: KegFinish = KegFinish.SWAPPED) -> Refusal:
+        """Put another keg on a tap, and say what became of the old one."""
 
     async def set_price(self, price_minor: int) -> Refusal:
         """Another price a litre, for new pours."""

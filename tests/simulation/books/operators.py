@@ -10,9 +10,10 @@ from tapwire_contracts.reasons import AuditAction, StopReason, SyncStatus
 from tapwire_core.domain import pour_recovery
 from tapwire_core.domain.change_records import MoneyMoved
 from tapwire_core.domain.changes import Changes
-from tapwire_core.domain.closed_sets import Account, CardStatus, CashKind, TapStatus, VisitStatus
+from tapwire_core.domain.closed_sets import Account, CardStatus, CashKind, KegFinish, TapStatus, VisitStatus
 from tapwire_core.domain.drawer import book_count, move_cash, put_float
 from tapwire_core.domain.house_credit import HouseCredit, refundable_minor
+from tapwire_core.domain.kegs import FINAL
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pours import PourEvent
 from tapwire_core.domain.serving_limits import ServingLimit
@@ -40,7 +41,7 @@ class OperatorBooks:
 
     def changes(self, tap_path: str | None, actor: str = OPERATOR) -> Changes:
         """Changes that are still to be filled."""
-        kegs = {keg_id: keg.book_ml for keg_id, keg in self.tables.kegs.items()}
+        kegs = {keg_id: keg.book_ml for keg_id, keg in self.tables.kegs.items() if keg.finish is None}
         return Changes(tap_path=tap_path, venue_id=self.tables.venue_id, shift_id=self.tables.shift_id, actor=actor, kegs=kegs)
 
     # ── visits and cards ────────────────────────────────────────────────────
@@ -314,12 +315,20 @@ class OperatorBooks:
             self._stop(pour, StopReason.OPERATOR)
         return None
 
-    async def put_keg(self, tap: str, keg_id: UUID) -> Refusal:
+    async def put_keg(self, tap: str, keg_id: UUID, finish: KegFinish = KegFinish.SWAPPED) -> Refusal:
         """`services.taps.put_keg`."""
-        if self.tables.taps[tap].keg_id == keg_id:
+        before = self.tables.taps[tap].keg_id
+        if before == keg_id:
             return None
+        if self.tables.kegs[keg_id].finish is not None:
+            return "keg_not_usable"
         if any(row.keg_id == keg_id for row in self.tables.taps.values()):
             return "keg_on_other_tap"
+        if finish in FINAL:
+            self.tables.kegs[before].finish = finish
+            changes = self.changes(tap)
+            changes.book_rest(before)
+            self.write(changes)
         self.tables.taps[tap].keg_id = keg_id
         self._send_config(tap)
         return None

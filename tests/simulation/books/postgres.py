@@ -20,7 +20,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.domain.check_outs import CheckOutWish
-from tapwire_core.domain.closed_sets import CashKind, PaymentMethod, Role, TapStatus
+from tapwire_core.domain.closed_sets import CashKind, KegFinish, PaymentMethod, Role, TapStatus
 from tapwire_core.domain.serving_limits import ServingLimit
 from tapwire_core.errors import DomainError
 from tapwire_core.services import (
@@ -230,9 +230,9 @@ class PostgresBooks:
         """End what pours at a tap."""
         return await _refusal(taps.stop_tap(self.db, ENGINEER, tap, WHY))
 
-    async def put_keg(self, tap: str, keg_id: UUID) -> Refusal:
-        """Put another keg on a tap."""
-        return await _refusal(taps.put_keg(self.db, ENGINEER, tap, keg_id))
+    async def put_keg(self, tap: str, keg_id: UUID, finish: KegFinish = KegFinish.SWAPPED) -> Refusal:
+        """Put another keg on a tap, and say what became of the old one."""
+        return await _refusal(taps.put_keg(self.db, ENGINEER, tap, keg_id, finish=finish, reason=WHY, role=Role.SHIFT_LEAD))
 
     async def set_price(self, price_minor: int) -> Refusal:
         """Another price a litre."""

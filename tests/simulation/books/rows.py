@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tapwire_contracts.reasons import EndReason, IncidentKind, StopReason, SyncStatus
 from tapwire_core.domain.change_records import MoneyMoved, PourGranted
-from tapwire_core.domain.closed_sets import Account, CardStatus, StockKind, TapStatus, VisitStatus
+from tapwire_core.domain.closed_sets import Account, CardStatus, KegFinish, StockKind, TapStatus, VisitStatus
 from tapwire_core.domain.drawer import Drawer
 from tapwire_core.domain.identities import Claims
 from tapwire_core.domain.incidents import OpenIncident
@@ -30,10 +30,11 @@ class TapRow:
 
 @dataclass(slots=True)
 class KegRow:
-    """A keg, and what the books say is left in it."""
+    """A keg, and what the books say is left in it. `finish`: what became of one that never comes back."""
 
     initial_ml: int
     book_ml: int
+    finish: KegFinish | None = None
 
 
 @dataclass(slots=True)

@@ -162,9 +162,10 @@ class ControllerBench:
         )
         return replace(empty, **fields)
 
-    def core(self, instance_id: str, contract_version: str = "1.0") -> None:
-        """A core worker goes online."""
-        self.happen(CoreSeen, core=CoreState(instance_id=instance_id, software="core", contract_version=contract_version))
+    def core(self, instance_id: str, contract_version: str = "1.0", heartbeat_ms: int | None = None) -> None:
+        """A core worker goes online, or beats."""
+        core = CoreState(instance_id=instance_id, software="core", contract_version=contract_version, heartbeat_ms=heartbeat_ms)
+        self.happen(CoreSeen, core=core)
 
     def config(self, **changes: Any) -> list[Effect]:
         """Receive the first config with changes."""

@@ -7,7 +7,7 @@ import pytest
 
 from tapwire_node.hardware.scenario import InvalidScenario, load_scenario
 from tapwire_node.hardware.settings import GpioHardware, PcscHardware
-from tapwire_node.settings import InvalidSettings, Settings, broker_address, load_settings
+from tapwire_node.settings import InvalidSettings, Settings, broker_addresses, load_settings
 
 GOOD = """
 [tap]
@@ -48,7 +48,7 @@ def test_a_tap_toml_is_read_with_paths_beside_it(tmp_path: Path) -> None:
     assert settings.journal.file == str(tmp_path / "state/journal.sqlite")
     assert isinstance(settings.hardware, GpioHardware)
     assert (settings.limits.request_timeout_ms, settings.limits.tail_ms) == (1_000, 3_000)
-    address = broker_address(settings)
+    (address,) = broker_addresses(settings)
     assert (address.host, address.port, address.tls) == ("broker.example", 8883, True)
     assert (address.username, address.password) == ("bar/taps/left", "s3cret")
 
@@ -56,7 +56,7 @@ def test_a_tap_toml_is_read_with_paths_beside_it(tmp_path: Path) -> None:
 def test_user_and_secret_may_stand_in_the_url(tmp_path: Path) -> None:
     url = "mqtt://bar%2Ftaps%2Fleft:s%40fe@localhost:1884"
     text = GOOD.replace("mqtts://broker.example", url).replace('password_file = "secret"', "")
-    address = broker_address(load(tmp_path, text))
+    (address,) = broker_addresses(load(tmp_path, text))
     assert (address.username, address.password, address.port, address.tls) == ("bar/taps/left", "s@fe", 1884, False)
 
 
@@ -111,4 +111,4 @@ def test_a_desk_reader_needs_no_journal_and_takes_a_driver_without_a_valve(tmp_p
     )
     settings = load(tmp_path, text)
     assert settings.hardware == PcscHardware(reader_name="ACR122")
-    assert broker_address(settings).username == "bar/readers/desk"
+    assert broker_addresses(settings)[0].username == "bar/readers/desk"

@@ -21,6 +21,7 @@ from tapwire_contracts.reasons import (
 )
 from tapwire_core.db.views.money import MovementKind
 from tapwire_core.db.views.reports import SalesBy
+from tapwire_core.db.views.shift_cash import DrawerMove
 from tapwire_core.domain.closed_sets import (
     CardStatus,
     CashKind,
@@ -114,6 +115,17 @@ CASH_KINDS: Final[Mapping[CashKind, str]] = {
     CashKind.PAY_IN: N_("Into the drawer"),
     CashKind.PAY_OUT: N_("Out of the drawer"),
     CashKind.DROP: N_("From the drawer into the safe"),
+}
+DRAWER_MOVES: Final[Mapping[DrawerMove, str]] = {
+    DrawerMove.FLOAT: N_("Float"),
+    DrawerMove.TOP_UP: N_("Top-up"),
+    DrawerMove.REFUND: N_("Refund"),
+    DrawerMove.REVERSAL: N_("Top-up reversed"),
+    DrawerMove.PAY_IN: N_("Paid in"),
+    DrawerMove.PAY_OUT: N_("Paid out"),
+    DrawerMove.DROP: N_("Dropped into the safe"),
+    DrawerMove.OVER_SHORT: N_("Difference"),
+    DrawerMove.DEPOSITED: N_("Counted, into the safe"),
 }
 SERVING_MEASURES: Final[Mapping[ServingMeasure, str]] = {
     ServingMeasure.VOLUME: N_("Volume"),
@@ -415,6 +427,7 @@ OFF_REASONS: Final[Mapping[OffReason, str]] = {
 ALL: Final[tuple[Mapping[Any, str], ...]] = (
     ROLES,
     CASH_KINDS,
+    DRAWER_MOVES,
     SERVING_MEASURES,
     TAP_STATUSES,
     PHASES,

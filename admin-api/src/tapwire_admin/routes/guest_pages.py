@@ -18,6 +18,7 @@ from tapwire_core.domain.guest_pages import GuestPageView
 from tapwire_core.errors import NotFound
 from tapwire_core.services import guest_pages
 from tapwire_core.services.guest_pages import GuestPageAddress, GuestPageEnded
+from tapwire_core.services.guests import GuestErased
 
 
 class GuestPageUrl(Struct, frozen=True):
@@ -33,7 +34,13 @@ async def read_guest_page_url(request: Request[Any, Any, Any], db: Db, visit_id:
     return url_of(request, await guest_pages.show_page(db, visit_id))
 
 
-@post("/visits/{visit_id:uuid}/guest-page", access=OPERATOR, status_code=200, refuses=(GuestPageEnded,), returns_secret=True)
+@post(
+    "/visits/{visit_id:uuid}/guest-page",
+    access=OPERATOR,
+    status_code=200,
+    refuses=(GuestErased, GuestPageEnded),
+    returns_secret=True,
+)
 async def renew_guest_page(
     request: Request[Any, Any, Any], actor: CurrentActor, once: RunOnce, visit_id: FromPath[UUID]
 ) -> GuestPageUrl:

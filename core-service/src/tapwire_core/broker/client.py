@@ -7,14 +7,17 @@ import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
 
-from tapwire_contracts.mqtt_clients import NO_DELAY, refused_filters
+from tapwire_contracts.broker_addresses import keepalive_s, parse_broker_url, port_of, socket_options
+from tapwire_contracts.mqtt_clients import refused_filters
 
-DEFAULT_PORT: Final = {"mqtt": 1883, "mqtts": 8883}
 KEEPALIVE_S: Final = 15
+TIMEOUT_S: Final = 10.0
+TIMEOUT_BESIDE_OTHERS_S: Final = 4.0
+"""Longest duration of connecting, subscribing or one publish; shorter where another address may answer."""
 MQTT_5: Final = "5"
 
 
@@ -40,28 +43,32 @@ def make_client(
     will: Will | None = None,
     ca_file: Path | None = None,
     receive: Receive | None = None,
+    has_others: bool = False,
 ) -> Client:
-    """Make a client for one connection to `mqtt://user:secret@host:port`, or `mqtts://…` with TLS.
+    """Make a client for one connection to `mqtt://user:secret@host:port`, or `mqtts://…` with TLS and a check of the host's name.
 
     `client_id`: an id of `new_client_id` that stays the same over reconnects, so that an old connection's will comes before the new
     connection speaks; without it, a new one. `ca_file` is the trusted authority for `mqtts://`; without it, the machine's own are
     trusted. With `receive`, each message is handed to it as it is read, and the caller waits with `until_lost`; without it,
     messages are in `messages`.
 
+    With `has_others` the broker has other addresses, so that one that no longer answers is left soon.
+
     `protocol` is `5` or `3.1.1`. The session is clean: messages of an old session are stale.
     """
-    parts = urlsplit(url)
+    parts = parse_broker_url(url)
     return Client(
-        hostname=parts.hostname or "127.0.0.1",
-        port=parts.port or DEFAULT_PORT[parts.scheme],
+        hostname=parts.hostname or "",
+        port=port_of(parts),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         identifier=client_id or new_client_id(),
         protocol=ProtocolVersion.V5 if protocol == MQTT_5 else ProtocolVersion.V311,
         will=will,
         clean_session=None if protocol == MQTT_5 else True,
-        keepalive=KEEPALIVE_S,
-        socket_options=NO_DELAY,
+        keepalive=keepalive_s(KEEPALIVE_S, has_others=has_others),
+        socket_options=socket_options(has_others=has_others),
+        timeout=TIMEOUT_BESIDE_OTHERS_S if has_others else TIMEOUT_S,
         tls_context=ssl.create_default_context(cafile=ca_file) if parts.scheme == "mqtts" else None,
         queue_type=None if receive is None else _handing_over_to(receive),
     )

@@ -26,7 +26,7 @@ class DevicesBroker:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Read it from the settings; raises `OSError` for an authority that can't be read."""
-        file = settings.broker_ca_file if (settings.device_broker_url or "").startswith("mqtts:") else None
+        file = settings.broker_ca_file if "mqtts:" in (settings.device_broker_url or "") else None
         return cls(settings.device_broker_url, read_text_file(file) if file else None)
 
 

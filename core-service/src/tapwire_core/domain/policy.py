@@ -23,6 +23,8 @@ class Policy:
     late_sync_tolerance_ml: int = 5
     idempotency_ttl_h: int = 24
     heartbeat_ms: int = 10_000
+    core_heartbeat_ms: int = 5_000
+    takeover_ms: int = 6_000
     device_incidents_per_hour: int = 100
     device_dead_letters_per_hour: int = 100
     device_decisions_per_hour: int = 36_000

@@ -4,9 +4,11 @@ The broker is never trusted to keep anything: sessions are clean, and at each co
 `tap_config` are published again.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 from aiomqtt import Client, Will
@@ -14,6 +16,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from tapwire_contracts import CONTRACT_VERSION
+from tapwire_contracts.broker_addresses import Attempts, split_broker_urls
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STATE, CoreState, Sender, TapConfig
 from tapwire_contracts.topics import ROOT, core_state_topic
@@ -27,32 +30,51 @@ COMMAND_EXPIRY: Final = Properties(PacketTypes.PUBLISH)
 COMMAND_EXPIRY.MessageExpiryInterval = COMMAND_EXPIRY_S
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BrokerAddress:
-    """The broker's address and protocol. `shared` subscriptions spread the load over several workers, if the broker supports them.
+    """The broker's protocol and address, or addresses separated by commas.
 
-    Mosquitto lets any client join a shared subscription, and messages that its access rules then withhold from that client are
-    lost. So no device should be able to guess the group's name.
+    `shared` subscriptions spread the load over several workers, if the broker supports them. Mosquitto lets any client join a
+    shared subscription, and messages that its access rules then withhold from that client are lost. So no device should be able to
+    guess the group's name.
     """
 
     url: str
     protocol: str = "5"
-    shared: bool = True
+    shared: bool = False
     share_group: str = SHARE_GROUP
     ca_file: Path | None = None
     """The trusted authority for `mqtts://`; None: the machine's own."""
 
-    def client(self, instance_id: str, client_id: str, receive: Receive) -> Client:
+    @functools.cached_property
+    def urls(self) -> tuple[str, ...]:
+        """The single addresses; raises `InvalidBrokerUrl`."""
+        return split_broker_urls(self.url)
+
+    def attempts(self, first_ms: int, longest_ms: int) -> Attempts:
+        """The order in which the addresses are tried, with waits from the first to the longest."""
+        return Attempts(len(self.urls), first_ms, longest_ms, SystemRandom())
+
+    def client(self, instance_id: str, client_id: str, receive: Receive, attempts: Attempts) -> Client:
         """A client for one connection that hands each message to `receive`; its will clears the worker's `core_state`.
 
         `instance_id` is published, `client_id` never (`new_client_id`).
         """
         will = Will(core_state_topic(instance_id), payload=b"", qos=CORE_STATE.qos, retain=CORE_STATE.retain)
-        return make_client(self.url, self.protocol, client_id=client_id, will=will, ca_file=self.ca_file, receive=receive)
+        return make_client(
+            self.urls[attempts.address],
+            self.protocol,
+            client_id=client_id,
+            will=will,
+            ca_file=self.ca_file,
+            receive=receive,
+            has_others=attempts.has_others,
+        )
 
-    def plain_client(self) -> Client:
+    def plain_client(self, attempts: Attempts) -> Client:
         """A client for one connection without a worker's presence."""
-        return make_client(self.url, self.protocol, ca_file=self.ca_file)
+        url = self.urls[attempts.address]
+        return make_client(url, self.protocol, ca_file=self.ca_file, has_others=attempts.has_others)
 
     def subscriptions(self) -> Iterator[tuple[str, int]]:
         """A worker's subscriptions. States are never shared: the broker sends retained messages only to plain subscriptions."""
@@ -85,9 +107,11 @@ class Publisher:
         """Publish a tap's config, retained."""
         await self.client.publish(f"{ROOT}/{tap_path}/{CONFIG.leaf}", encode(config), qos=CONFIG.qos, retain=CONFIG.retain)
 
-    async def show_presence(self) -> None:
-        """Publish this worker's presence."""
-        state = CoreState(instance_id=self.instance_id, software=SOFTWARE, contract_version=CONTRACT_VERSION)
+    async def show_presence(self, heartbeat_ms: int) -> None:
+        """Publish this worker's presence, which comes again after `heartbeat_ms`."""
+        state = CoreState(
+            instance_id=self.instance_id, software=SOFTWARE, contract_version=CONTRACT_VERSION, heartbeat_ms=heartbeat_ms
+        )
         await self._publish_presence(encode(state))
 
     async def withdraw_presence(self) -> None:

@@ -31,6 +31,7 @@ from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.authorization import Question
 from tapwire_core.monitoring.metrics import GRANTED, WorkerMetrics
 from tapwire_core.mqtt.connection import Publisher
+from tapwire_core.mqtt.node_beats import NodeBeats
 from tapwire_core.services.flows import readable_uuid, record_flow, refuse_unreadable_flow, refuse_unreadable_report
 from tapwire_core.services.nodes import device_is_known, keep_unusable, note_pour_unknown, note_state
 from tapwire_core.services.pour_batches import Batches
@@ -56,6 +57,7 @@ class HandlerContext:
     batches: Batches
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
     progress: dict[str, PourProgress] = field(default_factory=dict)
+    beats: NodeBeats = field(default_factory=NodeBeats)
 
     async def send(self, path: DevicePath, answer: str) -> None:
         """Send an answer to the tap that asked."""
@@ -116,8 +118,11 @@ async def note_unknown_pour(context: HandlerContext, path: DevicePath, unknown: 
 
 
 async def note_node(context: HandlerContext, path: DevicePath, state: NodeState, raw: RawMessage) -> bool:
-    """Store a node's state."""
+    """Store a node's state; one that says nothing new is a heartbeat, which is stored with others a bit later."""
+    if context.beats.collect(path, state):
+        return True
     if await note_state(context.db, path, state):
+        context.beats.remember(path, state)
         return True
     await context.keep(raw, Malformation.UNKNOWN_DEVICE, UNKNOWN_DEVICE, path)
     return False

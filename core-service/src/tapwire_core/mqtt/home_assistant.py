@@ -15,6 +15,7 @@ from typing import Final
 import asyncpg
 from aiomqtt import Client, MqttError
 
+from tapwire_contracts.broker_addresses import Attempts
 from tapwire_contracts.topics import HOME_ROOT, home_topic
 from tapwire_core.broker.client import subscribe
 from tapwire_core.db.advisory_lock import hold_lock
@@ -53,30 +54,36 @@ class HomeAssistant:
 
     async def run(self) -> None:
         """Publish while this worker holds the lock; ends only by cancellation."""
+        attempts = self._attempts()
         while True:
             try:
                 with translate_database_errors():
-                    async with hold_lock(self.db.url, PUBLISHER_LOCK, self.retry_s) as lock_connection, self._client() as client:
+                    async with (
+                        hold_lock(self.db.url, PUBLISHER_LOCK, self.retry_s) as lock_connection,
+                        self.address.plain_client(attempts) as client,
+                    ):
                         await self._publish(client, lock_connection)
             except (MqttError, DatabaseUnavailable) as error:
                 log.warning("Home Assistant gets no updates: %s; retrying", error)
-            await asyncio.sleep(self.retry_s)
+            await asyncio.sleep(attempts.turn(held=False) / 1000)
 
     async def withdraw(self) -> None:
         """Clear the retained messages from a time when the option was on."""
+        attempts = self._attempts()
         while True:
             try:
-                async with self._client() as client:
+                async with self.address.plain_client(attempts) as client:
                     for venue_id, tap_id in await _retained_taps(client):
                         topics = discovery_topic(self.prefix, venue_id, tap_id), home_topic(venue_id, tap_id)
                         await self._put(client, dict.fromkeys(topics, CLEARED))
                 return
             except MqttError as error:
                 log.debug("clearing retained messages of Home Assistant: %s", error)
-            await asyncio.sleep(self.retry_s)
+            await asyncio.sleep(attempts.turn(held=False) / 1000)
 
-    def _client(self) -> Client:
-        return self.address.plain_client()
+    def _attempts(self) -> Attempts:
+        retry_ms = round(self.retry_s * 1000)
+        return self.address.attempts(retry_ms, retry_ms)
 
     async def _publish(self, client: Client, lock_connection: asyncpg.Connection) -> None:
         clock = asyncio.get_running_loop().time

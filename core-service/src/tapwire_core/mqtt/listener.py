@@ -20,6 +20,7 @@ from tapwire_core.db.failures import is_database_unavailable, is_lock_timeout
 from tapwire_core.monitoring.metrics import UNREADABLE
 from tapwire_core.mqtt.handlers import HANDLERS, HandlerContext, answer_unreadable
 from tapwire_core.mqtt.intake import REPEAT_DELAY_S, Intake
+from tapwire_core.mqtt.tap_shares import TapShares
 from tapwire_core.services.decision_rates import DecisionRates
 from tapwire_core.services.pours import RawMessage
 
@@ -33,11 +34,13 @@ class Gate:
     """The listener's entrance: queues messages for their devices, and keeps those of a device beyond its rate out.
 
     The newest state of each device waits here until the rate allows it, since a node does not repeat an unchanged state. Progress
-    makes no decision. Topics that name no device share one rate.
+    makes no decision. Topics that name no device share one rate. With `shares`, what other workers decide is left to them; states
+    are every worker's.
     """
 
-    def __init__(self, rates: DecisionRates) -> None:
+    def __init__(self, rates: DecisionRates, shares: TapShares | None = None) -> None:
         self.rates: Final = rates
+        self.shares: Final = shares
         self._held_states: Final[dict[str, RawMessage]] = {}
 
     def receive(self, intake: Intake[RawMessage], topic: str, payload: bytes) -> None:
@@ -48,7 +51,12 @@ class Gate:
             if device in self._held_states or not self.rates.admit(_states_of(device), now_s):
                 self._hold(device, message)
                 return
-        elif leaf != PROGRESS.leaf and not self.rates.admit(device, now_s):
+        elif leaf == PROGRESS.leaf:
+            if self.shares is not None and not self.shares.owns(device):
+                return
+        elif self.shares is not None and not self.shares.takes(device, payload, now_s):
+            return
+        elif not self.rates.admit(device, now_s):
             self.rates.count(device, topic, payload)
             return
         intake.put(str(path), message)

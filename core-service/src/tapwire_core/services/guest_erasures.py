@@ -19,6 +19,7 @@ from tapwire_core.db.writes.guest_erasures import LongUnseen, Unsettled
 from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.venue_scope import ALL_VENUES, VenueScope
 from tapwire_core.errors import AllVenuesRequired, NotFound, Refused
+from tapwire_core.services.guest_pages import end_pages_of
 from tapwire_core.services.guests import PERSONAL, GuestErased, require_guest
 
 BEFORE_RESTORE: Final = "erased before a restore brought them back"
@@ -113,6 +114,7 @@ async def _repeat_erasure(store: Store, actor: Actor, guest_id: UUID) -> Unsettl
         return True
     if not guest.erasure_due:
         await writes.forget_person(store, guest_id)
+        await end_pages_of(store, guest_id)
         await writes.set_erasure_due(store, guest_id)
         details = {"changed": sorted({*PERSONAL, "blocked"}), "blocked": True, "why": BEFORE_RESTORE}
         await store.audit(AuditAction.GUEST_CHANGED, actor, guest_id, details=details)
@@ -123,6 +125,7 @@ async def _erase(store: Store, actor: Actor, guest_id: UUID, reason: str, venue_
     """Erase a locked guest with whom all is settled. Whatever else is kept that leads to a person ends here."""
     cards = await writes.retire_cards_of_guest(store, guest_id)
     await writes.forget_person(store, guest_id)
+    await end_pages_of(store, guest_id)
     await writes.set_erased(store, guest_id)
     await store.audit(AuditAction.GUEST_ERASED, actor, guest_id, *cards, details={"reason": reason}, venue_id=venue_id)
 

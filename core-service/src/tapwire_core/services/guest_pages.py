@@ -20,6 +20,7 @@ from tapwire_core.db.writes.guest_pages import GuestOfPage, KeptPage
 from tapwire_core.db.writes.visits import lock_visit
 from tapwire_core.domain.actor import Actor
 from tapwire_core.errors import NotFound, Refused
+from tapwire_core.services.guests import require_guest_of_visit
 from tapwire_core.services.sealing import seal, unseal
 from tapwire_core.services.sessions import hash_token
 
@@ -63,8 +64,9 @@ async def show_page(store: Store, visit_id: UUID) -> GuestPageAddress:
 
 @use_case
 async def renew_page(store: Store, actor: Actor, visit_id: UUID) -> GuestPageAddress:
-    """Give a visit's page a new address; the old one ends at once. Raises `NotFound` and `GuestPageEnded`."""
+    """Give a visit's page a new address; the old one ends at once. Raises `NotFound`, `GuestErased` and `GuestPageEnded`."""
     await lock_visit(store, visit_id)
+    await require_guest_of_visit(store, visit_id)
     page = await _require_page(store, visit_id)
     token = await make_page(store, visit_id)
     await store.audit(AuditAction.GUEST_PAGE_RENEWED, actor, visit_id, page.guest_id, page.venue_id)

@@ -25,3 +25,15 @@ async def beat(store: Store, program: Program, instance: str, interval_ms: int |
         await write_changes(store, changes)
     if is_steady:
         await heartbeats.raise_missing_programs(store)
+
+
+@use_case
+async def announce_worker(store: Store, instance: str) -> list[str]:
+    """Record that a core worker hears devices now; returns all workers that do."""
+    return await heartbeats.record_listening(store, instance)
+
+
+@use_case
+async def withdraw_worker(store: Store, instance: str) -> None:
+    """Record that a core worker no longer hears devices."""
+    await heartbeats.end_listening(store, instance)

@@ -1,5 +1,6 @@
 """Synchronisation with the nodes: their states, their odometers, and pours without a report."""
 
+from collections.abc import Mapping
 from uuid import uuid4
 
 from tapwire_contracts.messages import MAX_INTEGER, NodeState, PourProgress, PourUnknown, StopPour
@@ -39,6 +40,19 @@ async def note_state(store: Store, path: DevicePath, state: NodeState) -> bool:
     if state.facts_open == 0 and not noted.pending and not proved:
         await _account_for_odometer(store, path, state)
     return True
+
+
+@use_case
+async def note_beats(store: Store, beats: Mapping[DevicePath, NodeState]) -> list[DevicePath]:
+    """Record states that say nothing new, together; returns the devices whose state must be noted by itself."""
+    left = await nodes.store_beats(store, {str(path): state for path, state in beats.items()})
+    return [path for path in beats if str(path) in left]
+
+
+@use_case
+async def note_silence(store: Store, heard_for_ms: int) -> None:
+    """Record as offline each node that has missed its heartbeats, as far as a worker that has listened for so long can tell."""
+    await nodes.store_silence(store, heard_for_ms)
 
 
 async def _renew_journal(store: Store, path: DevicePath, state: NodeState, *, known: bool) -> None:

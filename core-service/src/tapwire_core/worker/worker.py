@@ -7,16 +7,16 @@ import asyncio
 import contextlib
 import functools
 import logging
-import random
 import secrets
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Never
 
 from aiomqtt import MqttError
 
+from tapwire_contracts.broker_addresses import Attempts, host_of
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import ReportPour
 from tapwire_contracts.tasks import end_tasks, run_together
@@ -37,10 +37,12 @@ from tapwire_core.mqtt.handlers import HandlerContext
 from tapwire_core.mqtt.home_assistant import HomeAssistant
 from tapwire_core.mqtt.intake import Intake
 from tapwire_core.mqtt.listener import Gate, work
+from tapwire_core.mqtt.tap_shares import TapShares
 from tapwire_core.payment_providers.configured import open_provider
 from tapwire_core.services.cleanings import raise_due_cleanings
 from tapwire_core.services.decision_rates import DecisionRates, write_undecided
 from tapwire_core.services.guest_erasures import erase_unseen_guests
+from tapwire_core.services.heartbeats import announce_worker, withdraw_worker
 from tapwire_core.services.identities import watch_identities
 from tapwire_core.services.keg_warnings import watch_kegs
 from tapwire_core.services.nodes import ask_for_reports, keep_progress
@@ -78,8 +80,8 @@ class Intervals:
     """Look for kegs that run low or are past their best-before date."""
     cleanings_s: float = 30.0
     """Look for cleanings that have become due."""
-    presence_s: float = 30.0
-    """Publication of the worker's presence."""
+    beats_s: float = 2.0
+    """Write of the nodes' heartbeats, and search for nodes that missed theirs."""
     backlog_s: float = 60.0
     """Metrics: update of the backlog, and at least the interval between two checks of the books."""
     books_check_rests: float = 20.0
@@ -110,21 +112,22 @@ class Worker:
 
     async def run(self) -> None:
         """Connect, work, and reconnect when the connection is lost; ends only by cancellation."""
-        wait_s = RECONNECT_MIN_S
+        longest_s, clock = self.intervals.reconnect_max_s, asyncio.get_running_loop().time
+        attempts = self.address.attempts(RECONNECT_FIRST_MS, round(longest_s * 1000))
         while True:
-            began = asyncio.get_running_loop().time()
+            began = clock()
             try:
-                await run_together(self._connect_and_work())
+                await run_together(self._connect_and_work(attempts))
             except MqttError as error:
                 self._set_ready(is_ready=False)
-                log.warning("broker: %s; reconnecting within %.1f s", error, wait_s)
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
-            held = asyncio.get_running_loop().time() - began > self.intervals.reconnect_max_s
-            wait_s = RECONNECT_MIN_S if held else min(wait_s * 2, self.intervals.reconnect_max_s)
+                log.warning("broker %s: %s; reconnecting", host_of(self.address.urls[attempts.address]), error)
+            await asyncio.sleep(attempts.turn(held=clock() - began > longest_s) / 1000)
 
-    async def _connect_and_work(self) -> None:
-        intake, gate = Intake[RawMessage](), Gate(self.rates)
-        async with self.address.client(self.instance_id, self.client_id, functools.partial(gate.receive, intake)) as client:
+    async def _connect_and_work(self, attempts: Attempts) -> None:
+        shares = None if self.address.shared else TapShares(self.instance_id, self.db.policy.takeover_ms / 1000)
+        intake, gate = Intake[RawMessage](), Gate(self.rates, shares)
+        receive = functools.partial(gate.receive, intake)
+        async with self.address.client(self.instance_id, self.client_id, receive, attempts) as client:
             self.metrics.count_connect()
             publisher = Publisher(client, self.address, self.instance_id)
             await self._work(HandlerContext(self.db, publisher, Batches(self.db), self.metrics), intake, gate)
@@ -154,6 +157,8 @@ class Worker:
                 repeat(self.intervals.sweep_s, lambda: self._ask_for_reports(publisher)),
                 repeat(self.intervals.progress_s, lambda: self._write_progress(context)),
                 repeat(self.intervals.progress_s, lambda: self._write_undecided(gate, intake)),
+                repeat(self.intervals.beats_s, lambda: context.beats.write(self.db)),
+                *self._share_taps(gate.shares),
                 repeat(self.intervals.prices_s, lambda: publish_new_prices(self.db)),
                 repeat(self.intervals.kegs_s, lambda: watch_kegs(self.db)),
                 repeat(self.intervals.cleanings_s, lambda: raise_due_cleanings(self.db)),
@@ -163,14 +168,26 @@ class Worker:
             # a broker publishes the will of a lost connection only, not of a closed one
             with contextlib.suppress(MqttError):
                 await publisher.withdraw_presence()
+            with contextlib.suppress(*DATABASE_ERRORS):
+                async with asyncio.timeout(WITHDRAW_TIMEOUT_S):
+                    await withdraw_worker(self.db, self.instance_id)
+
+    def _share_taps(self, shares: TapShares | None) -> Iterator[Coroutine[None, None, None]]:
+        """Tell the other workers again and again that this one hears devices, and learn which others do, if they share the taps."""
+        if shares is not None:
+            pause_s = self.db.policy.takeover_ms / ANNOUNCED_PER_TAKEOVER / 1000
+            yield repeat(pause_s, functools.partial(self._announce, shares))
+
+    async def _announce(self, shares: TapShares) -> None:
+        shares.set_workers(await announce_worker(self.db, self.instance_id))
 
     async def _keep_presence(self, publisher: Publisher) -> None:
-        """Publish presence while the database answers, repeatedly, because no message is trusted to arrive or to be retained.
+        """Publish presence each `core_heartbeat_ms` while the database answers: no broker is trusted to retain it, or to clear it.
 
         Publishes every tap's config each time the database comes back.
         """
         shown_at: float | None = None
-        clock = asyncio.get_running_loop().time
+        clock, heartbeat_ms = asyncio.get_running_loop().time, self.db.policy.core_heartbeat_ms
         while True:
             try:
                 await self.db.check_connection(DATABASE_CHECK_TIMEOUT_S)
@@ -178,8 +195,8 @@ class Worker:
                     for tap_path, config in (await all_configs(self.db)).items():
                         await publisher.send_config(tap_path, config)
                     log.info("%s is ready", self.instance_id)
-                if shown_at is None or clock() - shown_at >= self.intervals.presence_s:
-                    await publisher.show_presence()
+                if shown_at is None or clock() - shown_at >= heartbeat_ms / 1000:
+                    await publisher.show_presence(heartbeat_ms)
                     shown_at = clock()
                     self._set_ready(is_ready=True)
             except DATABASE_ERRORS as error:
@@ -188,7 +205,8 @@ class Worker:
                     await publisher.withdraw_presence()
                     log.error("database: %s; nodes refuse cards until it is back", error)
                     shown_at = None
-            await asyncio.sleep(self.intervals.database_check_s)
+            due_s = 0.0 if shown_at is None else shown_at + heartbeat_ms / 1000 - clock()
+            await asyncio.sleep(min(due_s, self.intervals.database_check_s) if due_s > 0 else self.intervals.database_check_s)
 
     async def _listen_to_outbox(self, woken: asyncio.Event) -> None:
         while True:
@@ -239,8 +257,11 @@ class Worker:
             log.info("retention: deleted %s", ", ".join(f"{count} {table}" for table, count in deleted.items() if count))
 
 
-RECONNECT_MIN_S: Final = 0.2
+RECONNECT_FIRST_MS: Final = 200
 DATABASE_CHECK_TIMEOUT_S: Final = 2.0
+ANNOUNCED_PER_TAKEOVER: Final = 3
+"""How often a worker announces itself within the time after which it counts as gone."""
+WITHDRAW_TIMEOUT_S: Final = 1.0
 
 
 async def run_core(settings: Settings) -> None:

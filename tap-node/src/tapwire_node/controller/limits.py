@@ -57,4 +57,6 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     service_idle_ms: Duration = 30_000
     """A service run ends when nothing has flowed for this long: a dead meter would never reach the cap."""
     core_absence_ms: Duration = 2_000
-    """Without a core worker for this long, cards are refused at once."""
+    """After the last core worker has said goodbye, cards are refused at once from this time on."""
+    node_heartbeat_ms: Duration = 30_000
+    """The longest interval of `node_state`; the core holds a node that misses three for offline."""

@@ -64,4 +64,5 @@ def node_state_message(state: State, presence: Presence, connection: int, *, sof
         software=software,
         contract_version=CONTRACT_VERSION,
         uptime_ms=uptime_ms,
+        heartbeat_ms=state.limits.node_heartbeat_ms,
     )

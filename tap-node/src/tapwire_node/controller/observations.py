@@ -5,7 +5,7 @@ What follows from it depends on the phase and is decided in `transitions`.
 
 from dataclasses import replace
 
-from tapwire_contracts.messages import CardRemoved
+from tapwire_contracts.messages import MISSED_HEARTBEATS, CardRemoved
 from tapwire_contracts.reasons import ConfigStatus
 from tapwire_node.controller.effects import Effects, LogLine, Publish, RaiseAlarm, ResendFacts, WriteConfig
 from tapwire_node.controller.events import (
@@ -26,7 +26,7 @@ from tapwire_node.controller.events import (
     Ticked,
     ValveTripped,
 )
-from tapwire_node.controller.state import Card, Peers, State, StepResult, speaks_another_contract
+from tapwire_node.controller.state import Card, CoreWorker, State, StepResult, speaks_another_contract
 
 # ── the card ────────────────────────────────────────────────────────────────
 
@@ -77,8 +77,10 @@ def forget_card(state: State, at: Moment) -> StepResult:
 
 
 def observe_connected(state: State, event: Connected) -> StepResult:
-    """Record the connection; core workers show themselves by their retained `core_state`."""
-    peers = Peers(connected=True, ever_seen=state.peers.ever_seen, empty_since_ms=event.at.now_ms)
+    """Record the connection; core workers show themselves by their `core_state`, retained or with their next heartbeat."""
+    known = state.peers
+    quiet_ms = max(state.limits.core_absence_ms, MISSED_HEARTBEATS * known.heartbeat_ms)
+    peers = replace(known, connected=True, cores=(), absent_from_ms=event.at.now_ms + quiet_ms)
     return replace(state, peers=peers), (ResendFacts(),)
 
 
@@ -88,30 +90,41 @@ def observe_disconnected(state: State, _event: Disconnected) -> StepResult:
 
 
 def observe_core_seen(state: State, event: CoreSeen) -> StepResult:
-    """Record a core worker; send every open fact again for a new one."""
-    cores = dict(state.peers.cores)
-    is_new = event.core.instance_id not in cores
-    cores[event.core.instance_id] = event.core.contract_version
-    state = replace(state, peers=replace(state.peers, cores=tuple(sorted(cores.items())), ever_seen=True))
+    """Record a core worker's heartbeat; send every open fact again for a new one."""
+    said = event.core
+    others = tuple(core for core in state.peers.cores if core.instance_id != said.instance_id)
+    is_new = len(others) == len(state.peers.cores)
+    heard = CoreWorker(said.instance_id, said.contract_version, event.at.now_ms, said.heartbeat_ms)
+    cores = tuple(sorted((*others, heard), key=lambda core: core.instance_id))
+    state = replace(state, peers=replace(state.peers, cores=cores, ever_seen=True, heartbeat_ms=said.heartbeat_ms or 0))
     effects: Effects = (ResendFacts(),) if is_new else ()
     if is_new and speaks_another_contract(state):
-        effects += (
-            RaiseAlarm(
-                f"core worker {event.core.instance_id} speaks contract {event.core.contract_version}: update the older side"
-            ),
-        )
+        effects += (RaiseAlarm(f"core worker {said.instance_id} speaks contract {said.contract_version}: update the older side"),)
     return state, effects
 
 
 def observe_core_gone(state: State, event: CoreGone) -> StepResult:
     """Remove a core worker; record the time at which the last one went."""
-    cores = tuple(core for core in state.peers.cores if core[0] != event.instance_id)
+    cores = tuple(core for core in state.peers.cores if core.instance_id != event.instance_id)
     if len(cores) == len(state.peers.cores):
         return state, ()
     peers = replace(state.peers, cores=cores)
     if not cores:
-        peers = replace(peers, empty_since_ms=event.at.now_ms)
+        peers = replace(peers, absent_from_ms=event.at.now_ms + state.limits.core_absence_ms)
     return replace(state, peers=peers), ()
+
+
+def forget_silent_cores(state: State, at: Moment) -> StepResult:
+    """Remove the core workers that missed their heartbeats: without the last one, cards are refused at once."""
+    peers = state.peers
+    silent = [core for core in peers.cores if core.silent_from_ms is not None and at.now_ms >= core.silent_from_ms]
+    if not silent:
+        return state, ()
+    cores = tuple(core for core in peers.cores if core not in silent)
+    state = replace(state, peers=replace(peers, cores=cores, absent_from_ms=at.now_ms))
+    return state, tuple(
+        LogLine(f"core worker {core.instance_id} was not heard for {at.now_ms - core.heard_ms} ms") for core in silent
+    )
 
 
 def observe_other_node(state: State, event: OtherNodeSeen) -> StepResult:

@@ -32,7 +32,7 @@ def no_answer_reason(state: State, at: Moment) -> str | None:
     peers = state.peers
     if not peers.connected:
         return "no connection to the broker"
-    if peers.ever_seen and not peers.cores and at.now_ms - peers.empty_since_ms >= state.limits.core_absence_ms:
+    if peers.ever_seen and not peers.cores and at.now_ms >= peers.absent_from_ms:
         return "no core worker is online"
     if len(state.journal.unsettled) > MAX_UNSETTLED:
         return f"{len(state.journal.unsettled)} pours have no verdict yet, a question can name {MAX_UNSETTLED}"

@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from tapwire_contracts import speaks_our_contract
-from tapwire_contracts.messages import CardPresented, PourAuthorized, TapConfig
+from tapwire_contracts.messages import MISSED_HEARTBEATS, CardPresented, PourAuthorized, TapConfig
 from tapwire_contracts.reasons import ConfigStatus, EndReason, FlowCause, Locale, Phase
 from tapwire_node.controller.closing_lead import ClosingPoint, FlowRate
 from tapwire_node.controller.effects import Effects
@@ -169,13 +169,33 @@ class JournalStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CoreWorker:
+    """A core worker that is online: `heard_ms` is its last `core_state`, `heartbeat_ms` None if it promises no further one."""
+
+    instance_id: str
+    contract_version: str
+    heard_ms: int
+    heartbeat_ms: int | None = None
+
+    @property
+    def silent_from_ms(self) -> int | None:
+        """From when it counts as gone without a word; None for a worker that promises no heartbeats."""
+        return None if self.heartbeat_ms is None else self.heard_ms + MISSED_HEARTBEATS * self.heartbeat_ms
+
+
+@dataclass(frozen=True, slots=True)
 class Peers:
-    """The other ends: the broker connection, and the core workers online as (instance id, contract version)."""
+    """The other ends: the broker connection, and the core workers online, by their ids.
+
+    `absent_from_ms`: without a worker, cards are refused from then on. `heartbeat_ms` is the interval of the worker heard last, by
+    which a new connection knows how long a worker may be quiet; 0 before one has said it.
+    """
 
     connected: bool = False
-    cores: tuple[tuple[str, str], ...] = ()
+    cores: tuple[CoreWorker, ...] = ()
     ever_seen: bool = False
-    empty_since_ms: int = 0
+    absent_from_ms: int = 0
+    heartbeat_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +281,7 @@ def initial_state(identity: Identity, limits: Limits, pulses_per_liter: int, pul
 
 def speaks_another_contract(state: State) -> bool:
     """True when a core worker that is online speaks a contract of another major version."""
-    return any(not speaks_our_contract(version) for _, version in state.peers.cores)
+    return any(not speaks_our_contract(core.contract_version) for core in state.peers.cores)
 
 
 def out_of_service_reason(state: State) -> str | None:

@@ -2,7 +2,7 @@
 
 A step has five parts:
 
-1. The meter's count is converted to ml and checked for plausibility; the journal is checked for stalling.
+1. The meter's count is converted to ml and checked for plausibility; the journal is checked for stalling, core workers for silence.
 2. `OBSERVERS` records in the state what the event says, in every phase: card, broker, core, journal, config, hardware.
 3. `TRANSITIONS` decides by phase and event. A pair that is not in the table is ignored: either it can't happen, or its observer has
    recorded it and the next tick (at most 20 ms later during a pour) acts on it.
@@ -91,6 +91,7 @@ from tapwire_node.controller.journal_stall import is_checkpoint_pending, track_w
 from tapwire_node.controller.meter_check import check_meter
 from tapwire_node.controller.node_state import is_worth_publishing, published_state
 from tapwire_node.controller.observations import (
+    forget_silent_cores,
     observe_card_lifted,
     observe_card_seen,
     observe_config,
@@ -202,6 +203,7 @@ def step(state: State, event: Event) -> StepResult:
     before = published_state(state)
     state, judged = apply_meter_check(convert_pulses(state, event.at), event.at)
     state, watched = watch_journal_stall(state, event)
+    state, missed = forget_silent_cores(state, event.at)
     state, noted = OBSERVERS.get(type(event), ignore_event)(state, event)
     state, acted = TRANSITIONS.get((state.phase, type(event)), ignore_event)(state, event)
     state, served = watch_run(state, event.at)
@@ -210,7 +212,7 @@ def step(state: State, event: Event) -> StepResult:
     state = update_resting_phase(state)
     state, renewed = renew_if_due(state, event.at)
     published: Effects = (PublishState(),) if is_worth_publishing(before, published_state(state)) else ()
-    effects = close_first((*judged, *watched, *noted, *acted, *served, *leaked, *checkpointed, *renewed, *published))
+    effects = close_first((*judged, *watched, *missed, *noted, *acted, *served, *leaked, *checkpointed, *renewed, *published))
     return track_writes(state, effects, event.at), effects
 
 

@@ -1,6 +1,7 @@
 """The connection of a tap or desk reader to the broker; it reconnects by itself.
 
-Each connection sets its last will, subscribes, and publishes the state; will and state carry the number of the connection. What
+Each connection sets its last will, subscribes, and publishes the state, again with each heartbeat, since no broker is trusted to
+keep a state or to publish a will; will and state carry the number of the connection. What
 can't be sent is dropped: facts are sent again by the resend queue, questions by the controller. Only the state waits for room, as
 nothing else would repeat it. The client library acknowledges messages before they are handled, so nothing relies on delivery.
 """
@@ -8,7 +9,7 @@ nothing else would repeat it. The client library acknowledges messages before th
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Final
@@ -16,11 +17,14 @@ from typing import Final
 from aiomqtt import Client, MqttError, ProtocolVersion, Will
 from aiomqtt import Message as Delivery
 
+from tapwire_contracts.broker_addresses import Attempts, keepalive_s, socket_options
 from tapwire_contracts.codec import Malformed, decode, encode
+from tapwire_contracts.core_watch import CoreWatch
 from tapwire_contracts.messages import (
     COMMAND,
     CONFIG,
     CORE_STATE,
+    MAX_HEARTBEAT_MS,
     ROUTES,
     STATE,
     CardPresented,
@@ -39,8 +43,9 @@ from tapwire_contracts.messages import (
     StopPour,
     TapConfig,
 )
-from tapwire_contracts.mqtt_clients import NO_DELAY, refused_filters
+from tapwire_contracts.mqtt_clients import refused_filters
 from tapwire_contracts.reasons import Presence
+from tapwire_contracts.tasks import run_together
 from tapwire_contracts.topics import DeviceKind, DevicePath, core_state_topic
 from tapwire_node.clock import monotonic_ms
 from tapwire_node.controller.events import (
@@ -68,6 +73,8 @@ RESERVED_FOR_QUESTIONS: Final = 20
 """The part of them that only questions may use, so that resent facts keep no guest waiting."""
 STRANGE_STATES: Final = 2
 """Connections that began with another boot's state, which prove another node."""
+CORE_WATCH_MS: Final = 200
+"""Interval of looking whether a core worker is still heard."""
 MS_PER_S: Final = 1_000
 PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
 ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
@@ -77,8 +84,13 @@ ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
 logger: Final = logging.getLogger(__name__)
 
 
-def make_mqtt_client(path: DevicePath, address: BrokerAddress, settings: BrokerSettings, will: Will | None = None) -> Client:
-    """Make the client for one connection, with the device's path as client id; raises `MqttError` for an unusable CA file."""
+def make_mqtt_client(
+    path: DevicePath, address: BrokerAddress, settings: BrokerSettings, will: Will | None = None, *, has_others: bool = False
+) -> Client:
+    """Make the client for one connection, with the device's path as client id; raises `MqttError` for an unusable CA file.
+
+    With `has_others` the broker has other addresses, so that one that no longer answers is left soon.
+    """
     return Client(
         address.host,
         address.port,
@@ -89,9 +101,9 @@ def make_mqtt_client(path: DevicePath, address: BrokerAddress, settings: BrokerS
         will=will,
         clean_session=None if settings.protocol == "5" else True,
         timeout=settings.timeout_ms / MS_PER_S,
-        keepalive=settings.keepalive_s,
+        keepalive=keepalive_s(settings.keepalive_s, has_others=has_others),
         tls_context=tls_context(settings.ca_file) if address.tls else None,
-        socket_options=NO_DELAY,
+        socket_options=socket_options(has_others=has_others),
     )
 
 
@@ -109,14 +121,16 @@ class BrokerConnection:
     def __init__(
         self,
         path: DevicePath,
-        address: BrokerAddress,
+        addresses: Sequence[BrokerAddress],
         settings: BrokerSettings,
         describe: Callable[[Presence, int], NodeState],
         post: Callable[[EventFactory], None],
         random: Random,
     ) -> None:
         self._path = path
-        self._address = address
+        self._addresses = addresses
+        self._attempts = Attempts(len(addresses), settings.reconnect_first_ms, settings.reconnect_max_ms, random)
+        self._core_watch = CoreWatch(len(addresses))
         self._settings = settings
         self._describe = describe
         self._post = post
@@ -194,45 +208,62 @@ class BrokerConnection:
 
     async def run(self) -> None:
         """Keep a connection until cancelled."""
-        failures = 0
         while True:
-            begun_ms = monotonic_ms()
+            begun_ms, address = monotonic_ms(), self._addresses[self._attempts.address]
             try:
-                await self._connect_once()
+                await self._connect_once(address)
             except (MqttError, OSError) as error:  # the library lets errors of a dying socket through
-                logger.warning("no connection to %s:%d: %s", self._address.host, self._address.port, error)
-            failures = 1 if monotonic_ms() - begun_ms >= self._settings.reconnect_stable_ms else failures + 1
-            await asyncio.sleep(self._wait_ms(failures) / MS_PER_S)
+                logger.warning("no connection to %s:%d: %s", address.host, address.port, error)
+            wait_ms = self._attempts.turn(held=monotonic_ms() - begun_ms >= self._settings.reconnect_stable_ms)
+            await asyncio.sleep(wait_ms / MS_PER_S)
 
-    async def _connect_once(self) -> None:
+    async def _connect_once(self, address: BrokerAddress) -> None:
         self._connection += 1
-        async with self._new_client() as client:
+        async with self._new_client(address) as client:
             wanted = [(topic, 1) for topic in (*self._routes, core_state_topic("+"))]
             if refused := refused_filters(wanted, await client.subscribe(wanted)):
                 raise MqttError(
                     f"the broker refuses a subscription to {', '.join(refused)}: check its access rules for this device"
                 )
             self._client = client
-            logger.info("connected to %s:%d", self._address.host, self._address.port)
+            logger.info("connected to %s:%d", address.host, address.port)
+            self._core_watch.connected(monotonic_ms())
             self._post(Connected)
             self.send_state()
             try:
-                async for delivery in client.messages:
-                    self._receive(delivery)
+                await run_together(self._receive_all(client), self._keep_beating(), self._leave_without_core(client))
             finally:
                 self._client = None
                 for task in self._sending:
                     task.cancel()
                 self._post(Disconnected)
 
-    def _new_client(self) -> Client:
+    async def _keep_beating(self) -> None:
+        """Publish the state at least once a heartbeat, each time a bit earlier by chance: a site that starts at once spreads."""
+        while True:
+            longest_ms = self._describe(Presence.ONLINE, self._connection).heartbeat_ms or MAX_HEARTBEAT_MS
+            await asyncio.sleep(self._random.randint(longest_ms * 3 // 4, longest_ms) / MS_PER_S)
+            self.send_state()
+
+    async def _receive_all(self, client: Client) -> None:
+        async for delivery in client.messages:
+            self._receive(delivery)
+
+    async def _leave_without_core(self, client: Client) -> None:
+        """Leave an address at which no core worker is heard, for the next one; raises `MqttError` then."""
+        silence_ms = None
+        while silence_ms is None:
+            await asyncio.sleep(CORE_WATCH_MS / MS_PER_S)
+            silence_ms = self._core_watch.overdue_ms(monotonic_ms())
+        # a clean disconnect sends no last will; and no other state may follow this one
+        self._client = None
+        await self._publish(client, STATE, self._describe(Presence.OFFLINE, self._connection))
+        raise MqttError(f"no core worker was heard there for {silence_ms} ms, trying the next address")
+
+    def _new_client(self, address: BrokerAddress) -> Client:
         will = encode(self._describe(Presence.OFFLINE, self._connection))
         last = Will(self._path.topic(STATE.leaf), will, qos=STATE.qos, retain=STATE.retain)
-        return make_mqtt_client(self._path, self._address, self._settings, last)
-
-    def _wait_ms(self, failures: int) -> int:
-        longest_ms = min(self._settings.reconnect_first_ms << min(failures - 1, 20), self._settings.reconnect_max_ms)
-        return self._random.randint(longest_ms // 2, longest_ms)
+        return make_mqtt_client(self._path, address, self._settings, last, has_others=self._attempts.has_others)
 
     # ── in ──────────────────────────────────────────────────────────────────
 
@@ -280,6 +311,7 @@ class BrokerConnection:
             case TapConfig():
                 self._post(partial(ConfigReceived, config=message))
             case CoreState():
+                self._core_watch.heard(monotonic_ms(), message.heartbeat_ms)
                 self._post(partial(CoreSeen, core=message))
 
     def _notice_other_node(self, seen: NodeState, *, is_retained: bool) -> None:

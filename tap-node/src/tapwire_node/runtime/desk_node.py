@@ -25,7 +25,7 @@ from tapwire_node.controller.state import NO_JOURNAL
 from tapwire_node.hardware.drivers import DeskReaderHardware, open_desk_reader
 from tapwire_node.mqtt.broker_connection import BrokerConnection
 from tapwire_node.runtime.systemd_notify import SystemdNotifier
-from tapwire_node.settings import Settings, broker_address, desk_hardware, device_path
+from tapwire_node.settings import Settings, broker_addresses, desk_hardware, device_path
 
 MS_PER_S: Final = 1_000
 logger: Final = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class DeskNode:
         self._others: set[UUID] = set()
         """Boots of other readers with our login that are in the log already."""
         self._broker = BrokerConnection(
-            device_path(settings), broker_address(settings), settings.broker, self._describe, self._handle_event, SystemRandom()
+            device_path(settings), broker_addresses(settings), settings.broker, self._describe, self._handle_event, SystemRandom()
         )
         self._systemd = SystemdNotifier()
         self.hardware: DeskReaderHardware = open_desk_reader(desk_hardware(settings))
@@ -184,4 +184,5 @@ class DeskNode:
             software=SOFTWARE,
             contract_version=CONTRACT_VERSION,
             uptime_ms=monotonic_ms() - self._started_ms,
+            heartbeat_ms=self._settings.limits.node_heartbeat_ms,
         )

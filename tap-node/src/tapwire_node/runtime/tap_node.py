@@ -44,7 +44,7 @@ from tapwire_node.runtime.desk_node import DeskNode
 from tapwire_node.runtime.effect_runner import EffectRunner
 from tapwire_node.runtime.reader_watch import ReaderWatch
 from tapwire_node.runtime.systemd_notify import SystemdNotifier
-from tapwire_node.settings import Settings, broker_address, device_path, tap_hardware
+from tapwire_node.settings import Settings, broker_addresses, device_path, tap_hardware
 
 MS_PER_S: Final = 1_000
 logger: Final = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class TapNode:
             keep_days=settings.journal.keep_days,
         )
         self._resend_queue = ResendQueue(settings.broker, random)
-        self._broker = BrokerConnection(path, broker_address(settings), settings.broker, self._describe, self.post, random)
+        self._broker = BrokerConnection(path, broker_addresses(settings), settings.broker, self._describe, self.post, random)
         self.hardware: Hardware = open_hardware(tap_hardware(settings), settings.process.valve_watchdog_ms, self, settings.tap.path)
         self._reader_watch = ReaderWatch(self.hardware.reader, settings.process.reader_stall_ms, self.post, self._post_from_thread)
         self._control = ControlServer(control_file(Path(settings.journal.file)), self.post, lambda: self.state)

@@ -27,7 +27,7 @@ from tapwire_contracts.reasons import Presence
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views import guests as views
-from tapwire_core.db.views.devices import list_readers
+from tapwire_core.db.views.devices import DeviceView, list_readers
 from tapwire_core.db.views.guests import GuestView
 from tapwire_core.db.views.queries import Page, PageRequest, with_items
 from tapwire_core.db.views.search_ids import count_guests
@@ -158,7 +158,7 @@ async def readers_of(
     """The venue's first readers: the chosen one, then those at the desk, then the taps'."""
     venue_id = viewer.required_venue.venue_id
     found = await list_readers(db, venue_id, search=search or None, chosen=chosen or None, page=FIRST_CHOICES)
-    readers = [_reader(live, DevicePath.parse(device.path), device.node_state or {}) for device in found.items]
+    readers = [_reader(live, device) for device in found.items]
     return with_items(found, readers)
 
 
@@ -171,13 +171,14 @@ async def reading_of(db: Database, viewer: Viewer, live: Live, form: SubmittedFo
     return Reading(path, cards.get(path))
 
 
-def _reader(live: Live, path: DevicePath, stored: dict[str, Any]) -> Reader:
+def _reader(live: Live, device: DeviceView) -> Reader:
     """A reader by its newest live values, or by its stored state until it was heard; without a broker nothing is known of it."""
+    path = DevicePath.parse(device.path)
     cards = live.cards(VenueScope.of([path.venue_id]))
     if str(path) in cards or live.newest(LiveKind.NODE, str(path)):
         return Reader(path, live.is_online(str(path)), cards.get(str(path)))
-    is_online = live.link["broker"] and stored.get("status") == Presence.ONLINE
-    card = stored.get("card") if is_online else None
+    is_online = live.link["broker"] and device.node_status is Presence.ONLINE
+    card = (device.node_state or {}).get("card") if is_online else None
     return Reader(path, is_online, str(card["card_uid"]) if card else None)
 
 

@@ -47,6 +47,9 @@ SHOWN_AS_MOVEMENTS: Final = frozenset(
         AuditAction.TOP_UP_REVERSED,
         AuditAction.PAYMENT_PAID,
         AuditAction.PAYMENT_REVERSED,
+        AuditAction.DEPOSIT_TAKEN,
+        AuditAction.DEPOSIT_RETURNED,
+        AuditAction.DEPOSIT_FORFEITED,
         AuditAction.VISIT_OPENED,
         AuditAction.VISIT_CLOSED,
     }
@@ -57,7 +60,7 @@ SHOWN_AS_MOVEMENTS: Final = frozenset(
 class TimelineEntry(Struct, frozen=True):
     """One line of a guest's timeline.
 
-    `amount_minor` is the change of the balance; `reversible_id`: the top-up that the viewer may reverse.
+    `amount_minor` is the change of the balance, null where there is none; `reversible_id`: the top-up that the viewer may reverse.
     """
 
     at: datetime
@@ -185,14 +188,15 @@ def _movement(entry: LedgerEntry, pours: Mapping[UUID, PourView], viewer: Viewer
     if pour is not None and entry.kind is MovementKind.CHARGE:
         detail = f"{pour.beverage_name} · {pour.tap_id}"
         return TimelineEntry(entry.created_at, Icon("beer"), "movement", entry.kind, detail, pour.volume_ml, entry.amount_minor)
-    detail = " · ".join(part for part in (entry.reason, entry.actor) if part)
+    beside_balance = viewer.formats.money(entry.moved_minor) if not entry.amount_minor else None
+    detail = " · ".join(part for part in (beside_balance, entry.reason, entry.actor) if part)
     return TimelineEntry(
         entry.created_at,
         Icon("banknote"),
         "movement",
         entry.kind,
         detail,
-        amount_minor=entry.amount_minor,
+        amount_minor=entry.amount_minor or None,
         reversible_id=entry.movement_id if may_reverse(viewer, entry) else None,
     )
 

@@ -1,7 +1,8 @@
 """The shift: open, interim report (X), close, final report (Z)."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from litestar import Request, Response, get, post
@@ -9,13 +10,14 @@ from litestar.params import FromPath
 
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD, operator_of
 from tapwire_admin.console.choices import FIRST_CHOICES
+from tapwire_admin.console.columns import headings
 from tapwire_admin.console.error_answers import SLOT, show_in
-from tapwire_admin.console.formats import Formats
 from tapwire_admin.console.forms import Form
+from tapwire_admin.console.labels import DRAWER_MOVES, METHODS
 from tapwire_admin.console.render import done, go_to
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
-from tapwire_admin.console.viewer import CurrentViewer
+from tapwire_admin.console.viewer import CurrentViewer, Viewer
 from tapwire_admin.requests.dependencies import CurrentActor, Db, PageQuery
 from tapwire_admin.requests.parameters import require_found
 from tapwire_admin.responses.csv_tables import Amount, Cell, answer_spreadsheet
@@ -25,7 +27,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views import shifts as views
 from tapwire_core.db.views.pours import PourFilter, PourView, list_pours
 from tapwire_core.db.views.queries import Page, PageRequest, every_item
-from tapwire_core.db.views.shift_cash import CashMovement, list_cash
+from tapwire_core.db.views.shift_cash import CashMovement, DrawerMove, list_cash
 from tapwire_core.db.views.shift_reports import ShiftReport, sum_up_shift
 from tapwire_core.db.views.shifts import ShiftView
 from tapwire_core.db.views.visits import VisitView, list_visits
@@ -34,6 +36,26 @@ from tapwire_core.domain.shown import Noun
 from tapwire_core.services import shift_cash, shifts
 from tapwire_core.services.shifts import ShiftInUse
 from tapwire_core.services.shown import read_shown
+
+REPORT_PARTS: Final = {
+    "shift": N_("Shift"),
+    "tap": N_("Tap"),
+    "beverage": N_("Beverage"),
+    "method": N_("Payment method"),
+    "operator": N_("Operator"),
+    "tax": N_("Tax"),
+}
+"""Parts of a report for a spreadsheet."""
+REPORT_KEYS: Final[Mapping[str, Mapping[Any, str]]] = {
+    "shift": {
+        "sold": N_("Sold"),
+        "till": N_("Guests' money"),
+        "cash": N_("Drawer"),
+        "online_payments": N_("By telephone"),
+    },
+    "method": METHODS,
+}
+"""Words for the rows of a part; those of the others have names."""
 
 
 @get("/shift", access=OPERATOR)
@@ -124,8 +146,8 @@ async def book_cash(viewer: CurrentViewer, actor: CurrentActor, form: Form, shif
 async def download_report(db: Db, viewer: CurrentViewer, shift_id: FromPath[UUID]) -> Response[str]:
     """A shift's report for a spreadsheet, amounts in the viewer's notation."""
     report: ShiftReport = (await _report(db, shift_id))["report"]
-    rows = ([_cell(viewer.formats, name, cell) for name, cell in zip(HEADER, row, strict=True)] for row in rows_of(report))
-    return answer_spreadsheet(f"shift-{shift_id}.csv", HEADER, rows, viewer.formats.decimal_mark)
+    rows = (_report_line(viewer, row) for row in rows_of(report))
+    return answer_spreadsheet(f"shift-{shift_id}.csv", headings(viewer, HEADER), rows, viewer.formats.decimal_mark)
 
 
 @get("/shift/{shift_id:uuid}/cash.csv", access=OPERATOR)
@@ -136,8 +158,8 @@ async def download_cash(db: Db, viewer: CurrentViewer, shift_id: FromPath[UUID])
         return require_found(await list_cash(db, shift_id, part), "shift", shift_id)
 
     fields = CashMovement.__struct_fields__
-    rows = ([_cell(viewer.formats, name, getattr(moved, name)) for name in fields] for moved in await every_item(read))
-    return answer_spreadsheet(f"drawer-{shift_id}.csv", fields, rows, viewer.formats.decimal_mark)
+    rows = ([_cell(viewer, name, getattr(moved, name)) for name in fields] for moved in await every_item(read))
+    return answer_spreadsheet(f"drawer-{shift_id}.csv", headings(viewer, fields), rows, viewer.formats.decimal_mark)
 
 
 @get("/shift/{shift_id:uuid}", access=OPERATOR)
@@ -167,11 +189,25 @@ async def _still_here(db: Database, venue_id: str) -> tuple[Page[VisitView], Pag
     return visits, await list_pours(db, pending, FIRST_CHOICES)
 
 
-def _cell(formats: Formats, name: str, cell: object) -> Cell:
-    """A value as people write it: amounts of money with their decimals."""
+def _report_line(viewer: Viewer, row: tuple[Cell, ...]) -> list[Cell]:
+    """A report's row as people write it: what it is about in words, then its sums."""
+    part, key, *sums = row
+    named: Cell = key
+    if part == "tax":
+        named = viewer.formats.tax_rate(key if isinstance(key, int) else None)
+    elif part in REPORT_KEYS:
+        named = viewer.translate(REPORT_KEYS[str(part)].get(str(key), str(key)))
+    cells = (_cell(viewer, name, cell) for name, cell in zip(HEADER[2:], sums, strict=True))
+    return [viewer.translate(REPORT_PARTS[str(part)]), named, *cells]
+
+
+def _cell(viewer: Viewer, name: str, cell: object) -> Cell:
+    """A value as people write it: amounts of money with their decimals, a drawer's movement in words."""
+    if isinstance(cell, DrawerMove):
+        return viewer.translate(DRAWER_MOVES[cell])
     if isinstance(cell, int):
-        return Amount(formats.typed_money(cell)) if name.endswith("_minor") else cell
-    return formats.long_moment(cell) if isinstance(cell, datetime) else None if cell is None else str(cell)
+        return Amount(viewer.formats.typed_money(cell)) if name.endswith("_minor") else cell
+    return viewer.formats.long_moment(cell) if isinstance(cell, datetime) else None if cell is None else str(cell)
 
 
 HANDLERS = (

@@ -10,7 +10,9 @@ from litestar import Response, get, post
 from litestar.params import QueryParameter
 
 from tapwire_admin.access.auth import ENGINEER, OPERATOR
+from tapwire_admin.console.columns import headings
 from tapwire_admin.console.forms import Form
+from tapwire_admin.console.labels import CLEANING_KINDS
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.viewer import CurrentViewer, Viewer
@@ -193,13 +195,15 @@ def _day(field: str, text: str) -> date:
 
 
 def _file(viewer: Viewer, fields: Sequence[str], items: Sequence[Any], name: str) -> Response[str]:
-    """A list for a spreadsheet, times as people write them."""
+    """A list for a spreadsheet, times and kinds as people write them."""
 
     def cell(value: object) -> Any:
+        if isinstance(value, CleaningKind):
+            return viewer.translate(CLEANING_KINDS[value])
         return viewer.formats.long_moment(value) if isinstance(value, datetime) else cell_of(value)
 
     rows = ([cell(getattr(item, field)) for field in fields] for item in items)
-    return answer_spreadsheet(name, fields, rows, viewer.formats.decimal_mark)
+    return answer_spreadsheet(name, headings(viewer, fields), rows, viewer.formats.decimal_mark)
 
 
 HANDLERS = (

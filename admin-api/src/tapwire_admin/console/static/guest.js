@@ -51,6 +51,14 @@ function show(text, isGone) {
     const shown = main.querySelector(`[data-part="${part.dataset.part}"]`);
     if (shown.outerHTML !== part.outerHTML) shown.replaceWith(part);
   }
+  offer(fresh.content.querySelector(".top-ups"));
+}
+
+// The form stays as it is while somebody types, but comes and goes with what the guest may do.
+function offer(form) {
+  const shown = main.querySelector(".top-ups");
+  if (shown && !form) shown.remove();
+  if (!shown && form) main.querySelector('[data-part="pours"]').before(form);
 }
 
 document.addEventListener("visibilitychange", () => {

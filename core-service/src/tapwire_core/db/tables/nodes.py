@@ -22,6 +22,8 @@ from tapwire_core.db.tables.columns import (
 class NodeStatus(SQLModel, table=True):
     """The latest `node_state` of a device, and its latest progress; for screens, and for a person who must estimate a pour.
 
+    `status` is what is held of the device: `offline` also while its heartbeats are missing, although its own word in `state` is
+    `online`. `seen_at` is when it was heard last; a state that a broker repeats is no sign of life.
     `earlier_boots`: for each boot before the latest one the number of its last connection. `claims`: a running check whether two
     boots use this login (`domain.identities.Claims`).
     """

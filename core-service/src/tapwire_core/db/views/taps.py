@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy import table as sql_table
 
 from tapwire_contracts.messages import PriceRuleShown
-from tapwire_contracts.reasons import IncidentStatus, Presence
+from tapwire_contracts.reasons import IncidentStatus, Phase, Presence
 from tapwire_core.db.engine import Database
 from tapwire_core.db.shown_prices import with_price
 from tapwire_core.db.tables import Beverage, Incident, Keg, NodeStatus, Pour, Tap, Venue
@@ -170,6 +170,12 @@ def is_confirmed() -> ColumnElement[bool]:
     return func.coalesce(and_(nodes.c.status == Presence.ONLINE.value, applied >= taps.c.config_revision), False)
 
 
+def _phase() -> ColumnElement[str]:
+    """A node's phase by its own word; that of a will also for a node that is offline without one."""
+    is_gone = nodes.c.status == Presence.OFFLINE.value
+    return case((is_gone, literal(Phase.OUT_OF_SERVICE.value)), else_=nodes.c.state["phase"].as_string())
+
+
 def _taps(db: Database) -> Select[Any]:
     pending = and_(pours.c.tap_path == taps.c.tap_path, pours.c.sync_status == "pending_sync")
     return (
@@ -205,7 +211,7 @@ def _taps(db: Database) -> Select[Any]:
             _open_incidents().label("open_incidents"),
             taps.c.identity_conflict_at.is_not(None).label("identity_conflict"),
             nodes.c.status.label("node_status"),
-            nodes.c.state["phase"].as_string().label("node_phase"),
+            _phase().label("node_phase"),
             nodes.c.state["valve"].as_string().label("node_valve"),
             nodes.c.state["software"].as_string().label("node_software"),
             number_in(nodes.c.state, "facts_open").label("node_facts_open"),

@@ -18,7 +18,10 @@ NOBODY: Final = UUID(int=0)
 
 
 class Unsettled(Struct, frozen=True, omit_defaults=True):
-    """What keeps a guest from being erased, by its ids or its amount in minor units."""
+    """What keeps a guest from being erased, by its ids or its amount in minor units.
+
+    `pending_payment_ids`: payments that may still be paid, or of which something is still to go back.
+    """
 
     active_visit_id: UUID | None = None
     pending_pour_ids: tuple[UUID, ...] = ()

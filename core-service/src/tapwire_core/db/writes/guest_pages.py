@@ -86,6 +86,11 @@ async def end_pages(store: Store, guest_id: UUID) -> None:
 
 
 async def read_random_bytes(store: Store) -> bytes:
-    """The installation's random bytes, of which the sealing key is derived."""
-    found: bytes = await store.connection.fetchval("SELECT random_bytes FROM guest_page_key")
+    """The installation's random bytes, of which the sealing key is derived; the first who asks has the database make them."""
+    asked = "SELECT random_bytes FROM guest_page_key"
+    found: bytes | None = await store.connection.fetchval(asked)
+    if found is None:
+        await store.connection.execute("INSERT INTO guest_page_key DEFAULT VALUES ON CONFLICT DO NOTHING")
+        found = await store.connection.fetchval(asked)
+    assert found is not None
     return found

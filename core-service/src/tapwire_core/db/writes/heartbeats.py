@@ -66,6 +66,34 @@ async def lock_incidents_of(store: Store, program: Program) -> list[UUID]:
     return [row["incident_id"] for row in rows]
 
 
+async def record_listening(store: Store, instance: str) -> list[str]:
+    """Record that a core worker hears devices now; returns the workers that did within `takeover_ms`, this one included.
+
+    A time further ahead is from before the database's clock was set back: a living worker has written a newer one since.
+    """
+    rows = await store.connection.fetch(
+        """WITH own AS (
+               INSERT INTO program_heartbeats (program, instance, interval_ms, listens_at) VALUES ($1, $2, $3, now())
+               ON CONFLICT (program, instance) DO UPDATE SET listens_at = now()
+               RETURNING instance)
+           SELECT instance FROM own
+           UNION SELECT instance FROM program_heartbeats
+           WHERE program = $1 AND is_recent(listens_at, $4 * interval '1 millisecond')""",
+        Program.CORE.value,
+        instance,
+        store.policy.heartbeat_ms,
+        store.policy.takeover_ms,
+    )
+    return [row["instance"] for row in rows]
+
+
+async def end_listening(store: Store, instance: str) -> None:
+    """Record that a core worker no longer hears devices."""
+    await store.connection.execute(
+        "UPDATE program_heartbeats SET listens_at = NULL WHERE program = $1 AND instance = $2", Program.CORE.value, instance
+    )
+
+
 async def forget_heartbeats(store: Store) -> None:
     """Delete all heartbeats; programs that run write theirs again."""
     await store.connection.execute("DELETE FROM program_heartbeats")

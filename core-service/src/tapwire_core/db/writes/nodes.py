@@ -1,12 +1,13 @@
 """Nodes' states, and the commands and questions that are repeated to nodes."""
 
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from tapwire_contracts.messages import NodeState, PourProgress
+from tapwire_contracts.messages import MISSED_HEARTBEATS, NodeState, PourProgress
 from tapwire_contracts.reasons import StopReason
 from tapwire_core.db.store import Store, to_json
 
@@ -53,6 +54,7 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
     Several workers receive a device's states, and store them in any order. A state is older if its boot was superseded and it has
     no higher connection than that boot had; in one boot, if its connection is lower; in one connection, if its `uptime_ms` is
     lower or the connection has ended. `offline` ends a connection: a will has the uptime of the connection's beginning.
+    Silence ends none: a later state of it makes the node online again, but not the state itself, which a broker may have retained.
     An older state of the same connection still counts as `noted`, so that the caller corrects what it shows to be out of step.
     """
     found = await store.connection.fetchval(
@@ -62,7 +64,12 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
                WHERE EXISTS (SELECT 1 FROM devices WHERE path = $1::text) OR EXISTS (SELECT 1 FROM taps WHERE tap_path = $1::text)
                ON CONFLICT (path) DO UPDATE SET
                    status = excluded.status, boot_id = excluded.boot_id, connection = excluded.connection,
-                   seen_at = now(), state = excluded.state, earlier_boots = CASE
+                   seen_at = CASE
+                       WHEN (node.boot_id, node.connection, node.state->'uptime_ms')
+                           = (excluded.boot_id, excluded.connection, excluded.state->'uptime_ms')
+                           AND excluded.state->>'heartbeat_ms' IS NOT NULL THEN node.seen_at
+                       ELSE now() END,
+                   state = excluded.state, earlier_boots = CASE
                        WHEN node.boot_id = excluded.boot_id THEN node.earlier_boots
                        ELSE jsonb_build_object(node.boot_id, node.connection) || CASE
                            WHEN (SELECT count(*) FROM jsonb_object_keys(node.earlier_boots)) < $8
@@ -72,8 +79,9 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
                    WHEN node.boot_id <> excluded.boot_id THEN excluded.status = 'online'
                        AND excluded.connection > coalesce((node.earlier_boots->>excluded.boot_id::text)::bigint, -1)
                    WHEN node.connection <> excluded.connection THEN excluded.connection > node.connection
-                   ELSE node.status = 'online' AND (excluded.status = 'offline'
-                       OR (excluded.state->>'uptime_ms')::bigint >= (node.state->>'uptime_ms')::bigint) END
+                   ELSE node.state->>'status' = 'online' AND (excluded.status = 'offline'
+                       OR (excluded.state->>'uptime_ms')::bigint > (node.state->>'uptime_ms')::bigint
+                       OR node.status = 'online' AND excluded.state->'uptime_ms' = node.state->'uptime_ms') END
                RETURNING 1)
            SELECT jsonb_build_object(
                'noted', EXISTS (SELECT 1 FROM noted) OR EXISTS (
@@ -106,6 +114,67 @@ async def store_node_state(store: Store, path: str, state: NodeState) -> StoredN
         StopReason.FORCE_UNLOCKED.value,
     )
     return _noted.decode(found)
+
+
+async def store_beats(store: Store, beats: Mapping[str, NodeState]) -> set[str]:
+    """Store states that repeat what was stored, in one statement; returns the devices whose state must be stored by itself.
+
+    These are devices whose stored state says something else, or to whose state the core answers: its config is outdated, it pours,
+    its odometer is not accounted for, its journal was set back, or two nodes may use its login. A row that another worker is
+    writing is left to it.
+    """
+    rows = await store.connection.fetch(
+        """WITH beat AS MATERIALIZED (
+               SELECT path, state, (state->>'uptime_ms')::bigint AS uptime_ms, (state->>'boot_id')::uuid AS boot_id,
+                   state - 'uptime_ms' AS content
+               FROM unnest($1::text[], $2::jsonb[]) AS beat (path, state)),
+           known AS MATERIALIZED (
+               SELECT beat.*, beat.content = node.state - 'uptime_ms' AND node.status = 'online' AND node.claims IS NULL
+                   AND beat.state->>'pour_id' IS NULL
+                   AND (tap.tap_path IS NULL OR (
+                       tap.config_revision = (beat.state->>'config_revision')::bigint
+                       AND ((beat.state->>'facts_open')::bigint > 0
+                           OR coalesce(journal.odometer_covered_ml >= (beat.state->>'odometer_ml')::bigint, false))
+                       AND NOT coalesce(journal.set_back_boots ? beat.boot_id::text, false)
+                       AND journal.suspect_boot_id IS DISTINCT FROM beat.boot_id)) AS is_known
+               FROM beat
+               LEFT JOIN node_status node USING (path)
+               LEFT JOIN taps tap ON tap.tap_path = beat.path
+               LEFT JOIN tap_journals journal
+                   ON journal.tap_path = beat.path AND journal.journal_id = (beat.state->>'journal_id')::uuid),
+           locked AS MATERIALIZED (
+               SELECT node.path FROM known JOIN node_status node USING (path)
+               WHERE known.is_known AND node.status = 'online' AND node.state - 'uptime_ms' = known.content
+                   AND known.uptime_ms > (node.state->>'uptime_ms')::bigint
+               ORDER BY node.path FOR NO KEY UPDATE OF node SKIP LOCKED),
+           written AS (
+               UPDATE node_status node SET seen_at = now(), state = known.state
+               FROM known JOIN locked USING (path) WHERE node.path = known.path)
+           SELECT path FROM known WHERE is_known IS NOT TRUE""",
+        list(beats),
+        [to_json(state) for state in beats.values()],
+    )
+    return {row["path"] for row in rows}
+
+
+async def store_silence(store: Store, heard_for_ms: int) -> None:
+    """Store as offline each node that has missed its heartbeats; its own word, in `state`, stays.
+
+    A node that has promised none is judged by its word alone. A time of the future is from before the database's clock was set
+    back: such a node's silence is counted from now on.
+    """
+    await store.connection.execute(
+        """UPDATE node_status SET
+               status = CASE WHEN seen_at > now() THEN status ELSE 'offline' END,
+               seen_at = least(seen_at, now())
+           WHERE path IN (
+               SELECT path FROM node_status
+               WHERE status = 'online' AND (state->>'heartbeat_ms')::bigint * $1 < $2
+                   AND NOT is_recent(seen_at, (state->>'heartbeat_ms')::bigint * $1 * interval '1 millisecond')
+               ORDER BY path FOR NO KEY UPDATE SKIP LOCKED)""",
+        MISSED_HEARTBEATS,
+        heard_for_ms,
+    )
 
 
 async def keep_progress(store: Store, latest: dict[str, PourProgress]) -> None:

@@ -12,7 +12,7 @@ from tapwire_node.commands.doctor.driver_checks import examine_pin_factory, exam
 from tapwire_node.commands.doctor.finding import Finding
 from tapwire_node.commands.doctor.machine_checks import examine_clock, examine_disk, examine_journal, examine_spi
 from tapwire_node.commands.doctor.node_checks import examine_running
-from tapwire_node.commands.doctor.part_checks import examine_desk, examine_hardware, try_broker
+from tapwire_node.commands.doctor.part_checks import examine_desk, examine_hardware, reach_broker, try_broker
 from tapwire_node.commands.terminal import Terminal
 from tapwire_node.control.client import NodeConnection, NodeNotRunning, NodeUnreachable
 from tapwire_node.control.messages import Status
@@ -30,16 +30,16 @@ def doctor(settings: Settings) -> int:
 def examine(settings: Settings) -> list[Finding]:
     """All findings on this tap or desk reader."""
     if device_path(settings).kind is DeviceKind.READER:
-        parts = [examine_desk(settings), examine_spi(settings), examine_rpi_gpio(settings), try_broker(settings)]
+        parts = [examine_desk(settings), examine_spi(settings), examine_rpi_gpio(settings), *try_broker(settings)]
         return [Finding.ok("settings", settings.tap.path), *parts]
     journal = Path(settings.journal.file)
     status = ask_node(journal)
     findings = [Finding.ok("settings", settings.tap.path)]
     if isinstance(status, Status):
-        findings += [*examine_running(status), examine_config(status)]
+        findings += [*examine_running(status), *reach_broker(settings), examine_config(status)]
         factor = (status.pulses_per_liter, status.config_revision) if status.config_status else None
     else:
-        findings += [status, *examine_hardware(settings), try_broker(settings)]
+        findings += [status, *examine_hardware(settings), *try_broker(settings)]
         factor = stored_config(journal)
     return [
         *findings,

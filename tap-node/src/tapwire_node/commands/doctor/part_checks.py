@@ -1,6 +1,7 @@
 """Checks of pins, reader and broker by using them, while no node runs. The valve is closed all the time."""
 
 import asyncio
+import socket
 from threading import Event
 from typing import Final
 
@@ -11,8 +12,8 @@ from tapwire_node.hardware.drivers import open_desk_reader, open_hardware
 from tapwire_node.hardware.pin_libraries import PinsUnavailable
 from tapwire_node.hardware.reader import Reader
 from tapwire_node.hardware.valve import NoListener
-from tapwire_node.mqtt.broker_connection import make_mqtt_client
-from tapwire_node.settings import Settings, broker_address, desk_hardware, device_path, tap_hardware
+from tapwire_node.mqtt.broker_connection import MS_PER_S, make_mqtt_client, tls_context
+from tapwire_node.settings import BrokerAddress, Settings, broker_addresses, desk_hardware, device_path, tap_hardware
 
 READER_WAIT_S: Final = 5.0
 """Longest wait for the reader's first event."""
@@ -77,18 +78,40 @@ def check_reader(reader: Reader) -> Finding:
     return Finding.ok("reader", "answers" if first_event.card_uid is None else f"answers, card {first_event.card_uid} is on it")
 
 
-def try_broker(settings: Settings) -> Finding:
-    """Log in at the broker as the node would; nothing is published."""
-    return asyncio.run(_log_in(settings))
+def try_broker(settings: Settings) -> list[Finding]:
+    """Log in at each address of the broker as the node would; nothing is published."""
+    return [asyncio.run(_log_in(settings, address)) for address in broker_addresses(settings)]
 
 
-async def _log_in(settings: Settings) -> Finding:
-    address, broker = broker_address(settings), settings.broker
-    place = f"{address.host}:{address.port}"
+async def _log_in(settings: Settings, address: BrokerAddress) -> Finding:
     try:
-        async with make_mqtt_client(device_path(settings), address, broker):
-            return Finding.ok("broker", f"{place} accepts our login")
+        async with make_mqtt_client(device_path(settings), address, settings.broker):
+            return Finding.ok("broker", f"{address.host}:{address.port} accepts our login")
     except (MqttError, OSError) as error:
-        return Finding.problem(
-            "broker", f"{place}: {error}. Check [broker] in tap.toml, the network, and `tapwire-core add-device`"
-        )
+        return _unusable(address, error)
+
+
+def reach_broker(settings: Settings) -> list[Finding]:
+    """Reach each address of the broker, and check its certificate's name; a login there would end the running node's own.
+
+    Nothing where there is only one address: the node's state says whether it is connected.
+    """
+    addresses = broker_addresses(settings)
+    return [_reach(settings, address) for address in addresses] if len(addresses) > 1 else []
+
+
+def _reach(settings: Settings, address: BrokerAddress) -> Finding:
+    place, timeout_s = f"{address.host}:{address.port}", settings.broker.timeout_ms / MS_PER_S
+    try:
+        with socket.create_connection((address.host, address.port), timeout_s) as plain:
+            if not address.tls:
+                return Finding.ok("broker", f"{place} can be reached")
+            with tls_context(settings.broker.ca_file).wrap_socket(plain, server_hostname=address.host):
+                return Finding.ok("broker", f"{place} can be reached, its certificate is trusted and has its name")
+    except (MqttError, OSError) as error:
+        return _unusable(address, error)
+
+
+def _unusable(address: BrokerAddress, error: Exception) -> Finding:
+    advice = "Check [broker] in tap.toml, the network, and `tapwire-core add-device`"
+    return Finding.problem("broker", f"{address.host}:{address.port}: {error}. {advice}")

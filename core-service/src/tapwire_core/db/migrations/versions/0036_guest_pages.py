@@ -29,4 +29,3 @@ def upgrade() -> None:
             CONSTRAINT ck_guest_page_key_only_row CHECK (one = 1)
         )
     """)
-    op.execute("INSERT INTO guest_page_key DEFAULT VALUES")

@@ -7,7 +7,7 @@ LANGUAGE sql STABLE AS $$
         'pending_payment_ids', (
             SELECT jsonb_agg(payment_id ORDER BY created_at, payment_id) FROM payments
             WHERE guest_id = one AND (status = 'pending' OR EXISTS (
-                SELECT FROM payment_returns its WHERE its.payment_id = payments.payment_id AND its.status = 'due'))),
+                SELECT FROM payment_returns AS back WHERE back.payment_id = payments.payment_id AND back.status = 'due'))),
         'balance_minor', (SELECT nullif(balance_minor, 0) FROM guests WHERE guest_id = one),
         'deposit_minor', (SELECT nullif(sum(deposit_minor), 0) FROM cards WHERE guest_id = one),
         'incident_ids', (
@@ -15,7 +15,8 @@ LANGUAGE sql STABLE AS $$
                 SELECT incident_id, raised_at FROM pours JOIN incidents USING (pour_id)
                 WHERE pours.guest_id = one AND incidents.status <> 'resolved' AND kind <> 'missing_pending'
                 UNION ALL
-                SELECT incident_id, raised_at FROM incidents
-                WHERE kind = 'payment_reversed' AND status <> 'resolved' AND details->>'guest_id' = one::text) AS unresolved)
+                SELECT incident_id, raised_at FROM payments JOIN payment_returns USING (payment_id)
+                JOIN incidents ON kind = 'payment_reversed' AND incidents.cause = return_id::text
+                WHERE payments.guest_id = one AND incidents.status <> 'resolved') AS unresolved)
     )), '{}')
 $$;
