@@ -101,7 +101,7 @@ async def test_an_erased_guest_has_no_payment_open_and_what_comes_later_goes_bac
     await visits.close_visit(ann.db, OPERATOR, ann.guest.visit_id)
     with pytest.raises(GuestNotSettled) as open_points:
         await erase_guest(ann.db, OPERATOR, ann.guest.guest_id, "asked for it")
-    assert open_points.value.facts == {"pending_payment_ids": (begun.payment_id,)}
+    assert open_points.value.facts == {"guest_id": ann.guest.guest_id, "pending_payment_ids": (begun.payment_id,)}
     await ann.hear(ann.stripe.event("checkout.session.expired", ann.stripe.expire(session)))
     await erase_guest(ann.db, OPERATOR, ann.guest.guest_id, "asked for it")
 

@@ -59,6 +59,8 @@ _FILL: Final = (
            CASE WHEN n > 900 THEN now() END {many}""",
     """INSERT INTO visits (visit_id, venue_id, guest_id, status, opened_by, closed_at, closed_by)
        SELECT gen_random_uuid(), 'bar', {guest}, 'closed', 'test', now(), 'test' {many}""",
+    """INSERT INTO payments (payment_id, provider, guest_id, visit_id, venue_id, amount_minor)
+       SELECT gen_random_uuid(), 'stripe', {guest}, {visit}, 'bar', n {many}""",
     """INSERT INTO pours (pour_id, visit_id, guest_id, card_uid, venue_id, tap_path, keg_id, beverage_id, sync_status, request_id,
            sell_price_per_liter_minor, max_volume_ml, hold_minor, amount_minor, settled_at)
        SELECT {pour}, '{VISIT}', '{GUEST}', '{CARD_UID}', 'bar', 'bar/taps/t1', {keg}, {beverage}, 'synced', {event}, 900, 400, 360,
@@ -116,6 +118,8 @@ LISTS: Final = (
     Listed("/devices", r'/devices/rotate\?path=([^"]+)"', "devices"),
     Listed("/guests", f'href="/guests/{UUIDS}"', "guests"),
     Listed("/guests?search=ann", f'href="/guests/{UUIDS}"', "guests WHERE first_name LIKE 'Ann_%'", is_variant=True),
+    Listed("/payments", f'href="/guests/{UUIDS}"', "payments"),
+    Listed("/payments?status=pending", f'href="/guests/{UUIDS}"', "payments", is_variant=True),
     Listed(f"/guests/{GUEST}", "<li>(.*?)</li>", f"generate_series(1, {ROWS} + 20 + 3)"),
     Listed("/search?q=ann&of=guests", f'href="/guests/{UUIDS}"', "guests WHERE first_name LIKE 'Ann_%'"),
     Listed("/search?q=ann&of=visits", f'href="/visits/{UUIDS}"', "visits WHERE status = 'active'"),
@@ -156,6 +160,8 @@ REST: Final = (
     ("/api/guests", "guest_id", "guests"),
     ("/api/guests?search=ann", "guest_id", "guests WHERE first_name LIKE 'Ann_%'"),
     (f"/api/guests/{GUEST}/ledger", "movement_id", f"money_movements WHERE guest_id = '{GUEST}'"),
+    ("/api/payments", "payment_id", "payments"),
+    ("/api/payments?status=pending", "payment_id", "payments"),
     ("/api/incidents", "incident_id", "incidents"),
     ("/api/incidents?status=resolved", "incident_id", "incidents WHERE status = 'resolved'"),
     ("/api/kegs?status=retired", "keg_id", "kegs WHERE status = 'retired'"),

@@ -58,6 +58,12 @@ class SignedNotification(Struct, frozen=True):
     return_url: str
 
 
+class _Ids(Struct):
+    guest_id: UUID
+    visit_id: UUID
+    venue_id: str
+
+
 class _Body(Struct):
     provider_id: str
     sent_at: int
@@ -134,13 +140,11 @@ class SimulatedProvider:
             KeptCheckout(
                 provider_id=provider_id,
                 payment_id=wanted.payment_id,
-                guest_id=wanted.guest_id,
-                visit_id=wanted.visit_id,
-                venue_id=wanted.venue_id,
                 amount_minor=wanted.amount_minor,
                 state=OPEN,
                 return_url=wanted.return_url,
                 secret=secrets.token_urlsafe(SECRET_BYTES),
+                ids=msgspec.json.encode(_Ids(wanted.guest_id, wanted.visit_id, wanted.venue_id)).decode(),
                 returns="[]",
             ),
         )
@@ -195,7 +199,7 @@ class SimulatedProvider:
         return SignedNotification({SIGNATURE_HEADER: _sign(checkout.secret, body)}, body, checkout.return_url)
 
     def _say(self, checkout: KeptCheckout) -> ProviderPayment:
-        is_open = checkout.state == OPEN
+        is_open, ids = checkout.state == OPEN, msgspec.json.decode(checkout.ids, type=_Ids)
         return ProviderPayment(
             provider_id=checkout.provider_id,
             charge_id=None if is_open else checkout.provider_id,
@@ -204,9 +208,9 @@ class SimulatedProvider:
             amount_minor=checkout.amount_minor,
             currency=self._db.policy.currency,
             returns=_returns.decode(checkout.returns),
-            guest_id=checkout.guest_id,
-            visit_id=checkout.visit_id,
-            venue_id=checkout.venue_id,
+            guest_id=ids.guest_id,
+            visit_id=ids.visit_id,
+            venue_id=ids.venue_id,
         )
 
 

@@ -11,6 +11,7 @@ from tapwire_core.db.tables.columns import (
     closed_set,
     default_now,
     json_list,
+    json_object,
     key,
     number,
     optional_time,
@@ -94,7 +95,10 @@ class PaymentReturn(SQLModel, table=True):
 
 
 class SimulatedCheckout(SQLModel, table=True):
-    """A page to pay of the provider `test`, as a provider would keep it. `secret` signs its notifications."""
+    """A page to pay of the provider `test`, as a provider would keep it. `secret` signs its notifications.
+
+    `ids`: what it was told at the beginning, which says nothing to a provider.
+    """
 
     __tablename__ = "simulated_checkouts"
 
@@ -104,8 +108,6 @@ class SimulatedCheckout(SQLModel, table=True):
     state: str = string()
     return_url: str = string()
     secret: str = string()
-    guest_id: UUID
-    visit_id: UUID
-    venue_id: str = string()
+    ids: dict[str, Any] = json_object()
     returns: list[Any] = json_list()
     created_at: datetime = default_now()

@@ -11,17 +11,15 @@ from tapwire_core.db.writes.rows import as_struct
 
 
 class KeptCheckout(Struct, frozen=True, kw_only=True):
-    """A page to pay. `state`: open, paid or expired; `returns`: what went back of it."""
+    """A page to pay. `state`: open, paid or expired; `ids` and `returns`, as JSON: of whom it is, and what went back of it."""
 
     provider_id: str
     payment_id: UUID
-    guest_id: UUID
-    visit_id: UUID
-    venue_id: str
     amount_minor: int
     state: str
     return_url: str
     secret: str
+    ids: str
     returns: str
 
 
@@ -31,7 +29,7 @@ _COLUMNS = ", ".join(KeptCheckout.__struct_fields__)
 async def insert_checkout(store: Store, checkout: KeptCheckout) -> None:
     """Add a page to pay; the same page again changes nothing."""
     await store.connection.execute(
-        f"""INSERT INTO simulated_checkouts ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        f"""INSERT INTO simulated_checkouts ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (provider_id) DO NOTHING""",  # noqa: S608 - ours
         *msgspec.structs.astuple(checkout),
     )

@@ -86,9 +86,7 @@ def upgrade() -> None:
             state text NOT NULL,
             return_url text NOT NULL,
             secret text NOT NULL,
-            guest_id uuid NOT NULL,
-            visit_id uuid NOT NULL,
-            venue_id text NOT NULL,
+            ids jsonb NOT NULL DEFAULT '{}'::jsonb,
             returns jsonb NOT NULL DEFAULT '[]'::jsonb,
             created_at timestamptz NOT NULL DEFAULT now()
         )
