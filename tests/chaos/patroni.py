@@ -24,12 +24,16 @@ PROGRAMS: Final = {"etcd": "etcd-server", "patroni": "patroni"}
 """What it runs, and the package of Debian that has it."""
 MEMBERS: Final = 3
 READY_S: Final = 90.0
-LOOK_S: Final = 0.2
+LOOK_S: Final = 0.3
+LOOKS: Final = 5
+"""It counts as whole when it is so at this many looks on end: a member that comes back looks well for a moment."""
 SQL_S: Final = 60.0
 OWNER: Final = "tapwire"
 PROGRAM: Final = "tapwire_program"
 DATABASE: Final = "tapwire"
 ASK_S: Final = 2.0
+KILL: Final = (StopStep(signal.SIGKILL, 5.0),)
+"""How they end: the data are thrown away."""
 
 
 def missing_programs() -> str:
@@ -67,12 +71,14 @@ class DatabaseCluster:
         return f"postgresql://{role}:{self.passwords[role]}@{hosts}/{DATABASE}?sslmode=verify-ca&sslrootcert={authority}"
 
     async def members(self) -> dict[str, dict[str, Any]]:
-        """Each member as the first that answers says it: its role, state and lag; empty when none answers."""
-        async with httpx.AsyncClient(verify=False, timeout=ASK_S) as client:  # noqa: S501  whoever answers is a process of ours
+        """Each member as the leader says it: its role, state and lag; empty when there is none."""
+        async with httpx.AsyncClient(verify=False, timeout=ASK_S) as client:  # all are processes of ours
             for machine in self.machines:
                 with suppress(httpx.HTTPError):
-                    answer = await client.get(f"https://{machine.address}:{self.ports['PATRONI_PORT']}/cluster")
-                    return {member["name"]: member for member in answer.json()["members"]}
+                    address = f"https://{machine.address}:{self.ports['PATRONI_PORT']}"
+                    if (await client.get(f"{address}/leader")).status_code == httpx.codes.OK:
+                        members = (await client.get(f"{address}/cluster")).json()["members"]
+                        return {member["name"]: member for member in members}
         return {}
 
     async def named(self, role: str) -> Member:
@@ -85,40 +91,50 @@ class DatabaseCluster:
                 await asyncio.sleep(LOOK_S)
 
     async def whole(self) -> None:
-        """Wait until every member is there: a leader, a synchronous standby, and another that follows."""
+        """Wait until every member is there: a leader, a synchronous standby, and another that follows; for some time on end."""
+        looks = 0
         try:
             async with asyncio.timeout(READY_S):
-                while not self._is_whole(await self.members()):
+                while looks < LOOKS:
+                    looks = looks + 1 if await self._is_whole() else 0
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             logs = "\n".join(f"{member.name}: {member.log()}" for member in (*self.etcds, *self.patronis))
             raise AssertionError(f"not whole: {await self.members()}\n{logs}") from None
 
-    def _is_whole(self, members: dict[str, dict[str, Any]]) -> bool:
-        roles = sorted(member["role"] for member in members.values())
-        states = [member["state"] in ("running", "streaming") for member in members.values()]
-        return roles == ["leader", "replica", "sync_standby"] and all(states)
+    async def _is_whole(self) -> bool:
+        members = (await self.members()).values()
+        roles = sorted(member["role"] for member in members)
+        states = [member["state"] in ("running", "streaming") and member.get("lag", 0) == 0 for member in members]
+        timelines = {member.get("timeline") for member in members}
+        return roles == ["leader", "replica", "sync_standby"] and all(states) and len(timelines) == 1 and await self._both_follow()
 
-    async def sql(self, statements: str) -> None:
-        """Execute this at the leader as the superuser of its machine, as an operator does it there."""
+    async def _both_follow(self) -> bool:
+        with suppress(subprocess.SubprocessError):
+            return await self.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "2"
+        return False
+
+    async def sql(self, statements: str) -> str:
+        """Execute this at the leader as the superuser of its machine, as an operator does it there; what it printed."""
         leader = await self.named("leader")
         sockets = self.folder / leader.machine.name / "sockets"
-        psql = ["psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "-h", str(sockets), "-p", str(self.ports["POSTGRES_PORT"])]
-        await asyncio.to_thread(
+        psql = ["psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1", "-h", str(sockets)]
+        done = await asyncio.to_thread(
             subprocess.run,
-            [*psql, "-U", "nobody", "-d", "postgres"],
+            [*psql, "-p", str(self.ports["POSTGRES_PORT"]), "-U", "nobody", "-d", "postgres"],
             input=statements.encode(),
+            stdout=subprocess.PIPE,
             user="nobody",
             cwd="/",
             check=True,
             timeout=SQL_S,
         )
+        return done.stdout.decode().strip()
 
 
 @asynccontextmanager
 async def patroni_cluster(folder: Path, network: Network) -> AsyncIterator[DatabaseCluster]:
     """Run one in a folder that every user may enter, with a database for Tapwire that is still empty."""
-    folder.mkdir()
     ports = {name: port_of_all_addresses() for name in ("POSTGRES_PORT", "PATRONI_PORT", "ETCD_PORT", "PEER_PORT")}
     cluster = DatabaseCluster(folder, ports, [network.machine(f"db{number}") for number in range(1, MEMBERS + 1)])
     _write(cluster)
@@ -136,6 +152,7 @@ async def patroni_cluster(folder: Path, network: Network) -> AsyncIterator[Datab
 
 def _write(cluster: DatabaseCluster) -> None:
     folder, user = cluster.folder, pwd.getpwnam("nobody")
+    folder.mkdir()
     places = {"CLUSTER": folder / "MEMBER", "DATA": folder / "MEMBER", "ETCD_DATA": folder / "MEMBER" / "etcd.data"}
     given = {"SOCKETS": folder / "MEMBER" / "sockets", "SUPERUSER": "nobody", **places, **cluster.ports}
     subprocess.run(
@@ -159,7 +176,7 @@ def _etcd(cluster: DatabaseCluster, machine: Machine) -> Member:
         return Child(
             ["etcd", f"--config-file={folder / 'etcd' / 'etcd.yml'}"],
             log=cluster.folder / f"etcd-{machine.name}.{count}.log",
-            stop_steps=(StopStep(signal.SIGTERM, 3.0), StopStep(signal.SIGKILL, 2.0)),
+            stop_steps=KILL,
             owner=owner,
             env={"PATH": os.environ["PATH"]},
         )
@@ -174,12 +191,11 @@ def _patroni(cluster: DatabaseCluster, machine: Machine) -> Member:
         return Child(
             ["patroni", folder / "patroni" / "patroni.yml"],
             log=cluster.folder / f"patroni-{machine.name}.{count}.log",
-            stop_steps=(StopStep(signal.SIGTERM, 10.0), StopStep(signal.SIGKILL, 2.0)),
+            stop_steps=KILL,
+            orphan_signal=signal.SIGTERM,  # it then stops its PostgreSQL, which nobody else would
             owner=owner,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder), "PYTHONUNBUFFERED": "1"},
             cwd=folder,
         )
 
     return Member(f"postgres-{machine.name}", machine, owner.gid, start)
-
-
