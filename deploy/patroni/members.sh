@@ -70,6 +70,7 @@ for member; do
         certify "$new/$part" "$name" "$address"
         place "$part.yml" "$name" "$address" > "$new/$part/$part.yml"
     done
+    cp "$here/etcd.service.conf" "$here/patroni.service.conf" "$new"
     mv "$new" "$folder/$name"
     echo "$folder/$name is ready for $cluster on $address"
 done

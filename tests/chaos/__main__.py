@@ -9,8 +9,9 @@ from typing import Final
 
 from tapwire_core.commands.progress_line import progress_line
 from tapwire_demo.arguments import MakeParser, minutes_above_zero
-from tests.chaos.cluster import IMPATIENT_S, Trial
+from tests.chaos.cluster import IMPATIENT_S, Loss, Trial
 from tests.chaos.cluster_site import open_cluster, why_not
+from tests.chaos.machines import may_cut
 from tests.chaos.monkey import Monkey
 from tests.chaos.programs import besides, tell_the_time
 from tests.chaos.run import RECOVERY_S, Outcome, run_chaos
@@ -46,14 +47,13 @@ async def chaos(seed: int, minutes: float, taps: int) -> int:
 
 async def cluster_chaos(seed: int, taps: int) -> int:
     """Lose each member of a cluster in each way, and print the account."""
-    if reason := why_not():
+    if reason := why_not() or ("" if may_cut() else "machines are cut off by iptables, whose rules this user may not set"):
         print(f"CLUSTER=1 can't run here: {reason}")
         return 1
-    print(
-        f"A bar with {taps} taps, three database members with etcd, three core workers, two admin APIs behind HAProxy, one Mosquitto."
-    )
+    place = "three database members with etcd, three core workers, two admin APIs behind HAProxy, one Mosquitto"
+    print(f"A bar with {taps} taps, {place}.")
     async with open_cluster(taps) as cluster:
-        losses = []
+        losses: list[Loss] = []
 
         async def lose_all(monkey: Monkey) -> None:
             trial = Trial(cluster, monkey, lambda line: print(line, flush=True), losses)

@@ -169,4 +169,4 @@ FROM (
 ) AS pour
 WHERE authorized_at > asked + interval '1 second' GROUP BY tap_path
 """
-"""For each tap the longest time from the fault, or from the end of a pour after it, to the next grant; none that just slipped through."""
+"""For each tap the longest time from the fault, or from the end of a pour after it, to the next grant, if none slipped through."""

@@ -1,4 +1,4 @@
-"""A bar without a single machine loses the primary of its database, and another takes over: nothing is lost, and every tap pours again."""
+"""A bar without a single machine loses the primary of its database: another takes over, and nothing is lost."""
 
 import os
 

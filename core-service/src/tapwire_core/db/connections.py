@@ -71,7 +71,7 @@ async def connect(url: str, **options: Any) -> asyncpg.Connection:
     hosts = hosts_of(url)
     if len(hosts) == 1:
         return await _connect_to(url, options, CONNECT_TIMEOUT_S)
-    wants_primary = "target_session_attrs" not in parse_qs(urlsplit(url).query)
+    wants_primary = parse_qs(urlsplit(url).query).get("target_session_attrs", [WRITABLE]) == [WRITABLE]
     if wants_primary:
         options["target_session_attrs"] = WRITABLE
         hosts.sort(key=lambda host: host != _primaries.get(url))
