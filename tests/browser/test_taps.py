@@ -53,6 +53,7 @@ async def test_the_taps_own_screen_shows_a_pour_to_its_end_and_denials_in_words(
         await expect(page.locator("body[data-state=denied] [data-show=title]")).to_have_text("Please top up at the counter.")
         await expect(page.locator("body[data-state=pouring] [data-show=title]")).to_have_text("Enjoy, Ann!")
         await expect(page.locator("[data-show=ml]")).to_have_text(NUMBER)
+        assert await page.evaluate("document.querySelector('footer').getBoundingClientRect().bottom <= innerHeight")
         await expect(page.locator("body[data-state=thanks] [data-show=title]")).to_have_text("Cheers!")
         await expect(page.locator("[data-show=money]")).to_contain_text("€")
 

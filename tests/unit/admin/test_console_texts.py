@@ -55,6 +55,10 @@ def test_every_member_of_a_closed_set_has_its_words() -> None:
         assert set(texts) == set(members), members
 
 
+def test_reasons_of_locks_by_the_core_read_the_same_in_english() -> None:
+    assert all(reason == text for reason, text in labels.LOCK_REASONS.items())
+
+
 def test_every_refusal_is_told_in_words() -> None:
     create_app  # noqa: B018  its import brings every use case, and so every refusal
     codes = {error.code for error in _errors(DomainError) if hasattr(error, "code")}

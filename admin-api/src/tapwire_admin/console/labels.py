@@ -38,6 +38,7 @@ from tapwire_core.domain.closed_sets import (
     VisitStatus,
     WallSort,
 )
+from tapwire_core.domain.settlement import VALVE_SUSPECTED
 from tapwire_core.domain.webhooks import DeliveryCause, DeliveryStatus, OffReason
 
 
@@ -111,6 +112,8 @@ WALL_SORTS: Final[Mapping[WallSort, str]] = {
     WallSort.NUMBER: N_("By number"),
     WallSort.OWN: N_("My order"),
 }
+LOCK_REASONS: Final[Mapping[str, str]] = {VALVE_SUSPECTED: N_("A pour ran far over its limit: check the valve.")}
+"""Reasons for which the core locks a tap by itself; people write theirs in their own words."""
 CASH_KINDS: Final[Mapping[CashKind, str]] = {
     CashKind.PAY_IN: N_("Into the drawer"),
     CashKind.PAY_OUT: N_("Out of the drawer"),
@@ -457,6 +460,7 @@ DAYS: Final = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"),
 """The days of the week, Monday first, short."""
 WORDS: Final[Mapping[str, Mapping[Any, str]]] = {
     "field": FIELDS,
+    "lock_reason": LOCK_REASONS,
     "role": ROLES,
     "cash_kind": CASH_KINDS,
     "cleaning_kind": CLEANING_KINDS,

@@ -8,6 +8,7 @@ operator's volume counts only until the first report. So a late report moves sto
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from tapwire_contracts.codec import encode
@@ -23,6 +24,9 @@ from tapwire_core.domain.odometers import StretchFacts, account_fact, account_im
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pour_reports import CurrentTap, PourFacts, Report, SettlementFacts, Verdict, implausibility
 from tapwire_core.domain.pours import PourEvent, end_pour
+
+VALVE_SUSPECTED: Final = "A pour ran far over its limit: check the valve."
+"""Reason of the lock of a tap whose valve did not close; the console has it in its languages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +277,6 @@ def _reject(report: Report, pour: PourFacts, moved_ml: int, changes: Changes) ->
 
 
 def _lock_failing_valve(kind: IncidentKind, pour: PourFacts, details: Mapping[str, object], changes: Changes) -> None:
-    changes.lock_tap(f"pour {pour.pour_id} ran far over its limit: check the valve")
+    changes.lock_tap(VALVE_SUSPECTED)
     details = {**details, "guest_id": str(pour.guest_id), "visit_id": str(pour.visit_id)}
     changes.raise_incident(kind, str(pour.pour_id), details, pour_id=pour.pour_id)
