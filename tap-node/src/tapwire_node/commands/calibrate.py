@@ -137,7 +137,7 @@ def book(door: AdminApi, terminal: Terminal, code: str | None, measured: Measure
     """
     while True:
         code = code or terminal.ask(
-            "Enter the code that the console shows on this tap's page (Calibrate by code). Leave empty to set the factor by hand."
+            "Enter a code from this tap's page in the console (Calibrate, Make a code). Leave empty to set the factor by hand."
         )
         if not code:
             return None
