@@ -68,9 +68,9 @@ class Books:
             self.accounts[moved.debit_account] += moved.amount_minor
             self.accounts[moved.credit_account] -= moved.amount_minor
             if moved.payment_return_id is not None:
-                its = returns[moved.payment_return_id]
+                known = returns[moved.payment_return_id]
                 row = Moved(moved.debit_account, moved.credit_account, moved.amount_minor)
-                returns[its.return_id] = replace(its, moved=(*its.moved, row))
+                returns[known.return_id] = replace(known, moved=(*known.moved, row))
         for raised in changes.raised:
             self.incidents.add(raised.cause)
             returns[UUID(raised.cause)] = replace(returns[UUID(raised.cause)], incident_id=uuid4())
