@@ -11,6 +11,7 @@ MINUTES ?=
 TAPS    ?= 16
 WORKERS ?= 2
 URL     ?=
+CLUSTER ?=
 IMAGE   ?= debian:trixie
 COMMAND ?= .ci/run
 DOCKER_OPTIONS ?= --privileged
@@ -34,7 +35,8 @@ RUN      := PYTHONPATH=demo exec $(PY)
 
 # what tests run or build beside Python's packages, by the names of Debian; a browser is Chromium or Chrome
 TESTED_WITH     = ca-certificates curl git make mosquitto mosquitto-clients openssl $(MISSING_VENV)
-INSTALLED_WITH  = gcc libc6-dev python3-dev swig systemd docker.io debootstrap iptables iproute2
+INSTALLED_WITH  = gcc libc6-dev python3-dev swig systemd docker.io debootstrap iptables iproute2 \
+	postgresql patroni etcd-server haproxy
 # and docker-cli, where docker.io does not have it
 MISSING_VENV    = $(if $(shell python3 -c 'import venv, ensurepip' 2>/dev/null && echo there),,python3-venv)
 BROWSER         = $(shell command -v chromium google-chrome)
@@ -103,8 +105,8 @@ sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where every
 bench: $(VENV)/.bench $(VENDOR) ## measure speed beside the limit of this machine, a quarter of an hour; DURATION=s each, STEADY=s on end, ROWS=n of history, DOCS=1 for docs/performance.md, ONLY=screen or limits
 	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(DURATION),--seconds $(DURATION)) $(if $(STEADY),--steady $(STEADY)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
 
-chaos: $(VENV)/.demo $(VENDOR) ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n
-	@$(RUN) -m tests.chaos $(if $(MINUTES),'--minutes=$(MINUTES)') --seed $(SEED) --taps $(TAPS)
+chaos: $(VENV)/.demo $(VENDOR) ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n, CLUSTER=1 for one without a single machine
+	@$(RUN) -m tests.chaos $(if $(CLUSTER),--cluster) $(if $(MINUTES),'--minutes=$(MINUTES)') --seed $(SEED) --taps $(TAPS)
 
 poison: $(VENV)/.demo $(VENDOR) ## measure how others are served beside a device that floods nonsense; SECONDS=n for each case
 	@$(RUN) -m tests.chaos.poison $(if $(SECONDS),'--seconds=$(SECONDS)')

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tapwire_demo.processes import Child, StopStep
+from tapwire_demo.processes import Child, Owner, StopStep
 
 STOP: Final = (StopStep(signal.SIGTERM, 8.0),)
 """A tap node may take 5 s to bring a running pour to its report."""
@@ -81,14 +81,15 @@ class Crew:
             log.replace(log.with_suffix(".before.log"))
 
 
-def start_program(program: Program, log: Path) -> Child:
-    """Start it once."""
+def start_program(program: Program, log: Path, owner: Owner | None = None) -> Child:
+    """Start it once, as somebody else if we are root and it says so."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS_PREFIX)}
     return Child(
         [sys.executable, "-m", *program.arguments],
         log=log,
         stop_steps=STOP,
         orphan_signal=signal.SIGKILL,  # each of them is made to bear it
+        owner=owner,
         env={**inherited, "PYTHONUNBUFFERED": "1", **program.settings},
         cwd=Path.cwd(),
     )

@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, CDPSession, expect
 
 from tapwire_demo.demo_file import DemoFile
 from tests.browser.api import Api
@@ -80,3 +80,34 @@ async def test_the_tap_wall_is_arranged_by_keyboard_and_by_hand_and_remembers_it
     assert await order() == [first, second, *rest]
     await taps.first.locator(".wall-open").click()
     await expect(console.dialog).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [360, 768])
+async def test_a_tap_is_dragged_to_another_place_by_a_finger(browser: Browser, demo: DemoFile, width: int) -> None:
+    async with Console.opened(browser, demo.api_url, language="en", theme="light", width=width, height=900) as console:
+        await console.log_in(demo.operator)
+        page = await console.see("/wall")
+        finger = await page.context.new_cdp_session(page)
+        await finger.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 1})
+        await console.press("Arrange")
+        taps = page.locator(".wall-tap")
+        first, second, *rest = await taps.evaluate_all("(taps) => taps.map((tap) => tap.dataset.id)")
+        handle, target = await taps.first.locator("[data-handle]").bounding_box(), await taps.nth(1).bounding_box()
+        assert handle is not None
+        assert target is not None
+        at = (handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+        to = (target["x"] + target["width"] * 0.6, target["y"] + target["height"] / 2)
+
+        await touch(finger, "touchStart", *at)
+        for step in range(1, 9):
+            await touch(finger, "touchMove", *(begin + (end - begin) * step / 8 for begin, end in zip(at, to, strict=True)))
+        async with page.expect_response(lambda answer: answer.request.method == "POST" and answer.ok):
+            await finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+        await console.see("/wall")
+        assert await taps.evaluate_all("(taps) => taps.map((tap) => tap.dataset.id)") == [second, first, *rest]
+
+
+async def touch(finger: CDPSession, kind: str, x: float, y: float) -> None:
+    """One event of a finger on the screen."""
+    await finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y, "id": 1}]})

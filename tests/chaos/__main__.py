@@ -1,4 +1,7 @@
-"""`make chaos MINUTES=n [SEED=n] [TAPS=n]`: a bar under fire, told as it happens. Exits 1 when the auditor finds something."""
+"""`make chaos MINUTES=n [SEED=n] [TAPS=n]`: a bar under fire, told as it happens. Exits 1 when the auditor finds something.
+
+`CLUSTER=1`: a bar without a single machine, of which any member is killed, frozen and cut off.
+"""
 
 import asyncio
 import sys
@@ -6,6 +9,9 @@ from typing import Final
 
 from tapwire_core.commands.progress_line import progress_line
 from tapwire_demo.arguments import MakeParser, minutes_above_zero
+from tests.chaos.cluster import IMPATIENT_S, Loss, Trial
+from tests.chaos.cluster_site import open_cluster, why_not
+from tests.chaos.machines import may_cut
 from tests.chaos.monkey import Monkey
 from tests.chaos.programs import besides, tell_the_time
 from tests.chaos.run import RECOVERY_S, Outcome, run_chaos
@@ -39,6 +45,32 @@ async def chaos(seed: int, minutes: float, taps: int) -> int:
     return 1 if outcome.findings or slow else 0
 
 
+async def cluster_chaos(seed: int, taps: int) -> int:
+    """Lose each member of a cluster in each way, and print the account."""
+    if reason := why_not() or ("" if may_cut() else "machines are cut off by iptables, whose rules this user may not set"):
+        print(f"CLUSTER=1 can't run here: {reason}")
+        return 1
+    place = "three database members with etcd, three core workers, two admin APIs behind HAProxy, one Mosquitto"
+    print(f"A bar with {taps} taps, {place}.")
+    async with open_cluster(taps) as cluster:
+        losses: list[Loss] = []
+
+        async def lose_all(monkey: Monkey) -> None:
+            trial = Trial(cluster, monkey, lambda line: print(line, flush=True), losses)
+            await trial.all()
+            await trial.settle()
+
+        outcome = await run_chaos(cluster.site, seed, lose_all, PATIENCE_S, lambda line: print(line, flush=True), IMPATIENT_S)
+    for line in account(outcome):
+        print(line)
+    missed = [f"{loss.what}: {loss.dry_s:.1f} s without a pour, goal {loss.goal_s:.0f} s" for loss in losses if not loss.is_met]
+    for finding in (*outcome.findings, *missed):
+        print(f"FOUND {finding}")
+    print(f"longest without a pour: {max(loss.dry_s for loss in losses):.1f} s")
+    print("The auditor found nothing." if not outcome.findings else f"seed {seed}: look at the findings.")
+    return 1 if outcome.findings or missed else 0
+
+
 def account(outcome: Outcome) -> list[str]:
     """Summary of a run."""
     pours, books = outcome.pours, outcome.books
@@ -67,7 +99,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=minutes_above_zero, default=2.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--taps", type=int, default=16)
+    parser.add_argument("--cluster", action="store_true")
     arguments = parser.parse_args()
+    if arguments.cluster:
+        return asyncio.run(cluster_chaos(arguments.seed, arguments.taps))
     return asyncio.run(chaos(arguments.seed, arguments.minutes, arguments.taps))
 
 

@@ -20,20 +20,26 @@ PAUSE_S: Final = (1.0, 2.0)
 """Between two guests; longer than a reader's debounce, or the card would not count as lifted."""
 
 
-async def play_guests(tap: Tap, dice: Random, are_welcome: Callable[[], bool], can_pay: Callable[[], bool]) -> None:
+async def play_guests(
+    tap: Tap,
+    dice: Random,
+    are_welcome: Callable[[], bool],
+    can_pay: Callable[[], bool],
+    patience_s: tuple[float, float] = PATIENCE_S,
+) -> None:
     """Let the tap's guests come one after the other while they are welcome; the poor only while somebody takes their money."""
     while are_welcome():
         await asyncio.sleep(dice.uniform(*PAUSE_S))
         rich, poor = tap.drinkers
-        await drink(tap, dice.choice((rich, poor)) if can_pay() else rich, dice)
+        await drink(tap, dice.choice((rich, poor)) if can_pay() else rich, dice, patience_s)
 
 
-async def drink(tap: Tap, guest: Drinker, dice: Random) -> int:
+async def drink(tap: Tap, guest: Drinker, dice: Random, patience_s: tuple[float, float]) -> int:
     """One visit to the tap; how much flowed."""
     before_ml = tap.look().flowed_ml
     tap.hand.act(Action.SET_FLOW, ml_per_s=dice.randint(*FLOW_ML_PER_S))
     tap.hand.act(Action.PRESENT, card_uid=guest.card_uid)
-    await _wait(lambda: tap.look().valve_is_driven, dice.uniform(*PATIENCE_S))
+    await _wait(lambda: tap.look().valve_is_driven, dice.uniform(*patience_s))
     enough_ml = before_ml + dice.randint(*WANTS_ML)
     await _wait(lambda: tap.look().flowed_ml >= enough_ml or not tap.look().valve_is_driven, LONGEST_S)
     tap.hand.act(Action.REMOVE)

@@ -23,6 +23,7 @@ from tapwire_node.simulator.protocol import Action
 from tests.chaos.first_data import FLOODER
 from tests.chaos.flooder import nonsense
 from tests.chaos.link import Link
+from tests.chaos.machines import Member
 from tests.chaos.memory_card import Image
 from tests.chaos.programs import KeptProgram
 from tests.chaos.site import ADMIN, CORES, Site, Tap, start_clone
@@ -101,7 +102,7 @@ class Monkey:
 
     # ── what it may break ───────────────────────────────────────────────────
 
-    def _core(self) -> KeptProgram:
+    def _core(self) -> KeptProgram | Member:
         return self.site.programs[self.dice.choice(CORES)]
 
     def _tap(self) -> Tap:

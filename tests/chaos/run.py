@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from tests.chaos.audit import Auditor, Booked, at_rest
-from tests.chaos.guests import play_guests
+from tests.chaos.guests import PATIENCE_S, play_guests
 from tests.chaos.liar import Liar
 from tests.chaos.memory import Memory
 from tests.chaos.monkey import Done, Monkey
@@ -51,12 +51,16 @@ async def run_chaos(
     break_things: Callable[[Monkey], Awaitable[None]],
     patience_s: float,
     tell: Callable[[object], None] = lambda _: None,
+    guests_patience_s: tuple[float, float] = PATIENCE_S,
 ) -> Outcome:
     """Break a site that is at work, let it recover, and judge it; `patience_s` is how long recovery and quiet may take each."""
     dice = Random(seed)
     monkey, staff, stalls = Monkey(site, Random(dice.random()), tell), Staff(site, Random(dice.random())), Stalls()
     day = Day()
-    guests = [asyncio.create_task(play_guests(tap, Random(dice.random()), day.is_open, day.has_staff)) for tap in site.taps]
+    guests = [
+        asyncio.create_task(play_guests(tap, Random(dice.random()), day.is_open, day.has_staff, guests_patience_s))
+        for tap in site.taps
+    ]
     liars = tuple(Liar(stranger) for stranger in site.strangers)
     guests += [asyncio.create_task(liar.play(site, Random(dice.random()), day.is_open)) for liar in liars]
     counter = asyncio.create_task(staff.work(day.has_staff))

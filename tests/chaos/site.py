@@ -29,6 +29,7 @@ from tapwire_node.simulator.client import SimulatorClient
 from tapwire_node.simulator.protocol import Action, GroundTruth, SimulatorUnreachable
 from tests.chaos.first_data import PULSES_PER_LITER, VENUE, Drinker, found, invite
 from tests.chaos.link import Link
+from tests.chaos.machines import Member
 from tests.chaos.memory import Memory
 from tests.chaos.memory_card import Image
 from tests.chaos.programs import KeptProgram, KeptServer
@@ -131,11 +132,12 @@ class Site:
 
     folder: Path
     db: Database
-    postgres: EmbeddedPostgres
+    single: EmbeddedPostgres | None
+    """The one database server; a cluster has none."""
     broker: EmbeddedBroker
     taps: list[Tap] = field(default_factory=list)
     strangers: list[Stranger] = field(default_factory=list)
-    programs: dict[str, KeptProgram] = field(default_factory=dict)
+    programs: dict[str, KeptProgram | Member] = field(default_factory=dict)
     servers: dict[str, KeptServer] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
     database_url: str = ""
@@ -146,13 +148,19 @@ class Site:
     staff_password: str = ""
 
     @property
-    def cores(self) -> list[KeptProgram]:
+    def postgres(self) -> EmbeddedPostgres:
+        """The one database server."""
+        assert self.single is not None, "a cluster has several"
+        return self.single
+
+    @property
+    def cores(self) -> list[KeptProgram | Member]:
         """The core workers."""
         return [self.programs[name] for name in CORES]
 
     def memory(self) -> dict[str, Memory]:
         """The memory of each server and program now."""
-        kept: dict[str, KeptServer | KeptProgram] = {**self.servers, **self.programs}
+        kept: dict[str, KeptServer | KeptProgram | Member] = {**self.servers, **self.programs}
         return {name: each.memory() for name, each in kept.items()}
 
 
@@ -178,15 +186,14 @@ async def open_site(
             keg_id = await db.pool.fetchval("SELECT keg_id FROM taps WHERE tap_path = $1", str(path))
             site.strangers.append(Stranger(path, keg_id, await invite(db, f"05c0{number:04x}", RICH_MINOR)))
         await _open_services(site, stack, core_settings or {})
-        await _open_taps(site, stack, paths)
-        await _until_ready(site)
+        await open_taps(site, stack, paths)
+        await until_ready(site)
         yield site
 
 
 async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mapping[str, str]) -> None:
     """Core workers and admin API, each with a link to the broker and one to the database."""
-    site.staff_password = secrets.token_urlsafe()
-    await users.create_user(site.db, OPERATOR, "staff", Role.SHIFT_LEAD, site.staff_password)
+    await hire_staff(site)
     api_port = free_port()
     site.api_url = f"http://{LOOPBACK}:{api_port}"
     for name in (*CORES, ADMIN):
@@ -194,18 +201,29 @@ async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mappi
         to_database = await stack.enter_async_context(Link.opened(f"{name} to database", site.postgres.port))
         site.links |= {link.name: link for link in (to_broker, to_database)}
         account = "watcher" if name == ADMIN else "core"
-        settings = {
-            "TAPWIRE_DATABASE_URL": _database_url(site, to_database),
-            "TAPWIRE_BROKER_URL": through(site.broker.url(account), to_broker),
-            "TAPWIRE_DEVICE_DECISIONS_PER_HOUR": UNLIMITED,
-            "TAPWIRE_IDENTITY_CONFLICT_MS": str(CONFLICT_MS),
-            **core_settings,
-        }
+        settings = service_settings(_database_url(site, to_database), through(site.broker.url(account), to_broker))
+        settings |= core_settings
         if name == ADMIN:
             settings |= {"TAPWIRE_ADMIN_HOST": LOOPBACK, "TAPWIRE_ADMIN_PORT": str(api_port)}
         module = "tapwire_admin" if name == ADMIN else "tapwire_core"
         site.programs[name] = KeptProgram(Program(name, (module, "run"), settings), site.folder)
         await stack.enter_async_context(site.programs[name].kept())
+
+
+async def hire_staff(site: Site) -> None:
+    """Make the operators' login."""
+    site.staff_password = secrets.token_urlsafe()
+    await users.create_user(site.db, OPERATOR, "staff", Role.SHIFT_LEAD, site.staff_password)
+
+
+def service_settings(database_url: str, broker_url: str) -> dict[str, str]:
+    """Settings of a core worker or admin API, for taps that pour without rest."""
+    return {
+        "TAPWIRE_DATABASE_URL": database_url,
+        "TAPWIRE_BROKER_URL": broker_url,
+        "TAPWIRE_DEVICE_DECISIONS_PER_HOUR": UNLIMITED,
+        "TAPWIRE_IDENTITY_CONFLICT_MS": str(CONFLICT_MS),
+    }
 
 
 def _database_url(site: Site, link: Link) -> str:
@@ -214,7 +232,7 @@ def _database_url(site: Site, link: Link) -> str:
     return url if site.standby_port is None else url.replace(f":{link.port}", f":{link.port},{LOOPBACK}:{site.standby_port}")
 
 
-async def _open_taps(site: Site, stack: AsyncExitStack, paths: list[DevicePath]) -> None:
+async def open_taps(site: Site, stack: AsyncExitStack, paths: list[DevicePath]) -> None:
     """One simulator that outlives the nodes, and a node for each tap."""
     files = []
     for path in paths:
@@ -279,7 +297,7 @@ def _is_served(tap: Tap) -> bool:
     return False
 
 
-async def _until_ready(site: Site) -> None:
+async def until_ready(site: Site) -> None:
     """Wait until every node has its config and the API answers; raises `AssertionError` with who is not ready."""
     deadline = asyncio.get_running_loop().time() + READY_S
     while missing := await _not_ready(site):
@@ -294,8 +312,12 @@ async def _not_ready(site: Site) -> dict[str, str]:
     known = {row["path"]: row["state"] for row in rows}
     missing = {str(tap.path): f"{known.get(str(tap.path))} {tap.node.log()}" for tap in site.taps if str(tap.path) not in idle}
     port = urlsplit(site.api_url).port
+    host = urlsplit(site.api_url).hostname
     assert port
-    return missing if await answers(ConsoleAddress(LOOPBACK, port)) else missing | {ADMIN: site.programs[ADMIN].log()}
+    assert host
+    if await answers(ConsoleAddress(host, port)):
+        return missing
+    return missing | {name: program.log() for name, program in site.programs.items() if name.startswith(ADMIN)}
 
 
 def through(url: str, link: Link) -> str:

@@ -56,7 +56,7 @@ def test_the_code_names_every_row_of_the_two_tables_and_no_other_rule() -> None:
 
 def test_a_rule_or_a_group_is_chosen_by_its_name_and_another_name_is_refused() -> None:
     assert [rule.rule_id for rule in CORE_RULES.chosen(["settle-7"])] == ["SETTLE-7"]
-    assert len(TAP_RULES.chosen(["VALVE", "CLOSE-1"])) == 14
+    assert len(TAP_RULES.chosen(["VALVE", "CLOSE-1"])) == 15
     assert TAP_RULES.chosen([]) == TAP_RULES.rules
     with pytest.raises(UnknownRule, match="there is no rule AUTH-99; the groups are AUTH, SETTLE"):
         CORE_RULES.chosen(["AUTH-99"])

@@ -33,6 +33,8 @@ class Place:
 AUTHORISATION: Final = Place("SYSTEM.md", "Authorisation: who may pour")
 SETTLEMENT: Final = Place("SYSTEM.md", "Settlement: what a report does")
 NO_REPORT: Final = Place("SYSTEM.md", "When no report comes")
+OWN_WORD: Final = Place("SYSTEM.md", "Conclusions from a device's own word")
+WORDS: Final = Place("SYSTEM.md", "Words")
 TAP_NODE: Final = Place("SYSTEM.md", "The tap node")
 MQTT: Final = Place("CONTRACT.md", "MQTT")
 NODE_TO_CORE: Final = Place("CONTRACT.md", "Node → core")

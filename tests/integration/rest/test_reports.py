@@ -168,6 +168,15 @@ async def test_a_spreadsheet_gets_the_same_rows_and_no_formulas(rest: Rest, venu
     ]
 
 
+async def test_a_period_without_sales_has_neither_a_chart_nor_its_script(rest: Rest, venue: Venue) -> None:
+    nothing = (await rest.operator.get("/reports")).text
+    await sell(venue)
+    sales = (await rest.operator.get("/reports")).text
+
+    assert [part in nothing for part in ('id="chart-data"', "chart.js")] == [False, False]
+    assert [part in sales for part in ('id="chart-data"', "chart.js")] == [True, True]
+
+
 async def test_the_consoles_export_is_in_the_operators_notation(rest: Rest, venue: Venue) -> None:
     await change_beverage(venue.db, OPERATOR, venue.beverage_id, name="Pils;=cmd|calc!A0")
     await sell(venue)

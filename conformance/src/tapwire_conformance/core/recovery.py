@@ -1,10 +1,11 @@
-"""When no report comes: SYSTEM.md, "When no report comes"."""
+"""When no report comes, and when a journal was set back: SYSTEM.md."""
 
 from typing import Final
+from uuid import uuid4
 
 from tapwire_conformance.core.settlement import expect_money, expect_pour
 from tapwire_conformance.core.stage import ML_MINOR, CoreStage
-from tapwire_conformance.rules import NO_REPORT, Broken, Catalogue
+from tapwire_conformance.rules import NO_REPORT, OWN_WORD, Broken, Catalogue
 
 RULES: Final[Catalogue[CoreStage]] = Catalogue()
 
@@ -58,3 +59,18 @@ def unlocked(stage: CoreStage) -> None:
     expect_pour(stage, grant, "voided")
     expect_money(stage, ann, 100_00)
     node.grant(ann.card_uid)
+
+
+@RULES.must("JOURNAL-1", OWN_WORD)
+def journal_set_back(stage: CoreStage) -> None:
+    """Another boot's question with a `seq` that is taken proves that the journal was set back: incident, `renew_journal`."""
+    ann, node = stage.guest(100_00), stage.node()
+    stage.settle_incidents("journal_set_back")
+    node.deliver(node.report_of(node.grant(ann.card_uid, seq=5), 20))
+    mark, node.boot_id = node.mark, str(uuid4())
+    node.denied(node.question(ann.card_uid, seq=5), "stale_request")
+    node.command("renew_journal", mark, journal_id=node.journal_id)
+    stage.eventually(lambda: stage.incidents("journal_set_back"), "the incident journal_set_back")
+    mark = node.mark
+    node.show()
+    node.command("renew_journal", mark, journal_id=node.journal_id)

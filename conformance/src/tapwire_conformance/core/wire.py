@@ -4,7 +4,7 @@ from typing import Final
 
 from tapwire_conformance.core.settlement import expect
 from tapwire_conformance.core.stage import CoreStage
-from tapwire_conformance.rules import CORE_TO_NODE, MQTT, Broken, Catalogue
+from tapwire_conformance.rules import CORE_TO_NODE, MQTT, WORDS, Broken, Catalogue
 from tapwire_contracts.codec import Malformed, decode
 from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, Route
 from tapwire_contracts.topics import ROOT
@@ -73,6 +73,16 @@ def readable_answers(stage: CoreStage) -> None:
             raise Broken(f"a command was retained: {heard.payload}")
     if not stage.transcript.heard(mark, lambda heard: heard.topic == topic):
         raise Broken("there came no command")
+
+
+@RULES.must("CORE-6", WORDS)
+def lies_about_time(stage: CoreStage) -> None:
+    """A node's wall clock and ages are information only: whatever it says of them, what flowed is charged."""
+    ann, node = stage.guest(100_00), stage.node()
+    for said in ("2170-01-01T00:00:00Z", "yesterday, late"):
+        grant = node.grant(ann.card_uid, read_at=said)
+        verdict = node.deliver(node.report_of(grant, 20, started_at=said, age_ms=9_000_000_000_000))
+        expect(verdict, "accepted", "pending_updated_to_synced")
 
 
 def _readable(route: Route, payload: str) -> None:

@@ -176,3 +176,18 @@ def second_grant(stage: TapStage) -> None:
         raise Broken("a second grant closed the valve")
     stage.act("card-off")
     stage.report(first)
+
+
+@RULES.must("VALVE-14", TAP_NODE)
+def stopped_at_once(stage: TapStage) -> None:
+    """A grant that is stopped at once leaves the valve closed, whether it had opened or not, and is reported once."""
+    mark = stage.mark
+    grant = stage.grant(stage.ask())
+    stage.command("stop_pour", pour_id=grant["pour_id"], reason="operator")
+    report = stage.report(grant, mark)
+    if report["end_reason"] not in ("stopped", "never_started"):
+        raise Broken(f"it was reported as {report}")
+    stage.stays_closed(stage.mark)
+    volumes = {each["volume_ml"] for each in stage.all("pour_completed", mark, pour_id=grant["pour_id"])}
+    if volumes != {report["volume_ml"]}:
+        raise Broken(f"one pour was reported with {sorted(volumes)} ml")

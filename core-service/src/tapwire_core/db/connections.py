@@ -1,20 +1,31 @@
 """Connections to a database that may have a standby: `postgresql://user:secret@one:5432,two:5432/tapwire`.
 
-The hosts are tried in order, each with its own timeout: asyncpg's timeout covers all of them together, so a dead first host
-would hide the one that took over. Of several hosts only one that accepts writes is used.
+The hosts are tried one by one, each with its own timeout: asyncpg's timeout covers all of them together, so a dead first host
+would hide the one that took over. Of several hosts only one that accepts writes is used, and the last one that did is tried first.
+
+A former primary may be frozen, or behind a broken network: what waits for it would wait for half a minute. So one connection looks
+after the primary (`follow_primary`), and as soon as another host accepts writes, all connections to the former one are ended.
 
 Dead peers are detected by keepalives. TCP alone notices a dead machine after a quarter of an hour when something is sent to it, and
 after hours otherwise: workers would wait for a dead database, and rows stay locked for dead workers.
 """
 
+import asyncio
 import socket
-from typing import Any, Final
+from typing import Any, Final, Never
 from urllib.parse import parse_qs, urlsplit
+from weakref import WeakKeyDictionary
 
 import asyncpg
 
 CONNECT_TIMEOUT_S: Final = 5.0
-"""Timeout of connecting to one host."""
+"""Timeout of connecting to the only host."""
+CONNECT_TO_EACH_TIMEOUT_S: Final = 2.0
+"""Timeout of connecting to one of several hosts."""
+FOLLOW_S: Final = 1.0
+"""Pause between two looks at the primary."""
+FOLLOW_TIMEOUT_S: Final = 2.0
+"""Time after which a primary that does not answer may have been replaced."""
 COMMAND_TIMEOUT_S: Final = 30.0
 """Timeout of one statement."""
 KEEPALIVE_IDLE_S: Final = 10
@@ -46,27 +57,75 @@ HOST_ERRORS: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
-    asyncpg.TargetServerAttributeNotMatched,
 )
-"""Errors of a host that is unreachable, starting, stopping, or a standby; any other error holds for all hosts."""
+"""Errors of a host that is unreachable, starting or stopping; any other error but a refused login holds for all hosts."""
+LOGIN_REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""A wrong password, an unknown user or an unknown database; a standby that is behind may not know them yet."""
 
 
 async def connect(url: str, **options: Any) -> asyncpg.Connection:
-    """Connect to the first usable host; raises the last host's error."""
-    *others, last = hosts_of(url)
-    if others and "target_session_attrs" not in parse_qs(urlsplit(url).query):
+    """Connect to the first usable host; raises a refused login, else the last host's error.
+
+    That no host accepts writes is a `ConnectionError`: a standby is about to take over.
+    """
+    hosts = hosts_of(url)
+    if len(hosts) == 1:
+        return await _connect_to(url, options, CONNECT_TIMEOUT_S)
+    wants_primary = parse_qs(urlsplit(url).query).get("target_session_attrs", [WRITABLE]) == [WRITABLE]
+    if wants_primary:
         options["target_session_attrs"] = WRITABLE
-    for host in others:
+        hosts.sort(key=lambda host: host != _primaries.get(url))
+    refusal: Exception | None = None
+    for host in hosts:
         try:
-            return await _connect_to(host, options)
-        except HOST_ERRORS:
-            continue
-    return await _connect_to(last, options)
+            connection = await _connect_to(host, options, CONNECT_TO_EACH_TIMEOUT_S)
+        except LOGIN_REFUSED as error:
+            refusal = error
+        except asyncpg.TargetServerAttributeNotMatched as error:
+            failure: Exception = ConnectionError(str(error))
+        except HOST_ERRORS as error:
+            failure = error
+        else:
+            if wants_primary:
+                _note_primary(url, host, connection)
+            return connection
+    raise refusal or failure
 
 
-async def _connect_to(host: str, options: dict[str, Any]) -> asyncpg.Connection:
+_primaries: Final[dict[str, str]] = {}
+"""For each URL the host that accepted writes last."""
+_connections: Final[WeakKeyDictionary[asyncpg.Connection, tuple[str, str]]] = WeakKeyDictionary()
+"""The URL and the host of each connection to a primary."""
+
+
+def _note_primary(url: str, host: str, connection: asyncpg.Connection) -> None:
+    """Remember the primary, and end the connections to a former one: there is only one at a time."""
+    _connections[connection] = url, host
+    if _primaries.get(url) != host:
+        _primaries[url] = host
+        for other, place in list(_connections.items()):
+            if place[0] == url and place[1] != host:
+                other.terminate()
+
+
+async def follow_primary(url: str) -> Never:
+    """Look at the primary again and again, and for the next one when it does not answer; ends only by cancellation."""
+    while True:
+        try:
+            connection = await connect(url)
+            try:
+                while True:
+                    await connection.execute("SELECT 1", timeout=FOLLOW_TIMEOUT_S)
+                    await asyncio.sleep(FOLLOW_S)
+            finally:
+                connection.terminate()
+        except (*HOST_ERRORS, asyncpg.PostgresError):
+            await asyncio.sleep(FOLLOW_S)
+
+
+async def _connect_to(host: str, options: dict[str, Any], timeout_s: float) -> asyncpg.Connection:
     given = {"command_timeout": COMMAND_TIMEOUT_S, "server_settings": SERVER_SETTINGS} | options
-    connection = await asyncpg.connect(host, timeout=CONNECT_TIMEOUT_S, **given)
+    connection = await asyncpg.connect(host, timeout=timeout_s, **given)
     _enable_keepalive(connection._transport.get_extra_info("socket"))  # asyncpg has no option for it
     return connection
 

@@ -16,7 +16,8 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from tapwire_core.db.connections import SERVER_SETTINGS, connect
+from tapwire_contracts.tasks import end_tasks
+from tapwire_core.db.connections import SERVER_SETTINGS, connect, follow_primary, hosts_of
 from tapwire_core.db.store import Store
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.venue_scope import ALL_VENUES, VenueScope
@@ -65,9 +66,11 @@ class Database:
         """Connect to `postgresql://…`; `pool_size` bounds the transactions that run at once."""
         engine = open_engine(url, pool_size=pool_size, pool_pre_ping=True)
         pool, urgent = [await _open_pool(url, size) for size in (pool_size, URGENT_POOL_SIZE)]
+        following = [asyncio.create_task(follow_primary(url))] if len(hosts_of(url)) > 1 else []
         try:
             yield cls(pool, urgent, engine, policy, url)
         finally:
+            await end_tasks(*following)
             # a pool that does not close in time is abandoned: the database may not answer
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):

@@ -9,6 +9,7 @@ import asyncpg
 from sqlalchemy import literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from tapwire_core.db.connections import LOGIN_REFUSED
 from tapwire_core.db.engine import RETRYABLE_ERRORS, Database
 
 UNAVAILABLE: Final = (
@@ -21,8 +22,6 @@ UNAVAILABLE: Final = (
 )
 """Errors of a database that is unreachable, starting, stopping, or has no free connection."""
 _UNREACHED: Final = (ConnectionError, socket.gaierror, TimeoutError)
-_LOGIN_REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
-"""A wrong password, an unknown user or an unknown database."""
 _ADVICE: Final = "check TAPWIRE_DATABASE_URL"
 
 
@@ -47,7 +46,7 @@ def translate_database_errors() -> Iterator[None]:
         yield
     except Exception as error:
         for cause in _causes(error):
-            if isinstance(cause, _LOGIN_REFUSED):
+            if isinstance(cause, LOGIN_REFUSED):
                 raise DatabaseUnavailable(f"the database refuses the login ({cause}): {_ADVICE}") from error
             if isinstance(cause, _UNREACHED):
                 raise DatabaseUnavailable(f"the database does not answer ({cause or 'in time'}): {_ADVICE}") from error

@@ -69,7 +69,7 @@ async def show_reports(
     context = {
         "sales": sales,
         "labels": labels,
-        "chart": _chart(viewer, sales, labels) if by in BY_TIME else None,
+        "chart": _chart(viewer, sales, labels) if by in BY_TIME and sales.items else None,
         "parts": parts,
         "poured_ml": poured_ml,
         "lost_ml": poured_ml - volumes.sold_ml,
