@@ -289,7 +289,7 @@ PAYMENT_STATUSES: Final[Mapping[PaymentStatus, str]] = {
     PaymentStatus.PENDING: N_("Not paid yet"),
     PaymentStatus.PAID: N_("Paid"),
     PaymentStatus.EXPIRED: N_("Not paid"),
-    PaymentStatus.REVERSED: N_("Taken back"),
+    PaymentStatus.REVERSED: N_("Taken back by the bank"),
     PaymentStatus.REFUNDED: N_("Refunded"),
 }
 MOVEMENTS: Final[Mapping[MovementKind, str]] = {

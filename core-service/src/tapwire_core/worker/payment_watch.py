@@ -1,13 +1,17 @@
 """The job of payments: asks the provider about what is pending, and for the refunds that are due. It needs no broker."""
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Never
+from typing import Final, Never
 
 from tapwire_core.db.engine import Database
 from tapwire_core.payment_providers.provider import PaymentProvider
 from tapwire_core.services.payment_requests import FIRST_WAIT, ask_for_payments, make_refunds
-from tapwire_core.worker.periodic import repeat
+from tapwire_core.worker.periodic import survive
+
+log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,13 @@ class PaymentWatch:
     """Shortest wait before the provider is asked again."""
 
     async def run(self) -> Never:
-        """Work until cancelled."""
-        await repeat(self.interval_s, self.step)
+        """Work until cancelled. A failure here does not stop the worker from serving cards."""
+        while True:
+            try:
+                await survive(self.step)
+            except Exception:
+                log.exception("payments failed; retrying")
+            await asyncio.sleep(self.interval_s)
 
     async def step(self) -> None:
         """Ask and refund once."""
