@@ -50,11 +50,11 @@ def test_a_members_certificate_is_for_its_address_and_both_directions(tmp_path: 
 
     for name, subject in (("db1", "IP Address:192.0.2.11"), ("db3", "DNS:db3.example")):
         folder = tmp_path / name / part
-        show = ["openssl", "x509", "-in", folder / "member.crt", "-noout", "-text"]
+        show = ["openssl", "x509", "-in", str(folder / "member.crt"), "-noout", "-text"]
         shown = subprocess.run(show, capture_output=True, text=True, check=True, timeout=TIMEOUT_S).stdout
         assert subject in shown
         assert "TLS Web Server Authentication, TLS Web Client Authentication" in shown
-        verify = ["openssl", "verify", "-CAfile", folder / "ca.crt", folder / "member.crt"]
+        verify = ["openssl", "verify", "-CAfile", str(folder / "ca.crt"), str(folder / "member.crt")]
         subprocess.run(verify, check=True, capture_output=True, timeout=TIMEOUT_S)
 
 
