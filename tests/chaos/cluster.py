@@ -39,6 +39,13 @@ async def killed(member: Member) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def crashed(member: Member) -> AsyncIterator[None]:
+    """Killed with all that it started; its service manager starts it again at once."""
+    member.send(signal.SIGKILL)
+    yield
+
+
+@asynccontextmanager
 async def frozen(member: Member) -> AsyncIterator[None]:
     """All of it stands still for the block, and goes on afterwards as if no time had passed."""
     member.send(signal.SIGSTOP)
@@ -56,6 +63,7 @@ async def cut_off(member: Member) -> AsyncIterator[None]:
 
 
 HARMS: Final[Mapping[str, Callable[[Member], AbstractAsyncContextManager[None]]]] = {
+    "crash": crashed,
     "kill -9": killed,
     "freeze": frozen,
     "cut off": cut_off,
@@ -92,15 +100,16 @@ class Trial:
     async def all(self) -> None:
         """Every harm to one member of every kind, one after the other, and then to one of each kind at once."""
         database, cluster = self.cluster.database, self.cluster
-        for harm in HARMS:
+        await self.of("crash", [await database.named("leader")], DATABASE_S)
+        for harm in ("kill -9", "freeze", "cut off"):
             await self.of(harm, [await database.named("leader")], DATABASE_S)
             await self.of(harm, [await database.named("sync_standby")], DATABASE_S)
-            if harm != "cut off":  # the machine was, with its PostgreSQL
+            if harm != "cut off":  # its machine was, with its PostgreSQL
                 await self.of(harm, [self._beside(await database.named("leader"))], DATABASE_S)
             await self.of(harm, [self.cluster.cores[0]], SERVICE_S)
             await self.of(harm, [self.cluster.admins[0]], SERVICE_S)
             await self.of(harm, [self.cluster.haproxy], SERVICE_S)
-        for harm in HARMS:
+        for harm in ("kill -9", "freeze", "cut off"):
             leader = await database.named("leader")
             other = next(etcd for etcd in database.etcds if etcd.machine is not leader.machine)
             machines = [leader] if harm == "cut off" else [leader, other]  # with two of three machines cut off nobody may decide

@@ -21,7 +21,7 @@ from tests.chaos.first_data import VENUE, found
 from tests.chaos.machines import Member, Network, port_of_all_addresses
 from tests.chaos.patroni import KILL, DatabaseCluster, missing_programs, patroni_cluster
 from tests.chaos.programs import KeptServer
-from tests.chaos.site import ADMIN, Site, hire_staff, open_taps, service_settings, until_ready
+from tests.chaos.site import ADMIN, RICH_MINOR, Site, hire_staff, open_taps, service_settings, until_ready
 
 HAPROXY_CFG: Final = Path(__file__).parents[2] / "deploy" / "haproxy" / "admin.cfg"
 SHIPPED_ADMINS: Final = ("192.0.2.21:8080", "192.0.2.22:8080")
@@ -77,7 +77,7 @@ async def open_cluster(tap_count: int) -> AsyncIterator[Cluster]:
         for member in (*cores, *admins, haproxy):
             site.programs[member.name] = member
             await stack.enter_async_context(member.kept())
-        await open_taps(site, stack, paths)
+        await open_taps(site, stack, paths, (RICH_MINOR, RICH_MINOR))  # a guest without money would look like a lost pour
         await until_ready(site)
         yield Cluster(site, database, cores, admins, haproxy)
 

@@ -38,6 +38,8 @@ from tests.integration.node.simulator_rig import BUSY_MACHINE_MS
 from tests.venue import OPERATOR
 
 RICH_MINOR: Final = 10_000_00
+RICH_AND_POOR: Final = (RICH_MINOR, 1_00)
+"""What the two guests of a tap have paid in: the poor one needs a top-up now and then."""
 CORES: Final = ("core-1", "core-2")
 ADMIN: Final = "admin"
 SIMULATOR: Final = "simulator"
@@ -232,7 +234,9 @@ def _database_url(site: Site, link: Link) -> str:
     return url if site.standby_port is None else url.replace(f":{link.port}", f":{link.port},{LOOPBACK}:{site.standby_port}")
 
 
-async def open_taps(site: Site, stack: AsyncExitStack, paths: list[DevicePath]) -> None:
+async def open_taps(
+    site: Site, stack: AsyncExitStack, paths: list[DevicePath], paid_minor: tuple[int, int] = RICH_AND_POOR
+) -> None:
     """One simulator that outlives the nodes, and a node for each tap."""
     files = []
     for path in paths:
@@ -241,7 +245,7 @@ async def open_taps(site: Site, stack: AsyncExitStack, paths: list[DevicePath]) 
         file = _write_tap(site, path, link)
         keg_id = await site.db.pool.fetchval("SELECT keg_id FROM taps WHERE tap_path = $1", str(path))
         node = KeptProgram(Program(path.device_id, ("tapwire_node", "run", "--config", file), {}), site.folder)
-        site.taps.append(tap := Tap(path, keg_id, node, link, await _drinkers(site), site.folder / "beer.sock"))
+        site.taps.append(tap := Tap(path, keg_id, node, link, await _drinkers(site, paid_minor), site.folder / "beer.sock"))
         node.after_death = tap.after_death
         files.append(file)
     arguments = [argument for file in files for argument in ("--config", file)]
@@ -284,10 +288,10 @@ def start_clone(site: Site, tap: Tap) -> Child:
     return start_program(Program("clone", ("tapwire_node", "run", "--config", file), {}), folder / "clone.log")
 
 
-async def _drinkers(site: Site) -> list[Drinker]:
-    """A rich guest, and one who needs a top-up now and then."""
+async def _drinkers(site: Site, paid_minor: tuple[int, int]) -> list[Drinker]:
+    """The two guests of the next tap."""
     first = len(site.taps) * 2
-    return [await invite(site.db, f"04c0{first + count:04x}", paid_minor) for count, paid_minor in enumerate((RICH_MINOR, 1_00))]
+    return [await invite(site.db, f"04c0{first + count:04x}", paid) for count, paid in enumerate(paid_minor)]
 
 
 def _is_served(tap: Tap) -> bool:

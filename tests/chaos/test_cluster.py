@@ -30,7 +30,7 @@ async def test_the_primary_of_a_cluster_is_lost_and_nothing_else() -> None:
         async def lose_the_primary(monkey: Monkey) -> None:
             trial = Trial(cluster, monkey)
             primary = await cluster.database.named("leader")
-            await trial.of("kill -9", [primary], DATABASE_S)
+            await trial.of("crash", [primary], DATABASE_S)
             assert await cluster.database.named("leader") is not primary
             await trial.settle()
 

@@ -48,7 +48,7 @@ async def test_a_standby_takes_over_and_nothing_is_lost_or_charged_twice() -> No
 
 
 async def test_a_first_host_that_is_a_standby_is_passed_over(tmp_path: Path) -> None:
-    """The old primary, rebuilt as the standby of the one that took over, still stands first in `database_url`."""
+    """The old primary, rebuilt as the standby of the one that took over, still stands first; only standbys are like no host."""
     port = free_port()
     async with embedded_postgres(tmp_path / "database") as primary, standby_of(primary, port, tmp_path) as standby:
         first, second = f"127.0.0.1:{port}", f"127.0.0.1:{primary.port}"
@@ -57,6 +57,8 @@ async def test_a_first_host_that_is_a_standby_is_passed_over(tmp_path: Path) -> 
 
         assert not await connection.fetchval("SELECT pg_is_in_recovery()")
         await connection.close()
+        with pytest.raises(ConnectionError):
+            await connect(standby.url.replace(first, f"{first},{first}"))
 
 
 async def test_a_first_host_without_power_does_not_hide_the_second(postgres: EmbeddedPostgres, database_url: str) -> None:

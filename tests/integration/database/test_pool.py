@@ -4,9 +4,12 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from tapwire_core.db import connections
 from tapwire_core.db.connections import SOCKET_OPTIONS, connect
@@ -14,6 +17,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import is_database_unavailable
 from tapwire_core.domain.policy import Policy
 from tapwire_demo.postgres import EmbeddedPostgres
+from tapwire_demo.processes import free_port
 from tests.chaos.link import Link
 from tests.chaos.site import through
 
@@ -21,6 +25,8 @@ MOMENTS: Final = 250
 """So many turns of the event loop are more than the work takes."""
 SOON_S: Final = 15.0
 FROZEN_MS: Final = 200
+FOLLOWED_S: Final = 20.0
+"""Less than a statement's timeout, and more than two looks at the primary on a busy machine."""
 SERVER_NAMES: Final = {
     "TCP_KEEPIDLE": "tcp_keepalives_idle",
     "TCP_KEEPINTVL": "tcp_keepalives_interval",
@@ -109,3 +115,40 @@ async def test_connections_that_lead_to_a_database_that_is_silent_are_given_up_t
 
             async with asyncio.timeout(SOON_S):
                 await db.check_connection(SOON_S)
+
+
+def of_two(database_url: str, postgres: EmbeddedPostgres, first: Link) -> str:
+    """The same server twice: by way of a link, and then without one."""
+    return through(database_url, first).replace(f":{first.port}/", f":{first.port},127.0.0.1:{postgres.port}/")
+
+
+async def test_what_waits_for_a_former_primary_is_ended_when_another_host_accepts_writes(
+    postgres: EmbeddedPostgres, database_url: str
+) -> None:
+    async with (
+        Link.opened("former", postgres.port) as former,
+        Database.open(of_two(database_url, postgres, former), Policy()) as db,
+    ):
+        waiting = asyncio.create_task(db.pool.execute("SELECT pg_sleep(60)"))
+        reading = asyncio.create_task(_read_for_long(db))
+        await asyncio.sleep(0.3)
+        former.silence()
+
+        async with asyncio.timeout(FOLLOWED_S):
+            with pytest.raises((OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+                await waiting
+            with pytest.raises(DBAPIError):
+                await reading
+            assert await db.pool.fetchval("SELECT 1") == 1
+
+
+async def _read_for_long(db: Database) -> None:
+    async with db.read() as connection:
+        await connection.execute(text("SELECT pg_sleep(60)"))
+
+
+async def test_a_login_that_every_host_refuses_is_said_to_be_refused(postgres: EmbeddedPostgres, database_url: str) -> None:
+    wrong = urlsplit(database_url)._replace(netloc=f"nobody:wrong@127.0.0.1:{postgres.port},127.0.0.1:{free_port()}").geturl()
+
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await connect(wrong)
