@@ -1,12 +1,14 @@
 """Check-out, receipts, deposits and validity on the console."""
 
 import re
+from uuid import UUID
 
 import pytest
 
 from tapwire_admin.console.pages.check_outs import MAX_POURS
+from tapwire_contracts.reasons import Resolution
 from tapwire_core.db.engine import Database
-from tapwire_core.services import cards, guests, venues
+from tapwire_core.services import cards, guests, incidents, venues
 from tests.integration.rest.test_console_forms import Tab, engineer
 from tests.rest import Rest
 from tests.venue import OPERATOR, Venue
@@ -53,6 +55,18 @@ async def test_a_long_night_shows_its_latest_pours_and_how_many_more_there_are(r
 
     assert page.count("<tr>") == MAX_POURS
     assert "… and 2 more" in page
+
+
+async def test_what_was_charged_later_stands_below_the_pours(rest: Rest, db: Database, venue: Venue) -> None:
+    tab, ann = await engineer(rest, db), await venue.guest(balance_minor=2000_00)
+    await venue.report(await venue.grant(ann), 1200)
+    (incident,) = await venue.incidents("overpour")
+    incident_id = UUID(str(incident["incident_id"]))
+    await incidents.resolve_incident(db, OPERATOR, incident_id, resolution=Resolution.CHARGED, comment="was told")
+
+    page = await shown(rest, tab, f"/check-out/night?card_uid={ann.card_uid}")
+
+    assert "Charged later" in page
 
 
 async def test_what_is_kept_stays_and_what_changed_meanwhile_is_asked_again(rest: Rest, db: Database, venue: Venue) -> None:

@@ -28,8 +28,8 @@ MAKES_NEW = {
     "/set-up/venue",
 }
 """Forms that add something and change nothing that a page shows."""
-OWN = {"/login", "/logout", "/venue", "/me/password"}
-"""Forms about the sender alone; `/venue` chooses what the next page shows."""
+OWN = {"/login", "/logout", "/venue", "/me/password", "/g/{token:str}/top-up", "/test-payments/{provider_id:str}"}
+"""Forms about the sender alone, an operator or a guest; `/venue` chooses what the next page shows."""
 NAMES_ALL = {
     "/attention/{incident_id:uuid}/claim",
     "/shift/{shift_id:uuid}/z",
@@ -232,3 +232,12 @@ async def test_every_form_explains_a_wrong_value_in_plain_words(rest: Rest, db: 
                 assert "<p>" in text, (path, wrong, text)
     assert explained > {"/visits/{visit_id:uuid}/top-up", "/visits/{visit_id:uuid}/refund", "/guests/{guest_id:uuid}/adjust"}
     assert explained > {"/stock/new-keg", "/stock/new-beverage", "/stock/kegs/{keg_id:uuid}/correction", "/set-up/venue"}
+
+
+async def test_who_adds_a_venue_goes_on_with_it(rest: Rest, db: Database, venue: Venue) -> None:
+    tab = await engineer(rest, db)
+
+    added = await tab.send("/set-up/venue", "", venue_id="annex", name="The Annex", time_zone="Europe/Berlin")
+
+    assert (added.status_code, added.headers["HX-Redirect"]) == (200, "/set-up")
+    assert added.cookies["tapwire_venue"] == "annex"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from babel.core import negotiate_locale
 from litestar import Request, Response
+from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 
 from tapwire_admin.access.auth import may
@@ -34,6 +35,11 @@ MENU_VENUES: Final = 20
 COOKIE_MAX_AGE_S: Final = 365 * 24 * 3600
 THEMES: Final = ("auto", "dark", "light")
 """`auto`: the device's scheme by day, dark at night."""
+
+
+def preference_cookie(name: str, value: str) -> Cookie:
+    """Keep a choice of the viewer's, as their language or venue."""
+    return Cookie(name, value=value, max_age=COOKIE_MAX_AGE_S, httponly=True, samesite="lax")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Final
 
 from litestar import Request, Response, get, post
-from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
@@ -17,13 +16,13 @@ from tapwire_admin.console.render import done
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_, translations
 from tapwire_admin.console.viewer import (
-    COOKIE_MAX_AGE_S,
     LANGUAGE_COOKIE,
     THEME_COOKIE,
     THEMES,
     VENUE_COOKIE,
     CurrentViewer,
     plain_viewer,
+    preference_cookie,
 )
 from tapwire_admin.requests.dependencies import CurrentActor, Db
 from tapwire_admin.requests.request_ids import request_id_of
@@ -112,7 +111,7 @@ async def choose_theme(request: Request[Any, Any, Any], theme: FromPath[str]) ->
 @post("/venue", access=OPERATOR, about=GUESTS)
 async def choose_venue(form: Form) -> Redirect:
     """Choose the venue, and open its taps, or the page `to`."""
-    chosen = _preference_cookie(VENUE_COOKIE, form.values.get("venue_id", ""))
+    chosen = preference_cookie(VENUE_COOKIE, form.values.get("venue_id", ""))
     return Redirect(_own_path(form.values.get("to", HOME)), status_code=303, cookies=[chosen])
 
 
@@ -121,17 +120,13 @@ def _back(request: Request[Any, Any, Any], name: str, value: str) -> Redirect:
     came_from = request.headers.get("Referer", HOME)
     own = f"{request.url.scheme}://{request.url.netloc}/"
     path = came_from.removeprefix(own[:-1]) if came_from.startswith(own) else HOME
-    return Redirect(_own_path(path), status_code=303, cookies=[_preference_cookie(name, value)])
+    return Redirect(_own_path(path), status_code=303, cookies=[preference_cookie(name, value)])
 
 
 def _own_path(wanted: str) -> str:
     """A path of this site; `HOME` for any other address."""
     is_ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
     return wanted if is_ours else HOME
-
-
-def _preference_cookie(name: str, value: str) -> Cookie:
-    return Cookie(name, value=value, max_age=COOKIE_MAX_AGE_S, httponly=True, samesite="lax")
 
 
 HANDLERS = (

@@ -12,7 +12,7 @@ from tapwire_admin.access.venue_guard import INSTALLATION
 from tapwire_admin.console.forms import Form
 from tapwire_admin.console.render import go_to
 from tapwire_admin.console.shell import ShellContext
-from tapwire_admin.console.viewer import CurrentViewer, Viewer
+from tapwire_admin.console.viewer import VENUE_COOKIE, CurrentViewer, Viewer, preference_cookie
 from tapwire_admin.requests.dependencies import CurrentActor, Db
 from tapwire_admin.routes.taps import NewTap
 from tapwire_admin.routes.venues import NewVenue
@@ -42,12 +42,14 @@ async def show_set_up(db: Db, viewer: CurrentViewer, shell: ShellContext) -> Res
 
 @post("/set-up/venue", access=ENGINEER, about=INSTALLATION)
 async def create_venue(actor: CurrentActor, form: Form) -> Response[str]:
-    """Add a venue."""
+    """Add a venue, and go on with it."""
     new = form.read(NewVenue)
     await form.once(
         venues.create_venue, actor, venue_id=new.venue_id, name=new.name, time_zone=new.time_zone, legal_age=new.legal_age
     )
-    return go_to("/set-up")
+    answer = go_to("/set-up")
+    answer.cookies.append(preference_cookie(VENUE_COOKIE, new.venue_id))
+    return answer
 
 
 @post("/set-up/tap", access=ENGINEER, shows=Noun.VENUE)
