@@ -28,11 +28,11 @@ FOLLOW_TIMEOUT_S: Final = 2.0
 """Time after which a primary that does not answer may have been replaced."""
 COMMAND_TIMEOUT_S: Final = 30.0
 """Timeout of one statement."""
-KEEPALIVE_IDLE_S: Final = 10
+KEEPALIVE_IDLE_S: Final = 3
 """Idle time before the first keepalive probe."""
-KEEPALIVE_INTERVAL_S: Final = 5
-KEEPALIVE_PROBES: Final = 3
-TCP_USER_TIMEOUT_MS: Final = 15_000
+KEEPALIVE_INTERVAL_S: Final = 2
+KEEPALIVE_PROBES: Final = 2
+TCP_USER_TIMEOUT_MS: Final = 6_000
 """Time without acknowledgement of sent data after which the peer counts as dead."""
 IDLE_IN_TRANSACTION_MS: Final = 30_000
 """Idle time after which the server ends a transaction: its client is dead, or frozen with rows locked."""
