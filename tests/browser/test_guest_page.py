@@ -27,7 +27,7 @@ async def check_in(console: Console, api: Api) -> tuple[str, str]:
     await issue_typed(console, card)
     await result(console, "success")
     visit = await api.read(f"/api/visits/active/by-card/{card}")
-    await api.make(f"/api/guests/{visit['guest_id']}/top-ups", {"amount_minor": TOP_UP_MINOR, "method": "cash"})
+    await api.make(f"/api/guests/{visit['guest_id']}/top-ups", {"amount_minor": TOP_UP_MINOR, "method": "cash", "venue_id": "bar"})
     return visit["visit_id"], card
 
 
