@@ -134,7 +134,7 @@ def take_in(payment: PaymentFacts, said: ProviderPayment, changes: Changes) -> P
         charge_id=payment.charge_id or said.charge_id,
     )
     account = _Account(payment.balance_minor, payment.available_minor)
-    is_paid = payment.is_paid or said.status is PaymentStatus.PAID or bool(said.returns)
+    is_paid = payment.is_paid or said.status is PaymentStatus.PAID or any(its.amount_minor > 0 for its in said.returns)
     if not is_paid:
         if said.status is PaymentStatus.EXPIRED:
             written.status = PaymentStatus.EXPIRED
@@ -143,6 +143,8 @@ def take_in(payment: PaymentFacts, said: ProviderPayment, changes: Changes) -> P
         _book(payment, account, written, changes)
     known = {its.provider_id: its for its in payment.returns if its.provider_id} | {its.return_id: its for its in payment.returns}
     for its in said.returns:
+        if its.amount_minor < 1:
+            continue  # nothing went back, and a row of nothing is no row
         before = known.get(its.provider_id) or (known.get(its.return_id) if its.return_id else None)
         if before is None:
             _take_back(payment, its, account, written, changes)
