@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.rest import Rest, done, refusal, with_key
 from tests.stripe_stand_in import WEBHOOK_SECRET, StripeStandIn
 from tests.venue import Venue
 
+NOTIFICATIONS = "/api/public/payments/stripe/notifications"
 SESSIONS = ("POST", "/v1/checkout/sessions")
 
 
@@ -103,6 +105,27 @@ async def test_a_refund_of_nothing_changes_nothing(ann: GuestAtStripe) -> None:
     await ann.work()
 
     assert (await ann.balance(), await ann.statuses()) == (20_00, ["paid"])
+
+
+@pytest.mark.parametrize("signature", ["t={now},v1=é", "t={now},v1=", "v1=a", "t=" + "9" * 5_000, ""])
+async def test_a_notification_with_an_odd_signature_is_refused_like_any_forged_one(
+    paying: Rest, ann: GuestAtStripe, signature: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    header = signature.format(now=round(time.time())).encode()
+
+    answer = await paying.nobody.post(NOTIFICATIONS, content=b"{}", headers={b"stripe-signature": header})
+
+    refusal(answer, 400, "notification_invalid")
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+    assert await ann.statuses() == []
+
+
+async def test_a_nested_notification_of_the_test_provider_is_refused(db: Database, venue: Venue) -> None:
+    await venue.guest()
+    async with Rest.open(db, SimulatedProvider(db)) as rest:
+        answer = await rest.nobody.post("/api/public/payments/test/notifications", content=b'{"x":' + b"[" * 120_000)
+
+    refusal(answer, 400, "notification_invalid")
 
 
 @pytest.mark.parametrize("provider_id", ["a\\u0000b", "\\ud800", "test_", "x" * 9_000])

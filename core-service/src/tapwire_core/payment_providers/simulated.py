@@ -168,7 +168,7 @@ class SimulatedProvider:
         """Check the signature by the page's own secret."""
         try:
             said = msgspec.json.decode(body, type=_Body)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             raise NotificationInvalid("The notification is not readable.") from None
         checkout = await _read(self._db, said.provider_id)
         signature = headers.get(SIGNATURE_HEADER, "")
