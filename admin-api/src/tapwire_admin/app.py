@@ -178,7 +178,7 @@ def create_app(
 
 def _answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Answer a refusal of HTTP itself. A browser on a path without a route gets a page, except under `/api`."""
-    has_no_route = "route_handler" not in request.scope and not f"{request.url.path}/".startswith(PRIVATE_PATHS)
+    has_no_route = "route_handler" not in request.scope and not f"{request.scope['path']}/".startswith(PRIVATE_PATHS)
     wants_page = has_no_route and MediaType.HTML in request.headers.get("Accept", "")
     return (show_http_error if wants_page else answer_http_error)(request, error)
 

@@ -11,6 +11,7 @@ import pytest
 from tapwire_core.db.engine import Database
 from tapwire_core.payment_providers.simulated import PAGE_PATH, SimulatedProvider
 from tapwire_core.payment_providers.stripe_checkout import StripeCheckout, open_stripe
+from tapwire_core.services import guest_pages
 from tests.integration.payments.guest_at_stripe import GuestAtStripe
 from tests.rest import Rest, done, refusal, with_key
 from tests.stripe_stand_in import WEBHOOK_SECRET, StripeStandIn
@@ -105,6 +106,19 @@ async def test_a_refund_of_nothing_changes_nothing(ann: GuestAtStripe) -> None:
     await ann.work()
 
     assert (await ann.balance(), await ann.statuses()) == (20_00, ["paid"])
+
+
+@pytest.mark.parametrize("host", ["[bad", "a@b", "evil.example:99999999"])
+async def test_a_host_that_is_none_stands_in_no_address(db: Database, venue: Venue, host: str) -> None:
+    guest = await venue.guest()
+    token = (await guest_pages.show_page(db, guest.visit_id)).token
+    async with Rest.open(db, SimulatedProvider(db)) as rest:
+        begun = await rest.nobody.post(f"/g/{token}/top-up", data={"amount_minor": "20"}, headers={"host": host})
+        shown = await rest.operator.get(f"/api/visits/{guest.visit_id}/guest-page", headers={"host": host})
+
+    assert (begun.status_code, shown.status_code) == (200, 400)
+    assert host not in begun.text + shown.text
+    assert PAGE_PATH not in begun.text
 
 
 @pytest.mark.parametrize("signature", ["t={now},v1=é", "t={now},v1=", "v1=a", "t=" + "9" * 5_000, ""])
