@@ -4,14 +4,17 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tapwire_core.db.engine import Database
+from tapwire_core.domain.payments import ProviderPayment
 from tapwire_core.payment_providers.simulated import PAGE_PATH, SimulatedProvider
 from tapwire_core.payment_providers.stripe_checkout import StripeCheckout, open_stripe
-from tapwire_core.services import guest_pages
+from tapwire_core.services import guest_pages, payments
+from tapwire_core.services.payment_requests import ask_since
 from tests.integration.payments.guest_at_stripe import GuestAtStripe
 from tests.rest import Rest, done, refusal, with_key
 from tests.stripe_stand_in import WEBHOOK_SECRET, StripeStandIn
@@ -97,6 +100,26 @@ async def test_a_payment_that_meets_a_bug_holds_up_no_other_one(
 
     assert (await ann.balance(), await ann.statuses()) == (30_00, ["pending", "paid"])
     assert f"{odd['client_reference_id']} failed; asked again later" in caplog.text
+
+
+async def test_a_payment_that_meets_a_bug_keeps_no_other_one_from_a_restored_database(
+    ann: GuestAtStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = await ann.begin_and_pay(20_00)
+    await ann.begin_and_pay(30_00)
+    take_in = payments.take_in
+
+    async def fail_at_odd(db: Database, name: Any, said: ProviderPayment) -> Any:
+        if said.provider_id == odd["id"]:
+            raise ValueError("a bug")
+        return await take_in(db, name, said)
+
+    monkeypatch.setattr(payments, "take_in", fail_at_odd)
+
+    asked = await ask_since(ann.db, ann.provider, datetime.now(UTC) - timedelta(hours=1))
+
+    assert (asked.known, [said.provider_id for said in asked.unknown]) == (1, [odd["id"]])
+    assert await ann.balance() == 30_00
 
 
 async def test_a_refund_of_nothing_changes_nothing(ann: GuestAtStripe) -> None:

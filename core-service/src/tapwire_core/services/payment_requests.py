@@ -134,9 +134,11 @@ async def ask_since(db: Database, provider: PaymentProvider, since: datetime) ->
     """Ask for all payments since a backup, and book those that the restored database lacks."""
     known, unknown = 0, []
     for said in await provider.list_since(since):
-        taken = await payments.take_in(db, provider.name, said)
-        if taken is TakenIn.UNKNOWN and await payments.restore_payment(db, provider.name, said):
-            taken = await payments.take_in(db, provider.name, said)
+        taken = TakenIn.OTHER
+        try:
+            taken = await _take_in_after_restore(db, provider, said)
+        except Exception as error:
+            _go_on_after(error, "payments: %s failed; it is not in the books", said.payment_id)
         if taken is TakenIn.KNOWN:
             known += 1
         elif said.payment_id is not None:
@@ -144,7 +146,14 @@ async def ask_since(db: Database, provider: PaymentProvider, since: datetime) ->
     return AskedSince(known, tuple(unknown))
 
 
-def _go_on_after(error: Exception, text: str, what: UUID) -> None:
+async def _take_in_after_restore(db: Database, provider: PaymentProvider, said: ProviderPayment) -> TakenIn:
+    taken = await payments.take_in(db, provider.name, said)
+    if taken is TakenIn.UNKNOWN and await payments.restore_payment(db, provider.name, said):
+        taken = await payments.take_in(db, provider.name, said)
+    return taken
+
+
+def _go_on_after(error: Exception, text: str, what: UUID | None) -> None:
     """Log a bug that one payment meets, so that it holds up no other one; without a database all of them wait."""
     if is_database_unavailable(error):
         raise error
