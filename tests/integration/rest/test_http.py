@@ -72,6 +72,17 @@ async def test_what_is_not_there_is_a_page_in_a_browser_and_a_problem_for_progra
     refusal(await rest.nobody.get("/api", headers=BROWSER), 404, "not_found")
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/g/x%00", "/guests/x", "/visits", "/payments?page=x", "/login", "/schema"])
+async def test_each_page_has_the_headers_that_protect_it_whatever_it_says(rest: Rest, path: str) -> None:
+    answer = await rest.operator.get(path, headers=BROWSER)
+
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == ("no-referrer" if path.startswith("/g/") else "same-origin")
+    assert answer.headers["cache-control"] == "no-store"
+
+
 @pytest.mark.parametrize(
     "sent",
     [
