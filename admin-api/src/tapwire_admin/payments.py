@@ -1,6 +1,7 @@
 """Payments of this process: the provider of the settings, and what guests may pay by it."""
 
 import asyncio
+import functools
 from typing import Any, Final
 from uuid import UUID
 
@@ -65,6 +66,12 @@ class Payments:
             texts = {"return_url": f"{public_url(request)}{BACK_PATH}", "label": facts.venue, "language": language}
             running = asyncio.create_task(payment_requests.begin_payment(self._db, self.provider, opened, **texts))
             self._begun[opened.payment_id] = running
-            running.add_done_callback(lambda _: self._begun.pop(opened.payment_id))
+            running.add_done_callback(functools.partial(self._forget, opened.payment_id))
         # a telephone that leaves cancels its own wait alone
         return await asyncio.shield(running)
+
+    def _forget(self, payment_id: UUID, ended: asyncio.Task[BegunTopUp]) -> None:
+        """Take the request away that has ended; its failure is for those who still wait, if anybody does."""
+        del self._begun[payment_id]
+        if not ended.cancelled():
+            ended.exception()
