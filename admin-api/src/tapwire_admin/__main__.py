@@ -22,6 +22,7 @@ from tapwire_core.broker.tap_toml import DevicesBroker
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors
 from tapwire_core.db.installation import require_installation
+from tapwire_core.domain.closed_sets import PaymentProviderName
 from tapwire_core.errors import DomainError
 from tapwire_core.monitoring.health_server import serve_metrics
 from tapwire_core.payment_providers.configured import open_provider
@@ -60,8 +61,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 async def run_admin(settings: Settings) -> None:
-    """Serve until stopped; raises `NotMigrated`, `CurrencyDiffers`, or `LibrariesMissing` without third-party assets."""
+    """Serve until stopped; raises `NotMigrated`, `CurrencyDiffers`, `InvalidSettings`, or `LibrariesMissing` without assets."""
     require_libraries()
+    require_public_url(settings)
     devices_broker = DevicesBroker.of(settings)
     await require_installation(settings.database_url, settings.currency)
     async with Database.open(settings.database_url, settings.policy) as db:
@@ -91,6 +93,12 @@ async def run_admin(settings: Settings) -> None:
             await run_together(uvicorn.Server(config).serve(), *followers)
         if provider is not None:
             await provider.close()
+
+
+def require_public_url(settings: Settings) -> None:
+    """Raise `InvalidSettings` where a company's page would lead guests back to any address that a request names as its own."""
+    if settings.payments is PaymentProviderName.STRIPE and not settings.public_url:
+        raise InvalidSettings("TAPWIRE_PUBLIC_URL: set it with TAPWIRE_PAYMENTS=stripe; guests come back to it when they have paid")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tapwire_admin.access.cookies import PRIVATE_PATHS, forbid_caching
 from tapwire_admin.access.secret_addresses import keep_address_secret
 from tapwire_admin.access.venue_guard import require_subjects, scope_of_operator
 from tapwire_admin.console.error_answers import show_http_error
-from tapwire_admin.console.routes import console
+from tapwire_admin.console.routes import console, protect_pages
 from tapwire_admin.guest_pages import GuestPages
 from tapwire_admin.live import Live
 from tapwire_admin.metrics import RequestMetrics
@@ -137,7 +137,7 @@ def create_app(
         ],
         guards=[enforce_access],
         middleware=[AnswerOptions()],
-        before_send=[echo_request_id, forbid_caching, keep_address_secret, metrics.observe],
+        before_send=[echo_request_id, forbid_caching, protect_pages, keep_address_secret, metrics.observe],
         dependencies={
             "db": Provide(_provide_db, sync_to_thread=False),
             "own_venue": Provide(_provide_own_venue, sync_to_thread=False),
@@ -178,7 +178,7 @@ def create_app(
 
 def _answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Answer a refusal of HTTP itself. A browser on a path without a route gets a page, except under `/api`."""
-    has_no_route = "route_handler" not in request.scope and not f"{request.url.path}/".startswith(PRIVATE_PATHS)
+    has_no_route = "route_handler" not in request.scope and not f"{request.scope['path']}/".startswith(PRIVATE_PATHS)
     wants_page = has_no_route and MediaType.HTML in request.headers.get("Accept", "")
     return (show_http_error if wants_page else answer_http_error)(request, error)
 

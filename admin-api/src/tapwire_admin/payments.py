@@ -1,6 +1,9 @@
 """Payments of this process: the provider of the settings, and what guests may pay by it."""
 
+import asyncio
+import functools
 from typing import Any, Final
+from uuid import UUID
 
 from litestar import Request
 
@@ -23,6 +26,7 @@ class Payments:
     def __init__(self, db: Database, provider: PaymentProvider | None) -> None:
         self._db: Final = db
         self._provider: Final = provider
+        self._begun: Final[dict[UUID, asyncio.Task[BegunTopUp]]] = {}
 
     @property
     def is_on(self) -> bool:
@@ -51,14 +55,23 @@ class Payments:
         language: str,
         key: str | None = None,
     ) -> BegunTopUp:
-        """Begin a payment of a page's guest; the same `key` again is the same payment."""
+        """Begin a payment of a page's guest; the same `key` again is the same payment.
+
+        Those who begin the same payment at once wait for one request, so that nobody takes up the provider's connections alone.
+        """
         facts = await pages.find(request, token)
         opened = await payments.open_payment(self._db, self.provider.name, token, amount_minor, key)
-        return await payment_requests.begin_payment(
-            self._db,
-            self.provider,
-            opened,
-            return_url=f"{public_url(request)}{BACK_PATH}",
-            label=facts.venue,
-            language=language,
-        )
+        running = self._begun.get(opened.payment_id)
+        if running is None:
+            texts = {"return_url": f"{public_url(request)}{BACK_PATH}", "label": facts.venue, "language": language}
+            running = asyncio.create_task(payment_requests.begin_payment(self._db, self.provider, opened, **texts))
+            self._begun[opened.payment_id] = running
+            running.add_done_callback(functools.partial(self._forget, opened.payment_id))
+        # a telephone that leaves cancels its own wait alone
+        return await asyncio.shield(running)
+
+    def _forget(self, payment_id: UUID, ended: asyncio.Task[BegunTopUp]) -> None:
+        """Take the request away that has ended; its failure is for those who still wait, if anybody does."""
+        del self._begun[payment_id]
+        if not ended.cancelled():
+            ended.exception()

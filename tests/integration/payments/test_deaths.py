@@ -190,6 +190,7 @@ async def test_an_admin_api_that_is_killed_again_and_again_loses_and_doubles_not
         "TAPWIRE_STRIPE_SECRET_KEY": KEY,
         "TAPWIRE_STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "TAPWIRE_STRIPE_API_URL": stripe.url,
+        "TAPWIRE_PUBLIC_URL": "https://taps.example",
     }
     for number in range(short_or_long(3, 20)):
         async with started(database_url, **settings) as (process, client):

@@ -9,7 +9,7 @@ from tapwire_core.domain.check_outs import CheckOutWish
 from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.errors import NotFound
 from tapwire_core.payment_providers.stripe_checkout import StripeCheckout
-from tapwire_core.services import check_outs, incidents
+from tapwire_core.services import check_outs, incidents, visits
 from tapwire_core.services.guest_erasures import GuestNotSettled, erase_guest, export_guest
 from tests.integration.payments.guest_at_stripe import GuestAtStripe
 from tests.stripe_stand_in import StripeStandIn
@@ -80,3 +80,22 @@ async def test_an_export_has_payments_and_what_went_back_and_no_token(ann: Guest
     assert [row["amount_minor"] for row in found.payments] == [20_00]
     assert [(row["cause"], row["amount_minor"]) for row in found.payment_returns] == [("check_out", 20_00)]
     assert [set(row) for row in found.guest_pages] == [{"visit_id", "made_at", "ended_at"}]
+
+
+async def test_a_dispute_that_is_won_after_the_erasure_leaves_nothing_on_an_account_of_nobody(ann: GuestAtStripe) -> None:
+    dispute = ann.stripe.dispute(await ann.paid(20_00))
+    await ann.hear(ann.stripe.event("charge.dispute.created", dispute))
+    await visits.close_visit(ann.db, OPERATOR, ann.guest.visit_id)
+    await erase_guest(ann.db, OPERATOR, ann.guest.guest_id, "asked for it")
+
+    dispute["status"] = "won"
+    for _ in range(2):
+        await ann.hear(ann.stripe.event("charge.dispute.closed", dispute))
+    await ann.venue.books_balance()
+    await ann.work()
+
+    assert (await ann.balance(), await ann.statuses()) == (0, ["refunded"])
+    assert [refund["amount"] for refund in ann.stripe.refunds.values()] == [20_00]
+    await ann.hear(ann.stripe.event("charge.refunded", ann.stripe.charge_of(next(iter(ann.stripe.sessions.values())))))
+    assert (await ann.balance(), await ann.statuses()) == (0, ["refunded"])
+    await ann.venue.books_balance()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tapwire_admin.__main__ import require_public_url, run_admin
 from tapwire_core.db.engine import Database
 from tapwire_core.payment_providers.configured import open_provider
 from tapwire_core.payment_providers.simulated import SimulatedProvider
@@ -39,6 +40,13 @@ def test_the_test_provider_starts_where_it_was_allowed() -> None:
     allowed = settings(payments="test", test_payments_allowed=True)
 
     assert isinstance(open_provider(allowed, Database.nowhere()), SimulatedProvider)
+
+
+async def test_guests_come_back_from_stripe_to_an_address_of_the_settings_alone() -> None:
+    with pytest.raises(InvalidSettings, match="TAPWIRE_PUBLIC_URL"):
+        await run_admin(settings(**STRIPE))
+    require_public_url(settings(**STRIPE, public_url="https://taps.example"))
+    require_public_url(settings(payments="test", test_payments_allowed=True))
 
 
 async def test_keys_are_in_no_text_of_the_settings() -> None:

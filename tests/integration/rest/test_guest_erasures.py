@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -236,6 +236,17 @@ async def test_an_export_has_every_row_that_is_about_the_guest(rest: Rest, venue
         *("payments", "guest_pages"),
     }
     assert tables - others - {"guests"} == exported
+
+
+async def test_an_export_takes_no_lock_so_that_no_tap_waits_for_it(rest: Rest, venue: Venue, owner_db: Database) -> None:
+    ann = await venue.guest(balance_minor=50_00)
+    async with owner_db.transaction() as other:
+        await other.connection.execute("SELECT FROM guests WHERE guest_id = $1 FOR UPDATE", ann.guest_id)
+        export = done(await rest.shift_lead.get(f"/api/guests/{ann.guest_id}/export"))
+
+    assert export["guest"]["guest_id"] == str(ann.guest_id)
+    refusal(await rest.shift_lead.get(f"/api/guests/{uuid4()}/export"), 404, "not_found")
+    assert await venue.audited("guest_exported") == 1
 
 
 async def test_the_console_says_what_happens_and_calls_the_guest_erased_in_each_language(rest: Rest, venue: Venue) -> None:

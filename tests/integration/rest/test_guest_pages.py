@@ -206,7 +206,20 @@ async def test_unknown_malformed_and_ended_tokens_look_alike(rest: Rest, venue: 
     assert answers == [answers[0]] * len(answers)
 
 
-@pytest.mark.parametrize("path", ["/api/public/g/{}", "/g/{}", "/g/{}/now", "/g/{}/app.webmanifest", "/g/{}/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/public/g/{}",
+        "/g/{}",
+        "/g/{}/now",
+        "/g/{}/app.webmanifest",
+        "/g/{}/nothing",
+        "/G/{}",
+        "/g//{}",
+        "http://tapwire//g/{}",
+        "/api//public//g//{}",
+    ],
+)
 async def test_no_answer_lets_the_address_go_elsewhere(rest: Rest, venue: Venue, path: str) -> None:
     token = token_in(await url_of(rest, await venue.guest()))
 
@@ -222,7 +235,7 @@ async def test_no_answer_lets_the_address_go_elsewhere(rest: Rest, venue: Venue,
 
 async def test_no_log_has_a_token(rest: Rest, venue: Venue, caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
     token = token_in(await url_of(rest, await venue.guest()))
-    paths = ("/api/public/g/{}", "/g/{}", "/G/{}", "/g/{}/nothing", "http://tapwire//g/{}/", "/api/public/g/{}/top-ups")
+    paths = ("/api/public/g/{}", "/g/{}", "/G/{}", "/g/{}/nothing", "http://tapwire//g/{}/", "/api/public/g/{}/top-ups", "/g//{}")
 
     with caplog.at_level(logging.DEBUG):
         for path in paths:

@@ -4,11 +4,12 @@ import asyncio
 
 import httpx
 import pytest
+from litestar.routes import HTTPRoute
 
 from tapwire_admin.http_timeouts import TimedHTTPProtocol
 from tapwire_core.db.engine import Database
 from tests.integration.rest.test_event_stream import next_events, serving, stream
-from tests.rest import Rest, refusal
+from tests.rest import Rest, application, refusal
 from tests.venue import Venue
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -70,6 +71,27 @@ async def test_what_is_not_there_is_a_page_in_a_browser_and_a_problem_for_progra
     refusal(await rest.nobody.get("/nope"), 404, "not_found")
     refusal(await rest.nobody.get("/api/nope", headers=BROWSER), 404, "not_found")
     refusal(await rest.nobody.get("/api", headers=BROWSER), 404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/g/x%00", "/guests/x", "/visits", "/payments?page=x", "/login", "/schema"])
+async def test_each_page_has_the_headers_that_protect_it_whatever_it_says(rest: Rest, path: str) -> None:
+    answer = await rest.operator.get(path, headers=BROWSER)
+
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == ("no-referrer" if path.startswith("/g/") else "same-origin")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_before_there_is_a_venue_each_page_is_there_or_says_so(rest: Rest) -> None:
+    found = [route.path for route in application().routes if isinstance(route, HTTPRoute) and "{" not in route.path]
+    pages = [path for path in found if not path.startswith(("/api", "/static", "/schema")) and path not in ("/live", "/logout")]
+
+    answers = {path: await rest.engineer.get(path, headers=BROWSER) for path in pages}
+
+    assert [path for path, answer in answers.items() if answer.status_code >= 500] == []
+    assert len([path for path, answer in answers.items() if "There is no venue yet" in answer.text]) > 5
 
 
 @pytest.mark.parametrize(

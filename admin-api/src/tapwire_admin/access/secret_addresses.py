@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from litestar.datastructures import MutableScopeHeaders
 
-_SECRET: Final = re.compile(r"(/g/)[^/]+", re.IGNORECASE)
-"""The token after `/g/`, also in a path that no route has: a mistyped address still holds it."""
-_OF_GUEST: Final = re.compile(r"/(api/public/)?g/(?!tap-list$)")
-"""The pages and their data; a venue may be called `g`, and show its tap list."""
+_SECRET: Final = re.compile(r"(/g/+)[^/]+", re.IGNORECASE)
+"""The token after `/g/`, also in a path that no route has: a mistyped address still holds it. Doubled slashes are one slash."""
+_OF_GUEST: Final = re.compile(r"/+(api/+public/+)?g/+(?!tap-list/*$)", re.IGNORECASE)
+"""The pages and their data, likewise; a venue may be called `g`, and show its tap list."""
 HEADERS: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
 
 

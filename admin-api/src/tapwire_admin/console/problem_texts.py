@@ -92,6 +92,7 @@ PROBLEMS: Final[Mapping[str, str]] = {
     "shift_closed": N_("No shift is open. Open the shift first."),
     "shift_in_use": N_("The shift can't be closed yet."),
     "shift_open": N_("Close the shift first."),
+    "venue_required": N_("There is no venue yet. Set it up first."),
     "tap_exists": N_("A tap with this id already exists."),
     "too_many_webhooks": N_("No more webhooks can be added. Delete one first."),
     "unusual_amount": N_("Is this amount right?"),

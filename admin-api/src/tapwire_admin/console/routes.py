@@ -3,10 +3,12 @@
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from litestar import Router
+from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
+from litestar.enums import MediaType
 from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.types import ControllerRouterHandler
 
@@ -53,6 +55,16 @@ def console() -> list[ControllerRouterHandler]:
         include_in_schema=False,
     )
     return [router, static_files()]
+
+
+async def protect_pages(message: Any, _: Any) -> None:
+    """Give each page the headers of the console, also those that no route has made: errors, and addresses of nothing."""
+    if message["type"] != "http.response.start":
+        return
+    headers = MutableScopeHeaders.from_message(message)
+    if headers.get("content-type", "").startswith(MediaType.HTML):
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
 
 
 def _page_modules() -> list[ModuleType]:

@@ -24,6 +24,7 @@ from tapwire_core.db.views.venues import VenueView, get_venue, list_venues
 from tapwire_core.domain.closed_sets import Role
 from tapwire_core.domain.shown import Noun
 from tapwire_core.services.shown import Shown
+from tapwire_core.services.venues import VenueRequired
 
 LANGUAGE_COOKIE: Final = "tapwire_language"
 THEME_COOKIE: Final = "tapwire_theme"
@@ -88,8 +89,9 @@ class Viewer:
 
     @property
     def required_venue(self) -> VenueView:
-        """The chosen venue; for pages that need one."""
-        assert self.venue is not None
+        """The chosen venue, for pages that need one; raises `VenueRequired` while there is none."""
+        if self.venue is None:
+            raise VenueRequired
         return self.venue
 
     def translate(self, text: str) -> str:

@@ -116,7 +116,7 @@ def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[
 
 def fault_of(request: Request[Any, Any, Any], error: Exception) -> str:
     """Log a fault and return its code, one of `FAULTS`."""
-    where = f"{request.method} {quote(loggable_path(request.url.path))}"
+    where = f"{request.method} {quote(loggable_path(request.scope['path']))}"
     if is_lock_timeout(error):
         _log.warning("%s: somebody else held a row for too long", where)
         return BUSY

@@ -134,7 +134,7 @@ def take_in(payment: PaymentFacts, said: ProviderPayment, changes: Changes) -> P
         charge_id=payment.charge_id or said.charge_id,
     )
     account = _Account(payment.balance_minor, payment.available_minor)
-    is_paid = payment.is_paid or said.status is PaymentStatus.PAID or bool(said.returns)
+    is_paid = payment.is_paid or said.status is PaymentStatus.PAID or any(its.amount_minor > 0 for its in said.returns)
     if not is_paid:
         if said.status is PaymentStatus.EXPIRED:
             written.status = PaymentStatus.EXPIRED
@@ -143,6 +143,8 @@ def take_in(payment: PaymentFacts, said: ProviderPayment, changes: Changes) -> P
         _book(payment, account, written, changes)
     known = {its.provider_id: its for its in payment.returns if its.provider_id} | {its.return_id: its for its in payment.returns}
     for its in said.returns:
+        if its.amount_minor < 1:
+            continue  # nothing went back, and a row of nothing is no row
         before = known.get(its.provider_id) or (known.get(its.return_id) if its.return_id else None)
         if before is None:
             _take_back(payment, its, account, written, changes)
@@ -307,9 +309,37 @@ def _follow(
             "won_back": True,
         }
         changes.audit(AuditAction.PAYMENT_REVERSED, payment.guest_id, payment.payment_id, details=details)
+        if payment.is_erased:
+            _give_back(payment, before, account, written, changes)
     if before.incident_id is not None:
         subject = IncidentKind.PAYMENT_REVERSED
         changes.resolve_incident(before.incident_id, subject, Resolution.NO_ACTION, WON_BACK, payment.guest_id)
+
+
+def _give_back(payment: PaymentFacts, before: KnownReturn, account: _Account, written: PaymentChanges, changes: Changes) -> None:
+    """Refund what an erased guest has again by a dispute that was won: nobody can ask for it, and nothing may lie there."""
+    amount_minor = sum(its.amount_minor for its in before.moved if its.debit_account is Account.GUEST)
+    if not amount_minor:
+        return
+    refund = _refund(payment.payment_id, ReturnCause.CHECK_OUT, amount_minor, before.return_id)
+    written.returns[refund.return_id] = refund
+    changes.move_money(
+        Account.GUEST,
+        Account.ONLINE_PAYMENT,
+        amount_minor,
+        guest_id=payment.guest_id,
+        payment_id=payment.payment_id,
+        payment_return_id=refund.return_id,
+        reason=ReturnCause.GUEST_ERASED,
+    )
+    account.move(-amount_minor)
+    details = {
+        "amount_minor": -amount_minor,
+        "balance_minor": account.balance_minor,
+        "reason": ReturnCause.GUEST_ERASED,
+        "method": Account.ONLINE_PAYMENT,
+    }
+    changes.audit(AuditAction.REFUND, payment.guest_id, payment.payment_id, details=details)
 
 
 def _undo(payment: PaymentFacts, before: KnownReturn, account: _Account, changes: Changes) -> None:
@@ -333,9 +363,9 @@ def _returns_after(payment: PaymentFacts, written: PaymentChanges) -> list[tuple
     return list(states.values())
 
 
-def _refund(payment_id: UUID, cause: ReturnCause, amount_minor: int, visit_id: UUID | None = None) -> ReturnWritten:
+def _refund(payment_id: UUID, cause: ReturnCause, amount_minor: int, key: UUID | None = None) -> ReturnWritten:
     return ReturnWritten(
-        return_id=_return_id(payment_id, cause, visit_id),
+        return_id=_return_id(payment_id, cause, key),
         cause=cause,
         provider_id=None,
         amount_minor=amount_minor,

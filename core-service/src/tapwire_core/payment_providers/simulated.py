@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urljoin
 from uuid import UUID, uuid5
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tapwire_core.db.engine import Database, use_case
 from tapwire_core.db.store import Store
@@ -34,6 +34,7 @@ from tapwire_core.payment_providers.provider import (
 
 SIGNATURE_HEADER: Final = "tapwire-test-signature"
 PAGE_PATH: Final = "/test-payments/"
+PAGE_ID: Final = "^test_[0-9a-f]{32}$"
 TOLERANCE_S: Final = 300
 SECRET_BYTES: Final = 24
 OPEN: Final = "open"
@@ -65,7 +66,7 @@ class _Ids(Struct):
 
 
 class _Body(Struct):
-    provider_id: str
+    provider_id: Annotated[str, Meta(pattern=PAGE_ID)]
     sent_at: int
 
 
@@ -167,7 +168,7 @@ class SimulatedProvider:
         """Check the signature by the page's own secret."""
         try:
             said = msgspec.json.decode(body, type=_Body)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             raise NotificationInvalid("The notification is not readable.") from None
         checkout = await _read(self._db, said.provider_id)
         signature = headers.get(SIGNATURE_HEADER, "")

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tapwire_core.db.engine import Database
+from tapwire_core.db.failures import is_database_unavailable
 from tapwire_core.db.writes.payments import AskedPayment, DueRefund
 from tapwire_core.domain.closed_sets import PaymentStatus, ReturnCause
 from tapwire_core.domain.payments import ProviderPayment, ProviderReturn
@@ -27,6 +28,7 @@ BEGINS_WITHIN: Final = timedelta(minutes=10)
 """Time after a payment was written down in which its page was made, if it was: clocks may differ."""
 UNBEGUN_AFTER_S: Final = 7_200.0
 """Age of a payment that the provider does not know at which nobody can pay it."""
+NOT_BEGUN: Final = "The payment provider does not answer as it should: try again in a moment, or top up at the counter."
 
 log: Final = logging.getLogger(__name__)
 
@@ -48,24 +50,31 @@ class AskedSince(Struct, frozen=True):
 async def begin_payment(
     db: Database, provider: PaymentProvider, opened: OpenedPayment, *, return_url: str, label: str, language: str
 ) -> BegunTopUp:
-    """Have the provider make the page on which an opened payment is paid; a repeat gives the same page."""
+    """Have the provider make the page on which an opened payment is paid; a repeat gives the same page.
+
+    What a provider says of a failure is for the operator's log: it may speak of the account, and guests read the refusal.
+    """
     if opened.status is not PaymentStatus.PENDING:
         return BegunTopUp(opened.payment_id, return_url)
     if opened.checkout_url is not None:
         return BegunTopUp(opened.payment_id, opened.checkout_url)
-    begun = await provider.begin(
-        WantedPayment(
-            payment_id=opened.payment_id,
-            guest_id=opened.guest_id,
-            visit_id=opened.visit_id,
-            venue_id=opened.venue_id,
-            amount_minor=opened.amount_minor,
-            created_at=opened.created_at,
-            return_url=return_url,
-            label=label,
-            language=language,
+    try:
+        begun = await provider.begin(
+            WantedPayment(
+                payment_id=opened.payment_id,
+                guest_id=opened.guest_id,
+                visit_id=opened.visit_id,
+                venue_id=opened.venue_id,
+                amount_minor=opened.amount_minor,
+                created_at=opened.created_at,
+                return_url=return_url,
+                label=label,
+                language=language,
+            )
         )
-    )
+    except ProviderUnavailable as error:
+        log.warning("payments: %s was not begun: %s", opened.payment_id, error)
+        raise ProviderUnavailable(NOT_BEGUN) from None
     await payments.keep_checkout(db, opened.payment_id, begun.provider_id, begun.url)
     return BegunTopUp(opened.payment_id, begun.url)
 
@@ -102,6 +111,8 @@ async def ask_for_payments(db: Database, provider: PaymentProvider, first: timed
             await _ask(db, provider, payment)
         except ProviderUnavailable as error:
             log.warning("payments: %s: %s; asked again later", payment.payment_id, error)
+        except Exception as error:
+            _go_on_after(error, "payments: %s failed; asked again later", payment.payment_id)
     return len(asked)
 
 
@@ -114,6 +125,8 @@ async def make_refunds(db: Database, provider: PaymentProvider, first: timedelta
         except ProviderUnavailable as error:
             log.warning("payments: refund %s: %s; tried again later", refund.return_id, error)
             await payments.note_failure(db, refund.return_id, str(error))
+        except Exception as error:
+            _go_on_after(error, "payments: refund %s failed; tried again later", refund.return_id)
     return len(due)
 
 
@@ -121,14 +134,30 @@ async def ask_since(db: Database, provider: PaymentProvider, since: datetime) ->
     """Ask for all payments since a backup, and book those that the restored database lacks."""
     known, unknown = 0, []
     for said in await provider.list_since(since):
-        taken = await payments.take_in(db, provider.name, said)
-        if taken is TakenIn.UNKNOWN and await payments.restore_payment(db, provider.name, said):
-            taken = await payments.take_in(db, provider.name, said)
+        taken = TakenIn.OTHER
+        try:
+            taken = await _take_in_after_restore(db, provider, said)
+        except Exception as error:
+            _go_on_after(error, "payments: %s failed; it is not in the books", said.payment_id)
         if taken is TakenIn.KNOWN:
             known += 1
         elif said.payment_id is not None:
             unknown.append(said)
     return AskedSince(known, tuple(unknown))
+
+
+async def _take_in_after_restore(db: Database, provider: PaymentProvider, said: ProviderPayment) -> TakenIn:
+    taken = await payments.take_in(db, provider.name, said)
+    if taken is TakenIn.UNKNOWN and await payments.restore_payment(db, provider.name, said):
+        taken = await payments.take_in(db, provider.name, said)
+    return taken
+
+
+def _go_on_after(error: Exception, text: str, what: UUID | None) -> None:
+    """Log a bug that one payment meets, so that it holds up no other one; without a database all of them wait."""
+    if is_database_unavailable(error):
+        raise error
+    log.error(text, what, exc_info=error)
 
 
 async def _take_in(db: Database, provider: PaymentProvider, said: ProviderPayment) -> None:

@@ -68,8 +68,8 @@ PARTS: Final[Mapping[str, str]] = {
 """The rows of each part of an export: $1 is the guest, $2 the venues of the reader. A new table of guests gets its part here."""
 
 
-async def read_export(store: Store, guest_id: UUID, scope: VenueScope) -> GuestExport:
-    """Read all that is kept about a guest who is there and locked, so that the parts fit each other."""
+async def read_export(store: Store, guest_id: UUID, scope: VenueScope) -> GuestExport | None:
+    """Read all that is kept about a guest, by one statement, so that the parts fit each other; None when there is no such guest."""
     parts = ", ".join(
         f"'{name}', (SELECT coalesce(jsonb_agg(to_jsonb(one)), '[]') FROM ({rows}) AS one)"  # noqa: S608
         for name, rows in PARTS.items()
@@ -81,4 +81,4 @@ async def read_export(store: Store, guest_id: UUID, scope: VenueScope) -> GuestE
         guest_id,
         venue_ids,
     )
-    return msgspec.json.decode(found, type=GuestExport)
+    return msgspec.json.decode(found, type=GuestExport) if found is not None else None
