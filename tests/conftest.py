@@ -150,9 +150,15 @@ def require_mosquitto() -> None:
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
+def policy() -> Policy:
+    """The limits and settings of the test's database."""
+    return Policy()
+
+
+@pytest.fixture
+async def db(database_url: str, policy: Policy) -> AsyncIterator[Database]:
     """The test's database, open as for the programs; afterwards its books must balance."""
-    async with Database.open(database_url, Policy()) as opened:
+    async with Database.open(database_url, policy) as opened:
         yield opened
         assert await check_books(opened) == []
 

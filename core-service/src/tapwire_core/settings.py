@@ -205,6 +205,7 @@ class Settings(BaseSettings):
             late_sync_tolerance_ml=self.late_sync_tolerance_ml,
             idempotency_ttl_h=self.idempotency_ttl_h,
             heartbeat_ms=self.heartbeat_ms,
+            payment_provider=self.payments,
             payment_min_minor=self.payment_min_minor,
             payment_max_minor=self.payment_max_minor,
             core_heartbeat_ms=self.core_heartbeat_ms,

@@ -4,8 +4,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tapwire_core.domain.closed_sets import PaymentProviderName
+from tapwire_core.domain.policy import Policy
 from tapwire_core.payment_providers.stripe_checkout import StripeCheckout, open_stripe
 from tests.stripe_stand_in import KEY, WEBHOOK_SECRET, StripeStandIn
+
+
+@pytest.fixture
+def policy() -> Policy:
+    """Stripe is the provider."""
+    return Policy(payment_provider=PaymentProviderName.STRIPE)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Money of a payment that goes back: what a guest may not have, what a bank takes, and what is left at check-out."""
 
 import asyncio
+import json
 from itertools import permutations
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.views.shift_reports import OnlinePayments, sum_up_shift
 from tapwire_core.domain.check_outs import CheckOutWish
 from tapwire_core.domain.closed_sets import PaymentMethod, Role
+from tapwire_core.domain.policy import Policy
 from tapwire_core.payment_providers.stripe_checkout import StripeCheckout
 from tapwire_core.services import check_outs, incidents, money, visits
 from tapwire_core.services.guest_erasures import GuestNotSettled, erase_guest
@@ -308,6 +310,36 @@ async def test_a_refund_that_fails_at_the_bank_is_the_guests_again(ann: GuestAtS
 
     assert (await ann.balance(), await ann.returned()) == (20_00, [("check_out", "failed", 20_00)])
     assert await ann.statuses() == ["paid"]
+
+
+async def test_a_refund_that_fails_after_the_guest_was_erased_is_the_houses(ann: GuestAtStripe) -> None:
+    await ann.paid(20_00)
+    wish = CheckOutWish(payout=PaymentMethod.CASH, card_returned=True)
+    await check_outs.check_out(ann.db, OPERATOR, ann.guest.visit_id, wish)
+    await ann.work()
+    await erase_guest(ann.db, OPERATOR, ann.guest.guest_id, "asked for it")
+    (refund,) = ann.stripe.refunds.values()
+
+    refund["status"] = "failed"
+    for _ in range(2):
+        await ann.hear(ann.stripe.event("refund.failed", refund))
+        await ann.work()
+
+    assert (await ann.balance(), await ann.returned()) == (0, [("check_out", "failed", 20_00)])
+    assert await ann.account("payment_loss") == -20_00
+    said = await ann.db.pool.fetchval("SELECT details FROM audit WHERE action = 'payment_refunded' ORDER BY audit_id DESC LIMIT 1")
+    assert json.loads(said) == {"cause": "check_out", "refunded_minor": -20_00, "kept_minor": 20_00, "balance_minor": 0}
+    await ann.venue.books_balance()
+
+
+async def test_what_came_through_a_provider_that_is_off_is_paid_out_at_the_counter(ann: GuestAtStripe, database_url: str) -> None:
+    await ann.paid(20_00)
+    wish = CheckOutWish(payout=PaymentMethod.CARD, card_returned=True)
+    async with Database.open(database_url, Policy()) as without_provider:
+        await check_outs.check_out(without_provider, OPERATOR, ann.guest.visit_id, wish)
+
+    assert (await ann.balance(), await ann.returned(), refunds_of(ann.stripe)) == (0, [], [])
+    await ann.venue.books_balance()
 
 
 async def test_a_restored_database_gets_the_payments_that_it_lacks(ann: GuestAtStripe, provider: StripeCheckout) -> None:

@@ -311,6 +311,8 @@ def _follow(
         changes.audit(AuditAction.PAYMENT_REVERSED, payment.guest_id, payment.payment_id, details=details)
         if payment.is_erased:
             _give_back(payment, before, account, written, changes)
+    else:
+        _note_failed(payment, before, account, changes)
     if before.incident_id is not None:
         subject = IncidentKind.PAYMENT_REVERSED
         changes.resolve_incident(before.incident_id, subject, Resolution.NO_ACTION, WON_BACK, payment.guest_id)
@@ -340,6 +342,28 @@ def _give_back(payment: PaymentFacts, before: KnownReturn, account: _Account, wr
         "method": Account.ONLINE_PAYMENT,
     }
     changes.audit(AuditAction.REFUND, payment.guest_id, payment.payment_id, details=details)
+
+
+def _note_failed(payment: PaymentFacts, before: KnownReturn, account: _Account, changes: Changes) -> None:
+    """A refund of ours came back. What an erased guest has again by it, nobody can ask for or be sent: the house keeps it."""
+    kept_minor = sum(its.amount_minor for its in before.moved if its.debit_account is Account.GUEST) if payment.is_erased else 0
+    changes.move_money(
+        Account.GUEST,
+        Account.PAYMENT_LOSS,
+        kept_minor,
+        guest_id=payment.guest_id,
+        payment_id=payment.payment_id,
+        payment_return_id=before.return_id,
+        reason=ReturnCause.GUEST_ERASED,
+    )
+    account.move(-kept_minor)
+    details = {
+        "cause": before.cause,
+        "refunded_minor": -before.amount_minor,
+        "kept_minor": kept_minor,
+        "balance_minor": account.balance_minor,
+    }
+    changes.audit(AuditAction.PAYMENT_REFUNDED, payment.guest_id, payment.payment_id, details=details)
 
 
 def _undo(payment: PaymentFacts, before: KnownReturn, account: _Account, changes: Changes) -> None:

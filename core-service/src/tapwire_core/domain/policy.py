@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from tapwire_contracts.currencies import CURRENCY_DIGITS
 from tapwire_contracts.reasons import Locale
+from tapwire_core.domain.closed_sets import PaymentProviderName
 from tapwire_core.domain.webhooks import WebhookLimits
 
 
@@ -29,6 +30,7 @@ class Policy:
     device_dead_letters_per_hour: int = 100
     device_decisions_per_hour: int = 36_000
     identity_conflict_ms: int = 120_000
+    payment_provider: PaymentProviderName | None = None
     payment_min_minor: int = 5_00
     payment_max_minor: int = 200_00
     guest_page_key: str = field(default="", repr=False)

@@ -310,13 +310,17 @@ async def note_failure(store: Store, return_id: UUID, failure: str) -> None:
 
 
 async def left_of_payments(store: Store, guest_id: UUID) -> list[tuple[UUID, int]]:
-    """What has not gone back of each of a guest's payments; the latest first, under the guest's lock."""
+    """What has not gone back of each of a guest's payments; the latest first, under the guest's lock.
+
+    Of the provider that is configured: through another one nothing would ever go back.
+    """
     rows = await store.connection.fetch(
         """SELECT payment_id, (booked_minor - coalesce((
                    SELECT sum(amount_minor) FROM payment_returns
                    WHERE payment_returns.payment_id = payments.payment_id
                    AND cause IN ('dispute', 'refund', 'check_out') AND status IN ('due', 'done')), 0))::bigint AS left_minor
-           FROM payments WHERE guest_id = $1 AND booked_minor > 0 ORDER BY paid_at DESC, payment_id""",
+           FROM payments WHERE guest_id = $1 AND provider = $2 AND booked_minor > 0 ORDER BY paid_at DESC, payment_id""",
         guest_id,
+        store.policy.payment_provider,
     )
     return [(row["payment_id"], row["left_minor"]) for row in rows if row["left_minor"] > 0]
