@@ -17,7 +17,8 @@ from tapwire_conformance.rules import Broken, Catalogue, UnknownRule
 from tapwire_conformance.runner import Result, try_rules
 from tapwire_conformance.tap.catalogue import TAP_RULES
 from tapwire_conformance.tap.link import Link
-from tapwire_conformance.tap.rig import CommandRig, PersonRig, Rig, RigUnusable
+from tapwire_conformance.tap.person import PersonRig
+from tapwire_conformance.tap.rig import CommandRig, Rig, RigUnusable
 from tapwire_conformance.tap.stage import NodeSettings, TapStage
 from tapwire_conformance.transcript import Transcript
 from tapwire_contracts.programs import add_common_options
@@ -44,6 +45,7 @@ def main() -> None:
         print(f"{PACKAGE}: {error}", file=sys.stderr)
         sys.exit(UNUSABLE)
     except KeyboardInterrupt:
+        print(f"\n{PACKAGE}: broken off; what was tried so far is in the reports that were asked for", file=sys.stderr)
         sys.exit(UNUSABLE)
 
 
@@ -133,11 +135,13 @@ def run_tap(arguments: argparse.Namespace) -> int:
     results: list[Result] = []
     with ExitStack() as opened:
         link = opened.enter_context(_link(arguments, broker)) if arguments.link else None
-        rig: Rig = PersonRig()
-        if arguments.rig:
-            rig = CommandRig(arguments.rig)
-            opened.callback(rig.end)
         path = DevicePath.parse(arguments.path)
+        rig: Rig
+        if arguments.rig:
+            rig = started = CommandRig(arguments.rig)
+            opened.callback(started.end)
+        else:
+            rig = PersonRig(transcript, path, link)
         stage = opened.enter_context(TapStage.opened(broker, path, rig, link, transcript, settings, arguments.ca_file))
         try:
             for result in try_rules(rules, stage):

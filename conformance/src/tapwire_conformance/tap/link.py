@@ -37,6 +37,11 @@ class Link:
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
 
+    @property
+    def is_open(self) -> bool:
+        """False while nobody gets through."""
+        return self._is_open
+
     def cut(self) -> None:
         """End the connections that there are; the next one gets through."""
         with self._lock:
