@@ -47,6 +47,13 @@ MUTANTS: Final = (
     mutant("ASK-2", "it asks for ever", (give_up_reason, "> state.limits.request_timeout_ms", "> 1_000_000")),
     mutant("ASK-4", "unsettled pours are not listed", (send_question, "unsettled=state.journal.unsettled", "unsettled=()")),
     mutant("REPORT-1", "a report is sent once", (ResendQueue.take_due, "if sending.due_ms <= now_ms", "if sending.attempts == 0")),
+    mutant(
+        "LINK-5",
+        "a report that was lost stays lost",
+        (ResendQueue.take_due, "if sending.due_ms <= now_ms", "if sending.attempts == 0"),
+        (ResendQueue.resend_soon, "sending.attempts = 0", "pass"),
+    ),
+    mutant("LINK-6", "a pour has no end by time", (pour_end_reason, "pour.grant.max_duration_ms", "10**9")),
     mutant("CONFIG-3", "an old config brings a tap back", (observe_config, "config.revision < applied.revision", "False")),
     mutant("CONFIG-4", "an old order to close is ignored", (observe_config, " and config.status == ConfigStatus.ACTIVE", "")),
 )

@@ -324,7 +324,7 @@ class TapStage:
             self.act("flow on")
         self.act("card-off")
         self.configure()
-        self._settle_all()
+        self.settle_all()
         self.until(self._is_at_rest, f"the node did not come to rest, its state is {self.state()}")
 
     def _stop_pours(self) -> None:
@@ -336,12 +336,12 @@ class TapStage:
                 self.command("stop_pour", pour_id=pour_id, reason="operator")
 
     def _is_at_rest(self) -> bool:
-        self._settle_all()
+        self.settle_all()
         state = self.state()
         wanted = {"status": "online", "phase": "IDLE", "facts_open": 0, "valve": "closed", "config_revision": self.revision}
         return wanted.items() <= state.items()
 
-    def _settle_all(self) -> None:
+    def settle_all(self) -> None:
         """Give each fact its verdict that was heard since its last one."""
         for place, heard in enumerate(self.transcript.since(0)):
             fact_id = str(heard.content.get("pour_id") if heard.kind == "pour_completed" else heard.content.get("event_id"))
