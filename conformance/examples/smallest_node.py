@@ -166,7 +166,7 @@ class Node:
             self.journal.report("never_started")
             return
         self.phase, self.saved_ml, self.opened_at = "POURING", 0, time.monotonic()
-        self.flowed_at = self.opened_at
+        self.flowed_at = self.progress_at = self.opened_at
         self.set_valve(True)
 
     def is_good(self, said: Message) -> bool:
@@ -313,7 +313,7 @@ class Node:
         """Close when one of the limits is reached; when the tail is over, write the report."""
         pour = self.journal.pour
         assert pour
-        volume_ml, pour["ms"] = self.journal.ml - pour["from_ml"], int((now - self.opened_at) * 1000)
+        volume_ml, pour["ms"] = self.journal.ml - pour["from_ml"], max(0, int((now - self.opened_at) * 1000))
         if not self.may_pour():
             self.close("disabled")
         elif volume_ml >= pour["max_volume_ml"]:

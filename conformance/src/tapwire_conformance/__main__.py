@@ -73,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
     core.add_argument("--api", help="the admin API, http://host:8080")
     core.add_argument("--token", help="an engineer's token; - reads it from the standard input")
     core.add_argument("--sweep", type=float, default=60.0, metavar="S", help="longest wait for what the core does by itself (60)")
+    core.add_argument(
+        "--decisions-per-hour", type=int, metavar="N", help="use up a device's device_decisions_per_hour, which is N at this core"
+    )
     core.add_argument("--slow", action="store_true", help="try the rule that takes an hour too")
     _add_shared(core)
     core.set_defaults(run=run_core)
@@ -105,7 +108,7 @@ def run_core(arguments: argparse.Namespace) -> int:
         api = Api(arguments.api, token, transcript, arguments.ca_file)
     except ValueError as error:
         raise Unusable(f"--api: {error}") from error
-    timing = Timing(sweep_s=arguments.sweep)
+    timing = Timing(sweep_s=arguments.sweep, decisions_per_hour=arguments.decisions_per_hour)
     wait_an_hour: Callable[[], None] | None = (lambda: time.sleep(HOUR_S + 1)) if arguments.slow else None
     results: list[Result] = []
     with CoreStage.opened(broker, api, transcript, timing, wait_an_hour, arguments.ca_file) as stage:

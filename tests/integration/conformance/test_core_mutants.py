@@ -32,10 +32,12 @@ MUTANTS: Final = (
     mutant("SETTLE-11", "stock follows the latest report", (settle, "max(pour.stock_ml, report.volume_ml)", "report.volume_ml")),
 )
 FORGOTTEN: Final = {
+    "AUTH-5": DenyReason.TAP_NOT_CONFIGURED,
     "AUTH-9": DenyReason.LOST_CARD,
     "AUTH-12": DenyReason.GUEST_BLOCKED,
     "AUTH-13": DenyReason.AGE_RESTRICTED,
     "AUTH-16": DenyReason.SERVING_LIMIT_REACHED,
+    "IDENTITY-1": DenyReason.TAP_LOCKED,
 }
 """Rules of the table, and the reason whose row the mutant's table lacks."""
 

@@ -7,7 +7,7 @@ import pty
 import re
 import sys
 import termios
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from tests.integration.node.rig import TAP, until
 KIT: Final = (sys.executable, "-m", "tapwire_conformance", "tap")
 IMPATIENT: Final = ("--request-timeout", str(REQUEST_TIMEOUT_S), "--quiet", "0.3", "--pour", "40", "--pulses-per-liter", "1000")
 CARDS: Final = {"A": "04a1b2c3d4e5f6", "B": "04ffeeddccbbaa"}
-DEEDS: Final = (
+DEEDS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]] = (
     (re.compile(r"Lay card (\w) .* on the reader"), lambda found: f"card-on {CARDS[found[1]]}"),
     (re.compile(r"Take the card off"), lambda _: "card-off"),
     (re.compile(r"Open the faucet, let about (\d+) ml flow"), lambda found: f"pour {found[1]}"),

@@ -251,6 +251,17 @@ class TapStage:
         state = {"type": "core_state", "instance_id": self.instance_id, "software": SOFTWARE, "contract_version": "1.0"}
         self._connection.publish(core_state_topic(self.instance_id), state, retain=True)
 
+    @contextmanager
+    def another_worker(self) -> Iterator[None]:
+        """Have one more core worker show up for a while."""
+        first, self.instance_id = self.instance_id, f"conformance-{uuid4().hex[:8]}"
+        self.show_up()
+        try:
+            yield
+        finally:
+            self.go_away()
+            self.instance_id = first
+
     def go_away(self) -> None:
         """Take the presence back."""
         self._connection.publish(core_state_topic(self.instance_id), b"", retain=True)
