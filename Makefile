@@ -23,7 +23,7 @@ VENDOR   := admin-api/src/tapwire_admin/console/vendor/.complete
 FOLDER   ?= .pictures
 PACKAGES := contracts core-service tap-node admin-api conformance
 PYPROJECTS := $(PACKAGES:=/pyproject.toml)
-CHECKED  := $(PACKAGES:=/src) demo tests
+CHECKED  := $(PACKAGES:=/src) conformance/examples demo tests
 # some shells export HOST, the machine's name: only what was typed after `make` counts
 DEMO_HOST := $(if $(filter command,$(origin HOST)),$(HOST))
 # Ctrl-C ends the command with all that it began, and make's own line says so; Python and npm would each print a traceback.

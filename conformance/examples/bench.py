@@ -16,26 +16,28 @@ from smallest_node import Node
 
 ML_PER_S = 200
 STOPPED_S = 0.4
-FAST = {"REQUEST_TIMEOUT_S": 0.9, "REPEAT_S": 0.2, "DEBOUNCE_S": 0.1, "TAIL_QUIET_S": 0.1, "SETTLE_S": 0.5, "LEAK_QUIET_S": 0.3}
+FAST = {"REQUEST_TIMEOUT_S": 0.9, "REPEAT_S": 0.2, "DEBOUNCE_S": 0.1, "TAIL_QUIET_S": 0.1, "SETTLE_S": 0.5, "LEAK_QUIET_S": 0.3,
+        "HEARTBEAT_S": 1.0}  # fmt: skip
 
 
 class Bench:
     """The three methods that a node needs of its hardware, and the rig's requests."""
 
-    def __init__(self):
-        self._card, self._open, self._flows, self._leak_ml, self._ml, self._at = None, False, True, 0, 0.0, time.monotonic()
+    def __init__(self) -> None:
+        self._card: str | None = None
+        self._open, self._flows, self._leak_ml, self._ml, self._at = False, True, 0.0, 0.0, time.monotonic()
         self._lock = threading.Lock()
 
-    def card(self):
+    def card(self) -> str | None:
         """The card on the reader."""
         return self._card
 
-    def valve(self, is_open):
+    def valve(self, is_open: bool) -> None:
         """Drive the valve."""
         self.ml()
         self._open = is_open
 
-    def ml(self):
+    def ml(self) -> int:
         """The meter, since the start."""
         with self._lock:
             now = time.monotonic()
@@ -45,7 +47,7 @@ class Bench:
             self._ml += could_ml if self._open and self._flows else leaked_ml
             return int(self._ml)
 
-    def do(self, request):
+    def do(self, request: str) -> str:
         """Carry out a request of the rig protocol; the answer."""
         verb, _, argument = request.partition(" ")
         if verb == "card-on":
@@ -68,7 +70,7 @@ class Bench:
             return f"no I have no {verb}"
         return "ok"
 
-    def _wait_for(self, ml):
+    def _wait_for(self, ml: int) -> None:
         until_ml, last_ml, since = self.ml() + ml, self.ml(), time.monotonic()
         while self.ml() < until_ml - 1 and time.monotonic() - since < STOPPED_S:
             if self.ml() > last_ml:
@@ -76,7 +78,7 @@ class Bench:
             time.sleep(0.01)
 
 
-def main():
+def main() -> None:
     """Run the node here, and the rig beside it, until the input ends."""
     path, password, address, file = sys.argv[1:5]
     if "fast" in sys.argv:
@@ -85,7 +87,7 @@ def main():
     bench = Bench()
     node = Node(path, host, int(port), path, password, bench, file)
 
-    def serve():
+    def serve() -> None:
         if sys.argv[-1] == "again":
             sys.argv.pop()
             print("ok", flush=True)

@@ -17,7 +17,8 @@ from tapwire_conformance.rules import Broken, Catalogue, UnknownRule
 from tapwire_conformance.runner import Result, try_rules
 from tapwire_conformance.tap.catalogue import TAP_RULES
 from tapwire_conformance.tap.link import Link
-from tapwire_conformance.tap.rig import CommandRig, PersonRig, Rig, RigUnusable
+from tapwire_conformance.tap.person import PersonRig
+from tapwire_conformance.tap.rig import CommandRig, Rig, RigUnusable
 from tapwire_conformance.tap.stage import NodeSettings, TapStage
 from tapwire_conformance.transcript import Transcript
 from tapwire_contracts.programs import add_common_options
@@ -44,6 +45,7 @@ def main() -> None:
         print(f"{PACKAGE}: {error}", file=sys.stderr)
         sys.exit(UNUSABLE)
     except KeyboardInterrupt:
+        print(f"\n{PACKAGE}: broken off; what was tried so far is in the reports that were asked for", file=sys.stderr)
         sys.exit(UNUSABLE)
 
 
@@ -71,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
     core.add_argument("--api", help="the admin API, http://host:8080")
     core.add_argument("--token", help="an engineer's token; - reads it from the standard input")
     core.add_argument("--sweep", type=float, default=60.0, metavar="S", help="longest wait for what the core does by itself (60)")
+    core.add_argument(
+        "--decisions-per-hour", type=int, metavar="N", help="use up a device's device_decisions_per_hour, which is N at this core"
+    )
     core.add_argument("--slow", action="store_true", help="try the rule that takes an hour too")
     _add_shared(core)
     core.set_defaults(run=run_core)
@@ -103,7 +108,7 @@ def run_core(arguments: argparse.Namespace) -> int:
         api = Api(arguments.api, token, transcript, arguments.ca_file)
     except ValueError as error:
         raise Unusable(f"--api: {error}") from error
-    timing = Timing(sweep_s=arguments.sweep)
+    timing = Timing(sweep_s=arguments.sweep, decisions_per_hour=arguments.decisions_per_hour)
     wait_an_hour: Callable[[], None] | None = (lambda: time.sleep(HOUR_S + 1)) if arguments.slow else None
     results: list[Result] = []
     with CoreStage.opened(broker, api, transcript, timing, wait_an_hour, arguments.ca_file) as stage:
@@ -133,11 +138,13 @@ def run_tap(arguments: argparse.Namespace) -> int:
     results: list[Result] = []
     with ExitStack() as opened:
         link = opened.enter_context(_link(arguments, broker)) if arguments.link else None
-        rig: Rig = PersonRig()
-        if arguments.rig:
-            rig = CommandRig(arguments.rig)
-            opened.callback(rig.end)
         path = DevicePath.parse(arguments.path)
+        rig: Rig
+        if arguments.rig:
+            rig = started = CommandRig(arguments.rig)
+            opened.callback(started.end)
+        else:
+            rig = PersonRig(transcript, path, link)
         stage = opened.enter_context(TapStage.opened(broker, path, rig, link, transcript, settings, arguments.ca_file))
         try:
             for result in try_rules(rules, stage):

@@ -7,6 +7,7 @@ import pytest
 
 from tapwire_contracts.reasons import DenyReason
 from tapwire_core.db.engine import Database
+from tapwire_core.db.writes.nodes import store_silence
 from tapwire_core.domain import authorization
 from tapwire_core.domain.authorization import authorize, pour_never_started
 from tapwire_core.domain.policy import Policy
@@ -25,6 +26,7 @@ MUTANTS: Final = (
     mutant("AUTH-23", "a used event_id is answered", (REPEAT, "earlier.fingerprint != self.fingerprint", "False")),
     mutant("AUTH-24", "what never started stays", (pour_never_started, "return pending if proved else None", "return None")),
     mutant("AUTH-25", "another journal voids it", (pour_never_started, "pending.journal_id == question.journal_id", "True")),
+    mutant("CORE-7", "a silent node stays online", (store_silence, "WHERE status = 'online' AND (", "WHERE false AND (")),
     mutant("SETTLE-2", "another card's report is charged", (SettlementFacts.for_card, "self if matches else", "self if True else")),
     mutant("SETTLE-4", "nobody is asked about a mismatch", (_late, "if outcome is not Outcome.AUDIT_LATE_MATCHED:", "if False:")),
     mutant("SETTLE-7", "a failing meter takes the balance", (settle, "if not is_far_over:", "if covered or not is_far_over:")),
@@ -32,10 +34,12 @@ MUTANTS: Final = (
     mutant("SETTLE-11", "stock follows the latest report", (settle, "max(pour.stock_ml, report.volume_ml)", "report.volume_ml")),
 )
 FORGOTTEN: Final = {
+    "AUTH-5": DenyReason.TAP_NOT_CONFIGURED,
     "AUTH-9": DenyReason.LOST_CARD,
     "AUTH-12": DenyReason.GUEST_BLOCKED,
     "AUTH-13": DenyReason.AGE_RESTRICTED,
     "AUTH-16": DenyReason.SERVING_LIMIT_REACHED,
+    "IDENTITY-1": DenyReason.TAP_LOCKED,
 }
 """Rules of the table, and the reason whose row the mutant's table lacks."""
 

@@ -9,8 +9,10 @@ import pytest
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.controller.core_commands import receive_stop
 from tapwire_node.controller.grant import grant_refusal_reason, refuse_grant
+from tapwire_node.controller.journal_renewal import receive_renewal
+from tapwire_node.controller.node_state import node_state_message
 from tapwire_node.controller.observations import observe_config
-from tapwire_node.controller.pouring import pour_end_reason, pour_fact
+from tapwire_node.controller.pouring import pour_end_reason, pour_fact, watch_pour
 from tapwire_node.controller.question import give_up_reason, receive_denial, send_question
 from tapwire_node.mqtt.broker_connection import BrokerConnection
 from tapwire_node.mqtt.resend_queue import ResendQueue
@@ -47,6 +49,29 @@ MUTANTS: Final = (
     mutant("ASK-2", "it asks for ever", (give_up_reason, "> state.limits.request_timeout_ms", "> 1_000_000")),
     mutant("ASK-4", "unsettled pours are not listed", (send_question, "unsettled=state.journal.unsettled", "unsettled=()")),
     mutant("REPORT-1", "a report is sent once", (ResendQueue.take_due, "if sending.due_ms <= now_ms", "if sending.attempts == 0")),
+    mutant(
+        "LINK-5",
+        "a report that was lost stays lost",
+        (ResendQueue.take_due, "if sending.due_ms <= now_ms", "if sending.attempts == 0"),
+        (ResendQueue.resend_soon, "sending.attempts = 0", "pass"),
+    ),
+    mutant(
+        "REPORT-7",
+        "a new worker is told nothing",
+        (ResendQueue.take_due, "if sending.due_ms <= now_ms", "if sending.attempts == 0"),
+        (ResendQueue.resend_soon, "sending.attempts = 0", "pass"),
+    ),
+    mutant(
+        "JOURNAL-2",
+        "a journal is never renewed",
+        (receive_renewal, "journal=replace(journal, renewal_due=True)", "journal=journal"),
+    ),
+    mutant("PROGRESS-1", "a pour shows nothing", (watch_pour, "(Publish(progress),)", "()")),
+    mutant(
+        "PROGRESS-1", "a pour shows too much", (watch_pour, "pour.progress_ms < state.limits.progress_ms", "pour.progress_ms < 0")
+    ),
+    mutant("STATE-3", "nobody knows its heartbeat", (node_state_message, "heartbeat_ms=state.limits.node_heartbeat_ms,", "")),
+    mutant("LINK-6", "a pour has no end by time", (pour_end_reason, "pour.grant.max_duration_ms", "10**9")),
     mutant("CONFIG-3", "an old config brings a tap back", (observe_config, "config.revision < applied.revision", "False")),
     mutant("CONFIG-4", "an old order to close is ignored", (observe_config, " and config.status == ConfigStatus.ACTIVE", "")),
 )

@@ -42,11 +42,11 @@ class WholeCore:
     api_url: str
     token: str
 
-    async def judge(self, *only: str) -> list[Result]:
+    async def judge(self, *only: str, timing: Timing = TIMING) -> list[Result]:
         """What the kit says of it, by these rules or groups."""
-        return await asyncio.to_thread(self._judge, asyncio.get_running_loop(), list(only))
+        return await asyncio.to_thread(self._judge, asyncio.get_running_loop(), list(only), timing)
 
-    def _judge(self, loop: asyncio.AbstractEventLoop, only: list[str]) -> list[Result]:
+    def _judge(self, loop: asyncio.AbstractEventLoop, only: list[str], timing: Timing) -> list[Result]:
         transcript = Transcript()
         api = Api(self.api_url, self.token, transcript)
 
@@ -54,20 +54,23 @@ class WholeCore:
             moved = "UPDATE visits SET valid_until = now() - interval '1 second' WHERE valid_until IS NOT NULL"
             asyncio.run_coroutine_threadsafe(self.db.pool.execute(moved), loop).result()
 
-        with CoreStage.opened(BrokerUrl.parse(self.broker_url), api, transcript, TIMING, an_hour_passes) as stage:
+        with CoreStage.opened(BrokerUrl.parse(self.broker_url), api, transcript, timing, an_hour_passes) as stage:
             return list(try_rules(CORE_RULES.chosen(only), stage, lambda result: print(progress(result))))
 
 
 @asynccontextmanager
-async def whole_core(db: Database, mosquitto: EmbeddedBroker) -> AsyncIterator[WholeCore]:
+async def whole_core(
+    db: Database, mosquitto: EmbeddedBroker, decisions_per_hour: int = DECISIONS_PER_HOUR
+) -> AsyncIterator[WholeCore]:
     """Run it on a database and a broker."""
-    used = replace(db, policy=replace(db.policy, start_window_ms=START_WINDOW_MS))
+    policy = replace(db.policy, start_window_ms=START_WINDOW_MS, device_decisions_per_hour=decisions_per_hour)
+    used = replace(db, policy=policy)
     address = BrokerAddress(url=mosquitto.url("core"), protocol=mosquitto.protocol, shared=True)
     worker = Worker(used, address, PACE, f"core-{secrets.token_hex(4)}")
     port = free_port()
     app = application()
     app.state.db = used
-    set_decisions_per_hour(DECISIONS_PER_HOUR)
+    set_decisions_per_hour(decisions_per_hour)
     server = uvicorn.Server(uvicorn.Config(app, host=LOOPBACK, port=port, log_config=None, lifespan="off"))
     tasks = [asyncio.create_task(part) for part in (worker.run(), server.serve(), admit_devices(used, mosquitto))]
     try:

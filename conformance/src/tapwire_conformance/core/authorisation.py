@@ -49,8 +49,13 @@ def out_of_service(stage: CoreStage) -> None:
 
 @RULES.must("AUTH-5", AUTHORISATION)
 def tap_not_configured(stage: CoreStage) -> None:
-    """At a tap without a keg a question is denied as `tap_not_configured`."""
+    """Without a keg, or without an `abv` where ethanol is counted, a question is denied as `tap_not_configured`."""
     ann, node = stage.guest(100_00), stage.node()
+    venue = f"/api/venues/{stage.venue_id}"
+    stage.afterwards(lambda: stage.api.patch(venue, {"serving_limit": None}))
+    stage.api.patch(venue, {"serving_limit": {"measure": "ethanol", "limit_mg": 40_000, "window_minutes": 60}})
+    node.denied(node.question(ann.card_uid), "tap_not_configured")
+    stage.api.patch(venue, {"serving_limit": None})
     stage.take_keg_off()
     node.denied(node.question(ann.card_uid), "tap_not_configured")
 
@@ -82,10 +87,13 @@ def card_unknown(stage: CoreStage) -> None:
 
 @RULES.must("AUTH-9", AUTHORISATION)
 def lost_card(stage: CoreStage) -> None:
-    """A card that was reported lost is denied as `lost_card`."""
-    ann, node = stage.guest(100_00), stage.node()
+    """A card that was reported lost, or retired, is denied as `lost_card`."""
+    ann, bob, node = stage.guest(100_00), stage.guest(100_00), stage.node()
     stage.api.post(f"/api/cards/{ann.card_uid}/lost", {"reason": "conformance"})
     node.denied(node.question(ann.card_uid), "lost_card")
+    stage.close_visit(bob)
+    stage.api.post(f"/api/cards/{bob.card_uid}/retire", {"reason": "conformance"})
+    node.denied(node.question(bob.card_uid), "lost_card")
 
 
 @RULES.must("AUTH-10", AUTHORISATION)

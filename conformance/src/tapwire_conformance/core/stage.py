@@ -25,11 +25,15 @@ LOGIN_WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long the kit waits: for an answer, for what must not come, and for what a core does by itself."""
+    """How long the kit waits: for an answer, for what must not come, and for what a core does by itself.
+
+    `decisions_per_hour`: the core's `device_decisions_per_hour`; None where it is not to be used up.
+    """
 
     answer_s: float = 10.0
     quiet_s: float = 1.5
     sweep_s: float = 60.0
+    decisions_per_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,15 @@ class Tap:
 class CoreStage:
     """A venue at the core that is tried. Each scenario gets new guests; what it changes is put back after it."""
 
-    def __init__(self, api: Api, transcript: Transcript, timing: Timing, wait_an_hour: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        broker: BrokerUrl,
+        api: Api,
+        transcript: Transcript,
+        timing: Timing,
+        wait_an_hour: Callable[[], None] | None,
+        ca_file: str | None,
+    ) -> None:
         self.api = api
         self.transcript = transcript
         self.timing = timing
@@ -62,6 +74,8 @@ class CoreStage:
         self.left: Tap
         self.right: Tap
         self.beverage_id = ""
+        self._broker = broker
+        self._ca_file = ca_file
         self._guests: list[Guest] = []
         self._undo = ExitStack()
 
@@ -77,13 +91,13 @@ class CoreStage:
         ca_file: str | None = None,
     ) -> Iterator[Self]:
         """Set the venue up, and close its shift afterwards; raises `BrokerUnusable` and `ApiUnusable`."""
-        stage = cls(api, transcript, timing, wait_an_hour)
+        stage = cls(broker, api, transcript, timing, wait_an_hour, ca_file)
         api.post("/api/venues", {"venue_id": stage.venue_id, "name": "Conformance", "time_zone": "Etc/UTC"})
         beverage = {"name": f"Trial {stage.venue_id}", "sell_price_per_liter_minor": PRICE_MINOR}
         stage.beverage_id = api.post("/api/beverages", beverage)["beverage_id"]
         with ExitStack() as open_taps:
             for tap_id in ("left", "right"):
-                tap = stage._add_tap(tap_id, broker, ca_file)
+                tap = stage._add_tap(tap_id)
                 open_taps.callback(tap.connection.close)
                 setattr(stage, tap_id, tap)
             api.post("/api/shifts/open", {"venue_id": stage.venue_id})
@@ -147,6 +161,12 @@ class CoreStage:
         """A node with a new journal at a tap, the left one unless another is named."""
         used = tap or self.left
         return PlayedNode(used.path, used.connection, self.transcript, self.timing.answer_s, self.timing.quiet_s)
+
+    def another_tap(self) -> Tap:
+        """A new tap with a keg, for what would spoil the others for a while."""
+        tap = self._add_tap(f"tap-{secrets.token_hex(4)}")
+        self.afterwards(tap.connection.close)
+        return tap
 
     def tap(self, tap: Tap | None = None) -> dict[str, Any]:
         """What the API says of a tap."""
@@ -223,20 +243,20 @@ class CoreStage:
         if visit["status"] == "active":
             self.close_visit(guest)
 
-    def _add_tap(self, tap_id: str, broker: BrokerUrl, ca_file: str | None) -> Tap:
+    def _add_tap(self, tap_id: str) -> Tap:
         path = tap_path(self.venue_id, tap_id)
         made = {"venue_id": self.venue_id, "tap_id": tap_id, "name": tap_id, "max_pour_ml": MAX_POUR_ML}
         self.api.post("/api/taps", made)
         self._put_keg(path, KEG_ML)
         secret = str(self.api.post("/api/devices", {"path": str(path)})["secret"])
         connection = Connection(
-            broker,
+            self._broker,
             self.transcript,
-            username=broker.username or str(path),
-            password=broker.password if broker.username else secret,
+            username=self._broker.username or str(path),
+            password=self._broker.password if self._broker.username else secret,
             client_id=str(path),
             filters=(path.topic("command"), path.topic("config"), f"{ROOT}/core/+/state"),
-            ca_file=ca_file,
+            ca_file=self._ca_file,
             patience_s=LOGIN_WITHIN_S,
         )
         return Tap(path, secret, connection)

@@ -3,8 +3,8 @@
 from typing import Final
 
 from tapwire_conformance.rules import Catalogue
-from tapwire_conformance.tap import closing, configs, connections, facts, opening, questions
+from tapwire_conformance.tap import closing, configs, connections, cuts, facts, journals, opening, presence, questions
 from tapwire_conformance.tap.stage import TapStage
 
-PARTS: Final = (opening, closing, questions, facts, configs, connections)
+PARTS: Final = (opening, closing, questions, facts, configs, connections, presence, journals, cuts)
 TAP_RULES: Final[Catalogue[TapStage]] = Catalogue([rule for part in PARTS for rule in part.RULES.rules])

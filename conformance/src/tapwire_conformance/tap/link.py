@@ -4,14 +4,25 @@ A connection of anybody's at a broker can be ended from outside in no other way:
 """
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from threading import Lock, Thread
-from typing import Final, Self
+from typing import Any, Final, Self
 
+from tapwire_conformance.tap.packets import Packets, is_mqtt, message_of
 from tapwire_contracts.mqtt_clients import NO_DELAY
 
 CHUNK_BYTES: Final = 65_536
 CONNECT_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where the link is to be cut: at the next message that fits, which gets through or is lost."""
+
+    fits: Callable[[dict[str, Any]], bool]
+    is_lost: bool
 
 
 class Link:
@@ -23,6 +34,9 @@ class Link:
         self._listening = socket.create_server((host, port))
         self._lock = Lock()
         self._is_open = True
+        self._cut: Cut | None = None
+        self.is_sealed = False
+        """True once a connection through it was not of plain MQTT: what it carries can't be read."""
         self._ends: set[socket.socket] = set()
         self.port: int = self._listening.getsockname()[1]
 
@@ -37,6 +51,11 @@ class Link:
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
 
+    @property
+    def is_open(self) -> bool:
+        """False while nobody gets through."""
+        return self._is_open
+
     def cut(self) -> None:
         """End the connections that there are; the next one gets through."""
         with self._lock:
@@ -49,6 +68,10 @@ class Link:
         with self._lock:
             self._is_open = False
         self.cut()
+
+    def close_at(self, cut: Cut | None) -> None:
+        """Close by itself at a message of either direction; None takes that back."""
+        self._cut = cut
 
     def open(self) -> None:
         """Let connections through again."""
@@ -80,17 +103,36 @@ class Link:
             near.close()
             far.close()
             return
+        with suppress(OSError):
+            self.is_sealed = not is_mqtt(near.recv(1, socket.MSG_PEEK))
         Thread(target=self._pump, args=(far, near), daemon=True).start()
         self._pump(near, far)
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        packets = Packets()
         with suppress(OSError):
             while chunk := source.recv(CHUNK_BYTES):
-                sink.sendall(chunk)
+                if self.is_sealed:
+                    sink.sendall(chunk)
+                    continue
+                for packet in packets.take(chunk):
+                    self._carry_packet(packet, sink)
         for end in (source, sink):
             _end(end)
         with self._lock:
             self._ends -= {source, sink}
+
+    def _carry_packet(self, packet: bytes, sink: socket.socket) -> None:
+        """Carry one packet; raises `OSError` when it is the one at which the link is cut."""
+        cut = self._cut
+        if cut is None or not cut.fits(message_of(packet)):
+            sink.sendall(packet)
+            return
+        self._cut = None
+        if not cut.is_lost:
+            sink.sendall(packet)
+        self.close()
+        raise ConnectionAbortedError("cut")
 
 
 def _end(end: socket.socket) -> None:

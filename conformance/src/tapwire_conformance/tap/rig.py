@@ -1,4 +1,4 @@
-"""What lays cards on and lets beer flow: a person beside the tap, or a program that speaks a small protocol of lines.
+"""What lays cards on and lets beer flow: a person beside the tap (`person.py`), or a program that speaks a small protocol of lines.
 
 The program reads one request a line from its standard input and answers each with one line:
 
@@ -69,29 +69,6 @@ class CommandRig:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-class PersonRig:
-    """A person at the terminal, who is told what to do and says when it is done."""
-
-    _WORDS: Final = {
-        "card-on": "Lay card {} on the reader (the same card for the same name)",
-        "card-off": "Take the card off the reader",
-        "pour": "Open the faucet and pour about {} ml, then close it",
-        "flow": "Turn the flow {}: with `off` the faucet stays closed, with `on` pour again",
-        "leak": "Let about {} ml flow through the meter while the valve is closed, by hand",
-        "power-cut": "Cut the node's power, and give it again",
-    }
-
-    def do(self, request: str) -> str:
-        """Say what to do, and wait."""
-        verb, _, argument = request.partition(" ")
-        if verb in ("valve", "flowed"):
-            return UNKNOWN
-        answer = input(f"    >>> {self._WORDS[verb].format(argument)}. Enter when done, n when it can't be done: ")
-        if answer.strip().lower().startswith("n"):
-            raise NotTried(f"nobody could {request}")
-        return OK
 
 
 def _opened(pipe: IO[str] | None) -> IO[str]:

@@ -58,6 +58,7 @@ class TapStage:
         self._rig = rig
         self._link = link
         self._settled: dict[str, int] = {}
+        self._granted: list[str] = []
 
     @classmethod
     @contextmanager
@@ -81,18 +82,21 @@ class TapStage:
             yield stage
         finally:
             with suppress(BrokerUnusable):
+                stage._stop_pours()
                 connection.publish(core_state_topic(stage.instance_id), b"", retain=True)
                 connection.publish(path.topic("config"), b"", retain=True)
             connection.close()
 
     @contextmanager
     def scenario(self) -> Iterator[None]:
-        """The time of one scenario: before and after it the tap is brought to rest."""
+        """The time of one scenario: before and after it the tap is brought to rest, unless the run is broken off."""
         self._come_to_rest()
         try:
             yield
-        finally:
+        except (Broken, NotTried):
             self._come_to_rest()
+            raise
+        self._come_to_rest()
 
     # ── at the tap ────────────────────────────────────────────────────────────
 
@@ -193,6 +197,7 @@ class TapStage:
     def grant(self, question: dict[str, Any], **changes: object) -> dict[str, Any]:
         """Say yes."""
         grant = self.grant_of(question, **changes)
+        self._granted.append(str(grant["pour_id"]))
         self.command("pour_authorized", **grant)
         return grant
 
@@ -245,6 +250,17 @@ class TapStage:
         """Publish the presence of a core worker."""
         state = {"type": "core_state", "instance_id": self.instance_id, "software": SOFTWARE, "contract_version": "1.0"}
         self._connection.publish(core_state_topic(self.instance_id), state, retain=True)
+
+    @contextmanager
+    def another_worker(self) -> Iterator[None]:
+        """Have one more core worker show up for a while."""
+        first, self.instance_id = self.instance_id, f"conformance-{uuid4().hex[:8]}"
+        self.show_up()
+        try:
+            yield
+        finally:
+            self.go_away()
+            self.instance_id = first
 
     def go_away(self) -> None:
         """Take the presence back."""
@@ -319,16 +335,24 @@ class TapStage:
             self.act("flow on")
         self.act("card-off")
         self.configure()
-        self._settle_all()
+        self.settle_all()
         self.until(self._is_at_rest, f"the node did not come to rest, its state is {self.state()}")
 
+    def _stop_pours(self) -> None:
+        """End what a run that was broken off leaves behind: a valve that is open on its grant."""
+        if self._link is not None:
+            self._link.open()
+        for pour_id in self._granted[-2:]:
+            if pour_id not in self._settled:
+                self.command("stop_pour", pour_id=pour_id, reason="operator")
+
     def _is_at_rest(self) -> bool:
-        self._settle_all()
+        self.settle_all()
         state = self.state()
         wanted = {"status": "online", "phase": "IDLE", "facts_open": 0, "valve": "closed", "config_revision": self.revision}
         return wanted.items() <= state.items()
 
-    def _settle_all(self) -> None:
+    def settle_all(self) -> None:
         """Give each fact its verdict that was heard since its last one."""
         for place, heard in enumerate(self.transcript.since(0)):
             fact_id = str(heard.content.get("pour_id") if heard.kind == "pour_completed" else heard.content.get("event_id"))

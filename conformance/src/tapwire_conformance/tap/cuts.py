@@ -1,0 +1,155 @@
+"""A whole pour while the connection breaks at each of its messages: SYSTEM.md, "The tap node"."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from tapwire_conformance.rules import TAP_NODE, Broken, Catalogue, NotTried
+from tapwire_conformance.tap.closing import OVER_ML
+from tapwire_conformance.tap.facts import same
+from tapwire_conformance.tap.link import Cut, Link
+from tapwire_conformance.tap.opening import WRONG_BY_ML
+from tapwire_conformance.tap.stage import CARD, LOOK_S, TapStage
+
+RULES: Final[Catalogue[TapStage]] = Catalogue()
+AWAY_S: Final = 0.3
+"""How long the link stays cut at a message."""
+
+Fits = Callable[[dict[str, Any]], bool]
+
+
+def _kind(kind: str, **fields: object) -> Fits:
+    return lambda said: {"type": kind, **fields}.items() <= said.items()
+
+
+MESSAGES: Final[dict[str, Fits]] = {
+    "question": _kind("card_presented"),
+    "answer": _kind("pour_authorized"),
+    "state with the open valve": _kind("node_state", valve="open"),
+    "progress": _kind("pour_progress"),
+    "report": _kind("pour_completed"),
+    "verdict": _kind("pour_settled"),
+}
+"""The messages of a pour; a node that sends no progress is not cut there."""
+
+
+@RULES.must("LINK-5", TAP_NODE)
+def cut_at_each_message(stage: TapStage) -> None:
+    """Wherever the connection breaks, at any message of a pour, only a grant opens, and what flowed is reported once."""
+    link = stage.need_link()
+    if link.is_sealed:
+        raise NotTried("the node speaks TLS through the link, so that the kit can't tell its messages apart")
+    for name, fits in MESSAGES.items():
+        for is_lost in (False, True):
+            try:
+                _WholePour(stage, link).run(Cut(fits, is_lost))
+            except Broken as broken:
+                raise Broken(f"cut {'before' if is_lost else 'after'} the {name}: {broken}") from broken
+
+
+@RULES.must("LINK-6", TAP_NODE)
+def cut_for_good(stage: TapStage) -> None:
+    """A pour whose broker stays away ends all the same: when the card is taken off, after `max_duration_ms`, without flow."""
+    stage.need_link()
+    for end_reason, limits in (
+        ("card_removed", {}),
+        ("max_duration", {"max_duration_ms": 1_500}),
+        ("no_flow", {"idle_timeout_ms": 1_500}),
+    ):
+        stage.act("flow off" if end_reason == "no_flow" else "flow on")
+        grant = stage.pour(**limits)
+        stage.cut()
+        if end_reason == "card_removed":
+            stage.act("card-off")
+        stage.until(lambda: stage.act("valve") != "open", f"the valve did not close without its broker ({end_reason})")
+        mark = stage.mark
+        stage.mend()
+        report = stage.report(grant, mark)
+        if report["end_reason"] != end_reason:
+            raise Broken(f"without its broker the pour should have ended by {end_reason}, and was reported as {report}")
+        stage.settle(report)
+        stage.act("card-off")
+        stage.until(lambda: stage.state()["phase"] == "IDLE", "the node was not ready for the next card")
+
+
+class _WholePour:
+    """One pour with a core that answers whatever is said, as often as it is said."""
+
+    def __init__(self, stage: TapStage, link: Link) -> None:
+        self._stage = stage
+        self._link = link
+        self._mark = stage.mark
+        self._grants: dict[str, dict[str, Any]] = {}
+        self._answered = 0
+
+    def run(self, cut: Cut) -> None:
+        """Pour to the cap, with the link cut at one message; raises `Broken`."""
+        stage, cap_ml, before_ml = self._stage, self._stage.settings.pour_ml, self._stage.flowed_ml()
+        self._link.close_at(cut)
+        stage.act(f"card-on {CARD}")
+        until_s, is_poured = time.monotonic() + 2 * stage.settings.answer_s, False
+        while not self._is_over():
+            if time.monotonic() > until_s:
+                raise Broken(f"the pour did not come to its end, the node's state is {stage.state()}")
+            self._answer()
+            if not is_poured and stage.valve_is_open():
+                is_poured = True
+                if not self._grants:
+                    raise Broken("the valve opened without any grant")
+                stage.act(f"pour {cap_ml}")
+            if not self._link.is_open:
+                time.sleep(AWAY_S)
+                stage.mend()
+            time.sleep(LOOK_S)
+        self._link.close_at(None)
+        self._ask_for_what_is_missing()
+        after_ml = stage.flowed_ml()
+        self._judge(None if before_ml is None or after_ml is None else after_ml - before_ml)
+        stage.take_card_off()
+
+    def _is_over(self) -> bool:
+        state = self._stage.state()
+        wanted = {"status": "online", "phase": "CARD_MUST_BE_REMOVED", "valve": "closed", "facts_open": 0}
+        return self._link.is_open and wanted.items() <= state.items()
+
+    def _answer(self) -> None:
+        """Grant each question, the same one with the same grant, and settle each report."""
+        asked = self._stage.all("card_presented", self._mark)
+        for question in asked[self._answered :]:
+            grant = self._grants.get(question["event_id"])
+            if grant is None:
+                grant = self._stage.grant_of(question, max_volume_ml=self._stage.settings.pour_ml)
+                self._grants[question["event_id"]] = grant
+            self._stage.command("pour_authorized", **grant)
+        self._answered = len(asked)
+        self._stage.settle_all()
+
+    def _ask_for_what_is_missing(self) -> None:
+        """A core asks for each pour whose report did not come."""
+        stage = self._stage
+        for grant in self._grants.values():
+            if not stage.all("pour_completed", self._mark, pour_id=grant["pour_id"]):
+                stage.command("report_pour", pour_id=grant["pour_id"], journal_id=stage.state()["journal_id"])
+                stage.report(grant, self._mark)
+        stage.settle_all()
+
+    def _judge(self, flowed_ml: int | None) -> None:
+        reported_ml = 0
+        for first in self._reported_once():
+            reported_ml += first["volume_ml"]
+            if first["volume_ml"] > self._stage.settings.pour_ml + OVER_ML:
+                raise Broken(f"{first['volume_ml']} ml flowed on a grant for {self._stage.settings.pour_ml}")
+        if flowed_ml is not None and abs(flowed_ml - reported_ml) > WRONG_BY_ML:
+            raise Broken(f"{flowed_ml} ml flowed, and {reported_ml} ml were reported")
+
+    def _reported_once(self) -> Iterator[dict[str, Any]]:
+        """Each pour's report, which must be the same each time that it came, and of a pour that was granted."""
+        granted = {grant["pour_id"] for grant in self._grants.values()}
+        firsts: dict[str, dict[str, Any]] = {}
+        for report in self._stage.all("pour_completed", self._mark):
+            first = firsts.setdefault(report["pour_id"], report)
+            if not same(first, report):
+                raise Broken(f"one pour was reported as {first} and as {report}")
+        if strange := firsts.keys() - granted:
+            raise Broken(f"it reported pours that nobody granted: {sorted(strange)}")
+        yield from firsts.values()
