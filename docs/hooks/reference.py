@@ -20,7 +20,8 @@ from prometheus_client import CollectorRegistry
 
 from tapwire_admin.__main__ import parser as admin_parser
 from tapwire_admin.app import create_app
-from tapwire_admin.console.labels import ACTIONS, INCIDENT_HINTS, INCIDENTS, SEVERITIES
+from tapwire_admin.console.audit_labels import ACTIONS
+from tapwire_admin.console.incident_labels import INCIDENT_HINTS, INCIDENTS, SEVERITIES
 from tapwire_admin.metrics import RequestMetrics
 from tapwire_admin.openapi.document import complete
 from tapwire_admin.openapi.page import METHODS

@@ -8,6 +8,7 @@ import pytest
 
 from tapwire_admin.app import create_app
 from tapwire_admin.console import labels
+from tapwire_admin.console.incident_labels import SEVERITIES
 from tapwire_admin.console.problem_texts import PROBLEMS
 from tapwire_admin.console.translations import TRANSLATED, collect_texts, read_catalog
 from tapwire_contracts.reasons import Locale
@@ -50,7 +51,7 @@ def test_a_translation_has_the_places_for_names_and_numbers_of_its_text(locale: 
 
 
 def test_every_member_of_a_closed_set_has_its_words() -> None:
-    for texts in (*labels.ALL, labels.SEVERITIES):
+    for texts in (*labels.ALL, SEVERITIES):
         members: type[StrEnum] = type(next(iter(texts)))
         assert set(texts) == set(members), members
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from tapwire_admin.access.auth import OPERATOR, SHIFT_LEAD
 from tapwire_admin.console.choices import FIRST_CHOICES, Choice, Choices, choices_of
 from tapwire_admin.console.forms import Form, SubmittedForm
-from tapwire_admin.console.labels import SEVERITIES, Severity
+from tapwire_admin.console.incident_labels import SEVERITIES, Severity
 from tapwire_admin.console.render import done
 from tapwire_admin.console.shell import ShellContext
 from tapwire_admin.console.translations import N_
