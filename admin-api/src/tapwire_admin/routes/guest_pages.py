@@ -1,4 +1,4 @@
-"""The guest's own page: its address for staff, and its data for whoever has the address."""
+"""The guest's own page: its address for staff, and its data for anyone with the address."""
 
 from datetime import datetime
 from typing import Any

@@ -16,7 +16,7 @@ from tapwire_core.domain.tax import TaxRow
 
 
 class Hindrance(StrEnum):
-    """Why no tap opens for the guest now, whatever the tap; the counter can help."""
+    """Why no tap at all opens for the guest now; the counter can help."""
 
     GUEST_BLOCKED = "guest_blocked"
     NO_CARD = "no_card"

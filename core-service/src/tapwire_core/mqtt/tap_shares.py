@@ -1,8 +1,8 @@
 """The taps for which a worker decides, where each worker gets every message (`TAPWIRE_SHARED_SUBSCRIPTIONS=false`).
 
 A tap belongs to one of the workers that are there (`domain.tap_shares`); the others leave its questions and reports alone. A node
-repeats what is not answered. So a worker that gets the same question or report again after a while decides it, whoever it belongs
-to, and for some time everything of this tap: the worker that it belongs to may be gone without a word, or be cut off from the tap.
+repeats what is not answered. So a worker that gets the same question or report again after a while decides it, also if it belongs
+to another one, and for some time everything of this tap: the worker that it belongs to may be gone without a word, or be cut off.
 """
 
 import hashlib

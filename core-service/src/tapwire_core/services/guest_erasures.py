@@ -126,7 +126,7 @@ async def _repeat_erasure(store: Store, actor: Actor, guest_id: UUID) -> Unsettl
 
 
 async def _erase(store: Store, actor: Actor, guest_id: UUID, reason: str, venue_id: str | None = None) -> None:
-    """Erase a locked guest with whom all is settled. Whatever else is kept that leads to a person ends here."""
+    """Erase a locked guest with whom all is settled. All else that leads to a person ends here."""
     cards = await writes.retire_cards_of_guest(store, guest_id)
     await writes.forget_person(store, guest_id)
     await end_pages_of(store, guest_id)

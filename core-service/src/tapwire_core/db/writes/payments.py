@@ -240,7 +240,7 @@ async def keep_checkout(store: Store, payment_id: UUID, provider_id: str, checko
 
 
 async def ask_soon(store: Store, payment_id: UUID) -> datetime:
-    """Have the job ask about a payment, whatever its state; returns when."""
+    """Have the job ask about a payment in any state; returns when."""
     found: datetime = await store.connection.fetchval(
         "UPDATE payments SET ask_at = now() WHERE payment_id = $1 RETURNING ask_at", payment_id
     )
