@@ -332,6 +332,29 @@ async def test_a_refund_that_fails_after_the_guest_was_erased_is_the_houses(ann:
     await ann.venue.books_balance()
 
 
+@pytest.mark.parametrize("erased", [False, True])
+async def test_what_was_beyond_the_limit_and_comes_back_is_lost_to_nobody(ann: GuestAtStripe, erased: bool) -> None:
+    session = await ann.begin_and_pay(20_00)
+    await change_venue(ann.db, OPERATOR, "bar", max_balance_minor=5_00)
+    await ann.hear(ann.stripe.event("checkout.session.completed", session))
+    await ann.work()
+    (refund,) = ann.stripe.refunds.values()
+    if erased:
+        wish = CheckOutWish(payout=PaymentMethod.CASH, card_returned=True)
+        await check_outs.check_out(ann.db, OPERATOR, ann.guest.visit_id, wish)
+        await ann.work()
+        await erase_guest(ann.db, OPERATOR, ann.guest.guest_id, "asked for it")
+
+    refund["status"] = "failed"
+    for _ in range(2):
+        await ann.hear(ann.stripe.event("refund.failed", refund))
+        await ann.work()
+
+    assert ("over_limit", "failed", 15_00) in await ann.returned()
+    assert (await ann.balance(), await ann.account("payment_loss")) == ((0, -15_00) if erased else (20_00, 0))
+    await ann.venue.books_balance()
+
+
 async def test_what_came_through_a_provider_that_is_off_is_paid_out_at_the_counter(ann: GuestAtStripe, database_url: str) -> None:
     await ann.paid(20_00)
     wish = CheckOutWish(payout=PaymentMethod.CARD, card_returned=True)

@@ -133,7 +133,7 @@ def take_in(payment: PaymentFacts, said: ProviderPayment, changes: Changes) -> P
         provider_id=payment.provider_id or said.provider_id,
         charge_id=payment.charge_id or said.charge_id,
     )
-    account = _Account(payment.balance_minor, payment.available_minor)
+    account = _Account(payment, changes)
     is_paid = payment.is_paid or said.status is PaymentStatus.PAID or any(its.amount_minor > 0 for its in said.returns)
     if not is_paid:
         if said.status is PaymentStatus.EXPIRED:
@@ -178,14 +178,28 @@ def status_of(amount_minor: int, returns: Iterable[tuple[ReturnCause, ReturnStat
 
 
 class _Account:
-    """The guest's account while several bookings are made on it."""
+    """The guest's account while several bookings of one payment are made on it."""
 
-    def __init__(self, balance_minor: int, available_minor: int) -> None:
-        self.balance_minor, self.available_minor = balance_minor, available_minor
+    def __init__(self, payment: PaymentFacts, changes: Changes) -> None:
+        self._payment, self._changes = payment, changes
+        self.balance_minor, self.available_minor = payment.balance_minor, payment.available_minor
 
-    def move(self, amount_minor: int) -> None:
-        self.balance_minor += amount_minor
-        self.available_minor += amount_minor
+    def move(
+        self, debit: Account, credit: Account, amount_minor: int, return_id: UUID | None = None, reason: str | None = None
+    ) -> None:
+        """Book a movement of the payment, or of its return `return_id`; also one that leaves the guest's account alone."""
+        self._changes.move_money(
+            debit,
+            credit,
+            amount_minor,
+            guest_id=self._payment.guest_id,
+            payment_id=self._payment.payment_id,
+            payment_return_id=return_id,
+            reason=reason,
+        )
+        sign = (credit is Account.GUEST) - (debit is Account.GUEST)
+        self.balance_minor += sign * amount_minor
+        self.available_minor += sign * amount_minor
 
 
 def _book(payment: PaymentFacts, account: _Account, written: PaymentChanges, changes: Changes) -> None:
@@ -197,8 +211,7 @@ def _book(payment: PaymentFacts, account: _Account, written: PaymentChanges, cha
         cause, room_minor = ReturnCause.GUEST_BLOCKED, 0
     elif payment.room_minor is not None:
         room_minor = min(max(payment.room_minor, 0), payment.amount_minor)
-    changes.move_money(Account.ONLINE_PAYMENT, Account.GUEST, room_minor, guest_id=payment.guest_id, payment_id=payment.payment_id)
-    account.move(room_minor)
+    account.move(Account.ONLINE_PAYMENT, Account.GUEST, room_minor)
     beyond_minor = payment.amount_minor - room_minor
     if beyond_minor:
         refund = _refund(payment.payment_id, cause, beyond_minor)
@@ -230,17 +243,8 @@ def _take_back(payment: PaymentFacts, said: ProviderReturn, account: _Account, w
         return
     charged_minor = max(0, min(said.amount_minor, account.available_minor, written.booked_minor))
     loss_minor = said.amount_minor - charged_minor
-    for debit, amount_minor in ((Account.GUEST, charged_minor), (Account.PAYMENT_LOSS, loss_minor)):
-        changes.move_money(
-            debit,
-            Account.ONLINE_PAYMENT,
-            amount_minor,
-            guest_id=payment.guest_id,
-            payment_id=payment.payment_id,
-            payment_return_id=return_id,
-            reason=said.cause,
-        )
-    account.move(-charged_minor)
+    account.move(Account.GUEST, Account.ONLINE_PAYMENT, charged_minor, return_id, said.cause)
+    account.move(Account.PAYMENT_LOSS, Account.ONLINE_PAYMENT, loss_minor, return_id, said.cause)
     details = {
         "payment_id": str(payment.payment_id),
         "guest_id": str(payment.guest_id),
@@ -297,7 +301,7 @@ def _follow(
         details = {"cause": before.cause, "refunded_minor": before.amount_minor}
         changes.audit(AuditAction.PAYMENT_REFUNDED, payment.guest_id, payment.payment_id, details=details)
         return
-    _undo(payment, before, account, changes)
+    _undo(before, account)
     if before.cause in REVERSALS:
         details = {
             "payment_id": str(payment.payment_id),
@@ -325,16 +329,7 @@ def _give_back(payment: PaymentFacts, before: KnownReturn, account: _Account, wr
         return
     refund = _refund(payment.payment_id, ReturnCause.CHECK_OUT, amount_minor, before.return_id)
     written.returns[refund.return_id] = refund
-    changes.move_money(
-        Account.GUEST,
-        Account.ONLINE_PAYMENT,
-        amount_minor,
-        guest_id=payment.guest_id,
-        payment_id=payment.payment_id,
-        payment_return_id=refund.return_id,
-        reason=ReturnCause.GUEST_ERASED,
-    )
-    account.move(-amount_minor)
+    account.move(Account.GUEST, Account.ONLINE_PAYMENT, amount_minor, refund.return_id, ReturnCause.GUEST_ERASED)
     details = {
         "amount_minor": -amount_minor,
         "balance_minor": account.balance_minor,
@@ -345,18 +340,16 @@ def _give_back(payment: PaymentFacts, before: KnownReturn, account: _Account, wr
 
 
 def _note_failed(payment: PaymentFacts, before: KnownReturn, account: _Account, changes: Changes) -> None:
-    """A refund of ours came back. What an erased guest has again by it, nobody can ask for or be sent: the house keeps it."""
-    kept_minor = sum(its.amount_minor for its in before.moved if its.debit_account is Account.GUEST) if payment.is_erased else 0
-    changes.move_money(
-        Account.GUEST,
-        Account.PAYMENT_LOSS,
-        kept_minor,
-        guest_id=payment.guest_id,
-        payment_id=payment.payment_id,
-        payment_return_id=before.return_id,
-        reason=ReturnCause.GUEST_ERASED,
-    )
-    account.move(-kept_minor)
+    """A refund of ours came back: it is the guest's, also what was beyond a limit.
+
+    What an erased guest would have, the house keeps: nobody can ask for it, or be sent it.
+    """
+    given_minor = sum(its.amount_minor for its in before.moved if its.debit_account is Account.GUEST)
+    if before.cause in UNBOOKED:
+        given_minor = before.amount_minor
+        account.move(Account.ONLINE_PAYMENT, Account.GUEST, given_minor, before.return_id, before.cause)
+    kept_minor = given_minor if payment.is_erased else 0
+    account.move(Account.GUEST, Account.PAYMENT_LOSS, kept_minor, before.return_id, ReturnCause.GUEST_ERASED)
     details = {
         "cause": before.cause,
         "refunded_minor": -before.amount_minor,
@@ -366,19 +359,10 @@ def _note_failed(payment: PaymentFacts, before: KnownReturn, account: _Account, 
     changes.audit(AuditAction.PAYMENT_REFUNDED, payment.guest_id, payment.payment_id, details=details)
 
 
-def _undo(payment: PaymentFacts, before: KnownReturn, account: _Account, changes: Changes) -> None:
+def _undo(before: KnownReturn, account: _Account) -> None:
     """Reverse the movements of a return: the money is with the venue again."""
     for its in before.moved:
-        changes.move_money(
-            its.credit_account,
-            its.debit_account,
-            its.amount_minor,
-            guest_id=payment.guest_id,
-            payment_id=payment.payment_id,
-            payment_return_id=before.return_id,
-            reason=before.cause,
-        )
-        account.move(its.amount_minor if its.debit_account is Account.GUEST else 0)
+        account.move(its.credit_account, its.debit_account, its.amount_minor, before.return_id, before.cause)
 
 
 def _returns_after(payment: PaymentFacts, written: PaymentChanges) -> list[tuple[ReturnCause, ReturnStatus, int]]:

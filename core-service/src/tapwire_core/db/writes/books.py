@@ -160,7 +160,9 @@ RULES: Final[Mapping[str, str]] = {
         SELECT return_id::text, due.sum::text, coalesce(moved.sum, 0)::text
         FROM payment_returns CROSS JOIN LATERAL (
             SELECT CASE WHEN cause IN ('dispute', 'refund') AND status = 'done' OR cause = 'check_out' AND status <> 'failed'
-                THEN amount_minor ELSE 0 END AS sum) AS due
+                THEN amount_minor
+                WHEN cause IN ('over_limit', 'guest_blocked', 'guest_erased') AND status = 'failed' THEN -amount_minor
+                ELSE 0 END AS sum) AS due
         LEFT JOIN (
             SELECT payment_return_id, sum(CASE 'online_payment' WHEN credit_account THEN amount_minor
                 WHEN debit_account THEN -amount_minor ELSE 0 END) AS sum
