@@ -1,11 +1,9 @@
 """Payments by guests at a provider: the transactions (SYSTEM.md, "Payments by telephone"). The calls are in `payment_requests`."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid4, uuid5
-
-from msgspec import Struct
 
 from tapwire_contracts.reasons import AuditAction
 from tapwire_core.db.decisions import write_changes
@@ -15,11 +13,11 @@ from tapwire_core.db.writes import guests as guest_writes
 from tapwire_core.db.writes import payments as writes
 from tapwire_core.db.writes import shifts as shift_writes
 from tapwire_core.db.writes.guests import LockedGuest
-from tapwire_core.db.writes.payments import AskedPayment, DueRefund, PaymentQuestion
+from tapwire_core.db.writes.payments import AskedPayment, DueRefund, OpenedPayment, PaymentQuestion
 from tapwire_core.db.writes.visits import lock_visit
 from tapwire_core.domain.actor import CORE, Actor
 from tapwire_core.domain.changes import Changes
-from tapwire_core.domain.closed_sets import Account, PaymentProviderName, PaymentStatus, VisitStatus
+from tapwire_core.domain.closed_sets import Account, PaymentProviderName, VisitStatus
 from tapwire_core.domain.payments import (
     PaymentChanges,
     ProviderPayment,
@@ -66,19 +64,6 @@ class TooManyPayments(Refused):
     code = "too_many_payments"
 
 
-class OpenedPayment(Struct, frozen=True, kw_only=True):
-    """A payment that was written down; `checkout_url`: where it is paid, once the provider has said so."""
-
-    payment_id: UUID
-    guest_id: UUID
-    visit_id: UUID
-    venue_id: str
-    amount_minor: int
-    created_at: datetime
-    status: PaymentStatus
-    checkout_url: str | None
-
-
 class TakenIn(StrEnum):
     """What became of a provider's word."""
 
@@ -109,11 +94,11 @@ async def open_payment(
     if before is not None:
         if before.amount_minor != amount_minor:
             raise IdempotencyKeyReused("This Idempotency-Key was used with another amount: send a new key.")
-        return OpenedPayment(**{name: getattr(before, name) for name in before.__struct_fields__})
+        return before
     if visit.status is not VisitStatus.ACTIVE:
         raise VisitNotActive("The visit has ended.")
     await _require_payable(store, guest, visit.venue_id, amount_minor)
-    created_at = await writes.insert_payment(
+    return await writes.insert_payment(
         store,
         payment_id=payment_id,
         provider=provider,
@@ -121,16 +106,6 @@ async def open_payment(
         visit_id=visit.visit_id,
         venue_id=visit.venue_id,
         amount_minor=amount_minor,
-    )
-    return OpenedPayment(
-        payment_id=payment_id,
-        guest_id=guest.guest_id,
-        visit_id=visit.visit_id,
-        venue_id=visit.venue_id,
-        amount_minor=amount_minor,
-        created_at=created_at,
-        status=PaymentStatus.PENDING,
-        checkout_url=None,
     )
 
 

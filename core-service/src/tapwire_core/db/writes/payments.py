@@ -57,8 +57,8 @@ class DueRefund(Struct, frozen=True):
     paid_minor: int
 
 
-class BegunBefore(Struct, frozen=True):
-    """A payment that was begun before."""
+class OpenedPayment(Struct, frozen=True, kw_only=True):
+    """A payment that was written down; `checkout_url`: where it is paid, once the provider has said so."""
 
     payment_id: UUID
     guest_id: UUID
@@ -70,7 +70,7 @@ class BegunBefore(Struct, frozen=True):
     checkout_url: str | None
 
 
-_BEGUN: Final = ", ".join(BegunBefore.__struct_fields__)
+_OPENED: Final = ", ".join(OpenedPayment.__struct_fields__)
 
 
 async def find_payment(store: Store, provider: str, said: ProviderPayment) -> FoundPayment | None:
@@ -165,16 +165,16 @@ async def count_pending(store: Store, guest_id: UUID) -> int:
     return found
 
 
-async def read_payment(store: Store, payment_id: UUID) -> BegunBefore | None:
+async def read_payment(store: Store, payment_id: UUID) -> OpenedPayment | None:
     """A payment by its id."""
-    row = await store.connection.fetchrow(f"SELECT {_BEGUN} FROM payments WHERE payment_id = $1", payment_id)  # noqa: S608 - ours
-    return as_struct(row, BegunBefore)
+    row = await store.connection.fetchrow(f"SELECT {_OPENED} FROM payments WHERE payment_id = $1", payment_id)  # noqa: S608 - ours
+    return as_struct(row, OpenedPayment)
 
 
-async def pending_payment(store: Store, provider: str, visit_id: UUID, amount_minor: int, fresh: timedelta) -> BegunBefore | None:
+async def pending_payment(store: Store, provider: str, visit_id: UUID, amount_minor: int, fresh: timedelta) -> OpenedPayment | None:
     """The visit's latest pending payment of this amount that is not older than `fresh`; read under the guest's lock."""
     row = await store.connection.fetchrow(
-        f"""SELECT {_BEGUN} FROM payments
+        f"""SELECT {_OPENED} FROM payments
            WHERE provider = $1 AND visit_id = $2 AND amount_minor = $3 AND status = 'pending' AND guest_id = (
                SELECT guest_id FROM visits WHERE visit_id = $2)
            AND is_recent(created_at, $4) ORDER BY created_at DESC LIMIT 1""",  # noqa: S608 - ours
@@ -183,7 +183,7 @@ async def pending_payment(store: Store, provider: str, visit_id: UUID, amount_mi
         amount_minor,
         fresh,
     )
-    return as_struct(row, BegunBefore)
+    return as_struct(row, OpenedPayment)
 
 
 async def max_balance(store: Store, venue_id: str) -> int | None:
@@ -212,11 +212,11 @@ async def restore_payment(store: Store, provider: str, said: ProviderPayment) ->
 
 async def insert_payment(
     store: Store, *, payment_id: UUID, provider: str, guest_id: UUID, visit_id: UUID, venue_id: str, amount_minor: int
-) -> datetime:
-    """Add a pending payment, and return its time. The job asks about it in case nobody hears of it again."""
-    found: datetime = await store.connection.fetchval(
-        """INSERT INTO payments (payment_id, provider, guest_id, visit_id, venue_id, amount_minor, ask_at)
-           VALUES ($1, $2, $3, $4, $5, $6, now() + interval '10 seconds') RETURNING created_at""",
+) -> OpenedPayment:
+    """Add a pending payment. The job asks about it in case nobody hears of it again."""
+    row = await store.connection.fetchrow(
+        f"""INSERT INTO payments (payment_id, provider, guest_id, visit_id, venue_id, amount_minor, ask_at)
+           VALUES ($1, $2, $3, $4, $5, $6, now() + interval '10 seconds') RETURNING {_OPENED}""",  # noqa: S608 - ours
         payment_id,
         provider,
         guest_id,
@@ -224,7 +224,9 @@ async def insert_payment(
         venue_id,
         amount_minor,
     )
-    return found
+    opened = as_struct(row, OpenedPayment)
+    assert opened is not None, "what is inserted is returned"
+    return opened
 
 
 async def keep_checkout(store: Store, payment_id: UUID, provider_id: str, checkout_url: str) -> None:
