@@ -355,7 +355,7 @@ class People:
                 self.auditor.keg_hung(tap, keg_id)
 
     def finish_kegs(self, dice: Random, until_ms: int) -> None:
-        """In half of the seeds kegs are kicked, spoiled or returned, whatever goes on."""
+        """In half of the seeds kegs are kicked, spoiled or returned, at any moment."""
         if dice.random() < 0.5:
             for keg_id in self.site.fresh_kegs[: dice.randint(1, len(self.site.fresh_kegs))]:
                 finish = dice.choice((KegFinish.KICKED, KegFinish.KICKED, KegFinish.SPOILED, KegFinish.RETURNED))

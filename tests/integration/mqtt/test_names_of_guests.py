@@ -133,7 +133,7 @@ async def tables_that_tell(db: Database) -> dict[str, list[str]]:
 
 
 def log_lines_that_tell(caplog: pytest.LogCaptureFixture) -> Iterator[str]:
-    """Log lines, whatever program's, that say who a guest is; httpx logs the addresses that this test asks for."""
+    """Log lines of any program that say who a guest is; httpx logs the addresses that this test asks for."""
     for record in caplog.get_records("call"):
         if not record.name.startswith(("httpx", "httpcore")) and told(record.getMessage() + str(record.exc_text)):
             yield f"{record.name}: {record.getMessage()}"

@@ -63,7 +63,7 @@ class GuestAtStripe:
         await receive_notification(self.db, self.provider, headers, event.body)
 
     async def work(self) -> tuple[int, int]:
-        """The job runs, whatever it waits for: questions, and refunds."""
+        """The job runs now, without its waits: questions, and refunds."""
         await self.db.pool.execute("UPDATE payments SET ask_at = now() WHERE ask_at IS NOT NULL")
         await self.db.pool.execute("UPDATE payment_returns SET try_at = now() WHERE try_at IS NOT NULL")
         return await ask_for_payments(self.db, self.provider), await make_refunds(self.db, self.provider)

@@ -18,7 +18,7 @@ def loggable_path(path: str) -> str:
 
 
 async def keep_address_secret(message: Any, scope: Any) -> None:
-    """Keep caches, other sites and search engines from an address with a secret, whatever the answer."""
+    """Keep caches, other sites and search engines from an address with a secret, for any answer."""
     if message["type"] == "http.response.start" and _OF_GUEST.match(scope["path"]):
         headers = MutableScopeHeaders.from_message(message)
         for name, value in HEADERS.items():

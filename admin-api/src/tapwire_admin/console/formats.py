@@ -54,7 +54,7 @@ _UNITS: Final = {
 }
 """By language and unit: that of small volumes, and the one that prices are for."""
 ESTIMATE_STEP_S: Final = 5 * 60
-"""An estimate is no more exact than this."""
+"""An estimate is not more exact than this."""
 _CLOCK_IS_ENOUGH: Final = timedelta(hours=20)
 _WEEKDAY_IS_ENOUGH: Final = timedelta(days=6)
 _NUMBER: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?")

@@ -141,7 +141,7 @@ def charged(stage: CoreStage) -> None:
 
 @RULES.must("SETTLE-8", SETTLEMENT)
 def written_off(stage: CoreStage) -> None:
-    """A report over its grant by no more than the tolerance takes what is there; the house bears the rest."""
+    """A report over its grant by at most the tolerance takes what is there; the house bears the rest."""
     ann, node = stage.guest(50_00), stage.node()
     grant = node.grant(ann.card_uid)
     verdict = node.deliver(node.report_of(grant, 110))
@@ -181,7 +181,7 @@ def unbelievable(stage: CoreStage) -> None:
 
 @RULES.must("SETTLE-11", SETTLEMENT)
 def stock_follows_what_flowed(stage: CoreStage) -> None:
-    """Whatever the verdict, the keg's book volume follows what flowed, once: of several reports of a pour the largest."""
+    """With any verdict, the keg's book volume follows what flowed, once: of several reports of a pour the largest."""
     ann, node = stage.guest(50_00), stage.node()
     before_ml = stage.keg_ml()
     grant = node.grant(ann.card_uid)

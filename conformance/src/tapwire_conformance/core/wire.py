@@ -77,7 +77,7 @@ def readable_answers(stage: CoreStage) -> None:
 
 @RULES.must("CORE-6", WORDS)
 def lies_about_time(stage: CoreStage) -> None:
-    """A node's wall clock and ages are information only: whatever it says of them, what flowed is charged."""
+    """A node's wall clock and ages are information only: what flowed is charged all the same."""
     ann, node = stage.guest(100_00), stage.node()
     for said in ("2170-01-01T00:00:00Z", "yesterday, late"):
         grant = node.grant(ann.card_uid, read_at=said)

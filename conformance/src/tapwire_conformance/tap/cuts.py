@@ -73,7 +73,7 @@ def cut_for_good(stage: TapStage) -> None:
 
 
 class _WholePour:
-    """One pour with a core that answers whatever is said, as often as it is said."""
+    """One pour with a core that answers everything, as often as it is said."""
 
     def __init__(self, stage: TapStage, link: Link) -> None:
         self._stage = stage

@@ -19,7 +19,7 @@ from tapwire_node.simulator.protocol import Action, SimulatorUnreachable
 
 LOOK_S: Final = 0.01
 STILL_S: Final = 0.3
-"""When nothing has flowed for this long, no more will."""
+"""When nothing has flowed for this long, the flow has ended."""
 ENDS_WITHIN_S: Final = 20.0
 DEFAULT_FLOW_ML_PER_S: Final = 50
 

@@ -268,7 +268,7 @@ async def claim_questions(store: Store, provider: str, limit: int, first: timede
 
 
 async def end_question(store: Store, question: PaymentQuestion) -> None:
-    """Ask no more about a payment that has ended, unless somebody has asked for it meanwhile."""
+    """Stop asking about a payment that has ended, unless somebody has asked for it meanwhile."""
     await store.connection.execute(
         "UPDATE payments SET ask_at = NULL WHERE payment_id = $1 AND ask_at = $2 AND status <> 'pending'",
         question.payment_id,
