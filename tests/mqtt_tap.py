@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiomqtt import Client, ProtocolVersion, Will
+from aiomqtt import ProtocolVersion, Will
 
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import Message
 from tapwire_contracts.mqtt_clients import NO_DELAY
 from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.client import Client
 from tapwire_demo.broker import EmbeddedBroker
 
 ANSWER_TIMEOUT_S = 10.0

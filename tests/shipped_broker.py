@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiomqtt import Client, MqttError, ProtocolVersion, Will
+from aiomqtt import MqttError, ProtocolVersion, Will
 
+from tapwire_core.broker.client import Client
 from tapwire_core.broker.device_logins import DeviceLogins
 from tapwire_core.services.devices import broker_hash
 from tapwire_demo.broker import find_mosquitto

@@ -9,6 +9,7 @@ import aiomqtt
 
 from tapwire_contracts.mqtt_clients import NO_DELAY
 from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.client import Client
 from tapwire_demo.embedded_broker import Account, EmbeddedBroker
 
 RECONNECT_S: Final = 0.5
@@ -23,7 +24,7 @@ async def listen(broker: EmbeddedBroker, account: Account, hear: Callable[[str, 
     """
     while True:
         try:
-            async with aiomqtt.Client(
+            async with Client(
                 broker.host,
                 broker.port,
                 username=account.username,

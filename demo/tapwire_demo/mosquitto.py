@@ -18,6 +18,7 @@ import aiomqtt
 
 from tapwire_contracts.acl import BrokerRole, mosquitto_acl
 from tapwire_contracts.codec import MAX_PAYLOAD_BYTES
+from tapwire_core.broker.client import Client
 from tapwire_core.broker.private_file import write_private
 from tapwire_core.services.devices import broker_hash
 from tapwire_demo.embedded_broker import Account, BrokerKind, EmbeddedBroker, EmbeddedBrokerError
@@ -147,7 +148,7 @@ class MosquittoBroker(EmbeddedBroker):
 
 async def _login(account: Account, port: int) -> bool | None:
     """Return whether the broker accepts the account; None when nothing answers."""
-    client = aiomqtt.Client(
+    client = Client(
         LOOPBACK,
         port,
         username=account.username,

@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 import aiomqtt
 
 from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.client import Client
 from tapwire_demo.demo_file import FOLDER, DemoFile, NoDemo, read_demo_file
 
 
 async def watch(demo: DemoFile, topic_filter: str) -> None:
     """Print topic and payload of every message, until the broker goes away; raises `aiomqtt.MqttError` then."""
     broker = urlsplit(demo.broker_url)
-    async with aiomqtt.Client(
+    async with Client(
         broker.hostname or "",
         broker.port or 1883,
         username=demo.watcher.username,

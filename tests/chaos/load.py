@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from aiomqtt import Client
-
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import Message
 from tapwire_contracts.mqtt_clients import NO_DELAY
 from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.client import Client
 from tests.chaos.site import Site, Stranger
 from tests.venue import SimulatedTap
 

@@ -16,9 +16,10 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 import psutil
-from aiomqtt import Client, MqttError
+from aiomqtt import MqttError
 
 from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.client import Client
 from tapwire_node.simulator.protocol import Action
 from tests.chaos.first_data import FLOODER
 from tests.chaos.flooder import nonsense

@@ -23,7 +23,7 @@ from random import SystemRandom
 from typing import Any, Final, Never
 
 import msgspec
-from aiomqtt import Client, MqttError
+from aiomqtt import MqttError
 from msgspec import Struct
 
 from tapwire_contracts.broker_addresses import Attempts, host_of, split_broker_urls
@@ -49,7 +49,7 @@ from tapwire_contracts.messages import (
 from tapwire_contracts.reasons import Phase, Presence, ValveState
 from tapwire_contracts.tasks import run_together
 from tapwire_contracts.topics import ROOT, DevicePath, InvalidTopic, core_state_topic, parse_device_topic
-from tapwire_core.broker.client import make_client, subscribe, until_lost
+from tapwire_core.broker.client import Client, make_client, subscribe, until_lost
 from tapwire_core.domain.venue_scope import VenueScope
 
 FIRST_RETRY_MS: Final = 500

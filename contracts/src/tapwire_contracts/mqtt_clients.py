@@ -1,5 +1,6 @@
-"""Additions to MQTT client libraries: socket options, and the detection of refused subscriptions."""
+"""Additions to MQTT client libraries: socket options, refused subscriptions, and writes to a connection that is gone."""
 
+import asyncio
 import socket
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -17,3 +18,29 @@ def refused_filters(subscriptions: Sequence[tuple[str, int]], codes: Iterable[An
 
 def _number(code: Any) -> int:
     return int(getattr(code, "value", code))
+
+
+class WritesToOpenSockets:
+    """A mixin for `aiomqtt.Client` (2.5): it waits until a socket takes more only while that socket is open.
+
+    aiomqtt asks the event loop to wait by the socket's number, and in the loop's next round. If the connection is lost in between,
+    the loop waits for ever, and that number is soon another connection's: to a database, for example, which then hears nothing or
+    fails with `FileNotFoundError`.
+    """
+
+    _loop: asyncio.AbstractEventLoop
+    _disconnected: "asyncio.Future[Any]"
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ARG002 - paho's callback
+        self._loop.call_soon_threadsafe(self._wait_to_write, client, sock)
+
+    def _wait_to_write(self, client: Any, sock: Any) -> None:
+        if sock.fileno() >= 0 and client.want_write():
+            self._loop.add_writer(sock.fileno(), self._write, client)
+
+    def _write(self, client: Any) -> None:
+        try:
+            client.loop_write()
+        except Exception as error:
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)

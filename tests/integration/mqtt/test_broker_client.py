@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 
 import pytest
 from aiomqtt import MqttError
@@ -50,3 +51,20 @@ async def test_a_subscription_that_the_broker_refuses_is_an_error(amqtt: Embedde
         await subscribe(client, [(ours, 1)])
         with pytest.raises(MqttError, match=f"refuses a subscription to {anothers}"):
             await subscribe(client, [(ours, 1), (anothers, 1)])
+
+
+async def test_a_connection_lost_while_it_writes_disturbs_none_that_gets_its_number(broker: EmbeddedBroker) -> None:
+    client = make_client(broker.url("core"), broker.protocol)
+    await client.__aenter__()
+    paho = client._client
+    lost = paho.socket()
+    assert lost is not None
+    number = lost.fileno()
+
+    paho.publish(f"{ROOT}/{LEFT}/command", b"", qos=1)
+    paho._sock_close()  # as it does when it reads the end of the connection in the same round of the loop
+    with socket.socket() as another:
+        assert another.fileno() == number
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not asyncio.get_running_loop().remove_writer(number)

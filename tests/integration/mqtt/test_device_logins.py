@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiomqtt import Client, MqttError
+from aiomqtt import MqttError
 
 from tapwire_contracts.tasks import end_tasks
+from tapwire_core.broker.client import Client
 from tapwire_core.broker.device_logins import BrokerNotReloaded, DeviceLogins, keep_device_logins, reload_broker
 from tapwire_core.db.engine import Database
 from tapwire_core.services.devices import add_device, revoke_device, rotate_device

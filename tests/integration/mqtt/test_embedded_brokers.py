@@ -14,6 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.topics import InvalidPath
+from tapwire_core.broker.client import Client
 from tapwire_core.services.devices import broker_hash
 from tapwire_demo.broker import Account, BrokerKind, EmbeddedBroker, EmbeddedBrokerError, open_broker
 from tests.mqtt_tap import protocol_of
@@ -31,7 +32,7 @@ async def test_a_wrong_password_is_refused(broker: EmbeddedBroker) -> None:
 
 async def test_nobody_connects_without_a_name(broker: EmbeddedBroker) -> None:
     with pytest.raises(aiomqtt.MqttCodeError):
-        async with aiomqtt.Client(broker.host, broker.port, protocol=protocol_of(broker), timeout=PATIENCE_S):
+        async with Client(broker.host, broker.port, protocol=protocol_of(broker), timeout=PATIENCE_S):
             pass
 
 
@@ -199,10 +200,10 @@ def test_a_device_account_is_named_by_its_path() -> None:
 
 
 @asynccontextmanager
-async def connected_as(broker: EmbeddedBroker, account: Account, client_id: str | None = None) -> AsyncIterator[aiomqtt.Client]:
+async def connected_as(broker: EmbeddedBroker, account: Account, client_id: str | None = None) -> AsyncIterator[Client]:
     """A client that logs in so; a device's client id is its username, as the contract wants it."""
     is_device = account.role is BrokerRole.DEVICE
-    async with aiomqtt.Client(
+    async with Client(
         broker.host,
         broker.device_port if is_device else broker.port,
         username=account.username,
@@ -215,7 +216,7 @@ async def connected_as(broker: EmbeddedBroker, account: Account, client_id: str 
 
 
 @asynccontextmanager
-async def connected(broker: EmbeddedBroker, username: str) -> AsyncIterator[aiomqtt.Client]:
+async def connected(broker: EmbeddedBroker, username: str) -> AsyncIterator[Client]:
     """A client of an account that the broker knows."""
     async with connected_as(broker, broker.account(username)) as client:
         yield client
@@ -244,7 +245,7 @@ def connect_and_vanish(broker: EmbeddedBroker, account: Account, will_topic: str
     connection.close()
 
 
-async def received(client: aiomqtt.Client) -> aiomqtt.Message:
+async def received(client: Client) -> aiomqtt.Message:
     async with asyncio.timeout(PATIENCE_S):
         return await anext(client.messages)
 
@@ -277,7 +278,7 @@ async def _lets_in(broker: EmbeddedBroker, username: str, password: str) -> bool
     """Return whether a login is valid, once the broker has had time to read its files again."""
     await asyncio.sleep(0.3)
     try:
-        async with aiomqtt.Client(broker.host, broker.device_port, username=username, password=password, identifier=username):
+        async with Client(broker.host, broker.device_port, username=username, password=password, identifier=username):
             return True
     except aiomqtt.MqttError:
         return False

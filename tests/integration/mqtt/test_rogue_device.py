@@ -8,8 +8,9 @@ from pathlib import Path
 import aiomqtt
 import paho.mqtt.client as paho
 import pytest
-from aiomqtt import Client, MqttError, ProtocolVersion, Will
+from aiomqtt import MqttError, ProtocolVersion, Will
 
+from tapwire_core.broker.client import Client
 from tests.conftest import require_mosquitto
 from tests.shipped_broker import PATIENCE_S, ShippedBroker, run, shipped_broker
 

@@ -15,11 +15,11 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from aiomqtt import Client
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.mqtt_clients import NO_DELAY
 from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.client import Client
 from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_node.hardware.simulated_tap import SimulatedTap
 from tapwire_node.runtime.tap_node import TapNode, running_node

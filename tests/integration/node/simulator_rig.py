@@ -12,9 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from aiomqtt import Client
-
 from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.client import Client
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.simulator.client import SimulatorClient
 from tapwire_node.simulator.protocol import SimulatorUnreachable

@@ -11,9 +11,9 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from aiomqtt import Client
 
 from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.client import Client
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.controller.events import Part
 from tapwire_node.hardware import valve

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
-from aiomqtt import Client
 
 from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.client import Client
 from tapwire_core.services.devices import broker_hash
 from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.fleet import running_fleet

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from aiomqtt import Client, Message, MqttError, ProtocolVersion, Will
+import aiomqtt
+from aiomqtt import Message, MqttError, ProtocolVersion, Will
 
 from tapwire_contracts.broker_addresses import keepalive_s, parse_broker_url, port_of, socket_options
-from tapwire_contracts.mqtt_clients import refused_filters
+from tapwire_contracts.mqtt_clients import WritesToOpenSockets, refused_filters
 
 KEEPALIVE_S: Final = 15
 TIMEOUT_S: Final = 10.0
@@ -25,6 +26,10 @@ Receive = Callable[[str, bytes], object]
 """Callback for a message's topic and payload, called in order of arrival. A message that makes it raise is logged and lost."""
 
 log: Final = logging.getLogger(__name__)
+
+
+class Client(WritesToOpenSockets, aiomqtt.Client):
+    """One connection to a broker."""
 
 
 def new_client_id() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
-from aiomqtt import Client, Will
+from aiomqtt import Will
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -21,7 +21,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STATE, CoreState, Sender, TapConfig
 from tapwire_contracts.topics import ROOT, core_state_topic
 from tapwire_core import SOFTWARE
-from tapwire_core.broker.client import MQTT_5, Receive, make_client
+from tapwire_core.broker.client import MQTT_5, Client, Receive, make_client
 from tapwire_core.settings import SHARE_GROUP
 
 COMMAND_EXPIRY_S: Final = 30

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
-from aiomqtt import Client, MqttError
+from aiomqtt import MqttError
 
 from tapwire_contracts.broker_addresses import Attempts
 from tapwire_contracts.topics import HOME_ROOT, home_topic
-from tapwire_core.broker.client import subscribe
+from tapwire_core.broker.client import Client, subscribe
 from tapwire_core.db.advisory_lock import hold_lock
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import DatabaseUnavailable, translate_database_errors

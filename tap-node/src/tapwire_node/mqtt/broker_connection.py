@@ -14,8 +14,9 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from aiomqtt import Client, MqttError, ProtocolVersion, Will
+import aiomqtt
 from aiomqtt import Message as Delivery
+from aiomqtt import MqttError, ProtocolVersion, Will
 
 from tapwire_contracts.broker_addresses import Attempts, keepalive_s, socket_options
 from tapwire_contracts.codec import Malformed, decode, encode
@@ -43,7 +44,7 @@ from tapwire_contracts.messages import (
     StopPour,
     TapConfig,
 )
-from tapwire_contracts.mqtt_clients import refused_filters
+from tapwire_contracts.mqtt_clients import WritesToOpenSockets, refused_filters
 from tapwire_contracts.reasons import Presence
 from tapwire_contracts.tasks import run_together
 from tapwire_contracts.topics import DeviceKind, DevicePath, core_state_topic
@@ -82,6 +83,10 @@ ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
 }
 """The route on which a device of a kind sends a payload."""
 logger: Final = logging.getLogger(__name__)
+
+
+class Client(WritesToOpenSockets, aiomqtt.Client):
+    """One connection to the broker."""
 
 
 def make_mqtt_client(
