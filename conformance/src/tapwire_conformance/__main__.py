@@ -12,6 +12,7 @@ from tapwire_conformance.broker import BrokerUnusable, BrokerUrl
 from tapwire_conformance.core.api import Api, ApiUnusable
 from tapwire_conformance.core.catalogue import CORE_RULES
 from tapwire_conformance.core.stage import CoreStage, Timing
+from tapwire_conformance.own_broker import OwnBroker
 from tapwire_conformance.report import as_json, as_junit, listing, progress, table
 from tapwire_conformance.rules import Broken, Catalogue, UnknownRule
 from tapwire_conformance.runner import Result, try_rules
@@ -87,6 +88,10 @@ _CORE: Final = "Try a core. It gets a venue of the kit's own, with guests, pours
 
 
 def _add_shared(side: argparse.ArgumentParser) -> None:
+    side.add_argument(
+        "--broker-command", action="append", default=[], metavar="COMMAND",
+        help="a broker that the kit starts at the address of --broker, kills and starts again; repeatable: each is tried in turn",
+    )  # fmt: skip
     side.add_argument("--ca-file", help="the certificate authority of broker and API, where it is not one of the system's")
     side.add_argument("--only", action="append", default=[], metavar="RULE", help="a rule (AUTH-14) or group (AUTH); repeatable")
     side.add_argument("--list", action="store_true", help="list the rules, and end")
@@ -111,7 +116,9 @@ def run_core(arguments: argparse.Namespace) -> int:
     timing = Timing(sweep_s=arguments.sweep, decisions_per_hour=arguments.decisions_per_hour)
     wait_an_hour: Callable[[], None] | None = (lambda: time.sleep(HOUR_S + 1)) if arguments.slow else None
     results: list[Result] = []
-    with CoreStage.opened(broker, api, transcript, timing, wait_an_hour, arguments.ca_file) as stage:
+    with ExitStack() as opened:
+        own = _own_broker(arguments, broker, opened)
+        stage = opened.enter_context(CoreStage.opened(broker, api, transcript, timing, wait_an_hour, arguments.ca_file, own))
         try:
             for result in try_rules(rules, stage):
                 results.append(result)
@@ -137,6 +144,7 @@ def run_tap(arguments: argparse.Namespace) -> int:
     )
     results: list[Result] = []
     with ExitStack() as opened:
+        own = _own_broker(arguments, broker, opened)
         link = opened.enter_context(_link(arguments, broker)) if arguments.link else None
         path = DevicePath.parse(arguments.path)
         rig: Rig
@@ -145,7 +153,7 @@ def run_tap(arguments: argparse.Namespace) -> int:
             opened.callback(started.end)
         else:
             rig = PersonRig(transcript, path, link)
-        stage = opened.enter_context(TapStage.opened(broker, path, rig, link, transcript, settings, arguments.ca_file))
+        stage = opened.enter_context(TapStage.opened(broker, path, rig, link, transcript, settings, arguments.ca_file, own))
         try:
             for result in try_rules(rules, stage):
                 results.append(result)
@@ -153,6 +161,11 @@ def run_tap(arguments: argparse.Namespace) -> int:
         finally:
             _write("tap", results, arguments)
     return _close(results)
+
+
+def _own_broker(arguments: argparse.Namespace, broker: BrokerUrl, opened: ExitStack) -> OwnBroker | None:
+    """The broker of the kit's own, started; None where it is another's."""
+    return opened.enter_context(OwnBroker(arguments.broker_command, broker)) if arguments.broker_command else None
 
 
 def _link(arguments: argparse.Namespace, broker: BrokerUrl) -> Link:

@@ -71,22 +71,17 @@ class Connection:
         patience_s: float = PATIENCE_S,
     ) -> None:
         """Connect and subscribe; raises `BrokerUnusable` when `patience_s` have passed in vain."""
+        self._url = url
         self._transcript = transcript
         self._answered = Event()
         self._refused = ""
+        self._login = (username or "", password)
+        self._client_id = client_id
         self._filters = filters
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv311)
-        client.username_pw_set(username or "", password) if username else None
-        if url.tls:
-            client.tls_set_context(ssl.create_default_context(cafile=ca_file))
-        if will is not None:
-            client.will_set(will.topic, will.payload, qos=1, retain=True)
-        client.on_connect = self._connected
-        client.on_subscribe = lambda *_: self._answered.set()
-        client.on_message = self._heard
-        client.on_socket_open = _send_at_once
-        self._client = client
-        self._connect(url, time.monotonic() + patience_s)
+        self._will = will
+        self._tls = ssl.create_default_context(cafile=ca_file) if url.tls else None
+        self._client = self._new_client()
+        self._connect(patience_s)
 
     def publish(self, topic: str, payload: Mapping[str, Any] | bytes, *, retain: bool = False) -> None:
         """Publish with QoS 1, and wait for the acknowledgement."""
@@ -112,12 +107,32 @@ class Connection:
         if sock is not None:
             sock.close()
 
-    def _connect(self, url: BrokerUrl, until_s: float) -> None:
+    def reopen(self) -> None:
+        """Connect and subscribe anew after `drop`, as another client: nothing of before is sent again."""
+        self._client = self._new_client()
+        self._connect(PATIENCE_S)
+
+    def _new_client(self) -> paho.Client:
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=paho.MQTTv311)
+        if self._login[0]:
+            client.username_pw_set(*self._login)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        if self._will is not None:
+            client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
+        client.on_connect = self._connected
+        client.on_subscribe = lambda *_: self._answered.set()
+        client.on_message = self._heard
+        client.on_socket_open = _send_at_once
+        return client
+
+    def _connect(self, patience_s: float) -> None:
+        until_s = time.monotonic() + patience_s
         while True:
             self._refused = ""
             self._answered.clear()
             try:
-                self._client.connect(url.host, url.port)
+                self._client.connect(self._url.host, self._url.port)
                 self._client.loop_start()
                 if self._answered.wait(PATIENCE_S) and not self._refused:
                     return
@@ -125,7 +140,7 @@ class Connection:
             except OSError as error:
                 self._refused = str(error)
             if time.monotonic() > until_s:
-                raise BrokerUnusable(f"{url.host}:{url.port} let nobody in: {self._refused or 'no answer'}")
+                raise BrokerUnusable(f"{self._url.host}:{self._url.port} let nobody in: {self._refused or 'no answer'}")
             time.sleep(_AGAIN_S)
 
     def _connected(self, client: paho.Client, _data: object, _flags: object, code: ReasonCode, *_: object) -> None:

@@ -13,6 +13,7 @@ from tapwire_conformance.broker import BrokerUrl
 from tapwire_conformance.core.api import Api
 from tapwire_conformance.core.catalogue import CORE_RULES
 from tapwire_conformance.core.stage import CoreStage, Timing
+from tapwire_conformance.own_broker import OwnBroker
 from tapwire_conformance.report import progress
 from tapwire_conformance.runner import Outcome, Result, try_rules
 from tapwire_conformance.transcript import Transcript
@@ -41,6 +42,7 @@ class WholeCore:
     broker_url: str
     api_url: str
     token: str
+    own_broker: OwnBroker | None = None
 
     async def judge(self, *only: str, timing: Timing = TIMING) -> list[Result]:
         """What the kit says of it, by these rules or groups."""
@@ -54,13 +56,14 @@ class WholeCore:
             moved = "UPDATE visits SET valid_until = now() - interval '1 second' WHERE valid_until IS NOT NULL"
             asyncio.run_coroutine_threadsafe(self.db.pool.execute(moved), loop).result()
 
-        with CoreStage.opened(BrokerUrl.parse(self.broker_url), api, transcript, timing, an_hour_passes) as stage:
+        url = BrokerUrl.parse(self.broker_url)
+        with CoreStage.opened(url, api, transcript, timing, an_hour_passes, own_broker=self.own_broker) as stage:
             return list(try_rules(CORE_RULES.chosen(only), stage, lambda result: print(progress(result))))
 
 
 @asynccontextmanager
 async def whole_core(
-    db: Database, mosquitto: EmbeddedBroker, decisions_per_hour: int = DECISIONS_PER_HOUR
+    db: Database, mosquitto: EmbeddedBroker, decisions_per_hour: int = DECISIONS_PER_HOUR, own_broker: OwnBroker | None = None
 ) -> AsyncIterator[WholeCore]:
     """Run it on a database and a broker."""
     policy = replace(db.policy, start_window_ms=START_WINDOW_MS, device_decisions_per_hour=decisions_per_hour)
@@ -78,7 +81,7 @@ async def whole_core(
             await asyncio.sleep(LOOK_S)
         token = await add_user(used, Role.ENGINEER)
         broker_url = f"mqtt://{mosquitto.host}:{mosquitto.device_port}"
-        yield WholeCore(used, broker_url, f"http://{LOOPBACK}:{port}", token)
+        yield WholeCore(used, broker_url, f"http://{LOOPBACK}:{port}", token, own_broker)
     finally:
         server.should_exit = True
         await tasks[1]

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from tapwire_conformance.broker import BrokerUrl
+from tapwire_conformance.own_broker import OwnBroker
 from tapwire_conformance.report import progress
 from tapwire_conformance.rules import NotTried
 from tapwire_conformance.runner import Result, try_rules
@@ -79,6 +80,7 @@ class WholeNode:
     broker_url: str
     rig: Rig
     link: Link
+    own_broker: OwnBroker | None = None
 
     async def judge(self, *only: str, settings: NodeSettings = NODE) -> list[Result]:
         """What the kit says of it, by these rules or groups."""
@@ -86,12 +88,15 @@ class WholeNode:
 
     def _judge(self, only: list[str], settings: NodeSettings) -> list[Result]:
         path, transcript = DevicePath.parse(TAP), Transcript()
-        with TapStage.opened(BrokerUrl.parse(self.broker_url), path, self.rig, self.link, transcript, settings) as stage:
+        url = BrokerUrl.parse(self.broker_url)
+        with TapStage.opened(url, path, self.rig, self.link, transcript, settings, own_broker=self.own_broker) as stage:
             return list(try_rules(TAP_RULES.chosen(only), stage, lambda result: print(progress(result))))
 
 
 @asynccontextmanager
-async def whole_node(mosquitto: EmbeddedBroker, folder: Path, kits_port: int | None = None) -> AsyncIterator[WholeNode]:
+async def whole_node(
+    mosquitto: EmbeddedBroker, folder: Path, kits_port: int | None = None, own_broker: OwnBroker | None = None
+) -> AsyncIterator[WholeNode]:
     """Run it, behind a link; with `kits_port` behind that of a kit of its own process, which will listen there."""
     given = await tap_settings(mosquitto, folder)
     given["limits"] |= {"request_timeout_ms": int(REQUEST_TIMEOUT_S * 1_000), "node_heartbeat_ms": 1_000}
@@ -99,4 +104,4 @@ async def whole_node(mosquitto: EmbeddedBroker, folder: Path, kits_port: int | N
         given["broker"]["url"] = given["broker"]["url"].replace(f":{mosquitto.device_port}", f":{kits_port or link.port}")
         async with running_node(msgspec.convert(given, Settings)) as node:
             assert node.hardware.simulated is not None
-            yield WholeNode(mosquitto.url("core"), SimulatedRig(node.hardware.simulated), link)
+            yield WholeNode(mosquitto.url("core"), SimulatedRig(node.hardware.simulated), link, own_broker)

@@ -10,8 +10,9 @@ from typing import Any, Final, Self
 from tapwire_conformance.broker import BrokerUrl, Connection
 from tapwire_conformance.core.api import Api
 from tapwire_conformance.core.node import PlayedNode
+from tapwire_conformance.own_broker import OwnBroker
 from tapwire_conformance.rules import Broken, NotTried
-from tapwire_conformance.transcript import Transcript
+from tapwire_conformance.transcript import Transcript, Way
 from tapwire_contracts.topics import ROOT, DevicePath, tap_path
 
 PRICE_MINOR: Final = 500_00
@@ -65,6 +66,7 @@ class CoreStage:
         timing: Timing,
         wait_an_hour: Callable[[], None] | None,
         ca_file: str | None,
+        own_broker: OwnBroker | None = None,
     ) -> None:
         self.api = api
         self.transcript = transcript
@@ -76,6 +78,7 @@ class CoreStage:
         self.beverage_id = ""
         self._broker = broker
         self._ca_file = ca_file
+        self._own_broker = own_broker
         self._guests: list[Guest] = []
         self._undo = ExitStack()
 
@@ -89,9 +92,10 @@ class CoreStage:
         timing: Timing,
         wait_an_hour: Callable[[], None] | None = None,
         ca_file: str | None = None,
+        own_broker: OwnBroker | None = None,
     ) -> Iterator[Self]:
         """Set the venue up, and close its shift afterwards; raises `BrokerUnusable` and `ApiUnusable`."""
-        stage = cls(broker, api, transcript, timing, wait_an_hour, ca_file)
+        stage = cls(broker, api, transcript, timing, wait_an_hour, ca_file, own_broker)
         api.post("/api/venues", {"venue_id": stage.venue_id, "name": "Conformance", "time_zone": "Etc/UTC"})
         beverage = {"name": f"Trial {stage.venue_id}", "sell_price_per_liter_minor": PRICE_MINOR}
         stage.beverage_id = api.post("/api/beverages", beverage)["beverage_id"]
@@ -114,6 +118,8 @@ class CoreStage:
         try:
             yield
         finally:
+            if self._own_broker is not None and not self._own_broker.is_running:
+                self.start_broker()
             self._undo.close()
             for guest in self._guests:
                 self._see_off(guest)
@@ -131,6 +137,28 @@ class CoreStage:
         if self._wait_an_hour is None:
             raise NotTried("it takes an hour: --slow waits for it")
         self._wait_an_hour()
+
+    # ── the broker ────────────────────────────────────────────────────────────
+
+    def need_broker(self) -> OwnBroker:
+        """The broker that the kit runs; raises `NotTried` where it is another's."""
+        if self._own_broker is None:
+            raise NotTried("the broker can't be killed: --broker-command has the kit run one of its own")
+        return self._own_broker
+
+    def kill_broker(self) -> None:
+        """Kill the broker; it stays dead until `start_broker`."""
+        self.need_broker().kill()
+        for tap in (self.left, self.right):
+            tap.connection.drop()
+        self.transcript.add(Way.DONE, "broker: killed")
+
+    def start_broker(self, command: str | None = None) -> None:
+        """Start it, or another one in its place, and have the taps' devices there again."""
+        self.need_broker().start(command)
+        for tap in (self.left, self.right):
+            tap.connection.reopen()
+        self.transcript.add(Way.DONE, "broker: started again")
 
     # ── guests ────────────────────────────────────────────────────────────────
 

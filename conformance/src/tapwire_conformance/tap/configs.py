@@ -22,27 +22,27 @@ def not_active(stage: TapStage) -> None:
     """While the config is not `active`, no card opens the valve; a status that the node does not know is not `active`."""
     for status in ("locked", "cleaning", "emergency_stop", "resting"):
         revision = stage.configure(status=status)
-        _confirmed(stage, revision)
-        _refuses(stage, status)
+        confirmed(stage, revision)
+        refuses(stage, status)
 
 
 @RULES.must("CONFIG-3", CORE_TO_NODE)
 def old_revision(stage: TapStage) -> None:
     """A `revision` below the applied one is ignored: it does not bring a locked tap back into service."""
     revision = stage.configure(status="locked")
-    _confirmed(stage, revision)
+    confirmed(stage, revision)
     stage.configure(revision=revision - 1)
-    _refuses(stage, "locked, with an older config that is active")
+    refuses(stage, "locked, with an older config that is active")
 
 
 @RULES.must("CONFIG-4", CORE_TO_NODE)
 def old_but_closed(stage: TapStage) -> None:
     """A status other than `active` is always obeyed, also under an older `revision`."""
-    _confirmed(stage, stage.configure())
+    confirmed(stage, stage.configure())
     mark = stage.mark
     stage.configure(status="locked", revision=stage.revision - 1)
     stage.hear("node_state", mark, phase="OUT_OF_SERVICE")
-    _refuses(stage, "locked under an older revision")
+    refuses(stage, "locked under an older revision")
 
 
 @RULES.must("CONFIG-5", TAP_NODE)
@@ -50,18 +50,20 @@ def unreadable(stage: TapStage) -> None:
     """A config that can't be read leaves the valve closed, until one comes that can be."""
     for spoiled in SPOILED:
         stage.raw_config(spoiled)
-        _refuses(stage, f"under the unreadable config {spoiled[:80]!r}")
-        _confirmed(stage, stage.configure())
+        refuses(stage, f"under the unreadable config {spoiled[:80]!r}")
+        confirmed(stage, stage.configure())
     grant = stage.pour(max_volume_ml=stage.settings.pour_ml)
     stage.act(f"pour {stage.settings.pour_ml}")
     stage.report(grant)
 
 
-def _confirmed(stage: TapStage, revision: int) -> None:
+def confirmed(stage: TapStage, revision: int) -> None:
+    """Wait until the state names this revision; raises `Broken`."""
     stage.until(lambda: stage.state()["config_revision"] == revision, f"it did not confirm the config {revision}")
 
 
-def _refuses(stage: TapStage, why: str) -> None:
+def refuses(stage: TapStage, why: str) -> None:
+    """A card must be refused: nothing is asked, and nothing opens. Raises `Broken`."""
     mark = stage.mark
     stage.stays_closed(mark)  # the config and the card come on different ways
     stage.act(f"card-on {CARD}")

@@ -1,19 +1,21 @@
-"""A whole pour while the connection breaks at each of its messages: SYSTEM.md, "The tap node"."""
+"""A whole pour while the connection breaks, or the broker dies, at each of its messages: SYSTEM.md, "The tap node"."""
 
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from tapwire_conformance.rules import TAP_NODE, Broken, Catalogue, NotTried
+from tapwire_conformance.rules import MQTT, TAP_NODE, Broken, Catalogue
 from tapwire_conformance.tap.closing import OVER_ML
+from tapwire_conformance.tap.configs import confirmed, refuses
 from tapwire_conformance.tap.facts import same
-from tapwire_conformance.tap.link import Cut, Link
+from tapwire_conformance.tap.link import Cut
 from tapwire_conformance.tap.opening import WRONG_BY_ML
 from tapwire_conformance.tap.stage import CARD, LOOK_S, TapStage
+from tapwire_conformance.transcript import Way
 
 RULES: Final[Catalogue[TapStage]] = Catalogue()
 AWAY_S: Final = 0.3
-"""How long the link stays cut at a message."""
+"""How long the link stays cut, or the broker dead, at a message."""
 
 Fits = Callable[[dict[str, Any]], bool]
 
@@ -36,15 +38,8 @@ MESSAGES: Final[dict[str, Fits]] = {
 @RULES.must("LINK-5", TAP_NODE)
 def cut_at_each_message(stage: TapStage) -> None:
     """Wherever the connection breaks, at any message of a pour, only a grant opens, and what flowed is reported once."""
-    link = stage.need_link()
-    if link.is_sealed:
-        raise NotTried("the node speaks TLS through the link, so that the kit can't tell its messages apart")
-    for name, fits in MESSAGES.items():
-        for is_lost in (False, True):
-            try:
-                _WholePour(stage, link).run(Cut(fits, is_lost))
-            except Broken as broken:
-                raise Broken(f"cut {'before' if is_lost else 'after'} the {name}: {broken}") from broken
+    stage.need_link()
+    _break_at_each_message(stage, "cut", None)
 
 
 @RULES.must("LINK-6", TAP_NODE)
@@ -72,45 +67,123 @@ def cut_for_good(stage: TapStage) -> None:
         stage.until(lambda: stage.state()["phase"] == "IDLE", "the node was not ready for the next card")
 
 
+@RULES.must("BROKER-1", TAP_NODE)
+def killed_at_each_message(stage: TapStage) -> None:
+    """Wherever the broker is killed, at any message of a pour, only a grant opens, and what flowed is reported once."""
+    for command in stage.need_broker().commands:
+        _break_at_each_message(stage, "killed", command)
+
+
+@RULES.must("BROKER-2", MQTT)
+def comes_back(stage: TapStage) -> None:
+    """After the broker was killed, a node comes back by itself and says its state anew, also where the broker has lost it."""
+    for command in stage.need_broker().commands:
+        before = stage.state()
+        stage.kill_broker()
+        time.sleep(AWAY_S)
+        stage.start_broker(command)
+        retained = stage.retained_state()
+        if retained["status"] != "online" or retained["connection"] <= before["connection"]:
+            raise Broken(f"before the broker died its state was {before}, and who connects later reads {retained}")
+
+
+@RULES.must("BROKER-3", TAP_NODE)
+def config_lost(stage: TapStage) -> None:
+    """A node goes by its last config, also where a broker that was killed has lost it, or comes back with an older one."""
+    for command in stage.need_broker().commands:
+        revision = stage.configure(status="locked")
+        confirmed(stage, revision)
+        stage.kill_broker()
+        stage.start_broker(command, is_config_lost=True)
+        refuses(stage, "locked, before its broker died")
+        stage.configure(revision=revision - 1)
+        refuses(stage, "locked, and its broker came back with an older config")
+        confirmed(stage, stage.configure())
+        stage.kill_broker()
+        stage.start_broker(command, is_config_lost=True)
+        stage.deny(stage.ask())
+        stage.take_card_off()
+
+
+def _break_at_each_message(stage: TapStage, how: str, command: str | None) -> None:
+    """A pour for each of its messages and both sides of it; the broker dies there if there is a command to start it again."""
+    if not stage.sees_messages:
+        stage.transcript.add(Way.DONE, "no message is seen on its way: the break comes when the kit has said or heard it itself")
+    for name, fits in MESSAGES.items():
+        for is_lost in (False, True):
+            if is_lost and not stage.sees_messages:
+                continue  # it can't be lost on its way; what is lost is what follows the message before it
+            try:
+                _WholePour(stage, Cut(fits, is_lost), command).run()
+            except Broken as broken:
+                raise Broken(f"{how} {'before' if is_lost else 'after'} the {name}: {broken}") from broken
+
+
 class _WholePour:
     """One pour with a core that answers everything, as often as it is said."""
 
-    def __init__(self, stage: TapStage, link: Link) -> None:
+    def __init__(self, stage: TapStage, cut: Cut, command: str | None) -> None:
         self._stage = stage
-        self._link = link
+        self._cut = cut
+        self._command = command
         self._mark = stage.mark
+        self._is_cut = False
         self._grants: dict[str, dict[str, Any]] = {}
         self._answered = 0
 
-    def run(self, cut: Cut) -> None:
-        """Pour to the cap, with the link cut at one message; raises `Broken`."""
+    def run(self) -> None:
+        """Pour to the cap, with the connection broken at one message; raises `Broken`."""
         stage, cap_ml, before_ml = self._stage, self._stage.settings.pour_ml, self._stage.flowed_ml()
-        self._link.close_at(cut)
+        if stage.sees_messages:
+            stage.need_link().close_at(self._cut)
         stage.act(f"card-on {CARD}")
         until_s, is_poured = time.monotonic() + 2 * stage.settings.answer_s, False
         while not self._is_over():
             if time.monotonic() > until_s:
                 raise Broken(f"the pour did not come to its end, the node's state is {stage.state()}")
+            self._break()
             self._answer()
             if not is_poured and stage.valve_is_open():
                 is_poured = True
                 if not self._grants:
                     raise Broken("the valve opened without any grant")
                 stage.act(f"pour {cap_ml}")
-            if not self._link.is_open:
-                time.sleep(AWAY_S)
-                stage.mend()
+            self._break()
             time.sleep(LOOK_S)
-        self._link.close_at(None)
+        if stage.sees_messages:
+            stage.need_link().close_at(None)
         self._ask_for_what_is_missing()
         after_ml = stage.flowed_ml()
         self._judge(None if before_ml is None or after_ml is None else after_ml - before_ml)
         stage.take_card_off()
 
+    def _break(self) -> None:
+        """Cut or kill when the message has come, once, and mend it after a while."""
+        stage = self._stage
+        if self._is_cut or not self._has_come():
+            return
+        self._is_cut = True
+        if self._command is not None:
+            stage.kill_broker()
+        elif stage.is_linked:
+            stage.cut()
+        time.sleep(AWAY_S)
+        if self._command is not None:
+            stage.start_broker(self._command)
+        else:
+            stage.mend()
+
+    def _has_come(self) -> bool:
+        """Whether the link has closed at the message; where it sees none, whether the kit itself has said or heard it."""
+        if self._stage.sees_messages:
+            return not self._stage.is_linked
+        said = self._stage.transcript.since(self._mark)
+        return any(entry.way is not Way.DONE and not entry.retain and self._cut.fits(entry.content) for entry in said)
+
     def _is_over(self) -> bool:
         state = self._stage.state()
         wanted = {"status": "online", "phase": "CARD_MUST_BE_REMOVED", "valve": "closed", "facts_open": 0}
-        return self._link.is_open and wanted.items() <= state.items()
+        return self._stage.is_linked and wanted.items() <= state.items()
 
     def _answer(self) -> None:
         """Grant each question, the same one with the same grant, and settle each report."""

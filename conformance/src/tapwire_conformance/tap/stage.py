@@ -1,4 +1,4 @@
-"""What a scenario against a tap node plays on: the core that the kit plays, the rig at the tap, and the link to the broker."""
+"""What a scenario against a tap node plays on: the core that the kit plays, the rig at the tap, and the way to the broker."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from tapwire_conformance import SOFTWARE
 from tapwire_conformance.broker import BrokerUnusable, BrokerUrl, Connection
+from tapwire_conformance.own_broker import OwnBroker
 from tapwire_conformance.rules import Broken, NotTried
 from tapwire_conformance.tap.link import Link
 from tapwire_conformance.tap.rig import UNKNOWN, Rig
@@ -47,6 +48,7 @@ class TapStage:
         link: Link | None,
         transcript: Transcript,
         settings: NodeSettings,
+        own_broker: OwnBroker | None = None,
     ) -> None:
         self.path = path
         self.transcript = transcript
@@ -57,6 +59,8 @@ class TapStage:
         self._later = later
         self._rig = rig
         self._link = link
+        self._own_broker = own_broker
+        self._config: dict[str, Any] = {}
         self._settled: dict[str, int] = {}
         self._granted: list[str] = []
 
@@ -71,12 +75,13 @@ class TapStage:
         transcript: Transcript,
         settings: NodeSettings,
         ca_file: str | None = None,
+        own_broker: OwnBroker | None = None,
     ) -> Iterator[Self]:
         """Show up as a core worker; raises `BrokerUnusable`, also when a real one is there."""
         filters = (*(path.topic(leaf) for leaf in NODE_LEAVES), f"{ROOT}/core/+/state")
         connection = _connect(broker, transcript, filters, ca_file)
         later = partial(_connect, broker, filters=(path.topic("state"),), ca_file=ca_file)
-        stage = cls(connection, later, path, rig, link, transcript, settings)
+        stage = cls(connection, later, path, rig, link, transcript, settings, own_broker)
         try:
             stage._show_up()
             yield stage
@@ -226,20 +231,19 @@ class TapStage:
         if revision is None:
             self.revision += 1
         used = self.revision if revision is None else revision
-        self.raw_config(
-            {
-                "type": "tap_config",
-                "status": "active",
-                "beverage": None,
-                "sell_price_per_liter_minor": 700,
-                "currency": "EUR",
-                "pulses_per_liter": self.settings.pulses_per_liter,
-                "max_pour_ml": CAP_ML,
-                "locale": "en",
-                "revision": used,
-                **changes,
-            }
-        )
+        self._config = {
+            "type": "tap_config",
+            "status": "active",
+            "beverage": None,
+            "sell_price_per_liter_minor": 700,
+            "currency": "EUR",
+            "pulses_per_liter": self.settings.pulses_per_liter,
+            "max_pour_ml": CAP_ML,
+            "locale": "en",
+            "revision": used,
+            **changes,
+        }
+        self.raw_config(self._config)
         return used
 
     def raw_config(self, payload: dict[str, Any] | bytes) -> None:
@@ -304,10 +308,48 @@ class TapStage:
             raise NotTried("the node's connection can't be cut: --link makes an address for the node to connect to")
         return self._link
 
-    def cut(self, mark_text: str = "link: cut") -> None:
+    @property
+    def is_linked(self) -> bool:
+        """False while the link is cut; without a link nothing is."""
+        return self._link is None or self._link.is_open
+
+    @property
+    def sees_messages(self) -> bool:
+        """Whether messages are seen on their way: through a link, and not under TLS."""
+        return self._link is not None and not self._link.is_sealed
+
+    def need_broker(self) -> OwnBroker:
+        """The broker that the kit runs; raises `NotTried` where it is another's."""
+        if self._own_broker is None:
+            raise NotTried("the broker can't be killed: --broker-command has the kit run one of its own")
+        return self._own_broker
+
+    def cut(self) -> None:
         """Cut the node's connection, and let nobody through until `mend`."""
         self.need_link().close()
-        self.transcript.add(Way.DONE, mark_text)
+        self.transcript.add(Way.DONE, "link: cut")
+
+    def kill_broker(self) -> None:
+        """Kill the broker; it stays dead until `start_broker`."""
+        self.need_broker().kill()
+        self._connection.drop()
+        self.transcript.add(Way.DONE, "broker: killed")
+
+    def start_broker(self, command: str | None = None, *, is_config_lost: bool = False) -> None:
+        """Start it again, or another one in its place, and show up there as a core does; wait for the node.
+
+        With `is_config_lost` the tap's config is not published, so that the node finds what the broker has kept.
+        """
+        before, mark = self.state(), self.mark
+        self.need_broker().start(command)
+        self._connection.reopen()
+        self.transcript.add(Way.DONE, "broker: started again")
+        self.show_up()
+        if not is_config_lost:
+            self.raw_config(self._config)
+        if self._link is not None:
+            self._link.open()
+        self.transcript.wait(mark, lambda heard: self._is_back(heard, before), self.settings.answer_s, "node_state of the node")
 
     def mend(self) -> None:
         """Let the node come back, and wait for it."""
@@ -329,6 +371,8 @@ class TapStage:
         self.show_up()
 
     def _come_to_rest(self) -> None:
+        if self._own_broker is not None and not self._own_broker.is_running:
+            self.start_broker()
         if self._link is not None:
             self._link.open()
         with suppress(NotTried):
@@ -337,6 +381,13 @@ class TapStage:
         self.configure()
         self.settle_all()
         self.until(self._is_at_rest, f"the node did not come to rest, its state is {self.state()}")
+
+    def _is_back(self, heard: Entry, before: dict[str, Any]) -> bool:
+        """Whether this is a state of now, and not one that a broker has kept."""
+        if not self.fitting("node_state", status="online")(heard):
+            return False
+        said = heard.content
+        return not heard.retain or (said["boot_id"] == before["boot_id"] and said["connection"] > before["connection"])
 
     def _stop_pours(self) -> None:
         """End what a run that was broken off leaves behind: a valve that is open on its grant."""
