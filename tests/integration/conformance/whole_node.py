@@ -100,6 +100,7 @@ async def whole_node(
     """Run it, behind a link; with `kits_port` behind that of a kit of its own process, which will listen there."""
     given = await tap_settings(mosquitto, folder)
     given["limits"] |= {"request_timeout_ms": int(REQUEST_TIMEOUT_S * 1_000), "node_heartbeat_ms": 1_000}
+    given["broker"]["timeout_ms"] = 1_000
     with Link(mosquitto.host, 0, (mosquitto.host, mosquitto.device_port)) as link:
         given["broker"]["url"] = given["broker"]["url"].replace(f":{mosquitto.device_port}", f":{kits_port or link.port}")
         async with running_node(msgspec.convert(given, Settings)) as node:

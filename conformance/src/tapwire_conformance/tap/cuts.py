@@ -16,6 +16,7 @@ from tapwire_conformance.transcript import Way
 RULES: Final[Catalogue[TapStage]] = Catalogue()
 AWAY_S: Final = 0.3
 """How long the link stays cut, or the broker dead, at a message."""
+FIRST_REVISION: Final = 1
 
 Fits = Callable[[dict[str, Any]], bool]
 
@@ -91,12 +92,11 @@ def comes_back(stage: TapStage) -> None:
 def config_lost(stage: TapStage) -> None:
     """A node goes by its last config, also where a broker that was killed has lost it, or comes back with an older one."""
     for command in stage.need_broker().commands:
-        revision = stage.configure(status="locked")
-        confirmed(stage, revision)
+        confirmed(stage, stage.configure(status="locked"))
         stage.kill_broker()
         stage.start_broker(command, is_config_lost=True)
         refuses(stage, "locked, before its broker died")
-        stage.configure(revision=revision - 1)
+        stage.configure(revision=FIRST_REVISION)
         refuses(stage, "locked, and its broker came back with an older config")
         confirmed(stage, stage.configure())
         stage.kill_broker()
