@@ -17,7 +17,7 @@ from smallest_node import Node
 ML_PER_S = 200
 STOPPED_S = 0.4
 FAST = {"REQUEST_TIMEOUT_S": 0.9, "REPEAT_S": 0.2, "DEBOUNCE_S": 0.1, "TAIL_QUIET_S": 0.1, "SETTLE_S": 0.5, "LEAK_QUIET_S": 0.3,
-        "HEARTBEAT_S": 1.0}  # fmt: skip
+        "HEARTBEAT_S": 0.8, "RETRY_S": 0.2}  # fmt: skip
 
 
 class Bench:
@@ -85,7 +85,7 @@ def main() -> None:
         vars(smallest_node).update(FAST)
     host, _, port = address.rpartition(":")
     bench = Bench()
-    node = Node(path, host, int(port), path, password, bench, file)
+    node = Node(path, (host, int(port)), password, bench, file)
 
     def serve() -> None:
         if sys.argv[-1] == "again":

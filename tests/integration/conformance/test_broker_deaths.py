@@ -1,32 +1,15 @@
 """A broker that the kit kills: our node and our core bear it, whether the broker forgets or keeps, and faults are caught."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tapwire_conformance.broker import BrokerUrl
 from tapwire_conformance.own_broker import OwnBroker
 from tapwire_conformance.runner import Outcome
 from tapwire_core.db.engine import Database
-from tests.conftest import require_mosquitto
 from tests.integration.conformance.kits_broker import KitsBroker
 from tests.integration.conformance.whole_core import whole_core
 from tests.integration.conformance.whole_node import whole_node
-
-
-@pytest.fixture
-def kits_broker(tmp_path: Path) -> KitsBroker:
-    """Two Mosquittos at one address: one forgets when it is killed, one keeps what was retained."""
-    require_mosquitto()
-    return KitsBroker(tmp_path / "broker")
-
-
-@pytest.fixture
-def own_broker(kits_broker: KitsBroker) -> Iterator[OwnBroker]:
-    """The kit's hand on them."""
-    with OwnBroker(kits_broker.commands, BrokerUrl.parse(kits_broker.url("core"))) as running:
-        yield running
 
 
 @pytest.mark.lasts

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import pytest
 
 from tapwire_conformance.tap.catalogue import TAP_RULES
-from tapwire_contracts.acl import BrokerRole
 from tapwire_core.db.engine import Database
-from tapwire_demo.broker import Account, EmbeddedBroker
+from tapwire_demo.broker import EmbeddedBroker
 from tapwire_demo.processes import LOOPBACK, free_port
+from tests.integration.conformance.kits_broker import KitsBroker
 from tests.integration.conformance.whole_core import whole_core
 from tests.integration.node.rig import TAP, tap_settings
 from tests.integration.node.simulator_rig import simulator_of
@@ -39,20 +39,19 @@ async def run_kit(*arguments: str | Path) -> tuple[int | None, str]:
     return process.returncode, printed.decode()
 
 
-async def try_smallest_node(mosquitto: EmbeddedBroker, folder: Path, *more: str | Path) -> tuple[int | None, str]:
-    """Try the smallest node, by its bench as the rig."""
-    await mosquitto.add_account(Account(PATH, "s3cret", BrokerRole.DEVICE))
+async def try_smallest_node(broker: KitsBroker, folder: Path, *more: str | Path) -> tuple[int | None, str]:
+    """Try the smallest node, by its bench as the rig, at brokers that the kit kills."""
     link = f"{LOOPBACK}:{free_port()}"
     rig = shlex.join([sys.executable, str(BENCH), PATH, "s3cret", link, str(folder / "journal.json"), "fast"])
-    to = f"{mosquitto.host}:{mosquitto.device_port}"
-    way = ("--broker", mosquitto.url("core"), "--path", PATH, "--link", link, "--link-to", to, "--rig", rig)
-    return await run_kit("tap", *way, *IMPATIENT, *more)
+    kills = (argument for command in broker.commands for argument in ("--broker-command", command))
+    way = ("--broker", broker.url("core"), "--path", PATH, "--link", link, "--rig", rig)
+    return await run_kit("tap", *way, *kills, *IMPATIENT, *more)
 
 
 @pytest.mark.lasts
-async def test_the_smallest_node_passes_and_every_report_says_so(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+async def test_the_smallest_node_passes_and_every_report_says_so(kits_broker: KitsBroker, tmp_path: Path) -> None:
     files = ("--json", tmp_path / "report.json", "--junit", tmp_path / "report.xml")
-    code, printed = await try_smallest_node(mosquitto, tmp_path, *files)
+    code, printed = await try_smallest_node(kits_broker, tmp_path, *files)
 
     assert code == 0, printed
     results = json.loads((tmp_path / "report.json").read_text())["results"]
