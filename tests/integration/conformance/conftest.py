@@ -8,14 +8,14 @@ import pytest
 from tapwire_conformance.broker import BrokerUrl
 from tapwire_conformance.own_broker import OwnBroker
 from tests.conftest import require_mosquitto
-from tests.integration.conformance.kits_broker import KitsBroker
+from tests.integration.conformance.kits_broker import FORGETS, KEEPS, KitsBroker
 
 
-@pytest.fixture
-def kits_broker(tmp_path: Path) -> KitsBroker:
-    """Two Mosquittos at one address: one forgets when it is killed, one keeps what was retained."""
+@pytest.fixture(params=[pytest.param((FORGETS,), id="forgets"), pytest.param((FORGETS, KEEPS), id="keeps", marks=pytest.mark.slow)])
+def kits_broker(request: pytest.FixtureRequest, tmp_path: Path) -> KitsBroker:
+    """A Mosquitto that forgets when it is killed; in `make test-long` with another in its place that keeps what was retained."""
     require_mosquitto()
-    return KitsBroker(tmp_path / "broker")
+    return KitsBroker(tmp_path / "broker", request.param)
 
 
 @pytest.fixture

@@ -4,14 +4,15 @@ import os
 import shlex
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Final
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_demo.embedded_broker import Account, BrokerKind, EmbeddedBroker
 from tapwire_demo.mosquitto import find_mosquitto
 from tapwire_demo.processes import LOOPBACK, free_port
 
-FORGETS = ("persistence false",)
-KEEPS = ("persistence true", "autosave_on_changes true", "autosave_interval 1")
+FORGETS: Final = ("persistence false",)
+KEEPS: Final = ("persistence true", "autosave_on_changes true", "autosave_interval 1")
 
 
 class KitsBroker(EmbeddedBroker):
@@ -20,7 +21,7 @@ class KitsBroker(EmbeddedBroker):
     kind = BrokerKind.MOSQUITTO
     protocol = "5"
 
-    def __init__(self, folder: Path, memories: Iterable[tuple[str, ...]] = (FORGETS, KEEPS)) -> None:
+    def __init__(self, folder: Path, memories: Iterable[tuple[str, ...]]) -> None:
         super().__init__([Account("core", "s3cret", BrokerRole.CORE)])
         self.port = self.device_port = free_port()
         self.commands = [self._command(folder / f"{number}", memory) for number, memory in enumerate(memories)]
