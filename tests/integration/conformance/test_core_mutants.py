@@ -1,6 +1,5 @@
 """Faults of a core, each caught by the rule that names it."""
 
-from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
@@ -10,7 +9,6 @@ from tapwire_core.db.engine import Database
 from tapwire_core.db.writes.nodes import store_silence
 from tapwire_core.domain import authorization
 from tapwire_core.domain.authorization import authorize, pour_never_started
-from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.pour_reports import SettlementFacts
 from tapwire_core.domain.settlement import _late, settle, settle_new_report
 from tapwire_core.services.pours import AuthorizationRequest
@@ -42,13 +40,6 @@ FORGOTTEN: Final = {
     "IDENTITY-1": DenyReason.TAP_LOCKED,
 }
 """Rules of the table, and the reason whose row the mutant's table lacks."""
-
-
-@pytest.fixture
-async def unchecked_db(database_url: str) -> AsyncIterator[Database]:
-    """The test's database; a mutant's books need not balance."""
-    async with Database.open(database_url, Policy()) as opened:
-        yield opened
 
 
 async def test_a_core_that_takes_a_repeated_report_for_a_new_one_is_caught(

@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import shlex
 import sys
 import termios
 from collections.abc import AsyncIterator, Callable
@@ -12,9 +13,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from tapwire_demo.broker import EmbeddedBroker
+from tapwire_conformance.tap.rig import CommandRig, Rig
+from tapwire_contracts.acl import BrokerRole
+from tapwire_demo.broker import Account, EmbeddedBroker
 from tapwire_demo.processes import LOOPBACK, free_port
-from tests.integration.conformance.whole_node import REQUEST_TIMEOUT_S, WholeNode, whole_node
+from tests.integration.conformance.test_command import BENCH
+from tests.integration.conformance.whole_node import REQUEST_TIMEOUT_S, whole_node
 from tests.integration.node.rig import TAP, until
 
 KIT: Final = (sys.executable, "-m", "tapwire_conformance", "tap")
@@ -24,6 +28,8 @@ DEEDS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]]
     (re.compile(r"Lay card (\w) .* on the reader"), lambda found: f"card-on {CARDS[found[1]]}"),
     (re.compile(r"Take the card off"), lambda _: "card-off"),
     (re.compile(r"Open the faucet, let about (\d+) ml flow"), lambda found: f"pour {found[1]}"),
+    (re.compile(r"Let about (\d+) ml flow through the meter while the valve is closed"), lambda found: f"leak {found[1]}"),
+    (re.compile(r"Cut the node's power, and give it again"), lambda _: "power-cut"),
 )
 ENTER: Final = "\n"
 CTRL_C: Final = "\x03"
@@ -53,14 +59,14 @@ class Terminal:
         await asyncio.sleep(0.1)
         return code
 
-    async def play(self, node: WholeNode) -> int:
+    async def play(self, rig: Rig) -> int:
         """Do at the tap what is asked for, until the kit ends; its exit code."""
         done = 0
-        node.rig.do("flow off")  # a person's faucet is closed until they open it
+        rig.do("flow off")  # a person's faucet is closed until they open it
         while self.process.returncode is None:
             orders = re.findall(r">>> ([^\r\n]*)\r?\n", self.printed)
             for order in orders[done:]:
-                await asyncio.to_thread(do_at_the_tap, node, order)
+                await asyncio.to_thread(do_at_the_tap, rig, order)
                 if "Enter when it is done" in order:
                     self.type(ENTER)
             done = len(orders)
@@ -74,13 +80,18 @@ class Terminal:
             asyncio.get_running_loop().remove_reader(self._end)
 
 
-def do_at_the_tap(node: WholeNode, order: str) -> None:
+def do_at_the_tap(rig: Rig, order: str) -> None:
     """Do what a sentence of the kit's says."""
     request = request_of(order)
     if request.startswith("pour"):
-        node.rig.do("flow on")
-    node.rig.do(request)
-    node.rig.do("flow off")
+        rig.do("flow on")
+    rig.do(request)
+    rig.do("flow off")
+
+
+def sentences(kit: Terminal) -> list[str]:
+    """What the person was told to do."""
+    return re.findall(r">>> (.*?)\. \(", kit.printed)
 
 
 def request_of(order: str) -> str:
@@ -120,7 +131,7 @@ async def test_a_person_who_does_what_the_kit_says_brings_a_node_through(mosquit
     way = ("--link", f"{LOOPBACK}:{port}", "--link-to", f"{mosquitto.host}:{mosquitto.device_port}")
     only = [option for rule_id in rules for option in ("--only", rule_id)]
     async with whole_node(mosquitto, tmp_path, port) as node, kit_at_a_terminal(mosquitto, *only, *way) as kit:
-        code = await kit.play(node)
+        code = await kit.play(node.rig)
 
     assert code == 0, kit.printed
     assert "6 kept, 0 broken, 0 not tried; 0 MUST broken" in kit.printed
@@ -146,6 +157,35 @@ async def test_a_wrong_card_is_named_and_the_right_one_goes_on(mosquitto: Embedd
         code = await kit.ended()
 
     assert code in (0, 1), kit.printed
+
+
+async def test_a_person_who_lets_a_leak_flow_is_told_how_much_and_when_to_say_so(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+    async with whole_node(mosquitto, tmp_path) as node, kit_at_a_terminal(mosquitto, "--only", "FLOW-1") as kit:
+        code = await kit.play(node.rig)
+
+    assert code == 0, kit.printed
+    assert "1 kept, 0 broken, 0 not tried" in kit.printed
+    assert sentences(kit) == ["Let about 20 ml flow through the meter while the valve is closed"]
+
+
+async def test_a_power_cut_by_a_person_is_seen_by_the_kit_itself(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
+    await mosquitto.add_account(Account(TAP, "s3cret", BrokerRole.DEVICE))
+    node_at = f"{mosquitto.host}:{mosquitto.device_port}"
+    bench = CommandRig(shlex.join([sys.executable, str(BENCH), TAP, "s3cret", node_at, str(tmp_path / "journal.json"), "fast"]))
+    try:
+        async with kit_at_a_terminal(mosquitto, "--only", "REPORT-6") as kit:
+            code = await kit.play(bench)
+    finally:
+        bench.end()
+
+    assert code == 0, kit.printed
+    assert "1 kept, 0 broken, 0 not tried" in kit.printed
+    assert sentences(kit) == [
+        "Lay card A (any that has no name yet) on the reader, and leave it there",
+        "Open the faucet, let about 40 ml flow or as much as comes, and close it",
+        "Cut the node's power, and give it again",
+    ]
+    assert kit.printed.count("Enter when it is done") == 1
 
 
 async def test_what_a_person_cannot_do_is_not_tried_and_fails_nothing(mosquitto: EmbeddedBroker, tmp_path: Path) -> None:
