@@ -21,10 +21,21 @@ class KitsBroker(EmbeddedBroker):
     kind = BrokerKind.MOSQUITTO
     protocol = "5"
 
-    def __init__(self, folder: Path, memories: Iterable[tuple[str, ...]]) -> None:
+    def __init__(self, folder: Path, memories: Iterable[tuple[str, ...]], tls: Path | None = None) -> None:
+        """With a folder of certificates it speaks TLS."""
         super().__init__([Account("core", "s3cret", BrokerRole.CORE)])
         self.port = self.device_port = free_port()
+        self._tls = tls
         self.commands = [self._command(folder / f"{number}", memory) for number, memory in enumerate(memories)]
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The authority that its clients must trust."""
+        return self._tls / "ca.crt" if self._tls else None
+
+    def url(self, username: str) -> str:
+        """`mqtt://…`, or `mqtts://…` where it speaks TLS."""
+        return super().url(username).replace("mqtt://", "mqtts://" if self._tls else "mqtt://")
 
     def _command(self, folder: Path, memory: tuple[str, ...]) -> str:
         folder.mkdir(parents=True)
@@ -32,6 +43,7 @@ class KitsBroker(EmbeddedBroker):
         lines = [
             *user, f"listener {self.port} {LOOPBACK}", "allow_anonymous true", "set_tcp_nodelay true", *memory,
             f"persistence_location {folder}/",
+            *([f"certfile {self._tls}/server.crt", f"keyfile {self._tls}/server.key"] if self._tls else []),
         ]  # fmt: skip
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
         return shlex.join([str(find_mosquitto()), "-c", str(folder / "mosquitto.conf")])

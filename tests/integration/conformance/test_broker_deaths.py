@@ -1,24 +1,31 @@
 """A broker that the kit kills: our node and our core bear it, whether the broker forgets or keeps, and faults are caught."""
 
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tapwire_conformance.broker import BrokerUrl
 from tapwire_conformance.own_broker import OwnBroker
 from tapwire_conformance.runner import Outcome
+from tapwire_conformance.tap.cuts import MESSAGES
 from tapwire_core.db.engine import Database
 from tapwire_core.services.pours import AuthorizationRequest
 from tapwire_core.worker.worker import Worker
+from tapwire_demo.processes import LOOPBACK
 from tapwire_node.controller.observations import observe_config, observe_disconnected
 from tapwire_node.mqtt.broker_connection import BrokerConnection
 from tapwire_node.mqtt.resend_queue import ResendQueue
+from tests.conftest import require_mosquitto
 from tests.integration.conformance.kits_broker import FORGETS, KitsBroker
 from tests.integration.conformance.mutants import Mutant, mutant
 from tests.integration.conformance.whole_core import TIMING, broken, whole_core
 from tests.integration.conformance.whole_node import NODE, whole_node
 
+CERTIFICATES: Final = Path(__file__).parents[3] / "broker-config" / "certificates.sh"
 CONNECT: Final = BrokerConnection._connect_once
 SUBSCRIBED: Final = "if refused := refused_filters(wanted, await client.subscribe(wanted)):"
 ONCE: Final = "if self._connection == 1 and (refused := refused_filters(wanted, await client.subscribe(wanted))):"
@@ -78,6 +85,34 @@ async def test_our_core_bears_the_death_of_its_broker_at_each_message(
     assert [(each.rule_id, each.outcome, each.detail) for each in results] == [
         (f"BROKER-{number}", Outcome.KEPT, "") for number in (4, 5)
     ]
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """An authority's, and a broker's for this machine."""
+    require_mosquitto()
+    environment = {"PATH": "/usr/bin:/bin:/usr/sbin", "BROKER_USER": str(os.getuid())}
+    subprocess.run([CERTIFICATES, tmp_path, "server", LOOPBACK], env=environment, check=True, capture_output=True)
+    return tmp_path / "tls"
+
+
+@pytest.mark.lasts
+async def test_under_tls_no_message_is_seen_on_its_way_and_the_break_comes_when_the_kit_has_heard_or_said_it(
+    certificates: Path, tmp_path: Path
+) -> None:
+    broker = KitsBroker(tmp_path / "broker", [FORGETS], certificates)
+
+    with OwnBroker(broker.commands, BrokerUrl.parse(broker.url("core"))) as own_broker:
+        async with whole_node(broker, tmp_path, own_broker=own_broker) as node:
+            results = await node.judge("LINK-5", "BROKER-1")
+
+    assert [(each.rule_id, each.outcome, each.detail) for each in results] == [
+        ("LINK-5", Outcome.KEPT, ""),
+        ("BROKER-1", Outcome.KEPT, ""),
+    ]
+    for each, deed in zip(results, ("link: cut", "broker: killed"), strict=True):
+        assert sum(deed in message for message in each.messages) >= len(MESSAGES) - 1  # a pour this short may show no progress
+        assert any("no message is seen on its way" in message for message in each.messages)
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from tapwire_demo.broker import EmbeddedBroker
 from tapwire_node.hardware.simulated_tap import SimulatedTap
 from tapwire_node.runtime.tap_node import running_node
 from tapwire_node.settings import Settings
+from tests.integration.conformance.kits_broker import KitsBroker
 from tests.integration.node.rig import FLOW_ML_PER_S, TAP, tap_settings
 
 REQUEST_TIMEOUT_S: Final = 0.9
@@ -81,6 +82,7 @@ class WholeNode:
     rig: Rig
     link: Link
     own_broker: OwnBroker | None = None
+    ca_file: str | None = None
 
     async def judge(self, *only: str, settings: NodeSettings = NODE) -> list[Result]:
         """What the kit says of it, by these rules or groups."""
@@ -89,7 +91,7 @@ class WholeNode:
     def _judge(self, only: list[str], settings: NodeSettings) -> list[Result]:
         path, transcript = DevicePath.parse(TAP), Transcript()
         url = BrokerUrl.parse(self.broker_url)
-        with TapStage.opened(url, path, self.rig, self.link, transcript, settings, own_broker=self.own_broker) as stage:
+        with TapStage.opened(url, path, self.rig, self.link, transcript, settings, self.ca_file, self.own_broker) as stage:
             return list(try_rules(TAP_RULES.chosen(only), stage, lambda result: print(progress(result))))
 
 
@@ -98,11 +100,12 @@ async def whole_node(
     mosquitto: EmbeddedBroker, folder: Path, kits_port: int | None = None, own_broker: OwnBroker | None = None
 ) -> AsyncIterator[WholeNode]:
     """Run it, behind a link; with `kits_port` behind that of a kit of its own process, which will listen there."""
+    ca_file = str(mosquitto.ca_file) if isinstance(mosquitto, KitsBroker) and mosquitto.ca_file else None
     given = await tap_settings(mosquitto, folder)
     given["limits"] |= {"request_timeout_ms": int(REQUEST_TIMEOUT_S * 1_000), "node_heartbeat_ms": 1_000}
-    given["broker"]["timeout_ms"] = 1_000
+    given["broker"] |= {"timeout_ms": 1_000, **({"ca_file": ca_file} if ca_file else {})}
     with Link(mosquitto.host, 0, (mosquitto.host, mosquitto.device_port)) as link:
         given["broker"]["url"] = given["broker"]["url"].replace(f":{mosquitto.device_port}", f":{kits_port or link.port}")
         async with running_node(msgspec.convert(given, Settings)) as node:
             assert node.hardware.simulated is not None
-            yield WholeNode(mosquitto.url("core"), SimulatedRig(node.hardware.simulated), link, own_broker)
+            yield WholeNode(mosquitto.url("core"), SimulatedRig(node.hardware.simulated), link, own_broker, ca_file)

@@ -143,12 +143,12 @@ class _WholePour:
                 raise Broken(f"the pour did not come to its end, the node's state is {stage.state()}")
             self._break()
             self._answer()
+            self._break()
             if not is_poured and stage.valve_is_open():
                 is_poured = True
                 if not self._grants:
                     raise Broken("the valve opened without any grant")
                 stage.act(f"pour {cap_ml}")
-            self._break()
             time.sleep(LOOK_S)
         if stage.sees_messages:
             stage.need_link().close_at(None)
