@@ -94,6 +94,23 @@ async def test_the_command_judges_a_core_and_a_broken_must_ends_it_with_1(
     assert (lost[0], lost[1].splitlines()[-1].startswith("tapwire-conformance: POST /api/venues was refused: 401")) == (2, True)
 
 
+async def test_a_broker_command_that_does_not_start_or_is_not_alone_there_is_said_with_2(mosquitto: EmbeddedBroker) -> None:
+    nobody = ("--broker", f"mqtt://core:secret@{LOOPBACK}:{free_port()}")
+    fails = ("--broker-command", "sh -c 'echo no such listener >&2; exit 3'")
+    node, core, taken, missing = await asyncio.gather(
+        run_kit("tap", *nobody, *fails, "--path", PATH),
+        run_kit("core", *nobody, *fails, "--api", f"http://{LOOPBACK}:1", "--token", "guess"),
+        run_kit("tap", "--broker", mosquitto.url("core"), *fails, "--path", PATH),
+        run_kit("tap", *nobody, "--broker-command", "no-such-broker -v", "--path", PATH),
+    )
+
+    assert [each[0] for each in (node, core, taken, missing)] == [2, 2, 2, 2]
+    assert node[1] == core[1]
+    assert "does not start:\nno such listener" in node[1]
+    assert f"something listens at {mosquitto.host}:{mosquitto.port} already" in taken[1]
+    assert "the broker 'no-such-broker -v' can't be started" in missing[1]
+
+
 async def test_rules_are_listed_and_what_cannot_be_used_is_said_with_2() -> None:
     listed, nowhere, unknown = await asyncio.gather(
         run_kit("tap", "--list"),
