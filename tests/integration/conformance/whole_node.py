@@ -103,7 +103,7 @@ async def whole_node(
     ca_file = str(mosquitto.ca_file) if isinstance(mosquitto, KitsBroker) and mosquitto.ca_file else None
     given = await tap_settings(mosquitto, folder)
     given["limits"] |= {"request_timeout_ms": int(REQUEST_TIMEOUT_S * 1_000), "node_heartbeat_ms": 1_000}
-    given["broker"] |= {"timeout_ms": 1_000, **({"ca_file": ca_file} if ca_file else {})}
+    given["broker"] |= {"ca_file": ca_file} if ca_file else {}
     with Link(mosquitto.host, 0, (mosquitto.host, mosquitto.device_port)) as link:
         given["broker"]["url"] = given["broker"]["url"].replace(f":{mosquitto.device_port}", f":{kits_port or link.port}")
         async with running_node(msgspec.convert(given, Settings)) as node:
