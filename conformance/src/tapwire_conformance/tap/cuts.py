@@ -7,6 +7,7 @@ from typing import Any, Final
 from tapwire_conformance.rules import MQTT, TAP_NODE, Broken, Catalogue
 from tapwire_conformance.tap.closing import OVER_ML
 from tapwire_conformance.tap.configs import confirmed, refuses
+from tapwire_conformance.tap.core_messages import grant_of
 from tapwire_conformance.tap.facts import same
 from tapwire_conformance.tap.link import Cut
 from tapwire_conformance.tap.opening import WRONG_BY_ML
@@ -191,7 +192,7 @@ class _WholePour:
         for question in asked[self._answered :]:
             grant = self._grants.get(question["event_id"])
             if grant is None:
-                grant = self._stage.grant_of(question, max_volume_ml=self._stage.settings.pour_ml)
+                grant = grant_of(question, max_volume_ml=self._stage.settings.pour_ml)
                 self._grants[question["event_id"]] = grant
             self._stage.command("pour_authorized", **grant)
         self._answered = len(asked)

@@ -5,6 +5,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from tapwire_conformance.rules import CORE_TO_NODE, NO_REPORT, NODE_TO_CORE, TAP_NODE, Broken, Catalogue
+from tapwire_conformance.tap.core_messages import verdict_on
 from tapwire_conformance.tap.stage import TapStage
 
 RULES: Final[Catalogue[TapStage]] = Catalogue()
@@ -29,7 +30,7 @@ def same(first: dict[str, Any], again: dict[str, Any]) -> bool:
 def repeated_until_its_verdict(stage: TapStage) -> None:
     """A report is repeated, unchanged but for `age_ms`, until its own `pour_settled` comes; another pour's does not end it."""
     report = short_pour(stage)
-    stage.command("pour_settled", **{**_verdict(report), "pour_id": str(uuid4())})
+    stage.command("pour_settled", **verdict_on(report, pour_id=str(uuid4())))
     mark = stage.mark
     again = stage.hear("pour_completed", mark, pour_id=report["pour_id"]).content
     if not same(report, again):
@@ -119,15 +120,3 @@ def leak(stage: TapStage) -> None:
     again = stage.hear("unattributed_flow", mark, count=2, event_id=flow["event_id"]).content
     if not same(flow, again):
         raise Broken(f"it was repeated as {again}, and first sent as {flow}")
-
-
-def _verdict(report: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "status": "accepted",
-        "outcome": "pending_updated_to_synced",
-        "reason": None,
-        "volume_ml": report["volume_ml"],
-        "amount_minor": 1,
-        "balance_minor": 1,
-        "currency": "EUR",
-    }

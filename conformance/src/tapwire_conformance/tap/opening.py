@@ -4,6 +4,7 @@ from typing import Final
 from uuid import uuid4
 
 from tapwire_conformance.rules import MQTT, NO_REPORT, TAP_NODE, Broken, Catalogue
+from tapwire_conformance.tap.core_messages import grant_of
 from tapwire_conformance.tap.stage import OTHER_CARD, TapStage
 
 RULES: Final[Catalogue[TapStage]] = Catalogue()
@@ -54,7 +55,7 @@ def retained_grant(stage: TapStage) -> None:
     asked = stage.ask()
     stage.cut()
     try:
-        stage.command("pour_authorized", retain=True, **stage.grant_of(asked))
+        stage.command("pour_authorized", retain=True, **grant_of(asked))
         stage.mend()
         stage.stays_closed(mark)
     finally:
@@ -111,7 +112,7 @@ def other_boots_grant(stage: TapStage) -> None:
 def unreadable_grants(stage: TapStage) -> None:
     """A command that can't be read opens nothing, and breaks nothing."""
     mark = stage.mark
-    grant = stage.grant_of(stage.ask())
+    grant = grant_of(stage.ask())
     stage.raw_command(b"")
     stage.raw_command(b'{"type":"pour_authorized"')
     stage.raw_command(b"[" * 5_000)
@@ -158,7 +159,7 @@ def reported_before_it_began(stage: TapStage) -> None:
     """A pour that was reported as never started can never start: a later grant of it opens nothing."""
     mark = stage.mark
     asked = stage.ask()
-    grant = stage.grant_of(asked)
+    grant = grant_of(asked)
     stage.command("report_pour", pour_id=grant["pour_id"], journal_id=asked["journal_id"])
     report = stage.report(grant, mark)
     if (report["volume_ml"], report["end_reason"]) != (0, "never_started"):

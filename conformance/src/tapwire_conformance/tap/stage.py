@@ -12,6 +12,7 @@ from tapwire_conformance import SOFTWARE
 from tapwire_conformance.broker import BrokerUnusable, BrokerUrl, Connection
 from tapwire_conformance.own_broker import OwnBroker
 from tapwire_conformance.rules import Broken, NotTried
+from tapwire_conformance.tap.core_messages import config_of, grant_of, verdict_on
 from tapwire_conformance.tap.link import Link
 from tapwire_conformance.tap.rig import UNKNOWN, Rig
 from tapwire_conformance.transcript import Entry, Transcript, Wanted, Way
@@ -19,7 +20,6 @@ from tapwire_contracts.topics import ROOT, DevicePath, core_state_topic
 
 CARD: Final = "04a1b2c3d4e5f6"
 OTHER_CARD: Final = "04ffeeddccbbaa"
-CAP_ML: Final = 100_000
 LOOK_S: Final = 0.02
 NODE_LEAVES: Final = ("state", "card", "pour/progress", "pour/completed", "flow")
 
@@ -186,22 +186,9 @@ class TapStage:
         """Send the tap bytes that may be no command."""
         self._connection.publish(self.path.topic("command"), payload, retain=retain)
 
-    def grant_of(self, question: dict[str, Any], **changes: object) -> dict[str, Any]:
-        """A grant, not sent."""
-        return {
-            "request_id": question["event_id"],
-            "pour_id": str(uuid4()),
-            "card_uid": question["card_uid"],
-            "max_volume_ml": CAP_ML,
-            "max_duration_ms": 120_000,
-            "idle_timeout_ms": 60_000,
-            "display": {"message": "Enjoy!"},
-            **changes,
-        }
-
     def grant(self, question: dict[str, Any], **changes: object) -> dict[str, Any]:
         """Say yes."""
-        grant = self.grant_of(question, **changes)
+        grant = grant_of(question, **changes)
         self._granted.append(str(grant["pour_id"]))
         self.command("pour_authorized", **grant)
         return grant
@@ -212,37 +199,15 @@ class TapStage:
 
     def settle(self, report: dict[str, Any], **changes: object) -> None:
         """Give a report its verdict."""
-        verdict = {
-            "pour_id": report["pour_id"],
-            "status": "accepted",
-            "outcome": "pending_updated_to_synced",
-            "reason": None,
-            "volume_ml": report["volume_ml"],
-            "amount_minor": 1,
-            "balance_minor": 1,
-            "currency": "EUR",
-            **changes,
-        }
         self._settled[str(report["pour_id"])] = self.mark
-        self.command("pour_settled", **verdict)
+        self.command("pour_settled", **verdict_on(report, **changes))
 
     def configure(self, *, revision: int | None = None, **changes: object) -> int:
         """Publish the tap's config, under the next revision unless another is given; the revision."""
         if revision is None:
             self.revision += 1
         used = self.revision if revision is None else revision
-        self._config = {
-            "type": "tap_config",
-            "status": "active",
-            "beverage": None,
-            "sell_price_per_liter_minor": 700,
-            "currency": "EUR",
-            "pulses_per_liter": self.settings.pulses_per_liter,
-            "max_pour_ml": CAP_ML,
-            "locale": "en",
-            "revision": used,
-            **changes,
-        }
+        self._config = config_of(used, self.settings.pulses_per_liter, **changes)
         self.raw_config(self._config)
         return used
 
