@@ -66,12 +66,11 @@ class Epmd:
 
 @dataclass
 class RabbitMember:
-    """One member: `folder` has all its files, `config` is its rabbitmq.conf, `plugins` those that it starts with."""
+    """One member: `folder` has all its files, among them conf.d and enabled_plugins; `config` is its own rabbitmq.conf."""
 
     folder: Path
     epmd: Epmd
-    config: str
-    plugins: str
+    config: str = ""
     cookie: str = field(default_factory=secrets.token_hex)
     name: str = "tapwire"
     address: str = LOOPBACK
@@ -80,7 +79,7 @@ class RabbitMember:
     def __post_init__(self) -> None:
         self.dist_port = self.dist_port or port_of(self.address)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for file, content in (("rabbitmq.conf", self.config), ("enabled_plugins", self.plugins), (".erlang.cookie", self.cookie)):
+        for file, content in (("rabbitmq.conf", self.config), (".erlang.cookie", self.cookie)):
             (self.folder / file).write_text(content)
             (self.folder / file).chmod(0o600)
 
@@ -118,6 +117,7 @@ class RabbitMember:
             "RABBITMQ_USE_LONGNAME": "true",
             "RABBITMQ_DIST_PORT": str(self.dist_port),
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_CONFIG_FILES": str(self.folder / "conf.d"),
             "RABBITMQ_CONF_ENV_FILE": str(self.folder / "no-env.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),

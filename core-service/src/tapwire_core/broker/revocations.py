@@ -7,6 +7,7 @@ is tried again until it does, and holds up no other.
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -140,6 +141,10 @@ class LoginKeeper:
         self._complaints.pop(about, None)
 
 
-def api_client() -> httpx.AsyncClient:
-    """The client for management APIs; it follows no redirect, which would take the secret elsewhere."""
-    return httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+def api_client(ca_file: Path | None) -> httpx.AsyncClient:
+    """The client for management APIs. It follows no redirect, which would take the secret elsewhere.
+
+    `ca_file` is the trusted authority for `https://`; without it, the machine's own are trusted.
+    """
+    trust = ssl.create_default_context(cafile=ca_file)
+    return httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False, verify=trust)

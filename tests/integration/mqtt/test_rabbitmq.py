@@ -1,0 +1,384 @@
+"""The shipped RabbitMQ, which asks `broker-logins`: a real one, with MQTT 3.1.1, against devices that want more than their own."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from uuid import UUID
+
+import httpx
+import pytest
+from aiomqtt import Client, MqttError
+
+from tapwire_contracts.tasks import end_tasks
+from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.revocations import CACHE_S
+from tapwire_core.db.engine import Database
+from tapwire_core.mqtt.connection import BrokerAddress
+from tapwire_core.services.devices import add_device, revoke_device, rotate_device
+from tapwire_core.worker.worker import Intervals, Worker
+from tapwire_demo.processes import LOOPBACK
+from tests.command_line import running
+from tests.mqtt_tap import MqttTap
+from tests.rabbitmq import require_rabbitmq
+from tests.shipped_rabbitmq import PATIENCE_S, SOON_S, ShippedRabbit, shipped_rabbit
+from tests.venue import OPERATOR, Venue
+
+ENDS_WITHIN_S = 3.0
+"""Longest life of a revoked device's connection."""
+PACE = Intervals(sweep_s=0.05, outbox_s=0.5, progress_s=0.05, database_check_s=0.1, reconnect_max_s=0.3)
+
+
+@pytest.fixture(scope="module")
+async def rabbit(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ShippedRabbit]:
+    """The shipped RabbitMQ, for all tests of this file: it takes seconds to start."""
+    require_rabbitmq()
+    async with shipped_rabbit(tmp_path_factory.mktemp("rabbitmq") / "broker") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def asked(db: Database, rabbit: ShippedRabbit) -> AsyncIterator[ShippedRabbit]:
+    """The same with the test's database behind it."""
+    async with rabbit.asking(db):
+        yield rabbit
+
+
+class Device:
+    """A device of the test's own: the broker may remember for seconds what it was told of another test's."""
+
+    def __init__(self, broker: ShippedRabbit, path: str, secret: str) -> None:
+        self.broker, self.path, self.secret = broker, path, secret
+
+    def connect(self) -> Client:
+        """Log in as what it is."""
+        return self.broker.device(self.path, self.secret)
+
+    async def is_let_in(self, *, client_id: str | None = None, secret: str | None = None) -> bool:
+        """Return whether it can log in now."""
+        return await lets_in(self.broker.device(self.path, secret or self.secret, client_id=client_id))
+
+    async def until_let_in(self) -> None:
+        """Wait until it can log in: the program that is asked reads the database in turns."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not await self.is_let_in():
+                await asyncio.sleep(SOON_S)
+
+
+async def a_device(db: Database, broker: ShippedRabbit) -> Device:
+    """A new device that can log in."""
+    path = f"bar/taps/tap-{secrets.token_hex(4)}"
+    device = Device(broker, path, (await add_device(db, OPERATOR, path)).secret)
+    await device.until_let_in()
+    return device
+
+
+@pytest.fixture
+async def victim(db: Database, asked: ShippedRabbit) -> Device:
+    """A device whose topics and connection others want."""
+    return await a_device(db, asked)
+
+
+@pytest.fixture
+async def rogue(db: Database, asked: ShippedRabbit) -> Device:
+    """A device that wants more than its own."""
+    return await a_device(db, asked)
+
+
+async def test_a_guest_pours_at_a_tap_behind_rabbitmq(venue: Venue, rabbit: ShippedRabbit) -> None:
+    ann = await venue.guest(balance_minor=300_00)
+    path = str(venue.tap.path)
+    secret = (await add_device(venue.db, OPERATOR, path)).secret
+    async with rabbit.asking(venue.db), working_core(venue, rabbit):
+        await Device(rabbit, path, secret).until_let_in()
+        async with rabbit.device(path, secret) as client, heard_by(client, path) as tap:
+            await tap.core()
+            await tap.send("card", venue.tap.question(ann.card_uid))
+            grant = await tap.command("pour_authorized")
+            await tap.send("pour/completed", venue.tap.report(UUID(grant["pour_id"]), ann.card_uid, 250))
+            verdict = await tap.command("pour_settled")
+
+    assert (verdict["outcome"], verdict["amount_minor"]) == ("pending_updated_to_synced", 125_00)
+    assert await venue.balance(ann) == (175_00, 0)
+    assert await venue.books_balance() is None
+
+
+async def test_each_service_logs_in_and_hears_what_its_role_may(asked: ShippedRabbit, victim: Device) -> None:
+    async with asked.service("core") as core, asked.service("operator") as operator, victim.connect() as device:
+        await core.subscribe(f"{ROOT}/+/taps/+/card", qos=1)
+        await operator.subscribe(f"{ROOT}/#", qos=1)
+        await device.subscribe(f"{ROOT}/{victim.path}/command", qos=1)
+
+        await device.publish(f"{ROOT}/{victim.path}/card", b"card", qos=1)
+        assert (await next_payload(core), await next_payload(operator)) == (b"card", b"card")
+        await core.publish(f"{ROOT}/{victim.path}/command", b"command", qos=1)
+        assert (await next_payload(device), await next_payload(operator)) == (b"command", b"command")
+    assert await lets_in(asked.service("home"))
+    assert await lets_in(asked.service("admin"))
+
+
+@pytest.mark.parametrize("leaf", ["state", "card", "pour/progress", "pour/completed", "flow", "command", "config"])
+async def test_it_can_not_write_anothers_topics(asked: ShippedRabbit, victim: Device, rogue: Device, leaf: str) -> None:
+    async with asked.service("operator") as watcher:
+        await watcher.subscribe(f"{ROOT}/{victim.path}/#", qos=1)
+
+        assert await is_cut_off(rogue, publish=f"{ROOT}/{victim.path}/{leaf}")
+
+        async with asked.service("core") as core:
+            await core.publish(f"{ROOT}/{victim.path}/command", b"from the core", qos=1)
+        assert await next_payload(watcher) == b"from the core"
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        f"{ROOT}/{{own}}/command",
+        f"{ROOT}/{{own}}/config",
+        f"{ROOT}/core/core-9/state",
+        "homeassistant/device/tapwire_bar_left/config",
+        "tapwire/home/v1/bar/left",
+        "tapwire.v1.{victim}.card",
+        f"{ROOT}/{{victim}}.card",
+        f"{ROOT}/*/taps/*/card",
+        "$SYS/broker/uptime",
+        "amq.gen",
+        "",
+    ],
+)
+async def test_it_can_not_write_what_is_not_its_own(victim: Device, rogue: Device, topic: str) -> None:
+    assert await is_cut_off(rogue, publish=topic.format(own=rogue.path, victim=victim.path))
+
+
+@pytest.mark.parametrize(
+    "topic_filter",
+    [
+        "#",
+        "+/#",
+        "$SYS/#",
+        f"{ROOT}/#",
+        f"{ROOT}/{{victim}}/command",
+        f"{ROOT}/{{own}}/#",
+        f"{ROOT}/+/taps/+/command",
+        f"{ROOT}/#/command",
+        f"{ROOT}/*/taps/*/command",
+        "tapwire.v1.*.taps.*.command",
+        f"$share/tapwire/{ROOT}/+/taps/+/card",
+        f"$share/x/{ROOT}/{{own}}/command",
+        "tapwire/home/v1/#",
+    ],
+)
+async def test_it_can_not_subscribe_to_what_is_not_its_own(victim: Device, rogue: Device, topic_filter: str) -> None:
+    assert await is_cut_off(rogue, subscribe=topic_filter.format(own=rogue.path, victim=victim.path))
+
+
+async def test_a_will_on_anothers_topic_reaches_nobody(asked: ShippedRabbit, victim: Device, rogue: Device) -> None:
+    from aiomqtt import Will
+
+    will = Will(f"{ROOT}/{victim.path}/card", b"forged", qos=1)
+    async with asked.service("operator") as watcher:
+        await watcher.subscribe(f"{ROOT}/{victim.path}/#", qos=1)
+        with suppress(MqttError):
+            async with asked.device(rogue.path, rogue.secret, will=will) as client:
+                await client.publish(f"{ROOT}/{victim.path}/card", b"ends the connection", qos=1)
+        async with asked.service("core") as core:
+            await core.publish(f"{ROOT}/{victim.path}/command", b"from the core", qos=1)
+        assert await next_payload(watcher) == b"from the core"
+
+
+async def test_its_secret_is_good_for_its_own_client_id_alone(asked: ShippedRabbit, victim: Device, rogue: Device) -> None:
+    async with victim.connect() as connected:
+        for client_id in (victim.path, "", "core-1", f"{rogue.path}/", rogue.path.upper(), f"{rogue.path}\u0430"):
+            assert not await rogue.is_let_in(client_id=client_id), client_id
+        assert not await lets_in(asked.client("operator", asked.password("operator"), victim.path))
+        assert not await lets_in(asked.client("core", asked.password("core"), victim.path))
+
+        await connected.publish(f"{ROOT}/{victim.path}/card", b"still there", qos=1)
+
+
+@pytest.mark.parametrize(
+    "username",
+    [
+        "bar/taps/unknown",
+        "guest",
+        "tapwire",
+        "core",
+        "/:{own}",
+        "%2F:{own}",
+        "other:{own}",
+        "{own}\u00e9",
+        "кран",
+        " {own}",
+        "{own}&username=core",
+    ],
+)
+async def test_other_names_with_its_secret_are_refused_like_a_wrong_secret(rogue: Device, username: str) -> None:
+    named = username.format(own=rogue.path)
+    for secret in (rogue.secret, "wrong", "guest"):
+        assert await why_refused(rogue.broker.client(named, secret, rogue.path)) == await why_refused(
+            rogue.broker.client(rogue.path, "wrong", rogue.path)
+        )
+
+
+async def test_a_revoked_device_is_cut_off_and_stays_out(db: Database, rogue: Device) -> None:
+    async with cut_off(rogue):
+        await revoke_device(db, OPERATOR, rogue.path)
+
+    async with asyncio.timeout(CACHE_S + 1):
+        while await rogue.is_let_in():
+            await asyncio.sleep(SOON_S)
+    await until_closed(db)
+
+
+async def test_a_rotated_secret_replaces_the_old_one_and_cuts_its_connection(db: Database, rogue: Device) -> None:
+    old = rogue.secret
+    async with cut_off(rogue):
+        rogue.secret = (await rotate_device(db, OPERATOR, rogue.path)).secret
+
+    await rogue.until_let_in()
+    async with asyncio.timeout(CACHE_S + 1):
+        while await rogue.is_let_in(secret=old):
+            await asyncio.sleep(SOON_S)
+    await until_closed(db)
+    async with rogue.connect() as client:
+        await client.publish(f"{ROOT}/{rogue.path}/card", b"a card", qos=1)
+
+
+async def test_a_device_revoked_while_the_program_was_down_is_cut_off_when_it_is_back(db: Database, rabbit: ShippedRabbit) -> None:
+    async with rabbit.asking(db):
+        device = await a_device(db, rabbit)
+        async with cut_off(device):
+            pass_on = asyncio.Event()
+
+            async def down_and_up() -> None:
+                await pass_on.wait()
+
+            pass_on.set()
+            await down_and_up()
+            await revoke_device(db, OPERATOR, device.path)
+
+
+async def test_the_command_answers_and_cuts_off_as_the_installed_files_say(
+    db: Database, database_url: str, rabbit: ShippedRabbit
+) -> None:
+    device = Device(rabbit, "bar/taps/by-command", (await add_device(db, OPERATOR, "bar/taps/by-command")).secret)
+    async with running("tapwire_core", *rabbit.arguments, **rabbit.settings, TAPWIRE_DATABASE_URL=database_url):
+        await device.until_let_in()
+        async with cut_off(device):
+            await revoke_device(db, OPERATOR, device.path)
+
+
+async def test_no_secret_of_ours_opens_anything_but_mqtt(asked: ShippedRabbit, rogue: Device) -> None:
+    logins = {"guest": "guest", rogue.path: rogue.secret, "core": asked.password("core"), "tapwire": "wrong"}
+    address = asked.api_url.split("@")[0].removeprefix("http://").split(":")
+    url = f"http://{LOOPBACK}:{asked.api_port}/api/connections"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answers = {name: (await client.get(url, auth=(name, secret))).status_code for name, secret in logins.items()}
+        manager = await client.get(url, auth=(address[0], address[1]))
+
+    assert answers == dict.fromkeys(logins, 401)
+    assert manager.status_code == 200
+    assert not await lets_in(asked.client(address[0], address[1], "manager"))
+    assert "started TCP listener on" not in asked.member.log().replace("started MQTT TCP listener on", "")
+
+
+async def test_while_nobody_answers_it_nobody_gets_in_and_later_everybody_does(db: Database, rabbit: ShippedRabbit) -> None:
+    async with rabbit.asking(db):
+        device = await a_device(db, rabbit)
+    await asyncio.sleep(CACHE_S + 0.5)
+
+    assert not await device.is_let_in()
+
+    async with rabbit.asking(db):
+        await device.until_let_in()
+
+
+def test_no_log_has_a_secret(rabbit: ShippedRabbit) -> None:
+    log = rabbit.member.log()
+
+    for secret in (rabbit.logins_secret, rabbit.password("core"), rabbit.api_url.split(":")[2].split("@")[0]):
+        assert secret not in log
+
+
+@asynccontextmanager
+async def working_core(venue: Venue, rabbit: ShippedRabbit) -> AsyncIterator[None]:
+    """A core worker at the broker, with MQTT 3.1.1."""
+    worker = Worker(venue.db, BrokerAddress(url=rabbit.core_url, protocol="3.1.1"), PACE, f"core-{secrets.token_hex(4)}")
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        await end_tasks(task)
+
+
+@asynccontextmanager
+async def heard_by(client: Client, path: str) -> AsyncIterator[MqttTap]:
+    """A tap on a connection of its own."""
+    tap = MqttTap(client, path)
+    for topic in (f"{ROOT}/{path}/command", f"{ROOT}/{path}/config", f"{ROOT}/core/+/state"):
+        await client.subscribe(topic, qos=1)
+    hearing = asyncio.create_task(tap.hear())
+    try:
+        yield tap
+    finally:
+        await end_tasks(hearing)
+
+
+@asynccontextmanager
+async def cut_off(device: Device) -> AsyncIterator[None]:
+    """A device's connection that the broker must end after the block, soon."""
+    with pytest.raises(MqttError):  # noqa: PT012 - the block is the caller's
+        async with device.connect() as client:
+            await client.subscribe(f"{ROOT}/{device.path}/command", qos=1)
+            yield
+            async with asyncio.timeout(ENDS_WITHIN_S):
+                await anext(client.messages)
+
+
+async def is_cut_off(device: Device, *, publish: str | None = None, subscribe: str | None = None) -> bool:
+    """Do one thing with its connection; whether the broker ended that: MQTT 3.1.1 has no other refusal."""
+    try:
+        async with device.connect() as client:
+            if publish is not None:
+                await publish_unchecked(client, publish)
+            if subscribe is not None:
+                await client.subscribe(subscribe, qos=1, timeout=ENDS_WITHIN_S)
+            await client.publish(f"{ROOT}/{device.path}/card", b"still here", qos=1, timeout=ENDS_WITHIN_S)
+    except MqttError:
+        return True
+    return False
+
+
+async def publish_unchecked(client: Client, topic: str) -> None:
+    """Publish past the client library's own check of topics."""
+    inner = client._client
+    inner._send_publish(1, topic.encode(), b"forged", qos=1)
+    await asyncio.sleep(SOON_S)
+
+
+async def lets_in(client: Client) -> bool:
+    """Return whether this client can log in."""
+    return await why_refused(client) is None
+
+
+async def why_refused(client: Client) -> str | None:
+    """The broker's answer to a login; None where it lets it in."""
+    try:
+        async with client:
+            return None
+    except MqttError as error:
+        return str(error)
+
+
+async def until_closed(db: Database) -> None:
+    """Wait until nothing is left to be closed."""
+    async with asyncio.timeout(2 * CACHE_S + PATIENCE_S):
+        while await db.pool.fetchval(
+            "SELECT count(*) FROM devices WHERE closed_hash <> CASE WHEN revoked_at IS NULL THEN broker_hash ELSE '' END"
+        ):
+            await asyncio.sleep(SOON_S)
+
+
+async def next_payload(client: Client) -> object:
+    """The next message's payload."""
+    async with asyncio.timeout(PATIENCE_S):
+        return (await anext(client.messages)).payload
