@@ -80,12 +80,24 @@ class LoginKeeper:
         await run_together(self._keep_reading(pause_s), *(self._keep_closing(address, pause_s) for address in self.addresses))
 
     async def read(self) -> None:
-        """Read the logins and what is to be closed; raises `DatabaseUnavailable`, `InvalidLogins` and `OSError`."""
-        services = await asyncio.to_thread(read_services, self.services_file)
+        """Read the logins and what is to be closed; raises `DatabaseUnavailable`, at first also `InvalidLogins` and `OSError`."""
+        services = await self._read_services()
         with translate_database_errors():
             self.logins = Logins(await broker_logins(self.db), services)
             await self._record_closed()
             self._note(await unclosed_logins(self.db))
+
+    async def _read_services(self) -> Mapping[str, str]:
+        """The services' hashes; those of before while the file can't be read, as devices must go on to be revoked."""
+        try:
+            read = await asyncio.to_thread(read_services, self.services_file)
+        except (InvalidLogins, OSError) as error:
+            if self.logins is None:
+                raise
+            self._complain("services", str(error))
+            return self.logins.services
+        self._resolve("services")
+        return read
 
     async def _keep_reading(self, pause_s: float) -> Never:
         while True:
