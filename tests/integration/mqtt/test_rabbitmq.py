@@ -14,6 +14,8 @@ from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import ROOT
 from tapwire_core.broker.revocations import CACHE_S
 from tapwire_core.db.engine import Database
+from tapwire_core.db.views.system import list_programs
+from tapwire_core.domain.closed_sets import Program
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.services.devices import add_device, revoke_device, rotate_device
 from tapwire_core.worker.worker import Intervals, Worker
@@ -259,8 +261,10 @@ async def test_the_command_answers_and_cuts_off_as_the_installed_files_say(
     db: Database, database_url: str, rabbit: ShippedRabbit
 ) -> None:
     device = Device(rabbit, "bar/taps/by-command", (await add_device(db, OPERATOR, "bar/taps/by-command")).secret)
-    async with running("tapwire_core", *rabbit.arguments, **rabbit.settings, TAPWIRE_DATABASE_URL=database_url):
+    settings = {**rabbit.settings, "TAPWIRE_DATABASE_URL": database_url, "TAPWIRE_HEARTBEAT_MS": "100"}
+    async with running("tapwire_core", *rabbit.arguments, **settings):
         await device.until_let_in()
+        assert Program.BROKER_LOGINS in [one.program for one in await list_programs(db)]
         async with cut_off(device):
             await revoke_device(db, OPERATOR, device.path)
 
