@@ -6,6 +6,7 @@ A member has its files, its cookie and its name below one folder. Members that s
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -101,6 +102,13 @@ class RabbitMember:
             assert self.server.running, self.server.log_tail()
             assert time.monotonic() < deadline, self.server.log_tail()
             await asyncio.sleep(_POLL_S)
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Its version, such as (3, 10, 8), as its log has it."""
+        found = re.search(r"Starting RabbitMQ ([0-9.]+)", self.log())
+        assert found is not None
+        return tuple(map(int, found[1].split(".")))
 
     def log(self) -> str:
         """All that it has written since its last start."""

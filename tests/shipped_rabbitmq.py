@@ -38,26 +38,39 @@ class ShippedRabbit:
     member: RabbitMember
 
     def device(
-        self, username: str, secret: str, *, client_id: str | None = None, will: Will | None = None, timeout_s: float = PATIENCE_S
+        self,
+        username: str,
+        secret: str,
+        *,
+        client_id: str | None = None,
+        will: Will | None = None,
+        protocol: ProtocolVersion = ProtocolVersion.V311,
+        timeout_s: float = PATIENCE_S,
     ) -> Client:
         """A client with a device's login; its client id is its username unless the test says another."""
-        return self.client(username, secret, username if client_id is None else client_id, will=will, timeout_s=timeout_s)
+        return self.client(username, secret, username if client_id is None else client_id, will, protocol, timeout_s)
 
     def service(self, name: str, *, client_id: str | None = None) -> Client:
         """A client of core, admin, operator or home, each with the password that the install made."""
         return self.client(name, self.password(name), client_id)
 
     def client(
-        self, username: str, password: str, client_id: str | None, *, will: Will | None = None, timeout_s: float = PATIENCE_S
+        self,
+        username: str,
+        password: str,
+        client_id: str | None,
+        will: Will | None = None,
+        protocol: ProtocolVersion = ProtocolVersion.V311,
+        timeout_s: float = PATIENCE_S,
     ) -> Client:
-        """A client with MQTT 3.1.1: RabbitMQ has MQTT 5 from 3.13 on."""
+        """A client with any login; with MQTT 3.1.1, whose only refusal is the end of the connection."""
         return Client(
             LOOPBACK,
             self.mqtt_port,
             username=username,
             password=password,
             identifier=client_id,
-            protocol=ProtocolVersion.V311,
+            protocol=protocol,
             socket_options=NO_DELAY,
             timeout=timeout_s,
             will=will,
@@ -68,6 +81,11 @@ class ShippedRabbit:
         if (password := self.secrets / f"{name}_password").exists():
             return password.read_text().strip()
         return (self.secrets / f"{name}_broker_url").read_text().split("@")[0].rsplit(":", 1)[1]
+
+    @property
+    def newest_protocol(self) -> str:
+        """The newest MQTT that it speaks: 5 from RabbitMQ 3.13 on."""
+        return "5" if self.member.version >= (3, 13) else "3.1.1"
 
     @property
     def core_url(self) -> str:

@@ -23,8 +23,8 @@ from tapwire_core.db.failures import DatabaseUnavailable, translate_database_err
 from tapwire_core.db.installation import require_installation
 from tapwire_core.domain.closed_sets import PaymentProviderName
 from tapwire_core.errors import DomainError
-from tapwire_core.http_timeouts import TimedHTTPProtocol
 from tapwire_core.monitoring.health_server import serve_metrics
+from tapwire_core.monitoring.http_timeouts import TimedHTTPProtocol
 from tapwire_core.payment_providers.configured import open_provider
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
 

@@ -18,7 +18,7 @@ import uvicorn
 from tapwire_core.broker.emqx_logins import answer_emqx
 from tapwire_core.broker.login_rules import Logins
 from tapwire_core.broker.rabbitmq_logins import DENY, RabbitQuestions
-from tapwire_core.http_timeouts import TimedHTTPProtocol
+from tapwire_core.monitoring.http_timeouts import TimedHTTPProtocol
 
 MAX_BODY_BYTES: Final = 16_384
 MAX_FIELDS: Final = 32
