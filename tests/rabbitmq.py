@@ -24,7 +24,7 @@ from tapwire_demo.processes import LOOPBACK, Child, StopStep
 
 PROGRAM: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Not `/usr/sbin/rabbitmq-server`, which becomes another user."""
-STARTS_WITHIN_S: Final = 60.0
+STARTS_WITHIN_S: Final = 180.0
 IS_UP: Final = "Server startup complete"
 _POLL_S: Final = 0.05
 

@@ -204,6 +204,20 @@ async def test_a_will_on_anothers_topic_reaches_nobody(asked: ShippedRabbit, vic
         assert await next_payload(watcher) == b"from the core"
 
 
+async def test_a_retained_state_and_a_will_reach_who_may_read_them(asked: ShippedRabbit, victim: Device) -> None:
+    state = f"{ROOT}/{victim.path}/state"
+    device = asked.device(victim.path, victim.secret, will=Will(state, b"gone", qos=1))
+    await device.__aenter__()
+    await device.publish(state, b"here", qos=1, retain=True)
+    async with asked.service("core") as core:
+        await core.subscribe(state, qos=1)
+        assert await next_payload(core) == b"here"
+
+        device._client._sock_close()  # without a word, as of a node that has lost its power
+        assert await next_payload(core) == b"gone"
+    assert await is_lost(device)
+
+
 async def test_its_secret_is_good_for_its_own_client_id_alone(asked: ShippedRabbit, victim: Device, rogue: Device) -> None:
     async with victim.connect() as connected:
         others = (victim.path, "", "core-1", f"{rogue.path}/", rogue.path.upper(), f"{rogue.path}\u0430")
