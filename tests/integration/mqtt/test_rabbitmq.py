@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -213,7 +214,9 @@ async def test_a_retained_state_and_a_will_reach_who_may_read_them(asked: Shippe
         await core.subscribe(state, qos=1)
         assert await next_payload(core) == b"here"
 
-        device._client._sock_close()  # without a word, as of a node that has lost its power
+        connected = device._client.socket()
+        assert isinstance(connected, socket.socket)
+        connected.shutdown(socket.SHUT_RDWR)  # without a word, as of a node that has lost its power
         assert await next_payload(core) == b"gone"
     assert await is_lost(device)
 

@@ -2,6 +2,9 @@
 
 import json
 import logging
+import os
+import re
+import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -16,6 +19,7 @@ from tapwire_core.broker.management_api import InvalidApiUrl, read_api_addresses
 from tapwire_core.broker.rabbitmq_logins import RabbitQuestions
 from tapwire_core.services.devices import InvalidHash, broker_hash, is_secret_of
 
+SHIPPED = Path(__file__).parents[3] / "broker-config"
 DOOR = "a-secret-of-the-door-with-32-letters"
 TAP, OTHER = "bar/taps/left", "bar/taps/right"
 MANAGER = {"username": "tapwire", "password": "manager's secret"}
@@ -350,3 +354,34 @@ def test_an_address_that_is_no_management_api_is_refused_without_its_secret(text
     with pytest.raises(InvalidApiUrl) as refused:
         read_api_addresses(f"http://a:hidden@one:1,{text}")
     assert "hidden" not in str(refused.value)
+
+
+async def test_the_shipped_configurations_ask_what_is_answered(door: httpx.AsyncClient) -> None:
+    rabbitmq = re.findall(r"LOGINS_SECRET(/rabbitmq/\w+)", (SHIPPED / "rabbitmq/tapwire.conf").read_text())
+    emqx = re.findall(r'"http://[0-9.:]+(/emqx/\w+)"', (SHIPPED / "emqx/tapwire.conf").read_text())
+
+    assert [path.rsplit("/")[-1] for path in rabbitmq] == ["user", "vhost", "resource", "topic"]
+    assert emqx == ["/emqx/authenticate", "/emqx/authorize"]
+    for path in rabbitmq:
+        assert (await door.post(f"/{DOOR}{path}", content=b"")).status_code == 200
+    for path in emqx:
+        assert (await door.post(path, json={}, headers=AUTHORIZED)).json()["result"] == "deny"
+
+
+def test_a_second_installation_keeps_the_secrets_and_names_each_member(tmp_path: Path) -> None:
+    def installed(variant: str) -> tuple[str, str, str]:
+        owner = {"BROKER_USER": "root"} if os.geteuid() == 0 else {}
+        command = (SHIPPED / "rabbitmq/install.sh", tmp_path / "rabbitmq", tmp_path / "secrets", variant)
+        subprocess.run(command, env={**os.environ, **owner, "MEMBERS": "one two"}, check=True, capture_output=True)
+        texts = [(tmp_path / "secrets" / name).read_text() for name in ("broker_logins_secret", "broker_api_url")]
+        return (*texts, (tmp_path / "rabbitmq/conf.d/tapwire.conf").read_text())
+
+    secret, url, first = installed("tls")
+    assert installed("tls") == (secret, url, first)
+    assert installed("plain")[:2] == (secret, url)
+
+    assert [address.url for address in read_api_addresses(url.strip())] == ["https://one:15671", "https://two:15671"]
+    assert first.count(secret) == 4
+    assert "LOGINS_SECRET" not in first
+    assert (tmp_path / "rabbitmq/conf.d/tapwire.conf").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "secrets/broker_api_url").stat().st_mode & 0o077 == 0
