@@ -373,8 +373,8 @@ def test_a_second_installation_keeps_the_secrets_and_names_each_member(tmp_path:
         owner = {"BROKER_USER": "root"} if os.geteuid() == 0 else {}
         command = (SHIPPED / "rabbitmq/install.sh", tmp_path / "rabbitmq", tmp_path / "secrets", variant)
         subprocess.run(command, env={**os.environ, **owner, "MEMBERS": "one two"}, check=True, capture_output=True)
-        texts = [(tmp_path / "secrets" / name).read_text() for name in ("broker_logins_secret", "broker_api_url")]
-        return (*texts, (tmp_path / "rabbitmq/conf.d/tapwire.conf").read_text())
+        secret, url, config = "secrets/broker_logins_secret", "secrets/broker_api_url", "rabbitmq/conf.d/tapwire.conf"
+        return (tmp_path / secret).read_text(), (tmp_path / url).read_text(), (tmp_path / config).read_text()
 
     secret, url, first = installed("tls")
     assert installed("tls") == (secret, url, first)
