@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiomqtt import Client, ProtocolVersion, Will
+from aiomqtt import ProtocolVersion, Will
 
 from tapwire_contracts.mqtt_clients import NO_DELAY
 from tapwire_contracts.tasks import end_tasks
+from tapwire_core.broker.client import Client
 from tapwire_core.broker.login_server import LoginDoor, login_server
 from tapwire_core.broker.management_api import BrokerKind, ManagementApi, read_api_addresses
 from tapwire_core.broker.rabbitmq_logins import RabbitQuestions

@@ -10,10 +10,11 @@ from uuid import UUID
 
 import httpx
 import pytest
-from aiomqtt import Client, MqttError, ProtocolVersion, Will
+from aiomqtt import MqttError, ProtocolVersion, Will
 
 from tapwire_contracts.tasks import end_tasks
 from tapwire_contracts.topics import ROOT
+from tapwire_core.broker.client import Client
 from tapwire_core.broker.revocations import CACHE_S
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.system import list_programs
