@@ -8,7 +8,11 @@
 set -eu
 
 [ $# -eq 3 ] || { sed -n '2s/^# //p' "$0" >&2; exit 2; }
-command -v mosquitto_passwd >/dev/null || { echo 'accounts.sh: mosquitto_passwd is missing: install mosquitto' >&2; exit 1; }
+hash_passwords() { # either writes the same form
+    if command -v mosquitto_passwd >/dev/null; then mosquitto_passwd -U "$1"; else tapwire-core hash-logins "$1" >/dev/null; fi
+}
+command -v mosquitto_passwd >/dev/null || command -v tapwire-core >/dev/null ||
+    { echo 'accounts.sh: neither mosquitto_passwd nor tapwire-core is there to hash passwords: install one' >&2; exit 1; }
 case $2 in mqtt://?* | mqtts://?*) ;; *) echo 'accounts.sh: write mqtts://HOST:PORT or mqtt://HOST:PORT' >&2; exit 2 ;; esac
 umask 077
 mkdir -p "$3"
@@ -24,7 +28,7 @@ for name in core admin operator home; do
     esac
 done
 random > "$3/share_group"
-mosquitto_passwd -U "$1/services.new"
+hash_passwords "$1/services.new"
 [ "$(id -u)" != 0 ] || chown "${BROKER_USER:-$(stat -c %u "$1")}" "$1/services.new"
 mv "$1/services.new" "$1/services"
 echo "Accounts core, admin, operator and home are new; their secrets are in $3."

@@ -13,7 +13,6 @@ from litestar import Litestar
 
 from tapwire_admin.app import create_app
 from tapwire_admin.console.libraries import LibrariesMissing, require_libraries
-from tapwire_admin.http_timeouts import TimedHTTPProtocol
 from tapwire_admin.live import Live
 from tapwire_contracts.logs import set_up_logs
 from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, add_units_options, print_units_installed
@@ -25,6 +24,7 @@ from tapwire_core.db.installation import require_installation
 from tapwire_core.domain.closed_sets import PaymentProviderName
 from tapwire_core.errors import DomainError
 from tapwire_core.monitoring.health_server import serve_metrics
+from tapwire_core.monitoring.http_timeouts import TimedHTTPProtocol
 from tapwire_core.payment_providers.configured import open_provider
 from tapwire_core.settings import InvalidSettings, Settings, read_settings
 

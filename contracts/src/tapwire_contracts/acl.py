@@ -29,6 +29,14 @@ class Access(StrEnum):
     WRITE = "write"
 
 
+ACCOUNTS: Final[Mapping[str, BrokerRole]] = {
+    "core": BrokerRole.CORE,
+    "admin": BrokerRole.WATCHER,
+    "operator": BrokerRole.WATCHER,
+    "home": BrokerRole.HOME,
+}
+"""The named accounts of the shipped broker configuration."""
+WILDCARDS: Final = frozenset("+#")
 _USERNAME: Final = "%u"
 
 
@@ -101,6 +109,8 @@ def _emqx_line(account: str, access: Access, topic: str) -> str:
 
 def may(role: BrokerRole, username: str, access: Access, topic_filter: str) -> bool:
     """Return True if the account may publish on a topic, or subscribe to a whole filter."""
+    if access is Access.WRITE and not WILDCARDS.isdisjoint(topic_filter):
+        return False
     levels = topic_filter.split("/")
     if levels[0] == "$share":
         levels = levels[2:]

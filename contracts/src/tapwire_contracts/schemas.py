@@ -11,18 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from tapwire_contracts import CONTRACT_VERSION
-from tapwire_contracts.acl import BrokerRole, emqx_acl, mosquitto_acl
+from tapwire_contracts.acl import ACCOUNTS, emqx_acl, mosquitto_acl
 from tapwire_contracts.codec import MAX_PAYLOAD_BYTES
 from tapwire_contracts.messages import ROUTES, Message, Route, Sender, message_type
 from tapwire_contracts.topics import ROOT, SLUG_PATTERN
-
-ACCOUNTS: Final = {
-    "core": BrokerRole.CORE,
-    "admin": BrokerRole.WATCHER,
-    "operator": BrokerRole.WATCHER,
-    "home": BrokerRole.HOME,
-}
-"""The named accounts of the shipped broker configuration."""
 
 
 def documents() -> Iterator[tuple[Path, str]]:

@@ -14,6 +14,7 @@ from tapwire_contracts.logs import set_up_logs
 from tapwire_contracts.programs import UnitsNotInstalled, add_common_options, add_units_options, print_units_installed
 from tapwire_contracts.text_files import read_text_file
 from tapwire_core.commands.backup import add_backup_commands
+from tapwire_core.commands.broker_logins import add_broker_logins_commands
 from tapwire_core.commands.common import COMMAND_LINE, DONE, NOT_DONE, open_database
 from tapwire_core.commands.devices import add_device_commands
 from tapwire_core.commands.imports import add_import_commands
@@ -39,7 +40,7 @@ def main() -> None:
     command: Callable[[Settings, argparse.Namespace], Coroutine[None, None, int]] | None = arguments.command
     try:
         if command is None:
-            print_units_installed(PACKAGE, arguments)
+            arguments.without_settings(arguments)
             sys.exit(DONE)
         settings = read_settings()
         set_up_logs("core")
@@ -67,11 +68,12 @@ def parser() -> argparse.ArgumentParser:
     user.add_argument("--password-file", type=_text_of, dest="password", help="read the password from this file")
     user.set_defaults(command=_create_user)
     add_device_commands(commands)
+    add_broker_logins_commands(commands)
     add_backup_commands(commands)
     add_import_commands(commands)
     units = commands.add_parser("install-units", help="write the systemd units, and examples of their settings")
     add_units_options(units, has_settings=True)
-    units.set_defaults(command=None)
+    units.set_defaults(command=None, without_settings=lambda arguments: print_units_installed(PACKAGE, arguments))
     return top
 
 

@@ -15,6 +15,7 @@ from tapwire_contracts.broker_addresses import split_broker_urls
 from tapwire_contracts.reasons import Locale
 from tapwire_contracts.text_files import ENCODING, read_text_file
 from tapwire_contracts.topics import HOME_ASSISTANT
+from tapwire_core.broker.management_api import read_api_addresses
 from tapwire_core.domain.closed_sets import PaymentProviderName
 from tapwire_core.domain.policy import Policy
 from tapwire_core.domain.retention import DEFAULT_RETENTION, RetentionPeriods
@@ -33,6 +34,13 @@ def _check_broker_urls(text: str) -> str:
     return text
 
 
+def _check_api_urls(text: str) -> str:
+    """Refuse what is no address of a management API, nor several."""
+    read_api_addresses(text)
+    return text
+
+
+ApiUrls = Annotated[str, AfterValidator(_check_api_urls)]
 BrokerUrls = Annotated[str, AfterValidator(_check_broker_urls)]
 
 
@@ -68,6 +76,12 @@ class Settings(BaseSettings):
     device_broker_url: BrokerUrls | None = None
     """The broker's address for devices, or several separated by commas; `add-device` prints it with a tap's settings, and a device
     that pairs gets it."""
+    broker_logins_secret: str | None = Field(default=None, repr=False, pattern="^[A-Za-z0-9_-]{32,200}$")
+    """The secret that a broker shows to `broker-logins` when it asks about logins: 32 letters, digits, `_` or `-`, or more."""
+    broker_api: Literal["rabbitmq", "emqx"] = "rabbitmq"
+    """The kind of broker whose management API `broker-logins` has end connections of revoked devices."""
+    broker_api_url: ApiUrls | None = Field(default=None, repr=False)
+    """`http://NAME:SECRET@HOST:PORT` of that API, or `https://…`; one address for each member of a cluster, separated by commas."""
     home_assistant: bool = False
     """Publish the taps for Home Assistant over the broker."""
     home_assistant_prefix: str = Field(default=HOME_ASSISTANT, pattern="^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
-from tapwire_admin.http_timeouts import TimedHTTPProtocol
 from tapwire_core.db.engine import Database
+from tapwire_core.monitoring.http_timeouts import TimedHTTPProtocol
 from tests.integration.rest.test_event_stream import next_events, serving, stream
 from tests.rest import Rest, application, refusal
 from tests.venue import Venue
@@ -108,7 +108,7 @@ async def test_a_request_that_never_ends_loses_its_connection_however_it_drips(
     db: Database, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     for limit in ("HEAD_TIMEOUT_S", "BODY_TIMEOUT_S"):
-        monkeypatch.setattr(f"tapwire_admin.http_timeouts.{limit}", 0.3)
+        monkeypatch.setattr(f"tapwire_core.monitoring.http_timeouts.{limit}", 0.3)
     async with serving(db, http=TimedHTTPProtocol, timeout_keep_alive=1) as url, asyncio.timeout(5):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         writer.write(sent)
@@ -126,7 +126,7 @@ async def test_a_request_that_never_ends_loses_its_connection_however_it_drips(
 
 async def test_a_slow_answer_is_no_slow_request(db: Database, rest: Rest, venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in ("HEAD_TIMEOUT_S", "BODY_TIMEOUT_S"):
-        monkeypatch.setattr(f"tapwire_admin.http_timeouts.{limit}", 0.1)
+        monkeypatch.setattr(f"tapwire_core.monitoring.http_timeouts.{limit}", 0.1)
     async with serving(db, http=TimedHTTPProtocol) as url, stream(url, rest) as events:
         await asyncio.sleep(0.3)
         await venue.guest()

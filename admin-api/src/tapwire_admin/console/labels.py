@@ -185,6 +185,7 @@ SALES_BY: Final[Mapping[SalesBy, str]] = {
 PROGRAMS: Final[Mapping[Program, str]] = {
     Program.CORE: N_("Core worker"),
     Program.SYNC_BROKER: N_("Device logins at the broker"),
+    Program.BROKER_LOGINS: N_("Logins at a broker that asks"),
     Program.BACKUP: N_("Backup"),
     Program.RECENT_BACKUP: N_("Backup on time"),
 }

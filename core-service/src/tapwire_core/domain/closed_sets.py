@@ -92,6 +92,7 @@ class Program(StrEnum):
 
     CORE = "core"
     SYNC_BROKER = "sync-broker"
+    BROKER_LOGINS = "broker-logins"
     BACKUP = "backup"
     RECENT_BACKUP = "recent-backup"
 

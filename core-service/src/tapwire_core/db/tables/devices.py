@@ -18,6 +18,7 @@ class Device(SQLModel, table=True):
     """A tap node, desk reader or HTTP controller with credentials; its secret is stored hashed.
 
     `secret_hash` is for HTTP, `broker_hash` is the same secret in the format of a broker's password file.
+    `closed_hash` is the one for which a broker that asks has closed all older connections; empty once it has after a revocation.
     """
 
     __tablename__ = "devices"
@@ -30,3 +31,4 @@ class Device(SQLModel, table=True):
     created_at: datetime = default_now()
     rotated_at: datetime | None = optional_time()
     revoked_at: datetime | None = optional_time()
+    closed_hash: str = string(default="")

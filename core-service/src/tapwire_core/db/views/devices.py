@@ -91,6 +91,14 @@ async def broker_logins(db: Database) -> dict[str, str]:
         return {row.path: row.broker_hash for row in await connection.execute(statement)}
 
 
+async def unclosed_logins(db: Database) -> dict[str, str]:
+    """The devices whose older connections a broker that asks may still have: path to hash, "" for a revoked one."""
+    login = case((devices.c.revoked_at.is_(None), devices.c.broker_hash), else_="").label("login")
+    statement = select(devices.c.path, login).where(login != devices.c.closed_hash)
+    async with db.read() as connection:
+        return {row.path: row.login for row in await connection.execute(statement)}
+
+
 async def device_of_secret(db: Database, secret_hash: bytes) -> str | None:
     """The path of the device with this secret; None for an unknown or revoked one.
 

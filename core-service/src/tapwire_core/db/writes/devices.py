@@ -24,7 +24,9 @@ async def lock_device(store: Store, path: str) -> LockedDevice | None:
 async def give_secret(store: Store, path: str, secret_hash: bytes, broker_hash: str) -> None:
     """Replace a device's secret; the old one is no longer valid, and a revoked device has access again."""
     await store.connection.execute(
-        "UPDATE devices SET secret_hash = $2, broker_hash = $3, rotated_at = now(), revoked_at = NULL WHERE path = $1",
+        """UPDATE devices SET secret_hash = $2, broker_hash = $3, rotated_at = now(), revoked_at = NULL,
+            closed_hash = CASE WHEN revoked_at IS NOT NULL AND closed_hash = '' THEN $3 ELSE closed_hash END
+            WHERE path = $1""",
         path,
         secret_hash,
         broker_hash,
@@ -34,3 +36,8 @@ async def give_secret(store: Store, path: str, secret_hash: bytes, broker_hash: 
 async def revoke(store: Store, path: str) -> None:
     """Revoke the device's credentials; a repetition keeps the first time."""
     await store.connection.execute("UPDATE devices SET revoked_at = coalesce(revoked_at, now()) WHERE path = $1", path)
+
+
+async def record_closed(store: Store, path: str, login: str) -> None:
+    """Record that the broker has closed all connections that are older than this login, a hash, or "" for none."""
+    await store.connection.execute("UPDATE devices SET closed_hash = $2 WHERE path = $1", path, login)
