@@ -140,15 +140,17 @@ async def test_a_restore_refuses_such_a_file_before_it_loads_anything(
 async def test_an_erasure_is_in_the_folder_within_seconds(venue: Venue, tmp_path: Path) -> None:
     ann = await known_guest(venue, 0)
     await leave(venue, ann)
-    keeping = asyncio.create_task(keep_erasures_file(venue.db, tmp_path))
+    folder = tmp_path / "made by the first backup"
+    keeping = asyncio.create_task(keep_erasures_file(venue.db, folder))
     await erase_guest(venue.db, OPERATOR, ann.guest_id, "asked for it")
+    folder.mkdir()
 
     async with asyncio.timeout(CHECK_S * 6):
-        while not (tmp_path / NAME).exists() or not read_erasures(tmp_path / NAME):
+        while not (folder / NAME).exists() or not read_erasures(folder / NAME):
             await asyncio.sleep(0.1)
     keeping.cancel()
 
-    assert read_erasures(tmp_path / NAME) == [ann.guest_id]
+    assert read_erasures(folder / NAME) == [ann.guest_id]
 
 
 @pytest.mark.lasts

@@ -64,11 +64,13 @@ async def write_erasures(db: Database, folder: Path) -> int:
 
 
 async def keep_erasures_file(db: Database, folder: Path) -> Never:
-    """Write each erasure into the folder's file within `CHECK_S`; ends only by cancellation."""
+    """Write each erasure into the folder's file within `CHECK_S`, while this process may; ends only by cancellation."""
     written = None
 
     async def look() -> None:
         nonlocal written
+        if not _may_write(folder):
+            return
         found = await count_erasures(db)
         if found == written:
             return
@@ -84,8 +86,8 @@ async def keep_erasures_file(db: Database, folder: Path) -> Never:
     await repeat(CHECK_S, look)
 
 
-def may_write(folder: Path) -> bool:
-    """Return whether this process may write the folder; where it may not, the backup's process does."""
+def _may_write(folder: Path) -> bool:
+    """Return whether the folder is there and this process may write it; where it may not, the backup's process does."""
     return folder.is_dir() and os.access(folder, os.W_OK)
 
 
