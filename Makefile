@@ -36,7 +36,7 @@ RUN      := PYTHONPATH=demo exec $(PY)
 # what tests run or build beside Python's packages, by the names of Debian; a browser is Chromium or Chrome
 TESTED_WITH     = ca-certificates curl git make mosquitto mosquitto-clients openssl rabbitmq-server $(MISSING_VENV)
 INSTALLED_WITH  = gcc libc6-dev python3-dev swig systemd docker.io debootstrap iptables iproute2 \
-	postgresql patroni etcd-server haproxy
+	postgresql patroni python3-etcd etcd-server haproxy
 # and docker-cli, where docker.io does not have it
 MISSING_VENV    = $(if $(shell python3 -c 'import venv, ensurepip' 2>/dev/null && echo there),,python3-venv)
 BROWSER         = $(shell command -v chromium google-chrome)

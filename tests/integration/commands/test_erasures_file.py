@@ -1,12 +1,22 @@
 """Erasures survive a restore: the file beside the backups has their ids, and what is restored is erased again."""
 
 import asyncio
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 from uuid import UUID, uuid4
 
 import pytest
 
-from tapwire_core.commands.erasures_file import CHECK_S, NAME, add_erasures, keep_erasures_file, read_erasures
+from tapwire_core.commands.erasures_file import (
+    CHECK_S,
+    NAME,
+    ErasuresRefused,
+    add_erasures,
+    keep_erasures_file,
+    read_erasures,
+)
 from tapwire_core.db.backup import write_backup
 from tapwire_core.db.engine import Database
 from tapwire_core.domain.closed_sets import PaymentMethod
@@ -53,18 +63,94 @@ def test_the_file_has_each_id_once_and_a_torn_line_is_written_again(tmp_path: Pa
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+STRANGER: Final = 54_321
+AS_ROOT: Final = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+
+
+def link(file: Path) -> None:
+    """Another file's name in its place."""
+    file.replace(file.with_suffix(".elsewhere"))
+    file.symlink_to(file.with_suffix(".elsewhere"))
+
+
+PLANTED: Final[dict[str, Callable[[Path], None]]] = {
+    "may be written by others": lambda file: file.chmod(0o622),
+    "is a link": link,
+    "has two names": lambda file: os.link(file, file.with_suffix(".elsewhere")),
+}
+
+
+@pytest.mark.parametrize("why", PLANTED)
+def test_a_file_that_a_stranger_may_have_written_is_neither_read_nor_written(tmp_path: Path, why: str) -> None:
+    file = tmp_path / NAME
+    add_erasures(file, [uuid4()])
+    before = file.read_bytes()
+    PLANTED[why](file)
+
+    for attempt in (lambda: add_erasures(file, [uuid4()]), lambda: read_erasures(file)):
+        with pytest.raises(ErasuresRefused, match=why):
+            attempt()
+
+    assert file.read_bytes() == before
+
+
+def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / NAME, 0o600)
+
+    with pytest.raises(ErasuresRefused, match="is no file"):
+        read_erasures(tmp_path / NAME)
+
+
+@AS_ROOT
+def test_a_strangers_file_in_a_folder_of_everybodys_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / NAME
+    add_erasures(file, [uuid4()])
+    os.chown(file, STRANGER, STRANGER)
+    tmp_path.chmod(0o1777)
+
+    with pytest.raises(ErasuresRefused, match=f"belongs to the user with the id {STRANGER}"):
+        add_erasures(file, [uuid4()])
+
+
+@AS_ROOT
+def test_what_root_makes_in_the_services_folder_the_service_can_go_on_with(tmp_path: Path) -> None:
+    os.chown(tmp_path, STRANGER, STRANGER)
+    for _ in range(2):
+        add_erasures(tmp_path / NAME, [uuid4()])
+
+        assert (tmp_path / NAME).stat().st_uid == STRANGER
+
+
+async def test_a_restore_refuses_such_a_file_before_it_loads_anything(
+    venue: Venue, empty_owner_url: str, empty_database_url: str, tmp_path: Path
+) -> None:
+    await write_backup(venue.db.url, tmp_path / "a.backup")
+    add_erasures(tmp_path / NAME, [uuid4()])
+    (tmp_path / NAME).chmod(0o666)
+    urls = {"TAPWIRE_DATABASE_URL": empty_database_url, "TAPWIRE_OWNER_DATABASE_URL": empty_owner_url}
+
+    refused = await command("tapwire_core", "restore", tmp_path / "a.backup", **urls)
+    (tmp_path / NAME).chmod(0o600)
+    told = await done("tapwire_core", "restore", tmp_path / "a.backup", **urls)
+
+    assert (refused.code, "mode 600" in refused.errors) == (1, True)
+    assert f"1 in {tmp_path / NAME}, 0 of them erased again" in told
+
+
 async def test_an_erasure_is_in_the_folder_within_seconds(venue: Venue, tmp_path: Path) -> None:
     ann = await known_guest(venue, 0)
     await leave(venue, ann)
-    keeping = asyncio.create_task(keep_erasures_file(venue.db, tmp_path))
+    folder = tmp_path / "made by the first backup"
+    keeping = asyncio.create_task(keep_erasures_file(venue.db, folder))
     await erase_guest(venue.db, OPERATOR, ann.guest_id, "asked for it")
+    folder.mkdir()
 
     async with asyncio.timeout(CHECK_S * 6):
-        while not (tmp_path / NAME).exists() or not read_erasures(tmp_path / NAME):
+        while not (folder / NAME).exists() or not read_erasures(folder / NAME):
             await asyncio.sleep(0.1)
     keeping.cancel()
 
-    assert read_erasures(tmp_path / NAME) == [ann.guest_id]
+    assert read_erasures(folder / NAME) == [ann.guest_id]
 
 
 @pytest.mark.lasts

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -41,6 +42,22 @@ async def test_four_migrations_at_once_run_one_after_the_other(empty_owner_url: 
 async def test_a_database_that_is_not_migrated_is_refused_with_the_command_to_run(empty_owner_url: str) -> None:
     with pytest.raises(NotMigrated, match="run `tapwire-core migrate`"):
         await require_newest(empty_owner_url)
+
+
+async def test_a_role_that_may_not_read_the_tables_is_told_what_to_run_and_reads_them_then(
+    empty_owner_url: str, empty_database_url: str
+) -> None:
+    await migrate(empty_owner_url, empty_database_url)
+    await require_newest(empty_database_url)
+    connection = await asyncpg.connect(empty_owner_url)
+    await connection.execute(f"REVOKE ALL ON alembic_version FROM {urlsplit(empty_database_url).username}")
+    await connection.close()
+
+    with pytest.raises(NotMigrated, match="run `tapwire-core migrate` with the owner's address"):
+        await require_newest(empty_database_url)
+
+    await migrate(empty_owner_url, empty_database_url)
+    await require_newest(empty_database_url)
 
 
 async def test_a_database_of_a_newer_version_is_refused(empty_owner_url: str) -> None:

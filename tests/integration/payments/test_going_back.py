@@ -284,6 +284,39 @@ async def test_a_check_out_gives_back_through_the_provider_what_came_through_it(
     assert await online(ann.db) == OnlinePayments(30_00, 30_00, 0, 0)
 
 
+@pytest.mark.parametrize("max_balance_minor", [None, 15_00])
+async def test_what_is_paid_after_the_guest_was_paid_out_and_left_goes_back(
+    ann: GuestAtStripe, max_balance_minor: int | None
+) -> None:
+    session = await ann.begin_and_pay(20_00)
+    await check_outs.check_out(ann.db, OPERATOR, ann.guest.visit_id, CheckOutWish(payout=PaymentMethod.CASH, card_returned=True))
+    await change_venue(ann.db, OPERATOR, "bar", max_balance_minor=max_balance_minor)
+
+    for _ in range(2):
+        await ann.hear(ann.stripe.event("checkout.session.completed", session))
+        await ann.work()
+
+    assert (await ann.balance(), await ann.statuses()) == (0, ["refunded"])
+    assert sorted(refunds_of(ann.stripe)) == ([20_00] if max_balance_minor is None else [5_00, 15_00])
+    await ann.venue.books_balance()
+    await erase_guest(ann.db, OPERATOR, ann.guest.guest_id, "asked for it")
+
+
+@pytest.mark.parametrize("came_back", [False, True])
+async def test_what_is_paid_after_a_stay_is_the_guests_who_kept_a_balance_or_came_back(ann: GuestAtStripe, came_back: bool) -> None:
+    session = await ann.begin_and_pay(20_00)
+    payout = PaymentMethod.CASH if came_back else None
+    await check_outs.check_out(ann.db, OPERATOR, ann.guest.visit_id, CheckOutWish(payout=payout, card_returned=True))
+    if came_back:
+        await visits.open_visit(ann.db, OPERATOR, "bar", ann.guest.guest_id)
+
+    await ann.hear(ann.stripe.event("checkout.session.completed", session))
+    await ann.work()
+
+    assert (await ann.balance(), await ann.statuses(), refunds_of(ann.stripe)) == (20_00, ["paid"], [])
+    await ann.venue.books_balance()
+
+
 async def test_an_operator_pays_out_within_the_limit_whatever_the_way(ann: GuestAtStripe) -> None:
     await ann.paid(20_00)
     wish = CheckOutWish(payout=PaymentMethod.CASH, card_returned=True)

@@ -1,7 +1,9 @@
 """A guest pays at Stripe: booked once, by a signed notification or by asking, and by nothing else."""
 
 import asyncio
+import json
 from itertools import permutations
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -112,9 +114,6 @@ async def test_what_another_program_of_the_same_account_sells_changes_nothing(an
         {**others, "client_reference_id": str(uuid4()), "metadata": {}},
         {**others, "client_reference_id": "order 17", "metadata": None},
         {**others, "client_reference_id": None},
-        others,  # our payment's id on a page that we did not begin
-        {**session, "amount_total": 1},
-        {**session, "currency": "usd"},
     ):
         await ann.hear(ann.stripe.event("checkout.session.completed", strange))
     await ann.hear(ann.stripe.event("invoice.paid", {"id": "in_1", "object": "invoice"}))
@@ -122,6 +121,40 @@ async def test_what_another_program_of_the_same_account_sells_changes_nothing(an
     await ann.hear(ann.stripe.event("charge.refunded", {"id": "ch_1", "object": "charge", "payment_intent": "pi_nobody"}))
 
     assert (await ann.balance(), await ann.statuses()) == (0, ["pending"])
+    assert await ann.venue.incidents("dead_letter") == []
+
+
+@pytest.mark.parametrize(
+    ("paid", "status"),
+    [
+        ({"amount_total": 1}, "expired"),
+        ({"currency": "usd"}, "expired"),
+        ({"id": "cs_other", "payment_intent": "pi_other"}, "pending"),  # our payment's id on a page that we did not begin
+    ],
+)
+async def test_what_was_paid_otherwise_than_it_was_begun_is_an_incident_and_not_in_the_books(
+    ann: GuestAtStripe, paid: dict[str, Any], status: str
+) -> None:
+    session = {**await ann.begin_and_pay(), **paid}
+
+    for _ in range(2):
+        await ann.hear(ann.stripe.event("checkout.session.completed", session))
+
+    assert (await ann.balance(), await ann.statuses()) == (0, [status])
+    (incident,) = await ann.venue.incidents("dead_letter")
+    assert incident["occurrences"] == 2
+    details = json.loads(str(incident["details"]))
+    assert details["why"].startswith(f"The provider has {session['amount_total']} {session['currency'].upper()} of {session['id']}")
+    await ann.venue.books_balance()
+
+
+async def test_what_is_paid_rightly_after_all_is_booked(ann: GuestAtStripe) -> None:
+    session = await ann.begin_and_pay()
+    await ann.hear(ann.stripe.event("checkout.session.completed", {**session, "amount_total": 1}))
+
+    await ann.hear(ann.stripe.event("checkout.session.completed", session))
+
+    assert (await ann.balance(), await ann.statuses()) == (20_00, ["paid"])
 
 
 async def test_notification_and_job_at_once_book_once(ann: GuestAtStripe, provider: StripeCheckout) -> None:

@@ -28,7 +28,9 @@ PAID_MINOR = 20_00
 class Books:
     """A guest's account and a payment, which follow what the rules say."""
 
-    def __init__(self, *, spent_minor: int = 0, room_minor: int | None = None, is_blocked: bool = False) -> None:
+    def __init__(
+        self, *, spent_minor: int = 0, room_minor: int | None = None, is_blocked: bool = False, is_paid_out: bool = False
+    ) -> None:
         self.spent_minor = spent_minor
         self.accounts = dict.fromkeys(Account, 0)
         self.incidents: set[str] = set()
@@ -46,6 +48,7 @@ class Books:
             room_minor=room_minor,
             is_blocked=is_blocked,
             is_erased=False,
+            is_paid_out=is_paid_out,
         )
 
     def hear(self, said: ProviderPayment) -> None:

@@ -58,7 +58,7 @@ INCIDENTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.UNATTRIBUTED_FLOW: N_("Flow with a closed valve"),
     IncidentKind.JOURNAL_LOST: N_("Tap lost its record of a pour"),
     IncidentKind.SYNC_TIMEOUT: N_("No report of a pour"),
-    IncidentKind.DEAD_LETTER: N_("Message that can't be read"),
+    IncidentKind.DEAD_LETTER: N_("Message that can't be used"),
     IncidentKind.WEBHOOK_FAILING: N_("A webhook was switched off"),
     IncidentKind.PROGRAM_MISSING: N_("A program has stopped"),
     IncidentKind.DEVICE_MISBEHAVING: N_("A device says far too much"),
@@ -110,7 +110,9 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.SYNC_TIMEOUT: N_(
         "The pour still blocks its guest and its tap. Wait for the tap, or settle it by hand in its visit."
     ),
-    IncidentKind.DEAD_LETTER: N_("A device sends messages that can't be read. An engineer should check it."),
+    IncidentKind.DEAD_LETTER: N_(
+        "An engineer should check the device that sends it. What was paid otherwise than it was begun: refund it at the provider."
+    ),
     IncidentKind.WEBHOOK_FAILING: N_(
         "Its receiver accepted nothing for days. An engineer should check it, switch the webhook on again, and resend the missed events."
     ),

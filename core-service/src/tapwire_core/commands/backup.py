@@ -146,19 +146,21 @@ async def _write_erasures(settings: Settings, folder: Path) -> None:
 
 
 async def _restore(settings: Settings, arguments: argparse.Namespace) -> int:
+    erasures = arguments.file.parent / NAME
+    erased = await asyncio.to_thread(_read_erasures, erasures)
     with progress_line() as advance:
         manifest = await load_backup(settings.owner_url, arguments.file, settings.database_url, advance)
-    return await _begin(settings, manifest.taken_at, arguments.file.parent / NAME)
+    return await _begin(settings, manifest.taken_at, erasures, erased)
 
 
 async def _after_restore(settings: Settings, arguments: argparse.Namespace) -> int:
     file = arguments.erasures or (settings.backup_folder and settings.backup_folder / NAME)
     if arguments.erasures and not arguments.erasures.is_file():
         raise InvalidSettings(f"--erasures: there is no file {arguments.erasures}")
-    return await _begin(settings, arguments.taken_at, file)
+    return await _begin(settings, arguments.taken_at, file, await asyncio.to_thread(_read_erasures, file))
 
 
-async def _begin(settings: Settings, taken_at: datetime, erasures: Path | None) -> int:
+async def _begin(settings: Settings, taken_at: datetime, erasures: Path | None, erased: list[UUID] | None) -> int:
     async with open_database(settings) as db:
         provider = open_provider(settings, db)
         with progress_line() as advance:
@@ -166,7 +168,6 @@ async def _begin(settings: Settings, taken_at: datetime, erasures: Path | None) 
             await begin_after_restore(db, COMMAND_LINE, taken_at)
             advance("asking for payments", 0, 0)
             asked = await _ask_for_payments(db, provider, taken_at)
-            erased = await asyncio.to_thread(_read_erasures, erasures)
             repeated = await repeat_erasures(db, COMMAND_LINE, erased or ())
             advance("proving the books", 0, 0)
             differences = await check_books(db)

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from tapwire_core.db.engine import open_engine
 from tapwire_core.db.roles import grant_application
@@ -32,6 +32,8 @@ LOCK_WAITS_MS: Final = (200, 400, 800, 1_600, 3_200)
 """Lock timeouts of the attempts; workers queue behind a waiting one."""
 PAUSE_S: Final = 0.2
 """Pause between two attempts, for the transactions that queued behind one."""
+INSUFFICIENT_PRIVILEGE: Final = "42501"
+"""PostgreSQL's code for what a role may not do."""
 BEFORE_RELEASE: Final = frozenset(f"{number:04}" for number in range(1, 13))
 """The revisions of development versions before the first release; no migration leads on from them."""
 
@@ -76,8 +78,16 @@ async def require_newest(url: str) -> None:
 
 
 async def revision_of(url: str) -> str | None:
-    """The database's revision; None before its first migration."""
-    return await _on_connection(url, _revision_on)
+    """The database's revision; None before its first migration. Raises `NotMigrated` for a role that may not read it."""
+    try:
+        return await _on_connection(url, _revision_on)
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != INSUFFICIENT_PRIVILEGE:
+            raise
+        raise NotMigrated(
+            "The role of TAPWIRE_DATABASE_URL may not read the tables: run `tapwire-core migrate` with the owner's address in "
+            "TAPWIRE_OWNER_DATABASE_URL beside it."
+        ) from None
 
 
 def is_known(revision: str) -> bool:

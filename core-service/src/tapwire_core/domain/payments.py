@@ -75,7 +75,8 @@ class KnownReturn(Struct, frozen=True, kw_only=True):
 class PaymentFacts(Struct, frozen=True, kw_only=True):
     """A payment under its lock, and its guest's account under that guest's.
 
-    `room_minor`: what the venue's `max_balance_minor` leaves; null without one.
+    `room_minor`: what the venue's `max_balance_minor` leaves; null without one. `is_paid_out`: the visit that it was begun in was
+    checked out with a payout, and the guest has not come back since.
     """
 
     payment_id: UUID
@@ -91,6 +92,7 @@ class PaymentFacts(Struct, frozen=True, kw_only=True):
     room_minor: int | None
     is_blocked: bool
     is_erased: bool
+    is_paid_out: bool
 
     @property
     def is_paid(self) -> bool:
@@ -120,9 +122,40 @@ class PaymentChanges(Struct, kw_only=True):
 
 def is_same_payment(payment: PaymentFacts, said: ProviderPayment, currency: str) -> bool:
     """Return whether the provider speaks of this payment: another page to pay, amount or currency is not ours."""
-    same_page = None in (said.provider_id, payment.provider_id) or said.provider_id == payment.provider_id
     ours = said.payment_id in (None, payment.payment_id)
-    return ours and same_page and (said.amount_minor, said.currency) == (payment.amount_minor, currency)
+    return ours and _is_same_page(payment, said) and (said.amount_minor, said.currency) == (payment.amount_minor, currency)
+
+
+def _is_same_page(payment: PaymentFacts, said: ProviderPayment) -> bool:
+    return None in (said.provider_id, payment.provider_id) or said.provider_id == payment.provider_id
+
+
+def refuse(payment: PaymentFacts, said: ProviderPayment, changes: Changes) -> PaymentChanges | None:
+    """Refuse the word of another payment than was begun: an incident while money of it is at the provider, which a person refunds.
+
+    Returns what changes of the payment: one that was paid wrongly waits for nothing any longer.
+    """
+    left_minor = said.amount_minor - sum(its.amount_minor for its in said.returns if its.stands)
+    if said.status is not PaymentStatus.PAID or left_minor < 1:
+        return None
+    why = (
+        f"The provider has {left_minor} {said.currency} of {said.provider_id or said.charge_id}; begun was "
+        f"{payment.amount_minor} on {payment.provider_id}, in minor units. None of it is in the books: refund it at the provider."
+    )
+    details = {
+        "payment_id": str(payment.payment_id),
+        "guest_id": str(payment.guest_id),
+        "begun_minor": payment.amount_minor,
+        "paid_minor": left_minor,
+        "paid_currency": said.currency,
+        "why": why,
+    }
+    changes.raise_incident(IncidentKind.DEAD_LETTER, f"payment {payment.payment_id}", details)
+    if payment.is_paid or not _is_same_page(payment, said):
+        return None
+    return PaymentChanges(
+        status=PaymentStatus.EXPIRED, booked_minor=0, provider_id=payment.provider_id, charge_id=payment.charge_id
+    )
 
 
 def take_in(payment: PaymentFacts, said: ProviderPayment, changes: Changes) -> PaymentChanges:
@@ -226,6 +259,8 @@ def _book(payment: PaymentFacts, account: _Account, written: PaymentChanges, cha
         "cause": cause if beyond_minor else None,
     }
     changes.audit(AuditAction.PAYMENT_PAID, payment.guest_id, payment.payment_id, details=details)
+    if payment.is_paid_out:
+        _give_back(payment, room_minor, ReturnCause.CHECK_OUT, account, written, changes)
 
 
 def _take_back(payment: PaymentFacts, said: ProviderReturn, account: _Account, written: PaymentChanges, changes: Changes) -> None:
@@ -314,7 +349,8 @@ def _follow(
         }
         changes.audit(AuditAction.PAYMENT_REVERSED, payment.guest_id, payment.payment_id, details=details)
         if payment.is_erased:
-            _give_back(payment, before, account, written, changes)
+            won_minor = sum(its.amount_minor for its in before.moved if its.debit_account is Account.GUEST)
+            _give_back(payment, won_minor, ReturnCause.GUEST_ERASED, account, written, changes, before.return_id)
     else:
         _note_failed(payment, before, account, changes)
     if before.incident_id is not None:
@@ -322,18 +358,25 @@ def _follow(
         changes.resolve_incident(before.incident_id, subject, Resolution.NO_ACTION, WON_BACK, payment.guest_id)
 
 
-def _give_back(payment: PaymentFacts, before: KnownReturn, account: _Account, written: PaymentChanges, changes: Changes) -> None:
-    """Refund what an erased guest has again by a dispute that was won: nobody can ask for it, and nothing may lie there."""
-    amount_minor = sum(its.amount_minor for its in before.moved if its.debit_account is Account.GUEST)
+def _give_back(
+    payment: PaymentFacts,
+    amount_minor: int,
+    reason: ReturnCause,
+    account: _Account,
+    written: PaymentChanges,
+    changes: Changes,
+    key: UUID | None = None,
+) -> None:
+    """Refund what nobody is there to ask for: the guest was erased, or was paid out and left."""
     if not amount_minor:
         return
-    refund = _refund(payment.payment_id, ReturnCause.CHECK_OUT, amount_minor, before.return_id)
+    refund = _refund(payment.payment_id, ReturnCause.CHECK_OUT, amount_minor, key)
     written.returns[refund.return_id] = refund
-    account.move(Account.GUEST, Account.ONLINE_PAYMENT, amount_minor, refund.return_id, ReturnCause.GUEST_ERASED)
+    account.move(Account.GUEST, Account.ONLINE_PAYMENT, amount_minor, refund.return_id, reason)
     details = {
         "amount_minor": -amount_minor,
         "balance_minor": account.balance_minor,
-        "reason": ReturnCause.GUEST_ERASED,
+        "reason": reason,
         "method": Account.ONLINE_PAYMENT,
     }
     changes.audit(AuditAction.REFUND, payment.guest_id, payment.payment_id, details=details)

@@ -23,6 +23,7 @@ from tapwire_core.domain.payments import (
     ProviderPayment,
     is_same_payment,
     refunds_at_check_out,
+    refuse,
 )
 from tapwire_core.domain.payments import take_in as take_in_by_rule
 from tapwire_core.errors import Refused
@@ -124,14 +125,14 @@ async def take_in(store: Store, provider: PaymentProviderName, said: ProviderPay
         return TakenIn.UNKNOWN
     await guest_writes.lock_guest(store, found.guest_id)
     payment = await writes.lock_payment(store, found.payment_id)
-    if not is_same_payment(payment, said, store.policy.currency):
-        return TakenIn.OTHER
     shift_id = await shift_writes.open_shift_id(store, found.venue_id)
     changes = Changes.by(CORE, venue_id=found.venue_id, shift_id=shift_id)
-    written = take_in_by_rule(payment, said, changes)
-    await _write(store, payment.payment_id, written)
+    is_same = is_same_payment(payment, said, store.policy.currency)
+    written = (take_in_by_rule if is_same else refuse)(payment, said, changes)
+    if written is not None:
+        await _write(store, payment.payment_id, written)
     await write_changes(store, changes)
-    return TakenIn.KNOWN
+    return TakenIn.KNOWN if is_same else TakenIn.OTHER
 
 
 @use_case

@@ -23,7 +23,7 @@ from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
 from tapwire_core.broker.client import new_client_id, subscribe, until_lost
 from tapwire_core.commands.backup_folder import BackupCollector
-from tapwire_core.commands.erasures_file import keep_erasures_file, may_write
+from tapwire_core.commands.erasures_file import keep_erasures_file
 from tapwire_core.db.connections import connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.installation import require_installation
@@ -294,9 +294,8 @@ async def run_core(settings: Settings) -> None:
 
 
 def _erasures_file(db: Database, settings: Settings) -> list[Coroutine[None, None, Never]]:
-    """Keep the file of erasures in a folder of backups that this worker may write."""
-    folder = settings.backup_folder
-    return [keep_erasures_file(db, folder)] if folder is not None and may_write(folder) else []
+    """Keep the file of erasures in the folder of backups, where this worker may write it."""
+    return [keep_erasures_file(db, settings.backup_folder)] if settings.backup_folder is not None else []
 
 
 async def run_until_signalled(work: Coroutine[None, None, None]) -> None:

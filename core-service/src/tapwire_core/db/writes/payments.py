@@ -98,6 +98,9 @@ async def lock_payment(store: Store, payment_id: UUID) -> PaymentFacts:
                'balance_minor', balance_minor, 'available_minor', balance_minor - held_minor,
                'room_minor', max_balance_minor - balance_minor, 'is_blocked', blocked,
                'is_erased', erased_at IS NOT NULL,
+               'is_paid_out',
+                   EXISTS (SELECT FROM check_outs WHERE visit_id = payments.visit_id AND payout_method IS NOT NULL)
+                   AND NOT EXISTS (SELECT FROM visits WHERE guest_id = payments.guest_id AND status = 'active'),
                'returns', (
                    SELECT coalesce(jsonb_agg(jsonb_build_object(
                        'return_id', return_id, 'cause', cause, 'provider_id', provider_id, 'amount_minor', amount_minor,
