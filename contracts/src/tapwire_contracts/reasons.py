@@ -184,6 +184,7 @@ class IncidentKind(StrEnum):
     KEG_EXPIRED = "keg_expired"
     CLEANING_DUE = "cleaning_due"
     PAYMENT_REVERSED = "payment_reversed"
+    PAYMENT_MISMATCH = "payment_mismatch"
 
 
 class IncidentStatus(StrEnum):

@@ -121,7 +121,7 @@ async def test_what_another_program_of_the_same_account_sells_changes_nothing(an
     await ann.hear(ann.stripe.event("charge.refunded", {"id": "ch_1", "object": "charge", "payment_intent": "pi_nobody"}))
 
     assert (await ann.balance(), await ann.statuses()) == (0, ["pending"])
-    assert await ann.venue.incidents("dead_letter") == []
+    assert await ann.venue.incidents("payment_mismatch") == []
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,11 @@ async def test_what_was_paid_otherwise_than_it_was_begun_is_an_incident_and_not_
         await ann.hear(ann.stripe.event("checkout.session.completed", session))
 
     assert (await ann.balance(), await ann.statuses()) == (0, [status])
-    (incident,) = await ann.venue.incidents("dead_letter")
+    (incident,) = await ann.venue.incidents("payment_mismatch")
     assert incident["occurrences"] == 2
     details = json.loads(str(incident["details"]))
+    open_ids = "SELECT unsettled_of_guest($1)->'incident_ids'->>0"
+    assert await ann.db.pool.fetchval(open_ids, ann.guest.guest_id) == str(incident["incident_id"])
     assert details["why"].startswith(f"The provider has {session['amount_total']} {session['currency'].upper()} of {session['id']}")
     await ann.venue.books_balance()
 

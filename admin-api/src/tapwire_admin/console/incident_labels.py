@@ -34,6 +34,7 @@ SEVERITIES: Final[Mapping[IncidentKind, Severity]] = {
     IncidentKind.KEG_LOW: Severity.WATCH,
     IncidentKind.KEG_EXPIRED: Severity.WATCH,
     IncidentKind.PAYMENT_REVERSED: Severity.MONEY,
+    IncidentKind.PAYMENT_MISMATCH: Severity.MONEY,
     IncidentKind.ODOMETER_MISMATCH: Severity.WATCH,
     IncidentKind.ODOMETER_REWOUND: Severity.WATCH,
     IncidentKind.DEAD_LETTER: Severity.WATCH,
@@ -55,10 +56,11 @@ INCIDENTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.KEG_LOW: N_("The keg is nearly empty"),
     IncidentKind.KEG_EXPIRED: N_("The keg is past its best-before date"),
     IncidentKind.PAYMENT_REVERSED: N_("A payment was taken back, and the balance did not cover it"),
+    IncidentKind.PAYMENT_MISMATCH: N_("Paid otherwise than it was begun"),
     IncidentKind.UNATTRIBUTED_FLOW: N_("Flow with a closed valve"),
     IncidentKind.JOURNAL_LOST: N_("Tap lost its record of a pour"),
     IncidentKind.SYNC_TIMEOUT: N_("No report of a pour"),
-    IncidentKind.DEAD_LETTER: N_("Message that can't be used"),
+    IncidentKind.DEAD_LETTER: N_("Message that can't be read"),
     IncidentKind.WEBHOOK_FAILING: N_("A webhook was switched off"),
     IncidentKind.PROGRAM_MISSING: N_("A program has stopped"),
     IncidentKind.DEVICE_MISBEHAVING: N_("A device says far too much"),
@@ -103,6 +105,9 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.PAYMENT_REVERSED: N_(
         "Answer the bank at the payment provider. Charge the guest once there is money again, or write it off."
     ),
+    IncidentKind.PAYMENT_MISMATCH: N_(
+        "None of it is in the books. Refund it at the payment provider, then resolve this without an action."
+    ),
     IncidentKind.UNATTRIBUTED_FLOW: N_(
         "Beer is flowing without authorisation: look for a leak or an open valve now. Then charge a visit, or write it off."
     ),
@@ -110,9 +115,7 @@ INCIDENT_HINTS: Final[Mapping[IncidentKind, str]] = {
     IncidentKind.SYNC_TIMEOUT: N_(
         "The pour still blocks its guest and its tap. Wait for the tap, or settle it by hand in its visit."
     ),
-    IncidentKind.DEAD_LETTER: N_(
-        "An engineer should check the device that sends it. What was paid otherwise than it was begun: refund it at the provider."
-    ),
+    IncidentKind.DEAD_LETTER: N_("A device sends messages that can't be read. An engineer should check it."),
     IncidentKind.WEBHOOK_FAILING: N_(
         "Its receiver accepted nothing for days. An engineer should check it, switch the webhook on again, and resend the missed events."
     ),

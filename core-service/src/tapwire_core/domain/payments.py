@@ -150,7 +150,7 @@ def refuse(payment: PaymentFacts, said: ProviderPayment, changes: Changes) -> Pa
         "paid_currency": said.currency,
         "why": why,
     }
-    changes.raise_incident(IncidentKind.DEAD_LETTER, f"payment {payment.payment_id}", details)
+    changes.raise_incident(IncidentKind.PAYMENT_MISMATCH, str(payment.payment_id), details)
     if payment.is_paid or not _is_same_page(payment, said):
         return None
     return PaymentChanges(

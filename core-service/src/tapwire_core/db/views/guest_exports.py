@@ -60,6 +60,9 @@ PARTS: Final[Mapping[str, str]] = {
         UNION ALL
         SELECT incidents.* FROM payments JOIN payment_returns USING (payment_id)
         JOIN incidents ON kind = 'payment_reversed' AND incidents.cause = return_id::text WHERE payments.guest_id = $1
+        UNION ALL
+        SELECT incidents.* FROM payments JOIN incidents ON kind = 'payment_mismatch' AND incidents.cause = payment_id::text
+        WHERE payments.guest_id = $1
         ORDER BY raised_at, incident_id""",
     "audit": """
         SELECT * FROM audit WHERE subjects @> ARRAY[$1::text] AND ($2::text[] IS NULL OR venue_id IS NULL OR venue_id = ANY ($2))

@@ -17,6 +17,10 @@ LANGUAGE sql STABLE AS $$
                 UNION ALL
                 SELECT incident_id, raised_at FROM payments JOIN payment_returns USING (payment_id)
                 JOIN incidents ON kind = 'payment_reversed' AND incidents.cause = return_id::text
+                WHERE payments.guest_id = one AND incidents.status <> 'resolved'
+                UNION ALL
+                SELECT incident_id, raised_at FROM payments
+                JOIN incidents ON kind = 'payment_mismatch' AND incidents.cause = payment_id::text
                 WHERE payments.guest_id = one AND incidents.status <> 'resolved') AS unresolved)
     )), '{}')
 $$;
