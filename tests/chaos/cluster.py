@@ -129,7 +129,7 @@ class Trial:
                 await stack.enter_async_context(HARMS[harm](member))
             dry_s = await self._poured_again(began)
         undone_s = asyncio.get_running_loop().time()
-        await self.cluster.database.whole()
+        await self.cluster.whole()
         self.losses.append(Loss(f"{harm} {names}", goal_s, dry_s, asyncio.get_running_loop().time() - undone_s))
         self.tell(self.losses[-1])
 
