@@ -72,15 +72,15 @@ async def open_cluster(tap_count: int) -> AsyncIterator[Cluster]:
         site = Site(folder, db, None, None, database_url=database.application_url)
         await hire_staff(site)
         port = port_of_all_addresses()
-        cores = [_service(site, network, name, port, broker.url("core")) for name in CORES]
-        admins = [_service(site, network, name, port, broker.url("watcher")) for name in ADMINS]
+        cores = [_service(site, network, name, port, broker.url("core", place)) for place, name in enumerate(CORES)]
+        admins = [_service(site, network, name, port, broker.url("watcher", place)) for place, name in enumerate(ADMINS)]
         haproxy = _haproxy(site, network, admins, port)
         site.api_url = f"http://{haproxy.machine.address}:{port}"
         site.programs |= {member.name: member for member in broker.members}
         for member in (*cores, *admins, haproxy):
             site.programs[member.name] = member
             await stack.enter_async_context(member.kept())
-        urls = {path: broker.url(str(path)) for path in paths}
+        urls = {path: broker.url(str(path), place) for place, path in enumerate(paths)}
         # a guest without money would look like a lost pour
         await open_taps(site, stack, urls, (RICH_MINOR, RICH_MINOR), rabbitmq.PROTOCOL)
         await until_ready(site)

@@ -54,11 +54,12 @@ class BrokerCluster:
     members: list[Member] = field(default_factory=list)
     cookie: str = field(default_factory=secrets.token_hex)
 
-    def url(self, username: str) -> str:
-        """All members' addresses with a login."""
+    def url(self, username: str, first: int) -> str:
+        """All members' addresses with a login, from one of them on: so that not all clients begin at the same one."""
         account = self.accounts[username]
         login = f"{quote(account.username, safe='')}:{quote(account.password, safe='')}"
-        return ",".join(f"mqtt://{login}@{machine.address}:{self.ports['MQTT']}" for machine in self.machines)
+        ordered = [self.machines[(first + step) % MEMBERS] for step in range(MEMBERS)]
+        return ",".join(f"mqtt://{login}@{machine.address}:{self.ports['MQTT']}" for machine in ordered)
 
     async def whole(self) -> None:
         """Wait until each member runs with both others and takes clients, for some time on end."""

@@ -65,6 +65,15 @@ def socket_options(*, has_others: bool) -> tuple[tuple[int, int, int], ...]:
     return (*NO_DELAY, (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS))
 
 
+def subscription_qos(wanted: int, *, has_others: bool) -> int:
+    """The QoS of a client's subscriptions: 0 for one that could go to another address.
+
+    RabbitMQ 3.10 keeps what is sent with QoS 1 in a queue of the client id, at the member that made it; while that member is gone,
+    the others refuse this client id's subscriptions. The protocol repeats what is lost on the way.
+    """
+    return 0 if has_others else wanted
+
+
 class Attempts:
     """Which of several addresses to try next, and how long to wait before.
 

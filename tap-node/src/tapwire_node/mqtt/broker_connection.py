@@ -18,7 +18,7 @@ import aiomqtt
 from aiomqtt import Message as Delivery
 from aiomqtt import MqttError, ProtocolVersion, Will
 
-from tapwire_contracts.broker_addresses import Attempts, keepalive_s, socket_options
+from tapwire_contracts.broker_addresses import Attempts, keepalive_s, socket_options, subscription_qos
 from tapwire_contracts.codec import Malformed, decode, encode
 from tapwire_contracts.core_watch import CoreWatch
 from tapwire_contracts.messages import (
@@ -225,7 +225,8 @@ class BrokerConnection:
     async def _connect_once(self, address: BrokerAddress) -> None:
         self._connection += 1
         async with self._new_client(address) as client:
-            wanted = [(topic, 1) for topic in (*self._routes, core_state_topic("+"))]
+            qos = subscription_qos(COMMAND.qos, has_others=self._attempts.has_others)
+            wanted = [(topic, qos) for topic in (*self._routes, core_state_topic("+"))]
             if refused := refused_filters(wanted, await client.subscribe(wanted)):
                 raise MqttError(
                     f"the broker refuses a subscription to {', '.join(refused)}: check its access rules for this device"
