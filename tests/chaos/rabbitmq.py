@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import secrets
+import shutil
 import signal
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import which
 from typing import Final
 from urllib.parse import quote
 
@@ -20,13 +21,17 @@ from tapwire_demo.broker import Account
 from tapwire_demo.processes import Child, Owner, StopStep
 from tests.chaos.machines import Machine, Member, Network, port_of_all_addresses
 
-SHIPPED_CONF: Final = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "rabbitmq.conf"
+SHIPPED: Final = Path(__file__).parents[2] / "deploy" / "rabbitmq"
+CONF: Final = SHIPPED / "rabbitmq.conf"
+ADVANCED: Final = SHIPPED / "advanced.config"
 SHIPPED_NODE: Final = "rabbit@192.0.2.1{number}"
 SHIPPED_PORT: Final = "mqtt.listeners.tcp.default = 1883"
+PARTNERS: Final = "cluster_partition_handling.pause_if_all_down.nodes."
 SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Debian's command in /usr/sbin changes to the user of its one server."""
 MEMBERS: Final = 3
 PROTOCOL: Final = "3.1.1"
+ALL_THERE: Final = (MEMBERS, MEMBERS)
 READY_S: Final = 120.0
 ASK_S: Final = 10.0
 LOOK_S: Final = 0.3
@@ -40,7 +45,7 @@ CALM: Final = "+sbwt none +sbwtdcpu none +sbwtdio none"
 
 def missing_programs() -> str:
     """The packages that must be installed for it; empty when all are there."""
-    return "" if SERVER.exists() and which("erl_call") else "rabbitmq-server"
+    return "" if SERVER.exists() and shutil.which("erl_call") else "rabbitmq-server"
 
 
 @dataclass
@@ -67,20 +72,32 @@ class BrokerCluster:
         try:
             async with asyncio.timeout(READY_S):
                 while looks < LOOKS:
-                    running = await asyncio.gather(*(self._running_at(machine) for machine in self.machines))
-                    looks = looks + 1 if running == [MEMBERS] * MEMBERS else 0
+                    seen = await asyncio.gather(*(self._seen_by(machine) for machine in self.machines))
+                    looks = looks + 1 if seen == [ALL_THERE] * len(self.machines) else 0
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
             logs = "\n".join(f"{member.name}: {member.log()}" for member in self.members)
-            raise AssertionError(f"not whole: {running} members run together\n{logs}") from None
+            raise AssertionError(f"not whole: {seen}\n{logs}") from None
 
-    async def _running_at(self, machine: Machine) -> int:
-        """How many members run, as one of them says it; 0 while it does not answer, or takes no clients."""
+    async def takes_clients(self, machine: Machine) -> None:
+        """Wait until a member has started."""
+        async with asyncio.timeout(READY_S):
+            while not await self._takes_clients(machine):
+                await asyncio.sleep(LOOK_S)
+
+    async def _seen_by(self, machine: Machine) -> tuple[int, int]:
+        """How many members run, and how many share the client ids, as one of them says it; 0 while it takes no clients."""
         if not await self._takes_clients(machine):
-            return 0
+            return 0, 0
+        running = await self._ask(machine, "rabbit_mnesia cluster_nodes [running]")
+        sharing = await self._ask(machine, f"ra members [{{mqtt_node,'{node_name(machine)}'}}]")
+        return running.count("@"), len(set(re.findall(r"mqtt_node, *'?([^'}]+)", sharing)))
+
+    async def _ask(self, machine: Machine, function: str) -> str:
+        """Call a function at a member; empty while it does not answer."""
         asked = await asyncio.create_subprocess_exec(
             *("erl_call", "-n", node_name(machine), "-c", self.cookie, "-timeout", "2"),
-            *("-a", "rabbit_mnesia cluster_nodes [running]"),
+            *("-a", function),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -91,8 +108,8 @@ class BrokerCluster:
                 said, _ = await asked.communicate()
         except TimeoutError:
             asked.kill()
-            return 0
-        return said.decode().count("@127.")
+            return ""
+        return said.decode()
 
     async def _takes_clients(self, machine: Machine) -> bool:
         with suppress(OSError):
@@ -125,6 +142,7 @@ async def rabbitmq_cluster(folder: Path, network: Network, accounts: Iterable[Ac
         for machine in machines:
             cluster.members.append(_member(cluster, machine))
             await stack.enter_async_context(cluster.members[-1].kept())
+            await cluster.takes_clients(machine)  # those that start for the first time together may not share client ids
         await cluster.whole()
         yield cluster
 
@@ -142,18 +160,20 @@ def _epmd(cluster: BrokerCluster, owner: Owner, count: int) -> Child:
 
 def _write(cluster: BrokerCluster) -> None:
     """The shipped configuration with this machine's addresses and ports, and the logins."""
-    user, shipped = pwd.getpwnam("nobody"), SHIPPED_CONF.read_text(encoding="utf-8")
+    user, shipped = pwd.getpwnam("nobody"), CONF.read_text(encoding="utf-8")
     for number, machine in enumerate(cluster.machines, 1):
         shipped = shipped.replace(SHIPPED_NODE.format(number=number), node_name(machine))
-    assert shipped.count(f"@{cluster.machines[0].address.rpartition('.')[0]}.") == MEMBERS
-    assert SHIPPED_PORT in shipped
     cluster.folder.mkdir()
     for machine in cluster.machines:
         home = cluster.folder / machine.name
         home.mkdir()
         listens = f"mqtt.listeners.tcp.default = {machine.address}:{cluster.ports['MQTT']}"
         own = f"distribution.listener.interface = {machine.address}\nload_definitions = {home / 'definitions.json'}\n"
-        (home / "rabbitmq.conf").write_text(f"{shipped.replace(SHIPPED_PORT, listens)}{own}", encoding="utf-8")
+        itself = re.compile(rf"^{re.escape(PARTNERS)}\S+ = {re.escape(node_name(machine))}\n", re.MULTILINE)
+        written, deleted = itself.subn("", shipped)
+        assert (deleted, written.count(PARTNERS), written.count(SHIPPED_PORT)) == (1, MEMBERS - 1, 1)
+        (home / "rabbitmq.conf").write_text(f"{written.replace(SHIPPED_PORT, listens)}{own}", encoding="utf-8")
+        shutil.copy(ADVANCED, home)
         (home / "enabled_plugins").write_text("[rabbitmq_mqtt].\n", encoding="utf-8")
         (home / "definitions.json").write_text(json.dumps(_definitions(cluster.accounts.values())), encoding="utf-8")
         (home / ".erlang.cookie").write_text(cluster.cookie, encoding="utf-8")
@@ -186,6 +206,7 @@ def _member(cluster: BrokerCluster, machine: Machine) -> Member:
         "LC_ALL": "C.UTF-8",
         "HOME": str(home),
         "ERL_EPMD_PORT": str(cluster.ports["EPMD"]),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / ADVANCED.name),
         "RABBITMQ_CONF_ENV_FILE": str(home / "none"),
         "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
         "RABBITMQ_DIST_PORT": str(port_of_all_addresses()),
