@@ -68,7 +68,7 @@ async def open_cluster(tap_count: int) -> AsyncIterator[Cluster]:
         db = await stack.enter_async_context(Database.open(database.url, Policy(), pool_size=4))
         paths = [tap_path(VENUE, f"tap-{number}") for number in range(1, tap_count + 1)]
         accounts = await found(db, paths)
-        broker = await stack.enter_async_context(rabbitmq_cluster(folder / "broker", network, accounts))
+        broker = await stack.enter_async_context(rabbitmq_cluster(folder / "broker", network, accounts, database.application_url))
         site = Site(folder, db, None, None, database_url=database.application_url)
         await hire_staff(site)
         port = port_of_all_addresses()
@@ -76,7 +76,7 @@ async def open_cluster(tap_count: int) -> AsyncIterator[Cluster]:
         admins = [_service(site, network, name, port, broker.url("watcher", place)) for place, name in enumerate(ADMINS)]
         haproxy = _haproxy(site, network, admins, port)
         site.api_url = f"http://{haproxy.machine.address}:{port}"
-        site.programs |= {member.name: member for member in broker.members}
+        site.programs |= {member.name: member for member in (*broker.members, *broker.logins)}
         for member in (*cores, *admins, haproxy):
             site.programs[member.name] = member
             await stack.enter_async_context(member.kept())

@@ -1,15 +1,12 @@
-"""RabbitMQ with three members, as `deploy/rabbitmq/rabbitmq.conf` sets it up."""
+"""RabbitMQ with three members, each with its `broker-logins`, from what `broker-config/rabbitmq` writes."""
 
 import asyncio
-import base64
-import hashlib
-import json
 import os
 import pwd
 import re
-import secrets
 import shutil
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,23 +14,23 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from tapwire_contracts.acl import BrokerRole
+from tapwire_core.broker.login_rules import hash_logins
 from tapwire_demo.broker import Account
 from tapwire_demo.processes import Child, Owner, StopStep
+from tapwire_demo.programs import Program, start_program
 from tests.chaos.machines import Machine, Member, Network, port_of_all_addresses
+from tests.rabbitmq import PROGRAM, Epmd, RabbitMember
+from tests.shipped_broker import SHIPPED
 
-SHIPPED: Final = Path(__file__).parents[2] / "deploy" / "rabbitmq"
-CONF: Final = SHIPPED / "rabbitmq.conf"
-ADVANCED: Final = SHIPPED / "advanced.config"
-SHIPPED_NODE: Final = "rabbit@192.0.2.1{number}"
-SHIPPED_PORT: Final = "mqtt.listeners.tcp.default = 1883"
-PARTNERS: Final = "cluster_partition_handling.pause_if_all_down.nodes."
-SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-"""Debian's command in /usr/sbin changes to the user of its one server."""
 MEMBERS: Final = 3
 PROTOCOL: Final = "3.1.1"
+SERVICES: Final = {BrokerRole.CORE: "core", BrokerRole.WATCHER: "admin"}
+"""Names of services as `broker-logins` knows them."""
 ALL_THERE: Final = (MEMBERS, MEMBERS)
 READY_S: Final = 120.0
 ASK_S: Final = 10.0
+INSTALL_S: Final = 30.0
 LOOK_S: Final = 0.3
 LOOKS: Final = 5
 """It counts as whole when it is so at this many looks on end."""
@@ -45,24 +42,27 @@ CALM: Final = "+sbwt none +sbwtdcpu none +sbwtdio none"
 
 def missing_programs() -> str:
     """The packages that must be installed for it; empty when all are there."""
-    return "" if SERVER.exists() and shutil.which("erl_call") else "rabbitmq-server"
+    return "" if PROGRAM.exists() and shutil.which("erl_call") else "rabbitmq-server"
 
 
 @dataclass
 class BrokerCluster:
-    """Three machines with RabbitMQ each, and who may log in."""
+    """Three machines with RabbitMQ and `broker-logins` each, and who may log in."""
 
     folder: Path
     ports: dict[str, int]
     machines: list[Machine]
     accounts: dict[str, Account]
+    database_url: str
+    epmd: Epmd
     members: list[Member] = field(default_factory=list)
-    cookie: str = field(default_factory=secrets.token_hex)
+    logins: list[Member] = field(default_factory=list)
+    cookie: str = ""
 
     def url(self, username: str, first: int) -> str:
         """All members' addresses with a login, from one of them on: so that not all clients begin at the same one."""
         account = self.accounts[username]
-        login = f"{quote(account.username, safe='')}:{quote(account.password, safe='')}"
+        login = f"{quote(SERVICES.get(account.role, username), safe='')}:{quote(account.password, safe='')}"
         ordered = [self.machines[(first + step) % MEMBERS] for step in range(MEMBERS)]
         return ",".join(f"mqtt://{login}@{machine.address}:{self.ports['MQTT']}" for machine in ordered)
 
@@ -76,18 +76,18 @@ class BrokerCluster:
                     looks = looks + 1 if seen == [ALL_THERE] * len(self.machines) else 0
                     await asyncio.sleep(LOOK_S)
         except TimeoutError:
-            logs = "\n".join(f"{member.name}: {member.log()}" for member in self.members)
+            logs = "\n".join(f"{member.name}: {member.log()}" for member in (*self.members, *self.logins))
             raise AssertionError(f"not whole: {seen}\n{logs}") from None
 
-    async def takes_clients(self, machine: Machine) -> None:
-        """Wait until a member has started."""
+    async def until_started(self, machine: Machine) -> None:
+        """Wait until a member takes clients."""
         async with asyncio.timeout(READY_S):
-            while not await self._takes_clients(machine):
+            while not await _is_open(machine, self.ports["MQTT"]):
                 await asyncio.sleep(LOOK_S)
 
     async def _seen_by(self, machine: Machine) -> tuple[int, int]:
         """How many members run, and how many share the client ids, as one of them says it; 0 while it takes no clients."""
-        if not await self._takes_clients(machine):
+        if not (await _is_open(machine, self.ports["MQTT"]) and await _is_open(machine, self.ports["LOGINS"])):
             return 0, 0
         running = await self._ask(machine, "rabbit_mnesia cluster_nodes [running]")
         sharing = await self._ask(machine, f"ra members [{{mqtt_node,'{node_name(machine)}'}}]")
@@ -101,7 +101,7 @@ class BrokerCluster:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "ERL_EPMD_PORT": str(self.ports["EPMD"])},
+            env={**os.environ, "ERL_EPMD_PORT": str(self.epmd.port)},
         )
         try:
             async with asyncio.timeout(ASK_S):
@@ -111,12 +111,13 @@ class BrokerCluster:
             return ""
         return said.decode()
 
-    async def _takes_clients(self, machine: Machine) -> bool:
-        with suppress(OSError):
-            _, writer = await asyncio.open_connection(machine.address, self.ports["MQTT"])
-            writer.close()
-            return True
-        return False
+
+async def _is_open(machine: Machine, port: int) -> bool:
+    with suppress(OSError):
+        _, writer = await asyncio.open_connection(machine.address, port)
+        writer.close()
+        return True
+    return False
 
 
 def node_name(machine: Machine) -> str:
@@ -125,15 +126,18 @@ def node_name(machine: Machine) -> str:
 
 
 @asynccontextmanager
-async def rabbitmq_cluster(folder: Path, network: Network, accounts: Iterable[Account]) -> AsyncIterator[BrokerCluster]:
-    """Run one in a folder that every user may enter.
+async def rabbitmq_cluster(
+    folder: Path, network: Network, accounts: Iterable[Account], database_url: str
+) -> AsyncIterator[BrokerCluster]:
+    """Run one in a folder that every user may enter; the devices' logins are in the database.
 
     The members find each other's port by one `epmd`, as several can't run on one machine; it is asked when a member starts.
     """
-    ports = {name: port_of_all_addresses() for name in ("MQTT", "EPMD")}
+    ports = {name: port_of_all_addresses() for name in ("MQTT", "API", "LOGINS")}
     machines = [network.machine(f"mq{number}") for number in range(1, MEMBERS + 1)]
-    cluster = BrokerCluster(folder, ports, machines, {account.username: account for account in accounts})
-    _write(cluster)
+    known = {account.username: account for account in accounts}
+    cluster = BrokerCluster(folder, ports, machines, known, database_url, Epmd(folder))
+    _write_services(cluster)
     async with AsyncExitStack() as stack:
         guide = network.machine("epmd")
         owner = guide.owner(0)
@@ -141,15 +145,17 @@ async def rabbitmq_cluster(folder: Path, network: Network, accounts: Iterable[Ac
         await stack.enter_async_context(epmd.kept())
         for machine in machines:
             cluster.members.append(_member(cluster, machine))
+            cluster.logins.append(_logins(cluster, machine))
+            await stack.enter_async_context(cluster.logins[-1].kept())
             await stack.enter_async_context(cluster.members[-1].kept())
-            await cluster.takes_clients(machine)  # those that start for the first time together may not share client ids
+            await cluster.until_started(machine)  # those that start for the first time together may not share client ids
         await cluster.whole()
         yield cluster
 
 
 def _epmd(cluster: BrokerCluster, owner: Owner, count: int) -> Child:
     return Child(
-        ["epmd", "-port", str(cluster.ports["EPMD"])],
+        ["epmd", "-port", str(cluster.epmd.port)],
         log=cluster.folder / f"epmd.{count}.log",
         stop_steps=KILL,
         orphan_signal=signal.SIGKILL,
@@ -158,77 +164,82 @@ def _epmd(cluster: BrokerCluster, owner: Owner, count: int) -> Child:
     )
 
 
-def _write(cluster: BrokerCluster) -> None:
-    """The shipped configuration with this machine's addresses and ports, and the logins."""
-    user, shipped = pwd.getpwnam("nobody"), CONF.read_text(encoding="utf-8")
-    for number, machine in enumerate(cluster.machines, 1):
-        shipped = shipped.replace(SHIPPED_NODE.format(number=number), node_name(machine))
+def _write_services(cluster: BrokerCluster) -> None:
+    """The folder, and in it the services' logins."""
     cluster.folder.mkdir()
-    for machine in cluster.machines:
-        home = cluster.folder / machine.name
-        home.mkdir()
-        listens = f"mqtt.listeners.tcp.default = {machine.address}:{cluster.ports['MQTT']}"
-        own = f"distribution.listener.interface = {machine.address}\nload_definitions = {home / 'definitions.json'}\n"
-        itself = re.compile(rf"^{re.escape(PARTNERS)}\S+ = {re.escape(node_name(machine))}\n", re.MULTILINE)
-        written, deleted = itself.subn("", shipped)
-        assert (deleted, written.count(PARTNERS), written.count(SHIPPED_PORT)) == (1, MEMBERS - 1, 1)
-        (home / "rabbitmq.conf").write_text(f"{written.replace(SHIPPED_PORT, listens)}{own}", encoding="utf-8")
-        shutil.copy(ADVANCED, home)
-        (home / "enabled_plugins").write_text("[rabbitmq_mqtt].\n", encoding="utf-8")
-        (home / "definitions.json").write_text(json.dumps(_definitions(cluster.accounts.values())), encoding="utf-8")
-        (home / ".erlang.cookie").write_text(cluster.cookie, encoding="utf-8")
-        for path in (home, *home.iterdir()):
-            os.chown(path, user.pw_uid, -1)
-        (home / ".erlang.cookie").chmod(0o400)
     cluster.folder.chmod(0o755)
+    accounts = [account for account in cluster.accounts.values() if account.role in SERVICES]
+    file = cluster.folder / "services"
+    file.write_text("".join(f"{SERVICES[account.role]}:{account.password}\n" for account in accounts), encoding="utf-8")
+    hash_logins(file)
 
 
-def _definitions(accounts: Iterable[Account]) -> dict[str, object]:
-    """Users that may do all."""
-    rights = {"vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
-    accounts = list(accounts)
-    return {
-        "vhosts": [{"name": "/"}],
-        "users": [{"name": account.username, "password_hash": _hash(account.password), "tags": ""} for account in accounts],
-        "permissions": [{"user": account.username, **rights} for account in accounts],
+def _install(cluster: BrokerCluster, machine: Machine) -> RabbitMember:
+    """A member's files: what the shipped scripts write, and this machine's addresses."""
+    home, ports = cluster.folder / machine.name, cluster.ports
+    given = {
+        "API_PORT": ports["API"],
+        "BIND": machine.address,
+        "BROKER_USER": "nobody",
+        "LOGINS": f"{machine.address}:{ports['LOGINS']}",
+        "MEMBERS": " ".join(each.address for each in cluster.machines),
+        "MQTT_PORT": ports["MQTT"],
     }
-
-
-def _hash(password: str) -> str:
-    salt = secrets.token_bytes(4)
-    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+    names = [node_name(each) for each in cluster.machines]
+    commands: tuple[list[str | Path], ...] = (
+        [SHIPPED / "rabbitmq" / "install.sh", home, cluster.folder / "secrets", "plain"],
+        [SHIPPED / "rabbitmq" / "cluster.sh", home, node_name(machine), *names],
+    )
+    for command in commands:
+        env = {**os.environ, **{name: str(value) for name, value in given.items()}}
+        subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL, timeout=INSTALL_S)
+    (home / "conf.d" / "this-machine.conf").write_text(f"management.tcp.ip = {machine.address}\n", encoding="utf-8")
+    member = RabbitMember(home, cluster.epmd, name=machine.name, address=machine.address)
+    cluster.cookie = cluster.cookie or member.cookie
+    (home / ".erlang.cookie").write_text(cluster.cookie, encoding="utf-8")
+    user = pwd.getpwnam("nobody")
+    for path in (home, *home.rglob("*")):
+        os.chown(path, user.pw_uid, -1)
+    (home / ".erlang.cookie").chmod(0o400)
+    return member
 
 
 def _member(cluster: BrokerCluster, machine: Machine) -> Member:
-    home, owner = cluster.folder / machine.name, machine.owner(0)
+    shipped, owner = _install(cluster, machine), machine.owner(0)
+    arguments = f"{shipped.env['RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS']} {CALM}"
     env = {
-        "PATH": os.environ["PATH"],
-        "LC_ALL": "C.UTF-8",
-        "HOME": str(home),
-        "ERL_EPMD_PORT": str(cluster.ports["EPMD"]),
-        "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / ADVANCED.name),
-        "RABBITMQ_CONF_ENV_FILE": str(home / "none"),
-        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
-        "RABBITMQ_DIST_PORT": str(port_of_all_addresses()),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
-        "RABBITMQ_GENERATED_CONFIG_DIR": str(home / "generated"),
-        "RABBITMQ_LOGS": "-",
-        "RABBITMQ_LOG_BASE": str(home / "log"),
-        "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
-        "RABBITMQ_NODENAME": node_name(machine),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": CALM,
-        "RABBITMQ_USE_LONGNAME": "true",
+        **shipped.env,
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(shipped.folder / "advanced.config"),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": arguments,
     }
 
     def start(count: int) -> Child:
         return Child(
-            [SERVER],
+            [PROGRAM],
             log=cluster.folder / f"rabbitmq-{machine.name}.{count}.log",
             stop_steps=KILL,
             orphan_signal=signal.SIGKILL,
             owner=owner,
             env=env,
-            cwd=home,
+            cwd=shipped.folder,
         )
 
     return Member(f"rabbitmq-{machine.name}", machine, owner.gid, start)
+
+
+def _logins(cluster: BrokerCluster, machine: Machine) -> Member:
+    owner, secrets = machine.owner(1, root=True), cluster.folder / "secrets"
+    settings = {
+        "TAPWIRE_DATABASE_URL": cluster.database_url,
+        "TAPWIRE_BROKER_LOGINS_SECRET_FILE": str(secrets / "broker_logins_secret"),
+        "TAPWIRE_BROKER_API_URL_FILE": str(secrets / "broker_api_url"),
+    }
+    listen = f"{machine.address}:{cluster.ports['LOGINS']}"
+    arguments = ("tapwire_core", "broker-logins", "--services", str(cluster.folder / "services"), "--listen", listen)
+    program = Program(f"logins-{machine.name}", arguments, settings)
+    return Member(
+        program.name,
+        machine,
+        owner.gid,
+        lambda count: start_program(program, cluster.folder / f"{program.name}.{count}.log", owner),
+    )
