@@ -28,7 +28,7 @@ PROTOCOL: Final = "3.1.1"
 SERVICES: Final = {BrokerRole.CORE: "core", BrokerRole.WATCHER: "admin"}
 """Names of services as `broker-logins` knows them."""
 ALL_THERE: Final = (MEMBERS, MEMBERS)
-READY_S: Final = 120.0
+READY_S: Final = 180.0
 ASK_S: Final = 10.0
 INSTALL_S: Final = 30.0
 LOOK_S: Final = 0.3
