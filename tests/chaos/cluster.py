@@ -106,6 +106,8 @@ class Trial:
         await self.of("crash", [await database.named("leader")], DATABASE_S)
         for harm, broker in zip(LASTING, cluster.broker.members, strict=True):  # a member's clients go to the one after it
             await self.of(harm, [broker], SERVICE_S)
+        for harm in ("kill -9", "freeze"):  # cut off it was, with its broker
+            await self.of(harm, [cluster.broker.logins[0]], SERVICE_S)
         for harm in LASTING:
             await self.of(harm, [await database.named("leader")], DATABASE_S)
             await self.of(harm, [await database.named("sync_standby")], DATABASE_S)
