@@ -5,8 +5,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from tapwire_contracts.messages import MISSED_HEARTBEATS
@@ -15,11 +17,15 @@ from tapwire_core.broker import client
 from tapwire_core.mqtt.connection import BrokerAddress
 from tapwire_core.worker.worker import Intervals, Worker
 from tapwire_demo.processes import LOOPBACK
+from tapwire_node.mqtt import broker_connection
+from tapwire_node.runtime.tap_node import running_node
+from tapwire_node.settings import Settings
 from tests.venue import Venue
 
 HEARTBEAT_MS: Final = 400
 PUBLISHED_WITHIN_S: Final = 0.2
 SOON_S: Final = 20.0
+UNTAKEN_MS: Final = 500
 PACE: Final = Intervals(database_check_s=0.1, reconnect_max_s=0.3)
 CONNACK: Final = b"\x20\x02\x00\x00"
 PINGRESP: Final = b"\xd0\x00"
@@ -98,3 +104,24 @@ async def test_a_worker_stays_at_a_broker_that_takes_no_message_until_nodes_woul
     stayed_s = broker.connects_s[1] - broker.connects_s[0]
     assert stayed_s >= MISSED_HEARTBEATS * HEARTBEAT_MS / 1000, "one message that nobody takes is no reason to leave"
     assert broker.published > 1
+
+
+@pytest.mark.parametrize(("addresses", "leaves"), [(2, True), (1, False)])
+async def test_a_node_leaves_an_address_that_takes_none_of_its_messages_where_it_has_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: int, leaves: bool
+) -> None:
+    monkeypatch.setattr(broker_connection, "UNTAKEN_MS", UNTAKEN_MS)
+    broker = HangingBroker()
+    async with broker.running():
+        url = ",".join([f"mqtt://bar%2Ftaps%2Fleft:secret@{LOOPBACK}:{broker.port}"] * addresses)
+        given = {
+            "tap": {"path": "bar/taps/left", "pulses_per_liter": 450},
+            "broker": {"url": url, "protocol": "3.1.1", "reconnect_first_ms": 100},
+            "journal": {"file": str(tmp_path / "journal.sqlite")},
+            "hardware": {"driver": "simulated", "pulses_per_liter": 450},
+        }
+        async with running_node(msgspec.convert(given, Settings)):
+            await asyncio.sleep(6 * UNTAKEN_MS / 1000)
+
+    assert broker.published > 0
+    assert (len(broker.connects_s) > 1) == leaves
