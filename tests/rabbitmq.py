@@ -91,9 +91,7 @@ class RabbitMember:
 
     def start(self) -> None:
         """Start it, or start it again with what it had. A gentle end would take it six seconds, and has nothing to save."""
-        self.server = Child(
-            [PROGRAM], log=self.folder / "rabbitmq.log", stop_steps=[StopStep(signal.SIGKILL, 5.0)], env=self._env()
-        )
+        self.server = Child([PROGRAM], log=self.folder / "rabbitmq.log", stop_steps=[StopStep(signal.SIGKILL, 5.0)], env=self.env)
 
     async def until_up(self) -> None:
         """Wait until it serves."""
@@ -114,7 +112,9 @@ class RabbitMember:
         """All that it has written since its last start."""
         return (self.folder / "rabbitmq.log").read_text(encoding="utf-8", errors="replace")
 
-    def _env(self) -> dict[str, str]:
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment that it starts with."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),

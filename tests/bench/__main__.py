@@ -1,7 +1,7 @@
 """`make bench`: measure everything in one run, print the table, keep JSON and chart; `--docs` writes the page of the docs too.
 
-`--only screen` measures how soon the console shows what happens, `--only limits` what a serving limit costs; each prints that
-alone.
+`--only screen` measures how soon the console shows what happens, `--only limits` what a serving limit costs, `--only workers` what
+further core workers bring; each prints that alone.
 """
 
 import argparse
@@ -17,6 +17,8 @@ from tests.bench import sections
 from tests.bench.report import Figures, as_json, as_text, draw, limit_row, this_machine
 from tests.bench.screen import ScreenFigures, as_rows, watch
 from tests.bench.stage import ROOT, Stage, open_stage
+from tests.bench.workers import TAPS as WORKER_TAPS
+from tests.bench.workers import WorkerTurns, worker_rows, workers
 from tests.browser.console import has_chromium
 
 FOLDER: Final = ROOT / ".tapwire" / "bench"
@@ -30,7 +32,9 @@ WATCHED_AT_LEAST_S: Final = 20.0
 SCREEN: Final = "screen"
 LIMITS: Final = "limits"
 LIMITS_AT_LEAST_S: Final = 24.0
-STEPS: Final = 10 + len(TAPS)
+WORKERS: Final = "workers"
+WORKERS_AT_LEAST_S: Final = 12.0
+STEPS: Final = 11 + len(TAPS)
 """Of a whole run."""
 PAGE: Final = """# How fast it is
 
@@ -73,7 +77,7 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
     steps.say("two workers")
     await stage.start_cores(1)
     two_workers = await sections.closed_loop(stage, PACED_TAPS, seconds)
-    stage.end_cores()
+    by_workers = await measure_workers(stage, seconds, steps)
     await stage.start_cores(1)
     steps.say(f"{arguments.steady:g} s on end")
     steady = await sections.steady(stage, PACED_TAPS, arguments.steady)
@@ -97,6 +101,7 @@ async def measure(stage: Stage, arguments: argparse.Namespace, screen: ScreenFig
         closed=closed,
         paced=paced,
         two_workers=two_workers,
+        workers=by_workers,
         steady=steady,
         steady_s=arguments.steady,
         backlog_per_s=backlog_per_s,
@@ -114,6 +119,12 @@ async def measure_limits(stage: Stage, seconds: float, steps: Steps) -> sections
     """A serving limit against none, by turns."""
     steps.say("a serving limit")
     return await sections.serving_limit(stage, max(seconds, LIMITS_AT_LEAST_S))
+
+
+async def measure_workers(stage: Stage, seconds: float, steps: Steps) -> WorkerTurns:
+    """One, two and three workers, by turns; none runs afterwards."""
+    steps.say("one, two and three workers")
+    return await workers(stage, max(seconds, WORKERS_AT_LEAST_S))
 
 
 async def measure_screen(seconds: float, steps: Steps) -> ScreenFigures | None:
@@ -137,6 +148,11 @@ async def main() -> None:
                 await stage.start_cores(1)
                 turns = await measure_limits(stage, arguments.seconds, steps)
             print("\n".join(f"{name}: {value}" for name, value in limit_row(turns).items()))
+            return
+        if arguments.only == WORKERS:
+            async with open_stage(WORKER_TAPS) as stage:
+                by_workers = await measure_workers(stage, arguments.seconds, steps)
+            print("\n".join(f"{name}: {value}" for name, value in worker_rows(by_workers).items()))
             return
         screen = await measure_screen(arguments.seconds, steps)
         if arguments.only != SCREEN:
@@ -162,7 +178,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--steady", type=float, default=300.0, help="seconds of the run that shows whether it gets slower")
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=1_000_000, help="of history in each table")
-    made.add_argument("--only", choices=[SCREEN, LIMITS], help="measure nothing else")
+    made.add_argument("--only", choices=[SCREEN, LIMITS, WORKERS], help="measure nothing else")
     made.add_argument("--docs", action="store_true", help="write docs/performance.md and its chart")
     return made
 

@@ -15,6 +15,7 @@ from tapwire_core import SOFTWARE
 from tests.bench.meters import Spread
 from tests.bench.screen import ScreenFigures, as_rows
 from tests.bench.sections import HISTORY, Closed, LimitTurns, NodeFigures
+from tests.bench.workers import WorkerTurns, worker_rows
 
 ECHO_RATIO: Final = 3
 BYTES_PER_GB: Final = 1 << 30
@@ -44,6 +45,7 @@ class Figures(Struct, frozen=True):
     closed: list[Closed]
     paced: Closed
     two_workers: Closed
+    workers: WorkerTurns
     steady: list[Closed]
     """The parts of `steady_s` on end."""
     steady_s: float
@@ -135,6 +137,7 @@ def _beside(figures: Figures) -> dict[str, str]:
         ),
         "history": f"{figures.old.authorise.p50_ms / figures.young.authorise.p50_ms:.2f} × the authorise p50",
         **limit_row(figures.serving_limit),
+        **worker_rows(figures.workers),
         "reports of taps that were offline": f"{figures.backlog_per_s:,} /s",
         **{f"{name} restarted, to the first settled pour": f"{took} s" for name, took in figures.recovery_s.items()},
         "node: card to question, through the broker": _short(node.card_to_question),

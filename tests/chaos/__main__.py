@@ -50,7 +50,7 @@ async def cluster_chaos(seed: int, taps: int) -> int:
     if reason := why_not() or ("" if may_cut() else "machines are cut off by iptables, whose rules this user may not set"):
         print(f"CLUSTER=1 can't run here: {reason}")
         return 1
-    place = "three database members with etcd, three core workers, two admin APIs behind HAProxy, one Mosquitto"
+    place = "three RabbitMQ, three database members with etcd, three core workers, two admin APIs behind HAProxy"
     print(f"A bar with {taps} taps, {place}.")
     async with open_cluster(taps) as cluster:
         losses: list[Loss] = []

@@ -69,6 +69,9 @@ HARMS: Final[Mapping[str, Callable[[Member], AbstractAsyncContextManager[None]]]
     "cut off": cut_off,
 }
 
+LASTING: Final = ("kill -9", "freeze", "cut off")
+"""Those that last until they are undone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -101,7 +104,11 @@ class Trial:
         """Every harm to one member of every kind, one after the other, and then to one of each kind at once."""
         database, cluster = self.cluster.database, self.cluster
         await self.of("crash", [await database.named("leader")], DATABASE_S)
-        for harm in ("kill -9", "freeze", "cut off"):
+        for harm, broker in zip(LASTING, cluster.broker.members, strict=True):  # a member's clients go to the one after it
+            await self.of(harm, [broker], SERVICE_S)
+        for harm in ("kill -9", "freeze"):  # cut off it was, with its broker
+            await self.of(harm, [cluster.broker.logins[0]], SERVICE_S)
+        for harm in LASTING:
             await self.of(harm, [await database.named("leader")], DATABASE_S)
             await self.of(harm, [await database.named("sync_standby")], DATABASE_S)
             if harm != "cut off":  # its machine was, with its PostgreSQL
@@ -109,11 +116,11 @@ class Trial:
             await self.of(harm, [self.cluster.cores[0]], SERVICE_S)
             await self.of(harm, [self.cluster.admins[0]], SERVICE_S)
             await self.of(harm, [self.cluster.haproxy], SERVICE_S)
-        for harm in ("kill -9", "freeze", "cut off"):
+        for harm, broker in zip(LASTING, cluster.broker.members, strict=True):
             leader = await database.named("leader")
             other = next(etcd for etcd in database.etcds if etcd.machine is not leader.machine)
             machines = [leader] if harm == "cut off" else [leader, other]  # with two of three machines cut off nobody may decide
-            await self.of(harm, [*machines, cluster.cores[1], cluster.admins[1], cluster.haproxy], DATABASE_S)
+            await self.of(harm, [*machines, broker, cluster.cores[1], cluster.admins[1], cluster.haproxy], DATABASE_S)
 
     def _beside(self, member: Member) -> Member:
         """The etcd on a member's machine."""
@@ -129,7 +136,7 @@ class Trial:
                 await stack.enter_async_context(HARMS[harm](member))
             dry_s = await self._poured_again(began)
         undone_s = asyncio.get_running_loop().time()
-        await self.cluster.database.whole()
+        await self.cluster.whole()
         self.losses.append(Loss(f"{harm} {names}", goal_s, dry_s, asyncio.get_running_loop().time() - undone_s))
         self.tell(self.losses[-1])
 

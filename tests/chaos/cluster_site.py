@@ -1,9 +1,10 @@
-"""The bar without a single machine: three database members, three core workers, two admin APIs behind HAProxy."""
+"""The bar without a single machine: three brokers, three database members, three core workers, two admin APIs behind HAProxy."""
 
+import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,13 @@ from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.policy import Policy
-from tapwire_demo.broker import BrokerKind, find_mosquitto, open_broker
 from tapwire_demo.processes import Child
 from tapwire_demo.programs import Program, start_program
+from tests.chaos import patroni, rabbitmq
 from tests.chaos.first_data import VENUE, found
 from tests.chaos.machines import Member, Network, port_of_all_addresses
-from tests.chaos.patroni import KILL, DatabaseCluster, missing_programs, patroni_cluster
-from tests.chaos.programs import KeptServer
+from tests.chaos.patroni import KILL, DatabaseCluster, patroni_cluster
+from tests.chaos.rabbitmq import BrokerCluster, rabbitmq_cluster
 from tests.chaos.site import ADMIN, RICH_MINOR, Site, hire_staff, open_taps, service_settings, until_ready
 
 HAPROXY_CFG: Final = Path(__file__).parents[2] / "deploy" / "haproxy" / "admin.cfg"
@@ -36,18 +37,21 @@ class Cluster:
 
     site: Site
     database: DatabaseCluster
+    broker: BrokerCluster
     cores: list[Member]
     admins: list[Member]
     haproxy: Member
 
+    async def whole(self) -> None:
+        """Wait until every member of database and broker is there again."""
+        await asyncio.gather(self.database.whole(), self.broker.whole())
+
 
 def why_not() -> str:
     """What this machine lacks for it; empty when nothing."""
-    missing = missing_programs().split()
+    missing = [*patroni.missing_programs().split(), *rabbitmq.missing_programs().split()]
     if which("haproxy", path=SYSTEM_PATH) is None:
         missing.append("haproxy")
-    if find_mosquitto() is None:
-        missing.append("mosquitto")
     if missing:
         return f"not installed (Debian: apt-get install {' '.join(missing)})"
     return "" if os.geteuid() == 0 else "each member runs with a group of its own, which takes root"
@@ -64,22 +68,23 @@ async def open_cluster(tap_count: int) -> AsyncIterator[Cluster]:
         db = await stack.enter_async_context(Database.open(database.url, Policy(), pool_size=4))
         paths = [tap_path(VENUE, f"tap-{number}") for number in range(1, tap_count + 1)]
         accounts = await found(db, paths)
-        broker = await stack.enter_async_context(open_broker(BrokerKind.MOSQUITTO, folder / "broker", accounts))
-        site = Site(folder, db, None, broker, database_url=database.application_url)
-        site.servers[broker.name] = KeptServer(broker)
-        await stack.enter_async_context(site.servers[broker.name].kept())
+        broker = await stack.enter_async_context(rabbitmq_cluster(folder / "broker", network, accounts, database.application_url))
+        site = Site(folder, db, None, None, database_url=database.application_url)
         await hire_staff(site)
         port = port_of_all_addresses()
-        cores = [_service(site, network, name, port) for name in CORES]
-        admins = [_service(site, network, name, port) for name in ADMINS]
+        cores = [_service(site, network, name, port, broker.url("core", place)) for place, name in enumerate(CORES)]
+        admins = [_service(site, network, name, port, broker.url("watcher", place)) for place, name in enumerate(ADMINS)]
         haproxy = _haproxy(site, network, admins, port)
         site.api_url = f"http://{haproxy.machine.address}:{port}"
+        site.programs |= {member.name: member for member in (*broker.members, *broker.logins)}
         for member in (*cores, *admins, haproxy):
             site.programs[member.name] = member
             await stack.enter_async_context(member.kept())
-        await open_taps(site, stack, paths, (RICH_MINOR, RICH_MINOR))  # a guest without money would look like a lost pour
+        urls = {path: broker.url(str(path), place) for place, path in enumerate(paths)}
+        # a guest without money would look like a lost pour
+        await open_taps(site, stack, urls, (RICH_MINOR, RICH_MINOR), rabbitmq.PROTOCOL)
         await until_ready(site)
-        yield Cluster(site, database, cores, admins, haproxy)
+        yield Cluster(site, database, broker, cores, admins, haproxy)
 
 
 def _folder_of_all(stack: AsyncExitStack) -> Path:
@@ -89,13 +94,13 @@ def _folder_of_all(stack: AsyncExitStack) -> Path:
     return folder
 
 
-def _service(site: Site, network: Network, name: str, port: int) -> Member:
+def _service(site: Site, network: Network, name: str, port: int, broker_url: str) -> Member:
     machine = network.machine(name)
     owner = machine.owner(0, root=True)
     is_admin = name.startswith(ADMIN)
-    settings: Mapping[str, str] = service_settings(site.database_url, site.broker.url("watcher" if is_admin else "core"))
+    settings = service_settings(site.database_url, broker_url) | {"TAPWIRE_BROKER_PROTOCOL": rabbitmq.PROTOCOL}
     if is_admin:
-        settings = {**settings, "TAPWIRE_ADMIN_HOST": machine.address, "TAPWIRE_ADMIN_PORT": str(port)}
+        settings |= {"TAPWIRE_ADMIN_HOST": machine.address, "TAPWIRE_ADMIN_PORT": str(port)}
     program = Program(name, ("tapwire_admin" if is_admin else "tapwire_core", "run"), settings)
     return Member(name, machine, owner.gid, lambda count: start_program(program, site.folder / f"{name}.{count}.log", owner))
 

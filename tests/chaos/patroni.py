@@ -23,7 +23,7 @@ DEBIAN_POSTGRES: Final = Path("/usr/lib/postgresql")
 PROGRAMS: Final = {"etcd": "etcd-server", "patroni": "patroni"}
 """What it runs, and the package of Debian that has it."""
 MEMBERS: Final = 3
-READY_S: Final = 90.0
+READY_S: Final = 180.0
 LOOK_S: Final = 0.3
 LOOKS: Final = 5
 """It counts as whole when it is so at this many looks on end: a member that comes back looks well for a moment."""

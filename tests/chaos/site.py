@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from tapwire_contracts.topics import DevicePath, tap_path
+from tapwire_core.broker.client import MQTT_5
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.closed_sets import Role
@@ -56,12 +57,11 @@ CLOSING_S: Final = 0.15
 
 @dataclass(slots=True)
 class Tap:
-    """A tap: its node, the link before it, and a hand at what is simulated. `lost_ml` flowed while no node was there to count."""
+    """A tap: its node, and a hand at what is simulated. `lost_ml` flowed while no node was there to count."""
 
     path: DevicePath
     keg_id: UUID
     node: KeptProgram
-    link: Link
     drinkers: list[Drinker]
     socket: Path
     deaths: int = 0
@@ -136,7 +136,8 @@ class Site:
     db: Database
     single: EmbeddedPostgres | None
     """The one database server; a cluster has none."""
-    broker: EmbeddedBroker
+    single_broker: EmbeddedBroker | None
+    """The one broker; a cluster has none."""
     taps: list[Tap] = field(default_factory=list)
     strangers: list[Stranger] = field(default_factory=list)
     programs: dict[str, KeptProgram | Member] = field(default_factory=dict)
@@ -154,6 +155,12 @@ class Site:
         """The one database server."""
         assert self.single is not None, "a cluster has several"
         return self.single
+
+    @property
+    def broker(self) -> EmbeddedBroker:
+        """The one broker."""
+        assert self.single_broker is not None, "a cluster has several"
+        return self.single_broker
 
     @property
     def cores(self) -> list[KeptProgram | Member]:
@@ -188,9 +195,16 @@ async def open_site(
             keg_id = await db.pool.fetchval("SELECT keg_id FROM taps WHERE tap_path = $1", str(path))
             site.strangers.append(Stranger(path, keg_id, await invite(db, f"05c0{number:04x}", RICH_MINOR)))
         await _open_services(site, stack, core_settings or {})
-        await open_taps(site, stack, paths)
+        await open_taps(site, stack, {path: await _broker_url(site, stack, path) for path in paths})
         await until_ready(site)
         yield site
+
+
+async def _broker_url(site: Site, stack: AsyncExitStack, path: DevicePath) -> str:
+    """The broker for a node, by way of a link."""
+    link = await stack.enter_async_context(Link.opened(f"{path.device_id} to broker", site.broker.device_port))
+    site.links[link.name] = link
+    return through(site.broker.url(str(path)), link)
 
 
 async def _open_services(site: Site, stack: AsyncExitStack, core_settings: Mapping[str, str]) -> None:
@@ -235,17 +249,19 @@ def _database_url(site: Site, link: Link) -> str:
 
 
 async def open_taps(
-    site: Site, stack: AsyncExitStack, paths: list[DevicePath], paid_minor: tuple[int, int] = RICH_AND_POOR
+    site: Site,
+    stack: AsyncExitStack,
+    broker_urls: Mapping[DevicePath, str],
+    paid_minor: tuple[int, int] = RICH_AND_POOR,
+    protocol: str = MQTT_5,
 ) -> None:
-    """One simulator that outlives the nodes, and a node for each tap."""
+    """One simulator that outlives the nodes, and a node for each tap, with the broker's address or addresses for it."""
     files = []
-    for path in paths:
-        link = await stack.enter_async_context(Link.opened(f"{path.device_id} to broker", site.broker.device_port))
-        site.links[link.name] = link
-        file = _write_tap(site, path, link)
+    for path, broker_url in broker_urls.items():
+        file = _write_tap(site, path, {"url": broker_url, "protocol": protocol})
         keg_id = await site.db.pool.fetchval("SELECT keg_id FROM taps WHERE tap_path = $1", str(path))
         node = KeptProgram(Program(path.device_id, ("tapwire_node", "run", "--config", file), {}), site.folder)
-        site.taps.append(tap := Tap(path, keg_id, node, link, await _drinkers(site, paid_minor), site.folder / "beer.sock"))
+        site.taps.append(tap := Tap(path, keg_id, node, await _drinkers(site, paid_minor), site.folder / "beer.sock"))
         node.after_death = tap.after_death
         files.append(file)
     arguments = [argument for file in files for argument in ("--config", file)]
@@ -260,12 +276,12 @@ async def open_taps(
         await stack.enter_async_context(tap.node.kept())
 
 
-def _write_tap(site: Site, path: DevicePath, link: Link) -> Path:
+def _write_tap(site: Site, path: DevicePath, broker: dict[str, str]) -> Path:
     folder = site.folder / path.device_id
     folder.mkdir()
     settings: dict[str, Any] = {
         "tap": {"path": str(path), "pulses_per_liter": PULSES_PER_LITER},
-        "broker": {"url": through(site.broker.url(str(path)), link)},
+        "broker": broker,
         "journal": {"file": str(folder / "journal.sqlite")},
         "hardware": {"driver": "simulated", "simulator": str(site.folder / "beer.sock"), "pulses_per_liter": PULSES_PER_LITER},
         "process": {"valve_watchdog_ms": BUSY_MACHINE_MS},

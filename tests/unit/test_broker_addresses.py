@@ -11,6 +11,7 @@ from tapwire_contracts.broker_addresses import (
     keepalive_s,
     socket_options,
     split_broker_urls,
+    subscription_qos,
 )
 from tapwire_contracts.core_watch import CoreWatch
 from tapwire_contracts.mqtt_clients import NO_DELAY
@@ -51,6 +52,11 @@ def test_what_is_no_address_is_refused_without_its_secret(text: str) -> None:
     assert "s3cret" not in str(refused.value)
 
 
+def test_a_client_that_may_go_elsewhere_leaves_no_queue_behind_that_only_one_member_serves() -> None:
+    assert subscription_qos(1, has_others=True) == 0
+    assert subscription_qos(1, has_others=False) == 1
+
+
 def test_an_address_in_a_log_has_no_secret() -> None:
     assert host_of("mqtts://core:s3cret@broker.example") == "broker.example:8883"
 
@@ -80,7 +86,7 @@ def test_one_address_is_tried_again_with_waits_that_double() -> None:
 
 
 def test_only_a_client_with_another_address_leaves_a_silent_machine_soon() -> None:
-    assert (keepalive_s(15, has_others=False), keepalive_s(15, has_others=True)) == (15, 4)
+    assert (keepalive_s(15, has_others=False), keepalive_s(15, has_others=True)) == (15, 3)
     assert socket_options(has_others=False) == NO_DELAY
     assert set(NO_DELAY) < set(socket_options(has_others=True))
 

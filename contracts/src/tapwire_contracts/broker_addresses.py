@@ -10,7 +10,7 @@ from tapwire_contracts.mqtt_clients import NO_DELAY
 
 DEFAULT_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 """URL scheme → default port."""
-KEEPALIVE_BESIDE_OTHERS_S: Final = 4
+KEEPALIVE_BESIDE_OTHERS_S: Final = 3
 """Longest keepalive of a client that has another address: a member that hangs is left after two of them."""
 UNANSWERED_MS: Final = 4_000
 """Longest time for which a machine may leave sent bytes unacknowledged before such a client takes it for dead."""
@@ -63,6 +63,15 @@ def socket_options(*, has_others: bool) -> tuple[tuple[int, int, int], ...]:
     if not has_others or not hasattr(socket, "TCP_USER_TIMEOUT"):
         return NO_DELAY
     return (*NO_DELAY, (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS))
+
+
+def subscription_qos(wanted: int, *, has_others: bool) -> int:
+    """The QoS of a client's subscriptions: 0 for one that could go to another address.
+
+    RabbitMQ 3.10 keeps what is sent with QoS 1 in a queue of the client id, at the member that made it; while that member is gone,
+    the others refuse this client id's subscriptions. The protocol repeats what is lost on the way.
+    """
+    return 0 if has_others else wanted
 
 
 class Attempts:

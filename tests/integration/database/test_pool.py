@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from tapwire_core.db import connections
+from tapwire_core.db import engine
 from tapwire_core.db.connections import SOCKET_OPTIONS, connect
 from tapwire_core.db.engine import Database
 from tapwire_core.db.failures import is_database_unavailable
@@ -69,7 +69,7 @@ async def test_work_that_is_cut_off_at_any_moment_leaves_no_transaction(
 async def test_a_transaction_of_a_program_that_is_gone_keeps_no_row_locked(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(connections.SERVER_SETTINGS, "idle_in_transaction_session_timeout", str(FROZEN_MS))
+    monkeypatch.setattr(engine, "FROZEN_MS", FROZEN_MS)
     lock = "LOCK TABLE taps"
     async with Database.open(database_url, Policy()) as frozen, Database.open(database_url, Policy()) as other:
 
@@ -86,6 +86,23 @@ async def test_a_transaction_of_a_program_that_is_gone_keeps_no_row_locked(
         assert is_database_unavailable(failed.value), "what was said must be said again"
         async with asyncio.timeout(SOON_S), frozen.transaction() as store:
             await store.connection.execute(lock)
+
+
+async def test_a_transaction_that_may_pause_outlives_what_ends_a_frozen_one(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "FROZEN_MS", FROZEN_MS)
+    async with Database.open(database_url, Policy()) as db:
+        async with db.transaction() as store:
+            await store.may_pause()
+            await asyncio.sleep(3 * FROZEN_MS / 1000)
+            await store.connection.execute("LOCK TABLE taps")
+        async with db.snapshot() as store:
+            await asyncio.sleep(3 * FROZEN_MS / 1000)
+            await store.connection.fetchval("SELECT count(*) FROM taps")
+        async with db.transaction() as store:
+            left = await store.connection.fetchval("SHOW idle_in_transaction_session_timeout")
+    assert left == f"{FROZEN_MS}ms", "the next transaction of the connection may pause no longer"
 
 
 async def test_both_sides_ask_whether_the_other_one_is_there(database_url: str) -> None:

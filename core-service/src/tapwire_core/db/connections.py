@@ -35,7 +35,7 @@ KEEPALIVE_PROBES: Final = 2
 TCP_USER_TIMEOUT_MS: Final = 6_000
 """Time without acknowledgement of sent data after which the peer counts as dead."""
 IDLE_IN_TRANSACTION_MS: Final = 30_000
-"""Idle time after which the server ends a transaction: its client is dead, or frozen with rows locked."""
+"""Idle time after which the server ends a transaction: its client is dead, or frozen. A use case has less (`db.engine`)."""
 SERVER_SETTINGS: Final = {
     "tcp_keepalives_idle": str(KEEPALIVE_IDLE_S),
     "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL_S),

@@ -30,6 +30,8 @@ URGENT_POOL_SIZE: Final = 2
 """Connections beside the pool's, for use cases that must not queue behind others; opened on demand."""
 ROW_LOCK_TIMEOUT_MS: Final = 2_000
 """Longest wait for a row that another transaction holds: the waiting transaction occupies a connection."""
+FROZEN_MS: Final = 5_000
+"""Idle time after which the server ends a transaction that has rows locked: its program is frozen, and others need the rows."""
 CLOSE_TIMEOUT_S: Final = 3.0
 """Time for the pool to close when a program ends."""
 
@@ -116,11 +118,16 @@ class Database:
     async def snapshot(self) -> AsyncIterator[Store]:
         """One read-only transaction that sees one moment of the database."""
         async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-            yield Store(connection, self.policy)
+            store = Store(connection, self.policy)
+            await store.may_pause()
+            yield store
 
 
 async def _open_pool(url: str, size: int) -> asyncpg.Pool:
-    settings = SERVER_SETTINGS | {"lock_timeout": str(ROW_LOCK_TIMEOUT_MS)}
+    settings = SERVER_SETTINGS | {
+        "lock_timeout": str(ROW_LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(FROZEN_MS),
+    }
     return await asyncpg.create_pool(
         url, min_size=0, max_size=size, connect=connect, reset=_reset_if_needed, server_settings=settings
     )

@@ -12,6 +12,7 @@ from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import Message
 from tapwire_contracts.reasons import AuditAction
 from tapwire_contracts.topics import DevicePath
+from tapwire_core.db.connections import IDLE_IN_TRANSACTION_MS
 from tapwire_core.domain.actor import Actor
 from tapwire_core.domain.policy import Policy
 
@@ -25,6 +26,10 @@ class Store:
 
     connection: asyncpg.Connection
     policy: Policy
+
+    async def may_pause(self) -> None:
+        """Let this transaction wait for something besides the database, or compute: it may be idle for longer than others."""
+        await self.connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}")
 
     async def insert(self, table: type[SQLModel], **columns: object) -> None:
         """Insert one row; columns that are left out take the database's default."""

@@ -16,7 +16,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from tapwire_contracts import CONTRACT_VERSION
-from tapwire_contracts.broker_addresses import Attempts, split_broker_urls
+from tapwire_contracts.broker_addresses import Attempts, split_broker_urls, subscription_qos
 from tapwire_contracts.codec import encode
 from tapwire_contracts.messages import COMMAND, CONFIG, CORE_STATE, ROUTES, STATE, CoreState, Sender, TapConfig
 from tapwire_contracts.topics import ROOT, core_state_topic
@@ -82,7 +82,8 @@ class BrokerAddress:
             if route.sender is Sender.NODE:
                 prefix = f"$share/{self.share_group}/" if self.shared and route is not STATE else ""
                 for kind in route.kinds:
-                    yield f"{prefix}{ROOT}/+/{kind.value}/+/{route.leaf}", route.qos
+                    qos = subscription_qos(route.qos, has_others=len(self.urls) > 1)
+                    yield f"{prefix}{ROOT}/+/{kind.value}/+/{route.leaf}", qos
 
 
 @dataclass(frozen=True, slots=True)

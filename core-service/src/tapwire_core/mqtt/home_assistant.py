@@ -117,7 +117,7 @@ def _changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> dict[st
 
 async def _retained_taps(client: Client) -> set[tuple[str, str]]:
     """Venue and id of every tap with a retained state on the broker."""
-    await subscribe(client, [(home_topic("+", "+"), 1)])
+    await subscribe(client, [(home_topic("+", "+"), 0)])
     found = set[tuple[str, str]]()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(RETAINED_WITHIN_S):

@@ -82,6 +82,7 @@ def text_of(content: bytes) -> str:
 @use_case
 async def import_guests(store: Store, actor: Actor, text: str | Iterable[str], advance: Advance = untold) -> ImportResult:
     """Add the guests of a CSV file who are not known yet; raises `Invalid` and adds nothing when a line can't be used."""
+    await store.may_pause()
     lines = list(_read(text, GuestLine))
     await writes.lock_imports(store)
     return await _add_new(
@@ -96,6 +97,7 @@ async def import_guests(store: Store, actor: Actor, text: str | Iterable[str], a
 @use_case
 async def import_beverages(store: Store, actor: Actor, text: str | Iterable[str], advance: Advance = untold) -> ImportResult:
     """Add the beverages of a CSV file with new names; raises `Invalid` and adds nothing when a line can't be used."""
+    await store.may_pause()
     lines = list(_read(text, BeverageLine))
     await writes.lock_imports(store)
     return await _add_new(

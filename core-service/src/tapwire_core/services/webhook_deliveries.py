@@ -46,6 +46,7 @@ class EventWriter:
     async def write_events(self) -> bool:
         """Make events from the next audit entries; return True if there may be more."""
         async with self._db.transaction() as store:
+            await store.may_pause()  # the audit log is read by another connection
             after = await webhook_events.lock_cursor(store)
             if after is None:
                 return False
@@ -77,6 +78,7 @@ class EventWriter:
 async def replay_some(db: Database) -> bool:
     """Make some events of one endpoint's replay; return False if no replay is due."""
     async with db.transaction() as store:
+        await store.may_pause()
         due = await webhook_events.lock_replay(store, MAX_BACKLOG_AT_REPLAY)
         if due is None:
             return False

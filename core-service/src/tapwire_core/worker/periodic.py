@@ -1,4 +1,8 @@
-"""Periodic tasks that survive database errors: an error is logged, and the next run retries."""
+"""Periodic tasks that survive errors of database and broker: an error is logged, and the next run retries.
+
+A broker that takes no message in time is not lost yet: a member of a cluster that hangs holds back what goes to its clients. That a
+connection is lost is found by reading from it (`broker.client.until_lost`).
+"""
 
 import asyncio
 import logging
@@ -7,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Never, TypeVar
 
 import asyncpg
+from aiomqtt import MqttError
 from sqlalchemy.exc import DBAPIError
 
 R = TypeVar("R")
@@ -18,9 +23,12 @@ log: Final = logging.getLogger(__name__)
 
 
 async def survive(step: Callable[[], Awaitable[R]]) -> R | None:
-    """Run a step and return its result; None when the database failed."""
+    """Run a step and return its result; None when the database failed, or the broker took no message."""
     try:
         return await step()
+    except MqttError as error:
+        log.warning("broker: %s", error)
+        return None
     except DATABASE_ERRORS as error:
         log.warning("database: %s", error)
         return None

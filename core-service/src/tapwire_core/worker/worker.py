@@ -18,7 +18,7 @@ from aiomqtt import MqttError
 
 from tapwire_contracts.broker_addresses import Attempts, host_of
 from tapwire_contracts.codec import encode
-from tapwire_contracts.messages import ReportPour
+from tapwire_contracts.messages import MISSED_HEARTBEATS, ReportPour
 from tapwire_contracts.tasks import end_tasks, run_together
 from tapwire_core import SOFTWARE
 from tapwire_core.broker.client import new_client_id, subscribe, until_lost
@@ -184,10 +184,12 @@ class Worker:
     async def _keep_presence(self, publisher: Publisher) -> None:
         """Publish presence each `core_heartbeat_ms` while the database answers: no broker is trusted to retain it, or to clear it.
 
-        Publishes every tap's config each time the database comes back.
+        Publishes every tap's config each time the database comes back. Raises `MqttError` when the broker takes nothing for as
+        long as it would take nodes to miss this worker.
         """
         shown_at: float | None = None
         clock, heartbeat_ms = asyncio.get_running_loop().time, self.db.policy.core_heartbeat_ms
+        taken_at = clock()
         while True:
             try:
                 await self.db.check_connection(DATABASE_CHECK_TIMEOUT_S)
@@ -197,8 +199,12 @@ class Worker:
                     log.info("%s is ready", self.instance_id)
                 if shown_at is None or clock() - shown_at >= heartbeat_ms / 1000:
                     await publisher.show_presence(heartbeat_ms)
-                    shown_at = clock()
+                    shown_at = taken_at = clock()
                     self._set_ready(is_ready=True)
+            except MqttError as error:
+                if clock() - taken_at >= MISSED_HEARTBEATS * heartbeat_ms / 1000:
+                    raise
+                log.warning("broker: %s", error)
             except DATABASE_ERRORS as error:
                 if shown_at is not None:
                     self._set_ready(is_ready=False)

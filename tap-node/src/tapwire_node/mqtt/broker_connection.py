@@ -18,7 +18,7 @@ import aiomqtt
 from aiomqtt import Message as Delivery
 from aiomqtt import MqttError, ProtocolVersion, Will
 
-from tapwire_contracts.broker_addresses import Attempts, keepalive_s, socket_options
+from tapwire_contracts.broker_addresses import Attempts, keepalive_s, socket_options, subscription_qos
 from tapwire_contracts.codec import Malformed, decode, encode
 from tapwire_contracts.core_watch import CoreWatch
 from tapwire_contracts.messages import (
@@ -76,6 +76,9 @@ STRANGE_STATES: Final = 2
 """Connections that began with another boot's state, which prove another node."""
 CORE_WATCH_MS: Final = 200
 """Interval of looking whether a core worker is still heard."""
+UNTAKEN_MS: Final = 7_000
+"""Time for which an address may take no message before a node with another one leaves: longer than a cluster may take to count a
+member as lost, whose clients' messages hold back the others' acknowledgements."""
 MS_PER_S: Final = 1_000
 PROTOCOLS: Final[Mapping[str, ProtocolVersion]] = {"5": ProtocolVersion.V5, "3.1.1": ProtocolVersion.V311}
 ROUTE_OF: Final[Mapping[tuple[DeviceKind, type[Message]], Route]] = {
@@ -145,6 +148,8 @@ class BrokerConnection:
         self._sending: set[asyncio.Task[None]] = set()
         self._state_is_due = False
         self._is_leaving = False
+        self._untaken_ms: int | None = None
+        """Since when the broker owes us the acknowledgement of all messages."""
         self._state_arrived_in: int | None = None
         """The first connection in which the broker took our state."""
         self._strange_in: set[int] = set()
@@ -196,14 +201,18 @@ class BrokerConnection:
     async def publish_offline(self) -> None:
         """Publish that the node is offline, and no state after that: a clean disconnect sends no last will."""
         self._is_leaving = True
-        if self._client is not None:
-            if self._sending:
-                await asyncio.wait(self._sending, timeout=self._settings.timeout_ms / MS_PER_S)
+        if self._client is not None and self._sending:
+            await asyncio.wait(self._sending, timeout=self._settings.timeout_ms / MS_PER_S)
+        if self._client is not None:  # the connection may be lost meanwhile
             await self._publish(self._client, STATE, self._describe(Presence.OFFLINE, self._connection))
 
     async def _publish(self, client: Client, route: Route, message: Message) -> None:
+        if route.qos > 0 and self._untaken_ms is None:
+            self._untaken_ms = monotonic_ms()
         try:
             await client.publish(self._path.topic(route.leaf), encode(message), qos=route.qos, retain=route.retain)
+            if route.qos > 0:
+                self._untaken_ms = None
             if route is STATE and self._state_arrived_in is None:
                 self._state_arrived_in = self._connection
         except MqttError as error:
@@ -225,7 +234,8 @@ class BrokerConnection:
     async def _connect_once(self, address: BrokerAddress) -> None:
         self._connection += 1
         async with self._new_client(address) as client:
-            wanted = [(topic, 1) for topic in (*self._routes, core_state_topic("+"))]
+            qos = subscription_qos(COMMAND.qos, has_others=self._attempts.has_others)
+            wanted = [(topic, qos) for topic in (*self._routes, core_state_topic("+"))]
             if refused := refused_filters(wanted, await client.subscribe(wanted)):
                 raise MqttError(
                     f"the broker refuses a subscription to {', '.join(refused)}: check its access rules for this device"
@@ -233,10 +243,13 @@ class BrokerConnection:
             self._client = client
             logger.info("connected to %s:%d", address.host, address.port)
             self._core_watch.connected(monotonic_ms())
+            self._untaken_ms = None
             self._post(Connected)
             self.send_state()
             try:
-                await run_together(self._receive_all(client), self._keep_beating(), self._leave_without_core(client))
+                await run_together(
+                    self._receive_all(client), self._keep_beating(), self._leave_without_core(client), self._leave_untaken()
+                )
             finally:
                 self._client = None
                 for task in self._sending:
@@ -264,6 +277,14 @@ class BrokerConnection:
         self._client = None
         await self._publish(client, STATE, self._describe(Presence.OFFLINE, self._connection))
         raise MqttError(f"no core worker was heard there for {silence_ms} ms, trying the next address")
+
+    async def _leave_untaken(self) -> None:
+        """Leave an address that takes no message, for the next one, where there is one; raises `MqttError` then."""
+        while True:
+            await asyncio.sleep(CORE_WATCH_MS / MS_PER_S)
+            waits_ms = 0 if self._untaken_ms is None else monotonic_ms() - self._untaken_ms
+            if self._attempts.has_others and waits_ms >= UNTAKEN_MS:
+                raise MqttError(f"no message was taken there for {waits_ms} ms, trying the next address")
 
     def _new_client(self, address: BrokerAddress) -> Client:
         will = encode(self._describe(Presence.OFFLINE, self._connection))
