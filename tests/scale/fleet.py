@@ -48,8 +48,9 @@ FLOW_ML_PER_S: Final = 60
 PAUSES_S: Final = (55.0, 115.0)
 """Between two guests of a tap: with the five seconds of a pour one in an average of 90 s."""
 GUESTS_A_ROUND: Final = 4
-FIRST_PATIENCE_MS: Final = 600_000
-"""The first guest waits until there is beer."""
+PATIENCE_MS: Final = 8_000
+RETRY_MS: Final = 2_000
+"""Until a guest who was refused lays the card on again."""
 SETTING_UP_AT_ONCE: Final = 8
 READY_S: Final = 60.0
 LOOK_S: Final = 0.25
@@ -294,5 +295,5 @@ def _write_tap(folder: Path, path: DevicePath, broker: EmbeddedBroker, card_uid:
 def _guest(card_uid: str, pause_ms: int) -> str:
     return (
         f'[[guests]]\ncards = ["{card_uid}"]\nflow_ml_per_s = {FLOW_ML_PER_S}\nleave_after_ml = {POUR_ML}\n'
-        f"pause_ms = {pause_ms}\npatience_ms = {FIRST_PATIENCE_MS}\n"
+        f"pause_ms = {pause_ms}\npatience_ms = {PATIENCE_MS}\nretry_after_ms = {RETRY_MS}\n"
     )

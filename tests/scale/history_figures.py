@@ -1,0 +1,300 @@
+"""What a long past costs: disk, the check of the books, reports, backup and restore, and the wait for a grant."""
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import psutil
+from msgspec import Struct
+
+from tapwire_contracts.topics import DevicePath
+from tapwire_core.db.engine import Database
+from tapwire_core.db.schema import migrate
+from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.policy import Policy
+from tapwire_core.progress import Advance, untold
+from tapwire_core.services import kegs, taps, users, visits
+from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, embedded_postgres
+from tapwire_demo.processes import LOOPBACK, free_port
+from tapwire_demo.programs import Program, start_program
+from tests.scale.history import HistoryPlan, make_history
+from tests.venue import OPERATOR, Guest, SimulatedTap, Venue
+
+PAST: Final = "past"
+YOUNG: Final = "young"
+RESTORED: Final = "restored"
+LEAD: Final = ("lead", "a-long-password")
+SHARED_BUFFERS_MB: Final = 1_024
+MAX_WAL_MB: Final = 4_096
+QUICK: Final = PostgresSettings(durable=False, shared_buffers_mb=SHARED_BUFFERS_MB, max_wal_mb=MAX_WAL_MB)
+DURABLE: Final = PostgresSettings(shared_buffers_mb=SHARED_BUFFERS_MB, max_wal_mb=MAX_WAL_MB)
+BYTES_A_POUR: Final = 4_500
+"""More than a pour takes of the disk, to know beforehand whether there is room."""
+TIMES: Final = 3
+LONGEST_S: Final = 7_200.0
+READY_S: Final = 60.0
+LOOK_S: Final = 0.1
+TURNS: Final = 10
+CYCLES_A_TURN: Final = 30
+POUR_ML: Final = 10
+KEG_ML: Final = 10_000_000
+MB: Final = 1_000_000
+
+
+class TooLittleDisk(Exception):
+    """The past does not fit on this disk."""
+
+
+class TableSize(Struct, frozen=True):
+    """A table on the disk, in bytes: its rows, and each index."""
+
+    rows: int
+    heap_bytes: int
+    index_bytes: dict[str, int]
+
+    @property
+    def total_bytes(self) -> int:
+        """All of it."""
+        return self.heap_bytes + sum(self.index_bytes.values())
+
+
+class Run(Struct, frozen=True):
+    """A command: how long it took, and the most memory that it had."""
+
+    seconds: float
+    peak_mib: float
+    said: str
+
+
+class Asked(Struct, frozen=True):
+    """A request to the API: its status, the first answer and the median of the next ones, and its length."""
+
+    status: int
+    first_s: float
+    again_s: float
+    answer_bytes: int
+
+
+class Turns(Struct, frozen=True):
+    """Medians of the wait for a decision, in ms, of each turn: without a past, and with it."""
+
+    young_ms: list[float]
+    old_ms: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """The median of each turn's ratio."""
+        return round(statistics.median(old / young for young, old in zip(self.young_ms, self.old_ms, strict=True)), 3)
+
+
+@asynccontextmanager
+async def open_past(folder: Path, pours: int, advance: Advance = untold) -> AsyncIterator[EmbeddedPostgres]:
+    """A server with a database that has this past; made in the folder unless it is there. Raises `TooLittleDisk`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / f"made-{pours}"
+    if not done.exists():
+        if psutil.disk_usage(str(folder)).free < pours * BYTES_A_POUR:
+            raise TooLittleDisk(f"{pours:,} pours need {pours * BYTES_A_POUR / 1e9:.0f} GB in {folder}")
+        async with embedded_postgres(folder, QUICK) as postgres:
+            owner_url = await postgres.create_database(PAST)
+            await migrate(owner_url, postgres.application_url_of(PAST))
+            async with Database.open(postgres.application_url_of(PAST), Policy()) as db:
+                await make_history(db, owner_url, HistoryPlan.of(pours), advance)
+        done.touch()
+    async with embedded_postgres(folder, DURABLE) as postgres:
+        yield postgres
+
+
+async def measure_sizes(db: Database) -> dict[str, TableSize]:
+    """Each table of at least a thousand rows, the largest first."""
+    rows = await db.pool.fetch(
+        """SELECT relname AS name, reltuples::bigint AS rows, pg_table_size(oid) AS heap, (
+               SELECT jsonb_object_agg(indexrelid::regclass::text, pg_relation_size(indexrelid)) FROM pg_index WHERE indrelid = oid
+           )::text AS indexes
+           FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND reltuples >= 1000
+           ORDER BY pg_total_relation_size(oid) DESC"""
+    )
+    from msgspec import json
+
+    return {
+        row["name"]: TableSize(row["rows"], row["heap"], json.decode(row["indexes"] or "{}", type=dict[str, int])) for row in rows
+    }
+
+
+async def run_core(postgres: EmbeddedPostgres, database: str, log: Path, *arguments: str) -> Run:
+    """Run `tapwire-core` with these arguments, as its user does; raises `RuntimeError` when it fails."""
+    settings = {
+        "TAPWIRE_DATABASE_URL": postgres.application_url_of(database),
+        "TAPWIRE_OWNER_DATABASE_URL": postgres.url_of(database),
+    }
+    began_s, peak = time.monotonic(), 0
+    child = start_program(Program(arguments[0], ("tapwire_core", *arguments), settings), log)
+    try:
+        while not await child.ended(LOOK_S):
+            with suppress(psutil.NoSuchProcess):
+                peak = max(peak, psutil.Process(child.pid).memory_info().rss)
+            if time.monotonic() - began_s > LONGEST_S:
+                raise RuntimeError(f"{arguments[0]} took longer than {LONGEST_S:g} s")
+    finally:
+        child.kill()
+    if child.exit_code:
+        raise RuntimeError(f"{arguments[0]} failed: {child.log_tail()}")
+    return Run(round(time.monotonic() - began_s, 1), round(peak / (1 << 20), 1), child.log_tail())
+
+
+async def measure_reports(postgres: EmbeddedPostgres, db: Database, folder: Path, advance: Advance = untold) -> dict[str, Asked]:
+    """Reports and lists as people ask for them, through the REST door of an admin API."""
+    with suppress(Exception):
+        await users.create_user(db, OPERATOR, LEAD[0], Role.SHIFT_LEAD, LEAD[1])
+    port = free_port()
+    settings = {
+        "TAPWIRE_DATABASE_URL": postgres.application_url_of(PAST),
+        "TAPWIRE_ADMIN_HOST": LOOPBACK,
+        "TAPWIRE_ADMIN_PORT": str(port),
+    }
+    admin = start_program(Program("admin", ("tapwire_admin", "run"), settings), folder / "admin.log")
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=LONGEST_S) as client:
+            async with asyncio.timeout(READY_S):
+                while not await _answers(client):
+                    await asyncio.sleep(LOOK_S)
+            login = (await client.post("/api/session", json={"username": LEAD[0], "password": LEAD[1]})).raise_for_status()
+            client.headers["Authorization"] = f"Bearer {login.json()['token']}"
+            wanted = await _questions(db)
+            asked = {}
+            for number, (name, ask) in enumerate(wanted.items()):
+                advance(name, number, len(wanted))
+                asked[name] = await _asked(client, ask)
+            return asked
+    finally:
+        admin.kill()
+
+
+async def _answers(client: httpx.AsyncClient) -> bool:
+    with suppress(httpx.HTTPError):
+        return (await client.get("/health/live")).is_success
+    return False
+
+
+async def _asked(client: httpx.AsyncClient, question: dict[str, Any]) -> Asked:
+    """Ask a few times; what is made once, only once."""
+    took_s = []
+    for _ in range(1 if question["method"] == "POST" else 1 + TIMES):
+        began_s = time.monotonic()
+        answer = await client.request(**question)
+        took_s.append(time.monotonic() - began_s)
+    first_s, *others = took_s
+    return Asked(answer.status_code, round(first_s, 3), round(statistics.median(others or [first_s]), 3), len(answer.content))
+
+
+async def _questions(db: Database) -> dict[str, dict[str, Any]]:
+    """Requests by the name of what they ask for."""
+    row = await db.pool.fetchrow(
+        """SELECT pour_id, guest_id, tap_path, visit_id, settled_shift_id AS shift_id, authorized_at::date AS day FROM pours
+           WHERE venue_id = 'venue-000' ORDER BY authorized_at DESC LIMIT 1"""
+    )
+    first = await db.pool.fetchval("SELECT min(opened_at)::date FROM shifts")
+    day = row["day"]
+    year, month = max(first, day - timedelta(days=364)), max(first, day - timedelta(days=29))
+
+    def period(since: Any, **more: str) -> dict[str, str]:
+        return {"from": since.isoformat(), "to": day.isoformat(), **more}
+
+    venue, csv = {"venue_id": "venue-000"}, {"Accept": "text/csv"}
+    reports = {
+        "sales of a day by hour, one venue": ("sales", period(day, by="hour", **venue)),
+        "sales of a month by day, one venue": ("sales", period(month, by="day", **venue)),
+        "sales of a month by day, all venues": ("sales", period(month, by="day")),
+        "sales of a year by beverage, one venue": ("sales", period(year, by="beverage", **venue)),
+        "sales of a year by venue, all venues": ("sales", period(year, by="venue")),
+        "heat map of a month, one venue": ("sales/heat-map", period(month, **venue)),
+        "heat map of a year, all venues": ("sales/heat-map", period(year)),
+        "comparison of a month, one venue": ("sales/comparison", period(month, **venue)),
+        "comparison of a month, all venues": ("sales/comparison", period(month)),
+        "kegs of a month, one venue": ("kegs", period(month, **venue)),
+    }
+    shift = f"/api/shifts/{row['shift_id']}/reports"
+    return {
+        **{name: {"method": "GET", "url": f"/api/reports/{path}", "params": asked} for name, (path, asked) in reports.items()},
+        "export of a year's days as CSV, all venues": {
+            "method": "GET",
+            "url": "/api/reports/sales",
+            "params": period(year, by="day"),
+            "headers": csv,
+        },
+        "X report of a night": {"method": "GET", "url": f"{shift}/x"},
+        "Z report of a night": {"method": "POST", "url": f"{shift}/z"},
+        "export of a guest": {"method": "GET", "url": f"/api/guests/{row['guest_id']}/export"},
+        "receipt of a visit": {"method": "GET", "url": f"/api/visits/{row['visit_id']}/receipt"},
+        "latest pours": {"method": "GET", "url": "/api/pours", "params": {"limit": 50}},
+        "latest pours of a tap": {"method": "GET", "url": "/api/pours", "params": {"tap": row["tap_path"], "limit": 50}},
+        "audit log, latest": {"method": "GET", "url": "/api/audit", "params": {"limit": 50}},
+        "audit log of a pour": {"method": "GET", "url": "/api/audit", "params": {"subject": str(row["pour_id"])}},
+        "search for a guest": {"method": "GET", "url": "/api/search", "params": {"q": "guest 77"}},
+    }
+
+
+async def measure_decisions(postgres: EmbeddedPostgres, db: Database, advance: Advance = untold) -> Turns:
+    """Grants at a tap of the past and at one of a young venue, by turns, on one server: the wait for the database's decision."""
+    with suppress(Exception):
+        await postgres.drop_database(YOUNG)
+    await migrate(await postgres.create_database(YOUNG), postgres.application_url_of(YOUNG))
+    turns = Turns([], [])
+    async with Database.open(postgres.application_url_of(YOUNG), Policy()) as young_db:
+        young = await Venue.open(young_db, keg_ml=KEG_ML, price_minor=1)
+        sides = [(young, await young.guest(100_000), turns.young_ms), (*await old_venue(db), turns.old_ms)]
+        for turn in range(TURNS + 1):
+            advance("grants by turns", turn, TURNS + 1)
+            for venue, guest, medians in sides:
+                took_ms = await _grants(venue, guest)
+                if turn:  # the first one fills caches
+                    medians.append(round(statistics.median(took_ms), 3))
+            sides.reverse()
+    return turns
+
+
+async def old_venue(db: Database) -> tuple[Venue, Guest]:
+    """The first tap of a past, with a fresh keg, and a guest with money who comes again."""
+    journal = await db.pool.fetchrow("SELECT * FROM tap_journals ORDER BY tap_path LIMIT 1")
+    path = DevicePath.parse(journal["tap_path"])
+    tap = SimulatedTap(path, journal["journal_id"], journal["highest_boot_id"], journal["highest_seq"], journal["odometer_covered_ml"])
+    beverage_id = await db.pool.fetchval("SELECT beverage_id FROM beverages ORDER BY name LIMIT 1")
+    keg_id = await kegs.create_keg(db, OPERATOR, venue_id=path.venue_id, beverage_id=beverage_id, initial_volume_ml=KEG_ML)
+    await taps.put_keg(db, OPERATOR, path, keg_id)
+    known = await db.pool.fetchrow(
+        """SELECT guest_id, card_uid FROM guests JOIN cards USING (guest_id)
+           WHERE NOT EXISTS (SELECT FROM visits WHERE visits.guest_id = guests.guest_id AND status = 'active')
+           ORDER BY balance_minor DESC LIMIT 1"""
+    )
+    from tapwire_core.domain.closed_sets import PaymentMethod
+    from tapwire_core.services.money import top_up
+
+    await top_up(db, OPERATOR, known["guest_id"], 100_000, PaymentMethod.CASH, path.venue_id)
+    visit = await visits.open_and_assign_card(db, OPERATOR, path.venue_id, known["guest_id"], known["card_uid"])
+    return Venue(db, path.venue_id, tap, beverage_id, keg_id), Guest(known["guest_id"], visit.visit_id, known["card_uid"])
+
+
+async def _grants(venue: Venue, guest: Guest) -> list[float]:
+    took_ms = []
+    for _ in range(CYCLES_A_TURN):
+        began_s = time.monotonic()
+        grant = await venue.grant(guest)
+        took_ms.append((time.monotonic() - began_s) * 1_000)
+        await venue.report(grant, POUR_ML)
+    return took_ms
+
+
+def now_text() -> str:
+    """The date of a measurement."""
+    return datetime.now(UTC).date().isoformat()
+
+
+if sys.platform != "linux":
+    raise ImportError("the measurements read /proc")
