@@ -1,4 +1,4 @@
-"""Very many taps: a real broker, database, core workers and admin API, and tap nodes with simulated hardware, a hundred a process."""
+"""Very many taps: real broker, database, core workers and admin API, and a hundred nodes with simulated hardware in each process."""
 
 import asyncio
 import json
@@ -158,7 +158,9 @@ class Field:
 
     def _start(self, name: str, module: str, account: str, settings: Mapping[str, str] | None = None) -> Child:
         given = {"TAPWIRE_DATABASE_URL": self.postgres.application_url_of(), "TAPWIRE_BROKER_URL": self.broker.url(account)}
-        return start_program(Program(name, (module, "run"), given | dict(settings or {})), self.folder / f"{name}.{self.starts}.log")
+        return start_program(
+            Program(name, (module, "run"), given | dict(settings or {})), self.folder / f"{name}.{self.starts}.log"
+        )
 
     # ── what the books know ─────────────────────────────────────────────────
 
@@ -287,7 +289,7 @@ def _write_tap(folder: Path, path: DevicePath, broker: EmbeddedBroker, card_uid:
     )
     (folder / "rest.toml").write_text(common)
     (folder / "festival.toml").write_text(f'{common}scenario = "guests.toml"\n')
-    dice = random.Random(str(path))  # noqa: S311  the same guests in each run
+    dice = random.Random(str(path))
     pauses_ms = [1_000, *(round(dice.uniform(*PAUSES_S) * 1_000) for _ in range(GUESTS_A_ROUND))]
     (folder / "guests.toml").write_text("".join(_guest(card_uid, pause_ms) for pause_ms in pauses_ms))
 

@@ -86,8 +86,8 @@ class FleetFigures(Struct, frozen=True):
         return (self.festival_mib[program] - self.empty_mib[program]) / self.taps
 
 
-async def measure_fleet(tap_count: int, seconds: float, advance: Advance = untold) -> FleetFigures:
-    """Everything, one after the other."""
+async def measure_fleet(tap_count: int, seconds: float, advance: Advance = untold) -> tuple[FleetFigures, str]:
+    """Everything, one after the other; with PostgreSQL's version."""
     open_files = need_files(tap_count)
     async with open_field(tap_count, advance) as field:
         advance("starting", 0, 0)
@@ -122,7 +122,8 @@ async def measure_fleet(tap_count: int, seconds: float, advance: Advance = untol
         field.start_services()
         field.start_fleets(with_guests=True)
         all_cut = await field.until_poured(since, COMES_WITHIN_S, advance)
-    return FleetFigures(
+        postgres = await field.db.pool.fetchval("SELECT split_part(version(), ' on ', 1)")
+    figures = FleetFigures(
         taps=tap_count,
         taps_a_process=A_PROCESS,
         workers=WORKERS,
@@ -137,13 +138,12 @@ async def measure_fleet(tap_count: int, seconds: float, advance: Advance = untol
         services_cut=Came.of(services_cut),
         all_cut=Came.of(all_cut),
     )
+    return figures, postgres
 
 
 def memory_mib(field: Field) -> dict[str, float]:
     """Memory of each program now."""
-    return {
-        program: round(sum(memory_of(pid).resident_bytes for pid in pids) / MIB, 1) for program, pids in field.pids().items()
-    }
+    return {program: round(sum(memory_of(pid).resident_bytes for pid in pids) / MIB, 1) for program, pids in field.pids().items()}
 
 
 async def measure_load(field: Field, seconds: float, advance: Advance, step: str) -> Load:
@@ -155,9 +155,7 @@ async def measure_load(field: Field, seconds: float, advance: Advance, step: str
     until = await field.now()
     passed_s = (until - since).total_seconds()
     pours = await field.pours_since(since)
-    counted = await carry_out(
-        "tests.scale.counter", CountingPlan(login_of(field.broker, "watcher"), seconds / 2), Counted
-    )
+    counted = await carry_out("tests.scale.counter", CountingPlan(login_of(field.broker, "watcher"), seconds / 2), Counted)
     return Load(
         seconds=round(passed_s, 1),
         pours=pours,
@@ -168,7 +166,7 @@ async def measure_load(field: Field, seconds: float, advance: Advance, step: str
 
 
 def deliveries_a_s(figures: FleetFigures, load: Load) -> float:
-    """Messages that the broker sends a second: each core worker and the admin API get all of the taps', each tap those of the core."""
+    """Messages that the broker sends a second: a tap's to each worker and the admin API, a worker's heartbeat to each tap too."""
     to_taps = load.messages_a_s.get(CORE_STATE, 0.0) * (figures.taps + 1)
     commands = sum(rate for leaf, rate in load.messages_a_s.items() if leaf in FROM_CORE) * 2
     from_taps = sum(rate for leaf, rate in load.messages_a_s.items() if leaf not in FROM_CORE and leaf != CORE_STATE)

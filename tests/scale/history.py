@@ -71,6 +71,10 @@ class HistoryPlan:
 MANY: Final = 50_000
 
 
+_FIRST_NOON: Final = "SELECT date_trunc('day', now(), 'UTC') - make_interval(days => $1, hours => -12)"
+"""So many nights before this one."""
+
+
 async def make_history(db: Database, owner_url: str, plan: HistoryPlan, advance: Advance = untold) -> None:
     """Fill an empty database with the past; today's shifts are open afterwards."""
     sold = await _open_venues(db, plan)
@@ -93,9 +97,10 @@ def _venue_id(number: int) -> str:
 
 async def _open_venues(db: Database, plan: HistoryPlan) -> dict[str, UUID]:
     """Venues with taps; the beverage of each tap."""
+    prices = [FIRST_PRICE_MINOR + PRICE_STEP_MINOR * place for place in range(len(BEVERAGES))]
     offered = [
-        await beverages.create_beverage(db, OPERATOR, name=name, sell_price_per_liter_minor=FIRST_PRICE_MINOR + PRICE_STEP_MINOR * place)
-        for place, name in enumerate(BEVERAGES)
+        await beverages.create_beverage(db, OPERATOR, name=name, sell_price_per_liter_minor=price)
+        for name, price in zip(BEVERAGES, prices, strict=True)
     ]
     sold = {}
     for number in range(plan.venues):
@@ -109,7 +114,7 @@ async def _open_venues(db: Database, plan: HistoryPlan) -> dict[str, UUID]:
 
 
 async def _make_nights(connection: asyncpg.Connection, plan: HistoryPlan, sold: dict[str, UUID], advance: Advance) -> None:
-    noon = await connection.fetchval("SELECT date_trunc('day', now(), 'UTC') - make_interval(days => $1, hours => -12)", plan.nights)
+    noon = await connection.fetchval(_FIRST_NOON, plan.nights)
     await connection.execute(sql.PLACES, list(sold), list(sold.values()))
     for statement in sql.GUESTS:
         await _run(connection, statement, plan.guests if "generate_series" in statement else noon)

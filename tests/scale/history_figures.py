@@ -1,28 +1,25 @@
-"""What a long past costs: disk, the check of the books, reports, backup and restore, and the wait for a grant."""
+"""What a long past costs: disk, commands on it, and the wait for a grant."""
 
-import asyncio
 import statistics
-import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import httpx
+import asyncpg
+import msgspec
 import psutil
 from msgspec import Struct
 
 from tapwire_contracts.topics import DevicePath
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
-from tapwire_core.domain.closed_sets import Role
+from tapwire_core.domain.closed_sets import PaymentMethod
 from tapwire_core.domain.policy import Policy
 from tapwire_core.progress import Advance, untold
-from tapwire_core.services import kegs, taps, users, visits
+from tapwire_core.services import kegs, money, taps, visits
 from tapwire_demo.postgres import EmbeddedPostgres, PostgresSettings, embedded_postgres
-from tapwire_demo.processes import LOOPBACK, free_port
 from tapwire_demo.programs import Program, start_program
 from tests.scale.history import HistoryPlan, make_history
 from tests.venue import OPERATOR, Guest, SimulatedTap, Venue
@@ -30,16 +27,13 @@ from tests.venue import OPERATOR, Guest, SimulatedTap, Venue
 PAST: Final = "past"
 YOUNG: Final = "young"
 RESTORED: Final = "restored"
-LEAD: Final = ("lead", "a-long-password")
 SHARED_BUFFERS_MB: Final = 1_024
 MAX_WAL_MB: Final = 4_096
 QUICK: Final = PostgresSettings(durable=False, shared_buffers_mb=SHARED_BUFFERS_MB, max_wal_mb=MAX_WAL_MB)
 DURABLE: Final = PostgresSettings(shared_buffers_mb=SHARED_BUFFERS_MB, max_wal_mb=MAX_WAL_MB)
 BYTES_A_POUR: Final = 4_500
 """More than a pour takes of the disk, to know beforehand whether there is room."""
-TIMES: Final = 3
 LONGEST_S: Final = 7_200.0
-READY_S: Final = 60.0
 LOOK_S: Final = 0.1
 TURNS: Final = 10
 CYCLES_A_TURN: Final = 30
@@ -71,15 +65,6 @@ class Run(Struct, frozen=True):
     seconds: float
     peak_mib: float
     said: str
-
-
-class Asked(Struct, frozen=True):
-    """A request to the API: its status, the first answer and the median of the next ones, and its length."""
-
-    status: int
-    first_s: float
-    again_s: float
-    answer_bytes: int
 
 
 class Turns(Struct, frozen=True):
@@ -121,21 +106,18 @@ async def measure_sizes(db: Database) -> dict[str, TableSize]:
            FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND reltuples >= 1000
            ORDER BY pg_total_relation_size(oid) DESC"""
     )
-    from msgspec import json
-
-    return {
-        row["name"]: TableSize(row["rows"], row["heap"], json.decode(row["indexes"] or "{}", type=dict[str, int])) for row in rows
-    }
+    read = msgspec.json.Decoder(dict[str, int]).decode
+    return {row["name"]: TableSize(row["rows"], row["heap"], read(row["indexes"] or "{}")) for row in rows}
 
 
-async def run_core(postgres: EmbeddedPostgres, database: str, log: Path, *arguments: str) -> Run:
+async def run_core(postgres: EmbeddedPostgres, database: str, folder: Path, *arguments: str) -> Run:
     """Run `tapwire-core` with these arguments, as its user does; raises `RuntimeError` when it fails."""
     settings = {
         "TAPWIRE_DATABASE_URL": postgres.application_url_of(database),
         "TAPWIRE_OWNER_DATABASE_URL": postgres.url_of(database),
     }
     began_s, peak = time.monotonic(), 0
-    child = start_program(Program(arguments[0], ("tapwire_core", *arguments), settings), log)
+    child = start_program(Program(arguments[0], ("tapwire_core", *arguments), settings), folder / f"{arguments[0]}.log")
     try:
         while not await child.ended(LOOK_S):
             with suppress(psutil.NoSuchProcess):
@@ -149,101 +131,9 @@ async def run_core(postgres: EmbeddedPostgres, database: str, log: Path, *argume
     return Run(round(time.monotonic() - began_s, 1), round(peak / (1 << 20), 1), child.log_tail())
 
 
-async def measure_reports(postgres: EmbeddedPostgres, db: Database, folder: Path, advance: Advance = untold) -> dict[str, Asked]:
-    """Reports and lists as people ask for them, through the REST door of an admin API."""
-    with suppress(Exception):
-        await users.create_user(db, OPERATOR, LEAD[0], Role.SHIFT_LEAD, LEAD[1])
-    port = free_port()
-    settings = {
-        "TAPWIRE_DATABASE_URL": postgres.application_url_of(PAST),
-        "TAPWIRE_ADMIN_HOST": LOOPBACK,
-        "TAPWIRE_ADMIN_PORT": str(port),
-    }
-    admin = start_program(Program("admin", ("tapwire_admin", "run"), settings), folder / "admin.log")
-    try:
-        async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=LONGEST_S) as client:
-            async with asyncio.timeout(READY_S):
-                while not await _answers(client):
-                    await asyncio.sleep(LOOK_S)
-            login = (await client.post("/api/session", json={"username": LEAD[0], "password": LEAD[1]})).raise_for_status()
-            client.headers["Authorization"] = f"Bearer {login.json()['token']}"
-            wanted = await _questions(db)
-            asked = {}
-            for number, (name, ask) in enumerate(wanted.items()):
-                advance(name, number, len(wanted))
-                asked[name] = await _asked(client, ask)
-            return asked
-    finally:
-        admin.kill()
-
-
-async def _answers(client: httpx.AsyncClient) -> bool:
-    with suppress(httpx.HTTPError):
-        return (await client.get("/health/live")).is_success
-    return False
-
-
-async def _asked(client: httpx.AsyncClient, question: dict[str, Any]) -> Asked:
-    """Ask a few times; what is made once, only once."""
-    took_s = []
-    for _ in range(1 if question["method"] == "POST" else 1 + TIMES):
-        began_s = time.monotonic()
-        answer = await client.request(**question)
-        took_s.append(time.monotonic() - began_s)
-    first_s, *others = took_s
-    return Asked(answer.status_code, round(first_s, 3), round(statistics.median(others or [first_s]), 3), len(answer.content))
-
-
-async def _questions(db: Database) -> dict[str, dict[str, Any]]:
-    """Requests by the name of what they ask for."""
-    row = await db.pool.fetchrow(
-        """SELECT pour_id, guest_id, tap_path, visit_id, settled_shift_id AS shift_id, authorized_at::date AS day FROM pours
-           WHERE venue_id = 'venue-000' ORDER BY authorized_at DESC LIMIT 1"""
-    )
-    first = await db.pool.fetchval("SELECT min(opened_at)::date FROM shifts")
-    day = row["day"]
-    year, month = max(first, day - timedelta(days=364)), max(first, day - timedelta(days=29))
-
-    def period(since: Any, **more: str) -> dict[str, str]:
-        return {"from": since.isoformat(), "to": day.isoformat(), **more}
-
-    venue, csv = {"venue_id": "venue-000"}, {"Accept": "text/csv"}
-    reports = {
-        "sales of a day by hour, one venue": ("sales", period(day, by="hour", **venue)),
-        "sales of a month by day, one venue": ("sales", period(month, by="day", **venue)),
-        "sales of a month by day, all venues": ("sales", period(month, by="day")),
-        "sales of a year by beverage, one venue": ("sales", period(year, by="beverage", **venue)),
-        "sales of a year by venue, all venues": ("sales", period(year, by="venue")),
-        "heat map of a month, one venue": ("sales/heat-map", period(month, **venue)),
-        "heat map of a year, all venues": ("sales/heat-map", period(year)),
-        "comparison of a month, one venue": ("sales/comparison", period(month, **venue)),
-        "comparison of a month, all venues": ("sales/comparison", period(month)),
-        "kegs of a month, one venue": ("kegs", period(month, **venue)),
-    }
-    shift = f"/api/shifts/{row['shift_id']}/reports"
-    return {
-        **{name: {"method": "GET", "url": f"/api/reports/{path}", "params": asked} for name, (path, asked) in reports.items()},
-        "export of a year's days as CSV, all venues": {
-            "method": "GET",
-            "url": "/api/reports/sales",
-            "params": period(year, by="day"),
-            "headers": csv,
-        },
-        "X report of a night": {"method": "GET", "url": f"{shift}/x"},
-        "Z report of a night": {"method": "POST", "url": f"{shift}/z"},
-        "export of a guest": {"method": "GET", "url": f"/api/guests/{row['guest_id']}/export"},
-        "receipt of a visit": {"method": "GET", "url": f"/api/visits/{row['visit_id']}/receipt"},
-        "latest pours": {"method": "GET", "url": "/api/pours", "params": {"limit": 50}},
-        "latest pours of a tap": {"method": "GET", "url": "/api/pours", "params": {"tap": row["tap_path"], "limit": 50}},
-        "audit log, latest": {"method": "GET", "url": "/api/audit", "params": {"limit": 50}},
-        "audit log of a pour": {"method": "GET", "url": "/api/audit", "params": {"subject": str(row["pour_id"])}},
-        "search for a guest": {"method": "GET", "url": "/api/search", "params": {"q": "guest 77"}},
-    }
-
-
 async def measure_decisions(postgres: EmbeddedPostgres, db: Database, advance: Advance = untold) -> Turns:
     """Grants at a tap of the past and at one of a young venue, by turns, on one server: the wait for the database's decision."""
-    with suppress(Exception):
+    with suppress(asyncpg.InvalidCatalogNameError):  # of an earlier run
         await postgres.drop_database(YOUNG)
     await migrate(await postgres.create_database(YOUNG), postgres.application_url_of(YOUNG))
     turns = Turns([], [])
@@ -264,7 +154,8 @@ async def old_venue(db: Database) -> tuple[Venue, Guest]:
     """The first tap of a past, with a fresh keg, and a guest with money who comes again."""
     journal = await db.pool.fetchrow("SELECT * FROM tap_journals ORDER BY tap_path LIMIT 1")
     path = DevicePath.parse(journal["tap_path"])
-    tap = SimulatedTap(path, journal["journal_id"], journal["highest_boot_id"], journal["highest_seq"], journal["odometer_covered_ml"])
+    known_ids = (journal["journal_id"], journal["highest_boot_id"])
+    tap = SimulatedTap(path, *known_ids, journal["highest_seq"], journal["odometer_covered_ml"])
     beverage_id = await db.pool.fetchval("SELECT beverage_id FROM beverages ORDER BY name LIMIT 1")
     keg_id = await kegs.create_keg(db, OPERATOR, venue_id=path.venue_id, beverage_id=beverage_id, initial_volume_ml=KEG_ML)
     await taps.put_keg(db, OPERATOR, path, keg_id)
@@ -273,10 +164,7 @@ async def old_venue(db: Database) -> tuple[Venue, Guest]:
            WHERE NOT EXISTS (SELECT FROM visits WHERE visits.guest_id = guests.guest_id AND status = 'active')
            ORDER BY balance_minor DESC LIMIT 1"""
     )
-    from tapwire_core.domain.closed_sets import PaymentMethod
-    from tapwire_core.services.money import top_up
-
-    await top_up(db, OPERATOR, known["guest_id"], 100_000, PaymentMethod.CASH, path.venue_id)
+    await money.top_up(db, OPERATOR, known["guest_id"], 100_000, PaymentMethod.CASH, path.venue_id)
     visit = await visits.open_and_assign_card(db, OPERATOR, path.venue_id, known["guest_id"], known["card_uid"])
     return Venue(db, path.venue_id, tap, beverage_id, keg_id), Guest(known["guest_id"], visit.visit_id, known["card_uid"])
 
@@ -289,12 +177,3 @@ async def _grants(venue: Venue, guest: Guest) -> list[float]:
         took_ms.append((time.monotonic() - began_s) * 1_000)
         await venue.report(grant, POUR_ML)
     return took_ms
-
-
-def now_text() -> str:
-    """The date of a measurement."""
-    return datetime.now(UTC).date().isoformat()
-
-
-if sys.platform != "linux":
-    raise ImportError("the measurements read /proc")

@@ -15,7 +15,8 @@ PLACES: Final = """
         taps.tap_path, taps.venue_id, beverage_id, sell_price_per_liter_minor AS price, abv_hundredths, tax_rate_bp,
         md5('journal' || taps.tap_path)::uuid AS journal_id, md5('boot' || taps.tap_path)::uuid AS boot_id,
         0::bigint AS odometer_ml, 0::bigint AS keg_ml
-    FROM taps JOIN unnest($1::text[], $2::uuid[]) AS sold(tap_path, beverage_id) USING (tap_path) JOIN beverages USING (beverage_id)"""
+    FROM taps
+    JOIN unnest($1::text[], $2::uuid[]) AS sold(tap_path, beverage_id) USING (tap_path) JOIN beverages USING (beverage_id)"""
 
 GUESTS: Final = (
     """CREATE TEMP TABLE accounts AS
@@ -58,7 +59,8 @@ POURED: Final = """
             150 + abs(hashint8(n)::bigint) % 351 AS volume_ml
         FROM visited
     ), charged AS (
-        SELECT *, (volume_ml * price + 500) / 1000 AS amount_minor, authorized_at + make_interval(secs => 2 + volume_ml / 60.0) AS settled_at
+        SELECT *, (volume_ml * price + 500) / 1000 AS amount_minor,
+            authorized_at + make_interval(secs => 2 + volume_ml / 60.0) AS settled_at
         FROM priced
     ), summed AS (
         SELECT *, sum(amount_minor) OVER (PARTITION BY guest_no) AS visit_minor,
@@ -69,7 +71,8 @@ POURED: Final = """
     SELECT n, place, venue_id, tap_path, journal_id, boot_id, tap_pour + 1 AS seq, beverage_id, price, abv_hundredths, tax_rate_bp,
         guest_no, guest_id, card_uid, md5('visit' || venue_id || visit_no)::uuid AS visit_id,
         md5('shift' || venue_id || $1)::uuid AS shift_id, keg_no, md5('keg' || tap_path || keg_no)::uuid AS keg_id,
-        md5('pour' || n)::uuid AS pour_id, md5('request' || n)::uuid AS request_id, authorized_at, settled_at, volume_ml, amount_minor,
+        md5('pour' || n)::uuid AS pour_id, md5('request' || n)::uuid AS request_id, authorized_at, settled_at,
+        volume_ml, amount_minor,
         to_ml - volume_ml AS from_ml, to_ml, topped.up_minor, before.minor AS before_minor,
         greatest(volume_ml, least(1000, before.minor * 1000 / price)) AS max_volume_ml,
         (greatest(volume_ml, least(1000, before.minor * 1000 / price)) * price + 500) / 1000 AS hold_minor
@@ -82,8 +85,8 @@ venue, $7 taps, $8 pours of a keg."""
 
 VISITED: Final = """
     CREATE TEMP TABLE visited AS
-    SELECT visit_id, venue_id, guest_no, guest_id, card_uid, shift_id, up_minor, min(authorized_at) - interval '5 minutes' AS opened_at,
-        max(settled_at) + interval '5 minutes' AS closed_at, sum(amount_minor) AS spent_minor
+    SELECT visit_id, venue_id, guest_no, guest_id, card_uid, shift_id, up_minor,
+        min(authorized_at) - interval '5 minutes' AS opened_at, max(settled_at) + interval '5 minutes' AS closed_at, sum(amount_minor) AS spent_minor
     FROM poured GROUP BY visit_id, venue_id, guest_no, guest_id, card_uid, shift_id, up_minor"""
 
 MONEY: Final = """
@@ -91,7 +94,9 @@ MONEY: Final = """
         INSERT INTO money_movements (
             debit_account, credit_account, amount_minor, guest_id, venue_id, shift_id, pour_id, actor, created_at)
         SELECT debit, 'guest', minor, guest_id, venue_id, shift_id, NULL, 'test-operator', at
-        FROM (SELECT 'cash' AS debit, up_minor AS minor, *, opened_at + interval '1 minute' AS at FROM visited WHERE up_minor > 0) AS topped
+        FROM (
+            SELECT 'cash' AS debit, up_minor AS minor, *, opened_at + interval '1 minute' AS at FROM visited WHERE up_minor > 0
+        ) AS topped
         UNION ALL
         SELECT 'guest', 'sales', amount_minor, guest_id, venue_id, shift_id, pour_id, tap_path, settled_at
         FROM poured WHERE amount_minor > 0
@@ -105,7 +110,8 @@ STATEMENTS: Final = (
            visit_id, venue_id, guest_id, shift_id, card_uid, opened_after_movement, closed_after_movement, opening_stages, status,
            opened_at, opened_by, closed_at, closed_by)
        SELECT visit_id, venue_id, visited.guest_id, shift_id, visited.card_uid, accounts.latest,
-           coalesce(moved_latest.latest, accounts.latest), '{assigned}', 'closed', opened_at, 'test-operator', closed_at, 'test-operator'
+           coalesce(moved_latest.latest, accounts.latest), '{assigned}', 'closed',
+           opened_at, 'test-operator', closed_at, 'test-operator'
        FROM visited JOIN accounts USING (guest_no) LEFT JOIN moved_latest ON moved_latest.guest_id = visited.guest_id
        ORDER BY opened_at""",
     """INSERT INTO pours (
@@ -122,8 +128,8 @@ STATEMENTS: Final = (
        SELECT tap_path, journal_id, from_ml, to_ml, pour_id, boot_id, settled_at FROM poured ORDER BY settled_at""",
     # a keg that gave its last pour is taken off as empty, and the next one is tapped
     """CREATE TEMP TABLE tapped AS
-       SELECT place, tap_path, venue_id, beverage_id, shift_id, keg_no, keg_id, min(authorized_at) - interval '1 minute' AS first_at,
-           max(settled_at) + interval '30 seconds' AS last_at, max(seq) % $1::int = 0 AS is_kicked, min(seq) % $1 = 1 AS is_new,
+       SELECT place, tap_path, venue_id, beverage_id, shift_id, keg_no, keg_id,
+           min(authorized_at) - interval '1 minute' AS first_at, max(settled_at) + interval '30 seconds' AS last_at, max(seq) % $1::int = 0 AS is_kicked, min(seq) % $1 = 1 AS is_new,
            sum(volume_ml) + CASE min(seq) % $1 WHEN 1 THEN 0 ELSE min(keg_ml) END AS gave_ml
        FROM poured JOIN (SELECT place, keg_ml FROM places) AS its USING (place)
        GROUP BY place, tap_path, venue_id, beverage_id, shift_id, keg_no, keg_id""",
@@ -152,8 +158,8 @@ STATEMENTS: Final = (
                max_volume_ml, 'sell_price_per_liter_minor', price), authorized_at, venue_id FROM poured
        UNION ALL
        SELECT 'pour_synced', tap_path, ARRAY[pour_id::text, visit_id::text, guest_id::text, tap_path, card_uid],
-           jsonb_build_object('volume_ml', volume_ml, 'loss_minor', 0, 'amount_minor', amount_minor, 'max_volume_ml', max_volume_ml),
-           settled_at, venue_id FROM poured
+           jsonb_build_object('volume_ml', volume_ml, 'loss_minor', 0, 'amount_minor', amount_minor, 'max_volume_ml',
+               max_volume_ml), settled_at, venue_id FROM poured
        UNION ALL
        SELECT 'visit_opened', 'test-operator', ARRAY[visit_id::text, guest_id::text, venue_id],
            '{"patrons": 1, "alcohol_allowed": true}', opened_at, venue_id FROM visited
@@ -173,7 +179,8 @@ STATEMENTS: Final = (
        UNION ALL
        SELECT 'keg_put_on', 'test-operator', ARRAY[tap_path, keg_id::text], '{}', first_at, venue_id FROM tapped WHERE is_new
        UNION ALL
-       SELECT 'keg_taken_off', 'test-operator', ARRAY[tap_path, keg_id::text], '{"finish": "kicked", "reason": null}', last_at, venue_id
+       SELECT 'keg_taken_off', 'test-operator', ARRAY[tap_path, keg_id::text],
+           '{"finish": "kicked", "reason": null}', last_at, venue_id
        FROM tapped WHERE is_kicked
        ORDER BY 5""",
 )
@@ -181,16 +188,16 @@ STATEMENTS: Final = (
 
 ANSWERS: Final = (
     """INSERT INTO authorization_answers (tap_path, event_id, fingerprint, pour_id, payload, journal_id, seq, decided_at)
-       SELECT tap_path, request_id, sha256(uuid_send(request_id)), pour_id, jsonb_build_object('type', 'pour_authorized', 'request_id',
-           request_id, 'pour_id', pour_id, 'card_uid', card_uid, 'max_volume_ml', max_volume_ml, 'max_duration_ms', 300000,
+       SELECT tap_path, request_id, sha256(uuid_send(request_id)), pour_id, jsonb_build_object('type', 'pour_authorized',
+           'request_id', request_id, 'pour_id', pour_id, 'card_uid', card_uid, 'max_volume_ml', max_volume_ml, 'max_duration_ms', 300000,
            'idle_timeout_ms', 15000, 'display', jsonb_build_object('message', 'Enjoy! You may pour now.', 'beverage',
            jsonb_build_object('name', 'Pils', 'style', NULL, 'abv', NULL), 'sell_price_per_liter_minor', price, 'currency', 'EUR',
            'guest_first_name', 'Guest', 'balance_minor', before_minor, 'allowance_left_ml', NULL))::text,
            journal_id, seq, authorized_at
        FROM poured ORDER BY n""",
     """INSERT INTO pour_reports (tap_path, pour_id, volume_ml, odometer_from_ml, odometer_to_ml, report, verdict, received_at)
-       SELECT tap_path, pour_id, volume_ml, from_ml, to_ml, jsonb_build_object('type', 'pour_completed', 'age_ms', 0, 'boot_id', boot_id,
-           'pour_id', pour_id, 'card_uid', card_uid, 'volume_ml', volume_ml, 'end_reason', 'card_removed', 'journal_id', journal_id,
+       SELECT tap_path, pour_id, volume_ml, from_ml, to_ml, jsonb_build_object('type', 'pour_completed', 'age_ms', 0,
+           'boot_id', boot_id, 'pour_id', pour_id, 'card_uid', card_uid, 'volume_ml', volume_ml, 'end_reason', 'card_removed', 'journal_id', journal_id,
            'started_at', authorized_at, 'duration_ms', volume_ml * 1000 / 60, 'interrupted', false, 'odometer_from_ml', from_ml,
            'odometer_to_ml', to_ml), jsonb_build_object('type', 'pour_settled', 'pour_id', pour_id, 'status', 'accepted', 'outcome',
            'pending_updated_to_synced', 'reason', NULL, 'volume_ml', volume_ml, 'amount_minor', amount_minor, 'balance_minor',
@@ -205,12 +212,14 @@ SHIFTS_CLOSED: Final = """
     FROM shifts WHERE shift_id = ANY (SELECT DISTINCT shift_id FROM poured) ORDER BY venue_id"""
 
 ON: Final = (
-    """UPDATE accounts SET balance_minor = balance_minor + up_minor - spent_minor, latest = coalesce(moved_latest.latest, accounts.latest)
+    """UPDATE accounts SET balance_minor = balance_minor + up_minor - spent_minor,
+           latest = coalesce(moved_latest.latest, accounts.latest)
        FROM visited LEFT JOIN moved_latest USING (guest_id) WHERE accounts.guest_no = visited.guest_no""",
     """UPDATE places SET odometer_ml = its.to_ml FROM (SELECT place, max(to_ml) AS to_ml FROM poured GROUP BY place) AS its
        WHERE places.place = its.place""",
     """UPDATE places SET keg_ml = its.gave_ml
-       FROM (SELECT DISTINCT ON (place) place, gave_ml FROM tapped ORDER BY place, keg_no DESC) AS its WHERE places.place = its.place""",
+       FROM (SELECT DISTINCT ON (place) place, gave_ml FROM tapped ORDER BY place, keg_no DESC) AS its
+       WHERE places.place = its.place""",
     "DROP TABLE poured, visited, tapped, moved_latest",
 )
 """What the next night begins with."""

@@ -18,7 +18,8 @@ ROWS: Final = 10_000
 """Rows that are written at once."""
 TRIAL: Final = "trial"
 _MONTHS: Final = """
-    SELECT generate_series(date_trunc('month', min({at})), date_trunc('month', max({at})), interval '1 month')::timestamptz AS begins
+    SELECT generate_series(date_trunc('month', min({at})), date_trunc('month', max({at})), interval '1 month')::timestamptz
+        AS begins
     FROM public.{table}"""
 
 

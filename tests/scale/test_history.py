@@ -129,7 +129,7 @@ async def _shapes(db: Database, pour_id: UUID) -> dict[str, list[Any]]:
     return {
         table: sorted(
             [sorted((name, _shape(value)) for name, value in row.items() if value is not None)]
-            for row in await db.pool.fetch(f"SELECT * FROM {table} WHERE {condition}", pour_id)  # noqa: S608  ours
+            for row in await db.pool.fetch(f"SELECT * FROM {table} WHERE {condition}", pour_id)
         )
         for table, condition in OF_A_POUR.items()
     }
