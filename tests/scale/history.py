@@ -81,6 +81,7 @@ async def make_history(db: Database, owner_url: str, plan: HistoryPlan, advance:
     connection = await asyncpg.connect(owner_url)
     try:
         await connection.execute("SET session_replication_role = replica")  # the rows are as triggers would make them
+        await connection.execute("SET work_mem = '128MB'; SET temp_buffers = '128MB'; SET jit = off; SET max_parallel_workers_per_gather = 0")
         async with without_indexes(connection, LARGE, advance):
             await _make_nights(connection, plan, sold, advance)
         advance("VACUUM ANALYZE", 0, 0)
