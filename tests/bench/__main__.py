@@ -1,4 +1,4 @@
-"""`make bench`: measure everything in one run, print the table, keep JSON and chart; `--docs` writes the page of the docs too.
+"""`make bench`: measure everything in one run, print the table, keep JSON and chart; `--docs` fills the docs' pages too.
 
 `--only screen` measures how soon the console shows what happens, `--only limits` what a serving limit costs; each prints that
 alone.
@@ -14,13 +14,13 @@ import uvloop
 from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.progress import Advance
 from tests.bench import sections
+from tests.bench.pages import DOCS, PERFORMANCE, fill_pages, keep_figures
 from tests.bench.report import Figures, as_json, as_text, draw, limit_row, this_machine
 from tests.bench.screen import ScreenFigures, as_rows, watch
 from tests.bench.stage import ROOT, Stage, open_stage
 from tests.browser.console import has_chromium
 
 FOLDER: Final = ROOT / ".tapwire" / "bench"
-DOCS: Final = ROOT / "docs"
 TAPS: Final = (1, 4, 16, 64, 256)
 LIMIT_CLIENTS: Final = (1, 16)
 PACED_SHARE: Final = 1 / 3
@@ -32,13 +32,6 @@ LIMITS: Final = "limits"
 LIMITS_AT_LEAST_S: Final = 24.0
 STEPS: Final = 10 + len(TAPS)
 """Of a whole run."""
-PAGE: Final = """# How fast it is
-
-`make bench` measures all of this in one run; `make bench DOCS=1` writes this page.
-
-![Pours a second, and the wait for a grant](performance.png)
-
-{table}"""
 
 
 class Steps:
@@ -150,7 +143,8 @@ async def main() -> None:
     table = as_text(figures)
     await asyncio.to_thread(draw, figures, FOLDER / "performance.png")
     if arguments.docs:
-        (DOCS / "performance.md").write_text(PAGE.format(table=table), encoding="utf-8")
+        keep_figures(PERFORMANCE, figures)
+        fill_pages()
         shutil.copy(FOLDER / "performance.png", DOCS / "performance.png")
     print(f"\n{table}\nJSON and chart are in {FOLDER}")
 
@@ -163,7 +157,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=1_000_000, help="of history in each table")
     made.add_argument("--only", choices=[SCREEN, LIMITS], help="measure nothing else")
-    made.add_argument("--docs", action="store_true", help="write docs/performance.md and its chart")
+    made.add_argument("--docs", action="store_true", help="write docs/figures and the chart, and fill the pages")
     return made
 
 

@@ -27,7 +27,16 @@ from tests.bench.stage import ROOT
 from tests.scale.fleet import NotInTime, TooFewFiles
 from tests.scale.fleet_figures import measure_fleet
 from tests.scale.history import HistoryPlan
-from tests.scale.history_figures import PAST, RESTORED, TooLittleDisk, measure_decisions, measure_sizes, open_past, run_core
+from tests.scale.history_figures import (
+    PAST,
+    RESTORED,
+    TooLittleDisk,
+    forget_past,
+    measure_decisions,
+    measure_sizes,
+    open_past,
+    run_core,
+)
 from tests.scale.history_questions import measure_reports
 from tests.scale.partitions import try_partitions
 from tests.scale.report import HistoryReport, TapsReport, history_text, partitions_text, taps_text
@@ -85,8 +94,7 @@ async def _measure(
             run = await run_core(postgres, PAST, folder, "backup", str(backup))
             return replace(report, backup=run, backup_bytes=backup.stat().st_size)
         case _:
-            for made in folder.glob("made-*"):
-                made.unlink()
+            forget_past(folder)
             await postgres.drop_database(PAST)
             await postgres.create_database(RESTORED)
             return replace(report, restore=await run_core(postgres, RESTORED, folder, "restore", str(backup)))

@@ -1,4 +1,4 @@
-"""Very many taps: real broker, database, core workers and admin API, and a hundred nodes with simulated hardware in each process."""
+"""Very many taps: real servers and services, and nodes with simulated hardware, a hundred in each process."""
 
 import asyncio
 import json

@@ -81,9 +81,13 @@ async def make_history(db: Database, owner_url: str, plan: HistoryPlan, advance:
     connection = await asyncpg.connect(owner_url)
     try:
         await connection.execute("SET session_replication_role = replica")  # the rows are as triggers would make them
-        await connection.execute("SET work_mem = '128MB'; SET temp_buffers = '128MB'; SET jit = off; SET max_parallel_workers_per_gather = 0")
+        await connection.execute("SET work_mem = '128MB'; SET temp_buffers = '128MB'; SET jit = off")
+        for table in LARGE:
+            await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
         async with without_indexes(connection, LARGE, advance):
             await _make_nights(connection, plan, sold, advance)
+        for table in LARGE:
+            await connection.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
         advance("VACUUM ANALYZE", 0, 0)
         await connection.execute("VACUUM ANALYZE")
     finally:

@@ -31,6 +31,8 @@ SHARED_BUFFERS_MB: Final = 1_024
 MAX_WAL_MB: Final = 4_096
 QUICK: Final = PostgresSettings(durable=False, shared_buffers_mb=SHARED_BUFFERS_MB, max_wal_mb=MAX_WAL_MB)
 DURABLE: Final = PostgresSettings(shared_buffers_mb=SHARED_BUFFERS_MB, max_wal_mb=MAX_WAL_MB)
+MARK: Final = "made-"
+"""A file of this name and the number of pours says that a past is whole."""
 BYTES_A_POUR: Final = 4_500
 """More than a pour takes of the disk, to know beforehand whether there is room."""
 LONGEST_S: Final = 7_200.0
@@ -82,19 +84,36 @@ class Turns(Struct, frozen=True):
 @asynccontextmanager
 async def open_past(folder: Path, pours: int, advance: Advance = untold) -> AsyncIterator[EmbeddedPostgres]:
     """A server with a database that has this past; made in the folder unless it is there. Raises `TooLittleDisk`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    done = folder / f"made-{pours}"
-    if not done.exists():
-        if psutil.disk_usage(str(folder)).free < pours * BYTES_A_POUR:
-            raise TooLittleDisk(f"{pours:,} pours need {pours * BYTES_A_POUR / 1e9:.0f} GB in {folder}")
+    if not _is_made(folder, pours):
         async with embedded_postgres(folder, QUICK) as postgres:
             owner_url = await postgres.create_database(PAST)
             await migrate(owner_url, postgres.application_url_of(PAST))
             async with Database.open(postgres.application_url_of(PAST), Policy()) as db:
                 await make_history(db, owner_url, HistoryPlan.of(pours), advance)
-        done.touch()
+        _mark(folder, pours).touch()
     async with embedded_postgres(folder, DURABLE) as postgres:
         yield postgres
+
+
+def forget_past(folder: Path) -> None:
+    """Have the next run make a past anew."""
+    for mark in folder.glob(f"{MARK}*"):
+        mark.unlink()
+
+
+def _mark(folder: Path, pours: int) -> Path:
+    return folder / f"{MARK}{pours}"
+
+
+def _is_made(folder: Path, pours: int) -> bool:
+    """True if the folder has this past; raises `TooLittleDisk` where it would not fit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if _mark(folder, pours).exists():
+        return True
+    needed = pours * BYTES_A_POUR
+    if psutil.disk_usage(str(folder)).free < needed:
+        raise TooLittleDisk(f"{pours:,} pours need {needed / 1e9:.0f} GB of disk in {folder}")
+    return False
 
 
 async def measure_sizes(db: Database) -> dict[str, TableSize]:

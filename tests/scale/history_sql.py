@@ -192,16 +192,17 @@ ANSWERS: Final = (
     """INSERT INTO authorization_answers (tap_path, event_id, fingerprint, pour_id, payload, journal_id, seq, decided_at)
        SELECT tap_path, request_id, sha256(uuid_send(request_id)), pour_id, jsonb_build_object('type', 'pour_authorized',
            'request_id', request_id, 'pour_id', pour_id, 'card_uid', card_uid, 'max_volume_ml', max_volume_ml,
-           'max_duration_ms', 300000, 'idle_timeout_ms', 15000, 'display', jsonb_build_object('message', 'Enjoy! You may pour now.', 'beverage',
-           jsonb_build_object('name', 'Pils', 'style', NULL, 'abv', NULL), 'sell_price_per_liter_minor', price, 'currency', 'EUR',
-           'guest_first_name', 'Guest', 'balance_minor', before_minor, 'allowance_left_ml', NULL))::text,
+           'max_duration_ms', 300000, 'idle_timeout_ms', 15000, 'display', jsonb_build_object(
+           'message', 'Enjoy! You may pour now.', 'beverage', jsonb_build_object('name', 'Pils', 'style', NULL, 'abv', NULL),
+           'sell_price_per_liter_minor', price, 'currency', 'EUR', 'guest_first_name', 'Guest', 'balance_minor', before_minor, 'allowance_left_ml', NULL))::text,
            journal_id, seq, authorized_at
        FROM poured ORDER BY n""",
     """INSERT INTO pour_reports (tap_path, pour_id, volume_ml, odometer_from_ml, odometer_to_ml, report, verdict, received_at)
        SELECT tap_path, pour_id, volume_ml, from_ml, to_ml, jsonb_build_object('type', 'pour_completed', 'age_ms', 0,
            'boot_id', boot_id, 'pour_id', pour_id, 'card_uid', card_uid, 'volume_ml', volume_ml, 'end_reason', 'card_removed',
-           'journal_id', journal_id, 'started_at', authorized_at, 'duration_ms', volume_ml * 1000 / 60, 'interrupted', false, 'odometer_from_ml', from_ml,
-           'odometer_to_ml', to_ml), jsonb_build_object('type', 'pour_settled', 'pour_id', pour_id, 'status', 'accepted', 'outcome',
+           'journal_id', journal_id, 'started_at', authorized_at, 'duration_ms', volume_ml * 1000 / 60, 'interrupted', false,
+           'odometer_from_ml', from_ml, 'odometer_to_ml', to_ml),
+           jsonb_build_object('type', 'pour_settled', 'pour_id', pour_id, 'status', 'accepted', 'outcome',
            'pending_updated_to_synced', 'reason', NULL, 'volume_ml', volume_ml, 'amount_minor', amount_minor, 'balance_minor',
            before_minor - amount_minor, 'currency', 'EUR')::text, settled_at
        FROM poured ORDER BY settled_at""",

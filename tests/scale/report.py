@@ -1,12 +1,16 @@
-"""The figures of size as people read them: tables of Markdown, which read well in a terminal too, and what many taps need on paper."""
+"""The figures of size as people read them: tables of Markdown, and what very many taps need on paper."""
 
+import math
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from tests.bench.report import Machine
 from tests.scale.fleet import ADMIN, BROKER, CORE, NODES, POSTGRES
-from tests.scale.fleet_figures import Came, FleetFigures, Load, deliveries_a_s
+from tests.scale.fleet_figures import CORE_STATE, Came, FleetFigures, Load, deliveries_a_s
+from tests.scale.history import KEPT_NIGHTS
 from tests.scale.history_figures import Run, TableSize, Turns
 from tests.scale.history_questions import Asked
 from tests.scale.partitions import Cut
@@ -23,6 +27,9 @@ POURS_A_DAY: Final = 50
 SECONDS_A_POUR: Final = 90
 """Of a tap in the busiest hour."""
 DAYS: Final = 365
+REFUSED: Final = 400
+"""The lowest HTTP status of a refusal."""
+MINUTES_FROM_S: Final = 120
 FULL: Final = 0.6
 """The share of a processor core to plan with."""
 
@@ -71,8 +78,8 @@ def taps_text(report: TapsReport) -> str:
     lines = [
         *_origin(report.machine),
         f"{of.taps:,} taps, {of.taps_a_process} of our nodes with simulated hardware in a process, {of.workers} core workers, one",
-        f"Mosquitto, one admin API; each program was allowed {of.open_files:,} open files. Memory is what a program has of its own,",
-        "shared parts counted once, without PostgreSQL's page cache; a share is of one processor core.",
+        f"Mosquitto, one admin API; each program might open {of.open_files:,} files. Memory is a program's own, shared parts",
+        "counted once, without PostgreSQL's page cache; a share is of one processor core.",
         "",
         f"| what | {' | '.join(programs)} |",
         f"|---|{'---|' * len(programs)}",
@@ -104,7 +111,7 @@ def _message_rows(of: FleetFigures) -> list[str]:
     return [
         *(
             _row(
-                "core workers' heartbeats" if leaf == "core" else f"`{leaf}`",
+                "core workers' heartbeats" if leaf == CORE_STATE else f"`{leaf}`",
                 [f"{one.messages_a_s.get(leaf, 0):,.1f}" for one in both],
             )
             for leaf in leaves
@@ -126,47 +133,49 @@ def history_text(report: HistoryReport) -> str:
     """Disk, check, reports, backup and restore."""
     lines = [
         *_origin(report.machine),
-        f"{report.pours:,} pours of {report.taps} taps at 20 venues in {report.nights} nights, made by SQL as our programs write them;",
-        "PostgreSQL with `shared_buffers` of 1 GB. What retention deletes is there of the last month.",
+        f"{report.pours:,} pours of {report.taps} taps in {report.nights} nights, made by SQL as our programs write them. Of what",
+        f"retention deletes, the last {KEPT_NIGHTS} nights are there. PostgreSQL has `shared_buffers` of 1 GB.",
         "",
-        "| table | rows | rows' GB | indexes' GB | bytes a pour |",
+        "| table | rows | rows, GB | indexes, GB | bytes a pour |",
         "|---|---|---|---|---|",
         *(_size_row(name, size, report) for name, size in list(report.sizes.items())[:LISTED]),
         f"| the whole database | | | {report.database_bytes / GB:.2f} in all | {report.database_bytes / report.pours:,.0f} |",
-        "",
-        "| what | time | memory of the program, MiB |",
-        "|---|---|---|",
+        *_work_rows(report),
+        *_question_rows(report.reports or {}),
     ]
-    for name, run in (
-        ("`tapwire-core check`", report.check),
-        ("backup", report.backup),
-        ("restore, the check included", report.restore),
-    ):
-        if run is not None:
-            lines.append(f"| {name} | {_time(run.seconds)} | {run.peak_mib:.0f} |")
-    if report.backup_bytes is not None:
-        lines.append(f"| the backup's file | {report.backup_bytes / GB:.2f} GB | |")
-    if report.decisions is not None:
-        young, old = min(report.decisions.young_ms), min(report.decisions.old_ms)
-        ratio = f"{report.decisions.ratio} × that of a young venue, by turns; at best {old:.2f} ms against {young:.2f} ms"
-        lines.append(f"| the wait for a grant, p50 | {ratio} | |")
-    if report.reports is not None:
-        lines += ["", "| asked of the REST API | first time, s | again, s | answer, kB |", "|---|---|---|---|"]
-        lines += [
-            f"| {name}{'' if asked.status < REFUSED else f' (HTTP {asked.status})'} | {asked.first_s:.2f} | {asked.again_s:.2f} "
-            f"| {asked.answer_bytes / 1_000:.1f} |"
-            for name, asked in report.reports.items()
-        ]
     return "\n".join(lines) + "\n"
 
 
-REFUSED: Final = 400
+def _work_rows(report: HistoryReport) -> list[str]:
+    runs = {
+        "`tapwire-core check`": report.check,
+        "`tapwire-core backup`": report.backup,
+        "`tapwire-core restore`, with its check": report.restore,
+    }
+    rows = [f"| {name} | {_time(run.seconds)} | {run.peak_mib:.0f} |" for name, run in runs.items() if run is not None]
+    if report.backup_bytes is not None:
+        rows.append(f"| the backup's file | {report.backup_bytes / GB:.2f} GB | |")
+    if report.decisions is not None:
+        of = report.decisions
+        old, young = statistics.median(of.old_ms), statistics.median(of.young_ms)
+        rows.append(
+            f"| p50 of a grant's transactions | {of.ratio} × that of a young venue, by turns: {old:.2f} ms, {young:.2f} ms | |"
+        )
+    return ["", "| what | figure | memory of the program, MiB |", "|---|---|---|", *rows] if rows else []
+
+
+def _question_rows(reports: Mapping[str, Asked]) -> list[str]:
+    rows = [
+        f"| {name}{'' if asked.status < REFUSED else f', HTTP {asked.status}'} | {asked.first_s:.2f} | {asked.again_s:.2f} "
+        f"| {asked.answer_bytes / 1_000:.1f} |"
+        for name, asked in reports.items()
+    ]
+    return ["", "| asked of the REST API | first time, s | again, s | answer, kB |", "|---|---|---|---|", *rows] if rows else []
 
 
 def partitions_text(report: HistoryReport) -> str:
-    """What monthly partitions would change."""
-    assert report.partitions is not None
-    cuts = report.partitions
+    """What monthly partitions would change; nothing where they were not tried."""
+    cuts = report.partitions or {}
     rows = {
         "size, GB": [f"{cut.bytes_whole / GB:.2f} → {cut.bytes_cut / GB:.2f}" for cut in cuts.values()],
         "to read the latest month, s": [f"{cut.month_whole_s:.2f} → {cut.month_cut_s:.2f}" for cut in cuts.values()],
@@ -174,25 +183,18 @@ def partitions_text(report: HistoryReport) -> str:
         "to delete the oldest month, s": [f"{cut.delete_whole_s:.2f} → {cut.drop_cut_s:.2f}" for cut in cuts.values()],
         "to copy all into partitions, with indexes, s": [f"{cut.copy_s:.0f}" for cut in cuts.values()],
     }
-    head = " | ".join(f"`{name}`, {cut.months} months" for name, cut in cuts.items())
-    return (
-        "\n".join([f"| whole → cut | {head} |", f"|---|{'---|' * len(cuts)}", *(_row(name, row) for name, row in rows.items())])
-        + "\n"
-    )
+    head = [f"`{name}`, {cut.months} months" for name, cut in cuts.items()]
+    lines = [_row("whole → cut", head), f"|---|{'---|' * len(cuts)}", *(_row(name, row) for name, row in rows.items())]
+    return "\n".join(lines) + "\n" if cuts else ""
 
 
 def _size_row(name: str, size: TableSize, report: HistoryReport) -> str:
-    indexes = sum(size.index_bytes.values())
-    return (
-        f"| `{name}` | {size.rows:,} | {size.heap_bytes / GB:.2f} | {indexes / GB:.2f} | {size.total_bytes / report.pours:,.0f} |"
-    )
+    indexes, a_pour = sum(size.index_bytes.values()) / GB, size.total_bytes / report.pours
+    return f"| `{name}` | {size.rows:,} | {size.heap_bytes / GB:.2f} | {indexes:.2f} | {a_pour:,.0f} |"
 
 
 def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < MINUTES_FROM_S else f"{seconds / 60:.1f} minutes"
-
-
-MINUTES_FROM_S: Final = 120
 
 
 # ── on paper ────────────────────────────────────────────────────────────────
@@ -202,73 +204,67 @@ def paper_text(taps: TapsReport, history: HistoryReport) -> str:
     """What 10,000 taps need, each figure with its arithmetic."""
     of, pours_a_s = taps.figures, TAPS / SECONDS_A_POUR
     times, a_year = TAPS / of.taps, TAPS * POURS_A_DAY * DAYS
-
-    def cores(program: str) -> str:
-        rest, pour_ms = of.rest.cores[program] * times, of.festival.cpu_ms_a_pour(program, of.rest)
-        needed = rest + pours_a_s * pour_ms / 1_000
-        return (
-            f"| processor of {program} | {of.rest.cores[program]:.3f} at rest × {times:g} + {pours_a_s:.0f} pours/s × {pour_ms:.2f} ms "
-            f"| {needed:.2f} of a core; {max(1, -(-needed // FULL)):.0f} at {FULL:.0%} |"
-        )
-
-    def memory(program: str) -> str:
-        kib = of.mib_a_tap(program) * KIB_A_MIB
-        return (
-            f"| memory of {program} | {of.empty_mib[program]:.0f} MiB + {TAPS:,} × {kib:.1f} KiB "
-            f"| {of.empty_mib[program] + TAPS * kib / KIB_A_MIB:,.0f} MiB |"
-        )
-
-    rest, festival = deliveries_a_s(of, of.rest) * times, deliveries_a_s(of, of.festival) * times
-    published = sum(of.festival.messages_a_s.values()) * times
+    published = sum(of.festival.messages_a_s.values())
+    rest, festival = deliveries_a_s(of, of.rest), deliveries_a_s(of, of.festival)
+    year, a_pour = a_year / 1e6, history.bytes_a_pour
     lines = [
         f"| what {TAPS:,} taps at {VENUES} venues need | arithmetic | result |",
         "|---|---|---|",
-        f"| pours in the busiest hour | {TAPS:,} ÷ {SECONDS_A_POUR} s | {pours_a_s:.0f} a second |",
-        f"| pours of a year | {TAPS:,} × {POURS_A_DAY} × {DAYS} | {a_year / 1e6:,.1f} million |",
-        *(cores(program) for program in SERVICES),
-        *(memory(program) for program in SERVICES),
-        f"| messages published in the busiest hour | {sum(of.festival.messages_a_s.values()):,.0f} × {times:g} | {published:,.0f} a second |",
-        f"| deliveries of the broker, at rest | {deliveries_a_s(of, of.rest):,.0f} × {times:g} | {rest:,.0f} a second |",
-        f"| deliveries of the broker, busiest hour | {deliveries_a_s(of, of.festival):,.0f} × {times:g} | {festival:,.0f} a second |",
-        f"| open files of the broker | 2 × {TAPS:,} connections | {2 * TAPS:,} |",
-        f"| disk of a year, kept for good | {a_year / 1e6:,.1f} million × {history.bytes_a_pour:,.0f} bytes "
-        f"| {a_year * history.bytes_a_pour / 1e12:.2f} TB |",
-        _passing_row(history),
+        _row("pours in the busiest hour", [f"{TAPS:,} ÷ {SECONDS_A_POUR} s", f"{pours_a_s:.0f} a second"]),
+        _row("pours of a year", [f"{TAPS:,} × {POURS_A_DAY} × {DAYS}", f"{year:,.1f} million"]),
+        *(_row(f"processor of {program}", _cores(program, of, pours_a_s)) for program in SERVICES),
+        *(_row(f"memory of {program}", _memory(program, of)) for program in SERVICES),
+        _row("messages published, busiest hour", [f"{published:,.0f} × {times:g}", f"{published * times:,.0f} a second"]),
+        _row("deliveries of the broker, at rest", [f"{rest:,.0f} × {times:g}", f"{rest * times:,.0f} a second"]),
+        _row("deliveries of the broker, busiest hour", [f"{festival:,.0f} × {times:g}", f"{festival * times:,.0f} a second"]),
+        _row("open files of the broker", [f"2 × {TAPS:,} connections", f"{2 * TAPS:,}"]),
+        _row(
+            "disk of a year, kept for good",
+            [f"{year:,.1f} million × {a_pour:,.0f} bytes", f"{a_year * a_pour / GB / 1_000:.2f} TB"],
+        ),
+        _row("disk of answers and reports, a month", _passing(history)),
+        *_after_a_year(history, a_year / history.pours),
     ]
-    if history.backup is not None and history.backup_bytes is not None:
-        share = a_year / history.pours
-        lines.append(
-            f"| a backup after a year | {_time(history.backup.seconds)} and {history.backup_bytes / GB:.1f} GB × {share:.1f} "
-            f"| {history.backup.seconds * share / 3_600:.1f} hours, {history.backup_bytes * share / GB:,.0f} GB |"
-        )
-    if history.restore is not None:
-        share = a_year / history.pours
-        lines.append(
-            f"| a restore after a year | {_time(history.restore.seconds)} × {share:.1f} "
-            f"| {history.restore.seconds * share / 3_600:.1f} hours |"
-        )
-    if history.check is not None:
-        share = a_year / history.pours
-        lines.append(
-            f"| a check after a year | {history.check.seconds:.0f} s × {share:.1f} | {history.check.seconds * share / 60:.0f} minutes |"
-        )
     return "\n".join(lines) + "\n"
 
 
-def _passing_row(history: HistoryReport) -> str:
-    month = sum(history.sizes[name].total_bytes for name in PASSING if name in history.sizes)
-    nights = min(history.nights, 30)
-    a_pour = month / (history.pours / history.nights * nights)
-    of_month = TAPS * POURS_A_DAY * 30
-    return f"| disk of answers and reports, a month | {of_month / 1e6:,.1f} million × {a_pour:,.0f} bytes | {of_month * a_pour / GB:,.0f} GB |"
-
-
-def _origin(machine: Machine) -> list[str]:
+def _cores(program: str, of: FleetFigures, pours_a_s: float) -> list[str]:
+    times, rest, pour_ms = TAPS / of.taps, of.rest.cores[program], of.festival.cpu_ms_a_pour(program, of.rest)
+    needed = rest * times + pours_a_s * pour_ms / 1_000
     return [
-        f"Measured on {machine.measured_at} with {machine.software} on {machine.processor}, {machine.cores} cores, {machine.memory_gb} GB;",
-        f"{machine.system}; Python {machine.python}; {machine.postgres}; {machine.mosquitto}.",
+        f"{rest:.3f} at rest × {times:g} + {pours_a_s:.0f} pours/s × {pour_ms:.2f} ms",
+        f"{needed:.2f} of a core: {max(1, math.ceil(needed / FULL))} at {FULL:.0%}",
     ]
 
 
-def _row(name: str, cells: list[str]) -> str:
+def _memory(program: str, of: FleetFigures) -> list[str]:
+    base, kib = of.empty_mib[program], of.mib_a_tap(program) * KIB_A_MIB
+    return [f"{base:.0f} MiB + {TAPS:,} × {kib:.1f} KiB", f"{base + TAPS * kib / KIB_A_MIB:,.0f} MiB"]
+
+
+def _passing(history: HistoryReport) -> list[str]:
+    kept = min(history.nights, KEPT_NIGHTS) / history.nights * history.pours
+    a_pour = sum(history.sizes[name].total_bytes for name in PASSING if name in history.sizes) / kept
+    month = TAPS * POURS_A_DAY * KEPT_NIGHTS
+    return [f"{month / 1e6:,.1f} million × {a_pour:,.0f} bytes", f"{month * a_pour / GB:,.0f} GB"]
+
+
+def _after_a_year(history: HistoryReport, times: float) -> list[str]:
+    runs = {"a check": history.check, "a backup": history.backup, "a restore": history.restore}
+    return [
+        _row(f"{name} after a year", [f"{_time(run.seconds)} × {times:.1f}", f"{run.seconds * times / 3_600:.1f} hours"])
+        for name, run in runs.items()
+        if run is not None
+    ]
+
+
+def _origin(machine: Machine) -> list[str]:
+    hardware = f"{machine.processor}, {machine.cores} cores, {machine.memory_gb} GB"
+    return [
+        f"Measured on {machine.measured_at} with {machine.software} on {hardware}; {machine.system};",
+        f"Python {machine.python}; {machine.postgres}; {machine.mosquitto}.",
+    ]
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
     return f"| {name} | {' | '.join(cells)} |"
