@@ -194,8 +194,8 @@ ANSWERS: Final = (
            'request_id', request_id, 'pour_id', pour_id, 'card_uid', card_uid, 'max_volume_ml', max_volume_ml,
            'max_duration_ms', 300000, 'idle_timeout_ms', 15000, 'display', jsonb_build_object(
            'message', 'Enjoy! You may pour now.', 'beverage', jsonb_build_object('name', 'Pils', 'style', NULL, 'abv', NULL),
-           'sell_price_per_liter_minor', price, 'currency', 'EUR', 'guest_first_name', 'Guest', 'balance_minor', before_minor, 'allowance_left_ml', NULL))::text,
-           journal_id, seq, authorized_at
+           'sell_price_per_liter_minor', price, 'currency', 'EUR', 'guest_first_name', 'Guest', 'balance_minor', before_minor,
+           'allowance_left_ml', NULL))::text, journal_id, seq, authorized_at
        FROM poured ORDER BY n""",
     """INSERT INTO pour_reports (tap_path, pour_id, volume_ml, odometer_from_ml, odometer_to_ml, report, verdict, received_at)
        SELECT tap_path, pour_id, volume_ml, from_ml, to_ml, jsonb_build_object('type', 'pour_completed', 'age_ms', 0,

@@ -1,11 +1,12 @@
 """The measurement of very many taps, with a few."""
 
+import resource
+
 import pytest
 
 from tests.conftest import require_mosquitto
-from tests.scale import fleet
 from tests.scale.fleet import ADMIN, BROKER, CORE, NODES, POSTGRES, TooFewFiles, need_files, open_field
-from tests.scale.fleet_figures import Came, deliveries_a_s, measure_load, memory_mib
+from tests.scale.fleet_figures import Came, measure_load, memory_mib
 
 TAPS = 3
 
@@ -30,9 +31,9 @@ async def test_taps_of_one_process_pour_and_are_measured() -> None:
 
 
 def test_too_few_open_files_are_said_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet.resource, "getrlimit", lambda _: (256, 1_024))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 1_024))
     raised: list[tuple[int, int]] = []
-    monkeypatch.setattr(fleet.resource, "setrlimit", lambda _, limits: raised.append(limits))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: raised.append(limits))
 
     assert need_files(2) == 256
     assert need_files(100) == 1_000
