@@ -39,11 +39,11 @@ from tests.scale.history_figures import (
 )
 from tests.scale.history_questions import measure_reports
 from tests.scale.partitions import try_partitions
-from tests.scale.report import HistoryReport, TapsReport, history_text, partitions_text, taps_text
+from tests.scale.report import HistoryReport, Moved, TapsReport, history_text, partitions_text, taps_text
 
 FOLDER: Final = ROOT / ".tapwire" / "scale"
-PARTS: Final = ("check", "reports", "decisions", "partitions", "backup", "restore")
-"""What is measured of a past. Its restore deletes it, so that both need not fit on the disk."""
+PARTS: Final = ("check", "reports", "decisions", "partitions", "moved")
+"""What is measured of a past. `moved` is backup and restore; it deletes the past in between, so that both need not fit on the disk."""
 BACKUP: Final = "past.backup"
 SQL_VERSION: Final = "SELECT split_part(version(), ' on ', 1)"
 
@@ -89,26 +89,25 @@ async def _measure(
             return replace(report, decisions=await measure_decisions(postgres, db, advance))
         case "partitions":
             return replace(report, partitions=await try_partitions(postgres.url_of(PAST), advance))
-        case "backup":
-            backup.unlink(missing_ok=True)
-            run = await run_core(postgres, PAST, folder, "backup", str(backup))
-            return replace(report, backup=run, backup_bytes=backup.stat().st_size)
         case _:
+            backup.unlink(missing_ok=True)
+            written = await run_core(postgres, PAST, folder, "backup", str(backup))
             forget_past(folder)
             await postgres.drop_database(PAST)
             await postgres.create_database(RESTORED)
-            return replace(report, restore=await run_core(postgres, RESTORED, folder, "restore", str(backup)))
+            restored = await run_core(postgres, RESTORED, folder, "restore", str(backup))
+            return replace(report, moved=Moved(report.pours, written, backup.stat().st_size, restored))
 
 
 def _with_earlier(report: HistoryReport) -> HistoryReport:
-    """The report with the parts that an earlier run on as many pours has measured."""
+    """The report with the parts that an earlier run has measured on as many pours; a backup's own number stands with it."""
     file = FOLDER / f"{HISTORY}.json"
     if not file.exists():
         return report
     earlier = msgspec.json.decode(file.read_bytes(), type=HistoryReport)
     if earlier.pours != report.pours:
-        return report
-    return replace(report, backup_bytes=earlier.backup_bytes, **{part: getattr(earlier, part) for part in PARTS})
+        return replace(report, moved=earlier.moved)
+    return replace(report, **{part: getattr(earlier, part) for part in PARTS})
 
 
 @contextmanager

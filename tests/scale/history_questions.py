@@ -22,7 +22,6 @@ from tests.scale.history_figures import LONGEST_S, LOOK_S, PAST
 from tests.venue import OPERATOR
 
 LEAD: Final = ("lead", "a-long-password")
-TIMES: Final = 3
 READY_S: Final = 60.0
 
 
@@ -35,13 +34,15 @@ class Asked(Struct, frozen=True):
     answer_bytes: int
 
 
-async def measure_reports(postgres: EmbeddedPostgres, db: Database, folder: Path, advance: Advance = untold) -> dict[str, Asked]:
-    """Reports and lists as people ask for them, through the REST door of an admin API."""
+async def measure_reports(
+    postgres: EmbeddedPostgres, db: Database, folder: Path, advance: Advance = untold, *, database: str = PAST, again: int = 3
+) -> dict[str, Asked]:
+    """Reports and lists as people ask for them, once and so many times again, through the REST door of an admin API."""
     with suppress(users.UserExists):  # of an earlier run
         await users.create_user(db, OPERATOR, LEAD[0], Role.SHIFT_LEAD, LEAD[1])
     port = free_port()
     settings = {
-        "TAPWIRE_DATABASE_URL": postgres.application_url_of(PAST),
+        "TAPWIRE_DATABASE_URL": postgres.application_url_of(database),
         "TAPWIRE_ADMIN_HOST": LOOPBACK,
         "TAPWIRE_ADMIN_PORT": str(port),
     }
@@ -57,7 +58,7 @@ async def measure_reports(postgres: EmbeddedPostgres, db: Database, folder: Path
             asked = {}
             for number, (name, ask) in enumerate(wanted.items()):
                 advance(name, number, len(wanted))
-                asked[name] = await _asked(client, ask)
+                asked[name] = await _asked(client, ask, again)
             return asked
     finally:
         admin.kill()
@@ -69,10 +70,10 @@ async def _answers(client: httpx.AsyncClient) -> bool:
     return False
 
 
-async def _asked(client: httpx.AsyncClient, question: dict[str, Any]) -> Asked:
+async def _asked(client: httpx.AsyncClient, question: dict[str, Any], again: int) -> Asked:
     """Ask a few times; what is made once, only once."""
     took_s = []
-    for _ in range(1 if question["method"] == "POST" else 1 + TIMES):
+    for _ in range(1 if question["method"] == "POST" else 1 + again):
         began_s = time.monotonic()
         answer = await client.request(**question)
         took_s.append(time.monotonic() - began_s)

@@ -41,6 +41,15 @@ class TapsReport(Struct, frozen=True):
     figures: FleetFigures
 
 
+class Moved(Struct, frozen=True):
+    """A past of so many pours in a backup's file, and restored from it."""
+
+    pours: int
+    backup: Run
+    backup_bytes: int
+    restore: Run
+
+
 class HistoryReport(Struct, frozen=True):
     """A run with a long past; a part that was left out is null."""
 
@@ -54,9 +63,7 @@ class HistoryReport(Struct, frozen=True):
     reports: dict[str, Asked] | None = None
     decisions: Turns | None = None
     partitions: dict[str, Cut] | None = None
-    backup: Run | None = None
-    backup_bytes: int | None = None
-    restore: Run | None = None
+    moved: Moved | None = None
 
     @property
     def bytes_a_pour(self) -> float:
@@ -147,21 +154,23 @@ def history_text(report: HistoryReport) -> str:
 
 
 def _work_rows(report: HistoryReport) -> list[str]:
-    runs = {
-        "`tapwire-core check`": report.check,
-        "`tapwire-core backup`": report.backup,
-        "`tapwire-core restore`, with its check": report.restore,
-    }
-    rows = [f"| {name} | {_time(run.seconds)} | {run.peak_mib:.0f} |" for name, run in runs.items() if run is not None]
-    if report.backup_bytes is not None:
-        rows.append(f"| the backup's file | {report.backup_bytes / GB:.2f} GB | |")
-    if report.decisions is not None:
-        of = report.decisions
-        old, young = statistics.median(of.old_ms), statistics.median(of.young_ms)
-        rows.append(
-            f"| p50 of a grant's transactions | {of.ratio} × that of a young venue, by turns: {old:.2f} ms, {young:.2f} ms | |"
-        )
+    rows = []
+    if report.check is not None:
+        rows.append(f"| `tapwire-core check` | {_run(report.check)} |")
+    if (moved := report.moved) is not None:
+        of = "" if moved.pours == report.pours else f" of {moved.pours:,} pours"
+        rows.append(f"| `tapwire-core backup`{of} | {_run(moved.backup)} |")
+        rows.append(f"| the backup's file{of} | {moved.backup_bytes / GB:.2f} GB | |")
+        rows.append(f"| `tapwire-core restore`{of}, with its check | {_run(moved.restore)} |")
+    if (turns := report.decisions) is not None:
+        old, young = statistics.median(turns.old_ms), statistics.median(turns.young_ms)
+        figure = f"{turns.ratio} × that of a young venue, by turns: {old:.2f} ms, {young:.2f} ms"
+        rows.append(f"| p50 of a grant's transaction | {figure} | |")
     return ["", "| what | figure | memory of the program, MiB |", "|---|---|---|", *rows] if rows else []
+
+
+def _run(run: Run) -> str:
+    return f"{_time(run.seconds)} | {run.peak_mib:.0f}"
 
 
 def _question_rows(reports: Mapping[str, Asked]) -> list[str]:
@@ -223,7 +232,7 @@ def paper_text(taps: TapsReport, history: HistoryReport) -> str:
             [f"{year:,.1f} million × {a_pour:,.0f} bytes", f"{a_year * a_pour / GB / 1_000:.2f} TB"],
         ),
         _row("disk of answers and reports, a month", _passing(history)),
-        *_after_a_year(history, a_year / history.pours),
+        *_after_a_year(history, a_year),
     ]
     return "\n".join(lines) + "\n"
 
@@ -249,12 +258,18 @@ def _passing(history: HistoryReport) -> list[str]:
     return [f"{month / 1e6:,.1f} million × {a_pour:,.0f} bytes", f"{month * a_pour / GB:,.0f} GB"]
 
 
-def _after_a_year(history: HistoryReport, times: float) -> list[str]:
-    runs = {"a check": history.check, "a backup": history.backup, "a restore": history.restore}
+def _after_a_year(history: HistoryReport, a_year: float) -> list[str]:
+    moved, runs = history.moved, list[tuple[str, Run, int]]()
+    if history.check is not None:
+        runs.append(("a check", history.check, history.pours))
+    if moved is not None:
+        runs += [("a backup", moved.backup, moved.pours), ("a restore", moved.restore, moved.pours)]
     return [
-        _row(f"{name} after a year", [f"{_time(run.seconds)} × {times:.1f}", f"{run.seconds * times / 3_600:.1f} hours"])
-        for name, run in runs.items()
-        if run is not None
+        _row(
+            f"{name} after a year",
+            [f"{_time(run.seconds)} × {a_year / pours:.1f}", f"{run.seconds * a_year / pours / 3_600:.1f} hours"],
+        )
+        for name, run, pours in runs
     ]
 
 

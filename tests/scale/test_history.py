@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +18,12 @@ from tapwire_core.services.kegs import create_keg
 from tapwire_core.services.taps import put_keg
 from tapwire_core.services.visits import open_and_assign_card
 from tapwire_demo.postgres import EmbeddedPostgres
+from tests.bench.report import this_machine
 from tests.scale.history import HistoryPlan, make_history
+from tests.scale.history_figures import measure_sizes, run_core
+from tests.scale.history_questions import measure_reports
+from tests.scale.partitions import try_partitions
+from tests.scale.report import HistoryReport, history_text, partitions_text
 from tests.venue import KEG_ML, OPERATOR, Guest, SimulatedTap, Venue
 
 POURS: Final = 2_000
@@ -96,6 +102,29 @@ async def test_a_pour_of_the_past_has_the_rows_of_a_real_one(old_db: Database, v
     made = await old_db.pool.fetchval("SELECT pour_id FROM pours WHERE seq > 1 ORDER BY authorized_at DESC LIMIT 1")
 
     assert await _shapes(old_db, made) == await _shapes(venue.db, grant.pour_id)
+
+
+async def test_a_past_is_measured_and_cut_without_a_change(
+    postgres: EmbeddedPostgres, past: str, old_db: Database, tmp_path: Path
+) -> None:
+    tables = await old_db.pool.fetchval("SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'i')")
+
+    sizes = await measure_sizes(old_db)
+    cuts = await try_partitions(postgres.url_of(COPY))
+    reports = await measure_reports(postgres, old_db, tmp_path, database=COPY, again=0)
+    check = await run_core(postgres, COPY, tmp_path, "check")
+
+    assert sizes["audit"].total_bytes > sizes["pours"].total_bytes > 0
+    assert all(cut.bytes_cut > 0 and cut.months > 0 for cut in cuts.values())
+    assert await old_db.pool.fetchval("SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'i')") == tables
+    assert {name: asked.status for name, asked in reports.items() if not 200 <= asked.status < 300} == {}
+    assert check.said == "The books balance."
+    plan = HistoryPlan.of(POURS)
+    machine = this_machine("PostgreSQL")
+    report = HistoryReport(machine, POURS, plan.nights, 10, 1, sizes, check=check, reports=reports, partitions=cuts)
+    assert "| `audit` |" in history_text(report)
+    assert "| export of a guest |" in history_text(report)
+    assert "`money_movements`" in partitions_text(report)
 
 
 async def _differences_after(db: Database, statement: str) -> list[Difference]:
