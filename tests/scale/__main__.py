@@ -43,7 +43,7 @@ from tests.scale.report import HistoryReport, Moved, TapsReport, history_text, p
 
 FOLDER: Final = ROOT / ".tapwire" / "scale"
 PARTS: Final = ("check", "reports", "decisions", "partitions", "moved")
-"""What is measured of a past. `moved` is backup and restore; it deletes the past in between, so that both need not fit on the disk."""
+"""What is measured of a past. `moved`, backup and restore, deletes it in between: both need not fit on the disk."""
 BACKUP: Final = "past.backup"
 SQL_VERSION: Final = "SELECT split_part(version(), ' on ', 1)"
 

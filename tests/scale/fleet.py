@@ -180,7 +180,7 @@ class Field:
 
     async def until_poured(self, since: datetime, patience_s: float, advance: Advance = untold) -> list[float]:
         """Wait until each tap has had a pour since then that is settled; the seconds until each had it, sorted."""
-        statement = "SELECT count(DISTINCT tap_path) FROM pours WHERE authorized_at >= $1 AND settled_at IS NOT NULL"
+        statement = "SELECT count(DISTINCT tap_path) FROM pours WHERE authorized_at >= $1 AND sync_status = 'synced'"
         await self._until_all("poured", statement, since, patience_s, advance)
         rows = await self.db.pool.fetch(
             """SELECT extract(epoch FROM min(settled_at) - $1)::float FROM pours
