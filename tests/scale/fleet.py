@@ -59,6 +59,9 @@ FILES_A_TAP: Final = 8
 FILES_BESIDE: Final = 200
 BUSY_MACHINE_MS: Final = 60_000
 """Of a node's own watchdog: a process with a hundred of them on a full machine may be late."""
+IDLE_TICK_MS: Final = 1_000
+TICK_MS: Final = 100
+"""A real node has a machine of its own, and looks ten times at rest and fifty times a second while it pours."""
 MEMORY: Final = Path("/dev/shm")
 
 
@@ -283,7 +286,7 @@ def _write_tap(folder: Path, path: DevicePath, broker: EmbeddedBroker, card_uid:
             f'[tap]\npath = "{path}"',
             f"[broker]\nurl = {json.dumps(broker.url(str(path)))}",
             '[journal]\nfile = "journal.sqlite"\nreserve_kib = 64',
-            f"[process]\nvalve_watchdog_ms = {BUSY_MACHINE_MS}",
+            f"[process]\nvalve_watchdog_ms = {BUSY_MACHINE_MS}\nidle_tick_ms = {IDLE_TICK_MS}\ntick_ms = {TICK_MS}",
             '[hardware]\ndriver = "simulated"\n',
         ]
     )

@@ -16,6 +16,7 @@ from tests.scale.history_questions import Asked
 from tests.scale.partitions import Cut
 
 SERVICES: Final = (BROKER, POSTGRES, CORE, ADMIN)
+"""What grows with the taps; the memory of PostgreSQL grows with its connections."""
 KIB_A_MIB: Final = 1_024
 GB: Final = 1_000_000_000
 LISTED: Final = 10
@@ -222,7 +223,7 @@ def paper_text(taps: TapsReport, history: HistoryReport) -> str:
         _row("pours in the busiest hour", [f"{TAPS:,} ÷ {SECONDS_A_POUR} s", f"{pours_a_s:.0f} a second"]),
         _row("pours of a year", [f"{TAPS:,} × {POURS_A_DAY} × {DAYS}", f"{year:,.1f} million"]),
         *(_row(f"processor of {program}", _cores(program, of, pours_a_s)) for program in SERVICES),
-        *(_row(f"memory of {program}", _memory(program, of)) for program in SERVICES),
+        *(_row(f"memory of {program}", _memory(program, of)) for program in SERVICES if program != POSTGRES),
         _row("messages published, busiest hour", [f"{published:,.0f} × {times:g}", f"{published * times:,.0f} a second"]),
         _row("deliveries of the broker, at rest", [f"{rest:,.0f} × {times:g}", f"{rest * times:,.0f} a second"]),
         _row("deliveries of the broker, busiest hour", [f"{festival:,.0f} × {times:g}", f"{festival * times:,.0f} a second"]),
