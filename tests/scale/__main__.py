@@ -88,7 +88,7 @@ async def _measure(
         case "decisions":
             return replace(report, decisions=await measure_decisions(postgres, db, advance))
         case "partitions":
-            return replace(report, partitions=await try_partitions(postgres.url_of(PAST), advance))
+            return replace(report, partitions=await try_partitions(postgres.url_of(PAST), report.pours, advance))
         case _:
             backup.unlink(missing_ok=True)
             written = await run_core(postgres, PAST, folder, "backup", str(backup))
@@ -100,13 +100,13 @@ async def _measure(
 
 
 def _with_earlier(report: HistoryReport) -> HistoryReport:
-    """The report with the parts that an earlier run has measured on as many pours; a backup's own number stands with it."""
+    """The report with the parts that an earlier run has measured on as many pours; backup and partitions name theirs."""
     file = FOLDER / f"{HISTORY}.json"
     if not file.exists():
         return report
     earlier = msgspec.json.decode(file.read_bytes(), type=HistoryReport)
     if earlier.pours != report.pours:
-        return replace(report, moved=earlier.moved)
+        return replace(report, moved=earlier.moved, partitions=earlier.partitions)
     return replace(report, **{part: getattr(earlier, part) for part in PARTS})
 
 

@@ -26,7 +26,7 @@ READY_S: Final = 60.0
 
 
 class Asked(Struct, frozen=True):
-    """A request to the API: its status, the first answer and the median of the next ones, and its length."""
+    """A request to the API: its status, the seconds of the first answer and the median of the next ones, and its length."""
 
     status: int
     first_s: float
@@ -35,7 +35,7 @@ class Asked(Struct, frozen=True):
 
 
 async def measure_reports(
-    postgres: EmbeddedPostgres, db: Database, folder: Path, advance: Advance = untold, *, database: str = PAST, again: int = 3
+    postgres: EmbeddedPostgres, db: Database, folder: Path, advance: Advance = untold, *, database: str = PAST, again: int = 1
 ) -> dict[str, Asked]:
     """Reports and lists as people ask for them, once and so many times again, through the REST door of an admin API."""
     with suppress(users.UserExists):  # of an earlier run

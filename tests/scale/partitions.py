@@ -43,7 +43,14 @@ class Cut(Struct, frozen=True):
     """To drop its partition."""
 
 
-async def try_partitions(owner_url: str, advance: Advance = untold) -> dict[str, Cut]:
+class Cuts(Struct, frozen=True):
+    """The tables of a past of so many pours."""
+
+    pours: int
+    tables: dict[str, Cut]
+
+
+async def try_partitions(owner_url: str, pours: int, advance: Advance = untold) -> Cuts:
     """Try each table; the copies are gone afterwards."""
     cuts = {}
     for number, (table, at) in enumerate(TABLES.items()):
@@ -55,7 +62,7 @@ async def try_partitions(owner_url: str, advance: Advance = untold) -> dict[str,
         finally:
             await connection.execute(f"DROP SCHEMA IF EXISTS {TRIAL} CASCADE")
             await connection.close()
-    return cuts
+    return Cuts(pours, cuts)
 
 
 async def _try(connection: asyncpg.Connection, table: str, at: str) -> Cut:

@@ -13,7 +13,7 @@ from tests.scale.fleet_figures import CORE_STATE, Came, FleetFigures, Load, deli
 from tests.scale.history import KEPT_NIGHTS
 from tests.scale.history_figures import Run, TableSize, Turns
 from tests.scale.history_questions import Asked
-from tests.scale.partitions import Cut
+from tests.scale.partitions import Cuts
 
 SERVICES: Final = (BROKER, POSTGRES, CORE, ADMIN)
 """What grows with the taps; the memory of PostgreSQL grows with its connections."""
@@ -63,7 +63,7 @@ class HistoryReport(Struct, frozen=True):
     check: Run | None = None
     reports: dict[str, Asked] | None = None
     decisions: Turns | None = None
-    partitions: dict[str, Cut] | None = None
+    partitions: Cuts | None = None
     moved: Moved | None = None
 
     @property
@@ -185,7 +185,9 @@ def _question_rows(reports: Mapping[str, Asked]) -> list[str]:
 
 def partitions_text(report: HistoryReport) -> str:
     """What monthly partitions would change; nothing where they were not tried."""
-    cuts = report.partitions or {}
+    if report.partitions is None:
+        return ""
+    cuts = report.partitions.tables
     rows = {
         "size, GB": [f"{cut.bytes_whole / GB:.2f} → {cut.bytes_cut / GB:.2f}" for cut in cuts.values()],
         "to read the latest month, s": [f"{cut.month_whole_s:.2f} → {cut.month_cut_s:.2f}" for cut in cuts.values()],
@@ -194,8 +196,12 @@ def partitions_text(report: HistoryReport) -> str:
         "to copy all into partitions, with indexes, s": [f"{cut.copy_s:.0f}" for cut in cuts.values()],
     }
     head = [f"`{name}`, {cut.months} months" for name, cut in cuts.items()]
-    lines = [_row("whole → cut", head), f"|---|{'---|' * len(cuts)}", *(_row(name, row) for name, row in rows.items())]
-    return "\n".join(lines) + "\n" if cuts else ""
+    lines = [
+        _row(f"{report.partitions.pours:,} pours, whole → cut", head),
+        f"|---|{'---|' * len(cuts)}",
+        *(_row(name, row) for name, row in rows.items()),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _size_row(name: str, size: TableSize, report: HistoryReport) -> str:

@@ -110,12 +110,12 @@ async def test_a_past_is_measured_and_cut_without_a_change(
     tables = await old_db.pool.fetchval("SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'i')")
 
     sizes = await measure_sizes(old_db)
-    cuts = await try_partitions(postgres.url_of(COPY))
+    cuts = await try_partitions(postgres.url_of(COPY), POURS)
     reports = await measure_reports(postgres, old_db, tmp_path, database=COPY, again=0)
     check = await run_core(postgres, COPY, tmp_path, "check")
 
     assert sizes["audit"].total_bytes > sizes["pours"].total_bytes > 0
-    assert all(cut.bytes_cut > 0 and cut.months > 0 for cut in cuts.values())
+    assert all(cut.bytes_cut > 0 and cut.months > 0 for cut in cuts.tables.values())
     assert await old_db.pool.fetchval("SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'i')") == tables
     assert {name: asked.status for name, asked in reports.items() if not 200 <= asked.status < 300} == {}
     assert check.said == "The books balance."
