@@ -50,7 +50,7 @@ class Cuts(Struct, frozen=True):
     tables: dict[str, Cut]
 
 
-async def try_partitions(owner_url: str, pours: int, advance: Advance = untold) -> Cuts:
+async def try_partitions(owner_url: str, pours: int, advance: Advance = untold, *, rows: int = ROWS) -> Cuts:
     """Try each table; the copies are gone afterwards."""
     cuts = {}
     for number, (table, at) in enumerate(TABLES.items()):
@@ -58,14 +58,14 @@ async def try_partitions(owner_url: str, pours: int, advance: Advance = untold) 
         connection = await asyncpg.connect(owner_url)
         try:
             await connection.execute(f"DROP SCHEMA IF EXISTS {TRIAL} CASCADE; CREATE SCHEMA {TRIAL}")
-            cuts[table] = await _try(connection, table, at)
+            cuts[table] = await _try(connection, table, at, rows)
         finally:
             await connection.execute(f"DROP SCHEMA IF EXISTS {TRIAL} CASCADE")
             await connection.close()
     return Cuts(pours, cuts)
 
 
-async def _try(connection: asyncpg.Connection, table: str, at: str) -> Cut:
+async def _try(connection: asyncpg.Connection, table: str, at: str, rows: int) -> Cut:
     cut = f"{TRIAL}.{table}"
     months = [row["begins"] for row in await connection.fetch(_MONTHS.format(table=table, at=at))]
     await connection.execute(
@@ -89,7 +89,7 @@ async def _try(connection: asyncpg.Connection, table: str, at: str) -> Cut:
     oldest, latest = f"{at} < '{months[1 if len(months) > 1 else 0]}'", f"{at} >= '{months[-1]}'"
     insert = (
         "INSERT INTO {into} SELECT (jsonb_populate_record(NULL::public.{table}, to_jsonb(base) || jsonb_build_object({ids}))).* "
-        f"FROM (SELECT * FROM public.{{table}} ORDER BY {{key}} DESC LIMIT 1) AS base, generate_series(1, {ROWS})"
+        f"FROM (SELECT * FROM public.{{table}} ORDER BY {{key}} DESC LIMIT 1) AS base, generate_series(1, {rows})"
     )
     key = await connection.fetchval(
         """SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)
@@ -108,8 +108,8 @@ async def _try(connection: asyncpg.Connection, table: str, at: str) -> Cut:
         copy_s=round(copy_s, 1),
         month_whole_s=await _quickest(connection, f"SELECT count(*), max({key}::text) FROM public.{table} WHERE {latest}"),
         month_cut_s=await _quickest(connection, f"SELECT count(*), max({key}::text) FROM {cut} WHERE {latest}"),
-        insert_whole_ms=round(await _undone(connection, written.format(into=f"public.{table}")) * 1_000 / ROWS, 4),
-        insert_cut_ms=round(await _undone(connection, written.format(into=cut)) * 1_000 / ROWS, 4),
+        insert_whole_ms=round(await _undone(connection, written.format(into=f"public.{table}")) * 1_000 / rows, 4),
+        insert_cut_ms=round(await _undone(connection, written.format(into=cut)) * 1_000 / rows, 4),
         delete_whole_s=await _undone(connection, f"DELETE FROM public.{table} WHERE {oldest}"),
         drop_cut_s=await _undone(connection, f"DROP TABLE {TRIAL}.{table}_{months[0]:%Y%m}"),
     )

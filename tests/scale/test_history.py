@@ -110,7 +110,7 @@ async def test_a_past_is_measured_and_cut_without_a_change(
     tables = await old_db.pool.fetchval("SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'i')")
 
     sizes = await measure_sizes(old_db)
-    cuts = await try_partitions(postgres.url_of(COPY), POURS)
+    cuts = await try_partitions(postgres.url_of(COPY), POURS, rows=100)
     reports = await measure_reports(postgres, old_db, tmp_path, database=COPY, again=0)
     check = await run_core(postgres, COPY, tmp_path, "check")
 
