@@ -11,7 +11,7 @@ from tests.bench.meters import Use
 from tests.bench.stage import carry_out, login_of
 from tests.chaos.memory import memory_of
 from tests.scale.counter import Counted, CountingPlan
-from tests.scale.fleet import A_PROCESS, WORKERS, Field, need_files, open_field
+from tests.scale.fleet import A_PROCESS, WORKERS, Field, NotInTime, need_files, open_field
 
 MIB: Final = 1 << 20
 CORE_STATE: Final = "core"
@@ -19,14 +19,16 @@ CORE_STATE: Final = "core"
 FROM_CORE: Final = ("command", "config")
 SETTLES_S: Final = 15.0
 """Until what a start leaves behind is over."""
-COMES_WITHIN_S: Final = 600.0
+COMES_WITHIN_S: Final = 240.0
+FEWEST: Final = 2
 CALM_S: Final = 60.0
 """A heartbeat of each node comes twice in it."""
 
 
 class Came(Struct, frozen=True):
-    """Seconds from a common start until the first, half, nine of ten, and the last tap."""
+    """Seconds from a common start until the first, half, nine of ten, and the last of the taps that came in time."""
 
+    taps: int
     first_s: float
     half_s: float
     most_s: float
@@ -34,9 +36,11 @@ class Came(Struct, frozen=True):
 
     @classmethod
     def of(cls, seconds: list[float]) -> "Came":
-        """Of the seconds of each tap, at least two."""
+        """Of the seconds of each tap; raises `NotInTime` without two of them."""
+        if len(seconds) < FEWEST:
+            raise NotInTime(f"{len(seconds)} taps came within {COMES_WITHIN_S:g} s")
         tenths = statistics.quantiles(seconds, n=10, method="inclusive")
-        return cls(*(round(value, 1) for value in (min(seconds), tenths[4], tenths[8], max(seconds))))
+        return cls(len(seconds), *(round(value, 1) for value in (min(seconds), tenths[4], tenths[8], max(seconds))))
 
 
 class Load(Struct, frozen=True):

@@ -105,10 +105,10 @@ def taps_text(report: TapsReport) -> str:
         "",
         "| all at once, seconds until | the first | half | nine of ten | the last |",
         "|---|---|---|---|---|",
-        _came("all nodes are started: a tap is online", of.connected),
-        _came("all nodes were killed, a guest waits at each tap: a pour is settled", of.nodes_cut),
-        _came("broker, core and admin API were killed: a tap is online again", of.services_cut),
-        _came("all of them were killed, a guest waits at each tap: a pour is settled", of.all_cut),
+        _came("all nodes are started: a tap is online", of.connected, of.taps),
+        _came("all nodes were killed, a guest waits at each tap: a pour is settled", of.nodes_cut, of.taps),
+        _came("broker, core and admin API were killed: a tap is online again", of.services_cut, of.taps),
+        _came("all of them were killed, a guest waits at each tap: a pour is settled", of.all_cut, of.taps),
     ]
     return "\n".join(lines) + "\n"
 
@@ -130,8 +130,9 @@ def _message_rows(of: FleetFigures) -> list[str]:
     ]
 
 
-def _came(what: str, came: Came) -> str:
-    return _row(what, [f"{value:.1f}" for value in (came.first_s, came.half_s, came.most_s, came.last_s)])
+def _came(what: str, came: Came, taps: int) -> str:
+    name = what if came.taps == taps else f"{what} ({came.taps:,} of {taps:,} in time)"
+    return _row(name, [f"{value:.1f}" for value in (came.first_s, came.half_s, came.most_s, came.last_s)])
 
 
 # ── a long past ─────────────────────────────────────────────────────────────
