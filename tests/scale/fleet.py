@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import psutil
 
 from tapwire_contracts.acl import BrokerRole
 from tapwire_contracts.topics import DevicePath, tap_path
@@ -48,13 +49,16 @@ FLOW_ML_PER_S: Final = 60
 PAUSES_S: Final = (55.0, 115.0)
 """Between two guests of a tap: with the five seconds of a pour one in an average of 90 s."""
 GUESTS_A_ROUND: Final = 4
-FIRST_S: Final = (1.0, 10.0)
+FIRST_S: Final = (20.0, 60.0)
 """After the start the first guest lays the card on."""
+NICE: Final = 15
+"""Of the nodes' processes: real ones have machines of their own, and take nothing from the services."""
+KEEPALIVE_S: Final = 60
 FIRST_ML: Final = 100
 FIRST_FLOW_ML_PER_S: Final = 200
 """A short one: two thousand lines of beer that flow at once are more than two processor cores can simulate."""
-PATIENCE_MS: Final = 8_000
-RETRY_MS: Final = 2_000
+PATIENCE_MS: Final = 15_000
+RETRY_MS: Final = 10_000
 """Until a guest who was refused lays the card on again."""
 SETTING_UP_AT_ONCE: Final = 8
 READY_S: Final = 60.0
@@ -130,6 +134,7 @@ class Field:
             arguments = [argument for file in files for argument in ("--config", str(file))]
             program = Program(f"fleet-{number}", ("tapwire_node.fleet", *arguments), {})
             self.fleets.append(start_program(program, self.folder / f"{program.name}.{self.starts}.log"))
+            psutil.Process(self.fleets[-1].pid).nice(NICE)
 
     def kill(self, *, fleets: bool = False, services: bool = False) -> None:
         """Kill processes as a power cut does."""
@@ -290,7 +295,7 @@ def _write_tap(folder: Path, path: DevicePath, broker: EmbeddedBroker, card_uid:
     common = "\n".join(
         [
             f'[tap]\npath = "{path}"',
-            f"[broker]\nurl = {json.dumps(broker.url(str(path)))}",
+            f"[broker]\nurl = {json.dumps(broker.url(str(path)))}\nkeepalive_s = {KEEPALIVE_S}",
             '[journal]\nfile = "journal.sqlite"\nreserve_kib = 64',
             f"[process]\nvalve_watchdog_ms = {BUSY_MACHINE_MS}\nidle_tick_ms = {IDLE_TICK_MS}\ntick_ms = {TICK_MS}",
             '[hardware]\ndriver = "simulated"\n',

@@ -11,7 +11,7 @@ from tests.bench.meters import Use
 from tests.bench.stage import carry_out, login_of
 from tests.chaos.memory import memory_of
 from tests.scale.counter import Counted, CountingPlan
-from tests.scale.fleet import A_PROCESS, WORKERS, Field, NotInTime, need_files, open_field
+from tests.scale.fleet import A_PROCESS, WORKERS, Field, need_files, open_field
 
 MIB: Final = 1 << 20
 CORE_STATE: Final = "core"
@@ -19,7 +19,7 @@ CORE_STATE: Final = "core"
 FROM_CORE: Final = ("command", "config")
 SETTLES_S: Final = 15.0
 """Until what a start leaves behind is over."""
-COMES_WITHIN_S: Final = 240.0
+COMES_WITHIN_S: Final = 180.0
 FEWEST: Final = 2
 CALM_S: Final = 60.0
 """A heartbeat of each node comes twice in it."""
@@ -35,10 +35,10 @@ class Came(Struct, frozen=True):
     last_s: float
 
     @classmethod
-    def of(cls, seconds: list[float]) -> "Came":
-        """Of the seconds of each tap; raises `NotInTime` without two of them."""
+    def of(cls, seconds: list[float]) -> "Came | None":
+        """Of the seconds of each tap; None where not even two came in time."""
         if len(seconds) < FEWEST:
-            raise NotInTime(f"{len(seconds)} taps came within {COMES_WITHIN_S:g} s")
+            return None
         tenths = statistics.quantiles(seconds, n=10, method="inclusive")
         return cls(len(seconds), *(round(value, 1) for value in (min(seconds), tenths[4], tenths[8], max(seconds))))
 
@@ -74,15 +74,15 @@ class FleetFigures(Struct, frozen=True):
     """Before the first tap connected."""
     rest_mib: dict[str, float]
     festival_mib: dict[str, float]
-    connected: Came
+    connected: Came | None
     """All nodes of an installation that runs, started at once, until each is online."""
     rest: Load
-    nodes_cut: Came
+    nodes_cut: Came | None
     """All nodes killed and started at once, with a guest waiting at each tap, until each has poured."""
     festival: Load
-    services_cut: Came
+    services_cut: Came | None
     """Broker, core and admin API killed and started together, until each node is online again."""
-    all_cut: Came
+    all_cut: Came | None
     """All of it killed and started together, with a guest waiting at each tap, until each has poured."""
 
     def mib_a_tap(self, program: str) -> float:

@@ -130,7 +130,9 @@ def _message_rows(of: FleetFigures) -> list[str]:
     ]
 
 
-def _came(what: str, came: Came, taps: int) -> str:
+def _came(what: str, came: Came | None, taps: int) -> str:
+    if came is None:
+        return _row(f"{what} (none in time)", ["", "", "", ""])
     name = what if came.taps == taps else f"{what} ({came.taps:,} of {taps:,} in time)"
     return _row(name, [f"{value:.1f}" for value in (came.first_s, came.half_s, came.most_s, came.last_s)])
 
