@@ -42,7 +42,7 @@ MISSING_VENV    = $(if $(shell python3 -c 'import venv, ensurepip' 2>/dev/null &
 BROWSER         = $(shell command -v chromium google-chrome)
 SUDO            = $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: help install dist test-install test-debian system-packages demo demo-reset watch test test-long sim bench chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
+.PHONY: help install dist test-install test-debian system-packages demo demo-reset watch test test-long sim bench scale chaos poison soak lint console texts pictures audit docs backup schemas requirements clean
 .DELETE_ON_ERROR:
 
 # empty is unset: each of the tests' hundreds of programs would compile the five packages again, and pytest all tests
@@ -104,6 +104,10 @@ sim: $(VENV)/.demo ## tell the story of one simulated day at a venue where every
 
 bench: $(VENV)/.bench $(VENDOR) ## measure speed beside the limit of this machine, a quarter of an hour; DURATION=s each, STEADY=s on end, ROWS=n of history, DOCS=1 for docs/performance.md, ONLY=screen, limits or workers
 	@PYTHONPATH=demo $(PY) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(DURATION),--seconds $(DURATION)) $(if $(STEADY),--steady $(STEADY)) $(if $(ROWS),--rows $(ROWS)) $(if $(DOCS),--docs)
+
+scale: $(VENV)/.bench $(VENDOR) ## measure thousands of taps at once, and millions of pours; TAPS=n, POURS=n, SECONDS=s of each load, ONLY=taps or history, HISTORY=folder keeps the pours, DOCS=1
+	@PYTHONPATH=demo $(PY) -m tests.scale $(if $(filter command,$(origin TAPS)),--taps $(TAPS)) $(if $(POURS),--pours $(POURS)) \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(if $(HISTORY),--folder $(HISTORY)) $(if $(DOCS),--docs)
 
 chaos: $(VENV)/.demo $(VENDOR) ## break a whole bar of real processes, and let an auditor judge it; MINUTES=n, SEED=n, TAPS=n, CLUSTER=1 for one without a single machine
 	@$(RUN) -m tests.chaos $(if $(CLUSTER),--cluster) $(if $(MINUTES),'--minutes=$(MINUTES)') --seed $(SEED) --taps $(TAPS)

@@ -45,7 +45,7 @@ _DATABASE_NAME: Final = re.compile("[a-z][a-z0-9_]{0,62}")
 _ENVIRONMENT: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 _INITDB_STOP: Final = (StopStep(signal.SIGKILL, 5.0),)
 
-_SETTINGS: Final = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=64MB", "max_wal_size=256MB")
+_SETTINGS: Final = ("listen_addresses=127.0.0.1", "unix_socket_directories=")
 NO_TLS: Final = "sslmode=disable"
 """The server has no certificate, listens on loopback only, and asyncpg logs an error when its question for TLS is cancelled."""
 _NOT_DURABLE: Final = ("fsync=off", "full_page_writes=off")
@@ -58,6 +58,8 @@ class PostgresSettings:
     durable: bool = True
     """False: no fsync, for tests. What was committed then survives a killed server, but not a power cut."""
     max_connections: int = 100
+    shared_buffers_mb: int = 64
+    max_wal_mb: int = 256
     initdb_timeout_s: float = 120.0
     start_timeout_s: float = 60.0
     """Longest start, recovery after a crash included."""
@@ -210,7 +212,12 @@ class EmbeddedPostgres:
         await self._execute(f"DROP DATABASE {_quoted(name)} WITH (FORCE)")
 
     def _spawn(self, port: int) -> Child:
-        settings = [*_SETTINGS, f"max_connections={self._settings.max_connections}"]
+        settings = [
+            *_SETTINGS,
+            f"max_connections={self._settings.max_connections}",
+            f"shared_buffers={self._settings.shared_buffers_mb}MB",
+            f"max_wal_size={self._settings.max_wal_mb}MB",
+        ]
         if not self._settings.durable:
             settings += _NOT_DURABLE
         options = [f"--{setting}" for setting in settings]

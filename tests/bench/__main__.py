@@ -1,4 +1,4 @@
-"""`make bench`: measure everything in one run, print the table, keep JSON and chart; `--docs` writes the page of the docs too.
+"""`make bench`: measure everything in one run, print the table, keep JSON and chart; `--docs` fills the docs' pages too.
 
 `--only screen` measures how soon the console shows what happens, `--only limits` what a serving limit costs, `--only workers` what
 further core workers bring; each prints that alone.
@@ -14,6 +14,7 @@ import uvloop
 from tapwire_core.commands.progress_line import progress_line
 from tapwire_core.progress import Advance
 from tests.bench import sections
+from tests.bench.pages import DOCS, PERFORMANCE, fill_pages, keep_figures
 from tests.bench.report import Figures, as_json, as_text, draw, limit_row, this_machine
 from tests.bench.screen import ScreenFigures, as_rows, watch
 from tests.bench.stage import ROOT, Stage, open_stage
@@ -22,7 +23,6 @@ from tests.bench.workers import WorkerTurns, worker_rows, workers
 from tests.browser.console import has_chromium
 
 FOLDER: Final = ROOT / ".tapwire" / "bench"
-DOCS: Final = ROOT / "docs"
 TAPS: Final = (1, 4, 16, 64, 256)
 LIMIT_CLIENTS: Final = (1, 16)
 PACED_SHARE: Final = 1 / 3
@@ -36,13 +36,6 @@ WORKERS: Final = "workers"
 WORKERS_AT_LEAST_S: Final = 12.0
 STEPS: Final = 11 + len(TAPS)
 """Of a whole run."""
-PAGE: Final = """# How fast it is
-
-`make bench` measures all of this in one run; `make bench DOCS=1` writes this page.
-
-![Pours a second, and the wait for a grant](performance.png)
-
-{table}"""
 
 
 class Steps:
@@ -166,7 +159,8 @@ async def main() -> None:
     table = as_text(figures)
     await asyncio.to_thread(draw, figures, FOLDER / "performance.png")
     if arguments.docs:
-        (DOCS / "performance.md").write_text(PAGE.format(table=table), encoding="utf-8")
+        keep_figures(PERFORMANCE, figures)
+        fill_pages()
         shutil.copy(FOLDER / "performance.png", DOCS / "performance.png")
     print(f"\n{table}\nJSON and chart are in {FOLDER}")
 
@@ -179,7 +173,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--reports", type=int, default=10_000, help="in the backlog")
     made.add_argument("--rows", type=int, default=1_000_000, help="of history in each table")
     made.add_argument("--only", choices=[SCREEN, LIMITS, WORKERS], help="measure nothing else")
-    made.add_argument("--docs", action="store_true", help="write docs/performance.md and its chart")
+    made.add_argument("--docs", action="store_true", help="write docs/figures and the chart, and fill the pages")
     return made
 
 

@@ -18,6 +18,8 @@ from tests.bench.sections import HISTORY, Closed, LimitTurns, NodeFigures
 from tests.bench.workers import WorkerTurns, worker_rows
 
 ECHO_RATIO: Final = 3
+FEWEST: Final = 16
+"""Taps from which on a load is one to plan with."""
 BYTES_PER_GB: Final = 1 << 30
 
 
@@ -102,6 +104,30 @@ def as_text(figures: Figures) -> str:
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in _beside(figures).items()),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def load_text(figures: Figures) -> str:
+    """What the machine carries, for those who plan."""
+    without = [
+        (f"{loop.taps} taps {'that pour without any pause' if loop.taps == FEWEST else 'without any pause'}", loop)
+        for loop in figures.closed
+        if loop.taps >= FEWEST
+    ]
+    loads = [*without, (f"{figures.paced.taps} taps at a third of one worker's rate", figures.paced)]
+    lines = [
+        "| load | two shared cores carry | wait for the grant |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {loop.cycles_per_s:.0f} pours a second | half within {loop.authorise.p50_ms:.0f} ms, 99 % within "
+            f"{loop.authorise.p99_ms:.0f} |"
+            for name, loop in loads
+        ),
+        f"| taps that come back after being offline | {figures.backlog_per_s:,.0f} reports a second | |",
+    ]
+    if figures.screen is not None:
+        p95 = f"on the page: 95 % within {figures.screen.progress.p95_ms:.0f} ms"
+        lines.append(f"| {figures.screen.taps} taps that pour while a console watches | five values a second of each | {p95} |")
     return "\n".join(lines) + "\n"
 
 

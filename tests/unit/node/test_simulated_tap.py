@@ -137,6 +137,21 @@ def test_a_guest_who_is_not_served_loses_patience(bar: Bar) -> None:
     assert bar.tap.flowed_ml == 0
 
 
+def test_a_guest_who_tries_again_comes_until_there_is_beer(bar: Bar) -> None:
+    bar.opens = False
+    guest = Guest(cards=(CARD,), flow_ml_per_s=FLOW_ML_PER_S, patience_ms=30, retry_after_ms=30, leave_after_ml=30, pause_ms=10)
+    player = ScenarioPlayer(bar.tap, Scenario(guests=(guest,), repeat=False))
+    player.start()
+    until(lambda: bar.heard.count(CARD) >= 3)
+    assert bar.tap.flowed_ml == 0
+
+    bar.opens = True
+    until(lambda: bar.tap.flowed_ml >= 30)
+    until(lambda: bar.heard[-1] == "lifted")
+    player.end()
+    assert bar.heard.count(CARD) >= 4
+
+
 def test_a_guest_stays_until_the_valve_closes_by_itself(bar: Bar) -> None:
     player = ScenarioPlayer(bar.tap, Scenario(guests=(Guest(cards=(CARD,), pause_ms=10, linger_ms=10),), repeat=False))
     player.start()

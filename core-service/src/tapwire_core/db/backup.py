@@ -21,6 +21,7 @@ from msgspec import Struct
 from sqlmodel import SQLModel
 
 from tapwire_core import SOFTWARE
+from tapwire_core.db.indexes import without_indexes
 from tapwire_core.db.schema import is_before_release, is_known, migrate, newest_revision, require_newest, revision_of
 from tapwire_core.db.tables import Installation
 from tapwire_core.errors import Refused
@@ -92,9 +93,10 @@ async def load_backup(url: str, file: Path, application_url: str | None = None, 
                 if any(table.name == INSTALLATION for table in manifest.tables):
                     await connection.execute(f"DELETE FROM {INSTALLATION}")  # noqa: S608  our schema's name
                 loading = _Bytes(advance, "loading", packed.infolist())
-                for table in manifest.tables:
-                    with packed.open(_member(table.name)) as content:
-                        await _copy_in(connection, table, loading.chunks_of(content))
+                async with without_indexes(connection, [table.name for table in manifest.tables], advance):
+                    for table in manifest.tables:
+                        with packed.open(_member(table.name)) as content:
+                            await _copy_in(connection, table, loading.chunks_of(content))
     finally:
         await connection.close()
     await migrate(url, application_url, advance=advance)

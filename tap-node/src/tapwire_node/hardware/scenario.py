@@ -7,6 +7,7 @@
     flow_ml_per_s = 60                 # flow while the guest pours
     leave_after_ml = 300               # or leave_after_ms = 4000, or neither: stays until the valve closes
     pause_ms = 2000                    # before the guest comes
+    retry_after_ms = 2000              # a guest who got no beer comes again after this, until there is some; else gives up
     walk_off_after_ml = 200            # closes the tap's lever and walks off; the card stays on
     flicker_every_ms = 900             # at this interval the card is not seen for flicker_ms = 300
 
@@ -55,6 +56,7 @@ class Guest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     linger_ms: Wait = 500
     """How long the card stays after the valve has closed by itself."""
     pause_ms: Wait = 2_000
+    retry_after_ms: Annotated[int, Meta(ge=1)] | None = None
     walk_off_after_ml: Annotated[int, Meta(ge=1)] | None = None
     flicker_every_ms: Annotated[int, Meta(ge=1)] | None = None
     flicker_ms: Wait = 300
@@ -114,11 +116,15 @@ class ScenarioPlayer:
             for guest in self._scenario.guests:
                 if self._ended.wait(guest.pause_ms / MS_PER_S):
                     return
-                self._pour(guest, guest.cards[visit % len(guest.cards)])
+                card = guest.cards[visit % len(guest.cards)]
+                while not self._pour(guest, card) and guest.retry_after_ms is not None:
+                    if self._ended.wait(guest.retry_after_ms / MS_PER_S):
+                        return
             if not self._scenario.repeat:
                 return
 
-    def _pour(self, guest: Guest, card: str) -> None:
+    def _pour(self, guest: Guest, card: str) -> bool:
+        """Lay the card on, pour, and leave; whether the valve opened."""
         tap = self._tap
         tap.flow_ml_per_s = guest.flow_ml_per_s
         came_ms, from_ml = monotonic_ms(), tap.flowed_ml
@@ -144,6 +150,7 @@ class ScenarioPlayer:
                 seen_ms = monotonic_ms()
         tap.reader.remove()
         logger.info("guest with card %s leaves with %d ml", card, tap.flowed_ml - from_ml)
+        return opened_ms is not None
 
     def _flicker(self, guest: Guest, card: str) -> None:
         self._tap.reader.remove()

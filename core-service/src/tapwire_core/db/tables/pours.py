@@ -64,6 +64,7 @@ class Pour(SQLModel, table=True):
         # it to find a tap's pending pour among all its pours
         Index("ix_pours_tap", "tap_path", "authorized_at"),
         Index("ix_pours_venue", "venue_id", "authorized_at"),
+        Index("ix_pours_settled_at", "settled_at", postgresql_using="brin"),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 

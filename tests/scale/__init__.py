@@ -1,0 +1,1 @@
+"""Measurements of size: thousands of taps, and millions of pours: `make scale`."""
