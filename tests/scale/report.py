@@ -85,7 +85,7 @@ def taps_text(report: TapsReport) -> str:
     programs = (*SERVICES, NODES)
     lines = [
         *_origin(report.machine),
-        f"{of.taps:,} taps, {of.taps_a_process} of our nodes with simulated hardware in a process, guests at {of.busy_taps:,} of them;",
+        f"{of.taps:,} taps, {of.taps_a_process} of our nodes with simulated hardware in a process; {of.busy_taps:,} have guests;",
         f"{of.workers} core workers, one Mosquitto, one admin API; each program might open {of.open_files:,} files. Memory is a",
         "program's own, shared parts counted once, without PostgreSQL's page cache; a share is of one processor core.",
         "",
