@@ -53,7 +53,7 @@ FIRST_S: Final = (20.0, 60.0)
 """After the start the first guest lays the card on."""
 GUESTS_AT: Final = 4
 """One tap of so many has guests: more of them at once are more than two processor cores can simulate."""
-NICE: Final = 15
+NICE: Final = 19
 """Of the nodes' processes: real ones have machines of their own, and take nothing from the services."""
 KEEPALIVE_S: Final = 60
 FIRST_ML: Final = 100
@@ -141,7 +141,7 @@ class Field:
             arguments = [argument for file in files for argument in ("--config", str(file))]
             program = Program(f"fleet-{number}", ("tapwire_node.fleet", *arguments), {})
             self.fleets.append(start_program(program, self.folder / f"{program.name}.{self.starts}.log"))
-            psutil.Process(self.fleets[-1].pid).nice(NICE)
+            _give_way(self.fleets[-1].pid)
 
     def kill(self, *, fleets: bool = False, services: bool = False) -> None:
         """Kill processes as a power cut does."""
@@ -222,6 +222,13 @@ class Field:
                     advance(step, there, wanted)
                     await asyncio.sleep(LOOK_S)
         return seen_s
+
+
+def _give_way(pid: int) -> None:
+    """Let a process take what the others leave; where each session is a group of the scheduler's, by its group."""
+    psutil.Process(pid).nice(NICE)
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(NICE), encoding="ascii")
 
 
 @asynccontextmanager
