@@ -51,7 +51,9 @@ PAUSES_S: Final = (55.0, 115.0)
 GUESTS_A_ROUND: Final = 4
 FIRST_S: Final = (20.0, 60.0)
 """After the start the first guest lays the card on."""
-NICE: Final = 15
+GUESTS_AT: Final = 4
+"""One tap of so many has guests: more of them at once are more than two processor cores can simulate."""
+NICE: Final = 19
 """Of the nodes' processes: real ones have machines of their own, and take nothing from the services."""
 KEEPALIVE_S: Final = 60
 FIRST_ML: Final = 100
@@ -110,6 +112,11 @@ class Field:
     starts: int = 0
     """So many times something was started: each has its log."""
 
+    @property
+    def busy(self) -> list[DevicePath]:
+        """The taps with guests."""
+        return self.paths[::GUESTS_AT]
+
     # ── what runs ───────────────────────────────────────────────────────────
 
     def start_services(self) -> None:
@@ -126,15 +133,15 @@ class Field:
                 await asyncio.sleep(LOOK_S)
 
     def start_fleets(self, *, with_guests: bool) -> None:
-        """Start all nodes at once, with guests at their taps or without."""
+        """Start all nodes at once, with guests at one tap of `GUESTS_AT`, or at none."""
         self.starts += 1
-        settings = "festival.toml" if with_guests else "rest.toml"
+        settings = {path: "festival.toml" if with_guests and path in self.busy else "rest.toml" for path in self.paths}
         for number, first in enumerate(range(0, len(self.paths), A_PROCESS)):
-            files = [self.folder / path.device_id / settings for path in self.paths[first : first + A_PROCESS]]
+            files = [self.folder / path.device_id / settings[path] for path in self.paths[first : first + A_PROCESS]]
             arguments = [argument for file in files for argument in ("--config", str(file))]
             program = Program(f"fleet-{number}", ("tapwire_node.fleet", *arguments), {})
             self.fleets.append(start_program(program, self.folder / f"{program.name}.{self.starts}.log"))
-            psutil.Process(self.fleets[-1].pid).nice(NICE)
+            _give_way(self.fleets[-1].pid)
 
     def kill(self, *, fleets: bool = False, services: bool = False) -> None:
         """Kill processes as a power cut does."""
@@ -189,12 +196,12 @@ class Field:
     async def until_online(self, since: datetime, patience_s: float, advance: Advance = untold) -> list[float]:
         """Wait until each node was heard since then, and is online; the seconds until each was, of those that were in time."""
         statement = "SELECT count(*) FROM node_status WHERE status = 'online' AND seen_at >= $1"
-        return await self._until_all("online", statement, since, patience_s, advance)
+        return await self._until_all("online", len(self.paths), statement, since, patience_s, advance)
 
     async def until_poured(self, since: datetime, patience_s: float, advance: Advance = untold) -> list[float]:
-        """Wait until each tap has had a pour since then that is settled; the seconds until each had it, of those in time."""
+        """Wait until each tap with guests has had a settled pour since then; the seconds until each had it, of those in time."""
         statement = "SELECT count(DISTINCT tap_path) FROM pours WHERE authorized_at >= $1 AND sync_status = 'synced'"
-        await self._until_all("poured", statement, since, patience_s, advance)
+        await self._until_all("poured", len(self.busy), statement, since, patience_s, advance)
         rows = await self.db.pool.fetch(
             """SELECT extract(epoch FROM min(settled_at) - $1)::float FROM pours
                WHERE authorized_at >= $1 AND sync_status = 'synced' GROUP BY tap_path ORDER BY 1""",
@@ -202,17 +209,26 @@ class Field:
         )
         return [row[0] for row in rows]
 
-    async def _until_all(self, step: str, statement: str, since: datetime, patience_s: float, advance: Advance) -> list[float]:
+    async def _until_all(
+        self, step: str, wanted: int, statement: str, since: datetime, patience_s: float, advance: Advance
+    ) -> list[float]:
         seen_s: list[float] = []
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
-                while len(seen_s) < len(self.paths):
+                while len(seen_s) < wanted:
                     there = int(await self.db.pool.fetchval(statement, since))
                     passed_s = (await self.now() - since).total_seconds()
                     seen_s += [passed_s] * (there - len(seen_s))
-                    advance(step, there, len(self.paths))
+                    advance(step, there, wanted)
                     await asyncio.sleep(LOOK_S)
         return seen_s
+
+
+def _give_way(pid: int) -> None:
+    """Let a process take what the others leave; where each session is a group of the scheduler's, by its group."""
+    psutil.Process(pid).nice(NICE)
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(NICE), encoding="ascii")
 
 
 @asynccontextmanager

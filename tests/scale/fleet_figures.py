@@ -19,7 +19,7 @@ CORE_STATE: Final = "core"
 FROM_CORE: Final = ("command", "config")
 SETTLES_S: Final = 15.0
 """Until what a start leaves behind is over."""
-COMES_WITHIN_S: Final = 180.0
+COMES_WITHIN_S: Final = 150.0
 FEWEST: Final = 2
 CALM_S: Final = 60.0
 """A heartbeat of each node comes twice in it."""
@@ -66,6 +66,8 @@ class FleetFigures(Struct, frozen=True):
     """All of one run. Memory in MiB, what processes share counted once, without PostgreSQL's page cache."""
 
     taps: int
+    busy_taps: int
+    """With guests, in festival minutes and after a power cut."""
     taps_a_process: int
     workers: int
     open_files: int
@@ -129,6 +131,7 @@ async def measure_fleet(tap_count: int, seconds: float, advance: Advance = untol
         postgres = await field.db.pool.fetchval("SELECT split_part(version(), ' on ', 1)")
     figures = FleetFigures(
         taps=tap_count,
+        busy_taps=len(field.busy),
         taps_a_process=A_PROCESS,
         workers=WORKERS,
         open_files=open_files,

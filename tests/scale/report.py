@@ -85,9 +85,9 @@ def taps_text(report: TapsReport) -> str:
     programs = (*SERVICES, NODES)
     lines = [
         *_origin(report.machine),
-        f"{of.taps:,} taps, {of.taps_a_process} of our nodes with simulated hardware in a process, {of.workers} core workers, one",
-        f"Mosquitto, one admin API; each program might open {of.open_files:,} files. Memory is a program's own, shared parts",
-        "counted once, without PostgreSQL's page cache; a share is of one processor core.",
+        f"{of.taps:,} taps, {of.taps_a_process} of our nodes with simulated hardware in a process; {of.busy_taps:,} have guests;",
+        f"{of.workers} core workers, one Mosquitto, one admin API; each program might open {of.open_files:,} files. Memory is a",
+        "program's own, shared parts counted once, without PostgreSQL's page cache; a share is of one processor core.",
         "",
         f"| what | {' | '.join(programs)} |",
         f"|---|{'---|' * len(programs)}",
@@ -106,9 +106,9 @@ def taps_text(report: TapsReport) -> str:
         "| all at once, seconds until | the first | half | nine of ten | the last |",
         "|---|---|---|---|---|",
         _came("all nodes are started: a tap is online", of.connected, of.taps),
-        _came("all nodes were killed, a guest waits at each tap: a pour is settled", of.nodes_cut, of.taps),
+        _came("all nodes were killed, a guest waits at each tap: a pour is settled", of.nodes_cut, of.busy_taps),
         _came("broker, core and admin API were killed: a tap is online again", of.services_cut, of.taps),
-        _came("all of them were killed, a guest waits at each tap: a pour is settled", of.all_cut, of.taps),
+        _came("all of them were killed, a guest waits at each tap: a pour is settled", of.all_cut, of.busy_taps),
     ]
     return "\n".join(lines) + "\n"
 
@@ -223,7 +223,7 @@ def paper_text(taps: TapsReport, history: HistoryReport) -> str:
     """What 10,000 taps need, each figure with its arithmetic."""
     of, pours_a_s = taps.figures, TAPS / SECONDS_A_POUR
     times, a_year = TAPS / of.taps, TAPS * POURS_A_DAY * DAYS
-    published = sum(of.festival.messages_a_s.values())
+    published, quiet = (sum(load.messages_a_s.values()) for load in (of.festival, of.rest))
     rest, festival = deliveries_a_s(of, of.rest), deliveries_a_s(of, of.festival)
     year, a_pour = a_year / 1e6, history.bytes_a_pour
     lines = [
@@ -233,9 +233,9 @@ def paper_text(taps: TapsReport, history: HistoryReport) -> str:
         _row("pours of a year", [f"{TAPS:,} × {POURS_A_DAY} × {DAYS}", f"{year:,.1f} million"]),
         *(_row(f"processor of {program}", _cores(program, of, pours_a_s)) for program in SERVICES),
         *(_row(f"memory of {program}", _memory(program, of)) for program in SERVICES if program != POSTGRES),
-        _row("messages published, busiest hour", [f"{published:,.0f} × {times:g}", f"{published * times:,.0f} a second"]),
+        _row("messages published, busiest hour", _busiest(of, quiet, published)),
         _row("deliveries of the broker, at rest", [f"{rest:,.0f} × {times:g}", f"{rest * times:,.0f} a second"]),
-        _row("deliveries of the broker, busiest hour", [f"{festival:,.0f} × {times:g}", f"{festival * times:,.0f} a second"]),
+        _row("deliveries of the broker, busiest hour", _busiest(of, rest, festival)),
         _row("open files of the broker", [f"2 × {TAPS:,} connections", f"{2 * TAPS:,}"]),
         _row(
             "disk of a year, kept for good",
@@ -245,6 +245,13 @@ def paper_text(taps: TapsReport, history: HistoryReport) -> str:
         *_after_a_year(history, a_year),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _busiest(of: FleetFigures, rest: float, festival: float) -> list[str]:
+    """A rate at rest, and what guests add to it at the measured taps that have some, for as many taps that all have."""
+    times, busy_times = TAPS / of.taps, TAPS / of.busy_taps
+    sum_a_s = rest * times + (festival - rest) * busy_times
+    return [f"{rest:,.0f} × {times:g} + ({festival:,.0f} − {rest:,.0f}) × {busy_times:g}", f"{sum_a_s:,.0f} a second"]
 
 
 def _cores(program: str, of: FleetFigures, pours_a_s: float) -> list[str]:
