@@ -28,6 +28,10 @@ POURS_A_DAY: Final = 50
 SECONDS_A_POUR: Final = 90
 """Of a tap in the busiest hour."""
 DAYS: Final = 365
+MESSAGES: Final = 33
+"""Of a pour of five seconds, by the contract: question, answer, report, verdict, 25 times progress, four states."""
+CYCLE_MS: Final = {BROKER: 0.26, POSTGRES: 3.22, CORE: 2.68, ADMIN: 0.0}
+"""Processor time of a pour at a third of one worker's rate (docs/performance.md)."""
 REFUSED: Final = 400
 """The lowest HTTP status of a refusal."""
 MINUTES_FROM_S: Final = 120
@@ -94,10 +98,9 @@ def taps_text(report: TapsReport) -> str:
         _row("memory before the first tap, MiB", [f"{of.empty_mib.get(name, 0):,.0f}" for name in programs]),
         _row("memory at rest, MiB", [f"{of.rest_mib.get(name, 0):,.0f}" for name in programs]),
         _row("memory in festival minutes, MiB", [f"{of.festival_mib.get(name, 0):,.0f}" for name in programs]),
-        _row("of that for each tap, KiB", [f"{of.mib_a_tap(name) * KIB_A_MIB:,.1f}" for name in programs]),
+        _row("more than before, for each tap, KiB", [f"{of.mib_a_tap(name) * KIB_A_MIB:,.1f}" for name in programs]),
         _row("processor at rest", [f"{of.rest.cores[name]:.1%}" for name in programs]),
         _row("processor in festival minutes", [f"{of.festival.cores[name]:.1%}" for name in programs]),
-        _row("processor time of a pour, ms", [f"{of.festival.cpu_ms_a_pour(name, of.rest):,.2f}" for name in programs]),
         "",
         f"| messages a second | at rest | festival, {of.festival.pours_a_s:.1f} pours a second |",
         "|---|---|---|",
@@ -223,8 +226,8 @@ def paper_text(taps: TapsReport, history: HistoryReport) -> str:
     """What 10,000 taps need, each figure with its arithmetic."""
     of, pours_a_s = taps.figures, TAPS / SECONDS_A_POUR
     times, a_year = TAPS / of.taps, TAPS * POURS_A_DAY * DAYS
-    published, quiet = (sum(load.messages_a_s.values()) for load in (of.festival, of.rest))
-    rest, festival = deliveries_a_s(of, of.rest), deliveries_a_s(of, of.festival)
+    quiet, rest = sum(of.rest.messages_a_s.values()), deliveries_a_s(of, of.rest)
+    busy, delivered = quiet * times + pours_a_s * MESSAGES, rest * times + pours_a_s * MESSAGES * (of.workers + 1)
     year, a_pour = a_year / 1e6, history.bytes_a_pour
     lines = [
         f"| what {TAPS:,} taps at {VENUES} venues need | arithmetic | result |",
@@ -233,9 +236,15 @@ def paper_text(taps: TapsReport, history: HistoryReport) -> str:
         _row("pours of a year", [f"{TAPS:,} × {POURS_A_DAY} × {DAYS}", f"{year:,.1f} million"]),
         *(_row(f"processor of {program}", _cores(program, of, pours_a_s)) for program in SERVICES),
         *(_row(f"memory of {program}", _memory(program, of)) for program in SERVICES if program != POSTGRES),
-        _row("messages published, busiest hour", _busiest(of, quiet, published)),
+        _row(
+            "messages published, busiest hour",
+            [f"{quiet:,.0f} × {times:g} + {pours_a_s:.0f} × {MESSAGES}", f"{busy:,.0f} a second"],
+        ),
         _row("deliveries of the broker, at rest", [f"{rest:,.0f} × {times:g}", f"{rest * times:,.0f} a second"]),
-        _row("deliveries of the broker, busiest hour", _busiest(of, rest, festival)),
+        _row(
+            "deliveries of the broker, busiest hour",
+            [f"{rest:,.0f} × {times:g} + {pours_a_s:.0f} × {MESSAGES} × {of.workers + 1}", f"{delivered:,.0f} a second"],
+        ),
         _row("open files of the broker", [f"2 × {TAPS:,} connections", f"{2 * TAPS:,}"]),
         _row(
             "disk of a year, kept for good",
@@ -247,15 +256,8 @@ def paper_text(taps: TapsReport, history: HistoryReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _busiest(of: FleetFigures, rest: float, festival: float) -> list[str]:
-    """A rate at rest, and what guests add to it at the measured taps that have some, for as many taps that all have."""
-    times, busy_times = TAPS / of.taps, TAPS / of.busy_taps
-    sum_a_s = rest * times + (festival - rest) * busy_times
-    return [f"{rest:,.0f} × {times:g} + ({festival:,.0f} − {rest:,.0f}) × {busy_times:g}", f"{sum_a_s:,.0f} a second"]
-
-
 def _cores(program: str, of: FleetFigures, pours_a_s: float) -> list[str]:
-    times, rest, pour_ms = TAPS / of.taps, of.rest.cores[program], of.festival.cpu_ms_a_pour(program, of.rest)
+    times, rest, pour_ms = TAPS / of.taps, of.rest.cores[program], CYCLE_MS[program]
     needed = rest * times + pours_a_s * pour_ms / 1_000
     return [
         f"{rest:.3f} at rest × {times:g} + {pours_a_s:.0f} pours/s × {pour_ms:.2f} ms",
