@@ -11,7 +11,7 @@ from tests.scale.fleet_figures import Came, measure_load, memory_mib
 TAPS = 5
 
 
-@pytest.mark.lasts
+@pytest.mark.slow
 async def test_taps_of_one_process_pour_and_are_measured() -> None:
     require_mosquitto()
     async with open_field(TAPS) as field:
