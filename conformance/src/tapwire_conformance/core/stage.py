@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -105,6 +105,8 @@ class CoreStage:
                 open_taps.callback(tap.connection.close)
                 setattr(stage, tap_id, tap)
             api.post("/api/shifts/open", {"venue_id": stage.venue_id})
+            if own_broker is not None:
+                stage.wait_for_core(0)
             try:
                 yield stage
             finally:
@@ -119,7 +121,9 @@ class CoreStage:
             yield
         finally:
             if self._own_broker is not None and not self._own_broker.is_running:
+                mark = self.transcript.mark
                 self.start_broker()
+                self.wait_for_core(mark)
             self._undo.close()
             for guest in self._guests:
                 self._see_off(guest)
@@ -159,6 +163,17 @@ class CoreStage:
         for tap in (self.left, self.right):
             tap.connection.reopen()
         self.transcript.add(Way.DONE, "broker: started again")
+
+    def wait_for_core(self, mark: int) -> None:
+        """Let a core find the broker that the kit has started. Where none comes, the rules say so."""
+        is_core = f"{ROOT}/core/"
+        with suppress(Broken):
+            self.transcript.wait(
+                mark,
+                lambda heard: heard.topic.startswith(is_core) and bool(heard.payload) and not heard.retain,
+                self.timing.sweep_s,
+                "core_state",
+            )
 
     # ── guests ────────────────────────────────────────────────────────────────
 
