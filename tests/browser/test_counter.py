@@ -75,8 +75,8 @@ async def test_a_card_laid_on_the_desk_reader_opens_its_guest_once_and_one_that_
 
 
 async def test_a_reader_that_loses_power_shows_no_card_and_nothing_is_issued_from_it(console: Console, desk: DeskReader) -> None:
-    desk.lay(uuid4().hex[:8])
     await new_guest(console, f"Lars {uuid4().hex[:6]}")
+    desk.lay(uuid4().hex[:8])  # the page of before would open the card's page
     await console.page.locator('[name=reader][value="bar/readers/desk"]').check()
     button = console.page.get_by_role("button", name="Open visit and issue card")
     await expect(button).to_be_enabled()
