@@ -19,8 +19,10 @@ SendConfig = Callable[[str, TapConfig], Awaitable[None]]
 async def publish_waiting(db: Database, send_command: SendCommand, send_config: SendConfig) -> int:
     """Publish the oldest waiting commands, delete them, and return their number. After an error they stay, and are retried."""
     async with db.transaction() as store:
-        await store.may_pause()
         waiting = await outbox.lock_commands(store, MAX_COMMANDS_AT_ONCE)
+        if not waiting:
+            return 0
+        await store.may_pause()
         configs = await outbox.tap_configs(store, [command.tap_path for command in waiting if command.payload is None])
         for command in waiting:
             if command.payload is not None:

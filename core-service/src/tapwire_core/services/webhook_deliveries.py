@@ -46,7 +46,6 @@ class EventWriter:
     async def write_events(self) -> bool:
         """Make events from the next audit entries; return True if there may be more."""
         async with self._db.transaction() as store:
-            await store.may_pause()  # the audit log is read by another connection
             after = await webhook_events.lock_cursor(store)
             if after is None:
                 return False
@@ -54,6 +53,7 @@ class EventWriter:
             if not subscriptions:
                 await webhook_events.move_cursor_to_newest(store)
                 return False
+            await store.may_pause()  # the audit log is read by another connection
             if self._reader.after != after:
                 self._reader = AuditReader(self._db, after)
             facts = await self._reader.read_next()
@@ -78,10 +78,10 @@ class EventWriter:
 async def replay_some(db: Database) -> bool:
     """Make some events of one endpoint's replay; return False if no replay is due."""
     async with db.transaction() as store:
-        await store.may_pause()
         due = await webhook_events.lock_replay(store, MAX_BACKLOG_AT_REPLAY)
         if due is None:
             return False
+        await store.may_pause()
         facts = await read_audit(db, due.replay_after, due.replay_until)
         events = await make_events(db, facts, due.event_types)
         await webhook_events.store_events(store, events)
