@@ -54,16 +54,7 @@ PARTS: Final[Mapping[str, str]] = {
         WHERE guest_id = $1 ORDER BY payment_returns.created_at, return_id""",
     "guest_pages": """
         SELECT visit_id, made_at, ended_at FROM guest_pages JOIN visits USING (visit_id) WHERE guest_id = $1 ORDER BY made_at""",
-    "incidents": """
-        SELECT incidents.* FROM incidents JOIN pours USING (pour_id)
-        WHERE pours.guest_id = $1 AND kind <> 'missing_pending'
-        UNION ALL
-        SELECT incidents.* FROM payments JOIN payment_returns USING (payment_id)
-        JOIN incidents ON kind = 'payment_reversed' AND incidents.cause = return_id::text WHERE payments.guest_id = $1
-        UNION ALL
-        SELECT incidents.* FROM payments JOIN incidents ON kind = 'payment_mismatch' AND incidents.cause = payment_id::text
-        WHERE payments.guest_id = $1
-        ORDER BY raised_at, incident_id""",
+    "incidents": "SELECT * FROM incidents_of_guest($1) ORDER BY raised_at, incident_id",
     "audit": """
         SELECT * FROM audit WHERE subjects @> ARRAY[$1::text] AND ($2::text[] IS NULL OR venue_id IS NULL OR venue_id = ANY ($2))
         ORDER BY audit_id""",

@@ -11,16 +11,6 @@ LANGUAGE sql STABLE AS $$
         'balance_minor', (SELECT nullif(balance_minor, 0) FROM guests WHERE guest_id = one),
         'deposit_minor', (SELECT nullif(sum(deposit_minor), 0) FROM cards WHERE guest_id = one),
         'incident_ids', (
-            SELECT jsonb_agg(incident_id ORDER BY raised_at, incident_id) FROM (
-                SELECT incident_id, raised_at FROM pours JOIN incidents USING (pour_id)
-                WHERE pours.guest_id = one AND incidents.status <> 'resolved' AND kind <> 'missing_pending'
-                UNION ALL
-                SELECT incident_id, raised_at FROM payments JOIN payment_returns USING (payment_id)
-                JOIN incidents ON kind = 'payment_reversed' AND incidents.cause = return_id::text
-                WHERE payments.guest_id = one AND incidents.status <> 'resolved'
-                UNION ALL
-                SELECT incident_id, raised_at FROM payments
-                JOIN incidents ON kind = 'payment_mismatch' AND incidents.cause = payment_id::text
-                WHERE payments.guest_id = one AND incidents.status <> 'resolved') AS unresolved)
+            SELECT jsonb_agg(incident_id ORDER BY raised_at, incident_id) FROM incidents_of_guest(one) WHERE status <> 'resolved')
     )), '{}')
 $$;
