@@ -71,6 +71,11 @@ class KnownReturn(Struct, frozen=True, kw_only=True):
     moved: tuple[Moved, ...] = ()
     incident_id: UUID | None = None
 
+    @property
+    def of_guest_minor(self) -> int:
+        """What it took from the guest."""
+        return sum(its.amount_minor for its in self.moved if its.debit_account is Account.GUEST)
+
 
 class PaymentFacts(Struct, frozen=True, kw_only=True):
     """A payment under its lock, and its guest's account under that guest's.
@@ -342,15 +347,14 @@ def _follow(
             "payment_id": str(payment.payment_id),
             "guest_id": str(payment.guest_id),
             "cause": before.cause,
-            "amount_minor": sum(its.amount_minor for its in before.moved if its.debit_account is Account.GUEST),
+            "amount_minor": before.of_guest_minor,
             "reversed_minor": -before.amount_minor,
             "balance_minor": account.balance_minor,
             "won_back": True,
         }
         changes.audit(AuditAction.PAYMENT_REVERSED, payment.guest_id, payment.payment_id, details=details)
         if payment.is_erased:
-            won_minor = sum(its.amount_minor for its in before.moved if its.debit_account is Account.GUEST)
-            _give_back(payment, won_minor, ReturnCause.GUEST_ERASED, account, written, changes, before.return_id)
+            _give_back(payment, before.of_guest_minor, ReturnCause.GUEST_ERASED, account, written, changes, before.return_id)
     else:
         _note_failed(payment, before, account, changes)
     if before.incident_id is not None:
@@ -387,7 +391,7 @@ def _note_failed(payment: PaymentFacts, before: KnownReturn, account: _Account, 
 
     What an erased guest would have, the house keeps: nobody can ask for it, or be sent it.
     """
-    given_minor = sum(its.amount_minor for its in before.moved if its.debit_account is Account.GUEST)
+    given_minor = before.of_guest_minor
     if before.cause in UNBOOKED:
         given_minor = before.amount_minor
         account.move(Account.ONLINE_PAYMENT, Account.GUEST, given_minor, before.return_id, before.cause)
