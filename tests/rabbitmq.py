@@ -10,7 +10,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +19,7 @@ from typing import Final
 
 import pytest
 
-from tapwire_demo.processes import LOOPBACK, Child, StopStep
+from tapwire_demo.processes import LOOPBACK, Child, StopStep, free_port
 
 PROGRAM: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Not `/usr/sbin/rabbitmq-server`, which becomes another user."""
@@ -38,21 +37,13 @@ def require_rabbitmq() -> None:
         pytest.skip(reason)
 
 
-def port_of(address: str) -> int:
-    """A port of an address of loopback on which nobody listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass
 class Epmd:
     """The names of Erlang's nodes, for members that shall find one another; not the machine's own one."""
 
     folder: Path
     addresses: Sequence[str] = (LOOPBACK,)
-    port: int = field(default_factory=lambda: port_of(""))
+    port: int = field(default_factory=lambda: free_port(""))
 
     def start(self) -> None:
         """Start it as a child; it ends with us."""
@@ -78,7 +69,7 @@ class RabbitMember:
     dist_port: int = 0
 
     def __post_init__(self) -> None:
-        self.dist_port = self.dist_port or port_of(self.address)
+        self.dist_port = self.dist_port or free_port(self.address)
         self.folder.mkdir(parents=True, exist_ok=True)
         for file, content in (("rabbitmq.conf", self.config), (".erlang.cookie", self.cookie)):
             (self.folder / file).write_text(content)

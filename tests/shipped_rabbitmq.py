@@ -19,8 +19,8 @@ from tapwire_core.broker.management_api import BrokerKind, ManagementApi, read_a
 from tapwire_core.broker.rabbitmq_logins import RabbitQuestions
 from tapwire_core.broker.revocations import LoginKeeper, api_client
 from tapwire_core.db.engine import Database
-from tapwire_demo.processes import LOOPBACK
-from tests.rabbitmq import Epmd, RabbitMember, port_of, running_member
+from tapwire_demo.processes import LOOPBACK, free_port
+from tests.rabbitmq import Epmd, RabbitMember, running_member
 from tests.shipped_broker import SHIPPED
 
 PATIENCE_S: Final = 10.0
@@ -141,7 +141,7 @@ class ShippedRabbit:
 @asynccontextmanager
 async def shipped_rabbit(folder: Path) -> AsyncIterator[ShippedRabbit]:
     """Install it and run it; nobody answers it yet."""
-    mqtt_port, api_port, logins_port = port_of(LOOPBACK), port_of(LOOPBACK), port_of(LOOPBACK)
+    mqtt_port, api_port, logins_port = free_port(), free_port(), free_port()
     secrets = folder / "secrets"
     install(folder, secrets, MQTT_PORT=str(mqtt_port), API_PORT=str(api_port), LOGINS=f"{LOOPBACK}:{logins_port}")
     run(SHIPPED / "accounts.sh", folder, f"mqtt://{LOOPBACK}:{mqtt_port}", secrets)

@@ -133,10 +133,10 @@ class Child:
             self._process.wait()
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment."""
+def free_port(address: str = LOOPBACK) -> int:
+    """A port that nobody listens on at this moment, of an address of this machine, or with an empty one of all of them."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+        probe.bind((address, 0))
         port: int = probe.getsockname()[1]
         return port
 

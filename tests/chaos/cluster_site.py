@@ -15,11 +15,11 @@ from tapwire_contracts.topics import tap_path
 from tapwire_core.db.engine import Database
 from tapwire_core.db.schema import migrate
 from tapwire_core.domain.policy import Policy
-from tapwire_demo.processes import Child
+from tapwire_demo.processes import Child, free_port
 from tapwire_demo.programs import Program, start_program
 from tests.chaos import patroni, rabbitmq
 from tests.chaos.first_data import VENUE, found
-from tests.chaos.machines import Member, Network, port_of_all_addresses
+from tests.chaos.machines import Member, Network
 from tests.chaos.patroni import KILL, DatabaseCluster, patroni_cluster
 from tests.chaos.rabbitmq import BrokerCluster, rabbitmq_cluster
 from tests.chaos.site import ADMIN, RICH_MINOR, Site, hire_staff, open_taps, service_settings, until_ready
@@ -71,7 +71,7 @@ async def open_cluster(tap_count: int) -> AsyncIterator[Cluster]:
         broker = await stack.enter_async_context(rabbitmq_cluster(folder / "broker", network, accounts, database.application_url))
         site = Site(folder, db, None, None, database_url=database.application_url)
         await hire_staff(site)
-        port = port_of_all_addresses()
+        port = free_port("")
         cores = [_service(site, network, name, port, broker.url("core", place)) for place, name in enumerate(CORES)]
         admins = [_service(site, network, name, port, broker.url("watcher", place)) for place, name in enumerate(ADMINS)]
         haproxy = _haproxy(site, network, admins, port)

@@ -9,7 +9,6 @@ import math
 import os
 import pwd
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -28,14 +27,6 @@ GROUPS: Final = range(20_000, 60_000, 100)
 END_S: Final = 5.0
 LOOK_S: Final = 0.05
 IPTABLES: Final = ("iptables", "--wait", "10")
-
-
-def port_of_all_addresses() -> int:
-    """A port that is free on every address of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def may_cut() -> bool:

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import httpx
 
-from tapwire_demo.processes import Child, StopStep
-from tests.chaos.machines import Machine, Member, Network, port_of_all_addresses
+from tapwire_demo.processes import Child, StopStep, free_port
+from tests.chaos.machines import Machine, Member, Network
 
 MEMBERS_SH: Final = Path(__file__).parents[2] / "deploy" / "patroni" / "members.sh"
 DEBIAN_POSTGRES: Final = Path("/usr/lib/postgresql")
@@ -135,7 +135,7 @@ class DatabaseCluster:
 @asynccontextmanager
 async def patroni_cluster(folder: Path, network: Network) -> AsyncIterator[DatabaseCluster]:
     """Run one in a folder that every user may enter, with a database for Tapwire that is still empty."""
-    ports = {name: port_of_all_addresses() for name in ("POSTGRES_PORT", "PATRONI_PORT", "ETCD_PORT", "PEER_PORT")}
+    ports = {name: free_port("") for name in ("POSTGRES_PORT", "PATRONI_PORT", "ETCD_PORT", "PEER_PORT")}
     cluster = DatabaseCluster(folder, ports, [network.machine(f"db{number}") for number in range(1, MEMBERS + 1)])
     _write(cluster)
     async with AsyncExitStack() as stack:

@@ -17,9 +17,9 @@ from urllib.parse import quote
 from tapwire_contracts.acl import BrokerRole
 from tapwire_core.broker.login_rules import hash_logins
 from tapwire_demo.broker import Account
-from tapwire_demo.processes import Child, Owner, StopStep
+from tapwire_demo.processes import Child, Owner, StopStep, free_port
 from tapwire_demo.programs import Program, start_program
-from tests.chaos.machines import Machine, Member, Network, port_of_all_addresses
+from tests.chaos.machines import Machine, Member, Network
 from tests.rabbitmq import PROGRAM, Epmd, RabbitMember
 from tests.shipped_broker import SHIPPED
 
@@ -133,7 +133,7 @@ async def rabbitmq_cluster(
 
     The members find each other's port by one `epmd`, as several can't run on one machine; it is asked when a member starts.
     """
-    ports = {name: port_of_all_addresses() for name in ("MQTT", "API", "LOGINS")}
+    ports = {name: free_port("") for name in ("MQTT", "API", "LOGINS")}
     machines = [network.machine(f"mq{number}") for number in range(1, MEMBERS + 1)]
     known = {account.username: account for account in accounts}
     cluster = BrokerCluster(folder, ports, machines, known, database_url, Epmd(folder))

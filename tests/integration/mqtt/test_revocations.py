@@ -16,8 +16,7 @@ from tapwire_core.broker.revocations import LoginKeeper, api_client
 from tapwire_core.db.engine import Database
 from tapwire_core.db.views.devices import unclosed_logins
 from tapwire_core.services.devices import add_device, broker_hash, revoke_device, rotate_device
-from tapwire_demo.processes import LOOPBACK
-from tests.rabbitmq import port_of
+from tapwire_demo.processes import LOOPBACK, free_port
 from tests.venue import OPERATOR
 
 TAP = "bar/taps/left"
@@ -31,7 +30,7 @@ class Member:
     """A stand-in for the management API of one member of a cluster, which notes what it is told to close."""
 
     status: int = 204
-    port: int = field(default_factory=lambda: port_of(LOOPBACK))
+    port: int = field(default_factory=free_port)
     secret: str = field(default_factory=secrets.token_hex)
     asked: list[str] = field(default_factory=list)
 
